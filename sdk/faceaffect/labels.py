@@ -1,0 +1,36 @@
+"""Names and their one order: action units and expressions as in Aff-Wild2 / ABAW2 (2021)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+AU_NAMES: Final[tuple[str, ...]] = (
+    "AU1",
+    "AU2",
+    "AU4",
+    "AU6",
+    "AU7",
+    "AU10",
+    "AU12",
+    "AU15",
+    "AU23",
+    "AU24",
+    "AU25",
+    "AU26",
+)
+"""The twelve action units, in the column order of Aff-Wild2's `AU_Set` files."""
+
+EXPRESSION_NAMES: Final[tuple[str, ...]] = (
+    "neutral",
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+)
+"""The seven expressions; the position is the class index of Aff-Wild2's `EXPR_Set` files."""
+
+LANDMARK_COUNT: Final[int] = 68
+"""Landmarks follow the 68-point order that is usual in the field (jaw 0-16, brows 17-26, nose 27-35, eyes 36-47,
+mouth 48-67). "Right" is the subject's right, which is the left of the picture."""
