@@ -1,0 +1,85 @@
+"""Model bundles: a folder of `spec.json`, `model.onnx`, `graph.safetensors` and a card, every file under its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from faceaffect.kernels import GraphWeights
+from faceaffect.spec import SPEC_FILE, BundleError, ModelSpec
+
+MODEL_FILE: Final[str] = "model.onnx"
+GRAPH_FILE: Final[str] = "graph.safetensors"
+CARD_FILE: Final[str] = "MODEL_CARD.md"
+SHIPPED_FOLDER: Final[Path] = Path(__file__).parent / "models"
+DEFAULT_NAME: Final[str] = "default"
+FOLDERS_VARIABLE: Final[str] = "FACEAFFECT_MODELS"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle. `onnx` holds the very bytes that the checksum was taken of, so nothing can change in between."""
+
+    path: Path
+    spec: ModelSpec
+    onnx: bytes
+    graph: GraphWeights
+
+
+def list_bundles() -> list[Path]:
+    """Folders that hold a bundle: the shipped ones, then those in the folders that FACEAFFECT_MODELS names."""
+    extra = [Path(part) for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part]
+    found: list[Path] = []
+    for folder in [SHIPPED_FOLDER, *extra]:
+        if (folder / SPEC_FILE).is_file():
+            found.append(folder)
+        if folder.is_dir():
+            found += sorted(child for child in folder.iterdir() if (child / SPEC_FILE).is_file())
+    return found
+
+
+def find_bundle(model: str | Path | None = None) -> Path:
+    """The folder of a bundle: `model` as a path, else as the name of a listed bundle; None means the default."""
+    if model is None:
+        model = DEFAULT_NAME
+    path = Path(model)
+    if path.is_dir():
+        return path
+    listed = {folder.name: folder for folder in list_bundles()}
+    if str(model) in listed:
+        return listed[str(model)]
+    raise BundleError(f"model must be a bundle folder or one of {sorted(listed)}, got {str(model)!r}")
+
+
+def open_bundle(model: str | Path | None = None) -> Bundle:
+    """Read and check a bundle; raises BundleError on a missing file, a wrong checksum or an unusable spec."""
+    path = find_bundle(model)
+    spec = ModelSpec.load(path)
+    missing = {MODEL_FILE, GRAPH_FILE} - spec.files.keys()
+    if missing:
+        raise BundleError(f"{path / SPEC_FILE}: files must name {MODEL_FILE} and {GRAPH_FILE}, missing {sorted(missing)}")
+    contents = {name: _read_checked(path, name, digest) for name, digest in spec.files.items()}
+    try:
+        graph = GraphWeights.from_bytes(contents[GRAPH_FILE])
+    except ValueError as error:
+        raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
+    return Bundle(path, spec, contents[MODEL_FILE], graph)
+
+
+def _read_checked(folder: Path, name: str, digest: str) -> bytes:
+    path = folder / name
+    if path.parent != folder or not name:
+        raise BundleError(f"{folder / SPEC_FILE}: files must be plain names inside the bundle, got {name!r}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"model bundle needs {name}, which cannot be read: {error}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest.lower():
+        raise BundleError(
+            f"{path}: SHA-256 must be {digest}, got {found}; the file is damaged or was changed: fetch the bundle again"
+        )
+    return content

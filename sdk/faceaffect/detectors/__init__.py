@@ -1,0 +1,51 @@
+"""Detectors find faces without knowing where they were before: at the start, for newcomers and after a loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceaffect.types import FloatArray, Frame, Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Found faces, best first; coordinates are frame pixels."""
+
+    box_xyxy: FloatArray = field(default_factory=lambda: np.zeros((0, 4), np.float32))  # [N, 4]
+    anchors_xy: FloatArray = field(default_factory=lambda: np.zeros((0, 5, 2), np.float32))  # [N, 5, 2]
+    score: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))  # [N]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+class Detector(Protocol):
+    """Finds faces in one frame. Anchors are those of `geometry.TEMPLATE_XY`."""
+
+    name: str
+
+    def detect(self, frame: Frame) -> Detections: ...
+
+
+def shrink_bgr(frame: Frame, longest_px: int) -> tuple[NDArray[np.uint8], float]:
+    """The frame as BGR with its longest side at most `longest_px`, and frame pixels per picture pixel.
+
+    NV12 is converted whole; the other layouts are shrunk first.
+    """
+    scale = max(1.0, max(frame.height_px, frame.width_px) / longest_px)
+    pixels = frame.pixels
+    if frame.layout is Layout.NV12:
+        pixels = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_YUV2BGR_NV12)
+    if scale > 1:
+        size = (max(1, round(frame.width_px / scale)), max(1, round(frame.height_px / scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    if frame.layout is Layout.RGB:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    elif frame.layout is Layout.GRAY:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    return np.ascontiguousarray(pixels), scale

@@ -1,0 +1,257 @@
+"""Follow faces from frame to frame: the network's own landmarks place the next crop, the detector rests meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from faceaffect.detectors import Detections, Detector
+from faceaffect.geometry import (
+    anchors_from_landmarks,
+    box_from_landmarks,
+    crop_to_frame,
+    map_scale,
+)
+from faceaffect.portrait import similarity
+from faceaffect.scene import SceneGlance
+from faceaffect.smooth import OneEuro
+from faceaffect.types import FloatArray, Frame
+
+
+class Reading(Protocol):
+    """What the network said of N crops of one frame; row i belongs to map i."""
+
+    maps: FloatArray  # [N, 2, 3] crop to frame
+    landmarks_xy: FloatArray  # [N, 68, 2] frame pixels
+    score: FloatArray  # [N] probability that the crop holds a face
+    portraits: FloatArray  # [N, P]
+
+    def pick(self, rows: list[int]) -> Reading: ...
+
+    def join(self, other: Reading) -> Reading: ...
+
+
+Reader = Callable[[Frame, FloatArray], Reading]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSettings:
+    """When a face is kept, lost, found or taken for the same again. Times are seconds of the source's clock."""
+
+    max_faces: int = 8
+    min_face_px: int = 40
+    smooth: bool = True
+    keep_score: float = 0.35
+    found_score: float = 0.5
+    same_step: float = 0.6  # portrait correlation between two frames below which a face is looked at twice
+    same_person: float = 0.55  # ... of the second, realigned look below which it is somebody else
+    same_again: float = 0.75  # ... with which a face found after a loss gets its old id
+    shortest_look_s: float = 0.3
+    longest_look_s: float = 1.2
+    longest_idle_s: float = 0.25  # between two looks while nobody is held
+    rest_s: float = 2.0  # how long a lost face is remembered
+
+
+@dataclass(slots=True)
+class Track:
+    """One face over time."""
+
+    track_id: int
+    landmarks_xy: FloatArray  # [68, 2], smoothed
+    portrait: FloatArray  # [P] of the last frame
+    seen_s: float
+    age: int = 0  # frames held
+    filter: OneEuro = field(default_factory=OneEuro)
+    place: FloatArray = field(default_factory=lambda: np.zeros((2, 3), np.float32))  # next frame's crop to frame
+
+    def move(self, landmarks_xy: FloatArray, portrait: FloatArray, time_s: float, smooth: bool) -> None:
+        """Take over what was read in a frame, and place the next crop by it."""
+        anchors = anchors_from_landmarks(landmarks_xy)
+        if smooth:
+            unit_px = float(np.hypot(*(anchors[1] - anchors[0])))
+            landmarks_xy = self.filter.step(landmarks_xy, unit_px, time_s - self.seen_s)
+            anchors = anchors_from_landmarks(landmarks_xy)
+        self.landmarks_xy, self.portrait, self.seen_s = landmarks_xy, portrait, time_s
+        self.place = crop_to_frame(anchors)[0]
+        self.age += 1
+
+
+class Follower:
+    """Holds the tracks of one source. `step` gives the reading of this frame's faces, row for row with `tracks`."""
+
+    def __init__(self, detector: Detector, read: Reader, settings: FollowSettings) -> None:
+        self._detector = detector
+        self._read = read
+        self._settings = settings
+        self._next_id = 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all faces, as for a new source; ids go on, so that none is given twice."""
+        self.tracks: list[Track] = []
+        self._resting: list[Track] = []
+        self._glance = SceneGlance()
+        self._look_every_s = self._settings.shortest_look_s
+        self._looked_s = -np.inf
+        self._idle_looks = 0
+
+    def start_ids_after(self, track_id: int) -> None:
+        """Give later tracks ids larger than `track_id`."""
+        self._next_id = max(self._next_id, track_id + 1)
+
+    def step(self, frame: Frame) -> Reading:
+        """Follow the held faces into `frame`, look for others when it is time, and read them all."""
+        now = frame.time_s
+        cut = self._glance.is_cut(frame)
+        held, reading = self._follow(frame, suspicious=cut)
+        lost = len(held) < len(self.tracks)
+        self.tracks = held
+        self._resting = [track for track in self._resting if now - track.seen_s <= self._settings.rest_s]
+        if cut or lost or self._look_is_due(now):
+            reading = self._look(frame, reading)
+        return reading
+
+    def _look_is_due(self, now: float) -> bool:
+        waited = now - self._looked_s
+        if waited < 0:  # the clock was set back: a new run of the same source
+            return True
+        if self.tracks:
+            return waited >= self._look_every_s and len(self.tracks) < self._settings.max_faces
+        # Nobody is held: look at every frame first, then less often, but never so rarely that it shows.
+        return waited >= min(self._settings.longest_idle_s, 0.02 * self._idle_looks)
+
+    def _follow(self, frame: Frame, suspicious: bool) -> tuple[list[Track], Reading]:
+        """Held tracks that are still there, and their rows; the others go to rest."""
+        tracks = self.tracks
+        places = np.stack([track.place for track in tracks]) if tracks else np.zeros((0, 2, 3), np.float32)
+        reading = self._read(frame, places)
+        kept: list[int] = []
+        for row, track in enumerate(tracks):
+            verdict = self._judge(frame, reading, row, suspicious)
+            if verdict == "same":
+                track.move(reading.landmarks_xy[row], reading.portraits[row], frame.time_s, self._settings.smooth)
+                kept.append(row)
+            elif verdict == "lost":
+                self._resting.append(track)
+        kept = self._without_doubles(kept, tracks)
+        if len(kept) < len(tracks):
+            reading = reading.pick(kept)
+        return [tracks[row] for row in kept], reading
+
+    def _judge(self, frame: Frame, reading: Reading, row: int, suspicious: bool) -> str:
+        """`same`, `lost` (rests, may come back) or `other` (somebody else: ended for good)."""
+        track, settings = self.tracks[row], self._settings
+        landmarks = reading.landmarks_xy[row]
+        if reading.score[row] < settings.keep_score or not _is_plausible(frame, landmarks, reading.maps[row]):
+            return "lost"
+        if not suspicious and similarity(track.portrait, reading.portraits[row]) >= settings.same_step:
+            return "same"
+        again = self._read(frame, crop_to_frame(anchors_from_landmarks(landmarks)))
+        if again.score[0] < settings.keep_score:
+            return "lost"
+        return "same" if similarity(track.portrait, again.portraits[0]) >= settings.same_person else "other"
+
+    def _without_doubles(self, kept: list[int], tracks: list[Track]) -> list[int]:
+        """Of two tracks that have run onto one face, the one held longer stays."""
+        if len(kept) < 2:
+            return kept
+        boxes = box_from_landmarks(np.stack([tracks[row].landmarks_xy for row in kept]))
+        ranked = sorted(range(len(kept)), key=lambda i: -tracks[kept[i]].age)
+        good: list[int] = []
+        for i in ranked:
+            if all(_overlap(boxes[i], boxes[j]) < 0.5 for j in good):
+                good.append(i)
+        return [kept[i] for i in sorted(good)]
+
+    def _look(self, frame: Frame, reading: Reading) -> Reading:
+        """Run the detector; faces that are not held yet become tracks, old ones where they are recognised."""
+        settings = self._settings
+        self._looked_s = frame.time_s
+        found = self._detector.detect(frame)
+        fresh = self._not_held(found)[: settings.max_faces - len(self.tracks)]
+        before = len(self.tracks)
+        if fresh:
+            places = crop_to_frame(found.anchors_xy[fresh])
+            first = self._read(frame, places)
+            # The detector's points are coarse: the network's own landmarks place the crop that counts.
+            second = self._read(frame, crop_to_frame(anchors_from_landmarks(first.landmarks_xy)))
+            good = [row for row in range(len(fresh)) if self._is_face(frame, second, row)]
+            good = self._new_only(good, second)
+            for row in good:
+                self.tracks.append(self._begin(second.landmarks_xy[row], second.portraits[row], frame.time_s))
+            if good:
+                reading = reading.join(second.pick(good))
+        changed = len(self.tracks) > before
+        self._idle_looks = 0 if self.tracks else self._idle_looks + 1
+        longer = min(2 * self._look_every_s, settings.longest_look_s)
+        self._look_every_s = settings.shortest_look_s if changed or self._resting else longer
+        return reading
+
+    def _not_held(self, found: Detections) -> list[int]:
+        """Detections that are no held face."""
+        if not self.tracks:
+            return list(range(len(found)))
+        held = box_from_landmarks(np.stack([track.landmarks_xy for track in self.tracks]))
+        centres = found.anchors_xy.mean(axis=1)
+        inside = (centres[:, None] >= held[None, :, :2]) & (centres[:, None] <= held[None, :, 2:])
+        return [int(i) for i in np.flatnonzero(~inside.all(axis=2).any(axis=1))]
+
+    def _is_face(self, frame: Frame, reading: Reading, row: int) -> bool:
+        landmarks = reading.landmarks_xy[row]
+        tall_enough = np.ptp(landmarks[:, 1]) >= 0.6 * self._settings.min_face_px
+        good_score = reading.score[row] >= self._settings.found_score
+        return bool(good_score and tall_enough and _is_plausible(frame, landmarks, reading.maps[row]))
+
+    def _new_only(self, rows: list[int], reading: Reading) -> list[int]:
+        """Rows whose face is neither held nor that of an earlier row."""
+        boxes = [box_from_landmarks(track.landmarks_xy[None])[0] for track in self.tracks]
+        good = []
+        for row in rows:
+            box = box_from_landmarks(reading.landmarks_xy[row : row + 1])[0]
+            if all(_overlap(box, other) < 0.5 for other in boxes):
+                boxes.append(box)
+                good.append(row)
+        return good
+
+    def _begin(self, landmarks_xy: FloatArray, portrait: FloatArray, time_s: float) -> Track:
+        """A track for a found face: a resting one that it surely is, else a new one with a new id."""
+        track_id = None
+        for resting in sorted(self._resting, key=lambda track: -similarity(track.portrait, portrait)):
+            alike = similarity(resting.portrait, portrait) >= self._settings.same_again
+            if alike and _is_near(resting.landmarks_xy, landmarks_xy, time_s - resting.seen_s):
+                track_id = resting.track_id
+                self._resting.remove(resting)
+                break
+        if track_id is None:
+            track_id, self._next_id = self._next_id, self._next_id + 1
+        track = Track(track_id, landmarks_xy, portrait, time_s)
+        track.move(landmarks_xy, portrait, time_s, self._settings.smooth)
+        return track
+
+
+def _is_plausible(frame: Frame, landmarks_xy: FloatArray, place: FloatArray) -> bool:
+    """Whether landmarks could be a face: inside the frame for the most part, and of the size of the crop they came from."""
+    if not np.isfinite(landmarks_xy).all():
+        return False
+    x, y = landmarks_xy.mean(axis=0)
+    if not (0 <= x < frame.width_px and 0 <= y < frame.height_px):
+        return False
+    scale = map_scale(crop_to_frame(anchors_from_landmarks(landmarks_xy)))[0] / max(map_scale(place[None])[0], 1e-6)
+    return bool(0.5 < scale < 2.0)
+
+
+def _is_near(before_xy: FloatArray, now_xy: FloatArray, gap_s: float) -> bool:
+    """Whether a face could have gone from one place to the other in `gap_s`: up to two of its heights a second."""
+    height = np.ptp(before_xy[:, 1])
+    return bool(np.hypot(*(now_xy.mean(axis=0) - before_xy.mean(axis=0))) <= height * (0.7 + 2.0 * max(gap_s, 0.0)))
+
+
+def _overlap(first: FloatArray, second: FloatArray) -> float:
+    """Intersection over union of two boxes (x1, y1, x2, y2)."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    areas = float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]))
+    return shared / max(areas - shared, 1e-6)

@@ -1,0 +1,181 @@
+"""Frames in, affect out: the one path that every caller takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from faceaffect import kernels
+from faceaffect.backends import Backend, open_backend
+from faceaffect.bundle import open_bundle
+from faceaffect.decode import decide, decode_affect, sigmoid
+from faceaffect.detectors import Detector
+from faceaffect.follow import Follower, FollowSettings
+from faceaffect.geometry import box_from_landmarks, crop_to_frame, map_roll_deg
+from faceaffect.kernels import GraphWeights
+from faceaffect.loose_crop import read_loose_crop
+from faceaffect.reading import FaceReader, FaceReading
+from faceaffect.smooth import ExponentialMean
+from faceaffect.spec import ModelSpec
+from faceaffect.stage_clock import StageClock
+from faceaffect.types import Affect, Faces, FloatArray, Frame
+
+
+@dataclass(slots=True)
+class _Smoothed:
+    """Running means of one track's scores."""
+
+    scores: ExponentialMean
+    seen_s: float
+
+
+class Pipeline:
+    """Analyses the frames of one source, in order. Not for two threads at once: open one pipeline per thread."""
+
+    def __init__(
+        self, spec: ModelSpec, backend: Backend, graph: GraphWeights, detector: Detector | None, settings: FollowSettings
+    ) -> None:
+        self.spec = spec
+        self.clock = StageClock()
+        self._backend = backend
+        self._graph = graph
+        self._detector = detector
+        self._settings = settings
+        self._reader = FaceReader(backend, spec.crop, self.clock)
+        self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
+        self._smoothed: dict[int, _Smoothed] = {}
+
+    def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
+        """Faces of `frame` [N] and what they show, row for row; N = 0 where nobody is seen."""
+        self.clock.begin()
+        if self._follower is None:
+            reading: FaceReading = read_loose_crop(frame, self._reader.read)
+            landmarks_xy, track_id = reading.landmarks_xy, np.ones(1, np.int64)
+        else:
+            reading = self._follower.step(frame)  # type: ignore[assignment]
+            tracks = self._follower.tracks
+            shape = (len(tracks), *reading.landmarks_xy.shape[1:])
+            landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
+            track_id = np.array([track.track_id for track in tracks], np.int64)
+        self.clock.start("graph")
+        au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        self.clock.start("decode")
+        affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
+        faces = _faces(reading, landmarks_xy, track_id)
+        self.clock.start("smooth")
+        if self._settings.smooth and self._follower is not None:
+            affect = self._smooth(affect, track_id, frame.time_s)
+        self.clock.end()
+        return faces, affect
+
+    def _smooth(self, affect: Affect, track_id: FloatArray, time_s: float) -> Affect:
+        """Scores as running means of each track."""
+        scores = np.concatenate(
+            [affect.au_probability, affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]],
+            axis=1,
+        )
+        alive = {}
+        for row, key in enumerate(track_id.tolist()):
+            state = self._smoothed.get(key) or _Smoothed(ExponentialMean(), time_s)
+            scores[row] = state.scores.step(scores[row].copy(), time_s - state.seen_s)
+            state.seen_s = time_s
+            alive[key] = state
+        self._smoothed = alive
+        au_end = affect.au_probability.shape[1]
+        return decide(scores[:, :au_end], scores[:, au_end:-2], scores[:, -2:], self.spec)
+
+    def reset(self) -> None:
+        """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
+        self._smoothed = {}
+        if self._follower is not None:
+            self._follower.reset()
+
+    def start_ids_after(self, track_id: int) -> None:
+        """Make every later track's id larger than `track_id`, as when an earlier run is continued."""
+        if self._follower is not None:
+            self._follower.start_ids_after(track_id)
+
+    def describe(self) -> dict[str, str]:
+        """What runs here, by name, for reports."""
+        return {
+            "model": self.spec.name,
+            "backend": f"{self._backend.name} {self._backend.version}",
+            "precision": self._backend.precision,
+            "device": "cpu",
+            "kernels": str(kernels.info()),
+            "detector": "none" if self._detector is None else self._detector.name,
+        }
+
+    def close(self) -> None:
+        """Give the network back; the pipeline must not be used afterwards."""
+        self.reset()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class _Timed:
+    """A detector whose time is booked on its own stage."""
+
+    def __init__(self, detector: Detector, clock: StageClock) -> None:
+        self.name = detector.name
+        self._detector = detector
+        self._clock = clock
+
+    def detect(self, frame: Frame):  # type: ignore[no-untyped-def]  # the protocol's, unchanged
+        before = self._clock.start("detect")
+        try:
+            return self._detector.detect(frame)
+        finally:
+            self._clock.start(before)
+
+
+def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: FloatArray) -> Faces:
+    pose_deg = reading.heads["pose_deg"].copy()
+    roll = pose_deg[:, 2] + map_roll_deg(reading.maps)
+    pose_deg[:, 2] = (roll + 180) % 360 - 180
+    return Faces(
+        box_xyxy=box_from_landmarks(landmarks_xy),
+        landmarks_xy=landmarks_xy,
+        track_id=track_id,
+        score=reading.score,
+        quality=sigmoid(reading.heads["quality_logit"]),
+        pose_deg=pose_deg,
+    )
+
+
+def open_pipeline(
+    model: str | Path | None = None,
+    *,
+    backend: str = "auto",
+    device: str = "cpu",
+    threads: int = 1,
+    max_faces: int = 8,
+    min_face_px: int = 40,
+    smooth: bool = True,
+    crops: bool = False,
+    detector: Detector | None = None,
+) -> Pipeline:
+    """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
+
+    `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one. Raises
+    `BundleError` for an unusable bundle and `BackendError` where the backend cannot run on `device`.
+    """
+    if max_faces < 1 or min_face_px < 20 or threads < 1:
+        raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
+    bundle = open_bundle(model)
+    runner = open_backend(backend, bundle, device=device, threads=threads)
+    settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth)
+    if crops:
+        detector = None
+    elif detector is None:
+        from faceaffect.detectors.mtcnn import MtcnnDetector
+
+        detector = MtcnnDetector(min_face_px)
+    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings)

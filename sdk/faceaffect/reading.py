@@ -1,0 +1,74 @@
+"""Read faces: cut them out, run the network, bring its landmarks back into the frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from faceaffect import kernels
+from faceaffect.backends import Backend, Heads
+from faceaffect.decode import sigmoid
+from faceaffect.geometry import apply_map
+from faceaffect.portrait import draw_portraits
+from faceaffect.spec import CropSpec
+from faceaffect.stage_clock import StageClock
+from faceaffect.types import FloatArray, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReading:
+    """What the network said of N crops of one frame."""
+
+    maps: FloatArray  # [N, 2, 3] crop to frame
+    landmarks_xy: FloatArray  # [N, 68, 2] frame pixels
+    score: FloatArray  # [N] probability of a face
+    portraits: FloatArray  # [N, P]
+    heads: Heads  # raw, [N, ...] each
+
+    def pick(self, rows: list[int]) -> FaceReading:
+        """The same, of some rows."""
+        heads = {name: values[rows] for name, values in self.heads.items()}
+        return FaceReading(self.maps[rows], self.landmarks_xy[rows], self.score[rows], self.portraits[rows], heads)
+
+    def join(self, other: FaceReading) -> FaceReading:
+        """These rows, then those of `other`."""
+        if not len(self.score):
+            return other
+        return FaceReading(
+            np.concatenate([self.maps, other.maps]),
+            np.concatenate([self.landmarks_xy, other.landmarks_xy]),
+            np.concatenate([self.score, other.score]),
+            np.concatenate([self.portraits, other.portraits]),
+            {name: np.concatenate([values, other.heads[name]]) for name, values in self.heads.items()},
+        )
+
+
+class FaceReader:
+    """Crop and network as one step; buffers are kept from frame to frame."""
+
+    def __init__(self, backend: Backend, crop: CropSpec, clock: StageClock) -> None:
+        self._backend = backend
+        self._crop = crop
+        self._clock = clock
+        self._buffer = np.empty((1, 3, crop.size_px, crop.size_px), np.float32)
+
+    def read(self, frame: Frame, maps: FloatArray) -> FaceReading:
+        """The reading of maps [N, 2, 3] in `frame`."""
+        count, crop, clock = len(maps), self._crop, self._clock
+        if count > len(self._buffer):
+            self._buffer = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
+        clock.start("crop")
+        crops = kernels.crop_face(
+            frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count]
+        )
+        clock.start("network")
+        heads = self._backend.infer(crops)
+        clock.start("follow")
+        return FaceReading(
+            maps=maps,
+            landmarks_xy=apply_map(maps, heads["landmarks_px"]),
+            score=sigmoid(heads["face_logit"]),
+            portraits=draw_portraits(crops),
+            heads=heads,
+        )
