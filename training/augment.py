@@ -1,0 +1,120 @@
+"""Crops out of pictures as the runtime would cut them, and worse: jittered maps, light, blur, noise, cover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from faceaffect.geometry import TEMPLATE_SIZE_PX
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """Spread of the map about the aligned one: standard deviations, each clipped at 2.5 of them.
+
+    The runtime places a crop by the landmarks of the frame before, or by a detector's coarse points (`wild`).
+    """
+
+    shift: float = 0.035  # of the crop's side
+    scale: float = 0.06  # of the logarithm
+    turn_deg: float = 6.0
+    wild_share: float = 0.25
+    wild_factor: float = 2.6
+
+
+def jitter_maps(maps: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
+    """Crop-to-picture maps [N, 2, 3] moved, turned and scaled about the crop's centre."""
+    count = len(maps)
+    factor = torch.where(torch.rand(count, generator=generator) < jitter.wild_share, jitter.wild_factor, 1.0)
+    noise = torch.randn(count, 4, generator=generator).clamp(-2.5, 2.5) * factor[:, None]
+    turn = torch.deg2rad(noise[:, 0] * jitter.turn_deg)
+    scale = torch.exp(noise[:, 1] * jitter.scale)
+    return compose(maps, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX)
+
+
+def compose(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """`maps` after a turn (radians), a scale and a shift [N, 2] (crop pixels) about the crop's centre."""
+    cos, sin = scale * torch.cos(turn), scale * torch.sin(turn)
+    linear = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+    middle = torch.full((2,), (TEMPLATE_SIZE_PX - 1) / 2)
+    offset = middle + shift - torch.einsum("nij,j->ni", linear, middle)
+    moved = torch.matmul(maps[:, :, :2], linear)
+    return torch.cat([moved, torch.einsum("nij,nj->ni", maps[:, :, :2], offset)[:, :, None] + maps[:, :, 2:]], dim=2)
+
+
+def cut(pictures: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
+    """Crops [N, C, size, size] of pictures [N, C, P, P] (0..255) through maps of 112 px crops; bilinear."""
+    ratio = TEMPLATE_SIZE_PX / size_px
+    steps = (torch.arange(size_px) + 0.5) * ratio - 0.5
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    points = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
+    places = torch.einsum("nij,pj->npi", maps, points)
+    grid = ((places + 0.5) * (2 / pictures.shape[-1]) - 1).reshape(len(maps), size_px, size_px, 2)
+    return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode=border, align_corners=False)
+
+
+def move_points(maps: Tensor, points: Tensor) -> Tensor:
+    """Picture points [N, L, 2] into the crops of crop-to-picture maps [N, 2, 3]."""
+    inverse = torch.linalg.inv(maps[:, :, :2])
+    return torch.einsum("nij,nlj->nli", inverse, points - maps[:, None, :, 2])
+
+
+def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Light, colour, grey, resolution, blur and noise on crops [N, 3, S, S] in 0..1."""
+    count, _, size_px, _ = crops.shape
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=generator) * (high - low) + low
+
+    def some(share: float) -> Tensor:
+        return (torch.rand(count, generator=generator) < share)[:, None, None, None]
+
+    grey = (crops * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    crops = torch.where(some(0.3), grey.expand_as(crops), crops)
+    crops = crops * torch.where(some(0.5), uniform(0.85, 1.15, 3, 1, 1), torch.ones(1))
+    mean = crops.mean(dim=(1, 2, 3), keepdim=True)
+    crops = (crops - mean) * uniform(0.6, 1.4, 1, 1, 1) + mean * uniform(0.65, 1.35, 1, 1, 1)
+    crops = crops.clamp(1e-4, 1) ** uniform(0.7, 1.4, 1, 1, 1)
+    # A soft light from one side.
+    ramp = torch.linspace(-1, 1, size_px)
+    tilt = uniform(-0.25, 0.25, 1, 1, 1) * ramp[None, None, :, None] + uniform(-0.3, 0.3, 1, 1, 1) * ramp
+    crops = torch.where(some(0.4), crops * (1 + tilt), crops)
+    # Faces of few pixels, by a detour over a small picture: one size a batch.
+    small = int(torch.randint(24, 64, (1,), generator=generator))
+    coarse = functional.interpolate(crops, (small, small), mode="bilinear", antialias=True, align_corners=False)
+    coarse = functional.interpolate(coarse, (size_px, size_px), mode="bilinear", align_corners=False)
+    crops = torch.where(some(0.25), coarse, crops)
+    kernel = _motion_kernel(generator)
+    blurred = functional.conv2d(functional.pad(crops, (3, 3, 3, 3), mode="replicate"), kernel.expand(3, 1, 7, 7), groups=3)
+    crops = torch.where(some(0.15), blurred, crops)
+    noise = torch.randn(crops.shape, generator=generator) * uniform(0.0, 0.05, 1, 1, 1)
+    return torch.where(some(0.4), crops + noise, crops).clamp(0, 1)
+
+
+def _motion_kernel(generator: torch.Generator) -> Tensor:
+    """A 7 x 7 line or blob that sums to one."""
+    steps = torch.arange(7) - 3.0
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    angle, along, across = torch.rand(3, generator=generator) * torch.tensor([3.1416, 2.5, 1.0]) + torch.tensor([0, 0.8, 0.3])
+    u, v = x * torch.cos(angle) + y * torch.sin(angle), -x * torch.sin(angle) + y * torch.cos(angle)
+    kernel = torch.exp(-(u**2) / (2 * along**2) - v**2 / (2 * across**2))
+    return kernel / kernel.sum()
+
+
+def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Put a turned rectangle or an ellipse of flat or noisy colour over `share` of the crops; gives covered crops."""
+    count, _, size_px, _ = crops.shape
+    random = torch.rand(count, 10, generator=generator)
+    steps = torch.linspace(0, 1, size_px)
+    y, x = steps[None, :, None], steps[None, None, :]
+    angle = random[:, 0, None, None] * 3.1416
+    dx, dy = x - random[:, 1, None, None], y - (0.25 + 0.75 * random[:, 2, None, None])
+    u = (dx * torch.cos(angle) + dy * torch.sin(angle)) / (0.08 + 0.25 * random[:, 3, None, None])
+    v = (dy * torch.cos(angle) - dx * torch.sin(angle)) / (0.05 + 0.15 * random[:, 4, None, None])
+    inside = torch.where(random[:, 5, None, None] < 0.5, (u**2 + v**2) < 1, (u.abs() < 1) & (v.abs() < 1))
+    inside = (inside & (random[:, 6, None, None] < share))[:, None]
+    colour = random[:, 7:10, None, None] + 0.1 * torch.randn(count, 3, size_px, size_px, generator=generator)
+    return torch.where(inside, colour.clamp(0, 1), crops)

@@ -1,0 +1,87 @@
+"""FER+ and the web faces as tables, with what the teachers and the voters said of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.circumplex import valence_arousal
+from training.datasets.face_table import FaceTable, empty_targets
+from training.datasets.ferplus import expression_distribution, no_face_majority, read_ferplus
+from training.labelling.blendshape_aus import add_vote_evidence, aus_from_blendshapes
+from training.labelling.head_pose import angles_deg, frontal_reference, rigid_points, rotations
+from training.labelling.label_faces import FERPLUS_FILE, WEBFACES_FILE
+from training.labelling.mediapipe_teacher import LANDMARKS_68
+
+HELD_OUT_SHARE: Final = 0.1
+_WEB_PICTURE_PX: Final = 192
+_PRESENT: Final = 0.5
+
+
+def is_held_out(name: str) -> bool:
+    """Whether a web face is kept for evaluation: a tenth of them, by the hash of the file name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 1000 < HELD_OUT_SHARE * 1000
+
+
+def _pose_reference(labels: Path) -> NDArray[np.float64]:
+    answers = np.load(labels / WEBFACES_FILE, allow_pickle=False)
+    return frontal_reference(rigid_points(answers["points_xyz"][answers["presence"] > _PRESENT]))
+
+
+def _teacher_targets(answers: Any, labels: Path, shared: Path, landmark_weight: float) -> dict[str, NDArray[np.float32]]:
+    count = len(answers["presence"])
+    targets = empty_targets(count)
+    present = (answers["presence"] > _PRESENT).astype(np.float32)
+    points = answers["points_xyz"]
+    targets["landmarks_xy"] = points[:, LANDMARKS_68, :2].astype(np.float32)
+    targets["landmark_weight"] = present * landmark_weight
+    targets["pose_deg"] = angles_deg(rotations(rigid_points(points), _pose_reference(labels)))
+    targets["pose_weight"] = present * landmark_weight
+    order = shared / "teachers" / "mediapipe_face_landmarker" / "blendshape_order.json"
+    names = tuple(json.loads(order.read_text(encoding="utf-8")))
+    targets["au"], weight = aus_from_blendshapes(answers["blendshapes"], names)
+    targets["au_weight"] = weight * present[:, None]
+    return targets
+
+
+def load_ferplus(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.int64], NDArray[np.str_]]:
+    """The table of all of FER+, the votes [N, 10] and the usage [N]."""
+    source = read_ferplus(shared / "data" / "ferplus")
+    answers = np.load(labels / FERPLUS_FILE, allow_pickle=False)
+    targets = _teacher_targets(answers, labels, shared, landmark_weight=0.3)
+    distribution, weight = expression_distribution(source.votes)
+    no_face = no_face_majority(source.votes)
+    targets["expression"], targets["va"] = distribution, valence_arousal(distribution)
+    targets["expression_weight"] = np.where(no_face, 0, weight).astype(np.float32)
+    targets["va_weight"] = targets["expression_weight"].copy()
+    add_vote_evidence(targets["au"], targets["au_weight"], distribution)
+    targets["au_weight"][no_face] = 0
+    # Where the teacher saw no face the picture is placed by the mean of the others; its landmarks are not learnt.
+    unseen = answers["presence"] <= _PRESENT
+    targets["landmarks_xy"][unseen] = np.median(targets["landmarks_xy"][~unseen], axis=0)
+    targets["face"] = np.where(no_face, 0, 1).astype(np.float32)
+    return FaceTable(name="FER+", pictures=source.pictures, **targets), source.votes, source.usage
+
+
+def load_webfaces(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.bool_]]:
+    """The table of the web faces that the teacher saw, and which of them are held out [N]."""
+    answers = np.load(labels / WEBFACES_FILE, allow_pickle=False)
+    seen = np.flatnonzero(answers["presence"] > _PRESENT)
+    names = answers["names"][seen]
+    picked = {key: answers[key][seen] for key in answers.files}
+    targets = _teacher_targets(picked, labels, shared, landmark_weight=1.0)
+    pictures = np.empty((len(seen), _WEB_PICTURE_PX, _WEB_PICTURE_PX, 3), np.uint8)
+    for row, name in enumerate(names):
+        bgr = cv2.imread(str(shared / "data" / "webfaces" / str(name)), cv2.IMREAD_COLOR)
+        scale = _WEB_PICTURE_PX / bgr.shape[0]
+        small = cv2.resize(bgr, (_WEB_PICTURE_PX, _WEB_PICTURE_PX), interpolation=cv2.INTER_AREA)
+        pictures[row] = small[:, :, ::-1]
+        targets["landmarks_xy"][row] = (targets["landmarks_xy"][row] + 0.5) * scale - 0.5
+    held_out = np.array([is_held_out(str(name)) for name in names])
+    return FaceTable(name="web faces", pictures=pictures, **targets), held_out

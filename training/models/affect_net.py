@@ -1,0 +1,44 @@
+"""The whole network: trunk, heads, graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from training.models.au_graph import AuGraph
+from training.models.heads import AffectHead, AuNodes, GeometryHead
+from training.models.trunk import Trunk, TrunkConfig, initialise
+
+
+@dataclass(frozen=True, slots=True)
+class NetConfig:
+    """Widths of everything."""
+
+    trunk: TrunkConfig
+    node_width: int = 64
+    graph_layers: int = 2
+    embed_width: int = 256
+    place_channels: int = 32
+    place_width: int = 192
+    dropout: float = 0.3
+
+
+class AffectNet(nn.Module):
+    """Gives the outputs that `spec.HEADS` names; `au_graph` turns `au_nodes` into AU logits."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.trunk = Trunk(config.trunk)
+        fine, coarse = self.trunk.fine_channels, self.trunk.coarse_channels
+        self.au_nodes = AuNodes(fine, coarse, config.node_width)
+        self.affect = AffectHead(coarse, config.node_width, config.embed_width, config.dropout)
+        self.geometry = GeometryHead(coarse, config.place_channels, config.place_width)
+        self.au_graph = AuGraph(config.node_width, config.graph_layers)
+        initialise(self)
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:  # normalised [N, 3, S, S]
+        fine, coarse = self.trunk(crops)
+        nodes = self.au_nodes(fine, coarse)
+        expression, va = self.affect(coarse, nodes)
+        return {"au_nodes": nodes, "expression_logit": expression, "va_raw": va, **self.geometry(coarse)}

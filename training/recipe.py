@@ -1,0 +1,98 @@
+"""A recipe: everything that decides a training run, as one frozen value; options change fields by their dotted names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from training.augment import Jitter
+from training.models.affect_net import NetConfig
+from training.models.trunk import Stage, TrunkConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast. Steps below `small_until` (a share) train on crops of `small_px`."""
+
+    steps: int = 5200
+    warmup_steps: int = 200
+    rate: float = 2.5e-3
+    weight_decay: float = 0.02
+    ema_decay: float = 0.998
+    small_px: int = 80
+    small_until: float = 0.6
+    save_every: int = 100
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Faces of each source in a batch."""
+
+    ferplus: int = 64
+    webfaces: int = 16
+    renders: int = 20
+    no_face: int = 12
+    rare_power: float = 0.45  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """Share of each task in the sum."""
+
+    au: float = 1.0
+    expression: float = 1.0
+    va: float = 0.5
+    landmarks: float = 4.0
+    pose: float = 0.4
+    face: float = 0.4
+    quality: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run."""
+
+    name: str
+    net: NetConfig
+    mix: Mix = field(default_factory=Mix)
+    losses: LossWeights = field(default_factory=LossWeights)
+    jitter: Jitter = field(default_factory=Jitter)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+def override(recipe: Any, options: list[str]) -> Any:
+    """The recipe with `dotted.name=value` options applied; an unknown name or a wrong type lists what there is."""
+    for option in options:
+        name, equals, text = option.partition("=")
+        if not equals:
+            raise ValueError(f"an option must be name=value, got {option!r}")
+        recipe = _set(recipe, name.split("."), text, name)
+    return recipe
+
+
+def _set(value: Any, path: list[str], text: str, full_name: str) -> Any:
+    names = [f.name for f in fields(value)] if is_dataclass(value) else []
+    if path[0] not in names:
+        raise ValueError(f"unknown option {full_name!r}: after {'.'.join(full_name.split('.')[:-len(path)])!r} come {names}")
+    current = getattr(value, path[0])
+    if len(path) > 1:
+        return replace(value, **{path[0]: _set(current, path[1:], text, full_name)})
+    if not isinstance(current, (int, float, str)):
+        raise ValueError(f"option {full_name!r} is a group, its parts are {[f.name for f in fields(current)]}")
+    try:
+        return replace(value, **{path[0]: type(current)(text)})
+    except ValueError:
+        raise ValueError(f"option {full_name!r} must be {type(current).__name__}, got {text!r}") from None
+
+
+def net_from_json(raw: dict[str, Any]) -> NetConfig:
+    """The network's configuration out of a run's recipe."""
+    trunk = raw["trunk"]
+    stages = tuple(Stage(**stage) for stage in trunk["stages"])
+    rest = {name: value for name, value in raw.items() if name != "trunk"}
+    return NetConfig(trunk=TrunkConfig(stem=trunk["stem"], stages=stages), **rest)

@@ -1,0 +1,1 @@
+"""Recipes, one a file; each has `recipe()`."""

@@ -1,0 +1,253 @@
+"""Draws one head without a screen: OpenGL through EGL, which also runs on a CPU (llvmpipe)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+os.environ.setdefault("LP_NUM_THREADS", "1")  # one core a worker; more processes beat more threads here
+
+import cv2
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synthesis.head_mesh import (
+    MOUTH_ISLAND,
+    SOCKET_ISLAND,
+    FloatArray,
+    HeadMesh,
+    RenderMesh,
+    build_render_mesh,
+    concavity,
+    uv_island,
+    vertex_normals,
+)
+from training.synthesis.shaders import FRAGMENT, VERTEX
+from training.synthesis.wrinkles import BOX_XY, draw_skin_areas, draw_wrinkle_maps
+
+SUPERSAMPLING = 2
+LIPS_Z = 1.55  # base decimetres
+SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Light and surface of one picture; colours are linear RGB."""
+
+    light_dir: FloatArray  # [2, 3] unit, towards the light, camera axes
+    light_rgb: FloatArray  # [2, 3]
+    sky_rgb: FloatArray  # [3]
+    ground_rgb: FloatArray  # [3]
+    skin_tint: FloatArray  # [3]
+    skin: FloatArray  # [4] specular, gloss, wrap, fold darkness
+    stubble: FloatArray  # [4] linear RGB, strength
+    lip_red: float
+    hair_tint: FloatArray  # [3]
+    brow_tint: FloatArray  # [3]
+
+
+@dataclass(frozen=True, slots=True)
+class Wardrobe:
+    """Which textures and parts a head wears: file stems of the texture folder, part names of the mesh."""
+
+    skin: str
+    eyes: str
+    brows: str  # eyebrow001 ... 012
+    hair: str | None  # hair_... or bald
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One head ready to draw."""
+
+    vertices: FloatArray  # [N, 3] decimetres, deformed
+    rest_identity: FloatArray  # [N, 3] the same head without expression: what hair follows
+    head_to_camera: FloatArray  # [3, 3]
+    head_to_clip: FloatArray  # [4, 4]
+    view_offset: FloatArray  # [3]
+    wrinkle_left: FloatArray  # [12]
+    wrinkle_right: FloatArray  # [12]
+    wardrobe: Wardrobe
+    look: Look
+
+
+@dataclass(slots=True)
+class _Drawable:
+    mesh: RenderMesh
+    dynamic: moderngl.Buffer
+    vertex_array: moderngl.VertexArray
+    cached_for: bytes | None = field(default=None)
+
+
+class HeadRenderer:
+    """Keeps meshes and textures on the GL side; `draw` is the only thing that callers need."""
+
+    def __init__(self, head: HeadMesh, size_px: int) -> None:
+        self.head = head
+        self.size_px = size_px
+        self.context = moderngl.create_context(standalone=True, backend="egl")
+        self.program = self.context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        inner_px = size_px * SUPERSAMPLING
+        self._frame = self.context.simple_framebuffer((inner_px, inner_px), components=4)
+        self._textures: dict[str, moderngl.Texture] = {}
+        self._drawables: dict[str, _Drawable] = {}
+        self._bind_skin_maps()
+
+    def draw(self, shot: Shot) -> NDArray[np.float32]:
+        """Premultiplied RGBA [S, S, 4] in 0..1 (display gamma), top row first."""
+        frame = self._frame
+        frame.use()
+        frame.clear(0.0, 0.0, 0.0, 0.0)
+        self.context.enable(moderngl.DEPTH_TEST | moderngl.BLEND)
+        self.context.blend_func = (
+            moderngl.SRC_ALPHA,
+            moderngl.ONE_MINUS_SRC_ALPHA,
+            moderngl.ONE,
+            moderngl.ONE_MINUS_SRC_ALPHA,
+        )
+        self._set_shot(shot)
+        self._draw_skin(shot)
+        self._draw_inner_parts(shot)
+        self._draw_hairy_parts(shot)
+        raw = np.frombuffer(frame.read(components=4, dtype="f1"), np.uint8)
+        picture = raw.reshape(frame.height, frame.width, 4)[::-1]
+        small = cv2.resize(picture, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)
+        return small.astype(np.float32) / 255.0
+
+    def _set_shot(self, shot: Shot) -> None:
+        look, uniform = shot.look, self.program
+        uniform["head_to_clip"].write(shot.head_to_clip.T.astype("f4").tobytes())
+        uniform["head_to_camera"].write(shot.head_to_camera.T.astype("f4").tobytes())
+        for name in ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin", "stubble"):
+            uniform[name].write(np.asarray(getattr(look, name), np.float32).tobytes())
+        uniform["view_offset"].write(shot.view_offset.astype("f4").tobytes())
+        uniform["wrinkle_left"].write(shot.wrinkle_left.astype("f4").tobytes())
+        uniform["wrinkle_right"].write(shot.wrinkle_right.astype("f4").tobytes())
+        uniform["lip_red"].value = look.lip_red
+
+    def _bind_skin_maps(self) -> None:
+        maps = draw_wrinkle_maps()
+        for unit, (name, pixels) in enumerate([*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1):
+            texture = self._upload(pixels)
+            texture.repeat_x = texture.repeat_y = False
+            texture.use(unit)
+            self._textures["map_" + name] = texture
+            uniform_name = "stubble_map" if name == "stubble" else f"wrinkle_map_{name}"
+            self.program[uniform_name].value = unit
+        x0, y0, x1, y1 = BOX_XY
+        self.program["wrinkle_box"].value = (x0, y0, 1.0 / (x1 - x0), 1.0 / (y1 - y0))
+        self.program["albedo_map"].value = 0
+        self.program["mouth_front"].value = LIPS_Z
+
+    def _upload(self, pixels: NDArray[np.uint8]) -> moderngl.Texture:
+        """A mipmapped texture of an image [H, W, C] whose top row is first."""
+        texture = self.context.texture(pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes())
+        texture.build_mipmaps()
+        texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        return texture
+
+    def _texture(self, stem: str) -> moderngl.Texture:
+        if stem not in self._textures:
+            paths = [self.head.texture_dir / (stem + suffix) for suffix in (".png", ".jpg")]
+            path = next((p for p in paths if p.exists()), None)
+            if path is None:
+                raise FileNotFoundError(f"texture must be a .png or .jpg in {self.head.texture_dir}, got {stem}")
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            has_alpha = image.shape[2] == 4
+            order = cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB
+            self._textures[stem] = self._upload(cv2.cvtColor(image, order))
+        return self._textures[stem]
+
+    def _drawable(self, name: str) -> _Drawable:
+        if name not in self._drawables:
+            head = self.head
+            if name == "skin":
+                mesh = build_render_mesh(head.vertex_count, head.quads, head.corner_uv, head.uv)
+                rest = head.base[mesh.source]
+            else:
+                part = head.parts[name]
+                mesh = build_render_mesh(len(part.ref), part.quads, part.corner_uv, part.uv)
+                rest = np.zeros((len(mesh.source), 3), np.float32)
+            static = np.concatenate([mesh.uv, rest], axis=1).astype("f4")
+            dynamic = self.context.buffer(reserve=len(mesh.source) * 8 * 4, dynamic=True)
+            vertex_array = self.context.vertex_array(
+                self.program,
+                [
+                    (dynamic, "3f 3f 2f", "position", "normal", "shade"),
+                    (self.context.buffer(static.tobytes()), "2f 3f", "uv", "rest"),
+                ],
+                index_buffer=self.context.buffer(mesh.triangles.astype("i4").tobytes()),
+            )
+            self._drawables[name] = _Drawable(mesh, dynamic, vertex_array)
+        return self._drawables[name]
+
+    def _draw_part(self, name: str, kind: int, tint: FloatArray, texture: str, attributes: FloatArray) -> None:
+        drawable = self._drawable(name)
+        drawable.dynamic.write(attributes.astype("f4").tobytes())
+        self._render(drawable, kind, tint, texture)
+
+    def _render(self, drawable: _Drawable, kind: int, tint: FloatArray, texture: str) -> None:
+        self.program["kind"].value = kind
+        self.program["tint"].value = tuple(float(c) for c in tint)
+        self._texture(texture).use(0)
+        if kind != HAIR:
+            drawable.vertex_array.render()
+            return
+        self.program["alpha_range"].value = (0.55, 2.0)
+        drawable.vertex_array.render()
+        self._frame.depth_mask = False
+        self.program["alpha_range"].value = (0.05, 0.55)
+        drawable.vertex_array.render()
+        self._frame.depth_mask = True
+
+    def _draw_skin(self, shot: Shot) -> None:
+        mesh = self._drawable("skin").mesh
+        normals = vertex_normals(mesh, shot.vertices)
+        folds = concavity(mesh, shot.vertices, normals)
+        island = uv_island(mesh.uv)
+        shade = np.stack([folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1)
+        attributes = np.concatenate([shot.vertices[mesh.source], normals[mesh.source], shade], axis=1)
+        self._draw_part("skin", SKIN, shot.look.skin_tint, shot.wardrobe.skin, attributes)
+
+    def _part_attributes(self, name: str, anchor: FloatArray, kind: int) -> FloatArray:
+        """Position, normal and shade [R, 8] of a part on head vertices [N, 3]."""
+        mesh = self._drawable(name).mesh
+        vertices = self.head.parts[name].fit(anchor)
+        normals = vertex_normals(mesh, vertices)
+        shade = np.ones((len(vertices), 2), np.float32)
+        if kind == MOUTH:
+            lips_z = float(anchor[[455, 496], 2].mean())
+            shade[:, 0] = np.clip(0.05 + (vertices[:, 2] - lips_z + 0.42) * 1.9, 0.04, 0.62)
+        elif kind == EYE:
+            for side in (vertices[:, 0] < 0, vertices[:, 0] >= 0):
+                y = vertices[side, 1]
+                radius = max(float(np.ptp(y)) / 2, 1e-4)
+                shade[side, 0] = np.clip(0.92 - 0.75 * np.maximum(0.0, (y - y.mean()) / radius), 0.25, 1.0)
+        return np.concatenate([vertices[mesh.source], normals[mesh.source], shade[mesh.source]], axis=1)
+
+    def _draw_inner_parts(self, shot: Shot) -> None:
+        white = np.ones(3, np.float32)
+        for name, kind, texture in (
+            ("eyes_low", EYE, shot.wardrobe.eyes),
+            ("teeth", MOUTH, "teeth"),
+            ("tongue", MOUTH, "tongue01"),
+        ):
+            self._draw_part(name, kind, white, texture, self._part_attributes(name, shot.vertices, kind))
+
+    def _draw_hairy_parts(self, shot: Shot) -> None:
+        look, wardrobe = shot.look, shot.wardrobe
+        for name, texture, tint in (
+            (wardrobe.brows, "brow_" + wardrobe.brows, look.brow_tint),
+            ("eyelashes", "eyelashes01", look.brow_tint * 0.6),
+        ):
+            self._draw_part(name, HAIR, tint, texture, self._part_attributes(name, shot.vertices, HAIR))
+        if wardrobe.hair is None:
+            return
+        drawable = self._drawable(wardrobe.hair)
+        key = shot.rest_identity.tobytes()
+        if drawable.cached_for != key:
+            attributes = self._part_attributes(wardrobe.hair, shot.rest_identity, HAIR)
+            drawable.dynamic.write(attributes.astype("f4").tobytes())
+            drawable.cached_for = key
+        self._render(drawable, HAIR, look.hair_tint, wardrobe.hair)

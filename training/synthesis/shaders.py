@@ -1,0 +1,116 @@
+"""GLSL of the renderer: one program, whose `kind` tells skin from eyes, teeth and hair."""
+
+VERTEX = """
+#version 330
+uniform mat4 head_to_clip;
+uniform mat3 head_to_camera;
+in vec3 position;      // decimetres, head
+in vec3 normal;
+in vec2 shade;         // x: concavity, y: 0 in the mouth or an eye socket
+in vec2 uv;
+in vec3 rest;          // decimetres, base mesh: where the wrinkle maps are read
+out vec3 camera_normal;
+out vec3 camera_position;
+out vec2 tex;
+out vec3 rest_position;
+out vec2 shading;
+void main() {
+    gl_Position = head_to_clip * vec4(position, 1.0);
+    camera_normal = head_to_camera * normal;
+    camera_position = head_to_camera * position;
+    tex = uv;
+    rest_position = rest;
+    shading = shade;
+}
+"""
+
+FRAGMENT = """
+#version 330
+uniform int kind;                 // 0 skin, 1 eye, 2 mouth parts, 3 hair, brows, lashes
+uniform sampler2D albedo_map;
+uniform sampler2D wrinkle_map_a;  // four depth maps each; red line = 1
+uniform sampler2D wrinkle_map_b;
+uniform sampler2D wrinkle_map_c;
+uniform sampler2D stubble_map;    // r: beard area, g: lips
+uniform vec4 wrinkle_left[3];
+uniform vec4 wrinkle_right[3];
+uniform vec4 wrinkle_box;         // x0, y0, 1 / width, 1 / height in base decimetres
+uniform vec3 tint;
+uniform vec2 alpha_range;         // hair is drawn twice: solid with depth, then the soft rest
+uniform vec3 view_offset;         // camera position minus head origin, camera axes
+uniform vec3 light_dir[2];
+uniform vec3 light_rgb[2];
+uniform vec3 sky_rgb;
+uniform vec3 ground_rgb;
+uniform vec4 skin;                // specular, gloss, wrap, fold darkness
+uniform vec4 stubble;             // rgb, strength
+uniform float lip_red;
+uniform float mouth_front;        // z of the lips in base decimetres
+in vec3 camera_normal;
+in vec3 camera_position;
+in vec2 tex;
+in vec3 rest_position;
+in vec2 shading;
+out vec4 color;
+
+float wrinkle_depth(vec2 xy) {
+    vec2 at = (xy - wrinkle_box.xy) * wrinkle_box.zw;
+    float left = smoothstep(-0.06, 0.06, rest_position.x);
+    vec4 a = texture(wrinkle_map_a, at), b = texture(wrinkle_map_b, at), c = texture(wrinkle_map_c, at);
+    return dot(a, mix(wrinkle_right[0], wrinkle_left[0], left))
+         + dot(b, mix(wrinkle_right[1], wrinkle_left[1], left))
+         + dot(c, mix(wrinkle_right[2], wrinkle_left[2], left));
+}
+
+void main() {
+    vec4 texel = texture(albedo_map, tex);
+    if (kind == 3 && (texel.a < alpha_range.x || texel.a >= alpha_range.y)) discard;
+    vec3 albedo = pow(texel.rgb, vec3(2.2)) * tint;
+    vec3 n = normalize(camera_normal);
+    vec3 to_camera = normalize(view_offset - camera_position);
+    if (kind == 3 && dot(n, to_camera) < 0.0) n = -n;
+    float occlusion = 1.0;
+    float specular = skin.x, gloss = skin.y, wrap = skin.z;
+    if (kind == 0) {
+        float open_air = shading.y;
+        float depth = wrinkle_depth(rest_position.xy) * open_air;
+        vec3 dx = dFdx(camera_position), dy = dFdy(camera_position);
+        float hx = dFdx(depth), hy = dFdy(depth);
+        vec3 r1 = cross(dy, n), r2 = cross(n, dx);
+        float det = dot(dx, r1);
+        vec3 slope = (r1 * hx + r2 * hy) * sign(det) / max(abs(det), 1e-7);
+        n = normalize(n + 0.014 * slope);
+        vec2 at = (rest_position.xy - wrinkle_box.xy) * wrinkle_box.zw;
+        vec2 area = texture(stubble_map, at).rg * open_air;
+        albedo = mix(albedo, stubble.rgb, stubble.a * area.r);
+        albedo *= mix(vec3(1.0), vec3(1.0 + 0.5 * lip_red, 1.0 - 0.35 * lip_red, 1.0 - 0.3 * lip_red), area.g);
+        specular *= 1.0 + 1.2 * area.g;
+        occlusion = exp(-skin.w * max(shading.x - 0.02, 0.0)) * (1.0 - 0.55 * clamp(depth, 0.0, 1.0));
+        float inside = clamp((mouth_front - rest_position.z) * 2.2, 0.0, 1.0);
+        occlusion *= mix(mix(0.35, 0.03, inside), 1.0, open_air);
+        albedo = mix(albedo, albedo * vec3(1.0, 0.72, 0.66), (1.0 - occlusion) * 0.8 * open_air);
+    } else if (kind == 1) {
+        specular = 0.6; gloss = 90.0; wrap = 0.35;
+        occlusion = shading.x;
+    } else if (kind == 2) {
+        specular = 0.12; gloss = 40.0; wrap = 0.3;
+        occlusion = shading.x;
+    } else {
+        specular = 0.10; gloss = 18.0; wrap = 0.4;
+    }
+    vec3 light = mix(ground_rgb, sky_rgb, 0.5 + 0.5 * n.y) * occlusion;
+    vec3 shine = vec3(0.0);
+    vec3 wrap_rgb = wrap * (kind == 0 ? vec3(1.5, 0.9, 0.7) : vec3(1.0));
+    for (int i = 0; i < 2; i++) {
+        float facing = dot(n, light_dir[i]);
+        vec3 diffuse = max((vec3(facing) + wrap_rgb) / (1.0 + wrap_rgb), vec3(0.0));
+        light += light_rgb[i] * diffuse * diffuse * mix(1.0, occlusion, 0.7);
+        vec3 h = normalize(light_dir[i] + to_camera);
+        float fresnel = 0.35 + 0.65 * pow(1.0 - max(dot(n, to_camera), 0.0), 4.0);
+        shine += light_rgb[i] * pow(max(dot(n, h), 0.0), gloss) * step(0.0, facing) * fresnel;
+    }
+    vec3 rgb = albedo * light + specular * shine * occlusion;
+    rgb = rgb / (1.0 + 0.18 * rgb);
+    color = vec4(pow(clamp(rgb, 0.0, 1.0), vec3(1.0 / 2.2)), kind == 3 ? texel.a : 1.0);
+}
+"""

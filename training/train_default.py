@@ -1,0 +1,45 @@
+"""The default model's data, put together for the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from training.batches import BatchMaker, Source, balanced
+from training.datasets.face_table import FaceTable
+from training.datasets.real_faces import load_ferplus, load_webfaces
+from training.datasets.rendered_faces import load_rendered
+from training.recipe import Recipe
+from training.train_loop import TrainLoop, class_weights
+
+
+def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Rows of FER+ Training to train on and to choose thresholds on (every 20th)."""
+    training = np.flatnonzero(usage == "Training")
+    return training[np.arange(len(training)) % 20 != 0], training[::20]
+
+
+def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path | None) -> TrainLoop:
+    """The training loop over FER+, the web faces and, where they are, renders."""
+    ferplus, _, usage = load_ferplus(shared, labels)
+    train_rows, _ = ferplus_parts(ferplus, usage)
+    ferplus = ferplus.pick(train_rows)
+    webfaces, held_out = load_webfaces(shared, labels)
+    webfaces = webfaces.pick(~held_out)
+    mix = recipe.mix
+    sources = [
+        Source(ferplus, mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
+        Source(webfaces, mix.webfaces, _even(len(webfaces))),
+    ]
+    if renders is not None:
+        rendered, validation, _ = load_rendered(renders)
+        rendered = rendered.pick(~validation)
+        sources.append(Source(rendered, mix.renders, _even(len(rendered))))
+    weight: Tensor = class_weights(ferplus.expression, ferplus.expression_weight)
+    return TrainLoop(recipe, BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter), folder, weight)
+
+
+def _even(count: int) -> np.ndarray:  # type: ignore[type-arg]
+    return np.full(count, 1 / count)
