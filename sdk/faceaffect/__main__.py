@@ -1,0 +1,5 @@
+"""`python -m faceaffect` is the command line."""
+
+from faceaffect.cli import main
+
+main()

@@ -1,0 +1,42 @@
+"""`faceaffect analyse`: sources in, rows and overlay out."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", default="-", metavar="FILE", help="rows.csv, .jsonl or .parquet; - is CSV on standard output.")
+@click.option("--overlay", metavar="FILE", help="Drawn video (.mp4, .webm, .avi), picture or folder.")
+@click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
+@click.option(
+    "--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True
+)
+@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
+@click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
+@click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
+@click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
+@click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
+@click.option("--crops", is_flag=True, help="The pictures are face crops already (as cropped_aligned of Aff-Wild2).")
+@click.option(
+    "--sequence/--no-sequence",
+    default=None,
+    help="Whether the pictures of a folder are the frames of one video; without it only with --crops.",
+)
+@click.option("--picture-fps", default=30.0, show_default=True, help="Pictures per second of a folder's time stamps.")
+@click.option("--reconnect", default=10.0, show_default=True, help="Seconds to wait for a camera that went away.")
+@click.option("--resume", is_flag=True, help="Go on with an unfinished output.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--quiet", is_flag=True, help="No progress and no summary.")
+def analyse(**given: object) -> int:
+    """Analyse video files, pictures, folders, patterns, cameras (0, v4l2:///dev/video0, csi://0) or rtsp:// streams.
+
+    \b
+    faceaffect analyse clip.mp4 --out rows.csv --overlay seen.mp4
+    faceaffect analyse 'photos/*.jpg' > rows.csv
+    """
+    from faceaffect.cli.analyse_run import AnalyseRun
+    from faceaffect.cli.analyse_settings import AnalyseSettings
+
+    return AnalyseRun(AnalyseSettings.from_options(given)).run()

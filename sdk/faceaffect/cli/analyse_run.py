@@ -1,0 +1,130 @@
+"""One run of `analyse`: every source through the pipeline, its rows and pictures out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faceaffect.cli.analyse_settings import AnalyseSettings
+from faceaffect.cli.run_progress import RunProgress
+from faceaffect.cli.run_summary import RunSummary, print_summary
+from faceaffect.sinks.open_overlay import check_overlay, open_overlay
+from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
+from faceaffect.sinks.sink import ResumePoint, Sink, SinkOptions, WhenExisting
+from faceaffect.sources.open_source import open_source
+from faceaffect.sources.source import Source, SourceError
+
+if TYPE_CHECKING:
+    from faceaffect.pipeline import Pipeline
+
+_FAILURE, _INTERRUPTED, _TERMINATED = 1, 130, 143
+
+
+class Stopped(BaseException):
+    """SIGTERM, handled like Ctrl-C. Not an Exception: nothing on the way may swallow it."""
+
+
+class AnalyseRun:
+    def __init__(self, settings: AnalyseSettings) -> None:
+        self._settings = settings
+        self._summary = RunSummary()
+        self._progress = RunProgress(len(settings.sources), settings.is_quiet)
+
+    def run(self) -> int:
+        """The exit code: 0, 1 when a source failed, 130 after Ctrl-C, 143 after SIGTERM."""
+        settings = self._settings
+        check_output(settings.out, settings.when_existing)
+        if settings.overlay is not None:
+            check_overlay(settings.overlay, len(settings.sources), settings.when_existing)
+        from faceaffect.pipeline import open_pipeline
+
+        with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
+            options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name))
+            with self._progress:
+                code = self._analyse_all(pipeline, open_sink(settings.out, options))
+        if not settings.is_quiet:
+            print_summary(self._summary, sys.stderr)
+        elif self._summary.failed:
+            for line in self._summary.failed:
+                click.echo(f"error: {line}", err=True)
+        if code in (_INTERRUPTED, _TERMINATED) and not is_stdout(settings.out):
+            click.echo(f"stopped: rows so far are in {settings.out}; --resume goes on from there", err=True)
+        return code
+
+    def _analyse_all(self, pipeline: Pipeline, sink: Sink) -> int:
+        self._summary.outputs.append(sink.path)
+        is_complete = False
+        try:
+            for number, uri in enumerate(self._settings.sources, 1):
+                self._progress.start_source(number, uri)
+                try:
+                    self._analyse_source(uri, pipeline, sink)
+                except SourceError as error:
+                    self._summary.failed.append(str(error))
+            is_complete = not self._summary.failed
+            return 0 if is_complete else _FAILURE
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+        except Stopped:
+            return _TERMINATED
+        finally:
+            sink.close(is_complete=is_complete)
+
+    def _analyse_source(self, uri: str, pipeline: Pipeline, sink: Sink) -> None:
+        point = sink.begin(uri)
+        if point.is_finished:
+            self._summary.notes.append(f"{uri}: finished by the run before, not analysed again")
+            return
+        pipeline.reset()
+        pipeline.start_ids_after(max(point.last_track_id, 0))
+        options = replace(self._settings.source_options, start_frame=point.next_frame)
+        with open_source(uri, options) as source:
+            try:
+                self._analyse_frames(source, point, pipeline, sink)
+            finally:
+                self._summary.notes += source.notes
+                self._summary.dropped += source.dropped
+        sink.end(uri)
+
+    def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink) -> None:
+        self._progress.begin_frames(source.frame_count, point.next_frame)
+        with self._open_overlay(source, pipeline) as overlay:
+            for frame in source:
+                if not source.is_sequence:
+                    pipeline.reset()
+                start_s = time.perf_counter()
+                faces, affect = pipeline.analyse(frame)
+                self._summary.add(faces, affect, time.perf_counter() - start_s)
+                sink.write(frame, faces, affect)
+                if overlay is not None:
+                    overlay.write(frame, faces, affect)
+                self._progress.advance(len(faces), source.dropped)
+
+    def _open_overlay(self, source: Source, pipeline: Pipeline) -> Any:
+        path = self._settings.overlay
+        if path is None:
+            return nullcontext()
+        overlay = open_overlay(path, source, self._settings.when_existing, pipeline.spec.au_thresholds)
+        self._summary.outputs.append(overlay.path)
+        if self._settings.when_existing is WhenExisting.RESUME:
+            self._summary.notes.append(f"{overlay.path}: holds only the frames of this run")
+        return closing(overlay)
+
+
+@contextmanager
+def _termination_raises() -> Iterator[None]:
+    def stop(_signal: int, _stack: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,63 @@
+"""What the user asked `analyse` for, checked and grouped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from faceaffect.sinks.sink import WhenExisting
+from faceaffect.sources.open_source import expand_sources, is_live
+from faceaffect.sources.source import SourceOptions
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyseSettings:
+    sources: list[str]
+    out: str
+    overlay: Path | None
+    model: str | None
+    pipeline: dict[str, Any]  # keyword arguments of open_pipeline
+    source_options: SourceOptions
+    when_existing: WhenExisting
+    is_quiet: bool
+
+    @classmethod
+    def from_options(cls, given: Mapping[str, Any]) -> AnalyseSettings:
+        if given["resume"] and given["overwrite"]:
+            raise click.UsageError("--resume keeps the existing output and --overwrite replaces it: give one of them")
+        sources = expand_sources(given["sources"])
+        live = [source for source in sources if is_live(source)]
+        if live and len(sources) > 1:
+            raise click.UsageError(f"a live source never ends by itself: give {live[0]} alone")
+        when_existing = WhenExisting.RESUME if given["resume"] else WhenExisting.REFUSE
+        sequence = given["crops"] if given["sequence"] is None else given["sequence"]
+        return cls(
+            sources=sources,
+            out=given["out"],
+            overlay=Path(given["overlay"]) if given["overlay"] else None,
+            model=given["model"],
+            pipeline={
+                "backend": given["backend"],
+                "device": given["device"],
+                "threads": given["threads"],
+                "max_faces": given["max_faces"],
+                "min_face_px": given["min_face"],
+                "smooth": not given["no_smooth"],
+                "crops": given["crops"],
+            },
+            source_options=SourceOptions(
+                picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]
+            ),
+            when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,
+            is_quiet=given["quiet"],
+        )
+
+    def stored(self, model_name: str) -> dict[str, str]:
+        """What must be the same when the run is resumed, because it changes rows; speed settings may differ."""
+        wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "crops")}
+        pictures = {"picture_fps": str(self.source_options.picture_fps), "sequence": str(self.source_options.sequence)}
+        return {"model": model_name, **wanted, **pictures}

@@ -1,0 +1,127 @@
+"""The single checks of `doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`is_needed`: the default path does not work without it."""
+
+    name: str
+    found: str
+    is_fine: bool = True
+    is_needed: bool = False
+
+
+def check_all() -> list[Check]:
+    """Every check; one that itself fails becomes a finding, never the end of the report."""
+    found: list[Check] = []
+    for check in (_system, _opencv, _kernels, _backends, _detector, _default_model, _accelerator, _extras):
+        found += _guarded(check)
+    return found
+
+
+_NEEDED: Final = frozenset({"_opencv", "_kernels", "_backends", "_detector", "_default_model"})
+
+
+def _guarded(check: Callable[[], Iterator[Check]]) -> list[Check]:
+    try:
+        return list(check())
+    except Exception as error:
+        name = check.__name__.strip("_").replace("_", " ")
+        return [Check(name, f"{type(error).__name__}: {error}", False, check.__name__ in _NEEDED)]
+
+
+def _system() -> Iterator[Check]:
+    yield Check("faceaffect", _package_version("faceaffect") or "not installed (run from a checkout)")
+    yield Check("python", f"{platform.python_version()} ({sys.executable})", (3, 10) <= sys.version_info[:2] <= (3, 12))
+    yield Check("platform", platform.platform())
+    yield Check("cpu", f"{_cpu_name()}, {os.cpu_count()} logical cores")
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _opencv() -> Iterator[Check]:
+    from faceaffect.sources.quiet_opencv import quiet_opencv
+
+    cv2 = quiet_opencv()
+    built = cv2.getBuildInformation()
+    yield Check("opencv", cv2.__version__, is_needed=True)
+    advice = {
+        "FFMPEG": "no video files or rtsp:// (use opencv-python-headless from PyPI)",
+        "GStreamer": "no csi:// cameras (on a Jetson use the OpenCV of JetPack)",
+        "v4l/v4l2": "no cameras by number",
+    }
+    for name, without in advice.items():
+        is_there = any(line.strip().startswith(f"{name}:") and "YES" in line for line in built.splitlines())
+        yield Check(f"opencv {name}", "yes" if is_there else without, is_there, is_needed=name == "FFMPEG")
+
+
+def _kernels() -> Iterator[Check]:
+    from faceaffect import kernels
+
+    info = kernels.info()
+    yield Check("kernels", str(info), is_needed=True)
+
+
+def _backends() -> Iterator[Check]:
+    from faceaffect.backends import available_backends
+
+    for name, reason in available_backends().items():
+        yield Check(f"backend {name}", reason or "usable", not reason, is_needed=name == "onnx")
+
+
+def _detector() -> Iterator[Check]:
+    from faceaffect.detectors.mtcnn import MtcnnDetector
+
+    yield Check("detector", MtcnnDetector(40).name, is_needed=True)
+
+
+def _default_model() -> Iterator[Check]:
+    from faceaffect.bundle import open_bundle
+
+    bundle = open_bundle()
+    yield Check(
+        "default model", f"{bundle.spec.name}, checksums of {count} files right ({bundle.path})", is_needed=True
+    )
+
+
+def _accelerator() -> Iterator[Check]:
+    driver, jetson = Path("/proc/driver/nvidia/version"), Path("/etc/nv_tegra_release")
+    gpu = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
+    yield Check("nvidia driver", gpu or "none", bool(gpu))
+    if jetson.is_file():
+        yield Check("jetpack", jetson.read_text(encoding="utf-8").splitlines()[0])
+    tensorrt = _package_version("tensorrt")
+    yield Check("tensorrt", tensorrt or "none (comes with JetPack, or pip install tensorrt)", bool(tensorrt))
+
+
+def _extras() -> Iterator[Check]:
+    for extra, module in (("parquet", "pyarrow"), ("openvino", "openvino")):
+        is_there = importlib.util.find_spec(module) is not None
+        advice = f'not installed: pip install "faceaffect[{extra}]"'
+        yield Check(f"extra {extra}", (_package_version(module) or "there") if is_there else advice, is_there)
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

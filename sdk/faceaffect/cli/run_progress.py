@@ -1,0 +1,54 @@
+"""The progress bar of a run, on standard error, and only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+
+class RunProgress:
+    def __init__(self, source_count: int, is_quiet: bool) -> None:
+        self._source_count = source_count
+        console = Console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=is_quiet or not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("", total=None, rate="")
+        self._frames, self._started_s = 0, time.monotonic()
+
+    def start_source(self, number: int, uri: str) -> None:
+        place = f"[{number}/{self._source_count}] " if self._source_count > 1 else ""
+        self._bar.reset(self._task, total=None, description=f"{place}{uri}".replace("[", r"\["), rate="")
+
+    def begin_frames(self, frame_count: int | None, first_frame: int) -> None:
+        self._frames, self._started_s = 0, time.monotonic()
+        self._bar.update(self._task, total=frame_count, completed=first_frame)
+
+    def advance(self, face_count: int, dropped: int) -> None:
+        if self._bar.disable:
+            return
+        self._frames += 1
+        fps = self._frames / max(time.monotonic() - self._started_s, 1e-6)
+        lost = f", {dropped} dropped" if dropped else ""
+        self._bar.update(self._task, advance=1, rate=f"{fps:.0f} fps, {face_count} faces{lost}")
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()

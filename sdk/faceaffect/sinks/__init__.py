@@ -1,0 +1,19 @@
+"""Where rows and pictures go: CSV, JSON Lines, Parquet and overlays."""
+
+from faceaffect.sinks.columns import COLUMN_NAMES, COLUMNS
+from faceaffect.sinks.open_overlay import open_overlay
+from faceaffect.sinks.open_sink import check_output, open_sink
+from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
+
+__all__ = [
+    "COLUMNS",
+    "COLUMN_NAMES",
+    "ResumePoint",
+    "Sink",
+    "SinkError",
+    "SinkOptions",
+    "WhenExisting",
+    "check_output",
+    "open_overlay",
+    "open_sink",
+]

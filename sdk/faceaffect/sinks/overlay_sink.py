@@ -1,0 +1,19 @@
+"""What every sink of overlay pictures is and can do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from faceaffect.overlay_panel import Canvas
+from faceaffect.types import Frame
+
+
+class OverlaySink(Protocol):
+    """Takes drawn pictures in order; `notes` says what the user should know of them."""
+
+    path: str
+    notes: list[str]
+
+    def write(self, frame: Frame, picture: Canvas) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,88 @@
+"""Overlay pictures as a video file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from faceaffect.overlay_panel import Canvas
+from faceaffect.sinks.sink import SinkError
+from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.types import Frame
+
+VIDEO_CODECS: Final[dict[str, tuple[str, ...]]] = {
+    ".mp4": ("mp4v",),
+    ".webm": ("VP90", "VP80"),
+    ".avi": ("MJPG",),
+    ".mkv": ("mp4v",),
+}
+_DEFAULT_FPS: Final = 30.0
+_SMALLEST_PX: Final = 16  # VP8 writes unreadable files below
+_LONGEST_FILL_S: Final = 5.0
+
+
+class OverlayVideo:
+    """A silent video of constant frame rate that keeps the source's time: where a frame stays up longer (variable rate,
+    frames lost by a camera) it is repeated. Pictures of another size are fitted into the first one's."""
+
+    def __init__(self, path: Path, fps: float | None) -> None:
+        self.path, self.notes = str(path), list[str]()
+        self._fps = fps or _DEFAULT_FPS
+        self._writer: Any = None
+        self._size_px = (0, 0)
+        self._written = 0
+        self._first_s = 0.0
+
+    def write(self, frame: Frame, picture: Canvas) -> None:
+        if self._writer is None:
+            self._size_px = _writable_size_px(picture)
+            self._writer, self._first_s = self._open(), frame.time_s
+        fitted = fit_into(picture, self._size_px)
+        due = round((frame.time_s - self._first_s) * self._fps) + 1 - self._written
+        for _ in range(max(1, min(due, round(_LONGEST_FILL_S * self._fps)))):
+            self._writer.write(fitted)
+            self._written += 1
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            if self._written and Path(self.path).stat().st_size == 0:
+                raise SinkError(f"{self.path}: nothing could be written; is the disk full?")
+
+    def _open(self) -> Any:
+        quiet_opencv()
+        codecs = VIDEO_CODECS[Path(self.path).suffix.lower()]
+        for codec in codecs:
+            writer = cv2.VideoWriter(
+                self.path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, self._size_px
+            )
+            if writer.isOpened():
+                return writer
+        raise SinkError(
+            f"{self.path}: this OpenCV cannot write {' or '.join(codecs)} at {self._size_px} px; "
+            "choose .avi (needs no codec library) or a folder of pictures"
+        )
+
+
+def _writable_size_px(picture: Canvas) -> tuple[int, int]:
+    """Width and height, even as the codecs want it."""
+    height, width = picture.shape[:2]
+    return max(width + width % 2, _SMALLEST_PX), max(height + height % 2, _SMALLEST_PX)
+
+
+def fit_into(picture: Canvas, size_px: tuple[int, int]) -> Canvas:
+    """The picture on black of `size_px`; scaled only when it is another size, not for an odd row or column."""
+    width, height = size_px
+    if picture.shape[:2] == (height, width):
+        return picture
+    if not (0 <= width - picture.shape[1] <= 1 and 0 <= height - picture.shape[0] <= 1):
+        factor = min(width / picture.shape[1], height / picture.shape[0])
+        fitted = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+        picture = np.asarray(cv2.resize(picture, fitted, interpolation=cv2.INTER_AREA), np.uint8)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[: picture.shape[0], : picture.shape[1]] = picture[:height, :width]
+    return canvas

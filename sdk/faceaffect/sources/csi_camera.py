@@ -1,0 +1,49 @@
+"""The ribbon-cable camera of a Jetson: `csi://0?width=1280&height=720&fps=30&flip=0`."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from faceaffect.sources.live_source import Capture, LiveKind
+from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.source import SourceError
+from faceaffect.sources.uri_options import uri_options
+from faceaffect.types import Layout
+
+
+def csi_camera(uri: str) -> LiveKind:
+    pipeline = csi_pipeline(uri)
+
+    def open_capture() -> Capture:
+        cv2 = quiet_opencv()
+        require_gstreamer(uri, cv2.getBuildInformation())
+        return cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)  # type: ignore[no-any-return]
+
+    advice = "check the ribbon cable and that `nvgstcapture-1.0` shows a picture (if not, restart nvargus-daemon)"
+    return LiveKind(uri, open_capture, Layout.NV12, advice)
+
+
+def csi_pipeline(uri: str) -> str:
+    """The GStreamer description: NV12 as the sensor's processor writes it, so the CPU never converts a frame."""
+    sensor = urlsplit(uri).netloc or "0"
+    if not sensor.isdecimal():
+        raise SourceError(f"{uri}: a CSI camera is named csi://0 or csi://1, got {sensor!r}")
+    options = {"width": 1280, "height": 720, "fps": 30, "flip": 0}
+    options.update(uri_options(uri, tuple(options)))
+    if options["flip"] > 7 or 0 in (options["width"], options["height"], options["fps"]):
+        raise SourceError(f"{uri}: width, height and fps must be above 0 and flip 0 to 7, got {options}")
+    return (
+        f"nvarguscamerasrc sensor-id={sensor} ! "
+        f"video/x-raw(memory:NVMM), width={options['width']}, height={options['height']}, "
+        f"framerate={options['fps']}/1, format=NV12 ! nvvidconv flip-method={options['flip']} ! "
+        "video/x-raw, format=NV12 ! appsink drop=true max-buffers=1 sync=false"
+    )
+
+
+def require_gstreamer(uri: str, build_information: str) -> None:
+    lines = [line for line in build_information.splitlines() if line.strip().startswith("GStreamer:")]
+    if not any("YES" in line for line in lines):
+        raise SourceError(
+            f"{uri}: CSI cameras need an OpenCV built with GStreamer, this one is not (wheels from PyPI never are); "
+            "on a Jetson use the OpenCV that JetPack installs (see `faceaffect doctor`)"
+        )

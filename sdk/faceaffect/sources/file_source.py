@@ -1,0 +1,65 @@
+"""What video files and pictures have in common: frames decoded ahead, once, and closed promptly."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from faceaffect.sources.decode_ahead import DecodeAhead
+from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.types import Frame
+
+SelfFile = TypeVar("SelfFile", bound="FileSource")
+
+
+class FileSource:
+    """A source of which no frame is lost; what it reads is supplied by `_decode`."""
+
+    is_live = False
+    is_sequence = True
+    fps: float | None = None
+    frame_count: int | None = None
+    size_px: tuple[int, int] | None = None
+    dropped = 0
+
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        self.name, self._options = name, options
+        self.notes: list[str] = []
+        self._ahead: DecodeAhead | None = None
+        self._closed = False
+
+    def _decode(self) -> Generator[Frame, None, None]:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Free what was opened; called once, when nothing reads any more."""
+
+    def _frames(self) -> Generator[Frame, None, None]:
+        try:
+            yield from self._decode()
+        finally:
+            self._release()
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._ahead is not None or self._closed:
+            raise SourceError(f"{self.name}: a source is read once; open it again to read it again")
+        self._ahead = DecodeAhead(self._frames(), self._options.ahead_frames)
+        return iter(self._ahead)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._ahead is None:
+            self._release()
+        else:
+            self._ahead.close()
+
+    def __enter__(self: SelfFile) -> SelfFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,62 @@
+"""From what the user wrote to the source that reads it."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from faceaffect.sources.csi_camera import csi_camera
+from faceaffect.sources.live_source import LiveKind, LiveSource
+from faceaffect.sources.natural_order import natural_order
+from faceaffect.sources.pictures import Pictures, is_pattern, is_picture
+from faceaffect.sources.rtsp_stream import rtsp_stream
+from faceaffect.sources.source import Source, SourceError, SourceOptions
+from faceaffect.sources.v4l2_camera import v4l2_camera
+from faceaffect.sources.video_file import VideoFile
+
+LIVE_SCHEMES: Final[dict[str, Callable[[str], LiveKind]]] = {
+    "v4l2": v4l2_camera,
+    "rtsp": rtsp_stream,
+    "csi": csi_camera,
+}
+
+_WANTED = "a video file, a picture, a folder, a pattern, 0, v4l2:///dev/video0, rtsp://host/path or csi://0"
+
+
+def open_source(uri: str | Path, options: SourceOptions | None = None) -> Source:
+    """Open a video file, picture, folder or pattern of pictures, camera or stream; raises SourceError."""
+    text = str(uri)
+    if text.isdecimal() and not Path(text).exists():
+        return LiveSource(v4l2_camera(text), options)
+    scheme, found, rest = text.partition("://")
+    if found and scheme != "file":
+        if scheme not in LIVE_SCHEMES:
+            raise SourceError(f"{text}: wanted {_WANTED}, got the unknown scheme {scheme}://")
+        return LiveSource(LIVE_SCHEMES[scheme](text), options)
+    path = Path(rest if found else text)
+    if path.is_dir() or is_picture(path) or (is_pattern(str(path)) and not path.exists()):
+        return Pictures(path, options)
+    return VideoFile(path, options)
+
+
+def is_live(uri: str) -> bool:
+    return (uri.isdecimal() and not Path(uri).exists()) or uri.partition("://")[0] in LIVE_SCHEMES
+
+
+def expand_sources(uris: Iterable[str]) -> list[str]:
+    """Patterns that match videos as one source per video, everything else as it is; each source once.
+
+    Pictures of one pattern stay together as one source.
+    """
+    expanded: list[str] = []
+    for uri in uris:
+        matches: list[Path] = []
+        if is_pattern(uri) and "://" not in uri and not Path(uri).exists():
+            matches = sorted((Path(match) for match in glob.glob(uri, recursive=True)), key=natural_order)
+        if matches and not any(is_picture(match) for match in matches):
+            expanded.extend(str(match) for match in matches)
+        else:
+            expanded.append(uri)
+    return list(dict.fromkeys(expanded))

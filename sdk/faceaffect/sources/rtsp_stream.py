@@ -1,0 +1,34 @@
+"""A network camera: `rtsp://user:password@host/path`, through FFmpeg over TCP."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from faceaffect.sources.live_source import Capture, LiveKind
+from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.source import SourceError
+from faceaffect.types import Layout
+
+_TIMEOUT_MS = 5000  # OpenCV waits 30 s by default, longer than a user believes in
+
+
+def rtsp_stream(uri: str) -> LiveKind:
+    if not urlsplit(uri).hostname:
+        raise SourceError(f"{without_password(uri)}: a stream is named rtsp://host/path, this one has no host")
+
+    def open_capture() -> Capture:
+        cv2 = quiet_opencv()
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+        return cv2.VideoCapture(uri, cv2.CAP_FFMPEG, limits)  # type: ignore[no-any-return]
+
+    advice = "check address, user and password, and that the camera can be reached from here"
+    return LiveKind(without_password(uri), open_capture, Layout.BGR, advice)
+
+
+def without_password(uri: str) -> str:
+    """The address as it may be shown and stored."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username}:***@{host}").geturl()

@@ -1,0 +1,70 @@
+"""What every source of frames is and can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+from faceaffect.types import Frame
+
+SelfSource = TypeVar("SelfSource", bound="Source")
+
+
+class SourceError(ValueError):
+    """A source that cannot be read: what was wanted, what came, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How sources are read.
+
+    `start_frame` skips the frames before it (files only), `ahead_frames` is how many frames are decoded before they are
+    asked for, `picture_fps` makes the time stamps of a folder of pictures (time_s = index / picture_fps), `sequence`
+    says that such pictures follow each other as the frames of one video. `reconnect_s` is how long a camera or stream
+    that went away is waited for before the source ends.
+    """
+
+    start_frame: int = 0
+    ahead_frames: int = 4
+    picture_fps: float = 30.0
+    sequence: bool = False
+    reconnect_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.start_frame < 0 or self.ahead_frames < 1 or self.picture_fps <= 0 or self.reconnect_s < 0:
+            raise SourceError(
+                "source options must have start_frame >= 0, ahead_frames >= 1, picture_fps > 0 and reconnect_s >= 0, "
+                f"got {self}"
+            )
+
+
+class Source(Protocol):
+    """Frames, once, in their order. Close it (or use `with`) to stop its thread and free the file or camera."""
+
+    name: str
+    """What was opened, as the user wrote it (without the password of a stream)."""
+    is_live: bool
+    """Whether frames that are not fetched in time are lost."""
+    is_sequence: bool
+    """Whether one frame follows another in time; False for pictures that have nothing to do with each other."""
+    fps: float | None
+    frame_count: int | None
+    """How many frames the container promises, skipped ones included; None when it cannot be known."""
+    size_px: tuple[int, int] | None
+    """Width and height of the first frame; a later frame may differ."""
+    dropped: int
+    """Frames of a live source that nobody fetched in time."""
+    notes: list[str]
+    """What the user should know: frames lost, files skipped."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self: SelfSource) -> SelfSource: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

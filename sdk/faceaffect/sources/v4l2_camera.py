@@ -1,0 +1,38 @@
+"""A camera of the operating system: `0` or `v4l2:///dev/video0?width=1280&height=720&fps=30`."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import urlsplit
+
+from faceaffect.sources.live_source import Capture, LiveKind
+from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.source import SourceError
+from faceaffect.sources.uri_options import uri_options
+from faceaffect.types import Layout
+
+
+def v4l2_camera(uri: str) -> LiveKind:
+    path = urlsplit(uri).path
+    if not uri.isdecimal() and not path.startswith("/dev/"):
+        raise SourceError(f"{uri}: a camera is named 0, 1 ... or v4l2:///dev/video0, with three slashes")
+    device: int | str = int(uri) if uri.isdecimal() else path
+    wanted = uri_options(uri, ("width", "height", "fps"))
+
+    def open_capture() -> Capture:
+        cv2 = quiet_opencv()
+        capture = cv2.VideoCapture(device, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if "width" in wanted or "height" in wanted:
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))  # raw modes are slow above 640x480
+        for name, prop in (
+            ("width", cv2.CAP_PROP_FRAME_WIDTH),
+            ("height", cv2.CAP_PROP_FRAME_HEIGHT),
+            ("fps", cv2.CAP_PROP_FPS),
+        ):
+            if name in wanted:
+                capture.set(prop, wanted[name])
+        return capture  # type: ignore[no-any-return]
+
+    advice = "check that the camera is plugged in, that no other program holds it and that you may read /dev/video*"
+    return LiveKind(uri, open_capture, Layout.BGR, advice)
