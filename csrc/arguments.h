@@ -1,0 +1,35 @@
+// Checks of what Python hands over: each error names the argument, what was wanted and what came.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "au_graph.h"
+#include "crop_face.h"
+
+namespace faceaffect {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using ByteArray = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
+
+// "uint8 (3, 4)" of an array, else the type's name.
+std::string describe(py::handle value);
+
+// A frame as the kernels read it. `kept` holds the copy where pixels do not lie as a kernel reads them.
+FrameView view_frame(py::handle pixels, py::handle layout, py::object* kept);
+
+FloatArray check_maps(py::handle crop_to_frame);  // float32 [N, 2, 3]
+FloatArray check_nodes(py::handle nodes, int width);  // float32 [N, 12, width]
+ByteArray check_pictures(py::handle pixels);  // uint8 [N, H, W, 3]
+NormaliseParams check_normalise(py::handle mean, py::handle std);
+int check_size_px(py::handle size_px);
+
+// `out` itself when it fits, a new array when it is None.
+FloatArray check_out(py::handle out, const std::vector<py::ssize_t>& shape);
+
+}  // namespace faceaffect

@@ -1,0 +1,47 @@
+#include "check_cuda.h"
+#include "cuda_launch.h"
+
+namespace faceaffect {
+
+namespace {
+
+// One block a graph; node features and their mix stay in shared memory, float32 2 x [12, widest].
+__global__ void au_graph_kernel(const float* nodes, GraphShape shape, const float* weights, int widest, float* out) {
+  extern __shared__ float memory[];
+  float* h = memory;
+  float* mixed = memory + kNodes * widest;
+  nodes += static_cast<int64_t>(blockIdx.x) * kNodes * shape.widths[0];
+  for (int i = threadIdx.x; i < kNodes * shape.widths[0]; i += blockDim.x) h[i] = nodes[i];
+  for (int layer = 0; layer < shape.layers; ++layer) {
+    const int width_in = shape.widths[layer], width_out = shape.widths[layer + 1];
+    const float* weight = weights + layer_offset(shape, layer);
+    __syncthreads();
+    for (int i = threadIdx.x; i < kNodes * width_in; i += blockDim.x)
+      mixed[i] = mixed_value(weights, h, width_in, i / width_in, i % width_in);
+    __syncthreads();
+    for (int i = threadIdx.x; i < kNodes * width_out; i += blockDim.x)
+      h[i] = layer_value(mixed + i / width_out * width_in, weight, width_in, width_out, i % width_out);
+  }
+  __syncthreads();
+  const int last = shape.widths[shape.layers];
+  for (int k = threadIdx.x; k < kNodes; k += blockDim.x)
+    out[static_cast<int64_t>(blockIdx.x) * kNodes + k] =
+        logit_value(h + k * last, weights + readout_offset(shape), last, k);
+}
+
+}  // namespace
+
+void au_graph_cuda(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out,
+                   void* stream) {
+  if (count == 0) return;
+  int widest = 0;
+  for (int i = 0; i <= shape.layers; ++i) widest = shape.widths[i] > widest ? shape.widths[i] : widest;
+  // kMaxWidth keeps this within the 48 KiB that every device grants without asking
+  const size_t shared = 2 * kNodes * static_cast<size_t>(widest) * sizeof(float);
+  static_assert(2 * kNodes * kMaxWidth * sizeof(float) <= 48 * 1024, "node features must fit shared memory");
+  au_graph_kernel<<<static_cast<unsigned>(count), 256, shared, static_cast<cudaStream_t>(stream)>>>(
+      nodes, shape, weights, widest, out);
+  check_cuda(cudaGetLastError(), "au_graph_cuda");
+}
+
+}  // namespace faceaffect

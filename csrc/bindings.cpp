@@ -1,0 +1,141 @@
+// The Python module `_native`: every m.def.
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pybind11/stl.h>
+
+#include "arguments.h"
+#include "cuda_kernels.h"
+#include "instruction_sets.h"
+
+namespace faceaffect {
+
+namespace {
+
+const InstructionSet* g_chosen = nullptr;
+
+struct PackedGraph {
+  GraphShape shape;
+  std::vector<float> weights;
+};
+
+py::list names_of_sets(bool usable_only) {
+  int count = 0;
+  const InstructionSet* sets = instruction_sets(&count);
+  py::list names;
+  for (int i = 0; i < count; ++i)
+    if (sets[i].usable || !usable_only) names.append(sets[i].name);
+  return names;
+}
+
+// An empty name chooses the best.
+void use_isa(const std::string& name) {
+  int count = 0;
+  const InstructionSet* sets = instruction_sets(&count);
+  for (int i = count - 1; i >= 0; --i)
+    if (sets[i].usable && (name.empty() || name == sets[i].name)) {
+      g_chosen = &sets[i];
+      return;
+    }
+  throw py::value_error("FACEAFFECT_ISA must be one of " + py::repr(names_of_sets(true)).cast<std::string>() +
+                        " on this machine, got '" + name + "'");
+}
+
+py::object crop_face(py::handle pixels, py::handle layout, py::handle crop_to_frame, py::handle size_px, py::handle mean,
+                     py::handle std, py::handle out) {
+  py::object kept;
+  const FrameView frame = view_frame(pixels, layout, &kept);
+  const FloatArray maps = check_maps(crop_to_frame);
+  const CropParams params = {check_size_px(size_px), check_normalise(mean, std)};
+  const int count = static_cast<int>(maps.shape(0));
+  FloatArray result = check_out(out, {count, 3, params.size_px, params.size_px});
+  const float* map_data = maps.data();
+  float* result_data = result.mutable_data();
+  {
+    py::gil_scoped_release release;
+    g_chosen->crop_face(frame, map_data, count, params, result_data, thread_scratch());
+  }
+  return std::move(result);
+}
+
+py::object normalise(py::handle pixels, py::handle mean, py::handle std, py::handle out) {
+  const ByteArray pictures = check_pictures(pixels);
+  const NormaliseParams params = check_normalise(mean, std);
+  FloatArray result = check_out(out, {pictures.shape(0), 3, pictures.shape(1), pictures.shape(2)});
+  const uint8_t* data = pictures.data();
+  float* result_data = result.mutable_data();
+  const int64_t count = pictures.shape(0), plane_px = static_cast<int64_t>(pictures.shape(1)) * pictures.shape(2);
+  {
+    py::gil_scoped_release release;
+    g_chosen->normalise(data, count, plane_px, params, result_data);
+  }
+  return std::move(result);
+}
+
+// No release of the GIL: the graph of a few faces takes less time than a release and a take.
+py::object au_graph(py::handle nodes, const PackedGraph& graph, py::handle out) {
+  const FloatArray array = check_nodes(nodes, graph.shape.widths[0]);
+  FloatArray result = check_out(out, {array.shape(0), kNodes});
+  g_chosen->au_graph(array.data(), array.shape(0), graph.shape, graph.weights.data(), result.mutable_data(),
+                     thread_scratch());
+  return std::move(result);
+}
+
+void copy_padded(const FloatArray& from, int rows, int columns, float* to) {
+  for (int i = 0; i < rows; ++i)
+    std::memcpy(to + static_cast<int64_t>(i) * padded(columns), from.data() + static_cast<int64_t>(i) * columns,
+                sizeof(float) * static_cast<size_t>(columns));
+}
+
+// Shapes were checked by GraphWeights; the limits are the kernels' own.
+PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray>& weights,
+                       const std::vector<FloatArray>& biases, const FloatArray& readout, const FloatArray& readout_bias) {
+  PackedGraph graph = {};
+  graph.shape.layers = static_cast<int>(weights.size());
+  const bool too_deep = graph.shape.layers > kMaxLayers;
+  graph.shape.widths[0] = static_cast<int>(weights.empty() ? readout.shape(1) : weights[0].shape(0));
+  bool too_wide = graph.shape.widths[0] > kMaxWidth;
+  for (int i = 0; !too_deep && i < graph.shape.layers; ++i) {
+    graph.shape.widths[i + 1] = static_cast<int>(weights[static_cast<size_t>(i)].shape(1));
+    too_wide = too_wide || graph.shape.widths[i + 1] > kMaxWidth;
+  }
+  if (too_deep || too_wide)
+    throw py::value_error("graph must have at most 8 layers of at most 512 features");
+  graph.weights.assign(static_cast<size_t>(graph_size(graph.shape)), 0.0f);
+  float* to = graph.weights.data();
+  copy_padded(adjacency, kNodes, kNodes, to);
+  for (int i = 0; i < graph.shape.layers; ++i) {
+    const int width_in = graph.shape.widths[i], width_out = graph.shape.widths[i + 1];
+    float* layer = to + layer_offset(graph.shape, i);
+    copy_padded(weights[static_cast<size_t>(i)], width_in, width_out, layer);
+    copy_padded(biases[static_cast<size_t>(i)], 1, width_out, layer + static_cast<int64_t>(width_in) * padded(width_out));
+  }
+  const int last = graph.shape.widths[graph.shape.layers];
+  copy_padded(readout, kNodes, last, to + readout_offset(graph.shape));
+  copy_padded(readout_bias, 1, kNodes, to + readout_offset(graph.shape) + kNodes * padded(last));
+  return graph;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_native, m) {
+  use_isa("");
+  m.def("use_isa", &use_isa);
+  m.def("chosen_isa", [] { return g_chosen->name; });
+  m.def("compiled_isas", [] { return names_of_sets(false); });
+  m.def("usable_isas", [] { return names_of_sets(true); });
+  m.def("crop_face", &crop_face);
+  m.def("normalise", &normalise);
+  m.def("au_graph", &au_graph);
+  m.def("pack_graph", &pack_graph);
+  py::class_<PackedGraph>(m, "PackedGraph")
+      .def("flat", [](const PackedGraph& g) { return FloatArray(static_cast<py::ssize_t>(g.weights.size()), g.weights.data()); })
+      .def_property_readonly("widths", [](const PackedGraph& g) {
+        return std::vector<int>(g.shape.widths, g.shape.widths + g.shape.layers + 1);
+      });
+  bind_cuda_kernels(m);
+}
+
+}  // namespace faceaffect

@@ -1,0 +1,121 @@
+// out[b, c, y, x] = (sample(frame at level, position)[c] / 255 - mean[c]) / std[c]
+//   frame uint8, any Layout;  crop_to_frame float32 [N, 2, 3];  out float32 [N, 3, S, S] RGB
+//
+// position: crop_to_frame[b] . (x, y, 1), pixel centres at whole coordinates. It is computed in float32 as
+//   (m0 x + m1 y) + m2 without fused operations, everywhere: all twins sample the very same point.
+// level: how often the frame is halved first, so that minifying does not alias: the smallest level (at most kMaxLevel)
+//   at which one crop pixel steps at most 2 pixels. Pixel (i, j) of the frame at level l is the mean of the block of
+//   2^l x 2^l frame pixels from (i 2^l, j 2^l), rounded half up to a whole number; a block that hangs over the right or
+//   lower edge repeats the edge. Beyond a scale of 2^(kMaxLevel + 1) the crop aliases.
+// sample: bilinear, black outside: the value at the nearest point inside the frame, times the share of the 1 px wide
+//   tent around the position that the frame covers.
+// NV12: luma and chroma are interpolated each in its own plane (chroma samples lie in the middle of their 2 x 2 luma
+//   pixels), then converted: BT.601, video range, clamped to 0..255.
+#pragma once
+
+#include "frame_view.h"
+#include "normalise.h"
+
+namespace faceaffect {
+
+constexpr int kMaxLevel = 5;
+
+struct CropParams {
+  int size_px;
+  NormaliseParams normalise;
+};
+
+// crop_to_frame [2, 3] as seen from the frame at its level.
+struct LevelMap {
+  float m[6];
+  int level;
+};
+
+
+HOST_DEVICE LevelMap map_at_level(const float* crop_to_frame) {
+  const float* m = crop_to_frame;
+  const float x_step2 = m[0] * m[0] + m[3] * m[3];
+  const float y_step2 = m[1] * m[1] + m[4] * m[4];
+  const float step2 = x_step2 > y_step2 ? x_step2 : y_step2;
+  LevelMap map = {{}, 0};
+  float limit = 4.0f;
+  for (; map.level < kMaxLevel && step2 > limit; ++map.level) limit *= 4.0f;
+  const float shrink = 1.0f / static_cast<float>(1 << map.level);
+  for (int i = 0; i < 6; ++i) map.m[i] = m[i] * shrink;
+  map.m[2] += 0.5f * shrink - 0.5f;
+  map.m[5] += 0.5f * shrink - 0.5f;
+  return map;
+}
+
+HOST_DEVICE float position_at(const float* row, int x, int y) {
+  return (row[0] * static_cast<float>(x) + row[1] * static_cast<float>(y)) + row[2];
+}
+
+HOST_DEVICE int level_size(int size_px, int level) { return (size_px + (1 << level) - 1) >> level; }
+
+HOST_DEVICE float clamp_to(float value, float low, float high) {
+  return value < low ? low : (value > high ? high : value);
+}
+
+HOST_DEVICE float level_pixel(const PlaneView& plane, int level, int c, int y, int x) {
+  const int side = 1 << level;
+  int sum = 0;
+  for (int i = 0; i < side; ++i) {
+    const int from_y = y * side + i < plane.height_px ? y * side + i : plane.height_px - 1;
+    const uint8_t* row = plane.data + from_y * plane.row_stride;
+    for (int j = 0; j < side; ++j) {
+      const int from_x = x * side + j < plane.width_px ? x * side + j : plane.width_px - 1;
+      sum += row[static_cast<int64_t>(from_x) * plane.channels + c];
+    }
+  }
+  return static_cast<float>((sum + ((1 << (2 * level)) >> 1)) >> (2 * level));
+}
+
+HOST_DEVICE float bilinear(const PlaneView& plane, int level, int c, float y, float x) {
+  const int last_x = level_size(plane.width_px, level) - 1, last_y = level_size(plane.height_px, level) - 1;
+  const float in_x = clamp_to(x, 0.0f, static_cast<float>(last_x));
+  const float in_y = clamp_to(y, 0.0f, static_cast<float>(last_y));
+  const int x0 = static_cast<int>(in_x), y0 = static_cast<int>(in_y);
+  const int x1 = x0 < last_x ? x0 + 1 : last_x, y1 = y0 < last_y ? y0 + 1 : last_y;
+  const float x_share = in_x - static_cast<float>(x0), y_share = in_y - static_cast<float>(y0);
+  const float top_left = level_pixel(plane, level, c, y0, x0), top_right = level_pixel(plane, level, c, y0, x1);
+  const float low_left = level_pixel(plane, level, c, y1, x0), low_right = level_pixel(plane, level, c, y1, x1);
+  const float top = top_left + x_share * (top_right - top_left);
+  const float low = low_left + x_share * (low_right - low_left);
+  return top + y_share * (low - top);
+}
+
+// How much of the tent around `position` lies in [0, size): 1 inside, falling to 0 one pixel outside.
+HOST_DEVICE float coverage(float position, int size) {
+  const float from_low = position + 1.0f, from_high = static_cast<float>(size) - position;
+  return clamp_to(from_low < from_high ? from_low : from_high, 0.0f, 1.0f);
+}
+
+HOST_DEVICE float chroma_position(float luma_position) { return luma_position * 0.5f - 0.25f; }
+
+HOST_DEVICE float rgb_from_yuv(float luma, float u, float v, int c) {
+  const float grey = 1.1643836f * (luma - 16.0f);
+  const float blue = u - 128.0f, red = v - 128.0f;
+  if (c == 0) return clamp_to(grey + 1.5960268f * red, 0.0f, 255.0f);
+  if (c == 1) return clamp_to(grey - 0.3917623f * blue - 0.8129676f * red, 0.0f, 255.0f);
+  return clamp_to(grey + 2.0172321f * blue, 0.0f, 255.0f);
+}
+
+HOST_DEVICE float crop_face_value(const FrameView& frame, const LevelMap& map, const CropParams& params, int c, int y,
+                                  int x) {
+  const float frame_x = position_at(map.m, x, y), frame_y = position_at(map.m + 3, x, y);
+  const float covered = coverage(frame_x, level_size(frame.plane.width_px, map.level)) *
+                        coverage(frame_y, level_size(frame.plane.height_px, map.level));
+  const bool one_channel = frame.layout == Layout::GRAY || frame.layout == Layout::NV12;
+  const int from_c = one_channel ? 0 : (frame.layout == Layout::BGR ? 2 - c : c);
+  float value = bilinear(frame.plane, map.level, from_c, frame_y, frame_x);
+  if (frame.layout == Layout::NV12) {
+    const float chroma_x = chroma_position(frame_x), chroma_y = chroma_position(frame_y);
+    const float u = bilinear(frame.chroma, map.level, 0, chroma_y, chroma_x);
+    const float v = bilinear(frame.chroma, map.level, 1, chroma_y, chroma_x);
+    value = rgb_from_yuv(value, u, v, c);
+  }
+  return normalise_value(covered * value, params.normalise, c);
+}
+
+}  // namespace faceaffect

@@ -1,0 +1,36 @@
+# Adds the CUDA twins to _native. AUTO tries the toolchain in a project of its own first, so that a broken one costs
+# the twins and not the build.
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 75) # for the trial; check_language leaves it empty otherwise
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  if(FACEAFFECT_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "FACEAFFECT_CUDA=ON needs a working nvcc; none was found on PATH or in CUDACXX")
+  endif()
+  message(STATUS "faceaffect: no working nvcc, building without CUDA twins")
+  return()
+endif()
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static) # the package must import where no CUDA runtime is installed
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+
+execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE KNOWN_CODES)
+set(ARCHITECTURES)
+foreach(architecture 87 90 110)
+  if(KNOWN_CODES MATCHES "sm_${architecture}\n")
+    list(APPEND ARCHITECTURES ${architecture})
+  endif()
+endforeach()
+
+list(TRANSFORM OPS PREPEND csrc/ OUTPUT_VARIABLE CUDA_FILES)
+list(TRANSFORM CUDA_FILES APPEND _cuda.cu)
+add_library(faceaffect_cuda OBJECT ${CUDA_FILES})
+string(REPLACE ";" "-real;" REAL_ARCHITECTURES "${ARCHITECTURES}-real")
+set_target_properties(faceaffect_cuda PROPERTIES CUDA_ARCHITECTURES "${REAL_ARCHITECTURES}" CUDA_STANDARD 17)
+target_compile_options(faceaffect_cuda PRIVATE --fmad=false $<$<BOOL:${FACEAFFECT_WERROR}>:-Werror=all-warnings>)
+list(JOIN ARCHITECTURES "," ARCHITECTURE_LIST)
+target_compile_definitions(_native PRIVATE FACEAFFECT_HAS_CUDA FACEAFFECT_CUDA_ARCHITECTURES="${ARCHITECTURE_LIST}")
+target_sources(_native PRIVATE $<TARGET_OBJECTS:faceaffect_cuda>)
+target_link_libraries(_native PRIVATE CUDA::cudart_static)

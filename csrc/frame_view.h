@@ -1,0 +1,24 @@
+// FrameView: a borrowed frame as its source delivered it; owns nothing.
+#pragma once
+
+#include <cstdint>
+
+namespace faceaffect {
+
+enum class Layout : int { BGR, RGB, GRAY, NV12 };
+
+struct PlaneView {
+  const uint8_t* data;  // [height_px, width_px, channels]; a pixel's channels and the pixels of a row are adjacent
+  int64_t row_stride;   // bytes from one row to the next, may be negative
+  int width_px;
+  int height_px;
+  int channels;
+};
+
+struct FrameView {
+  PlaneView plane;   // colour or grey; the luma of NV12
+  PlaneView chroma;  // NV12 only: (U, V) pairs, half as wide and half as high
+  Layout layout;
+};
+
+}  // namespace faceaffect

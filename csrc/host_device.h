@@ -1,0 +1,9 @@
+// HOST_DEVICE marks the definitions that the CPU and the CUDA twin share. They are `static inline`, so that a copy built
+// for one instruction set is never linked into the code of another.
+#pragma once
+
+#if defined(__CUDACC__)
+#define HOST_DEVICE static inline __host__ __device__
+#else
+#define HOST_DEVICE static inline
+#endif

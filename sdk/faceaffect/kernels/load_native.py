@@ -1,0 +1,61 @@
+"""Finds the native module, or says once that NumPy does its work."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+ISA_VARIABLE: Final[str] = "FACEAFFECT_ISA"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInfo:
+    """What computes: `isa` is the instruction set chosen ("numpy" without the native module)."""
+
+    native: bool
+    isa: str
+    compiled_isas: tuple[str, ...]
+    usable_isas: tuple[str, ...]
+    has_cuda: bool
+    cuda_architectures: tuple[str, ...]
+    problem: str = ""  # why the native module is missing
+
+
+def _load() -> tuple[ModuleType | None, str]:
+    wanted = os.environ.get(ISA_VARIABLE, "")
+    try:
+        module = import_module("faceaffect.kernels._native")
+    except ImportError as error:
+        if wanted:
+            raise ValueError(f"{ISA_VARIABLE} must be unset without the native module, got {wanted!r}: {error}") from None
+        warnings.warn(
+            f"faceaffect computes in NumPy, slowly: its native kernels are missing ({error}); "
+            "install a C++ compiler and install faceaffect again",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return None, str(error)
+    module.use_isa(wanted)
+    return module, ""
+
+
+native, _problem = _load()
+
+
+def info() -> KernelInfo:
+    """Which kernels this process uses and which were built."""
+    if native is None:
+        return KernelInfo(False, "numpy", (), (), False, (), _problem)
+    architectures = tuple(f"sm_{number}" for number in str(native.cuda_architectures).split(",") if number)
+    return KernelInfo(
+        native=True,
+        isa=str(native.chosen_isa()),
+        compiled_isas=tuple(native.compiled_isas()),
+        usable_isas=tuple(native.usable_isas()),
+        has_cuda=bool(native.has_cuda),
+        cuda_architectures=architectures,
+    )

@@ -1,0 +1,153 @@
+"""What each kernel means, in NumPy: the readable definition and the fallback. csrc/<op>.h says the same in C++."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceaffect.kernels.arguments import check_maps, check_normalise, check_out, check_size_px
+from faceaffect.kernels.graph_weights import NODES, GraphWeights
+from faceaffect.types import FloatArray, Frame, Layout
+
+MAX_LEVEL: Final[int] = 5
+"""How often a frame is halved at most; a crop does not alias up to a scale of 2 ** (MAX_LEVEL + 1)."""
+
+Bytes = NDArray[np.uint8]
+_F = np.float32
+
+
+def crop_face(
+    frame: Frame,
+    crop_to_frame: FloatArray,
+    *,
+    size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Faces [N, 3, S, S], RGB: (sample / 255 - mean) / std, `sample` bilinear at crop_to_frame . (x, y, 1).
+
+    See csrc/crop_face.h for every detail: positions, halving when minifying, black outside, NV12.
+    """
+    maps, size = check_maps(crop_to_frame), check_size_px(size_px)
+    mean_rgb, std_rgb = check_normalise(mean, std)
+    result = check_out(out, (len(maps), 3, size, size))
+    for face, crop_map in enumerate(maps):
+        level = level_of(crop_map)
+        x, y = _positions(_map_at_level(crop_map, level), size)
+        planes = [halve(plane, level) for plane in split_planes(frame)]
+        rgb = _sample_rgb(frame.layout, planes, x, y)
+        result[face] = (rgb / _F(255) - mean_rgb) / std_rgb
+    return result
+
+
+def normalise(
+    pixels: Bytes, mean: Sequence[float], std: Sequence[float], out: FloatArray | None = None
+) -> FloatArray:
+    """Pictures [N, 3, H, W] from uint8 [N, H, W, 3]: (pixel / 255 - mean) / std."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
+        raise ValueError(f"pixels must be uint8 [N, H, W, 3], got {pixels.dtype} {pixels.shape}")
+    mean_rgb, std_rgb = check_normalise(mean, std)
+    count, height, width, _ = pixels.shape
+    result = check_out(out, (count, 3, height, width))
+    result[...] = (pixels.transpose(0, 3, 1, 2).astype(np.float32) / _F(255) - mean_rgb) / std_rgb
+    return result
+
+
+def au_graph(nodes: FloatArray, weights: GraphWeights, out: FloatArray | None = None) -> FloatArray:
+    """Logits [N, 12] from nodes [N, 12, D]: H = relu(A H W + b) a layer, then H[k] . R[k] + c[k]."""
+    hidden = np.asarray(nodes, np.float32)
+    if hidden.ndim != 3 or hidden.shape[1:] != (NODES, weights.width):
+        raise ValueError(f"nodes must be float32 [N, 12, {weights.width}], got {hidden.dtype} {hidden.shape}")
+    result = check_out(out, (len(hidden), NODES))
+    for weight, bias in zip(weights.layer_weights, weights.layer_biases, strict=True):
+        hidden = np.maximum(weights.adjacency @ hidden @ weight + bias, _F(0))
+    result[...] = (hidden * weights.readout_weight).sum(axis=2) + weights.readout_bias
+    return result
+
+
+def level_of(crop_map: FloatArray) -> int:
+    """How often the frame is halved before one crop is taken: until a crop pixel steps at most 2 pixels."""
+    squares = crop_map[:, :2] * crop_map[:, :2]
+    step2, level, limit = (squares[0] + squares[1]).max(), 0, _F(4)
+    while level < MAX_LEVEL and step2 > limit:
+        level, limit = level + 1, limit * _F(4)
+    return level
+
+
+def halve(plane: Bytes, level: int) -> Bytes:
+    """Means of blocks of 2 ** level pixels a side, rounded half up; the edge is repeated to whole blocks. [H, W, C]"""
+    side = 1 << level
+    height, width, channels = plane.shape
+    padded = np.pad(plane, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
+    blocks = padded.reshape(padded.shape[0] // side, side, padded.shape[1] // side, side, channels)
+    sums = blocks.sum(axis=(1, 3), dtype=np.int32)
+    return ((sums + side * side // 2) >> (2 * level)).astype(np.uint8)
+
+
+def split_planes(frame: Frame) -> list[Bytes]:
+    """The planes of a frame, each [H, W, C]: one, or luma and (U, V) for NV12."""
+    pixels = frame.pixels
+    if frame.layout is Layout.GRAY:
+        return [pixels[:, :, None]]
+    if frame.layout is not Layout.NV12:
+        return [pixels]
+    height = frame.height_px
+    return [pixels[:height, :, None], pixels[height:].reshape(height // 2, frame.width_px // 2, 2)]
+
+
+def _map_at_level(crop_map: FloatArray, level: int) -> FloatArray:
+    shrink = _F(1 / (1 << level))
+    at_level = crop_map * shrink
+    at_level[:, 2] += _F(0.5) * shrink - _F(0.5)
+    return at_level
+
+
+def _positions(crop_map: FloatArray, size: int) -> tuple[FloatArray, FloatArray]:
+    """Frame x and y of every crop pixel, each [S, S]; the order of operations is part of the definition."""
+    x, y = np.arange(size, dtype=np.float32)[None, :], np.arange(size, dtype=np.float32)[:, None]
+    frame_x, frame_y = ((row[0] * x + row[1] * y) + row[2] for row in crop_map)
+    return frame_x, frame_y
+
+
+def _bilinear(plane: Bytes, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Plane [H, W, C] at the points of the frame nearest to x, y [S, S] -> [C, S, S]."""
+    last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
+    in_x, in_y = np.clip(x, _F(0), _F(last_x)), np.clip(y, _F(0), _F(last_y))
+    x0, y0 = in_x.astype(np.int64), in_y.astype(np.int64)
+    x1, y1 = np.minimum(x0 + 1, last_x), np.minimum(y0 + 1, last_y)
+    x_share, y_share = (in_x - x0.astype(np.float32))[..., None], (in_y - y0.astype(np.float32))[..., None]
+    corners = (plane[y0, x0], plane[y0, x1], plane[y1, x0], plane[y1, x1])
+    top_left, top_right, low_left, low_right = (corner.astype(np.float32) for corner in corners)
+    top = top_left + x_share * (top_right - top_left)
+    low = low_left + x_share * (low_right - low_left)
+    return np.asarray((top + y_share * (low - top)).transpose(2, 0, 1), np.float32)
+
+
+def _coverage(position: FloatArray, size: int) -> FloatArray:
+    """Share of the 1 px wide tent around a position that lies in [0, size)."""
+    return np.clip(np.minimum(position + _F(1), _F(size) - position), _F(0), _F(1))
+
+
+def _sample_rgb(layout: Layout, planes: list[Bytes], x: FloatArray, y: FloatArray) -> FloatArray:
+    """RGB [3, S, S] in 0..255 at frame positions x, y [S, S], black outside the frame."""
+    height, width, _ = planes[0].shape
+    values = _bilinear(planes[0], x, y)
+    if layout is Layout.BGR:
+        values = values[::-1]
+    elif layout is Layout.GRAY:
+        values = values.repeat(3, axis=0)
+    elif layout is Layout.NV12:
+        chroma = _bilinear(planes[1], x * _F(0.5) - _F(0.25), y * _F(0.5) - _F(0.25))
+        values = rgb_from_yuv(values[0], chroma[0], chroma[1])
+    return _coverage(x, width) * _coverage(y, height) * values
+
+
+def rgb_from_yuv(luma: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
+    """BT.601, video range, to RGB [3, ...] clamped to 0..255."""
+    grey, blue, red = _F(1.1643836) * (luma - _F(16)), u - _F(128), v - _F(128)
+    green = grey - _F(0.3917623) * blue - _F(0.8129676) * red
+    return np.clip(np.stack([grey + _F(1.5960268) * red, green, grey + _F(2.0172321) * blue]), _F(0), _F(255))
