@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save_file
 
 from faceaffect.kernels.load_native import native
 from faceaffect.labels import AU_NAMES
@@ -61,13 +62,21 @@ class GraphWeights:
     @classmethod
     def from_safetensors(cls, path: Path | str) -> GraphWeights:
         """Read a file with keys adjacency, layer.{i}.weight, layer.{i}.bias, readout.weight, readout.bias."""
-        arrays = load_file(path)
+        return cls.from_bytes(Path(path).read_bytes(), str(path))
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str = "graph weights") -> GraphWeights:
+        """The same out of a file's content; raises ValueError that names `where` and what is wrong."""
+        try:
+            arrays = load(content)
+        except SafetensorError as error:
+            raise ValueError(f"{where} must be a safetensors file: {error}") from None
         layers = sum(name.startswith("layer.") and name.endswith(".weight") for name in arrays)
         wanted = {"adjacency", "readout.weight", "readout.bias"}
         wanted |= {f"layer.{i}.{part}" for i in range(layers) for part in ("weight", "bias")}
         if wanted != arrays.keys():
             missing, unknown = sorted(wanted - arrays.keys()), sorted(arrays.keys() - wanted)
-            raise ValueError(f"{path} must hold graph weights: missing {missing}, unknown {unknown}")
+            raise ValueError(f"{where} must hold graph weights: missing {missing}, unknown {unknown}")
         return cls(
             adjacency=arrays["adjacency"],
             layer_weights=tuple(arrays[f"layer.{i}.weight"] for i in range(layers)),
