@@ -83,7 +83,7 @@ def _bgr_copy(frame: Frame) -> Canvas:
     }
     pixels = np.ascontiguousarray(frame.pixels)
     if frame.layout is Layout.BGR:
-        return pixels.copy()
+        return np.array(pixels)
     return np.asarray(cv2.cvtColor(pixels, codes[frame.layout]), np.uint8)
 
 

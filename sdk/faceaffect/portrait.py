@@ -30,7 +30,7 @@ def draw_portraits(crops: FloatArray) -> FloatArray:
     picked = cells.reshape(count, 3, side, cell, side, cell)[:, :, :, half::2, :, half::2]
     grid = picked.mean(axis=(3, 5))
     flat = grid - grid.mean(axis=(2, 3), keepdims=True)
-    rows = flat.reshape(count, -1)
+    rows = flat.reshape(count, 3 * side * side)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
 
 

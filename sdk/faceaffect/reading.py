@@ -51,7 +51,9 @@ class FaceReader:
         self._backend = backend
         self._crop = crop
         self._clock = clock
-        self._buffer = np.empty((1, 3, crop.size_px, crop.size_px), np.float32)
+        self._buffer = np.zeros((1, 3, crop.size_px, crop.size_px), np.float32)
+        # Warms the network up and tells the shapes of a reading of nobody: networks need not take N = 0.
+        self._nobody = {name: values[:0].copy() for name, values in backend.infer(self._buffer).items()}
 
     def read(self, frame: Frame, maps: FloatArray) -> FaceReading:
         """The reading of maps [N, 2, 3] in `frame`."""
@@ -63,7 +65,7 @@ class FaceReader:
             frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count]
         )
         clock.start("network")
-        heads = self._backend.infer(crops)
+        heads = self._backend.infer(crops) if count else self._nobody
         clock.start("follow")
         return FaceReading(
             maps=maps,

@@ -25,7 +25,7 @@ class Backend(Protocol):
     version: str
 
     def infer(self, crops: FloatArray) -> Heads:
-        """Heads of crops [N, 3, S, S]; N = 0 gives empty heads."""
+        """Heads of crops [N, 3, S, S], N >= 1."""
         ...
 
 

@@ -17,7 +17,7 @@ from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
-from faceaffect.sinks.sink import ResumePoint, Sink, SinkOptions, WhenExisting
+from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
 
@@ -47,16 +47,25 @@ class AnalyseRun:
 
         with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
             options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name))
+            sink = open_sink(settings.out, options)
             with self._progress:
-                code = self._analyse_all(pipeline, open_sink(settings.out, options))
-        if not settings.is_quiet:
-            print_summary(self._summary, sys.stderr)
-        elif self._summary.failed:
+                try:
+                    code = self._analyse_all(pipeline, sink)
+                except SinkError as error:
+                    self._summary.failed.append(str(error))
+                    code = _FAILURE
+        self._report(code)
+        return code
+
+    def _report(self, code: int) -> None:
+        if self._settings.is_quiet:
             for line in self._summary.failed:
                 click.echo(f"error: {line}", err=True)
-        if code in (_INTERRUPTED, _TERMINATED) and not is_stdout(settings.out):
-            click.echo(f"stopped: rows so far are in {settings.out}; --resume goes on from there", err=True)
-        return code
+        else:
+            print_summary(self._summary, sys.stderr)
+        if code and not is_stdout(self._settings.out):
+            ended = "not all was analysed" if code == _FAILURE else "stopped"
+            click.echo(f"{ended}: rows so far are in {self._settings.out}; --resume goes on from there", err=True)
 
     def _analyse_all(self, pipeline: Pipeline, sink: Sink) -> int:
         self._summary.outputs.append(sink.path)

@@ -98,9 +98,7 @@ def _default_model() -> Iterator[Check]:
     from faceaffect.bundle import open_bundle
 
     bundle = open_bundle()
-    yield Check(
-        "default model", f"{bundle.spec.name}, checksums of {count} files right ({bundle.path})", is_needed=True
-    )
+    yield Check("default model", f"{bundle.spec.name}, checksums right ({bundle.path})", is_needed=True)
 
 
 def _accelerator() -> Iterator[Check]:

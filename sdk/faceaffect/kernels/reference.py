@@ -12,7 +12,7 @@ from faceaffect.kernels.arguments import check_maps, check_normalise, check_out,
 from faceaffect.kernels.graph_weights import NODES, GraphWeights
 from faceaffect.types import FloatArray, Frame, Layout
 
-MAX_LEVEL: Final[int] = 5
+MAX_LEVEL: Final[int] = 4
 """How often a frame is halved at most; a crop does not alias up to a scale of 2 ** (MAX_LEVEL + 1)."""
 
 Bytes = NDArray[np.uint8]
@@ -44,9 +44,7 @@ def crop_face(
     return result
 
 
-def normalise(
-    pixels: Bytes, mean: Sequence[float], std: Sequence[float], out: FloatArray | None = None
-) -> FloatArray:
+def normalise(pixels: Bytes, mean: Sequence[float], std: Sequence[float], out: FloatArray | None = None) -> FloatArray:
     """Pictures [N, 3, H, W] from uint8 [N, H, W, 3]: (pixel / 255 - mean) / std."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
         raise ValueError(f"pixels must be uint8 [N, H, W, 3], got {pixels.dtype} {pixels.shape}")

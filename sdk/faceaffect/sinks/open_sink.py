@@ -12,7 +12,7 @@ from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
 from faceaffect.sinks.sink import Sink, SinkError, SinkOptions, WhenExisting
 from faceaffect.sinks.stdout_rows import StdoutRows
 
-_TEXT_FORMATS = {".csv": CsvFormat, ".jsonl": JsonlFormat}
+_TEXT_FORMATS: dict[str, type[CsvFormat] | type[JsonlFormat]] = {".csv": CsvFormat, ".jsonl": JsonlFormat}
 
 
 def open_sink(path: str | Path | None, options: SinkOptions | None = None) -> Sink:

@@ -13,15 +13,17 @@ from faceaffect.sinks.sink import SinkError
 _VERSION: Final = 1
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """The first `output_bytes` of the output hold the rows of `finished_sources` and of the frames before `next_frame`
-    of `source`, and nothing else."""
+    """The first `output_bytes` of the output hold the rows of `finished` sources and those of the `unfinished` ones
+    before the frame that stands beside their name, and nothing else.
+
+    Frozen, so that one assignment replaces it: an interruption never leaves half of a change.
+    """
 
     output_bytes: int = 0
-    finished_sources: list[str] = field(default_factory=list)
-    source: str | None = None
-    next_frame: int = 0
+    finished: list[str] = field(default_factory=list)
+    unfinished: dict[str, int] = field(default_factory=dict)
     last_track_id: int = -1
     settings: dict[str, str] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -28,39 +29,48 @@ class RowFile:
         self._progress_path = progress_path(path)
         resumed = load_progress(self._progress_path) if options.when_existing is WhenExisting.RESUME else None
         self._progress = resumed or Progress(settings=dict(options.settings))
+        self._source = ""
         self._noted_s = time.monotonic()
         self._is_closed = False
         self._descriptor = self._open(path, options)
         if resumed is None:
-            self._append(self._format.header())
+            size_bytes = self._append(self._format.header())
+            self._progress = replace(self._progress, output_bytes=size_bytes)
             self._note_progress()
 
     def begin(self, source: str) -> ResumePoint:
+        self._source = source
         progress = self._progress
-        if source in progress.finished_sources:
-            return ResumePoint(is_finished=True)
-        if progress.source != source:
-            progress.source, progress.next_frame = source, 0
-        return ResumePoint(next_frame=progress.next_frame, last_track_id=progress.last_track_id)
+        return ResumePoint(
+            next_frame=progress.unfinished.get(source, 0),
+            last_track_id=progress.last_track_id,
+            is_finished=source in progress.finished,
+        )
 
     def write(self, frame: Frame, faces: Faces, affect: Affect) -> None:
-        rows = list(rows_of(frame, faces, affect))
-        if rows:
-            self._append("".join([self._format.line(row) for row in rows]))
-            self._progress.last_track_id = max(self._progress.last_track_id, int(faces.track_id.max()))
-        self._progress.next_frame = frame.index + 1
+        before = self._progress
+        lines = [self._format.line(row) for row in rows_of(frame, faces, affect)]
+        self._progress = Progress(
+            output_bytes=before.output_bytes + self._append("".join(lines)),
+            finished=before.finished,
+            unfinished={**before.unfinished, self._source: frame.index + 1},
+            last_track_id=max(before.last_track_id, *faces.track_id.tolist(), -1),
+            settings=before.settings,
+        )
         if time.monotonic() - self._noted_s >= _PROGRESS_EVERY_S:
             self._note_progress()
 
     def end(self, source: str) -> None:
-        self._progress.finished_sources.append(source)
-        self._progress.source = None
+        before = self._progress
+        unfinished = {name: frame for name, frame in before.unfinished.items() if name != source}
+        self._progress = replace(before, finished=[*before.finished, source], unfinished=unfinished)
         self._note_progress()
 
     def close(self, *, is_complete: bool = True) -> None:
         if self._is_closed:
             return
         self._is_closed = True
+        self._drop_torn_rows()  # of a frame that was interrupted while it was written
         os.close(self._descriptor)
         if is_complete:
             self._progress_path.unlink(missing_ok=True)
@@ -107,27 +117,26 @@ class RowFile:
             raise SinkError(f"{self.path}: resume with the settings of the first run ({changed}), or use --overwrite")
         if os.path.isfile(self.path):
             os.ftruncate(descriptor, kept)
-        os.lseek(descriptor, 0, os.SEEK_END)
+            os.lseek(descriptor, 0, os.SEEK_END)
 
-    def _append(self, text: str) -> None:
-        data, start = text.encode("utf-8"), self._progress.output_bytes
+    def _append(self, text: str) -> int:
+        """Write all of `text` or nothing; returns its bytes."""
+        data = text.encode("utf-8")
         unwritten = memoryview(data)
         try:
             while unwritten:
                 unwritten = unwritten[os.write(self._descriptor, unwritten) :]
         except OSError as error:
-            self._drop_torn_rows(start)
+            self._drop_torn_rows()
             raise SinkError(
                 f"{self.path}: writing stopped ({error.strerror}); the rows so far are kept: make room and use --resume"
             ) from None
-        self._progress.output_bytes = start + len(data)
+        return len(data)
 
-    def _drop_torn_rows(self, size_bytes: int) -> None:
-        try:
-            os.ftruncate(self._descriptor, size_bytes)
-            os.lseek(self._descriptor, size_bytes, os.SEEK_SET)
-        except OSError:  # a device such as /dev/full has no size; a resume cuts a torn line off anyway
-            return
+    def _drop_torn_rows(self) -> None:
+        if os.path.isfile(self.path):  # a device such as /dev/full has no end to cut off
+            os.ftruncate(self._descriptor, self._progress.output_bytes)
+            os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def _note_progress(self) -> None:
         """An error here must not cost rows: the older note stays true, only a resume repeats more."""

@@ -52,11 +52,12 @@ class LiveSource:
     frame_count: int | None = None
 
     def __init__(self, kind: LiveKind, options: SourceOptions | None = None) -> None:
+        options = options or SourceOptions()
         self.name, self._kind = kind.name, kind
-        self._reconnect_s = (options or SourceOptions()).reconnect_s
+        self._reconnect_s = options.reconnect_s
         self.notes: list[str] = []
         self.dropped = 0
-        self._index = 0
+        self._index = options.start_frame  # of a resumed run: no index is given twice
         self._newest: Frame | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()

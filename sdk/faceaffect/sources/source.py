@@ -20,10 +20,10 @@ class SourceError(ValueError):
 class SourceOptions:
     """How sources are read.
 
-    `start_frame` skips the frames before it (files only), `ahead_frames` is how many frames are decoded before they are
-    asked for, `picture_fps` makes the time stamps of a folder of pictures (time_s = index / picture_fps), `sequence`
-    says that such pictures follow each other as the frames of one video. `reconnect_s` is how long a camera or stream
-    that went away is waited for before the source ends.
+    `start_frame` skips the frames before it (a live source only counts from there), `ahead_frames` is how many frames
+    are decoded before they are asked for, `picture_fps` makes the time stamps of a folder of pictures (time_s = index /
+    picture_fps), `sequence` says that such pictures follow each other as the frames of one video. `reconnect_s` is how
+    long a camera or stream that went away is waited for before the source ends.
     """
 
     start_frame: int = 0

@@ -1,0 +1,124 @@
+"""Per-frame cost of the whole pipeline on one pinned thread, per stage, and against MediaPipe in the same run.
+
+`python -m benchmarks pipeline CLIP [--peer PYTHON --peer-model FILE.task] [--record FILE.md]`. Decoding is left out;
+every figure is process-CPU time, so other work on the machine disturbs it little. Ours and the peer's rounds alternate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from faceaffect.pipeline import open_pipeline
+from faceaffect.sources import open_source
+from faceaffect.stage_clock import STAGES, StageClock
+from faceaffect.types import Frame
+
+PEER_SCRIPT = Path(__file__).parent / "peers" / "mediapipe_face_landmarker.py"
+PERCENTILES = (50, 95, 99)
+
+
+def decode(clip: str) -> list[Frame]:
+    """All frames of the clip, in memory."""
+    with open_source(clip) as source:
+        return list(source)
+
+
+def time_ours(frames: list[Frame], model: str | None, backend: str, by_stage: bool) -> dict[str, Any]:
+    """One pass over the frames: `ms` whole [F], `stages` each [F], `held` frames with a face."""
+    with open_pipeline(model, backend=backend, threads=1) as pipeline:
+        pipeline.clock = pipeline._reader._clock = StageClock(by_stage, time.process_time_ns)  # noqa: SLF001
+        follower = pipeline._follower  # noqa: SLF001
+        if follower is not None:
+            follower._detector._clock = pipeline.clock  # type: ignore[attr-defined]  # noqa: SLF001
+        whole, held, stages = [], 0, {name: [] for name in STAGES}  # type: ignore[var-annotated]
+        for frame in frames:
+            started = time.process_time_ns()
+            faces, _ = pipeline.analyse(frame)
+            whole.append((time.process_time_ns() - started) / 1e6)
+            held += bool(len(faces))
+            for name in STAGES if by_stage else ():
+                stages[name].append(pipeline.clock.spent_ns[name] / 1e6)
+        return {"ms": whole, "held": held, "stages": stages, "about": pipeline.describe()}
+
+
+def time_peer(python: str, clip: str, model: str) -> dict[str, Any]:
+    """One pass of the peer in its own process, pinned as this one is."""
+    done = subprocess.run([python, str(PEER_SCRIPT), clip, model], capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _row(name: str, values: list[float]) -> str:
+    parts = [f"{np.percentile(values, p):.3f}" for p in PERCENTILES]
+    return f"| {name} | {' | '.join(parts)} | {np.mean(values):.3f} |"
+
+
+def measure(arguments: argparse.Namespace) -> str:
+    """Run all rounds and give the record as Markdown."""
+    frames = decode(arguments.clip)
+    size = f"{frames[0].width_px}x{frames[0].height_px}"
+    time_ours(frames, arguments.model, arguments.backend, by_stage=False)
+    ours, peer, version = [], [], ""
+    for _ in range(arguments.rounds):
+        ours.append(time_ours(frames, arguments.model, arguments.backend, by_stage=False))
+        if arguments.peer:
+            answer = time_peer(arguments.peer, arguments.clip, arguments.peer_model)
+            version = answer["version"]
+            peer.append(answer["ms"])
+    staged = time_ours(frames, arguments.model, arguments.backend, by_stage=True)
+    medians = [float(np.median(one["ms"])) for one in ours]
+    every = [value for one in ours for value in one["ms"]]
+    title = f"# Pipeline, one pinned thread: {Path(arguments.clip).name}, {size}, {len(frames)} frames"
+    lines = [title, "", *(f"- {k}: {v}" for k, v in (describe_machine() | ours[0]["about"]).items()), ""]
+    lines += ["Process-CPU milliseconds per frame, decoding left out.", ""]
+    lines += ["| | p50 | p95 | p99 | mean |", "|---|---|---|---|---|", _row("whole", every)]
+    lines += [_row(f"stage: {name}", values) for name, values in staged["stages"].items()]
+    network = float(np.median(staged["stages"]["network"]))
+    rest = 1 - network / float(np.median(staged["ms"]))
+    lines += ["", f"- frames with a face: {ours[0]['held']} of {len(frames)}"]
+    lines += [f"- median of each round: {', '.join(f'{m:.3f}' for m in medians)} ms"]
+    lines += [f"- everything but the network: {100 * rest:.0f} % of the median frame (staged pass)"]
+    if peer:
+        theirs = [float(np.median(one)) for one in peer]
+        ratios = sorted(b / a for a, b in zip(medians, theirs, strict=True))
+        lines += [f"- MediaPipe FaceLandmarker {version}, video, blendshapes: {', '.join(f'{m:.2f}' for m in theirs)} ms"]
+        lines += [f"- ratio, theirs over ours, by round: {', '.join(f'{r:.2f}' for r in ratios)}; median {np.median(ratios):.2f}"]
+    else:
+        lines += ["- MediaPipe: not run (no --peer given)"]
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry of `python -m benchmarks pipeline`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks pipeline", description=__doc__)
+    parser.add_argument("clip")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--backend", default="onnx")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer", default=None, help="interpreter of an environment with mediapipe")
+    parser.add_argument("--peer-model", default=None, help="face_landmarker.task")
+    parser.add_argument("--record", type=Path, default=None)
+    arguments = parser.parse_args(argv)
+    if arguments.peer and not arguments.peer_model:
+        parser.error("--peer needs --peer-model")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    cv2.setNumThreads(1)
+    text = measure(arguments)
+    sys.stdout.write(text)
+    if arguments.record:
+        arguments.record.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
