@@ -18,7 +18,7 @@
 
 namespace faceaffect {
 
-constexpr int kMaxLevel = 5;
+constexpr int kMaxLevel = 4;
 
 struct CropParams {
   int size_px;

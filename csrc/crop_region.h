@@ -1,7 +1,8 @@
-// The part of a halved frame that one crop reads, made once per face: level_pixel() of crop_face.h for a rectangle.
+// The part of a halved frame that one crop reads, made once per face: level_pixel() of crop_face.h for a rectangle. Needs Pairs (lanes.h).
 #pragma once
 
 #include "crop_face.h"
+#include "lanes.h"
 #include "scratch.h"
 
 namespace faceaffect {
@@ -28,28 +29,59 @@ inline Region region_around(const float* low_xy, const float* high_xy, int width
   return region;
 }
 
-// Sums over the `side` rows from frame row `y` on, for `used` bytes from byte `from`; the last pixel is repeated to `wide`.
-inline void sum_rows(const PlaneView& plane, int y, int side, int64_t from, int used, int wide, uint16_t* sums) {
-  for (int i = 0; i < side; ++i) {
-    const int row = y + i < plane.height_px ? y + i : plane.height_px - 1;
-    const uint8_t* bytes = plane.data + row * plane.row_stride + from;
-    if (i == 0)
-      for (int k = 0; k < used; ++k) sums[k] = bytes[k];
-    else
-      for (int k = 0; k < used; ++k) sums[k] = static_cast<uint16_t>(sums[k] + bytes[k]);
+// Adds two rows of `pairs` pairs of pixels to `sums` (sets them, when `first`). A row holds `width_px` pixels from its
+// start on; the last is repeated. Writes up to 8 sums more than it means.
+template <int channels, bool first>
+void sum_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, int pairs, uint16_t* sums) {
+  constexpr int step = channels == 3 ? 2 : 8 / channels;  // pairs in 16 bytes
+  int pair = 0;
+  for (; pair + step <= pairs && 2 * pair * channels + 16 <= width_px * channels; pair += step) {
+    auto sum = Pairs::add(Pairs::sum<channels>(upper + 2 * pair * channels),
+                          Pairs::sum<channels>(lower + 2 * pair * channels));
+    if (!first) sum = Pairs::add(sum, Pairs::load(sums + pair * channels));
+    Pairs::store(sums + pair * channels, sum);
   }
-  for (int k = used; k < wide; ++k) sums[k] = sums[k - plane.channels];
+  for (; pair < pairs; ++pair) {
+    const int64_t left = (2 * pair < width_px ? 2 * pair : width_px - 1) * channels;
+    const int64_t right = (2 * pair + 1 < width_px ? 2 * pair + 1 : width_px - 1) * channels;
+    for (int c = 0; c < channels; ++c) {
+      const int sum = upper[left + c] + upper[right + c] + lower[left + c] + lower[right + c];
+      sums[pair * channels + c] = static_cast<uint16_t>(first ? sum : sums[pair * channels + c] + sum);
+    }
+  }
 }
 
+// Sums of neighbours: half as many, in place.
 template <int channels>
-void average_blocks(const uint16_t* sums, int blocks, int level, uint8_t* out) {
-  const int side = 1 << level, half = 1 << (2 * level - 1);
-  for (int block = 0; block < blocks; ++block, sums += side * channels, out += channels) {
-    int total[channels];
-    for (int c = 0; c < channels; ++c) total[c] = half;
-    for (int j = 0; j < side; ++j)
-      for (int c = 0; c < channels; ++c) total[c] += sums[j * channels + c];
-    for (int c = 0; c < channels; ++c) out[c] = static_cast<uint8_t>(total[c] >> (2 * level));
+void fold_sums(uint16_t* sums, int count) {
+  for (int i = 0; i < count; ++i)
+    for (int c = 0; c < channels; ++c)
+      sums[i * channels + c] =
+          static_cast<uint16_t>(sums[2 * i * channels + c] + sums[(2 * i + 1) * channels + c]);
+}
+
+// One row of `blocks` block means; `y` is its first frame row. 16 x 16 x 255 still fits a sum of 16 bits.
+template <int channels>
+void average_row(const PlaneView& plane, int level, int y, int64_t from_px, int blocks, uint16_t* sums, uint8_t* out) {
+  static_assert(kMaxLevel <= 4, "sums of a block must fit 16 bits");
+  const int side = 1 << level;
+  const int64_t width_px = plane.width_px - from_px;
+  int pairs = blocks * side / 2;
+  for (int i = 0; i < side; i += 2) {
+    const int last = plane.height_px - 1;
+    const int upper_y = y + i < last ? y + i : last, lower_y = y + i + 1 < last ? y + i + 1 : last;
+    const uint8_t* upper = plane.data + upper_y * plane.row_stride + from_px * channels;
+    const uint8_t* lower = plane.data + lower_y * plane.row_stride + from_px * channels;
+    if (i == 0)
+      sum_pairs<channels, true>(upper, lower, width_px, pairs, sums);
+    else
+      sum_pairs<channels, false>(upper, lower, width_px, pairs, sums);
+  }
+  for (; pairs > blocks; pairs /= 2) fold_sums<channels>(sums, pairs / 2);
+  const int half = 1 << (2 * level - 1), shift = 2 * level;
+  for (int i = 0; i < blocks * channels; ++i) {
+    const uint16_t rounded = static_cast<uint16_t>(sums[i] + half);
+    out[i] = static_cast<uint8_t>(rounded >> shift);
   }
 }
 
@@ -57,22 +89,14 @@ void average_blocks(const uint16_t* sums, int blocks, int level, uint8_t* out) {
 inline const uint8_t* halve_region(const PlaneView& plane, int level, const Region& region, int slot,
                                    Scratch& scratch) {
   const int side = 1 << level, blocks = region.x1 - region.x0 + 1, rows = region.y1 - region.y0 + 1;
-  const int wide = blocks * side * plane.channels, stride = blocks * plane.channels;
-  const int64_t from = static_cast<int64_t>(region.x0) * side * plane.channels;
-  const int64_t left = static_cast<int64_t>(plane.width_px) * plane.channels - from;
-  const int used = left < wide ? static_cast<int>(left) : wide;
-  uint16_t* sums = reinterpret_cast<uint16_t*>(scratch.reserve(2, 2 * static_cast<size_t>(wide)));
+  const int64_t from_px = static_cast<int64_t>(region.x0) * side;
+  const size_t row_sums = static_cast<size_t>(blocks) * side * plane.channels / 2 + 8;
+  uint16_t* sums = reinterpret_cast<uint16_t*>(scratch.reserve(2, row_sums * sizeof(uint16_t)));
+  const auto average = plane.channels == 3 ? average_row<3> : plane.channels == 2 ? average_row<2> : average_row<1>;
+  const int64_t stride = static_cast<int64_t>(blocks) * plane.channels;
   uint8_t* out = scratch.reserve(slot, static_cast<size_t>(stride) * rows);
-  for (int i = 0; i < rows; ++i) {
-    sum_rows(plane, (region.y0 + i) * side, side, from, used, wide, sums);
-    uint8_t* row = out + static_cast<int64_t>(i) * stride;
-    if (plane.channels == 3)
-      average_blocks<3>(sums, blocks, level, row);
-    else if (plane.channels == 2)
-      average_blocks<2>(sums, blocks, level, row);
-    else
-      average_blocks<1>(sums, blocks, level, row);
-  }
+  for (int i = 0; i < rows; ++i)
+    average(plane, level, (region.y0 + i) * side, from_px, blocks, sums, out + i * stride);
   return out;
 }
 
