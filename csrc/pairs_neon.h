@@ -1,0 +1,27 @@
+// Sums of horizontally adjacent pixels, 16 bytes at a time: NEON twin of pairs_x86.h.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+namespace faceaffect {
+namespace {
+
+struct Pairs {
+  template <int channels>
+  static uint16x8_t sum(const uint8_t* from) {
+    constexpr uint8_t z = 255;  // an index out of range gives 0
+    const uint8_t three[16] = {0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11, z, z, z, z};
+    const uint8_t two[16] = {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15};
+    const uint8x16_t bytes = vld1q_u8(from);
+    if (channels == 1) return vpaddlq_u8(bytes);
+    return vpaddlq_u8(vqtbl1q_u8(bytes, vld1q_u8(channels == 3 ? three : two)));
+  }
+  static uint16x8_t add(uint16x8_t a, uint16x8_t b) { return vaddq_u16(a, b); }
+  static uint16x8_t load(const uint16_t* from) { return vld1q_u16(from); }
+  static void store(uint16_t* to, uint16x8_t value) { vst1q_u16(to, value); }
+};
+
+}  // namespace
+}  // namespace faceaffect
