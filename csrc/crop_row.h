@@ -88,7 +88,8 @@ void crop_lanes(const RowSource& source, Lanes::Float x, Lanes::Float y, int64_t
 
 // Crop pixels [begin, end) of row y; at least Lanes::count of them. The last step overlaps the one before.
 template <Layout layout>
-void crop_run(const RowSource& source, int y, int begin, int end, int64_t plane_px, float* out) {
+void crop_run(const RowSource& shared, int y, int begin, int end, int64_t plane_px, float* out) {
+  const RowSource source = shared;  // a copy that no store to `out` can change, so it stays in registers
   const float* m = source.map.m;
   const Lanes::Float x_step = Lanes::set(m[0]), y_step = Lanes::set(m[3]);
   const Lanes::Float x_row = Lanes::set(m[1] * static_cast<float>(y)), x_start = Lanes::set(m[2]);
