@@ -91,8 +91,12 @@ def measure(arguments: argparse.Namespace) -> str:
     if peer:
         theirs = [float(np.median(one)) for one in peer]
         ratios = sorted(b / a for a, b in zip(medians, theirs, strict=True))
-        lines += [f"- MediaPipe FaceLandmarker {version}, video, blendshapes: {', '.join(f'{m:.2f}' for m in theirs)} ms"]
-        lines += [f"- ratio, theirs over ours, by round: {', '.join(f'{r:.2f}' for r in ratios)}; median {np.median(ratios):.2f}"]
+        lines += [
+            f"- MediaPipe FaceLandmarker {version}, video, blendshapes: {', '.join(f'{m:.2f}' for m in theirs)} ms"
+        ]
+        lines += [
+            f"- ratio, theirs over ours, by round: {', '.join(f'{r:.2f}' for r in ratios)}; median {np.median(ratios):.2f}"
+        ]
     else:
         lines += ["- MediaPipe: not run (no --peer given)"]
     return "\n".join(lines) + "\n"

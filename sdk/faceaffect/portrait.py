@@ -11,27 +11,53 @@ import numpy as np
 
 from faceaffect.types import FloatArray
 
-_GRID: Final[int] = 14
+_CELLS: Final[int] = 14
+_GRID: Final[int] = _CELLS - 2  # the outermost cells are mostly background
+
+_USUAL_FACE: Final[FloatArray] = (
+    np.array(
+        [
+            [-45, -32, -9, 15, 31, 36, 36, 31, 15, -9, -32, -45],
+            [-44, -24, 4, 26, 40, 44, 44, 40, 26, 4, -24, -44],
+            [-41, -18, 4, 10, 22, 39, 39, 22, 10, 4, -18, -41],
+            [-34, -17, -14, -30, -29, 16, 16, -29, -30, -14, -17, -34],
+            [-24, -5, -17, -33, -18, 25, 25, -18, -33, -17, -5, -24],
+            [-17, 13, 33, 31, 32, 47, 47, 32, 31, 33, 13, -17],
+            [-17, 11, 40, 48, 33, 44, 44, 33, 48, 40, 11, -17],
+            [-20, 1, 21, 21, 15, 2, 2, 15, 21, 21, 1, -20],
+            [-25, -9, 4, 2, 10, 5, 5, 10, 2, 4, -9, -25],
+            [-30, -17, 2, 3, -8, 3, 3, -8, 3, 2, -17, -30],
+            [-35, -29, -14, 6, 15, 8, 8, 15, 6, -14, -29, -35],
+            [-42, -40, -35, -19, 7, 17, 17, 7, -19, -35, -40, -42],
+        ],
+        np.float32,
+    )
+    / 1000
+)
+"""The mean portrait of 631 aligned faces, made symmetric: what all faces share tells nobody apart and is taken out."""
 
 
 def draw_portraits(crops: FloatArray) -> FloatArray:
-    """Portraits [N, P] of normalised crops [N, 3, S, S]: means of a coarse grid, each of zero mean and unit length.
+    """Portraits [N, 432] of normalised crops [N, 3, S, S], S >= 28: means over a 12 x 12 grid, of unit length.
 
-    The subtraction per colour channel takes the light out; the outermost cells, mostly background, are left out.
+    Subtracting the mean of each colour channel takes the light out.
     """
     count, _, size_px, _ = crops.shape
-    cell = size_px // _GRID
-    margin = (size_px - cell * _GRID) // 2
-    inner = slice(margin + cell, margin + cell * (_GRID - 1))
-    # Every second pixel is enough for a mean over a cell, at a quarter of the cost.
-    cells = crops[:, :, inner, inner]
-    side = _GRID - 2
-    half = max(1, cell // 4)
-    picked = cells.reshape(count, 3, side, cell, side, cell)[:, :, :, half::2, :, half::2]
+    cell = size_px // _CELLS
+    first = (size_px - cell * _CELLS) // 2 + cell
+    inner = crops[:, :, first : first + cell * _GRID, first : first + cell * _GRID]
+    # Every third pixel is enough for a mean over a cell, at a ninth of the cost.
+    step = max(1, min(3, cell // 2))
+    picked = inner.reshape(count, 3, _GRID, cell, _GRID, cell)[:, :, :, step // 2 :: step, :, step // 2 :: step]
     grid = picked.mean(axis=(3, 5))
-    flat = grid - grid.mean(axis=(2, 3), keepdims=True)
-    rows = flat.reshape(count, 3 * side * side)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
+    rows = _unit((grid - grid.mean(axis=(2, 3), keepdims=True)).reshape(count, 3, _GRID * _GRID))
+    return _unit(rows - _USUAL_FACE.ravel()).reshape(count, 3 * _GRID * _GRID)
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    """Rows [N, C, P], each of the N scaled to unit length."""
+    length = np.sqrt(np.einsum("ncp,ncp->n", rows, rows))
+    return np.asarray(rows / np.maximum(length, 1e-6)[:, None, None], np.float32)
 
 
 def similarity(first: FloatArray, second: FloatArray) -> float:

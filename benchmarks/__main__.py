@@ -1,0 +1,24 @@
+"""`python -m benchmarks kernels|pipeline|accuracy [options]`: runs one benchmark; each knows its own options."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+BENCHMARKS = {
+    "kernels": "benchmarks.time_kernels",
+    "pipeline": "benchmarks.time_pipeline",
+    "accuracy": "benchmarks.measure_accuracy",
+}
+
+
+def main() -> None:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in BENCHMARKS:
+        raise SystemExit(f"python -m benchmarks needs one of {', '.join(BENCHMARKS)}, got {name!r}")
+    sys.argv = [f"benchmarks {name}", *sys.argv[2:]]
+    import_module(BENCHMARKS[name]).main()
+
+
+if __name__ == "__main__":
+    main()
