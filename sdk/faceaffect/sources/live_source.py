@@ -59,6 +59,8 @@ class LiveSource:
         self.dropped = 0
         self._index = options.start_frame  # of a resumed run: no index is given twice
         self._newest: Frame | None = None
+        self._lost_s: float | None = None
+        self._wait_s = _FIRST_WAIT_S
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._ended = False
@@ -121,6 +123,9 @@ class LiveSource:
                 self._changed.notify_all()
 
     def _keep(self, pixels: Any) -> None:
+        if self._lost_s is not None:
+            self.notes.append(f"{self._lost()}, back after {time.monotonic() - self._lost_s:.1f} s")
+            self._lost_s = None
         frame = Frame(pixels, self._kind.layout, time.monotonic() - self._opened_s, self._index, self.name)
         self._index += 1
         with self._changed:
@@ -129,18 +134,25 @@ class LiveSource:
             self._changed.notify()
 
     def _open_again(self) -> bool:
-        """Wait for a camera that went away; False when it did not come back."""
-        lost_s, wait_s = time.monotonic(), _FIRST_WAIT_S
+        """Wait for a camera that went away; False when it did not come back.
+
+        It counts as back only with its first frame (see `_keep`): some cameras open and then deliver nothing.
+        """
+        now_s = time.monotonic()
+        if self._lost_s is None:
+            self._lost_s, self._wait_s = now_s, _FIRST_WAIT_S
         self._capture.release()
-        lost = f"{self.name}: lost after {self._index} frames ({lost_s - self._opened_s:.1f} s)"
-        while (left_s := lost_s + self._reconnect_s - time.monotonic()) > 0:
-            if self._stop.wait(min(wait_s, left_s)):
+        while (left_s := self._lost_s + self._reconnect_s - time.monotonic()) > 0:
+            if self._stop.wait(min(self._wait_s, left_s)):
                 return False
+            self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
             self._capture = self._kind.open_capture()
             if self._capture.isOpened():
-                self.notes.append(f"{lost}, back after {time.monotonic() - lost_s:.1f} s")
                 return True
             self._capture.release()
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-        self.notes.append(f"{lost}, it did not come back within {self._reconnect_s:g} s")
+        self.notes.append(f"{self._lost()}, it did not come back within {self._reconnect_s:g} s")
         return False
+
+    def _lost(self) -> str:
+        lost_s = self._lost_s or time.monotonic()
+        return f"{self.name}: lost after {self._index} frames ({lost_s - self._opened_s:.1f} s)"

@@ -29,6 +29,7 @@ class VideoFile(FileSource):
         fps, count = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.fps = fps if 0 < fps < 1000 else None
         self.frame_count = int(count) if 0 < count < 1e9 else None
+        self._offset_s = 0.0
         self._first = self._read()
         if self._first is None:
             self._capture.release()
@@ -61,10 +62,13 @@ class VideoFile(FileSource):
         self._note_truncation(index, time_s)
 
     def _monotonic(self, container_s: float, before_s: float, index: int) -> float:
-        """Raw streams carry no times (all 0): count them; a time that runs backwards stands still."""
-        if container_s <= 0 and index > 0 and self.fps:
-            container_s = index / self.fps
-        return max(container_s, before_s, 0.0)
+        """Raw streams carry no times (all 0): count them. Joined recordings start again at 0: go on one frame later."""
+        step_s = 1 / self.fps if self.fps else 0.0
+        if container_s <= 0 and index > 0:
+            container_s = index * step_s - self._offset_s
+        if container_s + self._offset_s < before_s:
+            self._offset_s = before_s + step_s - container_s
+        return max(container_s + self._offset_s, 0.0)
 
     def _note_truncation(self, delivered: int, time_s: float) -> None:
         wanted, fps = self.frame_count, self.fps
