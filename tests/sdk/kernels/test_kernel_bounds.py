@@ -1,0 +1,63 @@
+"""Kernels read and write nothing outside their arrays: the byte behind the last one belongs to nobody here."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+
+import numpy as np
+import pytest
+
+from benchmarks.kernel_cases import MEAN, STD, graph_weights, similarity
+from faceaffect import kernels
+from faceaffect.types import Frame, Layout
+
+MAPS = np.concatenate(
+    [
+        similarity(40, scale, degrees, at)
+        for scale in (0.3, 1.0, 2.4, 5.0)
+        for degrees in (0, 30)
+        for at in ((0, 0), (32, 24), (63, 47), (64, 10))
+    ]
+)
+
+
+def guarded(shape: tuple[int, ...], dtype: type, *, before: bool) -> np.ndarray:
+    """An array that ends (or begins, `before`) exactly at a page that may not be touched."""
+    page = mmap.PAGESIZE
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    pages = -(-size // page)
+    memory = mmap.mmap(-1, (pages + 2) * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    for at in (start, start + (pages + 1) * page):
+        if protect(ctypes.c_void_p(at), ctypes.c_size_t(page), 0) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect failed")
+    offset = page if before else (pages + 1) * page - size
+    return np.frombuffer(memory, dtype, count=int(np.prod(shape)), offset=offset).reshape(shape)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
+@pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
+@pytest.mark.parametrize("layout", list(Layout))
+def test_crop_face_stays_inside(layout: Layout, before: bool) -> None:
+    shapes = {Layout.GRAY: (48, 64), Layout.NV12: (72, 64)}
+    pixels = guarded(shapes.get(layout, (48, 64, 3)), np.uint8, before=before)
+    pixels[...] = 77
+    out = guarded((len(MAPS), 3, 40, 40), np.float32, before=before)
+    out[...] = np.nan
+    kernels.crop_face(Frame(pixels, layout), MAPS, size_px=40, mean=MEAN, std=STD, out=out)
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
+@pytest.mark.parametrize("side", [1, 5, 16, 33])
+def test_normalise_and_graph_stay_inside(side: int) -> None:
+    pixels = guarded((2, side, side, 3), np.uint8, before=False)
+    out = guarded((2, 3, side, side), np.float32, before=False)
+    out[...] = np.nan
+    kernels.normalise(pixels, MEAN, STD, out)
+    assert np.isfinite(out).all()
+    nodes, logits = guarded((3, 12, side), np.float32, before=False), guarded((3, 12), np.float32, before=False)
+    kernels.au_graph(nodes, graph_weights(side), logits)
+    assert np.isfinite(logits).all()
