@@ -1,0 +1,60 @@
+"""Action units, expression, valence and arousal for every face in a video.
+
+with open_source("clip.mp4") as source, open_pipeline() as pipeline:
+    for frame in source:
+        faces, affect = pipeline.analyse(frame)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "AU_NAMES": "faceaffect.labels",
+    "EXPRESSION_NAMES": "faceaffect.labels",
+    "Affect": "faceaffect.types",
+    "Faces": "faceaffect.types",
+    "Frame": "faceaffect.types",
+    "Layout": "faceaffect.types",
+    "BackendError": "faceaffect.backends",
+    "BundleError": "faceaffect.spec",
+    "SourceError": "faceaffect.sources",
+    "Pipeline": "faceaffect.pipeline",
+    "open_pipeline": "faceaffect.pipeline",
+    "open_source": "faceaffect.sources",
+}
+
+if TYPE_CHECKING:
+    from faceaffect.backends import BackendError
+    from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+    from faceaffect.pipeline import Pipeline, open_pipeline
+    from faceaffect.sources import SourceError, open_source
+    from faceaffect.spec import BundleError
+    from faceaffect.types import Affect, Faces, Frame, Layout
+
+__all__ = [
+    "AU_NAMES",
+    "EXPRESSION_NAMES",
+    "Affect",
+    "BackendError",
+    "BundleError",
+    "Faces",
+    "Frame",
+    "Layout",
+    "Pipeline",
+    "SourceError",
+    "open_pipeline",
+    "open_source",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that `import faceaffect` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'faceaffect' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
