@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,7 +11,7 @@ from faceaffect.cli.analyse import analyse
 from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
 
-USAGE_ERROR, FAILURE, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
+FAILURE, INTERRUPTED = 1, 130
 
 
 def package_version() -> str:
@@ -52,9 +51,6 @@ def _run(arguments: list[str], wants_traceback: bool) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
     except Exception as error:
         if wants_traceback:
             raise

@@ -23,15 +23,16 @@ def doctor(as_json: bool) -> int:
         click.echo(json.dumps({"healthy": is_healthy, "checks": entries}, indent=2))
         return 0 if is_healthy else 1
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    from faceaffect.cli.aligned_columns import print_columns
+
+    rows = []
     for check in checks:
         mark, style = ("ok", "green") if check.is_fine else (("FAIL", "red") if check.is_needed else ("-", "yellow"))
-        table.add_row(Text(mark, style=style), Text(check.name), Text(check.found))
+        rows.append((Text(mark, style=style), Text(check.name), Text(check.found)))
     console = Console(soft_wrap=True)
-    console.print(table)
+    print_columns(console, rows)
     if not is_healthy:
         console.print(Text("The default path does not work here: see the lines marked FAIL.", style="red"))
     return 0 if is_healthy else 1

@@ -25,15 +25,16 @@ def models(name: str | None) -> None:
 
 def _list_bundles() -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
     from faceaffect.bundle import FOLDERS_VARIABLE, list_bundles
+    from faceaffect.cli.aligned_columns import print_columns
     from faceaffect.spec import BundleError, ModelSpec
 
     bundles = list_bundles()
     if not bundles:
         raise click.ClickException(f"no model bundle found; put one into a folder and name that in ${FOLDERS_VARIABLE}")
-    table = Table("name", "model", "size", "licence", "path", box=None)
+    rows = [[Text(name, style="dim") for name in ("name", "model", "size", "licence", "path")]]
     for folder in bundles:
         size_bytes = sum(entry.stat().st_size for entry in folder.iterdir() if entry.is_file())
         try:
@@ -41,5 +42,5 @@ def _list_bundles() -> None:
             described = (spec.name, f"{size_bytes / 1e6:.1f} MB", spec.licence)
         except BundleError as error:
             described = ("unusable", f"{size_bytes / 1e6:.1f} MB", str(error))
-        table.add_row(folder.name, *described, str(folder))
-    Console(soft_wrap=True).print(table)
+        rows.append([Text(cell) for cell in (folder.name, *described, str(folder))])
+    print_columns(Console(), rows)

@@ -10,9 +10,9 @@ from typing import TextIO
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from faceaffect.cli.aligned_columns import print_columns
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import Affect, Faces
 
@@ -63,10 +63,7 @@ class RunSummary:
 
 def print_summary(summary: RunSummary, stream: TextIO) -> None:
     console = Console(file=stream, soft_wrap=True)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in _lines(summary):
-        table.add_row(Text(name, style="dim"), Text(value))
-    console.print(table)
+    print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in _lines(summary)])
     for note in summary.notes[:_MOST_NOTES]:
         console.print(Text(f"note: {note}", style="yellow"))
     if len(summary.notes) > _MOST_NOTES:

@@ -1,0 +1,81 @@
+"""A pipeline without a model: one face in two of three frames, read from nothing but the frame's number.
+
+`python tests/sdk/cli/fake_pipeline.py analyse ...` is the command line over it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from faceaffect.types import Affect, Faces, Frame
+
+FRAME_S = float(os.environ.get("FAKE_FRAME_S", "0"))
+
+
+class FakePipeline:
+    """Track ids start at 1 with every track, go on over `reset`, and never come twice."""
+
+    spec = SimpleNamespace(name="fake", au_thresholds=(0.5,) * 12)
+
+    def __init__(self, **options: Any) -> None:
+        self.options, self.resets, self._track_id = options, 0, 0
+        self._is_following = False
+
+    def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
+        time.sleep(FRAME_S)
+        count = int(frame.index % 3 > 0)
+        if count and not self._is_following:
+            self._track_id, self._is_following = self._track_id + 1, True
+        values = np.full((count, 12), 0.6, np.float32)
+        values[:, 1:] = 0.1
+        expression = np.full((count, 7), 0.05, np.float32)
+        expression[:, 4] = 0.7
+        faces = Faces(
+            np.tile(np.float32([10, 10, 40, 40]), (count, 1)),
+            np.full((count, 68, 2), 20, np.float32),
+            np.full(count, self._track_id, np.int64),
+            np.ones(count, np.float32),
+            np.ones(count, np.float32),
+            np.zeros((count, 3), np.float32),
+        )
+        mood = np.full(count, 0.25, np.float32)
+        return faces, Affect(values, values > 0.5, expression, mood, -mood)
+
+    def reset(self) -> None:
+        self.resets += 1
+        self._is_following = False
+
+    def start_ids_after(self, track_id: int) -> None:
+        self._track_id = max(self._track_id, track_id)
+
+    def close(self) -> None:
+        pass
+
+
+def fake_module(opened: list[FakePipeline] | None = None) -> ModuleType:
+    """A stand-in for `faceaffect.pipeline`."""
+
+    def open_pipeline(model: str | None = None, **options: Any) -> FakePipeline:
+        pipeline = FakePipeline(model=model, **options)
+        if opened is not None:
+            opened.append(pipeline)
+        return pipeline
+
+    module = ModuleType("faceaffect.pipeline")
+    module.open_pipeline = open_pipeline  # type: ignore[attr-defined]
+    return module
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "sdk"))
+    sys.modules["faceaffect.pipeline"] = fake_module()
+    from faceaffect.cli import main
+
+    main()

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
+from faceaffect.sources import open_source
+from tests.sdk.cli.conftest import Run, make_clip
+from tests.sdk.cli.fake_pipeline import FakePipeline
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def rows_in(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def frames_in(path: Path) -> list[int]:
+    return [int(row["frame"]) for row in rows_in(path)]
+
+
+def expected(count: int) -> list[int]:
+    return [index for index in range(count) if index % 3]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def test_rows_overlay_and_summary(
+    run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, overlay = tmp_path / "rows.csv", tmp_path / "seen.mp4"
+    assert run("analyse", clip, "--out", out, "--overlay", overlay, "--no-smooth", "--threads", "2") == 0
+    assert frames_in(out) == expected(60)
+    assert rows_in(out)[0]["time_s"] == "0.04"
+    with open_source(overlay) as source:
+        assert len(list(source)) == 60
+    assert opened[0].options["smooth"] is False
+    assert opened[0].options["threads"] == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    for part in (
+        "60 (",
+        "frames with faces",
+        "40",
+        "+0.25 / -0.25",
+        "AU1 100%",
+        "happiness 100%",
+        str(out),
+        str(overlay),
+    ):
+        assert part in written.err
+
+
+def test_standard_output_carries_rows_only(run: Run, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("analyse", clip) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("source,frame,time_s,")
+    assert len(lines) == 41
+
+
+def test_quiet_is_quiet(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("analyse", clip, "--out", tmp_path / "rows.csv", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_bad_source_does_not_stop_the_others(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    good = make_clip(tmp_path / "good.mp4", 9)
+    out = tmp_path / "rows.csv"
+    assert run("analyse", good, tmp_path / "text.mp4", tmp_path / "none.mp4", clip, "--out", out) == 1
+    assert frames_in(out) == expected(9) + expected(60)
+    error = capsys.readouterr().err
+    assert "text.mp4: a video or picture was wanted" in error
+    assert "none.mp4: no such file" in error
+    assert "Traceback" not in error
+
+
+def test_failed_source_is_tried_again_by_resume(run: Run, clip: Path, tmp_path: Path) -> None:
+    late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
+    assert run("analyse", clip, late, "--out", out) == 1
+    make_clip(late, 6)
+    assert run("analyse", clip, late, "--out", out, "--resume") == 0
+    assert frames_in(out) == expected(60) + expected(6)
+    assert len({row["track_id"] for row in rows_in(out)}) == 2
+    assert not (tmp_path / "rows.csv.progress.json").exists()
+
+
+def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, opened: list[FakePipeline]) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.png").write_bytes(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes())
+    (folder / "3.png").write_bytes(b"broken")
+    out = tmp_path / "rows.csv"
+    assert run("analyse", folder, "--out", out) == 0
+    assert [(row["source"], row["track_id"]) for row in rows_in(out)] == [
+        (str(folder / f"{number}.png"), str(track)) for number, track in ((1, 1), (2, 2), (4, 3))
+    ]
+    assert run("analyse", folder, "--out", out, "--sequence", "--overwrite") == 0
+    assert {row["track_id"] for row in rows_in(out)} == {"1"}
+    assert (opened[0].resets, opened[1].resets) == (5, 1)
+    assert run("analyse", folder, "--out", out, "--crops", "--overwrite") == 0
+    assert opened[2].options["crops"] is True
+    assert opened[2].resets == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "rows.txt"], "must end in .csv, .jsonl or .parquet"),
+        (["--out", "missing/rows.csv"], "does not exist"),
+        (["--out", "-", "--resume"], "standard output cannot be resumed"),
+        (["--out", "a.csv", "--resume", "--overwrite"], "give one of them"),
+        (["--overlay", "seen.gif"], "--overlay must end in"),
+        (["--out", "a.csv", "--picture-fps", "0"], "picture_fps > 0"),
+    ],
+)
+def test_mistakes_are_found_before_anything_starts(
+    run: Run,
+    clip: Path,
+    opened: list[FakePipeline],
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("analyse", clip, *arguments) in (1, 2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert opened == []
+
+
+def test_existing_output_names_both_ways_out(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.csv"
+    out.write_text("precious")
+    assert run("analyse", clip, "--out", out) == 1
+    assert out.read_text() == "precious"
+    error = capsys.readouterr().err
+    assert "--resume" in error
+    assert "--overwrite" in error
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_run_is_closed_properly_and_resumed(
+    start: Start, run: Run, clip: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    out, overlay = tmp_path / "rows.csv", tmp_path / "seen.mp4"
+    process = start("analyse", clip, "--out", out, "--overlay", overlay, frame_s=0.05)
+    wait_for(lambda: out.exists() and len(out.read_text().splitlines()) > 10)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=10)
+    assert process.returncode == code, error
+    assert "--resume goes on from there" in error
+    assert "Traceback" not in error
+    with open_source(overlay) as source:
+        assert len(list(source)) > 10
+    assert run("analyse", clip, "--out", out, "--overlay", overlay, "--resume") == 0
+    assert frames_in(out) == expected(60)
+    assert len({row["track_id"] for row in rows_in(out)}) == 2
+    with open_source(tmp_path / "seen.part2.mp4") as source:
+        assert 0 < len(list(source)) < 60
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_killed_run_leaves_valid_rows_and_is_resumed(
+    start: Start, run: Run, clip: Path, tmp_path: Path, name: str
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / name
+    text = out if name.endswith("csv") else journal_path(out)
+    process = start("analyse", clip, "--out", out, frame_s=0.05)
+    wait_for(lambda: text.exists() and len(text.read_text().splitlines()) > 20)
+    process.kill()
+    process.communicate(timeout=10)
+    assert frames_in(text) == expected(60)[: len(frames_in(text))]
+    if name.endswith("parquet"):
+        parquet_from_csv(text, tmp_path / "check.parquet")
+    assert run("analyse", clip, "--out", out, "--resume") == 0
+    frames = frames_in(out) if name.endswith("csv") else parquet.read_table(out)["frame"].to_pylist()
+    assert frames == expected(60)
+    assert not text.exists() or name.endswith("csv")
+
+
+def test_full_disk_is_a_clear_error(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2500, limits[1]))
+    out = tmp_path / "rows.csv"
+    try:
+        assert run("analyse", clip, "--out", out) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "writing stopped (File too large); the rows so far are kept" in capsys.readouterr().err
+    assert frames_in(out) == expected(60)[: len(frames_in(out))]
+    assert run("analyse", clip, "--out", out, "--resume") == 0
+    assert frames_in(out) == expected(60)
+
+
+def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
+    process = start("analyse", clip, frame_s=0.01)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    assert process.wait(timeout=10) == 1
+    assert error == ""

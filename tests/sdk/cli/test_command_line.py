@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import faceaffect
+from faceaffect.cli.doctor_checks import check_all
+from tests.sdk.cli.conftest import Run
+
+HEAVY = {"cv2", "onnxruntime", "openvino", "pyarrow", "torch", "rich", "numpy"}
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(next(iter(faceaffect.__path__))).parent)
+    environment = {**os.environ, "PYTHONPATH": root}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    program = "import sys; from faceaffect.cli import main\ntry: main(['analyse', '--help'])\nexcept SystemExit: pass\n"
+    shown = python("-c", program + f"print(sorted({HEAVY!r} & set(sys.modules)))")
+    assert shown.stdout.splitlines()[-1] == "[]", shown.stderr
+    assert "--overlay" in shown.stdout
+
+
+def test_module_is_the_command_line() -> None:
+    shown = python("-m", "faceaffect", "--version")
+    assert (shown.returncode, shown.stdout.split()[0]) == (0, "faceaffect")
+
+
+def test_unknown_option_is_one_clear_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("analyse", "a.mp4", "--colour") == 2
+    error = capsys.readouterr().err
+    assert "No such option" in error
+    assert "--colour" in error
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_given: object) -> None:
+        raise RuntimeError("deep down")
+
+    monkeypatch.setattr("faceaffect.bundle.list_bundles", fail)
+    assert run("models") == 1
+    assert capsys.readouterr().err == "error: RuntimeError: deep down (--debug shows where)\n"
+    from faceaffect.cli import main
+
+    with pytest.raises(RuntimeError, match="deep down"):
+        main(["models", "--debug"])
+
+
+def test_doctor_json_and_exit_code_agree(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run("doctor", "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert report["healthy"] == (code == 0)
+    names = {check["name"] for check in report["checks"]}
+    assert {"python", "opencv", "opencv FFMPEG", "extra parquet"} <= names
+
+
+def test_doctor_survives_whatever_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("no such file")
+
+    monkeypatch.setattr("faceaffect.bundle.open_bundle", fail)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    checks = {check.name: check for check in check_all()}
+    assert (checks["default model"].is_fine, checks["default model"].is_needed) == (False, True)
+    assert "OSError: no such file" in checks["default model"].found
+    assert 'pip install "faceaffect[parquet]"' in checks["extra parquet"].found
+
+
+def make_bundle(folder: Path) -> None:
+    folder.mkdir()
+    spec = {"version": 1, "name": "little", "licence": "Apache-2.0", "files": {}}
+    crop = {"size_px": 112, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+
+    names = {"au_names": AU_NAMES, "expression_names": EXPRESSION_NAMES, "au_thresholds": [0.5] * len(AU_NAMES)}
+    (folder / "spec.json").write_text(json.dumps({**spec, **names, "crop": crop}))
+
+
+def test_models_lists_bundles_and_shows_their_card(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_bundle(tmp_path / "mine")
+    monkeypatch.setenv("FACEAFFECT_MODELS", str(tmp_path))
+    assert run("models") == 0
+    listed = capsys.readouterr().out
+    assert all(part in listed for part in ("mine", "little", "Apache-2.0", str(tmp_path / "mine")))
+    assert run("models", "mine") == 1
+    assert "has no card" in capsys.readouterr().err
+    (tmp_path / "mine" / "MODEL_CARD.md").write_text("# Little\n\nNot for *hiring*.")
+    assert run("models", "mine") == 0
+    assert "Not for hiring." in capsys.readouterr().out
+    assert run("models", "other") == 1
+    assert "'other'" in capsys.readouterr().err
