@@ -37,10 +37,10 @@ def decode(clip: str) -> list[Frame]:
 def time_ours(frames: list[Frame], model: str | None, backend: str, by_stage: bool) -> dict[str, Any]:
     """One pass over the frames: `ms` whole [F], `stages` each [F], `held` frames with a face."""
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
-        pipeline.clock = pipeline._reader._clock = StageClock(by_stage, time.process_time_ns)  # noqa: SLF001
-        follower = pipeline._follower  # noqa: SLF001
+        pipeline.clock = pipeline._reader._clock = StageClock(by_stage, time.process_time_ns)
+        follower = pipeline._follower
         if follower is not None:
-            follower._detector._clock = pipeline.clock  # type: ignore[attr-defined]  # noqa: SLF001
+            follower._detector._clock = pipeline.clock  # type: ignore[attr-defined]
         whole, held, stages = [], 0, {name: [] for name in STAGES}  # type: ignore[var-annotated]
         for frame in frames:
             started = time.process_time_ns()
@@ -91,9 +91,7 @@ def measure(arguments: argparse.Namespace) -> str:
     if peer:
         theirs = [float(np.median(one)) for one in peer]
         ratios = sorted(b / a for a, b in zip(medians, theirs, strict=True))
-        lines += [
-            f"- MediaPipe FaceLandmarker {version}, video, blendshapes: {', '.join(f'{m:.2f}' for m in theirs)} ms"
-        ]
+        lines += [f"- MediaPipe FaceLandmarker {version}, video, blendshapes: {', '.join(f'{m:.2f}' for m in theirs)} ms"]
         lines += [
             f"- ratio, theirs over ours, by round: {', '.join(f'{r:.2f}' for r in ratios)}; median {np.median(ratios):.2f}"
         ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -16,25 +14,10 @@ from faceaffect.geometry import (
     map_scale,
 )
 from faceaffect.portrait import similarity
+from faceaffect.reading import FaceReading, Reader
 from faceaffect.scene import SceneGlance
 from faceaffect.smooth import OneEuro
 from faceaffect.types import FloatArray, Frame
-
-
-class Reading(Protocol):
-    """What the network said of N crops of one frame; row i belongs to map i."""
-
-    maps: FloatArray  # [N, 2, 3] crop to frame
-    landmarks_xy: FloatArray  # [N, 68, 2] frame pixels
-    score: FloatArray  # [N] probability that the crop holds a face
-    portraits: FloatArray  # [N, P]
-
-    def pick(self, rows: list[int]) -> Reading: ...
-
-    def join(self, other: Reading) -> Reading: ...
-
-
-Reader = Callable[[Frame, FloatArray], Reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +86,7 @@ class Follower:
         """Give later tracks ids larger than `track_id`."""
         self._next_id = max(self._next_id, track_id + 1)
 
-    def step(self, frame: Frame) -> Reading:
+    def step(self, frame: Frame) -> FaceReading:
         """Follow the held faces into `frame`, look for others when it is time, and read them all."""
         now = frame.time_s
         cut = self._glance.is_cut(frame)
@@ -124,7 +107,7 @@ class Follower:
         # Nobody is held: look at every frame first, then less often, but never so rarely that it shows.
         return waited >= min(self._settings.longest_idle_s, 0.02 * self._idle_looks)
 
-    def _follow(self, frame: Frame, suspicious: bool) -> tuple[list[Track], Reading]:
+    def _follow(self, frame: Frame, suspicious: bool) -> tuple[list[Track], FaceReading]:
         """Held tracks that are still there, and their rows; the others go to rest."""
         tracks = self.tracks
         places = np.stack([track.place for track in tracks]) if tracks else np.zeros((0, 2, 3), np.float32)
@@ -141,7 +124,7 @@ class Follower:
             reading = reading.pick(kept)
         return [tracks[row] for row in kept], reading
 
-    def _is_still_there(self, frame: Frame, reading: Reading, row: int, suspicious: bool) -> bool:
+    def _is_still_there(self, frame: Frame, reading: FaceReading, row: int, suspicious: bool) -> bool:
         """Whether the crop of track `row` shows a face, and the face of the same person."""
         track, settings = self.tracks[row], self._settings
         landmarks = reading.landmarks_xy[row]
@@ -165,7 +148,7 @@ class Follower:
                 good.append(i)
         return [kept[i] for i in sorted(good)]
 
-    def _look(self, frame: Frame, reading: Reading) -> Reading:
+    def _look(self, frame: Frame, reading: FaceReading) -> FaceReading:
         """Run the detector; faces that are not held yet become tracks, old ones where they are recognised."""
         settings = self._settings
         self._looked_s = frame.time_s
@@ -199,13 +182,13 @@ class Follower:
         inside = (centres[:, None] >= held[None, :, :2]) & (centres[:, None] <= held[None, :, 2:])
         return [int(i) for i in np.flatnonzero(~inside.all(axis=2).any(axis=1))]
 
-    def _is_face(self, frame: Frame, reading: Reading, row: int) -> bool:
+    def _is_face(self, frame: Frame, reading: FaceReading, row: int) -> bool:
         landmarks = reading.landmarks_xy[row]
         tall_enough = np.ptp(landmarks[:, 1]) >= 0.6 * self._settings.min_face_px
         good_score = reading.score[row] >= self._settings.found_score
         return bool(good_score and tall_enough and _is_plausible(frame, landmarks, reading.maps[row]))
 
-    def _new_only(self, rows: list[int], reading: Reading) -> list[int]:
+    def _new_only(self, rows: list[int], reading: FaceReading) -> list[int]:
         """Rows whose face is neither held nor that of an earlier row."""
         boxes = [box_from_landmarks(track.landmarks_xy[None])[0] for track in self.tracks]
         good = []

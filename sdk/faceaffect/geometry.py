@@ -14,9 +14,7 @@ from faceaffect.types import FloatArray
 
 TEMPLATE_SIZE_PX: Final[int] = 112
 
-TEMPLATE_XY: Final[FloatArray] = np.array(
-    [[38.5, 41.5], [73.5, 41.5], [56.0, 61.5], [41.5, 82.5], [70.5, 82.5]], np.float32
-)
+TEMPLATE_XY: Final[FloatArray] = np.array([[38.5, 41.5], [73.5, 41.5], [56.0, 61.5], [41.5, 82.5], [70.5, 82.5]], np.float32)
 """Where the anchors (right eye, left eye, nose tip, right and left mouth corner) come to lie in a 112 px crop. Eyes stand
 35 px apart, high enough that the chin stays inside when the jaw drops (AU26)."""
 

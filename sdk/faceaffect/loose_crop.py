@@ -6,9 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.follow import Reader
 from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks, crop_to_frame, map_scale
-from faceaffect.reading import FaceReading
+from faceaffect.reading import FaceReading, Reader
 from faceaffect.types import FloatArray, Frame
 
 _USUAL_SHIFT_PX: Final[float] = 10.0
@@ -18,8 +17,8 @@ _USUAL_SHIFT_PX: Final[float] = 10.0
 def _guess_anchors(frame: Frame) -> FloatArray:
     """Anchors [1, 5, 2] of the usual aligned crop, scaled to the picture's shorter side and centred."""
     side = min(frame.width_px, frame.height_px)
-    anchors = (TEMPLATE_XY + np.float32([0.0, _USUAL_SHIFT_PX]) + 0.5) * (side / 112.0) - 0.5
-    anchors += np.float32([(frame.width_px - side) / 2, (frame.height_px - side) / 2])
+    anchors = (TEMPLATE_XY + np.array([0.0, _USUAL_SHIFT_PX], np.float32) + 0.5) * (side / 112.0) - 0.5
+    anchors += np.array([(frame.width_px - side) / 2, (frame.height_px - side) / 2], np.float32)
     return np.asarray(anchors[None], np.float32)
 
 
@@ -33,7 +32,6 @@ def read_loose_crop(frame: Frame, read: Reader) -> FaceReading:
     second_map = crop_to_frame(anchors_from_landmarks(first.landmarks_xy))
     ratio = map_scale(second_map)[0] / max(map_scale(first_map)[0], 1e-6)
     if not (np.isfinite(second_map).all() and 0.4 < ratio < 2.5):
-        return first  # type: ignore[return-value]
+        return first
     second = read(frame, second_map)
-    better = second if second.score[0] >= 0.5 * first.score[0] else first
-    return better  # type: ignore[return-value]
+    return second if second.score[0] >= 0.5 * first.score[0] else first

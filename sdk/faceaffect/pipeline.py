@@ -12,16 +12,16 @@ from faceaffect import kernels
 from faceaffect.backends import Backend, open_backend
 from faceaffect.bundle import open_bundle
 from faceaffect.decode import decide, decode_affect, sigmoid
-from faceaffect.detectors import Detector
+from faceaffect.detectors import Detections, Detector
 from faceaffect.follow import Follower, FollowSettings
-from faceaffect.geometry import box_from_landmarks, crop_to_frame, map_roll_deg
+from faceaffect.geometry import box_from_landmarks, map_roll_deg
 from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
 from faceaffect.spec import ModelSpec
 from faceaffect.stage_clock import StageClock
-from faceaffect.types import Affect, Faces, FloatArray, Frame
+from faceaffect.types import Affect, Faces, FloatArray, Frame, IdArray
 
 
 @dataclass(slots=True)
@@ -36,7 +36,12 @@ class Pipeline:
     """Analyses the frames of one source, in order. Not for two threads at once: open one pipeline per thread."""
 
     def __init__(
-        self, spec: ModelSpec, backend: Backend, graph: GraphWeights, detector: Detector | None, settings: FollowSettings
+        self,
+        spec: ModelSpec,
+        backend: Backend,
+        graph: GraphWeights,
+        detector: Detector | None,
+        settings: FollowSettings,
     ) -> None:
         self.spec = spec
         self.clock = StageClock()
@@ -52,10 +57,10 @@ class Pipeline:
         """Faces of `frame` [N] and what they show, row for row; N = 0 where nobody is seen."""
         self.clock.begin()
         if self._follower is None:
-            reading: FaceReading = read_loose_crop(frame, self._reader.read)
+            reading = read_loose_crop(frame, self._reader.read)
             landmarks_xy, track_id = reading.landmarks_xy, np.ones(1, np.int64)
         else:
-            reading = self._follower.step(frame)  # type: ignore[assignment]
+            reading = self._follower.step(frame)
             tracks = self._follower.tracks
             shape = (len(tracks), *reading.landmarks_xy.shape[1:])
             landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
@@ -71,7 +76,7 @@ class Pipeline:
         self.clock.end()
         return faces, affect
 
-    def _smooth(self, affect: Affect, track_id: FloatArray, time_s: float) -> Affect:
+    def _smooth(self, affect: Affect, track_id: IdArray, time_s: float) -> Affect:
         """Scores as running means of each track."""
         scores = np.concatenate(
             [affect.au_probability, affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]],
@@ -128,7 +133,7 @@ class _Timed:
         self._detector = detector
         self._clock = clock
 
-    def detect(self, frame: Frame):  # type: ignore[no-untyped-def]  # the protocol's, unchanged
+    def detect(self, frame: Frame) -> Detections:
         before = self._clock.start("detect")
         try:
             return self._detector.detect(frame)
@@ -136,7 +141,7 @@ class _Timed:
             self._clock.start(before)
 
 
-def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: FloatArray) -> Faces:
+def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
     pose_deg = reading.heads["pose_deg"].copy()
     roll = pose_deg[:, 2] + map_roll_deg(reading.maps)
     pose_deg[:, 2] = (roll + 180) % 360 - 180

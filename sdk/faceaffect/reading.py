@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,10 @@ class FaceReading:
         )
 
 
+Reader = Callable[[Frame, FloatArray], FaceReading]
+"""Reads the crops that maps [N, 2, 3] cut out of a frame."""
+
+
 class FaceReader:
     """Crop and network as one step; buffers are kept from frame to frame."""
 
@@ -61,9 +66,7 @@ class FaceReader:
         if count > len(self._buffer):
             self._buffer = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
         clock.start("crop")
-        crops = kernels.crop_face(
-            frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count]
-        )
+        crops = kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count])
         clock.start("network")
         heads = self._backend.infer(crops) if count else self._nobody
         clock.start("follow")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from faceaffect.labels import LANDMARK_COUNT
 
 FloatArray = NDArray[np.float32]
+IdArray = NDArray[np.int64]
 
 
 class Layout(str, Enum):
@@ -75,7 +76,7 @@ class Faces:
 
     box_xyxy: FloatArray = field(default_factory=lambda: _rows(0, 4))  # [N, 4]
     landmarks_xy: FloatArray = field(default_factory=lambda: _rows(0, LANDMARK_COUNT, 2))  # [N, 68, 2]
-    track_id: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [N]
+    track_id: IdArray = field(default_factory=lambda: np.zeros(0, np.int64))  # [N]
     score: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
     quality: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
     pose_deg: FloatArray = field(default_factory=lambda: _rows(0, 3))  # [N, 3]

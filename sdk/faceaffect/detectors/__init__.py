@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def shrink_bgr(frame: Frame, longest_px: int) -> tuple[NDArray[np.uint8], float]
     NV12 is converted whole; the other layouts are shrunk first.
     """
     scale = max(1.0, max(frame.height_px, frame.width_px) / longest_px)
-    pixels = frame.pixels
+    pixels: Any = frame.pixels
     if frame.layout is Layout.NV12:
         pixels = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_YUV2BGR_NV12)
     if scale > 1:
