@@ -51,6 +51,17 @@ void sum_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, int
   }
 }
 
+// The same for a level of 1, whose sums of two rows are whole blocks already. Writes up to 8 bytes more than it means.
+template <int channels>
+int average_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, int pairs, uint8_t* out) {
+  constexpr int step = channels == 3 ? 2 : 8 / channels;
+  int pair = 0;
+  for (; pair + step <= pairs && 2 * pair * channels + 16 <= width_px * channels; pair += step)
+    Pairs::store_quarters(out + pair * channels, Pairs::add(Pairs::sum<channels>(upper + 2 * pair * channels),
+                                                            Pairs::sum<channels>(lower + 2 * pair * channels)));
+  return pair;
+}
+
 // Sums of neighbours: half as many, in place.
 template <int channels>
 void fold_sums(uint16_t* sums, int count) {
@@ -66,20 +77,25 @@ void average_row(const PlaneView& plane, int level, int y, int64_t from_px, int 
   static_assert(kMaxLevel <= 4, "sums of a block must fit 16 bits");
   const int side = 1 << level;
   const int64_t width_px = plane.width_px - from_px;
-  int pairs = blocks * side / 2;
+  int pairs = blocks * side / 2, done = 0;
   for (int i = 0; i < side; i += 2) {
     const int last = plane.height_px - 1;
     const int upper_y = y + i < last ? y + i : last, lower_y = y + i + 1 < last ? y + i + 1 : last;
     const uint8_t* upper = plane.data + upper_y * plane.row_stride + from_px * channels;
     const uint8_t* lower = plane.data + lower_y * plane.row_stride + from_px * channels;
-    if (i == 0)
+    if (level == 1) {
+      done = average_pairs<channels>(upper, lower, width_px, pairs, out);
+      sum_pairs<channels, true>(upper + 2 * done * channels, lower + 2 * done * channels, width_px - 2 * done,
+                                pairs - done, sums);
+    } else if (i == 0)
       sum_pairs<channels, true>(upper, lower, width_px, pairs, sums);
     else
       sum_pairs<channels, false>(upper, lower, width_px, pairs, sums);
   }
   for (; pairs > blocks; pairs /= 2) fold_sums<channels>(sums, pairs / 2);
   const int half = 1 << (2 * level - 1), shift = 2 * level;
-  for (int i = 0; i < blocks * channels; ++i) {
+  out += done * channels;
+  for (int i = 0; i < (blocks - done) * channels; ++i) {
     const uint16_t rounded = static_cast<uint16_t>(sums[i] + half);
     out[i] = static_cast<uint8_t>(rounded >> shift);
   }
@@ -94,7 +110,7 @@ inline const uint8_t* halve_region(const PlaneView& plane, int level, const Regi
   uint16_t* sums = reinterpret_cast<uint16_t*>(scratch.reserve(2, row_sums * sizeof(uint16_t)));
   const auto average = plane.channels == 3 ? average_row<3> : plane.channels == 2 ? average_row<2> : average_row<1>;
   const int64_t stride = static_cast<int64_t>(blocks) * plane.channels;
-  uint8_t* out = scratch.reserve(slot, static_cast<size_t>(stride) * rows);
+  uint8_t* out = scratch.reserve(slot, static_cast<size_t>(stride) * rows + 8);
   for (int i = 0; i < rows; ++i)
     average(plane, level, (region.y0 + i) * side, from_px, blocks, sums, out + i * stride);
   return out;

@@ -1,8 +1,8 @@
 // The vector of the instruction set that this file is compiled for, as `Lanes`; FACEAFFECT_LANES tells whether there
 // is one. A kernel is written once over Lanes (and Pairs); without them, it loops over the plain definition.
 //
-// Every Lanes has `count` floats, `Float`, `Int` (32 bits) and the operations of lanes_avx2.h. `load_32(base, offsets)`
-// reads 4 bytes, `load_64` 8 bytes, at each lane's byte offset; `load_triples(p)` reads `count` adjacent 3-byte pixels,
+// Every Lanes has `count` floats, `Float`, `Int` (32 bits) and the operations of lanes_avx2.h. `load_32(base, at)`
+// reads 4 bytes, `load_64` 8 bytes, at `count` byte offsets, one a lane; `load_triples(p)` reads `count` adjacent 3-byte pixels,
 // one a lane, and `triple_bytes` bytes in all; `byte<k>` makes a float of byte k of each lane.
 #pragma once
 

@@ -27,6 +27,7 @@ struct Lanes {
   static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }  // a b + c
 
   static Int set_int(int value) { return _mm256_set1_epi32(value); }
+  static void store_int(int32_t* to, Int value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value); }
   static Int add_int(Int a, Int b) { return _mm256_add_epi32(a, b); }
   static Int mul_int(Int a, Int b) { return _mm256_mullo_epi32(a, b); }
   static Int truncate(Float value) { return _mm256_cvttps_epi32(value); }
@@ -40,15 +41,11 @@ struct Lanes {
     return to_float(_mm256_shuffle_epi8(value, one));
   }
 
-  static Int load_32(const uint8_t* base, Int offsets) {
-    int32_t at[8];
-    split(offsets, at);
+  static Int load_32(const uint8_t* base, const int32_t* at) {
     return _mm256_set_m128i(four(base, at + 4), four(base, at));
   }
 
-  static void load_64(const uint8_t* base, Int offsets, Int* low, Int* high) {
-    int32_t at[8];
-    split(offsets, at);
+  static void load_64(const uint8_t* base, const int32_t* at, Int* low, Int* high) {
     const __m256 even = _mm256_set_m128(two(base, at[4], at[5]), two(base, at[0], at[1]));
     const __m256 odd = _mm256_set_m128(two(base, at[6], at[7]), two(base, at[2], at[3]));
     *low = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0x88));
@@ -64,17 +61,6 @@ struct Lanes {
   }
 
  private:
-  // Two lanes a move: cheaper than one extraction a lane, which is what compilers make of a store and eight loads.
-  static void split(Int offsets, int32_t* at) {
-    const __m128i half[2] = {_mm256_castsi256_si128(offsets), _mm256_extracti128_si256(offsets, 1)};
-    for (int i = 0; i < 2; ++i) {
-      const int64_t low = _mm_cvtsi128_si64(half[i]), high = _mm_extract_epi64(half[i], 1);
-      at[4 * i] = static_cast<int32_t>(low);
-      at[4 * i + 1] = static_cast<int32_t>(low >> 32);
-      at[4 * i + 2] = static_cast<int32_t>(high);
-      at[4 * i + 3] = static_cast<int32_t>(high >> 32);
-    }
-  }
   static int32_t word(const uint8_t* from) {
     int32_t value;
     std::memcpy(&value, from, sizeof value);

@@ -27,6 +27,7 @@ struct Lanes {
   static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
 
   static Int set_int(int value) { return _mm512_set1_epi32(value); }
+  static void store_int(int32_t* to, Int value) { _mm512_storeu_si512(to, value); }
   static Int add_int(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static Int mul_int(Int a, Int b) { return _mm512_mullo_epi32(a, b); }
   static Int truncate(Float value) { return _mm512_cvttps_epi32(value); }
@@ -37,18 +38,14 @@ struct Lanes {
     return to_float(_mm512_and_si512(_mm512_srli_epi32(value, 8 * k), _mm512_set1_epi32(255)));
   }
 
-  static Int load_32(const uint8_t* base, Int offsets) {
-    alignas(64) int32_t at[16];
-    _mm512_store_si512(at, offsets);
+  static Int load_32(const uint8_t* base, const int32_t* at) {
     __m512i out = _mm512_castsi128_si512(four(base, at));
     out = _mm512_inserti32x4(out, four(base, at + 4), 1);
     out = _mm512_inserti32x4(out, four(base, at + 8), 2);
     return _mm512_inserti32x4(out, four(base, at + 12), 3);
   }
 
-  static void load_64(const uint8_t* base, Int offsets, Int* low, Int* high) {
-    alignas(64) int32_t at[16];
-    _mm512_store_si512(at, offsets);
+  static void load_64(const uint8_t* base, const int32_t* at, Int* low, Int* high) {
     const __m512 even = pairs(base, at), odd = pairs(base, at + 2);
     *low = _mm512_castps_si512(_mm512_shuffle_ps(even, odd, 0x88));
     *high = _mm512_castps_si512(_mm512_shuffle_ps(even, odd, 0xdd));

@@ -30,6 +30,7 @@ struct Lanes {
   static Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }  // a b + c
 
   static Int set_int(int value) { return vdupq_n_s32(value); }
+  static void store_int(int32_t* to, Int value) { vst1q_s32(to, value); }
   static Int add_int(Int a, Int b) { return vaddq_s32(a, b); }
   static Int mul_int(Int a, Int b) { return vmulq_s32(a, b); }
   static Int truncate(Float value) { return vcvtq_s32_f32(value); }
@@ -42,16 +43,13 @@ struct Lanes {
     return vcvtq_f32_u32(vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(value), vld1q_u8(take))));
   }
 
-  static Int load_32(const uint8_t* base, Int offsets) {
-    int32_t at[4], words[4];
-    vst1q_s32(at, offsets);
+  static Int load_32(const uint8_t* base, const int32_t* at) {
+    int32_t words[4];
     for (int i = 0; i < 4; ++i) std::memcpy(&words[i], base + at[i], 4);
     return vld1q_s32(words);
   }
 
-  static void load_64(const uint8_t* base, Int offsets, Int* low, Int* high) {
-    int32_t at[4];
-    vst1q_s32(at, offsets);
+  static void load_64(const uint8_t* base, const int32_t* at, Int* low, Int* high) {
     const int32x4_t first = two(base, at[0], at[1]), second = two(base, at[2], at[3]);
     *low = vuzp1q_s32(first, second);
     *high = vuzp2q_s32(first, second);

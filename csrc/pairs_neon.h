@@ -19,6 +19,8 @@ struct Pairs {
     return vpaddlq_u8(vqtbl1q_u8(bytes, vld1q_u8(channels == 3 ? three : two)));
   }
   static uint16x8_t add(uint16x8_t a, uint16x8_t b) { return vaddq_u16(a, b); }
+  // Eight bytes (sum + 2) / 4, rounded down.
+  static void store_quarters(uint8_t* to, uint16x8_t sums) { vst1_u8(to, vrshrn_n_u16(sums, 2)); }
   static uint16x8_t load(const uint16_t* from) { return vld1q_u16(from); }
   static void store(uint16_t* to, uint16x8_t value) { vst1q_u16(to, value); }
 };

@@ -19,6 +19,11 @@ struct Pairs {
     return _mm_maddubs_epi16(_mm_shuffle_epi8(bytes, beside), _mm_set1_epi8(1));
   }
   static __m128i add(__m128i a, __m128i b) { return _mm_add_epi16(a, b); }
+  // Eight bytes (sum + 2) / 4, rounded down.
+  static void store_quarters(uint8_t* to, __m128i sums) {
+    const __m128i quarters = _mm_srli_epi16(_mm_add_epi16(sums, _mm_set1_epi16(2)), 2);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(quarters, quarters));
+  }
   static __m128i load(const uint16_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
   static void store(uint16_t* to, __m128i value) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), value); }
 };
