@@ -35,7 +35,10 @@ def label_webfaces(shared: Path, out: Path, processes: int = 2) -> Path:
     """YuNet's box, then two looks."""
     paths = sorted((shared / "data" / "webfaces").glob("*.jpg"))
     chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
-    teachers = (shared / "teachers" / "mediapipe_face_landmarker", shared / "teachers" / "yunet" / "yunet_s_640_640.onnx")
+    teachers = (
+        shared / "teachers" / "mediapipe_face_landmarker",
+        shared / "teachers" / "yunet" / "yunet_s_640_640.onnx",
+    )
     with ProcessPoolExecutor(processes, initializer=_start, initargs=teachers) as pool:
         answers = [a for part in track(pool.map(_label_files, chunks), "web faces", len(chunks)) for a in part]
     return _save(out / WEBFACES_FILE, answers, [path.name for path in paths])

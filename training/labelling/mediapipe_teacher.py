@@ -41,9 +41,7 @@ class Roi:
         cos, sin = np.cos(self.angle_rad) * scale, np.sin(self.angle_rad) * scale
         x, y = self.centre_xy
         middle = (INPUT_PX - 1) / 2
-        return np.array(
-            [[cos, sin, middle - cos * x - sin * y], [-sin, cos, middle + sin * x - cos * y]], np.float32
-        )
+        return np.array([[cos, sin, middle - cos * x - sin * y], [-sin, cos, middle + sin * x - cos * y]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,7 @@ class MediapipeTeacher:
         """One look at a square of an RGB picture [H, W, 3]."""
         picture_to_input = roi.to_input()
         mode = cv2.INTER_AREA if roi.size_px > INPUT_PX else cv2.INTER_LINEAR
-        crop = cv2.warpAffine(
-            rgb, picture_to_input, (INPUT_PX, INPUT_PX), flags=mode, borderMode=cv2.BORDER_REPLICATE
-        )
+        crop = cv2.warpAffine(rgb, picture_to_input, (INPUT_PX, INPUT_PX), flags=mode, borderMode=cv2.BORDER_REPLICATE)
         raw, presence = _run(self._landmarks, crop[None].astype(np.float32) / 255)[:2]
         points = raw.reshape(POINT_COUNT, 3)
         back = cv2.invertAffineTransform(picture_to_input)

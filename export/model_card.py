@@ -1,0 +1,28 @@
+"""The card that travels with the weights: origin, terms, figures, and what the model must not be used for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from training.circumplex import COORDINATES
+from training.evaluation.record import figures_text
+
+_TEXTS: Final = Path(__file__).parent / "card"
+_NOTHING_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
+
+
+def model_card(figures: dict[str, Any], with_renders: bool, notes: str = "") -> str:
+    """Markdown of the card; without figures it says that the bundle is an early one."""
+    mapping = ", ".join(f"{name} {v:+.2f}/{a:+.2f}" for name, (v, a) in COORDINATES.items())
+    return _text("card").format(
+        renders=_text("renders_row") if with_renders else "",
+        notes=notes,
+        au_truth=_text("au_with_renders" if with_renders else "au_without_renders").strip(),
+        mapping=mapping,
+        figures=figures_text(figures) if figures else _NOTHING_MEASURED,
+    )
+
+
+def _text(name: str) -> str:
+    return (_TEXTS / f"{name}.md").read_text(encoding="utf-8")

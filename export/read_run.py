@@ -1,0 +1,21 @@
+"""A training run's averaged weights as a network: `run.json` names the widths, `ema.safetensors` holds the weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from training.models.affect_net import AffectNet
+from training.recipe import net_from_json
+from training.train_loop import EMA_FILE, RUN_FILE
+
+
+def read_run(folder: Path) -> tuple[AffectNet, dict[str, Any]]:
+    """The network in evaluation mode, and what `run.json` says."""
+    run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    net = AffectNet(net_from_json(run["recipe"]["net"]))
+    net.load_state_dict(load_file(folder / EMA_FILE))
+    return net.eval(), run

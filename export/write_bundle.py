@@ -1,0 +1,55 @@
+"""A bundle folder: network, graph weights, card and the spec that vouches for each by its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from safetensors.numpy import save
+
+from export.resized_net import ResizedNet
+from export.to_onnx import to_onnx
+from faceaffect.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
+from faceaffect.geometry import TEMPLATE_SIZE_PX
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.spec import CropSpec, ModelSpec
+from training.models.affect_net import AffectNet
+from training.train_loop import MEAN, STD
+
+SIZE_LIMIT_BYTES: Final = 8 * 1024 * 1024
+CROP: Final = CropSpec(TEMPLATE_SIZE_PX, MEAN, STD)
+LICENCE: Final = "Apache-2.0 code; weights carry the terms of their training data, see MODEL_CARD.md"
+
+
+def write_bundle(
+    net: AffectNet | ResizedNet,
+    folder: Path,
+    card: str,
+    au_thresholds: tuple[float, ...],
+    name: str = "default",
+    crop: CropSpec = CROP,
+) -> ModelSpec:
+    """Write all files; the spec last, so that a folder without one is no bundle yet."""
+    contents = {
+        MODEL_FILE: to_onnx(net, crop.size_px),
+        GRAPH_FILE: save(net.au_graph.tensors()),
+        CARD_FILE: card.encode(),
+    }
+    size = sum(map(len, contents.values()))
+    if size > SIZE_LIMIT_BYTES:
+        raise ValueError(f"bundle must be at most {SIZE_LIMIT_BYTES} bytes, this network makes {size}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in contents.items():
+        (folder / file).write_bytes(content)
+    spec = ModelSpec(
+        name=name,
+        licence=LICENCE,
+        crop=crop,
+        au_names=AU_NAMES,
+        expression_names=EXPRESSION_NAMES,
+        au_thresholds=au_thresholds,
+        files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
+    )
+    spec.save(folder)
+    return spec

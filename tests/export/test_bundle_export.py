@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytestmark = pytest.mark.train
+
+from export import write_bundle as writing  # noqa: E402
+from export.check_parity import check_parity, too_far  # noqa: E402
+from export.model_card import model_card  # noqa: E402
+from export.write_bundle import write_bundle  # noqa: E402
+from faceaffect.bundle import open_bundle  # noqa: E402
+from faceaffect.spec import HEADS, SPEC_FILE, BundleError  # noqa: E402
+from training.evaluation.bundle_runner import BundleRunner  # noqa: E402
+from training.evaluation.cost_figures import cost_figures  # noqa: E402
+from training.models.affect_net import AffectNet, NetConfig  # noqa: E402
+from training.models.trunk import Stage, TrunkConfig  # noqa: E402
+
+THRESHOLDS = (0.5,) * 12
+
+
+@pytest.fixture(scope="module")
+def net() -> AffectNet:
+    torch.manual_seed(0)
+    trunk = TrunkConfig(8, (Stage("residual", 8, 1), Stage("residual", 16, 1), Stage("residual", 24, 1)))
+    return AffectNet(NetConfig(trunk, node_width=16, embed_width=24, place_channels=4, place_width=16)).eval()
+
+
+@pytest.fixture(scope="module")
+def bundle(net: AffectNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    write_bundle(net, folder, "# card", THRESHOLDS)
+    return folder
+
+
+def test_the_files_say_what_the_network_says(net, bundle):
+    crops = np.random.default_rng(0).standard_normal((9, 3, 112, 112)).astype(np.float32)
+    differences = check_parity(net, bundle, crops)
+    assert differences.keys() == HEADS.keys() | {"au_logit"}
+    assert not too_far(differences)
+    assert too_far({"pose_deg": 1e-3, "va_raw": float("nan")}).keys() == {"pose_deg", "va_raw"}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_any_number_of_faces_has_the_shapes_of_the_contract(bundle, count):
+    runner = BundleRunner(bundle)
+    heads = runner.heads(np.zeros((count, 3, 112, 112), np.float32))
+    for name, shape in HEADS.items():
+        wanted = tuple(16 if side == "D" else side for side in shape)
+        assert heads[name].shape == (count, *wanted), name
+    assert runner.affect(heads).au_probability.shape == (count, 12)
+
+
+def test_changed_files_are_refused(net, tmp_path):
+    write_bundle(net, tmp_path, "# card", THRESHOLDS)
+    open_bundle(tmp_path)
+    graph = tmp_path / "graph.safetensors"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(BundleError):
+        open_bundle(tmp_path)
+
+
+def test_a_network_too_large_for_the_wheel_is_refused(net, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "SIZE_LIMIT_BYTES", 1000)
+    with pytest.raises(ValueError, match="at most 1000 bytes"):
+        write_bundle(net, tmp_path, "", THRESHOLDS)
+    assert not (tmp_path / SPEC_FILE).exists()
+
+
+def test_costs_are_counted(net, bundle):
+    cost = cost_figures(BundleRunner(bundle), runs=3)
+    floats = [p for name, p in net.state_dict().items() if p.is_floating_point() and "running" not in name]
+    assert cost["parameters"] == pytest.approx(sum(p.numel() for p in floats), rel=0.1)
+    assert 1 < cost["mmacs"] < 20
+
+
+def test_the_card_never_calls_the_mapping_truth():
+    for with_renders in (False, True):
+        card = model_card({}, with_renders)
+        assert "only a mapping" in card
+        assert "unresolved" in card
+        assert ("MakeHuman" in card) == with_renders
+    assert "no direct evidence" in model_card({}, False)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from faceaffect.bundle import CARD_FILE, open_bundle
+from faceaffect.spec import HEADS
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return open_bundle("default")
+
+
+def test_the_shipped_bundle_is_whole_and_small(bundle):
+    assert bundle.spec.files.keys() == {"model.onnx", "graph.safetensors", CARD_FILE}
+    assert sum((bundle.path / name).stat().st_size for name in bundle.spec.files) <= 8 * 1024 * 1024
+    assert bundle.spec.crop.size_px == 112
+
+
+def test_the_shipped_network_answers_by_the_contract(bundle):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(bundle.onnx, providers=["CPUExecutionProvider"])
+    (crops,) = session.get_inputs()
+    assert (crops.name, crops.shape[1:]) == ("crops", [3, 112, 112])
+    assert {output.name for output in session.get_outputs()} == HEADS.keys()
+    answers = session.run(list(HEADS), {"crops": np.zeros((2, 3, 112, 112), np.float32)})
+    assert all(np.isfinite(value).all() and len(value) == 2 for value in answers)
+    assert answers[list(HEADS).index("au_nodes")].shape[2] == bundle.graph.width
+
+
+def test_the_card_names_sources_and_limits(bundle):
+    card = (bundle.path / CARD_FILE).read_text(encoding="utf-8")
+    for word in ("FER+", "MediaPipe", "Unsplash", "unresolved", "Must not be used"):
+        assert word in card

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from safetensors.numpy import save  # noqa: E402
+
+from faceaffect.kernels import GraphWeights, reference  # noqa: E402
+from training.models.au_graph import AuGraph, adjacency_from_prototypes  # noqa: E402
+
+
+def test_the_layer_in_torch_is_the_kernel_s_twin():
+    torch.manual_seed(0)
+    layer = AuGraph(24, layers=2)
+    for bias in layer.biases:
+        torch.nn.init.normal_(bias)
+    nodes = torch.randn(5, 12, 24)
+    weights = GraphWeights.from_bytes(save(layer.tensors()))
+    with torch.no_grad():
+        wanted = layer(nodes).numpy()
+    assert np.abs(reference.au_graph(nodes.numpy(), weights) - wanted).max() < 1e-5
+
+
+def test_the_adjacency_is_symmetric_and_normalised():
+    adjacency = adjacency_from_prototypes()
+    assert np.allclose(adjacency, adjacency.T)
+    linked = adjacency > 0
+    assert linked.diagonal().all()
+    degree = linked.sum(axis=1)
+    assert np.allclose(adjacency, linked / np.sqrt(np.outer(degree, degree)), atol=1e-6)
+    assert degree.max() < 12
+    assert np.abs(np.linalg.eigvalsh(adjacency)).max() <= 1 + 1e-5

@@ -1,0 +1,57 @@
+"""A bundle as a function from pictures and maps to read-outs, with the same kernels that the SDK uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from faceaffect import kernels
+from faceaffect.bundle import open_bundle
+from faceaffect.decode import decode_affect, sigmoid
+from faceaffect.types import Affect, FloatArray, Frame, Layout
+
+BATCH: Final = 64
+
+
+class BundleRunner:
+    """Holds the session; `threads` as the SDK would set it."""
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        self.bundle = open_bundle(folder)
+        self.spec = self.bundle.spec
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(self.bundle.onnx, options, providers=["CPUExecutionProvider"])
+        self._names = [output.name for output in self.session.get_outputs()]
+
+    def crop(self, picture: NDArray[np.uint8], crop_map: FloatArray) -> FloatArray:
+        """The normalised crop [3, S, S] of an RGB [H, W, 3] or grey [H, W] picture."""
+        frame = Frame(np.ascontiguousarray(picture), Layout.GRAY if picture.ndim == 2 else Layout.RGB)
+        crop = self.spec.crop
+        return kernels.crop_face(frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std)[0]
+
+    def heads(self, crops: Iterable[FloatArray]) -> dict[str, FloatArray]:
+        """All heads, and `au_logit`, of normalised crops [3, S, S] each."""
+        rows = list(crops)
+        parts: dict[str, list[FloatArray]] = {name: [] for name in self._names}
+        for start in range(0, len(rows), BATCH):
+            answer = self.session.run(self._names, {"crops": np.stack(rows[start : start + BATCH])})
+            for name, value in zip(self._names, answer, strict=True):
+                parts[name].append(value)
+        heads = {name: np.concatenate(values) for name, values in parts.items()}
+        heads["au_logit"] = kernels.au_graph(heads["au_nodes"], self.bundle.graph)
+        return heads
+
+    def affect(self, heads: dict[str, FloatArray]) -> Affect:
+        """Heads as the SDK decodes them, without smoothing."""
+        return decode_affect(heads["au_logit"], heads["expression_logit"], heads["va_raw"], self.spec)
+
+
+def face_probability(heads: dict[str, FloatArray]) -> FloatArray:
+    """Probability [N] that a crop holds a face."""
+    return sigmoid(heads["face_logit"])
