@@ -75,7 +75,7 @@ def _read_checked(folder: Path, name: str, digest: str) -> bytes:
         raise BundleError(f"{folder / SPEC_FILE}: files must be plain names inside the bundle, got {name!r}")
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         raise BundleError(f"model bundle needs {name}, which cannot be read: {error}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != digest.lower():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from faceaffect.detectors import Detections, Detector
 from faceaffect.geometry import (
+    TEMPLATE_SIZE_PX,
     anchors_from_landmarks,
     box_from_landmarks,
     crop_to_frame,
-    map_scale,
 )
 from faceaffect.portrait import similarity
 from faceaffect.reading import FaceReading, Reader
@@ -55,7 +56,7 @@ class Track:
         """Take over what was read in a frame, and place the next crop by it."""
         anchors = anchors_from_landmarks(landmarks_xy)
         if smooth:
-            unit_px = float(np.hypot(*(anchors[1] - anchors[0])))
+            unit_px = math.dist(anchors[0].tolist(), anchors[1].tolist())
             landmarks_xy = self.filter.step(landmarks_xy, unit_px, time_s - self.seen_s)
             anchors = anchors_from_landmarks(landmarks_xy)
         self.landmarks_xy, self.portrait, self.seen_s = landmarks_xy, portrait, time_s
@@ -216,14 +217,17 @@ class Follower:
 
 
 def _is_plausible(frame: Frame, landmarks_xy: FloatArray, place: FloatArray) -> bool:
-    """Whether landmarks could be a face: inside the frame for the most part, and of the size of the crop they came from."""
-    if not np.isfinite(landmarks_xy).all():
+    """Whether landmarks could be a face: centred inside the frame, and of about the size of the crop they came from."""
+    own = crop_to_frame(anchors_from_landmarks(landmarks_xy))[0]
+    middle = (TEMPLATE_SIZE_PX - 1) / 2
+    (a, b, x), (c, d, y) = own.tolist()
+    if not math.isfinite(float(landmarks_xy.sum())):
         return False
-    x, y = landmarks_xy.mean(axis=0)
+    x, y = x + middle * (a + b), y + middle * (c + d)
     if not (0 <= x < frame.width_px and 0 <= y < frame.height_px):
         return False
-    scale = map_scale(crop_to_frame(anchors_from_landmarks(landmarks_xy)))[0] / max(map_scale(place[None])[0], 1e-6)
-    return bool(0.5 < scale < 2.0)
+    ratio = math.hypot(a, c) / max(math.hypot(float(place[0, 0]), float(place[1, 0])), 1e-6)
+    return 0.5 < ratio < 2.0
 
 
 def _is_near(before_xy: FloatArray, now_xy: FloatArray, gap_s: float) -> bool:

@@ -5,11 +5,13 @@ Matrices say from-to. A map is a float32 [2, 3] that takes (x, y, 1); pixel cent
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.labels import LANDMARK_COUNT
 from faceaffect.types import FloatArray
 
 TEMPLATE_SIZE_PX: Final[int] = 112
@@ -19,40 +21,56 @@ TEMPLATE_XY: Final[FloatArray] = np.array([[38.5, 41.5], [73.5, 41.5], [56.0, 61
 35 px apart, high enough that the chin stays inside when the jaw drops (AU26)."""
 
 
+def _anchor_weights() -> FloatArray:
+    weights = np.zeros((len(TEMPLATE_XY), LANDMARK_COUNT), np.float32)
+    weights[0, 36:42] = weights[1, 42:48] = 1 / 6
+    weights[2, 30] = weights[3, 48] = weights[4, 54] = 1
+    return weights
+
+
+_ANCHOR_WEIGHTS: Final[FloatArray] = _anchor_weights()  # [5, 68]
+
+
 def anchors_from_landmarks(landmarks_xy: FloatArray) -> FloatArray:
     """Five anchors [..., 5, 2] out of 68 landmarks [..., 68, 2]: eye centres, nose tip, mouth corners."""
-    points = np.asarray(landmarks_xy, np.float32)
-    eyes = [points[..., start : start + 6, :].mean(axis=-2) for start in (36, 42)]
-    return np.stack([*eyes, points[..., 30, :], points[..., 48, :], points[..., 54, :]], axis=-2)
+    anchors: FloatArray = _ANCHOR_WEIGHTS @ landmarks_xy
+    return anchors
+
+
+@lru_cache(maxsize=8)
+def _similarity_solution(size_px: int) -> NDArray[np.float64]:
+    """Matrix [10, 6] from the coordinates of five anchors to the entries of the map: the fit is linear in them.
+
+    The closed form of the two-dimensional Procrustes problem without reflection: with points as complex numbers,
+    minimise |a t + b - p|^2 over complex a, b (Umeyama 1991, for the plane), so that a = sum(conj(t_c) p) / sum |t_c|^2
+    with t_c = t - mean(t), and b = mean(p) - a mean(t).
+    """
+    template = (TEMPLATE_XY.astype(np.float64) + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5
+    centred = template - template.mean(axis=0)
+    share = centred / (centred**2).sum()
+    zero = np.zeros(len(template))
+    real = np.stack([share[:, 0], share[:, 1]], axis=1).ravel()  # of a, from (x, y) of each anchor
+    imaginary = np.stack([-share[:, 1], share[:, 0]], axis=1).ravel()
+    mean_x, mean_y = (np.stack(pair, axis=1).ravel() / len(template) for pair in ((zero + 1, zero), (zero, zero + 1)))
+    mid_x, mid_y = template.mean(axis=0)
+    shift_x = mean_x - real * mid_x + imaginary * mid_y
+    shift_y = mean_y - imaginary * mid_x - real * mid_y
+    return np.stack([real, -imaginary, shift_x, imaginary, real, shift_y], axis=1)
 
 
 def crop_to_frame(anchors_xy: FloatArray, size_px: int = TEMPLATE_SIZE_PX) -> FloatArray:
     """Similarity maps [N, 2, 3] from crop pixels to frame pixels, least squares over the anchors [N, 5, 2].
 
-    The closed form of the two-dimensional Procrustes problem without reflection: with points as complex numbers,
-    minimise |a t + b - p|^2 over complex a, b (Umeyama 1991, for the plane). Degenerate anchors (all in one point) give
-    a map of zero scale; `is_usable_map` tells.
+    Degenerate anchors (all in one point) give a map of zero scale.
     """
-    points = np.asarray(anchors_xy, np.float64).reshape(-1, len(TEMPLATE_XY), 2)
-    template = TEMPLATE_XY.astype(np.float64)
-    template = (template + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5
-    source = template[:, 0] + 1j * template[:, 1]
-    target = points[..., 0] + 1j * points[..., 1]
-    source_mean, target_mean = source.mean(), target.mean(axis=1)
-    centred = source - source_mean
-    a = ((target - target_mean[:, None]) * centred.conj()).sum(axis=1) / (np.abs(centred) ** 2).sum()
-    b = target_mean - a * source_mean
-    maps = np.empty((len(points), 2, 3), np.float32)
-    maps[:, 0, 0] = maps[:, 1, 1] = a.real
-    maps[:, 1, 0], maps[:, 0, 1] = a.imag, -a.imag
-    maps[:, 0, 2], maps[:, 1, 2] = b.real, b.imag
-    return maps
+    points = np.asarray(anchors_xy, np.float64).reshape(-1, 2 * len(TEMPLATE_XY))
+    return (points @ _similarity_solution(size_px)).astype(np.float32).reshape(-1, 2, 3)
 
 
 def apply_map(maps: FloatArray, points_xy: FloatArray) -> FloatArray:
     """Points [N, L, 2] through maps [N, 2, 3]."""
-    moved = np.einsum("nij,nlj->nli", maps[:, :, :2], points_xy) + maps[:, None, :, 2]
-    return np.asarray(moved, np.float32)
+    moved: FloatArray = points_xy @ maps[:, :, :2].transpose(0, 2, 1) + maps[:, None, :, 2]
+    return moved
 
 
 def invert_map(maps: FloatArray) -> FloatArray:
@@ -72,8 +90,8 @@ def box_from_landmarks(landmarks_xy: FloatArray) -> FloatArray:
     The landmarks end at the brows; a forehead is about a third of the height from brows to chin.
     """
     low, high = landmarks_xy.min(axis=1), landmarks_xy.max(axis=1)
-    low = low - np.stack([np.zeros(len(low)), 0.3 * (high - low)[:, 1]], axis=1)
-    return np.concatenate([low, high], axis=1).astype(np.float32)
+    low[:, 1] -= np.float32(0.3) * (high[:, 1] - low[:, 1])
+    return np.concatenate([low, high], axis=1)
 
 
 def map_scale(maps: FloatArray) -> NDArray[np.float64]:

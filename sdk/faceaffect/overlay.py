@@ -16,6 +16,7 @@ from faceaffect.overlay_panel import (
     shade,
     text_width_px,
 )
+from faceaffect.overlay_placement import Box, place_label
 from faceaffect.types import Affect, Faces, FloatArray, Frame, Layout
 
 _COLOURS: tuple[Colour, ...] = (
@@ -30,6 +31,7 @@ _WANTED_LINES_PX = 360  # smaller pictures are enlarged until text fits
 _LONGEST_ENLARGED_PX = 1920
 _NARROW = 1.3  # width / height under which no room is left beside a face
 _LINE_PX = 13
+_SMALLEST_TEXT_SCALE = 0.9
 
 
 class Overlay:
@@ -59,9 +61,10 @@ class Overlay:
         if len(faces) == 1:
             left = width if is_narrow else self._panel_left_px(boxes[0], width, panel_width)
             draw_panel(picture, left, scale, affect, self._thresholds)
+        taken: list[Box] = [(x1, y1, x2, y2) for x1, y1, x2, y2 in boxes.tolist()]
         for i in range(len(faces)):
             lines = _label(i, faces, affect) if len(faces) > 1 else [f"#{int(faces.track_id[0])}"]
-            _draw_label(picture, boxes[i], lines, scale)
+            _draw_label(picture, taken[i], lines, scale, taken)
         return picture
 
     def _panel_left_px(self, box_xyxy: FloatArray, width: int, panel_width: int) -> int:
@@ -117,15 +120,14 @@ def _label(i: int, faces: Faces, affect: Affect) -> list[str]:
     return lines
 
 
-def _draw_label(picture: Canvas, box_xyxy: FloatArray, lines: list[str], scale: float) -> None:
-    """Above the box, below it when there is no room above."""
-    scale *= 0.9
-    height = round((_LINE_PX * len(lines) + 4) * scale)
-    width = max(text_width_px(line, scale) for line in lines) + round(8 * scale)
-    left = round(min(max(float(box_xyxy[0]), 0), max(picture.shape[1] - width, 0)))
-    top = round(float(box_xyxy[1])) - height - round(2 * scale)
-    if top < 0:
-        top = min(round(float(box_xyxy[3])) + round(2 * scale), picture.shape[0] - height)
-    shade(picture, (left, top, left + width, top + height), 0.4)
+def _draw_label(picture: Canvas, face: Box, lines: list[str], scale: float, taken: list[Box]) -> None:
+    """Letters fit the face's width where that leaves them legible; the place joins `taken`."""
+    widest = max(text_width_px(line, 1.0) for line in lines) + 8
+    scale = min(scale, max((face[2] - face[0]) / widest, _SMALLEST_TEXT_SCALE, 0.5 * scale))
+    size_px = (round(widest * scale), round((_LINE_PX * len(lines) + 4) * scale))
+    place = place_label(face, size_px, (picture.shape[1], picture.shape[0]), taken)
+    taken.append(place)
+    left, top, right, bottom = (round(edge) for edge in place)
+    shade(picture, (left, top, right, bottom), 0.4)
     for row, line in enumerate(lines):
         put_text(picture, line, (left + 4 * scale, top + (_LINE_PX * (row + 1)) * scale), scale, WHITE)

@@ -18,12 +18,12 @@ Colour = tuple[int, int, int]
 PANEL_WIDTH_PX: Final = 150  # at scale 1, that is for 360 lines
 PANEL_HEIGHT_PX: Final = 354
 WHITE: Final[Colour] = (240, 240, 240)
-_DIM: Final[Colour] = (150, 150, 150)
+_DIM: Final[Colour] = (185, 185, 185)
 _TRACK: Final[Colour] = (70, 70, 70)
 _ON: Final[Colour] = (60, 190, 255)
 _OFF: Final[Colour] = (150, 120, 90)
 _BEST: Final[Colour] = (120, 220, 120)
-_SHADE: Final = 0.30
+_SHADE: Final = 0.22
 _ROW_PX: Final = 12.5
 _LABEL_PX: Final = 62
 

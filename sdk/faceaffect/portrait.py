@@ -35,7 +35,7 @@ _USUAL_FACE: Final[FloatArray] = np.array(
 
 
 def draw_portraits(crops: FloatArray) -> FloatArray:
-    """Portraits [N, 432] of normalised crops [N, 3, S, S], S >= 28: means over a 12 x 12 grid, of unit length.
+    """Portraits [N, 432] of normalised crops [N, 3, S, S], S >= 28: samples of a 12 x 12 grid, of unit length.
 
     Subtracting the mean of each colour channel takes the light out.
     """
@@ -43,10 +43,10 @@ def draw_portraits(crops: FloatArray) -> FloatArray:
     cell = size_px // _CELLS
     first = (size_px - cell * _CELLS) // 2 + cell
     inner = crops[:, :, first : first + cell * _GRID, first : first + cell * _GRID]
-    # Every third pixel is enough for a mean over a cell, at a ninth of the cost.
-    step = max(1, min(3, cell // 2))
-    picked = inner.reshape(count, 3, _GRID, cell, _GRID, cell)[:, :, :, step // 2 :: step, :, step // 2 :: step]
-    grid = picked.mean(axis=(3, 5))
+    # Four pixels stand for a cell: slices are far cheaper than a mean over all of it.
+    near, far = cell // 4, cell - 1 - cell // 4
+    grid = inner[:, :, near::cell, near::cell] + inner[:, :, near::cell, far::cell]
+    grid = grid + inner[:, :, far::cell, near::cell] + inner[:, :, far::cell, far::cell]
     rows = _unit((grid - grid.mean(axis=(2, 3), keepdims=True)).reshape(count, 3, _GRID * _GRID))
     return _unit(rows - _USUAL_FACE.ravel()).reshape(count, 3 * _GRID * _GRID)
 

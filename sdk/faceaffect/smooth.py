@@ -30,7 +30,7 @@ class OneEuroSettings:
 class OneEuro:
     """One Euro filter (Casiez, Roussel and Vogel 2012) over points [L, 2] that share one speed.
 
-    The speed is that of the points' median, so one jittering point neither opens nor closes the filter.
+    The speed is that of the points' mean, so the jitter of single points does not open the filter.
     """
 
     def __init__(self, settings: OneEuroSettings | None = None) -> None:
@@ -46,10 +46,10 @@ class OneEuro:
             return points_xy
         step_s = step_s if step_s > 0 else DEFAULT_STEP_S
         move = points_xy - previous
-        speed = np.median(move, axis=0) / (max(unit_px, 1e-3) * step_s)
+        speed = move.mean(axis=0) / (max(unit_px, 1e-3) * step_s)
         self._speed += _share(self._settings.speed_cutoff_hz, step_s) * (speed - self._speed)
-        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(*self._speed)
-        self._points = np.asarray(previous + np.float32(_share(cutoff_hz, step_s)) * move, np.float32)
+        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(*self._speed.tolist())
+        self._points = previous + np.float32(_share(cutoff_hz, step_s)) * move
         return self._points
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +61,7 @@ class ModelSpec:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise BundleError(f"model bundle needs {SPEC_FILE}, none in {folder}; give the folder that holds it") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"{path} must be readable JSON: {error}") from None
         return cls.from_json(raw, str(path))
 
@@ -93,7 +94,7 @@ class ModelSpec:
                 au_thresholds=tuple(float(value) for value in raw["au_thresholds"]),
                 files={str(name): str(digest) for name, digest in raw["files"].items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(f"{where}: a field has the wrong form: {error!r}") from None
         spec._check(where)
         return spec
@@ -103,8 +104,9 @@ class ModelSpec:
             raise BundleError(f"{where}: labels must be {AU_NAMES} and {EXPRESSION_NAMES}, in this order")
         if len(self.au_thresholds) != len(AU_NAMES) or not all(0 < t < 1 for t in self.au_thresholds):
             raise BundleError(f"{where}: au_thresholds must be {len(AU_NAMES)} numbers in (0, 1), got {self.au_thresholds}")
-        if not 16 <= self.crop.size_px <= 1024 or min(self.crop.std) <= 0:
-            raise BundleError(f"{where}: crop must have 16 <= size_px <= 1024 and std > 0, got {self.crop}")
+        is_finite = all(math.isfinite(value) for value in (*self.crop.mean, *self.crop.std))
+        if not 16 <= self.crop.size_px <= 1024 or not is_finite or min(self.crop.std) <= 0:
+            raise BundleError(f"{where}: crop must have 16 <= size_px <= 1024, finite mean and std > 0, got {self.crop}")
 
 
 def _triple(values: Any) -> tuple[float, float, float]:

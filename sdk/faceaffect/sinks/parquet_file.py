@@ -71,9 +71,9 @@ def journal_path(path: Path) -> Path:
 def require_pyarrow(path: Path) -> ModuleType:
     try:
         import pyarrow
-    except ImportError:
+    except ImportError as error:
         raise SinkError(
-            f'{path}: Parquet needs pyarrow, which is missing: pip install "faceaffect[parquet]"; or use --out rows.csv'
+            f'{path}: Parquet needs pyarrow, which cannot be used ({error}): pip install "faceaffect[parquet]"'
         ) from None
     return pyarrow  # type: ignore[no-any-return]
 

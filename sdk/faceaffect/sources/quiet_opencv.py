@@ -9,8 +9,11 @@ from types import ModuleType
 def quiet_opencv() -> ModuleType:
     """Import OpenCV with its own and FFmpeg's log switched off, unless the environment asks for them."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+    is_wanted = "OPENCV_LOG_LEVEL" in os.environ
     import cv2
 
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if not is_wanted:
+        # OpenCV 4 and 5 keep the same switch in two places.
+        silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+        silence(0)
     return cv2
