@@ -1,0 +1,86 @@
+"""Smoothing: still faces stop trembling, moving ones do not lag, and neither size nor frame rate changes that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from faceaffect.smooth import ExponentialMean, OneEuro
+from faceaffect.types import FloatArray
+from tests.sdk.tiny_bundle import face_shape
+
+STEP_S = 1 / 30
+EYES_PX = 35.0
+
+
+def run(points: list[FloatArray], unit_px: float = EYES_PX, step_s: float = STEP_S) -> list[FloatArray]:
+    smooth = OneEuro()
+    return [smooth.step(p.astype(np.float32), unit_px, step_s) for p in points]
+
+
+def test_constant_input_stays_constant() -> None:
+    for points in run([face_shape()] * 20):
+        np.testing.assert_allclose(points, face_shape(), atol=1e-5)
+
+
+def test_noise_on_a_still_face_falls() -> None:
+    random = np.random.default_rng(0)
+    noisy = [face_shape() + random.normal(0, 0.5, (68, 2)) for _ in range(120)]
+    before, after = np.stack(noisy)[30:], np.stack(run(noisy))[30:]
+    assert after.var(axis=0).mean() < 0.35 * before.var(axis=0).mean()
+
+
+@pytest.mark.parametrize("eyes_per_s", [2.0, 4.0, 8.0])
+def test_a_fast_move_lags_less_than_half_a_frame(eyes_per_s: float) -> None:
+    move_px = eyes_per_s * EYES_PX * STEP_S
+    path = [face_shape() + np.float32([move_px * i, 0]) for i in range(30)]
+    lag_px = np.stack([truth - got for truth, got in zip(path, run(path), strict=True)])[..., 0]
+    assert lag_px.max() < 1.0 * move_px  # while the filter opens
+    assert lag_px[8:].max() < 0.5 * move_px
+    assert lag_px.min() > -1e-2 * move_px  # never ahead of the truth
+
+
+def test_size_of_the_face_changes_nothing() -> None:
+    random = np.random.default_rng(1)
+    path = [face_shape() + random.normal(0, 1, 2) * i for i in range(20)]
+    small, large = run(path), run([4 * points for points in path], unit_px=4 * EYES_PX)
+    np.testing.assert_allclose(np.stack(large), 4 * np.stack(small), rtol=1e-4)
+
+
+def test_one_jittering_point_does_not_open_the_filter() -> None:
+    random = np.random.default_rng(2)
+    shape = face_shape()
+    path = [shape.copy() for _ in range(60)]
+    for points in path:
+        points[30] += random.normal(0, 10, 2)
+    np.testing.assert_allclose(np.stack(run(path))[:, :30], np.stack(path)[:, :30], atol=1e-3)
+    assert np.stack(run(path))[10:, 30].var() < 0.5 * np.stack(path)[10:, 30].var()
+
+
+@pytest.mark.parametrize("step_s", [0.0, -5.0])
+def test_a_clock_that_does_not_go_on_counts_as_one_frame(step_s: float) -> None:
+    path = [face_shape(), face_shape() + 1]
+    np.testing.assert_allclose(run(path, step_s=step_s)[1], run(path, step_s=1 / 30)[1])
+    mean, usual = ExponentialMean(), ExponentialMean()
+    for values in (np.zeros(3, np.float32), np.ones(3, np.float32)):
+        got, wanted = mean.step(values, step_s), usual.step(values, 1 / 30)
+    np.testing.assert_allclose(got, wanted)
+
+
+def test_a_pause_of_seconds_forgets_the_past() -> None:
+    smooth = OneEuro()
+    smooth.step(face_shape(), EYES_PX, STEP_S)
+    np.testing.assert_allclose(smooth.step(face_shape() + 100, EYES_PX, 10.0), face_shape() + 100, atol=1.0)
+
+
+@pytest.mark.parametrize("fps", [10, 25, 60])
+def test_exponential_mean_does_not_depend_on_the_frame_rate(fps: int) -> None:
+    mean = ExponentialMean(constant_s=0.2)
+    mean.step(np.zeros(2, np.float32), 0)
+    for _ in range(fps):
+        values = mean.step(np.ones(2, np.float32), 1 / fps)
+    np.testing.assert_allclose(values, 1 - np.exp(-1 / 0.2), rtol=1e-4)
+
+
+def test_exponential_mean_begins_with_the_first_value() -> None:
+    np.testing.assert_array_equal(ExponentialMean().step(np.float32([0.7]), 0), np.float32([0.7]))
