@@ -49,9 +49,7 @@ class AnalyseSettings:
                 "smooth": not given["no_smooth"],
                 "crops": given["crops"],
             },
-            source_options=SourceOptions(
-                picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]
-            ),
+            source_options=SourceOptions(picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]),
             when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,
             is_quiet=given["quiet"],
         )

@@ -74,13 +74,9 @@ def print_summary(summary: RunSummary, stream: TextIO) -> None:
 
 def _lines(summary: RunSummary) -> list[tuple[str, str]]:
     elapsed_s = max(time.monotonic() - summary.started_s, 1e-6)
-    lines = [
-        ("frames", f"{summary.frames} ({summary.frames / elapsed_s:.1f} per second, reading and writing included)")
-    ]
+    lines = [("frames", f"{summary.frames} ({summary.frames / elapsed_s:.1f} per second, reading and writing included)")]
     if summary.frames:
-        lines.append(
-            ("median analysis", f"{summary.median_ms():.1f} ms per frame ({1000 / summary.median_ms():.0f} fps)")
-        )
+        lines.append(("median analysis", f"{summary.median_ms():.1f} ms per frame ({1000 / summary.median_ms():.0f} fps)"))
         lines.append(("frames with faces", f"{summary.frames_with_faces}"))
     if summary.dropped:
         lines.append(("dropped frames", f"{summary.dropped}"))

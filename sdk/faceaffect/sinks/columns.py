@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import Affect, Faces, Frame
@@ -60,28 +59,33 @@ most probable one; boxes are pixels, `source` is the file that the row came from
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 
+_NUMBERS: Final = [column for column in COLUMNS[4:] if not column.is_text]
+_STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in _NUMBERS])
+_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as positions in _NUMBERS
+_MOOD_START: Final = _AU_END + len(EXPRESSION_NAMES)
+
+
 def rows_of(frame: Frame, faces: Faces, affect: Affect) -> Iterator[tuple[Value, ...]]:
     """One row per face, rounded as `COLUMNS` says: every format stores the same numbers."""
-    geometry = _rounded(2, faces.box_xyxy)
-    trust = _rounded(4, faces.score[:, None], faces.quality[:, None])
-    pose = _rounded(2, faces.pose_deg)
-    aus = _rounded(4, affect.au_probability)
-    expressions = _rounded(4, affect.expression_probability)
-    mood = _rounded(4, affect.valence[:, None], affect.arousal[:, None])
+    if not len(faces):
+        return
+    best = affect.expression_probability.argmax(axis=1).tolist()
     time_s = round(frame.time_s, 6)
-    for i in range(len(faces)):
-        on = "+".join(name for name, is_on in zip(AU_NAMES, affect.au_on[i], strict=True) if is_on)
-        best = EXPRESSION_NAMES[int(np.argmax(affect.expression_probability[i]))]
+    for i, numbers in enumerate(_rounded_numbers(faces, affect)):
+        on = "+".join([name for name, is_on in zip(AU_NAMES, affect.au_on[i].tolist(), strict=True) if is_on])
         yield (
             *(frame.source, frame.index, time_s, int(faces.track_id[i])),
-            *(*geometry[i], *trust[i], *pose[i]),
-            *(*aus[i], on, *expressions[i], best, *mood[i]),
+            *(*numbers[:_AU_END], on),
+            *(*numbers[_AU_END:_MOOD_START], EXPRESSION_NAMES[best[i]]),
+            *numbers[_MOOD_START:],
         )
 
 
-def _rounded(decimals: int, *parts: NDArray[np.float32]) -> list[list[float | None]]:
-    """Rows of Python numbers; adding 0 turns -0.0 into 0.0, what is not finite becomes None."""
-    values = np.concatenate([np.asarray(part, np.float64) for part in parts], axis=1).round(decimals) + 0.0
+def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:
+    """The numbers [N, 30] as Python's; adding 0 turns -0.0 into 0.0, what is not finite becomes None."""
+    parts = [faces.box_xyxy, faces.score[:, None], faces.quality[:, None], faces.pose_deg, affect.au_probability]
+    parts += [affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]]
+    values = np.rint(np.concatenate(parts, axis=1) * _STEPS_PER_UNIT) / _STEPS_PER_UNIT + 0.0
     rows: list[list[float | None]] = values.tolist()
     if np.isfinite(values).all():
         return rows

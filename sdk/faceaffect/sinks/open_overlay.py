@@ -49,9 +49,7 @@ def open_overlay(
 def check_overlay(path: Path, source_count: int, when_existing: WhenExisting) -> None:
     """Raise SinkError for an overlay that could not be written, and change nothing."""
     if path.suffix and path.suffix.lower() not in (*_PICTURES, *_VIDEOS):
-        raise SinkError(
-            f"{path}: --overlay must end in {', '.join((*_VIDEOS, *_PICTURES))}, or be a folder (no suffix)"
-        )
+        raise SinkError(f"{path}: --overlay must end in {', '.join((*_VIDEOS, *_PICTURES))}, or be a folder (no suffix)")
     if path.suffix and source_count > 1:
         raise SinkError(f"{path}: one overlay file cannot show {source_count} sources; give a folder (no suffix)")
     if path.suffix and not path.absolute().parent.is_dir():

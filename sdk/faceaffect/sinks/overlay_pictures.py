@@ -51,9 +51,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SinkError(
-            f"{folder}: the overlay folder cannot be made ({error.strerror}); choose another --overlay"
-        ) from None
+        raise SinkError(f"{folder}: the overlay folder cannot be made ({error.strerror}); choose another --overlay") from None
 
 
 def write_picture(path: Path, picture: Canvas) -> None:
@@ -63,6 +61,4 @@ def write_picture(path: Path, picture: Canvas) -> None:
             raise OSError(0, "OpenCV cannot encode it")
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise SinkError(
-            f"{path}: the overlay cannot be written ({error.strerror}); make room or drop --overlay"
-        ) from None
+        raise SinkError(f"{path}: the overlay cannot be written ({error.strerror}); make room or drop --overlay") from None

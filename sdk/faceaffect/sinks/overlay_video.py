@@ -57,9 +57,7 @@ class OverlayVideo:
         quiet_opencv()
         codecs = VIDEO_CODECS[Path(self.path).suffix.lower()]
         for codec in codecs:
-            writer = cv2.VideoWriter(
-                self.path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, self._size_px
-            )
+            writer = cv2.VideoWriter(self.path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, self._size_px)
             if writer.isOpened():
                 return writer
         raise SinkError(

@@ -49,8 +49,7 @@ class ParquetFile:
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise SinkError(
-                f"{self.path}: cannot be written ({error}); all rows are in {self._journal_path}: "
-                "make room and use --resume"
+                f"{self.path}: cannot be written ({error}); all rows are in {self._journal_path}: make room and use --resume"
             ) from None
         if is_complete:
             self._journal.forget()
@@ -58,9 +57,7 @@ class ParquetFile:
     def __enter__(self) -> ParquetFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close(is_complete=error is None)
 
 

@@ -36,9 +36,8 @@ class JsonlFormat:
 
 
 def _csv_cell(value: Value) -> str:
-    if value is None:
-        return ""
-    text = str(value)
-    if isinstance(value, str) and any(letter in text for letter in ',"\n\r'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    if not isinstance(value, str):
+        return "" if value is None else repr(value)
+    if any(letter in value for letter in ',"\n\r'):
+        return '"' + value.replace('"', '""') + '"'
+    return value

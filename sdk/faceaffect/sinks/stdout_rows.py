@@ -37,9 +37,7 @@ class StdoutRows:
     def __enter__(self) -> StdoutRows:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _put(self, text: str) -> None:

@@ -17,9 +17,7 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], Layout]:
     try:
         encoded = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise SourceError(
-            f"{path}: a picture was wanted, it cannot be read: {error.strerror}; check the path"
-        ) from None
+        raise SourceError(f"{path}: a picture was wanted, it cannot be read: {error.strerror}; check the path") from None
     if encoded.size == 0:
         raise SourceError(f"{path}: a picture was wanted, this file is empty (0 bytes); copy it again")
     cv2 = quiet_opencv()

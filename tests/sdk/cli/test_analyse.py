@@ -146,9 +146,7 @@ def test_mistakes_are_found_before_anything_starts(
     assert opened == []
 
 
-def test_existing_output_names_both_ways_out(
-    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_existing_output_names_both_ways_out(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rows.csv"
     out.write_text("precious")
     assert run("analyse", clip, "--out", out) == 1
@@ -180,9 +178,7 @@ def test_stopped_run_is_closed_properly_and_resumed(
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
-def test_killed_run_leaves_valid_rows_and_is_resumed(
-    start: Start, run: Run, clip: Path, tmp_path: Path, name: str
-) -> None:
+def test_killed_run_leaves_valid_rows_and_is_resumed(start: Start, run: Run, clip: Path, tmp_path: Path, name: str) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / name
     text = out if name.endswith("csv") else journal_path(out)

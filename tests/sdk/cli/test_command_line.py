@@ -40,9 +40,7 @@ def test_unknown_option_is_one_clear_line(run: Run, capsys: pytest.CaptureFixtur
     assert "--colour" in error
 
 
-def test_debug_shows_the_traceback(
-    monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*_given: object) -> None:
         raise RuntimeError("deep down")
 

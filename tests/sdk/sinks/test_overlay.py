@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from faceaffect.overlay import Overlay
+from faceaffect.overlay_placement import Box, _overlap_px, place_label
 from faceaffect.sinks import SinkError, WhenExisting
 from faceaffect.sinks.background_overlay import BackgroundOverlay
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay
@@ -47,6 +48,18 @@ def test_panel_keeps_away_from_the_face(box: tuple[int, int, int, int], side: st
     assert away.min() > 0.95
     middle = drawn[box[1] + 20 : box[3] - 20, box[0] + 20 : box[2] - 20]
     assert (middle == 90).all()
+
+
+def test_labels_cover_neither_faces_nor_each_other() -> None:
+    faces: list[Box] = [(100, 100, 160, 160), (165, 105, 225, 165), (110, 30, 170, 90)]
+    taken = list(faces)
+    for face in faces:
+        taken.append(place_label(face, (70, 20), (320, 240), taken))
+    for place in taken[3:]:
+        assert [other for other in taken if other is not place and _overlap_px(place, other) > 0] == []
+        assert min(place) >= 0
+        assert place[2] <= 320
+        assert place[3] <= 240
 
 
 def test_active_units_are_highlighted() -> None:

@@ -124,9 +124,7 @@ def test_csi_pipeline_is_nv12_all_the_way() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "uri", ["csi://left", "csi://0?flip=8", "csi://0?speed=9", "csi://0?width=wide", "csi://0?fps=0"]
-)
+@pytest.mark.parametrize("uri", ["csi://left", "csi://0?flip=8", "csi://0?speed=9", "csi://0?width=wide", "csi://0?fps=0"])
 def test_csi_mistakes(uri: str) -> None:
     with pytest.raises(SourceError, match="csi://"):
         csi_pipeline(uri)
