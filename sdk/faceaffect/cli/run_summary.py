@@ -63,7 +63,8 @@ class RunSummary:
 
 def print_summary(summary: RunSummary, stream: TextIO) -> None:
     console = Console(file=stream, soft_wrap=True)
-    print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in _lines(summary)])
+    if summary.frames or not summary.failed:
+        print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in _lines(summary)])
     for note in summary.notes[:_MOST_NOTES]:
         console.print(Text(f"note: {note}", style="yellow"))
     if len(summary.notes) > _MOST_NOTES:
