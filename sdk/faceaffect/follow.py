@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from faceaffect.geometry import (
 from faceaffect.portrait import similarity
 from faceaffect.reading import FaceReading, Reader
 from faceaffect.scene import SceneGlance
-from faceaffect.smooth import OneEuro
+from faceaffect.smooth import DEFAULT_STEP_S, OneEuro
 from faceaffect.types import FloatArray, Frame
 
 
@@ -81,6 +81,8 @@ class Follower:
         self._glance = SceneGlance()
         self._look_every_s = self._settings.shortest_look_s
         self._looked_s = -np.inf
+        self._now_s = -np.inf
+        self._clock_ahead_s = 0.0
         self._idle_looks = 0
 
     def start_ids_after(self, track_id: int) -> None:
@@ -89,6 +91,7 @@ class Follower:
 
     def step(self, frame: Frame) -> FaceReading:
         """Follow the held faces into `frame`, look for others when it is time, and read them all."""
+        frame = self._in_time(frame)
         now = frame.time_s
         cut = self._glance.is_cut(frame)
         held, reading = self._follow(frame, suspicious=cut)
@@ -99,10 +102,19 @@ class Follower:
             reading = self._look(frame, reading)
         return reading
 
+    def _in_time(self, frame: Frame) -> Frame:
+        """The frame at a later time than the last: a clock that stands still or is set back counts on by one frame."""
+        now = frame.time_s + self._clock_ahead_s
+        if now <= self._now_s:
+            if now < self._looked_s:  # so far back that it is a new run of the same source
+                self._looked_s = -np.inf
+            self._clock_ahead_s += self._now_s + DEFAULT_STEP_S - now
+            now = self._now_s + DEFAULT_STEP_S
+        self._now_s = now
+        return frame if now == frame.time_s else replace(frame, time_s=now)
+
     def _look_is_due(self, now: float) -> bool:
         waited = now - self._looked_s
-        if waited < 0:  # the clock was set back: a new run of the same source
-            return True
         if self.tracks:
             return waited >= self._look_every_s and len(self.tracks) < self._settings.max_faces
         # Nobody is held: look at every frame first, then less often, but never so rarely that it shows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -46,6 +47,8 @@ class Frame:
             raise ValueError(f"frame must be uint8 {wanted} with even H and W for layout NV12, got {shape}")
         if 0 in shape:
             raise ValueError(f"frame must hold at least one pixel, got shape {shape}")
+        if not math.isfinite(self.time_s):
+            raise ValueError(f"frame time_s must be a finite number of seconds, got {self.time_s}")
 
     @property
     def height_px(self) -> int:
