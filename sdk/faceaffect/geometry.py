@@ -73,6 +73,16 @@ def apply_map(maps: FloatArray, points_xy: FloatArray) -> FloatArray:
     return moved
 
 
+def resize_maps(maps: FloatArray, size_px: int) -> FloatArray:
+    """Maps [N, 2, 3] of a 112 px crop as those of the same crop at `size_px`."""
+    if size_px == TEMPLATE_SIZE_PX:
+        return maps
+    step = np.float32(TEMPLATE_SIZE_PX / size_px)
+    resized = maps * step
+    resized[:, :, 2] = maps[:, :, 2] + maps[:, :, :2].sum(axis=2) * (0.5 * step - 0.5)
+    return resized
+
+
 def invert_map(maps: FloatArray) -> FloatArray:
     """The inverse [N, 2, 3] of similarity maps [N, 2, 3]."""
     a, b = maps[:, 0, 0].astype(np.float64), maps[:, 1, 0].astype(np.float64)

@@ -19,7 +19,7 @@ from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
-from faceaffect.spec import ModelSpec
+from faceaffect.spec import BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, Faces, FloatArray, Frame, IdArray
 
@@ -50,6 +50,11 @@ class Pipeline:
         self._detector = detector
         self._settings = settings
         self._reader = FaceReader(backend, spec.crop, self.clock)
+        if graph.width != self._reader.node_width:
+            raise BundleError(
+                f"graph.safetensors must take nodes of the width that model.onnx gives, {self._reader.node_width}, "
+                f"got {graph.width}; export the model again"
+            )
         self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
         self._smoothed: dict[int, _Smoothed] = {}
 

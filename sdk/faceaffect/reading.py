@@ -10,9 +10,9 @@ import numpy as np
 from faceaffect import kernels
 from faceaffect.backends import Backend, Heads
 from faceaffect.decode import sigmoid
-from faceaffect.geometry import apply_map
+from faceaffect.geometry import apply_map, resize_maps
 from faceaffect.portrait import draw_portraits
-from faceaffect.spec import CropSpec
+from faceaffect.spec import HEADS, BundleError, CropSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import FloatArray, Frame
 
@@ -21,7 +21,7 @@ from faceaffect.types import FloatArray, Frame
 class FaceReading:
     """What the network said of N crops of one frame."""
 
-    maps: FloatArray  # [N, 2, 3] crop to frame
+    maps: FloatArray  # [N, 2, 3] crop to frame, of a 112 px crop whatever the network's size
     landmarks_xy: FloatArray  # [N, 68, 2] frame pixels
     score: FloatArray  # [N] probability of a face
     portraits: FloatArray  # [N, P]
@@ -58,7 +58,14 @@ class FaceReader:
         self._clock = clock
         self._buffer = np.zeros((1, 3, crop.size_px, crop.size_px), np.float32)
         # Warms the network up and tells the shapes of a reading of nobody: networks need not take N = 0.
-        self._nobody = {name: values[:0].copy() for name, values in backend.infer(self._buffer).items()}
+        heads = backend.infer(self._buffer)
+        _check_shapes(heads)
+        self._nobody = {name: values[:0].copy() for name, values in heads.items()}
+
+    @property
+    def node_width(self) -> int:
+        """D of the head `au_nodes` [N, 12, D]."""
+        return int(self._nobody["au_nodes"].shape[2])
 
     def read(self, frame: Frame, maps: FloatArray) -> FaceReading:
         """The reading of maps [N, 2, 3] in `frame`."""
@@ -66,14 +73,26 @@ class FaceReader:
         if count > len(self._buffer):
             self._buffer = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
         clock.start("crop")
-        crops = kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count])
+        crop_maps = resize_maps(maps, crop.size_px)
+        crops = kernels.crop_face(
+            frame, crop_maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count]
+        )
         clock.start("network")
         heads = self._backend.infer(crops) if count else self._nobody
         clock.start("follow")
         return FaceReading(
             maps=maps,
-            landmarks_xy=apply_map(maps, heads["landmarks_px"]),
+            landmarks_xy=apply_map(crop_maps, heads["landmarks_px"]),
             score=sigmoid(heads["face_logit"]),
             portraits=draw_portraits(crops),
             heads=heads,
         )
+
+
+def _check_shapes(heads: Heads) -> None:
+    """Raise BundleError unless each head of one crop has the shape that the contract gives it."""
+    for name, shape in HEADS.items():
+        got = heads[name].shape
+        wanted = ", ".join(["N", *map(str, shape)])
+        if len(got) != 1 + len(shape) or any(w not in ("D", g) for w, g in zip(shape, got[1:], strict=True)):
+            raise BundleError(f"model.onnx: head {name} must be float32 [{wanted}], got {list(got)} for one crop")
