@@ -14,6 +14,7 @@ from faceaffect.geometry import (
     invert_map,
     map_roll_deg,
     map_scale,
+    resize_maps,
 )
 from faceaffect.types import FloatArray
 from tests.sdk.tiny_bundle import face_shape
@@ -76,6 +77,13 @@ def test_inverse_and_map_cancel() -> None:
     identity = np.broadcast_to(np.eye(2, 3, dtype=np.float32), maps.shape)
     np.testing.assert_allclose(crop_to_frame(apply_map(maps, np.tile(TEMPLATE_XY, (50, 1, 1)))), maps, atol=0.01)
     np.testing.assert_allclose(apply_map(identity, points), points)
+
+
+@pytest.mark.parametrize("size_px", [64, 112, 224])
+def test_a_crop_of_another_size_shows_the_same_part_of_the_frame(size_px: int) -> None:
+    anchors = np.random.default_rng(4).uniform(0, 640, (6, 5, 2)).astype(np.float32)
+    resized = resize_maps(crop_to_frame(anchors), size_px)
+    np.testing.assert_allclose(resized, crop_to_frame(anchors, size_px), rtol=1e-4, atol=1e-3)
 
 
 def test_no_face_flows_through() -> None:

@@ -1,0 +1,57 @@
+"""YuNet, over a made-up network: its file is the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from faceaffect.detectors.yunet import YunetDetector
+from faceaffect.types import Frame, Layout
+
+
+class FakeNetwork:
+    def __init__(self, rows: np.ndarray | None) -> None:
+        self.rows, self.size = rows, (0, 0)
+
+    def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802  # OpenCV's name
+        self.size = size
+
+    def detect(self, picture: np.ndarray) -> tuple[int, np.ndarray | None]:
+        assert picture.shape == (self.size[1], self.size[0], 3), "the network must know the picture's size"
+        return 1, self.rows
+
+
+def open_over(rows: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> YunetDetector:
+    (tmp_path / "yunet.onnx").write_bytes(b"x")
+    network: Any = FakeNetwork(rows)
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *_: network)
+    return YunetDetector(tmp_path / "yunet.onnx")
+
+
+def test_missing_file_says_which(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"face_detection_yunet_2023mar.onnx\), none at .*nowhere"):
+        YunetDetector(tmp_path / "nowhere")
+
+
+def test_best_first_and_in_frame_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.zeros((2, 15), np.float32)
+    rows[0] = [10, 20, 30, 40, *range(10), 0.8]
+    rows[1] = [100, 50, 20, 20, *range(50, 60), 0.9]
+    found = open_over(rows, tmp_path, monkeypatch).detect(Frame(np.zeros((720, 1280, 3), np.uint8)))
+    assert list(found.score) == pytest.approx([0.9, 0.8])
+    # Twice as large as the 640 px picture; pixel centres have whole coordinates.
+    np.testing.assert_allclose(found.box_xyxy[1], [20.5, 40.5, 80.5, 120.5])
+    np.testing.assert_allclose(found.anchors_xy[0, 0], [100.5, 102.5])
+    assert found.anchors_xy.shape == (2, 5, 2)
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_nobody_in_any_layout(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = {Layout.GRAY: (480, 640), Layout.NV12: (720, 640)}.get(layout, (480, 640, 3))
+    found = open_over(None, tmp_path, monkeypatch).detect(Frame(np.zeros(shape, np.uint8), layout))
+    assert len(found) == 0
+    assert found.anchors_xy.shape == (0, 5, 2)

@@ -1,0 +1,157 @@
+"""The pipeline over the made-up network: rows that belong together, values in their ranges, errors with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from faceaffect import BackendError, BundleError, Frame, Pipeline, open_pipeline
+from faceaffect.detectors import Detections
+from faceaffect.geometry import TEMPLATE_XY, apply_map
+from faceaffect.labels import EXPRESSION_NAMES
+from faceaffect.spec import HEADS
+from faceaffect.stage_clock import STAGES
+from tests.sdk.test_geometry import similarity_map
+from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
+
+
+class FixedDetector:
+    """Finds faces at given maps of the template."""
+
+    name = "fixed"
+
+    def __init__(self, *places: np.ndarray) -> None:
+        self.places = list(places)
+
+    def detect(self, frame: Frame) -> Detections:
+        if not self.places:
+            return Detections()
+        anchors = np.concatenate([apply_map(place, TEMPLATE_XY[None]) for place in self.places])
+        return Detections(np.zeros((len(anchors), 4), np.float32), anchors, np.ones(len(anchors), np.float32))
+
+
+LEFT, RIGHT = similarity_map(1.5, 10, 40, 50), similarity_map(1.2, -20, 380, 160)
+OpenTiny = Callable[..., Pipeline]
+
+
+@pytest.fixture
+def open_tiny(tmp_path: Path) -> OpenTiny:
+    def make(size_px: int = 112, **options: object) -> Pipeline:
+        return open_pipeline(write_tiny_bundle(tmp_path / str(size_px), size_px=size_px), **options)  # type: ignore[arg-type]
+
+    return make
+
+
+def bright(time_s: float = 0.0, size: tuple[int, int] = (480, 640)) -> Frame:
+    """A picture in which every place is a face to the made-up network."""
+    coarse = np.random.default_rng(7).uniform(120, 220, (6, 8, 3)).astype(np.uint8)
+    return Frame(cv2.resize(coarse, size[::-1]), time_s=time_s)
+
+
+@pytest.mark.parametrize("size_px", [64, 112, 160])
+def test_rows_belong_together(open_tiny: OpenTiny, size_px: int) -> None:
+    with open_tiny(size_px, detector=FixedDetector(LEFT, RIGHT)) as pipeline:
+        faces, affect = pipeline.analyse(bright())
+    assert len(faces) == len(affect) == 2
+    assert faces.track_id.tolist() == [1, 2]
+    for row, place in enumerate((LEFT, RIGHT)):
+        truth = apply_map(place, face_shape()[None])[0]
+        np.testing.assert_allclose(faces.landmarks_xy[row], truth, atol=0.05)
+        assert (faces.box_xyxy[row, 2:] >= truth.max(axis=0) - 0.1).all()
+    # The network says a roll of 2 degrees against the crop; the crops are turned by 10 and -20.
+    mean_roll = faces.pose_deg[:, 2] - [10, -20]
+    assert mean_roll[0] == pytest.approx(mean_roll[1], abs=2.5)
+    assert affect.au_probability.shape == affect.au_on.shape == (2, 12)
+    np.testing.assert_allclose(affect.expression_probability.sum(axis=1), 1, rtol=1e-5)
+    assert EXPRESSION_NAMES[int(affect.expression_probability[0].argmax())] == "surprise"  # its offset is the largest
+    assert ((faces.score > 0.5) & (faces.score <= 1) & (faces.quality >= 0) & (faces.quality <= 1)).all()
+    assert (np.abs(np.concatenate([affect.valence, affect.arousal])) <= 1).all()
+
+
+def test_nobody_is_no_special_case(open_tiny: OpenTiny) -> None:
+    with open_tiny(detector=FixedDetector()) as pipeline:
+        faces, affect = pipeline.analyse(bright())
+    assert len(faces) == len(affect) == 0
+    assert faces.landmarks_xy.shape == (0, 68, 2)
+    assert faces.box_xyxy.shape == (0, 4)
+    assert faces.pose_deg.shape == (0, 3)
+    assert affect.au_on.shape == (0, 12)
+    assert affect.expression_probability.shape == (0, 7)
+
+
+def test_a_dark_frame_loses_the_face_and_ids_go_on(open_tiny: OpenTiny) -> None:
+    detector = FixedDetector(LEFT)
+    with open_tiny(detector=detector) as pipeline:
+        assert pipeline.analyse(bright(0.0))[0].track_id.tolist() == [1]
+        assert len(pipeline.analyse(Frame(np.zeros((480, 640, 3), np.uint8), time_s=0.04))[0]) == 0
+        pipeline.reset()
+        pipeline.start_ids_after(10)
+        assert pipeline.analyse(bright(0.08))[0].track_id.tolist() == [11]
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_scores_are_smoothed_by_track_unless_switched_off(open_tiny: OpenTiny, smooth: bool) -> None:
+    with open_tiny(detector=FixedDetector(LEFT), smooth=smooth) as pipeline:
+        first = pipeline.analyse(bright(0.0))[1]
+        dimmer = Frame((bright().pixels * 0.9).astype(np.uint8), time_s=0.04)
+        second = pipeline.analyse(dimmer)[1]
+        for i in range(40):
+            last = pipeline.analyse(Frame(dimmer.pixels, time_s=0.08 + 0.04 * i))[1]
+    way = (second.valence - first.valence) / (last.valence - first.valence)
+    assert way[0] == pytest.approx(1 - np.exp(-0.04 / 0.08) if smooth else 1, abs=0.02)
+
+
+def test_crops_take_every_picture_as_one_face(open_tiny: OpenTiny) -> None:
+    with open_tiny(crops=True) as pipeline:
+        for level in (0, 200):
+            faces, affect = pipeline.analyse(Frame(np.full((112, 112, 3), level, np.uint8)))
+            assert faces.track_id.tolist() == [1]
+            assert len(affect) == 1
+            assert (faces.score[0] > 0.5) == (level > 64)
+
+
+def test_stages_are_timed_when_asked(open_tiny: OpenTiny) -> None:
+    with open_tiny(detector=FixedDetector(LEFT)) as pipeline:
+        pipeline.clock.enabled = True
+        pipeline.analyse(bright())
+        assert all(pipeline.clock.spent_ns[stage] > 0 for stage in STAGES)
+        pipeline.analyse(bright(0.04))
+        assert pipeline.clock.spent_ns["detect"] == 0, "the detector rests"
+
+
+def test_says_what_runs(open_tiny: OpenTiny) -> None:
+    with open_tiny(detector=FixedDetector()) as pipeline:
+        said = pipeline.describe()
+    assert said["model"] == "tiny"
+    assert said["backend"].startswith("onnx ")
+    assert said["detector"] == "fixed"
+
+
+@pytest.mark.parametrize("options", [{"max_faces": 0}, {"min_face_px": 19}, {"threads": 0}])
+def test_options_out_of_range(open_tiny: OpenTiny, options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"max_faces >= 1, min_face_px >= 20, threads >= 1, got"):
+        open_tiny(**options)
+
+
+def test_unknown_model_and_device(open_tiny: OpenTiny) -> None:
+    with pytest.raises(BundleError, match="got 'no such model'"):
+        open_pipeline("no such model")
+    with pytest.raises(BackendError, match="tensorrt"):
+        open_tiny(device="cuda")
+
+
+def test_graph_of_another_width_is_refused_when_opened(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path / "wide", node_width=5)
+    with pytest.raises(BundleError, match=r"graph.safetensors must take nodes of the width .*, 5, got 4"):
+        open_pipeline(folder, detector=FixedDetector())
+
+
+def test_head_of_another_shape_is_refused_when_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    monkeypatch.setitem(HEADS, "pose_deg", (4,))
+    with pytest.raises(BundleError, match=r"head pose_deg must be float32 \[N, 4\], got \[1, 3\]"):
+        open_pipeline(folder, detector=FixedDetector())
