@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from faceaffect.sources.open_source import is_live
+from faceaffect.sources.rtsp_stream import without_password
+
+_NAME_LETTERS = 20  # leaves room for the figures on 80 columns
 
 
 class RunProgress:
@@ -17,9 +25,9 @@ class RunProgress:
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -30,7 +38,9 @@ class RunProgress:
 
     def start_source(self, number: int, uri: str) -> None:
         place = f"[{number}/{self._source_count}] " if self._source_count > 1 else ""
-        self._bar.reset(self._task, total=None, description=f"{place}{uri}".replace("[", r"\["), rate="")
+        name = without_password(uri) if is_live(uri) else Path(uri).name or uri
+        short = name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 3] + "..."
+        self._bar.reset(self._task, total=None, description=escape(f"{place}{short}"), rate="")
 
     def begin_frames(self, frame_count: int | None, first_frame: int) -> None:
         self._frames, self._started_s = 0, time.monotonic()
