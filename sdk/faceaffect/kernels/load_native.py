@@ -24,6 +24,12 @@ class KernelInfo:
     cuda_architectures: tuple[str, ...]
     problem: str = ""  # why the native module is missing
 
+    def __str__(self) -> str:
+        if not self.native:
+            return f"NumPy, slow: {self.problem}"
+        cuda = f"CUDA {', '.join(self.cuda_architectures)}" if self.has_cuda else "no CUDA"
+        return f"native, {self.isa} of {', '.join(self.compiled_isas)}; {cuda}"
+
 
 def _load() -> tuple[ModuleType | None, str]:
     wanted = os.environ.get(ISA_VARIABLE, "")
