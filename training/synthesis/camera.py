@@ -36,7 +36,7 @@ class CameraView:
 
 
 def pose_rotation(pose_deg: FloatArray) -> FloatArray:
-    """Rotation [3, 3] of yaw, pitch, roll with the signs of `faceaffect.types.Faces`: nod first, then turn, then lean."""
+    """Rotation [3, 3] of yaw, pitch, roll with the signs of `types.Faces`: nod first, then turn, then lean."""
     yaw, pitch, roll = np.radians(np.asarray(pose_deg, np.float64))
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     nod = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])

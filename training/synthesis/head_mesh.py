@@ -62,7 +62,11 @@ class HeadMesh:
 
 
 def _read_targets(
-    names: NDArray[np.str_], start: NDArray[np.int64], index: NDArray[np.uint16], delta: NDArray[np.float16], prefix: str
+    names: NDArray[np.str_],
+    start: NDArray[np.int64],
+    index: NDArray[np.uint16],
+    delta: NDArray[np.float16],
+    prefix: str,
 ) -> dict[str, tuple[NDArray[np.int64], FloatArray]]:
     return {
         prefix + str(name): (

@@ -9,10 +9,19 @@ import numpy as np
 
 from training.synthesis.head_mesh import FloatArray, HeadMesh, IntArray
 
-_JAW_LEFT_XY = ((0.705, 7.20), (0.69, 7.01), (0.655, 6.83), (0.605, 6.66), (0.52, 6.50), (0.41, 6.36), (0.28, 6.25), (0.14, 6.195))
+_JAW_LEFT_XY = (
+    (0.705, 7.20),
+    (0.69, 7.01),
+    (0.655, 6.83),
+    (0.605, 6.66),
+    (0.52, 6.50),
+    (0.41, 6.36),
+    (0.28, 6.25),
+    (0.14, 6.195),
+)
 """Jaw 16 (at the ear) to 9, base coordinates in decimetres."""
 
-_BROW_LEFT_XY = ((0.085, 7.425), (0.175, 7.475), (0.275, 7.495), (0.375, 7.475), (0.46, 7.405))
+_BROW_LEFT_XY = ((0.085, 7.385), (0.175, 7.42), (0.275, 7.43), (0.375, 7.415), (0.46, 7.375))
 """Brow 22 (inner) to 26 (outer)."""
 
 CHIN = 1701
@@ -62,10 +71,22 @@ def landmark_vertices(head: HeadMesh) -> IntArray:
     return np.array(order, np.int32)
 
 
-def lip_gap(landmarks: FloatArray) -> float:
-    """Mean opening between the inner lips (61-67, 62-66, 63-65) over the distance between the eyes' centres.
+_LIP_PAIRS = ((474, 493), (2717, 2727), (2670, 2721))
+"""Upper and lower vertices where closed lips touch: middle, near and far on the subject's left."""
 
-    Takes landmarks [68, 3] of the head in any unit.
+
+def lip_pairs(head: HeadMesh) -> IntArray:
+    """Upper and lower lip vertices [P, 2] that touch when the lips are closed, on both halves."""
+    mirrored = [tuple(mirror_vertices(head, list(pair))) for pair in _LIP_PAIRS[1:]]
+    return np.array([*_LIP_PAIRS, *mirrored], np.int32)
+
+
+def lip_openings(vertices: FloatArray, pairs: IntArray, landmarks: FloatArray) -> FloatArray:
+    """Upward opening at each lip pair [P] over the distance between the eyes' centres.
+
+    Negative where the lower lip covers the upper one. Takes head vertices [N, 3] and the landmarks [68, 3] among them,
+    in any unit.
     """
-    opening = np.linalg.norm(landmarks[[61, 62, 63]] - landmarks[[67, 66, 65]], axis=1).mean()
-    return float(opening / np.linalg.norm(landmarks[36:42].mean(axis=0) - landmarks[42:48].mean(axis=0)))
+    eye_span = np.linalg.norm(landmarks[36:42].mean(axis=0) - landmarks[42:48].mean(axis=0))
+    opening = vertices[pairs[:, 0], 1] - vertices[pairs[:, 1], 1]
+    return np.asarray(opening / eye_span, np.float32)

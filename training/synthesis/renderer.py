@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.head_mesh import (
+    FACE_ISLAND,
     MOUTH_ISLAND,
     SOCKET_ISLAND,
     FloatArray,
@@ -28,6 +29,10 @@ from training.synthesis.wrinkles import BOX_XY, draw_skin_areas, draw_wrinkle_ma
 
 SUPERSAMPLING = 2
 LIPS_Z = 1.55  # base decimetres
+LIPS_UPPER, LIPS_LOWER = (474, 2717), (493, 2727)
+CLOSED_DM = 0.012
+"""Lips nearer than this show no teeth, which are then not drawn."""
+
 SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
 
 
@@ -45,6 +50,7 @@ class Look:
     lip_red: float
     hair_tint: FloatArray  # [3]
     brow_tint: FloatArray  # [3]
+    shirt_rgb: FloatArray  # [3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,24 @@ class _Drawable:
     cached_for: bytes | None = field(default=None)
 
 
+def _scalp_share(head: HeadMesh) -> FloatArray:
+    """How much each vertex [N] belongs to the hairy part of the head, 0..1."""
+    x, y, z = head.base.T
+    top = np.clip((y - 7.92) / 0.12, 0, 1)
+    back = np.clip((0.72 - z) / 0.15, 0, 1) * np.clip((y - 7.0) / 0.15, 0, 1)
+    ear = (np.abs(x) > 0.70) & (y < 7.5)
+    return np.where(ear, 0.0, np.maximum(top, back)).astype(np.float32)
+
+
+def _lash_lids(head: HeadMesh) -> NDArray[np.int64]:
+    """The vertex of a lid's edge nearest to each eyelash vertex [V]."""
+    island = uv_island(head.uv)[head.corner_uv]
+    socket = np.unique(head.quads[island == SOCKET_ISLAND])
+    edge = np.intersect1d(socket, np.unique(head.quads[island == FACE_ISLAND]))
+    lashes = head.parts["eyelashes"].fit(head.base)
+    return edge[np.linalg.norm(lashes[:, None] - head.base[edge], axis=2).argmin(axis=1)]
+
+
 class HeadRenderer:
     """Keeps meshes and textures on the GL side; `draw` is the only thing that callers need."""
 
@@ -88,11 +112,14 @@ class HeadRenderer:
         self.size_px = size_px
         self.context = moderngl.create_context(standalone=True, backend="egl")
         self.program = self.context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
-        inner_px = size_px * SUPERSAMPLING
+        inner_px = round(size_px * SUPERSAMPLING)
         self._frame = self.context.simple_framebuffer((inner_px, inner_px), components=4)
         self._textures: dict[str, moderngl.Texture] = {}
         self._drawables: dict[str, _Drawable] = {}
         self._bind_skin_maps()
+        self._scalp = _scalp_share(head)
+        self._lash_lid = _lash_lids(head)
+        self._rest_folds: tuple[bytes, FloatArray] | None = None
 
     def draw(self, shot: Shot) -> NDArray[np.float32]:
         """Premultiplied RGBA [S, S, 4] in 0..1 (display gamma), top row first."""
@@ -119,7 +146,7 @@ class HeadRenderer:
         look, uniform = shot.look, self.program
         uniform["head_to_clip"].write(shot.head_to_clip.T.astype("f4").tobytes())
         uniform["head_to_camera"].write(shot.head_to_camera.T.astype("f4").tobytes())
-        for name in ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin", "stubble"):
+        for name in ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin", "stubble", "shirt_rgb"):
             uniform[name].write(np.asarray(getattr(look, name), np.float32).tobytes())
         uniform["view_offset"].write(shot.view_offset.astype("f4").tobytes())
         uniform["wrinkle_left"].write(shot.wrinkle_left.astype("f4").tobytes())
@@ -128,7 +155,9 @@ class HeadRenderer:
 
     def _bind_skin_maps(self) -> None:
         maps = draw_wrinkle_maps()
-        for unit, (name, pixels) in enumerate([*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1):
+        for unit, (name, pixels) in enumerate(
+            [*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1
+        ):
             texture = self._upload(pixels)
             texture.repeat_x = texture.repeat_y = False
             texture.use(unit)
@@ -142,7 +171,9 @@ class HeadRenderer:
 
     def _upload(self, pixels: NDArray[np.uint8]) -> moderngl.Texture:
         """A mipmapped texture of an image [H, W, C] whose top row is first."""
-        texture = self.context.texture(pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes())
+        texture = self.context.texture(
+            pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes()
+        )
         texture.build_mipmaps()
         texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         return texture
@@ -203,22 +234,36 @@ class HeadRenderer:
 
     def _draw_skin(self, shot: Shot) -> None:
         mesh = self._drawable("skin").mesh
-        normals = vertex_normals(mesh, shot.vertices)
-        folds = concavity(mesh, shot.vertices, normals)
+        vertices = shot.vertices
+        normals = vertex_normals(mesh, vertices)
+        folds = np.clip(concavity(mesh, vertices, normals) - 0.8 * self._folds_at_rest(shot), -0.2, 0.22)
+        if shot.wardrobe.hair is not None:  # keep the scalp under the hair
+            vertices = vertices - self._scalp[:, None] * 0.06 * normals
         island = uv_island(mesh.uv)
         shade = np.stack([folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1)
-        attributes = np.concatenate([shot.vertices[mesh.source], normals[mesh.source], shade], axis=1)
+        attributes = np.concatenate([vertices[mesh.source], normals[mesh.source], shade], axis=1)
         self._draw_part("skin", SKIN, shot.look.skin_tint, shot.wardrobe.skin, attributes)
 
-    def _part_attributes(self, name: str, anchor: FloatArray, kind: int) -> FloatArray:
-        """Position, normal and shade [R, 8] of a part on head vertices [N, 3]."""
+    def _folds_at_rest(self, shot: Shot) -> FloatArray:
+        """Concavity [N] of the head without expression; only what an expression adds darkens much."""
+        key = shot.rest_identity.tobytes()
+        if self._rest_folds is None or self._rest_folds[0] != key:
+            mesh = self._drawable("skin").mesh
+            normals = vertex_normals(mesh, shot.rest_identity)
+            self._rest_folds = (key, concavity(mesh, shot.rest_identity, normals))
+        return self._rest_folds[1]
+
+    def _part_attributes(self, name: str, anchor: FloatArray, kind: int, move: FloatArray | None = None) -> FloatArray:
+        """Position, normal and shade [R, 8] of a part on head vertices [N, 3], moved by [V, 3]."""
         mesh = self._drawable(name).mesh
         vertices = self.head.parts[name].fit(anchor)
+        if move is not None:
+            vertices = vertices + move
         normals = vertex_normals(mesh, vertices)
         shade = np.ones((len(vertices), 2), np.float32)
         if kind == MOUTH:
             lips_z = float(anchor[[455, 496], 2].mean())
-            shade[:, 0] = np.clip(0.05 + (vertices[:, 2] - lips_z + 0.42) * 1.9, 0.04, 0.62)
+            shade[:, 0] = np.clip(0.05 + (vertices[:, 2] - lips_z + 0.42) * 1.9, 0.04, 0.95)
         elif kind == EYE:
             for side in (vertices[:, 0] < 0, vertices[:, 0] >= 0):
                 y = vertices[side, 1]
@@ -227,21 +272,21 @@ class HeadRenderer:
         return np.concatenate([vertices[mesh.source], normals[mesh.source], shade[mesh.source]], axis=1)
 
     def _draw_inner_parts(self, shot: Shot) -> None:
-        white = np.ones(3, np.float32)
-        for name, kind, texture in (
-            ("eyes_low", EYE, shot.wardrobe.eyes),
-            ("teeth", MOUTH, "teeth"),
-            ("tongue", MOUTH, "tongue01"),
-        ):
-            self._draw_part(name, kind, white, texture, self._part_attributes(name, shot.vertices, kind))
+        white, ivory = np.ones(3, np.float32), np.array([2.2, 1.95, 1.7], np.float32)
+        parts = [("eyes_low", EYE, shot.wardrobe.eyes, white * 0.8)]
+        opening = shot.vertices[list(LIPS_UPPER), 1] - shot.vertices[list(LIPS_LOWER), 1]
+        if opening.max() > CLOSED_DM:
+            parts += [("teeth", MOUTH, "teeth", ivory), ("tongue", MOUTH, "tongue01", white * 0.8)]
+        for name, kind, texture, tint in parts:
+            self._draw_part(name, kind, tint, texture, self._part_attributes(name, shot.vertices, kind))
 
     def _draw_hairy_parts(self, shot: Shot) -> None:
         look, wardrobe = shot.look, shot.wardrobe
-        for name, texture, tint in (
-            (wardrobe.brows, "brow_" + wardrobe.brows, look.brow_tint),
-            ("eyelashes", "eyelashes01", look.brow_tint * 0.6),
-        ):
-            self._draw_part(name, HAIR, tint, texture, self._part_attributes(name, shot.vertices, HAIR))
+        brows = self._part_attributes(wardrobe.brows, shot.vertices, HAIR)
+        self._draw_part(wardrobe.brows, HAIR, look.brow_tint, "brow_" + wardrobe.brows, brows)
+        lid_move = (shot.vertices - shot.rest_identity)[self._lash_lid]  # lashes ride on the lids
+        lashes = self._part_attributes("eyelashes", shot.rest_identity, HAIR, lid_move)
+        self._draw_part("eyelashes", HAIR, look.brow_tint * 0.6, "eyelashes01", lashes)
         if wardrobe.hair is None:
             return
         drawable = self._drawable(wardrobe.hair)

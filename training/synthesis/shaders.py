@@ -44,6 +44,7 @@ uniform vec3 sky_rgb;
 uniform vec3 ground_rgb;
 uniform vec4 skin;                // specular, gloss, wrap, fold darkness
 uniform vec4 stubble;             // rgb, strength
+uniform vec3 shirt_rgb;
 uniform float lip_red;
 uniform float mouth_front;        // z of the lips in base decimetres
 in vec3 camera_normal;
@@ -69,7 +70,7 @@ void main() {
     vec3 n = normalize(camera_normal);
     vec3 to_camera = normalize(view_offset - camera_position);
     if (kind == 3 && dot(n, to_camera) < 0.0) n = -n;
-    float occlusion = 1.0;
+    float occlusion = 1.0, cloth = 0.0;
     float specular = skin.x, gloss = skin.y, wrap = skin.z;
     if (kind == 0) {
         float open_air = shading.y;
@@ -85,7 +86,8 @@ void main() {
         albedo = mix(albedo, stubble.rgb, stubble.a * area.r);
         albedo *= mix(vec3(1.0), vec3(1.0 + 0.5 * lip_red, 1.0 - 0.35 * lip_red, 1.0 - 0.3 * lip_red), area.g);
         specular *= 1.0 + 1.2 * area.g;
-        occlusion = exp(-skin.w * max(shading.x - 0.02, 0.0)) * (1.0 - 0.55 * clamp(depth, 0.0, 1.0));
+        occlusion = exp(-skin.w * max(shading.x, 0.0)) * (1.0 - 0.55 * clamp(depth, 0.0, 1.0));
+        cloth = smoothstep(0.0, 0.012, 5.93 + 0.35 * abs(rest_position.x) - rest_position.y) * open_air;
         float inside = clamp((mouth_front - rest_position.z) * 2.2, 0.0, 1.0);
         occlusion *= mix(mix(0.35, 0.03, inside), 1.0, open_air);
         albedo = mix(albedo, albedo * vec3(1.0, 0.72, 0.66), (1.0 - occlusion) * 0.8 * open_air);
@@ -111,6 +113,8 @@ void main() {
     }
     vec3 rgb = albedo * light + specular * shine * occlusion;
     rgb = rgb / (1.0 + 0.18 * rgb);
+    // The shirt is lit as flatly as the torso that the compositor draws behind it, so that the seam does not show.
+    rgb = mix(rgb, shirt_rgb * (0.5 * (sky_rgb + ground_rgb) + 0.3 * light_rgb[0]), cloth);
     color = vec4(pow(clamp(rgb, 0.0, 1.0), vec3(1.0 / 2.2)), kind == 3 ? texel.a : 1.0);
 }
 """

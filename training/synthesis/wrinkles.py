@@ -89,7 +89,7 @@ _CHIN_DIMPLES: Final[int] = 26
 
 
 def _to_px(points_xy: list[tuple[float, float]], mirror: bool, height_px: int) -> NDArray[np.float64]:
-    x0, y0, x1, y1 = BOX_XY
+    x0, y0, x1, _ = BOX_XY
     points = np.array(points_xy, np.float64)
     if mirror:
         points[:, 0] *= -1

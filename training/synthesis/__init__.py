@@ -1,0 +1,1 @@
+"""Renders faces whose action units are known, from CC0 and LGPL head models."""

@@ -1,0 +1,136 @@
+"""Which targets of the mesh make which action unit, for the two rigs.
+
+A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are those of intensity 1. Where a unit has
+several recipes one is drawn per face, so that the network does not learn one sculptor's hand. The ARKit units have no
+lip tightener: that rig never shows AU23 and labels it 0.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from training.synthesis.head_mesh import FloatArray, HeadMesh
+
+Recipe = dict[str, float]
+
+RIG_NAMES: Final[tuple[str, str]] = ("facs", "arkit")
+
+_FACS: Final[dict[str, list[Recipe]]] = {
+    "AU1": [{"facs/1": 0.95}, {"facs/1": 0.55, "facs/1_a": 0.7}],
+    "AU2": [{"facs/2": 1.05}, {"facs/2": 0.7, "facs/2_a": 0.6}],
+    "AU4": [{"facs/4_b": 1.0, "facs/4_a": 0.35}, {"facs/4_b": 0.8, "facs/4": 0.35}, {"facs/4_a": 0.9, "facs/4_b": 0.5}],
+    "AU6": [{"facs/6": 1.0}, {"facs/6_a": 1.0}, {"facs/6_b": 0.9}],
+    "AU7": [{"facs/7": 0.9}],
+    "AU10": [{"facs/10": 1.0}],
+    "AU12": [{"facs/12": 1.0}, {"facs/12_a": 1.0}, {"facs/12_b": 1.05}],
+    "AU15": [{"facs/15": 1.1}],
+    "AU23": [{"facs/23": 0.9}],
+    "AU24": [{"facs/24": 1.0}],
+    "AU25": [{"facs/25": 0.8}, {"facs/25_a": 0.8}, {"facs/16": 0.7}],
+    "AU26": [{"facs/26": 0.6}, {"facs/26_a": 0.6}, {"facs/26_lip_down": 0.6}],
+    "blink": [{"facs/43": 1.0}],
+    "AU5": [{"facs/5": 1.0}],
+    "AU9": [{"facs/9": 1.0}, {"facs/9_a": 0.8}],
+    "AU14": [{"facs/14": 1.0}],
+    "AU16": [{"facs/16": 0.7}],
+    "AU17": [{"facs/17": 0.9}, {"facs/17_a": 0.8}],
+    "AU18": [{"facs/18": 1.0}, {"facs/18_a": 0.7}],
+    "AU20": [{"facs/20": 0.8}],
+    "AU22": [{"facs/22_25_up_down": 0.9}, {"facs/22_25_upper": 0.9}],
+    "AU28": [{"facs/28": 0.8}, {"facs/28_a": 1.0}, {"facs/28_bottom": 0.9}],
+    "puff": [{"facs/34": 0.7}, {"facs/33": 0.8}],
+    "nostrils": [{"facs/38": 1.0}, {"facs/39": 1.0}],
+    "tongue": [{"facs/19": 1.0}],
+}
+
+_ARKIT: Final[dict[str, list[Recipe]]] = {
+    "AU1": [{"arkit/browInnerUp": 1.5}],
+    "AU2": [{"arkit/browOuterUp*": 1.0}],
+    "AU4": [{"arkit/browDown*": 1.15}],
+    "AU6": [{"arkit/cheekSquint*": 1.0}],
+    "AU7": [{"arkit/eyeSquint*": 0.95}, {"mhunits/eye-left-slit": 0.75, "mhunits/eye-right-slit": 0.75}],
+    "AU10": [{"arkit/mouthUpperUp*": 0.75, "arkit/noseSneer*": 0.35}],
+    "AU12": [{"arkit/mouthSmile*": 0.85}],
+    "AU15": [{"arkit/mouthFrown*": 1.05}],
+    "AU23": [{}],
+    "AU24": [
+        {"arkit/mouthPress*": 0.6, "arkit/mouthRollUpper": 0.45, "arkit/mouthRollLower": 0.45, "arkit/mouthFrown*": 0.2}
+    ],
+    "AU25": [{"arkit/mouthLowerDown*": 0.9}, {"arkit/mouthLowerDown*": 0.6, "arkit/mouthUpperUp*": 0.35}],
+    "AU26": [{"arkit/jawOpen": 0.55}],
+    "blink": [{"arkit/eyeBlink*": 1.0}],
+    "AU5": [{"arkit/eyeWide*": 1.0}],
+    "AU9": [{"arkit/noseSneer*": 1.2}],
+    "AU14": [{"arkit/mouthDimple*": 1.0}],
+    "AU16": [{"arkit/mouthLowerDown*": 0.8}],
+    "AU17": [{"arkit/mouthShrugLower": 1.0}],
+    "AU18": [{"arkit/mouthPucker": 1.0}],
+    "AU20": [{"arkit/mouthStretch*": 1.0}],
+    "AU22": [{"arkit/mouthFunnel": 0.8}],
+    "AU28": [{"arkit/mouthRollLower": 1.0, "arkit/mouthRollUpper": 1.0}, {"arkit/mouthRollLower": 1.1}],
+    "puff": [{"arkit/cheekPuff": 0.9}],
+    "nostrils": [{"mhunits/nose-left-dilatation": 0.8, "mhunits/nose-right-dilatation": 0.8}],
+    "tongue": [{"arkit/tongueOut": 0.9}],
+}
+
+RECIPES: Final[dict[str, dict[str, list[Recipe]]]] = {"facs": _FACS, "arkit": _ARKIT}
+
+MIDDLE_BLEND_DM: Final[float] = 0.07
+"""Half width of the band around the middle of the face in which the left weight gives way to the right one."""
+
+
+def unit_weights(
+    rig: str, units: dict[str, tuple[float, float]], recipe_index: dict[str, int]
+) -> dict[str, tuple[float, float]]:
+    """Target weights (left, right) for unit intensities (left, right); `recipe_index` picks among a unit's recipes."""
+    weights: dict[str, tuple[float, float]] = {}
+    for unit, (left, right) in units.items():
+        recipes = RECIPES[rig][unit]
+        for target, full in recipes[recipe_index.get(unit, 0) % len(recipes)].items():
+            before = weights.get(target, (0.0, 0.0))
+            weights[target] = (before[0] + full * left, before[1] + full * right)
+    return weights
+
+
+def gaze_weights(right_deg: float, up_deg: float) -> dict[str, tuple[float, float]]:
+    """Target weights that turn both eyes towards the picture's right and up; lids follow, about 30 degrees at 1."""
+    h, v = np.clip(right_deg / 30, -1, 1), np.clip(up_deg / 30, -1, 1)
+    pairs = {
+        "arkit/eyeLookOutLeft": max(h, 0.0),
+        "arkit/eyeLookInRight": max(h, 0.0),
+        "arkit/eyeLookInLeft": max(-h, 0.0),
+        "arkit/eyeLookOutRight": max(-h, 0.0),
+        "arkit/eyeLookUpLeft": max(v, 0.0),
+        "arkit/eyeLookUpRight": max(v, 0.0),
+        "arkit/eyeLookDownLeft": max(-v, 0.0),
+        "arkit/eyeLookDownRight": max(-v, 0.0),
+    }
+    return {name: (float(w), float(w)) for name, w in pairs.items() if w}
+
+
+UPPER_FACE_Y: Final[tuple[float, float]] = (6.80, 6.95)
+"""The cheek raiser's targets also move the lips; below this band (base decimetres) they are faded out."""
+
+
+def displace_sides(head: HeadMesh, weights: dict[str, tuple[float, float]]) -> FloatArray:
+    """Displacements [N, 3] in decimetres of targets with a weight for each half of the face."""
+    moved = np.zeros_like(head.base)
+    is_left = np.clip(0.5 + head.base[:, 0] / (2 * MIDDLE_BLEND_DM), 0, 1)
+    is_left = is_left * is_left * (3 - 2 * is_left)
+    for name, (left, right) in weights.items():
+        if name.endswith("*"):
+            sides = ((name[:-1] + "Left", left, left), (name[:-1] + "Right", right, right))
+        else:
+            sides = ((name, left, right),)
+        for target, w_left, w_right in sides:
+            if w_left == 0.0 and w_right == 0.0:
+                continue
+            index, delta = head.targets[target]
+            share = is_left[index]
+            if target.startswith("facs/6"):
+                low, high = UPPER_FACE_Y
+                delta = delta * np.clip((head.base[index, 1:2] - low) / (high - low), 0, 1)
+            moved[index] += (w_left * share + w_right * (1 - share))[:, None].astype(np.float32) * delta
+    return moved

@@ -1,0 +1,163 @@
+"""Who is shown: a head shape, a skin, eyes, brows and hair, drawn from a random generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from training.synthesis.head_mesh import FloatArray, HeadMesh
+from training.synthesis.renderer import Wardrobe
+
+_SHAPE_GROUPS: Final[dict[str, float]] = {
+    "cheek": 0.5,
+    "chin": 0.55,
+    "ears": 0.5,
+    "eyebrows": 0.35,
+    "eyes": 0.38,
+    "forehead": 0.5,
+    "head": 0.4,
+    "mouth": 0.4,
+    "neck": 0.4,
+    "nose": 0.45,
+}
+"""Strongest weight of a shape target, by group of the mesh's names."""
+
+_EYES: Final = ("brown", "brownlight", "blue", "bluegreen", "deepblue", "green", "grey", "ice", "lightblue")
+# Twice is twice as often; styles that hang over the brows are rare, those that hide an eye are left out.
+_HAIR_FEMALE: Final = ("long01", "long01", "ponytail01", "ponytail01", "braid01", "afro01", "short02", "short02")
+_HAIR_MALE: Final = ("short01", "short01", "short02", "short04", "short04", "afro01", "short03")
+_OPPOSITES: Final = (
+    ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"),
+    ("compress", "uncompress"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One person. `vertices` is the head without expression."""
+
+    number: int
+    vertices: FloatArray  # [N, 3] decimetres
+    wardrobe: Wardrobe
+    skin_tint: FloatArray  # [3] linear RGB factors
+    hair_tint: FloatArray  # [3]
+    brow_tint: FloatArray  # [3]
+    stubble: FloatArray  # [4] linear RGB, strength
+    lip_red: float
+    wrinkle_gain: float  # how deep the folds of this skin get
+    wrinkle_rest: FloatArray  # [12] folds that the face shows at rest
+    shirt_rgb: FloatArray  # [3] linear
+
+
+def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Identity:
+    """A random person; the same generator state gives the same person."""
+    is_male = rng.random() < 0.5
+    oldness = float(np.clip(rng.beta(1.1, 1.8), 0, 1))
+    race = rng.dirichlet([0.5, 0.5, 0.6])  # african, asian, caucasian
+    weights = _macro_weights(rng, 0.9 if is_male else 0.1, oldness, race)
+    weights.update(_shape_weights(head, rng))
+    vertices = centre_on_eyes(head, head.base + head.displace(weights))
+    is_dark = race[0] > 0.45
+    wardrobe = _draw_wardrobe(head, rng, is_male, oldness, is_dark)
+    tint, lip_red = _draw_skin_tone(rng, is_dark, race)
+    hair_tint, brow_tint = _draw_hair_tints(rng, oldness, is_dark or race[1] > 0.5)
+    beard = rng.uniform(0.15, 0.85) if is_male and rng.random() < 0.45 else 0.0
+    gain = float(np.clip(rng.normal(0.55 + 0.45 * oldness, 0.25), 0.12, 1.3))
+    rest = (rng.random(12) < 0.25 + 0.5 * oldness) * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
+    return Identity(
+        number=number,
+        vertices=vertices,
+        wardrobe=wardrobe,
+        skin_tint=tint,
+        hair_tint=hair_tint,
+        brow_tint=brow_tint,
+        stubble=np.array([*(0.05 * brow_tint + 0.006), beard], np.float32),
+        lip_red=lip_red,
+        wrinkle_gain=gain,
+        wrinkle_rest=rest.astype(np.float32),
+        shirt_rgb=(rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01).astype(np.float32),
+    )
+
+
+def centre_on_eyes(head: HeadMesh, vertices: FloatArray) -> FloatArray:
+    """Shift a head [N, 3] so that its eyes lie where those of the base mesh do: body height moves heads up and down."""
+    eyes = head.parts["eyes_low"]
+    return vertices + (eyes.fit(head.base) - eyes.fit(vertices)).mean(axis=0)
+
+
+def _macro_weights(rng: np.random.Generator, maleness: float, oldness: float, race: FloatArray) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    sexes = (("male", maleness), ("female", 1 - maleness))
+    ages = (("old", oldness), ("young", 1 - oldness))
+    muscle, weight = rng.uniform(-0.8, 0.8), rng.uniform(-0.9, 0.9)
+    for sex, s in sexes:
+        for age, a in ages:
+            for name, r in zip(("african", "asian", "caucasian"), race, strict=True):
+                weights[f"macro/{name}-{sex}-{age}"] = float(s * a * r)
+            stem = f"macro/universal-{sex}-{age}"
+            muscle_name = "maxmuscle" if muscle > 0 else "minmuscle"
+            weight_name = "maxweight" if weight > 0 else "minweight"
+            m, w = abs(muscle), abs(weight)
+            weights[f"{stem}-{muscle_name}-{weight_name}"] = float(s * a * m * w)
+            weights[f"{stem}-{muscle_name}-averageweight"] = float(s * a * m * (1 - w))
+            weights[f"{stem}-averagemuscle-{weight_name}"] = float(s * a * (1 - m) * w)
+    return weights
+
+
+def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]:
+    """Symmetric shape targets, about a third of them used; of two opposites at most one."""
+    weights: dict[str, float] = {}
+    for name in head.targets:
+        if not name.startswith("shape/"):
+            continue
+        _, group, stem = name.split("/")
+        if stem.startswith("r-"):
+            continue
+        opposite = next((b for a, b in _OPPOSITES if stem.endswith("-" + a)), None)
+        if any(stem.endswith("-" + b) for _, b in _OPPOSITES):
+            continue  # met together with its opposite
+        if rng.random() > 0.35 or ("trans-in" in stem and not stem.startswith("l-")) or "pointed" in stem:
+            continue
+        amount = float(np.clip(rng.normal(0, 0.5), -1, 1)) * _SHAPE_GROUPS[group]
+        if opposite is not None and amount > 0:
+            stem = stem[: stem.rindex("-") + 1] + opposite
+        mirrored = ["r-" + stem[2:]] if stem.startswith("l-") else []
+        for side in [stem, *mirrored]:
+            weights[f"shape/{group}/{side}"] = abs(amount)
+    return weights
+
+
+def _draw_wardrobe(head: HeadMesh, rng: np.random.Generator, is_male: bool, oldness: float, is_dark: bool) -> Wardrobe:
+    age = "young" if oldness < 0.35 else "middleage" if oldness < 0.7 else "old"
+    stem = f"skin_{age}_{'dark' if is_dark else 'light'}skinned_{'male' if is_male else 'female'}_diffuse"
+    skins = sorted(path.stem for path in head.texture_dir.glob(stem + "*"))
+    eyes = "brown" if is_dark or rng.random() < 0.5 else str(rng.choice(_EYES))
+    styles = _HAIR_MALE if is_male else _HAIR_FEMALE
+    is_bald = rng.random() < (0.18 if is_male else 0.03)
+    return Wardrobe(
+        skin=str(rng.choice(skins)),
+        eyes=f"eye_{eyes}_eye",
+        brows=f"eyebrow{rng.integers(1, 13):03d}",
+        hair=None if is_bald else "hair_" + str(rng.choice(styles)),
+    )
+
+
+def _draw_skin_tone(rng: np.random.Generator, is_dark: bool, race: FloatArray) -> tuple[FloatArray, float]:
+    bright = rng.uniform(0.95, 2.1) if is_dark else rng.uniform(0.55, 1.12)
+    warmth = rng.normal(0, 0.05)
+    base = np.array([0.80, 1.0, 1.12]) if is_dark else np.array([0.95, 1.0, 1.05 - 0.12 * race[1]])
+    tint = base * np.array([1 + warmth, 1.0, 1 - warmth]) * bright
+    return tint.astype(np.float32), float(np.clip(rng.normal(0.1, 0.25), -0.2, 1.0))
+
+
+def _draw_hair_tints(rng: np.random.Generator, oldness: float, is_black: bool) -> tuple[FloatArray, FloatArray]:
+    """Factors on the dark hair textures; grey and blond are brighter than one."""
+    if rng.random() < max(0.0, oldness - 0.45) * 1.4:
+        hair = np.full(3, rng.uniform(2.0, 6.0)) * np.array([1.0, 0.98, 0.95])
+    elif is_black or rng.random() < 0.45:
+        hair = rng.uniform(0.25, 1.1) * np.array([1.0, 0.92, 0.85])
+    else:
+        hair = rng.uniform(0.8, 4.5) * np.array([1.1, 0.88, rng.uniform(0.5, 0.7)])
+    return hair.astype(np.float32), (np.clip(hair, 0.2, 2.2) * rng.uniform(0.5, 1.1)).astype(np.float32)
