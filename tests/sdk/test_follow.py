@@ -166,6 +166,14 @@ def test_the_same_person_after_a_cut_keeps_the_id() -> None:
     assert film.run([ANN], 5) == [1]
 
 
+@pytest.mark.parametrize(("level", "ids"), [(90, [1]), (200, [2])])
+def test_a_face_half_alike_is_the_same_unless_the_picture_was_cut(level: int, ids: list[int]) -> None:
+    film = Film()
+    film.run([ANN], 20)
+    film.world.level = level
+    assert film.run([replace(ANN, alike=0.82)], 5) == ids
+
+
 def test_a_face_that_changed_its_looks_a_little_is_the_same() -> None:
     film = Film()
     film.run([ANN], 20)
