@@ -78,7 +78,7 @@ def resize_maps(maps: FloatArray, size_px: int) -> FloatArray:
     if size_px == TEMPLATE_SIZE_PX:
         return maps
     step = np.float32(TEMPLATE_SIZE_PX / size_px)
-    resized = maps * step
+    resized: FloatArray = maps * step
     resized[:, :, 2] = maps[:, :, 2] + maps[:, :, :2].sum(axis=2) * (0.5 * step - 0.5)
     return resized
 
