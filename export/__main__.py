@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from export.check_parity import check_parity, too_far
 from export.model_card import model_card
 from export.read_run import read_run
 from export.resized_net import ResizedNet
-from export.thresholds import DEFAULT_THRESHOLD, choose_thresholds, table_crops, validation_faces
+from export.thresholds import DEFAULT_THRESHOLD, choose_thresholds, table_crops, threshold_tables, validation_faces
 from export.write_bundle import CROP, write_bundle
 from faceaffect.labels import AU_NAMES
 from training.datasets.face_table import FaceTable
@@ -24,41 +25,47 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PARITY_CROPS = 200
 
 
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What the command line said beside the two folders."""
+
+    shared: Path
+    labels: Path
+    renders: Path | None  # trained on; their held-out identities choose thresholds
+    test_renders: Path | None  # of identities never seen, for figures
+    early: bool
+    inner_px: int | None
+    record: Path | None
+
+
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True))
 @click.option("--to", "bundle_dir", type=click.Path(path_type=Path), required=True, help="Folder of the bundle.")
 @click.option("--shared", type=click.Path(path_type=Path), default=_ROOT.parent / "shared", help="Folder of faces.")
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
+@click.option("--test-renders", type=click.Path(path_type=Path), default=None, help="Renders of unseen identities.")
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option("--inner-px", type=int, default=None, help="Shrink crops inside the network: for unfinished runs.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
-def main(
-    run_dir: Path,
-    bundle_dir: Path,
-    shared: Path,
-    labels: Path,
-    renders: Path | None,
-    early: bool,
-    inner_px: int | None,
-    record: Path | None,
-) -> None:
+def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     """Export the averaged weights of RUN_DIR."""
+    chosen = ExportOptions(**options)
     trained, run = read_run(run_dir)
-    net = trained if inner_px is None else ResizedNet(trained, inner_px)
+    net = trained if chosen.inner_px is None else ResizedNet(trained, chosen.inner_px)
     notes = f"Trained for {run['step']} steps with seed {run['recipe']['schedule']['seed']}.\n"
-    faces = validation_faces(shared, labels)
+    faces = validation_faces(chosen.shared, chosen.labels)
     thresholds = (DEFAULT_THRESHOLD,) * len(AU_NAMES)
-    if not early:
-        thresholds = choose_thresholds(net, _threshold_faces(faces, renders), CROP.size_px)
-    with_renders = renders is not None
+    if not chosen.early:
+        thresholds = choose_thresholds(net, threshold_tables(faces, chosen.renders), CROP.size_px)
+    with_renders = chosen.renders is not None
     write_bundle(net, bundle_dir, model_card({}, with_renders, notes), thresholds)
     figures: dict[str, Any] = {"parity": _parity(net, bundle_dir, faces)}
-    if not early:
-        figures = evaluate(bundle_dir, shared, labels, renders) | figures
+    if not chosen.early:
+        figures = evaluate(bundle_dir, chosen.shared, chosen.labels, chosen.test_renders) | figures
         write_bundle(net, bundle_dir, model_card(figures, with_renders, notes), thresholds)
-    if record is not None:
-        write_record(figures, record, f"model_{run['recipe']['name']}")
+    if chosen.record is not None:
+        write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
     click.echo(f"wrote {bundle_dir}, thresholds {thresholds}")
 
 
@@ -71,15 +78,6 @@ def _parity(net: AffectNet | ResizedNet, bundle_dir: Path, faces: FaceTable) -> 
     if too_far(differences):
         raise click.ClickException(f"the exported files differ from the network: {too_far(differences)}")
     return differences
-
-
-def _threshold_faces(faces: FaceTable, renders: Path | None) -> FaceTable:
-    if renders is None:
-        return faces
-    from training.datasets.rendered_faces import load_rendered
-
-    table, held_out, _ = load_rendered(renders)
-    return table.pick(held_out)
 
 
 if __name__ == "__main__":

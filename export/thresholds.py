@@ -1,4 +1,4 @@
-"""AU thresholds out of validation data: rendered identities that were not trained on, else a part of FER+ Training."""
+"""AU thresholds out of validation data: a part of FER+ Training, and rendered identities, neither of them trained on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from export.resized_net import ResizedNet
@@ -15,6 +16,7 @@ from faceaffect.labels import AU_NAMES
 from training.augment import cut
 from training.datasets.face_table import FaceTable
 from training.datasets.real_faces import load_ferplus
+from training.datasets.rendered_faces import load_rendered
 from training.metrics import best_threshold
 from training.models.affect_net import AffectNet
 from training.train_default import ferplus_parts
@@ -43,16 +45,35 @@ def validation_faces(shared: Path, labels: Path) -> FaceTable:
     return table.pick(ferplus_parts(table, usage)[1])
 
 
-def choose_thresholds(net: AffectNet | ResizedNet, table: FaceTable, size_px: int) -> tuple[float, ...]:
-    """The best-F1 threshold of each AU that the table can tell; 0.5 for the others."""
-    crops = table_crops(table, size_px)
-    with torch.no_grad():
-        logits = [net.au_graph(net(part)["au_nodes"]) for part in crops.split(100)]
-    probability = torch.sigmoid(torch.cat(logits)).numpy()
+def threshold_tables(faces: FaceTable, renders: Path | None) -> list[FaceTable]:
+    """Where thresholds are chosen: real faces under the teacher's opinion, then rendered faces that were held out."""
+    if renders is None:
+        return [faces]
+    rendered, held_out, _ = load_rendered(renders)
+    return [faces, rendered.pick(held_out)]
+
+
+def choose_thresholds(net: AffectNet | ResizedNet, tables: list[FaceTable], size_px: int) -> tuple[float, ...]:
+    """The best-F1 threshold of each AU on the first table that can tell it; 0.5 where none can.
+
+    Real faces come first, since renders are easier than they are and would put thresholds where real faces never get.
+    """
+    probabilities = [au_probabilities(net, table, size_px) for table in tables]
     thresholds = []
     for k in range(len(AU_NAMES)):
-        known = table.au_weight[:, k] >= _LEAST_TRUST
-        on = table.au[:, k] >= 0.5
-        enough = (on & known).sum() >= _LEAST_POSITIVES
-        thresholds.append(best_threshold(probability[known, k], on[known]) if enough else DEFAULT_THRESHOLD)
+        for table, probability in zip(tables, probabilities, strict=True):
+            known = table.au_weight[:, k] >= _LEAST_TRUST
+            on = table.au[:, k] >= 0.5
+            if (on & known).sum() >= _LEAST_POSITIVES:
+                thresholds.append(best_threshold(probability[known, k], on[known]))
+                break
+        else:
+            thresholds.append(DEFAULT_THRESHOLD)
     return tuple(thresholds)
+
+
+def au_probabilities(net: AffectNet | ResizedNet, table: FaceTable, size_px: int) -> NDArray[np.float32]:
+    """Probabilities [N, 12] of a table's aligned faces."""
+    with torch.no_grad():
+        parts = table_crops(table, size_px).split(100)
+        return torch.sigmoid(torch.cat([net.au_graph(net(part)["au_nodes"]) for part in parts])).numpy()

@@ -73,25 +73,37 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
         return (torch.rand(count, generator=generator) < share)[:, None, None, None]
 
     grey = (crops * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    crops = torch.where(some(0.3), grey.expand_as(crops), crops)
+    crops = torch.where(some(0.3), grey, crops)
     crops = crops * torch.where(some(0.5), uniform(0.85, 1.15, 3, 1, 1), torch.ones(1))
     mean = crops.mean(dim=(1, 2, 3), keepdim=True)
-    crops = (crops - mean) * uniform(0.6, 1.4, 1, 1, 1) + mean * uniform(0.65, 1.35, 1, 1, 1)
-    crops = crops.clamp(1e-4, 1) ** uniform(0.7, 1.4, 1, 1, 1)
+    contrast = uniform(0.6, 1.4, 1, 1, 1)
+    crops = crops * contrast + mean * (uniform(0.65, 1.35, 1, 1, 1) - contrast)
+    crops = crops.clamp_(1e-4, 1)
+    # From here on only the rows that an effect falls on are computed.
+    rows = _some_rows(count, 0.7, generator)
+    crops[rows] = crops[rows] ** uniform(0.7, 1.4, 1, 1, 1)[rows]
     # A soft light from one side.
     ramp = torch.linspace(-1, 1, size_px)
-    tilt = uniform(-0.25, 0.25, 1, 1, 1) * ramp[None, None, :, None] + uniform(-0.3, 0.3, 1, 1, 1) * ramp
-    crops = torch.where(some(0.4), crops * (1 + tilt), crops)
+    rows = _some_rows(count, 0.4, generator)
+    down, across = uniform(-0.25, 0.25, 1, 1, 1)[rows], uniform(-0.3, 0.3, 1, 1, 1)[rows]
+    crops[rows] *= 1 + down * ramp[:, None] + across * ramp
     # Faces of few pixels, by a detour over a small picture: one size a batch.
     small = int(torch.randint(24, 64, (1,), generator=generator))
-    coarse = functional.interpolate(crops, (small, small), mode="bilinear", antialias=True, align_corners=False)
-    coarse = functional.interpolate(coarse, (size_px, size_px), mode="bilinear", align_corners=False)
-    crops = torch.where(some(0.25), coarse, crops)
-    kernel = _motion_kernel(generator)
-    blurred = functional.conv2d(functional.pad(crops, (3, 3, 3, 3), mode="replicate"), kernel.expand(3, 1, 7, 7), groups=3)
-    crops = torch.where(some(0.15), blurred, crops)
-    noise = torch.randn(crops.shape, generator=generator) * uniform(0.0, 0.05, 1, 1, 1)
-    return torch.where(some(0.4), crops + noise, crops).clamp(0, 1)
+    rows = _some_rows(count, 0.25, generator)
+    coarse = functional.interpolate(crops[rows], (small, small), mode="bilinear", antialias=True, align_corners=False)
+    crops[rows] = functional.interpolate(coarse, (size_px, size_px), mode="bilinear", align_corners=False)
+    kernel = _motion_kernel(generator).expand(3, 1, 7, 7)
+    rows = _some_rows(count, 0.15, generator)
+    crops[rows] = functional.conv2d(functional.pad(crops[rows], (3, 3, 3, 3), mode="replicate"), kernel, groups=3)
+    rows = _some_rows(count, 0.4, generator)
+    noise = torch.randn(len(rows), 3, size_px, size_px, generator=generator)
+    crops[rows] += noise * uniform(0.0, 0.05, 1, 1, 1)[rows]
+    return crops.clamp_(0, 1)
+
+
+def _some_rows(count: int, share: float, generator: torch.Generator) -> Tensor:
+    """Row numbers, at least one, about a share of all."""
+    return torch.randperm(count, generator=generator)[: max(1, round(count * share))]
 
 
 def _motion_kernel(generator: torch.Generator) -> Tensor:
@@ -105,16 +117,18 @@ def _motion_kernel(generator: torch.Generator) -> Tensor:
 
 
 def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Put a turned rectangle or an ellipse of flat or noisy colour over `share` of the crops; gives covered crops."""
-    count, _, size_px, _ = crops.shape
-    random = torch.rand(count, 10, generator=generator)
+    """Put a turned rectangle or an ellipse of noisy colour over a share of the crops."""
+    rows = _some_rows(len(crops), share, generator)
+    count, size_px = len(rows), crops.shape[-1]
+    random = torch.rand(count, 9, generator=generator)
     steps = torch.linspace(0, 1, size_px)
     y, x = steps[None, :, None], steps[None, None, :]
     angle = random[:, 0, None, None] * 3.1416
     dx, dy = x - random[:, 1, None, None], y - (0.25 + 0.75 * random[:, 2, None, None])
     u = (dx * torch.cos(angle) + dy * torch.sin(angle)) / (0.08 + 0.25 * random[:, 3, None, None])
     v = (dy * torch.cos(angle) - dx * torch.sin(angle)) / (0.05 + 0.15 * random[:, 4, None, None])
-    inside = torch.where(random[:, 5, None, None] < 0.5, (u**2 + v**2) < 1, (u.abs() < 1) & (v.abs() < 1))
-    inside = (inside & (random[:, 6, None, None] < share))[:, None]
-    colour = random[:, 7:10, None, None] + 0.1 * torch.randn(count, 3, size_px, size_px, generator=generator)
-    return torch.where(inside, colour.clamp(0, 1), crops)
+    inside = torch.where(random[:, 5, None, None] < 0.5, (u**2 + v**2) < 1, (u.abs() < 1) & (v.abs() < 1))[:, None]
+    colour = random[:, 6:9, None, None] + 0.1 * torch.randn(count, 3, size_px, size_px, generator=generator)
+    crops = crops.clone()
+    crops[rows] = torch.where(inside, colour.clamp(0, 1), crops[rows])
+    return crops

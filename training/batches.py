@@ -80,8 +80,8 @@ class BatchMaker:
         for name, value in part.items():
             if name.endswith("weight") or name == "face":
                 part[name] = torch.zeros_like(value)
-        made_up = torch.rand(count, generator=generator) < 0.25
-        part["crops"] = torch.where(made_up[:, None, None, None], _textures(count, size_px, generator), part["crops"])
+        made_up = max(1, count // 4)
+        part["crops"][:made_up] = _textures(made_up, size_px, generator)
         return part
 
 
@@ -121,5 +121,5 @@ def _textures(count: int, size_px: int, generator: torch.Generator) -> Tensor:
     for cells in (2, 5, 11, 28):
         noise = torch.randn(count, 3, cells, cells, generator=generator)
         strength = torch.rand(count, 1, 1, 1, generator=generator) ** 3 * 0.4
-        total = total + strength * torch.nn.functional.interpolate(noise, (size_px, size_px), mode="bicubic")
+        total = total + strength * torch.nn.functional.interpolate(noise, (size_px, size_px), mode="bilinear")
     return total.expand(-1, -1, size_px, size_px).clamp(0, 1)
