@@ -23,7 +23,7 @@ from training.train_default import ferplus_parts
 from training.train_loop import normalise
 
 DEFAULT_THRESHOLD: Final = 0.5
-_LEAST_POSITIVES: Final = 30
+_LEAST_POSITIVES: Final = 12
 _LEAST_TRUST: Final = 0.3
 
 

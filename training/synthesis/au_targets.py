@@ -46,11 +46,11 @@ _FACS: Final[dict[str, list[Recipe]]] = {
 }
 
 _ARKIT: Final[dict[str, list[Recipe]]] = {
-    "AU1": [{"arkit/browInnerUp": 1.5}],
+    "AU1": [{"arkit/browInnerUp": 1.9}],
     "AU2": [{"arkit/browOuterUp*": 1.0}],
-    "AU4": [{"arkit/browDown*": 1.15}],
-    "AU6": [{"arkit/cheekSquint*": 1.0}],
-    "AU7": [{"arkit/eyeSquint*": 0.95}, {"mhunits/eye-left-slit": 0.75, "mhunits/eye-right-slit": 0.75}],
+    "AU4": [{"arkit/browDown*": 1.3}],
+    "AU6": [{"arkit/cheekSquint*": 1.4}],
+    "AU7": [{"arkit/eyeSquint*": 1.15}, {"mhunits/eye-left-slit": 0.75, "mhunits/eye-right-slit": 0.75}],
     "AU10": [{"arkit/mouthUpperUp*": 0.75, "arkit/noseSneer*": 0.35}],
     "AU12": [{"arkit/mouthSmile*": 0.85}],
     "AU15": [{"arkit/mouthFrown*": 1.05}],

@@ -9,6 +9,19 @@ from numpy.typing import NDArray
 from training.synthesis.head_mesh import FloatArray
 
 
+def expose(picture: FloatArray, face: FloatArray, target: float) -> FloatArray:
+    """Brighten or darken RGB [S, S, 3] half way towards a face of brightness `target`, as automatic exposure does.
+
+    `face` is the coverage [S, S] of the head; the middle of the picture counts.
+    """
+    size_px = picture.shape[0]
+    middle = slice(size_px // 4, 3 * size_px // 4)
+    is_face = face[middle, middle] > 0.9
+    brightness = float(picture[middle, middle][is_face].mean()) if is_face.any() else target
+    gain = float(np.clip((target / max(brightness, 0.02)) ** 0.5, 0.7, 1.8))
+    return np.clip(picture * gain, 0, 1)
+
+
 def degrade(rng: np.random.Generator, picture: FloatArray) -> NDArray[np.uint8]:
     """RGB [S, S, 3] in 0..1 to uint8, with tone, blur, resampling, noise, grey and JPEG at random."""
     size_px = picture.shape[0]

@@ -13,7 +13,7 @@ from faceaffect.labels import AU_NAMES
 from training.synthesis.au_targets import RIG_NAMES, displace_sides
 from training.synthesis.backgrounds import draw_background, draw_torso
 from training.synthesis.camera import CameraView, frame_face, look_at_head
-from training.synthesis.degrade import degrade
+from training.synthesis.degrade import degrade, expose
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression, sample_expression
 from training.synthesis.head_mesh import FloatArray, HeadMesh
 from training.synthesis.identity import Identity, draw_identity
@@ -128,6 +128,7 @@ class FaceStudio:
         background = draw_background(rng, self.size_px, self.data_dir)
         background = draw_torso(background, camera, look)
         picture = drawn[..., :3] + background * (1 - drawn[..., 3:])
+        picture = expose(picture, drawn[..., 3], rng.uniform(0.35, 0.6))
         landmarks_xy = camera.project(vertices[self.landmark_index])
         picture, is_occluded = add_occluders(rng, picture, landmarks_xy)
         return LabelledFace(

@@ -22,14 +22,17 @@ def add_occluders(rng: np.random.Generator, picture: FloatArray, landmarks_xy: F
     Clear glasses hide nothing; sunglasses, masks, hands and bars do.
     """
     is_occluded = False
+    bare = picture  # a hand takes its colour from the skin, not from glasses
     if rng.random() < GLASSES_SHARE:
         is_dark = rng.random() < 0.15
         picture = _glasses(rng, picture, landmarks_xy, is_dark)
         is_occluded |= is_dark
     if rng.random() < OCCLUDED_SHARE:
         kind = rng.integers(3)
-        draw = (_mask, _hand, _bar)[kind]
-        picture = draw(rng, picture, landmarks_xy)
+        if kind == 1:
+            picture = _hand(rng, picture, landmarks_xy, _skin_rgb(bare, landmarks_xy))
+        else:
+            picture = (_bar if kind else _mask)(rng, picture, landmarks_xy)
         is_occluded = True
     return picture, is_occluded
 
@@ -88,11 +91,16 @@ def _mask(rng: np.random.Generator, picture: FloatArray, landmarks: FloatArray) 
     return _blend(picture, cover, (rgb * rows).astype(np.float32).clip(0, 1))
 
 
-def _hand(rng: np.random.Generator, picture: FloatArray, landmarks: FloatArray) -> FloatArray:
-    """Four fingers and a palm of the cheek's colour."""
+def _skin_rgb(picture: FloatArray, landmarks: FloatArray) -> FloatArray:
+    """Colour [3] of the bridge of the nose, which hair seldom covers."""
+    x, y = np.clip(np.rint(landmarks[29]).astype(int), 2, picture.shape[0] - 3)
+    return picture[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))
+
+
+def _hand(rng: np.random.Generator, picture: FloatArray, landmarks: FloatArray, skin_rgb: FloatArray) -> FloatArray:
+    """Four fingers and a palm."""
     size_px = picture.shape[0]
-    at = np.clip(np.rint(landmarks[29]).astype(int), 2, size_px - 3)
-    rgb = picture[at[1] - 1 : at[1] + 2, at[0] - 1 : at[0] + 2].mean(axis=(0, 1)) * rng.uniform(0.75, 1.1)
+    rgb = skin_rgb * rng.uniform(0.75, 1.1)
     unit = float(np.linalg.norm(landmarks[27] - landmarks[8])) / 3.2
     target = landmarks[rng.choice([2, 14, 5, 11, 8, 51, 48, 54, 19, 24])]
     angle = rng.uniform(0, 2 * np.pi)

@@ -57,4 +57,5 @@ def check_out(out: Any, shape: tuple[int, ...]) -> FloatArray:
             f"out must be a writable C-contiguous float32 {shape}, "
             f"got {getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
         )
-    return out
+    filled: FloatArray = out
+    return filled

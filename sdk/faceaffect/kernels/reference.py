@@ -83,7 +83,7 @@ def halve(plane: Bytes, level: int) -> Bytes:
     padded = np.pad(plane, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // side, side, padded.shape[1] // side, side, channels)
     sums = blocks.sum(axis=(1, 3), dtype=np.int32)
-    return ((sums + side * side // 2) >> (2 * level)).astype(np.uint8)
+    return np.asarray((sums + side * side // 2) >> (2 * level), np.uint8)
 
 
 def split_planes(frame: Frame) -> list[Bytes]:
@@ -101,7 +101,7 @@ def _map_at_level(crop_map: FloatArray, level: int) -> FloatArray:
     shrink = _F(1 / (1 << level))
     at_level = crop_map * shrink
     at_level[:, 2] += _F(0.5) * shrink - _F(0.5)
-    return at_level
+    return np.asarray(at_level, _F)
 
 
 def _positions(crop_map: FloatArray, size: int) -> tuple[FloatArray, FloatArray]:
@@ -127,7 +127,7 @@ def _bilinear(plane: Bytes, x: FloatArray, y: FloatArray) -> FloatArray:
 
 def _coverage(position: FloatArray, size: int) -> FloatArray:
     """Share of the 1 px wide tent around a position that lies in [0, size)."""
-    return np.clip(np.minimum(position + _F(1), _F(size) - position), _F(0), _F(1))
+    return np.asarray(np.clip(np.minimum(position + _F(1), _F(size) - position), _F(0), _F(1)), _F)
 
 
 def _sample_rgb(layout: Layout, planes: list[Bytes], x: FloatArray, y: FloatArray) -> FloatArray:
@@ -148,4 +148,5 @@ def rgb_from_yuv(luma: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
     """BT.601, video range, to RGB [3, ...] clamped to 0..255."""
     grey, blue, red = _F(1.1643836) * (luma - _F(16)), u - _F(128), v - _F(128)
     green = grey - _F(0.3917623) * blue - _F(0.8129676) * red
-    return np.clip(np.stack([grey + _F(1.5960268) * red, green, grey + _F(2.0172321) * blue]), _F(0), _F(255))
+    rgb = np.stack([grey + _F(1.5960268) * red, green, grey + _F(2.0172321) * blue])
+    return np.asarray(np.clip(rgb, _F(0), _F(255)), _F)
