@@ -12,14 +12,16 @@ from benchmarks.kernel_cases import MEAN, STD, graph_weights, similarity
 from faceaffect import kernels
 from faceaffect.types import Frame, Layout
 
-MAPS = np.concatenate(
-    [
-        similarity(40, scale, degrees, at)
-        for scale in (0.3, 1.0, 2.4, 5.0)
-        for degrees in (0, 30)
-        for at in ((0, 0), (32, 24), (63, 47), (64, 10))
-    ]
-)
+SIDE = 40
+# Whole and half positions reach the very last pixel at which the wide loops may still read 4 or 8 bytes.
+TOUCHING = [[[1, 0, x], [0, 1, y]] for x in (-1, 0, 23, 23.5, 24) for y in (-1, 0, 7, 7.5, 8)]
+TURNED = [
+    similarity(SIDE, scale, degrees, at)
+    for scale in (0.3, 1.0, 2.4, 5.0)
+    for degrees in (0, 30)
+    for at in ((0, 0), (32, 24), (63, 47), (64, 10))
+]
+MAPS = np.concatenate([np.array(TOUCHING, np.float32), *TURNED])
 
 
 def guarded(shape: tuple[int, ...], dtype: type, *, before: bool) -> np.ndarray:
@@ -44,9 +46,9 @@ def test_crop_face_stays_inside(layout: Layout, before: bool) -> None:
     shapes = {Layout.GRAY: (48, 64), Layout.NV12: (72, 64)}
     pixels = guarded(shapes.get(layout, (48, 64, 3)), np.uint8, before=before)
     pixels[...] = 77
-    out = guarded((len(MAPS), 3, 40, 40), np.float32, before=before)
+    out = guarded((len(MAPS), 3, SIDE, SIDE), np.float32, before=before)
     out[...] = np.nan
-    kernels.crop_face(Frame(pixels, layout), MAPS, size_px=40, mean=MEAN, std=STD, out=out)
+    kernels.crop_face(Frame(pixels, layout), MAPS, size_px=SIDE, mean=MEAN, std=STD, out=out)
     assert np.isfinite(out).all()
 
 
