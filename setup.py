@@ -32,7 +32,9 @@ class BuildWithCMake(build_ext):
         except (ImportError, OSError, StopIteration, subprocess.CalledProcessError) as error:
             if os.environ.get("FACEAFFECT_NATIVE") == "ON":
                 raise
-            print(f"faceaffect: native kernels not built ({error}); NumPy will do their work", file=sys.stderr)
+            failed = isinstance(error, subprocess.CalledProcessError)
+            reason = "CMake or the compiler failed, see above" if failed else error
+            print(f"faceaffect: native kernels not built ({reason}); NumPy will do their work", file=sys.stderr)
 
     def _run_cmake(self, build: Path) -> None:
         import pybind11
