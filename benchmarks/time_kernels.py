@@ -156,8 +156,7 @@ def as_markdown(rows: list[Comparison], pairs: int) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {r.name} | {r.rival} | {r.kernel_us:.1f} | {r.rival_us:.1f} | {r.ratio:.1f} | {r.wanted_ratio:g} |"
-        for r in rows
+        f"| {r.name} | {r.rival} | {r.kernel_us:.1f} | {r.rival_us:.1f} | {r.ratio:.1f} | {r.wanted_ratio:g} |" for r in rows
     ]
     return "\n".join(["# Kernels", "", *lines, ""])
 

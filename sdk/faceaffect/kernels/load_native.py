@@ -37,9 +37,7 @@ def _load() -> tuple[ModuleType | None, str]:
         module = import_module("faceaffect.kernels._native")
     except ImportError as error:
         if wanted:
-            raise ValueError(
-                f"{ISA_VARIABLE} must be unset without the native module, got {wanted!r}: {error}"
-            ) from None
+            raise ValueError(f"{ISA_VARIABLE} must be unset without the native module, got {wanted!r}: {error}") from None
         warnings.warn(
             f"faceaffect computes in NumPy, slowly: its native kernels are missing ({error}); "
             "install a C++ compiler and install faceaffect again",
