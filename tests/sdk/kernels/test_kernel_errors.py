@@ -58,9 +58,7 @@ REFUSED_CROPS = [
 
 
 @BOTH
-@pytest.mark.parametrize(
-    ("changed", "message"), REFUSED_CROPS, ids=lambda value: value if isinstance(value, str) else ""
-)
+@pytest.mark.parametrize(("changed", "message"), REFUSED_CROPS, ids=lambda value: value if isinstance(value, str) else "")
 def test_crop_face_refuses(module: ModuleType, changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         module.crop_face(**crop_arguments(**changed))
