@@ -31,8 +31,7 @@ class ExportOptions:
 
     shared: Path
     labels: Path
-    renders: Path | None  # trained on; their held-out identities choose thresholds
-    test_renders: Path | None  # of identities never seen, for figures
+    renders: Path | None
     early: bool
     inner_px: int | None
     record: Path | None
@@ -44,7 +43,6 @@ class ExportOptions:
 @click.option("--shared", type=click.Path(path_type=Path), default=_ROOT.parent / "shared", help="Folder of faces.")
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
-@click.option("--test-renders", type=click.Path(path_type=Path), default=None, help="Renders of unseen identities.")
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option("--inner-px", type=int, default=None, help="Shrink crops inside the network: for unfinished runs.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
@@ -62,7 +60,7 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     write_bundle(net, bundle_dir, model_card({}, with_renders, notes), thresholds)
     figures: dict[str, Any] = {"parity": _parity(net, bundle_dir, faces)}
     if not chosen.early:
-        figures = evaluate(bundle_dir, chosen.shared, chosen.labels, chosen.test_renders) | figures
+        figures = evaluate(bundle_dir, chosen.shared, chosen.labels, chosen.renders) | figures
         write_bundle(net, bundle_dir, model_card(figures, with_renders, notes), thresholds)
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")

@@ -46,11 +46,11 @@ def validation_faces(shared: Path, labels: Path) -> FaceTable:
 
 
 def threshold_tables(faces: FaceTable, renders: Path | None) -> list[FaceTable]:
-    """Where thresholds are chosen: real faces under the teacher's opinion, then rendered faces that were held out."""
+    """Real faces under the teacher's opinion, then every other held-out rendered identity (the rest gives figures)."""
     if renders is None:
         return [faces]
-    rendered, held_out, _ = load_rendered(renders)
-    return [faces, rendered.pick(held_out)]
+    rendered, held_out, columns = load_rendered(renders)
+    return [faces, rendered.pick(held_out & (columns["identity"].astype(np.int64) % 2 == 0))]
 
 
 def choose_thresholds(net: AffectNet | ResizedNet, tables: list[FaceTable], size_px: int) -> tuple[float, ...]:

@@ -59,13 +59,13 @@ def train(
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
-@click.option("--test-renders", type=click.Path(path_type=Path), default=None, help="Renders of unseen identities.")
-def evaluate(bundle: Path, shared: Path, labels: Path, test_renders: Path | None) -> None:
+@click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
+def evaluate(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> None:
     """Measure BUNDLE and print its figures."""
     from training.evaluate import evaluate as measure
     from training.evaluation.record import figures_text
 
-    click.echo(figures_text(measure(bundle, shared, labels, test_renders)))
+    click.echo(figures_text(measure(bundle, shared, labels, renders)))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,9 @@ class BatchMaker:
         kind = random.integers(0, 4, count)
         turn = np.where(kind == 3, random.uniform(1.6, 4.7, count), random.normal(0, 0.2, count))
         scale = np.exp(random.normal(0, 0.15, count))
-        scale = np.where(kind == 1, random.uniform(2.2, 4.0, count), np.where(kind == 2, random.uniform(0.15, 0.4, count), scale))
+        scale = np.where(
+            kind == 1, random.uniform(2.2, 4.0, count), np.where(kind == 2, random.uniform(0.15, 0.4, count), scale)
+        )
         angle = random.uniform(0, 2 * np.pi, count)
         reach = np.where(kind == 0, random.uniform(0.6, 1.3, count), random.uniform(0, 0.2, count)) * TEMPLATE_SIZE_PX
         shift = np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]

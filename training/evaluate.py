@@ -11,8 +11,8 @@ from training.evaluation.cost_figures import cost_figures
 from training.evaluation.picture_figures import expression_figures, place_figures, rendered_figures
 
 
-def evaluate(bundle: Path, shared: Path, labels: Path, test_renders: Path | None = None) -> dict[str, Any]:
-    """Figures by section; `test_renders` must hold identities that were never trained on."""
+def evaluate(bundle: Path, shared: Path, labels: Path, renders: Path | None = None) -> dict[str, Any]:
+    """Figures by section; of `renders` only identities count that were never trained on."""
     runner = BundleRunner(bundle)
     figures = {
         "cost": cost_figures(runner),
@@ -20,6 +20,6 @@ def evaluate(bundle: Path, shared: Path, labels: Path, test_renders: Path | None
         "place": place_figures(runner, shared, labels),
         "clips": clip_figures(runner, shared),
     }
-    if test_renders is not None:
-        figures["rendered"] = rendered_figures(runner, test_renders)
+    if renders is not None:
+        figures["rendered"] = rendered_figures(runner, renders)
     return figures

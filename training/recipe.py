@@ -78,7 +78,7 @@ def override(recipe: Any, options: list[str]) -> Any:
 def _set(value: Any, path: list[str], text: str, full_name: str) -> Any:
     names = [f.name for f in fields(value)] if is_dataclass(value) else []
     if path[0] not in names:
-        raise ValueError(f"unknown option {full_name!r}: after {'.'.join(full_name.split('.')[:-len(path)])!r} come {names}")
+        raise ValueError(f"unknown option {full_name!r}: after {'.'.join(full_name.split('.')[: -len(path)])!r} come {names}")
     current = getattr(value, path[0])
     if len(path) > 1:
         return replace(value, **{path[0]: _set(current, path[1:], text, full_name)})

@@ -93,7 +93,12 @@ class TrainLoop:
         """Train to the recipe's last step, with progress and TensorBoard curves."""
         schedule = self._recipe.schedule
         self._folder.mkdir(parents=True, exist_ok=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(),
+        )
         with SummaryWriter(str(self._folder)) as writer, Progress(*columns) as progress:
             bar = progress.add_task("training", total=schedule.steps, completed=self.step)
             while self.step < schedule.steps:

@@ -16,7 +16,9 @@ def load_rendered(folder: Path) -> tuple[FaceTable, NDArray[np.bool_], dict[str,
     """The table of all shards, which faces are validation [N] (a tenth of the identities), and further columns."""
     shards = sorted(folder.glob("faces_*.npz"))
     if not shards:
-        raise FileNotFoundError(f"rendered faces must be faces_*.npz in {folder}, none found; make them with training.synthesis")
+        raise FileNotFoundError(
+            f"rendered faces must be faces_*.npz in {folder}, none found; make them with training.synthesis"
+        )
     parts: dict[str, list[NDArray[np.generic]]] = {}
     for shard in shards:
         with np.load(shard, allow_pickle=False) as arrays:

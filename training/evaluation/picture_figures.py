@@ -15,6 +15,7 @@ from training import metrics
 from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
+from training.datasets.rendered_faces import load_rendered
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 from training.evaluation.face_figures import hard_faces, missed_faces
 from training.evaluation.map_jitter import tracking_maps
@@ -98,10 +99,9 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
 
 
 def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
-    """Renders of identities that were never trained on: AUs, landmarks and pose against the truth."""
-    from training.datasets.rendered_faces import load_rendered
-
-    table = load_rendered(renders)[0]
+    """Renders of every other held-out identity (the rest chose thresholds): AUs, landmarks, pose against the truth."""
+    table, held_out, columns = load_rendered(renders)
+    table = table.pick(held_out & (columns["identity"].astype(np.int64) % 2 == 1))
     aligned = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
     maps = tracking_maps(aligned, seed=7, shift=0.02, scale=0.03, turn_deg=3)
     heads = read_table(runner, table, maps)

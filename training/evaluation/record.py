@@ -47,7 +47,8 @@ def _expression(f: Figures) -> str:
     return (
         "## Expression: FER+ PublicTest, votes of people\n"
         "Counted are pictures where one of the seven classes has at least 5 of 10 votes and more than any other "
-        f"answer: {f['faces']} of {f['of']}. Never trained on, and no setting was chosen on it.\n\n"
+        f"answer: {f['faces']} of {f['of']}. Never trained on and not used for thresholds, but looked at for several "
+        "checkpoints of the run while it was still decided how long to train: slightly optimistic, not blind.\n\n"
         f"Accuracy **{100 * f['accuracy']:.2f} %**, macro-F1 **{f['macro_f1']:.3f}**.\n\n"
         f"| true \\ predicted | F1 | {' | '.join(EXPRESSION_NAMES)} |\n|---|{'---|' * 8}\n{rows}\n\n"
         "Valence and arousal have no truth from people here. Against the same fixed mapping from votes that they were "
@@ -61,6 +62,7 @@ def _place(f: Figures) -> str:
     faces = ", ".join(f"{name} {100 * value:.1f} %" for name, value in f["faces_called_face"].items())
     return (
         f"## Landmarks, face score: {f['faces']} held-out web faces, against the landmark teacher\n"
+        "Never trained on; looked at for several checkpoints of the run, too.\n"
         f"Landmark error in % of the eye distance: aligned crops mean {e['aligned_mean']:.2f}, median "
         f"{e['aligned_median']:.2f}; crops moved as in tracking (shift to 5 %, scale to 8 %, turn to 8 degrees) mean "
         f"**{e['moved_mean']:.2f}**, 95th percentile {e['moved_p95']:.2f}; "

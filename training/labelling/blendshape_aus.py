@@ -52,9 +52,7 @@ def aus_from_blendshapes(
     return target, weight
 
 
-def add_vote_evidence(
-    target: NDArray[np.float32], weight: NDArray[np.float32], votes: NDArray[np.float32]
-) -> None:
+def add_vote_evidence(target: NDArray[np.float32], weight: NDArray[np.float32], votes: NDArray[np.float32]) -> None:
     """Gate the teacher's known false alarms by people's votes [N, 7], and add the hints, in place."""
     share = {name: votes[:, i] for i, name in enumerate(EXPRESSION_NAMES)}
     smile = AU_NAMES.index("AU12")
