@@ -10,9 +10,7 @@ import cv2
 
 from training.synthesis.head_mesh import DEFAULT_DATA
 
-_DATA = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_DATA, show_default=True
-)
+_DATA = click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_DATA, show_default=True)
 
 
 @click.group()

@@ -55,9 +55,7 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
     "AU12": [{"arkit/mouthSmile*": 0.85}],
     "AU15": [{"arkit/mouthFrown*": 1.05}],
     "AU23": [{}],
-    "AU24": [
-        {"arkit/mouthPress*": 0.6, "arkit/mouthRollUpper": 0.45, "arkit/mouthRollLower": 0.45, "arkit/mouthFrown*": 0.2}
-    ],
+    "AU24": [{"arkit/mouthPress*": 0.6, "arkit/mouthRollUpper": 0.45, "arkit/mouthRollLower": 0.45, "arkit/mouthFrown*": 0.2}],
     "AU25": [{"arkit/mouthLowerDown*": 0.9}, {"arkit/mouthLowerDown*": 0.6, "arkit/mouthUpperUp*": 0.35}],
     "AU26": [{"arkit/jawOpen": 0.55}],
     "blink": [{"arkit/eyeBlink*": 1.0}],

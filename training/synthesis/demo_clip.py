@@ -82,9 +82,7 @@ def _actress(studio: FaceStudio) -> Identity:
     return replace(
         identity,
         vertices=vertices.astype(np.float32),
-        wardrobe=Wardrobe(
-            "skin1024_young_lightskinned_female_diffuse2", "eye_brown_eye", "eyebrow001", "hair_ponytail01"
-        ),
+        wardrobe=Wardrobe("skin1024_young_lightskinned_female_diffuse2", "eye_brown_eye", "eyebrow001", "hair_ponytail01"),
         skin_tint=np.array([0.98, 0.98, 0.98], np.float32),
         hair_tint=np.array([0.9, 0.75, 0.62], np.float32),
         brow_tint=np.array([0.8, 0.62, 0.5], np.float32),

@@ -155,9 +155,7 @@ class HeadRenderer:
 
     def _bind_skin_maps(self) -> None:
         maps = draw_wrinkle_maps()
-        for unit, (name, pixels) in enumerate(
-            [*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1
-        ):
+        for unit, (name, pixels) in enumerate([*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1):
             texture = self._upload(pixels)
             texture.repeat_x = texture.repeat_y = False
             texture.use(unit)
@@ -171,9 +169,7 @@ class HeadRenderer:
 
     def _upload(self, pixels: NDArray[np.uint8]) -> moderngl.Texture:
         """A mipmapped texture of an image [H, W, C] whose top row is first."""
-        texture = self.context.texture(
-            pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes()
-        )
+        texture = self.context.texture(pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes())
         texture.build_mipmaps()
         texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         return texture

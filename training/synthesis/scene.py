@@ -62,9 +62,7 @@ def sample_look(rng: np.random.Generator, identity: Identity) -> Look:
         sky_rgb=(sky.clip(0.02) * exposure).astype(np.float32),
         ground_rgb=(ground.clip(0.02) * exposure).astype(np.float32),
         skin_tint=identity.skin_tint,
-        skin=np.array(
-            [rng.uniform(0.03, 0.30), rng.uniform(8, 40), rng.uniform(0.15, 0.5), rng.uniform(1.0, 3.0)], np.float32
-        ),
+        skin=np.array([rng.uniform(0.03, 0.30), rng.uniform(8, 40), rng.uniform(0.15, 0.5), rng.uniform(1.0, 3.0)], np.float32),
         stubble=identity.stubble,
         lip_red=identity.lip_red,
         hair_tint=identity.hair_tint,
