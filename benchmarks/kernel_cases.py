@@ -85,6 +85,8 @@ _POSES: dict[str, dict[str, Any]] = {
     "outside the frame": {"frame_hw": (60, 80), "scale": 1.0, "degrees": 30, "at": (3.0, -2.0)},
     "frame of 2 x 2": {"frame_hw": (2, 2), "scale": 0.1, "degrees": 5, "at": (0.4, 0.4)},
     "odd frame": {"frame_hw": (58, 46), "scale": 1.5, "degrees": 100, "at": (0.5, 0.5)},
+    "just not halved": {"frame_hw": (120, 160), "scale": 1.95, "degrees": 5, "at": (0.5, 0.5)},
+    "just halved once": {"frame_hw": (200, 220), "scale": 3.9, "degrees": 5, "at": (0.5, 0.5)},
     "minified 2.1": {"frame_hw": (200, 202), "scale": 2.1, "degrees": 12, "at": (0.5, 0.5)},
     "minified 3": {"frame_hw": (240, 320), "scale": 3.0, "degrees": -20, "at": (0.6, 0.4)},
     "minified 10": {"frame_hw": (400, 434), "scale": 10.0, "degrees": 8, "at": (0.5, 0.5)},

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.kernel_cases import MEAN, STD, graph_weights, similarity
 from faceaffect import kernels
+from faceaffect.kernels.load_native import native
 from faceaffect.types import Frame, Layout
 
 SIDE = 40
@@ -63,3 +64,19 @@ def test_normalise_and_graph_stay_inside(side: int) -> None:
     nodes, logits = guarded((3, 12, side), np.float32, before=False), guarded((3, 12), np.float32, before=False)
     kernels.au_graph(nodes, graph_weights(side), logits)
     assert np.isfinite(logits).all()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
+@pytest.mark.parametrize("isa", ["baseline", ""])
+@pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 5, 3), (5, 1, 3), (3, 3, 3)], ids=str)
+def test_crop_of_a_tiny_frame_stays_inside(shape: tuple[int, ...], before: bool, isa: str) -> None:
+    pixels = guarded(shape, np.uint8, before=before)
+    pixels[...] = 77
+    chosen = kernels.info().isa
+    try:
+        native.use_isa(isa)
+        crops = kernels.crop_face(Frame(pixels), MAPS * np.float32(0.05), size_px=SIDE, mean=MEAN, std=STD)
+    finally:
+        native.use_isa(chosen)
+    assert np.isfinite(crops).all()
