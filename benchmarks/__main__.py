@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernels|pipeline|accuracy [options]`: runs one benchmark; each knows its own options."""
+"""`python -m benchmarks kernels|pipeline|follow [options]`: runs one benchmark; each knows its own options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 BENCHMARKS = {
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
-    "accuracy": "benchmarks.measure_accuracy",
+    "follow": "benchmarks.follow_clips",
 }
 
 
