@@ -170,12 +170,13 @@ def open_pipeline(
     min_face_px: int = 40,
     smooth: bool = True,
     crops: bool = False,
-    detector: Detector | None = None,
+    detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
-    `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one. Raises
-    `BundleError` for an unusable bundle and `BackendError` where the backend cannot run on `device`.
+    `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one: an object, or
+    the path of a YuNet file. Raises `BundleError` for an unusable bundle and `BackendError` where the
+    backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
@@ -188,4 +189,8 @@ def open_pipeline(
         from faceaffect.detectors.mtcnn import MtcnnDetector
 
         detector = MtcnnDetector(min_face_px)
+    elif isinstance(detector, (str, Path)):
+        from faceaffect.detectors.yunet import YunetDetector
+
+        detector = YunetDetector(detector)
     return Pipeline(bundle.spec, runner, bundle.graph, detector, settings)

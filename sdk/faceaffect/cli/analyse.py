@@ -15,6 +15,12 @@ import click
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
+@click.option(
+    "--yunet",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Find faces with this YuNet ONNX file instead of the built-in detector.",
+)
 @click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
 @click.option("--crops", is_flag=True, help="The pictures are face crops already (as cropped_aligned of Aff-Wild2).")
 @click.option(

@@ -48,6 +48,7 @@ class AnalyseSettings:
                 "min_face_px": given["min_face"],
                 "smooth": not given["no_smooth"],
                 "crops": given["crops"],
+                **({"detector": given["yunet"]} if given["yunet"] else {}),
             },
             source_options=SourceOptions(picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]),
             when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,

@@ -19,7 +19,10 @@ class YunetDetector:
     def __init__(self, model: str | Path, longest_px: int = 640, min_score: float = 0.7) -> None:
         if not Path(model).is_file():
             raise FileNotFoundError(f"YuNet needs its ONNX file (face_detection_yunet_2023mar.onnx), none at {model}")
-        self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), min_score, 0.3, 100)
+        try:
+            self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), min_score, 0.3, 100)
+        except cv2.error as error:
+            raise ValueError(f"YuNet needs its ONNX file, {model} is none: {error}") from None
         self._longest_px = longest_px
 
     def detect(self, frame: Frame) -> Detections:

@@ -55,3 +55,20 @@ def test_nobody_in_any_layout(layout: Layout, tmp_path: Path, monkeypatch: pytes
     found = open_over(None, tmp_path, monkeypatch).detect(Frame(np.zeros(shape, np.uint8), layout))
     assert len(found) == 0
     assert found.anchors_xy.shape == (0, 5, 2)
+
+
+@pytest.mark.shared
+def test_pipeline_takes_a_yunet_file(shared: Path, trained: None) -> None:
+    from faceaffect.pipeline import open_pipeline
+
+    model = shared / "teachers" / "yunet" / "yunet_s_640_640.onnx"
+    picture = cv2.imread(str(shared / "data" / "videos" / "pyfeat_multi_face.jpg"))
+    with open_pipeline(detector=model) as pipeline:
+        assert pipeline.describe()["detector"] == "yunet"
+        assert len(pipeline.analyse(Frame(picture))[0]) == 5
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "no.onnx").write_bytes(b"no network")
+    with pytest.raises(ValueError, match="YuNet needs its ONNX file"):
+        YunetDetector(tmp_path / "no.onnx")
