@@ -106,6 +106,8 @@ _CROP_EXTRAS = {
     "sheared, flat and mirrored maps": _skewed,
     "crop of 1 px": partial(_face, Layout.BGR, (20, 20), 1, scale=1.0, degrees=0, at=(0.5, 0.5)),
     "crop of 5 px": partial(_face, Layout.BGR, (20, 20), 5, scale=1.0, degrees=0, at=(0.5, 0.5)),
+    "crop of 67 px": partial(_face, Layout.BGR, (120, 120), 67, scale=1.0, degrees=9, at=(0.5, 0.5)),
+    "NV12 crop of 129 px": partial(_face, Layout.NV12, (180, 200), 129, scale=0.9, degrees=9, at=(0.5, 0.5)),
     "frame of 1 x 1": partial(_face, Layout.BGR, (1, 1), 16, scale=0.2, degrees=9, at=(0.1, 0.2)),
     "grey frame of 1 x 1": partial(_face, Layout.GRAY, (1, 1), 16, scale=0.2, degrees=9, at=(0.1, 0.2)),
     "frame of 3 x 1": partial(_face, Layout.RGB, (1, 3), 16, scale=0.2, degrees=9, at=(0.3, 0.2)),
