@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from faceaffect.pipeline import Pipeline, open_pipeline
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -24,3 +27,16 @@ def trained() -> None:
 
     if not (SHIPPED_FOLDER / DEFAULT_NAME).is_dir():
         pytest.skip("needs the shipped model, sdk/faceaffect/models/default, which is not there")
+
+
+@pytest.fixture(scope="module")
+def opened(trained: None) -> Iterator[Pipeline]:
+    with open_pipeline() as pipeline:
+        yield pipeline
+
+
+@pytest.fixture
+def pipeline(opened: Pipeline) -> Pipeline:
+    """The trained pipeline, without memory of the test before."""
+    opened.reset()
+    return opened

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,22 +13,9 @@ import numpy as np
 import pytest
 
 import faceaffect
-from faceaffect import Affect, Faces, Frame, Layout, Pipeline, open_pipeline
+from faceaffect import Affect, Faces, Frame, Layout, Pipeline
 
 SDK = Path(next(iter(faceaffect.__path__))).parent
-
-
-@pytest.fixture(scope="module")
-def opened(trained: None) -> Iterator[Pipeline]:
-    with open_pipeline() as pipeline:
-        yield pipeline
-
-
-@pytest.fixture
-def pipeline(opened: Pipeline) -> Pipeline:
-    """The trained pipeline, without memory of the test before."""
-    opened.reset()
-    return opened
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from faceaffect import AU_NAMES, EXPRESSION_NAMES, Affect, Faces, Frame, Layout, Pipeline, open_pipeline
+from faceaffect import AU_NAMES, EXPRESSION_NAMES, Affect, Faces, Frame, Layout, Pipeline
 
 pytestmark = pytest.mark.shared
 
@@ -20,18 +19,6 @@ Result = tuple[Faces, Affect]
 @pytest.fixture(scope="module")
 def videos(shared: Path) -> Path:
     return shared / "data" / "videos"
-
-
-@pytest.fixture(scope="module")
-def opened(trained: None) -> Iterator[Pipeline]:
-    with open_pipeline() as pipeline:
-        yield pipeline
-
-
-@pytest.fixture
-def pipeline(opened: Pipeline) -> Pipeline:
-    opened.reset()
-    return opened
 
 
 def pictures(path: Path, first: int = 0, count: int = 10_000, width: int = 0) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import TypeVar
@@ -13,7 +14,7 @@ from faceaffect.types import Frame
 SelfFile = TypeVar("SelfFile", bound="FileSource")
 
 
-class FileSource:
+class FileSource(ABC):
     """A source of which no frame is lost; what it reads is supplied by `_decode`."""
 
     is_live = False
@@ -29,10 +30,11 @@ class FileSource:
         self._ahead: DecodeAhead | None = None
         self._closed = False
 
+    @abstractmethod
     def _decode(self) -> Generator[Frame, None, None]:
-        raise NotImplementedError
+        """The frames from the first wanted one on, as they are read."""
 
-    def _release(self) -> None:
+    def _release(self) -> None:  # noqa: B027  # a hook: not every source holds something open
         """Free what was opened; called once, when nothing reads any more."""
 
     def _frames(self) -> Generator[Frame, None, None]:
