@@ -16,7 +16,7 @@ from faceaffect.labels import AU_NAMES
 from training.augment import cut
 from training.datasets.face_table import FaceTable
 from training.datasets.real_faces import load_ferplus
-from training.datasets.rendered_faces import load_rendered
+from training.datasets.rendered_faces import load_rendered, of_threshold_half
 from training.metrics import best_threshold
 from training.models.affect_net import AffectNet
 from training.train_default import ferplus_parts
@@ -49,8 +49,8 @@ def threshold_tables(faces: FaceTable, renders: Path | None) -> list[FaceTable]:
     """Real faces under the teacher's opinion, then every other held-out rendered identity (the rest gives figures)."""
     if renders is None:
         return [faces]
-    rendered, held_out, columns = load_rendered(renders)
-    return [faces, rendered.pick(held_out & (columns["identity"].astype(np.int64) % 2 == 0))]
+    rendered, _, columns = load_rendered(renders)
+    return [faces, rendered.pick(of_threshold_half(columns))]
 
 
 def choose_thresholds(net: AffectNet | ResizedNet, tables: list[FaceTable], size_px: int) -> tuple[float, ...]:

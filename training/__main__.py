@@ -21,10 +21,14 @@ def main() -> None:
 @main.command()
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED, help="Folder of faces and teachers.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
-def label(shared: Path, out: Path) -> None:
-    """Run the landmark and blendshape teachers over FER+ and the web faces (about ten minutes on two cores)."""
-    from training.labelling.label_faces import label_ferplus, label_webfaces
+@click.option("--renders", type=click.Path(path_type=Path, exists=True), default=None, help="Label these renders instead.")
+def label(shared: Path, out: Path, renders: Path | None) -> None:
+    """Run the landmark and blendshape teachers over FER+ and the web faces (3 to 10 minutes on two cores)."""
+    from training.labelling.label_faces import label_ferplus, label_renders, label_webfaces
 
+    if renders is not None:
+        label_renders(shared, renders)
+        return
     label_webfaces(shared, out)
     label_ferplus(shared, out)
 

@@ -23,6 +23,7 @@ class Schedule:
     small_px: int = 80
     small_until: float = 0.6
     save_every: int = 100
+    batch_workers: int = 0  # processes that make batches ahead; 0 makes them in between
     seed: int = 1
 
 
@@ -34,7 +35,9 @@ class Mix:
     webfaces: int = 16
     renders: int = 20
     no_face: int = 12
-    rare_power: float = 0.45  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    rig: str = "both"  # which rendered rig is learnt: facs, arkit, or both; the other then tells how far AUs transfer
+    rare_power: float = 0.3  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    blend_share: float = 0.3  # of the faces with an expression, blended in pairs
 
 
 @dataclass(frozen=True, slots=True)

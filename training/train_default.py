@@ -10,7 +10,7 @@ from torch import Tensor
 from training.batches import BatchMaker, Source, balanced
 from training.datasets.face_table import FaceTable
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.rendered_faces import load_rendered
+from training.datasets.rendered_faces import RIGS, load_rendered
 from training.recipe import Recipe
 from training.train_loop import TrainLoop, class_weights
 
@@ -34,11 +34,15 @@ def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders:
         Source(webfaces, mix.webfaces, _even(len(webfaces))),
     ]
     if renders is not None:
-        rendered, validation, _ = load_rendered(renders)
-        rendered = rendered.pick(~validation)
+        rendered, validation, columns = load_rendered(renders)
+        rigs = [i for i, rig in enumerate(RIGS) if mix.rig in ("both", rig)]
+        if not rigs:
+            raise ValueError(f"mix.rig must be both or one of {RIGS}, got {mix.rig!r}")
+        rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
         sources.append(Source(rendered, mix.renders, _even(len(rendered))))
     weight: Tensor = class_weights(ferplus.expression, ferplus.expression_weight)
-    return TrainLoop(recipe, BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter), folder, weight)
+    batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)
+    return TrainLoop(recipe, batches, folder, weight)
 
 
 def _even(count: int) -> np.ndarray:  # type: ignore[type-arg]

@@ -11,7 +11,7 @@ import numpy as np
 from faceaffect import kernels
 from faceaffect.backends import Backend, open_backend
 from faceaffect.bundle import open_bundle
-from faceaffect.decode import decide, decode_affect, sigmoid
+from faceaffect.decode import decide, decode_affect, hold, sigmoid
 from faceaffect.detectors import Detections, Detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
@@ -21,7 +21,7 @@ from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
 from faceaffect.spec import BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
-from faceaffect.types import Affect, Faces, FloatArray, Frame, IdArray
+from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class _Smoothed:
 
     scores: ExponentialMean
     seen_s: float
+    au_on: BoolArray | None = None  # decisions of the frame before
 
 
 class Pipeline:
@@ -82,7 +83,7 @@ class Pipeline:
         return faces, affect
 
     def _smooth(self, affect: Affect, track_id: IdArray, time_s: float) -> Affect:
-        """Scores as running means of each track."""
+        """Scores as running means of each track; decisions that do not flicker about a threshold."""
         scores = np.concatenate(
             [affect.au_probability, affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]],
             axis=1,
@@ -95,7 +96,12 @@ class Pipeline:
             alive[key] = state
         self._smoothed = alive
         au_end = affect.au_probability.shape[1]
-        return decide(scores[:, :au_end], scores[:, au_end:-2], scores[:, -2:], self.spec)
+        smoothed = decide(scores[:, :au_end], scores[:, au_end:-2], scores[:, -2:], self.spec)
+        for row, state in enumerate(alive.values()):
+            if state.au_on is not None:
+                smoothed.au_on[row] = hold(smoothed.au_probability[row], state.au_on, self.spec)
+            state.au_on = smoothed.au_on[row].copy()
+        return smoothed
 
     def reset(self) -> None:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
