@@ -18,6 +18,7 @@ from faceaffect.cli.run_summary import RunSummary, print_summary
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
+from faceaffect.sinks.threaded_sink import ThreadedSink
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
 
@@ -47,7 +48,7 @@ class AnalyseRun:
 
         with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
             options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name))
-            sink = open_sink(settings.out, options)
+            sink = ThreadedSink(open_sink(settings.out, options))
             with self._progress:
                 try:
                     code = self._analyse_all(pipeline, sink)

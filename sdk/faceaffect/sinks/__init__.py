@@ -4,6 +4,7 @@ from faceaffect.sinks.columns import COLUMN_NAMES, COLUMNS
 from faceaffect.sinks.open_overlay import open_overlay
 from faceaffect.sinks.open_sink import check_output, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
+from faceaffect.sinks.threaded_sink import ThreadedSink
 
 __all__ = [
     "COLUMNS",
@@ -12,6 +13,7 @@ __all__ = [
     "Sink",
     "SinkError",
     "SinkOptions",
+    "ThreadedSink",
     "WhenExisting",
     "check_output",
     "open_overlay",

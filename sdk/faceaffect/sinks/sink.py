@@ -48,7 +48,7 @@ class Sink(Protocol):
     """Rows on their way to a file. Leaving a `with` block by an exception keeps what a resume needs.
 
     Calling `begin` and `end` around each source is what makes a run resumable; without them rows are written just the
-    same.
+    same. A sink of rows never reads a frame's pixels.
     """
 
     path: str
