@@ -10,6 +10,7 @@ import numpy as np
 
 from faceaffect import kernels
 from faceaffect.backends import Backend, open_backend
+from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import open_bundle
 from faceaffect.decode import decide, decode_affect, hold, sigmoid
 from faceaffect.detectors import Detections, Detector
@@ -58,6 +59,12 @@ class Pipeline:
             )
         self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
         self._smoothed: dict[int, _Smoothed] = {}
+        self._baselines: dict[int, AuBaseline] = {}
+        if settings.baseline and spec.au_neutral_logits is None:
+            raise BundleError(
+                f"model {spec.name!r} has no au_neutral_logits in its spec, which a per-person baseline is measured "
+                "against; use a model that has them, or leave the baseline off"
+            )
 
     def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
         """Faces of `frame` [N] and what they show, row for row; N = 0 where nobody is seen."""
@@ -73,6 +80,8 @@ class Pipeline:
             track_id = np.array([track.track_id for track in tracks], np.int64)
         self.clock.start("graph")
         au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        if self._settings.baseline and self._follower is not None:
+            au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
         self.clock.start("decode")
         affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
         faces = _faces(reading, landmarks_xy, track_id)
@@ -81,6 +90,13 @@ class Pipeline:
             affect = self._smooth(affect, track_id, frame.time_s)
         self.clock.end()
         return faces, affect
+
+    def _against_own_rest(self, au_logit: FloatArray, track_id: IdArray, time_s: float) -> FloatArray:
+        """AU logits less what each face shows at rest."""
+        neutral = np.asarray(self.spec.au_neutral_logits, np.float32)
+        self._baselines = {key: self._baselines.get(key) or AuBaseline(neutral) for key in track_id.tolist()}
+        rows = [own.step(au_logit[row], time_s) for row, own in enumerate(self._baselines.values())]
+        return np.array(rows, np.float32).reshape(au_logit.shape)
 
     def _smooth(self, affect: Affect, track_id: IdArray, time_s: float) -> Affect:
         """Scores as running means of each track; decisions that do not flicker about a threshold."""
@@ -105,7 +121,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
-        self._smoothed = {}
+        self._smoothed, self._baselines = {}, {}
         if self._follower is not None:
             self._follower.reset()
 
@@ -175,12 +191,14 @@ def open_pipeline(
     max_faces: int = 8,
     min_face_px: int = 40,
     smooth: bool = True,
+    baseline: bool = False,
     crops: bool = False,
     detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
-    `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one: an object, or
+    `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
+    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one: an object, or
     the path of a YuNet file. Raises `BundleError` for an unusable bundle and `BackendError` where the
     backend cannot run on `device`.
     """
@@ -188,7 +206,7 @@ def open_pipeline(
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
     bundle = open_bundle(model)
     runner = open_backend(backend, bundle, device=device, threads=threads)
-    settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth)
+    settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
         detector = None
     elif detector is None:

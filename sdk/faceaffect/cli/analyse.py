@@ -22,6 +22,7 @@ import click
     help="Find faces with this YuNet ONNX file instead of the built-in detector.",
 )
 @click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
+@click.option("--baseline", is_flag=True, help="Measure each face's action units against its own face at rest.")
 @click.option("--crops", is_flag=True, help="The pictures are face crops already (as cropped_aligned of Aff-Wild2).")
 @click.option(
     "--sequence/--no-sequence",

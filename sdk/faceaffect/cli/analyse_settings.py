@@ -47,6 +47,7 @@ class AnalyseSettings:
                 "max_faces": given["max_faces"],
                 "min_face_px": given["min_face"],
                 "smooth": not given["no_smooth"],
+                "baseline": given["baseline"],
                 "crops": given["crops"],
                 **({"detector": given["yunet"]} if given["yunet"] else {}),
             },
@@ -57,6 +58,6 @@ class AnalyseSettings:
 
     def stored(self, model_name: str) -> dict[str, str]:
         """What must be the same when the run is resumed, because it changes rows; speed settings may differ."""
-        wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "crops")}
+        wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
         pictures = {"picture_fps": str(self.source_options.picture_fps), "sequence": str(self.source_options.sequence)}
         return {"model": model_name, **wanted, **pictures}
