@@ -198,9 +198,9 @@ def open_pipeline(
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
-    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one: an object, or
-    the path of a YuNet file. Raises `BundleError` for an unusable bundle and `BackendError` where the
-    backend cannot run on `device`.
+    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector`
+    replaces the built-in one: an object, or the path of a YuNet file. Raises `BundleError` for an unusable bundle and
+    `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
