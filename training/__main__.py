@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import click
@@ -70,6 +71,20 @@ def evaluate(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> 
     from training.evaluation.record import figures_text
 
     click.echo(figures_text(measure(bundle, shared, labels, renders)))
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/transfer"), show_default=True)
+@click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
+@click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
+@click.option("--renders", type=click.Path(path_type=Path, exists=True), required=True, help="Faces of both rigs.")
+@click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
+def transfer(out: Path, shared: Path, labels: Path, renders: Path, options: tuple[str, ...]) -> None:
+    """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
+    from training.recipes.default import recipe
+    from training.rig_transfer import transfer as measure
+
+    click.echo(json.dumps(measure(override(recipe(), list(options)), out, shared, labels, renders), indent=1))
 
 
 if __name__ == "__main__":
