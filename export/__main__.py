@@ -17,7 +17,7 @@ from export.thresholds import DEFAULT_THRESHOLD, choose_thresholds, table_crops,
 from export.write_bundle import CROP, write_bundle
 from faceaffect.labels import AU_NAMES
 from training.datasets.face_table import FaceTable
-from training.evaluate import evaluate
+from training.evaluation.model_figures import model_figures
 from training.evaluation.record import write_record
 from training.models.affect_net import AffectNet
 
@@ -60,7 +60,7 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     write_bundle(net, bundle_dir, model_card({}, with_renders, notes), thresholds)
     figures: dict[str, Any] = {"parity": _parity(net, bundle_dir, faces)}
     if not chosen.early:
-        figures = evaluate(bundle_dir, chosen.shared, chosen.labels, chosen.renders) | figures
+        figures = model_figures(bundle_dir, chosen.shared, chosen.labels, chosen.renders) | figures
         write_bundle(net, bundle_dir, model_card(figures, with_renders, notes), thresholds)
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")

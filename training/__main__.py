@@ -1,10 +1,11 @@
-"""`python -m training`: label the pictures with teachers, train a recipe."""
+"""`python -m training`: label the pictures with teachers, train a recipe, measure what came out."""
 
 from __future__ import annotations
 
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -65,12 +66,51 @@ def train(
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
-def evaluate(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> None:
-    """Measure BUNDLE and print its figures."""
-    from training.evaluate import evaluate as measure
+def figures(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> None:
+    """Print the figures of the model record: FER+, web faces, clips, cost."""
+    from training.evaluation.model_figures import model_figures
     from training.evaluation.record import figures_text
 
-    click.echo(figures_text(measure(bundle, shared, labels, renders)))
+    click.echo(figures_text(model_figures(bundle, shared, labels, renders)))
+
+
+@main.command()
+@click.argument("bundle")
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--labels", type=click.Path(path_type=Path, file_okay=False), help="Label folder for a file of predictions.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/evaluation"), show_default=True)
+@click.option("--split", type=click.Choice(["training", "validation", "all"]), default="validation", show_default=True)
+@click.option(
+    "--missing",
+    type=click.Choice(["hold", "drop"]),
+    default="hold",
+    show_default=True,
+    help="Frames without a face: hold the last prediction, or leave them out (-1 and -5 in submissions).",
+)
+@click.option("--workers", type=click.IntRange(1), help="Videos at a time; one a core unless told otherwise.")
+@click.option("--resamples", type=click.IntRange(100), default=1000, show_default=True, help="Draws for the intervals.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
+def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, seed: int, **options: Any) -> None:
+    """Judge BUNDLE (a folder or a name) by the labels of DATA; write figures, a page and ABAW2 submissions to --out.
+
+    DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of rendered faces
+    (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect analyse --out` writes, with --labels.
+    For a file that holds decisions (aus_on) BUNDLE may be "-".
+    """
+    from rich.console import Console
+
+    from training.evaluate import PAGE_FILE, EvaluateOptions, print_scores
+    from training.evaluate import evaluate as judge
+    from training.evaluation.data_figures import FigureOptions
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        measured = judge(bundle, data, out, EvaluateOptions(figures=FigureOptions(missing, resamples, seed), **given))
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    print_scores(measured, Console())
+    click.echo(f"{out / PAGE_FILE}")
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +38,10 @@ class BundleRunner:
 
     def heads(self, crops: Iterable[FloatArray]) -> dict[str, FloatArray]:
         """All heads, and `au_logit`, of normalised crops [3, S, S] each."""
-        rows = list(crops)
+        rows = iter(crops)
         parts: dict[str, list[FloatArray]] = {name: [] for name in self._names}
-        for start in range(0, len(rows), BATCH):
-            answer = self.session.run(self._names, {"crops": np.stack(rows[start : start + BATCH])})
+        while batch := list(islice(rows, BATCH)):
+            answer = self.session.run(self._names, {"crops": np.stack(batch)})
             for name, value in zip(self._names, answer, strict=True):
                 parts[name].append(value)
         heads = {name: np.concatenate(values) for name, values in parts.items()}

@@ -15,10 +15,10 @@ from training import metrics
 from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.rendered_faces import load_rendered, of_threshold_half
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 from training.evaluation.face_figures import hard_faces, missed_faces
 from training.evaluation.map_jitter import tracking_maps
+from training.evaluation.rendered_stills import followed_maps, judged_faces
 
 Figures = dict[str, Any]
 
@@ -100,10 +100,8 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
 
 def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
     """Renders of every other held-out identity (the rest chose thresholds): AUs, landmarks, pose against the truth."""
-    table, held_out, columns = load_rendered(renders)
-    table = table.pick(held_out & ~of_threshold_half(columns))
-    aligned = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
-    maps = tracking_maps(aligned, seed=7, shift=0.02, scale=0.03, turn_deg=3)
+    table, _ = judged_faces(renders)
+    maps = followed_maps(table)
     heads = read_table(runner, table, maps)
     on = runner.affect(heads).au_on
     known = table.au_weight > 0
