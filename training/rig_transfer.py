@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
-from export.thresholds import au_probabilities
+from faceaffect.decode import sigmoid
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES
 from training import metrics
 from training.datasets.rendered_faces import RIGS, load_rendered
+from training.evaluation.net_reader import read
 from training.models.affect_net import AffectNet
 from training.recipe import Recipe
 from training.train_default import open_loop
@@ -52,8 +52,7 @@ def _figures(net: AffectNet, learnt: str, renders: Path, size_px: int) -> dict[s
     person = columns["identity"].astype(np.int64)
     rig = columns["rig"].astype(np.int64)
     choose = held_out & (rig == RIGS.index(learnt)) & (np.searchsorted(np.unique(person), person) % 2 == 0)
-    with torch.no_grad():
-        probability = au_probabilities(net, table.pick(held_out), size_px)
+    probability = sigmoid(read(net, table.pick(held_out), size_px)[0])
     chosen, truth = choose[held_out], table.pick(held_out)
     thresholds = [metrics.best_threshold(probability[chosen, k], truth.au[chosen, k] >= _PRESENT) for k in range(len(AU_NAMES))]
     result: dict[str, Any] = {"thresholds": dict(zip(AU_NAMES, thresholds, strict=True))}

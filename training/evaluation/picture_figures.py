@@ -103,15 +103,18 @@ def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
     table, _ = judged_faces(renders)
     maps = followed_maps(table)
     heads = read_table(runner, table, maps)
-    on = runner.affect(heads).au_on
+    affect = runner.affect(heads)
+    on = affect.au_on
     known = table.au_weight > 0
     truth = table.au >= 0.5
+    curves = metrics.au_reliability(affect.au_probability, np.where(known, truth, metrics.AU_UNLABELLED).astype(np.int64))
     f1 = {name: metrics.f1(on[known[:, k], k], truth[known[:, k], k]) for k, name in enumerate(AU_NAMES)}
     always = {name: metrics.f1(known[known[:, k], k], truth[known[:, k], k]) for k, name in enumerate(AU_NAMES)}
     return {
         "faces": len(table),
         "au_f1": f1,
         "au_f1_mean": float(np.mean(list(f1.values()))),
+        "au_calibration_error": dict(zip(AU_NAMES, [curve.error for curve in curves], strict=True)),
         "au_f1_mean_if_always_on": float(np.mean(list(always.values()))),
         "landmark_error_percent": 100 * float(landmark_error(heads, maps, table).mean()),
         "pose_mae_deg": pose_error(heads, maps, table),
