@@ -41,11 +41,10 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
+@click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="A RenderWild folder.")
 @click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def train(
-    recipe_name: str, out: Path, shared: Path, labels: Path, renders: Path | None, resume: bool, options: tuple[str, ...]
-) -> None:
+def train(recipe_name: str, out: Path, resume: bool, options: tuple[str, ...], **data: Any) -> None:
     """Train RECIPE; a stop loses at most the steps since the last save."""
     from training.train_default import open_loop
 
@@ -53,7 +52,7 @@ def train(
         recipe = override(importlib.import_module(f"training.recipes.{recipe_name}").recipe(), list(options))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    loop = open_loop(recipe, out, shared, labels, renders)
+    loop = open_loop(recipe, out, **data)
     if resume:
         click.echo(f"resumed at step {loop.step}" if loop.resume() else "nothing to resume, starting anew")
     elif (out / "state.pt").exists():

@@ -11,8 +11,11 @@ from training.batches import BatchMaker, Source, balanced
 from training.datasets.face_table import FaceTable
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.datasets.rendered_faces import RIGS, load_rendered
+from training.datasets.wild_faces import load_wild, without_rest
 from training.recipe import Recipe
 from training.train_loop import TrainLoop, class_weights
+
+NEUTRAL_LEFT_OUT = 0.5  # of RenderWild's neutral frames
 
 
 def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -21,8 +24,10 @@ def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.n
     return training[np.arange(len(training)) % 20 != 0], training[::20]
 
 
-def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path | None) -> TrainLoop:
-    """The training loop over FER+, the web faces and, where they are, renders."""
+def open_loop(
+    recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path | None, wild: Path | None = None
+) -> TrainLoop:
+    """The training loop over FER+, the web faces and, where they are, rendered stills and RenderWild."""
     ferplus, _, usage = load_ferplus(shared, labels)
     train_rows, _ = ferplus_parts(ferplus, usage)
     ferplus = ferplus.pick(train_rows)
@@ -33,13 +38,17 @@ def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders:
         Source(ferplus, mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
         Source(webfaces, mix.webfaces, _even(len(webfaces))),
     ]
+    rigs = [i for i, rig in enumerate(RIGS) if mix.rig in ("both", rig)]
+    if not rigs:
+        raise ValueError(f"mix.rig must be both or one of {RIGS}, got {mix.rig!r}")
     if renders is not None:
         rendered, validation, columns = load_rendered(renders)
-        rigs = [i for i, rig in enumerate(RIGS) if mix.rig in ("both", rig)]
-        if not rigs:
-            raise ValueError(f"mix.rig must be both or one of {RIGS}, got {mix.rig!r}")
         rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
         sources.append(Source(rendered, mix.renders, _even(len(rendered))))
+    if wild is not None:
+        frames, shown = load_wild(wild)
+        frames = without_rest(frames.pick(np.isin(shown, rigs)), NEUTRAL_LEFT_OUT)
+        sources.append(Source(frames, mix.wild, _even(len(frames))))
     weight: Tensor = class_weights(ferplus.expression, ferplus.expression_weight)
     batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)
     return TrainLoop(recipe, batches, folder, weight)
