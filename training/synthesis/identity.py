@@ -64,7 +64,7 @@ def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Iden
     tint, lip_red = _draw_skin_tone(rng, is_dark, race)
     hair_tint, brow_tint = _draw_hair_tints(rng, oldness, is_dark or race[1] > 0.5)
     beard = rng.uniform(0.15, 0.85) if is_male and rng.random() < 0.45 else 0.0
-    gain = float(np.clip(rng.normal(0.55 + 0.45 * oldness, 0.25), 0.25, 1.3))
+    gain = float(np.clip(rng.normal(0.85 + 0.35 * oldness, 0.22), 0.6, 1.5))
     rest = (rng.random(12) < 0.25 + 0.5 * oldness) * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
     return Identity(
         number=number,

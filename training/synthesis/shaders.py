@@ -80,13 +80,13 @@ void main() {
         vec3 r1 = cross(dy, n), r2 = cross(n, dx);
         float det = dot(dx, r1);
         vec3 slope = (r1 * hx + r2 * hy) * sign(det) / max(abs(det), 1e-7);
-        n = normalize(n + 0.014 * slope);
+        n = normalize(n + 0.026 * slope);
         vec2 at = (rest_position.xy - wrinkle_box.xy) * wrinkle_box.zw;
         vec2 area = texture(stubble_map, at).rg * open_air;
         albedo = mix(albedo, stubble.rgb, stubble.a * area.r);
         albedo *= mix(vec3(1.0), vec3(1.0 + 0.5 * lip_red, 1.0 - 0.35 * lip_red, 1.0 - 0.3 * lip_red), area.g);
         specular *= 1.0 + 1.2 * area.g;
-        occlusion = exp(-skin.w * max(shading.x, 0.0)) * (1.0 - 0.55 * clamp(depth, 0.0, 1.0));
+        occlusion = exp(-skin.w * max(shading.x, 0.0)) * (1.0 - 0.42 * clamp(depth, 0.0, 1.3));
         cloth = smoothstep(0.0, 0.012, 5.93 + 0.35 * abs(rest_position.x) - rest_position.y) * open_air;
         float inside = clamp((mouth_front - rest_position.z) * 2.2, 0.0, 1.0);
         occlusion *= mix(mix(0.35, 0.03, inside), 1.0, open_air);

@@ -8,7 +8,7 @@ Each shard is an uncompressed NumPy archive (`np.load(path, allow_pickle=False)`
     landmarks_xy  float32 [n, 68, 2]    pixels of that image, (0, 0) at the centre of the first pixel
     pose_deg      float32 [n, 3]        yaw, pitch, roll with the signs of `faceaffect.types.Faces`
     identity      int64   [n]           seed * 1,000,000 + person; six faces each
-    rig           uint8   [n]           0 FACSHuman targets, 1 ARKit face units (has no AU23: mask it in the loss)
+    rig           uint8   [n]           0 FACSHuman targets, 1 ARKit face units
     occluded      bool    [n]           a mask, hand, bar or dark glasses hide part of the face; labels stay true
     split         uint8   [n]           0 training, 1 validation; a person is on one side only
 
