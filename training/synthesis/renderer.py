@@ -12,6 +12,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from training.synthesis.camera import PIVOT
 from training.synthesis.head_mesh import (
     FACE_ISLAND,
     MOUTH_ISLAND,
@@ -24,7 +25,7 @@ from training.synthesis.head_mesh import (
     uv_island,
     vertex_normals,
 )
-from training.synthesis.shaders import FRAGMENT, VERTEX
+from training.synthesis.shaders import DEPTH_FRAGMENT, DEPTH_VERTEX, FRAGMENT, VERTEX
 from training.synthesis.wrinkles import BOX_XY, draw_skin_areas, draw_wrinkle_maps
 
 SUPERSAMPLING = 2
@@ -32,6 +33,12 @@ LIPS_Z = 1.55  # base decimetres
 LIPS_UPPER, LIPS_LOWER = (474, 2717), (493, 2727)
 CLOSED_DM = 0.012
 """Lips nearer than this show no teeth, which are then not drawn."""
+
+SHADOW_PX = 256
+SHADOW_HALF_DM = 1.35
+"""Half the side of what a shadow map covers."""
+
+SHADOW_UNIT = 5  # texture unit of the first shadow map
 
 SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
 
@@ -51,6 +58,10 @@ class Look:
     hair_tint: FloatArray  # [3]
     brow_tint: FloatArray  # [3]
     shirt_rgb: FloatArray  # [3]
+    sky_dir: FloatArray = field(default_factory=lambda: np.array([0.0, 0.8, 0.6], np.float32))  # where the sky is brightest
+    shadow_share: tuple[float, float] = (0.0, 0.0)  # of the key light and the sky that a shadow takes away
+    shadow_spread: tuple[float, float] = (0.006, 0.04)  # softness, shares of the map
+    fold_blur: float = 0.0  # levels of detail taken off the folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,19 @@ class _Drawable:
     cached_for: bytes | None = field(default=None)
 
 
+def light_matrix(direction: FloatArray, centre: FloatArray) -> FloatArray:
+    """Orthographic clip space [4, 4] of a light towards `direction` [3], camera axes, about `centre` [3]; decimetres."""
+    forward = direction / np.linalg.norm(direction)
+    up = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
+    right = np.cross(up, forward)
+    right /= np.linalg.norm(right)
+    rows = np.stack([right, np.cross(forward, right), -forward]) / np.array([[SHADOW_HALF_DM], [SHADOW_HALF_DM], [2.5]])
+    matrix = np.eye(4, dtype=np.float32)
+    matrix[:3, :3] = rows
+    matrix[:3, 3] = -rows @ centre
+    return matrix
+
+
 def _scalp_share(head: HeadMesh) -> FloatArray:
     """How much each vertex [N] belongs to the hairy part of the head, 0..1."""
     x, y, z = head.base.T
@@ -117,6 +141,7 @@ class HeadRenderer:
         self._textures: dict[str, moderngl.Texture] = {}
         self._drawables: dict[str, _Drawable] = {}
         self._bind_skin_maps()
+        self._bind_shadow_maps()
         self._scalp = _scalp_share(head)
         self._lash_lid = _lash_lids(head)
         self._rest_folds: tuple[bytes, FloatArray] | None = None
@@ -152,6 +177,7 @@ class HeadRenderer:
         uniform["wrinkle_left"].write(shot.wrinkle_left.astype("f4").tobytes())
         uniform["wrinkle_right"].write(shot.wrinkle_right.astype("f4").tobytes())
         uniform["lip_red"].value = look.lip_red
+        uniform["fold_blur"].value = look.fold_blur
 
     def _bind_skin_maps(self) -> None:
         maps = draw_wrinkle_maps()
@@ -166,6 +192,43 @@ class HeadRenderer:
         self.program["wrinkle_box"].value = (x0, y0, 1.0 / (x1 - x0), 1.0 / (y1 - y0))
         self.program["albedo_map"].value = 0
         self.program["mouth_front"].value = LIPS_Z
+
+    def _bind_shadow_maps(self) -> None:
+        self._depth_program = self.context.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
+        self._shadows: list[moderngl.Framebuffer] = []
+        for k in range(2):
+            depth = self.context.depth_texture((SHADOW_PX, SHADOW_PX))
+            depth.compare_func = "<="
+            depth.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            depth.repeat_x = depth.repeat_y = False
+            depth.use(SHADOW_UNIT + k)
+            self._textures[f"shadow_{k}"] = depth
+            self._shadows.append(self.context.framebuffer(depth_attachment=depth))
+        self.program["shadow_map"].value = [SHADOW_UNIT, SHADOW_UNIT + 1]
+        skin = self._drawable("skin")
+        self._skin_depth = self.context.vertex_array(
+            self._depth_program, [(skin.dynamic, "3f 20x", "position")], index_buffer=skin.vertex_array.index_buffer
+        )
+
+    def _cast_shadows(self, shot: Shot) -> None:
+        """Draw the skin, whose vertices are already there, as the key light and the sky see it."""
+        look = shot.look
+        matrices = []
+        for k, direction in enumerate((look.light_dir[0], look.sky_dir)):
+            camera_to_light = light_matrix(direction, shot.head_to_camera @ PIVOT)
+            turn = np.eye(4, dtype=np.float32)
+            turn[:3, :3] = shot.head_to_camera
+            self._depth_program["head_to_light"].write((camera_to_light @ turn).T.astype("f4").tobytes())
+            self._shadows[k].use()
+            self._shadows[k].clear(depth=1.0)
+            if look.shadow_share[k] > 0:
+                self._skin_depth.render()
+            to_texture = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]], np.float32)
+            matrices.append((to_texture @ camera_to_light).T.astype("f4").tobytes())
+        self.program["camera_to_light"].write(b"".join(matrices))
+        self.program["shadow_share"].value = look.shadow_share
+        self.program["shadow_spread"].value = look.shadow_spread
+        self._frame.use()
 
     def _upload(self, pixels: NDArray[np.uint8]) -> moderngl.Texture:
         """A mipmapped texture of an image [H, W, C] whose top row is first."""
@@ -214,6 +277,12 @@ class HeadRenderer:
         drawable.dynamic.write(attributes.astype("f4").tobytes())
         self._render(drawable, kind, tint, texture)
 
+    def _upload_skin(self, shot: Shot, attributes: FloatArray) -> None:
+        drawable = self._drawable("skin")
+        drawable.dynamic.write(attributes.astype("f4").tobytes())
+        self._cast_shadows(shot)
+        self._render(drawable, SKIN, shot.look.skin_tint, shot.wardrobe.skin)
+
     def _render(self, drawable: _Drawable, kind: int, tint: FloatArray, texture: str) -> None:
         self.program["kind"].value = kind
         self.program["tint"].value = tuple(float(c) for c in tint)
@@ -238,7 +307,7 @@ class HeadRenderer:
         island = uv_island(mesh.uv)
         shade = np.stack([folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1)
         attributes = np.concatenate([vertices[mesh.source], normals[mesh.source], shade], axis=1)
-        self._draw_part("skin", SKIN, shot.look.skin_tint, shot.wardrobe.skin, attributes)
+        self._upload_skin(shot, attributes)
 
     def _folds_at_rest(self, shot: Shot) -> FloatArray:
         """Concavity [N] of the head without expression; only what an expression adds darkens much."""
