@@ -42,6 +42,11 @@ SHADOW_UNIT = 5  # texture unit of the first shadow map
 
 SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
 
+REGION_NAMES = ("background", "face", "eyes", "mouth", "hair", "neck")
+"""What a pixel of a region map shows, by number: `face` with brows and lashes, `mouth` its inside, `neck` with ears."""
+
+REGION_FACE, REGION_EYES, REGION_MOUTH, REGION_HAIR = 1, 2, 3, 4
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -138,6 +143,8 @@ class HeadRenderer:
         self.program = self.context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
         inner_px = round(size_px * SUPERSAMPLING)
         self._frame = self.context.simple_framebuffer((inner_px, inner_px), components=4)
+        self._region_frame = self.context.simple_framebuffer((size_px, size_px), components=4)
+        self._drawn: list[tuple[_Drawable, int, int, str]] = []  # of the last picture: mesh, kind, region, texture
         self._textures: dict[str, moderngl.Texture] = {}
         self._drawables: dict[str, _Drawable] = {}
         self._bind_skin_maps()
@@ -159,6 +166,8 @@ class HeadRenderer:
             moderngl.ONE_MINUS_SRC_ALPHA,
         )
         self._set_shot(shot)
+        self._drawn.clear()
+        self.program["region"].value = 0
         self._draw_skin(shot)
         self._draw_inner_parts(shot)
         self._draw_hairy_parts(shot)
@@ -166,6 +175,20 @@ class HeadRenderer:
         picture = raw.reshape(frame.height, frame.width, 4)[::-1]
         small = cv2.resize(picture, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)
         return small.astype(np.float32) / 255.0
+
+    def draw_regions(self) -> NDArray[np.uint8]:
+        """What each pixel [S, S] of the last picture shows, as an index into REGION_NAMES; top row first."""
+        self._region_frame.use()
+        self._region_frame.clear(0.0, 0.0, 0.0, 0.0)
+        self.context.disable(moderngl.BLEND)
+        self.program["alpha_range"].value = (0.5, 2.0)
+        for drawable, kind, region, texture in self._drawn:
+            self.program["kind"].value = kind
+            self.program["region"].value = region
+            self._texture(texture).use(0)
+            drawable.vertex_array.render()
+        raw = np.frombuffer(self._region_frame.read(components=4, dtype="f1"), np.uint8)
+        return np.ascontiguousarray(raw.reshape(self.size_px, self.size_px, 4)[::-1, :, 0])
 
     def _set_shot(self, shot: Shot) -> None:
         look, uniform = shot.look, self.program
@@ -286,6 +309,9 @@ class HeadRenderer:
     def _render(self, drawable: _Drawable, kind: int, tint: FloatArray, texture: str) -> None:
         self.program["kind"].value = kind
         self.program["tint"].value = tuple(float(c) for c in tint)
+        is_hair = kind == HAIR and texture.startswith("hair_")
+        region = REGION_HAIR if is_hair else {EYE: REGION_EYES, MOUTH: REGION_MOUTH}.get(kind, REGION_FACE)
+        self._drawn.append((drawable, kind, region, texture))
         self._texture(texture).use(0)
         if kind != HAIR:
             drawable.vertex_array.render()

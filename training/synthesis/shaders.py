@@ -38,6 +38,7 @@ void main() {
 
 FRAGMENT = """
 #version 330
+uniform int region;               // 0: draw the picture; else write this number of a region
 uniform int kind;                 // 0 skin, 1 eye, 2 mouth parts, 3 hair, brows, lashes
 uniform sampler2D albedo_map;
 uniform sampler2D wrinkle_map_a;  // four depth maps each; red line = 1
@@ -97,6 +98,13 @@ float lit(int which, vec3 n) {
 void main() {
     vec4 texel = texture(albedo_map, tex);
     if (kind == 3 && (texel.a < alpha_range.x || texel.a >= alpha_range.y)) discard;
+    if (region > 0) {
+        int here = region;
+        if (kind == 0 && shading.y < 0.5) here = rest_position.y < 6.9 ? 3 : 2;
+        else if (kind == 0 && (rest_position.y < 6.12 + 0.5 * abs(rest_position.x) || rest_position.z < 0.55)) here = 5;
+        color = vec4(float(here) / 255.0);
+        return;
+    }
     vec3 albedo = pow(texel.rgb, vec3(2.2)) * tint;
     vec3 n = normalize(camera_normal);
     vec3 to_camera = normalize(view_offset - camera_position);
