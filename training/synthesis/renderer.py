@@ -34,7 +34,7 @@ LIPS_UPPER, LIPS_LOWER = (474, 2717), (493, 2727)
 CLOSED_DM = 0.012
 """Lips nearer than this show no teeth, which are then not drawn."""
 
-SHADOW_PX = 256
+SHADOW_PX = 192
 SHADOW_HALF_DM = 1.35
 """Half the side of what a shadow map covers."""
 
@@ -343,7 +343,9 @@ class HeadRenderer:
         self._drawn.append((drawable, kind, region, texture))
         self._texture(texture).use(0)
         if kind != HAIR:
+            self.context.enable(moderngl.CULL_FACE)
             vertex_array.render()
+            self.context.disable(moderngl.CULL_FACE)
             return
         self._set("alpha_range", (0.55, 2.0))
         vertex_array.render()
