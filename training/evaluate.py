@@ -21,6 +21,7 @@ from training.evaluation.prediction_table import PredictionTable, without_broken
 from training.evaluation.rendered_stills import is_stills, predict_stills
 from training.evaluation.report_page import report_page
 from training.evaluation.submission import write_submission
+from training.metrics import labelled_au
 
 Figures = dict[str, Any]
 
@@ -60,8 +61,8 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Fi
     predictions, broken = without_broken(predictions)
     if broken:
         notes.append(f"{broken} predictions hold NaN or infinity and count as none: the model is broken there.")
-    # Stills have some AUs unlabelled by design; dropping whole frames for that would drop a rig.
-    is_by_column = not labels.listed
+    # Stills and the eight AUs of ABAW1 lack some AUs by design; dropping whole frames for that would leave nothing.
+    is_by_column = not labels.listed or not labelled_au(labels.au).any()
     figure_options = replace(options.figures, by_column=is_by_column)
     figures = plain(data_figures(labels, predictions, figure_options))
     figures["notes"] += notes

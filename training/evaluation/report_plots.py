@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import numpy as np
 
@@ -12,17 +14,35 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_Given = ParamSpec("_Given")
+
 _BLUE: Final = "#1f5fa8"
 _GREY: Final = "#999999"
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "svg.fonttype": "none",  # letters stay letters: small, and they can be searched
     "svg.hashsalt": "faceaffect",  # the same figures give the same file
     "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "figure.labelsize": 8.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
 
 
+def _styled(plot: Callable[_Given, str]) -> Callable[_Given, str]:
+    """Draws in the style of the page, whatever the settings around are; matplotlib is imported only then."""
+
+    @wraps(plot)
+    def draw(*given: _Given.args, **named: _Given.kwargs) -> str:
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return plot(*given, **named)
+
+    return draw
+
+
+@_styled
 def precision_recall_plot(by_au: dict[str, Any]) -> str:
     """A panel per AU: the curve, and the precision of calling every frame as a dashed line."""
 
@@ -40,6 +60,7 @@ def precision_recall_plot(by_au: dict[str, Any]) -> str:
     return _panels(list(by_au), draw, "recall", "precision")
 
 
+@_styled
 def reliability_plot(curves: dict[str, Any]) -> str:
     """A panel per curve: how often it came true against the mean probability of each bin; larger dots hold more frames."""
 
@@ -58,6 +79,7 @@ def reliability_plot(curves: dict[str, Any]) -> str:
     return _panels(list(curves), draw, "probability", "share true")
 
 
+@_styled
 def f1_plot(by_au: dict[str, Any]) -> str:
     """F1 of each AU with its interval, its best threshold's F1 (circle) and that of calling every frame (bar)."""
     names = list(by_au)
@@ -76,6 +98,7 @@ def f1_plot(by_au: dict[str, Any]) -> str:
     return _svg(figure)
 
 
+@_styled
 def confusion_plot(matrix: list[list[int]], names: list[str]) -> str:
     """Shares of each true class, with the counts written in."""
     counts = np.array(matrix, np.float64)
@@ -96,13 +119,15 @@ def confusion_plot(matrix: list[list[int]], names: list[str]) -> str:
     return _svg(figure)
 
 
+@_styled
 def density_plot(section: dict[str, Any], names: tuple[str, ...]) -> str:
     """Predicted against labelled values: how many frames fall where, dark for many (logarithmic)."""
     figure, axes = _figure(3.2 * len(names), 3.1, 1, len(names))
     for panel, name in zip(np.ravel(axes), names, strict=True):
         counts = np.array(section[name]["density"], np.float64)
         edges = np.linspace(-1, 1, len(counts) + 1)
-        panel.pcolormesh(edges, edges, np.ma.masked_less(np.log10(np.maximum(counts.T, 1e-9)), 0), cmap="viridis_r", vmin=0)
+        exponent = np.ma.masked_less(np.log10(np.maximum(counts.T, 1e-9)), 0)
+        panel.pcolormesh(edges, edges, exponent, cmap="viridis_r", vmin=0, rasterized=True)  # 1,600 paths would be slow
         panel.plot([-1, 1], [-1, 1], color=_GREY, linestyle="--", linewidth=0.8)
         panel.set_aspect("equal")
         panel.set_title(f"{name}  CCC {_number(section[name]['ccc']['value']):.3f}")
@@ -116,19 +141,18 @@ def _number(value: float | None) -> float:
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots(rows, columns)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns)
 
 
 def _panels(names: list[str], draw: Any, x_label: str, y_label: str) -> str:
-    """Square panels in rows of four, all over [0, 1]."""
+    """Square panels in rows of four, all over [0, 1]; a single one is larger."""
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure, grid = _figure(1.8 * columns, 1.75 * rows, rows, columns)
+    side = 1.8 if len(names) > 1 else 3.0
+    figure, grid = _figure(side * columns, side * rows, rows, columns)
     panels = np.ravel(grid)
     for axes, name in zip(panels, names, strict=False):
         draw(axes, name)
@@ -143,12 +167,8 @@ def _panels(names: list[str], draw: Any, x_label: str, y_label: str) -> str:
 
 
 def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
     buffer = io.StringIO()
-    with rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     # The page needs neither the prolog nor the metadata, which name addresses outside.
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    return text
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
