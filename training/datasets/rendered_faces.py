@@ -19,7 +19,7 @@ AU_SURELY_ON: Final = 0.45
 _TEACHER_AGREES: Final = 0.08  # mean distance to the mesh's own landmarks, in eye distances
 _PRESENT: Final = 0.5
 _COLUMNS: Final = (
-    "image", "au_intensity", "au_present", "landmarks_xy", "pose_deg", "identity", "rig", "occluded", "split",
+    "image", "au_intensity", "au_present", "landmarks_xy", "pose_deg", "identity", "rig", "au_visible", "split",
 )  # fmt: skip
 RIGS: Final = ("facs", "arkit")  # the number that a shard's column `rig` holds
 
@@ -47,9 +47,8 @@ def load_rendered(folder: Path) -> tuple[FaceTable, NDArray[np.bool_], dict[str,
     targets["pose_deg"] = columns["pose_deg"].astype(np.float32)
     targets["pose_weight"][:] = 1
     targets["au"] = au_target(columns["au_intensity"].astype(np.float32))
-    targets["au_weight"][:] = 1
-    # The second rig has no separate AU23: its absence there says nothing.
-    targets["au_weight"][columns["rig"] == 1, 8] = 0
+    # What hair or a hand hides cannot be learnt from the picture, nor judged by it.
+    targets["au_weight"] = columns["au_visible"].astype(np.float32)
     table = FaceTable(name="renders", pictures=columns["image"].astype(np.uint8), **targets)
     return table, columns["split"] == 1, columns
 
