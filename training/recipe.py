@@ -32,10 +32,10 @@ class Mix:
     """Faces of each source in a batch."""
 
     ferplus: int = 72
-    webfaces: int = 16
+    webfaces: int = 12
     renders: int = 40
-    wild: int = 14  # frames of RenderWild's training videos
-    no_face: int = 10
+    wild: int = 10  # frames of RenderWild's training videos
+    no_face: int = 8
     rig: str = "both"  # which rendered rig is learnt: facs, arkit, or both; the other then tells how far AUs transfer
     rare_power: float = 0.3  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
     blend_share: float = 0.3  # of the faces with an expression, blended in pairs
