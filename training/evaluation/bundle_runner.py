@@ -34,7 +34,8 @@ class BundleRunner:
         """The normalised crop [3, S, S] of an RGB [H, W, 3] or grey [H, W] picture."""
         frame = Frame(np.ascontiguousarray(picture), Layout.GRAY if picture.ndim == 2 else Layout.RGB)
         crop = self.spec.crop
-        return kernels.crop_face(frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std)[0]
+        crops = kernels.crop_face(frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std)
+        return np.asarray(crops[0], np.float32)
 
     def heads(self, crops: Iterable[FloatArray]) -> dict[str, FloatArray]:
         """All heads, and `au_logit`, of normalised crops [3, S, S] each."""

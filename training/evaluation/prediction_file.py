@@ -46,7 +46,9 @@ def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTab
     names = np.array(AU_NAMES)
     columns["aus_on"] = ["+".join(names[on]) for on in predictions.au_on[rows]]
     columns["expression"] = np.array(EXPRESSION_NAMES)[predictions.expression[rows]]
-    csv.write_csv(pa.table(columns), path, csv.WriteOptions(quoting_style="needed"))
+    with path.open("wb") as stream:  # pyarrow would quote the header
+        stream.write((",".join(columns) + "\n").encode())
+        csv.write_csv(pa.table(columns), stream, csv.WriteOptions(include_header=False, quoting_style="needed"))
 
 
 def read_predictions(path: Path, labels: LabelTable, thresholds: tuple[float, ...] | None) -> tuple[PredictionTable, list[str]]:

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 import numpy as np
 
@@ -50,9 +50,9 @@ def precision_recall_plot(by_au: dict[str, Any]) -> str:
         au = by_au[name]
         curve = au["precision_recall"]
         title = name if au["average_precision"] is None else f"{name}  AP {au['average_precision']:.2f}"
-        axes.step(
-            [0, *curve["recall"]], [*curve["precision"][:1], *curve["precision"]], where="pre", color=_BLUE, linewidth=1.3
-        )
+        if curve["recall"]:
+            precision = [curve["precision"][0], *curve["precision"]]
+            axes.step([0, *curve["recall"]], precision, where="pre", color=_BLUE, linewidth=1.3)
         if au["share_on"] is not None:
             axes.axhline(au["share_on"], color=_GREY, linestyle="--", linewidth=0.8)
         axes.set_title(title)
@@ -140,10 +140,12 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+def _figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, layout: Literal["constrained"] | None = "constrained"
+) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=layout)
     return figure, figure.subplots(rows, columns)
 
 
@@ -152,12 +154,18 @@ def _panels(names: list[str], draw: Any, x_label: str, y_label: str) -> str:
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     side = 1.8 if len(names) > 1 else 3.0
-    figure, grid = _figure(side * columns, side * rows, rows, columns)
+    width, height = side * columns, side * rows
+    figure, grid = _figure(width, height, rows, columns, layout=None)
+    # The panels are alike: margins in inches do what the search for a layout does, in a fraction of its time.
+    gap = 0.45 / (side - 0.45)
+    figure.subplots_adjust(0.55 / width, 0.5 / height, 1 - 0.08 / width, 1 - 0.25 / height, gap, gap)
     panels = np.ravel(grid)
     for axes, name in zip(panels, names, strict=False):
         draw(axes, name)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
+        axes.set_xticks([0, 0.5, 1])
+        axes.set_yticks([0, 0.5, 1])
         axes.set_aspect("equal")
     for axes in panels[len(names) :]:
         axes.set_visible(False)

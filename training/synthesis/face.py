@@ -14,6 +14,7 @@ from training.synthesis.au_targets import RIG_NAMES, displace_sides
 from training.synthesis.backgrounds import draw_background, draw_torso
 from training.synthesis.camera import CameraView, frame_face, look_at_head
 from training.synthesis.degrade import degrade, expose
+from training.synthesis.dense_points import load_dense_points
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression, sample_expression
 from training.synthesis.head_mesh import FloatArray, HeadMesh
 from training.synthesis.identity import Identity, draw_identity
@@ -54,6 +55,7 @@ class LabelledFace:
     rig: int  # index into RIG_NAMES
     occluded: bool
     au_visible: NDArray[np.bool_] = field(default_factory=lambda: np.ones(len(AU_NAMES), np.bool_))  # [12]
+    dense_xy: FloatArray = field(default_factory=lambda: np.zeros((0, 2), np.float32))  # [P, 2], see dense_points
     regions: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))  # [S, S], see REGION_NAMES
 
     @property
@@ -70,6 +72,7 @@ class FaceStudio:
         self.data_dir = data_dir
         self.renderer = HeadRenderer(head, size_px)
         self.landmark_index = landmark_vertices(head)
+        self.dense_points = load_dense_points(head)
         self.lip_pairs = lip_pairs(head)
         self._identity: tuple[tuple[int, int], Identity] | None = None
 
@@ -147,5 +150,6 @@ class FaceStudio:
             rig=RIG_NAMES.index(rig),
             occluded=is_occluded,
             au_visible=visible_units(regions, hidden, landmarks_xy),
+            dense_xy=camera.project(self.dense_points.locate(self.head, vertices)),
             regions=np.where(hidden, np.uint8(OCCLUDED), regions).astype(np.uint8),
         )

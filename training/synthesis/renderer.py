@@ -12,7 +12,6 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.camera import PIVOT
 from training.synthesis.head_mesh import (
     FACE_ISLAND,
     MOUTH_ISLAND,
@@ -25,7 +24,8 @@ from training.synthesis.head_mesh import (
     uv_island,
     vertex_normals,
 )
-from training.synthesis.shaders import DEPTH_FRAGMENT, DEPTH_VERTEX, VERTEX, fragment_source
+from training.synthesis.shaders import VERTEX, fragment_source
+from training.synthesis.shadow_maps import SHADOW_UNIT, ShadowMaps
 from training.synthesis.wrinkles import BOX_XY, draw_skin_areas, draw_wrinkle_maps
 
 SUPERSAMPLING = 2
@@ -33,12 +33,6 @@ LIPS_Z = 1.55  # base decimetres
 LIPS_UPPER, LIPS_LOWER = (474, 2717), (493, 2727)
 CLOSED_DM = 0.012
 """Lips nearer than this show no teeth, which are then not drawn."""
-
-SHADOW_PX = 192
-SHADOW_HALF_DM = 1.35
-"""Half the side of what a shadow map covers."""
-
-SHADOW_UNIT = 5  # texture unit of the first shadow map
 
 SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
 
@@ -104,19 +98,6 @@ class _Drawable:
     cached_for: bytes | None = field(default=None)
 
 
-def light_matrix(direction: FloatArray, centre: FloatArray) -> FloatArray:
-    """Orthographic clip space [4, 4] of a light towards `direction` [3], camera axes, about `centre` [3]; decimetres."""
-    forward = direction / np.linalg.norm(direction)
-    up = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
-    right = np.cross(up, forward)
-    right /= np.linalg.norm(right)
-    rows = np.stack([right, np.cross(forward, right), -forward]) / np.array([[SHADOW_HALF_DM], [SHADOW_HALF_DM], [2.5]])
-    matrix = np.eye(4, dtype=np.float32)
-    matrix[:3, :3] = rows
-    matrix[:3, 3] = -rows @ centre
-    return matrix
-
-
 def _scalp_share(head: HeadMesh) -> FloatArray:
     """How much each vertex [N] belongs to the hairy part of the head, 0..1."""
     x, y, z = head.base.T
@@ -156,7 +137,9 @@ class HeadRenderer:
         self._textures: dict[str, moderngl.Texture] = {}
         self._drawables: dict[str, _Drawable] = {}
         self._bind_skin_maps()
-        self._bind_shadow_maps()
+        skin = self._drawable("skin")
+        self._shadows = ShadowMaps(self.context, skin.dynamic, skin.index)
+        self._set_unit("shadow_map", SHADOW_UNIT)
         self._scalp = _scalp_share(head)
         self._lash_lid = _lash_lids(head)
         self._rest_folds: tuple[bytes, FloatArray] | None = None
@@ -234,39 +217,11 @@ class HeadRenderer:
         self._set_unit("albedo_map", 0)
         self._set("mouth_front", LIPS_Z)
 
-    def _bind_shadow_maps(self) -> None:
-        self._depth_program = self.context.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
-        self._shadows: list[moderngl.Framebuffer] = []
-        for k in range(2):
-            depth = self.context.depth_texture((SHADOW_PX, SHADOW_PX))
-            depth.compare_func = "<="
-            depth.filter = (moderngl.LINEAR, moderngl.LINEAR)
-            depth.repeat_x = depth.repeat_y = False
-            depth.use(SHADOW_UNIT + k)
-            self._textures[f"shadow_{k}"] = depth
-            self._shadows.append(self.context.framebuffer(depth_attachment=depth))
-        self._set_unit("shadow_map", SHADOW_UNIT)
-        skin = self._drawable("skin")
-        self._skin_depth = self.context.vertex_array(
-            self._depth_program, [(skin.dynamic, "3f 20x", "position")], index_buffer=skin.index
-        )
-
     def _cast_shadows(self, shot: Shot) -> None:
         """Draw the skin, whose vertices are already there, as the key light and the sky see it."""
         look = shot.look
-        matrices = []
-        for k, direction in enumerate((look.light_dir[0], look.sky_dir)):
-            camera_to_light = light_matrix(direction, shot.head_to_camera @ PIVOT)
-            turn = np.eye(4, dtype=np.float32)
-            turn[:3, :3] = shot.head_to_camera
-            self._depth_program["head_to_light"].write((camera_to_light @ turn).T.astype("f4").tobytes())
-            self._shadows[k].use()
-            self._shadows[k].clear(depth=1.0)
-            if look.shadow_share[k] > 0:
-                self._skin_depth.render()
-            to_texture = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]], np.float32)
-            matrices.append((to_texture @ camera_to_light).T)
-        self._set("camera_to_light", np.stack(matrices))
+        directions = (look.light_dir[0], look.sky_dir)
+        self._set("camera_to_light", self._shadows.cast(shot.head_to_camera, directions, look.shadow_share))
         self._set("shadow_share", look.shadow_share)
         self._set("shadow_spread", look.shadow_spread)
         self._frame.use()
