@@ -1,4 +1,4 @@
-"""`python -m training`: label the pictures with teachers, train a recipe."""
+"""`python -m training`: look through data sets, label the pictures with teachers, train a recipe."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from training.datasets.commands import data
 from training.recipe import override
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -16,6 +17,9 @@ _RECIPES = ("default",)
 @click.group()
 def main() -> None:
     """Training of faceaffect's models."""
+
+
+main.add_command(data)
 
 
 @main.command()

@@ -51,6 +51,7 @@ class FrameTable:
     box: NDArray[np.float32] | None = None  # [N, 4] face in the picture: x1, y1, x2, y2; None if pictures are crops
     landmarks_xy: NDArray[np.float32] | None = None  # [N, 68, 2] pixels of the picture, NaN where unknown
     report: ScanReport = field(default_factory=lambda: ScanReport("", ""))
+    kept_in: Path | None = None  # the cache's file of it
 
     def __post_init__(self) -> None:
         count, wanted = len(self.video), _row_shapes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ def through_cache(cache: Path, root: Path, key: str, read: Callable[[], FrameTab
         except ValueError:
             kept_key = ""
         if kept_key == key:
-            return table
+            return replace(table, kept_in=path)
     table = read()
     write_table(table, path, key)
-    return table
+    return replace(table, kept_in=path)
