@@ -1,4 +1,4 @@
-"""`python -m training`: label the pictures with teachers, train a recipe, measure what came out."""
+"""`python -m training`: look through data sets, label pictures with teachers, train a recipe, measure what came out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from training.datasets.commands import data
 from training.recipe import override
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -18,6 +19,9 @@ _RECIPES = ("default",)
 @click.group()
 def main() -> None:
     """Training of faceaffect's models."""
+
+
+main.add_command(data)
 
 
 @main.command()
