@@ -30,9 +30,8 @@ def light_matrix(direction: FloatArray, centre: FloatArray) -> FloatArray:
     up = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
     right = np.cross(up, forward)
     right /= np.linalg.norm(right)
-    rows = np.stack([right, np.cross(forward, right), -forward]) / np.array(
-        [[SHADOW_HALF_DM], [SHADOW_HALF_DM], [SHADOW_DEPTH_DM]]
-    )
+    reach = np.array([[SHADOW_HALF_DM], [SHADOW_HALF_DM], [SHADOW_DEPTH_DM]])
+    rows = np.stack([right, np.cross(forward, right), -forward]) / reach
     matrix = np.eye(4, dtype=np.float32)
     matrix[:3, :3] = rows
     matrix[:3, 3] = -rows @ centre
