@@ -15,13 +15,13 @@ from training.models.trunk import Stage, TrunkConfig
 class Schedule:
     """How long and how fast. Steps below `small_until` (a share) train on crops of `small_px`."""
 
-    steps: int = 8000
+    steps: int = 7000
     warmup_steps: int = 300
     rate: float = 2.5e-3
     weight_decay: float = 0.05
     ema_decay: float = 0.998
     small_px: int = 80
-    small_until: float = 0.7
+    small_until: float = 0.8
     save_every: int = 250
     batch_workers: int = 0  # processes that make batches ahead; 0 makes them in between
     seed: int = 1
@@ -31,7 +31,7 @@ class Schedule:
 class Mix:
     """Faces of each source in a batch."""
 
-    ferplus: int = 72
+    ferplus: int = 80
     webfaces: int = 12
     renders: int = 40
     wild: int = 10  # frames of RenderWild's training videos
