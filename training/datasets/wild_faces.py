@@ -27,8 +27,8 @@ EXPRESSION_WEIGHT: Final = 0.5
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
 
 
-def load_wild(folder: Path, split: str = "training", every: int = 8) -> tuple[FaceTable, NDArray[np.int64]]:
-    """Every `every`-th frame of one split's videos, and each frame's rig (index in RIGS)."""
+def load_wild(folder: Path, split: str = "Train_Set", every: int = 8) -> tuple[FaceTable, NDArray[np.int64]]:
+    """Every `every`-th frame of one split's videos (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
     notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "truth").glob("*.json"))]
     notes = [note for note in notes if note["split"] == split]
     if not notes:
@@ -38,7 +38,7 @@ def load_wild(folder: Path, split: str = "training", every: int = 8) -> tuple[Fa
     rigs: list[int] = []
     for note in notes:
         with np.load(folder / "truth" / f"{note['name']}.npz", allow_pickle=False) as truth:
-            for k, bgr in _frames(folder / "videos" / note["video"], len(truth["time_s"]), every):
+            for k, bgr in _frames(folder / note["video"], len(truth["time_s"]), every):
                 picture, points = _cut_out(bgr, truth["landmarks_xy"][k])
                 pictures.append(picture)
                 values = points, truth["pose_deg"][k], au_target(truth["au_intensity"][k]), truth["strength"][k], truth["va"][k]

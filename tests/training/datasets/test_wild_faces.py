@@ -23,7 +23,7 @@ def landmarks(frame: int) -> np.ndarray:
 def folder(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "truth").mkdir()
-    for name, split, rig in (("one", "training", "facs"), ("two", "validation", "arkit"), ("three", "training", "arkit")):
+    for name, split, rig in (("one", "Train_Set", "facs"), ("two", "Validation_Set", "arkit"), ("three", "Train_Set", "arkit")):
         film = cv2.VideoWriter(str(tmp_path / "videos" / f"{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (320, 240))
         for k in range(FRAMES):
             picture = np.full((240, 320, 3), 30, np.uint8)
@@ -39,13 +39,13 @@ def folder(tmp_path):
             "strength": strength, "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
         }  # fmt: skip
         np.savez(tmp_path / "truth" / f"{name}.npz", **{key: value.astype(np.float32) for key, value in truth.items()})
-        note = {"name": name, "video": f"{name}.avi", "split": split, "rig": rig}
+        note = {"name": name, "video": f"videos/{name}.avi", "split": split, "rig": rig}
         (tmp_path / "truth" / f"{name}.json").write_text(json.dumps(note))
     return tmp_path
 
 
 def test_pictures_places_and_labels_belong_together(folder):
-    table, rig = load_wild(folder, "training", every=5)
+    table, rig = load_wild(folder, "Train_Set", every=5)
     assert len(table) == 6  # frames 0, 5 and 10 of two videos
     assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
     assert table.pictures.shape[1:] == (PICTURE_PX, PICTURE_PX, 3)
@@ -61,9 +61,9 @@ def test_pictures_places_and_labels_belong_together(folder):
 
 
 def test_validation_videos_are_no_training_videos(folder):
-    assert len(load_wild(folder, "validation", every=1)[0]) == FRAMES
-    with pytest.raises(FileNotFoundError, match="test split"):
-        load_wild(folder, "test")
+    assert len(load_wild(folder, "Validation_Set", every=1)[0]) == FRAMES
+    with pytest.raises(FileNotFoundError, match="Test_Set split"):
+        load_wild(folder, "Test_Set")
 
 
 def test_an_unreadable_video_is_named(folder):
