@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from faceaffect import kernels
-from faceaffect.backends import Backend, open_backend
+from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.bundle import open_bundle
 from faceaffect.decode import decide, decode_affect, sigmoid
 from faceaffect.detectors import Detections, Detector
@@ -71,7 +71,9 @@ class Pipeline:
             landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
             track_id = np.array([track.track_id for track in tracks], np.int64)
         self.clock.start("graph")
-        au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
+        if au_logit is None:
+            au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
         self.clock.start("decode")
         affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
         faces = _faces(reading, landmarks_xy, track_id)
@@ -114,7 +116,7 @@ class Pipeline:
             "model": self.spec.name,
             "backend": f"{self._backend.name} {self._backend.version}",
             "precision": self._backend.precision,
-            "device": "cpu",
+            "device": getattr(self._backend, "device", "cpu"),
             "kernels": str(kernels.info()),
             "detector": "none" if self._detector is None else self._detector.name,
         }
@@ -164,8 +166,9 @@ def open_pipeline(
     model: str | Path | None = None,
     *,
     backend: str = "auto",
-    device: str = "cpu",
+    device: str = "auto",
     threads: int = 1,
+    precision: str = "fp32",
     max_faces: int = 8,
     min_face_px: int = 40,
     smooth: bool = True,
@@ -181,7 +184,8 @@ def open_pipeline(
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
     bundle = open_bundle(model)
-    runner = open_backend(backend, bundle, device=device, threads=threads)
+    options = BackendOptions(threads, precision, max_faces)
+    runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth)
     if crops:
         detector = None

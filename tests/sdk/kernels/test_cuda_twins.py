@@ -7,9 +7,6 @@ This proves arithmetic, indices, barriers and launch sizes. That they run on a G
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,27 +17,16 @@ from faceaffect.kernels import GraphWeights, reference
 from faceaffect.kernels.load_native import native
 from faceaffect.portrait import draw_portraits, portraits_from_grid, sample_grid
 from faceaffect.types import Frame, Layout
+from tests.native.build_on_host import kernels_on_host
 from tests.sdk.kernels.test_kernel_bounds import guarded
 
-ROOT = Path(__file__).resolve().parents[3]
-COMPILER = shutil.which("c++") or shutil.which("g++")
-CHECKS = "-fsanitize=signed-integer-overflow,shift,bounds,float-cast-overflow,null"
 CROPS = [case for case in [*CASES, TIMED_CROPS[4]] if case.op == "crop_face"]
 HALF = pytest.mark.parametrize("is_half", [False, True], ids=["float32", "float16"])
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    if COMPILER is None:
-        pytest.skip("needs a C++ compiler to build the kernels' code for the host")
-    library = tmp_path_factory.mktemp("host") / "kernels.so"
-    command = [COMPILER, "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DFACEAFFECT_ON_HOST", CHECKS]
-    command += ["-fsanitize-undefined-trap-on-error", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/native'}", "-o", str(library)]
-    done = subprocess.run([*command, str(ROOT / "tests/native/kernels_on_host.cpp")], capture_output=True, text=True)
-    if "_Float16" in done.stderr:
-        pytest.skip("this compiler has no 16-bit floats on the host")
-    assert done.returncode == 0, done.stderr
-    return ctypes.CDLL(str(library))
+def host() -> ctypes.CDLL:
+    return kernels_on_host()
 
 
 def address(array: np.ndarray) -> ctypes.c_void_p:
