@@ -82,7 +82,7 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         graph = GraphWeights.from_bytes(contents[GRAPH_FILE])
     except ValueError as error:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
-    networks = {name: contents[file] for name, file in PRECISIONS.items() if file in contents}
+    networks = {name: contents[file] for name, file in PRECISIONS.items() if file in contents and file != MODEL_FILE}
     return Bundle(path, spec, contents[MODEL_FILE], graph, networks)
 
 
