@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from faceaffect import kernels
-from faceaffect.backends import Backend, open_backend
+from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import open_bundle
 from faceaffect.decode import decide, decode_affect, hold, sigmoid
@@ -79,7 +79,9 @@ class Pipeline:
             landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
             track_id = np.array([track.track_id for track in tracks], np.int64)
         self.clock.start("graph")
-        au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
+        if au_logit is None:
+            au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
         if self._settings.baseline and self._follower is not None:
             au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
         self.clock.start("decode")
@@ -136,7 +138,7 @@ class Pipeline:
             "model": self.spec.name,
             "backend": f"{self._backend.name} {self._backend.version}",
             "precision": self._backend.precision,
-            "device": "cpu",
+            "device": getattr(self._backend, "device", "cpu"),
             "kernels": str(kernels.info()),
             "detector": "none" if self._detector is None else self._detector.name,
         }
@@ -186,8 +188,9 @@ def open_pipeline(
     model: str | Path | None = None,
     *,
     backend: str = "auto",
-    device: str = "cpu",
+    device: str = "auto",
     threads: int = 1,
+    precision: str = "fp32",
     max_faces: int = 8,
     min_face_px: int = 40,
     smooth: bool = True,
@@ -205,7 +208,8 @@ def open_pipeline(
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
     bundle = open_bundle(model)
-    runner = open_backend(backend, bundle, device=device, threads=threads)
+    options = BackendOptions(threads, precision, max_faces)
+    runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
         detector = None

@@ -161,7 +161,7 @@ def test_unknown_model_and_device(open_tiny: OpenTiny) -> None:
     with pytest.raises(BundleError, match="got 'no such model'"):
         open_pipeline("no such model")
     with pytest.raises(BackendError, match="tensorrt"):
-        open_tiny(device="cuda")
+        open_tiny(backend="tensorrt", device="cuda")
 
 
 def test_graph_of_another_width_is_refused_when_opened(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.backends import BackendError, available_backends, open_backend
+from faceaffect import backends
+from faceaffect.backends import BackendError, BackendOptions, available_backends, open_backend, tensorrt_engine
 from faceaffect.bundle import Bundle, open_bundle
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -30,10 +31,37 @@ def test_onnx_never_runs_elsewhere_than_asked(bundle: Bundle) -> None:
         open_backend("onnx", bundle, device="cuda:0")
 
 
-@pytest.mark.parametrize("name", ["tensorrt", "auto"])
-def test_tensorrt_says_why_not_and_what_to_do(bundle: Bundle, name: str) -> None:
+def test_tensorrt_says_why_not_and_what_to_do(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorrt_engine, "why_not", lambda: "no driver; use --backend onnx")
     with pytest.raises(BackendError, match=r"'tensorrt' cannot be used: .*use --backend onnx"):
-        open_backend(name, bundle, device="cuda")
+        open_backend("tensorrt", bundle, device="cuda")
+
+
+def test_auto_steps_down_with_one_line(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tensorrt_engine, "why_not", lambda: "TensorRT is missing")
+    assert open_backend("auto", bundle, device="cuda:0", options=BackendOptions(precision="fp16")).name == "onnx"
+    (record,) = caplog.records
+    assert "running on the CPU with ONNX Runtime, since" in record.getMessage()
+    assert "TensorRT is missing" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_machine_without_a_gpu_is_told_nothing(
+    bundle: Bundle, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: False)
+    assert open_backend("auto", bundle, device=device).name == "onnx"
+    assert caplog.records == []
+
+
+def test_cpu_backends_refuse_other_precisions(bundle: Bundle) -> None:
+    with pytest.raises(BackendError, match="'onnx' runs in fp32 only, got 'fp16'"):
+        open_backend("onnx", bundle, options=BackendOptions(precision="fp16"))
+    with pytest.raises(BackendError, match="precision must be one of fp32, fp16, int8, got 'bf16'"):
+        open_backend("onnx", bundle, options=BackendOptions(precision="bf16"))
 
 
 def test_availability_gives_a_reason_or_nothing() -> None:
