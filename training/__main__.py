@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from training.methods.commands import costs, list_recipes
 from training.recipe import override
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -16,6 +17,10 @@ _RECIPES = ("default",)
 @click.group()
 def main() -> None:
     """Training of faceaffect's models."""
+
+
+main.add_command(list_recipes)
+main.add_command(costs)
 
 
 @main.command()

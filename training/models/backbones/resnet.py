@@ -76,7 +76,7 @@ class ResNet(nn.Module):
                 channels = (base << level) * block.expansion
             self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
             self.map_widths.append(channels)
-        self.width = channels
+        self.width = self.map_width = channels
         self.fc = nn.Linear(channels, classes) if classes else None
         _initialise(self)
 
@@ -88,8 +88,11 @@ class ResNet(nn.Module):
             levels.append(features)
         return levels
 
+    def last_map(self, crops: Tensor) -> Tensor:
+        return self.maps(crops)[-1]
+
     def forward(self, crops: Tensor) -> Tensor:
-        pooled = self.maps(crops)[-1].mean(dim=(2, 3))
+        pooled = self.last_map(crops).mean(dim=(2, 3))
         return pooled if self.fc is None else self.fc(pooled)
 
 
