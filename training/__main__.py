@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from training.datasets.commands import data
+from training.methods.commands import costs, list_recipes
 from training.recipe import override
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -22,6 +23,8 @@ def main() -> None:
 
 
 main.add_command(data)
+main.add_command(list_recipes)
+main.add_command(costs)
 
 
 @main.command()
