@@ -90,7 +90,8 @@ def test_affectnet_files(tmp_path):
     assert table.va.tolist() == [[0.5, -0.25]] * 5
     assert table.landmarks_xy[4, 67].tolist() == [134, 135]
     assert table.rows("VA", "validation").tolist() == [3, 4]
-    np.save(tmp_path / "val_set/annotations/0_val.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with (tmp_path / "val_set/annotations/0_val.npy").open("wb") as file:  # an array of objects would be unpickled
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
     with pytest.raises(BrokenFileError, match=r"0_val\.npy: not an array of numbers"):
         read_affectnet(tmp_path, progress=False)
 
