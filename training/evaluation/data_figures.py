@@ -235,7 +235,7 @@ def _notes(figures: Figures, videos: int) -> list[str]:
     named = dict(zip(TASKS, ("action_units", "expression", "valence_arousal"), strict=True))
     for task, section in named.items():
         if figures[section] is None:
-            notes.append(f"{task}: nothing to judge, no labelled frame (of one with a prediction, if those are dropped).")
+            notes.append(f"{task}: nothing to judge, no labelled frame counts.")
         elif figures[section]["videos"] < 2:
             notes.append(f"{task}: no confidence intervals, since all labelled frames are of one video.")
         elif figures[section]["videos"] < 10:

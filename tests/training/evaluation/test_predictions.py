@@ -84,6 +84,33 @@ def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) ->
     assert "12-30-9x9/00003.jpg" in notes[0]
 
 
+class Counting:
+    """A pipeline that tells as valence how many frames it saw since it was reset, and as arousal which one it sees."""
+
+    def __init__(self, bundle: Path, crops: bool) -> None:
+        self.seen = 0
+
+    def reset(self) -> None:
+        self.seen = 0
+
+    def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
+        self.seen += 1
+        scores = np.zeros((1, 12), np.float32), np.zeros((1, 12), bool), np.zeros((1, 7), np.float32)
+        return Faces(), Affect(*scores, np.float32([self.seen]), np.float32([frame.index]))
+
+    def close(self) -> None:
+        self.reset()
+
+
+def test_each_video_is_one_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.evaluation.predict_crops.open_pipeline", Counting)
+    labels = load_labels(write_affwild2(tmp_path))
+    predictions, _ = predict_crops(tmp_path, labels, workers=1)
+    for name, wanted in (("one", [(1, 1), (2, 2), (3, 4)]), ("unseen", [(1, 0)])):
+        part = labels.rows_of(labels.videos.index(name))
+        assert predictions.va[part][predictions.known[part]].tolist() == [list(pair) for pair in wanted]
+
+
 def test_holding_is_what_a_loop_would_do(two: tuple[LabelTable, PredictionTable]) -> None:
     labels, predictions = two
     held = hold(predictions, labels)
