@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,7 @@ from training.audio.sound_file import Sound, read_sound
 
 PIECE_S: Final = 10.0
 """Length of the piece around a frame: five seconds before it and five after."""
+_NO_SOUND: Final = np.zeros(1, np.float32)  # what is kept of a file without sound: one dimension instead of two
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +83,47 @@ def nearest(count: int, wanted: int) -> NDArray[np.int64]:
 
 @dataclass(slots=True)
 class MelTracks:
-    """Tracks of media files, the last few kept; None for a file without sound."""
+    """Tracks of media files, the last `kept` ones held; None for a file without sound. Threads may share one.
+
+    With a `folder`, mel power is kept there and only mapped into memory: rows drawn at random out of a thousand videos
+    would otherwise have each sound decoded again and again. (All of Aff-Wild2 takes about 2.5 GB.)
+    """
 
     config: MelConfig = field(default_factory=MelConfig)
     kept: int = 16
+    folder: Path | None = None
     _tracks: OrderedDict[Path, MelTrack | None] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, path: Path) -> MelTrack | None:
-        if path in self._tracks:
-            self._tracks.move_to_end(path)
+        with self._lock:
+            if path in self._tracks:
+                self._tracks.move_to_end(path)
+                return self._tracks[path]
+            self._tracks[path] = self._kept(path)
+            if len(self._tracks) > self.kept:
+                self._tracks.popitem(last=False)
             return self._tracks[path]
+
+    def _kept(self, path: Path) -> MelTrack | None:
+        if self.folder is None:
+            return self._read(path)
+        stat = path.stat()
+        about = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{self.config}"
+        file = self.folder / f"{path.stem}-{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
+        if not file.is_file():
+            track = self._read(path)
+            power = _NO_SOUND if track is None else track.power
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+            with partial.open("wb") as out:
+                np.save(out, power, allow_pickle=False)
+            os.replace(partial, file)
+        kept = np.load(file, mmap_mode="r", allow_pickle=False)
+        return None if kept.ndim == _NO_SOUND.ndim else MelTrack(kept, self.config)
+
+    def _read(self, path: Path) -> MelTrack | None:
         try:
-            track = MelTrack.of(read_sound(path, self.config.rate_hz), self.config)
+            return MelTrack.of(read_sound(path, self.config.rate_hz), self.config)
         except (SoundlessVideoError, UnreadableMediaError):
-            track = None
-        self._tracks[path] = track
-        if len(self._tracks) > self.kept:
-            self._tracks.popitem(last=False)
-        return track
+            return None

@@ -293,7 +293,7 @@ def _note_lines(
     report.skip(f"{task} line marked as not annotated", name, int((~valid & ~labels.other).sum()))
     report.skip("expression Other (class 7), none of our seven", name, int(labels.other.sum()))
     partly = int(labels.partly.sum())
-    report.skip("of these, AU lines with only some columns absent (the whole line is dropped)", name, partly)
+    report.skip("AU line with some columns absent: dropped as a whole, counted as not annotated", name, partly)
     report.skip(f"valid {task} label of a frame without a crop", name, int((valid & ~np.isin(frames, crops)).sum()))
     if len(frames):
         report.skip(f"crop without an {task} line", name, int((~np.isin(crops, frames)).sum()))

@@ -180,6 +180,17 @@ def test_tracks_are_kept_and_soundless_files_are_none(tmp_path, monkeypatch):
         return Sound(np.zeros(1600, np.float32), rate_hz, 0.0)
 
     monkeypatch.setattr(mel_track, "read_sound", read)
+    for name in ("mute", "a"):
+        (tmp_path / name).write_text(name)
+    for _ in range(2):
+        on_disk = MelTracks(SMALL, folder=tmp_path / "mel")
+        assert on_disk.of(tmp_path / "mute") is None
+        np.testing.assert_array_equal(on_disk.of(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL))
+    assert calls == ["mute", "a"]  # the second time nothing is read
+    (tmp_path / "a").write_text("another sound")
+    MelTracks(SMALL, folder=tmp_path / "mel").of(tmp_path / "a")
+    assert calls == ["mute", "a", "a"]
+    calls.clear()
     tracks = MelTracks(SMALL, kept=2)
     assert tracks.of(tmp_path / "mute") is None
     first = tracks.of(tmp_path / "a")

@@ -94,7 +94,7 @@ def test_people_of_one_video_share_its_group_and_other_underscores_stay(table):
 def test_the_report_counts_what_was_left_out(table):
     skipped = {reason: entry.count for reason, entry in table.report.skipped.items()}
     assert skipped["AU line marked as not annotated"] == 2
-    assert skipped["of these, AU lines with only some columns absent (the whole line is dropped)"] == 1
+    assert skipped["AU line with some columns absent: dropped as a whole, counted as not annotated"] == 1
     assert skipped["VA line marked as not annotated"] == 2
     assert skipped["valid EXPR label of a frame without a crop"] == 2  # one/3, _right/1
     assert skipped["crop without an EXPR line"] == 1  # one/6

@@ -19,7 +19,7 @@ def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
     order = rows[np.lexsort((table.frame[rows], table.video[rows]))]
     videos = table.video[order]
     first = np.searchsorted(videos, videos, side="left")
-    return order[(np.arange(len(order)) - first) % n == shift % n]
+    return np.asarray(order[(np.arange(len(order)) - first) % n == shift % n])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
