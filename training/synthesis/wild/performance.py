@@ -24,7 +24,7 @@ from training.synthesis.wild.au_tracks import (
 from training.synthesis.wild.head_tracks import HeadTracks, move_head
 from training.synthesis.wild.plan import PersonPlan, VideoPlan
 from training.synthesis.wild.sound_track import SoundTrack, Talker, compose, pick_speaker
-from training.synthesis.wild.speech_mouth import brow_accents, mouth_units, voice_colour, voice_energy
+from training.synthesis.wild.speech_mouth import brow_accents, give_way_to_speech, mouth_units, voice_colour, voice_energy
 from training.synthesis.wild.voices import VoiceShelf
 
 
@@ -82,7 +82,7 @@ def _perform_one(
     affect = follow_affect(rng, stretches, time_s)
     energy = voice_energy(spoken, time_s)
     tracks = join_tracks(
-        emotion_units(rng, stretches, time_s, fps),
+        give_way_to_speech(emotion_units(rng, stretches, time_s, fps), energy, fps),
         stray_units(rng, stretches, time_s, energy),
         mouth_units(rng, energy, voice_colour(spoken, time_s), fps),
         brow_accents(rng, energy, time_s, fps),

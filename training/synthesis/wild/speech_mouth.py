@@ -7,13 +7,19 @@ from typing import Final
 import numpy as np
 
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.wild.au_tracks import UnitTracks
+from training.synthesis.wild.au_tracks import OPENING_UNITS, UnitTracks
 from training.synthesis.wild.movie_file import SOUND_RATE_HZ
 from training.synthesis.wild.smooth_tracks import low_pass, onset_apex_offset
 
 WINDOW_S: Final[float] = 0.06
 FLOOR_DB: Final[float] = -28.0
 """Energy below the loud parts of the speech at which the mouth is closed."""
+
+SPEAKING_S: Final[float] = 0.25
+"""Blur that makes talk out of syllables."""
+
+SPEAKING_OPEN_SHARE: Final[float] = 0.3
+"""What speech leaves of an emotion's parted lips and dropped jaw."""
 
 ARTICULATION_S: Final[float] = 0.035
 """Blur of the mouth against the sound: lips and jaw do not follow faster."""
@@ -66,6 +72,13 @@ def mouth_units(rng: np.random.Generator, energy: FloatArray, colour: FloatArray
         "AU18" if rng.random() < 0.5 else "AU22": np.asarray(rounding * is_round * np.sqrt(opening), np.float32),
         "AU20": np.asarray(spreading * is_wide, np.float32),
     }
+
+
+def give_way_to_speech(emotion: UnitTracks, energy: FloatArray, fps: float) -> UnitTracks:
+    """The same units with less of an open mouth while the person speaks: speech leads the jaw, the emotion colours it."""
+    speaking = np.clip(1.6 * low_pass(energy, fps, SPEAKING_S), 0, 1)
+    share = 1 - (1 - SPEAKING_OPEN_SHARE) * speaking
+    return {unit: np.asarray(track * share, np.float32) if unit in OPENING_UNITS else track for unit, track in emotion.items()}
 
 
 def brow_accents(rng: np.random.Generator, energy: FloatArray, time_s: FloatArray, fps: float) -> UnitTracks:
