@@ -61,6 +61,9 @@ class GpuPath:
     a kind that cannot be captured goes on with plain launches and is told once.
     """
 
+    captures = True
+    """False runs plain launches only; for comparison."""
+
     def __init__(self, cuda: Any, network: GpuNetwork, graph: GraphWeights, crop: CropSpec, max_faces: int) -> None:
         self._cuda, self._network, self._crop = cuda, network, crop
         self._slots = slot_counts(max_faces)
@@ -104,7 +107,7 @@ class GpuPath:
         captured = self._graphs.get(kind)
         if captured is not None:
             captured.launch(self._stream)
-        elif kind not in self._seen or kind in self.uncaptured:
+        elif kind not in self._seen or kind in self.uncaptured or not self.captures:
             # A first run as plain launches: libraries allocate in it what a capture must not.
             self._queue(*kind)
             self._seen.add(kind)
