@@ -14,8 +14,8 @@ from faceaffect import kernels
 from faceaffect.backends import open_backend, tensorrt_engine
 from faceaffect.backends.engine_cache import EngineCache
 from faceaffect.backends.gpu_path import GpuPath
-from faceaffect.bundle import PRECISIONS, Bundle
-from faceaffect.spec import HEADS
+from faceaffect.bundle import Bundle
+from faceaffect.spec import HEADS, PRECISIONS
 from faceaffect.types import Layout
 
 TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "int8": float("inf")}
