@@ -13,8 +13,8 @@ from rich.table import Table
 from export.calibration_faces import faces_in_pictures, rendered_faces
 from export.precision_cost import precision_cost
 from export.to_precision import to_fp16, to_int8
-from faceaffect.bundle import PRECISIONS, Bundle, open_bundle
-from faceaffect.spec import ModelSpec
+from faceaffect.bundle import Bundle, open_bundle
+from faceaffect.spec import PRECISIONS, ModelSpec
 from faceaffect.types import FloatArray
 
 

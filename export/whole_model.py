@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from faceaffect.bundle import PRECISIONS, Bundle, network_of, open_bundle
+from faceaffect.bundle import Bundle, network_of, open_bundle
 from faceaffect.kernels import GraphWeights
 from faceaffect.labels import AU_NAMES
-from faceaffect.spec import HEADS
+from faceaffect.spec import HEADS, PRECISIONS
 
 _PREFIX: Final = "au_graph."
 _FIELDS: Final[dict[str, tuple[int, ...]]] = {"au_logit": (len(AU_NAMES),)}

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect.kernels import GraphWeights
-from faceaffect.spec import SPEC_FILE, BundleError, ModelSpec
+from faceaffect.spec import PRECISIONS, SPEC_FILE, BundleError, ModelSpec
 
-MODEL_FILE: Final[str] = "model.onnx"
-PRECISIONS: Final[dict[str, str]] = {"fp32": MODEL_FILE, "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
-"""The file of each precision; a bundle holds the first, and the others where `python -m export.precisions` wrote them."""
+MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
 CARD_FILE: Final[str] = "MODEL_CARD.md"
 SHIPPED_FOLDER: Final[Path] = Path(__file__).parent / "models"

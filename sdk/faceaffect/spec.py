@@ -25,6 +25,10 @@ HEADS: Final[dict[str, tuple[int | str, ...]]] = {
 """Outputs of `model.onnx` by name, each [N, *shape]; D is free. Its one input is `crops`, float32 [N, 3, S, S], RGB."""
 
 
+PRECISIONS: Final[dict[str, str]] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
+"""The file of each precision; a bundle holds the first, and the others where `python -m export.precisions` wrote them."""
+
+
 class BundleError(ValueError):
     """A model bundle that cannot be used: what was wanted, what came, what to do."""
 

@@ -22,11 +22,11 @@ from export.to_precision import to_fp16, to_int8  # noqa: E402
 from export.whole_model import with_graph_inside, write_triton_repository  # noqa: E402
 from faceaffect import kernels  # noqa: E402
 from faceaffect.backends import open_backend  # noqa: E402
-from faceaffect.bundle import PRECISIONS, SHIPPED_FOLDER, Bundle, network_of, open_bundle  # noqa: E402
+from faceaffect.bundle import SHIPPED_FOLDER, Bundle, network_of, open_bundle  # noqa: E402
 from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
-from faceaffect.spec import HEADS, BundleError  # noqa: E402
+from faceaffect.spec import HEADS, PRECISIONS, BundleError  # noqa: E402
 
 
 @pytest.fixture(scope="module")

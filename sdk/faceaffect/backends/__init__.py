@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
-from faceaffect.bundle import PRECISIONS, Bundle
+from faceaffect.bundle import Bundle
+from faceaffect.spec import PRECISIONS
 from faceaffect.types import FloatArray, Frame
 
 log = logging.getLogger("faceaffect")

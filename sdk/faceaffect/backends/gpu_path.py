@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from faceaffect.backends import Heads
+from faceaffect.device_frame import DeviceFrame
 from faceaffect.kernels import GraphWeights
 from faceaffect.spec import HEADS, CropSpec
 from faceaffect.types import FloatArray, Frame
@@ -61,6 +62,9 @@ class GpuPath:
     a kind that cannot be captured goes on with plain launches and is told once.
     """
 
+    captures = True
+    """False runs plain launches only; for comparison."""
+
     def __init__(self, cuda: Any, network: GpuNetwork, graph: GraphWeights, crop: CropSpec, max_faces: int) -> None:
         self._cuda, self._network, self._crop = cuda, network, crop
         self._slots = slot_counts(max_faces)
@@ -88,7 +92,7 @@ class GpuPath:
         self.uncaptured: dict[tuple[int, int], str] = {}  # kinds that run as plain launches for good, and why
         self._make_upload(_LEAST_UPLOAD)
 
-    def read(self, frame: Frame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
+    def read(self, frame: Frame | DeviceFrame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
         """Heads and `au_logit` of the crops that maps [N, 2, 3] cut out of a frame, and `portrait.sample_grid` of them."""
         most = self._slots[-1]
         if len(crop_maps) <= most:
@@ -97,14 +101,14 @@ class GpuPath:
         heads = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         return heads, np.concatenate([part[1] for part in parts])
 
-    def _read_some(self, frame: Frame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
+    def _read_some(self, frame: Frame | DeviceFrame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
         count = len(crop_maps)
         slots = next(slots for slots in self._slots if slots >= count)
         kind = (slots, self._stage(frame, crop_maps, slots))
         captured = self._graphs.get(kind)
         if captured is not None:
             captured.launch(self._stream)
-        elif kind not in self._seen or kind in self.uncaptured:
+        elif kind not in self._seen or kind in self.uncaptured or not self.captures:
             # A first run as plain launches: libraries allocate in it what a capture must not.
             self._queue(*kind)
             self._seen.add(kind)
@@ -147,20 +151,15 @@ class GpuPath:
     def _view(self, place: _Place) -> Any:
         return self._out.view(list(place.shape), "<f4", place.offset)
 
-    def _stage(self, frame: Frame, crop_maps: FloatArray, slots: int) -> int:
+    def _stage(self, frame: Frame | DeviceFrame, crop_maps: FloatArray, slots: int) -> int:
         """Lay the frame's part out for the upload; how many bytes travel, rounded so that few kinds arise."""
         while True:
             block = self._block_host
-            needed: int = self._cuda.stage_frame(
-                frame.pixels,
-                frame.layout.value,
-                crop_maps,
-                slots,
-                self._crop.size_px,
-                block.address,
-                self._block.address,
-                block.nbytes,
-            )
+            where = (crop_maps, slots, self._crop.size_px, block.address, self._block.address, block.nbytes)
+            if isinstance(frame, DeviceFrame):
+                needed: int = self._cuda.stage_gpu_frame(frame.gpu, frame.layout.value, *where, self._stream)
+            else:
+                needed = self._cuda.stage_frame(frame.pixels, frame.layout.value, *where)
             if needed <= block.nbytes:
                 return min(_upload_size(needed), int(block.nbytes))
             self._make_upload(_upload_size(needed))

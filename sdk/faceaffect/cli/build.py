@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from faceaffect.bundle import PRECISIONS
+from faceaffect.spec import PRECISIONS
 
 
 @click.command()

@@ -66,6 +66,9 @@ class HostGpu:
         self.copied_bytes: list[int] = []
         self.stage_frame = native.stage_frame
 
+    def stage_gpu_frame(self, *arguments: Any) -> int:
+        return int(native.stage_gpu_frame(*arguments[:-1], None))
+
     def Stream(self) -> Any:  # noqa: N802
         gpu = self
 

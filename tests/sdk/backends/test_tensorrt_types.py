@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.bundle import PRECISIONS, SHIPPED_FOLDER, open_bundle
+from faceaffect.bundle import SHIPPED_FOLDER, open_bundle
+from faceaffect.spec import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 STUBS = os.environ.get("FACEAFFECT_TENSORRT_STUBS", "")
