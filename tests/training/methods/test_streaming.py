@@ -150,7 +150,7 @@ def test_memory_never_leaks_between_faces_and_ends_with_the_track(name: str) -> 
 def test_what_looks_ahead_says_so(name: str) -> None:
     options = ["net.recurrence=both"] if name == "multi_database" else ["net.causal=false"]
     net = build_network(find_recipe(name, "compact", options).net)
-    with pytest.raises(ValueError, match="cannot run on video|to run it on video"):
+    with pytest.raises(ValueError, match=r"cannot run on video|to run it on video"):
         net.stages()
 
 
