@@ -43,7 +43,8 @@ def stage_to_onnx(stage: Stage) -> bytes:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Positional(stage).eval(), example, buffer, input_names=names_in(stage), output_names=names_out(stage),
+            _Positional(stage).eval(), example, buffer,  # type: ignore[arg-type]
+            input_names=names_in(stage), output_names=names_out(stage),
             dynamic_axes={name: {0: BATCH} for name in names_in(stage) + names_out(stage)}, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
     model = onnx.load_from_string(buffer.getvalue())

@@ -26,13 +26,15 @@ _LAYERS: Final[tuple[tuple[int, tuple[int, int, int], tuple[int, ...]], ...]] = 
 
 
 class TimeConv(nn.Module):
-    """Convolution along time [N, C, L] -> [N, C', L]; its context lies around a frame, or, causal, before it."""
+    """Convolution along time [N, C, L] -> [N, C', L], with `before` columns of its context before a frame (default all)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int, causal: bool, bias: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, dilation: int, before: int | None = None, bias: bool = True
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv1d(inputs, outputs, kernel, dilation=dilation, bias=bias)
         self.context = (kernel - 1) * dilation
-        self.before = self.context if causal else math.ceil(self.context / 2)
+        self.before = self.context if before is None else before
 
     def forward(self, sound: Tensor) -> Tensor:
         return self.conv(functional.pad(sound, (self.before, self.context - self.before)))
@@ -61,8 +63,12 @@ class FactorisedLayer(nn.Module):
     def __init__(self, inputs: int, outputs: int, between: int, kernel: int, dilations: tuple[int, int, int], causal: bool):
         super().__init__()
         widths = (inputs, between, between, outputs)
+        before: list[int | None] = [None] * 3
+        if not causal:  # as even around a frame as the three together can be
+            halves = [math.ceil((kernel - 1) * sum(dilations[:i]) / 2) for i in range(4)]
+            before = [halves[i + 1] - halves[i] for i in range(3)]
         self.factors = nn.ModuleList(
-            [TimeConv(widths[i], widths[i + 1], kernel, dilations[i], causal, bias=i == 2) for i in range(3)]
+            [TimeConv(widths[i], widths[i + 1], kernel, dilations[i], before[i], bias=i == 2) for i in range(3)]
         )
         self.norm = nn.BatchNorm1d(outputs)
 
@@ -85,7 +91,7 @@ class Ftdnn(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.causal, self.outputs = causal, outputs
-        self.first = TimeConv(MEL_BANDS, first, 5, 1, causal)
+        self.first = TimeConv(MEL_BANDS, first, 5, 1, None if causal else 2)
         self.first_norm = nn.BatchNorm1d(first)
         layers, inputs = [], first
         for kernel, dilations, joined in _LAYERS:

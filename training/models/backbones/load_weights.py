@@ -43,7 +43,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         raw = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # readers raise what they please at broken files, an unpickling error among it
-        raise WeightsError(f"{path} holds no readable tensors ({error}); only .safetensors and plain torch files do") from None
+        raise WeightsError(
+            f"{path} holds no readable tensors ({type(error).__name__}); only .safetensors and plain torch files do"
+        ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
             raw = raw[wrapper]

@@ -26,8 +26,8 @@ class ChannelGate(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        self.down = nn.Linear(channels, max(1, channels // reduction))
-        self.up = nn.Linear(max(1, channels // reduction), channels)
+        between = max(4, channels // reduction)  # fewer may all stay dark
+        self.down, self.up = nn.Linear(channels, between), nn.Linear(between, channels)
 
     def forward(self, features: Tensor) -> Tensor:  # [N, C, T, H, W]
         gate = torch.sigmoid(self.up(torch.relu(self.down(features.mean(dim=(2, 3, 4))))))

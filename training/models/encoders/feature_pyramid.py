@@ -37,15 +37,16 @@ class _TopDown(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """[N, 3, S, S] -> five maps [N, width, ...], finest first."""
+    """[N, 3, S, S] -> five maps [N, width, ...], finest first; with `last_only` the trunk's last level and its pooling."""
 
-    def __init__(self, trunk: str = "resnet50", width: int = 256) -> None:
+    def __init__(self, trunk: str = "resnet50", width: int = 256, last_only: bool = False) -> None:
         super().__init__()
         body = build_backbone(trunk)
         if not isinstance(body, ResNet):
             raise ValueError(f"a feature pyramid needs a ResNet trunk, got {trunk!r}")
         self.body, self.width = body, width
-        self.fpn = _TopDown(body.map_widths, width)
+        self.used = 1 if last_only else 4
+        self.fpn = _TopDown(body.map_widths[-self.used :], width)
 
     def freeze_low_levels(self) -> None:
         """As published for a pretrained trunk: stem, first level and all normalisations are not trained."""
@@ -65,7 +66,7 @@ class FeaturePyramid(nn.Module):
         return self
 
     def forward(self, crops: Tensor) -> list[Tensor]:
-        return self.fpn(self.body.maps(crops))
+        return self.fpn(self.body.maps(crops)[-self.used :])
 
 
 class PyramidRead(nn.Module):
@@ -91,5 +92,5 @@ class PyramidRead(nn.Module):
         if self.mode == "concat":
             return self.linear[0](torch.cat(means, dim=1))
         if self.mode == "last":
-            return self.linear[0](means[LEVELS - 2])
+            return self.linear[0](means[-2])
         return torch.stack([linear(mean) for linear, mean in zip(self.linear, means, strict=True)]).mean(dim=0)

@@ -107,7 +107,7 @@ class AttentionGraph(MethodNet):
     def _local(self, region: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, 12, channels, cells, cells] of each AU's region, and its attention map [N, 12, H, W]."""
         if self.first_attention is None or self.refine is None:
-            attention = region.new_ones(len(region), _COUNT, *region.shape[2:])
+            attention = torch.ones_like(region[:, :1]).expand(-1, _COUNT, -1, -1)
         else:
             attention = self.refine(self.first_attention(landmarks))
         seen = region.unsqueeze(1) * attention.unsqueeze(2)

@@ -28,7 +28,7 @@ class PyramidMultitask(FrameNet):
 
     def __init__(self, config: PyramidConfig) -> None:
         super().__init__(config.size_px, (AU_LOGIT, EXPRESSION_LOGIT, VA))
-        self.pyramid = FeaturePyramid(config.trunk, config.width)
+        self.pyramid = FeaturePyramid(config.trunk, config.width, config.levels == "last")
         if config.frozen:
             self.pyramid.freeze_low_levels()
         self.read = PyramidRead(config.width, 2 + len(EXPRESSION_NAMES) + len(AU_NAMES), config.levels)

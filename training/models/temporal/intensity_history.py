@@ -92,7 +92,7 @@ class RunningHistory(nn.Module):
         found, totals = self._percentiles(histogram)  # [..., 12, levels, 3], [..., 12, levels]
         trust = (totals[..., :1, None] / WARM_UP_FRAMES).clamp(max=1)
         found = trust * found + (1 - trust) * self.population[:, None, :]
-        share = totals / totals[..., :1]
+        share = totals / totals[..., :1].clamp(min=1)
         parts = [torch.cat([found[..., 0, :], share[..., :1]], dim=-1)]
         for level in range(1, len(LEVELS)):
             here = torch.cat([found[..., level, :], share[..., level : level + 1]], dim=-1)
