@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
 from faceaffect.spec import HEADS, PRECISIONS, BundleError  # noqa: E402
+from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_python  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +174,20 @@ def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
     assert 'name: "face_logit" data_type: TYPE_FP32 dims: [ 1 ] reshape: { shape: [ ] }' in config
     assert run_network(bundle.onnx, np.zeros((2, 3, 112, 112), np.float32))["face_logit"].shape == (2,)
     assert config.count("{") == config.count("}")
+
+
+@pytest.mark.parametrize("what", ["fp16", "int8", "whole"])
+def test_what_is_exported_builds_with_tensorrt_for_rtx(
+    bundle: Bundle, what: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if not rtx_python():
+        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    if what == "int8":
+        content = request.getfixturevalue("int8")
+    else:
+        content = to_fp16(bundle.onnx) if what == "fp16" else with_graph_inside(bundle.onnx, bundle.graph)
+    file = tmp_path / "network.onnx"
+    file.write_bytes(content)
+    done = build_with_rtx(file, what)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1])["bytes"] > 100_000
