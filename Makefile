@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
+# Where nvcc is, kernels are compiled for one architecture here; a wheel, which does not come this way, has them all.
+export FACEAFFECT_CUDA_ARCHS ?= 87
 
 .PHONY: demo test lint bench native clean
 
