@@ -49,9 +49,10 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
 @click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="A RenderWild folder.")
+@click.option("--rendered-only", is_flag=True, help="Leave out FER+ and the web faces.")
 @click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def train(recipe_name: str, out: Path, resume: bool, options: tuple[str, ...], **data: Any) -> None:
+def train(recipe_name: str, out: Path, resume: bool, rendered_only: bool, options: tuple[str, ...], **data: Any) -> None:
     """Train RECIPE; a stop loses at most the steps since the last save."""
     from training.train_default import open_loop
 
@@ -59,7 +60,12 @@ def train(recipe_name: str, out: Path, resume: bool, options: tuple[str, ...], *
         recipe = override(importlib.import_module(f"training.recipes.{recipe_name}").recipe(), list(options))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    loop = open_loop(recipe, out, **data)
+    if rendered_only:
+        data["labels"] = None
+    try:
+        loop = open_loop(recipe, out, **data)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
     if resume:
         click.echo(f"resumed at step {loop.step}" if loop.resume() else "nothing to resume, starting anew")
     elif (out / "state.pt").exists():
