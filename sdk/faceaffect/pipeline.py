@@ -72,7 +72,7 @@ class Pipeline:
             track_id = np.array([track.track_id for track in tracks], np.int64)
         self.clock.start("graph")
         au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
-        self.clock.start("decode")
+        self.clock.start("decode_heads")
         affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
         faces = _faces(reading, landmarks_xy, track_id)
         self.clock.start("smooth")
