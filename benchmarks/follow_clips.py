@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.machine import describe_machine
+from faceaffect.bench.machine import describe_machine
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources import open_source
 from faceaffect.types import Frame

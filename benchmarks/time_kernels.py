@@ -21,8 +21,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.kernel_cases import MEAN, STD, TIMED_CROPS, TIMED_GRAPH, KernelCase
-from benchmarks.machine import describe_machine
 from faceaffect import kernels
+from faceaffect.bench.machine import describe_machine
 from faceaffect.kernels import GraphWeights
 
 Call = Callable[[], Any]

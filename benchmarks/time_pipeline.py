@@ -1,5 +1,7 @@
 """Per-frame cost of the whole pipeline on one pinned thread, per stage, and against MediaPipe in the same run.
 
+For anything but the comparison with a peer there is `faceaffect bench`.
+
 `python -m benchmarks pipeline CLIP [--peer PYTHON --peer-model FILE.task] [--record FILE.md]`. Decoding is left out;
 every figure is process-CPU time, so other work on the machine disturbs it little. Ours and the peer's rounds alternate.
 """
@@ -11,44 +13,34 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from faceaffect.bench.machine import describe_machine
+from faceaffect.bench.percentiles import Distribution
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources import open_source
-from faceaffect.stage_clock import STAGES, StageClock
+from faceaffect.stage_clock import CPU, STAGES
 from faceaffect.types import Frame
 
 PEER_SCRIPT = Path(__file__).parent / "peers" / "mediapipe_face_landmarker.py"
-PERCENTILES = (50, 95, 99)
-
-
-def decode(clip: str) -> list[Frame]:
-    """All frames of the clip, in memory."""
-    with open_source(clip) as source:
-        return list(source)
 
 
 def time_ours(frames: list[Frame], model: str | None, backend: str, by_stage: bool) -> dict[str, Any]:
     """One pass over the frames: `ms` whole [F], `stages` each [F], `held` frames with a face."""
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
-        pipeline.clock = pipeline._reader._clock = StageClock(by_stage, time.process_time_ns)
-        follower = pipeline._follower
-        if follower is not None:
-            follower._detector._clock = pipeline.clock  # type: ignore[attr-defined]
+        pipeline.clock.use(*([CPU] if by_stage else []))
         whole, held, stages = [], 0, {name: [] for name in STAGES}  # type: ignore[var-annotated]
         for frame in frames:
-            started = time.process_time_ns()
+            started = CPU.mark()
             faces, _ = pipeline.analyse(frame)
-            whole.append((time.process_time_ns() - started) / 1e6)
+            whole.append((CPU.mark() - started) / 1e6)
             held += bool(len(faces))
             for name in STAGES if by_stage else ():
-                stages[name].append(pipeline.clock.spent_ns[name] / 1e6)
+                stages[name].append(pipeline.clock.spent_ns[CPU.name][name] / 1e6)
         return {"ms": whole, "held": held, "stages": stages, "about": pipeline.describe()}
 
 
@@ -59,13 +51,14 @@ def time_peer(python: str, clip: str, model: str) -> dict[str, Any]:
 
 
 def _row(name: str, values: list[float]) -> str:
-    parts = [f"{np.percentile(values, p):.3f}" for p in PERCENTILES]
-    return f"| {name} | {' | '.join(parts)} | {np.mean(values):.3f} |"
+    found = Distribution.of([values])
+    return f"| {name} | {found.p50:.3f} | {found.p95:.3f} | {found.p99:.3f} | {found.mean:.3f} |"
 
 
 def measure(arguments: argparse.Namespace) -> str:
     """Run all rounds and give the record as Markdown."""
-    frames = decode(arguments.clip)
+    with open_source(arguments.clip) as source:
+        frames = list(source)
     size = f"{frames[0].width_px}x{frames[0].height_px}"
     time_ours(frames, arguments.model, arguments.backend, by_stage=False)
     ours, peer, version = [], [], ""

@@ -84,7 +84,7 @@ class Pipeline:
             au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
         if self._settings.baseline and self._follower is not None:
             au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
-        self.clock.start("decode")
+        self.clock.start("decode_heads")
         affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
         faces = _faces(reading, landmarks_xy, track_id)
         self.clock.start("smooth")

@@ -8,9 +8,9 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 
+from faceaffect.bench.machine import processor_name
 from faceaffect.cli.doctor_check import Check
 
 
@@ -37,16 +37,7 @@ def _system() -> Iterator[Check]:
     yield Check("faceaffect", _package_version("faceaffect") or "not installed (run from a checkout)")
     yield Check("python", f"{platform.python_version()} ({sys.executable})", (3, 10) <= sys.version_info[:2] <= (3, 12))
     yield Check("platform", platform.platform())
-    yield Check("cpu", f"{_cpu_name()}, {os.cpu_count()} logical cores")
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    yield Check("cpu", f"{processor_name()}, {os.cpu_count()} logical cores")
 
 
 def _opencv() -> Iterator[Check]:
@@ -99,7 +90,7 @@ def _accelerator() -> Iterator[Check]:
 
 
 def _extras() -> Iterator[Check]:
-    for extra, module in (("parquet", "pyarrow"), ("openvino", "openvino")):
+    for extra, module in (("parquet", "pyarrow"), ("openvino", "openvino"), ("bench", "matplotlib")):
         is_there = importlib.util.find_spec(module) is not None
         advice = f'not installed: pip install "faceaffect[{extra}]"'
         yield Check(f"extra {extra}", (_package_version(module) or "there") if is_there else advice, is_there)

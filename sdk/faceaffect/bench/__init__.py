@@ -1,0 +1,1 @@
+"""Latency, throughput and memory of the pipeline, measured so that two measurements can be compared."""

@@ -1,0 +1,215 @@
+"""`faceaffect bench` from end to end, on few frames, over a small network and over the shipped one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceaffect.bench import run as bench_run
+from faceaffect.bench.record import Record
+from faceaffect.cli import main
+from tests.sdk.tiny_bundle import write_tiny_bundle
+
+DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"
+FEW = ("--frames", "6", "--warm-up", "2", "--live-seconds", "0.2", "--rounds", "2")
+Bench = Callable[..., int]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    def run(*arguments: str | Path) -> int:
+        with pytest.raises(SystemExit) as left:
+            main(["bench", *map(str, arguments)])
+        return int(left.value.code or 0)
+
+    return run
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return write_tiny_bundle(tmp_path / "tiny")
+
+
+def test_from_clip_to_record(bench: Bench, trained: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a.json"
+    assert bench(DEMO, *FEW, "--json", out) == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "640x360" if "640x360" in shown else "own size",
+        "whole",
+        "decode_heads",
+        "write",
+        "jitter",
+        "import, process CPU",
+    ):
+        assert text in shown
+    (result,) = Record.load_file(out).results
+    assert len(result.rounds) == 2
+    for one in result.rounds:
+        assert one.stages.faces == 1
+        assert {len(samples) for stages in one.stages.clocks.values() for samples in stages.values()} == {6}
+        assert set(one.stages.clocks["wall"]) == set(one.stages.clocks["cpu"]) >= {"decode", "network", "write", "whole"}
+        assert {fps: live.delivered for fps, live in one.live.items()} == {"30": 6, "60": 12}
+        assert one.fresh is not None
+    assert (result.workload.path, result.runs["model"]) == (str(DEMO), "default")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_lists_span_a_grid_that_takes_turns(
+    bench: Bench, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order: list[tuple[int | None, int]] = []
+    measure = bench_run._measure
+
+    def remember(one: Any, *rest: Any) -> Any:
+        order.append((one.result.configuration.faces, one.result.configuration.streams))
+        return measure(one, *rest)
+
+    monkeypatch.setattr(bench_run, "_measure", remember)
+    out = tmp_path / "a.json"
+    given = ("--model", tiny, "--faces", "1,2", "--streams", "1,2", "--size", "320x240", "--live", "30", "--no-fresh")
+    assert bench(*FEW, *given, "--json", out) == 0
+    assert order == [(1, 1), (1, 2), (2, 1), (2, 2), (1, 2), (2, 1), (2, 2), (1, 1)]
+    record = Record.load_file(out)
+    assert [(r.configuration.faces, r.configuration.streams) for r in record.results] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    for result in record.results:
+        streams = result.configuration.streams
+        assert result.configuration.size == (320, 240)
+        assert set(result.rounds[0].stages.clocks) == ({"wall", "cpu"} if streams == 1 else {"wall"})
+        assert len(result.rounds[0].stages.clocks["wall"]["network"]) == 6 * streams
+        assert result.rounds[0].live["30"].delivered == 6 * streams
+        assert result.rounds[0].fresh is None
+    assert capsys.readouterr().out.count("wall, ms per frame") == 4
+
+
+def test_compare_and_from_show_records(bench: Bench, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a.json"
+    assert bench(DEMO, *FEW, "--model", tiny, "--no-live", "--no-fresh", "--quiet", "--json", out) == 0
+    assert capsys.readouterr().out == ""
+    assert bench("--from", out) == 0
+    assert "process CPU, ms per frame, 12 frames" in capsys.readouterr().out
+    assert bench("--compare", out, out) == 0
+    shown = capsys.readouterr().out
+    assert "too few rounds to tell" in shown
+    assert "network p50, wall" in shown
+
+
+def test_html_from_a_record(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the bench extra")
+    out, page = tmp_path / "a.json", tmp_path / "a.html"
+    assert bench(DEMO, *FEW, "--model", tiny, "--live", "60", "--no-fresh", "--quiet", "--json", out, "--html", page) == 0
+    assert page.read_text(encoding="utf-8").count("<svg") == 5
+    again = tmp_path / "b.html"
+    assert bench("--from", out, "--html", again, "--quiet") == 0
+    assert "<svg" in again.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--faces", "1,x"], "wanted int values between commas, got '1,x'"),
+        (["--faces", "0"], "from 1 to inf"),
+        (["--size", "640"], "wanted sizes like 640x360"),
+        (["--size", "640x99999"], "at most 16384 pixels"),
+        (["--live", "0"], "from 1 to 1000"),
+        (["--live", "nan"], "from 1 to 1000"),
+        (["--backend", "magic"], "backend must be auto or one of"),
+        (["--precision", "int8"], "--precision int8 was asked for"),
+        (["--model", "nobody-has-this"], "model must be a bundle folder"),
+        (["--json", "missing/a.json"], "does not exist"),
+        (["--from", "a.json", "clip.mp4"], "give one of them"),
+        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --json` was wanted"),
+        (["nothing.mp4"], "no such file"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_measured(
+    bench: Bench,
+    trained: None,
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench_run, "_measure", lambda *_: pytest.fail("it was measured"))
+    assert bench(*arguments) in (1, 2)
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_record_is_never_lost_by_accident(
+    bench: Bench, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.json"
+    out.write_text("precious")
+    assert bench(DEMO, *FEW, "--model", tiny, "--json", out) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+    assert bench(DEMO, *FEW, "--model", tiny, "--no-live", "--no-fresh", "--json", out, "--overwrite") == 0
+    assert json.loads(out.read_text())["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [(KeyboardInterrupt(), 130, "interrupted"), (OSError("the disk went away"), 1, "OSError: the disk went away")],
+)
+def test_what_ends_a_run_early_keeps_whole_rounds(
+    bench: Bench,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measure, calls = bench_run._measure, []
+
+    def fail_in_the_second_round(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 4:  # after one of two configurations
+            raise error
+        return measure(*given)
+
+    monkeypatch.setattr(bench_run, "_measure", fail_in_the_second_round)
+    out = tmp_path / "a.json"
+    given = (*FEW, "--rounds", "3", "--model", tiny, "--threads", "1,2", "--no-live", "--no-fresh", "--json", out)
+    assert bench(DEMO, *given) == code
+    record = Record.load_file(out)
+    assert [len(result.rounds) for result in record.results] == [1, 1]
+    assert record.incomplete == said
+    assert said in capsys.readouterr().err
+
+
+def test_without_a_whole_round_nothing_is_pretended(
+    bench: Bench, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench_run, "_measure", interrupt)
+    assert bench(DEMO, *FEW, "--model", tiny, "--json", tmp_path / "a.json") == 130
+    assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_pin_holds_while_measuring_and_is_undone(bench: Bench, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+    measure = bench_run._measure
+
+    def look(*given: Any) -> Any:
+        seen.append(os.sched_getaffinity(0))
+        return measure(*given)
+
+    monkeypatch.setattr(bench_run, "_measure", look)
+    before = os.sched_getaffinity(0)
+    assert bench(DEMO, *FEW, "--model", tiny, "--no-live", "--no-fresh", "--pin") == 0
+    assert [len(cores) for cores in seen] == [1, 1]
+    assert os.sched_getaffinity(0) == before
