@@ -13,7 +13,9 @@ from training.methods.find_recipe import find_recipe  # noqa: E402
 from training.methods.losses.action_units import bce  # noqa: E402
 from training.methods.losses.teaching import distil_classes, ramp  # noqa: E402
 from training.methods.objectives import distilled, from_labels, ordering_pairs, with_moving_teacher  # noqa: E402
+from training.methods.optimiser import build_optimiser  # noqa: E402
 from training.methods.total_loss import total_loss  # noqa: E402
+from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -48,10 +50,10 @@ def test_distillation_shares_labelled_samples_and_has_the_others() -> None:
     pair = [each["expression_logit"].split(1) for each in (own, theirs)]
     each = [float(distil_classes(a, b, torch.ones(1))) for a, b in zip(*pair, strict=True)]
     wanted = (0.4 * each[0] + each[1] + each[2] + 0.4 * each[3]) / 4
-    assert float(parts["teacher:expression_logit"]) == pytest.approx(wanted, rel=1e-5)
+    assert float(parts["teacher:expression_logit"].detach()) == pytest.approx(wanted, rel=1e-5)
     label = total_loss(recipe.losses, dict(own), given)["loss"]
     taught = parts["teacher:expression_logit"] + parts["teacher:au_logit"]
-    assert float(parts["loss"]) == pytest.approx(float(0.6 * label + taught), rel=1e-5)
+    assert float(parts["loss"].detach()) == pytest.approx(float((0.6 * label + taught).detach()), rel=1e-5)
 
 
 def test_without_labels_the_teacher_alone() -> None:
@@ -95,3 +97,52 @@ def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
     ordering_pairs(uncertainty=False)(net, pairs, 0.0)["loss"].backward()
     reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
     assert reached == {"sigma", "intensity"}
+
+
+@pytest.mark.parametrize("options", [("net.shared=false",), ("net.shared=true",)])
+def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> None:
+    net = small_net("pairwise_intensity", *options)
+    assert isinstance(net, PairwiseIntensity)
+    net.freeze_intensity()
+    net.train()
+    pairs = {"first": torch.randn(4, 3, 32, 32), "second": torch.randn(4, 3, 32, 32), "order": torch.ones(4, 12)}
+    optimiser = build_optimiser(net, find_recipe("M7", "compact").optimiser)
+    with torch.no_grad():
+        before = net({"crops": pairs["first"]})
+    objective, losses = ordering_pairs(uncertainty=True), []
+    for _ in range(5):
+        loss = objective(net, pairs, 0.0)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    with torch.no_grad():
+        after = net({"crops": pairs["first"]})
+    assert losses[-1] < losses[0]
+    assert torch.equal(after["intensity_raw"], before["intensity_raw"])
+    assert not torch.equal(after["log_sigma"], before["log_sigma"])
+
+
+def test_the_third_stage_trains_the_mapping_alone() -> None:
+    net = small_net("pairwise_intensity")
+    assert isinstance(net, PairwiseIntensity)
+    net.freeze_networks()
+    assert not any(part.training for part in net.train().networks()[0].modules())
+    trained = {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad}
+    assert trained == {"mapping"}
+
+
+def test_the_head_of_a_task_that_a_batch_lacks_stays() -> None:
+    """Under Adam's momentum too, which a gradient of 0 would let go on."""
+    net, recipe = small_net("incomplete_labels"), find_recipe("M3", "compact")
+    optimiser = build_optimiser(net, recipe.optimiser)
+    given = {**batch(1, 1, 1), "crops": torch.randn(3, 3, 48, 48)}
+    for labels in (("au", "expression"), ("expression",)):
+        before = {name: value.clone() for name, value in net.named_parameters()}
+        chosen = {name: value for name, value in given.items() if name.split("_")[0] in ("crops", *labels)}
+        loss = from_labels(recipe)(net, chosen, 0.0)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        moved = {name.split(".")[0] for name, value in net.named_parameters() if not torch.equal(value, before[name])}
+        assert moved == {"trunk", *labels}

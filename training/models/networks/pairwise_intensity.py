@@ -79,6 +79,7 @@ class PairwiseIntensity(MethodNet):
     def __init__(self, config: PairwiseConfig) -> None:
         super().__init__()
         self.config, count = config, len(AU_NAMES)
+        self._frozen: list[nn.Module] = []
         if config.shared:
             self.joint: nn.Module | None = _read_out(config.trunk, 2 * count)
             self.intensity = self.sigma = None
@@ -104,6 +105,30 @@ class PairwiseIntensity(MethodNet):
         for net in self.networks():
             for part in [part for part in net.modules() if isinstance(part, nn.Conv2d)][:2]:
                 part.requires_grad_(False)
+
+    def freeze_intensity(self) -> None:
+        """For the second stage: only what gives uncertainty learns. Of a shared trunk that is the last layer's upper half
+        alone, whose lower half gets no gradient from the uncertainty's loss and so stays where it is."""
+        frozen = list(self.intensity or ())
+        if self.joint is not None:
+            last = [part for part in self.joint.modules() if isinstance(part, nn.Linear)][-1]
+            frozen = [part for part in self.joint.modules() if part is not last and not list(part.children())]
+        self._freeze(frozen)
+
+    def freeze_networks(self) -> None:
+        """For the third stage: only the mapping learns."""
+        self._freeze(self.networks())
+
+    def _freeze(self, parts: list[nn.Module]) -> None:
+        self._frozen = parts
+        for part in parts:
+            part.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> PairwiseIntensity:
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def fit_ranges(self, intensity_raw: Tensor, log_sigma: Tensor) -> None:
         """Take the training set's extremes [n, 12] for the scales of intensity and confidence."""
