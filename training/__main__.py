@@ -92,6 +92,7 @@ def figures(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> N
 @click.option("--labels", type=click.Path(path_type=Path, file_okay=False), help="Label folder for a file of predictions.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/evaluation"), show_default=True)
 @click.option("--split", type=click.Choice(["training", "validation", "all"]), default="validation", show_default=True)
+@click.option("--annotations", metavar="NAME", help="The annotation folder, where a copy of Aff-Wild2 holds several.")
 @click.option(
     "--missing",
     type=click.Choice(["hold", "drop"]),

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from faceaffect.bundle import find_bundle, open_bundle
-from training.evaluation.affwild2_labels import is_affwild2, load_labels
+from training.datasets.affwild2_layout import holds_annotations
+from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.data_figures import FigureOptions, data_figures, plain
 from training.evaluation.label_table import LabelTable
 from training.evaluation.predict_crops import predict_crops, usual_workers
@@ -42,6 +43,7 @@ class EvaluateOptions:
 
     labels: Path | None = None  # folder of labels, for a file of predictions
     split: str = "validation"
+    annotations: str | None = None  # the annotation folder, where a copy holds those of several years
     workers: int = field(default_factory=usual_workers)
     overwrite: bool = False
     figures: FigureOptions = field(default_factory=FigureOptions)
@@ -84,23 +86,25 @@ def _predict(bundle: str, data: Path, options: EvaluateOptions) -> tuple[LabelTa
         if options.labels is None:
             raise EvaluationError(f"{data}: predictions need the labels they are judged by; add --labels FOLDER")
         thresholds = None if bundle == NO_BUNDLE else open_bundle(bundle).spec.au_thresholds
-        labels = load_labels(options.labels, options.split)
-        return labels, *read_predictions(data, labels, thresholds)
+        labels = load_labels(options.labels, options.split, annotations=options.annotations)
+        predictions, notes = read_predictions(data, labels, thresholds)
+        return labels, predictions, [*labels.notes, *notes]
     if bundle == NO_BUNDLE:
         raise EvaluationError(f"BUNDLE may be {NO_BUNDLE} only where DATA is a file of predictions, got {data}")
     if options.labels is not None:
         raise EvaluationError(f"--labels is for files of predictions; {data} must hold its labels itself")
     if is_stills(data):
         return *predict_stills(find_bundle(bundle), data), []
-    if not is_affwild2(data):
+    if options.annotations is None and not holds_annotations(data):
         raise EvaluationError(
-            f"{data}: wanted a folder in the layout of Aff-Wild2 (annotations/AU_Set, ... and cropped_aligned), one of "
+            f"{data}: wanted a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), one of "
             f"rendered faces (faces_*.npz), or a file of predictions ({', '.join(SUFFIXES)}); {_holds(data)}"
         )
-    labels = load_labels(data, options.split)
+    labels = load_labels(data, options.split, annotations=options.annotations)
     if not any(labels.crop):
         raise EvaluationError(f"{data}: crops were wanted in cropped_aligned/<video>/00001.jpg, ...; there are none")
-    return labels, *predict_crops(bundle, labels, options.workers)
+    predictions, notes = predict_crops(bundle, labels, options.workers)
+    return labels, predictions, [*labels.notes, *notes]
 
 
 def _holds(folder: Path) -> str:

@@ -19,7 +19,7 @@ from faceaffect.types import Frame, Layout  # noqa: E402
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle  # noqa: E402
 from tests.training.evaluation.made_up_data import write_affwild2, write_stills  # noqa: E402
 from training.__main__ import main  # noqa: E402
-from training.evaluation.affwild2_labels import read_label_file  # noqa: E402
+from training.datasets.affwild2_annotations import read_task_file  # noqa: E402
 
 
 def run(*arguments: object) -> Result:
@@ -63,7 +63,7 @@ def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
         "AU_Set/12-30-9x9.txt", "AU_Set/one.txt", "AU_Set/unseen.txt", "EXPR_Set/12-30-9x9.txt", "EXPR_Set/one.txt",
         "VA_Set/12-30-9x9.txt", "VA_Set/two_left.txt",
     ]  # fmt: skip
-    rows = {name: read_label_file(path, name.split("/")[0]) for name, path in files.items()}
+    rows = {name: read_task_file(path, name.split("_")[0]).values for name, path in files.items()}
     assert [len(values) for values in rows.values()] == [6, 5, 1, 6, 5, 6, 2]
     assert rows["EXPR_Set/one.txt"][:, 0].tolist() == [0, 6, 6, 6, 6]
     assert not rows["VA_Set/two_left.txt"].any()  # nobody was ever seen

@@ -18,7 +18,7 @@ another: `training.datasets.splits` keeps that apart. Videos without annotation 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -46,6 +46,8 @@ from training.datasets.table_cache import DEFAULT_CACHE, folder_key, through_cac
 Version = Literal["auto", "abaw1", "abaw2", "abaw3", "mtl"]
 VERSIONS: Final[tuple[Version, ...]] = ("auto", "abaw1", "abaw2", "abaw3", "mtl")
 SOURCE: Final = "Aff-Wild2"
+OTHER_CLASS: Final = "expression Other (class 7), none of our seven"
+"""Reason in the report."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ def read_affwild2(
     version: Version = "auto",
     *,
     annotations: str | None = None,
+    splits: Collection[str] | None = None,
     timing: bool = True,
     skip_broken: bool = False,
     progress: bool = True,
@@ -72,19 +75,40 @@ def read_affwild2(
         folder: the folder that holds the annotation folder, `cropped_aligned` and `videos` (the last two may be missing).
         version: see the module.
         annotations: name of the annotation folder, where a copy holds those of several years.
+        splits: read the label files of these splits alone ("train", "validation", "test"). The table then holds their
+            videos and those of the test lists and no other, each of them even where it has neither labels nor crops.
         timing: read the frames' times and the start of the sound out of the videos (needs PyAV); without it, or without
             a video file, `audio_offset_s` is NaN.
         skip_broken: leave broken files out, and say so in the report, instead of raising.
         progress: show progress bars where standard error is a terminal.
 
     Raises:
-        FileNotFoundError: no annotation is there.
+        FileNotFoundError: no annotation is there, or none of `splits` and no test list.
         BrokenDataSetError: files that do not hold what they should, each with its line.
         ValueError: several annotation folders, or a video in two splits of one task.
     """
     report = ScanReport(SOURCE, str(folder))
     layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
-    return _table(layout, version, report, timing, skip_broken, progress)
+    if splits is not None:
+        _choose(layout, splits, version)
+    return _table(layout, version, report, timing, skip_broken, progress, is_whole=splits is None)
+
+
+def _choose(layout: Layout, splits: Collection[str], version: Version) -> None:
+    """Leave only the label files of some splits in a layout, and of single tasks where "auto" would take those."""
+    if unknown := sorted(set(splits) - set(SPLITS[1:])):
+        raise ValueError(f"splits must be some of {', '.join(SPLITS[1:])}, got {', '.join(map(repr, unknown))}")
+    if layout.labels and version != "mtl":
+        layout.multi_task = []
+    there = sorted({file.split for file in (*layout.labels, *layout.multi_task)})
+    layout.labels = [file for file in layout.labels if file.split in splits]
+    layout.multi_task = [file for file in layout.multi_task if file.split in splits]
+    if not layout.labels and not layout.multi_task and not any(file.task for file in layout.test_lists):
+        wanted = " or ".join(sorted(splits))
+        raise FileNotFoundError(
+            f"{layout.root}: no label file of the split {wanted} and no test list is there; there are labels of "
+            f"{', '.join(there)}"
+        )
 
 
 def load_cached(
@@ -112,23 +136,31 @@ def load_cached(
     return through_cache(cache, layout.root, key, lambda: _table(layout, version, report, timing, skip_broken, progress))
 
 
-def _table(layout: Layout, version: Version, report: ScanReport, timing: bool, skip_broken: bool, progress: bool) -> FrameTable:
+def _table(
+    layout: Layout,
+    version: Version,
+    report: ScanReport,
+    timing: bool,
+    skip_broken: bool,
+    progress: bool,
+    is_whole: bool = True,
+) -> FrameTable:
     if version not in VERSIONS:
         raise ValueError(f"version must be one of {', '.join(VERSIONS)}, got {version!r}")
     broken: list[BrokenFileError] = []
-    if version == "mtl" or (version == "auto" and not layout.labels):
+    if version == "mtl" or (version == "auto" and layout.multi_task and not layout.labels):
         videos = _multi_task_videos(layout, report, broken, progress)
     else:
         videos = _task_videos(layout, version, report, broken, progress)
+    _add_test_videos(layout, videos, broken)
     if broken and not skip_broken:
         raise BrokenDataSetError(broken)
     for each in broken:
         report.skip("broken label file", str(each))
-    _add_test_videos(layout, videos)
-    for name in layout.crops:
+    for name in layout.crops if is_whole else ():
         videos.setdefault(name, _Video())
     offsets = read_offsets(layout, list(videos), report, progress) if timing else {}
-    return _assemble(layout, videos, offsets, report)
+    return _assemble(layout, videos, offsets, report, keep_empty=not is_whole)
 
 
 def _task_videos(
@@ -215,26 +247,38 @@ def _check_version(version: Version, headers: dict[Task, dict[tuple[str, ...], P
         report.note(f"ABAW1 annotates 8 AUs: AU20 is left out, {missing} are masked")
 
 
-def _add_test_videos(layout: Layout, videos: dict[str, _Video]) -> None:
+def _add_test_videos(layout: Layout, videos: dict[str, _Video], broken: list[BrokenFileError]) -> None:
     for file in layout.test_lists:
         if file.task is None:
             continue
-        for name in read_test_list(file.path):
+        try:
+            names = read_test_list(file.path)
+        except BrokenFileError as error:
+            broken.append(error)
+            continue
+        for name in names:
             videos.setdefault(name, _Video()).split.setdefault(file.task, "test")
 
 
 def _assemble(
-    layout: Layout, videos: dict[str, _Video], offsets: dict[str, NDArray[np.float64]], report: ScanReport
+    layout: Layout,
+    videos: dict[str, _Video],
+    offsets: dict[str, NDArray[np.float64]],
+    report: ScanReport,
+    keep_empty: bool,
 ) -> FrameTable:
     names, parts, paths = [], [], []
     for name in sorted(videos):
         rows = _rows_of(name, videos[name], layout, offsets.get(name), report)
-        if rows is None:
+        if not len(rows[1]):
             report.skip("listed video with neither labels nor crops", name)
-            continue
+            if not keep_empty:
+                continue
         names.append(name)
         parts.append(rows[0])
         paths.append(rows[1])
+    if not names:
+        raise ValueError(f"{layout.root} has neither a label line nor a crop: wanted <video>.txt with lines below its header")
     counts = [len(part["frame"]) for part in parts]
     columns: dict[str, Any] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     media = [video_file(name, layout.videos) for name in names]
@@ -260,13 +304,11 @@ def _group(name: str, layout: Layout) -> str:
 
 def _rows_of(
     name: str, video: _Video, layout: Layout, times: NDArray[np.float64] | None, report: ScanReport
-) -> tuple[dict[str, NDArray[Any]], pa.StringArray] | None:
+) -> tuple[dict[str, NDArray[Any]], pa.StringArray]:
     """The rows of one video: every frame that has a label line or a crop, by number."""
     crops = layout.crops.get(name)
     numbers = list(video.frames.values()) + ([] if crops is None else [crops.numbers])
     frame = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, np.int32)
-    if not len(frame):
-        return None
     columns = empty_labels(len(frame)) | {"frame": frame.astype(np.int32)}
     for task, labels in video.labels.items():
         at = np.searchsorted(frame, video.frames[task])
@@ -291,7 +333,7 @@ def _note_lines(
 ) -> None:
     valid = labels.mask.any(axis=1) if task == "AU" else labels.mask
     report.skip(f"{task} line marked as not annotated", name, int((~valid & ~labels.other).sum()))
-    report.skip("expression Other (class 7), none of our seven", name, int(labels.other.sum()))
+    report.skip(OTHER_CLASS, name, int(labels.other.sum()))
     partly = int(labels.partly.sum())
     report.skip("AU line with some columns absent: dropped as a whole, counted as not annotated", name, partly)
     report.skip(f"valid {task} label of a frame without a crop", name, int((valid & ~np.isin(frames, crops)).sum()))

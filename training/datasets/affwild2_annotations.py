@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
+from training.datasets.affwild2_layout import MOST_FRAMES, is_frame_number
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import Task
 from training.datasets.label_maps import (
@@ -35,6 +36,7 @@ HEADERS: Final[dict[Task, tuple[tuple[str, ...], ...]]] = {
     "EXPR": (ABAW2_EXPRESSIONS, ABAW3_EXPRESSIONS),
     "VA": (VA_HEADER,),
 }
+"""First lines of a task's files, those of ABAW2 first: submissions have them too."""
 OTHER: Final = len(ABAW2_EXPRESSIONS)  # class 7 of ABAW3 and later
 
 
@@ -87,8 +89,9 @@ def read_multi_task_file(path: Path) -> MultiTaskLabels:
         if len(cells) != 4 + len(AU_NAMES):
             raise BrokenFileError(path, k, f"wanted an image and {3 + len(AU_NAMES)} numbers, got {len(cells)} fields")
         image = PurePosixPath(cells[0])
-        if len(image.parts) != 2 or not image.stem.isdigit() or int(image.stem) < 1:
-            raise BrokenFileError(path, k, f"wanted VIDEO/NNNNN.jpg, got {_short(cells[0])}")
+        if len(image.parts) != 2 or not _is_name(image.parts[0]) or not is_frame_number(image.stem):
+            wanted = f"VIDEO/NNNNN.jpg with a frame number from 1 to {MOST_FRAMES:,}"
+            raise BrokenFileError(path, k, f"wanted {wanted}, got {_short(cells[0])}")
         videos.append(image.parts[0])
         frames.append(int(image.stem))
         parts["VA"].append(",".join(cells[1:3]))
@@ -104,9 +107,20 @@ def read_multi_task_file(path: Path) -> MultiTaskLabels:
 
 def read_test_list(path: Path) -> list[str]:
     """The videos of a test list, one a line, or (MTL) one image a line under a header."""
-    names = [line.strip().removesuffix(".txt") for line in text_lines(path)]
-    videos = [name.partition("/")[0] for name in names if name and name.lower() != "image"]
+    videos = []
+    for k, line in enumerate(text_lines(path), 1):
+        name, _, image = line.strip().removesuffix(".txt").partition("/")
+        if not (name or image) or name.lower() == "image":
+            continue
+        if not _is_name(name) or "/" in image:
+            raise BrokenFileError(path, k, f"wanted the name of a video, or VIDEO/NNNNN.jpg, got {_short(line)}")
+        videos.append(name)
     return list(dict.fromkeys(videos))
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text can be the name of a video: files are found and written under it."""
+    return text not in ("", ".", "..") and not set(text) & set("/\\\0")
 
 
 def text_lines(path: Path) -> list[str]:

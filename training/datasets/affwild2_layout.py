@@ -21,8 +21,14 @@ from training.datasets.frame_table import Task
 from training.datasets.scan_progress import watched
 from training.datasets.scan_report import ScanReport
 
-POSITIONS: Final = ("_left", "_right", "_main")
+LEFT: Final = "_left"
+RIGHT: Final = "_right"
+POSITIONS: Final = (LEFT, RIGHT, "_main")
 """Suffixes of a video with more than one person; they belong to the annotation file and the crops, not to the video."""
+MOST_FRAMES: Final = 10_000_000
+"""Of a video: four days of it. A higher number is a mistake, and none that memory should be laid out for."""
+
+NO_FRAME_NUMBER: Final = f"crop whose name is no frame number from 1 to {MOST_FRAMES:,}"
 
 _TASK_OF: Final[dict[str, Task]] = {"au": "AU", "expr": "EXPR", "expression": "EXPR", "va": "VA"}
 _SPLIT_OF: Final = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -98,6 +104,16 @@ def without_position(name: str) -> str:
     return name
 
 
+def is_frame_number(text: str) -> bool:
+    """Whether a name or cell numbers a frame: decimal digits, from 1 on."""
+    return text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= MOST_FRAMES
+
+
+def holds_annotations(root: Path) -> bool:
+    """Whether a folder looks like a copy of Aff-Wild2, of whatever year."""
+    return root.is_dir() and bool(_annotation_folders(root))
+
+
 def video_file(name: str, videos: dict[str, Path]) -> Path | None:
     """The file of an annotation name: the one of that very name, else of the name without the person's position."""
     return videos.get(name) or videos.get(without_position(name))
@@ -108,16 +124,21 @@ def _annotation_folder(root: Path, wanted: str | None) -> Path:
         if not (root / wanted).is_dir():
             raise FileNotFoundError(f"the annotation folder {root / wanted} is not there")
         return root / wanted
-    found = [f for f in _folders(root) if _ANNOTATIONS.fullmatch(f.name)]
-    if any(_head(f.name) in _TASK_OF or _head(f.name) == "mtl" for f in _folders(root)):
-        found.insert(0, root)
+    found = _annotation_folders(root)
     if len(found) > 1:
         names = ", ".join("." if f == root else f.name for f in found)
-        raise ValueError(f"{root} holds several annotation folders ({names}): say which one with annotations=NAME")
+        raise ValueError(f"{root} holds several annotation folders ({names}): name the one that counts (--annotations NAME)")
     if not found:
         there = ", ".join(f.name for f in _folders(root)) or "no folder"
         raise FileNotFoundError(f"{root} must hold `annotations` or `<Nth>_ABAW_Annotations`, it holds {there}")
     return found[0]
+
+
+def _annotation_folders(root: Path) -> list[Path]:
+    found = [f for f in _folders(root) if _ANNOTATIONS.fullmatch(f.name)]
+    if any(_head(f.name) in _TASK_OF or _head(f.name) == "mtl" for f in _folders(root)):
+        found.insert(0, root)
+    return found
 
 
 def _test_lists(root: Path) -> list[LabelFile]:
@@ -155,8 +176,8 @@ def _crops_of(place: Path, root: Path, report: ScanReport) -> Crops:
             stem, end = os.path.splitext(entry)
             if entry.startswith(".") or end.lower() not in _CROP_ENDS:
                 continue
-            if not (stem.isascii() and stem.isdigit()) or int(stem) < 1:
-                report.skip("crop whose name is no frame number from 1", f"{folder}/{entry}")
+            if not is_frame_number(stem):
+                report.skip(NO_FRAME_NUMBER, f"{folder}/{entry}")
             elif int(stem) in names:
                 report.skip("second crop of the same frame", f"{folder}/{entry}")
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.metrics import AU_UNLABELLED, EXPRESSION_UNLABELLED, VA_UNLABELLED
 
 NO_CLASS: Final = -1
 
@@ -45,10 +46,10 @@ DISFA_PRESENT_FROM: Final = 2
 
 # Codes of absent labels. The official marker comes first; the rest are met in merged copies (9 in JAA-Net's and BP4D's
 # lists, 999 in some AU sets, -2 for "no label of this task", 7 for an ignored expression where there are seven classes).
-AU_ABSENT: Final = frozenset({-1, 9, 999})
-EXPRESSION_ABSENT: Final = frozenset({-1, -2, 999})
+AU_ABSENT: Final = frozenset({AU_UNLABELLED, 9, 999})
+EXPRESSION_ABSENT: Final = frozenset({EXPRESSION_UNLABELLED, -2, 999})
 EXPRESSION_IGNORED: Final = 7
-VA_ABSENT: Final = frozenset({-5.0, -2.0, 999.0})
+VA_ABSENT: Final = frozenset({float(VA_UNLABELLED), -2.0, 999.0})
 
 
 def au_column(number: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.affwild2_labels import LEFT, RIGHT, source_name
+from training.datasets.affwild2_layout import LEFT, RIGHT, without_position
 
 
 def choose_faces(
@@ -20,18 +20,18 @@ def choose_faces(
     Rows have the `name` of their source, their `frame`, box [M, 4] and track. A video takes the largest box of each frame.
     Where labels of `X_left` or `X_right` exist, they take the leftmost or rightmost box of those frames of X that show two
     people or more, and X itself, beside one of them, takes the other side; a single face goes to the side on which its
-    track was seen most often. Left and right are those of the picture.
+    track was seen most often. Left and right are those of the picture; `X_main` takes the largest box.
     """
     rows_of: dict[str, NDArray[np.int64]] = {str(n): np.flatnonzero(name == n) for n in np.unique(name)}
     used, positions, matched = [], [], set()
     for position, video in enumerate(videos):
-        source = video if video in rows_of else source_name(video)
+        source = video if video in rows_of else without_position(video)
         rows = rows_of.get(source)
         if rows is None:
             continue
         matched.add(source)
         # Rows under the very name of a sided label are its own already: nobody has to be told apart.
-        side = _side(video, videos) if source_name(video) == source else ""
+        side = _side(video, videos) if without_position(video) == source else ""
         if boxes_xyxy is not None:
             kept = (frame[rows], boxes_xyxy[rows])
             rows = rows[_on_side(side, *kept, track[rows]) if side else _largest(*kept)]
@@ -42,9 +42,9 @@ def choose_faces(
 
 
 def _side(video: str, videos: tuple[str, ...]) -> str:
-    """The side on which a label's person is, or nothing where it has no neighbour."""
-    if source_name(video) != video:
-        return video[len(source_name(video)) :]
+    """The side on which a label's person is, or nothing where it has no neighbour or its name gives no side."""
+    if without_position(video) != video:
+        return next((side for side in (LEFT, RIGHT) if video.endswith(side)), "")
     has_left, has_right = (video + side in videos for side in (LEFT, RIGHT))
     return "" if has_left == has_right else RIGHT if has_left else LEFT
 

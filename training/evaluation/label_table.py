@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
+from training.datasets.frame_table import TASKS as DATA_TASKS
 from training.metrics import AU_UNLABELLED, EXPRESSION_UNLABELLED, VA_UNLABELLED
 
-TASKS: Final = ("AU_Set", "EXPR_Set", "VA_Set")
-"""The three tasks by the names of their folders in Aff-Wild2."""
+TASKS: Final = tuple(f"{task}_Set" for task in DATA_TASKS)
+"""The three tasks, in order, by the names of their folders in Aff-Wild2."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
     """N frames, video after video; a video's frames stand in order, from 1 to its last, without a gap.
 
-    Labels are raw as in the files of Aff-Wild2: AU -1, expression -1 and valence/arousal -5 say "not labelled".
+    Labels carry the codes of the files of Aff-Wild2: AU -1, expression -1 and valence/arousal -5 say "not labelled".
     """
 
     videos: tuple[str, ...]  # names as in the label files, `_left` and `_right` included
@@ -30,6 +31,7 @@ class LabelTable:
     expression: NDArray[np.int8]  # [N] 0 .. 6, -1
     va: NDArray[np.float32]  # [N, 2] in [-1, 1], -5
     listed: dict[str, frozenset[str]]  # task -> videos that a submission for it holds
+    notes: tuple[str, ...] = ()  # sentences on what of the labels is not judged, and why
 
     def __post_init__(self) -> None:
         count = len(self.frame)

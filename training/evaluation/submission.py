@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.evaluation.affwild2_labels import HEADERS
+from training.datasets.affwild2_annotations import HEADERS
+from training.datasets.frame_table import TASKS as DATA_TASKS
 from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.prediction_table import HOLD, PredictionTable, hold
 from training.metrics import AU_UNLABELLED, EXPRESSION_UNLABELLED, VA_UNLABELLED
@@ -25,14 +26,15 @@ def write_submission(folder: Path, labels: LabelTable, predictions: PredictionTa
     va = np.where(filled.known[:, None], clipped, VA_UNLABELLED)
     tables = {"AU_Set": (au, "%d"), "EXPR_Set": (expression[:, None], "%d"), "VA_Set": (va, "%.4f")}
     count = 0
-    for task in TASKS:
+    for task, data_task in zip(TASKS, DATA_TASKS, strict=True):
         values, number = tables[task]
+        header = ",".join(HEADERS[data_task][0])
         for position, video in enumerate(labels.videos):
             if video not in labels.listed[task]:
                 continue
             path = folder / task / f"{video}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             rows = values[labels.rows_of(position)]
-            np.savetxt(path, rows, fmt=number, delimiter=",", header=HEADERS[task], comments="", encoding="utf-8")
+            np.savetxt(path, rows, fmt=number, delimiter=",", header=header, comments="", encoding="utf-8")
             count += 1
     return count

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from faceaffect.labels import AU_NAMES
-from training.evaluation.affwild2_labels import HEADERS
+from tests.training.datasets.made_up_affwild2 import HEADER_AU, HEADER_EXPR, HEADER_VA
 
+HEADERS = {"AU_Set": HEADER_AU, "EXPR_Set": HEADER_EXPR, "VA_Set": HEADER_VA}
 AU_ROW = "0,1,0,1,0,0,1,0,0,0,1,0"
 NO_AU = ",".join(["-1"] * 12)
 
@@ -52,15 +53,15 @@ def write_affwild2(folder: Path) -> Path:
     for frame in (1, 2, 3, 4):
         write_crop(folder, "12-30-9x9", frame)
     (folder / "cropped_aligned" / "12-30-9x9" / "00003.jpg").write_bytes(b"not a picture")
-    _write_video(folder / "videos" / "batch1" / "12-30-9x9.avi", 6)
+    write_video(folder / "videos" / "batch1" / "12-30-9x9.avi", 6)
     write_labels(folder, "VA_Set", "Validation_Set", "two_left", ["0.1,0.2", "0.1,-0.2"])
     (folder / "test_set_AU_Challenge.txt").write_text("unseen\n\n")
     write_crop(folder, "unseen", 1)
     return folder
 
 
-def _write_video(path: Path, frames: int) -> None:
-    path.parent.mkdir(parents=True)
+def write_video(path: Path, frames: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 64))
     for _ in range(frames):
         writer.write(np.zeros((64, 64, 3), np.uint8))

@@ -17,7 +17,8 @@ from faceaffect.sinks.sink import SinkOptions
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.tiny_bundle import write_tiny_bundle
 from tests.training.evaluation.made_up_data import brightness, write_affwild2
-from training.evaluation.affwild2_labels import load_labels, read_label_file
+from training.datasets.affwild2_annotations import read_task_file
+from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.label_table import LabelTable, unlabelled
 from training.evaluation.predict_crops import predict_crops
 from training.evaluation.prediction_file import PredictionError, read_predictions, write_predictions
@@ -147,11 +148,11 @@ def test_submissions_are_read_back_as_label_files(tmp_path: Path, two: tuple[Lab
     held = hold(predictions, labels)
     for name in labels.videos:
         part = labels.rows_of(labels.videos.index(name))
-        au = read_label_file(tmp_path / "hold" / "AU_Set" / f"{name}.txt", "AU_Set")
+        au = read_task_file(tmp_path / "hold" / "AU_Set" / f"{name}.txt", "AU").values
         np.testing.assert_array_equal(au, held.au_on[part])
-        expression = read_label_file(tmp_path / "hold" / "EXPR_Set" / f"{name}.txt", "EXPR_Set")
+        expression = read_task_file(tmp_path / "hold" / "EXPR_Set" / f"{name}.txt", "EXPR").values
         np.testing.assert_array_equal(expression[:, 0], held.expression[part])
-    va = read_label_file(tmp_path / "hold" / "VA_Set" / "b.txt", "VA_Set")
+    va = read_task_file(tmp_path / "hold" / "VA_Set" / "b.txt", "VA").values
     np.testing.assert_allclose(va, held.va[6:10].clip(-1, 1), atol=6e-5)
     assert [path.name for path in (tmp_path / "hold" / "VA_Set").iterdir()] == ["b.txt"]
 
