@@ -23,7 +23,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks pipeline assets/demo.mp4
 
 native: $(VENV)/.test  ## rebuild the kernels in place
-	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install --no-build-isolation --no-deps -e .
+	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install --no-deps -e .
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
