@@ -32,6 +32,7 @@ class ExportOptions:
     shared: Path
     labels: Path
     renders: Path | None
+    wild: Path | None
     early: bool
     record: Path | None
 
@@ -42,6 +43,7 @@ class ExportOptions:
 @click.option("--shared", type=click.Path(path_type=Path), default=_ROOT.parent / "shared", help="Folder of faces.")
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
+@click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder, to judge by.")
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
@@ -58,7 +60,7 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes), *decisions)
     figures: dict[str, Any] = {"parity": _parity(done.net, bundle_dir, faces)}
     if faces is not None:
-        figures = model_figures(bundle_dir, chosen.shared, chosen.labels, chosen.renders) | figures
+        figures = model_figures(bundle_dir, chosen.shared, chosen.labels, chosen.renders, chosen.wild) | figures
         write_bundle(done.net, bundle_dir, model_card(figures, with_renders, notes + done.notes), *decisions)
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")

@@ -78,12 +78,13 @@ def train(recipe_name: str, out: Path, resume: bool, rendered_only: bool, option
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
-def figures(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> None:
+@click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder.")
+def figures(bundle: Path, shared: Path, labels: Path, renders: Path | None, wild: Path | None) -> None:
     """Print the figures of the model record: FER+, web faces, clips, cost."""
     from training.evaluation.model_figures import model_figures
     from training.evaluation.record import figures_text
 
-    click.echo(figures_text(model_figures(bundle, shared, labels, renders)))
+    click.echo(figures_text(model_figures(bundle, shared, labels, renders, wild)))
 
 
 @main.command()

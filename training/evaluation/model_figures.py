@@ -11,10 +11,13 @@ from training.evaluation.cost_figures import cost_figures
 from training.evaluation.picture_figures import expression_figures, place_figures, rendered_figures
 from training.evaluation.speech_figures import speech_figures
 from training.evaluation.steadiness_figures import steadiness_figures
+from training.evaluation.wild_figures import wild_figures
 
 
-def model_figures(bundle: Path, shared: Path, labels: Path, renders: Path | None = None) -> dict[str, Any]:
-    """Figures by section; of `renders` only identities count that were never trained on."""
+def model_figures(
+    bundle: Path, shared: Path, labels: Path, renders: Path | None = None, wild: Path | None = None
+) -> dict[str, Any]:
+    """Figures by section; of `renders` and the RenderWild in `wild` only identities count that were never trained on."""
     runner = BundleRunner(bundle)
     figures = {
         "cost": cost_figures(runner),
@@ -26,4 +29,6 @@ def model_figures(bundle: Path, shared: Path, labels: Path, renders: Path | None
     }
     if renders is not None:
         figures["rendered"] = rendered_figures(runner, renders)
+    if wild is not None:
+        figures["wild"] = wild_figures(bundle, wild)
     return figures

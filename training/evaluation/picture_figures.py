@@ -116,6 +116,6 @@ def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
         "au_f1_mean": float(np.mean(list(f1.values()))),
         "au_calibration_error": dict(zip(AU_NAMES, [curve.error for curve in curves], strict=True)),
         "au_f1_mean_if_always_on": float(np.mean(list(always.values()))),
-        "landmark_error_percent": 100 * float(landmark_error(heads, maps, table).mean()),
+        "landmark_error_percent": 100 * float(landmark_error(heads, maps, table)[table.landmark_weight > 0].mean()),
         "pose_mae_deg": pose_error(heads, maps, table),
     }

@@ -24,7 +24,7 @@ def write_record(figures: Figures, folder: Path, name: str) -> None:
 def figures_text(figures: Figures) -> str:
     """All sections that were measured, as Markdown."""
     writers = {
-        "cost": _cost, "expression": _expression, "place": _place, "rendered": _rendered,
+        "cost": _cost, "expression": _expression, "place": _place, "rendered": _rendered, "wild": _wild,
         "clips": _clips, "speech": _speech, "steadiness": _steadiness, "parity": _parity,
     }  # fmt: skip
     return "\n".join(writer(figures[name]) for name, writer in writers.items() if figures.get(name)) + "\n"
@@ -85,6 +85,30 @@ def _rendered(f: Figures) -> str:
         f"Landmark error {f['landmark_error_percent']:.2f} % of the eye distance; yaw, pitch, roll off by "
         f"{', '.join(f'{v:.1f}' for v in f['pose_mae_deg'])} degrees on average.\n"
     )
+
+
+def _wild(f: Figures) -> str:
+    au, expression = f["au"], f["expression"]
+    named = {name: ", ".join(f"{k} {v:.2f}" for k, v in au[name].items() if v is not None) for name in ("f1", "auroc")}
+    errors = [value for value in au["calibration_error"].values() if value is not None]
+    return (
+        f"## RenderWild: {f['videos']} rendered validation videos of unseen people, exact truth\n"
+        f"Every frame of the aligned crops, through the SDK, with the thresholds of the spec; labelled frames: {f['frames']}.\n"
+        f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. Expected calibration error: mean "
+        f"{np.mean(errors):.3f}, worst {max(errors):.3f}.\n"
+        f"Expression: accuracy {_interval(expression['accuracy'])}, macro-F1 **{_interval(expression['macro_f1'])}**, "
+        f"calibration error {expression['calibration_error']:.3f}.\n"
+        f"CCC of valence **{_interval(f['ccc']['valence'])}**, of arousal **{_interval(f['ccc']['arousal'])}**.\n"
+        f"Scores of ABAW2: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. Intervals (95 %) are drawn over "
+        "videos. The videos show whole expressions with onset and offset, so many frames lie at the threshold of presence.\n"
+        + "".join(f"- {note}\n" for note in f["notes"])
+    )
+
+
+def _interval(figure: Figures) -> str:
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
 
 def _clips(f: Figures) -> str:
