@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.audio.frame_times import frame_audio_offsets
+from training.audio.sound_file import read_sound
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.clip_figures import follow
 
@@ -25,7 +26,8 @@ def speech_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     clips = {}
     for clip in sorted((shared / "data" / "videos").glob(SPEECH_CLIPS)):
         rows = follow(runner, detector, clip)
-        loudness = loudness_db(read_sound(clip), rows["time_s"])
+        in_sound_s = rows["time_s"] + frame_audio_offsets(clip)[0]
+        loudness = loudness_db(read_sound(clip, RATE_HZ).samples, in_sound_s)
         seen = np.isfinite(rows["AU25"])
         scores = {name: rows[name][seen] for name in ("AU25", "AU26")}
         scores["AU25 or AU26"] = np.maximum(scores["AU25"], scores["AU26"])
@@ -34,17 +36,11 @@ def speech_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     return {"clips": clips, "mean": mean}
 
 
-def read_sound(clip: Path) -> NDArray[np.float32]:
-    """One channel of a clip's sound at `RATE_HZ`, through ffmpeg."""
-    command = ["ffmpeg", "-v", "error", "-i", str(clip), "-ac", "1", "-ar", str(RATE_HZ), "-f", "f32le", "-"]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"ffmpeg must read the sound of {clip}: {done.stderr.decode(errors='replace').strip()}")
-    return np.frombuffer(done.stdout, np.float32)
-
-
 def loudness_db(sound: NDArray[np.float32], time_s: NDArray[np.float64], window_s: float = _WINDOW_S) -> NDArray[np.float64]:
-    """Root mean square [T] in decibels of full scale over a window around each time; silence is -60."""
+    """Root mean square [T] of mono samples [n] at `RATE_HZ`, in decibels of full scale; silence is -60.
+
+    It is taken over a window around each time [T], seconds since the first sample, as far as there is sound.
+    """
     half = window_s * RATE_HZ / 2
     total = np.concatenate([[0.0], np.cumsum(sound.astype(np.float64) ** 2)])
     low = np.clip(np.rint(time_s * RATE_HZ - half), 0, len(sound)).astype(int)

@@ -1,4 +1,4 @@
-"""Videos with sound, and sound alone, through the `ffmpeg` and `ffprobe` programs."""
+"""Videos with sound through the `ffmpeg` and `ffprobe` programs; sound is read by `training.audio`."""
 
 from __future__ import annotations
 
@@ -39,26 +39,6 @@ def _run(command: list[str], given: bytes | None = None) -> bytes:
     if done.returncode:
         raise MovieError(f"{command[0]} failed on {command[-1]}: {done.stderr.decode(errors='replace').strip()[-600:]}")
     return done.stdout
-
-
-def read_sound(path: Path) -> FloatArray:
-    """Mono samples [m] in -1..1 at `SOUND_RATE_HZ`; several channels are averaged. Starts at the first sample."""
-    command = [
-        "ffmpeg",
-        "-loglevel",
-        "error",
-        "-i",
-        str(path),
-        "-vn",
-        "-ac",
-        "1",
-        "-ar",
-        str(SOUND_RATE_HZ),
-        "-f",
-        "f32le",
-        "-",
-    ]
-    return np.frombuffer(_run(command), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from training.audio.sound_file import read_sound
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.wild.movie_file import SOUND_RATE_HZ, read_sound
+from training.synthesis.wild.movie_file import SOUND_RATE_HZ
 
 FEMALE_SPEAKERS: Final = frozenset({"08", "09", "13", "14", "16"})
 VALIDATION_SPEAKERS: Final = frozenset({"12", "13"})
@@ -61,7 +62,7 @@ class VoiceShelf:
     def sound(self, sentence: Sentence) -> FloatArray:
         """Samples [m] at `SOUND_RATE_HZ`, silence at the ends cut, brought to one loudness."""
         if sentence.file not in self._sound:
-            self._sound[sentence.file] = _trim(read_sound(self.folder / sentence.file))
+            self._sound[sentence.file] = _trim(read_sound(self.folder / sentence.file, SOUND_RATE_HZ).samples)
         return self._sound[sentence.file]
 
 

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks, apply_map, invert_map
 from faceaffect.labels import AU_NAMES
+from training.audio.sound_file import read_sound
 from training.synthesis.__main__ import main
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
-from training.synthesis.wild.movie_file import SOUND_RATE_HZ, MovieError, read_sound, require_ffmpeg, stream_starts
+from training.synthesis.wild.movie_file import SOUND_RATE_HZ, MovieError, require_ffmpeg, stream_starts
 from training.synthesis.wild.plan import MISMATCHED_SHARE
 from training.synthesis.wild.voices import FITTING_VOICES, VALIDATION_SPEAKERS
 from training.synthesis.wild.write_wild import WildOrder, write_wild
@@ -172,7 +173,7 @@ def lip_gap(landmarks_xy):
 
 def heard_level(path, time_s):
     """Decibels [n] of a file's sound at frame times since the first frame, from its samples and time stamps alone."""
-    samples, starts = read_sound(path), stream_starts(path)
+    samples, starts = read_sound(path, SOUND_RATE_HZ).samples, stream_starts(path)
     half = SOUND_RATE_HZ // 20
     centres = ((time_s + starts["video"] - starts["audio"]) * SOUND_RATE_HZ).astype(int)
     pieces = [samples[max(0, c - half) : max(0, c + half)] for c in centres]
