@@ -132,12 +132,17 @@ class Pipeline:
         if self._follower is not None:
             self._follower.start_ids_after(track_id)
 
+    @property
+    def precision(self) -> str:
+        """What the network computes in, such as float32, which need not be what was asked for where `auto` stepped down."""
+        return self._backend.precision
+
     def describe(self) -> dict[str, str]:
         """What runs here, by name, for reports."""
         return {
             "model": self.spec.name,
             "backend": f"{self._backend.name} {self._backend.version}",
-            "precision": self._backend.precision,
+            "precision": self.precision,
             "device": getattr(self._backend, "device", "cpu"),
             "kernels": str(kernels.info()),
             "detector": "none" if self._detector is None else self._detector.name,
@@ -191,6 +196,7 @@ def open_pipeline(
     device: str = "auto",
     threads: int = 1,
     precision: str = "fp32",
+    dla: int | None = None,
     max_faces: int = 8,
     min_face_px: int = 40,
     smooth: bool = True,
@@ -202,13 +208,14 @@ def open_pipeline(
 
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
     like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector`
-    replaces the built-in one: an object, or the path of a YuNet file. Raises `BundleError` for an unusable bundle and
+    replaces the built-in one: an object, or the path of a YuNet file. `precision` other than fp32 and `dla` (the number of
+    a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
     bundle = open_bundle(model)
-    options = BackendOptions(threads, precision, max_faces)
+    options = BackendOptions(threads, precision, max_faces, dla)
     runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:

@@ -49,11 +49,15 @@ class FrameBackend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """`threads` is for CPU backends; `precision` and `max_faces` (of one run) are for engines built ahead."""
+    """`threads` is for CPU backends; `precision`, `max_faces` (of one run) and `dla` are for engines built ahead.
+
+    `dla` is the number of a Jetson's deep-learning accelerator, None for the GPU itself.
+    """
 
     threads: int = 1
     precision: str = "fp32"
     max_faces: int = DEFAULT_MAX_FACES
+    dla: int | None = None
 
 
 _FACTORIES: Final[dict[str, str]] = {
@@ -72,7 +76,8 @@ def open_backend(name: str, bundle: Bundle, *, device: str = "auto", options: Ba
     """The backend that was asked for, or a BackendError that says why not.
 
     `auto` takes TensorRT where there is a GPU (or one was named) and ONNX Runtime on the CPU elsewhere. It alone steps
-    down to the CPU, and says so in one line; `device` "auto" is the place where the backend runs.
+    down to the CPU, and says so in one line; `device` "auto" is the place where the backend runs. Once open, a backend
+    is kept: a GPU that fails later is an error, since the device is then lost to the whole process.
     """
     options = options or BackendOptions()
     if options.precision not in PRECISIONS:
@@ -90,8 +95,13 @@ def open_backend(name: str, bundle: Bundle, *, device: str = "auto", options: Ba
 
 
 def _open_best(bundle: Bundle, device: str, options: BackendOptions) -> Backend:
+    if device == "cpu":
+        return open_backend("onnx", bundle, device="cpu", options=options)
     on_cpu = BackendOptions(options.threads)
-    if device == "cpu" or (device == "auto" and not has_nvidia_gpu()):
+    if device == "auto" and not has_nvidia_gpu():
+        if options.precision != on_cpu.precision or options.dla is not None:
+            wanted = options.precision if options.dla is None else f"{options.precision} on DLA core {options.dla}"
+            log.warning("faceaffect: running on the CPU with ONNX Runtime in fp32, since %s needs an NVIDIA GPU", wanted)
         return open_backend("onnx", bundle, device="cpu", options=on_cpu)
     try:
         return open_backend("tensorrt", bundle, device=device, options=options)
@@ -111,6 +121,8 @@ def require_cpu(name: str, device: str, options: BackendOptions) -> None:
         raise BackendError(f"backend {name!r} runs on device 'cpu' only, got {device!r}")
     if options.precision != "fp32":
         raise BackendError(f"backend {name!r} runs in fp32 only, got {options.precision!r}; use --backend tensorrt")
+    if options.dla is not None:
+        raise BackendError(f"backend {name!r} runs on the CPU, got DLA core {options.dla}; use --backend tensorrt")
 
 
 def check_outputs(names: set[str], where: Any) -> None:

@@ -173,6 +173,8 @@ def open_engine(
     cache: EngineCache | None = None,
 ) -> TensorrtBackend:
     """A backend over the cached engine, which is built now if there is none."""
+    if dla is not None and precision == "fp32":
+        raise BackendError("a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla out")
     reason = why_not()
     if reason:
         raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
@@ -205,4 +207,4 @@ def open_engine(
 
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
-    return open_engine(bundle, device=device, precision=options.precision, max_faces=options.max_faces)
+    return open_engine(bundle, device=device, precision=options.precision, max_faces=options.max_faces, dla=options.dla)

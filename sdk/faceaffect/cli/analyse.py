@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from faceaffect.spec import PRECISIONS
+
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
@@ -12,6 +14,8 @@ import click
 @click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
 @click.option("--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True)
 @click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0.")
+@click.option("--precision", default="fp32", type=click.Choice(list(PRECISIONS)), show_default=True, help="TensorRT only.")
+@click.option("--dla", type=click.IntRange(0), metavar="CORE", help="TensorRT on a Jetson: the accelerator, 0 or 1.")
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")

@@ -47,7 +47,7 @@ class AnalyseRun:
         from faceaffect.pipeline import open_pipeline
 
         with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
-            options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name))
+            options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name, pipeline.precision))
             sink = ThreadedSink(open_sink(settings.out, options))
             with self._progress:
                 try:

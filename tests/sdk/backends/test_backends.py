@@ -57,6 +57,30 @@ def test_a_machine_without_a_gpu_is_told_nothing(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [(BackendOptions(precision="fp16"), "fp16"), (BackendOptions(precision="int8", dla=1), "int8 on DLA core 1")],
+)
+def test_auto_without_a_gpu_says_what_it_gives_up(
+    bundle: Bundle, options: BackendOptions, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: False)
+    assert open_backend("auto", bundle, options=options).precision == "float32"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"faceaffect: running on the CPU with ONNX Runtime in fp32, since {wanted} needs an NVIDIA GPU"
+    ]
+    with pytest.raises(BackendError, match="'onnx' runs"):
+        open_backend("auto", bundle, device="cpu", options=options)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_cpu_backends_have_no_dla(bundle: Bundle, name: str) -> None:
+    if available_backends()[name]:
+        pytest.skip(f"{name} is not installed")
+    with pytest.raises(BackendError, match=f"'{name}' runs on the CPU, got DLA core 0; use --backend tensorrt"):
+        open_backend(name, bundle, options=BackendOptions(dla=0))
+
+
 def test_cpu_backends_refuse_other_precisions(bundle: Bundle) -> None:
     with pytest.raises(BackendError, match="'onnx' runs in fp32 only, got 'fp16'"):
         open_backend("onnx", bundle, options=BackendOptions(precision="fp16"))

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from faceaffect.backends import BackendError, tensorrt_engine
+from faceaffect.backends import BackendError, BackendOptions, open_backend, tensorrt_engine
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
 from faceaffect.backends.tensorrt_library import TensorRt, find_tensorrt
 from faceaffect.bundle import Bundle, open_bundle
 from faceaffect.cli.command_line import faceaffect
-from faceaffect.spec import BundleError
+from faceaffect.spec import PRECISIONS, BundleError
 from tests.sdk.backends.fake_tensorrt import fake_tensorrt
-from tests.sdk.tiny_bundle import write_tiny_bundle
+from tests.sdk.tiny_bundle import seal, write_tiny_bundle
 
 SETTINGS = EngineSettings("fp32", 8, 112)
 
@@ -188,12 +188,44 @@ def test_a_precision_that_the_bundle_lacks_says_how_to_get_it(bundle: Bundle, us
         tensorrt_engine.open_engine(bundle, precision="fp16")
 
 
-def test_build_command(bundle: Bundle, use: Any) -> None:
+@pytest.fixture
+def with_fp16(bundle: Bundle) -> Bundle:
+    """The bundle with a file for fp16; the fake looks into no network."""
+    (bundle.path / PRECISIONS["fp16"]).write_bytes(bundle.onnx)
+    seal(bundle.path)
+    return open_bundle(bundle.path)
+
+
+def test_build_command(with_fp16: Bundle, use: Any) -> None:
     made = use(fake_tensorrt(dla_cores=1))
-    done = CliRunner().invoke(faceaffect, ["build", "--model", str(bundle.path), "--max-faces", "2", "--dla", "0"])
+    build = ["build", "--model", str(with_fp16.path), "--max-faces", "2"]
+    done = CliRunner().invoke(faceaffect, [*build, "--dla", "0", "--precision", "fp16"])
     assert done.exit_code == 0, done.output
-    assert "tiny, fp32, up to 2 faces, on a DLA: 0.0 MB, TensorRT 10.3.0" in done.output
+    assert "tiny, fp16, up to 2 faces, on a DLA: 0.0 MB, TensorRT 10.3.0" in done.output
     assert made.builds == 1
+    done = CliRunner().invoke(faceaffect, [*build, "--dla", "0"])
+    assert "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16" in str(done.exception)
+    assert made.builds == 1
+
+
+def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: Any) -> None:
+    made = use(fake_tensorrt(dla_cores=2))
+    asked = [{}, {"precision": "fp16"}, {"precision": "fp16", "dla": 0}, {"precision": "fp16", "dla": 1}]
+    found = [open_backend("tensorrt", with_fp16, options=BackendOptions(**options)) for options in asked]  # type: ignore[arg-type]
+    assert [backend.precision for backend in found] == ["float32", "float16", "float16", "float16"]
+    assert made.builds == 4, "each has an engine of its own"
+    assert made.config.DLA_core == 1
+    for options in asked:
+        open_backend("tensorrt", with_fp16, options=BackendOptions(**options))  # type: ignore[arg-type]
+    assert made.builds == 4
+
+
+def test_analyse_refuses_what_the_device_lacks(with_fp16: Bundle, use: Any, tmp_path: Path) -> None:
+    use(fake_tensorrt())
+    arguments = [str(tmp_path / "clip.mp4"), "--model", str(with_fp16.path), "--backend", "tensorrt", "--precision", "fp16"]
+    (tmp_path / "clip.mp4").touch()
+    done = CliRunner().invoke(faceaffect, ["analyse", *arguments, "--dla", "0"])
+    assert "has no DLA" in str(done.exception)
 
 
 def test_build_command_without_a_gpu(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

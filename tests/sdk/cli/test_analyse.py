@@ -129,6 +129,8 @@ def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, o
         (["--out", "a.csv", "--resume", "--overwrite"], "give one of them"),
         (["--overlay", "seen.gif"], "--overlay must end in"),
         (["--out", "a.csv", "--picture-fps", "0"], "picture_fps > 0"),
+        (["--out", "a.csv", "--precision", "fp8"], "'fp8' is not one of 'fp32', 'fp16', 'int8'"),
+        (["--out", "a.csv", "--dla", "-1"], "--dla"),
     ],
 )
 def test_mistakes_are_found_before_anything_starts(
@@ -221,3 +223,22 @@ def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
     error = process.stderr.read()
     assert process.wait(timeout=10) == 1
     assert error == ""
+
+
+def test_precision_and_dla_reach_the_pipeline(run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline]) -> None:
+    assert run("analyse", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
+    assert run("analyse", clip, "--out", tmp_path / "b.csv") == 0
+    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [("int8", 1), ("fp32", None)]
+
+
+def test_a_run_is_resumed_in_its_own_precision_only(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
+    assert run("analyse", clip, late, "--out", out, "--precision", "fp16") == 1
+    make_clip(late, 6)
+    assert run("analyse", clip, late, "--out", out, "--resume") == 1
+    assert "precision was float16, is float32" in capsys.readouterr().err
+    assert frames_in(out) == expected(60)
+    assert run("analyse", clip, late, "--out", out, "--resume", "--precision", "fp16", "--dla", "0") == 0
+    assert frames_in(out) == expected(60) + expected(6)
