@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,9 +36,6 @@ def test_a_process_s_memory_is_its_own() -> None:
     before = peak_memory_mb()
     assert before > 120
     code = "from faceaffect.bench.fresh_process import peak_memory_mb; print(peak_memory_mb())"
-    import subprocess
-    import sys
-
     root = str(Path(__file__).resolve().parents[3] / "sdk")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root})
     assert float(done.stdout) < 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
@@ -64,6 +63,7 @@ def test_every_stage_of_every_frame_is_booked(bundle: Path, frames: list[Frame],
         assert {len(values) for values in stages.values()} == {45}
         total = np.sum([stages[name] for name in STAGES], axis=0)
         np.testing.assert_allclose(total, stages[WHOLE], atol=1e-9)
+        assert min(stages[WRITE]) > 0
     assert found.faces == 1
     wall, cpu = np.array(found.clocks["wall"]["detect"]), np.array(found.clocks["cpu"]["detect"])
     assert found.looks == (wall > 0).sum() >= 2
@@ -90,7 +90,6 @@ def test_an_error_in_one_stream_ends_all(bundle: Path, frames: list[Frame], tmp_
     pipelines = [open_with(bundle, detector) for detector in detectors]
     with pytest.raises(RuntimeError, match="the detector broke"):
         measure_stages(pipelines, StagePlan(frames, 10, 2, 10.0, tmp_path))
-    assert threading.active_count() < 10
 
 
 def test_decoding_is_timed_frame_by_frame() -> None:

@@ -39,14 +39,7 @@ def test_from_clip_to_record(bench: Bench, trained: None, tmp_path: Path, capsys
     out = tmp_path / "a.json"
     assert bench(DEMO, *FEW, "--json", out) == 0
     shown = capsys.readouterr().out
-    for text in (
-        "640x360" if "640x360" in shown else "own size",
-        "whole",
-        "decode_heads",
-        "write",
-        "jitter",
-        "import, process CPU",
-    ):
+    for text in ("demo.mp4", "whole", "decode_heads", "write", "jitter", "import, process CPU", "peak memory, host"):
         assert text in shown
     (result,) = Record.load_file(out).results
     assert len(result.rounds) == 2
