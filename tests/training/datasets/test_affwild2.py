@@ -19,6 +19,7 @@ from tests.training.datasets.made_up_affwild2 import (
     write,
 )
 from training.datasets.affwild2 import read_affwild2
+from training.datasets.affwild2_layout import video_file, without_position
 from training.datasets.broken_data import BrokenDataSetError
 from training.datasets.frame_table import FrameTable
 
@@ -89,6 +90,24 @@ def test_people_of_one_video_share_its_group_and_other_underscores_stay(table):
     groups = dict(zip(table.videos, table.groups, strict=True))
     assert groups["1-30-1280x720_left"] == groups["1-30-1280x720_right"] == "1-30-1280x720"
     assert groups["my_video"] == "my_video"
+
+
+@pytest.mark.parametrize(
+    ("name", "video"),
+    [
+        ("my_video_right", "my_video"), ("video_left_1", "video_left_1"), ("video5_main", "video5"), ("_left", "_left"),
+        ("a_left_left", "a_left"), ("upright", "upright"),
+    ],
+)  # fmt: skip
+def test_only_a_true_position_is_cut_off(name, video):
+    assert without_position(name) == video
+
+
+def test_a_video_whose_own_name_ends_in_a_position_is_itself(tmp_path):
+    videos = {"two_left": tmp_path / "two_left.mp4", "three": tmp_path / "three.avi"}
+    assert video_file("two_left", videos) == videos["two_left"]
+    assert video_file("three_right", videos) == videos["three"]
+    assert video_file("two_right", videos) is None
 
 
 def test_the_report_counts_what_was_left_out(table):
