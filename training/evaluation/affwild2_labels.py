@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
 from faceaffect.sources.quiet_opencv import quiet_opencv
@@ -82,7 +81,7 @@ def _listed(table: FrameTable, task: int) -> frozenset[str]:
 
 def _notes(table: FrameTable) -> tuple[str, ...]:
     notes = []
-    known: NDArray[np.bool_] = table.au_mask.any(axis=0)
+    known = np.asarray(table.au_mask.any(axis=0))
     if known.any() and not known.all():
         missing = ", ".join(name for name, there in zip(AU_NAMES, known, strict=True) if not there)
         notes.append(f"AU labels are those of ABAW1, which annotates none of {missing}: these are not judged.")

@@ -74,7 +74,7 @@ def scans(monkeypatch):
     """How often a folder was scanned, not read from the cache."""
     calls = []
     real = affwild2._assemble
-    monkeypatch.setattr(affwild2, "_assemble", lambda *a: calls.append(1) or real(*a))
+    monkeypatch.setattr(affwild2, "_assemble", lambda *a, **k: calls.append(1) or real(*a, **k))
     return calls
 
 

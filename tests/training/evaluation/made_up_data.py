@@ -69,7 +69,7 @@ def write_video(path: Path, frames: int) -> None:
 
 
 def write_stills(folder: Path, landmarks_xy: np.ndarray, count: int = 400) -> Path:
-    """One shard of plain pictures, two of an identity; every third identity is of the rig without AU23."""
+    """One shard of plain pictures, two of an identity; AU23 is hidden on every third identity, every tenth is held out."""
     random = np.random.default_rng(0)
     identity = np.arange(count) // 2
     arrays = {
@@ -78,8 +78,9 @@ def write_stills(folder: Path, landmarks_xy: np.ndarray, count: int = 400) -> Pa
         "landmarks_xy": np.broadcast_to(landmarks_xy, (count, 68, 2)).astype(np.float32),
         "pose_deg": np.zeros((count, 3), np.float32),
         "identity": identity.astype(np.int64),
-        "rig": (identity % 3 == 0).astype(np.uint8),
-        "occluded": np.zeros(count, bool),
+        "rig": np.zeros(count, np.uint8),
+        "au_visible": ~((identity % 3 == 0)[:, None] & (np.array(AU_NAMES) == "AU23")),
+        "split": (identity % 10 == 0).astype(np.uint8),
     }
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "faces_0000.npz", au_present=arrays["au_intensity"] > 0.3, **arrays)
