@@ -33,18 +33,23 @@ foreach(architecture ${WANTED})
   list(APPEND ARCHITECTURES ${architecture})
 endforeach()
 
-list(TRANSFORM OPS PREPEND csrc/ OUTPUT_VARIABLE CUDA_FILES)
-list(TRANSFORM CUDA_FILES APPEND _cuda.cu)
-add_library(faceaffect_cuda OBJECT ${CUDA_FILES} csrc/portrait_grid.cu)
 string(REPLACE ";" "-real;" REAL_ARCHITECTURES "${ARCHITECTURES}-real")
 list(GET ARCHITECTURES 0 LOWEST)
 # Code of the lowest for the driver to compile: GPUs between and after those named run as well.
 list(APPEND REAL_ARCHITECTURES ${LOWEST}-virtual)
-set_target_properties(faceaffect_cuda PROPERTIES CUDA_ARCHITECTURES "${REAL_ARCHITECTURES}" CUDA_STANDARD 17)
-target_compile_options(faceaffect_cuda PRIVATE --fmad=false $<$<BOOL:${FACEAFFECT_WERROR}>:-Werror=all-warnings>)
+# The graph layer stands alone: the TensorRT plugin is made of it.
+list(TRANSFORM OPS PREPEND csrc/ OUTPUT_VARIABLE CUDA_FILES)
+list(TRANSFORM CUDA_FILES APPEND _cuda.cu)
+list(REMOVE_ITEM CUDA_FILES csrc/au_graph_cuda.cu)
+add_library(faceaffect_au_graph_cuda OBJECT csrc/au_graph_cuda.cu)
+add_library(faceaffect_cuda OBJECT ${CUDA_FILES} csrc/portrait_grid.cu)
+foreach(kernels faceaffect_au_graph_cuda faceaffect_cuda)
+  set_target_properties(${kernels} PROPERTIES CUDA_ARCHITECTURES "${REAL_ARCHITECTURES}" CUDA_STANDARD 17)
+  target_compile_options(${kernels} PRIVATE --fmad=false $<$<BOOL:${FACEAFFECT_WERROR}>:-Werror=all-warnings>)
+  target_sources(_native PRIVATE $<TARGET_OBJECTS:${kernels}>)
+endforeach()
 list(JOIN ARCHITECTURES "," ARCHITECTURE_LIST)
 target_compile_definitions(_native PRIVATE FACEAFFECT_HAS_CUDA FACEAFFECT_CUDA_ARCHITECTURES="${ARCHITECTURE_LIST}")
-target_sources(_native PRIVATE $<TARGET_OBJECTS:faceaffect_cuda> csrc/check_cuda.cpp csrc/cuda_array.cpp
-                               csrc/cuda_kernels.cpp csrc/cuda_resources.cpp csrc/cuda_stream.cpp
-                               csrc/device_memory.cpp)
+target_sources(_native PRIVATE csrc/check_cuda.cpp csrc/cuda_array.cpp csrc/cuda_kernels.cpp csrc/cuda_resources.cpp
+                               csrc/cuda_stream.cpp csrc/device_memory.cpp)
 target_link_libraries(_native PRIVATE CUDA::cudart_static)

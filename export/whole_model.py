@@ -1,7 +1,8 @@
 """`python -m export.whole_model BUNDLE --to FILE.onnx`: one file with the graph layer inside, in plain operators.
 
-For runtimes that know nothing of this SDK: output `au_nodes` gives way to `au_logit` [N, 12]. With `--triton FOLDER` the
-file becomes a model repository of Triton Inference Server.
+For runtimes that know nothing of this SDK: output `au_nodes` gives way to `au_logit` [N, 12]. With `--plugin` the layer is
+one node for the TensorRT plugin of `csrc/tensorrt_plugin` instead. With `--triton FOLDER` the file becomes a model
+repository of Triton Inference Server.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from faceaffect.labels import AU_NAMES
 from faceaffect.spec import HEADS, PRECISIONS
 
 _PREFIX: Final = "au_graph."
+PLUGIN_DOMAIN: Final = "trt.plugins"  # where TensorRT's parser and ONNX Runtime look for plugins
+PLUGIN_NAME, PLUGIN_VERSION = "FaceaffectAuGraph", "1"  # as csrc/tensorrt_plugin/au_graph_plugin.h has them
 _FIELDS: Final[dict[str, tuple[int, ...]]] = {"au_logit": (len(AU_NAMES),)}
 
 
@@ -29,12 +32,32 @@ def with_graph_inside(onnx_bytes: bytes, weights: GraphWeights) -> bytes:
     nodes, constants = _graph_nodes(weights)
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(numpy_helper.from_array(array, _PREFIX + name) for name, array in constants.items())
+    _put_logit_for_nodes(model)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def with_plugin_inside(onnx_bytes: bytes, weights: GraphWeights) -> bytes:
+    """The network with one node of the TensorRT plugin after its `au_nodes`; raises ValueError without native kernels."""
+    if weights.packed is None:
+        raise ValueError("the plugin's weights are laid out by the native kernels: install faceaffect with them")
+    model = onnx.load_from_string(onnx_bytes)
+    attributes = {"widths": list(weights.packed.widths), "weights": weights.packed.flat().tolist()}
+    attributes |= {"plugin_version": PLUGIN_VERSION, "plugin_namespace": ""}
+    model.graph.node.append(
+        helper.make_node(PLUGIN_NAME, ["au_nodes"], ["au_logit"], name=_PREFIX + "plugin", domain=PLUGIN_DOMAIN, **attributes)
+    )
+    model.opset_import.append(helper.make_opsetid(PLUGIN_DOMAIN, 1))
+    _put_logit_for_nodes(model)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _put_logit_for_nodes(model: onnx.ModelProto) -> None:
     outputs = [output for output in model.graph.output if output.name != "au_nodes"]
     logit = helper.make_tensor_value_info("au_logit", TensorProto.FLOAT, ["N", len(AU_NAMES)])
     del model.graph.output[:]
     model.graph.output.extend([logit, *outputs])
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
 
 
 def _graph_nodes(weights: GraphWeights) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
@@ -88,15 +111,19 @@ def _triton_output(name: str, shape: tuple[int | str, ...]) -> str:
 @click.command()
 @click.argument("folder", metavar="BUNDLE")
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="ONNX file to write.")
+@click.option("--plugin", is_flag=True, help="The graph layer as a node of the TensorRT plugin, in the file of --to.")
 @click.option("--triton", type=click.Path(path_type=Path, file_okay=False), help="Folder of the model repository.")
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", show_default=True)
-def main(folder: str, target: Path | None, triton: Path | None, precision: str) -> None:
+def main(folder: str, target: Path | None, plugin: bool, triton: Path | None, precision: str) -> None:
     """Write the whole model of BUNDLE as one ONNX file, as a Triton model repository, or both."""
     if target is None and triton is None:
         raise click.UsageError("nothing to write: give --to FILE.onnx or --triton FOLDER")
+    if plugin and target is None:
+        raise click.UsageError("--plugin is for the file of --to: give --to FILE.onnx")
     bundle = open_bundle(folder)
     if target is not None:
-        target.write_bytes(with_graph_inside(network_of(bundle, precision), bundle.graph))
+        write = with_plugin_inside if plugin else with_graph_inside
+        target.write_bytes(write(network_of(bundle, precision), bundle.graph))
         click.echo(f"wrote {target}")
     if triton is not None:
         click.echo(f"wrote {write_triton_repository(bundle, triton, precision)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.gpu.cvcuda_crop import time_cvcuda
 from benchmarks.gpu.part import NotRunError, Session, device_time_us, require_gpu, require_torch, sub_part
 from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights
 from faceaffect.kernels import reference
@@ -136,7 +137,7 @@ def time_all(session: Session) -> list[str]:
         _row(session, "au_graph, one face", device_time_us(cuda, graph, session.repeats), nbytes, bandwidth, launch_us)
     )
     lines += ["", *sub_part("torch grid_sample and normalise", lambda: torch_crop(session))]
-    return lines + sub_part("CV-CUDA", _cvcuda)
+    return lines + sub_part("CV-CUDA", lambda: time_cvcuda(session))
 
 
 def _row(session: Session, name: str, took_us: float, nbytes: int, bandwidth: float, launch_us: float) -> str:
@@ -187,11 +188,3 @@ def torch_cropper(torch: Any, frame: Frame, maps: np.ndarray, size_px: int) -> A
         return (torch.nn.functional.grid_sample(picture, grid, align_corners=False) / 255 - mean) / std
 
     return crop
-
-
-def _cvcuda() -> list[str]:
-    try:
-        import cvcuda
-    except ImportError as error:
-        raise NotRunError(f"CV-CUDA is not installed ({error})") from None
-    raise NotRunError(f"CV-CUDA {cvcuda.__version__} is here; the comparison is not written yet")

@@ -20,7 +20,7 @@ from export.calibration_faces import faces_in_pictures  # noqa: E402
 from export.network_parts import head_ends, in_order, prepared, trunk_convolutions  # noqa: E402
 from export.precision_cost import precision_cost, run_network  # noqa: E402
 from export.to_precision import to_fp16, to_int8  # noqa: E402
-from export.whole_model import with_graph_inside, write_triton_repository  # noqa: E402
+from export.whole_model import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
 from faceaffect import kernels  # noqa: E402
 from faceaffect.backends import open_backend  # noqa: E402
 from faceaffect.bundle import SHIPPED_FOLDER, Bundle, network_of, open_bundle  # noqa: E402
@@ -161,6 +161,20 @@ def test_whole_model_is_network_and_graph_layer(bundle: Bundle) -> None:
     answer = dict(zip(names, session.run(names, {"crops": crops}), strict=True))
     np.testing.assert_allclose(answer["au_logit"], kernels.au_graph(heads["au_nodes"], bundle.graph), atol=2e-4, rtol=1e-4)
     np.testing.assert_allclose(answer["landmarks_px"], heads["landmarks_px"], atol=1e-3)
+
+
+def test_the_plugin_node_carries_the_whole_graph_layer(bundle: Bundle) -> None:
+    model = onnx.load_from_string(with_plugin_inside(bundle.onnx, bundle.graph))
+    (node,) = [node for node in model.graph.node if node.domain == PLUGIN_DOMAIN]
+    found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    assert (node.op_type, found["plugin_version"], found["plugin_namespace"]) == ("FaceaffectAuGraph", b"1", b"")
+    assert (list(node.input), list(node.output)) == (["au_nodes"], ["au_logit"])
+    assert found["widths"] == list(bundle.graph.packed.widths)
+    np.testing.assert_array_equal(np.array(found["weights"], np.float32), bundle.graph.packed.flat())
+    assert {output.name for output in model.graph.output} == (HEADS.keys() - {"au_nodes"}) | {"au_logit"}
+    header = (Path(__file__).resolve().parents[2] / "csrc/tensorrt_plugin/au_graph_plugin.h").read_text(encoding="utf-8")
+    assert f'kPluginName = "{node.op_type}"' in header
+    assert 'kPluginVersion = "1"' in header
 
 
 def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:

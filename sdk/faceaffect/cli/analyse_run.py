@@ -44,6 +44,7 @@ class AnalyseRun:
         check_output(settings.out, settings.when_existing)
         if settings.overlay is not None:
             check_overlay(settings.overlay, len(settings.sources), settings.when_existing)
+        from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
         with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
@@ -52,7 +53,7 @@ class AnalyseRun:
             with self._progress:
                 try:
                     code = self._analyse_all(pipeline, sink)
-                except SinkError as error:
+                except (SinkError, BackendError) as error:  # BackendError: a GPU that was lost serves no other source
                     self._summary.failed.append(str(error))
                     code = _FAILURE
         self._report(code)

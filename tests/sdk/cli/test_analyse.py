@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from faceaffect.backends import BackendError
 from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
 from faceaffect.sources import open_source
+from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run, make_clip
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
@@ -242,3 +244,26 @@ def test_a_run_is_resumed_in_its_own_precision_only(
     assert frames_in(out) == expected(60)
     assert run("analyse", clip, late, "--out", out, "--resume", "--precision", "fp16", "--dla", "0") == 0
     assert frames_in(out) == expected(60) + expected(6)
+
+
+def test_a_gpu_lost_in_mid_stream_ends_the_run_and_loses_no_row(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, healthy = tmp_path / "rows.csv", FakePipeline.analyse
+
+    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
+        if frame.index == 20:
+            raise BackendError("backend 'tensorrt' failed on cuda:0: the GPU was lost to this process")
+        return healthy(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakePipeline, "analyse", analyse)
+        assert run("analyse", clip, tmp_path / "never.mp4", "--out", out) == 1
+    error = capsys.readouterr().err
+    assert "the GPU was lost to this process" in error
+    assert "--resume goes on from there" in error
+    assert "Traceback" not in error
+    assert "never.mp4" not in error, "what comes after it is not tried with a dead GPU"
+    assert frames_in(out) == expected(20)
+    assert run("analyse", clip, "--out", out, "--resume") == 0
+    assert frames_in(out) == expected(60)
