@@ -20,7 +20,7 @@ from training.train_default import ferplus_parts
 
 DEFAULT_THRESHOLD: Final = 0.5
 NEUTRAL_SHARE: Final = 0.8  # of the votes: nobody doubts that such a face is neutral
-ALARMS: Final = 0.03  # of neutral real faces, the most that an AU may be called on for
+ALARMS: Final = 0.06  # of neutral real faces, the most that an AU may be called on for
 _LEAST_TRUST: Final = 0.3
 _LEAST_SHARE: Final = 0.5  # of votes for the winning class, where a temperature is fitted
 
