@@ -14,7 +14,7 @@ from faceaffect.decode import sigmoid
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES
 from training import metrics
-from training.datasets.rendered_faces import RIGS, load_rendered
+from training.datasets.rendered_faces import RIGS, load_rendered, of_threshold_half
 from training.evaluation.net_reader import read
 from training.models.affect_net import AffectNet
 from training.recipe import Recipe
@@ -49,9 +49,8 @@ def _size_px(recipe: Recipe) -> int:
 
 def _figures(net: AffectNet, learnt: str, renders: Path, size_px: int) -> dict[str, Any]:
     table, held_out, columns = load_rendered(renders)
-    person = columns["identity"].astype(np.int64)
     rig = columns["rig"].astype(np.int64)
-    choose = held_out & (rig == RIGS.index(learnt)) & (np.searchsorted(np.unique(person), person) % 2 == 0)
+    choose = of_threshold_half(columns) & (rig == RIGS.index(learnt))
     probability = sigmoid(read(net, table.pick(held_out), size_px)[0])
     chosen, truth = choose[held_out], table.pick(held_out)
     thresholds = [metrics.best_threshold(probability[chosen, k], truth.au[chosen, k] >= _PRESENT) for k in range(len(AU_NAMES))]
