@@ -15,7 +15,13 @@ from faceaffect.bench.stage_round import ALL_STAGES, WHOLE
 
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "mean", "jitter")
 WHOLE_ABOUT = "whole is everything between a decoded frame and its result: all stages but decode and write"
-_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.SAME: "dim", Verdict.UNKNOWN: "yellow"}
+_STYLES = {
+    Verdict.BETTER: "green",
+    Verdict.WORSE: "red",
+    Verdict.SAME: "dim",
+    Verdict.MACHINE: "dim",
+    Verdict.UNKNOWN: "yellow",
+}
 
 
 def print_record(record: Record, console: Console) -> None:

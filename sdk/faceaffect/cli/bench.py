@@ -36,7 +36,6 @@ from faceaffect.cli.listed_values import listed, listed_sizes
     "--live-seconds", default=2.0, type=click.FloatRange(0.1, 3600), show_default=True, help="Of each rate in a round."
 )
 @click.option("--no-live", is_flag=True, help="Leave the camera out.")
-@click.option("--no-fresh", is_flag=True, help="Leave cold start, memory and file-to-rows out.")
 @click.option("--pin", is_flag=True, help="Run on as few cores as threads and streams need.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), metavar="FILE", help="Write every sample.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report with plots.")

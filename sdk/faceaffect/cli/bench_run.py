@@ -70,7 +70,6 @@ def _settings(given: Mapping[str, Any]) -> BenchSettings:
         warmup=given["warm_up"],
         live_fps=() if given["no_live"] else given["live"],
         live_s=given["live_seconds"],
-        fresh=not given["no_fresh"],
         pin=given["pin"],
     )
 

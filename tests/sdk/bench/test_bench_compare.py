@@ -21,11 +21,13 @@ def changes(before: Record, after: Record) -> dict[str, Change]:
 
 
 def verdicts(before: Record, after: Record) -> set[Verdict]:
-    return {change.verdict for change in changes(before, after).values() if change.before.unit != "%"}
+    """Of all figures that the level decides: not the dropped frames, not the machine itself."""
+    found = changes(before, after).values()
+    return {one.verdict for one in found if one.before.unit != "%" and one.before.group != "reference"}
 
 
 def metric(rounds: list[float]) -> Metric:
-    return Metric("stages", "whole", "ms", rounds)
+    return Metric("stages", "cpu", "whole", "ms", rounds)
 
 
 def test_p_value_counts_orders() -> None:
@@ -79,6 +81,17 @@ def test_a_change_too_small_to_matter_is_none_however_sure() -> None:
     found = changes(*pair)["throughput from memory"]
     assert found.p_value < 0.01
     assert found.verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize(
+    ("machine_ms", "expected"), [(1.0, Verdict.WORSE), (1.04, Verdict.WORSE), (1.3, Verdict.MACHINE), (0.8, Verdict.MACHINE)]
+)
+def test_a_change_must_exceed_that_of_the_machine(machine_ms: float, expected: Verdict) -> None:
+    """2.0 to 2.2: more than a machine that became 4 % slower, no more than one that became 30 % slower or faster."""
+    pair = made_up_record(2.0, seed=3), made_up_record(2.2, seed=4, machine_ms=machine_ms)
+    found = changes(*pair)
+    assert found["whole p50, process CPU"].verdict is found["throughput from memory"].verdict is expected
+    assert found["peak memory, host"].verdict is Verdict.WORSE, "memory does not run"
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 4])
