@@ -25,6 +25,7 @@ class Verdict(Enum):
     WORSE = "worse"
     SAME = "within the spread"
     MACHINE = "no more than the machine itself"
+    BUSY = "machine too busy to tell"
     UNKNOWN = "too few rounds to tell"
 
 
@@ -63,22 +64,24 @@ def compare_records(before: Record, after: Record) -> Comparison:
         pairs, unmatched = {f"{first} -> {second}": (old[first], new[second])}, []
     if not pairs:
         raise BenchError(f"the records have no configuration in common: {'; '.join(unmatched)}")
-    changes = {key: _changes(*pair) for key, pair in pairs.items()}
+    is_busy = any(record.load is not None and record.load.is_busy for record in (before, after))
+    changes = {key: _changes(*pair, is_busy) for key, pair in pairs.items()}
     return Comparison(changes, unmatched, _differences(before, after))
 
 
-def _changes(before: Result, after: Result) -> list[Change]:
+def _changes(before: Result, after: Result, is_busy: bool) -> list[Change]:
     new = {metric.name: metric for metric in metrics_of(after)}
     pairs = [(metric, new[metric.name]) for metric in metrics_of(before) if metric.name in new]
     drift = {old.clock: _log_ratio(old.median, now.median) for old, now in pairs if old.group == "reference"}
-    return [judge(old, now, drift.get(old.clock, 0.0)) for old, now in pairs]
+    return [judge(old, now, drift.get(old.clock, 0.0), is_busy) for old, now in pairs]
 
 
-def judge(before: Metric, after: Metric, machine_drift: float = 0.0) -> Change:
+def judge(before: Metric, after: Metric, machine_drift: float = 0.0, is_busy: bool = False) -> Change:
     """Whether rounds of one figure differ by more than chance, by more than `LEAST_CHANGE`, and by more than the machine.
 
     `machine_drift` is the logarithm of how much longer the fixed work beside the rounds took, on the figure's clock.
-    Rounds of one record share the state that the machine is in, so that their spread knows nothing of its change.
+    Rounds of one record share the state that the machine is in, so that their spread knows nothing of its change. On a
+    busy machine no change of a wall time is believed: it is the others' doing as likely as ours.
     """
     p_value = rank_sum_p_value(before.rounds, after.rounds)
     difference = after.median - before.median
@@ -88,6 +91,8 @@ def judge(before: Metric, after: Metric, machine_drift: float = 0.0) -> Change:
         verdict = Verdict.SAME
     elif abs(_log_ratio(before.median, after.median)) <= abs(machine_drift):
         verdict = Verdict.MACHINE
+    elif is_busy and before.clock == "wall":
+        verdict = Verdict.BUSY
     else:
         verdict = Verdict.BETTER if (difference > 0) == before.is_higher_better else Verdict.WORSE
     return Change(before, after, p_value, verdict)

@@ -10,6 +10,7 @@ import pytest
 
 from faceaffect.bench.compare import Change, Verdict, compare_records, judge, rank_sum_p_value
 from faceaffect.bench.configuration import BenchError
+from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.metrics import Metric
 from faceaffect.bench.record import Record
 from tests.sdk.bench.made_up_records import made_up_record
@@ -92,6 +93,15 @@ def test_a_change_must_exceed_that_of_the_machine(machine_ms: float, expected: V
     found = changes(*pair)
     assert found["whole p50, process CPU"].verdict is found["throughput from memory"].verdict is expected
     assert found["peak memory, host"].verdict is Verdict.WORSE, "memory does not run"
+
+
+def test_wall_times_of_a_busy_machine_are_not_believed() -> None:
+    busy = replace(made_up_record(2.0, seed=3), load=MachineLoad(2, 5.0, 0.6, 0.0))
+    for pair in ((busy, made_up_record(4.0, seed=4)), (made_up_record(4.0, seed=4), busy)):
+        found = changes(*pair)
+        assert found["whole p50, wall"].verdict is found["throughput from memory"].verdict is Verdict.BUSY
+        assert found["whole p50, process CPU"].verdict in (Verdict.BETTER, Verdict.WORSE)
+        assert found["peak memory, host"].verdict in (Verdict.BETTER, Verdict.WORSE)
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 4])
