@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
+# Where nvcc is, kernels are compiled for one architecture here; a wheel, which does not come this way, has them all.
+export FACEAFFECT_CUDA_ARCHS ?= 87
 
 .PHONY: demo test lint bench native clean
 
@@ -21,7 +23,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks pipeline assets/demo.mp4
 
 native: $(VENV)/.test  ## rebuild the kernels in place
-	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install --no-build-isolation --no-deps -e .
+	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install --no-deps -e .
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

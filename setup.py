@@ -44,6 +44,7 @@ class BuildWithCMake(build_ext):
             "Python_EXECUTABLE": sys.executable,
             "pybind11_DIR": pybind11.get_cmake_dir(),
             "FACEAFFECT_CUDA": os.environ.get("FACEAFFECT_CUDA", "AUTO"),
+            "FACEAFFECT_CUDA_ARCHS": os.environ.get("FACEAFFECT_CUDA_ARCHS", ""),
             "FACEAFFECT_WERROR": os.environ.get("FACEAFFECT_WERROR", "OFF"),
         }
         generator = ["-G", "Ninja"] if shutil.which("ninja") else []

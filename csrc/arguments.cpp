@@ -31,6 +31,8 @@ void read_triple(py::handle values, const char* name, float* out) {
   }
 }
 
+}  // namespace
+
 Layout read_layout(py::handle layout) {
   const char* name = PyUnicode_Check(layout.ptr()) ? PyUnicode_AsUTF8(layout.ptr()) : nullptr;
   const std::string given = name ? name : "";
@@ -39,8 +41,6 @@ Layout read_layout(py::handle layout) {
     if (given == names[i]) return static_cast<Layout>(i);
   throw py::value_error("layout must be BGR, RGB, GRAY or NV12, got " + py::repr(layout).cast<std::string>());
 }
-
-}  // namespace
 
 std::string describe(py::handle value) {
   if (!py::isinstance<py::array>(value)) return Py_TYPE(value.ptr())->tp_name;

@@ -20,6 +20,8 @@ using ByteArray = py::array_t<uint8_t, py::array::c_style | py::array::forcecast
 // "uint8 (3, 4)" of an array, else the type's name.
 std::string describe(py::handle value);
 
+Layout read_layout(py::handle layout);
+
 // A frame as the kernels read it. `kept` holds the copy where pixels do not lie as a kernel reads them.
 FrameView view_frame(py::handle pixels, py::handle layout, py::object* kept);
 

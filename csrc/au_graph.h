@@ -4,7 +4,7 @@
 //
 // The weights lie in one flat buffer (GraphShape tells where), each row padded with zeros to a multiple of kPad, so that
 // wide kernels need no remainder loop: A [12, 16], then per layer W_l [D_l, pad(D_{l+1})] and b_l [pad(D_{l+1})], then
-// readout_weight [12, pad(D_L)] and readout_bias [16].
+// readout_weight [12, pad(D_L)] and readout_bias [16]. On a GPU, nodes and weights may be Half (W); sums are float32.
 #pragma once
 
 #include <cstdint>
@@ -38,26 +38,29 @@ HOST_DEVICE int64_t graph_size(const GraphShape& shape) {
 }
 
 // (A H)[k, i]; the rows of `nodes` lie `stride` apart
-HOST_DEVICE float mixed_value(const float* adjacency, const float* nodes, int stride, int k, int i) {
+template <typename W>
+HOST_DEVICE float mixed_value(const W* adjacency, const float* nodes, int stride, int k, int i) {
   float sum = 0.0f;
-  for (int m = 0; m < kNodes; ++m) sum += adjacency[k * kPad + m] * nodes[m * stride + i];
+  for (int m = 0; m < kNodes; ++m) sum += as_float(adjacency[k * kPad + m]) * nodes[m * stride + i];
   return sum;
 }
 
 // H_{l+1}[k, j] from row k of (A H_l)
-HOST_DEVICE float layer_value(const float* mixed_row, const float* weight, int width_in, int width_out, int j) {
+template <typename W>
+HOST_DEVICE float layer_value(const float* mixed_row, const W* weight, int width_in, int width_out, int j) {
   const int stride = padded(width_out);
   float sum = 0.0f;
-  for (int i = 0; i < width_in; ++i) sum += mixed_row[i] * weight[static_cast<int64_t>(i) * stride + j];
-  sum += weight[static_cast<int64_t>(width_in) * stride + j];  // b_l follows W_l
+  for (int i = 0; i < width_in; ++i) sum += mixed_row[i] * as_float(weight[static_cast<int64_t>(i) * stride + j]);
+  sum += as_float(weight[static_cast<int64_t>(width_in) * stride + j]);  // b_l follows W_l
   return sum > 0.0f ? sum : 0.0f;
 }
 
-HOST_DEVICE float logit_value(const float* nodes_row, const float* readout, int width, int k) {
+template <typename W>
+HOST_DEVICE float logit_value(const float* nodes_row, const W* readout, int width, int k) {
   const int stride = padded(width);
   float sum = 0.0f;
-  for (int i = 0; i < width; ++i) sum += nodes_row[i] * readout[k * stride + i];
-  return sum + readout[kNodes * stride + k];
+  for (int i = 0; i < width; ++i) sum += nodes_row[i] * as_float(readout[k * stride + i]);
+  return sum + as_float(readout[kNodes * stride + k]);
 }
 
 }  // namespace faceaffect

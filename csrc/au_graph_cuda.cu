@@ -1,20 +1,21 @@
-#include "check_cuda.h"
 #include "cuda_launch.h"
+#include "launch_kernel.h"
 
 namespace faceaffect {
 
 namespace {
 
-// One block a graph; node features and their mix stay in shared memory, float32 2 x [12, widest].
-__global__ void au_graph_kernel(const float* nodes, GraphShape shape, const float* weights, int widest, float* out) {
-  extern __shared__ float memory[];
-  float* h = memory;
-  float* mixed = memory + kNodes * widest;
+// One block a graph and one launch for all layers; node features and their mix stay in shared memory, float32
+// 2 x [12, widest].
+template <typename T>
+__global__ void au_graph_kernel(const T* nodes, GraphShape shape, const T* weights, int widest, float* out) {
+  float* h = shared_floats();
+  float* mixed = h + kNodes * widest;
   nodes += static_cast<int64_t>(blockIdx.x) * kNodes * shape.widths[0];
-  for (int i = threadIdx.x; i < kNodes * shape.widths[0]; i += blockDim.x) h[i] = nodes[i];
+  for (int i = threadIdx.x; i < kNodes * shape.widths[0]; i += blockDim.x) h[i] = as_float(nodes[i]);
   for (int layer = 0; layer < shape.layers; ++layer) {
     const int width_in = shape.widths[layer], width_out = shape.widths[layer + 1];
-    const float* weight = weights + layer_offset(shape, layer);
+    const T* weight = weights + layer_offset(shape, layer);
     __syncthreads();
     for (int i = threadIdx.x; i < kNodes * width_in; i += blockDim.x)
       mixed[i] = mixed_value(weights, h, width_in, i / width_in, i % width_in);
@@ -31,17 +32,21 @@ __global__ void au_graph_kernel(const float* nodes, GraphShape shape, const floa
 
 }  // namespace
 
-void au_graph_cuda(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out,
-                   void* stream) {
+void au_graph_cuda(const void* nodes, int64_t count, const GraphShape& shape, const void* weights, float* out,
+                   Element type, void* stream) {
   if (count == 0) return;
   int widest = 0;
   for (int i = 0; i <= shape.layers; ++i) widest = shape.widths[i] > widest ? shape.widths[i] : widest;
   // kMaxWidth keeps this within the 48 KiB that every device grants without asking
   const size_t shared = 2 * kNodes * static_cast<size_t>(widest) * sizeof(float);
   static_assert(2 * kNodes * kMaxWidth * sizeof(float) <= 48 * 1024, "node features must fit shared memory");
-  au_graph_kernel<<<static_cast<unsigned>(count), 256, shared, static_cast<cudaStream_t>(stream)>>>(
-      nodes, shape, weights, widest, out);
-  check_cuda(cudaGetLastError(), "au_graph_cuda");
+  const dim3 grid(static_cast<unsigned>(count)), block(256);
+  if (type == Element::Float16)
+    launch_kernel("au_graph_cuda", au_graph_kernel<Half>, grid, block, shared, stream, static_cast<const Half*>(nodes),
+                  shape, static_cast<const Half*>(weights), widest, out);
+  else
+    launch_kernel("au_graph_cuda", au_graph_kernel<float>, grid, block, shared, stream,
+                  static_cast<const float*>(nodes), shape, static_cast<const float*>(weights), widest, out);
 }
 
 }  // namespace faceaffect

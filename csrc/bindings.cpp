@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "cuda_kernels.h"
 #include "instruction_sets.h"
+#include "stage_crops.h"
 
 namespace faceaffect {
 
@@ -118,6 +119,19 @@ PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray
   return graph;
 }
 
+// See stage_crops.h; `block` is the address of writable host memory of `capacity` bytes. Returns the bytes needed.
+size_t stage_frame(py::handle pixels, py::handle layout, py::handle crop_to_frame, int slots, int size_px,
+                   uintptr_t block, uintptr_t device, size_t capacity) {
+  py::object kept;
+  const FrameView frame = view_frame(pixels, layout, &kept);
+  const FloatArray maps = check_maps(crop_to_frame);
+  if (maps.shape(0) < 1 || maps.shape(0) > slots)
+    throw py::value_error("slots must be at least the number of faces, which must be at least 1; got " +
+                          std::to_string(slots) + " for " + std::to_string(maps.shape(0)));
+  return stage_crops(frame, maps.data(), static_cast<int>(maps.shape(0)), slots, size_px, false,
+                     reinterpret_cast<uint8_t*>(block), device, capacity);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_native, m) {
@@ -135,7 +149,17 @@ PYBIND11_MODULE(_native, m) {
       .def_property_readonly("widths", [](const PackedGraph& g) {
         return std::vector<int>(g.shape.widths, g.shape.widths + g.shape.layers + 1);
       });
+  m.def("stage_frame", &stage_frame);
+  m.attr("face_job_bytes") = sizeof(FaceJob);
+#if defined(FACEAFFECT_HAS_CUDA)
+  m.attr("has_cuda") = true;
+  m.attr("cuda_architectures") = FACEAFFECT_CUDA_ARCHITECTURES;
+  bind_cuda_resources(m);
   bind_cuda_kernels(m);
+#else
+  m.attr("has_cuda") = false;
+  m.attr("cuda_architectures") = "";
+#endif
 }
 
 }  // namespace faceaffect

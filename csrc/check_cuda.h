@@ -1,4 +1,4 @@
-// check_cuda(status, what): a CUDA call that failed becomes an exception that names it.
+// check_cuda(status, what): a CUDA call that failed becomes a CudaError that names the call, the cause and the remedy.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -8,8 +8,17 @@
 
 namespace faceaffect {
 
+struct CudaError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+[[noreturn]] void throw_cuda_error(cudaError_t status, const char* what);
+
 inline void check_cuda(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+  if (status != cudaSuccess) throw_cuda_error(status, what);
 }
+
+// Throws a CudaError where no GPU can be used.
+void require_device();
 
 }  // namespace faceaffect

@@ -2,57 +2,94 @@
 
 #include <pybind11/stl.h>
 
-#if defined(FACEAFFECT_HAS_CUDA)
 #include "check_cuda.h"
+#include "cuda_array.h"
 #include "cuda_launch.h"
-#endif
+#include "stage_crops.h"
 
 namespace faceaffect {
 
-#if defined(FACEAFFECT_HAS_CUDA)
-
 namespace {
 
-// Device addresses travel as whole numbers.
 template <typename T>
 T* address(uintptr_t value) {
   return reinterpret_cast<T*>(value);
 }
 
-void require_device() {
-  int devices = 0;
-  const cudaError_t status = cudaGetDeviceCount(&devices);
-  if (status != cudaSuccess || devices == 0)
-    throw std::runtime_error(std::string("a CUDA kernel needs an NVIDIA GPU and its driver, got: ") +
-                             (status != cudaSuccess ? cudaGetErrorString(status) : "no device"));
+PlaneView plane_of(const CudaArray& array, int channels, const char* wanted) {
+  const size_t ndim = channels == 1 ? 2 : 3;
+  const bool is_packed = array.shape.size() == ndim && array.strides[1] == channels &&
+                         (channels == 1 || (array.shape[2] == channels && array.strides[2] == 1));
+  bool has_size = is_packed;
+  for (const int64_t side : array.shape) has_size = has_size && side > 0 && side <= (1 << 24);
+  if (!array.is('u', 1) || !has_size)
+    throw py::value_error(std::string("frame must be uint8 ") + wanted + " with adjacent pixels on the GPU, got " +
+                          array.described());
+  return {address<const uint8_t>(array.address), array.strides[0], static_cast<int>(array.shape[1]),
+          static_cast<int>(array.shape[0]), channels};
 }
 
-// frame: (address, row stride in bytes, height_px, width_px, layout 0..3 as BGR, RGB, GRAY, NV12, chroma address)
-void launch_crop_face(const std::tuple<uintptr_t, int64_t, int, int, int, uintptr_t>& frame, uintptr_t crop_to_frame,
-                      int count, int size_px, py::handle mean, py::handle std, uintptr_t out, uintptr_t stream) {
-  const auto& [data, stride, height, width, layout_number, chroma] = frame;
-  if (layout_number < 0 || layout_number > 3 || height < 1 || width < 1)
-    throw py::value_error("frame must have a layout from 0 to 3 and at least one pixel");
-  const auto layout = static_cast<Layout>(layout_number);
-  const bool colour = layout == Layout::BGR || layout == Layout::RGB;
-  FrameView view = {{address<const uint8_t>(data), stride, width, height, colour ? 3 : 1}, {}, layout};
-  if (layout == Layout::NV12)
-    view.chroma = {address<const uint8_t>(chroma), stride, width / 2, height / 2, 2};
-  const CropParams params = {size_px, check_normalise(mean, std)};
+// A frame on the GPU: [H, W, 3] (BGR, RGB), [H, W] (GRAY), NV12 as [H * 3 / 2, W] or as a pair of luma [H, W] and chroma
+// [H / 2, W / 2, 2], each with its own row stride, as decoders and cameras give them.
+FrameView view_gpu_frame(py::handle pixels, py::handle layout_name, uintptr_t stream) {
+  const Layout layout = read_layout(layout_name);
+  if (layout == Layout::NV12 && py::isinstance<py::tuple>(pixels)) {
+    const auto pair = py::reinterpret_borrow<py::tuple>(pixels);
+    if (pair.size() != 2) throw py::value_error("an NV12 frame of two planes must be (luma, chroma)");
+    const FrameView view = {plane_of(cuda_array(pair[0], "frame", stream), 1, "luma [H, W]"),
+                            plane_of(cuda_array(pair[1], "frame", stream), 2, "chroma [H / 2, W / 2, 2]"), layout};
+    if (view.plane.width_px != 2 * view.chroma.width_px || view.plane.height_px != 2 * view.chroma.height_px)
+      throw py::value_error("chroma of an NV12 frame must be half as wide and half as high as its luma");
+    return view;
+  }
+  const CudaArray array = cuda_array(pixels, "frame", stream);
+  if (layout == Layout::BGR || layout == Layout::RGB) return {plane_of(array, 3, "[H, W, 3]"), {}, layout};
+  FrameView view = {plane_of(array, 1, "[H, W] or, for NV12, [H * 3 / 2, W]"), {}, layout};
+  if (layout == Layout::GRAY) return view;
+  const int rows = view.plane.height_px, width = view.plane.width_px;
+  if (rows % 3 != 0 || width % 2 != 0)
+    throw py::value_error("an NV12 frame must be uint8 [H * 3 / 2, W] with even H and W, got " + array.described());
+  view.plane.height_px = rows / 3 * 2;
+  view.chroma = {view.plane.data + view.plane.height_px * view.plane.row_stride, view.plane.row_stride, width / 2,
+                 rows / 3, 2};
+  return view;
+}
+
+void crop_face(py::handle frame, py::handle layout, py::handle crop_to_frame, py::handle mean, py::handle std,
+               py::handle out, py::handle stream_given) {
+  const uintptr_t stream = stream_handle(stream_given);
+  const FrameView view = view_gpu_frame(frame, layout, stream);
+  const CudaArray maps = cuda_array(crop_to_frame, "crop_to_frame", stream);
+  if (!maps.is('f', 4) || maps.shape.size() != 3 || maps.shape[1] != 2 || maps.shape[2] != 3 || !maps.is_contiguous())
+    throw py::value_error("crop_to_frame must be contiguous float32 [N, 2, 3] on the GPU, got " + maps.described());
+  const CudaArray crops = cuda_array(out, "out", stream);
+  const int64_t side = crops.shape.size() == 4 ? crops.shape[3] : 0;
+  if (side < 1 || side > 8192)
+    throw py::value_error("out must be float32 or float16 [N, 3, S, S] on the GPU, got " + crops.described());
+  cuda_output(out, "out", {maps.shape[0], 3, side, side}, 0);
+  const CropParams params = {static_cast<int>(side), check_normalise(mean, std)};
   require_device();
-  crop_face_cuda(view, address<const float>(crop_to_frame), count, params, address<float>(out), address<void>(stream));
+  crop_face_cuda(view, address<const float>(maps.address), static_cast<int>(maps.shape[0]), params,
+                 address<void>(crops.address), element_of(crops, "out"), address<void>(stream));
 }
 
-void launch_normalise(uintptr_t pixels, int64_t count, int64_t plane_px, py::handle mean, py::handle std, uintptr_t out,
-                      uintptr_t stream) {
+void normalise(py::handle pixels, py::handle mean, py::handle std, py::handle out, py::handle stream_given) {
+  const uintptr_t stream = stream_handle(stream_given);
+  const CudaArray given = cuda_array(pixels, "pixels", stream);
+  if (!given.is('u', 1) || given.shape.size() != 4 || given.shape[3] != 3 || !given.is_contiguous())
+    throw py::value_error("pixels must be contiguous uint8 [N, H, W, 3] on the GPU, got " + given.described());
+  const auto& shape = given.shape;
+  const CudaArray planes = cuda_output(out, "out", {shape[0], 3, shape[1], shape[2]}, stream);
   const NormaliseParams params = check_normalise(mean, std);
   require_device();
-  normalise_cuda(address<const uint8_t>(pixels), count, plane_px, params, address<float>(out), address<void>(stream));
+  normalise_cuda(address<const uint8_t>(given.address), shape[0], shape[1] * shape[2], params,
+                 address<void>(planes.address), element_of(planes, "out"), address<void>(stream));
 }
 
-// weights: PackedGraph.flat() in device memory; widths: PackedGraph.widths
-void launch_au_graph(uintptr_t nodes, int64_t count, const std::vector<int>& widths, uintptr_t weights, uintptr_t out,
-                     uintptr_t stream) {
+// weights: PackedGraph.flat() on the GPU, of the type of the nodes; widths: PackedGraph.widths
+void au_graph(py::handle nodes, py::handle weights, const std::vector<int>& widths, py::handle out,
+              py::handle stream_given) {
+  const uintptr_t stream = stream_handle(stream_given);
   if (widths.empty() || widths.size() > kMaxLayers + 1)
     throw py::value_error("widths must hold 1 to 9 numbers, got " + std::to_string(widths.size()));
   GraphShape shape = {static_cast<int>(widths.size()) - 1, {}};
@@ -61,28 +98,65 @@ void launch_au_graph(uintptr_t nodes, int64_t count, const std::vector<int>& wid
       throw py::value_error("widths must be from 1 to 512, got " + std::to_string(widths[i]));
     shape.widths[i] = widths[i];
   }
+  const CudaArray given = cuda_array(nodes, "nodes", stream), numbers = cuda_array(weights, "weights", stream);
+  if (given.shape.size() != 3 || given.shape[1] != kNodes || given.shape[2] != widths[0] || !given.is_contiguous())
+    throw py::value_error("nodes must be contiguous [N, 12, " + std::to_string(widths[0]) + "] on the GPU, got " +
+                          given.described());
+  const Element type = element_of(given, "nodes");
+  if (numbers.shape != std::vector<int64_t>{graph_size(shape)} || element_of(numbers, "weights") != type)
+    throw py::value_error("weights must be " + shape_text({graph_size(shape)}) + " of the type of the nodes, got " +
+                          numbers.described());
+  const CudaArray logits = cuda_output(out, "out", {given.shape[0], kNodes}, stream);
+  if (!logits.is('f', 4)) throw py::value_error("out must be float32, got " + logits.described());
   require_device();
-  au_graph_cuda(address<const float>(nodes), count, shape, address<const float>(weights), address<float>(out),
-                address<void>(stream));
+  au_graph_cuda(address<const void>(given.address), given.shape[0], shape, address<const void>(numbers.address),
+                address<float>(logits.address), type, address<void>(stream));
+}
+
+void portrait_grid(py::handle crops, py::handle out, py::handle stream_given) {
+  const uintptr_t stream = stream_handle(stream_given);
+  const CudaArray given = cuda_array(crops, "crops", stream);
+  const bool is_square = given.shape.size() == 4 && given.shape[1] == 3 && given.shape[2] == given.shape[3];
+  if (!is_square || given.shape[3] < 28 || given.shape[3] > 8192 || !given.is_contiguous())
+    throw py::value_error("crops must be contiguous [N, 3, S, S], S >= 28, on the GPU, got " + given.described());
+  const CudaArray grid = cuda_output(out, "out", {given.shape[0], 3, 12, 12}, stream);
+  if (!grid.is('f', 4)) throw py::value_error("out must be float32, got " + grid.described());
+  require_device();
+  portrait_grid_cuda(address<const void>(given.address), given.shape[0], static_cast<int>(given.shape[3]),
+                     address<float>(grid.address), element_of(given, "crops"), address<void>(stream));
+}
+
+// jobs: bytes that stage() wrote, on the GPU; out [slots, 3, S, S]
+void crop_jobs(py::handle jobs, py::handle mean, py::handle std, py::handle out, py::handle stream_given) {
+  const uintptr_t stream = stream_handle(stream_given);
+  const CudaArray given = cuda_array(jobs, "jobs", stream), crops = cuda_array(out, "out", stream);
+  if (crops.shape.size() != 4 || crops.shape[1] != 3 || crops.shape[2] != crops.shape[3] || !crops.is_contiguous())
+    throw py::value_error("out must be contiguous [N, 3, S, S] on the GPU, got " + crops.described());
+  const int64_t count = crops.shape[0];
+  if (!given.is('u', 1) || given.shape.size() != 1 || given.shape[0] < count * static_cast<int64_t>(sizeof(FaceJob)))
+    throw py::value_error("jobs must be the uint8 bytes of " + std::to_string(count) + " staged faces, got " +
+                          given.described());
+  const CropParams params = {static_cast<int>(crops.shape[3]), check_normalise(mean, std)};
+  require_device();
+  crop_jobs_cuda(address<const FaceJob>(given.address), static_cast<int>(count), params, address<void>(crops.address),
+                 element_of(crops, "out"), address<void>(stream));
 }
 
 }  // namespace
 
 void bind_cuda_kernels(py::module_& m) {
-  m.attr("has_cuda") = true;
-  m.attr("cuda_architectures") = FACEAFFECT_CUDA_ARCHITECTURES;
-  m.def("crop_face_cuda", &launch_crop_face);
-  m.def("normalise_cuda", &launch_normalise);
-  m.def("au_graph_cuda", &launch_au_graph);
+  m.def("crop_face_cuda", &crop_face);
+  m.def("normalise_cuda", &normalise);
+  m.def("au_graph_cuda", &au_graph);
+  m.def("portrait_grid_cuda", &portrait_grid);
+  m.def("crop_jobs_cuda", &crop_jobs);
+  m.def("stage_gpu_frame", [](py::handle frame, py::handle layout, py::handle maps_given, int slots, int size_px,
+                              uintptr_t block, uintptr_t device, size_t capacity, py::handle stream) {
+    const FloatArray maps = check_maps(maps_given);
+    if (maps.shape(0) < 1 || maps.shape(0) > slots) throw py::value_error("slots must hold 1 face or more");
+    return stage_crops(view_gpu_frame(frame, layout, stream_handle(stream)), maps.data(),
+                       static_cast<int>(maps.shape(0)), slots, size_px, true, address<uint8_t>(block), device, capacity);
+  });
 }
-
-#else
-
-void bind_cuda_kernels(py::module_& m) {
-  m.attr("has_cuda") = false;
-  m.attr("cuda_architectures") = "";
-}
-
-#endif
 
 }  // namespace faceaffect

@@ -1,4 +1,4 @@
-// Binds the CUDA twins where they were built, and says what was built.
+// Binds what is there only where CUDA was built.
 #pragma once
 
 #include "arguments.h"
@@ -6,5 +6,6 @@
 namespace faceaffect {
 
 void bind_cuda_kernels(py::module_& m);
+void bind_cuda_resources(py::module_& m);
 
 }  // namespace faceaffect

@@ -7,3 +7,9 @@
 #else
 #define HOST_DEVICE static inline
 #endif
+
+namespace faceaffect {
+
+HOST_DEVICE float as_float(float value) { return value; }
+
+}  // namespace faceaffect

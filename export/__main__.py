@@ -9,15 +9,15 @@ from typing import Any
 import click
 import torch
 
+from export.calibrate import DEFAULT_THRESHOLD, Calibrated, calibrate, validation_faces
 from export.check_parity import check_parity, too_far
 from export.model_card import model_card
 from export.read_run import read_run
-from export.resized_net import ResizedNet
-from export.thresholds import DEFAULT_THRESHOLD, choose_thresholds, table_crops, threshold_tables, validation_faces
 from export.write_bundle import CROP, write_bundle
 from faceaffect.labels import AU_NAMES
 from training.datasets.face_table import FaceTable
-from training.evaluate import evaluate
+from training.evaluation.model_figures import model_figures
+from training.evaluation.net_reader import table_crops
 from training.evaluation.record import write_record
 from training.models.affect_net import AffectNet
 
@@ -32,8 +32,8 @@ class ExportOptions:
     shared: Path
     labels: Path
     renders: Path | None
+    wild: Path | None
     early: bool
-    inner_px: int | None
     record: Path | None
 
 
@@ -43,33 +43,36 @@ class ExportOptions:
 @click.option("--shared", type=click.Path(path_type=Path), default=_ROOT.parent / "shared", help="Folder of faces.")
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
+@click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder, to judge by.")
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
-@click.option("--inner-px", type=int, default=None, help="Shrink crops inside the network: for unfinished runs.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     """Export the averaged weights of RUN_DIR."""
     chosen = ExportOptions(**options)
-    trained, run = read_run(run_dir)
-    net = trained if chosen.inner_px is None else ResizedNet(trained, chosen.inner_px)
+    net, run = read_run(run_dir)
     notes = f"Trained for {run['step']} steps with seed {run['recipe']['schedule']['seed']}.\n"
-    faces = validation_faces(chosen.shared, chosen.labels)
-    thresholds = (DEFAULT_THRESHOLD,) * len(AU_NAMES)
-    if not chosen.early:
-        thresholds = choose_thresholds(net, threshold_tables(faces, chosen.renders), CROP.size_px)
+    faces = None if chosen.early else validation_faces(chosen.shared, chosen.labels)
+    done = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
+    if faces is not None:
+        done = calibrate(net, faces, chosen.renders, CROP.size_px)
     with_renders = chosen.renders is not None
-    write_bundle(net, bundle_dir, model_card({}, with_renders, notes), thresholds)
-    figures: dict[str, Any] = {"parity": _parity(net, bundle_dir, faces)}
-    if not chosen.early:
-        figures = evaluate(bundle_dir, chosen.shared, chosen.labels, chosen.renders) | figures
-        write_bundle(net, bundle_dir, model_card(figures, with_renders, notes), thresholds)
+    decisions = done.thresholds, done.neutral_logits
+    write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes), *decisions)
+    figures: dict[str, Any] = {"parity": _parity(done.net, bundle_dir, faces)}
+    if faces is not None:
+        figures = model_figures(bundle_dir, chosen.shared, chosen.labels, chosen.renders, chosen.wild) | figures
+        write_bundle(done.net, bundle_dir, model_card(figures, with_renders, notes + done.notes), *decisions)
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
-    click.echo(f"wrote {bundle_dir}, thresholds {thresholds}")
+    click.echo(f"wrote {bundle_dir}, thresholds {done.thresholds}")
 
 
-def _parity(net: AffectNet | ResizedNet, bundle_dir: Path, faces: FaceTable) -> dict[str, float]:
+def _parity(net: AffectNet, bundle_dir: Path, faces: FaceTable | None) -> dict[str, float]:
+    """Differences on real faces, or on noise for an early bundle."""
     torch.manual_seed(0)
-    crops = table_crops(faces.pick(faces.face > 0).pick(slice(_PARITY_CROPS)), CROP.size_px)  # type: ignore[arg-type]
+    crops = torch.randn(_PARITY_CROPS, 3, CROP.size_px, CROP.size_px)
+    if faces is not None:
+        crops = table_crops(faces.pick(faces.face > 0).pick(slice(_PARITY_CROPS)), CROP.size_px)  # type: ignore[arg-type]
     differences = check_parity(net, bundle_dir, crops.numpy())
     for name, value in differences.items():
         click.echo(f"{name:18s} {value:.2e}")

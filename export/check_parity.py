@@ -10,7 +10,6 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from export.resized_net import ResizedNet
 from faceaffect import kernels
 from faceaffect.bundle import open_bundle
 from training.models.affect_net import AffectNet
@@ -18,7 +17,7 @@ from training.models.affect_net import AffectNet
 TOLERANCE: Final = 1e-4
 
 
-def check_parity(net: AffectNet | ResizedNet, bundle_folder: Path, crops: NDArray[np.float32]) -> dict[str, float]:
+def check_parity(net: AffectNet, bundle_folder: Path, crops: NDArray[np.float32]) -> dict[str, float]:
     """Largest absolute difference of each head and of `au_logit` on normalised crops [N, 3, S, S]."""
     bundle = open_bundle(bundle_folder)
     session = onnxruntime.InferenceSession(bundle.onnx, providers=["CPUExecutionProvider"])

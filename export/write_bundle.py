@@ -8,7 +8,6 @@ from typing import Final
 
 from safetensors.numpy import save
 
-from export.resized_net import ResizedNet
 from export.to_onnx import to_onnx
 from faceaffect.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
 from faceaffect.geometry import TEMPLATE_SIZE_PX
@@ -23,10 +22,11 @@ LICENCE: Final = "Apache-2.0 code; weights carry the terms of their training dat
 
 
 def write_bundle(
-    net: AffectNet | ResizedNet,
+    net: AffectNet,
     folder: Path,
     card: str,
     au_thresholds: tuple[float, ...],
+    au_neutral_logits: tuple[float, ...] | None = None,
     name: str = "default",
     crop: CropSpec = CROP,
 ) -> ModelSpec:
@@ -49,6 +49,7 @@ def write_bundle(
         au_names=AU_NAMES,
         expression_names=EXPRESSION_NAMES,
         au_thresholds=au_thresholds,
+        au_neutral_logits=au_neutral_logits,
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
     )
     spec.save(folder)

@@ -1,12 +1,16 @@
-"""`python -m training`: label the pictures with teachers, train a recipe."""
+"""`python -m training`: look through data sets, label pictures with teachers, train a recipe, measure what came out."""
 
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
+from training.datasets.commands import data
+from training.methods.commands import costs, list_recipes
 from training.recipe import override
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -18,13 +22,22 @@ def main() -> None:
     """Training of faceaffect's models."""
 
 
+main.add_command(data)
+main.add_command(list_recipes)
+main.add_command(costs)
+
+
 @main.command()
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED, help="Folder of faces and teachers.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
-def label(shared: Path, out: Path) -> None:
-    """Run the landmark and blendshape teachers over FER+ and the web faces (about ten minutes on two cores)."""
-    from training.labelling.label_faces import label_ferplus, label_webfaces
+@click.option("--renders", type=click.Path(path_type=Path, exists=True), default=None, help="Label these renders instead.")
+def label(shared: Path, out: Path, renders: Path | None) -> None:
+    """Run the landmark and blendshape teachers over FER+ and the web faces (3 to 10 minutes on two cores)."""
+    from training.labelling.label_faces import label_ferplus, label_renders, label_webfaces
 
+    if renders is not None:
+        label_renders(shared, renders)
+        return
     label_webfaces(shared, out)
     label_ferplus(shared, out)
 
@@ -35,11 +48,11 @@ def label(shared: Path, out: Path) -> None:
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
+@click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="A RenderWild folder.")
+@click.option("--rendered-only", is_flag=True, help="Leave out FER+ and the web faces.")
 @click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def train(
-    recipe_name: str, out: Path, shared: Path, labels: Path, renders: Path | None, resume: bool, options: tuple[str, ...]
-) -> None:
+def train(recipe_name: str, out: Path, resume: bool, rendered_only: bool, options: tuple[str, ...], **data: Any) -> None:
     """Train RECIPE; a stop loses at most the steps since the last save."""
     from training.train_default import open_loop
 
@@ -47,7 +60,12 @@ def train(
         recipe = override(importlib.import_module(f"training.recipes.{recipe_name}").recipe(), list(options))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    loop = open_loop(recipe, out, shared, labels, renders)
+    if rendered_only:
+        data["labels"] = None
+    try:
+        loop = open_loop(recipe, out, **data)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
     if resume:
         click.echo(f"resumed at step {loop.step}" if loop.resume() else "nothing to resume, starting anew")
     elif (out / "state.pt").exists():
@@ -60,12 +78,67 @@ def train(
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
-def evaluate(bundle: Path, shared: Path, labels: Path, renders: Path | None) -> None:
-    """Measure BUNDLE and print its figures."""
-    from training.evaluate import evaluate as measure
+@click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder.")
+def figures(bundle: Path, shared: Path, labels: Path, renders: Path | None, wild: Path | None) -> None:
+    """Print the figures of the model record: FER+, web faces, clips, cost."""
+    from training.evaluation.model_figures import model_figures
     from training.evaluation.record import figures_text
 
-    click.echo(figures_text(measure(bundle, shared, labels, renders)))
+    click.echo(figures_text(model_figures(bundle, shared, labels, renders, wild)))
+
+
+@main.command()
+@click.argument("bundle")
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--labels", type=click.Path(path_type=Path, file_okay=False), help="Label folder for a file of predictions.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/evaluation"), show_default=True)
+@click.option("--split", type=click.Choice(["training", "validation", "all"]), default="validation", show_default=True)
+@click.option("--annotations", metavar="NAME", help="The annotation folder, where a copy of Aff-Wild2 holds several.")
+@click.option(
+    "--missing",
+    type=click.Choice(["hold", "drop"]),
+    default="hold",
+    show_default=True,
+    help="Frames without a face: hold the last prediction, or leave them out (-1 and -5 in submissions).",
+)
+@click.option("--workers", type=click.IntRange(1), help="Videos at a time; one a core unless told otherwise.")
+@click.option("--resamples", type=click.IntRange(100), default=1000, show_default=True, help="Draws for the intervals.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
+def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, seed: int, **options: Any) -> None:
+    """Judge BUNDLE (a folder or a name) by the labels of DATA; write figures, a page and ABAW2 submissions to --out.
+
+    DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of rendered faces
+    (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect analyse --out` writes, with --labels.
+    For a file that holds decisions (aus_on) BUNDLE may be "-".
+    """
+    from rich.console import Console
+
+    from training.evaluate import PAGE_FILE, EvaluateOptions, print_scores
+    from training.evaluate import evaluate as judge
+    from training.evaluation.data_figures import FigureOptions
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        measured = judge(bundle, data, out, EvaluateOptions(figures=FigureOptions(missing, resamples, seed), **given))
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    print_scores(measured, Console())
+    click.echo(f"{out / PAGE_FILE}")
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/transfer"), show_default=True)
+@click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
+@click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
+@click.option("--renders", type=click.Path(path_type=Path, exists=True), required=True, help="Faces of both rigs.")
+@click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
+def transfer(out: Path, shared: Path, labels: Path, renders: Path, options: tuple[str, ...]) -> None:
+    """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
+    from training.recipes.default import recipe
+    from training.rig_transfer import transfer as measure
+
+    click.echo(json.dumps(measure(override(recipe(), list(options)), out, shared, labels, renders), indent=1))
 
 
 if __name__ == "__main__":

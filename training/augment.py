@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -99,6 +101,17 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
     noise = torch.randn(len(rows), 3, size_px, size_px, generator=generator)
     crops[rows] += noise * uniform(0.0, 0.05, 1, 1, 1)[rows]
     return crops.clamp_(0, 1)
+
+
+def recompress(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A share of the crops [N, 3, S, S] (RGB in 0..1) after JPEG of quality 15 to 75, as a poor stream leaves them."""
+    for row in _some_rows(len(crops), share, generator).tolist():
+        quality = int(torch.randint(15, 76, (1,), generator=generator))
+        pixels = (crops[row].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        packed = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        worse = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[:, :, ::-1])
+        crops[row] = torch.from_numpy(worse).permute(2, 0, 1).float() / 255
+    return crops
 
 
 def _some_rows(count: int, share: float, generator: torch.Generator) -> Tensor:

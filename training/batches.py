@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX, anchors_from_landmarks, crop_to_frame
-from training.augment import Jitter, compose, cover, cut, jitter_maps, move_points, photometric
+from training.augment import Jitter, compose, cover, cut, jitter_maps, move_points, photometric, recompress
 from training.datasets.face_table import FaceTable
 from training.models.mean_shape import FLIP_ORDER
 
@@ -36,8 +36,9 @@ def balanced(expression: NDArray[np.float32], power: float) -> NDArray[np.float6
 class BatchMaker:
     """Makes batch number `step`; the same seed and step give the same batch, so a run can go on where it stopped."""
 
-    def __init__(self, sources: list[Source], no_face_count: int, seed: int, jitter: Jitter) -> None:
+    def __init__(self, sources: list[Source], no_face_count: int, seed: int, jitter: Jitter, blend_share: float = 0.0) -> None:
         self._sources = sources
+        self._blend_share = blend_share
         self._no_face_count = no_face_count
         self._seed = seed
         self._jitter = jitter
@@ -52,7 +53,8 @@ class BatchMaker:
         batch = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         _flip(batch, generator)
         crops = cover(photometric(batch["crops"], generator), 0.2, generator)
-        batch["crops"] = crops
+        batch["crops"] = recompress(crops, 0.12, generator)
+        _blend(batch, self._blend_share, random)
         return batch
 
     def _draw(self, number: int, size_px: int, generator: torch.Generator, random: np.random.Generator) -> dict[str, Tensor]:
@@ -93,13 +95,13 @@ def _aligned_maps(table: FaceTable) -> Tensor:
 
 def _assemble(table: FaceTable, rows: NDArray[np.int64], maps: Tensor, size_px: int, border: str) -> dict[str, Tensor]:
     pictures = torch.from_numpy(table.pictures[rows]).float()
-    pictures = pictures[:, None].expand(-1, 3, -1, -1) if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2)
+    pictures = pictures[:, None] if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2).contiguous()
     landmarks = torch.from_numpy(table.landmarks_xy[rows])
     pose = torch.from_numpy(table.pose_deg[rows]).clone()
     roll = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
     pose[:, 2] = (pose[:, 2] - roll + 180) % 360 - 180
     part = {
-        "crops": cut(pictures.contiguous(), maps, size_px, border) / 255,
+        "crops": (cut(pictures, maps, size_px, border) / 255).expand(-1, 3, -1, -1).contiguous(),
         "landmarks": move_points(maps, landmarks),
         "pose": pose,
     }
@@ -115,6 +117,26 @@ def _flip(batch: dict[str, Tensor], generator: torch.Generator) -> None:
     landmarks[:, :, 0] = TEMPLATE_SIZE_PX - 1 - landmarks[:, :, 0]
     batch["landmarks"][rows] = landmarks
     batch["pose"][rows] = batch["pose"][rows] * torch.tensor([-1.0, 1.0, -1.0])
+
+
+def _blend(batch: dict[str, Tensor], share: float, random: np.random.Generator) -> None:
+    """Blend a share of the faces that have an expression with one another, in place (mixup, Zhang et al. 2018).
+
+    What two pictures can share is blended with them: expression, action units, valence and arousal. Landmarks, pose and
+    the face score of a double exposure mean nothing, so they are not learnt there.
+    """
+    rows = np.flatnonzero(batch["expression_weight"].numpy() > 0)
+    rows = random.permutation(rows)[: round(share * len(rows))]
+    if len(rows) < 2:
+        return
+    others = np.roll(rows, 1)
+    part = torch.from_numpy(random.beta(0.5, 0.5, len(rows)).astype(np.float32))
+    for name in ("crops", "expression", "expression_weight", "va", "va_weight", "au", "au_weight"):
+        value = batch[name]
+        own = part.reshape(-1, *[1] * (value.ndim - 1))
+        value[rows] = own * value[rows] + (1 - own) * value[others]
+    for name in ("landmark_weight", "pose_weight"):
+        batch[name][rows] = 0
 
 
 def _textures(count: int, size_px: int, generator: torch.Generator) -> Tensor:

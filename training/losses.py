@@ -51,8 +51,8 @@ def landmark_error(landmarks: Tensor, target: Tensor) -> Tensor:
 
 
 def landmark_loss(landmarks: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Smooth L1 in pixels with its bend at 2 px, in eye distances."""
-    error = functional.smooth_l1_loss(landmarks, target, beta=2.0, reduction="none").mean(dim=(1, 2))
+    """Smooth L1 in pixels with its bend at 1 px, in eye distances."""
+    error = functional.smooth_l1_loss(landmarks, target, beta=1.0, reduction="none").mean(dim=(1, 2))
     return weighted_mean(error, weight) / EYE_DISTANCE_PX
 
 

@@ -15,14 +15,15 @@ from training.models.trunk import Stage, TrunkConfig
 class Schedule:
     """How long and how fast. Steps below `small_until` (a share) train on crops of `small_px`."""
 
-    steps: int = 5200
-    warmup_steps: int = 200
+    steps: int = 7000
+    warmup_steps: int = 300
     rate: float = 2.5e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 0.05
     ema_decay: float = 0.998
     small_px: int = 80
-    small_until: float = 0.6
-    save_every: int = 100
+    small_until: float = 0.8
+    save_every: int = 250
+    batch_workers: int = 0  # processes that make batches ahead; 0 makes them in between
     seed: int = 1
 
 
@@ -30,11 +31,14 @@ class Schedule:
 class Mix:
     """Faces of each source in a batch."""
 
-    ferplus: int = 64
-    webfaces: int = 16
-    renders: int = 20
-    no_face: int = 12
-    rare_power: float = 0.45  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    ferplus: int = 80
+    webfaces: int = 12
+    renders: int = 40
+    wild: int = 10  # frames of RenderWild's training videos
+    no_face: int = 8
+    rig: str = "both"  # which rendered rig is learnt: facs, arkit, or both; the other then tells how far AUs transfer
+    rare_power: float = 0.3  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    blend_share: float = 0.3  # of the faces with an expression, blended in pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class LossWeights:
     au: float = 1.0
     expression: float = 1.0
     va: float = 0.5
-    landmarks: float = 4.0
+    landmarks: float = 8.0
     pose: float = 0.4
     face: float = 0.4
     quality: float = 0.15

@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from faceaffect.labels import EXPRESSION_NAMES
 from training.batches import BatchMaker, Source, balanced
 from training.datasets.face_table import FaceTable
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.rendered_faces import load_rendered
+from training.datasets.rendered_faces import RIGS, load_rendered
+from training.datasets.wild_faces import load_wild, without_rest
 from training.recipe import Recipe
 from training.train_loop import TrainLoop, class_weights
+
+NEUTRAL_LEFT_OUT = 0.5  # of RenderWild's neutral frames
 
 
 def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -21,24 +26,37 @@ def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.n
     return training[np.arange(len(training)) % 20 != 0], training[::20]
 
 
-def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path | None) -> TrainLoop:
-    """The training loop over FER+, the web faces and, where they are, renders."""
-    ferplus, _, usage = load_ferplus(shared, labels)
-    train_rows, _ = ferplus_parts(ferplus, usage)
-    ferplus = ferplus.pick(train_rows)
-    webfaces, held_out = load_webfaces(shared, labels)
-    webfaces = webfaces.pick(~held_out)
-    mix = recipe.mix
-    sources = [
-        Source(ferplus, mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
-        Source(webfaces, mix.webfaces, _even(len(webfaces))),
-    ]
+def open_loop(
+    recipe: Recipe, folder: Path, shared: Path, labels: Path | None, renders: Path | None, wild: Path | None = None
+) -> TrainLoop:
+    """The training loop over FER+ and the web faces (without `labels`: none), rendered stills and RenderWild, if given."""
+    mix, sources = recipe.mix, []
+    weight: Tensor = torch.ones(len(EXPRESSION_NAMES))
+    if labels is not None:
+        ferplus, _, usage = load_ferplus(shared, labels)
+        ferplus = ferplus.pick(ferplus_parts(ferplus, usage)[0])
+        webfaces, held_out = load_webfaces(shared, labels)
+        webfaces = webfaces.pick(~held_out)
+        sources = [
+            Source(ferplus, mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
+            Source(webfaces, mix.webfaces, _even(len(webfaces))),
+        ]
+        weight = class_weights(ferplus.expression, ferplus.expression_weight)
+    rigs = [i for i, rig in enumerate(RIGS) if mix.rig in ("both", rig)]
+    if not rigs:
+        raise ValueError(f"mix.rig must be both or one of {RIGS}, got {mix.rig!r}")
     if renders is not None:
-        rendered, validation, _ = load_rendered(renders)
-        rendered = rendered.pick(~validation)
+        rendered, validation, columns = load_rendered(renders)
+        rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
         sources.append(Source(rendered, mix.renders, _even(len(rendered))))
-    weight: Tensor = class_weights(ferplus.expression, ferplus.expression_weight)
-    return TrainLoop(recipe, BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter), folder, weight)
+    if wild is not None:
+        frames, shown = load_wild(wild)
+        frames = without_rest(frames.pick(np.isin(shown, rigs)), NEUTRAL_LEFT_OUT)
+        sources.append(Source(frames, mix.wild, _even(len(frames))))
+    if not sources:
+        raise ValueError("faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder")
+    batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)
+    return TrainLoop(recipe, batches, folder, weight)
 
 
 def _even(count: int) -> np.ndarray:  # type: ignore[type-arg]

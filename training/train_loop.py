@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +16,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
+from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training import losses
 from training.batches import BatchMaker
 from training.models.affect_net import AffectNet
-from training.recipe import Recipe
+from training.recipe import Recipe, Schedule
 
 STATE_FILE: Final = "state.pt"
 EMA_FILE: Final = "ema.safetensors"
@@ -101,11 +104,13 @@ class TrainLoop:
         )
         with SummaryWriter(str(self._folder)) as writer, Progress(*columns) as progress:
             bar = progress.add_task("training", total=schedule.steps, completed=self.step)
-            while self.step < schedule.steps:
-                started = time.time()
-                parts = self.train_step()
+            started, faces = time.time(), 0
+            for batch in self._coming_batches():
+                parts = self.train_step(batch)
+                faces += len(batch["crops"])
                 if self.step % 50 == 0:
-                    rate = len(self.last_crops) / (time.time() - started)
+                    rate = faces / (time.time() - started)
+                    started, faces = time.time(), 0
                     for name, value in parts.items():
                         writer.add_scalar(name, value, self.step)
                     text = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
@@ -114,12 +119,18 @@ class TrainLoop:
                 if self.step % schedule.save_every == 0 or self.step == schedule.steps:
                     self.save()
 
-    def train_step(self) -> dict[str, float]:
-        """One batch; gives the losses by name."""
+    def _coming_batches(self) -> Iterable[dict[str, Tensor]]:
+        """Batches from the next step on, made ahead by processes of their own; which one makes it changes nothing."""
+        steps = _Batches(self._batches, self._recipe.schedule)
+        order = range(self.step, self._recipe.schedule.steps)
+        workers = self._recipe.schedule.batch_workers
+        return DataLoader(steps, batch_size=None, sampler=order, num_workers=workers)
+
+    def train_step(self, batch: dict[str, Tensor] | None = None) -> dict[str, float]:
+        """One batch, by default made on the spot; gives the losses by name."""
         schedule = self._recipe.schedule
-        small = self.step < schedule.small_until * schedule.steps
-        batch = self._batches.make(self.step, schedule.small_px if small else 112)
-        self.last_crops = batch["crops"]
+        if batch is None:
+            batch = _Batches(self._batches, schedule)[self.step]
         for group in self._optimiser.param_groups:
             group["lr"] = _rate(self.step, schedule.steps, schedule.warmup_steps, schedule.rate)
         # Dropout draws from the global generator: seeded by the step, so that a resumed run draws the same.
@@ -153,6 +164,18 @@ class TrainLoop:
         _replace(self._folder / EMA_FILE, lambda path: save_file(weights, path))
         run = {"recipe": json.loads(self._recipe.to_json()), "step": self.step}
         _replace(self._folder / RUN_FILE, lambda path: Path(path).write_text(json.dumps(run, indent=2), encoding="utf-8"))
+
+
+class _Batches(Dataset[dict[str, Tensor]]):
+    """Batch number i of a run."""
+
+    def __init__(self, batches: BatchMaker, schedule: Schedule) -> None:
+        self._batches = batches
+        self._schedule = schedule
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        small = step < self._schedule.small_until * self._schedule.steps
+        return self._batches.make(step, self._schedule.small_px if small else TEMPLATE_SIZE_PX)
 
 
 def _replace(path: Path, write: Any) -> None:

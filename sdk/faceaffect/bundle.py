@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from faceaffect.kernels import GraphWeights
-from faceaffect.spec import SPEC_FILE, BundleError, ModelSpec
+from faceaffect.spec import PRECISIONS, SPEC_FILE, BundleError, ModelSpec
 
-MODEL_FILE: Final[str] = "model.onnx"
+MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
 CARD_FILE: Final[str] = "MODEL_CARD.md"
 SHIPPED_FOLDER: Final[Path] = Path(__file__).parent / "models"
@@ -27,6 +28,19 @@ class Bundle:
     spec: ModelSpec
     onnx: bytes
     graph: GraphWeights
+    networks: Mapping[str, bytes] = field(default_factory=dict)  # further precisions, by name
+
+
+def network_of(bundle: Bundle, precision: str) -> bytes:
+    """The ONNX network of a precision; raises BundleError where the bundle holds none."""
+    if precision == "fp32":
+        return bundle.onnx
+    if precision not in bundle.networks:
+        raise BundleError(
+            f"{bundle.path}: {PRECISIONS[precision]} is wanted for precision {precision}, this bundle holds none; "
+            f"write it with `python -m export.precisions {bundle.path}`, or use --precision fp32"
+        )
+    return bundle.networks[precision]
 
 
 def list_bundles() -> list[Path]:
@@ -66,7 +80,8 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         graph = GraphWeights.from_bytes(contents[GRAPH_FILE])
     except ValueError as error:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
-    return Bundle(path, spec, contents[MODEL_FILE], graph)
+    networks = {name: contents[file] for name, file in PRECISIONS.items() if file in contents and file != MODEL_FILE}
+    return Bundle(path, spec, contents[MODEL_FILE], graph, networks)
 
 
 def _read_checked(folder: Path, name: str, digest: str) -> bytes:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from faceaffect.spec import ModelSpec
-from faceaffect.types import Affect, FloatArray
+from faceaffect.types import Affect, BoolArray, FloatArray
+
+HOLD_MARGIN: Final = 0.04
+"""How far past its threshold a smoothed AU score must go before a decision that was made is changed."""
 
 
 def sigmoid(logit: FloatArray) -> FloatArray:
@@ -23,6 +28,17 @@ def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: Fl
     """Affect of N faces from AU logits [N, 12] of the graph layer, expression logits [N, 7] and raw VA [N, 2]."""
     valence_arousal = np.tanh(va_raw)
     return decide(sigmoid(au_logit), softmax(expression_logit), valence_arousal, spec)
+
+
+def hold(au_probability: FloatArray, was_on: BoolArray, spec: ModelSpec) -> BoolArray:
+    """AU decisions [12] of one face that keep to the frame before: a score that hovers about its threshold flips nothing.
+
+    An AU that was off comes on above threshold + `HOLD_MARGIN`, one that was on goes off below threshold - `HOLD_MARGIN`;
+    the margin never takes more than half of the way to 0 or 1, so that every AU can change.
+    """
+    threshold = np.asarray(spec.au_thresholds, np.float32)
+    margin = np.minimum(HOLD_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold))
+    return np.asarray(au_probability >= np.where(was_on, threshold - margin, threshold + margin))
 
 
 def decide(au_probability: FloatArray, expression_probability: FloatArray, va: FloatArray, spec: ModelSpec) -> Affect:

@@ -28,6 +28,7 @@ class FollowSettings:
     max_faces: int = 8
     min_face_px: int = 40
     smooth: bool = True
+    baseline: bool = False
     keep_score: float = 0.35
     found_score: float = 0.5
     # Portrait correlations. Measured: the same face one frame later 0.88 at least, two people below 0.77 in 99.9 %.

@@ -9,9 +9,10 @@ from types import TracebackType
 import numpy as np
 
 from faceaffect import kernels
-from faceaffect.backends import Backend, open_backend
+from faceaffect.backends import Backend, BackendOptions, open_backend
+from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import open_bundle
-from faceaffect.decode import decide, decode_affect, sigmoid
+from faceaffect.decode import decide, decode_affect, hold, sigmoid
 from faceaffect.detectors import Detections, Detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
@@ -21,7 +22,7 @@ from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
 from faceaffect.spec import BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
-from faceaffect.types import Affect, Faces, FloatArray, Frame, IdArray
+from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class _Smoothed:
 
     scores: ExponentialMean
     seen_s: float
+    au_on: BoolArray | None = None  # decisions of the frame before
 
 
 class Pipeline:
@@ -57,6 +59,12 @@ class Pipeline:
             )
         self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
         self._smoothed: dict[int, _Smoothed] = {}
+        self._baselines: dict[int, AuBaseline] = {}
+        if settings.baseline and spec.au_neutral_logits is None:
+            raise BundleError(
+                f"model {spec.name!r} has no au_neutral_logits in its spec, which a per-person baseline is measured "
+                "against; use a model that has them, or leave the baseline off"
+            )
 
     def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
         """Faces of `frame` [N] and what they show, row for row; N = 0 where nobody is seen."""
@@ -71,7 +79,11 @@ class Pipeline:
             landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
             track_id = np.array([track.track_id for track in tracks], np.int64)
         self.clock.start("graph")
-        au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
+        if au_logit is None:
+            au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        if self._settings.baseline and self._follower is not None:
+            au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
         self.clock.start("decode_heads")
         affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
         faces = _faces(reading, landmarks_xy, track_id)
@@ -81,8 +93,15 @@ class Pipeline:
         self.clock.end()
         return faces, affect
 
+    def _against_own_rest(self, au_logit: FloatArray, track_id: IdArray, time_s: float) -> FloatArray:
+        """AU logits less what each face shows at rest."""
+        neutral = np.asarray(self.spec.au_neutral_logits, np.float32)
+        self._baselines = {key: self._baselines.get(key) or AuBaseline(neutral) for key in track_id.tolist()}
+        rows = [own.step(au_logit[row], time_s) for row, own in enumerate(self._baselines.values())]
+        return np.array(rows, np.float32).reshape(au_logit.shape)
+
     def _smooth(self, affect: Affect, track_id: IdArray, time_s: float) -> Affect:
-        """Scores as running means of each track."""
+        """Scores as running means of each track; decisions that do not flicker about a threshold."""
         scores = np.concatenate(
             [affect.au_probability, affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]],
             axis=1,
@@ -95,11 +114,16 @@ class Pipeline:
             alive[key] = state
         self._smoothed = alive
         au_end = affect.au_probability.shape[1]
-        return decide(scores[:, :au_end], scores[:, au_end:-2], scores[:, -2:], self.spec)
+        smoothed = decide(scores[:, :au_end], scores[:, au_end:-2], scores[:, -2:], self.spec)
+        for row, state in enumerate(alive.values()):
+            if state.au_on is not None:
+                smoothed.au_on[row] = hold(smoothed.au_probability[row], state.au_on, self.spec)
+            state.au_on = smoothed.au_on[row].copy()
+        return smoothed
 
     def reset(self) -> None:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
-        self._smoothed = {}
+        self._smoothed, self._baselines = {}, {}
         if self._follower is not None:
             self._follower.reset()
 
@@ -108,13 +132,18 @@ class Pipeline:
         if self._follower is not None:
             self._follower.start_ids_after(track_id)
 
+    @property
+    def precision(self) -> str:
+        """What the network computes in, such as float32, which need not be what was asked for where `auto` stepped down."""
+        return self._backend.precision
+
     def describe(self) -> dict[str, str]:
         """What runs here, by name, for reports."""
         return {
             "model": self.spec.name,
             "backend": f"{self._backend.name} {self._backend.version}",
-            "precision": self._backend.precision,
-            "device": "cpu",
+            "precision": self.precision,
+            "device": getattr(self._backend, "device", "cpu"),
             "kernels": str(kernels.info()),
             "detector": "none" if self._detector is None else self._detector.name,
         }
@@ -164,25 +193,31 @@ def open_pipeline(
     model: str | Path | None = None,
     *,
     backend: str = "auto",
-    device: str = "cpu",
+    device: str = "auto",
     threads: int = 1,
+    precision: str = "fp32",
+    dla: int | None = None,
     max_faces: int = 8,
     min_face_px: int = 40,
     smooth: bool = True,
+    baseline: bool = False,
     crops: bool = False,
     detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
-    `crops` takes each frame as one face crop and detects nothing. `detector` replaces the built-in one: an object, or
-    the path of a YuNet file. Raises `BundleError` for an unusable bundle and `BackendError` where the
-    backend cannot run on `device`.
+    `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
+    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector`
+    replaces the built-in one: an object, or the path of a YuNet file. `precision` other than fp32 and `dla` (the number of
+    a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
     bundle = open_bundle(model)
-    runner = open_backend(backend, bundle, device=device, threads=threads)
-    settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth)
+    options = BackendOptions(threads, precision, max_faces, dla)
+    runner = open_backend(backend, bundle, device=device, options=options)
+    settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
         detector = None
     elif detector is None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceaffect import kernels
-from faceaffect.backends import Backend, Heads
+from faceaffect.backends import Backend, FrameBackend, Heads
 from faceaffect.decode import sigmoid
 from faceaffect.geometry import apply_map, resize_maps
-from faceaffect.portrait import draw_portraits
+from faceaffect.portrait import draw_portraits, portraits_from_grid
 from faceaffect.spec import HEADS, BundleError, CropSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import FloatArray, Frame
@@ -54,6 +54,7 @@ class FaceReader:
 
     def __init__(self, backend: Backend, crop: CropSpec, clock: StageClock) -> None:
         self._backend = backend
+        self._frame_backend = backend if isinstance(backend, FrameBackend) else None
         self._crop = crop
         self._clock = clock
         self._buffer = np.zeros((1, 3, crop.size_px, crop.size_px), np.float32)
@@ -74,17 +75,26 @@ class FaceReader:
             self._buffer = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
         clock.start("crop")
         crop_maps = resize_maps(maps, crop.size_px)
+        if count and self._frame_backend is not None:
+            clock.start("network")  # crop and graph layer among it: they run as one
+            heads, grid = self._frame_backend.read_faces(frame, crop_maps)
+            clock.start("follow")
+            return self._reading(maps, crop_maps, heads, portraits_from_grid(grid))
         crops = kernels.crop_face(
             frame, crop_maps, size_px=crop.size_px, mean=crop.mean, std=crop.std, out=self._buffer[:count]
         )
         clock.start("network")
         heads = self._backend.infer(crops) if count else self._nobody
         clock.start("follow")
+        return self._reading(maps, crop_maps, heads, draw_portraits(crops))
+
+    @staticmethod
+    def _reading(maps: FloatArray, crop_maps: FloatArray, heads: Heads, portraits: FloatArray) -> FaceReading:
         return FaceReading(
             maps=maps,
             landmarks_xy=apply_map(crop_maps, heads["landmarks_px"]),
             score=sigmoid(heads["face_logit"]),
-            portraits=draw_portraits(crops),
+            portraits=portraits,
             heads=heads,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ HEADS: Final[dict[str, tuple[int | str, ...]]] = {
     "quality_logit": (),  # whether landmarks and read-outs can be trusted
 }
 """Outputs of `model.onnx` by name, each [N, *shape]; D is free. Its one input is `crops`, float32 [N, 3, S, S], RGB."""
+
+
+PRECISIONS: Final[dict[str, str]] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
+"""The file of each precision; a bundle holds the first, and the others where `python -m export.precisions` wrote them."""
 
 
 class BundleError(ValueError):
@@ -49,6 +53,7 @@ class ModelSpec:
     expression_names: tuple[str, ...]
     au_thresholds: tuple[float, ...]
     files: dict[str, str]  # file name -> SHA-256 in hexadecimal
+    au_neutral_logits: tuple[float, ...] | None = None  # median AU logits of neutral faces, for the per-person baseline
     version: int = SPEC_VERSION
 
     def save(self, folder: Path) -> None:
@@ -76,9 +81,11 @@ class ModelSpec:
                 "export the model again or use the faceaffect release that made it"
             )
         names = {f.name for f in fields(cls)}
-        missing, unknown = sorted(names - raw.keys()), sorted(raw.keys() - names)
+        needed = {f.name for f in fields(cls) if f.default is MISSING}
+        missing, unknown = sorted(needed - raw.keys()), sorted(raw.keys() - names)
         if missing or unknown:
             raise BundleError(f"{where}: missing fields {missing}, unknown fields {unknown}")
+        neutral = raw.get("au_neutral_logits")
         try:
             crop = CropSpec(
                 size_px=int(raw["crop"]["size_px"]),
@@ -93,6 +100,7 @@ class ModelSpec:
                 expression_names=tuple(raw["expression_names"]),
                 au_thresholds=tuple(float(value) for value in raw["au_thresholds"]),
                 files={str(name): str(digest) for name, digest in raw["files"].items()},
+                au_neutral_logits=None if neutral is None else tuple(float(value) for value in neutral),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(f"{where}: a field has the wrong form: {error!r}") from None
@@ -104,6 +112,9 @@ class ModelSpec:
             raise BundleError(f"{where}: labels must be {AU_NAMES} and {EXPRESSION_NAMES}, in this order")
         if len(self.au_thresholds) != len(AU_NAMES) or not all(0 < t < 1 for t in self.au_thresholds):
             raise BundleError(f"{where}: au_thresholds must be {len(AU_NAMES)} numbers in (0, 1), got {self.au_thresholds}")
+        neutral = self.au_neutral_logits
+        if neutral is not None and (len(neutral) != len(AU_NAMES) or not all(map(math.isfinite, neutral))):
+            raise BundleError(f"{where}: au_neutral_logits must be {len(AU_NAMES)} finite numbers or null, got {neutral}")
         is_finite = all(math.isfinite(value) for value in (*self.crop.mean, *self.crop.std))
         if not 16 <= self.crop.size_px <= 1024 or not is_finite or min(self.crop.std) <= 0:
             raise BundleError(f"{where}: crop must have 16 <= size_px <= 1024, finite mean and std > 0, got {self.crop}")

@@ -13,6 +13,7 @@ from faceaffect.labels import LANDMARK_COUNT
 
 FloatArray = NDArray[np.float32]
 IdArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 class Layout(str, Enum):
@@ -93,7 +94,7 @@ class Affect:
     """What the faces show, row for row with `Faces`: probabilities and values in [-1, 1], never logits."""
 
     au_probability: FloatArray  # [N, 12], order of labels.AU_NAMES
-    au_on: NDArray[np.bool_]  # [N, 12], decided with the thresholds of the model's spec
+    au_on: BoolArray  # [N, 12], decided with the thresholds of the model's spec (`decode.hold` where smoothed)
     expression_probability: FloatArray  # [N, 7], order of labels.EXPRESSION_NAMES
     valence: FloatArray  # [N]
     arousal: FloatArray  # [N]

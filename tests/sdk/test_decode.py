@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from faceaffect.decode import decide, decode_affect, sigmoid, softmax
+from faceaffect.decode import HOLD_MARGIN, decide, decode_affect, hold, sigmoid, softmax
 from tests.sdk.tiny_bundle import tiny_spec
 
 
@@ -56,3 +57,21 @@ def test_nobody() -> None:
     affect = decode_affect(*(np.zeros((0, n), np.float32) for n in (12, 7, 2)), tiny_spec())
     assert len(affect) == 0
     assert affect.au_on.shape == (0, 12)
+
+
+def test_a_decision_is_held_until_the_score_is_past_the_margin() -> None:
+    spec = tiny_spec()
+    threshold = np.asarray(spec.au_thresholds, np.float32)
+    near, far = 0.8 * HOLD_MARGIN, 1.2 * HOLD_MARGIN
+    off, on = np.zeros(12, bool), np.ones(12, bool)
+    assert not hold(threshold + np.float32(near), off, spec).any()
+    assert hold(threshold + np.float32(far), off, spec).all()
+    assert hold(threshold - np.float32(near), on, spec).all()
+    assert not hold(threshold - np.float32(far), on, spec).any()
+
+
+def test_an_extreme_threshold_can_still_be_crossed_both_ways() -> None:
+    spec = replace(tiny_spec(), au_thresholds=(0.02,) * 6 + (0.98,) * 6)
+    off, on = np.zeros(12, bool), np.ones(12, bool)
+    assert hold(np.ones(12, np.float32), off, spec).all()
+    assert not hold(np.zeros(12, np.float32), on, spec).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from faceaffect import BackendError, BundleError, Frame, Pipeline, open_pipeline
 from faceaffect.detectors import Detections
 from faceaffect.geometry import TEMPLATE_XY, apply_map
 from faceaffect.labels import EXPRESSION_NAMES
-from faceaffect.spec import HEADS
+from faceaffect.spec import HEADS, ModelSpec
 from faceaffect.stage_clock import STAGES, WALL
 from tests.sdk.test_geometry import similarity_map
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
@@ -105,6 +106,25 @@ def test_scores_are_smoothed_by_track_unless_switched_off(open_tiny: OpenTiny, s
     assert way[0] == pytest.approx(1 - np.exp(-0.04 / 0.08) if smooth else 1, abs=0.02)
 
 
+def test_baseline_brings_a_face_at_rest_to_the_neutral_scores(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    with open_pipeline(folder, detector=FixedDetector(LEFT)) as plain:
+        raw = plain.analyse(bright())[1].au_probability[0]
+    neutral = np.log(raw / (1 - raw)) - 0.7  # this face rests 0.7 above other people
+    replace(ModelSpec.load(folder), au_neutral_logits=tuple(neutral.tolist())).save(folder)
+    with open_pipeline(folder, detector=FixedDetector(LEFT), baseline=True) as pipeline:
+        for k in range(60):
+            affect = pipeline.analyse(bright(0.1 * k))[1]
+            if k == 0:
+                np.testing.assert_allclose(affect.au_probability[0], raw, atol=1e-6)
+    np.testing.assert_allclose(affect.au_probability[0], 1 / (1 + np.exp(-neutral)), atol=1e-3)
+
+
+def test_baseline_needs_a_model_that_knows_neutral_faces(open_tiny: OpenTiny) -> None:
+    with pytest.raises(BundleError, match="au_neutral_logits"):
+        open_tiny(detector=FixedDetector(LEFT), baseline=True)
+
+
 def test_crops_take_every_picture_as_one_face(open_tiny: OpenTiny) -> None:
     with open_tiny(crops=True) as pipeline:
         for level in (0, 200):
@@ -141,7 +161,7 @@ def test_unknown_model_and_device(open_tiny: OpenTiny) -> None:
     with pytest.raises(BundleError, match="got 'no such model'"):
         open_pipeline("no such model")
     with pytest.raises(BackendError, match="tensorrt"):
-        open_tiny(device="cuda")
+        open_tiny(backend="tensorrt", device="cuda")
 
 
 def test_graph_of_another_width_is_refused_when_opened(tmp_path: Path) -> None:

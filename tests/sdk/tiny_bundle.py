@@ -18,7 +18,7 @@ from faceaffect.bundle import GRAPH_FILE, MODEL_FILE
 from faceaffect.geometry import TEMPLATE_SIZE_PX, TEMPLATE_XY
 from faceaffect.kernels import GraphWeights
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.spec import HEADS, CropSpec, ModelSpec
+from faceaffect.spec import HEADS, PRECISIONS, CropSpec, ModelSpec
 from faceaffect.types import FloatArray
 
 NODE_WIDTH = 4
@@ -64,7 +64,8 @@ def tiny_spec(size_px: int = 112) -> ModelSpec:
 
 def seal(folder: Path) -> None:
     """Write the right checksums of the files that lie in `folder` into its spec."""
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (MODEL_FILE, GRAPH_FILE)}
+    others = [name for name in PRECISIONS.values() if name != MODEL_FILE and (folder / name).is_file()]
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (MODEL_FILE, GRAPH_FILE, *others)}
     replace(ModelSpec.load(folder), files=files).save(folder)
 
 

@@ -5,8 +5,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, map_roll_deg, map_scale  # noqa: E402
-from training.augment import Jitter, compose, cover, cut, jitter_maps, move_points, photometric  # noqa: E402
-from training.batches import _flip  # noqa: E402
+from training.augment import Jitter, compose, cover, cut, jitter_maps, move_points, photometric, recompress  # noqa: E402
+from training.batches import _blend, _flip  # noqa: E402
 from training.evaluation.map_jitter import beside_maps, moved_maps, tracking_maps  # noqa: E402
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX  # noqa: E402
 
@@ -103,3 +103,33 @@ def test_light_and_cover_keep_the_range_and_the_seed_decides():
     assert first.min() >= 0
     assert first.max() <= 1
     assert not torch.equal(first, crops)
+
+
+def test_recompression_touches_its_share_and_keeps_the_picture():
+    crops = torch.nn.functional.interpolate(torch.rand(20, 3, 6, 6, generator=generator(1)), (64, 64), mode="bicubic").clamp(
+        0, 1
+    )
+    worse = recompress(crops.clone(), 0.25, generator())
+    changed = (worse - crops).abs().amax(dim=(1, 2, 3)) > 0
+    assert int(changed.sum()) == 5
+    assert (worse - crops).abs().mean() < 0.05
+    assert worse[changed].mean(dim=(0, 2, 3)) == pytest.approx(crops[changed].mean(dim=(0, 2, 3)), abs=0.03)  # colours stay
+
+
+def test_blended_faces_share_pictures_and_labels_alike():
+    batch = {
+        "crops": torch.arange(10.0)[:, None, None, None].expand(10, 3, 4, 4).clone(),
+        "expression": torch.arange(10.0)[:, None].expand(10, 7).clone(),
+        "va": torch.arange(10.0)[:, None].expand(10, 2).clone(),
+        "au": torch.arange(10.0)[:, None].expand(10, 12).clone(),
+        "expression_weight": torch.tensor([1.0] * 8 + [0.0] * 2),
+        **{name: torch.ones(10) for name in ("va_weight", "landmark_weight", "pose_weight")},
+        "au_weight": torch.ones(10, 12),
+    }
+    _blend(batch, 0.5, np.random.default_rng(0))
+    blended = batch["landmark_weight"] == 0
+    assert int(blended.sum()) == 4
+    assert not blended[8:].any()
+    for name in ("expression", "va", "au"):
+        torch.testing.assert_close(batch[name][:, 0], batch["crops"][:, 0, 0, 0])
+    torch.testing.assert_close(batch["crops"][~blended, 0, 0, 0], torch.arange(10.0)[~blended])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -33,14 +34,15 @@ class BundleRunner:
         """The normalised crop [3, S, S] of an RGB [H, W, 3] or grey [H, W] picture."""
         frame = Frame(np.ascontiguousarray(picture), Layout.GRAY if picture.ndim == 2 else Layout.RGB)
         crop = self.spec.crop
-        return kernels.crop_face(frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std)[0]
+        crops = kernels.crop_face(frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std)
+        return np.asarray(crops[0], np.float32)
 
     def heads(self, crops: Iterable[FloatArray]) -> dict[str, FloatArray]:
         """All heads, and `au_logit`, of normalised crops [3, S, S] each."""
-        rows = list(crops)
+        rows = iter(crops)
         parts: dict[str, list[FloatArray]] = {name: [] for name in self._names}
-        for start in range(0, len(rows), BATCH):
-            answer = self.session.run(self._names, {"crops": np.stack(rows[start : start + BATCH])})
+        while batch := list(islice(rows, BATCH)):
+            answer = self.session.run(self._names, {"crops": np.stack(batch)})
             for name, value in zip(self._names, answer, strict=True):
                 parts[name].append(value)
         heads = {name: np.concatenate(values) for name, values in parts.items()}

@@ -34,6 +34,10 @@ def clip_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
             f"after {SAD_UNTIL_S:g} s": _means(sad, ~crying),
             "whole": _means(sad, slice(None)),
         },
+        "sad_share_of_frames": {
+            f"before {SAD_UNTIL_S:g} s": _grief(sad, crying, runner.spec.au_thresholds),
+            "whole": _grief(sad, np.ones_like(crying), runner.spec.au_thresholds),
+        },
     }
 
 
@@ -91,3 +95,10 @@ def _frames(clip: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
 def _means(values: dict[str, NDArray[Any]], rows: slice | NDArray[np.bool_]) -> dict[str, float]:
     kept = ("valence", "arousal", "happiness", "sadness", "neutral", "AU4", "AU6", "AU12", "AU15", "AU25", "face")
     return {name: round(float(np.nanmean(values[name][rows])), 3) for name in kept}
+
+
+def _grief(values: dict[str, NDArray[Any]], rows: NDArray[np.bool_], thresholds: tuple[float, ...]) -> dict[str, float]:
+    """Share of the frames in which AU1, AU4 or AU15 is on, valence is below -0.2, or both."""
+    on = np.any([values[name][rows] >= thresholds[AU_NAMES.index(name)] for name in ("AU1", "AU4", "AU15")], axis=0)
+    low = values["valence"][rows] < -0.2
+    return {"AU1, AU4 or AU15": float(on.mean()), "valence": float(low.mean()), "both": float((on & low).mean())}

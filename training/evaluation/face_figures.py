@@ -60,7 +60,7 @@ def _mouth_covered(picture: Picture, landmarks_xy: FloatArray, frame_px_per_crop
 def _side_lost(picture: Picture, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Picture:
     lost = picture.copy()
     lost[:, : max(0, int(landmarks_xy[36:42, 0].mean()))] = 0
-    return lost
+    return np.asarray(lost, np.uint8)
 
 
 _CHANGES: Final[dict[str, Callable[[Picture, FloatArray, float], Picture]]] = {

@@ -4,12 +4,15 @@ not look like."""
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.types import FloatArray
 
 
-def moved_maps(maps: FloatArray, turn_rad: FloatArray, scale: FloatArray, shift_px: FloatArray) -> FloatArray:
+def moved_maps(
+    maps: FloatArray, turn_rad: NDArray[np.floating], scale: NDArray[np.floating], shift_px: NDArray[np.floating]
+) -> FloatArray:
     """Maps [N, 2, 3] after turns [N], scales [N] and shifts [N, 2] about the crop's centre."""
     cos, sin = scale * np.cos(turn_rad), scale * np.sin(turn_rad)
     linear = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)

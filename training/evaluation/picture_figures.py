@@ -15,10 +15,10 @@ from training import metrics
 from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.rendered_faces import load_rendered
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 from training.evaluation.face_figures import hard_faces, missed_faces
 from training.evaluation.map_jitter import tracking_maps
+from training.evaluation.rendered_stills import followed_maps, judged_faces
 
 Figures = dict[str, Any]
 
@@ -100,21 +100,22 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
 
 def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
     """Renders of every other held-out identity (the rest chose thresholds): AUs, landmarks, pose against the truth."""
-    table, held_out, columns = load_rendered(renders)
-    table = table.pick(held_out & (columns["identity"].astype(np.int64) % 2 == 1))
-    aligned = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
-    maps = tracking_maps(aligned, seed=7, shift=0.02, scale=0.03, turn_deg=3)
+    table, _ = judged_faces(renders)
+    maps = followed_maps(table)
     heads = read_table(runner, table, maps)
-    on = runner.affect(heads).au_on
+    affect = runner.affect(heads)
+    on = affect.au_on
     known = table.au_weight > 0
     truth = table.au >= 0.5
+    curves = metrics.au_reliability(affect.au_probability, np.where(known, truth, metrics.AU_UNLABELLED).astype(np.int64))
     f1 = {name: metrics.f1(on[known[:, k], k], truth[known[:, k], k]) for k, name in enumerate(AU_NAMES)}
     always = {name: metrics.f1(known[known[:, k], k], truth[known[:, k], k]) for k, name in enumerate(AU_NAMES)}
     return {
         "faces": len(table),
         "au_f1": f1,
         "au_f1_mean": float(np.mean(list(f1.values()))),
+        "au_calibration_error": dict(zip(AU_NAMES, [curve.error for curve in curves], strict=True)),
         "au_f1_mean_if_always_on": float(np.mean(list(always.values()))),
-        "landmark_error_percent": 100 * float(landmark_error(heads, maps, table).mean()),
+        "landmark_error_percent": 100 * float(landmark_error(heads, maps, table)[table.landmark_weight > 0].mean()),
         "pose_mae_deg": pose_error(heads, maps, table),
     }

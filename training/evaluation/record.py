@@ -24,8 +24,8 @@ def write_record(figures: Figures, folder: Path, name: str) -> None:
 def figures_text(figures: Figures) -> str:
     """All sections that were measured, as Markdown."""
     writers = {
-        "cost": _cost, "expression": _expression, "place": _place, "rendered": _rendered,
-        "clips": _clips, "parity": _parity,
+        "cost": _cost, "expression": _expression, "place": _place, "rendered": _rendered, "wild": _wild,
+        "clips": _clips, "speech": _speech, "steadiness": _steadiness, "parity": _parity,
     }  # fmt: skip
     return "\n".join(writer(figures[name]) for name, writer in writers.items() if figures.get(name)) + "\n"
 
@@ -76,22 +76,76 @@ def _place(f: Figures) -> str:
 
 def _rendered(f: Figures) -> str:
     f1 = ", ".join(f"{name} {value:.2f}" for name, value in f["au_f1"].items())
+    calibration = ", ".join(f"{name} {value:.3f}" for name, value in f["au_calibration_error"].items())
     return (
         f"## Action units and pose: {f['faces']} rendered faces of unseen identities, exact truth\n"
         f"AU F1: {f1}; mean **{f['au_f1_mean']:.3f}** (always on would give "
         f"{f['au_f1_mean_if_always_on']:.3f}). Renders only: says nothing of how real faces fare.\n"
+        f"Expected calibration error: {calibration}; mean {np.mean(list(f['au_calibration_error'].values())):.3f}.\n"
         f"Landmark error {f['landmark_error_percent']:.2f} % of the eye distance; yaw, pitch, roll off by "
         f"{', '.join(f'{v:.1f}' for v in f['pose_mae_deg'])} degrees on average.\n"
     )
 
 
+def _wild(f: Figures) -> str:
+    au, expression = f["au"], f["expression"]
+    named = {name: ", ".join(f"{k} {v:.2f}" for k, v in au[name].items() if v is not None) for name in ("f1", "auroc")}
+    errors = [value for value in au["calibration_error"].values() if value is not None]
+    return (
+        f"## RenderWild: {f['videos']} rendered validation videos of unseen people, exact truth\n"
+        f"Every frame of the aligned crops, through the SDK, with the thresholds of the spec; labelled frames: {f['frames']}.\n"
+        f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. Expected calibration error: mean "
+        f"{np.mean(errors):.3f}, worst {max(errors):.3f}.\n"
+        f"Expression: accuracy {_interval(expression['accuracy'])}, macro-F1 **{_interval(expression['macro_f1'])}**, "
+        f"calibration error {expression['calibration_error']:.3f}.\n"
+        f"CCC of valence **{_interval(f['ccc']['valence'])}**, of arousal **{_interval(f['ccc']['arousal'])}**.\n"
+        f"Scores of ABAW2: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. Intervals (95 %) are drawn over "
+        "videos. The videos show whole expressions with onset and offset, so many frames lie at the threshold of presence.\n"
+        + "".join(f"- {note}\n" for note in f["notes"])
+    )
+
+
+def _interval(figure: Figures) -> str:
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
 def _clips(f: Figures) -> str:
-    parts = [(clip, part, values) for clip, rows in f.items() for part, values in rows.items()]
+    parts = [(clip, part, f[clip][part]) for clip in ("smile", "sad") for part in f[clip]]
     names = list(parts[0][2])
     lines = [f"| {clip}: {part} | {' | '.join(f'{values[n]:.2f}' for n in names)} |" for clip, part, values in parts]
     return (
         "## Real clips, means without smoothing (no labels; for sense only)\n"
         f"| part | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n" + "\n".join(lines) + "\n"
+        "The woman of the second clip cries, then laughs. Share of frames with AU1, AU4 or AU15 on / valence below -0.2 / "
+        "both: " + "; ".join(f"{part} {_shares(values)}" for part, values in f["sad_share_of_frames"].items()) + ".\n"
+    )
+
+
+def _shares(values: dict[str, float]) -> str:
+    return " / ".join(f"{100 * value:.0f} %" for value in values.values())
+
+
+def _speech(f: Figures) -> str:
+    clips = "; ".join(
+        f"{clip} {', '.join(f'{name} {value:.2f}' for name, value in values.items())}" for clip, values in f["clips"].items()
+    )
+    mean = ", ".join(f"{name} **{value:.2f}**" for name, value in f["mean"].items())
+    return f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. Mean: {mean}.\n"
+
+
+def _steadiness(f: Figures) -> str:
+    still, pixel, neutral = f["still"], f["one_pixel"], f["neutral"]
+    shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in neutral["share_on"].items())
+    return (
+        "## Steadiness and false alarms, real faces\n"
+        f"{still['pictures']} held-out web faces, each repeated under fresh noise of 1 %: {still['flips']} of "
+        f"{still['decisions']} AU decisions flip, on {still['pictures_with_a_flip']} pictures (the pipeline as shipped).\n"
+        f"A crop moved by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst {pixel['au_worst']:.3f}), "
+        f"{pixel['expression']:.3f} (expressions), {pixel['valence']:.3f} and {pixel['arousal']:.3f} (valence, arousal).\n"
+        f"{neutral['faces']} PublicTest faces that 8 of 10 people call neutral: **{neutral['aus_on_per_face']:.2f}** AUs on "
+        f"per face ({shares}).\n"
     )
 
 

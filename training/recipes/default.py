@@ -9,5 +9,5 @@ from training.recipe import Recipe
 
 def recipe() -> Recipe:
     # Dense 3x3 blocks: per multiply-accumulate ONNX Runtime runs them faster here than depthwise ones.
-    trunk = TrunkConfig(16, (Stage("residual", 24, 1), Stage("residual", 48, 2), Stage("residual", 112, 3)))
+    trunk = TrunkConfig(16, (Stage("residual", 32, 1), Stage("residual", 64, 2), Stage("residual", 128, 3)))
     return Recipe(name="default", net=NetConfig(trunk))

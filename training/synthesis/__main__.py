@@ -1,4 +1,4 @@
-"""Command line: `python -m training.synthesis faces | sheet | demo`."""
+"""Command line: `python -m training.synthesis faces | wild | sheet | demo`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ def faces(count: int, seed: int, out: Path, rig: str, size_px: int, workers: int
     rendered = write_faces(FaceOrder(count, seed, size_px, rig), out, data, workers)
     took_s = time.perf_counter() - start_s
     click.echo(f"{rendered} faces in {took_s:.0f} s, {rendered / max(took_s, 1e-9):.1f} a second, in {out}")
+
+
+@main.command()
+@click.option("--size", type=click.Choice(["tiny", "small", "large"]), required=True, help="How much; see the README.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+@_DATA
+def wild(size: str, seed: int, out: Path, workers: int, data: Path) -> None:
+    """Write RenderWild, videos in the layout of Aff-Wild2; run again to continue a stopped run."""
+    from training.synthesis.wild.movie_file import MovieError
+    from training.synthesis.wild.write_wild import StudioError, WildOrder, write_wild
+
+    start_s = time.perf_counter()
+    try:
+        made = write_wild(WildOrder(size, seed), out, data, workers)
+    except (ValueError, FileNotFoundError, MovieError, StudioError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{made} videos in {time.perf_counter() - start_s:.0f} s, in {out}")
 
 
 @main.command()

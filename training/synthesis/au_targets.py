@@ -2,7 +2,9 @@
 
 A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are those of intensity 1. Where a unit has
 several recipes one is drawn per face, so that the network does not learn one sculptor's hand. The ARKit units have no
-lip tightener: that rig never shows AU23 and labels it 0.
+lip tightener; there AU23 is made of what it does: the mouth narrows (a part of the pucker) while both lips turn in (parts
+of the rolls, which also take back the pucker's pout), so the red of the lips gets thin and short. Both rigs' cheek
+raisers lack the pad that rises below the eye: `made/cheek_bulge` adds it (see `head_mesh`).
 """
 
 from __future__ import annotations
@@ -19,15 +21,19 @@ RIG_NAMES: Final[tuple[str, str]] = ("facs", "arkit")
 
 _FACS: Final[dict[str, list[Recipe]]] = {
     "AU1": [{"facs/1": 0.95}, {"facs/1": 0.55, "facs/1_a": 0.7}],
-    "AU2": [{"facs/2": 1.05}, {"facs/2": 0.7, "facs/2_a": 0.6}],
+    "AU2": [{"facs/2": 1.2}, {"facs/2": 0.8, "facs/2_a": 0.7}],
     "AU4": [{"facs/4_b": 1.0, "facs/4_a": 0.35}, {"facs/4_b": 0.8, "facs/4": 0.35}, {"facs/4_a": 0.9, "facs/4_b": 0.5}],
-    "AU6": [{"facs/6": 1.0}, {"facs/6_a": 1.0}, {"facs/6_b": 0.9}],
-    "AU7": [{"facs/7": 0.9}],
-    "AU10": [{"facs/10": 1.0}],
-    "AU12": [{"facs/12": 1.0}, {"facs/12_a": 1.0}, {"facs/12_b": 1.05}],
-    "AU15": [{"facs/15": 1.1}],
-    "AU23": [{"facs/23": 0.9}],
-    "AU24": [{"facs/24": 1.0}],
+    "AU6": [
+        {"facs/6": 1.3, "made/cheek_bulge": 1.0},
+        {"facs/6_a": 1.3, "made/cheek_bulge": 0.9},
+        {"facs/6_b": 1.1, "made/cheek_bulge": 1.0},
+    ],
+    "AU7": [{"facs/7": 1.1}],
+    "AU10": [{"facs/10": 1.3}],
+    "AU12": [{"facs/12": 1.15}, {"facs/12_a": 1.15}, {"facs/12_b": 1.2}],
+    "AU15": [{"facs/15": 1.5}],
+    "AU23": [{"facs/23": 1.3}],
+    "AU24": [{"facs/24": 1.35}],
     "AU25": [{"facs/25": 0.8}, {"facs/25_a": 0.8}, {"facs/16": 0.7}],
     "AU26": [{"facs/26": 0.6}, {"facs/26_a": 0.6}, {"facs/26_lip_down": 0.6}],
     "blink": [{"facs/43": 1.0}],
@@ -47,16 +53,16 @@ _FACS: Final[dict[str, list[Recipe]]] = {
 
 _ARKIT: Final[dict[str, list[Recipe]]] = {
     "AU1": [{"arkit/browInnerUp": 1.9}],
-    "AU2": [{"arkit/browOuterUp*": 1.0}],
+    "AU2": [{"arkit/browOuterUp*": 1.35}],
     "AU4": [{"arkit/browDown*": 1.3}],
-    "AU6": [{"arkit/cheekSquint*": 1.4}],
-    "AU7": [{"arkit/eyeSquint*": 1.15}, {"mhunits/eye-left-slit": 0.75, "mhunits/eye-right-slit": 0.75}],
+    "AU6": [{"arkit/cheekSquint*": 1.4, "made/cheek_bulge": 0.9}],
+    "AU7": [{"arkit/eyeSquint*": 1.35}, {"mhunits/eye-left-slit": 0.8, "mhunits/eye-right-slit": 0.8}],
     "AU10": [{"arkit/mouthUpperUp*": 0.75, "arkit/noseSneer*": 0.35}],
     "AU12": [{"arkit/mouthSmile*": 0.85}],
-    "AU15": [{"arkit/mouthFrown*": 1.05}],
-    "AU23": [{}],
+    "AU15": [{"arkit/mouthFrown*": 1.4}],
+    "AU23": [{"arkit/mouthPucker": 0.5, "arkit/mouthRollUpper": 0.38, "arkit/mouthRollLower": 0.32}],
     "AU24": [{"arkit/mouthPress*": 0.6, "arkit/mouthRollUpper": 0.45, "arkit/mouthRollLower": 0.45, "arkit/mouthFrown*": 0.2}],
-    "AU25": [{"arkit/mouthLowerDown*": 0.9}, {"arkit/mouthLowerDown*": 0.6, "arkit/mouthUpperUp*": 0.35}],
+    "AU25": [{"arkit/mouthLowerDown*": 1.1}, {"arkit/mouthLowerDown*": 0.7, "arkit/mouthUpperUp*": 0.4}],
     "AU26": [{"arkit/jawOpen": 0.55}],
     "blink": [{"arkit/eyeBlink*": 1.0}],
     "AU5": [{"arkit/eyeWide*": 1.0}],
@@ -75,6 +81,15 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
 
 RECIPES: Final[dict[str, dict[str, list[Recipe]]]] = {"facs": _FACS, "arkit": _ARKIT}
 
+_RESPONSE: Final = ((0.0, 0.15, 0.3, 0.4, 1.0), (0.0, 0.08, 0.38, 0.5, 1.0))
+"""Intensity and share of the full shape that shows it: a trace hides, 0.3 can be seen, 1 is strong."""
+
+
+def response(intensity: float) -> float:
+    """Share of a unit's full shape at an intensity; both 0..1."""
+    return float(np.interp(intensity, *_RESPONSE))
+
+
 MIDDLE_BLEND_DM: Final[float] = 0.07
 """Half width of the band around the middle of the face in which the left weight gives way to the right one."""
 
@@ -86,6 +101,7 @@ def unit_weights(
     weights: dict[str, tuple[float, float]] = {}
     for unit, (left, right) in units.items():
         recipes = RECIPES[rig][unit]
+        left, right = response(left), response(right)
         for target, full in recipes[recipe_index.get(unit, 0) % len(recipes)].items():
             before = weights.get(target, (0.0, 0.0))
             weights[target] = (before[0] + full * left, before[1] + full * right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,10 +18,14 @@ from training.synthesis.scene import Stance, sample_look
 
 CROP_PX = 112
 
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
-def _crop(image: NDArray[np.uint8], landmarks_xy: NDArray[np.float32]) -> NDArray[np.uint8]:
+
+def crop_face(image: NDArray[_Pixel], landmarks_xy: NDArray[np.float32]) -> NDArray[_Pixel]:
+    """The aligned crop [112, 112, C] of a picture [H, W, C] whose landmarks [68, 2] are known."""
     crop_map = crop_to_frame(anchors_from_landmarks(landmarks_xy)[None])[0]
-    return cv2.warpAffine(image, crop_map, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    crop = cv2.warpAffine(image, crop_map, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(crop, image.dtype)
 
 
 def _label(tile: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
@@ -51,7 +56,7 @@ def unit_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[
                 drawn = studio.draw(identity, vertices, expression, sample_look(rng, identity), camera)
                 picture = drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])
                 pixels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
-                crop = _crop(pixels, camera.project(vertices[studio.landmark_index]))
+                crop = crop_face(pixels, camera.project(vertices[studio.landmark_index]))
                 tiles.append(_label(crop[..., ::-1], f"{unit} {value} lip {intensity[10]:.2f}"))
     return _grid(tiles, 3 * people)
 

@@ -10,7 +10,7 @@ from training.synthesis.head_mesh import FloatArray
 
 
 def expose(picture: FloatArray, face: FloatArray, target: float) -> FloatArray:
-    """Brighten or darken RGB [S, S, 3] half way towards a face of brightness `target`, as automatic exposure does.
+    """Brighten or darken RGB [S, S, 3] most of the way towards a face of brightness `target`, as automatic exposure does.
 
     `face` is the coverage [S, S] of the head; the middle of the picture counts.
     """
@@ -18,7 +18,7 @@ def expose(picture: FloatArray, face: FloatArray, target: float) -> FloatArray:
     middle = slice(size_px // 4, 3 * size_px // 4)
     is_face = face[middle, middle] > 0.9
     brightness = float(picture[middle, middle][is_face].mean()) if is_face.any() else target
-    gain = float(np.clip((target / max(brightness, 0.02)) ** 0.5, 0.7, 1.8))
+    gain = float(np.clip((target / max(brightness, 0.02)) ** 0.75, 0.6, 3.5))
     return np.clip(picture * gain, 0, 1)
 
 

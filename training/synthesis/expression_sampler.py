@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES
-from training.synthesis.au_targets import gaze_weights, unit_weights
+from training.synthesis.au_targets import gaze_weights, response, unit_weights
 from training.synthesis.head_mesh import FloatArray
 
 PRESENT_INTENSITY: Final[float] = 0.3
 """From this intensity on an action unit counts as present (FACS grade B and up)."""
 
-TRACE_INTENSITY: Final[float] = 0.14
+TRACE_INTENSITY: Final[float] = 0.12
 """Traces of absent units stay below this, so few pictures lie at the threshold."""
 
 EXTRA_NAMES: Final = (
@@ -43,10 +43,10 @@ _PROTOTYPES: Final[list[tuple[float, dict[str, float]]]] = [
 _SINGLE_SHARE: Final[dict[str, float]] = {"AU23": 1.6, "AU24": 1.5, "AU15": 1.3, "AU7": 1.3, "AU10": 1.3, "AU26": 0.8}
 
 _WRINKLES: Final[dict[str, dict[str, float]]] = {
-    "AU1": {"forehead_middle": 0.9},
-    "AU2": {"forehead_side": 0.8, "forehead_middle": 0.25},
-    "AU4": {"glabella": 1.0},
-    "AU6": {"crow_feet": 1.0, "lower_lid": 0.35},
+    "AU1": {"forehead_middle": 1.0},
+    "AU2": {"forehead_side": 1.0, "forehead_middle": 0.15},
+    "AU4": {"glabella": 1.25},
+    "AU6": {"crow_feet": 1.3},
     "AU7": {"lower_lid": 0.7},
     "AU9": {"nose_root": 1.0, "nasolabial_upper": 0.7, "glabella": 0.25},
     "AU10": {"nasolabial_upper": 1.0, "nasolabial_lower": 0.25},
@@ -55,8 +55,8 @@ _WRINKLES: Final[dict[str, dict[str, float]]] = {
     "AU15": {"mouth_corner_down": 1.0},
     "AU17": {"chin": 1.0},
     "AU20": {"mouth_corner_down": 0.25, "cheek_line": 0.2},
-    "AU23": {"lip_edge": 0.8},
-    "AU24": {"lip_edge": 0.5, "chin": 0.2},
+    "AU23": {"lip_edge": 1.1},
+    "AU24": {"chin": 0.35, "mouth_corner_down": 0.2},
 }
 """Which folds deepen with which unit, at intensity 1."""
 
@@ -82,7 +82,7 @@ class Expression:
         depth = np.zeros((2, len(names)), np.float32)
         for unit, sides in self.units.items():
             for fold, share in _WRINKLES.get(unit, {}).items():
-                depth[:, names.index(fold)] += share * np.array(sides, np.float32) ** 1.3
+                depth[:, names.index(fold)] += share * np.array([response(side) for side in sides], np.float32)
         return depth[0], depth[1]
 
 
@@ -91,36 +91,33 @@ def sample_expression(rng: np.random.Generator, rig: str) -> Expression:
     mode = rng.random()
     if mode < 0.08:
         chosen: set[str] = set()
-    elif mode < 0.30:
-        chosen = {_draw_single(rng, rig)}
-    elif mode < 0.52:
-        chosen = {_draw_single(rng, rig) for _ in range(rng.integers(2, 6))}
+    elif mode < 0.28:
+        chosen = {_draw_single(rng)}
+    elif mode < 0.62:  # units apart from their usual company: what tells them from whole expressions
+        chosen = {_draw_single(rng) for _ in range(rng.integers(2, 7))}
     else:
         shares = np.array([share for share, _ in _PROTOTYPES])
         _, parts = _PROTOTYPES[rng.choice(len(_PROTOTYPES), p=shares / shares.sum())]
         chosen = {unit for unit, probability in parts.items() if rng.random() < probability}
         if rng.random() < 0.25:
-            chosen.add(_draw_single(rng, rig))
+            chosen.add(_draw_single(rng))
     strength = {unit: _draw_strength(rng) for unit in sorted(chosen)}
     _add_extras(rng, strength)
-    if rig == "arkit":
-        strength.pop("AU23", None)
     _resolve(rng, strength)
-    _add_traces(rng, strength, rig)
+    _add_traces(rng, strength)
     units = _split_sides(rng, strength)
     gaze = (float(np.clip(rng.normal(0, 8), -24, 24)), float(np.clip(rng.normal(-1, 6), -18, 14)))
     recipes = {unit: int(rng.integers(0, 6)) for unit in units}
     return Expression(units, gaze, recipes)
 
 
-def _draw_single(rng: np.random.Generator, rig: str) -> str:
-    names = [name for name in AU_NAMES if not (rig == "arkit" and name == "AU23")]
-    share = np.array([_SINGLE_SHARE.get(name, 1.0) for name in names])
-    return str(rng.choice(names, p=share / share.sum()))
+def _draw_single(rng: np.random.Generator) -> str:
+    share = np.array([_SINGLE_SHARE.get(name, 1.0) for name in AU_NAMES])
+    return str(rng.choice(AU_NAMES, p=share / share.sum()))
 
 
 def _draw_strength(rng: np.random.Generator) -> float:
-    return float(0.36 + 0.64 * rng.beta(1.3, 1.1))
+    return float(0.4 + 0.6 * rng.beta(1.2, 1.0))
 
 
 def _add_extras(rng: np.random.Generator, strength: dict[str, float]) -> None:
@@ -161,13 +158,12 @@ def _resolve(rng: np.random.Generator, strength: dict[str, float]) -> None:
     if "AU9" in strength and "AU10" not in strength:
         strength["AU9"] = min(strength["AU9"], 0.7)
     if "AU26" in strength:
-        strength["AU25"] = max(strength.get("AU25", 0.0), 0.36)
+        strength["AU25"] = max(strength.get("AU25", 0.0), 0.4)
 
 
-def _add_traces(rng: np.random.Generator, strength: dict[str, float], rig: str) -> None:
+def _add_traces(rng: np.random.Generator, strength: dict[str, float]) -> None:
     for name in AU_NAMES:
-        blocked = name in ("AU25", "AU26", "AU7") or (rig == "arkit" and name == "AU23")
-        if name not in strength and not blocked and rng.random() < 0.10:
+        if name not in strength and name not in ("AU25", "AU26", "AU7") and rng.random() < 0.10:
             strength[name] = float(rng.uniform(0.0, TRACE_INTENSITY))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +14,23 @@ from training.synthesis.au_targets import RIG_NAMES, displace_sides
 from training.synthesis.backgrounds import draw_background, draw_torso
 from training.synthesis.camera import CameraView, frame_face, look_at_head
 from training.synthesis.degrade import degrade, expose
+from training.synthesis.dense_points import load_dense_points
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression, sample_expression
 from training.synthesis.head_mesh import FloatArray, HeadMesh
 from training.synthesis.identity import Identity, draw_identity
 from training.synthesis.landmark_points import landmark_vertices, lip_openings, lip_pairs
-from training.synthesis.occluders import add_occluders
-from training.synthesis.renderer import HeadRenderer, Look, Shot
+from training.synthesis.occluders import cover_face
+from training.synthesis.renderer import REGION_NAMES, HeadRenderer, Look, Shot
 from training.synthesis.scene import Stance, sample_look, sample_stance
+from training.synthesis.unit_regions import visible_units
 from training.synthesis.wrinkles import WRINKLE_NAMES
 
 FACES_PER_IDENTITY: Final[int] = 6
 VALIDATION_EVERY: Final[int] = 10
 """Identities whose number divides by this are for validation."""
+
+OCCLUDED: Final[int] = len(REGION_NAMES)
+"""In a face's region map: something in front hides this pixel."""
 
 ARKIT_SHARE: Final[float] = 0.35
 
@@ -49,6 +54,9 @@ class LabelledFace:
     identity: int
     rig: int  # index into RIG_NAMES
     occluded: bool
+    au_visible: NDArray[np.bool_] = field(default_factory=lambda: np.ones(len(AU_NAMES), np.bool_))  # [12]
+    dense_xy: FloatArray = field(default_factory=lambda: np.zeros((0, 2), np.float32))  # [P, 2], see dense_points
+    regions: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))  # [S, S], see REGION_NAMES
 
     @property
     def au_present(self) -> NDArray[np.bool_]:
@@ -64,6 +72,7 @@ class FaceStudio:
         self.data_dir = data_dir
         self.renderer = HeadRenderer(head, size_px)
         self.landmark_index = landmark_vertices(head)
+        self.dense_points = load_dense_points(head)
         self.lip_pairs = lip_pairs(head)
         self._identity: tuple[tuple[int, int], Identity] | None = None
 
@@ -125,12 +134,13 @@ class FaceStudio:
         look = replace(look, skin_tint=look.skin_tint * (1 + rng.normal(0, 0.03, 3)).astype(np.float32))
         camera = self.view(stance, vertices)
         drawn = self.draw(identity, vertices, expression, look, camera)
+        regions = self.renderer.draw_regions()
         background = draw_background(rng, self.size_px, self.data_dir)
         background = draw_torso(background, camera, look)
         picture = drawn[..., :3] + background * (1 - drawn[..., 3:])
         picture = expose(picture, drawn[..., 3], rng.uniform(0.35, 0.6))
         landmarks_xy = camera.project(vertices[self.landmark_index])
-        picture, is_occluded = add_occluders(rng, picture, landmarks_xy)
+        picture, is_occluded, hidden = cover_face(rng, picture, landmarks_xy)
         return LabelledFace(
             image=degrade(rng, picture),
             au_intensity=intensity,
@@ -139,4 +149,7 @@ class FaceStudio:
             identity=identity.number,
             rig=RIG_NAMES.index(rig),
             occluded=is_occluded,
+            au_visible=visible_units(regions, hidden, landmarks_xy),
+            dense_xy=camera.project(self.dense_points.locate(self.head, vertices)),
+            regions=np.where(hidden, np.uint8(OCCLUDED), regions).astype(np.uint8),
         )

@@ -77,6 +77,20 @@ def _read_targets(
     }
 
 
+_BULGE_XY, _BULGE_SPREAD, _BULGE_MOVE = (0.35, 7.04), (0.15, 0.075), (0.0, 0.055, 0.055)
+_BULGE_LID_Y = (7.20, 7.12)  # the lower lid itself stays
+
+
+def _cheek_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """The pad of a raised cheek below both eyes, as a target: up and forwards, fading out at the lower lid."""
+    offset = (np.abs(base[:, 0]) - _BULGE_XY[0]) / _BULGE_SPREAD[0], (base[:, 1] - _BULGE_XY[1]) / _BULGE_SPREAD[1]
+    share = np.exp(-0.5 * (offset[0] ** 2 + offset[1] ** 2))
+    share *= np.clip((_BULGE_LID_Y[0] - base[:, 1]) / (_BULGE_LID_Y[0] - _BULGE_LID_Y[1]), 0, 1)
+    share[base[:, 2] < 0.9] = 0.0
+    index = np.intersect1d(np.flatnonzero(share > 0.02), quads)
+    return index, (share[index, None] * np.array(_BULGE_MOVE)).astype(np.float32)
+
+
 @lru_cache(maxsize=2)
 def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadMesh:
     """Read the head. FACSHuman targets get the prefix `facs/`; without them the result holds CC0 parts only."""
@@ -88,6 +102,7 @@ def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadM
         with np.load(data_dir / "facshuman_targets" / "facshuman_targets.npz") as stored:
             facs = _read_targets(stored["names"], stored["start"], stored["index"], stored["delta"], "facs/")
         targets.update({"facs/" + name.rsplit("/", 1)[-1]: value for name, value in facs.items()})
+    targets["made/cheek_bulge"] = _cheek_bulge(arrays["base"], arrays["quads"])
     part_names = sorted({name[3:-4] for name in arrays if name.startswith("px_") and name.endswith("_ref")})
     parts = {
         name: FittedPart(

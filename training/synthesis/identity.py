@@ -49,6 +49,7 @@ class Identity:
     wrinkle_gain: float  # how deep the folds of this skin get
     wrinkle_rest: FloatArray  # [12] folds that the face shows at rest
     shirt_rgb: FloatArray  # [3] linear
+    fold_blur: float = 0.0  # how soft the folds are: levels of detail taken off their maps
 
 
 def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Identity:
@@ -58,13 +59,14 @@ def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Iden
     race = rng.dirichlet([0.5, 0.5, 0.6])  # african, asian, caucasian
     weights = _macro_weights(rng, 0.9 if is_male else 0.1, oldness, race)
     weights.update(_shape_weights(head, rng))
+    weights.update(_resting_face(rng))
     vertices = centre_on_eyes(head, head.base + head.displace(weights))
     is_dark = race[0] > 0.45
     wardrobe = _draw_wardrobe(head, rng, is_male, oldness, is_dark)
     tint, lip_red = _draw_skin_tone(rng, is_dark, race)
     hair_tint, brow_tint = _draw_hair_tints(rng, oldness, is_dark or race[1] > 0.5)
     beard = rng.uniform(0.15, 0.85) if is_male and rng.random() < 0.45 else 0.0
-    gain = float(np.clip(rng.normal(0.55 + 0.45 * oldness, 0.25), 0.25, 1.3))
+    gain = float(np.clip(rng.normal(0.85 + 0.35 * oldness, 0.22), 0.6, 1.5))
     rest = (rng.random(12) < 0.25 + 0.5 * oldness) * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
     return Identity(
         number=number,
@@ -77,6 +79,7 @@ def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Iden
         lip_red=lip_red,
         wrinkle_gain=gain,
         wrinkle_rest=rest.astype(np.float32),
+        fold_blur=float(rng.uniform(0.0, 2.2)),
         shirt_rgb=(rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01).astype(np.float32),
     )
 
@@ -104,6 +107,19 @@ def _macro_weights(rng: np.random.Generator, maleness: float, oldness: float, ra
             weights[f"{stem}-{muscle_name}-averageweight"] = float(s * a * m * (1 - w))
             weights[f"{stem}-averagemuscle-{weight_name}"] = float(s * a * (1 - m) * w)
     return weights
+
+
+def _resting_face(rng: np.random.Generator) -> dict[str, float]:
+    """How the brows and the corners of the mouth lie at rest: on the bare mesh everybody looks a little stern."""
+    brows, inner, corners = rng.uniform(-0.75, 0.1), rng.uniform(-0.1, 0.3), rng.uniform(-0.12, 0.16)
+    bend = "mouthSmile" if corners > 0 else "mouthFrown"
+    lids = rng.uniform(-0.1, 0.2)
+    weights = {"arkit/browInnerUp": inner}
+    for side in ("Left", "Right"):
+        weights[f"arkit/browDown{side}"] = brows
+        weights[f"arkit/{bend}{side}"] = abs(corners)
+        weights[f"arkit/eyeBlink{side}"] = lids
+    return {name: float(weight) for name, weight in weights.items()}
 
 
 def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Final
 
 import cv2
@@ -21,20 +23,42 @@ def add_occluders(rng: np.random.Generator, picture: FloatArray, landmarks_xy: F
 
     Clear glasses hide nothing; sunglasses, masks, hands and bars do.
     """
+    covered, is_occluded = cover_face(rng, picture, landmarks_xy)[:2]
+    return covered, is_occluded
+
+
+def _is_hidden(
+    draw: Callable[[np.random.Generator, FloatArray], FloatArray], rng: np.random.Generator, like: FloatArray
+) -> NDArray[np.bool_]:
+    """Pixels [S, S] through which less than half of what lies behind is seen: drawn over black and over white."""
+    black, white = (draw(deepcopy(rng), np.full_like(like, tone)) for tone in (0.0, 1.0))
+    return (white - black).mean(axis=2) < 0.5
+
+
+def cover_face(
+    rng: np.random.Generator, picture: FloatArray, landmarks_xy: FloatArray
+) -> tuple[FloatArray, bool, NDArray[np.bool_]]:
+    """As `add_occluders`, and the pixels [S, S] that are hidden."""
+    hidden = np.zeros(picture.shape[:2], np.bool_)
     is_occluded = False
     bare = picture  # a hand takes its colour from the skin, not from glasses
     if rng.random() < GLASSES_SHARE:
         is_dark = rng.random() < 0.15
+        if is_dark:
+            hidden |= _is_hidden(lambda r, p: _glasses(r, p, landmarks_xy, is_dark), rng, picture)
         picture = _glasses(rng, picture, landmarks_xy, is_dark)
         is_occluded |= is_dark
     if rng.random() < OCCLUDED_SHARE:
         kind = rng.integers(3)
-        if kind == 1:
-            picture = _hand(rng, picture, landmarks_xy, _skin_rgb(bare, landmarks_xy))
-        else:
-            picture = (_bar if kind else _mask)(rng, picture, landmarks_xy)
+        skin_rgb = _skin_rgb(bare, landmarks_xy)
+
+        def draw(r: np.random.Generator, p: FloatArray) -> FloatArray:
+            return _hand(r, p, landmarks_xy, skin_rgb) if kind == 1 else (_bar if kind else _mask)(r, p, landmarks_xy)
+
+        hidden |= _is_hidden(draw, rng, picture)
+        picture = draw(rng, picture)
         is_occluded = True
-    return picture, is_occluded
+    return picture, is_occluded, hidden
 
 
 def _blend(picture: FloatArray, cover: NDArray[np.float32], rgb: FloatArray) -> FloatArray:
@@ -61,7 +85,7 @@ def _glasses(rng: np.random.Generator, picture: FloatArray, landmarks: FloatArra
     cos, sin = np.cos(angle), np.sin(angle)
     u = np.sign(cos) * np.abs(cos) ** (2 / (squareness + 1))
     v = np.sign(sin) * np.abs(sin) ** (2 / (squareness + 1))
-    frame_rgb = (rng.random(3) ** 2.5).astype(np.float32)
+    frame_rgb = (rng.random(3) ** 2.5 if rng.random() < 0.3 else 0.02 + 0.4 * rng.random() ** 2 * np.ones(3)).astype(np.float32)
     lines, lenses = np.zeros((size_px, size_px), np.float32), np.zeros((size_px, size_px), np.float32)
     thickness = int(rng.choice([1, 1, 2])) * max(1, round(size_px / 200))
     for eye, outer in ((right, landmarks[36]), (left, landmarks[45])):

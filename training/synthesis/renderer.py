@@ -24,7 +24,8 @@ from training.synthesis.head_mesh import (
     uv_island,
     vertex_normals,
 )
-from training.synthesis.shaders import FRAGMENT, VERTEX
+from training.synthesis.shaders import VERTEX, fragment_source
+from training.synthesis.shadow_maps import SHADOW_UNIT, ShadowMaps
 from training.synthesis.wrinkles import BOX_XY, draw_skin_areas, draw_wrinkle_maps
 
 SUPERSAMPLING = 2
@@ -34,6 +35,11 @@ CLOSED_DM = 0.012
 """Lips nearer than this show no teeth, which are then not drawn."""
 
 SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
+
+REGION_NAMES = ("background", "face", "eyes", "mouth", "hair", "neck")
+"""What a pixel of a region map shows, by number: `face` with brows and lashes, `mouth` its inside, `neck` with ears."""
+
+REGION_FACE, REGION_EYES, REGION_MOUTH, REGION_HAIR = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,10 @@ class Look:
     hair_tint: FloatArray  # [3]
     brow_tint: FloatArray  # [3]
     shirt_rgb: FloatArray  # [3]
+    sky_dir: FloatArray = field(default_factory=lambda: np.array([0.0, 0.8, 0.6], np.float32))  # where the sky is brightest
+    shadow_share: tuple[float, float] = (0.0, 0.0)  # of the key light and the sky that a shadow takes away
+    shadow_spread: tuple[float, float] = (0.006, 0.04)  # softness, shares of the map
+    fold_blur: float = 0.0  # levels of detail taken off the folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,9 @@ class Shot:
 class _Drawable:
     mesh: RenderMesh
     dynamic: moderngl.Buffer
-    vertex_array: moderngl.VertexArray
+    static: moderngl.Buffer
+    index: moderngl.Buffer
+    vertex_arrays: dict[tuple[int, bool], moderngl.VertexArray] = field(default_factory=dict)
     cached_for: bytes | None = field(default=None)
 
 
@@ -111,12 +123,23 @@ class HeadRenderer:
         self.head = head
         self.size_px = size_px
         self.context = moderngl.create_context(standalone=True, backend="egl")
-        self.program = self.context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        self._programs = {
+            (kind, is_map): self.context.program(
+                vertex_shader=VERTEX, fragment_shader=fragment_source(kind, draws_regions=is_map)
+            )
+            for kind in (SKIN, EYE, MOUTH, HAIR)
+            for is_map in (False, True)
+        }
         inner_px = round(size_px * SUPERSAMPLING)
         self._frame = self.context.simple_framebuffer((inner_px, inner_px), components=4)
+        self._region_frame = self.context.simple_framebuffer((size_px, size_px), components=4)
+        self._drawn: list[tuple[_Drawable, int, int, str]] = []  # of the last picture: mesh, kind, region, texture
         self._textures: dict[str, moderngl.Texture] = {}
         self._drawables: dict[str, _Drawable] = {}
         self._bind_skin_maps()
+        skin = self._drawable("skin")
+        self._shadows = ShadowMaps(self.context, skin.dynamic, skin.index)
+        self._set_unit("shadow_map", SHADOW_UNIT)
         self._scalp = _scalp_share(head)
         self._lash_lid = _lash_lids(head)
         self._rest_folds: tuple[bytes, FloatArray] | None = None
@@ -134,6 +157,7 @@ class HeadRenderer:
             moderngl.ONE_MINUS_SRC_ALPHA,
         )
         self._set_shot(shot)
+        self._drawn.clear()
         self._draw_skin(shot)
         self._draw_inner_parts(shot)
         self._draw_hairy_parts(shot)
@@ -142,16 +166,42 @@ class HeadRenderer:
         small = cv2.resize(picture, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)
         return small.astype(np.float32) / 255.0
 
+    def draw_regions(self) -> NDArray[np.uint8]:
+        """What each pixel [S, S] of the last picture shows, as an index into REGION_NAMES; top row first."""
+        self._region_frame.use()
+        self._region_frame.clear(0.0, 0.0, 0.0, 0.0)
+        self.context.disable(moderngl.BLEND)
+        self._set("alpha_range", np.array([0.5, 2.0], np.float32))
+        for drawable, kind, region, texture in self._drawn:
+            self._programs[kind, True]["region"].value = region
+            self._texture(texture).use(0)
+            self._vertex_array(drawable, kind, is_map=True).render()
+        raw = np.frombuffer(self._region_frame.read(components=4, dtype="f1"), np.uint8)
+        return np.ascontiguousarray(raw.reshape(self.size_px, self.size_px, 4)[::-1, :, 0])
+
     def _set_shot(self, shot: Shot) -> None:
-        look, uniform = shot.look, self.program
-        uniform["head_to_clip"].write(shot.head_to_clip.T.astype("f4").tobytes())
-        uniform["head_to_camera"].write(shot.head_to_camera.T.astype("f4").tobytes())
-        for name in ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin", "stubble", "shirt_rgb"):
-            uniform[name].write(np.asarray(getattr(look, name), np.float32).tobytes())
-        uniform["view_offset"].write(shot.view_offset.astype("f4").tobytes())
-        uniform["wrinkle_left"].write(shot.wrinkle_left.astype("f4").tobytes())
-        uniform["wrinkle_right"].write(shot.wrinkle_right.astype("f4").tobytes())
-        uniform["lip_red"].value = look.lip_red
+        look = shot.look
+        self._set("head_to_clip", shot.head_to_clip.T)
+        self._set("head_to_camera", shot.head_to_camera.T)
+        for name in ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin", "stubble", "shirt_rgb", "lip_red", "fold_blur"):
+            self._set(name, getattr(look, name))
+        for name in ("view_offset", "wrinkle_left", "wrinkle_right"):
+            self._set(name, getattr(shot, name))
+
+    def _set(self, name: str, value: FloatArray | float | tuple[float, ...]) -> None:
+        """Give a float uniform to every program that has it."""
+        data = np.asarray(value, np.float32).tobytes()
+        for program in self._programs.values():
+            member = program.get(name, None)
+            if isinstance(member, moderngl.Uniform):
+                member.write(data)
+
+    def _set_unit(self, name: str, unit: int) -> None:
+        """Tell every program which texture unit a sampler reads."""
+        for program in self._programs.values():
+            member = program.get(name, None)
+            if isinstance(member, moderngl.Uniform):
+                member.value = unit if member.array_length == 1 else list(range(unit, unit + member.array_length))
 
     def _bind_skin_maps(self) -> None:
         maps = draw_wrinkle_maps()
@@ -161,11 +211,20 @@ class HeadRenderer:
             texture.use(unit)
             self._textures["map_" + name] = texture
             uniform_name = "stubble_map" if name == "stubble" else f"wrinkle_map_{name}"
-            self.program[uniform_name].value = unit
+            self._set_unit(uniform_name, unit)
         x0, y0, x1, y1 = BOX_XY
-        self.program["wrinkle_box"].value = (x0, y0, 1.0 / (x1 - x0), 1.0 / (y1 - y0))
-        self.program["albedo_map"].value = 0
-        self.program["mouth_front"].value = LIPS_Z
+        self._set("wrinkle_box", (x0, y0, 1.0 / (x1 - x0), 1.0 / (y1 - y0)))
+        self._set_unit("albedo_map", 0)
+        self._set("mouth_front", LIPS_Z)
+
+    def _cast_shadows(self, shot: Shot) -> None:
+        """Draw the skin, whose vertices are already there, as the key light and the sky see it."""
+        look = shot.look
+        directions = (look.light_dir[0], look.sky_dir)
+        self._set("camera_to_light", self._shadows.cast(shot.head_to_camera, directions, look.shadow_share))
+        self._set("shadow_share", look.shadow_share)
+        self._set("shadow_spread", look.shadow_spread)
+        self._frame.use()
 
     def _upload(self, pixels: NDArray[np.uint8]) -> moderngl.Texture:
         """A mipmapped texture of an image [H, W, C] whose top row is first."""
@@ -198,34 +257,56 @@ class HeadRenderer:
                 rest = np.zeros((len(mesh.source), 3), np.float32)
             static = np.concatenate([mesh.uv, rest], axis=1).astype("f4")
             dynamic = self.context.buffer(reserve=len(mesh.source) * 8 * 4, dynamic=True)
-            vertex_array = self.context.vertex_array(
-                self.program,
-                [
-                    (dynamic, "3f 3f 2f", "position", "normal", "shade"),
-                    (self.context.buffer(static.tobytes()), "2f 3f", "uv", "rest"),
-                ],
-                index_buffer=self.context.buffer(mesh.triangles.astype("i4").tobytes()),
-            )
-            self._drawables[name] = _Drawable(mesh, dynamic, vertex_array)
+            static_buffer = self.context.buffer(static.tobytes())
+            index = self.context.buffer(mesh.triangles.astype("i4").tobytes())
+            self._drawables[name] = _Drawable(mesh, dynamic, static_buffer, index)
         return self._drawables[name]
+
+    def _vertex_array(self, drawable: _Drawable, kind: int, *, is_map: bool = False) -> moderngl.VertexArray:
+        key = (kind, is_map)
+        if key not in drawable.vertex_arrays:
+            program = self._programs[key]
+            layouts = (
+                (drawable.dynamic, (("position", 3), ("normal", 3), ("shade", 2))),
+                (drawable.static, (("uv", 2), ("rest", 3))),
+            )
+            content = []
+            for buffer, attributes in layouts:  # a program drops what it does not read; its bytes are skipped
+                layout = " ".join(f"{n}f" if name in program else f"{4 * n}x" for name, n in attributes)
+                names = [name for name, _ in attributes if name in program]
+                if names:
+                    content.append((buffer, layout, *names))
+            drawable.vertex_arrays[key] = self.context.vertex_array(program, content, index_buffer=drawable.index)
+        return drawable.vertex_arrays[key]
 
     def _draw_part(self, name: str, kind: int, tint: FloatArray, texture: str, attributes: FloatArray) -> None:
         drawable = self._drawable(name)
         drawable.dynamic.write(attributes.astype("f4").tobytes())
         self._render(drawable, kind, tint, texture)
 
+    def _upload_skin(self, shot: Shot, attributes: FloatArray) -> None:
+        drawable = self._drawable("skin")
+        drawable.dynamic.write(attributes.astype("f4").tobytes())
+        self._cast_shadows(shot)
+        self._render(drawable, SKIN, shot.look.skin_tint, shot.wardrobe.skin)
+
     def _render(self, drawable: _Drawable, kind: int, tint: FloatArray, texture: str) -> None:
-        self.program["kind"].value = kind
-        self.program["tint"].value = tuple(float(c) for c in tint)
+        self._programs[kind, False]["tint"].value = tuple(float(c) for c in tint)
+        vertex_array = self._vertex_array(drawable, kind)
+        is_hair = kind == HAIR and texture.startswith("hair_")
+        region = REGION_HAIR if is_hair else {EYE: REGION_EYES, MOUTH: REGION_MOUTH}.get(kind, REGION_FACE)
+        self._drawn.append((drawable, kind, region, texture))
         self._texture(texture).use(0)
         if kind != HAIR:
-            drawable.vertex_array.render()
+            self.context.enable(moderngl.CULL_FACE)
+            vertex_array.render()
+            self.context.disable(moderngl.CULL_FACE)
             return
-        self.program["alpha_range"].value = (0.55, 2.0)
-        drawable.vertex_array.render()
+        self._set("alpha_range", (0.55, 2.0))
+        vertex_array.render()
         self._frame.depth_mask = False
-        self.program["alpha_range"].value = (0.05, 0.55)
-        drawable.vertex_array.render()
+        self._set("alpha_range", (0.05, 0.55))
+        vertex_array.render()
         self._frame.depth_mask = True
 
     def _draw_skin(self, shot: Shot) -> None:
@@ -238,7 +319,7 @@ class HeadRenderer:
         island = uv_island(mesh.uv)
         shade = np.stack([folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1)
         attributes = np.concatenate([vertices[mesh.source], normals[mesh.source], shade], axis=1)
-        self._draw_part("skin", SKIN, shot.look.skin_tint, shot.wardrobe.skin, attributes)
+        self._upload_skin(shot, attributes)
 
     def _folds_at_rest(self, shot: Shot) -> FloatArray:
         """Concavity [N] of the head without expression; only what an expression adds darkens much."""

@@ -68,4 +68,8 @@ def sample_look(rng: np.random.Generator, identity: Identity) -> Look:
         hair_tint=identity.hair_tint,
         brow_tint=identity.brow_tint,
         shirt_rgb=identity.shirt_rgb,
+        sky_dir=_direction(rng.normal(0, 20), rng.uniform(45, 75)),
+        shadow_share=(float(rng.uniform(0.3, 1.0)), float(rng.uniform(0.25, 0.8))),
+        shadow_spread=(float(rng.uniform(0.003, 0.02)), float(rng.uniform(0.02, 0.06))),
+        fold_blur=identity.fold_blur,
     )

@@ -1,4 +1,20 @@
-"""GLSL of the renderer: one program, whose `kind` tells skin from eyes, teeth and hair."""
+"""GLSL of the renderer: one source, from which each kind of surface gets a program of its own.
+
+A kind is a constant, not a uniform, so that only hair holds a `discard`: without one the driver skips what is hidden
+before it is lit. On a CPU that is most of the time that a picture takes.
+"""
+
+DEPTH_VERTEX = """
+#version 330
+uniform mat4 head_to_light;
+in vec3 position;
+void main() { gl_Position = head_to_light * vec4(position, 1.0); }
+"""
+
+DEPTH_FRAGMENT = """
+#version 330
+void main() {}
+"""
 
 VERTEX = """
 #version 330
@@ -26,7 +42,8 @@ void main() {
 
 FRAGMENT = """
 #version 330
-uniform int kind;                 // 0 skin, 1 eye, 2 mouth parts, 3 hair, brows, lashes
+const int kind = {kind};          // 0 skin, 1 eye, 2 mouth parts, 3 hair, brows, lashes
+{region};                         // 0: draw the picture; else write this number of a region
 uniform sampler2D albedo_map;
 uniform sampler2D wrinkle_map_a;  // four depth maps each; red line = 1
 uniform sampler2D wrinkle_map_b;
@@ -46,6 +63,11 @@ uniform vec4 skin;                // specular, gloss, wrap, fold darkness
 uniform vec4 stubble;             // rgb, strength
 uniform vec3 shirt_rgb;
 uniform float lip_red;
+uniform sampler2DShadow shadow_map[2];  // of the key light and of the sky
+uniform mat4 camera_to_light[2];        // camera axes to texture space
+uniform vec2 shadow_share;              // how much of each light a shadow takes away
+uniform vec2 shadow_spread;             // blur of the shadow's edge, share of the map
+uniform float fold_blur;                // levels of detail taken off the folds
 uniform float mouth_front;        // z of the lips in base decimetres
 in vec3 camera_normal;
 in vec3 camera_position;
@@ -57,15 +79,36 @@ out vec4 color;
 float wrinkle_depth(vec2 xy) {
     vec2 at = (xy - wrinkle_box.xy) * wrinkle_box.zw;
     float left = smoothstep(-0.06, 0.06, rest_position.x);
-    vec4 a = texture(wrinkle_map_a, at), b = texture(wrinkle_map_b, at), c = texture(wrinkle_map_c, at);
+    vec4 a = texture(wrinkle_map_a, at, fold_blur);
+    vec4 b = texture(wrinkle_map_b, at, fold_blur);
+    vec4 c = texture(wrinkle_map_c, at, fold_blur);
     return dot(a, mix(wrinkle_right[0], wrinkle_left[0], left))
          + dot(b, mix(wrinkle_right[1], wrinkle_left[1], left))
          + dot(c, mix(wrinkle_right[2], wrinkle_left[2], left));
 }
 
+float lit(int which, vec3 n) {
+    vec3 at = (camera_to_light[which] * vec4(camera_position + 0.03 * n, 1.0)).xyz;
+    float r = shadow_spread[which];
+    float sum = 0.0;
+    for (int k = 0; k < 4; k++) {
+        vec2 tap = vec2(k < 2 ? -r : r, (k & 1) == 0 ? -0.6 * r : 0.6 * r) * (k == 1 || k == 2 ? 1.0 : 0.55);
+        vec3 place = vec3(at.xy + tap, at.z - 0.012);
+        sum += which == 0 ? texture(shadow_map[0], place) : texture(shadow_map[1], place);
+    }
+    return 1.0 - shadow_share[which] * (1.0 - 0.25 * sum);
+}
+
 void main() {
     vec4 texel = texture(albedo_map, tex);
     if (kind == 3 && (texel.a < alpha_range.x || texel.a >= alpha_range.y)) discard;
+    if (region > 0) {
+        int here = region;
+        if (kind == 0 && shading.y < 0.5) here = rest_position.y < 6.9 ? 3 : 2;
+        else if (kind == 0 && (rest_position.y < 6.12 + 0.5 * abs(rest_position.x) || rest_position.z < 0.55)) here = 5;
+        color = vec4(float(here) / 255.0);
+        return;
+    }
     vec3 albedo = pow(texel.rgb, vec3(2.2)) * tint;
     vec3 n = normalize(camera_normal);
     vec3 to_camera = normalize(view_offset - camera_position);
@@ -80,13 +123,13 @@ void main() {
         vec3 r1 = cross(dy, n), r2 = cross(n, dx);
         float det = dot(dx, r1);
         vec3 slope = (r1 * hx + r2 * hy) * sign(det) / max(abs(det), 1e-7);
-        n = normalize(n + 0.014 * slope);
+        n = normalize(n + 0.026 * slope);
         vec2 at = (rest_position.xy - wrinkle_box.xy) * wrinkle_box.zw;
         vec2 area = texture(stubble_map, at).rg * open_air;
         albedo = mix(albedo, stubble.rgb, stubble.a * area.r);
         albedo *= mix(vec3(1.0), vec3(1.0 + 0.5 * lip_red, 1.0 - 0.35 * lip_red, 1.0 - 0.3 * lip_red), area.g);
         specular *= 1.0 + 1.2 * area.g;
-        occlusion = exp(-skin.w * max(shading.x, 0.0)) * (1.0 - 0.55 * clamp(depth, 0.0, 1.0));
+        occlusion = exp(-skin.w * max(shading.x, 0.0)) * (1.0 - 0.42 * clamp(depth, 0.0, 1.3));
         cloth = smoothstep(0.0, 0.012, 5.93 + 0.35 * abs(rest_position.x) - rest_position.y) * open_air;
         float inside = clamp((mouth_front - rest_position.z) * 2.2, 0.0, 1.0);
         occlusion *= mix(mix(0.35, 0.03, inside), 1.0, open_air);
@@ -100,16 +143,22 @@ void main() {
     } else {
         specular = 0.10; gloss = 18.0; wrap = 0.4;
     }
-    vec3 light = mix(ground_rgb, sky_rgb, 0.5 + 0.5 * n.y) * occlusion;
+    float key_lit = 1.0, sky_lit = 1.0;
+    if (kind < 2) {
+        key_lit = lit(0, n);
+        sky_lit = lit(1, n);
+    }
+    vec3 light = mix(ground_rgb, sky_rgb * sky_lit, 0.5 + 0.5 * n.y) * occlusion;
     vec3 shine = vec3(0.0);
     vec3 wrap_rgb = wrap * (kind == 0 ? vec3(1.5, 0.9, 0.7) : vec3(1.0));
     for (int i = 0; i < 2; i++) {
         float facing = dot(n, light_dir[i]);
         vec3 diffuse = max((vec3(facing) + wrap_rgb) / (1.0 + wrap_rgb), vec3(0.0));
-        light += light_rgb[i] * diffuse * diffuse * mix(1.0, occlusion, 0.7);
+        float reach = i == 0 ? key_lit : 1.0;
+        light += reach * light_rgb[i] * diffuse * diffuse * mix(1.0, occlusion, 0.7);
         vec3 h = normalize(light_dir[i] + to_camera);
         float fresnel = 0.35 + 0.65 * pow(1.0 - max(dot(n, to_camera), 0.0), 4.0);
-        shine += light_rgb[i] * pow(max(dot(n, h), 0.0), gloss) * step(0.0, facing) * fresnel;
+        shine += reach * light_rgb[i] * pow(max(dot(n, h), 0.0), gloss) * step(0.0, facing) * fresnel;
     }
     vec3 rgb = albedo * light + specular * shine * occlusion;
     rgb = rgb / (1.0 + 0.18 * rgb);
@@ -118,3 +167,9 @@ void main() {
     color = vec4(pow(clamp(rgb, 0.0, 1.0), vec3(1.0 / 2.2)), kind == 3 ? texel.a : 1.0);
 }
 """
+
+
+def fragment_source(kind: int, *, draws_regions: bool) -> str:
+    """The fragment shader of a kind of surface, for the picture or for the region map."""
+    region = "uniform int region" if draws_regions else "const int region = 0"
+    return FRAGMENT.replace("{kind}", str(kind)).replace("{region}", region)

@@ -55,7 +55,7 @@ _LINES: Final[dict[str, list[Line]]] = {
         ([(0.48, 7.285), (0.545, 7.295), (0.61, 7.305)], 0.011, 1.0),
         ([(0.475, 7.245), (0.53, 7.215), (0.59, 7.18)], 0.011, 1.0),
         ([(0.46, 7.20), (0.50, 7.155), (0.545, 7.11)], 0.011, 0.7),
-        ([(0.22, 7.17), (0.30, 7.135), (0.39, 7.15), (0.45, 7.19)], 0.016, 0.7),
+        ([(0.17, 7.175), (0.24, 7.135), (0.32, 7.125), (0.40, 7.145), (0.46, 7.19)], 0.020, 0.9),
     ],
     "nasolabial_upper": [
         ([(0.145, 6.94), (0.185, 6.90), (0.215, 6.84), (0.245, 6.77)], 0.022, 1.0),
@@ -110,7 +110,7 @@ def _draw_line(canvas: NDArray[np.float32], line: Line, mirror: bool) -> None:
     points_xy, width, depth = line
     height_px = canvas.shape[0]
     path = _smooth_path(_to_px(points_xy, mirror, height_px))
-    sigma = width * MAP_WIDTH_PX / (BOX_XY[2] - BOX_XY[0]) * 0.42
+    sigma = width * MAP_WIDTH_PX / (BOX_XY[2] - BOX_XY[0]) * 0.60
     layer = np.zeros_like(canvas)
     taper = np.minimum(1.0, np.minimum(np.arange(len(path)) + 2, len(path) - np.arange(len(path)) + 1) / 9.0)
     for a, b, strength in zip(path[:-1], path[1:], taper, strict=False):

@@ -8,8 +8,11 @@ Each shard is an uncompressed NumPy archive (`np.load(path, allow_pickle=False)`
     landmarks_xy  float32 [n, 68, 2]    pixels of that image, (0, 0) at the centre of the first pixel
     pose_deg      float32 [n, 3]        yaw, pitch, roll with the signs of `faceaffect.types.Faces`
     identity      int64   [n]           seed * 1,000,000 + person; six faces each
-    rig           uint8   [n]           0 FACSHuman targets, 1 ARKit face units (has no AU23: mask it in the loss)
+    rig           uint8   [n]           0 FACSHuman targets, 1 ARKit face units
     occluded      bool    [n]           a mask, hand, bar or dark glasses hide part of the face; labels stay true
+    au_visible    bool    [n, 12]       false where hair or a thing in front hides more than half of the unit's place
+    dense_xy      float32 [n, P, 2]     a subset of the 478-point face mesh (`dense_points.py` holds their numbers)
+    regions       uint8   [n, S, S]     0 background, 1 face, 2 eyes, 3 inside of the mouth, 4 hair, 5 neck and ears, 6 hidden
     split         uint8   [n]           0 training, 1 validation; a person is on one side only
 
 A face depends on seed and number only, so a stopped run goes on where it was and the number of workers changes nothing.
@@ -80,6 +83,9 @@ def stack_faces(faces: list[LabelledFace]) -> dict[str, NDArray[np.generic]]:
         "identity": identity,
         "rig": np.array([face.rig for face in faces], np.uint8),
         "occluded": np.array([face.occluded for face in faces], np.bool_),
+        "au_visible": np.stack([face.au_visible for face in faces]),
+        "dense_xy": np.stack([face.dense_xy for face in faces]).astype(np.float32),
+        "regions": np.stack([face.regions for face in faces]),
         "split": (identity % VALIDATION_EVERY == 0).astype(np.uint8),
     }
 

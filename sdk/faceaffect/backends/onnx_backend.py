@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from faceaffect.backends import Backend, Heads, check_outputs, require_cpu
+from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
 from faceaffect.bundle import MODEL_FILE, Bundle
 from faceaffect.spec import HEADS, BundleError
 from faceaffect.types import FloatArray
@@ -58,6 +58,6 @@ class OnnxBackend:
         return dict(zip(self._names, self._session.run(self._names, {"crops": crops}), strict=True))
 
 
-def open_here(bundle: Bundle, *, device: str, threads: int) -> Backend:
-    require_cpu("onnx", device)
-    return OnnxBackend(bundle, threads)
+def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> Backend:
+    require_cpu("onnx", device, options)
+    return OnnxBackend(bundle, options.threads)

@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any
 
-from faceaffect.backends import Backend, Heads, check_outputs, require_cpu
+from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
 from faceaffect.bundle import MODEL_FILE, Bundle
 from faceaffect.spec import HEADS, BundleError
 from faceaffect.types import FloatArray
@@ -61,6 +61,6 @@ class OpenvinoBackend:
         return {name: self._request.get_tensor(name).data.copy() for name in HEADS}
 
 
-def open_here(bundle: Bundle, *, device: str, threads: int) -> Backend:
-    require_cpu("openvino", device)
-    return OpenvinoBackend(bundle, threads)
+def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> Backend:
+    require_cpu("openvino", device, options)
+    return OpenvinoBackend(bundle, options.threads)

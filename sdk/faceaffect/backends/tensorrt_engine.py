@@ -1,17 +1,210 @@
-"""TensorRT on NVIDIA GPUs: this release has the CUDA kernels but not yet the engine, and says so."""
+"""TensorRT on an NVIDIA GPU: frame to read faces without a copy to the host in between.
+
+A backend may be shared by threads: each gets its own stream, buffers, execution contexts and graphs at its first frame.
+"""
 
 from __future__ import annotations
 
-from faceaffect.backends import Backend, BackendError
-from faceaffect.bundle import Bundle
+import hashlib
+import logging
+import re
+import threading
+from typing import TYPE_CHECKING, Any
 
-_REASON = "this release holds no TensorRT engine yet; use --backend onnx or openvino with --device cpu"
+import numpy as np
+
+from faceaffect.backends import DEFAULT_MAX_FACES, BackendError, BackendOptions, Heads, check_outputs
+from faceaffect.backends.build_engine import EngineSettings, build_engine
+from faceaffect.backends.build_progress import BuildProgress
+from faceaffect.backends.engine_cache import EngineCache, EngineKey
+from faceaffect.backends.gpu_path import GpuPath, slot_counts
+from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt
+from faceaffect.bundle import MODEL_FILE, Bundle, network_of
+from faceaffect.kernels.load_native import native
+from faceaffect.spec import BundleError
+from faceaffect.types import FloatArray, Frame, Layout
+
+if TYPE_CHECKING:
+    import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+log = logging.getLogger("faceaffect")
 
 
 def why_not() -> str:
-    """The reason why TensorRT cannot be used."""
-    return _REASON
+    """An empty text, or the reason why TensorRT cannot be used."""
+    if native is None or not native.has_cuda:
+        return "faceaffect was built without CUDA kernels; install the CUDA toolkit and build it again with FACEAFFECT_CUDA=ON"
+    try:
+        native.require_device()
+    except native.CudaError as error:
+        return f"{error}; use --backend onnx"
+    return find_tensorrt()[1]
 
 
-def open_here(bundle: Bundle, *, device: str, threads: int) -> Backend:
-    raise BackendError(f"backend 'tensorrt' cannot be used for {bundle.spec.name} on {device}: {_REASON}")
+def device_index(device: str) -> int:
+    """`cuda:1` is 1; `cuda` and `auto` are the first GPU. Anything else is a BackendError."""
+    if device in ("auto", "cuda"):
+        return 0
+    found = re.fullmatch(r"cuda:(\d+)", device)
+    if found is None:
+        raise BackendError(f"backend 'tensorrt' runs on device 'cuda:N', got {device!r}; use --device cuda:0 or --backend onnx")
+    return int(found[1])
+
+
+class _Network:
+    """An engine with execution contexts of one thread, one for each number of faces: graphs stay valid that way."""
+
+    def __init__(self, module: Any, engine: trt.ICudaEngine) -> None:
+        self._module, self._engine = module, engine
+        self._contexts: dict[int, trt.IExecutionContext] = {}
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        check_outputs(set(names), MODEL_FILE)
+        self._crop_shape = tuple(engine.get_tensor_shape("crops"))[1:]
+        # Some shapes of outputs are known only once that of the input is.
+        context = self._context(1)
+        self.output_shapes = {name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"}
+        kinds = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
+        self.crop_typestr = kinds.get(engine.get_tensor_dtype("crops"), "")
+        wrong = [name for name in self.output_shapes if engine.get_tensor_dtype(name) != module.DataType.FLOAT]
+        if wrong or not self.crop_typestr:
+            raise BundleError(
+                f"{MODEL_FILE}: outputs must be float32 and crops float32 or float16, others are {wrong or 'crops'}"
+            )
+
+    def _context(self, faces: int) -> trt.IExecutionContext:
+        context: trt.IExecutionContext | None = self._engine.create_execution_context()
+        if context is None:
+            raise BackendError("TensorRT cannot make an execution context: the GPU's memory is full; lower --max-faces")
+        if not context.set_input_shape("crops", (faces, *self._crop_shape)):
+            raise BackendError(f"the engine does not take {faces} faces; `faceaffect build --max-faces {faces}` makes one")
+        return context
+
+    def bind(self, faces: int, addresses: dict[str, int]) -> None:
+        context = self._contexts[faces] = self._context(faces)
+        for name, address in addresses.items():
+            if not context.set_tensor_address(name, address):
+                raise BackendError(f"TensorRT refuses the memory of {name!r}")
+
+    def enqueue(self, faces: int, stream: int) -> None:
+        if not self._contexts[faces].execute_async_v3(stream):
+            raise BackendError("TensorRT could not run the engine: the GPU may be lost or its memory full; start again")
+
+
+class TensorrtBackend:
+    """One engine; `read_faces` is what the pipeline calls, `infer` takes crops that lie on the host."""
+
+    name = "tensorrt"
+
+    def __init__(self, library: TensorRt, plan: bytes, bundle: Bundle, settings: EngineSettings, device: int) -> None:
+        self._library, self._bundle, self._settings, self._device = library, bundle, settings, device
+        self._local = threading.local()
+        # The logger must outlive the runtime.
+        self._logger = collecting_logger(library.module)
+        self._runtime = library.module.Runtime(self._logger)
+        self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise EngineRefusedError("; ".join(self._logger.messages[-3:]) or "no reason given")
+        self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[settings.precision]
+        self.version = str(library)
+        self.plan_bytes = len(plan)
+        self.device = f"cuda:{device}"
+
+    @property
+    def path(self) -> GpuPath:
+        """The calling thread's own."""
+        path: GpuPath | None = getattr(self._local, "path", None)
+        if path is None:
+            if native is None or self._engine is None:
+                raise BackendError("the TensorRT backend was closed")
+            native.use_device(self._device)
+            network = _Network(self._library.module, self._engine)
+            crop = self._bundle.spec.crop
+            path = GpuPath(native, network, self._bundle.graph, crop, self._settings.max_faces)
+            self._local.path = path
+        return path
+
+    def read_faces(self, frame: Frame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
+        """See `GpuPath.read`; raises BackendError where the GPU fails."""
+        try:
+            return self.path.read(frame, crop_maps)
+        except RuntimeError as error:  # CudaError among them
+            raise BackendError(f"backend 'tensorrt' failed on {self.device}: {error}") from error
+
+    def infer(self, crops: FloatArray) -> Heads:
+        """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do.
+
+        The crops become 8-bit frames again, so heads differ by that rounding.
+        """
+        spec = self._bundle.spec.crop
+        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
+        identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
+        parts = []
+        for crop in crops:
+            pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
+            frame = Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), Layout.RGB)
+            parts.append(self.read_faces(frame, identity)[0])
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class EngineRefusedError(BackendError):
+    """TensorRT does not load an engine that the cache holds."""
+
+
+def engine_key(library: TensorRt, onnx: bytes, settings: EngineSettings, facts: dict[str, Any]) -> EngineKey:
+    return EngineKey(
+        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
+        library=str(library),
+        device=str(facts["name"]),
+        compute_capability=".".join(map(str, facts["compute_capability"])),
+        precision=settings.precision,
+        max_faces=settings.max_faces,
+        size_px=settings.size_px,
+        dla=settings.dla,
+    )
+
+
+def open_engine(
+    bundle: Bundle,
+    *,
+    device: str = "cuda:0",
+    precision: str = "fp32",
+    max_faces: int = DEFAULT_MAX_FACES,
+    dla: int | None = None,
+    cache: EngineCache | None = None,
+) -> TensorrtBackend:
+    """A backend over the cached engine, which is built now if there is none."""
+    if dla is not None and precision == "fp32":
+        raise BackendError("a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla out")
+    reason = why_not()
+    if reason:
+        raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
+    library, _ = find_tensorrt()
+    if library is None or native is None:
+        raise BackendError("backend 'tensorrt' cannot be used: TensorRT went away")
+    index = device_index(device)
+    native.use_device(index)
+    onnx = network_of(bundle, precision)
+    settings = EngineSettings(precision, slot_counts(max_faces)[-1], bundle.spec.crop.size_px, dla)
+    key = engine_key(library, onnx, settings, native.device_facts(index))
+    cache = cache or EngineCache()
+
+    def build() -> bytes:
+        with BuildProgress(f"building the {precision} engine of {bundle.spec.name} with {library}") as progress:
+            return build_engine(library, onnx, settings, progress)
+
+    def waiting(_: Any) -> None:
+        log.warning("faceaffect: another process builds this engine; waiting for it")
+
+    plan = cache.find_or_build(key, build, waiting=waiting)
+    try:
+        return TensorrtBackend(library, plan, bundle, settings, index)
+    except EngineRefusedError as error:
+        log.warning("faceaffect: %s refuses the engine in the cache (%s); building it again", library, error)
+    try:
+        return TensorrtBackend(library, cache.replace(key, build), bundle, settings, index)
+    except EngineRefusedError as error:
+        raise BackendError(f"{library} does not run the engine that it built on {key.device}: {error}") from None
+
+
+def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
+    return open_engine(bundle, device=device, precision=options.precision, max_faces=options.max_faces, dla=options.dla)

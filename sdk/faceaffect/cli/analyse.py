@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from faceaffect.spec import PRECISIONS
+
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
@@ -11,7 +13,9 @@ import click
 @click.option("--overlay", metavar="FILE", help="Drawn video (.mp4, .webm, .avi), picture or folder.")
 @click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
 @click.option("--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True)
-@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
+@click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0.")
+@click.option("--precision", default="fp32", type=click.Choice(list(PRECISIONS)), show_default=True, help="TensorRT only.")
+@click.option("--dla", type=click.IntRange(0), metavar="CORE", help="TensorRT on a Jetson: the accelerator, 0 or 1.")
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
@@ -22,6 +26,7 @@ import click
     help="Find faces with this YuNet ONNX file instead of the built-in detector.",
 )
 @click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
+@click.option("--baseline", is_flag=True, help="Measure each face's action units against its own face at rest.")
 @click.option("--crops", is_flag=True, help="The pictures are face crops already (as cropped_aligned of Aff-Wild2).")
 @click.option(
     "--sequence/--no-sequence",

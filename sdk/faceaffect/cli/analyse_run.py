@@ -44,15 +44,16 @@ class AnalyseRun:
         check_output(settings.out, settings.when_existing)
         if settings.overlay is not None:
             check_overlay(settings.overlay, len(settings.sources), settings.when_existing)
+        from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
         with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
-            options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name))
+            options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name, pipeline.precision))
             sink = ThreadedSink(open_sink(settings.out, options))
             with self._progress:
                 try:
                     code = self._analyse_all(pipeline, sink)
-                except SinkError as error:
+                except (SinkError, BackendError) as error:  # BackendError: a GPU that was lost serves no other source
                     self._summary.failed.append(str(error))
                     code = _FAILURE
         self._report(code)

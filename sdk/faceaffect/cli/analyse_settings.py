@@ -44,9 +44,12 @@ class AnalyseSettings:
                 "backend": given["backend"],
                 "device": given["device"],
                 "threads": given["threads"],
+                "precision": given["precision"],
+                "dla": given["dla"],
                 "max_faces": given["max_faces"],
                 "min_face_px": given["min_face"],
                 "smooth": not given["no_smooth"],
+                "baseline": given["baseline"],
                 "crops": given["crops"],
                 **({"detector": given["yunet"]} if given["yunet"] else {}),
             },
@@ -55,8 +58,12 @@ class AnalyseSettings:
             is_quiet=given["quiet"],
         )
 
-    def stored(self, model_name: str) -> dict[str, str]:
-        """What must be the same when the run is resumed, because it changes rows; speed settings may differ."""
-        wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "crops")}
+    def stored(self, model_name: str, precision: str) -> dict[str, str]:
+        """What must be the same when the run is resumed, because it changes rows; speed settings may differ.
+
+        `precision` is the one that runs: with `--backend auto` another machine may have another. Where it runs (backend,
+        device, DLA) changes no more than the last digit of a score and is left free.
+        """
+        wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
         pictures = {"picture_fps": str(self.source_options.picture_fps), "sequence": str(self.source_options.sequence)}
-        return {"model": model_name, **wanted, **pictures}
+        return {"model": model_name, "precision": precision, **wanted, **pictures}

@@ -9,6 +9,7 @@ import click
 
 from faceaffect.cli.analyse import analyse
 from faceaffect.cli.bench import bench
+from faceaffect.cli.build import build
 from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
 
@@ -30,6 +31,7 @@ def faceaffect(debug: bool) -> None:
 
 
 faceaffect.add_command(analyse)
+faceaffect.add_command(build)
 faceaffect.add_command(bench)
 faceaffect.add_command(doctor)
 faceaffect.add_command(models)

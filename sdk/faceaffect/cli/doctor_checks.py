@@ -7,22 +7,11 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 
 from faceaffect.bench.machine import processor_name
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`is_needed`: the default path does not work without it."""
-
-    name: str
-    found: str
-    is_fine: bool = True
-    is_needed: bool = False
+from faceaffect.cli.doctor_check import Check
 
 
 def check_all() -> list[Check]:
@@ -95,13 +84,9 @@ def _default_model() -> Iterator[Check]:
 
 
 def _accelerator() -> Iterator[Check]:
-    driver, jetson = Path("/proc/driver/nvidia/version"), Path("/etc/nv_tegra_release")
-    gpu = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
-    yield Check("nvidia driver", gpu or "none", bool(gpu))
-    if jetson.is_file():
-        yield Check("jetpack", jetson.read_text(encoding="utf-8").splitlines()[0])
-    tensorrt = _package_version("tensorrt")
-    yield Check("tensorrt", tensorrt or "none (comes with JetPack, or pip install tensorrt)", bool(tensorrt))
+    from faceaffect.cli.nvidia_checks import nvidia_checks
+
+    yield from nvidia_checks()
 
 
 def _extras() -> Iterator[Check]:

@@ -44,6 +44,6 @@ def require_gstreamer(uri: str, build_information: str) -> None:
     lines = [line for line in build_information.splitlines() if line.strip().startswith("GStreamer:")]
     if not any("YES" in line for line in lines):
         raise SourceError(
-            f"{uri}: CSI cameras need an OpenCV built with GStreamer, this one is not (wheels from PyPI never are); "
-            "on a Jetson use the OpenCV that JetPack installs (see `faceaffect doctor`)"
+            f"{uri}: CSI cameras and NVIDIA decoders need an OpenCV built with GStreamer, this one is not (wheels from PyPI "
+            "never are); on a Jetson use the OpenCV that JetPack installs (see `faceaffect doctor`)"
         )

@@ -10,6 +10,7 @@ from typing import Final
 from faceaffect.sources.csi_camera import csi_camera
 from faceaffect.sources.live_source import LiveKind, LiveSource
 from faceaffect.sources.natural_order import natural_order
+from faceaffect.sources.nvdec_video import SCHEME, STREAM_SCHEME, NvdecVideo, nvdec_stream
 from faceaffect.sources.pictures import Pictures, is_pattern, is_picture
 from faceaffect.sources.rtsp_stream import rtsp_stream
 from faceaffect.sources.source import Source, SourceError, SourceOptions
@@ -20,9 +21,10 @@ LIVE_SCHEMES: Final[dict[str, Callable[[str], LiveKind]]] = {
     "v4l2": v4l2_camera,
     "rtsp": rtsp_stream,
     "csi": csi_camera,
+    STREAM_SCHEME: nvdec_stream,
 }
 
-_WANTED = "a video file, a picture, a folder, a pattern, 0, v4l2:///dev/video0, rtsp://host/path or csi://0"
+_WANTED = "a video file, a picture, a folder, a pattern, 0, v4l2:///dev/video0, rtsp://host/path, csi://0 or nvdec:///clip.mp4"
 
 
 def open_source(uri: str | Path, options: SourceOptions | None = None) -> Source:
@@ -31,6 +33,8 @@ def open_source(uri: str | Path, options: SourceOptions | None = None) -> Source
     if text.isdecimal() and not Path(text).exists():
         return LiveSource(v4l2_camera(text), options)
     scheme, found, rest = text.partition("://")
+    if scheme == SCHEME and found:
+        return NvdecVideo(text, options)
     if found and scheme != "file":
         if scheme not in LIVE_SCHEMES:
             raise SourceError(f"{text}: wanted {_WANTED}, got the unknown scheme {scheme}://")

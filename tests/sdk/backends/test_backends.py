@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.backends import BackendError, available_backends, open_backend
+from faceaffect import backends
+from faceaffect.backends import BackendError, BackendOptions, available_backends, open_backend, tensorrt_engine
 from faceaffect.bundle import Bundle, open_bundle
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -30,10 +31,61 @@ def test_onnx_never_runs_elsewhere_than_asked(bundle: Bundle) -> None:
         open_backend("onnx", bundle, device="cuda:0")
 
 
-@pytest.mark.parametrize("name", ["tensorrt", "auto"])
-def test_tensorrt_says_why_not_and_what_to_do(bundle: Bundle, name: str) -> None:
+def test_tensorrt_says_why_not_and_what_to_do(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorrt_engine, "why_not", lambda: "no driver; use --backend onnx")
     with pytest.raises(BackendError, match=r"'tensorrt' cannot be used: .*use --backend onnx"):
-        open_backend(name, bundle, device="cuda")
+        open_backend("tensorrt", bundle, device="cuda")
+
+
+def test_auto_steps_down_with_one_line(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tensorrt_engine, "why_not", lambda: "TensorRT is missing")
+    assert open_backend("auto", bundle, device="cuda:0", options=BackendOptions(precision="fp16")).name == "onnx"
+    (record,) = caplog.records
+    assert "running on the CPU with ONNX Runtime, since" in record.getMessage()
+    assert "TensorRT is missing" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_machine_without_a_gpu_is_told_nothing(
+    bundle: Bundle, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: False)
+    assert open_backend("auto", bundle, device=device).name == "onnx"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [(BackendOptions(precision="fp16"), "fp16"), (BackendOptions(precision="int8", dla=1), "int8 on DLA core 1")],
+)
+def test_auto_without_a_gpu_says_what_it_gives_up(
+    bundle: Bundle, options: BackendOptions, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: False)
+    assert open_backend("auto", bundle, options=options).precision == "float32"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"faceaffect: running on the CPU with ONNX Runtime in fp32, since {wanted} needs an NVIDIA GPU"
+    ]
+    with pytest.raises(BackendError, match="'onnx' runs"):
+        open_backend("auto", bundle, device="cpu", options=options)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_cpu_backends_have_no_dla(bundle: Bundle, name: str) -> None:
+    if available_backends()[name]:
+        pytest.skip(f"{name} is not installed")
+    with pytest.raises(BackendError, match=f"'{name}' runs on the CPU, got DLA core 0; use --backend tensorrt"):
+        open_backend(name, bundle, options=BackendOptions(dla=0))
+
+
+def test_cpu_backends_refuse_other_precisions(bundle: Bundle) -> None:
+    with pytest.raises(BackendError, match="'onnx' runs in fp32 only, got 'fp16'"):
+        open_backend("onnx", bundle, options=BackendOptions(precision="fp16"))
+    with pytest.raises(BackendError, match="precision must be one of fp32, fp16, int8, got 'bf16'"):
+        open_backend("onnx", bundle, options=BackendOptions(precision="bf16"))
 
 
 def test_availability_gives_a_reason_or_nothing() -> None:

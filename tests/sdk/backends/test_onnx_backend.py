@@ -15,7 +15,7 @@ from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Backend:
-    return open_backend("onnx", open_bundle(write_tiny_bundle(tmp_path)), threads=1)
+    return open_backend("onnx", open_bundle(write_tiny_bundle(tmp_path)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from faceaffect.backends import BackendError
 from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
 from faceaffect.sources import open_source
+from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run, make_clip
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
@@ -129,6 +131,8 @@ def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, o
         (["--out", "a.csv", "--resume", "--overwrite"], "give one of them"),
         (["--overlay", "seen.gif"], "--overlay must end in"),
         (["--out", "a.csv", "--picture-fps", "0"], "picture_fps > 0"),
+        (["--out", "a.csv", "--precision", "fp8"], "'fp8' is not one of 'fp32', 'fp16', 'int8'"),
+        (["--out", "a.csv", "--dla", "-1"], "--dla"),
     ],
 )
 def test_mistakes_are_found_before_anything_starts(
@@ -221,3 +225,45 @@ def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
     error = process.stderr.read()
     assert process.wait(timeout=10) == 1
     assert error == ""
+
+
+def test_precision_and_dla_reach_the_pipeline(run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline]) -> None:
+    assert run("analyse", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
+    assert run("analyse", clip, "--out", tmp_path / "b.csv") == 0
+    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [("int8", 1), ("fp32", None)]
+
+
+def test_a_run_is_resumed_in_its_own_precision_only(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
+    assert run("analyse", clip, late, "--out", out, "--precision", "fp16") == 1
+    make_clip(late, 6)
+    assert run("analyse", clip, late, "--out", out, "--resume") == 1
+    assert "precision was float16, is float32" in capsys.readouterr().err
+    assert frames_in(out) == expected(60)
+    assert run("analyse", clip, late, "--out", out, "--resume", "--precision", "fp16", "--dla", "0") == 0
+    assert frames_in(out) == expected(60) + expected(6)
+
+
+def test_a_gpu_lost_in_mid_stream_ends_the_run_and_loses_no_row(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, healthy = tmp_path / "rows.csv", FakePipeline.analyse
+
+    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
+        if frame.index == 20:
+            raise BackendError("backend 'tensorrt' failed on cuda:0: the GPU was lost to this process")
+        return healthy(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakePipeline, "analyse", analyse)
+        assert run("analyse", clip, tmp_path / "never.mp4", "--out", out) == 1
+    error = capsys.readouterr().err
+    assert "the GPU was lost to this process" in error
+    assert "--resume goes on from there" in error
+    assert "Traceback" not in error
+    assert "never.mp4" not in error, "what comes after it is not tried with a dead GPU"
+    assert frames_in(out) == expected(20)
+    assert run("analyse", clip, "--out", out, "--resume") == 0
+    assert frames_in(out) == expected(60)

@@ -64,10 +64,10 @@ def test_info_says_what_was_built() -> None:
 
 @pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
 def test_cuda_without_a_device_is_a_clear_error() -> None:
-    hidden = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
-    code = "from faceaffect.kernels.load_native import native\nnative.normalise_cuda(0, 0, 0, (0,) * 3, (1,) * 3, 0, 0)"
-    done = run(hidden + code)
-    assert "RuntimeError: a CUDA kernel needs an NVIDIA GPU" in done.stderr
+    code = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\nfrom faceaffect.kernels.cuda import Stream\nStream()"
+    done = run(code)
+    assert "CudaError: looking for a GPU: " in done.stderr
+    assert "use --device cpu" in done.stderr
 
 
 def test_native_module_is_built_here() -> None:

@@ -121,6 +121,5 @@ def test_resumed_run_gives_the_same_shard(studio, tmp_path):
 def test_labels_and_picture_agree(studio):
     arrays = stack_faces([studio.make(11, index, "mixed") for index in range(7)])
     np.testing.assert_array_equal(arrays["au_present"], arrays["au_intensity"] >= PRESENT_INTENSITY)
-    assert np.all(arrays["au_intensity"][arrays["rig"] == 1][:, AU_NAMES.index("AU23")] == 0)
     assert np.ptp(arrays["image"].astype(int), axis=(1, 2, 3)).min() > 60  # no empty picture
     assert len(np.unique(arrays["identity"])) == 2

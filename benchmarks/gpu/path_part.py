@@ -1,0 +1,177 @@
+"""The whole way of a frame in host memory to read faces: stages, percentiles, graph against plain launches, rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu.engine_part import open_path
+from benchmarks.gpu.kernel_part import torch_cropper
+from benchmarks.gpu.part import (
+    NotRunError,
+    Session,
+    device_time_us,
+    percentiles,
+    require_gpu,
+    require_torch,
+    sub_part,
+    wall_times_us,
+)
+from benchmarks.gpu.torch_network import TorchNetwork
+from benchmarks.kernel_cases import frame_of, similarity
+from faceaffect.kernels.load_native import native
+from faceaffect.spec import HEADS
+from faceaffect.types import FloatArray, Frame, Layout
+
+SIZES = {"640x360": (360, 640), "1920x1080": (1080, 1920)}
+FACES = (1, 2, 4, 8, 16)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray]:
+    """A frame and maps of faces as wide as a tenth of it, spread over it."""
+    height, width = SIZES[size]
+    side = session.bundle.spec.crop.size_px
+    scale = width / 10 / side
+    places = [(width * (i + 1) / (count + 1), height * (0.3 + 0.4 * (i % 2))) for i in range(count)]
+    return frame_of(Layout.BGR, height, width), np.concatenate([similarity(side, scale, 5.0, at) for at in places])
+
+
+def whole(session: Session) -> list[str]:
+    """Wall time of `GpuPath.read`: crop to results, frame in ordinary host memory, replayed graph and plain launches."""
+    path, engine = open_path(session.bundle)
+    lines = [f"- engine: {engine}", "", "| frame | faces | how | p50, us | p95 | p99 |", "|---|---|---|---|---|---|"]
+    for size in SIZES:
+        for count in FACES:
+            frame, maps = faces_of(session, size, count)
+            for captures in (True, False):
+                kind = "graph" if captures else "plain launches"
+                kept = dict(path._graphs)
+                path.captures = captures
+                path._graphs.clear() if not captures else None
+                times = wall_times_us(lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats)  # type: ignore[misc]
+                path._graphs.update(kept)
+                lines.append(f"| {size} | {count} | {kind} | {percentiles(times)} |")
+                session.figures[f"whole {size} {count} {kind}"] = float(np.median(times))
+    if path.uncaptured:
+        lines.append(f"- not captured: {path.uncaptured}")
+    return lines
+
+
+def stages(session: Session) -> list[str]:
+    """Each step by itself, one face; on the GPU by events, on the host by the clock."""
+    cuda = require_gpu()
+    path, engine = open_path(session.bundle)
+    frame, maps = faces_of(session, "640x360", 1)
+    path.read(frame, maps)
+    upload_bytes = path._stage(frame, maps, 1)
+    staged_us = float(np.median(wall_times_us(lambda: path._stage(frame, maps, 1), session.repeats)))
+    places, out_bytes = path._places[1]
+    side, crop = path._crop.size_px, path._crop
+    jobs = path._block.view([path._block.nbytes], "|u1")
+    crops = path._crops.view([1, 3, side, side], path._network.crop_typestr)
+    nodes, logits, grid = (path._view(places[name]) for name in ("au_nodes", "au_logit", "portrait_grid"))
+    steps: dict[str, Callable[[Any], Any]] = {
+        "upload": lambda s: cuda.copy_bytes(path._block.address, path._block_host.address, upload_bytes, s),
+        "crop": lambda s: cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, s),
+        "network": lambda s: path._network.enqueue(1, s.handle),
+        "graph layer": lambda s: cuda.au_graph_cuda(nodes, path._weights, path._widths, logits, s),
+        "portrait": lambda s: cuda.portrait_grid_cuda(crops, grid, s),
+        "download": lambda s: cuda.copy_bytes(path._out_host.address, path._out.address, out_bytes, s),
+    }
+    lines = [f"- engine: {engine}", "", "| stage | us |", "|---|---|", f"| lay out on the host | {staged_us:.1f} |"]
+    for name, step in steps.items():
+        took = device_time_us(cuda, step, session.repeats)
+        lines.append(f"| {name} | {took:.1f} |")
+        session.figures[f"stage {name}"] = took
+    return lines
+
+
+def rivals(session: Session) -> list[str]:
+    """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face, 640x360."""
+    torch = require_torch()
+    lines = ["| rival | p50, us | p95 | p99 |", "|---|---|---|---|"]
+
+    def torch_rows(name: str, wrap: Callable[[Any], Any]) -> list[str]:
+        times = wall_times_us(torch_pipeline(torch, session, wrap), session.repeats)
+        session.figures[name] = float(np.median(times))
+        return [f"| {name} | {percentiles(times)} |"]
+
+    lines += sub_part("PyTorch eager", lambda: torch_rows("PyTorch eager", lambda network: network))
+    lines += sub_part(
+        "torch.compile", lambda: torch_rows("torch.compile", lambda network: torch.compile(network, mode="reduce-overhead"))
+    )
+    return lines + sub_part("ONNX Runtime on the GPU", lambda: _onnx_rows(session))
+
+
+def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Upload of the frame, grid_sample, network, graph layer and download, as one writes it with PyTorch."""
+    frame, maps = faces_of(session, "640x360", 1)
+    bundle = session.bundle
+    crop = torch_cropper(torch, frame, maps, bundle.spec.crop.size_px)
+    network = wrap(TorchNetwork(bundle.onnx, "cuda"))
+    weights = bundle.graph
+    adjacency, readout, bias = (
+        torch.from_numpy(a).cuda() for a in (weights.adjacency, weights.readout_weight, weights.readout_bias)
+    )
+    layers = [
+        (torch.from_numpy(w).cuda(), torch.from_numpy(b).cuda())
+        for w, b in zip(weights.layer_weights, weights.layer_biases, strict=True)
+    ]
+
+    def run() -> Any:
+        with torch.no_grad():
+            heads = dict(zip(HEADS, network(crop(torch.from_numpy(frame.pixels).cuda())), strict=True))
+            hidden = heads["au_nodes"]
+            for weight, offset in layers:
+                hidden = (adjacency @ hidden @ weight + offset).relu()
+            heads["au_logit"] = (hidden * readout).sum(dim=2) + bias
+            return [value.cpu() for value in heads.values()]
+
+    return run
+
+
+def _onnx_rows(session: Session) -> list[str]:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise NotRunError("this onnxruntime has no CUDA provider")
+    running = onnxruntime.InferenceSession(session.bundle.onnx, providers=["CUDAExecutionProvider"])
+    side = session.bundle.spec.crop.size_px
+    crops = np.zeros((1, 3, side, side), np.float32)
+    times = wall_times_us(lambda: running.run(list(HEADS), {"crops": crops}), session.repeats)
+    return [f"| ONNX Runtime {onnxruntime.__version__}, network alone | {percentiles(times)} |"]
+
+
+def analysis(session: Session) -> list[str]:
+    """`Pipeline.analyse` on the demo clip: tracking, decoding of heads and smoothing on the CPU included."""
+    from faceaffect.pipeline import open_pipeline
+    from faceaffect.sources import open_source
+
+    require_gpu()
+    with open_source(ROOT / "assets" / "demo.mp4") as source:
+        frames = list(source)
+    with open_pipeline(backend="tensorrt") as pipeline:
+        for frame in frames[:10]:
+            pipeline.analyse(frame)
+        iterator = iter(frames * 2)
+        times = wall_times_us(lambda: pipeline.analyse(next(iterator)), len(frames))
+    return ["| frames | p50, us | p95 | p99 |", "|---|---|---|---|", f"| {len(times)} | {percentiles(times)} |"]
+
+
+def memory(session: Session) -> list[str]:
+    """What one open path takes on the GPU, and the process on the host."""
+    require_gpu()
+    if native is None:
+        raise NotRunError("no native module")
+    before = native.device_facts(0)["free_bytes"]
+    path, engine = open_path(session.bundle)
+    frame, maps = faces_of(session, "1920x1080", 8)
+    for _ in range(3):
+        path.read(frame, maps)
+    taken = before - native.device_facts(0)["free_bytes"]
+    resident = [line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith("VmRSS")]
+    return [f"- engine: {engine}", f"- on the GPU, beyond what was in use: {taken / 1e6:.0f} MB", *(f"- {r}" for r in resident)]

@@ -1,0 +1,33 @@
+#include "portrait_grid.h"
+
+#include "cuda_launch.h"
+#include "launch_kernel.h"
+
+namespace faceaffect {
+
+namespace {
+
+// One block a crop and channel.
+template <typename T>
+__global__ void portrait_grid_kernel(const T* crops, int size_px, float* out) {
+  const T* plane = crops + static_cast<int64_t>(blockIdx.x) * size_px * size_px;
+  constexpr int kValues = kPortraitGrid * kPortraitGrid;
+  for (int at = threadIdx.x; at < kValues; at += blockDim.x)
+    out[static_cast<int64_t>(blockIdx.x) * kValues + at] =
+        portrait_value(plane, size_px, at / kPortraitGrid, at % kPortraitGrid);
+}
+
+}  // namespace
+
+void portrait_grid_cuda(const void* crops, int64_t count, int size_px, float* out, Element type, void* stream) {
+  if (count == 0) return;
+  const dim3 grid(static_cast<unsigned>(3 * count)), block(160);
+  if (type == Element::Float16)
+    launch_kernel("portrait_grid_cuda", portrait_grid_kernel<Half>, grid, block, 0, stream,
+                  static_cast<const Half*>(crops), size_px, out);
+  else
+    launch_kernel("portrait_grid_cuda", portrait_grid_kernel<float>, grid, block, 0, stream,
+                  static_cast<const float*>(crops), size_px, out);
+}
+
+}  // namespace faceaffect

@@ -1,0 +1,71 @@
+"""Calibrated scores, thresholds and the neutral reference of a trained network, all out of faces it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from faceaffect.decode import sigmoid
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.calibration import choose_thresholds, fit_platt, fit_temperature, fold_into_readout
+from training.datasets.face_table import FaceTable
+from training.datasets.real_faces import load_ferplus
+from training.datasets.rendered_faces import load_rendered, of_threshold_half
+from training.evaluation.net_reader import read
+from training.models.affect_net import AffectNet
+from training.train_default import ferplus_parts
+
+DEFAULT_THRESHOLD: Final = 0.5
+NEUTRAL_SHARE: Final = 0.8  # of the votes: nobody doubts that such a face is neutral
+ALARMS: Final = 0.06  # of neutral real faces, the most that an AU may be called on for
+_LEAST_TRUST: Final = 0.3
+_LEAST_SHARE: Final = 0.5  # of votes for the winning class, where a temperature is fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A network whose scores are calibrated, and what its spec says of them."""
+
+    net: AffectNet
+    thresholds: tuple[float, ...]
+    neutral_logits: tuple[float, ...]
+    notes: str
+
+
+def validation_faces(shared: Path, labels: Path) -> FaceTable:
+    """The rows of FER+ Training that training left out."""
+    table, _, usage = load_ferplus(shared, labels)
+    return table.pick(ferplus_parts(table, usage)[1])
+
+
+def calibrate(net: AffectNet, faces: FaceTable, renders: Path | None, size_px: int) -> Calibrated:
+    """Fit, fold and choose.
+
+    AU: Platt scaling and the best-F1 threshold on half of the held-out rendered identities (without renders: on real
+    faces under the landmark teacher's opinion, where it has one). Then a threshold rises until at most `ALARMS` of neutral
+    real faces lie above it: what looks right on renders must not cry wolf on people. Expression: a temperature on the
+    held-out faces' votes.
+    """
+    judged = faces
+    if renders is not None:
+        rendered, _, columns = load_rendered(renders)
+        judged = rendered.pick(of_threshold_half(columns))
+    truth, known = judged.au >= 0.5, judged.au_weight >= _LEAST_TRUST
+    platt = fit_platt(read(net, judged, size_px)[0], truth, known)
+    au_logit, expression_logit = read(net, faces, size_px)
+    winner = np.where(faces.expression.max(axis=1) >= _LEAST_SHARE, faces.expression.argmax(axis=1), -1)
+    temperature = fit_temperature(expression_logit, np.where(faces.expression_weight > 0, winner, -1))
+    net = fold_into_readout(net, platt, temperature)
+    best = choose_thresholds(sigmoid(read(net, judged, size_px)[0]), truth, known)
+    is_neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] >= NEUTRAL_SHARE
+    neutral = platt.apply(au_logit)[is_neutral & (faces.expression_weight > 0)]
+    quiet = sigmoid(np.quantile(neutral, 1 - ALARMS, axis=0).astype(np.float32))
+    thresholds = tuple(round(float(v), 4) for v in np.clip(np.maximum(best, quiet), 0.02, 0.98))
+    raised = [name for name, a, b in zip(AU_NAMES, thresholds, best, strict=True) if a > b + 1e-3]
+    notes = [f"Expression temperature {temperature:.2f}.", *platt.notes]
+    if raised:
+        notes.append(f"Thresholds raised so that at most {100 * ALARMS:.0f} % of neutral real faces show the AU: {raised}.")
+    return Calibrated(net, thresholds, tuple(float(v) for v in np.median(neutral, axis=0)), " ".join(notes) + "\n")

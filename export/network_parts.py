@@ -1,0 +1,84 @@
+"""Which nodes of an exported network are its trunk and which end its heads, told by the graph and not by names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import onnx
+
+_WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
+
+
+def _ancestors(model: onnx.ModelProto, tensors: Iterable[str]) -> set[str]:
+    """Names of all nodes that any of `tensors` depends on."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found: set[str] = set()
+    waiting = list(tensors)
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found.add(node.name)
+            waiting.extend(node.input)
+    return found
+
+
+def trunk_convolutions(model: onnx.ModelProto) -> list[str]:
+    """Convolutions that every output depends on: the trunk, without any head."""
+    common = set.intersection(*(_ancestors(model, [output.name]) for output in model.graph.output))
+    return [node.name for node in model.graph.node if node.op_type == "Conv" and node.name in common]
+
+
+def head_ends(model: onnx.ModelProto) -> list[str]:
+    """The last weighted node of each output and what follows it."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found: list[str] = []
+    waiting = [output.name for output in model.graph.output]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None or node.name in found:
+            continue
+        found.append(node.name)
+        if node.op_type not in _WEIGHTED:
+            waiting.extend(node.input)
+    return found
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that tools for quantising and converting take: constants as initialisers, a name for every node."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    constants = [node for node in copy.graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    for node in constants:
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        copy.graph.initializer.append(tensor)
+        copy.graph.node.remove(node)
+    taken = {node.name for node in copy.graph.node}
+    for i, node in enumerate(copy.graph.node):
+        if not node.name:
+            node.name = next(name for name in (f"node_{i}", f"node_{i}_") if name not in taken)
+    return copy
+
+
+def in_order(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose nodes stand behind those they need and make each tensor once, as ONNX wants it.
+
+    Converters write the same cast of a tensor once for each node that reads it.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    once = {tuple(node.output): node for node in reversed(copy.graph.node)}
+    ready = {tensor.name for tensor in (*copy.graph.initializer, *copy.graph.input)} | {""}
+    waiting, ordered = list(once.values())[::-1], []
+    while waiting:
+        able = [node for node in waiting if ready.issuperset(node.input)]
+        if not able:
+            raise ValueError(f"the network has a loop or a missing input at {waiting[0].name!r}")
+        ordered += able
+        ready |= {output for node in able for output in node.output}
+        waiting = [node for node in waiting if not ready.issuperset(node.output)]
+    ordered = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del copy.graph.node[:]
+    copy.graph.node.extend(ordered)
+    return copy

@@ -1,0 +1,66 @@
+"""`python -m export.precisions BUNDLE --faces PICTURES`: adds float16 and int8 networks to a bundle and prints their cost."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from export.calibration_faces import faces_in_pictures, rendered_faces
+from export.precision_cost import precision_cost
+from export.to_precision import to_fp16, to_int8
+from faceaffect.bundle import Bundle, open_bundle
+from faceaffect.spec import PRECISIONS, ModelSpec
+from faceaffect.types import FloatArray
+
+
+def add_network(folder: Path, precision: str, content: bytes) -> None:
+    """Write the file and let the spec vouch for it; the spec last."""
+    file = PRECISIONS[precision]
+    (folder / file).write_bytes(content)
+    spec = ModelSpec.load(folder)
+    replace(spec, files=spec.files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
+
+
+def convert(bundle: Bundle, precision: str, crops: FloatArray) -> bytes:
+    """The bundle's network in fp16 or int8; `crops` calibrate the latter."""
+    return to_fp16(bundle.onnx) if precision == "fp16" else to_int8(bundle.onnx, crops)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="BUNDLE")
+@click.option("--precision", "precisions", multiple=True, type=click.Choice(["fp16", "int8"]), help="Default: both.")
+@click.option("--faces", metavar="PICTURES", help="Folder, pattern or video with faces of the kind that will be seen.")
+@click.option("--renders", type=click.Path(path_type=Path, exists=True), help="Rendered faces, whose AUs are known.")
+@click.option("--most", default=400, show_default=True, type=click.IntRange(64), help="Faces to use.")
+def main(folder: Path, precisions: tuple[str, ...], faces: str | None, renders: Path | None, most: int) -> None:
+    """Add networks of other precisions to BUNDLE.
+
+    Every second face calibrates, the others judge. What is printed compares with the float32 network on these faces.
+    """
+    bundle = open_bundle(folder)
+    truth = None
+    if renders is not None:
+        crops, truth = rendered_faces(renders, bundle.spec.crop, most)
+    elif faces is not None:
+        crops = faces_in_pictures(faces, bundle.spec.crop, most)
+    else:
+        raise click.UsageError("faces to calibrate and judge with are wanted: give --faces PICTURES or --renders FOLDER")
+    for precision in precisions or ("fp16", "int8"):
+        content = convert(bundle, precision, crops[::2])
+        figures = precision_cost(bundle, content, crops[1::2], None if truth is None else truth[1::2])
+        add_network(folder, precision, content)
+        table = Table(title=f"{precision}: {len(content) / 1e6:.2f} MB (float32: {len(bundle.onnx) / 1e6:.2f} MB)")
+        table.add_column(f"on {len(crops[1::2])} faces")
+        table.add_column("", justify="right")
+        for name, value in figures.items():
+            table.add_row(name, f"{value:.4f}")
+        Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

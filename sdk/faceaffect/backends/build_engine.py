@@ -1,0 +1,90 @@
+"""An ONNX network becomes a TensorRT engine for the GPU at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from faceaffect.backends import BackendError
+from faceaffect.backends.tensorrt_library import (
+    BuildWatcher,
+    TensorRt,
+    collecting_logger,
+    limit_workspace,
+    network_flags,
+    use_dla,
+    watch_build,
+)
+
+if TYPE_CHECKING:
+    import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+WORKSPACE_BYTES: Final[int] = 256 * 1024 * 1024
+_SHOWN_MESSAGES: Final[int] = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What decides which engine comes out, beside network and device. `dla` is a core's number, None for the GPU."""
+
+    precision: str
+    max_faces: int
+    size_px: int
+    dla: int | None = None
+
+
+def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watcher: BuildWatcher) -> bytes:
+    """The engine's bytes; raises BackendError with TensorRT's own words where the network cannot be built."""
+    module = library.module
+    logger = collecting_logger(module)
+    builder: trt.Builder = module.Builder(logger)
+    if builder is None:
+        raise BackendError(f"{library} does not start: {_words(logger)}")
+    network: trt.INetworkDefinition = builder.create_network(network_flags(module))
+    _parse(library, network, logger, onnx)
+    config: trt.IBuilderConfig = builder.create_builder_config()
+    limit_workspace(module, config, WORKSPACE_BYTES)
+    _add_profile(builder, config, settings)
+    if settings.dla is not None:
+        problem = use_dla(module, builder, config, settings.dla)
+        if problem:
+            raise BackendError(f"DLA cannot be used: {problem}")
+    watch_build(module, config, watcher)
+    plan: Any = builder.build_serialized_network(network, config)  # IHostMemory or None
+    if plan is None:
+        raise BackendError(_failed_build(library, logger, settings))
+    return bytes(plan)
+
+
+def _parse(library: TensorRt, network: trt.INetworkDefinition, logger: Any, onnx: bytes) -> None:
+    parser: trt.OnnxParser = library.module.OnnxParser(network, logger)
+    if parser.parse(onnx):
+        return
+    errors = [str(parser.get_error(i)) for i in range(parser.num_errors)] or logger.messages
+    raise BackendError(
+        f"{library} cannot read the network: {'; '.join(errors[:_SHOWN_MESSAGES])}; "
+        "export the model again, or use --backend onnx"
+    )
+
+
+def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, settings: EngineSettings) -> None:
+    """One face to `max_faces`, tuned for one: it is what most frames hold."""
+    side = settings.size_px
+    most = (settings.max_faces, 3, side, side)
+    profile: trt.IOptimizationProfile = builder.create_optimization_profile()
+    if settings.dla is None:
+        profile.set_shape("crops", (1, 3, side, side), (1, 3, side, side), most)
+    else:
+        profile.set_shape("crops", most, most, most)  # a DLA takes one size only
+    config.add_optimization_profile(profile)
+
+
+def _failed_build(library: TensorRt, logger: Any, settings: EngineSettings) -> str:
+    words = _words(logger)
+    is_memory = any(word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory"))
+    remedy = "close other programs on the GPU or lower --max-faces" if is_memory else "try --precision fp32"
+    return f"{library} cannot build the {settings.precision} network: {words}; {remedy}, or use --backend onnx"
+
+
+def _words(logger: Any) -> str:
+    return "; ".join(logger.messages[-_SHOWN_MESSAGES:]) or "it gave no reason"

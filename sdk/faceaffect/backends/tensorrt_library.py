@@ -1,0 +1,135 @@
+"""Which TensorRT is here, and everything in which 10.3 to 11.x and TensorRT for RTX differ. The rest uses what all have."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+_FLAVOURS: Final[dict[str, str]] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
+_OLDEST: Final[tuple[int, int]] = (10, 3)
+_NEWEST_MAJOR: Final[int] = 11
+ADVICE: Final[str] = "on a Jetson install JetPack's python3-libnvinfer; else `pip install tensorrt`; or use --backend onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRt:
+    """The Python module of one flavour of TensorRT."""
+
+    module: Any
+    flavour: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.flavour} {self.version}"
+
+    @property
+    def is_rtx(self) -> bool:
+        return self.flavour == _FLAVOURS["tensorrt_rtx"]
+
+
+def find_tensorrt(importer: Callable[[str], Any] = importlib.import_module) -> tuple[TensorRt | None, str]:
+    """The TensorRT that imports, the full one first, or None and the reason."""
+    reasons = []
+    for name, flavour in _FLAVOURS.items():
+        try:
+            module = importer(name)
+        except (ImportError, OSError) as error:  # OSError: the module is there and its library is not
+            reasons.append(f"{name}: {error}")
+            continue
+        found = TensorRt(module, flavour, str(module.__version__))
+        problem = _version_problem(found)
+        if not problem:
+            return found, ""
+        reasons.append(problem)
+    return None, f"no TensorRT that can be used ({'; '.join(reasons)}); {ADVICE}"
+
+
+def _version_problem(found: TensorRt) -> str:
+    if found.is_rtx:
+        return ""
+    try:
+        major, minor = (int(part) for part in found.version.split(".")[:2])
+    except ValueError:
+        return f"{found}: a version that is no number"
+    if (major, minor) < _OLDEST or major > _NEWEST_MAJOR:
+        return f"{found} found, 10.3 to {_NEWEST_MAJOR}.x wanted"
+    return ""
+
+
+def network_flags(module: Any) -> int:
+    """Strongly typed: the ONNX file says what is computed in which precision. From 11 on there is nothing else."""
+    flag = getattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+class BuildWatcher(Protocol):
+    """Told how far a build is: `phase` names what is done, `done` of `steps` (None while it is not known)."""
+
+    def step(self, phase: str, done: int, steps: int | None) -> None: ...
+
+
+def watch_build(module: Any, config: trt.IBuilderConfig, watcher: BuildWatcher) -> None:
+    """Report a build's progress where the version can (10.0 and later, but not every flavour)."""
+    if not hasattr(module, "IProgressMonitor") or not hasattr(config, "progress_monitor"):
+        return
+    config.progress_monitor = _monitor_class(module)(watcher)
+
+
+def _monitor_class(module: Any) -> Any:
+    class Monitor(module.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self, watcher: BuildWatcher) -> None:
+            module.IProgressMonitor.__init__(self)
+            self._watcher = watcher
+            self._steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._steps[phase_name] = num_steps
+            self._watcher.step(phase_name, 0, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            self._watcher.step(phase_name, step + 1, self._steps.get(phase_name))
+            return True  # go on; an exception in here would end the process
+
+        def phase_finish(self, phase_name: str) -> None:
+            steps = self._steps.pop(phase_name, 1)
+            self._watcher.step(phase_name, steps, steps)
+
+    return Monitor
+
+
+def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core: int) -> str:
+    """Put the network on a DLA core, what that cannot do on the GPU; an empty text, or why it cannot be done."""
+    cores = int(getattr(builder, "num_DLA_cores", 0))
+    if not hasattr(module, "DeviceType") or not hasattr(module.DeviceType, "DLA") or cores == 0:
+        return "this device, or this version of TensorRT, has no DLA (10.8 to 11.3 had none); build without --dla"
+    if not 0 <= core < cores:
+        return f"DLA core must be from 0 to {cores - 1}, got {core}"
+    config.default_device_type = module.DeviceType.DLA
+    config.DLA_core = core
+    config.set_flag(module.BuilderFlag.GPU_FALLBACK)
+    return ""
+
+
+def limit_workspace(module: Any, config: trt.IBuilderConfig, nbytes: int) -> None:
+    """What tactics may use while the engine is built and run."""
+    config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, nbytes)
+
+
+def collecting_logger(module: Any) -> Any:
+    """A logger that keeps errors in `messages` instead of printing them."""
+
+    class Logger(module.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self.messages: list[str] = []
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (module.ILogger.Severity.ERROR, module.ILogger.Severity.INTERNAL_ERROR):
+                self.messages.append(" ".join(msg.split()))
+
+    return Logger()

@@ -1,0 +1,109 @@
+"""What `doctor` finds out about NVIDIA: driver, GPU, CUDA, JetPack, TensorRT, DLA, power mode."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from faceaffect.cli.doctor_check import Check
+
+# The first digits of L4T tell the JetPack: https://developer.nvidia.com/embedded/jetpack-archive
+_JETPACK_OF_L4T: Final[dict[str, str]] = {
+    "35": "JetPack 5 (too old: TensorRT 8; install JetPack 6 or 7)",
+    "36": "JetPack 6",
+    "38": "JetPack 7",
+}
+_TIMEOUT_S: Final[float] = 10.0
+
+
+def run_tool(*command: str) -> str:
+    """Standard output of a tool, empty where it is missing or fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def nvidia_checks(root: Path = Path("/"), run: Callable[..., str] = run_tool) -> Iterator[Check]:
+    """Every check; `root` and `run` are where files and tools are looked for."""
+    yield from _driver(root)
+    if (root / "etc/nv_tegra_release").is_file():
+        yield from _jetson(root, run)
+    yield from _gpus()
+    yield from _tensorrt()
+
+
+def _driver(root: Path) -> Iterator[Check]:
+    driver = root / "proc/driver/nvidia/version"
+    found = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
+    is_jetson = (root / "etc/nv_tegra_release").is_file()
+    yield Check("nvidia driver", found or ("part of JetPack" if is_jetson else "none"), bool(found) or is_jetson)
+
+
+def jetpack_of(release: str) -> str:
+    """`# R36 (release), REVISION: 4.3, ...` of /etc/nv_tegra_release as a JetPack."""
+    found = re.search(r"R(\d+)\b.*?REVISION:\s*([\d.]+)", release)
+    if found is None:
+        return f"unknown ({release})"
+    return f"{_JETPACK_OF_L4T.get(found[1], 'unknown JetPack')}, L4T {found[1]}.{found[2]}"
+
+
+def _jetson(root: Path, run: Callable[..., str]) -> Iterator[Check]:
+    model = root / "proc/device-tree/model"
+    if model.is_file():
+        yield Check("jetson", model.read_text(encoding="utf-8").strip("\0\n "))
+    release = (root / "etc/nv_tegra_release").read_text(encoding="utf-8").splitlines()[0]
+    jetpack = jetpack_of(release)
+    yield Check("jetpack", jetpack, "too old" not in jetpack)
+    mode = next((line.partition(":")[2].strip() for line in run("nvpmodel", "-q").splitlines() if "Power Mode" in line), "")
+    advice = "unknown (`sudo nvpmodel -q` tells)"
+    yield Check("power mode", mode or advice, bool(mode))
+    cores = sorted(path.name for path in (root / "sys/class/nvdla").glob("*")) if (root / "sys/class/nvdla").is_dir() else []
+    nodes = sorted((root / "proc/device-tree").glob("**/nvdla*")) if not cores and (root / "proc/device-tree").is_dir() else []
+    count = len(cores) or len(nodes)
+    yield Check("dla", f"{count} cores (faceaffect build --dla 0)" if count else "none on this board")
+
+
+def _gpus() -> Iterator[Check]:
+    from faceaffect.kernels.load_native import native
+
+    if native is None or not native.has_cuda:
+        yield Check("cuda kernels", "not built (needs nvcc; build again with FACEAFFECT_CUDA=ON)", False)
+        return
+    yield Check(
+        "cuda kernels", f"CUDA {_release(native.runtime_version())}, sm_{native.cuda_architectures.replace(',', ', sm_')}"
+    )
+    try:
+        count = native.device_count()
+    except native.CudaError as error:
+        yield Check("gpu", str(error), False)
+        return
+    for index in range(count):
+        facts = native.device_facts(index)
+        capability = ".".join(map(str, facts["compute_capability"]))
+        memory = f"{facts['free_bytes'] / 1e9:.1f} of {facts['total_bytes'] / 1e9:.1f} GB free"
+        driver = f"driver for CUDA {_release(native.driver_version())}"
+        yield Check(f"gpu cuda:{index}", f"{facts['name']}, compute capability {capability}, {memory}, {driver}", count > 0)
+
+
+def _release(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _tensorrt() -> Iterator[Check]:
+    from faceaffect.backends.engine_cache import cache_folder
+    from faceaffect.backends.tensorrt_library import find_tensorrt
+
+    library, reason = find_tensorrt()
+    yield Check("tensorrt", str(library) if library else reason, library is not None)
+    engines = list((cache_folder() / "engines").glob("*.engine"))
+    if library is not None or engines:
+        size_mb = sum(path.stat().st_size for path in engines) / 1e6
+        yield Check("engines", f"{len(engines)} in {cache_folder() / 'engines'}, {size_mb:.0f} MB")

@@ -1,0 +1,33 @@
+"""Builds the CUDA kernels' code for the host (run_on_host.h) as a library that tests call."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = "-fsanitize=signed-integer-overflow,shift,bounds,float-cast-overflow,null"
+
+
+@functools.cache
+def kernels_on_host() -> ctypes.CDLL:
+    """Built once a run; skips where there is no compiler that can."""
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if compiler is None:
+        pytest.skip("needs a C++ compiler to build the kernels' code for the host")
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "kernels.so"
+        command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DFACEAFFECT_ON_HOST", CHECKS]
+        command += ["-fsanitize-undefined-trap-on-error", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/native'}"]
+        source = ROOT / "tests/native/kernels_on_host.cpp"
+        done = subprocess.run([*command, "-o", str(library), str(source)], capture_output=True, text=True)
+        if "_Float16" in done.stderr:
+            pytest.skip("this compiler has no 16-bit floats on the host")
+        assert done.returncode == 0, done.stderr
+        return ctypes.CDLL(str(library))

@@ -1,0 +1,107 @@
+"""A Python module with the part of TensorRT's interface that is used, and none of its work."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+
+class Logger:
+    class Severity:
+        INTERNAL_ERROR, ERROR, WARNING = range(3)
+
+    def __init__(self) -> None: ...
+
+
+class Monitor:
+    def __init__(self) -> None: ...
+
+
+def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
+    class Profile:
+        def set_shape(self, name: str, *shapes: tuple[int, ...]) -> None:
+            made.profiles.append((name, shapes))
+
+    class Config:
+        progress_monitor: Any = None
+
+        def set_memory_pool_limit(self, pool: Any, nbytes: int) -> None:
+            made.pool = (pool, nbytes)
+
+        def add_optimization_profile(self, profile: Profile) -> None: ...
+
+        def set_flag(self, flag: Any) -> None:
+            made.flags.append(flag)
+
+    class Builder:
+        num_DLA_cores = dla_cores  # noqa: N815
+
+        def __init__(self, logger: Any) -> None:
+            self.logger = logger
+
+        def create_network(self, flags: int) -> Any:
+            made.network_flags.append(flags)
+            return object()
+
+        def create_builder_config(self) -> Config:
+            made.config = Config()
+            return made.config  # type: ignore[no-any-return]
+
+        def create_optimization_profile(self) -> Profile:
+            return Profile()
+
+        def build_serialized_network(self, network: Any, config: Config) -> bytes | None:
+            made.builds += 1
+            if config.progress_monitor is not None:
+                config.progress_monitor.phase_start("tactics", None, 2)
+                assert config.progress_monitor.step_complete("tactics", 0) is True
+                config.progress_monitor.phase_finish("tactics")
+            if fails.startswith("build"):
+                self.logger.log(Logger.Severity.ERROR, fails)
+                self.logger.log(Logger.Severity.WARNING, "not an error")
+                return None
+            return b"plan %d" % made.builds
+
+    return Builder
+
+
+def fake_tensorrt(version: str = "10.3.0", *, fails: str = "", refuses_first: int = 0, dla_cores: int = 0) -> Any:
+    """`fails` is what parsing ("parse") or building ("build") reports; `refuses_first` engines do not load."""
+    made = SimpleNamespace(builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[])
+
+    class OnnxParser:
+        num_errors = 1
+
+        def __init__(self, network: Any, logger: Any) -> None: ...
+
+        def parse(self, onnx: bytes) -> bool:
+            return not fails.startswith("parse")
+
+        def get_error(self, index: int) -> str:
+            return fails
+
+    class Runtime:
+        def __init__(self, logger: Any) -> None:
+            self.logger = logger
+
+        def deserialize_cuda_engine(self, plan: bytes) -> Any:
+            made.loads += 1
+            if made.loads <= refuses_first:
+                self.logger.log(Logger.Severity.ERROR, "built by another version")
+                return None
+            return object()
+
+    flags = {"STRONGLY_TYPED": 3} if version.startswith("10.") else {}
+    return SimpleNamespace(
+        __version__=version,
+        made=made,
+        ILogger=Logger,
+        Builder=_builder_class(made, fails, dla_cores),
+        OnnxParser=OnnxParser,
+        Runtime=Runtime,
+        NetworkDefinitionCreationFlag=SimpleNamespace(**flags),
+        IProgressMonitor=Monitor,
+        MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
+        DeviceType=SimpleNamespace(DLA="dla"),
+        BuilderFlag=SimpleNamespace(GPU_FALLBACK="fallback"),
+    )

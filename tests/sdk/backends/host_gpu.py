@@ -1,0 +1,164 @@
+"""A GPU that is not there: the native module's interface over host memory, the kernels' own code run on the host.
+
+What it leaves out is time: everything is done when it is queued, or, inside a capture, when the graph is launched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from faceaffect.kernels.load_native import native
+from faceaffect.spec import HEADS
+
+ITEMS = {"<f4": np.float32, "<f2": np.float16, "|u1": np.uint8}
+
+
+class CudaError(RuntimeError):
+    pass
+
+
+class View:
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.address = array, list(array.shape), array.ctypes.data
+
+
+class Buffer:
+    """Device and pinned memory alike."""
+
+    def __init__(self, nbytes: int) -> None:
+        self._memory = np.full(nbytes, 0xFF, np.uint8)  # NaN in every float type
+        self.nbytes, self.address = nbytes, self._memory.ctypes.data
+
+    def bytes(self) -> np.ndarray:
+        return self._memory
+
+    def view(self, shape: Sequence[int], typestr: str = "<f4", offset: int = 0) -> View:
+        dtype = np.dtype(ITEMS[typestr])
+        count = int(np.prod(shape))
+        return View(self._memory[offset : offset + count * dtype.itemsize].view(dtype).reshape(shape))
+
+
+class Graph:
+    def __init__(self, steps: list[Callable[[], None]]) -> None:
+        self.steps, self.launches = steps, 0
+
+    def launch(self, stream: Any) -> None:
+        self.launches += 1
+        for step in self.steps:
+            step()
+
+
+class HostGpu:
+    """Stands in for `faceaffect.kernels._native`; counts what happens."""
+
+    CudaError = CudaError
+    DeviceBuffer = PinnedBuffer = Buffer
+
+    def __init__(self, kernels: ctypes.CDLL, *, can_capture: bool = True) -> None:
+        self._kernels, self._can_capture = kernels, can_capture
+        self._recording: list[Callable[[], None]] | None = None
+        self.graphs: list[Graph] = []
+        self.copied_bytes: list[int] = []
+        self.stage_frame = native.stage_frame
+
+    def stage_gpu_frame(self, *arguments: Any) -> int:
+        return int(native.stage_gpu_frame(*arguments[:-1], None))
+
+    def Stream(self) -> Any:  # noqa: N802
+        gpu = self
+
+        class Stream:
+            handle = 7
+
+            def synchronize(self) -> None:
+                assert gpu._recording is None, "no one may wait inside a capture"
+
+            def begin_capture(self) -> None:
+                if not gpu._can_capture:
+                    raise CudaError("capture is not possible")
+                gpu._recording = []
+
+            def end_capture(self) -> Graph:
+                graph = Graph(gpu._recording or [])
+                gpu._recording = None
+                gpu.graphs.append(graph)
+                return graph
+
+            def abandon_capture(self) -> None:
+                gpu._recording = None
+
+        return Stream()
+
+    def do(self, step: Callable[[], None]) -> None:
+        if self._recording is None:
+            step()
+        else:
+            self._recording.append(step)
+
+    def copy_bytes(self, to: int, origin: int, nbytes: int, stream: Any) -> None:
+        self.copied_bytes.append(nbytes)
+        self.do(lambda: ctypes.memmove(to, origin, nbytes) and None)
+
+    def crop_jobs_cuda(self, jobs: View, mean: Any, std: Any, out: View, stream: Any) -> None:
+        numbers = np.array([*mean, *std], np.float32)
+        count, _, side, _ = out.array.shape
+        is_half = out.array.dtype == np.float16
+        where = (_at(jobs.array), count, side, _at(numbers), _at(out.array), int(is_half))
+        self.do(lambda: self._kernels.host_crop_jobs(*where) and numbers is None)
+
+    def au_graph_cuda(self, nodes: View, weights: View, widths: list[int], out: View, stream: Any) -> None:
+        sizes = np.array(widths, np.int32)
+
+        def run() -> None:
+            count = ctypes.c_int64(len(nodes.array))
+            self._kernels.host_au_graph(
+                _at(nodes.array), count, _at(sizes), len(sizes) - 1, _at(weights.array), _at(out.array), 0
+            )
+
+        self.do(run)
+
+    def portrait_grid_cuda(self, crops: View, out: View, stream: Any) -> None:
+        is_half = int(crops.array.dtype == np.float16)
+        count, _, side, _ = crops.array.shape
+        self.do(
+            lambda: self._kernels.host_portrait_grid(_at(crops.array), ctypes.c_int64(count), side, _at(out.array), is_half)
+        )
+
+
+class OnnxNetwork:
+    """ONNX Runtime where an engine would run, reading and writing the addresses it was given."""
+
+    def __init__(self, gpu: HostGpu, onnx: bytes, size_px: int, crop_typestr: str = "<f4") -> None:
+        self._gpu, self._size_px, self.crop_typestr = gpu, size_px, crop_typestr
+        self._session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+        one = self._session.run(list(HEADS), {"crops": np.zeros((1, 3, size_px, size_px), ITEMS[crop_typestr])})
+        self.output_shapes = {name: value.shape[1:] for name, value in zip(HEADS, one, strict=True)}
+        self._bound: dict[int, dict[str, int]] = {}
+        self.runs: list[int] = []
+
+    def bind(self, faces: int, addresses: dict[str, int]) -> None:
+        self._bound[faces] = addresses
+
+    def enqueue(self, faces: int, stream: int) -> None:
+        def run() -> None:
+            self.runs.append(faces)
+            addresses = self._bound[faces]
+            crops = _array(addresses["crops"], (faces, 3, self._size_px, self._size_px), ITEMS[self.crop_typestr])
+            for name, value in zip(HEADS, self._session.run(list(HEADS), {"crops": crops}), strict=True):
+                _array(addresses[name], value.shape, np.float32)[...] = value
+
+        self._gpu.do(run)
+
+
+def _at(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _array(address: int, shape: Sequence[int], dtype: Any) -> np.ndarray:
+    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer((ctypes.c_uint8 * nbytes).from_address(address), dtype).reshape(shape)

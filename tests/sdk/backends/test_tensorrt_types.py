@@ -1,0 +1,119 @@
+"""Our calls against NVIDIA's own signatures of several TensorRT releases, and the shipped networks in a real builder.
+
+Both need what cannot lie in the repository. Signatures: `python tests/sdk/backends/make_tensorrt_stubs.py FOLDER`, then
+FACEAFFECT_TENSORRT_STUBS=FOLDER. TensorRT for RTX: FACEAFFECT_RTX_PYTHON names an interpreter that imports `tensorrt_rtx`
+(this one is tried too). What it builds is a result with TensorRT for RTX, and says nothing of any other TensorRT.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faceaffect.bundle import SHIPPED_FOLDER, open_bundle
+from faceaffect.spec import PRECISIONS
+
+ROOT = Path(__file__).resolve().parents[3]
+STUBS = os.environ.get("FACEAFFECT_TENSORRT_STUBS", "")
+FILES = [ROOT / "sdk/faceaffect/backends" / f"{name}.py" for name in ("tensorrt_library", "build_engine", "tensorrt_engine")]
+
+
+def complaints(stubs: Path, files: list[Path], cache: Path) -> list[str]:
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--follow-imports=silent"]
+    environment = os.environ | {"MYPYPATH": os.pathsep.join([str(stubs), str(ROOT / "sdk")])}
+    done = subprocess.run(
+        [*command, "--cache-dir", str(cache), *map(str, files)], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
+    assert "Found" in done.stdout or "Success" in done.stdout, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if str(stubs) not in line and ": error:" in line]
+
+
+@pytest.mark.parametrize("release", ["10.3", "10.13", "11.4"])
+def test_calls_fit_the_signatures_of(release: str, tmp_path: Path) -> None:
+    stubs = Path(STUBS) / release
+    if not STUBS or not (stubs / "tensorrt" / "__init__.pyi").is_file():
+        pytest.skip("needs the signatures that make_tensorrt_stubs.py writes, in $FACEAFFECT_TENSORRT_STUBS")
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("import tensorrt as trt\n\ndef f(c: trt.IBuilderConfig) -> None:\n    c.max_workspace_size = 1\n")
+    found = complaints(stubs, [*FILES, wrong], tmp_path / "cache")
+    assert [line for line in found if "wrong.py" not in line] == []
+    assert any("wrong.py" in line for line in found), "the signatures must have been read"
+
+
+@functools.cache
+def rtx_python() -> str:
+    """An interpreter that imports TensorRT for RTX, or an empty text."""
+    for python in filter(None, (os.environ.get("FACEAFFECT_RTX_PYTHON", ""), sys.executable)):
+        if subprocess.run([python, "-c", "import tensorrt_rtx"], capture_output=True).returncode == 0:
+            return python
+    return ""
+
+
+# A child process: what TensorRT does with a network it cannot stand may be to end the process.
+BUILD = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = json.loads(sys.argv[3])
+from faceaffect.backends.build_engine import EngineSettings, build_engine
+from faceaffect.backends.tensorrt_library import find_tensorrt
+class Watcher:
+    phases = set()
+    def step(self, phase, done, steps):
+        self.phases.add(phase)
+def only_rtx(name):
+    if name != "tensorrt_rtx":
+        raise ImportError(name)
+    import tensorrt_rtx
+    return tensorrt_rtx
+library, reason = find_tensorrt(only_rtx)
+plan = build_engine(library, Path(sys.argv[1]).read_bytes(), EngineSettings(sys.argv[2], 2, 112), Watcher())
+print(json.dumps({"library": str(library), "bytes": len(plan), "phases": len(Watcher.phases)}))
+"""
+
+
+def build_with_rtx(onnx: Path, precision: str) -> subprocess.CompletedProcess[str]:
+    import numpy
+
+    site = str(Path(numpy.__file__).parents[1])
+    # The child has TensorRT for RTX; what else the SDK imports comes from here, behind its own.
+    paths = json.dumps([str(ROOT / "sdk")])
+    environment = os.environ | {"PYTHONPATH": site if rtx_python() == sys.executable else os.environ.get("PYTHONPATH", "")}
+    return subprocess.run(
+        [rtx_python(), "-c", BUILD, str(onnx), precision, paths], capture_output=True, text=True, env=environment, timeout=280
+    )
+
+
+@pytest.mark.parametrize("precision", list(PRECISIONS))
+def test_the_shipped_networks_build_with_tensorrt_for_rtx(precision: str, trained: None) -> None:
+    if not rtx_python():
+        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    folder = SHIPPED_FOLDER / "default"
+    if precision != "fp32" and precision not in open_bundle().networks:
+        pytest.skip(f"the shipped bundle holds no {PRECISIONS[precision]}")
+    done = build_with_rtx(folder / PRECISIONS[precision], precision)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["bytes"] > 100_000
+    assert answer["phases"] > 0
+
+
+def test_a_network_that_it_cannot_build_is_named(tmp_path: Path) -> None:
+    if not rtx_python():
+        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    from onnx import TensorProto, helper
+
+    crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 3, 112, 112])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node("Unique", ["crops"], ["out"])], "bad", [crops], [out])
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    done = build_with_rtx(file, "fp32")
+    assert done.returncode != 0
+    assert "TensorRT for RTX" in done.stderr
+    assert "cannot read the network" in done.stderr

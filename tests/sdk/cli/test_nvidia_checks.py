@@ -1,0 +1,62 @@
+"""What doctor says of a Jetson, from the files and tools of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faceaffect.cli.doctor_checks import check_all
+from faceaffect.cli.nvidia_checks import jetpack_of, nvidia_checks, run_tool
+
+ORIN = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025"
+
+
+@pytest.mark.parametrize(
+    ("release", "wanted"),
+    [
+        (ORIN, "JetPack 6, L4T 36.4.3"),
+        ("# R38 (release), REVISION: 2.0, GCID: 1", "JetPack 7, L4T 38.2.0"),
+        ("# R35 (release), REVISION: 5.0, GCID: 1", "JetPack 5 (too old: TensorRT 8; install JetPack 6 or 7), L4T 35.5.0"),
+        ("# R99 (release), REVISION: 1.0", "unknown JetPack, L4T 99.1.0"),
+        ("something", "unknown (something)"),
+    ],
+)
+def test_jetpack_by_its_release(release: str, wanted: str) -> None:
+    assert jetpack_of(release) == wanted
+
+
+def test_a_jetson(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/nv_tegra_release").write_text(ORIN + "\nmore\n")
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson AGX Orin Developer Kit\0")
+    for name in ("nvdla0", "nvdla1"):
+        (tmp_path / "sys/class/nvdla" / name).mkdir(parents=True)
+
+    def run(*command: str) -> str:
+        return "NV Power Mode: MAXN\n0" if command == ("nvpmodel", "-q") else ""
+
+    found = {check.name: check for check in nvidia_checks(tmp_path, run)}
+    assert found["nvidia driver"].found == "part of JetPack"
+    assert found["jetson"].found == "NVIDIA Jetson AGX Orin Developer Kit"
+    assert found["jetpack"].found == "JetPack 6, L4T 36.4.3"
+    assert found["power mode"].found == "MAXN"
+    assert found["dla"].found.startswith("2 cores")
+    assert not {check for check in found.values() if check.is_needed}
+
+
+def test_no_jetson_says_nothing_of_one(tmp_path: Path) -> None:
+    names = [check.name for check in nvidia_checks(tmp_path, lambda *_: "")]
+    assert names[0] == "nvidia driver"
+    assert not {"jetpack", "power mode", "dla"} & set(names)
+    assert "tensorrt" in names
+
+
+def test_a_missing_tool_is_silence() -> None:
+    assert run_tool("a-tool-that-is-nowhere") == ""
+    assert run_tool("false") == ""
+
+
+def test_doctor_has_them() -> None:
+    assert {"nvidia driver", "tensorrt", "cuda kernels"} <= {check.name for check in check_all()}

@@ -1,0 +1,166 @@
+"""The CUDA kernels' own code, compiled for the host and run thread by thread, against the NumPy definition.
+
+This proves arithmetic, indices, barriers and launch sizes. That they run on a GPU is proved there, by the record of
+`python -m benchmarks gpu`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights
+from faceaffect.kernels import GraphWeights, reference
+from faceaffect.kernels.load_native import native
+from faceaffect.portrait import draw_portraits, portraits_from_grid, sample_grid
+from faceaffect.types import Frame, Layout
+from tests.native.build_on_host import kernels_on_host
+from tests.sdk.kernels.test_kernel_bounds import guarded
+
+CROPS = [case for case in [*CASES, TIMED_CROPS[4]] if case.op == "crop_face"]
+HALF = pytest.mark.parametrize("is_half", [False, True], ids=["float32", "float16"])
+
+
+@pytest.fixture(scope="module")
+def host() -> ctypes.CDLL:
+    return kernels_on_host()
+
+
+def address(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def poisoned(shape: tuple[int, ...], is_half: bool) -> np.ndarray:
+    return np.full(shape, np.nan, np.float16 if is_half else np.float32)
+
+
+def packed_normalise(arguments: dict[str, Any]) -> np.ndarray:
+    return np.array([*arguments["mean"], *arguments["std"]], np.float32)
+
+
+def with_adjacent_pixels(frame: Frame) -> Frame:
+    wanted = (3, 1) if frame.pixels.ndim == 3 else (1,)
+    return frame if frame.pixels.strides[1:] == wanted else Frame(np.ascontiguousarray(frame.pixels), frame.layout)
+
+
+def plane_numbers(frame: Frame) -> np.ndarray:
+    pixels, stride = frame.pixels, frame.pixels.strides[0]
+    height, width = frame.height_px, frame.width_px
+    numbers = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
+    return np.array([*numbers, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2], np.int64)
+
+
+def close(got: np.ndarray, wanted: np.ndarray, tolerance: float, is_half: bool) -> None:
+    """float16 may differ from the rounded float32 by the last bit, 2 ** -11 of it."""
+    if is_half:
+        tolerance = max(tolerance, 2.0**-10)
+    np.testing.assert_allclose(got.astype(np.float32), wanted, rtol=tolerance, atol=tolerance)
+
+
+@HALF
+@pytest.mark.parametrize("case", CROPS, ids=str)
+def test_crop_face(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+    arguments = case.make()
+    frame, maps, size_px = with_adjacent_pixels(arguments["frame"]), arguments["crop_to_frame"], arguments["size_px"]
+    out = poisoned((len(maps), 3, size_px, size_px), is_half)
+    planes, numbers = plane_numbers(frame), packed_normalise(arguments)
+    layout = list(Layout).index(frame.layout)
+    maps = np.ascontiguousarray(maps, np.float32)
+    host.host_crop_face(address(planes), layout, address(maps), len(maps), size_px, address(numbers), address(out), is_half)
+    close(out, reference.crop_face(**arguments), case.tolerance, is_half)
+
+
+@pytest.mark.parametrize("case", CROPS, ids=str)
+def test_a_staged_frame_holds_all_that_is_read(host: ctypes.CDLL, case: KernelCase) -> None:
+    """Behind the last staged byte lies a page that may not be touched; the third face of two repeats the second."""
+    arguments = case.make()
+    frame, maps, size_px = arguments["frame"], arguments["crop_to_frame"], arguments["size_px"]
+    if not len(maps):
+        pytest.skip("nothing is staged for nobody")
+    slots = len(maps) + 1
+    ask = (frame.pixels, frame.layout.value, maps, slots, size_px)
+    block = guarded((native.stage_frame(*ask, 0, 0, 0),), np.uint8, before=False)
+    assert native.stage_frame(*ask, block.ctypes.data, block.ctypes.data, block.nbytes) == block.nbytes
+    out = poisoned((slots, 3, size_px, size_px), False)
+    host.host_crop_jobs(address(block), slots, size_px, address(packed_normalise(arguments)), address(out), 0)
+    wanted = reference.crop_face(**arguments)
+    close(out, np.concatenate([wanted, wanted[-1:]]), case.tolerance, False)
+
+
+def test_only_what_is_read_is_staged() -> None:
+    """A face 112 px wide at scale 1 in a full HD frame needs a hundredth of it."""
+    frame = np.zeros((1080, 1920, 3), np.uint8)
+    maps = np.array([[[1, 0, 500], [0, 1, 300]]], np.float32)
+    needed = native.stage_frame(frame, "BGR", maps, 1, 112, 0, 0, 0)
+    assert 113 * 113 * 3 <= needed <= 113 * 113 * 3 + 512
+
+
+def test_staging_refuses_more_faces_than_slots() -> None:
+    frame, maps = np.zeros((9, 9, 3), np.uint8), np.zeros((2, 2, 3), np.float32)
+    with pytest.raises(ValueError, match="slots must be at least the number of faces"):
+        native.stage_frame(frame, "BGR", maps, 1, 112, 0, 0, 0)
+
+
+@HALF
+@pytest.mark.parametrize("case", [case for case in CASES if case.op == "normalise"], ids=str)
+def test_normalise(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+    arguments = case.make()
+    pixels = arguments["pixels"]
+    count, height, width, _ = pixels.shape
+    out = poisoned((count, 3, height, width), is_half)
+    plane_px, numbers = ctypes.c_int64(height * width), packed_normalise(arguments)
+    host.host_normalise(address(pixels), ctypes.c_int64(count), plane_px, address(numbers), address(out), is_half)
+    close(out, reference.normalise(**arguments), case.tolerance, is_half)
+
+
+def rounded(weights: GraphWeights) -> GraphWeights:
+    """The weights as float16 holds them."""
+
+    def half(array: np.ndarray) -> np.ndarray:
+        return array.astype(np.float16).astype(np.float32)
+
+    return GraphWeights(
+        half(weights.adjacency),
+        tuple(map(half, weights.layer_weights)),
+        tuple(map(half, weights.layer_biases)),
+        half(weights.readout_weight),
+        half(weights.readout_bias),
+    )
+
+
+@HALF
+@pytest.mark.parametrize("case", [case for case in CASES if case.op == "au_graph"], ids=str)
+def test_au_graph(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+    arguments = case.make()
+    dtype = np.float16 if is_half else np.float32
+    nodes = arguments["nodes"].astype(dtype)
+    weights = rounded(arguments["weights"]) if is_half else arguments["weights"]
+    flat = weights.packed.flat().astype(dtype)
+    widths = np.array(weights.packed.widths, np.int32)
+    out = np.full((len(nodes), 12), np.nan, np.float32)
+    where = (address(widths), len(widths) - 1, address(flat), address(out))
+    host.host_au_graph(address(nodes), ctypes.c_int64(len(nodes)), *where, is_half)
+    wanted = reference.au_graph(nodes.astype(np.float32), weights)
+    np.testing.assert_allclose(out, wanted, rtol=case.tolerance, atol=case.tolerance)
+
+
+@HALF
+@pytest.mark.parametrize("size_px", [28, 37, 112, 224])
+def test_portrait_grid(host: ctypes.CDLL, size_px: int, is_half: bool) -> None:
+    random = np.random.default_rng(size_px)
+    crops = random.standard_normal((3, 3, size_px, size_px)).astype(np.float16 if is_half else np.float32)
+    out = np.full((3, 3, 12, 12), np.nan, np.float32)
+    host.host_portrait_grid(address(crops), ctypes.c_int64(3), size_px, address(out), is_half)
+    full = crops.astype(np.float32)
+    np.testing.assert_array_equal(out, sample_grid(full))
+    np.testing.assert_array_equal(portraits_from_grid(out), draw_portraits(full))
+
+
+def test_no_face_launches_nothing(host: ctypes.CDLL) -> None:
+    weights = graph_weights(8, 1)
+    widths = np.array(weights.packed.widths, np.int32)
+    host.host_au_graph(None, ctypes.c_int64(0), address(widths), 1, None, None, 0)
+    host.host_normalise(None, ctypes.c_int64(0), ctypes.c_int64(9), address(np.array([*MEAN, *STD], np.float32)), None, 0)

@@ -1,0 +1,85 @@
+"""Video through NVIDIA's decoder: descriptions, frames of a stand-in capture, mistakes. The decoder itself is not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceaffect.sources.nvdec_video import NvdecVideo, nvdec_file_pipeline, nvdec_stream, nvdec_stream_pipeline
+from faceaffect.sources.open_source import is_live, open_source
+from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.types import Layout
+
+
+class Capture:
+    def __init__(self, count: int = 4, opens: bool = True) -> None:
+        self._left, self._at, self._opens, self.released = count, -1, opens, False
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self._opens
+
+    def read(self) -> tuple[bool, Any]:
+        self._at += 1
+        return (True, np.full((36, 32), self._at, np.uint8)) if self._at < self._left else (False, None)
+
+    def get(self, prop: int, /) -> float:
+        return {0: 40.0 * self._at, 3: 32, 4: 24, 5: 25}[prop]
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"x")
+    return path
+
+
+def test_frames_are_nv12_with_their_times(clip: Path) -> None:
+    capture = Capture()
+    with NvdecVideo(f"nvdec://{clip}", SourceOptions(start_frame=1), lambda _: capture) as source:
+        assert (source.fps, source.size_px, source.is_live) == (25, (32, 24), False)
+        frames = list(source)
+    assert [frame.index for frame in frames] == [1, 2, 3]
+    assert [round(frame.time_s, 3) for frame in frames] == [0.04, 0.08, 0.12]
+    assert {frame.layout for frame in frames} == {Layout.NV12}
+    assert (frames[0].height_px, frames[0].width_px) == (24, 32)
+    assert capture.released
+
+
+def test_descriptions_never_leave_nv12(clip: Path) -> None:
+    for text in (nvdec_file_pipeline(clip), nvdec_stream_pipeline("nvdec+rtsp://camera/1")):
+        assert "nvv4l2decoder ! nvvidconv ! video/x-raw, format=NV12 ! appsink" in text
+        assert "videoconvert" not in text
+    assert "drop=false" in nvdec_file_pipeline(clip)
+    assert 'rtspsrc location="rtsp://camera/1" latency=0' in nvdec_stream_pipeline("nvdec+rtsp://camera/1")
+
+
+def test_a_name_cannot_become_a_part_of_the_pipeline() -> None:
+    text = nvdec_file_pipeline(Path('/a" ! filesink location=/etc/passwd \\'))
+    assert text.startswith('filesrc location="/a\\" ! filesink location=/etc/passwd \\\\" ! parsebin')
+
+
+def test_mistakes(clip: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        open_source("nvdec:///nowhere.mp4")
+    with pytest.raises(SourceError, match="decode on the CPU"):
+        NvdecVideo(f"nvdec://{clip}", None, lambda _: Capture(opens=False))
+    with pytest.raises(SourceError, match="this one has no host"):
+        nvdec_stream("nvdec+rtsp:///path")
+    assert nvdec_stream("nvdec+rtsp://me:secret@camera/1").name == "nvdec+rtsp://me:***@camera/1"
+    assert is_live("nvdec+rtsp://camera/1")
+    assert not is_live(f"nvdec://{clip}")
+
+
+def test_opencv_without_gstreamer_is_named(clip: Path) -> None:
+    import cv2
+
+    if any("GStreamer:" in line and "YES" in line for line in cv2.getBuildInformation().splitlines()):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(SourceError, match="need an OpenCV built with GStreamer"):
+        open_source(f"nvdec://{clip}")

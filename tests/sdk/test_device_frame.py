@@ -1,0 +1,93 @@
+"""Frames on the GPU: read where they lie, downloaded only for whom needs the pixels."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.kernel_cases import frame_of
+from faceaffect import kernels
+from faceaffect.bundle import open_bundle
+from faceaffect.device_frame import DeviceFrame
+from faceaffect.types import Frame, Layout
+from tests.sdk.backends.test_gpu_path import SIZE, maps_of, path_over
+from tests.sdk.tiny_bundle import write_tiny_bundle
+
+
+class OnGpu:
+    """Host memory that says it were on a GPU."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        data = (array.ctypes.data, False)
+        shape, strides = array.shape, array.strides
+        self.__cuda_array_interface__ = {
+            "shape": shape, "typestr": "|u1", "data": data, "strides": strides, "version": 3,
+        }  # fmt: skip
+
+
+def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame, list[int]]:
+    """The frame as if on a GPU, rows padded by 13 bytes, and the sizes of all downloads."""
+    downloads: list[int] = []
+
+    def padded(array: np.ndarray) -> OnGpu:
+        wide = np.zeros((len(array), array[0].size + 13), np.uint8)
+        wide[:, : array[0].size] = array.reshape(len(array), -1)
+        strides = (wide.strides[0], *array.strides[1:])
+        return OnGpu(np.lib.stride_tricks.as_strided(wide, array.shape, strides))
+
+    def download(to: int, origin: int, nbytes: int) -> None:
+        downloads.append(nbytes)
+        ctypes.memmove(to, origin, nbytes)
+
+    gpu: Any = padded(frame.pixels)
+    if in_planes:
+        height = frame.height_px
+        gpu = (padded(frame.pixels[:height]), padded(frame.pixels[height:].reshape(height // 2, -1, 2)))
+    return DeviceFrame(gpu, frame.layout, 1.5, download=download), downloads
+
+
+CASES = [(layout, False) for layout in Layout] + [(Layout.NV12, True)]
+
+
+@pytest.mark.parametrize(("layout", "in_planes"), CASES)
+def test_pixels_are_downloaded_once(layout: Layout, in_planes: bool) -> None:
+    frame = frame_of(layout, 24, 32)
+    device, downloads = frame_on_gpu(frame, in_planes=in_planes)
+    assert (device.height_px, device.width_px, device.time_s) == (24, 32, 1.5)
+    assert downloads == []
+    np.testing.assert_array_equal(device.pixels, frame.pixels)
+    assert sum(downloads) == frame.pixels.nbytes
+    assert device.pixels is device.pixels
+
+
+@pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+@pytest.mark.parametrize(("layout", "in_planes"), CASES)
+def test_the_gpu_path_reads_it_where_it_lies(layout: Layout, in_planes: bool, tmp_path: Path) -> None:
+    bundle = open_bundle(write_tiny_bundle(tmp_path, size_px=SIZE))
+    path, gpu, _ = path_over(bundle)
+    frame = frame_of(layout, 300, 400)
+    device, downloads = frame_on_gpu(frame, in_planes=in_planes)
+    maps = maps_of(2, frame)
+    wanted, _ = path.read(frame, maps)
+    gpu.copied_bytes.clear()
+    for _ in range(3):
+        got, _ = path.read(device, maps)  # the third replays a graph
+        for name, value in wanted.items():
+            np.testing.assert_array_equal(got[name], value, err_msg=name)
+    assert downloads == []
+    assert max(gpu.copied_bytes) < 100_000, "only what says where the faces are travels"
+
+
+def test_other_things_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be a uint8 array with __cuda_array_interface__, got ndarray"):
+        DeviceFrame(np.zeros((4, 4, 3), np.uint8), Layout.BGR)
+    with pytest.raises(ValueError, match="a BGR frame on the GPU cannot be"):
+        DeviceFrame(OnGpu(np.zeros((4, 4), np.uint8)), Layout.BGR)
+    planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
+    with pytest.raises(ValueError, match="a GRAY frame on the GPU cannot be"):
+        DeviceFrame(planes, Layout.GRAY)

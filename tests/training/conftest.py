@@ -1,0 +1,26 @@
+"""The smallest RenderWild, made once for every test that wants videos with labels."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def renderwild_tiny(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a RenderWild of size tiny and seed 1; a test that needs it carries the mark `shared`. Do not write there."""
+    missing = [name for name in ("ffmpeg", "ffprobe") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}, not found on the PATH")
+    moderngl = pytest.importorskip("moderngl")
+    try:
+        moderngl.create_context(standalone=True, backend="egl").release()
+    except Exception as error:  # moderngl raises bare Exception without a GL driver
+        pytest.skip(f"needs OpenGL through EGL: {error}")
+    from training.synthesis.wild.write_wild import WildOrder, write_wild
+
+    folder = tmp_path_factory.mktemp("renderwild")
+    write_wild(WildOrder("tiny", 1), folder, shared / "data", workers=2)
+    return folder

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from tests.training.datasets.made_up_table import made_up_table
+from training.datasets.sampling.label_samplers import Alternate, Mixed, ParallelTasks, Phases, TaskRows, label_groups, task_sets
+from training.datasets.sampling.step import Part, Step, shard
+
+EXPR, AU, VA = TaskRows(("EXPR",), np.arange(0, 10)), TaskRows(("AU",), np.arange(10, 35)), TaskRows(("VA",), np.arange(35, 39))
+ALL = {"EXPR": EXPR, "AU": AU, "VA": VA}
+
+
+def rows_by_task(steps) -> dict[str, Counter]:
+    seen: dict[str, Counter] = {}
+    for step in steps:
+        for part in step.parts:
+            seen.setdefault("+".join(part.tasks), Counter()).update(part.rows.tolist())
+    return seen
+
+
+def same(one, other) -> bool:
+    def flat(steps):
+        return [(s.phase, [(p.tasks, p.rows.tolist()) for p in s.parts]) for s in steps]
+
+    return flat(one) == flat(other)
+
+
+SAMPLERS = {
+    "mixed": Mixed(TaskRows(("EXPR", "AU", "VA"), np.arange(39)), 8, seed=3),
+    "longest": ParallelTasks(ALL, 4, seed=3),
+    "shortest": ParallelTasks(ALL, 4, "shortest", seed=3),
+    "alternate by batch": Alternate(ALL, 4, seed=3),
+    "alternate by epoch": Alternate(ALL, 4, "epoch", seed=3),
+    "phases": Phases({"EXPR": EXPR, "AU": AU}, 4, seed=3),
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_steps_are_repeatable_counted_and_new_each_epoch(sampler):
+    steps = list(sampler.steps(1))
+    assert len(steps) == sampler.count(1)
+    assert same(steps, sampler.steps(1))
+    assert not same(steps, sampler.steps(2))
+    assert all(0 < len(part.rows) <= sampler.batch for step in steps for part in step.parts)
+
+
+def test_mixed_shows_every_row_once():
+    (seen,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
+    assert seen == Counter(range(39))
+
+
+def test_parallel_longest_wraps_the_shorter_sets():
+    sampler = SAMPLERS["longest"]
+    steps = list(sampler.steps(0))
+    assert len(steps) == 7  # 25 rows of AU in fours
+    assert all([part.tasks for part in step.parts] == [("EXPR",), ("AU",), ("VA",)] for step in steps)
+    seen = rows_by_task(steps)
+    assert seen["AU"] == Counter(range(10, 35))
+    assert set(seen["VA"].values()) == {7}  # one batch of all four in every step
+    assert set(seen["EXPR"]) == set(range(10))
+    assert max(seen["EXPR"].values()) - min(seen["EXPR"].values()) <= 1
+    rounds = [sorted(r for s in steps[k : k + 3] for r in s.parts[0].rows.tolist()) for k in (0, 3)]
+    assert rounds == [list(range(10))] * 2  # a set is through before it starts over
+
+
+def test_parallel_shortest_ends_with_the_first():
+    assert len(list(SAMPLERS["shortest"].steps(0))) == 1
+
+
+def test_a_joint_set_counts_for_both_tasks():
+    joint = TaskRows(("EXPR", "VA"), np.arange(5))
+    (step,) = ParallelTasks({"EXPR": EXPR, "EXPR_VA": joint}, 100).steps(0)
+    assert [part.tasks for part in step.parts] == [("EXPR",), ("EXPR", "VA")]
+
+
+def test_alternating_by_batch_takes_a_step_each():
+    steps = list(Alternate({"EXPR": EXPR, "AU": AU}, 4).steps(0))
+    assert [step.phase for step in steps] == ["EXPR", "AU"] * 7
+    assert rows_by_task(steps)["AU"] == Counter(range(10, 35))
+    assert all(len(step.parts) == 1 for step in steps)
+
+
+def test_alternating_by_epoch_and_phases_finish_one_before_the_next():
+    for sampler in (Alternate({"EXPR": EXPR, "AU": AU}, 4, "epoch"), Phases({"EXPR": EXPR, "AU": AU}, 4)):
+        steps = list(sampler.steps(0))
+        assert [step.phase for step in steps] == ["EXPR"] * 3 + ["AU"] * 7
+        assert rows_by_task(steps) == {"EXPR": Counter(range(10)), "AU": Counter(range(10, 35))}
+
+
+def labelled_table():
+    units = [0.0] * 12
+    return made_up_table(
+        {"v": list(range(1, 8))},
+        expression=[0, None, 1, None, 2, None, 3],
+        au=[None, units, units, None, units, units, None],
+        va=[None] * 6 + [(0, 0)],
+    )
+
+
+def test_groups_are_by_what_is_labelled():
+    groups = label_groups(labelled_table())
+    assert {name: g.rows.tolist() for name, g in groups.items()} == {"EXPR": [0, 6], "AU": [1, 5], "both": [2, 4]}
+    assert groups["both"].tasks == ("EXPR", "AU")
+    whole = label_groups(labelled_table(), disjoint=False)
+    assert {name: g.rows.tolist() for name, g in whole.items()} == {"EXPR": [0, 2, 4, 6], "AU": [1, 2, 4, 5], "both": [2, 4]}
+    some = label_groups(labelled_table(), rows=np.array([0, 1, 3]))
+    assert {name: g.rows.tolist() for name, g in some.items()} == {"EXPR": [0], "AU": [1]}  # nobody has both
+
+
+def test_sets_hold_the_rows_of_their_task():
+    sets = task_sets(labelled_table())
+    assert {name: s.rows.tolist() for name, s in sets.items()} == {"AU": [1, 2, 4, 5], "EXPR": [0, 2, 4, 6], "VA": [6]}
+
+
+def test_weights_say_how_often_a_row_is_drawn():
+    weights = np.array([0, 1.0, 3, 0, 0, 0, 0, 0, 0, 0])
+    sampler = Mixed(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
+    seen = Counter(r for epoch in range(400) for step in sampler.steps(epoch) for r in step.parts[0].rows.tolist())
+    assert set(seen) == {101, 102}
+    assert seen[102] / seen[101] == pytest.approx(3, rel=0.15)
+
+
+def test_an_empty_task_says_so():
+    for sampler in (
+        Mixed(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
+        ParallelTasks(ALL | {"none": TaskRows(("AU", "VA"), np.zeros(0, np.int64))}, 4),
+    ):
+        with pytest.raises(ValueError, match=r"no row to train on for .*VA"):
+            list(sampler.steps(0))
+    with pytest.raises(ValueError, match="10 rows and 3 weights"):
+        list(Mixed(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
+
+
+def test_rows_may_be_clips_and_differ_by_epoch():
+    sampler = Mixed(TaskRows(("AU",), lambda epoch: np.arange(12).reshape(4, 3) + 100 * epoch), 3)
+    first, second = sampler.steps(2)
+    assert first.parts[0].rows.shape == (3, 3)
+    assert second.parts[0].rows.shape == (1, 3)
+    assert sorted(np.concatenate([first.parts[0].rows, second.parts[0].rows])[:, 0].tolist()) == [200, 203, 206, 209]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_processes_share_a_step_evenly(world):
+    step = Step((Part(("AU",), np.arange(7)), Part(("VA",), np.array([50]))), "x")
+    parts = [shard(step, rank, world).parts for rank in range(world)]
+    for k, whole in enumerate((set(range(7)), {50})):
+        assert len({len(p[k].rows) for p in parts}) == 1  # no process waits for another
+        assert set().union(*(p[k].rows.tolist() for p in parts)) == whole
+    assert shard(step, 0, world).phase == "x"

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from faceaffect.labels import AU_NAMES
+from tests.training.datasets.made_up_table import made_up_table
+from training.datasets.sampling.pairs import au_pairs, draw_pairs
+from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
+
+AU12 = AU_NAMES.index("AU12")
+
+
+def units(value: float) -> list[float]:
+    row = [0.0] * 12
+    row[AU12] = value
+    return row
+
+
+def test_pairs_are_of_one_video_and_differ():
+    random = np.random.default_rng(0)
+    values = random.integers(0, 3, 60).astype(np.float32)
+    videos = np.repeat(np.arange(6), 10).astype(np.int32)
+    values[videos == 5] = 1  # a video that cannot give a pair
+    rows = np.flatnonzero(random.random(60) < 0.8)
+    pairs = draw_pairs(values, videos, rows, 500, random)
+    assert len(pairs) == 500
+    assert (videos[pairs.first] == videos[pairs.second]).all()
+    assert (np.sign(values[pairs.second] - values[pairs.first]) == pairs.order).all()
+    assert set(np.concatenate([pairs.first, pairs.second])) <= set(rows.tolist())
+    assert 5 not in videos[pairs.first]
+    assert abs(pairs.order.mean()) < 0.15
+
+
+def test_pairs_of_labels_then_videos_are_drawn_evenly():
+    # Labels 0/1 in two videos, 0/2 in one with a hundred times the frames.
+    values = np.array([0, 1, 0, 1] + [0, 2] * 100, np.float32)
+    videos = np.array([0, 0, 1, 1] + [2] * 200, np.int32)
+    pairs = draw_pairs(values, videos, np.arange(204), 4000, np.random.default_rng(1))
+    seen = Counter(videos[pairs.first].tolist())
+    assert seen[2] / 4000 == pytest.approx(0.5, abs=0.03)
+    assert seen[0] / 4000 == pytest.approx(0.25, abs=0.03)
+    assert seen[1] / 4000 == pytest.approx(0.25, abs=0.03)
+
+
+def test_without_a_difference_there_is_no_pair():
+    with pytest.raises(ValueError, match="no video has frames of different labels"):
+        draw_pairs(np.array([0, 1], np.float32), np.array([0, 1], np.int32), np.arange(2), 5, np.random.default_rng(0))
+
+
+def test_intensity_is_used_where_a_video_has_it():
+    intensity = np.full((8, 12), np.nan, np.float32)
+    intensity[:3, AU12] = [0, 1, 4]  # presence alone would call the first two equal
+    table = made_up_table(
+        {"graded": [1, 2, 3, 4], "plain": [1, 2, 3, 4]},
+        au=[units(0), units(0), units(1), units(1), units(0), units(1), None, units(1)],
+        intensity=intensity,
+        no_crop=(7,),
+    )
+    pairs = au_pairs(table, AU12, 300, np.random.default_rng(0))
+    drawn = {frozenset(p) for p in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}
+    assert drawn == {frozenset({0, 1}), frozenset({0, 2}), frozenset({1, 2}), frozenset({4, 5})}
+    up = dict(zip(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True), pairs.order.tolist(), strict=True))
+    assert up.get((0, 1), 1) == 1
+    assert up.get((1, 0), -1) == -1
+    only = au_pairs(table, AU12, 50, np.random.default_rng(0), rows=np.array([4, 5]))
+    assert set(only.first.tolist()) | set(only.second.tolist()) == {4, 5}
+
+
+def test_class_weights_make_classes_equal():
+    expression = [0] * 50 + [3] * 5 + [6] + [None]
+    table = made_up_table({"v": list(range(57))}, expression=expression)
+    weights = inverse_class(table, np.arange(57))
+    assert [weights[:50].sum(), weights[50:55].sum(), weights[55]] == pytest.approx([1, 1, 1])
+    assert weights[56] == 0
+
+
+def test_va_weights_make_cells_equal():
+    numpy_random = np.random.default_rng(4)
+    points = [tuple(p) for p in numpy_random.uniform(-1, 1, (300, 2))] + [(1.0, -1.0), (1.0, 1.0), None]
+    table = made_up_table({"v": list(range(len(points)))}, va=points)
+    weights = inverse_va(table, np.arange(len(points)))
+    values = np.array(points[:-1])
+    counts = np.histogram2d(values[:, 0], values[:, 1], bins=20, range=[[-1, 1], [-1, 1]])[0]
+    edges = np.linspace(-1, 1, 21)
+    for k, (v, a) in enumerate(values):
+        cell = min(np.searchsorted(edges, v, "right") - 1, 19), min(np.searchsorted(edges, a, "right") - 1, 19)
+        assert weights[k] == pytest.approx(1 / counts[cell])
+    assert weights[-1] == 0
+    assert weights.sum() == pytest.approx((counts > 0).sum())
+
+
+def test_both_is_the_sum():
+    table = made_up_table({"v": [1, 2, 3]}, expression=[0, 0, 1], va=[(0, 0), None, (0.9, 0.9)])
+    assert inverse_both(table, np.arange(3)) == pytest.approx([1.5, 0.5, 2])

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from tests.training.datasets.made_up_affwild2 import HEADER_AU, HEADER_EXPR, HEADER_VA, au_line, crops, write
+from training.datasets.affwild2 import read_affwild2
+from training.datasets.frame_table import TASKS
+from training.datasets.splits import labelled_rows, leaks, training_view, with_group_split
+
+SPLIT = {"T": "Train_Set", "V": "Validation_Set"}
+# name: split for AU, EXPR, VA
+VIDEOS = {"all": "TTT", "mixed": "TTV", "au": "T--", "expr_v": "-V-", "va": "--T", "two_left": "T--", "two_right": "V--"}
+
+
+@pytest.fixture
+def table(tmp_path):
+    lines = {"AU": f"{HEADER_AU}\n{au_line(0)}\n", "EXPR": f"{HEADER_EXPR}\n4\n", "VA": f"{HEADER_VA}\n0.5,0.5\n"}
+    for name, splits in VIDEOS.items():
+        for task, code in zip(TASKS, splits, strict=True):
+            if code in SPLIT:
+                write(tmp_path / f"annotations/{task}_Set/{SPLIT[code]}/{name}.txt", lines[task])
+        crops(tmp_path, name, [1])
+    return read_affwild2(tmp_path, progress=False)
+
+
+def seen(view, task):
+    return {view.videos[view.video[k]] for k in view.rows(task)}
+
+
+def test_no_video_of_a_validation_set_that_counts_is_trained_on(table):
+    view = training_view(table, TASKS)
+    assert seen(view, "AU") == {"all", "au"}  # `two_left` shares its video with a validation video
+    assert seen(view, "EXPR") == {"all"}
+    assert seen(view, "VA") == {"all", "va"}
+    assert leaks(table, view, TASKS) == []
+
+
+def test_a_video_held_out_for_another_task_is_used_without_that_label(table):
+    view = training_view(table, TASKS, selected_on=("AU",))
+    assert "mixed" in seen(view, "AU")
+    assert "mixed" in seen(view, "EXPR")
+    assert "mixed" not in seen(view, "VA")  # its VA labels are validation labels
+    assert seen(view, "EXPR") == {"all", "mixed"}  # nor are those of `expr_v` ever learnt
+    assert leaks(table, view, ("VA",)) == ["mixed"]  # such a model must not be chosen by its VA score
+    assert (view.va[~view.va_mask] == 0).all()
+
+
+def test_only_the_asked_tasks_stay_on(table):
+    view = training_view(table, ("AU",))
+    assert not view.expression_mask.any()
+    assert not view.va_mask.any()
+    assert labelled_rows(view).tolist() == view.rows("AU").tolist()
+    with pytest.raises(ValueError, match="one of AU, EXPR, VA"):
+        training_view(table, ("FACE",))  # type: ignore[arg-type]
+
+
+def test_groups_stay_whole_and_keep_their_side(table):
+    many = replace(table, groups=tuple(f"person {k // 2}" for k in range(len(table.videos))))
+    sides = {}
+    for seed in range(40):
+        split = with_group_split(many, 0.4, seed)
+        by_group = {}
+        for group, code in zip(split.groups, split.splits.tolist(), strict=True):
+            by_group.setdefault(group, set()).add(tuple(code))
+        assert all(len(codes) == 1 and len(set(next(iter(codes)))) == 1 for codes in by_group.values())
+        sides[seed] = split.splits[:, 0].tolist()
+    share = np.mean([np.array(s) == 2 for s in sides.values()])
+    assert 0.25 < share < 0.55
+    half = with_group_split(many.pick(np.arange(2)), 0.4, 3)
+    assert half.splits[:, 0].tolist() == sides[3][: len(half.videos)]

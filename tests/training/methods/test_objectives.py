@@ -1,0 +1,148 @@
+"""What a step minimises, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402
+
+from tests.training.methods.network_cases import small_net  # noqa: E402
+from training.methods.ema_teacher import Teacher  # noqa: E402
+from training.methods.find_recipe import find_recipe  # noqa: E402
+from training.methods.losses.action_units import bce  # noqa: E402
+from training.methods.losses.teaching import distil_classes, ramp  # noqa: E402
+from training.methods.objectives import distilled, from_labels, ordering_pairs, with_moving_teacher  # noqa: E402
+from training.methods.optimiser import build_optimiser  # noqa: E402
+from training.methods.total_loss import total_loss  # noqa: E402
+from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+class Answers(nn.Module):
+    """Gives what it was built with."""
+
+    def __init__(self, **outputs: Tensor) -> None:
+        super().__init__()
+        self.outputs = nn.ParameterDict({name: nn.Parameter(value) for name, value in outputs.items()})
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return dict(self.outputs)
+
+
+def batch(*known: float) -> dict[str, Tensor]:
+    n = len(known)
+    mask = torch.tensor(known)
+    return {
+        "crops": torch.zeros(n, 3, 4, 4), "au": torch.ones(n, 12), "au_mask": mask[:, None].expand(n, 12),
+        "expression": torch.zeros(n), "expression_mask": mask, "va": torch.zeros(n, 2), "va_mask": mask,
+    }  # fmt: skip
+
+
+def test_distillation_shares_labelled_samples_and_has_the_others() -> None:
+    recipe = find_recipe("M3")
+    student = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
+    teacher = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
+    given = batch(1, 0, 0, 1)
+    parts = distilled(recipe, Teacher(teacher, 1.0))(student, given, 0.0)
+    own, theirs = ({name: value.detach() for name, value in net.outputs.items()} for net in (student, teacher))
+    pair = [each["expression_logit"].split(1) for each in (own, theirs)]
+    each = [float(distil_classes(a, b, torch.ones(1))) for a, b in zip(*pair, strict=True)]
+    wanted = (0.4 * each[0] + each[1] + each[2] + 0.4 * each[3]) / 4
+    assert float(parts["teacher:expression_logit"].detach()) == pytest.approx(wanted, rel=1e-5)
+    label = total_loss(recipe.losses, dict(own), given)["loss"]
+    taught = parts["teacher:expression_logit"] + parts["teacher:au_logit"]
+    assert float(parts["loss"].detach()) == pytest.approx(float((0.6 * label + taught).detach()), rel=1e-5)
+
+
+def test_without_labels_the_teacher_alone() -> None:
+    student, teacher = (Answers(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2))
+    parts = distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(student, {"crops": torch.zeros(3, 1)}, 0.0)
+    ones = torch.ones(3, 12)
+    entropy = bce(student.outputs["au_logit"], torch.sigmoid(teacher.outputs["au_logit"]), ones)
+    distance = (student.outputs["va"] - teacher.outputs["va"]).square().sum(dim=1).mean()
+    assert float(parts["loss"]) == pytest.approx(float(entropy + distance), rel=1e-5)
+
+
+def test_nothing_in_common_is_told() -> None:
+    student, teacher = Answers(au_logit=torch.zeros(2, 12)), Answers(va=torch.zeros(2, 2))
+    with pytest.raises(ValueError, match=r"share no read-out: \['va'\] and \['au_logit'\]"):
+        distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(student, {"crops": torch.zeros(2, 1)}, 0.0)
+
+
+def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> None:
+    recipe = find_recipe("M5", "compact")
+    outputs = {
+        "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
+        "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
+    }  # fmt: skip
+    student, teacher = Answers(**outputs), Answers(**{name: torch.randn_like(value) for name, value in outputs.items()})
+    objective = with_moving_teacher(recipe, Teacher(teacher), cure=False)
+    early, late = (objective(student, batch(1, 0, 0, 1), epoch) for epoch in (0.0, 20.0))
+    assert float(early["teacher"] / late["teacher"]) == pytest.approx(ramp(0) / ramp(20), rel=1e-4)
+    full = objective(student, batch(1, 1, 1, 1), 20.0)
+    assert float(full["teacher"].detach()) == 0
+    assert float(full["loss"]) == pytest.approx(float(from_labels(recipe)(student, batch(1, 1, 1, 1), 0)["loss"]))
+    cured = with_moving_teacher(recipe, Teacher(teacher))(student, batch(1, 1, 1, 1), 20.0)
+    assert float(cured["loss"] - full["loss"]) == pytest.approx(0.4 * float(cured["rank"]), rel=1e-3)
+
+
+def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
+    net = small_net("pairwise_intensity", "net.shared=false")
+    pairs = {"first": torch.randn(3, 3, 32, 32), "second": torch.randn(3, 3, 32, 32), "order": torch.ones(3, 12)}
+    ordering_pairs(uncertainty=True)(net, pairs, 0.0)["loss"].backward()
+    reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
+    assert reached == {"sigma"}
+    ordering_pairs(uncertainty=False)(net, pairs, 0.0)["loss"].backward()
+    reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
+    assert reached == {"sigma", "intensity"}
+
+
+@pytest.mark.parametrize("options", [("net.shared=false",), ("net.shared=true",)])
+def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> None:
+    net = small_net("pairwise_intensity", *options)
+    assert isinstance(net, PairwiseIntensity)
+    net.freeze_intensity()
+    net.train()
+    pairs = {"first": torch.randn(4, 3, 32, 32), "second": torch.randn(4, 3, 32, 32), "order": torch.ones(4, 12)}
+    optimiser = build_optimiser(net, find_recipe("M7", "compact").optimiser)
+    with torch.no_grad():
+        before = net({"crops": pairs["first"]})
+    objective, losses = ordering_pairs(uncertainty=True), []
+    for _ in range(5):
+        loss = objective(net, pairs, 0.0)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    with torch.no_grad():
+        after = net({"crops": pairs["first"]})
+    assert losses[-1] < losses[0]
+    assert torch.equal(after["intensity_raw"], before["intensity_raw"])
+    assert not torch.equal(after["log_sigma"], before["log_sigma"])
+
+
+def test_the_third_stage_trains_the_mapping_alone() -> None:
+    net = small_net("pairwise_intensity")
+    assert isinstance(net, PairwiseIntensity)
+    net.freeze_networks()
+    assert not any(part.training for part in net.train().networks()[0].modules())
+    trained = {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad}
+    assert trained == {"mapping"}
+
+
+def test_the_head_of_a_task_that_a_batch_lacks_stays() -> None:
+    """Under Adam's momentum too, which a gradient of 0 would let go on."""
+    net, recipe = small_net("incomplete_labels"), find_recipe("M3", "compact")
+    optimiser = build_optimiser(net, recipe.optimiser)
+    given = {**batch(1, 1, 1), "crops": torch.randn(3, 3, 48, 48)}
+    for labels in (("au", "expression"), ("expression",)):
+        before = {name: value.clone() for name, value in net.named_parameters()}
+        chosen = {name: value for name, value in given.items() if name.split("_")[0] in ("crops", *labels)}
+        loss = from_labels(recipe)(net, chosen, 0.0)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        moved = {name.split(".")[0] for name, value in net.named_parameters() if not torch.equal(value, before[name])}
+        assert moved == {"trunk", *labels}

@@ -1,0 +1,78 @@
+"""Every stage of every compact network says the same as ONNX, with one face and with several."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+import onnxruntime  # noqa: E402
+
+from tests.training.methods.network_cases import VARIANTS, variant  # noqa: E402
+from training.methods.stage_to_onnx import describe_stages, names_in, names_out, stage_to_onnx  # noqa: E402
+from training.methods.stream_runner import StreamRunner, run_in_torch  # noqa: E402
+from training.models.stages import STAGE_NAMES, Stage  # noqa: E402
+
+pytestmark = pytest.mark.train
+CLOSE = 1e-4
+
+
+def session(stage: Stage) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(stage_to_onnx(stage), options, providers=["CPUExecutionProvider"])
+
+
+def run(opened: onnxruntime.InferenceSession, stage: Stage, tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    feeds = {name: tensor.numpy() for name, tensor in zip(names_in(stage), tensors, strict=True)}
+    return tuple(torch.from_numpy(np.asarray(value)) for value in opened.run(names_out(stage), feeds))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_stages_agree_over_frames_of_several_faces(name: str) -> None:
+    """States are carried over three frames, each side its own."""
+    net = variant(name)
+    torch.manual_seed(1)
+    for stage in net.stages():
+        opened = session(stage)
+        for count in (1, 3):
+            ours = theirs = tuple(torch.zeros(count, *form.shape) for form in stage.states)
+            for _ in range(3):
+                inputs = tuple(torch.randn(count, *form.shape) for form in stage.inputs)
+                wanted, found = run_in_torch(stage, (*inputs, *ours)), run(opened, stage, (*inputs, *theirs))
+                for value, form in zip(wanted, (*stage.outputs, *stage.states), strict=True):
+                    assert tuple(value.shape) == (count, *form.shape), form.name
+                assert max(float((a - b).abs().max()) for a, b in zip(wanted, found, strict=True)) < CLOSE
+                ours, theirs = wanted[len(stage.outputs) :], found[len(stage.outputs) :]
+
+
+def test_a_runner_over_onnx_sessions_is_one_over_torch() -> None:
+    net = variant("multi_database")
+    stages = net.stages()
+    opened = {stage.name: session(stage) for stage in stages}
+    ours = StreamRunner(stages)
+    theirs = StreamRunner(stages, lambda stage, tensors: run(opened[stage.name], stage, tensors))
+    for _ in range(5):
+        crops = {"crops": torch.randn(1, 3, 32, 32)}
+        assert torch.allclose(ours.see(0, crops)["va"], theirs.see(0, crops)["va"], atol=CLOSE)
+
+
+def test_the_description_holds_names_shapes_and_pace() -> None:
+    described = describe_stages(variant("mean_teacher, 3d").stages())
+    assert json.loads(json.dumps(described)) == described
+    assert [stage["name"] for stage in described] == ["audio", "temporal"]
+    assert described[1]["every"] == 6
+    assert described[1]["inputs"] == {"crops": [4, 32, 32], "sound_features": [64]}
+    assert described[1]["states"] == {"clip_frames": [7, 4, 32, 32], "frames_seen": [1]}
+    assert described[1]["outputs"] == {"au_logit": [12], "expression_logit": [7], "va": [2], "alpha": []}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_stages_are_known_and_each_input_comes_from_somewhere(name: str) -> None:
+    given = {"crops", "mel"}
+    for stage in variant(name).stages():
+        assert stage.name in STAGE_NAMES
+        assert {form.name for form in stage.inputs} <= given
+        given |= {form.name for form in stage.outputs}

@@ -1,0 +1,84 @@
+"""Every stage of every method's compact network is read and built by TensorRT for RTX, where that is installed.
+
+What it builds is a result with TensorRT for RTX, and says nothing of any other TensorRT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.sdk.backends.test_tensorrt_types import rtx_python  # noqa: E402
+from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
+from training.methods.stage_to_onnx import stage_to_onnx  # noqa: E402
+from training.models.networks.build_network import build_network  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+# A child process: what TensorRT does with a network it cannot stand may be to end the process. One line a file.
+BUILD = """
+import json, sys
+from pathlib import Path
+import tensorrt_rtx as trt
+logger = trt.Logger(trt.Logger.ERROR)
+builder = trt.Builder(logger)
+for file in map(Path, sys.argv[1:]):
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    answer = {"file": file.stem, "errors": [], "bytes": 0}
+    if parser.parse(file.read_bytes()):
+        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+        for i in range(network.num_inputs):
+            tensor = network.get_input(i)
+            one, most = ([faces if side < 0 else side for side in tensor.shape] for faces in (1, 4))
+            profile.set_shape(tensor.name, one, one, most)
+        config.add_optimization_profile(profile)
+        plan = builder.build_serialized_network(network, config)
+        answer["bytes"] = 0 if plan is None else plan.nbytes
+    else:
+        answer["errors"] = [str(parser.get_error(i)) for i in range(parser.num_errors)]
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def build_all(files: list[Path]) -> tuple[list[dict[str, object]], str]:
+    """What became of each file, as far as the child got, and its words."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [rtx_python(), "-c", BUILD, *map(str, files)], capture_output=True, text=True, env=environment, timeout=280
+    )
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_stages_of_a_method_build(name: str, tmp_path: Path) -> None:
+    if not rtx_python():
+        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    torch.manual_seed(0)
+    files = []
+    for stage in build_network(find_recipe(name, "compact").net).eval().stages():
+        files.append(tmp_path / f"{stage.name}.onnx")
+        files[-1].write_bytes(stage_to_onnx(stage))
+    answers, words = build_all(files)
+    assert [answer["file"] for answer in answers] == [file.stem for file in files], words
+    wrong = [answer for answer in answers if answer["errors"] or not answer["bytes"]]
+    assert wrong == [], words
+
+
+def test_a_stage_that_it_cannot_read_is_told(tmp_path: Path) -> None:
+    if not rtx_python():
+        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    from onnx import TensorProto, helper
+
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("in", "out")]
+    graph = helper.make_graph([helper.make_node("Unique", ["in"], ["out"])], "bad", values[:1], values[1:])
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    (answer,), _ = build_all([file])
+    assert answer["errors"] or not answer["bytes"]

@@ -1,0 +1,160 @@
+"""Frame by frame with carried state gives what the same causal network gives over the whole sequence."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor  # noqa: E402
+
+from tests.training.methods.network_cases import small_net, variant  # noqa: E402
+from training.methods.find_recipe import find_recipe  # noqa: E402
+from training.methods.stream_runner import StreamRunner  # noqa: E402
+from training.models.networks.build_network import build_network  # noqa: E402
+from training.models.networks.mean_teacher_clip import FRAMES, SPACING  # noqa: E402
+from training.models.networks.multimodal_transformer import AUDIO_STEP  # noqa: E402
+from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
+from training.models.temporal.rings import windows  # noqa: E402
+
+pytestmark = pytest.mark.train
+CLOSE = 1e-5
+
+
+def streamed(runner: StreamRunner, frames: Tensor, name: str, track: str = "a", name_in: str = "crops") -> Tensor:
+    """One output of all frames [T, ...] of one face."""
+    return torch.cat([runner.see(track, {name_in: frame[None]})[name] for frame in frames])
+
+
+def gap(first: Tensor, second: Tensor) -> float:
+    assert first.shape == second.shape
+    assert first.std() > 1e-4, "a constant output proves nothing"
+    return float((first - second).abs().max())
+
+
+@pytest.mark.parametrize("options", [(), ("net.audio=false",), ("net.layers=0",), ("net.layers=1",)])
+def test_multimodal_transformer(options: tuple[str, ...]) -> None:
+    net = small_net("multimodal_transformer", *options)
+    steps = 15  # more than two windows of six
+    batch = {"crops": torch.randn(1, steps, 3, 48, 48), "mel": torch.randn(1, 60, 64)}
+    arrived = torch.tensor([0, 3, 9, 10, 14, 20, 20, 27, 30, 30, 34, 39, 41, 50, 58])
+    batch["mel_index"] = arrived[None].float()
+    with torch.no_grad():
+        wanted = net(batch)
+    runner = StreamRunner(net.stages())
+    found, heard = [], 0
+    for frame, columns in zip(batch["crops"][0], arrived, strict=True):
+        while heard + AUDIO_STEP <= columns:
+            runner.hear("a", batch["mel"][:, heard : heard + AUDIO_STEP])
+            heard += AUDIO_STEP
+        found.append(runner.see("a", {"crops": frame[None]}))
+    for name in ("au_logit", "expression_logit"):
+        assert gap(wanted[name][0], torch.cat([each[name] for each in found])) < CLOSE
+
+
+def test_what_lies_outside_the_window_does_not_matter() -> None:
+    net = small_net("multimodal_transformer", "net.layers=1")
+    crops = torch.randn(1, 10, 3, 48, 48)
+    other = crops.clone()
+    other[:, 0] = torch.randn(3, 48, 48)
+    with torch.no_grad():
+        first, second = (net({"crops": each})["au_logit"][0] for each in (crops, other))
+    changed = (first - second).abs().amax(dim=1)
+    assert (changed[:6] > 1e-6).all()
+    assert (changed[6:] < 1e-6).all()
+
+
+def test_a_network_with_sound_runs_without() -> None:
+    net = small_net("multimodal_transformer")
+    crops = torch.randn(1, 8, 3, 48, 48)
+    with torch.no_grad():
+        wanted = net({"crops": crops})["au_logit"][0]
+    assert gap(wanted, streamed(StreamRunner(net.stages()), crops[0], "au_logit")) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["multi_database", "multi_database, no GRU"])
+def test_multi_database(name: str) -> None:
+    net = variant(name)
+    crops = torch.randn(1, 12, 3, 32, 32)
+    with torch.no_grad():
+        wanted = net({"crops": crops})
+    for output in ("expression_logit", "va"):
+        assert gap(wanted[output][0], streamed(StreamRunner(net.stages()), crops[0], output)) < CLOSE
+
+
+def test_pairwise_intensity() -> None:
+    net = small_net("pairwise_intensity")
+    assert isinstance(net, PairwiseIntensity)
+    steps = 60  # three times the window
+    with torch.no_grad():
+        crops = torch.randn(1, steps, 3, 32, 32) * torch.linspace(0.2, 2, steps)[:, None, None, None]
+        net.fit_ranges(*net.measure(crops[0]))
+        wanted = net({"crops": crops})["au_logit"][0]
+    assert gap(wanted, streamed(StreamRunner(net.stages()), crops[0], "au_logit")) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["mean_teacher", "mean_teacher, 3d", "mean_teacher, no cure"])
+def test_mean_teacher(name: str) -> None:
+    net = variant(name)
+    steps, sound = 50, "mel" in {form.name for form in net.input_forms()}
+    frames, mel = torch.randn(1, steps, 4, 32, 32), torch.randn(1, 64, 101)
+    clips, real = windows(frames, FRAMES, SPACING)
+    batch = {"clip": clips[0], "clip_real": real[0]}
+    runner = StreamRunner(net.stages())
+    if sound:
+        batch["mel"] = mel.expand(steps, -1, -1)
+        runner.hear("a", mel)
+    with torch.no_grad():
+        wanted = net(batch)
+    every = runner.stages[-1].every
+    assert every == (SPACING if "3d" in name else 1)
+    held = (torch.arange(steps) // every) * every
+    found = [runner.see("a", {"crops": frame[None]}) for frame in frames[0]]
+    for output in ("au_logit", "expression_logit", "va"):
+        assert gap(wanted[output][held], torch.cat([each[output] for each in found])) < CLOSE
+    assert torch.allclose(wanted["alpha"][held], torch.cat([each["alpha"] for each in found]), atol=CLOSE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["prior_aided_streaming", "incomplete_labels", "attention_graph", "feature_pyramid", "attention_graph, no graph",
+     "pairwise_intensity, direct"],
+)  # fmt: skip
+def test_networks_without_memory(name: str) -> None:
+    net = variant(name)
+    crops = torch.randn(3, *net.zeros()["crops"].shape[1:])
+    with torch.no_grad():
+        wanted = net({"crops": crops})
+    for output in net.stages()[-1].outputs:
+        assert gap(wanted[output.name], streamed(StreamRunner(net.stages()), crops, output.name)) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"])
+def test_memory_never_leaks_between_faces_and_ends_with_the_track(name: str) -> None:
+    net = small_net(name)
+    output = "au_logit" if name != "multi_database" else "va"
+    shape = net.stages()[-2].inputs[0].shape
+    first, second = torch.randn(8, *shape), torch.randn(8, *shape)
+    alone = streamed(StreamRunner(net.stages()), first, output)
+    runner = StreamRunner(net.stages())
+    found = []
+    for mine, theirs in zip(first, second, strict=True):
+        found.append(runner.see("a", {"crops": mine[None]})[output])
+        runner.see("b", {"crops": theirs[None]})
+    assert torch.equal(torch.cat(found), alone)
+    runner.drop("a")
+    assert runner.tracks() == ["b"]
+    assert torch.equal(streamed(runner, first, output), alone)
+
+
+@pytest.mark.parametrize("name", ["multimodal_transformer", "pairwise_intensity", "multi_database"])
+def test_what_looks_ahead_says_so(name: str) -> None:
+    options = ["net.recurrence=both"] if name == "multi_database" else ["net.causal=false"]
+    net = build_network(find_recipe(name, "compact", options).net)
+    with pytest.raises(ValueError, match=r"cannot run on video|to run it on video"):
+        net.stages()
+
+
+def test_an_input_that_did_not_come_is_named() -> None:
+    runner = StreamRunner(small_net("incomplete_labels").stages())
+    with pytest.raises(ValueError, match=r"stage 'frame' wants \['crops'\]"):
+        runner.see("a", {"picture": torch.zeros(1, 3, 48, 48)})

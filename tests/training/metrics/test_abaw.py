@@ -1,0 +1,117 @@
+"""The challenge's scores against scikit-learn row by row, and what masked labels do to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training import metrics
+
+sklearn_metrics = pytest.importorskip("sklearn.metrics")
+
+
+@pytest.fixture
+def au() -> tuple[np.ndarray, np.ndarray]:
+    """Decisions and raw labels; some rows are masked wholly, some in one column."""
+    random = np.random.default_rng(4)
+    label = (random.random((300, 12)) < np.linspace(0.05, 0.6, 12)).astype(np.int8)
+    on = np.where(random.random((300, 12)) < 0.8, label == 1, random.random((300, 12)) < 0.5)
+    label[::10] = -1
+    label[5::20, 3] = -1
+    return on, label
+
+
+def test_au_score_agrees_with_scikit_learn(au: tuple[np.ndarray, np.ndarray]) -> None:
+    on, label = au
+    kept = (label >= 0).all(axis=1)
+    assert 0 < kept.sum() < (label >= 0).any(axis=1).sum()
+    f1 = sklearn_metrics.f1_score(label[kept], on[kept], average=None, zero_division=0)
+    accuracy = np.mean(label[kept] == on[kept])
+    figures = metrics.au_score(on, label)
+    np.testing.assert_allclose(figures["f1"], f1)
+    assert figures["f1_mean"] == pytest.approx(f1.mean())
+    assert figures["accuracy"] == pytest.approx(accuracy)
+    assert figures["score"] == pytest.approx(0.5 * f1.mean() + 0.5 * accuracy)
+    assert figures["exact_match"] == pytest.approx(sklearn_metrics.accuracy_score(label[kept], on[kept]))
+
+
+def test_by_column_a_frame_counts_for_the_aus_it_has(au: tuple[np.ndarray, np.ndarray]) -> None:
+    on, label = au
+    label[:, 8] = -1  # an AU that nobody labelled
+    figures = metrics.au_figures(metrics.au_sums(on, label, np.zeros(300, int), 1, by_column=True)[0])
+    known = label >= 0
+    f1 = [sklearn_metrics.f1_score(label[known[:, k], k], on[known[:, k], k]) for k in range(12) if k != 8]
+    assert np.isnan(figures["f1"][8])
+    assert figures["f1_mean"] == pytest.approx(np.mean(f1))
+    assert figures["accuracy"] == pytest.approx((on == (label == 1))[known].mean())
+    assert np.isnan(metrics.au_score(on, label)["score"])  # the challenge's rule leaves no frame
+
+
+def test_an_au_that_is_never_on_counts_nought() -> None:
+    on, label = np.zeros((4, 12), bool), np.zeros((4, 12), int)
+    figures = metrics.au_score(on, label)
+    assert (figures["f1_mean"], figures["accuracy"], figures["score"], figures["exact_match"]) == (0, 1, 0.5, 1)
+
+
+def test_expression_score_agrees_with_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    label = random.integers(-1, 7, 400)
+    predicted = np.where(random.random(400) < 0.5, np.maximum(label, 0), random.integers(0, 7, 400))
+    kept = label >= 0
+    macro = sklearn_metrics.f1_score(label[kept], predicted[kept], average="macro", labels=range(7))
+    accuracy = sklearn_metrics.accuracy_score(label[kept], predicted[kept])
+    figures = metrics.expression_score(predicted, label)
+    assert figures["macro_f1"] == pytest.approx(macro)
+    assert figures["score"] == pytest.approx(0.67 * macro + 0.33 * accuracy)
+
+
+def test_va_score_is_the_mean_concordance_of_valid_clipped_rows() -> None:
+    random = np.random.default_rng(5)
+    label = random.uniform(-1, 1, (200, 2)).astype(np.float32)
+    predicted = 1.3 * label + 0.3 * random.standard_normal((200, 2))
+    label[::7, 0] = -5
+    label[3::11, 1] = -5
+    kept = (label > -5).all(axis=1)
+    clipped = predicted[kept].clip(-1, 1)
+    figures = metrics.va_score(predicted, label)
+    wanted = [metrics.ccc(clipped[:, k], label[kept, k]) for k in range(2)]
+    np.testing.assert_allclose(figures["ccc"], wanted, rtol=1e-7)
+    assert figures["score"] == pytest.approx(np.mean(wanted))
+    for name in ("pearson", "rmse", "sign_agreement"):
+        wanted = [getattr(metrics, name)(clipped[:, k], label[kept, k]) for k in range(2)]
+        np.testing.assert_allclose(figures[name], wanted, rtol=1e-6, err_msg=name)
+
+
+def test_sums_of_videos_add_up_to_the_pool(au: tuple[np.ndarray, np.ndarray]) -> None:
+    on, label = au
+    video = np.repeat(np.arange(3), 100)
+    np.testing.assert_allclose(metrics.au_figures(metrics.au_sums(on, label, video, 5).sum(axis=0))["score"],
+                               metrics.au_score(on, label)["score"])  # fmt: skip
+    first = metrics.au_figures(metrics.au_sums(on, label, video, 5))["score"]
+    assert first[1] == pytest.approx(metrics.au_score(on[100:200], label[100:200])["score"])
+    assert np.isnan(first[3:]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_labelled_frame_gives_nan_and_no_warning() -> None:
+    tasks = (
+        metrics.au_score(np.zeros((3, 12), bool), np.full((3, 12), -1)),
+        metrics.expression_score(np.zeros(3, int), np.full(3, -1)),
+        metrics.va_score(np.zeros((3, 2)), np.full((3, 2), -5.0)),
+        metrics.au_score(np.zeros((0, 12), bool), np.zeros((0, 12), int)),
+        metrics.expression_score(np.zeros(0, int), np.zeros(0, int)),
+        metrics.va_score(np.zeros((0, 2)), np.zeros((0, 2))),
+    )
+    for figures in tasks:
+        assert all(np.isnan(value).all() for value in figures.values()), figures
+
+
+def test_codes_of_other_data_sets_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"0, 1 or -1, got \[9\]"):
+        metrics.labelled_au(np.full((1, 12), 9))
+    with pytest.raises(ValueError, match=r"got \[7\]"):
+        metrics.labelled_expression(np.array([7]))
+    with pytest.raises(ValueError, match=r"got \[-2\.0\]"):
+        metrics.labelled_va(np.array([[-2.0, 0.0]]))
+    with pytest.raises(ValueError, match="got"):
+        metrics.labelled_va(np.array([[np.nan, 0.0]]))

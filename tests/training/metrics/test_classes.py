@@ -1,0 +1,45 @@
+"""Class metrics against scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from training import metrics
+
+sklearn_metrics = pytest.importorskip("sklearn.metrics")
+
+
+@pytest.fixture
+def classes() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 7, 500)
+    return np.where(random.random(500) < 0.6, truth, random.integers(0, 7, 500)), truth
+
+
+def test_agrees_with_scikit_learn(classes: tuple[np.ndarray, np.ndarray]) -> None:
+    predicted, truth = classes
+    macro = sklearn_metrics.f1_score(truth, predicted, average="macro", labels=range(7), zero_division=0)
+    assert metrics.macro_f1(predicted, truth) == pytest.approx(macro)
+    assert metrics.accuracy(predicted, truth) == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
+    assert (metrics.confusion(predicted, truth) == sklearn_metrics.confusion_matrix(truth, predicted)).all()
+
+
+def test_a_class_that_nobody_sees_counts_nought(classes: tuple[np.ndarray, np.ndarray]) -> None:
+    predicted, truth = (np.where(values == 2, 0, values) for values in classes)
+    macro = sklearn_metrics.f1_score(truth, predicted, average="macro", labels=range(7), zero_division=0)
+    assert metrics.macro_f1(predicted, truth) == pytest.approx(macro)
+
+
+def test_without_rows_there_is_no_figure() -> None:
+    none = np.zeros(0, np.int64)
+    assert math.isnan(metrics.macro_f1(none, none))
+    assert math.isnan(metrics.accuracy(none, none))
+    assert not metrics.confusion(none, none).any()
+
+
+def test_a_class_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 to 6, got -1 to 3"):
+        metrics.confusion(np.array([3, 2]), np.array([-1, 2]))

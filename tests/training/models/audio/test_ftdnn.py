@@ -1,0 +1,61 @@
+"""The F-TDNN: what it sees of the sound, its constraint, its carried state."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training.models.audio.ftdnn import Ftdnn, TimeConv  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def small(causal: bool) -> Ftdnn:
+    torch.manual_seed(0)
+    return Ftdnn(8, first=12, width=16, between=6, causal=causal, utterance=True).eval()
+
+
+@pytest.mark.parametrize("stretches", [(10, 10, 10, 10), (1, 2, 3, 4, 30), (40,)])
+def test_stretches_with_state_give_the_whole(stretches: tuple[int, ...]) -> None:
+    net, mel = small(causal=True), torch.randn(2, 40, 64)
+    states = tuple(torch.zeros(2, *form.shape) for form in net.state_forms())
+    found = []
+    with torch.no_grad():
+        for part in mel.split(list(stretches), dim=1):
+            out, *after = net.step(part, *states)
+            states = tuple(after)
+            found.append(out)
+        assert float((torch.cat(found, dim=1) - net(mel)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_what_it_sees(causal: bool) -> None:
+    net = small(causal)
+    mel = torch.randn(1, 120, 64, requires_grad=True)
+    seen = torch.autograd.grad(net(mel)[0, 60].square().sum(), mel)[0][0].abs().amax(dim=1).nonzero()[:, 0]
+    assert (int(seen.max()) == 60) is causal
+    before = 60 - int(seen.min())  # 4 of the first layer, 6 and four times 8 of the others; or half of them
+    assert 0.8 * 42 <= before <= 42 if causal else 0.8 * 21 <= before <= 21
+
+
+def test_the_constraint_makes_rows_orthogonal() -> None:
+    conv = TimeConv(20, 5, 2, 1, bias=False)
+    for _ in range(60):
+        conv.constrain()
+    weight = conv.conv.weight.detach().flatten(1)
+    product = weight @ weight.T
+    assert torch.allclose(product, torch.eye(5) * product[0, 0], atol=1e-4 * float(product[0, 0]))
+    assert product[0, 0] > 1e-3
+
+
+def test_a_recording_is_described_as_a_whole() -> None:
+    net, mel = small(causal=False), torch.randn(2, 50, 64)
+    assert net.describe_utterance(mel).shape == (2, 8)
+    with pytest.raises(ValueError, match="utterance=True"):
+        Ftdnn(8, 12, 16, 6).describe_utterance(mel)
+
+
+def test_what_looks_ahead_cannot_run_as_sound_comes_in() -> None:
+    with pytest.raises(ValueError, match="build it causal"):
+        small(causal=False).step(torch.zeros(1, 10, 64))

@@ -1,0 +1,48 @@
+"""Attention maps in closed form against cell by cell."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from faceaffect.labels import AU_NAMES  # noqa: E402
+from training.models.encoders.au_attention import CENTRES, POINTS, AuAttention  # noqa: E402
+from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+
+pytestmark = pytest.mark.train
+MEAN = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)])
+
+
+@pytest.mark.parametrize(("size", "grid"), [(176, 52), (48, 20)])
+def test_the_closed_form_equals_the_plain_one(size: int, grid: int) -> None:
+    torch.manual_seed(0)
+    attention = AuAttention(size, grid)
+    landmarks = MEAN * (size / 112) + torch.randn(2, 49, 2) * size / 20
+    landmarks[1] += size * 0.4  # some centres outside of the picture
+    assert torch.equal(attention(landmarks), attention.plain(landmarks))
+
+
+def test_the_published_grid() -> None:
+    attention = AuAttention(176, 52)
+    assert attention.reach == 4
+    maps = attention(MEAN[None] * (176 / 112))[0]
+    assert maps.max() == 1
+    # 1 - 0.56 / (52 * 0.14) per step of the city-block distance
+    assert sorted(maps.unique().tolist())[-2] == pytest.approx(1 - 0.56 / 7.28)
+    assert (maps > 0).sum(dim=(1, 2)).max() <= 2 * 9 * 9
+
+
+def test_maps_lie_where_the_au_shows() -> None:
+    maps = AuAttention(112, 36)(MEAN[None])[0]
+    rows = torch.arange(36.0)
+    height = {name: float((maps[k].sum(dim=1) * rows).sum() / maps[k].sum()) for k, name in enumerate(AU_NAMES)}
+    assert height["AU1"] < height["AU4"] < height["AU7"] < height["AU6"] < height["AU12"] < height["AU26"]
+    assert set(CENTRES) == set(AU_NAMES)
+    across = (maps.sum(dim=1) * rows).sum(dim=1) / maps.sum(dim=(1, 2))
+    assert (across - 17.5).abs().max() < 1  # a face is symmetric to a cell
+
+
+def test_no_gradient_reaches_the_landmarks() -> None:
+    landmarks = MEAN[None].clone().requires_grad_()
+    assert not AuAttention(112, 36)(landmarks).requires_grad

@@ -1,0 +1,57 @@
+"""Patches in the channel axis against patches one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training.models.encoders.patch_conv import PatchConv, RegionLayer  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+SHAPES = pytest.mark.parametrize(("side", "inputs", "outputs", "size"), [(8, 4, 2, 48), (4, 2, 1, 24), (2, 3, 5, 10)])
+
+
+@SHAPES
+def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int, size: int) -> None:
+    """On small whole numbers, whose sums have no rounding: equal to the last bit whatever the order of summation."""
+    torch.manual_seed(0)
+    layer = PatchConv(inputs, outputs, side).eval()
+    layer.norm.eps = 0.0
+    for value in layer.state_dict().values():
+        value.copy_(torch.randint(-3, 4, value.shape))
+    layer.norm.running_var.fill_(1)
+    features = torch.randint(-9, 10, (2, inputs, size, size)).float()
+    with torch.no_grad():
+        wanted = layer.plain(features)
+        assert wanted.std() > 1
+        assert torch.equal(layer(features), wanted)
+
+
+@SHAPES
+def test_on_any_numbers_only_rounding_differs(side: int, inputs: int, outputs: int, size: int) -> None:
+    torch.manual_seed(0)
+    layer = PatchConv(inputs, outputs, side).eval()
+    layer.norm.running_mean.normal_(0, 0.3)
+    layer.norm.running_var.uniform_(0.5, 2)
+    features = torch.randn(2, inputs, size, size)
+    with torch.no_grad():
+        assert float((layer(features) - layer.plain(features)).abs().max()) < 1e-6
+
+
+def test_patches_do_not_see_each_other() -> None:
+    layer = PatchConv(2, 2, 4).eval()
+    features = torch.randn(1, 2, 16, 16)
+    other = features.clone()
+    other[:, :, :4, :4] += 1
+    with torch.no_grad():
+        changed = (layer(features) != layer(other)).any(dim=1)[0]
+    assert changed[:4, :4].any()
+    assert not changed[4:].any()
+    assert not changed[:, 4:].any()
+
+
+def test_the_region_layer_keeps_the_map() -> None:
+    assert RegionLayer(3, 8)(torch.randn(2, 3, 32, 32)).shape == (2, 8, 32, 32)

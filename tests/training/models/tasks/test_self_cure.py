@@ -1,0 +1,27 @@
+"""Doubt flattens an expression's distribution and changes nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training.models.tasks.self_cure import SelfCureHeads  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def test_alpha_scales_expression_logits_alone() -> None:
+    heads, plain = SelfCureHeads(6), SelfCureHeads(6, cure=False)
+    plain.load_state_dict({name: value for name, value in heads.state_dict().items() if "alpha" not in name})
+    features = torch.randn(5, 6)
+    with torch.no_grad():
+        au, expression, va, alpha = heads(features)
+        au_plain, expression_plain, va_plain, one = plain(features)
+    assert torch.equal(au, au_plain)
+    assert torch.equal(va, va_plain)
+    assert torch.allclose(expression, expression_plain * alpha[:, None])
+    assert torch.equal(one, torch.ones(5))
+    assert ((alpha > 0) & (alpha < 1)).all()
+    assert expression.shape == (5, 8)
+    assert va.abs().max() <= 1

@@ -1,0 +1,42 @@
+"""The order of the streaming heads against the formulas written out."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training.models.tasks.streaming_heads import StreamingHeads  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def test_against_twelve_separate_layers() -> None:
+    torch.manual_seed(0)
+    heads = StreamingHeads(32).eval()
+    x = torch.randn(5, 32)
+    with torch.no_grad():
+        pairs, expression, va = heads(x)
+        e = heads.norm(x)
+        weight, bias = heads.au_features.weight, heads.au_features.bias
+        a = [e @ weight[16 * i : 16 * i + 16].T + bias[16 * i : 16 * i + 16] for i in range(12)]
+        wanted = torch.stack([a[i] @ heads.au_pairs[i] for i in range(12)], dim=1)
+        assert torch.allclose(pairs, wanted, atol=1e-6)
+        c = torch.cat([heads.au_to_expression(torch.cat(a, dim=1)), heads.expression_branch(e)], dim=1)
+        assert torch.allclose(expression, heads.expression(c), atol=1e-6)
+        v = torch.cat([heads.expression_to_va(c), heads.va_branch(e)], dim=1)
+        assert torch.allclose(va, heads.va(v), atol=1e-6)
+
+
+@pytest.mark.parametrize(("order", "informs"), [("au_expression_va", True), ("parallel", False)])
+def test_later_tasks_see_earlier_ones_only_in_order(order: str, informs: bool) -> None:
+    heads = StreamingHeads(32, order=order).eval()
+    _, expression, va = heads(torch.randn(5, 32))
+    for output in (expression, va):
+        gradient = torch.autograd.grad(output.sum(), heads.au_features.weight, retain_graph=True, allow_unused=True)[0]
+        assert (gradient is not None and bool(gradient.abs().max() > 0)) is informs
+
+
+def test_an_unknown_order_lists_what_there_is() -> None:
+    with pytest.raises(ValueError, match="parallel"):
+        StreamingHeads(order="va_first")

@@ -1,0 +1,113 @@
+"""Log-mel spectrograms in NumPy, defined here in full.
+
+    power[j, f]  = | sum_k w[k] x[j hop - fft/2 + k] exp(-2 pi i f k / fft) |^2,    f = 0 .. fft/2
+    mel[j, b]    = sum_f power[j, f] bank[f, b]
+    db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece - top_db
+    out[b, j]    = (db[j, b] + 14.8) / 19.895
+
+Frame j is centred on sample j hop; outside the signal there is silence. w is the periodic Hann window of `window_s`,
+centred in the `fft` samples. The bank holds triangles of height 1 (no area normalisation) whose corners are equally
+spaced on the HTK mel scale 2595 log10(1 + f / 700) between `low_hz` and `high_hz`. Width, hop, bands, top_db and the two
+constants are those of the audio-visual entries of ABAW 2020 and 2021 (TSAV and its successors); where those pad a piece by
+reflection, silence is taken here, so that a frame of a running signal needs no sample that has not been heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_POWER_FLOOR: Final = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class MelConfig:
+    """The front end's figures; the default is the one that the methods share."""
+
+    rate_hz: int = 44100
+    window_s: float = 0.020
+    hop_s: float = 0.010
+    fft: int = 1024
+    bands: int = 64
+    low_hz: float = 0.0
+    high_hz: float = 22050.0
+    top_db: float = 80.0
+    shift_db: float = 14.8
+    scale_db: float = 19.895
+
+    def __post_init__(self) -> None:
+        if self.window > self.fft:
+            raise ValueError(f"a window of {self.window} samples does not fit into an FFT of {self.fft}")
+        if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
+            raise ValueError(f"bands must lie in 0 to {self.rate_hz / 2} Hz, got {self.low_hz} to {self.high_hz}")
+        if abs(self.hop_s * self.rate_hz - self.hop) > 1e-6:
+            raise ValueError(f"a hop of {self.hop_s} s is no whole number of samples at {self.rate_hz} Hz")
+
+    @property
+    def window(self) -> int:
+        return round(self.window_s * self.rate_hz)
+
+    @property
+    def hop(self) -> int:
+        return round(self.hop_s * self.rate_hz)
+
+
+def hz_to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return np.asarray(2595 * np.log10(1 + np.asarray(hz, np.float64) / 700))
+
+
+def mel_to_hz(mel: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return np.asarray(700 * (10 ** (np.asarray(mel, np.float64) / 2595) - 1))
+
+
+@lru_cache(maxsize=8)
+def mel_bank(config: MelConfig) -> NDArray[np.float32]:
+    """The triangles [fft / 2 + 1, bands]."""
+    bins = np.arange(config.fft // 2 + 1) * (config.rate_hz / config.fft)
+    corners = mel_to_hz(np.linspace(hz_to_mel(config.low_hz), hz_to_mel(config.high_hz), config.bands + 2))
+    low, middle, high = corners[:-2], corners[1:-1], corners[2:]
+    rising = (bins[:, None] - low) / (middle - low)
+    falling = (high - bins[:, None]) / (high - middle)
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _window(config: MelConfig) -> NDArray[np.float32]:
+    window = np.zeros(config.fft, np.float32)
+    start = (config.fft - config.window) // 2
+    window[start : start + config.window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
+    return window
+
+
+def mel_power(samples: NDArray[np.float32], config: MelConfig, *, block: int = 2048) -> NDArray[np.float32]:
+    """Mel power [n // hop + 1, bands] of a mono signal [n]; `block` frames are transformed at a time."""
+    if samples.ndim != 1:
+        raise ValueError(f"samples must have shape [n] (mono: average the channels first), got {list(samples.shape)}")
+    if not np.isfinite(samples).all():
+        raise ValueError("samples hold NaN or infinity")
+    half = config.fft // 2
+    padded = np.concatenate([np.zeros(half, np.float32), samples.astype(np.float32), np.zeros(half, np.float32)])
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.fft)[:: config.hop]
+    power = np.empty((len(frames), config.bands), np.float32)
+    for k in range(0, len(frames), block):
+        spectrum = np.fft.rfft(frames[k : k + block] * _window(config), axis=1)
+        power[k : k + block] = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ mel_bank(config)
+    return power
+
+
+def normalised_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """What a network sees [..., bands, frames] of mel power [..., frames, bands]; the largest is taken piece by piece."""
+    db = 10 * np.log10(np.maximum(power, _POWER_FLOOR))
+    if db.size:
+        db = np.maximum(db, db.max(axis=(-2, -1), keepdims=True) - config.top_db)
+    return np.swapaxes((db + config.shift_db) / config.scale_db, -1, -2).astype(np.float32)
+
+
+def log_mel(samples: NDArray[np.float32], config: MelConfig | None = None) -> NDArray[np.float32]:
+    """Log-mel [bands, n // hop + 1] of a whole mono signal [n]."""
+    chosen = config or MelConfig()
+    return normalised_db(mel_power(samples, chosen), chosen)

@@ -1,0 +1,129 @@
+"""The mel power of a whole sound, computed once, and the pieces of it that belong to frames."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.audio.mel import MelConfig, mel_power, normalised_db
+from training.audio.open_media import SoundlessVideoError, UnreadableMediaError
+from training.audio.sound_file import Sound, read_sound
+
+PIECE_S: Final = 10.0
+"""Length of the piece around a frame: five seconds before it and five after."""
+_NO_SOUND: Final = np.zeros(1, np.float32)  # what is kept of a file without sound: one dimension instead of two
+
+
+@dataclass(frozen=True, slots=True)
+class MelTrack:
+    """Mel power [F, bands] of a sound; frame j lies j hops after the sound's first sample.
+
+    Pieces are cut out of the whole track, so at their edges they see the sound that goes on there. Before its start and
+    after its end there is silence of full length: a piece never shrinks or shifts.
+    """
+
+    power: NDArray[np.float32]
+    config: MelConfig
+
+    @classmethod
+    def of(cls, sound: Sound, config: MelConfig | None = None) -> MelTrack:
+        chosen = config or MelConfig()
+        if sound.rate_hz != chosen.rate_hz:
+            raise ValueError(f"the sound has {sound.rate_hz} Hz, the front end wants {chosen.rate_hz}: read it at that rate")
+        return cls(mel_power(sound.samples, chosen), chosen)
+
+    def around(self, offset_s: float, before_s: float = PIECE_S / 2, after_s: float = PIECE_S / 2) -> NDArray[np.float32]:
+        """The piece about a frame, [bands, frames]: 64 x 1001 for five seconds to both sides.
+
+        Args:
+            offset_s: the frame's time in the sound (`audio_offset_s`); may lie outside of it.
+            before_s, after_s: how far the piece reaches; a live system takes `after_s` = 0.
+        """
+        if not np.isfinite(offset_s):
+            raise ValueError(f"the frame's time in the sound must be a number, got {offset_s}")
+        hop_s = self.config.hop_s
+        middle = round(offset_s / hop_s)
+        first, last = middle - round(before_s / hop_s), middle + round(after_s / hop_s)
+        return normalised_db(self._cut(first, last + 1), self.config)
+
+    def between(self, start_s: float, end_s: float, frames: int) -> NDArray[np.float32]:
+        """The piece from `start_s` to `end_s` brought to [bands, frames] by the nearest frame (for sequences of frames)."""
+        if not (np.isfinite(start_s) and np.isfinite(end_s)) or end_s <= start_s:
+            raise ValueError(f"a piece must have a length, got {start_s} to {end_s} s")
+        hop_s = self.config.hop_s
+        first = round(start_s / hop_s)
+        count = max(1, round((end_s - start_s) / hop_s))
+        piece = normalised_db(self._cut(first, first + count), self.config)
+        return piece[:, nearest(count, frames)]
+
+    def silence(self, frames: int) -> NDArray[np.float32]:
+        """A piece of `frames` frames without sound [bands, frames]."""
+        return normalised_db(np.zeros((frames, self.config.bands), np.float32), self.config)
+
+    def _cut(self, first: int, end: int) -> NDArray[np.float32]:
+        piece = np.zeros((end - first, self.config.bands), np.float32)
+        inside = slice(max(first, 0), min(end, len(self.power)))
+        if inside.start < inside.stop:
+            piece[inside.start - first : inside.stop - first] = self.power[inside]
+        return piece
+
+
+def nearest(count: int, wanted: int) -> NDArray[np.int64]:
+    """Which of `count` places each of `wanted` is nearest to, centre to centre (as a nearest resize does)."""
+    return np.minimum((np.arange(wanted) + 0.5) * count / wanted, count - 1).astype(np.int64)
+
+
+@dataclass(slots=True)
+class MelTracks:
+    """Tracks of media files, the last `kept` ones held; None for a file without sound. Threads may share one.
+
+    With a `folder`, mel power is kept there and only mapped into memory: rows drawn at random out of a thousand videos
+    would otherwise have each sound decoded again and again. (All of Aff-Wild2 takes about 2.5 GB.)
+    """
+
+    config: MelConfig = field(default_factory=MelConfig)
+    kept: int = 16
+    folder: Path | None = None
+    _tracks: OrderedDict[Path, MelTrack | None] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, path: Path) -> MelTrack | None:
+        with self._lock:
+            if path in self._tracks:
+                self._tracks.move_to_end(path)
+                return self._tracks[path]
+            self._tracks[path] = self._kept(path)
+            if len(self._tracks) > self.kept:
+                self._tracks.popitem(last=False)
+            return self._tracks[path]
+
+    def _kept(self, path: Path) -> MelTrack | None:
+        if self.folder is None:
+            return self._read(path)
+        stat = path.stat()
+        about = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{self.config}"
+        file = self.folder / f"{path.stem}-{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
+        if not file.is_file():
+            track = self._read(path)
+            power = _NO_SOUND if track is None else track.power
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+            with partial.open("wb") as out:
+                np.save(out, power, allow_pickle=False)
+            os.replace(partial, file)
+        kept = np.load(file, mmap_mode="r", allow_pickle=False)
+        return None if kept.ndim == _NO_SOUND.ndim else MelTrack(kept, self.config)
+
+    def _read(self, path: Path) -> MelTrack | None:
+        try:
+            return MelTrack.of(read_sound(path, self.config.rate_hz), self.config)
+        except (SoundlessVideoError, UnreadableMediaError):
+            return None

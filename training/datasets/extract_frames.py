@@ -1,0 +1,35 @@
+"""Frames of a video as numbered pictures, for sets that are published as videos."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+
+from training.audio.open_media import UnreadableMediaError, open_media
+
+
+def extract_frames(video: Path, folder: Path) -> int:
+    """Write every frame as `NNNNN.png` from 00001; the number of frames.
+
+    The folder appears once all of them are written; where it is there already, nothing is done and its pictures are
+    counted.
+    """
+    if folder.is_dir():
+        return len(list(folder.glob("*.png")))
+    partial = folder.with_name(f"{folder.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with open_media(video) as container:
+        if not container.streams.video:
+            raise UnreadableMediaError(f"{video} has no video track")
+        for frame in container.decode(container.streams.video[0]):
+            count += 1
+            path = partial / f"{count:05d}.png"
+            if not cv2.imwrite(str(path), frame.to_ndarray(format="bgr24")):
+                raise OSError(f"{path} cannot be written")
+    if not count:
+        raise UnreadableMediaError(f"{video} has no frame that can be read")
+    os.replace(partial, folder)
+    return count

@@ -1,0 +1,55 @@
+"""Fewer rows: neighbouring frames are near-duplicates, and some classes have far too many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.datasets.frame_table import FrameTable, Rows
+
+
+def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
+    """Every n-th of the rows within each video, in the order of frames, starting at place `shift` modulo n."""
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    rows = np.asarray(rows, np.int64)
+    order = rows[np.lexsort((table.frame[rows], table.video[rows]))]
+    videos = table.video[order]
+    first = np.searchsorted(videos, videos, side="left")
+    return np.asarray(order[(np.arange(len(order)) - first) % n == shift % n])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thinned:
+    """A share of the rows, another one every epoch: a row source for the samplers. After n epochs all had their turn."""
+
+    table: FrameTable
+    rows: Rows
+    n: int
+    seed: int = 0
+
+    def __call__(self, epoch: int) -> NDArray[np.int64]:
+        turn, place = divmod(epoch, self.n)
+        shift = np.random.default_rng([self.seed, turn]).permutation(self.n)[place]
+        kept = every_nth(self.table, self.rows, self.n, int(shift))
+        # Where all videos are shorter than that place, there would be nothing to train on in this epoch.
+        return kept if len(kept) else every_nth(self.table, self.rows, self.n)
+
+
+def keep_shares(table: FrameTable, rows: Rows, shares: Mapping[int, float], seed: int = 0) -> Rows:
+    """Rows of which only a share is kept for some expressions, by class index (M8: a tenth of neutral, half of happy, sad).
+
+    Rows of other classes and rows without an expression are kept.
+    """
+    rows = np.asarray(rows, np.int64)
+    random = np.random.default_rng(seed)
+    keep = np.ones(len(rows), bool)
+    for expression, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"a share must be from 0 to 1, got {share}")
+        of = np.flatnonzero((table.expression[rows] == expression) & table.expression_mask[rows])
+        keep[random.permutation(of)[round(share * len(of)) :]] = False
+    return rows[keep]

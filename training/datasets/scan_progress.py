@@ -1,0 +1,29 @@
+"""The progress bar of a long scan, on standard error, and only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+
+
+def watched(items: Iterable[Item], what: str, *, total: int | None = None, progress: bool = True) -> Iterator[Item]:
+    """`items` one by one, with a bar named `what` that says how many are done and how long the rest takes."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not progress or not sys.stderr.isatty(),
+    )
+    with bar:
+        count = total if total is not None else len(items) if isinstance(items, Sized) else None
+        yield from bar.track(items, total=count, description=what)

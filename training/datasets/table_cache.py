@@ -1,0 +1,72 @@
+"""Tables of scanned folders, kept as Parquet files under a key of the folders' contents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from training.datasets.frame_table import FrameTable
+from training.datasets.table_parquet import FORMAT, read_table, write_table
+
+DEFAULT_CACHE: Final = Path("runs/tables")
+
+
+def folder_key(
+    kind: str,
+    root: Path,
+    *,
+    texts: Iterable[Path] = (),
+    stats: Iterable[Path] = (),
+    lists: dict[str, str] | None = None,
+    options: dict[str, Any] | None = None,
+) -> str:
+    """A SHA-256 over everything that the table depends on.
+
+    Args:
+        kind: name of the reader.
+        root: the scanned folder; its place counts, since a table's paths start there.
+        texts: files whose content counts.
+        stats: files of which name, size and time of change count (videos, too long to read).
+        lists: further content by name, such as the names of the pictures in a folder.
+        options: what the reader was asked for.
+    """
+    digest = hashlib.sha256()
+
+    def add(*parts: str) -> None:
+        for part in parts:
+            digest.update(f"{len(part)}:{part};".encode())
+
+    add(str(FORMAT), kind, str(root.resolve()), json.dumps(options or {}, sort_keys=True))
+    for path in texts:
+        content = path.read_bytes()
+        add("text", path.relative_to(root).as_posix(), hashlib.sha256(content).hexdigest())
+    for path in stats:
+        stat = path.stat()
+        add("stat", path.relative_to(root).as_posix(), str(stat.st_size), str(stat.st_mtime_ns))
+    for name, content_text in sorted((lists or {}).items()):
+        add("list", name, content_text)
+    return digest.hexdigest()
+
+
+def cache_file(cache: Path, root: Path, key: str) -> Path:
+    """Where the table of a folder is kept."""
+    return cache / f"{root.resolve().name or 'root'}-{key[:16]}.parquet"
+
+
+def through_cache(cache: Path, root: Path, key: str, read: Callable[[], FrameTable]) -> FrameTable:
+    """The table of that key; `read` and kept where it is not there, or where its file is damaged or of another key."""
+    path = cache_file(cache, root, key)
+    if path.is_file():
+        try:
+            table, kept_key = read_table(path)
+        except ValueError:
+            kept_key = ""
+        if kept_key == key:
+            return replace(table, kept_in=path)
+    table = read()
+    write_table(table, path, key)
+    return replace(table, kept_in=path)

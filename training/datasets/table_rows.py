@@ -1,0 +1,133 @@
+"""Builds a frame table row by row, for sets that are small enough or come in no better order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from faceaffect.labels import AU_NAMES, LANDMARK_COUNT
+from training.datasets.frame_table import SPLITS, TASKS, FrameTable, check_classes
+from training.datasets.scan_report import ScanReport
+
+
+@dataclass(slots=True)
+class Row:
+    """One frame or picture; None where nothing is known."""
+
+    frame: int
+    path: str | None
+    au: dict[int, float] | None = None  # by our column
+    intensity: dict[int, float] | None = None  # by our column
+    expression: int | None = None
+    va: tuple[float, float] | None = None
+    box: tuple[float, float, float, float] | None = None
+    landmarks_xy: NDArray[np.float32] | None = None
+
+
+@dataclass(slots=True)
+class TableRows:
+    """Rows video by video."""
+
+    source: str
+    root: Path
+    report: ScanReport
+    _videos: dict[str, int] = field(default_factory=dict)
+    _groups: list[str] = field(default_factory=list)
+    _media: list[str] = field(default_factory=list)
+    _splits: list[list[int]] = field(default_factory=list)
+    _of: list[int] = field(default_factory=list)
+    _rows: list[Row] = field(default_factory=list)
+
+    def add_video(self, name: str, group: str, split: str = "", media: str = "") -> int:
+        """The number of a video; its split holds for all tasks. A name that was added before is an error."""
+        if name in self._videos:
+            raise ValueError(f"{self.source}: {name} occurs twice")
+        self._videos[name] = len(self._videos)
+        self._groups.append(group)
+        self._media.append(media)
+        self._splits.append([SPLITS.index(split)] * len(TASKS))
+        return self._videos[name]
+
+    def has_video(self, name: str) -> bool:
+        return name in self._videos
+
+    def add(self, video: int, row: Row) -> None:
+        self._of.append(video)
+        self._rows.append(row)
+
+    def table(self) -> FrameTable:
+        """The table of all rows so far; an error where there is none."""
+        if not self._rows:
+            left_out = "; ".join(f"{why}: {entry.count}" for why, entry in self.report.skipped.items())
+            raise ValueError(f"{self.source}: nothing usable in {self.root} ({left_out or 'the label files hold no row'})")
+        rows = self._rows
+        table = FrameTable(
+            root=self.root,
+            videos=tuple(self._videos),
+            sources=(self.source,) * len(self._videos),
+            groups=tuple(self._groups),
+            media=tuple(self._media),
+            splits=np.array(self._splits, np.int8),
+            video=np.array(self._of, np.int32),
+            frame=np.array([row.frame for row in rows], np.int32),
+            path=pa.array([row.path for row in rows], pa.string()),
+            audio_offset_s=np.full(len(rows), np.nan),
+            report=self.report,
+            **_labels(rows),
+            **_places(rows),
+        )
+        if len(set(self._of)) < len(self._videos):
+            table = table.pick(np.arange(len(rows)))  # forget videos without a row
+        check_classes(table)
+        count_rows(table, self.report)
+        return table
+
+
+def count_rows(table: FrameTable, report: ScanReport) -> None:
+    """The lines of a summary that every set has."""
+    report.count("videos or pictures", len(table.videos))
+    report.count("groups (people, videos or pictures)", len(set(table.groups)))
+    report.count("rows", len(table))
+    report.count("rows with a picture", int(table.has_crop.sum()))
+    for task in TASKS:
+        for split in SPLITS:
+            number = len(table.rows(task, split))
+            if number:
+                report.count(f"usable rows, {task}{f' {split}' if split else ''}", number)
+
+
+def _labels(rows: list[Row]) -> dict[str, Any]:
+    au, known = _by_column([row.au for row in rows], 0)
+    return {
+        "au": au,
+        "au_mask": known,
+        "expression": np.array([row.expression or 0 for row in rows], np.int8),
+        "expression_mask": np.array([row.expression is not None for row in rows], bool),
+        "va": np.array([row.va or (0, 0) for row in rows], np.float32),
+        "va_mask": np.array([row.va is not None for row in rows], bool),
+        "au_intensity": None if all(r.intensity is None for r in rows) else _by_column([r.intensity for r in rows], np.nan)[0],
+    }
+
+
+def _places(rows: list[Row]) -> dict[str, Any]:
+    places: dict[str, Any] = {}
+    if any(row.box is not None for row in rows):
+        places["box"] = np.array([row.box or (np.nan,) * 4 for row in rows], np.float32)
+    if any(row.landmarks_xy is not None for row in rows):
+        none = np.full((LANDMARK_COUNT, 2), np.nan, np.float32)
+        places["landmarks_xy"] = np.stack([none if row.landmarks_xy is None else row.landmarks_xy for row in rows])
+    return places
+
+
+def _by_column(values: list[dict[int, float] | None], empty: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    dense = np.full((len(values), len(AU_NAMES)), empty, np.float32)
+    known = np.zeros(dense.shape, bool)
+    for k, row in enumerate(values):
+        for column, value in (row or {}).items():
+            dense[k, column], known[k, column] = value, True
+    return dense, known

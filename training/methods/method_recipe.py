@@ -1,0 +1,55 @@
+"""A method's recipe: the network, what it is fed, and how it is trained, as one frozen value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, TypeVar
+
+from training.methods.normalisation import NORMALISATIONS
+from training.methods.optimiser import OptimiserConfig
+from training.methods.total_loss import LossTerm
+
+PRESETS: Final = ("published", "compact")
+SAMPLERS: Final = ("mixed", "parallel_tasks", "alternate", "phases", "windows", "pairs")
+"""Which samples enter a step: all together, a batch for each task, tasks in turn, groups of one epoch by the labels that
+frames carry, sequences, pairs of one video's frames."""
+TARGETS: Final = ("ignore", "offline_pseudo", "frozen_teacher", "ema_teacher")
+"""What a missing label becomes: nothing, what single-task models wrote before, what a fixed or a moving teacher says."""
+
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRecipe:
+    """One of the eight methods at one size."""
+
+    name: str
+    paper: str  # M1 ... M8
+    sentence: str
+    preset: str
+    net: Any  # a configuration that `build_network` knows
+    normalisation: str
+    losses: tuple[LossTerm, ...]
+    sampler: str
+    targets: str
+    optimiser: OptimiserConfig
+    batch: int
+    epochs: int
+
+    def __post_init__(self) -> None:
+        known = {"normalisation": tuple(NORMALISATIONS), "sampler": SAMPLERS, "targets": TARGETS, "preset": PRESETS}
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+def pick(preset: str, choices: Mapping[str, Choice]) -> Choice:
+    """The preset's value; an unknown preset lists what there is."""
+    if preset not in choices:
+        raise ValueError(f"preset must be one of {sorted(choices)}, got {preset!r}")
+    return choices[preset]

@@ -1,0 +1,57 @@
+"""A stage of a network as an ONNX model: inputs and states in, outputs and new states out, by name."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any, Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from training.models.stages import Stage
+
+OPSET: Final = 17
+NEXT: Final = "_next"  # a state that comes out bears its name with this behind it
+BATCH: Final = "N"
+
+
+class _Positional(nn.Module):
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.module = stage.module
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.module(*tensors)
+        return found
+
+
+def names_in(stage: Stage) -> list[str]:
+    return [form.name for form in (*stage.inputs, *stage.states)]
+
+
+def names_out(stage: Stage) -> list[str]:
+    return [form.name for form in stage.outputs] + [form.name + NEXT for form in stage.states]
+
+
+def stage_to_onnx(stage: Stage) -> bytes:
+    """A checked model with the batch axis N free; the network is put into evaluation mode."""
+    example = tuple(torch.zeros(2, *form.shape) for form in (*stage.inputs, *stage.states))
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Positional(stage).eval(), example, buffer,  # type: ignore[arg-type]
+            input_names=names_in(stage), output_names=names_out(stage),
+            dynamic_axes={name: {0: BATCH} for name in names_in(stage) + names_out(stage)}, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+def describe_stages(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """All stages as plain JSON values, in the order in which they run."""
+    return [stage.describe() for stage in stages]

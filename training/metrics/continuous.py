@@ -1,0 +1,100 @@
+"""Valence and arousal: agreement of two series of numbers.
+
+Everything follows from six sums over the rows, so that figures of many videos are figures of added sums.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.metrics.arguments import check_rows
+
+Values = NDArray[np.floating]
+
+SMALL: Final = 1e-8
+"""In the denominator of the concordance, so that two equal constants give 0 and no division by 0."""
+
+MOMENTS: Final = 7
+
+
+def moments(predicted: Values, truth: Values) -> NDArray[np.float64]:
+    """Rows [N, 7] to be summed: 1, p, t, p p, t t, p t, and 1 where the signs agree."""
+    p, t = predicted.astype(np.float64), truth.astype(np.float64)
+    return np.stack([np.ones_like(p), p, t, p * p, t * t, p * t, np.sign(p) == np.sign(t)], axis=-1)
+
+
+def ccc_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Concordance [...] of summed moments [..., 7]; NaN for no rows."""
+    p_mean, t_mean, p_var, t_var, covariance = _central(sums)
+    return 2 * covariance / (p_var + t_var + (p_mean - t_mean) ** 2 + SMALL)
+
+
+def pearson_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson's correlation [...] of summed moments [..., 7]; NaN for no rows or where one side is constant."""
+    _, _, p_var, t_var, covariance = _central(sums)
+    spread = np.sqrt(p_var * t_var)
+    return covariance / np.where(spread > 1e-12, spread, np.nan)
+
+
+def rmse_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root of the mean squared error [...] of summed moments [..., 7]; NaN for no rows."""
+    error = sums[..., 3] + sums[..., 4] - 2 * sums[..., 5]
+    return np.sqrt(np.maximum(error, 0) / _count(sums))
+
+
+def sign_agreement_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of rows with equal signs [...] of summed moments [..., 7]; NaN for no rows."""
+    return sums[..., 6] / _count(sums)
+
+
+def ccc(predicted: Values, truth: Values) -> float:
+    """Concordance correlation coefficient of [N] (Lin 1989, population moments); 0 for a constant prediction.
+
+    NaN without rows. The 1e-8 in the denominator of the challenge's usual implementation is kept.
+    """
+    check_rows(predicted, truth)
+    if not len(truth):
+        return math.nan
+    # The same shift on both sides changes nothing but the rounding of large values.
+    shift = np.float64(truth.mean(dtype=np.float64))
+    return float(ccc_of_moments(moments(predicted - shift, truth - shift).sum(axis=0)))
+
+
+def pearson(predicted: Values, truth: Values) -> float:
+    """Pearson's correlation of [N]; NaN without rows or where one side is constant."""
+    check_rows(predicted, truth)
+    if not len(truth):
+        return math.nan
+    p = predicted - predicted.mean(dtype=np.float64)
+    t = truth - truth.mean(dtype=np.float64)
+    return float(pearson_of_moments(moments(p, t).sum(axis=0)))
+
+
+def rmse(predicted: Values, truth: Values) -> float:
+    """Root mean squared error of [N]; NaN without rows."""
+    check_rows(predicted, truth)
+    error = predicted.astype(np.float64) - truth
+    return float(np.sqrt((error * error).mean())) if len(truth) else math.nan
+
+
+def sign_agreement(predicted: Values, truth: Values) -> float:
+    """Share of rows [N] whose signs agree (SAGR of Nicolaou et al. 2011); 0 has a sign of its own. NaN without rows."""
+    check_rows(predicted, truth)
+    return float((np.sign(predicted) == np.sign(truth)).mean()) if len(truth) else math.nan
+
+
+def _count(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(sums[..., 0] > 0, sums[..., 0], np.nan)
+
+
+def _central(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Means, variances and covariance out of summed moments."""
+    count = _count(sums)
+    p_mean, t_mean = sums[..., 1] / count, sums[..., 2] / count
+    p_var = np.maximum(sums[..., 3] / count - p_mean**2, 0)
+    t_var = np.maximum(sums[..., 4] / count - t_mean**2, 0)
+    return p_mean, t_mean, p_var, t_var, sums[..., 5] / count - p_mean * t_mean

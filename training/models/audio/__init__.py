@@ -1,0 +1,1 @@
+"""Networks over log-mel pictures of sound."""

@@ -1,0 +1,76 @@
+"""Public weights into a network by parameter names; says what was missing and what was left over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+
+class WeightsError(ValueError):
+    """A file of weights that cannot be used: what was wanted, what came, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """Names by what became of them; all empty but `loaded` where file and network agree."""
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]  # in the network, not in the file: they keep their start values
+    unexpected: tuple[str, ...]  # in the file, not in the network: left out
+    misshapen: tuple[str, ...]  # in both, with different shapes: left out
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.loaded)} tensors loaded"]
+        for kind in ("missing", "unexpected", "misshapen"):
+            names = getattr(self, kind)
+            if names:
+                shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+                lines.append(f"{len(names)} {kind}: {shown}")
+        return "; ".join(lines)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state dict out of a .safetensors file or a torch file of plain tensors; nothing is unpickled but tensors.
+
+    A torch file may wrap the dict as `state_dict` or `model`, and its names may start with `module.`.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no file of weights at {path}; give a .safetensors, .pt or .pth file")
+    try:
+        raw = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers raise what they please at broken files, an unpickling error among it
+        raise WeightsError(
+            f"{path} holds no readable tensors ({type(error).__name__}); only .safetensors and plain torch files do"
+        ) from None
+    for wrapper in ("state_dict", "model"):
+        if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
+            raw = raw[wrapper]
+    if not isinstance(raw, dict) or not raw or not all(isinstance(value, Tensor) for value in raw.values()):
+        raise WeightsError(f"{path} must hold a dict of tensors by name, got {type(raw).__name__}")
+    return {name.removeprefix("module."): value for name, value in raw.items()}
+
+
+def load_weights(net: nn.Module, path: Path, strict: bool = False) -> LoadReport:
+    """Copy tensors of `path` into `net` where name and shape agree.
+
+    Raises WeightsError where nothing fits, or, with `strict`, where anything is missing, unexpected or misshapen; the
+    network is then unchanged. `num_batches_tracked` counts as neither.
+    """
+    given, own = read_weights(path), net.state_dict()
+    counters = {name for name in {*given, *own} if name.endswith("num_batches_tracked")}
+    shared = (given.keys() & own.keys()) - counters
+    fitting = {name for name in shared if given[name].shape == own[name].shape}
+    report = LoadReport(
+        loaded=tuple(sorted(fitting)),
+        missing=tuple(sorted(own.keys() - given.keys() - counters)),
+        unexpected=tuple(sorted(given.keys() - own.keys() - counters)),
+        misshapen=tuple(sorted(shared - fitting)),
+    )
+    if not fitting or (strict and (report.missing or report.unexpected or report.misshapen)):
+        raise WeightsError(f"{path} does not fit {type(net).__name__}: {report}")
+    net.load_state_dict({name: given[name] for name in fitting}, strict=False)
+    return report

@@ -1,0 +1,1 @@
+"""Encoders beyond plain backbones: what of a face each method looks at."""

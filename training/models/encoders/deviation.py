@@ -1,0 +1,76 @@
+"""What a face shows beyond who it is: the deviation embedding of M1 (after DLN, Zhang et al. 2021)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.backbones.build_backbone import build_backbone, width_of
+
+
+class FaceEmbedding(nn.Module):
+    """[N, 3, S, S] -> [N, embedding] of unit length; Inception-ResNet-v1 brings this layer with it."""
+
+    def __init__(self, trunk: str, embedding: int) -> None:
+        super().__init__()
+        self.trunk = build_backbone(trunk)
+        self.project: nn.Module | None = None
+        if trunk != "inception_resnet_v1" or embedding != width_of(self.trunk):
+            self.project = nn.Sequential(
+                nn.Linear(width_of(self.trunk), embedding, bias=False), nn.BatchNorm1d(embedding, eps=1e-3)
+            )
+
+    def forward(self, crops: Tensor) -> Tensor:
+        features = self.trunk(crops)
+        return features if self.project is None else functional.normalize(self.project(features), dim=1, eps=1e-6)
+
+
+class DeviationEncoder(nn.Module):
+    """e = sigmoid(f_face(x)) - sigmoid(f_identity(x)), [N, embedding].
+
+    The identity network is frozen and stays in evaluation mode, so that its statistics do not drift. Without
+    `subtract_identity` it is left out and e = sigmoid(f_face(x)) - 1/2, which has the same range.
+    """
+
+    def __init__(self, trunk: str, embedding: int, subtract_identity: bool = True) -> None:
+        super().__init__()
+        self.face = FaceEmbedding(trunk, embedding)
+        self.identity = FaceEmbedding(trunk, embedding).eval().requires_grad_(False) if subtract_identity else None
+
+    def train(self, mode: bool = True) -> DeviationEncoder:
+        super().train(mode)
+        if self.identity is not None:
+            self.identity.eval()
+        return self
+
+    def start_from_identity(self) -> None:
+        """Both networks begin with the identity network's weights."""
+        if self.identity is not None:
+            self.face.load_state_dict(self.identity.state_dict())
+
+    def forward(self, crops: Tensor) -> Tensor:
+        shown = torch.sigmoid(self.face(crops))
+        return shown - (0.5 if self.identity is None else torch.sigmoid(self.identity(crops)))
+
+
+class DeviationStudent(nn.Module):
+    """One network in place of the pair, trained to give its deviation: [N, embedding]."""
+
+    def __init__(self, trunk: str, embedding: int) -> None:
+        super().__init__()
+        self.face = FaceEmbedding(trunk, embedding)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return torch.sigmoid(self.face(crops)) - 0.5
+
+
+class ExpressionCode(nn.Module):
+    """[N, embedding] -> [N, 16] of unit length, for comparing expressions in triplets (pretraining only)."""
+
+    def __init__(self, embedding: int, width: int = 16) -> None:
+        super().__init__()
+        self.linear = nn.Linear(embedding, width, bias=False)
+
+    def forward(self, deviation: Tensor) -> Tensor:
+        return functional.normalize(self.linear(deviation), dim=1, eps=1e-6)

@@ -1,0 +1,68 @@
+"""Convolutions with weights of their own for each patch of a map (the region layer of JAA-Net, Shao et al. 2021)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PatchConv(nn.Module):
+    """BN, ReLU and a 3x3 convolution for each of `side` x `side` patches: [N, C, H, W] -> [N, C', H, W].
+
+    Patches are laid into the channel axis, so that one grouped convolution does them all; zeros at a patch's border are
+    those of its own padding. H and W must divide by `side`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, side: int) -> None:
+        super().__init__()
+        self.side, self.inputs = side, inputs
+        count = side * side
+        self.norm = nn.BatchNorm2d(count * inputs)
+        self.conv = nn.Conv2d(count * inputs, count * outputs, 3, padding=1, groups=count)
+
+    def forward(self, features: Tensor) -> Tensor:
+        n, side = features.shape[0], self.side
+        height, width = features.shape[2] // side, features.shape[3] // side
+        patches = features.reshape(n, self.inputs, side, height, side, width).permute(0, 2, 4, 1, 3, 5)
+        out = self.conv(torch.relu(self.norm(patches.reshape(n, side * side * self.inputs, height, width))))
+        channels = out.shape[1] // (side * side)
+        out = out.reshape(n, side, side, channels, height, width).permute(0, 3, 1, 4, 2, 5)
+        return out.reshape(n, channels, side * height, side * width)
+
+    def plain(self, features: Tensor) -> Tensor:
+        """The definition: patch by patch. In evaluation mode; `forward` gives the same values."""
+        side, rows = self.side, []
+        assert self.norm.running_mean is not None
+        assert self.norm.running_var is not None
+        weights, biases = self.conv.weight.chunk(side * side), self.conv.bias.chunk(side * side)  # type: ignore[union-attr]
+        for i, row in enumerate(features.chunk(side, dim=2)):
+            cells = []
+            for j, patch in enumerate(row.chunk(side, dim=3)):
+                k = i * side + j
+                own = slice(k * self.inputs, (k + 1) * self.inputs)
+                patch = functional.batch_norm(
+                    patch, self.norm.running_mean[own], self.norm.running_var[own], self.norm.weight[own],
+                    self.norm.bias[own], eps=self.norm.eps,
+                )  # fmt: skip
+                cells.append(functional.conv2d(torch.relu(patch), weights[k], biases[k], padding=1))
+            rows.append(torch.cat(cells, dim=3))
+        return torch.cat(rows, dim=2)
+
+
+class RegionLayer(nn.Module):
+    """A plain convolution beside patches on an 8 x 8, a 4 x 4 and a 2 x 2 grid, one upon the other."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.fine = PatchConv(outputs, outputs // 2, 8)
+        self.middle = PatchConv(outputs // 2, outputs // 4, 4)
+        self.coarse = PatchConv(outputs // 4, outputs // 4, 2)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        whole = self.conv(features)
+        fine = self.fine(whole)
+        middle = self.middle(fine)
+        return torch.relu(self.norm(whole + torch.cat([fine, middle, self.coarse(middle)], dim=1)))

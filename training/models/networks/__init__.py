@@ -1,0 +1,1 @@
+"""The eight networks, composed of backbones, encoders, temporal parts and heads."""

@@ -1,0 +1,168 @@
+"""M4: landmarks and AUs together; attention cuts out a region for each AU, a graph joins the regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from faceaffect.labels import AU_NAMES
+from training.models.encoders.au_attention import POINTS, AuAttention
+from training.models.encoders.patch_conv import RegionLayer
+from training.models.mean_shape import MEAN_SHAPE_PX
+from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm
+from training.models.tasks.graph_relation import GraphRelation
+
+_COUNT = len(AU_NAMES)
+MEAN_SHAPE_SIDE_PX = 112  # of the crop that the mean shape is given in
+_MARGIN = 8  # cells that four unpadded convolutions take off the attention grid
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionGraphConfig:
+    """`unit` scales all channels. Without `attention` every AU sees the whole region map; without `graph` no relation."""
+
+    size_px: int = 176
+    unit: int = 8
+    refine_width: int = 64
+    local_hidden: int = 64
+    head_hidden: int = 512
+    node_width: int = 64
+    attention: bool = True
+    graph: bool = True
+
+
+def feature_block(inputs: int, unit: int, groups: int = 1) -> nn.Sequential:
+    """Three times two 3x3 convolutions and a max pooling, `groups` of them beside each other."""
+    layers: list[nn.Module] = []
+    for width in (12 * unit, 16 * unit, 20 * unit):
+        for _ in range(2):
+            layers += [nn.Conv2d(groups * inputs, groups * width, 3, padding=1, groups=groups),
+                       nn.BatchNorm2d(groups * width), nn.ReLU()]  # fmt: skip
+            inputs = width
+        layers.append(nn.MaxPool2d(2, 2))
+    return nn.Sequential(*layers)
+
+
+def refinement(width: int) -> nn.Sequential:
+    """Four unpadded convolutions for each AU's map, 1 - width - width - width - 1, then a sigmoid."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((1, width), (width, width), (width, width)):
+        layers += [nn.Conv2d(_COUNT * inputs, _COUNT * outputs, 3, groups=_COUNT),
+                   nn.BatchNorm2d(_COUNT * outputs), nn.ReLU()]  # fmt: skip
+    return nn.Sequential(*layers, nn.Conv2d(_COUNT * width, _COUNT, 3, groups=_COUNT), nn.Sigmoid())
+
+
+class AttentionGraph(MethodNet):
+    """Gives `au_logit`, the mean of head and graph, and what training needs: `au_pair` and `local_pair` [N, 12, 2]
+    (inactive, active), `graph_logit` [N, 12] and `landmarks_49` [N, 49, 2] in crop pixels.
+
+    Nodes are the means of the local features over their cells; how M4 chose and joined them is not published.
+    """
+
+    def __init__(self, config: AttentionGraphConfig) -> None:
+        super().__init__()
+        if config.size_px % 16:
+            raise ValueError(f"size_px must divide by 16 (8 x 8 patches on two resolutions), got {config.size_px}")
+        self.config, unit = config, config.unit
+        self.map_cells = config.size_px // 4
+        self.region = nn.Sequential(
+            RegionLayer(3, 4 * unit), nn.MaxPool2d(2, 2), RegionLayer(4 * unit, 8 * unit), nn.MaxPool2d(2, 2)
+        )
+        channels, cells = 20 * unit, self.map_cells // 8
+        flat = channels * cells**2
+        self.align = feature_block(8 * unit, unit)
+        self.landmarks = nn.Sequential(nn.Linear(flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * len(POINTS)))
+        self.first_attention = AuAttention(config.size_px, self.map_cells + _MARGIN) if config.attention else None
+        self.refine = refinement(config.refine_width) if config.attention else None
+        self.local = feature_block(8 * unit, unit, groups=_COUNT)
+        # Each AU's two linear layers on its flat features, as one grouped convolution each.
+        self.local_hidden = nn.Conv2d(_COUNT * channels, _COUNT * config.local_hidden, cells, groups=_COUNT)
+        self.local_read = nn.Conv2d(_COUNT * config.local_hidden, _COUNT * 2, 1, groups=_COUNT)
+        self.whole = feature_block(8 * unit, unit)
+        self.head = nn.Sequential(nn.Linear(3 * flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * _COUNT))
+        self.relation = GraphRelation(channels, config.node_width) if config.graph else None
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        self._start_at_mean_shape()
+
+    def _start_at_mean_shape(self) -> None:
+        """So that attention lies on the face from the first step on."""
+        last = self.landmarks[1]
+        assert isinstance(last, nn.Linear)
+        mean = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)]) / MEAN_SHAPE_SIDE_PX - 0.5
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            if last.bias.device.type != "meta":
+                last.bias.copy_(mean.flatten())
+
+    def _landmarks(self, aligned: Tensor) -> Tensor:
+        """[N, 49, 2] in pixels; the layer gives them in crop sides around the middle."""
+        sides = self.landmarks(aligned.flatten(1)).unflatten(1, (len(POINTS), 2))
+        return (sides + 0.5) * self.config.size_px
+
+    def _local(self, region: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [N, 12, channels, cells, cells] of each AU's region, and its attention map [N, 12, H, W]."""
+        if self.first_attention is None or self.refine is None:
+            attention = torch.ones_like(region[:, :1]).expand(-1, _COUNT, -1, -1)
+        else:
+            attention = self.refine(self.first_attention(landmarks))
+        seen = region.unsqueeze(1) * attention.unsqueeze(2)
+        return self.local(seen.flatten(1, 2)).unflatten(1, (_COUNT, -1)), attention
+
+    def _see(self, crops: Tensor) -> dict[str, Tensor]:
+        region = self.region(crops)
+        aligned = self.align(region)
+        landmarks = self._landmarks(aligned)
+        local, attention = self._local(region, landmarks)
+        pairs = self.local_read(self.local_hidden(local.flatten(1, 2))).flatten(1).unflatten(1, (_COUNT, 2))
+        joined = [aligned, self.whole(region), local.detach().mean(dim=1)]
+        head = self.head(torch.cat([each.flatten(1) for each in joined], dim=1)).unflatten(1, (_COUNT, 2))
+        found = {"au_pair": head, "local_pair": pairs, "landmarks_49": landmarks, "attention": attention}
+        if self.relation is not None:
+            found["au_nodes"] = self.relation(local.mean(dim=(3, 4)))
+        return found
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found = self._see(batch["crops"])
+        logit = _active(found["au_pair"])
+        if self.relation is not None:
+            graph = self.relation.graph(found["au_nodes"])
+            found |= {"graph_logit": graph}
+            logit = (logit + graph) / 2
+        return {**found, "au_logit": logit}
+
+    def input_forms(self) -> tuple[TensorForm, ...]:
+        return (TensorForm("crops", (3, self.config.size_px, self.config.size_px)),)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """`frame` leaves out what only training reads; `graph` joins its nodes and logits."""
+        crops = self.input_forms()
+        if self.relation is None:
+
+            def alone(pictures: Tensor) -> tuple[Tensor, ...]:
+                return (_active(self._see(pictures)["au_pair"]),)
+
+            return (Stage("frame", StageCall(self, alone), crops, (AU_LOGIT,)),)
+        relation = self.relation
+
+        def frame(pictures: Tensor) -> tuple[Tensor, ...]:
+            found = self._see(pictures)
+            return found["au_nodes"], _active(found["au_pair"])
+
+        def graph(nodes: Tensor, head: Tensor) -> tuple[Tensor, ...]:
+            return ((head + relation.graph(nodes)) / 2,)
+
+        between = (TensorForm("au_nodes", (_COUNT, self.config.node_width)), TensorForm("head_logit", (_COUNT,)))
+        return (
+            Stage("frame", StageCall(self, frame), crops, between),
+            Stage("graph", StageCall(self, graph), between, (AU_LOGIT,)),
+        )
+
+
+def _active(pairs: Tensor) -> Tensor:
+    """Logit of being active out of (inactive, active)."""
+    return pairs[..., 1] - pairs[..., 0]

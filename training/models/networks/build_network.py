@@ -1,0 +1,36 @@
+"""A network out of its configuration."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from training.models.networks.attention_graph import AttentionGraph, AttentionGraphConfig
+from training.models.networks.incomplete_labels import IncompleteLabels, IncompleteLabelsConfig
+from training.models.networks.mean_teacher_clip import MeanTeacherClip, MeanTeacherClipConfig
+from training.models.networks.multi_database import MultiDatabase, MultiDatabaseConfig
+from training.models.networks.multimodal_transformer import MultimodalConfig, MultimodalTransformer
+from training.models.networks.pairwise_intensity import PairwiseConfig, PairwiseIntensity
+from training.models.networks.prior_aided_streaming import PriorAidedStreaming, PriorAidedStreamingConfig
+from training.models.networks.pyramid_multitask import PyramidConfig, PyramidMultitask
+from training.models.stages import MethodNet
+
+NETWORKS: Final[dict[type, Any]] = {
+    PriorAidedStreamingConfig: PriorAidedStreaming,
+    MultimodalConfig: MultimodalTransformer,
+    IncompleteLabelsConfig: IncompleteLabels,
+    AttentionGraphConfig: AttentionGraph,
+    MeanTeacherClipConfig: MeanTeacherClip,
+    PyramidConfig: PyramidMultitask,
+    PairwiseConfig: PairwiseIntensity,
+    MultiDatabaseConfig: MultiDatabase,
+}
+"""The class of network that each configuration describes, in the order M1 to M8."""
+
+
+def build_network(config: Any) -> MethodNet:
+    """A fresh network with random weights."""
+    if type(config) not in NETWORKS:
+        raise TypeError(f"no network is described by {type(config).__name__}, only by {[c.__name__ for c in NETWORKS]}")
+    net = NETWORKS[type(config)](config)
+    assert isinstance(net, MethodNet)
+    return net

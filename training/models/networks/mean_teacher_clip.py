@@ -1,0 +1,173 @@
+"""M5: a clip of faces with a picture of their parts, and sound, for all three tasks; trained with a moving teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from faceaffect.labels import EXPRESSION_NAMES
+from training.models.backbones.r2plus1d import R2Plus1d18
+from training.models.backbones.resnet import BasicBlock, ResNet
+from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, MethodNet, Stage, StageCall, TensorForm
+from training.models.tasks.self_cure import SelfCureHeads
+from training.models.temporal.rings import present, push
+
+FRAMES: Final = 8
+SPACING: Final = 6  # a clip holds frames t - 42, t - 36 ... t
+CHANNELS: Final = 4  # RGB and the picture of facial parts
+CHANNEL_MEAN: Final = (0.43216, 0.394666, 0.37645, 0.5)
+CHANNEL_STD: Final = (0.22803, 0.22145, 0.216989, 0.225)
+CLIPS: Final = ("3d", "2d1d")
+ALPHA: Final = TensorForm("alpha", ())
+MEL_BANDS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class MeanTeacherClipConfig:
+    """`clip`: 3d (R(2+1)D, as published) or 2d1d (a 2D trunk per frame, convolutions over eight feature vectors).
+
+    `base` and `depth` are channels of the first level and blocks a level, of pictures and of sound.
+    """
+
+    clip: str = "3d"
+    size_px: int = 112
+    base: int = 64
+    depth: int = 2
+    gated: bool = True
+    audio: bool = True
+    audio_base: int = 64
+    audio_depth: int = 2
+    mel_columns: int = 1001
+    cure: bool = True
+
+
+class TimeConvolutions(nn.Module):
+    """Features [N, 8, width], where `real` [N, 8] is 1 -> two convolutions over time -> mean [N, width]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [nn.Conv1d(width, width, 3, padding=1, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor, real: Tensor) -> Tensor:
+        return self.layers((features * real[..., None]).transpose(1, 2)).mean(dim=2)
+
+
+class MeanTeacherClip(MethodNet):
+    """Takes `clip` [N, 8, 4, S, S], `clip_real` [N, 8] (0 before the face's first frame; all 1 if absent) and, where there
+    is sound, `mel` [N, 64, columns].
+
+    Gives AU logits, expression logits of seven (`expression_logit`) and eight classes (`expression_logit_8`), `va` in
+    [-1, 1] and `alpha`, how far the network trusts its expression. Frames before the first are black in the 3D form, as
+    published, and absent (zero features) in the 2D + 1D form.
+    """
+
+    black: Tensor
+
+    def __init__(self, config: MeanTeacherClipConfig) -> None:
+        super().__init__()
+        if config.clip not in CLIPS:
+            raise ValueError(f"clip must be one of {CLIPS}, got {config.clip!r}")
+        self.config = config
+        self.over_time: TimeConvolutions | None = None
+        if config.clip == "3d":
+            self.video: nn.Module = R2Plus1d18(CHANNELS, base=config.base, depth=config.depth, gated=config.gated)
+        else:
+            self.video = ResNet(BasicBlock, (config.depth,) * 4, config.base, CHANNELS)
+            self.over_time = TimeConvolutions(config.base * 8)
+        self.width = config.base * 8
+        self.sound = ResNet(BasicBlock, (config.audio_depth,) * 4, config.audio_base, 1) if config.audio else None
+        self.sound_width = config.audio_base * 8 if config.audio else 0
+        self.heads = SelfCureHeads(self.width + self.sound_width, config.cure)
+        mean, std = torch.tensor(CHANNEL_MEAN), torch.tensor(CHANNEL_STD)
+        self.register_buffer("black", (-mean / std)[:, None, None], persistent=False)
+
+    def _clip_3d(self, clip: Tensor, real: Tensor) -> Tensor:
+        shown = real[..., None, None, None]
+        return self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
+
+    def _read(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
+        """AU, eight expression logits, va, alpha."""
+        if self.sound is not None:
+            seen = torch.cat([seen, seen.new_zeros(len(seen), self.sound_width) if heard is None else heard], dim=1)
+        return self.heads(seen)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        clip = batch["clip"]
+        real = batch.get("clip_real", torch.ones_like(clip[:, :, 0, 0, 0]))
+        if self.over_time is None:
+            seen = self._clip_3d(clip, real)
+        else:
+            seen = self.over_time(self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real)
+        heard = self.sound(batch["mel"].unsqueeze(1)) if self.sound is not None and "mel" in batch else None
+        au, expression, va, alpha = self._read(seen, heard)
+        return {
+            "au_logit": au, "expression_logit": expression[:, : len(EXPRESSION_NAMES)], "expression_logit_8": expression,
+            "va": va, "alpha": alpha,
+        }  # fmt: skip
+
+    def input_forms(self) -> tuple[TensorForm, ...]:
+        size = self.config.size_px
+        forms = [TensorForm("clip", (FRAMES, CHANNELS, size, size)), TensorForm("clip_real", (FRAMES,))]
+        if self.sound is not None:
+            forms.append(TensorForm("mel", (MEL_BANDS, self.config.mel_columns)))
+        return tuple(forms)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """3D: one clip every sixth frame, held in between. 2D + 1D: every frame, features remembered.
+
+        Sound is `mel` up to now; a network trained on sound around its frame (as published, 5 s ahead) must be trained
+        again on past sound before it is run so.
+        """
+        size = self.config.size_px
+        crops, seen = TensorForm("crops", (CHANNELS, size, size)), TensorForm("frame_features", (self.width,))
+        outputs, count = (AU_LOGIT, EXPRESSION_LOGIT, VA, ALPHA), TensorForm("frames_seen", (1,))
+        stages, heard = self._audio_stage()
+        if self.over_time is None:
+            states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
+            stages.append(Stage("temporal", StageCall(self, self._step_3d), (crops, *heard), outputs, states, SPACING))
+            return tuple(stages)
+
+        def frame(pictures: Tensor) -> tuple[Tensor, ...]:
+            return (self.video(pictures),)
+
+        states = (TensorForm("clip_features", ((FRAMES - 1) * SPACING, self.width)), count)
+        stages.append(Stage("frame", StageCall(self, frame), (crops,), (seen,)))
+        stages.append(Stage("temporal", StageCall(self, self._step_2d1d), (seen, *heard), outputs, states))
+        return tuple(stages)
+
+    def _audio_stage(self) -> tuple[list[Stage], tuple[TensorForm, ...]]:
+        if self.sound is None:
+            return [], ()
+        sound, heard = self.sound, TensorForm("sound_features", (self.sound_width,))
+
+        def audio(mel: Tensor) -> tuple[Tensor, ...]:
+            return (sound(mel.unsqueeze(1)),)
+
+        mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
+        return [Stage("audio", StageCall(self, audio), (mel,), (heard,))], (heard,)
+
+    def _outputs(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
+        au, expression, va, alpha = self._read(seen, heard)
+        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha
+
+    def _step_3d(self, crops: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        *heard, ring, count = rest
+        clip = push(ring, crops)
+        back = torch.arange(FRAMES - 1, -1, -1, dtype=crops.dtype, device=crops.device)
+        seen = self._clip_3d(clip, present(count, back))
+        return (*self._outputs(seen, heard[0] if heard else None), clip[:, 1:], (count + 1).clamp(max=FRAMES - 1))
+
+    def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        *heard, ring, count = rest
+        assert self.over_time is not None
+        joined, last = push(ring, features), (FRAMES - 1) * SPACING
+        back = torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * SPACING
+        seen = self.over_time(joined[:, ::SPACING], present(count, back))
+        return (*self._outputs(seen, heard[0] if heard else None), joined[:, 1:], (count + 1).clamp(max=last))

@@ -1,0 +1,155 @@
+"""M2: expression frame by frame; AUs from picture and sound, fused and passed through a transformer encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.models.audio.ftdnn import MEL_BANDS, Ftdnn
+from training.models.backbones.build_backbone import build_backbone, width_of
+from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, MethodNet, Stage, StageCall, TensorForm, over_time
+from training.models.temporal.sequence_encoder import SequenceEncoder
+
+MEL_PER_SECOND: Final = 100
+AUDIO_STEP: Final = 10  # mel frames that arrive at once: the sound's features are renewed every 100 ms
+_STRIDES: Final = {"iresnet100": 16, "ir_se50": 16, "resnet18": 32, "resnet50": 32, "small_resnet": 32}
+
+
+@dataclass(frozen=True, slots=True)
+class MultimodalConfig:
+    """`sequence_trunk` empty: the sequence reads the frame trunk's last map. Sound's four widths are the F-TDNN's."""
+
+    trunk: str = "iresnet100"
+    sequence_trunk: str = "ir_se50"
+    size_px: int = 112
+    embedding: int = 512
+    audio: bool = True
+    audio_first: int = 512
+    audio_width: int = 1024
+    audio_between: int = 256
+    utterance_tail: bool = True
+    sound_dropout: float = 0.0
+    layers: int = 1
+    heads: int = 8
+    head_width: int = 64
+    hidden: int = 2048
+    window: int = 30
+    causal: bool = False
+    dropout: float = 0.6
+
+
+class MultimodalTransformer(MethodNet):
+    """Stage 1 takes `crops` [N, 3, S, S]; the sequence [N, T, 3, S, S] with `mel` [N, L, 64] where there is sound.
+
+    As published the L mel frames span the same time as the T frames and are resized to them. A causal network takes
+    `mel_index` [N, T], how many mel frames had arrived at each frame, and reads the last whole 100 ms before it. Without
+    sound the audio half of the fused features is zero; training drops sound by `sound_dropout` so that this is known.
+    """
+
+    def __init__(self, config: MultimodalConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = build_backbone(config.trunk)
+        self.frame_expression = nn.Linear(width_of(self.trunk), len(EXPRESSION_NAMES))
+        self.frame_au = nn.Linear(width_of(self.trunk), len(AU_NAMES))
+        self.sequence_trunk = build_backbone(config.sequence_trunk) if config.sequence_trunk else None
+        name = config.sequence_trunk or config.trunk
+        if name not in _STRIDES:
+            raise ValueError(f"the sequence needs a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}")
+        channels = int(getattr(self.sequence_trunk or self.trunk, "map_width"))  # noqa: B009
+        cells, width = -(-config.size_px // _STRIDES[name]), config.embedding
+        self.embed = nn.Sequential(
+            nn.BatchNorm2d(channels), nn.Dropout(config.dropout), nn.ReLU(), nn.Flatten(),
+            nn.Linear(channels * cells**2, width), nn.BatchNorm1d(width), nn.ReLU(),
+        )  # fmt: skip
+        self.sound = None
+        if config.audio:
+            self.sound = Ftdnn(
+                width, config.audio_first, config.audio_width, config.audio_between, config.causal, config.utterance_tail
+            )
+        fused = width * (2 if config.audio else 1)
+        self.encoder = SequenceEncoder(
+            fused, config.layers, config.heads, config.head_width, config.hidden, config.window, config.causal
+        )
+        self.read = nn.Sequential(nn.Linear(fused, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, len(AU_NAMES)))
+
+    def _visual(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of [N, 3, S, S]: sequence features, expression logits and AU logits of the frame alone."""
+        trunk = self.sequence_trunk or self.trunk
+        features = self.embed(trunk.last_map(crops))  # type: ignore[operator]
+        alone = self.trunk(crops)
+        return features, self.frame_expression(alone), self.frame_au(alone)
+
+    def _sound_of(self, batch: Mapping[str, Tensor], frames: Tensor) -> Tensor:
+        """Sound features [N, T, embedding] of frames' features [N, T, embedding]."""
+        assert self.sound is not None
+        if "mel" not in batch:
+            return torch.zeros_like(frames)
+        heard = self.sound(batch["mel"])
+        if self.config.causal:
+            whole = (batch["mel_index"].long() // AUDIO_STEP) * AUDIO_STEP
+            heard = functional.pad(heard, (0, 0, 1, 0))  # entry k is after k mel frames, nothing heard at 0
+            heard = heard.gather(1, whole.clamp(max=heard.shape[1] - 1)[..., None].expand(-1, -1, heard.shape[2]))
+        else:
+            heard = functional.interpolate(heard.transpose(1, 2), frames.shape[1], mode="nearest").transpose(1, 2)
+        if self.training and self.config.sound_dropout:
+            kept = torch.rand(len(heard), 1, 1, device=heard.device) >= self.config.sound_dropout
+            heard = heard * kept
+        return heard
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        crops = batch["crops"]
+        if crops.ndim == 4:
+            alone = self.trunk(crops)
+            return {"expression_logit": self.frame_expression(alone), "au_logit": self.frame_au(alone)}
+        features, expression, au_alone = (each.unflatten(0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1)))
+        if self.sound is not None:
+            features = torch.cat([features, self._sound_of(batch, features)], dim=2)
+        au = over_time(self.read, self.encoder(features))
+        return {"au_logit": au, "expression_logit": expression, "frame_au_logit": au_alone}
+
+    def input_forms(self) -> tuple[TensorForm, ...]:
+        window, size = self.config.window, self.config.size_px
+        forms = [TensorForm("crops", (window, 3, size, size))]
+        if self.sound is not None:
+            forms.append(TensorForm("mel", (MEL_PER_SECOND, MEL_BANDS)))
+            if self.config.causal:
+                forms.append(TensorForm("mel_index", (window,)))
+        return tuple(forms)
+
+    def stages(self) -> tuple[Stage, ...]:
+        if not self.config.causal:
+            raise ValueError("this network looks ahead within its window; build it with causal=true to run it on video")
+        size, width = self.config.size_px, self.config.embedding
+        seen, heard = TensorForm("frame_features", (width,)), TensorForm("sound_features", (width,))
+
+        def frame(crops: Tensor) -> tuple[Tensor, ...]:
+            return self._visual(crops)[:2]
+
+        def temporal(*tensors: Tensor) -> tuple[Tensor, ...]:
+            given = 1 if self.sound is None else 2
+            encoded, *states = self.encoder.step(torch.cat(tensors[:given], dim=1), *tensors[given:])
+            return (self.read(encoded), *states)
+
+        crops = TensorForm("crops", (3, size, size))
+        stages = [Stage("frame", StageCall(self, frame), (crops,), (seen, EXPRESSION_LOGIT))]
+        inputs: tuple[TensorForm, ...] = (seen,)
+        if self.sound is not None:
+            sound = self.sound
+
+            def audio(mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+                features, *after = sound.step(mel, *states)
+                return (features[:, -1], *after)
+
+            mel = TensorForm("mel", (AUDIO_STEP, MEL_BANDS))
+            stages.insert(0, Stage("audio", StageCall(self, audio), (mel,), (heard,), sound.state_forms()))
+            inputs = (seen, heard)
+        states = self.encoder.state_forms()
+        stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))
+        return tuple(stages)

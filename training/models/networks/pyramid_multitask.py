@@ -1,0 +1,39 @@
+"""M6: all three tasks out of a feature pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.models.encoders.feature_pyramid import FeaturePyramid, PyramidRead
+from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, FrameNet
+
+
+@dataclass(frozen=True, slots=True)
+class PyramidConfig:
+    """`levels` is how the pyramid is read: concat, per_level or last. `frozen` fits a pretrained trunk only."""
+
+    trunk: str = "resnet50"
+    size_px: int = 128
+    width: int = 256
+    levels: str = "concat"
+    frozen: bool = True
+
+
+class PyramidMultitask(FrameNet):
+    """Valence and arousal are linear, as published; clip them."""
+
+    def __init__(self, config: PyramidConfig) -> None:
+        super().__init__(config.size_px, (AU_LOGIT, EXPRESSION_LOGIT, VA))
+        self.pyramid = FeaturePyramid(config.trunk, config.width, config.levels == "last")
+        if config.frozen:
+            self.pyramid.freeze_low_levels()
+        self.read = PyramidRead(config.width, 2 + len(EXPRESSION_NAMES) + len(AU_NAMES), config.levels)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        values = self.read(self.pyramid(batch["crops"]))
+        va, expression, au = values.split([2, len(EXPRESSION_NAMES), len(AU_NAMES)], dim=1)
+        return {"va": va, "expression_logit": expression, "au_logit": au}

@@ -1,0 +1,1 @@
+"""Heads: features to action units, expression, valence and arousal."""

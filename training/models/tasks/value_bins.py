@@ -1,0 +1,30 @@
+"""Valence and arousal as distributions over bins of [-1, 1] (M8)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ValueBins(nn.Module):
+    """Logits [..., 2 bins] -> logits [..., 2, bins] and their expectation [..., 2].
+
+    Values are the bins' centres, so that the expectation agrees with the edges `linspace(-1, 1, bins + 1)` that labels
+    are sorted by; the public code takes `linspace(-1, 1, bins)`, which differs by up to half a bin.
+    """
+
+    centres: Tensor
+
+    def __init__(self, bins: int = 20) -> None:
+        super().__init__()
+        self.bins = bins
+        self.register_buffer("centres", (torch.arange(bins) + 0.5) * (2 / bins) - 1)
+
+    def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        logits = logits.unflatten(-1, (2, self.bins))
+        return logits, torch.matmul(logits.softmax(dim=-1), self.centres)
+
+
+def bin_of(values: Tensor, bins: int = 20) -> Tensor:
+    """Index of the bin of each value; what lies outside [-1, 1] goes to the outermost."""
+    return ((values + 1) * (bins / 2)).floor().long().clamp(0, bins - 1)

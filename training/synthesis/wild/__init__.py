@@ -1,0 +1,1 @@
+"""RenderWild: rendered videos of known faces, written in the layout of Aff-Wild2."""
