@@ -12,9 +12,9 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.gpu.part import NotRunError, Part, Session, require_gpu, run_part
-from benchmarks.machine import describe_machine
 from faceaffect import kernels
 from faceaffect.backends.tensorrt_library import find_tensorrt
+from faceaffect.bench.machine import describe_machine
 from faceaffect.bundle import open_bundle
 
 # Modules are imported by their part: one that needs PyTorch must not cost the others.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from faceaffect.bench.configuration import BenchError, Configuration
+from faceaffect.bench.cuda_driver import CudaDriver
 from faceaffect.pipeline import Pipeline
 from faceaffect.sources.source import Source
 from faceaffect.types import Frame
@@ -43,9 +46,9 @@ def now() -> Moment:
 class FreshWatch:
     """Follows a process from its first import to the last row of a file."""
 
-    def __init__(self, started_ns: int, before_import: Moment, after_import: Moment, device: str) -> None:
+    def __init__(self, started_ns: int, before_import: Moment, after_import: Moment, configuration: Configuration) -> None:
         self._started_ns, self._before, self._after = started_ns, before_import, after_import
-        self._memory = DeviceMemory(device)
+        self._memory = DeviceMemory(configuration.gpu)
 
     def analyse(self, pipeline: Pipeline, source: Source, count: int, rows: Path) -> FreshRun:
         """Analyse the first `count` frames of a source and write their rows, as `faceaffect analyse` does."""
@@ -97,12 +100,13 @@ class DeviceMemory:
     """The least free memory that was seen on a GPU, against what was free before the pipeline was opened."""
 
     def __init__(self, device: str) -> None:
-        self._driver = None
-        if device.startswith("cuda"):
-            from faceaffect.bench.cuda_driver import CudaDriver
-
-            self._driver = CudaDriver(device)
-            self._before = self._least = self._driver.free_bytes()
+        """`device` is like `cuda:0`, or empty: then there is nothing to watch."""
+        self._driver: CudaDriver | None = None
+        if device:
+            # Where the driver cannot be used the pipeline says so, or runs on the CPU.
+            with suppress(BenchError):
+                self._driver = CudaDriver(device)
+                self._before = self._least = self._driver.free_bytes()
 
     def look(self) -> None:
         if self._driver is not None:

@@ -101,16 +101,16 @@ def _carry_out(order: Order, started_ns: int) -> dict[str, Any]:
 
     _answer(begins="fresh start")
     configuration = Configuration.from_json(order.configuration)
-    watch = FreshWatch(started_ns, began, imported, configuration.device)
+    watch = FreshWatch(started_ns, began, imported, configuration)
     with ExitStack() as stack:
         with open_source(order.video) as source:
             pipelines = [stack.enter_context(configuration.open())]
             fresh = watch.analyse(pipelines[0], source, order.frames, Path(order.folder) / "fresh.csv")
         pipelines += [stack.enter_context(configuration.open()) for _ in range(1, configuration.streams)]
-        return {"fresh": asdict(fresh), **_measure(order, pipelines, configuration.threads, configuration.device)}
+        return {"fresh": asdict(fresh), **_measure(order, pipelines, configuration.threads)}
 
 
-def _measure(order: Order, pipelines: list[Any], threads: int, device: str) -> dict[str, Any]:
+def _measure(order: Order, pipelines: list[Any], threads: int) -> dict[str, Any]:
     from faceaffect.bench.paced_camera import measure_cameras
     from faceaffect.bench.reference_work import time_reference
     from faceaffect.bench.stage_round import StagePlan, measure_stages, time_decoding
@@ -120,6 +120,7 @@ def _measure(order: Order, pipelines: list[Any], threads: int, device: str) -> d
     quiet_opencv().setNumThreads(threads)
     reference_ms = time_reference()
     frames, decoding = time_decoding(order.video, order.frames)
+    device = pipelines[0].describe()["device"]
     plan = StagePlan(frames, order.frames, order.warmup, order.fps, Path(order.folder), device)
     stages = measure_stages(pipelines, plan)
     for clock, spent in decoding.items():

@@ -60,7 +60,8 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faceaffect_bench_")))
         record.results = [_prepare(one, settings, folder, progress) for one in configurations]
-        for device in sorted({one.device for one in configurations if one.device.startswith("cuda")}):
+        devices = {result.runs["device"] for result in record.results}
+        for device in sorted(device for device in devices if device.startswith("cuda")):
             record.machine[device] = CudaDriver(device).describe()
         power = stack.enter_context(PowerWatch())
         watch = LoadWatch()
