@@ -137,6 +137,11 @@ class Pipeline:
         """What the network computes in, such as float32, which need not be what was asked for where `auto` stepped down."""
         return self._backend.precision
 
+    @property
+    def cuda_stream(self) -> int:
+        """Handle of the CUDA stream that the calling thread's frames run on, for those who time it; 0 on the CPU."""
+        return int(getattr(self._backend, "cuda_stream", 0))
+
     def describe(self) -> dict[str, str]:
         """What runs here, by name, for reports."""
         return {

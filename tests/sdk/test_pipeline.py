@@ -146,6 +146,7 @@ def test_stages_are_timed_when_asked(open_tiny: OpenTiny) -> None:
 def test_says_what_runs(open_tiny: OpenTiny) -> None:
     with open_tiny(detector=FixedDetector()) as pipeline:
         said = pipeline.describe()
+        assert pipeline.cuda_stream == 0, "nothing runs on a GPU"
     assert said["model"] == "tiny"
     assert said["backend"].startswith("onnx ")
     assert said["detector"] == "fixed"

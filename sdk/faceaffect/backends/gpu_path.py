@@ -92,6 +92,11 @@ class GpuPath:
         self.uncaptured: dict[tuple[int, int], str] = {}  # kinds that run as plain launches for good, and why
         self._make_upload(_LEAST_UPLOAD)
 
+    @property
+    def cuda_stream(self) -> int:
+        """Handle of the stream on which everything runs."""
+        return int(self._stream.handle)
+
     def read(self, frame: Frame | DeviceFrame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
         """Heads and `au_logit` of the crops that maps [N, 2, 3] cut out of a frame, and `portrait.sample_grid` of them."""
         most = self._slots[-1]

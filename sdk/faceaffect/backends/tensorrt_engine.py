@@ -123,6 +123,11 @@ class TensorrtBackend:
             self._local.path = path
         return path
 
+    @property
+    def cuda_stream(self) -> int:
+        """Handle of the calling thread's own stream."""
+        return self.path.cuda_stream
+
     def read_faces(self, frame: Frame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
         """See `GpuPath.read`; raises BackendError where the GPU fails."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,8 @@ class Verdict(Enum):
     BETTER = "better"
     WORSE = "worse"
     SAME = "within the spread"
+    MACHINE = "no more than the machine itself"
+    BUSY = "machine too busy to tell"
     UNKNOWN = "too few rounds to tell"
 
 
@@ -61,26 +64,43 @@ def compare_records(before: Record, after: Record) -> Comparison:
         pairs, unmatched = {f"{first} -> {second}": (old[first], new[second])}, []
     if not pairs:
         raise BenchError(f"the records have no configuration in common: {'; '.join(unmatched)}")
-    changes = {key: _changes(*pair) for key, pair in pairs.items()}
+    is_busy = any(record.load is not None and record.load.is_busy for record in (before, after))
+    changes = {key: _changes(*pair, is_busy) for key, pair in pairs.items()}
     return Comparison(changes, unmatched, _differences(before, after))
 
 
-def _changes(before: Result, after: Result) -> list[Change]:
+def _changes(before: Result, after: Result, is_busy: bool) -> list[Change]:
     new = {metric.name: metric for metric in metrics_of(after)}
-    return [judge(metric, new[metric.name]) for metric in metrics_of(before) if metric.name in new]
+    pairs = [(metric, new[metric.name]) for metric in metrics_of(before) if metric.name in new]
+    drift = {old.clock: _log_ratio(old.median, now.median) for old, now in pairs if old.group == "reference"}
+    return [judge(old, now, drift.get(old.clock, 0.0), is_busy) for old, now in pairs]
 
 
-def judge(before: Metric, after: Metric) -> Change:
-    """Whether rounds of one figure differ by more than chance and by more than `LEAST_CHANGE`."""
+def judge(before: Metric, after: Metric, machine_drift: float = 0.0, is_busy: bool = False) -> Change:
+    """Whether rounds of one figure differ by more than chance, by more than `LEAST_CHANGE`, and by more than the machine.
+
+    `machine_drift` is the logarithm of how much longer the fixed work beside the rounds took, on the figure's clock.
+    Rounds of one record share the state that the machine is in, so that their spread knows nothing of its change. On a
+    busy machine no change of a wall time is believed: it is the others' doing as likely as ours.
+    """
     p_value = rank_sum_p_value(before.rounds, after.rounds)
     difference = after.median - before.median
     if _least_p_value(len(before.rounds), len(after.rounds)) > LEVEL:
         verdict = Verdict.UNKNOWN
     elif p_value > LEVEL or abs(difference) <= LEAST_CHANGE * abs(before.median):
         verdict = Verdict.SAME
+    elif abs(_log_ratio(before.median, after.median)) <= abs(machine_drift):
+        verdict = Verdict.MACHINE
+    elif is_busy and before.clock == "wall":
+        verdict = Verdict.BUSY
     else:
         verdict = Verdict.BETTER if (difference > 0) == before.is_higher_better else Verdict.WORSE
     return Change(before, after, p_value, verdict)
+
+
+def _log_ratio(before: float, after: float) -> float:
+    """Infinite where one of them is 0: no drift explains that."""
+    return math.log(after / before) if before > 0 and after > 0 else math.inf
 
 
 def rank_sum_p_value(first: Sequence[float], second: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from faceaffect.backends import BackendError
+from faceaffect.backends import BackendError, has_nvidia_gpu
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
@@ -19,12 +19,12 @@ class BenchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`size` (width, height) and `faces` None: as the source has them; `precision` auto: what the model has."""
+    """`size` (width, height) and `faces` None: as the source has them; `dla` is the core of a Jetson's accelerator."""
 
     model: str | None = None
     backend: str = "auto"
-    device: str = "cpu"
-    precision: str = "auto"
+    device: str = "auto"
+    precision: str = "fp32"
     size: tuple[int, int] | None = None
     faces: int | None = None
     threads: int = 1
@@ -32,6 +32,7 @@ class Configuration:
     max_faces: int = 8
     min_face_px: int = 40
     yunet: str | None = None
+    dla: int | None = None
 
     @property
     def key(self) -> str:
@@ -45,10 +46,18 @@ class Configuration:
             parts.append(f"at most {_counted(self.max_faces, 'face')}")
         if self.min_face_px != usual.min_face_px:
             parts.append(f"faces from {self.min_face_px} px")
+        parts += [] if self.dla is None else [f"DLA core {self.dla}"]
         return ", ".join([*parts, *(["yunet"] if self.yunet else [])])
 
+    @property
+    def gpu(self) -> str:
+        """The GPU that will be used, like `cuda:0`; empty where none will."""
+        if self.device != "auto":
+            return self.device if self.device.startswith("cuda") else ""
+        return "cuda:0" if self.backend in ("auto", "tensorrt") and has_nvidia_gpu() else ""
+
     def open(self) -> Pipeline:
-        """The pipeline that is asked for. Raises BackendError where another precision would run."""
+        """The pipeline that is asked for. Raises BackendError where another precision or device would run."""
         from faceaffect.pipeline import open_pipeline
 
         pipeline = open_pipeline(
@@ -56,16 +65,19 @@ class Configuration:
             backend=self.backend,
             device=self.device,
             threads=self.threads,
+            precision=self.precision,
+            dla=self.dla,
             max_faces=max(self.max_faces, self.faces or 1),
             min_face_px=self.min_face_px,
             detector=self.yunet,
         )
-        runs = pipeline.describe()["precision"]
-        if self.precision not in ("auto", runs):
+        # The backend `auto` may step down to the CPU: fine for an analysis, another measurement for a benchmark.
+        runs = pipeline.describe()
+        if self.precision.replace("fp", "float") != runs["precision"] or self.device not in ("auto", runs["device"]):
             pipeline.close()
             raise BackendError(
-                f"--precision {self.precision} was asked for, {pipeline.describe()['backend']} runs "
-                f"{self.model or 'the default model'} in {runs}; give a bundle or a backend of that precision"
+                f"--precision {self.precision} and --device {self.device} were asked for, {runs['backend']} would run in "
+                f"{runs['precision']} on {runs['device']}; name the --backend to see why, or ask for what runs here"
             )
         return pipeline
 

@@ -25,6 +25,11 @@ class MachineLoad:
     stolen_share: float | None
     """Taken by other virtual machines on the same host."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether wall times say more of the others than of us."""
+        return bool(self.warnings())
+
     def warnings(self) -> list[str]:
         """What a reader of the figures must know; empty on a quiet machine."""
         found = []

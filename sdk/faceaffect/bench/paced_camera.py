@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,4 +83,16 @@ def measure_live(pipeline: Pipeline, frames: list[Frame], fps: float, count: int
         delivered=count,
         dropped=count - len(counted),
         late_ms=1e3 * float(np.percentile(late_s, 95)),
+    )
+
+
+def measure_cameras(pipelines: Sequence[Pipeline], frames: list[Frame], fps: float, count: int, warmup: int) -> LiveRound:
+    """A camera of its own for each pipeline, all at once."""
+    with ThreadPoolExecutor(len(pipelines)) as threads:
+        rounds = list(threads.map(lambda pipeline: measure_live(pipeline, frames, fps, count, warmup), pipelines))
+    return LiveRound(
+        latency_ms=[ms for part in rounds for ms in part.latency_ms],
+        delivered=sum(part.delivered for part in rounds),
+        dropped=sum(part.dropped for part in rounds),
+        late_ms=max(part.late_ms for part in rounds),
     )

@@ -20,6 +20,7 @@ from faceaffect.bench.stage_round import ALL_STAGES, DECODE, WHOLE, WRITE
 
 _WIDTH_IN: Final = 9.0
 _BINS: Final = 60
+_LABEL_LETTERS: Final = 44
 _STYLE: Final[dict[str, Any]] = {
     "svg.hashsalt": "faceaffect",  # the same record gives the same page
     "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
@@ -107,7 +108,7 @@ def plot_stages(record: Record, clock: str) -> str:
                 continue
             axes.barh(range(len(results)), means, left=left, color=colour, label=stage, height=0.62)
             left += means
-        names = short_names([result.configuration for result in results])
+        names = _labels([result.configuration for result in results])
         axes.set(xlabel=f"mean ms per frame, {_clock(clock)}", yticks=range(len(results)), yticklabels=names)
         axes.invert_yaxis()
         axes.legend(frameon=False, ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
@@ -130,7 +131,7 @@ def plot_against(record: Record, field: str) -> str:
         return ""
     with _figure(2.6) as (axes, svg):
         clock = "cpu" if all("cpu" in r.rounds[0].stages.clocks for rs in lines.values() for r in rs) else "wall"
-        for (_, results), name in zip(lines.items(), short_names(list(lines)), strict=True):
+        for (_, results), name in zip(lines.items(), _labels(list(lines)), strict=True):
             rounds = [[float(np.median(one.stages.clocks[clock][WHOLE])) for one in result.rounds] for result in results]
             middle = np.array([np.median(values) for values in rounds])
             below = middle - [min(values) for values in rounds]
@@ -154,6 +155,12 @@ def short_names(configurations: list[Configuration]) -> list[str]:
         return [one.key for one in configurations]
     differing = [place for place in range(len(parts[0])) if len({one[place] for one in parts}) > 1]
     return [", ".join(one[place] for place in differing) for one in parts]
+
+
+def _labels(configurations: list[Configuration]) -> list[str]:
+    """Names that leave room for the drawing: none for one alone, the end of a long one."""
+    names = short_names(configurations) if len(configurations) > 1 else [""]
+    return [name if len(name) <= _LABEL_LETTERS else "..." + name[3 - _LABEL_LETTERS :] for name in names]
 
 
 def _matplotlib(part: str = "") -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from faceaffect.bench.configuration import BenchError, Configuration
-from faceaffect.bench.fresh_process import FreshRun
+from faceaffect.bench.fresh_run import FreshRun
 from faceaffect.bench.jetson_power import PowerSamples
 from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.paced_camera import LiveRound
@@ -26,11 +26,22 @@ _Part = TypeVar("_Part")
 
 @dataclass(slots=True)
 class Round:
-    """One pass of one configuration; `live` by frames a second, `fresh` None where it was left out."""
+    """One pass of one configuration in a process of its own; `live` by frames a second.
+
+    `reference_ms` is what a fixed piece of work took beside it, by clock (see `reference_work`).
+    """
 
     stages: StageRound
+    fresh: FreshRun
+    reference_ms: dict[str, float]
     live: dict[str, LiveRound] = field(default_factory=dict)
-    fresh: FreshRun | None = None
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Round:
+        """Raises what the wrong form of a dictionary raises."""
+        live = {fps: _must(LiveRound, one) for fps, one in raw["live"].items()}
+        reference_ms = {str(clock): float(ms) for clock, ms in raw["reference_ms"].items()}
+        return cls(_must(StageRound, raw["stages"]), _must(FreshRun, raw["fresh"]), reference_ms, live)
 
 
 @dataclass(slots=True)
@@ -109,14 +120,9 @@ def _result(raw: dict[str, Any]) -> Result:
         configuration=Configuration.from_json(raw["configuration"]),
         workload=_must(Workload, workload),
         runs=dict(raw["runs"]),
-        rounds=[_round(one) for one in raw["rounds"]],
+        rounds=[Round.from_json(one) for one in raw["rounds"]],
         power=_part(PowerSamples, raw["power"]),
     )
-
-
-def _round(raw: dict[str, Any]) -> Round:
-    live = {fps: _must(LiveRound, one) for fps, one in raw["live"].items()}
-    return Round(_must(StageRound, raw["stages"]), live, _part(FreshRun, raw["fresh"]))
 
 
 def _must(make: Callable[..., _Part], raw: dict[str, Any]) -> _Part:

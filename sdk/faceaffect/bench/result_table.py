@@ -15,7 +15,7 @@ from faceaffect.bench.stage_round import ALL_STAGES, WHOLE
 
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "mean", "jitter")
 WHOLE_ABOUT = "whole is everything between a decoded frame and its result: all stages but decode and write"
-_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.SAME: "dim", Verdict.UNKNOWN: "yellow"}
+_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.UNKNOWN: "yellow", Verdict.BUSY: "yellow"}
 
 
 def print_record(record: Record, console: Console) -> None:
@@ -90,10 +90,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         for name in ("figure", "first", "second", "", "change", "rounds of the first", "of the second", "verdict"):
             table.add_column(name, justify="right" if name in ("first", "second", "change") else "left", no_wrap=True)
         for change in changes:
-            table.add_row(*_cells(change), style=_STYLES[change.verdict])
+            table.add_row(*_cells(change), style=_STYLES.get(change.verdict, "dim"))
         console.print(table)
-        counts = [f"{sum(change.verdict is one for change in changes)} {one.value}" for one in Verdict]
-        console.print(Text(", ".join(counts)))
+        counts = {one: sum(change.verdict is one for change in changes) for one in Verdict}
+        told = [f"{count} {one.value}" for one, count in counts.items() if count or one in (Verdict.BETTER, Verdict.WORSE)]
+        console.print(Text(", ".join(told)))
     for line in (*comparison.unmatched, *comparison.notes):
         console.print(Text(f"note: {line}", style="yellow"), soft_wrap=True)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -16,17 +14,12 @@ from typing import Final
 
 from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.cuda_driver import CudaDriver
-from faceaffect.bench.fresh_process import run_fresh
 from faceaffect.bench.jetson_power import PowerWatch
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import LoadWatch
-from faceaffect.bench.paced_camera import LiveRound, measure_live
 from faceaffect.bench.record import Record, Result, Round
-from faceaffect.bench.stage_round import StagePlan, measure_stages, time_decoding
+from faceaffect.bench.round_process import Order, run_round
 from faceaffect.bench.workload import DRAWN_SIZE, make_workload
-from faceaffect.pipeline import Pipeline
-from faceaffect.sources.quiet_opencv import quiet_opencv
-from faceaffect.types import Frame
 
 INTERRUPTED: Final = "interrupted"
 
@@ -44,18 +37,11 @@ class BenchSettings:
     warmup: int = 15
     live_fps: tuple[float, ...] = (30.0, 60.0)
     live_s: float = 2.0
-    fresh: bool = True
     pin: bool = False
 
     def steps(self, configurations: int) -> int:
         """How often `Progress` is told of something."""
-        return configurations * (1 + self.rounds * (1 + len(self.live_fps) + self.fresh))
-
-
-@dataclass(slots=True)
-class _Prepared:
-    result: Result
-    pipelines: list[Pipeline] = field(default_factory=list)
+        return configurations * (1 + self.rounds * (2 + len(self.live_fps)))
 
 
 def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, progress: Progress) -> Record:
@@ -72,16 +58,15 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
     if settings.source is None:
         configurations = [replace(one, size=one.size or DRAWN_SIZE, faces=one.faces or 1) for one in configurations]
     with ExitStack() as stack:
-        stack.callback(quiet_opencv().setNumThreads, quiet_opencv().getNumThreads())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faceaffect_bench_")))
-        prepared = [_prepare(one, settings, folder, stack, progress) for one in configurations]
-        record.results = [one.result for one in prepared]
-        for device in sorted({one.device for one in configurations if one.device.startswith("cuda")}):
+        record.results = [_prepare(one, settings, folder, progress) for one in configurations]
+        devices = {result.runs["device"] for result in record.results}
+        for device in sorted(device for device in devices if device.startswith("cuda")):
             record.machine[device] = CudaDriver(device).describe()
         power = stack.enter_context(PowerWatch())
         watch = LoadWatch()
         try:
-            _run_rounds(prepared, settings, folder, power, progress)
+            _run_rounds(record.results, settings, folder, power, progress)
         except (KeyboardInterrupt, Exception) as error:
             if not _keep_whole_rounds(record):
                 raise
@@ -96,26 +81,22 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
     return record
 
 
-def _prepare(
-    configuration: Configuration, settings: BenchSettings, folder: Path, stack: ExitStack, progress: Progress
-) -> _Prepared:
+def _prepare(configuration: Configuration, settings: BenchSettings, folder: Path, progress: Progress) -> Result:
+    """The frames of a configuration, and its pipeline once opened, so that what cannot run is found before minutes pass."""
     progress(f"preparing {configuration.key}")
-    with _pinned(configuration if settings.pin else None):  # threads of the network stay where they are started
-        pipelines = [stack.enter_context(configuration.open()) for _ in range(configuration.streams)]
+    with configuration.open() as pipeline:
+        runs = pipeline.describe()
     workload = make_workload(settings.source, configuration, settings.frames, folder)
-    return _Prepared(Result(configuration, workload, pipelines[0].describe()), pipelines)
+    return Result(configuration, workload, runs)
 
 
-def _run_rounds(
-    prepared: list[_Prepared], settings: BenchSettings, folder: Path, power: PowerWatch, progress: Progress
-) -> None:
-    order = list(enumerate(prepared, 1))
+def _run_rounds(results: list[Result], settings: BenchSettings, folder: Path, power: PowerWatch, progress: Progress) -> None:
+    order = list(enumerate(results, 1))
     for number in range(1, settings.rounds + 1):
-        for place, one in order:
-            power.label = one.result.configuration.key
+        for place, result in order:
+            power.label = result.configuration.key
             told = f"round {number}/{settings.rounds}, configuration {place}/{len(order)}"
-            with _pinned(one.result.configuration if settings.pin else None):
-                one.result.rounds.append(_measure(one, settings, folder, partial(_tell, progress, told)))
+            result.rounds.append(_measure(result, settings, folder, partial(_tell, progress, told)))
             power.label = ""
         # The first of a round finds another machine than the last (caches, clock rate): each is first in turn.
         order = [*order[1:], order[0]]
@@ -125,60 +106,26 @@ def _tell(progress: Progress, told: str, part: str) -> None:
     progress(f"{told}: {part}")
 
 
-def _measure(one: _Prepared, settings: BenchSettings, folder: Path, progress: Progress) -> Round:
-    configuration, workload = one.result.configuration, one.result.workload
-    quiet_opencv().setNumThreads(configuration.threads)
-    progress("stages")
-    frames, decoding = time_decoding(workload.path, settings.frames)
-    gc.collect()
-    plan = StagePlan(frames, settings.frames, settings.warmup, workload.fps, folder, configuration.device)
-    stages = measure_stages(one.pipelines, plan)
-    for clock, spent in decoding.items():
-        if clock in stages.clocks:
-            stages.clocks[clock] = {**spent, **stages.clocks[clock]}
-    measured = Round(stages)
-    for fps in settings.live_fps:
-        progress(f"camera at {fps:g} fps")
-        measured.live[f"{fps:g}"] = _live(one, frames, fps, settings)
-    if settings.fresh:
-        progress("fresh process")
-        rows = folder / "fresh.csv"
-        measured.fresh = run_fresh(configuration.as_json(), workload.path, settings.frames, rows)
-    return measured
-
-
-def _live(one: _Prepared, frames: list[Frame], fps: float, settings: BenchSettings) -> LiveRound:
-    """A camera of its own for each stream."""
-    count = max(1, round(settings.live_s * fps))
-
-    def measure(pipeline: Pipeline) -> LiveRound:
-        return measure_live(pipeline, frames, fps, count, settings.warmup)
-
-    with ThreadPoolExecutor(len(one.pipelines)) as threads:
-        rounds = list(threads.map(measure, one.pipelines))
-    return LiveRound(
-        latency_ms=[ms for part in rounds for ms in part.latency_ms],
-        delivered=sum(part.delivered for part in rounds),
-        dropped=sum(part.dropped for part in rounds),
-        late_ms=max(part.late_ms for part in rounds),
+def _measure(result: Result, settings: BenchSettings, folder: Path, progress: Progress) -> Round:
+    order = Order(
+        configuration=result.configuration.as_json(),
+        video=result.workload.path,
+        fps=result.workload.fps,
+        frames=settings.frames,
+        warmup=settings.warmup,
+        live_fps=list(settings.live_fps),
+        live_s=settings.live_s,
+        folder=str(folder),
+        cores=_cores(result.configuration) if settings.pin else [],
     )
+    return Round.from_json(run_round(order, progress))
 
 
-@contextmanager
-def _pinned(configuration: Configuration | None) -> Iterator[None]:
-    """The calling thread, and what it starts, on as many cores as the configuration uses; None leaves it alone."""
-    if configuration is None:
-        yield
-        return
-    if not hasattr(os, "sched_setaffinity"):
+def _cores(configuration: Configuration) -> list[int]:
+    """As many cores as the configuration uses."""
+    if not hasattr(os, "sched_getaffinity"):
         raise BenchError("--pin needs Linux, this system cannot pin a process; leave it out")
-    before = os.sched_getaffinity(0)
-    wanted = configuration.threads * configuration.streams
-    os.sched_setaffinity(0, sorted(before)[:wanted])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    return sorted(os.sched_getaffinity(0))[: configuration.threads * configuration.streams]
 
 
 def _keep_whole_rounds(record: Record) -> int:

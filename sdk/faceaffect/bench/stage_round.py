@@ -154,8 +154,7 @@ class _Stream:
 
     def _timer(self) -> Timer:
         if self._clock == EventTimer.name:
-            # A pipeline that works on a GPU says on which stream.
-            return EventTimer(CudaDriver(self._plan.device), int(getattr(self._pipeline, "cuda_stream", 0)))
+            return EventTimer(CudaDriver(self._plan.device), self._pipeline.cuda_stream)
         return CPU if self._clock == CPU.name else WALL
 
     def _run(self) -> None:

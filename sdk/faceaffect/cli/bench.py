@@ -13,10 +13,9 @@ from faceaffect.cli.listed_values import listed, listed_sizes
 @click.option(
     "--backend", "backends", default="auto", callback=listed(str), metavar="LIST", help="auto, onnx, openvino, tensorrt."
 )
-@click.option("--device", "devices", default="cpu", callback=listed(str), metavar="LIST", help="cpu, cuda:0.")
-@click.option(
-    "--precision", "precisions", default="auto", callback=listed(str), metavar="LIST", help="Refuse to run another one."
-)
+@click.option("--device", "devices", default="auto", callback=listed(str), metavar="LIST", help="auto, cpu, cuda:0.")
+@click.option("--precision", "precisions", default="fp32", callback=listed(str), metavar="LIST", help="fp32, fp16, int8.")
+@click.option("--dla", type=click.IntRange(0), metavar="CORE", help="TensorRT on a Jetson: the accelerator, 0 or 1.")
 @click.option("--size", "sizes", callback=listed_sizes, metavar="LIST", help="Frame sizes like 640x360,1920x1080.")
 @click.option("--faces", callback=listed(int, least=1), metavar="LIST", help="Faces in every frame, like 1,2,4,8.")
 @click.option(
@@ -36,7 +35,6 @@ from faceaffect.cli.listed_values import listed, listed_sizes
     "--live-seconds", default=2.0, type=click.FloatRange(0.1, 3600), show_default=True, help="Of each rate in a round."
 )
 @click.option("--no-live", is_flag=True, help="Leave the camera out.")
-@click.option("--no-fresh", is_flag=True, help="Leave cold start, memory and file-to-rows out.")
 @click.option("--pin", is_flag=True, help="Run on as few cores as threads and streams need.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), metavar="FILE", help="Write every sample.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report with plots.")

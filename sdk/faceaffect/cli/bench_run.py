@@ -59,7 +59,9 @@ def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
         "threads": given["threads"],
         "streams": given["streams"],
     }
-    return span_grid(choices, max_faces=given["max_faces"], min_face_px=given["min_face"], yunet=given["yunet"])
+    return span_grid(
+        choices, max_faces=given["max_faces"], min_face_px=given["min_face"], yunet=given["yunet"], dla=given["dla"]
+    )
 
 
 def _settings(given: Mapping[str, Any]) -> BenchSettings:
@@ -70,7 +72,6 @@ def _settings(given: Mapping[str, Any]) -> BenchSettings:
         warmup=given["warm_up"],
         live_fps=() if given["no_live"] else given["live"],
         live_s=given["live_seconds"],
-        fresh=not given["no_fresh"],
         pin=given["pin"],
     )
 

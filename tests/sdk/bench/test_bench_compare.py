@@ -10,6 +10,7 @@ import pytest
 
 from faceaffect.bench.compare import Change, Verdict, compare_records, judge, rank_sum_p_value
 from faceaffect.bench.configuration import BenchError
+from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.metrics import Metric
 from faceaffect.bench.record import Record
 from tests.sdk.bench.made_up_records import made_up_record
@@ -21,11 +22,13 @@ def changes(before: Record, after: Record) -> dict[str, Change]:
 
 
 def verdicts(before: Record, after: Record) -> set[Verdict]:
-    return {change.verdict for change in changes(before, after).values() if change.before.unit != "%"}
+    """Of all figures that the level decides: not the dropped frames, not the machine itself."""
+    found = changes(before, after).values()
+    return {one.verdict for one in found if one.before.unit != "%" and one.before.group != "reference"}
 
 
 def metric(rounds: list[float]) -> Metric:
-    return Metric("stages", "whole", "ms", rounds)
+    return Metric("stages", "cpu", "whole", "ms", rounds)
 
 
 def test_p_value_counts_orders() -> None:
@@ -79,6 +82,26 @@ def test_a_change_too_small_to_matter_is_none_however_sure() -> None:
     found = changes(*pair)["throughput from memory"]
     assert found.p_value < 0.01
     assert found.verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize(
+    ("machine_ms", "expected"), [(1.0, Verdict.WORSE), (1.04, Verdict.WORSE), (1.3, Verdict.MACHINE), (0.8, Verdict.MACHINE)]
+)
+def test_a_change_must_exceed_that_of_the_machine(machine_ms: float, expected: Verdict) -> None:
+    """2.0 to 2.2: more than a machine that became 4 % slower, no more than one that became 30 % slower or faster."""
+    pair = made_up_record(2.0, seed=3), made_up_record(2.2, seed=4, machine_ms=machine_ms)
+    found = changes(*pair)
+    assert found["whole p50, process CPU"].verdict is found["throughput from memory"].verdict is expected
+    assert found["peak memory, host"].verdict is Verdict.WORSE, "memory does not run"
+
+
+def test_wall_times_of_a_busy_machine_are_not_believed() -> None:
+    busy = replace(made_up_record(2.0, seed=3), load=MachineLoad(2, 5.0, 0.6, 0.0))
+    for pair in ((busy, made_up_record(4.0, seed=4)), (made_up_record(4.0, seed=4), busy)):
+        found = changes(*pair)
+        assert found["whole p50, wall"].verdict is found["throughput from memory"].verdict is Verdict.BUSY
+        assert found["whole p50, process CPU"].verdict in (Verdict.BETTER, Verdict.WORSE)
+        assert found["peak memory, host"].verdict in (Verdict.BETTER, Verdict.WORSE)
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 4])

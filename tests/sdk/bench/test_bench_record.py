@@ -101,8 +101,8 @@ def test_grid_holds_every_combination_once() -> None:
 def test_a_configuration_s_key_tells_all_its_settings() -> None:
     usual = Configuration()
     changed = {
-        "model": "small", "backend": "openvino", "device": "cuda:0", "precision": "float16", "size": (64, 48), "faces": 2,
-        "threads": 2, "streams": 3, "max_faces": 3, "min_face_px": 30, "yunet": "file.onnx",
+        "model": "small", "backend": "openvino", "device": "cuda:0", "precision": "fp16", "size": (64, 48), "faces": 2,
+        "threads": 2, "streams": 3, "max_faces": 3, "min_face_px": 30, "yunet": "file.onnx", "dla": 0,
     }  # fmt: skip
     keys = {Configuration(**{name: value}).key for name, value in changed.items()}  # type: ignore[arg-type]
     assert len(keys | {usual.key}) == len(changed) + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 import pytest
 
 from faceaffect.bench import run as bench_run
-from faceaffect.bench.record import Record
+from faceaffect.bench.configuration import Configuration
+from faceaffect.bench.record import Record, Result, Round
 from faceaffect.cli import main
+from tests.sdk.bench.made_up_records import made_up_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"
@@ -48,58 +49,69 @@ def test_from_clip_to_record(bench: Bench, trained: None, tmp_path: Path, capsys
         assert {len(samples) for stages in one.stages.clocks.values() for samples in stages.values()} == {6}
         assert set(one.stages.clocks["wall"]) == set(one.stages.clocks["cpu"]) >= {"decode", "network", "write", "whole"}
         assert {fps: live.delivered for fps, live in one.live.items()} == {"30": 6, "60": 12}
-        assert one.fresh is not None
     assert (result.workload.path, result.runs["model"]) == (str(DEMO), "default")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
+    """Puts made-up rounds in the place of measuring; the list holds for what they were asked."""
+    asked: list[Configuration] = []
+
+    def make_up(result: Result, *_: Any) -> Round:
+        asked.append(result.configuration)
+        return made_up_record(seed=len(asked)).results[0].rounds[0]
+
+    monkeypatch.setattr(bench_run, "_measure", make_up)
+    return asked
+
+
 def test_lists_span_a_grid_that_takes_turns(
-    bench: Bench, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    order: list[tuple[int | None, int]] = []
-    measure = bench_run._measure
-
-    def remember(one: Any, *rest: Any) -> Any:
-        order.append((one.result.configuration.faces, one.result.configuration.streams))
-        return measure(one, *rest)
-
-    monkeypatch.setattr(bench_run, "_measure", remember)
     out = tmp_path / "a.json"
-    given = ("--model", tiny, "--faces", "1,2", "--streams", "1,2", "--size", "320x240", "--live", "30", "--no-fresh")
-    assert bench(*FEW, *given, "--json", out) == 0
+    given = ("--model", tiny, "--faces", "1,2", "--streams", "1,2", "--size", "320x240", "--rounds", "2")
+    assert bench("--frames", "2", *given, "--json", out) == 0
+    order = [(one.faces, one.streams) for one in measured]
     assert order == [(1, 1), (1, 2), (2, 1), (2, 2), (1, 2), (2, 1), (2, 2), (1, 1)]
     record = Record.load_file(out)
     assert [(r.configuration.faces, r.configuration.streams) for r in record.results] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    for result in record.results:
-        streams = result.configuration.streams
-        assert result.configuration.size == (320, 240)
-        assert set(result.rounds[0].stages.clocks) == ({"wall", "cpu"} if streams == 1 else {"wall"})
-        assert len(result.rounds[0].stages.clocks["wall"]["network"]) == 6 * streams
-        assert result.rounds[0].live["30"].delivered == 6 * streams
-        assert result.rounds[0].fresh is None
+    assert {(r.configuration.size, r.workload.size, len(r.rounds)) for r in record.results} == {((320, 240), (320, 240), 2)}
     assert capsys.readouterr().out.count("wall, ms per frame") == 4
 
 
-def test_compare_and_from_show_records(bench: Bench, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.json"
-    assert bench(DEMO, *FEW, "--model", tiny, "--no-live", "--no-fresh", "--quiet", "--json", out) == 0
+    given = ("--model", tiny, "--streams", "2", "--threads", "2", "--live", "50", "--rounds", "1", "--frames", "4")
+    assert bench(*given, "--size", "320x240", "--live-seconds", "0.1", "--pin", "--quiet", "--json", out) == 0
+    (one,) = Record.load_file(out).results[0].rounds
+    assert set(one.stages.clocks) == {"wall"}
+    assert len(one.stages.clocks["wall"]["network"]) == 8
+    assert one.live["50"].delivered == 10
+
+
+def test_compare_and_from_show_records(
+    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.json"
+    assert bench(DEMO, "--rounds", "3", "--frames", "2", "--model", tiny, "--quiet", "--json", out) == 0
     assert capsys.readouterr().out == ""
     assert bench("--from", out) == 0
-    assert "process CPU, ms per frame, 12 frames" in capsys.readouterr().out
+    assert "process CPU, ms per frame, 120 frames" in capsys.readouterr().out
     assert bench("--compare", out, out) == 0
     shown = capsys.readouterr().out
     assert "too few rounds to tell" in shown
     assert "network p50, wall" in shown
 
 
-def test_html_from_a_record(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+def test_html_beside_json_and_from_it(bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]) -> None:
     pytest.importorskip("matplotlib", reason="needs the bench extra")
-    out, page = tmp_path / "a.json", tmp_path / "a.html"
-    assert bench(DEMO, *FEW, "--model", tiny, "--live", "60", "--no-fresh", "--quiet", "--json", out, "--html", page) == 0
+    out, page, again = tmp_path / "a.json", tmp_path / "a.html", tmp_path / "b.html"
+    given = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--quiet")
+    assert bench(*given, "--json", out, "--html", page) == 0
     assert page.read_text(encoding="utf-8").count("<svg") == 5
-    again = tmp_path / "b.html"
     assert bench("--from", out, "--html", again, "--quiet") == 0
-    assert "<svg" in again.read_text(encoding="utf-8")
+    assert again.read_text(encoding="utf-8").count("<svg") == 5
 
 
 @pytest.mark.parametrize(
@@ -112,7 +124,10 @@ def test_html_from_a_record(bench: Bench, tiny: Path, tmp_path: Path) -> None:
         (["--live", "0"], "from 1 to 1000"),
         (["--live", "nan"], "from 1 to 1000"),
         (["--backend", "magic"], "backend must be auto or one of"),
-        (["--precision", "int8"], "--precision int8 was asked for"),
+        (["--precision", "int8"], "--precision int8 and --device auto were asked for"),
+        (["--precision", "int9"], "precision must be one of"),
+        (["--backend", "onnx", "--device", "cuda:0"], "runs on device 'cpu' only"),
+        (["--backend", "onnx", "--dla", "1"], "got DLA core 1"),
         (["--model", "nobody-has-this"], "model must be a bundle folder"),
         (["--json", "missing/a.json"], "does not exist"),
         (["--from", "a.json", "clip.mp4"], "give one of them"),
@@ -137,15 +152,16 @@ def test_mistakes_are_found_before_anything_is_measured(
     assert "Traceback" not in error
 
 
-def test_a_record_is_never_lost_by_accident(
-    bench: Bench, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_no_record_is_lost_by_accident(
+    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "a.json"
     out.write_text("precious")
-    assert bench(DEMO, *FEW, "--model", tiny, "--json", out) == 1
+    given = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--json", out)
+    assert bench(*given) == 1
     assert "--overwrite" in capsys.readouterr().err
-    assert out.read_text() == "precious"
-    assert bench(DEMO, *FEW, "--model", tiny, "--no-live", "--no-fresh", "--json", out, "--overwrite") == 0
+    assert (out.read_text(), measured) == ("precious", [])
+    assert bench(*given, "--overwrite") == 0
     assert json.loads(out.read_text())["version"] == 1
 
 
@@ -157,28 +173,29 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
     bench: Bench,
     tiny: Path,
     tmp_path: Path,
+    measured: list[Configuration],
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
     code: int,
     said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    measure, calls = bench_run._measure, []
+    make_up = bench_run._measure
 
-    def fail_in_the_second_round(*given: Any) -> Any:
-        calls.append(given)
-        if len(calls) == 4:  # after one of two configurations
+    def fail_in_the_second_round(*given: Any) -> Round:
+        if len(measured) == 3:  # after one of two configurations
             raise error
-        return measure(*given)
+        return make_up(*given)
 
     monkeypatch.setattr(bench_run, "_measure", fail_in_the_second_round)
     out = tmp_path / "a.json"
-    given = (*FEW, "--rounds", "3", "--model", tiny, "--threads", "1,2", "--no-live", "--no-fresh", "--json", out)
-    assert bench(DEMO, *given) == code
+    assert bench(DEMO, "--frames", "2", "--rounds", "3", "--model", tiny, "--threads", "1,2", "--json", out) == code
     record = Record.load_file(out)
     assert [len(result.rounds) for result in record.results] == [1, 1]
     assert record.incomplete == said
-    assert said in capsys.readouterr().err
+    written = capsys.readouterr()
+    assert said in written.err
+    assert f"1 of 3 rounds were measured: {said}" in written.out
 
 
 def test_without_a_whole_round_nothing_is_pretended(
@@ -188,21 +205,5 @@ def test_without_a_whole_round_nothing_is_pretended(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bench_run, "_measure", interrupt)
-    assert bench(DEMO, *FEW, "--model", tiny, "--json", tmp_path / "a.json") == 130
+    assert bench(DEMO, "--frames", "2", "--model", tiny, "--json", tmp_path / "a.json") == 130
     assert not (tmp_path / "a.json").exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
-def test_pin_holds_while_measuring_and_is_undone(bench: Bench, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[set[int]] = []
-    measure = bench_run._measure
-
-    def look(*given: Any) -> Any:
-        seen.append(os.sched_getaffinity(0))
-        return measure(*given)
-
-    monkeypatch.setattr(bench_run, "_measure", look)
-    before = os.sched_getaffinity(0)
-    assert bench(DEMO, *FEW, "--model", tiny, "--no-live", "--no-fresh", "--pin") == 0
-    assert [len(cores) for cores in seen] == [1, 1]
-    assert os.sched_getaffinity(0) == before
