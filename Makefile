@@ -21,6 +21,7 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks kernels
 	$(BIN)/python -m benchmarks pipeline assets/demo.mp4
+	$(BIN)/faceaffect bench assets/demo.mp4
 
 native: $(VENV)/.test  ## rebuild the kernels in place
 	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install --no-deps -e .
