@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,20 +64,20 @@ class StageCall(nn.Module):
         return self._call(*tensors)
 
 
-class MethodNet(nn.Module):
+class MethodNet(nn.Module, ABC):
     """What all eight networks have: an offline call over named tensors, and stages for one frame after the other."""
 
+    @abstractmethod
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """All outputs by name for a training batch by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def input_forms(self) -> tuple[TensorForm, ...]:
         """What `forward` reads, in its longest form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """The streaming form; ValueError where the network as configured looks ahead."""
-        raise NotImplementedError
 
     def zeros(self, count: int = 1, device: str = "cpu") -> dict[str, Tensor]:
         """A batch of `count` empty samples."""
