@@ -11,7 +11,7 @@ import click
 
 from training.datasets.commands import data
 from training.methods.commands import costs, list_recipes
-from training.recipe import override
+from training.options import with_options
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 _RECIPES = ("default",)
@@ -57,7 +57,7 @@ def train(recipe_name: str, out: Path, resume: bool, rendered_only: bool, option
     from training.train_default import open_loop
 
     try:
-        recipe = override(importlib.import_module(f"training.recipes.{recipe_name}").recipe(), list(options))
+        recipe = with_options(importlib.import_module(f"training.recipes.{recipe_name}").recipe(), list(options))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     if rendered_only:
@@ -138,7 +138,7 @@ def transfer(out: Path, shared: Path, labels: Path, renders: Path, options: tupl
     from training.recipes.default import recipe
     from training.rig_transfer import transfer as measure
 
-    click.echo(json.dumps(measure(override(recipe(), list(options)), out, shared, labels, renders), indent=1))
+    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders), indent=1))
 
 
 if __name__ == "__main__":

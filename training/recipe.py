@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from training.augment import Jitter
@@ -67,31 +67,6 @@ class Recipe:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
-
-
-def override(recipe: Any, options: list[str]) -> Any:
-    """The recipe with `dotted.name=value` options applied; an unknown name or a wrong type lists what there is."""
-    for option in options:
-        name, equals, text = option.partition("=")
-        if not equals:
-            raise ValueError(f"an option must be name=value, got {option!r}")
-        recipe = _set(recipe, name.split("."), text, name)
-    return recipe
-
-
-def _set(value: Any, path: list[str], text: str, full_name: str) -> Any:
-    names = [f.name for f in fields(value)] if is_dataclass(value) else []
-    if path[0] not in names:
-        raise ValueError(f"unknown option {full_name!r}: after {'.'.join(full_name.split('.')[: -len(path)])!r} come {names}")
-    current = getattr(value, path[0])
-    if len(path) > 1:
-        return replace(value, **{path[0]: _set(current, path[1:], text, full_name)})
-    if not isinstance(current, (int, float, str)):
-        raise ValueError(f"option {full_name!r} is a group, its parts are {[f.name for f in fields(current)]}")
-    try:
-        return replace(value, **{path[0]: type(current)(text)})
-    except ValueError:
-        raise ValueError(f"option {full_name!r} must be {type(current).__name__}, got {text!r}") from None
 
 
 def net_from_json(raw: dict[str, Any]) -> NetConfig:

@@ -12,7 +12,8 @@ from training.datasets.face_table import FaceTable, empty_targets  # noqa: E402
 from training.models.affect_net import NetConfig  # noqa: E402
 from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
 from training.models.trunk import Stage, TrunkConfig  # noqa: E402
-from training.recipe import Mix, Recipe, Schedule, net_from_json, override  # noqa: E402
+from training.options import with_options  # noqa: E402
+from training.recipe import Mix, Recipe, Schedule, net_from_json  # noqa: E402
 from training.recipes.default import recipe as default_recipe  # noqa: E402
 from training.train_loop import TrainLoop, class_weights  # noqa: E402
 
@@ -88,13 +89,13 @@ def test_rare_expressions_are_drawn_more_often():
 
 
 def test_options_reach_their_field_and_unknown_ones_name_the_right_ones():
-    assert override(default_recipe(), ["schedule.steps=7", "losses.au=2"]).schedule.steps == 7
+    assert with_options(default_recipe(), ["schedule.steps=7", "losses.au=2"]).schedule.steps == 7
     with pytest.raises(ValueError, match=r"warmup_steps"):
-        override(default_recipe(), ["schedule.epochs=7"])
+        with_options(default_recipe(), ["schedule.epochs=7"])
     with pytest.raises(ValueError, match=r"must be int"):
-        override(default_recipe(), ["schedule.steps=many"])
+        with_options(default_recipe(), ["schedule.steps=many"])
     with pytest.raises(ValueError, match=r"name=value"):
-        override(default_recipe(), ["schedule.steps"])
+        with_options(default_recipe(), ["schedule.steps"])
 
 
 def test_a_network_comes_back_from_its_recipe_s_json():

@@ -6,7 +6,7 @@ import importlib
 from typing import Final
 
 from training.methods.method_recipe import MethodRecipe
-from training.methods.options import with_options
+from training.options import with_options
 
 RECIPES: Final = (
     "prior_aided_streaming",

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from training.methods.find_recipe import find_recipe
-from training.methods.options import with_options
+from training.options import with_options
 
 pytestmark = pytest.mark.train
 RECIPE = find_recipe("M7", "compact")
