@@ -42,7 +42,11 @@ def hold(au_probability: FloatArray, was_on: BoolArray, spec: ModelSpec) -> Bool
 
 
 def decide(au_probability: FloatArray, expression_probability: FloatArray, va: FloatArray, spec: ModelSpec) -> Affect:
-    """Affect with AU decisions by the spec's thresholds: one score per AU, and the decision always follows from it."""
+    """Affect with AU decisions by the spec's thresholds, of scores [N, 12], [N, 7] and valence, arousal [N, 2].
+
+    One score per AU, and the decision follows from it alone; where scores are smoothed over time, `hold` then keeps one
+    that was made until its score is clearly past the threshold.
+    """
     return Affect(
         au_probability=au_probability,
         au_on=au_probability >= np.asarray(spec.au_thresholds, np.float32),

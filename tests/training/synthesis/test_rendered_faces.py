@@ -1,30 +1,14 @@
 """The mesh and the pictures: units move what they should, labels are those of the picture, runs can be resumed."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
 from training.synthesis.camera import frame_face, look_at_head
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression
-from training.synthesis.face import FaceStudio
-from training.synthesis.head_mesh import load_head
 from training.synthesis.write_faces import stack_faces, write_shard
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
-
 pytestmark = pytest.mark.shared
-
-
-@pytest.fixture(scope="module")
-def studio():
-    if not (DATA / "makehuman_head").is_dir():
-        pytest.skip(f"no head mesh in {DATA}")
-    try:
-        return FaceStudio(load_head(DATA), 96, DATA)
-    except Exception as error:  # moderngl raises bare Exception without a GL driver
-        pytest.skip(f"no OpenGL context: {error}")
 
 
 def landmarks_of(studio, rig, **units):

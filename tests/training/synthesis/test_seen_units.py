@@ -1,21 +1,15 @@
 """What a picture shows: shares of a shape, regions, hidden units, light maps, dense points, visibility."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
 from training.synthesis.au_targets import RIG_NAMES, response
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, TRACE_INTENSITY
-from training.synthesis.face import FaceStudio
-from training.synthesis.head_mesh import load_head
 from training.synthesis.occluders import cover_face
 from training.synthesis.renderer import REGION_EYES, REGION_FACE, REGION_HAIR
 from training.synthesis.shadow_maps import light_matrix
 from training.synthesis.unit_regions import visible_units
-
-DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def test_response_grows_and_lifts_what_counts_as_present():
@@ -72,16 +66,6 @@ def test_hidden_pixels_are_those_that_do_not_show_what_is_behind():
         assert high[1]
         np.testing.assert_array_equal(low[2], high[2])
     assert found > 5
-
-
-@pytest.fixture(scope="module")
-def studio():
-    if not (DATA / "makehuman_head").is_dir():
-        pytest.skip(f"no head mesh in {DATA}")
-    try:
-        return FaceStudio(load_head(DATA), 96, DATA)
-    except Exception as error:  # moderngl raises bare Exception without a GL driver
-        pytest.skip(f"no OpenGL context: {error}")
 
 
 @pytest.mark.shared

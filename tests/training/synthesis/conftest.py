@@ -1,0 +1,23 @@
+"""What tests of rendered faces share: the head mesh, ready to be drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def studio(shared) -> Any:
+    """Draws faces of 96 px; skips where there is no mesh or no OpenGL."""
+    pytest.importorskip("moderngl")
+    from training.synthesis.face import FaceStudio
+    from training.synthesis.head_mesh import load_head
+
+    data = shared / "data"
+    if not (data / "makehuman_head").is_dir():
+        pytest.skip(f"no head mesh in {data}")
+    try:
+        return FaceStudio(load_head(data), 96, data)
+    except Exception as error:  # moderngl raises bare Exception without a GL driver
+        pytest.skip(f"no OpenGL context: {error}")
