@@ -59,6 +59,7 @@ class WildSize:
 SIZES: Final[dict[str, WildSize]] = {
     "tiny": WildSize(5, 1, 1, 1, 96, (12,), (2.7, 3.0)),
     "small": WildSize(26, 2, 8, 1, 192, (24, 25, 30), (5.0, 20.0)),
+    "people": WildSize(420, 0, 70, 0, 192, (3,), (8.0, 12.0)),
     "large": WildSize(300, 30, 100, 10, 224, (24, 25, 30), (5.0, 20.0)),
 }
 
