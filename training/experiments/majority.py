@@ -6,7 +6,7 @@ import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.datasets.frame_table import FrameTable
-from training.methods.method_figures import MethodPredictions
+from training.methods.method_predictions import MethodPredictions
 
 
 def majority_predictions(train: FrameTable, count: int) -> MethodPredictions:
@@ -19,6 +19,7 @@ def majority_predictions(train: FrameTable, count: int) -> MethodPredictions:
     expression = np.zeros((count, len(EXPRESSION_NAMES)), np.float32)
     expression[:, best] = 1
     return MethodPredictions(
+        known=np.ones(count, bool),
         au=np.tile((rate > 0.5).astype(np.float32), (count, 1)).reshape(count, len(AU_NAMES)),
         expression=expression,
         va=np.tile(va.astype(np.float32), (count, 1)),

@@ -22,7 +22,8 @@ from training.experiments.whole_truth import read_whole_truth
 from training.methods.build_sampler import build_sampler, tasks_of
 from training.methods.drivers.find_driver import driver_for
 from training.methods.method_data import MethodData, open_method_data
-from training.methods.method_figures import MethodPredictions, method_predictions, method_scores
+from training.methods.method_figures import method_predictions, method_scores
+from training.methods.method_predictions import MethodPredictions
 from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import LABELS, InputForm
 from training.methods.train_method import train_method
@@ -139,7 +140,7 @@ def _trained(
         net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps)
         said = method_predictions(net, single, data.validation, data)
         parts[LABELS[task]] = getattr(said, LABELS[task])
-    return MethodPredictions(**{name: parts.get(name) for name in LABELS.values()}), net
+    return MethodPredictions(said.known, **{name: parts.get(name) for name in LABELS.values()}), net
 
 
 def _train(recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int) -> MethodNet:
