@@ -18,7 +18,6 @@ from training.datasets.sampling.thinning import Thinned, every_nth
 from training.datasets.sampling.windows import clips_ending_at, windows
 from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import LABELS, InputForm
-from training.models.networks.mean_teacher_clip import SPACING
 
 _ALL: Final = "all"
 
@@ -126,7 +125,7 @@ def _task_rows(
         if tasks != ("AU",):
             return TaskRows(tasks, rows, weigh(table, rows))
     thin: RowSource = rows if options.every == 1 else Thinned(table, rows, options.every, seed)
-    return TaskRows(tasks, ClipsAt(table, thin, form.length) if form.form == "clips" else thin)
+    return TaskRows(tasks, ClipsAt(table, thin, form.length, recipe.net.spacing) if form.form == "clips" else thin)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +157,8 @@ class ClipsAt:
     table: FrameTable
     rows: RowSource
     length: int
+    spacing: int
 
     def __call__(self, epoch: int) -> NDArray[np.int64]:
         ends = np.asarray(self.rows(epoch) if callable(self.rows) else self.rows)
-        return clips_ending_at(self.table, ends, self.length, SPACING, count_by="row")
+        return clips_ending_at(self.table, ends, self.length, self.spacing, count_by="row")
