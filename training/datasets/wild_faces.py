@@ -27,8 +27,19 @@ EXPRESSION_WEIGHT: Final = 0.5
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
 
 
+Origin = tuple[str, int]
+"""Name of a video and number of a frame, from 1, as the label files count."""
+
+
 def load_wild(folder: Path, split: str = "Train_Set", every: int = 8) -> tuple[FaceTable, NDArray[np.int64]]:
     """Every `every`-th frame of one split's videos (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
+    return load_wild_frames(folder, split, every)[:2]
+
+
+def load_wild_frames(
+    folder: Path, split: str = "Train_Set", every: int = 8
+) -> tuple[FaceTable, NDArray[np.int64], list[Origin]]:
+    """The same, and where each frame comes from."""
     notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "truth").glob("*.json"))]
     notes = [note for note in notes if note["split"] == split]
     if not notes:
@@ -36,6 +47,7 @@ def load_wild(folder: Path, split: str = "Train_Set", every: int = 8) -> tuple[F
     pictures: list[NDArray[np.uint8]] = []
     columns: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _NAMES}
     rigs: list[int] = []
+    origins: list[Origin] = []
     for note in notes:
         with np.load(folder / "truth" / f"{note['name']}.npz", allow_pickle=False) as truth:
             for k, bgr in _frames(folder / note["video"], len(truth["time_s"]), every):
@@ -45,8 +57,9 @@ def load_wild(folder: Path, split: str = "Train_Set", every: int = 8) -> tuple[F
                 for name, value in zip(_NAMES, values, strict=True):
                     columns[name].append(value)
                 rigs.append(RIGS.index(note["rig"]))
+                origins.append((note["name"], k + 1))
     table = _table(pictures, {name: np.stack(values).astype(np.float32) for name, values in columns.items()})
-    return table, np.array(rigs, np.int64)
+    return table, np.array(rigs, np.int64), origins
 
 
 def without_rest(table: FaceTable, share: float, seed: int = 0) -> FaceTable:
