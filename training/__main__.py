@@ -48,7 +48,9 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
-@click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="A RenderWild folder.")
+@click.option(
+    "--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="A RenderWild folder; may be repeated."
+)
 @click.option("--rendered-only", is_flag=True, help="Leave out FER+ and the web faces.")
 @click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
@@ -132,13 +134,16 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), required=True, help="Faces of both rigs.")
+@click.option(
+    "--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="A RenderWild folder; may be repeated."
+)
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def transfer(out: Path, shared: Path, labels: Path, renders: Path, options: tuple[str, ...]) -> None:
+def transfer(out: Path, shared: Path, labels: Path, renders: Path, wild: tuple[Path, ...], options: tuple[str, ...]) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
     from training.recipes.default import recipe
     from training.rig_transfer import transfer as measure
 
-    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders), indent=1))
+    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders, wild), indent=1))
 
 
 if __name__ == "__main__":

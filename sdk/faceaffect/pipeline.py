@@ -44,6 +44,7 @@ class Pipeline:
         graph: GraphWeights,
         detector: Detector | None,
         settings: FollowSettings,
+        sequence: bool = False,
     ) -> None:
         self.spec = spec
         self.clock = StageClock()
@@ -58,6 +59,7 @@ class Pipeline:
                 f"got {graph.width}; export the model again"
             )
         self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
+        self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
         self._baselines: dict[int, AuBaseline] = {}
         if settings.baseline and spec.au_neutral_logits is None:
@@ -82,13 +84,13 @@ class Pipeline:
         au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
         if au_logit is None:
             au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
-        if self._settings.baseline and self._follower is not None:
+        if self._settings.baseline and self._is_video:
             au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
         self.clock.start("decode_heads")
         affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
         faces = _faces(reading, landmarks_xy, track_id)
         self.clock.start("smooth")
-        if self._settings.smooth and self._follower is not None:
+        if self._settings.smooth and self._is_video:
             affect = self._smooth(affect, track_id, frame.time_s)
         self.clock.end()
         return faces, affect
@@ -207,12 +209,14 @@ def open_pipeline(
     smooth: bool = True,
     baseline: bool = False,
     crops: bool = False,
+    sequence: bool = False,
     detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
-    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector`
+    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
+    `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
     replaces the built-in one: an object, or the path of a YuNet file. `precision` other than fp32 and `dla` (the number of
     a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
@@ -233,4 +237,4 @@ def open_pipeline(
         from faceaffect.detectors.yunet import YunetDetector
 
         detector = YunetDetector(detector)
-    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings)
+    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, crops and sequence)

@@ -51,6 +51,7 @@ class AnalyseSettings:
                 "smooth": not given["no_smooth"],
                 "baseline": given["baseline"],
                 "crops": given["crops"],
+                "sequence": bool(sequence),
                 **({"detector": given["yunet"]} if given["yunet"] else {}),
             },
             source_options=SourceOptions(picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]),
