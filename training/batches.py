@@ -33,6 +33,14 @@ def balanced(expression: NDArray[np.float32], power: float) -> NDArray[np.float6
     return np.asarray(weight / weight.sum())
 
 
+def lifted_units(au: NDArray[np.float32], power: float) -> NDArray[np.float64]:
+    """Probabilities [N] that lift faces with rare action units: by the rarest one shown, (1 / frequency) ** power."""
+    frequency = au.mean(axis=0) + 1e-3
+    lift = (frequency.max() / frequency) ** power
+    weight = np.maximum(au * lift, 1).max(axis=1).astype(np.float64)
+    return np.asarray(weight / weight.sum())
+
+
 class BatchMaker:
     """Makes batch number `step`; the same seed and step give the same batch, so a run can go on where it stopped."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from faceaffect.labels import EXPRESSION_NAMES
-from training.batches import BatchMaker, Source, balanced
+from training.batches import BatchMaker, Source, balanced, lifted_units
 from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.datasets.rendered_faces import RIGS, load_rendered
@@ -49,12 +49,12 @@ def open_loop(
     if renders is not None:
         rendered, validation, columns = load_rendered(renders)
         rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
-        sources.append(Source(rendered, mix.renders, _even(len(rendered))))
+        sources.append(Source(rendered, mix.renders, lifted_units(rendered.au, mix.rare_unit_power)))
     if wild:
         loaded = [load_wild(folder) for folder in wild]
         frames = join_tables([table.pick(np.isin(shown, rigs)) for table, shown in loaded])
         frames = without_rest(frames, NEUTRAL_LEFT_OUT)
-        sources.append(Source(frames, mix.wild, _even(len(frames))))
+        sources.append(Source(frames, mix.wild, lifted_units(frames.au, mix.rare_unit_power)))
     if not sources:
         raise ValueError("faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder")
     batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)

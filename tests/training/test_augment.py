@@ -6,7 +6,7 @@ pytestmark = pytest.mark.train
 
 from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, map_roll_deg, map_scale  # noqa: E402
 from training.augment import Jitter, compose, cover, cut, jitter_maps, move_points, photometric, recompress  # noqa: E402
-from training.batches import _blend, _flip  # noqa: E402
+from training.batches import _blend, _flip, lifted_units  # noqa: E402
 from training.evaluation.map_jitter import beside_maps, moved_maps, tracking_maps  # noqa: E402
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX  # noqa: E402
 
@@ -149,3 +149,13 @@ def test_a_share_is_blended():
     batch |= {"au": torch.rand(count, 12), "au_weight": torch.ones(count, 12)}
     _blend(batch, 0.5, np.random.default_rng(0), np.zeros(count, np.int64))
     assert int((batch["landmark_weight"] == 0).sum()) == 20
+
+
+def test_faces_with_rare_units_are_drawn_more_often():
+    au = np.zeros((100, 12), np.float32)
+    au[:50, 0], au[50:52, 1] = 1, 1
+    chance = lifted_units(au, 0.5)
+    assert chance.sum() == pytest.approx(1)
+    assert chance[50] / chance[0] == pytest.approx((0.501 / 0.021) ** 0.5, rel=1e-5)
+    assert chance[99] == pytest.approx(chance[0]), "faces without any unit are as common as those with the commonest"
+    np.testing.assert_allclose(lifted_units(au, 0.0), 0.01)
