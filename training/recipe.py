@@ -15,7 +15,7 @@ from training.models.trunk import Stage, TrunkConfig
 class Schedule:
     """How long and how fast. Steps below `small_until` (a share) train on crops of `small_px`."""
 
-    steps: int = 9000
+    steps: int = 8000
     warmup_steps: int = 300
     rate: float = 2.5e-3
     weight_decay: float = 0.05
@@ -24,6 +24,7 @@ class Schedule:
     small_until: float = 0.8
     save_every: int = 250
     batch_workers: int = 0  # processes that make batches ahead; 0 makes them in between
+    bfloat16: bool = False  # of the trunk while training; pays where the processor has such instructions (avx512_bf16, AMX)
     seed: int = 1
 
 
