@@ -61,7 +61,7 @@ class TimeConvolutions(nn.Module):
 
 class MeanTeacherClip(MethodNet):
     """Takes `clip` [N, 8, 4, S, S], `clip_real` [N, 8] (0 before the face's first frame; all 1 if absent) and, where there
-    is sound, `mel` [N, 64, columns].
+    is sound, `mel` [N, 64, columns] (`mel_real` [N] is 0 for samples that have none).
 
     Gives AU logits, expression logits of seven (`expression_logit`) and eight classes (`expression_logit_8`), `va` in
     [-1, 1] and `alpha`, how far the network trusts its expression. Frames before the first are black in the 3D form, as
@@ -106,6 +106,8 @@ class MeanTeacherClip(MethodNet):
         else:
             seen = self.over_time(self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real)
         heard = self.sound(batch["mel"].unsqueeze(1)) if self.sound is not None and "mel" in batch else None
+        if heard is not None and "mel_real" in batch:
+            heard = heard * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(seen, heard)
         return {
             "au_logit": au, "expression_logit": expression[:, : len(EXPRESSION_NAMES)], "expression_logit_8": expression,

@@ -49,7 +49,8 @@ class MultimodalTransformer(MethodNet):
 
     As published the L mel frames span the same time as the T frames and are resized to them. A causal network takes
     `mel_index` [N, T], how many mel frames had arrived at each frame, and reads the last whole 100 ms before it. Without
-    sound the audio half of the fused features is zero; training drops sound by `sound_dropout` so that this is known.
+    sound, or where `mel_real` [N] is 0, the audio half of the fused features is zero; training drops sound by
+    `sound_dropout` so that this is known.
     """
 
     def __init__(self, config: MultimodalConfig) -> None:
@@ -98,6 +99,8 @@ class MultimodalTransformer(MethodNet):
             heard = heard.gather(1, whole.clamp(max=heard.shape[1] - 1)[..., None].expand(-1, -1, heard.shape[2]))
         else:
             heard = functional.interpolate(heard.transpose(1, 2), frames.shape[1], mode="nearest").transpose(1, 2)
+        if "mel_real" in batch:
+            heard = heard * batch["mel_real"][:, None, None]
         if self.training and self.config.sound_dropout:
             kept = torch.rand(len(heard), 1, 1, device=heard.device) >= self.config.sound_dropout
             heard = heard * kept
