@@ -127,6 +127,11 @@ class Pipeline:
         """Whether the model takes sound beside pictures."""
         return self.spec.hears
 
+    @property
+    def sound_rate_hz(self) -> int:
+        """Samples a second of the sound that the model takes; 0 where it hears nothing."""
+        return 0 if self.spec.sound is None else self.spec.sound.mel.rate_hz
+
     def listen(self, sound: SoundSource | None) -> None:
         """Hear `sound` with the frames of the source that begins now, until `reset`; None: none, knowingly.
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from faceaffect.types import FloatArray
+if TYPE_CHECKING:
+    from faceaffect.types import FloatArray
+
+AUTO, NONE, MICROPHONE = "auto", "none", "mic"
+"""What may be heard besides a file of sound: a video's own, nothing, a microphone."""
+DEVICE_MARK: Final = MICROPHONE + ":"
 
 
 class SoundError(ValueError):
