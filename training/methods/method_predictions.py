@@ -18,7 +18,6 @@ from training.methods.method_data import MethodData
 from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import InputForm, MethodSamples
 from training.methods.run_over_videos import run_over_videos
-from training.models.networks.mean_teacher_clip import SPACING
 from training.models.stages import MethodNet
 
 _CROPS_AT_ONCE: Final = 128
@@ -94,15 +93,13 @@ def _frames(net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], put
 
 
 def _clips(net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], put: Put, device: str) -> None:
-    clips = clips_ending_at(samples.table, rows, samples.form.length, SPACING, count_by="row")
+    clips = clips_ending_at(samples.table, rows, samples.form.length, samples.recipe.net.spacing, count_by="row")
     each = max(1, _CROPS_AT_ONCE // samples.form.length)
     for k in range(0, len(rows), each):
         put(rows[k : k + each], run(net, samples.inputs(clips[k : k + each]), device))
 
 
-def _windows(
-    net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], drop_gaps: bool, put: Put, device: str
-) -> None:
+def _windows(net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], drop_gaps: bool, put: Put, device: str) -> None:
     places = covering_windows(samples.table, rows, samples.form.length, drop_gaps=drop_gaps)
     first = first_places(places)
     each = max(1, _CROPS_AT_ONCE // samples.form.length)

@@ -31,7 +31,8 @@ MEL_BANDS: Final = 64
 class MeanTeacherClipConfig:
     """`clip`: 3d (R(2+1)D, as published) or 2d1d (a 2D trunk per frame, convolutions over eight feature vectors).
 
-    `base` and `depth` are channels of the first level and blocks a level, of pictures and of sound.
+    `base` and `depth` are channels of the first level and blocks a level, of pictures and of sound. `spacing` is what lies
+    between two pictures of a clip, in frames: less than six for videos of few frames a second.
     """
 
     clip: str = "3d"
@@ -44,6 +45,7 @@ class MeanTeacherClipConfig:
     audio_depth: int = 2
     mel_columns: int = 1001
     cure: bool = True
+    spacing: int = SPACING
 
 
 class TimeConvolutions(nn.Module):
@@ -134,13 +136,13 @@ class MeanTeacherClip(MethodNet):
         stages, heard = self._audio_stage()
         if self.over_time is None:
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
-            stages.append(Stage("temporal", StageCall(self, self._step_3d), (crops, *heard), outputs, states, SPACING))
+            stages.append(Stage("temporal", StageCall(self, self._step_3d), (crops, *heard), outputs, states, self.config.spacing))
             return tuple(stages)
 
         def frame(pictures: Tensor) -> tuple[Tensor, ...]:
             return (self.video(pictures),)
 
-        states = (TensorForm("clip_features", ((FRAMES - 1) * SPACING, self.width)), count)
+        states = (TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)), count)
         stages.append(Stage("frame", StageCall(self, frame), (crops,), (seen,)))
         stages.append(Stage("temporal", StageCall(self, self._step_2d1d), (seen, *heard), outputs, states))
         return tuple(stages)
@@ -170,7 +172,8 @@ class MeanTeacherClip(MethodNet):
     def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         *heard, ring, count = rest
         assert self.over_time is not None
-        joined, last = push(ring, features), (FRAMES - 1) * SPACING
-        back = torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * SPACING
-        seen = self.over_time(joined[:, ::SPACING], present(count, back))
+        spacing = self.config.spacing
+        joined, last = push(ring, features), (FRAMES - 1) * spacing
+        back = torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
+        seen = self.over_time(joined[:, ::spacing], present(count, back))
         return (*self._outputs(seen, heard[0] if heard else None), joined[:, 1:], (count + 1).clamp(max=last))
