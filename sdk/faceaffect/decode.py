@@ -30,6 +30,11 @@ def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: Fl
     return decide(sigmoid(au_logit), softmax(expression_logit), valence_arousal, spec)
 
 
+def decode_clipped(au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, spec: ModelSpec) -> Affect:
+    """Affect of a model of stages, whose valence and arousal [N, 2] come as they are; NaN where it has no such head."""
+    return decide(sigmoid(au_logit), softmax(expression_logit), np.clip(va, -1, 1), spec)
+
+
 def hold(au_probability: FloatArray, was_on: BoolArray, spec: ModelSpec) -> BoolArray:
     """AU decisions [12] of one face that keep to the frame before: a score that hovers about its threshold flips nothing.
 
