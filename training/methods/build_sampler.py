@@ -28,6 +28,11 @@ def tasks_of(recipe: MethodRecipe) -> tuple[Task, ...]:
     return tuple(task for task in TASKS if LABELS[task] in read)
 
 
+def batch_of(recipe: MethodRecipe, form: InputForm) -> int:
+    """Samples in a batch."""
+    return recipe.sampling.windows if form.form == "windows" and recipe.sampling.windows else recipe.batch
+
+
 def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
     """Steps of rows (frames), or of rows [B, T] (windows, clips).
 
@@ -39,7 +44,9 @@ def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed
         wanted = ", ".join(tasks)
         raise ValueError(f"no row to train {recipe.paper} on: none is labelled for {wanted}, has a crop and may be seen")
     if absent:
-        text = f"{recipe.paper} trains without {', '.join(absent)}: no training row is labelled so; its read-out stays untrained"
+        text = (
+            f"{recipe.paper} trains without {', '.join(absent)}: no training row is labelled so; its read-out stays untrained"
+        )
         warnings.warn(text, stacklevel=3)
     build = {"mixed": _mixed, "windows": _mixed, "parallel_tasks": _parallel, "alternate": _alternate, "phases": _phases}
     return build[recipe.sampler](recipe, table, form, seed)
@@ -50,7 +57,7 @@ def _mixed(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) 
     # A teacher answers for frames without any label, so these are worth a step too.
     chosen = np.ones(len(table), bool) if recipe.targets.endswith("_teacher") else _labelled(table, tasks).any(axis=1)
     sets = _present({_ALL: (tasks, np.flatnonzero(chosen))}, recipe, table, form, seed)
-    return Mixed(sets[_ALL], recipe.batch, seed)
+    return Mixed(sets[_ALL], batch_of(recipe, form), seed)
 
 
 def _parallel(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
@@ -60,7 +67,7 @@ def _parallel(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: in
     if recipe.sampling.joint:
         named["joint"] = (tasks, np.flatnonzero(labelled.all(axis=1)))
     sets = _present(named, recipe, table, form, seed)
-    return ParallelTasks(sets, recipe.batch, recipe.sampling.length, seed)  # type: ignore[arg-type]
+    return ParallelTasks(sets, batch_of(recipe, form), recipe.sampling.length, seed)  # type: ignore[arg-type]
 
 
 def _alternate(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
@@ -68,7 +75,8 @@ def _alternate(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: i
     # Expressions first: an epoch lasts as long as the last set.
     order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
     named = {str(tasks[k]): ((tasks[k],), np.flatnonzero(labelled[:, k])) for k in order}
-    return Alternate(_present(named, recipe, table, form, seed), recipe.batch, recipe.sampling.turn, seed)  # type: ignore[arg-type]
+    sets = _present(named, recipe, table, form, seed)
+    return Alternate(sets, batch_of(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
 
 
 def _phases(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
@@ -79,7 +87,7 @@ def _phases(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int)
         alone = labelled[:, k] & (labelled.sum(axis=1) == 1)
         named[f"{tasks[k]} only"] = ((tasks[k],), np.flatnonzero(alone))
     named["several"] = (tasks, np.flatnonzero(labelled.sum(axis=1) > 1))
-    return Phases(_present(named, recipe, table, form, seed), recipe.batch, seed)
+    return Phases(_present(named, recipe, table, form, seed), batch_of(recipe, form), seed)
 
 
 def _labelled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
@@ -135,9 +143,7 @@ class WindowsWith:
     def __call__(self, epoch: int) -> NDArray[np.int64]:
         random = np.random.default_rng([self.seed, epoch])
         there = np.flatnonzero(self.table.has_crop)
-        found = windows(
-            self.table, there, self.length, self.stride, drop_gaps=self.drop_gaps, repeat_short=True, random=random
-        )
+        found = windows(self.table, there, self.length, self.stride, drop_gaps=self.drop_gaps, repeat_short=True, random=random)
         wanted = np.zeros(len(self.table), bool)
         wanted[self.rows] = True
         found = found[wanted[found].any(axis=1)]

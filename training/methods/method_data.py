@@ -62,7 +62,9 @@ def open_method_data(
         table = without_pictures(table, broken)
     train = training_view(table, tasks)
     if not train.masks.any():
-        raise ValueError(f"{folder} holds no labelled frame of {', '.join(tasks)} that may be trained on (Train_Set, with a crop)")
+        raise ValueError(
+            f"{folder} holds no labelled frame of {', '.join(tasks)} that may be trained on (Train_Set, with a crop)"
+        )
     tracks = MelTracks(kept=_TRACKS_KEPT, folder=cache / "mel") if audio else None
     return MethodData(train, validation_view(table, tasks), pictures, tracks)
 

@@ -30,7 +30,9 @@ def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str
         # Where no frame has all twelve (a source that labels some of them), each AU counts where it is known.
         by_column = not metrics.labelled_au(label).any()
         rows = table.au_mask.any(axis=1) if by_column else metrics.labelled_au(label)
-        sums = metrics.au_sums(predictions.au[rows] > THRESHOLD, label[rows], np.zeros(rows.sum(), np.int64), 1, by_column=by_column)
+        sums = metrics.au_sums(
+            predictions.au[rows] > THRESHOLD, label[rows], np.zeros(rows.sum(), np.int64), 1, by_column=by_column
+        )
         found["AU"] = _named(metrics.au_figures(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
     if predictions.expression is not None and table.expression_mask.any():
         rows = table.expression_mask

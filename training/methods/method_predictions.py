@@ -99,9 +99,7 @@ def _clips(net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], put:
         put(rows[k : k + each], run(net, samples.inputs(clips[k : k + each]), device))
 
 
-def _windows(
-    net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], drop_gaps: bool, put: Put, device: str
-) -> None:
+def _windows(net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64], drop_gaps: bool, put: Put, device: str) -> None:
     places = covering_windows(samples.table, rows, samples.form.length, drop_gaps=drop_gaps)
     first = first_places(places)
     each = max(1, _CROPS_AT_ONCE // samples.form.length)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from faceaffect.part_mask import part_mask
 from training.datasets.clip_augment import JITTERS, ClipJitter, augment_clips
 from training.datasets.frame_table import FrameTable, Task
 from training.methods.method_data import MethodData
@@ -18,7 +19,6 @@ from training.methods.method_recipe import MethodRecipe
 from training.methods.method_sound import causal_window_sound, clip_sound, window_sound
 from training.methods.normalisation import NORMALISATIONS
 from training.models.encoders.au_attention import POINTS
-from training.models.encoders.part_mask import part_mask
 from training.models.networks.mean_teacher_clip import CHANNELS
 from training.models.stages import MethodNet
 
@@ -104,7 +104,9 @@ class MethodSamples:
         kind = self.recipe.sampling.jitter
         if kind != "published":
             return LIGHT if kind == "light" else None
-        name = "M1-AU" if self.recipe.paper == "M1" and tasks == ("AU",) else _PUBLISHED.get(self.recipe.paper, self.recipe.paper)
+        name = (
+            "M1-AU" if self.recipe.paper == "M1" and tasks == ("AU",) else _PUBLISHED.get(self.recipe.paper, self.recipe.paper)
+        )
         return JITTERS.get(name)
 
     def _inputs(

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.audio.mel import normalised_db
+from faceaffect.audio.mel import STEP_FRAMES
 from training.audio.mel_track import MelTrack, MelTracks
 from training.datasets.frame_table import FrameTable
-from training.models.networks.multimodal_transformer import AUDIO_STEP, MEL_PER_SECOND
+from training.models.networks.multimodal_transformer import MEL_PER_SECOND
 
 WARM_UP: int = MEL_PER_SECOND
 """Mel frames that a causal network hears before a window begins."""
@@ -79,11 +79,11 @@ def causal_window_sound(
             stretches.append(np.zeros((0, bands), np.float32))
             continue
         known = np.array([track.arrived(float(t)) for t in table.audio_offset_s[rows]])
-        first = max(0, known[0] // AUDIO_STEP * AUDIO_STEP - WARM_UP)
-        end = max(first, known[-1] // AUDIO_STEP * AUDIO_STEP)
+        first = max(0, known[0] // STEP_FRAMES * STEP_FRAMES - WARM_UP)
+        end = max(first, known[-1] // STEP_FRAMES * STEP_FRAMES)
         stretches.append(track.stretch(int(first), int(end)))
         arrived[k] = np.maximum(known - first, 0)
-    longest = max(AUDIO_STEP, max(len(stretch) for stretch in stretches))
+    longest = max(STEP_FRAMES, max(len(stretch) for stretch in stretches))
     mel = np.zeros((len(windows), longest, bands), np.float32)
     for k, stretch in enumerate(stretches):
         mel[k, : len(stretch)] = stretch

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faceaffect.audio.mel import STEP_FRAMES
 from training.methods.method_samples import MethodSamples
 from training.methods.method_sound import track_of
-from training.models.networks.multimodal_transformer import AUDIO_STEP
+from training.models.audio.ftdnn import Ftdnn
 from training.models.stages import MethodNet, Stage
 
 _CROPS_AT_ONCE: Final = 128
@@ -34,7 +35,7 @@ def run_over_videos(
     for group in _groups(sorted(videos, key=len, reverse=True)):
         values = _seen(stages["frame"], samples, group, device) if "frame" in stages else {}
         if "audio" in stages:
-            values |= _heard(stages["audio"], samples, group, device)
+            values |= _heard(net, stages["audio"], samples, group, device)
         for name in ("temporal", "graph"):
             if name in stages:
                 values |= _over_time(stages[name], values, [len(video) for video in group], device)
@@ -68,7 +69,7 @@ def _seen(stage: Stage, samples: MethodSamples, videos: Videos, device: str) -> 
     return found
 
 
-def _heard(stage: Stage, samples: MethodSamples, videos: Videos, device: str) -> dict[str, Tensor]:
+def _heard(net: MethodNet, stage: Stage, samples: MethodSamples, videos: Videos, device: str) -> dict[str, Tensor]:
     """Sound features [V, T, ...] at each frame; zeros where a video has no sound, or none yet."""
     (form,) = stage.outputs
     found = torch.zeros(len(videos), len(videos[0]), *form.shape, device=device)
@@ -77,9 +78,10 @@ def _heard(stage: Stage, samples: MethodSamples, videos: Videos, device: str) ->
         if track is None:
             continue
         times = samples.table.audio_offset_s[video]
-        steps = np.array([track.arrived(float(t)) for t in times]) // AUDIO_STEP
+        steps = np.array([track.arrived(float(t)) for t in times]) // STEP_FRAMES
         if stage.states:
-            features = _along_sound(stage, torch.from_numpy(track.stretch(0, int(steps[-1]) * AUDIO_STEP)), device)
+            sound = next(part for part in net.modules() if isinstance(part, Ftdnn))
+            features = _along_sound(sound, torch.from_numpy(track.stretch(0, int(steps[-1]) * STEP_FRAMES)), device)
             found[k, : len(video)] = features[torch.from_numpy(steps)]
             continue
         renewed, place = np.unique(steps, return_inverse=True)
@@ -91,14 +93,13 @@ def _heard(stage: Stage, samples: MethodSamples, videos: Videos, device: str) ->
     return {form.name: found}
 
 
-def _along_sound(stage: Stage, mel: Tensor, device: str) -> Tensor:
-    """Features [K + 1, ...] after each whole step of mel frames [10 K, bands]; before the first, zeros."""
-    states = [torch.zeros(1, *form.shape, device=device) for form in stage.states]
-    features = [torch.zeros(1, *stage.outputs[0].shape, device=device)]
-    for step in mel.split(AUDIO_STEP):
-        value, *states = _call(stage, step[None].to(device), *states)
-        features.append(value)
-    return torch.cat(features)
+def _along_sound(sound: Ftdnn, mel: Tensor, device: str) -> Tensor:
+    """Features [K + 1, ...] after each whole step of mel frames [10 K, bands]; before the first, zeros.
+
+    All at once: a causal network's answer at a step depends on nothing behind it.
+    """
+    before = torch.zeros(1, sound.outputs, device=device)
+    return torch.cat([before, sound(mel[None].to(device))[0, STEP_FRAMES - 1 :: STEP_FRAMES]]) if len(mel) else before
 
 
 def _over_time(stage: Stage, values: Mapping[str, Tensor], lengths: list[int], device: str) -> dict[str, Tensor]:

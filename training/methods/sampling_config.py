@@ -20,6 +20,7 @@ class SamplingConfig:
 
     form: what a sample is; auto is what the network takes (windows for networks over sequences).
     every: only every n-th frame (or window) of an epoch, others in the next; 1 takes all.
+    windows: how many a batch holds where samples are windows; 0 for as many as `batch` says.
     stride: frames between the starts of two windows. drop_gaps: windows hold consecutive frame numbers only.
     turn: of `alternate`: a batch of each task in turn, or the whole of each within an epoch.
     length: of `parallel_tasks`: an epoch lasts as long as the longest or the shortest of the sets.
@@ -32,6 +33,7 @@ class SamplingConfig:
 
     form: str = "auto"
     every: int = 1
+    windows: int = 0
     stride: int = 10
     drop_gaps: bool = False
     turn: str = "batch"
@@ -49,5 +51,7 @@ class SamplingConfig:
         for name in ("every", "stride", "pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"sampling.{name} must be at least 1, got {getattr(self, name)}")
+        if self.windows < 0:
+            raise ValueError(f"sampling.windows must be at least 0, got {self.windows}")
         if not 0 <= self.drop_sound <= 1:
             raise ValueError(f"sampling.drop_sound must be a share from 0 to 1, got {self.drop_sound}")

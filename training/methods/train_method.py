@@ -91,7 +91,9 @@ def load_start(net: MethodNet, start: Mapping[str, Tensor]) -> None:
     """Take the weights that the network knows by name; the others are told. ValueError where nothing or a shape fits not."""
     own = net.state_dict()
     known = {name: value for name, value in start.items() if name in own}
-    wrong = {name: (tuple(value.shape), tuple(own[name].shape)) for name, value in known.items() if value.shape != own[name].shape}
+    wrong = {
+        name: (tuple(value.shape), tuple(own[name].shape)) for name, value in known.items() if value.shape != own[name].shape
+    }
     if wrong or not known:
         first = next(iter(wrong.items()), None)
         text = f"{first[0]} is {first[1][0]}, wanted {first[1][1]}" if first else "no name is known"

@@ -28,5 +28,8 @@ def recipe(preset: str = "published") -> MethodRecipe:
         optimiser=OptimiserConfig("adam", pick(preset, {"published": 1e-4, "compact": 1e-3}), momentum=0.5),
         batch=64,
         epochs=pick(preset, {"published": 40, "compact": 10}),
-        sampling=SamplingConfig(stride=16, drop_gaps=True, length="shortest", joint=True, weights="inverse"),
-    )
+        sampling=SamplingConfig(
+            windows=pick(preset, {"published": 16, "compact": 4}), stride=16, drop_gaps=True, length="shortest", joint=True,
+            weights="inverse",
+        ),
+    )  # fmt: skip
