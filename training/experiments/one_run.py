@@ -104,7 +104,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
     setting = replace(setting, train=arm_table(setting.train, run))
     data = method_data(run, recipe, setting, places)
-    started, is_new = time.perf_counter(), not places.run(run.name).exists()
+    started, is_new = time.process_time(), not places.run(run.name).exists()
     steps = run_steps(run, recipe, data.train, scale)
     predictions, net = _trained(run, recipe, data, places.run(run.name), steps)
     scores, headline = judged(run.trial, predictions, setting)
@@ -121,7 +121,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
         recipe={"options": [*run.trial.options, *run.arm.options], "batch": recipe.batch, "preset": recipe.preset},
         steps=steps,
         scale=scale,
-        seconds=round(time.perf_counter() - started, 1) if is_new else None,
+        cpu_seconds=round(time.process_time() - started, 1) if is_new else None,
         parameters=sum(value.numel() for value in net.parameters()),
         machine=machine_name(),
     )

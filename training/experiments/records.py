@@ -33,7 +33,7 @@ class Record:
     recipe: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
     scale: float = 1.0
-    seconds: float | None = None  # of training and judging; None where the run was resumed
+    cpu_seconds: float | None = None  # of training and judging; None where the run was resumed
     parameters: int = 0
     machine: str = ""
 
