@@ -239,8 +239,8 @@ class _Timed:
 
 def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
     pose_deg = reading.heads["pose_deg"].copy()
-    roll = pose_deg[:, 2] + map_roll_deg(reading.maps)
-    pose_deg[:, 2] = (roll + 180) % 360 - 180
+    for row, (own, leant) in enumerate(zip(pose_deg[:, 2].tolist(), map_roll_deg(reading.maps), strict=True)):
+        pose_deg[row, 2] = (own + leant + 180) % 360 - 180
     return Faces(
         box_xyxy=box_from_landmarks(landmarks_xy),
         landmarks_xy=landmarks_xy,
