@@ -28,7 +28,8 @@ def train_method(
     recipe: MethodRecipe, data: MethodData, folder: Path, *, seed: int = 1, resume: bool = False, device: str = "cpu",
     bfloat16: bool = False, objective: Objective | None = None, start: Mapping[str, Tensor] | None = None,
     steps_limit: int | None = None, steps: int | None = None, source: BatchSource | None = None,
-    prepare: Callable[[MethodNet], None] | None = None, **options: Any,
+    prepare: Callable[[MethodNet], None] | None = None, after_epoch: Callable[[int, MethodNet], None] | None = None,
+    **options: Any,
 ) -> MethodNet:  # fmt: skip
     """Train and save into `folder`; gives the network, in evaluation mode.
 
@@ -40,7 +41,8 @@ def train_method(
         steps: length of the whole run in steps, over which the rates' course is stretched; None for the recipe's epochs.
         source: batches in place of the recipe's sampler.
         prepare: called with the network before its optimiser is made, such as to freeze parts; on resuming too.
-        options: of `MethodLoop` (precision, save_every, after_epoch ...).
+        after_epoch: called with each epoch's number and the network.
+        options: of `MethodLoop` (precision, save_every, facts).
     """
     torch.manual_seed(seed)
     net = build_network(recipe.net)
@@ -56,7 +58,6 @@ def train_method(
     teacher = None
     if objective is None:
         objective, teacher = own_objective(recipe, net, data)
-    after_epoch = options.pop("after_epoch", None)
     loop = MethodLoop(
         recipe, net, objective, source, folder, teacher, processes.device(device), bfloat16, seed=seed, steps=steps,
         processes=processes, **options,
@@ -64,7 +65,7 @@ def train_method(
     if resume:
         loop.resume()
     try:
-        loop.run(after_epoch, steps_limit)
+        loop.run(None if after_epoch is None else lambda epoch: after_epoch(epoch, net), steps_limit)
     finally:
         if own:
             source.close()  # type: ignore[attr-defined]

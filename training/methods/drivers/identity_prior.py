@@ -20,6 +20,7 @@ from training.methods.method_loop import MethodLoop
 from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import InputForm, MethodSamples
 from training.methods.optimiser import OptimiserConfig
+from training.methods.processes import Processes
 from training.methods.train_method import train_method
 from training.metrics import auroc
 from training.models.encoders.deviation import FaceEmbedding
@@ -103,7 +104,10 @@ def _identity_face(
     net = IdentityNet(recipe.net.trunk, recipe.net.embedding, len(used))
     alone = replace(recipe, name="identity", optimiser=OptimiserConfig("adam", 2e-3, 1e-4, schedule="cosine"), epochs=1)
     source = _Faces(samples, person, rows, count, seed)
-    loop = MethodLoop(alone, net, identity_loss, source, folder, device=device, seed=seed)
+    processes = Processes.joined(device)
+    loop = MethodLoop(
+        alone, net, identity_loss, source, folder, device=processes.device(device), seed=seed, processes=processes
+    )
     if resume:
         loop.resume()
     loop.run()

@@ -41,12 +41,12 @@ def train_pairwise(
         assert isinstance(net, PairwiseIntensity)
         net.freeze_intensity()
 
-    objective = ordering_pairs(uncertainty=False)
-    net = train_method(pairs, data, folder / "order", steps=steps, objective=objective, **options)
+    objective, before = ordering_pairs(uncertainty=False), {**options, "after_epoch": None}
+    net = train_method(pairs, data, folder / "order", steps=steps, objective=objective, **before)
     if recipe.net.uncertainty:
         net = train_method(
             pairs, data, folder / "doubt", steps=steps, objective=ordering_pairs(uncertainty=True),
-            start=net.state_dict(), prepare=frozen_intensity, **options,
+            start=net.state_dict(), prepare=frozen_intensity, **before,
         )  # fmt: skip
     assert isinstance(net, PairwiseIntensity)
     raw, log_sigma = measure(net, pairs, data, data.train)

@@ -28,13 +28,14 @@ def train_on_pseudo_labels(
     single-task models are trained as long as the joint one.
     """
     said: dict[str, Any] = {}
+    before = {**options, "after_epoch": None}
     lacking = np.flatnonzero(~data.train.masks.all(axis=1) & data.train.has_crop)
     for task, label in _LABELS.items():
         if not data.train.labelled(task).any() or not len(lacking):
             continue
         single = replace(recipe, losses=tuple(term for term in recipe.losses if term.label == label), targets="ignore")
         own = replace(data, train=alone(data.train, task))
-        net = train_method(single, own, folder / f"single_{label}", steps=steps, **options)
+        net = train_method(single, own, folder / f"single_{label}", steps=steps, **before)
         said[label] = getattr(method_predictions(net, single, data.train.pick(lacking), data), label)
     filled = fill_labels(data.train, Predictions(lacking, **said)).table if said else data.train
     return train_method(replace(recipe, targets="ignore"), replace(data, train=filled), folder, steps=steps, **options)

@@ -35,24 +35,27 @@ def train_teacher_and_student(
     def place(name: str, is_last: bool) -> Path:
         return folder if is_last else folder / name
 
+    before = {**options, "after_epoch": None}  # only the network that counts is judged on the way
+
     def frozen(net: MethodNet) -> None:
         assert isinstance(net, MultiDatabase)
         net.freeze_trunk()
 
     labels = replace(frames, targets="ignore")
     is_last = not has_student and not has_windows
-    teacher = train_method(labels, data, place("teacher_frames", is_last), steps=steps, **options)
+    teacher = train_method(labels, data, place("teacher_frames", is_last), steps=steps, **(options if is_last else before))
     net = teacher
     if has_student:
         objective = distilled(frames, Teacher(teacher, decay=1))
         where = place("student_frames", not has_windows)
-        net = train_method(frames, data, where, steps=steps, objective=objective, **options)
+        net = train_method(frames, data, where, steps=steps, objective=objective, **(before if has_windows else options))
     if not has_windows:
         return net
     labels = replace(windows, targets="ignore")
     where = place("teacher_windows", not has_student)
     start = teacher.state_dict()
-    teacher = train_method(labels, data, where, steps=window_steps, start=start, prepare=frozen, **options)
+    own = before if has_student else options
+    teacher = train_method(labels, data, where, steps=window_steps, start=start, prepare=frozen, **own)
     if not has_student:
         return teacher
     objective = distilled(windows, Teacher(teacher, decay=1))
