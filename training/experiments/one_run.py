@@ -72,9 +72,7 @@ def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: Pl
     """The setting's tables with pictures at the network's size, and sound and landmarks where the method wants them."""
     method, side = run.trial.method, recipe.net.size_px
     opened = [
-        open_method_data(
-            folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False
-        )
+        open_method_data(folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False)
         for folder in places.data
     ]
     pictures = opened[0].pictures if len(opened) == 1 else join_stores([each.pictures for each in opened])
@@ -127,9 +125,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
     )
 
 
-def _trained(
-    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int
-) -> tuple[MethodPredictions, MethodNet]:
+def _trained(run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int) -> tuple[MethodPredictions, MethodNet]:
     """Predictions of all validation rows, and the (last) network."""
     if not run.arm.one_by_one:
         net = _train(recipe, data, folder, run.seed, steps)

@@ -24,7 +24,6 @@ THREE_A_SECOND: Final = {
 """Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A variant of a recipe: options as on the command line, and what cannot be said by them.
