@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from training.datasets.commands import data
+from training.detector.commands import train_detector
 from training.methods.commands import costs, list_recipes
 from training.options import with_options
 
@@ -71,6 +72,9 @@ def train(recipe_name: str, out: Path, resume: bool, rendered_only: bool, option
     elif (out / "state.pt").exists():
         raise click.ClickException(f"{out} holds a run already; add --resume or choose another --out")
     loop.run()
+
+
+main.add_command(train_detector)
 
 
 @main.command()
