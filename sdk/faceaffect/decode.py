@@ -32,6 +32,11 @@ def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: Fl
     return decide(sigmoid(au_logit), softmax(expression_logit), valence_arousal, spec)
 
 
+def decode_clipped(au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, spec: ModelSpec) -> Affect:
+    """Affect of a model of stages, whose valence and arousal [N, 2] come as they are; NaN where it has no such head."""
+    return decide(sigmoid(au_logit), softmax(expression_logit), np.clip(va, -1, 1), spec)
+
+
 @lru_cache(maxsize=8)
 def _limits(thresholds: tuple[float, ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where an AU that is on goes off, its threshold, and where one that is off comes on, [12] each."""

@@ -22,6 +22,10 @@ TEMPLATE_XY: Final[FloatArray] = np.array([[38.5, 41.5], [73.5, 41.5], [56.0, 61
 35 px apart, high enough that the chin stays inside when the jaw drops (AU26)."""
 
 
+OFFICIAL_LOWER_PX: Final[float] = 10.0
+"""Aligned crops of the field (112 px, eyes 35 px apart) have the eyes 10 px lower than our template."""
+
+
 def _anchor_weights() -> FloatArray:
     weights = np.zeros((len(TEMPLATE_XY), LANDMARK_COUNT), np.float32)
     weights[0, 36:42] = weights[1, 42:48] = 1 / 6
@@ -82,6 +86,15 @@ def resize_maps(maps: FloatArray, size_px: int) -> FloatArray:
     resized: FloatArray = maps * step
     resized[:, :, 2] = maps[:, :, 2] + maps[:, :, :2].sum(axis=2) * (0.5 * step - 0.5)
     return resized
+
+
+def lowered_maps(maps: FloatArray, lower_px: float) -> FloatArray:
+    """Maps [N, 2, 3] of crops in which the face lies `lower_px` crop pixels lower."""
+    if not lower_px:
+        return maps
+    lowered: FloatArray = maps.copy()
+    lowered[:, :, 2] -= maps[:, :, 1] * np.float32(lower_px)
+    return lowered
 
 
 def invert_map(maps: FloatArray) -> FloatArray:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
+
+from faceaffect.spec import BundleError
 
 
 def import_runtime() -> Any:
@@ -15,8 +18,12 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
-def open_session(network: bytes, threads: int) -> Any:
-    """An `InferenceSession` over an ONNX file's bytes; raises what ONNX Runtime raises."""
+def onnx_version() -> str:
+    return str(import_runtime().__version__)
+
+
+def open_session(content: bytes, threads: int, where: Path) -> Any:
+    """A session on the CPU; BundleError, naming the file, where the content is no network that can be run."""
     runtime = import_runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -24,4 +31,7 @@ def open_session(network: bytes, threads: int) -> Any:
     options.log_severity_level = 3
     # Threads that spin between two frames would burn the cores that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return runtime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    try:
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own classes, which share no base but Exception
+        raise BundleError(f"{where}: ONNX Runtime cannot load it: {error}") from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeVar
 
 from training.methods.normalisation import NORMALISATIONS
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 
 PRESETS: Final = ("published", "compact")
@@ -37,6 +38,7 @@ class MethodRecipe:
     optimiser: OptimiserConfig
     batch: int
     epochs: int
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     def __post_init__(self) -> None:
         known = {"normalisation": tuple(NORMALISATIONS), "sampler": SAMPLERS, "targets": TARGETS, "preset": PRESETS}

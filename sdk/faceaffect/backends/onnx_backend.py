@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
 from faceaffect.bundle import MODEL_FILE, Bundle
-from faceaffect.onnx_session import import_runtime, open_session
+from faceaffect.onnx_session import import_runtime, onnx_version, open_session
 from faceaffect.spec import HEADS, BundleError
 from faceaffect.types import FloatArray
 
@@ -25,17 +25,14 @@ class OnnxBackend:
     precision = "float32"
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
-        try:
-            self._session = open_session(bundle.onnx, threads)
-        except Exception as error:  # onnxruntime raises its own classes, which share no base but Exception
-            raise BundleError(f"{bundle.path / MODEL_FILE}: ONNX Runtime cannot load it: {error}") from None
+        self._session = open_session(bundle.onnx, threads, bundle.path / MODEL_FILE)
         check_outputs({output.name for output in self._session.get_outputs()}, bundle.path / MODEL_FILE)
         size_px = bundle.spec.crop.size_px
         wanted, got = [3, size_px, size_px], self._session.get_inputs()[0].shape[1:]
         if self._session.get_inputs()[0].name != "crops" or got != wanted:
             raise BundleError(f"{bundle.path / MODEL_FILE}: input must be crops [N, 3, {size_px}, {size_px}], got {got}")
         self._names = list(HEADS)
-        self.version = str(import_runtime().__version__)
+        self.version = onnx_version()
 
     def infer(self, crops: FloatArray) -> Heads:
         return dict(zip(self._names, self._session.run(self._names, {"crops": crops}), strict=True))

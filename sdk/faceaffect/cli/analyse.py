@@ -29,6 +29,13 @@ from faceaffect.spec import PRECISIONS
 )
 @click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
 @click.option("--baseline", is_flag=True, help="Measure each face's action units against its own face at rest.")
+@click.option(
+    "--sound",
+    default="auto",
+    show_default=True,
+    metavar="SOUND",
+    help="For models that hear: auto (the file's own), none, mic, mic:DEVICE (with a camera) or a sound file.",
+)
 @click.option("--crops", is_flag=True, help="The pictures are face crops already (as cropped_aligned of Aff-Wild2).")
 @click.option(
     "--sequence/--no-sequence",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceaffect.audio.sound_source import AUTO, NONE, SoundError
 from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
@@ -48,6 +49,8 @@ class AnalyseRun:
         from faceaffect.pipeline import open_pipeline
 
         with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
+            if settings.sound not in (AUTO, NONE) and not pipeline.hears:
+                raise click.UsageError(f"model {pipeline.spec.name} hears no sound; leave --sound {settings.sound} out")
             options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name, pipeline.precision))
             sink = ThreadedSink(open_sink(settings.out, options))
             with self._progress:
@@ -98,11 +101,35 @@ class AnalyseRun:
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
             try:
-                self._analyse_frames(source, point, pipeline, sink)
+                with self._sound(source, pipeline):
+                    self._analyse_frames(source, point, pipeline, sink)
             finally:
                 self._summary.notes += source.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
+
+    @contextmanager
+    def _sound(self, source: Source, pipeline: Pipeline) -> Iterator[None]:
+        """Sound that goes with the source, for a model that hears. Where a source has none of its own, a note says so."""
+        if not pipeline.hears:
+            yield
+            return
+        from faceaffect.audio.open_sound import open_sound
+
+        wanted, sound = self._settings.sound, None
+        try:
+            sound = None if wanted == NONE else open_sound(wanted, source, pipeline.sound_rate_hz)
+        except SoundError as error:
+            if wanted != AUTO:
+                raise SourceError(str(error)) from None
+            self._summary.notes.append(f"{error}: {pipeline.spec.name} runs on video alone")
+        pipeline.listen(sound)
+        try:
+            yield
+        finally:
+            if sound is not None:
+                sound.close()
+                self._summary.notes += sound.notes
 
     def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)

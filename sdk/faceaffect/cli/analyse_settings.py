@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from faceaffect.audio.sound_source import AUTO
 from faceaffect.sinks.sink import WhenExisting
 from faceaffect.sources.open_source import expand_sources, is_live
 from faceaffect.sources.source import SourceOptions
@@ -22,6 +23,7 @@ class AnalyseSettings:
     model: str | None
     pipeline: dict[str, Any]  # keyword arguments of open_pipeline
     source_options: SourceOptions
+    sound: str
     when_existing: WhenExisting
     is_quiet: bool
 
@@ -53,9 +55,11 @@ class AnalyseSettings:
                 "smooth": not given["no_smooth"],
                 "baseline": given["baseline"],
                 "crops": given["crops"],
+                "sequence": bool(sequence),
                 "detector": given["yunet"] or given["detector"],
             },
             source_options=SourceOptions(picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]),
+            sound=given["sound"],
             when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,
             is_quiet=given["quiet"],
         )
@@ -68,4 +72,5 @@ class AnalyseSettings:
         """
         wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
         pictures = {"picture_fps": str(self.source_options.picture_fps), "sequence": str(self.source_options.sequence)}
-        return {"model": model_name, "precision": precision, **wanted, **pictures}
+        heard = {} if self.sound == AUTO else {"sound": self.sound}
+        return {"model": model_name, "precision": precision, **wanted, **pictures, **heard}

@@ -37,7 +37,7 @@ class DistilledDetector:
         self, min_face_px: int = 40, longest_px: int = 960, min_score: float = 0.5, threads: int = 1, model: Path | None = None
     ) -> None:
         path = model or DETECTOR_FILE
-        self._session = open_session(path.read_bytes(), threads)
+        self._session = open_session(path.read_bytes(), threads, path)
         self._min_face_px = min_face_px
         self._longest_px = longest_px
         self._min_score = min_score
