@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from training.datasets.commands import data
+from training.detector.commands import train_detector
 from training.methods.commands import costs, list_recipes
 from training.options import with_options
 from training.train_command import train
@@ -25,6 +26,7 @@ main.add_command(data)
 main.add_command(list_recipes)
 main.add_command(costs)
 main.add_command(train)
+main.add_command(train_detector)
 
 
 @main.command()

@@ -15,7 +15,9 @@ from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import find_bundle, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
+from faceaffect.detector_names import DEFAULT_DETECTOR
 from faceaffect.detectors import Detections, Detector
+from faceaffect.detectors.open_detector import open_detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
 from faceaffect.kernels import GraphWeights
@@ -226,6 +228,7 @@ class _Timed:
 
     def __init__(self, detector: Detector, clock: StageClock) -> None:
         self.name = detector.name
+        self.is_cheap = getattr(detector, "is_cheap", False)
         self._detector = detector
         self._clock = clock
 
@@ -272,8 +275,8 @@ def open_pipeline(
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
     like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
     `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
-    replaces the built-in one: an object, or the path of a YuNet file. `precision` other than fp32 and `dla` (the number of
-    a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` other than fp32
+    and `dla` (the number of a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
@@ -294,12 +297,6 @@ def open_pipeline(
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
         detector = None
-    elif detector is None:
-        from faceaffect.detectors.mtcnn import MtcnnDetector
-
-        detector = MtcnnDetector(min_face_px)
-    elif isinstance(detector, (str, Path)):
-        from faceaffect.detectors.yunet import YunetDetector
-
-        detector = YunetDetector(detector)
+    elif detector is None or isinstance(detector, (str, Path)):
+        detector = open_detector(detector or DEFAULT_DETECTOR, min_face_px, threads)
     return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, staged, clock, crops and sequence)

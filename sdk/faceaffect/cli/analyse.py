@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from faceaffect.detector_names import DEFAULT_DETECTOR, DETECTORS
 from faceaffect.spec import PRECISIONS
 
 
@@ -19,11 +20,12 @@ from faceaffect.spec import PRECISIONS
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
+@click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {DEFAULT_DETECTOR} unless told otherwise.")
 @click.option(
     "--yunet",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Find faces with this YuNet ONNX file instead of the built-in detector.",
+    help="Find faces with this YuNet ONNX file instead of --detector.",
 )
 @click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
 @click.option("--baseline", is_flag=True, help="Measure each face's action units against its own face at rest.")

@@ -31,6 +31,8 @@ class AnalyseSettings:
     def from_options(cls, given: Mapping[str, Any]) -> AnalyseSettings:
         if given["resume"] and given["overwrite"]:
             raise click.UsageError("--resume keeps the existing output and --overwrite replaces it: give one of them")
+        if given["yunet"] and given["detector"]:
+            raise click.UsageError("--yunet is a detector of its own: give it or --detector")
         sources = expand_sources(given["sources"])
         live = [source for source in sources if is_live(source)]
         if live and len(sources) > 1:
@@ -54,7 +56,7 @@ class AnalyseSettings:
                 "baseline": given["baseline"],
                 "crops": given["crops"],
                 "sequence": bool(sequence),
-                **({"detector": given["yunet"]} if given["yunet"] else {}),
+                "detector": given["yunet"] or given["detector"],
             },
             source_options=SourceOptions(picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]),
             sound=given["sound"],
