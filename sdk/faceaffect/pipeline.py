@@ -186,6 +186,12 @@ class Pipeline:
         if self._follower is not None:
             self._follower.reset()
 
+    def restart(self) -> None:
+        """Be as when opened: for a source whose rows have nothing to do with those before, ids included."""
+        self.reset()
+        if self._follower is not None:
+            self._follower.restart()
+
     def start_ids_after(self, track_id: int) -> None:
         """Make every later track's id larger than `track_id`, as when an earlier run is continued."""
         if self._follower is not None:
