@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
-from click.testing import CliRunner  # noqa: E402
-from rich.console import Console  # noqa: E402
+from click.testing import CliRunner
+from rich.console import Console
 
-from training.experiments.__main__ import main  # noqa: E402
-from training.experiments.one_run import Places  # noqa: E402
-from training.experiments.records import read_record  # noqa: E402
-from training.experiments.run_all import Order, run_all  # noqa: E402
-from training.experiments.trials import Run, find_run  # noqa: E402
+from training.experiments.__main__ import main
+from training.experiments.one_run import Places
+from training.experiments.records import read_record
+from training.experiments.run_all import Order, run_all
+from training.experiments.trials import Run, find_run
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 

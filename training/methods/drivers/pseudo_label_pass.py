@@ -41,7 +41,7 @@ def train_on_pseudo_labels(
         thinned = replace(recipe.sampling, every=recipe.sampling.every * (1 if steps else SINGLE_SHARE))
         single = replace(recipe, losses=own_losses, targets="ignore", sampling=thinned)
         own = replace(data, train=alone(data.train, task))
-        net = train_method(single, own, folder / f"single_{label}", steps=steps, **before)
+        net = train_method(single, own, folder / f"single_{label}", steps=single_steps, **before)
         said[label] = getattr(method_predictions(net, single, data.train.pick(lacking), data), label)
     filled = fill_labels(data.train, Predictions(lacking, **said)).table if said else data.train
     return train_method(replace(recipe, targets="ignore"), replace(data, train=filled), folder, steps=steps, **options)
