@@ -51,8 +51,9 @@ class Places:
     def cache(self) -> Path:
         return self.work / "cache"
 
-    def run(self, name: str) -> Path:
-        return self.work / "runs" / name
+    def run(self, name: str, scale: float) -> Path:
+        """Folder of a run; one of other steps is another run."""
+        return self.work / "runs" / f"{name}-x{scale:g}"
 
 
 class FoldersTruth:
@@ -127,9 +128,9 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
     setting = replace(setting, train=arm_table(setting.train, run))
     data = method_data(run, recipe, setting, places)
-    started, is_new = time.process_time(), not places.run(run.name).exists()
+    started, is_new = time.process_time(), not places.run(run.name, scale).exists()
     steps = run_steps(run, recipe, data.train, scale)
-    predictions, net = _trained(run, recipe, data, places.run(run.name), steps)
+    predictions, net = _trained(run, recipe, data, places.run(run.name, scale), steps)
     scores, headline = judged(run.trial, predictions, setting)
     return Record(
         name=run.name,
