@@ -35,6 +35,7 @@ class ExportOptions:
     labels: Path
     renders: Path | None
     wild: Path | None
+    people: Path | None
     early: bool
     record: Path | None
 
@@ -46,6 +47,12 @@ class ExportOptions:
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
 @click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder, to judge by.")
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Another RenderWild folder (--size people), whose validation people help to choose thresholds.",
+)
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
 @click.option(
@@ -71,7 +78,7 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     faces = None if chosen.early else validation_faces(chosen.shared, chosen.labels)
     done = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
     if faces is not None:
-        done = calibrate(net, faces, chosen.renders, CROP.size_px)
+        done = calibrate(net, faces, chosen.renders, CROP.size_px, chosen.people)
     with_renders = chosen.renders is not None
     decisions = done.thresholds, done.neutral_logits
     write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes), *decisions)

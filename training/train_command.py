@@ -12,7 +12,7 @@ from training.options import with_options
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 _OF_DEFAULT = ("shared", "labels", "renders", "wild", "rendered_only")
-_OF_METHODS = ("data", "preset", "cache", "seed", "device", "bf16", "fp16", "judge")
+_OF_METHODS = ("data", "preset", "cache", "seed", "device", "bf16", "fp16", "judge", "steps", "save_every")
 _PATH = click.Path(path_type=Path)
 
 
@@ -32,10 +32,12 @@ _PATH = click.Path(path_type=Path)
     "--judge", type=click.Choice(("epoch", "end", "never")), default="epoch", show_default=True,
     help="methods: when validation scores are taken.",
 )  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), help="methods: length of the run (of each stage), in place of the recipe's epochs.")
+@click.option("--save-every", type=click.IntRange(1), default=100, show_default=True, help="methods: steps between two saves.")
 @click.option("--shared", type=_PATH, default=_SHARED, help="default: folder of faces and teachers.")
 @click.option("--labels", type=_PATH, default=Path("runs/labels"), show_default=True, help="default: of `label`.")
 @click.option("--renders", type=_PATH, default=None, help="default: folder of rendered faces.")
-@click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="default: a RenderWild folder.")
+@click.option("--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="default: RenderWild folders.")
 @click.option("--rendered-only", is_flag=True, help="default: leave out FER+ and the web faces.")
 @click.pass_context
 def train(context: click.Context, recipe_name: str, **given: Any) -> None:

@@ -5,6 +5,7 @@ Matrices say from-to. A map is a float32 [2, 3] that takes (x, y, 1); pixel cent
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -112,9 +113,11 @@ def box_from_landmarks(landmarks_xy: FloatArray) -> FloatArray:
 
     The landmarks end at the brows; a forehead is about a third of the height from brows to chin.
     """
-    low, high = landmarks_xy.min(axis=1), landmarks_xy.max(axis=1)
-    low[:, 1] -= np.float32(0.3) * (high[:, 1] - low[:, 1])
-    return np.concatenate([low, high], axis=1)
+    boxes = np.empty((len(landmarks_xy), 4), np.float32)
+    np.minimum.reduce(landmarks_xy, axis=1, out=boxes[:, :2])
+    np.maximum.reduce(landmarks_xy, axis=1, out=boxes[:, 2:])
+    boxes[:, 1] -= np.float32(0.3) * (boxes[:, 3] - boxes[:, 1])
+    return boxes
 
 
 def map_scale(maps: FloatArray) -> NDArray[np.float64]:
@@ -122,6 +125,6 @@ def map_scale(maps: FloatArray) -> NDArray[np.float64]:
     return np.hypot(maps[:, 0, 0].astype(np.float64), maps[:, 1, 0])
 
 
-def map_roll_deg(maps: FloatArray) -> NDArray[np.float64]:
+def map_roll_deg(maps: FloatArray) -> list[float]:
     """Clockwise rotation in the picture, degrees [N], of maps [N, 2, 3]."""
-    return np.degrees(np.arctan2(maps[:, 1, 0].astype(np.float64), maps[:, 0, 0]))
+    return [math.degrees(math.atan2(sine, cosine)) for cosine, sine in maps[:, :, 0].tolist()]

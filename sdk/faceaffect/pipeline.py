@@ -15,7 +15,9 @@ from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import find_bundle, find_follower, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
+from faceaffect.detector_names import DEFAULT_DETECTOR
 from faceaffect.detectors import Detections, Detector
+from faceaffect.detectors.open_detector import open_detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
 from faceaffect.kernels import GraphWeights
@@ -54,6 +56,7 @@ class Pipeline:
         settings: FollowSettings,
         staged: StagedReader | None = None,
         clock: StageClock | None = None,
+        sequence: bool = False,
     ) -> None:
         """`backend` and `graph` find, follow and read faces as `spec` says; `staged`, where given, reads them instead."""
         self.spec = spec if staged is None else staged.spec
@@ -71,6 +74,7 @@ class Pipeline:
         self._staged = staged
         self._has_listened = False
         self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
+        self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
         self._baselines: dict[int, AuBaseline] = {}
         if settings.baseline and self.spec.au_neutral_logits is None:
@@ -96,7 +100,7 @@ class Pipeline:
         )
         faces = _faces(reading, landmarks_xy, track_id)
         self.clock.start("smooth")
-        if self._settings.smooth and self._follower is not None:
+        if self._settings.smooth and self._is_video:
             affect = self._smooth(affect, track_id, frame.time_s)
         self.clock.end()
         return faces, affect
@@ -145,7 +149,7 @@ class Pipeline:
 
     def _against_own_rest(self, au_logit: FloatArray, track_id: IdArray, time_s: float) -> FloatArray:
         """AU logits less what each face shows at rest, where that is wanted."""
-        if not self._settings.baseline or self._follower is None:
+        if not self._settings.baseline or not self._is_video:
             return au_logit
         neutral = np.asarray(self.spec.au_neutral_logits, np.float32)
         self._baselines = {key: self._baselines.get(key) or AuBaseline(neutral) for key in track_id.tolist()}
@@ -181,6 +185,12 @@ class Pipeline:
             self._has_listened = False
         if self._follower is not None:
             self._follower.reset()
+
+    def restart(self) -> None:
+        """Be as when opened: for a source whose rows have nothing to do with those before, ids included."""
+        self.reset()
+        if self._follower is not None:
+            self._follower.restart()
 
     def start_ids_after(self, track_id: int) -> None:
         """Make every later track's id larger than `track_id`, as when an earlier run is continued."""
@@ -224,6 +234,7 @@ class _Timed:
 
     def __init__(self, detector: Detector, clock: StageClock) -> None:
         self.name = detector.name
+        self.is_cheap = getattr(detector, "is_cheap", False)
         self._detector = detector
         self._clock = clock
 
@@ -237,8 +248,8 @@ class _Timed:
 
 def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
     pose_deg = reading.heads["pose_deg"].copy()
-    roll = pose_deg[:, 2] + map_roll_deg(reading.maps)
-    pose_deg[:, 2] = (roll + 180) % 360 - 180
+    for row, (own, leant) in enumerate(zip(pose_deg[:, 2].tolist(), map_roll_deg(reading.maps), strict=True)):
+        pose_deg[row, 2] = (own + leant + 180) % 360 - 180
     return Faces(
         box_xyxy=box_from_landmarks(landmarks_xy),
         landmarks_xy=landmarks_xy,
@@ -262,14 +273,16 @@ def open_pipeline(
     smooth: bool = True,
     baseline: bool = False,
     crops: bool = False,
+    sequence: bool = False,
     detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
-    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector`
-    replaces the built-in one: an object, or the path of a YuNet file. `precision` other than fp32 and `dla` (the number of
-    a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
+    `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
+    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` other than fp32
+    and `dla` (the number of a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
@@ -290,12 +303,6 @@ def open_pipeline(
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
         detector = None
-    elif detector is None:
-        from faceaffect.detectors.mtcnn import MtcnnDetector
-
-        detector = MtcnnDetector(min_face_px)
-    elif isinstance(detector, (str, Path)):
-        from faceaffect.detectors.yunet import YunetDetector
-
-        detector = YunetDetector(detector)
-    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, staged, clock)
+    elif detector is None or isinstance(detector, (str, Path)):
+        detector = open_detector(detector or DEFAULT_DETECTOR, min_face_px, threads)
+    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, staged, clock, crops and sequence)

@@ -23,7 +23,9 @@ def changed_pictures(store: PictureStore, data: SettingData, folder: Path) -> Pi
     paths = [path for table in tables for path in absolute_paths(table) if path is not None]
     places = np.concatenate([store.places(table) for table in tables])
     if len(paths) != len(data.amounts) or (places < 0).any():
-        raise ValueError(f"a setting that changes pictures needs one for every row: {len(data.amounts)} rows, {len(paths)} pictures")
+        raise ValueError(
+            f"a setting that changes pictures needs one for every row: {len(data.amounts)} rows, {len(paths)} pictures"
+        )
     digest = hashlib.sha256("\n".join([data.change, str(store.size_px), *paths]).encode() + data.amounts.tobytes())
     file = folder / f"{data.change}-{store.size_px}px-{digest.hexdigest()[:16]}.npy"
     points = None if store.points is None else store.points[places]

@@ -72,9 +72,7 @@ def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: Pl
     """The setting's tables with pictures at the network's size, and sound and landmarks where the method wants them."""
     method, side = run.trial.method, recipe.net.size_px
     opened = [
-        open_method_data(
-            folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False
-        )
+        open_method_data(folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False)
         for folder in places.data
     ]
     pictures = opened[0].pictures if len(opened) == 1 else join_stores([each.pictures for each in opened])
@@ -104,7 +102,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
     setting = replace(setting, train=arm_table(setting.train, run))
     data = method_data(run, recipe, setting, places)
-    started, is_new = time.perf_counter(), not places.run(run.name).exists()
+    started, is_new = time.process_time(), not places.run(run.name).exists()
     steps = run_steps(run, recipe, data.train, scale)
     predictions, net = _trained(run, recipe, data, places.run(run.name), steps)
     scores, headline = judged(run.trial, predictions, setting)
@@ -121,15 +119,13 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
         recipe={"options": [*run.trial.options, *run.arm.options], "batch": recipe.batch, "preset": recipe.preset},
         steps=steps,
         scale=scale,
-        seconds=round(time.perf_counter() - started, 1) if is_new else None,
+        cpu_seconds=round(time.process_time() - started, 1) if is_new else None,
         parameters=sum(value.numel() for value in net.parameters()),
         machine=machine_name(),
     )
 
 
-def _trained(
-    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int
-) -> tuple[MethodPredictions, MethodNet]:
+def _trained(run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int) -> tuple[MethodPredictions, MethodNet]:
     """Predictions of all validation rows, and the (last) network."""
     if not run.arm.one_by_one:
         net = _train(recipe, data, folder, run.seed, steps)

@@ -15,7 +15,13 @@ from training.methods.total_loss import LossTerm
 
 FULL: Final = "full"
 DIRECT: Final = (LossTerm("bce", "au_logit", "au"),)
-SMALL: Final = "net.size_px=64"
+SMALL: Final = ("net.size_px=64",)
+THREE_A_SECOND: Final = {
+    "M5": ("net.size_px=64", "net.spacing=1"),
+    "M7": ("net.size_px=64", "net.causal=false"),
+    "M8": ("net.size_px=64", "net.window=24", "sampling.stride=8", "sampling.drop_gaps=false"),
+}
+"""Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Trial:
     judged: tuple[str, ...]
     steps: int  # of the judged network at scale 1
     arms: tuple[Arm, ...]
-    options: tuple[str, ...] = (SMALL,)  # of all arms
+    options: tuple[str, ...] = SMALL  # of all arms
 
     @property
     def name(self) -> str:
@@ -74,11 +80,11 @@ TRIALS: Final[tuple[Trial, ...]] = (
     Trial("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), 400, (
         Arm(FULL),
         Arm("supervised only", ("targets=ignore",)),
-    )),
+    ), THREE_A_SECOND["M5"]),
     Trial("M5", "wrong_labels", ("EXPR",), 400, (
         Arm(FULL),
         Arm("no self-cure", ("net.cure=false",)),
-    )),
+    ), THREE_A_SECOND["M5"]),
     Trial("M6", "mixed_resolutions", ("AU", "EXPR", "VA"), 400, (
         Arm(FULL),
         Arm("last level only", ("net.levels=last",)),
@@ -87,17 +93,17 @@ TRIALS: Final[tuple[Trial, ...]] = (
     Trial("M7", "resting_faces", ("AU",), 400, (
         Arm(FULL),
         Arm("direct classification", ("net.mapping=false", "sampler=mixed"), losses=DIRECT),
-    ), (SMALL, "net.causal=false")),
+    ), THREE_A_SECOND["M7"]),
     Trial("M7", "hidden_stretches", ("AU",), 400, (
         Arm(FULL),
         Arm("no uncertainty", ("net.uncertainty=false",)),
-    ), (SMALL, "net.causal=false")),
+    ), THREE_A_SECOND["M7"]),
     Trial("M8", "three_sources", ("EXPR", "VA"), 400, (
         Arm(FULL),
         Arm("single task", one_by_one=True),
         Arm("no distillation", ("targets=ignore",)),
         Arm("no GRU", ("net.recurrence=none",)),
-    )),
+    ), THREE_A_SECOND["M8"]),
 )  # fmt: skip
 """The comparison of the eight methods with themselves."""
 

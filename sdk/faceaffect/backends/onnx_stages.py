@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from faceaffect.backends import BackendError, BackendOptions, require_cpu
-from faceaffect.backends.onnx_backend import open_session, why_not
+from faceaffect.backends.onnx_backend import why_not
+from faceaffect.onnx_session import open_session
 from faceaffect.spec import BundleError
 from faceaffect.stage_spec import NEXT, Shapes, StageSpec
 from faceaffect.staged_bundle import StagedBundle

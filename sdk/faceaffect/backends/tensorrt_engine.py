@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceaffect.backends import DEFAULT_MAX_FACES, BackendError, BackendOptions, Heads, check_outputs
-from faceaffect.backends.build_engine import EngineSettings, build_engine
+from faceaffect.backends.build_engine import MEMORY_REMEDY, EngineSettings, build_engine, is_out_of_memory
 from faceaffect.backends.build_progress import BuildProgress
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.gpu_path import GpuPath, slot_counts
@@ -54,14 +54,15 @@ def device_index(device: str) -> int:
 class _Network:
     """An engine with execution contexts of one thread, one for each number of faces: graphs stay valid that way."""
 
-    def __init__(self, module: Any, engine: trt.ICudaEngine) -> None:
+    def __init__(self, module: Any, engine: trt.ICudaEngine, fewest: int) -> None:
+        """`fewest` faces are the least that the engine takes in a run."""
         self._module, self._engine = module, engine
         self._contexts: dict[int, trt.IExecutionContext] = {}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         check_outputs(set(names), MODEL_FILE)
         self._crop_shape = tuple(engine.get_tensor_shape("crops"))[1:]
         # Some shapes of outputs are known only once that of the input is.
-        context = self._context(1)
+        context = self._context(fewest)
         self.output_shapes = {name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"}
         kinds = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
         self.crop_typestr = kinds.get(engine.get_tensor_dtype("crops"), "")
@@ -103,7 +104,10 @@ class TensorrtBackend:
         self._runtime = library.module.Runtime(self._logger)
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise EngineRefusedError("; ".join(self._logger.messages[-3:]) or "no reason given")
+            words = "; ".join(self._logger.messages[-3:]) or "no reason given"
+            if is_out_of_memory(words):
+                raise BackendError(f"{library} cannot load the engine: {words}; {MEMORY_REMEDY}, or use --backend onnx")
+            raise EngineRefusedError(words)
         self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[settings.precision]
         self.version = str(library)
         self.plan_bytes = len(plan)
@@ -111,15 +115,15 @@ class TensorrtBackend:
 
     @property
     def path(self) -> GpuPath:
-        """The calling thread's own."""
+        """The calling thread's own, whose current device becomes the engine's."""
+        if native is None or self._engine is None:
+            raise BackendError("the TensorRT backend was closed")
+        native.use_device(self._device)  # another backend of this thread may have chosen another GPU
         path: GpuPath | None = getattr(self._local, "path", None)
         if path is None:
-            if native is None or self._engine is None:
-                raise BackendError("the TensorRT backend was closed")
-            native.use_device(self._device)
-            network = _Network(self._library.module, self._engine)
-            crop = self._bundle.spec.crop
-            path = GpuPath(native, network, self._bundle.graph, crop, self._settings.max_faces)
+            slots = self._settings.slots
+            network = _Network(self._library.module, self._engine, slots[0])
+            path = GpuPath(native, network, self._bundle.graph, self._bundle.spec.crop, slots)
             self._local.path = path
         return path
 
@@ -133,7 +137,17 @@ class TensorrtBackend:
         try:
             return self.path.read(frame, crop_maps)
         except RuntimeError as error:  # CudaError among them
-            raise BackendError(f"backend 'tensorrt' failed on {self.device}: {error}") from error
+            raise self._failed(error) from error
+
+    def make_ready(self) -> None:
+        """Take this thread's memory now, so that a GPU without room is known before the first frame."""
+        try:
+            _ = self.path
+        except RuntimeError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: RuntimeError) -> BackendError:
+        return BackendError(f"backend 'tensorrt' failed on {self.device}: {error}")
 
     def infer(self, crops: FloatArray) -> Heads:
         """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do.
@@ -212,4 +226,7 @@ def open_engine(
 
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
-    return open_engine(bundle, device=device, precision=options.precision, max_faces=options.max_faces, dla=options.dla)
+    precision, max_faces, dla = options.precision, options.max_faces, options.dla
+    backend = open_engine(bundle, device=device, precision=precision, max_faces=max_faces, dla=dla)
+    backend.make_ready()
+    return backend
