@@ -219,7 +219,8 @@ def test_analyse_writes_the_columns_of_the_heads(name: str, made: dict[str, Made
     bundle = made[name][1]
     clip = short_clip(tmp_path / "clip.mp4", 12)
     out, seen = tmp_path / "rows.csv", tmp_path / "seen.mp4"
-    done = CliRunner().invoke(_command(), ["analyse", "--model", str(bundle), str(clip), "--out", str(out), "--overlay", str(seen)])
+    order = ["analyse", "--model", str(bundle), str(clip), "--out", str(out), "--overlay", str(seen)]
+    done = CliRunner().invoke(_command(), order)
     assert done.exit_code == 0, done.output
     rows = list(csv.DictReader(out.open(encoding="utf-8")))
     assert [int(row["frame"]) for row in rows] == list(range(12))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from faceaffect.audio.listener import Heard
 from faceaffect.stage_runner import FORGET_S, StageRunner
 from faceaffect.stage_spec import StageSpec

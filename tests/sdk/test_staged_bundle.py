@@ -25,7 +25,7 @@ from tests.sdk.tiny_bundle import write_tiny_bundle
 from tests.sdk.tiny_staged_bundle import MEL, seal_stages, staged_spec, write_tiny_staged_bundle
 
 INSIDE = 29 / 32
-"""Rows of a crop whose picture has the face as Aff-Wild2 has it: our template has it 10 px of 112 higher, the last are black."""
+"""Rows of a crop whose picture has the face as Aff-Wild2 has it: our template has it higher, the last are black."""
 
 
 @pytest.fixture

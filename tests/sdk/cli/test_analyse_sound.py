@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("av")
 
-from faceaffect.bundle import FOLDERS_VARIABLE  # noqa: E402
-from faceaffect.cli import main  # noqa: E402
-from tests.sdk.tiny_bundle import write_tiny_bundle  # noqa: E402
-from tests.sdk.tiny_staged_bundle import MEL, write_tiny_staged_bundle  # noqa: E402
-from tests.training.audio.made_up_media import write_sound, write_video  # noqa: E402
+from faceaffect.bundle import FOLDERS_VARIABLE
+from faceaffect.cli import main
+from tests.sdk.tiny_bundle import write_tiny_bundle
+from tests.sdk.tiny_staged_bundle import MEL, write_tiny_staged_bundle
+from tests.training.audio.made_up_media import write_sound, write_video
 
 TIMES = np.arange(20) / 25
 RATE = MEL.rate_hz
