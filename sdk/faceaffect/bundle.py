@@ -65,10 +65,26 @@ def find_bundle(model: str | Path | None = None) -> Path:
     path = Path(model)
     if path.is_dir():
         return path
+    found, listed = _listed(str(model))
+    if found is None:
+        raise BundleError(f"model must be a bundle folder or one of {listed}, got {str(model)!r}")
+    return found
+
+
+def find_follower(spec: ModelSpec) -> Path:
+    """The folder of the model that follows faces for a model of stages: a listed one, never a path."""
+    found, listed = _listed(spec.follow)
+    if found is None:
+        raise BundleError(
+            f"model {spec.name!r} needs the model {spec.follow!r} to follow faces, there are {listed}; put it into a folder "
+            f"that {FOLDERS_VARIABLE} names"
+        )
+    return found
+
+
+def _listed(name: str) -> tuple[Path | None, list[str]]:
     listed = {folder.name: folder for folder in list_bundles()}
-    if str(model) in listed:
-        return listed[str(model)]
-    raise BundleError(f"model must be a bundle folder or one of {sorted(listed)}, got {str(model)!r}")
+    return listed.get(name), sorted(listed)
 
 
 def open_bundle(model: str | Path | None = None) -> Bundle:

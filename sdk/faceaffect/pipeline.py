@@ -13,7 +13,7 @@ import numpy as np
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
-from faceaffect.bundle import find_bundle, open_bundle
+from faceaffect.bundle import find_bundle, find_follower, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
 from faceaffect.detector_names import DEFAULT_DETECTOR
 from faceaffect.detectors import Detections, Detector
@@ -298,7 +298,7 @@ def open_pipeline(
 
         require_stages_on_cpu(spec.name, backend, device, options)
         device, staged = "cpu", StagedReader(spec, open_stages(open_staged_bundle(path, spec), options), clock)
-    bundle = open_bundle(spec.follow or path)
+    bundle = open_bundle(find_follower(spec) if spec.stages else path)
     runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
