@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import click
 
 from training.datasets.commands import data
+from training.detector.commands import train_detector
 from training.methods.commands import costs, list_recipes
 from training.options import with_options
+from training.train_command import train
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
-_RECIPES = ("default",)
 
 
 @click.group()
@@ -25,6 +25,8 @@ def main() -> None:
 main.add_command(data)
 main.add_command(list_recipes)
 main.add_command(costs)
+main.add_command(train)
+main.add_command(train_detector)
 
 
 @main.command()
@@ -40,37 +42,6 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
         return
     label_webfaces(shared, out)
     label_ferplus(shared, out)
-
-
-@main.command()
-@click.argument("recipe_name", type=click.Choice(_RECIPES), metavar="RECIPE")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/default"), show_default=True)
-@click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
-@click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
-@click.option("--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces.")
-@click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="A RenderWild folder.")
-@click.option("--rendered-only", is_flag=True, help="Leave out FER+ and the web faces.")
-@click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
-@click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def train(recipe_name: str, out: Path, resume: bool, rendered_only: bool, options: tuple[str, ...], **data: Any) -> None:
-    """Train RECIPE; a stop loses at most the steps since the last save."""
-    from training.train_default import open_loop
-
-    try:
-        recipe = with_options(importlib.import_module(f"training.recipes.{recipe_name}").recipe(), list(options))
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
-    if rendered_only:
-        data["labels"] = None
-    try:
-        loop = open_loop(recipe, out, **data)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    if resume:
-        click.echo(f"resumed at step {loop.step}" if loop.resume() else "nothing to resume, starting anew")
-    elif (out / "state.pt").exists():
-        raise click.ClickException(f"{out} holds a run already; add --resume or choose another --out")
-    loop.run()
 
 
 @main.command()
@@ -132,13 +103,16 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), required=True, help="Faces of both rigs.")
+@click.option(
+    "--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="A RenderWild folder; may be repeated."
+)
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def transfer(out: Path, shared: Path, labels: Path, renders: Path, options: tuple[str, ...]) -> None:
+def transfer(out: Path, shared: Path, labels: Path, renders: Path, wild: tuple[Path, ...], options: tuple[str, ...]) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
     from training.recipes.default import recipe
     from training.rig_transfer import transfer as measure
 
-    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders), indent=1))
+    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders, wild), indent=1))
 
 
 if __name__ == "__main__":

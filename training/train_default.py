@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from faceaffect.labels import EXPRESSION_NAMES
-from training.batches import BatchMaker, Source, balanced
-from training.datasets.face_table import FaceTable
+from training.batches import BatchMaker, Source, balanced, lifted_units
+from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.datasets.rendered_faces import RIGS, load_rendered
 from training.datasets.wild_faces import load_wild, without_rest
@@ -27,7 +28,7 @@ def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def open_loop(
-    recipe: Recipe, folder: Path, shared: Path, labels: Path | None, renders: Path | None, wild: Path | None = None
+    recipe: Recipe, folder: Path, shared: Path, labels: Path | None, renders: Path | None, wild: Sequence[Path] = ()
 ) -> TrainLoop:
     """The training loop over FER+ and the web faces (without `labels`: none), rendered stills and RenderWild, if given."""
     mix, sources = recipe.mix, []
@@ -48,11 +49,12 @@ def open_loop(
     if renders is not None:
         rendered, validation, columns = load_rendered(renders)
         rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
-        sources.append(Source(rendered, mix.renders, _even(len(rendered))))
-    if wild is not None:
-        frames, shown = load_wild(wild)
-        frames = without_rest(frames.pick(np.isin(shown, rigs)), NEUTRAL_LEFT_OUT)
-        sources.append(Source(frames, mix.wild, _even(len(frames))))
+        sources.append(Source(rendered, mix.renders, lifted_units(rendered.au, mix.rare_unit_power)))
+    if wild:
+        loaded = [load_wild(folder) for folder in wild]
+        frames = join_tables([table.pick(np.isin(shown, rigs)) for table, shown in loaded])
+        frames = without_rest(frames, NEUTRAL_LEFT_OUT)
+        sources.append(Source(frames, mix.wild, lifted_units(frames.au, mix.rare_unit_power)))
     if not sources:
         raise ValueError("faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder")
     batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.audio.open_media import SoundlessVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError, open_media
 
 __all__ = ["SoundlessVideoError", "UnreadableMediaError", "frame_audio_offsets", "frame_times"]
 

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.audio.mel import MelConfig, mel_power, normalised_db
-from training.audio.open_media import SoundlessVideoError, UnreadableMediaError
+from faceaffect.audio.mel import STEP_FRAMES, MelConfig, frames_of, mel_power, normalised_db, samples_until, steady_db
+from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError
 from training.audio.sound_file import Sound, read_sound
 
 PIECE_S: Final = 10.0
@@ -63,6 +63,20 @@ class MelTrack:
         count = max(1, round((end_s - start_s) / hop_s))
         piece = normalised_db(self._cut(first, first + count), self.config)
         return piece[:, nearest(count, frames)]
+
+    def arrived(self, offset_s: float) -> int:
+        """How many mel frames a live system knows at a frame; less the first of a piece, that is M2's `mel_index`."""
+        return frames_of(samples_until(offset_s, self.config.rate_hz), self.config)
+
+    def heard(self, offset_s: float, frames: int) -> NDArray[np.float32]:
+        """The last `frames` mel frames that a network which follows a video hears at a frame, [bands, frames]: up to the
+        last whole step of 100 ms."""
+        end = self.arrived(offset_s) // STEP_FRAMES * STEP_FRAMES
+        return normalised_db(self._cut(end - frames, end), self.config)
+
+    def stretch(self, first: int, end: int) -> NDArray[np.float32]:
+        """Mel frames `first` to `end` for a network that hears stretch by stretch, [frames, bands]."""
+        return steady_db(self._cut(first, end), self.config)
 
     def silence(self, frames: int) -> NDArray[np.float32]:
         """A piece of `frames` frames without sound [bands, frames]."""

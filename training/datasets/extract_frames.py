@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from training.audio.open_media import UnreadableMediaError, open_media
+from faceaffect.audio.open_media import UnreadableMediaError, open_media
 
 
 def extract_frames(video: Path, folder: Path) -> int:

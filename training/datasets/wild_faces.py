@@ -27,8 +27,11 @@ EXPRESSION_WEIGHT: Final = 0.5
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
 
 
-def load_wild(folder: Path, split: str = "Train_Set", every: int = 8) -> tuple[FaceTable, NDArray[np.int64]]:
-    """Every `every`-th frame of one split's videos (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
+def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = 3.0) -> tuple[FaceTable, NDArray[np.int64]]:
+    """About `rate_hz` frames a second of one split's videos (Train_Set, Validation_Set), and each frame's rig (index in RIGS).
+
+    Frames closer together are too alike to be worth their memory.
+    """
     notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "truth").glob("*.json"))]
     notes = [note for note in notes if note["split"] == split]
     if not notes:
@@ -38,6 +41,7 @@ def load_wild(folder: Path, split: str = "Train_Set", every: int = 8) -> tuple[F
     rigs: list[int] = []
     for note in notes:
         with np.load(folder / "truth" / f"{note['name']}.npz", allow_pickle=False) as truth:
+            every = max(1, round(note["fps"] / rate_hz))
             for k, bgr in _frames(folder / note["video"], len(truth["time_s"]), every):
                 picture, points = _cut_out(bgr, truth["landmarks_xy"][k])
                 pictures.append(picture)

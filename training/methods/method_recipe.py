@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeVar
 
 from training.methods.normalisation import NORMALISATIONS
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 
 PRESETS: Final = ("published", "compact")
@@ -37,12 +38,18 @@ class MethodRecipe:
     optimiser: OptimiserConfig
     batch: int
     epochs: int
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     def __post_init__(self) -> None:
         known = {"normalisation": tuple(NORMALISATIONS), "sampler": SAMPLERS, "targets": TARGETS, "preset": PRESETS}
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        for name, value in (("batch", self.batch), ("sampling.windows", self.sampling.windows or self.batch)):
+            if value < 2:
+                raise ValueError(f"{name} must be at least 2, since batch statistics need two samples, got {value}")
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

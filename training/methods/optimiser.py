@@ -47,8 +47,8 @@ def build_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Opti
     return torch.optim.Adam(groups, lr=config.rate, betas=(config.momentum, config.beta2))
 
 
-def rate_at(config: OptimiserConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """Learning rate of a step, counted from 0 over the run."""
+def rate_at(config: OptimiserConfig, step: int, steps_per_epoch: float, epochs: int) -> float:
+    """Learning rate of a step, counted from 0 over the run; an epoch may be a fraction of a step longer than whole ones."""
     if config.schedule == "steps":
         return config.rate * config.factor ** sum(step >= each * steps_per_epoch for each in config.milestones)
     if config.schedule == "constant":

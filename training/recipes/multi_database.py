@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.methods.method_recipe import MethodRecipe, pick
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.multi_database import MultiDatabaseConfig
 
@@ -27,4 +28,8 @@ def recipe(preset: str = "published") -> MethodRecipe:
         optimiser=OptimiserConfig("adam", pick(preset, {"published": 1e-4, "compact": 1e-3}), momentum=0.5),
         batch=64,
         epochs=pick(preset, {"published": 40, "compact": 10}),
-    )
+        sampling=SamplingConfig(
+            windows=pick(preset, {"published": 16, "compact": 4}), stride=16, drop_gaps=True, length="shortest", joint=True,
+            weights="inverse",
+        ),
+    )  # fmt: skip

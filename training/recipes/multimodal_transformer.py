@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.methods.method_recipe import MethodRecipe, pick
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.multimodal_transformer import MultimodalConfig
 
@@ -34,4 +35,5 @@ def recipe(preset: str = "published") -> MethodRecipe:
         optimiser=pick(preset, {"published": published, "compact": OptimiserConfig("adam", 2e-3, schedule="cosine")}),
         batch=pick(preset, {"published": 64, "compact": 8}),
         epochs=pick(preset, {"published": 15, "compact": 10}),
+        sampling=SamplingConfig(windows=8),
     )

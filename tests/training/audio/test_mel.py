@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from training.audio.mel import MelConfig, hz_to_mel, log_mel, mel_bank, mel_power, mel_to_hz, normalised_db
+from faceaffect.audio.mel import MelConfig, hz_to_mel, log_mel, mel_bank, mel_power, mel_to_hz, normalised_db, steady_db
 from training.audio.mel_track import MelTrack, MelTracks, nearest
 from training.audio.sound_file import Sound
 
@@ -168,8 +168,8 @@ def test_a_rate_that_does_not_fit_is_refused():
 
 
 def test_tracks_are_kept_and_soundless_files_are_none(tmp_path, monkeypatch):
+    from faceaffect.audio.open_media import SoundlessVideoError
     from training.audio import mel_track
-    from training.audio.open_media import SoundlessVideoError
 
     calls = []
 
@@ -211,3 +211,13 @@ def test_a_real_voice_is_louder_where_it_speaks(shared):
     energy = np.sqrt(np.convolve(sound.samples**2, np.ones(441) / 441, "same"))[::441][: mel.shape[1]]
     loudness = mel.mean(axis=0)[: len(energy)]
     assert np.corrcoef(np.log(energy + 1e-4), loudness)[0, 1] > 0.9
+
+
+def test_what_a_follower_hears_ends_with_the_last_whole_step(track):
+    assert [track.arrived(t) for t in (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)] == [0, 0, 0, 10, 19, 20]
+    assert track.heard(0.57, 30) == pytest.approx(normalised_db(track.power[20:50], track.config))
+    early = track.heard(0.1, 30)
+    assert early == pytest.approx(
+        normalised_db(np.concatenate([np.zeros((20, 64), np.float32), track.power[:10]]), track.config)
+    )
+    assert track.stretch(10, 20) == pytest.approx(steady_db(track.power[10:20], track.config))

@@ -144,5 +144,5 @@ def test_without_pyav_the_remedy_is_named(tmp_path, monkeypatch):
         return real(name, *rest, **words)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"faceaffect\[train\].*without timing"):
+    with pytest.raises(ImportError, match=r"faceaffect\[audio\].*without sound"):
         frame_times(tmp_path / "a.mp4")

@@ -7,12 +7,12 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
+from faceaffect.audio.mel import STEP_FRAMES  # noqa: E402
 from tests.training.methods.network_cases import small_net, variant  # noqa: E402
 from training.methods.find_recipe import find_recipe  # noqa: E402
 from training.methods.stream_runner import StreamRunner  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
 from training.models.networks.mean_teacher_clip import FRAMES, SPACING  # noqa: E402
-from training.models.networks.multimodal_transformer import AUDIO_STEP  # noqa: E402
 from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
 from training.models.temporal.rings import windows  # noqa: E402
 
@@ -43,9 +43,9 @@ def test_multimodal_transformer(options: tuple[str, ...]) -> None:
     runner = StreamRunner(net.stages())
     found, heard = [], 0
     for frame, columns in zip(batch["crops"][0], arrived, strict=True):
-        while heard + AUDIO_STEP <= columns:
-            runner.hear("a", batch["mel"][:, heard : heard + AUDIO_STEP])
-            heard += AUDIO_STEP
+        while heard + STEP_FRAMES <= columns:
+            runner.hear("a", batch["mel"][:, heard : heard + STEP_FRAMES])
+            heard += STEP_FRAMES
         found.append(runner.see("a", {"crops": frame[None]}))
     for name in ("au_logit", "expression_logit"):
         assert gap(wanted[name][0], torch.cat([each[name] for each in found])) < CLOSE

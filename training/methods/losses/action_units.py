@@ -10,8 +10,11 @@ from training.methods.losses.masked import filled, masked_mean
 
 
 def inverse_rates(active: Tensor, known: Tensor) -> Tensor:
-    """Weight of each AU [12]: one over how often it is active, of mean one (M1's, M4's weights)."""
-    rate = (active * known).sum(dim=0).clamp(min=1) / known.sum(dim=0).clamp(min=1)
+    """Weight of each AU [12]: one over how often it is active, of mean one (M1's, M4's weights).
+
+    An AU active in less than one in a hundred frames counts as if it were that, or one never seen would outweigh all others.
+    """
+    rate = ((active * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)).clamp(min=0.01)
     return (1 / rate) / (1 / rate).mean()
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import EXPRESSION_NAMES
+from faceaffect.stage_spec import WINDOW
 from training.models.backbones.r2plus1d import R2Plus1d18
 from training.models.backbones.resnet import BasicBlock, ResNet
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, MethodNet, Stage, StageCall, TensorForm
@@ -30,7 +31,8 @@ MEL_BANDS: Final = 64
 class MeanTeacherClipConfig:
     """`clip`: 3d (R(2+1)D, as published) or 2d1d (a 2D trunk per frame, convolutions over eight feature vectors).
 
-    `base` and `depth` are channels of the first level and blocks a level, of pictures and of sound.
+    `base` and `depth` are channels of the first level and blocks a level, of pictures and of sound. `spacing` is what lies
+    between two pictures of a clip, in frames: less than six for videos of few frames a second.
     """
 
     clip: str = "3d"
@@ -43,6 +45,7 @@ class MeanTeacherClipConfig:
     audio_depth: int = 2
     mel_columns: int = 1001
     cure: bool = True
+    spacing: int = SPACING
 
 
 class TimeConvolutions(nn.Module):
@@ -61,7 +64,7 @@ class TimeConvolutions(nn.Module):
 
 class MeanTeacherClip(MethodNet):
     """Takes `clip` [N, 8, 4, S, S], `clip_real` [N, 8] (0 before the face's first frame; all 1 if absent) and, where there
-    is sound, `mel` [N, 64, columns].
+    is sound, `mel` [N, 64, columns] (`mel_real` [N] is 0 for samples that have none).
 
     Gives AU logits, expression logits of seven (`expression_logit`) and eight classes (`expression_logit_8`), `va` in
     [-1, 1] and `alpha`, how far the network trusts its expression. Frames before the first are black in the 3D form, as
@@ -106,6 +109,8 @@ class MeanTeacherClip(MethodNet):
         else:
             seen = self.over_time(self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real)
         heard = self.sound(batch["mel"].unsqueeze(1)) if self.sound is not None and "mel" in batch else None
+        if heard is not None and "mel_real" in batch:
+            heard = heard * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(seen, heard)
         return {
             "au_logit": au, "expression_logit": expression[:, : len(EXPRESSION_NAMES)], "expression_logit_8": expression,
@@ -131,13 +136,14 @@ class MeanTeacherClip(MethodNet):
         stages, heard = self._audio_stage()
         if self.over_time is None:
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
-            stages.append(Stage("temporal", StageCall(self, self._step_3d), (crops, *heard), outputs, states, SPACING))
+            step = StageCall(self, self._step_3d)
+            stages.append(Stage("temporal", step, (crops, *heard), outputs, states, self.config.spacing))
             return tuple(stages)
 
         def frame(pictures: Tensor) -> tuple[Tensor, ...]:
             return (self.video(pictures),)
 
-        states = (TensorForm("clip_features", ((FRAMES - 1) * SPACING, self.width)), count)
+        states = (TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)), count)
         stages.append(Stage("frame", StageCall(self, frame), (crops,), (seen,)))
         stages.append(Stage("temporal", StageCall(self, self._step_2d1d), (seen, *heard), outputs, states))
         return tuple(stages)
@@ -151,7 +157,7 @@ class MeanTeacherClip(MethodNet):
             return (sound(mel.unsqueeze(1)),)
 
         mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
-        return [Stage("audio", StageCall(self, audio), (mel,), (heard,))], (heard,)
+        return [Stage("audio", StageCall(self, audio), (mel,), (heard,), hears=WINDOW)], (heard,)
 
     def _outputs(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
         au, expression, va, alpha = self._read(seen, heard)
@@ -167,7 +173,8 @@ class MeanTeacherClip(MethodNet):
     def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         *heard, ring, count = rest
         assert self.over_time is not None
-        joined, last = push(ring, features), (FRAMES - 1) * SPACING
-        back = torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * SPACING
-        seen = self.over_time(joined[:, ::SPACING], present(count, back))
+        spacing = self.config.spacing
+        joined, last = push(ring, features), (FRAMES - 1) * spacing
+        back = torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
+        seen = self.over_time(joined[:, ::spacing], present(count, back))
         return (*self._outputs(seen, heard[0] if heard else None), joined[:, 1:], (count + 1).clamp(max=last))

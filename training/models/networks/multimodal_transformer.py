@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from faceaffect.audio.mel import STEP_FRAMES
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.stage_spec import STRETCH
 from training.models.audio.ftdnn import MEL_BANDS, Ftdnn
 from training.models.backbones.build_backbone import build_backbone, width_of
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, MethodNet, Stage, StageCall, TensorForm, over_time
 from training.models.temporal.sequence_encoder import SequenceEncoder
 
 MEL_PER_SECOND: Final = 100
-AUDIO_STEP: Final = 10  # mel frames that arrive at once: the sound's features are renewed every 100 ms
 _STRIDES: Final = {"iresnet100": 16, "ir_se50": 16, "resnet18": 32, "resnet50": 32, "small_resnet": 32}
 
 
@@ -49,7 +50,8 @@ class MultimodalTransformer(MethodNet):
 
     As published the L mel frames span the same time as the T frames and are resized to them. A causal network takes
     `mel_index` [N, T], how many mel frames had arrived at each frame, and reads the last whole 100 ms before it. Without
-    sound the audio half of the fused features is zero; training drops sound by `sound_dropout` so that this is known.
+    sound, or where `mel_real` [N] is 0, the audio half of the fused features is zero; training drops sound by
+    `sound_dropout` so that this is known.
     """
 
     def __init__(self, config: MultimodalConfig) -> None:
@@ -93,11 +95,13 @@ class MultimodalTransformer(MethodNet):
             return torch.zeros_like(frames)
         heard = self.sound(batch["mel"])
         if self.config.causal:
-            whole = (batch["mel_index"].long() // AUDIO_STEP) * AUDIO_STEP
+            whole = (batch["mel_index"].long() // STEP_FRAMES) * STEP_FRAMES
             heard = functional.pad(heard, (0, 0, 1, 0))  # entry k is after k mel frames, nothing heard at 0
             heard = heard.gather(1, whole.clamp(max=heard.shape[1] - 1)[..., None].expand(-1, -1, heard.shape[2]))
         else:
             heard = functional.interpolate(heard.transpose(1, 2), frames.shape[1], mode="nearest").transpose(1, 2)
+        if "mel_real" in batch:
+            heard = heard * batch["mel_real"][:, None, None]
         if self.training and self.config.sound_dropout:
             kept = torch.rand(len(heard), 1, 1, device=heard.device) >= self.config.sound_dropout
             heard = heard * kept
@@ -147,8 +151,8 @@ class MultimodalTransformer(MethodNet):
                 features, *after = sound.step(mel, *states)
                 return (features[:, -1], *after)
 
-            mel = TensorForm("mel", (AUDIO_STEP, MEL_BANDS))
-            stages.insert(0, Stage("audio", StageCall(self, audio), (mel,), (heard,), sound.state_forms()))
+            mel = TensorForm("mel", (STEP_FRAMES, MEL_BANDS))
+            stages.insert(0, Stage("audio", StageCall(self, audio), (mel,), (heard,), sound.state_forms(), hears=STRETCH))
             inputs = (seen, heard)
         states = self.encoder.state_forms()
         stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))

@@ -155,12 +155,14 @@ class PairwiseIntensity(MethodNet):
             return intensity, torch.ones_like(intensity)
         return intensity, (1 - log_sigma.exp() / self.sigma_high.clamp(min=1e-6)).clamp(0, 1)
 
-    def _map(self, features: Tensor) -> dict[str, Tensor]:
+    def mapped(self, features: Tensor) -> dict[str, Tensor]:
+        """`au_value` and `au_logit` [N, 12] of features [N, 12, F]."""
         assert self.mapping is not None
         value = self.mapping(features)
         return {"au_value": value, "au_logit": logit_of(value)}
 
-    def _features(self, intensity: Tensor, confidence: Tensor) -> Tensor:
+    def features_of(self, intensity: Tensor, confidence: Tensor) -> Tensor:
+        """What the mapping sees [N, T, 12, F] of sequences [N, T, 12]."""
         if self.history is not None:
             return self.history(intensity, confidence)
         videos = [whole_video_features(s, c, self.config.window) for s, c in zip(intensity, confidence, strict=True)]
@@ -181,7 +183,7 @@ class PairwiseIntensity(MethodNet):
             if crops.ndim == 4:
                 return found
             intensity, confidence = self.scaled(raw, log_sigma)
-        mapped = self._map(self._features(intensity, confidence).flatten(0, 1))
+        mapped = self.mapped(self.features_of(intensity, confidence).flatten(0, 1))
         return {**found, **{name: value.unflatten(0, intensity.shape[:2]) for name, value in mapped.items()}}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
@@ -206,7 +208,7 @@ class PairwiseIntensity(MethodNet):
 
         def temporal(intensity: Tensor, confidence: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
             features, *after = history.step(intensity, confidence, *states)
-            return (self._map(features)["au_logit"], *after)
+            return (self.mapped(features)["au_logit"], *after)
 
         return (
             Stage("frame", StageCall(self, frame), (crops,), forms),

@@ -27,8 +27,8 @@ def require_pyav() -> ModuleType:
         import av
     except ImportError as error:
         raise ImportError(
-            f'sound and time stamps are read with PyAV, which cannot be used ({error}): pip install "faceaffect[train]", '
-            "or read the data set without timing"
+            f'sound and time stamps are read with PyAV, which cannot be used ({error}): pip install "faceaffect[audio]", '
+            "or go without sound"
         ) from None
     av.logging.set_level(av.logging.PANIC)  # what is wrong with a file is said by our errors, once
     module: ModuleType = av

@@ -2,7 +2,8 @@
 
     power[j, f]  = | sum_k w[k] x[j hop - fft/2 + k] exp(-2 pi i f k / fft) |^2,    f = 0 .. fft/2
     mel[j, b]    = sum_f power[j, f] bank[f, b]
-    db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece - top_db
+    db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece - top_db (`normalised_db`)
+                   or than floor_db (`steady_db`, for sound that comes in stretch by stretch: its largest is not known)
     out[b, j]    = (db[j, b] + 14.8) / 19.895
 
 Frame j is centred on sample j hop; outside the signal there is silence. w is the periodic Hann window of `window_s`,
@@ -10,50 +11,30 @@ centred in the `fft` samples. The bank holds triangles of height 1 (no area norm
 spaced on the HTK mel scale 2595 log10(1 + f / 700) between `low_hz` and `high_hz`. Width, hop, bands, top_db and the two
 constants are those of the audio-visual entries of ABAW 2020 and 2021 (TSAV and its successors); where those pad a piece by
 reflection, silence is taken here, so that a frame of a running signal needs no sample that has not been heard.
+
+Networks that follow a video hear in steps of `STEP_FRAMES`, counted from the sound's first sample: at a picture's time they
+know the steps whose every sample lies before it. Training and runtime cut sound by this one rule.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.audio.mel_config import MelConfig
+
+__all__ = [
+    "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalised_db",
+    "power_of", "samples_until", "steady_db",
+]  # fmt: skip
+
+STEP_FRAMES: Final = 10
+"""Mel frames that are heard at once: the sound's features are renewed every 100 ms."""
 _POWER_FLOOR: Final = 1e-10
-
-
-@dataclass(frozen=True, slots=True)
-class MelConfig:
-    """The front end's figures; the default is the one that the methods share."""
-
-    rate_hz: int = 44100
-    window_s: float = 0.020
-    hop_s: float = 0.010
-    fft: int = 1024
-    bands: int = 64
-    low_hz: float = 0.0
-    high_hz: float = 22050.0
-    top_db: float = 80.0
-    shift_db: float = 14.8
-    scale_db: float = 19.895
-
-    def __post_init__(self) -> None:
-        if self.window > self.fft:
-            raise ValueError(f"a window of {self.window} samples does not fit into an FFT of {self.fft}")
-        if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
-            raise ValueError(f"bands must lie in 0 to {self.rate_hz / 2} Hz, got {self.low_hz} to {self.high_hz}")
-        if abs(self.hop_s * self.rate_hz - self.hop) > 1e-6:
-            raise ValueError(f"a hop of {self.hop_s} s is no whole number of samples at {self.rate_hz} Hz")
-
-    @property
-    def window(self) -> int:
-        return round(self.window_s * self.rate_hz)
-
-    @property
-    def hop(self) -> int:
-        return round(self.hop_s * self.rate_hz)
+_ROUNDING: Final = 1e-3  # of a sample: what a time in seconds may be off by for being a binary number
 
 
 def hz_to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -91,6 +72,11 @@ def mel_power(samples: NDArray[np.float32], config: MelConfig, *, block: int = 2
         raise ValueError("samples hold NaN or infinity")
     half = config.fft // 2
     padded = np.concatenate([np.zeros(half, np.float32), samples.astype(np.float32), np.zeros(half, np.float32)])
+    return power_of(padded, config, block=block)
+
+
+def power_of(padded: NDArray[np.float32], config: MelConfig, *, block: int = 2048) -> NDArray[np.float32]:
+    """Mel power [k, bands] of the k stretches of `fft` samples that lie a hop apart in a signal."""
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.fft)[:: config.hop]
     power = np.empty((len(frames), config.bands), np.float32)
     for k in range(0, len(frames), block):
@@ -105,6 +91,22 @@ def normalised_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.f
     if db.size:
         db = np.maximum(db, db.max(axis=(-2, -1), keepdims=True) - config.top_db)
     return np.swapaxes((db + config.shift_db) / config.scale_db, -1, -2).astype(np.float32)
+
+
+def steady_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """What a network that hears stretch by stretch sees [..., frames, bands] of mel power of that shape."""
+    db = np.maximum(10 * np.log10(np.maximum(power, _POWER_FLOOR)), config.floor_db)
+    return np.asarray((db + config.shift_db) / config.scale_db, np.float32)
+
+
+def samples_until(offset_s: float, rate_hz: int) -> int:
+    """How many samples of a sound have been heard `offset_s` seconds after its first."""
+    return max(0, int(np.floor(offset_s * rate_hz + _ROUNDING)))
+
+
+def frames_of(samples: int, config: MelConfig) -> int:
+    """How many mel frames are known once so many samples are."""
+    return max(0, (samples - config.reach) // config.hop + 1)
 
 
 def log_mel(samples: NDArray[np.float32], config: MelConfig | None = None) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.models.encoders.part_mask import part_mask
+from faceaffect.part_mask import part_mask
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX
 
 OPEN = MEAN_SHAPE_PX.copy()

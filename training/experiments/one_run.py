@@ -1,0 +1,184 @@
+"""One run: the data of its setting, training, scores, record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.datasets.frame_table import TASKS, FrameTable, Task
+from training.datasets.picture_store import join_stores
+from training.experiments.changed_pictures import changed_pictures
+from training.experiments.majority import majority_predictions
+from training.experiments.records import Record, machine_name
+from training.experiments.settings import SETTINGS, RenderedData, SettingData
+from training.experiments.trials import Run, Trial
+from training.experiments.whole_truth import read_whole_truth
+from training.methods.build_sampler import build_sampler, tasks_of
+from training.methods.drivers.find_driver import driver_for
+from training.methods.method_data import MethodData, open_method_data
+from training.methods.method_figures import method_predictions, method_scores
+from training.methods.method_predictions import MethodPredictions
+from training.methods.method_recipe import MethodRecipe
+from training.methods.method_samples import LABELS, InputForm
+from training.methods.train_method import train_method
+from training.metrics import f1
+from training.models.networks.build_network import build_network
+from training.models.stages import MethodNet
+
+SPARSE: Final = "people"
+"""Size of the RenderWild with many people and few frames a second."""
+
+_WITH_LANDMARKS: Final = ("M4", "M5")
+_WITH_SOUND: Final = ("M2", "M5")
+_BY_PHASE: Final = ("phases", "epoch")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie: RenderWild folders, and a folder for everything that is made on the way."""
+
+    data: tuple[Path, ...]
+    work: Path
+
+    @property
+    def cache(self) -> Path:
+        return self.work / "cache"
+
+    def run(self, name: str) -> Path:
+        return self.work / "runs" / name
+
+
+def rendered_data(places: Places) -> RenderedData:
+    """The folders' whole truths; `people` is the one of that size, `video` the other; one folder serves as both."""
+    truths = [read_whole_truth(folder, places.cache) for folder in places.data]
+    if not 1 <= len(truths) <= 2:
+        raise ValueError(f"one or two RenderWild folders are wanted, got {len(truths)}")
+    sparse = next((truth for truth in truths if truth.size == SPARSE), truths[0])
+    dense = next((truth for truth in truths if truth is not sparse), sparse)
+    return RenderedData(sparse, dense)
+
+
+def setting_data(trial: Trial, seed: int, places: Places) -> SettingData:
+    return SETTINGS[trial.setting].make(rendered_data(places), seed)
+
+
+def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: Places) -> MethodData:
+    """The setting's tables with pictures at the network's size, and sound and landmarks where the method wants them."""
+    method, side = run.trial.method, recipe.net.size_px
+    opened = [
+        open_method_data(folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False)
+        for folder in places.data
+    ]
+    pictures = opened[0].pictures if len(opened) == 1 else join_stores([each.pictures for each in opened])
+    pictures = changed_pictures(pictures, setting, places.cache / "settings")
+    return MethodData(setting.train, setting.validation, pictures, opened[0].tracks)
+
+
+def arm_table(table: FrameTable, run: Run) -> FrameTable:
+    """The training rows of an arm."""
+    if run.arm.rows == "both":
+        return table.pick(table.labelled("AU") & table.labelled("EXPR"))
+    return table
+
+
+def run_steps(run: Run, recipe: MethodRecipe, table: FrameTable, scale: float) -> int:
+    """Steps of the judged network; whole epochs where an epoch has phases, so that none is cut off."""
+    steps = max(1, round(run.trial.steps * scale))
+    if recipe.sampler not in _BY_PHASE and not (recipe.sampler == "alternate" and recipe.sampling.turn in _BY_PHASE):
+        return steps
+    each = build_sampler(recipe, table, InputForm.of(build_network(recipe.net), recipe.sampling.form), run.seed).count(0)
+    return max(1, round(steps / each)) * each
+
+
+def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
+    """Train, resuming what is there, judge on the setting's validation set, and tell."""
+    torch.set_num_threads(1)
+    recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
+    setting = replace(setting, train=arm_table(setting.train, run))
+    data = method_data(run, recipe, setting, places)
+    started, is_new = time.process_time(), not places.run(run.name).exists()
+    steps = run_steps(run, recipe, data.train, scale)
+    predictions, net = _trained(run, recipe, data, places.run(run.name), steps)
+    scores, headline = judged(run.trial, predictions, setting)
+    return Record(
+        name=run.name,
+        method=run.trial.method,
+        setting=run.trial.setting,
+        arm=run.arm.name,
+        seed=run.seed,
+        judged=tuple(task for task in run.trial.judged if task in scores),
+        headline=headline,
+        scores=scores,
+        facts=setting.facts,
+        recipe={"options": [*run.trial.options, *run.arm.options], "batch": recipe.batch, "preset": recipe.preset},
+        steps=steps,
+        scale=scale,
+        cpu_seconds=round(time.process_time() - started, 1) if is_new else None,
+        parameters=sum(value.numel() for value in net.parameters()),
+        machine=machine_name(),
+    )
+
+
+def _trained(run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int) -> tuple[MethodPredictions, MethodNet]:
+    """Predictions of all validation rows, and the (last) network."""
+    if not run.arm.one_by_one:
+        net = _train(recipe, data, folder, run.seed, steps)
+        return method_predictions(net, recipe, data.validation, data), net
+    parts: dict[str, Any] = {}
+    for task in tasks_of(recipe):
+        single = replace(recipe, losses=tuple(term for term in recipe.losses if term.label == LABELS[task]))
+        net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps)
+        said = method_predictions(net, single, data.validation, data)
+        parts[LABELS[task]] = getattr(said, LABELS[task])
+    return MethodPredictions(said.known, **{name: parts.get(name) for name in LABELS.values()}), net
+
+
+def _train(recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int) -> MethodNet:
+    train = driver_for(recipe) or train_method
+    return train(recipe, data, folder, seed=seed, resume=True, steps=steps)
+
+
+def _only(table: FrameTable, task: Task) -> FrameTable:
+    """All rows, with the labels of one task."""
+    return replace(
+        table,
+        au_mask=table.au_mask & (task == "AU"),
+        expression_mask=table.expression_mask & (task == "EXPR"),
+        va_mask=table.va_mask & (task == "VA"),
+    )
+
+
+def judged(trial: Trial, predictions: MethodPredictions, setting: SettingData) -> tuple[dict[str, Any], float]:
+    """Scores by task, with F1 of covered units where there are any, and the mean of the judged tasks' scores."""
+    scores = method_scores(predictions, setting.validation)
+    if setting.hidden is not None and predictions.au is not None:
+        hidden = setting.hidden & setting.validation.au_mask
+        scores["AU"]["f1_mean_hidden"] = _mean_f1(predictions.au > 0.5, setting.validation.au > 0.5, hidden)
+        scores["AU"]["f1_mean_seen"] = _mean_f1(predictions.au > 0.5, setting.validation.au > 0.5, ~hidden)
+    tasks = [task for task in TASKS if task in trial.judged and task in scores]
+    if not tasks:
+        raise ValueError(f"{trial.name} is judged by {', '.join(trial.judged)}, its network answers {', '.join(scores)}")
+    return scores, float(np.mean([scores[task]["score"] for task in tasks]))
+
+
+def _mean_f1(on: NDArray[np.bool_], truth: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float:
+    """Mean over units of F1 on the chosen (frame, unit) pairs; units that are never chosen or never present are left out."""
+    found = [f1(on[rows, k], truth[rows, k]) for k, rows in enumerate(chosen.T) if truth[rows, k].any()]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def majority_record(trial: Trial, places: Places) -> Record:
+    """The baseline of a trial's setting and tasks."""
+    setting = setting_data(trial, 1, places)
+    predictions = majority_predictions(setting.train, len(setting.validation))
+    scores, headline = judged(trial, predictions, setting)
+    return Record(
+        name=f"{trial.name}-majority", method=trial.method, setting=trial.setting, arm="majority", seed=1,
+        judged=trial.judged, headline=headline, scores=scores, facts=setting.facts, machine=machine_name(),
+    )  # fmt: skip

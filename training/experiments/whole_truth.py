@@ -1,0 +1,151 @@
+"""RenderWild with everything that its side files know: labels of all tasks for every crop, who it is, where the face lies.
+
+The annotation files label some tasks of some videos; a setting starts from whole labels and takes away what it wants.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from faceaffect.geometry import TEMPLATE_SIZE_PX, apply_map, invert_map
+from training.datasets.affwild2 import load_cached
+from training.datasets.frame_table import FrameTable, Rows
+from training.datasets.table_cache import DEFAULT_CACHE
+from training.synthesis.expression_sampler import PRESENT_INTENSITY
+
+NOTE: Final = "renderwild.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeTruth:
+    """A table whose every row has a crop and labels of all tasks (no expression where a blend has none), and more by row.
+
+    Groups are people. `official` has the annotation files' labels of the same rows.
+    """
+
+    table: FrameTable
+    official: FrameTable
+    is_train: NDArray[np.bool_]  # [N]
+    intensity: NDArray[np.float32]  # [N, 12] 0..1
+    strength: NDArray[np.float32]  # [N, 7] of each expression
+    landmarks_xy: NDArray[np.float32]  # [N, 68, 2] in crops of side 1: 0 and 1 are the outer edges
+    is_occluded: NDArray[np.bool_]  # [N]
+    is_mismatched: NDArray[np.bool_]  # [N] the voice does not fit the face
+    size: str  # of the RenderWild
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def pick(self, rows: Rows | NDArray[np.bool_]) -> WholeTruth:
+        rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
+        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ROW_ARRAYS}
+        return replace(self, table=self.table.pick(rows), official=self.official.pick(rows), **arrays)
+
+
+_ROW_ARRAYS: Final = ("is_train", "intensity", "strength", "landmarks_xy", "is_occluded", "is_mismatched")
+
+
+def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> WholeTruth:
+    """A RenderWild folder; FileNotFoundError for one that lacks the side files."""
+    note = folder / NOTE
+    if not note.is_file() or not (folder / "truth").is_dir():
+        raise FileNotFoundError(
+            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis wild` writes it"
+        )
+    official = load_cached(folder, cache=cache, progress=False)
+    official = official.pick(np.flatnonzero(official.has_crop))
+    columns = _row_columns(folder, official)
+    notes = [json.loads((folder / "truth" / f"{video}.json").read_text(encoding="utf-8")) for video in official.videos]
+    video = official.video
+    train = np.array([note["split"] == "Train_Set" for note in notes])
+    table = replace(
+        official,
+        path=_absolute(official),
+        groups=tuple(f"person {note['identity']}" for note in notes),
+        splits=np.where(train, 1, 2)[:, None].repeat(3, axis=1).astype(np.int8),
+        au=(columns["au_intensity"] >= PRESENT_INTENSITY).astype(np.float32),
+        au_mask=np.ones((len(official), columns["au_intensity"].shape[1]), bool),
+        expression=np.maximum(columns["expression"], 0).astype(np.int8),
+        expression_mask=columns["expression"] >= 0,
+        va=columns["va"].astype(np.float32),
+        va_mask=np.ones(len(official), bool),
+    )
+    return WholeTruth(
+        table=table,
+        official=replace(official, path=table.path, groups=table.groups),
+        is_train=train[video],
+        intensity=columns["au_intensity"].astype(np.float32),
+        strength=columns["strength"].astype(np.float32),
+        landmarks_xy=columns["landmarks"],
+        is_occluded=columns["occluded"].astype(bool),
+        is_mismatched=np.array([note["voice"]["mismatched"] for note in notes])[video],
+        size=str(json.loads(note.read_text(encoding="utf-8"))["size"]),
+    )
+
+
+def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:
+    """Truth of each row; a row's frame number counts from 1."""
+    found: dict[str, list[NDArray[Any]]] = {}
+    order: list[NDArray[np.int64]] = []
+    for k, video in enumerate(table.videos):
+        rows = np.flatnonzero(table.video == k)
+        at = table.frame[rows] - 1
+        with np.load(folder / "truth" / f"{video}.npz", allow_pickle=False) as arrays:
+            mine = {name: arrays[name] for name in ("au_intensity", "strength", "expression", "va", "occluded", "cropped")}
+            to_crop = invert_map(arrays["crop_to_frame"])
+            landmarks = apply_map(to_crop, arrays["landmarks_xy"])
+        if not mine["cropped"][at].all():
+            raise ValueError(f"{folder}: {video} has crops that truth/{video}.npz does not know; is it another RenderWild's?")
+        mine["landmarks"] = ((landmarks + 0.5) / TEMPLATE_SIZE_PX).astype(np.float32)
+        for name, values in mine.items():
+            found.setdefault(name, []).append(values[at])
+        order.append(rows)
+    back = np.argsort(np.concatenate(order))
+    return {name: np.concatenate(values)[back] for name, values in found.items()}
+
+
+def _absolute(table: FrameTable) -> pa.StringArray:
+    root = table.root.resolve()
+    return pa.array([str(root / name) for name in table.path.to_pylist()], pa.string())
+
+
+def join_truths(truths: list[WholeTruth]) -> WholeTruth:
+    """Several as one; a video's name is led by its RenderWild's size, and people of one number are one person."""
+    if len({truth.size for truth in truths}) != len(truths):
+        raise ValueError(f"RenderWilds must be of different sizes to be joined, got {[truth.size for truth in truths]}")
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(truth, name) for truth in truths]) for name in _ROW_ARRAYS}
+    return WholeTruth(
+        table=_joined([replace(truth.table, videos=_led(truth)) for truth in truths]),
+        official=_joined([replace(truth.official, videos=_led(truth)) for truth in truths]),
+        size="+".join(truth.size for truth in truths),
+        **arrays,
+    )
+
+
+def _led(truth: WholeTruth) -> tuple[str, ...]:
+    return tuple(f"{truth.size}/{video}" for video in truth.table.videos)
+
+
+def _joined(tables: list[FrameTable]) -> FrameTable:
+    first = np.cumsum([0, *(len(table.videos) for table in tables)])
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables])
+        for name in ("frame", "au", "au_mask", "expression", "expression_mask", "va", "va_mask", "audio_offset_s", "splits")
+    }
+    return FrameTable(
+        root=Path("/"),
+        videos=tuple(video for table in tables for video in table.videos),
+        sources=tuple(source for table in tables for source in table.sources),
+        groups=tuple(group for table in tables for group in table.groups),
+        media=tuple(str((t.root / media).resolve()) if media else "" for t in tables for media in t.media),
+        video=np.concatenate([t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]).astype(np.int32),
+        path=pa.concat_arrays([table.path for table in tables]),
+        **columns,
+    )

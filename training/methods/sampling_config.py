@@ -1,0 +1,57 @@
+"""What of the training rows enters an epoch, and how pictures are varied: options of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "form": ("auto", "frames", "windows"),
+    "turn": ("batch", "epoch"),
+    "length": ("longest", "shortest"),
+    "weights": ("none", "inverse"),
+    "jitter": ("light", "published", "none"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """Options that only some samplers read.
+
+    form: what a sample is; auto is what the network takes (windows for networks over sequences).
+    every: only every n-th frame (or window) of an epoch, others in the next; 1 takes all.
+    windows: how many a batch holds where samples are windows; 0 for as many as `batch` says.
+    stride: frames between the starts of two windows. drop_gaps: windows hold consecutive frame numbers only.
+    turn: of `alternate`: a batch of each task in turn, or the whole of each within an epoch.
+    length: of `parallel_tasks`: an epoch lasts as long as the longest or the shortest of the sets.
+    joint: of `parallel_tasks`: one more set, of frames labelled for all tasks.
+    weights: inverse draws rare expressions and rare valence and arousal as often as frequent ones (frames only).
+    pairs: of `pairs`: how many an epoch holds.
+    jitter: how training pictures are varied; published is the method's own.
+    drop_sound: share of clips whose sound is withheld, so that a network knows how to do without.
+    """
+
+    form: str = "auto"
+    every: int = 1
+    windows: int = 0
+    stride: int = 10
+    drop_gaps: bool = False
+    turn: str = "batch"
+    length: str = "longest"
+    joint: bool = False
+    weights: str = "none"
+    pairs: int = 10_000
+    jitter: str = "light"
+    drop_sound: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"sampling.{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        for name in ("every", "stride", "pairs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"sampling.{name} must be at least 1, got {getattr(self, name)}")
+        if self.windows < 0:
+            raise ValueError(f"sampling.windows must be at least 0, got {self.windows}")
+        if not 0 <= self.drop_sound <= 1:
+            raise ValueError(f"sampling.drop_sound must be a share from 0 to 1, got {self.drop_sound}")
