@@ -19,7 +19,10 @@ _PATH = click.Path(path_type=Path)
     help="Folder of a trained method; give several for the mean of their probabilities.",
 )  # fmt: skip
 @click.option("--out", type=_PATH, default=Path("runs/distilled"), show_default=True, help="Folder of the student's run.")
-@click.option("--data", "--wild", "wild", type=click.Path(path_type=Path, exists=True), help="A RenderWild folder.")
+@click.option(
+    "--data", "--wild", "wild", type=click.Path(path_type=Path, exists=True), multiple=True,
+    help="A RenderWild folder; may be repeated.",
+)
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), help="Folder of rendered faces.")
 @click.option("--shared", type=_PATH, default=_SHARED, help="Folder of faces and teachers.")
 @click.option("--labels", type=_PATH, default=Path("runs/labels"), show_default=True, help="Of `label`.")

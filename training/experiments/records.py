@@ -33,7 +33,7 @@ class Record:
     recipe: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
     scale: float = 1.0
-    seconds: float | None = None  # of training and judging; None where the run was resumed
+    cpu_seconds: float | None = None  # of training and judging; None where the run was resumed
     parameters: int = 0
     machine: str = ""
 
@@ -56,8 +56,9 @@ def read_record(path: Path) -> Record:
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """All records of a folder by name."""
-    return {path.stem: read_record(path) for path in sorted(folder.glob("*.json"))} if folder.is_dir() else {}
+    """All records of a folder by name; records of runs begin with M."""
+    names = sorted(folder.glob("M*.json")) if folder.is_dir() else []
+    return {path.stem: read_record(path) for path in names}
 
 
 def finished(names: Iterable[str], folder: Path, scale: float) -> set[str]:
