@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernels|pipeline|follow|gpu [options]`: runs one benchmark; each knows its own options."""
+"""`python -m benchmarks kernels|pipeline|follow|side-by-side|gpu [options]`: runs one benchmark; each knows its own options."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ BENCHMARKS = {
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
     "follow": "benchmarks.follow_clips",
+    "side-by-side": "benchmarks.side_by_side",
     "gpu": "benchmarks.gpu_record",
 }
 

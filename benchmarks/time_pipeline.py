@@ -1,17 +1,14 @@
-"""Per-frame cost of the whole pipeline on one pinned thread, per stage, and against MediaPipe in the same run.
+"""Per-frame cost of the whole pipeline on one pinned thread, whole and per stage.
 
-For anything but the comparison with a peer there is `faceaffect bench`.
-
-`python -m benchmarks pipeline CLIP [--peer PYTHON --peer-model FILE.task] [--record FILE.md]`. Decoding is left out;
-every figure is process-CPU time, so other work on the machine disturbs it little. Ours and the peer's rounds alternate.
+`python -m benchmarks pipeline CLIP [--record FILE.md]`. Decoding is left out; every figure is process-CPU time, so other
+work on the machine disturbs it little. `faceaffect bench` measures more, `python -m benchmarks side-by-side` compares
+with other packages.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,8 +22,6 @@ from faceaffect.pipeline import open_pipeline
 from faceaffect.sources import open_source
 from faceaffect.stage_clock import CPU, STAGES
 from faceaffect.types import Frame
-
-PEER_SCRIPT = Path(__file__).parent / "peers" / "mediapipe_face_landmarker.py"
 
 
 def time_ours(frames: list[Frame], model: str | None, backend: str, by_stage: bool) -> dict[str, Any]:
@@ -44,12 +39,6 @@ def time_ours(frames: list[Frame], model: str | None, backend: str, by_stage: bo
         return {"ms": whole, "held": held, "stages": stages, "about": pipeline.describe()}
 
 
-def time_peer(python: str, clip: str, model: str) -> dict[str, Any]:
-    """One pass of the peer in its own process, pinned as this one is."""
-    done = subprocess.run([python, str(PEER_SCRIPT), clip, model], capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
 def _row(name: str, values: list[float]) -> str:
     found = Distribution.of([values])
     return f"| {name} | {found.p50:.3f} | {found.p95:.3f} | {found.p99:.3f} | {found.mean:.3f} |"
@@ -61,13 +50,7 @@ def measure(arguments: argparse.Namespace) -> str:
         frames = list(source)
     size = f"{frames[0].width_px}x{frames[0].height_px}"
     time_ours(frames, arguments.model, arguments.backend, by_stage=False)
-    ours, peer, version = [], [], ""
-    for _ in range(arguments.rounds):
-        ours.append(time_ours(frames, arguments.model, arguments.backend, by_stage=False))
-        if arguments.peer:
-            answer = time_peer(arguments.peer, arguments.clip, arguments.peer_model)
-            version = answer["version"]
-            peer.append(answer["ms"])
+    ours = [time_ours(frames, arguments.model, arguments.backend, by_stage=False) for _ in range(arguments.rounds)]
     staged = time_ours(frames, arguments.model, arguments.backend, by_stage=True)
     medians = [float(np.median(one["ms"])) for one in ours]
     every = [value for one in ours for value in one["ms"]]
@@ -81,15 +64,6 @@ def measure(arguments: argparse.Namespace) -> str:
     lines += ["", f"- frames with a face: {ours[0]['held']} of {len(frames)}"]
     lines += [f"- median of each round: {', '.join(f'{m:.3f}' for m in medians)} ms"]
     lines += [f"- everything but the network: {100 * rest:.0f} % of the median frame (staged pass)"]
-    if peer:
-        theirs = [float(np.median(one)) for one in peer]
-        ratios = sorted(b / a for a, b in zip(medians, theirs, strict=True))
-        lines += [f"- MediaPipe FaceLandmarker {version}, video, blendshapes: {', '.join(f'{m:.2f}' for m in theirs)} ms"]
-        lines += [
-            f"- ratio, theirs over ours, by round: {', '.join(f'{r:.2f}' for r in ratios)}; median {np.median(ratios):.2f}"
-        ]
-    else:
-        lines += ["- MediaPipe: not run (no --peer given)"]
     return "\n".join(lines) + "\n"
 
 
@@ -100,12 +74,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", default=None)
     parser.add_argument("--backend", default="onnx")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peer", default=None, help="interpreter of an environment with mediapipe")
-    parser.add_argument("--peer-model", default=None, help="face_landmarker.task")
     parser.add_argument("--record", type=Path, default=None)
     arguments = parser.parse_args(argv)
-    if arguments.peer and not arguments.peer_model:
-        parser.error("--peer needs --peer-model")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 
 from export.calibrate import DEFAULT_THRESHOLD, Calibrated, calibrate, validation_faces
 from export.check_parity import check_parity, too_far
+from export.export_method import MethodOptions, export_method, is_method_run
+from export.method_card import SOURCES
 from export.model_card import model_card
 from export.read_run import read_run
 from export.write_bundle import CROP, write_bundle
@@ -33,6 +35,7 @@ class ExportOptions:
     labels: Path
     renders: Path | None
     wild: Path | None
+    people: Path | None
     early: bool
     record: Path | None
 
@@ -44,17 +47,38 @@ class ExportOptions:
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
 @click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder, to judge by.")
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Another RenderWild folder (--size people), whose validation people help to choose thresholds.",
+)
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
+@click.option(
+    "--thresholds", type=click.Path(path_type=Path, exists=True), default=None, help="Methods: JSON, one for each AU."
+)
+@click.option(
+    "--validation", type=click.Path(path_type=Path, exists=True), default=None, help="Methods: data to choose them on."
+)
+@click.option("--trained-on", multiple=True, metavar="SOURCE", help=f"Methods: {', '.join(SOURCES)} or words for the card.")
+@click.option("--averaged", is_flag=True, help="Methods: the weights of the moving average.")
+@click.option("--official-crops", is_flag=True, help="Methods: trained on crops as Aff-Wild2 has them, eyes 10 px lower.")
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
-    """Export the averaged weights of RUN_DIR."""
+    """Export RUN_DIR: the averaged weights of the default model, or the stages of one of the eight methods."""
+    own = {name: options.pop(name) for name in [each.name for each in fields(MethodOptions)]}
+    if is_method_run(run_dir):
+        _export_method(run_dir, bundle_dir, MethodOptions(**own))
+        return
+    if given := [name for name, value in own.items() if value]:
+        raise click.UsageError(f"{run_dir} is a run of the default model; {given} are for methods")
     chosen = ExportOptions(**options)
     net, run = read_run(run_dir)
     notes = f"Trained for {run['step']} steps with seed {run['recipe']['schedule']['seed']}.\n"
     faces = None if chosen.early else validation_faces(chosen.shared, chosen.labels)
     done = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
     if faces is not None:
-        done = calibrate(net, faces, chosen.renders, CROP.size_px)
+        done = calibrate(net, faces, chosen.renders, CROP.size_px, chosen.people)
     with_renders = chosen.renders is not None
     decisions = done.thresholds, done.neutral_logits
     write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes), *decisions)
@@ -65,6 +89,14 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
     click.echo(f"wrote {bundle_dir}, thresholds {done.thresholds}")
+
+
+def _export_method(run_dir: Path, bundle_dir: Path, options: MethodOptions) -> None:
+    try:
+        spec = export_method(run_dir, bundle_dir, options, click.echo)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"wrote {bundle_dir}: {spec.name} reads {', '.join(spec.heads)}")
 
 
 def _parity(net: AffectNet, bundle_dir: Path, faces: FaceTable | None) -> dict[str, float]:

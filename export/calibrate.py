@@ -11,9 +11,10 @@ import numpy as np
 from faceaffect.decode import sigmoid
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.calibration import choose_thresholds, fit_platt, fit_temperature, fold_into_readout
-from training.datasets.face_table import FaceTable
+from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus
 from training.datasets.rendered_faces import load_rendered, of_threshold_half
+from training.datasets.wild_faces import load_wild
 from training.evaluation.net_reader import read
 from training.models.affect_net import AffectNet
 from training.train_default import ferplus_parts
@@ -41,11 +42,12 @@ def validation_faces(shared: Path, labels: Path) -> FaceTable:
     return table.pick(ferplus_parts(table, usage)[1])
 
 
-def calibrate(net: AffectNet, faces: FaceTable, renders: Path | None, size_px: int) -> Calibrated:
+def calibrate(net: AffectNet, faces: FaceTable, renders: Path | None, size_px: int, people: Path | None = None) -> Calibrated:
     """Fit, fold and choose.
 
     AU: Platt scaling and the best-F1 threshold on half of the held-out rendered identities (without renders: on real
-    faces under the landmark teacher's opinion, where it has one). Then a threshold rises until at most `ALARMS` of neutral
+    faces under the landmark teacher's opinion, where it has one), and on the validation people of a RenderWild in
+    `people`, which must not be the one that gives figures. Then a threshold rises until at most `ALARMS` of neutral
     real faces lie above it: what looks right on renders must not cry wolf on people. Expression: a temperature on the
     held-out faces' votes.
     """
@@ -53,6 +55,8 @@ def calibrate(net: AffectNet, faces: FaceTable, renders: Path | None, size_px: i
     if renders is not None:
         rendered, _, columns = load_rendered(renders)
         judged = rendered.pick(of_threshold_half(columns))
+        if people is not None:
+            judged = join_tables([judged, load_wild(people, "Validation_Set")[0]])
     truth, known = judged.au >= 0.5, judged.au_weight >= _LEAST_TRUST
     platt = fit_platt(read(net, judged, size_px)[0], truth, known)
     au_logit, expression_logit = read(net, faces, size_px)

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from training.datasets.commands import data
+from training.detector.commands import train_detector
+from training.distil_command import distil
 from training.methods.commands import costs, list_recipes
 from training.options import with_options
 from training.train_command import train
@@ -25,6 +27,8 @@ main.add_command(data)
 main.add_command(list_recipes)
 main.add_command(costs)
 main.add_command(train)
+main.add_command(train_detector)
+main.add_command(distil)
 
 
 @main.command()
@@ -101,13 +105,16 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
 @click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
 @click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), required=True, help="Faces of both rigs.")
+@click.option(
+    "--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="A RenderWild folder; may be repeated."
+)
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def transfer(out: Path, shared: Path, labels: Path, renders: Path, options: tuple[str, ...]) -> None:
+def transfer(out: Path, shared: Path, labels: Path, renders: Path, wild: tuple[Path, ...], options: tuple[str, ...]) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
     from training.recipes.default import recipe
     from training.rig_transfer import transfer as measure
 
-    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders), indent=1))
+    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders, wild), indent=1))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,14 @@ def balanced(expression: NDArray[np.float32], power: float) -> NDArray[np.float6
     return np.asarray(weight / weight.sum())
 
 
+def lifted_units(au: NDArray[np.float32], power: float) -> NDArray[np.float64]:
+    """Probabilities [N] that lift faces with rare action units: by the rarest one shown, (1 / frequency) ** power."""
+    frequency = au.mean(axis=0) + 1e-3
+    lift = (frequency.max() / frequency) ** power
+    weight = np.maximum(au * lift, 1).max(axis=1).astype(np.float64)
+    return np.asarray(weight / weight.sum())
+
+
 class BatchMaker:
     """Makes batch number `step`; the same seed and step give the same batch, so a run can go on where it stopped."""
 
@@ -54,7 +62,7 @@ class BatchMaker:
         _flip(batch, generator)
         crops = cover(photometric(batch["crops"], generator), 0.2, generator)
         batch["crops"] = recompress(crops, 0.12, generator)
-        _blend(batch, self._blend_share, random)
+        _blend(batch, self._blend_share, random, np.repeat(np.arange(len(parts)), [len(part["face"]) for part in parts]))
         return batch
 
     def _draw(self, number: int, size_px: int, generator: torch.Generator, random: np.random.Generator) -> dict[str, Tensor]:
@@ -119,22 +127,26 @@ def _flip(batch: dict[str, Tensor], generator: torch.Generator) -> None:
     batch["pose"][rows] = batch["pose"][rows] * torch.tensor([-1.0, 1.0, -1.0])
 
 
-def _blend(batch: dict[str, Tensor], share: float, random: np.random.Generator) -> None:
-    """Blend a share of the faces that have an expression with one another, in place (mixup, Zhang et al. 2018).
+def _blend(batch: dict[str, Tensor], share: float, random: np.random.Generator, source: NDArray[np.int64]) -> None:
+    """Blend a share of the faces that have an expression with others of their source [N], in place (mixup, Zhang et al. 2018).
 
     What two pictures can share is blended with them: expression, action units, valence and arousal. Landmarks, pose and
-    the face score of a double exposure mean nothing, so they are not learnt there.
+    the face score of a double exposure mean nothing, so they are not learnt there; nor is an AU that is unknown of either.
     """
     rows = np.flatnonzero(batch["expression_weight"].numpy() > 0)
     rows = random.permutation(rows)[: round(share * len(rows))]
-    if len(rows) < 2:
+    groups = [rows[source[rows] == each] for each in np.unique(source[rows])]
+    groups = [group for group in groups if len(group) > 1]
+    if not groups:
         return
-    others = np.roll(rows, 1)
+    rows, others = np.concatenate(groups), np.concatenate([np.roll(group, 1) for group in groups])
     part = torch.from_numpy(random.beta(0.5, 0.5, len(rows)).astype(np.float32))
+    both_known = (batch["au_weight"][rows] > 0) & (batch["au_weight"][others] > 0)
     for name in ("crops", "expression", "expression_weight", "va", "va_weight", "au", "au_weight"):
         value = batch[name]
         own = part.reshape(-1, *[1] * (value.ndim - 1))
         value[rows] = own * value[rows] + (1 - own) * value[others]
+    batch["au_weight"][rows] *= both_known
     for name in ("landmark_weight", "pose_weight"):
         batch[name][rows] = 0
 

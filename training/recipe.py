@@ -24,6 +24,7 @@ class Schedule:
     small_until: float = 0.8
     save_every: int = 250
     batch_workers: int = 0  # processes that make batches ahead; 0 makes them in between
+    bfloat16: bool = False  # of the trunk while training; pays where the processor has such instructions (avx512_bf16, AMX)
     seed: int = 1
 
 
@@ -31,13 +32,14 @@ class Schedule:
 class Mix:
     """Faces of each source in a batch."""
 
-    ferplus: int = 80
-    webfaces: int = 12
-    renders: int = 40
-    wild: int = 10  # frames of RenderWild's training videos
+    ferplus: int = 76
+    webfaces: int = 14
+    renders: int = 28
+    wild: int = 34  # frames of RenderWild's training videos
     no_face: int = 8
     rig: str = "both"  # which rendered rig is learnt: facs, arkit, or both; the other then tells how far AUs transfer
     rare_power: float = 0.3  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    rare_unit_power: float = 0.4  # the same for rendered faces by their rarest action unit
     blend_share: float = 0.3  # of the faces with an expression, blended in pairs
 
 
@@ -48,7 +50,7 @@ class LossWeights:
     au: float = 1.0
     expression: float = 1.0
     va: float = 0.5
-    landmarks: float = 8.0
+    landmarks: float = 10.0
     pose: float = 0.4
     face: float = 0.4
     quality: float = 0.15

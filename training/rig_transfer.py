@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,9 @@ from training.train_loop import EMA_FILE
 _PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
 
 
-def transfer(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path) -> dict[str, Any]:
+def transfer(
+    recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path, wild: Sequence[Path] = ()
+) -> dict[str, Any]:
     """One run of `recipe` for each rig in `folder` (resumed where it stopped); F1 on new identities of both rigs.
 
     Thresholds come from half of the held-out identities of the rig that was learnt; nothing of the other rig is seen.
@@ -32,7 +35,7 @@ def transfer(recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: 
     figures = {}
     for rig in RIGS:
         run = replace(recipe, mix=replace(recipe.mix, rig=rig))
-        loop = open_loop(run, folder / rig, shared, labels, renders)
+        loop = open_loop(run, folder / rig, shared, labels, renders, wild)
         loop.resume()
         loop.run()
         net = AffectNet(run.net)

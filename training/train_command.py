@@ -37,7 +37,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--shared", type=_PATH, default=_SHARED, help="default: folder of faces and teachers.")
 @click.option("--labels", type=_PATH, default=Path("runs/labels"), show_default=True, help="default: of `label`.")
 @click.option("--renders", type=_PATH, default=None, help="default: folder of rendered faces.")
-@click.option("--wild", type=click.Path(path_type=Path, exists=True), default=None, help="default: a RenderWild folder.")
+@click.option("--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="default: RenderWild folders.")
 @click.option("--rendered-only", is_flag=True, help="default: leave out FER+ and the web faces.")
 @click.pass_context
 def train(context: click.Context, recipe_name: str, **given: Any) -> None:

@@ -1,43 +1,35 @@
-"""Process-CPU time per frame of MediaPipe FaceLandmarker with blendshapes in video mode; prints JSON.
+"""MediaPipe FaceLandmarker in video mode with blendshapes: detector once, then landmarks followed."""
 
-Runs alone, in an environment that has mediapipe: `python mediapipe_face_landmarker.py CLIP MODEL.task`.
-"""
+from __future__ import annotations
 
-import json
-import sys
-import time
+from typing import Any
 
 import cv2
 import mediapipe
+import numpy as np
 from mediapipe.tasks import python as tasks
 from mediapipe.tasks.python import vision
+from timed_clip import Box, Job, box_of_points, time_clip
 
 
-def main() -> None:
-    """Decode first, then time detection alone: `{"version": ..., "ms": [...], "faces": n}`."""
-    clip, model = sys.argv[1:3]
-    capture, frames = cv2.VideoCapture(clip), []
-    fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
-    while True:
-        good, bgr = capture.read()
-        if not good:
-            break
-        frames.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-    options = vision.FaceLandmarkerOptions(
-        base_options=tasks.BaseOptions(model_asset_path=model),
-        running_mode=vision.RunningMode.VIDEO,
-        output_face_blendshapes=True,
-    )
-    spent_ms, found = [], 0
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
-        for i, rgb in enumerate(frames):
-            started = time.process_time_ns()
-            picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)
-            result = landmarker.detect_for_video(picture, round(1000 * i / fps))
-            spent_ms.append((time.process_time_ns() - started) / 1e6)
-            found += bool(result.face_landmarks)
-    print(json.dumps({"version": mediapipe.__version__, "ms": spent_ms, "faces": found}))
+class FaceLandmarker:
+    def __init__(self, job: Job) -> None:
+        options = vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_path=job["files"]["face_landmarker.task"]),
+            running_mode=vision.RunningMode.VIDEO,
+            output_face_blendshapes=True,
+        )
+        self._landmarker = vision.FaceLandmarker.create_from_options(options)
+        self._size_px = (1, 1)
+
+    def analyse(self, bgr: np.ndarray, time_s: float) -> Any:
+        self._size_px = bgr.shape[1], bgr.shape[0]
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+        return self._landmarker.detect_for_video(picture, round(1000 * time_s))
+
+    def boxes(self, result: Any) -> list[Box]:
+        return [box_of_points(np.array([(p.x, p.y) for p in face]) * self._size_px) for face in result.face_landmarks]
 
 
 if __name__ == "__main__":
-    main()
+    time_clip(FaceLandmarker, ("mediapipe", "numpy"))

@@ -1,4 +1,7 @@
-"""Model bundles: a folder of `spec.json`, `model.onnx`, `graph.safetensors` and a card, every file under its checksum."""
+"""Model bundles: a folder of `spec.json`, `model.onnx`, `graph.safetensors` and a card, every file under its checksum.
+
+Models that are made of stages have files of their own, see `staged_bundle`.
+"""
 
 from __future__ import annotations
 
@@ -62,26 +65,52 @@ def find_bundle(model: str | Path | None = None) -> Path:
     path = Path(model)
     if path.is_dir():
         return path
+    found, listed = _listed(str(model))
+    if found is None:
+        raise BundleError(f"model must be a bundle folder or one of {listed}, got {str(model)!r}")
+    return found
+
+
+def find_follower(spec: ModelSpec) -> Path:
+    """The folder of the model that follows faces for a model of stages: a listed one, never a path."""
+    found, listed = _listed(spec.follow)
+    if found is None:
+        raise BundleError(
+            f"model {spec.name!r} needs the model {spec.follow!r} to follow faces, there are {listed}; put it into a folder "
+            f"that {FOLDERS_VARIABLE} names"
+        )
+    return found
+
+
+def _listed(name: str) -> tuple[Path | None, list[str]]:
     listed = {folder.name: folder for folder in list_bundles()}
-    if str(model) in listed:
-        return listed[str(model)]
-    raise BundleError(f"model must be a bundle folder or one of {sorted(listed)}, got {str(model)!r}")
+    return listed.get(name), sorted(listed)
 
 
 def open_bundle(model: str | Path | None = None) -> Bundle:
     """Read and check a bundle; raises BundleError on a missing file, a wrong checksum or an unusable spec."""
     path = find_bundle(model)
     spec = ModelSpec.load(path)
+    if spec.stages:
+        raise BundleError(
+            f"{path}: one network with a graph layer is wanted here, this bundle is made of the stages "
+            f"{[stage.name for stage in spec.stages]}; analyse and bench run such a model, build and export.* do not"
+        )
     missing = {MODEL_FILE, GRAPH_FILE} - spec.files.keys()
     if missing:
         raise BundleError(f"{path / SPEC_FILE}: files must name {MODEL_FILE} and {GRAPH_FILE}, missing {sorted(missing)}")
-    contents = {name: _read_checked(path, name, digest) for name, digest in spec.files.items()}
+    contents = read_files(path, spec)
     try:
         graph = GraphWeights.from_bytes(contents[GRAPH_FILE])
     except ValueError as error:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
     networks = {name: contents[file] for name, file in PRECISIONS.items() if file in contents and file != MODEL_FILE}
     return Bundle(path, spec, contents[MODEL_FILE], graph, networks)
+
+
+def read_files(path: Path, spec: ModelSpec) -> dict[str, bytes]:
+    """All files that a spec names, each under its checksum; raises BundleError."""
+    return {name: _read_checked(path, name, digest) for name, digest in spec.files.items()}
 
 
 def _read_checked(folder: Path, name: str, digest: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -20,8 +21,9 @@ def sigmoid(logit: FloatArray) -> FloatArray:
 
 def softmax(logit: FloatArray) -> FloatArray:
     """Softmax over the last axis."""
-    power = np.exp(logit - logit.max(axis=-1, keepdims=True))
-    return np.asarray(power / power.sum(axis=-1, keepdims=True), np.float32)
+    # The ufuncs' own reductions: the methods of the same name spend most of their time in Python.
+    power = np.exp(logit - np.maximum.reduce(logit, axis=-1, keepdims=True))
+    return np.asarray(power / np.add.reduce(power, axis=-1, keepdims=True), np.float32)
 
 
 def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: FloatArray, spec: ModelSpec) -> Affect:
@@ -30,15 +32,27 @@ def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: Fl
     return decide(sigmoid(au_logit), softmax(expression_logit), valence_arousal, spec)
 
 
+def decode_clipped(au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, spec: ModelSpec) -> Affect:
+    """Affect of a model of stages, whose valence and arousal [N, 2] come as they are; NaN where it has no such head."""
+    return decide(sigmoid(au_logit), softmax(expression_logit), np.clip(va, -1, 1), spec)
+
+
+@lru_cache(maxsize=8)
+def _limits(thresholds: tuple[float, ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Where an AU that is on goes off, its threshold, and where one that is off comes on, [12] each."""
+    threshold = np.asarray(thresholds, np.float32)
+    margin = np.minimum(HOLD_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold))
+    return threshold - margin, threshold, threshold + margin
+
+
 def hold(au_probability: FloatArray, was_on: BoolArray, spec: ModelSpec) -> BoolArray:
     """AU decisions [12] of one face that keep to the frame before: a score that hovers about its threshold flips nothing.
 
     An AU that was off comes on above threshold + `HOLD_MARGIN`, one that was on goes off below threshold - `HOLD_MARGIN`;
     the margin never takes more than half of the way to 0 or 1, so that every AU can change.
     """
-    threshold = np.asarray(spec.au_thresholds, np.float32)
-    margin = np.minimum(HOLD_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold))
-    return np.asarray(au_probability >= np.where(was_on, threshold - margin, threshold + margin))
+    goes_off, _, comes_on = _limits(spec.au_thresholds)
+    return np.asarray(au_probability >= np.where(was_on, goes_off, comes_on))
 
 
 def decide(au_probability: FloatArray, expression_probability: FloatArray, va: FloatArray, spec: ModelSpec) -> Affect:
@@ -49,7 +63,7 @@ def decide(au_probability: FloatArray, expression_probability: FloatArray, va: F
     """
     return Affect(
         au_probability=au_probability,
-        au_on=au_probability >= np.asarray(spec.au_thresholds, np.float32),
+        au_on=au_probability >= _limits(spec.au_thresholds)[1],
         expression_probability=expression_probability,
         valence=va[:, 0],
         arousal=va[:, 1],

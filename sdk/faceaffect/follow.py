@@ -31,6 +31,7 @@ class FollowSettings:
     baseline: bool = False
     keep_score: float = 0.35
     found_score: float = 0.5
+    hopeless_score: float = 0.05  # of the first crops of a find
     # Portrait correlations. Measured: the same face one frame later 0.88 at least, two people below 0.77 in 99.9 %.
     same_step: float = 0.75  # between two frames, below which a face is looked at twice
     same_person: float = 0.8  # of the second, realigned look, below which it is somebody else
@@ -39,6 +40,7 @@ class FollowSettings:
     same_after_cut: float = 0.85  # instead of the two above in the frame of a cut
     shortest_look_s: float = 0.3
     longest_look_s: float = 1.2
+    cheap_look_s: float = 0.25  # instead of both, with a detector that is cheap
     longest_idle_s: float = 0.25  # between two looks while nobody is held
     rest_s: float = 2.0  # how long a lost face is remembered
 
@@ -74,6 +76,9 @@ class Follower:
         self._detector = detector
         self._read = read
         self._settings = settings
+        is_cheap = getattr(detector, "is_cheap", False)
+        self._shortest_look_s = settings.cheap_look_s if is_cheap else settings.shortest_look_s
+        self._longest_look_s = settings.cheap_look_s if is_cheap else settings.longest_look_s
         self._next_id = 1
         self.reset()
 
@@ -82,12 +87,17 @@ class Follower:
         self.tracks: list[Track] = []
         self._resting: list[Track] = []
         self._glance = SceneGlance()
-        self._look_every_s = self._settings.shortest_look_s
+        self._look_every_s = self._shortest_look_s
         self._is_cut = False
         self._looked_s = -np.inf
         self._now_s = -np.inf
         self._clock_ahead_s = 0.0
         self._idle_looks = 0
+
+    def restart(self) -> None:
+        """Be as when made: nobody is known and ids begin again."""
+        self.reset()
+        self._next_id = 1
 
     def start_ids_after(self, track_id: int) -> None:
         """Give later tracks ids larger than `track_id`."""
@@ -177,9 +187,12 @@ class Follower:
             places = crop_to_frame(found.anchors_xy[fresh])
             # The detector's points are coarse: the network's own landmarks place the crop that counts.
             for _ in range(2):
-                places = crop_to_frame(anchors_from_landmarks(self._read(frame, places).landmarks_xy))
+                coarse = self._read(frame, places)
+                # What the network takes for no face at all is not looked at again: a cheap detector errs more often.
+                maybe = coarse.landmarks_xy[coarse.score >= settings.hopeless_score]
+                places = crop_to_frame(anchors_from_landmarks(maybe))
             placed = self._read(frame, places)
-            good = [row for row in range(len(fresh)) if self._is_face(frame, placed, row)]
+            good = [row for row in range(len(places)) if self._is_face(frame, placed, row)]
             good = self._new_only(good, placed)
             for row in good:
                 self.tracks.append(self._begin(placed.landmarks_xy[row], placed.portraits[row], frame.time_s))
@@ -187,8 +200,8 @@ class Follower:
                 reading = reading.join(placed.pick(good))
         changed = len(self.tracks) > before
         self._idle_looks = 0 if self.tracks else self._idle_looks + 1
-        longer = min(2 * self._look_every_s, settings.longest_look_s)
-        self._look_every_s = settings.shortest_look_s if changed or self._resting else longer
+        longer = min(2 * self._look_every_s, self._longest_look_s)
+        self._look_every_s = self._shortest_look_s if changed or self._resting else longer
         return reading
 
     def _not_held(self, found: Detections) -> list[int]:

@@ -5,6 +5,7 @@ Matrices say from-to. A map is a float32 [2, 3] that takes (x, y, 1); pixel cent
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -19,6 +20,10 @@ TEMPLATE_SIZE_PX: Final[int] = 112
 TEMPLATE_XY: Final[FloatArray] = np.array([[38.5, 41.5], [73.5, 41.5], [56.0, 61.5], [41.5, 82.5], [70.5, 82.5]], np.float32)
 """Where the anchors (right eye, left eye, nose tip, right and left mouth corner) come to lie in a 112 px crop. Eyes stand
 35 px apart, high enough that the chin stays inside when the jaw drops (AU26)."""
+
+
+OFFICIAL_LOWER_PX: Final[float] = 10.0
+"""Aligned crops of the field (112 px, eyes 35 px apart) have the eyes 10 px lower than our template."""
 
 
 def _anchor_weights() -> FloatArray:
@@ -83,6 +88,15 @@ def resize_maps(maps: FloatArray, size_px: int) -> FloatArray:
     return resized
 
 
+def lowered_maps(maps: FloatArray, lower_px: float) -> FloatArray:
+    """Maps [N, 2, 3] of crops in which the face lies `lower_px` crop pixels lower."""
+    if not lower_px:
+        return maps
+    lowered: FloatArray = maps.copy()
+    lowered[:, :, 2] -= maps[:, :, 1] * np.float32(lower_px)
+    return lowered
+
+
 def invert_map(maps: FloatArray) -> FloatArray:
     """The inverse [N, 2, 3] of similarity maps [N, 2, 3]."""
     a, b = maps[:, 0, 0].astype(np.float64), maps[:, 1, 0].astype(np.float64)
@@ -99,9 +113,11 @@ def box_from_landmarks(landmarks_xy: FloatArray) -> FloatArray:
 
     The landmarks end at the brows; a forehead is about a third of the height from brows to chin.
     """
-    low, high = landmarks_xy.min(axis=1), landmarks_xy.max(axis=1)
-    low[:, 1] -= np.float32(0.3) * (high[:, 1] - low[:, 1])
-    return np.concatenate([low, high], axis=1)
+    boxes = np.empty((len(landmarks_xy), 4), np.float32)
+    np.minimum.reduce(landmarks_xy, axis=1, out=boxes[:, :2])
+    np.maximum.reduce(landmarks_xy, axis=1, out=boxes[:, 2:])
+    boxes[:, 1] -= np.float32(0.3) * (boxes[:, 3] - boxes[:, 1])
+    return boxes
 
 
 def map_scale(maps: FloatArray) -> NDArray[np.float64]:
@@ -109,6 +125,6 @@ def map_scale(maps: FloatArray) -> NDArray[np.float64]:
     return np.hypot(maps[:, 0, 0].astype(np.float64), maps[:, 1, 0])
 
 
-def map_roll_deg(maps: FloatArray) -> NDArray[np.float64]:
+def map_roll_deg(maps: FloatArray) -> list[float]:
     """Clockwise rotation in the picture, degrees [N], of maps [N, 2, 3]."""
-    return np.degrees(np.arctan2(maps[:, 1, 0].astype(np.float64), maps[:, 0, 0]))
+    return [math.degrees(math.atan2(sine, cosine)) for cosine, sine in maps[:, :, 0].tolist()]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
-from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks, crop_to_frame, map_scale
+from faceaffect.geometry import OFFICIAL_LOWER_PX, TEMPLATE_XY, anchors_from_landmarks, crop_to_frame, map_scale
 from faceaffect.reading import FaceReading, Reader
 from faceaffect.types import FloatArray, Frame
-
-_USUAL_SHIFT_PX: Final[float] = 10.0
-"""Aligned crops of the field (112 px, eyes 35 px apart) have the eyes 10 px lower than our template."""
 
 
 def _guess_anchors(frame: Frame) -> FloatArray:
     """Anchors [1, 5, 2] of the usual aligned crop, scaled to the picture's shorter side and centred."""
     side = min(frame.width_px, frame.height_px)
-    anchors = (TEMPLATE_XY + np.array([0.0, _USUAL_SHIFT_PX], np.float32) + 0.5) * (side / 112.0) - 0.5
+    anchors = (TEMPLATE_XY + np.array([0.0, OFFICIAL_LOWER_PX], np.float32) + 0.5) * (side / 112.0) - 0.5
     anchors += np.array([(frame.width_px - side) / 2, (frame.height_px - side) / 2], np.float32)
     return np.asarray(anchors[None], np.float32)
 

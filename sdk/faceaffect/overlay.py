@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.labels import AU_NAMES
 from faceaffect.overlay_panel import (
     PANEL_WIDTH_PX,
     WHITE,
@@ -109,12 +109,14 @@ def _draw_face(picture: Canvas, box_xyxy: FloatArray, points_xy: FloatArray, tra
 
 
 def _label(i: int, faces: Faces, affect: Affect) -> list[str]:
-    best = int(np.argmax(affect.expression_probability[i]))
+    """What the model does not read is left out."""
+    expression = affect.best_expression()[i]
     on = [name for name, is_on in zip(AU_NAMES, affect.au_on[i], strict=True) if is_on]
-    lines = [
-        f"#{int(faces.track_id[i])} {EXPRESSION_NAMES[best]} {affect.expression_probability[i, best]:.0%}",
-        f"V {affect.valence[i]:+.2f} A {affect.arousal[i]:+.2f}",
-    ]
+    lines = [f"#{int(faces.track_id[i])}"]
+    if expression:
+        lines[0] += f" {expression} {affect.expression_probability[i].max():.0%}"
+    if np.isfinite(affect.valence[i]):
+        lines.append(f"V {affect.valence[i]:+.2f} A {affect.arousal[i]:+.2f}")
     if on:
         lines.append("AU " + " ".join(name[2:] for name in on))
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import cv2
@@ -29,7 +30,7 @@ _LABEL_PX: Final = 62
 
 
 def draw_panel(canvas: Canvas, left_px: int, scale: float, affect: Affect, thresholds: tuple[float, ...]) -> None:
-    """Draw face 0 of `affect` into a panel at `left_px`, from the top of the canvas."""
+    """Draw face 0 of `affect` into a panel at `left_px`, from the top of the canvas; a head that is not there stays empty."""
     width, height = round(PANEL_WIDTH_PX * scale), round(PANEL_HEIGHT_PX * scale)
     shade(canvas, (left_px, 0, left_px + width, max(height, canvas.shape[0])), _SHADE)
     top = 4.0
@@ -40,9 +41,9 @@ def draw_panel(canvas: Canvas, left_px: int, scale: float, affect: Affect, thres
         _draw_bar(canvas, (left_px, top, scale), (name, float(probability), threshold), colours)
         top += _ROW_PX
     top += 5
-    best = int(np.argmax(affect.expression_probability[0]))
+    best = affect.best_expression()[0]
     for i, name in enumerate(EXPRESSION_NAMES):
-        colours = (_BEST, WHITE) if i == best else (_OFF, _DIM)
+        colours = (_BEST, WHITE) if name == best else (_OFF, _DIM)
         _draw_bar(canvas, (left_px, top, scale), (name, float(affect.expression_probability[0, i]), None), colours)
         top += _ROW_PX
     _draw_circle(canvas, (left_px, top + 4, scale), float(affect.valence[0]), float(affect.arousal[0]))
@@ -78,6 +79,8 @@ def _draw_bar(
     y1, y2 = round((top + 2) * scale), round((top + _ROW_PX - 2.5) * scale)
     put_text(canvas, name, (left_px + 5 * scale, (top + _ROW_PX - 3) * scale), scale, colours[1])
     cv2.rectangle(canvas, (x1, y1), (x2, y2), _TRACK, cv2.FILLED)
+    if not math.isfinite(probability):
+        return
     filled = x1 + round((x2 - x1) * min(max(probability, 0.0), 1.0))
     if filled > x1:
         cv2.rectangle(canvas, (x1, y1), (filled, y2), colours[0], cv2.FILLED)
@@ -95,6 +98,8 @@ def _draw_circle(canvas: Canvas, place: tuple[int, float, float], valence: float
     cv2.circle(canvas, centre, radius, _DIM, thin, cv2.LINE_AA)
     cv2.line(canvas, (centre[0] - radius, centre[1]), (centre[0] + radius, centre[1]), _TRACK, thin)
     cv2.line(canvas, (centre[0], centre[1] - radius), (centre[0], centre[1] + radius), _TRACK, thin)
+    if not math.isfinite(valence + arousal):
+        return
     v, a = (min(max(value, -1.0), 1.0) for value in (valence, arousal))
     dot = (centre[0] + round(v * radius), centre[1] - round(a * radius))
     cv2.circle(canvas, dot, round(4 * scale), _ON, cv2.FILLED, cv2.LINE_AA)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
-from faceaffect.bundle import open_bundle
-from faceaffect.decode import decide, decode_affect, hold, sigmoid
+from faceaffect.bundle import find_bundle, find_follower, open_bundle
+from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
+from faceaffect.detector_names import DEFAULT_DETECTOR
 from faceaffect.detectors import Detections, Detector
+from faceaffect.detectors.open_detector import open_detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
 from faceaffect.kernels import GraphWeights
@@ -23,6 +27,12 @@ from faceaffect.smooth import ExponentialMean
 from faceaffect.spec import BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
+
+if TYPE_CHECKING:
+    from faceaffect.audio.sound_source import SoundSource
+    from faceaffect.staged_reader import StagedReader
+
+log = logging.getLogger("faceaffect")
 
 
 @dataclass(slots=True)
@@ -44,9 +54,13 @@ class Pipeline:
         graph: GraphWeights,
         detector: Detector | None,
         settings: FollowSettings,
+        staged: StagedReader | None = None,
+        clock: StageClock | None = None,
+        sequence: bool = False,
     ) -> None:
-        self.spec = spec
-        self.clock = StageClock()
+        """`backend` and `graph` find, follow and read faces as `spec` says; `staged`, where given, reads them instead."""
+        self.spec = spec if staged is None else staged.spec
+        self.clock = clock or StageClock()
         self._backend = backend
         self._graph = graph
         self._detector = detector
@@ -57,12 +71,15 @@ class Pipeline:
                 f"graph.safetensors must take nodes of the width that model.onnx gives, {self._reader.node_width}, "
                 f"got {graph.width}; export the model again"
             )
+        self._staged = staged
+        self._has_listened = False
         self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
+        self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
         self._baselines: dict[int, AuBaseline] = {}
-        if settings.baseline and spec.au_neutral_logits is None:
+        if settings.baseline and self.spec.au_neutral_logits is None:
             raise BundleError(
-                f"model {spec.name!r} has no au_neutral_logits in its spec, which a per-person baseline is measured "
+                f"model {self.spec.name!r} has no au_neutral_logits in its spec, which a per-person baseline is measured "
                 "against; use a model that has them, or leave the baseline off"
             )
 
@@ -78,23 +95,62 @@ class Pipeline:
             shape = (len(tracks), *reading.landmarks_xy.shape[1:])
             landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
             track_id = np.array([track.track_id for track in tracks], np.int64)
-        self.clock.start("graph")
-        au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
-        if au_logit is None:
-            au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
-        if self._settings.baseline and self._follower is not None:
-            au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
-        self.clock.start("decode_heads")
-        affect = decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
+        affect = (
+            self._read(reading, track_id, frame) if self._staged is None else self._read_staged(landmarks_xy, track_id, frame)
+        )
         faces = _faces(reading, landmarks_xy, track_id)
         self.clock.start("smooth")
-        if self._settings.smooth and self._follower is not None:
+        if self._settings.smooth and self._is_video:
             affect = self._smooth(affect, track_id, frame.time_s)
         self.clock.end()
         return faces, affect
 
+    def _read(self, reading: FaceReading, track_id: IdArray, frame: Frame) -> Affect:
+        self.clock.start("graph")
+        au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
+        if au_logit is None:
+            au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
+        au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
+        self.clock.start("decode_heads")
+        return decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
+
+    def _read_staged(self, landmarks_xy: FloatArray, track_id: IdArray, frame: Frame) -> Affect:
+        assert self._staged is not None
+        if self.hears and not self._has_listened:
+            self._has_listened = True
+            log.warning(
+                "faceaffect: %s hears sound and was given none (Pipeline.listen): it runs on video alone", self.spec.name
+            )
+        found = self._staged.read(frame, landmarks_xy, track_id)
+        au_logit = self._against_own_rest(found["au_logit"], track_id, frame.time_s)
+        self.clock.start("decode_heads")
+        return decode_clipped(au_logit, found["expression_logit"], found["va"], self.spec)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model takes sound beside pictures."""
+        return self.spec.hears
+
+    @property
+    def sound_rate_hz(self) -> int:
+        """Samples a second of the sound that the model takes; 0 where it hears nothing."""
+        return 0 if self.spec.sound is None else self.spec.sound.mel.rate_hz
+
+    def listen(self, sound: SoundSource | None) -> None:
+        """Hear `sound` with the frames of the source that begins now, until `reset`; None: none, knowingly.
+
+        Raises ValueError where the model hears nothing (`hears`), SoundError where the sound's rate is not the model's.
+        """
+        if self._staged is None or not self.hears:
+            raise ValueError(f"model {self.spec.name!r} hears no sound; give it none")
+        self._has_listened = True
+        if sound is not None:
+            self._staged.listen(sound)
+
     def _against_own_rest(self, au_logit: FloatArray, track_id: IdArray, time_s: float) -> FloatArray:
-        """AU logits less what each face shows at rest."""
+        """AU logits less what each face shows at rest, where that is wanted."""
+        if not self._settings.baseline or not self._is_video:
+            return au_logit
         neutral = np.asarray(self.spec.au_neutral_logits, np.float32)
         self._baselines = {key: self._baselines.get(key) or AuBaseline(neutral) for key in track_id.tolist()}
         rows = [own.step(au_logit[row], time_s) for row, own in enumerate(self._baselines.values())]
@@ -124,8 +180,17 @@ class Pipeline:
     def reset(self) -> None:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
         self._smoothed, self._baselines = {}, {}
+        if self._staged is not None:
+            self._staged.reset()
+            self._has_listened = False
         if self._follower is not None:
             self._follower.reset()
+
+    def restart(self) -> None:
+        """Be as when opened: for a source whose rows have nothing to do with those before, ids included."""
+        self.reset()
+        if self._follower is not None:
+            self._follower.restart()
 
     def start_ids_after(self, track_id: int) -> None:
         """Make every later track's id larger than `track_id`, as when an earlier run is continued."""
@@ -145,7 +210,7 @@ class Pipeline:
     def describe(self) -> dict[str, str]:
         """What runs here, by name, for reports."""
         return {
-            "model": self.spec.name,
+            "model": self.spec.name + "".join(f" + {stage.name}" for stage in self.spec.stages),
             "backend": f"{self._backend.name} {self._backend.version}",
             "precision": self.precision,
             "device": getattr(self._backend, "device", "cpu"),
@@ -169,6 +234,7 @@ class _Timed:
 
     def __init__(self, detector: Detector, clock: StageClock) -> None:
         self.name = detector.name
+        self.is_cheap = getattr(detector, "is_cheap", False)
         self._detector = detector
         self._clock = clock
 
@@ -182,8 +248,8 @@ class _Timed:
 
 def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
     pose_deg = reading.heads["pose_deg"].copy()
-    roll = pose_deg[:, 2] + map_roll_deg(reading.maps)
-    pose_deg[:, 2] = (roll + 180) % 360 - 180
+    for row, (own, leant) in enumerate(zip(pose_deg[:, 2].tolist(), map_roll_deg(reading.maps), strict=True)):
+        pose_deg[row, 2] = (own + leant + 180) % 360 - 180
     return Faces(
         box_xyxy=box_from_landmarks(landmarks_xy),
         landmarks_xy=landmarks_xy,
@@ -207,30 +273,36 @@ def open_pipeline(
     smooth: bool = True,
     baseline: bool = False,
     crops: bool = False,
+    sequence: bool = False,
     detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
 
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
-    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing. `detector`
-    replaces the built-in one: an object, or the path of a YuNet file. `precision` other than fp32 and `dla` (the number of
-    a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
+    `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
+    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` other than fp32
+    and `dla` (the number of a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
         raise ValueError(f"need max_faces >= 1, min_face_px >= 20, threads >= 1, got {max_faces}, {min_face_px}, {threads}")
-    bundle = open_bundle(model)
+    path = find_bundle(model)
+    spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla)
+    staged, clock = None, StageClock()
+    if spec.stages:
+        from faceaffect.backends.onnx_stages import open_stages, require_stages_on_cpu
+        from faceaffect.staged_bundle import open_staged_bundle
+        from faceaffect.staged_reader import StagedReader
+
+        require_stages_on_cpu(spec.name, backend, device, options)
+        device, staged = "cpu", StagedReader(spec, open_stages(open_staged_bundle(path, spec), options), clock)
+    bundle = open_bundle(find_follower(spec) if spec.stages else path)
     runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:
         detector = None
-    elif detector is None:
-        from faceaffect.detectors.mtcnn import MtcnnDetector
-
-        detector = MtcnnDetector(min_face_px)
-    elif isinstance(detector, (str, Path)):
-        from faceaffect.detectors.yunet import YunetDetector
-
-        detector = YunetDetector(detector)
-    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings)
+    elif detector is None or isinstance(detector, (str, Path)):
+        detector = open_detector(detector or DEFAULT_DETECTOR, min_face_px, threads)
+    return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, staged, clock, crops and sequence)

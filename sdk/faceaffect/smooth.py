@@ -36,7 +36,7 @@ class OneEuro:
     def __init__(self, settings: OneEuroSettings | None = None) -> None:
         self._settings = settings or OneEuroSettings()
         self._points: FloatArray | None = None
-        self._speed = np.zeros(2)
+        self._speed_x = self._speed_y = 0.0
 
     def step(self, points_xy: FloatArray, unit_px: float, step_s: float) -> FloatArray:
         """Filtered points; `unit_px` is the eye distance in pixels, `step_s` the time since the last call."""
@@ -46,9 +46,12 @@ class OneEuro:
             return points_xy
         step_s = step_s if step_s > 0 else DEFAULT_STEP_S
         move = points_xy - previous
-        speed = move.mean(axis=0) / (max(unit_px, 1e-3) * step_s)
-        self._speed += _share(self._settings.speed_cutoff_hz, step_s) * (speed - self._speed)
-        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(*self._speed.tolist())
+        x, y = np.add.reduce(move, axis=0).tolist()
+        unit = len(move) * max(unit_px, 1e-3) * step_s
+        share = _share(self._settings.speed_cutoff_hz, step_s)
+        self._speed_x += share * (x / unit - self._speed_x)
+        self._speed_y += share * (y / unit - self._speed_y)
+        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(self._speed_x, self._speed_y)
         self._points = previous + np.float32(_share(cutoff_hz, step_s)) * move
         return self._points
 

@@ -9,8 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.stage_spec import (
+    HEAD_NAMES,
+    SoundSpec,
+    StageSpec,
+    problems,
+    sound_from_json,
+    stage_from_json,
+    stage_to_json,
+)
 
-SPEC_VERSION: Final[int] = 1
+SPEC_VERSION: Final[int] = 2
+"""Version 1 knew no stages: such a spec is read as one of a single network with all heads."""
 SPEC_FILE: Final[str] = "spec.json"
 
 HEADS: Final[dict[str, tuple[int | str, ...]]] = {
@@ -35,16 +45,31 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """The whole of preprocessing: `(pixel / 255 - mean) / std` of an aligned RGB crop of `size_px`."""
+    """The whole of preprocessing: `(pixel / 255 - mean) / std` of an aligned RGB crop of `size_px`.
+
+    `parts`, where there, is mean and std of a fourth channel, the picture of facial parts (`part_mask`). The face lies
+    `lower_px` (of a crop of 112 px) below where the template has it: 10 in the crops that come with Aff-Wild2.
+    """
 
     size_px: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    parts: tuple[float, float] | None = None
+    lower_px: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a crop that the network takes."""
+        return (3 if self.parts is None else 4, self.size_px, self.size_px)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Everything the SDK must know of a model beside its weights."""
+    """Everything the SDK must know of a model beside its weights.
+
+    A model is one network of `HEADS` with its graph layer, or, where `stages` are named, a chain of them that reads
+    `heads` off each face while the model `follow` finds, follows and places faces.
+    """
 
     name: str
     licence: str
@@ -54,10 +79,15 @@ class ModelSpec:
     au_thresholds: tuple[float, ...]
     files: dict[str, str]  # file name -> SHA-256 in hexadecimal
     au_neutral_logits: tuple[float, ...] | None = None  # median AU logits of neutral faces, for the per-person baseline
+    heads: tuple[str, ...] = HEAD_NAMES
+    stages: tuple[StageSpec, ...] = ()
+    sound: SoundSpec | None = None
+    follow: str = ""
     version: int = SPEC_VERSION
 
     def save(self, folder: Path) -> None:
-        (folder / SPEC_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        raw = asdict(self) | {"stages": [stage_to_json(stage) for stage in self.stages]}
+        (folder / SPEC_FILE).write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> ModelSpec:
@@ -70,14 +100,18 @@ class ModelSpec:
             raise BundleError(f"{path} must be readable JSON: {error}") from None
         return cls.from_json(raw, str(path))
 
+    @property
+    def hears(self) -> bool:
+        return self.sound is not None
+
     @classmethod
     def from_json(cls, raw: Any, where: str = SPEC_FILE) -> ModelSpec:
         """Check `raw` and build the spec; raises BundleError that names the field, what was wanted and what came."""
         if not isinstance(raw, dict):
             raise BundleError(f"{where} must hold a JSON object, got {type(raw).__name__}")
-        if raw.get("version") != SPEC_VERSION:
+        if raw.get("version") not in range(1, SPEC_VERSION + 1) or isinstance(raw["version"], bool):
             raise BundleError(
-                f"{where}: version must be {SPEC_VERSION}, got {raw.get('version')!r}; "
+                f"{where}: version must be 1 to {SPEC_VERSION}, got {raw.get('version')!r}; "
                 "export the model again or use the faceaffect release that made it"
             )
         names = {f.name for f in fields(cls)}
@@ -87,20 +121,19 @@ class ModelSpec:
             raise BundleError(f"{where}: missing fields {missing}, unknown fields {unknown}")
         neutral = raw.get("au_neutral_logits")
         try:
-            crop = CropSpec(
-                size_px=int(raw["crop"]["size_px"]),
-                mean=_triple(raw["crop"]["mean"]),
-                std=_triple(raw["crop"]["std"]),
-            )
             spec = cls(
                 name=str(raw["name"]),
                 licence=str(raw["licence"]),
-                crop=crop,
+                crop=_crop(raw["crop"]),
                 au_names=tuple(raw["au_names"]),
                 expression_names=tuple(raw["expression_names"]),
                 au_thresholds=tuple(float(value) for value in raw["au_thresholds"]),
                 files={str(name): str(digest) for name, digest in raw["files"].items()},
                 au_neutral_logits=None if neutral is None else tuple(float(value) for value in neutral),
+                heads=tuple(str(name) for name in raw.get("heads", HEAD_NAMES)),
+                stages=tuple(stage_from_json(stage) for stage in raw.get("stages", ())),
+                sound=sound_from_json(raw.get("sound")),
+                follow=str(raw.get("follow", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(f"{where}: a field has the wrong form: {error!r}") from None
@@ -118,6 +151,40 @@ class ModelSpec:
         is_finite = all(math.isfinite(value) for value in (*self.crop.mean, *self.crop.std))
         if not 16 <= self.crop.size_px <= 1024 or not is_finite or min(self.crop.std) <= 0:
             raise BundleError(f"{where}: crop must have 16 <= size_px <= 1024, finite mean and std > 0, got {self.crop}")
+        parts = self.crop.parts or (0.0, 1.0)
+        if not (math.isfinite(parts[0]) and 0 < parts[1] < math.inf and abs(self.crop.lower_px) <= 56):
+            raise BundleError(
+                f"{where}: crop must have parts of finite mean and std > 0, and |lower_px| <= 56, got {self.crop}"
+            )
+        self._check_stages(where)
+
+    def _check_stages(self, where: str) -> None:
+        if not self.heads or self.heads != tuple(name for name in HEAD_NAMES if name in self.heads):
+            raise BundleError(f"{where}: heads must be some of {HEAD_NAMES} in this order, got {self.heads}")
+        if not self.stages:
+            if self.heads != HEAD_NAMES or self.follow or self.sound or self.crop != CropSpec(*_plain(self.crop)):
+                raise BundleError(f"{where}: without stages a model has all heads {HEAD_NAMES} and neither sound nor follow")
+            return
+        if not self.follow:
+            raise BundleError(f"{where}: a model of stages must name the model that follows faces (field follow)")
+        unlisted = [stage.file for stage in self.stages if stage.file not in self.files]
+        found = [*problems(self.stages, self.sound, self.heads, self.crop.shape)]
+        found += [f"files must name {unlisted}"] if unlisted else []
+        if found:
+            raise BundleError(f"{where}: {'; '.join(found)}")
+
+
+def _plain(crop: CropSpec) -> tuple[int, tuple[float, float, float], tuple[float, float, float]]:
+    return crop.size_px, crop.mean, crop.std
+
+
+def _crop(raw: Any) -> CropSpec:
+    parts = raw.get("parts")
+    if parts is not None:
+        mean, std = (float(value) for value in parts)
+        parts = (mean, std)
+    lower_px = float(raw.get("lower_px", 0.0))
+    return CropSpec(int(raw["size_px"]), _triple(raw["mean"]), _triple(raw["std"]), parts, lower_px)
 
 
 def _triple(values: Any) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.labels import LANDMARK_COUNT
+from faceaffect.labels import EXPRESSION_NAMES, LANDMARK_COUNT
 
 FloatArray = NDArray[np.float32]
 IdArray = NDArray[np.int64]
@@ -91,7 +91,10 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Affect:
-    """What the faces show, row for row with `Faces`: probabilities and values in [-1, 1], never logits."""
+    """What the faces show, row for row with `Faces`: probabilities and values in [-1, 1], never logits.
+
+    Of what the model does not read (a head that it lacks, see `ModelSpec.heads`) all values are NaN and no AU is on.
+    """
 
     au_probability: FloatArray  # [N, 12], order of labels.AU_NAMES
     au_on: BoolArray  # [N, 12], decided with the thresholds of the model's spec (`decode.hold` where smoothed)
@@ -101,3 +104,10 @@ class Affect:
 
     def __len__(self) -> int:
         return len(self.valence)
+
+    def best_expression(self) -> list[str]:
+        """The most probable expression of each face; empty where the model reads none."""
+        if not len(self):
+            return []
+        best = np.where(np.isfinite(self.expression_probability).all(axis=1), self.expression_probability.argmax(axis=1), -1)
+        return [EXPRESSION_NAMES[place] if place >= 0 else "" for place in best.tolist()]

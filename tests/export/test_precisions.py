@@ -28,7 +28,7 @@ from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
 from faceaffect.spec import HEADS, PRECISIONS, BundleError  # noqa: E402
-from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_python  # noqa: E402
+from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_environment  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +194,7 @@ def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
 def test_what_is_exported_builds_with_tensorrt_for_rtx(
     bundle: Bundle, what: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if not rtx_python():
-        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    rtx_environment()
     if what == "int8":
         content = request.getfixturevalue("int8")
     else:

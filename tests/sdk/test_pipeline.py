@@ -134,6 +134,19 @@ def test_crops_take_every_picture_as_one_face(open_tiny: OpenTiny) -> None:
             assert (faces.score[0] > 0.5) == (level > 64)
 
 
+def test_crops_of_one_face_in_order_are_smoothed(open_tiny: OpenTiny) -> None:
+    def scores(**options: bool) -> list[float]:
+        with open_tiny(crops=True, **options) as pipeline:
+            frames = [Frame(np.full((112, 112, 3), level, np.uint8), time_s=k / 30) for k, level in enumerate((0, 200, 200))]
+            return [float(pipeline.analyse(frame)[1].valence[0]) for frame in frames]
+
+    alone, smoothed = scores(), scores(sequence=True)
+    share = 1 - np.exp(-(1 / 30) / 0.08)
+    assert abs(alone[1] - alone[0]) > 0.01
+    assert smoothed[:2] == pytest.approx([alone[0], alone[0] + share * (alone[1] - alone[0])], abs=1e-5)
+    assert scores(sequence=True, smooth=False) == alone
+
+
 def test_stages_are_timed_when_asked(open_tiny: OpenTiny) -> None:
     with open_tiny(detector=FixedDetector(LEFT)) as pipeline:
         pipeline.clock.use(WALL)

@@ -42,10 +42,10 @@ def test_json_of_another_type(value: Any) -> None:
         ModelSpec.from_json(value)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", True, None])
 def test_unknown_version(raw: dict[str, Any], version: Any) -> None:
     raw["version"] = version
-    with pytest.raises(BundleError, match=r"version must be 1, got"):
+    with pytest.raises(BundleError, match=r"version must be 1 to 2, got"):
         ModelSpec.from_json(raw)
 
 

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.train
 
 from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, map_roll_deg, map_scale  # noqa: E402
 from training.augment import Jitter, compose, cover, cut, jitter_maps, move_points, photometric, recompress  # noqa: E402
-from training.batches import _blend, _flip  # noqa: E402
+from training.batches import _blend, _flip, lifted_units  # noqa: E402
 from training.evaluation.map_jitter import beside_maps, moved_maps, tracking_maps  # noqa: E402
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX  # noqa: E402
 
@@ -126,10 +126,36 @@ def test_blended_faces_share_pictures_and_labels_alike():
         **{name: torch.ones(10) for name in ("va_weight", "landmark_weight", "pose_weight")},
         "au_weight": torch.ones(10, 12),
     }
-    _blend(batch, 0.5, np.random.default_rng(0))
+    batch["au_weight"][0, 3] = 0
+    known = batch["au_weight"].clone()
+    source = np.array([0] * 6 + [1] * 4)
+    _blend(batch, 0.99, np.random.default_rng(0), source)
     blended = batch["landmark_weight"] == 0
-    assert int(blended.sum()) == 4
-    assert not blended[8:].any()
+    assert blended.tolist() == [True] * 8 + [False] * 2
     for name in ("expression", "va", "au"):
         torch.testing.assert_close(batch[name][:, 0], batch["crops"][:, 0, 0, 0])
-    torch.testing.assert_close(batch["crops"][~blended, 0, 0, 0], torch.arange(10.0)[~blended])
+    assert (batch["crops"][:6, 0, 0, 0] <= 5).all()  # of the first source alone
+    assert (batch["crops"][6:8, 0, 0, 0] >= 6).all()
+    assert (batch["crops"][:8, 0, 0, 0] != torch.arange(8.0)).any()
+    lost = (batch["au_weight"] == 0) & (known > 0)
+    assert lost[:, 3].sum() == 1  # the one that was blended with a face whose unit nobody knows
+    assert not lost[:, :3].any()
+
+
+def test_a_share_is_blended():
+    count = 40
+    batch = {name: torch.ones(count) for name in ("expression_weight", "va_weight", "landmark_weight", "pose_weight")}
+    batch |= {"crops": torch.rand(count, 3, 4, 4), "expression": torch.rand(count, 7), "va": torch.rand(count, 2)}
+    batch |= {"au": torch.rand(count, 12), "au_weight": torch.ones(count, 12)}
+    _blend(batch, 0.5, np.random.default_rng(0), np.zeros(count, np.int64))
+    assert int((batch["landmark_weight"] == 0).sum()) == 20
+
+
+def test_faces_with_rare_units_are_drawn_more_often():
+    au = np.zeros((100, 12), np.float32)
+    au[:50, 0], au[50:52, 1] = 1, 1
+    chance = lifted_units(au, 0.5)
+    assert chance.sum() == pytest.approx(1)
+    assert chance[50] / chance[0] == pytest.approx((0.501 / 0.021) ** 0.5, rel=1e-5)
+    assert chance[99] == pytest.approx(chance[0]), "faces without any unit are as common as those with the commonest"
+    np.testing.assert_allclose(lifted_units(au, 0.0), 0.01)

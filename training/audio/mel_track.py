@@ -66,7 +66,7 @@ class MelTrack:
 
     def arrived(self, offset_s: float) -> int:
         """How many mel frames a live system knows at a frame; less the first of a piece, that is M2's `mel_index`."""
-        return frames_of(samples_until(offset_s, self.config), self.config)
+        return frames_of(samples_until(offset_s, self.config.rate_hz), self.config)
 
     def heard(self, offset_s: float, frames: int) -> NDArray[np.float32]:
         """The last `frames` mel frames that a network which follows a video hears at a frame, [bands, frames]: up to the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,3 +58,12 @@ def empty_targets(count: int) -> dict[str, NDArray[np.float32]]:
     targets = {name: np.zeros((count, *shape), np.float32) for name, shape in shapes.items()}
     targets["face"][:] = 1
     return targets
+
+
+def join_tables(tables: Sequence[FaceTable]) -> FaceTable:
+    """All faces of tables whose pictures are of one form, under the first one's name; ValueError for none at all."""
+    if not tables:
+        raise ValueError("tables to join were wanted, got none")
+    names = [name for name in FaceTable.__slots__ if name != "name"]
+    joined = {name: np.concatenate([getattr(table, name) for table in tables]) for name in names}
+    return FaceTable(name=tables[0].name, **joined)

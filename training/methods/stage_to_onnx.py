@@ -11,10 +11,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from faceaffect.stage_spec import NEXT
 from training.models.stages import Stage
 
 OPSET: Final = 17
-NEXT: Final = "_next"  # a state that comes out bears its name with this behind it
 BATCH: Final = "N"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from training.models.au_graph import AuGraph
@@ -29,6 +30,7 @@ class AffectNet(nn.Module):
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
+        self.bfloat16 = False  # whether the trunk trains in it; heads never do, a landmark needs more than 8 bits
         self.trunk = Trunk(config.trunk)
         fine, coarse = self.trunk.fine_channels, self.trunk.coarse_channels
         self.au_nodes = AuNodes(fine, coarse, config.node_width)
@@ -38,7 +40,12 @@ class AffectNet(nn.Module):
         initialise(self)
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:  # normalised [N, 3, S, S]
-        fine, coarse = self.trunk(crops)
+        if self.bfloat16 and self.training:
+            with torch.autocast(crops.device.type, torch.bfloat16):
+                fine, coarse = self.trunk(crops)
+            fine, coarse = fine.float(), coarse.float()
+        else:
+            fine, coarse = self.trunk(crops)
         nodes = self.au_nodes(fine, coarse)
         expression, va = self.affect(coarse, nodes)
         return {"au_nodes": nodes, "expression_logit": expression, "va_raw": va, **self.geometry(coarse)}

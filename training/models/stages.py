@@ -10,10 +10,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.stage_spec import READ_OUTS, STAGE_ORDER
 
-STAGE_NAMES: Final = ("audio", "frame", "temporal", "graph")
-"""Stages in the order in which one frame passes them; a network has some of them."""
+STAGE_NAMES: Final = STAGE_ORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,8 @@ class TensorForm:
 class Stage:
     """`module(*inputs, *states)` gives `(*outputs, *states)`; states start as zeros when a face is first seen.
 
-    A stage with `every` > 1 runs on frames 0, `every`, 2 `every` ... of a face; its outputs hold in between.
+    A stage with `every` > 1 runs on frames 0, `every`, 2 `every` ... of a face; its outputs hold in between. `hears` is the
+    form in which the stage `audio` takes sound, `stage_spec.STRETCH` or `WINDOW`.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Stage:
     outputs: tuple[TensorForm, ...]
     states: tuple[TensorForm, ...] = ()
     every: int = 1
+    hears: str = ""
 
     def describe(self) -> dict[str, Any]:
         """The stage as plain JSON values: names, shapes without the batch axis, pace."""
@@ -45,9 +46,7 @@ class Stage:
         return {"name": self.name, "every": self.every, **shapes}
 
 
-AU_LOGIT: Final = TensorForm("au_logit", (len(AU_NAMES),))
-EXPRESSION_LOGIT: Final = TensorForm("expression_logit", (len(EXPRESSION_NAMES),))
-VA: Final = TensorForm("va", (2,))
+AU_LOGIT, EXPRESSION_LOGIT, VA = (TensorForm(name, shape) for name, shape in READ_OUTS.values())
 """Read-outs that all methods share: an AU is active where its logit is positive; valence and arousal are in [-1, 1] once
 clipped."""
 

@@ -18,55 +18,23 @@ know the steps whose every sample lies before it. Training and runtime cut sound
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.audio.mel_config import MelConfig
+
+__all__ = [
+    "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalised_db",
+    "power_of", "samples_until", "steady_db",
+]  # fmt: skip
+
 STEP_FRAMES: Final = 10
 """Mel frames that are heard at once: the sound's features are renewed every 100 ms."""
 _POWER_FLOOR: Final = 1e-10
 _ROUNDING: Final = 1e-3  # of a sample: what a time in seconds may be off by for being a binary number
-
-
-@dataclass(frozen=True, slots=True)
-class MelConfig:
-    """The front end's figures; the default is the one that the methods share."""
-
-    rate_hz: int = 44100
-    window_s: float = 0.020
-    hop_s: float = 0.010
-    fft: int = 1024
-    bands: int = 64
-    low_hz: float = 0.0
-    high_hz: float = 22050.0
-    top_db: float = 80.0
-    floor_db: float = -50.0  # a voice recorded at full scale peaks near 39 dB
-    shift_db: float = 14.8
-    scale_db: float = 19.895
-
-    def __post_init__(self) -> None:
-        if self.window > self.fft:
-            raise ValueError(f"a window of {self.window} samples does not fit into an FFT of {self.fft}")
-        if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
-            raise ValueError(f"bands must lie in 0 to {self.rate_hz / 2} Hz, got {self.low_hz} to {self.high_hz}")
-        if abs(self.hop_s * self.rate_hz - self.hop) > 1e-6:
-            raise ValueError(f"a hop of {self.hop_s} s is no whole number of samples at {self.rate_hz} Hz")
-
-    @property
-    def window(self) -> int:
-        return round(self.window_s * self.rate_hz)
-
-    @property
-    def hop(self) -> int:
-        return round(self.hop_s * self.rate_hz)
-
-    @property
-    def reach(self) -> int:
-        """How many samples from its centre on a frame needs; beyond them the window is 0."""
-        return (self.fft - self.window) // 2 + self.window - self.fft // 2
 
 
 def hz_to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -131,9 +99,9 @@ def steady_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float
     return np.asarray((db + config.shift_db) / config.scale_db, np.float32)
 
 
-def samples_until(offset_s: float, config: MelConfig) -> int:
+def samples_until(offset_s: float, rate_hz: int) -> int:
     """How many samples of a sound have been heard `offset_s` seconds after its first."""
-    return max(0, int(np.floor(offset_s * config.rate_hz + _ROUNDING)))
+    return max(0, int(np.floor(offset_s * rate_hz + _ROUNDING)))
 
 
 def frames_of(samples: int, config: MelConfig) -> int:

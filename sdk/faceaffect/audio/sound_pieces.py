@@ -12,15 +12,20 @@ from faceaffect.audio.open_media import require_pyav
 from faceaffect.types import FloatArray
 
 _GAP_S: Final = 0.05  # packets are stamped to the millisecond at best; a longer hole is one in the sound
+_LOUDEST: Final = 8.0  # full scale is 1
 
 
 @dataclass(frozen=True, slots=True)
 class SoundPiece:
-    """Samples [n] in about -1..1; the first is number `at` of a sound whose sample 0 is heard at `start_s`."""
+    """Samples [n] in about -1..1; the first is number `at` of a sound whose sample 0 is heard at `start_s`.
+
+    `time_s` is the stamp of the first sample itself: of a device that differs where its clock is not quite the computer's.
+    """
 
     at: int
     start_s: float
     samples: FloatArray
+    time_s: float
 
 
 class SoundPieces:
@@ -35,15 +40,16 @@ class SoundPieces:
 
     def __iter__(self) -> Iterator[SoundPiece]:
         av = require_pyav()
-        at, start_s, expected_s, resampler = 0, np.nan, -np.inf, None
+        at, start_s, begins_s, expected_s, resampler = 0, np.nan, np.nan, -np.inf, None
 
         def placed(frames: list[Any]) -> Iterator[SoundPiece]:
             nonlocal at
-            # The mean of the channels by our own hand: a resampler's own mix to mono may weigh them by 0.7 each.
+            stamp_s = begins_s
             for frame in frames:
                 if frame.samples:
-                    piece = SoundPiece(at, start_s, frame.to_ndarray().mean(axis=0, dtype=np.float32))
+                    piece = SoundPiece(at, start_s, _mono(frame.to_ndarray()), stamp_s)
                     at += len(piece.samples)
+                    stamp_s += len(piece.samples) / self._rate_hz
                     yield piece
 
         try:
@@ -66,3 +72,12 @@ class SoundPieces:
             self.broken = str(getattr(error, "strerror", "") or error)
         if resampler is not None:
             yield from placed(resampler.resample(None))
+
+
+def _mono(channels: FloatArray) -> FloatArray:
+    """The mean of the channels by our own hand: a resampler's own mix to mono may weigh them by 0.7 each.
+
+    Files of floating point may hold anything; what is no sound is silence, so that no NaN stays in a model's memory.
+    """
+    mean = np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0).clip(-_LOUDEST, _LOUDEST).mean(axis=0, dtype=np.float32)
+    return np.asarray(mean, np.float32)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import click
 
+from faceaffect.detector_names import DEFAULT_DETECTOR, DETECTORS
 from faceaffect.spec import PRECISIONS
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--out", default="-", metavar="FILE", help="rows.csv, .jsonl or .parquet; - is CSV on standard output.")
+@click.option(
+    "--out",
+    default="-",
+    metavar="FILE|FOLDER",
+    help="rows.csv, .jsonl or .parquet; - is CSV on standard output. A folder gets one file per input, made by all cores.",
+)
 @click.option("--overlay", metavar="FILE", help="Drawn video (.mp4, .webm, .avi), picture or folder.")
 @click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
 @click.option("--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True)
@@ -19,14 +25,22 @@ from faceaffect.spec import PRECISIONS
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
+@click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {DEFAULT_DETECTOR} unless told otherwise.")
 @click.option(
     "--yunet",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Find faces with this YuNet ONNX file instead of the built-in detector.",
+    help="Find faces with this YuNet ONNX file instead of --detector.",
 )
 @click.option("--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time.")
 @click.option("--baseline", is_flag=True, help="Measure each face's action units against its own face at rest.")
+@click.option(
+    "--sound",
+    default="auto",
+    show_default=True,
+    metavar="SOUND",
+    help="For models that hear: auto (the file's own), none, mic, mic:DEVICE (with a camera) or a sound file.",
+)
 @click.option("--crops", is_flag=True, help="The pictures are face crops already (as cropped_aligned of Aff-Wild2).")
 @click.option(
     "--sequence/--no-sequence",
@@ -37,6 +51,10 @@ from faceaffect.spec import PRECISIONS
 @click.option("--reconnect", default=10.0, show_default=True, help="Seconds to wait for a camera that went away.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--format", "row_format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Of the files in a folder.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that share out the inputs of a folder.")
+@click.option("--ray", metavar="ADDRESS", help="Share them out to a Ray cluster: local, auto, host:port or ray://host:port.")
+@click.option("--retry", is_flag=True, help="Try those again that an earlier run into this folder could not read.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
 def analyse(**given: object) -> int:
     """Analyse video files, pictures, folders, patterns, cameras (0, v4l2:///dev/video0, csi://0) or rtsp:// streams.
@@ -44,7 +62,14 @@ def analyse(**given: object) -> int:
     \b
     faceaffect analyse clip.mp4 --out rows.csv --overlay seen.mp4
     faceaffect analyse 'photos/*.jpg' > rows.csv
+    faceaffect analyse 'archive/**/*.mp4' --out parts/ --format parquet
     """
+    from faceaffect.cli.archive_settings import ArchiveSettings, names_a_folder
+
+    if names_a_folder(given):
+        from faceaffect.cli.analyse_archive import AnalyseArchive
+
+        return AnalyseArchive(ArchiveSettings.from_options(given)).run()
     from faceaffect.cli.analyse_run import AnalyseRun
     from faceaffect.cli.analyse_settings import AnalyseSettings
 

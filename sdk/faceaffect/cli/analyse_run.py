@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceaffect.audio.sound_source import AUTO, NONE, SoundError
 from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
@@ -25,7 +26,7 @@ from faceaffect.sources.source import Source, SourceError
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
 
-_FAILURE, _INTERRUPTED, _TERMINATED = 1, 130, 143
+FAILURE, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 class Stopped(BaseException):
@@ -47,7 +48,9 @@ class AnalyseRun:
         from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
-        with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
+        with termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
+            if settings.sound not in (AUTO, NONE) and not pipeline.hears:
+                raise click.UsageError(f"model {pipeline.spec.name} hears no sound; leave --sound {settings.sound} out")
             options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name, pipeline.precision))
             sink = ThreadedSink(open_sink(settings.out, options))
             with self._progress:
@@ -55,7 +58,7 @@ class AnalyseRun:
                     code = self._analyse_all(pipeline, sink)
                 except (SinkError, BackendError) as error:  # BackendError: a GPU that was lost serves no other source
                     self._summary.failed.append(str(error))
-                    code = _FAILURE
+                    code = FAILURE
         self._report(code)
         return code
 
@@ -66,7 +69,7 @@ class AnalyseRun:
         else:
             print_summary(self._summary, sys.stderr)
         if code and not is_stdout(self._settings.out):
-            ended = "not all was analysed" if code == _FAILURE else "stopped"
+            ended = "not all was analysed" if code == FAILURE else "stopped"
             click.echo(f"{ended}: rows so far are in {self._settings.out}; --resume goes on from there", err=True)
 
     def _analyse_all(self, pipeline: Pipeline, sink: Sink) -> int:
@@ -80,11 +83,11 @@ class AnalyseRun:
                 except SourceError as error:
                     self._summary.failed.append(str(error))
             is_complete = not self._summary.failed
-            return 0 if is_complete else _FAILURE
+            return 0 if is_complete else FAILURE
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
         except Stopped:
-            return _TERMINATED
+            return TERMINATED
         finally:
             sink.close(is_complete=is_complete)
 
@@ -98,11 +101,35 @@ class AnalyseRun:
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
             try:
-                self._analyse_frames(source, point, pipeline, sink)
+                with self._sound(source, pipeline):
+                    self._analyse_frames(source, point, pipeline, sink)
             finally:
                 self._summary.notes += source.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
+
+    @contextmanager
+    def _sound(self, source: Source, pipeline: Pipeline) -> Iterator[None]:
+        """Sound that goes with the source, for a model that hears. Where a source has none of its own, a note says so."""
+        if not pipeline.hears:
+            yield
+            return
+        from faceaffect.audio.open_sound import open_sound
+
+        wanted, sound = self._settings.sound, None
+        try:
+            sound = None if wanted == NONE else open_sound(wanted, source, pipeline.sound_rate_hz)
+        except SoundError as error:
+            if wanted != AUTO:
+                raise SourceError(str(error)) from None
+            self._summary.notes.append(f"{error}: {pipeline.spec.name} runs on video alone")
+        pipeline.listen(sound)
+        try:
+            yield
+        finally:
+            if sound is not None:
+                sound.close()
+                self._summary.notes += sound.notes
 
     def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)
@@ -130,7 +157,9 @@ class AnalyseRun:
 
 
 @contextmanager
-def _termination_raises() -> Iterator[None]:
+def termination_raises() -> Iterator[None]:
+    """SIGTERM raises `Stopped` in the block."""
+
     def stop(_signal: int, _stack: object) -> None:
         raise Stopped
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from faceaffect.cli.aligned_columns import print_columns
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.labels import AU_NAMES
 from faceaffect.types import Affect, Faces
 
 _BINS_PER_E = 50  # durations are counted in bins of 2 %
@@ -28,6 +28,7 @@ class RunSummary:
     dropped: int = 0
     valence_sum: float = 0.0
     arousal_sum: float = 0.0
+    reads_aus: bool = False
     tracks: set[int] = field(default_factory=set)
     durations: Counter[int] = field(default_factory=Counter)
     aus: Counter[str] = field(default_factory=Counter)
@@ -47,8 +48,9 @@ class RunSummary:
         self.tracks.update(faces.track_id.tolist())
         self.valence_sum += float(affect.valence.sum())
         self.arousal_sum += float(affect.arousal.sum())
+        self.expressions.update(name for name in affect.best_expression() if name)
+        self.reads_aus = self.reads_aus or bool(np.isfinite(affect.au_probability).all())
         for i in range(len(faces)):
-            self.expressions[EXPRESSION_NAMES[int(np.argmax(affect.expression_probability[i]))]] += 1
             self.aus.update(name for name, is_on in zip(AU_NAMES, affect.au_on[i], strict=True) if is_on)
 
     def median_ms(self) -> float:
@@ -84,9 +86,13 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
     if summary.faces:
         lines.append(("tracks", f"{len(summary.tracks)}"))
         mood = f"{summary.valence_sum / summary.faces:+.2f} / {summary.arousal_sum / summary.faces:+.2f}"
-        lines.append(("mean valence / arousal", mood))
-        lines.append(("most frequent AUs", _shares(summary.aus, summary.faces) or "none"))
-        lines.append(("expressions", _shares(summary.expressions, summary.faces)))
+        # What the model does not read has no line.
+        if math.isfinite(summary.valence_sum + summary.arousal_sum):
+            lines.append(("mean valence / arousal", mood))
+        if summary.reads_aus:
+            lines.append(("most frequent AUs", _shares(summary.aus, summary.faces) or "none"))
+        if summary.expressions:
+            lines.append(("expressions", _shares(summary.expressions, summary.faces)))
     return [*lines, ("output", ", ".join("standard output" if path == "-" else path for path in summary.outputs))]
 
 

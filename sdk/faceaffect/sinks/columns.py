@@ -54,7 +54,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
     *_numbers(4, "valence", "arousal"),
 )
 """AU and expression columns are probabilities; `aus_on` is like `AU6+AU12`, empty when none is on; `expression` is the
-most probable one; boxes are pixels, `source` is the file that the row came from."""
+most probable one; boxes are pixels, `source` is the file that the row came from. What the model does not read is None in
+every number and empty in every text."""
 
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
@@ -69,14 +70,14 @@ def rows_of(frame: Frame, faces: Faces, affect: Affect) -> Iterator[tuple[Value,
     """One row per face, rounded as `COLUMNS` says: every format stores the same numbers."""
     if not len(faces):
         return
-    best = affect.expression_probability.argmax(axis=1).tolist()
+    best = affect.best_expression()
     time_s = round(frame.time_s, 6)
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
         on = "+".join([name for name, is_on in zip(AU_NAMES, affect.au_on[i].tolist(), strict=True) if is_on])
         yield (
             *(frame.source, frame.index, time_s, int(faces.track_id[i])),
             *(*numbers[:_AU_END], on),
-            *(*numbers[_AU_END:_MOOD_START], EXPRESSION_NAMES[best[i]]),
+            *(*numbers[_AU_END:_MOOD_START], best[i]),
             *numbers[_MOOD_START:],
         )
 

@@ -65,7 +65,7 @@ class LiveSource:
         self._stop = threading.Event()
         self._ended = False
         self._error: BaseException | None = None
-        self._opened_s = time.monotonic()
+        self.opened_s = time.monotonic()
         self._capture = self._open_first()
         fps = self._capture.get(5)  # CAP_PROP_FPS
         self.fps = fps if 0 < fps < 1000 else None
@@ -124,7 +124,7 @@ class LiveSource:
         if self._lost_s is not None:
             self.notes.append(f"{self._lost()}, back after {time.monotonic() - self._lost_s:.1f} s")
             self._lost_s = None
-        frame = Frame(pixels, self._kind.layout, time.monotonic() - self._opened_s, self._index, self.name)
+        frame = Frame(pixels, self._kind.layout, time.monotonic() - self.opened_s, self._index, self.name)
         self._index += 1
         with self._changed:
             self.dropped += self._newest is not None
@@ -153,4 +153,4 @@ class LiveSource:
 
     def _lost(self) -> str:
         lost_s = self._lost_s or time.monotonic()
-        return f"{self.name}: lost after {self._index} frames ({lost_s - self._opened_s:.1f} s)"
+        return f"{self.name}: lost after {self._index} frames ({lost_s - self.opened_s:.1f} s)"

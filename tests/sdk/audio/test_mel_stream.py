@@ -22,7 +22,7 @@ def test_pieces_give_the_frames_of_the_whole(config: MelConfig, lengths: list[in
         at += length
         assert sum(map(len, found)) == frames_of(at, config)
     power = np.concatenate(found)
-    assert len(power) > 35
+    assert len(power) > 20
     assert power == pytest.approx(mel_power(sound, config)[: len(power)], rel=1e-5, abs=1e-7)
 
 
@@ -42,9 +42,9 @@ def test_a_frame_is_known_only_once_its_last_sample_is() -> None:
 def test_times_that_are_whole_samples_are_not_lost_to_rounding() -> None:
     config = MelConfig()
     times = [k / 10 for k in range(50)]
-    assert [samples_until(t, config) for t in times] == [4410 * k for k in range(50)]
-    assert [frames_of(samples_until(t, config), config) for t in times] == [10 * k for k in range(50)]
-    assert samples_until(-0.3, config) == 0
+    assert [samples_until(t, 44100) for t in times] == [4410 * k for k in range(50)]
+    assert [frames_of(samples_until(t, 44100), config) for t in times] == [10 * k for k in range(50)]
+    assert samples_until(-0.3, 44100) == 0
 
 
 def test_silence_of_a_stretch_is_the_fixed_floor() -> None:

@@ -23,6 +23,7 @@ class FakePipeline:
     """Track ids start at 1 with every track, go on over `reset`, and never come twice."""
 
     spec = SimpleNamespace(name="fake", au_thresholds=(0.5,) * 12)
+    hears = False
 
     def __init__(self, **options: Any) -> None:
         self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[options["precision"]]

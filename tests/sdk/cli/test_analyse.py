@@ -119,6 +119,7 @@ def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, o
     assert (opened[0].resets, opened[1].resets) == (5, 1)
     assert run("analyse", folder, "--out", out, "--crops", "--overwrite") == 0
     assert opened[2].options["crops"] is True
+    assert [pipeline.options["sequence"] for pipeline in opened] == [False, True, True]
     assert opened[2].resets == 1
 
 

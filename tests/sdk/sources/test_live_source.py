@@ -65,7 +65,7 @@ def test_slow_consumer_gets_the_newest_frame_and_drops_are_counted() -> None:
     with live(FakeCamera([1000])) as source:
         seen = []
         for frame in source:
-            age_s = time.monotonic() - source._opened_s - frame.time_s
+            age_s = time.monotonic() - source.opened_s - frame.time_s
             assert age_s < 0.05
             seen.append(frame.index)
             if len(seen) == 5:

@@ -39,13 +39,13 @@ def folder(tmp_path):
             "strength": strength, "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
         }  # fmt: skip
         np.savez(tmp_path / "truth" / f"{name}.npz", **{key: value.astype(np.float32) for key, value in truth.items()})
-        note = {"name": name, "video": f"videos/{name}.avi", "split": split, "rig": rig}
+        note = {"name": name, "video": f"videos/{name}.avi", "split": split, "rig": rig, "fps": 25}
         (tmp_path / "truth" / f"{name}.json").write_text(json.dumps(note))
     return tmp_path
 
 
 def test_pictures_places_and_labels_belong_together(folder):
-    table, rig = load_wild(folder, "Train_Set", every=5)
+    table, rig = load_wild(folder, "Train_Set", rate_hz=5)
     assert len(table) == 6  # frames 0, 5 and 10 of two videos
     assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
     assert table.pictures.shape[1:] == (PICTURE_PX, PICTURE_PX, 3)
@@ -61,7 +61,7 @@ def test_pictures_places_and_labels_belong_together(folder):
 
 
 def test_validation_videos_are_no_training_videos(folder):
-    assert len(load_wild(folder, "Validation_Set", every=1)[0]) == FRAMES
+    assert len(load_wild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
     with pytest.raises(FileNotFoundError, match="Test_Set split"):
         load_wild(folder, "Test_Set")
 
@@ -73,7 +73,7 @@ def test_an_unreadable_video_is_named(folder):
 
 
 def test_rest_can_be_thinned_out(folder):
-    table, _ = load_wild(folder, every=1)
+    table, _ = load_wild(folder, rate_hz=25)
     thinned = without_rest(table, 1.0)
     assert 0 < len(thinned) < len(table)
     assert (thinned.expression[:, 0] < 0.9).all()

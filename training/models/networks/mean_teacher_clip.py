@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import EXPRESSION_NAMES
+from faceaffect.stage_spec import WINDOW
 from training.models.backbones.r2plus1d import R2Plus1d18
 from training.models.backbones.resnet import BasicBlock, ResNet
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, MethodNet, Stage, StageCall, TensorForm
@@ -156,7 +157,7 @@ class MeanTeacherClip(MethodNet):
             return (sound(mel.unsqueeze(1)),)
 
         mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
-        return [Stage("audio", StageCall(self, audio), (mel,), (heard,))], (heard,)
+        return [Stage("audio", StageCall(self, audio), (mel,), (heard,), hears=WINDOW)], (heard,)
 
     def _outputs(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
         au, expression, va, alpha = self._read(seen, heard)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from faceaffect.audio.mel import STEP_FRAMES
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.stage_spec import STRETCH
 from training.models.audio.ftdnn import MEL_BANDS, Ftdnn
 from training.models.backbones.build_backbone import build_backbone, width_of
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, MethodNet, Stage, StageCall, TensorForm, over_time
@@ -151,7 +152,7 @@ class MultimodalTransformer(MethodNet):
                 return (features[:, -1], *after)
 
             mel = TensorForm("mel", (STEP_FRAMES, MEL_BANDS))
-            stages.insert(0, Stage("audio", StageCall(self, audio), (mel,), (heard,), sound.state_forms()))
+            stages.insert(0, Stage("audio", StageCall(self, audio), (mel,), (heard,), sound.state_forms(), hears=STRETCH))
             inputs = (seen, heard)
         states = self.encoder.state_forms()
         stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))

@@ -1,0 +1,27 @@
+"""Ours, as a user opens it: the shipped model, one thread, faces followed from frame to frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from timed_clip import Box, Job, time_clip
+
+from faceaffect import open_pipeline
+from faceaffect.types import Affect, Faces, Frame, Layout
+
+
+class Ours:
+    def __init__(self, job: Job) -> None:
+        self._pipeline = open_pipeline(job["model"], backend=job["backend"], threads=1)
+        self._index = 0
+
+    def analyse(self, bgr: np.ndarray, time_s: float) -> tuple[Faces, Affect]:
+        frame = Frame(bgr, Layout.BGR, time_s, self._index, "")
+        self._index += 1
+        return self._pipeline.analyse(frame)
+
+    def boxes(self, result: tuple[Faces, Affect]) -> list[Box]:
+        return [tuple(box) for box in result[0].box_xyxy.tolist()]
+
+
+if __name__ == "__main__":
+    time_clip(Ours, ("faceaffect", "onnxruntime", "numpy"))

@@ -1,0 +1,78 @@
+"""`python -m export.detector RUN --to FILE`: the detector that `python -m training train-detector` trained, as ONNX."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+import onnx
+import torch
+from safetensors.torch import load_file
+
+from export.to_onnx import OPSET
+from faceaffect.onnx_session import open_session
+from training.detector.net import DetectorConfig, DetectorMaps, DetectorNet
+from training.methods.method_loop import RUN_FILE, TEACHER_FILE
+
+_CLOSE: Final = 0.05  # pixels and scores, between PyTorch and ONNX Runtime
+
+
+def read_detector(run: Path) -> DetectorNet:
+    """The averaged weights of a run."""
+    about = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    config = DetectorConfig(**{name: tuple(value) for name, value in about["recipe"]["net"].items()})
+    net = DetectorNet(config)
+    net.load_state_dict(load_file(run / TEACHER_FILE))
+    return net.eval()
+
+
+def detector_to_onnx(net: DetectorNet) -> bytes:
+    """A checked model: `pictures` [N, 3, H, W] to `maps` [N, 15, H/8, W/8], N, H and W free; normalisations folded."""
+    buffer = io.BytesIO()
+    free = {"pictures": {0: "N", 2: "H", 3: "W"}, "maps": {0: "N", 2: "h", 3: "w"}}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            DetectorMaps(net).eval(), (torch.zeros(1, 3, 160, 256),), buffer, input_names=["pictures"],
+            output_names=["maps"], dynamic_axes=free, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def largest_difference(net: DetectorNet, content: bytes) -> float:
+    """Between PyTorch and ONNX Runtime on noise of several sizes."""
+    session, worst = open_session(content, 1, Path("detector.onnx")), 0.0
+    torch.manual_seed(0)
+    for shape in ((1, 3, 160, 256), (1, 3, 192, 192), (2, 3, 320, 96)):
+        pictures = torch.randn(shape)
+        with torch.no_grad():
+            wanted: Any = DetectorMaps(net)(pictures).numpy()
+        got = session.run(None, {"pictures": pictures.numpy()})[0]
+        worst = max(worst, float(np.abs(got - wanted).max()))
+    return worst
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="detector.onnx")
+def main(run: Path, file: Path) -> None:
+    """Write the averaged detector of RUN as ONNX."""
+    net = read_detector(run)
+    content = detector_to_onnx(net)
+    difference = largest_difference(net, content)
+    if difference > _CLOSE:
+        raise click.ClickException(f"the exported network differs from the trained one by {difference:.2g}, at most {_CLOSE}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    click.echo(f"{file}: {len(content) / 1e3:.0f} kB, {sum(p.numel() for p in net.parameters())} parameters, {difference:.1e}")
+
+
+if __name__ == "__main__":
+    main()

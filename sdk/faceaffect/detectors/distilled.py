@@ -1,0 +1,86 @@
+"""The detector that is shipped: a small network distilled from YuNet, several times cheaper than a cascade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceaffect import kernels
+from faceaffect.detectors import Detections, shrink_bgr
+from faceaffect.onnx_session import open_session
+from faceaffect.types import FloatArray, Frame
+
+DETECTOR_FILE: Final[Path] = Path(__file__).parent.parent / "models" / "detector" / "detector.onnx"
+MEAN: Final = (0.5, 0.5, 0.5)
+STD: Final = (0.25, 0.25, 0.25)
+MULTIPLE_PX: Final[int] = 32
+"""Sides of the network's picture; what is missing is filled with the grey that normalises to nothing."""
+
+_LEAST_PX: Final[int] = 16
+"""Faces of which the network finds nine in ten; the frame is shrunk until the smallest wanted face has this height."""
+
+_GREY: Final[int] = 128
+_MOST_FACES: Final[int] = 64
+_SAME_FACE: Final[float] = 0.4  # overlap of two boxes, intersection over union
+
+
+class DistilledDetector:
+    """One run of a convolutional network. Cost grows as the square of `longest side / min_face_px`."""
+
+    name = "distilled"
+    is_cheap = True
+
+    def __init__(
+        self, min_face_px: int = 40, longest_px: int = 960, min_score: float = 0.5, threads: int = 1, model: Path | None = None
+    ) -> None:
+        path = model or DETECTOR_FILE
+        self._session = open_session(path.read_bytes(), threads, path)
+        self._min_face_px = min_face_px
+        self._longest_px = longest_px
+        self._min_score = min_score
+        self._canvas: NDArray[np.uint8] = np.zeros((1, 0, 0, 3), np.uint8)
+
+    def detect(self, frame: Frame) -> Detections:
+        longest_px = min(self._longest_px, max(frame.height_px, frame.width_px) * _LEAST_PX // self._min_face_px)
+        picture, scale = shrink_bgr(frame, max(longest_px, 2 * MULTIPLE_PX))
+        maps = self._session.run(None, {"pictures": self._prepare(picture)})[0]
+        return read_maps(maps[0], self._min_score, scale)
+
+    def _prepare(self, picture: NDArray[np.uint8]) -> FloatArray:
+        """The normalised picture [1, 3, H, W], its sides raised to the next multiple of 32."""
+        height, width = picture.shape[:2]
+        shape = (1, -(-height // MULTIPLE_PX) * MULTIPLE_PX, -(-width // MULTIPLE_PX) * MULTIPLE_PX, 3)
+        if self._canvas.shape != shape:
+            self._canvas = np.full(shape, _GREY, np.uint8)
+        else:
+            self._canvas[0, height:], self._canvas[0, :, width:] = _GREY, _GREY
+        self._canvas[0, :height, :width] = picture
+        return kernels.normalise(self._canvas, MEAN, STD)
+
+
+def read_maps(maps: Any, min_score: float, scale: float) -> Detections:
+    """Faces of the network's maps [15, h, w] (score, box, five points), best first, each once, times `scale`."""
+    rows, columns = np.nonzero(maps[0] >= min_score)
+    if not len(rows):
+        return Detections()
+    score = maps[0, rows, columns]
+    best = np.argsort(-score)[:_MOST_FACES]
+    read = maps[1:, rows[best], columns[best]].T
+    kept = _each_once(read[:, :4])
+    frame_px = (read[kept] + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+    return Detections(frame_px[:, :4].copy(), frame_px[:, 4:].reshape(-1, 5, 2).copy(), score[best][kept])
+
+
+def _each_once(boxes: FloatArray) -> list[int]:
+    """Rows of boxes [K, 4], best first, without those that cover an earlier one."""
+    kept: list[int] = []
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    for row in range(len(boxes)):
+        low, high = np.maximum(boxes[kept, :2], boxes[row, :2]), np.minimum(boxes[kept, 2:], boxes[row, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        if not (shared > _SAME_FACE * (areas[kept] + areas[row] - shared)).any():
+            kept.append(row)
+    return kept

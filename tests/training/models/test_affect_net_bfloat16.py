@@ -1,0 +1,35 @@
+"""Training in bfloat16 changes the trunk alone: heads, and everything in evaluation, stay float32."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from training.models.affect_net import AffectNet  # noqa: E402
+from training.recipes.default import recipe  # noqa: E402
+
+
+def test_the_trunk_alone_is_rounded():
+    torch.manual_seed(0)
+    net = AffectNet(recipe().net).train()
+    crops = torch.randn(4, 3, 48, 48)
+    seen = []
+    net.trunk.register_forward_hook(lambda _, __, found: seen.append(found[1].dtype))
+    torch.manual_seed(1)
+    plain = net(crops)
+    net.bfloat16 = True
+    torch.manual_seed(1)
+    rounded = net(crops)
+    assert seen == [torch.float32, torch.bfloat16]
+    for name, value in rounded.items():
+        assert value.dtype == torch.float32
+        difference = (value - plain[name]).abs().max()
+        assert 0 < difference < 0.1 * plain[name].abs().max() + 0.05, name
+    sum(value.sum() for value in rounded.values()).backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters() if parameter.grad is not None)
+    net.eval()
+    exact = net(crops)
+    assert seen[-1] == torch.float32
+    net.bfloat16 = False
+    for name, value in net(crops).items():
+        torch.testing.assert_close(value, exact[name], rtol=0, atol=0)
