@@ -161,7 +161,7 @@ class MethodLoop:
                 if first and (self.step % self._save_every == 0 or self.step == last):
                     self.save()
                 if first and after_epoch is not None and int(self.step / self.epoch_steps) > epoch:
-                    after_epoch(epoch + 1)
+                    after_epoch(int(self.step / self.epoch_steps))
             if self.left_out:
                 progress.console.print(f"{self.left_out} samples left out: not finite, or alone in their batch")
         self._processes.wait()
@@ -176,10 +176,11 @@ class MethodLoop:
         if self.teacher is not None:
             state["teacher"] = self.teacher.state_dict()
             self._write(TEACHER_FILE, lambda path: save_file(_whole(self.teacher.net), path))  # type: ignore[union-attr]
-        self._write(STATE_FILE, lambda path: torch.save(state, path))
         self._write(WEIGHTS_FILE, lambda path: save_file(_whole(self.net), path))
         run = {"recipe": json.loads(self.recipe.to_json()), "step": self.step, "steps": self.steps, **self._facts}
         self._write(RUN_FILE, lambda path: path.write_text(json.dumps(run, indent=2), encoding="utf-8"))
+        # Last, so that where there is a state all the rest is there too, whenever the process is killed.
+        self._write(STATE_FILE, lambda path: torch.save(state, path))
 
     def _write(self, name: str, write: Callable[[Path], Any]) -> None:
         partial = self.folder / f"{name}.partial"

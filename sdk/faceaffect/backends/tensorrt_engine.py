@@ -9,6 +9,7 @@ import hashlib
 import logging
 import re
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from faceaffect.backends.gpu_path import GpuPath, slot_counts
 from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt
 from faceaffect.bundle import MODEL_FILE, Bundle, network_of
 from faceaffect.kernels.load_native import native
-from faceaffect.spec import BundleError
+from faceaffect.spec import BundleError, CropSpec
 from faceaffect.types import FloatArray, Frame, Layout
 
 if TYPE_CHECKING:
@@ -150,19 +151,19 @@ class TensorrtBackend:
         return BackendError(f"backend 'tensorrt' failed on {self.device}: {error}")
 
     def infer(self, crops: FloatArray) -> Heads:
-        """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do.
+        """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do."""
+        return read_crops(self.read_faces, self._bundle.spec.crop, crops)
 
-        The crops become 8-bit frames again, so heads differ by that rounding.
-        """
-        spec = self._bundle.spec.crop
-        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
-        identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
-        parts = []
-        for crop in crops:
-            pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
-            frame = Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), Layout.RGB)
-            parts.append(self.read_faces(frame, identity)[0])
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+def read_crops(read_faces: Callable[[Frame, FloatArray], tuple[Heads, FloatArray]], spec: CropSpec, crops: FloatArray) -> Heads:
+    """Heads of crops [N, 3, S, S], each as a frame of its own; these have 8 bits, and heads differ by that rounding."""
+    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
+    identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
+    parts = []
+    for crop in crops:
+        pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
+        parts.append(read_faces(Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), Layout.RGB), identity)[0])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class EngineRefusedError(BackendError):

@@ -135,9 +135,7 @@ def test_an_engine_whose_outputs_are_half_is_refused(bundle: Bundle, machine: An
         open_backend("tensorrt", bundle)
 
 
-def test_an_engine_too_large_to_load_is_not_built_again(
-    bundle: Bundle, machine: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_too_large_to_load_is_not_built_again(bundle: Bundle, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     module = fake_tensorrt(refuses_first=9, refusal="Cuda Runtime (out of memory)")
     monkeypatch.setattr(tensorrt_engine, "find_tensorrt", lambda: (TensorRt(module, "TensorRT", "10.3.0"), ""))
     with pytest.raises(BackendError, match=r"cannot load the engine: .*out of memory.*lower --max-faces"):
