@@ -181,8 +181,9 @@ class Pipeline:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
         self._smoothed, self._baselines = {}, {}
         if self._staged is not None:
+            # A source that had sound may be followed by one for which it was forgotten.
+            self._has_listened = self._has_listened and not self._staged.listens
             self._staged.reset()
-            self._has_listened = False
         if self._follower is not None:
             self._follower.reset()
 
