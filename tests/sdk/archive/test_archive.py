@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.archive.conftest import Analyse, make_video, wait_for
+from tests.sdk.archive.conftest import Analyse, children, make_video, wait_for
 
 FRAMES = 30
 
@@ -197,11 +197,6 @@ def test_mistakes_are_found_before_anything_is_written(
     assert left.value.code in (1, 2)
     assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:
