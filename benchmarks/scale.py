@@ -21,10 +21,10 @@ from pathlib import Path
 
 from faceaffect.archive import FileOutcome, Input, TaskSettings, find_inputs
 from faceaffect.archive.file_analyser import FileAnalyser
+from faceaffect.archive.file_task import installed_version
 from faceaffect.archive.process_pool import ProcessPool
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import LoadWatch
-from faceaffect.cli.command_line import package_version
 from faceaffect.sources.source import SourceOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +67,7 @@ def try_once(kind: str, jobs: int, files: int, clip: Path, folder: Path) -> Tria
     archive.mkdir()
     for number in range(files):
         (archive / f"{number}{clip.suffix}").symlink_to(clip.resolve())
-    settings = TaskSettings(str(parts), "csv", None, PIPELINE, SourceOptions(), package_version())
+    settings = TaskSettings(str(parts), "csv", None, PIPELINE, SourceOptions(), installed_version())
     before_s, started_s = _processor_s(), time.perf_counter()
     outcomes = [one for one in RUNNERS[kind](settings, jobs).run(find_inputs([str(archive)])) if isinstance(one, FileOutcome)]
     wall_s, cpu_s = time.perf_counter() - started_s, _processor_s() - before_s
@@ -130,10 +130,10 @@ def measure(clip: Path, kinds: list[str], jobs: list[int], files: list[int], rou
         wall_s, cpu_s = (statistics.median(getattr(one, name) for one in all_of) for name in ("wall_s", "cpu_s"))
         each = f"{cpu_s / 60 / (all_of[0].video_s / 3600):.2f} | {all_of[0].frames / wall_s:.0f}"
         lines.append(f"| {number} | {count} {kind} | {wall_s:.2f} | {cpu_s:.2f} | {each} |")
-    return "\n".join([*lines, "", *_growth(trials, kinds, jobs, files)]) + "\n"
+    return "\n".join([*lines, "", *growth(trials, kinds, jobs, files)]) + "\n"
 
 
-def _growth(trials: dict[tuple[str, int, int], list[Trial]], kinds: list[str], jobs: list[int], files: list[int]) -> list[str]:
+def growth(trials: dict[tuple[str, int, int], list[Trial]], kinds: list[str], jobs: list[int], files: list[int]) -> list[str]:
     """Processor seconds as a fixed part per worker and one per hour of video (two points), and what more cores gave."""
 
     def median(name: str, key: tuple[str, int, int]) -> float:
