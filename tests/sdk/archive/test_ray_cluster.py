@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'faceaffect[ray]'")
 
+from faceaffect.archive import open_store
 from faceaffect.archive.part_store import WORK
 from tests.sdk.archive.conftest import SDK, Analyse, children, make_video, wait_for
 
@@ -38,8 +39,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def parts(out: Path) -> dict[str, int]:
-    found = [path for path in out.rglob("*.parquet") if ".faceaffect" not in path.parts]
-    return {path.relative_to(out).as_posix(): path.stat().st_mtime_ns for path in found}
+    return {name: (out / name).stat().st_mtime_ns for name in open_store(str(out)).names()}
 
 
 def lose(ray_cluster: Any, node: Any) -> None:
