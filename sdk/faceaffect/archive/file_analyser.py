@@ -15,6 +15,7 @@ from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.open_sink import open_sink
 from faceaffect.sinks.sink import Sink, SinkError
 from faceaffect.sources.open_source import open_source
+from faceaffect.sources.quiet_opencv import quiet_opencv
 from faceaffect.sources.source import Source, SourceError
 
 _REPORT_EVERY_S = 0.5
@@ -29,6 +30,8 @@ class FileAnalyser:
                 f"every machine needs faceaffect {settings.version or '(not installed)'}, {platform.node()} has "
                 f"{installed_version() or 'none that is installed'}: install the same release everywhere"
             )
+        # OpenCV takes every core for the detector, which is for a process that has the machine to itself.
+        quiet_opencv().setNumThreads(settings.pipeline.get("threads", 1))
         self._settings = settings
         self._store = open_store(settings.out)
         self._pipeline = open_pipeline(settings.model, **settings.pipeline)
