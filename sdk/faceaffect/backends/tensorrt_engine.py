@@ -21,7 +21,7 @@ from faceaffect.backends.gpu_path import GpuPath, slot_counts
 from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt
 from faceaffect.bundle import MODEL_FILE, Bundle, network_of
 from faceaffect.kernels.load_native import native
-from faceaffect.spec import BundleError
+from faceaffect.spec import AUTO_PRECISION, BundleError
 from faceaffect.types import FloatArray, Frame, Layout
 
 if TYPE_CHECKING:
@@ -212,4 +212,5 @@ def open_engine(
 
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
-    return open_engine(bundle, device=device, precision=options.precision, max_faces=options.max_faces, dla=options.dla)
+    precision = "fp32" if options.precision == AUTO_PRECISION else options.precision
+    return open_engine(bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla)
