@@ -139,6 +139,7 @@ def test_who_forgets_the_sound_is_told_once(folder: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, "faceaffect"), opened(folder) as pipeline:
         for index in range(3):
             pipeline.analyse(grey(100, index))
+            pipeline.reset()
     assert [record.message for record in caplog.records if "video alone" in record.message] == [
         "faceaffect: tiny stages hears sound and was given none (Pipeline.listen): it runs on video alone"
     ]
