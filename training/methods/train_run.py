@@ -130,13 +130,13 @@ class Scores:
         if (self._order.out / TEACHER_FILE).is_file():
             teacher = build_network(self._recipe.net)
             teacher.load_state_dict(load_file(self._order.out / TEACHER_FILE))
+            teacher.to(next(net.parameters()).device)
             found["teacher"] = self._of(teacher)
             self._say(f"its moving average: {scores_text(found['teacher'])}")
         self._write(found)
 
     def _of(self, net: MethodNet) -> dict[str, Any]:
-        device = str(next(net.parameters()).device)
-        predictions = method_predictions(net, self._recipe, self._data.validation, self._data, device)
+        predictions = method_predictions(net, self._recipe, self._data.validation, self._data)
         return method_scores(predictions, self._data.validation)
 
     def _read(self) -> dict[str, Any]:
