@@ -41,7 +41,7 @@ def order(runs: tuple[str, ...], places: Places, records: Path) -> Order:
 
 
 def quiet() -> Console:
-    return Console(file=io.StringIO())
+    return Console(file=io.StringIO(), width=1000)
 
 
 def test_finished_runs_are_left_alone_and_broken_ones_are_told(renderwild_tiny: Path, work: Path, tmp_path: Path) -> None:
