@@ -24,7 +24,7 @@ from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
-from faceaffect.spec import BundleError, ModelSpec
+from faceaffect.spec import AUTO_PRECISION, BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
 
@@ -267,7 +267,7 @@ def open_pipeline(
     backend: str = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = "fp32",
+    precision: str = AUTO_PRECISION,
     dla: int | None = None,
     max_faces: int = 8,
     min_face_px: int = 40,
@@ -282,8 +282,9 @@ def open_pipeline(
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
     like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
     `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
-    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` other than fp32
-    and `dla` (the number of a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` auto is
+    int8 on a CPU that is fast at it where the bundle brings such a network, else fp32; fp16 and `dla` (the number of a
+    Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:

@@ -24,7 +24,7 @@ THREE_A_SECOND: Final = {
 """Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
-STEPS: Final = {"M1": 330, "M2": 200, "M3": 1300, "M4": 280, "M5": 300, "M6": 500, "M7": 900, "M8": 200}
+STEPS: Final = {"M1": 330, "M2": 168, "M3": 1300, "M4": 280, "M5": 300, "M6": 500, "M7": 900, "M8": 200}
 """Of the judged network at scale 1: about two minutes of one core for the full method, with all that it trains beforehand."""
 
 
