@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernels|pipeline|follow|side-by-side|gpu [options]`: runs one benchmark; each knows its own options."""
+"""`python -m benchmarks kernels|pipeline|follow|side-by-side|scale|gpu [options]`: runs one; each knows its options."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "pipeline": "benchmarks.time_pipeline",
     "follow": "benchmarks.follow_clips",
     "side-by-side": "benchmarks.side_by_side",
+    "scale": "benchmarks.scale",
     "gpu": "benchmarks.gpu_record",
 }
 

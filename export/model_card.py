@@ -21,7 +21,7 @@ def model_card(figures: dict[str, Any], with_renders: bool, notes: str = "") -> 
         au_truth=card_text("au_with_renders" if with_renders else "au_without_renders").strip(),
         mapping=mapping,
         figures=figures_text(figures) if figures else _NOTHING_MEASURED,
-        must_not=cardcard_text("must_not"),
+        must_not=card_text("must_not"),
     )
 
 

@@ -32,7 +32,7 @@ _PATH = click.Path(path_type=Path)
     "--judge", type=click.Choice(("epoch", "end", "never")), default="epoch", show_default=True,
     help="methods: when validation scores are taken.",
 )  # fmt: skip
-@click.option("--steps", type=click.IntRange(1), help="methods: length of the run (of each stage), in place of the recipe's epochs.")
+@click.option("--steps", type=click.IntRange(1), help="methods: steps of each stage, in place of the recipe's epochs.")
 @click.option("--save-every", type=click.IntRange(1), default=100, show_default=True, help="methods: steps between two saves.")
 @click.option("--shared", type=_PATH, default=_SHARED, help="default: folder of faces and teachers.")
 @click.option("--labels", type=_PATH, default=Path("runs/labels"), show_default=True, help="default: of `label`.")

@@ -14,7 +14,7 @@ from typing import Final
 
 from faceaffect.half_network import HALVES_FILE, half_network
 from faceaffect.kernels import GraphWeights
-from faceaffect.spec import PRECISIONS, SPEC_FILE, BundleError, ModelSpec
+from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, SPEC_FILE, BundleError, ModelSpec
 
 MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
@@ -37,7 +37,7 @@ class Bundle:
 
 
 def network_of(bundle: Bundle, precision: str) -> bytes:
-    """The ONNX network of a precision; raises BundleError where the bundle holds none."""
+    """The ONNX network of a precision (or `INT8_CPU`); raises BundleError where the bundle holds none."""
     if precision == "fp32":
         return bundle.onnx
     if precision in bundle.networks:
@@ -47,8 +47,9 @@ def network_of(bundle: Bundle, precision: str) -> bytes:
             return half_network(bundle.onnx, bundle.halves)
         except ValueError as error:
             raise BundleError(f"{bundle.path / HALVES_FILE}: {error}") from None
+    file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
     raise BundleError(
-        f"{bundle.path}: {PRECISIONS[precision]} is wanted for precision {precision}, this bundle holds none. In a checkout "
+        f"{bundle.path}: {file} is wanted for precision {precision}, this bundle holds none. In a checkout "
         f"of faceaffect, with pictures of faces: `python -m export.precisions {bundle.path} --precision {precision} --faces "
         "PICTURES`; or use --precision fp32"
     )
@@ -73,10 +74,26 @@ def find_bundle(model: str | Path | None = None) -> Path:
     path = Path(model)
     if path.is_dir():
         return path
+    found, listed = _listed(str(model))
+    if found is None:
+        raise BundleError(f"model must be a bundle folder or one of {listed}, got {str(model)!r}")
+    return found
+
+
+def find_follower(spec: ModelSpec) -> Path:
+    """The folder of the model that follows faces for a model of stages: a listed one, never a path."""
+    found, listed = _listed(spec.follow)
+    if found is None:
+        raise BundleError(
+            f"model {spec.name!r} needs the model {spec.follow!r} to follow faces, there are {listed}; put it into a folder "
+            f"that {FOLDERS_VARIABLE} names"
+        )
+    return found
+
+
+def _listed(name: str) -> tuple[Path | None, list[str]]:
     listed = {folder.name: folder for folder in list_bundles()}
-    if str(model) in listed:
-        return listed[str(model)]
-    raise BundleError(f"model must be a bundle folder or one of {sorted(listed)}, got {str(model)!r}")
+    return listed.get(name), sorted(listed)
 
 
 def open_bundle(model: str | Path | None = None) -> Bundle:
@@ -96,7 +113,8 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         graph = GraphWeights.from_bytes(contents[GRAPH_FILE])
     except ValueError as error:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
-    networks = {name: contents[file] for name, file in PRECISIONS.items() if file in contents and file != MODEL_FILE}
+    files = {**PRECISIONS, INT8_CPU: INT8_CPU_FILE}
+    networks = {name: contents[file] for name, file in files.items() if file in contents and file != MODEL_FILE}
     return Bundle(path, spec, contents[MODEL_FILE], graph, networks, contents.get(HALVES_FILE, b""))
 
 

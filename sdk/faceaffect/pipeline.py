@@ -13,7 +13,7 @@ import numpy as np
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
-from faceaffect.bundle import find_bundle, open_bundle
+from faceaffect.bundle import find_bundle, find_follower, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
 from faceaffect.detector_names import DEFAULT_DETECTOR
 from faceaffect.detectors import Detections, Detector
@@ -24,7 +24,7 @@ from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
-from faceaffect.spec import BundleError, ModelSpec
+from faceaffect.spec import AUTO_PRECISION, BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
 
@@ -181,8 +181,9 @@ class Pipeline:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
         self._smoothed, self._baselines = {}, {}
         if self._staged is not None:
+            # A source that had sound may be followed by one for which it was forgotten.
+            self._has_listened = self._has_listened and not self._staged.listens
             self._staged.reset()
-            self._has_listened = False
         if self._follower is not None:
             self._follower.reset()
 
@@ -266,7 +267,7 @@ def open_pipeline(
     backend: str = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = "fp32",
+    precision: str = AUTO_PRECISION,
     dla: int | None = None,
     max_faces: int = 8,
     min_face_px: int = 40,
@@ -281,8 +282,9 @@ def open_pipeline(
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
     like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
     `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
-    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` other than fp32
-    and `dla` (the number of a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` auto is
+    int8 on a CPU that is fast at it where the bundle brings such a network, else fp32; fp16 and `dla` (the number of a
+    Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
@@ -298,7 +300,7 @@ def open_pipeline(
 
         require_stages_on_cpu(spec.name, backend, device, options)
         device, staged = "cpu", StagedReader(spec, open_stages(open_staged_bundle(path, spec), options), clock)
-    bundle = open_bundle(spec.follow or path)
+    bundle = open_bundle(find_follower(spec) if spec.stages else path)
     runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:

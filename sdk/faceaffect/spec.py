@@ -38,6 +38,12 @@ HEADS: Final[dict[str, tuple[int | str, ...]]] = {
 PRECISIONS: Final[dict[str, str]] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
 """The file of each precision; a bundle holds the first, and the others where `python -m export.precisions` wrote them."""
 
+AUTO_PRECISION: Final = "auto"  # the fastest that the place and the bundle are made for
+
+INT8_CPU: Final = "int8-cpu"
+INT8_CPU_FILE: Final = "model.int8-cpu.onnx"
+"""The int8 network of CPUs, whose dot products want unsigned activations; TensorRT wants signed ones."""
+
 
 class BundleError(ValueError):
     """A model bundle that cannot be used: what was wanted, what came, what to do."""

@@ -35,8 +35,9 @@ class StagedReader:
         self._listener: Listener | None = None
 
     @property
-    def hears(self) -> bool:
-        return self.spec.sound is not None
+    def listens(self) -> bool:
+        """Whether it was given sound since the last `reset`."""
+        return self._listener is not None
 
     def listen(self, sound: SoundSource) -> None:
         """Hear `sound` with the frames that come; raises SoundError where its rate is another than the model's."""

@@ -1,4 +1,5 @@
-"""All eight methods from a run through a bundle to rows: the SDK, frame by frame, says what the network says offline."""
+"""All eight methods from some steps of training through a bundle to rows: the SDK, frame by frame, says what the network
+says offline."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ from faceaffect.stage_clock import StageClock  # noqa: E402
 from faceaffect.stage_runner import FORGET_S  # noqa: E402
 from faceaffect.staged_bundle import open_staged_bundle  # noqa: E402
 from faceaffect.staged_reader import StagedReader  # noqa: E402
-from tests.export.method_runs import offline, write_run  # noqa: E402
+from tests.export.method_runs import offline, train_run, write_run  # noqa: E402
 from tests.training.audio.made_up_media import write_sound  # noqa: E402
 from training.audio.frame_times import frame_audio_offsets  # noqa: E402
 from training.audio.mel_track import MelTrack  # noqa: E402
@@ -60,14 +61,14 @@ Made = tuple[MethodNet, Path]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
-    """Networks and their bundles, by the command, made when first asked for."""
+    """Networks and their bundles, by the command, made when first asked for; those with options are not trained."""
     folder = tmp_path_factory.mktemp("methods")
 
     class Cases(dict[str, Made]):
         def __missing__(self, name: str) -> Made:
             recipe, *options = name.split(" ")
             run, bundle = folder / f"run_{len(self)}", folder / f"bundle_{len(self)}"
-            net = write_run(recipe, run, *options)
+            net = write_run(recipe, run, *options) if options else train_run(recipe, run)
             done = CliRunner().invoke(export_main, [str(run), "--to", str(bundle)])
             assert done.exit_code == 0, done.output
             self[name] = (net, bundle)
@@ -219,7 +220,8 @@ def test_analyse_writes_the_columns_of_the_heads(name: str, made: dict[str, Made
     bundle = made[name][1]
     clip = short_clip(tmp_path / "clip.mp4", 12)
     out, seen = tmp_path / "rows.csv", tmp_path / "seen.mp4"
-    done = CliRunner().invoke(_command(), ["analyse", "--model", str(bundle), str(clip), "--out", str(out), "--overlay", str(seen)])
+    order = ["analyse", "--model", str(bundle), str(clip), "--out", str(out), "--overlay", str(seen)]
+    done = CliRunner().invoke(_command(), order)
     assert done.exit_code == 0, done.output
     rows = list(csv.DictReader(out.open(encoding="utf-8")))
     assert [int(row["frame"]) for row in rows] == list(range(12))
@@ -266,13 +268,13 @@ def test_the_card_says_what_it_is(made: dict[str, Made]) -> None:
     assert "Seven expressions, valence and arousal. Not twelve action units: those columns stay empty." in card
     assert "| model `default` |" in card
     assert "| stage `temporal` |" in card
-    assert "untrained" in card
-    assert "these are random weights" in card
+    assert "trained for 3 steps" in card
+    assert "The run does not say. Whoever passes these weights on" in card
     assert "Must not be used for" in card
 
 
 def test_thresholds_terms_and_crops_are_taken_over(tmp_path: Path) -> None:
-    write_run("incomplete_labels", tmp_path / "run")
+    write_run("incomplete_labels", tmp_path / "run")  # not trained, which its card says
     chosen = {name: round(0.3 + 0.01 * k, 2) for k, name in enumerate(AU_NAMES)}
     (tmp_path / "t.json").write_text(json.dumps(chosen))
     order = [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), "--thresholds", str(tmp_path / "t.json")]

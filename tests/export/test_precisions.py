@@ -19,7 +19,7 @@ from export import precisions  # noqa: E402
 from export.calibration_faces import faces_in_pictures  # noqa: E402
 from export.network_parts import head_ends, in_order, prepared, trunk_convolutions  # noqa: E402
 from export.precision_cost import precision_cost, run_network  # noqa: E402
-from export.to_precision import halves_of, to_fp16, to_int8  # noqa: E402
+from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu  # noqa: E402
 from export.whole_model import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
 from faceaffect import kernels  # noqa: E402
 from faceaffect.backends import open_backend  # noqa: E402
@@ -89,6 +89,19 @@ def test_fp16_says_the_same_and_keeps_the_contract(bundle: Bundle, faces: np.nda
     assert cost["AU probability, largest difference"] < 0.02
     assert cost["landmarks, largest shift, crop px"] < 0.2
     assert cost["valence, CCC with float32"] > 0.995
+
+
+def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(bundle: Bundle, faces: np.ndarray, int8: bytes) -> None:
+    changed = to_int8_cpu(bundle.onnx, faces[::2])
+    model = onnx.load_from_string(changed)
+    zero_points = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name]
+    assert {values.dtype for values in zero_points} >= {np.dtype(np.uint8), np.dtype(np.int8)}
+    assert len(changed) < 0.6 * len(bundle.onnx)
+    here, signed = precision_cost(bundle, changed, faces), precision_cost(bundle, int8, faces)
+    for figure in ("AU probability, mean difference", "landmarks, mean shift, crop px"):
+        assert here[figure] < signed[figure], "unsigned activations have twice the levels"
+    assert here["landmarks, mean shift, crop px"] < 0.15
+    assert here["AU decisions that change"] < 0.02
 
 
 def test_int8_holds_the_trunk_and_nothing_else(bundle: Bundle, int8: bytes) -> None:

@@ -32,7 +32,7 @@ _WARM_UP: Final = 30
 class BoardCost:
     """Of one frame of one face, frame by frame with the memory that the network has; sound is apart, for one call of it.
 
-    Times are ONNX Runtime's on one thread, medians over frames.
+    Times are ONNX Runtime's CPU time on one thread, medians over frames: other work on the machine does not count.
     """
 
     method: str
@@ -73,9 +73,9 @@ def board_cost(method: str, options: tuple[str, ...], frames: int = 200) -> Boar
     times = []
     for _ in range(_WARM_UP + frames):
         shown = {n: torch.from_numpy(random.standard_normal((1, *f.shape)).astype(np.float32)) for n, f in forms.items()}
-        started = time.perf_counter()
+        started = time.process_time()
         runner.see("face", shown)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     macs, sound_macs = 0, 0
     for stage in stages:
         zeros = tuple(torch.zeros(1, *form.shape) for form in (*stage.inputs, *stage.states))
@@ -95,9 +95,9 @@ def _sound_ms(stages: tuple[Stage, ...], calls: int) -> float | None:
     tensors = tuple(torch.zeros(1, *form.shape) for form in (*stage.inputs, *stage.states))
     times = []
     for _ in range(_WARM_UP + calls):
-        started = time.perf_counter()
+        started = time.process_time()
         call(stage, tensors)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return 1e3 * float(np.median(times[_WARM_UP:]))
 
 

@@ -20,7 +20,8 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "RESULTS.md"
 _HEAD: Final = """# The eight methods: results on rendered videos
 
 Written by `python -m training.experiments page` out of `benchmarks/results/methods`; `python -m training.experiments run
---data PEOPLE --data SMALL --work FOLDER` makes the records (RenderWild `people`, seed 11, and `small`, seed 1).
+--data PEOPLE --data SMALL --work FOLDER` makes the records (RenderWild `people`, seed 11, and `small`, seed 1), `board` with
+the same options the costs and the default model's.
 Everything here is measured on rendered faces: it says which parts of a method do their work, not how well real faces
 are read. Networks are the compact presets with crops of 64 px, trained from random weights for minutes on one core;
 published ones are larger, pretrained and trained for days.
@@ -46,7 +47,7 @@ def results_text(folder: Path) -> str:
 
 
 def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, BoardCost]) -> str:
-    head = ["", "AU", "F1", "EXPR", "macro-F1", "VA", "seeds", "size", "k parameters", "M MACs", "ms a frame"]
+    head = ["", "AU", "F1", "EXPR", "macro-F1", "VA", "seeds", "size", "k parameters", "M MACs", "CPU ms"]
     lines = [_line(head), f"|{'---|' * len(head)}"]
     for trial in BOARD:
         made = [records.get(Run(trial, trial.arms[0], seed).name) for seed in seeds_of(records)]
@@ -66,8 +67,8 @@ def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, Boar
     return (
         "## Leaderboard: RenderWild `small`, validation\n"
         "Trained on the annotated frames of `people` and `small`. Means over seeds; a blank where a method does not read a\n"
-        "task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face on one\n"
-        f"thread ({machine or 'not measured'}), ONNX Runtime, all stages but sound.\n\n"
+        "task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face: CPU\n"
+        f"time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but sound.\n\n"
         + "\n".join(lines)
         + "\n"
         + _sound(costs)

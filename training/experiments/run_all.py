@@ -81,8 +81,7 @@ def _write_baselines(order: Order) -> None:
 
 
 def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
-    folder = order.places.run(run.name)
-    log = folder.parent / f"{run.name}.log"
+    log = _log(run.name, order)
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "training.experiments", "one", run.name, "--work", str(order.places.work)]
     command += ["--records", str(order.records), "--scale", str(order.scale)]
@@ -90,6 +89,11 @@ def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
         command += ["--data", str(data)]
     with log.open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **_ONE_THREAD})
+
+
+def _log(name: str, order: Order) -> Path:
+    folder = order.places.run(name, order.scale)
+    return folder.parent / f"{folder.name}.log"
 
 
 def _tell(
@@ -101,7 +105,7 @@ def _tell(
         console.print(f"{name}: [bold]{read_record(path).headline:.4f}[/bold] in {seconds:.0f} s")
         return
     outcome.failed.append(name)
-    log = order.places.run(name).parent / f"{name}.log"
+    log = _log(name, order)
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     console.print(f"{name}: failed ({process.returncode}) after {seconds:.0f} s; {log} ends with", markup=False)
     console.print("\n".join(lines[-5:]), markup=False)

@@ -66,7 +66,7 @@ def test_a_machine_without_a_gpu_is_told_nothing(
 
 @pytest.mark.parametrize(
     ("options", "wanted"),
-    [(BackendOptions(precision="fp16"), "fp16"), (BackendOptions(precision="int8", dla=1), "int8 on DLA core 1")],
+    [(BackendOptions(precision="fp16"), "fp16"), (BackendOptions(precision="fp16", dla=1), "fp16 on DLA core 1")],
 )
 def test_auto_without_a_gpu_says_what_it_gives_up(
     bundle: Bundle, options: BackendOptions, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -76,7 +76,7 @@ def test_auto_without_a_gpu_says_what_it_gives_up(
     assert [record.getMessage() for record in caplog.records] == [
         f"faceaffect: running on the CPU with ONNX Runtime in fp32, since {wanted} needs an NVIDIA GPU"
     ]
-    with pytest.raises(BackendError, match="'onnx' runs"):
+    with pytest.raises(BackendError, match="'onnx' runs on the CPU|CPU backends run in fp32 or int8"):
         open_backend("auto", bundle, device="cpu", options=options)
 
 
@@ -89,9 +89,9 @@ def test_cpu_backends_have_no_dla(bundle: Bundle, name: str) -> None:
 
 
 def test_cpu_backends_refuse_other_precisions(bundle: Bundle) -> None:
-    with pytest.raises(BackendError, match="'onnx' runs in fp32 only, got 'fp16'"):
+    with pytest.raises(BackendError, match="CPU backends run in fp32 or int8, got 'fp16'; use --backend tensorrt"):
         open_backend("onnx", bundle, options=BackendOptions(precision="fp16"))
-    with pytest.raises(BackendError, match="precision must be one of fp32, fp16, int8, got 'bf16'"):
+    with pytest.raises(BackendError, match="precision must be auto or one of fp32, fp16, int8, got 'bf16'"):
         open_backend("onnx", bundle, options=BackendOptions(precision="bf16"))
 
 

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
-from training.experiments.comparison import ArmFigures, arm_figures, comparison_text, verdict  # noqa: E402
-from training.experiments.records import Record, RecordError, finished, read_record, read_records  # noqa: E402
-from training.experiments.results_page import results_text  # noqa: E402
-from training.experiments.trials import BOARD, TRIALS, Arm, Run, all_runs, find_run  # noqa: E402
+from training.experiments.comparison import ArmFigures, arm_figures, comparison_text, verdict
+from training.experiments.records import Record, RecordError, finished, read_record, read_records
+from training.experiments.results_page import results_text
+from training.experiments.trials import BOARD, TRIALS, Arm, Run, all_runs, find_run
 
 pytestmark = pytest.mark.train
 
@@ -99,7 +99,7 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     record(run, 0.25).write(tmp_path)
     assert read_records(tmp_path) == {run.name: record(run, 0.25)}
     assert finished([run.name, "M1-other-s1"], tmp_path, 1.0) == {run.name}
-    with pytest.raises(RecordError, match="scale 1, this is 0.5"):
+    with pytest.raises(RecordError, match=r"scale 1, this is 0\.5"):
         finished([run.name], tmp_path, 0.5)
     path = tmp_path / f"{run.name}.json"
     path.rename(tmp_path / "M1-renamed.json")

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
-from click.testing import CliRunner  # noqa: E402
-from rich.console import Console  # noqa: E402
+from click.testing import CliRunner
+from rich.console import Console
 
-from training.experiments.__main__ import main  # noqa: E402
-from training.experiments.one_run import Places  # noqa: E402
-from training.experiments.records import read_record  # noqa: E402
-from training.experiments.run_all import Order, run_all  # noqa: E402
-from training.experiments.trials import Run, find_run  # noqa: E402
+from training.experiments.__main__ import main
+from training.experiments.one_run import Places
+from training.experiments.records import read_record
+from training.experiments.run_all import Order, run_all
+from training.experiments.trials import Run, find_run
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 
@@ -59,8 +59,8 @@ def test_finished_runs_are_left_alone_and_broken_ones_are_told(renderwild_tiny: 
     assert base.judged == ("AU", "EXPR")
     before = (tmp_path / f"{NAMES[0]}.json").stat().st_mtime_ns
     (tmp_path / f"{NAMES[1]}.json").unlink()
-    log = places.run(NAMES[1]) / "state.pt"
-    log.write_bytes(b"nothing")
+    state = places.run(NAMES[1], SCALE) / "state.pt"
+    state.write_bytes(b"nothing")
     again = run_all(order(NAMES, places, tmp_path), console)
     assert again.done == []
     assert again.failed == [NAMES[1]]
@@ -78,7 +78,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(renderwild_tiny: Path,
     name, env = "M6-mixed_resolutions-no_pseudo_labels-s1", {**os.environ, "OMP_NUM_THREADS": "1"}
     command = one(name, renderwild_tiny, work, tmp_path / "broken")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    state, started = work / "runs" / name / "state.pt", time.monotonic()
+    state, started = work / "runs" / f"{name}-x0.3" / "state.pt", time.monotonic()
     while not state.is_file() and process.poll() is None and time.monotonic() - started < 240:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from tests.training.experiments.made_up_truth import FRAMES, VALIDATION, VIDEOS, made_up_truth
 from training.datasets.frame_table import FrameTable
-from training.experiments.settings import SETTINGS, RenderedData, SettingData, masked
+from training.experiments.settings import SETTINGS, SettingData, masked
 from training.experiments.whole_truth import WholeTruth
 
 
@@ -18,8 +19,13 @@ def truth() -> WholeTruth:
     return made_up_truth()
 
 
+class Same(NamedTuple):
+    people: WholeTruth
+    video: WholeTruth
+
+
 def make(name: str, truth: WholeTruth, seed: int = 1) -> SettingData:
-    return SETTINGS[name].make(RenderedData(truth, truth), seed)
+    return SETTINGS[name].make(Same(truth, truth), seed)
 
 
 def paths(table: FrameTable) -> list[str]:
