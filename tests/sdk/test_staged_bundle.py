@@ -230,7 +230,7 @@ def test_the_model_that_follows_must_be_there_and_is_never_a_path(folder: Path, 
     [
         ({"backend": "tensorrt"}, "which run on the CPU"),
         ({"device": "cuda:0"}, "runs on device 'cpu' only"),
-        ({"precision": "fp16"}, "runs in fp32 only"),
+        ({"precision": "fp16"}, "run in fp32 only"),
         ({"baseline": True}, "has no au_neutral_logits"),
     ],
 )
