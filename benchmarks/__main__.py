@@ -1,4 +1,4 @@
-"""`python -m benchmarks detectors|kernels|pipeline|follow|limit|side-by-side|gpu [options]`: runs one benchmark; each knows its own options."""
+"""`python -m benchmarks NAME [options]`: runs one of the benchmarks below; each knows its own options."""
 
 from __future__ import annotations
 
