@@ -33,7 +33,6 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 SIZE_WH: Final = (640, 360)
 BINS: Final = ((1 / 20, 1 / 14), (1 / 14, 1 / 10), (1 / 10, 1 / 7), (1 / 7, 1 / 4), (1 / 4, 1 / 2), (1 / 2, 1.0))
 """Heights of faces as shares of the frame's height."""
-_PER_BIN: Final = 60
 _OVERLAP: Final = 0.4
 
 
@@ -84,11 +83,11 @@ def overlaps(first: FloatArray, second: FloatArray) -> FloatArray:
     return np.asarray(shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-6), np.float32)
 
 
-def made_cases(pictures: list[TaughtPicture], data: Path) -> Iterator[Case]:
+def made_cases(pictures: list[TaughtPicture], data: Path, per_bin: int) -> Iterator[Case]:
     """One face a frame, sizes of every bin in turn, before clutter of the same pictures."""
     rng = np.random.default_rng(7)
     whole = [one for one in pictures if len(one.boxes) == 1 and not len(one.unsure)]
-    for number in range(_PER_BIN * len(BINS)):
+    for number in range(per_bin * len(BINS)):
         low, high = BINS[number % len(BINS)]
         taught = whole[int(rng.integers(len(whole)))]
         canvas = clutter(SIZE_WH, pictures, data, rng)
@@ -155,6 +154,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shared", type=Path, default=shared)
     parser.add_argument("--clip", action="append", help="more than once; all clips of --shared unless given")
     parser.add_argument("--network", type=Path, default=None, help="another detector.onnx than the shipped one")
+    parser.add_argument("--per-bin", type=int, default=60, help="made pictures of each face size")
     parser.add_argument("--record", type=Path, default=None, help="folder for detectors.md")
     arguments = parser.parse_args(argv)
     if hasattr(os, "sched_setaffinity"):
@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
     lines += ["Recall by the face's height as a share of the frame's; error: mean distance of the five points over that of the"]
     lines += ["eyes, median. Set to faces of a tenth of the height and more; smaller ones are found by the way.", ""]
     title = f"Held-out web faces before clutter, {SIZE_WH[0]}x{SIZE_WH[1]} ({len(held_out)} pictures)"
-    lines += as_table(title, judge(detectors, made_cases(held_out, arguments.shared / "data")))
+    lines += as_table(title, judge(detectors, made_cases(held_out, arguments.shared / "data", arguments.per_bin)))
     of_clips = judge(detectors, clip_cases(clips, teacher))
     lines += as_table(f"Clips, every fifth frame, against YuNet ({', '.join(Path(clip).name for clip in clips)})", of_clips)
     text = "\n".join(lines)

@@ -97,7 +97,7 @@ class Measurement:
         found.append(_below(f"each further face (of {shown[-1]:.0f} held)", 1.0, further, "ms"))
         found.append(_below("everything but the network", 25, 100 * (1 - network / held), "% of the frame", 0))
         found.append(_below("looks for new faces, over all frames", 0.5, self.median("small", lines.look_cost), "ms a frame"))
-        delays = lines.newcomer_delay_s(self._setup, self._tiles[1], self._tiles[2])
+        delays = lines.newcomer_delay_s(self._setup, self._tiles[2])
         found.append(_below("a newcomer is found, worst of eight entries at 30 fps", 0.3, max(delays), "s"))
         mean = {name: self.median(name, lambda run: np.mean(run.whole[30:])) for name in ("small", "large")}
         more = 100 * (mean["large"] / mean["small"] - 1)

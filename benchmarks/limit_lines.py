@@ -103,9 +103,16 @@ def look_cost(run: Pass) -> float:
     return sum(extra) / max(1, len(run.whole) - _SETTLED)
 
 
-def newcomer_delay_s(setup: Setup, one: list[Frame], two: list[Frame]) -> list[float]:
-    """Seconds until a second face is found, for entries at eight moments between two looks."""
-    delays = []
+def without_the_right(frames: list[Frame]) -> list[Frame]:
+    """The frames with a blur of the first one over their right half: nobody stands there yet, and nothing else changes."""
+    half = frames[0].width_px // 2
+    empty = cv2.GaussianBlur(frames[0].pixels[:, half:], (0, 0), frames[0].width_px / 20)
+    return [replace(frame, pixels=np.concatenate([frame.pixels[:, :half], empty], axis=1)) for frame in frames]
+
+
+def newcomer_delay_s(setup: Setup, two: list[Frame]) -> list[float]:
+    """Seconds until the second face is found, for entries at eight moments between two looks."""
+    one, delays = without_the_right(two), []
     for offset in range(8):
         entry = 60 + 3 * offset + offset % 2
         with setup.open() as pipeline:
@@ -114,6 +121,8 @@ def newcomer_delay_s(setup: Setup, one: list[Frame], two: list[Frame]) -> list[f
                 source = one if index < entry else two
                 frame = replace(forth_and_back(source, index), time_s=index / FPS, index=index)
                 faces, _ = pipeline.analyse(frame)
+                if index == entry - 1 and len(faces) != 1:
+                    raise ValueError(f"one face was to be held before the second one enters, there are {len(faces)}")
                 if index >= entry and len(faces) > 1:
                     found_after = (index - entry) / FPS
                     break

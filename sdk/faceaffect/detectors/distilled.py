@@ -20,11 +20,11 @@ STD: Final = (0.25, 0.25, 0.25)
 MULTIPLE_PX: Final[int] = 32
 """Sides of the network's picture; what is missing is filled with the grey that normalises to nothing."""
 
-_LEAST_PX: Final[int] = 16
-"""Faces of which the network finds nine in ten; the frame is shrunk until the smallest wanted face has this height."""
+LEAST_PX: Final[int] = 16
+"""The frame is shrunk until the smallest wanted face has this height; the network has learnt faces of 11 px and more."""
 
 _LARGE_FACES_PX: Final[int] = 256
-"""Longest side in which a ninth of the height of a 16:9 frame is `_LEAST_PX`."""
+"""Longest side in which a ninth of the height of a 16:9 frame is `LEAST_PX`."""
 
 _GREY: Final[int] = 128
 _MOST_FACES: Final[int] = 64
@@ -58,7 +58,7 @@ class DistilledDetector:
         return self._detect(frame, _LARGE_FACES_PX)
 
     def _detect(self, frame: Frame, most_px: int) -> Detections:
-        longest_px = min(most_px, max(frame.height_px, frame.width_px) * _LEAST_PX // self._min_face_px)
+        longest_px = min(most_px, max(frame.height_px, frame.width_px) * LEAST_PX // self._min_face_px)
         picture, scale = shrink_bgr(frame, max(longest_px, 2 * MULTIPLE_PX))
         maps = self._session.run(None, {"pictures": self._prepare(picture)})[0]
         return read_maps(maps[0], self._min_score, scale)
