@@ -17,8 +17,8 @@ from training.datasets.affwild2_layout import holds_annotations
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.data_figures import FigureOptions, data_figures, plain
 from training.evaluation.label_table import LabelTable
-from training.evaluation.predict_crops import predict_crops, usual_workers
 from training.evaluation.partial_models import of_heads
+from training.evaluation.predict_crops import predict_crops, usual_workers
 from training.evaluation.prediction_file import SUFFIXES, read_predictions, write_predictions
 from training.evaluation.prediction_table import PredictionTable, without_broken
 from training.evaluation.rendered_stills import is_stills, predict_stills

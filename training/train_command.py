@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ def _train_method(
         raise click.ClickException("--bf16 and --fp16 exclude each other")
     precision = "bfloat16" if bf16 else "float16" if fp16 else "float32"
     try:
-        train_run(recipe, RunOrder(data, out, precision=precision, **order), click.echo)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)
+            train_run(recipe, RunOrder(data, out, precision=precision, **order), click.echo)
     except TrainingError as error:
         raise click.ClickException(str(error)) from None

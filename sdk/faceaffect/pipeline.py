@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,8 @@ from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import find_bundle, find_follower, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
-from faceaffect.detector_names import DEFAULT_DETECTOR
-from faceaffect.detectors import Detections, Detector
+from faceaffect.detector_names import default_detector
+from faceaffect.detectors import CheapDetector, Detections, Detector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
@@ -73,7 +74,7 @@ class Pipeline:
             )
         self._staged = staged
         self._has_listened = False
-        self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
+        self._follower = None if detector is None else Follower(_timed(detector, self.clock), self._reader.read, settings)
         self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
         self._baselines: dict[int, AuBaseline] = {}
@@ -235,16 +236,33 @@ class _Timed:
 
     def __init__(self, detector: Detector, clock: StageClock) -> None:
         self.name = detector.name
-        self.is_cheap = getattr(detector, "is_cheap", False)
         self._detector = detector
         self._clock = clock
 
     def detect(self, frame: Frame) -> Detections:
+        return self._booked(self._detector.detect, frame)
+
+    def _booked(self, detect: Callable[[Frame], Detections], frame: Frame) -> Detections:
         before = self._clock.start("detect")
         try:
-            return self._detector.detect(frame)
+            return detect(frame)
         finally:
             self._clock.start(before)
+
+
+class _TimedCheap(_Timed):
+    """The same, of a cheap one."""
+
+    def __init__(self, detector: CheapDetector, clock: StageClock) -> None:
+        super().__init__(detector, clock)
+        self._detect_large = detector.detect_large
+
+    def detect_large(self, frame: Frame) -> Detections:
+        return self._booked(self._detect_large, frame)
+
+
+def _timed(detector: Detector, clock: StageClock) -> Detector:
+    return _TimedCheap(detector, clock) if isinstance(detector, CheapDetector) else _Timed(detector, clock)
 
 
 def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
@@ -306,5 +324,5 @@ def open_pipeline(
     if crops:
         detector = None
     elif detector is None or isinstance(detector, (str, Path)):
-        detector = open_detector(detector or DEFAULT_DETECTOR, min_face_px, threads)
+        detector = open_detector(detector or default_detector(), min_face_px, threads)
     return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, staged, clock, crops and sequence)

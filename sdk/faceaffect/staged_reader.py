@@ -29,7 +29,7 @@ class StagedReader:
 
     def __init__(self, spec: ModelSpec, stages: Sequence[StageCall], clock: StageClock) -> None:
         self.spec = spec
-        self._runner = StageRunner(stages)
+        self._runner = StageRunner(stages, spec.pace_hz)
         self._clock = clock
         self._columns = next((stage.spec.inputs[SOUND][-1] for stage in stages if SOUND in stage.spec.inputs), 0)
         self._listener: Listener | None = None

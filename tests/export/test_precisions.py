@@ -27,7 +27,7 @@ from faceaffect.bundle import SHIPPED_FOLDER, Bundle, network_of, open_bundle  #
 from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
-from faceaffect.spec import HEADS, PRECISIONS, BundleError  # noqa: E402
+from faceaffect.spec import HEADS, INT8_CPU, PRECISIONS, BundleError  # noqa: E402
 from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_environment  # noqa: E402
 
 
@@ -163,7 +163,7 @@ def test_command_adds_networks_that_open(
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
-    assert set(again.networks) == {"int8", "int8-cpu"}
+    assert set(again.networks) == {"int8", INT8_CPU}
     assert network_of(again, "fp16") == network_of(bundle, "fp16")
     assert again.onnx == bundle.onnx
     assert CliRunner().invoke(precisions.main, [str(folder)]).exit_code == 2

@@ -171,6 +171,8 @@ def test_who_forgets_the_sound_is_told_once(folder: Path, caplog: pytest.LogCapt
         (lambda raw: raw["stages"][2].update(colour="red"), "unknown fields"),
         (lambda raw: raw["files"].pop("frame.onnx"), r"files must name \['frame.onnx'\]"),
         (lambda raw: raw.update(stages="frame"), "wrong form"),
+        (lambda raw: raw.update(pace_hz=0), "pace_hz must be"),
+        (lambda raw: raw.update(pace_hz="fast"), "wrong form"),
         (lambda raw: raw.update(stages=[]), "without stages a model has all heads"),
         (lambda raw: raw.update(version=3), "version must be 1 to 2, got 3"),
     ],

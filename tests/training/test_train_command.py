@@ -59,6 +59,7 @@ def test_every_recipe_trains_and_is_judged(name: str, renderwild_tiny: Path, cac
     assert list(out.glob("events.out.tfevents*"))
 
 
+@pytest.mark.timeout(600)
 def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(renderwild_tiny: Path, cache: Path, tmp_path: Path) -> None:
     commands = [
         " ".join(arguments(name, renderwild_tiny, cache, "--steps", "6", "--save-every", "1", "--judge", "never"))

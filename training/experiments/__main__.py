@@ -68,13 +68,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 @_WORK
 @_RECORDS
 @_SCALE
-def one(name: str, data: tuple[Path, ...], work: Path, records: Path, scale: float) -> None:
+@click.option("--save-every", type=click.IntRange(1), default=100, show_default=True, help="Steps that a kill may cost.")
+def one(name: str, data: tuple[Path, ...], work: Path, records: Path, scale: float, save_every: int) -> None:
     """Do the run NAME (as the table and the records name it) and write its record."""
     from training.experiments.one_run import Places, make_record
     from training.experiments.trials import find_run
 
     try:
-        made = make_record(find_run(name), Places(tuple(data), work), scale)
+        made = make_record(find_run(name), Places(tuple(data), work), scale, save_every)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     made.write(records)

@@ -37,6 +37,7 @@ SPARSE: Final = "people"
 
 _WITH_LANDMARKS: Final = ("M4", "M5")
 _WITH_SOUND: Final = ("M2", "M5")
+SAVE_EVERY: Final = 100
 _BY_PHASE: Final = ("phases", "epoch")
 
 
@@ -122,7 +123,7 @@ def run_steps(run: Run, recipe: MethodRecipe, table: FrameTable, scale: float) -
     return max(1, round(steps / each)) * each
 
 
-def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
+def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = SAVE_EVERY) -> Record:
     """Train, resuming what is there, judge on the setting's validation set, and tell."""
     torch.set_num_threads(1)
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
@@ -130,7 +131,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
     data = method_data(run, recipe, setting, places)
     started, is_new = time.process_time(), not places.run(run.name, scale).exists()
     steps = run_steps(run, recipe, data.train, scale)
-    predictions, net = _trained(run, recipe, data, places.run(run.name, scale), steps)
+    predictions, net = _trained(run, recipe, data, places.run(run.name, scale), steps, save_every)
     scores, headline = judged(run.trial, predictions, setting)
     return Record(
         name=run.name,
@@ -151,23 +152,25 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
     )
 
 
-def _trained(run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int) -> tuple[MethodPredictions, MethodNet]:
+def _trained(
+    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int, save_every: int
+) -> tuple[MethodPredictions, MethodNet]:
     """Predictions of all validation rows, and the (last) network."""
     if not run.arm.one_by_one:
-        net = _train(recipe, data, folder, run.seed, steps)
+        net = _train(recipe, data, folder, run.seed, steps, save_every)
         return method_predictions(net, recipe, data.validation, data), net
     parts: dict[str, Any] = {}
     for task in tasks_of(recipe):
         single = replace(recipe, losses=tuple(term for term in recipe.losses if term.label == LABELS[task]))
-        net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps)
+        net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps, save_every)
         said = method_predictions(net, single, data.validation, data)
         parts[LABELS[task]] = getattr(said, LABELS[task])
     return MethodPredictions(said.known, **{name: parts.get(name) for name in LABELS.values()}), net
 
 
-def _train(recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int) -> MethodNet:
+def _train(recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int) -> MethodNet:
     train = driver_for(recipe) or train_method
-    return train(recipe, data, folder, seed=seed, resume=True, steps=steps)
+    return train(recipe, data, folder, seed=seed, resume=True, steps=steps, save_every=save_every)
 
 
 def _only(table: FrameTable, task: Task) -> FrameTable:

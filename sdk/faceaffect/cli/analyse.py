@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from faceaffect.detector_names import DEFAULT_DETECTOR, DETECTORS
+from faceaffect.detector_names import DETECTORS, default_detector
 from faceaffect.spec import AUTO_PRECISION, PRECISIONS
 
 
@@ -31,7 +31,7 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
-@click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {DEFAULT_DETECTOR} unless told otherwise.")
+@click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {default_detector()} unless told otherwise.")
 @click.option(
     "--yunet",
     type=click.Path(exists=True, dir_okay=False),

@@ -76,7 +76,7 @@ def test_auto_without_a_gpu_says_what_it_gives_up(
     assert [record.getMessage() for record in caplog.records] == [
         f"faceaffect: running on the CPU with ONNX Runtime in fp32, since {wanted} needs an NVIDIA GPU"
     ]
-    with pytest.raises(BackendError, match="'onnx' runs on the CPU|CPU backends run in fp32 or int8"):
+    with pytest.raises(BackendError, match=r"'onnx' runs on the CPU|CPU backends run in fp32 or int8"):
         open_backend("auto", bundle, device="cpu", options=options)
 
 

@@ -41,7 +41,7 @@ def order(runs: tuple[str, ...], places: Places, records: Path) -> Order:
 
 
 def quiet() -> Console:
-    return Console(file=io.StringIO())
+    return Console(file=io.StringIO(), width=1000)
 
 
 def test_finished_runs_are_left_alone_and_broken_ones_are_told(renderwild_tiny: Path, work: Path, tmp_path: Path) -> None:
@@ -69,16 +69,16 @@ def test_finished_runs_are_left_alone_and_broken_ones_are_told(renderwild_tiny: 
 
 
 def one(name: str, data: Path, work: Path, records: Path) -> list[str]:
-    options = ["--data", str(data), "--work", str(work), "--records", str(records), "--scale", "0.3"]
+    options = ["--data", str(data), "--work", str(work), "--records", str(records), "--scale", "0.02", "--save-every", "1"]
     return [sys.executable, "-m", "training.experiments", "one", name, *options]
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(renderwild_tiny: Path, work: Path, tmp_path: Path) -> None:
     """Killed for good (SIGKILL) once a state is saved; the scores then are those of a run that nobody stopped."""
-    name, env = "M6-mixed_resolutions-no_pseudo_labels-s1", {**os.environ, "OMP_NUM_THREADS": "1"}
+    name, env = NAMES[0], {**os.environ, "OMP_NUM_THREADS": "1"}
     command = one(name, renderwild_tiny, work, tmp_path / "broken")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    state, started = work / "runs" / f"{name}-x0.3" / "state.pt", time.monotonic()
+    state, started = work / "runs" / f"{name}-x0.02" / "state.pt", time.monotonic()
     while not state.is_file() and process.poll() is None and time.monotonic() - started < 240:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
