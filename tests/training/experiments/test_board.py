@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 from torch import nn  # noqa: E402
 
 from faceaffect.bundle import find_bundle  # noqa: E402
-from training.datasets.frame_samples import FrameSamples, SampleConfig
+from training.datasets.frame_samples import FrameSamples, SampleConfig  # noqa: E402
 from training.evaluation.bundle_runner import BundleRunner  # noqa: E402
 from training.experiments.board_costs import COSTS, board_cost, read_costs, session_call  # noqa: E402
 from training.experiments.default_model import pipeline_predictions  # noqa: E402
