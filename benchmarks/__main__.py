@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernels|pipeline|follow|side-by-side|gpu [options]`: runs one benchmark; each knows its own options."""
+"""`python -m benchmarks NAME [options]` runs one of `BENCHMARKS`; each knows its options."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import sys
 from importlib import import_module
 
 BENCHMARKS = {
+    "detectors": "benchmarks.detectors",
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
     "follow": "benchmarks.follow_clips",
+    "limit": "benchmarks.limit",
     "side-by-side": "benchmarks.side_by_side",
+    "scale": "benchmarks.scale",
     "gpu": "benchmarks.gpu_record",
 }
 

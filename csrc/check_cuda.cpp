@@ -38,6 +38,11 @@ std::string remedy(cudaError_t status) {
     case cudaErrorAssert:
     case cudaErrorContextIsDestroyed:
       return "the GPU was lost to this process, which has to be started again; `dmesg` and `nvidia-smi` tell more";
+    case cudaErrorInitializationError:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorSystemNotReady:
+    case cudaErrorUnknown:
+      return "the driver does not work; `nvidia-smi` and `dmesg` tell why; after an update of the driver restart the machine";
     case cudaErrorInvalidResourceHandle:
       return "a stream, event or graph of another GPU was used; make that GPU the current one first";
     case cudaErrorStreamCaptureUnsupported:

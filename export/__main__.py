@@ -64,6 +64,7 @@ class ExportOptions:
 @click.option("--trained-on", multiple=True, metavar="SOURCE", help=f"Methods: {', '.join(SOURCES)} or words for the card.")
 @click.option("--averaged", is_flag=True, help="Methods: the weights of the moving average.")
 @click.option("--official-crops", is_flag=True, help="Methods: trained on crops as Aff-Wild2 has them, eyes 10 px lower.")
+@click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Methods: frame rate of the videos trained on.")
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     """Export RUN_DIR: the averaged weights of the default model, or the stages of one of the eight methods."""
     own = {name: options.pop(name) for name in [each.name for each in fields(MethodOptions)]}

@@ -15,11 +15,31 @@ import torch
 from safetensors.torch import load_file
 
 from export.to_onnx import OPSET
+from faceaffect.bundle import CARD_FILE
+from faceaffect.detectors.distilled import LEAST_PX
 from faceaffect.onnx_session import open_session
 from training.detector.net import DetectorConfig, DetectorMaps, DetectorNet
 from training.methods.method_loop import RUN_FILE, TEACHER_FILE
 
 _CLOSE: Final = 0.05  # pixels and scores, between PyTorch and ONNX Runtime
+
+
+_CARD: Final = """# Distilled face detector
+
+Finds faces and five points of each (eyes, nose tip, mouth corners) in a picture; it starts tracks and finds newcomers. It
+says nothing of who somebody is and keeps nothing.
+
+- Network: {parameters} parameters, one map at 1/8 of the picture, free of anchors (`training/detector/net.py`); input BGR,
+  (value / 255 - 0.5) / 0.25, sides multiples of 32; output score, box and points for each cell, scores only at peaks.
+- Learnt from: boxes and points that YuNet (`yunet_s`, the 2023mar file of OpenCV's model zoo) gave for some 1,160 web faces
+  (photographs of Unsplash and pictures of StyleGAN2) and for rendered people (MakeHuman, CC0), laid before clutter at all
+  sizes; {steps} steps of {batch} scenes. No person drew a box. Masked faces and faces lying down were hardly among them.
+- Figures: benchmarks/results/detectors.md of the source repository, made by `python -m benchmarks detectors`.
+- Terms: code Apache-2.0. YuNet is distributed under MIT and was itself trained on WIDER FACE, a research data set; the web
+  faces' licences are stated for the collection (Unsplash licence; StyleGAN2's outputs come from weights that NVIDIA gives
+  for non-commercial use), not for each picture. Judge for yourself whether that suits a product.
+- Not for: counting people in crowds (faces below {least} px of its picture are not found), surveillance, identification.
+"""
 
 
 def read_detector(run: Path) -> DetectorNet:
@@ -71,7 +91,11 @@ def main(run: Path, file: Path) -> None:
         raise click.ClickException(f"the exported network differs from the trained one by {difference:.2g}, at most {_CLOSE}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-    click.echo(f"{file}: {len(content) / 1e3:.0f} kB, {sum(p.numel() for p in net.parameters())} parameters, {difference:.1e}")
+    parameters = sum(p.numel() for p in net.parameters())
+    about = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    facts = {"parameters": f"{parameters:,}", "steps": about["step"], "batch": about["recipe"]["batch"], "least": LEAST_PX}
+    (file.parent / CARD_FILE).write_text(_CARD.format(**facts), encoding="utf-8")
+    click.echo(f"{file}: {len(content) / 1e3:.0f} kB, {parameters} parameters, {difference:.1e}")
 
 
 if __name__ == "__main__":

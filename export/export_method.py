@@ -33,13 +33,15 @@ _LEAST_NEUTRAL: Final = 100  # frames of a neutral face, from which a neutral re
 
 @dataclass(frozen=True, slots=True)
 class MethodOptions:
-    """`thresholds`: a JSON file; `validation`: a data set to choose them on; `averaged`: the moving average's weights."""
+    """`thresholds`: a JSON file; `validation`: a data set to choose them on; `averaged`: the moving average's weights;
+    `fps`: of the videos that it was trained on, to which a network with memory keeps on faster ones."""
 
     thresholds: Path | None = None
     validation: Path | None = None
     trained_on: Sequence[str] = ()
     averaged: bool = False
     official_crops: bool = False
+    fps: float | None = None
 
 
 def is_method_run(folder: Path) -> bool:
@@ -64,8 +66,10 @@ def export_method(run_dir: Path, bundle_dir: Path, options: MethodOptions, say: 
     lower_px = OFFICIAL_LOWER_PX if options.official_crops else 0.0
     said = thresholds_text(thresholds, where) if _reads(net, "au_logit") else ""
     scores = _scores(run_dir, options.averaged)
-    card = method_card(recipe, net, networks, CardFacts(int(run["step"]), options.trained_on, said, scores, lower_px))
-    spec = write_method_bundle(recipe, net, networks, bundle_dir, card, thresholds, neutral, lower_px)
+    card = method_card(
+        recipe, net, networks, CardFacts(int(run["step"]), options.trained_on, said, scores, lower_px, options.fps)
+    )
+    spec = write_method_bundle(recipe, net, networks, bundle_dir, card, thresholds, neutral, lower_px, options.fps)
     differences = check_stage_parity(net, bundle_dir)
     say(f"stages {', '.join(networks)}; largest difference from the network {max(differences.values()):.1e}")
     if too_far(differences):

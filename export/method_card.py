@@ -52,6 +52,7 @@ class CardFacts:
     thresholds_from: str
     scores: dict[str, Any] | None
     lower_px: float
+    fps: float | None
 
 
 def method_card(recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, bytes], facts: CardFacts) -> str:
@@ -74,7 +75,7 @@ def method_card(recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, byt
         costs="\n".join(_cost_rows(stages, networks)),
         size=crops.shape[-1],
         parts=_parts_text(crops.shape[0], facts.lower_px),
-        sound=_sound_text(stages),
+        sound=_sound_text(stages) + _pace_text(stages, facts.fps),
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources) or _UNSAID,
         thresholds=facts.thresholds_from,
         figures=f"On the validation part of what it was trained on: {scores_text(facts.scores)}." if facts.scores else "None.",
@@ -116,6 +117,14 @@ def _sound_text(stages: Sequence[Stage]) -> str:
         "It hears: log-mel of the sound up to the last whole 100 ms before a frame, never later. Without sound it runs on "
         "video alone, which is what zeros in place of the sound's features mean to it."
     )
+
+
+def _pace_text(stages: Sequence[Stage], fps: float | None) -> str:
+    if not any(stage.states for stage in stages if not stage.hears):
+        return ""
+    if fps is None:
+        return " Its memory counts frames: on videos of another frame rate than those it was trained on it spans another time."
+    return f" Its memory counts at most {fps:g} frames a second, as in training; what is read holds in between."
 
 
 def thresholds_text(thresholds: Sequence[float], where: str) -> str:

@@ -29,6 +29,13 @@ def trunk_convolutions(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type == "Conv" and node.name in common]
 
 
+def between(model: onnx.ModelProto, convolutions: list[str]) -> list[str]:
+    """Activations and sums that stand between these convolutions."""
+    named = {node.name: node for node in model.graph.node}
+    behind = _ancestors(model, [tensor for name in convolutions for tensor in named[name].input])
+    return [name for name, node in named.items() if name in behind and node.op_type in ("Relu", "Add")]
+
+
 def head_ends(model: onnx.ModelProto) -> list[str]:
     """The last weighted node of each output and what follows it."""
     makers = {output: node for node in model.graph.node for output in node.output}

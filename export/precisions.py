@@ -12,28 +12,34 @@ from rich.table import Table
 
 from export.calibration_faces import faces_in_pictures, rendered_faces
 from export.precision_cost import precision_cost
-from export.to_precision import to_fp16, to_int8
+from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu
 from faceaffect.bundle import Bundle, open_bundle
-from faceaffect.spec import PRECISIONS, ModelSpec
+from faceaffect.half_network import HALVES_FILE
+from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, ModelSpec
 from faceaffect.types import FloatArray
 
 
 def add_network(folder: Path, precision: str, content: bytes) -> None:
-    """Write the file and let the spec vouch for it; the spec last."""
-    file = PRECISIONS[precision]
+    """Write the file and let the spec vouch for it; the spec last. fp16 takes the form that needs no room."""
+    spec, file = ModelSpec.load(folder), INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
+    files = {name: digest for name, digest in spec.files.items() if name != file}
+    if precision == "fp16":
+        (folder / file).unlink(missing_ok=True)
+        file, content = HALVES_FILE, halves_of((folder / PRECISIONS["fp32"]).read_bytes(), content)
     (folder / file).write_bytes(content)
-    spec = ModelSpec.load(folder)
-    replace(spec, files=spec.files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
+    replace(spec, files=files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
 
 
 def convert(bundle: Bundle, precision: str, crops: FloatArray) -> bytes:
-    """The bundle's network in fp16 or int8; `crops` calibrate the latter."""
-    return to_fp16(bundle.onnx) if precision == "fp16" else to_int8(bundle.onnx, crops)
+    """The bundle's network in fp16, int8 or int8-cpu; `crops` calibrate the last two."""
+    if precision == "fp16":
+        return to_fp16(bundle.onnx)
+    return (to_int8_cpu if precision == INT8_CPU else to_int8)(bundle.onnx, crops)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="BUNDLE")
-@click.option("--precision", "precisions", multiple=True, type=click.Choice(["fp16", "int8"]), help="Default: both.")
+@click.option("--precision", "precisions", multiple=True, type=click.Choice(["fp16", "int8", INT8_CPU]), help="Default: all.")
 @click.option("--faces", metavar="PICTURES", help="Folder, pattern or video with faces of the kind that will be seen.")
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), help="Rendered faces, whose AUs are known.")
 @click.option("--most", default=400, show_default=True, type=click.IntRange(64), help="Faces to use.")
@@ -50,7 +56,7 @@ def main(folder: Path, precisions: tuple[str, ...], faces: str | None, renders: 
         crops = faces_in_pictures(faces, bundle.spec.crop, most)
     else:
         raise click.UsageError("faces to calibrate and judge with are wanted: give --faces PICTURES or --renders FOLDER")
-    for precision in precisions or ("fp16", "int8"):
+    for precision in precisions or ("fp16", "int8", INT8_CPU):
         content = convert(bundle, precision, crops[::2])
         figures = precision_cost(bundle, content, crops[1::2], None if truth is None else truth[1::2])
         add_network(folder, precision, content)

@@ -12,23 +12,41 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from export.network_parts import head_ends, in_order, prepared, trunk_convolutions
+from export.network_parts import between, head_ends, in_order, prepared, trunk_convolutions
+from faceaffect.half_network import LEAST_HALF, rounded, tell_half
 from faceaffect.spec import HEADS
 from faceaffect.types import FloatArray
 
 LEAST_FACES: Final = 32
 _BATCH: Final = 16
+_LEAST_NUMBERS: Final = 32  # of a tensor that is worth a part of its own
 
 
 def to_fp16(onnx_bytes: bytes) -> bytes:
     """Input `crops` and everything but the ends of the heads in float16; outputs float32 as before.
 
-    A landmark near 100 px has steps of 1/16 px in float16, which would be seen as trembling.
+    A landmark near 100 px has steps of 1/16 px in float16, which would be seen as trembling. Numbers are rounded as
+    `half_network` does it, so that `halves_of` finds them in the float32 file.
     """
     model = prepared(onnx.load_from_string(onnx_bytes))
-    converted = in_order(convert_float_to_float16(model, keep_io_types=list(HEADS), node_block_list=head_ends(model)))
+    kept = {"keep_io_types": list(HEADS), "node_block_list": head_ends(model), "min_positive_val": LEAST_HALF}
+    converted = in_order(convert_float_to_float16(model, **kept))
     onnx.checker.check_model(converted, full_check=True)
     return bytes(converted.SerializeToString())
+
+
+def halves_of(onnx_bytes: bytes, half: bytes) -> bytes:
+    """What a bundle keeps of `to_fp16(onnx_bytes)`: see `half_network`."""
+    full_model, half_model = onnx.load_from_string(onnx_bytes), onnx.load_from_string(half)
+    numbers = {tensor.name: tensor.raw_data for tensor in prepared(full_model).graph.initializer}
+    places = []
+    for tensor in half_model.graph.initializer:
+        source = numbers.get(tensor.name, b"")
+        begin, offset, count = half.find(tensor.raw_data), onnx_bytes.find(source), len(source) // 4
+        is_small = count < _LEAST_NUMBERS or tensor.data_type != onnx.TensorProto.FLOAT16
+        if not is_small and begin >= 0 <= offset and rounded(onnx_bytes, offset, count) == tensor.raw_data:
+            places.append((begin, offset, count))
+    return tell_half(onnx_bytes, half, sorted(places))
 
 
 class _Crops(CalibrationDataReader):  # type: ignore[misc]
@@ -47,9 +65,27 @@ def to_int8(onnx_bytes: bytes, crops: FloatArray) -> bytes:
     Weights are symmetric per channel and activations symmetric per tensor, as TensorRT wants them; biases stay float32,
     since it refuses the integer ones. Heads, valence/arousal and graph layer are left in float32.
     """
+    model = prepared(onnx.load_from_string(onnx_bytes))
+    options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
+    return _quantised(model, crops, trunk_convolutions(model), QuantType.QInt8, options)
+
+
+def to_int8_cpu(onnx_bytes: bytes, crops: FloatArray) -> bytes:
+    """The trunk behind its first convolution in int8 as CPUs want it, calibrated on normalised `crops` [N, 3, S, S].
+
+    Activations are unsigned, so that what follows a ReLU uses all 256 levels, and sums of shortcuts stay in int8. The first
+    convolution, which sees the picture itself, costs little and stays in float32; so do the heads.
+    """
+    model = prepared(onnx.load_from_string(onnx_bytes))
+    trunk = trunk_convolutions(model)[1:]
+    return _quantised(model, crops, trunk + between(model, trunk), QuantType.QUInt8, {})
+
+
+def _quantised(
+    model: onnx.ModelProto, crops: FloatArray, nodes: list[str], activation: QuantType, options: dict[str, bool]
+) -> bytes:
     if len(crops) < LEAST_FACES:
         raise ValueError(f"calibration needs at least {LEAST_FACES} faces, got {len(crops)}; give more pictures")
-    model = prepared(onnx.load_from_string(onnx_bytes))
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "int8.onnx"
         quantize_static(
@@ -58,11 +94,11 @@ def to_int8(onnx_bytes: bytes, crops: FloatArray) -> bytes:
             _Crops(np.ascontiguousarray(crops, np.float32)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QInt8,
+            activation_type=activation,
             weight_type=QuantType.QInt8,
-            nodes_to_quantize=trunk_convolutions(model),
+            nodes_to_quantize=nodes,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+            extra_options=options,
         )
         quantised = onnx.load(target)
     onnx.checker.check_model(quantised, full_check=True)

@@ -24,6 +24,7 @@ _COLOURS: Final = 3
 def write_method_bundle(
     recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, bytes], folder: Path, card: str,
     au_thresholds: tuple[float, ...], au_neutral_logits: tuple[float, ...] | None = None, lower_px: float = 0.0,
+    pace_hz: float | None = None,
 ) -> ModelSpec:  # fmt: skip
     """Write all files, the spec last; `networks` as `export_stages` gives them."""
     stages = net.stages()
@@ -46,6 +47,7 @@ def write_method_bundle(
         stages=tuple(_described(stage) for stage in stages),
         sound=sound[0] if sound else None,
         follow=DEFAULT_NAME,
+        pace_hz=pace_hz,
     )
     spec.save(folder)
     return ModelSpec.load(folder)  # checks what was written

@@ -20,7 +20,11 @@ _PATH = click.Path(path_type=Path)
 )  # fmt: skip
 @click.option("--out", type=_PATH, default=Path("runs/distilled"), show_default=True, help="Folder of the student's run.")
 @click.option(
-    "--data", "--wild", "wild", type=click.Path(path_type=Path, exists=True), multiple=True,
+    "--data",
+    "--wild",
+    "wild",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
     help="A RenderWild folder; may be repeated.",
 )
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), help="Folder of rendered faces.")

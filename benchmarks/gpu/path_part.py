@@ -144,7 +144,8 @@ def _onnx_rows(session: Session) -> list[str]:
 
 def analysis(session: Session) -> list[str]:
     """`Pipeline.analyse` on the demo clip: tracking, decoding of heads and smoothing on the CPU included."""
-    from faceaffect.detectors.mtcnn import MtcnnDetector
+    from faceaffect.detector_names import default_detector
+    from faceaffect.detectors.open_detector import open_detector
     from faceaffect.pipeline import FollowSettings, Pipeline
     from faceaffect.sources import open_source
 
@@ -152,8 +153,8 @@ def analysis(session: Session) -> list[str]:
     with open_source(ROOT / "assets" / "demo.mp4") as source:
         frames = list(source)
     bundle = session.bundle
-    backend = PathBackend(path, engine, bundle.spec.crop)
-    with Pipeline(bundle.spec, backend, bundle.graph, MtcnnDetector(40), FollowSettings()) as pipeline:
+    backend, detector = PathBackend(path, engine, bundle.spec.crop), open_detector(default_detector(), 40)
+    with Pipeline(bundle.spec, backend, bundle.graph, detector, FollowSettings()) as pipeline:
         found = sum(len(pipeline.analyse(frame)[0]) for frame in frames[:10])
         iterator = iter(frames * 2)
         times = wall_times_us(lambda: pipeline.analyse(next(iterator)), len(frames))

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from faceaffect.half_network import HALVES_FILE, half_network
 from faceaffect.kernels import GraphWeights
-from faceaffect.spec import PRECISIONS, SPEC_FILE, BundleError, ModelSpec
+from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, SPEC_FILE, BundleError, ModelSpec
 
 MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
@@ -31,19 +32,27 @@ class Bundle:
     spec: ModelSpec
     onnx: bytes
     graph: GraphWeights
-    networks: Mapping[str, bytes] = field(default_factory=dict)  # further precisions, by name
+    networks: Mapping[str, bytes] = field(default_factory=dict)  # further precisions that have files of their own, by name
+    halves: bytes = b""  # of half_network: the fp16 network without its numbers
 
 
 def network_of(bundle: Bundle, precision: str) -> bytes:
-    """The ONNX network of a precision; raises BundleError where the bundle holds none."""
+    """The ONNX network of a precision (or `INT8_CPU`); raises BundleError where the bundle holds none."""
     if precision == "fp32":
         return bundle.onnx
-    if precision not in bundle.networks:
-        raise BundleError(
-            f"{bundle.path}: {PRECISIONS[precision]} is wanted for precision {precision}, this bundle holds none; "
-            f"write it with `python -m export.precisions {bundle.path}`, or use --precision fp32"
-        )
-    return bundle.networks[precision]
+    if precision in bundle.networks:
+        return bundle.networks[precision]
+    if precision == "fp16" and bundle.halves:
+        try:
+            return half_network(bundle.onnx, bundle.halves)
+        except ValueError as error:
+            raise BundleError(f"{bundle.path / HALVES_FILE}: {error}") from None
+    file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
+    raise BundleError(
+        f"{bundle.path}: {file} is wanted for precision {precision}, this bundle holds none. In a checkout "
+        f"of faceaffect, with pictures of faces: `python -m export.precisions {bundle.path} --precision {precision} --faces "
+        "PICTURES`; or use --precision fp32"
+    )
 
 
 def list_bundles() -> list[Path]:
@@ -104,8 +113,9 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         graph = GraphWeights.from_bytes(contents[GRAPH_FILE])
     except ValueError as error:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
-    networks = {name: contents[file] for name, file in PRECISIONS.items() if file in contents and file != MODEL_FILE}
-    return Bundle(path, spec, contents[MODEL_FILE], graph, networks)
+    files = {**PRECISIONS, INT8_CPU: INT8_CPU_FILE}
+    networks = {name: contents[file] for name, file in files.items() if file in contents and file != MODEL_FILE}
+    return Bundle(path, spec, contents[MODEL_FILE], graph, networks, contents.get(HALVES_FILE, b""))
 
 
 def read_files(path: Path, spec: ModelSpec) -> dict[str, bytes]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 DETECTORS: Final[tuple[str, ...]] = ("distilled", "mtcnn")
-DEFAULT_DETECTOR: Final = "mtcnn"
+DETECTOR_FILE: Final[Path] = Path(__file__).parent / "models" / "detector" / "detector.onnx"
+"""Network of the distilled detector."""
+
+
+def default_detector() -> str:
+    """The distilled one where its network is there, as in a release, else MTCNN of its package."""
+    return "distilled" if DETECTOR_FILE.is_file() else "mtcnn"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from faceaffect.detectors import Detections, Detector
+from faceaffect.detectors import CheapDetector, Detections, Detector
 from faceaffect.geometry import (
     TEMPLATE_SIZE_PX,
     anchors_from_landmarks,
@@ -41,6 +41,7 @@ class FollowSettings:
     shortest_look_s: float = 0.3
     longest_look_s: float = 1.2
     cheap_look_s: float = 0.25  # instead of both, with a detector that is cheap
+    detail_look_s: float = 1.2  # and that long it may look for large faces only, while somebody is held
     longest_idle_s: float = 0.25  # between two looks while nobody is held
     rest_s: float = 2.0  # how long a lost face is remembered
 
@@ -76,7 +77,8 @@ class Follower:
         self._detector = detector
         self._read = read
         self._settings = settings
-        is_cheap = getattr(detector, "is_cheap", False)
+        self._cheap = detector if isinstance(detector, CheapDetector) else None
+        is_cheap = self._cheap is not None
         self._shortest_look_s = settings.cheap_look_s if is_cheap else settings.shortest_look_s
         self._longest_look_s = settings.cheap_look_s if is_cheap else settings.longest_look_s
         self._next_id = 1
@@ -89,7 +91,7 @@ class Follower:
         self._glance = SceneGlance()
         self._look_every_s = self._shortest_look_s
         self._is_cut = False
-        self._looked_s = -np.inf
+        self._looked_s = self._detailed_s = -np.inf
         self._now_s = -np.inf
         self._clock_ahead_s = 0.0
         self._idle_looks = 0
@@ -113,7 +115,8 @@ class Follower:
         self.tracks = held
         self._resting = [track for track in self._resting if now - track.seen_s <= self._settings.rest_s]
         if cut or lost or self._look_is_due(now):
-            reading = self._look(frame, reading)
+            in_detail = cut or lost or not self.tracks or now - self._detailed_s >= self._settings.detail_look_s
+            reading = self._look(frame, reading, in_detail)
         return reading
 
     def _in_time(self, frame: Frame) -> Frame:
@@ -121,7 +124,7 @@ class Follower:
         now = frame.time_s + self._clock_ahead_s
         if now <= self._now_s:
             if now < self._looked_s:  # so far back that it is a new run of the same source
-                self._looked_s = -np.inf
+                self._looked_s = self._detailed_s = -np.inf
             self._clock_ahead_s += self._now_s + DEFAULT_STEP_S - now
             now = self._now_s + DEFAULT_STEP_S
         self._now_s = now
@@ -176,11 +179,13 @@ class Follower:
                 good.append(i)
         return [kept[i] for i in sorted(good)]
 
-    def _look(self, frame: Frame, reading: FaceReading) -> FaceReading:
+    def _look(self, frame: Frame, reading: FaceReading, in_detail: bool) -> FaceReading:
         """Run the detector; faces that are not held yet become tracks, old ones where they are recognised."""
         settings = self._settings
         self._looked_s = frame.time_s
-        found = self._detector.detect(frame)
+        if in_detail:
+            self._detailed_s = frame.time_s
+        found = self._detector.detect(frame) if in_detail or self._cheap is None else self._cheap.detect_large(frame)
         fresh = self._not_held(found)[: settings.max_faces - len(self.tracks)]
         before = len(self.tracks)
         if fresh:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,8 @@ from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import find_bundle, find_follower, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
-from faceaffect.detector_names import DEFAULT_DETECTOR
-from faceaffect.detectors import Detections, Detector
+from faceaffect.detector_names import default_detector
+from faceaffect.detectors import CheapDetector, Detections, Detector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.follow import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, map_roll_deg
@@ -24,7 +25,7 @@ from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
 from faceaffect.smooth import ExponentialMean
-from faceaffect.spec import BundleError, ModelSpec
+from faceaffect.spec import AUTO_PRECISION, BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
 
@@ -73,7 +74,7 @@ class Pipeline:
             )
         self._staged = staged
         self._has_listened = False
-        self._follower = None if detector is None else Follower(_Timed(detector, self.clock), self._reader.read, settings)
+        self._follower = None if detector is None else Follower(_timed(detector, self.clock), self._reader.read, settings)
         self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
         self._baselines: dict[int, AuBaseline] = {}
@@ -181,8 +182,9 @@ class Pipeline:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
         self._smoothed, self._baselines = {}, {}
         if self._staged is not None:
+            # A source that had sound may be followed by one for which it was forgotten.
+            self._has_listened = self._has_listened and not self._staged.listens
             self._staged.reset()
-            self._has_listened = False
         if self._follower is not None:
             self._follower.reset()
 
@@ -234,16 +236,33 @@ class _Timed:
 
     def __init__(self, detector: Detector, clock: StageClock) -> None:
         self.name = detector.name
-        self.is_cheap = getattr(detector, "is_cheap", False)
         self._detector = detector
         self._clock = clock
 
     def detect(self, frame: Frame) -> Detections:
+        return self._booked(self._detector.detect, frame)
+
+    def _booked(self, detect: Callable[[Frame], Detections], frame: Frame) -> Detections:
         before = self._clock.start("detect")
         try:
-            return self._detector.detect(frame)
+            return detect(frame)
         finally:
             self._clock.start(before)
+
+
+class _TimedCheap(_Timed):
+    """The same, of a cheap one."""
+
+    def __init__(self, detector: CheapDetector, clock: StageClock) -> None:
+        super().__init__(detector, clock)
+        self._detect_large = detector.detect_large
+
+    def detect_large(self, frame: Frame) -> Detections:
+        return self._booked(self._detect_large, frame)
+
+
+def _timed(detector: Detector, clock: StageClock) -> Detector:
+    return _TimedCheap(detector, clock) if isinstance(detector, CheapDetector) else _Timed(detector, clock)
 
 
 def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
@@ -266,7 +285,7 @@ def open_pipeline(
     backend: str = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = "fp32",
+    precision: str = AUTO_PRECISION,
     dla: int | None = None,
     max_faces: int = 8,
     min_face_px: int = 40,
@@ -281,8 +300,9 @@ def open_pipeline(
     `baseline` measures each face's AUs against its own rest (`baseline.AuBaseline`): for people whose neutral face looks
     like an AU; it needs some seconds of a face. `crops` takes each frame as one face crop and detects nothing;
     `sequence` says that such crops are one face in order of time, which is then smoothed as in a video. `detector`
-    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` other than fp32
-    and `dla` (the number of a Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
+    finds the faces: one of `detector_names.DETECTORS`, the path of a YuNet file, or an object. `precision` auto is
+    int8 on a CPU that is fast at it where the bundle brings such a network, else fp32; fp16 and `dla` (the number of a
+    Jetson's accelerator) are for TensorRT. Raises `BundleError` for an unusable bundle and
     `BackendError` where the backend cannot run on `device`.
     """
     if max_faces < 1 or min_face_px < 20 or threads < 1:
@@ -304,5 +324,5 @@ def open_pipeline(
     if crops:
         detector = None
     elif detector is None or isinstance(detector, (str, Path)):
-        detector = open_detector(detector or DEFAULT_DETECTOR, min_face_px, threads)
+        detector = open_detector(detector or default_detector(), min_face_px, threads)
     return Pipeline(bundle.spec, runner, bundle.graph, detector, settings, staged, clock, crops and sequence)

@@ -149,6 +149,18 @@ def test_a_paced_clip_holds_its_outputs_in_between(made: dict[str, Made], frames
     assert_same(found, {head: values[held] for head, values in wanted.items()}, spec.heads)
 
 
+def test_a_network_of_slow_videos_keeps_their_pace(frames: list[Frame], tmp_path: Path) -> None:
+    net = write_run("multi_database", tmp_path / "run")
+    done = CliRunner().invoke(export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), "--fps", "5"])
+    assert done.exit_code == 0, done.output
+    spec = ModelSpec.load(tmp_path / "bundle")
+    assert "at most 5 frames a second" in (tmp_path / "bundle" / CARD_FILE).read_text()
+    points, found = analysed(tmp_path / "bundle", frames)
+    wanted = scores(offline(net, cut(frames[::6], points[::6], spec), []))  # the demo has 30 frames a second
+    held = np.arange(len(frames)) // 6
+    assert_same(found, {head: values[held] for head, values in wanted.items()}, spec.heads)
+
+
 @pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher"])
 def test_sound_is_heard_in_time_with_the_frames(name: str, made: dict[str, Made], frames: list[Frame], tmp_path: Path) -> None:
     net, bundle = made[name]

@@ -19,7 +19,7 @@ from export import precisions  # noqa: E402
 from export.calibration_faces import faces_in_pictures  # noqa: E402
 from export.network_parts import head_ends, in_order, prepared, trunk_convolutions  # noqa: E402
 from export.precision_cost import precision_cost, run_network  # noqa: E402
-from export.to_precision import to_fp16, to_int8  # noqa: E402
+from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu  # noqa: E402
 from export.whole_model import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
 from faceaffect import kernels  # noqa: E402
 from faceaffect.backends import open_backend  # noqa: E402
@@ -27,7 +27,7 @@ from faceaffect.bundle import SHIPPED_FOLDER, Bundle, network_of, open_bundle  #
 from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
-from faceaffect.spec import HEADS, PRECISIONS, BundleError  # noqa: E402
+from faceaffect.spec import HEADS, INT8_CPU, PRECISIONS, BundleError  # noqa: E402
 from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_environment  # noqa: E402
 
 
@@ -91,6 +91,19 @@ def test_fp16_says_the_same_and_keeps_the_contract(bundle: Bundle, faces: np.nda
     assert cost["valence, CCC with float32"] > 0.995
 
 
+def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(bundle: Bundle, faces: np.ndarray, int8: bytes) -> None:
+    changed = to_int8_cpu(bundle.onnx, faces[::2])
+    model = onnx.load_from_string(changed)
+    zero_points = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name]
+    assert {values.dtype for values in zero_points} >= {np.dtype(np.uint8), np.dtype(np.int8)}
+    assert len(changed) < 0.6 * len(bundle.onnx)
+    here, signed = precision_cost(bundle, changed, faces), precision_cost(bundle, int8, faces)
+    for figure in ("AU probability, mean difference", "landmarks, mean shift, crop px"):
+        assert here[figure] < signed[figure], "unsigned activations have twice the levels"
+    assert here["landmarks, mean shift, crop px"] < 0.15
+    assert here["AU decisions that change"] < 0.02
+
+
 def test_int8_holds_the_trunk_and_nothing_else(bundle: Bundle, int8: bytes) -> None:
     model = onnx.load_from_string(int8)
     makers = {output: node for node in model.graph.node for output in node.output}
@@ -130,22 +143,31 @@ def test_faces_of_a_picture(shared: Path, bundle: Bundle) -> None:
     assert (run_network(bundle.onnx, found)["face_logit"] > 0).sum() >= 3
 
 
+def test_the_shipped_fp16_network_is_made_of_the_shipped_one(bundle: Bundle) -> None:
+    """`write_bundle` and the command both keep it, in a form that is small enough to ship."""
+    half = network_of(bundle, "fp16")
+    assert half == to_fp16(bundle.onnx), "the float32 network was changed and this was not: `python -m export.precisions`"
+    assert len(bundle.halves) < 0.2 * len(half)
+    assert halves_of(bundle.onnx, half) == bundle.halves
+
+
 def test_command_adds_networks_that_open(
     bundle: Bundle, faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(SHIPPED_FOLDER / "default", folder)
-    with pytest.raises(BundleError, match=r"holds none; write it with `python -m export.precisions"):
-        network_of(open_bundle(folder), "fp16")
+    with pytest.raises(BundleError, match=r"holds none. In a checkout .*`python -m export.precisions .* --precision int8"):
+        network_of(open_bundle(folder), "int8")
     monkeypatch.setattr(precisions, "faces_in_pictures", lambda source, crop, most: faces[:most])
-    done = CliRunner().invoke(precisions.main, [str(folder), "--precision", "fp16", "--faces", "clip.mp4", "--most", "64"])
+    done = CliRunner().invoke(precisions.main, [str(folder), "--faces", "clip.mp4", "--most", "64"])
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
-    assert set(again.networks) == {"fp16"}
+    assert set(again.networks) == {"int8", INT8_CPU}
+    assert network_of(again, "fp16") == network_of(bundle, "fp16")
     assert again.onnx == bundle.onnx
     assert CliRunner().invoke(precisions.main, [str(folder)]).exit_code == 2
-    (folder / PRECISIONS["fp16"]).write_bytes(b"damaged")
+    (folder / PRECISIONS["int8"]).write_bytes(b"damaged")
     with pytest.raises(BundleError, match="SHA-256"):
         open_bundle(folder)
 

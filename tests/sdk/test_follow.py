@@ -271,3 +271,56 @@ def test_smoothing_is_a_switch(smooth: bool) -> None:
         film.run([shake()])
         steps.append(film.follower.tracks[0].landmarks_xy[30, 0])
     assert (np.std(steps[10:]) < 0.8) == smooth
+
+
+class CheapWorld(World):
+    """Its detector can look for large faces only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.large: list[float] = []
+
+    def detect_large(self, frame: Frame) -> Detections:
+        self.large.append(frame.time_s)
+        found = self.detect(frame)
+        self.looks.pop()
+        return found
+
+
+def test_a_cheap_detector_is_asked_often_and_now_and_then_for_small_faces() -> None:
+    world = CheapWorld()
+    follower = Follower(world, world.read, FollowSettings())
+    world.people = [Person(200, 200, 0)]
+    frames = [Frame(np.full((480, 640, 3), world.level, np.uint8), time_s=index / 30, index=index) for index in range(240)]
+    for frame in frames:
+        if frame.index == 100:
+            world.people = [Person(200, 200, 0), Person(450, 200, 1)]
+        follower.step(frame)
+        if frame.index >= 109:
+            assert len(follower.tracks) == 2, "found within 0.3 s"
+    looks = sorted(world.looks + world.large)
+    assert max(np.diff(looks)) <= 0.3
+    assert 0.9 <= min(np.diff(world.looks)) <= max(np.diff(world.looks)) <= 1.5
+    assert len(world.large) > 3 * len(world.looks)
+
+
+def test_what_is_no_face_at_all_is_looked_at_once() -> None:
+    world = World()
+    follower = Follower(world, world.read, FollowSettings())
+    world.people = [Person(200, 200, 0)]
+    ghost = Person(500, 400, 1)
+    reads: list[int] = []
+
+    def read(frame: Frame, maps: FloatArray) -> FaceReading:
+        reads.append(len(maps))
+        return world.read(frame, maps)
+
+    def detect(frame: Frame) -> Detections:
+        shapes = np.array([world.people[0].landmarks_xy, ghost.landmarks_xy])
+        return Detections(np.zeros((2, 4), np.float32), anchors_from_landmarks(shapes), np.ones(2, np.float32))
+
+    world.detect = detect  # type: ignore[method-assign]
+    follower = Follower(world, read, FollowSettings())
+    follower.step(Frame(np.full((480, 640, 3), 90, np.uint8)))
+    assert reads == [0, 2, 1, 1], "both finds, then twice the one that might be a face"
+    assert len(follower.tracks) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from faceaffect.audio.listener import Heard
@@ -98,3 +100,28 @@ def test_a_model_that_hears_nothing_is_left_alone() -> None:
     runner.hear(Heard([np.ones((10, 2), np.float32)]))
     assert see(runner, {1: 1.0}, 0.0) == {1: [1]}
     assert see(runner, {1: 1.0}, 0.1) == {1: [2]}
+
+
+def counted(times: list[float], pace_hz: float) -> list[bool]:
+    """Which frames of one face count."""
+    runner, sums = StageRunner([Ear(), Counting()], pace_hz), [0.0]
+    for time_s in times:
+        sums.append(see(runner, {1: 1.0}, time_s)[1][0])
+    return [bool(after > before) for before, after in pairwise(sums)]
+
+
+def test_a_pace_counts_frames_by_their_times() -> None:
+    thirty = [k / 30 for k in range(61)]
+    assert [k for k, counts in enumerate(counted(thirty, 3)) if counts] == [0, 10, 20, 30, 40, 50, 60]
+    assert sum(counted(thirty, 25)) == 51  # 25 in each of two seconds, and the first
+    slow = [k / 2 for k in range(6)]
+    assert counted(slow, 3) == [True] * 6
+    assert counted([10.0, 10.1, 0.0, 0.1, 0.4], 3) == [True, False, True, False, True], "a clock that was set back"
+
+
+def test_each_face_keeps_its_own_pace() -> None:
+    runner = StageRunner([Ear(), Counting()], 10)
+    assert see(runner, {1: 1.0}, 0.0) == {1: [1, 0]}
+    assert see(runner, {1: 1.0, 2: 1.0}, 0.05) == {1: [1, 0], 2: [1, 0]}
+    assert see(runner, {1: 1.0, 2: 1.0}, 0.1) == {1: [2, 0], 2: [1, 0]}
+    assert see(runner, {1: 1.0, 2: 1.0}, 0.15) == {1: [2, 0], 2: [2, 0]}

@@ -139,6 +139,7 @@ def test_who_forgets_the_sound_is_told_once(folder: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, "faceaffect"), opened(folder) as pipeline:
         for index in range(3):
             pipeline.analyse(grey(100, index))
+            pipeline.reset()
     assert [record.message for record in caplog.records if "video alone" in record.message] == [
         "faceaffect: tiny stages hears sound and was given none (Pipeline.listen): it runs on video alone"
     ]
@@ -170,6 +171,8 @@ def test_who_forgets_the_sound_is_told_once(folder: Path, caplog: pytest.LogCapt
         (lambda raw: raw["stages"][2].update(colour="red"), "unknown fields"),
         (lambda raw: raw["files"].pop("frame.onnx"), r"files must name \['frame.onnx'\]"),
         (lambda raw: raw.update(stages="frame"), "wrong form"),
+        (lambda raw: raw.update(pace_hz=0), "pace_hz must be"),
+        (lambda raw: raw.update(pace_hz="fast"), "wrong form"),
         (lambda raw: raw.update(stages=[]), "without stages a model has all heads"),
         (lambda raw: raw.update(version=3), "version must be 1 to 2, got 3"),
     ],
@@ -227,7 +230,7 @@ def test_the_model_that_follows_must_be_there_and_is_never_a_path(folder: Path, 
     [
         ({"backend": "tensorrt"}, "which run on the CPU"),
         ({"device": "cuda:0"}, "runs on device 'cpu' only"),
-        ({"precision": "fp16"}, "runs in fp32 only"),
+        ({"precision": "fp16"}, "run in fp32 only"),
         ({"baseline": True}, "has no au_neutral_logits"),
     ],
 )

@@ -1,7 +1,7 @@
 """Runs of the command line that are killed outright and resumed, each in a forked child of one process.
 
-Called by tests as `python -m tests.training.killed_runs OUT COMMAND ...`, each command one argument without spaces inside
-its words. Each is run whole into OUT/k/whole, and into OUT/k/broken, killed after its first save and called again with --resume.
+Called by tests as `python -m tests.training.killed_runs OUT COMMAND ...`; a command is one argument, its words hold no spaces.
+Each is run whole into OUT/k/whole, and into OUT/k/broken, killed after its first save and called again with --resume.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.mark.shared
 def test_frames_of_videos_are_taught_with_memory(renderwild_tiny: Path, tmp_path: Path) -> None:
     net, recipe = small_net("multi_database"), find_recipe("M8", "compact", SMALL["multi_database"])
-    _, _, origins = load_wild_frames(renderwild_tiny, every=8)
+    _, _, origins = load_wild_frames(renderwild_tiny, rate_hz=1.5)
     found = said_of_frames(recipe, net, renderwild_tiny, origins, tmp_path)
     data = open_recipe_data(recipe, renderwild_tiny, tmp_path)
     predictions = method_predictions(net, recipe, data.train, data)

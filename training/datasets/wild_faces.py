@@ -33,7 +33,7 @@ Origin = tuple[str, int]
 
 
 def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ) -> tuple[FaceTable, NDArray[np.int64]]:
-    """About `rate_hz` frames a second of one split's videos (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
+    """About `rate_hz` frames a second of a split (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
     return load_wild_frames(folder, split, rate_hz)[:2]
 
 

@@ -46,6 +46,8 @@ def predict_crops(bundle: str | Path, labels: LabelTable, workers: int) -> tuple
 
     def run(video: int) -> None:
         own.pipeline.reset()
+        if own.pipeline.hears:
+            own.pipeline.listen(None)
         for row in _rows_with_crop(labels, video):
             if is_stopped.is_set():
                 return

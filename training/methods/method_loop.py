@@ -49,8 +49,9 @@ class MethodLoop:
     """Trains a network by an objective; `folder` holds all that it needs to go on.
 
     Samples whose inputs are not finite are left out, and so is a batch with fewer than two samples left (batch statistics
-    need two); `left_out` counts samples, and a run in which nothing at all is left stops. `teacher`, where given, follows the network after each step. A run has `steps`
-    steps, over which the rates' course is stretched, or `recipe.epochs` times those of the source. `facts` go into run.json.
+    need two); `left_out` counts samples, and a run in which nothing at all is left stops. `teacher`, where given, follows the
+    network after each step. A run has `steps` steps, over which the rates' course is stretched, or `recipe.epochs` times
+    those of the source. `facts` go into run.json.
     """
 
     def __init__(
@@ -113,8 +114,8 @@ class MethodLoop:
             self._empty += 1
             if self._empty >= EMPTY_LIMIT:
                 raise TrainingError(
-                    f"step {self.step}: no usable sample in {EMPTY_LIMIT} steps; samples are left out where their inputs are not "
-                    "finite or where fewer than two are left in a batch: look at the pictures, or take a larger batch"
+                    f"step {self.step}: no usable sample in {EMPTY_LIMIT} steps; samples are left out where their inputs are "
+                    "not finite or where fewer than two are left in a batch: look at the pictures, or take a larger batch"
                 )
         self.step += 1
         return found

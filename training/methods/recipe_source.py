@@ -38,7 +38,9 @@ class RecipeSource:
         self._sampler: Sampler | PairSteps
         samples = batch_of(recipe, form)
         if samples < 2 * world:
-            raise ValueError(f"{world} processes share a batch of {samples}: each needs two samples, set batch={2 * world} or more")
+            raise ValueError(
+                f"{world} processes share a batch of {samples}: each needs two samples, set batch={2 * world} or more"
+            )
         if recipe.sampler == "pairs":
             self._sampler = PairSteps(data, recipe.batch, recipe.sampling.pairs, seed)
         else:
@@ -84,7 +86,7 @@ class RecipeSource:
         return self.samples.batch(part.rows, tasks, seed)
 
     def _pair_batch(self, rows: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, Tensor]:
-        """`first`, `second` [B, 3, S, S] of rows [B, 2], and `order` [B, 12]: +1 where the second is higher, 0 where unknown."""
+        """`first`, `second` [B, 3, S, S] of rows [B, 2]; `order` [B, 12]: +1 where the second is higher, 0 where unknown."""
         table = self.samples.table
         first, second = (self.samples.batch(rows[:, k], (), (*seed, k))["crops"] for k in range(2))
         values = table.au

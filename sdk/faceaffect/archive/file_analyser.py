@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from faceaffect.archive.file_task import ArchiveError, FileOutcome, Input, TaskSettings
+from faceaffect.archive.file_task import ArchiveError, FileOutcome, Input, TaskSettings, installed_version
 from faceaffect.archive.part_store import open_store
 from faceaffect.archive.remote_files import local_copy
 from faceaffect.backends import BackendError
@@ -14,15 +15,23 @@ from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.open_sink import open_sink
 from faceaffect.sinks.sink import Sink, SinkError
 from faceaffect.sources.open_source import open_source
+from faceaffect.sources.quiet_opencv import quiet_opencv
 from faceaffect.sources.source import Source, SourceError
 
 _REPORT_EVERY_S = 0.5
 
 
 class FileAnalyser:
-    """Raises BundleError or BackendError where the pipeline cannot be opened here."""
+    """Raises BundleError or BackendError where the pipeline cannot be opened here, ArchiveError in another release."""
 
     def __init__(self, settings: TaskSettings) -> None:
+        if settings.version != installed_version():
+            raise ArchiveError(
+                f"every machine needs faceaffect {settings.version or '(not installed)'}, {platform.node()} has "
+                f"{installed_version() or 'none that is installed'}: install the same release everywhere"
+            )
+        # OpenCV takes every core for the detector, which is for a process that has the machine to itself.
+        quiet_opencv().setNumThreads(settings.pipeline.get("threads", 1))
         self._settings = settings
         self._store = open_store(settings.out)
         self._pipeline = open_pipeline(settings.model, **settings.pipeline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceaffect.sources.source import SourceOptions
@@ -11,6 +12,14 @@ from faceaffect.sources.source import SourceOptions
 
 class ArchiveError(RuntimeError):
     """What ends a whole run over many files: what was wanted, what came, what to do. Parts that are finished stay."""
+
+
+def installed_version() -> str:
+    """Of faceaffect; empty for a checkout that was never installed."""
+    try:
+        return version("faceaffect")
+    except PackageNotFoundError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

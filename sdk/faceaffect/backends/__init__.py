@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from faceaffect.bundle import Bundle
-from faceaffect.spec import PRECISIONS
+from faceaffect.spec import AUTO_PRECISION, INT8_CPU, PRECISIONS
 from faceaffect.types import FloatArray, Frame
 
 log = logging.getLogger("faceaffect")
@@ -49,7 +49,7 @@ class FrameBackend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """`threads` is for CPU backends; `precision`, `max_faces` (of one run) and `dla` are for engines built ahead.
+    """`threads` is for CPU backends; `max_faces` (of one run) and `dla` are for engines built ahead.
 
     `dla` is the number of a Jetson's deep-learning accelerator, None for the GPU itself.
     """
@@ -80,8 +80,8 @@ def open_backend(name: str, bundle: Bundle, *, device: str = "auto", options: Ba
     is kept: a GPU that fails later is an error, since the device is then lost to the whole process.
     """
     options = options or BackendOptions()
-    if options.precision not in PRECISIONS:
-        raise BackendError(f"precision must be one of {', '.join(PRECISIONS)}, got {options.precision!r}")
+    if options.precision not in (*PRECISIONS, AUTO_PRECISION):
+        raise BackendError(f"precision must be {AUTO_PRECISION} or one of {', '.join(PRECISIONS)}, got {options.precision!r}")
     if name == "auto":
         return _open_best(bundle, device, options)
     if name not in _FACTORIES:
@@ -97,7 +97,8 @@ def open_backend(name: str, bundle: Bundle, *, device: str = "auto", options: Ba
 def _open_best(bundle: Bundle, device: str, options: BackendOptions) -> Backend:
     if device == "cpu":
         return open_backend("onnx", bundle, device="cpu", options=options)
-    on_cpu = BackendOptions(options.threads)
+    is_for_cpu = options.precision in (AUTO_PRECISION, "fp32") or (options.precision == "int8" and INT8_CPU in bundle.networks)
+    on_cpu = BackendOptions(options.threads, options.precision if is_for_cpu else "fp32")
     if device == "auto" and not has_nvidia_gpu():
         if options.precision != on_cpu.precision or options.dla is not None:
             wanted = options.precision if options.dla is None else f"{options.precision} on DLA core {options.dla}"
@@ -116,11 +117,9 @@ def has_nvidia_gpu() -> bool:
 
 
 def require_cpu(name: str, device: str, options: BackendOptions) -> None:
-    """Raise BackendError unless this is for the CPU, in float32: nothing runs otherwise than it was asked to."""
+    """Raise BackendError unless this is for the CPU: nothing runs elsewhere than it was asked to."""
     if device not in ("cpu", "auto"):
         raise BackendError(f"backend {name!r} runs on device 'cpu' only, got {device!r}")
-    if options.precision != "fp32":
-        raise BackendError(f"backend {name!r} runs in fp32 only, got {options.precision!r}; use --backend tensorrt")
     if options.dla is not None:
         raise BackendError(f"backend {name!r} runs on the CPU, got DLA core {options.dla}; use --backend tensorrt")
 

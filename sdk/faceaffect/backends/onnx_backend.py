@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
+from faceaffect.backends.cpu_precision import cpu_network
 from faceaffect.bundle import MODEL_FILE, Bundle
 from faceaffect.onnx_session import import_runtime, onnx_version, open_session
 from faceaffect.spec import HEADS, BundleError
@@ -19,13 +20,13 @@ def why_not() -> str:
 
 
 class OnnxBackend:
-    """One session, float32."""
+    """One session, in float32 or int8."""
 
     name = "onnx"
-    precision = "float32"
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
-        self._session = open_session(bundle.onnx, threads, bundle.path / MODEL_FILE)
+    def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
+        content, self.precision = cpu_network(bundle, options)
+        self._session = open_session(content, options.threads, bundle.path / MODEL_FILE)
         check_outputs({output.name for output in self._session.get_outputs()}, bundle.path / MODEL_FILE)
         size_px = bundle.spec.crop.size_px
         wanted, got = [3, size_px, size_px], self._session.get_inputs()[0].shape[1:]
@@ -40,4 +41,4 @@ class OnnxBackend:
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> Backend:
     require_cpu("onnx", device, options)
-    return OnnxBackend(bundle, options.threads)
+    return OnnxBackend(bundle, options)

@@ -22,7 +22,7 @@ from faceaffect.backends.gpu_path import GpuPath, slot_counts
 from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt
 from faceaffect.bundle import MODEL_FILE, Bundle, network_of
 from faceaffect.kernels.load_native import native
-from faceaffect.spec import BundleError, CropSpec
+from faceaffect.spec import AUTO_PRECISION, BundleError, CropSpec
 from faceaffect.types import FloatArray, Frame, Layout
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def open_engine(
 
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
-    precision, max_faces, dla = options.precision, options.max_faces, options.dla
-    backend = open_engine(bundle, device=device, precision=precision, max_faces=max_faces, dla=dla)
+    precision = "fp32" if options.precision == AUTO_PRECISION else options.precision
+    backend = open_engine(bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla)
     backend.make_ready()
     return backend

@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from faceaffect.backends import BackendError, has_nvidia_gpu
+from faceaffect.spec import AUTO_PRECISION
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
@@ -24,7 +25,7 @@ class Configuration:
     model: str | None = None
     backend: str = "auto"
     device: str = "auto"
-    precision: str = "fp32"
+    precision: str = AUTO_PRECISION
     size: tuple[int, int] | None = None
     faces: int | None = None
     threads: int = 1
@@ -73,7 +74,8 @@ class Configuration:
         )
         # The backend `auto` may step down to the CPU: fine for an analysis, another measurement for a benchmark.
         runs = pipeline.describe()
-        if self.precision.replace("fp", "float") != runs["precision"] or self.device not in ("auto", runs["device"]):
+        is_other = self.precision not in (AUTO_PRECISION, runs["precision"].replace("float", "fp"))
+        if is_other or self.device not in ("auto", runs["device"]):
             pipeline.close()
             raise BackendError(
                 f"--precision {self.precision} and --device {self.device} were asked for, {runs['backend']} would run in "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from faceaffect.detector_names import DEFAULT_DETECTOR, DETECTORS
-from faceaffect.spec import PRECISIONS
+from faceaffect.detector_names import DETECTORS, default_detector
+from faceaffect.spec import AUTO_PRECISION, PRECISIONS
 
 
 @click.command()
@@ -20,12 +20,18 @@ from faceaffect.spec import PRECISIONS
 @click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
 @click.option("--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True)
 @click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0.")
-@click.option("--precision", default="fp32", type=click.Choice(list(PRECISIONS)), show_default=True, help="TensorRT only.")
+@click.option(
+    "--precision",
+    default=AUTO_PRECISION,
+    type=click.Choice([AUTO_PRECISION, *PRECISIONS]),
+    show_default=True,
+    help="auto: int8 on a CPU that is fast at it where the model brings it, else fp32. fp16 needs TensorRT.",
+)
 @click.option("--dla", type=click.IntRange(0), metavar="CORE", help="TensorRT on a Jetson: the accelerator, 0 or 1.")
 @click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
-@click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {DEFAULT_DETECTOR} unless told otherwise.")
+@click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {default_detector()} unless told otherwise.")
 @click.option(
     "--yunet",
     type=click.Path(exists=True, dir_okay=False),

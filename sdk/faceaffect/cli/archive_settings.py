@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from faceaffect.archive.file_task import Input, TaskSettings
+from faceaffect.archive.file_task import Input, TaskSettings, installed_version
 from faceaffect.archive.find_inputs import find_inputs
 from faceaffect.archive.remote_files import is_remote
 from faceaffect.bundle import find_bundle, open_bundle
@@ -50,8 +50,6 @@ class ArchiveSettings:
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> ArchiveSettings:
         """Raises UsageError, SourceError, BundleError, SinkError or ArchiveError before anything is written."""
-        from faceaffect.cli.command_line import package_version
-
         if given["overlay"]:
             raise click.UsageError("--overlay draws one output: give --out a file, or draw the videos one by one")
         if live := [source for source in given["sources"] if is_live(source)]:
@@ -67,7 +65,7 @@ class ArchiveSettings:
             model=_everywhere(str(find_bundle(given["model"]))) if given["model"] else None,
             pipeline=pipeline,
             source_options=options,
-            version=package_version(),
+            version=installed_version(),
         )
         inputs = find_inputs(given["sources"])
         model = f"{bundle.spec.name} {hashlib.sha256(bundle.onnx).hexdigest()[:12]}"

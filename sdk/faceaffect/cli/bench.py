@@ -14,7 +14,7 @@ from faceaffect.cli.listed_values import listed, listed_sizes
     "--backend", "backends", default="auto", callback=listed(str), metavar="LIST", help="auto, onnx, openvino, tensorrt."
 )
 @click.option("--device", "devices", default="auto", callback=listed(str), metavar="LIST", help="auto, cpu, cuda:0.")
-@click.option("--precision", "precisions", default="fp32", callback=listed(str), metavar="LIST", help="fp32, fp16, int8.")
+@click.option("--precision", "precisions", default="auto", callback=listed(str), metavar="LIST", help="auto, fp32, fp16, int8.")
 @click.option("--dla", type=click.IntRange(0), metavar="CORE", help="TensorRT on a Jetson: the accelerator, 0 or 1.")
 @click.option("--size", "sizes", callback=listed_sizes, metavar="LIST", help="Frame sizes like 640x360,1920x1080.")
 @click.option("--faces", callback=listed(int, least=1), metavar="LIST", help="Faces in every frame, like 1,2,4,8.")

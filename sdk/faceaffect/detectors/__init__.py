@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -25,14 +25,20 @@ class Detections:
 
 
 class Detector(Protocol):
-    """Finds faces in one frame. Anchors are those of `geometry.TEMPLATE_XY`.
-
-    A detector that costs no more than a frame may have `is_cheap`: it is then asked at least four times a second.
-    """
+    """Finds faces in one frame. Anchors are those of `geometry.TEMPLATE_XY`."""
 
     name: str
 
     def detect(self, frame: Frame) -> Detections: ...
+
+
+@runtime_checkable
+class CheapDetector(Detector, Protocol):
+    """One that costs no more than a frame: it is asked four times a second, in large frames for large faces only."""
+
+    def detect_large(self, frame: Frame) -> Detections:
+        """Faces of about a ninth of the frame's height and more, at a cost that does not grow with the frame."""
+        ...
 
 
 def shrink_bgr(frame: Frame, longest_px: int) -> tuple[NDArray[np.uint8], float]:

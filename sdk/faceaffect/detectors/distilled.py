@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect import kernels
+from faceaffect.detector_names import DETECTOR_FILE
 from faceaffect.detectors import Detections, shrink_bgr
 from faceaffect.onnx_session import open_session
+from faceaffect.spec import BundleError
 from faceaffect.types import FloatArray, Frame
 
-DETECTOR_FILE: Final[Path] = Path(__file__).parent.parent / "models" / "detector" / "detector.onnx"
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
 MULTIPLE_PX: Final[int] = 32
 """Sides of the network's picture; what is missing is filled with the grey that normalises to nothing."""
 
-_LEAST_PX: Final[int] = 16
-"""Faces of which the network finds nine in ten; the frame is shrunk until the smallest wanted face has this height."""
+LEAST_PX: Final[int] = 16
+"""The frame is shrunk until the smallest wanted face has this height; the network has learnt faces of 11 px and more."""
+
+_LARGE_FACES_PX: Final[int] = 256
+"""Longest side in which a ninth of the height of a 16:9 frame is `LEAST_PX`."""
 
 _GREY: Final[int] = 128
 _MOST_FACES: Final[int] = 64
@@ -31,12 +35,16 @@ class DistilledDetector:
     """One run of a convolutional network. Cost grows as the square of `longest side / min_face_px`."""
 
     name = "distilled"
-    is_cheap = True
 
     def __init__(
         self, min_face_px: int = 40, longest_px: int = 960, min_score: float = 0.5, threads: int = 1, model: Path | None = None
     ) -> None:
         path = model or DETECTOR_FILE
+        if not path.is_file():
+            raise BundleError(
+                f"the distilled detector is wanted, no network at {path}; make one with `python -m training train-detector` "
+                "and `python -m export.detector` from a checkout, or use --detector mtcnn"
+            )
         self._session = open_session(path.read_bytes(), threads, path)
         self._min_face_px = min_face_px
         self._longest_px = longest_px
@@ -44,7 +52,13 @@ class DistilledDetector:
         self._canvas: NDArray[np.uint8] = np.zeros((1, 0, 0, 3), np.uint8)
 
     def detect(self, frame: Frame) -> Detections:
-        longest_px = min(self._longest_px, max(frame.height_px, frame.width_px) * _LEAST_PX // self._min_face_px)
+        return self._detect(frame, self._longest_px)
+
+    def detect_large(self, frame: Frame) -> Detections:
+        return self._detect(frame, _LARGE_FACES_PX)
+
+    def _detect(self, frame: Frame, most_px: int) -> Detections:
+        longest_px = min(most_px, max(frame.height_px, frame.width_px) * LEAST_PX // self._min_face_px)
         picture, scale = shrink_bgr(frame, max(longest_px, 2 * MULTIPLE_PX))
         maps = self._session.run(None, {"pictures": self._prepare(picture)})[0]
         return read_maps(maps[0], self._min_score, scale)

@@ -57,3 +57,9 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seco
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end_s
         time.sleep(0.005)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that it started and that have not ended."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

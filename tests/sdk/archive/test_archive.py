@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.archive.conftest import Analyse, make_video, wait_for
+from faceaffect.archive import open_store
+from tests.sdk.archive.conftest import Analyse, children, make_video, wait_for
 
 FRAMES = 30
 
@@ -37,13 +38,9 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, error
 
 
-def parts(out: Path) -> dict[str, float]:
+def parts(out: Path) -> dict[str, int]:
     """Names of the parts and when they were written."""
-    return {
-        path.relative_to(out).as_posix(): path.stat().st_mtime_ns
-        for path in out.rglob("*.csv")
-        if ".faceaffect" not in path.parts
-    }
+    return {name: (out / name).stat().st_mtime_ns for name in open_store(str(out)).names()}
 
 
 def assert_whole(out: Path, archive: Path, frames: int) -> None:
@@ -99,7 +96,7 @@ def test_a_run_that_was_ended_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "parts"
     process = analyse(long_archive, "--out", out, "--jobs", "2")
-    wait_for(lambda: out.is_dir() and len(parts(out)) >= 2, process)
+    wait_for(lambda: len(parts(out)) >= 2, process)
     workers = children(process.pid)
     assert len(workers) == 2
     process.send_signal(number)
@@ -121,7 +118,7 @@ def test_a_run_that_was_ended_goes_on_where_it_was(
 def test_a_worker_that_is_killed_loses_nothing(analyse: Analyse, long_archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "parts"
     process = analyse(long_archive, "--out", out, "--jobs", "2")
-    wait_for(lambda: out.is_dir() and len(parts(out)) >= 1, process)
+    wait_for(lambda: len(parts(out)) >= 1, process)
     os.kill(min(children(process.pid)), signal.SIGKILL)
     code, error = finish(process)
     assert code == 0, error
@@ -197,11 +194,6 @@ def test_mistakes_are_found_before_anything_is_written(
     assert left.value.code in (1, 2)
     assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:

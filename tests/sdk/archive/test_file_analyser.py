@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from faceaffect.archive import ArchiveError, Input, TaskSettings, find_inputs, open_store
 from faceaffect.archive.file_analyser import FileAnalyser
+from faceaffect.archive.file_task import installed_version
 from faceaffect.sources.source import SourceOptions
 from tests.sdk.archive.conftest import make_video
 
 
 def settings(out: str, model: Path) -> TaskSettings:
-    return TaskSettings(out, "csv", str(model), {"crops": True, "backend": "onnx"}, SourceOptions(), "0")
+    return TaskSettings(out, "csv", str(model), {"crops": True, "backend": "onnx"}, SourceOptions(), installed_version())
 
 
 @pytest.fixture
@@ -64,3 +66,8 @@ def test_a_folder_that_cannot_be_written_ends_the_run(tiny_model: Path, tmp_path
     analyser = FileAnalyser(settings(str(tmp_path / "parts"), tiny_model))
     with pytest.raises(ArchiveError, match="parts: cannot be written"):
         analyser.analyse(Input(str(make_video(tmp_path / "a.mp4", 3)), "a.mp4"))
+
+
+def test_another_release_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"every machine needs faceaffect 99\.0"):
+        FileAnalyser(replace(settings(str(tmp_path), tiny_model), version="99.0"))

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from faceaffect import backends
-from faceaffect.backends import BackendError, BackendOptions, available_backends, open_backend, tensorrt_engine
+from faceaffect.backends import (
+    BackendError,
+    BackendOptions,
+    available_backends,
+    onnx_stages,
+    open_backend,
+    tensorrt_engine,
+)
 from faceaffect.bundle import Bundle, open_bundle
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -59,7 +66,7 @@ def test_a_machine_without_a_gpu_is_told_nothing(
 
 @pytest.mark.parametrize(
     ("options", "wanted"),
-    [(BackendOptions(precision="fp16"), "fp16"), (BackendOptions(precision="int8", dla=1), "int8 on DLA core 1")],
+    [(BackendOptions(precision="fp16"), "fp16"), (BackendOptions(precision="fp16", dla=1), "fp16 on DLA core 1")],
 )
 def test_auto_without_a_gpu_says_what_it_gives_up(
     bundle: Bundle, options: BackendOptions, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -69,7 +76,7 @@ def test_auto_without_a_gpu_says_what_it_gives_up(
     assert [record.getMessage() for record in caplog.records] == [
         f"faceaffect: running on the CPU with ONNX Runtime in fp32, since {wanted} needs an NVIDIA GPU"
     ]
-    with pytest.raises(BackendError, match="'onnx' runs"):
+    with pytest.raises(BackendError, match=r"'onnx' runs on the CPU|CPU backends run in fp32 or int8"):
         open_backend("auto", bundle, device="cpu", options=options)
 
 
@@ -82,9 +89,9 @@ def test_cpu_backends_have_no_dla(bundle: Bundle, name: str) -> None:
 
 
 def test_cpu_backends_refuse_other_precisions(bundle: Bundle) -> None:
-    with pytest.raises(BackendError, match="'onnx' runs in fp32 only, got 'fp16'"):
+    with pytest.raises(BackendError, match="CPU backends run in fp32 or int8, got 'fp16'; use --backend tensorrt"):
         open_backend("onnx", bundle, options=BackendOptions(precision="fp16"))
-    with pytest.raises(BackendError, match="precision must be one of fp32, fp16, int8, got 'bf16'"):
+    with pytest.raises(BackendError, match="precision must be auto or one of fp32, fp16, int8, got 'bf16'"):
         open_backend("onnx", bundle, options=BackendOptions(precision="bf16"))
 
 
@@ -93,3 +100,15 @@ def test_availability_gives_a_reason_or_nothing() -> None:
     assert reasons.keys() == {"onnx", "openvino", "tensorrt"}
     assert reasons["onnx"] == ""
     assert reasons["tensorrt"]
+
+
+def test_stages_on_a_machine_with_a_gpu_say_where_they_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(onnx_stages, "has_nvidia_gpu", lambda: True)
+    for device in ("auto", "cpu"):
+        onnx_stages.require_stages_on_cpu("M3", "auto", device, BackendOptions())
+    (record,) = caplog.records
+    assert record.getMessage() == "faceaffect: running on the CPU with ONNX Runtime, since model 'M3' is made of stages"
+    with pytest.raises(BackendError, match="'M3' is made of stages, which run on the CPU; use --backend auto"):
+        onnx_stages.require_stages_on_cpu("M3", "tensorrt", "auto", BackendOptions())

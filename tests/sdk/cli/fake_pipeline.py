@@ -26,7 +26,7 @@ class FakePipeline:
     hears = False
 
     def __init__(self, **options: Any) -> None:
-        self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[options["precision"]]
+        self.precision = {"auto": "float32", "fp32": "float32", "fp16": "float16", "int8": "int8"}[options["precision"]]
         self.options, self.resets, self._track_id = options, 0, 0
         self._is_following = False
 

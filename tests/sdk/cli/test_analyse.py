@@ -132,7 +132,7 @@ def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, o
         (["--out", "a.csv", "--resume", "--overwrite"], "give one of them"),
         (["--overlay", "seen.gif"], "--overlay must end in"),
         (["--out", "a.csv", "--picture-fps", "0"], "picture_fps > 0"),
-        (["--out", "a.csv", "--precision", "fp8"], "'fp8' is not one of 'fp32', 'fp16', 'int8'"),
+        (["--out", "a.csv", "--precision", "fp8"], "'fp8' is not one of 'auto', 'fp32', 'fp16', 'int8'"),
         (["--out", "a.csv", "--dla", "-1"], "--dla"),
     ],
 )
@@ -231,7 +231,7 @@ def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
 def test_precision_and_dla_reach_the_pipeline(run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline]) -> None:
     assert run("analyse", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
     assert run("analyse", clip, "--out", tmp_path / "b.csv") == 0
-    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [("int8", 1), ("fp32", None)]
+    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [("int8", 1), ("auto", None)]
 
 
 def test_a_run_is_resumed_in_its_own_precision_only(

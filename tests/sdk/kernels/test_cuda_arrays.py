@@ -134,7 +134,7 @@ def test_crop_refuses(frame: Any, layout: str, maps: Any, out: Any, message: str
 )
 def test_memory_that_a_kernel_cannot_read_is_refused(array: Any) -> None:
     """On a GPU the kernel would be stopped, and CUDA with it, for the rest of the process."""
-    with pytest.raises(ValueError, match="array must begin and step at multiples of its . byte items, got address"):
+    with pytest.raises(ValueError, match=r"array must begin and step at multiples of its . byte items, got address"):
         native.describe_cuda_array(array)
 
 

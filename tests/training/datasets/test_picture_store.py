@@ -62,7 +62,7 @@ def test_no_row_and_no_picture_are_black(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_changed_is_read_anew(tmp_path: Path) -> None:
-    table, pictures = faces(tmp_path / "set")
+    table, _ = faces(tmp_path / "set")
     store_pictures(table, 20, tmp_path / "cache")
     cv2.imwrite(str(table.path_of(0)), np.zeros((20, 20, 3), np.uint8))
     os.utime(table.path_of(0), ns=(1, 1))

@@ -48,7 +48,8 @@ def test_phases_are_one_task_the_other_then_both() -> None:
     phases = [step.phase for step in steps]
     assert phases == sorted(phases, key=["EXPR only", "AU only", "several"].index)
     rows = {phase: np.concatenate([s.parts[0].rows for s in steps if s.phase == phase]) for phase in set(phases)}
-    assert {phase: set((found % 3).tolist()) for phase, found in rows.items()} == {"EXPR only": {0}, "AU only": {1}, "several": {2}}
+    kinds = {phase: set((found % 3).tolist()) for phase, found in rows.items()}
+    assert kinds == {"EXPR only": {0}, "AU only": {1}, "several": {2}}
     assert sorted(np.concatenate(list(rows.values()))) == list(range(56))
 
 
@@ -83,9 +84,8 @@ def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
 
 def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
     table = partly(made_up_faces()[0])
-    nothing = replace(
-        table, au_mask=table.au_mask & (np.arange(56) < 10)[:, None], expression_mask=np.arange(56) < 10, va_mask=np.zeros(56, bool)
-    )
+    few = np.arange(56) < 10
+    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
     for options, count in (((), 56), (("targets=ignore",), 10)):
         steps = build_sampler(recipe("M5", *options), nothing, FRAMES, 1).steps(0)
         assert sum(len(step.parts[0].rows) for step in steps) == count
@@ -129,7 +129,7 @@ def test_nothing_to_train_on_is_told() -> None:
 
 def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
     data = made_up_data()
-    chosen = find_recipe("M7", "compact", [*SMALL["pairwise_intensity"], "batch=8", "sampling.pairs=60", "sampling.jitter=none"])
+    chosen = recipe("M7", *SMALL["pairwise_intensity"], "sampling.pairs=60", "sampling.jitter=none")
     source = RecipeSource(chosen, data, FRAMES, 1)
     assert source.steps_per_epoch == 8
     for step in source._plan(0):

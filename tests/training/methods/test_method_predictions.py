@@ -149,7 +149,8 @@ def test_scores_are_those_of_what_is_labelled() -> None:
 
 def test_nothing_labelled_has_no_score() -> None:
     table = DATA.validation
-    bare = replace(table, au_mask=np.zeros_like(table.au_mask), expression_mask=np.zeros(len(table), bool), va_mask=np.zeros(len(table), bool))
+    none = np.zeros(len(table), bool)
+    bare = replace(table, au_mask=np.zeros_like(table.au_mask), expression_mask=none, va_mask=none)
     scores = method_scores(MethodPredictions(np.ones(len(table), bool), table.au, None, table.va), bare)
     assert scores == {"total": None}
     assert scores_text(scores) == "no labelled frame to judge by"

@@ -27,7 +27,8 @@ ALL = ("AU", "EXPR", "VA")
 
 def samples(name: str, data: MethodData, *options: str) -> MethodSamples:
     recipe = find_recipe(name, "compact", [*SMALL[RECIPES[int(name[1]) - 1]], *options])
-    return MethodSamples(recipe, InputForm.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form), data, data.train)
+    form = InputForm.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
+    return MethodSamples(recipe, form, data, data.train)
 
 
 def test_pictures_and_labels_are_those_of_the_rows() -> None:
@@ -161,7 +162,8 @@ def test_change_sees_pictures_as_they_are_and_the_rows() -> None:
     assert seen[0][0] == [4, 2]
     assert 0 <= seen[0][1] <= seen[0][2] <= 1
     assert seen[0] == seen[1]
-    mean, std = (torch.tensor(each)[:, None, None] for each in (NORMALISATIONS["imagenet"].mean, NORMALISATIONS["imagenet"].std))
+    norm = NORMALISATIONS["imagenet"]
+    mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
     assert torch.allclose(shown * std + mean, torch.zeros(()), atol=1e-6)
 
 

@@ -134,8 +134,10 @@ def test_nothing_but_nan_stops_the_run_instead_of_wasting_it(tmp_path: Path) -> 
 def test_videos_shorter_than_the_window_are_learnt_from_and_judged(tmp_path: Path) -> None:
     short = made_up_data({"a": 3, "b": 5, "c silent": 2}, {"d": 1, "e silent": 4}, size_px=48)
     for name, options in (
-        ("multimodal_transformer", []), ("multi_database", ["net.recurrence=both", "sampling.drop_gaps=false"]), ("mean_teacher", []),
-    ):  # fmt: skip
+        ("multimodal_transformer", []),
+        ("multi_database", ["net.recurrence=both", "sampling.drop_gaps=false"]),
+        ("mean_teacher", []),
+    ):
         chosen = recipe(name, "sampling.every=1", *options)
         net = train_method(chosen, short, tmp_path / name, steps=2)
         predictions = method_predictions(net, chosen, short.validation, short)

@@ -55,9 +55,7 @@ def distance(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[
 def plain_run(folder: Path, processes: Processes) -> nn.Module:
     torch.manual_seed(0)
     recipe = find_recipe("M3", "compact", ["epochs=1"])
-    loop = MethodLoop(
-        recipe, Plain(), distance, Shares(processes.rank, processes.world), folder, processes=processes
-    )
+    loop = MethodLoop(recipe, Plain(), distance, Shares(processes.rank, processes.world), folder, processes=processes)
     loop.run()
     return loop.net
 

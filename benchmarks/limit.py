@@ -1,0 +1,210 @@
+"""The CPU path against its targets, on one pinned thread: `python -m benchmarks limit [--record benchmarks/results]`.
+
+Decoding is left out and times are of the processor, medians of rounds that take turns, so that other work on the machine
+disturbs little; only the line of two cores goes by the clock, and is worth nothing on a busy machine, which is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from benchmarks import limit_lines as lines
+from benchmarks.limit_lines import SIZE, Pass, Setup
+from benchmarks.peers.make_environments import ENVIRONMENTS
+from benchmarks.peers.peer import PEERS, find_files, interpreter
+from benchmarks.side_by_side import make_job, offline_prefix, run_once
+from faceaffect.bench.configuration import Configuration
+from faceaffect.bench.machine import describe_machine
+from faceaffect.bench.machine_load import LoadWatch
+from faceaffect.bench.percentiles import Distribution
+from faceaffect.bench.workload import make_workload
+from faceaffect.bundle import open_bundle
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+_LARGE: Final = (1920, 1080)
+_COUNT: Final = 240  # frames of a pass
+_FILE_FRAMES: Final = 1500
+_FACES: Final = (1, 2, 4)
+MEDIAPIPE: Final = next(peer for peer in PEERS if peer.name == "mediapipe_face_landmarker")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the table; `met` is None where nothing was measured."""
+
+    what: str
+    target: str
+    measured: str
+    met: bool | None
+
+
+def _below(what: str, limit: float, value: float, unit: str, digits: int = 2) -> Line:
+    return Line(what, f"at most {limit:g} {unit}", f"{value:.{digits}f} {unit}", value <= limit)
+
+
+class Measurement:
+    """All rounds, and the table made of them."""
+
+    def __init__(self, setup: Setup, clip: str, rounds: int, folder: Path, peer: Path | None, weights: Path) -> None:
+        self._setup, self._clip, self._weights = setup, clip, weights
+        self._peer = peer if peer is not None and interpreter(MEDIAPIPE, peer).is_file() else None
+        self._small, self._large = lines.clip_at(clip, SIZE), lines.clip_at(clip, _LARGE)
+        self._tiles = {faces: lines.tiled(clip, faces, folder) for faces in _FACES}
+        self.runs: dict[str, list[Pass]] = {}
+        self.peers: list[float] = []
+        self.rates: list[float] = []
+        self.peer_version = ""
+        with setup.open() as pipeline:
+            self.about = pipeline.describe()
+        for _ in range(rounds):
+            self._round()
+
+    def _round(self) -> None:
+        self.rates.append(lines.gemm_rate())
+        self._run("small", self._small, _COUNT)
+        if self._peer is not None:
+            job = make_job(self._clip, 0, None, "onnx") | {"files": find_files(MEDIAPIPE, self._weights)}
+            answer = run_once(MEDIAPIPE, interpreter(MEDIAPIPE, self._peer), job, offline_prefix())
+            self.peer_version = answer["versions"]["mediapipe"]
+            self.peers.append(float(np.median(answer["ms"])))
+        self._run("large", self._large, _COUNT)
+        for faces, frames in self._tiles.items():
+            self._run(f"{faces} faces", frames, 120)
+
+    def _run(self, name: str, frames: list[Any], count: int) -> None:
+        self.runs.setdefault(name, []).append(lines.run_pass(self._setup, frames, count))
+
+    def median(self, name: str, figure: Any) -> float:
+        return float(np.median([figure(run) for run in self.runs[name]]))
+
+    def table(self, minutes_frames: int) -> list[Line]:
+        """Every line of the table; some are measured only now."""
+        held = self.median("small", Pass.held)
+        network = self.median("small", lambda run: run.held(run.stages["network"]))
+        found = [_below("one face held", 1.5, held, "ms"), self._against_peer(held)]
+        shown = [self.median(f"{faces} faces", lambda run: max(run.faces[-60:])) for faces in _FACES]
+        per_face = [self.median(f"{faces} faces", Pass.held) for faces in _FACES]
+        further = (per_face[-1] - per_face[0]) / max(1.0, shown[-1] - shown[0])
+        found.append(_below(f"each further face (of {shown[-1]:.0f} held)", 1.0, further, "ms"))
+        found.append(_below("everything but the network", 25, 100 * (1 - network / held), "% of the frame", 0))
+        found.append(_below("looks for new faces, over all frames", 0.5, self.median("small", lines.look_cost), "ms a frame"))
+        delays = lines.newcomer_delay_s(self._setup, self._tiles[2])
+        found.append(_below("a newcomer is found, worst of eight entries at 30 fps", 0.3, max(delays), "s"))
+        mean = {name: self.median(name, lambda run: np.mean(run.whole[30:])) for name in ("small", "large")}
+        more = 100 * (mean["large"] / mean["small"] - 1)
+        found.append(_below("1920x1080 instead of 640x360, mean with looks", 15, more, "% more", 0))
+        grown = lines.growth(self._setup, self._small, minutes_frames)
+        about = f"{minutes_frames / lines.FPS / 60:.1f} minutes of video, growth of "
+        found.append(_below(f"{about}time per frame", 2, 100 * grown.time, "%", 1))
+        found.append(_below(f"{about}memory", 2, 100 * grown.memory, "%", 1))
+        starts = np.median([lines.fresh_start(self._setup, self._clip) for _ in range(3)], axis=0)
+        found.append(_below("import", 0.4, float(starts[0]), "s of CPU"))
+        found.append(_below("first result of a new process", 1.0, float(starts[1]), "s of CPU"))
+        return found
+
+    def _against_peer(self, held: float) -> Line:
+        what, target = "MediaPipe FaceLandmarker in the same run", "at least 8 times ours"
+        if not self.peers:
+            return Line(what, target, "not run (no environment; see make_environments)", None)
+        theirs = float(np.median(self.peers))
+        text = f"{theirs:.2f} ms, {theirs / held:.1f} times ours ({self.peer_version})"
+        return Line(what, target, text, theirs >= 8 * held)
+
+    def notes(self) -> list[str]:
+        """What stands below the table."""
+        every = [value for run in self.runs["small"] for value in run.whole[30:]]
+        spread = Distribution.of([every])
+        network = self.median("small", lambda run: run.held(run.stages["network"]))
+        operations = 2 * lines.network_macs(open_bundle(self._setup.model).onnx)
+        rate, reached = float(np.median(self.rates)), operations / network / 1e6
+        stages = {
+            name: self.median("small", lambda run, name=name: run.held(run.stages[name]))
+            for name in self.runs["small"][0].stages
+        }
+        rounds = ", ".join(f"{run.held():.2f}" for run in self.runs["small"])
+        looks = [v for run in self.runs["small"] for v, d in zip(run.whole[30:], run.stages["detect"][30:], strict=True) if d]
+        return [
+            f"all frames after the first second: p50 {spread.p50:.2f}, p95 {spread.p95:.2f}, p99 {spread.p99:.2f} ms; "
+            f"frames with a look: median {np.median(looks):.2f} ms, one in {len(every) / max(1, len(looks)):.0f}",
+            f"one face held, by round: {rounds} ms",
+            "median of each stage: " + ", ".join(f"{name} {value:.3f}" for name, value in stages.items()) + " ms",
+            f"the network: {operations / 1e6:.0f} million operations in {network:.2f} ms are {reached:.0f} billion a second; "
+            f"float32 matrix products reach {rate:.0f} here (NumPy, one thread): {100 * reached / rate:.0f} %"
+            + (" (more than 100 % is possible in int8)" if self.about["precision"] == "int8" else ""),
+        ]
+
+
+def two_cores(setup: Setup, clip: str, folder: Path, rounds: int) -> Line:
+    """Throughput of a file on two cores over that on one, by the clock; loading is taken off by a short file."""
+    what, target = "two cores over one, `faceaffect analyse` on a file", "at least 1.7 times"
+    if len(os.sched_getaffinity(0)) < 2:
+        return Line(what, target, "not run (one core)", None)
+    long, short = (
+        make_workload(clip, Configuration(size=SIZE, faces=1), count, folder / str(count)).path
+        for count in (_FILE_FRAMES, 30)
+        if (folder / str(count)).mkdir() is None
+    )
+    ratios = []
+    for _ in range(rounds):
+        one, two = (
+            lines.file_seconds(setup, long, cores, folder / "rows.csv")
+            - lines.file_seconds(setup, short, cores, folder / "rows.csv")
+            for cores in (1, 2)
+        )
+        ratios.append(one / two)
+    value = float(np.median(ratios))
+    return Line(what, target, f"{value:.2f} times ({_FILE_FRAMES} frames, median of {rounds})", value >= 1.7)
+
+
+def as_markdown(title: str, facts: dict[str, str], table: list[Line], notes: list[str]) -> str:
+    words = {True: "yes", False: "**no**", None: "-"}
+    text = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    text += ["| what | target | measured | met |", "|---|---|---|---|"]
+    text += [f"| {row.what} | {row.target} | {row.measured} | {words[row.met]} |" for row in table]
+    return "\n".join([*text, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry of `python -m benchmarks limit`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks limit", description=__doc__)
+    parser.add_argument("--clip", default=str(ROOT.parent / "shared/data/videos/pyfeat_single_face_smile.mp4"))
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--backend", default="onnx")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--detector", default=None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=5.0, help="of video for the line of growth")
+    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of make_environments")
+    parser.add_argument("--weights", type=Path, default=ROOT.parent / "shared/teachers", help="where face_landmarker.task is")
+    parser.add_argument("--record", type=Path, default=None, help="folder for the record")
+    arguments = parser.parse_args(argv)
+    cv2.setNumThreads(1)
+    setup = Setup(arguments.model, arguments.backend, arguments.precision, arguments.detector)
+    load = LoadWatch()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cores = two_cores(setup, arguments.clip, folder, min(3, arguments.rounds))
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        places = (arguments.environments, arguments.weights)
+        measurement = Measurement(setup, arguments.clip, arguments.rounds, folder, *places)
+        table = measurement.table(round(60 * lines.FPS * arguments.minutes))
+    facts = describe_machine() | measurement.about | {"clip": Path(arguments.clip).name, "rounds": str(arguments.rounds)}
+    notes = [*measurement.notes(), *load.stop().warnings()]
+    title = f"The CPU path against its targets: one pinned thread, {SIZE[0]}x{SIZE[1]}, decoding left out"
+    text = as_markdown(title, facts, [*table, cores], notes)
+    sys.stdout.write(text)
+    if arguments.record:
+        (arguments.record / f"limit_{measurement.about['precision']}.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

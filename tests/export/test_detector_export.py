@@ -1,0 +1,52 @@
+"""The detector as ONNX: the same maps for pictures of any size, and what the SDK makes of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from click.testing import CliRunner  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
+from export.detector import main, read_detector  # noqa: E402
+from faceaffect.detectors.distilled import DistilledDetector  # noqa: E402
+from faceaffect.types import Frame  # noqa: E402
+from training.detector.net import DetectorMaps, DetectorNet  # noqa: E402
+from training.detector.train_detector import DetectorRecipe  # noqa: E402
+from training.methods.method_loop import RUN_FILE, TEACHER_FILE  # noqa: E402
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    torch.manual_seed(2)
+    recipe = DetectorRecipe()
+    net = DetectorNet(recipe.net)
+    for part in net.modules():  # statistics that folding must not lose
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(part.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(part.running_var, 0.5, 1.5)
+    save_file(net.state_dict(), tmp_path / TEACHER_FILE)
+    (tmp_path / RUN_FILE).write_text(json.dumps({"recipe": asdict(recipe), "step": 1}), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_file_says_what_the_network_says(run: Path) -> None:
+    done = CliRunner().invoke(main, [str(run), "--to", str(run / "out" / "detector.onnx")])
+    assert done.exit_code == 0, done.output
+    detector = DistilledDetector(min_face_px=40, min_score=0.0001, model=run / "out" / "detector.onnx")
+    frame = Frame(np.random.default_rng(0).integers(0, 255, (360, 640, 3)).astype(np.uint8))
+    found = detector.detect(frame)
+    assert len(found) > 0
+    picture = torch.from_numpy(detector._prepare(np.asarray(detector._canvas[0, :144, :256])))
+    with torch.no_grad():
+        maps = DetectorMaps(read_detector(run))(picture)[0].numpy()
+    assert found.score[0] == pytest.approx(float(maps[0].max()), abs=1e-4)
+    row, column = np.unravel_index(maps[0].argmax(), maps[0].shape)
+    np.testing.assert_allclose(found.box_xyxy[0], (maps[1:5, row, column] + 0.5) * 2.5 - 0.5, atol=0.05)

@@ -1,0 +1,140 @@
+"""Scenes, targets, losses and the loop of the detector, on pictures drawn here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from faceaffect.bench.drawn_faces import Grimace, draw_face  # noqa: E402
+from training.detector.net import STRIDE, DetectorConfig, DetectorMaps, DetectorNet, decode  # noqa: E402
+from training.detector.objective import DetectorObjective, score_targets  # noqa: E402
+from training.detector.scenes import SIZE_WH, Scene, SceneMaker, as_batch, mirrored  # noqa: E402
+from training.detector.train_detector import DetectorRecipe, SceneBatches  # noqa: E402
+from training.detector.yunet_teacher import TaughtPicture, load_taught, save_taught  # noqa: E402
+from training.methods.ema_teacher import Teacher  # noqa: E402
+from training.methods.method_loop import MethodLoop  # noqa: E402
+
+POINTS = np.float32([[43, 58], [85, 58], [64, 78], [50, 96], [78, 96]])
+
+
+def taught(name: str, held_out: bool = False) -> TaughtPicture:
+    pixels = draw_face(len(name) % 4, Grimace.at(0.3), 128)[0]
+    return TaughtPicture(name, pixels, np.float32([[32, 20, 96, 112]]), POINTS[None], np.zeros((0, 4), np.float32), held_out)
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> SceneMaker:
+    pictures = [taught(f"{'x' * k}.jpg") for k in range(4)]
+    return SceneMaker(pictures, tmp_path_factory.mktemp("nothing"), seed=3, backgrounds=4)
+
+
+def test_what_was_taught_is_kept(tmp_path: Path) -> None:
+    unsure = replace(taught("b.jpg", held_out=True), unsure=np.float32([[1, 2, 3, 4]]), boxes=np.zeros((0, 4), np.float32),
+                     points=np.zeros((0, 5, 2), np.float32))  # fmt: skip
+    save_taught([taught("a.jpg"), unsure, taught("c.jpg")], tmp_path / "taught.npz")
+    first, second, third = load_taught(tmp_path / "taught.npz")
+    assert (first.name, second.name, third.name) == ("a.jpg", "b.jpg", "c.jpg")
+    np.testing.assert_array_equal(third.pixels, taught("c.jpg").pixels)
+    np.testing.assert_array_equal(second.unsure, [[1, 2, 3, 4]])
+    assert second.held_out
+    assert len(second.boxes) == 0
+    np.testing.assert_array_equal(third.points, POINTS[None])
+
+
+def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneMaker) -> None:
+    scenes = [maker.make(number) for number in range(40)]
+    np.testing.assert_array_equal(scenes[7].pixels, maker.make(7).pixels)
+    heights = []
+    for scene in scenes:
+        assert scene.pixels.shape == (SIZE_WH[1], SIZE_WH[0], 3)
+        for box, points in zip(scene.boxes, scene.points, strict=True):
+            heights.append(box[3] - box[1])
+            middle = 0.5 * (box[:2] + box[2:])
+            assert (middle >= 0).all()
+            assert (middle < SIZE_WH).all()
+            assert points[0, 0] < points[1, 0], "the picture's left eye comes first, mirrored or not"
+            assert (np.abs(points.mean(axis=0) - middle) < 0.3 * (box[2:] - box[:2])).all()
+    assert len(heights) > 40
+    assert min(heights) < 20
+    assert max(heights) > 80
+
+
+def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneMaker) -> None:
+    scene = next(one for one in map(maker.make, range(20)) if one.boxes)
+    turned = mirrored(scene)
+    np.testing.assert_array_equal(turned.pixels, scene.pixels[:, ::-1])
+    np.testing.assert_allclose(turned.boxes[0][[0, 2]], SIZE_WH[0] - 1 - scene.boxes[0][[2, 0]])
+    assert turned.points[0][0, 0] == pytest.approx(SIZE_WH[0] - 1 - scene.points[0][1, 0])
+    again = mirrored(turned)
+    np.testing.assert_allclose(again.points[0], scene.points[0], atol=1e-4)
+
+
+def test_score_targets_are_one_at_each_centre_and_fall_off() -> None:
+    boxes = torch.tensor([[[20.0, 20, 60, 60], [100, 40, 110, 54], [0, 0, 0, 0]]])
+    scores, owners = score_targets(boxes, 20, 32)
+    assert scores[0, 5, 5] == pytest.approx(1), "the cell whose centre, (43.5, 43.5), is nearest to (40, 40)"
+    assert float(scores.max()) == pytest.approx(1)
+    assert owners[0, 5, 12] == 1
+    assert scores[0, 19, 31] < 1e-3
+
+
+def test_decoding_gives_boxes_and_points_in_pixels() -> None:
+    raw = torch.zeros(1, 15, 4, 5)
+    raw[0, 1:5, 2, 3] = torch.tensor([0.25, -0.5, np.log(3.0), np.log(4.0)])
+    raw[0, 5:7, 2, 3] = torch.tensor([1.0, -1.0])
+    read = decode(raw)[0, :, 2, 3].numpy()
+    x, y = 3.5 * STRIDE - 0.5, 2.5 * STRIDE - 0.5
+    np.testing.assert_allclose(read[:4], [x + 2 - 12, y - 4 - 16, x + 2 + 12, y - 4 + 16], rtol=1e-5)
+    side = np.sqrt(24 * 32)
+    np.testing.assert_allclose(read[4:6], [x + side, y - side], rtol=1e-5)
+
+
+def test_ignored_regions_weigh_nothing_and_a_right_answer_costs_least() -> None:
+    scene = Scene(np.zeros((160, 256, 3), np.uint8), [np.float32([40, 40, 88, 104])], [POINTS], [np.float32([160, 0, 250, 90])])
+    batch = as_batch([scene, Scene(np.zeros((160, 256, 3), np.uint8))])
+    wanted, _ = score_targets(batch["boxes"], 20, 32)
+    right = torch.zeros(2, 15, 20, 32)
+    right[:, 0] = torch.where(wanted > 0.999, 8.0, -8.0)
+    alarm = right.clone()
+    alarm[0, 0, 5, 25] = 8.0  # inside what is ignored
+    false_alarm = right.clone()
+    false_alarm[0, 0, 15, 25] = 8.0
+    losses = [float(DetectorObjective()(lambda _, raw=raw: raw, batch, 0)["score"]) for raw in (right, alarm, false_alarm)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert losses[2] > losses[0] + 0.5
+
+
+def test_the_loop_learns_and_goes_on_where_it_stopped(maker: SceneMaker, tmp_path: Path) -> None:
+    net = DetectorConfig(widths=(8, 8, 16, 16, 16), blocks=(1, 1, 1))
+    recipe = replace(DetectorRecipe(net=net), batch=4, epochs=1)
+
+    def loop() -> MethodLoop:
+        torch.manual_seed(1)
+        student = DetectorNet(recipe.net)
+        batches = SceneBatches(maker, recipe.batch, steps_per_epoch=60)
+        return MethodLoop(recipe, student, DetectorObjective(), batches, tmp_path, Teacher(student, 0.9))  # type: ignore[arg-type]
+
+    first = loop()
+    parts = [first.train_step() for _ in range(36)]
+    places = [part["box"] + part["points"] for part in parts]
+    assert np.mean(places[-8:]) < 0.8 * np.mean(places[:8])
+    first.save()
+    going_on = loop()
+    assert going_on.resume()
+    assert going_on.train_step()["loss"] == pytest.approx(first.train_step()["loss"], rel=1e-4)
+
+
+def test_exported_maps_keep_only_peaks() -> None:
+    torch.manual_seed(0)
+    net = DetectorNet(DetectorConfig(widths=(8, 8, 16, 16, 16), blocks=(1, 1, 1))).eval()
+    maps = DetectorMaps(net)(torch.randn(2, 3, 96, 64))
+    assert maps.shape == (2, 15, 12, 8)
+    rows, columns = np.nonzero(maps[0, 0].detach().numpy())
+    gaps = np.maximum(np.abs(rows[:, None] - rows[None]), np.abs(columns[:, None] - columns[None]))
+    assert (gaps[~np.eye(len(rows), dtype=bool)] > 1).all(), "no two neighbours are both a peak"
