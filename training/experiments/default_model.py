@@ -9,8 +9,12 @@ import numpy as np
 import onnx
 
 from faceaffect.bundle import find_bundle
-from training.datasets.frame_samples import FrameSamples, SampleConfig
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.pipeline import open_pipeline
+from faceaffect.sources.read_picture import read_picture
+from faceaffect.types import Frame
 from training.datasets.frame_table import FrameTable
+from training.datasets.picture_store import absolute_paths
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.cost_figures import multiply_accumulates
 from training.experiments.one_run import Places, judged, setting_data
@@ -19,24 +23,21 @@ from training.experiments.trials import BOARD
 from training.methods.method_predictions import MethodPredictions
 
 NAME = "M0-default"
-_AT_ONCE = 64
 _WARM_UP = 20
 
 
-def bundle_predictions(runner: BundleRunner, table: FrameTable) -> MethodPredictions:
-    """Of every row, without smoothing; AUs are the decisions (0 or 1) by the thresholds of the spec."""
-    crop = runner.spec.crop
-    samples = FrameSamples(table, SampleConfig(size_px=crop.size_px))
-    mean, std = (np.array(each, np.float32)[:, None, None] for each in (crop.mean, crop.std))
-
-    def crops():  # type: ignore[no-untyped-def]
-        for row in range(0, len(table), _AT_ONCE):
-            rows = np.arange(row, min(row + _AT_ONCE, len(table)))
-            yield from (samples.batch(rows)["image"].numpy() - mean) / std
-
-    affect = runner.affect(runner.heads(crops()))
-    va = np.stack([affect.valence, affect.arousal], axis=1)
-    return MethodPredictions(np.ones(len(table), bool), affect.au_on.astype(np.float32), affect.expression_probability, va)
+def pipeline_predictions(table: FrameTable, model: Path | None = None) -> MethodPredictions:
+    """Of every row, as the SDK takes pictures that are crops; AUs are its decisions (0 or 1) by the thresholds of the spec."""
+    count = len(table)
+    au, expression = np.zeros((count, len(AU_NAMES)), np.float32), np.zeros((count, len(EXPRESSION_NAMES)), np.float32)
+    va = np.zeros((count, 2), np.float32)
+    with open_pipeline(model, crops=True) as pipeline:
+        for row, path in enumerate(absolute_paths(table)):
+            pixels, layout = read_picture(Path(str(path)))
+            _, affect = pipeline.analyse(Frame(pixels, layout, 0.0, row, str(path)))
+            au[row], expression[row] = affect.au_on[0], affect.expression_probability[0]
+            va[row] = affect.valence[0], affect.arousal[0]
+    return MethodPredictions(np.ones(count, bool), au, expression, va)
 
 
 def bundle_cost(runner: BundleRunner, runs: int = 200) -> dict[str, float]:
@@ -64,7 +65,7 @@ def default_record(places: Places, model: Path | None = None) -> Record:
     trial = BOARD[0]
     setting = setting_data(trial, 1, places)
     runner = BundleRunner(model or find_bundle())
-    scores, headline = judged(trial, bundle_predictions(runner, setting.validation), setting)
+    scores, headline = judged(trial, pipeline_predictions(setting.validation, model), setting)
     return Record(
         name=NAME, method="default", setting=trial.setting, arm="as shipped", seed=1, judged=trial.judged, headline=headline,
         scores=scores, facts=bundle_cost(runner), machine=machine_name(),
