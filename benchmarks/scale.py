@@ -8,6 +8,7 @@ machine of that size. Starting the workers counts. Rows are the median round.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
 import statistics
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,28 +84,18 @@ def _processor_s() -> float:
 
 
 def try_in_child(kind: str, jobs: int, files: int, clip: Path) -> Trial:
-    """In a process of its own on `jobs` cores, so that nothing of one trial reaches the next."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:jobs]))
-            with tempfile.TemporaryDirectory() as folder:
-                trial = try_once(kind, jobs, files, clip, Path(folder))
-            os.write(writing, f"{trial.wall_s} {trial.cpu_s} {trial.video_s} {trial.frames}".encode())
-            code = 0
-        except Exception as error:
-            sys.stderr.write(f"{error}\n")
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        said = stream.read().decode().split()
-    os.waitpid(pid, 0)
-    if len(said) != 4:
-        raise SystemExit(f"{kind}, {jobs} jobs, {files} files: failed")
-    return Trial(float(said[0]), float(said[1]), float(said[2]), int(said[3]))
+    """In a new process on `jobs` cores, so that nothing of one trial reaches the next.
+
+    Started anew and not forked: a fork beside running threads may wait for a lock that nobody holds any more.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_try_on_cores, kind, jobs, files, clip).result()
+
+
+def _try_on_cores(kind: str, jobs: int, files: int, clip: Path) -> Trial:
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:jobs]))
+    with tempfile.TemporaryDirectory() as folder:
+        return try_once(kind, jobs, files, clip, Path(folder))
 
 
 def measure(clip: Path, kinds: list[str], jobs: list[int], files: list[int], rounds: int) -> str:

@@ -31,7 +31,7 @@ HINTS: Final[dict[str, dict[str, float]]] = {
 """AU -> share of each expression's votes that is taken for it, after the prototypes of EMFACS. A weak prior for AUs that
 no teacher sees on real faces, used at `HINT_WEIGHT`; it is no measurement."""
 
-HINT_WEIGHT: Final = 0.15
+HINT_WEIGHT: Final = 0.25
 
 CALM_AUS: Final = ("AU1", "AU2", "AU4", "AU6", "AU7", "AU10", "AU12", "AU15", "AU23", "AU24")
 """Off on faces that people call neutral; lips may be parted there."""
@@ -40,7 +40,7 @@ CALM_FROM: Final = 0.5
 CALM_SURELY: Final = 0.8
 """Shares of neutral votes between which that belief grows."""
 
-CALM_WEIGHT: Final = 0.4
+CALM_WEIGHT: Final = 0.12
 
 
 def aus_from_blendshapes(
