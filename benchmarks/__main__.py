@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [options]`: runs one of the benchmarks below; each knows its own options."""
+"""`python -m benchmarks NAME [options]` runs one of `BENCHMARKS`; each knows its options."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "follow": "benchmarks.follow_clips",
     "limit": "benchmarks.limit",
     "side-by-side": "benchmarks.side_by_side",
+    "scale": "benchmarks.scale",
     "gpu": "benchmarks.gpu_record",
 }
 

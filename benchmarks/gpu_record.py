@@ -1,112 +1,129 @@
-"""`python -m benchmarks gpu [--record FILE.md]`: everything that needs a GPU, in one run that always reaches its end.
+"""`python -m benchmarks gpu [--record FILE.md] [--minutes 9]`: everything that needs a GPU, in one run that reaches its end.
 
-A part that cannot run says "not run:" and why. On a machine without a GPU that is all of them.
+Each part is a process of its own: one that crashes, hangs or loses the GPU costs no other. A part that cannot run says
+"not run" and why. The record is written after every part, the most telling ones first, so that a run that is cut off has
+them. On a machine without a GPU no part runs. Nothing is fetched from a network.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import platform
+import json
+import os
+import signal
 import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gpu.part import NotRunError, Part, Session, require_gpu, run_part
-from faceaffect import kernels
-from faceaffect.backends.tensorrt_library import find_tensorrt
-from faceaffect.bench.machine import describe_machine
-from faceaffect.bundle import open_bundle
+ROOT = Path(__file__).resolve().parents[1]
 
-# Modules are imported by their part: one that needs PyTorch must not cost the others.
-PARTS: tuple[tuple[str, str], ...] = (
-    ("Kernels against the definition", "kernel_part.check"),
-    ("Kernels under compute-sanitizer", "kernel_part.sanitize"),
-    ("Kernels: times", "kernel_part.time_all"),
-    ("Engines: build", "engine_part.build_all"),
-    ("Engines: parity", "engine_part.parity"),
-    ("Frame to result", "path_part.whole"),
-    ("Stages", "path_part.stages"),
-    ("Rivals", "path_part.rivals"),
-    ("Analysis of the demo clip", "path_part.analysis"),
-    ("Memory", "path_part.memory"),
+
+@dataclass(frozen=True, slots=True)
+class PartOfRecord:
+    """`where` is a function of `benchmarks.gpu`; `longest_s` how long it may take, if that much is left."""
+
+    title: str
+    where: str
+    longest_s: float = 120
+
+
+PARTS: tuple[PartOfRecord, ...] = (
+    PartOfRecord("Environment", "machine_part.environment", 60),
+    PartOfRecord("Kernels against the definition", "kernel_part.check"),
+    PartOfRecord("Frame to result", "path_part.whole", 180),
+    PartOfRecord("Stages", "path_part.stages"),
+    PartOfRecord("Rivals", "path_part.rivals", 180),
+    PartOfRecord("Kernels: times", "kernel_part.time_all"),
+    PartOfRecord("Engines: build", "engine_part.build_all", 240),
+    PartOfRecord("Engines: parity", "engine_part.parity", 240),
+    PartOfRecord("Analysis of the demo clip", "path_part.analysis"),
+    PartOfRecord("Memory", "path_part.memory"),
+    PartOfRecord("Kernels under compute-sanitizer", "kernel_part.sanitize", 300),
 )
 
 
-def environment(session: Session) -> list[str]:
-    """Machine, GPU, driver, CUDA, TensorRT, kernels."""
-    facts = describe_machine() | {
-        "bundle": session.bundle.spec.name,
-        "kernels": str(kernels.info()),
-        "kernel": platform.release(),
-    }
-    library, reason = find_tensorrt()
-    facts["TensorRT"] = str(library) if library else f"none: {reason}"
-    lines = [f"- {name}: {value}" for name, value in facts.items()]
-    try:
-        cuda = require_gpu()
-    except NotRunError as error:
-        return [*lines, f"- GPU: none: {error}"]
-    lines += [f"- GPU {name}: {value}" for name, value in cuda.device_facts(0).items()]
-    lines += [f"- CUDA of the driver: {cuda.driver_version()}", f"- CUDA of the kernels: {cuda.runtime_version()}"]
-    asked = "driver_version,clocks.sm,clocks.mem,power.limit"
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={asked}", "--format=csv"], capture_output=True, text=True, check=True
-        )
-        lines.append(f"- nvidia-smi: {'; '.join(done.stdout.split(chr(10))).strip('; ')}")
-    except (OSError, subprocess.CalledProcessError) as error:
-        lines.append(f"- nvidia-smi: {error}")
-    return lines
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`aim` is the most (or the least) that `found` may be."""
+
+    name: str
+    aim: float
+    unit: str
+    found: float | None
+    is_least: bool = False
+
+    def row(self) -> str:
+        said = f"| {self.name} | {'at least' if self.is_least else 'at most'} {self.aim:g}{self.unit} |"
+        if self.found is None:
+            return f"{said} | | not run |"
+        is_met = self.found >= self.aim if self.is_least else self.found <= self.aim
+        return f"{said} {self.found:.1f} | {self.found / self.aim:.2f} | {'met' if is_met else 'missed'} |"
 
 
-def targets(session: Session) -> list[str]:
+def targets(figures: dict[str, float]) -> list[str]:
     """What was aimed at, one face in a 640x360 frame in host memory, on a data-centre GPU."""
-    found = session.figures
-    whole, eager = found.get("whole 640x360 1 graph"), found.get("PyTorch eager")
-    network = found.get("stage network")
-    crops = [value for name, value in found.items() if name.startswith("floor share: ") and "BGR 112 px" in name]
-    rows = [
-        ("frame to result, p50", "under 300 us", whole, None if whole is None else whole < 300),
-        (
-            "everything but the engine",
-            "at most 40 %",
-            None if whole is None or network is None else 100 * (1 - network / whole),
-            None if whole is None or network is None else network >= 0.6 * whole,
-        ),
-        (
-            "times faster than PyTorch eager",
-            "at least 3",
-            None if whole is None or eager is None else eager / whole,
-            None if whole is None or eager is None else eager >= 3 * whole,
-        ),
-        ("crop kernel, times its floor", "at most 1.5", max(crops) if crops else None, max(crops) <= 1.5 if crops else None),
-    ]
-    lines = ["| target | aim | found | |", "|---|---|---|---|"]
-    for name, aim, value, is_met in rows:
-        verdict = "not run" if value is None else ("met" if is_met else "missed")
-        lines.append(f"| {name} | {aim} | {'' if value is None else f'{value:.1f}'} | {verdict} |")
-    return lines
+    whole, eager = figures.get("whole 640x360 1 graph"), figures.get("PyTorch eager")
+    network = figures.get("stage network")
+    crops = [value for name, value in figures.items() if name.startswith("floor share: ") and "BGR 112 px" in name]
+    rest = None if whole is None or network is None else 100 * (1 - network / whole)
+    rows = (
+        Target("frame to result, p50", 300, " us", whole),
+        Target("everything but the engine", 40, " %", rest),
+        Target("times faster than PyTorch eager", 3, "", None if whole is None or eager is None else eager / whole, True),
+        Target("crop kernel, times its floor", 1.5, "", max(crops) if crops else None),
+    )
+    return ["| target | aim | found | of the aim | |", "|---|---|---|---|---|", *(row.row() for row in rows)]
 
 
-def _late(where: str) -> Part:
-    module, _, name = where.partition(".")
+def run_apart(command: list[str], longest_s: float) -> Iterator[str]:
+    """Lines of standard output, all that there are when it ends or is ended; then why, if it did not end well."""
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(command, stdout=said, stderr=complaints, cwd=ROOT, start_new_session=True)
+        try:
+            code: int | None = process.wait(max(1, longest_s))
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+                process.wait()
+        said.seek(0)
+        yield from said.read().splitlines()
+        complaints.seek(0)
+        last = next((line for line in reversed(complaints.read().splitlines()) if line.strip()), "no words")
+        if code is None:
+            yield f"not run: ended after {longest_s:.0f} s, unfinished"
+        elif code != 0:
+            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            yield f"not run: ended by {how}: {last}"
 
-    def part(session: Session) -> list[str]:
-        found: Part = getattr(importlib.import_module(f"benchmarks.gpu.{module}"), name)
-        return found(session)
 
-    return part
-
-
-def record(model: str | None, repeats: int) -> str:
-    """The whole record as Markdown."""
-    session = Session(open_bundle(model), repeats)
-    lines = ["# GPU record", "", *run_part("Environment", environment, session)]
-    for title, where in PARTS:
-        section = run_part(title, _late(where), session)
-        print("\n".join(section), flush=True)
-        lines += section
-    return "\n".join([*lines, *run_part("Targets", targets, session)])
+def record(options: list[str], minutes: float, write: Callable[[str], None], parts: tuple[PartOfRecord, ...] = PARTS) -> str:
+    """The whole record as Markdown; `write` gets what there is of it after every part."""
+    until_s = time.monotonic() + 60 * minutes
+    text = "# GPU record\n"
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder) / "figures.json"
+        for part in parts:
+            left_s = until_s - time.monotonic()
+            command = [sys.executable, "-m", "benchmarks.gpu", part.where, "--figures", str(figures), *options]
+            if left_s < 5:
+                lines = [f"not run: no time left of {minutes:g} minutes"]
+            else:
+                lines = list(run_apart(command, min(part.longest_s, left_s)))
+            section = "\n".join(["", f"## {part.title}", "", *lines, ""])
+            print(section, flush=True)
+            text += section
+            write(text + "\nThe run was cut off here.\n")
+        found = json.loads(figures.read_text()) if figures.is_file() else {}
+    section = "\n".join(["", "## Targets", "", *targets(found), ""])
+    print(section, flush=True)
+    write(text + section)
+    return text + section
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -114,12 +131,16 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description=__doc__)
     parser.add_argument("--model", default=None, help="bundle; the shipped one by default")
     parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--minutes", type=float, default=30, help="time for all parts; what comes after it is not run")
     parser.add_argument("--record", type=Path, help="write the record to this Markdown file as well")
     options = parser.parse_args(argv)
-    text = record(options.model, options.repeats)
-    print(text)
-    if options.record:
-        options.record.write_text(text, encoding="utf-8")
+    given = ["--repeats", str(options.repeats)] + (["--model", options.model] if options.model else [])
+
+    def write(text: str) -> None:
+        if options.record:
+            options.record.write_text(text, encoding="utf-8")
+
+    record(given, options.minutes, write)
 
 
 if __name__ == "__main__":

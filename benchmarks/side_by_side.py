@@ -25,6 +25,7 @@ from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import LoadWatch
 from faceaffect.bundle import MODEL_FILE, open_bundle
 from faceaffect.geometry import TEMPLATE_SIZE_PX, TEMPLATE_XY
+from faceaffect.pipeline import open_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 _TIME_LIMIT_S = 900
@@ -161,7 +162,10 @@ def main(argv: list[str] | None = None) -> None:
         for clip in arguments.clip or [str(ROOT / "assets" / "demo.mp4")]:
             job = make_job(clip, arguments.frames, arguments.model, arguments.backend)
             clips.append(measure_clip(job, taking_part, arguments, prefix))
+    with open_pipeline(arguments.model, backend=arguments.backend) as pipeline:
+        ours = pipeline.describe()
     about = describe_machine() | {
+        "ours": ", ".join(f"{name} {fact}" for name, fact in ours.items()),
         "network of the processes": "none" if prefix else "as on this machine",
         "others during the run": "; ".join(watch.stop().warnings()) or "quiet",
     }

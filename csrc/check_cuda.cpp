@@ -31,7 +31,20 @@ std::string remedy(cudaError_t status) {
     case cudaErrorECCUncorrectable:
     case cudaErrorDevicesUnavailable:
     case cudaErrorHardwareStackError:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorAssert:
+    case cudaErrorContextIsDestroyed:
       return "the GPU was lost to this process, which has to be started again; `dmesg` and `nvidia-smi` tell more";
+    case cudaErrorInitializationError:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorSystemNotReady:
+    case cudaErrorUnknown:
+      return "the driver does not work; `nvidia-smi` and `dmesg` tell why; after an update of the driver restart the machine";
+    case cudaErrorInvalidResourceHandle:
+      return "a stream, event or graph of another GPU was used; make that GPU the current one first";
     case cudaErrorStreamCaptureUnsupported:
     case cudaErrorStreamCaptureInvalidated:
       return "something that cannot be recorded ran while a graph was captured on this thread; run it before";

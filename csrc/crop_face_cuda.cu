@@ -5,8 +5,7 @@ namespace faceaffect {
 
 namespace {
 
-constexpr int kColumns = 32, kRows = 4;  // crop pixels of a block
-constexpr int kMostFaces = 65535;        // in one grid
+constexpr int kColumns = 32, kRows = 4;  // crop pixels of a block; faces lie along z
 
 // All three channels of one crop pixel: they share position, cover and, for NV12, every tap.
 template <typename T>
@@ -38,8 +37,8 @@ dim3 grid_of(int size_px, int faces) {
 // Calls launch(first face, faces) for as many faces as a grid holds at once.
 template <typename Launch>
 void for_grids(int count, const Launch& launch) {
-  for (int from = 0; from < count; from += kMostFaces)
-    launch(from, count - from < kMostFaces ? count - from : kMostFaces);
+  for (int from = 0; from < count; from += kMostBlocks)
+    launch(from, count - from < kMostBlocks ? count - from : kMostBlocks);
 }
 
 template <typename T>

@@ -92,6 +92,15 @@ std::string type_name(const CudaArray& array) {
   return std::string(1, array.kind) + std::to_string(array.item_bytes);
 }
 
+CudaArray any_array(py::handle value, const char* name, uintptr_t stream) {
+  if (py::hasattr(value, "__cuda_array_interface__"))
+    return from_interface(value, value.attr("__cuda_array_interface__"), name, stream);
+  if (py::isinstance<py::array>(value)) return from_pinned(py::reinterpret_borrow<py::array>(value), name);
+  if (py::hasattr(value, "__dlpack_device__")) return from_dlpack(value, name, stream);
+  throw py::value_error(std::string(name) + " must be an array on an NVIDIA GPU (__cuda_array_interface__ or DLPack), got " +
+                        Py_TYPE(value.ptr())->tp_name);
+}
+
 }  // namespace
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -112,12 +121,14 @@ std::string CudaArray::described() const {
 }
 
 CudaArray cuda_array(py::handle value, const char* name, uintptr_t stream) {
-  if (py::hasattr(value, "__cuda_array_interface__"))
-    return from_interface(value, value.attr("__cuda_array_interface__"), name, stream);
-  if (py::isinstance<py::array>(value)) return from_pinned(py::reinterpret_borrow<py::array>(value), name);
-  if (py::hasattr(value, "__dlpack_device__")) return from_dlpack(value, name, stream);
-  throw py::value_error(std::string(name) + " must be an array on an NVIDIA GPU (__cuda_array_interface__ or DLPack), got " +
-                        Py_TYPE(value.ptr())->tp_name);
+  CudaArray array = any_array(value, name, stream);
+  const int64_t item = array.item_bytes > 0 ? array.item_bytes : 1;
+  bool is_aligned = array.address % static_cast<uintptr_t>(item) == 0;
+  for (const int64_t stride : array.strides) is_aligned = is_aligned && stride % item == 0;
+  if (!is_aligned)  // a kernel that reads it would lose the GPU to the whole process
+    throw py::value_error(std::string(name) + " must begin and step at multiples of its " + std::to_string(array.item_bytes) +
+                          " byte items, got address " + std::to_string(array.address) + "; copy it first");
+  return array;
 }
 
 CudaArray cuda_output(py::handle value, const char* name, const std::vector<int64_t>& shape, uintptr_t stream) {

@@ -136,6 +136,7 @@ void crop_jobs(py::handle jobs, py::handle mean, py::handle std, py::handle out,
   if (!given.is('u', 1) || given.shape.size() != 1 || given.shape[0] < count * static_cast<int64_t>(sizeof(FaceJob)))
     throw py::value_error("jobs must be the uint8 bytes of " + std::to_string(count) + " staged faces, got " +
                           given.described());
+  if (given.address % alignof(FaceJob) != 0) throw py::value_error("jobs must begin at a multiple of 8 bytes");
   const CropParams params = {static_cast<int>(crops.shape[3]), check_normalise(mean, std)};
   require_device();
   crop_jobs_cuda(address<const FaceJob>(given.address), static_cast<int>(count), params, address<void>(crops.address),

@@ -12,6 +12,8 @@
 
 namespace faceaffect {
 
+constexpr int kMostBlocks = 65535;  // of a grid along y or z; more work takes more launches, or more turns of a thread
+
 template <typename... Parameters, typename... Arguments>
 void launch_kernel(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
                    void* stream, const Arguments&... arguments) {

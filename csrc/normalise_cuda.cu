@@ -23,7 +23,7 @@ void normalise_cuda(const uint8_t* pixels, int64_t count, int64_t plane_px, cons
   const int64_t total = count * plane_px;
   if (total == 0) return;
   const int64_t wanted = (total + 255) / 256;
-  const dim3 grid(static_cast<unsigned>(wanted < 65535 ? wanted : 65535)), block(256);
+  const dim3 grid(static_cast<unsigned>(wanted < kMostBlocks ? wanted : kMostBlocks)), block(256);
   if (type == Element::Float16)
     launch_kernel("normalise_cuda", normalise_kernel<Half>, grid, block, 0, stream, pixels, total, plane_px, params,
                   static_cast<Half*>(out));

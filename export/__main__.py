@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 
 from export.calibrate import DEFAULT_THRESHOLD, Calibrated, calibrate, validation_faces
 from export.check_parity import check_parity, too_far
+from export.export_method import MethodOptions, export_method, is_method_run
+from export.method_card import SOURCES
 from export.model_card import model_card
 from export.read_run import read_run
 from export.write_bundle import CROP, write_bundle
@@ -53,8 +55,24 @@ class ExportOptions:
 )
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
+@click.option(
+    "--thresholds", type=click.Path(path_type=Path, exists=True), default=None, help="Methods: JSON, one for each AU."
+)
+@click.option(
+    "--validation", type=click.Path(path_type=Path, exists=True), default=None, help="Methods: data to choose them on."
+)
+@click.option("--trained-on", multiple=True, metavar="SOURCE", help=f"Methods: {', '.join(SOURCES)} or words for the card.")
+@click.option("--averaged", is_flag=True, help="Methods: the weights of the moving average.")
+@click.option("--official-crops", is_flag=True, help="Methods: trained on crops as Aff-Wild2 has them, eyes 10 px lower.")
+@click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Methods: frame rate of the videos trained on.")
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
-    """Export the averaged weights of RUN_DIR."""
+    """Export RUN_DIR: the averaged weights of the default model, or the stages of one of the eight methods."""
+    own = {name: options.pop(name) for name in [each.name for each in fields(MethodOptions)]}
+    if is_method_run(run_dir):
+        _export_method(run_dir, bundle_dir, MethodOptions(**own))
+        return
+    if given := [name for name, value in own.items() if value]:
+        raise click.UsageError(f"{run_dir} is a run of the default model; {given} are for methods")
     chosen = ExportOptions(**options)
     net, run = read_run(run_dir)
     notes = f"Trained for {run['step']} steps with seed {run['recipe']['schedule']['seed']}.\n"
@@ -72,6 +90,14 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
     click.echo(f"wrote {bundle_dir}, thresholds {done.thresholds}")
+
+
+def _export_method(run_dir: Path, bundle_dir: Path, options: MethodOptions) -> None:
+    try:
+        spec = export_method(run_dir, bundle_dir, options, click.echo)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"wrote {bundle_dir}: {spec.name} reads {', '.join(spec.heads)}")
 
 
 def _parity(net: AffectNet, bundle_dir: Path, faces: FaceTable | None) -> dict[str, float]:

@@ -15,14 +15,16 @@ _NOTHING_MEASURED: Final = "An early checkpoint for integration work: nothing wa
 def model_card(figures: dict[str, Any], with_renders: bool, notes: str = "") -> str:
     """Markdown of the card; without figures it says that the bundle is an early one."""
     mapping = ", ".join(f"{name} {v:+.2f}/{a:+.2f}" for name, (v, a) in COORDINATES.items())
-    return _text("card").format(
-        renders=_text("renders_row") if with_renders else "",
+    return card_text("card").format(
+        renders=card_text("renders_row") if with_renders else "",
         notes=notes,
-        au_truth=_text("au_with_renders" if with_renders else "au_without_renders").strip(),
+        au_truth=card_text("au_with_renders" if with_renders else "au_without_renders").strip(),
         mapping=mapping,
         figures=figures_text(figures) if figures else _NOTHING_MEASURED,
+        must_not=card_text("must_not"),
     )
 
 
-def _text(name: str) -> str:
+def card_text(name: str) -> str:
+    """A part of a card."""
     return (_TEXTS / f"{name}.md").read_text(encoding="utf-8")

@@ -12,18 +12,22 @@ from rich.table import Table
 
 from export.calibration_faces import faces_in_pictures, rendered_faces
 from export.precision_cost import precision_cost
-from export.to_precision import to_fp16, to_int8, to_int8_cpu
+from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu
 from faceaffect.bundle import Bundle, open_bundle
+from faceaffect.half_network import HALVES_FILE
 from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, ModelSpec
 from faceaffect.types import FloatArray
 
 
 def add_network(folder: Path, precision: str, content: bytes) -> None:
-    """Write the file and let the spec vouch for it; the spec last."""
-    file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
+    """Write the file and let the spec vouch for it; the spec last. fp16 takes the form that needs no room."""
+    spec, file = ModelSpec.load(folder), INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
+    files = {name: digest for name, digest in spec.files.items() if name != file}
+    if precision == "fp16":
+        (folder / file).unlink(missing_ok=True)
+        file, content = HALVES_FILE, halves_of((folder / PRECISIONS["fp32"]).read_bytes(), content)
     (folder / file).write_bytes(content)
-    spec = ModelSpec.load(folder)
-    replace(spec, files=spec.files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
+    replace(spec, files=files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
 
 
 def convert(bundle: Bundle, precision: str, crops: FloatArray) -> bytes:

@@ -13,22 +13,40 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.network_parts import between, head_ends, in_order, prepared, trunk_convolutions
+from faceaffect.half_network import LEAST_HALF, rounded, tell_half
 from faceaffect.spec import HEADS
 from faceaffect.types import FloatArray
 
 LEAST_FACES: Final = 32
 _BATCH: Final = 16
+_LEAST_NUMBERS: Final = 32  # of a tensor that is worth a part of its own
 
 
 def to_fp16(onnx_bytes: bytes) -> bytes:
     """Input `crops` and everything but the ends of the heads in float16; outputs float32 as before.
 
-    A landmark near 100 px has steps of 1/16 px in float16, which would be seen as trembling.
+    A landmark near 100 px has steps of 1/16 px in float16, which would be seen as trembling. Numbers are rounded as
+    `half_network` does it, so that `halves_of` finds them in the float32 file.
     """
     model = prepared(onnx.load_from_string(onnx_bytes))
-    converted = in_order(convert_float_to_float16(model, keep_io_types=list(HEADS), node_block_list=head_ends(model)))
+    kept = {"keep_io_types": list(HEADS), "node_block_list": head_ends(model), "min_positive_val": LEAST_HALF}
+    converted = in_order(convert_float_to_float16(model, **kept))
     onnx.checker.check_model(converted, full_check=True)
     return bytes(converted.SerializeToString())
+
+
+def halves_of(onnx_bytes: bytes, half: bytes) -> bytes:
+    """What a bundle keeps of `to_fp16(onnx_bytes)`: see `half_network`."""
+    full_model, half_model = onnx.load_from_string(onnx_bytes), onnx.load_from_string(half)
+    numbers = {tensor.name: tensor.raw_data for tensor in prepared(full_model).graph.initializer}
+    places = []
+    for tensor in half_model.graph.initializer:
+        source = numbers.get(tensor.name, b"")
+        begin, offset, count = half.find(tensor.raw_data), onnx_bytes.find(source), len(source) // 4
+        is_small = count < _LEAST_NUMBERS or tensor.data_type != onnx.TensorProto.FLOAT16
+        if not is_small and begin >= 0 <= offset and rounded(onnx_bytes, offset, count) == tensor.raw_data:
+            places.append((begin, offset, count))
+    return tell_half(onnx_bytes, half, sorted(places))
 
 
 class _Crops(CalibrationDataReader):  # type: ignore[misc]

@@ -9,8 +9,10 @@ from typing import Final
 from safetensors.numpy import save
 
 from export.to_onnx import to_onnx
+from export.to_precision import halves_of, to_fp16
 from faceaffect.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
 from faceaffect.geometry import TEMPLATE_SIZE_PX
+from faceaffect.half_network import HALVES_FILE
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.spec import CropSpec, ModelSpec
 from training.models.affect_net import AffectNet
@@ -31,8 +33,10 @@ def write_bundle(
     crop: CropSpec = CROP,
 ) -> ModelSpec:
     """Write all files; the spec last, so that a folder without one is no bundle yet."""
+    network = to_onnx(net, crop.size_px)
     contents = {
-        MODEL_FILE: to_onnx(net, crop.size_px),
+        MODEL_FILE: network,
+        HALVES_FILE: halves_of(network, to_fp16(network)),
         GRAPH_FILE: save(net.au_graph.tensors()),
         CARD_FILE: card.encode(),
     }

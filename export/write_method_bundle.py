@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +22,13 @@ _COLOURS: Final = 3
 
 
 def write_method_bundle(
-    recipe: MethodRecipe, net: MethodNet, folder: Path, card: str, au_thresholds: tuple[float, ...],
-    au_neutral_logits: tuple[float, ...] | None = None, lower_px: float = 0.0,
+    recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, bytes], folder: Path, card: str,
+    au_thresholds: tuple[float, ...], au_neutral_logits: tuple[float, ...] | None = None, lower_px: float = 0.0,
+    pace_hz: float | None = None,
 ) -> ModelSpec:  # fmt: skip
-    """Write all files, the spec last. ValueError where the network as configured looks ahead (`MethodNet.stages`)."""
+    """Write all files, the spec last; `networks` as `export_stages` gives them."""
     stages = net.stages()
-    contents = {_file_of(stage): stage_to_onnx(stage) for stage in stages} | {CARD_FILE: card.encode()}
+    contents = {_file_of(stage): networks[stage.name] for stage in stages} | {CARD_FILE: card.encode()}
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         (folder / file).write_bytes(content)
@@ -45,9 +47,15 @@ def write_method_bundle(
         stages=tuple(_described(stage) for stage in stages),
         sound=sound[0] if sound else None,
         follow=DEFAULT_NAME,
+        pace_hz=pace_hz,
     )
     spec.save(folder)
     return ModelSpec.load(folder)  # checks what was written
+
+
+def export_stages(net: MethodNet) -> dict[str, bytes]:
+    """ONNX files by stage. ValueError where the network as configured looks ahead (`MethodNet.stages`)."""
+    return {stage.name: stage_to_onnx(stage) for stage in net.stages()}
 
 
 def _file_of(stage: Stage) -> str:

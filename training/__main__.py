@@ -10,6 +10,7 @@ import click
 
 from training.datasets.commands import data
 from training.detector.commands import train_detector
+from training.distil_command import distil
 from training.methods.commands import costs, list_recipes
 from training.options import with_options
 from training.train_command import train
@@ -27,6 +28,7 @@ main.add_command(list_recipes)
 main.add_command(costs)
 main.add_command(train)
 main.add_command(train_detector)
+main.add_command(distil)
 
 
 @main.command()

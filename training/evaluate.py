@@ -11,11 +11,13 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from faceaffect.bundle import find_bundle, open_bundle
+from faceaffect.bundle import find_bundle
+from faceaffect.spec import ModelSpec
 from training.datasets.affwild2_layout import holds_annotations
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.data_figures import FigureOptions, data_figures, plain
 from training.evaluation.label_table import LabelTable
+from training.evaluation.partial_models import of_heads
 from training.evaluation.predict_crops import predict_crops, usual_workers
 from training.evaluation.prediction_file import SUFFIXES, read_predictions, write_predictions
 from training.evaluation.prediction_table import PredictionTable, without_broken
@@ -60,6 +62,9 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Fi
     if importlib.util.find_spec("matplotlib") is None:
         raise EvaluationError("the report needs matplotlib, which is not installed; pip install 'faceaffect[train]'")
     labels, predictions, notes = _predict(bundle, data, options)
+    if bundle != NO_BUNDLE:
+        labels, predictions, partial = of_heads(labels, predictions, _spec_of(bundle).heads)
+        notes += partial
     predictions, broken = without_broken(predictions)
     if broken:
         notes.append(f"{broken} predictions hold NaN or infinity and count as none: the model is broken there.")
@@ -85,7 +90,7 @@ def _predict(bundle: str, data: Path, options: EvaluateOptions) -> tuple[LabelTa
             raise EvaluationError(f"{data}: a file of predictions must end in {' or '.join(SUFFIXES)}")
         if options.labels is None:
             raise EvaluationError(f"{data}: predictions need the labels they are judged by; add --labels FOLDER")
-        thresholds = None if bundle == NO_BUNDLE else open_bundle(bundle).spec.au_thresholds
+        thresholds = None if bundle == NO_BUNDLE else _spec_of(bundle).au_thresholds
         labels = load_labels(options.labels, options.split, annotations=options.annotations)
         predictions, notes = read_predictions(data, labels, thresholds)
         return labels, predictions, [*labels.notes, *notes]
@@ -104,7 +109,13 @@ def _predict(bundle: str, data: Path, options: EvaluateOptions) -> tuple[LabelTa
     if not any(labels.crop):
         raise EvaluationError(f"{data}: crops were wanted in cropped_aligned/<video>/00001.jpg, ...; there are none")
     predictions, notes = predict_crops(bundle, labels, options.workers)
+    if _spec_of(bundle).hears:
+        notes.append("The model hears sound and was given none: crops carry no times that would place it.")
     return labels, predictions, [*labels.notes, *notes]
+
+
+def _spec_of(bundle: str) -> ModelSpec:
+    return ModelSpec.load(find_bundle(bundle))
 
 
 def _holds(folder: Path) -> str:
@@ -117,7 +128,7 @@ def _holds(folder: Path) -> str:
 def _origin(bundle: str, data: Path, options: EvaluateOptions, is_by_column: bool) -> Figures:
     """What was evaluated on what; by content and not by path, so that a record can be compared."""
     model = data.name if bundle == NO_BUNDLE else find_bundle(bundle).name
-    files = {} if bundle == NO_BUNDLE else open_bundle(bundle).spec.files
+    files = {} if bundle == NO_BUNDLE else _spec_of(bundle).files
     asked = {name: value for name, value in asdict(options.figures).items() if name != "by_column"}
     return {
         "model": model,

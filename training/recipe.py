@@ -15,7 +15,7 @@ from training.models.trunk import Stage, TrunkConfig
 class Schedule:
     """How long and how fast. Steps below `small_until` (a share) train on crops of `small_px`."""
 
-    steps: int = 8000
+    steps: int = 7000
     warmup_steps: int = 300
     rate: float = 2.5e-3
     weight_decay: float = 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from training.options import with_options
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 _OF_DEFAULT = ("shared", "labels", "renders", "wild", "rendered_only")
-_OF_METHODS = ("data", "preset", "cache", "seed", "device", "bf16", "fp16", "judge")
+_OF_METHODS = ("data", "preset", "cache", "seed", "device", "bf16", "fp16", "judge", "steps", "save_every")
 _PATH = click.Path(path_type=Path)
 
 
@@ -32,6 +33,8 @@ _PATH = click.Path(path_type=Path)
     "--judge", type=click.Choice(("epoch", "end", "never")), default="epoch", show_default=True,
     help="methods: when validation scores are taken.",
 )  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), help="methods: steps of each stage, in place of the recipe's epochs.")
+@click.option("--save-every", type=click.IntRange(1), default=100, show_default=True, help="methods: steps between two saves.")
 @click.option("--shared", type=_PATH, default=_SHARED, help="default: folder of faces and teachers.")
 @click.option("--labels", type=_PATH, default=Path("runs/labels"), show_default=True, help="default: of `label`.")
 @click.option("--renders", type=_PATH, default=None, help="default: folder of rendered faces.")
@@ -86,6 +89,8 @@ def _train_method(
         raise click.ClickException("--bf16 and --fp16 exclude each other")
     precision = "bfloat16" if bf16 else "float16" if fp16 else "float32"
     try:
-        train_run(recipe, RunOrder(data, out, precision=precision, **order), click.echo)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)
+            train_run(recipe, RunOrder(data, out, precision=precision, **order), click.echo)
     except TrainingError as error:
         raise click.ClickException(str(error)) from None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.labels import EXPRESSION_NAMES
@@ -14,8 +16,8 @@ from training.batches import BatchMaker, Source, balanced, lifted_units
 from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.datasets.rendered_faces import RIGS, load_rendered
-from training.datasets.wild_faces import load_wild, without_rest
-from training.recipe import Recipe
+from training.datasets.wild_faces import Origin, load_wild_frames, not_resting
+from training.recipe import Mix, Recipe
 from training.train_loop import TrainLoop, class_weights
 
 NEUTRAL_LEFT_OUT = 0.5  # of RenderWild's neutral frames
@@ -27,10 +29,24 @@ def ferplus_parts(table: FaceTable, usage: np.ndarray) -> tuple[np.ndarray, np.n
     return training[np.arange(len(training)) % 20 != 0], training[::20]
 
 
+class Teaching(Protocol):
+    """Gives a source's faces other targets than its own; rows stay where they are."""
+
+    def stills(self, table: FaceTable) -> FaceTable: ...
+
+    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> FaceTable:
+        """Frames of RenderWild's videos."""
+        ...
+
+
 def open_loop(
-    recipe: Recipe, folder: Path, shared: Path, labels: Path | None, renders: Path | None, wild: Sequence[Path] = ()
-) -> TrainLoop:
-    """The training loop over FER+ and the web faces (without `labels`: none), rendered stills and RenderWild, if given."""
+    recipe: Recipe, folder: Path, shared: Path, labels: Path | None, renders: Path | None, wild: Sequence[Path] = (),
+    teaching: Teaching | None = None,
+) -> TrainLoop:  # fmt: skip
+    """The training loop over FER+ and the web faces (without `labels`: none), rendered stills and RenderWild, if given.
+
+    With `teaching` the faces' targets are what it makes of them; which faces are drawn depends on their own labels still.
+    """
     mix, sources = recipe.mix, []
     weight: Tensor = torch.ones(len(EXPRESSION_NAMES))
     if labels is not None:
@@ -39,8 +55,8 @@ def open_loop(
         webfaces, held_out = load_webfaces(shared, labels)
         webfaces = webfaces.pick(~held_out)
         sources = [
-            Source(ferplus, mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
-            Source(webfaces, mix.webfaces, _even(len(webfaces))),
+            Source(_taught(ferplus, teaching), mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
+            Source(_taught(webfaces, teaching), mix.webfaces, _even(len(webfaces))),
         ]
         weight = class_weights(ferplus.expression, ferplus.expression_weight)
     rigs = [i for i, rig in enumerate(RIGS) if mix.rig in ("both", rig)]
@@ -49,17 +65,35 @@ def open_loop(
     if renders is not None:
         rendered, validation, columns = load_rendered(renders)
         rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
-        sources.append(Source(rendered, mix.renders, lifted_units(rendered.au, mix.rare_unit_power)))
+        chance = lifted_units(rendered.au, mix.rare_unit_power)
+        sources.append(Source(_taught(rendered, teaching), mix.renders, chance))
     if wild:
-        loaded = [load_wild(folder) for folder in wild]
-        frames = join_tables([table.pick(np.isin(shown, rigs)) for table, shown in loaded])
-        frames = without_rest(frames, NEUTRAL_LEFT_OUT)
-        sources.append(Source(frames, mix.wild, lifted_units(frames.au, mix.rare_unit_power)))
+        frames, chance = _wild_frames(mix, wild, rigs, teaching)
+        sources.append(Source(frames, mix.wild, chance))
     if not sources:
         raise ValueError("faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder")
     batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)
     return TrainLoop(recipe, batches, folder, weight)
 
 
+def _taught(table: FaceTable, teaching: Teaching | None) -> FaceTable:
+    return table if teaching is None else teaching.stills(table)
+
+
 def _even(count: int) -> np.ndarray:  # type: ignore[type-arg]
     return np.full(count, 1 / count)
+
+
+def _wild_frames(
+    mix: Mix, folders: Sequence[Path], rigs: list[int], teaching: Teaching | None
+) -> tuple[FaceTable, NDArray[np.float64]]:
+    """Frames of all folders, and how likely each is drawn, by its own labels."""
+    tables, labels = [], []
+    for folder in folders:
+        own, shown, origins = load_wild_frames(folder)
+        taught = own if teaching is None else teaching.frames(own, folder, origins)
+        tables.append(taught.pick(np.isin(shown, rigs)))
+        labels.append(own.pick(np.isin(shown, rigs)))
+    # Chosen by the labels, so that a teacher changes targets and nothing else.
+    awake = not_resting(join_tables(labels), NEUTRAL_LEFT_OUT)
+    return join_tables(tables).pick(awake), lifted_units(join_tables(labels).au[awake], mix.rare_unit_power)

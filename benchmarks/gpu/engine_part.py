@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from benchmarks.gpu.part import NotRunError, Session, require_gpu, require_torch
 from benchmarks.gpu.torch_network import TorchEngine, TorchNetwork
 from benchmarks.kernel_cases import frame_of, similarity
 from faceaffect import kernels
-from faceaffect.backends import open_backend, tensorrt_engine
+from faceaffect.backends import Heads, open_backend, tensorrt_engine
 from faceaffect.backends.engine_cache import EngineCache
 from faceaffect.backends.gpu_path import GpuPath
 from faceaffect.bundle import Bundle
-from faceaffect.spec import HEADS, PRECISIONS
-from faceaffect.types import Layout
+from faceaffect.spec import HEADS, PRECISIONS, CropSpec
+from faceaffect.types import FloatArray, Frame, Layout
 
 TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "int8": float("inf")}
 
@@ -35,7 +36,22 @@ def open_path(bundle: Bundle, max_faces: int = 16) -> tuple[GpuPath, str]:
     return path, f"PyTorch {torch.__version__} in the engine's place, since TensorRT did not serve: {reason}"
 
 
-def build_all(session: Session) -> list[str]:
+class PathBackend:
+    """A path as the pipeline wants its backend."""
+
+    name, precision, device = "gpu path", "float32", "cuda:0"
+
+    def __init__(self, path: GpuPath, version: str, crop: CropSpec) -> None:
+        self.version, self._path, self._crop = version, path, crop
+
+    def read_faces(self, frame: Frame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
+        return self._path.read(frame, crop_maps)
+
+    def infer(self, crops: FloatArray) -> Heads:
+        return tensorrt_engine.read_crops(self.read_faces, self._crop, crops)
+
+
+def build_all(session: Session) -> Iterator[str]:
     """Build time and size of every precision that the bundle holds."""
     require_gpu()
     reason = tensorrt_engine.why_not()
@@ -44,7 +60,7 @@ def build_all(session: Session) -> list[str]:
     import tempfile
     from pathlib import Path
 
-    lines = ["| precision | build, s | engine, MB | TensorRT |", "|---|---|---|---|"]
+    yield from ("| precision | build, s | engine, MB | TensorRT |", "|---|---|---|---|")
     for precision in PRECISIONS:
 
         def build(precision: str = precision) -> list[str]:
@@ -54,14 +70,13 @@ def build_all(session: Session) -> list[str]:
                 took = time.perf_counter() - start
                 return [f"| {precision} | {took:.1f} | {backend.plan_bytes / 1e6:.1f} | {backend.version} |"]
 
-        lines += sub_part(precision, build)
-    return lines
+        yield from sub_part(precision, build)
 
 
-def parity(session: Session) -> list[str]:
+def parity(session: Session) -> Iterator[str]:
     """Heads of the whole path against the CPU path on the same frames, and against PyTorch on the same crops."""
     require_gpu()
-    lines = ["| engine | faces | head that differs most | by | within |", "|---|---|---|---|---|"]
+    yield from ("| engine | faces | head that differs most | by | within |", "|---|---|---|---|---|")
 
     def rows(name: str, path: GpuPath, tolerance: float) -> list[str]:
         found = []
@@ -78,9 +93,9 @@ def parity(session: Session) -> list[str]:
             backend = tensorrt_engine.open_engine(session.bundle, precision=precision)
             return rows(precision, backend.path, TOLERANCES[precision])
 
-        lines += sub_part(f"TensorRT {precision}", engine)
-    lines += sub_part("path over PyTorch", lambda: rows("PyTorch", torch_path(session.bundle), TOLERANCES["fp32"]))
-    return lines + sub_part("PyTorch", lambda: torch_parity(session))
+        yield from sub_part(f"TensorRT {precision}", engine)
+    yield from sub_part("path over PyTorch", lambda: rows("PyTorch", torch_path(session.bundle), TOLERANCES["fp32"]))
+    yield from sub_part("PyTorch", lambda: torch_parity(session))
 
 
 def torch_path(bundle: Bundle) -> GpuPath:

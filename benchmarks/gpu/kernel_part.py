@@ -5,17 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.gpu.cvcuda_crop import time_cvcuda
 from benchmarks.gpu.part import NotRunError, Session, device_time_us, require_gpu, require_torch, sub_part
-from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights
+from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, frame_of, graph_weights, similarity
 from faceaffect.kernels import reference
+from faceaffect.portrait import sample_grid
 from faceaffect.types import Frame, Layout
 
 HALF_TOLERANCE = 2.0**-10
+LONGEST_CHECK_S = 120
 
 
 def upload(cuda: Any, array: np.ndarray) -> Any:
@@ -64,50 +68,110 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
     return download(cuda, out, out_type).astype(np.float32), wanted
 
 
-def check(session: Session) -> list[str]:
-    """Every case of the kernel tests, in both precisions."""
+def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The same crop as the pipeline makes it: only the faces' pixels travel, and the last face fills the empty slots."""
+    arguments = case.make()
+    frame, maps, side = arguments["frame"], np.asarray(arguments["crop_to_frame"], np.float32), arguments["size_px"]
+    if not len(maps):
+        return np.empty(0), np.empty(0)
+    slots = len(maps) + 1
+    ask = (frame.pixels, frame.layout.value, maps, slots, side)
+    nbytes = cuda.stage_frame(*ask, 0, 0, 0)
+    pinned, block = cuda.PinnedBuffer(nbytes), cuda.DeviceBuffer(nbytes)
+    cuda.stage_frame(*ask, pinned.address, block.address, nbytes)
+    cuda.copy_bytes(block.address, pinned.address, nbytes, None)
+    out = upload(cuda, np.full((slots, 3, side, side), np.nan, dtype))
+    cuda.crop_jobs_cuda(block.view([nbytes], "|u1"), arguments["mean"], arguments["std"], out, None)
+    wanted = reference.crop_face(**arguments)
+    return download(cuda, out, dtype).astype(np.float32), np.concatenate([wanted, wanted[-1:]])
+
+
+def portrait_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The grid of what `case` crops."""
+    crops = reference.crop_face(**case.make()).astype(dtype)
+    if not len(crops) or crops.shape[2] < 28:
+        return np.empty(0), np.empty(0)
+    out = upload(cuda, np.full((len(crops), 3, 12, 12), np.nan, np.float32))
+    cuda.portrait_grid_cuda(upload(cuda, crops), out, None)
+    return download(cuda, out, np.float32), sample_grid(crops.astype(np.float32))
+
+
+def fresh_cases(seed: int) -> list[KernelCase]:
+    """Cases that nobody has tuned for."""
+    random, found = np.random.default_rng(seed), list[KernelCase]()
+    for i in range(6):
+        layout, side = list(Layout)[i % 4], int(random.integers(1, 140))
+        height, width = (2 * int(n) for n in random.integers(1, 200, 2))
+        places = random.uniform(-0.2, 1.2, (int(random.integers(1, 9)), 2)) * (width, height)
+        maps = [similarity(side, float(random.uniform(0.2, 12)), float(random.uniform(-180, 180)), (x, y)) for x, y in places]
+        crop = {"frame": frame_of(layout, height, width, seed + i), "crop_to_frame": np.concatenate(maps), "size_px": side}
+        found.append(KernelCase("crop_face", f"fresh {i}", partial(dict, crop, mean=MEAN, std=STD)))
+        pixels = random.integers(0, 256, (*random.integers(1, 70, 3), 3), dtype=np.uint8)
+        found.append(KernelCase("normalise", f"fresh {i}", partial(dict, pixels=pixels, mean=MEAN, std=STD)))
+        width, layers = int(random.integers(1, 129)), int(random.integers(0, 5))
+        nodes = random.standard_normal((int(random.integers(1, 20)), 12, width)).astype(np.float32)
+        found.append(KernelCase("au_graph", f"fresh {i}", partial(dict, nodes=nodes, weights=graph_weights(width, layers))))
+    return found
+
+
+RUNNERS: dict[str, tuple[str, Callable[[Any, KernelCase, Any], tuple[np.ndarray, np.ndarray]]]] = {
+    "crop_face": ("crop_face", on_gpu),
+    "crop_face, staged": ("crop_face", staged_on_gpu),
+    "portrait_grid": ("crop_face", portrait_on_gpu),
+    "normalise": ("normalise", on_gpu),
+    "au_graph": ("au_graph", on_gpu),
+}
+
+
+def check(session: Session) -> Iterator[str]:
+    """Every case of the kernel tests and fresh random ones, in both precisions, into outputs full of NaN."""
     cuda = require_gpu()
-    lines = ["| kernel | precision | cases | largest difference | wrong |", "|---|---|---|---|---|"]
-    for op in ("crop_face", "normalise", "au_graph"):
+    seed = int(np.random.SeedSequence().generate_state(1)[0])
+    yield from (f"- seed of the fresh cases: {seed}", "")
+    yield from ("| kernel | precision | cases | largest difference | wrong |", "|---|---|---|---|---|")
+    everything = [*CASES, *fresh_cases(seed)]
+    for name, (op, runner) in RUNNERS.items():
         for dtype in (np.float32, np.float16):
-            cases, worst, wrong = [case for case in CASES if case.op == op], 0.0, []
+            cases, worst, wrong = [case for case in everything if case.op == op], 0.0, []
             for case in cases:
-                got, wanted = on_gpu(cuda, case, dtype)
+                got, wanted = runner(cuda, case, dtype)
                 # weights and nodes rounded to float16 change a sum of hundreds of products
                 half = 3e-2 if op == "au_graph" else HALF_TOLERANCE
                 tolerance = case.tolerance if dtype is np.float32 else max(half, case.tolerance)
                 if not np.allclose(got, wanted, rtol=tolerance, atol=tolerance):
                     wrong.append(case.name)
                 worst = max(worst, float(np.abs(got - wanted).max()) if got.size else 0.0)
-            lines.append(f"| {op} | {np.dtype(dtype).name} | {len(cases)} | {worst:.2e} | {', '.join(wrong) or 'none'} |")
-            session.figures[f"wrong {op} {np.dtype(dtype).name}"] = len(wrong)
-    return lines
+            session.figures[f"wrong {name} {np.dtype(dtype).name}"] = len(wrong)
+            yield f"| {name} | {np.dtype(dtype).name} | {len(cases)} | {worst:.2e} | {', '.join(wrong) or 'none'} |"
 
 
-def sanitize(session: Session) -> list[str]:
-    """The same cases under compute-sanitizer, in a process of its own."""
+def sanitize(session: Session) -> Iterator[str]:
+    """The same cases under compute-sanitizer, each of its tools in a process of its own."""
     require_gpu()
     tool = shutil.which("compute-sanitizer")
     if tool is None:
         raise NotRunError("compute-sanitizer is not on PATH")
-    code = "from benchmarks.gpu.kernel_part import check; from benchmarks.gpu.part import Session; check(Session(None))"
-    lines = []
-    for kind in ("memcheck", "racecheck", "initcheck"):
+    code = "from benchmarks.gpu.kernel_part import check; from benchmarks.gpu.part import Session; list(check(Session(None)))"
+
+    def run(kind: str) -> list[str]:
         command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable, "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_CHECK_S)
         last = [line for line in done.stdout.splitlines() if "SUMMARY" in line]
-        lines.append(f"- {kind}: {'clean' if done.returncode == 0 else 'ERRORS'}; {last[-1] if last else done.stderr[-200:]}")
-    return lines
+        return [f"- {kind}: {'clean' if done.returncode == 0 else 'ERRORS'}; {last[-1] if last else done.stderr[-200:]}"]
+
+    for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
+        yield from sub_part(kind, partial(run, kind))
 
 
-def time_all(session: Session) -> list[str]:
+def time_all(session: Session) -> Iterator[str]:
     """Kernels against their floor: the time to move their bytes, or to launch anything where that is longer."""
     cuda = require_gpu()
     bandwidth = copy_bandwidth(cuda, session.repeats)
-    tiny = upload(cuda, np.zeros(1, np.uint8))
-    launch_us = device_time_us(cuda, lambda stream: cuda.fill_bytes(tiny.address, 0, 1, stream), session.repeats)
-    lines = [f"- copy bandwidth: {bandwidth / 1e9:.0f} GB/s", f"- a launch that does nothing: {launch_us:.2f} us", ""]
-    lines += ["| kernel | us | floor, us | times the floor |", "|---|---|---|---|"]
+    pixel, planes = upload(cuda, np.zeros((1, 1, 1, 3), np.uint8)), upload(cuda, np.zeros((1, 3, 1, 1), np.float32))
+    launch_us = device_time_us(cuda, lambda stream: cuda.normalise_cuda(pixel, MEAN, STD, planes, stream), session.repeats)
+    yield f"- copy bandwidth: {bandwidth / 1e9:.0f} GB/s"
+    yield from (f"- launch of a kernel of one pixel, in a graph: {launch_us:.2f} us", "")
+    yield from ("| kernel | us | floor, us | times the floor |", "|---|---|---|---|")
     for case in TIMED_CROPS:
         arguments = case.make()
         frame, maps = upload(cuda, arguments["frame"].pixels), upload(cuda, arguments["crop_to_frame"])
@@ -120,11 +184,8 @@ def time_all(session: Session) -> list[str]:
 
         step = float(np.abs(arguments["crop_to_frame"][0, :, :2]).sum(axis=1).max())
         read = min(arguments["frame"].pixels.nbytes, int((side * step) ** 2 * 3))
-        lines.append(
-            _row(
-                session, case.name, device_time_us(cuda, crop, session.repeats), (12 * side * side + read), bandwidth, launch_us
-            )
-        )
+        took = device_time_us(cuda, crop, session.repeats)
+        yield _row(session, case.name, took, 12 * side * side + read, bandwidth, launch_us)
     weights = graph_weights(64, 2)
     nodes, flat = upload(cuda, np.zeros((1, 12, 64), np.float32)), upload(cuda, weights.packed.flat())
     logits, widths = upload(cuda, np.zeros((1, 12), np.float32)), weights.packed.widths
@@ -133,11 +194,9 @@ def time_all(session: Session) -> list[str]:
         cuda.au_graph_cuda(nodes, flat, widths, logits, stream)
 
     nbytes = weights.packed.flat().nbytes + 12 * 64 * 4
-    lines.append(
-        _row(session, "au_graph, one face", device_time_us(cuda, graph, session.repeats), nbytes, bandwidth, launch_us)
-    )
-    lines += ["", *sub_part("torch grid_sample and normalise", lambda: torch_crop(session))]
-    return lines + sub_part("CV-CUDA", lambda: time_cvcuda(session))
+    yield _row(session, "au_graph, one face", device_time_us(cuda, graph, session.repeats), nbytes, bandwidth, launch_us)
+    yield from ("", *sub_part("torch grid_sample and normalise", lambda: torch_crop(session)))
+    yield from sub_part("CV-CUDA", lambda: time_cvcuda(session))
 
 
 def _row(session: Session, name: str, took_us: float, nbytes: int, bandwidth: float, launch_us: float) -> str:

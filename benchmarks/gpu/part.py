@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from faceaffect.bundle import Bundle
 from faceaffect.kernels.load_native import native
 
 WARM_UPS, REPEATS = 30, 300
+BATCH = 20
 
 
 class NotRunError(Exception):
@@ -28,7 +29,8 @@ class Session:
     figures: dict[str, float] = field(default_factory=dict)  # for the targets
 
 
-Part = Callable[[Session], list[str]]
+Part = Callable[[Session], Iterable[str]]
+"""Gives its lines as it finds them: those it gave before it broke are kept."""
 
 
 def require_gpu() -> Any:
@@ -53,15 +55,15 @@ def require_torch() -> Any:
     return torch
 
 
-def run_part(title: str, part: Part, session: Session) -> list[str]:
-    """The part's section; whatever goes wrong in it becomes its text."""
+def run_part(part: Part, session: Session, say: Callable[[str], None]) -> None:
+    """Say the part's lines; whatever goes wrong in it becomes the last."""
     try:
-        lines = part(session)
+        for line in part(session):
+            say(line)
     except NotRunError as reason:
-        lines = [f"not run: {reason}"]
+        say(f"not run: {reason}")
     except Exception as error:
-        lines = [f"not run: {type(error).__name__}: {' '.join(str(error).split())}"]
-    return [f"## {title}", "", *lines, ""]
+        say(f"not run: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def sub_part(name: str, run: Callable[[], list[str]]) -> list[str]:
@@ -89,16 +91,39 @@ def percentiles(times: np.ndarray) -> str:
 
 
 def device_time_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> float:
-    """Time on the GPU of what `queue(stream)` queues: the median over batches of 20, by events."""
+    """Time on the GPU of what `queue(stream)` queues: the median over batches of 20, by events.
+
+    A batch is one CUDA graph: queued one by one from Python, short kernels would wait for their launches.
+    """
     stream, start, end = cuda.Stream(), cuda.Event(True), cuda.Event(True)
     for _ in range(WARM_UPS):
         queue(stream)
+    stream.synchronize()
+    batch = batch_of(cuda, stream, queue)
     times = []
-    for _ in range(max(3, repeats // 20)):
+    for _ in range(max(3, repeats // BATCH)):
         start.record(stream)
-        for _ in range(20):
-            queue(stream)
+        batch()
         end.record(stream)
         end.synchronize()
-        times.append(start.elapsed_ms(end) * 1e3 / 20)
+        times.append(start.elapsed_ms(end) * 1e3 / BATCH)
     return float(np.median(times))
+
+
+def batch_of(cuda: Any, stream: Any, queue: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Queues 20 of them: as a graph, or one by one where they cannot be captured."""
+
+    def one_by_one() -> None:
+        for _ in range(BATCH):
+            queue(stream)
+
+    stream.begin_capture()
+    try:
+        one_by_one()
+    except RuntimeError:
+        stream.abandon_capture()
+        return one_by_one
+    graph = stream.end_capture()
+    graph.launch(stream)
+    stream.synchronize()
+    return lambda: graph.launch(stream)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.engine_part import open_path
+from benchmarks.gpu.engine_part import PathBackend, open_path
 from benchmarks.gpu.kernel_part import torch_cropper
 from benchmarks.gpu.part import (
     NotRunError,
@@ -40,10 +40,10 @@ def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray
     return frame_of(Layout.BGR, height, width), np.concatenate([similarity(side, scale, 5.0, at) for at in places])
 
 
-def whole(session: Session) -> list[str]:
+def whole(session: Session) -> Iterator[str]:
     """Wall time of `GpuPath.read`: crop to results, frame in ordinary host memory, replayed graph and plain launches."""
     path, engine = open_path(session.bundle)
-    lines = [f"- engine: {engine}", "", "| frame | faces | how | p50, us | p95 | p99 |", "|---|---|---|---|---|---|"]
+    yield from (f"- engine: {engine}", "", "| frame | faces | how | p50, us | p95 | p99 |", "|---|---|---|---|---|---|")
     for size in SIZES:
         for count in FACES:
             frame, maps = faces_of(session, size, count)
@@ -54,14 +54,13 @@ def whole(session: Session) -> list[str]:
                 path._graphs.clear() if not captures else None
                 times = wall_times_us(lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats)  # type: ignore[misc]
                 path._graphs.update(kept)
-                lines.append(f"| {size} | {count} | {kind} | {percentiles(times)} |")
                 session.figures[f"whole {size} {count} {kind}"] = float(np.median(times))
+                yield f"| {size} | {count} | {kind} | {percentiles(times)} |"
     if path.uncaptured:
-        lines.append(f"- not captured: {path.uncaptured}")
-    return lines
+        yield f"- not captured: {path.uncaptured}"
 
 
-def stages(session: Session) -> list[str]:
+def stages(session: Session) -> Iterator[str]:
     """Each step by itself, one face; on the GPU by events, on the host by the clock."""
     cuda = require_gpu()
     path, engine = open_path(session.bundle)
@@ -82,29 +81,26 @@ def stages(session: Session) -> list[str]:
         "portrait": lambda s: cuda.portrait_grid_cuda(crops, grid, s),
         "download": lambda s: cuda.copy_bytes(path._out_host.address, path._out.address, out_bytes, s),
     }
-    lines = [f"- engine: {engine}", "", "| stage | us |", "|---|---|", f"| lay out on the host | {staged_us:.1f} |"]
+    yield from (f"- engine: {engine}", "", "| stage | us |", "|---|---|", f"| lay out on the host | {staged_us:.1f} |")
     for name, step in steps.items():
-        took = device_time_us(cuda, step, session.repeats)
-        lines.append(f"| {name} | {took:.1f} |")
-        session.figures[f"stage {name}"] = took
-    return lines
+        took = session.figures[f"stage {name}"] = device_time_us(cuda, step, session.repeats)
+        yield f"| {name} | {took:.1f} |"
 
 
-def rivals(session: Session) -> list[str]:
+def rivals(session: Session) -> Iterator[str]:
     """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face, 640x360."""
     torch = require_torch()
-    lines = ["| rival | p50, us | p95 | p99 |", "|---|---|---|---|"]
+    yield from ("| rival | p50, us | p95 | p99 |", "|---|---|---|---|")
 
     def torch_rows(name: str, wrap: Callable[[Any], Any]) -> list[str]:
         times = wall_times_us(torch_pipeline(torch, session, wrap), session.repeats)
         session.figures[name] = float(np.median(times))
         return [f"| {name} | {percentiles(times)} |"]
 
-    lines += sub_part("PyTorch eager", lambda: torch_rows("PyTorch eager", lambda network: network))
-    lines += sub_part(
-        "torch.compile", lambda: torch_rows("torch.compile", lambda network: torch.compile(network, mode="reduce-overhead"))
-    )
-    return lines + sub_part("ONNX Runtime on the GPU", lambda: _onnx_rows(session))
+    yield from sub_part("PyTorch eager", lambda: torch_rows("PyTorch eager", lambda network: network))
+    yield from sub_part("ONNX Runtime on the GPU", lambda: _onnx_rows(session))
+    compiled = "torch.compile"  # last: it takes longest to start
+    yield from sub_part(compiled, lambda: torch_rows(compiled, lambda network: torch.compile(network, mode="reduce-overhead")))
 
 
 def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
@@ -148,18 +144,22 @@ def _onnx_rows(session: Session) -> list[str]:
 
 def analysis(session: Session) -> list[str]:
     """`Pipeline.analyse` on the demo clip: tracking, decoding of heads and smoothing on the CPU included."""
-    from faceaffect.pipeline import open_pipeline
+    from faceaffect.detector_names import DEFAULT_DETECTOR
+    from faceaffect.detectors.open_detector import open_detector
+    from faceaffect.pipeline import FollowSettings, Pipeline
     from faceaffect.sources import open_source
 
-    require_gpu()
+    path, engine = open_path(session.bundle, 8)
     with open_source(ROOT / "assets" / "demo.mp4") as source:
         frames = list(source)
-    with open_pipeline(backend="tensorrt") as pipeline:
-        for frame in frames[:10]:
-            pipeline.analyse(frame)
+    bundle = session.bundle
+    backend, detector = PathBackend(path, engine, bundle.spec.crop), open_detector(DEFAULT_DETECTOR, 40)
+    with Pipeline(bundle.spec, backend, bundle.graph, detector, FollowSettings()) as pipeline:
+        found = sum(len(pipeline.analyse(frame)[0]) for frame in frames[:10])
         iterator = iter(frames * 2)
         times = wall_times_us(lambda: pipeline.analyse(next(iterator)), len(frames))
-    return ["| frames | p50, us | p95 | p99 |", "|---|---|---|---|", f"| {len(times)} | {percentiles(times)} |"]
+    lines = [f"- engine: {engine}", f"- faces in the first 10 frames: {found}", "", "| frames | p50, us | p95 | p99 |"]
+    return [*lines, "|---|---|---|---|", f"| {len(times)} | {percentiles(times)} |"]
 
 
 def memory(session: Session) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from faceaffect.half_network import HALVES_FILE, half_network
 from faceaffect.kernels import GraphWeights
 from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, SPEC_FILE, BundleError, ModelSpec
 
@@ -31,21 +32,27 @@ class Bundle:
     spec: ModelSpec
     onnx: bytes
     graph: GraphWeights
-    networks: Mapping[str, bytes] = field(default_factory=dict)  # further precisions, by name
+    networks: Mapping[str, bytes] = field(default_factory=dict)  # further precisions that have files of their own, by name
+    halves: bytes = b""  # of half_network: the fp16 network without its numbers
 
 
 def network_of(bundle: Bundle, precision: str) -> bytes:
     """The ONNX network of a precision (or `INT8_CPU`); raises BundleError where the bundle holds none."""
     if precision == "fp32":
         return bundle.onnx
-    if precision not in bundle.networks:
-        file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
-        only = f" --precision {INT8_CPU}" if precision == INT8_CPU else ""
-        raise BundleError(
-            f"{bundle.path}: {file} is wanted for precision {precision}, this bundle holds none; "
-            f"write it with `python -m export.precisions {bundle.path}{only}`, or use --precision fp32"
-        )
-    return bundle.networks[precision]
+    if precision in bundle.networks:
+        return bundle.networks[precision]
+    if precision == "fp16" and bundle.halves:
+        try:
+            return half_network(bundle.onnx, bundle.halves)
+        except ValueError as error:
+            raise BundleError(f"{bundle.path / HALVES_FILE}: {error}") from None
+    file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
+    raise BundleError(
+        f"{bundle.path}: {file} is wanted for precision {precision}, this bundle holds none. In a checkout "
+        f"of faceaffect, with pictures of faces: `python -m export.precisions {bundle.path} --precision {precision} --faces "
+        "PICTURES`; or use --precision fp32"
+    )
 
 
 def list_bundles() -> list[Path]:
@@ -67,10 +74,26 @@ def find_bundle(model: str | Path | None = None) -> Path:
     path = Path(model)
     if path.is_dir():
         return path
+    found, listed = _listed(str(model))
+    if found is None:
+        raise BundleError(f"model must be a bundle folder or one of {listed}, got {str(model)!r}")
+    return found
+
+
+def find_follower(spec: ModelSpec) -> Path:
+    """The folder of the model that follows faces for a model of stages: a listed one, never a path."""
+    found, listed = _listed(spec.follow)
+    if found is None:
+        raise BundleError(
+            f"model {spec.name!r} needs the model {spec.follow!r} to follow faces, there are {listed}; put it into a folder "
+            f"that {FOLDERS_VARIABLE} names"
+        )
+    return found
+
+
+def _listed(name: str) -> tuple[Path | None, list[str]]:
     listed = {folder.name: folder for folder in list_bundles()}
-    if str(model) in listed:
-        return listed[str(model)]
-    raise BundleError(f"model must be a bundle folder or one of {sorted(listed)}, got {str(model)!r}")
+    return listed.get(name), sorted(listed)
 
 
 def open_bundle(model: str | Path | None = None) -> Bundle:
@@ -92,7 +115,7 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
     files = {**PRECISIONS, INT8_CPU: INT8_CPU_FILE}
     networks = {name: contents[file] for name, file in files.items() if file in contents and file != MODEL_FILE}
-    return Bundle(path, spec, contents[MODEL_FILE], graph, networks)
+    return Bundle(path, spec, contents[MODEL_FILE], graph, networks, contents.get(HALVES_FILE, b""))
 
 
 def read_files(path: Path, spec: ModelSpec) -> dict[str, bytes]:

@@ -96,6 +96,11 @@ class Follower:
         self._clock_ahead_s = 0.0
         self._idle_looks = 0
 
+    def restart(self) -> None:
+        """Be as when made: nobody is known and ids begin again."""
+        self.reset()
+        self._next_id = 1
+
     def start_ids_after(self, track_id: int) -> None:
         """Give later tracks ids larger than `track_id`."""
         self._next_id = max(self._next_id, track_id + 1)

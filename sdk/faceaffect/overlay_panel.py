@@ -30,7 +30,7 @@ _LABEL_PX: Final = 62
 
 
 def draw_panel(canvas: Canvas, left_px: int, scale: float, affect: Affect, thresholds: tuple[float, ...]) -> None:
-    """Draw face 0 of `affect` into a panel at `left_px`, from the top of the canvas; what the model does not read stays empty."""
+    """Draw face 0 of `affect` into a panel at `left_px`, from the top of the canvas; a head that is not there stays empty."""
     width, height = round(PANEL_WIDTH_PX * scale), round(PANEL_HEIGHT_PX * scale)
     shade(canvas, (left_px, 0, left_px + width, max(height, canvas.shape[0])), _SHADE)
     top = 4.0

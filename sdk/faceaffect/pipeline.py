@@ -14,7 +14,7 @@ import numpy as np
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
-from faceaffect.bundle import find_bundle, open_bundle
+from faceaffect.bundle import find_bundle, find_follower, open_bundle
 from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
 from faceaffect.detector_names import default_detector
 from faceaffect.detectors import CheapDetector, Detections, Detector
@@ -182,10 +182,17 @@ class Pipeline:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
         self._smoothed, self._baselines = {}, {}
         if self._staged is not None:
+            # A source that had sound may be followed by one for which it was forgotten.
+            self._has_listened = self._has_listened and not self._staged.listens
             self._staged.reset()
-            self._has_listened = False
         if self._follower is not None:
             self._follower.reset()
+
+    def restart(self) -> None:
+        """Be as when opened: for a source whose rows have nothing to do with those before, ids included."""
+        self.reset()
+        if self._follower is not None:
+            self._follower.restart()
 
     def start_ids_after(self, track_id: int) -> None:
         """Make every later track's id larger than `track_id`, as when an earlier run is continued."""
@@ -311,7 +318,7 @@ def open_pipeline(
 
         require_stages_on_cpu(spec.name, backend, device, options)
         device, staged = "cpu", StagedReader(spec, open_stages(open_staged_bundle(path, spec), options), clock)
-    bundle = open_bundle(spec.follow or path)
+    bundle = open_bundle(find_follower(spec) if spec.stages else path)
     runner = open_backend(backend, bundle, device=device, options=options)
     settings = FollowSettings(max_faces=max_faces, min_face_px=min_face_px, smooth=smooth, baseline=baseline)
     if crops:

@@ -89,6 +89,7 @@ class ModelSpec:
     stages: tuple[StageSpec, ...] = ()
     sound: SoundSpec | None = None
     follow: str = ""
+    pace_hz: float | None = None  # frames of a face a second that the model was trained on; None: each frame counts
     version: int = SPEC_VERSION
 
     def save(self, folder: Path) -> None:
@@ -140,6 +141,7 @@ class ModelSpec:
                 stages=tuple(stage_from_json(stage) for stage in raw.get("stages", ())),
                 sound=sound_from_json(raw.get("sound")),
                 follow=str(raw.get("follow", "")),
+                pace_hz=None if raw.get("pace_hz") is None else float(raw["pace_hz"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(f"{where}: a field has the wrong form: {error!r}") from None
@@ -168,9 +170,17 @@ class ModelSpec:
         if not self.heads or self.heads != tuple(name for name in HEAD_NAMES if name in self.heads):
             raise BundleError(f"{where}: heads must be some of {HEAD_NAMES} in this order, got {self.heads}")
         if not self.stages:
-            if self.heads != HEAD_NAMES or self.follow or self.sound or self.crop != CropSpec(*_plain(self.crop)):
-                raise BundleError(f"{where}: without stages a model has all heads {HEAD_NAMES} and neither sound nor follow")
+            if (self.heads, self.follow, self.sound, self.pace_hz, self.crop) != (
+                HEAD_NAMES,
+                "",
+                None,
+                None,
+                _plain(self.crop),
+            ):
+                raise BundleError(f"{where}: without stages a model has all heads {HEAD_NAMES}, no sound, follow nor pace")
             return
+        if self.pace_hz is not None and not 0 < self.pace_hz <= 1000:
+            raise BundleError(f"{where}: pace_hz must be frames a second from 0 to 1000 or null, got {self.pace_hz}")
         if not self.follow:
             raise BundleError(f"{where}: a model of stages must name the model that follows faces (field follow)")
         unlisted = [stage.file for stage in self.stages if stage.file not in self.files]
@@ -180,8 +190,8 @@ class ModelSpec:
             raise BundleError(f"{where}: {'; '.join(found)}")
 
 
-def _plain(crop: CropSpec) -> tuple[int, tuple[float, float, float], tuple[float, float, float]]:
-    return crop.size_px, crop.mean, crop.std
+def _plain(crop: CropSpec) -> CropSpec:
+    return CropSpec(crop.size_px, crop.mean, crop.std)
 
 
 def _crop(raw: Any) -> CropSpec:

@@ -29,14 +29,15 @@ class StagedReader:
 
     def __init__(self, spec: ModelSpec, stages: Sequence[StageCall], clock: StageClock) -> None:
         self.spec = spec
-        self._runner = StageRunner(stages)
+        self._runner = StageRunner(stages, spec.pace_hz)
         self._clock = clock
         self._columns = next((stage.spec.inputs[SOUND][-1] for stage in stages if SOUND in stage.spec.inputs), 0)
         self._listener: Listener | None = None
 
     @property
-    def hears(self) -> bool:
-        return self.spec.sound is not None
+    def listens(self) -> bool:
+        """Whether it was given sound since the last `reset`."""
+        return self._listener is not None
 
     def listen(self, sound: SoundSource) -> None:
         """Hear `sound` with the frames that come; raises SoundError where its rate is another than the model's."""

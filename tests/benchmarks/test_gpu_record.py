@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
+from benchmarks import gpu_record  # noqa: E402
 from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, sub_part  # noqa: E402
-from benchmarks.gpu_record import PARTS, record, targets  # noqa: E402
+from benchmarks.gpu_record import PARTS, PartOfRecord, record, run_apart, targets  # noqa: E402
 from faceaffect.bundle import open_bundle  # noqa: E402
 
 
@@ -27,34 +28,77 @@ def has_gpu() -> bool:
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU here: run `python -m benchmarks gpu`")
 def test_without_a_gpu_every_part_says_why_not(trained: None, tmp_path: Path) -> None:
     file = tmp_path / "record.md"
-    command = [sys.executable, "-m", "benchmarks", "gpu", "--record", str(file), "--repeats", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
-    assert done.returncode == 0, done.stderr
+    gpu_record.main(["--record", str(file), "--repeats", "3"])
     sections = file.read_text(encoding="utf-8").split("\n## ")[1:]
     titles = [section.partition("\n")[0] for section in sections]
-    assert titles == ["Environment", *(title for title, _ in PARTS), "Targets"]
+    assert titles == [*(part.title for part in PARTS), "Targets"]
+    assert "- processor: " in sections[0]
+    assert "- GPU: none: " in sections[0]
     for section in sections[1:-1]:
         assert "not run: " in section, section
         assert "has no attribute" not in section, section
         assert "No module named 'benchmarks" not in section, section
+        assert "ended by" not in section, section
     assert sections[-1].count("not run") == 4
     assert "met" not in sections[-1]
+    assert "cut off" not in sections[-1]
+
+
+def child(code: str) -> list[str]:
+    return [sys.executable, "-c", f"import os, time; print('first row', flush=True); {code}"]
+
+
+@pytest.mark.parametrize(
+    ("code", "longest_s", "last"),
+    [
+        ("print('second row')", 30, "second row"),
+        ("os.abort()", 30, "not run: ended by SIGABRT: no words"),
+        ("raise SystemExit('the driver is gone')", 30, "not run: ended by exit code 1: the driver is gone"),
+        ("os.system('sleep 60')", 1, "not run: ended after 1 s, unfinished"),
+    ],
+)
+def test_a_part_that_dies_keeps_what_it_said(code: str, longest_s: float, last: str) -> None:
+    assert list(run_apart(child(code), longest_s)) == ["first row", last]
+
+
+def test_the_record_is_written_after_every_part_and_ends_in_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines, crash and all: what a run that is cut off leaves behind."""
+
+    def apart(command: list[str], longest_s: float) -> Iterator[str]:
+        yield f"{command[3]} within {longest_s:.0f} s"
+
+    written: list[str] = []
+    monkeypatch.setattr(gpu_record, "run_apart", apart)
+    parts = (PartOfRecord("One", "a.b", 7), PartOfRecord("Two", "c.d", 900))
+    text = record(["--repeats", "3"], 1, written.append, parts)
+    assert "## One\n\na.b within 7 s\n" in written[0]
+    assert written[0].endswith("The run was cut off here.\n")
+    assert "c.d within 60 s" in written[1]
+    assert written[-1] == text
+    assert "cut off" not in text
+    assert "## Two" in capsys.readouterr().out
+    assert "not run: no time left of 0.05 minutes" in record([], 0.05, written.append, parts)
 
 
 def test_a_part_that_breaks_costs_no_other() -> None:
-    def broken(_: Session) -> list[str]:
+    def broken(_: Session) -> Iterator[str]:
+        yield "row"
         raise ZeroDivisionError("a\nb")
 
-    session = Session(None)  # type: ignore[arg-type]
-    assert run_part("Part", broken, session) == ["## Part", "", "not run: ZeroDivisionError: a b", ""]
-    assert sub_part("rival", lambda: broken(session)) == ["- rival: not run: a b"]
+    session, said = Session(None), list[str]()  # type: ignore[arg-type]
+    run_part(broken, session, said.append)
+    assert said == ["row", "not run: ZeroDivisionError: a b"]
+    assert sub_part("rival", lambda: list(broken(session))) == ["- rival: not run: a b"]
 
 
 def test_targets_are_judged_by_the_figures() -> None:
     figures = {"whole 640x360 1 graph": 200.0, "PyTorch eager": 500.0, "stage network": 130.0}
     figures["floor share: BGR 112 px, face of scale 1.0"] = 1.4
-    lines = targets(Session(None, figures=figures))  # type: ignore[arg-type]
-    assert [line.split("|")[-2].strip() for line in lines[2:]] == ["met", "met", "missed", "met"]
+    cells = [[cell.strip() for cell in line.split("|")] for line in targets(figures)[2:]]
+    assert [row[-2] for row in cells] == ["met", "met", "missed", "met"]
+    assert [row[3:5] for row in cells] == [["200.0", "0.67"], ["35.0", "0.88"], ["2.5", "0.83"], ["1.4", "0.93"]]
 
 
 def test_the_rival_network_is_the_network(trained: None) -> None:
@@ -73,7 +117,3 @@ def test_an_unknown_operator_is_refused() -> None:
     graph = helper.make_graph([helper.make_node("Det", ["crops"], ["d"])], "g", [value], [value])
     with pytest.raises(ValueError, match="the operator Det"):
         TorchNetwork(helper.make_model(graph).SerializeToString())
-
-
-def test_record_is_importable() -> None:
-    assert callable(record)

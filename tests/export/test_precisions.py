@@ -19,7 +19,7 @@ from export import precisions  # noqa: E402
 from export.calibration_faces import faces_in_pictures  # noqa: E402
 from export.network_parts import head_ends, in_order, prepared, trunk_convolutions  # noqa: E402
 from export.precision_cost import precision_cost, run_network  # noqa: E402
-from export.to_precision import to_fp16, to_int8, to_int8_cpu  # noqa: E402
+from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu  # noqa: E402
 from export.whole_model import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
 from faceaffect import kernels  # noqa: E402
 from faceaffect.backends import open_backend  # noqa: E402
@@ -27,8 +27,8 @@ from faceaffect.bundle import SHIPPED_FOLDER, Bundle, network_of, open_bundle  #
 from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
-from faceaffect.spec import HEADS, PRECISIONS, BundleError  # noqa: E402
-from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_python  # noqa: E402
+from faceaffect.spec import HEADS, INT8_CPU, PRECISIONS, BundleError  # noqa: E402
+from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_environment  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -143,22 +143,31 @@ def test_faces_of_a_picture(shared: Path, bundle: Bundle) -> None:
     assert (run_network(bundle.onnx, found)["face_logit"] > 0).sum() >= 3
 
 
+def test_the_shipped_fp16_network_is_made_of_the_shipped_one(bundle: Bundle) -> None:
+    """`write_bundle` and the command both keep it, in a form that is small enough to ship."""
+    half = network_of(bundle, "fp16")
+    assert half == to_fp16(bundle.onnx), "the float32 network was changed and this was not: `python -m export.precisions`"
+    assert len(bundle.halves) < 0.2 * len(half)
+    assert halves_of(bundle.onnx, half) == bundle.halves
+
+
 def test_command_adds_networks_that_open(
     bundle: Bundle, faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(SHIPPED_FOLDER / "default", folder)
-    with pytest.raises(BundleError, match=r"holds none; write it with `python -m export.precisions"):
-        network_of(open_bundle(folder), "fp16")
+    with pytest.raises(BundleError, match=r"holds none. In a checkout .*`python -m export.precisions .* --precision int8"):
+        network_of(open_bundle(folder), "int8")
     monkeypatch.setattr(precisions, "faces_in_pictures", lambda source, crop, most: faces[:most])
-    done = CliRunner().invoke(precisions.main, [str(folder), "--precision", "fp16", "--faces", "clip.mp4", "--most", "64"])
+    done = CliRunner().invoke(precisions.main, [str(folder), "--faces", "clip.mp4", "--most", "64"])
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
-    assert set(again.networks) == {"fp16"}
+    assert set(again.networks) == {"int8", INT8_CPU}
+    assert network_of(again, "fp16") == network_of(bundle, "fp16")
     assert again.onnx == bundle.onnx
     assert CliRunner().invoke(precisions.main, [str(folder)]).exit_code == 2
-    (folder / PRECISIONS["fp16"]).write_bytes(b"damaged")
+    (folder / PRECISIONS["int8"]).write_bytes(b"damaged")
     with pytest.raises(BundleError, match="SHA-256"):
         open_bundle(folder)
 
@@ -207,8 +216,7 @@ def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
 def test_what_is_exported_builds_with_tensorrt_for_rtx(
     bundle: Bundle, what: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if not rtx_python():
-        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    rtx_environment()
     if what == "int8":
         content = request.getfixturevalue("int8")
     else:

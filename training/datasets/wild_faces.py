@@ -24,14 +24,23 @@ PICTURE_PX: Final = 160
 SURROUNDINGS: Final = 1.6  # width of a picture in aligned crops, as that of rendered stills
 LANDMARK_WEIGHT: Final = 0.0  # the mesh's own points place the crops; the landmark teacher's are learnt elsewhere
 EXPRESSION_WEIGHT: Final = 0.5
+RATE_HZ: Final = 3.0  # frames closer together are too alike to be worth their memory
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
 
 
-def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = 3.0) -> tuple[FaceTable, NDArray[np.int64]]:
-    """About `rate_hz` frames a second of one split's videos (Train_Set, Validation_Set), and each frame's rig (index in RIGS).
+Origin = tuple[str, int]
+"""Name of a video and number of a frame, from 1, as the label files count."""
 
-    Frames closer together are too alike to be worth their memory.
-    """
+
+def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ) -> tuple[FaceTable, NDArray[np.int64]]:
+    """About `rate_hz` frames a second of a split (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
+    return load_wild_frames(folder, split, rate_hz)[:2]
+
+
+def load_wild_frames(
+    folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
+) -> tuple[FaceTable, NDArray[np.int64], list[Origin]]:
+    """The same, and where each frame comes from."""
     notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "truth").glob("*.json"))]
     notes = [note for note in notes if note["split"] == split]
     if not notes:
@@ -39,6 +48,7 @@ def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = 3.0) -> t
     pictures: list[NDArray[np.uint8]] = []
     columns: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _NAMES}
     rigs: list[int] = []
+    origins: list[Origin] = []
     for note in notes:
         with np.load(folder / "truth" / f"{note['name']}.npz", allow_pickle=False) as truth:
             every = max(1, round(note["fps"] / rate_hz))
@@ -49,14 +59,20 @@ def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = 3.0) -> t
                 for name, value in zip(_NAMES, values, strict=True):
                     columns[name].append(value)
                 rigs.append(RIGS.index(note["rig"]))
+                origins.append((note["name"], k + 1))
     table = _table(pictures, {name: np.stack(values).astype(np.float32) for name, values in columns.items()})
-    return table, np.array(rigs, np.int64)
+    return table, np.array(rigs, np.int64), origins
 
 
 def without_rest(table: FaceTable, share: float, seed: int = 0) -> FaceTable:
     """The table with a share of its plainly neutral frames left out: people rest most of the time."""
+    return table.pick(not_resting(table, share, seed))
+
+
+def not_resting(table: FaceTable, share: float, seed: int = 0) -> NDArray[np.bool_]:
+    """Which rows [N] `without_rest` keeps."""
     random = np.random.default_rng(seed)
-    return table.pick((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= share))
+    return np.asarray((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= share))
 
 
 def _table(pictures: list[NDArray[np.uint8]], columns: dict[str, NDArray[np.float32]]) -> FaceTable:

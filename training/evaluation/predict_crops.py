@@ -33,8 +33,7 @@ def usual_workers() -> int:
 def predict_crops(bundle: str | Path, labels: LabelTable, workers: int) -> tuple[PredictionTable, list[str]]:
     """Predictions of all crops, and what was skipped because its file cannot be read.
 
-    Each video runs through one pipeline, frame after frame, and is smoothed over time as the SDK does by default; `workers`
-    videos run at a time.
+    Each video runs through one pipeline, frame after frame; `workers` videos run at a time.
     """
     predictions, notes = no_predictions(len(labels)), list[str]()
     pipelines: list[Pipeline] = []
@@ -42,11 +41,13 @@ def predict_crops(bundle: str | Path, labels: LabelTable, workers: int) -> tuple
     is_stopped = threading.Event()
 
     def open_own() -> None:
-        own.pipeline = open_pipeline(bundle, crops=True, sequence=True)
+        own.pipeline = open_pipeline(bundle, crops=True)
         pipelines.append(own.pipeline)
 
     def run(video: int) -> None:
         own.pipeline.reset()
+        if own.pipeline.hears:
+            own.pipeline.listen(None)
         for row in _rows_with_crop(labels, video):
             if is_stopped.is_set():
                 return

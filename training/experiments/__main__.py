@@ -1,4 +1,4 @@
-"""Command line: `python -m training.experiments run | table | page`."""
+"""Command line: `python -m training.experiments run | board | table | page`."""
 
 from __future__ import annotations
 
@@ -68,13 +68,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 @_WORK
 @_RECORDS
 @_SCALE
-def one(name: str, data: tuple[Path, ...], work: Path, records: Path, scale: float) -> None:
+@click.option("--save-every", type=click.IntRange(1), default=100, show_default=True, help="Steps that a kill may cost.")
+def one(name: str, data: tuple[Path, ...], work: Path, records: Path, scale: float, save_every: int) -> None:
     """Do the run NAME (as the table and the records name it) and write its record."""
     from training.experiments.one_run import Places, make_record
     from training.experiments.trials import find_run
 
     try:
-        made = make_record(find_run(name), Places(tuple(data), work), scale)
+        made = make_record(find_run(name), Places(tuple(data), work), scale, save_every)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     made.write(records)
@@ -96,6 +97,39 @@ def _print_table(records: Path) -> None:
         click.echo(comparison_text(read_records(records)))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@_DATA
+@_WORK
+@_RECORDS
+def board(data: tuple[Path, ...], work: Path, records: Path) -> None:
+    """Measure what the leaderboard needs beside the runs: costs of all networks, the default model's scores."""
+    from training.experiments.board_costs import write_costs
+    from training.experiments.default_model import default_record
+    from training.experiments.one_run import Places
+
+    try:
+        default_record(Places(tuple(data), work)).write(records)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    for row in write_costs(records):
+        click.echo(f"{row.method}: {row.parameters / 1e3:.0f} k, {row.macs / 1e6:.1f} M MACs, {row.frame_ms:.2f} ms a frame")
+
+
+@main.command()
+@_RECORDS
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="training/RESULTS.md unless given.")
+def page(records: Path, out: Path | None) -> None:
+    """Write training/RESULTS.md out of the records."""
+    from training.experiments.results_page import PAGE, results_text
+
+    try:
+        text = results_text(records)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    (out or PAGE).write_text(text, encoding="utf-8")
+    click.echo(f"{out or PAGE}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.datasets.picture_store import PictureStore, absolute_paths
 from training.experiments.settings import SettingData
-from training.experiments.spoiled_pictures import CHANGES, row_random
+from training.experiments.spoiled_pictures import CHANGES, VERSION, row_random
 
 _STREAM = 11  # of chance, apart from the settings' own
 
@@ -23,8 +23,12 @@ def changed_pictures(store: PictureStore, data: SettingData, folder: Path) -> Pi
     paths = [path for table in tables for path in absolute_paths(table) if path is not None]
     places = np.concatenate([store.places(table) for table in tables])
     if len(paths) != len(data.amounts) or (places < 0).any():
-        raise ValueError(f"a setting that changes pictures needs one for every row: {len(data.amounts)} rows, {len(paths)} pictures")
-    digest = hashlib.sha256("\n".join([data.change, str(store.size_px), *paths]).encode() + data.amounts.tobytes())
+        raise ValueError(
+            f"a setting that changes pictures needs one for every row: {len(data.amounts)} rows, {len(paths)} pictures"
+        )
+    digest = hashlib.sha256(
+        "\n".join([data.change, str(VERSION), str(store.size_px), *paths]).encode() + data.amounts.tobytes()
+    )
     file = folder / f"{data.change}-{store.size_px}px-{digest.hexdigest()[:16]}.npy"
     points = None if store.points is None else store.points[places]
     if not file.is_file():

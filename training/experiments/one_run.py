@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,9 @@ from training.datasets.picture_store import join_stores
 from training.experiments.changed_pictures import changed_pictures
 from training.experiments.majority import majority_predictions
 from training.experiments.records import Record, machine_name
-from training.experiments.settings import SETTINGS, RenderedData, SettingData
+from training.experiments.settings import SETTINGS, SettingData
 from training.experiments.trials import Run, Trial
-from training.experiments.whole_truth import read_whole_truth
+from training.experiments.whole_truth import WholeTruth, read_whole_truth, size_of
 from training.methods.build_sampler import build_sampler, tasks_of
 from training.methods.drivers.find_driver import driver_for
 from training.methods.method_data import MethodData, open_method_data
@@ -36,6 +37,7 @@ SPARSE: Final = "people"
 
 _WITH_LANDMARKS: Final = ("M4", "M5")
 _WITH_SOUND: Final = ("M2", "M5")
+SAVE_EVERY: Final = 100
 _BY_PHASE: Final = ("phases", "epoch")
 
 
@@ -50,36 +52,59 @@ class Places:
     def cache(self) -> Path:
         return self.work / "cache"
 
-    def run(self, name: str) -> Path:
-        return self.work / "runs" / name
+    def run(self, name: str, scale: float) -> Path:
+        """Folder of a run; one of other steps is another run."""
+        return self.work / "runs" / f"{name}-x{scale:g}"
 
 
-def rendered_data(places: Places) -> RenderedData:
-    """The folders' whole truths; `people` is the one of that size, `video` the other; one folder serves as both."""
-    truths = [read_whole_truth(folder, places.cache) for folder in places.data]
-    if not 1 <= len(truths) <= 2:
-        raise ValueError(f"one or two RenderWild folders are wanted, got {len(truths)}")
-    sparse = next((truth for truth in truths if truth.size == SPARSE), truths[0])
-    dense = next((truth for truth in truths if truth is not sparse), sparse)
-    return RenderedData(sparse, dense)
+class FoldersTruth:
+    """The folders' whole truths, read when they are asked for; `people` is the one of that size, `video` the other."""
+
+    def __init__(self, places: Places) -> None:
+        if not 1 <= len(places.data) <= 2:
+            raise ValueError(f"one or two RenderWild folders are wanted, got {len(places.data)}")
+        sizes = {folder: size_of(folder) for folder in places.data}
+        self._sparse = next((folder for folder, size in sizes.items() if size == SPARSE), places.data[0])
+        self._dense = next((folder for folder in places.data if folder != self._sparse), self._sparse)
+        self._cache = places.cache
+
+    @cached_property
+    def people(self) -> WholeTruth:
+        return read_whole_truth(self._sparse, self._cache)
+
+    @cached_property
+    def video(self) -> WholeTruth:
+        return self.people if self._dense == self._sparse else read_whole_truth(self._dense, self._cache)
+
+
+_truth = lru_cache(maxsize=1)(FoldersTruth)
 
 
 def setting_data(trial: Trial, seed: int, places: Places) -> SettingData:
-    return SETTINGS[trial.setting].make(rendered_data(places), seed)
+    return SETTINGS[trial.setting].make(_truth(places), seed)
 
 
 def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: Places) -> MethodData:
     """The setting's tables with pictures at the network's size, and sound and landmarks where the method wants them."""
     method, side = run.trial.method, recipe.net.size_px
     opened = [
-        open_method_data(
-            folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False
-        )
+        open_method_data(folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False)
         for folder in places.data
+        if _is_used(folder, setting)
     ]
     pictures = opened[0].pictures if len(opened) == 1 else join_stores([each.pictures for each in opened])
     pictures = changed_pictures(pictures, setting, places.cache / "settings")
     return MethodData(setting.train, setting.validation, pictures, opened[0].tracks)
+
+
+def _is_used(folder: Path, setting: SettingData) -> bool:
+    root = f"{folder.resolve()}/"
+    tables = (setting.train, setting.validation)
+    return any(
+        table.path[int(row)].as_py().startswith(root)
+        for table in tables
+        for row in np.unique(table.video, return_index=True)[1]
+    )
 
 
 def arm_table(table: FrameTable, run: Run) -> FrameTable:
@@ -98,15 +123,15 @@ def run_steps(run: Run, recipe: MethodRecipe, table: FrameTable, scale: float) -
     return max(1, round(steps / each)) * each
 
 
-def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
+def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = SAVE_EVERY) -> Record:
     """Train, resuming what is there, judge on the setting's validation set, and tell."""
     torch.set_num_threads(1)
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
     setting = replace(setting, train=arm_table(setting.train, run))
     data = method_data(run, recipe, setting, places)
-    started, is_new = time.process_time(), not places.run(run.name).exists()
+    started, is_new = time.process_time(), not places.run(run.name, scale).exists()
     steps = run_steps(run, recipe, data.train, scale)
-    predictions, net = _trained(run, recipe, data, places.run(run.name), steps)
+    predictions, net = _trained(run, recipe, data, places.run(run.name, scale), steps, save_every)
     scores, headline = judged(run.trial, predictions, setting)
     return Record(
         name=run.name,
@@ -128,24 +153,24 @@ def make_record(run: Run, places: Places, scale: float = 1.0) -> Record:
 
 
 def _trained(
-    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int
+    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int, save_every: int
 ) -> tuple[MethodPredictions, MethodNet]:
     """Predictions of all validation rows, and the (last) network."""
     if not run.arm.one_by_one:
-        net = _train(recipe, data, folder, run.seed, steps)
+        net = _train(recipe, data, folder, run.seed, steps, save_every)
         return method_predictions(net, recipe, data.validation, data), net
     parts: dict[str, Any] = {}
     for task in tasks_of(recipe):
         single = replace(recipe, losses=tuple(term for term in recipe.losses if term.label == LABELS[task]))
-        net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps)
+        net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps, save_every)
         said = method_predictions(net, single, data.validation, data)
         parts[LABELS[task]] = getattr(said, LABELS[task])
     return MethodPredictions(said.known, **{name: parts.get(name) for name in LABELS.values()}), net
 
 
-def _train(recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int) -> MethodNet:
+def _train(recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int) -> MethodNet:
     train = driver_for(recipe) or train_method
-    return train(recipe, data, folder, seed=seed, resume=True, steps=steps)
+    return train(recipe, data, folder, seed=seed, resume=True, steps=steps, save_every=save_every)
 
 
 def _only(table: FrameTable, task: Task) -> FrameTable:

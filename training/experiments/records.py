@@ -56,8 +56,9 @@ def read_record(path: Path) -> Record:
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """All records of a folder by name."""
-    return {path.stem: read_record(path) for path in sorted(folder.glob("*.json"))} if folder.is_dir() else {}
+    """All records of a folder by name; records of runs begin with M."""
+    names = sorted(folder.glob("M*.json")) if folder.is_dir() else []
+    return {path.stem: read_record(path) for path in names}
 
 
 def finished(names: Iterable[str], folder: Path, scale: float) -> set[str]:

@@ -73,16 +73,16 @@ def run_all(order: Order, console: Console | None = None) -> Outcome:
 
 
 def _write_baselines(order: Order) -> None:
-    wanted = {run.trial.name for run in order.runs}
-    for trial in (*TRIALS, *BOARD):
+    # The board has one setting: one baseline of all three tasks serves it.
+    wanted = {BOARD[0].name if run.trial.setting == BOARD[0].setting else run.trial.name for run in order.runs}
+    for trial in (*TRIALS, BOARD[0]):
         path = order.records / f"{trial.name}-majority.json"
         if trial.name in wanted and not path.is_file():
             majority_record(trial, order.places).write(order.records)
 
 
 def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
-    folder = order.places.run(run.name)
-    log = folder.parent / f"{run.name}.log"
+    log = _log(run.name, order)
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "training.experiments", "one", run.name, "--work", str(order.places.work)]
     command += ["--records", str(order.records), "--scale", str(order.scale)]
@@ -90,6 +90,11 @@ def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
         command += ["--data", str(data)]
     with log.open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **_ONE_THREAD})
+
+
+def _log(name: str, order: Order) -> Path:
+    folder = order.places.run(name, order.scale)
+    return folder.parent / f"{folder.name}.log"
 
 
 def _tell(
@@ -101,7 +106,7 @@ def _tell(
         console.print(f"{name}: [bold]{read_record(path).headline:.4f}[/bold] in {seconds:.0f} s")
         return
     outcome.failed.append(name)
-    log = order.places.run(name).parent / f"{name}.log"
+    log = _log(name, order)
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     console.print(f"{name}: failed ({process.returncode}) after {seconds:.0f} s; {log} ends with", markup=False)
     console.print("\n".join(lines[-5:]), markup=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,14 @@ CLEAR_STRENGTH: Final = 0.5
 ODD_SHARE: Final = 1 / 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RenderedData:
+class RenderedData(Protocol):
     """`people`: many short videos of few frames a second; `video`: full frame rate. They may be the same."""
 
-    people: WholeTruth
-    video: WholeTruth
+    @property
+    def people(self) -> WholeTruth: ...
+
+    @property
+    def video(self) -> WholeTruth: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
 
+VERSION: Final = 1
+"""Raised whenever the same amounts would give other pictures; stored ones of another version are not used."""
+
 Picture = NDArray[np.uint8]  # [S, S, 3] RGB
 
 COVERS: Final[dict[str, tuple[str, ...]]] = {

@@ -24,6 +24,9 @@ THREE_A_SECOND: Final = {
 """Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
+STEPS: Final = {"M1": 330, "M2": 168, "M3": 1300, "M4": 280, "M5": 300, "M6": 500, "M7": 900, "M8": 200}
+"""Of the judged network at scale 1: about two minutes of one core for the full method, with all that it trains beforehand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -57,49 +60,49 @@ class Trial:
 
 
 TRIALS: Final[tuple[Trial, ...]] = (
-    Trial("M1", "few_people", ("AU", "EXPR", "VA"), 400, (
+    Trial("M1", "few_people", ("AU", "EXPR", "VA"), STEPS["M1"], (
         Arm(FULL),
         Arm("no identity subtraction", ("net.subtract_identity=false",)),
         Arm("parallel heads", ("net.order=parallel",)),
     )),
-    Trial("M2", "noisy_pictures", ("AU",), 400, (
+    Trial("M2", "noisy_pictures", ("AU",), STEPS["M2"], (
         Arm(FULL),
         Arm("vision only", ("net.audio=false",)),
         Arm("no transformer", ("net.layers=0",)),
         Arm("tasks by epoch, not by batch", ("sampling.turn=epoch",)),
     )),
-    Trial("M3", "one_label_each", ("AU", "EXPR"), 400, (
+    Trial("M3", "one_label_each", ("AU", "EXPR"), STEPS["M3"], (
         Arm(FULL),
         Arm("doubly labelled frames alone", rows="both"),
         Arm("no phases, all frames mixed", ("sampler=mixed",)),
     )),
-    Trial("M4", "together_and_hidden", ("AU",), 400, (
+    Trial("M4", "together_and_hidden", ("AU",), STEPS["M4"], (
         Arm(FULL),
         Arm("no graph", ("net.graph=false",)),
         Arm("no attention (whole map)", ("net.attention=false",)),
     )),
-    Trial("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), 400, (
+    Trial("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), STEPS["M5"], (
         Arm(FULL),
         Arm("supervised only", ("targets=ignore",)),
     ), THREE_A_SECOND["M5"]),
-    Trial("M5", "wrong_labels", ("EXPR",), 400, (
+    Trial("M5", "wrong_labels", ("EXPR",), STEPS["M5"], (
         Arm(FULL),
         Arm("no self-cure", ("net.cure=false",)),
     ), THREE_A_SECOND["M5"]),
-    Trial("M6", "mixed_resolutions", ("AU", "EXPR", "VA"), 400, (
+    Trial("M6", "mixed_resolutions", ("AU", "EXPR", "VA"), STEPS["M6"], (
         Arm(FULL),
         Arm("last level only", ("net.levels=last",)),
         Arm("no pseudo labels", ("targets=ignore",)),
     )),
-    Trial("M7", "resting_faces", ("AU",), 400, (
+    Trial("M7", "resting_faces", ("AU",), STEPS["M7"], (
         Arm(FULL),
         Arm("direct classification", ("net.mapping=false", "sampler=mixed"), losses=DIRECT),
     ), THREE_A_SECOND["M7"]),
-    Trial("M7", "hidden_stretches", ("AU",), 400, (
+    Trial("M7", "hidden_stretches", ("AU",), STEPS["M7"], (
         Arm(FULL),
         Arm("no uncertainty", ("net.uncertainty=false",)),
     ), THREE_A_SECOND["M7"]),
-    Trial("M8", "three_sources", ("EXPR", "VA"), 400, (
+    Trial("M8", "three_sources", ("EXPR", "VA"), STEPS["M8"], (
         Arm(FULL),
         Arm("single task", one_by_one=True),
         Arm("no distillation", ("targets=ignore",)),
@@ -109,7 +112,7 @@ TRIALS: Final[tuple[Trial, ...]] = (
 """The comparison of the eight methods with themselves."""
 
 BOARD: Final[tuple[Trial, ...]] = tuple(
-    Trial(f"M{k}", "as_annotated", ("AU", "EXPR", "VA"), 600, (Arm(FULL),)) for k in range(1, len(RECIPES) + 1)
+    Trial(f"M{k}", "as_annotated", ("AU", "EXPR", "VA"), STEPS[f"M{k}"], (Arm(FULL),)) for k in range(1, len(RECIPES) + 1)
 )
 """All eight compact methods as they are, on everything; scores of the tasks that a method has."""
 

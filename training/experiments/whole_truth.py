@@ -54,11 +54,7 @@ _ROW_ARRAYS: Final = ("is_train", "intensity", "strength", "landmarks_xy", "is_o
 
 def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> WholeTruth:
     """A RenderWild folder; FileNotFoundError for one that lacks the side files."""
-    note = folder / NOTE
-    if not note.is_file() or not (folder / "truth").is_dir():
-        raise FileNotFoundError(
-            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis wild` writes it"
-        )
+    size = size_of(folder)
     official = load_cached(folder, cache=cache, progress=False)
     official = official.pick(np.flatnonzero(official.has_crop))
     columns = _row_columns(folder, official)
@@ -86,8 +82,18 @@ def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> WholeTruth:
         landmarks_xy=columns["landmarks"],
         is_occluded=columns["occluded"].astype(bool),
         is_mismatched=np.array([note["voice"]["mismatched"] for note in notes])[video],
-        size=str(json.loads(note.read_text(encoding="utf-8"))["size"]),
+        size=size,
     )
+
+
+def size_of(folder: Path) -> str:
+    """Name of the size that a RenderWild folder was made at; FileNotFoundError for another folder."""
+    note = folder / NOTE
+    if not note.is_file() or not (folder / "truth").is_dir():
+        raise FileNotFoundError(
+            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis wild` writes it"
+        )
+    return str(json.loads(note.read_text(encoding="utf-8"))["size"])
 
 
 def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:

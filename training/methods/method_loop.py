@@ -27,6 +27,7 @@ TEACHER_FILE: Final = "teacher.safetensors"
 RUN_FILE: Final = "run.json"
 CONSTRAIN_EVERY: Final = 4  # steps between semi-orthogonal updates of an F-TDNN
 GRADIENT_LIMIT: Final = 5.0
+EMPTY_LIMIT: Final = 50
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 
 
@@ -48,8 +49,9 @@ class MethodLoop:
     """Trains a network by an objective; `folder` holds all that it needs to go on.
 
     Samples whose inputs are not finite are left out, and so is a batch with fewer than two samples left (batch statistics
-    need two); `left_out` counts samples. `teacher`, where given, follows the network after each step. A run has `steps`
-    steps, over which the rates' course is stretched, or `recipe.epochs` times those of the source. `facts` go into run.json.
+    need two); `left_out` counts samples, and a run in which nothing at all is left stops. `teacher`, where given, follows the
+    network after each step. A run has `steps` steps, over which the rates' course is stretched, or `recipe.epochs` times
+    those of the source. `facts` go into run.json.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class MethodLoop:
         # Small float16 gradients would vanish; the scaler's factor is part of the state.
         self._scaler = torch.amp.GradScaler("cuda", enabled=precision == "float16")
         self.step = self.left_out = 0
+        self._empty = 0  # steps in a row without a usable sample
         if teacher is not None:
             teacher.net.to(device)
 
@@ -106,6 +109,14 @@ class MethodLoop:
             self._scaler.step(self._optimiser)
             self._scaler.update()
             self._after_step()
+            self._empty = 0
+        else:
+            self._empty += 1
+            if self._empty >= EMPTY_LIMIT:
+                raise TrainingError(
+                    f"step {self.step}: no usable sample in {EMPTY_LIMIT} steps; samples are left out where their inputs are "
+                    "not finite or where fewer than two are left in a batch: look at the pictures, or take a larger batch"
+                )
         self.step += 1
         return found
 
@@ -151,7 +162,7 @@ class MethodLoop:
                 if first and (self.step % self._save_every == 0 or self.step == last):
                     self.save()
                 if first and after_epoch is not None and int(self.step / self.epoch_steps) > epoch:
-                    after_epoch(epoch + 1)
+                    after_epoch(int(self.step / self.epoch_steps))
             if self.left_out:
                 progress.console.print(f"{self.left_out} samples left out: not finite, or alone in their batch")
         self._processes.wait()
@@ -166,10 +177,11 @@ class MethodLoop:
         if self.teacher is not None:
             state["teacher"] = self.teacher.state_dict()
             self._write(TEACHER_FILE, lambda path: save_file(_whole(self.teacher.net), path))  # type: ignore[union-attr]
-        self._write(STATE_FILE, lambda path: torch.save(state, path))
         self._write(WEIGHTS_FILE, lambda path: save_file(_whole(self.net), path))
         run = {"recipe": json.loads(self.recipe.to_json()), "step": self.step, "steps": self.steps, **self._facts}
         self._write(RUN_FILE, lambda path: path.write_text(json.dumps(run, indent=2), encoding="utf-8"))
+        # Last, so that where there is a state all the rest is there too, whenever the process is killed.
+        self._write(STATE_FILE, lambda path: torch.save(state, path))
 
     def _write(self, name: str, write: Callable[[Path], Any]) -> None:
         partial = self.folder / f"{name}.partial"

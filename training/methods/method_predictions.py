@@ -40,13 +40,14 @@ class MethodPredictions:
 
 @torch.no_grad()
 def method_predictions(
-    net: MethodNet, recipe: MethodRecipe, table: FrameTable, data: MethodData, device: str = "cpu"
+    net: MethodNet, recipe: MethodRecipe, table: FrameTable, data: MethodData, device: str | None = None
 ) -> MethodPredictions:
-    """Predictions for all rows of a table whose pictures (and sound) `data` holds.
+    """Predictions for all rows of a table whose pictures (and sound) `data` holds, on `device` or where the network is.
 
     Networks without memory see single frames. Causal ones run frame after frame over each video, as the SDK runs them.
     Those that look ahead see windows side by side, whole videos (M7) or clips about each frame, as published.
     """
+    device = device or str(next(net.parameters()).device)
     net.eval().to(device)
     form = InputForm.of(net, recipe.sampling.form)
     samples = MethodSamples(recipe, form, data, table)

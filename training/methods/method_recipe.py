@@ -45,6 +45,11 @@ class MethodRecipe:
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        for name, value in (("batch", self.batch), ("sampling.windows", self.sampling.windows or self.batch)):
+            if value < 2:
+                raise ValueError(f"{name} must be at least 2, since batch statistics need two samples, got {value}")
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

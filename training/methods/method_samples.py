@@ -102,12 +102,14 @@ class MethodSamples:
 
     def _jitter(self, tasks: tuple[Task, ...]) -> ClipJitter | None:
         kind = self.recipe.sampling.jitter
+        if kind == "auto":
+            kind = "published" if self.recipe.preset == "published" else "light"
         if kind != "published":
             return LIGHT if kind == "light" else None
         name = (
             "M1-AU" if self.recipe.paper == "M1" and tasks == ("AU",) else _PUBLISHED.get(self.recipe.paper, self.recipe.paper)
         )
-        return JITTERS.get(name)
+        return JITTERS.get(name, LIGHT)
 
     def _inputs(
         self, rows: NDArray[np.int64], random: np.random.Generator, jitter: ClipJitter | None, sound: bool = True

@@ -28,7 +28,7 @@ def track_of(table: FrameTable, tracks: MelTracks | None, rows: NDArray[np.int64
 def clip_sound(
     table: FrameTable, tracks: MelTracks | None, clips: NDArray[np.int64], columns: int, ahead: bool
 ) -> tuple[Tensor, Tensor]:
-    """Mel [B, bands, columns] about the last frame of clips [B, T] (with `ahead`), or up to it; and where there is sound [B]."""
+    """Mel [B, bands, columns] about (`ahead`) or up to the last frame of clips [B, T]; and where there is sound [B]."""
     found, has = [], []
     silence: NDArray[np.float32] | None = None
     for clip in clips:

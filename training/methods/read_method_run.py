@@ -45,10 +45,15 @@ def read_recipe(folder: Path) -> MethodRecipe:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))["recipe"]
         base = find_recipe(said["paper"], said["preset"])
-        losses = tuple(LossTerm(**term) for term in said.pop("losses"))
+        losses = tuple(_term(term) for term in said.pop("losses"))
         return replace(_with(base, said), losses=losses)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not the record of a method's run: {type(error).__name__}: {error}") from None
+
+
+def _term(said: dict[str, Any]) -> LossTerm:
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in said["options"].items()}
+    return LossTerm(**{**said, "options": options})
 
 
 def _with(value: Any, said: dict[str, Any]) -> Any:

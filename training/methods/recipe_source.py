@@ -14,7 +14,7 @@ from torch import Tensor
 from faceaffect.labels import AU_NAMES
 from training.datasets.sampling.pairs import au_pairs
 from training.datasets.sampling.step import Part, Sampler, Step, shard
-from training.methods.build_sampler import build_sampler, tasks_of
+from training.methods.build_sampler import batch_of, build_sampler, tasks_of
 from training.methods.method_data import MethodData
 from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import InputForm, MethodSamples
@@ -36,6 +36,11 @@ class RecipeSource:
         self.samples = MethodSamples(recipe, form, data, data.train)
         self._recipe, self._seed, self._rank, self._world = recipe, seed, rank, world
         self._sampler: Sampler | PairSteps
+        samples = batch_of(recipe, form)
+        if samples < 2 * world:
+            raise ValueError(
+                f"{world} processes share a batch of {samples}: each needs two samples, set batch={2 * world} or more"
+            )
         if recipe.sampler == "pairs":
             self._sampler = PairSteps(data, recipe.batch, recipe.sampling.pairs, seed)
         else:
@@ -81,7 +86,7 @@ class RecipeSource:
         return self.samples.batch(part.rows, tasks, seed)
 
     def _pair_batch(self, rows: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, Tensor]:
-        """`first`, `second` [B, 3, S, S] of rows [B, 2], and `order` [B, 12]: +1 where the second is higher, 0 where unknown."""
+        """`first`, `second` [B, 3, S, S] of rows [B, 2]; `order` [B, 12]: +1 where the second is higher, 0 where unknown."""
         table = self.samples.table
         first, second = (self.samples.batch(rows[:, k], (), (*seed, k))["crops"] for k in range(2))
         values = table.au

@@ -10,7 +10,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "turn": ("batch", "epoch"),
     "length": ("longest", "shortest"),
     "weights": ("none", "inverse"),
-    "jitter": ("light", "published", "none"),
+    "jitter": ("auto", "light", "published", "none"),
 }
 
 
@@ -27,7 +27,8 @@ class SamplingConfig:
     joint: of `parallel_tasks`: one more set, of frames labelled for all tasks.
     weights: inverse draws rare expressions and rare valence and arousal as often as frequent ones (frames only).
     pairs: of `pairs`: how many an epoch holds.
-    jitter: how training pictures are varied; published is the method's own.
+    jitter: how training pictures are varied; published is the method's own (light where it states none), which auto takes
+        at the published size.
     drop_sound: share of clips whose sound is withheld, so that a network knows how to do without.
     """
 
@@ -41,7 +42,7 @@ class SamplingConfig:
     joint: bool = False
     weights: str = "none"
     pairs: int = 10_000
-    jitter: str = "light"
+    jitter: str = "auto"
     drop_sound: float = 0.1
 
     def __post_init__(self) -> None:

@@ -49,9 +49,7 @@ def open_recipe_data(recipe: MethodRecipe, folder: Path, cache: Path | None = No
     """A data set with what the recipe's network and losses want of it: size, sound, landmarks, tasks."""
     form = InputForm.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
     wants_points = form.form == "clips" or any(term.label == "landmarks_49" for term in recipe.losses)
-    return open_method_data(
-        folder, form.size_px, form.sound_columns > 0, cache, landmarks=wants_points, tasks=tasks_of(recipe)
-    )
+    return open_method_data(folder, form.size_px, form.sound_columns > 0, cache, landmarks=wants_points, tasks=tasks_of(recipe))
 
 
 def train_run(recipe: MethodRecipe, order: RunOrder, say: Callable[[str], None] = print) -> MethodNet:
@@ -132,13 +130,13 @@ class Scores:
         if (self._order.out / TEACHER_FILE).is_file():
             teacher = build_network(self._recipe.net)
             teacher.load_state_dict(load_file(self._order.out / TEACHER_FILE))
+            teacher.to(next(net.parameters()).device)
             found["teacher"] = self._of(teacher)
             self._say(f"its moving average: {scores_text(found['teacher'])}")
         self._write(found)
 
     def _of(self, net: MethodNet) -> dict[str, Any]:
-        device = str(next(net.parameters()).device)
-        predictions = method_predictions(net, self._recipe, self._data.validation, self._data, device)
+        predictions = method_predictions(net, self._recipe, self._data.validation, self._data)
         return method_scores(predictions, self._data.validation)
 
     def _read(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.methods.method_recipe import MethodRecipe, pick
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.attention_graph import AttentionGraphConfig
 
@@ -31,4 +32,5 @@ def recipe(preset: str = "published") -> MethodRecipe:
         optimiser=pick(preset, {"published": published, "compact": OptimiserConfig("adam", 2e-3, 1e-4, schedule="cosine")}),
         batch=pick(preset, {"published": 8, "compact": 32}),
         epochs=pick(preset, {"published": 12, "compact": 10}),
+        sampling=SamplingConfig(every=pick(preset, {"published": 1, "compact": 2})),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.methods.method_recipe import MethodRecipe, pick
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.pyramid_multitask import PyramidConfig
 
@@ -29,4 +30,5 @@ def recipe(preset: str = "published") -> MethodRecipe:
         optimiser=OptimiserConfig("adam", 1e-3),
         batch=pick(preset, {"published": 128, "compact": 64}),
         epochs=pick(preset, {"published": 20, "compact": 10}),
+        sampling=SamplingConfig(every=pick(preset, {"published": 1, "compact": 2})),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.methods.method_recipe import MethodRecipe, pick
 from training.methods.optimiser import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.mean_teacher_clip import MeanTeacherClipConfig
 
@@ -30,4 +31,5 @@ def recipe(preset: str = "published") -> MethodRecipe:
         }),
         batch=28,
         epochs=pick(preset, {"published": 100, "compact": 20}),
+        sampling=SamplingConfig(every=pick(preset, {"published": 100, "compact": 3})),
     )  # fmt: skip

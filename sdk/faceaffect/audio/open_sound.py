@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 from faceaffect.audio.microphone import Microphone
 from faceaffect.audio.sound_file import SoundFile
 from faceaffect.audio.sound_source import AUTO, DEVICE_MARK, MICROPHONE, SoundError, SoundSource

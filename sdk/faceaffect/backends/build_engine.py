@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from faceaffect.backends import BackendError
+from faceaffect.backends.gpu_path import slot_counts
 from faceaffect.backends.tensorrt_library import (
     BuildWatcher,
     TensorRt,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 WORKSPACE_BYTES: Final[int] = 256 * 1024 * 1024
+MEMORY_REMEDY: Final[str] = "close other programs on the GPU or lower --max-faces"
 _SHOWN_MESSAGES: Final[int] = 4
 
 
@@ -31,6 +33,11 @@ class EngineSettings:
     max_faces: int
     size_px: int
     dla: int | None = None
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """Numbers of faces that it runs: powers of two up to `max_faces`; a DLA takes one size only."""
+        return slot_counts(self.max_faces) if self.dla is None else (self.max_faces,)
 
 
 def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watcher: BuildWatcher) -> bytes:
@@ -49,8 +56,10 @@ def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watch
         problem = use_dla(module, builder, config, settings.dla)
         if problem:
             raise BackendError(f"DLA cannot be used: {problem}")
-    watch_build(module, config, watcher)
+    monitor = watch_build(module, config, watcher)
     plan: Any = builder.build_serialized_network(network, config)  # IHostMemory or None
+    if monitor is not None and monitor.stopped is not None:
+        raise monitor.stopped
     if plan is None:
         raise BackendError(_failed_build(library, logger, settings))
     return bytes(plan)
@@ -68,22 +77,22 @@ def _parse(library: TensorRt, network: trt.INetworkDefinition, logger: Any, onnx
 
 
 def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, settings: EngineSettings) -> None:
-    """One face to `max_faces`, tuned for one: it is what most frames hold."""
-    side = settings.size_px
-    most = (settings.max_faces, 3, side, side)
+    """From the fewest faces to the most, tuned for the fewest: one is what most frames hold."""
+    fewest, most = ((faces, 3, settings.size_px, settings.size_px) for faces in (settings.slots[0], settings.slots[-1]))
     profile: trt.IOptimizationProfile = builder.create_optimization_profile()
-    if settings.dla is None:
-        profile.set_shape("crops", (1, 3, side, side), (1, 3, side, side), most)
-    else:
-        profile.set_shape("crops", most, most, most)  # a DLA takes one size only
+    profile.set_shape("crops", fewest, fewest, most)
     config.add_optimization_profile(profile)
 
 
 def _failed_build(library: TensorRt, logger: Any, settings: EngineSettings) -> str:
     words = _words(logger)
-    is_memory = any(word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory"))
-    remedy = "close other programs on the GPU or lower --max-faces" if is_memory else "try --precision fp32"
+    remedy = MEMORY_REMEDY if is_out_of_memory(words) else "try --precision fp32"
     return f"{library} cannot build the {settings.precision} network: {words}; {remedy}, or use --backend onnx"
+
+
+def is_out_of_memory(words: str) -> bool:
+    """Whether TensorRT's words speak of memory: it has no code for it that all versions share."""
+    return any(word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory"))
 
 
 def _words(logger: Any) -> str:

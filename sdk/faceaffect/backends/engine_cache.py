@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 CACHE_VARIABLE: Final[str] = "FACEAFFECT_CACHE"
+log = logging.getLogger("faceaffect")
 _FORMAT: Final[int] = 1
 
 
@@ -74,8 +76,7 @@ class EngineCache:
         found = self.find(key)
         if found is not None:
             return found
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self.path_of(key).with_suffix(".lock"), waiting):
+        with self._held(key, waiting):
             found = self.find(key)  # another process may have built it meanwhile
             if found is None:
                 found = build()
@@ -84,38 +85,49 @@ class EngineCache:
 
     def replace(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
         """Build again, whatever is there."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self.path_of(key).with_suffix(".lock"), lambda _: None):
+        with self._held(key, lambda _: None):
             built = build()
             self._store(key, built)
         return built
 
+    @contextmanager
+    def _held(self, key: EngineKey, waiting: Callable[[Path], None]) -> Iterator[None]:
+        """Hold the key's lock. A folder that cannot be written costs the keeping, not the engine: nobody is waited for."""
+        path = self.path_of(key).with_suffix(".lock")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        except OSError:
+            yield  # `_store` will say so
+            return
+        with file:  # the system gives the lock back when the process ends, however it ends
+            if not _try_lock(file.fileno(), wait=False):
+                waiting(path)
+                _try_lock(file.fileno(), wait=True)
+            yield
+
     def _store(self, key: EngineKey, engine: bytes) -> None:
         """Whole or not at all: a reader never sees half a file, not even after a power cut."""
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".engine-")
+        name = ""
         try:
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".engine-")
             with os.fdopen(handle, "wb") as file:
                 file.write(json.dumps(_header(key, engine)).encode() + b"\n" + engine)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, self.path_of(key))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        except BaseException as error:
+            Path(name).unlink(missing_ok=True) if name else None
+            if not isinstance(error, OSError):
+                raise
+            log.warning(
+                "faceaffect: the engine cannot be kept in %s (%s), so the next start builds it again; "
+                "%s names another folder", self._folder, error, CACHE_VARIABLE,
+            )  # fmt: skip
 
 
 def _header(key: EngineKey, engine: bytes) -> dict[str, Any]:
     return {"format": _FORMAT, "sha256": hashlib.sha256(engine).hexdigest(), "key": asdict(key)}
-
-
-@contextmanager
-def _locked(path: Path, waiting: Callable[[Path], None]) -> Iterator[None]:
-    """Hold the lock file; the system gives it back when the process ends, however it ends."""
-    with path.open("a+b") as file:
-        if not _try_lock(file.fileno(), wait=False):
-            waiting(path)
-            _try_lock(file.fileno(), wait=True)
-        yield
 
 
 if sys.platform == "win32":
@@ -138,4 +150,6 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
+        except OSError:  # a file system without locks: two processes may then build the same engine
+            return True
         return True

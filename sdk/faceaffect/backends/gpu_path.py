@@ -65,9 +65,12 @@ class GpuPath:
     captures = True
     """False runs plain launches only; for comparison."""
 
-    def __init__(self, cuda: Any, network: GpuNetwork, graph: GraphWeights, crop: CropSpec, max_faces: int) -> None:
+    def __init__(
+        self, cuda: Any, network: GpuNetwork, graph: GraphWeights, crop: CropSpec, slots: tuple[int, ...] | int
+    ) -> None:
+        """`slots` are the numbers of faces that runs are made for, ascending, or the most faces of one run."""
         self._cuda, self._network, self._crop = cuda, network, crop
-        self._slots = slot_counts(max_faces)
+        self._slots = slot_counts(slots) if isinstance(slots, int) else slots
         self._widths = list(graph.packed.widths)
         self._stream = cuda.Stream()
         weights = graph.packed.flat()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from faceaffect.backends import BackendError, BackendOptions, require_cpu
+from faceaffect.backends import BackendError, BackendOptions, has_nvidia_gpu, require_cpu
 from faceaffect.backends.onnx_backend import why_not
 from faceaffect.onnx_session import open_session
 from faceaffect.spec import AUTO_PRECISION, BundleError
 from faceaffect.stage_spec import NEXT, Shapes, StageSpec
 from faceaffect.staged_bundle import StagedBundle
 from faceaffect.types import FloatArray
+
+log = logging.getLogger("faceaffect")
 
 
 class OnnxStage:
@@ -65,3 +68,5 @@ def require_stages_on_cpu(name: str, backend: str, device: str, options: Backend
     if options.precision not in (AUTO_PRECISION, "fp32"):
         raise BackendError(f"model {name!r} is made of stages, which run in fp32 only, got {options.precision!r}")
     require_cpu("onnx" if backend == "auto" else backend, device, options)
+    if backend == device == "auto" and has_nvidia_gpu():
+        log.warning("faceaffect: running on the CPU with ONNX Runtime, since model %r is made of stages", name)

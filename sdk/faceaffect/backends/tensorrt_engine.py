@@ -9,19 +9,20 @@ import hashlib
 import logging
 import re
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faceaffect.backends import DEFAULT_MAX_FACES, BackendError, BackendOptions, Heads, check_outputs
-from faceaffect.backends.build_engine import EngineSettings, build_engine
+from faceaffect.backends.build_engine import MEMORY_REMEDY, EngineSettings, build_engine, is_out_of_memory
 from faceaffect.backends.build_progress import BuildProgress
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.gpu_path import GpuPath, slot_counts
 from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt
 from faceaffect.bundle import MODEL_FILE, Bundle, network_of
 from faceaffect.kernels.load_native import native
-from faceaffect.spec import AUTO_PRECISION, BundleError
+from faceaffect.spec import AUTO_PRECISION, BundleError, CropSpec
 from faceaffect.types import FloatArray, Frame, Layout
 
 if TYPE_CHECKING:
@@ -54,14 +55,15 @@ def device_index(device: str) -> int:
 class _Network:
     """An engine with execution contexts of one thread, one for each number of faces: graphs stay valid that way."""
 
-    def __init__(self, module: Any, engine: trt.ICudaEngine) -> None:
+    def __init__(self, module: Any, engine: trt.ICudaEngine, fewest: int) -> None:
+        """`fewest` faces are the least that the engine takes in a run."""
         self._module, self._engine = module, engine
         self._contexts: dict[int, trt.IExecutionContext] = {}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         check_outputs(set(names), MODEL_FILE)
         self._crop_shape = tuple(engine.get_tensor_shape("crops"))[1:]
         # Some shapes of outputs are known only once that of the input is.
-        context = self._context(1)
+        context = self._context(fewest)
         self.output_shapes = {name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"}
         kinds = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
         self.crop_typestr = kinds.get(engine.get_tensor_dtype("crops"), "")
@@ -103,7 +105,10 @@ class TensorrtBackend:
         self._runtime = library.module.Runtime(self._logger)
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise EngineRefusedError("; ".join(self._logger.messages[-3:]) or "no reason given")
+            words = "; ".join(self._logger.messages[-3:]) or "no reason given"
+            if is_out_of_memory(words):
+                raise BackendError(f"{library} cannot load the engine: {words}; {MEMORY_REMEDY}, or use --backend onnx")
+            raise EngineRefusedError(words)
         self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[settings.precision]
         self.version = str(library)
         self.plan_bytes = len(plan)
@@ -111,15 +116,15 @@ class TensorrtBackend:
 
     @property
     def path(self) -> GpuPath:
-        """The calling thread's own."""
+        """The calling thread's own, whose current device becomes the engine's."""
+        if native is None or self._engine is None:
+            raise BackendError("the TensorRT backend was closed")
+        native.use_device(self._device)  # another backend of this thread may have chosen another GPU
         path: GpuPath | None = getattr(self._local, "path", None)
         if path is None:
-            if native is None or self._engine is None:
-                raise BackendError("the TensorRT backend was closed")
-            native.use_device(self._device)
-            network = _Network(self._library.module, self._engine)
-            crop = self._bundle.spec.crop
-            path = GpuPath(native, network, self._bundle.graph, crop, self._settings.max_faces)
+            slots = self._settings.slots
+            network = _Network(self._library.module, self._engine, slots[0])
+            path = GpuPath(native, network, self._bundle.graph, self._bundle.spec.crop, slots)
             self._local.path = path
         return path
 
@@ -133,22 +138,32 @@ class TensorrtBackend:
         try:
             return self.path.read(frame, crop_maps)
         except RuntimeError as error:  # CudaError among them
-            raise BackendError(f"backend 'tensorrt' failed on {self.device}: {error}") from error
+            raise self._failed(error) from error
+
+    def make_ready(self) -> None:
+        """Take this thread's memory now, so that a GPU without room is known before the first frame."""
+        try:
+            _ = self.path
+        except RuntimeError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: RuntimeError) -> BackendError:
+        return BackendError(f"backend 'tensorrt' failed on {self.device}: {error}")
 
     def infer(self, crops: FloatArray) -> Heads:
-        """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do.
+        """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do."""
+        return read_crops(self.read_faces, self._bundle.spec.crop, crops)
 
-        The crops become 8-bit frames again, so heads differ by that rounding.
-        """
-        spec = self._bundle.spec.crop
-        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
-        identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
-        parts = []
-        for crop in crops:
-            pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
-            frame = Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), Layout.RGB)
-            parts.append(self.read_faces(frame, identity)[0])
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+def read_crops(read_faces: Callable[[Frame, FloatArray], tuple[Heads, FloatArray]], spec: CropSpec, crops: FloatArray) -> Heads:
+    """Heads of crops [N, 3, S, S], each as a frame of its own; these have 8 bits, and heads differ by that rounding."""
+    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
+    identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
+    parts = []
+    for crop in crops:
+        pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
+        parts.append(read_faces(Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), Layout.RGB), identity)[0])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class EngineRefusedError(BackendError):
@@ -213,4 +228,6 @@ def open_engine(
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
     precision = "fp32" if options.precision == AUTO_PRECISION else options.precision
-    return open_engine(bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla)
+    backend = open_engine(bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla)
+    backend.make_ready()
+    return backend

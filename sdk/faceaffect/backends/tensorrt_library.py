@@ -73,11 +73,20 @@ class BuildWatcher(Protocol):
     def step(self, phase: str, done: int, steps: int | None) -> None: ...
 
 
-def watch_build(module: Any, config: trt.IBuilderConfig, watcher: BuildWatcher) -> None:
+class BuildMonitor(Protocol):
+    """`stopped` is what a watcher raised, Ctrl-C among it: the build then ends at its next step."""
+
+    stopped: BaseException | None
+
+
+def watch_build(module: Any, config: trt.IBuilderConfig, watcher: BuildWatcher) -> BuildMonitor | None:
     """Report a build's progress where the version can (10.0 and later, but not every flavour)."""
     if not hasattr(module, "IProgressMonitor") or not hasattr(config, "progress_monitor"):
-        return
-    config.progress_monitor = _monitor_class(module)(watcher)
+        return None
+    monitor = _monitor_class(module)(watcher)
+    config.progress_monitor = monitor
+    found: BuildMonitor = monitor
+    return found
 
 
 def _monitor_class(module: Any) -> Any:
@@ -86,18 +95,25 @@ def _monitor_class(module: Any) -> Any:
             module.IProgressMonitor.__init__(self)
             self._watcher = watcher
             self._steps: dict[str, int] = {}
+            self.stopped: BaseException | None = None
+
+        def _tell(self, phase: str, done: int, steps: int | None) -> None:
+            try:
+                self._watcher.step(phase, done, steps)
+            except BaseException as error:  # what gets out of a callback ends the process
+                self.stopped = self.stopped or error
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             self._steps[phase_name] = num_steps
-            self._watcher.step(phase_name, 0, num_steps)
+            self._tell(phase_name, 0, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            self._watcher.step(phase_name, step + 1, self._steps.get(phase_name))
-            return True  # go on; an exception in here would end the process
+            self._tell(phase_name, step + 1, self._steps.get(phase_name))
+            return self.stopped is None  # False ends the build
 
         def phase_finish(self, phase_name: str) -> None:
             steps = self._steps.pop(phase_name, 1)
-            self._watcher.step(phase_name, steps, steps)
+            self._tell(phase_name, steps, steps)
 
     return Monitor
 

@@ -10,7 +10,12 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--out", default="-", metavar="FILE", help="rows.csv, .jsonl or .parquet; - is CSV on standard output.")
+@click.option(
+    "--out",
+    default="-",
+    metavar="FILE|FOLDER",
+    help="rows.csv, .jsonl or .parquet; - is CSV on standard output. A folder gets one file per input, made by all cores.",
+)
 @click.option("--overlay", metavar="FILE", help="Drawn video (.mp4, .webm, .avi), picture or folder.")
 @click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
 @click.option("--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True)
@@ -52,6 +57,10 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
 @click.option("--reconnect", default=10.0, show_default=True, help="Seconds to wait for a camera that went away.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--format", "row_format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Of the files in a folder.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that share out the inputs of a folder.")
+@click.option("--ray", metavar="ADDRESS", help="Share them out to a Ray cluster: local, auto, host:port or ray://host:port.")
+@click.option("--retry", is_flag=True, help="Try those again that an earlier run into this folder could not read.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
 def analyse(**given: object) -> int:
     """Analyse video files, pictures, folders, patterns, cameras (0, v4l2:///dev/video0, csi://0) or rtsp:// streams.
@@ -59,7 +68,14 @@ def analyse(**given: object) -> int:
     \b
     faceaffect analyse clip.mp4 --out rows.csv --overlay seen.mp4
     faceaffect analyse 'photos/*.jpg' > rows.csv
+    faceaffect analyse 'archive/**/*.mp4' --out parts/ --format parquet
     """
+    from faceaffect.cli.archive_settings import ArchiveSettings, names_a_folder
+
+    if names_a_folder(given):
+        from faceaffect.cli.analyse_archive import AnalyseArchive
+
+        return AnalyseArchive(ArchiveSettings.from_options(given)).run()
     from faceaffect.cli.analyse_run import AnalyseRun
     from faceaffect.cli.analyse_settings import AnalyseSettings
 

@@ -26,7 +26,7 @@ from faceaffect.sources.source import Source, SourceError
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
 
-_FAILURE, _INTERRUPTED, _TERMINATED = 1, 130, 143
+FAILURE, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 class Stopped(BaseException):
@@ -48,7 +48,7 @@ class AnalyseRun:
         from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
-        with _termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
+        with termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
             if settings.sound not in (AUTO, NONE) and not pipeline.hears:
                 raise click.UsageError(f"model {pipeline.spec.name} hears no sound; leave --sound {settings.sound} out")
             options = SinkOptions(settings.when_existing, settings.stored(pipeline.spec.name, pipeline.precision))
@@ -58,7 +58,7 @@ class AnalyseRun:
                     code = self._analyse_all(pipeline, sink)
                 except (SinkError, BackendError) as error:  # BackendError: a GPU that was lost serves no other source
                     self._summary.failed.append(str(error))
-                    code = _FAILURE
+                    code = FAILURE
         self._report(code)
         return code
 
@@ -69,7 +69,7 @@ class AnalyseRun:
         else:
             print_summary(self._summary, sys.stderr)
         if code and not is_stdout(self._settings.out):
-            ended = "not all was analysed" if code == _FAILURE else "stopped"
+            ended = "not all was analysed" if code == FAILURE else "stopped"
             click.echo(f"{ended}: rows so far are in {self._settings.out}; --resume goes on from there", err=True)
 
     def _analyse_all(self, pipeline: Pipeline, sink: Sink) -> int:
@@ -83,11 +83,11 @@ class AnalyseRun:
                 except SourceError as error:
                     self._summary.failed.append(str(error))
             is_complete = not self._summary.failed
-            return 0 if is_complete else _FAILURE
+            return 0 if is_complete else FAILURE
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
         except Stopped:
-            return _TERMINATED
+            return TERMINATED
         finally:
             sink.close(is_complete=is_complete)
 
@@ -157,7 +157,9 @@ class AnalyseRun:
 
 
 @contextmanager
-def _termination_raises() -> Iterator[None]:
+def termination_raises() -> Iterator[None]:
+    """SIGTERM raises `Stopped` in the block."""
+
     def stop(_signal: int, _stack: object) -> None:
         raise Stopped
 

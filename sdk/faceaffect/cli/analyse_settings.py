@@ -38,39 +38,60 @@ class AnalyseSettings:
         if live and len(sources) > 1:
             raise click.UsageError(f"a live source never ends by itself: give {live[0]} alone")
         when_existing = WhenExisting.RESUME if given["resume"] else WhenExisting.REFUSE
-        sequence = given["crops"] if given["sequence"] is None else given["sequence"]
         return cls(
             sources=sources,
             out=given["out"],
             overlay=Path(given["overlay"]) if given["overlay"] else None,
             model=given["model"],
-            pipeline={
-                "backend": given["backend"],
-                "device": given["device"],
-                "threads": given["threads"],
-                "precision": given["precision"],
-                "dla": given["dla"],
-                "max_faces": given["max_faces"],
-                "min_face_px": given["min_face"],
-                "smooth": not given["no_smooth"],
-                "baseline": given["baseline"],
-                "crops": given["crops"],
-                "sequence": bool(sequence),
-                "detector": given["yunet"] or given["detector"],
-            },
-            source_options=SourceOptions(picture_fps=given["picture_fps"], sequence=sequence, reconnect_s=given["reconnect"]),
+            pipeline=pipeline_options(given),
+            source_options=source_options(given),
             sound=given["sound"],
             when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,
             is_quiet=given["quiet"],
         )
 
     def stored(self, model_name: str, precision: str) -> dict[str, str]:
-        """What must be the same when the run is resumed, because it changes rows; speed settings may differ.
+        """What must be the same when the run is resumed.
 
-        `precision` is the one that runs: with `--backend auto` another machine may have another. Where it runs (backend,
-        device, DLA) changes no more than the last digit of a score and is left free.
+        `precision` is the one that runs: with `--backend auto` another machine may have another.
         """
-        wanted = {name: str(self.pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
-        pictures = {"picture_fps": str(self.source_options.picture_fps), "sequence": str(self.source_options.sequence)}
         heard = {} if self.sound == AUTO else {"sound": self.sound}
-        return {"model": model_name, "precision": precision, **wanted, **pictures, **heard}
+        return rows_depend_on(model_name, precision, self.pipeline, self.source_options) | heard
+
+
+def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of `open_pipeline`."""
+    return {
+        "backend": given["backend"],
+        "device": given["device"],
+        "threads": given["threads"],
+        "precision": given["precision"],
+        "dla": given["dla"],
+        "max_faces": given["max_faces"],
+        "min_face_px": given["min_face"],
+        "smooth": not given["no_smooth"],
+        "baseline": given["baseline"],
+        "crops": given["crops"],
+        "sequence": _is_sequence(given),
+        "detector": given["yunet"] or given["detector"],
+    }
+
+
+def source_options(given: Mapping[str, Any]) -> SourceOptions:
+    """Raises SourceError for values that cannot be."""
+    return SourceOptions(picture_fps=given["picture_fps"], sequence=_is_sequence(given), reconnect_s=given["reconnect"])
+
+
+def _is_sequence(given: Mapping[str, Any]) -> bool:
+    """Whether pictures of a folder are one video: as was said, else where they are crops."""
+    return bool(given["crops"] if given["sequence"] is None else given["sequence"])
+
+
+def rows_depend_on(model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions) -> dict[str, str]:
+    """The settings that change rows; speed settings may differ from run to run.
+
+    Where it runs (backend, device, DLA) changes no more than the last digit of a score and is left free.
+    """
+    wanted = {name: str(pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
+    pictures = {"picture_fps": str(options.picture_fps), "sequence": str(options.sequence)}
+    return {"model": model_name, "precision": precision, **wanted, **pictures}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,8 +55,11 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
             made.builds += 1
             if config.progress_monitor is not None:
                 config.progress_monitor.phase_start("tactics", None, 2)
-                assert config.progress_monitor.step_complete("tactics", 0) is True
+                goes_on = config.progress_monitor.step_complete("tactics", 0)
                 config.progress_monitor.phase_finish("tactics")
+                if not goes_on:
+                    self.logger.log(Logger.Severity.ERROR, "cancelled")
+                    return None
             if fails.startswith("build"):
                 self.logger.log(Logger.Severity.ERROR, fails)
                 self.logger.log(Logger.Severity.WARNING, "not an error")
@@ -65,9 +69,20 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
     return Builder
 
 
-def fake_tensorrt(version: str = "10.3.0", *, fails: str = "", refuses_first: int = 0, dla_cores: int = 0) -> Any:
-    """`fails` is what parsing ("parse") or building ("build") reports; `refuses_first` engines do not load."""
-    made = SimpleNamespace(builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[])
+def fake_tensorrt(
+    version: str = "10.3.0",
+    *,
+    fails: str = "",
+    refuses_first: int = 0,
+    refusal: str = "built by another version",
+    dla_cores: int = 0,
+    open_engine: Callable[[Any], Any] = lambda made: object(),
+) -> Any:
+    """`fails` is what parsing ("parse") or building ("build") reports; `refuses_first` engines do not load.
+
+    `open_engine` makes an engine out of what `made` tells of the build.
+    """
+    made = SimpleNamespace(builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[], onnx=b"")
 
     class OnnxParser:
         num_errors = 1
@@ -75,6 +90,7 @@ def fake_tensorrt(version: str = "10.3.0", *, fails: str = "", refuses_first: in
         def __init__(self, network: Any, logger: Any) -> None: ...
 
         def parse(self, onnx: bytes) -> bool:
+            made.onnx = onnx
             return not fails.startswith("parse")
 
         def get_error(self, index: int) -> str:
@@ -87,9 +103,9 @@ def fake_tensorrt(version: str = "10.3.0", *, fails: str = "", refuses_first: in
         def deserialize_cuda_engine(self, plan: bytes) -> Any:
             made.loads += 1
             if made.loads <= refuses_first:
-                self.logger.log(Logger.Severity.ERROR, "built by another version")
+                self.logger.log(Logger.Severity.ERROR, refusal)
                 return None
-            return object()
+            return open_engine(made)
 
     flags = {"STRONGLY_TYPED": 3} if version.startswith("10.") else {}
     return SimpleNamespace(
@@ -101,6 +117,7 @@ def fake_tensorrt(version: str = "10.3.0", *, fails: str = "", refuses_first: in
         Runtime=Runtime,
         NetworkDefinitionCreationFlag=SimpleNamespace(**flags),
         IProgressMonitor=Monitor,
+        DataType=SimpleNamespace(FLOAT="float32", HALF="float16"),
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         DeviceType=SimpleNamespace(DLA="dla"),
         BuilderFlag=SimpleNamespace(GPU_FALLBACK="fallback"),

@@ -112,12 +112,12 @@ class HostGpu:
         self.do(lambda: self._kernels.host_crop_jobs(*where) and numbers is None)
 
     def au_graph_cuda(self, nodes: View, weights: View, widths: list[int], out: View, stream: Any) -> None:
-        sizes = np.array(widths, np.int32)
+        sizes, is_half = np.array(widths, np.int32), int(nodes.array.dtype == np.float16)
 
         def run() -> None:
             count = ctypes.c_int64(len(nodes.array))
             self._kernels.host_au_graph(
-                _at(nodes.array), count, _at(sizes), len(sizes) - 1, _at(weights.array), _at(out.array), 0
+                _at(nodes.array), count, _at(sizes), len(sizes) - 1, _at(weights.array), _at(out.array), is_half
             )
 
         self.do(run)

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from faceaffect import backends
-from faceaffect.backends import BackendError, BackendOptions, available_backends, open_backend, tensorrt_engine
+from faceaffect.backends import (
+    BackendError,
+    BackendOptions,
+    available_backends,
+    onnx_stages,
+    open_backend,
+    tensorrt_engine,
+)
 from faceaffect.bundle import Bundle, open_bundle
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -69,7 +76,7 @@ def test_auto_without_a_gpu_says_what_it_gives_up(
     assert [record.getMessage() for record in caplog.records] == [
         f"faceaffect: running on the CPU with ONNX Runtime in fp32, since {wanted} needs an NVIDIA GPU"
     ]
-    with pytest.raises(BackendError, match="'onnx' runs on the CPU|CPU backends run in fp32 or int8"):
+    with pytest.raises(BackendError, match=r"'onnx' runs on the CPU|CPU backends run in fp32 or int8"):
         open_backend("auto", bundle, device="cpu", options=options)
 
 
@@ -93,3 +100,15 @@ def test_availability_gives_a_reason_or_nothing() -> None:
     assert reasons.keys() == {"onnx", "openvino", "tensorrt"}
     assert reasons["onnx"] == ""
     assert reasons["tensorrt"]
+
+
+def test_stages_on_a_machine_with_a_gpu_say_where_they_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(onnx_stages, "has_nvidia_gpu", lambda: True)
+    for device in ("auto", "cpu"):
+        onnx_stages.require_stages_on_cpu("M3", "auto", device, BackendOptions())
+    (record,) = caplog.records
+    assert record.getMessage() == "faceaffect: running on the CPU with ONNX Runtime, since model 'M3' is made of stages"
+    with pytest.raises(BackendError, match="'M3' is made of stages, which run on the CPU; use --backend auto"):
+        onnx_stages.require_stages_on_cpu("M3", "tensorrt", "auto", BackendOptions())

@@ -85,6 +85,18 @@ def test_a_version_without_monitors_builds_too() -> None:
     assert module.made.config.progress_monitor is None
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("no terminal")])
+def test_what_a_watcher_raises_ends_the_build_and_not_the_process(error: BaseException) -> None:
+    """Out of a callback of TensorRT's it would."""
+
+    class Impatient:
+        def step(self, phase: str, done: int, steps: int | None) -> None:
+            raise error
+
+    with pytest.raises(type(error)):
+        build_engine(TensorRt(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", SETTINGS, Impatient())
+
+
 @pytest.mark.parametrize(
     ("fails", "message"),
     [
@@ -138,6 +150,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     gpu = SimpleNamespace(has_cuda=True, require_device=lambda: None, use_device=lambda _: None, device_facts=lambda _: FACTS)
     monkeypatch.setattr(tensorrt_engine, "native", gpu)
+    monkeypatch.setattr(tensorrt_engine.TensorrtBackend, "make_ready", lambda _: None)  # these engines hold nothing
 
     def install(module: Any) -> Any:
         library = TensorRt(module, "TensorRT", module.__version__)

@@ -1,8 +1,8 @@
 """Our calls against NVIDIA's own signatures of several TensorRT releases, and the shipped networks in a real builder.
 
-Both need what cannot lie in the repository. Signatures: `python tests/sdk/backends/make_tensorrt_stubs.py FOLDER`, then
-FACEAFFECT_TENSORRT_STUBS=FOLDER. TensorRT for RTX: FACEAFFECT_RTX_PYTHON names an interpreter that imports `tensorrt_rtx`
-(this one is tried too). What it builds is a result with TensorRT for RTX, and says nothing of any other TensorRT.
+Both need what cannot lie in the repository and `make tools` fetches: signatures (FACEAFFECT_TENSORRT_STUBS names another
+folder) and TensorRT for RTX, which builds without a GPU (FACEAFFECT_TENSORRT_RTX, a folder of packages). What it builds is
+a result with TensorRT for RTX, and says nothing of any other TensorRT.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.bundle import SHIPPED_FOLDER, open_bundle
+from faceaffect.bundle import SHIPPED_FOLDER, network_of, open_bundle
 from faceaffect.spec import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[3]
-STUBS = os.environ.get("FACEAFFECT_TENSORRT_STUBS", "")
+STUBS = Path(os.environ.get("FACEAFFECT_TENSORRT_STUBS") or ROOT / "build/tools/stubs")
+RTX = Path(os.environ.get("FACEAFFECT_TENSORRT_RTX") or ROOT / "build/tools/rtx")
 FILES = [ROOT / "sdk/faceaffect/backends" / f"{name}.py" for name in ("tensorrt_library", "build_engine", "tensorrt_engine")]
 
 
@@ -34,38 +35,46 @@ def complaints(stubs: Path, files: list[Path], cache: Path) -> list[str]:
     return [line for line in done.stdout.splitlines() if str(stubs) not in line and ": error:" in line]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy learns of NumPy and the rest serves all releases."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.parametrize("release", ["10.3", "10.13", "11.4"])
-def test_calls_fit_the_signatures_of(release: str, tmp_path: Path) -> None:
-    stubs = Path(STUBS) / release
-    if not STUBS or not (stubs / "tensorrt" / "__init__.pyi").is_file():
-        pytest.skip("needs the signatures that make_tensorrt_stubs.py writes, in $FACEAFFECT_TENSORRT_STUBS")
+def test_calls_fit_the_signatures_of(release: str, tmp_path: Path, cache: Path) -> None:
+    stubs = STUBS / release
+    if not (stubs / "tensorrt" / "__init__.pyi").is_file():
+        pytest.skip("needs the signatures that `make tools` writes")
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import tensorrt as trt\n\ndef f(c: trt.IBuilderConfig) -> None:\n    c.max_workspace_size = 1\n")
-    found = complaints(stubs, [*FILES, wrong], tmp_path / "cache")
+    found = complaints(stubs, [*FILES, wrong], cache)
     assert [line for line in found if "wrong.py" not in line] == []
     assert any("wrong.py" in line for line in found), "the signatures must have been read"
 
 
 @functools.cache
-def rtx_python() -> str:
-    """An interpreter that imports TensorRT for RTX, or an empty text."""
-    for python in filter(None, (os.environ.get("FACEAFFECT_RTX_PYTHON", ""), sys.executable)):
-        if subprocess.run([python, "-c", "import tensorrt_rtx"], capture_output=True).returncode == 0:
-            return python
-    return ""
+def rtx_environment() -> dict[str, str]:
+    """That of a child process which imports TensorRT for RTX; skips the test where there is none."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(RTX), str(ROOT / "sdk")])}
+    done = subprocess.run([sys.executable, "-c", "import tensorrt_rtx"], capture_output=True, env=environment)
+    if done.returncode != 0:
+        pytest.skip("needs TensorRT for RTX, which `make tools` fetches")
+    return environment
 
 
 # A child process: what TensorRT does with a network it cannot stand may be to end the process.
 BUILD = """
 import json, sys
 from pathlib import Path
-sys.path[:0] = json.loads(sys.argv[3])
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.tensorrt_library import find_tensorrt
 class Watcher:
     phases = set()
     def step(self, phase, done, steps):
         self.phases.add(phase)
+        if sys.argv[2] == "interrupted":
+            raise KeyboardInterrupt("by the watcher")
 def only_rtx(name):
     if name != "tensorrt_rtx":
         raise ImportError(name)
@@ -78,25 +87,16 @@ print(json.dumps({"library": str(library), "bytes": len(plan), "phases": len(Wat
 
 
 def build_with_rtx(onnx: Path, precision: str) -> subprocess.CompletedProcess[str]:
-    import numpy
-
-    site = str(Path(numpy.__file__).parents[1])
-    # The child has TensorRT for RTX; what else the SDK imports comes from here, behind its own.
-    paths = json.dumps([str(ROOT / "sdk")])
-    environment = os.environ | {"PYTHONPATH": site if rtx_python() == sys.executable else os.environ.get("PYTHONPATH", "")}
-    return subprocess.run(
-        [rtx_python(), "-c", BUILD, str(onnx), precision, paths], capture_output=True, text=True, env=environment, timeout=280
-    )
+    command = [sys.executable, "-c", BUILD, str(onnx), precision]
+    return subprocess.run(command, capture_output=True, text=True, env=rtx_environment(), timeout=280)
 
 
-@pytest.mark.parametrize("precision", list(PRECISIONS))
-def test_the_shipped_networks_build_with_tensorrt_for_rtx(precision: str, trained: None) -> None:
-    if not rtx_python():
-        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
-    folder = SHIPPED_FOLDER / "default"
-    if precision != "fp32" and precision not in open_bundle().networks:
-        pytest.skip(f"the shipped bundle holds no {PRECISIONS[precision]}")
-    done = build_with_rtx(folder / PRECISIONS[precision], precision)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_shipped_networks_build_with_tensorrt_for_rtx(precision: str, trained: None, tmp_path: Path) -> None:
+    rtx_environment()
+    file = tmp_path / "network.onnx"
+    file.write_bytes(network_of(open_bundle(), precision))
+    done = build_with_rtx(file, precision)
     assert done.returncode == 0, done.stderr[-2000:]
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["bytes"] > 100_000
@@ -104,8 +104,7 @@ def test_the_shipped_networks_build_with_tensorrt_for_rtx(precision: str, traine
 
 
 def test_a_network_that_it_cannot_build_is_named(tmp_path: Path) -> None:
-    if not rtx_python():
-        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    rtx_environment()
     from onnx import TensorProto, helper
 
     crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 3, 112, 112])
@@ -117,3 +116,10 @@ def test_a_network_that_it_cannot_build_is_named(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "TensorRT for RTX" in done.stderr
     assert "cannot read the network" in done.stderr
+
+
+def test_a_build_that_is_interrupted_ends_and_says_so(trained: None) -> None:
+    """Ctrl-C while the builder works: an exception out of its callback would end the process without a word."""
+    done = build_with_rtx(SHIPPED_FOLDER / "default" / PRECISIONS["fp32"], "interrupted")
+    assert done.returncode not in (0, -6, -11), "aborted or crashed"
+    assert "KeyboardInterrupt: by the watcher" in done.stderr

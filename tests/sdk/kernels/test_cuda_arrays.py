@@ -41,6 +41,8 @@ class DlArray:
 
 
 def has_gpu() -> bool:
+    if not kernels.info().has_cuda:  # asked while the file is read, also where all of it is skipped
+        return False
     try:
         native.require_device()
     except native.CudaError:
@@ -124,6 +126,21 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
 def test_crop_refuses(frame: Any, layout: str, maps: Any, out: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         native.crop_face_cuda(frame, layout, maps, *STATISTICS, out, None)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [GpuArray((2, 2, 3), address=4098), GpuArray((2, 3, 16, 16), "<f2", 4097), GpuArray((2, 3), strides=(14, 4))],
+)
+def test_memory_that_a_kernel_cannot_read_is_refused(array: Any) -> None:
+    """On a GPU the kernel would be stopped, and CUDA with it, for the rest of the process."""
+    with pytest.raises(ValueError, match=r"array must begin and step at multiples of its . byte items, got address"):
+        native.describe_cuda_array(array)
+
+
+def test_jobs_must_lie_where_pointers_may() -> None:
+    with pytest.raises(ValueError, match="jobs must begin at a multiple of 8 bytes"):
+        native.crop_jobs_cuda(GpuArray((1024,), "|u1", 4100), *STATISTICS, OUT, None)
 
 
 def test_graph_refuses() -> None:

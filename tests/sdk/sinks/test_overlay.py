@@ -166,3 +166,23 @@ def test_error_in_the_background_reaches_the_caller_and_hangs_nobody(tmp_path: P
     with pytest.raises(SinkError, match="broken"):
         overlay.close()
     assert not overlay._thread.is_alive()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_the_model_does_not_read_is_left_out(count: int) -> None:
+    frame, faces, whole = blank(640, 360), *made_up(3, count)[1:]
+    nan = np.float32(np.nan)
+    empty = Affect(
+        nan * whole.au_probability,
+        whole.au_on & False,
+        nan * whole.expression_probability,
+        nan * whole.valence,
+        nan * whole.arousal,
+    )
+    drawn, full = Overlay().draw(frame, faces, empty), Overlay().draw(frame, faces, whole)
+    assert drawn.shape == full.shape
+    colours = {(60, 190, 255), (120, 220, 120)}  # of what is on, and of the best expression
+    seen = {colour for colour in colours if (full == colour).all(axis=2).any()}
+    assert seen if count == 1 else True
+    panel = drawn[:, -150:]
+    assert not any((panel == colour).all(axis=2).any() for colour in seen)

@@ -3,11 +3,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sinks import COLUMN_NAMES, Sink, SinkError, SinkOptions, WhenExisting, open_sink
 from faceaffect.sinks.columns import rows_of
 from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
@@ -208,3 +211,39 @@ def test_device_without_room(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").symlink_to("/dev/full")
     with pytest.raises(SinkError, match="No space left on device"):
         open_sink(tmp_path / "rows.csv", OVERWRITE)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_what_the_model_does_not_read_is_empty(tmp_path: Path, suffix: str) -> None:
+    """A model of valence and arousal alone, then one of action units alone."""
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    frame, faces, whole = made_up(0)
+    nan = np.float32(np.nan)
+    mood = replace(
+        whole, au_probability=whole.au_probability * nan, au_on=whole.au_on & False,
+        expression_probability=whole.expression_probability * nan,
+    )  # fmt: skip
+    units = replace(whole, expression_probability=whole.expression_probability * nan, valence=nan * whole.valence,
+                    arousal=nan * whole.arousal)  # fmt: skip
+    path = tmp_path / f"rows{suffix}"
+    with open_sink(path) as sink:
+        sink.begin("clip.mp4")
+        sink.write(frame, faces, mood)
+        sink.write(replace(frame, index=1), faces, units)
+        sink.end("clip.mp4")
+    first, second = read_rows(path)
+    empty = {name for name, value in first.items() if value in ("", None)}
+    assert empty == {*AU_NAMES, "aus_on", *EXPRESSION_NAMES, "expression"}
+    empty = {name for name, value in second.items() if value in ("", None)}
+    assert empty - {"aus_on"} == {*EXPRESSION_NAMES, "expression", "valence", "arousal"}
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
+    return list(csv.DictReader(path.open(encoding="utf-8")))

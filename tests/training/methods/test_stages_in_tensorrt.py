@@ -6,15 +6,15 @@ What it builds is a result with TensorRT for RTX, and says nothing of any other 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.sdk.backends.test_tensorrt_types import rtx_python  # noqa: E402
+from tests.sdk.backends.test_tensorrt_types import rtx_environment  # noqa: E402
 from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
 from training.methods.stage_to_onnx import stage_to_onnx  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
@@ -49,17 +49,14 @@ for file in map(Path, sys.argv[1:]):
 
 def build_all(files: list[Path]) -> tuple[list[dict[str, object]], str]:
     """What became of each file, as far as the child got, and its words."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [rtx_python(), "-c", BUILD, *map(str, files)], capture_output=True, text=True, env=environment, timeout=280
-    )
+    command = [sys.executable, "-c", BUILD, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, env=rtx_environment(), timeout=280)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")], done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_stages_of_a_method_build(name: str, tmp_path: Path) -> None:
-    if not rtx_python():
-        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    rtx_environment()
     torch.manual_seed(0)
     files = []
     for stage in build_network(find_recipe(name, "compact").net).eval().stages():
@@ -72,8 +69,7 @@ def test_the_stages_of_a_method_build(name: str, tmp_path: Path) -> None:
 
 
 def test_a_stage_that_it_cannot_read_is_told(tmp_path: Path) -> None:
-    if not rtx_python():
-        pytest.skip("needs TensorRT for RTX (pip install tensorrt-rtx), here or in $FACEAFFECT_RTX_PYTHON")
+    rtx_environment()
     from onnx import TensorProto, helper
 
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("in", "out")]

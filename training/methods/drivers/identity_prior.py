@@ -56,7 +56,9 @@ def identity_loss(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> 
 class _Faces:
     """Frames of known people, as many of each; a step's batch depends on its number alone."""
 
-    def __init__(self, samples: MethodSamples, person: NDArray[np.int64], rows: NDArray[np.int64], steps: int, seed: int) -> None:
+    def __init__(
+        self, samples: MethodSamples, person: NDArray[np.int64], rows: NDArray[np.int64], steps: int, seed: int
+    ) -> None:
         self.steps_per_epoch = steps
         self._samples, self._person, self._rows, self._seed = samples, person, rows, seed
         self._by_person = [rows[person[rows] == k] for k in np.unique(person[rows])]
@@ -135,7 +137,9 @@ def identity_figures(face: FaceEmbedding, recipe: MethodRecipe, data: MethodData
     samples = MethodSamples(recipe, InputForm("frames", 1, recipe.net.size_px), data, table)
     device = next(face.parameters()).device
     with _judging(face):
-        pieces = [face(samples.inputs(part)["crops"].to(device)).cpu() for part in np.array_split(rows, -(-len(rows) // _BATCH))]
+        pieces = [
+            face(samples.inputs(part)["crops"].to(device)).cpu() for part in np.array_split(rows, -(-len(rows) // _BATCH))
+        ]
     codes = torch.cat(pieces).numpy()
     first, second = np.random.default_rng(0).integers(0, len(rows), (2, _PAIRS))
     kept = first != second

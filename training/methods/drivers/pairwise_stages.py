@@ -64,9 +64,7 @@ def train_pairwise(
 
 
 @torch.no_grad()
-def measure(
-    net: PairwiseIntensity, recipe: MethodRecipe, data: MethodData, table: FrameTable
-) -> tuple[Tensor, Tensor]:
+def measure(net: PairwiseIntensity, recipe: MethodRecipe, data: MethodData, table: FrameTable) -> tuple[Tensor, Tensor]:
     """Raw intensity and log sigma [N, 12] of every row; 0 of rows without a picture."""
     samples = MethodSamples(recipe, InputForm("frames", 1, net.config.size_px), data, table)
     net.eval()

@@ -60,6 +60,4 @@ def train_teacher_and_student(
         return teacher
     objective = distilled(windows, Teacher(teacher, decay=1))
     start = {name: value for name, value in net.state_dict().items() if torch.is_tensor(value)}
-    return train_method(
-        windows, data, folder, steps=window_steps, start=start, prepare=frozen, objective=objective, **options
-    )
+    return train_method(windows, data, folder, steps=window_steps, start=start, prepare=frozen, objective=objective, **options)

@@ -136,7 +136,8 @@ class MeanTeacherClip(MethodNet):
         stages, heard = self._audio_stage()
         if self.over_time is None:
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
-            stages.append(Stage("temporal", StageCall(self, self._step_3d), (crops, *heard), outputs, states, self.config.spacing))
+            step = StageCall(self, self._step_3d)
+            stages.append(Stage("temporal", step, (crops, *heard), outputs, states, self.config.spacing))
             return tuple(stages)
 
         def frame(pictures: Tensor) -> tuple[Tensor, ...]:

@@ -1,0 +1,177 @@
+"""Tasks shared out to processes of this machine, one task at a time each."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import IO, Any, Final
+
+from faceaffect.archive.file_task import ArchiveError, Event, FileOutcome, FramesDone, Input, TaskSettings
+
+WORKER: Final = (sys.executable, "-m", "faceaffect.archive.worker")
+_TRIES: Final = 2  # a file on which two processes in a row have died is not given to a third
+_END_S: Final = 2.0
+
+
+class ProcessPool:
+    """Processes and not threads: a damaged file that brings down a decoder takes one process with it, not the run.
+
+    They are sessions of their own, so that Ctrl-C reaches this process alone.
+    """
+
+    def __init__(self, settings: TaskSettings, jobs: int, command: Sequence[str] = WORKER) -> None:
+        self._settings, self._jobs, self._command = settings, jobs, command
+        self._events: queue.SimpleQueue[Event | ArchiveError | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Input] = queue.SimpleQueue()
+        self._workers: set[_Worker] = set()
+        self._is_closed = threading.Event()
+
+    def run(self, tasks: Sequence[Input]) -> Iterator[Event]:
+        """Events as they come; each task ends in one outcome. Raises ArchiveError where a worker says that all must stop.
+
+        Leaving it early, by an exception or by closing the iterator, ends the workers at once.
+        """
+        for task in tasks:
+            self._tasks.put(task)
+        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(min(self._jobs, len(tasks)))]
+        try:
+            for thread in threads:
+                thread.start()
+            running = len(threads)
+            while running:
+                event = self._events.get()
+                if event is None:
+                    running -= 1
+                elif isinstance(event, ArchiveError):
+                    raise event
+                else:
+                    yield event
+        finally:
+            self._close()
+            for thread in threads:
+                thread.join(_END_S)
+
+    def _close(self) -> None:
+        self._is_closed.set()
+        for worker in list(self._workers):
+            worker.kill()
+
+    def _serve(self) -> None:
+        """The life of one thread: it feeds one process, and a new one where that died."""
+        worker: _Worker | None = None
+        try:
+            while not self._is_closed.is_set():
+                try:
+                    task = self._tasks.get_nowait()
+                except queue.Empty:
+                    break
+                for trial in range(1, _TRIES + 1):
+                    worker = worker or self._start()
+                    outcome = self._hand_over(worker, task)
+                    if outcome is None:
+                        self._workers.discard(worker)
+                        died, worker = worker.last_words(), None
+                        if self._is_closed.is_set():
+                            return
+                        if trial == _TRIES:
+                            error = f"{task.uri}: {_TRIES} processes died on it, the last one by {died}"
+                            outcome = FileOutcome(task.uri, task.name, error=error)
+                    if outcome is not None:
+                        self._events.put(outcome)
+                        break
+        except ArchiveError as error:
+            self._events.put(error)
+        finally:
+            if worker is not None:
+                worker.end()
+                self._workers.discard(worker)
+            self._events.put(None)
+
+    def _start(self) -> _Worker:
+        worker = _Worker(self._settings, self._command)
+        self._workers.add(worker)
+        if self._is_closed.is_set():  # closed between the test above and now
+            worker.kill()
+        kind, value = worker.answer()
+        if kind == "stop":
+            raise ArchiveError(str(value))
+        if kind == "died" and not self._is_closed.is_set():
+            raise ArchiveError(f"a worker process did not start, it ended by {worker.last_words()}")
+        return worker
+
+    def _hand_over(self, worker: _Worker, task: Input) -> FileOutcome | None:
+        """None where the process died."""
+        worker.ask(asdict(task))
+        while True:
+            kind, value = worker.answer()
+            if kind == "frames":
+                self._events.put(FramesDone(int(value)))
+            elif kind == "outcome":
+                return FileOutcome(**value)
+            elif kind == "stop":
+                raise ArchiveError(str(value))
+            else:
+                return None
+
+
+class _Worker:
+    """One process and its two pipes."""
+
+    def __init__(self, settings: TaskSettings, command: Sequence[str]) -> None:
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        self._process = subprocess.Popen(
+            [*command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        self.ask(settings.as_json())
+
+    def ask(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            return  # it died: `answer` says so
+
+    def answer(self) -> tuple[str, Any]:
+        """Kind and value of its next line; `died` where there is none."""
+        assert self._process.stdout is not None
+        try:
+            line = self._process.stdout.readline()
+            return next(iter(json.loads(line).items())) if line else ("died", None)
+        except ValueError:  # cut short, or closed
+            return "died", None
+
+    def last_words(self) -> str:
+        """How it ended and the last line that it wrote."""
+        code = self._process.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        self._said.seek(max(0, os.fstat(self._said.fileno()).st_size - 1000))
+        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        return f"{how} ({lines[-1]})" if lines else how
+
+    def end(self) -> None:
+        """Let it go by itself: it has nothing to do any more."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+            self._process.wait(_END_S)
+        except (subprocess.TimeoutExpired, OSError):
+            self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,210 @@
+"""Every part of the GPU record, dry: over a GPU of host memory, so that what runs once on a real one has run before."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from benchmarks.gpu import engine_part, kernel_part, part, path_part  # noqa: E402
+from benchmarks.gpu.part import Session  # noqa: E402
+from benchmarks.gpu_record import targets  # noqa: E402
+from faceaffect.backends.gpu_path import GpuPath  # noqa: E402
+from faceaffect.bundle import open_bundle  # noqa: E402
+from faceaffect.types import Layout  # noqa: E402
+from tests.native.build_on_host import kernels_on_host  # noqa: E402
+from tests.sdk.backends.host_gpu import OnnxNetwork  # noqa: E402
+from tests.sdk.backends.host_tensorrt import HostNative  # noqa: E402
+from tests.sdk.tiny_bundle import write_tiny_bundle  # noqa: E402
+
+SIZE = 28
+
+
+def at(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+class Event:
+    """Each lies a millisecond after the one before."""
+
+    made = 0
+
+    def __init__(self, timed: bool = False) -> None:
+        self.at_ms = 0
+
+    def record(self, stream: Any) -> None:
+        Event.made += 1
+        self.at_ms = Event.made
+
+    def synchronize(self) -> None: ...
+
+    def elapsed_ms(self, later: Event) -> float:
+        return later.at_ms - self.at_ms
+
+
+class BenchGpu(HostNative):
+    """The rest of the native module that the benchmarks call."""
+
+    Event = Event
+
+    def crop_face_cuda(self, frame: Any, layout: str, maps: Any, mean: Any, std: Any, out: Any, stream: Any) -> None:
+        pixels, numbers = frame.array, np.array([*mean, *std], np.float32)
+        height = len(pixels) // 3 * 2 if layout == "NV12" else len(pixels)
+        width, stride = pixels.shape[1], pixels.strides[0]
+        luma = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
+        planes = np.array([*luma, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2], np.int64)
+        where = (at(maps.array), len(maps.array), out.array.shape[3], at(numbers), at(out.array))
+        is_half = int(out.array.dtype == np.float16)
+
+        def run() -> None:
+            assert numbers.size == 6
+            self._kernels.host_crop_face(at(planes), list(Layout).index(Layout(layout)), *where, is_half)
+
+        self.do(run)
+
+    def normalise_cuda(self, pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None:
+        count, height, width, _ = pixels.array.shape
+        numbers, is_half = np.array([*mean, *std], np.float32), int(out.array.dtype == np.float16)
+        sizes = (ctypes.c_int64(count), ctypes.c_int64(height * width))
+        self.do(lambda: self._kernels.host_normalise(at(pixels.array), *sizes, at(numbers), at(out.array), is_half))
+
+    def device_facts(self, index: int) -> dict[str, Any]:
+        return super().device_facts(index) | {"free_bytes": 1 << 30}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(open_bundle(write_tiny_bundle(tmp_path, size_px=SIZE)), repeats=2)
+
+
+@pytest.fixture
+def gpu(session: Session, monkeypatch: pytest.MonkeyPatch) -> BenchGpu:
+    found = BenchGpu(kernels_on_host())
+
+    def open_path(bundle: Any, max_faces: int = 16) -> tuple[GpuPath, str]:
+        network = OnnxNetwork(found, bundle.onnx, SIZE)
+        return GpuPath(found, network, bundle.graph, bundle.spec.crop, max_faces), "ONNX Runtime on the host"
+
+    for module in (engine_part, kernel_part, part, path_part):
+        monkeypatch.setattr(module, "require_gpu", lambda: found)
+    monkeypatch.setattr(path_part, "native", found)
+    monkeypatch.setattr(path_part, "open_path", open_path)
+    monkeypatch.setattr(part, "WARM_UPS", 1)
+    monkeypatch.setattr(part, "BATCH", 2)
+    return found
+
+
+def few(cases: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One case in sixteen and small fresh ones: thread by thread on the host, all of them take long."""
+    monkeypatch.setattr(kernel_part, "CASES", cases[::16])
+    fresh = kernel_part.fresh_cases
+    monkeypatch.setattr(kernel_part, "fresh_cases", lambda seed: fresh(seed)[:3])
+
+
+def test_kernels_are_checked(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    few(kernel_part.CASES, monkeypatch)
+    lines = list(kernel_part.check(session))
+    rows = [line.split(" | ") for line in lines if line.startswith("| ") and "cases" not in line]
+    assert [row[0].strip("| ") for row in rows] == [name for name in kernel_part.RUNNERS for _ in range(2)]
+    assert [row[-1] for row in rows] == ["none |"] * 10, lines
+    assert sum(session.figures.values()) == 0
+
+
+def test_a_wrong_kernel_is_named(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    few(kernel_part.CASES, monkeypatch)
+    right = gpu._kernels
+
+    class Wrong:
+        def __getattr__(self, name: str) -> Any:
+            return (lambda *_: None) if name in ("host_crop_jobs", "host_au_graph") else getattr(right, name)
+
+    gpu._kernels = Wrong()
+    list(kernel_part.check(session))
+    wrong = {name.rpartition(" ")[0] for name, count in session.figures.items() if count}
+    assert wrong == {"wrong crop_face, staged", "wrong au_graph"}, "outputs full of NaN are seen"
+
+
+def test_fresh_cases_differ_by_seed() -> None:
+    first, second = (kernel_part.fresh_cases(seed)[0].make() for seed in (1, 2))
+    assert first["frame"].pixels.shape != second["frame"].pixels.shape or first["size_px"] != second["size_px"]
+
+
+def test_times_have_floors(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_part, "copy_bandwidth", lambda *_: 1e12)
+    monkeypatch.setattr(kernel_part, "TIMED_CROPS", kernel_part.TIMED_CROPS[:1])
+    lines = list(kernel_part.time_all(session))
+    assert [line for line in lines if line.startswith("| BGR 112 px")]
+    assert any(name.startswith("floor share: BGR 112 px") for name in session.figures)
+    assert any("torch grid_sample and normalise: not run: " in line for line in lines)
+    assert any("CV-CUDA: not run: " in line for line in lines)
+    assert len(gpu.graphs) >= 3, "times are taken of graphs"
+
+
+def test_a_step_that_cannot_be_captured_is_timed_all_the_same(gpu: BenchGpu) -> None:
+    def queue(stream: Any) -> None:
+        if gpu._recording is not None:
+            raise RuntimeError("not while capturing")
+
+    assert part.device_time_us(gpu, queue, 2) > 0
+
+
+def test_frame_to_result_and_stages(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_part, "FACES", (1, 3))
+    lines = list(path_part.whole(session))
+    assert len([line for line in lines if "| graph |" in line]) == 4
+    assert not any("not captured" in line for line in lines)
+    stages = list(path_part.stages(session))
+    assert [line.split(" | ")[0] for line in stages[4:]] == [
+        "| lay out on the host", "| upload", "| crop", "| network", "| graph layer", "| portrait", "| download"
+    ]  # fmt: skip
+    assert targets(session.figures)[2].endswith(("| met |", "| missed |"))
+
+
+def test_rivals_that_are_missing_say_so(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(path_part, "require_torch", lambda: torch)
+    lines = list(path_part.rivals(session))
+    said = " ".join(lines)
+    for rival in ("PyTorch eager", "torch.compile", "ONNX Runtime on the GPU"):
+        assert f"- {rival}: not run: " in said
+
+
+def test_engines_that_cannot_be_built_say_so(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_part.tensorrt_engine, "why_not", lambda: "")
+    assert [line.partition(": ")[0] for line in list(engine_part.build_all(session))[2:]] == ["- fp32", "- fp16", "- int8"]
+    lines = list(engine_part.parity(session))
+    assert len([line for line in lines if ": not run: " in line]) == 5
+
+
+def test_the_path_is_judged_against_the_cpu(session: Session, gpu: BenchGpu) -> None:
+    path, _ = path_part.open_path(session.bundle, 8)
+    assert max(engine_part.path_differences(session.bundle, path, 3).values()) < 1e-4
+
+
+def test_analysis_and_memory(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    import faceaffect.sources
+    from faceaffect.sources import open_source as real
+
+    class Short:
+        def __init__(self, path: Path) -> None:
+            self._source = real(path)
+
+        def __enter__(self) -> Iterator[Any]:
+            with self._source as source:
+                return iter([frame for _, frame in zip(range(11), source, strict=False)])
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(faceaffect.sources, "open_source", Short)
+    lines = path_part.analysis(session)
+    assert lines[-1].startswith("| 11 | ")
+    assert "- faces in the first 10 frames: 10" in lines
+    assert "- on the GPU, beyond what was in use: 0 MB" in path_part.memory(session)

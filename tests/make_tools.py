@@ -1,0 +1,62 @@
+"""`python tests/make_tools.py FOLDER`: what some tests use and no repository can hold; what cannot be had is named.
+
+TensorRT for RTX, which builds engines without a GPU (FOLDER/rtx); signatures of other TensorRT releases (FOLDER/stubs); a
+Python for 64-bit Arm (FOLDER/arm). Each is left alone where it is already. Tests look in build/tools.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TENSORRT_RTX = "tensorrt-rtx==1.7.1.116"
+LONGEST_S = 600
+
+
+def steps(out: Path) -> dict[str, list[str]]:
+    """The command that fills each folder."""
+    python = sys.executable
+    return {
+        "rtx": [python, "-m", "pip", "install", "-q", "--no-deps", "--target", str(out / "rtx"), *rtx_packages()],
+        "stubs": [python, str(HERE / "sdk/backends/make_tensorrt_stubs.py"), str(out / "stubs")],
+        "arm": [python, str(HERE / "native/make_arm_python.py"), str(out / "arm")],
+    }
+
+
+def rtx_packages() -> list[str]:
+    """The package and what it is made of; NumPy is there already."""
+    release = TENSORRT_RTX.partition("==")[2]
+    return [TENSORRT_RTX, *(f"tensorrt-rtx-cu13{part}=={release}" for part in ("", "-libs", "-bindings"))]
+
+
+def make(name: str, command: list[str], folder: Path) -> bool:
+    """Fill a folder, or leave none and say why."""
+    if folder.is_dir():
+        print(f"{name}: there already, {folder}")
+        return True
+    start_s = time.monotonic()
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONGEST_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        words = str(getattr(error, "stderr", "") or error).strip().splitlines()
+        print(f"{name}: not had, the tests that need it skip: {words[-1] if words else error!r}")
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+    print(f"{name}: {folder}, {time.monotonic() - start_s:.0f} s")
+    return True
+
+
+def main() -> None:
+    out = Path(sys.argv[1]).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    had = [make(name, command, out / name) for name, command in steps(out).items()]
+    if not all(had):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

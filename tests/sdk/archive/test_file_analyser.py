@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceaffect.archive import ArchiveError, Input, TaskSettings, find_inputs, open_store
+from faceaffect.archive.file_analyser import FileAnalyser
+from faceaffect.archive.file_task import installed_version
+from faceaffect.sources.source import SourceOptions
+from tests.sdk.archive.conftest import make_video
+
+
+def settings(out: str, model: Path) -> TaskSettings:
+    return TaskSettings(out, "csv", str(model), {"crops": True, "backend": "onnx"}, SourceOptions(), installed_version())
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Any]:
+    """A file system that only this process sees, with one video on it."""
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    system.put_file(str(make_video(tmp_path / "a.mp4", 12)), "/archive/deep/a.mp4")
+    yield system
+    system.rm("/archive", recursive=True)
+    if system.exists("/parts"):
+        system.rm("/parts", recursive=True)
+
+
+def test_a_remote_video_becomes_a_remote_part(memory: Any, tiny_model: Path) -> None:
+    (task,) = find_inputs(["memory://archive"])
+    told: list[int] = []
+    outcome = FileAnalyser(settings("memory://parts", tiny_model)).analyse(task, told.append)
+    assert (outcome.error, outcome.frames, outcome.faces, sum(told)) == ("", 12, 12, 12)
+    assert outcome.video_s == pytest.approx(12 / 25)
+    assert outcome.cpu_s > 0
+    store = open_store("memory://parts")
+    assert store.names() == {"deep/a.mp4.csv"}
+    rows = list(csv.DictReader(io.StringIO(store.read("deep/a.mp4.csv"))))
+    assert {row["source"] for row in rows} == {task.uri}
+    assert len(rows) == 12
+
+
+def test_an_input_that_is_gone_is_an_outcome(memory: Any, tiny_model: Path) -> None:
+    analyser = FileAnalyser(settings("memory://parts", tiny_model))
+    outcome = analyser.analyse(Input("memory://archive/none.mp4", "none.mp4"))
+    assert "memory://archive/none.mp4: cannot be fetched (FileNotFoundError" in outcome.error
+    assert open_store("memory://parts").names() == set()
+
+
+def test_rows_do_not_depend_on_what_came_before(tiny_model: Path, tmp_path: Path) -> None:
+    clip = str(make_video(tmp_path / "a.mp4", 9))
+    analyser = FileAnalyser(settings(str(tmp_path / "parts"), tiny_model))
+    for name in ("first", "second"):
+        analyser.analyse(Input(clip, name))
+    first, second = ((tmp_path / "parts" / f"{name}.csv").read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
+def test_a_folder_that_cannot_be_written_ends_the_run(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "parts").touch()
+    analyser = FileAnalyser(settings(str(tmp_path / "parts"), tiny_model))
+    with pytest.raises(ArchiveError, match="parts: cannot be written"):
+        analyser.analyse(Input(str(make_video(tmp_path / "a.mp4", 3)), "a.mp4"))
+
+
+def test_another_release_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"every machine needs faceaffect 99\.0"):
+        FileAnalyser(replace(settings(str(tmp_path), tiny_model), version="99.0"))

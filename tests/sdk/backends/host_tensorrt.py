@@ -1,0 +1,87 @@
+"""TensorRT's engine and execution contexts over a GPU of host memory, with ONNX Runtime inside: TensorrtBackend runs whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from faceaffect.spec import HEADS
+from tests.sdk.backends.host_gpu import CudaError, HostGpu, OnnxNetwork
+
+
+class HostNative(HostGpu):
+    """Stands in for `_native` where a backend is opened. `devices` are those that were chosen, in order."""
+
+    has_cuda = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.devices: list[int] = []
+        self.stream_fails = ""
+
+    def require_device(self) -> None: ...
+
+    def use_device(self, index: int) -> None:
+        self.devices.append(index)
+
+    def device_facts(self, index: int) -> dict[str, Any]:
+        return {"name": "Host", "compute_capability": (8, 7)}
+
+    def Stream(self) -> Any:  # noqa: N802
+        if self.stream_fails:
+            raise CudaError(self.stream_fails)
+        return super().Stream()
+
+
+class HostEngine:
+    """An engine of the network and profile that were given to the builder. `trouble` names the call that fails."""
+
+    def __init__(self, gpu: HostGpu, made: Any, trouble: Callable[[], str]) -> None:
+        self.gpu, self.trouble = gpu, trouble
+        (_, (fewest, _, most)) = made.profiles[-1]
+        self.size_px, self.fewest, self.most = fewest[2], fewest[0], most[0]
+        self.network = OnnxNetwork(gpu, made.onnx, self.size_px)
+        self._names = ["crops", *HEADS]
+        self.num_io_tensors = len(self._names)
+
+    def get_tensor_name(self, index: int) -> str:
+        return self._names[index]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return (-1, 3, self.size_px, self.size_px) if name == "crops" else (-1, *self.network.output_shapes[name])
+
+    def get_tensor_dtype(self, name: str) -> str:
+        return "float16" if self.trouble() == f"dtype {name}" else "float32"
+
+    def create_execution_context(self) -> Any:
+        return None if self.trouble() == "context" else HostContext(self)
+
+
+class HostContext:
+    def __init__(self, engine: HostEngine) -> None:
+        self._engine, self._faces = engine, 0
+        self._addresses: dict[str, int] = {}
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        self._faces = shape[0]
+        return self._engine.fewest <= shape[0] <= self._engine.most
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return (self._faces, *self._engine.get_tensor_shape(name)[1:])
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        self._addresses[name] = address
+        return self._engine.trouble() != "address"
+
+    def execute_async_v3(self, stream: int) -> bool:
+        if self._engine.trouble() == "execute":
+            return False
+        self._engine.network.bind(self._faces, self._addresses)
+        self._engine.network.enqueue(self._faces, stream)
+        return True
+
+
+def trouble_box() -> SimpleNamespace:
+    """`box.now` is the name of the call that fails from then on."""
+    return SimpleNamespace(now="")

@@ -1,0 +1,52 @@
+"""What a model does not read is judged by nothing, and costs the tasks that it reads no row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from training.evaluation.label_table import TASKS, LabelTable  # noqa: E402
+from training.evaluation.partial_models import of_heads  # noqa: E402
+from training.evaluation.prediction_table import no_predictions, without_broken  # noqa: E402
+from training.evaluation.submission import write_submission  # noqa: E402
+
+COUNT = 6
+
+
+def labelled() -> LabelTable:
+    random = np.random.default_rng(0)
+    return LabelTable(
+        ("a",), np.zeros(COUNT, np.int64), np.arange(1, COUNT + 1), ("x.jpg",) * COUNT,
+        random.integers(0, 2, (COUNT, 12)).astype(np.int8), random.integers(0, 7, COUNT).astype(np.int8),
+        random.uniform(-1, 1, (COUNT, 2)).astype(np.float32), dict.fromkeys(TASKS, frozenset({"a"})),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("heads", "files"), [(("au",), ["AU_Set"]), (("expression", "va"), ["EXPR_Set", "VA_Set"])])
+def test_only_what_is_read_is_judged_and_submitted(heads: tuple[str, ...], files: list[str], tmp_path: Path) -> None:
+    labels, predictions = labelled(), no_predictions(COUNT)
+    predictions.known[:] = True
+    if "au" in heads:
+        predictions.au_probability[:] = 0.7
+    else:
+        predictions.expression_probability[:], predictions.va[:] = 1 / 7, 0.2
+    assert without_broken(predictions)[1] == COUNT, "NaN of a head that is not there would cost all rows"
+    judged, filled, notes = of_heads(labels, predictions, heads)
+    assert without_broken(filled)[1] == 0
+    for head, unlabelled in (("au", -1), ("expression", -1), ("va", -5)):
+        wanted = getattr(labels, head) if head in heads else np.full_like(getattr(labels, head), unlabelled)
+        assert (getattr(judged, head) == wanted).all()
+    assert (filled.au_probability == predictions.au_probability).all() == ("au" in heads)
+    assert len(notes) == 1
+    write_submission(tmp_path, judged, filled, "hold")
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == files
+
+
+def test_a_whole_model_is_left_as_it_is() -> None:
+    labels, predictions = labelled(), no_predictions(COUNT)
+    assert of_heads(labels, predictions, ("au", "expression", "va")) == (labels, predictions, [])

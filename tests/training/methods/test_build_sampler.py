@@ -1,0 +1,149 @@
+"""Which rows a recipe's steps hold, counted independently of the samplers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from tests.training.methods.made_up_faces import made_up_data, made_up_faces  # noqa: E402
+from tests.training.methods.network_cases import SMALL  # noqa: E402
+from training.datasets.frame_table import FrameTable  # noqa: E402
+from training.methods.build_sampler import build_sampler, tasks_of  # noqa: E402
+from training.methods.find_recipe import find_recipe  # noqa: E402
+from training.methods.method_samples import InputForm  # noqa: E402
+from training.methods.recipe_source import RecipeSource  # noqa: E402
+
+pytestmark = pytest.mark.train
+FRAMES = InputForm("frames", 1, 32)
+
+
+def partly(table: FrameTable) -> FrameTable:
+    """Rows in threes: labelled for expression only, for AUs only, for both; valence and arousal in the first half."""
+    kind = np.arange(len(table)) % 3
+    return replace(
+        table,
+        expression_mask=kind != 1,
+        au_mask=np.repeat((kind != 0)[:, None], 12, axis=1),
+        va_mask=np.arange(len(table)) < len(table) // 2,
+    )
+
+
+def recipe(name: str, *options: str):  # type: ignore[no-untyped-def]
+    return find_recipe(name, "compact", ["batch=8", *options])
+
+
+def test_tasks_are_those_of_the_losses() -> None:
+    assert tasks_of(find_recipe("M3")) == ("AU", "EXPR")
+    assert tasks_of(find_recipe("M4")) == ("AU",)
+    assert tasks_of(find_recipe("M5")) == ("AU", "EXPR", "VA")
+    assert tasks_of(find_recipe("M8")) == ("EXPR", "VA")
+
+
+def test_phases_are_one_task_the_other_then_both() -> None:
+    table = partly(made_up_faces()[0])
+    steps = list(build_sampler(recipe("M3"), table, FRAMES, 1).steps(0))
+    phases = [step.phase for step in steps]
+    assert phases == sorted(phases, key=["EXPR only", "AU only", "several"].index)
+    rows = {phase: np.concatenate([s.parts[0].rows for s in steps if s.phase == phase]) for phase in set(phases)}
+    kinds = {phase: set((found % 3).tolist()) for phase, found in rows.items()}
+    assert kinds == {"EXPR only": {0}, "AU only": {1}, "several": {2}}
+    assert sorted(np.concatenate(list(rows.values()))) == list(range(56))
+
+
+def test_parallel_tasks_have_a_batch_each_and_last_as_long_as_the_longest() -> None:
+    table = partly(made_up_faces()[0])
+    sampler = build_sampler(recipe("M1"), table, FRAMES, 1)
+    steps = list(sampler.steps(0))
+    assert len(steps) == sampler.count(0) == 5  # 38 rows of eight
+    for step in steps:
+        assert [part.tasks for part in step.parts] == [("AU",), ("EXPR",), ("VA",)]
+        assert table.au_mask[step.parts[0].rows].all()
+        assert table.va_mask[step.parts[2].rows].all()
+
+
+def test_a_joint_set_holds_rows_with_all_labels_and_the_shortest_ends_the_epoch() -> None:
+    table = partly(made_up_faces()[0])
+    both = table.expression_mask & table.va_mask
+    steps = list(build_sampler(recipe("M8", "net.recurrence=none"), table, FRAMES, 1).steps(0))
+    assert len(steps) == -(-int(both.sum()) // 8)
+    assert all(both[step.parts[2].rows].all() and len(step.parts) == 3 for step in steps)
+
+
+def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
+    table = partly(made_up_faces()[0])
+    turns = {
+        turn: [step.phase for step in build_sampler(recipe("M2", f"sampling.turn={turn}"), table, FRAMES, 1).steps(0)]
+        for turn in ("batch", "epoch")
+    }
+    assert turns["batch"] == ["EXPR", "AU"] * 5
+    assert turns["epoch"] == ["EXPR"] * 5 + ["AU"] * 5
+
+
+def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
+    table = partly(made_up_faces()[0])
+    few = np.arange(56) < 10
+    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
+    for options, count in (((), 56), (("targets=ignore",), 10)):
+        steps = build_sampler(recipe("M5", *options), nothing, FRAMES, 1).steps(0)
+        assert sum(len(step.parts[0].rows) for step in steps) == count
+
+
+def test_thinning_takes_every_row_once_in_n_epochs() -> None:
+    table = made_up_faces()[0]
+    sampler = build_sampler(recipe("M6", "sampling.every=4"), table, FRAMES, 1)
+    epochs = [np.concatenate([step.parts[0].rows for step in sampler.steps(epoch)]) for epoch in range(4)]
+    assert all(12 <= len(rows) <= 16 for rows in epochs)
+    assert sorted(np.concatenate(epochs)) == list(range(56))
+
+
+def test_rare_expressions_are_drawn_as_often_as_frequent_ones() -> None:
+    table = made_up_faces({"one": 400})[0]
+    rare = replace(table, expression=np.where(np.arange(400) < 20, 3, 0).astype(np.int8))
+    chosen = recipe("M8", "net.recurrence=none", "sampling.joint=false")
+    steps = build_sampler(chosen, rare, FRAMES, 1).steps(0)
+    drawn = np.concatenate([rare.expression[step.parts[0].rows] for step in steps])
+    assert 0.4 < (drawn == 3).mean() < 0.6
+
+
+def test_windows_hold_a_labelled_frame_and_short_videos_repeat_their_last() -> None:
+    table = made_up_faces({"long": 40, "short": 3})[0]
+    some = replace(table, expression_mask=np.isin(np.arange(43), (5, 41)), au_mask=np.zeros((43, 12), bool))
+    form = InputForm("windows", 10, 32)
+    with pytest.warns(UserWarning, match="M2 trains without AU"):
+        steps = list(build_sampler(recipe("M2", "sampling.stride=5"), some, form, 1).steps(0))
+    found = np.concatenate([step.parts[0].rows for step in steps])
+    assert found.shape[1] == 10
+    assert all(5 in window or 41 in window for window in found.tolist())
+    assert [40, 41, 42, 42, 42, 42, 42, 42, 42, 42] in found.tolist()
+
+
+def test_nothing_to_train_on_is_told() -> None:
+    table = made_up_faces()[0]
+    none = replace(table, au_mask=np.zeros_like(table.au_mask))
+    with pytest.raises(ValueError, match="no row to train M4 on: none is labelled for AU"):
+        build_sampler(recipe("M4"), none, FRAMES, 1)
+
+
+def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
+    data = made_up_data()
+    chosen = recipe("M7", *SMALL["pairwise_intensity"], "sampling.pairs=60", "sampling.jitter=none")
+    source = RecipeSource(chosen, data, FRAMES, 1)
+    assert source.steps_per_epoch == 8
+    for step in source._plan(0):
+        rows = step.parts[0].rows
+        assert (data.train.video[rows[:, 0]] == data.train.video[rows[:, 1]]).all()
+        assert (data.train.au[rows[:, 0]] != data.train.au[rows[:, 1]]).any(axis=1).all()
+    (batch,) = source.make(0)
+    rows = source._plan(0)[0].parts[0].rows
+    assert torch.equal(batch["order"], torch.from_numpy(data.train.au[rows[:, 1]] - data.train.au[rows[:, 0]]))
+    source.close()
+
+
+def test_a_single_class_leaves_no_pair() -> None:
+    data = made_up_data()
+    flat = replace(data, train=replace(data.train, au=np.ones_like(data.train.au)))
+    with pytest.raises(ValueError, match="no pair to learn from"):
+        RecipeSource(recipe("M7"), flat, FRAMES, 1)
