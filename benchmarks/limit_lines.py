@@ -103,27 +103,32 @@ def look_cost(run: Pass) -> float:
     return sum(extra) / max(1, len(run.whole) - _SETTLED)
 
 
-def without_the_right(frames: list[Frame]) -> list[Frame]:
-    """The frames with a blur of the first one over their right half: nobody stands there yet, and nothing else changes."""
-    half = frames[0].width_px // 2
-    empty = cv2.GaussianBlur(frames[0].pixels[:, half:], (0, 0), frames[0].width_px / 20)
-    return [replace(frame, pixels=np.concatenate([frame.pixels[:, :half], empty], axis=1)) for frame in frames]
+def without_a_corner(frames: list[Frame]) -> list[Frame]:
+    """The frames with a blur over their lower right quarter: nobody stands there yet, and too little changes for a cut."""
+    top, left = frames[0].height_px // 2, frames[0].width_px // 2
+    empty = cv2.GaussianBlur(frames[0].pixels[top:, left:], (0, 0), frames[0].width_px / 32)
+    changed = []
+    for frame in frames:
+        pixels = frame.pixels.copy()
+        pixels[top:, left:] = empty
+        changed.append(replace(frame, pixels=pixels))
+    return changed
 
 
-def newcomer_delay_s(setup: Setup, two: list[Frame]) -> list[float]:
-    """Seconds until the second face is found, for entries at eight moments between two looks."""
-    one, delays = without_the_right(two), []
+def newcomer_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
+    """Seconds until the fourth of four faces is found, for entries at eight moments between two looks."""
+    three, delays = without_a_corner(four), []
     for offset in range(8):
         entry = 60 + 3 * offset + offset % 2
         with setup.open() as pipeline:
             found_after = float("inf")
             for index in range(entry + 60):
-                source = one if index < entry else two
+                source = three if index < entry else four
                 frame = replace(forth_and_back(source, index), time_s=index / FPS, index=index)
                 faces, _ = pipeline.analyse(frame)
-                if index == entry - 1 and len(faces) != 1:
-                    raise ValueError(f"one face was to be held before the second one enters, there are {len(faces)}")
-                if index >= entry and len(faces) > 1:
+                if index == entry - 1 and len(faces) != 3:
+                    raise ValueError(f"three faces were to be held before the fourth enters, there are {len(faces)}")
+                if index >= entry and len(faces) > 3:
                     found_after = (index - entry) / FPS
                     break
         delays.append(found_after)
@@ -148,7 +153,7 @@ def growth(setup: Setup, frames: list[Frame], count: int = FIVE_MINUTES) -> Grow
             times.append(CPU.mark() - started)
             if index % 100 == 0:
                 resident.append(_resident_mb())
-    fifth, rows = len(times) // 5, len(resident) // 5
+    fifth, rows = len(times) // 5, max(1, len(resident) // 5)
     early, late = np.median(times[fifth : 2 * fifth]), np.median(times[-fifth:])
     memory = np.median(resident[-rows:]) / np.median(resident[rows : 2 * rows])
     return Growth(float(late / early) - 1, float(memory) - 1)

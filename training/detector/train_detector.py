@@ -35,8 +35,8 @@ class DetectorRecipe:
         default_factory=lambda: OptimiserConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
     )
     batch: int = 16
-    epochs: int = 15  # of 100 steps
-    ema_decay: float = 0.995
+    epochs: int = 40  # of 100 steps
+    ema_decay: float = 0.998
     seed: int = 1
 
     def to_json(self) -> str:

@@ -52,16 +52,24 @@ class DistilledDetector:
         self._canvas: NDArray[np.uint8] = np.zeros((1, 0, 0, 3), np.uint8)
 
     def detect(self, frame: Frame) -> Detections:
-        return self._detect(frame, self._longest_px)
+        fine = self._detect(frame, self._longest_px)
+        if self._side_px(frame, self._longest_px) <= _LARGE_FACES_PX:
+            return fine
+        # The network has learnt faces that fill a picture of 256 px, none that fill a larger one.
+        return _merged(self.detect_large(frame), fine)
 
     def detect_large(self, frame: Frame) -> Detections:
         return self._detect(frame, _LARGE_FACES_PX)
 
     def _detect(self, frame: Frame, most_px: int) -> Detections:
-        longest_px = min(most_px, max(frame.height_px, frame.width_px) * LEAST_PX // self._min_face_px)
-        picture, scale = shrink_bgr(frame, max(longest_px, 2 * MULTIPLE_PX))
+        picture, scale = shrink_bgr(frame, self._side_px(frame, most_px))
         maps = self._session.run(None, {"pictures": self._prepare(picture)})[0]
         return read_maps(maps[0], self._min_score, scale)
+
+    def _side_px(self, frame: Frame, most_px: int) -> int:
+        """The longest side of the network's picture."""
+        wanted_px = max(frame.height_px, frame.width_px) * LEAST_PX // self._min_face_px
+        return max(min(most_px, wanted_px), 2 * MULTIPLE_PX)
 
     def _prepare(self, picture: NDArray[np.uint8]) -> FloatArray:
         """The normalised picture [1, 3, H, W], its sides raised to the next multiple of 32."""
@@ -86,6 +94,16 @@ def read_maps(maps: Any, min_score: float, scale: float) -> Detections:
     kept = _each_once(read[:, :4])
     frame_px = (read[kept] + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
     return Detections(frame_px[:, :4].copy(), frame_px[:, 4:].reshape(-1, 5, 2).copy(), score[best][kept])
+
+
+def _merged(first: Detections, second: Detections) -> Detections:
+    """The finds of two looks, best first, each face once."""
+    boxes, points, score = (
+        np.concatenate([getattr(first, part), getattr(second, part)]) for part in ("box_xyxy", "anchors_xy", "score")
+    )
+    best = np.argsort(-score, kind="stable")
+    kept = best[_each_once(boxes[best])]
+    return Detections(boxes[kept], points[kept], score[kept])
 
 
 def _each_once(boxes: FloatArray) -> list[int]:

@@ -44,7 +44,6 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ("frame_wh", "picture_wh", "canvas_hw"),
     [
         ((640, 360), (256, 144), (160, 256)),
-        ((1920, 1080), (768, 432), (448, 768)),
         ((360, 640), (144, 256), (256, 160)),
         ((100, 80), (64, 51), (64, 64)),
         ((40, 30), (40, 30), (32, 64)),
@@ -65,6 +64,24 @@ def test_the_frame_is_shrunk_and_finds_come_back_in_its_pixels(
     off_px = width / picture_wh[0]
     np.testing.assert_allclose(found.box_xyxy[0], np.array([width, height, 3 * width, 3 * height]) / 4 - 0.5, atol=off_px)
     np.testing.assert_allclose(found.anchors_xy[0, 2], [3 * width / 8 - 0.5, 4 * height / 8 - 0.5], atol=off_px)
+
+
+def test_a_face_that_fills_a_large_frame_is_looked_for_in_a_small_picture_too(made: Any) -> None:
+    detector, session = made(min_face_px=40)
+    shapes: list[Any] = []
+    run = session.run
+
+    def watched(names: None, inputs: dict[str, Any]) -> list[Any]:
+        shapes.append(inputs["pictures"].shape)
+        height, width = inputs["pictures"].shape[2:]
+        session.picture_wh = (width, 144 if height == 160 else 432)
+        return run(names, inputs)
+
+    session.run = watched
+    found = detector.detect(Frame(np.zeros((1080, 1920, 3), np.uint8)))
+    assert shapes == [(1, 3, 448, 768), (1, 3, 160, 256)]
+    assert len(found) == 1, "the same face, found twice"
+    np.testing.assert_allclose(found.box_xyxy[0, [0, 2]], [480, 1440], atol=8)
 
 
 def test_large_faces_cost_the_same_in_every_frame(made: Any) -> None:

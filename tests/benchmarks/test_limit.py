@@ -1,0 +1,73 @@
+"""Figures of the limit and detector benchmarks, on passes and finds made up here."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+pytest.importorskip("moderngl")  # of the training extra, which the detectors' scenes need
+pytestmark = pytest.mark.train
+
+from benchmarks.detectors import BINS, Case, Score, overlaps  # noqa: E402
+from benchmarks.limit import Line, as_markdown  # noqa: E402
+from benchmarks.limit_lines import Pass, look_cost, network_macs, without_a_corner  # noqa: E402
+from faceaffect.detectors import Detections  # noqa: E402
+from faceaffect.types import Frame  # noqa: E402
+
+
+def test_looks_are_kept_out_of_a_held_face_and_spread_over_all_frames() -> None:
+    looked = [index % 10 == 0 for index in range(130)]
+    detect = [4.0 if look else 0.0 for look in looked]
+    whole = [99.0 if index < 30 else 2.0 + 5.0 * look for index, look in enumerate(looked)]
+    run = Pass(whole, {"detect": detect}, [1] * 130)
+    assert run.held() == 2.0
+    assert look_cost(run) == pytest.approx(0.5), "ten looks of 5 ms more over a hundred frames"
+
+
+def test_multiply_accumulates_of_a_network() -> None:
+    weights = [np.zeros((8, 3, 3, 3), np.float32), np.zeros((8 * 16, 10), np.float32)]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Flatten", ["a"], ["b"]),
+        helper.make_node("Gemm", ["b", "w1"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])
+    initial = [numpy_helper.from_array(value, f"w{k}") for k, value in enumerate(weights)]
+    model = helper.make_model(helper.make_graph(nodes, "net", [x], [y], initial))
+    onnx.checker.check_model(model)
+    assert network_macs(model.SerializeToString()) == 8 * 3 * 9 * 4 * 4 + 128 * 10
+
+
+def test_a_newcomer_is_hidden_and_nobody_else() -> None:
+    frames = [Frame(np.random.default_rng(k).integers(0, 255, (36, 64, 3)).astype(np.uint8)) for k in range(2)]
+    first, second = without_a_corner(frames)
+    np.testing.assert_array_equal(second.pixels[:, :32], frames[1].pixels[:, :32])
+    np.testing.assert_array_equal(second.pixels[:18], frames[1].pixels[:18])
+    np.testing.assert_array_equal(first.pixels[18:, 32:], second.pixels[18:, 32:])
+
+
+def test_what_was_missed_is_said_in_the_table() -> None:
+    table = [Line("one", "at most 1 ms", "2 ms", False), Line("two", "any", "not run", None)]
+    text = as_markdown("Title", {"processor": "some"}, table, ["a note"])
+    assert "| one | at most 1 ms | 2 ms | **no** |" in text
+    assert "| two | any | not run | - |" in text
+    assert text.endswith("- a note\n")
+
+
+def test_finds_are_counted_by_the_size_of_the_face() -> None:
+    frame = Frame(np.zeros((360, 640, 3), np.uint8))
+    boxes = np.float32([[0, 0, 40, 40], [200, 50, 300, 150], [400, 0, 410, 10]])
+    points = np.tile(np.float32([[10, 10], [30, 10], [20, 20], [12, 30], [28, 30]]), (3, 1, 1))
+    found = Detections(boxes[[1]] + 2, points[[1]] + (3, 4), np.float32([0.9]))
+    wrong = Detections(np.float32([[500, 300, 560, 350]]), points[:1], np.float32([0.8]))
+    score = Score()
+    score.add(Case(frame, boxes, points), found, 1.0)
+    score.add(Case(frame, boxes, points), wrong, 1.0)
+    at = {k: (score.found[k], score.faces[k]) for k in range(len(BINS)) if score.faces[k]}
+    assert at == {2: (0, 2), 4: (1, 2)}, "the face of 10 px is smaller than any bin"
+    assert score.false_finds == 1
+    assert score.errors == [pytest.approx(5 / 20)]
+    np.testing.assert_allclose(overlaps(boxes[:1], np.float32([[0, 20, 40, 60]])), [[1 / 3]], rtol=1e-5)
