@@ -31,16 +31,7 @@ HINTS: Final[dict[str, dict[str, float]]] = {
 """AU -> share of each expression's votes that is taken for it, after the prototypes of EMFACS. A weak prior for AUs that
 no teacher sees on real faces, used at `HINT_WEIGHT`; it is no measurement."""
 
-HINT_WEIGHT: Final = 0.25
-
-CALM_AUS: Final = ("AU1", "AU2", "AU4", "AU6", "AU7", "AU10", "AU12", "AU15", "AU23", "AU24")
-"""Off on faces that people call neutral; lips may be parted there."""
-
-CALM_FROM: Final = 0.5
-CALM_SURELY: Final = 0.8
-"""Shares of neutral votes between which that belief grows."""
-
-CALM_WEIGHT: Final = 0.12
+HINT_WEIGHT: Final = 0.15
 
 
 def aus_from_blendshapes(
@@ -68,13 +59,10 @@ def add_vote_evidence(target: NDArray[np.float32], weight: NDArray[np.float32], 
     # The teacher sees smiles on crying faces: no smile where nobody saw happiness but many saw a negative emotion.
     negative = share["sadness"] + share["anger"] + share["fear"] + share["disgust"]
     target[:, smile] = np.where((share["happiness"] < 0.1) & (negative > 0.5), 0.0, target[:, smile])
+    inner = AU_NAMES.index("AU1")
+    # ... and raised inner brows on neutral ones.
+    target[:, inner] *= 1 - np.clip(share["neutral"] - 0.5, 0, 0.5)
     for au, parts in HINTS.items():
         column = AU_NAMES.index(au)
         target[:, column] = sum(amount * share[name] for name, amount in parts.items())
         weight[:, column] = HINT_WEIGHT
-    # What people call neutral shows none of the AUs that make an expression; the teacher raises and lowers brows there.
-    calm = np.clip((share["neutral"] - CALM_FROM) / (CALM_SURELY - CALM_FROM), 0, 1)
-    for au in CALM_AUS:
-        column = AU_NAMES.index(au)
-        target[:, column] *= 1 - calm
-        weight[:, column] = np.maximum(weight[:, column], CALM_WEIGHT * calm)
