@@ -68,7 +68,7 @@ def try_once(kind: str, jobs: int, files: int, clip: Path, folder: Path) -> Tria
     archive.mkdir()
     for number in range(files):
         (archive / f"{number}{clip.suffix}").symlink_to(clip.resolve())
-    settings = TaskSettings(str(parts), "csv", None, PIPELINE, SourceOptions(), installed_version())
+    settings = TaskSettings(str(parts), "csv", None, PIPELINE, SourceOptions(), "auto", installed_version())
     before_s, started_s = _processor_s(), time.perf_counter()
     outcomes = [one for one in RUNNERS[kind](settings, jobs).run(find_inputs([str(archive)])) if isinstance(one, FileOutcome)]
     wall_s, cpu_s = time.perf_counter() - started_s, _processor_s() - before_s

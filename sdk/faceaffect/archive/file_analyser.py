@@ -10,6 +10,7 @@ from dataclasses import replace
 from faceaffect.archive.file_task import ArchiveError, FileOutcome, Input, TaskSettings, installed_version
 from faceaffect.archive.part_store import open_store
 from faceaffect.archive.remote_files import local_copy
+from faceaffect.audio.accompanied import accompanied
 from faceaffect.backends import BackendError
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.open_sink import open_sink
@@ -65,7 +66,10 @@ class FileAnalyser:
     def _fill(self, path: str, sink: Sink, run: _Run) -> None:
         self._pipeline.restart()
         sink.begin(run.task.uri)
-        with open_source(path, self._settings.source_options) as source:
+        with (
+            open_source(path, self._settings.source_options) as source,
+            accompanied(self._pipeline, source, self._settings.sound, run.notes),
+        ):
             for frame in source:
                 if not source.is_sequence:
                     self._pipeline.reset()

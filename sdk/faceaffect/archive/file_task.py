@@ -39,6 +39,7 @@ class TaskSettings:
     model: str | None
     pipeline: dict[str, Any]  # keyword arguments of open_pipeline
     source_options: SourceOptions
+    sound: str  # auto (each video's own) or none, for models that hear
     version: str  # of faceaffect, which must be the same everywhere
 
     def as_json(self) -> dict[str, Any]:

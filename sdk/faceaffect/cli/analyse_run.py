@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceaffect.audio.sound_source import AUTO, NONE, SoundError
+from faceaffect.audio.accompanied import accompanied
+from faceaffect.audio.sound_source import AUTO, NONE
 from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
@@ -101,35 +102,12 @@ class AnalyseRun:
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
             try:
-                with self._sound(source, pipeline):
+                with accompanied(pipeline, source, self._settings.sound, self._summary.notes):
                     self._analyse_frames(source, point, pipeline, sink)
             finally:
                 self._summary.notes += source.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
-
-    @contextmanager
-    def _sound(self, source: Source, pipeline: Pipeline) -> Iterator[None]:
-        """Sound that goes with the source, for a model that hears. Where a source has none of its own, a note says so."""
-        if not pipeline.hears:
-            yield
-            return
-        from faceaffect.audio.open_sound import open_sound
-
-        wanted, sound = self._settings.sound, None
-        try:
-            sound = None if wanted == NONE else open_sound(wanted, source, pipeline.sound_rate_hz)
-        except SoundError as error:
-            if wanted != AUTO:
-                raise SourceError(str(error)) from None
-            self._summary.notes.append(f"{error}: {pipeline.spec.name} runs on video alone")
-        pipeline.listen(sound)
-        try:
-            yield
-        finally:
-            if sound is not None:
-                sound.close()
-                self._summary.notes += sound.notes
 
     def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)

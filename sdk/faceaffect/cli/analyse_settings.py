@@ -31,8 +31,6 @@ class AnalyseSettings:
     def from_options(cls, given: Mapping[str, Any]) -> AnalyseSettings:
         if given["resume"] and given["overwrite"]:
             raise click.UsageError("--resume keeps the existing output and --overwrite replaces it: give one of them")
-        if given["yunet"] and given["detector"]:
-            raise click.UsageError("--yunet is a detector of its own: give it or --detector")
         sources = expand_sources(given["sources"])
         live = [source for source in sources if is_live(source)]
         if live and len(sources) > 1:
@@ -55,12 +53,13 @@ class AnalyseSettings:
 
         `precision` is the one that runs: with `--backend auto` another machine may have another.
         """
-        heard = {} if self.sound == AUTO else {"sound": self.sound}
-        return rows_depend_on(model_name, precision, self.pipeline, self.source_options) | heard
+        return rows_depend_on(model_name, precision, self.pipeline, self.source_options, self.sound)
 
 
 def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `open_pipeline`."""
+    """Keyword arguments of `open_pipeline`; raises UsageError for two detectors."""
+    if given["yunet"] and given["detector"]:
+        raise click.UsageError("--yunet is a detector of its own: give it or --detector")
     return {
         "backend": given["backend"],
         "device": given["device"],
@@ -87,11 +86,14 @@ def _is_sequence(given: Mapping[str, Any]) -> bool:
     return bool(given["crops"] if given["sequence"] is None else given["sequence"])
 
 
-def rows_depend_on(model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions) -> dict[str, str]:
+def rows_depend_on(
+    model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions, sound: str
+) -> dict[str, str]:
     """The settings that change rows; speed settings may differ from run to run.
 
     Where it runs (backend, device, DLA) changes no more than the last digit of a score and is left free.
     """
     wanted = {name: str(pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
     pictures = {"picture_fps": str(options.picture_fps), "sequence": str(options.sequence)}
-    return {"model": model_name, "precision": precision, **wanted, **pictures}
+    heard = {} if sound == AUTO else {"sound": sound}
+    return {"model": model_name, "precision": precision, **wanted, **pictures, **heard}

@@ -14,11 +14,13 @@ import click
 from faceaffect.archive.file_task import Input, TaskSettings, installed_version
 from faceaffect.archive.find_inputs import find_inputs
 from faceaffect.archive.remote_files import is_remote
-from faceaffect.bundle import find_bundle, open_bundle
+from faceaffect.audio.sound_source import AUTO, NONE
+from faceaffect.bundle import find_bundle
 from faceaffect.cli.analyse_settings import pipeline_options, rows_depend_on, source_options
 from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.parquet_file import require_pyarrow
 from faceaffect.sources.open_source import is_live
+from faceaffect.spec import SPEC_FILE, ModelSpec
 
 _ONLY_FOLDERS: Final = {"row_format": "--format", "jobs": "--jobs", "ray": "--ray", "retry": "--retry"}
 _JOBS_ON_A_GPU: Final = 2  # while one copies, the other computes
@@ -58,21 +60,25 @@ class ArchiveSettings:
         if row_format == "parquet":
             require_pyarrow(Path(given["out"]))
         pipeline, options = pipeline_options(given), source_options(given)
-        bundle = open_bundle(given["model"])
+        if given["sound"] not in (AUTO, NONE):
+            raise click.UsageError(f"--sound {given['sound']} goes with one source: give --out a file, or --sound auto or none")
+        bundle = find_bundle(given["model"])
         tasks = TaskSettings(
             out=_everywhere(given["out"]) if given["ray"] else given["out"],
             row_format=row_format,
-            model=_everywhere(str(find_bundle(given["model"]))) if given["model"] else None,
+            model=_everywhere(str(bundle)) if given["model"] else None,
             pipeline=pipeline,
             source_options=options,
+            sound=given["sound"],
             version=installed_version(),
         )
         inputs = find_inputs(given["sources"])
-        model = f"{bundle.spec.name} {hashlib.sha256(bundle.onnx).hexdigest()[:12]}"
+        digest = hashlib.sha256((bundle / SPEC_FILE).read_bytes()).hexdigest()  # the spec holds the digest of every file
+        model = f"{ModelSpec.load(bundle).name} {digest[:12]}"
         return cls(
             inputs=[Input(_everywhere(one.uri), one.name) for one in inputs] if given["ray"] else inputs,
             tasks=tasks,
-            stored={**rows_depend_on(model, given["precision"], pipeline, options), "format": row_format},
+            stored={**rows_depend_on(model, given["precision"], pipeline, options, given["sound"]), "format": row_format},
             ray=given["ray"],
             jobs=given["jobs"] or default_jobs(pipeline),
             retry=given["retry"],

@@ -7,17 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from faceaffect.archive import ArchiveError, Input, TaskSettings, find_inputs, open_store
 from faceaffect.archive.file_analyser import FileAnalyser
 from faceaffect.archive.file_task import installed_version
+from faceaffect.bundle import FOLDERS_VARIABLE
 from faceaffect.sources.source import SourceOptions
 from tests.sdk.archive.conftest import make_video
 
 
 def settings(out: str, model: Path) -> TaskSettings:
-    return TaskSettings(out, "csv", str(model), {"crops": True, "backend": "onnx"}, SourceOptions(), installed_version())
+    return TaskSettings(
+        out, "csv", str(model), {"crops": True, "backend": "onnx"}, SourceOptions(), "auto", installed_version()
+    )
 
 
 @pytest.fixture
@@ -71,3 +75,30 @@ def test_a_folder_that_cannot_be_written_ends_the_run(tiny_model: Path, tmp_path
 def test_another_release_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"every machine needs faceaffect 99\.0"):
         FileAnalyser(replace(settings(str(tmp_path), tiny_model), version="99.0"))
+
+
+def test_each_video_is_heard_with_its_own_sound(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second has none: it must not hear the first one's."""
+    pytest.importorskip("av")
+    from tests.sdk.tiny_staged_bundle import MEL, write_tiny_staged_bundle
+    from tests.training.audio.made_up_media import write_video
+
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tiny_model.parent))
+    times = np.arange(20) / 25
+    hum = 0.3 * np.sin(2 * np.pi * 200 * np.arange(round(0.8 * MEL.rate_hz)) / MEL.rate_hz)
+    heard = write_video(tmp_path / "heard.mkv", times, hum[None], MEL.rate_hz)
+    silent = write_video(tmp_path / "silent.mkv", times)
+    given = settings(str(tmp_path / "parts"), write_tiny_staged_bundle(tmp_path / "stages"))
+    given = replace(given, pipeline={**given.pipeline, "smooth": False})
+    rows, notes = [], []
+    for options in (given, replace(given, sound="none")):
+        analyser = FileAnalyser(options)
+        for path in (heard, silent):
+            outcome = analyser.analyse(Input(str(path), path.name))
+            assert outcome.error == ""
+            notes.append(" ".join(outcome.notes))
+            part = (tmp_path / "parts" / f"{path.name}.csv").read_text().replace(path.name, "")
+            rows.append([row["AU1"] for row in csv.DictReader(part.splitlines())])
+    assert len(rows[0]) == 20
+    assert rows[0] != rows[1] == rows[2] == rows[3]
+    assert ["video alone" in note for note in notes] == [False, True, False, False]

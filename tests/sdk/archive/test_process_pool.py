@@ -15,7 +15,7 @@ WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 
 
 def pool(jobs: int, model: str | None = None, command: tuple[str, ...] = WORKER) -> ProcessPool:
-    return ProcessPool(TaskSettings("parts", "csv", model, {}, SourceOptions(), "0"), jobs, command)
+    return ProcessPool(TaskSettings("parts", "csv", model, {}, SourceOptions(), "auto", "0"), jobs, command)
 
 
 def tasks(folder: Path, *names: str) -> list[Input]:
