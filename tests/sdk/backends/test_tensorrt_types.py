@@ -32,7 +32,9 @@ def complaints(stubs: Path, files: list[Path], cache: Path) -> list[str]:
         [*command, "--cache-dir", str(cache), *map(str, files)], capture_output=True, text=True, env=environment, cwd=ROOT
     )
     assert "Found" in done.stdout or "Success" in done.stdout, done.stdout + done.stderr
-    return [line for line in done.stdout.splitlines() if str(stubs) not in line and ": error:" in line]
+    # mypy names files under the folder it runs in without that folder.
+    theirs = (str(stubs), os.path.relpath(stubs, ROOT))
+    return [line for line in done.stdout.splitlines() if not line.startswith(theirs) and ": error:" in line]
 
 
 @pytest.fixture(scope="module")

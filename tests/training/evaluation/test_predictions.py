@@ -88,6 +88,8 @@ def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) ->
 class Counting:
     """A pipeline that tells as valence how many frames it saw since it was reset, and as arousal which one it sees."""
 
+    hears = False
+
     def __init__(self, bundle: Path, crops: bool) -> None:
         self.seen = 0
 

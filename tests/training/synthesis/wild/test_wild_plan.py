@@ -95,7 +95,7 @@ def test_same_seed_same_plan():
 
 
 def test_unknown_size_is_an_error():
-    with pytest.raises(ValueError, match="size must be one of tiny, small, large, got 'huge'"):
+    with pytest.raises(ValueError, match="size must be one of tiny, small, people, large, got 'huge'"):
         plan_wild("huge", 1)
 
 
