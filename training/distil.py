@@ -1,4 +1,4 @@
-"""Trained methods as teachers of the default model: their soft targets beside, or in place of, its sources' labels.
+"""Trained methods and bundles as teachers of the default model: their soft targets beside, or in place of, its labels.
 
 A loss that is linear in its target (cross-entropy of AUs and expressions) against a label and against a teacher, weighted
 and added, is the loss against the weighted mean of the two; so the teachers' word is written into the tables, and the
@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faceaffect.bundle import MODEL_FILE, open_bundle
+from faceaffect.decode import sigmoid, softmax
+from faceaffect.kernels import au_graph
+from faceaffect.onnx_session import open_session
+from faceaffect.spec import SPEC_FILE
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
+from training.datasets.rendered_faces import RENDERS
 from training.datasets.scan_progress import watched
 from training.datasets.wild_faces import Origin
+from training.evaluation.net_reader import table_crops
 from training.methods.first_frame import still_outputs
 from training.methods.method_loop import WEIGHTS_FILE
 from training.methods.method_predictions import method_predictions
@@ -37,10 +44,12 @@ _AT_ONCE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class DistilOptions:
-    """`share` of the teachers where there is a label (M8's 0.4); `weight` of a target that is theirs alone."""
+    """`share` of the teachers where there is a label (M8's 0.4); `weight` of a target that is theirs alone; `rendered`,
+    whether they speak of rendered faces too, whose truth is known."""
 
     share: float = 0.4
     weight: float = 0.5
+    rendered: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1 or self.weight < 0:
@@ -60,27 +69,86 @@ class Said:
         return cls(*(np.full((count, width), np.nan, np.float32) for width in (12, 7, 2)))
 
 
-class MethodTeachers:
-    """Runs of methods, each asked for what it reads; several are averaged (the mean of their probabilities).
+class Teacher(Protocol):
+    """Something trained; `digest` is the SHA-256 of its weights, `facts` say what it is."""
 
-    Frames of RenderWild are read as videos, with sound where a method has it, so that memory helps; stills are read as a
-    face's first frame. Answers are kept in `folder` and found once.
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def facts(self) -> dict[str, str]: ...
+
+    def stills(self, table: FaceTable) -> Said: ...
+
+    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> Said:
+        """Frames of RenderWild's videos."""
+        ...
+
+
+class MethodTeacher:
+    """A trained method: frames are read as videos, with sound where it has it, so that memory helps; a still is a face's
+    first frame."""
+
+    def __init__(self, run: Path, cache: Path | None = None) -> None:
+        self._recipe, self._net = read_method_run(run)
+        self._cache = cache
+        self.digest = hashlib.sha256((run / WEIGHTS_FILE).read_bytes()).hexdigest()
+        self.facts = {"paper": self._recipe.paper, "preset": self._recipe.preset}
+
+    def stills(self, table: FaceTable) -> Said:
+        return said_of_stills(self._recipe, self._net, table)
+
+    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> Said:
+        return said_of_frames(self._recipe, self._net, wild, origins, self._cache)
+
+
+class BundleTeacher:
+    """A default model's bundle: the mean of what it says of each picture and of its mirror image."""
+
+    def __init__(self, folder: Path) -> None:
+        bundle = open_bundle(folder)
+        self._graph, self._size_px = bundle.graph, bundle.spec.crop.size_px
+        self._session = open_session(bundle.onnx, torch.get_num_threads(), folder)
+        self.digest, self.facts = bundle.spec.files[MODEL_FILE], {"bundle": bundle.spec.name}
+
+    def stills(self, table: FaceTable) -> Said:
+        said = Said.nothing(len(table))
+        names = ["au_nodes", "expression_logit", "va_raw"]
+        for at in watched(range(0, len(table), _AT_ONCE), f"{self.facts['bundle']} looks at {table.name}"):
+            rows = np.arange(at, min(at + _AT_ONCE, len(table)))
+            crops = table_crops(table.pick(rows), self._size_px)
+            both = torch.cat([crops, crops.flip(3)]).contiguous().numpy()
+            nodes, expression, va = self._session.run(names, {"crops": both})
+            read = sigmoid(au_graph(nodes, self._graph)), softmax(expression), np.tanh(va)
+            for task, values in zip(_TASKS, read, strict=True):
+                getattr(said, task)[rows] = values.reshape(2, len(rows), -1).mean(axis=0)
+        return said
+
+    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> Said:
+        return self.stills(table)
+
+
+def open_teacher(folder: Path, cache: Path | None = None) -> Teacher:
+    """The teacher in a folder: a bundle, where there is a spec, else a trained method."""
+    return BundleTeacher(folder) if (folder / SPEC_FILE).is_file() else MethodTeacher(folder, cache)
+
+
+class Teachers:
+    """Several teachers, each asked for what it reads; the mean of their probabilities counts.
+
+    Answers are kept in `folder` and found once.
     """
 
-    def __init__(self, runs: Sequence[Path], folder: Path, options: DistilOptions, cache: Path | None = None) -> None:
-        if not runs:
-            raise ValueError("distillation needs at least one teacher: the folder of a trained method")
-        self._teachers = [read_method_run(run) for run in runs]
-        self._digests = [hashlib.sha256((run / WEIGHTS_FILE).read_bytes()).hexdigest() for run in runs]
-        self._folder, self._options, self._cache = folder, options, cache
+    def __init__(self, places: Sequence[Path], folder: Path, options: DistilOptions, cache: Path | None = None) -> None:
+        if not places:
+            raise ValueError("distillation needs at least one teacher: the folder of a trained method or of a bundle")
+        self._teachers = [open_teacher(place, cache) for place in places]
+        self._folder, self._options = folder, options
 
     def record(self) -> dict[str, Any]:
         """What a distillation is made of, by content."""
-        teachers = [
-            {"paper": recipe.paper, "preset": recipe.preset, "weights": digest}
-            for (recipe, _), digest in zip(self._teachers, self._digests, strict=True)
-        ]
-        return {"teachers": teachers, "share": self._options.share, "weight": self._options.weight}
+        teachers = [teacher.facts | {"weights": teacher.digest} for teacher in self._teachers]
+        return {"teachers": teachers, **asdict(self._options)}
 
     def check(self) -> None:
         """Write down the teachers; ValueError where the folder's run has others."""
@@ -93,26 +161,27 @@ class MethodTeachers:
 
     def stills(self, table: FaceTable) -> FaceTable:
         """The table's targets after the teachers' word."""
-        each = [
-            self._kept(digest, table, lambda recipe=recipe, net=net: said_of_stills(recipe, net, table))
-            for (recipe, net), digest in zip(self._teachers, self._digests, strict=True)
-        ]
+        if table.name == RENDERS and not self._options.rendered:
+            return table
+        each = [self._kept(teacher, table, lambda teacher=teacher: teacher.stills(table)) for teacher in self._teachers]
         return with_teaching(table, mean_of(each), self._options)
 
     def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> FaceTable:
         """The same for frames of RenderWild's videos."""
+        if not self._options.rendered:
+            return table
         each = [
-            self._kept(digest, table, lambda recipe=recipe, net=net: said_of_frames(recipe, net, wild, origins, self._cache))
-            for (recipe, net), digest in zip(self._teachers, self._digests, strict=True)
+            self._kept(teacher, table, lambda teacher=teacher: teacher.frames(table, wild, origins))
+            for teacher in self._teachers
         ]
         return with_teaching(table, mean_of(each), self._options)
 
-    def _kept(self, digest: str, table: FaceTable, ask: Any) -> Said:
+    def _kept(self, teacher: Teacher, table: FaceTable, ask: Callable[[], Said]) -> Said:
         """An answer out of the folder, or asked for and put there."""
-        content = hashlib.sha256(f"{digest}|{table.name}|{len(table)}".encode() + table.landmarks_xy.tobytes())
+        content = hashlib.sha256(f"{teacher.digest}|{table.name}|{len(table)}".encode() + table.landmarks_xy.tobytes())
         path = self._folder / "teachers" / f"{table.name.replace(' ', '_')}-{content.hexdigest()[:16]}.npz"
         if not path.is_file():
-            said: Said = ask()
+            said = ask()
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(".partial")
             with partial.open("wb") as out:

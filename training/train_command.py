@@ -12,7 +12,7 @@ from training.methods.method_recipe import PRESETS
 from training.options import with_options
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
-_OF_DEFAULT = ("shared", "labels", "renders", "wild", "rendered_only")
+_OF_DEFAULT = ("shared", "labels", "renders", "wild", "rendered_only", "start")
 _OF_METHODS = ("data", "preset", "cache", "seed", "device", "bf16", "fp16", "judge", "steps", "save_every")
 _PATH = click.Path(path_type=Path)
 
@@ -40,6 +40,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--renders", type=_PATH, default=None, help="default: folder of rendered faces.")
 @click.option("--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="default: RenderWild folders.")
 @click.option("--rendered-only", is_flag=True, help="default: leave out FER+ and the web faces.")
+@click.option("--start", metavar="BUNDLE", help="default: begin with this bundle's weights: a folder, or default.")
 @click.pass_context
 def train(context: click.Context, recipe_name: str, **given: Any) -> None:
     """Train RECIPE: `default`, or a method by its name or M1 to M8 (`list` shows them) on --data.
@@ -62,16 +63,16 @@ def train(context: click.Context, recipe_name: str, **given: Any) -> None:
 
 
 def _train_default(
-    out: Path, resume: bool, rendered_only: bool, options: tuple[str, ...], labels: Path | None, **data: Any
+    out: Path, resume: bool, rendered_only: bool, options: tuple[str, ...], labels: Path | None, start: str | None, **data: Any
 ) -> None:
     from training.recipes.default import recipe
-    from training.train_default import open_loop
+    from training.train_default import open_loop, prepare_loop
+    from training.train_loop import STATE_FILE
 
-    loop = open_loop(with_options(recipe(), list(options)), out, labels=None if rendered_only else labels, **data)
-    if resume:
-        click.echo(f"resumed at step {loop.step}" if loop.resume() else "nothing to resume, starting anew")
-    elif (out / "state.pt").exists():
+    if (out / STATE_FILE).exists() and not resume:
         raise click.ClickException(f"{out} holds a run already; add --resume or choose another --out")
+    loop = open_loop(with_options(recipe(), list(options)), out, labels=None if rendered_only else labels, **data)
+    prepare_loop(loop, resume, start)
     loop.run()
 
 

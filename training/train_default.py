@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -74,6 +75,18 @@ def open_loop(
         raise ValueError("faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder")
     batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)
     return TrainLoop(recipe, batches, folder, weight)
+
+
+def prepare_loop(loop: TrainLoop, resume: bool, start: str | None) -> None:
+    """Go on with a saved run, or begin with a bundle's weights, or with chance; says which."""
+    if resume and loop.resume():
+        click.echo(f"resumed at step {loop.step}")
+        return
+    if resume:
+        click.echo("nothing to resume, starting anew")
+    if start is not None:
+        loop.begin_with(start)
+        click.echo(f"begins with the weights of {start}")
 
 
 def _taught(table: FaceTable, teaching: Teaching | None) -> FaceTable:

@@ -24,12 +24,14 @@ from training import losses
 from training.batches import BatchMaker
 from training.models.affect_net import AffectNet
 from training.recipe import Recipe, Schedule
+from training.start_weights import start_from
 
 STATE_FILE: Final = "state.pt"
 EMA_FILE: Final = "ema.safetensors"
 RUN_FILE: Final = "run.json"
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
+_MEASURED_BATCHES: Final = 6  # on which the filters of a bundle's network are measured
 
 
 def normalise(crops: Tensor) -> Tensor:
@@ -80,6 +82,15 @@ class TrainLoop:
         groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
         self._optimiser = torch.optim.AdamW(groups, lr=schedule.rate)
         self.step = 0
+        self.started_from = ""  # SHA-256 of the network whose weights it began with
+
+    def begin_with(self, model: str | Path) -> None:
+        """Take the weights of a bundle (a folder, or a listed name); ValueError where they are of another network."""
+        schedule = self._recipe.schedule
+        batches = [self._batches.make(schedule.steps + k, schedule.small_px)["crops"] for k in range(_MEASURED_BATCHES)]
+        crops = [normalise(batch).contiguous(memory_format=torch.channels_last) for batch in batches]
+        self.started_from = start_from(self.net, model, crops)
+        self.ema.load_state_dict(self.net.state_dict())
 
     def resume(self) -> bool:
         """Go on from the last saved step; False where there is none."""
@@ -90,7 +101,7 @@ class TrainLoop:
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self.step = int(state["step"])
+        self.step, self.started_from = int(state["step"]), state.get("started_from", "")
         return True
 
     def run(self) -> None:
@@ -159,11 +170,12 @@ class TrainLoop:
     def save(self) -> None:
         """Write the state, the averaged weights and the recipe; each file is replaced whole."""
         state = {"net": self.net.state_dict(), "ema": self.ema.state_dict(),
-                 "optimiser": self._optimiser.state_dict(), "step": self.step}  # fmt: skip
+                 "optimiser": self._optimiser.state_dict(), "step": self.step,
+                 "started_from": self.started_from}  # fmt: skip
         _replace(self._folder / STATE_FILE, lambda path: torch.save(state, path))
         weights = {name: value.contiguous() for name, value in self.ema.state_dict().items()}
         _replace(self._folder / EMA_FILE, lambda path: save_file(weights, path))
-        run = {"recipe": json.loads(self._recipe.to_json()), "step": self.step}
+        run = {"recipe": json.loads(self._recipe.to_json()), "step": self.step, "started_from": self.started_from}
         _replace(self._folder / RUN_FILE, lambda path: Path(path).write_text(json.dumps(run, indent=2), encoding="utf-8"))
 
 

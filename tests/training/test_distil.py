@@ -7,27 +7,33 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 torch = pytest.importorskip("torch")
 from click.testing import CliRunner, Result  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from faceaffect.bundle import open_bundle  # noqa: E402
+from faceaffect.kernels import au_graph  # noqa: E402
 from tests.training.methods.made_up_faces import made_up_data  # noqa: E402
 from tests.training.methods.network_cases import SMALL, small_net  # noqa: E402
 from training import losses  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.datasets.face_table import FaceTable, empty_targets  # noqa: E402
+from training.datasets.rendered_faces import RENDERS  # noqa: E402
 from training.datasets.wild_faces import load_wild_frames  # noqa: E402
 from training.distil import (  # noqa: E402
+    BundleTeacher,
     DistilOptions,
-    MethodTeachers,
     Said,
+    Teachers,
     mean_of,
     said_of_frames,
     said_of_stills,
     with_teaching,
 )
+from training.evaluation.net_reader import table_crops  # noqa: E402
 from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
 from training.methods.first_frame import face_crops  # noqa: E402
 from training.methods.method_predictions import method_predictions  # noqa: E402
@@ -131,9 +137,33 @@ def test_options_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="share must lie in 0 to 1"):
         DistilOptions(1.5)
     with pytest.raises(ValueError, match="at least one teacher"):
-        MethodTeachers([], tmp_path, DistilOptions())
+        Teachers([], tmp_path, DistilOptions())
     with pytest.raises(FileNotFoundError, match=r"holds no run\.json: wanted the folder of a trained method"):
-        MethodTeachers([tmp_path], tmp_path, DistilOptions())
+        Teachers([tmp_path], tmp_path, DistilOptions())
+
+
+def test_a_bundle_teaches_by_the_mean_of_a_picture_and_its_mirror_image(tmp_path: Path) -> None:
+    table, bundle = faces(3), open_bundle()
+    found = BundleTeacher(bundle.path).stills(table)
+    session = onnxruntime.InferenceSession(bundle.onnx)
+    names, crops = ["au_nodes", "expression_logit", "va_raw"], table_crops(table, 112)
+    for row in range(3):
+        seen = [session.run(names, {"crops": c[None].numpy()}) for c in (crops[row], crops[row].flip(2))]
+        au = np.mean([1 / (1 + np.exp(-au_graph(nodes, bundle.graph)[0])) for nodes, _, _ in seen], axis=0)
+        shown = np.mean([np.exp(e[0]) / np.exp(e[0]).sum() for _, e, _ in seen], axis=0)
+        assert np.allclose(found.au[row], au, atol=1e-4)
+        assert np.allclose(found.expression[row], shown, atol=1e-4)
+        assert np.allclose(found.va[row], np.mean([np.tanh(va[0]) for _, _, va in seen], axis=0), atol=1e-4)
+    taught = Teachers([bundle.path], tmp_path, DistilOptions(0.4, 0.5)).stills(table)
+    assert np.array_equal(taught.au, with_teaching(table, found, DistilOptions(0.4, 0.5)).au)
+
+
+def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
+    teaching = Teachers([open_bundle().path], tmp_path, DistilOptions(rendered=False))
+    renders = replace(faces(3), name=RENDERS)
+    assert teaching.stills(renders) is renders
+    assert teaching.frames(renders, tmp_path, []) is renders
+    assert not np.array_equal(teaching.stills(faces(3)).au, renders.au)
 
 
 @pytest.fixture(scope="module")

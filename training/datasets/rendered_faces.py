@@ -23,6 +23,9 @@ _PRESENT: Final = 0.5
 _COLUMNS: Final = (
     "image", "au_intensity", "au_present", "landmarks_xy", "pose_deg", "identity", "rig", "au_visible", "split",
 )  # fmt: skip
+RENDERS: Final = "renders"
+"""Name of the table."""
+
 RIGS: Final = ("facs", "arkit")  # the number that a shard's column `rig` holds
 
 
@@ -51,7 +54,7 @@ def load_rendered(folder: Path) -> tuple[FaceTable, NDArray[np.bool_], dict[str,
     targets["au"] = au_target(columns["au_intensity"].astype(np.float32))
     # What hair or a hand hides cannot be learnt from the picture, nor judged by it.
     targets["au_weight"] = columns["au_visible"].astype(np.float32)
-    table = FaceTable(name="renders", pictures=columns["image"].astype(np.uint8), **targets)
+    table = FaceTable(name=RENDERS, pictures=columns["image"].astype(np.uint8), **targets)
     return table, columns["split"] == 1, columns
 
 

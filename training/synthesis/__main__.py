@@ -43,15 +43,22 @@ def faces(count: int, seed: int, out: Path, rig: str, size_px: int, workers: int
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["all", "train", "validation"]),
+    default="all",
+    show_default=True,
+    help="Make the videos of one split only; the others may follow into the same folder.",
+)
 @_DATA
-def wild(size: str, seed: int, out: Path, workers: int, data: Path) -> None:
+def wild(size: str, seed: int, out: Path, workers: int, split: str, data: Path) -> None:
     """Write RenderWild, videos in the layout of Aff-Wild2; run again to continue a stopped run."""
     from training.synthesis.wild.movie_file import MovieError
     from training.synthesis.wild.write_wild import StudioError, WildOrder, write_wild
 
     start_s = time.perf_counter()
     try:
-        made = write_wild(WildOrder(size, seed), out, data, workers)
+        made = write_wild(WildOrder(size, seed), out, data, workers, split)
     except (ValueError, FileNotFoundError, MovieError, StudioError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{made} videos in {time.perf_counter() - start_s:.0f} s, in {out}")

@@ -43,6 +43,8 @@ from training.synthesis.wild.truth import truth_arrays, truth_note, write_arrays
 from training.synthesis.wild.voices import VoiceShelf, open_voices
 
 NOTE_NAME: Final[str] = "renderwild.json"
+PARTS: Final = ("all", "train", "validation")
+"""Of an order, what is made now; the rest may follow into the same folder."""
 UNFINISHED: Final[str] = ".unfinished"
 
 
@@ -217,12 +219,14 @@ def describe(order: WildOrder, videos: list[VideoPlan]) -> dict[str, Any]:
     }
 
 
-def write_wild(order: WildOrder, out_dir: Path, data_dir: Path, workers: int) -> int:
-    """Make what is missing of an order; returns how many videos were made now.
+def write_wild(order: WildOrder, out_dir: Path, data_dir: Path, workers: int, part: str = "all") -> int:
+    """Make what is missing of an order, or of a `part` of it (PARTS); returns how many videos were made now.
 
     Raises ValueError for a folder of another order, FileNotFoundError for missing data, MovieError without
     ffmpeg, StudioError without OpenGL.
     """
+    if part not in PARTS:
+        raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
     videos = plan_wild(order.size, order.seed)
     _check_order(order, out_dir)
     require_ffmpeg()
@@ -232,11 +236,12 @@ def write_wild(order: WildOrder, out_dir: Path, data_dir: Path, workers: int) ->
             raise FileNotFoundError(f"the head must lie in {data_dir / wanted}, none found; give the data folder with --data")
     out_dir.mkdir(parents=True, exist_ok=True)
     write_note(out_dir / NOTE_NAME, describe(order, videos))
-    missing = [video for video in videos if not is_finished(out_dir, video)]
+    wanted_now = [video for video in videos if part == "all" or video.is_validation == (part == "validation")]
+    missing = [video for video in wanted_now if not is_finished(out_dir, video)]
     missing.sort(key=face_frames, reverse=True)  # the longest first: workers end together
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        total = sum(face_frames(video) for video in videos)
+        total = sum(face_frames(video) for video in wanted_now)
         bar = progress.add_task("frames", total=total, completed=total - sum(face_frames(video) for video in missing))
         for done in _make_all([(order, out_dir, data_dir, video) for video in missing], workers):
             progress.advance(bar, done)

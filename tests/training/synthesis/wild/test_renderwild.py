@@ -238,12 +238,14 @@ def test_a_stopped_run_goes_on_and_workers_change_nothing(renderwild_tiny, notes
     before = contents(renderwild_tiny)
     copy = tmp_path / "stopped"
     shutil.copytree(renderwild_tiny, copy)
-    name = min((n for n in notes if not re.search(r"_(left|right)$", n)), key=lambda n: notes[n]["frame_count"])
+    alone = [n for n in notes if not re.search(r"_(left|right)$", n) and notes[n]["split"] == "Train_Set"]
+    name = min(alone, key=lambda n: notes[n]["frame_count"])
     (copy / "truth" / f"{name}.json").unlink()
     for crop in list((copy / "cropped_aligned" / name).glob("*.jpg"))[::2]:
         crop.unlink()
     (copy / ".unfinished" / name).mkdir(parents=True)
-    assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1) == 1
+    assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="validation") == 0
+    assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="train") == 1
     after = contents(copy)
     assert after.keys() == before.keys()
     assert [str(path) for path in before if before[path] != after[path]] == []
@@ -253,6 +255,8 @@ def test_a_stopped_run_goes_on_and_workers_change_nothing(renderwild_tiny, notes
 def test_a_folder_belongs_to_one_order(renderwild_tiny, shared, tmp_path):
     with pytest.raises(ValueError, match=r"same order .*'seed': 2.*got .*'seed': 1"):
         write_wild(WildOrder("tiny", 2), renderwild_tiny, shared / "data", workers=1)
+    with pytest.raises(ValueError, match="part must be one of all, train, validation, got 'test'"):
+        write_wild(WildOrder("tiny", 1), renderwild_tiny, shared / "data", workers=1, part="test")
     (tmp_path / "precious.txt").write_text("keep")
     with pytest.raises(ValueError, match="got other files"):
         write_wild(WildOrder("tiny", 1), tmp_path, shared / "data", workers=1)
