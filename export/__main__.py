@@ -14,7 +14,7 @@ from export.check_parity import check_parity, too_far
 from export.export_method import MethodOptions, export_method, is_method_run
 from export.method_card import SOURCES
 from export.model_card import model_card
-from export.read_run import read_run
+from export.read_run import read_origin, read_run
 from export.write_bundle import CROP, write_bundle
 from faceaffect.labels import AU_NAMES
 from training.datasets.face_table import FaceTable
@@ -80,13 +80,13 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
     done = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
     if faces is not None:
         done = calibrate(net, faces, chosen.renders, CROP.size_px, chosen.people)
-    with_renders = chosen.renders is not None
+    with_renders, origin = chosen.renders is not None, read_origin(run_dir, run)
     decisions = done.thresholds, done.neutral_logits
-    write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes), *decisions)
+    write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes, origin), *decisions)
     figures: dict[str, Any] = {"parity": _parity(done.net, bundle_dir, faces)}
     if faces is not None:
         figures = model_figures(bundle_dir, chosen.shared, chosen.labels, chosen.renders, chosen.wild) | figures
-        write_bundle(done.net, bundle_dir, model_card(figures, with_renders, notes + done.notes), *decisions)
+        write_bundle(done.net, bundle_dir, model_card(figures, with_renders, notes + done.notes, origin), *decisions)
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
     click.echo(f"wrote {bundle_dir}, thresholds {done.thresholds}")

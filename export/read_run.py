@@ -8,6 +8,8 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from export.model_card import Origin
+from training.distil import RECORD_FILE
 from training.models.affect_net import AffectNet
 from training.recipe import net_from_json
 from training.train_loop import EMA_FILE, RUN_FILE
@@ -19,3 +21,10 @@ def read_run(folder: Path) -> tuple[AffectNet, dict[str, Any]]:
     net = AffectNet(net_from_json(run["recipe"]["net"]))
     net.load_state_dict(load_file(folder / EMA_FILE))
     return net.eval(), run
+
+
+def read_origin(folder: Path, run: dict[str, Any]) -> Origin:
+    """Where a run's weights come from, for the card."""
+    teaching = folder / RECORD_FILE
+    told = json.loads(teaching.read_text(encoding="utf-8")) if teaching.is_file() else None
+    return Origin(run.get("started_from", ""), told)
