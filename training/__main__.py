@@ -11,7 +11,7 @@ import click
 from training.datasets.commands import data
 from training.detector.commands import train_detector
 from training.distil_command import distil
-from training.methods.commands import costs, list_recipes
+from training.methods.commands import costs, list_recipes, pretrain
 from training.options import with_options
 from training.train_command import train
 
@@ -29,6 +29,7 @@ main.add_command(costs)
 main.add_command(train)
 main.add_command(train_detector)
 main.add_command(distil)
+main.add_command(pretrain)
 
 
 @main.command()

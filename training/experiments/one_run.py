@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -39,6 +40,8 @@ _WITH_LANDMARKS: Final = ("M4", "M5")
 _WITH_SOUND: Final = ("M2", "M5")
 SAVE_EVERY: Final = 100
 _BY_PHASE: Final = ("phases", "epoch")
+_OWN_TRUNK: Final = ("M4",)
+"""Methods whose compact network has no trunk of the common kind: they begin with chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Places:
 
     data: tuple[Path, ...]
     work: Path
+    trunk: Path | None = None  # weights that every picture trunk of that kind begins with, of `training pretrain`
 
     @property
     def cache(self) -> Path:
@@ -55,6 +59,13 @@ class Places:
     def run(self, name: str, scale: float) -> Path:
         """Folder of a run; one of other steps is another run."""
         return self.work / "runs" / f"{name}-x{scale:g}"
+
+
+def trunk_digest(run: Run, places: Places) -> str:
+    """SHA-256 of the weights that a run begins with; empty where it begins with chance."""
+    if places.trunk is None or run.trial.method in _OWN_TRUNK:
+        return ""
+    return hashlib.sha256(places.trunk.read_bytes()).hexdigest()
 
 
 class FoldersTruth:
@@ -127,6 +138,9 @@ def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = 
     """Train, resuming what is there, judge on the setting's validation set, and tell."""
     torch.set_num_threads(1)
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
+    trunk = trunk_digest(run, places)
+    if trunk:
+        recipe = replace(recipe, trunk_weights=str(places.trunk))
     setting = replace(setting, train=arm_table(setting.train, run))
     data = method_data(run, recipe, setting, places)
     started, is_new = time.process_time(), not places.run(run.name, scale).exists()
@@ -143,7 +157,12 @@ def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = 
         headline=headline,
         scores=scores,
         facts=setting.facts,
-        recipe={"options": [*run.trial.options, *run.arm.options], "batch": recipe.batch, "preset": recipe.preset},
+        recipe={
+            "options": [*run.trial.options, *run.arm.options],
+            "batch": recipe.batch,
+            "preset": recipe.preset,
+            "trunk": trunk,
+        },
         steps=steps,
         scale=scale,
         cpu_seconds=round(time.process_time() - started, 1) if is_new else None,

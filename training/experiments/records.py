@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -61,10 +61,13 @@ def read_records(folder: Path) -> dict[str, Record]:
     return {path.stem: read_record(path) for path in names}
 
 
-def finished(names: Iterable[str], folder: Path, scale: float) -> set[str]:
-    """Which runs have a record; RecordError where one was made with other steps: both would be mixed in one table."""
+def finished(trunks: Mapping[str, str], folder: Path, scale: float) -> set[str]:
+    """Which runs have a record, of runs by name with the SHA-256 of the trunk that they begin with.
+
+    RecordError where one was made with other steps or another trunk: both would be mixed in one table.
+    """
     found = set()
-    for name in names:
+    for name, trunk in trunks.items():
         path = folder / f"{name}.json"
         if not path.is_file():
             continue
@@ -72,6 +75,11 @@ def finished(names: Iterable[str], folder: Path, scale: float) -> set[str]:
         if record.scale != scale:
             raise RecordError(
                 f"{path} was made at scale {record.scale:g}, this is {scale:g}; take another --records folder or that scale"
+            )
+        if record.recipe.get("trunk", "") != trunk:
+            raise RecordError(
+                f"{path} began with trunk {record.recipe.get('trunk', '')[:12] or 'of chance'}, this is "
+                f"{trunk[:12] or 'of chance'}; take another --records folder or that --trunk"
             )
         found.add(name)
     return found

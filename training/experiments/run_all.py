@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.experiments.one_run import Places, majority_record
+from training.experiments.one_run import Places, majority_record, trunk_digest
 from training.experiments.records import finished, read_record
 from training.experiments.trials import BOARD, TRIALS, Run
 
@@ -50,7 +50,7 @@ def run_all(order: Order, console: Console | None = None) -> Outcome:
     """
     console = console or Console()
     _write_baselines(order)
-    known = finished((run.name for run in order.runs), order.records, order.scale)
+    known = finished({run.name: trunk_digest(run, order.places) for run in order.runs}, order.records, order.scale)
     waiting = [run for run in order.runs if run.name not in known]
     console.print(f"{len(known)} of {len(order.runs)} runs have their record; {len(waiting)} to go, {order.workers} at a time")
     outcome, started = Outcome(), time.perf_counter()
@@ -88,6 +88,8 @@ def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
     command += ["--records", str(order.records), "--scale", str(order.scale)]
     for data in order.places.data:
         command += ["--data", str(data)]
+    if order.places.trunk is not None:
+        command += ["--trunk", str(order.places.trunk)]
     with log.open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **_ONE_THREAD})
 

@@ -39,6 +39,7 @@ class MethodRecipe:
     batch: int
     epochs: int
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    trunk_weights: str = ""  # file that the picture trunks begin with: public weights, or what `training pretrain` made
 
     def __post_init__(self) -> None:
         known = {"normalisation": tuple(NORMALISATIONS), "sampler": SAMPLERS, "targets": TARGETS, "preset": PRESETS}

@@ -20,6 +20,7 @@ from training.methods.method_samples import InputForm
 from training.methods.objectives import Objective, from_labels, ordering_pairs, with_moving_teacher
 from training.methods.processes import Processes
 from training.methods.recipe_source import RecipeSource
+from training.models.backbones.start_trunks import start_trunks
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
@@ -46,6 +47,8 @@ def train_method(
     """
     torch.manual_seed(seed)
     net = build_network(recipe.net)
+    if recipe.trunk_weights:
+        start_trunks(net, Path(recipe.trunk_weights))
     if start is not None:
         load_start(net, start)
     if prepare is not None:

@@ -98,9 +98,11 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     run = Run(TRIALS[0], TRIALS[0].arms[0], 3)
     record(run, 0.25).write(tmp_path)
     assert read_records(tmp_path) == {run.name: record(run, 0.25)}
-    assert finished([run.name, "M1-other-s1"], tmp_path, 1.0) == {run.name}
+    assert finished({run.name: "", "M1-other-s1": ""}, tmp_path, 1.0) == {run.name}
     with pytest.raises(RecordError, match=r"scale 1, this is 0\.5"):
-        finished([run.name], tmp_path, 0.5)
+        finished({run.name: ""}, tmp_path, 0.5)
+    with pytest.raises(RecordError, match="began with trunk of chance, this is abc"):
+        finished({run.name: "abc"}, tmp_path, 1.0)
     path = tmp_path / f"{run.name}.json"
     path.rename(tmp_path / "M1-renamed.json")
     with pytest.raises(RecordError, match="named after it"):

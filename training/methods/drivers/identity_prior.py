@@ -23,6 +23,7 @@ from training.methods.optimiser import OptimiserConfig
 from training.methods.processes import Processes
 from training.methods.train_method import train_method
 from training.metrics import auroc
+from training.models.backbones.start_trunks import start_trunks
 from training.models.encoders.deviation import FaceEmbedding
 from training.models.stages import MethodNet
 
@@ -102,6 +103,8 @@ def _identity_face(
     count = steps if steps is not None else recipe.epochs * -(-len(rows) // _BATCH)
     torch.manual_seed(seed)
     net = IdentityNet(recipe.net.trunk, recipe.net.embedding, len(used))
+    if recipe.trunk_weights:
+        start_trunks(net, Path(recipe.trunk_weights))
     alone = replace(recipe, name="identity", optimiser=OptimiserConfig("adam", 2e-3, 1e-4, schedule="cosine"), epochs=1)
     source = _Faces(samples, person, rows, count, seed)
     processes = Processes.joined(device)

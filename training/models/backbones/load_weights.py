@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,17 +61,29 @@ def load_weights(net: nn.Module, path: Path, strict: bool = False) -> LoadReport
     Raises WeightsError where nothing fits, or, with `strict`, where anything is missing, unexpected or misshapen; the
     network is then unchanged. `num_batches_tracked` counts as neither.
     """
-    given, own = read_weights(path), net.state_dict()
+    given = read_weights(path)
+    report = compare_weights(net, given)
+    if not report.loaded or (strict and (report.missing or report.unexpected or report.misshapen)):
+        raise WeightsError(f"{path} does not fit {type(net).__name__}: {report}")
+    return copy_weights(net, given)
+
+
+def compare_weights(net: nn.Module, given: Mapping[str, Tensor]) -> LoadReport:
+    """What `copy_weights` would do; `num_batches_tracked` counts as neither missing nor unexpected."""
+    own = net.state_dict()
     counters = {name for name in {*given, *own} if name.endswith("num_batches_tracked")}
     shared = (given.keys() & own.keys()) - counters
     fitting = {name for name in shared if given[name].shape == own[name].shape}
-    report = LoadReport(
+    return LoadReport(
         loaded=tuple(sorted(fitting)),
         missing=tuple(sorted(own.keys() - given.keys() - counters)),
         unexpected=tuple(sorted(given.keys() - own.keys() - counters)),
         misshapen=tuple(sorted(shared - fitting)),
     )
-    if not fitting or (strict and (report.missing or report.unexpected or report.misshapen)):
-        raise WeightsError(f"{path} does not fit {type(net).__name__}: {report}")
-    net.load_state_dict({name: given[name] for name in fitting}, strict=False)
+
+
+def copy_weights(net: nn.Module, given: Mapping[str, Tensor]) -> LoadReport:
+    """Copy tensors into `net` where name and shape agree."""
+    report = compare_weights(net, given)
+    net.load_state_dict({name: given[name] for name in report.loaded}, strict=False)
     return report

@@ -1,0 +1,58 @@
+"""Pretrained trunks reach every network of a compact preset that looks at pictures, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from safetensors.torch import save_file  # noqa: E402
+
+from training.methods.find_recipe import find_recipe  # noqa: E402
+from training.models.backbones.load_weights import WeightsError  # noqa: E402
+from training.models.backbones.resnet import small_resnet  # noqa: E402
+from training.models.backbones.start_trunks import start_trunks  # noqa: E402
+from training.models.networks.build_network import build_network  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+PAPERS = ("M1", "M2", "M3", "M5", "M6", "M7", "M8")  # M4 has a network of its own
+
+
+@pytest.fixture(scope="module")
+def trunk_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("trunk") / "trunk.safetensors"
+    save_file(small_resnet().state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_compact_network_takes_it(paper: str, trunk_file: Path) -> None:
+    net = build_network(find_recipe(paper, "compact").net)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    reports = start_trunks(net, trunk_file)
+    torch.manual_seed(3)
+    wanted = small_resnet().state_dict()
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    for trunk, report in reports.items():
+        assert not report.missing
+        own = net.get_submodule(trunk).state_dict()
+        for name, value in wanted.items():
+            if value.is_floating_point():
+                assert torch.equal(own[name][:, :3] if own[name].shape != value.shape else own[name], value), name
+        changed = {name for name in changed if not name.startswith(f"{trunk}.")}
+    assert not changed
+
+
+def test_the_picture_of_facial_parts_is_not_looked_at_in_the_beginning(trunk_file: Path) -> None:
+    net = build_network(find_recipe("M5", "compact").net)
+    start_trunks(net, trunk_file)
+    assert net.get_submodule("video").conv1.weight[:, 3].abs().max() == 0
+
+
+def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path) -> None:
+    with pytest.raises(WeightsError, match="fits none of the network's trunks"):
+        start_trunks(build_network(find_recipe("M4", "compact").net), trunk_file)
