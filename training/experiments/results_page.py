@@ -20,11 +20,12 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "RESULTS.md"
 _HEAD: Final = """# The eight methods: results on rendered videos
 
 Written by `python -m training.experiments page` out of `benchmarks/results/methods`; `python -m training.experiments run
---data PEOPLE --data SMALL --work FOLDER` makes the records (RenderWild `people`, seed 11, and `small`, seed 1), `board` with
-the same options the costs and the default model's.
+--data PEOPLE --data SMALL --work FOLDER --trunk TRUNK/trunk.safetensors` makes the records (RenderWild `people`, seed 11, and
+the validation videos of `small`, seed 1; the trunk is that of `python -m training pretrain --out TRUNK`), `board` with the same
+data the costs and the default model's.
 Everything here is measured on rendered faces: it says which parts of a method do their work, not how well real faces
-are read. Networks are the compact presets with crops of 64 px, trained from random weights for minutes on one core;
-published ones are larger, pretrained and trained for days.
+are read. Networks are the compact presets with crops of 64 px, trained for minutes on one core; published ones are larger and
+trained for days.
 
 Scores are those of ABAW2, over all labelled validation frames: AU 0.5 mean F1 + 0.5 accuracy at 0.5; EXPR 0.67 macro-F1
 + 0.33 accuracy; VA mean CCC.
@@ -37,6 +38,7 @@ def results_text(folder: Path) -> str:
     machine, costs = read_costs(folder)
     parts = [
         _HEAD,
+        _beginnings(records),
         _board(records, machine, costs),
         _ablations(records),
         _verdicts(records),
@@ -44,6 +46,24 @@ def results_text(folder: Path) -> str:
         _conditions(records),
     ]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _beginnings(records: Mapping[str, Record]) -> str:
+    """What networks began with, by the records."""
+    runs = [record for record in records.values() if record.steps]
+    trunks = sorted({trunk for record in runs if (trunk := record.recipe.get("trunk", ""))})
+    chance = sorted({record.method for record in runs if not record.recipe.get("trunk", "")})
+    lines = []
+    if trunks:
+        digests = ", ".join(trunk[:12] for trunk in trunks)
+        lines.append(
+            "All arms begin with one small ResNet that has learnt expressions by people's votes (FER+ Training) and action\n"
+            "units by a landmark teacher (FER+ Training, web faces), in place of the published methods' pretrained trunks;\n"
+            f"SHA-256 {digests}."
+        )
+    if chance:
+        lines.append(f"Begun with random weights: {', '.join(chance)}.")
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, BoardCost]) -> str:
@@ -66,8 +86,8 @@ def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, Boar
     lines.append(_line(["majority baseline", *_scores([base] if base else []), *[""] * 5]))
     return (
         "## Leaderboard: RenderWild `small`, validation\n"
-        "Trained on the annotated frames of `people` and `small`. Means over seeds; a blank where a method does not read a\n"
-        "task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face: CPU\n"
+        "Trained on the annotated training frames that the folders hold. Means over seeds; a blank where a method does not\n"
+        "read a task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face: CPU\n"
         f"time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but sound.\n\n"
         + "\n".join(lines)
         + "\n"
