@@ -87,8 +87,8 @@ def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, Boar
     return (
         "## Leaderboard: RenderWild `small`, validation\n"
         "Trained on the annotated training frames that the folders hold. Means over seeds; a blank where a method does not\n"
-        "read a task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face: CPU\n"
-        f"time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but sound.\n\n"
+        "read a task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face:\n"
+        f"CPU time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but sound.\n\n"
         + "\n".join(lines)
         + "\n"
         + _sound(costs)
