@@ -98,8 +98,9 @@ def setting_data(trial: Trial, seed: int, places: Places) -> SettingData:
 def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: Places) -> MethodData:
     """The setting's tables with pictures at the network's size, and sound and landmarks where the method wants them."""
     method, side = run.trial.method, recipe.net.size_px
+    sound, points = method in _WITH_SOUND, method in _WITH_LANDMARKS
     opened = [
-        open_method_data(folder, side, method in _WITH_SOUND, places.cache, landmarks=method in _WITH_LANDMARKS, progress=False)
+        open_method_data(folder, side, sound, places.cache, landmarks=points, progress=False, to_judge=True)
         for folder in places.data
         if _is_used(folder, setting)
     ]

@@ -24,8 +24,8 @@ THREE_A_SECOND: Final = {
 """Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
-STEPS: Final = {"M1": 330, "M2": 168, "M3": 1300, "M4": 280, "M5": 300, "M6": 500, "M7": 900, "M8": 200}
-"""Of the judged network at scale 1: about two minutes of one core for the full method, with all that it trains beforehand."""
+STEPS: Final = {"M1": 150, "M2": 70, "M3": 520, "M4": 200, "M5": 120, "M6": 200, "M7": 400, "M8": 90}
+"""Of the judged network at scale 1: one to two minutes of one core for the full method, with all that it trains on its way."""
 
 
 @dataclass(frozen=True, slots=True)

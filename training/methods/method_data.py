@@ -40,12 +40,13 @@ class MethodData:
 
 def open_method_data(
     folder: Path, size_px: int, audio: bool, cache: Path | None = None, *,
-    landmarks: bool = False, tasks: Sequence[Task] = TASKS, progress: bool = True,
+    landmarks: bool = False, tasks: Sequence[Task] = TASKS, progress: bool = True, to_judge: bool = False,
 ) -> MethodData:  # fmt: skip
     """A data set in the layout of Aff-Wild2 (RenderWild's too).
 
     Pictures are kept at `size_px`, but not above the 112 px that crops have. `landmarks` finds those of every crop (M4's
-    and M5's networks want them). `cache` keeps tables, pictures, landmarks and mel power; they are made once.
+    and M5's networks want them). A set `to_judge` by needs nothing to train on. `cache` keeps tables, pictures, landmarks
+    and mel power; they are made once.
 
     Raises:
         FileNotFoundError, BrokenDataSetError: as the reader of the data set.
@@ -61,7 +62,7 @@ def open_method_data(
         table.report.note(f"{len(broken)} pictures cannot be read and count as not there, such as {broken[0]}")
         table = without_pictures(table, broken)
     train = training_view(table, tasks)
-    if not train.masks.any():
+    if not to_judge and not train.masks.any():
         raise ValueError(
             f"{folder} holds no labelled frame of {', '.join(tasks)} that may be trained on (Train_Set, with a crop)"
         )
