@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ from faceaffect.audio.sound_source import AUTO, NONE
 from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
+from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
@@ -26,12 +26,6 @@ from faceaffect.sources.source import Source, SourceError
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
-
-FAILURE, INTERRUPTED, TERMINATED = 1, 130, 143
-
-
-class Stopped(BaseException):
-    """SIGTERM, handled like Ctrl-C. Not an Exception: nothing on the way may swallow it."""
 
 
 class AnalyseRun:
@@ -46,6 +40,10 @@ class AnalyseRun:
         check_output(settings.out, settings.when_existing)
         if settings.overlay is not None:
             check_overlay(settings.overlay, len(settings.sources), settings.when_existing)
+        if settings.report is not None:
+            from faceaffect.report.write_report import check_report
+
+            check_report(settings.report, may_replace=settings.when_existing is not WhenExisting.REFUSE)
         from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
@@ -60,8 +58,27 @@ class AnalyseRun:
                 except (SinkError, BackendError) as error:  # BackendError: a GPU that was lost serves no other source
                     self._summary.failed.append(str(error))
                     code = FAILURE
+            is_reported = True
+            if settings.report is not None and code in (0, FAILURE):
+                is_reported = self._write_report(settings.report, pipeline)
         self._report(code)
-        return code
+        return code if is_reported else code or FAILURE
+
+    def _write_report(self, path: Path, pipeline: Pipeline) -> bool:
+        """Whether the page could be made; the rows are safe either way."""
+        from faceaffect.report.row_chunks import ReportError
+        from faceaffect.report.write_report import write_report
+
+        summary, runs = self._summary, pipeline.describe()
+        facts = [(name, runs[name]) for name in ("model", "backend", "precision", "detector")] + summary.lines()
+        notes = [*summary.notes, *(f"not analysed: {failure}" for failure in summary.failed)]
+        try:
+            write_report([Path(self._settings.out)], path, portraits=self._settings.portraits, facts=facts, notes=notes)
+        except ReportError as error:
+            summary.failed.append(f"{error} (`faceaffect report {self._settings.out} --out {path}` makes it later)")
+            return False
+        summary.outputs.append(str(path))
+        return True
 
     def _report(self, code: int) -> None:
         if self._settings.is_quiet:
@@ -132,17 +149,3 @@ class AnalyseRun:
         if self._settings.when_existing is WhenExisting.RESUME:
             self._summary.notes.append(f"{overlay.path}: holds only the frames of this run")
         return closing(overlay)
-
-
-@contextmanager
-def termination_raises() -> Iterator[None]:
-    """SIGTERM raises `Stopped` in the block."""
-
-    def stop(_signal: int, _stack: object) -> None:
-        raise Stopped
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

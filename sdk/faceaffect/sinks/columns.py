@@ -60,9 +60,10 @@ every number and empty in every text."""
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 
-_NUMBERS: Final = [column for column in COLUMNS[4:] if not column.is_text]
-_STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in _NUMBERS])
-_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as positions in _NUMBERS
+NUMBERS: Final[list[Column]] = [column for column in COLUMNS[4:] if not column.is_text]
+"""The columns that hold what was read off a face, in their order."""
+_STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in NUMBERS])
+_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as positions in NUMBERS
 _MOOD_START: Final = _AU_END + len(EXPRESSION_NAMES)
 
 

@@ -12,6 +12,8 @@ from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame, Layout
 
 _TRUNCATED_SHARE = 0.99  # containers without a frame index only estimate their count
+_SEEK_EARLY_S = 1.0
+_SAME_TIME_S = 1e-3
 
 
 class VideoFile(FileSource):
@@ -92,3 +94,23 @@ def _open_capture(path: Path) -> Any:
             "it may be damaged, cut short or of another type: try to play it, or convert it to .mp4"
         )
     return capture
+
+
+def read_frame_at(path: Path, time_s: float) -> Any | None:
+    """Pixels [H, W, 3] of the frame whose presentation time is `time_s`, or None where none has this time.
+
+    Raises SourceError for a file that cannot be opened.
+    """
+    capture = _open_capture(path)
+    try:
+        capture.set(0, max(0.0, 1000 * (time_s - _SEEK_EARLY_S)))  # 0: CAP_PROP_POS_MSEC; seeking is not exact
+        while capture.grab():
+            found_s = capture.get(0) / 1000.0
+            if abs(found_s - time_s) < _SAME_TIME_S:
+                ok, pixels = capture.retrieve()
+                return pixels if ok else None
+            if found_s > time_s:
+                return None
+        return None
+    finally:
+        capture.release()
