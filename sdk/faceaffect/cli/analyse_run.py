@@ -17,7 +17,7 @@ from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
 from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
-from faceaffect.sinks.open_overlay import check_overlay, open_overlay
+from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
 from faceaffect.sinks.threaded_sink import ThreadedSink
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class AnalyseRun:
     def __init__(self, settings: AnalyseSettings) -> None:
         self._settings = settings
+        # A live source is alone, and knows its name without its password.
+        self._stems = overlay_stems(settings.sources) if len(settings.sources) > 1 else {}
         self._summary = RunSummary()
         self._progress = RunProgress(len(settings.sources), settings.is_quiet)
 
@@ -120,15 +122,15 @@ class AnalyseRun:
         with open_source(uri, options) as source:
             try:
                 with accompanied(pipeline, source, self._settings.sound, self._summary.notes):
-                    self._analyse_frames(source, point, pipeline, sink)
+                    self._analyse_frames(source, point, pipeline, sink, self._stems.get(uri, ""))
             finally:
                 self._summary.notes += source.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
 
-    def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink) -> None:
+    def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)
-        with self._open_overlay(source, pipeline) as overlay:
+        with self._open_overlay(source, pipeline, stem) as overlay:
             for frame in source:
                 if not source.is_sequence:
                     pipeline.reset()
@@ -140,11 +142,12 @@ class AnalyseRun:
                     overlay.write(frame, faces, affect)
                 self._progress.advance(len(faces), source.dropped)
 
-    def _open_overlay(self, source: Source, pipeline: Pipeline) -> Any:
+    def _open_overlay(self, source: Source, pipeline: Pipeline, stem: str) -> Any:
         path = self._settings.overlay
         if path is None:
             return nullcontext()
-        overlay = open_overlay(path, source, self._settings.when_existing, pipeline.spec.au_thresholds)
+        when, inputs = self._settings.when_existing, self._settings.sources
+        overlay = open_overlay(path, source, when, pipeline.spec.au_thresholds, stem=stem, inputs=inputs)
         self._summary.outputs.append(overlay.path)
         if self._settings.when_existing is WhenExisting.RESUME:
             self._summary.notes.append(f"{overlay.path}: holds only the frames of this run")

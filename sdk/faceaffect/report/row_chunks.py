@@ -91,7 +91,8 @@ def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
     with path.open(encoding="utf-8") as stream:
         for number, line in enumerate(stream, 1):
             try:
-                row = json.loads(line)
+                if not isinstance(row := json.loads(line), dict):
+                    raise TypeError(f"got {line[:20].strip()!r}")
                 named = [row[name] for name in _present(path, list(row))]
             except (ValueError, TypeError) as error:
                 if isinstance(error, ReportError):

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.printable import printable
 from faceaffect.types import Affect, Faces, Frame
 
 Value = str | int | float | None
@@ -72,11 +73,11 @@ def rows_of(frame: Frame, faces: Faces, affect: Affect) -> Iterator[tuple[Value,
     if not len(faces):
         return
     best = affect.best_expression()
-    time_s = round(frame.time_s, 6)
+    time_s, source = round(frame.time_s, 6), printable(frame.source)
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
         on = "+".join([name for name, is_on in zip(AU_NAMES, affect.au_on[i].tolist(), strict=True) if is_on])
         yield (
-            *(frame.source, frame.index, time_s, int(faces.track_id[i])),
+            *(source, frame.index, time_s, int(faces.track_id[i])),
             *(*numbers[:_AU_END], on),
             *(*numbers[_AU_END:_MOOD_START], best[i]),
             *numbers[_MOOD_START:],

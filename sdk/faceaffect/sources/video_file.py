@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from faceaffect.printable import is_utf8
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.quiet_opencv import quiet_opencv
 from faceaffect.sources.source import SourceError, SourceOptions
@@ -86,14 +88,27 @@ def _open_capture(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: a video was wanted, this file is empty (0 bytes); copy or record it again")
     cv2 = quiet_opencv()
-    # An absolute path: FFmpeg would take what stands before a colon in a relative one for a protocol.
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    with _name_for_opencv(path) as name:
+        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise SourceError(
             f"{path}: a video or picture was wanted, FFmpeg can open this file as neither; "
             "it may be damaged, cut short or of another type: try to play it, or convert it to .mp4"
         )
     return capture
+
+
+@contextmanager
+def _name_for_opencv(path: Path) -> Iterator[str]:
+    """An absolute path: FFmpeg would take what stands before a colon in a relative one for a protocol.
+
+    OpenCV crashes on names that are not UTF-8, so such a file is opened here and handed over by its number.
+    """
+    if is_utf8(str(path)):
+        yield str(path.absolute())
+        return
+    with path.open("rb") as stream:
+        yield f"/proc/self/fd/{stream.fileno()}"
 
 
 def read_frame_at(path: Path, time_s: float) -> Any | None:
