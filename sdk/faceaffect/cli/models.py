@@ -46,8 +46,8 @@ def show(name: str) -> None:
 def get(source: str, sha256: str, name: str) -> None:
     """Get the bundle at SOURCE (https://host/path/spec.json, or a folder) into your data folder, for --model NAME.
 
-    Every file is verified; a transfer that breaks is gone on with, also by the same command later. This is the only command
-    of faceaffect that opens a network connection by itself; FACEAFFECT_OFFLINE=1 forbids it.
+    Every file is verified; a transfer that breaks is gone on with, also by the same command later. No other command opens a
+    network connection, but to streams and clusters that you name. FACEAFFECT_OFFLINE=1 forbids this one.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
