@@ -21,7 +21,7 @@ from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_s
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
 from faceaffect.sinks.threaded_sink import ThreadedSink
-from faceaffect.sources.open_source import open_source
+from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import Source, SourceError
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class AnalyseRun:
                     self._summary.failed.append(str(error))
                     code = FAILURE
             is_reported = True
-            if settings.report is not None and code in (0, FAILURE):
+            is_ended = code in (0, FAILURE) or is_live(settings.sources[0])  # Ctrl-C is how a live source ends
+            if settings.report is not None and is_ended:
                 is_reported = self._write_report(settings.report, pipeline)
         self._report(code)
         return code if is_reported else code or FAILURE

@@ -27,7 +27,10 @@ def report(rows: tuple[Path, ...], out: Path, portraits: bool, tracks: int, over
     faceaffect report rows.csv --out report.html
     faceaffect report parts/*.csv --out report.html --portraits
     """
+    from rich.console import Console
+
     from faceaffect.report.write_report import check_report, write_report
 
     check_report(out, may_replace=overwrite)
-    write_report(rows, out, portraits=portraits, most_tracks=tracks)
+    with Console(stderr=True).status("") as status:  # says nothing where nobody looks
+        write_report(rows, out, portraits=portraits, most_tracks=tracks, say=status.update)

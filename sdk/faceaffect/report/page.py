@@ -97,7 +97,7 @@ def _about(contents: ReportContents) -> str:
 
 
 def _overview(sources: Sequence[SourceTally]) -> str:
-    head = ("source", "length", "frames", "faces", "tracks", "valence", "arousal", "mostly", "AUs most on")
+    head = ("source", "last face at", "frames", "faces", "tracks", "valence", "arousal", "mostly", "AUs most on")
     rows = []
     for source in sources[:MOST_LISTED]:
         tracks = list(source.tracks.values())

@@ -140,20 +140,21 @@ _AUS: Final = {name: place for place, name in enumerate(AU_NAMES)}
 
 def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
     count = len(lines)
-    keys, numbers = np.empty((count, 3)), np.empty((count, len(NUMBER_NAMES)))
+    key_rows, number_rows = list[list[float]](), list[list[float]]()
     au_on, expression = np.zeros((count, len(AU_NAMES)), np.bool_), np.empty(count, np.int64)
     sources: list[str] = []
     for row, (number, cells) in enumerate(lines):
-        source, on, best = (cells[place] or "" for place in _TEXTS)
+        source, on, best = (str(cells[place] or "") for place in _TEXTS)
         try:
-            keys[row] = [float(cells[place]) for place in _KEYS]
-            numbers[row] = [math.nan if (cell := cells[place]) in ("", None) else float(cell) for place in _NUMBER_CELLS]
+            key_rows.append([float(cells[place]) for place in _KEYS])
+            number_rows.append([math.nan if (cell := cells[place]) in ("", None) else float(cell) for place in _NUMBER_CELLS])
             expression[row] = _EXPRESSIONS[best]
             for name in on.split("+") if on else ():
                 au_on[row, _AUS[name]] = True
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(f"{path}: line {number}: this is no row of `faceaffect analyse` ({error!r})") from None
         sources.append(source)
+    keys, numbers = np.array(key_rows), np.array(number_rows)
     if not np.isfinite(keys).all():
         raise ReportError(f"{path}: near line {lines[0][0]}: frame, time_s and track_id must be finite numbers")
     frame, track_id = keys[:, 0].astype(np.int64), keys[:, 2].astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -41,21 +41,28 @@ def write_report(
     most_tracks: int = DEFAULT_TRACKS,
     facts: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _doing: None,
 ) -> None:
     """Write one page about the rows of `files` in one step.
 
     The `most_tracks` tracks with the most rows are drawn over time; memory grows with the number of tracks, not with the
-    length of videos. `portraits` reads each drawn face out of its source. Raises ReportError.
+    length of videos. `portraits` reads each drawn face out of its source; `say` is told what is being done. Raises ReportError.
     """
     require_matplotlib()
     found = list(notes)
+    say("counting rows")
     sources = tally(files, found)
+    say("reading rows")
     drawn = _longest(sources, most_tracks)
     faces = [*drawn, *_of_pictures(sources)]
+    timelines = read_timelines(files, drawn)
+    say("cutting portraits" if portraits else "drawing")
+    pictures = cut_portraits(faces, found) if portraits else None
+    say("drawing")
     contents = ReportContents(
         sources=sources,
-        timelines=read_timelines(files, drawn),
-        portraits=cut_portraits(faces, found) if portraits else None,
+        timelines=timelines,
+        portraits=pictures,
         facts=facts,
         notes=found,
         made=f"faceaffect {__version__} on {datetime.now():%Y-%m-%d %H:%M} from {', '.join(file.name for file in files[:3])}"

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run
+from tests.sdk.cli.fake_pipeline import FakePipeline
 
 pytest.importorskip("matplotlib")
 
@@ -59,3 +61,22 @@ def test_a_report_that_fails_costs_no_rows_and_says_how_to_make_it_later(
     assert "not all was analysed" not in error
     assert len(rows.read_text().splitlines()) == 41
     assert not (tmp_path / "rows.csv.progress.json").exists()
+
+
+def test_a_camera_that_is_stopped_has_its_report(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[FakePipeline]
+) -> None:
+    """Ctrl-C is how a live source ends; of a file, the rest is still to come."""
+    healthy = FakePipeline.analyse
+
+    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
+        if frame.index == 20:
+            raise KeyboardInterrupt
+        return healthy(self, frame)
+
+    monkeypatch.setattr(FakePipeline, "analyse", analyse)
+    assert run("analyse", clip, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.html") == 130
+    assert not (tmp_path / "a.html").exists()
+    monkeypatch.setattr("faceaffect.cli.analyse_run.is_live", lambda _uri: True)
+    assert run("analyse", clip, "--out", tmp_path / "b.csv", "--report", tmp_path / "b.html") == 130
+    assert "clip.mp4" in (tmp_path / "b.html").read_text(encoding="utf-8")
