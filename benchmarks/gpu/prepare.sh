@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # prepare.sh PREPARED: what run.sh needs on a GPU machine that reaches no package index (x86-64), fetched and made on one that
 # does: TensorRT for RTX, the package of the start-up detector, and a copy of the shipped model with an int8 network.
-# Run it in an environment with the `train` extra. RELEASE is the GPU machine's Python, 3.12 unless set.
+# Run it in an environment that `make test` or the `train` extra has made. RELEASE is the GPU machine's Python, 3.12 unless set.
 set -euo pipefail
 prepared=$(realpath -m "${1:?usage: prepare.sh PREPARED}")
 cd "$(dirname "$0")/../.."
@@ -13,5 +13,5 @@ fetch=("$python" -m pip download -q --no-deps --only-binary=:all: --implementati
 "$python" -m pip wheel -q --no-deps -w "$prepared/wheels" "tensorrt-rtx==$rtx"
 rm -rf "$prepared/model"
 cp -r sdk/faceaffect/models/default "$prepared/model"
-"$python" -m export.precisions "$prepared/model" --precision int8 --faces assets/demo.mp4
+PYTHONPATH="$PWD/sdk" "$python" -m export.precisions "$prepared/model" --precision int8 --faces assets/demo.mp4
 du -sh "$prepared"
