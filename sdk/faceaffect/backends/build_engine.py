@@ -11,6 +11,7 @@ from faceaffect.backends.tensorrt_library import (
     SHOWN_MESSAGES,
     BuildWatcher,
     TensorRt,
+    allow_capture,
     collecting_logger,
     limit_workspace,
     network_flags,
@@ -51,6 +52,7 @@ def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watch
     _parse(library, network, logger, onnx)
     config: trt.IBuilderConfig = builder.create_builder_config()
     limit_workspace(module, config, WORKSPACE_BYTES)
+    allow_capture(module, config)
     _add_profile(builder, config, settings)
     if settings.dla is not None:
         problem = use_dla(module, builder, config, settings.dla)

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 CACHE_VARIABLE: Final[str] = "FACEAFFECT_CACHE"
 log = logging.getLogger("faceaffect")
-_FORMAT: Final[int] = 1
+_FORMAT: Final[int] = 2  # of the file, and of how `build_engine` builds
 _LEFTOVER: Final[str] = ".engine-"  # what a file that is being written is called
 _LEFTOVER_AGE_S: Final[float] = 3600.0
 

@@ -19,7 +19,7 @@ from faceaffect.backends.build_engine import MEMORY_REMEDY, EngineSettings, buil
 from faceaffect.backends.build_progress import BuildProgress
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.gpu_path import GpuPath, slot_counts
-from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt, said, started
+from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt, new_context, said, started
 from faceaffect.bundle import MODEL_FILE, Bundle, network_of
 from faceaffect.kernels.load_native import native
 from faceaffect.spec import AUTO_PRECISION, BundleError, CropSpec
@@ -57,7 +57,7 @@ class _Network:
 
     def __init__(self, module: Any, engine: trt.ICudaEngine, logger: Any, fewest: int) -> None:
         """`fewest` faces are the least that the engine takes in a run; `logger` collects what TensorRT says."""
-        self._engine, self._logger = engine, logger
+        self._module, self._engine, self._logger = module, engine, logger
         self._contexts: dict[int, trt.IExecutionContext] = {}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         check_outputs(set(names), MODEL_FILE)
@@ -74,7 +74,7 @@ class _Network:
             )
 
     def _context(self, faces: int) -> trt.IExecutionContext:
-        context: trt.IExecutionContext | None = self._engine.create_execution_context()
+        context: trt.IExecutionContext | None = new_context(self._module, self._engine)
         if context is None:
             words = said(self._logger, "the GPU's memory is full")
             raise BackendError(f"TensorRT cannot make an execution context: {words}; {MEMORY_REMEDY}")

@@ -158,6 +158,27 @@ def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core:
     return ""
 
 
+def allow_capture(module: Any, config: trt.IBuilderConfig) -> None:
+    """TensorRT for RTX allocates while it runs, which no CUDA graph can record, unless the engine is built not to."""
+    flag = getattr(module.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)
+    if flag is not None:
+        config.set_flag(flag)
+
+
+def new_context(module: Any, engine: trt.ICudaEngine) -> trt.IExecutionContext | None:
+    """An execution context; None where TensorRT can make none.
+
+    TensorRT for RTX compiles kernels for a new shape in the background and runs slower ones meanwhile. A graph captured then
+    would keep those for good, so they are compiled at the first run.
+    """
+    strategies = getattr(module, "DynamicShapesKernelSpecializationStrategy", None)
+    if strategies is None:
+        return engine.create_execution_context()
+    settings: Any = engine.create_runtime_config()  # type: ignore[attr-defined,unused-ignore]  # not in 10.3
+    settings.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+    return engine.create_execution_context(settings)
+
+
 def limit_workspace(module: Any, config: trt.IBuilderConfig, nbytes: int) -> None:
     """What tactics may use while the engine is built and run."""
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, nbytes)

@@ -124,6 +124,7 @@ def fake_tensorrt(
 
     flags = {"STRONGLY_TYPED": 3} if version.startswith("10.") else {}
     return SimpleNamespace(
+        **_only_in_rtx() if version.startswith("1.") else {"BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback")},
         __version__=version,
         made=made,
         ILogger=Logger,
@@ -135,5 +136,11 @@ def fake_tensorrt(
         DataType=SimpleNamespace(FLOAT="float32", HALF="float16"),
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         DeviceType=SimpleNamespace(DLA="dla"),
-        BuilderFlag=SimpleNamespace(GPU_FALLBACK="fallback"),
     )
+
+
+def _only_in_rtx() -> dict[str, Any]:
+    return {
+        "BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback", REQUIRE_USER_ALLOCATION="user allocation"),
+        "DynamicShapesKernelSpecializationStrategy": SimpleNamespace(LAZY="lazy", EAGER="eager", NONE="none"),
+    }

@@ -55,7 +55,11 @@ class HostEngine:
     def get_tensor_dtype(self, name: str) -> str:
         return "float16" if self.trouble() == f"dtype {name}" else "float32"
 
-    def create_execution_context(self) -> Any:
+    def create_runtime_config(self) -> Any:
+        return SimpleNamespace(dynamic_shapes_kernel_specialization_strategy="lazy")
+
+    def create_execution_context(self, settings: Any = None) -> Any:
+        self.settings = settings
         return None if self.fails_at("context") else HostContext(self)
 
     def fails_at(self, call: str) -> bool:

@@ -62,7 +62,7 @@ def test_every_part_of_the_key_counts(tmp_path: Path, other: EngineKey) -> None:
         lambda content: b"\xff\xfe" + content,
         lambda content: b"[]\n" + ENGINE,
         lambda content: b"[" * 100_000,
-        lambda content: content.replace(b'"format": 1', b'"format": 2'),
+        lambda content: content.replace(b'"format": 2', b'"format": 1'),
     ],
 )
 def test_damage_is_never_handed_out_and_is_repaired(tmp_path: Path, damage: object) -> None:

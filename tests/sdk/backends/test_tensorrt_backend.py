@@ -70,6 +70,27 @@ def test_it_answers_as_the_cpu_does(bundle: Bundle, machine: Any, options: Backe
     assert backend.device == "cuda:0"  # type: ignore[attr-defined]
 
 
+def test_tensorrt_for_rtx_is_told_to_be_ready_for_capture(
+    bundle: Bundle, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it allocates while a graph is captured, or the graph keeps the kernels that fill in until better ones are made."""
+    engines: list[HostEngine] = []
+
+    def open_engine(made: Any) -> HostEngine:
+        engines.append(HostEngine(machine.gpu, made, lambda: ""))
+        return engines[-1]
+
+    for version, flavour in (("1.7.1", "TensorRT for RTX"), ("11.4.0", "TensorRT")):
+        module = fake_tensorrt(version, open_engine=open_engine)
+        library = TensorRt(module, flavour, version)
+        monkeypatch.setattr(tensorrt_engine, "find_tensorrt", lambda library=library: (library, ""))
+        open_backend("tensorrt", bundle)
+        is_rtx = flavour != "TensorRT"
+        assert module.made.flags == ["user allocation"] * is_rtx
+        settings = engines[-1].settings
+        assert (settings and settings.dynamic_shapes_kernel_specialization_strategy) == ("eager" if is_rtx else None)
+
+
 def test_two_gpus_in_one_thread(bundle: Bundle, machine: Any) -> None:
     first, second = (open_backend("tensorrt", bundle, device=f"cuda:{i}") for i in range(2))
     for backend, index in ((first, 0), (second, 1), (first, 0)):
@@ -140,7 +161,7 @@ def test_threads_make_their_contexts_one_after_the_other(bundle: Bundle, machine
     inside, most = [0], [0]
     make = HostEngine.create_execution_context
 
-    def slow(engine: HostEngine) -> Any:
+    def slow(engine: HostEngine, settings: Any = None) -> Any:
         inside[0] += 1
         most[0] = max(most[0], inside[0])
         time.sleep(0.01)
