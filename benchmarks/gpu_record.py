@@ -1,8 +1,9 @@
-"""`python -m benchmarks gpu [--record FILE.md] [--minutes 9]`: everything that needs a GPU, in one run that reaches its end.
+"""`python -m benchmarks gpu [--record FILE.md] [--minutes 9] [--resume]`: everything that needs a GPU, in one run.
 
 Each part is a process of its own: one that crashes, hangs or loses the GPU costs no other. A part that cannot run says
 "not run" and why. The record is written after every part, the most telling ones first, so that a run that is cut off has
-them. On a machine without a GPU no part runs. Nothing is fetched from a network.
+them; `--resume` keeps the parts that ran on the same GPU and runs the others. On a machine without a GPU no part runs.
+Nothing is fetched from a network. What to prepare stands in benchmarks/gpu/README.md.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+FIRST = "Environment"
+"""Its part is run every time: it says on which GPU the others are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,10 @@ class PartOfRecord:
 
 
 PARTS: tuple[PartOfRecord, ...] = (
-    PartOfRecord("Environment", "machine_part.environment", 60),
+    PartOfRecord(FIRST, "machine_part.environment", 60),
     PartOfRecord("Kernels against the definition", "kernel_part.check"),
     PartOfRecord("Frame to result", "path_part.whole", 180),
+    PartOfRecord("Frame to result, float16 engine", "path_part.whole_half"),
     PartOfRecord("Stages", "path_part.stages"),
     PartOfRecord("Rivals", "path_part.rivals", 180),
     PartOfRecord("Kernels: times", "kernel_part.time_all"),
@@ -102,28 +106,103 @@ def run_apart(command: list[str], longest_s: float) -> Iterator[str]:
             yield f"not run: ended by {how}: {last}"
 
 
-def record(options: list[str], minutes: float, write: Callable[[str], None], parts: tuple[PartOfRecord, ...] = PARTS) -> str:
-    """The whole record as Markdown; `write` gets what there is of it after every part."""
+@dataclass(slots=True)
+class Learnt:
+    """What a run has so far; kept beside the record, so that another can go on with it."""
+
+    sections: dict[str, list[str]] = field(default_factory=dict)  # lines, by the title of the part
+    figures: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    options: list[str] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, path: Path) -> Learnt:
+        """Of an earlier run; nothing where there is none or its file is damaged."""
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return cls(dict(raw["sections"]), dict(raw["figures"]), dict(raw["notes"]), list(raw["options"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls()
+
+    def has(self, part: PartOfRecord) -> bool:
+        """Whether the part ran to its end."""
+        lines = self.sections.get(part.title, [])
+        return bool(lines) and not any(line.startswith("not run:") for line in lines)
+
+
+def record(
+    options: list[str],
+    minutes: float,
+    write: Callable[[str], None],
+    parts: tuple[PartOfRecord, ...] = PARTS,
+    *,
+    state: Path | None = None,
+    resume: bool = False,
+) -> str:
+    """The whole record as Markdown; `write` gets what there is of it after every part, `state` all that a resume needs."""
     until_s = time.monotonic() + 60 * minutes
-    text = "# GPU record\n"
+    earlier = Learnt.load(state) if resume and state is not None else Learnt()
     with tempfile.TemporaryDirectory() as folder:
-        figures = Path(folder) / "figures.json"
+        shared = Path(folder) / "learnt.json"
+        learnt = Learnt(options=options)
         for part in parts:
-            left_s = until_s - time.monotonic()
-            command = [sys.executable, "-m", "benchmarks.gpu", part.where, "--figures", str(figures), *options]
-            if left_s < 5:
-                lines = [f"not run: no time left of {minutes:g} minutes"]
+            if part.title != FIRST and earlier.has(part):
+                learnt.sections[part.title] = _kept(earlier, learnt, part)
             else:
-                lines = list(run_apart(command, min(part.longest_s, left_s)))
-            section = "\n".join(["", f"## {part.title}", "", *lines, ""])
-            print(section, flush=True)
-            text += section
-            write(text + "\nThe run was cut off here.\n")
-        found = json.loads(figures.read_text()) if figures.is_file() else {}
-    section = "\n".join(["", "## Targets", "", *targets(found), ""])
-    print(section, flush=True)
-    write(text + section)
-    return text + section
+                command = [sys.executable, "-m", "benchmarks.gpu", part.where, "--learnt", str(shared), *options]
+                learnt.sections[part.title] = _lines_of(part, command, minutes, until_s - time.monotonic())
+                _take_over(learnt, shared)
+            if part.title == FIRST:
+                earlier = _of_same_kind(earlier, learnt, shared)
+            print(_section(part.title, learnt), flush=True)
+            if state is not None:
+                state.write_text(json.dumps(asdict(learnt)), encoding="utf-8")
+            write(_text(parts, learnt) + "\nThe run was cut off here.\n")
+    whole = _text(parts, learnt) + "\n".join(["", "## Targets", "", *targets(learnt.figures), ""])
+    print(whole[whole.rindex("## Targets") :], flush=True)
+    write(whole)
+    return whole
+
+
+def _lines_of(part: PartOfRecord, command: list[str], minutes: float, left_s: float) -> list[str]:
+    if left_s < 5:
+        return [f"not run: no time left of {minutes:g} minutes"]
+    return list(run_apart(command, min(part.longest_s, left_s)))
+
+
+def _take_over(learnt: Learnt, shared: Path) -> None:
+    """What the part's process has added to figures and notes."""
+    if shared.is_file():
+        found = json.loads(shared.read_text(encoding="utf-8"))
+        learnt.figures, learnt.notes = found["figures"], found["notes"]
+
+
+def _of_same_kind(earlier: Learnt, learnt: Learnt, shared: Path) -> Learnt:
+    """The earlier run, its figures handed to the parts to come; nothing where it was of another GPU or other options."""
+    if earlier.notes.get("gpu") != learnt.notes.get("gpu") or earlier.options != learnt.options:
+        if earlier.sections:
+            was = ", ".join([earlier.notes.get("gpu", "no GPU"), *earlier.options])
+            learnt.sections[FIRST].append(f"- left out: an earlier run of another kind ({was})")
+        return Learnt()
+    learnt.figures, learnt.notes = earlier.figures | learnt.figures, earlier.notes | learnt.notes
+    shared.write_text(json.dumps({"figures": learnt.figures, "notes": learnt.notes}), encoding="utf-8")
+    return earlier
+
+
+def _kept(earlier: Learnt, learnt: Learnt, part: PartOfRecord) -> list[str]:
+    """The part's lines; of another state of the code they say so."""
+    lines, was = earlier.sections[part.title], earlier.notes.get("commit", "unknown")
+    if was == learnt.notes.get("commit", "unknown") or any(line.startswith("- kept from") for line in lines):
+        return lines
+    return [*lines, f"- kept from an earlier run, commit {was}"]
+
+
+def _section(title: str, learnt: Learnt) -> str:
+    return "\n".join(["", f"## {title}", "", *learnt.sections[title], ""])
+
+
+def _text(parts: tuple[PartOfRecord, ...], learnt: Learnt) -> str:
+    return "# GPU record\n" + "".join(_section(part.title, learnt) for part in parts if part.title in learnt.sections)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -132,15 +211,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", default=None, help="bundle; the shipped one by default")
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--minutes", type=float, default=30, help="time for all parts; what comes after it is not run")
-    parser.add_argument("--record", type=Path, help="write the record to this Markdown file as well")
+    parser.add_argument("--record", type=Path, help="write the record to this Markdown file as well, and beside it FILE.json")
+    parser.add_argument("--resume", action="store_true", help="keep what FILE.json holds of an earlier run on this GPU")
     options = parser.parse_args(argv)
+    if options.resume and options.record is None:
+        parser.error("--resume goes on with the record of an earlier run: give its --record FILE.md")
     given = ["--repeats", str(options.repeats)] + (["--model", options.model] if options.model else [])
 
     def write(text: str) -> None:
         if options.record:
             options.record.write_text(text, encoding="utf-8")
 
-    record(given, options.minutes, write)
+    state = options.record.with_suffix(".json") if options.record else None
+    record(given, options.minutes, write, state=state, resume=options.resume)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ std::string remedy(cudaError_t status) {
       int driver = 0, runtime = 0;
       cudaDriverGetVersion(&driver);
       cudaRuntimeGetVersion(&runtime);
-      if (driver == 0) return "no NVIDIA driver is loaded; install it, or use --device cpu";
+      if (driver == 0) return "no NVIDIA driver is loaded; install it";
       return "the driver knows CUDA " + release(driver) + ", these kernels need " + release(runtime) +
              "; update the driver (on a Jetson: JetPack), or build faceaffect with the older CUDA toolkit";
     }
     case cudaErrorNoDevice:
-      return "no NVIDIA GPU is visible to this process; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu";
+      return "no NVIDIA GPU is visible to this process; check `nvidia-smi` and CUDA_VISIBLE_DEVICES";
     case cudaErrorInvalidDevice:
       return "there is no GPU of this number; `faceaffect doctor` lists those there are";
     case cudaErrorMemoryAllocation:
@@ -56,8 +56,9 @@ std::string remedy(cudaError_t status) {
 }  // namespace
 
 void throw_cuda_error(cudaError_t status, const char* what) {
-  throw CudaError(std::string(what) + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) +
-                  "): " + remedy(status));
+  // Ours first: CUDA calls a missing driver an insufficient one.
+  throw CudaError(std::string(what) + ": " + remedy(status) + " (" + cudaGetErrorName(status) + ": " +
+                  cudaGetErrorString(status) + ")");
 }
 
 void require_device() {

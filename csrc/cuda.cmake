@@ -37,6 +37,8 @@ string(REPLACE ";" "-real;" REAL_ARCHITECTURES "${ARCHITECTURES}-real")
 list(GET ARCHITECTURES 0 LOWEST)
 # Code of the lowest for the driver to compile: GPUs between and after those named run as well.
 list(APPEND REAL_ARCHITECTURES ${LOWEST}-virtual)
+set(CMAKE_CUDA_ARCHITECTURES "${REAL_ARCHITECTURES}") # of targets to come
+set_target_properties(_native PROPERTIES CUDA_ARCHITECTURES "${REAL_ARCHITECTURES}") # it was made before; Make asks for it
 # The graph layer stands alone: the TensorRT plugin is made of it.
 list(TRANSFORM OPS PREPEND csrc/ OUTPUT_VARIABLE CUDA_FILES)
 list(TRANSFORM CUDA_FILES APPEND _cuda.cu)
@@ -44,7 +46,7 @@ list(REMOVE_ITEM CUDA_FILES csrc/au_graph_cuda.cu)
 add_library(faceaffect_au_graph_cuda OBJECT csrc/au_graph_cuda.cu)
 add_library(faceaffect_cuda OBJECT ${CUDA_FILES} csrc/portrait_grid.cu)
 foreach(kernels faceaffect_au_graph_cuda faceaffect_cuda)
-  set_target_properties(${kernels} PROPERTIES CUDA_ARCHITECTURES "${REAL_ARCHITECTURES}" CUDA_STANDARD 17)
+  set_target_properties(${kernels} PROPERTIES CUDA_STANDARD 17)
   target_compile_options(${kernels} PRIVATE --fmad=false $<$<BOOL:${FACEAFFECT_WERROR}>:-Werror=all-warnings>)
   target_sources(_native PRIVATE $<TARGET_OBJECTS:${kernels}>)
 endforeach()

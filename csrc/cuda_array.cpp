@@ -30,6 +30,8 @@ CudaArray from_interface(py::handle value, const py::dict& interface, const char
   const py::tuple data = interface["data"];
   if (typestr.size() < 3 || typestr[0] == '>')
     throw py::value_error(std::string(name) + " must be in this machine's byte order, got typestr " + typestr);
+  if (interface.contains("mask") && !py::object(interface["mask"]).is_none())
+    throw py::value_error(std::string(name) + " must have no mask; fill the masked places first");
   CudaArray array = {data[0].cast<uintptr_t>(), whole_numbers(interface["shape"]), {}, typestr[1],
                      std::stoi(typestr.substr(2)), data[1].cast<bool>(), py::reinterpret_borrow<py::object>(value)};
   const bool has_strides = interface.contains("strides") && !py::object(interface["strides"]).is_none();

@@ -16,6 +16,20 @@ T* address(uintptr_t value) {
   return reinterpret_cast<T*>(value);
 }
 
+// A kernel that reads the memory of another GPU is stopped, and CUDA with it for the rest of the process.
+void require_on_this_gpu(const CudaArray& array) {
+  cudaPointerAttributes attributes = {};
+  int current = 0;
+  if (cudaPointerGetAttributes(&attributes, address<void>(array.address)) != cudaSuccess ||
+      cudaGetDevice(&current) != cudaSuccess) {
+    cudaGetLastError();  // no driver: the call that queues work says so
+    return;
+  }
+  if (attributes.type == cudaMemoryTypeDevice && attributes.device != current)
+    throw py::value_error("frame lies on cuda:" + std::to_string(attributes.device) + ", the work runs on cuda:" +
+                          std::to_string(current) + "; copy it there, or open the backend with that device");
+}
+
 PlaneView plane_of(const CudaArray& array, int channels, const char* wanted) {
   const size_t ndim = channels == 1 ? 2 : 3;
   const bool is_packed = array.shape.size() == ndim && array.strides[1] == channels &&
@@ -25,6 +39,7 @@ PlaneView plane_of(const CudaArray& array, int channels, const char* wanted) {
   if (!array.is('u', 1) || !has_size)
     throw py::value_error(std::string("frame must be uint8 ") + wanted + " with adjacent pixels on the GPU, got " +
                           array.described());
+  require_on_this_gpu(array);
   return {address<const uint8_t>(array.address), array.strides[0], static_cast<int>(array.shape[1]),
           static_cast<int>(array.shape[0]), channels};
 }
@@ -103,8 +118,9 @@ void au_graph(py::handle nodes, py::handle weights, const std::vector<int>& widt
     throw py::value_error("nodes must be contiguous [N, 12, " + std::to_string(widths[0]) + "] on the GPU, got " +
                           given.described());
   const Element type = element_of(given, "nodes");
-  if (numbers.shape != std::vector<int64_t>{graph_size(shape)} || element_of(numbers, "weights") != type)
-    throw py::value_error("weights must be " + shape_text({graph_size(shape)}) + " of the type of the nodes, got " +
+  if (numbers.shape != std::vector<int64_t>{graph_size(shape)} || element_of(numbers, "weights") != type ||
+      !numbers.is_contiguous())
+    throw py::value_error("weights must be contiguous " + shape_text({graph_size(shape)}) + " of the type of the nodes, got " +
                           numbers.described());
   const CudaArray logits = cuda_output(out, "out", {given.shape[0], kNodes}, stream);
   if (!logits.is('f', 4)) throw py::value_error("out must be float32, got " + logits.described());

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -39,6 +40,9 @@ def calls(trained: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     environment |= {"PYTHONPATH": str(SDK), "PYTHONDONTWRITEBYTECODE": "1"}
     arguments = ["-m", "faceaffect", "analyse", str(make_clip(folder / "clip.mp4")), "--out", str(folder / "rows.csv")]
+    if importlib.util.find_spec("matplotlib") is not None:
+        environment["MPLCONFIGDIR"] = str(folder)  # matplotlib keeps a list of fonts
+        arguments += ["--report", str(folder / "page.html")]
     watch = [STRACE, "-f", "-qq", "-e", "trace=network,openat,open,creat", "-o", str(log)]
     done = subprocess.run([*watch, sys.executable, *arguments], capture_output=True, text=True, env=environment)
     if "ptrace" in done.stderr and "not permitted" in done.stderr.lower():

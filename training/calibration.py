@@ -36,9 +36,11 @@ def choose_thresholds(
     least: float = 0.05,
     most: float = 0.95,
     least_positives: int = 12,
+    slack: float = 0.0,
 ) -> tuple[float, ...]:
     """The best-F1 threshold of each AU out of probabilities and truth [N, 12]; `known` [N, 12] marks labelled cells.
 
+    With `slack`, the lowest threshold whose F1 is at most that much below the best.
     0.5 for an AU with fewer than `least_positives` faces that show it, or that do not: chance would choose there.
     """
     _check(probability, truth, known, len(AU_NAMES))
@@ -49,7 +51,7 @@ def choose_thresholds(
         if min(on.sum(), (~on).sum()) < least_positives:
             thresholds.append(DEFAULT_THRESHOLD)
         else:
-            thresholds.append(best_threshold(probability[rows, k], on, least, most))
+            thresholds.append(best_threshold(probability[rows, k], on, least, most, slack))
     return tuple(thresholds)
 
 

@@ -23,14 +23,15 @@ def main() -> None:
     parser.add_argument("part")
     parser.add_argument("--model", default=None)
     parser.add_argument("--repeats", type=int, default=300)
-    parser.add_argument("--figures", type=Path, required=True, help="JSON of the parts before; this one adds to it")
+    parser.add_argument("--learnt", type=Path, required=True, help="JSON of the parts before; this one adds to it")
     options = parser.parse_args()
-    figures: dict[str, float] = json.loads(options.figures.read_text()) if options.figures.is_file() else {}
-    session = Session(open_bundle(options.model), options.repeats, figures)
+    learnt = json.loads(options.learnt.read_text(encoding="utf-8")) if options.learnt.is_file() else {}
+    session = Session(open_bundle(options.model), options.repeats, learnt.get("figures", {}), learnt.get("notes", {}))
 
     def say(line: str) -> None:
         print(line, flush=True)
-        options.figures.write_text(json.dumps(session.figures))  # what comes next may end the process
+        # What comes next may end the process.
+        options.learnt.write_text(json.dumps({"figures": session.figures, "notes": session.notes}), encoding="utf-8")
 
     run_part(lambda given: find_part(options.part)(given), session, say)
 

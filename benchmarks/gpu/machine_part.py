@@ -18,13 +18,17 @@ def environment(session: Session) -> Iterator[str]:
     library, reason = find_tensorrt()
     facts = {"bundle": session.bundle.spec.name, "kernels": str(kernels.info())}
     facts |= {"TensorRT": str(library) if library else f"none: {reason}"}
-    yield from (f"- {name}: {value}" for name, value in (describe_machine() | facts).items())
+    facts = describe_machine() | facts
+    session.notes["commit"] = facts.get("commit", "unknown")
+    yield from (f"- {name}: {value}" for name, value in facts.items())
     try:
         cuda = require_gpu()
     except NotRunError as error:
         yield f"- GPU: none: {error}"
         return
-    yield from (f"- GPU {name}: {value}" for name, value in cuda.device_facts(0).items())
+    device = cuda.device_facts(0)
+    session.notes["gpu"] = f"{device['name']}, driver for CUDA {cuda.driver_version()}"
+    yield from (f"- GPU {name}: {value}" for name, value in device.items())
     yield f"- CUDA of the driver: {cuda.driver_version()}"
     yield f"- CUDA of the kernels: {cuda.runtime_version()}, built for sm_{cuda.cuda_architectures}"
     try:

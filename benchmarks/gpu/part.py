@@ -27,6 +27,7 @@ class Session:
     bundle: Bundle
     repeats: int = REPEATS
     figures: dict[str, float] = field(default_factory=dict)  # for the targets
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 Part = Callable[[Session], Iterable[str]]
@@ -91,7 +92,12 @@ def percentiles(times: np.ndarray) -> str:
 
 
 def device_time_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> float:
-    """Time on the GPU of what `queue(stream)` queues: the median over batches of 20, by events.
+    """The median of `device_times_us`."""
+    return float(np.median(device_times_us(cuda, queue, repeats)))
+
+
+def device_times_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> np.ndarray:
+    """Time on the GPU of what `queue(stream)` queues, by events: means of batches of 20.
 
     A batch is one CUDA graph: queued one by one from Python, short kernels would wait for their launches.
     """
@@ -107,7 +113,7 @@ def device_time_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> floa
         end.record(stream)
         end.synchronize()
         times.append(start.elapsed_ms(end) * 1e3 / BATCH)
-    return float(np.median(times))
+    return np.array(times)
 
 
 def batch_of(cuda: Any, stream: Any, queue: Callable[[Any], Any]) -> Callable[[], Any]:

@@ -13,15 +13,15 @@ from benchmarks.gpu.kernel_part import torch_cropper
 from benchmarks.gpu.part import (
     NotRunError,
     Session,
-    device_time_us,
+    device_times_us,
     percentiles,
     require_gpu,
     require_torch,
     sub_part,
     wall_times_us,
 )
-from benchmarks.gpu.torch_network import TorchNetwork
 from benchmarks.kernel_cases import frame_of, similarity
+from faceaffect.backends.gpu_path import GpuPath
 from faceaffect.kernels.load_native import native
 from faceaffect.spec import HEADS
 from faceaffect.types import FloatArray, Frame, Layout
@@ -42,7 +42,7 @@ def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray
 
 def whole(session: Session) -> Iterator[str]:
     """Wall time of `GpuPath.read`: crop to results, frame in ordinary host memory, replayed graph and plain launches."""
-    path, engine = open_path(session.bundle)
+    path, engine = open_path(session)
     yield from (f"- engine: {engine}", "", "| frame | faces | how | p50, us | p95 | p99 |", "|---|---|---|---|---|---|")
     for size in SIZES:
         for count in FACES:
@@ -60,31 +60,53 @@ def whole(session: Session) -> Iterator[str]:
         yield f"- not captured: {path.uncaptured}"
 
 
+def whole_half(session: Session) -> Iterator[str]:
+    """The same with the float16 engine, replayed graphs alone."""
+    path, engine = open_path(session, "fp16")
+    yield from (f"- engine: {engine}", "", "| frame | faces | p50, us | p95 | p99 |", "|---|---|---|---|---|")
+    for size in SIZES:
+        for count in FACES:
+            frame, maps = faces_of(session, size, count)
+            times = wall_times_us(lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats)  # type: ignore[misc]
+            session.figures[f"whole fp16 {size} {count} graph"] = float(np.median(times))
+            yield f"| {size} | {count} | {percentiles(times)} |"
+
+
 def stages(session: Session) -> Iterator[str]:
-    """Each step by itself, one face; on the GPU by events, on the host by the clock."""
+    """Each step by itself: on the host by the clock, on the GPU by events, there over means of batches of 20."""
+    path, engine = open_path(session)
+    yield from (f"- engine: {engine}", "", "| frame | faces | stage | p50, us | p95 | p99 |", "|---|---|---|---|---|---|")
+    for size in SIZES:
+        for count in FACES:
+            for name, times in stage_times(session, path, size, count):
+                if (size, count) == ("640x360", 1):
+                    session.figures[f"stage {name}"] = float(np.median(times))
+                yield f"| {size} | {count} | {name} | {percentiles(times)} |"
+
+
+def stage_times(session: Session, path: GpuPath, size: str, count: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and times of each step of one kind of run."""
     cuda = require_gpu()
-    path, engine = open_path(session.bundle)
-    frame, maps = faces_of(session, "640x360", 1)
+    frame, maps = faces_of(session, size, count)
     path.read(frame, maps)
-    upload_bytes = path._stage(frame, maps, 1)
-    staged_us = float(np.median(wall_times_us(lambda: path._stage(frame, maps, 1), session.repeats)))
-    places, out_bytes = path._places[1]
+    slots = next(slots for slots in path._slots if slots >= count)
+    upload_bytes = path._stage(frame, maps, slots)
+    yield "lay out on the host", wall_times_us(lambda: path._stage(frame, maps, slots), session.repeats)
+    places, out_bytes = path._places[slots]
     side, crop = path._crop.size_px, path._crop
     jobs = path._block.view([path._block.nbytes], "|u1")
-    crops = path._crops.view([1, 3, side, side], path._network.crop_typestr)
+    crops = path._crops.view([slots, 3, side, side], path._network.crop_typestr)
     nodes, logits, grid = (path._view(places[name]) for name in ("au_nodes", "au_logit", "portrait_grid"))
     steps: dict[str, Callable[[Any], Any]] = {
         "upload": lambda s: cuda.copy_bytes(path._block.address, path._block_host.address, upload_bytes, s),
         "crop": lambda s: cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, s),
-        "network": lambda s: path._network.enqueue(1, s.handle),
+        "network": lambda s: path._network.enqueue(slots, s.handle),
         "graph layer": lambda s: cuda.au_graph_cuda(nodes, path._weights, path._widths, logits, s),
         "portrait": lambda s: cuda.portrait_grid_cuda(crops, grid, s),
         "download": lambda s: cuda.copy_bytes(path._out_host.address, path._out.address, out_bytes, s),
     }
-    yield from (f"- engine: {engine}", "", "| stage | us |", "|---|---|", f"| lay out on the host | {staged_us:.1f} |")
     for name, step in steps.items():
-        took = session.figures[f"stage {name}"] = device_time_us(cuda, step, session.repeats)
-        yield f"| {name} | {took:.1f} |"
+        yield name, device_times_us(cuda, step, session.repeats)
 
 
 def rivals(session: Session) -> Iterator[str]:
@@ -105,6 +127,8 @@ def rivals(session: Session) -> Iterator[str]:
 
 def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
     """Upload of the frame, grid_sample, network, graph layer and download, as one writes it with PyTorch."""
+    from benchmarks.gpu.torch_network import TorchNetwork
+
     frame, maps = faces_of(session, "640x360", 1)
     bundle = session.bundle
     crop = torch_cropper(torch, frame, maps, bundle.spec.crop.size_px)
@@ -149,7 +173,7 @@ def analysis(session: Session) -> list[str]:
     from faceaffect.pipeline import FollowSettings, Pipeline
     from faceaffect.sources import open_source
 
-    path, engine = open_path(session.bundle, 8)
+    path, engine = open_path(session, max_faces=8)
     with open_source(ROOT / "assets" / "demo.mp4") as source:
         frames = list(source)
     bundle = session.bundle
@@ -168,7 +192,7 @@ def memory(session: Session) -> list[str]:
     if native is None:
         raise NotRunError("no native module")
     before = native.device_facts(0)["free_bytes"]
-    path, engine = open_path(session.bundle)
+    path, engine = open_path(session)
     frame, maps = faces_of(session, "1920x1080", 8)
     for _ in range(3):
         path.read(frame, maps)

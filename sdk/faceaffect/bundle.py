@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,15 +56,22 @@ def network_of(bundle: Bundle, precision: str) -> bytes:
     )
 
 
+def data_folder() -> Path:
+    """Where bundles of the user lie: `faceaffect/models` in the user's data folder."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "faceaffect" / "models"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "faceaffect" / "models"
+
+
 def list_bundles() -> list[Path]:
-    """Folders that hold a bundle: the shipped ones, then those in the folders that FACEAFFECT_MODELS names."""
+    """Folders that hold a bundle: shipped, fetched by `models get`, and those in the folders that FACEAFFECT_MODELS names."""
     extra = [Path(part) for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part]
     found: list[Path] = []
-    for folder in [SHIPPED_FOLDER, *extra]:
+    for folder in [SHIPPED_FOLDER, data_folder(), *extra]:
         if (folder / SPEC_FILE).is_file():
             found.append(folder)
         if folder.is_dir():
-            found += sorted(child for child in folder.iterdir() if (child / SPEC_FILE).is_file())
+            found += sorted(child for child in folder.iterdir() if child.name[0] != "." and (child / SPEC_FILE).is_file())
     return found
 
 

@@ -54,7 +54,8 @@ class DeviceFrame:
         return self._pixels
 
     def _plane_on_host(self, plane: dict[str, Any]) -> NDArray[np.uint8]:
-        """Row by row where they are padded."""
+        """Row by row where they are padded, once the array's producer has written it."""
+        _wait_for(plane.get("stream"))
         shape = plane["shape"]
         out = np.empty(shape, np.uint8)
         row_bytes = int(np.prod(shape[1:]))
@@ -73,6 +74,14 @@ def _interface(array: Any) -> dict[str, Any]:
         got = type(array).__name__ if found is None else found["typestr"]
         raise ValueError(f"a frame on the GPU must be a uint8 array with __cuda_array_interface__, got {got}")
     return dict(found)
+
+
+def _wait_for(stream: int | None) -> None:
+    """Until the work is done that the stream has; None is an array that is ready."""
+    if stream is not None and native is not None and native.has_cuda:
+        written = native.Event()
+        written.record(stream)
+        written.synchronize()
 
 
 def _download(to: int, origin: int, nbytes: int) -> None:

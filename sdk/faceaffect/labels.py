@@ -20,6 +20,22 @@ AU_NAMES: Final[tuple[str, ...]] = (
 )
 """The twelve action units, in the column order of Aff-Wild2's `AU_Set` files."""
 
+AU_MEANINGS: Final[dict[str, str]] = {
+    "AU1": "inner brow raiser",
+    "AU2": "outer brow raiser",
+    "AU4": "brow lowerer",
+    "AU6": "cheek raiser",
+    "AU7": "lid tightener",
+    "AU10": "upper lip raiser",
+    "AU12": "lip corner puller",
+    "AU15": "lip corner depressor",
+    "AU23": "lip tightener",
+    "AU24": "lip pressor",
+    "AU25": "lips part",
+    "AU26": "jaw drop",
+}
+"""What FACS (Ekman and Friesen, 1978) calls them."""
+
 EXPRESSION_NAMES: Final[tuple[str, ...]] = (
     "neutral",
     "anger",

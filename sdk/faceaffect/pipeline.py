@@ -74,7 +74,7 @@ class Pipeline:
                 f"got {graph.width}; export the model again"
             )
         self._staged = staged
-        self._has_listened = False
+        self._has_listened = self._is_closed = False
         self._follower = None if detector is None else Follower(_timed(detector, self.clock), self._reader.read, settings)
         self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
@@ -86,7 +86,12 @@ class Pipeline:
             )
 
     def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
-        """Faces of `frame` [N] and what they show, row for row; N = 0 where nobody is seen."""
+        """Faces of `frame` [N] and what they show, row for row; N = 0 where nobody is seen.
+
+        Raises ValueError once the pipeline is closed.
+        """
+        if self._is_closed:
+            raise ValueError("a pipeline must be open to analyse, this one was closed; open another with open_pipeline()")
         self.clock.begin()
         if self._follower is None:
             reading = read_loose_crop(frame, self._reader.read)
@@ -222,7 +227,8 @@ class Pipeline:
         }
 
     def close(self) -> None:
-        """Give the network back; the pipeline must not be used afterwards."""
+        """Forget all faces and analyse no more; what the network holds is freed with the last reference to the pipeline."""
+        self._is_closed = True
         self.reset()
 
     def __enter__(self) -> Pipeline:

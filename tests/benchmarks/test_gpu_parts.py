@@ -16,12 +16,15 @@ pytestmark = pytest.mark.train
 from benchmarks.gpu import engine_part, kernel_part, part, path_part  # noqa: E402
 from benchmarks.gpu.part import Session  # noqa: E402
 from benchmarks.gpu_record import targets  # noqa: E402
+from faceaffect.backends.engine_cache import CACHE_VARIABLE  # noqa: E402
 from faceaffect.backends.gpu_path import GpuPath  # noqa: E402
+from faceaffect.backends.tensorrt_library import TensorRt  # noqa: E402
 from faceaffect.bundle import open_bundle  # noqa: E402
 from faceaffect.types import Layout  # noqa: E402
 from tests.native.build_on_host import kernels_on_host  # noqa: E402
+from tests.sdk.backends.fake_tensorrt import fake_tensorrt  # noqa: E402
 from tests.sdk.backends.host_gpu import OnnxNetwork  # noqa: E402
-from tests.sdk.backends.host_tensorrt import HostNative  # noqa: E402
+from tests.sdk.backends.host_tensorrt import HostEngine, HostNative  # noqa: E402
 from tests.sdk.tiny_bundle import write_tiny_bundle  # noqa: E402
 
 SIZE = 28
@@ -88,7 +91,8 @@ def session(tmp_path: Path) -> Session:
 def gpu(session: Session, monkeypatch: pytest.MonkeyPatch) -> BenchGpu:
     found = BenchGpu(kernels_on_host())
 
-    def open_path(bundle: Any, max_faces: int = 16) -> tuple[GpuPath, str]:
+    def open_path(session: Session, precision: str = "fp32", max_faces: int = 16) -> tuple[GpuPath, str]:
+        bundle = session.bundle
         network = OnnxNetwork(found, bundle.onnx, SIZE)
         return GpuPath(found, network, bundle.graph, bundle.spec.crop, max_faces), "ONNX Runtime on the host"
 
@@ -160,10 +164,12 @@ def test_frame_to_result_and_stages(session: Session, gpu: BenchGpu, monkeypatch
     lines = list(path_part.whole(session))
     assert len([line for line in lines if "| graph |" in line]) == 4
     assert not any("not captured" in line for line in lines)
-    stages = list(path_part.stages(session))
-    assert [line.split(" | ")[0] for line in stages[4:]] == [
-        "| lay out on the host", "| upload", "| crop", "| network", "| graph layer", "| portrait", "| download"
-    ]  # fmt: skip
+    rows = [line.strip("| ").split(" | ") for line in list(path_part.stages(session))[4:]]
+    steps = ["lay out on the host", "upload", "crop", "network", "graph layer", "portrait", "download"]
+    assert [row[:3] for row in rows] == [[size, str(n), step] for size in path_part.SIZES for n in (1, 3) for step in steps]
+    assert all(len(row) == 6 for row in rows), "p50, p95, p99"
+    half = list(path_part.whole_half(session))
+    assert len([line for line in half if line.startswith(("| 640", "| 1920"))]) == 4
     assert targets(session.figures)[2].endswith(("| met |", "| missed |"))
 
 
@@ -178,14 +184,69 @@ def test_rivals_that_are_missing_say_so(session: Session, gpu: BenchGpu, monkeyp
 
 
 def test_engines_that_cannot_be_built_say_so(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = TensorRt(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0")
     monkeypatch.setattr(engine_part.tensorrt_engine, "why_not", lambda: "")
-    assert [line.partition(": ")[0] for line in list(engine_part.build_all(session))[2:]] == ["- fp32", "- fp16", "- int8"]
+    monkeypatch.setattr(engine_part, "find_tensorrt", lambda: (library, ""))
+    assert [line.partition(": ")[0] for line in list(engine_part.build_all(session))[4:]] == ["- fp32", "- fp16", "- int8"]
     lines = list(engine_part.parity(session))
     assert len([line for line in lines if ": not run: " in line]) == 5
 
 
+@pytest.fixture
+def tensorrt(gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """TensorRT over the GPU of host memory; gives what it was asked to do."""
+    module = fake_tensorrt(open_engine=lambda made: HostEngine(gpu, made, lambda: ""))
+    library = TensorRt(module, "TensorRT", "10.3.0")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(engine_part.tensorrt_engine, "native", gpu)
+    for where in (engine_part.tensorrt_engine, engine_part):
+        monkeypatch.setattr(where, "find_tensorrt", lambda: (library, ""))
+    monkeypatch.setattr(path_part, "open_path", engine_part.open_path)
+    monkeypatch.setattr(path_part, "FACES", (1,))
+    return module.made
+
+
+def test_engines_that_run_are_built_and_judged(session: Session, tensorrt: Any) -> None:
+    rows = list(engine_part.build_all(session))[4:]
+    assert rows[0].startswith("| fp32 | ")
+    assert rows[0].endswith("| runs |")
+    assert rows[1].startswith("- fp16: not run: ")
+    assert engine_part.REFUSED not in session.notes, "a precision that the bundle lacks is no refusal"
+    lines = [line for line in engine_part.parity(session) if line.startswith("| fp32 | ")]
+    assert [line.split(" | ")[1] for line in lines] == ["1", "3", "8"]
+    assert all(line.endswith("| within |") for line in lines), lines
+    assert "- engine: TensorRT 10.3.0, fp32" in list(path_part.whole(session))
+
+
+def test_a_network_that_says_something_else_is_beyond(session: Session, tensorrt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_part, "path_differences", lambda *_: {"va_raw": float("nan")})
+    assert list(engine_part.parity(session))[2].endswith("| BEYOND |")
+
+
+def test_a_refused_gpu_is_learnt_once_and_pytorch_stands_in(
+    session: Session, gpu: BenchGpu, tensorrt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try would build an engine anew."""
+    tries = []
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        tries.append(1)
+        raise RuntimeError("this GPU is\nnot supported")
+
+    monkeypatch.setattr(engine_part.tensorrt_engine, "open_engine", refuse)
+    built = list(engine_part.build_all(session))[4]
+    assert built.endswith("| no: TensorRT does not serve here: this GPU is not supported |")
+    monkeypatch.setattr(engine_part, "require_torch", lambda: (_ for _ in ()).throw(part.NotRunError("no PyTorch")))
+    for _ in range(2):
+        with pytest.raises(part.NotRunError, match="no PyTorch"):
+            list(path_part.whole(session))
+    with pytest.raises(part.NotRunError, match="this GPU is not supported"):
+        list(path_part.whole_half(session))
+    assert len(tries) == 1
+
+
 def test_the_path_is_judged_against_the_cpu(session: Session, gpu: BenchGpu) -> None:
-    path, _ = path_part.open_path(session.bundle, 8)
+    path, _ = path_part.open_path(session, max_faces=8)
     assert max(engine_part.path_differences(session.bundle, path, 3).values()) < 1e-4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def child(code: str) -> list[str]:
         ("print('second row')", 30, "second row"),
         ("os.abort()", 30, "not run: ended by SIGABRT: no words"),
         ("raise SystemExit('the driver is gone')", 30, "not run: ended by exit code 1: the driver is gone"),
-        ("os.system('sleep 60')", 1, "not run: ended after 1 s, unfinished"),
+        ("os.system('sleep 60')", 6, "not run: ended after 6 s, unfinished"),
     ],
 )
 def test_a_part_that_dies_keeps_what_it_said(code: str, longest_s: float, last: str) -> None:
@@ -80,6 +81,64 @@ def test_the_record_is_written_after_every_part_and_ends_in_time(
     assert "cut off" not in text
     assert "## Two" in capsys.readouterr().out
     assert "not run: no time left of 0.05 minutes" in record([], 0.05, written.append, parts)
+
+
+def run_parts(
+    monkeypatch: pytest.MonkeyPatch,
+    state: Path,
+    broken: set[str],
+    *,
+    gpu: str = "H100",
+    commit: str = "abc",
+    options: str = "3",
+) -> tuple[list[str], str]:
+    """A run whose `broken` parts die; which parts ran, and the record."""
+    ran: list[str] = []
+
+    def apart(command: list[str], longest_s: float) -> Iterator[str]:
+        where, learnt = command[3], Path(command[command.index("--learnt") + 1])
+        ran.append(where)
+        found = json.loads(learnt.read_text()) if learnt.is_file() else {"figures": {}, "notes": {}}
+        found["figures"][where] = float(len(ran))
+        found["notes"] |= {"gpu": gpu, "commit": commit}
+        learnt.write_text(json.dumps(found))
+        yield f"row of {where}"
+        if where in broken:
+            yield "not run: ended by SIGKILL: no words"
+
+    monkeypatch.setattr(gpu_record, "run_apart", apart)
+    parts = (PartOfRecord(gpu_record.FIRST, "first", 7), PartOfRecord("One", "one", 7), PartOfRecord("Two", "two", 7))
+    text = record(["--repeats", options], 1, lambda _: None, parts, state=state, resume=True)
+    return ran, text
+
+
+def test_a_resume_runs_what_did_not_reach_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    state = tmp_path / "record.json"
+    assert run_parts(monkeypatch, state, {"one"})[0] == ["first", "one", "two"]
+    ran, text = run_parts(monkeypatch, state, set(), commit="def")
+    assert ran == ["first", "one"]
+    assert "row of two\n- kept from an earlier run, commit abc\n" in text
+    assert "SIGKILL" not in text
+    assert set(json.loads(state.read_text())["figures"]) == {"first", "one", "two"}, "targets need those of all parts"
+    assert run_parts(monkeypatch, state, set(), commit="fed")[1].count("kept from an earlier run, commit abc") == 1
+
+
+@pytest.mark.parametrize("other", [{"gpu": "Orin"}, {"options": "300"}])
+def test_figures_of_two_gpus_or_settings_are_not_mixed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: dict[str, str]
+) -> None:
+    state = tmp_path / "record.json"
+    run_parts(monkeypatch, state, set())
+    ran, text = run_parts(monkeypatch, state, set(), **other)
+    assert ran == ["first", "one", "two"]
+    assert "- left out: an earlier run of another kind (H100, --repeats, 3)" in text
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"sections": 3, "figures": {}, "notes": {}, "options": []}'])
+def test_a_damaged_state_is_no_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str) -> None:
+    state = tmp_path / "record.json"
+    state.write_text(damage)
+    assert run_parts(monkeypatch, state, set())[0] == ["first", "one", "two"]
 
 
 def test_a_part_that_breaks_costs_no_other() -> None:

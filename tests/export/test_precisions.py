@@ -220,7 +220,7 @@ def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
     assert config.count("{") == config.count("}")
 
 
-@pytest.mark.parametrize("what", ["fp16", "int8", "whole"])
+@pytest.mark.parametrize("what", ["fp16", "int8", "whole", "whole fp16"])
 def test_what_is_exported_builds_with_tensorrt_for_rtx(
     bundle: Bundle, what: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -228,9 +228,10 @@ def test_what_is_exported_builds_with_tensorrt_for_rtx(
     if what == "int8":
         content = request.getfixturevalue("int8")
     else:
-        content = to_fp16(bundle.onnx) if what == "fp16" else with_graph_inside(bundle.onnx, bundle.graph)
+        content = to_fp16(bundle.onnx) if "fp16" in what else bundle.onnx
+        content = with_graph_inside(content, bundle.graph) if "whole" in what else content
     file = tmp_path / "network.onnx"
     file.write_bytes(content)
-    done = build_with_rtx(file, what)
+    done = build_with_rtx(file, what.split()[-1])
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1])["bytes"] > 100_000

@@ -1,6 +1,8 @@
-"""The graph layer as a TensorRT plugin, built against TensorRT's headers where there are any and run on the host.
+"""The graph layer as a TensorRT plugin, run on the host: built against TensorRT's headers where there are any.
 
-FACEAFFECT_TENSORRT_INCLUDE names the folder with NvInferRuntime.h, unless the system has it. TensorRT itself is not asked.
+FACEAFFECT_TENSORRT_INCLUDE names the folder with NvInferRuntime.h, unless the system has it. Elsewhere the interface stands in
+that `plugin_interface` declares, which proves the plugin's own doing and not that TensorRT's headers take it; that test is
+then skipped. TensorRT itself is not asked.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from faceaffect.kernels import reference
 ROOT = Path(__file__).resolve().parents[2]
 TENSORRT = [Path(os.environ.get("FACEAFFECT_TENSORRT_INCLUDE") or "/usr/include")]
 TENSORRT += [Path(f"/usr/include/{machine}-linux-gnu") for machine in ("x86_64", "aarch64")]
+STAND_IN = ROOT / "tests/native/plugin_interface"
 CUDA = [Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda") / "include", Path("/usr/include")]
 SOURCES = ["tests/native/plugin_cases.cpp", "tests/native/plugin_kernel.cpp", "csrc/check_cuda.cpp"]
 SOURCES += [f"csrc/tensorrt_plugin/{name}.cpp" for name in ("graph_weights", "au_graph_plugin", "au_graph_creator")]
@@ -32,21 +35,32 @@ def folder_with(header: str, folders: list[Path]) -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+def compiled(target: Path, include: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """The plugin and what tries it as a library; skips where no compiler can."""
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
         pytest.skip("needs a C++ compiler")
-    folders = [folder_with("NvInferRuntime.h", TENSORRT), folder_with("cuda_runtime_api.h", CUDA)]
-    built = tmp_path_factory.mktemp("plugin") / "plugin.so"
-    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DFACEAFFECT_ON_HOST"]
+    folders = [include, folder_with("cuda_runtime_api.h", CUDA)]
+    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DFACEAFFECT_ON_HOST", *more]
     command += ['-DFACEAFFECT_CUDA_ARCHITECTURES="0"', f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/native'}"]
     command += [part for folder in folders for part in ("-isystem", str(folder))]
-    done = subprocess.run([*command, "-o", str(built), *SOURCES], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([*command, "-o", str(target), *SOURCES], capture_output=True, text=True, cwd=ROOT)
     if "_Float16" in done.stderr:
         pytest.skip("this compiler has no 16-bit floats on the host")
+    return done
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    built = tmp_path_factory.mktemp("plugin") / "plugin.so"
+    done = compiled(built, STAND_IN, "-Wall", "-Wextra", "-Werror")
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(built))
+
+
+def test_it_compiles_with_tensorrt_itself(tmp_path: Path) -> None:
+    done = compiled(tmp_path / "plugin.so", folder_with("NvInferRuntime.h", TENSORRT), "-Wall", "-Wextra", "-Werror")
+    assert done.returncode == 0, done.stderr
 
 
 def run(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.kernel_cases import frame_of
-from faceaffect import kernels
+from faceaffect import device_frame, kernels
 from faceaffect.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
 from faceaffect.types import Frame, Layout
@@ -63,6 +64,25 @@ def test_pixels_are_downloaded_once(layout: Layout, in_planes: bool) -> None:
     np.testing.assert_array_equal(device.pixels, frame.pixels)
     assert sum(downloads) == frame.pixels.nbytes
     assert device.pixels is device.pixels
+
+
+def test_a_download_waits_for_whom_writes_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder's own stream does not wait for the default one, nor that for it."""
+    done: list[Any] = []
+
+    class Event:
+        def record(self, stream: int) -> None:
+            done.append(stream)
+
+        def synchronize(self) -> None:
+            done.append("waited")
+
+    monkeypatch.setattr(device_frame, "native", SimpleNamespace(has_cuda=True, Event=Event))
+    array = OnGpu(np.zeros((4, 6), np.uint8))
+    array.__cuda_array_interface__["stream"] = 77
+    frame = DeviceFrame(array, Layout.GRAY, download=lambda to, origin, nbytes: done.append("copied"))
+    assert frame.pixels.shape == (4, 6)
+    assert done == [77, "waited", "copied"]
 
 
 @pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")

@@ -165,6 +165,14 @@ def test_says_what_runs(open_tiny: OpenTiny) -> None:
     assert said["detector"] == "fixed"
 
 
+def test_a_closed_pipeline_says_so(open_tiny: OpenTiny) -> None:
+    pipeline = open_tiny(detector=FixedDetector(LEFT))
+    pipeline.close()
+    pipeline.close()
+    with pytest.raises(ValueError, match="was closed; open another"):
+        pipeline.analyse(bright())
+
+
 @pytest.mark.parametrize("options", [{"max_faces": 0}, {"min_face_px": 19}, {"threads": 0}])
 def test_options_out_of_range(open_tiny: OpenTiny, options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"max_faces >= 1, min_face_px >= 20, threads >= 1, got"):

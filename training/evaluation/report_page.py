@@ -20,7 +20,8 @@ th:first-child, td:first-child { text-align: left; }
 caption { text-align: left; color: #555; padding-bottom: .3rem; }
 svg { max-width: 100%; height: auto; }
 .scroll { max-height: 30rem; overflow-y: auto; }
-.interval { color: #666; font-size: .85em; }
+.interval { color: #666; font-size: .85em; white-space: nowrap; }
+table.facts td { text-align: left; overflow-wrap: anywhere; }
 """
 
 _SCORE_ROWS: Final = (
@@ -46,7 +47,7 @@ def report_page(figures: Figures) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
-        f"<table>{rows}</table>\n"
+        f'<table class="facts">{rows}</table>\n'
         + (f"<h2>Read this first</h2>\n<ul>{notes}</ul>\n" if notes else "")
         + "\n".join(sections)
         + "\n</body>\n</html>\n"

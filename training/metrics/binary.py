@@ -79,11 +79,11 @@ def best_f1(score: Scores, truth: Flags) -> float:
     return float((2 * hits / (called + truth.sum())).max())
 
 
-def best_threshold(probability: Scores, truth: Flags, least: float = 0.2, most: float = 0.8) -> float:
+def best_threshold(probability: Scores, truth: Flags, least: float = 0.2, most: float = 0.8, slack: float = 0.0) -> float:
     """The probability from which "on" gives the best F1, kept within `least` and `most`; their middle without positives.
 
     Every threshold between two neighbouring probabilities decides alike, so the middle between them is given; of equally
-    good ones that with the widest margin.
+    good ones that with the widest margin. With `slack` it is the lowest whose F1 is at most that much below the best.
     """
     if not truth.any():
         check_rows(probability, truth)
@@ -95,8 +95,11 @@ def best_threshold(probability: Scores, truth: Flags, least: float = 0.2, most: 
     high = np.concatenate([[np.inf], threshold])
     bounded_low, bounded_high = np.maximum(low, least), np.minimum(high, most)
     score[(bounded_low > bounded_high) | (bounded_high <= low)] = -1
-    margin = np.where(score == score.max(), bounded_high - bounded_low, -1)
-    best = int(margin.argmax())
+    if slack > 0:
+        best = int(np.flatnonzero(score >= score.max() - slack)[-1])  # cuts stand from high thresholds to low ones
+    else:
+        margin = np.where(score == score.max(), bounded_high - bounded_low, -1)
+        best = int(margin.argmax())
     return float((bounded_low[best] + bounded_high[best]) / 2)
 
 

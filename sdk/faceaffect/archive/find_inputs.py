@@ -14,7 +14,7 @@ from faceaffect.sources.pictures import is_pattern, is_picture
 from faceaffect.sources.source import SourceError
 
 VIDEO_SUFFIXES: Final = frozenset(
-    [".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"]
+    [".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"]
     + [".ogv", ".ts", ".vob", ".webm", ".wmv"]
 )
 

@@ -119,7 +119,7 @@ def has_nvidia_gpu() -> bool:
 def require_cpu(name: str, device: str, options: BackendOptions) -> None:
     """Raise BackendError unless this is for the CPU: nothing runs elsewhere than it was asked to."""
     if device not in ("cpu", "auto"):
-        raise BackendError(f"backend {name!r} runs on device 'cpu' only, got {device!r}")
+        raise BackendError(f"backend {name!r} runs on device 'cpu' only, got {device!r}; use --backend tensorrt for a GPU")
     if options.dla is not None:
         raise BackendError(f"backend {name!r} runs on the CPU, got DLA core {options.dla}; use --backend tensorrt")
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from faceaffect.backends import BackendError
 from faceaffect.backends.gpu_path import slot_counts
 from faceaffect.backends.tensorrt_library import (
+    SHOWN_MESSAGES,
     BuildWatcher,
     TensorRt,
+    allow_capture,
     collecting_logger,
     limit_workspace,
     network_flags,
+    said,
+    started,
     use_dla,
     watch_build,
 )
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
 
 WORKSPACE_BYTES: Final[int] = 256 * 1024 * 1024
 MEMORY_REMEDY: Final[str] = "close other programs on the GPU or lower --max-faces"
-_SHOWN_MESSAGES: Final[int] = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,12 @@ def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watch
     """The engine's bytes; raises BackendError with TensorRT's own words where the network cannot be built."""
     module = library.module
     logger = collecting_logger(module)
-    builder: trt.Builder = module.Builder(logger)
-    if builder is None:
-        raise BackendError(f"{library} does not start: {_words(logger)}")
+    builder: trt.Builder = started(module.Builder, logger, logger=logger, what=str(library))
     network: trt.INetworkDefinition = builder.create_network(network_flags(module))
     _parse(library, network, logger, onnx)
     config: trt.IBuilderConfig = builder.create_builder_config()
     limit_workspace(module, config, WORKSPACE_BYTES)
+    allow_capture(module, config)
     _add_profile(builder, config, settings)
     if settings.dla is not None:
         problem = use_dla(module, builder, config, settings.dla)
@@ -66,12 +68,12 @@ def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watch
 
 
 def _parse(library: TensorRt, network: trt.INetworkDefinition, logger: Any, onnx: bytes) -> None:
-    parser: trt.OnnxParser = library.module.OnnxParser(network, logger)
+    parser: trt.OnnxParser = started(library.module.OnnxParser, network, logger, logger=logger, what=f"the parser of {library}")
     if parser.parse(onnx):
         return
     errors = [str(parser.get_error(i)) for i in range(parser.num_errors)] or logger.messages
     raise BackendError(
-        f"{library} cannot read the network: {'; '.join(errors[:_SHOWN_MESSAGES])}; "
+        f"{library} cannot read the network: {'; '.join(errors[:SHOWN_MESSAGES])}; "
         "export the model again, or use --backend onnx"
     )
 
@@ -85,15 +87,13 @@ def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, settings: Eng
 
 
 def _failed_build(library: TensorRt, logger: Any, settings: EngineSettings) -> str:
-    words = _words(logger)
-    remedy = MEMORY_REMEDY if is_out_of_memory(words) else "try --precision fp32"
-    return f"{library} cannot build the {settings.precision} network: {words}; {remedy}, or use --backend onnx"
+    words = said(logger)
+    remedy = "use --backend onnx" if settings.precision == "fp32" else "try --precision fp32, or use --backend onnx"
+    if is_out_of_memory(words):
+        remedy = f"{MEMORY_REMEDY}, or use --backend onnx"
+    return f"{library} cannot build the {settings.precision} network: {words}; {remedy}"
 
 
 def is_out_of_memory(words: str) -> bool:
     """Whether TensorRT's words speak of memory: it has no code for it that all versions share."""
     return any(word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory"))
-
-
-def _words(logger: Any) -> str:
-    return "; ".join(logger.messages[-_SHOWN_MESSAGES:]) or "it gave no reason"

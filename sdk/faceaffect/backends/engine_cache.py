@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,7 +21,9 @@ from typing import Any, Final
 
 CACHE_VARIABLE: Final[str] = "FACEAFFECT_CACHE"
 log = logging.getLogger("faceaffect")
-_FORMAT: Final[int] = 1
+_FORMAT: Final[int] = 2  # of the file, and of how `build_engine` builds
+_LEFTOVER: Final[str] = ".engine-"  # what a file that is being written is called
+_LEFTOVER_AGE_S: Final[float] = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class EngineCache:
         try:
             head, _, engine = self.path_of(key).read_bytes().partition(b"\n")
             said = json.loads(head)
-        except (OSError, ValueError):  # ValueError: no JSON, or bytes that are no text
+        except (OSError, ValueError, RecursionError):  # no file; no JSON, or bytes that are no text; brackets without end
             return None
         return engine if isinstance(said, dict) and said == _header(key, engine) else None
 
@@ -83,12 +86,16 @@ class EngineCache:
                 self._store(key, found)
         return found
 
-    def replace(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
-        """Build again, whatever is there."""
-        with self._held(key, lambda _: None):
-            built = build()
-            self._store(key, built)
-        return built
+    def replace(
+        self, key: EngineKey, refused: bytes, build: Callable[[], bytes], *, waiting: Callable[[Path], None] = lambda _: None
+    ) -> bytes:
+        """Build again what is of no use, unless another process has done so meanwhile."""
+        with self._held(key, waiting):
+            found = self.find(key)
+            if found is None or found == refused:
+                found = build()
+                self._store(key, found)
+        return found
 
     @contextmanager
     def _held(self, key: EngineKey, waiting: Callable[[Path], None]) -> Iterator[None]:
@@ -110,7 +117,8 @@ class EngineCache:
         """Whole or not at all: a reader never sees half a file, not even after a power cut."""
         name = ""
         try:
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".engine-")
+            self._sweep()
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=_LEFTOVER)
             with os.fdopen(handle, "wb") as file:
                 file.write(json.dumps(_header(key, engine)).encode() + b"\n" + engine)
                 file.flush()
@@ -124,6 +132,12 @@ class EngineCache:
                 "faceaffect: the engine cannot be kept in %s (%s), so the next start builds it again; "
                 "%s names another folder", self._folder, error, CACHE_VARIABLE,
             )  # fmt: skip
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed while they wrote have left."""
+        for path in self._folder.glob(f"{_LEFTOVER}*"):
+            if time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S:
+                path.unlink(missing_ok=True)
 
 
 def _header(key: EngineKey, engine: bytes) -> dict[str, Any]:

@@ -113,6 +113,14 @@ class GpuPath:
         count = len(crop_maps)
         slots = next(slots for slots in self._slots if slots >= count)
         kind = (slots, self._stage(frame, crop_maps, slots))
+        try:
+            self._run(kind)
+        finally:  # also where a call failed: what was queued before it still reads the buffers that the next run fills
+            self._stream.synchronize()
+        return self._results(slots, count)
+
+    def _run(self, kind: tuple[int, int]) -> None:
+        """Queue everything, as a graph where there is one."""
         captured = self._graphs.get(kind)
         if captured is not None:
             captured.launch(self._stream)
@@ -122,8 +130,6 @@ class GpuPath:
             self._seen.add(kind)
         else:
             self._capture(kind)
-        self._stream.synchronize()
-        return self._results(slots, count)
 
     def _capture(self, kind: tuple[int, int]) -> None:
         stream = self._stream
@@ -173,11 +179,11 @@ class GpuPath:
             self._make_upload(_upload_size(needed))
 
     def _make_upload(self, nbytes: int) -> None:
-        """New, larger buffers; graphs hold the addresses of the old ones and go with them."""
+        """New, larger buffers, both or none; graphs hold the addresses of the old ones and go with them."""
+        pinned, on_gpu = self._cuda.PinnedBuffer(nbytes), self._cuda.DeviceBuffer(nbytes)
         self._graphs.clear()
         self._seen.clear()
-        self._block_host = self._cuda.PinnedBuffer(nbytes)
-        self._block = self._cuda.DeviceBuffer(nbytes)
+        self._block_host, self._block = pinned, on_gpu
 
     def _layout(self, slots: int) -> tuple[dict[str, _Place], int]:
         """Where each output of a run lies, and how many bytes all of them take."""

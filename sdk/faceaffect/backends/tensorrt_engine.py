@@ -19,7 +19,7 @@ from faceaffect.backends.build_engine import MEMORY_REMEDY, EngineSettings, buil
 from faceaffect.backends.build_progress import BuildProgress
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.gpu_path import GpuPath, slot_counts
-from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt
+from faceaffect.backends.tensorrt_library import TensorRt, collecting_logger, find_tensorrt, new_context, said, started
 from faceaffect.bundle import MODEL_FILE, Bundle, network_of
 from faceaffect.kernels.load_native import native
 from faceaffect.spec import AUTO_PRECISION, BundleError, CropSpec
@@ -38,7 +38,7 @@ def why_not() -> str:
     try:
         native.require_device()
     except native.CudaError as error:
-        return f"{error}; use --backend onnx"
+        return f"{error}; to run on the CPU use --backend onnx"
     return find_tensorrt()[1]
 
 
@@ -55,9 +55,9 @@ def device_index(device: str) -> int:
 class _Network:
     """An engine with execution contexts of one thread, one for each number of faces: graphs stay valid that way."""
 
-    def __init__(self, module: Any, engine: trt.ICudaEngine, fewest: int) -> None:
-        """`fewest` faces are the least that the engine takes in a run."""
-        self._module, self._engine = module, engine
+    def __init__(self, module: Any, engine: trt.ICudaEngine, logger: Any, fewest: int) -> None:
+        """`fewest` faces are the least that the engine takes in a run; `logger` collects what TensorRT says."""
+        self._module, self._engine, self._logger = module, engine, logger
         self._contexts: dict[int, trt.IExecutionContext] = {}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         check_outputs(set(names), MODEL_FILE)
@@ -74,9 +74,10 @@ class _Network:
             )
 
     def _context(self, faces: int) -> trt.IExecutionContext:
-        context: trt.IExecutionContext | None = self._engine.create_execution_context()
+        context: trt.IExecutionContext | None = new_context(self._module, self._engine)
         if context is None:
-            raise BackendError("TensorRT cannot make an execution context: the GPU's memory is full; lower --max-faces")
+            words = said(self._logger, "the GPU's memory is full")
+            raise BackendError(f"TensorRT cannot make an execution context: {words}; {MEMORY_REMEDY}")
         if not context.set_input_shape("crops", (faces, *self._crop_shape)):
             raise BackendError(f"the engine does not take {faces} faces; `faceaffect build --max-faces {faces}` makes one")
         return context
@@ -89,7 +90,8 @@ class _Network:
 
     def enqueue(self, faces: int, stream: int) -> None:
         if not self._contexts[faces].execute_async_v3(stream):
-            raise BackendError("TensorRT could not run the engine: the GPU may be lost or its memory full; start again")
+            words = said(self._logger, "the GPU may be lost or its memory full")
+            raise BackendError(f"TensorRT could not run the engine: {words}; start again")
 
 
 class TensorrtBackend:
@@ -97,15 +99,17 @@ class TensorrtBackend:
 
     name = "tensorrt"
 
-    def __init__(self, library: TensorRt, plan: bytes, bundle: Bundle, settings: EngineSettings, device: int) -> None:
-        self._library, self._bundle, self._settings, self._device = library, bundle, settings, device
-        self._local = threading.local()
+    def __init__(
+        self, library: TensorRt, plan: bytes, bundle: Bundle, settings: EngineSettings, device: int, key: EngineKey
+    ) -> None:
+        self._library, self._bundle, self._settings, self._device, self.key = library, bundle, settings, device, key
+        self._local, self._opening = threading.local(), threading.Lock()
         # The logger must outlive the runtime.
         self._logger = collecting_logger(library.module)
-        self._runtime = library.module.Runtime(self._logger)
+        self._runtime = started(library.module.Runtime, self._logger, logger=self._logger, what=str(library))
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            words = "; ".join(self._logger.messages[-3:]) or "no reason given"
+            words = said(self._logger)
             if is_out_of_memory(words):
                 raise BackendError(f"{library} cannot load the engine: {words}; {MEMORY_REMEDY}, or use --backend onnx")
             raise EngineRefusedError(words)
@@ -123,8 +127,9 @@ class TensorrtBackend:
         path: GpuPath | None = getattr(self._local, "path", None)
         if path is None:
             slots = self._settings.slots
-            network = _Network(self._library.module, self._engine, slots[0])
-            path = GpuPath(native, network, self._bundle.graph, self._bundle.spec.crop, slots)
+            with self._opening:  # an engine makes its contexts one after the other
+                network = _Network(self._library.module, self._engine, self._logger, slots[0])
+                path = GpuPath(native, network, self._bundle.graph, self._bundle.spec.crop, slots)
             self._local.path = path
         return path
 
@@ -195,13 +200,13 @@ def open_engine(
     """A backend over the cached engine, which is built now if there is none."""
     if dla is not None and precision == "fp32":
         raise BackendError("a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla out")
+    index = device_index(device)
     reason = why_not()
     if reason:
         raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
     library, _ = find_tensorrt()
     if library is None or native is None:
         raise BackendError("backend 'tensorrt' cannot be used: TensorRT went away")
-    index = device_index(device)
     native.use_device(index)
     onnx = network_of(bundle, precision)
     settings = EngineSettings(precision, slot_counts(max_faces)[-1], bundle.spec.crop.size_px, dla)
@@ -217,11 +222,12 @@ def open_engine(
 
     plan = cache.find_or_build(key, build, waiting=waiting)
     try:
-        return TensorrtBackend(library, plan, bundle, settings, index)
+        return TensorrtBackend(library, plan, bundle, settings, index, key)
     except EngineRefusedError as error:
         log.warning("faceaffect: %s refuses the engine in the cache (%s); building it again", library, error)
     try:
-        return TensorrtBackend(library, cache.replace(key, build), bundle, settings, index)
+        again = cache.replace(key, plan, build, waiting=waiting)
+        return TensorrtBackend(library, again, bundle, settings, index, key)
     except EngineRefusedError as error:
         raise BackendError(f"{library} does not run the engine that it built on {key.device}: {error}") from None
 

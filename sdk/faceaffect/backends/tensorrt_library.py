@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from faceaffect.backends import BackendError
 
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 _FLAVOURS: Final[dict[str, str]] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 _OLDEST: Final[tuple[int, int]] = (10, 3)
 _NEWEST_MAJOR: Final[int] = 11
+SHOWN_MESSAGES: Final[int] = 4
 ADVICE: Final[str] = "on a Jetson install JetPack's python3-libnvinfer; else `pip install tensorrt`; or use --backend onnx"
 
 
@@ -38,8 +42,8 @@ def find_tensorrt(importer: Callable[[str], Any] = importlib.import_module) -> t
     for name, flavour in _FLAVOURS.items():
         try:
             module = importer(name)
-        except (ImportError, OSError) as error:  # OSError: the module is there and its library is not
-            reasons.append(f"{name}: {error}")
+        except Exception as error:  # the module may be there without its library, or break on another NumPy
+            reasons.append(f"{name}: {error}" if isinstance(error, ImportError | OSError) else f"{name}: {error!r}")
             continue
         found = TensorRt(module, flavour, str(module.__version__))
         problem = _version_problem(found)
@@ -59,6 +63,27 @@ def _version_problem(found: TensorRt) -> str:
     if (major, minor) < _OLDEST or major > _NEWEST_MAJOR:
         return f"{found} found, 10.3 to {_NEWEST_MAJOR}.x wanted"
     return ""
+
+
+def started(make: Callable[..., Any], *given: Any, logger: Any, what: str) -> Any:
+    """An object of TensorRT's, or a BackendError with its words.
+
+    Where CUDA does not start, some versions give None and others a TypeError out of their bindings, which says nothing.
+    """
+    try:
+        made = make(*given)
+    except (TypeError, RuntimeError) as error:
+        words = said(logger, str(error))
+    else:
+        if made is not None:
+            return made
+        words = said(logger)
+    raise BackendError(f"{what} does not start: {words}; check the driver with `nvidia-smi` and `faceaffect doctor`")
+
+
+def said(logger: Any, otherwise: str = "it gave no reason") -> str:
+    """The last errors that TensorRT told a `collecting_logger`."""
+    return "; ".join(logger.messages[-SHOWN_MESSAGES:]) or otherwise
 
 
 def network_flags(module: Any) -> int:
@@ -95,11 +120,13 @@ def _monitor_class(module: Any) -> Any:
             module.IProgressMonitor.__init__(self)
             self._watcher = watcher
             self._steps: dict[str, int] = {}
+            self._one_at_a_time = threading.Lock()  # the builder calls from threads of its own
             self.stopped: BaseException | None = None
 
         def _tell(self, phase: str, done: int, steps: int | None) -> None:
             try:
-                self._watcher.step(phase, done, steps)
+                with self._one_at_a_time:
+                    self._watcher.step(phase, done, steps)
             except BaseException as error:  # what gets out of a callback ends the process
                 self.stopped = self.stopped or error
 
@@ -129,6 +156,27 @@ def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core:
     config.DLA_core = core
     config.set_flag(module.BuilderFlag.GPU_FALLBACK)
     return ""
+
+
+def allow_capture(module: Any, config: trt.IBuilderConfig) -> None:
+    """TensorRT for RTX allocates while it runs, which no CUDA graph can record, unless the engine is built not to."""
+    flag = getattr(module.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)
+    if flag is not None:
+        config.set_flag(flag)
+
+
+def new_context(module: Any, engine: trt.ICudaEngine) -> trt.IExecutionContext | None:
+    """An execution context; None where TensorRT can make none.
+
+    TensorRT for RTX compiles kernels for a new shape in the background and runs slower ones meanwhile. A graph captured then
+    would keep those for good, so they are compiled at the first run.
+    """
+    strategies = getattr(module, "DynamicShapesKernelSpecializationStrategy", None)
+    if strategies is None:
+        return engine.create_execution_context()
+    settings: Any = engine.create_runtime_config()  # type: ignore[attr-defined,unused-ignore]  # not in 10.3
+    settings.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+    return engine.create_execution_context(settings)
 
 
 def limit_workspace(module: Any, config: trt.IBuilderConfig, nbytes: int) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import io
-import re
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,27 +13,17 @@ from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.metrics import CLOCK_NAMES
 from faceaffect.bench.record import Record, Result
 from faceaffect.bench.stage_round import ALL_STAGES, DECODE, WHOLE, WRITE
+from faceaffect.svg_drawing import STYLE, matplotlib_part, svg_text
 
 _WIDTH_IN: Final = 9.0
 _BINS: Final = 60
 _LABEL_LETTERS: Final = 44
-_STYLE: Final[dict[str, Any]] = {
-    "svg.hashsalt": "faceaffect",  # the same record gives the same page
-    "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "axes.axisbelow": True,
-}
 
 
 def require_matplotlib() -> None:
     """Raise BenchError where plots cannot be drawn."""
     try:
-        _matplotlib("figure")
+        matplotlib_part("figure")
     except ImportError as error:
         raise BenchError(
             f'the HTML report draws with matplotlib, which cannot be used ({error}): pip install "faceaffect[bench]"; '
@@ -163,11 +149,6 @@ def _labels(configurations: list[Configuration]) -> list[str]:
     return [name if len(name) <= _LABEL_LETTERS else "..." + name[3 - _LABEL_LETTERS :] for name in names]
 
 
-def _matplotlib(part: str = "") -> Any:
-    """The library or a module of it: an extra, so it is only imported when something is drawn."""
-    return importlib.import_module(f"matplotlib.{part}" if part else "matplotlib")
-
-
 def _joined(result: Result, clock: str, stage: str) -> list[float]:
     return [ms for one in result.rounds for ms in one.stages.clocks[clock].get(stage, [])]
 
@@ -186,14 +167,14 @@ def _megapixels(result: Result) -> float:
 
 def _colours() -> list[Any]:
     """One for each stage; decode and write, which are no part of the whole, in greys."""
-    bright = iter(_matplotlib().colormaps["tab10"].colors)
+    bright = iter(matplotlib_part().colormaps["tab10"].colors)
     greys = {DECODE: "#8c8c8c", WRITE: "#c4c4c4"}
     return [greys.get(stage) or next(bright) for stage in ALL_STAGES]
 
 
 def _plain_ticks(axes: Any, which: str = "x") -> None:
     """1, 2, 5, 10 instead of powers of ten."""
-    ticker, axis = _matplotlib("ticker"), axes.xaxis if which == "x" else axes.yaxis
+    ticker, axis = matplotlib_part("ticker"), axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(ticker.NullFormatter())
@@ -203,22 +184,7 @@ def _plain_ticks(axes: Any, which: str = "x") -> None:
 def _figure(height_in: float) -> Iterator[tuple[Any, Callable[[], str]]]:
     """A figure with one pair of axes, and what turns it into SVG. Never touches the caller's matplotlib settings."""
     require_matplotlib()
-    with _matplotlib().rc_context(_STYLE):
-        figure = _matplotlib("figure").Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+    with matplotlib_part().rc_context(STYLE):
+        figure = matplotlib_part("figure").Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
         axes = figure.subplots()
-        yield axes, lambda: _svg(figure)
-
-
-def _svg(figure: Any) -> str:
-    """The drawing alone: a page needs neither prologue nor name spaces nor metadata, all of which name web addresses."""
-    written = io.StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None})
-    text = written.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    # Ids must differ between the drawings of one page.
-    mark = f"g{zlib.crc32(text.encode())}_"
-    text = re.sub(r'\bid="', f'id="{mark}', text)
-    text = re.sub(r'xlink:href="#', f'href="#{mark}', text)
-    return re.sub(r"url\(#", f"url(#{mark}", text).strip()
+        yield axes, lambda: svg_text(figure)

@@ -17,6 +17,10 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
     help="rows.csv, .jsonl or .parquet; - is CSV on standard output. A folder gets one file per input, made by all cores.",
 )
 @click.option("--overlay", metavar="FILE", help="Drawn video (.mp4, .webm, .avi), picture or folder.")
+@click.option("--report", metavar="FILE.html", help="Page with plots, made of the rows at the end (see `faceaffect report`).")
+@click.option(
+    "--portraits", is_flag=True, help="Show faces in the report; off unless asked for, as a page is easily passed on."
+)
 @click.option("--model", metavar="BUNDLE", help="Model bundle: a folder, or a name that `faceaffect models` lists.")
 @click.option("--backend", default="auto", type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]), show_default=True)
 @click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0.")
@@ -66,7 +70,7 @@ def analyse(**given: object) -> int:
     """Analyse video files, pictures, folders, patterns, cameras (0, v4l2:///dev/video0, csi://0) or rtsp:// streams.
 
     \b
-    faceaffect analyse clip.mp4 --out rows.csv --overlay seen.mp4
+    faceaffect analyse clip.mp4 --out rows.csv --overlay seen.mp4 --report report.html
     faceaffect analyse 'photos/*.jpg' > rows.csv
     faceaffect analyse 'archive/**/*.mp4' --out parts/ --format parquet
     """

@@ -15,9 +15,9 @@ from faceaffect.archive.archive_run import Plan, Runner, carry_out, make_plan, p
 from faceaffect.archive.file_task import ArchiveError, FileOutcome, FramesDone
 from faceaffect.archive.part_store import open_store
 from faceaffect.cli.aligned_columns import print_columns
-from faceaffect.cli.analyse_run import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
 from faceaffect.cli.archive_progress import ArchiveProgress
 from faceaffect.cli.archive_settings import ArchiveSettings
+from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
 
 _MOST_LISTED = 20
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,26 +16,23 @@ from faceaffect.audio.sound_source import AUTO, NONE
 from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
-from faceaffect.sinks.open_overlay import check_overlay, open_overlay
+from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
+from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
 from faceaffect.sinks.threaded_sink import ThreadedSink
-from faceaffect.sources.open_source import open_source
+from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import Source, SourceError
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
 
-FAILURE, INTERRUPTED, TERMINATED = 1, 130, 143
-
-
-class Stopped(BaseException):
-    """SIGTERM, handled like Ctrl-C. Not an Exception: nothing on the way may swallow it."""
-
 
 class AnalyseRun:
     def __init__(self, settings: AnalyseSettings) -> None:
         self._settings = settings
+        # A live source is alone, and knows its name without its password.
+        self._stems = overlay_stems(settings.sources) if len(settings.sources) > 1 else {}
         self._summary = RunSummary()
         self._progress = RunProgress(len(settings.sources), settings.is_quiet)
 
@@ -46,6 +42,10 @@ class AnalyseRun:
         check_output(settings.out, settings.when_existing)
         if settings.overlay is not None:
             check_overlay(settings.overlay, len(settings.sources), settings.when_existing)
+        if settings.report is not None:
+            from faceaffect.report.write_report import check_report
+
+            check_report(settings.report, may_replace=settings.when_existing is not WhenExisting.REFUSE)
         from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
@@ -60,8 +60,28 @@ class AnalyseRun:
                 except (SinkError, BackendError) as error:  # BackendError: a GPU that was lost serves no other source
                     self._summary.failed.append(str(error))
                     code = FAILURE
+            is_reported = True
+            is_ended = code in (0, FAILURE) or is_live(settings.sources[0])  # Ctrl-C is how a live source ends
+            if settings.report is not None and is_ended:
+                is_reported = self._write_report(settings.report, pipeline)
         self._report(code)
-        return code
+        return code if is_reported else code or FAILURE
+
+    def _write_report(self, path: Path, pipeline: Pipeline) -> bool:
+        """Whether the page could be made; the rows are safe either way."""
+        from faceaffect.report.row_chunks import ReportError
+        from faceaffect.report.write_report import write_report
+
+        summary, runs = self._summary, pipeline.describe()
+        facts = [(name, runs[name]) for name in ("model", "backend", "precision", "detector")] + summary.lines()
+        notes = [*summary.notes, *(f"not analysed: {failure}" for failure in summary.failed)]
+        try:
+            write_report([Path(self._settings.out)], path, portraits=self._settings.portraits, facts=facts, notes=notes)
+        except ReportError as error:
+            summary.failed.append(f"{error} (`faceaffect report {self._settings.out} --out {path}` makes it later)")
+            return False
+        summary.outputs.append(str(path))
+        return True
 
     def _report(self, code: int) -> None:
         if self._settings.is_quiet:
@@ -103,15 +123,15 @@ class AnalyseRun:
         with open_source(uri, options) as source:
             try:
                 with accompanied(pipeline, source, self._settings.sound, self._summary.notes):
-                    self._analyse_frames(source, point, pipeline, sink)
+                    self._analyse_frames(source, point, pipeline, sink, self._stems.get(uri, ""))
             finally:
                 self._summary.notes += source.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
 
-    def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink) -> None:
+    def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)
-        with self._open_overlay(source, pipeline) as overlay:
+        with self._open_overlay(source, pipeline, stem) as overlay:
             for frame in source:
                 if not source.is_sequence:
                     pipeline.reset()
@@ -123,26 +143,13 @@ class AnalyseRun:
                     overlay.write(frame, faces, affect)
                 self._progress.advance(len(faces), source.dropped)
 
-    def _open_overlay(self, source: Source, pipeline: Pipeline) -> Any:
+    def _open_overlay(self, source: Source, pipeline: Pipeline, stem: str) -> Any:
         path = self._settings.overlay
         if path is None:
             return nullcontext()
-        overlay = open_overlay(path, source, self._settings.when_existing, pipeline.spec.au_thresholds)
+        when, inputs = self._settings.when_existing, self._settings.sources
+        overlay = open_overlay(path, source, when, pipeline.spec.au_thresholds, stem=stem, inputs=inputs)
         self._summary.outputs.append(overlay.path)
         if self._settings.when_existing is WhenExisting.RESUME:
             self._summary.notes.append(f"{overlay.path}: holds only the frames of this run")
         return closing(overlay)
-
-
-@contextmanager
-def termination_raises() -> Iterator[None]:
-    """SIGTERM raises `Stopped` in the block."""
-
-    def stop(_signal: int, _stack: object) -> None:
-        raise Stopped
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

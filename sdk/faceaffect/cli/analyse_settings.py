@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from faceaffect.audio.sound_source import AUTO
+from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.sink import WhenExisting
 from faceaffect.sources.open_source import expand_sources, is_live
 from faceaffect.sources.source import SourceOptions
@@ -20,6 +21,8 @@ class AnalyseSettings:
     sources: list[str]
     out: str
     overlay: Path | None
+    report: Path | None
+    portraits: bool
     model: str | None
     pipeline: dict[str, Any]  # keyword arguments of open_pipeline
     source_options: SourceOptions
@@ -31,6 +34,10 @@ class AnalyseSettings:
     def from_options(cls, given: Mapping[str, Any]) -> AnalyseSettings:
         if given["resume"] and given["overwrite"]:
             raise click.UsageError("--resume keeps the existing output and --overwrite replaces it: give one of them")
+        if given["report"] and is_stdout(given["out"]):
+            raise click.UsageError("--report is made of the rows: give them a file too, such as --out rows.csv")
+        if given["portraits"] and not given["report"]:
+            raise click.UsageError("--portraits are shown in the report: give --report FILE.html too")
         sources = expand_sources(given["sources"])
         live = [source for source in sources if is_live(source)]
         if live and len(sources) > 1:
@@ -40,6 +47,8 @@ class AnalyseSettings:
             sources=sources,
             out=given["out"],
             overlay=Path(given["overlay"]) if given["overlay"] else None,
+            report=Path(given["report"]) if given["report"] else None,
+            portraits=given["portraits"],
             model=given["model"],
             pipeline=pipeline_options(given),
             source_options=source_options(given),

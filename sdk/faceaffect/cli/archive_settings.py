@@ -54,6 +54,8 @@ class ArchiveSettings:
         """Raises UsageError, SourceError, BundleError, SinkError or ArchiveError before anything is written."""
         if given["overlay"]:
             raise click.UsageError("--overlay draws one output: give --out a file, or draw the videos one by one")
+        if given["report"]:
+            raise click.UsageError("--report is made of one output: give --out a file, or use `faceaffect report` afterwards")
         if live := [source for source in given["sources"] if is_live(source)]:
             raise click.UsageError(f"a live source never ends by itself: give {live[0]} alone and --out a file")
         row_format = given["row_format"] or ("parquet" if given["ray"] else "csv")

@@ -19,11 +19,16 @@ def build(model: str | None, precision: str, max_faces: int, dla: int | None, de
     `faceaffect analyse` builds what is missing by itself; this does it ahead of time, and with other precisions. The
     engines lie in $FACEAFFECT_CACHE, else in the user's cache folder.
     """
+    from faceaffect.backends.engine_cache import CACHE_VARIABLE, EngineCache
     from faceaffect.backends.tensorrt_engine import open_engine
     from faceaffect.bundle import open_bundle
 
-    bundle = open_bundle(model)
-    backend = open_engine(bundle, device=device, precision=precision, max_faces=max_faces, dla=dla)
+    bundle, cache = open_bundle(model), EngineCache()
+    backend = open_engine(bundle, device=device, precision=precision, max_faces=max_faces, dla=dla, cache=cache)
+    path = cache.path_of(backend.key)
+    if cache.find(backend.key) is None:
+        raise click.ClickException(f"the engine was built but not kept as {path}; {CACHE_VARIABLE} names another folder")
     size_mb = backend.plan_bytes / 1e6
     where = "a DLA" if dla is not None else device
     click.echo(f"{bundle.spec.name}, {precision}, up to {max_faces} faces, on {where}: {size_mb:.1f} MB, {backend.version}")
+    click.echo(f"kept as {path}")

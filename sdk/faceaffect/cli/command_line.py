@@ -12,8 +12,8 @@ from faceaffect.cli.bench import bench
 from faceaffect.cli.build import build
 from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
-
-FAILURE, INTERRUPTED = 1, 130
+from faceaffect.cli.report import report
+from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped
 
 
 def package_version() -> str:
@@ -35,6 +35,7 @@ faceaffect.add_command(build)
 faceaffect.add_command(bench)
 faceaffect.add_command(doctor)
 faceaffect.add_command(models)
+faceaffect.add_command(report)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,6 +56,9 @@ def _run(arguments: list[str], wants_traceback: bool) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except Stopped:
+        click.echo("stopped", err=True)
+        return TERMINATED
     except Exception as error:
         if wants_traceback:
             raise

@@ -90,7 +90,13 @@ def _accelerator() -> Iterator[Check]:
 
 
 def _extras() -> Iterator[Check]:
-    for extra, module in (("parquet", "pyarrow"), ("openvino", "openvino"), ("audio", "av"), ("bench", "matplotlib")):
+    for extra, module in (
+        ("parquet", "pyarrow"),
+        ("openvino", "openvino"),
+        ("audio", "av"),
+        ("report", "matplotlib"),
+        ("bench", "matplotlib"),
+    ):
         is_there = importlib.util.find_spec(module) is not None
         advice = f'not installed: pip install "faceaffect[{extra}]"'
         yield Check(f"extra {extra}", (_package_version(module) or "there") if is_there else advice, is_there)

@@ -1,26 +1,73 @@
-"""`faceaffect models`: the model bundles at hand."""
+"""`faceaffect models`: the model bundles at hand, and further ones."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 
-@click.command()
-@click.argument("name", required=False)
-def models(name: str | None) -> None:
-    """List the model bundles, or show the card of one."""
-    from faceaffect.bundle import CARD_FILE, find_bundle
+class _NameOrCommand(click.Group):
+    """What is no command is the name of a bundle, whose card is shown."""
 
-    if name is None:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            return "show", self.commands["show"], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_NameOrCommand, invoke_without_command=True, subcommand_metavar="[NAME | get SOURCE]")
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List the model bundles, show the card of one (its NAME or folder), or get a further one."""
+    if context.invoked_subcommand is None:
         _list_bundles()
-        return
+
+
+@models.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show the card of a bundle: what it was made of, what was measured, what it must not be used for."""
     from rich.console import Console
     from rich.markdown import Markdown
+
+    from faceaffect.bundle import CARD_FILE, find_bundle
 
     card = find_bundle(name) / CARD_FILE
     if not card.is_file():
         raise click.ClickException(f"{card}: this bundle has no card; ask whoever made it for data, licence and limits")
     Console().print(Markdown(card.read_text(encoding="utf-8")))
+
+
+@models.command()
+@click.argument("source")
+@click.option("--sha256", default="", metavar="HEX", help="SHA-256 of the bundle's spec.json, which pins every file of it.")
+@click.option("--name", default="", metavar="NAME", help="Keep it under another name than its own.")
+def get(source: str, sha256: str, name: str) -> None:
+    """Get the bundle at SOURCE (https://host/path/spec.json, or a folder) into your data folder, for --model NAME.
+
+    Every file is verified; a transfer that breaks is gone on with, also by the same command later. No other command opens a
+    network connection, but to streams and clusters that you name. FACEAFFECT_OFFLINE=1 forbids this one.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from faceaffect.download.get_bundle import get_bundle
+
+    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+
+        def follow(file: str) -> Any:
+            task = bar.add_task(file, total=None)
+            return lambda there, whole: bar.update(task, completed=there, total=whole)
+
+        folder, digest = get_bundle(source, sha256, name, follow)
+    click.echo(
+        f"{folder.name} is in {folder}; use it with --model {folder.name}, `faceaffect models {folder.name}` shows its card"
+    )
+    if not sha256:
+        click.echo(f"its spec.json has the SHA-256 {digest}: compare it with what its maker says, or pin it with --sha256")
 
 
 def _list_bundles() -> None:
@@ -33,7 +80,9 @@ def _list_bundles() -> None:
 
     bundles = list_bundles()
     if not bundles:
-        raise click.ClickException(f"no model bundle found; put one into a folder and name that in ${FOLDERS_VARIABLE}")
+        raise click.ClickException(
+            f"no model bundle found; get one with `faceaffect models get`, or name a folder of bundles in ${FOLDERS_VARIABLE}"
+        )
     rows = [[Text(name, style="dim") for name in ("name", "model", "size", "licence", "path")]]
     for folder in bundles:
         size_bytes = sum(entry.stat().st_size for entry in folder.iterdir() if entry.is_file())

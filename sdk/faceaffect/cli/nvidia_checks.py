@@ -65,10 +65,26 @@ def _jetson(root: Path, run: Callable[..., str]) -> Iterator[Check]:
     mode = next((line.partition(":")[2].strip() for line in run("nvpmodel", "-q").splitlines() if "Power Mode" in line), "")
     advice = "unknown (`sudo nvpmodel -q` tells)"
     yield Check("power mode", mode or advice, bool(mode))
-    cores = sorted(path.name for path in (root / "sys/class/nvdla").glob("*")) if (root / "sys/class/nvdla").is_dir() else []
-    nodes = sorted((root / "proc/device-tree").glob("**/nvdla*")) if not cores and (root / "proc/device-tree").is_dir() else []
-    count = len(cores) or len(nodes)
-    yield Check("dla", f"{count} cores (faceaffect build --dla 0)" if count else "none on this board")
+    count = _dla_cores(root)
+    found = (
+        f"{count} cores (faceaffect build --precision fp16 --dla 0; not with every TensorRT)" if count else "none on this board"
+    )
+    yield Check("dla", found)
+
+
+def _dla_cores(root: Path) -> int:
+    """Cores that the driver shows, else those of the device tree, where boards without them have the nodes switched off."""
+    shown = list((root / "sys/class/nvdla").glob("*"))
+    if shown:
+        return len(shown)
+    nodes = [path for path in (root / "proc/device-tree").glob("**/nvdla*") if (path / "compatible").is_file()]
+    return sum(_status(node) in ("", "okay", "ok") for node in nodes)
+
+
+def _status(node: Path) -> str:
+    """Of a node of the device tree; without one it is switched on."""
+    status = node / "status"
+    return status.read_text(encoding="utf-8").strip("\0\n ") if status.is_file() else ""
 
 
 def _gpus() -> Iterator[Check]:

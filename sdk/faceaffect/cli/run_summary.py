@@ -62,38 +62,39 @@ class RunSummary:
                 return 1000 * math.exp(position / _BINS_PER_E)
         return math.nan
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and figures, as the end of a run prints them."""
+        elapsed_s = max(time.monotonic() - self.started_s, 1e-6)
+        lines = [("frames", f"{self.frames} ({self.frames / elapsed_s:.1f} per second, reading and writing included)")]
+        if self.frames:
+            lines.append(("median analysis", f"{self.median_ms():.1f} ms per frame ({1000 / self.median_ms():.0f} fps)"))
+            lines.append(("frames with faces", f"{self.frames_with_faces}"))
+        if self.dropped:
+            lines.append(("dropped frames", f"{self.dropped}"))
+        if self.faces:
+            lines.append(("tracks", f"{len(self.tracks)}"))
+            mood = f"{self.valence_sum / self.faces:+.2f} / {self.arousal_sum / self.faces:+.2f}"
+            # What the model does not read has no line.
+            if math.isfinite(self.valence_sum + self.arousal_sum):
+                lines.append(("mean valence / arousal", mood))
+            if self.reads_aus:
+                lines.append(("most frequent AUs", _shares(self.aus, self.faces) or "none"))
+            if self.expressions:
+                lines.append(("expressions", _shares(self.expressions, self.faces)))
+        return lines
+
 
 def print_summary(summary: RunSummary, stream: TextIO) -> None:
     console = Console(file=stream, soft_wrap=True)
     if summary.frames or not summary.failed:
-        print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in _lines(summary)])
+        outputs = ("output", ", ".join("standard output" if path == "-" else path for path in summary.outputs))
+        print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in [*summary.lines(), outputs]])
     for note in summary.notes[:_MOST_NOTES]:
         console.print(Text(f"note: {note}", style="yellow"))
     if len(summary.notes) > _MOST_NOTES:
         console.print(Text(f"note: and {len(summary.notes) - _MOST_NOTES} more like these", style="yellow"))
     for failure in summary.failed:
         console.print(Text(f"error: {failure}", style="red"))
-
-
-def _lines(summary: RunSummary) -> list[tuple[str, str]]:
-    elapsed_s = max(time.monotonic() - summary.started_s, 1e-6)
-    lines = [("frames", f"{summary.frames} ({summary.frames / elapsed_s:.1f} per second, reading and writing included)")]
-    if summary.frames:
-        lines.append(("median analysis", f"{summary.median_ms():.1f} ms per frame ({1000 / summary.median_ms():.0f} fps)"))
-        lines.append(("frames with faces", f"{summary.frames_with_faces}"))
-    if summary.dropped:
-        lines.append(("dropped frames", f"{summary.dropped}"))
-    if summary.faces:
-        lines.append(("tracks", f"{len(summary.tracks)}"))
-        mood = f"{summary.valence_sum / summary.faces:+.2f} / {summary.arousal_sum / summary.faces:+.2f}"
-        # What the model does not read has no line.
-        if math.isfinite(summary.valence_sum + summary.arousal_sum):
-            lines.append(("mean valence / arousal", mood))
-        if summary.reads_aus:
-            lines.append(("most frequent AUs", _shares(summary.aus, summary.faces) or "none"))
-        if summary.expressions:
-            lines.append(("expressions", _shares(summary.expressions, summary.faces)))
-    return [*lines, ("output", ", ".join("standard output" if path == "-" else path for path in summary.outputs))]
 
 
 def _shares(counts: Counter[str], total: int) -> str:

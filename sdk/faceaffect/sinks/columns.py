@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.printable import printable
 from faceaffect.types import Affect, Faces, Frame
 
 Value = str | int | float | None
@@ -60,9 +61,10 @@ every number and empty in every text."""
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 
-_NUMBERS: Final = [column for column in COLUMNS[4:] if not column.is_text]
-_STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in _NUMBERS])
-_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as positions in _NUMBERS
+NUMBERS: Final[list[Column]] = [column for column in COLUMNS[4:] if not column.is_text]
+"""The columns that hold what was read off a face, in their order."""
+_STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in NUMBERS])
+_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as positions in NUMBERS
 _MOOD_START: Final = _AU_END + len(EXPRESSION_NAMES)
 
 
@@ -71,11 +73,11 @@ def rows_of(frame: Frame, faces: Faces, affect: Affect) -> Iterator[tuple[Value,
     if not len(faces):
         return
     best = affect.best_expression()
-    time_s = round(frame.time_s, 6)
+    time_s, source = round(frame.time_s, 6), printable(frame.source)
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
         on = "+".join([name for name, is_on in zip(AU_NAMES, affect.au_on[i].tolist(), strict=True) if is_on])
         yield (
-            *(frame.source, frame.index, time_s, int(faces.track_id[i])),
+            *(source, frame.index, time_s, int(faces.track_id[i])),
             *(*numbers[:_AU_END], on),
             *(*numbers[_AU_END:_MOOD_START], best[i]),
             *numbers[_MOOD_START:],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from faceaffect.printable import is_utf8, printable
 from faceaffect.sinks.sink import SinkError, WhenExisting
 from faceaffect.sources.source import Source
 
@@ -16,9 +19,16 @@ _VIDEOS: Final = (".mp4", ".webm", ".avi", ".mkv")
 
 
 def open_overlay(
-    path: Path, source: Source, when_existing: WhenExisting, au_thresholds: tuple[float, ...]
+    path: Path,
+    source: Source,
+    when_existing: WhenExisting,
+    au_thresholds: tuple[float, ...],
+    *,
+    stem: str = "",
+    inputs: Sequence[str] = (),
 ) -> BackgroundOverlay:
-    """Open a video, a picture, or (for a path without suffix) a folder that takes one of these. Raises SinkError.
+    """Open a video, a picture, or (for a path without suffix) a folder that takes one of these as `stem`, which is the
+    source's own where none is given. Raises SinkError, also where one of the `inputs` would be written over.
 
     An encoded video cannot be gone on with, so a resumed run writes its frames to `<name>.part2.mp4` and so on.
     """
@@ -31,11 +41,13 @@ def open_overlay(
     is_one_picture = source.frame_count == 1 and source.fps is None and not source.is_live
     if not path.suffix:
         make_folder(path)
-        stem = Path(source.name).stem or "source"
+        stem = stem or _stem(source.name)
         if not source.is_sequence and not is_one_picture:
             return BackgroundOverlay(OverlayFolder(path / stem), Overlay(au_thresholds))
         path = path / f"{stem}{'.png' if is_one_picture else '.mp4'}"
     path = _free_path(path, when_existing)
+    if path.exists() and any(Path(one).exists() and path.samefile(one) for one in (source.name, *inputs)):
+        raise SinkError(f"{path}: this is an input, which would be written over; choose another --overlay")
     sink: OverlaySink
     if path.suffix.lower() in _PICTURES:
         if not is_one_picture:
@@ -46,14 +58,35 @@ def open_overlay(
     return BackgroundOverlay(sink, Overlay(au_thresholds))
 
 
+def overlay_stems(sources: Sequence[str]) -> dict[str, str]:
+    """A name in the overlay folder for each source; of those that are called the same, all but the first get a number."""
+    stems: dict[str, str] = {}
+    for source in sources:
+        stem, number = _stem(source), 1
+        while (numbered := stem if number == 1 else f"{stem}_{number}") in stems.values():
+            number += 1
+        stems[source] = numbered
+    return stems
+
+
+def _stem(source: str) -> str:
+    return printable(Path(source).stem) or "source"
+
+
 def check_overlay(path: Path, source_count: int, when_existing: WhenExisting) -> None:
     """Raise SinkError for an overlay that could not be written, and change nothing."""
     if path.suffix and path.suffix.lower() not in (*_PICTURES, *_VIDEOS):
         raise SinkError(f"{path}: --overlay must end in {', '.join((*_VIDEOS, *_PICTURES))}, or be a folder (no suffix)")
     if path.suffix and source_count > 1:
         raise SinkError(f"{path}: one overlay file cannot show {source_count} sources; give a folder (no suffix)")
-    if path.suffix and not path.absolute().parent.is_dir():
-        raise SinkError(f"{path}: the folder {path.absolute().parent} does not exist; create it or choose another")
+    if not is_utf8(str(path)):
+        raise SinkError(f"{printable(str(path))}: --overlay must be a name in UTF-8, which OpenCV needs; choose another")
+    parent = path.absolute().parent
+    if path.suffix and not parent.is_dir():
+        raise SinkError(f"{path}: the folder {parent} does not exist; create it or choose another")
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if bool(path.suffix and path.is_dir()) or (there.is_file() and not path.suffix) or not os.access(there, os.W_OK):
+        raise SinkError(f"{path}: this cannot be written (in the way, or no permission: {there}); choose another --overlay")
     _free_path(path, when_existing)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 
 from faceaffect.overlay_panel import Canvas
+from faceaffect.printable import printable
 from faceaffect.sinks.sink import SinkError
 from faceaffect.types import Frame
 
@@ -37,11 +38,14 @@ class OverlayFolder:
         make_folder(folder)
 
     def write(self, frame: Frame, picture: Canvas) -> None:
-        name = Path(frame.source).stem
+        name = printable(Path(frame.source).stem)
         if name in self._taken:
             name = f"{name}_{frame.index}"
         self._taken.add(name)
-        write_picture(self._folder / f"{name}.png", picture)
+        path = self._folder / f"{name}.png"
+        if path.exists() and Path(frame.source).exists() and path.samefile(frame.source):
+            raise SinkError(f"{path}: this is an input, which would be written over; choose another --overlay")
+        write_picture(path, picture)
 
     def close(self) -> None:
         pass

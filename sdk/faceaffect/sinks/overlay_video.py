@@ -22,6 +22,7 @@ VIDEO_CODECS: Final[dict[str, tuple[str, ...]]] = {
 _DEFAULT_FPS: Final = 30.0
 _SMALLEST_PX: Final = 16  # VP8 writes unreadable files below
 _LONGEST_FILL_S: Final = 5.0
+_WHOLE_SHARE: Final = 0.9  # some containers only estimate their count
 
 
 class OverlayVideo:
@@ -50,8 +51,19 @@ class OverlayVideo:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
-            if self._written and Path(self.path).stat().st_size == 0:
-                raise SinkError(f"{self.path}: nothing could be written; is the disk full?")
+            self._require_whole()
+
+    def _require_whole(self) -> None:
+        """OpenCV does not say that a disk was full, but then the file cannot be opened or names fewer frames."""
+        capture = cv2.VideoCapture(str(Path(self.path).absolute()), cv2.CAP_FFMPEG)
+        try:
+            held = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0.0
+        finally:
+            capture.release()
+        if held < _WHOLE_SHARE * self._written:
+            raise SinkError(
+                f"{self.path}: only a part could be written, is the disk full? The rows are safe; make room and draw it again"
+            )
 
     def _open(self) -> Any:
         quiet_opencv()

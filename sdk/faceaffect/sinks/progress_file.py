@@ -35,8 +35,12 @@ def progress_path(output: Path) -> Path:
 def save_progress(path: Path, progress: Progress) -> None:
     """Replace the file in one step, so that a reader or a kill never meets half of it."""
     partial = path.with_name(path.name + ".tmp")
-    partial.write_text(json.dumps({"version": _VERSION, **asdict(progress)}), encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        partial.write_text(json.dumps({"version": _VERSION, **asdict(progress)}), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # of a full disk
+        raise
 
 
 def load_progress(path: Path) -> Progress | None:

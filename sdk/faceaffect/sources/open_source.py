@@ -11,7 +11,7 @@ from faceaffect.sources.csi_camera import csi_camera
 from faceaffect.sources.live_source import LiveKind, LiveSource
 from faceaffect.sources.natural_order import natural_order
 from faceaffect.sources.nvdec_video import SCHEME, STREAM_SCHEME, NvdecVideo, nvdec_stream
-from faceaffect.sources.pictures import Pictures, is_pattern, is_picture
+from faceaffect.sources.pictures import FOREIGN_SUFFIXES, Pictures, is_pattern, is_picture
 from faceaffect.sources.rtsp_stream import rtsp_stream
 from faceaffect.sources.source import Source, SourceError, SourceOptions
 from faceaffect.sources.v4l2_camera import v4l2_camera
@@ -42,6 +42,10 @@ def open_source(uri: str | Path, options: SourceOptions | None = None) -> Source
     path = Path(rest if found else text)
     if path.is_dir() or is_picture(path) or (is_pattern(str(path)) and not path.exists()):
         return Pictures(path, options)
+    if path.suffix.lower() in FOREIGN_SUFFIXES and path.is_file():
+        raise SourceError(
+            f"{text}: a picture that OpenCV can read was wanted, it cannot read {path.suffix}; convert it to .jpg or .png"
+        )
     return VideoFile(path, options)
 
 

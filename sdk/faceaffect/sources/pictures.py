@@ -9,13 +9,17 @@ from typing import Final
 
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.natural_order import natural_order
-from faceaffect.sources.read_picture import read_picture
+from faceaffect.sources.read_picture import is_animated_webp, read_picture
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame
 
 PICTURE_SUFFIXES: Final = frozenset(
     [".bmp", ".dib", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
 )
+
+
+FOREIGN_SUFFIXES: Final = frozenset([".avif", ".heic", ".heif", ".jxl"])
+"""Pictures that OpenCV's wheels cannot read."""
 
 
 def is_picture(path: Path) -> bool:
@@ -35,13 +39,15 @@ class Pictures(FileSource):
 
     def __init__(self, name: str | Path, options: SourceOptions | None = None) -> None:
         super().__init__(str(name), options or SourceOptions())
-        self._paths, self._is_single = _picture_paths(str(name))
+        self._paths, self._is_single = _picture_paths(str(name), self.notes)
         self.is_sequence = self._options.sequence
         self.frame_count = len(self._paths)
         self.fps = None if self._is_single else self._options.picture_fps
         self._unreadable = 0
         if self._is_single:
             self._only = read_picture(self._paths[0])
+            if is_animated_webp(self._paths[0]):
+                self.notes.append(f"{name}: only the first picture of this animation is read; convert it to .mp4 or .gif")
             self.size_px = (self._only[0].shape[1], self._only[0].shape[0])
 
     def _decode(self) -> Generator[Frame, None, None]:
@@ -60,11 +66,13 @@ class Pictures(FileSource):
             raise SourceError(f"{self.name}: none of its {len(self._paths)} pictures can be decoded; see the notes")
 
 
-def _picture_paths(name: str) -> tuple[list[Path], bool]:
+def _picture_paths(name: str, notes: list[str]) -> tuple[list[Path], bool]:
     """The pictures that `name` stands for, and whether it is the path of a single one."""
     path = Path(name)
     if path.is_dir():
         found = [entry for entry in path.iterdir() if is_picture(entry) and entry.is_file()]
+        if foreign := [entry.name for entry in path.iterdir() if entry.suffix.lower() in FOREIGN_SUFFIXES]:
+            notes.append(f"skipped {len(foreign)} pictures like {foreign[0]}, which OpenCV cannot read; convert them to .jpg")
         if not found:
             raise SourceError(
                 f"{name}: a folder with pictures was wanted, this one holds none ({_listing(path)}); "

@@ -28,3 +28,10 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], Layout]:
     if pixels is None:
         raise SourceError(f"{path}: a picture was wanted, this file cannot be decoded; it may be damaged or no picture")
     return pixels, Layout.BGR if pixels.ndim == 3 else Layout.GRAY
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Whether the file holds several pictures, of which `read_picture` gives the first."""
+    with path.open("rb") as stream:
+        start = stream.read(21)
+    return start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X" and len(start) == 21 and bool(start[20] & 2)

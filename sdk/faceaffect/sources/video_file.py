@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from faceaffect.printable import is_utf8
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.quiet_opencv import quiet_opencv
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame, Layout
 
 _TRUNCATED_SHARE = 0.99  # containers without a frame index only estimate their count
+_SEEK_EARLY_S = 1.0
+_SAME_TIME_S = 1e-3
 
 
 class VideoFile(FileSource):
@@ -84,11 +88,44 @@ def _open_capture(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: a video was wanted, this file is empty (0 bytes); copy or record it again")
     cv2 = quiet_opencv()
-    # An absolute path: FFmpeg would take what stands before a colon in a relative one for a protocol.
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    with _name_for_opencv(path) as name:
+        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise SourceError(
             f"{path}: a video or picture was wanted, FFmpeg can open this file as neither; "
             "it may be damaged, cut short or of another type: try to play it, or convert it to .mp4"
         )
     return capture
+
+
+@contextmanager
+def _name_for_opencv(path: Path) -> Iterator[str]:
+    """An absolute path: FFmpeg would take what stands before a colon in a relative one for a protocol.
+
+    OpenCV crashes on names that are not UTF-8, so such a file is opened here and handed over by its number.
+    """
+    if is_utf8(str(path)):
+        yield str(path.absolute())
+        return
+    with path.open("rb") as stream:
+        yield f"/proc/self/fd/{stream.fileno()}"
+
+
+def read_frame_at(path: Path, time_s: float) -> Any | None:
+    """Pixels [H, W, 3] of the frame whose presentation time is `time_s`, or None where none has this time.
+
+    Raises SourceError for a file that cannot be opened.
+    """
+    capture = _open_capture(path)
+    try:
+        capture.set(0, max(0.0, 1000 * (time_s - _SEEK_EARLY_S)))  # 0: CAP_PROP_POS_MSEC; seeking is not exact
+        while capture.grab():
+            found_s = capture.get(0) / 1000.0
+            if abs(found_s - time_s) < _SAME_TIME_S:
+                ok, pixels = capture.retrieve()
+                return pixels if ok else None
+            if found_s > time_s:
+                return None
+        return None
+    finally:
+        capture.release()

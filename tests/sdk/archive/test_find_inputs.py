@@ -15,9 +15,9 @@ def touch(root: Path, *names: str) -> None:
 
 
 def test_a_folder_stands_for_the_videos_below_it(tmp_path: Path) -> None:
-    touch(tmp_path, "b/10.mp4", "b/2.MOV", "a.mkv", "notes.txt", "still.png", ".cache/x.mp4")
+    touch(tmp_path, "b/10.mp4", "b/2.MOV", "a.mkv", "c.GIF", "notes.txt", "still.png", ".cache/x.mp4")
     assert [(one.uri, one.name) for one in find_inputs([str(tmp_path)])] == [
-        (str(tmp_path / name), name) for name in ("a.mkv", "b/2.MOV", "b/10.mp4")
+        (str(tmp_path / name), name) for name in ("a.mkv", "b/2.MOV", "b/10.mp4", "c.GIF")
     ]
 
 

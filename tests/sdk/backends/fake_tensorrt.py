@@ -18,6 +18,15 @@ class Monitor:
     def __init__(self) -> None: ...
 
 
+NO_CUDA = "CUDA initialization failure with error 35"
+
+
+def refuse_to_start(logger: Any) -> None:
+    """As the bindings of TensorRT 10 do where CUDA does not start."""
+    logger.log(Logger.Severity.ERROR, NO_CUDA)
+    raise TypeError("pybind11::init(): factory function returned nullptr")
+
+
 def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
     class Profile:
         def set_shape(self, name: str, *shapes: tuple[int, ...]) -> None:
@@ -39,6 +48,8 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
 
         def __init__(self, logger: Any) -> None:
             self.logger = logger
+            if fails == "start":
+                refuse_to_start(logger)
 
         def create_network(self, flags: int) -> Any:
             made.network_flags.append(flags)
@@ -78,7 +89,9 @@ def fake_tensorrt(
     dla_cores: int = 0,
     open_engine: Callable[[Any], Any] = lambda made: object(),
 ) -> Any:
-    """`fails` is what parsing ("parse") or building ("build") reports; `refuses_first` engines do not load.
+    """`fails` is what parsing ("parse") or building ("build") reports; "start" and "runtime" are what does not start.
+
+    `refuses_first` engines do not load.
 
     `open_engine` makes an engine out of what `made` tells of the build.
     """
@@ -98,7 +111,9 @@ def fake_tensorrt(
 
     class Runtime:
         def __init__(self, logger: Any) -> None:
-            self.logger = logger
+            self.logger = made.logger = logger
+            if fails == "runtime":
+                refuse_to_start(logger)
 
         def deserialize_cuda_engine(self, plan: bytes) -> Any:
             made.loads += 1
@@ -109,6 +124,7 @@ def fake_tensorrt(
 
     flags = {"STRONGLY_TYPED": 3} if version.startswith("10.") else {}
     return SimpleNamespace(
+        **_only_in_rtx() if version.startswith("1.") else {"BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback")},
         __version__=version,
         made=made,
         ILogger=Logger,
@@ -120,5 +136,11 @@ def fake_tensorrt(
         DataType=SimpleNamespace(FLOAT="float32", HALF="float16"),
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         DeviceType=SimpleNamespace(DLA="dla"),
-        BuilderFlag=SimpleNamespace(GPU_FALLBACK="fallback"),
     )
+
+
+def _only_in_rtx() -> dict[str, Any]:
+    return {
+        "BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback", REQUIRE_USER_ALLOCATION="user allocation"),
+        "DynamicShapesKernelSpecializationStrategy": SimpleNamespace(LAZY="lazy", EAGER="eager", NONE="none"),
+    }

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from faceaffect.spec import HEADS
+from tests.sdk.backends.fake_tensorrt import Logger
 from tests.sdk.backends.host_gpu import CudaError, HostGpu, OnnxNetwork
 
 
@@ -38,7 +39,7 @@ class HostEngine:
     """An engine of the network and profile that were given to the builder. `trouble` names the call that fails."""
 
     def __init__(self, gpu: HostGpu, made: Any, trouble: Callable[[], str]) -> None:
-        self.gpu, self.trouble = gpu, trouble
+        self.gpu, self.trouble, self._made = gpu, trouble, made
         (_, (fewest, _, most)) = made.profiles[-1]
         self.size_px, self.fewest, self.most = fewest[2], fewest[0], most[0]
         self.network = OnnxNetwork(gpu, made.onnx, self.size_px)
@@ -54,8 +55,19 @@ class HostEngine:
     def get_tensor_dtype(self, name: str) -> str:
         return "float16" if self.trouble() == f"dtype {name}" else "float32"
 
-    def create_execution_context(self) -> Any:
-        return None if self.trouble() == "context" else HostContext(self)
+    def create_runtime_config(self) -> Any:
+        return SimpleNamespace(dynamic_shapes_kernel_specialization_strategy="lazy")
+
+    def create_execution_context(self, settings: Any = None) -> Any:
+        self.settings = settings
+        return None if self.fails_at("context") else HostContext(self)
+
+    def fails_at(self, call: str) -> bool:
+        """TensorRT's words, where it has any, stand behind the call's name: "execute: out of memory"."""
+        name, _, words = self.trouble().partition(": ")
+        if name == call and words:
+            self._made.logger.log(Logger.Severity.ERROR, words)
+        return name == call
 
 
 class HostContext:
@@ -75,7 +87,7 @@ class HostContext:
         return self._engine.trouble() != "address"
 
     def execute_async_v3(self, stream: int) -> bool:
-        if self._engine.trouble() == "execute":
+        if self._engine.fails_at("execute"):
             return False
         self._engine.network.bind(self._faces, self._addresses)
         self._engine.network.enqueue(self._faces, stream)
@@ -83,5 +95,5 @@ class HostContext:
 
 
 def trouble_box() -> SimpleNamespace:
-    """`box.now` is the name of the call that fails from then on."""
+    """`box.now` is the name of the call that fails from then on, with TensorRT's words behind it or without."""
     return SimpleNamespace(now="")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +61,8 @@ def test_every_part_of_the_key_counts(tmp_path: Path, other: EngineKey) -> None:
         lambda content: b"",
         lambda content: b"\xff\xfe" + content,
         lambda content: b"[]\n" + ENGINE,
-        lambda content: content.replace(b'"format": 1', b'"format": 2'),
+        lambda content: b"[" * 100_000,
+        lambda content: content.replace(b'"format": 2', b'"format": 1'),
     ],
 )
 def test_damage_is_never_handed_out_and_is_repaired(tmp_path: Path, damage: object) -> None:
@@ -75,8 +78,46 @@ def test_damage_is_never_handed_out_and_is_repaired(tmp_path: Path, damage: obje
 def test_replace_builds_whatever_is_there(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     cache.find_or_build(KEY, lambda: ENGINE)
-    assert cache.replace(KEY, lambda: b"second") == b"second"
+    assert cache.replace(KEY, ENGINE, lambda: b"second") == b"second"
     assert cache.find(KEY) == b"second"
+
+
+def test_what_another_process_has_replaced_is_not_built_again(tmp_path: Path) -> None:
+    cache = EngineCache(tmp_path)
+    cache.find_or_build(KEY, lambda: b"by another process")
+    assert cache.replace(KEY, ENGINE, never) == b"by another process"
+
+
+def test_leftovers_of_killed_processes_go_and_files_in_the_making_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "engines"
+    folder.mkdir()
+    old, new = folder / ".engine-old", folder / ".engine-new"
+    for path in (old, new):
+        path.write_bytes(b"half an engine")
+    os.utime(old, (time.time() - 7200,) * 2)
+    EngineCache(tmp_path).find_or_build(KEY, lambda: ENGINE)
+    assert not old.exists()
+    assert new.exists()
+
+
+NO_ROOM = """
+import json, resource, sys
+from pathlib import Path
+from faceaffect.backends.engine_cache import EngineCache, EngineKey
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+key = EngineKey(**json.loads(sys.argv[2]))
+print(len(EngineCache(Path(sys.argv[1])).find_or_build(key, lambda: b"engine" * 1000)))
+"""
+
+
+def test_a_disk_without_room_costs_the_keeping_only(tmp_path: Path) -> None:
+    """A limit on file sizes stands in for the full disk: the write breaks off in its middle."""
+    command = [sys.executable, "-c", NO_ROOM, str(tmp_path), json.dumps(asdict(KEY))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "6000\n", done.stderr
+    assert "the engine cannot be kept in" in done.stderr
+    assert "FACEAFFECT_CACHE names another folder" in done.stderr
+    assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".lock"], "nothing half written stays"
 
 
 def test_a_failed_build_leaves_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
@@ -120,8 +161,6 @@ print(len(engine), len(told))
 
 
 def test_processes_that_start_together_build_once(tmp_path: Path) -> None:
-    from dataclasses import asdict
-
     command = [sys.executable, "-c", ONE_OF_TWO, str(tmp_path), json.dumps(asdict(KEY))]
     started = [subprocess.Popen([*command, str(i)], stdout=subprocess.PIPE, text=True) for i in range(3)]
     answers = sorted(process.communicate(timeout=60)[0].split()[0] for process in started)

@@ -96,6 +96,49 @@ def test_a_frame_larger_than_the_buffers_makes_them_grow(bundle: Bundle) -> None
     assert len(gpu.graphs) >= 2
 
 
+def test_a_frame_for_which_there_is_no_room_costs_that_frame_only(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinned memory that grew without its twin on the GPU would be copied over that one's end."""
+    path, gpu, _ = path_over(bundle)
+    small, large = frame_of(Layout.BGR, 90, 160), frame_of(Layout.BGR, 1080, 1920)
+    for _ in range(2):
+        check(bundle, path, small, 1)
+    buffer = gpu.DeviceBuffer
+
+    def full(nbytes: int) -> Any:
+        raise gpu.CudaError(f"allocating {nbytes} bytes on the GPU: memory is full")
+
+    monkeypatch.setattr(gpu, "DeviceBuffer", full)
+    for _ in range(2):
+        with pytest.raises(gpu.CudaError, match="memory is full"):
+            path.read(large, similarity(SIZE, 20.0, 5, (960, 540)))
+    assert path._block.nbytes == path._block_host.nbytes
+    check(bundle, path, small, 1)
+    assert gpu.graphs[0].launches == 2, "its graph is still good"
+    monkeypatch.setattr(gpu, "DeviceBuffer", buffer)
+    path.read(large, similarity(SIZE, 20.0, 5, (960, 540)))
+    check(bundle, path, small, 1)
+
+
+def test_nothing_is_left_running_when_a_call_fails(bundle: Bundle) -> None:
+    """What was queued before it still reads the buffers that the next frame fills."""
+    path, _, network = path_over(bundle)
+    waited = []
+    stream, enqueue = path._stream, network.enqueue
+    synchronize = stream.synchronize
+    stream.synchronize = lambda: (waited.append(1), synchronize())
+
+    def fails(faces: int, handle: int) -> None:
+        raise RuntimeError("could not run the engine")
+
+    network.enqueue = fails  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="could not run the engine"):
+        path.read(frame_of(Layout.BGR, 90, 160), maps_of(1, frame_of(Layout.BGR, 90, 160)))
+    assert waited == [1]
+    network.enqueue = enqueue  # type: ignore[method-assign]
+    for _ in range(3):
+        check(bundle, path, frame_of(Layout.BGR, 90, 160), 1)
+
+
 def test_only_the_faces_travel(bundle: Bundle) -> None:
     path, gpu, _ = path_over(bundle)
     gpu.copied_bytes.clear()

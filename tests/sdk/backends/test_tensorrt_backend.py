@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +70,27 @@ def test_it_answers_as_the_cpu_does(bundle: Bundle, machine: Any, options: Backe
     assert backend.device == "cuda:0"  # type: ignore[attr-defined]
 
 
+def test_tensorrt_for_rtx_is_told_to_be_ready_for_capture(
+    bundle: Bundle, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it allocates while a graph is captured, or the graph keeps the kernels that fill in until better ones are made."""
+    engines: list[HostEngine] = []
+
+    def open_engine(made: Any) -> HostEngine:
+        engines.append(HostEngine(machine.gpu, made, lambda: ""))
+        return engines[-1]
+
+    for version, flavour in (("1.7.1", "TensorRT for RTX"), ("11.4.0", "TensorRT")):
+        module = fake_tensorrt(version, open_engine=open_engine)
+        library = TensorRt(module, flavour, version)
+        monkeypatch.setattr(tensorrt_engine, "find_tensorrt", lambda library=library: (library, ""))
+        open_backend("tensorrt", bundle)
+        is_rtx = flavour != "TensorRT"
+        assert module.made.flags == ["user allocation"] * is_rtx
+        settings = engines[-1].settings
+        assert (settings and settings.dynamic_shapes_kernel_specialization_strategy) == ("eager" if is_rtx else None)
+
+
 def test_two_gpus_in_one_thread(bundle: Bundle, machine: Any) -> None:
     first, second = (open_backend("tensorrt", bundle, device=f"cuda:{i}") for i in range(2))
     for backend, index in ((first, 0), (second, 1), (first, 0)):
@@ -75,11 +98,16 @@ def test_two_gpus_in_one_thread(bundle: Bundle, machine: Any) -> None:
         assert machine.gpu.devices[-1] == index
 
 
-NO_ROOM = "cannot make an execution context: the GPU's memory is full; lower --max-faces"
+NO_CONTEXT = "cannot make an execution context"
 
 
 @pytest.mark.parametrize(
-    ("trouble", "message"), [("context", NO_ROOM), ("address", "TensorRT refuses the memory of 'au_nodes'")]
+    ("trouble", "message"),
+    [
+        ("context", f"{NO_CONTEXT}: the GPU's memory is full; close other programs on the GPU or lower --max-faces"),
+        ("context: tactic needs 9 GB", f"{NO_CONTEXT}: tactic needs 9 GB; close other programs"),
+        ("address", "TensorRT refuses the memory of 'au_nodes'"),
+    ],
 )
 def test_a_gpu_without_room_is_known_when_the_backend_opens(
     bundle: Bundle, machine: Any, caplog: pytest.LogCaptureFixture, trouble: str, message: str
@@ -119,6 +147,34 @@ def test_a_device_lost_in_mid_stream_is_an_error_even_with_auto(bundle: Bundle, 
     machine.gpu.graphs[-1].launch = lost
     with pytest.raises(BackendError, match="'tensorrt' failed on cuda:0: launching a CUDA graph: the GPU was lost"):
         backend.read_faces(frame, maps_of(1))  # type: ignore[attr-defined]
+
+
+def test_what_tensorrt_says_of_a_failed_run_is_told(bundle: Bundle, machine: Any) -> None:
+    backend = open_backend("tensorrt", bundle)
+    machine.trouble.now = "execute: Cuda Runtime (an illegal memory access was encountered)"
+    with pytest.raises(BackendError, match=r"could not run the engine: Cuda Runtime \(an illegal memory access .*start again"):
+        backend.read_faces(frame_of(Layout.BGR, 90, 160), maps_of(1))  # type: ignore[attr-defined]
+
+
+def test_threads_make_their_contexts_one_after_the_other(bundle: Bundle, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = open_backend("tensorrt", bundle)
+    inside, most = [0], [0]
+    make = HostEngine.create_execution_context
+
+    def slow(engine: HostEngine, settings: Any = None) -> Any:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        inside[0] -= 1
+        return make(engine)
+
+    monkeypatch.setattr(HostEngine, "create_execution_context", slow)
+    threads = [threading.Thread(target=lambda: backend.path) for _ in range(3)]  # type: ignore[attr-defined]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == 1
 
 
 def test_a_network_that_cannot_be_built(bundle: Bundle, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from faceaffect import backends
 from faceaffect.backends import BackendError, BackendOptions, open_backend, tensorrt_engine
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
@@ -16,7 +20,7 @@ from faceaffect.backends.tensorrt_library import TensorRt, find_tensorrt
 from faceaffect.bundle import Bundle, open_bundle
 from faceaffect.cli.command_line import faceaffect
 from faceaffect.spec import PRECISIONS, BundleError
-from tests.sdk.backends.fake_tensorrt import fake_tensorrt
+from tests.sdk.backends.fake_tensorrt import NO_CUDA, fake_tensorrt
 from tests.sdk.tiny_bundle import seal, write_tiny_bundle
 
 SETTINGS = EngineSettings("fp32", 8, 112)
@@ -69,6 +73,13 @@ def test_rtx_serves_where_the_full_one_is_missing_or_broken() -> None:
     assert "libnvinfer.so.10: cannot open" in reason
 
 
+def test_a_module_that_breaks_while_it_is_imported_is_named() -> None:
+    library, reason = find_tensorrt(importer(tensorrt=AttributeError("module 'numpy' has no attribute 'bool'")))
+    assert library is None
+    assert "tensorrt: AttributeError" in reason
+    assert "has no attribute 'bool'" in reason
+
+
 @pytest.mark.parametrize(("version", "flags"), [("10.3.0", 8), ("11.4.0", 0)])
 def test_networks_are_strongly_typed(version: str, flags: int) -> None:
     module, watcher = fake_tensorrt(version), Watcher()
@@ -101,7 +112,8 @@ def test_what_a_watcher_raises_ends_the_build_and_not_the_process(error: BaseExc
     ("fails", "message"),
     [
         ("parse: no importer for Unique", "cannot read the network: parse: no importer for Unique; export the model again"),
-        ("build: no tactic", "cannot build the fp32 network: build: no tactic; try --precision fp32, or use --backend onnx"),
+        ("build: no tactic", "cannot build the fp32 network: build: no tactic; use --backend onnx"),
+        ("start", f"TensorRT 10.3.0 does not start: {NO_CUDA}; check the driver with `nvidia-smi`"),
         ("build: CUDA out of memory", "out of memory; close other programs on the GPU or lower --max-faces"),
     ],
 )
@@ -110,6 +122,36 @@ def test_failures_name_cause_and_remedy(fails: str, message: str) -> None:
         build_engine(TensorRt(fake_tensorrt(fails=fails), "TensorRT", "10.3.0"), b"onnx", SETTINGS, Watcher())
     assert message in str(caught.value)
     assert "not an error" not in str(caught.value)
+
+
+def test_a_smaller_precision_has_another_way_out() -> None:
+    with pytest.raises(BackendError, match=r"build: no tactic; try --precision fp32, or use --backend onnx"):
+        build_engine(
+            TensorRt(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0"),
+            b"onnx", EngineSettings("fp16", 8, 112), Watcher(),
+        )  # fmt: skip
+
+
+def test_phases_are_told_one_at_a_time() -> None:
+    """The builder calls from threads of its own, and a watcher that breaks ends the build."""
+    module, inside, most = fake_tensorrt(), 0, 0
+
+    class Slow:
+        def step(self, phase: str, done: int, steps: int | None) -> None:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            inside -= 1
+
+    build_engine(TensorRt(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Slow())
+    monitor = module.made.config.progress_monitor
+    threads = [threading.Thread(target=monitor.phase_start, args=(f"phase {i}", None, 3)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
 
 
 def test_dla() -> None:
@@ -195,6 +237,17 @@ def test_an_engine_that_never_loads_is_an_error(bundle: Bundle, use: Any) -> Non
         tensorrt_engine.open_engine(bundle)
 
 
+def test_a_runtime_that_does_not_start_is_an_error_that_auto_survives(
+    bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its TypeError says nothing and would get past everything that expects errors of the GPU."""
+    use(fake_tensorrt(fails="runtime"))
+    with pytest.raises(BackendError, match=f"TensorRT 10.3.0 does not start: {NO_CUDA}; check the driver"):
+        open_backend("tensorrt", bundle)
+    monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: True)
+    assert open_backend("auto", bundle).name == "onnx"
+
+
 def test_a_precision_that_the_bundle_lacks_says_how_to_get_it(bundle: Bundle, use: Any) -> None:
     use(fake_tensorrt())
     with pytest.raises(BundleError, match=r"model.fp16.onnx is wanted .* `python -m export.precisions"):
@@ -215,10 +268,25 @@ def test_build_command(with_fp16: Bundle, use: Any) -> None:
     done = CliRunner().invoke(faceaffect, [*build, "--dla", "0", "--precision", "fp16"])
     assert done.exit_code == 0, done.output
     assert "tiny, fp16, up to 2 faces, on a DLA: 0.0 MB, TensorRT 10.3.0" in done.output
+    (kept,) = (Path(os.environ[CACHE_VARIABLE]) / "engines").glob("*.engine")
+    assert f"kept as {kept}" in done.output
     assert made.builds == 1
     done = CliRunner().invoke(faceaffect, [*build, "--dla", "0"])
     assert "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16" in str(done.exception)
     assert made.builds == 1
+
+
+def test_build_command_that_cannot_keep_the_engine_fails(
+    bundle: Bundle, use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To keep it is what the command is for."""
+    use(fake_tensorrt())
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
+    done = CliRunner().invoke(faceaffect, ["build", "--model", str(bundle.path)])
+    assert done.exit_code == 1
+    assert "the engine was built but not kept as" in done.output
+    assert "FACEAFFECT_CACHE names another folder" in done.output
 
 
 def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: Any) -> None:
@@ -249,8 +317,6 @@ def test_build_command_without_a_gpu(bundle: Bundle, monkeypatch: pytest.MonkeyP
 
 
 def test_each_thread_has_its_own_path(bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     use(fake_tensorrt())
     backend = tensorrt_engine.open_engine(bundle)
     monkeypatch.setattr(tensorrt_engine, "_Network", lambda *_: object())

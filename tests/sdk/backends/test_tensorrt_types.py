@@ -65,6 +65,19 @@ def rtx_environment() -> dict[str, str]:
     return environment
 
 
+ONLY_IN_RTX = """
+import tensorrt_rtx as trt
+trt.BuilderFlag.REQUIRE_USER_ALLOCATION, trt.DynamicShapesKernelSpecializationStrategy.EAGER
+trt.ICudaEngine.create_runtime_config, trt.IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy
+"""
+
+
+def test_what_is_asked_of_tensorrt_for_rtx_alone_is_called_so() -> None:
+    """A name that it lacks is left out without a word, since no other TensorRT has it."""
+    done = subprocess.run([sys.executable, "-c", ONLY_IN_RTX], capture_output=True, text=True, env=rtx_environment())
+    assert done.returncode == 0, done.stderr
+
+
 # A child process: what TensorRT does with a network it cannot stand may be to end the process.
 BUILD = """
 import json, sys

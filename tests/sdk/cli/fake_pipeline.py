@@ -50,6 +50,9 @@ class FakePipeline:
         mood = np.full(count, 0.25, np.float32)
         return faces, Affect(values, values > 0.5, expression, mood, -mood)
 
+    def describe(self) -> dict[str, str]:
+        return {"model": "fake", "backend": "none", "precision": self.precision, "detector": "none"}
+
     def reset(self) -> None:
         self.resets += 1
         self._is_following = False

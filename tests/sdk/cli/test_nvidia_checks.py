@@ -46,6 +46,22 @@ def test_a_jetson(tmp_path: Path) -> None:
     assert not {check for check in found.values() if check.is_needed}
 
 
+@pytest.mark.parametrize(("status", "cores"), [("disabled", "none on this board"), ("okay", "2 cores"), (None, "2 cores")])
+def test_cores_that_a_board_lacks_are_switched_off_in_its_device_tree(tmp_path: Path, status: str | None, cores: str) -> None:
+    """An Orin Nano has the nodes of its larger brothers."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/nv_tegra_release").write_text(ORIN)
+    for name in ("nvdla0@15880000", "nvdla1@158c0000"):
+        node = tmp_path / "proc/device-tree/bus@0/host1x@13e00000" / name
+        node.mkdir(parents=True)
+        (node / "compatible").write_bytes(b"nvidia,tegra234-nvdla\0")
+        if status is not None:
+            (node / "status").write_bytes(status.encode() + b"\0")
+    (tmp_path / "proc/device-tree/nvdla-opp-table").mkdir()
+    found = {check.name: check.found for check in nvidia_checks(tmp_path, lambda *_: "")}
+    assert found["dla"].startswith(cores)
+
+
 def test_no_jetson_says_nothing_of_one(tmp_path: Path) -> None:
     names = [check.name for check in nvidia_checks(tmp_path, lambda *_: "")]
     assert names[0] == "nvidia driver"

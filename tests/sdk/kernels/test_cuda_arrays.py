@@ -73,6 +73,7 @@ def test_dlpack_is_read_without_a_copy() -> None:
             "in pinned memory, this DlArray is on DLPack device kind 1",
         ),
         (GpuArray((3,), ">f4"), "byte order"),
+        (GpuArray((3,), mask=GpuArray((3,), "|b1")), "array must have no mask"),
         (np.zeros(3, np.float32), "this NumPy array lies in ordinary host memory; copy it into a PinnedBuffer"),
         ([1.0, 2.0], "must be an array on an NVIDIA GPU .*, got list"),
     ],
@@ -149,8 +150,10 @@ def test_graph_refuses() -> None:
         native.au_graph_cuda(nodes, GpuArray((9,)), [513], out, None)
     with pytest.raises(ValueError, match=r"nodes must be contiguous \[N, 12, 9\]"):
         native.au_graph_cuda(nodes, GpuArray((9,)), [9], out, None)
-    with pytest.raises(ValueError, match=r"weights must be \(400,\) of the type of the nodes, got float32 \(9,\)"):
+    with pytest.raises(ValueError, match=r"weights must be contiguous \(400,\) of the type of the nodes, got float32 \(9,\)"):
         native.au_graph_cuda(nodes, GpuArray((9,)), [8], out, None)
+    with pytest.raises(ValueError, match=r"weights must be contiguous .*, got float32 \(400,\) with gaps"):
+        native.au_graph_cuda(nodes, GpuArray((400,), strides=(8,)), [8], out, None)
 
 
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU here, so its absence cannot be shown")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights
+from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights, similarity
 from faceaffect.kernels import GraphWeights, reference
 from faceaffect.kernels.load_native import native
 from faceaffect.portrait import draw_portraits, portraits_from_grid, sample_grid
@@ -71,6 +71,48 @@ def test_crop_face(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     maps = np.ascontiguousarray(maps, np.float32)
     host.host_crop_face(address(planes), layout, address(maps), len(maps), size_px, address(numbers), address(out), is_half)
     close(out, reference.crop_face(**arguments), case.tolerance, is_half)
+
+
+def random_planes(random: np.random.Generator, layout: Layout) -> tuple[Frame, np.ndarray, list[np.ndarray]]:
+    """A frame of any size, and the same in memory whose rows are padded, for NV12 each plane in its own way."""
+    height, width = (int(side) for side in random.integers(1, 90, 2))
+    if layout is Layout.NV12:
+        height, width = 2 * height, 2 * width
+    shape = (height * 3 // 2, width) if layout is Layout.NV12 else (height, width) + ((3,) if layout is not Layout.GRAY else ())
+    pixels = random.integers(0, 256, shape, dtype=np.uint8)
+    parts = [pixels[:height], pixels[height:].reshape(-1, width // 2, 2)] if layout is Layout.NV12 else [pixels]
+    numbers, kept = [], []
+    for part in parts:
+        row, channels = part[0].size, part.shape[2] if part.ndim == 3 else 1
+        wide = random.integers(0, 256, (len(part), row + int(random.integers(0, 40))), dtype=np.uint8)
+        wide[:, :row] = part.reshape(len(part), -1)
+        kept.append(wide)
+        numbers += [wide.ctypes.data, wide.strides[0], row // channels, len(part), channels]
+    return Frame(pixels, layout), np.array(numbers + [0] * (10 - len(numbers)), np.int64), kept
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_crops_of_random_frames_with_padded_rows(host: ctypes.CDLL, layout: Layout) -> None:
+    """Sizes, strides, faces and places that nobody chose; a failure names the seed."""
+    seed = int(np.random.SeedSequence().generate_state(1)[0])
+    random = np.random.default_rng(seed)
+    for _ in range(4):
+        frame, planes, kept = random_planes(random, layout)
+        size_px, count = int(random.integers(1, 40)), int(random.integers(1, 6))
+        places = random.uniform(-0.5, 1.5, (count, 2)) * (frame.width_px, frame.height_px)
+        scales, turns = np.exp(random.uniform(-2, 3, count)), random.uniform(-180, 180, count)
+        maps = np.concatenate(
+            [similarity(size_px, float(s), float(t), (x, y)) for s, t, (x, y) in zip(scales, turns, places, strict=True)]
+        )
+        for is_half in (False, True):
+            out = poisoned((count, 3, size_px, size_px), is_half)
+            numbers = np.array([*MEAN, *STD], np.float32)
+            where = (address(maps), count, size_px, address(numbers), address(out), int(is_half))
+            host.host_crop_face(address(planes), list(Layout).index(layout), *where)
+            wanted = reference.crop_face(frame, maps, size_px=size_px, mean=MEAN, std=STD)
+            tolerance = 2.0**-10 if is_half else 1e-5
+            np.testing.assert_allclose(out, wanted, rtol=tolerance, atol=tolerance, err_msg=f"seed {seed}")
+        assert kept
 
 
 @pytest.mark.parametrize("case", CROPS, ids=str)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from faceaffect.overlay import Overlay
 from faceaffect.overlay_placement import Box, _overlap_px, place_label
 from faceaffect.sinks import SinkError, WhenExisting
 from faceaffect.sinks.background_overlay import BackgroundOverlay
-from faceaffect.sinks.open_overlay import check_overlay, open_overlay
+from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
 from faceaffect.types import Affect, Faces, Frame, Layout
@@ -148,6 +149,57 @@ def test_existing_overlay_is_kept_and_a_resume_writes_a_second_part(tmp_path: Pa
 def test_overlays_that_cannot_be(tmp_path: Path, name: str, count: int, message: str) -> None:
     with pytest.raises(SinkError, match=message):
         check_overlay(tmp_path / name, count, REFUSE)
+
+
+def test_sources_of_one_name_get_overlays_of_their_own() -> None:
+    stems = overlay_stems(["a/clip.mp4", "b/clip.mov", "b/clip_2.mp4", "c/other.mp4", "d/bad\udcff.mp4"])
+    assert list(stems.values()) == ["clip", "clip_2", "clip_2_2", "other", "bad\\udcff"]
+
+
+def test_an_input_is_never_drawn_over(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    picture = write_picture(folder / "a.png")
+    before = picture.read_bytes()
+    with open_source(picture) as source, pytest.raises(SinkError, match="is an input"):
+        open_overlay(folder, source, WhenExisting.OVERWRITE, (0.5,) * 12)
+    other = write_picture(tmp_path / "b.png")
+    with open_source(other) as source, pytest.raises(SinkError, match="is an input"):
+        open_overlay(picture, source, WhenExisting.OVERWRITE, (0.5,) * 12, inputs=[str(other), str(picture)])
+    with pytest.raises(SinkError, match="is an input"):
+        overlay_all(tmp_path, folder)
+    assert picture.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_known_before_anything_is_analysed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder.mp4").mkdir()
+    for path in (tmp_path / "file" / "sub", tmp_path / "file", tmp_path / "folder.mp4"):
+        with pytest.raises(SinkError, match="cannot be written"):
+            check_overlay(path, 1, REFUSE)
+    with pytest.raises(SinkError, match="in UTF-8"):
+        check_overlay(tmp_path / "bad\udcff.mp4", 1, REFUSE)
+    check_overlay(tmp_path / "new" / "deep", 2, REFUSE)
+
+
+def test_a_video_that_the_disk_had_no_room_for_is_told(tmp_path: Path) -> None:
+    """OpenCV itself says nothing: the file is cut short here as a full disk would."""
+    video = OverlayVideo(tmp_path / "out.mp4", 25)
+    for index in range(20):
+        video.write(blank(64, 48, index, index / 25), np.zeros((48, 64, 3), np.uint8))
+    real, video._writer = video._writer, _Torn(video._writer, tmp_path / "out.mp4")
+    with pytest.raises(SinkError, match="only a part could be written"):
+        video.close()
+    assert not real.isOpened()
+
+
+class _Torn:
+    def __init__(self, writer: Any, path: Path) -> None:
+        self._writer, self._path = writer, path
+
+    def release(self) -> None:
+        self._writer.release()
+        self._path.write_bytes(self._path.read_bytes()[:600])
 
 
 def test_error_in_the_background_reaches_the_caller_and_hangs_nobody(tmp_path: Path) -> None:

@@ -247,3 +247,13 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
         return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
     return list(csv.DictReader(path.open(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_name_that_is_not_utf8_costs_no_row(tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"rows{suffix}"
+    with open_sink(out) as sink:
+        sink.begin("bad\udcff.mp4")
+        sink.write(*made_up(1, source="bad\udcff.mp4"))
+        sink.end("bad\udcff.mp4")
+    assert out.read_text(encoding="utf-8").count("bad\\") == 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from faceaffect.sources import SourceError, SourceOptions, expand_sources, open_source
+from faceaffect.sources.read_picture import is_animated_webp
 from faceaffect.types import Layout
 from tests.sdk.sources.conftest import number_of, picture_of
 
@@ -124,3 +125,24 @@ def test_patterns_of_videos_expand_and_pictures_stay_together(tmp_path: Path) ->
         pictures,
         "0",
     ]
+
+
+def test_pictures_of_cameras_that_opencv_cannot_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(SourceError, match=r"cannot read \.HEIC; convert it to \.jpg"):
+        open_source(tmp_path / "IMG_1.HEIC")
+    write(tmp_path / "a.png", picture_of(1))
+    with open_source(tmp_path) as source:
+        assert len(list(source)) == 1
+        assert source.notes == ["skipped 1 pictures like IMG_1.HEIC, which OpenCV cannot read; convert them to .jpg"]
+
+
+@pytest.mark.parametrize("is_animated", [True, False])
+def test_an_animation_of_which_only_the_first_picture_is_read_is_told(tmp_path: Path, is_animated: bool) -> None:
+    """The flag of an extended WebP file (VP8X), set in a still picture's."""
+    still = write(tmp_path / "still.webp", picture_of(1)).read_bytes()
+    extended = b"VP8X" + struct.pack("<I", 10) + bytes([2 * is_animated, 0, 0, 0, 63, 0, 0, 47, 0, 0])
+    body = b"WEBP" + extended + still[12:]
+    (tmp_path / "a.webp").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    assert is_animated_webp(tmp_path / "a.webp") is is_animated
+    assert not is_animated_webp(tmp_path / "still.webp")

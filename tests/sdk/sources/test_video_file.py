@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from faceaffect.sources import SourceError, SourceOptions, open_source
+from faceaffect.sources.video_file import read_frame_at
 from tests.sdk.sources.conftest import MakeVideo, number_of
 
 needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="ffmpeg not installed")
@@ -170,3 +171,20 @@ def test_times_of_real_clips(shared: Path, name: str) -> None:
         times_s = [frame.time_s for frame in source]
     tolerance_s = 0.06 if cv2.__version__ < "5" else 1e-5  # the FFmpeg in older wheels reads a .mov's edit list otherwise
     np.testing.assert_allclose(times_s, probed_times_s(clip), atol=tolerance_s)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+def test_a_name_that_is_not_utf8_is_opened_all_the_same(make_video: MakeVideo, tmp_path: Path) -> None:
+    """In a process of its own: OpenCV crashes on such a name."""
+    odd = make_video(count=7).rename(tmp_path / "bad\udcff.mp4")
+    code = "import sys; from faceaffect import open_source; print(len(list(open_source(sys.argv[1]))))"
+    done = subprocess.run([sys.executable, "-c", code, str(odd)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "7"), done.stderr
+
+
+def test_the_frame_of_a_time_is_found(make_video: MakeVideo) -> None:
+    clip = make_video(count=60)
+    for number in (0, 1, 31, 59):
+        assert abs(number_of(read_frame_at(clip, number / 25)) - number) <= 1
+    assert read_frame_at(clip, 0.05) is None, "between two frames"
+    assert read_frame_at(clip, 99.0) is None

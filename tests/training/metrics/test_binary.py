@@ -92,3 +92,17 @@ def test_the_threshold_lies_in_the_middle_of_what_it_separates() -> None:
     assert metrics.best_threshold(probability, truth) == pytest.approx(0.55)
     assert metrics.best_threshold(probability, truth, least=0.7) == pytest.approx(0.725)
     assert metrics.best_threshold(probability, np.zeros(100, bool)) == 0.5
+
+
+@pytest.mark.parametrize("slack", [0.01, 0.05, 0.3])
+def test_slack_gives_the_most_sensitive_of_nearly_best_thresholds(slack: float) -> None:
+    random = np.random.default_rng(4)
+    truth = random.random(300) < 0.3
+    probability = np.clip(0.35 * truth + random.normal(0.35, 0.15, 300), 0, 1)
+    chosen = metrics.best_threshold(probability, truth, 0.001, 0.999, slack)
+    found = np.unique(probability)
+    middles = (found[1:] + found[:-1]) / 2
+    scores = np.array([2 * (truth & (probability >= t)).sum() / (truth.sum() + (probability >= t).sum()) for t in middles])
+    wanted = middles[scores >= scores.max() - slack].min()
+    assert np.array_equal(probability >= chosen, probability >= wanted)
+    assert scores[middles < wanted].max(initial=0) < scores.max() - slack

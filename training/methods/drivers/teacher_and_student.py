@@ -16,7 +16,7 @@ from training.methods.train_method import train_method
 from training.models.networks.multi_database import MultiDatabase
 from training.models.stages import MethodNet
 
-SEQUENCE_SHARE: Final = 4  # the batch of windows, and their steps where steps are given, are this many times fewer
+SEQUENCE_SHARE: Final = 4  # the batch of windows is this many times smaller than that of frames
 
 
 def train_teacher_and_student(
@@ -30,7 +30,6 @@ def train_teacher_and_student(
     has_student, has_windows = recipe.targets == "frozen_teacher", recipe.net.recurrence != "none"
     frames = replace(recipe, net=replace(recipe.net, recurrence="none"))
     windows = replace(recipe, batch=max(2, recipe.batch // SEQUENCE_SHARE))
-    window_steps = None if steps is None else max(1, steps // SEQUENCE_SHARE)
 
     def place(name: str, is_last: bool) -> Path:
         return folder if is_last else folder / name
@@ -55,9 +54,9 @@ def train_teacher_and_student(
     where = place("teacher_windows", not has_student)
     start = teacher.state_dict()
     own = before if has_student else options
-    teacher = train_method(labels, data, where, steps=window_steps, start=start, prepare=frozen, **own)
+    teacher = train_method(labels, data, where, steps=steps, start=start, prepare=frozen, **own)
     if not has_student:
         return teacher
     objective = distilled(windows, Teacher(teacher, decay=1))
     start = {name: value for name, value in net.state_dict().items() if torch.is_tensor(value)}
-    return train_method(windows, data, folder, steps=window_steps, start=start, prepare=frozen, objective=objective, **options)
+    return train_method(windows, data, folder, steps=steps, start=start, prepare=frozen, objective=objective, **options)

@@ -1,0 +1,1 @@
+"""Further model bundles, fetched only when somebody asks for one."""

@@ -1,0 +1,1 @@
+"""Rows as one HTML page with plots."""

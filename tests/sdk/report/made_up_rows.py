@@ -1,0 +1,57 @@
+"""Files of rows, written by the sinks themselves, of faces that were never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from faceaffect.sinks import open_sink
+from faceaffect.types import Affect, Faces, Frame, Layout
+
+_NO_PIXELS = np.zeros((1, 1), np.uint8)
+
+
+def write_rows(
+    path: Path,
+    frames: Iterable[tuple[str, int, float, Sequence[int]]],
+    *,
+    reads_aus: bool = True,
+    reads_expression: bool = True,
+    reads_mood: bool = True,
+) -> Path:
+    """A row for each track id of each (source, frame, time_s, track ids); what a face shows follows from its time and id."""
+    with open_sink(path) as sink:
+        for source, index, time_s, ids in frames:
+            frame = Frame(_NO_PIXELS, Layout.GRAY, time_s, index, source)
+            sink.write(frame, *face_rows(time_s, ids, reads_aus, reads_expression, reads_mood))
+    return path
+
+
+def face_rows(
+    time_s: float, ids: Sequence[int], reads_aus: bool = True, reads_expression: bool = True, reads_mood: bool = True
+) -> tuple[Faces, Affect]:
+    """AU12 is on in odd seconds; happiness wins there and neutral elsewhere; valence is a wave of ten seconds."""
+    count, is_odd = len(ids), int(time_s) % 2 == 1
+    track_id = np.array(ids, np.int64).reshape(count)
+    aus = np.full((count, 12), 0.1 if reads_aus else np.nan, np.float32)
+    expression = np.full((count, 7), 0.05 if reads_expression else np.nan, np.float32)
+    if reads_aus and is_odd:
+        aus[:, 6] = 0.9
+    if reads_expression:
+        expression[:, 4 if is_odd else 0] = 0.7
+    mood = np.full(count, np.sin(time_s * 2 * np.pi / 10) if reads_mood else np.nan, np.float32)
+    faces = Faces(
+        np.tile(np.float32([10, 10, 50, 60]), (count, 1)) + track_id[:, None].astype(np.float32),
+        np.full((count, 68, 2), 20, np.float32),
+        track_id,
+        np.ones(count, np.float32),
+        np.full(count, 0.5 + 0.4 * (time_s == 1.0), np.float32),
+        np.tile(np.float32([5, -5, 2]), (count, 1)),
+    )
+    return faces, Affect(aus, np.nan_to_num(aus) > 0.5, expression, mood, mood / 2)
+
+
+def one_face(source: str, seconds: float, fps: float = 25.0, track_id: int = 1) -> Iterable[tuple[str, int, float, list[int]]]:
+    return ((source, index, index / fps, [track_id]) for index in range(round(seconds * fps)))

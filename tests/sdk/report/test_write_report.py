@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import base64
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from faceaffect.report.page import MOST_LISTED
+from faceaffect.report.plots import clock_time
+from faceaffect.report.row_chunks import ReportError
+from faceaffect.report.write_report import check_report, write_report
+from tests.sdk.report.made_up_rows import one_face, write_rows
+
+pytest.importorskip("matplotlib")
+
+
+class _Tags(HTMLParser):
+    """Fails on a tag that is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def page_of(tmp_path: Path, rows: Path | list[Path], **options: object) -> str:
+    page = tmp_path / "page.html"
+    write_report([rows] if isinstance(rows, Path) else rows, page, **options)  # type: ignore[arg-type]
+    return page.read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_beside_itself(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "a.csv", [("<b>&.mp4", i, i / 25, [1, 2]) for i in range(50)])
+    text = page_of(tmp_path, rows, facts=[("model", "<default>")], notes=["<i>"])
+    tags = _Tags(text)
+    assert tags.open == []
+    assert tags.seen.count("svg") == 3, "who was seen when, and two faces"
+    assert not {"script", "link", "iframe", "object", "b", "i"} & set(tags.seen)
+    assert all(address.startswith(("#", "data:image/png")) for address in tags.addresses)
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+    assert "&lt;b&gt;&amp;.mp4" in text
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_figures_of_the_page_are_those_of_the_rows(tmp_path: Path) -> None:
+    text = page_of(tmp_path, write_rows(tmp_path / "a.csv", one_face("a.mp4", 20.0)))
+    cells = re.findall(r"<td>(.*?)</td>", text)
+    assert cells[:5] == ["a.mp4", "19.96 s", "500", "500", "1"]
+    assert cells[7:9] == ["neutral 50%", "AU12 50%"]
+    assert "happiness 50%, 10 s" in text
+    assert "It shows no picture of anybody" in text
+
+
+def test_no_head_no_panel(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "a.csv", one_face("a.mp4", 2.0), reads_aus=False, reads_mood=False)
+    text = page_of(tmp_path, rows)
+    assert "lip corner puller" not in text
+    assert ">valence</text>" not in text
+    assert ">happiness</text>" in text
+    assert ">yaw</text>" in text
+    assert "nan" not in text.lower().replace("-nan", "").split("<style>")[0]
+
+
+def test_nobody_seen_is_a_page_too(tmp_path: Path) -> None:
+    assert "No face was seen" in page_of(tmp_path, write_rows(tmp_path / "a.csv", []))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_face_seen_once_or_twice_in_a_video(tmp_path: Path, count: int) -> None:
+    assert page_of(tmp_path, write_rows(tmp_path / "a.csv", one_face("a.mp4", count / 25))).count("<svg") == 1
+
+
+def test_only_the_longest_tracks_are_drawn_and_the_page_says_so(tmp_path: Path) -> None:
+    frames = [("a.mp4", i, i / 25, [1 + i // 2]) for i in range(2 * (MOST_LISTED + 10))]
+    text = page_of(tmp_path, write_rows(tmp_path / "a.csv", [*frames, *one_face("b.mp4", 1.0, track_id=999)]), most_tracks=2)
+    assert f"Of {MOST_LISTED + 10} tracks, the 1 with the most frames are drawn below" in text
+    assert "and 10 more tracks with fewer frames" in text
+    assert text.count('class="track"') == 2
+    assert "Face 999" in text
+
+
+def make_pictures(folder: Path) -> Path:
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((120, 160, 3), 40 * number, np.uint8))
+    frames = [(str(folder / f"{number}.png"), number, number / 30, [number + 1]) for number in range(3)]
+    return write_rows(folder / "rows.csv", frames)
+
+
+def test_pictures_are_listed_and_shown_only_where_wanted(tmp_path: Path) -> None:
+    rows = make_pictures(tmp_path / "photos")
+    without = page_of(tmp_path, rows)
+    assert "<td>2.png</td>" in without
+    assert "data:image/jpeg" not in without
+    text = page_of(tmp_path, rows, portraits=True)
+    assert text.count('<img src="data:image/jpeg') == 3
+    assert "pictures of 3 faces: pass it on with care" in text
+    assert _Tags(text).open == []
+
+
+def test_the_portrait_is_cut_at_the_frame_of_the_best_quality(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 96))
+    for number in range(60):
+        writer.write(np.full((96, 96, 3), 4 * number, np.uint8))
+    writer.release()
+    rows = write_rows(tmp_path / "a.csv", one_face(str(clip), 60 / 25))
+    found = re.search(r'<img src="data:image/jpeg;base64,([^"]+)"', page_of(tmp_path, rows, portraits=True))
+    assert found
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(found[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert abs(int(picture[56, 56, 0]) - 4 * 25) <= 3, "of frame 25, whose quality is the highest"
+    clip.unlink()
+    assert "no portrait of face 1" in page_of(tmp_path, rows, portraits=True)
+
+
+@pytest.mark.parametrize(("name", "message"), [("a.txt", "must end in .html"), ("none/a.html", "does not exist")])
+def test_reports_that_cannot_be(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(ReportError, match=message):
+        check_report(tmp_path / name, may_replace=True)
+
+
+def test_a_page_is_not_written_over_unasked(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("precious")
+    with pytest.raises(ReportError, match="use --overwrite"):
+        check_report(tmp_path / "a.html", may_replace=False)
+    check_report(tmp_path / "a.html", may_replace=True)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ReportError, match=r'pip install "faceaffect\[report\]"'):
+        check_report(tmp_path / "a.html", may_replace=False)
+
+
+def test_times_are_written_as_long_as_they_need() -> None:
+    assert [clock_time(12.5, 20), clock_time(12.5, 90), clock_time(187, 200), clock_time(3753, 4000)] == [
+        "12.5", "0:12", "3:07", "1:02:33",
+    ]  # fmt: skip
