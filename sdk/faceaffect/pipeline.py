@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from faceaffect.staged_reader import StagedReader
 
 log = logging.getLogger("faceaffect")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -246,12 +247,12 @@ class _Timed:
         self._clock = clock
 
     def detect(self, frame: Frame) -> Detections:
-        return self._booked(self._detector.detect, frame)
+        return self._booked(lambda: self._detector.detect(frame))
 
-    def _booked(self, detect: Callable[[Frame], Detections], frame: Frame) -> Detections:
+    def _booked(self, work: Callable[[], T]) -> T:
         before = self._clock.start("detect")
         try:
-            return detect(frame)
+            return work()
         finally:
             self._clock.start(before)
 
@@ -261,10 +262,13 @@ class _TimedCheap(_Timed):
 
     def __init__(self, detector: CheapDetector, clock: StageClock) -> None:
         super().__init__(detector, clock)
-        self._detect_large = detector.detect_large
+        self._cheap = detector
 
     def detect_large(self, frame: Frame) -> Detections:
-        return self._booked(self._detect_large, frame)
+        return self._booked(lambda: self._cheap.detect_large(frame))
+
+    def confirms(self, frame: Frame, maps: FloatArray) -> BoolArray:
+        return self._booked(lambda: self._cheap.confirms(frame, maps))
 
 
 def _timed(detector: Detector, clock: StageClock) -> Detector:

@@ -23,7 +23,7 @@ from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu  # noqa
 from export.whole_model import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
 from faceaffect import kernels  # noqa: E402
 from faceaffect.backends import open_backend  # noqa: E402
-from faceaffect.bundle import SHIPPED_FOLDER, Bundle, network_of, open_bundle  # noqa: E402
+from faceaffect.bundle import CARD_FILE, SHIPPED_FOLDER, Bundle, network_of, open_bundle  # noqa: E402
 from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
 from faceaffect.geometry import crop_to_frame  # noqa: E402
 from faceaffect.sources.open_source import open_source  # noqa: E402
@@ -164,6 +164,14 @@ def test_command_adds_networks_that_open(
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
     assert set(again.networks) == {"int8", INT8_CPU}
+    card = (folder / CARD_FILE).read_text(encoding="utf-8")
+    assert "| | fp16 | int8 | int8-cpu |" in card
+    precisions.state_costs(folder, {INT8_CPU: {"AU decisions that change": 0.25}}, 32)
+    card = (folder / CARD_FILE).read_text(encoding="utf-8")
+    assert card.count("## Other precisions") == 1, "the section is replaced, the rest stays"
+    assert card.startswith((SHIPPED_FOLDER / "default" / CARD_FILE).read_text(encoding="utf-8")[:200])
+    assert "| AU decisions that change | 0.2500 |" in card
+    assert "fp16 |" not in card.partition("## Other precisions")[2]
     assert network_of(again, "fp16") == network_of(bundle, "fp16")
     assert again.onnx == bundle.onnx
     assert CliRunner().invoke(precisions.main, [str(folder)]).exit_code == 2

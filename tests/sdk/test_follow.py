@@ -10,9 +10,9 @@ import pytest
 
 from faceaffect.detectors import Detections
 from faceaffect.follow import Follower, FollowSettings
-from faceaffect.geometry import anchors_from_landmarks, apply_map
+from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame
 from faceaffect.reading import FaceReading
-from faceaffect.types import FloatArray, Frame
+from faceaffect.types import BoolArray, FloatArray, Frame
 from tests.sdk.tiny_bundle import face_shape
 
 FPS = 25
@@ -279,6 +279,12 @@ class CheapWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.large: list[float] = []
+        self.asked: list[FloatArray] = []
+        self.believes = True
+
+    def confirms(self, frame: Frame, maps: FloatArray) -> BoolArray:
+        self.asked.append(maps)
+        return np.full(len(maps), self.believes)
 
     def detect_large(self, frame: Frame) -> Detections:
         self.large.append(frame.time_s)
@@ -302,6 +308,24 @@ def test_a_cheap_detector_is_asked_often_and_now_and_then_for_small_faces() -> N
     assert max(np.diff(looks)) <= 0.3
     assert 0.9 <= min(np.diff(world.looks)) <= max(np.diff(world.looks)) <= 1.5
     assert len(world.large) > 3 * len(world.looks)
+
+
+def test_a_new_face_needs_the_confirmation_of_a_cheap_detector_once() -> None:
+    world = CheapWorld()
+    follower = Follower(world, world.read, FollowSettings())
+    world.people = [Person(200, 200, 0)]
+    world.believes = False
+    frame = Frame(np.full((480, 640, 3), world.level, np.uint8))
+    follower.step(frame)
+    assert not follower.tracks
+    assert len(world.asked) == 1
+    wanted = crop_to_frame(anchors_from_landmarks(world.people[0].landmarks_xy[None]))
+    np.testing.assert_allclose(world.asked[0], wanted, atol=0.05)
+    world.believes = True
+    for index in range(1, 60):
+        follower.step(replace(frame, time_s=index / 30, index=index))
+    assert len(follower.tracks) == 1
+    assert len(world.asked) == 2, "a held face is not asked about again"
 
 
 def test_what_is_no_face_at_all_is_looked_at_once() -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.types import BoolArray, FloatArray, Frame, Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,17 @@ class Detector(Protocol):
 
 @runtime_checkable
 class CheapDetector(Detector, Protocol):
-    """One that costs no more than a frame: it is asked four times a second, in large frames for large faces only."""
+    """One that costs no more than a frame: it is asked four times a second, in large frames for large faces only.
+
+    It errs more often than a dear one, so a find that the model's network takes for a face needs its confirmation, too.
+    """
 
     def detect_large(self, frame: Frame) -> Detections:
         """Faces of about a ninth of the frame's height and more, at a cost that does not grow with the frame."""
+        ...
+
+    def confirms(self, frame: Frame, maps: FloatArray) -> BoolArray:
+        """Whether maps [N, 2, 3], 112 px crop to frame, cut out faces; asked once for each new face."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect import kernels
-from faceaffect.detector_names import DETECTOR_FILE
+from faceaffect.detector_names import DETECTOR_FILE, DIGEST_SUFFIX
 from faceaffect.detectors import Detections, shrink_bgr
+from faceaffect.detectors.second_opinion import SecondOpinion
 from faceaffect.onnx_session import open_session
 from faceaffect.spec import BundleError
-from faceaffect.types import FloatArray, Frame
+from faceaffect.types import BoolArray, FloatArray, Frame
 
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
@@ -45,7 +47,10 @@ class DistilledDetector:
                 f"the distilled detector is wanted, no network at {path}; make one with `python -m training train-detector` "
                 "and `python -m export.detector` from a checkout, or use --detector mtcnn"
             )
-        self._session = open_session(path.read_bytes(), threads, path)
+        content = path.read_bytes()
+        _check(content, path)
+        self._session = open_session(content, threads, path)
+        self._second_opinion = SecondOpinion(threads)
         self._min_face_px = min_face_px
         self._longest_px = longest_px
         self._min_score = min_score
@@ -60,6 +65,9 @@ class DistilledDetector:
 
     def detect_large(self, frame: Frame) -> Detections:
         return self._detect(frame, _LARGE_FACES_PX)
+
+    def confirms(self, frame: Frame, maps: FloatArray) -> BoolArray:
+        return self._second_opinion.agrees(frame, maps)
 
     def _detect(self, frame: Frame, most_px: int) -> Detections:
         picture, scale = shrink_bgr(frame, self._side_px(frame, most_px))
@@ -81,6 +89,16 @@ class DistilledDetector:
             self._canvas[0, height:], self._canvas[0, :, width:] = _GREY, _GREY
         self._canvas[0, :height, :width] = picture
         return kernels.normalise(self._canvas, MEAN, STD)
+
+
+def _check(content: bytes, path: Path) -> None:
+    """Raise BundleError where the file beside the network knows another checksum; a file without one is the user's own."""
+    stated = path.with_suffix(DIGEST_SUFFIX)
+    if not stated.is_file():
+        return
+    wanted, got = stated.read_text(encoding="ascii").strip(), hashlib.sha256(content).hexdigest()
+    if got != wanted:
+        raise BundleError(f"{path}: SHA-256 {wanted} is wanted ({stated.name}), got {got}; install faceaffect again")
 
 
 def read_maps(maps: Any, min_score: float, scale: float) -> Detections:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from faceaffect.bundle import CARD_FILE
+from faceaffect.detector_names import DETECTOR_FILE, DIGEST_SUFFIX, default_detector
 from faceaffect.detectors import CheapDetector, distilled
 from faceaffect.detectors.distilled import DistilledDetector, read_maps
+from faceaffect.spec import BundleError
 from faceaffect.types import Frame, Layout
 
 
@@ -119,3 +123,18 @@ def test_a_face_is_given_once_and_the_best_first() -> None:
     np.testing.assert_allclose(found.box_xyxy[:, 0], [2, 40, 44])
     assert found.anchors_xy.shape == (3, 5, 2)
     assert len(read_maps(maps, 0.95, 1.0)) == 0
+
+
+def test_a_network_of_another_checksum_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(DETECTOR_FILE.parent, tmp_path / "detector")
+    copy = tmp_path / "detector" / DETECTOR_FILE.name
+    DistilledDetector(model=copy)
+    copy.write_bytes(copy.read_bytes() + b"\0")
+    with pytest.raises(BundleError, match=f"{DETECTOR_FILE.stem}.sha256"):
+        DistilledDetector(model=copy)
+
+
+def test_the_shipped_one_is_the_default_and_has_a_card() -> None:
+    assert default_detector() == "distilled"
+    assert DETECTOR_FILE.with_suffix(DIGEST_SUFFIX).is_file()
+    assert "YuNet" in (DETECTOR_FILE.parent / CARD_FILE).read_text(encoding="utf-8")
