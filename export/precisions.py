@@ -14,7 +14,8 @@ from rich.table import Table
 
 from export.calibration_faces import faces_in_pictures, rendered_faces
 from export.precision_cost import precision_cost
-from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu
+from export.to_precision import halves_of, large_tensors, to_fp16, to_int8, to_int8_cpu
+from faceaffect.borrowed_network import INT8_CPU_BORROWED_FILE, tell_borrowed
 from faceaffect.bundle import CARD_FILE, Bundle, open_bundle
 from faceaffect.half_network import HALVES_FILE
 from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, ModelSpec
@@ -38,12 +39,16 @@ def state_costs(folder: Path, costs: Mapping[str, Mapping[str, float]], faces: i
 
 
 def add_network(folder: Path, precision: str, content: bytes) -> None:
-    """Write the file and let the spec vouch for it; the spec last. fp16 takes the form that needs no room."""
+    """Write the file and let the spec vouch for it; the spec last. fp16 and int8-cpu take forms that need little room."""
     spec, file = ModelSpec.load(folder), INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
     files = {name: digest for name, digest in spec.files.items() if name != file}
     if precision == "fp16":
         (folder / file).unlink(missing_ok=True)
         file, content = HALVES_FILE, halves_of((folder / PRECISIONS["fp32"]).read_bytes(), content)
+    if precision == INT8_CPU:
+        (folder / file).unlink(missing_ok=True)
+        full = (folder / PRECISIONS["fp32"]).read_bytes()
+        file, content = INT8_CPU_BORROWED_FILE, tell_borrowed(full, content, large_tensors(content))
     (folder / file).write_bytes(content)
     replace(spec, files=files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
 

@@ -20,6 +20,7 @@ from faceaffect.types import FloatArray
 LEAST_FACES: Final = 32
 _BATCH: Final = 16
 _LEAST_NUMBERS: Final = 32  # of a tensor that is worth a part of its own
+_WORTH_BORROWING: Final = 256  # bytes of a tensor
 
 
 def to_fp16(onnx_bytes: bytes) -> bytes:
@@ -33,6 +34,12 @@ def to_fp16(onnx_bytes: bytes) -> bytes:
     converted = in_order(convert_float_to_float16(model, **kept))
     onnx.checker.check_model(converted, full_check=True)
     return bytes(converted.SerializeToString())
+
+
+def large_tensors(network: bytes) -> list[bytes]:
+    """Bytes of the initialisers that another network may share with this one."""
+    model = onnx.load_from_string(network)
+    return [tensor.raw_data for tensor in model.graph.initializer if len(tensor.raw_data) >= _WORTH_BORROWING]
 
 
 def halves_of(onnx_bytes: bytes, half: bytes) -> bytes:

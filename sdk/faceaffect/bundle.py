@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from faceaffect.borrowed_network import INT8_CPU_BORROWED_FILE, borrowed_network
 from faceaffect.half_network import HALVES_FILE, half_network
 from faceaffect.kernels import GraphWeights
 from faceaffect.spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, SPEC_FILE, BundleError, ModelSpec
@@ -123,6 +124,11 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
     files = {**PRECISIONS, INT8_CPU: INT8_CPU_FILE}
     networks = {name: contents[file] for name, file in files.items() if file in contents and file != MODEL_FILE}
+    if INT8_CPU_BORROWED_FILE in contents and INT8_CPU not in networks:
+        try:
+            networks[INT8_CPU] = borrowed_network(contents[MODEL_FILE], contents[INT8_CPU_BORROWED_FILE])
+        except ValueError as error:
+            raise BundleError(f"{path / INT8_CPU_BORROWED_FILE}: {error}") from None
     return Bundle(path, spec, contents[MODEL_FILE], graph, networks, contents.get(HALVES_FILE, b""))
 
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from faceaffect.borrowed_network import INT8_CPU_BORROWED_FILE
 from faceaffect.bundle import CARD_FILE, open_bundle
+from faceaffect.half_network import HALVES_FILE
 from faceaffect.spec import HEADS
 
 
@@ -11,7 +13,7 @@ def bundle():
 
 
 def test_the_shipped_bundle_is_whole_and_small(bundle):
-    assert bundle.spec.files.keys() == {"model.onnx", "model.fp16.halves", "graph.safetensors", CARD_FILE}
+    assert bundle.spec.files.keys() == {"model.onnx", HALVES_FILE, INT8_CPU_BORROWED_FILE, "graph.safetensors", CARD_FILE}
     assert sum((bundle.path / name).stat().st_size for name in bundle.spec.files) <= 8 * 1024 * 1024
     assert bundle.spec.crop.size_px == 112
 
