@@ -11,7 +11,7 @@ pytest.importorskip("moderngl")  # of the training extra, which the detectors' s
 pytestmark = pytest.mark.train
 
 from benchmarks.detectors import BINS, Case, Score, overlaps  # noqa: E402
-from benchmarks.limit import Line, as_markdown  # noqa: E402
+from benchmarks.limit import Line, _two_cores_line, as_markdown  # noqa: E402
 from benchmarks.limit_lines import Pass, look_cost, network_macs, without_a_corner  # noqa: E402
 from faceaffect.detectors import Detections  # noqa: E402
 from faceaffect.types import Frame  # noqa: E402
@@ -71,3 +71,12 @@ def test_finds_are_counted_by_the_size_of_the_face() -> None:
     assert score.false_finds == 1
     assert score.errors == [pytest.approx(5 / 20)]
     np.testing.assert_allclose(overlaps(boxes[:1], np.float32([[0, 20, 40, 60]])), [[1 / 3]], rtol=1e-5)
+
+
+def test_two_cores_say_nothing_where_other_work_took_longer_than_the_file() -> None:
+    busy = _two_cores_line("what", "target", [(4.0, 2.0), (3.0, -0.5), (4.0, 2.0)])
+    assert busy.met is None
+    assert "not measured" in busy.measured
+    quiet = _two_cores_line("what", "target", [(4.0, 2.0), (3.6, 2.0), (3.0, 2.0)])
+    assert quiet.met
+    assert quiet.measured.startswith("1.80 times")
