@@ -122,7 +122,10 @@ def _ablations(records: Mapping[str, Record]) -> str:
     return (
         "## Each method with and without its own part\n"
         "Arms of a trial differ in that part alone; the judged network has the same trunk, crops and steps. Single-task\n"
-        "models, teachers and the identity branch are trained on top of these steps.\n\n"
+        "models, teachers and the identity branch are trained on top of these steps. One exception: a network with a moving\n"
+        "teacher draws its batches from all frames, one that learns from labels alone from labelled frames. In\n"
+        "`tenth_of_labels` M5's full arm meets about a third of the labels a step: that difference is not the teacher's\n"
+        "alone.\n\n"
         + "\n".join(setting_lines()) + "\n\n" + comparison_text(records) + "\n"
     )  # fmt: skip
 
