@@ -12,7 +12,7 @@ std::string remedy(cudaError_t status) {
       int driver = 0, runtime = 0;
       cudaDriverGetVersion(&driver);
       cudaRuntimeGetVersion(&runtime);
-      if (driver == 0) return "no NVIDIA driver is loaded; install it";
+      if (driver == 0) return "no NVIDIA driver is loaded; install it, or use --device cpu";
       return "the driver knows CUDA " + release(driver) + ", these kernels need " + release(runtime) +
              "; update the driver (on a Jetson: JetPack), or build faceaffect with the older CUDA toolkit";
     }

@@ -126,23 +126,6 @@ def board(data: tuple[Path, ...], work: Path, records: Path) -> None:
 
 
 @main.command()
-@_DATA
-@_WORK
-@_RECORDS
-@click.argument("clips", type=click.Path(path_type=Path, exists=True, dir_okay=False), nargs=-1, required=True)
-def clips(data: tuple[Path, ...], work: Path, records: Path, clips: tuple[Path, ...]) -> None:
-    """Run the board's networks as bundles over CLIPS by `faceaffect analyse`, and write what came out."""
-    from training.experiments.clip_runs import clip_runs, write_clip_runs
-    from training.experiments.one_run import Places
-
-    try:
-        found = clip_runs(Places(tuple(data), work), clips, click.echo)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    write_clip_runs(found, records)
-
-
-@main.command()
 @_RECORDS
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="training/RESULTS.md unless given.")
 def page(records: Path, out: Path | None) -> None:

@@ -1,7 +1,11 @@
-"""The board's networks as bundles over real clips, through the command line: do all eight run, and what do they say there?"""
+"""The board's networks as bundles over real clips: `python -m benchmarks method-clips --work WORK CLIP ... [--record FOLDER]`.
+
+Do all eight run through the command line, and what do they say there? WORK is that of `python -m training.experiments`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import subprocess
@@ -16,6 +20,7 @@ import numpy as np
 from export.export_method import MethodOptions, export_method
 from faceaffect.labels import AU_NAMES
 from training.experiments.one_run import Places
+from training.experiments.records import RECORDS
 from training.experiments.trials import BOARD, FULL, Run
 
 CLIPS_FILE: Final = "clips"
@@ -94,7 +99,7 @@ def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
         lines.append(f"| {' | '.join([run.method, run.clip, str(run.rows), ', '.join(run.columns), *spans])} |")
     text = (
         "# The eight compact methods on real clips\n\n"
-        "Made by `python -m training.experiments clips`: each board run as a bundle, `faceaffect analyse --model BUNDLE` on\n"
+        "Made by `python -m benchmarks method-clips`: each board run as a bundle, `faceaffect analyse --model BUNDLE` on\n"
         "each clip. They learnt on rendered faces for a minute or two: this says that they run, not that they are right.\n\n"
     )
     (folder / f"{CLIPS_FILE}.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
@@ -103,3 +108,15 @@ def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
 def _span(first: float | None, last: float | None) -> str:
     known = first is not None and last is not None and np.isfinite([first, last]).all()
     return f"{first:.2f} to {last:.2f}" if known else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks method-clips", description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--record", type=Path, default=RECORDS)
+    given = parser.parse_args()
+    try:
+        write_clip_runs(clip_runs(Places((), given.work), given.clips, print), given.record)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None

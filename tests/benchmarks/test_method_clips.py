@@ -9,14 +9,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.experiments.clip_runs import ClipRun, clip_runs, write_clip_runs
+from benchmarks.method_clips import ClipRun, clip_runs, write_clip_runs
 from training.experiments.one_run import Places
 from training.methods.find_recipe import find_recipe
 from training.methods.method_loop import RUN_FILE
 
 pytestmark = pytest.mark.train
 
-ASSETS = Path(__file__).resolve().parents[3] / "assets"
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 def test_a_run_is_exported_and_analyses_a_clip(tmp_path: Path) -> None:
