@@ -213,6 +213,7 @@ def main(argv: list[str] | None = None) -> None:
     text = as_markdown(title, facts, [*table, cores], notes)
     sys.stdout.write(text)
     if arguments.record:
+        arguments.record.mkdir(parents=True, exist_ok=True)
         (arguments.record / f"limit_{measurement.about['precision']}.md").write_text(text, encoding="utf-8")
 
 
