@@ -24,8 +24,8 @@ THREE_A_SECOND: Final = {
 """Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
-STEPS: Final = {"M1": 150, "M2": 70, "M3": 520, "M4": 200, "M5": 120, "M6": 200, "M7": 400, "M8": 90}
-"""Of the judged network at scale 1: one to two minutes of one core for the full method, with all that it trains on its way."""
+STEPS: Final = {"M1": 150, "M2": 280, "M3": 520, "M4": 200, "M5": 400, "M6": 200, "M7": 400, "M8": 90}
+"""Of the judged network at scale 1: one to six minutes of one core for the full method, with all that it trains on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ TRIALS: Final[tuple[Trial, ...]] = (
         Arm("no attention (whole map)", ("net.attention=false",)),
     )),
     Trial("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), STEPS["M5"], (
-        Arm(FULL),
+        Arm(FULL, ("sampling.unlabelled=28",)),
         Arm("supervised only", ("targets=ignore",)),
     ), THREE_A_SECOND["M5"]),
     Trial("M5", "wrong_labels", ("EXPR",), STEPS["M5"], (

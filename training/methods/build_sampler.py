@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.frame_table import TASKS, FrameTable, Task
-from training.datasets.sampling.label_samplers import Alternate, Mixed, ParallelTasks, Phases, TaskRows
+from training.datasets.sampling.label_samplers import (
+    Alternate,
+    Mixed,
+    ParallelTasks,
+    Phases,
+    TaskRows,
+    WithUnlabelled,
+)
 from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
 from training.datasets.sampling.step import RowSource, Sampler
 from training.datasets.sampling.thinning import Thinned, every_nth
@@ -20,6 +27,7 @@ from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import LABELS, InputForm
 
 _ALL: Final = "all"
+_UNLABELLED: Final = "unlabelled"
 
 
 def tasks_of(recipe: MethodRecipe) -> tuple[Task, ...]:
@@ -53,10 +61,16 @@ def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed
 
 
 def _mixed(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
-    tasks = tasks_of(recipe)
+    tasks, more = tasks_of(recipe), recipe.sampling.unlabelled
+    is_labelled = _labelled(table, tasks).any(axis=1)
     # A teacher answers for frames without any label, so these are worth a step too.
-    chosen = np.ones(len(table), bool) if recipe.targets.endswith("_teacher") else _labelled(table, tasks).any(axis=1)
-    sets = _present({_ALL: (tasks, np.flatnonzero(chosen))}, recipe, table, form, seed)
+    is_chosen = np.ones(len(table), bool) if recipe.targets.endswith("_teacher") and not more else is_labelled
+    groups = {_ALL: (tasks, np.flatnonzero(is_chosen))}
+    if more:
+        groups[_UNLABELLED] = (tasks, np.flatnonzero(table.has_crop & ~is_labelled))
+    sets = _present(groups, recipe, table, form, seed)
+    if _UNLABELLED in sets:
+        return WithUnlabelled(sets[_ALL], sets[_UNLABELLED], batch_of(recipe, form), more, seed)
     return Mixed(sets[_ALL], batch_of(recipe, form), seed)
 
 

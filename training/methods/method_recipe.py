@@ -49,6 +49,11 @@ class MethodRecipe:
         for name, value in (("batch", self.batch), ("sampling.windows", self.sampling.windows or self.batch)):
             if value < 2:
                 raise ValueError(f"{name} must be at least 2, since batch statistics need two samples, got {value}")
+        if self.sampling.unlabelled and not (self.sampler == "mixed" and self.targets.endswith("_teacher")):
+            raise ValueError(
+                "sampling.unlabelled takes samples for a teacher to answer: it wants sampler=mixed and targets=ema_teacher or "
+                f"frozen_teacher, got {self.sampler} and {self.targets}"
+            )
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
 

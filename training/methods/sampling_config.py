@@ -25,6 +25,8 @@ class SamplingConfig:
     turn: of `alternate`: a batch of each task in turn, or the whole of each within an epoch.
     length: of `parallel_tasks`: an epoch lasts as long as the longest or the shortest of the sets.
     joint: of `parallel_tasks`: one more set, of frames labelled for all tasks.
+    unlabelled: of `mixed` with a teacher: how many samples without any label each batch holds beside those with one; 0
+        draws from all alike.
     weights: inverse draws rare expressions and rare valence and arousal as often as frequent ones (frames only).
     pairs: of `pairs`: how many an epoch holds.
     jitter: how training pictures are varied; published is the method's own (light where it states none), which auto takes
@@ -40,6 +42,7 @@ class SamplingConfig:
     turn: str = "batch"
     length: str = "longest"
     joint: bool = False
+    unlabelled: int = 0
     weights: str = "none"
     pairs: int = 10_000
     jitter: str = "auto"
@@ -52,7 +55,8 @@ class SamplingConfig:
         for name in ("every", "stride", "pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"sampling.{name} must be at least 1, got {getattr(self, name)}")
-        if self.windows < 0:
-            raise ValueError(f"sampling.windows must be at least 0, got {self.windows}")
+        for name in ("windows", "unlabelled"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"sampling.{name} must be at least 0, got {getattr(self, name)}")
         if not 0 <= self.drop_sound <= 1:
             raise ValueError(f"sampling.drop_sound must be a share from 0 to 1, got {self.drop_sound}")

@@ -27,7 +27,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
         targets="ema_teacher",
         optimiser=pick(preset, {
             "published": OptimiserConfig("adam", 5e-4, 5e-5),
-            "compact": OptimiserConfig("adam", 1e-3, 5e-5),
+            "compact": OptimiserConfig("adam", 2e-3, 5e-5, schedule="cosine"),
         }),
         batch=28,
         epochs=pick(preset, {"published": 100, "compact": 20}),

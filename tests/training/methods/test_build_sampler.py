@@ -91,6 +91,28 @@ def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
         assert sum(len(step.parts[0].rows) for step in steps) == count
 
 
+def test_labelled_samples_of_a_step_do_not_depend_on_how_few_there_are() -> None:
+    table = partly(made_up_faces()[0])
+    few = np.arange(56) < 16
+    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
+    taught = recipe("M5", "sampling.every=1", "sampling.unlabelled=5")
+    alone = recipe("M5", "sampling.every=1", "targets=ignore")
+    rows = [step.parts[0].rows[:, -1] for step in build_sampler(taught, nothing, InputForm("clips", 4, 32), 1).steps(0)]
+    plain = [step.parts[0].rows[:, -1] for step in build_sampler(alone, nothing, InputForm("clips", 4, 32), 1).steps(0)]
+    assert [int((each < 16).sum()) for each in rows] == [len(each) for each in plain] == [8, 8]
+    assert [int((each >= 16).sum()) for each in rows] == [5, 5]
+    # Where everything is labelled there is nothing to add.
+    whole = replace(table, au_mask=np.ones((56, 12), bool), expression_mask=np.ones(56, bool), va_mask=np.ones(56, bool))
+    assert all(len(step.parts[0].rows) == 8 for step in build_sampler(taught, whole, FRAMES, 1).steps(0))
+
+
+def test_unlabelled_samples_want_a_teacher() -> None:
+    with pytest.raises(ValueError, match=r"wants sampler=mixed and targets=ema_teacher"):
+        recipe("M5", "sampling.unlabelled=5", "targets=ignore")
+    with pytest.raises(ValueError, match=r"sampling.unlabelled must be at least 0, got -1"):
+        recipe("M5", "sampling.unlabelled=-1")
+
+
 def test_thinning_takes_every_row_once_in_n_epochs() -> None:
     table = made_up_faces()[0]
     sampler = build_sampler(recipe("M6", "sampling.every=4"), table, FRAMES, 1)

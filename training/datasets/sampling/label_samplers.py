@@ -60,6 +60,26 @@ class Mixed:
 
 
 @dataclass(frozen=True, slots=True)
+class WithUnlabelled:
+    """A batch of labelled rows, each once an epoch, and to each `more` rows without any label, for a teacher to answer
+    (Tarvainen & Valpola 2017): however few labels there are, a step holds as many as one that learns from labels alone."""
+
+    labelled: TaskRows
+    unlabelled: TaskRows
+    batch: int
+    more: int
+    seed: int = 0
+
+    def steps(self, epoch: int) -> Iterator[Step]:
+        others = _endless(self.unlabelled, epoch, self.more, self.seed, 1)
+        for rows in self.labelled.batches(epoch, self.batch, _random(self.seed, epoch, 0)):
+            yield Step((Part(self.labelled.tasks, np.concatenate([rows, next(others)])),))
+
+    def count(self, epoch: int) -> int:
+        return self.labelled.batch_count(epoch, self.batch)
+
+
+@dataclass(frozen=True, slots=True)
 class ParallelTasks:
     """One batch of every set in each step, losses added (M1: longest; M8: shortest, with a set for both tasks).
 

@@ -8,7 +8,16 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from tests.training.datasets.made_up_table import made_up_table
-from training.datasets.sampling.label_samplers import Alternate, Mixed, ParallelTasks, Phases, TaskRows, label_groups, task_sets
+from training.datasets.sampling.label_samplers import (
+    Alternate,
+    Mixed,
+    ParallelTasks,
+    Phases,
+    TaskRows,
+    WithUnlabelled,
+    label_groups,
+    task_sets,
+)
 from training.datasets.sampling.step import Part, Step, shard
 
 EXPR, AU, VA = TaskRows(("EXPR",), np.arange(0, 10)), TaskRows(("AU",), np.arange(10, 35)), TaskRows(("VA",), np.arange(35, 39))
@@ -52,6 +61,17 @@ def test_steps_are_repeatable_counted_and_new_each_epoch(sampler):
 def test_mixed_shows_every_row_once():
     (seen,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
     assert seen == Counter(range(39))
+
+
+def test_unlabelled_rows_come_on_top_and_start_over():
+    steps = list(WithUnlabelled(AU, EXPR, 4, 3, seed=3).steps(0))
+    assert len(steps) == WithUnlabelled(AU, EXPR, 4, 3).count(0) == 7  # 25 labelled rows in fours
+    labelled = Counter(row for step in steps for row in step.parts[0].rows.tolist() if row >= 10)
+    assert labelled == Counter(range(10, 35))
+    others = [sum(row < 10 for row in step.parts[0].rows.tolist()) for step in steps]
+    assert all(1 <= count <= 3 for count in others)  # the last batch of each pass through ten is smaller
+    assert {row for step in steps for row in step.parts[0].rows.tolist() if row < 10} == set(range(10))
+    assert same(WithUnlabelled(AU, EXPR, 4, 3, seed=3).steps(2), WithUnlabelled(AU, EXPR, 4, 3, seed=3).steps(2))
 
 
 def test_parallel_longest_wraps_the_shorter_sets():
