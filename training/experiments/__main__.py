@@ -17,8 +17,8 @@ _DATA = click.option("--data", type=_FOLDER, multiple=True, required=True, help=
 _WORK = click.option("--work", type=_FOLDER, default=Path("runs/experiments"), show_default=True)
 _RECORDS = click.option("--records", type=_FOLDER, default=RECORDS, show_default=True)
 _TRUNK = click.option(
-    "--trunk", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Weights that the picture trunks begin with, of `training pretrain`.",
+    "--trunk", "trunks", type=click.Path(path_type=Path, exists=True, dir_okay=False), multiple=True,
+    help="Weights that the picture trunks begin with, of `training pretrain`: one file for each kind of trunk.",
 )  # fmt: skip
 _SCALE = click.option("--scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
 
@@ -38,7 +38,7 @@ def main() -> None:
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2), show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs at a time, a core each.")
 @click.option("--minutes", type=float, help="Begin no run after so many minutes.")
-def run(data: tuple[Path, ...], work: Path, records: Path, trunk: Path | None, scale: float, **options: Any) -> None:
+def run(data: tuple[Path, ...], work: Path, records: Path, trunks: tuple[Path, ...], scale: float, **options: Any) -> None:
     """Do all runs that have no record yet; may be stopped and called again at any time. Prints the table.
 
     --scale multiplies the steps of every run. All of the first seed comes before the second.
@@ -52,7 +52,7 @@ def run(data: tuple[Path, ...], work: Path, records: Path, trunk: Path | None, s
     signal.signal(signal.SIGTERM, _stop)
     try:
         runs = all_runs(list(options["seeds"]), list(options["methods"]) or None)
-        places = Places(tuple(data), work, trunk)
+        places = Places(tuple(data), work, trunks)
         outcome = run_all(Order(runs, places, records, scale, options["workers"], options["minutes"]), Console())
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
@@ -76,14 +76,20 @@ def _stop(number: int, frame: FrameType | None) -> None:
 @_SCALE
 @click.option("--save-every", type=click.IntRange(1), default=100, show_default=True, help="Steps that a kill may cost.")
 def one(
-    name: str, data: tuple[Path, ...], work: Path, records: Path, trunk: Path | None, scale: float, save_every: int
+    name: str,
+    data: tuple[Path, ...],
+    work: Path,
+    records: Path,
+    trunks: tuple[Path, ...],
+    scale: float,
+    save_every: int,
 ) -> None:
     """Do the run NAME (as the table and the records name it) and write its record."""
     from training.experiments.one_run import Places, make_record
     from training.experiments.trials import find_run
 
     try:
-        made = make_record(find_run(name), Places(tuple(data), work, trunk), scale, save_every)
+        made = make_record(find_run(name), Places(tuple(data), work, trunks), scale, save_every)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     made.write(records)

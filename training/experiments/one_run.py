@@ -30,6 +30,8 @@ from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import LABELS, InputForm
 from training.methods.train_method import train_method
 from training.metrics import f1
+from training.models.backbones.load_weights import read_weights
+from training.models.backbones.start_trunks import is_region_trunk
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
@@ -40,8 +42,8 @@ _WITH_LANDMARKS: Final = ("M4", "M5")
 _WITH_SOUND: Final = ("M2", "M5")
 SAVE_EVERY: Final = 100
 _BY_PHASE: Final = ("phases", "epoch")
-_OWN_TRUNK: Final = ("M4",)
-"""Methods whose compact network has no trunk of the common kind: they begin with chance."""
+_REGION_TRUNK: Final = ("M4",)
+"""Methods whose compact network begins with a region trunk; all others have a small ResNet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Places:
 
     data: tuple[Path, ...]
     work: Path
-    trunk: Path | None = None  # weights that every picture trunk of that kind begins with, of `training pretrain`
+    trunks: tuple[Path, ...] = ()  # weights that picture trunks begin with, of `training pretrain`: one file for each kind
 
     @property
     def cache(self) -> Path:
@@ -61,11 +63,16 @@ class Places:
         return self.work / "runs" / f"{name}-x{scale:g}"
 
 
+def trunk_of(run: Run, places: Places) -> Path | None:
+    """The weights that a run's network begins with; None where no file is of its kind: it begins with chance."""
+    wants_region = run.trial.method in _REGION_TRUNK
+    return next((path for path in places.trunks if is_region_trunk(read_weights(path)) == wants_region), None)
+
+
 def trunk_digest(run: Run, places: Places) -> str:
     """SHA-256 of the weights that a run begins with; empty where it begins with chance."""
-    if places.trunk is None or run.trial.method in _OWN_TRUNK:
-        return ""
-    return hashlib.sha256(places.trunk.read_bytes()).hexdigest()
+    path = trunk_of(run, places)
+    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class FoldersTruth:
@@ -139,9 +146,9 @@ def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = 
     """Train, resuming what is there, judge on the setting's validation set, and tell."""
     torch.set_num_threads(1)
     recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
-    trunk = trunk_digest(run, places)
-    if trunk:
-        recipe = replace(recipe, trunk_weights=str(places.trunk))
+    trunk = trunk_of(run, places)
+    if trunk is not None:
+        recipe = replace(recipe, trunk_weights=str(trunk))
     setting = replace(setting, train=arm_table(setting.train, run))
     data = method_data(run, recipe, setting, places)
     started, is_new = time.process_time(), not places.run(run.name, scale).exists()
@@ -162,7 +169,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = 
             "options": [*run.trial.options, *run.arm.options],
             "batch": recipe.batch,
             "preset": recipe.preset,
-            "trunk": trunk,
+            "trunk": trunk_digest(run, places),
         },
         steps=steps,
         scale=scale,

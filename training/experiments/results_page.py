@@ -57,8 +57,9 @@ def _beginnings(records: Mapping[str, Record]) -> str:
     if trunks:
         digests = ", ".join(trunk[:12] for trunk in trunks)
         lines.append(
-            "All arms begin with one small ResNet that has learnt expressions by people's votes (FER+ Training) and action\n"
-            "units by a landmark teacher (FER+ Training, web faces), in place of the published methods' pretrained trunks;\n"
+            "All arms begin with one small picture trunk that has learnt expressions by people's votes (FER+ Training) and\n"
+            "action units by a landmark teacher (FER+ Training, web faces), in place of the published methods' pretrained\n"
+            "trunks: a ResNet, of M4 region layers and a block that each unit's branch begins with;\n"
             f"SHA-256 {digests}."
         )
     if chance:
@@ -122,10 +123,8 @@ def _ablations(records: Mapping[str, Record]) -> str:
     return (
         "## Each method with and without its own part\n"
         "Arms of a trial differ in that part alone; the judged network has the same trunk, crops and steps. Single-task\n"
-        "models, teachers and the identity branch are trained on top of these steps. One exception: a network with a moving\n"
-        "teacher draws its batches from all frames, one that learns from labels alone from labelled frames. In\n"
-        "`tenth_of_labels` M5's full arm meets about a third of the labels a step: that difference is not the teacher's\n"
-        "alone.\n\n"
+        "models, teachers and the identity branch are trained on top of these steps. In `tenth_of_labels` a step of\n"
+        "both arms of M5 holds as many labelled clips; the teacher's clips come beside them.\n\n"
         + "\n".join(setting_lines()) + "\n\n" + comparison_text(records) + "\n"
     )  # fmt: skip
 

@@ -88,8 +88,8 @@ def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
     command += ["--records", str(order.records), "--scale", str(order.scale)]
     for data in order.places.data:
         command += ["--data", str(data)]
-    if order.places.trunk is not None:
-        command += ["--trunk", str(order.places.trunk)]
+    for trunk in order.places.trunks:
+        command += ["--trunk", str(trunk)]
     with log.open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **_ONE_THREAD})
 

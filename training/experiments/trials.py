@@ -82,9 +82,9 @@ TRIALS: Final[tuple[Trial, ...]] = (
         Arm("no attention (whole map)", ("net.attention=false",)),
     )),
     Trial("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), STEPS["M5"], (
-        Arm(FULL, ("sampling.unlabelled=28",)),
-        Arm("supervised only", ("targets=ignore",)),
-    ), THREE_A_SECOND["M5"]),
+        Arm(FULL),
+        Arm("supervised only", ("sampling.unlabelled=0", "targets=ignore")),
+    ), (*THREE_A_SECOND["M5"], "sampling.unlabelled=28")),
     Trial("M5", "wrong_labels", ("EXPR",), STEPS["M5"], (
         Arm(FULL),
         Arm("no self-cure", ("net.cure=false",)),

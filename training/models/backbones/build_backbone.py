@@ -11,6 +11,7 @@ from training.models.backbones.inception_resnet_v1 import InceptionResnetV1
 from training.models.backbones.ir_se50 import IrSe50
 from training.models.backbones.iresnet import IResNet
 from training.models.backbones.mobilefacenet import MobileFaceNet
+from training.models.backbones.region_trunk import RegionTrunk
 from training.models.backbones.resnet import resnet18, resnet50, small_resnet
 
 BACKBONES: Final[dict[str, Callable[[], nn.Module]]] = {
@@ -21,6 +22,7 @@ BACKBONES: Final[dict[str, Callable[[], nn.Module]]] = {
     "resnet50": resnet50,
     "mobilefacenet": MobileFaceNet,
     "small_resnet": small_resnet,
+    "small_region": RegionTrunk,
 }
 """Each gives a module from [N, 3, S, S] to [N, width]; iResNet-100, IR-SE50 and MobileFaceNet want S = 112."""
 

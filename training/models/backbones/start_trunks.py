@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from training.models.backbones.iresnet import IResNet
 from training.models.backbones.load_weights import LoadReport, WeightsError, copy_weights, read_weights
 from training.models.backbones.mobilefacenet import MobileFaceNet
 from training.models.backbones.r2plus1d import R2Plus1d18
+from training.models.backbones.region_trunk import REGION, TakesRegionTrunk
 from training.models.backbones.resnet import ResNet
 from training.models.backbones.vgg import Vgg16
 
@@ -25,14 +26,22 @@ def start_trunks(net: nn.Module, path: Path) -> dict[str, LoadReport]:
     """Copy the weights of `path` into every trunk of `net` that looks at pictures; says what became of each, by its name.
 
     A first convolution with channels beside red, green and blue takes the colours' weights and 0 for the others, so that
-    it begins by looking at the picture alone. Raises WeightsError where there is no trunk, or the file fits none.
+    it begins by looking at the picture alone. A network of region layers takes a region trunk. Raises WeightsError where
+    there is no trunk, or the file fits none.
     """
     given = read_weights(path)
+    if isinstance(net, TakesRegionTrunk) and is_region_trunk(given):
+        return {"": copy_weights(net, net.of_region_trunk(given))}
     reports = {name: copy_weights(trunk, _widened(trunk, given)) for name, trunk in _trunks(net)}
     fitting = {name: report for name, report in reports.items() if report.loaded}
     if not fitting:
         raise WeightsError(f"{path} fits none of the network's trunks: {', '.join(reports) or 'it has none'}")
     return fitting
+
+
+def is_region_trunk(names: Iterable[str]) -> bool:
+    """Whether weights of these names are those of a `RegionTrunk`."""
+    return any(name.startswith(f"{REGION}.") for name in names)
 
 
 def _trunks(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import AU_NAMES
+from training.models.backbones.region_trunk import REGION, copies, feature_block, region_layers, start_convolutions
 from training.models.encoders.au_attention import POINTS, AuAttention
-from training.models.encoders.patch_conv import RegionLayer
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm
 from training.models.tasks.graph_relation import GraphRelation
@@ -32,18 +32,6 @@ class AttentionGraphConfig:
     node_width: int = 64
     attention: bool = True
     graph: bool = True
-
-
-def feature_block(inputs: int, unit: int, groups: int = 1) -> nn.Sequential:
-    """Three times two 3x3 convolutions and a max pooling, `groups` of them beside each other."""
-    layers: list[nn.Module] = []
-    for width in (12 * unit, 16 * unit, 20 * unit):
-        for _ in range(2):
-            layers += [nn.Conv2d(groups * inputs, groups * width, 3, padding=1, groups=groups),
-                       nn.BatchNorm2d(groups * width), nn.ReLU()]  # fmt: skip
-            inputs = width
-        layers.append(nn.MaxPool2d(2, 2))
-    return nn.Sequential(*layers)
 
 
 def refinement(width: int) -> nn.Sequential:
@@ -68,9 +56,7 @@ class AttentionGraph(MethodNet):
             raise ValueError(f"size_px must divide by 16 (8 x 8 patches on two resolutions), got {config.size_px}")
         self.config, unit = config, config.unit
         self.map_cells = config.size_px // 4
-        self.region = nn.Sequential(
-            RegionLayer(3, 4 * unit), nn.MaxPool2d(2, 2), RegionLayer(4 * unit, 8 * unit), nn.MaxPool2d(2, 2)
-        )
+        self.region = region_layers(unit)
         channels, cells = 20 * unit, self.map_cells // 8
         flat = channels * cells**2
         self.align = feature_block(8 * unit, unit)
@@ -84,9 +70,7 @@ class AttentionGraph(MethodNet):
         self.whole = feature_block(8 * unit, unit)
         self.head = nn.Sequential(nn.Linear(3 * flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * _COUNT))
         self.relation = GraphRelation(channels, config.node_width) if config.graph else None
-        for part in self.modules():
-            if isinstance(part, nn.Conv2d):
-                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        start_convolutions(self)
         self._start_at_mean_shape()
 
     def _start_at_mean_shape(self) -> None:
@@ -98,6 +82,11 @@ class AttentionGraph(MethodNet):
             last.weight.mul_(0.1)
             if last.bias.device.type != "meta":
                 last.bias.copy_(mean.flatten())
+
+    def of_region_trunk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every feature block, each AU's too, begins as the trunk's."""
+        region = {name: value for name, value in given.items() if name.startswith(f"{REGION}.")}
+        return region | copies(given, "align") | copies(given, "whole") | copies(given, "local", _COUNT)
 
     def _landmarks(self, aligned: Tensor) -> Tensor:
         """[N, 49, 2] in pixels; the layer gives them in crop sides around the middle."""

@@ -11,13 +11,14 @@ from safetensors.torch import save_file  # noqa: E402
 
 from training.methods.find_recipe import find_recipe  # noqa: E402
 from training.models.backbones.load_weights import WeightsError  # noqa: E402
+from training.models.backbones.region_trunk import RegionTrunk  # noqa: E402
 from training.models.backbones.resnet import small_resnet  # noqa: E402
 from training.models.backbones.start_trunks import start_trunks  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
 
 pytestmark = pytest.mark.train
 
-PAPERS = ("M1", "M2", "M3", "M5", "M6", "M7", "M8")  # M4 has a network of its own
+PAPERS = ("M1", "M2", "M3", "M5", "M6", "M7", "M8")  # M4 takes a trunk of another kind
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,27 @@ def test_the_picture_of_facial_parts_is_not_looked_at_in_the_beginning(trunk_fil
     assert net.get_submodule("video").conv1.weight[:, 3].abs().max() == 0
 
 
-def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path) -> None:
+def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    trunk = RegionTrunk()
+    save_file(trunk.state_dict(), tmp_path / "trunk.safetensors")
+    net = build_network(find_recipe("M4", "compact", ["net.size_px=64"]).net).eval()
+    report = start_trunks(net, tmp_path / "trunk.safetensors")[""]
+    assert not report.unexpected
+    assert not report.misshapen
+    crops = torch.randn(2, 3, 64, 64)
+    region = trunk.eval().region(crops)
+    wanted = trunk.block(region)
+    assert torch.equal(net.region(crops), region)
+    for block in (net.align, net.whole):
+        assert torch.equal(block(region), wanted)
+    each = net.local(region.repeat(1, 12, 1, 1)).unflatten(1, (12, -1))
+    torch.testing.assert_close(each, wanted[:, None].expand(-1, 12, -1, -1, -1), rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="fits none of the network's trunks"):
         start_trunks(build_network(find_recipe("M4", "compact").net), trunk_file)
+    save_file(RegionTrunk().state_dict(), tmp_path / "region.safetensors")
+    with pytest.raises(WeightsError, match="fits none of the network's trunks"):
+        start_trunks(build_network(find_recipe("M3", "compact").net), tmp_path / "region.safetensors")
