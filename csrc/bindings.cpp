@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "cuda_kernels.h"
+#include "face_bindings.h"
 #include "instruction_sets.h"
 #include "stage_crops.h"
 
@@ -150,6 +151,7 @@ PYBIND11_MODULE(_native, m) {
         return std::vector<int>(g.shape.widths, g.shape.widths + g.shape.layers + 1);
       });
   m.def("stage_frame", &stage_frame);
+  bind_face_steps(m);
   m.attr("face_job_bytes") = sizeof(FaceJob);
 #if defined(FACEAFFECT_HAS_CUDA)
   m.attr("has_cuda") = true;

@@ -10,9 +10,11 @@ import numpy as np
 from faceaffect.detectors import CheapDetector, Detections, Detector
 from faceaffect.geometry import (
     TEMPLATE_SIZE_PX,
+    FramedFace,
     anchors_from_landmarks,
     box_from_landmarks,
     crop_to_frame,
+    frame_face,
 )
 from faceaffect.portrait import similarity
 from faceaffect.reading import FaceReading, Reader
@@ -57,16 +59,15 @@ class Track:
     age: int = 0  # frames held
     filter: OneEuro = field(default_factory=OneEuro)
     place: FloatArray = field(default_factory=lambda: np.zeros((2, 3), np.float32))  # next frame's crop to frame
+    box_xyxy: FloatArray = field(default_factory=lambda: np.zeros(4, np.float32))
 
-    def move(self, landmarks_xy: FloatArray, portrait: FloatArray, time_s: float, smooth: bool) -> None:
-        """Take over what was read in a frame, and place the next crop by it."""
-        anchors = anchors_from_landmarks(landmarks_xy)
+    def move(self, landmarks_xy: FloatArray, own: FramedFace, portrait: FloatArray, time_s: float, smooth: bool) -> None:
+        """Take over what was read in a frame (`own` is the place of its landmarks), and place the next crop by it."""
         if smooth:
-            unit_px = math.dist(anchors[0].tolist(), anchors[1].tolist())
-            landmarks_xy = self.filter.step(landmarks_xy, unit_px, time_s - self.seen_s)
-            anchors = anchors_from_landmarks(landmarks_xy)
+            landmarks_xy = self.filter.step(landmarks_xy, own.eyes_px, time_s - self.seen_s)
+            own = frame_face(landmarks_xy)
         self.landmarks_xy, self.portrait, self.seen_s = landmarks_xy, portrait, time_s
-        self.place = crop_to_frame(anchors)[0]
+        self.place, self.box_xyxy = own.place, own.box_xyxy
         self.age += 1
 
 
@@ -144,8 +145,9 @@ class Follower:
         reading = self._read(frame, places)
         kept: list[int] = []
         for row, track in enumerate(tracks):
-            if self._is_still_there(frame, reading, row, suspicious):
-                track.move(reading.landmarks_xy[row], reading.portraits[row], frame.time_s, self._settings.smooth)
+            own = frame_face(reading.landmarks_xy[row])
+            if self._is_still_there(frame, reading, row, own, suspicious):
+                track.move(reading.landmarks_xy[row], own, reading.portraits[row], frame.time_s, self._settings.smooth)
                 kept.append(row)
             else:
                 self._resting.append(track)
@@ -154,15 +156,14 @@ class Follower:
             reading = reading.pick(kept)
         return [tracks[row] for row in kept], reading
 
-    def _is_still_there(self, frame: Frame, reading: FaceReading, row: int, suspicious: bool) -> bool:
+    def _is_still_there(self, frame: Frame, reading: FaceReading, row: int, own: FramedFace, suspicious: bool) -> bool:
         """Whether the crop of track `row` shows a face, and the face of the same person."""
         track, settings = self.tracks[row], self._settings
-        landmarks = reading.landmarks_xy[row]
-        if reading.score[row] < settings.keep_score or not _is_plausible(frame, landmarks, reading.maps[row]):
+        if reading.score[row] < settings.keep_score or not _is_plausible(frame, own, reading.maps[row]):
             return False
         if not suspicious and similarity(track.portrait, reading.portraits[row]) >= settings.same_step:
             return True
-        again = self._read(frame, crop_to_frame(anchors_from_landmarks(landmarks)))
+        again = self._read(frame, own.place[None])
         same_person = settings.same_after_cut if suspicious else settings.same_person
         is_face = again.score[0] >= settings.keep_score
         return bool(is_face and similarity(track.portrait, again.portraits[0]) >= same_person)
@@ -171,7 +172,7 @@ class Follower:
         """Of two tracks that have run onto one face, the one held longer stays."""
         if len(kept) < 2:
             return kept
-        boxes = box_from_landmarks(np.stack([tracks[row].landmarks_xy for row in kept]))
+        boxes = [tracks[row].box_xyxy for row in kept]
         ranked = sorted(range(len(kept)), key=lambda i: -tracks[kept[i]].age)
         good: list[int] = []
         for i in ranked:
@@ -213,7 +214,7 @@ class Follower:
         """Detections that are no held face."""
         if not self.tracks:
             return list(range(len(found)))
-        held = box_from_landmarks(np.stack([track.landmarks_xy for track in self.tracks]))
+        held = np.stack([track.box_xyxy for track in self.tracks])
         centres = found.anchors_xy.mean(axis=1)
         inside = (centres[:, None] >= held[None, :, :2]) & (centres[:, None] <= held[None, :, 2:])
         return [int(i) for i in np.flatnonzero(~inside.all(axis=2).any(axis=1))]
@@ -222,11 +223,11 @@ class Follower:
         landmarks = reading.landmarks_xy[row]
         tall_enough = np.ptp(landmarks[:, 1]) >= 0.6 * self._settings.min_face_px
         good_score = reading.score[row] >= self._settings.found_score
-        return bool(good_score and tall_enough and _is_plausible(frame, landmarks, reading.maps[row]))
+        return bool(good_score and tall_enough and _is_plausible(frame, frame_face(landmarks), reading.maps[row]))
 
     def _new_only(self, rows: list[int], reading: FaceReading) -> list[int]:
         """Rows whose face is neither held nor that of an earlier row."""
-        boxes = [box_from_landmarks(track.landmarks_xy[None])[0] for track in self.tracks]
+        boxes = [track.box_xyxy for track in self.tracks]
         good = []
         for row in rows:
             box = box_from_landmarks(reading.landmarks_xy[row : row + 1])[0]
@@ -255,16 +256,15 @@ class Follower:
         if track_id is None:
             track_id, self._next_id = self._next_id, self._next_id + 1
         track = Track(track_id, landmarks_xy, portrait, time_s)
-        track.move(landmarks_xy, portrait, time_s, self._settings.smooth)
+        track.move(landmarks_xy, frame_face(landmarks_xy), portrait, time_s, self._settings.smooth)
         return track
 
 
-def _is_plausible(frame: Frame, landmarks_xy: FloatArray, place: FloatArray) -> bool:
+def _is_plausible(frame: Frame, own: FramedFace, place: FloatArray) -> bool:
     """Whether landmarks could be a face: centred inside the frame, and of about the size of the crop they came from."""
-    own = crop_to_frame(anchors_from_landmarks(landmarks_xy))[0]
     middle = (TEMPLATE_SIZE_PX - 1) / 2
-    (a, b, x), (c, d, y) = own.tolist()
-    if not math.isfinite(float(landmarks_xy.sum())):
+    (a, b, x), (c, d, y) = own.place.tolist()
+    if not own.is_finite:
         return False
     x, y = x + middle * (a + b), y + middle * (c + d)
     if not (0 <= x < frame.width_px and 0 <= y < frame.height_px):

@@ -6,12 +6,14 @@ Matrices say from-to. A map is a float32 [2, 3] that takes (x, y, 1); pixel cent
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.kernels.load_native import native
 from faceaffect.labels import LANDMARK_COUNT
 from faceaffect.types import FloatArray
 
@@ -73,7 +75,10 @@ def crop_to_frame(anchors_xy: FloatArray, size_px: int = TEMPLATE_SIZE_PX) -> Fl
 
 
 def apply_map(maps: FloatArray, points_xy: FloatArray) -> FloatArray:
-    """Points [N, L, 2] through maps [N, 2, 3]."""
+    """Points [N, L, 2] through maps [N, 2, 3]; one of either serves all of the other."""
+    if native is not None and len(maps) == len(points_xy):
+        mapped: FloatArray = native.apply_map(maps, points_xy)
+        return mapped
     moved: FloatArray = points_xy @ maps[:, :, :2].transpose(0, 2, 1) + maps[:, None, :, 2]
     return moved
 
@@ -118,6 +123,32 @@ def box_from_landmarks(landmarks_xy: FloatArray) -> FloatArray:
     np.maximum.reduce(landmarks_xy, axis=1, out=boxes[:, 2:])
     boxes[:, 1] -= np.float32(0.3) * (boxes[:, 3] - boxes[:, 1])
     return boxes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramedFace:
+    """What landmarks say of one face's place."""
+
+    place: FloatArray  # [2, 3] crop to frame
+    box_xyxy: FloatArray  # [4]
+    eyes_px: float  # between the eye centres
+    is_finite: bool  # all landmarks are numbers
+
+
+_native_model = None if native is None else native.FaceModel(_ANCHOR_WEIGHTS, _similarity_solution(TEMPLATE_SIZE_PX))
+
+
+def frame_face(landmarks_xy: FloatArray) -> FramedFace:
+    """Map, box and eye distance of landmarks [68, 2]: `crop_to_frame` and `box_from_landmarks` in one."""
+    if _native_model is not None:
+        return FramedFace(*native.frame_face(_native_model, landmarks_xy))  # type: ignore[union-attr]
+    anchors = anchors_from_landmarks(landmarks_xy)
+    return FramedFace(
+        crop_to_frame(anchors)[0],
+        box_from_landmarks(landmarks_xy[None])[0],
+        math.dist(anchors[0].tolist(), anchors[1].tolist()),
+        math.isfinite(float(landmarks_xy.sum())),
+    )
 
 
 def map_scale(maps: FloatArray) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import find_bundle, find_follower, open_bundle
-from faceaffect.decode import decide, decode_affect, decode_clipped, hold, sigmoid
+from faceaffect.decode import affect_of, decode_scores, sigmoid, unit_limits
 from faceaffect.detector_names import default_detector
 from faceaffect.detectors import CheapDetector, Detections, Detector
 from faceaffect.detectors.open_detector import open_detector
@@ -24,7 +24,7 @@ from faceaffect.geometry import box_from_landmarks, map_roll_deg
 from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
-from faceaffect.smooth import ExponentialMean
+from faceaffect.smooth import ScoreSmoother
 from faceaffect.spec import AUTO_PRECISION, BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
@@ -39,11 +39,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Smoothed:
-    """Running means of one track's scores."""
+    """One track's scores over time."""
 
-    scores: ExponentialMean
+    scores: ScoreSmoother
     seen_s: float
-    au_on: BoolArray | None = None  # decisions of the frame before
 
 
 class Pipeline:
@@ -95,33 +94,39 @@ class Pipeline:
         self.clock.begin()
         if self._follower is None:
             reading = read_loose_crop(frame, self._reader.read)
-            landmarks_xy, track_id = reading.landmarks_xy, np.ones(1, np.int64)
+            landmarks_xy, boxes, track_id = reading.landmarks_xy, box_from_landmarks(reading.landmarks_xy), np.ones(1, np.int64)
         else:
             reading = self._follower.step(frame)
             tracks = self._follower.tracks
             shape = (len(tracks), *reading.landmarks_xy.shape[1:])
             landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
+            boxes = np.array([track.box_xyxy for track in tracks], np.float32).reshape(len(tracks), 4)
             track_id = np.array([track.track_id for track in tracks], np.int64)
-        affect = (
+        scores = (
             self._read(reading, track_id, frame) if self._staged is None else self._read_staged(landmarks_xy, track_id, frame)
         )
-        faces = _faces(reading, landmarks_xy, track_id)
+        faces = _faces(reading, landmarks_xy, boxes, track_id)
         self.clock.start("smooth")
         if self._settings.smooth and self._is_video:
-            affect = self._smooth(affect, track_id, frame.time_s)
+            au_on = self._smooth(scores, track_id, frame.time_s)
+        else:
+            limits = unit_limits(self.spec.au_thresholds)
+            au_on = scores[:, : len(limits.threshold)] >= limits.threshold
         self.clock.end()
-        return faces, affect
+        return faces, affect_of(scores, au_on)
 
-    def _read(self, reading: FaceReading, track_id: IdArray, frame: Frame) -> Affect:
+    def _read(self, reading: FaceReading, track_id: IdArray, frame: Frame) -> FloatArray:
+        """Scores [N, 21] of a frame by itself."""
         self.clock.start("graph")
         au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
         if au_logit is None:
             au_logit = kernels.au_graph(reading.heads["au_nodes"], self._graph)
         au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
         self.clock.start("decode_heads")
-        return decode_affect(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"], self.spec)
+        return decode_scores(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"])
 
-    def _read_staged(self, landmarks_xy: FloatArray, track_id: IdArray, frame: Frame) -> Affect:
+    def _read_staged(self, landmarks_xy: FloatArray, track_id: IdArray, frame: Frame) -> FloatArray:
+        """The same of a model of stages, whose valence and arousal come as they are; NaN where it has no such head."""
         assert self._staged is not None
         if self.hears and not self._has_listened:
             self._has_listened = True
@@ -131,7 +136,7 @@ class Pipeline:
         found = self._staged.read(frame, landmarks_xy, track_id)
         au_logit = self._against_own_rest(found["au_logit"], track_id, frame.time_s)
         self.clock.start("decode_heads")
-        return decode_clipped(au_logit, found["expression_logit"], found["va"], self.spec)
+        return decode_scores(au_logit, found["expression_logit"], found["va"], is_raw=False)
 
     @property
     def hears(self) -> bool:
@@ -163,26 +168,17 @@ class Pipeline:
         rows = [own.step(au_logit[row], time_s) for row, own in enumerate(self._baselines.values())]
         return np.array(rows, np.float32).reshape(au_logit.shape)
 
-    def _smooth(self, affect: Affect, track_id: IdArray, time_s: float) -> Affect:
-        """Scores as running means of each track; decisions that do not flicker about a threshold."""
-        scores = np.concatenate(
-            [affect.au_probability, affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]],
-            axis=1,
-        )
-        alive = {}
+    def _smooth(self, scores: FloatArray, track_id: IdArray, time_s: float) -> BoolArray:
+        """Scores [N, 21] become running means of their tracks, in place; gives decisions [N, 12] that do not flicker."""
+        limits, alive = unit_limits(self.spec.au_thresholds), {}
+        au_on = np.zeros((len(scores), len(limits.threshold)), np.bool_)
         for row, key in enumerate(track_id.tolist()):
-            state = self._smoothed.get(key) or _Smoothed(ExponentialMean(), time_s)
-            scores[row] = state.scores.step(scores[row].copy(), time_s - state.seen_s)
+            state = self._smoothed.get(key) or _Smoothed(ScoreSmoother(limits), time_s)
+            au_on[row] = state.scores.step(scores[row], time_s - state.seen_s)
             state.seen_s = time_s
             alive[key] = state
         self._smoothed = alive
-        au_end = affect.au_probability.shape[1]
-        smoothed = decide(scores[:, :au_end], scores[:, au_end:-2], scores[:, -2:], self.spec)
-        for row, state in enumerate(alive.values()):
-            if state.au_on is not None:
-                smoothed.au_on[row] = hold(smoothed.au_probability[row], state.au_on, self.spec)
-            state.au_on = smoothed.au_on[row].copy()
-        return smoothed
+        return au_on
 
     def reset(self) -> None:
         """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
@@ -275,12 +271,12 @@ def _timed(detector: Detector, clock: StageClock) -> Detector:
     return _TimedCheap(detector, clock) if isinstance(detector, CheapDetector) else _Timed(detector, clock)
 
 
-def _faces(reading: FaceReading, landmarks_xy: FloatArray, track_id: IdArray) -> Faces:
+def _faces(reading: FaceReading, landmarks_xy: FloatArray, boxes: FloatArray, track_id: IdArray) -> Faces:
     pose_deg = reading.heads["pose_deg"].copy()
     for row, (own, leant) in enumerate(zip(pose_deg[:, 2].tolist(), map_roll_deg(reading.maps), strict=True)):
         pose_deg[row, 2] = (own + leant + 180) % 360 - 180
     return Faces(
-        box_xyxy=box_from_landmarks(landmarks_xy),
+        box_xyxy=boxes,
         landmarks_xy=landmarks_xy,
         track_id=track_id,
         score=reading.score,

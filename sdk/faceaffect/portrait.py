@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.kernels.load_native import native
 from faceaffect.types import FloatArray
 
 _CELLS: Final[int] = 14
@@ -35,7 +36,7 @@ _USUAL_FACE: Final[FloatArray] = np.array(
 
 _USUAL_ROW: Final[FloatArray] = np.tile(_USUAL_FACE.ravel(), 3)  # [432]
 _MEAN: Final[FloatArray] = np.full((_GRID * _GRID, 1), 1 / _GRID**2, np.float32)  # a product is the cheapest mean
-_SHORTEST: Final = np.float32(1e-6)
+_SHORTEST: Final = np.float32(1e-3)  # a flat crop stays flat: rounding is not blown up
 
 
 def draw_portraits(crops: FloatArray) -> FloatArray:
@@ -43,7 +44,10 @@ def draw_portraits(crops: FloatArray) -> FloatArray:
 
     Subtracting the mean of each colour channel takes the light out.
     """
-    return portraits_from_grid(sample_grid(crops))
+    if native is not None:
+        drawn: FloatArray = native.draw_portraits(crops, _USUAL_ROW)
+        return drawn
+    return _from_grid(sample_grid(crops))
 
 
 def sample_grid(crops: FloatArray) -> FloatArray:
@@ -60,6 +64,13 @@ def sample_grid(crops: FloatArray) -> FloatArray:
 
 def portraits_from_grid(grid: FloatArray) -> FloatArray:
     """Portraits [N, 432] of `sample_grid`'s sums [N, 3, 12, 12]."""
+    if native is not None:
+        drawn: FloatArray = native.portraits_from_grid(grid, _USUAL_ROW)
+        return drawn
+    return _from_grid(grid)
+
+
+def _from_grid(grid: FloatArray) -> FloatArray:
     channels = grid.reshape(-1, 3, _GRID * _GRID)
     rows = (channels - channels @ _MEAN).reshape(-1, 3 * _GRID * _GRID)
     _scale_to_unit(rows)

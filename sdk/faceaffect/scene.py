@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.kernels.load_native import native
 from faceaffect.types import FloatArray, Frame, Layout
 
 _ROWS: Final[int] = 18
@@ -25,23 +26,27 @@ class SceneGlance:
 
     def is_cut(self, frame: Frame) -> bool:
         """Whether this frame begins a new scene; the first frame does, and so does one of another shape."""
-        grid = _grid(frame)
-        last, self._last = self._last, grid
-        if last is None or last.shape != grid.shape:
+        self._last, change = _look(frame, self._last)
+        if change is None:
             self.change = 255.0
             return True
-        last -= grid  # which nobody needs any more
-        self.change = float(np.add.reduce(np.abs(last, out=last), axis=None)) / last.size
+        self.change = change
         cut = self.change > max(_CUT_GREY_LEVELS, _CUT_RATIO * self._usual)
         if not cut:
             self._usual += _MEMORY * (self.change - self._usual)
         return cut
 
 
-def _grid(frame: Frame) -> FloatArray:
-    pixels, height, width = frame.pixels, frame.height_px, frame.width_px
-    row_step, column_step = max(1, height // _ROWS), max(1, width // _COLUMNS)
-    rows, columns = slice(row_step // 2, height, row_step), slice(column_step // 2, width, column_step)
+def _look(frame: Frame, last: FloatArray | None) -> tuple[FloatArray, float | None]:
+    """The grid of `frame`, and its mean absolute change from `last`, None where that has another shape."""
+    row_step, column_step = max(1, frame.height_px // _ROWS), max(1, frame.width_px // _COLUMNS)
+    if native is not None:
+        found: tuple[FloatArray, float | None] = native.scene_change(frame.pixels, frame.layout, row_step, column_step, last)
+        return found
+    rows, columns = slice(row_step // 2, frame.height_px, row_step), slice(column_step // 2, frame.width_px, column_step)
     # Green alone stands for grey in colour frames.
-    grid = pixels[rows, columns, 1] if frame.layout in (Layout.BGR, Layout.RGB) else pixels[rows, columns]
-    return grid.astype(np.float32)
+    is_colour = frame.layout in (Layout.BGR, Layout.RGB)
+    grid = (frame.pixels[rows, columns, 1] if is_colour else frame.pixels[rows, columns]).astype(np.float32)
+    if last is None or last.shape != grid.shape:
+        return grid, None
+    return grid, float(np.abs(last - grid).mean(dtype=np.float64))

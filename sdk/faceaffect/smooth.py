@@ -8,10 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.types import FloatArray
+from faceaffect.kernels.load_native import native
+from faceaffect.types import BoolArray, FloatArray
 
 DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
+
+SCORES_CONSTANT_S: Final = 0.08
+"""Time constant of scores over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,13 @@ class OneEuro:
             self._points = points_xy
             return points_xy
         step_s = step_s if step_s > 0 else DEFAULT_STEP_S
+        if native is not None:
+            limits = self._settings
+            self._points, self._speed_x, self._speed_y = native.one_euro(
+                points_xy, previous, self._speed_x, self._speed_y, unit_px, step_s,
+                limits.min_cutoff_hz, limits.beta, limits.speed_cutoff_hz,
+            )  # fmt: skip
+            return self._points
         move = points_xy - previous
         x, y = np.add.reduce(move, axis=0).tolist()
         unit = len(move) * max(unit_px, 1e-3) * step_s
@@ -62,19 +73,57 @@ def _share(cutoff_hz: float, step_s: float) -> float:
     return rate / (rate + 1)
 
 
-class ExponentialMean:
-    """Exponential mean of a vector with a time constant, so that it does not depend on the frame rate."""
+def newest_share(step_s: float, constant_s: float = SCORES_CONSTANT_S) -> float:
+    """Weight of the newest value in an exponential mean `step_s` after the last, which thus forgets the frame rate."""
+    step_s = step_s if step_s > 0 else DEFAULT_STEP_S
+    return 1 - math.exp(-step_s / constant_s)
 
-    def __init__(self, constant_s: float = 0.08) -> None:
-        self._constant_s = constant_s
-        self._mean: FloatArray | None = None
 
-    def step(self, values: FloatArray, step_s: float) -> FloatArray:
-        """The mean after `values`, `step_s` seconds after the last call."""
-        if self._mean is None:
-            self._mean = values
-        else:
-            step_s = step_s if step_s > 0 else DEFAULT_STEP_S
-            share = np.float32(1 - math.exp(-step_s / self._constant_s))
-            self._mean = np.asarray(self._mean + share * (values - self._mean), np.float32)
-        return self._mean
+HOLD_MARGIN: Final = 0.04
+"""How far past its threshold a smoothed AU score must go before a decision that was made is changed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitLimits:
+    """Where an AU that is on goes off, its threshold, and where one that is off comes on, [12] each.
+
+    The margin is `HOLD_MARGIN`, and never more than half of the way to 0 or 1, so that every AU can change.
+    """
+
+    goes_off: FloatArray
+    threshold: FloatArray
+    comes_on: FloatArray
+
+    @staticmethod
+    def of(thresholds: tuple[float, ...]) -> UnitLimits:
+        threshold = np.asarray(thresholds, np.float32)
+        margin = np.minimum(HOLD_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold)).astype(np.float32)
+        return UnitLimits(threshold - margin, threshold, threshold + margin)
+
+
+class ScoreSmoother:
+    """Exponential mean of one face's scores, with a time constant so that it does not depend on the frame rate, and AU
+    decisions that keep to the frame before: a score that hovers about its threshold flips nothing."""
+
+    def __init__(self, limits: UnitLimits, constant_s: float = SCORES_CONSTANT_S) -> None:
+        self._limits, self._constant_s = limits, constant_s
+        self._mean = np.zeros(0, np.float32)
+        self._on = np.zeros(len(limits.threshold), np.bool_)
+
+    def step(self, scores: FloatArray, step_s: float) -> BoolArray:
+        """`scores` [21] of a frame (12 AUs first) become their mean, in place; gives the AU decisions [12]."""
+        is_first, limits = not len(self._mean), self._limits
+        if is_first:
+            self._mean = scores.copy()
+        share = newest_share(step_s, self._constant_s)
+        if native is not None:
+            native.smooth_scores(
+                scores, self._mean, self._on, is_first, share, limits.goes_off, limits.threshold, limits.comes_on
+            )
+            return self._on
+        if not is_first:
+            self._mean += np.float32(share) * (scores - self._mean)
+        scores[:] = self._mean
+        limit = limits.threshold if is_first else np.where(self._on, limits.goes_off, limits.comes_on)
+        self._on = scores[: len(limit)] >= limit
+        return self._on

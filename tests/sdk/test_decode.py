@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from faceaffect.decode import HOLD_MARGIN, decide, decode_affect, hold, sigmoid, softmax
+from faceaffect.decode import decode_affect, decode_scores, sigmoid, softmax
 from tests.sdk.tiny_bundle import tiny_spec
 
 
@@ -46,32 +46,21 @@ def test_affect_of_three_faces() -> None:
 
 
 def test_each_action_unit_has_its_own_threshold() -> None:
-    from dataclasses import replace
-
     spec = replace(tiny_spec(), au_thresholds=tuple(np.linspace(0.05, 0.95, 12).tolist()))
-    affect = decide(np.full((1, 12), 0.5, np.float32), np.full((1, 7), 1 / 7, np.float32), np.zeros((1, 2)), spec)
+    affect = decode_affect(*(np.zeros((1, n), np.float32) for n in (12, 7, 2)), spec)  # probabilities of 0.5
     np.testing.assert_array_equal(affect.au_on[0], [True] * 6 + [False] * 6)
+
+
+def test_values_that_are_no_raw_ones_are_clipped_and_missing_ones_stay_missing() -> None:
+    va = np.float32([[-3, 0.25], [np.nan, 7]])
+    scores = decode_scores(*(np.zeros((2, n), np.float32) for n in (12, 7)), va, is_raw=False)
+    np.testing.assert_array_equal(scores[:, 19:], np.float32([[-1, 0.25], [np.nan, 1]]))
+    missing = decode_scores(np.full((1, 12), np.nan, np.float32), np.full((1, 7), np.nan, np.float32), va[:1])
+    assert np.isnan(missing[0, :19]).all()
+    np.testing.assert_allclose(missing[0, 19:], np.tanh(va[0]), rtol=1e-6)
 
 
 def test_nobody() -> None:
     affect = decode_affect(*(np.zeros((0, n), np.float32) for n in (12, 7, 2)), tiny_spec())
     assert len(affect) == 0
     assert affect.au_on.shape == (0, 12)
-
-
-def test_a_decision_is_held_until_the_score_is_past_the_margin() -> None:
-    spec = tiny_spec()
-    threshold = np.asarray(spec.au_thresholds, np.float32)
-    near, far = 0.8 * HOLD_MARGIN, 1.2 * HOLD_MARGIN
-    off, on = np.zeros(12, bool), np.ones(12, bool)
-    assert not hold(threshold + np.float32(near), off, spec).any()
-    assert hold(threshold + np.float32(far), off, spec).all()
-    assert hold(threshold - np.float32(near), on, spec).all()
-    assert not hold(threshold - np.float32(far), on, spec).any()
-
-
-def test_an_extreme_threshold_can_still_be_crossed_both_ways() -> None:
-    spec = replace(tiny_spec(), au_thresholds=(0.02,) * 6 + (0.98,) * 6)
-    off, on = np.zeros(12, bool), np.ones(12, bool)
-    assert hold(np.ones(12, np.float32), off, spec).all()
-    assert not hold(np.zeros(12, np.float32), on, spec).any()

@@ -5,17 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceaffect.smooth import ExponentialMean, OneEuro
+from faceaffect.smooth import HOLD_MARGIN, OneEuro, ScoreSmoother, UnitLimits
 from faceaffect.types import FloatArray
 from tests.sdk.tiny_bundle import face_shape
 
 STEP_S = 1 / 30
 EYES_PX = 35.0
+HALF = UnitLimits.of((0.5,) * 12)
 
 
 def run(points: list[FloatArray], unit_px: float = EYES_PX, step_s: float = STEP_S) -> list[FloatArray]:
     smooth = OneEuro()
     return [smooth.step(p.astype(np.float32), unit_px, step_s) for p in points]
+
+
+def smoothed(smoother: ScoreSmoother, value: float, step_s: float) -> FloatArray:
+    scores = np.full(21, value, np.float32)
+    smoother.step(scores, step_s)
+    return scores
 
 
 def test_constant_input_stays_constant() -> None:
@@ -61,9 +68,9 @@ def test_one_jittering_point_does_not_open_the_filter() -> None:
 def test_a_clock_that_does_not_go_on_counts_as_one_frame(step_s: float) -> None:
     path = [face_shape(), face_shape() + 1]
     np.testing.assert_allclose(run(path, step_s=step_s)[1], run(path, step_s=1 / 30)[1])
-    mean, usual = ExponentialMean(), ExponentialMean()
-    for values in (np.zeros(3, np.float32), np.ones(3, np.float32)):
-        got, wanted = mean.step(values, step_s), usual.step(values, 1 / 30)
+    mean, usual = ScoreSmoother(HALF), ScoreSmoother(HALF)
+    for value in (0, 1):
+        got, wanted = smoothed(mean, value, step_s), smoothed(usual, value, 1 / 30)
     np.testing.assert_allclose(got, wanted)
 
 
@@ -75,12 +82,36 @@ def test_a_pause_of_seconds_forgets_the_past() -> None:
 
 @pytest.mark.parametrize("fps", [10, 25, 60])
 def test_exponential_mean_does_not_depend_on_the_frame_rate(fps: int) -> None:
-    mean = ExponentialMean(constant_s=0.2)
-    mean.step(np.zeros(2, np.float32), 0)
+    mean = ScoreSmoother(HALF, constant_s=0.2)
+    smoothed(mean, 0, 0)
     for _ in range(fps):
-        values = mean.step(np.ones(2, np.float32), 1 / fps)
+        values = smoothed(mean, 1, 1 / fps)
     np.testing.assert_allclose(values, 1 - np.exp(-1 / 0.2), rtol=1e-4)
 
 
 def test_exponential_mean_begins_with_the_first_value() -> None:
-    np.testing.assert_array_equal(ExponentialMean().step(np.float32([0.7]), 0), np.float32([0.7]))
+    np.testing.assert_array_equal(smoothed(ScoreSmoother(HALF), 0.7, 0), np.full(21, 0.7, np.float32))
+
+
+def decisions(smoother: ScoreSmoother, values: FloatArray) -> list[bool]:
+    """Of a step so late that the mean is the newest value."""
+    return smoother.step(np.concatenate([values, np.zeros(9, np.float32)]).astype(np.float32), 1e6).tolist()
+
+
+def test_a_decision_is_held_until_the_score_is_past_the_margin() -> None:
+    limits = UnitLimits.of(tuple(np.linspace(0.2, 0.8, 12).tolist()))
+    near, far = np.float32(0.8 * HOLD_MARGIN), np.float32(1.2 * HOLD_MARGIN)
+    smoother = ScoreSmoother(limits)
+    assert decisions(smoother, limits.threshold - near) == [False] * 12
+    assert decisions(smoother, limits.threshold + near) == [False] * 12
+    assert decisions(smoother, limits.threshold + far) == [True] * 12
+    assert decisions(smoother, limits.threshold - near) == [True] * 12
+    assert decisions(smoother, limits.threshold - far) == [False] * 12
+    assert decisions(ScoreSmoother(limits), limits.threshold + near) == [True] * 12, "the first frame has no margin"
+
+
+def test_an_extreme_threshold_can_still_be_crossed_both_ways() -> None:
+    smoother = ScoreSmoother(UnitLimits.of((0.02,) * 6 + (0.98,) * 6))
+    assert decisions(smoother, np.zeros(12, np.float32)) == [False] * 12
+    assert decisions(smoother, np.ones(12, np.float32)) == [True] * 12
+    assert decisions(smoother, np.zeros(12, np.float32)) == [False] * 12

@@ -1,0 +1,160 @@
+#include "face_bindings.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "face_geometry.h"
+#include "portraits.h"
+#include "scene_grid.h"
+#include "scores.h"
+
+namespace faceaffect {
+
+namespace {
+
+using Shape = std::vector<py::ssize_t>;
+using BoolArray = py::array_t<bool, py::array::c_style>;
+constexpr py::ssize_t kAny = -1;
+
+FloatArray take(py::handle value, const char* name, const Shape& wanted) {
+  FloatArray array = FloatArray::ensure(value);
+  if (!array) PyErr_Clear();
+  bool fits = array && array.ndim() == static_cast<py::ssize_t>(wanted.size());
+  for (size_t i = 0; fits && i < wanted.size(); ++i)
+    fits = wanted[i] == kAny || array.shape(static_cast<py::ssize_t>(i)) == wanted[i];
+  if (fits) return array;
+  std::string text;
+  for (const py::ssize_t size : wanted) text += (text.empty() ? "" : ", ") + (size == kAny ? std::string("N") : std::to_string(size));
+  throw py::value_error(std::string(name) + " must be float32 [" + text + "], got " + describe(value));
+}
+
+// Memory that the call changes: it must be of the right type already.
+template <typename Array>
+Array take_own(py::handle value, const char* name, py::ssize_t size) {
+  if (py::isinstance<Array>(value)) {
+    auto array = py::reinterpret_borrow<Array>(value);
+    if (array.writeable() && array.ndim() == 1 && array.shape(0) == size) return array;
+  }
+  throw py::value_error(std::string(name) + " must be a writable C-contiguous array of " + std::to_string(size) + ", got " +
+                        describe(value));
+}
+
+py::object draw_portraits(py::handle crops, py::handle usual_face) {
+  const FloatArray pictures = take(crops, "crops", {kAny, 3, kAny, kAny});
+  const FloatArray usual = take(usual_face, "usual_face", {kPortraitSize});
+  const py::ssize_t count = pictures.shape(0), side = pictures.shape(2);
+  if (pictures.shape(3) != side || side < 2 * kPortraitCells)
+    throw py::value_error("crops must be float32 [N, 3, S, S] with S of 28 at least, got " + describe(crops));
+  FloatArray portraits({count, static_cast<py::ssize_t>(kPortraitSize)});
+  sample_grid(pictures.data(), count, static_cast<int>(side), portraits.mutable_data());
+  portraits_from_grid(portraits.data(), count, usual.data(), portraits.mutable_data());
+  return std::move(portraits);
+}
+
+py::object grid_portraits(py::handle grid, py::handle usual_face) {
+  const FloatArray sums = take(grid, "grid", {kAny, 3, kPortraitGrid, kPortraitGrid});
+  const FloatArray usual = take(usual_face, "usual_face", {kPortraitSize});
+  FloatArray portraits({sums.shape(0), static_cast<py::ssize_t>(kPortraitSize)});
+  portraits_from_grid(sums.data(), sums.shape(0), usual.data(), portraits.mutable_data());
+  return std::move(portraits);
+}
+
+FaceModel face_model(py::handle anchor_weights, const py::array_t<double, py::array::c_style | py::array::forcecast>& solution) {
+  const FloatArray weights = take(anchor_weights, "anchor_weights", {kAnchors, kLandmarks});
+  if (solution.ndim() != 2 || solution.shape(0) != 2 * kAnchors || solution.shape(1) != 6)
+    throw py::value_error("solution must be float64 [10, 6], got " + describe(solution));
+  FaceModel model;
+  std::copy_n(weights.data(), kAnchors * kLandmarks, &model.anchor_weights[0][0]);
+  std::copy_n(solution.data(), 2 * kAnchors * 6, &model.solution[0][0]);
+  return model;
+}
+
+py::tuple frame_one(const FaceModel& model, py::handle landmarks_xy) {
+  const FloatArray points = take(landmarks_xy, "landmarks_xy", {kLandmarks, 2});
+  const FramedFace face = frame_face(points.data(), model);
+  FloatArray place({2, 3}), box(4);
+  std::copy_n(face.place, 6, place.mutable_data());
+  std::copy_n(face.box, 4, box.mutable_data());
+  return py::make_tuple(std::move(place), std::move(box), face.eyes_px, face.is_finite);
+}
+
+py::object map_points(py::handle maps, py::handle points_xy) {
+  const FloatArray affine = take(maps, "maps", {kAny, 2, 3});
+  const FloatArray points = take(points_xy, "points_xy", {affine.shape(0), kAny, 2});
+  FloatArray moved({points.shape(0), points.shape(1), static_cast<py::ssize_t>(2)});
+  apply_map(affine.data(), points.data(), points.shape(0), points.shape(1), moved.mutable_data());
+  return std::move(moved);
+}
+
+py::tuple filter_points(py::handle points_xy, py::handle previous_xy, double speed_x, double speed_y, double unit_px,
+                        double step_s, double min_cutoff_hz, double beta, double speed_cutoff_hz) {
+  const FloatArray points = take(points_xy, "points_xy", {kAny, 2});
+  const FloatArray previous = take(previous_xy, "previous_xy", {points.shape(0), 2});
+  if (!(step_s > 0)) throw py::value_error("step_s must be above 0, got " + std::to_string(step_s));
+  OneEuroState state = {speed_x, speed_y};
+  FloatArray out({points.shape(0), static_cast<py::ssize_t>(2)});
+  one_euro(points.data(), previous.data(), points.shape(0), {unit_px, step_s, min_cutoff_hz, beta, speed_cutoff_hz}, state,
+           out.mutable_data());
+  return py::make_tuple(std::move(out), state.speed_x, state.speed_y);
+}
+
+py::object logistic_of(py::handle logit) {
+  const FloatArray values = take(logit, "logit", {kAny});
+  FloatArray out(values.shape(0));
+  for (py::ssize_t i = 0; i < values.shape(0); ++i) out.mutable_data()[i] = logistic(values.data()[i]);
+  return std::move(out);
+}
+
+py::object decode(py::handle au_logit, py::handle expression_logit, py::handle va, bool squash) {
+  const FloatArray units = take(au_logit, "au_logit", {kAny, kUnits});
+  const FloatArray expressions = take(expression_logit, "expression_logit", {units.shape(0), kExpressions});
+  const FloatArray values = take(va, "va", {units.shape(0), 2});
+  FloatArray scores({units.shape(0), static_cast<py::ssize_t>(kScores)});
+  decode_scores(units.data(), expressions.data(), values.data(), units.shape(0), squash, scores.mutable_data());
+  return std::move(scores);
+}
+
+void smooth(py::handle scores, py::handle mean, py::handle on, bool is_first, float share, py::handle goes_off,
+            py::handle threshold, py::handle comes_on) {
+  auto row = take_own<py::array_t<float, py::array::c_style>>(scores, "scores", kScores);
+  auto running = take_own<py::array_t<float, py::array::c_style>>(mean, "mean", kScores);
+  auto decided = take_own<BoolArray>(on, "on", kUnits);
+  const FloatArray off = take(goes_off, "goes_off", {kUnits}), middle = take(threshold, "threshold", {kUnits}),
+                   back = take(comes_on, "comes_on", {kUnits});
+  smooth_scores(row.mutable_data(), running.mutable_data(), decided.mutable_data(), is_first, share,
+                {off.data(), middle.data(), back.data()});
+}
+
+py::tuple scene_change(py::handle pixels, py::handle layout, int row_step, int column_step, py::handle last) {
+  py::object kept;
+  const FrameView frame = view_frame(pixels, layout, &kept);
+  if (row_step < 1 || column_step < 1) throw py::value_error("steps must be at least 1");
+  const GridSteps steps = {row_step, column_step};
+  FloatArray grid({static_cast<py::ssize_t>(steps.rows(frame)), static_cast<py::ssize_t>(steps.columns(frame))});
+  scene_grid(frame, steps, grid.mutable_data());
+  if (last.is_none()) return py::make_tuple(std::move(grid), py::none());
+  const FloatArray before = take(last, "last", {kAny, kAny});
+  if (before.shape(0) != grid.shape(0) || before.shape(1) != grid.shape(1)) return py::make_tuple(std::move(grid), py::none());
+  const double change = grid_change(grid.data(), before.data(), grid.size());
+  return py::make_tuple(std::move(grid), change);
+}
+
+}  // namespace
+
+void bind_face_steps(py::module_& m) {
+  m.def("draw_portraits", &draw_portraits);
+  m.def("portraits_from_grid", &grid_portraits);
+  py::class_<FaceModel>(m, "FaceModel").def(py::init(&face_model));
+  m.def("frame_face", &frame_one);
+  m.def("apply_map", &map_points);
+  m.def("one_euro", &filter_points);
+  m.def("logistic", &logistic_of);
+  m.def("decode_scores", &decode);
+  m.def("smooth_scores", &smooth);
+  m.def("scene_change", &scene_change);
+}
+
+}  // namespace faceaffect

@@ -1,0 +1,47 @@
+#include "portraits.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace faceaffect {
+
+namespace {
+
+constexpr float kShortest = 1e-3f;  // a flat crop stays flat: rounding is not blown up
+
+void scale_to_unit(float* row) {
+  // Four sums, or each addition would wait for the one before.
+  float sums[4] = {};
+  for (int i = 0; i < kPortraitSize; i += 4)
+    for (int k = 0; k < 4; ++k) sums[k] += row[i + k] * row[i + k];
+  const float length = std::max(std::sqrt((sums[0] + sums[1]) + (sums[2] + sums[3])), kShortest);
+  for (int i = 0; i < kPortraitSize; ++i) row[i] /= length;
+}
+
+}  // namespace
+
+void sample_grid(const float* crops, int64_t count, int size_px, float* grid) {
+  const int64_t plane = static_cast<int64_t>(size_px) * size_px;
+  for (int64_t p = 0; p < 3 * count; ++p)
+    for (int i = 0; i < kPortraitGrid; ++i)
+      for (int j = 0; j < kPortraitGrid; ++j) *grid++ = portrait_value(crops + p * plane, size_px, i, j);
+}
+
+void portraits_from_grid(const float* grid, int64_t count, const float* usual_face, float* portraits) {
+  for (int64_t n = 0; n < count; ++n, grid += kPortraitSize, portraits += kPortraitSize) {
+    for (int c = 0; c < 3; ++c) {
+      const float* from = grid + c * kPortraitCellsOfGrid;
+      float* to = portraits + c * kPortraitCellsOfGrid;
+      float sums[4] = {};
+      for (int i = 0; i < kPortraitCellsOfGrid; i += 4)
+        for (int k = 0; k < 4; ++k) sums[k] += from[i + k];
+      const float mean = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / kPortraitCellsOfGrid;
+      for (int i = 0; i < kPortraitCellsOfGrid; ++i) to[i] = from[i] - mean;
+    }
+    scale_to_unit(portraits);
+    for (int i = 0; i < kPortraitSize; ++i) portraits[i] -= usual_face[i];
+    scale_to_unit(portraits);
+  }
+}
+
+}  // namespace faceaffect

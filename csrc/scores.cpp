@@ -1,0 +1,33 @@
+#include "scores.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace faceaffect {
+
+float logistic(float logit) { return 0.5f * (1.0f + std::tanh(0.5f * logit)); }
+
+void decode_scores(const float* au, const float* expression, const float* va, int64_t count, bool squash, float* scores) {
+  for (int64_t n = 0; n < count; ++n, au += kUnits, expression += kExpressions, va += 2, scores += kScores) {
+    for (int k = 0; k < kUnits; ++k) scores[k] = logistic(au[k]);
+    float most = expression[0], sum = 0;
+    // A comparison that lets NaN through, as NumPy's maximum does.
+    for (int k = 1; k < kExpressions; ++k) most = expression[k] > most || std::isnan(expression[k]) ? expression[k] : most;
+    for (int k = 0; k < kExpressions; ++k) sum += scores[kUnits + k] = std::exp(expression[k] - most);
+    for (int k = 0; k < kExpressions; ++k) scores[kUnits + k] /= sum;
+    for (int k = 0; k < 2; ++k) {
+      const float clipped = std::isnan(va[k]) ? va[k] : std::min(std::max(va[k], -1.0f), 1.0f);
+      scores[kUnits + kExpressions + k] = squash ? std::tanh(va[k]) : clipped;
+    }
+  }
+}
+
+void smooth_scores(float* scores, float* mean, bool* on, bool is_first, float share, const UnitLimits& limits) {
+  for (int k = 0; k < kScores; ++k) scores[k] = mean[k] = is_first ? scores[k] : mean[k] + share * (scores[k] - mean[k]);
+  for (int k = 0; k < kUnits; ++k) {
+    const float limit = is_first ? limits.threshold[k] : on[k] ? limits.goes_off[k] : limits.comes_on[k];
+    on[k] = scores[k] >= limit;
+  }
+}
+
+}  // namespace faceaffect

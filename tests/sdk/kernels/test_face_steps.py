@@ -1,0 +1,152 @@
+"""The small native steps around the network against their NumPy definitions, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from faceaffect import decode, geometry, portrait, scene, smooth
+from faceaffect.kernels.load_native import native
+from faceaffect.types import FloatArray, Frame, Layout
+from tests.sdk.tiny_bundle import face_shape
+
+RANDOM = np.random.default_rng(5)
+MODULES = (decode, geometry, portrait, scene, smooth)
+
+
+@pytest.fixture(autouse=True)
+def _built() -> None:
+    if native is None:
+        pytest.fail("the native module is not built; run `pip install -e .`")
+
+
+@pytest.fixture
+def in_numpy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], object]:
+    def call(work: Callable[[], object]) -> object:
+        with monkeypatch.context() as patch:
+            for module in MODULES:
+                patch.setattr(module, "native", None)
+            patch.setattr(geometry, "_native_model", None)
+            return work()
+
+    return call
+
+
+def same(work: Callable[[], object], in_numpy: Callable[[Callable[[], object]], object], tolerance: float = 1e-6) -> None:
+    np.testing.assert_allclose(work(), in_numpy(work), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("count", "size_px"), [(0, 112), (1, 112), (3, 28), (2, 97)])
+def test_portraits(count: int, size_px: int, in_numpy) -> None:  # type: ignore[no-untyped-def]
+    crops = RANDOM.normal(0, 1, (count, 3, size_px, size_px)).astype(np.float32)
+    same(lambda: portrait.draw_portraits(crops), in_numpy)
+    grid = portrait.sample_grid(crops)
+    same(lambda: portrait.portraits_from_grid(grid), in_numpy)
+    np.testing.assert_array_equal(portrait.portraits_from_grid(grid), portrait.draw_portraits(crops))
+
+
+def test_portraits_of_a_flat_crop_are_those_of_no_face(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    nothing = -portrait._USUAL_ROW / np.linalg.norm(portrait._USUAL_ROW)
+    for level in (0.0, 1.0, -2.3):
+        crops = np.full((1, 3, 112, 112), level, np.float32)
+        for found in (portrait.draw_portraits(crops), in_numpy(lambda c=crops: portrait.draw_portraits(c))):
+            assert portrait.similarity(found[0], nothing) > 0.99
+
+
+def test_the_place_of_a_face(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    for scale in (0.3, 1.0, 9.0):
+        points = (scale * face_shape() + RANDOM.normal(0, 2, (68, 2)) + 50).astype(np.float32)
+        for read in (lambda f: f.place, lambda f: f.box_xyxy, lambda f: f.eyes_px, lambda f: f.is_finite):
+            same(lambda p=points, r=read: r(geometry.frame_face(p)), in_numpy, 1e-4)  # type: ignore[misc]
+
+
+def test_landmarks_that_are_no_numbers_are_told(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    for place in (0, 30, 67):
+        points = face_shape().astype(np.float32)
+        points[place, 1] = np.nan
+        assert not geometry.frame_face(points).is_finite
+        assert not in_numpy(lambda p=points: geometry.frame_face(p)).is_finite
+
+
+def test_points_through_maps(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    maps = RANDOM.normal(0, 3, (4, 2, 3)).astype(np.float32)
+    points = RANDOM.normal(0, 100, (4, 68, 2)).astype(np.float32)
+    same(lambda: geometry.apply_map(maps, points), in_numpy, 1e-4)
+    same(lambda: geometry.apply_map(maps, points[:1]), in_numpy, 1e-4)
+
+
+def test_one_euro(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    path = [(face_shape() + RANDOM.normal(0, 3, (68, 2)) + 5 * k).astype(np.float32) for k in range(12)]
+
+    def run() -> FloatArray:
+        filtered = smooth.OneEuro()
+        return np.stack([filtered.step(points, 35.0, (1 / 30, 0.0, 0.2)[k % 3]) for k, points in enumerate(path)])
+
+    same(run, in_numpy, 1e-5)
+
+
+def test_scores_and_their_course(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    logits = [RANDOM.normal(0, 4, (5, n)).astype(np.float32) for n in (12, 7, 2)]
+    for is_raw in (True, False):
+        same(lambda raw=is_raw: decode.decode_scores(*logits, is_raw=raw), in_numpy)  # type: ignore[misc]
+    same(lambda: decode.sigmoid(np.float32([-np.inf, -90, -1, 0, 2, 90, np.inf])), in_numpy)
+
+    def run() -> FloatArray:
+        smoother, rows = smooth.ScoreSmoother(smooth.UnitLimits.of((0.5,) * 12)), []
+        for scores in decode.decode_scores(*logits):
+            on = smoother.step(scores, 0.05)
+            rows.append(np.concatenate([scores, on]))
+        return np.stack(rows)
+
+    same(run, in_numpy)
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_change_of_a_scene(layout: Layout, in_numpy) -> None:  # type: ignore[no-untyped-def]
+    def frame(height: int, width: int) -> Frame:
+        rows = height * 3 // 2 if layout is Layout.NV12 else height
+        shape = (rows, width, 3) if layout in (Layout.BGR, Layout.RGB) else (rows, width)
+        return Frame(RANDOM.integers(0, 256, shape, np.uint8), layout)
+
+    frames = [frame(90, 160), frame(90, 160), frame(34, 20), frame(2, 2), frame(1080, 1922)]
+    frames.append(Frame(frame(180, 320).pixels[::-1, ::-1] if layout is not Layout.NV12 else frame(180, 320).pixels, layout))
+
+    def run() -> list[float]:
+        glance, found = scene.SceneGlance(), []
+        for each in frames:
+            found += [float(glance.is_cut(each)), glance.change]
+        return found
+
+    same(run, in_numpy)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: native.draw_portraits(np.zeros((1, 3, 27, 27), np.float32), np.zeros(432, np.float32)), "S of 28 at least"),
+        (lambda: native.draw_portraits(np.zeros((1, 1, 28, 28), np.float32), np.zeros(432, np.float32)), r"crops must be"),
+        (lambda: native.portraits_from_grid(np.zeros((1, 3, 12, 11)), np.zeros(432)), r"grid must be float32 \[N, 3, 12, 12\]"),
+        (lambda: native.frame_face(geometry._native_model, np.zeros((67, 2))), r"landmarks_xy must be float32 \[68, 2\]"),
+        (lambda: native.apply_map(np.zeros((2, 2, 3)), np.zeros((3, 4, 2))), r"points_xy must be float32 \[2, N, 2\]"),
+        (lambda: native.one_euro(np.zeros((3, 2)), np.zeros((2, 2)), 0, 0, 1, 1, 1, 1, 1), r"previous_xy must be"),
+        (lambda: native.one_euro(np.zeros((2, 2)), np.zeros((2, 2)), 0, 0, 1, 0, 1, 1, 1), r"step_s must be above 0"),
+        (
+            lambda: native.decode_scores(np.zeros((2, 12)), np.zeros((1, 7)), np.zeros((2, 2)), True),
+            r"expression_logit must be",
+        ),
+        (lambda: native.logistic(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
+        (
+            lambda: native.smooth_scores(
+                np.zeros(21, np.float32), np.zeros(20, np.float32), np.zeros(12, bool), True, 0.5, *[np.zeros(12)] * 3
+            ),
+            r"mean must be a writable C-contiguous array of 21",
+        ),
+        (lambda: native.scene_change(np.zeros((4, 4, 3), np.uint8), "BGR", 0, 1, None), r"steps must be at least 1"),
+        (lambda: native.scene_change(np.zeros((4, 4)), "BGR", 1, 1, None), r"frame must be a uint8 array"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        call()
