@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from export.calibrate import DEFAULT_THRESHOLD
 from export.check_parity import too_far
 from export.check_stage_parity import check_stage_parity
-from export.method_card import CardFacts, method_card, thresholds_text
+from export.method_card import CardFacts, has_memory, method_card, thresholds_text
 from export.write_method_bundle import export_stages, write_method_bundle
 from faceaffect.geometry import OFFICIAL_LOWER_PX
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
@@ -69,7 +69,8 @@ def export_method(run_dir: Path, bundle_dir: Path, options: MethodOptions, say: 
     card = method_card(
         recipe, net, networks, CardFacts(int(run["step"]), options.trained_on, said, scores, lower_px, options.fps)
     )
-    spec = write_method_bundle(recipe, net, networks, bundle_dir, card, thresholds, neutral, lower_px, options.fps)
+    pace_hz = options.fps if has_memory(net) else None
+    spec = write_method_bundle(recipe, net, networks, bundle_dir, card, thresholds, neutral, lower_px, pace_hz)
     differences = check_stage_parity(net, bundle_dir)
     say(f"stages {', '.join(networks)}; largest difference from the network {max(differences.values()):.1e}")
     if too_far(differences):
@@ -97,9 +98,9 @@ def _decisions(
         return read_thresholds(options.thresholds), None, "given"
     if options.validation is None or not _reads(net, "au_logit"):
         return (DEFAULT_THRESHOLD,) * len(AU_NAMES), None, "not chosen"
-    data = open_recipe_data(recipe, options.validation, None)
+    data = open_recipe_data(recipe, options.validation, None, timing=options.fps is not None)
     table = data.validation
-    probability = method_predictions(net, recipe, table, data).au
+    probability = method_predictions(net, recipe, table, data, pace_hz=options.fps).au
     assert probability is not None
     chosen = choose_thresholds(probability, table.au > 0, table.au_mask)
     is_neutral = table.expression_mask & (table.expression == EXPRESSION_NAMES.index("neutral"))

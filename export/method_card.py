@@ -75,7 +75,7 @@ def method_card(recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, byt
         costs="\n".join(_cost_rows(stages, networks)),
         size=crops.shape[-1],
         parts=_parts_text(crops.shape[0], facts.lower_px),
-        sound=_sound_text(stages) + _pace_text(stages, facts.fps),
+        sound=_sound_text(stages) + _pace_text(net, facts.fps),
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources) or _UNSAID,
         thresholds=facts.thresholds_from,
         figures=f"On the validation part of what it was trained on: {scores_text(facts.scores)}." if facts.scores else "None.",
@@ -119,8 +119,13 @@ def _sound_text(stages: Sequence[Stage]) -> str:
     )
 
 
-def _pace_text(stages: Sequence[Stage], fps: float | None) -> str:
-    if not any(stage.states for stage in stages if not stage.hears):
+def has_memory(net: MethodNet) -> bool:
+    """Whether what a network reads of a face depends on the face's earlier frames, hence on how fast these come."""
+    return any(stage.states for stage in net.stages() if not stage.hears)
+
+
+def _pace_text(net: MethodNet, fps: float | None) -> str:
+    if not has_memory(net):
         return ""
     if fps is None:
         return " Its memory counts frames: on videos of another frame rate than those it was trained on it spans another time."

@@ -17,6 +17,7 @@ pytest.importorskip("av")
 
 from click.testing import CliRunner  # noqa: E402
 
+from export import export_method  # noqa: E402
 from export.__main__ import main as export_main  # noqa: E402
 from faceaffect import Frame, open_pipeline, open_source  # noqa: E402
 from faceaffect.audio.sound_file import SoundFile  # noqa: E402
@@ -35,10 +36,14 @@ from faceaffect.staged_bundle import open_staged_bundle  # noqa: E402
 from faceaffect.staged_reader import StagedReader  # noqa: E402
 from tests.export.method_runs import offline, train_run, write_run  # noqa: E402
 from tests.training.audio.made_up_media import write_sound  # noqa: E402
+from tests.training.methods.made_up_faces import made_up_data  # noqa: E402
+from tests.training.methods.network_cases import SMALL  # noqa: E402
 from training.audio.frame_times import frame_audio_offsets  # noqa: E402
 from training.audio.mel_track import MelTrack  # noqa: E402
 from training.audio.sound_file import read_sound  # noqa: E402
-from training.methods.find_recipe import RECIPES  # noqa: E402
+from training.calibration import choose_thresholds  # noqa: E402
+from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
+from training.methods.method_predictions import method_predictions  # noqa: E402
 from training.models.mean_shape import MEAN_SHAPE_PX as TEMPLATE_FACE  # noqa: E402
 from training.models.stages import MethodNet  # noqa: E402
 
@@ -159,6 +164,28 @@ def test_a_network_of_slow_videos_keeps_their_pace(frames: list[Frame], tmp_path
     wanted = scores(offline(net, cut(frames[::6], points[::6], spec), []))  # the demo has 30 frames a second
     held = np.arange(len(frames)) // 6
     assert_same(found, {head: values[held] for head, values in wanted.items()}, spec.heads)
+
+
+def test_a_network_without_memory_is_read_on_every_frame_whatever_it_was_trained_on(tmp_path: Path) -> None:
+    write_run("incomplete_labels", tmp_path / "run")
+    done = CliRunner().invoke(export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), "--fps", "3"])
+    assert done.exit_code == 0, done.output
+    assert ModelSpec.load(tmp_path / "bundle").pace_hz is None
+    assert "frames a second" not in (tmp_path / "bundle" / CARD_FILE).read_text()
+
+
+def test_thresholds_are_chosen_at_the_pace_of_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, data = write_run("mean_teacher", tmp_path / "run"), made_up_data(validation={"one": 60, "two": 45}, size_px=32)
+    recipe = find_recipe("mean_teacher", "compact", SMALL["mean_teacher"])
+    table = data.validation
+    slow, every = (method_predictions(net, recipe, table, data, pace_hz=pace).au for pace in (5, None))
+    wanted, other = (choose_thresholds(each, table.au > 0, table.au_mask) for each in (slow, every))
+    assert np.abs(np.subtract(wanted, other)).max() > 1e-3
+    monkeypatch.setattr(export_method, "open_recipe_data", lambda *_, timing: data if timing else None)
+    order = [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), "--fps", "5", "--validation", str(tmp_path)]
+    done = CliRunner().invoke(export_main, order)
+    assert done.exit_code == 0, done.output
+    assert ModelSpec.load(tmp_path / "bundle").au_thresholds == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher"])

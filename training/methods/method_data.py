@@ -41,19 +41,20 @@ class MethodData:
 def open_method_data(
     folder: Path, size_px: int, audio: bool, cache: Path | None = None, *,
     landmarks: bool = False, tasks: Sequence[Task] = TASKS, progress: bool = True, to_judge: bool = False,
+    timing: bool = False,
 ) -> MethodData:  # fmt: skip
     """A data set in the layout of Aff-Wild2 (RenderWild's too).
 
     Pictures are kept at `size_px`, but not above the 112 px that crops have. `landmarks` finds those of every crop (M4's
-    and M5's networks want them). A set `to_judge` by needs nothing to train on. `cache` keeps tables, pictures, landmarks
-    and mel power; they are made once.
+    and M5's networks want them). A set `to_judge` by needs nothing to train on. With sound, or with `timing`, the frames'
+    times are read. `cache` keeps tables, pictures, landmarks and mel power; they are made once.
 
     Raises:
         FileNotFoundError, BrokenDataSetError: as the reader of the data set.
         ValueError: there is no picture, or nothing to train on.
     """
     cache = cache or DEFAULT_CACHE
-    table = load_cached("affwild2", folder, cache=cache, progress=progress, timing=audio)
+    table = load_cached("affwild2", folder, cache=cache, progress=progress, timing=audio or timing)
     side = min(size_px, TEMPLATE_SIZE_PX)
     pictures, broken = store_pictures(table, side, cache / "pictures", progress)
     if landmarks:

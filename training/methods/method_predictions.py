@@ -17,6 +17,7 @@ from training.datasets.sampling.windows import clips_ending_at, covering_windows
 from training.methods.method_data import MethodData
 from training.methods.method_recipe import MethodRecipe
 from training.methods.method_samples import InputForm, MethodSamples
+from training.methods.pace import at_pace
 from training.methods.run_over_videos import run_over_videos
 from training.models.stages import MethodNet
 
@@ -29,8 +30,8 @@ Put = Callable[[NDArray[np.int64], Mapping[str, Tensor]], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MethodPredictions:
-    """Row for row with a table; None for tasks that the network does not read. Rows without a picture hold what the row
-    before them in their video got (a neutral face before the first), as `known` says."""
+    """Row for row with a table; None for tasks that the network does not read. Rows that the network did not see (no picture,
+    or between two of its pace) hold what the row before them in their video got (a neutral face before the first)."""
 
     known: NDArray[np.bool_]  # [N] rows that the network saw
     au: NDArray[np.float32] | None  # [N, 12] probabilities
@@ -40,12 +41,14 @@ class MethodPredictions:
 
 @torch.no_grad()
 def method_predictions(
-    net: MethodNet, recipe: MethodRecipe, table: FrameTable, data: MethodData, device: str | None = None
-) -> MethodPredictions:
+    net: MethodNet, recipe: MethodRecipe, table: FrameTable, data: MethodData, device: str | None = None,
+    pace_hz: float | None = None,
+) -> MethodPredictions:  # fmt: skip
     """Predictions for all rows of a table whose pictures (and sound) `data` holds, on `device` or where the network is.
 
-    Networks without memory see single frames. Causal ones run frame after frame over each video, as the SDK runs them.
-    Those that look ahead see windows side by side, whole videos (M7) or clips about each frame, as published.
+    Networks without memory see single frames. Causal ones run frame after frame over each video, as the SDK runs them; with
+    `pace_hz` they are read on so many frames a second at most and hold in between, as a bundle of that pace does. Those that
+    look ahead see windows side by side, whole videos (M7) or clips about each frame, as published.
     """
     device = device or str(next(net.parameters()).device)
     net.eval().to(device)
@@ -64,6 +67,7 @@ def method_predictions(
     if form.form == "frames":
         _frames(net, samples, rows, put, device)
     elif is_causal(net):
+        rows = at_pace(table, rows, pace_hz)
         run_over_videos(net, samples, rows, put, device)
     elif form.form == "clips":
         _clips(net, samples, rows, put, device)

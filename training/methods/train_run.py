@@ -45,11 +45,12 @@ class RunOrder:
     save_every: int = 100
 
 
-def open_recipe_data(recipe: MethodRecipe, folder: Path, cache: Path | None = None) -> MethodData:
-    """A data set with what the recipe's network and losses want of it: size, sound, landmarks, tasks."""
+def open_recipe_data(recipe: MethodRecipe, folder: Path, cache: Path | None = None, *, timing: bool = False) -> MethodData:
+    """A data set with what the recipe's network and losses want of it: size, sound, landmarks, tasks; and, if asked, times."""
     form = InputForm.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
     wants_points = form.form == "clips" or any(term.label == "landmarks_49" for term in recipe.losses)
-    return open_method_data(folder, form.size_px, form.sound_columns > 0, cache, landmarks=wants_points, tasks=tasks_of(recipe))
+    audio, tasks = form.sound_columns > 0, tasks_of(recipe)
+    return open_method_data(folder, form.size_px, audio, cache, landmarks=wants_points, tasks=tasks, timing=timing)
 
 
 def train_run(recipe: MethodRecipe, order: RunOrder, say: Callable[[str], None] = print) -> MethodNet:

@@ -71,6 +71,30 @@ def test_causal_networks_say_what_they_will_say_in_a_stream(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"])
+def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) -> None:
+    net, recipe = setting(name)
+    table = DATA.validation  # 25 frames a second
+    seen = np.flatnonzero((table.frame - 1) % 5 == 0)
+    slow = method_predictions(net, recipe, table.pick(seen), DATA)
+    found = method_predictions(net, recipe, table, DATA, pace_hz=5)
+    assert np.flatnonzero(found.known).tolist() == seen.tolist()
+    source = np.searchsorted(seen, np.arange(len(table)), side="right") - 1
+    every = method_predictions(net, recipe, table, DATA)
+    for head in ("au", "expression", "va"):
+        value = getattr(found, head)
+        if value is not None:
+            assert np.allclose(value, getattr(slow, head)[source], atol=1e-6), head
+            assert np.abs(value - getattr(every, head)).max() > 1e-4, f"{head}: a pace changes nothing, that proves nothing"
+
+
+def test_a_network_without_memory_knows_no_pace() -> None:
+    net, recipe = setting("feature_pyramid")
+    plain, paced = (method_predictions(net, recipe, DATA.validation, DATA, pace_hz=pace) for pace in (None, 5))
+    assert paced.known.all()
+    assert np.array_equal(plain.va, paced.va)
+
+
 def test_a_forward_gru_over_whole_videos_is_the_offline_network() -> None:
     net, recipe = setting("multi_database")
     found = method_predictions(net, recipe, DATA.validation, DATA)
