@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,18 @@ class Bundle:
     onnx: bytes
     graph: GraphWeights
     networks: Mapping[str, bytes] = field(default_factory=dict)  # further precisions that have files of their own, by name
-    halves: bytes = b""  # of half_network: the fp16 network without its numbers
+    told: Mapping[str, bytes] = field(default_factory=dict)  # those told by how they differ from fp32: what the files hold
+
+    def has(self, precision: str) -> bool:
+        """Whether `network_of` gives this one."""
+        return precision == "fp32" or precision in self.networks or precision in self.told
+
+
+_TOLD: Final[dict[str, tuple[str, Callable[[bytes, bytes], bytes]]]] = {
+    "fp16": (HALVES_FILE, half_network),
+    INT8_CPU: (INT8_CPU_BORROWED_FILE, borrowed_network),
+}
+"""File, and what makes the network of fp32 and the file."""
 
 
 def network_of(bundle: Bundle, precision: str) -> bytes:
@@ -44,11 +55,12 @@ def network_of(bundle: Bundle, precision: str) -> bytes:
         return bundle.onnx
     if precision in bundle.networks:
         return bundle.networks[precision]
-    if precision == "fp16" and bundle.halves:
+    if precision in bundle.told:
+        file, read = _TOLD[precision]
         try:
-            return half_network(bundle.onnx, bundle.halves)
+            return read(bundle.onnx, bundle.told[precision])
         except ValueError as error:
-            raise BundleError(f"{bundle.path / HALVES_FILE}: {error}") from None
+            raise BundleError(f"{bundle.path / file}: {error}") from None
     file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
     raise BundleError(
         f"{bundle.path}: {file} is wanted for precision {precision}, this bundle holds none. In a checkout "
@@ -124,12 +136,8 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         raise BundleError(f"{path / GRAPH_FILE}: {error}") from None
     files = {**PRECISIONS, INT8_CPU: INT8_CPU_FILE}
     networks = {name: contents[file] for name, file in files.items() if file in contents and file != MODEL_FILE}
-    if INT8_CPU_BORROWED_FILE in contents and INT8_CPU not in networks:
-        try:
-            networks[INT8_CPU] = borrowed_network(contents[MODEL_FILE], contents[INT8_CPU_BORROWED_FILE])
-        except ValueError as error:
-            raise BundleError(f"{path / INT8_CPU_BORROWED_FILE}: {error}") from None
-    return Bundle(path, spec, contents[MODEL_FILE], graph, networks, contents.get(HALVES_FILE, b""))
+    told = {name: contents[file] for name, (file, _) in _TOLD.items() if file in contents}
+    return Bundle(path, spec, contents[MODEL_FILE], graph, networks, told)
 
 
 def read_files(path: Path, spec: ModelSpec) -> dict[str, bytes]:

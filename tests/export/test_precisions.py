@@ -147,8 +147,8 @@ def test_the_shipped_fp16_network_is_made_of_the_shipped_one(bundle: Bundle) -> 
     """`write_bundle` and the command both keep it, in a form that is small enough to ship."""
     half = network_of(bundle, "fp16")
     assert half == to_fp16(bundle.onnx), "the float32 network was changed and this was not: `python -m export.precisions`"
-    assert len(bundle.halves) < 0.2 * len(half)
-    assert halves_of(bundle.onnx, half) == bundle.halves
+    assert len(bundle.told["fp16"]) < 0.2 * len(half)
+    assert halves_of(bundle.onnx, half) == bundle.told["fp16"]
 
 
 def test_command_adds_networks_that_open(
@@ -163,7 +163,7 @@ def test_command_adds_networks_that_open(
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
-    assert set(again.networks) == {"int8", INT8_CPU}
+    assert (set(again.networks), set(again.told)) == ({"int8"}, {"fp16", INT8_CPU})
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     assert "| | fp16 | int8 | int8-cpu |" in card
     precisions.state_costs(folder, {INT8_CPU: {"AU decisions that change": 0.25}}, 32)

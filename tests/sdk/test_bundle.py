@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from faceaffect.backends import open_backend
-from faceaffect.bundle import GRAPH_FILE, MODEL_FILE, find_bundle, list_bundles, open_bundle
-from faceaffect.spec import HEADS, SPEC_FILE, BundleError
+from faceaffect.bundle import GRAPH_FILE, MODEL_FILE, find_bundle, list_bundles, network_of, open_bundle
+from faceaffect.spec import HEADS, INT8_CPU, SPEC_FILE, BundleError
 from tests.sdk.tiny_bundle import seal, write_tiny_bundle
 
 
@@ -31,6 +32,17 @@ def test_opens_and_holds_the_checked_bytes(folder: Path) -> None:
     assert bundle.spec.name == "tiny"
     assert bundle.onnx == (folder / MODEL_FILE).read_bytes()
     assert bundle.graph.width == 4
+
+
+@pytest.mark.parametrize("precision", ["fp16", INT8_CPU])
+def test_a_network_told_by_another_one_is_refused_when_it_is_wanted(precision: str) -> None:
+    bundle = open_bundle()  # the shipped one, which has both
+    half = len(bundle.onnx) // 2
+    other = replace(bundle, onnx=bundle.onnx[:half] + bytes(len(bundle.onnx) - half))
+    assert len(network_of(bundle, precision)) > 100_000
+    with pytest.raises(BundleError, match=rf"model\.{precision}\.\w+: it was made of another fp32 network"):
+        network_of(other, precision)
+    assert network_of(other, "fp32") == other.onnx
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])

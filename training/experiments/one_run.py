@@ -153,7 +153,7 @@ def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = 
     data = method_data(run, recipe, setting, places)
     started, is_new = time.process_time(), not places.run(run.name, scale).exists()
     steps = run_steps(run, recipe, data.train, scale)
-    predictions, net = _trained(run, recipe, data, places.run(run.name, scale), steps, save_every)
+    predictions, net = _trained(run, recipe, data, places.run(run.name, scale), steps, save_every, setting.pace_hz)
     scores, headline = judged(run.trial, predictions, setting)
     return Record(
         name=run.name,
@@ -180,17 +180,17 @@ def make_record(run: Run, places: Places, scale: float = 1.0, save_every: int = 
 
 
 def _trained(
-    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int, save_every: int
+    run: Run, recipe: MethodRecipe, data: MethodData, folder: Path, steps: int, save_every: int, pace_hz: float | None
 ) -> tuple[MethodPredictions, MethodNet]:
     """Predictions of all validation rows, and the (last) network."""
     if not run.arm.one_by_one:
         net = _train(recipe, data, folder, run.seed, steps, save_every)
-        return method_predictions(net, recipe, data.validation, data), net
+        return method_predictions(net, recipe, data.validation, data, pace_hz=pace_hz), net
     parts: dict[str, Any] = {}
     for task in tasks_of(recipe):
         single = replace(recipe, losses=tuple(term for term in recipe.losses if term.label == LABELS[task]))
         net = _train(single, replace(data, train=_only(data.train, task)), folder / LABELS[task], run.seed, steps, save_every)
-        said = method_predictions(net, single, data.validation, data)
+        said = method_predictions(net, single, data.validation, data, pace_hz=pace_hz)
         parts[LABELS[task]] = getattr(said, LABELS[task])
     return MethodPredictions(said.known, **{name: parts.get(name) for name in LABELS.values()}), net
 

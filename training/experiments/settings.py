@@ -17,6 +17,7 @@ from training.datasets.frame_table import FrameTable
 from training.experiments.resting_face import resting_oddness
 from training.experiments.spoiled_pictures import COARSE_PX, COVERS, CROP_PX, hidden_units, row_random
 from training.experiments.whole_truth import WholeTruth, join_truths
+from training.synthesis.wild.plan import SIZES
 
 FEW_PEOPLE: Final = 30
 BOTH_SHARE: Final = 0.1
@@ -48,6 +49,7 @@ class SettingData:
     change: str = ""
     amounts: NDArray[np.float32] | None = None  # [train + validation]
     hidden: NDArray[np.bool_] | None = None  # [validation, 12] units that something covers
+    pace_hz: float | None = None  # at which networks with memory see the validation videos, where these have more frames
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -229,12 +231,16 @@ def three_sources(data: RenderedData, seed: int) -> SettingData:
 
 
 def as_annotated(data: RenderedData, seed: int) -> SettingData:
-    """Everything as the annotation files have it, of both RenderWilds; validation is that of the full frame rate."""
+    """Everything as the annotation files have it, of both RenderWilds; validation is that of the full frame rate.
+
+    A network with memory that has learnt from few frames a second alone sees as few there.
+    """
     train, validation = _sides(data.video)
+    pace_hz = None if len(train) or data.people.size not in SIZES else float(max(SIZES[data.people.size].fps))
     if data.people is not data.video:
         train = join_truths([data.people.pick(data.people.is_train), train])
     train, validation = (replace(side, table=side.official) for side in (train, validation))
-    return _assembled(train, validation)
+    return _assembled(train, validation, pace_hz=pace_hz, facts={"pace_hz": pace_hz})
 
 
 SETTINGS: Final[dict[str, Setting]] = {

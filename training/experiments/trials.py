@@ -111,8 +111,11 @@ TRIALS: Final[tuple[Trial, ...]] = (
 )  # fmt: skip
 """The comparison of the eight methods with themselves."""
 
+_BOARD_OPTIONS: Final = {"M5": THREE_A_SECOND["M5"]}
+
 BOARD: Final[tuple[Trial, ...]] = tuple(
-    Trial(f"M{k}", "as_annotated", ("AU", "EXPR", "VA"), STEPS[f"M{k}"], (Arm(FULL),)) for k in range(1, len(RECIPES) + 1)
+    Trial(f"M{k}", "as_annotated", ("AU", "EXPR", "VA"), STEPS[f"M{k}"], (Arm(FULL),), _BOARD_OPTIONS.get(f"M{k}", SMALL))
+    for k in range(1, len(RECIPES) + 1)
 )
 """All eight compact methods as they are, on everything; scores of the tasks that a method has."""
 

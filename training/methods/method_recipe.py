@@ -19,6 +19,10 @@ frames carry, sequences, pairs of one video's frames."""
 TARGETS: Final = ("ignore", "offline_pseudo", "frozen_teacher", "ema_teacher")
 """What a missing label becomes: nothing, what single-task models wrote before, what a fixed or a moving teacher says."""
 
+MEANS: Final = ("missing", "batch")
+"""Over the samples that lack the label (published), where one of them outweighs all labelled ones; or over the whole batch,
+where each counts as much as a labelled one."""
+
 Choice = TypeVar("Choice")
 
 
@@ -39,10 +43,17 @@ class MethodRecipe:
     batch: int
     epochs: int
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    teacher_mean: str = "missing"  # over which samples a moving teacher's losses are means: MEANS
     trunk_weights: str = ""  # file that the picture trunks begin with: public weights, or what `training pretrain` made
 
     def __post_init__(self) -> None:
-        known = {"normalisation": tuple(NORMALISATIONS), "sampler": SAMPLERS, "targets": TARGETS, "preset": PRESETS}
+        known = {
+            "normalisation": tuple(NORMALISATIONS),
+            "sampler": SAMPLERS,
+            "targets": TARGETS,
+            "preset": PRESETS,
+            "teacher_mean": MEANS,
+        }
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")

@@ -34,8 +34,8 @@ def from_labels(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Object
 def with_moving_teacher(recipe: MethodRecipe, teacher: Teacher, cure: bool = True, jitter: float = 0.2) -> Objective:
     """M5: the recipe's losses, and by a growing weight the same against the teacher's answers where labels are missing.
 
-    The teacher sees the clip brighter or darker, by up to `jitter` of its deviation. With `cure` doubtful expressions are
-    parted from sure ones.
+    `recipe.teacher_mean` says over which samples these are means. The teacher sees the clip brighter or darker, by up to
+    `jitter` of its deviation. With `cure` doubtful expressions are parted from sure ones.
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
@@ -46,7 +46,12 @@ def with_moving_teacher(recipe: MethodRecipe, teacher: Teacher, cure: bool = Tru
             shift = torch.empty(len(batch[name])).uniform_(-jitter, jitter).to(batch[name])
             seen[name] = batch[name] + shift.reshape(-1, *[1] * (batch[name].ndim - 1))
         answers = targets_for_missing(batch, teacher.outputs(seen))
-        consistent = total_loss(recipe.losses, outputs, answers)["loss"] if answers else parts["loss"] * 0
+        consistent = parts["loss"] * 0
+        if answers:
+            taught = total_loss(recipe.losses, outputs, answers)
+            if recipe.teacher_mean == "batch":
+                taught["loss"] = _over_batch(recipe, taught, answers)
+            consistent = taught["loss"]
         if cure and "alpha" in outputs:
             parts["rank"] = RANK_WEIGHT * rank_regularisation(outputs["alpha"])
             consistent = consistent + parts["rank"]
@@ -55,6 +60,13 @@ def with_moving_teacher(recipe: MethodRecipe, teacher: Teacher, cure: bool = Tru
         return parts
 
     return objective
+
+
+def _over_batch(recipe: MethodRecipe, taught: Mapping[str, Tensor], answers: Mapping[str, Tensor]) -> Tensor:
+    """The teacher's losses as means over all samples: each times the share of those that it answers for."""
+    terms = {f"{term.loss}:{term.output}": term.label for term in recipe.losses}
+    shares = [answers[f"{terms[name]}_mask"].float().mean() * value for name, value in taught.items() if name in terms]
+    return torch.stack(shares).sum()
 
 
 def distilled(recipe: MethodRecipe, teacher: Teacher, temperature: float = 1.5, labels: bool = True) -> Objective:

@@ -25,6 +25,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
         ),
         sampler="mixed",
         targets="ema_teacher",
+        teacher_mean=pick(preset, {"published": "missing", "compact": "batch"}),
         optimiser=pick(preset, {
             "published": OptimiserConfig("adam", 5e-4, 5e-5),
             "compact": OptimiserConfig("adam", 2e-3, 5e-5, schedule="cosine"),

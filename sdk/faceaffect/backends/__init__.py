@@ -97,7 +97,7 @@ def open_backend(name: str, bundle: Bundle, *, device: str = "auto", options: Ba
 def _open_best(bundle: Bundle, device: str, options: BackendOptions) -> Backend:
     if device == "cpu":
         return open_backend("onnx", bundle, device="cpu", options=options)
-    is_for_cpu = options.precision in (AUTO_PRECISION, "fp32") or (options.precision == "int8" and INT8_CPU in bundle.networks)
+    is_for_cpu = options.precision in (AUTO_PRECISION, "fp32") or (options.precision == "int8" and bundle.has(INT8_CPU))
     on_cpu = BackendOptions(options.threads, options.precision if is_for_cpu else "fp32")
     if device == "auto" and not has_nvidia_gpu():
         if options.precision != on_cpu.precision or options.dla is not None:

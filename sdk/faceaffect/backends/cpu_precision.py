@@ -33,7 +33,7 @@ def cpu_network(bundle: Bundle, options: BackendOptions) -> tuple[bytes, str]:
     """
     precision = options.precision
     if precision == AUTO_PRECISION:
-        precision = "int8" if INT8_CPU in bundle.networks and has_int8_dot_products() else "fp32"
+        precision = "int8" if bundle.has(INT8_CPU) and has_int8_dot_products() else "fp32"
     if precision == "fp32":
         return bundle.onnx, "float32"
     if precision != "int8":

@@ -71,6 +71,22 @@ def test_nothing_in_common_is_told() -> None:
         distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(student, {"crops": torch.zeros(2, 1)}, 0.0)
 
 
+def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labelled_one() -> None:
+    outputs = {
+        "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
+        "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
+    }  # fmt: skip
+    student, teacher = Answers(**outputs), Answers(**{name: torch.randn_like(value) for name, value in outputs.items()})
+    given, taught = batch(1, 0, 1, 1), {}
+    for mean in ("missing", "batch"):
+        recipe = find_recipe("M5", "compact", [f"teacher_mean={mean}"])
+        parts = with_moving_teacher(recipe, Teacher(teacher), cure=False)(student, given, 20.0)
+        taught[mean] = float(parts["teacher"].detach())
+    assert taught["batch"] == pytest.approx(taught["missing"] / 4, rel=1e-5)  # one of four lacks its labels
+    with pytest.raises(ValueError, match=r"teacher_mean must be one of"):
+        find_recipe("M5", "compact", ["teacher_mean=all"])
+
+
 def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> None:
     recipe = find_recipe("M5", "compact")
     outputs = {
