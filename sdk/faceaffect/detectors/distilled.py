@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from faceaffect import kernels
 from faceaffect.detector_names import DETECTOR_FILE, DIGEST_SUFFIX
 from faceaffect.detectors import Detections, shrink_bgr
+from faceaffect.detectors.kept_pictures import KeptPictures
 from faceaffect.detectors.second_opinion import SecondOpinion
 from faceaffect.onnx_session import open_session
 from faceaffect.spec import BundleError
@@ -54,7 +55,7 @@ class DistilledDetector:
         self._min_face_px = min_face_px
         self._longest_px = longest_px
         self._min_score = min_score
-        self._canvas: NDArray[np.uint8] = np.zeros((1, 0, 0, 3), np.uint8)
+        self._kept = KeptPictures()
 
     def detect(self, frame: Frame) -> Detections:
         fine = self._detect(frame, self._longest_px)
@@ -70,7 +71,7 @@ class DistilledDetector:
         return self._second_opinion.agrees(frame, maps)
 
     def _detect(self, frame: Frame, most_px: int) -> Detections:
-        picture, scale = shrink_bgr(frame, self._side_px(frame, most_px))
+        picture, scale = shrink_bgr(frame, self._side_px(frame, most_px), self._kept)
         maps = self._session.run(None, {"pictures": self._prepare(picture)})[0]
         return read_maps(maps[0], self._min_score, scale)
 
@@ -82,13 +83,11 @@ class DistilledDetector:
     def _prepare(self, picture: NDArray[np.uint8]) -> FloatArray:
         """The normalised picture [1, 3, H, W], its sides raised to the next multiple of 32."""
         height, width = picture.shape[:2]
-        shape = (1, -(-height // MULTIPLE_PX) * MULTIPLE_PX, -(-width // MULTIPLE_PX) * MULTIPLE_PX, 3)
-        if self._canvas.shape != shape:
-            self._canvas = np.full(shape, _GREY, np.uint8)
-        else:
-            self._canvas[0, height:], self._canvas[0, :, width:] = _GREY, _GREY
-        self._canvas[0, :height, :width] = picture
-        return kernels.normalise(self._canvas, MEAN, STD)
+        rows, columns = (-(-side // MULTIPLE_PX) * MULTIPLE_PX for side in (height, width))
+        canvas = self._kept.take("canvas", (1, rows, columns, 3))
+        canvas[0, height:], canvas[0, :, width:] = _GREY, _GREY
+        canvas[0, :height, :width] = picture
+        return kernels.normalise(canvas, MEAN, STD, out=self._kept.take("network", (1, 3, rows, columns), np.float32))
 
 
 def _check(content: bytes, path: Path) -> None:
