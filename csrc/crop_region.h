@@ -62,37 +62,79 @@ int average_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, 
   return pair;
 }
 
-// Sums of neighbours: half as many, in place.
-template <int channels>
-void fold_sums(uint16_t* sums, int count) {
-  for (int i = 0; i < count; ++i)
-    for (int c = 0; c < channels; ++c)
-      sums[i * channels + c] =
-          static_cast<uint16_t>(sums[2 * i * channels + c] + sums[(2 * i + 1) * channels + c]);
+// Sums of a row of blocks before any is folded, and what wide stores may write behind them.
+inline int64_t row_sums(int blocks, int side, int channels) { return static_cast<int64_t>(blocks) * side * channels + 16; }
+
+constexpr int64_t kAhead = 256;  // bytes
+
+// A hint only: the address may lie anywhere.
+inline void prefetch(const uint8_t* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#else
+  (void)address;
+#endif
 }
 
-// One row of `blocks` block means; `y` is its first frame row. 16 x 16 x 255 still fits a sum of 16 bits.
+// Four rows of bytes onto `sums` (sets them, when `first`); plain enough for a compiler to do many at once.
+template <bool first>
+void add_rows(const uint8_t* const* rows, int64_t count, int64_t next, uint16_t* sums) {
+  const uint8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+  for (int64_t from = 0; from < count; from += kAhead) {
+    const int64_t to = from + kAhead < count ? from + kAhead : count;
+    for (int r = 0; r < 4; ++r)
+      for (int64_t i = 0; i < kAhead; i += 64) prefetch(rows[r] + next + from + i);
+    for (int64_t i = from; i < to; ++i) {
+      const int sum = (a[i] + b[i]) + (c[i] + d[i]);
+      sums[i] = static_cast<uint16_t>(first ? sum : sums[i] + sum);
+    }
+  }
+}
+
+// Sums of neighbours: half as many. Reads and writes up to 8 sums more than it means.
+template <int channels>
+void fold_sums(const uint16_t* from, int count, uint16_t* to) {
+  if (channels == 3) {  // each store begins with the sums that it means; the next one writes over the rest
+    for (int i = 0; i < count; ++i)
+      Pairs::store(to + 3 * i, Pairs::add(Pairs::load(from + 6 * i), Pairs::load(from + 6 * i + 3)));
+    return;
+  }
+  for (int i = 0; i < count; ++i)
+    for (int c = 0; c < channels; ++c)
+      to[i * channels + c] = static_cast<uint16_t>(from[2 * i * channels + c] + from[(2 * i + 1) * channels + c]);
+}
+
+// One row of `blocks` block means; `y` is its first frame row. 16 x 16 x 255 still fits a sum of 16 bits. `sums` holds twice
+// what row_sums() says.
 template <int channels>
 void average_row(const PlaneView& plane, int level, int y, int64_t from_px, int blocks, uint16_t* sums, uint8_t* out) {
   static_assert(kMaxLevel <= 4, "sums of a block must fit 16 bits");
-  const int side = 1 << level;
+  const int side = 1 << level, last = plane.height_px - 1;
   const int64_t width_px = plane.width_px - from_px;
-  int pairs = blocks * side / 2, done = 0;
-  for (int i = 0; i < side; i += 2) {
-    const int last = plane.height_px - 1;
-    const int upper_y = y + i < last ? y + i : last, lower_y = y + i + 1 < last ? y + i + 1 : last;
-    const uint8_t* upper = plane.data + upper_y * plane.row_stride + from_px * channels;
-    const uint8_t* lower = plane.data + lower_y * plane.row_stride + from_px * channels;
-    if (level == 1) {
-      done = average_pairs<channels>(upper, lower, width_px, pairs, out);
-      sum_pairs<channels, true>(upper + 2 * done * channels, lower + 2 * done * channels, width_px - 2 * done,
-                                pairs - done, sums);
-    } else if (i == 0)
-      sum_pairs<channels, true>(upper, lower, width_px, pairs, sums);
-    else
-      sum_pairs<channels, false>(upper, lower, width_px, pairs, sums);
+  const auto row = [&](int i) {
+    return plane.data + (y + i < last ? y + i : last) * plane.row_stride + from_px * channels;
+  };
+  int done = 0;
+  if (level == 1) {
+    const uint8_t *upper = row(0), *lower = row(1);
+    done = average_pairs<channels>(upper, lower, width_px, blocks, out);
+    sum_pairs<channels, true>(upper + 2 * done * channels, lower + 2 * done * channels, width_px - 2 * done, blocks - done,
+                              sums);
+  } else {
+    // Down first, then across: the rows are read once, and across there is a fourth or less of them left.
+    const int64_t wanted_px = static_cast<int64_t>(blocks) * side, there_px = wanted_px < width_px ? wanted_px : width_px;
+    for (int i = 0; i < side; i += 4) {
+      const uint8_t* const rows[4] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
+      (i == 0 ? add_rows<true> : add_rows<false>)(rows, there_px * channels, 4 * plane.row_stride, sums);
+    }
+    for (int64_t i = there_px * channels; i < wanted_px * channels; ++i) sums[i] = sums[i - channels];
+    uint16_t* other = sums + row_sums(blocks, side, channels);
+    for (int count = static_cast<int>(wanted_px / 2); count >= blocks; count /= 2) {
+      fold_sums<channels>(sums, count, other);
+      uint16_t* const folded = other;
+      other = sums, sums = folded;
+    }
   }
-  for (; pairs > blocks; pairs /= 2) fold_sums<channels>(sums, pairs / 2);
   const int half = 1 << (2 * level - 1), shift = 2 * level;
   out += done * channels;
   for (int i = 0; i < (blocks - done) * channels; ++i) {
@@ -106,8 +148,8 @@ inline const uint8_t* halve_region(const PlaneView& plane, int level, const Regi
                                    Scratch& scratch) {
   const int side = 1 << level, blocks = region.x1 - region.x0 + 1, rows = region.y1 - region.y0 + 1;
   const int64_t from_px = static_cast<int64_t>(region.x0) * side;
-  const size_t row_sums = static_cast<size_t>(blocks) * side * plane.channels / 2 + 8;
-  uint16_t* sums = reinterpret_cast<uint16_t*>(scratch.reserve(2, row_sums * sizeof(uint16_t)));
+  const size_t size = 2 * static_cast<size_t>(row_sums(blocks, side, plane.channels));
+  uint16_t* sums = reinterpret_cast<uint16_t*>(scratch.reserve(2, size * sizeof(uint16_t)));
   const auto average = plane.channels == 3 ? average_row<3> : plane.channels == 2 ? average_row<2> : average_row<1>;
   const int64_t stride = static_cast<int64_t>(blocks) * plane.channels;
   uint8_t* out = scratch.reserve(slot, static_cast<size_t>(stride) * rows + 8);
