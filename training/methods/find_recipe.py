@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
+from training.methods.check_recipe import check_recipe
 from training.methods.method_recipe import MethodRecipe
 from training.options import with_options
 
@@ -31,4 +32,4 @@ def find_recipe(name: str, preset: str = "published", options: list[str] | None 
     assert isinstance(recipe, MethodRecipe)
     changed = with_options(recipe, options or [])
     assert isinstance(changed, MethodRecipe)
-    return changed
+    return check_recipe(changed)

@@ -64,8 +64,7 @@ class MethodLoop:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         if precision == "float16" and not device.startswith("cuda"):
             raise ValueError(f"precision float16 needs a CUDA device, got {device!r}; take bfloat16 or float32")
-        # Convolutions of this layout train up to 1.4 times faster on a CPU, and no slower on a GPU.
-        net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = _placed(net, device)
         self.recipe, self.net, self.teacher, self.folder = recipe, net, teacher, folder
         self._objective, self._source, self._device = objective, source, device
         self._half = torch.bfloat16 if bfloat16 or precision == "bfloat16" else torch.float16
@@ -80,7 +79,7 @@ class MethodLoop:
         self.step = self.left_out = 0
         self._empty = 0  # steps in a row without a usable sample
         if teacher is not None:
-            teacher.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            _placed(teacher.net, device)
 
     def train_step(self) -> dict[str, float]:
         """One step; gives its losses by name (none where every batch was left out)."""
@@ -219,6 +218,15 @@ class MethodLoop:
             self.teacher.load_state_dict(state["teacher"])
         self.step, self.left_out = int(state["step"]), int(state["left_out"])
         return True
+
+
+def _placed(net: nn.Module, device: str) -> nn.Module:
+    """The network on its device. Convolutions over pictures of this layout train up to 1.4 times faster on a CPU, and no
+    slower on a GPU; weights of five axes, over clips, cannot have it."""
+    net = net.to(device)
+    if all(value.ndim < 5 for value in net.parameters()):
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _whole(net: nn.Module) -> dict[str, Tensor]:

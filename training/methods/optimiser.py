@@ -33,6 +33,12 @@ class OptimiserConfig:
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.schedule not in SCHEDULES:
             raise ValueError(f"optimiser must be of {KINDS} and {SCHEDULES}, got {self.kind!r} and {self.schedule!r}")
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise ValueError(f"optimiser.rate must be a number above 0, got {self.rate:g}")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"optimiser.weight_decay must be a number not below 0, got {self.weight_decay:g}")
+        if self.period < 1:
+            raise ValueError(f"optimiser.period must be at least 1, got {self.period}")
 
 
 def build_optimiser(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:

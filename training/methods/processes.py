@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import torch
 from torch import Tensor, distributed, nn
+
+LONGEST_WAIT: Final = timedelta(hours=12)
+"""For another process. The first one judges and saves while the others wait, on all of Aff-Wild2 for longer than the ten
+minutes (NCCL) or thirty (Gloo) after which they would give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Processes:
         if world == 1:
             return cls()
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST_WAIT)
         return cls(distributed.get_rank(), distributed.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
 
     @property

@@ -81,7 +81,7 @@ def own_objective(recipe: MethodRecipe, net: MethodNet, data: MethodData) -> tup
         return ordering_pairs(uncertainty=False), None
     if recipe.targets == "ema_teacher":
         teacher = Teacher(net)
-        return with_moving_teacher(recipe, teacher, cure=recipe.net.cure), teacher
+        return with_moving_teacher(recipe, teacher, cure=getattr(recipe.net, "cure", False)), teacher
     return from_labels(recipe, au_weights(data) if "AU" in tasks_of(recipe) else None), None
 
 

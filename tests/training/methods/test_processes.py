@@ -6,11 +6,14 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch import distributed  # noqa: E402
+
 from tests.training.methods.made_up_faces import made_up_data  # noqa: E402
 from tests.training.methods.network_cases import SMALL  # noqa: E402
 from tests.training.methods.two_processes import plain_run  # noqa: E402
@@ -63,6 +66,19 @@ def test_networks_and_their_statistics_stay_equal(folder: Path) -> None:
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     assert any(name.endswith("running_mean") and value.abs().max() > 0 for name, value in first.items())
     assert (folder / "method" / "teacher.safetensors").is_file()
+
+
+def test_others_wait_while_the_first_one_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as judging all of Aff-Wild2 may take, which is more than a group's own ten or thirty minutes."""
+    asked: dict[str, object] = {}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "is_initialized", lambda: False)
+    monkeypatch.setattr(distributed, "init_process_group", lambda backend, **given: asked.update(given, backend=backend))
+    monkeypatch.setattr(distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    assert Processes.joined("cuda").rank == 1
+    assert asked["backend"] == "nccl"
+    assert asked["timeout"] >= timedelta(hours=2)
 
 
 def test_shares_are_the_batch_of_one_process() -> None:

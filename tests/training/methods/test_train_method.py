@@ -54,6 +54,20 @@ def test_a_run_in_two_parts_is_an_unbroken_one(name: str, tmp_path: Path) -> Non
     assert same(said, whole)
 
 
+def test_clips_as_published_train_too(tmp_path: Path) -> None:
+    """Convolutions over time have weights of five axes, which the layout of pictures is not made for."""
+    chosen = recipe("mean_teacher", "net.clip=3d", "net.base=8")
+    whole = train_method(chosen, DATA, tmp_path / "whole", steps=3)
+    train_method(chosen, DATA, tmp_path / "parts", steps=3, steps_limit=1)
+    assert same(whole, train_method(chosen, DATA, tmp_path / "parts", steps=3, resume=True))
+
+
+def test_a_moving_teacher_is_for_any_network_over_frames(tmp_path: Path) -> None:
+    net = train_method(recipe("incomplete_labels", "targets=ema_teacher", "sampler=mixed"), DATA, tmp_path, steps=2)
+    assert (tmp_path / "teacher.safetensors").is_file()
+    assert all(torch.isfinite(value).all() for value in weights(net).values())
+
+
 def test_what_is_plain_to_see_is_learnt(tmp_path: Path) -> None:
     """The first AU brightens the left half of a made-up face."""
     chosen = recipe("feature_pyramid", "batch=16", "epochs=10", "sampling.every=1", "targets=ignore", "sampling.jitter=none")

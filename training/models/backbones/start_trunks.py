@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def start_trunks(net: nn.Module, path: Path) -> dict[str, LoadReport]:
     """Copy the weights of `path` into every trunk of `net` that looks at pictures; says what became of each, by its name.
 
     A first convolution with channels beside red, green and blue takes the colours' weights and 0 for the others, so that
-    it begins by looking at the picture alone. A network of region layers takes a region trunk. Raises WeightsError where
-    there is no trunk, or the file fits none.
+    it begins by looking at the picture alone. A network of region layers takes a region trunk. Names that are missing, left
+    over or of another shape are told in a warning. Raises WeightsError where there is no trunk, or the file fits none.
     """
     given = read_weights(path)
     if isinstance(net, TakesRegionTrunk) and is_region_trunk(given):
@@ -36,6 +37,9 @@ def start_trunks(net: nn.Module, path: Path) -> dict[str, LoadReport]:
     fitting = {name: report for name, report in reports.items() if report.loaded}
     if not fitting:
         raise WeightsError(f"{path} fits none of the network's trunks: {', '.join(reports) or 'it has none'}")
+    for name, report in fitting.items():
+        if report.missing or report.unexpected or report.misshapen:
+            warnings.warn(f"{path.name} into {name}: {report}", stacklevel=2)
     return fitting
 
 

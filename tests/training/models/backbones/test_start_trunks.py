@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from training.methods.find_recipe import find_recipe  # noqa: E402
 from training.models.backbones.load_weights import WeightsError  # noqa: E402
@@ -70,6 +71,19 @@ def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path)
         assert torch.equal(block(region), wanted)
     each = net.local(region.repeat(1, 12, 1, 1)).unflatten(1, (12, -1))
     torch.testing.assert_close(each, wanted[:, None].expand(-1, 12, -1, -1, -1), rtol=1e-5, atol=1e-5)
+
+
+def test_names_that_do_not_fit_are_told(trunk_file: Path, tmp_path: Path) -> None:
+    state = load_file(trunk_file)
+    state["fc.weight"] = state.pop("conv1.weight")
+    save_file(state, tmp_path / "other.safetensors")
+    net = build_network(find_recipe("M3", "compact").net)
+    told = r"other.safetensors into trunk: \d+ tensors loaded; 1 missing: conv1.weight; 1 unexpected: fc.weight"
+    with pytest.warns(UserWarning, match=told):
+        start_trunks(net, tmp_path / "other.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        start_trunks(net, trunk_file)
 
 
 def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path, tmp_path: Path) -> None:
