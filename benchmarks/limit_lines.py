@@ -18,6 +18,8 @@ import numpy as np
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.workload import forth_and_back, make_workload, read_frames
 from faceaffect.pipeline import Pipeline, open_pipeline
+from faceaffect.sinks.overlay_video import OverlayVideo
+from faceaffect.sources import open_source
 from faceaffect.stage_clock import CPU
 from faceaffect.types import Frame
 
@@ -189,22 +191,64 @@ def fresh_start(setup: Setup, clip: str) -> tuple[float, float]:
     return float(imported), float(first)
 
 
+def file_of(clip: str, count: int, folder: Path) -> str:
+    """A video of exactly `count` frames: the clip forth and back, 640x360, in MPEG-4 part 2. Raises ValueError."""
+    frames, path = clip_at(clip, SIZE), folder / f"{count}.mp4"
+    video = OverlayVideo(path, FPS)
+    try:
+        for frame in played(frames, count):
+            video.write(frame, frame.pixels)
+    finally:
+        video.close()
+    with open_source(path) as source:
+        written = sum(1 for _ in source)
+    if written != count:
+        raise ValueError(f"{path}: a video of {count} frames was to be made, it has {written}")
+    return str(path)
+
+
 _FILE: Final = """
-import os, sys, time
-os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[1])]))
+import json, os, sys, time
+os.sched_setaffinity(0, json.loads(sys.argv[1]))
 from faceaffect.cli import main
-sys.exit(main(sys.argv[2:]))
+try:
+    main(sys.argv[2:])
+finally:
+    print(json.dumps([time.process_time(), time.thread_time()]))
 """
 
 
-def file_seconds(setup: Setup, clip: str, cores: int, rows: Path) -> float:
-    """Seconds by clock of `faceaffect analyse` on a file; a second, short run takes the start of the process off."""
+@dataclass(frozen=True, slots=True)
+class FileRun:
+    """Seconds of `faceaffect analyse` on a file: by the clock, of the processor, and of the thread that follows faces."""
+
+    wall_s: float
+    cpu_s: float = 0.0
+    following_s: float = 0.0
+
+    def __sub__(self, other: FileRun) -> FileRun:
+        return FileRun(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s, self.following_s - other.following_s)
+
+
+def run_files(setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path) -> FileRun:
+    """Analyse the file once on each share of cores, all at once; `wall_s` ends with the last."""
+    started = time.perf_counter()
+    running = [_start_file(setup, clip, cores, folder / f"rows{number}.csv") for number, cores in enumerate(shares)]
+    spent = [0.0, 0.0]
+    for process in running:
+        out, errors = process.communicate()
+        if process.returncode:
+            raise ValueError(f"{clip}: was to be analysed, it was not: {errors.strip()}")
+        spent = [have + one for have, one in zip(spent, json.loads(out.splitlines()[-1]), strict=True)]
+    return FileRun(time.perf_counter() - started, *spent)
+
+
+def _start_file(setup: Setup, clip: str, cores: Sequence[int], rows: Path) -> subprocess.Popen[str]:
     options = ["analyse", clip, "--out", str(rows), "--overwrite", "--quiet", "--backend", setup.backend]
     options += ["--precision", setup.precision, *(["--model", setup.model] if setup.model else [])]
     options += ["--detector", setup.detector] if setup.detector else []
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", _FILE, str(cores), *options], check=True, capture_output=True)
-    return time.perf_counter() - started
+    command = [sys.executable, "-c", _FILE, json.dumps(list(cores)), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def gemm_rate() -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -11,9 +14,19 @@ pytest.importorskip("moderngl")  # of the training extra, which the detectors' s
 pytestmark = pytest.mark.train
 
 from benchmarks.detectors import BINS, Case, Score, overlaps  # noqa: E402
-from benchmarks.limit import Line, _two_cores_line, as_markdown  # noqa: E402
-from benchmarks.limit_lines import Pass, look_cost, network_macs, without_a_corner  # noqa: E402
+from benchmarks.limit import CoresRound, Line, as_markdown, two_cores_line  # noqa: E402
+from benchmarks.limit_lines import (  # noqa: E402
+    FileRun,
+    Pass,
+    Setup,
+    file_of,
+    look_cost,
+    network_macs,
+    run_files,
+    without_a_corner,
+)
 from faceaffect.detectors import Detections  # noqa: E402
+from faceaffect.sources import open_source  # noqa: E402
 from faceaffect.types import Frame  # noqa: E402
 
 
@@ -74,9 +87,32 @@ def test_finds_are_counted_by_the_size_of_the_face() -> None:
 
 
 def test_two_cores_say_nothing_where_other_work_took_longer_than_the_file() -> None:
-    busy = _two_cores_line("what", "target", [(4.0, 2.0), (3.0, -0.5), (4.0, 2.0)])
+    quiet = [CoresRound(FileRun(one), FileRun(2.0, 4.0, 2.2), FileRun(4.0)) for one in (4.0, 3.6, 3.0)]
+    busy = two_cores_line([*quiet, CoresRound(FileRun(4.0), FileRun(-0.5), FileRun(4.0))])
     assert busy.met is None
     assert "not measured" in busy.measured
-    quiet = _two_cores_line("what", "target", [(4.0, 2.0), (3.6, 2.0), (3.0, 2.0)])
-    assert quiet.met
-    assert quiet.measured.startswith("1.80 times")
+    line = two_cores_line(quiet)
+    assert line.met
+    assert line.measured.startswith("1.80 times (1.50 to 2.00; ")
+    assert "two runs at once, a core each: 1.80 times" in line.measured
+    assert "55 % of the work" in line.measured
+
+
+def test_a_file_is_as_long_as_is_said_however_short_the_clip(tmp_path: Path) -> None:
+    clip = Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"
+    with open_source(file_of(str(clip), 200, tmp_path)) as source:
+        frames = list(source)
+    assert len(frames) == 200, "120 of the clip are held in memory"
+    assert (frames[0].width_px, frames[0].height_px) == (640, 360)
+    assert np.abs(frames[199].pixels.astype(int) - frames[39].pixels).mean() < 2, "it is played back from frame 119 on"
+
+
+def test_files_run_on_their_share_of_cores(trained: None, tmp_path: Path) -> None:
+    clip = file_of(str(Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"), 12, tmp_path)
+    core = min(os.sched_getaffinity(0))
+    run = run_files(Setup(None, "onnx", "fp32", None), clip, [[core], [core]], tmp_path)
+    assert run.wall_s > 0
+    assert 0 < run.following_s < run.cpu_s <= 1.1 * run.wall_s, "one core has no more than the clock's seconds"
+    assert len((tmp_path / "rows1.csv").read_text().splitlines()) == 13
+    with pytest.raises(ValueError, match="no such file"):
+        run_files(Setup(None, "onnx", "fp32", None), str(tmp_path / "none.mp4"), [[core]], tmp_path)

@@ -60,7 +60,11 @@ def _of_pattern(pattern: Path) -> list[Input]:
         if pictures:
             return [Input(str(pattern), root.name or "pictures")]
         return [one for match in matches for one in _folders_of_pictures(match, root)]
-    return [Input(str(match), _name(match, root)) for match in matches if match.is_file() and not is_picture(match)]
+    return [
+        Input(str(match), _name(match, root))
+        for match in matches
+        if (match.is_file() or _is_dangling(match)) and not is_picture(match)
+    ]
 
 
 def _before_wildcard(pattern: Path) -> list[str]:
@@ -74,7 +78,8 @@ def _before_wildcard(pattern: Path) -> list[str]:
 
 def _of_folder(folder: Path) -> list[Input]:
     files = sorted((path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_order)
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+    # A link to a file that is gone stays among them: it fails by name, where a skipped one would not be missed.
+    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and (path.is_file() or _is_dangling(path))]
     if videos:
         return [Input(str(path), _name(path, folder)) for path in videos]
     return _folders_of_pictures(folder, folder)
@@ -92,6 +97,10 @@ def _is_video(path: str) -> bool:
 
 def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _is_dangling(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _name(path: Path, root: Path) -> str:

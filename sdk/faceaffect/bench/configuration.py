@@ -34,6 +34,7 @@ class Configuration:
     min_face_px: int = 40
     yunet: str | None = None
     dla: int | None = None
+    detector: str | None = None
 
     @property
     def key(self) -> str:
@@ -48,6 +49,7 @@ class Configuration:
         if self.min_face_px != usual.min_face_px:
             parts.append(f"faces from {self.min_face_px} px")
         parts += [] if self.dla is None else [f"DLA core {self.dla}"]
+        parts += [] if self.detector is None else [f"{self.detector} detector"]
         return ", ".join([*parts, *(["yunet"] if self.yunet else [])])
 
     @property
@@ -70,7 +72,7 @@ class Configuration:
             dla=self.dla,
             max_faces=max(self.max_faces, self.faces or 1),
             min_face_px=self.min_face_px,
-            detector=self.yunet,
+            detector=self.yunet or self.detector,
         )
         # The backend `auto` may step down to the CPU: fine for an analysis, another measurement for a benchmark.
         runs = pipeline.describe()
@@ -88,7 +90,8 @@ class Configuration:
 
     @classmethod
     def from_json(cls, raw: Any) -> Configuration:
-        """Raises BenchError where `raw` is none."""
+        """Raises BenchError where `raw` is none. Records made before detectors could be chosen name none."""
+        raw = {"detector": None, **raw} if isinstance(raw, dict) else raw
         if not isinstance(raw, dict) or set(raw) != {field.name for field in fields(cls)}:
             raise BenchError(f"a configuration must have {[field.name for field in fields(cls)]}, got {raw!r:.200}")
         size = raw["size"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from faceaffect.cli.listed_values import listed, listed_sizes
+from faceaffect.detector_names import DETECTORS, default_detector
 
 
 @click.command()
@@ -24,7 +25,16 @@ from faceaffect.cli.listed_values import listed, listed_sizes
 @click.option("--streams", default="1", callback=listed(int, least=1), metavar="LIST", help="Pipelines side by side.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True, help="Raised to --faces where that is more.")
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
-@click.option("--yunet", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Find faces with this YuNet file.")
+@click.option(
+    "--detector",
+    "detectors",
+    callback=listed(str, among=DETECTORS),
+    metavar="LIST",
+    help=f"What finds faces: {', '.join(DETECTORS)}; {default_detector()} unless told otherwise.",
+)
+@click.option(
+    "--yunet", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Find faces with this YuNet file instead."
+)
 @click.option("--frames", default=200, type=click.IntRange(2), show_default=True, help="Frames of a round.")
 @click.option("--rounds", default=5, type=click.IntRange(1), show_default=True, help="5 are needed to compare two records.")
 @click.option("--warm-up", default=15, type=click.IntRange(0), show_default=True, help="Frames before each measurement.")

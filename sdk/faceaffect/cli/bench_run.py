@@ -49,6 +49,8 @@ def run_command(given: Mapping[str, Any]) -> int:
 
 
 def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
+    if given["yunet"] and given["detectors"]:
+        raise click.UsageError("--yunet is a detector of its own: give it or --detector")
     choices = {
         "model": given["models"] or (None,),
         "backend": given["backends"],
@@ -56,6 +58,7 @@ def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
         "precision": given["precisions"],
         "size": given["sizes"] or (None,),
         "faces": given["faces"] or (None,),
+        "detector": given["detectors"] or (None,),
         "threads": given["threads"],
         "streams": given["streams"],
     }

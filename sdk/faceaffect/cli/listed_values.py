@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -12,8 +12,13 @@ Parse = Callable[[click.Context, click.Parameter, Any], tuple[Any, ...]]
 """A callback of an option: text in, values out."""
 
 
-def listed(kind: type[int] | type[float] | type[str], least: float = -math.inf, most: float = math.inf) -> Parse:
-    """Values of one kind between commas, none twice; nothing given is no values."""
+def listed(
+    kind: type[int] | type[float] | type[str],
+    least: float = -math.inf,
+    most: float = math.inf,
+    among: Sequence[str] = (),
+) -> Parse:
+    """Values of one kind between commas, none twice; nothing given is no values. `among`, where given, are all there are."""
 
     def parse(_context: click.Context, _parameter: click.Parameter, text: Any) -> tuple[Any, ...]:
         parts = [part.strip() for part in (text or "").split(",")] if text is not None else []
@@ -22,11 +27,18 @@ def listed(kind: type[int] | type[float] | type[str], least: float = -math.inf, 
         except ValueError:
             raise click.BadParameter(f"wanted {kind.__name__} values between commas, got {text!r}") from None
         if "" in found or not all(kind is str or least <= float(value) <= most for value in found):
-            bounds = "" if kind is str else f" from {least:g} to {most:g}"
-            raise click.BadParameter(f"wanted values{bounds} between commas, got {text!r}")
+            raise click.BadParameter(f"wanted values{_bounds(kind, least, most)} between commas, got {text!r}")
+        if among and not set(found) <= set(among):
+            raise click.BadParameter(f"wanted some of {', '.join(among)} between commas, got {text!r}")
         return found
 
     return parse
+
+
+def _bounds(kind: type, least: float, most: float) -> str:
+    if kind is str:
+        return ""
+    return f" of at least {least:g}" if math.isinf(most) else f" from {least:g} to {most:g}"
 
 
 def listed_sizes(_context: click.Context, _parameter: click.Parameter, text: Any) -> tuple[tuple[int, int], ...]:

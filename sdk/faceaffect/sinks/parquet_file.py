@@ -49,7 +49,8 @@ class ParquetFile:
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise SinkError(
-                f"{self.path}: cannot be written ({error}); all rows are in {self._journal_path}: make room and use --resume"
+                f"{self.path}: cannot be written ({error}); the rows so far are in {self._journal_path}: "
+                "make room and use --resume"
             ) from None
         if is_complete:
             self._journal.forget()

@@ -48,6 +48,14 @@ def test_each_input_comes_once_and_a_missing_file_is_left_to_fail_alone(tmp_path
     assert [one.name for one in find_inputs([clip, str(tmp_path / "none.mp4"), clip])] == ["a.mp4", "none.mp4"]
 
 
+@pytest.mark.parametrize("given", ["", "*.mp4"])
+def test_a_link_to_a_video_that_is_gone_is_left_to_fail_by_name(tmp_path: Path, given: str) -> None:
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    assert [one.name for one in find_inputs([str(tmp_path / given)])] == ["a.mp4", "gone.mp4"]
+
+
 def test_two_inputs_of_one_name_are_refused_with_both(tmp_path: Path) -> None:
     touch(tmp_path, "a/x.mp4", "b/x.mp4")
     with pytest.raises(SourceError, match=r"a/x\.mp4 and .*b/x\.mp4 would both be x\.mp4"):

