@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from training.methods.loop_command import run_loop
 from training.options import with_options
+
+if TYPE_CHECKING:
+    from training.methods.method_loop import MethodLoop
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -21,15 +26,9 @@ _SHARED = Path(__file__).resolve().parents[3] / "shared"
 def train_detector(out: Path, shared: Path, wild: Path | None, resume: bool, threads: int, options: tuple[str, ...]) -> None:
     """Distil the face detector from YuNet (about 20 minutes of one core); a stop loses at most 100 steps."""
     from training.detector.train_detector import DetectorRecipe, open_detector_loop
-    from training.methods.method_loop import STATE_FILE, TrainingError
 
-    if not resume and (out / STATE_FILE).exists():
-        raise click.ClickException(f"{out} holds a run already; add --resume or choose another --out")
-    try:
-        loop = open_detector_loop(with_options(DetectorRecipe(), list(options)), out, shared, wild, threads)
-        if resume:
-            click.echo(f"resumed at step {loop.step}" if loop.resume() else "nothing to resume, starting anew")
-        loop.run()
-    except (ValueError, OSError, TrainingError) as error:
-        raise click.ClickException(str(error)) from None
+    def opened() -> MethodLoop:
+        return open_detector_loop(with_options(DetectorRecipe(), list(options)), out, shared, wild, threads)
+
+    loop = run_loop(out, resume, opened)
     click.echo(f"{out}: {loop.steps} steps; `python -m export.detector {out}` writes the ONNX file")
