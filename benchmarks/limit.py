@@ -178,7 +178,7 @@ def two_cores(setup: Setup, clip: str, folder: Path, rounds: int) -> Line:
     measured = []
     for _ in range(rounds):
         first, both, apart, second = spent(cores[:1]), spent(cores), spent(cores[:1], cores[1:]), spent(cores[1:])
-        one = FileRun(*((getattr(first, name) + getattr(second, name)) / 2 for name in ("wall_s", "cpu_s", "following_s")))
+        one = FileRun(*((getattr(first, name) + getattr(second, name)) / 2 for name in ("wall_s", "cpu_s", "analysing_s")))
         measured.append(CoresRound(one, both, apart))
     return two_cores_line(measured)
 
@@ -188,11 +188,11 @@ def two_cores_line(rounds: list[CoresRound]) -> Line:
     if min(min(one.one.wall_s, one.both.wall_s, one.apart.wall_s) for one in rounds) <= 0:
         return Line(_TWO_CORES, _TWO_CORES_TARGET, "not measured: other work took longer than the file", None)
     gains = [one.gain for one in rounds]
-    share = float(np.median([one.both.following_s / one.both.cpu_s for one in rounds]))
+    share = float(np.median([one.both.analysing_s / one.both.cpu_s for one in rounds]))
     text = (
         f"{np.median(gains):.2f} times ({min(gains):.2f} to {max(gains):.2f}; {_FILE_FRAMES - _SHORT_FRAMES} frames, median of "
         f"{len(gains)}); two runs at once, a core each: {np.median([one.most for one in rounds]):.2f} times; the thread that "
-        f"follows faces has {100 * share:.0f} % of the work"
+        f"analyses has {100 * share:.0f} % of the work"
     )
     return Line(_TWO_CORES, _TWO_CORES_TARGET, text, bool(np.median(gains) >= 1.7))
 

@@ -220,14 +220,14 @@ finally:
 
 @dataclass(frozen=True, slots=True)
 class FileRun:
-    """Seconds of `faceaffect analyse` on a file: by the clock, of the processor, and of the thread that follows faces."""
+    """Seconds of `faceaffect analyse` on a file: by the clock, of the processor, and of the thread that analyses."""
 
     wall_s: float
     cpu_s: float = 0.0
-    following_s: float = 0.0
+    analysing_s: float = 0.0
 
     def __sub__(self, other: FileRun) -> FileRun:
-        return FileRun(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s, self.following_s - other.following_s)
+        return FileRun(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s, self.analysing_s - other.analysing_s)
 
 
 def run_files(setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path) -> FileRun:

@@ -45,18 +45,8 @@ class _Smoothed:
     seen_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """The faces of a frame before they are read out; belongs to nobody else, so it may wait for another thread."""
-
-    reading: FaceReading
-    landmarks_xy: FloatArray  # [N, 68, 2], smoothed
-    box_xyxy: FloatArray  # [N, 4]
-    track_id: IdArray  # [N]
-
-
 class Pipeline:
-    """Analyses the frames of one source, in order. Not for two threads at once (but see `follow`): open one per thread."""
+    """Analyses the frames of one source, in order. Not for two threads at once: open one pipeline per thread."""
 
     def __init__(
         self,
@@ -99,50 +89,31 @@ class Pipeline:
 
         Raises ValueError once the pipeline is closed.
         """
-        self._require_open()
+        if self._is_closed:
+            raise ValueError("a pipeline must be open to analyse, this one was closed; open another with open_pipeline()")
         self.clock.begin()
-        result = self.read_out(frame, self.follow(frame))
-        self.clock.end()
-        return result
-
-    def follow(self, frame: Frame) -> Followed:
-        """The first half of `analyse`: where the faces of `frame` are, and what the network said of them.
-
-        Together with `read_out` the same as `analyse`, for callers that run the halves in two threads: each half takes
-        the frames in their order and runs in one thread at a time, and `read_out` is never ahead. `reset`, `restart`,
-        `listen` and `close` wait until both have finished. Raises ValueError once the pipeline is closed.
-        """
-        self._require_open()
         if self._follower is None:
             reading = read_loose_crop(frame, self._reader.read)
-            boxes = box_from_landmarks(reading.landmarks_xy)
-            return Followed(reading, reading.landmarks_xy, boxes, np.ones(1, np.int64))
-        reading = self._follower.step(frame)
-        tracks = self._follower.tracks
-        shape = (len(tracks), *reading.landmarks_xy.shape[1:])
-        # Copies: tracks move on while another thread may still read these.
-        landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
-        boxes = np.array([track.box_xyxy for track in tracks], np.float32).reshape(len(tracks), 4)
-        return Followed(reading, landmarks_xy, boxes, np.array([track.track_id for track in tracks], np.int64))
-
-    def read_out(self, frame: Frame, followed: Followed) -> tuple[Faces, Affect]:
-        """The second half of `analyse`: what the faces that `follow` found in `frame` show."""
-        reading, landmarks_xy, track_id = followed.reading, followed.landmarks_xy, followed.track_id
+            landmarks_xy, boxes, track_id = reading.landmarks_xy, box_from_landmarks(reading.landmarks_xy), np.ones(1, np.int64)
+        else:
+            reading = self._follower.step(frame)
+            tracks = self._follower.tracks
+            shape = (len(tracks), *reading.landmarks_xy.shape[1:])
+            landmarks_xy = np.array([track.landmarks_xy for track in tracks], np.float32).reshape(shape)
+            boxes = np.array([track.box_xyxy for track in tracks], np.float32).reshape(len(tracks), 4)
+            track_id = np.array([track.track_id for track in tracks], np.int64)
         scores = (
             self._read(reading, track_id, frame) if self._staged is None else self._read_staged(landmarks_xy, track_id, frame)
         )
-        faces = _faces(reading, landmarks_xy, followed.box_xyxy, track_id)
+        faces = _faces(reading, landmarks_xy, boxes, track_id)
         self.clock.start("smooth")
         if self._settings.smooth and self._is_video:
             au_on = self._smooth(scores, track_id, frame.time_s)
         else:
             limits = unit_limits(self.spec.au_thresholds)
             au_on = scores[:, : len(limits.threshold)] >= limits.threshold
+        self.clock.end()
         return faces, affect_of(scores, au_on)
-
-    def _require_open(self) -> None:
-        if self._is_closed:
-            raise ValueError("a pipeline must be open to analyse, this one was closed; open another with open_pipeline()")
 
     def _read(self, reading: FaceReading, track_id: IdArray, frame: Frame) -> FloatArray:
         """Scores [N, 21] of a frame by itself."""

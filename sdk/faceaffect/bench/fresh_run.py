@@ -57,16 +57,14 @@ class FreshWatch:
         faces, affect = pipeline.analyse(frame)
         first = now()
         # Imported only now, because a first result does not need it.
-        from faceaffect.overlapped_analysis import OverlappedAnalysis
         from faceaffect.sinks import SinkOptions, ThreadedSink, WhenExisting, open_sink
 
         with ThreadedSink(open_sink(rows, SinkOptions(WhenExisting.OVERWRITE))) as sink:
             sink.write(frame, faces, affect)
             began, analysed = now(), 0
-            with OverlappedAnalysis(pipeline, lambda *result: sink.write(*result[:3])) as analysis:
-                for frame in self._watched(frames):
-                    analysis.push(frame)
-                    analysed += 1
+            for frame in self._watched(frames):
+                sink.write(frame, *pipeline.analyse(frame))
+                analysed += 1
         ended = now()
         return FreshRun(
             import_wall_s=(self._after[0] - self._before[0]) / 1e9,

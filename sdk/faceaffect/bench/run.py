@@ -22,6 +22,7 @@ from faceaffect.bench.round_process import Order, run_round
 from faceaffect.bench.workload import DRAWN_SIZE, make_workload
 
 INTERRUPTED: Final = "interrupted"
+STOPPED: Final = "stopped"
 
 Progress = Callable[[str], None]
 """Is told what begins."""
@@ -45,7 +46,8 @@ class BenchSettings:
 
 
 def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, progress: Progress) -> Record:
-    """Measure. What ends it early, Ctrl-C or an error, is noted in a record of the whole rounds before it.
+    """Measure. What ends it early (Ctrl-C, SIGTERM as `cli.termination` raises it, an error) is noted in a record of the
+    whole rounds before it.
 
     It is raised where there is no whole round, and so is whatever goes wrong while pipelines and frames are prepared.
     """
@@ -67,10 +69,10 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
         watch = LoadWatch()
         try:
             _run_rounds(record.results, settings, folder, power, progress)
-        except (KeyboardInterrupt, Exception) as error:
+        except BaseException as error:
             if not _keep_whole_rounds(record):
                 raise
-            record.incomplete = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+            record.incomplete = _reason(error)
         record.load = watch.stop()
     for result in record.results:
         result.power = power.samples.get(result.configuration.key)
@@ -79,6 +81,12 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
         record.notes.append(f"{rounds} of {settings.rounds} rounds were measured: {record.incomplete}")
     record.notes += [*record.load.warnings(), *([power.note] if power.note else []), *_face_notes(record.results)]
     return record
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Exception):
+        return f"{type(error).__name__}: {error}"
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
 
 
 def _prepare(configuration: Configuration, settings: BenchSettings, folder: Path, progress: Progress) -> Result:

@@ -32,7 +32,7 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
     help="auto: int8 on a CPU that is fast at it where the model brings it, else fp32. fp16 needs TensorRT.",
 )
 @click.option("--dla", type=click.IntRange(0), metavar="CORE", help="TensorRT on a Jetson: the accelerator, 0 or 1.")
-@click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of network and OpenCV.")
+@click.option("--threads", default=1, type=click.IntRange(1), show_default=True, help="CPU threads of the network.")
 @click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option("--min-face", default=40, type=click.IntRange(20), show_default=True, help="Smallest face, pixels.")
 @click.option("--detector", type=click.Choice(DETECTORS), help=f"What finds faces; {default_detector()} unless told otherwise.")

@@ -17,15 +17,12 @@ from faceaffect.cli.analyse_settings import AnalyseSettings
 from faceaffect.cli.run_progress import RunProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
 from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
-from faceaffect.overlapped_analysis import OverlappedAnalysis
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
 from faceaffect.sinks.threaded_sink import ThreadedSink
 from faceaffect.sources.open_source import is_live, open_source
-from faceaffect.sources.quiet_opencv import quiet_opencv
 from faceaffect.sources.source import Source, SourceError
-from faceaffect.types import Affect, Faces, Frame
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
@@ -52,8 +49,6 @@ class AnalyseRun:
         from faceaffect.backends import BackendError
         from faceaffect.pipeline import open_pipeline
 
-        # Small pictures cut into shares for every core cost more than they gain, and the cores have other work.
-        quiet_opencv().setNumThreads(settings.pipeline["threads"])
         with termination_raises(), closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline:
             if settings.sound not in (AUTO, NONE) and not pipeline.hears:
                 raise click.UsageError(f"model {pipeline.spec.name} hears no sound; leave --sound {settings.sound} out")
@@ -137,26 +132,16 @@ class AnalyseRun:
     def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)
         with self._open_overlay(source, pipeline, stem) as overlay:
-
-            def take(frame: Frame, faces: Faces, affect: Affect, took_s: float) -> None:
-                self._summary.add(faces, affect, took_s)
-                sink.write(frame, faces, affect)
-                if overlay is not None:
-                    overlay.write(frame, faces, affect)
-                self._progress.advance(len(faces), source.dropped)
-
-            if source.is_sequence and not source.is_live:
-                with OverlappedAnalysis(pipeline, take) as analysis:
-                    for frame in source:
-                        analysis.push(frame)
-                return
-            # A camera's frame must not wait for the one before it, and unrelated pictures have no order to keep.
             for frame in source:
                 if not source.is_sequence:
                     pipeline.reset()
                 start_s = time.perf_counter()
                 faces, affect = pipeline.analyse(frame)
-                take(frame, faces, affect, time.perf_counter() - start_s)
+                self._summary.add(faces, affect, time.perf_counter() - start_s)
+                sink.write(frame, faces, affect)
+                if overlay is not None:
+                    overlay.write(frame, faces, affect)
+                self._progress.advance(len(faces), source.dropped)
 
     def _open_overlay(self, source: Source, pipeline: Pipeline, stem: str) -> Any:
         path = self._settings.overlay

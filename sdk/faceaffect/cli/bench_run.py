@@ -15,9 +15,9 @@ from faceaffect.bench.compare import compare_records
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.record import Record
 from faceaffect.bench.result_table import print_comparison, print_record
-from faceaffect.bench.run import INTERRUPTED, BenchSettings, run_bench
+from faceaffect.bench.run import INTERRUPTED, STOPPED, BenchSettings, run_bench
+from faceaffect.cli import termination
 
-_FAILURE, _STOPPED = 1, 130
 _PIPED_COLUMNS = 160  # where no terminal says how wide it is
 
 
@@ -45,7 +45,7 @@ def run_command(given: Mapping[str, Any]) -> int:
     if given["read"] or not record.incomplete:
         return 0
     click.echo(f"not all rounds were measured: {record.incomplete}", err=True)
-    return _STOPPED if record.incomplete == INTERRUPTED else _FAILURE
+    return {INTERRUPTED: termination.INTERRUPTED, STOPPED: termination.TERMINATED}.get(record.incomplete, termination.FAILURE)
 
 
 def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
@@ -109,6 +109,6 @@ def _measure(configurations: list[Configuration], settings: BenchSettings, is_qu
         refresh_per_second=1,  # drawing the bar must not be what is measured
         disable=is_quiet or not sys.stderr.isatty(),
     )
-    with bar:
+    with termination.termination_raises(), bar:
         task = bar.add_task("", total=settings.steps(len(configurations)))
         return run_bench(configurations, settings, lambda told: bar.update(task, advance=1, description=told))

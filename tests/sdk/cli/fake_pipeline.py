@@ -31,17 +31,10 @@ class FakePipeline:
         self._is_following = False
 
     def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
-        return self.read_out(frame, self.follow(frame))
-
-    def follow(self, frame: Frame) -> int:
-        """The track's id."""
         time.sleep(FRAME_S)
-        if frame.index % 3 and not self._is_following:
-            self._track_id, self._is_following = self._track_id + 1, True
-        return self._track_id
-
-    def read_out(self, frame: Frame, track_id: int) -> tuple[Faces, Affect]:
         count = int(frame.index % 3 > 0)
+        if count and not self._is_following:
+            self._track_id, self._is_following = self._track_id + 1, True
         values = np.full((count, 12), 0.6, np.float32)
         values[:, 1:] = 0.1
         expression = np.full((count, 7), 0.05, np.float32)
@@ -49,7 +42,7 @@ class FakePipeline:
         faces = Faces(
             np.tile(np.float32([10, 10, 40, 40]), (count, 1)),
             np.full((count, 68, 2), 20, np.float32),
-            np.full(count, track_id, np.int64),
+            np.full(count, self._track_id, np.int64),
             np.ones(count, np.float32),
             np.ones(count, np.float32),
             np.zeros((count, 3), np.float32),

@@ -14,7 +14,7 @@ import pytest
 from faceaffect.backends import BackendError
 from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
 from faceaffect.sources import open_source
-from faceaffect.types import Frame
+from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run, make_clip
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
@@ -250,15 +250,15 @@ def test_a_run_is_resumed_in_its_own_precision_only(
 def test_a_gpu_lost_in_mid_stream_ends_the_run_and_loses_no_row(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, healthy = tmp_path / "rows.csv", FakePipeline.follow
+    out, healthy = tmp_path / "rows.csv", FakePipeline.analyse
 
-    def follow(self: FakePipeline, frame: Frame) -> int:
+    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
         if frame.index == 20:
             raise BackendError("backend 'tensorrt' failed on cuda:0: the GPU was lost to this process")
         return healthy(self, frame)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FakePipeline, "follow", follow)
+        patch.setattr(FakePipeline, "analyse", analyse)
         assert run("analyse", clip, tmp_path / "never.mp4", "--out", out) == 1
     error = capsys.readouterr().err
     assert "the GPU was lost to this process" in error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,9 +179,22 @@ def test_no_record_is_lost_by_accident(
     assert json.loads(out.read_text())["version"] == 1
 
 
+@pytest.fixture
+def unhandled() -> Iterator[None]:
+    """A SIGTERM that nobody handles fails the test and does not end it all."""
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("SIGTERM was not handled"))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("unhandled")
 @pytest.mark.parametrize(
     ("error", "code", "said"),
-    [(KeyboardInterrupt(), 130, "interrupted"), (OSError("the disk went away"), 1, "OSError: the disk went away")],
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (signal.SIGTERM, 143, "stopped"),
+        (OSError("the disk went away"), 1, "OSError: the disk went away"),
+    ],
 )
 def test_what_ends_a_run_early_keeps_whole_rounds(
     bench: Bench,
@@ -186,7 +202,7 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
     tmp_path: Path,
     measured: list[Configuration],
     monkeypatch: pytest.MonkeyPatch,
-    error: BaseException,
+    error: BaseException | signal.Signals,
     code: int,
     said: str,
     capsys: pytest.CaptureFixture[str],
@@ -195,7 +211,10 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
 
     def fail_in_the_second_round(*given: Any) -> Round:
         if len(measured) == 3:  # after one of two configurations
-            raise error
+            if isinstance(error, BaseException):
+                raise error
+            os.kill(os.getpid(), error)
+            time.sleep(5)
         return make_up(*given)
 
     monkeypatch.setattr(bench_run, "_measure", fail_in_the_second_round)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.types import Frame
+from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
@@ -67,14 +67,14 @@ def test_a_camera_that_is_stopped_has_its_report(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[FakePipeline]
 ) -> None:
     """Ctrl-C is how a live source ends; of a file, the rest is still to come."""
-    healthy = FakePipeline.follow
+    healthy = FakePipeline.analyse
 
-    def follow(self: FakePipeline, frame: Frame) -> int:
+    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
         if frame.index == 20:
             raise KeyboardInterrupt
         return healthy(self, frame)
 
-    monkeypatch.setattr(FakePipeline, "follow", follow)
+    monkeypatch.setattr(FakePipeline, "analyse", analyse)
     assert run("analyse", clip, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.html") == 130
     assert not (tmp_path / "a.html").exists()
     monkeypatch.setattr("faceaffect.cli.analyse_run.is_live", lambda _uri: True)
