@@ -20,9 +20,10 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "RESULTS.md"
 _HEAD: Final = """# The eight methods: results on rendered videos
 
 Written by `python -m training.experiments page` out of `benchmarks/results/methods`; `python -m training.experiments run
---data PEOPLE --data SMALL --work FOLDER --trunk TRUNK/trunk.safetensors` makes the records (RenderWild `people`, seed 11, and
-the validation videos of `small`, seed 1; the trunk is that of `python -m training pretrain --out TRUNK`), `board` with the same
-data the costs and the default model's.
+--data PEOPLE --data SMALL --work FOLDER --trunk TRUNK/trunk.safetensors --trunk REGION/trunk.safetensors` makes the records
+(RenderWild `people`, seed 11, and the validation videos of `small`, seed 1; the trunks are those of `python -m training
+pretrain --out TRUNK` and `... --out REGION --set trunk=small_region`), `board` with the same data the costs and the default
+model's.
 Everything here is measured on rendered faces: it says which parts of a method do their work, not how well real faces
 are read. Networks are the compact presets with crops of 64 px, trained for minutes on one core; published ones are larger and
 trained for days.
@@ -87,8 +88,10 @@ def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, Boar
     lines.append(_line(["majority baseline", *_scores([base] if base else []), *[""] * 5]))
     return (
         "## Leaderboard: RenderWild `small`, validation\n"
-        "Trained on the annotated training frames that the folders hold. Means over seeds; a blank where a method does not\n"
-        "read a task. The default model has seen far more rendered faces for far longer. Costs are of one frame of one face:\n"
+        "Trained on the annotated training frames that the folders hold; where these are of three frames a second alone,\n"
+        "networks with memory see three a second of the validation videos, as their bundles do. Means over seeds; a blank\n"
+        "where a method does not read a task. The default model has seen far more rendered faces for far longer. Costs are\n"
+        "of one frame of one face:\n"
         f"CPU time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but sound.\n\n"
         + "\n".join(lines)
         + "\n"
