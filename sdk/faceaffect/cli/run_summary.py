@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from faceaffect.cli.aligned_columns import print_columns
-from faceaffect.labels import AU_NAMES
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import Affect, Faces
 
 _BINS_PER_E = 50  # durations are counted in bins of 2 %
 _MOST_NOTES = 20
+_COUNTED_AT_ONCE = 256  # frames
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class RunSummary:
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
+    _uncounted: list[Affect] = field(default_factory=list)
 
     def add(self, faces: Faces, affect: Affect, duration_s: float) -> None:
         self.frames += 1
@@ -46,12 +49,22 @@ class RunSummary:
         self.frames_with_faces += 1
         self.faces += len(faces)
         self.tracks.update(faces.track_id.tolist())
-        self.valence_sum += float(affect.valence.sum())
-        self.arousal_sum += float(affect.arousal.sum())
-        self.expressions.update(name for name in affect.best_expression() if name)
-        self.reads_aus = self.reads_aus or bool(np.isfinite(affect.au_probability).all())
-        for i in range(len(faces)):
-            self.aus.update(name for name, is_on in zip(AU_NAMES, affect.au_on[i], strict=True) if is_on)
+        self._uncounted.append(affect)
+        if len(self._uncounted) >= _COUNTED_AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what waits: of many frames at once it costs a tenth."""
+        waiting, self._uncounted = self._uncounted, []
+        if not waiting:
+            return
+        self.valence_sum += float(np.concatenate([affect.valence for affect in waiting]).sum(dtype=np.float64))
+        self.arousal_sum += float(np.concatenate([affect.arousal for affect in waiting]).sum(dtype=np.float64))
+        probability = np.concatenate([affect.expression_probability for affect in waiting])
+        best = probability[np.isfinite(probability).all(axis=1)].argmax(axis=1)
+        _add(self.expressions, EXPRESSION_NAMES, np.bincount(best, minlength=len(EXPRESSION_NAMES)))
+        _add(self.aus, AU_NAMES, np.concatenate([affect.au_on for affect in waiting]).sum(axis=0))
+        self.reads_aus = self.reads_aus or any(np.isfinite(affect.au_probability).all() for affect in waiting)
 
     def median_ms(self) -> float:
         """Of `Pipeline.analyse` alone, to 2 %."""
@@ -64,6 +77,7 @@ class RunSummary:
 
     def lines(self) -> list[tuple[str, str]]:
         """Names and figures, as the end of a run prints them."""
+        self._count()
         elapsed_s = max(time.monotonic() - self.started_s, 1e-6)
         lines = [("frames", f"{self.frames} ({self.frames / elapsed_s:.1f} per second, reading and writing included)")]
         if self.frames:
@@ -95,6 +109,10 @@ def print_summary(summary: RunSummary, stream: TextIO) -> None:
         console.print(Text(f"note: and {len(summary.notes) - _MOST_NOTES} more like these", style="yellow"))
     for failure in summary.failed:
         console.print(Text(f"error: {failure}", style="red"))
+
+
+def _add(counts: Counter[str], names: tuple[str, ...], more: NDArray[np.int64]) -> None:
+    counts.update({name: count for name, count in zip(names, more.tolist(), strict=True) if count})
 
 
 def _shares(counts: Counter[str], total: int) -> str:
