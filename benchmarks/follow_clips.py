@@ -1,4 +1,4 @@
-"""How faces are held on real clips: frames with faces, ids, detector looks. `python -m benchmarks follow CLIP... [--record]`.
+"""How faces are held on real clips: frames with faces, ids, detector looks. `python -m benchmarks follow CLIP... [--record FOLDER]`.
 
 Two clips of one size given as `A+B` are played one after the other, as a cut from one person to another.
 """
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks follow", description=__doc__)
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--model", default=None)
-    parser.add_argument("--record", type=Path, default=None)
+    parser.add_argument("--record", type=Path, default=None, help="folder for follow_clips.md")
     arguments = parser.parse_args(argv)
     lines = ["# Faces held on clips", "", *(f"- {k}: {v}" for k, v in describe_machine().items()), ""]
     lines += ["| clip | frames | with a face | frames by number of faces | track ids | least face score |"]
@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if arguments.record:
-        arguments.record.write_text(text, encoding="utf-8")
+        arguments.record.mkdir(parents=True, exist_ok=True)
+        (arguments.record / "follow_clips.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

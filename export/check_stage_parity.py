@@ -21,7 +21,8 @@ _FACES: Final = (1, 3)
 
 
 def check_stage_parity(net: MethodNet, bundle_folder: Path, seed: int = 0) -> dict[str, float]:
-    """Largest absolute difference of each output and state, over some frames of one and of several faces.
+    """Largest difference of each output and state, over some frames of one and of several faces: absolute, and of a tensor
+    that holds values above 1 as a share of its largest, since float32 rounds by shares.
 
     Crops and sound are noise of the scale that normalisation gives them; what passes from stage to stage is the network's
     own. Both sides carry their own states.
@@ -41,7 +42,8 @@ def check_stage_parity(net: MethodNet, bundle_folder: Path, seed: int = 0) -> di
                 states = theirs.get(stage.name, {name: zero.numpy() for name, zero in zeros.items()})
                 told = exported[stage.name].run({name: value.numpy() for name, value in given.items()} | states)
                 for name, value in found.items():
-                    gap = float(np.abs(told[name] - value.numpy()).max())
+                    size = max(1.0, float(value.abs().max()))
+                    gap = float(np.abs(told[name] - value.numpy()).max()) / size
                     differences[name] = max(differences.get(name, 0.0), gap)
                 ours[stage.name] = {f.name: found[f.name] for f in stage.states}
                 theirs[stage.name] = {f.name: told[f.name] for f in stage.states}
