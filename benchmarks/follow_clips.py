@@ -1,4 +1,6 @@
-"""How faces are held on real clips: frames with faces, ids, detector looks. `python -m benchmarks follow CLIP... [--record FOLDER]`.
+"""How faces are held on real clips: `python -m benchmarks follow CLIP... [--record FOLDER]`.
+
+Frames with faces, ids, detector looks.
 
 Two clips of one size given as `A+B` are played one after the other, as a cut from one person to another.
 """
