@@ -100,7 +100,7 @@ def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
     text = (
         "# The eight compact methods on real clips\n\n"
         "Made by `python -m benchmarks method-clips`: each board run as a bundle, `faceaffect analyse --model BUNDLE` on\n"
-        "each clip. They learnt on rendered faces for a minute or two: this says that they run, not that they are right.\n\n"
+        "each clip. They learnt on rendered faces for a few minutes: this says that they run, not that they are right.\n\n"
     )
     (folder / f"{CLIPS_FILE}.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
