@@ -44,7 +44,8 @@ def test_the_file_says_what_the_network_says(run: Path) -> None:
     frame = Frame(np.random.default_rng(0).integers(0, 255, (360, 640, 3)).astype(np.uint8))
     found = detector.detect(frame)
     assert len(found) > 0
-    picture = torch.from_numpy(detector._prepare(np.asarray(detector._canvas[0, :144, :256])))
+    seen = detector._kept.take("canvas", (1, 160, 256, 3))[0, :144, :256].copy()
+    picture = torch.from_numpy(detector._prepare(seen))
     with torch.no_grad():
         maps = DetectorMaps(read_detector(run))(picture)[0].numpy()
     assert found.score[0] == pytest.approx(float(maps[0].max()), abs=1e-4)
