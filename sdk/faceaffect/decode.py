@@ -48,11 +48,16 @@ def decode_scores(au_logit: FloatArray, expression_logit: FloatArray, va: FloatA
 def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: FloatArray, spec: ModelSpec) -> Affect:
     """Affect of N faces, each frame by itself: scores as of `decode_scores`, decisions by the spec's thresholds."""
     scores = decode_scores(au_logit, expression_logit, va_raw)
-    return affect_of(scores, scores[:, :_AU_END] >= unit_limits(spec.au_thresholds).threshold)
+    return affect_of(scores, over_thresholds(scores, unit_limits(spec.au_thresholds)))
+
+
+def over_thresholds(scores: FloatArray, limits: UnitLimits) -> BoolArray:
+    """AU decisions [N, 12] of scores [N, 21], each frame by itself."""
+    return np.asarray(scores[:, :_AU_END] >= limits.threshold)
 
 
 def affect_of(scores: FloatArray, au_on: BoolArray) -> Affect:
-    """Affect whose values are views of `scores` [N, 21]."""
+    """Affect whose values are views of `scores` [N, 21], with decisions `au_on` [N, 12]."""
     return Affect(
         au_probability=scores[:, :_AU_END],
         au_on=au_on,

@@ -15,7 +15,7 @@ from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.baseline import AuBaseline
 from faceaffect.bundle import find_bundle, find_follower, open_bundle
-from faceaffect.decode import affect_of, decode_scores, sigmoid, unit_limits
+from faceaffect.decode import affect_of, decode_scores, over_thresholds, sigmoid, unit_limits
 from faceaffect.detector_names import default_detector
 from faceaffect.detectors import CheapDetector, Detections, Detector
 from faceaffect.detectors.open_detector import open_detector
@@ -61,6 +61,7 @@ class Pipeline:
     ) -> None:
         """`backend` and `graph` find, follow and read faces as `spec` says; `staged`, where given, reads them instead."""
         self.spec = spec if staged is None else staged.spec
+        self._limits = unit_limits(self.spec.au_thresholds)
         self.clock = clock or StageClock()
         self._backend = backend
         self._graph = graph
@@ -110,8 +111,7 @@ class Pipeline:
         if self._settings.smooth and self._is_video:
             au_on = self._smooth(scores, track_id, frame.time_s)
         else:
-            limits = unit_limits(self.spec.au_thresholds)
-            au_on = scores[:, : len(limits.threshold)] >= limits.threshold
+            au_on = over_thresholds(scores, self._limits)
         self.clock.end()
         return faces, affect_of(scores, au_on)
 
@@ -170,7 +170,7 @@ class Pipeline:
 
     def _smooth(self, scores: FloatArray, track_id: IdArray, time_s: float) -> BoolArray:
         """Scores [N, 21] become running means of their tracks, in place; gives decisions [N, 12] that do not flicker."""
-        limits, alive = unit_limits(self.spec.au_thresholds), {}
+        limits, alive = self._limits, {}
         au_on = np.zeros((len(scores), len(limits.threshold)), np.bool_)
         for row, key in enumerate(track_id.tolist()):
             state = self._smoothed.get(key) or _Smoothed(ScoreSmoother(limits), time_s)

@@ -38,14 +38,17 @@ class SceneGlance:
 
 
 def _look(frame: Frame, last: FloatArray | None) -> tuple[FloatArray, float | None]:
-    """The grid of `frame`, and its mean absolute change from `last`, None where that has another shape."""
+    """The grid of `frame` [rows, columns], and its mean absolute change from `last` in grey levels, None where that has another
+    shape."""
     row_step, column_step = max(1, frame.height_px // _ROWS), max(1, frame.width_px // _COLUMNS)
-    if native is not None:
+    is_colour = frame.layout in (Layout.BGR, Layout.RGB)
+    # Pixels that do not lie side by side would be copied, all of them, for a few hundred samples.
+    lies_plainly = frame.pixels.strides[1:] == ((3, 1) if is_colour else (1,))
+    if native is not None and lies_plainly:
         found: tuple[FloatArray, float | None] = native.scene_change(frame.pixels, frame.layout, row_step, column_step, last)
         return found
     rows, columns = slice(row_step // 2, frame.height_px, row_step), slice(column_step // 2, frame.width_px, column_step)
     # Green alone stands for grey in colour frames.
-    is_colour = frame.layout in (Layout.BGR, Layout.RGB)
     grid = (frame.pixels[rows, columns, 1] if is_colour else frame.pixels[rows, columns]).astype(np.float32)
     if last is None or last.shape != grid.shape:
         return grid, None

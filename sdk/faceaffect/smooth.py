@@ -15,7 +15,7 @@ DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
 
 SCORES_CONSTANT_S: Final = 0.08
-"""Time constant of scores over time."""
+"""Time constant of scores over time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ class UnitLimits:
 
     @staticmethod
     def of(thresholds: tuple[float, ...]) -> UnitLimits:
+        """Of a threshold for each AU [12]."""
         threshold = np.asarray(thresholds, np.float32)
         margin = np.minimum(HOLD_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold)).astype(np.float32)
         return UnitLimits(threshold - margin, threshold, threshold + margin)
@@ -111,7 +112,8 @@ class ScoreSmoother:
         self._on = np.zeros(len(limits.threshold), np.bool_)
 
     def step(self, scores: FloatArray, step_s: float) -> BoolArray:
-        """`scores` [21] of a frame (12 AUs first) become their mean, in place; gives the AU decisions [12]."""
+        """`scores` [21] of a frame (12 AUs first) become their mean, in place; gives the AU decisions [12], which the
+        next step may write over."""
         is_first, limits = not len(self._mean), self._limits
         if is_first:
             self._mean = scores.copy()
