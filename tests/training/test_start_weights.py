@@ -17,7 +17,8 @@ from faceaffect.bundle import open_bundle  # noqa: E402
 from faceaffect.labels import AU_NAMES  # noqa: E402
 from tests.training.test_train_loop import SCHEDULE, TINY, loop  # noqa: E402
 from training.models.affect_net import AffectNet  # noqa: E402
-from training.start_weights import start_from  # noqa: E402
+from training.recipes.default import recipe  # noqa: E402
+from training.start_weights import _NEWER, _values, start_from  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,23 @@ def test_it_computes_what_the_bundle_does(trained: tuple[AffectNet, Path]) -> No
         for name in names:
             assert np.abs(found[name].numpy() - wanted[name]).max() < 1e-4, name
         assert torch.allclose(begun.au_graph(found["au_nodes"]), net.au_graph(own["au_nodes"]), atol=1e-4)
+
+
+def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None:
+    """A network whose newer parts are cut off the bundle begins with nothing in them."""
+    values = _values(open_bundle("default"))
+    older = {name: value for name, value in values.items() if not name.startswith(_NEWER)}
+    begun = AffectNet(recipe().net)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.start_weights._values", lambda bundle: older)
+        start_from(begun, "default", batches(1))
+    assert not begun.affect.va_joint.weight.any()
+    crops = torch.randn(2, 3, 112, 112)
+    with torch.no_grad():
+        heads = begun.eval()(crops)
+        features = heads["va_raw"].clone()
+        begun.affect.va_hidden.weight.fill_(7.0)
+        assert torch.equal(begun(crops)["va_raw"], features)
 
 
 def test_statistics_of_a_batch_are_those_that_it_is_used_to(trained: tuple[AffectNet, Path]) -> None:

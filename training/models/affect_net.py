@@ -23,6 +23,7 @@ class NetConfig:
     place_channels: int = 32
     place_width: int = 192
     dropout: float = 0.3
+    va_hidden: int = 128
 
 
 class AffectNet(nn.Module):
@@ -34,7 +35,7 @@ class AffectNet(nn.Module):
         self.trunk = Trunk(config.trunk)
         fine, coarse = self.trunk.fine_channels, self.trunk.coarse_channels
         self.au_nodes = AuNodes(fine, coarse, config.node_width)
-        self.affect = AffectHead(coarse, config.node_width, config.embed_width, config.dropout)
+        self.affect = AffectHead(coarse, config.node_width, config.embed_width, config.dropout, config.va_hidden)
         self.geometry = GeometryHead(coarse, config.place_channels, config.place_width)
         self.au_graph = AuGraph(config.node_width, config.graph_layers)
         initialise(self)

@@ -37,21 +37,30 @@ class AuNodes(nn.Module):
 
 
 class AffectHead(nn.Module):
-    """Expression, then valence and arousal: each sees the task before it, as in M1."""
+    """Expression, then valence and arousal: each sees the task before it, as in M1.
 
-    def __init__(self, coarse: int, node_width: int, width: int, dropout: float) -> None:
+    How strong a feeling is depends on which units are strong together, so valence and arousal have a hidden layer over
+    features and AU nodes beside their straight path. Its last layer begins as nothing: a network without it computes the same.
+    """
+
+    def __init__(self, coarse: int, node_width: int, width: int, dropout: float, va_hidden: int) -> None:
         super().__init__()
         self.embed = conv(coarse, width, 1)
         self.from_nodes = nn.Linear(len(AU_NAMES) * node_width, 64)
         self.dropout = nn.Dropout(dropout)
         self.expression = nn.Linear(width + 64, len(EXPRESSION_NAMES))
         self.va = nn.Linear(width + 64 + len(EXPRESSION_NAMES), 2)
+        self.va_hidden = nn.Linear(width + 64 + len(AU_NAMES) * node_width, va_hidden)
+        self.va_joint = nn.Linear(va_hidden, 2)
+        for part in (self.va_joint.weight, self.va_joint.bias):
+            nn.init.zeros_(part)
 
     def forward(self, coarse: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:  # -> [N, 7], [N, 2]
-        whole = self.embed(coarse).mean(dim=(2, 3))
-        features = self.dropout(torch.cat([whole, torch.relu(self.from_nodes(nodes.flatten(1)))], dim=1))
+        whole, units = self.embed(coarse).mean(dim=(2, 3)), nodes.flatten(1)
+        features = self.dropout(torch.cat([whole, torch.relu(self.from_nodes(units))], dim=1))
         expression = self.expression(features)
-        return expression, self.va(torch.cat([features, expression], dim=1))
+        joint = self.va_joint(torch.relu(self.va_hidden(torch.cat([features, units], dim=1))))
+        return expression, self.va(torch.cat([features, expression], dim=1)) + joint
 
 
 class GeometryHead(nn.Module):
