@@ -38,7 +38,7 @@ def faces(count: int, seed: int, out: Path, rig: str, size_px: int, workers: int
 
 @main.command()
 @click.option(
-    "--size", type=click.Choice(["tiny", "small", "people", "large"]), required=True, help="How much; see the README."
+    "--size", type=click.Choice(["tiny", "small", "people", "crowd", "large"]), required=True, help="How much; see the README."
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)

@@ -10,7 +10,7 @@ from training.synthesis.face import VALIDATION_EVERY
 from training.synthesis.wild.emotion_prototypes import COMPOUNDS, EMOTION_NAMES, PROTOTYPES
 from training.synthesis.wild.plan import COMBINATIONS, MISMATCHED_SHARE, SIZES, plan_wild
 
-CASES = [("tiny", 1), ("tiny", 7), ("small", 1), ("small", 2), ("large", 1)]
+CASES = [("tiny", 1), ("tiny", 7), ("small", 1), ("small", 2), ("crowd", 3), ("large", 1)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
@@ -95,7 +95,7 @@ def test_same_seed_same_plan():
 
 
 def test_unknown_size_is_an_error():
-    with pytest.raises(ValueError, match="size must be one of tiny, small, people, large, got 'huge'"):
+    with pytest.raises(ValueError, match="size must be one of tiny, small, people, crowd, large, got 'huge'"):
         plan_wild("huge", 1)
 
 
