@@ -109,13 +109,17 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
 @click.option(
     "--wild", type=click.Path(path_type=Path, exists=True), multiple=True, help="A RenderWild folder; may be repeated."
 )
+@click.option(
+    "--base-steps", type=click.IntRange(0), default=0, show_default=True,
+    help="Both runs begin with one network that has learnt of people's pictures alone for so many steps.",
+)  # fmt: skip
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
-def transfer(out: Path, shared: Path, labels: Path, renders: Path, wild: tuple[Path, ...], options: tuple[str, ...]) -> None:
+def transfer(out: Path, options: tuple[str, ...], **given: Any) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
     from training.recipes.default import recipe
     from training.rig_transfer import transfer as measure
 
-    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, shared, labels, renders, wild), indent=1))
+    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, **given), indent=1))
 
 
 if __name__ == "__main__":

@@ -26,17 +26,25 @@ _PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
 
 
 def transfer(
-    recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path, wild: Sequence[Path] = ()
+    recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path, wild: Sequence[Path] = (), base_steps: int = 0
 ) -> dict[str, Any]:
     """One run of `recipe` for each rig in `folder` (resumed where it stopped); F1 on new identities of both rigs.
 
-    Thresholds come from half of the held-out identities of the rig that was learnt; nothing of the other rig is seen.
+    Thresholds come from half of the held-out identities of the rig that was learnt; nothing of the other rig is seen. With
+    `base_steps` both runs begin with one network that has learnt of pictures of people alone for so long.
     """
-    figures = {}
+    base = folder / "base"
+    if base_steps:
+        run = replace(recipe, schedule=replace(recipe.schedule, steps=base_steps, small_until=1.0))
+        loop = open_loop(run, base, shared, labels, None)
+        loop.resume()
+        loop.run()
+    figures: dict[str, Any] = {"base_steps": base_steps}
     for rig in RIGS:
         run = replace(recipe, mix=replace(recipe.mix, rig=rig))
         loop = open_loop(run, folder / rig, shared, labels, renders, wild)
-        loop.resume()
+        if not loop.resume() and base_steps:
+            loop.begin_with_run(base)
         loop.run()
         net = AffectNet(run.net)
         net.load_state_dict(load_file(folder / rig / EMA_FILE))

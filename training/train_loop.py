@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import time
@@ -13,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -90,6 +91,12 @@ class TrainLoop:
         batches = [self._batches.make(schedule.steps + k, schedule.small_px)["crops"] for k in range(_MEASURED_BATCHES)]
         crops = [normalise(batch).contiguous(memory_format=torch.channels_last) for batch in batches]
         self.started_from = start_from(self.net, model, crops)
+        self.ema.load_state_dict(self.net.state_dict())
+
+    def begin_with_run(self, folder: Path) -> None:
+        """Take the averaged weights of another run of the same network."""
+        self.started_from = hashlib.sha256((folder / EMA_FILE).read_bytes()).hexdigest()
+        self.net.load_state_dict(load_file(folder / EMA_FILE))
         self.ema.load_state_dict(self.net.state_dict())
 
     def resume(self) -> bool:

@@ -1,0 +1,91 @@
+"""Runs of each rig alone: what they begin with, what they see, and figures of a network whose answers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from safetensors.torch import load_file  # noqa: E402
+
+from tests.training.evaluation.made_up_data import write_stills  # noqa: E402
+from tests.training.test_train_loop import SCHEDULE, TINY, loop  # noqa: E402
+from training import rig_transfer  # noqa: E402
+from training.datasets.face_table import FaceTable  # noqa: E402
+from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+from training.recipe import Recipe  # noqa: E402
+from training.train_loop import EMA_FILE, TrainLoop  # noqa: E402
+
+SCHEDULES = replace(SCHEDULE, steps=2)
+
+
+@pytest.fixture
+def renders(tmp_path: Path) -> Path:
+    """Stills of both rigs, by turns of held-out and other people alike."""
+    folder = write_stills(tmp_path / "renders", MEAN_SHAPE_PX + 24)
+    with np.load(folder / "faces_0000.npz") as arrays:
+        parts = dict(arrays)
+    parts["rig"] = (np.arange(len(parts["image"])) % 2).astype(np.uint8)
+    np.savez(folder / "faces_0000.npz", **parts)
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What was opened for training, in order, and the weights at its start; the data are made up."""
+    calls: list[dict[str, Any]] = []
+
+    def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, given: Path | None, wild: Any = ()) -> TrainLoop:
+        training = loop(folder, recipe.schedule)
+        call = {"folder": folder.name, "rig": recipe.mix.rig, "renders": given, "steps": recipe.schedule.steps}
+        run = training.run
+
+        def noted() -> None:
+            call["start"] = {name: value.clone() for name, value in training.net.state_dict().items()}
+            run()
+
+        training.run = noted  # type: ignore[method-assign]
+        calls.append(call)
+        return training
+
+    monkeypatch.setattr(rig_transfer, "open_loop", open_loop)
+    return calls
+
+
+def knows_facs_alone(net: object, table: FaceTable, size_px: int) -> tuple[Any, None]:
+    """Right about faces of the first rig, wrong about those of the second: rows come by turns."""
+    wrong = np.arange(len(table)) % 2 == 1
+    return np.where((table.au >= 0.5) ^ wrong[:, None], 4.0, -4.0).astype(np.float32), None
+
+
+def test_both_rigs_begin_with_a_base_that_saw_no_render(
+    renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig_transfer, "read", knows_facs_alone)
+    out = tmp_path / "out"
+    figures = rig_transfer.transfer(Recipe("tiny", TINY, schedule=SCHEDULES), out, tmp_path, tmp_path, renders, base_steps=3)
+    assert [(call["folder"], call["rig"], call["renders"], call["steps"]) for call in opened] == [
+        ("base", "both", None, 3),
+        ("facs", "facs", renders, 2),
+        ("arkit", "arkit", renders, 2),
+    ]
+    base = load_file(out / "base" / EMA_FILE)
+    for call in opened[1:]:
+        assert all(torch.equal(call["start"][name], value) for name, value in base.items())
+    assert not torch.equal(opened[0]["start"]["trunk.stem.0.weight"], base["trunk.stem.0.weight"])
+    assert figures["base_steps"] == 3
+    assert figures["facs"]["on facs"]["mean_f1"] == 1
+    assert figures["facs"]["on arkit"]["mean_f1"] < 0.2
+
+
+def test_without_a_base_both_begin_with_chance(renders: Path, opened: list[dict[str, Any]], tmp_path: Path) -> None:
+    figures = rig_transfer.transfer(Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders)
+    assert [call["folder"] for call in opened] == ["facs", "arkit"]
+    assert set(figures["arkit"]) == {"thresholds", "on facs", "on arkit"}
+    assert 0 <= figures["arkit"]["on facs"]["mean_f1"] <= 1
