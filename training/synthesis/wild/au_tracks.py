@@ -77,6 +77,14 @@ def _unit_envelope(rng: np.random.Generator, stretch: Stretch, time_s: FloatArra
     return np.asarray(np.clip(envelope * waver, 0, 1), np.float32)
 
 
+def _loudness(voice_energy: FloatArray, time_s: FloatArray, start_s: float, length_s: float) -> float:
+    """Mean energy of the frames from `start_s` on; of the nearest one where a slow film has none in so short a time."""
+    within = (time_s >= start_s) & (time_s < start_s + length_s)
+    if not within.any():
+        return float(voice_energy[np.abs(time_s - start_s - length_s / 2).argmin()])
+    return float(voice_energy[within].mean())
+
+
 def stray_units(rng: np.random.Generator, stretches: list[Stretch], time_s: FloatArray, voice_energy: FloatArray) -> UnitTracks:
     """Units outside any emotion, mostly while the face is neutral and, where they press the lips, silent."""
     tracks: UnitTracks = {}
@@ -86,7 +94,7 @@ def stray_units(rng: np.random.Generator, stretches: list[Stretch], time_s: Floa
         length_s = float(rng.uniform(0.7, 2.4))
         units = STRAY_UNITS[rng.choice(len(STRAY_UNITS), p=weights / weights.sum())][1]
         starts_s = rng.uniform(-0.2, max(0.1, duration_s - 0.5), 5 if units.keys() & set(PRESSING_UNITS) else 1)
-        start_s = min(map(float, starts_s), key=lambda s: float(voice_energy[(time_s >= s) & (time_s < s + length_s)].mean()))
+        start_s = min(map(float, starts_s), key=lambda s: _loudness(voice_energy, time_s, s, length_s))
         stretch = next((s for s in stretches if s.start_s <= start_s + length_s / 2 < s.end_s), stretches[-1])
         if stretch.shares and rng.random() < 0.85:
             continue

@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -209,3 +211,14 @@ def test_annotation_files(tmp_path, difference, quirk, wanted):
     path = tmp_path / "VA_Set" / "Train_Set" / "7.txt"
     write_annotation(path, "VA", [["0.1", "0.2"], ["0.3", "0.4"]], difference, quirk)
     assert path.read_bytes().decode() == wanted
+
+
+def test_a_slow_film_has_stray_units_without_a_warning() -> None:
+    time_s = np.arange(6, dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            stretches = draw_stretches(rng, 6.0, ("anger", "happiness"))
+            for track in stray_units(rng, stretches, time_s, np.linspace(0, 1, 6, dtype=np.float32)).values():
+                assert np.isfinite(track).all()
