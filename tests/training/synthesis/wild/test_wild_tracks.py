@@ -1,8 +1,7 @@
 """Tracks over time without a mesh: shapes of curves, labels, valence and arousal, mouths, crops and annotation files."""
 
-from itertools import pairwise
-
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
