@@ -1,5 +1,6 @@
 // The Python module `_native`: every m.def.
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,7 +57,9 @@ py::object crop_face(py::handle pixels, py::handle layout, py::handle crop_to_fr
   const float* map_data = maps.data();
   float* result_data = result.mutable_data();
   {
-    py::gil_scoped_release release;
+    // One face takes less time than another thread's turn may: that thread has its turn while the network runs.
+    std::optional<py::gil_scoped_release> release;
+    if (count > 1) release.emplace();
     g_chosen->crop_face(frame, map_data, count, params, result_data, thread_scratch());
   }
   return std::move(result);

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from faceaffect.detectors import CheapDetector, Detections, Detector
+from faceaffect.detectors import CheapDetector, Detections, Detector, look
 from faceaffect.geometry import (
     TEMPLATE_SIZE_PX,
     FramedFace,
@@ -16,10 +16,12 @@ from faceaffect.geometry import (
     crop_to_frame,
     frame_face,
 )
+from faceaffect.look_ahead import LookAhead
+from faceaffect.look_plan import LookPlan, SteadyClock
 from faceaffect.portrait import similarity
 from faceaffect.reading import FaceReading, Reader
 from faceaffect.scene import SceneGlance
-from faceaffect.smooth import DEFAULT_STEP_S, OneEuro
+from faceaffect.smooth import OneEuro
 from faceaffect.types import FloatArray, Frame
 
 
@@ -80,8 +82,12 @@ class Follower:
         self._settings = settings
         self._cheap = detector if isinstance(detector, CheapDetector) else None
         is_cheap = self._cheap is not None
-        self._shortest_look_s = settings.cheap_look_s if is_cheap else settings.shortest_look_s
-        self._longest_look_s = settings.cheap_look_s if is_cheap else settings.longest_look_s
+        self._first_plan = LookPlan(
+            every_s=settings.cheap_look_s if is_cheap else settings.shortest_look_s,
+            longest_every_s=settings.cheap_look_s if is_cheap else settings.longest_look_s,
+            detail_every_s=settings.detail_look_s,
+            longest_idle_s=settings.longest_idle_s,
+        )
         self._next_id = 1
         self.reset()
 
@@ -90,12 +96,10 @@ class Follower:
         self.tracks: list[Track] = []
         self._resting: list[Track] = []
         self._glance = SceneGlance()
-        self._look_every_s = self._shortest_look_s
         self._is_cut = False
-        self._looked_s = self._detailed_s = -np.inf
-        self._now_s = -np.inf
-        self._clock_ahead_s = 0.0
-        self._idle_looks = 0
+        self._plan = self._first_plan
+        self._clock = SteadyClock()
+        self._ahead: LookAhead | None = None
 
     def restart(self) -> None:
         """Be as when made: nobody is known and ids begin again."""
@@ -106,6 +110,11 @@ class Follower:
         """Give later tracks ids larger than `track_id`."""
         self._next_id = max(self._next_id, track_id + 1)
 
+    def look_ahead(self, detector: Detector) -> LookAhead:
+        """Where frames of the source that begins now may be looked at beforehand, by a detector that finds the same."""
+        self._ahead = LookAhead(detector, self._plan)
+        return self._ahead
+
     def step(self, frame: Frame) -> FaceReading:
         """Follow the held faces into `frame`, look for others when it is time, and read them all."""
         frame = self._in_time(frame)
@@ -115,28 +124,16 @@ class Follower:
         lost = len(held) < len(self.tracks)
         self.tracks = held
         self._resting = [track for track in self._resting if now - track.seen_s <= self._settings.rest_s]
-        if cut or lost or self._look_is_due(now):
-            in_detail = cut or lost or not self.tracks or now - self._detailed_s >= self._settings.detail_look_s
-            reading = self._look(frame, reading, in_detail)
+        if cut or lost or self._plan.is_due(now):
+            reading = self._look(frame, reading, in_detail=cut or lost or self._plan.in_detail(now))
         return reading
 
     def _in_time(self, frame: Frame) -> Frame:
         """The frame at a later time than the last: a clock that stands still or is set back counts on by one frame."""
-        now = frame.time_s + self._clock_ahead_s
-        if now <= self._now_s:
-            if now < self._looked_s:  # so far back that it is a new run of the same source
-                self._looked_s = self._detailed_s = -np.inf
-            self._clock_ahead_s += self._now_s + DEFAULT_STEP_S - now
-            now = self._now_s + DEFAULT_STEP_S
-        self._now_s = now
+        if self._clock.shown(frame.time_s) < self._plan.looked_s:  # so far back that it is a new run of the same source
+            self._plan = replace(self._plan, looked_s=-np.inf, detailed_s=-np.inf)
+        now = self._clock.read(frame.time_s)
         return frame if now == frame.time_s else replace(frame, time_s=now)
-
-    def _look_is_due(self, now: float) -> bool:
-        waited = now - self._looked_s
-        if self.tracks:
-            return waited >= self._look_every_s and len(self.tracks) < self._settings.max_faces
-        # Nobody is held: look at every frame first, then less often, but never so rarely that it shows.
-        return waited >= min(self._settings.longest_idle_s, 0.02 * self._idle_looks)
 
     def _follow(self, frame: Frame, suspicious: bool) -> tuple[list[Track], FaceReading]:
         """Held tracks that are still there, and their rows; the others go to rest."""
@@ -183,10 +180,7 @@ class Follower:
     def _look(self, frame: Frame, reading: FaceReading, in_detail: bool) -> FaceReading:
         """Run the detector; faces that are not held yet become tracks, old ones where they are recognised."""
         settings = self._settings
-        self._looked_s = frame.time_s
-        if in_detail:
-            self._detailed_s = frame.time_s
-        found = self._detector.detect(frame) if in_detail or self._cheap is None else self._cheap.detect_large(frame)
+        found = self._find(frame, in_detail)
         fresh = self._not_held(found)[: settings.max_faces - len(self.tracks)]
         before = len(self.tracks)
         if fresh:
@@ -204,11 +198,25 @@ class Follower:
                 self.tracks.append(self._begin(placed.landmarks_xy[row], placed.portraits[row], frame.time_s))
             if good:
                 reading = reading.join(placed.pick(good))
-        changed = len(self.tracks) > before
-        self._idle_looks = 0 if self.tracks else self._idle_looks + 1
-        longer = min(2 * self._look_every_s, self._longest_look_s)
-        self._look_every_s = self._shortest_look_s if changed or self._resting else longer
+        self._plan_next(frame.time_s, in_detail, changed=len(self.tracks) > before)
         return reading
+
+    def _find(self, frame: Frame, in_detail: bool) -> Detections:
+        found = None if self._ahead is None else self._ahead.take(frame, in_detail)
+        return look(self._detector, frame, in_detail) if found is None else found
+
+    def _plan_next(self, now: float, in_detail: bool, changed: bool) -> None:
+        """Plan from a look at `now` on, which found somebody new where it `changed` anything."""
+        held, plan = len(self.tracks), self._plan.after(now, in_detail)
+        self._plan = replace(
+            plan,
+            every_s=self._first_plan.every_s if changed or self._resting else plan.every_s,
+            idle_looks=0 if held else self._plan.idle_looks + 1,
+            is_held=held > 0,
+            has_room=held < self._settings.max_faces,
+        )
+        if self._ahead is not None:
+            self._ahead.correct(self._plan)
 
     def _not_held(self, found: Detections) -> list[int]:
         """Detections that are no held face."""

@@ -121,6 +121,7 @@ class AnalyseRun:
         pipeline.start_ids_after(max(point.last_track_id, 0))
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
+            pipeline.look_ahead(source)
             try:
                 with accompanied(pipeline, source, self._settings.sound, self._summary.notes):
                     self._analyse_frames(source, point, pipeline, sink, self._stems.get(uri, ""))

@@ -52,6 +52,22 @@ class CheapDetector(Detector, Protocol):
         ...
 
 
+@runtime_checkable
+class TwinDetector(Detector, Protocol):
+    """One that can be had once more for another thread, at little cost."""
+
+    def twin(self) -> Detector:
+        """A detector that finds the same, and may run while this one does."""
+        ...
+
+
+def look(detector: Detector, frame: Frame, in_detail: bool) -> Detections:
+    """Faces of `frame`; for large ones only where less than all detail is wanted and the detector can do with less."""
+    if not in_detail and isinstance(detector, CheapDetector):
+        return detector.detect_large(frame)
+    return detector.detect(frame)
+
+
 def shrink_bgr(frame: Frame, longest_px: int, kept: KeptPictures | None = None) -> tuple[NDArray[np.uint8], float]:
     """The frame as BGR with its longest side at most `longest_px`, and frame pixels per picture pixel.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +57,11 @@ class DistilledDetector:
         self._longest_px = longest_px
         self._min_score = min_score
         self._kept = KeptPictures()
+
+    def twin(self) -> DistilledDetector:
+        twin = copy(self)  # its sessions may be run by several threads at once, its pictures not
+        twin._kept = KeptPictures()
+        return twin
 
     def detect(self, frame: Frame) -> Detections:
         fine = self._detect(frame, self._longest_px)

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.patient_thread import be_patient
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, Layout
 
@@ -89,6 +90,7 @@ class ThreadedSink:
             raise self._error
 
     def _run(self) -> None:
+        be_patient()
         """After an error the queue is still emptied, so that nobody waits for room in it."""
         while (item := self._waiting.get()) is not None:
             if isinstance(item, threading.Event):

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 
+from faceaffect.patient_thread import be_patient
 from faceaffect.types import Frame
 
 _JOIN_S = 2.0  # a decoder that hangs in the operating system must not hang the program with it
@@ -47,6 +48,7 @@ class DecodeAhead:
         self._thread.join(_JOIN_S)
 
     def _decode(self) -> None:
+        be_patient()
         try:
             for frame in self._frames:
                 if not self._put(frame):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ class FileSource(ABC):
     def __init__(self, name: str, options: SourceOptions) -> None:
         self.name, self._options = name, options
         self.notes: list[str] = []
+        self._see: Callable[[Frame], None] | None = None
         self._ahead: DecodeAhead | None = None
         self._closed = False
 
@@ -39,9 +40,17 @@ class FileSource(ABC):
 
     def _frames(self) -> Generator[Frame, None, None]:
         try:
-            yield from self._decode()
+            for frame in self._decode():
+                if self._see is not None:
+                    self._see(frame)
+                yield frame
         finally:
             self._release()
+
+    def show(self, see: Callable[[Frame], None]) -> None:
+        if self._ahead is not None:
+            raise SourceError(f"{self.name}: frames are shown beforehand to those only who ask before the first is read")
+        self._see = see
 
     def __iter__(self) -> Iterator[Frame]:
         if self._ahead is not None or self._closed:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from faceaffect.types import Frame
 
@@ -66,3 +66,12 @@ class Source(Protocol):
     def __enter__(self: SelfSource) -> SelfSource: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+@runtime_checkable
+class AheadSource(Source, Protocol):
+    """A source whose frames are read some time before they are asked for."""
+
+    def show(self, see: Callable[[Frame], None]) -> None:
+        """Have `see` called with each frame once it is read, by the thread that reads; to be asked for before the first."""
+        ...

@@ -57,6 +57,9 @@ class FakePipeline:
         self.resets += 1
         self._is_following = False
 
+    def look_ahead(self, source: object) -> None:
+        pass
+
     def start_ids_after(self, track_id: int) -> None:
         self._track_id = max(self._track_id, track_id)
 

@@ -188,3 +188,14 @@ def test_the_frame_of_a_time_is_found(make_video: MakeVideo) -> None:
         assert abs(number_of(read_frame_at(clip, number / 25)) - number) <= 1
     assert read_frame_at(clip, 0.05) is None, "between two frames"
     assert read_frame_at(clip, 99.0) is None
+
+
+def test_frames_are_shown_beforehand_by_the_thread_that_reads(make_video: MakeVideo) -> None:
+    seen: list[tuple[int, str]] = []
+    with open_source(make_video(count=20)) as source:
+        source.show(lambda frame: seen.append((frame.index, threading.current_thread().name)))  # type: ignore[attr-defined]
+        for frame in source:
+            assert (frame.index, "faceaffect-decode") in seen
+        with pytest.raises(SourceError, match="before the first"):
+            source.show(lambda frame: None)  # type: ignore[attr-defined]
+    assert [index for index, _ in seen] == list(range(20))
