@@ -90,8 +90,8 @@ class ThreadedSink:
             raise self._error
 
     def _run(self) -> None:
-        be_patient()
         """After an error the queue is still emptied, so that nobody waits for room in it."""
+        be_patient()
         while (item := self._waiting.get()) is not None:
             if isinstance(item, threading.Event):
                 item.set()
