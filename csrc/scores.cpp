@@ -22,8 +22,11 @@ void decode_scores(const float* au, const float* expression, const float* va, in
   }
 }
 
-void smooth_scores(float* scores, float* mean, bool* on, bool is_first, float share, const UnitLimits& limits) {
-  for (int k = 0; k < kScores; ++k) scores[k] = mean[k] = is_first ? scores[k] : mean[k] + share * (scores[k] - mean[k]);
+void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const UnitLimits& limits) {
+  for (int k = 0; k < kScores; ++k) {
+    const float newest = k < kUnits + kExpressions ? share.scores : share.va;
+    scores[k] = mean[k] = is_first ? scores[k] : mean[k] + newest * (scores[k] - mean[k]);
+  }
   for (int k = 0; k < kUnits; ++k) {
     const float limit = is_first ? limits.threshold[k] : on[k] ? limits.goes_off[k] : limits.comes_on[k];
     on[k] = scores[k] >= limit;

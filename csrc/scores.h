@@ -20,7 +20,12 @@ struct UnitLimits {
   const float* comes_on;
 };
 
+// Weight of the newest value: of units and expressions, of valence and arousal.
+struct NewestShare {
+  float scores, va;
+};
+
 // One face's scores [21] into their running mean [21] and back; decisions [12] keep to those before unless `is_first`.
-void smooth_scores(float* scores, float* mean, bool* on, bool is_first, float share, const UnitLimits& limits);
+void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const UnitLimits& limits);
 
 }  // namespace faceaffect

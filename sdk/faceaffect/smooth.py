@@ -14,8 +14,12 @@ from faceaffect.types import BoolArray, FloatArray
 DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
 
-SCORES_CONSTANT_S: Final = 0.08
-"""Time constant of scores over time, in seconds."""
+SCORES_CONSTANT_S: Final = 0.04
+"""Time constant of AU and expression scores over time, in seconds: AU decisions on rendered videos change about as often as
+the truth does, and lag behind it by about a frame."""
+
+VA_CONSTANT_S: Final = 0.3
+"""The same of valence and arousal: what is felt follows the face with inertia (Kuppens, Oravecz and Tuerlinckx 2010)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +110,26 @@ class ScoreSmoother:
     """Exponential mean of one face's scores, with a time constant so that it does not depend on the frame rate, and AU
     decisions that keep to the frame before: a score that hovers about its threshold flips nothing."""
 
-    def __init__(self, limits: UnitLimits, constant_s: float = SCORES_CONSTANT_S) -> None:
-        self._limits, self._constant_s = limits, constant_s
+    def __init__(self, limits: UnitLimits, constant_s: float = SCORES_CONSTANT_S, va_constant_s: float = VA_CONSTANT_S) -> None:
+        self._limits, self._constant_s, self._va_constant_s = limits, constant_s, va_constant_s
         self._mean = np.zeros(0, np.float32)
         self._on = np.zeros(len(limits.threshold), np.bool_)
 
     def step(self, scores: FloatArray, step_s: float) -> BoolArray:
-        """`scores` [21] of a frame (12 AUs first) become their mean, in place; gives the AU decisions [12], which the
-        next step may write over."""
+        """`scores` [21] of a frame (12 AUs first, valence and arousal last) become their mean, in place; gives the AU
+        decisions [12], which the next step may write over."""
         is_first, limits = not len(self._mean), self._limits
         if is_first:
             self._mean = scores.copy()
-        share = newest_share(step_s, self._constant_s)
+        share, va_share = newest_share(step_s, self._constant_s), newest_share(step_s, self._va_constant_s)
         if native is not None:
             native.smooth_scores(
-                scores, self._mean, self._on, is_first, share, limits.goes_off, limits.threshold, limits.comes_on
+                scores, self._mean, self._on, is_first, share, va_share, limits.goes_off, limits.threshold, limits.comes_on
             )
             return self._on
         if not is_first:
-            self._mean += np.float32(share) * (scores - self._mean)
+            self._mean[:-2] += np.float32(share) * (scores[:-2] - self._mean[:-2])
+            self._mean[-2:] += np.float32(va_share) * (scores[-2:] - self._mean[-2:])
         scores[:] = self._mean
         limit = limits.threshold if is_first else np.where(self._on, limits.goes_off, limits.comes_on)
         self._on = scores[: len(limit)] >= limit

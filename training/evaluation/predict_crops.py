@@ -33,7 +33,7 @@ def usual_workers() -> int:
 def predict_crops(bundle: str | Path, labels: LabelTable, workers: int) -> tuple[PredictionTable, list[str]]:
     """Predictions of all crops, and what was skipped because its file cannot be read.
 
-    Each video runs through one pipeline, frame after frame; `workers` videos run at a time.
+    Each video runs through one pipeline, frame after frame, smoothed over time as any video is; `workers` run at a time.
     """
     predictions, notes = no_predictions(len(labels)), list[str]()
     pipelines: list[Pipeline] = []
@@ -41,7 +41,7 @@ def predict_crops(bundle: str | Path, labels: LabelTable, workers: int) -> tuple
     is_stopped = threading.Event()
 
     def open_own() -> None:
-        own.pipeline = open_pipeline(bundle, crops=True)
+        own.pipeline = open_pipeline(bundle, crops=True, sequence=True)
         pipelines.append(own.pipeline)
 
     def run(video: int) -> None:

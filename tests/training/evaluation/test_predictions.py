@@ -20,7 +20,7 @@ from tests.training.evaluation.made_up_data import brightness, write_affwild2
 from training.datasets.affwild2_annotations import read_task_file
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.label_table import LabelTable, unlabelled
-from training.evaluation.predict_crops import predict_crops
+from training.evaluation.predict_crops import NOMINAL_FPS, predict_crops
 from training.evaluation.prediction_file import PredictionError, read_predictions, write_predictions
 from training.evaluation.prediction_table import PredictionTable, hold, no_predictions, without_broken
 from training.evaluation.submission import write_submission
@@ -69,18 +69,21 @@ def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) ->
     labels = load_labels(write_affwild2(tmp_path / "data"))
     bundle = write_tiny_bundle(tmp_path / "bundle")
     predictions, notes = predict_crops(bundle, labels, workers)
-    with open_pipeline(bundle, crops=True) as pipeline:
-        for row in np.random.default_rng(0).permutation(len(labels)):
+    with open_pipeline(bundle, crops=True, sequence=True) as pipeline:
+        for row in range(len(labels)):
+            if row == 0 or labels.video[row] != labels.video[row - 1]:
+                pipeline.reset()
             picture = None if labels.crop[row] is None else cv2.imread(labels.crop[row])
             assert predictions.known[row] == (picture is not None)
             if picture is not None:
                 assert abs(float(picture.mean()) - brightness(int(labels.frame[row]))) < 2  # the right picture
-                _, affect = pipeline.analyse(Frame(picture))
+                index = int(labels.frame[row]) - 1
+                _, affect = pipeline.analyse(Frame(picture, time_s=index / NOMINAL_FPS, index=index))
                 np.testing.assert_allclose(predictions.au_probability[row], affect.au_probability[0], atol=1e-6)
                 np.testing.assert_allclose(predictions.va[row], [affect.valence[0], affect.arousal[0]], atol=1e-6)
                 assert predictions.expression[row] == affect.expression_probability[0].argmax()
     assert predictions.known.sum() == 7
-    assert len(np.unique(predictions.va[predictions.known, 0])) == 5  # brightness tells five frames
+    assert len(np.unique(predictions.va[predictions.known, 0])) >= 5  # brightness tells five frames
     assert len(notes) == 1
     assert "12-30-9x9/00003.jpg" in notes[0]
 
@@ -90,7 +93,7 @@ class Counting:
 
     hears = False
 
-    def __init__(self, bundle: Path, crops: bool) -> None:
+    def __init__(self, bundle: Path, crops: bool, sequence: bool = False) -> None:
         self.seen = 0
 
     def reset(self) -> None:
