@@ -89,6 +89,8 @@ _POSES: dict[str, dict[str, Any]] = {
     "just halved once": {"frame_hw": (200, 220), "scale": 3.9, "degrees": 5, "at": (0.5, 0.5)},
     "minified 2.1": {"frame_hw": (200, 202), "scale": 2.1, "degrees": 12, "at": (0.5, 0.5)},
     "minified 3": {"frame_hw": (240, 320), "scale": 3.0, "degrees": -20, "at": (0.6, 0.4)},
+    "minified 6": {"frame_hw": (330, 346), "scale": 6.0, "degrees": -7, "at": (0.5, 0.5)},
+    "minified 6 across the right and lower border": {"frame_hw": (330, 346), "scale": 6.0, "degrees": 4, "at": (0.7, 0.8)},
     "minified 10": {"frame_hw": (400, 434), "scale": 10.0, "degrees": 8, "at": (0.5, 0.5)},
     "minified 70": {"frame_hw": (90, 120), "scale": 70.0, "degrees": 8, "at": (0.5, 0.5)},
     "magnified 6": {"frame_hw": (60, 80), "scale": 1 / 6, "degrees": 40, "at": (0.5, 0.5)},

@@ -29,32 +29,23 @@ inline Region region_around(const float* low_xy, const float* high_xy, int width
   return region;
 }
 
-// Adds two rows of `pairs` pairs of pixels to `sums` (sets them, when `first`). A row holds `width_px` pixels from its
-// start on; the last is repeated. Writes up to 8 sums more than it means.
-template <int channels, bool first>
+// `pairs` sums of 2 x 2 pixels of two rows. A row holds `width_px` pixels from its start on; the last is repeated.
+template <int channels>
 void sum_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, int pairs, uint16_t* sums) {
-  constexpr int step = channels == 3 ? 2 : 8 / channels;  // pairs in 16 bytes
-  int pair = 0;
-  for (; pair + step <= pairs && 2 * pair * channels + 16 <= width_px * channels; pair += step) {
-    auto sum = Pairs::add(Pairs::sum<channels>(upper + 2 * pair * channels),
-                          Pairs::sum<channels>(lower + 2 * pair * channels));
-    if (!first) sum = Pairs::add(sum, Pairs::load(sums + pair * channels));
-    Pairs::store(sums + pair * channels, sum);
-  }
-  for (; pair < pairs; ++pair) {
+  for (int pair = 0; pair < pairs; ++pair) {
     const int64_t left = (2 * pair < width_px ? 2 * pair : width_px - 1) * channels;
     const int64_t right = (2 * pair + 1 < width_px ? 2 * pair + 1 : width_px - 1) * channels;
     for (int c = 0; c < channels; ++c) {
       const int sum = upper[left + c] + upper[right + c] + lower[left + c] + lower[right + c];
-      sums[pair * channels + c] = static_cast<uint16_t>(first ? sum : sums[pair * channels + c] + sum);
+      sums[pair * channels + c] = static_cast<uint16_t>(sum);
     }
   }
 }
 
-// The same for a level of 1, whose sums of two rows are whole blocks already. Writes up to 8 bytes more than it means.
+// Means of them, as many as can be read several at a time; gives how many. Writes up to 8 bytes more than it means.
 template <int channels>
 int average_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, int pairs, uint8_t* out) {
-  constexpr int step = channels == 3 ? 2 : 8 / channels;
+  constexpr int step = channels == 3 ? 2 : 8 / channels;  // pairs in 16 bytes
   int pair = 0;
   for (; pair + step <= pairs && 2 * pair * channels + 16 <= width_px * channels; pair += step)
     Pairs::store_quarters(out + pair * channels, Pairs::add(Pairs::sum<channels>(upper + 2 * pair * channels),
@@ -62,10 +53,9 @@ int average_pairs(const uint8_t* upper, const uint8_t* lower, int64_t width_px, 
   return pair;
 }
 
-// Sums of a row of blocks before any is folded, and what wide stores may write behind them.
-inline int64_t row_sums(int blocks, int side, int channels) { return static_cast<int64_t>(blocks) * side * channels + 16; }
-
-constexpr int64_t kAhead = 256;  // bytes
+// Blocks that are averaged at a time, and their sums of four columns, with what wide stores may write behind them.
+constexpr int kBlocks = 16;
+constexpr int kSums = kBlocks * (1 << kMaxLevel) / 4 * 3 + 16;
 
 // A hint only: the address may lie anywhere.
 inline void prefetch(const uint8_t* address) {
@@ -76,24 +66,32 @@ inline void prefetch(const uint8_t* address) {
 #endif
 }
 
-// Four rows of bytes onto `sums` (sets them, when `first`); plain enough for a compiler to do many at once.
-template <bool first>
-void add_rows(const uint8_t* const* rows, int64_t count, int64_t next, uint16_t* sums) {
-  const uint8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
-  for (int64_t from = 0; from < count; from += kAhead) {
-    const int64_t to = from + kAhead < count ? from + kAhead : count;
-    for (int r = 0; r < 4; ++r)
-      for (int64_t i = 0; i < kAhead; i += 64) prefetch(rows[r] + next + from + i);
-    for (int64_t i = from; i < to; ++i) {
-      const int sum = (a[i] + b[i]) + (c[i] + d[i]);
-      sums[i] = static_cast<uint16_t>(first ? sum : sums[i] + sum);
-    }
+// `fours` sums of four pixels across and `side` (a multiple of 4) down. A row holds `width_px` pixels from its start on; the
+// last is repeated. Writes up to 4 sums more than it means.
+template <int channels>
+void sum_fours(const uint8_t* const* rows, int side, int64_t width_px, int fours, uint16_t* sums) {
+  constexpr int step = channels == 3 ? 1 : 4 / channels;  // fours in 16 bytes
+  int four = 0;
+  for (; four + step <= fours && 4 * four * channels + 16 <= width_px * channels; four += step) {
+    const int at = 4 * four * channels;
+    auto sum = Pairs::sum_in_fours<channels>(rows[0] + at);
+    for (int i = 1; i < 4; ++i) sum = Pairs::add(sum, Pairs::sum_in_fours<channels>(rows[i] + at));
+    for (int from = 4; from < side; from += 4)
+      for (int i = from; i < from + 4; ++i) sum = Pairs::add(sum, Pairs::sum_in_fours<channels>(rows[i] + at));
+    Pairs::store_fours(sums + four * channels, sum);
   }
+  for (; four < fours; ++four)
+    for (int c = 0; c < channels; ++c) {
+      int sum = 0;
+      for (int i = 0; i < side; ++i)
+        for (int64_t x = 4 * four; x < 4 * four + 4; ++x) sum += rows[i][(x < width_px ? x : width_px - 1) * channels + c];
+      sums[four * channels + c] = static_cast<uint16_t>(sum);
+    }
 }
 
-// Sums of neighbours: half as many. Reads and writes up to 8 sums more than it means.
+// Sums of two neighbours each: half as many. Reads and writes up to 8 sums more than it means.
 template <int channels>
-void fold_sums(const uint16_t* from, int count, uint16_t* to) {
+void fold_pairs(const uint16_t* from, int count, uint16_t* to) {
   if (channels == 3) {  // each store begins with the sums that it means; the next one writes over the rest
     for (int i = 0; i < count; ++i)
       Pairs::store(to + 3 * i, Pairs::add(Pairs::load(from + 6 * i), Pairs::load(from + 6 * i + 3)));
@@ -104,57 +102,73 @@ void fold_sums(const uint16_t* from, int count, uint16_t* to) {
       to[i * channels + c] = static_cast<uint16_t>(from[2 * i * channels + c] + from[(2 * i + 1) * channels + c]);
 }
 
-// One row of `blocks` block means; `y` is its first frame row. 16 x 16 x 255 still fits a sum of 16 bits. `sums` holds twice
-// what row_sums() says.
-template <int channels>
-void average_row(const PlaneView& plane, int level, int y, int64_t from_px, int blocks, uint16_t* sums, uint8_t* out) {
-  static_assert(kMaxLevel <= 4, "sums of a block must fit 16 bits");
-  const int side = 1 << level, last = plane.height_px - 1;
-  const int64_t width_px = plane.width_px - from_px;
-  const auto row = [&](int i) {
-    return plane.data + (y + i < last ? y + i : last) * plane.row_stride + from_px * channels;
-  };
-  int done = 0;
-  if (level == 1) {
-    const uint8_t *upper = row(0), *lower = row(1);
-    done = average_pairs<channels>(upper, lower, width_px, blocks, out);
-    sum_pairs<channels, true>(upper + 2 * done * channels, lower + 2 * done * channels, width_px - 2 * done, blocks - done,
-                              sums);
-  } else {
-    // Down first, then across: the rows are read once, and across there is a fourth or less of them left.
-    const int64_t wanted_px = static_cast<int64_t>(blocks) * side, there_px = wanted_px < width_px ? wanted_px : width_px;
-    for (int i = 0; i < side; i += 4) {
-      const uint8_t* const rows[4] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
-      (i == 0 ? add_rows<true> : add_rows<false>)(rows, there_px * channels, 4 * plane.row_stride, sums);
-    }
-    for (int64_t i = there_px * channels; i < wanted_px * channels; ++i) sums[i] = sums[i - channels];
-    uint16_t* other = sums + row_sums(blocks, side, channels);
-    for (int count = static_cast<int>(wanted_px / 2); count >= blocks; count /= 2) {
-      fold_sums<channels>(sums, count, other);
-      uint16_t* const folded = other;
-      other = sums, sums = folded;
-    }
-  }
+// Means of blocks whose sums of 4^level pixels are given.
+inline void round_sums(const uint16_t* sums, int count, int level, uint8_t* out) {
   const int half = 1 << (2 * level - 1), shift = 2 * level;
-  out += done * channels;
-  for (int i = 0; i < (blocks - done) * channels; ++i) {
+  for (int i = 0; i < count; ++i) {
     const uint16_t rounded = static_cast<uint16_t>(sums[i] + half);
     out[i] = static_cast<uint8_t>(rounded >> shift);
   }
 }
 
-// Writes the region, rows without gaps, into scratch `slot`; slot 2 holds the sums of a row.
+// `blocks` means of 2 x 2, from pixel `from_px` of row y on.
+template <int channels>
+void average_row_of_two(const PlaneView& plane, int y, int64_t from_px, int blocks, uint8_t* out) {
+  const int64_t width_px = plane.width_px - from_px;
+  const uint8_t* upper = plane.data + y * plane.row_stride + from_px * channels;
+  const uint8_t* lower = y + 1 < plane.height_px ? upper + plane.row_stride : upper;
+  const int done = average_pairs<channels>(upper, lower, width_px, blocks, out);
+  uint16_t sums[8 * kBlocks + 16];
+  for (int from = done; from < blocks; from += kBlocks) {
+    const int count = blocks - from < kBlocks ? blocks - from : kBlocks;
+    sum_pairs<channels>(upper + 2 * from * channels, lower + 2 * from * channels, width_px - 2 * from, count, sums);
+    round_sums(sums, count * channels, 1, out + from * channels);
+  }
+}
+
+// `blocks` means of 2^level x 2^level, level 2 and more, from pixel `from_px` of row y on. 16 x 16 x 255 still fits a sum of
+// 16 bits.
+template <int channels>
+void average_row(const PlaneView& plane, int level, int y, int64_t from_px, int blocks, uint8_t* out) {
+  static_assert(kMaxLevel <= 4, "sums of a block must fit 16 bits");
+  const int side = 1 << level, last = plane.height_px - 1;
+  const int64_t next = side * plane.row_stride;
+  uint16_t fours[kSums], pairs[kSums];
+  const uint8_t* rows[1 << kMaxLevel];
+  // A few blocks at a time, so that a few lines of the next row of blocks come from memory meanwhile.
+  for (int from = 0; from < blocks; from += kBlocks) {
+    const int count = blocks - from < kBlocks ? blocks - from : kBlocks;
+    const int64_t x = from_px + static_cast<int64_t>(from) * side, bytes = static_cast<int64_t>(count) * side * channels;
+    for (int i = 0; i < side; ++i) {
+      rows[i] = plane.data + (y + i < last ? y + i : last) * plane.row_stride + x * channels;
+      for (int64_t ahead = 0; ahead < bytes; ahead += 64) prefetch(rows[i] + next + ahead);
+    }
+    sum_fours<channels>(rows, side, plane.width_px - x, count * side / 4, fours);
+    if (level == 3) fold_pairs<channels>(fours, count, pairs);
+    if (level == 4) fold_pairs<channels>(fours, 2 * count, pairs), fold_pairs<channels>(pairs, count, fours);
+    round_sums(level == 3 ? pairs : fours, count * channels, level, out + static_cast<int64_t>(from) * channels);
+  }
+}
+
+template <int channels>
+void average_rows(const PlaneView& plane, int level, const Region& region, uint8_t* out) {
+  const int side = 1 << level, blocks = region.x1 - region.x0 + 1;
+  const int64_t from_px = static_cast<int64_t>(region.x0) * side;
+  for (int row = region.y0; row <= region.y1; ++row, out += static_cast<int64_t>(blocks) * channels) {
+    if (level == 1)
+      average_row_of_two<channels>(plane, row * side, from_px, blocks, out);
+    else
+      average_row<channels>(plane, level, row * side, from_px, blocks, out);
+  }
+}
+
+// Writes the region, rows without gaps, into scratch `slot`.
 inline const uint8_t* halve_region(const PlaneView& plane, int level, const Region& region, int slot,
                                    Scratch& scratch) {
-  const int side = 1 << level, blocks = region.x1 - region.x0 + 1, rows = region.y1 - region.y0 + 1;
-  const int64_t from_px = static_cast<int64_t>(region.x0) * side;
-  const size_t size = 2 * static_cast<size_t>(row_sums(blocks, side, plane.channels));
-  uint16_t* sums = reinterpret_cast<uint16_t*>(scratch.reserve(2, size * sizeof(uint16_t)));
-  const auto average = plane.channels == 3 ? average_row<3> : plane.channels == 2 ? average_row<2> : average_row<1>;
-  const int64_t stride = static_cast<int64_t>(blocks) * plane.channels;
-  uint8_t* out = scratch.reserve(slot, static_cast<size_t>(stride) * rows + 8);
-  for (int i = 0; i < rows; ++i)
-    average(plane, level, (region.y0 + i) * side, from_px, blocks, sums, out + i * stride);
+  const int blocks = region.x1 - region.x0 + 1, rows = region.y1 - region.y0 + 1;
+  uint8_t* out = scratch.reserve(slot, static_cast<size_t>(blocks) * plane.channels * rows + 8);
+  const auto average = plane.channels == 3 ? average_rows<3> : plane.channels == 2 ? average_rows<2> : average_rows<1>;
+  average(plane, level, region, out);
   return out;
 }
 

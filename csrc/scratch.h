@@ -16,7 +16,7 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch();
 
-  static constexpr int kSlots = 3;
+  static constexpr int kSlots = 2;
 
  private:
   uint8_t* memory_[kSlots] = {};
