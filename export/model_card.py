@@ -14,7 +14,7 @@ _TEXTS: Final = Path(__file__).parent / "card"
 _FROM_CHANCE: Final = "The weights were trained from random initialisation on the sources below."
 _FROM_A_BUNDLE: Final = (
     "The weights were trained on the sources below, beginning with those of an earlier version (SHA-256 of its network: "
-    "{digest}), which was trained from random initialisation on sources of the same kinds."
+    "{digest}), whose own beginnings go back to random initialisation and sources of the same kinds."
 )
 _NOTHING_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
 

@@ -18,7 +18,7 @@ SCORES_CONSTANT_S: Final = 0.04
 """Time constant of AU and expression scores over time, in seconds: AU decisions on rendered videos change about as often as
 the truth does, and lag behind it by about a frame."""
 
-VA_CONSTANT_S: Final = 0.3
+VA_CONSTANT_S: Final = 0.25
 """The same of valence and arousal: what is felt follows the face with inertia (Kuppens, Oravecz and Tuerlinckx 2010)."""
 
 

@@ -103,7 +103,7 @@ def test_scores_are_smoothed_by_track_unless_switched_off(open_tiny: OpenTiny, s
         last = pipeline.analyse(Frame(dimmer.pixels, time_s=60.0))[1]
     valence = (second.valence - first.valence) / (last.valence - first.valence)
     unit = (second.au_probability - first.au_probability) / (last.au_probability - first.au_probability)
-    assert valence[0] == pytest.approx(1 - np.exp(-0.04 / 0.3) if smooth else 1, abs=0.02)
+    assert valence[0] == pytest.approx(1 - np.exp(-0.04 / 0.25) if smooth else 1, abs=0.02)
     assert np.median(unit) == pytest.approx(1 - np.exp(-0.04 / 0.04) if smooth else 1, abs=0.02)
 
 
@@ -142,7 +142,7 @@ def test_crops_of_one_face_in_order_are_smoothed(open_tiny: OpenTiny) -> None:
             return [float(pipeline.analyse(frame)[1].valence[0]) for frame in frames]
 
     alone, smoothed = scores(), scores(sequence=True)
-    share = 1 - np.exp(-(1 / 30) / 0.3)
+    share = 1 - np.exp(-(1 / 30) / 0.25)
     assert abs(alone[1] - alone[0]) > 0.01
     assert smoothed[:2] == pytest.approx([alone[0], alone[0] + share * (alone[1] - alone[0])], abs=1e-5)
     assert scores(sequence=True, smooth=False) == alone
