@@ -14,7 +14,7 @@ from faceaffect.types import BoolArray, FloatArray
 DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
 
-SCORES_CONSTANT_S: Final = 0.04
+SCORES_CONSTANT_S: Final = 0.05
 """Time constant of AU and expression scores over time, in seconds: AU decisions on rendered videos change about as often as
 the truth does, and lag behind it by about a frame."""
 

@@ -31,3 +31,11 @@ def test_teachers_are_named_with_their_share(tmp_path: Path) -> None:
     assert "their share is 0.3 where there is a label" in card
     assert "with a weight of 0.25" in card
     assert Origin().sentence() in model_card({}, True)
+
+
+def test_it_states_the_rules_that_choose_thresholds() -> None:
+    from export.calibrate import ALARMS, LEAST_THRESHOLD, SLACK
+
+    card = " ".join(model_card({}, with_renders=True).split())
+    assert f"lowest (but {LEAST_THRESHOLD:g}) whose F1 on renders is within {SLACK:g} of the best" in card
+    assert f"more than {100 * ALARMS:g} % of neutral real faces" in card

@@ -104,7 +104,7 @@ def test_scores_are_smoothed_by_track_unless_switched_off(open_tiny: OpenTiny, s
     valence = (second.valence - first.valence) / (last.valence - first.valence)
     unit = (second.au_probability - first.au_probability) / (last.au_probability - first.au_probability)
     assert valence[0] == pytest.approx(1 - np.exp(-0.04 / 0.25) if smooth else 1, abs=0.02)
-    assert np.median(unit) == pytest.approx(1 - np.exp(-0.04 / 0.04) if smooth else 1, abs=0.02)
+    assert np.median(unit) == pytest.approx(1 - np.exp(-0.04 / 0.05) if smooth else 1, abs=0.02)
 
 
 def test_baseline_brings_a_face_at_rest_to_the_neutral_scores(tmp_path: Path) -> None:
