@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from faceaffect.sources.source import AheadSource, Source
 from faceaffect.spec import AUTO_PRECISION, BundleError, ModelSpec
 from faceaffect.stage_clock import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
+from faceaffect.usable_cores import usable_cores
 
 if TYPE_CHECKING:
     from faceaffect.audio.sound_source import SoundSource
@@ -168,7 +168,7 @@ class Pipeline:
         for pictures that do not follow each other, with a detector that has no twin (`detectors.TwinDetector`), and on one
         core.
         """
-        if self._follower is None or not isinstance(self._detector, TwinDetector) or _cores() < 2:
+        if self._follower is None or not isinstance(self._detector, TwinDetector) or usable_cores() < 2:
             return
         if source.is_sequence and isinstance(source, AheadSource):
             source.show(self._follower.look_ahead(self._detector.twin()).see)
@@ -246,10 +246,6 @@ class Pipeline:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Timed:

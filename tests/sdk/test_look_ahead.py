@@ -220,11 +220,11 @@ def test_rows_of_real_clips_are_the_same_bit_for_bit(
 ) -> None:
     path, detector = make_film(tmp_path, shared / "data" / "videos"), Counted()
     with open_pipeline(detector=detector) as pipeline:
-        monkeypatch.setattr(pipeline_module, "_cores", lambda: 1)
+        monkeypatch.setattr(pipeline_module, "usable_cores", lambda: 1)
         alone = rows_of(pipeline, path, is_ahead=True)
         assert set(detector.threads) == {threading.current_thread().name}, "one core: nothing is done beforehand"
         looks = len(detector.threads)
-        monkeypatch.setattr(pipeline_module, "_cores", lambda: 2)
+        monkeypatch.setattr(pipeline_module, "usable_cores", lambda: 2)
         detector.threads.clear()
         assert rows_of(pipeline, path, is_ahead=True) == alone
         assert detector.threads.count("faceaffect-decode") > 0.5 * looks
@@ -245,7 +245,7 @@ def test_an_error_of_a_look_comes_with_its_frame(
                 raise RuntimeError("no more looks")
             return super()._detect(frame, most_px)
 
-    monkeypatch.setattr(pipeline_module, "_cores", lambda: 2)
+    monkeypatch.setattr(pipeline_module, "usable_cores", lambda: 2)
     path, analysed = make_film(tmp_path, shared / "data" / "videos"), []
     with open_pipeline(detector=Failing()) as pipeline, open_source(path) as source:
         pipeline.look_ahead(source)
@@ -257,7 +257,7 @@ def test_an_error_of_a_look_comes_with_its_frame(
 def test_cameras_and_detectors_without_a_twin_are_not_looked_at_beforehand(
     trained: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pipeline_module, "_cores", lambda: 2)
+    monkeypatch.setattr(pipeline_module, "usable_cores", lambda: 2)
     shown: list[object] = []
 
     class File:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +16,7 @@ from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.sources.read_picture import read_picture
 from faceaffect.sources.source import SourceError
 from faceaffect.types import Frame
+from faceaffect.usable_cores import usable_cores
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, no_predictions
 
@@ -26,8 +26,7 @@ NOMINAL_FPS: Final = 30.0
 
 def usual_workers() -> int:
     """One thread a usable core, eight at most."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, usable)
+    return min(8, usable_cores())
 
 
 def predict_crops(bundle: str | Path, labels: LabelTable, workers: int) -> tuple[PredictionTable, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.parquet_file import require_pyarrow
 from faceaffect.sources.open_source import is_live
 from faceaffect.spec import SPEC_FILE, ModelSpec
+from faceaffect.usable_cores import usable_cores
 
 _ONLY_FOLDERS: Final = {"row_format": "--format", "jobs": "--jobs", "ray": "--ray", "retry": "--retry"}
 _JOBS_ON_A_GPU: Final = 2  # while one copies, the other computes
@@ -101,5 +101,4 @@ def default_jobs(pipeline: Mapping[str, Any]) -> int:
     backend, device = pipeline["backend"], pipeline["device"]
     if backend == "tensorrt" or (backend == "auto" and device != "cpu" and (device != "auto" or has_nvidia_gpu())):
         return _JOBS_ON_A_GPU
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(pipeline["threads"]))
+    return max(1, usable_cores() // int(pipeline["threads"]))
