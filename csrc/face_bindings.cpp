@@ -118,13 +118,13 @@ py::object decode(py::handle au_logit, py::handle expression_logit, py::handle v
 }
 
 void smooth(py::handle scores, py::handle mean, py::handle on, bool is_first, float share, float va_share,
-            py::handle goes_off, py::handle threshold, py::handle comes_on) {
+            float jump, py::handle goes_off, py::handle threshold, py::handle comes_on) {
   auto row = take_own<py::array_t<float, py::array::c_style>>(scores, "scores", kScores);
   auto running = take_own<py::array_t<float, py::array::c_style>>(mean, "mean", kScores);
   auto decided = take_own<BoolArray>(on, "on", kUnits);
   const FloatArray off = take(goes_off, "goes_off", {kUnits}), middle = take(threshold, "threshold", {kUnits}),
                    back = take(comes_on, "comes_on", {kUnits});
-  smooth_scores(row.mutable_data(), running.mutable_data(), decided.mutable_data(), is_first, {share, va_share},
+  smooth_scores(row.mutable_data(), running.mutable_data(), decided.mutable_data(), is_first, {share, va_share, jump},
                 {off.data(), middle.data(), back.data()});
 }
 

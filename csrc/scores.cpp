@@ -24,8 +24,13 @@ void decode_scores(const float* au, const float* expression, const float* va, in
 
 void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const UnitLimits& limits) {
   for (int k = 0; k < kScores; ++k) {
-    const float newest = k < kUnits + kExpressions ? share.scores : share.va;
-    scores[k] = mean[k] = is_first ? scores[k] : mean[k] + newest * (scores[k] - mean[k]);
+    const float change = scores[k] - mean[k];
+    float newest = share.va;
+    if (k < kUnits + kExpressions) {
+      const float size = std::min(1.0f, std::abs(change) / share.jump);
+      newest = share.scores + (1 - share.scores) * (size * size);
+    }
+    scores[k] = mean[k] = is_first ? scores[k] : mean[k] + newest * change;
   }
   for (int k = 0; k < kUnits; ++k) {
     const float limit = is_first ? limits.threshold[k] : on[k] ? limits.goes_off[k] : limits.comes_on[k];

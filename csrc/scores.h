@@ -20,9 +20,10 @@ struct UnitLimits {
   const float* comes_on;
 };
 
-// Weight of the newest value: of units and expressions, of valence and arousal.
+// Weight of the newest value: of units and expressions, of valence and arousal. Units and expressions follow a change at once
+// that is as large as `jump`, smaller ones the more the larger they are.
 struct NewestShare {
-  float scores, va;
+  float scores, va, jump;
 };
 
 // One face's scores [21] into their running mean [21] and back; decisions [12] keep to those before unless `is_first`.

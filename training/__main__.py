@@ -113,6 +113,11 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
     "--base-steps", type=click.IntRange(0), default=0, show_default=True,
     help="Both runs begin with one network that has learnt of people's pictures alone for so many steps.",
 )  # fmt: skip
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path, exists=True),
+    help="A RenderWild whose validation people help to choose thresholds.",
+)
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
 def transfer(out: Path, options: tuple[str, ...], **given: Any) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""

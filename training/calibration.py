@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD: Final = 0.5
 LEAST_SCALE: Final = 0.05
 TEMPERATURE_BOUNDS: Final = (0.05, 20.0)
+_GRID_STEP: Final = 0.005
+_HIGHEST_PRICE: Final = 100.0  # of an alarm a neutral face, in F1 of one AU: nothing is worth it
 
 Logits = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -53,6 +55,62 @@ def choose_thresholds(
         else:
             thresholds.append(best_threshold(probability[rows, k], on, least, most, slack))
     return tuple(thresholds)
+
+
+def choose_quiet_thresholds(
+    probability: NDArray[np.floating],
+    truth: Flags,
+    neutral: NDArray[np.floating],
+    known: Flags | None = None,
+    *,
+    alarms: float,
+    least: float = 0.05,
+    most: float = 0.95,
+    least_positives: int = 12,
+    slack: float = 0.0,
+) -> tuple[float, ...]:
+    """Thresholds of the best mean F1 among those that call at most `alarms` AUs on each of the `neutral` faces [M, 12].
+
+    Where F1 alone would call more, every AU pays the same price in F1 for an alarm, the least that suffices (Everett 1963,
+    generalised Lagrange multipliers): thresholds rise where that costs least. With `slack`, each AU takes the lowest threshold
+    whose F1 less the price of its alarms is at most that much below its best. In steps of 0.005; where even `most` calls too
+    many it is `most`. An AU with few positives keeps 0.5, as in `choose_thresholds`, and its alarms count.
+    """
+    _check(probability, truth, known, len(AU_NAMES))
+    grid = np.round(np.arange(least, most + 1e-9, _GRID_STEP), 4)
+    score = np.zeros((len(AU_NAMES), len(grid)))
+    called = np.zeros_like(score)
+    for k in range(len(AU_NAMES)):
+        rows = slice(None) if known is None else known[:, k]
+        on = truth[rows, k]
+        called[k] = _share_from(neutral[:, k], grid)
+        if min(on.sum(), (~on).sum()) < least_positives:
+            called[k] = _share_from(neutral[:, k], np.array([DEFAULT_THRESHOLD]))
+            score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
+            continue
+        hits = _share_from(probability[rows, k][on], grid) * on.sum()
+        score[k] = 2 * hits / (_share_from(probability[rows, k], grid) * len(on) + on.sum())
+
+    def chosen(price: float) -> NDArray[np.int64]:
+        worth = score - price * called
+        return np.asarray((worth >= worth.max(axis=1, keepdims=True) - max(slack, 1e-12)).argmax(axis=1))
+
+    def loudness(places: NDArray[np.int64]) -> float:
+        return float(np.take_along_axis(called, places[:, None], axis=1).sum())
+
+    low, high = 0.0, _HIGHEST_PRICE
+    if loudness(chosen(low)) <= alarms:
+        high = low
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if loudness(chosen(middle)) <= alarms else (middle, high)
+    return tuple(float(grid[place]) for place in chosen(high))
+
+
+def _share_from(values: NDArray[np.floating], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of `values` that is not below each of the thresholds; 0 of none."""
+    ordered = np.sort(values.astype(np.float64))
+    return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")) / max(1, len(ordered))
 
 
 @dataclass(frozen=True, slots=True)

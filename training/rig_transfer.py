@@ -15,10 +15,14 @@ from faceaffect.decode import sigmoid
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES
 from training import metrics
+from training.calibration import choose_thresholds
+from training.datasets.face_table import join_tables
 from training.datasets.rendered_faces import RIGS, load_rendered, of_threshold_half
+from training.datasets.wild_faces import load_wild
 from training.evaluation.net_reader import read
 from training.models.affect_net import AffectNet
 from training.recipe import Recipe
+from training.synthesis.au_targets import PUT_TOGETHER
 from training.train_default import open_loop
 from training.train_loop import EMA_FILE
 
@@ -26,12 +30,20 @@ _PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
 
 
 def transfer(
-    recipe: Recipe, folder: Path, shared: Path, labels: Path, renders: Path, wild: Sequence[Path] = (), base_steps: int = 0
+    recipe: Recipe,
+    folder: Path,
+    shared: Path,
+    labels: Path,
+    renders: Path,
+    wild: Sequence[Path] = (),
+    base_steps: int = 0,
+    people: Path | None = None,
 ) -> dict[str, Any]:
     """One run of `recipe` for each rig in `folder` (resumed where it stopped); F1 on new identities of both rigs.
 
-    Thresholds come from half of the held-out identities of the rig that was learnt; nothing of the other rig is seen. With
-    `base_steps` both runs begin with one network that has learnt of pictures of people alone for so long.
+    Thresholds come from half of the held-out identities of the rig that was learnt, and from its validation people in a
+    RenderWild `people`; nothing of the other rig is seen. With `base_steps` both runs begin with one network that has learnt
+    of pictures of people alone for so long. Means are of all units, and of those that both rigs have (`PUT_TOGETHER`).
     """
     base = folder / "base"
     if base_steps:
@@ -48,7 +60,7 @@ def transfer(
         loop.run()
         net = AffectNet(run.net)
         net.load_state_dict(load_file(folder / rig / EMA_FILE))
-        figures[rig] = _figures(net.eval(), rig, renders, _size_px(run))
+        figures[rig] = _figures(net.eval(), rig, renders, _size_px(run), people)
     (folder / "transfer.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return figures
 
@@ -58,18 +70,25 @@ def _size_px(recipe: Recipe) -> int:
     return recipe.schedule.small_px if recipe.schedule.small_until >= 1 else TEMPLATE_SIZE_PX
 
 
-def _figures(net: AffectNet, learnt: str, renders: Path, size_px: int) -> dict[str, Any]:
+def _figures(net: AffectNet, learnt: str, renders: Path, size_px: int, people: Path | None) -> dict[str, Any]:
     table, held_out, columns = load_rendered(renders)
     rig = columns["rig"].astype(np.int64)
     choose = of_threshold_half(columns) & (rig == RIGS.index(learnt))
-    probability = sigmoid(read(net, table.pick(held_out), size_px)[0])
-    chosen, truth = choose[held_out], table.pick(held_out)
-    thresholds = [metrics.best_threshold(probability[chosen, k], truth.au[chosen, k] >= _PRESENT) for k in range(len(AU_NAMES))]
-    result: dict[str, Any] = {"thresholds": dict(zip(AU_NAMES, thresholds, strict=True))}
+    judged = table.pick(choose)
+    if people is not None:
+        frames, their_rig = load_wild(people, "Validation_Set")
+        judged = join_tables([judged, frames.pick(their_rig == RIGS.index(learnt))])
+    thresholds = choose_thresholds(sigmoid(read(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0)
+    truth = table.pick(held_out)
+    probability = sigmoid(read(net, truth, size_px)[0])
+    result: dict[str, Any] = {"faces that chose thresholds": len(judged)}
+    result["thresholds"] = dict(zip(AU_NAMES, thresholds, strict=True))
     for number, name in enumerate(RIGS):
-        rows = (rig[held_out] == number) & ~chosen
-        known = truth.au_weight[rows].max(axis=0) > 0
+        rows = (rig[held_out] == number) & ~choose[held_out]
         on, wanted = probability[rows] >= np.array(thresholds), truth.au[rows] >= _PRESENT
-        f1 = {au: metrics.f1(on[:, k], wanted[:, k]) for k, au in enumerate(AU_NAMES) if known[k]}
-        result[f"on {name}"] = {"faces": int(rows.sum()), "f1": f1, "mean_f1": float(np.mean(list(f1.values())))}
+        seen = truth.au_weight[rows] > 0
+        f1 = {au: metrics.f1(on[seen[:, k], k], wanted[seen[:, k], k]) for k, au in enumerate(AU_NAMES) if seen[:, k].any()}
+        of_both = [value for au, value in f1.items() if au not in PUT_TOGETHER]
+        means = {"mean_f1": float(np.mean(list(f1.values()))), "mean_f1_of_units_of_both": float(np.mean(of_both))}
+        result[f"on {name}"] = {"faces": int(rows.sum()), "f1": f1, **means}
     return result

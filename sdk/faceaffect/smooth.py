@@ -14,9 +14,12 @@ from faceaffect.types import BoolArray, FloatArray
 DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
 
-SCORES_CONSTANT_S: Final = 0.05
-"""Time constant of AU and expression scores over time, in seconds: AU decisions on rendered videos change about as often as
-the truth does, and lag behind it by about a frame."""
+SCORES_CONSTANT_S: Final = 0.08
+"""Time constant of AU and expression scores over time, in seconds, for small changes."""
+
+SCORES_JUMP: Final = 0.2
+"""A change of an AU or expression score as large as this is followed at once; smaller ones the more the larger they are, by the
+square. A still face is calm, and an onset does not lag: the thought of the One Euro filter, for scores."""
 
 VA_CONSTANT_S: Final = 0.25
 """The same of valence and arousal: what is felt follows the face with inertia (Kuppens, Oravecz and Tuerlinckx 2010)."""
@@ -107,8 +110,11 @@ class UnitLimits:
 
 
 class ScoreSmoother:
-    """Exponential mean of one face's scores, with a time constant so that it does not depend on the frame rate, and AU
-    decisions that keep to the frame before: a score that hovers about its threshold flips nothing."""
+    """Exponential mean of one face's scores that large changes pass, and AU decisions that keep to the frame before.
+
+    Time constants make the mean of small changes independent of the frame rate; a score that hovers about its threshold
+    flips nothing.
+    """
 
     def __init__(self, limits: UnitLimits, constant_s: float = SCORES_CONSTANT_S, va_constant_s: float = VA_CONSTANT_S) -> None:
         self._limits, self._constant_s, self._va_constant_s = limits, constant_s, va_constant_s
@@ -124,11 +130,14 @@ class ScoreSmoother:
         share, va_share = newest_share(step_s, self._constant_s), newest_share(step_s, self._va_constant_s)
         if native is not None:
             native.smooth_scores(
-                scores, self._mean, self._on, is_first, share, va_share, limits.goes_off, limits.threshold, limits.comes_on
-            )
+                scores, self._mean, self._on, is_first, share, va_share, SCORES_JUMP,
+                limits.goes_off, limits.threshold, limits.comes_on,
+            )  # fmt: skip
             return self._on
         if not is_first:
-            self._mean[:-2] += np.float32(share) * (scores[:-2] - self._mean[:-2])
+            change = scores[:-2] - self._mean[:-2]
+            size = np.minimum(np.float32(1), np.abs(change) / np.float32(SCORES_JUMP))
+            self._mean[:-2] += (np.float32(share) + np.float32(1 - share) * (size * size)) * change
             self._mean[-2:] += np.float32(va_share) * (scores[-2:] - self._mean[-2:])
         scores[:] = self._mean
         limit = limits.threshold if is_first else np.where(self._on, limits.goes_off, limits.comes_on)

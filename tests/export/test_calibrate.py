@@ -48,7 +48,7 @@ def test_thresholds_leave_neutral_faces_alone(net, faces):
     done = calibrate(net, faces, None, 112)
     neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] > 0.8
     on = sigmoid(read(done.net, faces, 112)[0])[neutral] >= np.array(done.thresholds)
-    assert (on.mean(axis=0) <= ALARMS + 0.01).all()
+    assert on.sum(axis=1).mean() <= ALARMS + 0.02
 
 
 def test_the_neutral_reference_is_the_median_of_neutral_faces(net, faces):

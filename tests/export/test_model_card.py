@@ -37,5 +37,5 @@ def test_it_states_the_rules_that_choose_thresholds() -> None:
     from export.calibrate import ALARMS, LEAST_THRESHOLD, SLACK
 
     card = " ".join(model_card({}, with_renders=True).split())
-    assert f"lowest (but {LEAST_THRESHOLD:g}) whose F1 on renders is within {SLACK:g} of the best" in card
-    assert f"more than {100 * ALARMS:g} % of neutral real faces" in card
+    assert f"lowest (but {LEAST_THRESHOLD:g}) within {SLACK:g} of its best" in card
+    assert f"at most {ALARMS:g} units on a neutral real face" in card

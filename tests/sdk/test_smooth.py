@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceaffect.smooth import HOLD_MARGIN, OneEuro, ScoreSmoother, UnitLimits
+from faceaffect.smooth import HOLD_MARGIN, SCORES_JUMP, VA_CONSTANT_S, OneEuro, ScoreSmoother, UnitLimits
 from faceaffect.types import FloatArray
 from tests.sdk.tiny_bundle import face_shape
 
@@ -83,11 +83,27 @@ def test_a_pause_of_seconds_forgets_the_past() -> None:
 @pytest.mark.parametrize("fps", [10, 25, 60])
 def test_exponential_mean_does_not_depend_on_the_frame_rate(fps: int) -> None:
     mean = ScoreSmoother(HALF, constant_s=0.2, va_constant_s=0.5)
-    smoothed(mean, 0, 0)
+    smoothed(mean, 0.5, 0)
     for _ in range(fps):
-        values = smoothed(mean, 1, 1 / fps)
-    np.testing.assert_allclose(values[:-2], 1 - np.exp(-1 / 0.2), rtol=1e-4)
-    np.testing.assert_allclose(values[-2:], 1 - np.exp(-1 / 0.5), rtol=1e-4)
+        values = smoothed(mean, 0.5 + 1e-3, 1 / fps)  # so little that no score jumps
+    np.testing.assert_allclose(values[:-2] - 0.5, 1e-3 * (1 - np.exp(-1 / 0.2)), rtol=1e-3)
+    np.testing.assert_allclose(values[-2:] - 0.5, 1e-3 * (1 - np.exp(-1 / 0.5)), rtol=1e-3)
+
+
+def test_a_large_change_of_a_score_is_followed_at_once_and_a_small_one_is_not() -> None:
+    for change, at_least, at_most in ((SCORES_JUMP, 1.0, 1.0), (0.5 * SCORES_JUMP, 0.5, 0.6), (0.05 * SCORES_JUMP, 0.3, 0.36)):
+        for sign in (-1, 1):
+            mean = ScoreSmoother(HALF)
+            smoothed(mean, 0.5, 0)
+            share = (smoothed(mean, 0.5 + sign * change, STEP_S)[:-2] - 0.5) / (sign * change)
+            assert share.min() >= at_least - 1e-5
+            assert share.max() <= at_most + 1e-5
+
+
+def test_valence_and_arousal_are_smoothed_however_large_a_change_is() -> None:
+    mean = ScoreSmoother(HALF)
+    smoothed(mean, -1, 0)
+    np.testing.assert_allclose(smoothed(mean, 1, STEP_S)[-2:], -1 + 2 * (1 - np.exp(-STEP_S / VA_CONSTANT_S)), rtol=1e-4)
 
 
 def test_exponential_mean_begins_with_the_first_value() -> None:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from training import calibration
-from training.calibration import PlattScaling, choose_thresholds, fit_platt, fit_temperature, fold_thresholds
+from training.calibration import (
+    PlattScaling,
+    choose_quiet_thresholds,
+    choose_thresholds,
+    fit_platt,
+    fit_temperature,
+    fold_thresholds,
+)
 from training.metrics import f1, reliability
 
 optimize = pytest.importorskip("scipy.optimize")
@@ -48,6 +55,64 @@ def test_thresholds_keep_to_labelled_cells_and_to_evidence() -> None:
     chosen = choose_thresholds(probability, truth, known)
     assert chosen[:2] == pytest.approx([0.6, 0.6])
     assert chosen[2:5] == (0.5, 0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def judged() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities [600, 12] that tell the truth more or less well by AU, and those [400, 12] of neutral faces."""
+    random = np.random.default_rng(8)
+    truth = random.random((600, 12)) < 0.3
+    probability = sigmoid(random.standard_normal(truth.shape) + np.where(truth, 1, -1) * np.linspace(0.5, 2.5, 12))
+    return probability, truth, sigmoid(random.standard_normal((400, 12)) + np.linspace(-3, 0.5, 12))
+
+
+def alarms_of(thresholds: tuple[float, ...], neutral: np.ndarray) -> float:
+    return float((neutral >= np.array(thresholds)).mean(axis=0).sum())
+
+
+def f1_sum(thresholds: tuple[float, ...], probability: np.ndarray, truth: np.ndarray) -> float:
+    return sum(f1(probability[:, k] >= thresholds[k], truth[:, k]) for k in range(12))
+
+
+def test_without_a_need_for_quiet_it_is_the_best_f1(judged: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    probability, truth, neutral = judged
+    best, quiet = choose_thresholds(probability, truth), choose_quiet_thresholds(probability, truth, neutral, alarms=12)
+    assert f1_sum(quiet, probability, truth) == pytest.approx(f1_sum(best, probability, truth), abs=0.12)  # steps of 0.005
+
+
+@pytest.mark.parametrize("alarms", [0.3, 0.8, 2.0])
+def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
+    judged: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
+) -> None:
+    probability, truth, neutral = judged
+    quiet = choose_quiet_thresholds(probability, truth, neutral, alarms=alarms)
+    assert 0.7 * alarms < alarms_of(quiet, neutral) <= alarms
+    found = f1_sum(quiet, probability, truth)
+    # No change of one or two AUs' thresholds that calls as few or fewer does better by more than the grid's gap explains.
+    grid = np.arange(0.05, 0.951, 0.01)
+    score = np.array([[f1(probability[:, k] >= t, truth[:, k]) for t in grid] for k in range(12)])
+    called = np.array([[(neutral[:, k] >= t).mean() for t in grid] for k in range(12)])
+    own_score = np.array([f1(probability[:, k] >= quiet[k], truth[:, k]) for k in range(12)])
+    own_called = np.array([(neutral[:, k] >= quiet[k]).mean() for k in range(12)])
+    for a in range(12):
+        for b in range(a):
+            total = called[a][:, None] + called[b][None] - own_called[a] - own_called[b]
+            gain = score[a][:, None] + score[b][None] - own_score[a] - own_score[b]
+            assert gain[total <= 0].max(initial=0) < 0.02
+    equal = tuple(float(np.quantile(neutral[:, k], 1 - alarms / 12)) for k in range(12))
+    best = choose_thresholds(probability, truth)
+    uniform = tuple(max(pair) for pair in zip(equal, best, strict=True))
+    assert found > f1_sum(uniform, probability, truth) or alarms_of(uniform, neutral) > alarms
+
+
+def test_quiet_thresholds_keep_half_where_chance_would_choose(judged: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    probability, truth, neutral = judged
+    truth = truth.copy()
+    truth[:, 11] = False
+    quiet = choose_quiet_thresholds(probability, truth, neutral, alarms=1.0, slack=0.02)
+    assert quiet[11] == 0.5
+    lower = choose_quiet_thresholds(probability, truth, neutral, alarms=12.0, slack=0.02)
+    assert all(a <= b for a, b in zip(lower, choose_quiet_thresholds(probability, truth, neutral, alarms=12.0), strict=True))
 
 
 def test_platt_finds_the_optimum_of_scipy(overconfident: tuple[np.ndarray, np.ndarray]) -> None:

@@ -52,7 +52,7 @@ def logistic(logit: FloatArray) -> FloatArray: ...
 def decode_scores(au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, squash: bool) -> FloatArray: ...
 def smooth_scores(
     scores: FloatArray, mean: FloatArray, on: NDArray[np.bool_], is_first: bool, share: float, va_share: float,
-    goes_off: FloatArray, threshold: FloatArray, comes_on: FloatArray,
+    jump: float, goes_off: FloatArray, threshold: FloatArray, comes_on: FloatArray,
 ) -> None: ...  # fmt: skip
 def scene_change(
     pixels: NDArray[np.uint8], layout: str, row_step: int, column_step: int, last: FloatArray | None

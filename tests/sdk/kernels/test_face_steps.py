@@ -139,7 +139,7 @@ def test_change_of_a_scene(layout: Layout, in_numpy) -> None:  # type: ignore[no
         (lambda: native.logistic(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
         (
             lambda: native.smooth_scores(
-                np.zeros(21, np.float32), np.zeros(20, np.float32), np.zeros(12, bool), True, 0.5, 0.5, *[np.zeros(12)] * 3
+                np.zeros(21, np.float32), np.zeros(20, np.float32), np.zeros(12, bool), True, 0.5, 0.5, 0.2, *[np.zeros(12)] * 3
             ),
             r"mean must be a writable C-contiguous array of 21",
         ),
