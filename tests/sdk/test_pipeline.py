@@ -14,6 +14,7 @@ from faceaffect import BackendError, BundleError, Frame, Pipeline, open_pipeline
 from faceaffect.detectors import Detections
 from faceaffect.geometry import TEMPLATE_XY, apply_map
 from faceaffect.labels import EXPRESSION_NAMES
+from faceaffect.smooth import SCORES_CONSTANT_S, SCORES_JUMP
 from faceaffect.spec import HEADS, ModelSpec
 from faceaffect.stage_clock import STAGES, WALL
 from tests.sdk.test_geometry import similarity_map
@@ -104,7 +105,10 @@ def test_scores_are_smoothed_by_track_unless_switched_off(open_tiny: OpenTiny, s
     valence = (second.valence - first.valence) / (last.valence - first.valence)
     unit = (second.au_probability - first.au_probability) / (last.au_probability - first.au_probability)
     assert valence[0] == pytest.approx(1 - np.exp(-0.04 / 0.25) if smooth else 1, abs=0.02)
-    assert np.median(unit) == pytest.approx(1 - np.exp(-0.04 / 0.05) if smooth else 1, abs=0.02)
+    change = np.abs(last.au_probability[0] - first.au_probability[0])
+    share = 1 - np.exp(-0.04 / SCORES_CONSTANT_S)
+    wanted = share + (1 - share) * np.minimum(1, change / SCORES_JUMP) ** 2 if smooth else np.ones_like(change)
+    np.testing.assert_allclose(unit[0], wanted, atol=0.02)
 
 
 def test_baseline_brings_a_face_at_rest_to_the_neutral_scores(tmp_path: Path) -> None:
