@@ -89,6 +89,25 @@ py::object map_points(py::handle maps, py::handle points_xy) {
   return std::move(moved);
 }
 
+bool is_plausible(py::handle place, py::handle map, double middle, double width_px, double height_px) {
+  const FloatArray own = take(place, "place", {2, 3}), read_in = take(map, "map", {2, 3});
+  return is_plausible_place(own.data(), read_in.data(), middle, width_px, height_px);
+}
+
+py::object upright_pose(py::handle pose_deg, py::handle maps) {
+  const FloatArray pose = take(pose_deg, "pose_deg", {kAny, 3});
+  const FloatArray affine = take(maps, "maps", {pose.shape(0), 2, 3});
+  FloatArray out({pose.shape(0), static_cast<py::ssize_t>(3)});
+  pose_in_frame(pose.data(), affine.data(), pose.shape(0), out.mutable_data());
+  return std::move(out);
+}
+
+float correlation(py::handle first, py::handle second) {
+  const FloatArray one = take(first, "first", {kAny});
+  const FloatArray other = take(second, "second", {one.shape(0)});
+  return portrait_correlation(one.data(), other.data(), one.shape(0));
+}
+
 py::tuple filter_points(py::handle points_xy, py::handle previous_xy, double speed_x, double speed_y, double unit_px,
                         double step_s, double min_cutoff_hz, double beta, double speed_cutoff_hz) {
   const FloatArray points = take(points_xy, "points_xy", {kAny, 2});
@@ -150,6 +169,9 @@ void bind_face_steps(py::module_& m) {
   py::class_<FaceModel>(m, "FaceModel").def(py::init(&face_model));
   m.def("frame_face", &frame_one);
   m.def("apply_map", &map_points);
+  m.def("is_plausible", &is_plausible);
+  m.def("pose_in_frame", &upright_pose);
+  m.def("correlation", &correlation);
   m.def("one_euro", &filter_points);
   m.def("logistic", &logistic_of);
   m.def("decode_scores", &decode);

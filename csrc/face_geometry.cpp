@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kSmallestUnitPx = 1e-3;
+constexpr double kSmallestScale = 1e-6;  // frame pixels a crop pixel
 constexpr float kForehead = 0.3f;  // of the height from brows to chin
 
 double share_of_newest(double cutoff_hz, double step_s) {
@@ -55,6 +56,23 @@ void apply_map(const float* maps, const float* points, int64_t count, int64_t le
       out[0] = (x * maps[0] + y * maps[1]) + maps[2];
       out[1] = (x * maps[3] + y * maps[4]) + maps[5];
     }
+}
+
+bool is_plausible_place(const float* place, const float* map, double middle, double width, double height) {
+  const double x = place[2] + middle * (static_cast<double>(place[0]) + place[1]);
+  const double y = place[5] + middle * (static_cast<double>(place[3]) + place[4]);
+  if (!(x >= 0 && x < width && y >= 0 && y < height)) return false;
+  const double ratio = std::hypot(place[0], place[3]) / std::max<double>(std::hypot(map[0], map[3]), kSmallestScale);
+  return ratio > 0.5 && ratio < 2.0;
+}
+
+void pose_in_frame(const float* pose, const float* maps, int64_t count, float* out) {
+  for (int64_t n = 0; n < count; ++n, pose += 3, maps += 6, out += 3) {
+    const double leant = std::atan2(maps[3], maps[0]) * (180 / kPi);
+    const double turn = std::fmod(pose[2] + leant + 180, 360);
+    out[0] = pose[0], out[1] = pose[1];
+    out[2] = static_cast<float>((turn < 0 ? turn + 360 : turn) - 180);
+  }
 }
 
 void one_euro(const float* points, const float* previous, int64_t length, const OneEuroStep& step, OneEuroState& state,

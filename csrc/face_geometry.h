@@ -27,6 +27,13 @@ FramedFace frame_face(const float* landmarks, const FaceModel& model);
 // points [N, L, 2] through maps [N, 2, 3]
 void apply_map(const float* maps, const float* points, int64_t count, int64_t length, float* out);
 
+// Whether the crop that a face asks for by `place` lies with its middle in a frame of that size, and is of about the size of
+// the one that it was read in, `map`. `middle` is the crop's.
+bool is_plausible_place(const float* place, const float* map, double middle, double width, double height);
+
+// pose [N, 3] of faces upright in crops -> in the frame that maps [N, 2, 3] lead to: the roll takes the crop's on, -180 .. 180.
+void pose_in_frame(const float* pose, const float* maps, int64_t count, float* out);
+
 struct OneEuroState {
   double speed_x, speed_y;  // eye distances a second
 };

@@ -44,4 +44,14 @@ void portraits_from_grid(const float* grid, int64_t count, const float* usual_fa
   }
 }
 
+float portrait_correlation(const float* first, const float* second, int64_t count) {
+  constexpr int kSums = 8;  // side by side, so that they fit a register
+  float sums[kSums] = {};
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int k = 0; k < kSums; ++k) sums[k] += first[i + k] * second[i + k];
+  for (; i < count; ++i) sums[0] += first[i] * second[i];
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 }  // namespace faceaffect

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
 import onnx
 
 _WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
+
+LARGE_DENSE: Final = 100_000
+"""Weights of a dense layer from which on it counts as large: 0.4 MB in float32, where a core has one or two of second cache."""
 
 
 def _ancestors(model: onnx.ModelProto, tensors: Iterable[str]) -> set[str]:
@@ -34,6 +38,12 @@ def between(model: onnx.ModelProto, convolutions: list[str]) -> list[str]:
     named = {node.name: node for node in model.graph.node}
     behind = _ancestors(model, [tensor for name in convolutions for tensor in named[name].input])
     return [name for name, node in named.items() if name in behind and node.op_type in ("Relu", "Add")]
+
+
+def large_dense(model: onnx.ModelProto) -> list[str]:
+    """Dense layers of so many weights that reading them costs more than the products."""
+    size = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
+    return [node.name for node in model.graph.node if node.op_type == "Gemm" and size.get(node.input[1], 0) >= LARGE_DENSE]
 
 
 def head_ends(model: onnx.ModelProto) -> list[str]:

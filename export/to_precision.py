@@ -12,7 +12,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from export.network_parts import between, head_ends, in_order, prepared, trunk_convolutions
+from export.network_parts import between, head_ends, in_order, large_dense, prepared, trunk_convolutions
 from faceaffect.half_network import LEAST_HALF, rounded, tell_half
 from faceaffect.spec import HEADS
 from faceaffect.types import FloatArray
@@ -81,11 +81,12 @@ def to_int8_cpu(onnx_bytes: bytes, crops: FloatArray) -> bytes:
     """The trunk behind its first convolution in int8 as CPUs want it, calibrated on normalised `crops` [N, 3, S, S].
 
     Activations are unsigned, so that what follows a ReLU uses all 256 levels, and sums of shortcuts stay in int8. The first
-    convolution, which sees the picture itself, costs little and stays in float32; so do the heads.
+    convolution, which sees the picture itself, costs little and stays in float32; so do the heads but for their large dense
+    layers, whose weights would push everything else out of the second cache once a frame.
     """
     model = prepared(onnx.load_from_string(onnx_bytes))
     trunk = trunk_convolutions(model)[1:]
-    return _quantised(model, crops, trunk + between(model, trunk), QuantType.QUInt8, {})
+    return _quantised(model, crops, trunk + between(model, trunk) + large_dense(model), QuantType.QUInt8, {})
 
 
 def _quantised(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from faceaffect.detectors import CheapDetector, Detections, Detector, look
 from faceaffect.geometry import (
-    TEMPLATE_SIZE_PX,
     FramedFace,
     anchors_from_landmarks,
     box_from_landmarks,
     crop_to_frame,
     frame_face,
+    is_plausible,
 )
 from faceaffect.look_ahead import LookAhead
 from faceaffect.look_plan import LookPlan, SteadyClock
@@ -138,7 +137,7 @@ class Follower:
     def _follow(self, frame: Frame, suspicious: bool) -> tuple[list[Track], FaceReading]:
         """Held tracks that are still there, and their rows; the others go to rest."""
         tracks = self.tracks
-        places = np.stack([track.place for track in tracks]) if tracks else np.zeros((0, 2, 3), np.float32)
+        places = np.array([track.place for track in tracks], np.float32).reshape(-1, 2, 3)
         reading = self._read(frame, places)
         kept: list[int] = []
         for row, track in enumerate(tracks):
@@ -269,16 +268,8 @@ class Follower:
 
 
 def _is_plausible(frame: Frame, own: FramedFace, place: FloatArray) -> bool:
-    """Whether landmarks could be a face: centred inside the frame, and of about the size of the crop they came from."""
-    middle = (TEMPLATE_SIZE_PX - 1) / 2
-    (a, b, x), (c, d, y) = own.place.tolist()
-    if not own.is_finite:
-        return False
-    x, y = x + middle * (a + b), y + middle * (c + d)
-    if not (0 <= x < frame.width_px and 0 <= y < frame.height_px):
-        return False
-    ratio = math.hypot(a, c) / max(math.hypot(float(place[0, 0]), float(place[1, 0])), 1e-6)
-    return 0.5 < ratio < 2.0
+    """Whether landmarks could be a face: numbers, inside the frame, and of about the size of the crop they came from."""
+    return own.is_finite and is_plausible(own.place, place, frame.width_px, frame.height_px)
 
 
 def _is_near(before_xy: FloatArray, now_xy: FloatArray, gap_s: float) -> bool:

@@ -151,6 +151,34 @@ def frame_face(landmarks_xy: FloatArray) -> FramedFace:
     )
 
 
+def is_plausible(place: FloatArray, crop_map: FloatArray, width_px: int, height_px: int) -> bool:
+    """Whether a face that was read in the crop of `crop_map` [2, 3] can be where its landmarks place the next one, `place`.
+
+    Centred inside the frame, and of about the same size.
+    """
+    middle = (TEMPLATE_SIZE_PX - 1) / 2
+    if native is not None:
+        good: bool = native.is_plausible(place, crop_map, middle, width_px, height_px)
+        return good
+    (a, b, x), (c, d, y) = place.tolist()
+    x, y = x + middle * (a + b), y + middle * (c + d)
+    if not (0 <= x < width_px and 0 <= y < height_px):
+        return False
+    ratio = math.hypot(a, c) / max(math.hypot(float(crop_map[0, 0]), float(crop_map[1, 0])), 1e-6)
+    return 0.5 < ratio < 2.0
+
+
+def pose_in_frame(pose_deg: FloatArray, maps: FloatArray) -> FloatArray:
+    """Yaw, pitch and roll [N, 3] in the frame of faces whose pose was read in the crops of maps [N, 2, 3]."""
+    if native is not None:
+        moved: FloatArray = native.pose_in_frame(pose_deg, maps)
+        return moved
+    turned: FloatArray = pose_deg.copy()
+    for row, (own, leant) in enumerate(zip(pose_deg[:, 2].tolist(), map_roll_deg(maps), strict=True)):
+        turned[row, 2] = (own + leant + 180) % 360 - 180
+    return turned
+
+
 def map_scale(maps: FloatArray) -> NDArray[np.float64]:
     """Frame pixels per crop pixel [N] of similarity maps [N, 2, 3]."""
     return np.hypot(maps[:, 0, 0].astype(np.float64), maps[:, 1, 0])

@@ -20,7 +20,7 @@ from faceaffect.detector_names import default_detector
 from faceaffect.detectors import CheapDetector, Detections, Detector, TwinDetector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.follow import Follower, FollowSettings
-from faceaffect.geometry import box_from_landmarks, map_roll_deg
+from faceaffect.geometry import box_from_landmarks, pose_in_frame
 from faceaffect.kernels import GraphWeights
 from faceaffect.loose_crop import read_loose_crop
 from faceaffect.reading import FaceReader, FaceReading
@@ -286,16 +286,13 @@ def _timed(detector: Detector, clock: StageClock) -> Detector:
 
 
 def _faces(reading: FaceReading, landmarks_xy: FloatArray, boxes: FloatArray, track_id: IdArray) -> Faces:
-    pose_deg = reading.heads["pose_deg"].copy()
-    for row, (own, leant) in enumerate(zip(pose_deg[:, 2].tolist(), map_roll_deg(reading.maps), strict=True)):
-        pose_deg[row, 2] = (own + leant + 180) % 360 - 180
     return Faces(
         box_xyxy=boxes,
         landmarks_xy=landmarks_xy,
         track_id=track_id,
         score=reading.score,
         quality=sigmoid(reading.heads["quality_logit"]),
-        pose_deg=pose_deg,
+        pose_deg=pose_in_frame(reading.heads["pose_deg"], reading.maps),
     )
 
 

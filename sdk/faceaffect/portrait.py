@@ -87,4 +87,7 @@ def _scale_to_unit(rows: FloatArray) -> None:
 
 def similarity(first: FloatArray, second: FloatArray) -> float:
     """Correlation of two portraits [P], -1 to 1."""
+    if native is not None:
+        alike: float = native.correlation(first, second)
+        return alike
     return float(first @ second)

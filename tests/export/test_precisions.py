@@ -17,7 +17,7 @@ from click.testing import CliRunner  # noqa: E402
 
 from export import precisions  # noqa: E402
 from export.calibration_faces import faces_in_pictures  # noqa: E402
-from export.network_parts import head_ends, in_order, prepared, trunk_convolutions  # noqa: E402
+from export.network_parts import head_ends, in_order, large_dense, prepared, trunk_convolutions  # noqa: E402
 from export.precision_cost import precision_cost, run_network  # noqa: E402
 from export.to_precision import halves_of, to_fp16, to_int8, to_int8_cpu  # noqa: E402
 from export.whole_model import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
@@ -64,6 +64,8 @@ def test_parts_are_told_by_the_graph(bundle: Bundle) -> None:
     ends = {node.name: node.op_type for node in model.graph.node if node.name in head_ends(model)}
     assert list(ends.values()).count("Conv") == 0
     assert list(ends.values()).count("Gemm") >= 6
+    large = {"geometry": "hidden", "affect": "va_hidden"}  # 1568 x 192 and 1088 x 128; the next has 49 thousand weights
+    assert [name.split("/")[2:4] for name in large_dense(model)] == [[part, layer] for part, layer in sorted(large.items())]
 
 
 def test_order_and_doubles_are_put_right(bundle: Bundle) -> None:
@@ -96,7 +98,12 @@ def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(bundle: Bundle, faces: 
     model = onnx.load_from_string(changed)
     zero_points = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name]
     assert {values.dtype for values in zero_points} >= {np.dtype(np.uint8), np.dtype(np.int8)}
-    assert len(changed) < 0.6 * len(bundle.onnx)
+    assert len(changed) < 0.45 * len(bundle.onnx), "the large dense layers are in bytes too"
+    makers = {output: node.op_type for node in model.graph.node for output in node.output}
+    dense = [
+        node.name for node in model.graph.node if node.op_type == "Gemm" and makers.get(node.input[1]) == "DequantizeLinear"
+    ]
+    assert sorted(dense) == sorted(large_dense(prepared(onnx.load_from_string(bundle.onnx))))
     here, signed = precision_cost(bundle, changed, faces), precision_cost(bundle, int8, faces)
     for figure in ("AU probability, mean difference", "landmarks, mean shift, crop px"):
         assert here[figure] < signed[figure], "unsigned activations have twice the levels"

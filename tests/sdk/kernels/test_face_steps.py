@@ -70,6 +70,47 @@ def test_landmarks_that_are_no_numbers_are_told(in_numpy) -> None:  # type: igno
         assert not in_numpy(lambda p=points: geometry.frame_face(p)).is_finite
 
 
+def test_where_a_face_can_be(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    near = geometry.frame_face((3 * face_shape() + 100).astype(np.float32)).place
+    size = (640, 480)
+    wanted = {
+        (0.0, 1.0): True,
+        (-400.0, 1.0): False,
+        (450.0, 1.0): False,
+        (0.0, 0.45): False,
+        (0.0, 2.2): False,
+        (0.0, 1.9): True,
+    }
+    for (shift, scale), good in wanted.items():
+        crop_map, place = near / np.float32(scale), near + np.float32([[0, 0, shift], [0, 0, 0]])
+        assert geometry.is_plausible(place, crop_map, *size) is good
+        assert in_numpy(lambda p=place, m=crop_map: geometry.is_plausible(p, m, *size)) is good
+    low = near + np.float32([[0, 0, 0], [0, 0, 400]])
+    assert not geometry.is_plausible(low, near, *size)
+    assert not in_numpy(lambda: geometry.is_plausible(low, near, *size))
+    assert not geometry.is_plausible(np.full((2, 3), np.nan, np.float32), near, *size)
+
+
+def test_pose_in_the_frame(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    pose = RANDOM.normal(0, 60, (40, 3)).astype(np.float32)
+    angle = RANDOM.uniform(-np.pi, np.pi, 40)
+    maps = np.zeros((40, 2, 3), np.float32)
+    maps[:, 0, 0], maps[:, 1, 0], maps[:, 0, 2] = 3 * np.cos(angle), 3 * np.sin(angle), 50
+    same(lambda: geometry.pose_in_frame(pose, maps), in_numpy, 1e-4)
+    turned = geometry.pose_in_frame(pose, maps)
+    assert (np.abs(turned[:, 2]) <= 180).all()
+    away = (turned[:, 2] - pose[:, 2] - np.degrees(angle) + 180) % 360 - 180
+    np.testing.assert_allclose(away, 0, atol=1e-3)
+    np.testing.assert_array_equal(turned[:, :2], pose[:, :2])
+
+
+def test_correlation_of_portraits(in_numpy) -> None:  # type: ignore[no-untyped-def]
+    for length in (432, 7):
+        first, second = RANDOM.normal(0, 0.05, (2, length)).astype(np.float32)
+        same(lambda a=first, b=second: portrait.similarity(a, b), in_numpy, 1e-5)  # type: ignore[misc]
+        assert portrait.similarity(first, second) == pytest.approx(float(np.dot(first.astype(np.float64), second)), abs=1e-6)
+
+
 def test_points_through_maps(in_numpy) -> None:  # type: ignore[no-untyped-def]
     maps = RANDOM.normal(0, 3, (4, 2, 3)).astype(np.float32)
     points = RANDOM.normal(0, 100, (4, 68, 2)).astype(np.float32)
@@ -136,6 +177,9 @@ def test_change_of_a_scene(layout: Layout, in_numpy) -> None:  # type: ignore[no
             lambda: native.decode_scores(np.zeros((2, 12)), np.zeros((1, 7)), np.zeros((2, 2)), True),
             r"expression_logit must be",
         ),
+        (lambda: native.is_plausible(np.zeros((2, 2)), np.zeros((2, 3)), 1, 1, 1), r"place must be float32 \[2, 3\]"),
+        (lambda: native.pose_in_frame(np.zeros((2, 3)), np.zeros((1, 2, 3))), r"maps must be float32 \[2, 2, 3\]"),
+        (lambda: native.correlation(np.zeros(3), np.zeros(4)), r"second must be float32 \[3\]"),
         (lambda: native.logistic(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
         (
             lambda: native.smooth_scores(
