@@ -14,10 +14,10 @@ from faceaffect.types import BoolArray, FloatArray
 DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
 
-SCORES_CONSTANT_S: Final = 0.08
+SCORES_CONSTANT_S: Final = 0.1
 """Time constant of AU and expression scores over time, in seconds, for small changes."""
 
-SCORES_JUMP: Final = 0.2
+SCORES_JUMP: Final = 0.25
 """A change of an AU or expression score as large as this is followed at once; smaller ones the more the larger they are, by the
 square. A still face is calm, and an onset does not lag: the thought of the One Euro filter, for scores."""
 
