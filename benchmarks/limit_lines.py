@@ -60,9 +60,13 @@ class Pass:
 
 
 def played(frames: list[Frame], count: int) -> Iterator[Frame]:
-    """`count` frames forth and back, by the clock of a camera."""
+    """`count` frames forth and back, by the clock of a camera, each written anew, as by a decoder.
+
+    Frames that were read long ago would come from memory: nobody who decodes or films has it so.
+    """
     for index in range(count):
-        yield replace(forth_and_back(frames, index), time_s=index / FPS, index=index)
+        frame = forth_and_back(frames, index)
+        yield replace(frame, pixels=frame.pixels.copy(), time_s=index / FPS, index=index)
 
 
 def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
