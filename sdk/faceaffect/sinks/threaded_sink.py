@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from queue import SimpleQueue
+from collections import deque
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final
 
@@ -14,6 +16,7 @@ from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, Layout
 
 _WAITING_FRAMES: Final = 16  # half a second of a camera; beyond that the analysis waits
+_GATHER_S: Final = 0.005  # rows of some frames at once: a thread that wakes for each holds up the one that analyses
 _NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
 
 _Rows = tuple[Frame, Faces, Affect]
@@ -24,16 +27,21 @@ class ThreadedSink:
 
     The first error of `sink` is raised by the next `write`, `begin`, `end` or, at the latest, by `close`; nothing that
     came after the failed frame is written, so that a resume goes on exactly there. `begin`, `end` and `close` return
-    when all rows before them are written. Waiting frames keep their time, index and source but not their pixels, which
-    no sink of rows reads.
+    when all rows before them are written; others reach it some milliseconds later. Waiting frames keep their time, index and
+    source but not their pixels, which no sink of rows reads.
     """
 
     def __init__(self, sink: Sink, waiting_frames: int = _WAITING_FRAMES) -> None:
         self.path = sink.path
         self._sink = sink
-        self._room = threading.Semaphore(waiting_frames)
-        # Its `put` never blocks and cannot be torn by a signal, so Ctrl-C at any moment leaves a queue that can be closed.
-        self._waiting: SimpleQueue[_Rows | threading.Event | None] = SimpleQueue()
+        self._waiting_frames = waiting_frames
+        self._waiting: deque[_Rows | threading.Event | None] = deque()
+        self._handed = self._done = 0  # frames; each number is one thread's to change
+        self._room, self._wants_room = threading.Event(), False
+        # Rung where the other thread sleeps with nothing to do, or should not gather. `put` never blocks and cannot be torn
+        # by a signal, so after Ctrl-C at any moment there is a thread that can be told to end.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._is_idle = False
         self._error: BaseException | None = None
         self._is_raised = self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="faceaffect-rows", daemon=True)
@@ -46,9 +54,13 @@ class ThreadedSink:
     def write(self, frame: Frame, faces: Faces, affect: Affect) -> None:
         self._require_open()
         self._raise_error()
-        self._room.acquire()
-        self._raise_error()  # of a frame that was written while this one waited for room
-        self._waiting.put((Frame(_NO_PIXELS, Layout.GRAY, frame.time_s, frame.index, frame.source), faces, affect))
+        if self._handed - self._done >= self._waiting_frames:
+            self._wait_for_room()
+            self._raise_error()  # of a frame that was written while this one waited
+        self._waiting.append((Frame(_NO_PIXELS, Layout.GRAY, frame.time_s, frame.index, frame.source), faces, affect))
+        self._handed += 1
+        if self._is_idle:
+            self._bell.put(None)
 
     def end(self, source: str) -> None:
         self._finish_waiting()
@@ -59,7 +71,8 @@ class ThreadedSink:
         if self._is_closed:
             return
         self._is_closed = True
-        self._waiting.put(None)
+        self._waiting.append(None)
+        self._bell.put(None)
         self._thread.join()
         try:
             self._sink.close(is_complete=is_complete and self._error is None)
@@ -76,9 +89,18 @@ class ThreadedSink:
     def _finish_waiting(self) -> None:
         self._require_open()
         written = threading.Event()
-        self._waiting.put(written)
+        self._waiting.append(written)
+        self._bell.put(None)
         written.wait()
         self._raise_error()
+
+    def _wait_for_room(self) -> None:
+        self._wants_room = True
+        while self._handed - self._done >= self._waiting_frames:
+            self._room.clear()
+            if self._handed - self._done >= self._waiting_frames:  # read after `clear`: what is done later sets it again
+                self._room.wait()
+        self._wants_room = False
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -90,15 +112,30 @@ class ThreadedSink:
             raise self._error
 
     def _run(self) -> None:
-        """After an error the queue is still emptied, so that nobody waits for room in it."""
         be_patient()
-        while (item := self._waiting.get()) is not None:
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
-            if self._error is None:
-                try:
-                    self._sink.write(*item)
-                except BaseException as error:  # raised again by the caller
-                    self._error = error
-            self._room.release()
+        while True:
+            self._is_idle = True
+            if not self._waiting:  # read after the flag is up: what comes later rings
+                self._bell.get()
+            self._is_idle = False
+            with suppress(Empty):
+                self._bell.get(timeout=_GATHER_S)
+            while self._waiting:
+                item = self._waiting.popleft()
+                if item is None:
+                    return
+                if isinstance(item, threading.Event):
+                    item.set()
+                else:
+                    self._write(item)
+
+    def _write(self, rows: _Rows) -> None:
+        """After an error what waits is still taken, so that nobody waits for room."""
+        if self._error is None:
+            try:
+                self._sink.write(*rows)
+            except BaseException as error:  # raised again by the caller
+                self._error = error
+        self._done += 1
+        if self._wants_room:
+            self._room.set()
