@@ -14,7 +14,7 @@ from faceaffect.types import BoolArray, FloatArray
 DEFAULT_STEP_S: Final[float] = 1 / 30
 """Assumed between two frames whose time stamps do not grow."""
 
-SCORES_CONSTANT_S: Final = 0.1
+SCORES_CONSTANT_S: Final = 0.15
 """Time constant of AU and expression scores over time, in seconds, for small changes."""
 
 SCORES_JUMP: Final = 0.25
@@ -86,7 +86,7 @@ def newest_share(step_s: float, constant_s: float = SCORES_CONSTANT_S) -> float:
     return 1 - math.exp(-step_s / constant_s)
 
 
-HOLD_MARGIN: Final = 0.04
+HOLD_MARGIN: Final = 0.05
 """How far past its threshold a smoothed AU score must go before a decision that was made is changed."""
 
 
