@@ -66,12 +66,29 @@ inline void prefetch(const uint8_t* address) {
 #endif
 }
 
+// The first of those sums, by whole registers where pairs_x86.h has wide ones; gives how many were made.
+template <int channels, typename P>
+int sum_wide_fours(const uint8_t* const* rows, int side, int64_t width_px, int fours, uint16_t* sums) {
+  int four = 0;
+  if constexpr (channels == 3 && P::kHasWide) {
+    for (; four + P::kWideFours <= fours && 12 * four + P::kWideBytes <= width_px * 3; four += P::kWideFours) {
+      const int at = 12 * four;
+      auto sum = P::wide_sum(rows[0] + at);
+      for (int i = 1; i < 4; ++i) sum = P::wide_add(sum, P::wide_sum(rows[i] + at));
+      for (int from = 4; from < side; from += 4)
+        for (int i = from; i < from + 4; ++i) sum = P::wide_add(sum, P::wide_sum(rows[i] + at));
+      P::wide_store(sums + 3 * four, sum);
+    }
+  }
+  return four;
+}
+
 // `fours` sums of four pixels across and `side` (a multiple of 4) down. A row holds `width_px` pixels from its start on; the
 // last is repeated. Writes up to 4 sums more than it means.
 template <int channels>
 void sum_fours(const uint8_t* const* rows, int side, int64_t width_px, int fours, uint16_t* sums) {
   constexpr int step = channels == 3 ? 1 : 4 / channels;  // fours in 16 bytes
-  int four = 0;
+  int four = sum_wide_fours<channels, Pairs>(rows, side, width_px, fours, sums);
   for (; four + step <= fours && 4 * four * channels + 16 <= width_px * channels; four += step) {
     const int at = 4 * four * channels;
     auto sum = Pairs::sum_in_fours<channels>(rows[0] + at);

@@ -9,6 +9,7 @@ namespace faceaffect {
 namespace {
 
 struct Pairs {
+  static constexpr bool kHasWide = false;
   template <int channels>
   static uint16x8_t sum(const uint8_t* from) {
     constexpr uint8_t z = 255;  // an index out of range gives 0

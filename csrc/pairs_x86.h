@@ -1,4 +1,5 @@
 // Sums of horizontally adjacent pixels, 16 bytes at a time: SSE4.1, part of every x86 instruction set with Lanes.
+// Fours of colour pixels also by the whole register, where that is wider.
 #pragma once
 
 #include <immintrin.h>
@@ -40,6 +41,48 @@ struct Pairs {
     const __m128i quarters = _mm_srli_epi16(_mm_add_epi16(sums, _mm_set1_epi16(2)), 2);
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(quarters, quarters));
   }
+#if defined(__AVX512BW__) || defined(__AVX2__)
+  static constexpr bool kHasWide = true;
+#else
+  static constexpr bool kHasWide = false;
+#endif
+#if defined(__AVX512BW__)
+  // Four fours of colour pixels at a time: 12 bytes are three whole words of four, so one permutation gives each lane its four.
+  // Reads kWideBytes, of which 48 count.
+  static constexpr int kWideFours = 4, kWideBytes = 64;
+  using Wide = __m512i;
+  static Wide wide_sum(const uint8_t* from) {
+    const __m512i apart = _mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
+    const __m512i beside = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
+    const __m512i lanes = _mm512_permutexvar_epi32(apart, _mm512_loadu_si512(from));
+    return _mm512_maddubs_epi16(_mm512_shuffle_epi8(lanes, beside), _mm512_set1_epi8(1));
+  }
+  static Wide wide_add(Wide a, Wide b) { return _mm512_add_epi16(a, b); }
+  // Twelve sums, and four more numbers behind them.
+  static void wide_store(uint16_t* to, Wide halves) {
+    const __m512i together = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
+    const __m512i sums = _mm512_permutexvar_epi32(together, _mm512_madd_epi16(halves, _mm512_set1_epi16(1)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(sums));
+  }
+#elif defined(__AVX2__)
+  // The same of two fours; 24 of the bytes count.
+  static constexpr int kWideFours = 2, kWideBytes = 32;
+  using Wide = __m256i;
+  static Wide wide_sum(const uint8_t* from) {
+    const __m256i apart = _mm256_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5);
+    const __m256i beside = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm256_maddubs_epi16(_mm256_shuffle_epi8(_mm256_permutevar8x32_epi32(bytes, apart), beside), _mm256_set1_epi8(1));
+  }
+  static Wide wide_add(Wide a, Wide b) { return _mm256_add_epi16(a, b); }
+  // Six sums, and two more numbers behind them.
+  static void wide_store(uint16_t* to, Wide halves) {
+    const __m256i sums = _mm256_permutevar8x32_epi32(_mm256_madd_epi16(halves, _mm256_set1_epi16(1)),
+                                                     _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), words);
+  }
+#endif
   static __m128i load(const uint16_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
   static void store(uint16_t* to, __m128i value) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), value); }
 };
