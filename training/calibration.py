@@ -69,8 +69,9 @@ def choose_quiet_thresholds(
     least_positives: int = 12,
     slack: float = 0.0,
 ) -> tuple[float, ...]:
-    """Thresholds of the best mean F1 among those that call at most `alarms` AUs on each of the `neutral` faces [M, 12].
+    """Thresholds [12] of the best mean F1 among those that call at most `alarms` AUs on a neutral face, on average.
 
+    Out of probabilities and truth [N, 12], of which `known` [N, 12] marks labelled cells, and probabilities `neutral` [M, 12].
     Where F1 alone would call more, every AU pays the same price in F1 for an alarm, the least that suffices (Everett 1963,
     generalised Lagrange multipliers): thresholds rise where that costs least. With `slack`, each AU takes the lowest threshold
     whose F1 less the price of its alarms is at most that much below its best. In steps of 0.005; where even `most` calls too
@@ -108,7 +109,7 @@ def choose_quiet_thresholds(
 
 
 def _share_from(values: NDArray[np.floating], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of `values` that is not below each of the thresholds; 0 of none."""
+    """The share [T] of `values` [N] that is not below each of the thresholds [T]; 0 of no values."""
     ordered = np.sort(values.astype(np.float64))
     return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")) / max(1, len(ordered))
 

@@ -152,9 +152,8 @@ def frame_face(landmarks_xy: FloatArray) -> FramedFace:
 
 
 def is_plausible(place: FloatArray, crop_map: FloatArray, width_px: int, height_px: int) -> bool:
-    """Whether a face that was read in the crop of `crop_map` [2, 3] can be where its landmarks place the next one, `place`.
-
-    Centred inside the frame, and of about the same size.
+    """Whether a face that was read in the crop of `crop_map` [2, 3] can be where its landmarks place the next one, `place`
+    [2, 3] (both crop to frame): centred inside a frame of that many pixels, and of about the same size.
     """
     middle = (TEMPLATE_SIZE_PX - 1) / 2
     if native is not None:

@@ -20,7 +20,7 @@ Recipe = dict[str, float]
 RIG_NAMES: Final[tuple[str, str]] = ("facs", "arkit")
 
 PUT_TOGETHER: Final[frozenset[str]] = frozenset({"AU23"})
-"""Units that one of the rigs lacks and that are made of others' parts there: no fair test of what carries over."""
+"""AUs that one of the rigs lacks and that are made of other units' parts there: no fair test of what carries over."""
 
 _FACS: Final[dict[str, list[Recipe]]] = {
     "AU1": [{"facs/1": 0.95}, {"facs/1": 0.55, "facs/1_a": 0.7}],
