@@ -11,7 +11,7 @@ import onnx
 _WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
 
 LARGE_DENSE: Final = 100_000
-"""Weights of a dense layer from which on it counts as large: 0.4 MB in float32, where a core has one or two MB of second cache."""
+"""Weights of a dense layer from which on it counts as large: 0.4 MB in float32, of a second cache of one or two."""
 
 
 def _ancestors(model: onnx.ModelProto, tensors: Iterable[str]) -> set[str]:
