@@ -6,7 +6,8 @@
 // level: how often the frame is halved first, so that minifying does not alias: the smallest level (at most kMaxLevel)
 //   at which one crop pixel steps at most 2 pixels. Pixel (i, j) of the frame at level l is the mean of the block of
 //   2^l x 2^l frame pixels from (i 2^l, j 2^l), rounded half up to a whole number; a block that hangs over the right or
-//   lower edge repeats the edge. Beyond a scale of 2^(kMaxLevel + 1) the crop aliases.
+//   lower edge repeats the edge. From level 2 on the middle two of each four rows stand for all four: reading a large face
+//   is what its crop costs. Beyond a scale of 2^(kMaxLevel + 1) the crop aliases.
 // sample: bilinear, black outside: the value at the nearest point inside the frame, times the share of the 1 px wide
 //   tent around the position that the frame covers.
 // NV12: luma and chroma are interpolated each in its own plane (chroma samples lie in the middle of their 2 x 2 luma
@@ -57,10 +58,17 @@ HOST_DEVICE float clamp_to(float value, float low, float high) {
   return value < low ? low : (value > high ? high : value);
 }
 
+// Whether row i of a block is part of its mean.
+HOST_DEVICE bool row_counts(int level, int i) { return level < 2 || ((i + 1) & 2) != 0; }
+
+// A block's mean is its sum shifted right by this, rounded.
+HOST_DEVICE int sum_shift(int level) { return level < 2 ? 2 * level : 2 * level - 1; }
+
 HOST_DEVICE float level_pixel(const PlaneView& plane, int level, int c, int y, int x) {
-  const int side = 1 << level;
+  const int side = 1 << level, shift = sum_shift(level);
   int sum = 0;
   for (int i = 0; i < side; ++i) {
+    if (!row_counts(level, i)) continue;
     const int from_y = y * side + i < plane.height_px ? y * side + i : plane.height_px - 1;
     const uint8_t* row = plane.data + from_y * plane.row_stride;
     for (int j = 0; j < side; ++j) {
@@ -68,7 +76,7 @@ HOST_DEVICE float level_pixel(const PlaneView& plane, int level, int c, int y, i
       sum += row[static_cast<int64_t>(from_x) * plane.channels + c];
     }
   }
-  return static_cast<float>((sum + ((1 << (2 * level)) >> 1)) >> (2 * level));
+  return static_cast<float>((sum + ((1 << shift) >> 1)) >> shift);
 }
 
 HOST_DEVICE float bilinear(const PlaneView& plane, int level, int c, float y, float x) {

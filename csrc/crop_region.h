@@ -68,42 +68,54 @@ inline void prefetch(const uint8_t* address) {
 
 // The first of those sums, by whole registers where pairs_x86.h has wide ones; gives how many were made.
 template <int channels, typename P>
-int sum_wide_fours(const uint8_t* const* rows, int side, int64_t width_px, int fours, uint16_t* sums) {
+int sum_wide_fours(const uint8_t* const* rows, int count, int64_t width_px, int fours, uint16_t* sums) {
   int four = 0;
   if constexpr (channels == 3 && P::kHasWide) {
     for (; four + P::kWideFours <= fours && 12 * four + P::kWideBytes <= width_px * 3; four += P::kWideFours) {
       const int at = 12 * four;
-      auto sum = P::wide_sum(rows[0] + at);
-      for (int i = 1; i < 4; ++i) sum = P::wide_add(sum, P::wide_sum(rows[i] + at));
-      for (int from = 4; from < side; from += 4)
-        for (int i = from; i < from + 4; ++i) sum = P::wide_add(sum, P::wide_sum(rows[i] + at));
+      auto sum = P::wide_add(P::wide_sum(rows[0] + at), P::wide_sum(rows[1] + at));
+      for (int i = 2; i < count; i += 2)
+        sum = P::wide_add(sum, P::wide_add(P::wide_sum(rows[i] + at), P::wide_sum(rows[i + 1] + at)));
       P::wide_store(sums + 3 * four, sum);
     }
   }
   return four;
 }
 
-// `fours` sums of four pixels across and `side` (a multiple of 4) down. A row holds `width_px` pixels from its start on; the
-// last is repeated. Writes up to 4 sums more than it means.
+// `fours` sums of four pixels across and `count` rows (an even number) down. A row holds `width_px` pixels from its start on;
+// the last is repeated. Writes up to 4 sums more than it means.
 template <int channels>
-void sum_fours(const uint8_t* const* rows, int side, int64_t width_px, int fours, uint16_t* sums) {
+void sum_fours(const uint8_t* const* rows, int count, int64_t width_px, int fours, uint16_t* sums) {
   constexpr int step = channels == 3 ? 1 : 4 / channels;  // fours in 16 bytes
-  int four = sum_wide_fours<channels, Pairs>(rows, side, width_px, fours, sums);
+  int four = sum_wide_fours<channels, Pairs>(rows, count, width_px, fours, sums);
   for (; four + step <= fours && 4 * four * channels + 16 <= width_px * channels; four += step) {
     const int at = 4 * four * channels;
-    auto sum = Pairs::sum_in_fours<channels>(rows[0] + at);
-    for (int i = 1; i < 4; ++i) sum = Pairs::add(sum, Pairs::sum_in_fours<channels>(rows[i] + at));
-    for (int from = 4; from < side; from += 4)
-      for (int i = from; i < from + 4; ++i) sum = Pairs::add(sum, Pairs::sum_in_fours<channels>(rows[i] + at));
+    auto sum = Pairs::add(Pairs::sum_in_fours<channels>(rows[0] + at), Pairs::sum_in_fours<channels>(rows[1] + at));
+    for (int i = 2; i < count; ++i) sum = Pairs::add(sum, Pairs::sum_in_fours<channels>(rows[i] + at));
     Pairs::store_fours(sums + four * channels, sum);
   }
   for (; four < fours; ++four)
     for (int c = 0; c < channels; ++c) {
       int sum = 0;
-      for (int i = 0; i < side; ++i)
+      for (int i = 0; i < count; ++i)
         for (int64_t x = 4 * four; x < 4 * four + 4; ++x) sum += rows[i][(x < width_px ? x : width_px - 1) * channels + c];
       sums[four * channels + c] = static_cast<uint16_t>(sum);
     }
+}
+
+// Means of blocks of 4 x 4 of two rows that count, by whole registers; gives how many. Asks for what lies `next` bytes behind.
+template <int channels, typename P>
+int average_wide_fours(const uint8_t* upper, const uint8_t* lower, int64_t next, int64_t width_px, int blocks, uint8_t* out) {
+  int block = 0;
+  if constexpr (channels == 3 && P::kHasWide) {
+    for (; block + P::kWideFours <= blocks && 12 * block + P::kWideBytes <= width_px * 3; block += P::kWideFours) {
+      const int at = 12 * block;
+      prefetch(upper + next + at);
+      prefetch(lower + next + at);
+      P::wide_store_eighths(out + 3 * block, P::wide_add(P::wide_sum(upper + at), P::wide_sum(lower + at)));
+    }
+  }
+  return block;
 }
 
 // Sums of two neighbours each: half as many. Reads and writes up to 8 sums more than it means.
@@ -119,9 +131,9 @@ void fold_pairs(const uint16_t* from, int count, uint16_t* to) {
       to[i * channels + c] = static_cast<uint16_t>(from[2 * i * channels + c] + from[(2 * i + 1) * channels + c]);
 }
 
-// Means of blocks whose sums of 4^level pixels are given.
+// Means of blocks whose sums are given.
 inline void round_sums(const uint16_t* sums, int count, int level, uint8_t* out) {
-  const int half = 1 << (2 * level - 1), shift = 2 * level;
+  const int shift = sum_shift(level), half = 1 << (shift - 1);
   for (int i = 0; i < count; ++i) {
     const uint16_t rounded = static_cast<uint16_t>(sums[i] + half);
     out[i] = static_cast<uint8_t>(rounded >> shift);
@@ -143,24 +155,32 @@ void average_row_of_two(const PlaneView& plane, int y, int64_t from_px, int bloc
   }
 }
 
-// `blocks` means of 2^level x 2^level, level 2 and more, from pixel `from_px` of row y on. 16 x 16 x 255 still fits a sum of
-// 16 bits.
+// `blocks` means of 2^level x 2^level, level 2 and more, from pixel `from_px` of row y on. 16 x 8 x 255 fits a sum of 16 bits.
 template <int channels>
 void average_row(const PlaneView& plane, int level, int y, int64_t from_px, int blocks, uint8_t* out) {
   static_assert(kMaxLevel <= 4, "sums of a block must fit 16 bits");
   const int side = 1 << level, last = plane.height_px - 1;
   const int64_t next = side * plane.row_stride;
   uint16_t fours[kSums], pairs[kSums];
-  const uint8_t* rows[1 << kMaxLevel];
+  const uint8_t* rows[1 << kMaxLevel];  // those that count
+  int done = 0;
+  if (level == 2) {
+    const uint8_t* upper = plane.data + (y + 1 < last ? y + 1 : last) * plane.row_stride + from_px * channels;
+    const uint8_t* lower = plane.data + (y + 2 < last ? y + 2 : last) * plane.row_stride + from_px * channels;
+    done = average_wide_fours<channels, Pairs>(upper, lower, next, plane.width_px - from_px, blocks, out);
+  }
   // A few blocks at a time, so that a few lines of the next row of blocks come from memory meanwhile.
-  for (int from = 0; from < blocks; from += kBlocks) {
+  for (int from = done; from < blocks; from += kBlocks) {
     const int count = blocks - from < kBlocks ? blocks - from : kBlocks;
     const int64_t x = from_px + static_cast<int64_t>(from) * side, bytes = static_cast<int64_t>(count) * side * channels;
+    int read = 0;
     for (int i = 0; i < side; ++i) {
-      rows[i] = plane.data + (y + i < last ? y + i : last) * plane.row_stride + x * channels;
-      for (int64_t ahead = 0; ahead < bytes; ahead += 64) prefetch(rows[i] + next + ahead);
+      if (!row_counts(level, i)) continue;
+      rows[read] = plane.data + (y + i < last ? y + i : last) * plane.row_stride + x * channels;
+      for (int64_t ahead = 0; ahead < bytes; ahead += 64) prefetch(rows[read] + next + ahead);
+      ++read;
     }
-    sum_fours<channels>(rows, side, plane.width_px - x, count * side / 4, fours);
+    sum_fours<channels>(rows, read, plane.width_px - x, count * side / 4, fours);
     if (level == 3) fold_pairs<channels>(fours, count, pairs);
     if (level == 4) fold_pairs<channels>(fours, 2 * count, pairs), fold_pairs<channels>(pairs, count, fours);
     round_sums(level == 3 ? pairs : fours, count * channels, level, out + static_cast<int64_t>(from) * channels);

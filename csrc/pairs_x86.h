@@ -64,6 +64,14 @@ struct Pairs {
     const __m512i sums = _mm512_permutexvar_epi32(together, _mm512_madd_epi16(halves, _mm512_set1_epi16(1)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(sums));
   }
+  // Twelve bytes (sum + 4) / 8, rounded down, and four more bytes behind them.
+  static void wide_store_eighths(uint8_t* to, Wide halves) {
+    const __m512i together = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
+    const __m512i sums = _mm512_madd_epi16(halves, _mm512_set1_epi16(1));
+    const __m512i eighths = _mm512_srli_epi32(_mm512_add_epi32(sums, _mm512_set1_epi32(4)), 3);
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_permutexvar_epi32(together, eighths));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+  }
 #elif defined(__AVX2__)
   // The same of two fours; 24 of the bytes count.
   static constexpr int kWideFours = 2, kWideBytes = 32;
@@ -81,6 +89,14 @@ struct Pairs {
                                                      _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
     const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), words);
+  }
+  // Six bytes (sum + 4) / 8, rounded down, and two more bytes behind them.
+  static void wide_store_eighths(uint8_t* to, Wide halves) {
+    const __m256i sums = _mm256_madd_epi16(halves, _mm256_set1_epi16(1));
+    const __m256i eighths = _mm256_srli_epi32(_mm256_add_epi32(sums, _mm256_set1_epi32(4)), 3);
+    const __m256i together = _mm256_permutevar8x32_epi32(eighths, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(together), _mm256_extracti128_si256(together, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
   }
 #endif
   static __m128i load(const uint16_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }

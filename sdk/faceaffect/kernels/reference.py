@@ -77,13 +77,19 @@ def level_of(crop_map: FloatArray) -> int:
 
 
 def halve(plane: Bytes, level: int) -> Bytes:
-    """Means of blocks of 2 ** level pixels a side, rounded half up; the edge is repeated to whole blocks. [H, W, C]"""
+    """Means of blocks of 2 ** level pixels a side, rounded half up; the edge is repeated to whole blocks. [H, W, C]
+
+    From level 2 on the middle two of each four rows stand for all four.
+    """
     side = 1 << level
     height, width, channels = plane.shape
     padded = np.pad(plane, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // side, side, padded.shape[1] // side, side, channels)
+    if level >= 2:
+        blocks = blocks[:, [row for row in range(side) if row % 4 in (1, 2)]]
     sums = blocks.sum(axis=(1, 3), dtype=np.int32)
-    return np.asarray((sums + side * side // 2) >> (2 * level), np.uint8)
+    pixels = side * blocks.shape[1]
+    return np.asarray((sums + pixels // 2) // pixels, np.uint8)
 
 
 def split_planes(frame: Frame) -> list[Bytes]:

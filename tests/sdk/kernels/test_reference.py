@@ -114,6 +114,14 @@ def test_halving_rounds_half_up_and_repeats_the_edge() -> None:
     np.testing.assert_array_equal(reference.halve(plane, 1)[:, :, 0], [[1, 10], [4, 7]])
 
 
+def test_the_middle_two_of_four_rows_stand_for_large_blocks() -> None:
+    rows = np.array([200, 10, 20, 200] * 3 + [200, 11], np.uint8)  # the last block hangs over the lower edge
+    plane = np.repeat(rows[:, None], 9, axis=1)[:, :, None]
+    np.testing.assert_array_equal(reference.halve(plane, 2)[:, 0, 0], [15, 15, 15, 11])
+    np.testing.assert_array_equal(reference.halve(plane[:8], 3)[:, 0, 0], [15])
+    np.testing.assert_array_equal(reference.halve(plane[:4], 1)[:, 0, 0], [105, 110])
+
+
 def test_normalise_by_hand() -> None:
     pixels = np.array([[[[0, 51, 255]]]], np.uint8)
     got = reference.normalise(pixels, (0.5, 0.1, 0.0), (0.5, 0.1, 2.0))
