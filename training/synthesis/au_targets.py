@@ -4,7 +4,9 @@ A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are t
 several recipes one is drawn per face, so that the network does not learn one sculptor's hand. The ARKit units have no
 lip tightener; there AU23 is made of what it does: the mouth narrows (a part of the pucker) while both lips turn in (parts
 of the rolls, which also take back the pucker's pout), so the red of the lips gets thin and short. Both rigs' cheek
-raisers lack the pad that rises below the eye: `made/cheek_bulge` adds it (see `head_mesh`).
+raisers lack the pad that rises below the eye: `made/cheek_bulge` adds it (see `head_mesh`); both rigs' lid tighteners lack
+the roll of the lower lid: `made/lid_bulge`. The lower lid rises in each of them, since an upper lid that comes down alone
+is half a blink.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _FACS: Final[dict[str, list[Recipe]]] = {
         {"facs/6_a": 1.3, "made/cheek_bulge": 0.9},
         {"facs/6_b": 1.1, "made/cheek_bulge": 1.0},
     ],
-    "AU7": [{"facs/7": 1.1}],
+    "AU7": [{"facs/7": 1.1, "made/lid_bulge": 1.2}],
     "AU10": [{"facs/10": 1.3}],
     "AU12": [{"facs/12": 1.15}, {"facs/12_a": 1.15}, {"facs/12_b": 1.2}],
     "AU15": [{"facs/15": 1.5}],
@@ -59,7 +61,10 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
     "AU2": [{"arkit/browOuterUp*": 1.35}],
     "AU4": [{"arkit/browDown*": 1.3}],
     "AU6": [{"arkit/cheekSquint*": 1.4, "made/cheek_bulge": 0.9}],
-    "AU7": [{"arkit/eyeSquint*": 1.35}, {"mhunits/eye-left-slit": 0.8, "mhunits/eye-right-slit": 0.8}],
+    "AU7": [
+        {"arkit/eyeSquint*": 1.35, "made/lid_bulge": 1.1},
+        {"arkit/eyeSquint*": 0.85, "mhunits/eye-left-slit": 0.4, "mhunits/eye-right-slit": 0.4, "made/lid_bulge": 1.2},
+    ],
     "AU10": [{"arkit/mouthUpperUp*": 0.75, "arkit/noseSneer*": 0.35}],
     "AU12": [{"arkit/mouthSmile*": 0.85}],
     "AU15": [{"arkit/mouthFrown*": 1.4}],

@@ -47,7 +47,7 @@ _WRINKLES: Final[dict[str, dict[str, float]]] = {
     "AU2": {"forehead_side": 1.0, "forehead_middle": 0.15},
     "AU4": {"glabella": 1.25},
     "AU6": {"crow_feet": 1.3},
-    "AU7": {"lower_lid": 0.7},
+    "AU7": {"lower_lid": 1.2},
     "AU9": {"nose_root": 1.0, "nasolabial_upper": 0.7, "glabella": 0.25},
     "AU10": {"nasolabial_upper": 1.0, "nasolabial_lower": 0.25},
     "AU12": {"nasolabial_lower": 0.8, "nasolabial_upper": 0.35, "cheek_line": 0.45},

@@ -91,6 +91,20 @@ def _cheek_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], 
     return index, (share[index, None] * np.array(_BULGE_MOVE)).astype(np.float32)
 
 
+_LID_XY, _LID_SPREAD, _LID_MOVE = (0.325, 7.172), (0.075, 0.021), (0.0, 0.012, 0.034)
+_LID_RISE = 1.6  # 1/dm: how the lower lid climbs from its middle to both corners, as a parabola
+
+
+def _lid_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """The roll of a tightened lower lid (FACS manual, AU7: the lid bulges) under both eyes, as a target."""
+    along = np.abs(base[:, 0]) - _LID_XY[0]
+    across = base[:, 1] - (_LID_XY[1] + _LID_RISE * along**2)
+    share = np.exp(-0.5 * ((along / _LID_SPREAD[0]) ** 2 + (across / _LID_SPREAD[1]) ** 2))
+    share[base[:, 2] < 1.3] = 0.0  # the inside of the lid and the socket
+    index = np.intersect1d(np.flatnonzero(share > 0.02), quads)
+    return index, (share[index, None] * np.array(_LID_MOVE)).astype(np.float32)
+
+
 @lru_cache(maxsize=2)
 def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadMesh:
     """Read the head. FACSHuman targets get the prefix `facs/`; without them the result holds CC0 parts only."""
@@ -102,6 +116,7 @@ def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadM
         with np.load(data_dir / "facshuman_targets" / "facshuman_targets.npz") as stored:
             facs = _read_targets(stored["names"], stored["start"], stored["index"], stored["delta"], "facs/")
         targets.update({"facs/" + name.rsplit("/", 1)[-1]: value for name, value in facs.items()})
+    targets["made/lid_bulge"] = _lid_bulge(arrays["base"], arrays["quads"])
     targets["made/cheek_bulge"] = _cheek_bulge(arrays["base"], arrays["quads"])
     part_names = sorted({name[3:-4] for name in arrays if name.startswith("px_") and name.endswith("_ref")})
     parts = {

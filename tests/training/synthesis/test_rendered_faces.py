@@ -45,6 +45,20 @@ def test_unit_moves_its_region(studio, rig, unit, points, sign):
 
 
 @pytest.mark.parametrize("rig", ["facs", "arkit"])
+@pytest.mark.parametrize("recipe", [0, 1])
+def test_a_tightened_lower_lid_rises_and_bulges(studio, rig, recipe):
+    identity = studio.identity_of(1, 0)
+    vertices, _ = studio.pose_head(identity, rig, Expression({"AU7": (1.0, 1.0)}, (0.0, 0.0), {"AU7": recipe}))
+    moved, base = vertices - identity.vertices, studio.head.base
+    width = np.linalg.norm(np.subtract(*identity.vertices[studio.landmark_index][[36, 45]]))
+    assert moved[studio.landmark_index[LOWER_LID], 1].mean() > 0.01 * width
+    skin = (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04) & (np.abs(base[:, 1] - 7.172) < 0.02) & (base[:, 2] > 1.3)
+    below = (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04) & (np.abs(base[:, 1] - 7.06) < 0.05) & (base[:, 2] > 1.3)
+    assert skin.sum() >= 4 <= below.sum()
+    assert moved[skin, 2].mean() > 0.02 * width > 2 * np.abs(moved[below, 2]).mean()  # a roll of the lid, not a cheek
+
+
+@pytest.mark.parametrize("rig", ["facs", "arkit"])
 def test_upper_face_units_leave_the_mouth_alone(studio, rig):
     for unit in ("AU1", "AU2", "AU4", "AU6", "AU7"):
         moved = landmarks_of(studio, rig, **{unit: 1.0}) - landmarks_of(studio, rig)

@@ -11,7 +11,7 @@ from training.synthesis.au_targets import RIG_NAMES
 from training.synthesis.face import VALIDATION_EVERY
 from training.synthesis.wild.emotion_prototypes import EMOTION_NAMES, partners
 
-PLAN_VERSION: Final[int] = 1
+PLAN_VERSION: Final[int] = 2
 """Raised whenever the same size and seed would give other videos; a folder of another version is not continued."""
 
 TASKS: Final = ("AU", "EXPR", "VA")
