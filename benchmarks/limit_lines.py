@@ -240,10 +240,13 @@ class FileRun:
         return FileRun(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s, self.analysing_s - other.analysing_s)
 
 
-def run_files(setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path) -> FileRun:
-    """Analyse the file once on each share of cores, all at once; `wall_s` ends with the last."""
+def run_files(setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path, jobs: int = 1) -> FileRun:
+    """Analyse the file once on each share of cores, all at once; `wall_s` ends with the last.
+
+    Processor time is that of the first process of each alone, not that of `jobs` others.
+    """
     started = time.perf_counter()
-    running = [_start_file(setup, clip, cores, folder / f"rows{number}.csv") for number, cores in enumerate(shares)]
+    running = [_start_file(setup, clip, cores, folder / f"rows{number}.csv", jobs) for number, cores in enumerate(shares)]
     spent = [0.0, 0.0]
     for process in running:
         out, errors = process.communicate()
@@ -253,8 +256,8 @@ def run_files(setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: 
     return FileRun(time.perf_counter() - started, *spent)
 
 
-def _start_file(setup: Setup, clip: str, cores: Sequence[int], rows: Path) -> subprocess.Popen[str]:
-    options = ["analyse", clip, "--out", str(rows), "--overwrite", "--quiet", "--backend", setup.backend]
+def _start_file(setup: Setup, clip: str, cores: Sequence[int], rows: Path, jobs: int) -> subprocess.Popen[str]:
+    options = ["analyse", clip, "--out", str(rows), "--overwrite", "--quiet", "--backend", setup.backend, "--jobs", str(jobs)]
     options += ["--precision", setup.precision, *(["--model", setup.model] if setup.model else [])]
     options += ["--detector", setup.detector] if setup.detector else []
     command = [sys.executable, "-c", _FILE, json.dumps(list(cores)), *options]

@@ -14,6 +14,7 @@ from faceaffect.geometry import (
     crop_to_frame,
     frame_face,
     is_plausible,
+    overlap,
 )
 from faceaffect.look_ahead import LookAhead
 from faceaffect.look_plan import LookPlan, SteadyClock
@@ -172,7 +173,7 @@ class Follower:
         ranked = sorted(range(len(kept)), key=lambda i: -tracks[kept[i]].age)
         good: list[int] = []
         for i in ranked:
-            if all(_overlap(boxes[i], boxes[j]) < 0.5 for j in good):
+            if all(overlap(boxes[i], boxes[j]) < 0.5 for j in good):
                 good.append(i)
         return [kept[i] for i in sorted(good)]
 
@@ -238,7 +239,7 @@ class Follower:
         good = []
         for row in rows:
             box = box_from_landmarks(reading.landmarks_xy[row : row + 1])[0]
-            if all(_overlap(box, other) < 0.5 for other in boxes):
+            if all(overlap(box, other) < 0.5 for other in boxes):
                 boxes.append(box)
                 good.append(row)
         return good
@@ -276,11 +277,3 @@ def _is_near(before_xy: FloatArray, now_xy: FloatArray, gap_s: float) -> bool:
     """Whether a face could have gone from one place to the other in `gap_s`: up to two of its heights a second."""
     height = np.ptp(before_xy[:, 1])
     return bool(np.hypot(*(now_xy.mean(axis=0) - before_xy.mean(axis=0))) <= height * (0.7 + 2.0 * max(gap_s, 0.0)))
-
-
-def _overlap(first: FloatArray, second: FloatArray) -> float:
-    """Intersection over union of two boxes (x1, y1, x2, y2)."""
-    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    areas = float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]))
-    return shared / max(areas - shared, 1e-6)

@@ -186,3 +186,11 @@ def map_scale(maps: FloatArray) -> NDArray[np.float64]:
 def map_roll_deg(maps: FloatArray) -> list[float]:
     """Clockwise rotation in the picture, degrees [N], of maps [N, 2, 3]."""
     return [math.degrees(math.atan2(sine, cosine)) for cosine, sine in maps[:, :, 0].tolist()]
+
+
+def overlap(first: FloatArray, second: FloatArray) -> float:
+    """Intersection over union of two boxes (x1, y1, x2, y2)."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    areas = float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]))
+    return shared / max(areas - shared, 1e-6)

@@ -87,13 +87,14 @@ def test_finds_are_counted_by_the_size_of_the_face() -> None:
 
 
 def test_two_cores_say_nothing_where_other_work_took_longer_than_the_file() -> None:
-    quiet = [CoresRound(FileRun(one), FileRun(2.0, 4.0, 2.2), FileRun(4.0)) for one in (4.0, 3.6, 3.0)]
-    busy = two_cores_line([*quiet, CoresRound(FileRun(4.0), FileRun(-0.5), FileRun(4.0))])
+    quiet = [CoresRound(FileRun(one), FileRun(2.5, 4.0, 2.2), FileRun(2.0), FileRun(4.0)) for one in (4.0, 3.6, 3.0)]
+    busy = two_cores_line([*quiet, CoresRound(FileRun(4.0), FileRun(2.5), FileRun(-0.5), FileRun(4.0))])
     assert busy.met is None
     assert "not measured" in busy.measured
     line = two_cores_line(quiet)
     assert line.met
     assert line.measured.startswith("1.80 times (1.50 to 2.00; ")
+    assert "by one process 1.44 times" in line.measured
     assert "two runs at once, a core each: 1.80 times" in line.measured
     assert "55 % of the work" in line.measured
 

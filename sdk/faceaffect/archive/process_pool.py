@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import queue
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from faceaffect.archive.file_task import ArchiveError, Event, FileOutcome, FramesDone, Input, TaskSettings
+from faceaffect.child_process import ChildProcess
 
 WORKER: Final = (sys.executable, "-m", "faceaffect.archive.worker")
 _TRIES: Final = 2  # a file on which two processes in a row have died is not given to a third
@@ -122,56 +118,13 @@ class ProcessPool:
                 return None
 
 
-class _Worker:
-    """One process and its two pipes."""
+class _Worker(ChildProcess):
+    """A process that answers by lines of JSON."""
 
     def __init__(self, settings: TaskSettings, command: Sequence[str]) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        self._process = subprocess.Popen(
-            [*command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        super().__init__(command)
         self.ask(settings.as_json())
-
-    def ask(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            return  # it died: `answer` says so
 
     def answer(self) -> tuple[str, Any]:
         """Kind and value of its next line; `died` where there is none."""
-        assert self._process.stdout is not None
-        try:
-            line = self._process.stdout.readline()
-            return next(iter(json.loads(line).items())) if line else ("died", None)
-        except ValueError:  # cut short, or closed
-            return "died", None
-
-    def last_words(self) -> str:
-        """How it ended and the last line that it wrote."""
-        code = self._process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._said.seek(max(0, os.fstat(self._said.fileno()).st_size - 1000))
-        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return f"{how} ({lines[-1]})" if lines else how
-
-    def end(self) -> None:
-        """Let it go by itself: it has nothing to do any more."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.close()
-            self._process.wait(_END_S)
-        except (subprocess.TimeoutExpired, OSError):
-            self.kill()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        return self.next_line() or ("died", None)

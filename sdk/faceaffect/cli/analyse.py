@@ -62,7 +62,12 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
 @click.option("--resume", is_flag=True, help="Go on with an unfinished output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 @click.option("--format", "row_format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Of the files in a folder.")
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that share out the inputs of a folder.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes: they share out the inputs of a folder (one per core unless told otherwise), or one video (none).",
+)
 @click.option("--ray", metavar="ADDRESS", help="Share them out to a Ray cluster: local, auto, host:port or ray://host:port.")
 @click.option("--retry", is_flag=True, help="Try those again that an earlier run into this folder could not read.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
@@ -71,6 +76,7 @@ def analyse(**given: object) -> int:
 
     \b
     faceaffect analyse clip.mp4 --out rows.csv --overlay seen.mp4 --report report.html
+    faceaffect analyse lecture.mp4 --out rows.csv --jobs 4
     faceaffect analyse 'photos/*.jpg' > rows.csv
     faceaffect analyse 'archive/**/*.mp4' --out parts/ --format parquet
     """

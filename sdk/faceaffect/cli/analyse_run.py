@@ -26,6 +26,7 @@ from faceaffect.sources.source import Source, SourceError
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
+    from faceaffect.stretches.shared_video import SharedVideo
 
 
 class AnalyseRun:
@@ -121,14 +122,45 @@ class AnalyseRun:
         pipeline.start_ids_after(max(point.last_track_id, 0))
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
-            pipeline.look_ahead(source)
+            shared = self._shared(source, point, pipeline) if self._settings.jobs > 1 else None
             try:
-                with accompanied(pipeline, source, self._settings.sound, self._summary.notes):
-                    self._analyse_frames(source, point, pipeline, sink, self._stems.get(uri, ""))
+                if shared is not None:
+                    self._write_shared(shared, source, point, sink)
+                else:
+                    pipeline.look_ahead(source)
+                    with accompanied(pipeline, source, self._settings.sound, self._summary.notes):
+                        self._analyse_frames(source, point, pipeline, sink, self._stems.get(uri, ""))
             finally:
-                self._summary.notes += source.notes
+                self._summary.notes += source.notes if shared is None else shared.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
+
+    def _shared(self, source: Source, point: ResumePoint, pipeline: Pipeline) -> SharedVideo | None:
+        """The source shared out to processes, or None, with a note, where that cannot be or does not pay."""
+        from faceaffect.stretches.plan import plan_stretches
+        from faceaffect.stretches.shared_video import SharedVideo
+        from faceaffect.stretches.task import StretchSettings
+
+        settings, why, stretches = self._settings, "", []
+        if source.is_live or not source.is_sequence or not source.fps or not source.frame_count:
+            why = "only a video file that tells how long it is can be shared out"
+        elif pipeline.spec.stages:
+            why = f"{pipeline.spec.name} remembers what it has seen of a face"
+        else:
+            stretches = plan_stretches(point.next_frame, source.frame_count, source.fps, settings.jobs)
+            why = "it is too short to be shared out" if len(stretches) < 2 else ""
+        if why or source.fps is None:
+            self._summary.notes.append(f"{source.name}: analysed by one process, since {why}")
+            return None
+        told = StretchSettings(source.name, settings.model, settings.pipeline, settings.source_options)
+        ids_after = max(point.last_track_id, 0)
+        return SharedVideo(told, stretches, source.fps, settings.jobs, ids_after=ids_after, report=self._progress.advance_many)
+
+    def _write_shared(self, shared: SharedVideo, source: Source, point: ResumePoint, sink: Sink) -> None:
+        self._progress.begin_frames(source.frame_count, point.next_frame)
+        for one in shared:
+            self._summary.add(one.faces, one.affect, one.seconds)
+            sink.write(one.frame(source.name), one.faces, one.affect)
 
     def _analyse_frames(self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str) -> None:
         self._progress.begin_frames(source.frame_count, point.next_frame)

@@ -29,6 +29,8 @@ class AnalyseSettings:
     sound: str
     when_existing: WhenExisting
     is_quiet: bool
+    jobs: int = 1
+    """Processes that a video is shared out to."""
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> AnalyseSettings:
@@ -38,6 +40,11 @@ class AnalyseSettings:
             raise click.UsageError("--report is made of the rows: give them a file too, such as --out rows.csv")
         if given["portraits"] and not given["report"]:
             raise click.UsageError("--portraits are shown in the report: give --report FILE.html too")
+        jobs = given["jobs"] or 1
+        if jobs > 1 and given["overlay"]:
+            raise click.UsageError("--overlay is drawn where the frames are read: leave --jobs off")
+        if jobs > 1 and given["baseline"]:
+            raise click.UsageError("--baseline learns from all that a face has shown so far: leave --jobs off")
         sources = expand_sources(given["sources"])
         live = [source for source in sources if is_live(source)]
         if live and len(sources) > 1:
@@ -55,6 +62,7 @@ class AnalyseSettings:
             sound=given["sound"],
             when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,
             is_quiet=given["quiet"],
+            jobs=jobs,
         )
 
     def stored(self, model_name: str, precision: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from faceaffect.sources.open_source import is_live
 from faceaffect.spec import SPEC_FILE, ModelSpec
 from faceaffect.usable_cores import usable_cores
 
-_ONLY_FOLDERS: Final = {"row_format": "--format", "jobs": "--jobs", "ray": "--ray", "retry": "--retry"}
+_ONLY_FOLDERS: Final = {"row_format": "--format", "ray": "--ray", "retry": "--retry"}
 _JOBS_ON_A_GPU: Final = 2  # while one copies, the other computes
 
 

@@ -47,12 +47,19 @@ class RunProgress:
         self._bar.update(self._task, total=frame_count, completed=first_frame)
 
     def advance(self, face_count: int, dropped: int) -> None:
+        lost = f", {dropped} dropped" if dropped else ""
+        self._advance(1, f", {face_count} faces{lost}")
+
+    def advance_many(self, frames: int) -> None:
+        """Of frames that processes have analysed, each its own part of the video."""
+        self._advance(frames, "")
+
+    def _advance(self, frames: int, rest: str) -> None:
         if self._bar.disable:
             return
-        self._frames += 1
+        self._frames += frames
         fps = self._frames / max(time.monotonic() - self._started_s, 1e-6)
-        lost = f", {dropped} dropped" if dropped else ""
-        self._bar.update(self._task, advance=1, rate=f"{fps:.0f} fps, {face_count} faces{lost}")
+        self._bar.update(self._task, advance=frames, rate=f"{fps:.0f} fps{rest}")
 
     def __enter__(self) -> RunProgress:
         self._bar.start()

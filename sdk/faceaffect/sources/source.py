@@ -20,23 +20,25 @@ class SourceError(ValueError):
 class SourceOptions:
     """How sources are read.
 
-    `start_frame` skips the frames before it (a live source only counts from there), `ahead_frames` is how many frames
-    are decoded before they are asked for, `picture_fps` makes the time stamps of a folder of pictures (time_s = index /
-    picture_fps), `sequence` says that such pictures follow each other as the frames of one video. `reconnect_s` is how
-    long a camera or stream that went away is waited for before the source ends.
+    `start_frame` skips the frames before it (a live source only counts from there); `seek_s` begins a video file near that
+    time instead, at once, and counts frames as the file's frame rate says, which a variable one may not bear out.
+    `ahead_frames` is how many frames are decoded before they are asked for, `picture_fps` makes the time stamps of a folder
+    of pictures (time_s = index / picture_fps), `sequence` says that such pictures follow each other as the frames of one
+    video. `reconnect_s` is how long a camera or stream that went away is waited for before the source ends.
     """
 
     start_frame: int = 0
+    seek_s: float = 0.0
     ahead_frames: int = 4
     picture_fps: float = 30.0
     sequence: bool = False
     reconnect_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.start_frame < 0 or self.ahead_frames < 1 or self.picture_fps <= 0 or self.reconnect_s < 0:
+        if min(self.start_frame, self.seek_s, self.reconnect_s) < 0 or self.ahead_frames < 1 or self.picture_fps <= 0:
             raise SourceError(
-                "source options must have start_frame >= 0, ahead_frames >= 1, picture_fps > 0 and reconnect_s >= 0, "
-                f"got {self}"
+                "source options must have start_frame >= 0, seek_s >= 0, ahead_frames >= 1, picture_fps > 0 and "
+                f"reconnect_s >= 0, got {self}"
             )
 
 

@@ -51,6 +51,8 @@ class VideoFile(FileSource):
     def _decode(self) -> Generator[Frame, None, None]:
         index, time_s, read = 0, 0.0, self._first
         self._first = None
+        if self._options.seek_s > 0:
+            index, read = self._seek(self._options.seek_s)
         while read is not None and index < self._options.start_frame:
             index, time_s = index + 1, read[1]
             # Grabbing decodes without converting: exact where seeking is not, and several times faster than reading.
@@ -64,6 +66,12 @@ class VideoFile(FileSource):
             index += 1
             read = self._read()
         self._note_truncation(index, time_s)
+
+    def _seek(self, time_s: float) -> tuple[int, tuple[Any, float] | None]:
+        """The number, by the frame rate, and the content of a frame near `time_s`."""
+        self._capture.set(0, 1000 * time_s)  # 0: CAP_PROP_POS_MSEC
+        read = self._read()
+        return (0 if read is None or self.fps is None else round(read[1] * self.fps)), read
 
     def _monotonic(self, container_s: float, before_s: float, index: int) -> float:
         """Raw streams carry no times (all 0): count them. Joined recordings start again at 0: go on one frame later."""

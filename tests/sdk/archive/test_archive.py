@@ -172,7 +172,7 @@ def test_remote_inputs_and_parts(analyse: Analyse, archive: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "rows.csv", "--jobs", "2"], "--jobs is for many outputs"),
+        (["--out", "rows.csv", "--format", "csv"], "--format is for many outputs"),
         (["--out", "rows.csv", "--ray", "local"], "--ray is for many outputs"),
         (["--out", "parts/", "--overlay", "seen.mp4"], "--overlay draws one output"),
         (["--out", "parts/", "--sound", "band.wav"], "--sound band.wav goes with one source"),

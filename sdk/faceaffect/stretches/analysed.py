@@ -1,0 +1,63 @@
+"""Analysed frames on their way from one process to another: many at once, as arrays and without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from faceaffect.types import Affect, Faces, Frame, IdArray, Layout
+
+_NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
+_FACES: Final = tuple(field.name for field in fields(Faces))
+_AFFECT: Final = tuple(field.name for field in fields(Affect))
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """One frame's result. `seconds` is what its analysis took."""
+
+    index: int
+    time_s: float
+    seconds: float
+    faces: Faces
+    affect: Affect
+
+    def frame(self, source: str) -> Frame:
+        """Its frame without pixels, as a sink of rows takes it."""
+        return Frame(_NO_PIXELS, Layout.GRAY, self.time_s, self.index, source)
+
+    def at(self, index: int, track_id: IdArray) -> Analysed:
+        """The same under another number and other ids [N]."""
+        return replace(self, index=index, faces=replace(self.faces, track_id=track_id))
+
+
+def pack(frames: Sequence[Analysed]) -> bytes:
+    """At least one frame."""
+    arrays = {
+        "index": np.array([one.index for one in frames], np.int64),
+        "time_s": np.array([one.time_s for one in frames], np.float64),
+        "seconds": np.array([one.seconds for one in frames], np.float64),
+        "count": np.array([len(one.faces) for one in frames], np.int64),
+    }
+    arrays |= {f"faces.{name}": np.concatenate([getattr(one.faces, name) for one in frames]) for name in _FACES}
+    arrays |= {f"affect.{name}": np.concatenate([getattr(one.affect, name) for one in frames]) for name in _AFFECT}
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+
+
+def unpack(content: bytes) -> Iterator[Analysed]:
+    """The frames of `pack`."""
+    arrays = load(content)
+    end = 0
+    for row, count in enumerate(arrays["count"].tolist()):
+        begin, end = end, end + count
+        yield Analysed(
+            index=int(arrays["index"][row]),
+            time_s=float(arrays["time_s"][row]),
+            seconds=float(arrays["seconds"][row]),
+            faces=Faces(**{name: arrays[f"faces.{name}"][begin:end] for name in _FACES}),
+            affect=Affect(**{name: arrays[f"affect.{name}"][begin:end] for name in _AFFECT}),
+        )
