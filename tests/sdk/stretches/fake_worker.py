@@ -2,7 +2,8 @@
 
 The video's name says what happens: `frames=N` is how long it is, `dies`, `backend`, `source` and `broken` happen in a stretch
 that begins at frame `at=N` or later, `shift=N` is by how much sought frames are counted wrongly, `late=N` how much later than
-was asked they begin, `slow=S` how many seconds the first stretch waits, `stop` ends all.
+was asked they begin, `breaks=N` where a decoder stops that came from before,
+`slow=S` how many seconds the first stretch waits, `stop` ends all.
 """
 
 import json
@@ -35,6 +36,8 @@ def main() -> None:
         end = int(what["frames"])
         if task["end"] is not None:
             end = min(end, task["end"] + 2 * bool(task["seek_s"]) - shift)
+        if "breaks" in what and begin <= int(what["breaks"]):
+            end = min(end, int(what["breaks"]))
         frames = [result(i, (1, 0.1 * i), fps=FPS) for i in range(begin, end)]
         frames = [one.at(one.index + shift, one.faces.track_id) for one in frames]
         time.sleep(float(what.get("slow", 0)) * (task["start"] == 0))

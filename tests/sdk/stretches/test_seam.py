@@ -49,6 +49,14 @@ def test_the_latest_common_frame_decides_and_no_id_is_given_twice():
     np.testing.assert_array_equal(ids.of(np.array([1, 2])), [4, 3])
 
 
+def test_a_face_that_was_lost_and_found_in_the_early_frames_has_one_id():
+    before = [result(0, (3, 10.0)), result(1, (3, 10.0))]
+    ids = TrackIds(next_id=4)
+    ids.begin(before, [result(0, (1, 10.0)), result(1, (2, 10.0))])
+    np.testing.assert_array_equal(ids.of(np.array([2])), [3])
+    np.testing.assert_array_equal(ids.of(np.array([1])), [4])  # it is somebody else, wherever it comes back
+
+
 def test_faces_elsewhere_are_new():
     ids = TrackIds(next_id=2)
     ids.begin([result(0, (1, 10.0))], [result(0, (1, 90.0))])

@@ -59,13 +59,21 @@ def test_a_stretch_that_cannot_be_sought_is_counted(words, again, monkeypatch):
     assert counted == ([1, 2] if again else [])
 
 
-def test_many_stretches_of_a_long_video():
-    check(shared("frames=20000", promised=20000, jobs=2), 20000)
+@pytest.mark.parametrize("words", ["", " shift=5"])
+def test_many_stretches_of_a_long_video(words):
+    """Also where most are done twice: what has to be done again comes before what lies far ahead."""
+    check(shared(f"frames=20000{words}", promised=20000, jobs=2), 20000)
 
 
 @pytest.mark.parametrize("count", [990, 700, 100])
 def test_a_video_that_ends_early_ends_there(count):
     check(shared(f"frames={count}"), count)
+
+
+@pytest.mark.parametrize("place", [100, 400])
+def test_nothing_comes_after_a_place_that_does_not_decode(place):
+    """As in one process, whatever could be read behind it."""
+    check(shared(f"frames=1000 breaks={place}"), place)
 
 
 def test_a_video_that_is_longer_than_it_says_is_read_to_its_end():
