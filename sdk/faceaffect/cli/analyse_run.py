@@ -137,12 +137,13 @@ class AnalyseRun:
 
     def _shared(self, source: Source, point: ResumePoint, pipeline: Pipeline) -> SharedVideo | None:
         """The source shared out to processes, or None, with a note, where that cannot be or does not pay."""
+        from faceaffect.sources.video_file import VideoFile
         from faceaffect.stretches.plan import plan_stretches
         from faceaffect.stretches.shared_video import SharedVideo
         from faceaffect.stretches.task import StretchSettings
 
         settings, why, stretches = self._settings, "", []
-        if source.is_live or not source.is_sequence or not source.fps or not source.frame_count:
+        if not isinstance(source, VideoFile) or not source.fps or not source.frame_count:
             why = "only a video file that tells how long it is can be shared out"
         elif pipeline.spec.stages:
             why = f"{pipeline.spec.name} remembers what it has seen of a face"

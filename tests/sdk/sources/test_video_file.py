@@ -55,6 +55,28 @@ def test_start_frame_is_exact(make_video: MakeVideo, start_frame: int) -> None:
         np.testing.assert_array_equal(frame.pixels, whole[frame.index].pixels)
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.webm"])
+@pytest.mark.parametrize("seek_s", [0.04, 0.68, 1.56])
+def test_a_sought_frame_has_its_number_and_its_pixels(make_video: MakeVideo, name: str, seek_s: float) -> None:
+    path = make_video(name, 40)
+    with open_source(path) as source:
+        whole = list(source)
+    with open_source(path, SourceOptions(seek_s=seek_s)) as source:
+        rest = list(source)
+    assert abs(rest[0].time_s - seek_s) < 0.09
+    assert rest[-1].index == 39
+    for frame in rest:
+        assert frame.time_s == pytest.approx(whole[frame.index].time_s, abs=1e-4)
+        np.testing.assert_array_equal(frame.pixels, whole[frame.index].pixels)
+
+
+def test_nothing_lies_behind_the_end(make_video: MakeVideo) -> None:
+    with open_source(make_video(count=40), SourceOptions(seek_s=99.0)) as source:
+        assert all(frame.index <= 39 for frame in source)
+    with pytest.raises(SourceError, match="seek_s >= 0"):
+        SourceOptions(seek_s=-1.0)
+
+
 @needs_ffmpeg
 @pytest.mark.parametrize("rate", ["24000/1001", "30"])
 def test_times_are_those_of_the_container(tmp_path: Path, rate: str) -> None:
