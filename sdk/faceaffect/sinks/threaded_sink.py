@@ -15,7 +15,7 @@ from faceaffect.patient_thread import be_patient
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, Layout
 
-_WAITING_FRAMES: Final = 16  # half a second of a camera; beyond that the analysis waits
+_WAITING_FRAMES: Final = 32  # a second of a camera; beyond that the analysis waits
 _GATHER_S: Final = 0.005  # rows of some frames at once: a thread that wakes for each holds up the one that analyses
 _NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
 
@@ -95,12 +95,16 @@ class ThreadedSink:
         self._raise_error()
 
     def _wait_for_room(self) -> None:
+        """Until half of the room is free: to be woken for every frame costs more than to wait."""
         self._wants_room = True
-        while self._handed - self._done >= self._waiting_frames:
+        while not self._is_roomy():
             self._room.clear()
-            if self._handed - self._done >= self._waiting_frames:  # read after `clear`: what is done later sets it again
+            if not self._is_roomy():  # read after `clear`: what is done later sets it again
                 self._room.wait()
         self._wants_room = False
+
+    def _is_roomy(self) -> bool:
+        return self._handed - self._done <= self._waiting_frames // 2
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -137,5 +141,5 @@ class ThreadedSink:
             except BaseException as error:  # raised again by the caller
                 self._error = error
         self._done += 1
-        if self._wants_room:
+        if self._wants_room and self._is_roomy():
             self._room.set()
