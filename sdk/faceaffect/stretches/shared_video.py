@@ -200,17 +200,22 @@ class SharedVideo:
     def _answer(self, process: ChildProcess, work: _Work) -> _Answer:
         line = process.next_line()
         if line is None:
-            return "died", process.last_words()
+            return self._died(process)
         kind, value = line
         if kind != "frames":
             return kind, value
         content = process.next_bytes(value)
         if len(content) < value:
-            return "died", process.last_words()
+            return self._died(process)
         frames = list(unpack(content))
         with self._change:
             self._analysed += sum(one.index >= work.stretch.begin for one in frames)
         return kind, frames
+
+    @staticmethod
+    def _died(process: ChildProcess) -> _Answer:
+        process.kill()  # one that speaks no more is waited for
+        return "died", process.last_words()
 
 
 def _up_to(frames: Iterator[Analysed], index: int) -> Iterator[Analysed]:

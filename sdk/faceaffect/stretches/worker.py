@@ -68,23 +68,25 @@ def _analyse(settings: StretchSettings, task: StretchTask, pipeline: Pipeline, a
     last = None if task.end is None else task.end - 1 + (PAST_THE_END if task.seek_s else 0)
     waiting: list[Analysed] = []
     with open_source(settings.uri, options) as source:
-        for frame in source:
-            began_s = time.perf_counter()
-            faces, affect = pipeline.analyse(frame)
-            waiting.append(Analysed(frame.index, frame.time_s, time.perf_counter() - began_s, faces, affect))
-            is_last = last is not None and frame.index >= last
-            if is_last or len(waiting) == _AT_ONCE:
-                _say_frames(waiting, answers)
-                waiting = []
-            if is_last:
-                break
-        _say_frames(waiting, answers)
+        try:
+            for frame in source:
+                began_s = time.perf_counter()
+                faces, affect = pipeline.analyse(frame)
+                waiting.append(Analysed(frame.index, frame.time_s, time.perf_counter() - began_s, faces, affect))
+                if last is not None and frame.index >= last:
+                    break
+                if len(waiting) == _AT_ONCE:
+                    _say_frames(waiting, answers)
+        finally:
+            _say_frames(waiting, answers)  # before an error, too: it costs nothing that was found
         return source.notes
 
 
 def _say_frames(frames: list[Analysed], answers: _Answers) -> None:
+    """Say them and forget them."""
     if frames:
         content = pack(frames)
+        frames.clear()
         answers.say("frames", len(content), content)
 
 

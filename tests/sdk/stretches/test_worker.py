@@ -12,9 +12,12 @@ import pytest
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.stretches.analysed import unpack
 from faceaffect.stretches.plan import plan_stretches
 from faceaffect.stretches.shared_video import SharedVideo
-from faceaffect.stretches.task import StretchSettings
+from faceaffect.stretches.task import StretchSettings, StretchTask
+from faceaffect.stretches.worker import _analyse
+from tests.sdk.stretches.results import result
 
 DEMO = Path(__file__).parents[3] / "assets" / "demo.mp4"
 FRAMES = 450
@@ -74,6 +77,26 @@ def test_the_command_shares_a_video_out(clip, tmp_path):
         [*run[:4], str(DEMO), "--out", str(tmp_path / "short.csv"), "--jobs", "2"], check=True, capture_output=True, text=True
     ).stderr
     assert "analysed by one process, since it is too short to be shared out" in said
+
+
+def test_what_was_found_before_an_error_is_said(clip, monkeypatch):
+    """The error strikes in the middle of a message's frames."""
+    said = []
+
+    class Broken:
+        def restart(self):
+            pass
+
+        def analyse(self, frame):
+            if frame.index == 100:
+                raise SourceError("broken")
+            return result(frame.index, (1, 0.0)).faces, result(frame.index, (1, 0.0)).affect
+
+    answers = type("Answers", (), {"say": lambda self, kind, value, content=b"": said.append((kind, content))})()
+    with pytest.raises(SourceError, match="broken"):
+        _analyse(StretchSettings(str(clip), None, {}, SourceOptions()), StretchTask(7, None), Broken(), answers)
+    assert {kind for kind, _ in said} == {"frames"}
+    assert [one.index for _, content in said for one in unpack(content)] == list(range(7, 100))
 
 
 def test_a_model_that_is_not_there_is_named(clip):
