@@ -30,9 +30,9 @@ def crop_face(
     """Cut faces out of a frame: float32 [N, 3, size_px, size_px], RGB, (value / 255 - mean) / std.
 
     `crop_to_frame` [N, 2, 3] takes crop pixels (x, y, 1) to frame pixels, whole coordinates at pixel centres. Sampling
-    is bilinear, black outside the frame; where a map steps more than 2 pixels the frame is first halved (block means)
-    until it does not. Rows may be padded or reversed; pixels that are not adjacent in memory are copied once. `out` is
-    filled and returned when given.
+    is bilinear, black outside the frame; where a map steps more than 2 pixels the frame is first halved until it does not
+    (block means; from a quarter of the size on, the middle two of each four rows stand for all four). Rows may be padded or
+    reversed; pixels that are not adjacent in memory are copied once. `out` is filled and returned when given.
     """
     if native is None:
         return reference.crop_face(frame, crop_to_frame, size_px=size_px, mean=mean, std=std, out=out)
