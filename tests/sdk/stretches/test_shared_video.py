@@ -114,9 +114,13 @@ def test_leaving_ends_the_processes():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        next(iter(video))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
+    try:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(iter(video))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert all(process._process.poll() is not None for process in video._processes)
 
 
