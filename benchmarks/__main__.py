@@ -13,6 +13,7 @@ BENCHMARKS = {
     "limit": "benchmarks.limit",
     "side-by-side": "benchmarks.side_by_side",
     "scale": "benchmarks.scale",
+    "seams": "benchmarks.seams",
     "method-clips": "benchmarks.method_clips",
     "gpu": "benchmarks.gpu_record",
 }

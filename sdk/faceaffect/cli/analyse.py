@@ -66,7 +66,7 @@ from faceaffect.spec import AUTO_PRECISION, PRECISIONS
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes: they share out the inputs of a folder (one per core unless told otherwise), or one video (none).",
+    help="Processes that share out the inputs of a folder (else one per core), or one video (else one).",
 )
 @click.option("--ray", metavar="ADDRESS", help="Share them out to a Ray cluster: local, auto, host:port or ray://host:port.")
 @click.option("--retry", is_flag=True, help="Try those again that an earlier run into this folder could not read.")

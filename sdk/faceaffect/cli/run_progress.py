@@ -47,16 +47,15 @@ class RunProgress:
         self._bar.update(self._task, total=frame_count, completed=first_frame)
 
     def advance(self, face_count: int, dropped: int) -> None:
-        lost = f", {dropped} dropped" if dropped else ""
-        self._advance(1, f", {face_count} faces{lost}")
+        if not self._bar.disable:
+            self._advance(1, f", {face_count} faces" + (f", {dropped} dropped" if dropped else ""))
 
     def advance_many(self, frames: int) -> None:
         """Of frames that processes have analysed, each its own part of the video."""
-        self._advance(frames, "")
+        if not self._bar.disable:
+            self._advance(frames, "")
 
     def _advance(self, frames: int, rest: str) -> None:
-        if self._bar.disable:
-            return
         self._frames += frames
         fps = self._frames / max(time.monotonic() - self._started_s, 1e-6)
         self._bar.update(self._task, advance=frames, rate=f"{fps:.0f} fps{rest}")

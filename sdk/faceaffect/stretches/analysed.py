@@ -18,7 +18,8 @@ _AFFECT: Final = tuple(field.name for field in fields(Affect))
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """One frame's result. `seconds` is what its analysis took."""
+    """One frame's result: `index` counts the video's frames from 0, `time_s` is its presentation time, `seconds` what its
+    analysis took."""
 
     index: int
     time_s: float
@@ -36,7 +37,7 @@ class Analysed:
 
 
 def pack(frames: Sequence[Analysed]) -> bytes:
-    """At least one frame."""
+    """At least one frame as safetensors: of each field one array, in which the faces of all frames lie one after the other."""
     arrays = {
         "index": np.array([one.index for one in frames], np.int64),
         "time_s": np.array([one.time_s for one in frames], np.float64),
@@ -49,7 +50,7 @@ def pack(frames: Sequence[Analysed]) -> bytes:
 
 
 def unpack(content: bytes) -> Iterator[Analysed]:
-    """The frames of `pack`."""
+    """The frames of `pack`; their arrays are views of a few large ones."""
     arrays = load(content)
     end = 0
     for row, count in enumerate(arrays["count"].tolist()):
