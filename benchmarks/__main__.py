@@ -9,12 +9,12 @@ BENCHMARKS = {
     "detectors": "benchmarks.detectors",
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
-    "follow": "benchmarks.follow_clips",
-    "limit": "benchmarks.limit",
-    "side-by-side": "benchmarks.side_by_side",
-    "scale": "benchmarks.scale",
-    "seams": "benchmarks.seams",
-    "method-clips": "benchmarks.method_clips",
+    "follow": "benchmarks.tracking",
+    "limit": "benchmarks.latency_targets",
+    "side-by-side": "benchmarks.compare",
+    "scale": "benchmarks.throughput",
+    "seams": "benchmarks.segment_parity",
+    "method-clips": "benchmarks.methods",
     "gpu": "benchmarks.gpu_record",
 }
 

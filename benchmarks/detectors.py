@@ -20,13 +20,13 @@ import numpy as np
 
 from faceaffect.bench.machine import describe_machine
 from faceaffect.detectors import Detections, Detector
-from faceaffect.detectors.distilled import DistilledDetector
+from faceaffect.detectors.fast_detector import DistilledDetector
 from faceaffect.detectors.mtcnn import MtcnnDetector
 from faceaffect.detectors.yunet import YunetDetector
 from faceaffect.sources import open_source
-from faceaffect.stage_clock import CPU
+from faceaffect.system.stage_timer import CPU
 from faceaffect.types import FloatArray, Frame
-from training.detector.clutter import clutter
+from training.detector.backgrounds import clutter
 from training.detector.yunet_teacher import TEACHER, TaughtPicture, load_taught
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.percentiles import Distribution
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources import open_source
-from faceaffect.stage_clock import CPU, STAGES
+from faceaffect.system.stage_timer import CPU, STAGES
 from faceaffect.types import Frame
 
 

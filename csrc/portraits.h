@@ -1,4 +1,4 @@
-// Portraits of aligned faces out of the sums of portrait_grid.h; the definition is sdk/faceaffect/portrait.py.
+// Portraits of aligned faces out of the sums of portrait_grid.h; the definition is sdk/faceaffect/tracking/appearance.py.
 #pragma once
 
 #include <cstdint>

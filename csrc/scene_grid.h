@@ -1,4 +1,4 @@
-// A coarse grid of a frame's pixels, by which a cut is told; the definition is sdk/faceaffect/scene.py.
+// A coarse grid of a frame's pixels, by which a cut is told; the definition is sdk/faceaffect/tracking/shot_detector.py.
 #pragma once
 
 #include <cstdint>

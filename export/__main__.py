@@ -14,12 +14,12 @@ from export.check_parity import check_parity, too_far
 from export.export_method import MethodOptions, export_method, is_method_run
 from export.method_card import SOURCES
 from export.model_card import model_card
-from export.read_run import read_origin, read_run
+from export.load_run import read_origin, read_run
 from export.write_bundle import CROP, write_bundle
 from faceaffect.labels import AU_NAMES
 from training.datasets.face_table import FaceTable
-from training.evaluation.model_figures import model_figures
-from training.evaluation.net_reader import table_crops
+from training.evaluation.model_metrics import model_figures
+from training.evaluation.network_runner import table_crops
 from training.evaluation.record import write_record
 from training.models.affect_net import AffectNet
 

@@ -8,16 +8,16 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.decode import sigmoid
+from faceaffect.outputs.decode import sigmoid
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training.calibration import choose_quiet_thresholds, fit_platt, fit_temperature, fold_into_readout
+from training.evaluation.calibration import choose_quiet_thresholds, fit_platt, fit_temperature, fold_into_readout
 from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus
-from training.datasets.rendered_faces import load_rendered, of_threshold_half
-from training.datasets.wild_faces import load_wild
-from training.evaluation.net_reader import read
+from training.datasets.synthetic_images import load_rendered, of_threshold_half
+from training.datasets.renderwild import load_wild
+from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet
-from training.train_default import ferplus_parts
+from training.default_model.build_trainer import ferplus_parts
 
 DEFAULT_THRESHOLD: Final = 0.5
 NEUTRAL_SHARE: Final = 0.8  # of the votes: nobody doubts that such a face is neutral

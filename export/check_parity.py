@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceaffect import kernels
-from faceaffect.bundle import open_bundle
+from faceaffect.bundle.bundle import open_bundle
 from training.models.affect_net import AffectNet
 
 TOLERANCE: Final = 1e-4

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from faceaffect.backends import BackendOptions
-from faceaffect.backends.onnx_stages import open_stages
-from faceaffect.staged_bundle import open_staged_bundle
+from faceaffect.backends.onnx_multistage import open_stages
+from faceaffect.bundle.multistage_bundle import open_staged_bundle
 from training.methods.stage_to_onnx import names_in
 from training.methods.stream_runner import run_in_torch
 from training.models.stages import MethodNet, Stage

@@ -19,12 +19,12 @@ from export.method_card import CardFacts, has_memory, method_card, thresholds_te
 from export.write_method_bundle import export_stages, write_method_bundle
 from faceaffect.geometry import OFFICIAL_LOWER_PX
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.spec import ModelSpec
-from training.calibration import choose_thresholds
-from training.methods.method_loop import RUN_FILE, TEACHER_FILE
-from training.methods.method_predictions import method_predictions
-from training.methods.method_recipe import MethodRecipe
-from training.methods.read_method_run import read_method_run
+from faceaffect.bundle.model_spec import ModelSpec
+from training.evaluation.calibration import choose_thresholds
+from training.methods.trainer import RUN_FILE, TEACHER_FILE
+from training.methods.predict import method_predictions
+from training.methods.recipe import MethodRecipe
+from training.methods.load_run import read_method_run
 from training.methods.train_run import SCORES_FILE, open_recipe_data
 from training.models.stages import MethodNet
 

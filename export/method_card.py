@@ -11,13 +11,13 @@ import onnx
 import torch
 
 from export.model_card import card_text
-from faceaffect.bundle import DEFAULT_NAME, open_bundle
+from faceaffect.bundle.bundle import DEFAULT_NAME, open_bundle
 from faceaffect.labels import AU_NAMES
-from faceaffect.stage_spec import READ_OUTS
-from training.evaluation.cost_figures import multiply_accumulates
-from training.methods.find_recipe import RECIPES
-from training.methods.method_figures import scores_text
-from training.methods.method_recipe import MethodRecipe
+from faceaffect.bundle.stage_spec import READ_OUTS
+from training.evaluation.cost_metrics import multiply_accumulates
+from training.methods.recipe_lookup import RECIPES
+from training.methods.scores import scores_text
+from training.methods.recipe import MethodRecipe
 from training.models.cost import macs_of
 from training.models.stages import MethodNet, Stage
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from training.circumplex import COORDINATES
+from training.datasets.emotion_to_va import COORDINATES
 from training.evaluation.record import figures_text
 
 _TEXTS: Final = Path(__file__).parent / "card"
@@ -21,7 +21,7 @@ _NOTHING_MEASURED: Final = "An early checkpoint for integration work: nothing wa
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where weights come from: the SHA-256 of the network that they began with, and what `training.distil` wrote down."""
+    """Where weights come from: the SHA-256 of the network that they began with, and what `training.distillation.teachers` wrote down."""
 
     started_from: str = ""
     teaching: Mapping[str, Any] | None = None

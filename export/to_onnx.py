@@ -10,7 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from faceaffect.spec import HEADS
+from faceaffect.bundle.model_spec import HEADS
 
 OPSET: Final = 17
 

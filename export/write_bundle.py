@@ -9,14 +9,14 @@ from typing import Final
 from safetensors.numpy import save
 
 from export.to_onnx import to_onnx
-from export.to_precision import halves_of, to_fp16
-from faceaffect.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
+from export.quantize import halves_of, to_fp16
+from faceaffect.bundle.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
 from faceaffect.geometry import TEMPLATE_SIZE_PX
-from faceaffect.half_network import HALVES_FILE
+from faceaffect.bundle.fp16_delta import HALVES_FILE
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.spec import CropSpec, ModelSpec
+from faceaffect.bundle.model_spec import CropSpec, ModelSpec
 from training.models.affect_net import AffectNet
-from training.train_loop import MEAN, STD
+from training.default_model.trainer import MEAN, STD
 
 SIZE_LIMIT_BYTES: Final = 8 * 1024 * 1024
 CROP: Final = CropSpec(TEMPLATE_SIZE_PX, MEAN, STD)

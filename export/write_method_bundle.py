@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from export.write_bundle import LICENCE
-from faceaffect.bundle import CARD_FILE, DEFAULT_NAME
+from faceaffect.bundle.bundle import CARD_FILE, DEFAULT_NAME
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.spec import CropSpec, ModelSpec
-from faceaffect.stage_spec import READ_OUTS, SoundSpec, StageSpec
-from training.methods.find_recipe import RECIPES
-from training.methods.method_recipe import MethodRecipe
-from training.methods.normalisation import NORMALISATIONS
+from faceaffect.bundle.model_spec import CropSpec, ModelSpec
+from faceaffect.bundle.stage_spec import READ_OUTS, SoundSpec, StageSpec
+from training.methods.recipe_lookup import RECIPES
+from training.methods.recipe import MethodRecipe
+from training.methods.normalization import NORMALISATIONS
 from training.methods.stage_to_onnx import stage_to_onnx
 from training.models.stages import MethodNet, Stage
 

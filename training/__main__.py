@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from training.datasets.commands import data
-from training.detector.commands import train_detector
-from training.distil_command import distil
-from training.methods.commands import costs, list_recipes, pretrain
-from training.options import with_options
-from training.train_command import train
+from training.cli.data import data
+from training.cli.detector import train_detector
+from training.cli.distill import distil
+from training.cli.methods import costs, list_recipes, pretrain
+from training.methods.recipe_overrides import with_options
+from training.cli.train import train
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -38,7 +38,7 @@ main.add_command(pretrain)
 @click.option("--renders", type=click.Path(path_type=Path, exists=True), default=None, help="Label these renders instead.")
 def label(shared: Path, out: Path, renders: Path | None) -> None:
     """Run the landmark and blendshape teachers over FER+ and the web faces (3 to 10 minutes on two cores)."""
-    from training.labelling.label_faces import label_ferplus, label_renders, label_webfaces
+    from training.labeling.label_faces import label_ferplus, label_renders, label_webfaces
 
     if renders is not None:
         label_renders(shared, renders)
@@ -55,7 +55,7 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
 @click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder.")
 def figures(bundle: Path, shared: Path, labels: Path, renders: Path | None, wild: Path | None) -> None:
     """Print the figures of the model record: FER+, web faces, clips, cost."""
-    from training.evaluation.model_figures import model_figures
+    from training.evaluation.model_metrics import model_figures
     from training.evaluation.record import figures_text
 
     click.echo(figures_text(model_figures(bundle, shared, labels, renders, wild)))
@@ -88,9 +88,9 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
     """
     from rich.console import Console
 
-    from training.evaluate import PAGE_FILE, EvaluateOptions, print_scores
-    from training.evaluate import evaluate as judge
-    from training.evaluation.data_figures import FigureOptions
+    from training.evaluation.evaluate import PAGE_FILE, EvaluateOptions, print_scores
+    from training.evaluation.evaluate import evaluate as judge
+    from training.evaluation.dataset_metrics import FigureOptions
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -121,8 +121,8 @@ def evaluate(bundle: str, data: Path, out: Path, missing: str, resamples: int, s
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe.")
 def transfer(out: Path, options: tuple[str, ...], **given: Any) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
-    from training.recipes.default import recipe
-    from training.rig_transfer import transfer as measure
+    from training.default_model.default_recipe import recipe
+    from training.ablations.cross_rig import transfer as measure
 
     click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, **given), indent=1))
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from benchmarks.gpu.part import Part, Session, run_part
-from faceaffect.bundle import open_bundle
+from faceaffect.bundle.bundle import open_bundle
 
 
 def find_part(where: str) -> Part:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from faceaffect.bundle import Bundle
-from faceaffect.kernels.load_native import native
+from faceaffect.bundle.bundle import Bundle
+from faceaffect.kernels.native import native
 
 WARM_UPS, REPEATS = 30, 300
 BATCH = 20

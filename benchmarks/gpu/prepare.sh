@@ -13,5 +13,5 @@ fetch=("$python" -m pip download -q --no-deps --only-binary=:all: --implementati
 "$python" -m pip wheel -q --no-deps -w "$prepared/wheels" "tensorrt-rtx-cu13==$rtx"
 rm -rf "$prepared/model"
 cp -r sdk/faceaffect/models/default "$prepared/model"
-PYTHONPATH="$PWD/sdk" "$python" -m export.precisions "$prepared/model" --precision int8 --faces assets/demo.mp4
+PYTHONPATH="$PWD/sdk" "$python" -m export.add_precisions "$prepared/model" --precision int8 --faces assets/demo.mp4
 du -sh "$prepared"

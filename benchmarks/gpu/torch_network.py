@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 from torch.nn import functional
 
-from faceaffect.spec import HEADS
+from faceaffect.bundle.model_spec import HEADS
 
 Values = dict[str, Any]
 

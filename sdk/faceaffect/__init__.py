@@ -20,7 +20,7 @@ _HOMES = {
     "Frame": "faceaffect.types",
     "Layout": "faceaffect.types",
     "BackendError": "faceaffect.backends",
-    "BundleError": "faceaffect.spec",
+    "BundleError": "faceaffect.bundle.model_spec",
     "SourceError": "faceaffect.sources",
     "Pipeline": "faceaffect.pipeline",
     "open_pipeline": "faceaffect.pipeline",
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
     from faceaffect.pipeline import Pipeline, open_pipeline
     from faceaffect.sources import SourceError, open_source
-    from faceaffect.spec import BundleError
+    from faceaffect.bundle.model_spec import BundleError
     from faceaffect.types import Affect, Faces, Frame, Layout
 
 __all__ = [

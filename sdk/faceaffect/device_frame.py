@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.kernels.load_native import native
+from faceaffect.kernels.native import native
 from faceaffect.types import Layout
 
 Download = Callable[[int, int, int], None]

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.kernels.load_native import native
+from faceaffect.kernels.native import native
 from faceaffect.labels import LANDMARK_COUNT
 from faceaffect.types import FloatArray
 

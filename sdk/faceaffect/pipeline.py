@@ -13,27 +13,27 @@ import numpy as np
 
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, open_backend
-from faceaffect.baseline import AuBaseline
-from faceaffect.bundle import find_bundle, find_follower, open_bundle
-from faceaffect.decode import affect_of, decode_scores, over_thresholds, sigmoid, unit_limits
-from faceaffect.detector_names import default_detector
+from faceaffect.outputs.neutral_baseline import AuBaseline
+from faceaffect.bundle.bundle import find_bundle, find_follower, open_bundle
+from faceaffect.outputs.decode import affect_of, decode_scores, over_thresholds, sigmoid, unit_limits
+from faceaffect.detectors.names import default_detector
 from faceaffect.detectors import CheapDetector, Detections, Detector, TwinDetector
 from faceaffect.detectors.open_detector import open_detector
-from faceaffect.follow import Follower, FollowSettings
+from faceaffect.tracking.tracker import Follower, FollowSettings
 from faceaffect.geometry import box_from_landmarks, pose_in_frame
 from faceaffect.kernels import GraphWeights
-from faceaffect.loose_crop import read_loose_crop
-from faceaffect.reading import FaceReader, FaceReading
-from faceaffect.smooth import ScoreSmoother
+from faceaffect.tracking.aligned_crop import read_loose_crop
+from faceaffect.tracking.face_network import FaceReader, FaceReading
+from faceaffect.outputs.score_smoother import ScoreSmoother
 from faceaffect.sources.source import AheadSource, Source
-from faceaffect.spec import AUTO_PRECISION, BundleError, ModelSpec
-from faceaffect.stage_clock import StageClock
+from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, ModelSpec
+from faceaffect.system.stage_timer import StageClock
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame, IdArray
-from faceaffect.usable_cores import usable_cores
+from faceaffect.system.cpu_count import usable_cores
 
 if TYPE_CHECKING:
-    from faceaffect.audio.sound_source import SoundSource
-    from faceaffect.staged_reader import StagedReader
+    from faceaffect.audio.audio_source import SoundSource
+    from faceaffect.multistage.multistage_model import StagedReader
 
 log = logging.getLogger("faceaffect")
 T = TypeVar("T")
@@ -329,9 +329,9 @@ def open_pipeline(
     options = BackendOptions(threads, precision, max_faces, dla)
     staged, clock = None, StageClock()
     if spec.stages:
-        from faceaffect.backends.onnx_stages import open_stages, require_stages_on_cpu
-        from faceaffect.staged_bundle import open_staged_bundle
-        from faceaffect.staged_reader import StagedReader
+        from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
+        from faceaffect.bundle.multistage_bundle import open_staged_bundle
+        from faceaffect.multistage.multistage_model import StagedReader
 
         require_stages_on_cpu(spec.name, backend, device, options)
         device, staged = "cpu", StagedReader(spec, open_stages(open_staged_bundle(path, spec), options), clock)

@@ -13,13 +13,16 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-from benchmarks.gpu import engine_part, kernel_part, part, path_part  # noqa: E402
+from benchmarks.gpu import part
+from benchmarks.gpu import bench_engine as engine_part
+from benchmarks.gpu import bench_kernels as kernel_part
+from benchmarks.gpu import bench_pipeline as path_part# noqa: E402
 from benchmarks.gpu.part import Session  # noqa: E402
 from benchmarks.gpu_record import targets  # noqa: E402
 from faceaffect.backends.engine_cache import CACHE_VARIABLE  # noqa: E402
-from faceaffect.backends.gpu_path import GpuPath  # noqa: E402
-from faceaffect.backends.tensorrt_library import TensorRt  # noqa: E402
-from faceaffect.bundle import open_bundle  # noqa: E402
+from faceaffect.backends.cuda_frame_runner import GpuPath  # noqa: E402
+from faceaffect.backends.tensorrt_compat import TensorRt  # noqa: E402
+from faceaffect.bundle.bundle import open_bundle  # noqa: E402
 from faceaffect.types import Layout  # noqa: E402
 from tests.native.build_on_host import kernels_on_host  # noqa: E402
 from tests.sdk.backends.fake_tensorrt import fake_tensorrt  # noqa: E402

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.train
 from benchmarks import gpu_record  # noqa: E402
 from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, sub_part  # noqa: E402
 from benchmarks.gpu_record import PARTS, PartOfRecord, record, run_apart, targets  # noqa: E402
-from faceaffect.bundle import open_bundle  # noqa: E402
+from faceaffect.bundle.bundle import open_bundle  # noqa: E402
 
 
 def has_gpu() -> bool:
@@ -162,7 +162,7 @@ def test_targets_are_judged_by_the_figures() -> None:
 
 def test_the_rival_network_is_the_network(trained: None) -> None:
     """A wrong rival would flatter us."""
-    from benchmarks.gpu.engine_part import torch_difference
+    from benchmarks.gpu.bench_engine import torch_difference
 
     assert torch_difference(open_bundle(), "cpu") < 1e-4
 

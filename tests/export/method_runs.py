@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from faceaffect.audio.mel import STEP_FRAMES
-from tests.training.methods.made_up_faces import made_up_data
+from tests.training.methods.synthetic_faces import made_up_data
 from tests.training.methods.network_cases import SMALL, small_net
 from training.audio.mel_track import MelTrack
-from training.methods.find_recipe import find_recipe
-from training.methods.method_loop import RUN_FILE, WEIGHTS_FILE
+from training.methods.recipe_lookup import find_recipe
+from training.methods.trainer import RUN_FILE, WEIGHTS_FILE
 from training.methods.train_method import train_method
 from training.models.networks.mean_teacher_clip import FRAMES, MeanTeacherClip
 from training.models.networks.multimodal_transformer import MultimodalTransformer

@@ -11,10 +11,10 @@ from export import write_bundle as writing  # noqa: E402
 from export.check_parity import check_parity, too_far  # noqa: E402
 from export.model_card import model_card  # noqa: E402
 from export.write_bundle import write_bundle  # noqa: E402
-from faceaffect.bundle import open_bundle  # noqa: E402
-from faceaffect.spec import HEADS, SPEC_FILE, BundleError  # noqa: E402
+from faceaffect.bundle.bundle import open_bundle  # noqa: E402
+from faceaffect.bundle.model_spec import HEADS, SPEC_FILE, BundleError  # noqa: E402
 from training.evaluation.bundle_runner import BundleRunner  # noqa: E402
-from training.evaluation.cost_figures import cost_figures  # noqa: E402
+from training.evaluation.cost_metrics import cost_figures  # noqa: E402
 from training.models.affect_net import AffectNet, NetConfig  # noqa: E402
 from training.models.trunk import Stage, TrunkConfig  # noqa: E402
 

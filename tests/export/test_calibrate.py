@@ -8,11 +8,11 @@ pytestmark = pytest.mark.train
 from dataclasses import replace  # noqa: E402
 
 from export.calibrate import ALARMS, calibrate  # noqa: E402
-from faceaffect.decode import sigmoid  # noqa: E402
+from faceaffect.outputs.decode import sigmoid  # noqa: E402
 from faceaffect.labels import EXPRESSION_NAMES  # noqa: E402
-from tests.training.test_train_loop import TINY, made_up_faces  # noqa: E402
+from tests.training.default_model.test_trainer import TINY, made_up_faces  # noqa: E402
 from training import metrics  # noqa: E402
-from training.evaluation.net_reader import read  # noqa: E402
+from training.evaluation.network_runner import read  # noqa: E402
 from training.models.affect_net import AffectNet  # noqa: E402
 
 

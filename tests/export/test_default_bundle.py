@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from faceaffect.borrowed_network import INT8_CPU_BORROWED_FILE
-from faceaffect.bundle import CARD_FILE, open_bundle
-from faceaffect.half_network import HALVES_FILE
-from faceaffect.spec import HEADS
+from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE
+from faceaffect.bundle.bundle import CARD_FILE, open_bundle
+from faceaffect.bundle.fp16_delta import HALVES_FILE
+from faceaffect.bundle.model_spec import HEADS
 
 
 @pytest.fixture(scope="module")

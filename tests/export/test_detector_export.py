@@ -15,12 +15,12 @@ pytestmark = pytest.mark.train
 from click.testing import CliRunner  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from export.detector import main, read_detector  # noqa: E402
-from faceaffect.detectors.distilled import DistilledDetector  # noqa: E402
+from export.export_detector import main, read_detector  # noqa: E402
+from faceaffect.detectors.fast_detector import DistilledDetector  # noqa: E402
 from faceaffect.types import Frame  # noqa: E402
-from training.detector.net import DetectorMaps, DetectorNet  # noqa: E402
+from training.detector.network import DetectorMaps, DetectorNet  # noqa: E402
 from training.detector.train_detector import DetectorRecipe  # noqa: E402
-from training.methods.method_loop import RUN_FILE, TEACHER_FILE  # noqa: E402
+from training.methods.trainer import RUN_FILE, TEACHER_FILE  # noqa: E402
 
 
 @pytest.fixture

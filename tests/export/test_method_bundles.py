@@ -20,30 +20,30 @@ from click.testing import CliRunner  # noqa: E402
 from export import export_method  # noqa: E402
 from export.__main__ import main as export_main  # noqa: E402
 from faceaffect import Frame, open_pipeline, open_source  # noqa: E402
-from faceaffect.audio.sound_file import SoundFile  # noqa: E402
+from faceaffect.audio.audio_file import SoundFile  # noqa: E402
 from faceaffect.backends import BackendOptions  # noqa: E402
-from faceaffect.backends.onnx_stages import open_stages  # noqa: E402
-from faceaffect.bundle import CARD_FILE  # noqa: E402
+from faceaffect.backends.onnx_multistage import open_stages  # noqa: E402
+from faceaffect.bundle.bundle import CARD_FILE  # noqa: E402
 from faceaffect.cli import main as cli_main  # noqa: E402
 from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, invert_map, resize_maps  # noqa: E402
 from faceaffect.kernels import reference  # noqa: E402
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES  # noqa: E402
-from faceaffect.part_mask import part_mask  # noqa: E402
-from faceaffect.spec import ModelSpec  # noqa: E402
-from faceaffect.stage_clock import StageClock  # noqa: E402
-from faceaffect.stage_runner import FORGET_S  # noqa: E402
-from faceaffect.staged_bundle import open_staged_bundle  # noqa: E402
-from faceaffect.staged_reader import StagedReader  # noqa: E402
+from faceaffect.multistage.face_part_mask import part_mask  # noqa: E402
+from faceaffect.bundle.model_spec import ModelSpec  # noqa: E402
+from faceaffect.system.stage_timer import StageClock  # noqa: E402
+from faceaffect.multistage.stage_runner import FORGET_S  # noqa: E402
+from faceaffect.bundle.multistage_bundle import open_staged_bundle  # noqa: E402
+from faceaffect.multistage.multistage_model import StagedReader  # noqa: E402
 from tests.export.method_runs import offline, train_run, write_run  # noqa: E402
-from tests.training.audio.made_up_media import write_sound  # noqa: E402
-from tests.training.methods.made_up_faces import made_up_data  # noqa: E402
+from tests.training.audio.synthetic_media import write_sound  # noqa: E402
+from tests.training.methods.synthetic_faces import made_up_data  # noqa: E402
 from tests.training.methods.network_cases import SMALL  # noqa: E402
 from training.audio.frame_times import frame_audio_offsets  # noqa: E402
 from training.audio.mel_track import MelTrack  # noqa: E402
-from training.audio.sound_file import read_sound  # noqa: E402
-from training.calibration import choose_thresholds  # noqa: E402
-from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
-from training.methods.method_predictions import method_predictions  # noqa: E402
+from training.audio.audio_file import read_sound  # noqa: E402
+from training.evaluation.calibration import choose_thresholds  # noqa: E402
+from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
+from training.methods.predict import method_predictions  # noqa: E402
 from training.models.mean_shape import MEAN_SHAPE_PX as TEMPLATE_FACE  # noqa: E402
 from training.models.stages import MethodNet  # noqa: E402
 

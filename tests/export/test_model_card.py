@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from export.model_card import Origin, model_card
-from export.read_run import read_origin
+from export.load_run import read_origin
 
 pytestmark = pytest.mark.train
 

@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.kernel_cases import frame_of
 from faceaffect import device_frame, kernels
-from faceaffect.bundle import open_bundle
+from faceaffect.bundle.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
 from faceaffect.types import Frame, Layout
-from tests.sdk.backends.test_gpu_path import SIZE, maps_of, path_over
+from tests.sdk.backends.test_cuda_frame_runner import SIZE, maps_of, path_over
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 

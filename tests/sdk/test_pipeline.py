@@ -14,9 +14,9 @@ from faceaffect import BackendError, BundleError, Frame, Pipeline, open_pipeline
 from faceaffect.detectors import Detections
 from faceaffect.geometry import TEMPLATE_XY, apply_map
 from faceaffect.labels import EXPRESSION_NAMES
-from faceaffect.smooth import SCORES_CONSTANT_S, SCORES_JUMP
-from faceaffect.spec import HEADS, ModelSpec
-from faceaffect.stage_clock import STAGES, WALL
+from faceaffect.outputs.score_smoother import SCORES_CONSTANT_S, SCORES_JUMP
+from faceaffect.bundle.model_spec import HEADS, ModelSpec
+from faceaffect.system.stage_timer import STAGES, WALL
 from tests.sdk.test_geometry import similarity_map
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
 

@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from faceaffect.bundle import GRAPH_FILE, MODEL_FILE
+from faceaffect.bundle.bundle import GRAPH_FILE, MODEL_FILE
 from faceaffect.geometry import TEMPLATE_SIZE_PX, TEMPLATE_XY
 from faceaffect.kernels import GraphWeights
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.spec import HEADS, PRECISIONS, CropSpec, ModelSpec
+from faceaffect.bundle.model_spec import HEADS, PRECISIONS, CropSpec, ModelSpec
 from faceaffect.types import FloatArray
 
 NODE_WIDTH = 4

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from faceaffect.audio.mel import STEP_FRAMES, MelConfig, frames_of, mel_power, normalised_db, samples_until, steady_db
 from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError
-from training.audio.sound_file import Sound, read_sound
+from training.audio.audio_file import Sound, read_sound
 
 PIECE_S: Final = 10.0
 """Length of the piece around a frame: five seconds before it and five after."""

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.backends import BackendOptions, open_backend
-from faceaffect.bundle import DEFAULT_NAME, find_bundle, open_bundle
-from faceaffect.decode import sigmoid
+from faceaffect.bundle.bundle import DEFAULT_NAME, find_bundle, open_bundle
+from faceaffect.outputs.decode import sigmoid
 from faceaffect.labels import LANDMARK_COUNT
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, SampleConfig
 from training.datasets.frame_table import FrameTable
-from training.datasets.picture_store import PictureStore, absolute_paths, made_once
+from training.datasets.image_store import PictureStore, absolute_paths, made_once
 from training.datasets.scan_progress import watched
 
 _BATCH: Final = 64

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.circumplex import valence_arousal
+from training.datasets.emotion_to_va import valence_arousal
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.ferplus import expression_distribution, no_face_majority, read_ferplus
-from training.labelling.blendshape_aus import add_vote_evidence, aus_from_blendshapes
-from training.labelling.head_pose import angles_deg, frontal_reference, rigid_points, rotations
-from training.labelling.label_faces import FERPLUS_FILE, WEBFACES_FILE
-from training.labelling.mediapipe_teacher import LANDMARKS_68
+from training.labeling.blendshape_aus import add_vote_evidence, aus_from_blendshapes
+from training.labeling.head_pose import angles_deg, frontal_reference, rigid_points, rotations
+from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
+from training.labeling.mediapipe_teacher import LANDMARKS_68
 
 HELD_OUT_SHARE: Final = 0.1
 _WEB_PICTURE_PX: Final = 192

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.detector.net import STRIDE, cell_centres, decode
+from training.detector.network import STRIDE, cell_centres, decode
 
 _SPREAD: Final = 0.10  # of a face's side: standard deviation of the score around its centre
 _LEAST_SPREAD_PX: Final = 5.0

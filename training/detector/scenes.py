@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.types import FloatArray
-from training.detector.clutter import Picture, clutter
-from training.detector.spoil import spoil
+from training.detector.backgrounds import Picture, clutter
+from training.detector.corrupt import spoil
 from training.detector.yunet_teacher import TaughtPicture
 
 MEAN, STD = 0.5, 0.25  # of values 0 to 1: the network's normalisation

@@ -11,13 +11,13 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from training.detector.net import DetectorConfig, DetectorNet
+from training.detector.network import DetectorConfig, DetectorNet
 from training.detector.objective import DetectorObjective
 from training.detector.scenes import SceneMaker, as_batch, mirrored
 from training.detector.yunet_teacher import TaughtPicture, load_taught, save_taught, taught_renders, taught_web_faces
 from training.methods.ema_teacher import Teacher
-from training.methods.method_loop import MethodLoop
-from training.methods.optimiser import OptimiserConfig
+from training.methods.trainer import MethodLoop
+from training.methods.optimizer import OptimiserConfig
 
 TAUGHT_FILE: Final = "taught.npz"
 _STEPS_PER_EPOCH: Final = 100

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES
-from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.import_opencv import quiet_opencv
 from training.datasets.affwild2 import OTHER_CLASS, read_affwild2
 from training.datasets.affwild2_layout import MOST_FRAMES, NO_FRAME_NUMBER
 from training.datasets.broken_data import BrokenDataSetError

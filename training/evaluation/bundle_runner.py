@@ -12,8 +12,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from faceaffect import kernels
-from faceaffect.bundle import open_bundle
-from faceaffect.decode import decode_affect, sigmoid
+from faceaffect.bundle.bundle import open_bundle
+from faceaffect.outputs.decode import decode_affect, sigmoid
 from faceaffect.types import Affect, FloatArray, Frame, Layout
 
 BATCH: Final = 64

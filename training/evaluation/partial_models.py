@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from faceaffect.labels import EXPRESSION_NAMES
-from faceaffect.stage_spec import HEAD_NAMES
+from faceaffect.bundle.stage_spec import HEAD_NAMES
 from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.prediction_table import PredictionTable
 from training.metrics import AU_UNLABELLED, EXPRESSION_UNLABELLED, VA_UNLABELLED

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from faceaffect.pipeline import Pipeline, open_pipeline
-from faceaffect.sources.read_picture import read_picture
+from faceaffect.sources.read_image import read_picture
 from faceaffect.sources.source import SourceError
 from faceaffect.types import Frame
-from faceaffect.usable_cores import usable_cores
+from faceaffect.system.cpu_count import usable_cores
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, no_predictions
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sources.pictures import is_picture
+from faceaffect.sources.image_files import is_picture
 from training.evaluation.face_choice import choose_faces
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, no_predictions

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from faceaffect.labels import EXPRESSION_NAMES
 from training.evaluation import report_plots
-from training.evaluation.data_figures import VA_NAMES
+from training.evaluation.dataset_metrics import VA_NAMES
 
 Figures = dict[str, Any]
 

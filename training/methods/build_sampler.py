@@ -23,8 +23,8 @@ from training.datasets.sampling.sample_weights import inverse_both, inverse_clas
 from training.datasets.sampling.step import RowSource, Sampler
 from training.datasets.sampling.thinning import Thinned, every_nth
 from training.datasets.sampling.windows import clips_ending_at, windows
-from training.methods.method_recipe import MethodRecipe
-from training.methods.method_samples import LABELS, InputForm
+from training.methods.recipe import MethodRecipe
+from training.methods.batch_builder import LABELS, InputForm
 
 _ALL: Final = "all"
 _UNLABELLED: Final = "unlabelled"

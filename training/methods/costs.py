@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.methods.find_recipe import find_recipe
+from training.methods.recipe_lookup import find_recipe
 from training.models.cost import Cost, macs_of, on_meta, parameter_count
 from training.models.networks.build_network import build_network
 from training.models.networks.mean_teacher_clip import MeanTeacherClip

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from training.methods.ema_teacher import Teacher, targets_for_missing
-from training.methods.losses.action_units import bce
-from training.methods.losses.comparing import pair_gauss, pair_hinge
-from training.methods.losses.teaching import distil_classes, distil_values, ramp, rank_regularisation
-from training.methods.method_recipe import MethodRecipe
+from training.losses.action_units import bce
+from training.losses.ranking import pair_gauss, pair_hinge
+from training.losses.distillation import distil_classes, distil_values, ramp, rank_regularisation
+from training.methods.recipe import MethodRecipe
 from training.methods.total_loss import total_loss
 
 Objective = Callable[[nn.Module, Mapping[str, Tensor], float], dict[str, Tensor]]

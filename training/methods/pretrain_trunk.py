@@ -18,17 +18,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training import losses
-from training.batches import BatchMaker, Source, balanced
+from training.default_model import losses
+from training.default_model.batch_mixer import BatchMaker, Source, balanced
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.methods.method_loop import MethodLoop
-from training.methods.normalisation import NORMALISATIONS
-from training.methods.optimiser import OptimiserConfig
+from training.methods.trainer import MethodLoop
+from training.methods.normalization import NORMALISATIONS
+from training.methods.optimizer import OptimiserConfig
 from training.models.backbones.build_backbone import build_backbone, width_of
-from training.recipe import Recipe
-from training.recipes.default import recipe as default_recipe
-from training.train_default import ferplus_parts
-from training.train_loop import class_weights
+from training.default_model.recipe import Recipe
+from training.default_model.default_recipe import recipe as default_recipe
+from training.default_model.build_trainer import ferplus_parts
+from training.default_model.trainer import class_weights
 
 TRUNK_FILE: Final = "trunk.safetensors"
 NOTE_FILE: Final = "trunk.json"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.audio.mel import STEP_FRAMES
-from training.methods.method_samples import MethodSamples
-from training.methods.method_sound import track_of
+from training.methods.batch_builder import MethodSamples
+from training.methods.audio_inputs import track_of
 from training.models.audio.ftdnn import Ftdnn
 from training.models.stages import MethodNet, Stage
 

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from faceaffect.stage_spec import NEXT
+from faceaffect.bundle.stage_spec import NEXT
 from training.models.stages import Stage
 
 OPSET: Final = 17

@@ -8,7 +8,10 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from training.methods.losses import action_units, expression, landmarks, valence_arousal
+from training.default_model.losses import action_units
+from training.default_model.losses import expression
+from training.default_model.losses import landmarks
+from training.default_model.losses import valence_arousal
 
 LOSSES: Final[dict[str, Callable[..., Tensor]]] = {
     "ce_smooth": expression.ce_smooth,

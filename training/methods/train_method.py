@@ -12,14 +12,14 @@ from torch import Tensor
 
 from training.methods.build_sampler import tasks_of
 from training.methods.ema_teacher import Teacher
-from training.methods.losses.action_units import inverse_rates
-from training.methods.method_data import MethodData
-from training.methods.method_loop import BatchSource, MethodLoop
-from training.methods.method_recipe import MethodRecipe
-from training.methods.method_samples import InputForm
+from training.losses.action_units import inverse_rates
+from training.methods.data import MethodData
+from training.methods.trainer import BatchSource, MethodLoop
+from training.methods.recipe import MethodRecipe
+from training.methods.batch_builder import InputForm
 from training.methods.objectives import Objective, from_labels, ordering_pairs, with_moving_teacher
-from training.methods.processes import Processes
-from training.methods.recipe_source import RecipeSource
+from training.methods.distributed import Processes
+from training.methods.batch_loader import RecipeSource
 from training.models.backbones.start_trunks import start_trunks
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet

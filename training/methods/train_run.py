@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file
 
 from training.methods.build_sampler import tasks_of
-from training.methods.drivers.find_driver import driver_for
-from training.methods.method_data import MethodData, open_method_data
-from training.methods.method_figures import method_predictions, method_scores, scores_text
-from training.methods.method_loop import STATE_FILE, TEACHER_FILE, TrainingError
-from training.methods.method_recipe import MethodRecipe
-from training.methods.method_samples import InputForm
-from training.methods.processes import Processes
-from training.methods.read_method_run import read_recipe
+from training.methods.multi_stage.multi_stage_lookup import driver_for
+from training.methods.data import MethodData, open_method_data
+from training.methods.scores import method_predictions, method_scores, scores_text
+from training.methods.trainer import STATE_FILE, TEACHER_FILE, TrainingError
+from training.methods.recipe import MethodRecipe
+from training.methods.batch_builder import InputForm
+from training.methods.distributed import Processes
+from training.methods.load_run import read_recipe
 from training.methods.train_method import train_method
 from training.models.cost import on_meta
 from training.models.networks.build_network import build_network

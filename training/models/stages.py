@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from faceaffect.stage_spec import READ_OUTS, STAGE_ORDER
+from faceaffect.bundle.stage_spec import READ_OUTS, STAGE_ORDER
 
 STAGE_NAMES: Final = STAGE_ORDER
 

@@ -28,7 +28,7 @@ def main() -> None:
 @_DATA
 def faces(count: int, seed: int, out: Path, rig: str, size_px: int, workers: int, data: Path) -> None:
     """Write labelled faces; run again to continue a stopped run."""
-    from training.synthesis.write_faces import FaceOrder, write_faces
+    from training.synthesis.write_images import FaceOrder, write_faces
 
     start_s = time.perf_counter()
     rendered = write_faces(FaceOrder(count, seed, size_px, rig), out, data, workers)
@@ -53,8 +53,8 @@ def faces(count: int, seed: int, out: Path, rig: str, size_px: int, workers: int
 @_DATA
 def wild(size: str, seed: int, out: Path, workers: int, split: str, data: Path) -> None:
     """Write RenderWild, videos in the layout of Aff-Wild2; run again to continue a stopped run."""
-    from training.synthesis.wild.movie_file import MovieError
-    from training.synthesis.wild.write_wild import StudioError, WildOrder, write_wild
+    from training.synthesis.videos.video_file import MovieError
+    from training.synthesis.videos.write_videos import StudioError, WildOrder, write_wild
 
     start_s = time.perf_counter()
     try:

@@ -68,7 +68,7 @@ def _candidates(head: HeadMesh) -> NDArray[np.int64]:
 
 def fit_dense_points(data_dir: Path, teacher_dir: Path, people: int) -> dict[str, list[int] | list[float]]:
     """Numbers, vertices and mean errors (share of the eye distance) of the points that the head has."""
-    from training.labelling.mediapipe_teacher import POINT_COUNT, MediapipeTeacher, Roi
+    from training.labeling.mediapipe_teacher import POINT_COUNT, MediapipeTeacher, Roi
     from training.synthesis.expression_sampler import Expression
     from training.synthesis.face import FaceStudio
     from training.synthesis.scene import Stance, sample_look

@@ -22,7 +22,7 @@ from training.synthesis.landmark_points import landmark_vertices, lip_openings, 
 from training.synthesis.occluders import cover_face
 from training.synthesis.renderer import REGION_NAMES, HeadRenderer, Look, Shot
 from training.synthesis.scene import Stance, sample_look, sample_stance
-from training.synthesis.unit_regions import visible_units
+from training.synthesis.au_regions import visible_units
 from training.synthesis.wrinkles import WRINKLE_NAMES
 
 FACES_PER_IDENTITY: Final[int] = 6

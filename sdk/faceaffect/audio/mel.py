@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.audio.mel_config import MelConfig
+from faceaffect.bundle.mel_config import MelConfig
 
 __all__ = [
     "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalised_db",

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from faceaffect.audio.open_media import require_pyav
-from faceaffect.audio.sound_pieces import SoundPiece, SoundPieces
-from faceaffect.audio.sound_source import SoundError
+from faceaffect.audio.audio_chunks import SoundPiece, SoundPieces
+from faceaffect.audio.audio_source import SoundError
 from faceaffect.types import FloatArray
 
 _DEVICE_FORMATS: Final = {"linux": "alsa", "darwin": "avfoundation", "win32": "dshow"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
-from faceaffect.bundle import Bundle
-from faceaffect.spec import AUTO_PRECISION, INT8_CPU, PRECISIONS
+from faceaffect.bundle.bundle import Bundle
+from faceaffect.bundle.model_spec import AUTO_PRECISION, INT8_CPU, PRECISIONS
 from faceaffect.types import FloatArray, Frame
 
 log = logging.getLogger("faceaffect")
@@ -63,7 +63,7 @@ class BackendOptions:
 _FACTORIES: Final[dict[str, str]] = {
     "onnx": "faceaffect.backends.onnx_backend",
     "openvino": "faceaffect.backends.openvino_backend",
-    "tensorrt": "faceaffect.backends.tensorrt_engine",
+    "tensorrt": "faceaffect.backends.tensorrt_backend",
 }
 
 
@@ -126,7 +126,7 @@ def require_cpu(name: str, device: str, options: BackendOptions) -> None:
 
 def check_outputs(names: set[str], where: Any) -> None:
     """Raise BundleError unless the network offers every head."""
-    from faceaffect.spec import HEADS, BundleError
+    from faceaffect.bundle.model_spec import HEADS, BundleError
 
     missing = sorted(HEADS.keys() - names)
     if missing:

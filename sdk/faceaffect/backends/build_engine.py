@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from faceaffect.backends import BackendError
-from faceaffect.backends.gpu_path import slot_counts
-from faceaffect.backends.tensorrt_library import (
+from faceaffect.backends.cuda_frame_runner import slot_counts
+from faceaffect.backends.tensorrt_compat import (
     SHOWN_MESSAGES,
     BuildWatcher,
     TensorRt,

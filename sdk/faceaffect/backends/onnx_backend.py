@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
-from faceaffect.backends.cpu_precision import cpu_network
-from faceaffect.bundle import MODEL_FILE, Bundle
-from faceaffect.onnx_session import import_runtime, onnx_version, open_session
-from faceaffect.spec import HEADS, BundleError
+from faceaffect.backends.cpu_model_selection import cpu_network
+from faceaffect.bundle.bundle import MODEL_FILE, Bundle
+from faceaffect.backends.onnx_session import import_runtime, onnx_version, open_session
+from faceaffect.bundle.model_spec import HEADS, BundleError
 from faceaffect.types import FloatArray
 
 

@@ -9,9 +9,9 @@ import types
 from typing import Any
 
 from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
-from faceaffect.backends.cpu_precision import cpu_network
-from faceaffect.bundle import MODEL_FILE, Bundle
-from faceaffect.spec import HEADS, BundleError
+from faceaffect.backends.cpu_model_selection import cpu_network
+from faceaffect.bundle.bundle import MODEL_FILE, Bundle
+from faceaffect.bundle.model_spec import HEADS, BundleError
 from faceaffect.types import FloatArray
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from faceaffect.backends import BackendError, has_nvidia_gpu
-from faceaffect.spec import AUTO_PRECISION
+from faceaffect.bundle.model_spec import AUTO_PRECISION
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline

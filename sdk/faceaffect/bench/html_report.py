@@ -19,7 +19,7 @@ from faceaffect.bench.plots import (
 )
 from faceaffect.bench.record import Record, Result
 from faceaffect.bench.result_table import COLUMNS, WHOLE_ABOUT, figures, number, power_line, spread, stage_rows
-from faceaffect.bench.stage_round import WHOLE
+from faceaffect.bench.stage_timing import WHOLE
 
 _CSS: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.bench.record import Result, Round
-from faceaffect.bench.stage_round import ALL_STAGES, WHOLE
+from faceaffect.bench.stage_timing import ALL_STAGES, WHOLE
 
 CLOCK_NAMES: Final[dict[str, str]] = {"wall": "wall", "cpu": "process CPU", "event": "GPU event"}
 

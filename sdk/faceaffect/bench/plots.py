@@ -12,8 +12,8 @@ import numpy as np
 from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.metrics import CLOCK_NAMES
 from faceaffect.bench.record import Record, Result
-from faceaffect.bench.stage_round import ALL_STAGES, DECODE, WHOLE, WRITE
-from faceaffect.svg_drawing import STYLE, matplotlib_part, svg_text
+from faceaffect.bench.stage_timing import ALL_STAGES, DECODE, WHOLE, WRITE
+from faceaffect.drawing.svg_figure import STYLE, matplotlib_part, svg_text
 
 _WIDTH_IN: Final = 9.0
 _BINS: Final = 60

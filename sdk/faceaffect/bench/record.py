@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from faceaffect.bench.configuration import BenchError, Configuration
-from faceaffect.bench.fresh_run import FreshRun
+from faceaffect.bench.cold_start import FreshRun
 from faceaffect.bench.jetson_power import PowerSamples
 from faceaffect.bench.machine_load import MachineLoad
-from faceaffect.bench.paced_camera import LiveRound
+from faceaffect.bench.simulated_camera import LiveRound
 from faceaffect.bench.percentiles import Distribution
-from faceaffect.bench.stage_round import StageRound
+from faceaffect.bench.stage_timing import StageRound
 from faceaffect.bench.workload import Workload
 
 FORMAT: Final = "faceaffect bench"

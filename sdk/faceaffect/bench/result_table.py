@@ -11,7 +11,7 @@ from faceaffect.bench.compare import Change, Comparison, Verdict
 from faceaffect.bench.metrics import CLOCK_NAMES, Metric, metrics_of
 from faceaffect.bench.percentiles import Distribution
 from faceaffect.bench.record import Record, Result
-from faceaffect.bench.stage_round import ALL_STAGES, WHOLE
+from faceaffect.bench.stage_timing import ALL_STAGES, WHOLE
 
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "mean", "jitter")
 WHOLE_ABOUT = "whole is everything between a decoded frame and its result: all stages but decode and write"

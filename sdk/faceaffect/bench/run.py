@@ -18,7 +18,7 @@ from faceaffect.bench.jetson_power import PowerWatch
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import LoadWatch
 from faceaffect.bench.record import Record, Result, Round
-from faceaffect.bench.round_process import Order, run_round
+from faceaffect.bench.round_worker import Order, run_round
 from faceaffect.bench.workload import DRAWN_SIZE, make_workload
 
 INTERRUPTED: Final = "interrupted"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from faceaffect.bench.configuration import BenchError, Configuration
-from faceaffect.bench.drawn_faces import Grimace, Picture, draw_face
+from faceaffect.bench.synthetic_faces import Grimace, Picture, draw_face
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
 from faceaffect.types import Frame, Layout

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from faceaffect.cli.listed_values import listed, listed_sizes
-from faceaffect.detector_names import DETECTORS, default_detector
+from faceaffect.cli.list_option import listed, listed_sizes
+from faceaffect.detectors.names import DETECTORS, default_detector
 
 
 @click.command()

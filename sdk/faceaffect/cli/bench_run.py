@@ -16,7 +16,7 @@ from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.record import Record
 from faceaffect.bench.result_table import print_comparison, print_record
 from faceaffect.bench.run import INTERRUPTED, STOPPED, BenchSettings, run_bench
-from faceaffect.cli import termination
+from faceaffect.cli import signals as termination
 
 _PIPED_COLUMNS = 160  # where no terminal says how wide it is
 

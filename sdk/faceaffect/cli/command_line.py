@@ -7,13 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from faceaffect.cli.analyse import analyse
+from faceaffect.cli.analyze import analyse
 from faceaffect.cli.bench import bench
-from faceaffect.cli.build import build
+from faceaffect.cli.build_engine import build
 from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
-from faceaffect.cli.termination import FAILURE, INTERRUPTED, TERMINATED, Stopped
+from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Stopped
 
 
 def package_version() -> str:

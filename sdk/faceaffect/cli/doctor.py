@@ -25,7 +25,7 @@ def doctor(as_json: bool) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from faceaffect.cli.aligned_columns import print_columns
+    from faceaffect.cli.print_table import print_columns
 
     rows = []
     for check in checks:

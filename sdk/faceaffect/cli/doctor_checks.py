@@ -41,7 +41,7 @@ def _system() -> Iterator[Check]:
 
 
 def _opencv() -> Iterator[Check]:
-    from faceaffect.sources.quiet_opencv import quiet_opencv
+    from faceaffect.sources.import_opencv import quiet_opencv
 
     cv2 = quiet_opencv()
     built = cv2.getBuildInformation()
@@ -77,7 +77,7 @@ def _detector() -> Iterator[Check]:
 
 
 def _default_model() -> Iterator[Check]:
-    from faceaffect.bundle import open_bundle
+    from faceaffect.bundle.bundle import open_bundle
 
     bundle = open_bundle()
     yield Check("default model", f"{bundle.spec.name}, checksums right ({bundle.path})", is_needed=True)

@@ -31,7 +31,7 @@ def show(name: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from faceaffect.bundle import CARD_FILE, find_bundle
+    from faceaffect.bundle.bundle import CARD_FILE, find_bundle
 
     card = find_bundle(name) / CARD_FILE
     if not card.is_file():
@@ -52,7 +52,7 @@ def get(source: str, sha256: str, name: str) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from faceaffect.download.get_bundle import get_bundle
+    from faceaffect.bundle.download_bundle import get_bundle
 
     columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
@@ -74,9 +74,9 @@ def _list_bundles() -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from faceaffect.bundle import FOLDERS_VARIABLE, list_bundles
-    from faceaffect.cli.aligned_columns import print_columns
-    from faceaffect.spec import BundleError, ModelSpec
+    from faceaffect.bundle.bundle import FOLDERS_VARIABLE, list_bundles
+    from faceaffect.cli.print_table import print_columns
+    from faceaffect.bundle.model_spec import BundleError, ModelSpec
 
     bundles = list_bundles()
     if not bundles:

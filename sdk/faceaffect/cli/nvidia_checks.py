@@ -88,7 +88,7 @@ def _status(node: Path) -> str:
 
 
 def _gpus() -> Iterator[Check]:
-    from faceaffect.kernels.load_native import native
+    from faceaffect.kernels.native import native
 
     if native is None or not native.has_cuda:
         yield Check("cuda kernels", "not built (needs nvcc; build again with FACEAFFECT_CUDA=ON)", False)
@@ -115,7 +115,7 @@ def _release(version: int) -> str:
 
 def _tensorrt() -> Iterator[Check]:
     from faceaffect.backends.engine_cache import cache_folder
-    from faceaffect.backends.tensorrt_library import find_tensorrt
+    from faceaffect.backends.tensorrt_compat import find_tensorrt
 
     library, reason = find_tensorrt()
     yield Check("tensorrt", str(library) if library else reason, library is not None)

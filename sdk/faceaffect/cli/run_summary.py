@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from faceaffect.cli.aligned_columns import print_columns
+from faceaffect.cli.print_table import print_columns
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import Affect, Faces
 

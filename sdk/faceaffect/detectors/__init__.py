@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.detectors.kept_pictures import KeptPictures
+from faceaffect.detectors.buffer_pool import KeptPictures
 from faceaffect.types import BoolArray, FloatArray, Frame, Layout
 
 _FAR: Final = 4.0

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.kernels import reference
-from faceaffect.kernels.graph_weights import GraphWeights
-from faceaffect.kernels.load_native import KernelInfo, info, native
+from faceaffect.kernels.gcn_weights import GraphWeights
+from faceaffect.kernels.native import KernelInfo, info, native
 from faceaffect.types import FloatArray, Frame
 
 __all__ = ["GraphWeights", "KernelInfo", "au_graph", "crop_face", "info", "normalise"]

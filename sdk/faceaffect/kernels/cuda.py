@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from faceaffect.kernels.graph_weights import GraphWeights
-from faceaffect.kernels.load_native import native
+from faceaffect.kernels.gcn_weights import GraphWeights
+from faceaffect.kernels.native import native
 from faceaffect.types import Layout
 
 if native is None or not native.has_cuda:

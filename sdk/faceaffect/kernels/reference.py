@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.kernels.arguments import check_maps, check_normalise, check_out, check_size_px
-from faceaffect.kernels.graph_weights import NODES, GraphWeights
+from faceaffect.kernels.gcn_weights import NODES, GraphWeights
 from faceaffect.types import FloatArray, Frame, Layout
 
 MAX_LEVEL: Final[int] = 4

@@ -13,7 +13,7 @@ import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.plots import EXPRESSION_COLOURS, MOST_BARS, clock_time, plot_pictures, plot_presence, plot_track
-from faceaffect.report.tally import Key, SourceTally, TrackTally
+from faceaffect.report.track_stats import Key, SourceTally, TrackTally
 from faceaffect.report.timeline import Timeline
 
 MOST_LISTED: Final = 200

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.row_chunks import AU_PLACES, EXPRESSION_PLACES, PLACE, ReportError
-from faceaffect.report.tally import SourceTally, TrackTally
+from faceaffect.report.read_rows import AU_PLACES, EXPRESSION_PLACES, PLACE, ReportError
+from faceaffect.report.track_stats import SourceTally, TrackTally
 from faceaffect.report.timeline import Timeline
-from faceaffect.svg_drawing import STYLE, matplotlib_part, svg_text
+from faceaffect.drawing.svg_figure import STYLE, matplotlib_part, svg_text
 
 EXPRESSION_COLOURS: Final = ("#cfcfcf", "#c8413f", "#6f9654", "#7a5c9e", "#f0b429", "#3b7dad", "#e58bb1")
 _ON: Final = "#b5451b"

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.row_chunks import NUMBER_NAMES, RowChunk, read_chunks
-from faceaffect.report.tally import Key, TrackTally, grouped
+from faceaffect.report.read_rows import NUMBER_NAMES, RowChunk, read_chunks
+from faceaffect.report.track_stats import Key, TrackTally, grouped
 
 MOST_STEPS: Final = 400  # two pixels each in the drawing
 _LONGEST_HOLD: Final = 3.0  # times the mean step: what is longer is a gap, in which nobody saw the face

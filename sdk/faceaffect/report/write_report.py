@@ -11,9 +11,9 @@ from typing import Final
 from faceaffect import __version__
 from faceaffect.report.page import MOST_LISTED, ReportContents, report_page
 from faceaffect.report.plots import require_matplotlib
-from faceaffect.report.portraits import cut_portraits
-from faceaffect.report.row_chunks import ReportError
-from faceaffect.report.tally import SourceTally, TrackTally, tally
+from faceaffect.report.thumbnails import cut_portraits
+from faceaffect.report.read_rows import ReportError
+from faceaffect.report.track_stats import SourceTally, TrackTally, tally
 from faceaffect.report.timeline import read_timelines
 
 DEFAULT_TRACKS: Final = 20

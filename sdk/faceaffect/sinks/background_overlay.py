@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from queue import Queue
 
-from faceaffect.overlay import Overlay
+from faceaffect.drawing.annotator import Overlay
 from faceaffect.sinks.overlay_sink import OverlaySink
 from faceaffect.types import Affect, Faces, Frame
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.printable import printable
+from faceaffect.system.path_text import printable
 from faceaffect.types import Affect, Faces, Frame
 
 Value = str | int | float | None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from faceaffect.printable import is_utf8, printable
+from faceaffect.system.path_text import is_utf8, printable
 from faceaffect.sinks.sink import SinkError, WhenExisting
 from faceaffect.sources.source import Source
 
@@ -32,9 +32,9 @@ def open_overlay(
 
     An encoded video cannot be gone on with, so a resumed run writes its frames to `<name>.part2.mp4` and so on.
     """
-    from faceaffect.overlay import Overlay
+    from faceaffect.drawing.annotator import Overlay
     from faceaffect.sinks.background_overlay import BackgroundOverlay
-    from faceaffect.sinks.overlay_pictures import OverlayFolder, OverlayPicture, make_folder
+    from faceaffect.sinks.overlay_images import OverlayFolder, OverlayPicture, make_folder
     from faceaffect.sinks.overlay_sink import OverlaySink
     from faceaffect.sinks.overlay_video import OverlayVideo
 

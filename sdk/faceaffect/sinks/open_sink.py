@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from faceaffect.sinks.parquet_file import ParquetFile, journal_path, require_pyarrow
-from faceaffect.sinks.progress_file import load_progress, progress_path
-from faceaffect.sinks.row_file import RowFile
+from faceaffect.sinks.checkpoint_file import load_progress, progress_path
+from faceaffect.sinks.text_sink import RowFile
 from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
 from faceaffect.sinks.sink import Sink, SinkError, SinkOptions, WhenExisting
-from faceaffect.sinks.stdout_rows import StdoutRows
+from faceaffect.sinks.stdout_sink import StdoutRows
 
 _TEXT_FORMATS: dict[str, type[CsvFormat] | type[JsonlFormat]] = {".csv": CsvFormat, ".jsonl": JsonlFormat}
 

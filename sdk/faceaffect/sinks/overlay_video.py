@@ -8,9 +8,9 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from faceaffect.overlay_panel import Canvas
+from faceaffect.drawing.score_panel import Canvas
 from faceaffect.sinks.sink import SinkError
-from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.import_opencv import quiet_opencv
 from faceaffect.types import Frame
 
 VIDEO_CODECS: Final[dict[str, tuple[str, ...]]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 
 from faceaffect.sinks.columns import COLUMNS
-from faceaffect.sinks.row_file import RowFile
+from faceaffect.sinks.text_sink import RowFile
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import ResumePoint, SinkError, SinkOptions
 from faceaffect.types import Affect, Faces, Frame

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.patient_thread import be_patient
+from faceaffect.system.thread_priority import be_patient
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, Layout
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from faceaffect.sources.decode_ahead import DecodeAhead
+from faceaffect.sources.prefetch import DecodeAhead
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from faceaffect.sources.csi_camera import require_gstreamer
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.live_source import Capture, LiveKind
-from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.camera_source import Capture, LiveKind
+from faceaffect.sources.import_opencv import quiet_opencv
 from faceaffect.sources.rtsp_stream import rtsp_stream, without_password
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame, Layout

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect.sources.csi_camera import csi_camera
-from faceaffect.sources.live_source import LiveKind, LiveSource
-from faceaffect.sources.natural_order import natural_order
+from faceaffect.sources.camera_source import LiveKind, LiveSource
+from faceaffect.sources.natural_sort import natural_order
 from faceaffect.sources.nvdec_video import SCHEME, STREAM_SCHEME, NvdecVideo, nvdec_stream
-from faceaffect.sources.pictures import FOREIGN_SUFFIXES, Pictures, is_pattern, is_picture
+from faceaffect.sources.image_files import FOREIGN_SUFFIXES, Pictures, is_pattern, is_picture
 from faceaffect.sources.rtsp_stream import rtsp_stream
 from faceaffect.sources.source import Source, SourceError, SourceOptions
 from faceaffect.sources.v4l2_camera import v4l2_camera

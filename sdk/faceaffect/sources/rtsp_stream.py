@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from faceaffect.sources.live_source import Capture, LiveKind
-from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.camera_source import Capture, LiveKind
+from faceaffect.sources.import_opencv import quiet_opencv
 from faceaffect.sources.source import SourceError
 from faceaffect.types import Layout
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from faceaffect.printable import is_utf8
+from faceaffect.system.path_text import is_utf8
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.quiet_opencv import quiet_opencv
+from faceaffect.sources.import_opencv import quiet_opencv
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame, Layout
 

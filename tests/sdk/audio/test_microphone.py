@@ -16,8 +16,8 @@ import pytest
 av = pytest.importorskip("av")
 
 from faceaffect.audio.microphone import Microphone  # noqa: E402
-from faceaffect.audio.open_sound import open_sound  # noqa: E402
-from faceaffect.audio.sound_source import SoundError  # noqa: E402
+from faceaffect.audio.open_audio import open_sound  # noqa: E402
+from faceaffect.audio.audio_source import SoundError  # noqa: E402
 
 RATE = 44100
 BLOCK = 441

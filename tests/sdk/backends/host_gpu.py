@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from faceaffect.kernels.load_native import native
-from faceaffect.spec import HEADS
+from faceaffect.kernels.native import native
+from faceaffect.bundle.model_spec import HEADS
 
 ITEMS = {"<f4": np.float32, "<f2": np.float16, "|u1": np.uint8}
 

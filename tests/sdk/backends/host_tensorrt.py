@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from faceaffect.spec import HEADS
+from faceaffect.bundle.model_spec import HEADS
 from tests.sdk.backends.fake_tensorrt import Logger
 from tests.sdk.backends.host_gpu import CudaError, HostGpu, OnnxNetwork
 

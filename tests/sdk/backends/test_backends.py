@@ -7,15 +7,10 @@ from pathlib import Path
 import pytest
 
 from faceaffect import backends
-from faceaffect.backends import (
-    BackendError,
-    BackendOptions,
-    available_backends,
-    onnx_stages,
-    open_backend,
-    tensorrt_engine,
-)
-from faceaffect.bundle import Bundle, open_bundle
+from faceaffect.backends import BackendError, BackendOptions, available_backends, open_backend
+from faceaffect.backends import onnx_multistage as onnx_stages
+from faceaffect.backends import tensorrt_backend as tensorrt_engine
+from faceaffect.bundle.bundle import Bundle, open_bundle
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from faceaffect.backends import Backend, open_backend
-from faceaffect.bundle import open_bundle
-from faceaffect.spec import HEADS
+from faceaffect.bundle.bundle import open_bundle
+from faceaffect.bundle.model_spec import HEADS
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
 
 

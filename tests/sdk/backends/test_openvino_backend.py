@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from faceaffect.backends import BackendError, available_backends, open_backend
-from faceaffect.bundle import open_bundle
+from faceaffect.bundle.bundle import open_bundle
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 INSTALLED = importlib.util.find_spec("openvino") is not None

@@ -13,11 +13,12 @@ import pytest
 
 from benchmarks.kernel_cases import frame_of, similarity
 from faceaffect import backends, kernels
-from faceaffect.backends import BackendError, BackendOptions, open_backend, tensorrt_engine
+from faceaffect.backends import BackendError, BackendOptions, open_backend
+from faceaffect.backends import tensorrt_backend as tensorrt_engine
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
-from faceaffect.backends.tensorrt_library import TensorRt
-from faceaffect.bundle import Bundle, open_bundle
-from faceaffect.spec import PRECISIONS, BundleError
+from faceaffect.backends.tensorrt_compat import TensorRt
+from faceaffect.bundle.bundle import Bundle, open_bundle
+from faceaffect.bundle.model_spec import PRECISIONS, BundleError
 from faceaffect.types import Layout
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.backends.fake_tensorrt import fake_tensorrt

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.bundle import SHIPPED_FOLDER, network_of, open_bundle
-from faceaffect.spec import PRECISIONS
+from faceaffect.bundle.bundle import SHIPPED_FOLDER, network_of, open_bundle
+from faceaffect.bundle.model_spec import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 STUBS = Path(os.environ.get("FACEAFFECT_TENSORRT_STUBS") or ROOT / "build/tools/stubs")
@@ -83,7 +83,7 @@ BUILD = """
 import json, sys
 from pathlib import Path
 from faceaffect.backends.build_engine import EngineSettings, build_engine
-from faceaffect.backends.tensorrt_library import find_tensorrt
+from faceaffect.backends.tensorrt_compat import find_tensorrt
 class Watcher:
     phases = set()
     def step(self, phase, done, steps):

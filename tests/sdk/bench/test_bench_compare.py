@@ -13,7 +13,7 @@ from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.metrics import Metric
 from faceaffect.bench.record import Record
-from tests.sdk.bench.made_up_records import made_up_record
+from tests.sdk.bench.synthetic_records import made_up_record
 
 
 def changes(before: Record, after: Record) -> dict[str, Change]:

@@ -12,7 +12,7 @@ import pytest
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.metrics import metrics_of
 from faceaffect.bench.record import Record
-from tests.sdk.bench.made_up_records import FRAMES, made_up_record
+from tests.sdk.bench.synthetic_records import FRAMES, made_up_record
 
 
 @pytest.fixture

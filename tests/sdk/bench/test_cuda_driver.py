@@ -10,7 +10,7 @@ import pytest
 
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.cuda_driver import CudaDriver, EventTimer
-from faceaffect.stage_clock import StageClock
+from faceaffect.system.stage_timer import StageClock
 
 
 class FakeLibrary:

@@ -12,7 +12,7 @@ import pytest
 
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.html_report import report_page, write_report
-from tests.sdk.bench.made_up_records import made_up_record
+from tests.sdk.bench.synthetic_records import made_up_record
 
 
 class Page(HTMLParser):

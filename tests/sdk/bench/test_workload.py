@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from faceaffect.bench.configuration import BenchError, Configuration
-from faceaffect.bench.drawn_faces import Grimace, draw_face
+from faceaffect.bench.synthetic_faces import Grimace, draw_face
 from faceaffect.bench.workload import FPS, fitting_count, forth_and_back, make_workload, play, read_frames
 from faceaffect.pipeline import open_pipeline
 from faceaffect.types import Frame

@@ -16,7 +16,7 @@ from faceaffect.bench import run as bench_run
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.record import Record, Result, Round
 from faceaffect.cli import main
-from tests.sdk.bench.made_up_records import made_up_record
+from tests.sdk.bench.synthetic_records import made_up_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"

@@ -44,7 +44,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, run: Run, ca
     def fail(*_given: object) -> None:
         raise RuntimeError("deep down")
 
-    monkeypatch.setattr("faceaffect.bundle.list_bundles", fail)
+    monkeypatch.setattr("faceaffect.bundle.bundle.list_bundles", fail)
     assert run("models") == 1
     assert capsys.readouterr().err == "error: RuntimeError: deep down (--debug shows where)\n"
     from faceaffect.cli import main
@@ -65,7 +65,7 @@ def test_doctor_survives_whatever_is_broken(monkeypatch: pytest.MonkeyPatch) -> 
     def fail() -> None:
         raise OSError("no such file")
 
-    monkeypatch.setattr("faceaffect.bundle.open_bundle", fail)
+    monkeypatch.setattr("faceaffect.bundle.bundle.open_bundle", fail)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     checks = {check.name: check for check in check_all()}
     assert (checks["default model"].is_fine, checks["default model"].is_needed) == (False, True)

@@ -48,7 +48,7 @@ def test_a_report_that_fails_costs_no_rows_and_says_how_to_make_it_later(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from faceaffect.report import write_report
-    from faceaffect.report.row_chunks import ReportError
+    from faceaffect.report.read_rows import ReportError
 
     def fail(*_given: object, **_named: object) -> None:
         raise ReportError("no room")
@@ -77,6 +77,6 @@ def test_a_camera_that_is_stopped_has_its_report(
     monkeypatch.setattr(FakePipeline, "analyse", analyse)
     assert run("analyse", clip, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.html") == 130
     assert not (tmp_path / "a.html").exists()
-    monkeypatch.setattr("faceaffect.cli.analyse_run.is_live", lambda _uri: True)
+    monkeypatch.setattr("faceaffect.cli.analyze_run.is_live", lambda _uri: True)
     assert run("analyse", clip, "--out", tmp_path / "b.csv", "--report", tmp_path / "b.html") == 130
     assert "clip.mp4" in (tmp_path / "b.html").read_text(encoding="utf-8")

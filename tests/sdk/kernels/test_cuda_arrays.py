@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceaffect import kernels
-from faceaffect.kernels.load_native import native
+from faceaffect.kernels.native import native
 
 pytestmark = pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
 NO_GPU = "no NVIDIA driver is loaded|no NVIDIA GPU is visible|the driver knows CUDA"

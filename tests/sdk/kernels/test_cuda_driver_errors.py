@@ -26,7 +26,7 @@ SAID = {
 
 AUTO = """
 from faceaffect import backends
-from faceaffect.bundle import open_bundle
+from faceaffect.bundle.bundle import open_bundle
 backends.has_nvidia_gpu = lambda: True
 print(backends.open_backend("auto", open_bundle()).name)
 """

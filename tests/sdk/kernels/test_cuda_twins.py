@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights, similarity
 from faceaffect.kernels import GraphWeights, reference
-from faceaffect.kernels.load_native import native
-from faceaffect.portrait import draw_portraits, portraits_from_grid, sample_grid
+from faceaffect.kernels.native import native
+from faceaffect.tracking.appearance import draw_portraits, portraits_from_grid, sample_grid
 from faceaffect.types import Frame, Layout
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.kernels.test_kernel_bounds import guarded

@@ -7,8 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from faceaffect import decode, geometry, portrait, scene, smooth
-from faceaffect.kernels.load_native import native
+from faceaffect import geometry
+from faceaffect.outputs import decode
+from faceaffect.tracking import appearance as portrait
+from faceaffect.tracking import shot_detector as scene
+from faceaffect.outputs import score_smoother as smooth
+from faceaffect.kernels.native import native
 from faceaffect.types import FloatArray, Frame, Layout
 from tests.sdk.tiny_bundle import face_shape
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.kernel_cases import MEAN, STD, graph_weights, similarity
 from faceaffect import kernels
-from faceaffect.kernels.load_native import native
+from faceaffect.kernels.native import native
 from faceaffect.types import Frame, Layout
 
 SIDE = 40

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.kernel_cases import CASES, TIMED_CROPS, KernelCase
 from faceaffect import kernels
 from faceaffect.kernels import reference
-from faceaffect.kernels.load_native import native
+from faceaffect.kernels.native import native
 
 ROOT = Path(__file__).resolve().parents[3]
 OPS = ("crop_face", "normalise", "au_graph")

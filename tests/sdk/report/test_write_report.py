@@ -12,9 +12,9 @@ import pytest
 
 from faceaffect.report.page import MOST_LISTED
 from faceaffect.report.plots import clock_time
-from faceaffect.report.row_chunks import ReportError
+from faceaffect.report.read_rows import ReportError
 from faceaffect.report.write_report import check_report, write_report
-from tests.sdk.report.made_up_rows import one_face, write_rows
+from tests.sdk.report.synthetic_rows import one_face, write_rows
 
 pytest.importorskip("matplotlib")
 

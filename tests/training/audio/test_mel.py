@@ -9,7 +9,7 @@ import pytest
 
 from faceaffect.audio.mel import MelConfig, hz_to_mel, log_mel, mel_bank, mel_power, mel_to_hz, normalised_db, steady_db
 from training.audio.mel_track import MelTrack, MelTracks, nearest
-from training.audio.sound_file import Sound
+from training.audio.audio_file import Sound
 
 SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 RANDOM = np.random.default_rng(3)
@@ -203,7 +203,7 @@ def test_tracks_are_kept_and_soundless_files_are_none(tmp_path, monkeypatch):
 @pytest.mark.shared
 def test_a_real_voice_is_louder_where_it_speaks(shared):
     pytest.importorskip("av")
-    from training.audio.sound_file import read_sound
+    from training.audio.audio_file import read_sound
 
     sound = read_sound(shared / "data/emodb/03a01Fa.flac", 44100)
     assert 1 < sound.duration_s < 10

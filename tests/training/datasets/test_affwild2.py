@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from tests.training.datasets.made_up_affwild2 import (
+from tests.training.datasets.synthetic_affwild2 import (
     HEADER_AU,
     HEADER_AU_2020,
     HEADER_EXPR,

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from tests.training.datasets.made_up_affwild2 import JPG, write
+from tests.training.datasets.synthetic_affwild2 import JPG, write
 from training.datasets.afew_va import read_afew_va
 from training.datasets.affectnet import read_affectnet
 from training.datasets.bp4d import read_bp4d

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.training.datasets.made_up_affwild2 import JPG, write
+from tests.training.datasets.synthetic_affwild2 import JPG, write
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.fec_triplets import KINDS, file_name, read_fec
 

@@ -9,7 +9,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
-from tests.training.datasets.made_up_affwild2 import write  # noqa: E402
+from tests.training.datasets.synthetic_affwild2 import write  # noqa: E402
 from training.datasets.broken_data import BrokenFileError  # noqa: E402
 from training.datasets.ferplus import VOTE_NAMES, read_ferplus  # noqa: E402
 from training.datasets.ferplus_csv import FOLDERS, read_ferplus_csv  # noqa: E402

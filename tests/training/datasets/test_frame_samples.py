@@ -12,7 +12,7 @@ pytestmark = pytest.mark.train
 
 from faceaffect.audio.mel import MelConfig  # noqa: E402
 from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks  # noqa: E402
-from tests.training.datasets.made_up_table import made_up_table  # noqa: E402
+from tests.training.datasets.synthetic_table import made_up_table  # noqa: E402
 from training.audio.mel_track import MelTrack, MelTracks  # noqa: E402
 from training.datasets.broken_data import BrokenFileError  # noqa: E402
 from training.datasets.frame_samples import FrameSamples, Sample, SampleConfig  # noqa: E402

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from tests.training.datasets.made_up_affwild2 import HEADER_AU, HEADER_EXPR, HEADER_VA, au_line, crops, write
+from tests.training.datasets.synthetic_affwild2 import HEADER_AU, HEADER_EXPR, HEADER_VA, au_line, crops, write
 from training.datasets.affwild2 import read_affwild2
 from training.datasets.frame_table import TASKS
 from training.datasets.splits import labelled_rows, leaks, training_view, with_group_split

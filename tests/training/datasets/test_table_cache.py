@@ -10,7 +10,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 from rich.console import Console  # noqa: E402
 
-from tests.training.datasets.made_up_affwild2 import HEADER_VA, abaw2, crops, write  # noqa: E402
+from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, crops, write  # noqa: E402
 from training.datasets import affwild2  # noqa: E402
 from training.datasets.affwild2 import load_cached, read_affwild2  # noqa: E402
 from training.datasets.frame_table import FrameTable, join_tables  # noqa: E402

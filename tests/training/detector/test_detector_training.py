@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-from faceaffect.bench.drawn_faces import Grimace, draw_face  # noqa: E402
-from training.detector.net import STRIDE, DetectorConfig, DetectorMaps, DetectorNet, decode  # noqa: E402
+from faceaffect.bench.synthetic_faces import Grimace, draw_face  # noqa: E402
+from training.detector.network import STRIDE, DetectorConfig, DetectorMaps, DetectorNet, decode  # noqa: E402
 from training.detector.objective import DetectorObjective, score_targets  # noqa: E402
 from training.detector.scenes import SIZE_WH, Scene, SceneMaker, as_batch, mirrored  # noqa: E402
 from training.detector.train_detector import DetectorRecipe, SceneBatches  # noqa: E402
 from training.detector.yunet_teacher import TaughtPicture, load_taught, save_taught  # noqa: E402
 from training.methods.ema_teacher import Teacher  # noqa: E402
-from training.methods.method_loop import MethodLoop  # noqa: E402
+from training.methods.trainer import MethodLoop  # noqa: E402
 
 POINTS = np.float32([[43, 58], [85, 58], [64, 78], [50, 96], [78, 96]])
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.datasets.made_up_affwild2 import HEADER_AU_2020, HEADER_EXPR, HEADER_VA, abaw2, au_line, crops, write
-from tests.training.evaluation.made_up_data import AU_ROW, write_affwild2, write_labels, write_video
+from tests.training.datasets.synthetic_affwild2 import HEADER_AU_2020, HEADER_EXPR, HEADER_VA, abaw2, au_line, crops, write
+from tests.training.evaluation.synthetic_data import AU_ROW, write_affwild2, write_labels, write_video
 from training.datasets.affwild2_layout import without_position
 from training.evaluation.affwild2_labels import LabelError, load_labels
 from training.evaluation.label_table import LabelTable

@@ -11,12 +11,12 @@ import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pipeline import open_pipeline
-from faceaffect.sinks.row_file import RowFile
+from faceaffect.sinks.text_sink import RowFile
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import SinkOptions
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.tiny_bundle import write_tiny_bundle
-from tests.training.evaluation.made_up_data import brightness, write_affwild2
+from tests.training.evaluation.synthetic_data import brightness, write_affwild2
 from training.datasets.affwild2_annotations import read_task_file
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.label_table import LabelTable, unlabelled

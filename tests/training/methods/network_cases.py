@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from training.methods.find_recipe import RECIPES, find_recipe
+from training.methods.recipe_lookup import RECIPES, find_recipe
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 

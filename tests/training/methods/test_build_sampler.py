@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from tests.training.methods.made_up_faces import made_up_data, made_up_faces  # noqa: E402
+from tests.training.methods.synthetic_faces import made_up_data, made_up_faces  # noqa: E402
 from tests.training.methods.network_cases import SMALL  # noqa: E402
 from training.datasets.frame_table import FrameTable  # noqa: E402
 from training.methods.build_sampler import build_sampler, tasks_of  # noqa: E402
-from training.methods.find_recipe import find_recipe  # noqa: E402
-from training.methods.method_samples import InputForm  # noqa: E402
-from training.methods.recipe_source import RecipeSource  # noqa: E402
+from training.methods.recipe_lookup import find_recipe  # noqa: E402
+from training.methods.batch_builder import InputForm  # noqa: E402
+from training.methods.batch_loader import RecipeSource  # noqa: E402
 
 pytestmark = pytest.mark.train
 FRAMES = InputForm("frames", 1, 32)

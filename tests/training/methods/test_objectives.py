@@ -9,11 +9,11 @@ from torch import Tensor, nn  # noqa: E402
 
 from tests.training.methods.network_cases import small_net  # noqa: E402
 from training.methods.ema_teacher import Teacher  # noqa: E402
-from training.methods.find_recipe import find_recipe  # noqa: E402
-from training.methods.losses.action_units import bce  # noqa: E402
-from training.methods.losses.teaching import distil_classes, ramp  # noqa: E402
+from training.methods.recipe_lookup import find_recipe  # noqa: E402
+from training.losses.action_units import bce  # noqa: E402
+from training.losses.distillation import distil_classes, ramp  # noqa: E402
 from training.methods.objectives import distilled, from_labels, ordering_pairs, with_moving_teacher  # noqa: E402
-from training.methods.optimiser import build_optimiser  # noqa: E402
+from training.methods.optimizer import build_optimiser  # noqa: E402
 from training.methods.total_loss import total_loss  # noqa: E402
 from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
 

@@ -12,11 +12,11 @@ import pytest
 torch = pytest.importorskip("torch")
 from click.testing import CliRunner  # noqa: E402
 
-from tests.training.test_train_loop import made_up_faces  # noqa: E402
+from tests.training.default_model.test_trainer import made_up_faces  # noqa: E402
 from training.methods import pretrain_trunk  # noqa: E402
-from training.methods.commands import pretrain  # noqa: E402
-from training.methods.find_recipe import find_recipe  # noqa: E402
-from training.methods.method_loop import MethodLoop  # noqa: E402
+from training.cli.methods import pretrain  # noqa: E402
+from training.methods.recipe_lookup import find_recipe  # noqa: E402
+from training.methods.trainer import MethodLoop  # noqa: E402
 from training.models.backbones.start_trunks import start_trunks  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
 

@@ -15,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.sdk.backends.test_tensorrt_types import rtx_environment  # noqa: E402
-from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
+from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
 from training.methods.stage_to_onnx import stage_to_onnx  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
 

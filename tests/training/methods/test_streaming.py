@@ -9,7 +9,7 @@ from torch import Tensor  # noqa: E402
 
 from faceaffect.audio.mel import STEP_FRAMES  # noqa: E402
 from tests.training.methods.network_cases import small_net, variant  # noqa: E402
-from training.methods.find_recipe import find_recipe  # noqa: E402
+from training.methods.recipe_lookup import find_recipe  # noqa: E402
 from training.methods.stream_runner import StreamRunner  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
 from training.models.networks.mean_teacher_clip import FRAMES, SPACING  # noqa: E402

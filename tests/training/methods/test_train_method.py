@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from tests.training.methods.made_up_faces import made_up_data  # noqa: E402
+from tests.training.methods.synthetic_faces import made_up_data  # noqa: E402
 from tests.training.methods.network_cases import SMALL  # noqa: E402
-from training.methods.find_recipe import RECIPES, find_recipe  # noqa: E402
-from training.methods.method_data import MethodData  # noqa: E402
-from training.methods.method_figures import method_predictions  # noqa: E402
-from training.methods.method_loop import TrainingError  # noqa: E402
-from training.methods.method_recipe import MethodRecipe  # noqa: E402
-from training.methods.read_method_run import read_method_run  # noqa: E402
+from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
+from training.methods.data import MethodData  # noqa: E402
+from training.methods.scores import method_predictions  # noqa: E402
+from training.methods.trainer import TrainingError  # noqa: E402
+from training.methods.recipe import MethodRecipe  # noqa: E402
+from training.methods.load_run import read_method_run  # noqa: E402
 from training.methods.train_method import load_start, train_method  # noqa: E402
 from training.models.networks.build_network import build_network  # noqa: E402
 

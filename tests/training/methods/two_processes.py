@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tests.training.methods.made_up_faces import made_up_data
+from tests.training.methods.synthetic_faces import made_up_data
 from tests.training.methods.network_cases import SMALL
-from training.methods.find_recipe import find_recipe
-from training.methods.method_loop import MethodLoop
-from training.methods.processes import Processes
+from training.methods.recipe_lookup import find_recipe
+from training.methods.trainer import MethodLoop
+from training.methods.distributed import Processes
 from training.methods.train_method import train_method
 
 STEPS, BATCH, BROKEN = 6, 8, 3

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from training.models.affect_net import AffectNet  # noqa: E402
-from training.recipes.default import recipe  # noqa: E402
+from training.default_model.default_recipe import recipe  # noqa: E402
 
 
 def test_the_trunk_alone_is_rounded():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import EXPRESSION_NAMES
-from faceaffect.stage_spec import WINDOW
+from faceaffect.bundle.stage_spec import WINDOW
 from training.models.backbones.r2plus1d import R2Plus1d18
 from training.models.backbones.resnet import BasicBlock, ResNet
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, MethodNet, Stage, StageCall, TensorForm

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from faceaffect.audio.mel import STEP_FRAMES
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.stage_spec import STRETCH
+from faceaffect.bundle.stage_spec import STRETCH
 from training.models.audio.ftdnn import MEL_BANDS, Ftdnn
 from training.models.backbones.build_backbone import build_backbone, width_of
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, MethodNet, Stage, StageCall, TensorForm, over_time

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from tests.training.datasets.made_up_table import made_up_table
+from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.label_samplers import (
     Alternate,
     Mixed,

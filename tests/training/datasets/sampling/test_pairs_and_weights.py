@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from faceaffect.labels import AU_NAMES
-from tests.training.datasets.made_up_table import made_up_table
+from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.pairs import au_pairs, draw_pairs
 from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
 

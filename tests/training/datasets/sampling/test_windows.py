@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from tests.training.datasets.made_up_table import made_up_table
+from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.thinning import Thinned, every_nth, keep_shares
 from training.datasets.sampling.windows import NO_FRAME, EpochWindows, clips_ending_at, covering_windows, first_places, windows
 

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from training.methods.find_recipe import find_recipe  # noqa: E402
+from training.methods.recipe_lookup import find_recipe  # noqa: E402
 from training.models.backbones.load_weights import WeightsError  # noqa: E402
 from training.models.backbones.region_trunk import RegionTrunk  # noqa: E402
 from training.models.backbones.resnet import small_resnet  # noqa: E402

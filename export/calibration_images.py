@@ -1,0 +1,49 @@
+"""Aligned, normalised crops to calibrate and judge with: faces in the user's pictures, or rendered ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from faceaffect import kernels
+from faceaffect.detectors.mtcnn import MtcnnDetector
+from faceaffect.geometry import anchors_from_landmarks, crop_to_frame, resize_maps
+from faceaffect.sources.open_source import open_source
+from faceaffect.bundle.model_spec import CropSpec
+from faceaffect.types import FloatArray, Frame, Layout
+
+_SMALLEST_FACE_PX = 40
+
+
+def faces_in_pictures(source: str, crop: CropSpec, most: int) -> FloatArray:
+    """Crops [N, 3, S, S] of all faces that the detector finds in a folder, pattern or video, at most `most`."""
+    detector, found = MtcnnDetector(_SMALLEST_FACE_PX), list[FloatArray]()
+    with open_source(source) as frames:
+        for frame in track(frames, "finding faces", total=frames.frame_count, transient=True):
+            detections = detector.detect(frame)
+            if len(detections):
+                found.append(_cut(frame, crop_to_frame(detections.anchors_xy), crop))
+            if sum(map(len, found)) >= most:
+                break
+    if not found:
+        raise ValueError(f"{source}: pictures of faces are wanted, none holds a face that the detector finds")
+    return np.concatenate(found)[:most]
+
+
+def rendered_faces(folder: Path, crop: CropSpec, most: int) -> tuple[FloatArray, FloatArray]:
+    """Crops of rendered faces nobody trained on, and which AUs they show [N, 12]."""
+    from training.datasets.synthetic_images import load_rendered
+
+    table, held_out, _ = load_rendered(folder)
+    table = table.pick(np.flatnonzero(held_out)[:most])
+    maps = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
+    frames = [Frame(np.ascontiguousarray(picture), Layout.RGB) for picture in table.pictures]
+    crops = [_cut(frame, maps[i : i + 1], crop) for i, frame in enumerate(frames)]
+    return np.concatenate(crops), np.asarray(table.au, np.float32)
+
+
+def _cut(frame: Frame, maps: FloatArray, crop: CropSpec) -> FloatArray:
+    scaled = resize_maps(maps, crop.size_px)
+    return kernels.crop_face(frame, scaled, size_px=crop.size_px, mean=crop.mean, std=crop.std)

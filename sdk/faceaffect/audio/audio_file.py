@@ -1,0 +1,88 @@
+"""The sound of a video or sound file, decoded as far as the frames have come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from faceaffect.audio.mel import samples_until
+from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.audio_chunks import SoundPiece, SoundPieces
+from faceaffect.audio.audio_source import SoundError
+from faceaffect.types import FloatArray
+
+_EARLY_S: Final = 0.5  # sound that ends so much before the frames do is worth a word
+
+
+class SoundFile:
+    """Sample 0 is the file's first; a video's frames count from its own first, so that both start times are made up for.
+
+    Before the sound begins nothing is heard, after its end, and where it breaks off, silence.
+    """
+
+    def __init__(self, path: str | Path, rate_hz: int) -> None:
+        self.name, self.rate_hz = str(path), rate_hz
+        self.notes: list[str] = []
+        self._stack = ExitStack()
+        try:
+            container = self._stack.enter_context(open_media(Path(path)))
+            if not container.streams.audio:
+                raise SoundError(f"{path}: no sound track")
+            self._stream = SoundPieces(container, rate_hz)
+            self._pieces: Iterator[SoundPiece] = iter(self._stream)
+            self._next: SoundPiece | None = next(self._pieces, None)
+            if self._next is None:
+                why = self._stream.broken or "it is empty"
+                raise SoundError(f"{path}: no sample of its sound track can be read ({why})")
+            self._ahead_s = _first_frame_s(container, self._next.start_s) - self._next.start_s
+        except (SoundlessVideoError, UnreadableMediaError, OSError) as error:
+            self._stack.close()
+            raise SoundError(f"{error}") from None
+        except BaseException:
+            self._stack.close()
+            raise
+        self._given = self._decoded = 0
+        self._asked_s = 0.0
+        self._ready = np.zeros(0, np.float32)
+
+    def read_until(self, time_s: float) -> FloatArray:
+        self._asked_s = max(self._asked_s, time_s)
+        count = samples_until(time_s + self._ahead_s, self.rate_hz) - self._given
+        if count <= 0:
+            return np.zeros(0, np.float32)
+        parts, have = [self._ready], len(self._ready)
+        while have < count and self._next is not None:
+            parts += [np.zeros(self._next.at - self._given - have, np.float32), self._next.samples]
+            have = self._next.at - self._given + len(self._next.samples)
+            self._decoded = self._given + have
+            self._next = next(self._pieces, None)
+        parts.append(np.zeros(max(0, count - have), np.float32))
+        samples = np.concatenate(parts)
+        self._given, self._ready = self._given + count, samples[count:]
+        return samples[:count]
+
+    def close(self) -> None:
+        self._stack.close()
+        if self._next is not None:
+            return
+        end_s = self._decoded / self.rate_hz - self._ahead_s
+        if self._stream.broken:
+            self.notes.append(
+                f"{self.name}: the sound breaks off at {end_s:.1f} s ({self._stream.broken}); silence from there on"
+            )
+        elif self._asked_s > end_s + _EARLY_S:
+            self.notes.append(f"{self.name}: the sound ends at {end_s:.1f} s; silence from there on")
+        self._stream.broken, self._asked_s = "", 0.0  # said once
+
+
+def _first_frame_s(container: Any, sound_start_s: float) -> float:
+    """Where a video's first frame lies on the container's clock; a file of sound alone begins with the frames."""
+    for stream in container.streams.video:
+        if stream.start_time is not None:
+            return float(stream.start_time * stream.time_base)
+        return 0.0
+    return sound_start_s

@@ -1,1 +1,0 @@
-"""Further model bundles, fetched only when somebody asks for one."""

@@ -1,0 +1,107 @@
+"""The numbers of the graph layer, checked when made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save_file
+
+from faceaffect.kernels.native import native
+from faceaffect.labels import AU_NAMES
+from faceaffect.types import FloatArray
+
+NODES = len(AU_NAMES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphWeights:
+    """H_{l+1} = relu(A H_l W_l + b_l); logit_k = H_L[k] . R[k] + c[k]. Arrays are kept as C-contiguous float32."""
+
+    adjacency: FloatArray  # [12, 12], A, normalised
+    layer_weights: tuple[FloatArray, ...]  # each [D_in, D_out], W_l
+    layer_biases: tuple[FloatArray, ...]  # each [D_out], b_l
+    readout_weight: FloatArray  # [12, D], R
+    readout_bias: FloatArray  # [12], c
+    packed: Any = field(init=False, repr=False)  # the native kernel's own form, made once; None without it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "adjacency", _checked("adjacency", self.adjacency, (NODES, NODES)))
+        weights: list[FloatArray] = []
+        biases: list[FloatArray] = []
+        if len(self.layer_weights) != len(self.layer_biases):
+            raise ValueError(
+                f"layer_biases must hold one array a layer ({len(self.layer_weights)}), got {len(self.layer_biases)}"
+            )
+        width: int | None = None
+        for i, (weight, bias) in enumerate(zip(self.layer_weights, self.layer_biases, strict=True)):
+            weights.append(_checked(f"layer.{i}.weight", weight, (width, None)))
+            width = int(weights[i].shape[1])
+            biases.append(_checked(f"layer.{i}.bias", bias, (width,)))
+        object.__setattr__(self, "layer_weights", tuple(weights))
+        object.__setattr__(self, "layer_biases", tuple(biases))
+        object.__setattr__(self, "readout_weight", _checked("readout.weight", self.readout_weight, (NODES, width)))
+        object.__setattr__(self, "readout_bias", _checked("readout.bias", self.readout_bias, (NODES,)))
+        object.__setattr__(self, "packed", self._pack())
+
+    def _pack(self) -> Any:
+        if native is None:
+            return None
+        return native.pack_graph(
+            self.adjacency, list(self.layer_weights), list(self.layer_biases), self.readout_weight, self.readout_bias
+        )
+
+    @property
+    def width(self) -> int:
+        """D of the nodes [N, 12, D] that the graph takes."""
+        return int(self.layer_weights[0].shape[0] if self.layer_weights else self.readout_weight.shape[1])
+
+    @classmethod
+    def from_safetensors(cls, path: Path | str) -> GraphWeights:
+        """Read a file with keys adjacency, layer.{i}.weight, layer.{i}.bias, readout.weight, readout.bias."""
+        return cls.from_bytes(Path(path).read_bytes(), str(path))
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str = "graph weights") -> GraphWeights:
+        """The same out of a file's content; raises ValueError that names `where` and what is wrong."""
+        try:
+            arrays = load(content)
+        except SafetensorError as error:
+            raise ValueError(f"{where} must be a safetensors file: {error}") from None
+        layers = sum(name.startswith("layer.") and name.endswith(".weight") for name in arrays)
+        wanted = {"adjacency", "readout.weight", "readout.bias"}
+        wanted |= {f"layer.{i}.{part}" for i in range(layers) for part in ("weight", "bias")}
+        if wanted != arrays.keys():
+            missing, unknown = sorted(wanted - arrays.keys()), sorted(arrays.keys() - wanted)
+            raise ValueError(f"{where} must hold graph weights: missing {missing}, unknown {unknown}")
+        return cls(
+            adjacency=arrays["adjacency"],
+            layer_weights=tuple(arrays[f"layer.{i}.weight"] for i in range(layers)),
+            layer_biases=tuple(arrays[f"layer.{i}.bias"] for i in range(layers)),
+            readout_weight=arrays["readout.weight"],
+            readout_bias=arrays["readout.bias"],
+        )
+
+    def to_safetensors(self, path: Path | str) -> None:
+        arrays = {
+            "adjacency": self.adjacency,
+            "readout.weight": self.readout_weight,
+            "readout.bias": self.readout_bias,
+        }
+        for i, (weight, bias) in enumerate(zip(self.layer_weights, self.layer_biases, strict=True)):
+            arrays[f"layer.{i}.weight"], arrays[f"layer.{i}.bias"] = weight, bias
+        save_file(arrays, path)
+
+
+def _checked(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> FloatArray:
+    array = np.ascontiguousarray(value, np.float32)
+    fits = array.ndim == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
+    if not fits or array.size == 0:
+        wanted = ["D" if side is None else side for side in shape]
+        raise ValueError(f"{name} must be float32 [{', '.join(map(str, wanted))}], got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array

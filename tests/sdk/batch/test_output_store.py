@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faceaffect.batch import ArchiveError, PartStore, open_store
+from faceaffect.batch.output_store import RUN, WORK, read_json
+
+
+@pytest.fixture(params=["disk", "memory", "local"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PartStore]:
+    if request.param == "disk":
+        yield open_store(str(tmp_path / "parts"))
+        return
+    fsspec = pytest.importorskip("fsspec")
+    yield open_store("memory://parts" if request.param == "memory" else f"local://{tmp_path}/parts")
+    if request.param == "memory":
+        fsspec.filesystem("memory").rm("/parts", recursive=True)
+
+
+def publish(store: PartStore, name: str, text: str) -> None:
+    with store.work_folder() as folder:
+        file = folder / "part"
+        file.write_text(text)
+        assert name not in store.names()
+        store.publish(file, name)
+
+
+def test_a_part_is_there_whole_and_its_own_files_are_not_parts(store: PartStore) -> None:
+    with store.lock():
+        assert store.names() == set()
+        publish(store, "deep/a.csv", "rows")
+        store.write(RUN, "{}")
+        assert store.names() == {"deep/a.csv"}
+        assert store.read("deep/a.csv") == "rows"
+        assert store.read("b.csv") is None
+    assert store.names(WORK) == set()
+    assert store.names("deep") == {"a.csv"}
+
+
+def test_a_part_that_is_there_is_replaced_and_removed(store: PartStore) -> None:
+    publish(store, "a.csv", "old")
+    with store.work_folder() as folder:
+        (folder / "new").write_text("new")
+        store.publish(folder / "new", "a.csv")
+    assert store.read("a.csv") == "new"
+    store.remove("a.csv")
+    store.remove("a.csv")
+    assert store.names() == set()
+
+
+def test_a_damaged_note_says_so(store: PartStore) -> None:
+    assert read_json(store, RUN) is None
+    store.write(RUN, "{half")
+    with pytest.raises(ArchiveError, match=r"run\.json is damaged"):
+        read_json(store, RUN)
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    left = tmp_path / WORK / "tmpx" / "part.csv"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with store.lock():
+        assert not left.exists()
+
+
+def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
+    code = f"from faceaffect.batch import open_store\nwith open_store({str(tmp_path)!r}).lock(): pass"
+    with open_store(str(tmp_path)).lock():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "another run is writing here" in done.stderr
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_scheme_that_nothing_opens_is_a_clear_error() -> None:
+    pytest.importorskip("fsspec")
+    with pytest.raises(ArchiveError, match="nosuchscheme://bucket: cannot be opened here"):
+        open_store("nosuchscheme://bucket")

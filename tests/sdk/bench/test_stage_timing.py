@@ -1,0 +1,105 @@
+"""A round books time where it was spent, on every clock, for every stream."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceaffect import Frame, Pipeline, open_pipeline
+from faceaffect.bench.stage_timing import ALL_STAGES, WHOLE, WRITE, StagePlan, measure_stages, time_decoding
+from faceaffect.detectors import Detections
+from faceaffect.geometry import TEMPLATE_XY, apply_map
+from faceaffect.system.stage_timer import STAGES
+from tests.sdk.test_geometry import similarity_map
+from tests.sdk.tiny_bundle import write_tiny_bundle
+
+DEMO = str(Path(__file__).resolve().parents[3] / "assets" / "demo.mp4")
+LOOK_S = 0.02
+
+
+class SleepyDetector:
+    """Finds one face, after a sleep, which takes time but no processor."""
+
+    name = "sleepy"
+
+    def __init__(self) -> None:
+        self.calls, self.fails_after = 0, 10**9
+
+    def detect(self, frame: Frame) -> Detections:
+        self.calls += 1
+        if self.calls > self.fails_after:
+            raise RuntimeError("the detector broke")
+        time.sleep(LOOK_S)
+        anchors = apply_map(similarity_map(1.5, 10, 40, 50), TEMPLATE_XY[None])
+        return Detections(np.zeros((1, 4), np.float32), anchors, np.ones(1, np.float32))
+
+
+@pytest.fixture
+def frames() -> list[Frame]:
+    return [Frame(np.full((240, 320, 3), 150 + number, np.uint8)) for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("tiny"))
+
+
+def open_with(bundle: Path, detector: SleepyDetector) -> Pipeline:
+    return open_pipeline(bundle, detector=detector)
+
+
+def test_every_stage_of_every_frame_is_booked(bundle: Path, frames: list[Frame], tmp_path: Path) -> None:
+    detector = SleepyDetector()
+    with open_with(bundle, detector) as pipeline:
+        # 45 frames of a 10 fps clip: the detector looks again and again.
+        found = measure_stages([pipeline], StagePlan(frames, 45, 5, 10.0, tmp_path))
+        assert pipeline.clock.spent_ns == {}, "the clock is off again"
+    assert set(found.clocks) == {"wall", "cpu"}
+    for stages in found.clocks.values():
+        assert set(stages) == {*STAGES, WHOLE, WRITE}
+        assert {len(values) for values in stages.values()} == {45}
+        total = np.sum([stages[name] for name in STAGES], axis=0)
+        np.testing.assert_allclose(total, stages[WHOLE], atol=1e-9)
+        assert min(stages[WRITE]) > 0
+    assert found.faces == 1
+    wall, cpu = np.array(found.clocks["wall"]["detect"]), np.array(found.clocks["cpu"]["detect"])
+    assert found.looks == (wall > 0).sum() >= 2
+    assert wall[wall > 0].min() >= 1000 * LOOK_S  # asleep in the detector: on the wall clock ...
+    assert cpu.max() < 1000 * LOOK_S / 2  # ... and not on the processor's
+    assert len((tmp_path / "stream0.csv").read_text().splitlines()) == 1 + 50
+
+
+def test_streams_run_together(bundle: Path, frames: list[Frame], tmp_path: Path) -> None:
+    detectors = [SleepyDetector() for _ in range(3)]
+    pipelines = [open_with(bundle, detector) for detector in detectors]
+    found = measure_stages(pipelines, StagePlan(frames, 10, 2, 10.0, tmp_path))
+    assert set(found.clocks) == {"wall"}, "the processor's clock sees all streams at once"
+    assert {len(values) for values in found.clocks["wall"].values()} == {30}
+    assert (found.faces, found.cpu_ms > 0, found.fps > 0) == (1, True, True)
+    assert all(detector.calls for detector in detectors)
+    assert len(list(tmp_path.glob("stream*.csv"))) == 3
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_an_error_in_one_stream_ends_all(bundle: Path, frames: list[Frame], tmp_path: Path, broken: int) -> None:
+    detectors = [SleepyDetector() for _ in range(2)]
+    detectors[broken].fails_after = 0
+    pipelines = [open_with(bundle, detector) for detector in detectors]
+    with pytest.raises(RuntimeError, match="the detector broke"):
+        measure_stages(pipelines, StagePlan(frames, 10, 2, 10.0, tmp_path))
+
+
+def test_decoding_is_timed_frame_by_frame() -> None:
+    frames, clocks = time_decoding(DEMO, 12)
+    assert [frame.index for frame in frames] == list(range(12))
+    for clock in ("wall", "cpu"):
+        assert len(clocks[clock]["decode"]) == 12
+        assert min(clocks[clock]["decode"]) >= 0
+    assert sum(clocks["wall"]["decode"]) > 0
+
+
+def test_reports_know_every_stage() -> None:
+    assert set(ALL_STAGES) == {*STAGES, "decode", "write"}

@@ -1,0 +1,61 @@
+"""Pictures for detectors: true to the frame at every factor, and in memory that may be used again."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from faceaffect.detectors import shrink_bgr
+from faceaffect.detectors.buffer_pool import KeptPictures
+from faceaffect.types import Frame, Layout
+
+
+def smooth_picture(height: int, width: int) -> np.ndarray:
+    """Waves that every shrunk size can still show, other ones in each channel."""
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    waves = [128 + 100 * np.sin(2 * np.pi * (a * x + b * y)) for a, b in ((3, 1), (1, 4), (2, 2))]
+    return np.stack(waves, axis=2).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("longest_px", [2000, 1919, 1400, 900, 768, 700, 480, 470, 256, 64])
+@pytest.mark.parametrize("shape", [(1080, 1920), (1079, 1919), (721, 405)])
+def test_a_pixel_is_what_the_frame_shows_there(longest_px: int, shape: tuple[int, int]) -> None:
+    pixels = smooth_picture(*shape)
+    picture, scale = shrink_bgr(Frame(pixels), longest_px)
+    assert max(picture.shape[:2]) == min(longest_px, max(shape))
+    assert scale == max(1.0, max(shape) / longest_px)
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    at_x, at_y = ((axis + 0.5) * np.float32(scale) - 0.5 for axis in (x, y))
+    blurred = cv2.blur(pixels, (max(1, round(scale)),) * 2)
+    wanted = cv2.remap(blurred, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    inside = np.abs(picture.astype(int) - wanted.astype(int))[2:-2, 2:-2]
+    # The frame is drawn to whole pixels: up to half a picture pixel at the far end, where waves rise by some levels a pixel.
+    assert inside.mean() < 4
+    assert inside.max() < 40 * max(1.0, 100 / longest_px)
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("longest_px", [64, 100, 160])
+def test_kept_memory_changes_no_pixel(layout: Layout, longest_px: int) -> None:
+    random, kept = np.random.default_rng(3), KeptPictures()
+    for _ in range(3):
+        shape = {Layout.NV12: (270, 320), Layout.GRAY: (180, 320)}.get(layout, (180, 320, 3))
+        frame = Frame(random.integers(0, 256, shape, np.uint8), layout)
+        fresh, scale = shrink_bgr(frame, longest_px)
+        again, same_scale = shrink_bgr(frame, longest_px, kept)
+        np.testing.assert_array_equal(again, fresh)
+        assert scale == same_scale
+        before = frame.pixels.copy()
+        again[:] = 0
+        np.testing.assert_array_equal(frame.pixels, before)
+
+
+def test_kept_pictures_do_not_grow_without_end() -> None:
+    kept = KeptPictures()
+    first = kept.take("a", (2, 3))
+    assert kept.take("a", (2, 3)) is first
+    assert kept.take("b", (2, 3)) is not first
+    for side in range(1, 100):
+        kept.take("a", (side, side))
+    assert len(kept._arrays) <= 16

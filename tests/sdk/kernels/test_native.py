@@ -1,0 +1,74 @@
+"""Choosing the instruction set, and living without the native module."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from faceaffect import kernels
+from faceaffect.kernels.native import native
+
+WITHOUT_NATIVE = """
+import sys, warnings
+sys.modules["faceaffect.kernels._native"] = None
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from faceaffect import kernels
+    import faceaffect.kernels.reference
+assert [w.category for w in caught] == [RuntimeWarning], caught
+assert "NumPy" in str(caught[0].message)
+import numpy as np
+from faceaffect.types import Frame
+crops = kernels.crop_face(Frame(np.full((9, 9, 3), 255, np.uint8)), np.eye(2, 3, dtype=np.float32)[None], size_px=9,
+                          mean=(0, 0, 0), std=(1, 1, 1))
+assert (crops == 1).all()
+assert kernels.info().isa == "numpy" and not kernels.info().native and kernels.info().problem
+"""
+
+
+def run(code: str, isa: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "FACEAFFECT_ISA"}
+    if isa:
+        environment["FACEAFFECT_ISA"] = isa
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_works_without_the_native_module_and_says_so_once() -> None:
+    done = run(WITHOUT_NATIVE)
+    assert done.returncode == 0, done.stderr
+
+
+def test_isa_variable_chooses() -> None:
+    done = run("from faceaffect import kernels; print(kernels.info().isa)", "baseline")
+    assert done.stdout.strip() == "baseline", done.stderr
+
+
+def test_isa_that_cannot_run_is_refused() -> None:
+    done = run("import faceaffect.kernels", "vax")
+    assert done.returncode != 0
+    assert "FACEAFFECT_ISA must be one of ['baseline'" in done.stderr
+    assert "got 'vax'" in done.stderr
+
+
+def test_info_says_what_was_built() -> None:
+    info = kernels.info()
+    assert info.native
+    assert info.compiled_isas[0] == "baseline"
+    assert info.isa in info.usable_isas
+    assert set(info.usable_isas) <= set(info.compiled_isas)
+    assert info.has_cuda == bool(info.cuda_architectures)
+
+
+@pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+def test_cuda_without_a_device_is_a_clear_error() -> None:
+    code = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\nfrom faceaffect.kernels.cuda import Stream\nStream()"
+    done = run(code)
+    assert "CudaError: looking for a GPU: " in done.stderr
+    assert "use --device cpu" in done.stderr
+
+
+def test_native_module_is_built_here() -> None:
+    assert native is not None, "build it: pip install -e ."

@@ -1,0 +1,150 @@
+"""Live sources with a camera of the test's own: it delivers, stalls, goes away and returns on command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceaffect.sources import SourceError, SourceOptions, open_source
+from faceaffect.sources.csi_camera import csi_pipeline, require_gstreamer
+from faceaffect.sources.camera_source import LiveKind, LiveSource
+from faceaffect.sources.rtsp_stream import without_password
+from faceaffect.types import Layout
+
+
+@dataclass
+class FakeCamera:
+    """Each opening takes the next plan: how many frames it delivers before it is lost, or None when it cannot open."""
+
+    plans: list[int | None]
+    pause_s: float = 0.002
+    openings: int = 0
+    released: int = 0
+    left: int = field(default=0)
+
+    def open(self) -> FakeCamera:
+        plan = self.plans[min(self.openings, len(self.plans) - 1)]
+        self.openings += 1
+        self.is_there = plan is not None
+        self.left = plan or 0
+        return self
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self.is_there
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(self.pause_s)
+        self.left -= 1
+        return self.left >= 0, np.full((4, 4, 3), max(self.left, 0) % 256, np.uint8)
+
+    def get(self, prop: int) -> float:
+        return {3: 4.0, 4: 4.0, 5: 30.0}[prop]
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def live(camera: FakeCamera, reconnect_s: float = 0.5) -> LiveSource:
+    kind = LiveKind("fake", camera.open, Layout.BGR, "plug it in")
+    return LiveSource(kind, SourceOptions(reconnect_s=reconnect_s))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)
+
+
+def test_slow_consumer_gets_the_newest_frame_and_drops_are_counted() -> None:
+    with live(FakeCamera([1000])) as source:
+        seen = []
+        for frame in source:
+            age_s = time.monotonic() - source.opened_s - frame.time_s
+            assert age_s < 0.05
+            seen.append(frame.index)
+            if len(seen) == 5:
+                break
+            time.sleep(0.05)
+        assert (np.diff(seen) > 3).all()
+        assert source.dropped >= seen[-1] - len(seen)
+        assert (source.fps, source.size_px, source.is_live) == (30.0, (4, 4), True)
+
+
+def test_fast_consumer_loses_nothing() -> None:
+    with live(FakeCamera([20], pause_s=0.01), reconnect_s=0) as source:
+        assert [frame.index for frame in source] == list(range(20))
+        assert source.dropped == 0
+
+
+def test_camera_that_goes_away_and_returns() -> None:
+    camera = FakeCamera([3, None, None, 3, None], pause_s=0.01)
+    with live(camera, reconnect_s=0.8) as source:
+        indices = [frame.index for frame in source]
+    assert indices == list(range(6))
+    assert camera.openings >= 5
+    assert source.notes[0].startswith("fake: lost after 3 frames (")
+    assert "back after" in source.notes[0]
+    assert source.notes[1].endswith("it did not come back within 0.8 s")
+
+
+def test_camera_that_opens_but_delivers_nothing_ends() -> None:
+    with live(FakeCamera([3, 0]), reconnect_s=0.5) as source:
+        start_s = time.monotonic()
+        assert len(list(source)) <= 3
+    assert time.monotonic() - start_s < 3
+
+
+def test_camera_that_is_not_there() -> None:
+    camera = FakeCamera([None])
+    with pytest.raises(SourceError, match="fake: it cannot be opened; plug it in"):
+        live(camera)
+    assert camera.released == 1
+
+
+def test_close_releases_the_camera_while_it_waits_for_its_return() -> None:
+    camera = FakeCamera([1, None])
+    source = live(camera, reconnect_s=60)
+    until(lambda: camera.openings > 2)
+    start_s = time.monotonic()
+    source.close()
+    assert time.monotonic() - start_s < 1
+    assert not source._thread.is_alive()
+
+
+def test_csi_pipeline_is_nv12_all_the_way() -> None:
+    assert csi_pipeline("csi://1?width=640&height=480&fps=60&flip=2") == (
+        "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM), width=640, height=480, framerate=60/1, format=NV12 ! "
+        "nvvidconv flip-method=2 ! video/x-raw, format=NV12 ! appsink drop=true max-buffers=1 sync=false"
+    )
+
+
+@pytest.mark.parametrize("uri", ["csi://left", "csi://0?flip=8", "csi://0?speed=9", "csi://0?width=wide", "csi://0?fps=0"])
+def test_csi_mistakes(uri: str) -> None:
+    with pytest.raises(SourceError, match="csi://"):
+        csi_pipeline(uri)
+
+
+def test_csi_needs_gstreamer() -> None:
+    require_gstreamer("csi://0", "  Video I/O:\n    GStreamer:                   YES (1.20.3)\n")
+    with pytest.raises(SourceError, match="OpenCV built with GStreamer"):
+        require_gstreamer("csi://0", "    GStreamer:                   NO\n")
+
+
+def test_camera_that_does_not_exist_is_a_clear_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SourceError, match="check that the camera is plugged in"):
+        open_source("v4l2:///dev/video97")
+    with pytest.raises(SourceError, match="three slashes"):
+        open_source("v4l2://video0")
+    assert capfd.readouterr().err == ""
+
+
+def test_password_is_never_shown() -> None:
+    assert without_password("rtsp://ann:secret@host:554/live") == "rtsp://ann:***@host:554/live"
+    with pytest.raises(SourceError, match="has no host"):
+        open_source("rtsp:///live")

@@ -1,0 +1,82 @@
+"""What stands on the leaderboard beside the runs: costs, and the default model on the same frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+from torch import nn  # noqa: E402
+
+from faceaffect.bundle.bundle import find_bundle  # noqa: E402
+from training.datasets.frame_samples import FrameSamples, SampleConfig  # noqa: E402
+from training.evaluation.bundle_runner import BundleRunner  # noqa: E402
+from training.ablations.leaderboard_costs import COSTS, board_cost, read_costs, session_call  # noqa: E402
+from training.ablations.default_model import pipeline_predictions  # noqa: E402
+from training.ablations.full_ground_truth import read_whole_truth  # noqa: E402
+from training.methods.recipe_lookup import find_recipe  # noqa: E402
+from training.models.networks.build_network import build_network  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def test_costs_are_those_of_the_layers() -> None:
+    options = ("net.size_px=48",)
+    cost = board_cost("M3", options, frames=5)
+    net = build_network(find_recipe("M3", "compact", list(options)).net).eval()
+    macs = 0
+
+    def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        nonlocal macs
+        macs += output.numel() * layer.weight[0].numel()  # type: ignore[index,operator]
+
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    net(net.zeros())
+    assert cost.macs == macs
+    assert cost.parameters == sum(value.numel() for value in net.parameters())
+    assert cost.frame_ms > 0
+    assert cost.sound_ms is None
+    assert cost.size_px == 48
+
+
+def test_what_is_timed_is_the_network() -> None:
+    recipe = find_recipe("M6", "compact", ["net.size_px=64", "net.width=8"])
+    torch.manual_seed(3)
+    net = build_network(recipe.net).eval()
+    (stage,) = net.stages()
+    crops = torch.randn(1, 3, 64, 64)
+    found = session_call((stage,))(stage, (crops,))
+    with torch.no_grad():
+        wanted = net({"crops": crops})
+    for form, value in zip(stage.outputs, found, strict=True):
+        assert torch.allclose(value, wanted[form.name], atol=1e-4)
+
+
+def test_no_costs_are_no_figures(tmp_path: Path) -> None:
+    assert read_costs(tmp_path) == ("", {})
+    assert not (tmp_path / COSTS).exists()
+
+
+@pytest.mark.shared
+def test_the_default_model_is_its_network_on_the_crops(renderwild_tiny: Path, tmp_path: Path, trained: None) -> None:
+    """The SDK aligns a crop once more by the landmarks it finds, so figures are near those of the bare network."""
+    truth = read_whole_truth(renderwild_tiny, tmp_path)
+    table = truth.table.pick(np.arange(0, len(truth), max(1, len(truth) // 40)))
+    said = pipeline_predictions(table)
+    runner = BundleRunner(find_bundle())
+    crop = runner.spec.crop
+    pictures = FrameSamples(table, SampleConfig(size_px=crop.size_px)).batch(np.arange(len(table)))["image"].numpy()
+    mean, std = (np.array(each, np.float32)[:, None, None] for each in (crop.mean, crop.std))
+    bare = runner.affect(runner.heads(list((pictures - mean) / std)))
+    assert said.expression is not None
+    assert said.va is not None
+    assert said.au is not None
+    assert (said.expression.argmax(axis=1) == bare.expression_probability.argmax(axis=1)).mean() > 0.7
+    assert np.corrcoef(said.va[:, 0], bare.valence)[0, 1] > 0.8
+    assert (said.au.astype(bool) == bare.au_on).mean() > 0.9
+    assert set(np.unique(said.au)) == {0, 1}

@@ -1,0 +1,79 @@
+"""Videos with known truth, drawn here: what comes out must be the frame, the place and the labels that went in."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("moderngl")
+pytestmark = pytest.mark.train
+
+from training.datasets.renderwild import PICTURE_PX, load_wild, without_rest  # noqa: E402
+from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+
+FRAMES, DOTS = 12, (36, 45, 54)
+
+
+def landmarks(frame: int) -> np.ndarray:
+    return (MEAN_SHAPE_PX * 1.3 + [60 + 4 * frame, 30]).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "truth").mkdir()
+    for name, split, rig in (("one", "Train_Set", "facs"), ("two", "Validation_Set", "arkit"), ("three", "Train_Set", "arkit")):
+        film = cv2.VideoWriter(str(tmp_path / "videos" / f"{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (320, 240))
+        for k in range(FRAMES):
+            picture = np.full((240, 320, 3), 30, np.uint8)
+            for x, y in landmarks(k)[list(DOTS)]:
+                cv2.circle(picture, (round(x), round(y)), 3, (40, 40, 250), -1)  # red
+            film.write(picture)
+        film.release()
+        strength = np.zeros((FRAMES, 7), np.float32)
+        strength[:, 4], strength[:, 0] = np.linspace(0, 1, FRAMES), np.linspace(1, 0, FRAMES)
+        truth = {
+            "time_s": np.arange(FRAMES) / 25, "landmarks_xy": np.stack([landmarks(k) for k in range(FRAMES)]),
+            "pose_deg": np.tile([10.0, -5, 2], (FRAMES, 1)), "au_intensity": np.tile(np.linspace(0, 1, 12), (FRAMES, 1)),
+            "strength": strength, "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
+        }  # fmt: skip
+        np.savez(tmp_path / "truth" / f"{name}.npz", **{key: value.astype(np.float32) for key, value in truth.items()})
+        note = {"name": name, "video": f"videos/{name}.avi", "split": split, "rig": rig, "fps": 25}
+        (tmp_path / "truth" / f"{name}.json").write_text(json.dumps(note))
+    return tmp_path
+
+
+def test_pictures_places_and_labels_belong_together(folder):
+    table, rig = load_wild(folder, "Train_Set", rate_hz=5)
+    assert len(table) == 6  # frames 0, 5 and 10 of two videos
+    assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
+    assert table.pictures.shape[1:] == (PICTURE_PX, PICTURE_PX, 3)
+    for picture, points in zip(table.pictures, table.landmarks_xy, strict=True):
+        for x, y in points[list(DOTS)]:
+            red, green, blue = picture[round(float(y)), round(float(x))].astype(int)
+            assert red > 150
+            assert green < 120
+            assert blue < 120
+    np.testing.assert_allclose(table.va[:3, 0], np.linspace(-1, 1, FRAMES)[::5], atol=1e-6)
+    np.testing.assert_allclose(table.expression.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(table.au[0], np.clip((np.linspace(0, 1, 12) - 0.15) / 0.3, 0, 1), atol=1e-6)
+
+
+def test_validation_videos_are_no_training_videos(folder):
+    assert len(load_wild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
+    with pytest.raises(FileNotFoundError, match="Test_Set split"):
+        load_wild(folder, "Test_Set")
+
+
+def test_an_unreadable_video_is_named(folder):
+    (folder / "videos" / "one.avi").write_bytes(b"no video")
+    with pytest.raises(ValueError, match=r"one\.avi"):
+        load_wild(folder)
+
+
+def test_rest_can_be_thinned_out(folder):
+    table, _ = load_wild(folder, rate_hz=25)
+    thinned = without_rest(table, 1.0)
+    assert 0 < len(thinned) < len(table)
+    assert (thinned.expression[:, 0] < 0.9).all()

@@ -1,0 +1,149 @@
+"""`python -m training evaluate` as a whole: a folder like Aff-Wild2, rendered stills, a file of predictions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+pytest.importorskip("torch")  # the command line of training knows of networks
+pytest.importorskip("matplotlib")
+pytestmark = pytest.mark.train
+
+from faceaffect.geometry import anchors_from_landmarks, crop_to_frame, invert_map  # noqa: E402
+from faceaffect.pipeline import open_pipeline  # noqa: E402
+from faceaffect.types import Frame, Layout  # noqa: E402
+from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle  # noqa: E402
+from tests.training.evaluation.synthetic_data import write_affwild2, write_stills  # noqa: E402
+from training.__main__ import main  # noqa: E402
+from training.datasets.affwild2_annotations import read_task_file  # noqa: E402
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_affwild2(tmp_path_factory.mktemp("affwild2"))
+
+
+@pytest.fixture(scope="module")
+def out(bundle: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out") / "first"
+    result = run(bundle, data, "--out", folder, "--workers", 2)
+    assert result.exit_code == 0, result.output
+    assert "action_units score" in result.output
+    return folder
+
+
+def test_a_folder_like_affwild2(out: Path) -> None:
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["frames"]["videos"] == 4
+    assert figures["frames"]["labelled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
+    assert figures["frames"]["labelled_but_not_predicted"] == {"AU_Set": 3, "EXPR_Set": 3, "VA_Set": 3}
+    # The made-up network always says surprise; the first frame of "one" has no face and stands as neutral, as labelled.
+    assert figures["expression"]["accuracy"]["value"] == pytest.approx(4 / 7)
+    assert figures["expression"]["where_predicted"]["accuracy"] == pytest.approx(2 / 4)
+    assert any("00003.jpg" in note and "skipped" in note for note in figures["notes"])
+    assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
+    files = {str(path.relative_to(out / "submission")): path for path in sorted((out / "submission").rglob("*.txt"))}
+    assert list(files) == [
+        "AU_Set/12-30-9x9.txt", "AU_Set/one.txt", "AU_Set/unseen.txt", "EXPR_Set/12-30-9x9.txt", "EXPR_Set/one.txt",
+        "VA_Set/12-30-9x9.txt", "VA_Set/two_left.txt",
+    ]  # fmt: skip
+    rows = {name: read_task_file(path, name.split("_")[0]).values for name, path in files.items()}
+    assert [len(values) for values in rows.values()] == [6, 5, 1, 6, 5, 6, 2]
+    assert rows["EXPR_Set/one.txt"][:, 0].tolist() == [0, 6, 6, 6, 6]
+    assert not rows["VA_Set/two_left.txt"].any()  # nobody was ever seen
+    va = rows["VA_Set/12-30-9x9.txt"]
+    np.testing.assert_array_equal(va[1], va[2])  # the damaged crop
+    assert (va[3] != va[2]).all()
+    np.testing.assert_array_equal(va[[3, 3]], va[4:])
+
+
+def test_the_predictions_give_the_same_figures_again(out: Path, data: Path, bundle: Path, tmp_path: Path) -> None:
+    result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")
+    assert result.exit_code == 0, result.output
+    first, again = (json.loads((folder / "figures.json").read_text()) for folder in (out, tmp_path / "again"))
+    for task in ("action_units", "expression", "valence_arousal"):
+        assert again[task]["score"]["value"] == pytest.approx(first[task]["score"]["value"], abs=1e-5)
+    for path in (out / "submission").rglob("*.txt"):
+        assert path.read_text() == (tmp_path / "again" / path.relative_to(out)).read_text()
+
+
+def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
+    landmarks = (face_shape() + 24).astype(np.float32)
+    folder = write_stills(tmp_path / "stills", landmarks)
+    result = run(bundle, folder, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    with np.load(folder / "faces_0000.npz") as arrays:
+        identity, on = arrays["identity"], arrays["au_intensity"] > 0.3
+        pictures = arrays["image"]
+    judged = identity % 20 == 10  # held out, and not of the half that thresholds may be chosen by
+    assert judged.sum() > 10
+    by_au = figures["action_units"]["by_au"]
+    assert by_au["AU1"]["frames"] == judged.sum() == figures["action_units"]["frames"]
+    assert by_au["AU23"]["frames"] == (judged & (identity % 3 > 0)).sum() < judged.sum()
+    assert figures["frames"]["videos"] == len(np.unique(identity[judged]))
+    assert by_au["AU12"]["share_on"] == pytest.approx(on[judged, 6].mean())
+    assert figures["expression"] is None
+    assert not (tmp_path / "out" / "submission").exists()
+    # What is called agrees with the SDK's own look at the same crops.
+    inside = np.round(invert_map(crop_to_frame(anchors_from_landmarks(landmarks[None])))[0, :, 2]).astype(int)
+    called = []
+    with open_pipeline(bundle, crops=True) as pipeline:
+        for picture in pictures[judged]:
+            crop = np.ascontiguousarray(picture[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]])
+            called.append(pipeline.analyse(Frame(crop, Layout.RGB))[1].au_on[0])
+    shares = [by_au[name]["share_called"] for name in by_au]
+    assert np.abs(np.mean(called, axis=0) - shares).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("{bundle}", "{empty}"), r"wanted a folder in the layout of Aff-Wild2"),
+        (("{bundle}", "{empty}"), "it is empty"),
+        (("-", "{data}"), "BUNDLE may be - only"),
+        (("{bundle}", "{data}", "--labels", "{data}"), "--labels is for files of predictions"),
+        (("-", "{csv}"), "add --labels FOLDER"),
+        (("-", "{text}", "--labels", "{data}"), "must end in .csv or .parquet"),
+        (("no such model", "{data}"), "model must be a bundle folder"),
+        (("{bundle}", "{data}", "--out", "{out}"), "holds an evaluation already; add --overwrite"),
+    ],
+)
+def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    names = {"bundle": bundle, "data": data, "out": out, "empty": tmp_path / "empty", "text": tmp_path / "notes.txt"}
+    names["csv"] = out / "predictions.csv"
+    before = (out / "figures.json").read_bytes()
+    given = [argument.format(**names) for argument in arguments]
+    if "--out" not in given:
+        given += ["--out", str(tmp_path / "new")]
+    result = run(*given)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
+    assert (out / "figures.json").read_bytes() == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_evaluation_is_replaced_when_asked(bundle: Path, data: Path, tmp_path: Path) -> None:
+    arguments = (bundle, data, "--out", tmp_path, "--missing", "drop")
+    assert run(*arguments).exit_code == 0
+    assert run(*arguments).exit_code == 1
+    assert run(*arguments, "--overwrite").exit_code == 0
+    assert "-5.0000" in (tmp_path / "submission" / "VA_Set" / "two_left.txt").read_text()

@@ -1,0 +1,150 @@
+"""The eight recipes: composed of what there is, short, within two per cent of the literature, and able to learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from click.testing import CliRunner  # noqa: E402
+
+from tests.training.methods.network_cases import VARIANTS, small_net, variant  # noqa: E402
+from training.__main__ import main  # noqa: E402
+from training.methods.costs import CostRow, cost_rows  # noqa: E402
+from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
+from training.losses.ranking import pair_gauss, pair_hinge  # noqa: E402
+from training.methods.optimizer import build_optimiser  # noqa: E402
+from training.methods.total_loss import total_loss  # noqa: E402
+from training.models.cost import on_meta, parameter_count  # noqa: E402
+from training.models.encoders.au_attention import POINTS  # noqa: E402
+from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+from training.models.networks.build_network import build_network  # noqa: E402
+from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
+
+pytestmark = pytest.mark.train
+FOLDER = Path(__file__).parents[3] / "training" / "recipes"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[CostRow]:
+    return list(cost_rows())
+
+
+def test_costs_are_those_of_the_literature(rows: list[CostRow]) -> None:
+    assert {row.paper for row in rows} == {f"M{i}" for i in range(1, 9)}
+    differences = {(row.paper, row.part): row.differences() for row in rows}
+    far = {where: each for where, each in differences.items() if any(d is not None and abs(d) > 0.02 for d in each)}
+    assert far == {}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_files_are_short_and_names_and_sentences_there(name: str) -> None:
+    assert len((FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 60
+    recipe = find_recipe(name)
+    assert recipe.paper == f"M{RECIPES.index(name) + 1}"
+    assert find_recipe(recipe.paper.lower()) == recipe
+    assert recipe.sentence.endswith(".")
+    assert len(recipe.sentence) < 110
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_compact_is_small(name: str) -> None:
+    compact, published = find_recipe(name, "compact"), find_recipe(name)
+    assert compact.net.size_px <= 112
+    assert type(compact.net) is type(published.net)
+    counts = [parameter_count(on_meta(lambda r=r: build_network(r.net))) for r in (compact, published)]
+    assert counts[0] < 1.5e6 < counts[1] / 10
+
+
+def test_list_prints_one_line_for_each() -> None:
+    lines = CliRunner().invoke(main, ["list"]).output.splitlines()
+    assert [line.split()[:2] for line in lines] == [[name, f"M{i}"] for i, name in enumerate(RECIPES, start=1)]
+
+
+def test_costs_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.methods.costs.cost_rows", lambda: iter(rows))
+    output = CliRunner().invoke(main, ["costs"]).output
+    assert all(row.part in output for row in rows)
+
+
+def test_mistakes_list_what_is_right() -> None:
+    with pytest.raises(ValueError, match=r"unknown recipe 'M9', there are prior_aided_streaming \(M1\)"):
+        find_recipe("M9")
+    with pytest.raises(ValueError, match=r"preset must be one of \['compact', 'published'\]"):
+        find_recipe("M1", "tiny")
+
+
+def labelled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
+    """A batch with all labels, each sample of one of two kinds that pictures and sound tell apart."""
+    torch.manual_seed(0)
+    kind = torch.arange(count) % 2
+    batch = {}
+    for name, value in net.zeros(count).items():
+        shift = kind.reshape(-1, *[1] * (value.ndim - 1)).float()
+        batch[name] = torch.randn_like(value) * 0.5 + shift
+    steps = batch["crops"].shape[1:2] if "crops" in batch and batch["crops"].ndim == 5 else ()
+    for name, value in (("clip_real", 1), ("mel_index", 20)):
+        if name in batch:
+            batch[name] = torch.full_like(batch[name], value)
+    lead = (count, *steps)
+    over_time = kind.reshape(count, *[1] * len(steps)).expand(lead)
+    batch |= {
+        "au": over_time[..., None].expand(*lead, 12).float(), "expression": over_time.float() * 3,
+        "va": (over_time[..., None] * torch.tensor([0.8, -0.6])).float(),
+    }  # fmt: skip
+    batch |= {"au_mask": torch.ones(*lead, 12), "expression_mask": torch.ones(lead), "va_mask": torch.ones(lead)}
+    if not steps and "crops" in batch:
+        side = batch["crops"].shape[-1]
+        batch["landmarks_49"] = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)] * (side / 112)).expand(count, -1, -1)
+        batch["landmarks_49_mask"] = torch.ones(count)
+    return batch
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "pairwise_intensity, direct"])
+def test_each_learns_two_kinds_of_samples(name: str) -> None:
+    """Every trained parameter gets a gradient, and a few steps lower the recipe's loss on one batch."""
+    net, recipe = variant(name).train(), find_recipe(VARIANTS[name][0], "compact")
+    batch = labelled(net, 6)
+    optimiser = build_optimiser(net, recipe.optimiser)
+    reached: set[str] = set()
+    losses = []
+    for _ in range(6):
+        parts = total_loss(recipe.losses, net(batch), batch)
+        optimiser.zero_grad()
+        parts["loss"].backward()
+        optimiser.step()
+        reached |= {name for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
+        losses.append(float(parts["loss"].detach()))
+    assert losses[-1] < losses[0]
+    still = {name for name, p in net.named_parameters() if p.requires_grad} - reached
+    assert not {each for each in still if not unreached(name, each)}, still
+
+
+def unreached(case: str, parameter: str) -> bool:
+    """What only another stage of training reaches: M8's read-outs of the CNN alone, which its sequences do not pass."""
+    return case == "multi_database" and parameter.startswith("heads.") and ".read." in parameter
+
+
+def test_pairs_train_intensity_then_uncertainty() -> None:
+    net = small_net("pairwise_intensity").train()
+    assert isinstance(net, PairwiseIntensity)
+    torch.manual_seed(0)
+    low, high = torch.randn(6, 3, 32, 32), torch.randn(6, 3, 32, 32) + 0.5
+    optimiser = torch.optim.Adam(net.networks()[0].parameters(), 1e-2)
+    for _ in range(15):
+        loss = pair_hinge(net({"crops": low})["intensity_raw"], net({"crops": high})["intensity_raw"], torch.ones(6, 12))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    first, second = net({"crops": low}), net({"crops": high})
+    assert (second["intensity_raw"] > first["intensity_raw"]).float().mean() > 0.9
+    arguments = (first["intensity_raw"], second["intensity_raw"], first["log_sigma"], second["log_sigma"])
+    assert torch.isfinite(pair_gauss(*arguments, torch.ones(6, 12)))
+
+
+def test_a_batch_without_any_label_is_told() -> None:
+    net, recipe = small_net("incomplete_labels"), find_recipe("M3")
+    batch = {"crops": torch.zeros(1, 3, 48, 48)}
+    with pytest.raises(ValueError, match=r"no loss applies: wanted \['au_logit against au'"):
+        total_loss(recipe.losses, net(batch), batch)

@@ -1,0 +1,49 @@
+"""Options that cannot be are told with those that can, in whatever order they are given."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+from training.methods.recipe_lookup import RECIPES, find_recipe
+from training.methods.recipe import PRESETS
+
+pytestmark = pytest.mark.train
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("M1", ["net.size_px=-3"], "net.size_px must be at least 1, got -3"),
+        ("M2", ["net.window=0"], "net.window must be at least 1, got 0"),
+        ("M2", ["net.layers=-1"], "net.layers must be at least 0, got -1"),
+        ("M5", ["net.spacing=0"], "net.spacing must be at least 1, got 0"),
+        ("M3", ["net.dropout=3"], "net.dropout is a share and must be from 0 to below 1, got 3"),
+        ("M3", ["optimiser.rate=nan"], "optimiser.rate must be a number above 0, got nan"),
+        ("M3", ["optimiser.rate=-1"], "optimiser.rate must be a number above 0, got -1"),
+        ("M3", ["optimiser.weight_decay=-1"], "optimiser.weight_decay must be a number not below 0, got -1"),
+        ("M1", ["optimiser.period=0"], "optimiser.period must be at least 1, got 0"),
+        ("M3", ["sampler=pairs"], "sampler=pairs is of M7, whose network orders frames; M3 takes any other"),
+        ("M7", ["sampler=phases"], "learns from sampler=pairs, got phases; net.mapping=false classifies directly"),
+        ("M3", ["targets=frozen_teacher"], "targets of M3 must be one of ignore, ema_teacher, got frozen_teacher"),
+        ("M8", ["targets=ema_teacher"], "targets of M8 must be one of ignore, frozen_teacher, got ema_teacher"),
+    ],
+)
+def test_what_cannot_be_is_told(name: str, options: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+        find_recipe(name, "compact", options)
+
+
+@pytest.mark.parametrize("options", [["sampler=mixed", "net.mapping=false"], ["net.mapping=false", "sampler=mixed"]])
+def test_options_are_checked_together_not_one_by_one(options: list[str]) -> None:
+    assert find_recipe("M7", "compact", options).sampler == "mixed"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_passes(name: str, preset: str) -> None:
+    assert find_recipe(name, preset).preset == preset
+
+
+def test_no_layers_are_a_transformer_less_network() -> None:
+    assert find_recipe("M2", "compact", ["net.layers=0"]).net.layers == 0

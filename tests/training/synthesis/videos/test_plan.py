@@ -1,0 +1,108 @@
+"""Plans of all sizes: splits, tasks, rigs and shares are as stated. Nothing is rendered."""
+
+from collections import Counter
+from itertools import chain
+
+import pytest
+
+from training.synthesis.au_targets import RECIPES, RIG_NAMES
+from training.synthesis.face import VALIDATION_EVERY
+from training.synthesis.videos.emotion_prototypes import COMPOUNDS, EMOTION_NAMES, PROTOTYPES
+from training.synthesis.videos.plan import COMBINATIONS, MISMATCHED_SHARE, SIZES, plan_wild
+
+CASES = [("tiny", 1), ("tiny", 7), ("small", 1), ("small", 2), ("large", 1)]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def plan(request):
+    return plan_wild(*request.param)
+
+
+def people_of(videos):
+    return list(chain.from_iterable(video.people for video in videos))
+
+
+def sides(videos):
+    return [[video for video in videos if video.is_validation == side] for side in (False, True)]
+
+
+def test_sizes_are_as_stated():
+    assert SIZES["small"].tracks == 40
+    for name, size in SIZES.items():
+        assert len(people_of(plan_wild(name, 3))) == size.tracks
+
+
+def test_identities_are_on_one_side_only(plan):
+    train, validation = ({person.identity for person in people_of(side)} for side in sides(plan))
+    assert train
+    assert validation
+    assert not train & validation
+    assert all(number % VALIDATION_EVERY for number in train)  # the rule of the single pictures holds here too
+    assert not any(number % VALIDATION_EVERY for number in validation)
+
+
+def test_two_people_of_a_video_are_two(plan):
+    pairs = [video for video in plan if len(video.people) == 2]
+    assert pairs
+    for video in pairs:
+        left, right = video.people
+        assert left.identity != right.identity
+        assert (left.name, right.name) == (f"{video.name}_left", f"{video.name}_right")
+
+
+def test_all_seven_combinations_occur(plan):
+    combinations = Counter(person.tasks for person in people_of(plan))
+    assert set(combinations) == set(COMBINATIONS)
+    assert len(combinations) == 7
+    for side in sides(plan):
+        assert {task for person in people_of(side) for task in person.tasks} == {"AU", "EXPR", "VA"}
+
+
+def test_both_rigs_on_both_sides(plan):
+    for side in sides(plan):
+        assert {person.rig for person in people_of(side)} == set(RIG_NAMES)
+
+
+def test_mismatched_share(plan):
+    for side in sides(plan):
+        assert sum(video.is_mismatched for video in side) == round(MISMATCHED_SHARE * len(side))
+    assert sum(video.is_mismatched for video in plan) > 0
+
+
+def test_every_trap_is_there(plan):
+    people = people_of(plan)
+    assert {-1, 0, 1} == set(chain.from_iterable(person.row_difference for person in people))
+    assert {True, False} == set(chain.from_iterable(person.has_invalid for person in people))
+    assert any(video.audio_start_s for video in plan)
+    assert any(video.is_occluded for video in plan)
+    assert any(video.has_stray_file for video in plan)
+    assert len({video.quirk for video in plan}) == 4
+
+
+def test_names_are_unique_and_lengths_as_ordered(plan):
+    assert len({video.name for video in plan}) == len(plan)
+    size = next(size for size in SIZES.values() if size.tracks == len(people_of(plan)))
+    for video in plan:
+        low, high = size.duration_s
+        assert low - 0.05 <= video.frame_count / video.fps <= high + 0.05
+        assert not video.size_wh[0] % 2
+        assert not video.is_avi or video.audio_start_s == 0
+
+
+def test_same_seed_same_plan():
+    assert plan_wild("small", 5) == plan_wild("small", 5)
+    assert plan_wild("small", 5) != plan_wild("small", 6)
+
+
+def test_unknown_size_is_an_error():
+    with pytest.raises(ValueError, match="size must be one of tiny, small, people, crowd, large, got 'huge'"):
+        plan_wild("huge", 1)
+
+
+def test_prototypes_can_be_shown():
+    assert set(PROTOTYPES) == set(EMOTION_NAMES)
+    for variants in PROTOTYPES.values():
+        for units in variants:
+            assert units.keys() <= RECIPES["facs"].keys() & RECIPES["arkit"].keys()
+            assert 0.9 <= max(units.values()) <= 1 or "AU9" in units
+    assert set(chain.from_iterable(COMPOUNDS)) == set(EMOTION_NAMES)

@@ -1,0 +1,58 @@
+"""From nothing to a judged bundle: RenderWild is made, two epochs trained, stopped and resumed, exported and evaluated."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytestmark = [pytest.mark.train, pytest.mark.shared]
+
+from export.__main__ import main as export_main  # noqa: E402
+from faceaffect import open_pipeline  # noqa: E402
+from training.__main__ import main as training_main  # noqa: E402
+from training.datasets.renderwild import load_wild, without_rest  # noqa: E402
+
+BATCH, EPOCHS = 16, 2
+
+
+def run(command, *arguments):
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
+    pytest.importorskip("matplotlib")
+    frames = without_rest(load_wild(renderwild_tiny)[0], 0.5)
+    steps = -(-EPOCHS * len(frames) // BATCH)
+    options = [
+        f"mix.wild={BATCH}", "mix.no_face=2", f"schedule.steps={steps}", "schedule.warmup_steps=1",
+        f"schedule.save_every={steps}", "schedule.small_px=64", "schedule.small_until=1",
+    ]  # fmt: skip
+    settings = [part for option in options for part in ("--set", option)]
+    train = ("train", "default", "--out", tmp_path / "run", "--wild", renderwild_tiny, "--rendered-only", *settings)
+    assert f"{steps}/{steps}" in run(training_main, *train)
+    assert list((tmp_path / "run").glob("events.out.tfevents*"))
+    assert f"resumed at step {steps}" in run(training_main, *train, "--resume")
+    run(export_main, tmp_path / "run", "--to", tmp_path / "bundle", "--early")
+    with open_pipeline(tmp_path / "bundle") as pipeline:
+        assert pipeline.spec.name == "default"
+    run(training_main, "evaluate", tmp_path / "bundle", renderwild_tiny, "--out", tmp_path / "judged", "--resamples", 100)
+    figures = json.loads((tmp_path / "judged" / "figures.json").read_text())
+    assert figures
+    assert (
+        "<svg" in (tmp_path / "judged" / "report.html").read_text()
+        or "data:image" in (tmp_path / "judged" / "report.html").read_text()
+    )
+    assert list((tmp_path / "judged" / "submission" / "AU_Set").glob("*.txt"))
+    again = CliRunner().invoke(training_main, [str(argument) for argument in train])
+    assert again.exit_code != 0
+    assert "--resume" in again.output
+
+
+def test_no_faces_at_all_is_an_error(tmp_path):
+    result = CliRunner().invoke(training_main, ["train", "default", "--out", str(tmp_path / "run"), "--rendered-only"])
+    assert result.exit_code != 0
+    assert "faces to train on were wanted" in result.output

@@ -1,0 +1,47 @@
+"""Sound as one mono signal at one rate, in step with the container's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.audio_chunks import SoundPieces
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Mono samples [n] in about -1..1; sample k is heard at `start_s + k / rate_hz` of the container's clock."""
+
+    samples: NDArray[np.float32]
+    rate_hz: int
+    start_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+
+def read_sound(path: Path, rate_hz: int) -> Sound:
+    """All sound of a video or sound file at `rate_hz`; channels are averaged, holes between packets become silence.
+
+    A file whose sound breaks off is read up to there.
+
+    Raises:
+        FileNotFoundError, UnreadableMediaError, SoundlessVideoError
+    """
+    with open_media(path) as container:
+        if not container.streams.audio:
+            raise SoundlessVideoError(f"{path} has no sound track")
+        stream = SoundPieces(container, rate_hz)
+        pieces = list(stream)
+    if not pieces:
+        reason = f" ({stream.broken})" if stream.broken else ""
+        raise UnreadableMediaError(f"{path} has a sound track without a sample that can be read{reason}")
+    total = np.zeros(pieces[-1].at + len(pieces[-1].samples), np.float32)
+    for piece in pieces:
+        total[piece.at : piece.at + len(piece.samples)] = piece.samples
+    return Sound(total, rate_hz, pieces[0].start_s)

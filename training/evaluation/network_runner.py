@@ -1,0 +1,37 @@
+"""A network in PyTorch over the faces of a table, before anything is exported."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceaffect.geometry import anchors_from_landmarks, crop_to_frame
+from training.augmentation.crops import cut
+from training.datasets.face_table import FaceTable
+from training.models.affect_net import AffectNet
+from training.default_model.trainer import normalise
+
+
+def read(net: AffectNet, table: FaceTable, size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """AU logits [N, 12] and expression logits [N, 7] of a table's aligned faces."""
+    au, expression = [], []
+    with torch.no_grad():
+        for part in table_crops(table, size_px).split(100):
+            heads = net(part)
+            au.append(net.au_graph(heads["au_nodes"]))
+            expression.append(heads["expression_logit"])
+    return torch.cat(au).numpy(), torch.cat(expression).numpy()
+
+
+def table_crops(table: FaceTable, size_px: int) -> Tensor:
+    """Aligned, normalised crops [N, 3, S, S] of a table."""
+    maps = torch.from_numpy(crop_to_frame(anchors_from_landmarks(table.landmarks_xy)))
+    pictures = torch.from_numpy(np.ascontiguousarray(table.pictures))
+    pictures = pictures[:, None].expand(-1, 3, -1, -1) if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2)
+    parts = [
+        normalise(cut(pictures[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255)
+        for i in range(0, len(table), 100)
+    ]
+    return torch.cat(parts)

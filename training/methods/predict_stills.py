@@ -1,0 +1,57 @@
+"""A method's network on still faces: each is the first frame of a face never seen before, and makes no sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceaffect.geometry import TEMPLATE_SIZE_PX, anchors_from_landmarks, crop_to_frame
+from faceaffect.multistage.face_part_mask import part_mask
+from training.augmentation.crops import cut, move_points
+from training.datasets.face_table import FaceTable
+from training.methods.recipe import MethodRecipe
+from training.methods.normalization import NORMALISATIONS
+from training.models.stages import STAGE_NAMES, MethodNet
+
+
+@torch.no_grad()
+def still_outputs(recipe: MethodRecipe, net: MethodNet, faces: FaceTable) -> dict[str, Tensor]:
+    """Read-outs [N, ...] by name of aligned faces."""
+    form = net.input_forms()[0]
+    return first_frame(net.eval(), face_crops(recipe, faces, form.shape[-1], form.shape[-3]))
+
+
+def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: int) -> Tensor:
+    """Aligned crops [N, channels, S, S] as the recipe's network wants them; a fourth channel shows the facial parts."""
+    maps = torch.from_numpy(crop_to_frame(anchors_from_landmarks(faces.landmarks_xy)))
+    pictures = torch.from_numpy(np.ascontiguousarray(faces.pictures)).float()
+    pictures = pictures[:, None] if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2).contiguous()
+    crops = (cut(pictures, maps, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
+    if channels == 4:
+        points = move_points(maps, torch.from_numpy(faces.landmarks_xy))
+        points = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
+        parts = np.stack([part_mask(each, size_px) for each in points])
+        crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
+    norm = NORMALISATIONS[recipe.normalisation]
+    mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
+    return (crops - mean) / std
+
+
+def first_frame(net: MethodNet, crops: Tensor) -> dict[str, Tensor]:
+    """The stages' outputs for frames [N, C, S, S] without anything before them; a network that looks ahead gets windows of
+    one frame."""
+    try:
+        stages = sorted(net.stages(), key=lambda stage: STAGE_NAMES.index(stage.name))
+    except ValueError:
+        found = net({"crops": crops[:, None]})
+        return {name: value[:, 0] for name, value in found.items()}
+    values = {"crops": crops}
+    for stage in stages:
+        if stage.name == "audio":
+            values |= {form.name: crops.new_zeros(len(crops), *form.shape) for form in stage.outputs}
+            continue
+        states = [crops.new_zeros(len(crops), *form.shape) for form in stage.states]
+        outputs = stage.module(*(values[form.name] for form in stage.inputs), *states)
+        values |= {form.name: value for form, value in zip(stage.outputs, outputs, strict=False)}
+    return values

@@ -1,0 +1,36 @@
+"""M5, multi-task mean teacher: clips, facial parts and sound; a moving average of the network fills missing labels."""
+
+from __future__ import annotations
+
+from training.methods.recipe import MethodRecipe, pick
+from training.methods.optimizer import OptimiserConfig
+from training.methods.sampling_config import SamplingConfig
+from training.methods.total_loss import LossTerm
+from training.models.networks.mean_teacher_clip import MeanTeacherClipConfig
+
+
+def recipe(preset: str = "published") -> MethodRecipe:
+    compact = MeanTeacherClipConfig("2d1d", size_px=64, base=16, depth=1, audio_base=8, audio_depth=1, mel_columns=201)
+    return MethodRecipe(
+        name="mean teacher",
+        paper="M5",
+        sentence="Learns unlabelled tasks of each clip from its own moving average and discounts doubtful expressions.",
+        preset=preset,
+        net=pick(preset, {"published": MeanTeacherClipConfig(), "compact": compact}),
+        normalisation="kinetics4",
+        losses=(
+            LossTerm("ce_smooth", "expression_logit_8", "expression", weight=3.0),
+            LossTerm("bce", "au_logit", "au", options={"summed": True}),
+            LossTerm("ccc", "va", "va"),
+        ),
+        sampler="mixed",
+        targets="ema_teacher",
+        teacher_mean=pick(preset, {"published": "missing", "compact": "batch"}),
+        optimiser=pick(preset, {
+            "published": OptimiserConfig("adam", 5e-4, 5e-5),
+            "compact": OptimiserConfig("adam", 2e-3, 5e-5, schedule="cosine"),
+        }),
+        batch=28,
+        epochs=pick(preset, {"published": 100, "compact": 20}),
+        sampling=SamplingConfig(every=pick(preset, {"published": 100, "compact": 3})),
+    )  # fmt: skip

@@ -1,0 +1,36 @@
+"""M1, Prior Aided Streaming Network: what a face shows beyond its identity, read in the order AU -> EXPR -> VA."""
+
+from __future__ import annotations
+
+from training.methods.recipe import MethodRecipe, pick
+from training.methods.optimizer import OptimiserConfig
+from training.methods.total_loss import LossTerm
+from training.models.networks.prior_aided_streaming import PriorAidedStreamingConfig
+
+
+def recipe(preset: str = "published") -> MethodRecipe:
+    published = OptimiserConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5)
+    compact = OptimiserConfig("adam", 2e-3, 1e-4, schedule="cosine")
+    return MethodRecipe(
+        name="prior-aided streaming",
+        paper="M1",
+        sentence="Subtracts identity from a face's embedding; AUs then inform expression, and that valence and arousal.",
+        preset=preset,
+        net=pick(preset, {
+            "published": PriorAidedStreamingConfig(),
+            "compact": PriorAidedStreamingConfig("small_resnet", size_px=96, embedding=128),
+        }),
+        normalisation="unit",
+        losses=(
+            LossTerm("smooth_l1", "va", "va"),
+            LossTerm("ccc", "va", "va"),
+            LossTerm("ce_smooth", "expression_logit", "expression", options={"eps": 0.1}),
+            LossTerm("multi_label_ce", "au_logit", "au"),
+            LossTerm("pair_ce", "au_pair", "au", options={"eps": 0.1}),
+        ),
+        sampler="parallel_tasks",
+        targets="ignore",
+        optimiser=pick(preset, {"published": published, "compact": compact}),
+        batch=70,
+        epochs=pick(preset, {"published": 50, "compact": 10}),
+    )  # fmt: skip
