@@ -8,9 +8,9 @@ export FACEAFFECT_CUDA_ARCHS ?= 87
 
 .PHONY: demo test lint bench native tools clean
 
-demo: $(VENV)/.demo  ## set up, analyse the demo clip, show what came out
-	$(BIN)/faceaffect analyse assets/demo.mp4 --out demo_out/rows.csv --overlay demo_out/overlay.mp4 --overwrite
-	@echo "rows: demo_out/rows.csv   picture: demo_out/overlay.mp4"
+demo: $(VENV)/.demo  ## set up, analyze the demo clip, show what came out
+	$(BIN)/faceaffect analyze assets/demo.mp4 --out demo_out/rows.csv --overlay demo_out/overlay.mp4 --overwrite
+	@echo "rows: demo_out/rows.csv   image: demo_out/overlay.mp4"
 
 test: $(VENV)/.test  ## set up and run the whole test suite
 	$(BIN)/python -m pytest

@@ -19,7 +19,9 @@ PROGRAMS = {"cmake": "cmake>=3.18,<5", "ninja": "ninja>=1.10,<2"}
 
 
 class BuildWithCMake(build_ext):
-    """Puts `_native` where setuptools expects it; `pip install -e .` then finds it in the source tree."""
+    """Puts `_native` where setuptools expects it; `pip install -e .` then finds it in the source
+    tree.
+    """
 
     def build_extension(self, ext: Extension) -> None:
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
@@ -34,7 +36,10 @@ class BuildWithCMake(build_ext):
                 raise
             failed = isinstance(error, subprocess.CalledProcessError)
             reason = "CMake or the compiler failed, see above" if failed else error
-            print(f"faceaffect: native kernels not built ({reason}); NumPy will do their work", file=sys.stderr)
+            print(
+                f"faceaffect: native kernels not built ({reason}); NumPy will do their work",
+                file=sys.stderr,
+            )
 
     def _run_cmake(self, build: Path) -> None:
         import pybind11
@@ -49,9 +54,13 @@ class BuildWithCMake(build_ext):
         }
         generator = ["-G", "Ninja"] if shutil.which("ninja") else []
         arguments = [f"-D{name}={value}" for name, value in options.items()]
-        subprocess.run(["cmake", "-S", str(ROOT), "-B", str(build), *generator, *arguments], check=True)
+        subprocess.run(
+            ["cmake", "-S", str(ROOT), "-B", str(build), *generator, *arguments], check=True
+        )
         jobs = str(os.cpu_count() or 1)
-        subprocess.run(["cmake", "--build", str(build), "--config", "Release", "-j", jobs], check=True)
+        subprocess.run(
+            ["cmake", "--build", str(build), "--config", "Release", "-j", jobs], check=True
+        )
 
     def get_outputs(self) -> list[str]:
         return [path for path in super().get_outputs() if Path(path).is_file()]

@@ -1,9 +1,10 @@
 """Ours beside the packages that a user would otherwise pick, on the same clips in one run.
 
-`python -m benchmarks.baselines.make_environments`, then `python -m benchmarks side-by-side [--clip CLIP] [--weights FOLDER]
-[--stand-ins] [--record benchmarks/results]`. Each round runs every package once, in a process and an environment of its
-own, pinned to one core; the order turns from round to round. Times are of the processor, so other work disturbs them
-little. What cannot run is named with its reason.
+`python -m benchmarks.baselines.make_environments`, then `python -m benchmarks side-by-side
+[--clip CLIP] [--weights FOLDER] [--stand-ins] [--record benchmarks/results]`. Each round runs
+every package once, in a process and an environment of its own, pinned to one core; the order
+turns from round to round. Times are of the processor, so other work disturbs them little. What
+cannot run is named with its reason.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.baselines.baseline import (
+    OURS,
+    PEERS,
+    STAND_IN_CLASSES,
+    Peer,
+    find_files,
+    interpreter,
+    with_stand_in,
+)
 from benchmarks.baselines.make_environments import ENVIRONMENTS
-from benchmarks.baselines.baseline import OURS, PEERS, STAND_IN_CLASSES, Peer, find_files, interpreter, with_stand_in
 from benchmarks.compare_record import ClipResult, PeerRun, as_json, as_markdown
 from faceaffect.bench.machine import describe_machine
-from faceaffect.bench.machine_load import LoadWatch
+from faceaffect.bench.machine_load import SystemLoadMonitor
 from faceaffect.bundle.bundle import MODEL_FILE, open_bundle
-from faceaffect.geometry import TEMPLATE_SIZE_PX, TEMPLATE_XY
+from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, TEMPLATE_SIZE_PX
 from faceaffect.pipeline import open_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,23 +46,35 @@ class PeerError(RuntimeError):
 
 
 def offline_prefix() -> list[str]:
-    """What starts a command without any network, so that no package sends or fetches anything; empty where not allowed."""
+    """What starts a command without any network, so that no package sends or fetches anything;
+    empty where not allowed.
+    """
     prefix = ["unshare", "-rn"]
-    if shutil.which(prefix[0]) and subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
+    if (
+        shutil.which(prefix[0])
+        and subprocess.run([*prefix, "true"], capture_output=True).returncode == 0
+    ):
         return prefix
     return []
 
 
 def run_once(peer: Peer, python: Path, job: dict[str, Any], prefix: list[str]) -> dict[str, Any]:
     """One pass over the clip; raises PeerError with the last line that the process wrote."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")}
+    threads = {
+        name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    }
     environment = {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if peer is not OURS:
         environment.pop("PYTHONPATH", None)
     command = [*prefix, str(python), str(peer.script)]
     try:
         done = subprocess.run(
-            command, input=json.dumps(job), capture_output=True, text=True, timeout=_TIME_LIMIT_S, env=environment
+            command,
+            input=json.dumps(job),
+            capture_output=True,
+            text=True,
+            timeout=_TIME_LIMIT_S,
+            env=environment,
         )
         answer = dict(json.loads((done.stdout.splitlines() or [""])[-1]))
         if len(answer["ms"]) != len(answer["boxes"]) or not answer["ms"]:
@@ -70,7 +91,7 @@ def make_job(clip: str, frames: int, model: str | None, backend: str) -> dict[st
     """What every script is told; the alignment is ours, for those who cut the same crop."""
     bundle = open_bundle(model)
     crop = bundle.spec.crop
-    template_xy = (TEMPLATE_XY + 0.5) * (crop.size_px / TEMPLATE_SIZE_PX) - 0.5
+    template_xy = (CANONICAL_KEYPOINTS_XY + 0.5) * (crop.size_px / TEMPLATE_SIZE_PX) - 0.5
     return {
         "clip": str(Path(clip).resolve()),
         "frames": frames,
@@ -86,25 +107,36 @@ def make_job(clip: str, frames: int, model: str | None, backend: str) -> dict[st
     }
 
 
-def measure_clip(job: dict[str, Any], taking_part: Files, arguments: argparse.Namespace, prefix: list[str]) -> ClipResult:
-    """All rounds of one clip. A peer that fails is out for this clip, with its reason; ours must not fail."""
+def measure_clip(
+    job: dict[str, Any], taking_part: Files, arguments: argparse.Namespace, prefix: list[str]
+) -> ClipResult:
+    """All rounds of one clip. A peer that fails is out for this clip, with its reason; ours must
+    not fail.
+    """
     runs = [PeerRun(peer) for peer in taking_part]
     for number in range(arguments.rounds):
-        able = [run for run in runs if not run.why_not]
+        able = [run for run in runs if not run.unavailable_reason]
         for run in able[number % len(able) :] + able[: number % len(able)]:
-            python = Path(sys.executable) if run.peer is OURS else interpreter(run.peer, arguments.environments)
+            python = (
+                Path(sys.executable)
+                if run.peer is OURS
+                else interpreter(run.peer, arguments.environments)
+            )
             try:
                 run.add(run_once(run.peer, python, {**job, "files": taking_part[run.peer]}, prefix))
             except PeerError as error:
                 if run.peer is OURS:
                     raise
-                run.why_not = str(error)
-            sys.stderr.write(f"{Path(job['clip']).name}: round {number + 1} of {arguments.rounds}, {run.peer.name}\n")
+                run.unavailable_reason = str(error)
+            sys.stderr.write(
+                f"{Path(job['clip']).name}: round {number + 1} of {arguments.rounds}, {run.peer.name}\n"
+            )
     return ClipResult(Path(job["clip"]).name, runs)
 
 
 def choose(arguments: argparse.Namespace, made: Path) -> tuple[Files, dict[str, str]]:
-    """Who takes part, ours first, each with the paths of its weights; and why the others do not, by name.
+    """Who takes part, ours first, each with the paths of its weights; and why the others do not, by
+    name.
 
     Stand-ins are written into the folder `made`.
     """
@@ -112,10 +144,16 @@ def choose(arguments: argparse.Namespace, made: Path) -> tuple[Files, dict[str, 
     refused: dict[str, str] = {}
     for peer in PEERS:
         files = find_files(peer, arguments.weights)
-        reason = "left out (--only)" if arguments.only and peer.name not in arguments.only else peer.why_not
+        reason = (
+            "left out (--only)"
+            if arguments.only and peer.name not in arguments.only
+            else peer.unavailable_reason
+        )
         missing = sorted(set(peer.files) - set(files))
         if not reason and arguments.stand_ins and missing == [peer.stand_in]:
-            from benchmarks.baselines.random_weights import write_stand_in  # needs onnx, nothing else here does
+            from benchmarks.baselines.random_weights import (
+                write_stand_in,  # needs onnx, nothing else here does
+            )
 
             files[peer.stand_in] = str(made / peer.stand_in)
             write_stand_in(made / peer.stand_in, STAND_IN_CLASSES)
@@ -139,11 +177,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--backend", default="onnx", help="of ours")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=0, help="most to take of each clip; 0: all")
-    parser.add_argument("--only", action="append", choices=[peer.name for peer in PEERS], help="peers to run")
+    parser.add_argument(
+        "--only", action="append", choices=[peer.name for peer in PEERS], help="peers to run"
+    )
     parser.add_argument("--environments", type=Path, default=ENVIRONMENTS)
     parser.add_argument("--weights", type=Path, default=ROOT.parent / "shared" / "teachers")
-    parser.add_argument("--stand-ins", action="store_true", help="random weights where published ones are missing: times alone")
-    parser.add_argument("--record", type=Path, default=None, help="folder for side_by_side.json and .md")
+    parser.add_argument(
+        "--stand-ins",
+        action="store_true",
+        help="random weights where published ones are missing: times alone",
+    )
+    parser.add_argument(
+        "--record", type=Path, default=None, help="folder for side_by_side.json and .md"
+    )
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {arguments.rounds}")
@@ -155,7 +201,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Entry of `python -m benchmarks side-by-side`."""
     arguments = parse(argv)
-    watch, prefix = LoadWatch(), offline_prefix()
+    watch, prefix = SystemLoadMonitor(), offline_prefix()
     with tempfile.TemporaryDirectory() as folder:
         taking_part, refused = choose(arguments, Path(folder))
         clips = []
@@ -173,7 +219,9 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.write(text)
     if arguments.record:
         (arguments.record / "side_by_side.md").write_text(text, encoding="utf-8")
-        (arguments.record / "side_by_side.json").write_text(as_json(clips, refused, about), encoding="utf-8")
+        (arguments.record / "side_by_side.json").write_text(
+            as_json(clips, refused, about), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ Box = list[float]
 
 @dataclass(slots=True)
 class PeerRun:
-    """All rounds of one package on one clip; `why_not` where it failed on the way."""
+    """All rounds of one package on one clip; `unavailable_reason` where it failed on the way."""
 
     peer: Peer
     rounds_ms: list[list[float]] = field(default_factory=list)
@@ -24,7 +24,7 @@ class PeerRun:
     boxes: list[list[Box]] = field(default_factory=list)  # of each frame, in the last round
     versions: dict[str, str] = field(default_factory=dict)
     size_px: tuple[int, int] = (0, 0)
-    why_not: str = ""
+    unavailable_reason: str = ""
 
     def add(self, answer: dict[str, Any]) -> None:
         self.rounds_ms.append(answer["ms"])
@@ -35,7 +35,9 @@ class PeerRun:
 
 @dataclass(slots=True)
 class Against:
-    """A peer against ours. `same_frames` are those where both found one and the same face: ratios count only them."""
+    """A peer against ours. `same_frames` are those where both found one and the same face: ratios
+    count only them.
+    """
 
     found: int
     same_frames: list[int]
@@ -51,7 +53,11 @@ class ClipResult:
 
     def against(self, run: PeerRun) -> Against:
         ours = self.runs[0]
-        same = [i for i, boxes in enumerate(run.boxes) if i < len(ours.boxes) and _shows_same_face(ours.boxes[i], boxes)]
+        same = [
+            i
+            for i, boxes in enumerate(run.boxes)
+            if i < len(ours.boxes) and _shows_same_face(ours.boxes[i], boxes)
+        ]
         found = sum(bool(boxes) for boxes in run.boxes)
         pairs = zip(ours.rounds_ms, run.rounds_ms, strict=False) if same else ()
         taken = [(np.take(a, same), np.take(b, same)) for a, b in pairs]
@@ -60,20 +66,28 @@ class ClipResult:
 
 
 def _shows_same_face(ours: list[Box], theirs: list[Box]) -> bool:
-    """Whether any of their boxes has its centre within half a face of the centre of our largest face."""
+    """Whether any of their boxes has its center within half a face of the center of our largest
+    face.
+    """
     if not ours or not theirs:
         return False
     left, top, right, bottom = max(ours, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
     reach = 0.5 * max(right - left, bottom - top)
     return any(
-        abs((box[0] + box[2] - left - right) / 2) <= reach and abs((box[1] + box[3] - top - bottom) / 2) <= reach
+        abs((box[0] + box[2] - left - right) / 2) <= reach
+        and abs((box[1] + box[3] - top - bottom) / 2) <= reach
         for box in theirs
     )
 
 
 def as_markdown(clips: list[ClipResult], refused: dict[str, str], about: dict[str, str]) -> str:
     """The record that people read."""
-    lines = ["# Side by side with other packages", "", *(f"- {name}: {fact}" for name, fact in about.items()), ""]
+    lines = [
+        "# Side by side with other packages",
+        "",
+        *(f"- {name}: {fact}" for name, fact in about.items()),
+        "",
+    ]
     lines += [
         "Processor milliseconds per frame of every thread, one core, decoding left out, frames given as OpenCV decodes",
         "them (BGR; converting them counts). Rounds alternate. A ratio is the median of theirs over the median of ours in",
@@ -87,19 +101,28 @@ def as_markdown(clips: list[ClipResult], refused: dict[str, str], about: dict[st
         count = len(ours.boxes)
         size = f"{ours.size_px[0]}x{ours.size_px[1]}"
         lines += ["", f"## {clip.clip}: {size}, {count} frames, {len(ours.rounds_ms)} rounds", ""]
-        lines += ["| | computes | face in frames | same face | p50 | p95 | p99 | mean | first result, s | ratio | of means |"]
-        lines += ["|---|---|---|---|---|---|---|---|---|---|---|", *(_row(clip, run) for run in clip.runs)]
+        lines += [
+            "| | computes | face in frames | same face | p50 | p95 | p99 | mean | first result, s | ratio | of means |"
+        ]
+        lines += [
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+            *(_row(clip, run) for run in clip.runs),
+        ]
     lines += ["", "## Versions", ""]
     lines += [f"- {run.peer.title}: {_versions(run)}" for run in clips[0].runs if run.versions]
     if refused:
         lines += ["", "## Not run", ""]
-        lines += [f"- {peer.title} ({peer.computes}): {refused[peer.name]}" for peer in PEERS if peer.name in refused]
+        lines += [
+            f"- {peer.title} ({peer.computes}): {refused[peer.name]}"
+            for peer in PEERS
+            if peer.name in refused
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _row(clip: ClipResult, run: PeerRun) -> str:
-    if run.why_not:
-        return f"| {run.peer.title} | {run.peer.computes} | not run: {run.why_not} | | | | | | | | |"
+    if run.unavailable_reason:
+        return f"| {run.peer.title} | {run.peer.computes} | not run: {run.unavailable_reason} | | | | | | | | |"
     times, against = Distribution.of(run.rounds_ms), clip.against(run)
     figures = " | ".join(f"{value:.2f}" for value in (times.p50, times.p95, times.p99, times.mean))
     first = f"{np.median(run.first_result_s):.2f}"
@@ -124,11 +147,26 @@ def as_json(clips: list[ClipResult], refused: dict[str, str], about: dict[str, s
             against = clip.against(run)
             rounds_ms = [[round(ms, 4) for ms in one] for one in run.rounds_ms]
             runs.append(
-                {"name": run.peer.name, "title": run.peer.title, "computes": run.peer.computes, "versions": run.versions}
-                | {"why_not": run.why_not, "frames_with_a_face": against.found, "same_face": len(against.same_frames)}
-                | {"ratios": [round(ratio, 3) for ratio in against.ratios], "first_result_s": run.first_result_s}
+                {
+                    "name": run.peer.name,
+                    "title": run.peer.title,
+                    "computes": run.peer.computes,
+                    "versions": run.versions,
+                }
+                | {
+                    "unavailable_reason": run.unavailable_reason,
+                    "frames_with_a_face": against.found,
+                    "same_face": len(against.same_frames),
+                }
+                | {
+                    "ratios": [round(ratio, 3) for ratio in against.ratios],
+                    "first_result_s": run.first_result_s,
+                }
                 | {"ratios_of_means": [round(ratio, 3) for ratio in against.ratios_of_means]}
-                | {"all_rounds": asdict(Distribution.of(run.rounds_ms)) if run.rounds_ms else None, "rounds_ms": rounds_ms}
+                | {
+                    "all_rounds": asdict(Distribution.of(run.rounds_ms)) if run.rounds_ms else None,
+                    "rounds_ms": rounds_ms,
+                }
             )
         found.append({"clip": clip.clip, "size_px": clip.runs[0].size_px, "runs": runs})
     return json.dumps({"about": about, "clips": found, "not_run": refused}, indent=1) + "\n"

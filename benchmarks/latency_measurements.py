@@ -1,4 +1,6 @@
-"""What `python -m benchmarks limit` measures, one function a line or two of its table; times are of the processor."""
+"""What `python -m benchmarks limit` measures, one function a line or two of its table; times are of
+the processor.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +42,20 @@ class Setup:
 
     def open(self) -> Pipeline:
         return open_pipeline(
-            self.model, backend=self.backend, precision=self.precision, detector=self.detector, threads=1, device="cpu"
+            self.model,
+            backend=self.backend,
+            precision=self.precision,
+            detector=self.detector,
+            threads=1,
+            device="cpu",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over frames: milliseconds of each, all of it and (of a second run) by stage, and how many faces were held."""
+    """One pass over frames: milliseconds of each, all of it and (of a second run) by stage, and how
+    many faces were held.
+    """
 
     whole: list[float]
     stages: dict[str, list[float]]
@@ -70,7 +79,8 @@ def played(frames: list[Frame], count: int) -> Iterator[Frame]:
 
 
 def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
-    """A pipeline of its own over `count` frames, then another for the stages: their clock costs time and is off at first.
+    """A pipeline of its own over `count` frames, then another for the stages: their clock costs
+    time and is off at first.
 
     What is looked at when follows from the frames' times alone, so both do the same in each frame.
     """
@@ -80,15 +90,15 @@ def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
     with setup.open() as pipeline:
         for frame in played(frames, count):
             started = CPU.mark()
-            found, _ = pipeline.analyse(frame)
+            found, _ = pipeline.analyze(frame)
             whole.append((CPU.mark() - started) / 1e6)
             faces.append(len(found))
     with setup.open() as pipeline:
         pipeline.clock.use(CPU)
         for frame in played(frames, count):
-            pipeline.analyse(frame)
-            for name, spent_ns in pipeline.clock.spent_ns[CPU.name].items():
-                stages.setdefault(name, []).append(spent_ns / 1e6)
+            pipeline.analyze(frame)
+            for name, elapsed_ns in pipeline.clock.elapsed_ns[CPU.name].items():
+                stages.setdefault(name, []).append(elapsed_ns / 1e6)
     return Pass(whole, stages, faces)
 
 
@@ -102,21 +112,29 @@ def clip_at(clip: str, size: tuple[int, int]) -> list[Frame]:
 
 
 def tiled(clip: str, faces: int, folder: Path) -> list[Frame]:
-    """The clip's face that many times in a 640x360 picture, each no smaller than with eight."""
+    """The clip's face that many times in a 640x360 image, each no smaller than with eight."""
     workload = make_workload(clip, Configuration(size=SIZE, faces=faces), 72, folder)
     return read_frames(workload.path, 72)
 
 
-def look_cost(run: Pass) -> float:
-    """Milliseconds a frame that looking for others costs once faces are held, spread over all frames."""
+def detector_cost(run: Pass) -> float:
+    """Milliseconds a frame that looking for others costs once faces are held, spread over all
+    frames.
+    """
     settled = slice(_SETTLED, None)
     still = run.held()
-    extra = [w - still for w, d in zip(run.whole[settled], run.stages["detect"][settled], strict=True) if d]
+    extra = [
+        w - still
+        for w, d in zip(run.whole[settled], run.stages["detect"][settled], strict=True)
+        if d
+    ]
     return sum(extra) / max(1, len(run.whole) - _SETTLED)
 
 
-def without_a_corner(frames: list[Frame]) -> list[Frame]:
-    """The frames with a blur over their lower right quarter: nobody stands there yet, and too little changes for a cut."""
+def hide_quadrant(frames: list[Frame]) -> list[Frame]:
+    """The frames with a blur over their lower right quarter: nobody stands there yet, and too
+    little changes for a cut.
+    """
     top, left = frames[0].height_px // 2, frames[0].width_px // 2
     empty = cv2.GaussianBlur(frames[0].pixels[top:, left:], (0, 0), frames[0].width_px / 32)
     changed = []
@@ -127,9 +145,11 @@ def without_a_corner(frames: list[Frame]) -> list[Frame]:
     return changed
 
 
-def newcomer_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
-    """Seconds until the fourth of four faces is found, for entries at eight moments between two looks."""
-    three, delays = without_a_corner(four), []
+def detection_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
+    """Seconds until the fourth of four faces is found, for entries at eight moments between two
+    looks.
+    """
+    three, delays = hide_quadrant(four), []
     for offset in range(8):
         entry = 60 + 3 * offset + offset % 2
         with setup.open() as pipeline:
@@ -137,9 +157,11 @@ def newcomer_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
             for index in range(entry + 60):
                 source = three if index < entry else four
                 frame = replace(forth_and_back(source, index), time_s=index / FPS, index=index)
-                faces, _ = pipeline.analyse(frame)
+                faces, _ = pipeline.analyze(frame)
                 if index == entry - 1 and len(faces) != 3:
-                    raise ValueError(f"three faces were to be held before the fourth enters, there are {len(faces)}")
+                    raise ValueError(
+                        f"three faces were to be held before the fourth enters, there are {len(faces)}"
+                    )
                 if index >= entry and len(faces) > 3:
                     found_after = (index - entry) / FPS
                     break
@@ -149,7 +171,9 @@ def newcomer_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Of the last minute of five against the second: time per frame and memory, as shares; the first one settles."""
+    """Of the last minute of five against the second: time per frame and memory, as shares; the
+    first one settles.
+    """
 
     time: float
     memory: float
@@ -161,7 +185,7 @@ def growth(setup: Setup, frames: list[Frame], count: int = FIVE_MINUTES) -> Grow
     with setup.open() as pipeline:
         for index, frame in enumerate(played(frames, count)):
             started = CPU.mark()
-            pipeline.analyse(frame)
+            pipeline.analyze(frame)
             times.append(CPU.mark() - started)
             if index % 100 == 0:
                 resident.append(_resident_mb())
@@ -185,16 +209,20 @@ model, backend, precision, detector, clip = json.loads(sys.argv[1])
 with open_source(clip) as source, open_pipeline(
     model, backend=backend, precision=precision, detector=detector, device="cpu"
 ) as pipeline:
-    faces, affect = pipeline.analyse(next(iter(source)))
+    faces, affect = pipeline.analyze(next(iter(source)))
     first = time.process_time()
 print(json.dumps([imported, first, len(faces)]))
 """
 
 
 def fresh_start(setup: Setup, clip: str) -> tuple[float, float]:
-    """Processor seconds of a new process until faceaffect is imported, and until the first frame's faces are there."""
+    """Processor seconds of a new process until faceaffect is imported, and until the first frame's
+    faces are there.
+    """
     job = json.dumps([setup.model, setup.backend, setup.precision, setup.detector, clip])
-    done = subprocess.run([sys.executable, "-c", _FRESH, job], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _FRESH, job], capture_output=True, text=True, check=True
+    )
     imported, first, faces = json.loads(done.stdout.splitlines()[-1])
     if not faces:
         raise ValueError(f"{clip}: a clip whose first frame shows a face is wanted, none was found")
@@ -202,7 +230,9 @@ def fresh_start(setup: Setup, clip: str) -> tuple[float, float]:
 
 
 def file_of(clip: str, count: int, folder: Path) -> str:
-    """A video of exactly `count` frames: the clip forth and back, 640x360, in MPEG-4 part 2. Raises ValueError."""
+    """A video of exactly `count` frames: the clip forth and back, 640x360, in MPEG-4 part 2. Raises
+    ValueError.
+    """
     frames, path = clip_at(clip, SIZE), folder / f"{count}.mp4"
     video = OverlayVideo(path, FPS)
     try:
@@ -230,34 +260,60 @@ finally:
 
 @dataclass(frozen=True, slots=True)
 class FileRun:
-    """Seconds of `faceaffect analyse` on a file: by the clock, of the processor, and of the thread that analyses."""
+    """Seconds of `faceaffect analyze` on a file: by the clock, of the processor, and of the thread
+    that analyzes.
+    """
 
     wall_s: float
     cpu_s: float = 0.0
-    analysing_s: float = 0.0
+    analyzing_s: float = 0.0
 
     def __sub__(self, other: FileRun) -> FileRun:
-        return FileRun(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s, self.analysing_s - other.analysing_s)
+        return FileRun(
+            self.wall_s - other.wall_s,
+            self.cpu_s - other.cpu_s,
+            self.analyzing_s - other.analyzing_s,
+        )
 
 
-def run_files(setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path, jobs: int = 1) -> FileRun:
-    """Analyse the file once on each share of cores, all at once; `wall_s` ends with the last.
+def run_files(
+    setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path, jobs: int = 1
+) -> FileRun:
+    """Analyze the file once on each share of cores, all at once; `wall_s` ends with the last.
 
     Processor time is that of the first process of each alone, not that of `jobs` others.
     """
     started = time.perf_counter()
-    running = [_start_file(setup, clip, cores, folder / f"rows{number}.csv", jobs) for number, cores in enumerate(shares)]
+    running = [
+        _start_file(setup, clip, cores, folder / f"rows{number}.csv", jobs)
+        for number, cores in enumerate(shares)
+    ]
     spent = [0.0, 0.0]
     for process in running:
         out, errors = process.communicate()
         if process.returncode:
-            raise ValueError(f"{clip}: was to be analysed, it was not: {errors.strip()}")
-        spent = [have + one for have, one in zip(spent, json.loads(out.splitlines()[-1]), strict=True)]
+            raise ValueError(f"{clip}: was to be analyzed, it was not: {errors.strip()}")
+        spent = [
+            have + one for have, one in zip(spent, json.loads(out.splitlines()[-1]), strict=True)
+        ]
     return FileRun(time.perf_counter() - started, *spent)
 
 
-def _start_file(setup: Setup, clip: str, cores: Sequence[int], rows: Path, jobs: int) -> subprocess.Popen[str]:
-    options = ["analyse", clip, "--out", str(rows), "--overwrite", "--quiet", "--backend", setup.backend, "--jobs", str(jobs)]
+def _start_file(
+    setup: Setup, clip: str, cores: Sequence[int], rows: Path, jobs: int
+) -> subprocess.Popen[str]:
+    options = [
+        "analyze",
+        clip,
+        "--out",
+        str(rows),
+        "--overwrite",
+        "--quiet",
+        "--backend",
+        setup.backend,
+        "--jobs",
+        str(jobs),
+    ]
     options += ["--precision", setup.precision, *(["--model", setup.model] if setup.model else [])]
     options += ["--detector", setup.detector] if setup.detector else []
     command = [sys.executable, "-c", _FILE, json.dumps(list(cores)), *options]
@@ -286,7 +342,9 @@ def network_macs(content: bytes) -> int:
 
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))
     weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    shapes: dict[str, Any] = {value.name: value.type.tensor_type.shape.dim for value in model.graph.value_info}
+    shapes: dict[str, Any] = {
+        value.name: value.type.tensor_type.shape.dim for value in model.graph.value_info
+    }
     total = 0
     for node in model.graph.node:
         size = weights.get(node.input[1], []) if len(node.input) > 1 else []

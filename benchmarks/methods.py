@@ -1,6 +1,8 @@
-"""The board's networks as bundles over real clips: `python -m benchmarks method-clips --work WORK CLIP ... [--record FOLDER]`.
+"""The board's networks as bundles over real clips: `python -m benchmarks method-clips --work WORK
+CLIP ... [--record FOLDER]`.
 
-Do all eight run through the command line, and what do they say there? WORK is that of `python -m training.ablations`.
+Do all eight run through the command line, and what do they say there? WORK is that of `python -m
+training.ablations`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 
 from export.export_method import MethodOptions, export_method
 from faceaffect.labels import AU_NAMES
-from training.ablations.one_run import Places
+from training.ablations.one_run import RunPaths
 from training.ablations.records import RECORDS
 from training.ablations.variants import BOARD, FULL, Run
 
@@ -27,7 +29,9 @@ CLIPS_FILE: Final = "clips"
 SEED: Final = 1
 _EDGE: Final = 20  # frames at the beginning and the end of a clip
 _SHOWN: Final = ("AU12", "happiness", "valence")
-_PEOPLE_FPS: Final = 3.0  # of the videos of RenderWild `people`, whose pace networks with memory keep
+_PEOPLE_FPS: Final = (
+    3.0  # of the videos of RenderWild `people`, whose pace networks with memory keep
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,9 @@ class ClipRun:
     last: dict[str, float] = field(default_factory=dict)
 
 
-def clip_runs(places: Places, clips: Sequence[Path], say: Callable[[str], None]) -> list[ClipRun]:
-    """Export each board run of seed 1 and analyse all clips with it; ValueError where one cannot be exported or run.
+def clip_runs(places: RunPaths, clips: Sequence[Path], say: Callable[[str], None]) -> list[ClipRun]:
+    """Export each board run of seed 1 and analyze all clips with it; ValueError where one cannot be
+    exported or run.
 
     A run that was not made is left out, and said.
     """
@@ -55,20 +60,39 @@ def clip_runs(places: Places, clips: Sequence[Path], say: Callable[[str], None])
             say(f"{trial.method}: no run in {folder}, left out")
             continue
         bundle = places.work / "bundles" / trial.method
-        export_method(folder, bundle, MethodOptions(trained_on=("renderwild",), fps=_PEOPLE_FPS), lambda _: None)
+        export_method(
+            folder,
+            bundle,
+            MethodOptions(trained_on=("renderwild",), fps=_PEOPLE_FPS),
+            lambda _: None,
+        )
         for clip in clips:
-            found.append(_analyse(trial.method, bundle, clip, places.work / "clips"))
-            say(f"{trial.method} {clip.name}: {found[-1].rows} rows of {', '.join(found[-1].columns)}")
+            found.append(_analyze(trial.method, bundle, clip, places.work / "clips"))
+            say(
+                f"{trial.method} {clip.name}: {found[-1].rows} rows of {', '.join(found[-1].columns)}"
+            )
     return found
 
 
-def _analyse(method: str, bundle: Path, clip: Path, folder: Path) -> ClipRun:
+def _analyze(method: str, bundle: Path, clip: Path, folder: Path) -> ClipRun:
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{method}-{clip.stem}.csv"
-    command = [sys.executable, "-m", "faceaffect", "analyse", str(clip), "--model", str(bundle), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "faceaffect",
+        "analyze",
+        str(clip),
+        "--model",
+        str(bundle),
+        "--out",
+        str(out),
+    ]
     done = subprocess.run([*command, "--overwrite", "--quiet"], capture_output=True, text=True)
     if done.returncode:
-        raise ValueError(f"{method} on {clip.name} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        raise ValueError(
+            f"{method} on {clip.name} ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+        )
     with out.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     filled = {"AU": AU_NAMES[0], "EXPR": "happiness", "VA": "valence"}
@@ -84,23 +108,36 @@ def _analyse(method: str, bundle: Path, clip: Path, folder: Path) -> ClipRun:
 
 def _means(rows: Sequence[dict[str, str]]) -> dict[str, float]:
     values = {name: [float(row[name]) for row in rows if row[name]] for name in _SHOWN}
-    return {name: round(float(np.mean(each)), 3) if each else float("nan") for name, each in values.items()}
+    return {
+        name: round(float(np.mean(each)), 3) if each else float("nan")
+        for name, each in values.items()
+    }
 
 
 def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
     """`clips.json` and `clips.md`."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = json.dumps([asdict(run) for run in runs], indent=1)
-    (folder / f"{CLIPS_FILE}.json").write_text(plain.replace("NaN", "null") + "\n", encoding="utf-8")
-    head = ["method", "clip", "rows", "reads", *(f"{name}, first to last {_EDGE} rows" for name in _SHOWN)]
+    (folder / f"{CLIPS_FILE}.json").write_text(
+        plain.replace("NaN", "null") + "\n", encoding="utf-8"
+    )
+    head = [
+        "method",
+        "clip",
+        "rows",
+        "reads",
+        *(f"{name}, first to last {_EDGE} rows" for name in _SHOWN),
+    ]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for run in runs:
         spans = [_span(run.first.get(name), run.last.get(name)) for name in _SHOWN]
-        lines.append(f"| {' | '.join([run.method, run.clip, str(run.rows), ', '.join(run.columns), *spans])} |")
+        lines.append(
+            f"| {' | '.join([run.method, run.clip, str(run.rows), ', '.join(run.columns), *spans])} |"
+        )
     text = (
         "# The eight compact methods on real clips\n\n"
-        "Made by `python -m benchmarks method-clips`: each board run as a bundle, `faceaffect analyse --model BUNDLE` on\n"
-        "each clip. They learnt on rendered faces for a few minutes: this says that they run, not that they are right.\n\n"
+        "Made by `python -m benchmarks method-clips`: each board run as a bundle, `faceaffect analyze --model BUNDLE` on\n"
+        "each clip. They learned on rendered faces for a few minutes: this says that they run, not that they are right.\n\n"
     )
     (folder / f"{CLIPS_FILE}.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
@@ -117,6 +154,6 @@ def main() -> None:
     parser.add_argument("--record", type=Path, default=RECORDS)
     given = parser.parse_args()
     try:
-        write_clip_runs(clip_runs(Places((), given.work), given.clips, print), given.record)
+        write_clip_runs(clip_runs(RunPaths((), given.work), given.clips, print), given.record)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None

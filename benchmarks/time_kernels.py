@@ -1,7 +1,7 @@
 """Times the kernels against the usual way of doing the same, in pairs on one pinned thread.
 
-Both sides of a pair run right after each other, so that whatever else loads the machine slows both; the ratio of a
-pair is what counts, and the median over all pairs is what is printed.
+Both sides of a pair run right after each other, so that whatever else loads the machine slows
+both; the ratio of a pair is what counts, and the median over all pairs is what is printed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from benchmarks.kernel_cases import MEAN, STD, TIMED_CROPS, TIMED_GRAPH, KernelCase
 from faceaffect import kernels
 from faceaffect.bench.machine import describe_machine
-from faceaffect.kernels import GraphWeights
+from faceaffect.kernels import GcnWeights
 
 Call = Callable[[], Any]
 
@@ -45,13 +45,17 @@ def time_call(call: Call, repeats: int) -> float:
     return (thread_time_ns() - start) / repeats / 1e3
 
 
-def compare(name: str, rival_name: str, wanted: float, calls: tuple[Call, Call], pairs: int) -> Comparison:
+def compare(
+    name: str, rival_name: str, wanted: float, calls: tuple[Call, Call], pairs: int
+) -> Comparison:
     kernel, rival = calls
     for call in calls:
         time_call(call, 20)
     times = np.array([(time_call(kernel, 8), time_call(rival, 4)) for _ in range(pairs)])
     kernel_us, rival_us = np.median(times, axis=0)
-    return Comparison(name, rival_name, wanted, kernel_us, rival_us, float(np.median(times[:, 1] / times[:, 0])))
+    return Comparison(
+        name, rival_name, wanted, kernel_us, rival_us, float(np.median(times[:, 1] / times[:, 0]))
+    )
 
 
 def kernel_call(case: KernelCase) -> Call:
@@ -64,11 +68,17 @@ def kernel_call(case: KernelCase) -> Call:
 def warp_chain(case: KernelCase) -> Call:
     """warpAffine, cvtColor, then scale and transpose in NumPy."""
     arguments = case.make()
-    pixels, maps, side = arguments["frame"].pixels, arguments["crop_to_frame"][0], arguments["size_px"]
+    pixels, maps, side = (
+        arguments["frame"].pixels,
+        arguments["estimate_crop_to_frame"][0],
+        arguments["size_px"],
+    )
     mean, std = np.array(MEAN, np.float32), np.array(STD, np.float32)
 
     def run() -> np.ndarray:
-        crop = cv2.warpAffine(pixels, maps, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        crop = cv2.warpAffine(
+            pixels, maps, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
         rgb = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB).astype(np.float32)
         return np.ascontiguousarray(((rgb / np.float32(255) - mean) / std).transpose(2, 0, 1)[None])
 
@@ -78,22 +88,34 @@ def warp_chain(case: KernelCase) -> Call:
 def blob_chain(case: KernelCase) -> Call:
     """warpAffine, then blobFromImage, which knows one scale for all channels only."""
     arguments = case.make()
-    pixels, maps, side = arguments["frame"].pixels, arguments["crop_to_frame"][0], arguments["size_px"]
+    pixels, maps, side = (
+        arguments["frame"].pixels,
+        arguments["estimate_crop_to_frame"][0],
+        arguments["size_px"],
+    )
     mean = tuple(255 * value for value in MEAN)
     scale = 1 / (255 * float(np.mean(STD)))
 
     def run() -> np.ndarray:
-        crop = cv2.warpAffine(pixels, maps, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        crop = cv2.warpAffine(
+            pixels, maps, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
         return cv2.dnn.blobFromImage(crop, scale, (side, side), mean, swapRB=True)
 
     return run
 
 
-def onnx_graph(weights: GraphWeights) -> bytes:
+def onnx_graph(weights: GcnWeights) -> bytes:
     """The same graph in plain ONNX operators."""
-    constants = {"adjacency": weights.adjacency, "r": weights.readout_weight, "c": weights.readout_bias}
+    constants = {
+        "adjacency": weights.adjacency,
+        "r": weights.readout_weight,
+        "c": weights.readout_bias,
+    }
     nodes, hidden = [], "nodes"
-    for i, (weight, bias) in enumerate(zip(weights.layer_weights, weights.layer_biases, strict=True)):
+    for i, (weight, bias) in enumerate(
+        zip(weights.layer_weights, weights.layer_biases, strict=True)
+    ):
         constants |= {f"w{i}": weight, f"b{i}": bias}
         nodes += [
             helper.make_node("MatMul", ["adjacency", hidden], [f"mixed{i}"]),
@@ -110,7 +132,7 @@ def onnx_graph(weights: GraphWeights) -> bytes:
     ]
     graph = helper.make_graph(
         nodes,
-        "au_graph",
+        "au_gcn",
         [helper.make_tensor_value_info("nodes", TensorProto.FLOAT, ["N", 12, weights.width])],
         [helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["N", 12])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
@@ -127,9 +149,11 @@ def onnx_call(case: KernelCase) -> Call:
     content = onnx_graph(arguments["weights"])
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     feed = {"nodes": arguments["nodes"]}
-    ours, theirs = kernels.au_graph(**arguments), session.run(None, feed)[0]
+    ours, theirs = kernels.au_gcn(**arguments), session.run(None, feed)[0]
     if not np.allclose(ours, theirs, atol=1e-4):
-        raise RuntimeError(f"au_graph must equal ONNX Runtime to be compared, differs by {np.abs(ours - theirs).max()}")
+        raise RuntimeError(
+            f"au_gcn must equal ONNX Runtime to be compared, differs by {np.abs(ours - theirs).max()}"
+        )
     return lambda: session.run(None, feed)
 
 
@@ -137,16 +161,23 @@ def run_all(pairs: int) -> list[Comparison]:
     rows = []
     for case in TIMED_CROPS:
         call = kernel_call(case)
-        rows.append(compare(case.name, "warpAffine, cvtColor, NumPy", 6, (call, warp_chain(case)), pairs))
-        rows.append(compare(case.name, "warpAffine, blobFromImage", 2.5, (call, blob_chain(case)), pairs))
+        rows.append(
+            compare(case.name, "warpAffine, cvtColor, NumPy", 6, (call, warp_chain(case)), pairs)
+        )
+        rows.append(
+            compare(case.name, "warpAffine, blobFromImage", 2.5, (call, blob_chain(case)), pairs)
+        )
     calls = (kernel_call(TIMED_GRAPH), onnx_call(TIMED_GRAPH))
-    rows.append(compare("au_graph, one face, 64 features, 2 layers", "ONNX Runtime", 5, calls, pairs))
+    rows.append(compare("au_gcn, one face, 64 features, 2 layers", "ONNX Runtime", 5, calls, pairs))
     return rows
 
 
 def as_markdown(rows: list[Comparison], pairs: int) -> str:
     info = kernels.info()
-    facts = describe_machine() | {"kernels": f"{info.isa} (native: {info.native})", "threads": "1, pinned"}
+    facts = describe_machine() | {
+        "kernels": f"{info.isa} (native: {info.native})",
+        "threads": "1, pinned",
+    }
     lines = [f"- {name}: {value}" for name, value in facts.items()]
     lines += [
         "",
@@ -156,7 +187,8 @@ def as_markdown(rows: list[Comparison], pairs: int) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {r.name} | {r.rival} | {r.kernel_us:.1f} | {r.rival_us:.1f} | {r.ratio:.1f} | {r.wanted_ratio:g} |" for r in rows
+        f"| {r.name} | {r.rival} | {r.kernel_us:.1f} | {r.rival_us:.1f} | {r.ratio:.1f} | {r.wanted_ratio:g} |"
+        for r in rows
     ]
     return "\n".join(["# Kernels", "", *lines, ""])
 

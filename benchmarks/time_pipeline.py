@@ -1,8 +1,8 @@
 """Per-frame cost of the whole pipeline on one pinned thread, whole and per stage.
 
-`python -m benchmarks pipeline CLIP [--record FILE.md]`. Decoding is left out; every figure is process-CPU time, so other
-work on the machine disturbs it little. `faceaffect bench` measures more, `python -m benchmarks side-by-side` compares
-with other packages.
+`python -m benchmarks pipeline CLIP [--record FILE.md]`. Decoding is left out; every figure is
+process-CPU time, so other work on the machine disturbs it little. `faceaffect bench` measures
+more, `python -m benchmarks side-by-side` compares with other packages.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from faceaffect.system.stage_timer import CPU, STAGES
 from faceaffect.types import Frame
 
 
-def time_ours(frames: list[Frame], model: str | None, backend: str, by_stage: bool) -> dict[str, Any]:
+def time_ours(
+    frames: list[Frame], model: str | None, backend: str, by_stage: bool
+) -> dict[str, Any]:
     """One pass over the frames: `ms` whole [F], `stages` each [F], `held` frames with a face."""
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
         pipeline.clock.use(*([CPU] if by_stage else []))
         whole, held, stages = [], 0, {name: [] for name in STAGES}  # type: ignore[var-annotated]
         for frame in frames:
             started = CPU.mark()
-            faces, _ = pipeline.analyse(frame)
+            faces, _ = pipeline.analyze(frame)
             whole.append((CPU.mark() - started) / 1e6)
             held += bool(len(faces))
             for name in STAGES if by_stage else ():
-                stages[name].append(pipeline.clock.spent_ns[CPU.name][name] / 1e6)
+                stages[name].append(pipeline.clock.elapsed_ns[CPU.name][name] / 1e6)
         return {"ms": whole, "held": held, "stages": stages, "about": pipeline.describe()}
 
 
@@ -50,12 +52,22 @@ def measure(arguments: argparse.Namespace) -> str:
         frames = list(source)
     size = f"{frames[0].width_px}x{frames[0].height_px}"
     time_ours(frames, arguments.model, arguments.backend, by_stage=False)
-    ours = [time_ours(frames, arguments.model, arguments.backend, by_stage=False) for _ in range(arguments.rounds)]
+    ours = [
+        time_ours(frames, arguments.model, arguments.backend, by_stage=False)
+        for _ in range(arguments.rounds)
+    ]
     staged = time_ours(frames, arguments.model, arguments.backend, by_stage=True)
     medians = [float(np.median(one["ms"])) for one in ours]
     every = [value for one in ours for value in one["ms"]]
-    title = f"# Pipeline, one pinned thread: {Path(arguments.clip).name}, {size}, {len(frames)} frames"
-    lines = [title, "", *(f"- {k}: {v}" for k, v in (describe_machine() | ours[0]["about"]).items()), ""]
+    title = (
+        f"# Pipeline, one pinned thread: {Path(arguments.clip).name}, {size}, {len(frames)} frames"
+    )
+    lines = [
+        title,
+        "",
+        *(f"- {k}: {v}" for k, v in (describe_machine() | ours[0]["about"]).items()),
+        "",
+    ]
     lines += ["Process-CPU milliseconds per frame, decoding left out.", ""]
     lines += ["| | p50 | p95 | p99 | mean |", "|---|---|---|---|---|", _row("whole", every)]
     lines += [_row(f"stage: {name}", values) for name, values in staged["stages"].items()]

@@ -51,34 +51,34 @@ std::string describe(py::handle value) {
 
 FrameView view_frame(py::handle pixels, py::handle layout_name, py::object* kept) {
   const Layout layout = read_layout(layout_name);
-  const bool colour = layout == Layout::BGR || layout == Layout::RGB;
+  const bool color = layout == Layout::BGR || layout == Layout::RGB;
   if (!py::isinstance<py::array_t<uint8_t>>(pixels))
     throw py::value_error("frame must be a uint8 array, got " + describe(pixels));
   auto array = py::reinterpret_borrow<py::array>(pixels);
-  if (array.ndim() != (colour ? 3 : 2) || (colour && array.shape(2) != 3) || array.size() == 0 ||
+  if (array.ndim() != (color ? 3 : 2) || (color && array.shape(2) != 3) || array.size() == 0 ||
       array.shape(0) > (1 << 24) || array.shape(1) > (1 << 24) ||
       (layout == Layout::NV12 && (array.shape(0) % 3 != 0 || array.shape(1) % 2 != 0)))
     throw py::value_error("frame must be uint8 [H, W, 3] (BGR, RGB), [H, W] (GRAY) or [H * 3 / 2, W] (NV12, H and W " +
                           std::string("even), with at least one pixel, got ") + describe(pixels));
-  if (array.strides(1) != (colour ? 3 : 1) || (colour && array.strides(2) != 1)) array = ByteArray::ensure(array);
+  if (array.strides(1) != (color ? 3 : 1) || (color && array.strides(2) != 1)) array = ByteArray::ensure(array);
   *kept = array;
   const auto* data = static_cast<const uint8_t*>(array.data());
   const int64_t stride = array.strides(0);
   const int rows = static_cast<int>(array.shape(0)), width = static_cast<int>(array.shape(1));
   const int height = layout == Layout::NV12 ? rows / 3 * 2 : rows;
-  FrameView view = {{data, stride, width, height, colour ? 3 : 1}, {}, layout};
+  FrameView view = {{data, stride, width, height, color ? 3 : 1}, {}, layout};
   if (layout == Layout::NV12) view.chroma = {data + height * stride, stride, width / 2, height / 2, 2};
   return view;
 }
 
-FloatArray check_maps(py::handle crop_to_frame) {
-  FloatArray maps = FloatArray::ensure(crop_to_frame);
+FloatArray check_maps(py::handle estimate_crop_to_frame) {
+  FloatArray maps = FloatArray::ensure(estimate_crop_to_frame);
   if (!maps) PyErr_Clear();
   if (!maps || maps.ndim() != 3 || maps.shape(1) != 2 || maps.shape(2) != 3)
-    throw py::value_error("crop_to_frame must be float32 [N, 2, 3], got " + describe(crop_to_frame));
+    throw py::value_error("estimate_crop_to_frame must be float32 [N, 2, 3], got " + describe(estimate_crop_to_frame));
   for (py::ssize_t i = 0; i < maps.size(); ++i)
     if (!(std::fabs(maps.data()[i]) <= kMaxMapEntry))
-      throw py::value_error("crop_to_frame must be finite and at most 1e12, got " + std::to_string(maps.data()[i]) +
+      throw py::value_error("estimate_crop_to_frame must be finite and at most 1e12, got " + std::to_string(maps.data()[i]) +
                             " in row " + std::to_string(i / 6));
   return maps;
 }
@@ -91,7 +91,7 @@ FloatArray check_nodes(py::handle nodes, int width) {
   return array;
 }
 
-ByteArray check_pictures(py::handle pixels) {
+ByteArray check_images(py::handle pixels) {
   if (py::isinstance<py::array_t<uint8_t>>(pixels)) {
     ByteArray array = ByteArray::ensure(pixels);
     if (array && array.ndim() == 4 && array.shape(3) == 3) return array;
@@ -99,8 +99,8 @@ ByteArray check_pictures(py::handle pixels) {
   throw py::value_error("pixels must be uint8 [N, H, W, 3], got " + describe(pixels));
 }
 
-NormaliseParams check_normalise(py::handle mean, py::handle std) {
-  NormaliseParams params;
+NormalizeParams check_normalize(py::handle mean, py::handle std) {
+  NormalizeParams params;
   read_triple(mean, "mean", params.mean);
   read_triple(std, "std", params.std);
   for (float value : params.std)

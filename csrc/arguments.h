@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "au_graph.h"
+#include "au_gcn.h"
 #include "crop_face.h"
 
 namespace faceaffect {
@@ -25,10 +25,10 @@ Layout read_layout(py::handle layout);
 // A frame as the kernels read it. `kept` holds the copy where pixels do not lie as a kernel reads them.
 FrameView view_frame(py::handle pixels, py::handle layout, py::object* kept);
 
-FloatArray check_maps(py::handle crop_to_frame);  // float32 [N, 2, 3]
+FloatArray check_maps(py::handle estimate_crop_to_frame);  // float32 [N, 2, 3]
 FloatArray check_nodes(py::handle nodes, int width);  // float32 [N, 12, width]
-ByteArray check_pictures(py::handle pixels);  // uint8 [N, H, W, 3]
-NormaliseParams check_normalise(py::handle mean, py::handle std);
+ByteArray check_images(py::handle pixels);  // uint8 [N, H, W, 3]
+NormalizeParams check_normalize(py::handle mean, py::handle std);
 int check_size_px(py::handle size_px);
 
 // `out` itself when it fits, a new array when it is None.

@@ -46,12 +46,12 @@ void use_isa(const std::string& name) {
                         " on this machine, got '" + name + "'");
 }
 
-py::object crop_face(py::handle pixels, py::handle layout, py::handle crop_to_frame, py::handle size_px, py::handle mean,
+py::object crop_face(py::handle pixels, py::handle layout, py::handle estimate_crop_to_frame, py::handle size_px, py::handle mean,
                      py::handle std, py::handle out) {
   py::object kept;
   const FrameView frame = view_frame(pixels, layout, &kept);
-  const FloatArray maps = check_maps(crop_to_frame);
-  const CropParams params = {check_size_px(size_px), check_normalise(mean, std)};
+  const FloatArray maps = check_maps(estimate_crop_to_frame);
+  const CropParams params = {check_size_px(size_px), check_normalize(mean, std)};
   const int count = static_cast<int>(maps.shape(0));
   FloatArray result = check_out(out, {count, 3, params.size_px, params.size_px});
   const float* map_data = maps.data();
@@ -65,25 +65,25 @@ py::object crop_face(py::handle pixels, py::handle layout, py::handle crop_to_fr
   return std::move(result);
 }
 
-py::object normalise(py::handle pixels, py::handle mean, py::handle std, py::handle out) {
-  const ByteArray pictures = check_pictures(pixels);
-  const NormaliseParams params = check_normalise(mean, std);
-  FloatArray result = check_out(out, {pictures.shape(0), 3, pictures.shape(1), pictures.shape(2)});
-  const uint8_t* data = pictures.data();
+py::object normalize(py::handle pixels, py::handle mean, py::handle std, py::handle out) {
+  const ByteArray images = check_images(pixels);
+  const NormalizeParams params = check_normalize(mean, std);
+  FloatArray result = check_out(out, {images.shape(0), 3, images.shape(1), images.shape(2)});
+  const uint8_t* data = images.data();
   float* result_data = result.mutable_data();
-  const int64_t count = pictures.shape(0), plane_px = static_cast<int64_t>(pictures.shape(1)) * pictures.shape(2);
+  const int64_t count = images.shape(0), plane_px = static_cast<int64_t>(images.shape(1)) * images.shape(2);
   {
     py::gil_scoped_release release;
-    g_chosen->normalise(data, count, plane_px, params, result_data);
+    g_chosen->normalize(data, count, plane_px, params, result_data);
   }
   return std::move(result);
 }
 
 // No release of the GIL: the graph of a few faces takes less time than a release and a take.
-py::object au_graph(py::handle nodes, const PackedGraph& graph, py::handle out) {
+py::object au_gcn(py::handle nodes, const PackedGraph& graph, py::handle out) {
   const FloatArray array = check_nodes(nodes, graph.shape.widths[0]);
   FloatArray result = check_out(out, {array.shape(0), kNodes});
-  g_chosen->au_graph(array.data(), array.shape(0), graph.shape, graph.weights.data(), result.mutable_data(),
+  g_chosen->au_gcn(array.data(), array.shape(0), graph.shape, graph.weights.data(), result.mutable_data(),
                      thread_scratch());
   return std::move(result);
 }
@@ -94,7 +94,7 @@ void copy_padded(const FloatArray& from, int rows, int columns, float* to) {
                 sizeof(float) * static_cast<size_t>(columns));
 }
 
-// Shapes were checked by GraphWeights; the limits are the kernels' own.
+// Shapes were checked by GcnWeights; the limits are the kernels' own.
 PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray>& weights,
                        const std::vector<FloatArray>& biases, const FloatArray& readout, const FloatArray& readout_bias) {
   PackedGraph graph = {};
@@ -124,11 +124,11 @@ PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray
 }
 
 // See stage_crops.h; `block` is the address of writable host memory of `capacity` bytes. Returns the bytes needed.
-size_t stage_frame(py::handle pixels, py::handle layout, py::handle crop_to_frame, int slots, int size_px,
+size_t stage_frame(py::handle pixels, py::handle layout, py::handle estimate_crop_to_frame, int slots, int size_px,
                    uintptr_t block, uintptr_t device, size_t capacity) {
   py::object kept;
   const FrameView frame = view_frame(pixels, layout, &kept);
-  const FloatArray maps = check_maps(crop_to_frame);
+  const FloatArray maps = check_maps(estimate_crop_to_frame);
   if (maps.shape(0) < 1 || maps.shape(0) > slots)
     throw py::value_error("slots must be at least the number of faces, which must be at least 1; got " +
                           std::to_string(slots) + " for " + std::to_string(maps.shape(0)));
@@ -145,8 +145,8 @@ PYBIND11_MODULE(_native, m) {
   m.def("compiled_isas", [] { return names_of_sets(false); });
   m.def("usable_isas", [] { return names_of_sets(true); });
   m.def("crop_face", &crop_face);
-  m.def("normalise", &normalise);
-  m.def("au_graph", &au_graph);
+  m.def("normalize", &normalize);
+  m.def("au_gcn", &au_gcn);
   m.def("pack_graph", &pack_graph);
   py::class_<PackedGraph>(m, "PackedGraph")
       .def("flat", [](const PackedGraph& g) { return FloatArray(static_cast<py::ssize_t>(g.weights.size()), g.weights.data()); })

@@ -1,7 +1,7 @@
 // out[b, c, y, x] = (sample(frame at level, position)[c] / 255 - mean[c]) / std[c]
-//   frame uint8, any Layout;  crop_to_frame float32 [N, 2, 3];  out float32 [N, 3, S, S] RGB
+//   frame uint8, any Layout;  estimate_crop_to_frame float32 [N, 2, 3];  out float32 [N, 3, S, S] RGB
 //
-// position: crop_to_frame[b] . (x, y, 1), pixel centres at whole coordinates. It is computed in float32 as
+// position: estimate_crop_to_frame[b] . (x, y, 1), pixel centers at whole coordinates. It is computed in float32 as
 //   (m0 x + m1 y) + m2 without fused operations, everywhere: all twins sample the very same point.
 // level: how often the frame is halved first, so that minifying does not alias: the smallest level (at most kMaxLevel)
 //   at which one crop pixel steps at most 2 pixels. Pixel (i, j) of the frame at level l is the mean of the block of
@@ -15,7 +15,7 @@
 #pragma once
 
 #include "frame_view.h"
-#include "normalise.h"
+#include "normalize.h"
 
 namespace faceaffect {
 
@@ -23,18 +23,18 @@ constexpr int kMaxLevel = 4;
 
 struct CropParams {
   int size_px;
-  NormaliseParams normalise;
+  NormalizeParams normalize;
 };
 
-// crop_to_frame [2, 3] as seen from the frame at its level.
+// estimate_crop_to_frame [2, 3] as seen from the frame at its level.
 struct LevelMap {
   float m[6];
   int level;
 };
 
 
-HOST_DEVICE LevelMap map_at_level(const float* crop_to_frame) {
-  const float* m = crop_to_frame;
+HOST_DEVICE LevelMap map_at_level(const float* estimate_crop_to_frame) {
+  const float* m = estimate_crop_to_frame;
   const float x_step2 = m[0] * m[0] + m[3] * m[3];
   const float y_step2 = m[1] * m[1] + m[4] * m[4];
   const float step2 = x_step2 > y_step2 ? x_step2 : y_step2;
@@ -102,11 +102,11 @@ HOST_DEVICE float coverage(float position, int size) {
 HOST_DEVICE float chroma_position(float luma_position) { return luma_position * 0.5f - 0.25f; }
 
 HOST_DEVICE float rgb_from_yuv(float luma, float u, float v, int c) {
-  const float grey = 1.1643836f * (luma - 16.0f);
+  const float gray = 1.1643836f * (luma - 16.0f);
   const float blue = u - 128.0f, red = v - 128.0f;
-  if (c == 0) return clamp_to(grey + 1.5960268f * red, 0.0f, 255.0f);
-  if (c == 1) return clamp_to(grey - 0.3917623f * blue - 0.8129676f * red, 0.0f, 255.0f);
-  return clamp_to(grey + 2.0172321f * blue, 0.0f, 255.0f);
+  if (c == 0) return clamp_to(gray + 1.5960268f * red, 0.0f, 255.0f);
+  if (c == 1) return clamp_to(gray - 0.3917623f * blue - 0.8129676f * red, 0.0f, 255.0f);
+  return clamp_to(gray + 2.0172321f * blue, 0.0f, 255.0f);
 }
 
 HOST_DEVICE float crop_face_value(const FrameView& frame, const LevelMap& map, const CropParams& params, int c, int y,
@@ -123,7 +123,7 @@ HOST_DEVICE float crop_face_value(const FrameView& frame, const LevelMap& map, c
     const float v = bilinear(frame.chroma, map.level, 1, chroma_y, chroma_x);
     value = rgb_from_yuv(value, u, v, c);
   }
-  return normalise_value(covered * value, params.normalise, c);
+  return normalize_value(covered * value, params.normalize, c);
 }
 
 }  // namespace faceaffect

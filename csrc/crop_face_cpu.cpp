@@ -34,12 +34,12 @@ PlaneAtLevel plane_at_level(const PlaneView& plane, int level, const Region& reg
           -(region.y0 * stride + region.x0 * plane.channels)};
 }
 
-// Where positions may lie so that the loads of crop_lanes stay inside the planes: 8 bytes a colour pixel, 4 bytes else.
+// Where positions may lie so that the loads of crop_lanes stay inside the planes: 8 bytes a color pixel, 4 bytes else.
 void limit_positions(const FrameView& frame, RowSource* source) {
   const int level = source->map.level;
-  const bool colour = frame.plane.channels == 3;
+  const bool color = frame.plane.channels == 3;
   source->low_xy[0] = source->low_xy[1] = 0.0f;
-  int high_x = level_size(frame.plane.width_px, level) - (colour ? 3 : 4);
+  int high_x = level_size(frame.plane.width_px, level) - (color ? 3 : 4);
   int high_y = level_size(frame.plane.height_px, level) - 2;
   if (frame.layout == Layout::NV12) {
     source->low_xy[0] = source->low_xy[1] = 0.5f;
@@ -78,7 +78,7 @@ void crop_inside(Layout layout, const RowSource& source, int y, Span span, int s
 void fill_black(const CropParams& params, int y, int begin, int end, float* out) {
   const int64_t size = params.size_px;
   for (int c = 0; c < 3; ++c) {
-    const float black = normalise_value(0.0f, params.normalise, c);
+    const float black = normalize_value(0.0f, params.normalize, c);
     for (int x = begin; x < end; ++x) out[(c * size + y) * size + x] = black;
   }
 }
@@ -105,8 +105,8 @@ void crop_one(const FrameView& frame, const LevelMap& map, const CropParams& par
   RowSource source = {};
   source.map = map;
   for (int c = 0; c < 3; ++c) {
-    source.scale[c] = static_cast<float>(1.0 / (255.0 * params.normalise.std[c]));
-    source.offset[c] = static_cast<float>(-static_cast<double>(params.normalise.mean[c]) / params.normalise.std[c]);
+    source.scale[c] = static_cast<float>(1.0 / (255.0 * params.normalize.std[c]));
+    source.offset[c] = static_cast<float>(-static_cast<double>(params.normalize.mean[c]) / params.normalize.std[c]);
   }
   limit_positions(frame, &source);
   float low_xy[2], high_xy[2];
@@ -132,12 +132,12 @@ void crop_one(const FrameView&, const LevelMap&, const CropParams&, float*, Scra
 
 }  // namespace
 
-void crop_face_cpu(const FrameView& frame, const float* crop_to_frame, int count, const CropParams& params, float* out,
+void crop_face_cpu(const FrameView& frame, const float* estimate_crop_to_frame, int count, const CropParams& params, float* out,
                    Scratch& scratch) {
   const bool wide = fits_offsets(frame.plane) && (frame.layout != Layout::NV12 || fits_offsets(frame.chroma));
   const int64_t face = 3 * static_cast<int64_t>(params.size_px) * params.size_px;
   for (int b = 0; b < count; ++b) {
-    const LevelMap map = map_at_level(crop_to_frame + 6 * b);
+    const LevelMap map = map_at_level(estimate_crop_to_frame + 6 * b);
     if (wide)
       crop_one(frame, map, params, out + b * face, scratch);
     else

@@ -20,8 +20,8 @@ __device__ void crop_pixel(const FrameView& frame, const LevelMap& map, const Cr
 }
 
 template <typename T>
-__global__ void crop_face_kernel(FrameView frame, const float* crop_to_frame, CropParams params, T* out) {
-  crop_pixel(frame, map_at_level(crop_to_frame + 6 * blockIdx.z), params, out);
+__global__ void crop_face_kernel(FrameView frame, const float* estimate_crop_to_frame, CropParams params, T* out) {
+  crop_pixel(frame, map_at_level(estimate_crop_to_frame + 6 * blockIdx.z), params, out);
 }
 
 template <typename T>
@@ -42,12 +42,12 @@ void for_grids(int count, const Launch& launch) {
 }
 
 template <typename T>
-void crop_faces(const FrameView& frame, const float* crop_to_frame, int count, const CropParams& params, T* out,
+void crop_faces(const FrameView& frame, const float* estimate_crop_to_frame, int count, const CropParams& params, T* out,
                 void* stream) {
   const int64_t face = 3 * static_cast<int64_t>(params.size_px) * params.size_px;
   for_grids(count, [&](int from, int faces) {
     launch_kernel("crop_face_cuda", crop_face_kernel<T>, grid_of(params.size_px, faces), dim3(kColumns, kRows), 0,
-                  stream, frame, crop_to_frame + 6 * static_cast<int64_t>(from), params, out + from * face);
+                  stream, frame, estimate_crop_to_frame + 6 * static_cast<int64_t>(from), params, out + from * face);
   });
 }
 
@@ -62,12 +62,12 @@ void crop_jobs(const FaceJob* jobs, int count, const CropParams& params, T* out,
 
 }  // namespace
 
-void crop_face_cuda(const FrameView& frame, const float* crop_to_frame, int count, const CropParams& params, void* out,
+void crop_face_cuda(const FrameView& frame, const float* estimate_crop_to_frame, int count, const CropParams& params, void* out,
                     Element type, void* stream) {
   if (type == Element::Float16)
-    crop_faces(frame, crop_to_frame, count, params, static_cast<Half*>(out), stream);
+    crop_faces(frame, estimate_crop_to_frame, count, params, static_cast<Half*>(out), stream);
   else
-    crop_faces(frame, crop_to_frame, count, params, static_cast<float*>(out), stream);
+    crop_faces(frame, estimate_crop_to_frame, count, params, static_cast<float*>(out), stream);
 }
 
 void crop_jobs_cuda(const FaceJob* jobs, int count, const CropParams& params, void* out, Element type, void* stream) {

@@ -118,7 +118,7 @@ int average_wide_fours(const uint8_t* upper, const uint8_t* lower, int64_t next,
   return block;
 }
 
-// Sums of two neighbours each: half as many. Reads and writes up to 8 sums more than it means.
+// Sums of two neighbors each: half as many. Reads and writes up to 8 sums more than it means.
 template <int channels>
 void fold_pairs(const uint16_t* from, int count, uint16_t* to) {
   if (channels == 3) {  // each store begins with the sums that it means; the next one writes over the rest

@@ -17,7 +17,7 @@ struct PlaneAtLevel {
 struct RowSource {
   PlaneAtLevel plane, chroma;
   LevelMap map;
-  float scale[3], offset[3];  // normalised = value * scale + offset, output order
+  float scale[3], offset[3];  // normalized = value * scale + offset, output order
   float low_xy[2], high_xy[2];  // positions in here read nothing outside, ends included
 };
 
@@ -53,7 +53,7 @@ inline void store(const RowSource& source, int c, Lanes::Float value, float* out
 }
 
 template <Layout layout>
-void crop_colour(const RowSource& source, const Points& points, int i, int64_t plane_px, float* out) {
+void crop_color(const RowSource& source, const Points& points, int i, int64_t plane_px, float* out) {
   constexpr int first = layout == Layout::BGR ? 2 : 0;
   const Lanes::Float x_share = Lanes::load(points.x_share + i), y_share = Lanes::load(points.y_share + i);
   Lanes::Int top, top_right, low, low_right;  // bytes 0..3 and 4..7: the right pixel starts at byte 3
@@ -70,7 +70,7 @@ inline Lanes::Float sample_luma(const RowSource& source, const Points& points, i
   return tap<0, 1>(top, top, low, low, Lanes::load(points.x_share + i), Lanes::load(points.y_share + i));
 }
 
-inline void crop_grey(const RowSource& source, const Points& points, int i, int64_t plane_px, float* out) {
+inline void crop_gray(const RowSource& source, const Points& points, int i, int64_t plane_px, float* out) {
   const Lanes::Float luma = sample_luma(source, points, i);
   for (int c = 0; c < 3; ++c) store(source, c, luma, out + c * plane_px);
 }
@@ -84,11 +84,11 @@ inline void crop_nv12(const RowSource& source, const Points& points, const Point
   const Lanes::Float middle = Lanes::set(128.0f), zero = Lanes::set(0.0f), full = Lanes::set(255.0f);
   const Lanes::Float u = Lanes::sub(tap<0, 2>(top, top, low, low, x_share, y_share), middle);
   const Lanes::Float v = Lanes::sub(tap<1, 3>(top, top, low, low, x_share, y_share), middle);
-  const Lanes::Float grey = Lanes::mul(Lanes::set(1.1643836f), Lanes::sub(luma, Lanes::set(16.0f)));
+  const Lanes::Float gray = Lanes::mul(Lanes::set(1.1643836f), Lanes::sub(luma, Lanes::set(16.0f)));
   const Lanes::Float rgb[3] = {
-      Lanes::fma(Lanes::set(1.5960268f), v, grey),
-      Lanes::fma(Lanes::set(-0.8129676f), v, Lanes::fma(Lanes::set(-0.3917623f), u, grey)),
-      Lanes::fma(Lanes::set(2.0172321f), u, grey),
+      Lanes::fma(Lanes::set(1.5960268f), v, gray),
+      Lanes::fma(Lanes::set(-0.8129676f), v, Lanes::fma(Lanes::set(-0.3917623f), u, gray)),
+      Lanes::fma(Lanes::set(2.0172321f), u, gray),
   };
   for (int c = 0; c < 3; ++c) store(source, c, Lanes::min(Lanes::max(rgb[c], zero), full), out + c * plane_px);
 }
@@ -125,11 +125,11 @@ void crop_run(const RowSource& shared, int y, int begin, int end, int64_t plane_
     for (int i = 0; i < count; i += Lanes::count) {
       if (i > count - Lanes::count) i = count - Lanes::count;
       if (layout == Layout::GRAY)
-        crop_grey(source, points, i, plane_px, out + from + i);
+        crop_gray(source, points, i, plane_px, out + from + i);
       else if (layout == Layout::NV12)
         crop_nv12(source, points, chroma, i, plane_px, out + from + i);
       else
-        crop_colour<layout>(source, points, i, plane_px, out + from + i);
+        crop_color<layout>(source, points, i, plane_px, out + from + i);
     }
   }
 }

@@ -42,8 +42,8 @@ set_target_properties(_native PROPERTIES CUDA_ARCHITECTURES "${REAL_ARCHITECTURE
 # The graph layer stands alone: the TensorRT plugin is made of it.
 list(TRANSFORM OPS PREPEND csrc/ OUTPUT_VARIABLE CUDA_FILES)
 list(TRANSFORM CUDA_FILES APPEND _cuda.cu)
-list(REMOVE_ITEM CUDA_FILES csrc/au_graph_cuda.cu)
-add_library(faceaffect_au_graph_cuda OBJECT csrc/au_graph_cuda.cu)
+list(REMOVE_ITEM CUDA_FILES csrc/au_gcn_cuda.cu)
+add_library(faceaffect_au_graph_cuda OBJECT csrc/au_gcn_cuda.cu)
 add_library(faceaffect_cuda OBJECT ${CUDA_FILES} csrc/portrait_grid.cu)
 foreach(kernels faceaffect_au_graph_cuda faceaffect_cuda)
   set_target_properties(${kernels} PROPERTIES CUDA_STANDARD 17)

@@ -70,39 +70,39 @@ FrameView view_gpu_frame(py::handle pixels, py::handle layout_name, uintptr_t st
   return view;
 }
 
-void crop_face(py::handle frame, py::handle layout, py::handle crop_to_frame, py::handle mean, py::handle std,
+void crop_face(py::handle frame, py::handle layout, py::handle estimate_crop_to_frame, py::handle mean, py::handle std,
                py::handle out, py::handle stream_given) {
   const uintptr_t stream = stream_handle(stream_given);
   const FrameView view = view_gpu_frame(frame, layout, stream);
-  const CudaArray maps = cuda_array(crop_to_frame, "crop_to_frame", stream);
+  const CudaArray maps = cuda_array(estimate_crop_to_frame, "estimate_crop_to_frame", stream);
   if (!maps.is('f', 4) || maps.shape.size() != 3 || maps.shape[1] != 2 || maps.shape[2] != 3 || !maps.is_contiguous())
-    throw py::value_error("crop_to_frame must be contiguous float32 [N, 2, 3] on the GPU, got " + maps.described());
+    throw py::value_error("estimate_crop_to_frame must be contiguous float32 [N, 2, 3] on the GPU, got " + maps.described());
   const CudaArray crops = cuda_array(out, "out", stream);
   const int64_t side = crops.shape.size() == 4 ? crops.shape[3] : 0;
   if (side < 1 || side > 8192)
     throw py::value_error("out must be float32 or float16 [N, 3, S, S] on the GPU, got " + crops.described());
   cuda_output(out, "out", {maps.shape[0], 3, side, side}, 0);
-  const CropParams params = {static_cast<int>(side), check_normalise(mean, std)};
+  const CropParams params = {static_cast<int>(side), check_normalize(mean, std)};
   require_device();
   crop_face_cuda(view, address<const float>(maps.address), static_cast<int>(maps.shape[0]), params,
                  address<void>(crops.address), element_of(crops, "out"), address<void>(stream));
 }
 
-void normalise(py::handle pixels, py::handle mean, py::handle std, py::handle out, py::handle stream_given) {
+void normalize(py::handle pixels, py::handle mean, py::handle std, py::handle out, py::handle stream_given) {
   const uintptr_t stream = stream_handle(stream_given);
   const CudaArray given = cuda_array(pixels, "pixels", stream);
   if (!given.is('u', 1) || given.shape.size() != 4 || given.shape[3] != 3 || !given.is_contiguous())
     throw py::value_error("pixels must be contiguous uint8 [N, H, W, 3] on the GPU, got " + given.described());
   const auto& shape = given.shape;
   const CudaArray planes = cuda_output(out, "out", {shape[0], 3, shape[1], shape[2]}, stream);
-  const NormaliseParams params = check_normalise(mean, std);
+  const NormalizeParams params = check_normalize(mean, std);
   require_device();
-  normalise_cuda(address<const uint8_t>(given.address), shape[0], shape[1] * shape[2], params,
+  normalize_cuda(address<const uint8_t>(given.address), shape[0], shape[1] * shape[2], params,
                  address<void>(planes.address), element_of(planes, "out"), address<void>(stream));
 }
 
 // weights: PackedGraph.flat() on the GPU, of the type of the nodes; widths: PackedGraph.widths
-void au_graph(py::handle nodes, py::handle weights, const std::vector<int>& widths, py::handle out,
+void au_gcn(py::handle nodes, py::handle weights, const std::vector<int>& widths, py::handle out,
               py::handle stream_given) {
   const uintptr_t stream = stream_handle(stream_given);
   if (widths.empty() || widths.size() > kMaxLayers + 1)
@@ -125,7 +125,7 @@ void au_graph(py::handle nodes, py::handle weights, const std::vector<int>& widt
   const CudaArray logits = cuda_output(out, "out", {given.shape[0], kNodes}, stream);
   if (!logits.is('f', 4)) throw py::value_error("out must be float32, got " + logits.described());
   require_device();
-  au_graph_cuda(address<const void>(given.address), given.shape[0], shape, address<const void>(numbers.address),
+  au_gcn_cuda(address<const void>(given.address), given.shape[0], shape, address<const void>(numbers.address),
                 address<float>(logits.address), type, address<void>(stream));
 }
 
@@ -153,7 +153,7 @@ void crop_jobs(py::handle jobs, py::handle mean, py::handle std, py::handle out,
     throw py::value_error("jobs must be the uint8 bytes of " + std::to_string(count) + " staged faces, got " +
                           given.described());
   if (given.address % alignof(FaceJob) != 0) throw py::value_error("jobs must begin at a multiple of 8 bytes");
-  const CropParams params = {static_cast<int>(crops.shape[3]), check_normalise(mean, std)};
+  const CropParams params = {static_cast<int>(crops.shape[3]), check_normalize(mean, std)};
   require_device();
   crop_jobs_cuda(address<const FaceJob>(given.address), static_cast<int>(count), params, address<void>(crops.address),
                  element_of(crops, "out"), address<void>(stream));
@@ -163,8 +163,8 @@ void crop_jobs(py::handle jobs, py::handle mean, py::handle std, py::handle out,
 
 void bind_cuda_kernels(py::module_& m) {
   m.def("crop_face_cuda", &crop_face);
-  m.def("normalise_cuda", &normalise);
-  m.def("au_graph_cuda", &au_graph);
+  m.def("normalize_cuda", &normalize);
+  m.def("au_gcn_cuda", &au_gcn);
   m.def("portrait_grid_cuda", &portrait_grid);
   m.def("crop_jobs_cuda", &crop_jobs);
   m.def("stage_gpu_frame", [](py::handle frame, py::handle layout, py::handle maps_given, int slots, int size_px,

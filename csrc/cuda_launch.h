@@ -3,7 +3,7 @@
 // weights) hold.
 #pragma once
 
-#include "au_graph.h"
+#include "au_gcn.h"
 #include "crop_face.h"
 #include "half.h"
 
@@ -16,13 +16,13 @@ struct FaceJob {
   LevelMap map;
 };
 
-void crop_face_cuda(const FrameView& frame, const float* crop_to_frame, int count, const CropParams& params, void* out,
+void crop_face_cuda(const FrameView& frame, const float* estimate_crop_to_frame, int count, const CropParams& params, void* out,
                     Element type, void* stream);
 void crop_jobs_cuda(const FaceJob* jobs, int count, const CropParams& params, void* out, Element type, void* stream);
-void normalise_cuda(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormaliseParams& params, void* out,
+void normalize_cuda(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormalizeParams& params, void* out,
                     Element type, void* stream);
 // out float32 [N, 12] whatever the type of nodes and weights
-void au_graph_cuda(const void* nodes, int64_t count, const GraphShape& shape, const void* weights, float* out,
+void au_gcn_cuda(const void* nodes, int64_t count, const GraphShape& shape, const void* weights, float* out,
                    Element type, void* stream);
 // out float32 [N, 3, 12, 12] of crops [N, 3, S, S]: portrait_grid.h
 void portrait_grid_cuda(const void* crops, int64_t count, int size_px, float* out, Element type, void* stream);

@@ -42,15 +42,15 @@ Array take_own(py::handle value, const char* name, py::ssize_t size) {
                         describe(value));
 }
 
-py::object draw_portraits(py::handle crops, py::handle usual_face) {
-  const FloatArray pictures = take(crops, "crops", {kAny, 3, kAny, kAny});
+py::object appearance_descriptors(py::handle crops, py::handle usual_face) {
+  const FloatArray images = take(crops, "crops", {kAny, 3, kAny, kAny});
   const FloatArray usual = take(usual_face, "usual_face", {kPortraitSize});
-  const py::ssize_t count = pictures.shape(0), side = pictures.shape(2);
-  if (pictures.shape(3) != side || side < 2 * kPortraitCells)
+  const py::ssize_t count = images.shape(0), side = images.shape(2);
+  if (images.shape(3) != side || side < 2 * kPortraitCells)
     throw py::value_error("crops must be float32 [N, 3, S, S] with S of 28 at least, got " + describe(crops));
   FloatArray portraits({count, static_cast<py::ssize_t>(kPortraitSize)});
-  sample_grid(pictures.data(), count, static_cast<int>(side), portraits.mutable_data());
-  portraits_from_grid(portraits.data(), count, usual.data(), portraits.mutable_data());
+  sample_grid(images.data(), count, static_cast<int>(side), portraits.mutable_data());
+  descriptors_from_grid(portraits.data(), count, usual.data(), portraits.mutable_data());
   return std::move(portraits);
 }
 
@@ -58,7 +58,7 @@ py::object grid_portraits(py::handle grid, py::handle usual_face) {
   const FloatArray sums = take(grid, "grid", {kAny, 3, kPortraitGrid, kPortraitGrid});
   const FloatArray usual = take(usual_face, "usual_face", {kPortraitSize});
   FloatArray portraits({sums.shape(0), static_cast<py::ssize_t>(kPortraitSize)});
-  portraits_from_grid(sums.data(), sums.shape(0), usual.data(), portraits.mutable_data());
+  descriptors_from_grid(sums.data(), sums.shape(0), usual.data(), portraits.mutable_data());
   return std::move(portraits);
 }
 
@@ -74,7 +74,7 @@ FaceModel face_model(py::handle anchor_weights, const py::array_t<double, py::ar
 
 py::tuple frame_one(const FaceModel& model, py::handle landmarks_xy) {
   const FloatArray points = take(landmarks_xy, "landmarks_xy", {kLandmarks, 2});
-  const FramedFace face = frame_face(points.data(), model);
+  const FacePlacement face = place_face(points.data(), model);
   FloatArray place({2, 3}), box(4);
   std::copy_n(face.place, 6, place.mutable_data());
   std::copy_n(face.box, 4, box.mutable_data());
@@ -85,11 +85,11 @@ py::object map_points(py::handle maps, py::handle points_xy) {
   const FloatArray affine = take(maps, "maps", {kAny, 2, 3});
   const FloatArray points = take(points_xy, "points_xy", {affine.shape(0), kAny, 2});
   FloatArray moved({points.shape(0), points.shape(1), static_cast<py::ssize_t>(2)});
-  apply_map(affine.data(), points.data(), points.shape(0), points.shape(1), moved.mutable_data());
+  transform_points(affine.data(), points.data(), points.shape(0), points.shape(1), moved.mutable_data());
   return std::move(moved);
 }
 
-bool is_plausible(py::handle place, py::handle map, double middle, double width_px, double height_px) {
+bool is_plausible_motion(py::handle place, py::handle map, double middle, double width_px, double height_px) {
   const FloatArray own = take(place, "place", {2, 3}), read_in = take(map, "map", {2, 3});
   return is_plausible_place(own.data(), read_in.data(), middle, width_px, height_px);
 }
@@ -109,13 +109,13 @@ float correlation(py::handle first, py::handle second) {
 }
 
 py::tuple filter_points(py::handle points_xy, py::handle previous_xy, double speed_x, double speed_y, double unit_px,
-                        double step_s, double min_cutoff_hz, double beta, double speed_cutoff_hz) {
+                        double step_s, double min_cutoff_hz, double beta, double derivative_cutoff_hz) {
   const FloatArray points = take(points_xy, "points_xy", {kAny, 2});
   const FloatArray previous = take(previous_xy, "previous_xy", {points.shape(0), 2});
   if (!(step_s > 0)) throw py::value_error("step_s must be above 0, got " + std::to_string(step_s));
   OneEuroState state = {speed_x, speed_y};
   FloatArray out({points.shape(0), static_cast<py::ssize_t>(2)});
-  one_euro(points.data(), previous.data(), points.shape(0), {unit_px, step_s, min_cutoff_hz, beta, speed_cutoff_hz}, state,
+  one_euro(points.data(), previous.data(), points.shape(0), {unit_px, step_s, min_cutoff_hz, beta, derivative_cutoff_hz}, state,
            out.mutable_data());
   return py::make_tuple(std::move(out), state.speed_x, state.speed_y);
 }
@@ -164,12 +164,12 @@ py::tuple scene_change(py::handle pixels, py::handle layout, int row_step, int c
 }  // namespace
 
 void bind_face_steps(py::module_& m) {
-  m.def("draw_portraits", &draw_portraits);
-  m.def("portraits_from_grid", &grid_portraits);
+  m.def("appearance_descriptors", &appearance_descriptors);
+  m.def("descriptors_from_grid", &grid_portraits);
   py::class_<FaceModel>(m, "FaceModel").def(py::init(&face_model));
-  m.def("frame_face", &frame_one);
-  m.def("apply_map", &map_points);
-  m.def("is_plausible", &is_plausible);
+  m.def("place_face", &frame_one);
+  m.def("transform_points", &map_points);
+  m.def("is_plausible_motion", &is_plausible_motion);
   m.def("pose_in_frame", &upright_pose);
   m.def("correlation", &correlation);
   m.def("one_euro", &filter_points);

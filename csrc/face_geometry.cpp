@@ -19,8 +19,8 @@ double share_of_newest(double cutoff_hz, double step_s) {
 
 }  // namespace
 
-FramedFace frame_face(const float* landmarks, const FaceModel& model) {
-  FramedFace face;
+FacePlacement place_face(const float* landmarks, const FaceModel& model) {
+  FacePlacement face;
   double anchors[2 * kAnchors];
   for (int a = 0; a < kAnchors; ++a) {
     double x = 0, y = 0;
@@ -49,7 +49,7 @@ FramedFace frame_face(const float* landmarks, const FaceModel& model) {
   return face;
 }
 
-void apply_map(const float* maps, const float* points, int64_t count, int64_t length, float* out) {
+void transform_points(const float* maps, const float* points, int64_t count, int64_t length, float* out) {
   for (int64_t n = 0; n < count; ++n, maps += 6)
     for (int64_t i = 0; i < length; ++i, points += 2, out += 2) {
       const float x = points[0], y = points[1];
@@ -83,7 +83,7 @@ void one_euro(const float* points, const float* previous, int64_t length, const 
     y += points[2 * i + 1] - previous[2 * i + 1];
   }
   const double unit = static_cast<double>(length) * std::max(step.unit_px, kSmallestUnitPx) * step.step_s;
-  const double speed_share = share_of_newest(step.speed_cutoff_hz, step.step_s);
+  const double speed_share = share_of_newest(step.derivative_cutoff_hz, step.step_s);
   state.speed_x += speed_share * (x / unit - state.speed_x);
   state.speed_y += speed_share * (y / unit - state.speed_y);
   const double cutoff_hz = step.min_cutoff_hz + step.beta * std::hypot(state.speed_x, state.speed_y);

@@ -14,18 +14,18 @@ struct FaceModel {
   double solution[2 * kAnchors][6];
 };
 
-struct FramedFace {
+struct FacePlacement {
   float place[6];   // crop to frame, row by row
   float box[4];     // x1, y1, x2, y2
-  double eyes_px;   // between the eye centres
+  double eyes_px;   // between the eye centers
   bool is_finite;   // all landmarks are
 };
 
 // landmarks [68, 2] in the frame
-FramedFace frame_face(const float* landmarks, const FaceModel& model);
+FacePlacement place_face(const float* landmarks, const FaceModel& model);
 
 // points [N, L, 2] through maps [N, 2, 3]
-void apply_map(const float* maps, const float* points, int64_t count, int64_t length, float* out);
+void transform_points(const float* maps, const float* points, int64_t count, int64_t length, float* out);
 
 // Whether the crop that a face asks for by `place` lies with its middle in a frame of that size, and is of about the size of
 // the one that it was read in, `map`. `middle` is the crop's.
@@ -40,7 +40,7 @@ struct OneEuroState {
 
 // One step of the One Euro filter over points [L, 2] that share one speed, from `previous` to `out`.
 struct OneEuroStep {
-  double unit_px, step_s, min_cutoff_hz, beta, speed_cutoff_hz;
+  double unit_px, step_s, min_cutoff_hz, beta, derivative_cutoff_hz;
 };
 void one_euro(const float* points, const float* previous, int64_t length, const OneEuroStep& step, OneEuroState& state,
               float* out);

@@ -16,7 +16,7 @@ struct PlaneView {
 };
 
 struct FrameView {
-  PlaneView plane;   // colour or grey; the luma of NV12
+  PlaneView plane;   // color or gray; the luma of NV12
   PlaneView chroma;  // NV12 only: (U, V) pairs, half as wide and half as high
   Layout layout;
 };

@@ -29,7 +29,7 @@ bool has_avx512() {
 
 }  // namespace
 
-#define FACEAFFECT_ROW(isa, usable) {#isa, usable, isa::crop_face_cpu, isa::normalise_cpu, isa::au_graph_cpu}
+#define FACEAFFECT_ROW(isa, usable) {#isa, usable, isa::crop_face_cpu, isa::normalize_cpu, isa::au_gcn_cpu}
 
 const InstructionSet* instruction_sets(int* count) {
   static const InstructionSet sets[] = {

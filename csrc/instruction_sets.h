@@ -1,18 +1,18 @@
 // The CPU kernels, built once per instruction set, and which of them this processor runs.
 #pragma once
 
-#include "au_graph.h"
+#include "au_gcn.h"
 #include "crop_face.h"
 #include "scratch.h"
 
 // The kernels as each instruction set has them, in a namespace of its own.
 #define FACEAFFECT_DECLARE_KERNELS(isa)                                                                        \
   namespace isa {                                                                                              \
-  void crop_face_cpu(const FrameView& frame, const float* crop_to_frame, int count, const CropParams& params,  \
+  void crop_face_cpu(const FrameView& frame, const float* estimate_crop_to_frame, int count, const CropParams& params,  \
                      float* out, Scratch& scratch);                                                            \
-  void normalise_cpu(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormaliseParams& params,    \
+  void normalize_cpu(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormalizeParams& params,    \
                      float* out);                                                                              \
-  void au_graph_cpu(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out, \
+  void au_gcn_cpu(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out, \
                     Scratch& scratch);                                                                         \
   }
 
@@ -27,8 +27,8 @@ struct InstructionSet {
   const char* name;
   bool usable;  // by this processor and operating system
   decltype(&baseline::crop_face_cpu) crop_face;
-  decltype(&baseline::normalise_cpu) normalise;
-  decltype(&baseline::au_graph_cpu) au_graph;
+  decltype(&baseline::normalize_cpu) normalize;
+  decltype(&baseline::au_gcn_cpu) au_gcn;
 };
 
 // Those compiled in, best last.

@@ -1,5 +1,5 @@
 // Sums of horizontally adjacent pixels, 16 bytes at a time: SSE4.1, part of every x86 instruction set with Lanes.
-// Fours of colour pixels also by the whole register, where that is wider.
+// Fours of color pixels also by the whole register, where that is wider.
 #pragma once
 
 #include <immintrin.h>
@@ -11,7 +11,7 @@ namespace {
 
 struct Pairs {
   // 16 bytes in the order `beside`, then the sums of two and two.
-  static __m128i sum_neighbours(const uint8_t* from, __m128i beside) {
+  static __m128i sum_neighbors(const uint8_t* from, __m128i beside) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
     return _mm_maddubs_epi16(_mm_shuffle_epi8(bytes, beside), _mm_set1_epi8(1));
   }
@@ -21,7 +21,7 @@ struct Pairs {
     const __m128i beside = channels == 3   ? _mm_setr_epi8(0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11, -1, -1, -1, -1)
                            : channels == 2 ? _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15)
                                            : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return sum_neighbours(from, beside);
+    return sum_neighbors(from, beside);
   }
   static __m128i add(__m128i a, __m128i b) { return _mm_add_epi16(a, b); }
   // The same of fours of pixels, in two halves that lie side by side; store_fours() adds those.
@@ -30,7 +30,7 @@ struct Pairs {
     const __m128i beside = channels == 3   ? _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1)
                            : channels == 2 ? _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15)
                                            : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return sum_neighbours(from, beside);
+    return sum_neighbors(from, beside);
   }
   static void store_fours(uint16_t* to, __m128i halves) {
     const __m128i sums = _mm_madd_epi16(halves, _mm_set1_epi16(1));
@@ -47,7 +47,7 @@ struct Pairs {
   static constexpr bool kHasWide = false;
 #endif
 #if defined(__AVX512BW__)
-  // Four fours of colour pixels at a time: 12 bytes are three whole words of four, so one permutation gives each lane its four.
+  // Four fours of color pixels at a time: 12 bytes are three whole words of four, so one permutation gives each lane its four.
   // Reads kWideBytes, of which 48 count.
   static constexpr int kWideFours = 4, kWideBytes = 64;
   using Wide = __m512i;

@@ -1,7 +1,7 @@
 // out[n, c, i, j] = crop[n, c, a, b] + crop[n, c, a, b'] + crop[n, c, a', b'] + crop[n, c, a', b], summed in this order:
 // pairs of the first and the second column, then the rows of the second. Cells are S / 14 pixels a side, cell (0, 0) of
 // the 12 x 12 grid is the second of the crop; a, b lie a quarter of a cell from its start, a', b' as far from its end.
-//   crops [N, 3, S, S] normalised, S >= 28;  out float32 [N, 3, 12, 12]
+//   crops [N, 3, S, S] normalized, S >= 28;  out float32 [N, 3, 12, 12]
 // It is what sdk/faceaffect/tracking/appearance.py needs of a crop: on a GPU, so that no crop has to travel to the host.
 #pragma once
 

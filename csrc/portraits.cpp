@@ -27,7 +27,7 @@ void sample_grid(const float* crops, int64_t count, int size_px, float* grid) {
       for (int j = 0; j < kPortraitGrid; ++j) *grid++ = portrait_value(crops + p * plane, size_px, i, j);
 }
 
-void portraits_from_grid(const float* grid, int64_t count, const float* usual_face, float* portraits) {
+void descriptors_from_grid(const float* grid, int64_t count, const float* usual_face, float* portraits) {
   for (int64_t n = 0; n < count; ++n, grid += kPortraitSize, portraits += kPortraitSize) {
     for (int c = 0; c < 3; ++c) {
       const float* from = grid + c * kPortraitCellsOfGrid;

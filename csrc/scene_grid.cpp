@@ -6,9 +6,9 @@ namespace faceaffect {
 
 void scene_grid(const FrameView& frame, const GridSteps& steps, float* grid) {
   const PlaneView& plane = frame.plane;
-  const bool colour = frame.layout == Layout::BGR || frame.layout == Layout::RGB;
+  const bool color = frame.layout == Layout::BGR || frame.layout == Layout::RGB;
   for (int y = steps.row_step / 2; y < plane.height_px; y += steps.row_step) {
-    const uint8_t* row = plane.data + y * plane.row_stride + (colour ? 1 : 0);
+    const uint8_t* row = plane.data + y * plane.row_stride + (color ? 1 : 0);
     for (int x = steps.column_step / 2; x < plane.width_px; x += steps.column_step)
       *grid++ = static_cast<float>(row[static_cast<int64_t>(x) * plane.channels]);
   }

@@ -15,7 +15,7 @@ struct GridSteps {
   }
 };
 
-// Samples [rows, columns] of green or grey, as floats.
+// Samples [rows, columns] of green or gray, as floats.
 void scene_grid(const FrameView& frame, const GridSteps& steps, float* grid);
 
 // Mean absolute difference of two grids of `size` samples.

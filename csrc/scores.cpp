@@ -22,7 +22,7 @@ void decode_scores(const float* au, const float* expression, const float* va, in
   }
 }
 
-void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const UnitLimits& limits) {
+void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const HysteresisThresholds& limits) {
   for (int k = 0; k < kScores; ++k) {
     const float change = scores[k] - mean[k];
     float newest = share.va;

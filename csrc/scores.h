@@ -14,7 +14,7 @@ float logistic(float logit);
 void decode_scores(const float* au, const float* expression, const float* va, int64_t count, bool squash, float* scores);
 
 // Where an action unit [12] that is on goes off, its threshold, and where one that is off comes on.
-struct UnitLimits {
+struct HysteresisThresholds {
   const float* goes_off;
   const float* threshold;
   const float* comes_on;
@@ -27,6 +27,6 @@ struct NewestShare {
 };
 
 // One face's scores [21] into their running mean [21] and back; decisions [12] keep to those before unless `is_first`.
-void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const UnitLimits& limits);
+void smooth_scores(float* scores, float* mean, bool* on, bool is_first, NewestShare share, const HysteresisThresholds& limits);
 
 }  // namespace faceaffect

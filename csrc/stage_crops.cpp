@@ -38,14 +38,14 @@ struct Tiles {
 
 }  // namespace
 
-size_t stage_crops(const FrameView& frame, const float* crop_to_frame, int count, int slots, int size_px,
+size_t stage_crops(const FrameView& frame, const float* estimate_crop_to_frame, int count, int slots, int size_px,
                    bool is_on_device, uint8_t* block, uintptr_t device, size_t capacity) {
   const bool two_planes = frame.layout == Layout::NV12;
   std::vector<FaceJob> jobs(static_cast<size_t>(slots));
   std::vector<Tiles> tiles(static_cast<size_t>(count));
   size_t needed = aligned(sizeof(FaceJob) * jobs.size());
   for (int b = 0; b < count; ++b) {
-    jobs[b] = {frame, map_at_level(crop_to_frame + 6 * b)};
+    jobs[b] = {frame, map_at_level(estimate_crop_to_frame + 6 * b)};
     crop_footprints(frame, jobs[b].map, size_px, tiles[b].parts);
     tiles[b].bytes = tile_bytes(frame.plane, tiles[b].parts[0]);
     if (two_planes) tiles[b].bytes += tile_bytes(frame.chroma, tiles[b].parts[1]);

@@ -1,4 +1,6 @@
-"""`python -m export RUN_DIR --to BUNDLE_DIR`: a bundle, its parity check and, unless told otherwise, its figures."""
+"""`python -m export RUN_DIR --to BUNDLE_DIR`: a bundle, its parity check and, unless told
+otherwise, its figures.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,15 @@ import click
 import torch
 
 from export.calibrate import DEFAULT_THRESHOLD, Calibrated, calibrate, validation_faces
-from export.check_parity import check_parity, too_far
+from export.check_parity import check_parity, exceeding_tolerance
 from export.export_method import MethodOptions, export_method, is_method_run
+from export.load_run import read_origin, read_run
 from export.method_card import SOURCES
 from export.model_card import model_card
-from export.load_run import read_origin, read_run
 from export.write_bundle import CROP, write_bundle
 from faceaffect.labels import AU_NAMES
 from training.datasets.face_table import FaceTable
-from training.evaluation.model_metrics import model_figures
+from training.evaluation.model_metrics import model_metrics
 from training.evaluation.network_runner import table_crops
 from training.evaluation.record import write_record
 from training.models.affect_net import AffectNet
@@ -42,11 +44,34 @@ class ExportOptions:
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True))
-@click.option("--to", "bundle_dir", type=click.Path(path_type=Path), required=True, help="Folder of the bundle.")
-@click.option("--shared", type=click.Path(path_type=Path), default=_ROOT.parent / "shared", help="Folder of faces.")
-@click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True)
-@click.option("--renders", type=click.Path(path_type=Path), default=None, help="Rendered faces, if trained on them.")
-@click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder, to judge by.")
+@click.option(
+    "--to",
+    "bundle_dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the bundle.",
+)
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path),
+    default=_ROOT.parent / "shared",
+    help="Folder of faces.",
+)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True
+)
+@click.option(
+    "--renders",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Rendered faces, if trained on them.",
+)
+@click.option(
+    "--wild",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A RenderWild folder, to judge by.",
+)
 @click.option(
     "--people",
     type=click.Path(path_type=Path),
@@ -54,19 +79,45 @@ class ExportOptions:
     help="Another RenderWild folder (--size people), whose validation people help to choose thresholds.",
 )
 @click.option("--early", is_flag=True, help="Default thresholds and no figures.")
-@click.option("--record", type=click.Path(path_type=Path), default=None, help="Folder for the record of figures.")
 @click.option(
-    "--thresholds", type=click.Path(path_type=Path, exists=True), default=None, help="Methods: JSON, one for each AU."
+    "--record",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder for the record of figures.",
 )
 @click.option(
-    "--validation", type=click.Path(path_type=Path, exists=True), default=None, help="Methods: data to choose them on."
+    "--thresholds",
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help="Methods: JSON, one for each AU.",
 )
-@click.option("--trained-on", multiple=True, metavar="SOURCE", help=f"Methods: {', '.join(SOURCES)} or words for the card.")
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help="Methods: data to choose them on.",
+)
+@click.option(
+    "--trained-on",
+    multiple=True,
+    metavar="SOURCE",
+    help=f"Methods: {', '.join(SOURCES)} or words for the card.",
+)
 @click.option("--averaged", is_flag=True, help="Methods: the weights of the moving average.")
-@click.option("--official-crops", is_flag=True, help="Methods: trained on crops as Aff-Wild2 has them, eyes 10 px lower.")
-@click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Methods: frame rate of the videos trained on.")
+@click.option(
+    "--official-crops",
+    is_flag=True,
+    help="Methods: trained on crops as Aff-Wild2 has them, eyes 10 px lower.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="Methods: frame rate of the videos trained on.",
+)
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
-    """Export RUN_DIR: the averaged weights of the default model, or the stages of one of the eight methods."""
+    """Export RUN_DIR: the averaged weights of the default model, or the stages of one of the eight
+    methods.
+    """
     own = {name: options.pop(name) for name in [each.name for each in fields(MethodOptions)]}
     if is_method_run(run_dir):
         _export_method(run_dir, bundle_dir, MethodOptions(**own))
@@ -82,11 +133,21 @@ def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
         done = calibrate(net, faces, chosen.renders, CROP.size_px, chosen.people)
     with_renders, origin = chosen.renders is not None, read_origin(run_dir, run)
     decisions = done.thresholds, done.neutral_logits
-    write_bundle(done.net, bundle_dir, model_card({}, with_renders, notes + done.notes, origin), *decisions)
+    write_bundle(
+        done.net, bundle_dir, model_card({}, with_renders, notes + done.notes, origin), *decisions
+    )
     figures: dict[str, Any] = {"parity": _parity(done.net, bundle_dir, faces)}
     if faces is not None:
-        figures = model_figures(bundle_dir, chosen.shared, chosen.labels, chosen.renders, chosen.wild) | figures
-        write_bundle(done.net, bundle_dir, model_card(figures, with_renders, notes + done.notes, origin), *decisions)
+        figures = (
+            model_metrics(bundle_dir, chosen.shared, chosen.labels, chosen.renders, chosen.wild)
+            | figures
+        )
+        write_bundle(
+            done.net,
+            bundle_dir,
+            model_card(figures, with_renders, notes + done.notes, origin),
+            *decisions,
+        )
     if chosen.record is not None:
         write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
     click.echo(f"wrote {bundle_dir}, thresholds {done.thresholds}")
@@ -109,8 +170,10 @@ def _parity(net: AffectNet, bundle_dir: Path, faces: FaceTable | None) -> dict[s
     differences = check_parity(net, bundle_dir, crops.numpy())
     for name, value in differences.items():
         click.echo(f"{name:18s} {value:.2e}")
-    if too_far(differences):
-        raise click.ClickException(f"the exported files differ from the network: {too_far(differences)}")
+    if exceeding_tolerance(differences):
+        raise click.ClickException(
+            f"the exported files differ from the network: {exceeding_tolerance(differences)}"
+        )
     return differences
 
 

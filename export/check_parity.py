@@ -17,19 +17,21 @@ from training.models.affect_net import AffectNet
 TOLERANCE: Final = 1e-4
 
 
-def check_parity(net: AffectNet, bundle_folder: Path, crops: NDArray[np.float32]) -> dict[str, float]:
-    """Largest absolute difference of each head and of `au_logit` on normalised crops [N, 3, S, S]."""
+def check_parity(
+    net: AffectNet, bundle_folder: Path, crops: NDArray[np.float32]
+) -> dict[str, float]:
+    """Largest absolute difference of each head and of `au_logit` on normalized crops [N, 3, S, S]."""
     bundle = open_bundle(bundle_folder)
     session = onnxruntime.InferenceSession(bundle.onnx, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     exported = dict(zip(names, session.run(names, {"crops": crops}), strict=True))
-    exported["au_logit"] = kernels.au_graph(exported["au_nodes"], bundle.graph)
+    exported["au_logit"] = kernels.au_gcn(exported["au_nodes"], bundle.graph)
     with torch.no_grad():
         heads = net.eval()(torch.from_numpy(crops))
         heads["au_logit"] = net.au_graph(heads["au_nodes"])
     return {name: float(np.abs(exported[name] - heads[name].numpy()).max()) for name in exported}
 
 
-def too_far(differences: dict[str, float]) -> dict[str, float]:
+def exceeding_tolerance(differences: dict[str, float]) -> dict[str, float]:
     """The heads that differ by more than the tolerance."""
     return {name: value for name, value in differences.items() if not value <= TOLERANCE}

@@ -21,14 +21,18 @@ _FACES: Final = (1, 3)
 
 
 def check_stage_parity(net: MethodNet, bundle_folder: Path, seed: int = 0) -> dict[str, float]:
-    """Largest difference of each output and state, over some frames of one and of several faces: absolute, and of a tensor
-    that holds values above 1 as a share of its largest, since float32 rounds by shares.
+    """Largest difference of each output and state, over some frames of one and of several faces:
+    absolute, and of a tensor that holds values above 1 as a share of its largest, since float32
+    rounds by shares.
 
-    Crops and sound are noise of the scale that normalisation gives them; what passes from stage to stage is the network's
-    own. Both sides carry their own states.
+    Crops and audio are noise of the scale that normalization gives them; what passes from stage
+    to stage is the network's own. Both sides carry their own states.
     """
     torch.manual_seed(seed)
-    exported = {stage.spec.name: stage for stage in open_stages(open_staged_bundle(bundle_folder), BackendOptions())}
+    exported = {
+        stage.spec.name: stage
+        for stage in open_stages(open_staged_bundle(bundle_folder), BackendOptions())
+    }
     differences: dict[str, float] = {}
     for count in _FACES:
         ours: dict[str, dict[str, Tensor]] = {}
@@ -36,11 +40,17 @@ def check_stage_parity(net: MethodNet, bundle_folder: Path, seed: int = 0) -> di
         for _ in range(_FRAMES):
             values: dict[str, Tensor] = {}
             for stage in net.eval().stages():
-                given = {f.name: values.get(f.name, torch.randn(count, *f.shape)) for f in stage.inputs}
+                given = {
+                    f.name: values.get(f.name, torch.randn(count, *f.shape)) for f in stage.inputs
+                }
                 zeros = {f.name: torch.zeros(count, *f.shape) for f in stage.states}
                 found = _run(stage, given | ours.get(stage.name, zeros))
-                states = theirs.get(stage.name, {name: zero.numpy() for name, zero in zeros.items()})
-                told = exported[stage.name].run({name: value.numpy() for name, value in given.items()} | states)
+                states = theirs.get(
+                    stage.name, {name: zero.numpy() for name, zero in zeros.items()}
+                )
+                told = exported[stage.name].run(
+                    {name: value.numpy() for name, value in given.items()} | states
+                )
                 for name, value in found.items():
                     size = max(1.0, float(value.abs().max()))
                     gap = float(np.abs(told[name] - value.numpy()).max()) / size

@@ -1,4 +1,6 @@
-"""A training run's averaged weights as a network: `run.json` names the widths, `ema.safetensors` holds the weights."""
+"""A training run's averaged weights as a network: `run.json` names the widths, `ema.safetensors`
+holds the weights.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from typing import Any
 from safetensors.torch import load_file
 
 from export.model_card import Origin
-from training.distillation.teachers import RECORD_FILE
-from training.models.affect_net import AffectNet
 from training.default_model.recipe import net_from_json
 from training.default_model.trainer import EMA_FILE, RUN_FILE
+from training.distillation.teachers import RECORD_FILE
+from training.models.affect_net import AffectNet
 
 
 def read_run(folder: Path) -> tuple[AffectNet, dict[str, Any]]:

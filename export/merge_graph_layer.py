@@ -1,8 +1,9 @@
-"""`python -m export.merge_graph_layer BUNDLE --to FILE.onnx`: one file with the graph layer inside, in plain operators.
+"""`python -m export.merge_graph_layer BUNDLE --to FILE.onnx`: one file with the graph layer inside,
+in plain operators.
 
-For runtimes that know nothing of this SDK: output `au_nodes` gives way to `au_logit` [N, 12]. With `--plugin` the layer is
-one node for the TensorRT plugin of `csrc/tensorrt_plugin` instead. With `--triton FOLDER` the file becomes a model
-repository of Triton Inference Server.
+For runtimes that know nothing of this SDK: output `au_nodes` gives way to `au_logit` [N, 12].
+With `--plugin` the layer is one node for the TensorRT plugin of `csrc/tensorrt_plugin` instead.
+With `--triton FOLDER` the file becomes a model repository of Triton Inference Server.
 """
 
 from __future__ import annotations
@@ -15,37 +16,53 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from faceaffect.bundle.bundle import Bundle, network_of, open_bundle
-from faceaffect.kernels import GraphWeights
-from faceaffect.labels import AU_NAMES
+from faceaffect.bundle.bundle import Bundle, model_bytes, open_bundle
 from faceaffect.bundle.model_spec import HEADS, PRECISIONS
+from faceaffect.kernels import GcnWeights
+from faceaffect.labels import AU_NAMES
 
 _PREFIX: Final = "au_graph."
 PLUGIN_DOMAIN: Final = "trt.plugins"  # where TensorRT's parser and ONNX Runtime look for plugins
-PLUGIN_NAME, PLUGIN_VERSION = "FaceaffectAuGraph", "1"  # as csrc/tensorrt_plugin/au_graph_plugin.h has them
+PLUGIN_NAME, PLUGIN_VERSION = (
+    "FaceaffectAuGraph",
+    "1",
+)  # as csrc/tensorrt_plugin/au_graph_plugin.h has them
 _FIELDS: Final[dict[str, tuple[int, ...]]] = {"au_logit": (len(AU_NAMES),)}
 
 
-def with_graph_inside(onnx_bytes: bytes, weights: GraphWeights) -> bytes:
+def merge_graph_layer(onnx_bytes: bytes, weights: GcnWeights) -> bytes:
     """The network with the graph layer after its `au_nodes`."""
     model = onnx.load_from_string(onnx_bytes)
     nodes, constants = _graph_nodes(weights)
     model.graph.node.extend(nodes)
-    model.graph.initializer.extend(numpy_helper.from_array(array, _PREFIX + name) for name, array in constants.items())
+    model.graph.initializer.extend(
+        numpy_helper.from_array(array, _PREFIX + name) for name, array in constants.items()
+    )
     _put_logit_for_nodes(model)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
-def with_plugin_inside(onnx_bytes: bytes, weights: GraphWeights) -> bytes:
-    """The network with one node of the TensorRT plugin after its `au_nodes`; raises ValueError without native kernels."""
+def merge_graph_plugin(onnx_bytes: bytes, weights: GcnWeights) -> bytes:
+    """The network with one node of the TensorRT plugin after its `au_nodes`; raises ValueError
+    without native kernels.
+    """
     if weights.packed is None:
-        raise ValueError("the plugin's weights are laid out by the native kernels: install faceaffect with them")
+        raise ValueError(
+            "the plugin's weights are laid out by the native kernels: install faceaffect with them"
+        )
     model = onnx.load_from_string(onnx_bytes)
     attributes = {"widths": list(weights.packed.widths), "weights": weights.packed.flat().tolist()}
     attributes |= {"plugin_version": PLUGIN_VERSION, "plugin_namespace": ""}
     model.graph.node.append(
-        helper.make_node(PLUGIN_NAME, ["au_nodes"], ["au_logit"], name=_PREFIX + "plugin", domain=PLUGIN_DOMAIN, **attributes)
+        helper.make_node(
+            PLUGIN_NAME,
+            ["au_nodes"],
+            ["au_logit"],
+            name=_PREFIX + "plugin",
+            domain=PLUGIN_DOMAIN,
+            **attributes,
+        )
     )
     model.opset_import.append(helper.make_opsetid(PLUGIN_DOMAIN, 1))
     _put_logit_for_nodes(model)
@@ -60,7 +77,7 @@ def _put_logit_for_nodes(model: onnx.ModelProto) -> None:
     model.graph.output.extend([logit, *outputs])
 
 
-def _graph_nodes(weights: GraphWeights) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+def _graph_nodes(weights: GcnWeights) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
     """H = relu(A H W + b) a layer, then the sum over features of H . R, plus c."""
     constants = {"A": weights.adjacency, "R": weights.readout_weight, "c": weights.readout_bias}
     constants["features"] = np.array([2], np.int64)
@@ -71,10 +88,16 @@ def _graph_nodes(weights: GraphWeights) -> tuple[list[onnx.NodeProto], dict[str,
         nodes.append(helper.make_node(kind, inputs, [name], name=_PREFIX + output, **attributes))
         return name
 
-    for i, (weight, bias) in enumerate(zip(weights.layer_weights, weights.layer_biases, strict=True)):
+    for i, (weight, bias) in enumerate(
+        zip(weights.layer_weights, weights.layer_biases, strict=True)
+    ):
         constants |= {f"W{i}": weight, f"b{i}": bias}
         mixed = add("MatMul", [_PREFIX + "A", hidden], f"mixed{i}")
-        summed = add("Add", [add("MatMul", [mixed, f"{_PREFIX}W{i}"], f"product{i}"), f"{_PREFIX}b{i}"], f"sum{i}")
+        summed = add(
+            "Add",
+            [add("MatMul", [mixed, f"{_PREFIX}W{i}"], f"product{i}"), f"{_PREFIX}b{i}"],
+            f"sum{i}",
+        )
         hidden = add("Relu", [summed], f"H{i}")
     weighted = add("Mul", [hidden, _PREFIX + "R"], "weighted")
     total = add("ReduceSum", [weighted, _PREFIX + "features"], "total", keepdims=0)
@@ -82,11 +105,15 @@ def _graph_nodes(weights: GraphWeights) -> tuple[list[onnx.NodeProto], dict[str,
     return nodes, constants
 
 
-def write_triton_repository(bundle: Bundle, folder: Path, precision: str = "fp32", max_batch: int = 16) -> Path:
-    """A repository with one model, `faceaffect_<name>`, version 1, run by ONNX Runtime; returns the model's folder."""
+def write_triton_repository(
+    bundle: Bundle, folder: Path, precision: str = "fp32", max_batch: int = 16
+) -> Path:
+    """A repository with one model, `faceaffect_<name>`, version 1, run by ONNX Runtime; returns the
+    model's folder.
+    """
     model = folder / f"faceaffect_{bundle.spec.name}"
     (model / "1").mkdir(parents=True, exist_ok=True)
-    content = with_graph_inside(network_of(bundle, precision), bundle.graph)
+    content = merge_graph_layer(model_bytes(bundle, precision), bundle.graph)
     (model / "1" / "model.onnx").write_bytes(content)
     crop_type = "TYPE_FP16" if precision == "fp16" else "TYPE_FP32"
     side = bundle.spec.crop.size_px
@@ -110,11 +137,23 @@ def _triton_output(name: str, shape: tuple[int | str, ...]) -> str:
 
 @click.command()
 @click.argument("folder", metavar="BUNDLE")
-@click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="ONNX file to write.")
-@click.option("--plugin", is_flag=True, help="The graph layer as a node of the TensorRT plugin, in the file of --to.")
-@click.option("--triton", type=click.Path(path_type=Path, file_okay=False), help="Folder of the model repository.")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="ONNX file to write."
+)
+@click.option(
+    "--plugin",
+    is_flag=True,
+    help="The graph layer as a node of the TensorRT plugin, in the file of --to.",
+)
+@click.option(
+    "--triton",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the model repository.",
+)
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", show_default=True)
-def main(folder: str, target: Path | None, plugin: bool, triton: Path | None, precision: str) -> None:
+def main(
+    folder: str, target: Path | None, plugin: bool, triton: Path | None, precision: str
+) -> None:
     """Write the whole model of BUNDLE as one ONNX file, as a Triton model repository, or both."""
     if target is None and triton is None:
         raise click.UsageError("nothing to write: give --to FILE.onnx or --triton FOLDER")
@@ -122,8 +161,8 @@ def main(folder: str, target: Path | None, plugin: bool, triton: Path | None, pr
         raise click.UsageError("--plugin is for the file of --to: give --to FILE.onnx")
     bundle = open_bundle(folder)
     if target is not None:
-        write = with_plugin_inside if plugin else with_graph_inside
-        target.write_bytes(write(network_of(bundle, precision), bundle.graph))
+        write = merge_graph_plugin if plugin else merge_graph_layer
+        target.write_bytes(write(model_bytes(bundle, precision), bundle.graph))
         click.echo(f"wrote {target}")
     if triton is not None:
         click.echo(f"wrote {write_triton_repository(bundle, triton, precision)}")

@@ -1,4 +1,6 @@
-"""The card of a method's bundle: what it is, what it costs beside the model that follows faces, terms and figures."""
+"""The card of a method's bundle: what it is, what it costs beside the model that follows faces,
+terms and figures.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,18 @@ import torch
 
 from export.model_card import card_text
 from faceaffect.bundle.bundle import DEFAULT_NAME, open_bundle
+from faceaffect.bundle.stage_spec import OUTPUT_HEADS
 from faceaffect.labels import AU_NAMES
-from faceaffect.bundle.stage_spec import READ_OUTS
 from training.evaluation.cost_metrics import multiply_accumulates
+from training.methods.recipe import Recipe
 from training.methods.recipe_lookup import RECIPES
 from training.methods.scores import scores_text
-from training.methods.recipe import MethodRecipe
 from training.models.cost import macs_of
 from training.models.stages import MethodNet, Stage
 
 SOURCES: Final[dict[str, str]] = {
     "renderwild": (
-        "RenderWild: rendered people with sound, labels exact by construction. Mesh, skins and textures: MakeHuman, CC0; face "
+        "RenderWild: rendered people with audio, labels exact by construction. Mesh, skins and textures: MakeHuman, CC0; face "
         "units: ARKit shapes, CC0, and FACSHuman, LGPL-3.0, used while rendering and not contained here; voices: Berlin "
         "Database of Emotional Speech, CC0 1.0 as its note says. Nobody real is in it, and nothing is known of real faces."
     ),
@@ -51,17 +53,21 @@ class CardFacts:
     trained_on: Sequence[str]
     thresholds_from: str
     scores: dict[str, Any] | None
-    lower_px: float
+    offset_y_px: float
     fps: float | None
 
 
-def method_card(recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, bytes], facts: CardFacts) -> str:
+def method_card(
+    recipe: Recipe, net: MethodNet, networks: Mapping[str, bytes], facts: CardFacts
+) -> str:
     """Markdown; `networks` are the stages as they were exported, by name."""
     stages = net.stages()
     read = {form.name for stage in stages for form in stage.outputs}
-    there = [_HEADS[head] for head, (tensor, _) in READ_OUTS.items() if tensor in read]
-    missing = [_HEADS[head] for head, (tensor, _) in READ_OUTS.items() if tensor not in read]
-    said = f"{', '.join(there)}." + (f" Not {', '.join(missing)}: those columns stay empty." if missing else "")
+    there = [_HEADS[head] for head, (tensor, _) in OUTPUT_HEADS.items() if tensor in read]
+    missing = [_HEADS[head] for head, (tensor, _) in OUTPUT_HEADS.items() if tensor not in read]
+    said = f"{', '.join(there)}." + (
+        f" Not {', '.join(missing)}: those columns stay empty." if missing else ""
+    )
     crops = next(form for stage in stages for form in stage.inputs if form.name == "crops")
     sources = list(facts.trained_on) or (["none"] if not facts.step else [])
     return card_text("method").format(
@@ -74,11 +80,13 @@ def method_card(recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, byt
         follow=DEFAULT_NAME,
         costs="\n".join(_cost_rows(stages, networks)),
         size=crops.shape[-1],
-        parts=_parts_text(crops.shape[0], facts.lower_px),
-        sound=_sound_text(stages) + _pace_text(net, facts.fps),
+        parts=_parts_text(crops.shape[0], facts.offset_y_px),
+        audio=_audio_text(stages) + _pace_text(net, facts.fps),
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources) or _UNSAID,
         thresholds=facts.thresholds_from,
-        figures=f"On the validation part of what it was trained on: {scores_text(facts.scores)}." if facts.scores else "None.",
+        figures=f"On the validation part of what it was trained on: {scores_text(facts.scores)}."
+        if facts.scores
+        else "None.",
         must_not=card_text("must_not"),
     )
 
@@ -94,34 +102,46 @@ def _cost_rows(stages: Sequence[Stage], networks: Mapping[str, bytes]) -> Iterat
         weights = _weights(onnx.load_from_string(networks[stage.name]))
         memory = sum(math.prod(form.shape) for form in stage.states)
         pace = "all" if stage.every == 1 else f"one in {stage.every}"
-        if stage.hears:
+        if stage.uses_audio:
             pace = "once for all faces every 100 ms"
         yield f"| stage `{stage.name}` | {weights:,} | {macs / 1e6:.2f} | {memory:,} | {pace} |"
 
 
 def _weights(model: onnx.ModelProto) -> int:
-    """Numbers that the file holds, normalisation folded; constants of the graph's own (a mask, a grid) count too."""
+    """Numbers that the file holds, normalization folded; constants of the graph's own (a mask, a
+    grid) count too.
+    """
     return sum(math.prod(each.dims) for each in model.graph.initializer)
 
 
-def _parts_text(channels: int, lower_px: float) -> str:
-    parts = " with a fourth channel, the picture of facial parts drawn from the landmarks" if channels > 3 else ""
-    lower = f", the face {lower_px:g} px (of 112) lower, as in the crops of Aff-Wild2" if lower_px else ""
+def _parts_text(channels: int, offset_y_px: float) -> str:
+    parts = (
+        " with a fourth channel, the image of facial parts drawn from the landmarks"
+        if channels > 3
+        else ""
+    )
+    lower = (
+        f", the face {offset_y_px:g} px (of 112) lower, as in the crops of Aff-Wild2"
+        if offset_y_px
+        else ""
+    )
     return parts + lower
 
 
-def _sound_text(stages: Sequence[Stage]) -> str:
-    if not any(stage.hears for stage in stages):
+def _audio_text(stages: Sequence[Stage]) -> str:
+    if not any(stage.uses_audio for stage in stages):
         return "It hears nothing."
     return (
-        "It hears: log-mel of the sound up to the last whole 100 ms before a frame, never later. Without sound it runs on "
-        "video alone, which is what zeros in place of the sound's features mean to it."
+        "It hears: log-mel of the audio up to the last whole 100 ms before a frame, never later. Without audio it runs on "
+        "video alone, which is what zeros in place of the audio's features mean to it."
     )
 
 
 def has_memory(net: MethodNet) -> bool:
-    """Whether what a network reads of a face depends on the face's earlier frames, hence on how fast these come."""
-    return any(stage.states for stage in net.stages() if not stage.hears)
+    """Whether what a network reads of a face depends on the face's earlier frames, hence on how
+    fast these come.
+    """
+    return any(stage.states for stage in net.stages() if not stage.uses_audio)
 
 
 def _pace_text(net: MethodNet, fps: float | None) -> str:
@@ -134,5 +154,7 @@ def _pace_text(net: MethodNet, fps: float | None) -> str:
 
 def thresholds_text(thresholds: Sequence[float], where: str) -> str:
     """What the card says of AU thresholds, such as where="best F1 on the validation part of DIR"."""
-    listed = ", ".join(f"{name} {value:g}" for name, value in zip(AU_NAMES, thresholds, strict=True))
+    listed = ", ".join(
+        f"{name} {value:g}" for name, value in zip(AU_NAMES, thresholds, strict=True)
+    )
     return f"Thresholds of action units ({where}): {listed}."

@@ -1,4 +1,6 @@
-"""The card that travels with the weights: origin, terms, figures, and what the model must not be used for."""
+"""The card that travels with the weights: origin, terms, figures, and what the model must not be
+used for.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,27 @@ from training.datasets.emotion_to_va import COORDINATES
 from training.evaluation.record import figures_text
 
 _TEXTS: Final = Path(__file__).parent / "card"
-_FROM_CHANCE: Final = "The weights were trained from random initialisation on the sources below."
+_FROM_CHANCE: Final = "The weights were trained from random initialization on the sources below."
 _FROM_A_BUNDLE: Final = (
     "The weights were trained on the sources below, beginning with those of an earlier version (SHA-256 of its network: "
-    "{digest}), whose own beginnings go back to random initialisation and sources of the same kinds."
+    "{digest}), whose own beginnings go back to random initialization and sources of the same kinds."
 )
 _NOTHING_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where weights come from: the SHA-256 of the network that they began with, and what `training.distillation.teachers` wrote down."""
+    """Where weights come from: the SHA-256 of the network that they began with, and what
+    `training.distillation.teachers` wrote down.
+    """
 
     started_from: str = ""
     teaching: Mapping[str, Any] | None = None
 
     def sentence(self) -> str:
-        text = _FROM_A_BUNDLE.format(digest=self.started_from) if self.started_from else _FROM_CHANCE
+        text = (
+            _FROM_A_BUNDLE.format(digest=self.started_from) if self.started_from else _FROM_CHANCE
+        )
         if self.teaching is None:
             return text
         return text + _teachers_sentence(self.teaching)
@@ -36,16 +42,22 @@ class Origin:
 def _teachers_sentence(teaching: Mapping[str, Any]) -> str:
     names = []
     for teacher in teaching["teachers"]:
-        kind = f"the bundle {teacher['bundle']}" if "bundle" in teacher else f"{teacher['paper']} ({teacher['preset']})"
+        kind = (
+            f"the bundle {teacher['bundle']}"
+            if "bundle" in teacher
+            else f"{teacher['paper']} ({teacher['preset']})"
+        )
         names.append(f"{kind} of SHA-256 {teacher['weights']}")
-    whom = "" if teaching.get("rendered", True) else " on pictures of people"
+    whom = "" if teaching.get("rendered", True) else " on images of people"
     return (
         f" Its targets{whom} are mixed with what teachers say: {', '.join(names)}; their share is {teaching['share']:g} where "
         f"there is a label, and where there is none theirs count alone, with a weight of {teaching['weight']:g}."
     )
 
 
-def model_card(figures: dict[str, Any], with_renders: bool, notes: str = "", origin: Origin | None = None) -> str:
+def model_card(
+    figures: dict[str, Any], with_renders: bool, notes: str = "", origin: Origin | None = None
+) -> str:
     """Markdown of the card; without figures it says that the bundle is an early one."""
     mapping = ", ".join(f"{name} {v:+.2f}/{a:+.2f}" for name, (v, a) in COORDINATES.items())
     return card_text("card").format(

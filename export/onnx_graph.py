@@ -1,4 +1,6 @@
-"""Which nodes of an exported network are its trunk and which end its heads, told by the graph and not by names."""
+"""Which nodes of an exported network are its trunk and which end its heads, told by the graph and
+not by names.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ import onnx
 _WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
 
 LARGE_DENSE: Final = 100_000
-"""Weights of a dense layer from which on it counts as large: 0.4 MB in float32, of a second cache of one or two."""
+"""Weights of a dense layer from which on it counts as large: 0.4 MB in float32, of a second cache
+of one or two.
+"""
 
 
 def _ancestors(model: onnx.ModelProto, tensors: Iterable[str]) -> set[str]:
@@ -30,23 +34,31 @@ def _ancestors(model: onnx.ModelProto, tensors: Iterable[str]) -> set[str]:
 def trunk_convolutions(model: onnx.ModelProto) -> list[str]:
     """Convolutions that every output depends on: the trunk, without any head."""
     common = set.intersection(*(_ancestors(model, [output.name]) for output in model.graph.output))
-    return [node.name for node in model.graph.node if node.op_type == "Conv" and node.name in common]
+    return [
+        node.name for node in model.graph.node if node.op_type == "Conv" and node.name in common
+    ]
 
 
 def between(model: onnx.ModelProto, convolutions: list[str]) -> list[str]:
     """Activations and sums that stand between these convolutions."""
     named = {node.name: node for node in model.graph.node}
     behind = _ancestors(model, [tensor for name in convolutions for tensor in named[name].input])
-    return [name for name, node in named.items() if name in behind and node.op_type in ("Relu", "Add")]
+    return [
+        name for name, node in named.items() if name in behind and node.op_type in ("Relu", "Add")
+    ]
 
 
-def large_dense(model: onnx.ModelProto) -> list[str]:
+def large_linear_layers(model: onnx.ModelProto) -> list[str]:
     """Dense layers of so many weights that reading them costs more than the products."""
     size = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
-    return [node.name for node in model.graph.node if node.op_type == "Gemm" and size.get(node.input[1], 0) >= LARGE_DENSE]
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Gemm" and size.get(node.input[1], 0) >= LARGE_DENSE
+    ]
 
 
-def head_ends(model: onnx.ModelProto) -> list[str]:
+def head_output_nodes(model: onnx.ModelProto) -> list[str]:
     """The last weighted node of each output and what follows it."""
     makers = {output: node for node in model.graph.node for output in node.output}
     found: list[str] = []
@@ -62,10 +74,16 @@ def head_ends(model: onnx.ModelProto) -> list[str]:
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that tools for quantising and converting take: constants as initialisers, a name for every node."""
+    """A copy that tools for quantizing and converting take: constants as initializers, a name for
+    every node.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    constants = [node for node in copy.graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    constants = [
+        node
+        for node in copy.graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    ]
     for node in constants:
         tensor = node.attribute[0].t
         tensor.name = node.output[0]

@@ -1,4 +1,6 @@
-"""The network as an ONNX file with the outputs that `spec.HEADS` names; the graph layer stays outside."""
+"""The network as an ONNX file with the outputs that `spec.HEADS` names; the graph layer stays
+outside.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ class _NamedHeads(nn.Module):
 
 
 def to_onnx(net: nn.Module, size_px: int) -> bytes:
-    """A checked model: input `crops` [N, 3, S, S], N free; batch normalisation folded."""
+    """A checked model: input `crops` [N, 3, S, S], N free; batch normalization folded."""
     buffer = io.BytesIO()
     names = list(HEADS)
     free = {name: {0: "N"} for name in ["crops", *names]}

@@ -8,19 +8,21 @@ from typing import Final
 
 from safetensors.numpy import save
 
+from export.quantize import fp16_delta, to_fp16
 from export.to_onnx import to_onnx
-from export.quantize import halves_of, to_fp16
 from faceaffect.bundle.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
-from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.bundle.fp16_delta import HALVES_FILE
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.bundle.model_spec import CropSpec, ModelSpec
-from training.models.affect_net import AffectNet
+from faceaffect.geometry import TEMPLATE_SIZE_PX
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.default_model.trainer import MEAN, STD
+from training.models.affect_net import AffectNet
 
 SIZE_LIMIT_BYTES: Final = 8 * 1024 * 1024
 CROP: Final = CropSpec(TEMPLATE_SIZE_PX, MEAN, STD)
-LICENCE: Final = "Apache-2.0 code; weights carry the terms of their training data, see MODEL_CARD.md"
+LICENSE: Final = (
+    "Apache-2.0 code; weights carry the terms of their training data, see MODEL_CARD.md"
+)
 
 
 def write_bundle(
@@ -36,19 +38,21 @@ def write_bundle(
     network = to_onnx(net, crop.size_px)
     contents = {
         MODEL_FILE: network,
-        HALVES_FILE: halves_of(network, to_fp16(network)),
+        HALVES_FILE: fp16_delta(network, to_fp16(network)),
         GRAPH_FILE: save(net.au_graph.tensors()),
         CARD_FILE: card.encode(),
     }
     size = sum(map(len, contents.values()))
     if size > SIZE_LIMIT_BYTES:
-        raise ValueError(f"bundle must be at most {SIZE_LIMIT_BYTES} bytes, this network makes {size}")
+        raise ValueError(
+            f"bundle must be at most {SIZE_LIMIT_BYTES} bytes, this network makes {size}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         (folder / file).write_bytes(content)
     spec = ModelSpec(
         name=name,
-        licence=LICENCE,
+        license=LICENSE,
         crop=crop,
         au_names=AU_NAMES,
         expression_names=EXPRESSION_NAMES,

@@ -1,8 +1,12 @@
-"""What tests of every folder use: the faces and clips that lie beside the repository."""
+"""Fixtures shared by all tests, and the one rule by which modules that need a missing package are
+skipped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import importlib.util
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +14,70 @@ import pytest
 from faceaffect.pipeline import Pipeline, open_pipeline
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+FOLDER_REQUIRES = {"training": ("torch", "onnx"), "export": ("torch", "onnx")}
+OPTIONAL = {
+    "ai_edge_litert",
+    "av",
+    "fsspec",
+    "jinja2",
+    "matplotlib",
+    "moderngl",
+    "onnx",
+    "pyarrow",
+    "ray",
+    "scipy",
+    "sklearn",
+    "tensorboard",
+    "torch",
+}
+"""Packages of extras. A test module that imports one, or lists one in its constant REQUIRES, is
+skipped without it.
+"""
+
+
+class SkippedModule(pytest.Module):
+    """A test module whose packages are missing."""
+
+    reason = ""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        pytest.skip(self.reason, allow_module_level=True)
+
+
+def required_packages(path: Path) -> set[str]:
+    """Top-level names of the optional packages that a test module needs."""
+    needed = set(FOLDER_REQUIRES.get(path.relative_to(Path(__file__).parent).parts[0], ()))
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            needed |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            needed.add(node.module)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REQUIRES":
+            needed |= set(ast.literal_eval(node.value))
+    return {name.partition(".")[0] for name in needed} & OPTIONAL
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    missing = sorted(
+        p for p in required_packages(module_path) if importlib.util.find_spec(p) is None
+    )
+    if not missing:
+        return None
+    module: SkippedModule = SkippedModule.from_parent(parent, path=module_path)
+    module.reason = f"needs {', '.join(missing)}, which is not installed"
+    return module
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of faces and clips; a test that needs it carries the mark `shared`."""
     if not (SHARED / "data" / "videos").is_dir():
-        pytest.skip(f"needs the clips in {SHARED.name}/data/videos beside the repository, which are not there")
+        pytest.skip(
+            f"needs the clips in {SHARED.name}/data/videos beside the repository, which are not there"
+        )
     return SHARED
 
 

@@ -1,7 +1,9 @@
-"""`python tests/make_tools.py FOLDER`: what some tests use and no repository can hold; what cannot be had is named.
+"""`python tests/make_tools.py FOLDER`: what some tests use and no repository can hold; what cannot
+be had is named.
 
-TensorRT for RTX, which builds engines without a GPU (FOLDER/rtx); signatures of other TensorRT releases (FOLDER/stubs); a
-Python for 64-bit Arm (FOLDER/arm). Each is left alone where it is already. Tests look in build/tools.
+TensorRT for RTX, which builds engines without a GPU (FOLDER/rtx); signatures of other TensorRT
+releases (FOLDER/stubs); a Python for 64-bit Arm (FOLDER/arm). Each is left alone where it is
+already. Tests look in build/tools.
 """
 
 from __future__ import annotations
@@ -21,7 +23,17 @@ def steps(out: Path) -> dict[str, list[str]]:
     """The command that fills each folder."""
     python = sys.executable
     return {
-        "rtx": [python, "-m", "pip", "install", "-q", "--no-deps", "--target", str(out / "rtx"), *rtx_packages()],
+        "rtx": [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--target",
+            str(out / "rtx"),
+            *rtx_packages(),
+        ],
         "stubs": [python, str(HERE / "sdk/backends/make_tensorrt_stubs.py"), str(out / "stubs")],
         "arm": [python, str(HERE / "native/make_arm_python.py"), str(out / "arm")],
     }
@@ -30,7 +42,10 @@ def steps(out: Path) -> dict[str, list[str]]:
 def rtx_packages() -> list[str]:
     """The package and what it is made of; NumPy is there already."""
     release = TENSORRT_RTX.partition("==")[2]
-    return [TENSORRT_RTX, *(f"tensorrt-rtx-cu13{part}=={release}" for part in ("", "-libs", "-bindings"))]
+    return [
+        TENSORRT_RTX,
+        *(f"tensorrt-rtx-cu13{part}=={release}" for part in ("", "-libs", "-bindings")),
+    ]
 
 
 def make(name: str, command: list[str], folder: Path) -> bool:

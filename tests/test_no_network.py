@@ -1,4 +1,6 @@
-"""An analysis talks to nobody and writes only what it was asked for, as the kernel of the system sees it."""
+"""An analysis talks to nobody and writes only what it was asked for, as the kernel of the system
+sees it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ SDK = Path(next(iter(faceaffect.__path__))).parent
 
 
 def make_clip(path: Path) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (96, 64))
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (96, 64)
+    )
     random = np.random.default_rng(0)
     for _ in range(10):
         writer.write(random.integers(0, 255, (64, 96, 3), np.uint8))
@@ -31,7 +35,9 @@ def make_clip(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def calls(trained: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
-    """System calls of one analysis that touch the network or open a file for writing, and its folder."""
+    """System calls of one analysis that touch the network or open a file for writing, and its
+    folder.
+    """
     if STRACE is None:
         pytest.skip("needs strace, which is not installed")
     folder = tmp_path_factory.mktemp("run")
@@ -39,12 +45,21 @@ def calls(trained: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
     # CI is unset: some libraries stay silent only where they see it.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     environment |= {"PYTHONPATH": str(SDK), "PYTHONDONTWRITEBYTECODE": "1"}
-    arguments = ["-m", "faceaffect", "analyse", str(make_clip(folder / "clip.mp4")), "--out", str(folder / "rows.csv")]
+    arguments = [
+        "-m",
+        "faceaffect",
+        "analyze",
+        str(make_clip(folder / "clip.mp4")),
+        "--out",
+        str(folder / "rows.csv"),
+    ]
     if importlib.util.find_spec("matplotlib") is not None:
         environment["MPLCONFIGDIR"] = str(folder)  # matplotlib keeps a list of fonts
         arguments += ["--report", str(folder / "page.html")]
     watch = [STRACE, "-f", "-qq", "-e", "trace=network,openat,open,creat", "-o", str(log)]
-    done = subprocess.run([*watch, sys.executable, *arguments], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [*watch, sys.executable, *arguments], capture_output=True, text=True, env=environment
+    )
     if "ptrace" in done.stderr and "not permitted" in done.stderr.lower():
         pytest.skip(f"strace may not trace here: {done.stderr.strip().splitlines()[0]}")
     assert done.returncode == 0, done.stderr
@@ -57,7 +72,9 @@ def test_the_watch_sees_what_happens(calls: tuple[list[str], Path]) -> None:
 
 
 def test_no_internet_socket_is_made_and_nothing_connected(calls: tuple[list[str], Path]) -> None:
-    network = re.compile(r"\b(socket|connect|sendto|sendmsg|sendmmsg|bind|listen|accept4?|getpeername)\(")
+    network = re.compile(
+        r"\b(socket|connect|sendto|sendmsg|sendmmsg|bind|listen|accept4?|getpeername)\("
+    )
     lines = [line for line in calls[0] if network.search(line)]
     assert [line for line in lines if "AF_INET" in line or "AF_NETLINK" in line] == []
     assert [line for line in lines if "connect(" in line] == []
@@ -66,8 +83,14 @@ def test_no_internet_socket_is_made_and_nothing_connected(calls: tuple[list[str]
 
 def test_nothing_is_written_outside_the_folder(calls: tuple[list[str], Path]) -> None:
     lines, folder = calls
-    opened = re.compile(r'open(?:at)?\((?:AT_FDCWD, )?"(?P<path>[^"]*)", (?P<flags>[A-Z_|]+)[^)]*\) = \d+')
-    written = [m["path"] for m in map(opened.search, lines) if m and re.search("O_WRONLY|O_RDWR|O_CREAT", m["flags"])]
+    opened = re.compile(
+        r'open(?:at)?\((?:AT_FDCWD, )?"(?P<path>[^"]*)", (?P<flags>[A-Z_|]+)[^)]*\) = \d+'
+    )
+    written = [
+        m["path"]
+        for m in map(opened.search, lines)
+        if m and re.search("O_WRONLY|O_RDWR|O_CREAT", m["flags"])
+    ]
     harmless = ("/dev/null", "/dev/tty", "/dev/shm", "/proc/self", "/tmp")
     assert any(path.startswith(str(folder)) for path in written)
     assert [path for path in written if not path.startswith((str(folder), *harmless))] == []

@@ -1,4 +1,6 @@
-"""The rules of the house that a machine can check: sizes, names, twins, directions of import, dependencies."""
+"""The rules of the house that a machine can check: sizes, names, twins, directions of import,
+dependencies.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,12 @@ REFUSED_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core",
 
 PYTHON_LINES, NATIVE_LINES, FUNCTION_LINES = 400, 250, 60
 
-PYTHON_FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")) + [ROOT / "setup.py"]
-NATIVE_FILES = sorted(path for end in ("h", "cpp", "cu", "cuh") for path in (ROOT / "csrc").rglob(f"*.{end}"))
+PYTHON_FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")) + [
+    ROOT / "setup.py"
+]
+NATIVE_FILES = sorted(
+    path for end in ("h", "cpp", "cu", "cuh") for path in (ROOT / "csrc").rglob(f"*.{end}")
+)
 
 
 def named(path: Path) -> str:
@@ -56,7 +62,9 @@ def test_there_is_something_to_check() -> None:
     assert len(NATIVE_FILES) > 10
 
 
-@pytest.mark.parametrize(("files", "limit"), [(PYTHON_FILES, PYTHON_LINES), (NATIVE_FILES, NATIVE_LINES)])
+@pytest.mark.parametrize(
+    ("files", "limit"), [(PYTHON_FILES, PYTHON_LINES), (NATIVE_FILES, NATIVE_LINES)]
+)
 def test_files_are_not_too_long(files: list[Path], limit: int) -> None:
     lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert {name: length for name, length in lengths.items() if length > limit} == {}
@@ -75,16 +83,26 @@ def test_functions_are_not_too_long() -> None:
 
 def test_files_are_named_after_what_is_in_them() -> None:
     files = [*PYTHON_FILES, *NATIVE_FILES]
-    parts = {(part, named(path)) for path in files for part in (*path.relative_to(ROOT).parts[:-1], path.stem)}
+    parts = {
+        (part, named(path))
+        for path in files
+        for part in (*path.relative_to(ROOT).parts[:-1], path.stem)
+    }
     assert [where for part, where in sorted(parts) if part in REFUSED_NAMES] == []
 
 
 def test_every_op_has_its_twins() -> None:
     found = re.search(r"set\(OPS ([\w ]+)\)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
     assert found
-    wanted = [f"csrc/{op}{end}" for op in found.group(1).split() for end in (".h", "_cpu.cpp", "_cuda.cu")]
+    wanted = [
+        f"csrc/{op}{end}" for op in found.group(1).split() for end in (".h", "_cpu.cpp", "_cuda.cu")
+    ]
     assert [name for name in wanted if not (ROOT / name).is_file()] == []
-    twins = {path.name.rpartition("_")[0] for path in NATIVE_FILES if path.name.endswith(("_cpu.cpp", "_cuda.cu"))}
+    twins = {
+        path.name.rpartition("_")[0]
+        for path in NATIVE_FILES
+        if path.name.endswith(("_cpu.cpp", "_cuda.cu"))
+    }
     assert twins == set(found.group(1).split()), "a twin that the build does not know"
 
 
@@ -100,7 +118,11 @@ def test_the_layers_of_the_sdk_know_nothing_of_those_above() -> None:
     above = {"pipeline", "cli", "sinks", "sources", "follow", "overlay", "overlay_panel"}
     low = ("types", "labels", "spec", "geometry", "decode", "smooth", "scene", "portrait", "bundle")
     files = [ROOT / "sdk" / "faceaffect" / f"{name}.py" for name in low]
-    files += [path for name in ("kernels", "backends", "detectors") for path in (ROOT / "sdk/faceaffect" / name).glob("*.py")]
+    files += [
+        path
+        for name in ("kernels", "backends", "detectors")
+        for path in (ROOT / "sdk/faceaffect" / name).glob("*.py")
+    ]
     wrong = [
         f"{named(path)}:{line} imports {name}"
         for path in files
@@ -114,7 +136,11 @@ def test_nothing_is_unpickled() -> None:
     """Neither `pickle` itself nor what reads it without being told not to."""
     found = []
     for path in PYTHON_FILES:
-        found += [f"{named(path)}:{line}" for name, line in imported(path) if name.split(".")[0] in PICKLES]
+        found += [
+            f"{named(path)}:{line}"
+            for name, line in imported(path)
+            if name.split(".")[0] in PICKLES
+        ]
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and _may_unpickle(node):
                 found.append(f"{named(path)}:{node.lineno}")
@@ -134,7 +160,9 @@ def _may_unpickle(call: ast.Call) -> bool:
     return isinstance(allowed, ast.Constant) and bool(allowed.value)
 
 
-DEPENDENCY = re.compile(r'^\s*(?:\w+ = )?\[?\s*"(?P<name>[\w.-]+)(?P<bounds>[^"]*)"\]?,?\s*(?P<reason>#.+)?$')
+DEPENDENCY = re.compile(
+    r'^\s*(?:\w+ = )?\[?\s*"(?P<name>[\w.-]+)(?P<bounds>[^"]*)"\]?,?\s*(?P<reason>#.+)?$'
+)
 
 
 def dependency_lines() -> dict[str, str]:
@@ -145,7 +173,10 @@ def dependency_lines() -> dict[str, str]:
             section, key = line.strip("[]"), ""
         elif started := re.match(r"(\w+) = \[", line):
             key = started.group(1)
-        is_list = (section, key) == ("project", "dependencies") or section == "project.optional-dependencies"
+        is_list = (section, key) == (
+            "project",
+            "dependencies",
+        ) or section == "project.optional-dependencies"
         found = DEPENDENCY.match(line)
         if is_list and found:
             lines[f"{key} {found['name']}"] = line

@@ -1,4 +1,6 @@
-"""The packages that are compared: what each computes, what its environment holds, and which weights it needs."""
+"""The packages that are compared: what each computes, what its environment holds, and which weights
+it needs.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,12 @@ HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`requirements` are installed with what they ask for, `alone` without: some ask for much that is never used here.
+    """`requirements` are installed with what they ask for, `alone` without: some ask for much that
+    is never used here.
 
-    `files` are weights that no package brings, by name; `stand_in` is the one of them whose architecture is known, so that
-    random weights in its place tell the time. `why_not` is set where the peer cannot take part at all.
+    `files` are weights that no package brings, by name; `stand_in` is the one of them whose
+    architecture is known, so that random weights in its place tell the time.
+    `unavailable_reason` is set where the peer cannot take part at all.
     """
 
     name: str
@@ -24,7 +28,7 @@ class Peer:
     alone: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     stand_in: str = ""
-    why_not: str = ""
+    unavailable_reason: str = ""
 
     @property
     def script(self) -> Path:
@@ -95,19 +99,19 @@ PEERS: Final[tuple[Peer, ...]] = (
         "py_feat",
         "py-feat 2.1.5",
         "20 AUs, 7 expressions, landmarks, head pose",
-        why_not="its weights are downloaded from a model hub at the first use (feat/pretrained.py) and none are in the package",
+        unavailable_reason="its weights are downloaded from a model hub at the first use (feat/pretrained.py) and none are in the package",
     ),
     Peer(
         "libreface",
         "LibreFace 0.2.0",
         "12 AUs, 8 expressions",
-        why_not="its weights are downloaded from a file host at the first use (libreface.utils.download_weights)",
+        unavailable_reason="its weights are downloaded from a file host at the first use (libreface.utils.download_weights)",
     ),
     Peer(
         "openface",
         "OpenFace 2.2",
         "18 AUs, 68 landmarks, head pose, gaze",
-        why_not="no package of it carries the programme or its landmark models, which come from a file host",
+        unavailable_reason="no package of it carries the program or its landmark models, which come from a file host",
     ),
 )
 
@@ -124,7 +128,9 @@ def with_stand_in(peer: Peer) -> Peer:
 
 
 def find_files(peer: Peer, folder: Path) -> dict[str, str]:
-    """The paths of the peer's weights by name, anywhere under `folder`; those that are missing are left out."""
+    """The paths of the peer's weights by name, anywhere under `folder`; those that are missing are
+    left out.
+    """
     found = {name: next(iter(sorted(folder.rglob(name))), None) for name in peer.files}
     return {name: str(path.resolve()) for name, path in found.items() if path is not None}
 

@@ -1,4 +1,4 @@
-"""dlib as most examples use it: its HOG detector on the grey frame, then 68 landmarks, every frame."""
+"""dlib as most examples use it: its HOG detector on the gray frame, then 68 landmarks, every frame."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ class DetectorAndLandmarks:
     def __init__(self, job: Job) -> None:
         folder = Path(face_recognition_models.__file__).parent / "models"
         self._detector = dlib.get_frontal_face_detector()
-        self._predictor = dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat"))
+        self._predictor = dlib.shape_predictor(
+            str(folder / "shape_predictor_68_face_landmarks.dat")
+        )
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> list[tuple[Any, np.ndarray]]:
-        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    def analyze(self, bgr: np.ndarray, time_s: float) -> list[tuple[Any, np.ndarray]]:
+        gray = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
         found = []
-        for box in self._detector(grey, 0):  # 0: no enlarging, faces from 80 px
-            shape = self._predictor(grey, box)
+        for box in self._detector(gray, 0):  # 0: no enlarging, faces from 80 px
+            shape = self._predictor(gray, box)
             found.append((box, np.array([(point.x, point.y) for point in shape.parts()])))
         return found
 

@@ -1,4 +1,6 @@
-"""EmotiEffLib (successor of hsemotion) with ONNX Runtime; YuNet finds the faces, since the package brings no detector."""
+"""EmotiEffLib (successor of hsemotion) with ONNX Runtime; YuNet finds the faces, since the package
+brings no detector.
+"""
 
 from __future__ import annotations
 
@@ -29,23 +31,25 @@ class DetectAndClassify:
             onnxruntime.InferenceSession = open_with_one_thread
             from emotiefflib.facial_analysis import EmotiEffLibRecognizer
 
-            self._recogniser = EmotiEffLibRecognizer(engine="onnx", model_name=MODEL)
+            self._recognizer = EmotiEffLibRecognizer(engine="onnx", model_name=MODEL)
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> tuple[np.ndarray, Any]:
+    def analyze(self, bgr: np.ndarray, time_s: float) -> tuple[np.ndarray, Any]:
         rows = self._detector.detect(bgr)
         faces = []
         for x, y, w, h in rows[:, :4].astype(int):
             crop = bgr[max(y, 0) : y + h, max(x, 0) : x + w]
             if crop.size:
                 faces.append(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
-        return rows, self._recogniser.predict_emotions(faces, logits=False) if faces else None
+        return rows, self._recognizer.predict_emotions(faces, logits=False) if faces else None
 
     def boxes(self, result: tuple[np.ndarray, Any]) -> list[Box]:
         return boxes_of_rows(result[0])
 
 
 def open_with_one_thread(model: Any, **options: Any) -> Any:
-    """The package opens its session with the defaults; on one core, waiting threads would only count against it."""
+    """The package opens its session with the defaults; on one core, waiting threads would only
+    count against it.
+    """
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     return _open_session(model, settings, **options)

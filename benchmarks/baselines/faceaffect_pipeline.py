@@ -6,7 +6,7 @@ import numpy as np
 from timed_clip import Box, Job, time_clip
 
 from faceaffect import open_pipeline
-from faceaffect.types import Affect, Faces, Frame, Layout
+from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 
 class Ours:
@@ -14,10 +14,10 @@ class Ours:
         self._pipeline = open_pipeline(job["model"], backend=job["backend"], threads=1)
         self._index = 0
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> tuple[Faces, Affect]:
-        frame = Frame(bgr, Layout.BGR, time_s, self._index, "")
+    def analyze(self, bgr: np.ndarray, time_s: float) -> tuple[Faces, Affect]:
+        frame = Frame(bgr, PixelFormat.BGR, time_s, self._index, "")
         self._index += 1
-        return self._pipeline.analyse(frame)
+        return self._pipeline.analyze(frame)
 
     def boxes(self, result: tuple[Faces, Affect]) -> list[Box]:
         return [tuple(box) for box in result[0].box_xyxy.tolist()]

@@ -1,4 +1,6 @@
-"""The package `fer` with its defaults: Haar cascade in every frame, mini-Xception in quantised TensorFlow Lite."""
+"""The package `fer` with its defaults: Haar cascade in every frame, mini-Xception in quantized
+TensorFlow Lite.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ class Fer:
     def __init__(self, job: Job) -> None:
         self._fer = FER()
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> list[dict[str, Any]]:
+    def analyze(self, bgr: np.ndarray, time_s: float) -> list[dict[str, Any]]:
         return list(self._fer.detect_emotions(bgr))
 
     def boxes(self, result: list[dict[str, Any]]) -> list[Box]:

@@ -1,6 +1,8 @@
-"""Makes an environment for each peer: `python -m benchmarks.baselines.make_environments [--to FOLDER] [NAME...]`.
+"""Makes an environment for each peer: `python -m benchmarks.baselines.make_environments [--to
+FOLDER] [NAME...]`.
 
-Versions are pinned in `peer.py`. An environment that is complete is left alone, one of other versions is made anew.
+Versions are pinned in `peer.py`. An environment that is complete is left alone, one of other
+versions is made anew.
 """
 
 from __future__ import annotations
@@ -36,23 +38,31 @@ def make_environment(peer: Peer, environments: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """One line per peer; 1 where an environment could not be made."""
-    names = [peer.name for peer in PEERS if not peer.why_not]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.baselines.make_environments", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all without one")
+    names = [peer.name for peer in PEERS if not peer.unavailable_reason]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.baselines.make_environments", description=__doc__
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all without one"
+    )
     parser.add_argument("--to", type=Path, default=ENVIRONMENTS)
     arguments = parser.parse_args(argv)
     if unknown := sorted(set(arguments.names) - set(names)):
         parser.error(f"no such peer: {', '.join(unknown)}; choose from {', '.join(names)}")
     failed = 0
     for peer in PEERS:
-        if peer.why_not or (arguments.names and peer.name not in arguments.names):
+        if peer.unavailable_reason or (arguments.names and peer.name not in arguments.names):
             continue
         try:
             make_environment(peer, arguments.to)
             print(f"{peer.name}: ready", flush=True)
         except subprocess.CalledProcessError as error:
             failed += 1
-            print(f"{peer.name}: not made, pip ended with {error.returncode}", file=sys.stderr, flush=True)
+            print(
+                f"{peer.name}: not made, pip ended with {error.returncode}",
+                file=sys.stderr,
+                flush=True,
+            )
     return 1 if failed else 0
 
 

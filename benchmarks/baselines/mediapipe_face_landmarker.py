@@ -22,13 +22,18 @@ class FaceLandmarker:
         self._landmarker = vision.FaceLandmarker.create_from_options(options)
         self._size_px = (1, 1)
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> Any:
+    def analyze(self, bgr: np.ndarray, time_s: float) -> Any:
         self._size_px = bgr.shape[1], bgr.shape[0]
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-        return self._landmarker.detect_for_video(picture, round(1000 * time_s))
+        image = mediapipe.Image(
+            image_format=mediapipe.ImageFormat.SRGB, data=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        )
+        return self._landmarker.detect_for_video(image, round(1000 * time_s))
 
     def boxes(self, result: Any) -> list[Box]:
-        return [box_of_points(np.array([(p.x, p.y) for p in face]) * self._size_px) for face in result.face_landmarks]
+        return [
+            box_of_points(np.array([(p.x, p.y) for p in face]) * self._size_px)
+            for face in result.face_landmarks
+        ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The tutorial's way: Haar cascade in every frame, a grey 64 px crop, mini-Xception of FER2013 in ONNX Runtime."""
+"""The tutorial's way: Haar cascade in every frame, a gray 64 px crop, mini-Xception of FER2013 in
+ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,28 @@ _SMALLEST_PX = 48
 
 class CascadeAndExpression:
     def __init__(self, job: Job) -> None:
-        self._cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+        self._cascade = cv2.CascadeClassifier(
+            cv2.data.haarcascades + "haarcascade_frontalface_default.xml"
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         path = job["files"]["fer_mini_xception.onnx"]
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
         self._input = self._session.get_inputs()[0].name
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> tuple[list[Box], np.ndarray | None]:
-        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
-        found = self._cascade.detectMultiScale(grey, 1.1, 5, minSize=(_SMALLEST_PX, _SMALLEST_PX))
+    def analyze(self, bgr: np.ndarray, time_s: float) -> tuple[list[Box], np.ndarray | None]:
+        gray = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+        found = self._cascade.detectMultiScale(gray, 1.1, 5, minSize=(_SMALLEST_PX, _SMALLEST_PX))
         if not len(found):
             return [], None
-        crops = [cv2.resize(grey[y : y + h, x : x + w], (_CROP_PX, _CROP_PX)) for x, y, w, h in found]
-        values = (np.stack(crops)[:, None].astype(np.float32) / 255 - 0.5) * 2  # [N, 1, 64, 64] in -1..1
+        crops = [
+            cv2.resize(gray[y : y + h, x : x + w], (_CROP_PX, _CROP_PX)) for x, y, w, h in found
+        ]
+        values = (
+            np.stack(crops)[:, None].astype(np.float32) / 255 - 0.5
+        ) * 2  # [N, 1, 64, 64] in -1..1
         probability = self._session.run(None, {self._input: values})[0]
         return [(x, y, x + w, y + h) for x, y, w, h in found], probability
 

@@ -1,7 +1,9 @@
-"""EfficientNet-B0 with random weights: what a peer costs whose trained weights are not here. It recognises nothing.
+"""EfficientNet-B0 with random weights: what a peer costs whose trained weights are not here. It
+recognizes nothing.
 
-Layers are those of Tan and Le (2019), table 1, with batch normalisation folded into the convolutions, as exported models
-have it: 3x3 stem, seven stages of inverted bottlenecks with squeeze-and-excitation, 1x1 head, one linear layer.
+Layers are those of Tan and Le (2019), table 1, with batch normalization folded into the
+convolutions, as exported models have it: 3x3 stem, seven stages of inverted bottlenecks with
+squeeze-and-excitation, 1x1 head, one linear layer.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ _SIDE_PX = 224
 
 
 class _Graph:
-    """Nodes and weights under construction; each method appends one layer and gives the name of its output."""
+    """Nodes and weights under construction; each method appends one layer and gives the name of its
+    output.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -36,20 +40,35 @@ class _Graph:
 
     def weight(self, *shape: int) -> str:
         name = f"weight_{len(self.weights)}"
-        scale = (2 / max(1, int(np.prod(shape[1:])))) ** 0.5  # keeps activations in range, so that no denormals slow it
+        scale = (
+            2 / max(1, int(np.prod(shape[1:])))
+        ) ** 0.5  # keeps activations in range, so that no denormals slow it
         values = self._random.normal(0, scale if len(shape) > 1 else 0.01, shape).astype(np.float32)
         self.weights.append(numpy_helper.from_array(values, name))
         return name
 
-    def conv(self, x: str, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> str:
+    def conv(
+        self, x: str, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> str:
         weight, bias = self.weight(outputs, inputs // groups, kernel, kernel), self.weight(outputs)
         pads = [kernel // 2] * 4
-        return self.node("Conv", x, weight, bias, group=groups, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
+        return self.node(
+            "Conv",
+            x,
+            weight,
+            bias,
+            group=groups,
+            kernel_shape=[kernel] * 2,
+            strides=[stride] * 2,
+            pads=pads,
+        )
 
     def swish(self, x: str) -> str:
         return self.node("Mul", x, self.node("Sigmoid", x))
 
-    def block(self, x: str, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> str:
+    def block(
+        self, x: str, inputs: int, outputs: int, expansion: int, kernel: int, stride: int
+    ) -> str:
         before, wide = x, inputs * expansion
         if expansion > 1:
             x = self.swish(self.conv(x, inputs, wide))
@@ -62,7 +81,9 @@ class _Graph:
 
 
 def write_stand_in(path: Path, class_count: int) -> None:
-    """`input` float32 [N, 3, 224, 224] to scores [N, classes]; ends in Gemm, as the packages' own models do."""
+    """`input` float32 [N, 3, 224, 224] to scores [N, classes]; ends in Gemm, as the packages' own
+    models do.
+    """
     graph = _Graph()
     x, channels = graph.swish(graph.conv("input", 3, _STEM, 3, stride=2)), _STEM
     for expansion, outputs, blocks, stride, kernel in _STAGES:
@@ -75,4 +96,7 @@ def write_stand_in(path: Path, class_count: int) -> None:
     given = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, _SIDE_PX, _SIDE_PX])
     wanted = helper.make_tensor_value_info(x, TensorProto.FLOAT, ["N", class_count])
     model = helper.make_graph(graph.nodes, "efficientnet_b0", [given], [wanted], graph.weights)
-    onnx.save(helper.make_model(model, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    onnx.save(
+        helper.make_model(model, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+        str(path),
+    )

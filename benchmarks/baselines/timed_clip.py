@@ -1,7 +1,8 @@
-"""Times one analyser on one clip, frame by frame, and prints what it found as a line of JSON.
+"""Times one analyzer on one clip, frame by frame, and prints what it found as a line of JSON.
 
-The scripts beside this one run it, each in the environment of its own package, so it needs only NumPy and OpenCV. The
-job comes on standard input: `clip`, `frames` (most to read, 0 for all), `files` (paths by name) and what a script needs.
+The scripts beside this one run it, each in the environment of its own package, so it needs only
+NumPy and OpenCV. The job comes on standard input: `clip`, `frames` (most to read, 0 for all),
+`files` (paths by name) and what a script needs.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ Job = dict[str, Any]
 Box = tuple[float, float, float, float]  # left, top, right, bottom in frame pixels
 
 
-class Analyser(Protocol):
-    """What a user would write around the package; `analyse` alone is timed."""
+class Analyzer(Protocol):
+    """What a user would write around the package; `analyze` alone is timed."""
 
-    def analyse(self, bgr: np.ndarray, time_s: float) -> Any: ...
+    def analyze(self, bgr: np.ndarray, time_s: float) -> Any: ...
 
     def boxes(self, result: Any) -> list[Box]: ...
 
 
-def time_clip(open_analyser: Callable[[Job], Analyser], packages: tuple[str, ...]) -> None:
-    """Read the job, analyse the clip once to warm up and once for the clock, print the answer.
+def time_clip(open_analyzer: Callable[[Job], Analyzer], packages: tuple[str, ...]) -> None:
+    """Read the job, analyze the clip once to warm up and once for the clock, print the answer.
 
     Times are of the processor, over all threads of this process, which stays on one core.
     """
@@ -42,19 +43,21 @@ def time_clip(open_analyser: Callable[[Job], Analyser], packages: tuple[str, ...
     cv2.setNumThreads(1)
     frames, fps = _decode(job["clip"], job["frames"])
     opened_ns = time.process_time_ns()
-    analyser = open_analyser(job)
-    analyser.analyse(frames[0], 0.0)
+    analyzer = open_analyzer(job)
+    analyzer.analyze(frames[0], 0.0)
     first_s = (time.process_time_ns() - opened_ns + before_ns) / 1e9
     for i, bgr in enumerate(frames[1:_WARM_UP_FRAMES], 1):
-        analyser.analyse(bgr, i / fps)
-    analyser = open_analyser(job)
+        analyzer.analyze(bgr, i / fps)
+    analyzer = open_analyzer(job)
     spent_ms, boxes = [], []
     for i, decoded in enumerate(frames):
-        bgr = decoded.copy()  # written anew, as by a decoder: what was read long ago lies in memory, not in a cache
+        bgr = (
+            decoded.copy()
+        )  # written anew, as by a decoder: what was read long ago lies in memory, not in a cache
         started_ns = time.process_time_ns()
-        result = analyser.analyse(bgr, i / fps)
+        result = analyzer.analyze(bgr, i / fps)
         spent_ms.append((time.process_time_ns() - started_ns) / 1e6)
-        boxes.append([[round(float(edge), 1) for edge in box] for box in analyser.boxes(result)])
+        boxes.append([[round(float(edge), 1) for edge in box] for box in analyzer.boxes(result)])
     answer = {
         "versions": {name: version(name) for name in packages},
         "size_px": [frames[0].shape[1], frames[0].shape[0]],

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.gpu MODULE.FUNCTION ...`: one part of the GPU record in a process of its own, a line at a time."""
+"""`python -m benchmarks.gpu MODULE.FUNCTION ...`: one part of the GPU record in a process of its
+own, a line at a time.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,26 @@ def main() -> None:
     parser.add_argument("part")
     parser.add_argument("--model", default=None)
     parser.add_argument("--repeats", type=int, default=300)
-    parser.add_argument("--learnt", type=Path, required=True, help="JSON of the parts before; this one adds to it")
+    parser.add_argument(
+        "--learned", type=Path, required=True, help="JSON of the parts before; this one adds to it"
+    )
     options = parser.parse_args()
-    learnt = json.loads(options.learnt.read_text(encoding="utf-8")) if options.learnt.is_file() else {}
-    session = Session(open_bundle(options.model), options.repeats, learnt.get("figures", {}), learnt.get("notes", {}))
+    learned = (
+        json.loads(options.learned.read_text(encoding="utf-8")) if options.learned.is_file() else {}
+    )
+    session = Session(
+        open_bundle(options.model),
+        options.repeats,
+        learned.get("figures", {}),
+        learned.get("notes", {}),
+    )
 
     def say(line: str) -> None:
         print(line, flush=True)
         # What comes next may end the process.
-        options.learnt.write_text(json.dumps({"figures": session.figures, "notes": session.notes}), encoding="utf-8")
+        options.learned.write_text(
+            json.dumps({"figures": session.figures, "notes": session.notes}), encoding="utf-8"
+        )
 
     run_part(lambda given: find_part(options.part)(given), session, say)
 

@@ -12,11 +12,27 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.cvcuda_crop import time_cvcuda
-from benchmarks.gpu.part import NotRunError, Session, device_time_us, require_gpu, require_torch, sub_part
-from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, frame_of, graph_weights, similarity
+from benchmarks.gpu.part import (
+    NotRunError,
+    Session,
+    device_time_us,
+    require_gpu,
+    require_torch,
+    sub_part,
+)
+from benchmarks.kernel_cases import (
+    CASES,
+    MEAN,
+    STD,
+    TIMED_CROPS,
+    KernelCase,
+    frame_of,
+    graph_weights,
+    similarity,
+)
 from faceaffect.kernels import reference
 from faceaffect.tracking.appearance import sample_grid
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 
 HALF_TOLERANCE = 2.0**-10
 LONGEST_CHECK_S = 120
@@ -51,27 +67,47 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
     """What the kernel and what the definition give, into an output full of NaN."""
     arguments = case.make()
     wanted = getattr(reference, case.op)(**arguments)
-    out_type = np.float32 if case.op == "au_graph" else dtype
+    out_type = np.float32 if case.op == "au_gcn" else dtype
     out = upload(cuda, np.full(wanted.shape, np.nan, out_type))
     if case.op == "crop_face":
         frame = upload(cuda, arguments["frame"].pixels)
-        maps = upload(cuda, np.asarray(arguments["crop_to_frame"], np.float32))
+        maps = upload(cuda, np.asarray(arguments["estimate_crop_to_frame"], np.float32))
         if wanted.size:
-            cuda.crop_face_cuda(frame, arguments["frame"].layout.value, maps, arguments["mean"], arguments["std"], out, None)
-    elif case.op == "normalise":
-        cuda.normalise_cuda(upload(cuda, arguments["pixels"]), arguments["mean"], arguments["std"], out, None)
+            cuda.crop_face_cuda(
+                frame,
+                arguments["frame"].layout.value,
+                maps,
+                arguments["mean"],
+                arguments["std"],
+                out,
+                None,
+            )
+    elif case.op == "normalize":
+        cuda.normalize_cuda(
+            upload(cuda, arguments["pixels"]), arguments["mean"], arguments["std"], out, None
+        )
     else:
         packed, nodes = arguments["weights"].packed, arguments["nodes"]
-        cuda.au_graph_cuda(
-            upload(cuda, nodes.astype(dtype)), upload(cuda, packed.flat().astype(dtype)), packed.widths, out, None
+        cuda.au_gcn_cuda(
+            upload(cuda, nodes.astype(dtype)),
+            upload(cuda, packed.flat().astype(dtype)),
+            packed.widths,
+            out,
+            None,
         )
     return download(cuda, out, out_type).astype(np.float32), wanted
 
 
 def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The same crop as the pipeline makes it: only the faces' pixels travel, and the last face fills the empty slots."""
+    """The same crop as the pipeline makes it: only the faces' pixels travel, and the last face
+    fills the empty slots.
+    """
     arguments = case.make()
-    frame, maps, side = arguments["frame"], np.asarray(arguments["crop_to_frame"], np.float32), arguments["size_px"]
+    frame, maps, side = (
+        arguments["frame"],
+        np.asarray(arguments["estimate_crop_to_frame"], np.float32),
+        arguments["size_px"],
+    )
     if not len(maps):
         return np.empty(0), np.empty(0)
     slots = len(maps) + 1
@@ -100,17 +136,34 @@ def fresh_cases(seed: int) -> list[KernelCase]:
     """Cases that nobody has tuned for."""
     random, found = np.random.default_rng(seed), list[KernelCase]()
     for i in range(6):
-        layout, side = list(Layout)[i % 4], int(random.integers(1, 140))
+        layout, side = list(PixelFormat)[i % 4], int(random.integers(1, 140))
         height, width = (2 * int(n) for n in random.integers(1, 200, 2))
         places = random.uniform(-0.2, 1.2, (int(random.integers(1, 9)), 2)) * (width, height)
-        maps = [similarity(side, float(random.uniform(0.2, 12)), float(random.uniform(-180, 180)), (x, y)) for x, y in places]
-        crop = {"frame": frame_of(layout, height, width, seed + i), "crop_to_frame": np.concatenate(maps), "size_px": side}
+        maps = [
+            similarity(
+                side, float(random.uniform(0.2, 12)), float(random.uniform(-180, 180)), (x, y)
+            )
+            for x, y in places
+        ]
+        crop = {
+            "frame": frame_of(layout, height, width, seed + i),
+            "estimate_crop_to_frame": np.concatenate(maps),
+            "size_px": side,
+        }
         found.append(KernelCase("crop_face", f"fresh {i}", partial(dict, crop, mean=MEAN, std=STD)))
         pixels = random.integers(0, 256, (*random.integers(1, 70, 3), 3), dtype=np.uint8)
-        found.append(KernelCase("normalise", f"fresh {i}", partial(dict, pixels=pixels, mean=MEAN, std=STD)))
+        found.append(
+            KernelCase("normalize", f"fresh {i}", partial(dict, pixels=pixels, mean=MEAN, std=STD))
+        )
         width, layers = int(random.integers(1, 129)), int(random.integers(0, 5))
         nodes = random.standard_normal((int(random.integers(1, 20)), 12, width)).astype(np.float32)
-        found.append(KernelCase("au_graph", f"fresh {i}", partial(dict, nodes=nodes, weights=graph_weights(width, layers))))
+        found.append(
+            KernelCase(
+                "au_gcn",
+                f"fresh {i}",
+                partial(dict, nodes=nodes, weights=graph_weights(width, layers)),
+            )
+        )
     return found
 
 
@@ -118,17 +171,22 @@ RUNNERS: dict[str, tuple[str, Callable[[Any, KernelCase, Any], tuple[np.ndarray,
     "crop_face": ("crop_face", on_gpu),
     "crop_face, staged": ("crop_face", staged_on_gpu),
     "portrait_grid": ("crop_face", portrait_on_gpu),
-    "normalise": ("normalise", on_gpu),
-    "au_graph": ("au_graph", on_gpu),
+    "normalize": ("normalize", on_gpu),
+    "au_gcn": ("au_gcn", on_gpu),
 }
 
 
 def check(session: Session) -> Iterator[str]:
-    """Every case of the kernel tests and fresh random ones, in both precisions, into outputs full of NaN."""
+    """Every case of the kernel tests and fresh random ones, in both precisions, into outputs full
+    of NaN.
+    """
     cuda = require_gpu()
     seed = int(np.random.SeedSequence().generate_state(1)[0])
     yield from (f"- seed of the fresh cases: {seed}", "")
-    yield from ("| kernel | precision | cases | largest difference | wrong |", "|---|---|---|---|---|")
+    yield from (
+        "| kernel | precision | cases | largest difference | wrong |",
+        "|---|---|---|---|---|",
+    )
     everything = [*CASES, *fresh_cases(seed)]
     for name, (op, runner) in RUNNERS.items():
         for dtype in (np.float32, np.float16):
@@ -136,7 +194,7 @@ def check(session: Session) -> Iterator[str]:
             for case in cases:
                 got, wanted = runner(cuda, case, dtype)
                 # weights and nodes rounded to float16 change a sum of hundreds of products
-                half = 3e-2 if op == "au_graph" else HALF_TOLERANCE
+                half = 3e-2 if op == "au_gcn" else HALF_TOLERANCE
                 tolerance = case.tolerance if dtype is np.float32 else max(half, case.tolerance)
                 if not np.allclose(got, wanted, rtol=tolerance, atol=tolerance):
                     wrong.append(case.name)
@@ -157,24 +215,36 @@ def sanitize(session: Session) -> Iterator[str]:
         command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable, "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_CHECK_S)
         last = [line for line in done.stdout.splitlines() if "SUMMARY" in line]
-        return [f"- {kind}: {'clean' if done.returncode == 0 else 'ERRORS'}; {last[-1] if last else done.stderr[-200:]}"]
+        return [
+            f"- {kind}: {'clean' if done.returncode == 0 else 'ERRORS'}; {last[-1] if last else done.stderr[-200:]}"
+        ]
 
     for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
         yield from sub_part(kind, partial(run, kind))
 
 
 def time_all(session: Session) -> Iterator[str]:
-    """Kernels against their floor: the time to move their bytes, or to launch anything where that is longer."""
+    """Kernels against their floor: the time to move their bytes, or to launch anything where that
+    is longer.
+    """
     cuda = require_gpu()
     bandwidth = copy_bandwidth(cuda, session.repeats)
-    pixel, planes = upload(cuda, np.zeros((1, 1, 1, 3), np.uint8)), upload(cuda, np.zeros((1, 3, 1, 1), np.float32))
-    launch_us = device_time_us(cuda, lambda stream: cuda.normalise_cuda(pixel, MEAN, STD, planes, stream), session.repeats)
+    pixel, planes = (
+        upload(cuda, np.zeros((1, 1, 1, 3), np.uint8)),
+        upload(cuda, np.zeros((1, 3, 1, 1), np.float32)),
+    )
+    launch_us = device_time_us(
+        cuda, lambda stream: cuda.normalize_cuda(pixel, MEAN, STD, planes, stream), session.repeats
+    )
     yield f"- copy bandwidth: {bandwidth / 1e9:.0f} GB/s"
     yield from (f"- launch of a kernel of one pixel, in a graph: {launch_us:.2f} us", "")
     yield from ("| kernel | us | floor, us | times the floor |", "|---|---|---|---|")
     for case in TIMED_CROPS:
         arguments = case.make()
-        frame, maps = upload(cuda, arguments["frame"].pixels), upload(cuda, arguments["crop_to_frame"])
+        frame, maps = (
+            upload(cuda, arguments["frame"].pixels),
+            upload(cuda, arguments["estimate_crop_to_frame"]),
+        )
         side = arguments["size_px"]
         out = upload(cuda, np.zeros((1, 3, side, side), np.float32))
         layout = arguments["frame"].layout.value
@@ -182,24 +252,36 @@ def time_all(session: Session) -> Iterator[str]:
         def crop(stream: Any, call: Any = (frame, layout, maps, MEAN, STD, out)) -> None:
             cuda.crop_face_cuda(*call, stream)
 
-        step = float(np.abs(arguments["crop_to_frame"][0, :, :2]).sum(axis=1).max())
+        step = float(np.abs(arguments["estimate_crop_to_frame"][0, :, :2]).sum(axis=1).max())
         read = min(arguments["frame"].pixels.nbytes, int((side * step) ** 2 * 3))
         took = device_time_us(cuda, crop, session.repeats)
         yield _row(session, case.name, took, 12 * side * side + read, bandwidth, launch_us)
     weights = graph_weights(64, 2)
-    nodes, flat = upload(cuda, np.zeros((1, 12, 64), np.float32)), upload(cuda, weights.packed.flat())
+    nodes, flat = (
+        upload(cuda, np.zeros((1, 12, 64), np.float32)),
+        upload(cuda, weights.packed.flat()),
+    )
     logits, widths = upload(cuda, np.zeros((1, 12), np.float32)), weights.packed.widths
 
     def graph(stream: Any) -> None:
-        cuda.au_graph_cuda(nodes, flat, widths, logits, stream)
+        cuda.au_gcn_cuda(nodes, flat, widths, logits, stream)
 
     nbytes = weights.packed.flat().nbytes + 12 * 64 * 4
-    yield _row(session, "au_graph, one face", device_time_us(cuda, graph, session.repeats), nbytes, bandwidth, launch_us)
-    yield from ("", *sub_part("torch grid_sample and normalise", lambda: torch_crop(session)))
+    yield _row(
+        session,
+        "au_gcn, one face",
+        device_time_us(cuda, graph, session.repeats),
+        nbytes,
+        bandwidth,
+        launch_us,
+    )
+    yield from ("", *sub_part("torch grid_sample and normalize", lambda: torch_crop(session)))
     yield from sub_part("CV-CUDA", lambda: time_cvcuda(session))
 
 
-def _row(session: Session, name: str, took_us: float, nbytes: int, bandwidth: float, launch_us: float) -> str:
+def _row(
+    session: Session, name: str, took_us: float, nbytes: int, bandwidth: float, launch_us: float
+) -> str:
     floor_us = max(launch_us, nbytes / bandwidth * 1e6)
     session.figures[f"floor share: {name}"] = took_us / floor_us
     return f"| {name} | {took_us:.2f} | {floor_us:.2f} | {took_us / floor_us:.2f} |"
@@ -209,16 +291,22 @@ def copy_bandwidth(cuda: Any, repeats: int) -> float:
     """Bytes a second, read and written, of a copy of 256 MiB on the device."""
     nbytes = 1 << 28
     first, second = cuda.DeviceBuffer(nbytes), cuda.DeviceBuffer(nbytes)
-    took = device_time_us(cuda, lambda stream: cuda.copy_bytes(second.address, first.address, nbytes, stream), min(repeats, 60))
+    took = device_time_us(
+        cuda,
+        lambda stream: cuda.copy_bytes(second.address, first.address, nbytes, stream),
+        min(repeats, 60),
+    )
     return 2 * nbytes / took * 1e6
 
 
 def torch_crop(session: Session) -> list[str]:
-    """The usual way: frame to float, grid_sample, normalise."""
+    """The usual way: frame to float, grid_sample, normalize."""
     torch = require_torch()
     case = TIMED_CROPS[0]
     arguments = case.make()
-    step = torch_cropper(torch, arguments["frame"], arguments["crop_to_frame"], arguments["size_px"])
+    step = torch_cropper(
+        torch, arguments["frame"], arguments["estimate_crop_to_frame"], arguments["size_px"]
+    )
     pixels = torch.from_numpy(np.ascontiguousarray(arguments["frame"].pixels)).cuda()
     for _ in range(30):
         step(pixels)
@@ -228,22 +316,28 @@ def torch_crop(session: Session) -> list[str]:
         step(pixels)
     end.record()
     end.synchronize()
-    return [f"- torch grid_sample and normalise, {case.name}: {start.elapsed_time(end) * 1e3 / session.repeats:.1f} us"]
+    return [
+        f"- torch grid_sample and normalize, {case.name}: {start.elapsed_time(end) * 1e3 / session.repeats:.1f} us"
+    ]
 
 
 def torch_cropper(torch: Any, frame: Frame, maps: np.ndarray, size_px: int) -> Any:
-    """A function from BGR pixels [H, W, 3] on the GPU to normalised crops [N, 3, S, S]."""
-    if frame.layout is not Layout.BGR:
+    """A function from BGR pixels [H, W, 3] on the GPU to normalized crops [N, 3, S, S]."""
+    if frame.layout is not PixelFormat.BGR:
         raise NotRunError("the rival crops BGR frames only")
     height, width = frame.height_px, frame.width_px
-    grid_y, grid_x = torch.meshgrid(*[torch.arange(size_px, dtype=torch.float32, device="cuda")] * 2, indexing="ij")
+    grid_y, grid_x = torch.meshgrid(
+        *[torch.arange(size_px, dtype=torch.float32, device="cuda")] * 2, indexing="ij"
+    )
     points = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], dim=-1)
     at = torch.einsum("nij,hwj->nhwi", torch.from_numpy(maps).cuda(), points)
     grid = (2 * at + 1) / torch.tensor([width, height], device="cuda") - 1
     mean, std = (torch.tensor(values, device="cuda").view(1, 3, 1, 1) for values in (MEAN, STD))
 
     def crop(pixels: Any) -> Any:
-        picture = pixels.permute(2, 0, 1).flip(0)[None].float().expand(len(maps), -1, -1, -1)
-        return (torch.nn.functional.grid_sample(picture, grid, align_corners=False) / 255 - mean) / std
+        image = pixels.permute(2, 0, 1).flip(0)[None].float().expand(len(maps), -1, -1, -1)
+        return (
+            torch.nn.functional.grid_sample(image, grid, align_corners=False) / 255 - mean
+        ) / std
 
     return crop

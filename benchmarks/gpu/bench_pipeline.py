@@ -1,4 +1,6 @@
-"""The whole way of a frame in host memory to read faces: stages, percentiles, graph against plain launches, rivals."""
+"""The whole way of a frame in host memory to read faces: stages, percentiles, graph against plain
+launches, rivals.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,10 @@ from benchmarks.gpu.part import (
     wall_times_us,
 )
 from benchmarks.kernel_cases import frame_of, similarity
-from faceaffect.backends.cuda_frame_runner import GpuPath
-from faceaffect.kernels.native import native
+from faceaffect.backends.cuda_frame_runner import CudaFrameRunner
 from faceaffect.bundle.model_spec import HEADS
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.kernels.native import native
+from faceaffect.types import FloatArray, Frame, PixelFormat
 
 SIZES = {"640x360": (360, 640), "1920x1080": (1080, 1920)}
 FACES = (1, 2, 4, 8, 16)
@@ -37,13 +39,22 @@ def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray
     side = session.bundle.spec.crop.size_px
     scale = width / 10 / side
     places = [(width * (i + 1) / (count + 1), height * (0.3 + 0.4 * (i % 2))) for i in range(count)]
-    return frame_of(Layout.BGR, height, width), np.concatenate([similarity(side, scale, 5.0, at) for at in places])
+    return frame_of(PixelFormat.BGR, height, width), np.concatenate(
+        [similarity(side, scale, 5.0, at) for at in places]
+    )
 
 
 def whole(session: Session) -> Iterator[str]:
-    """Wall time of `GpuPath.read`: crop to results, frame in ordinary host memory, replayed graph and plain launches."""
+    """Wall time of `CudaFrameRunner.read`: crop to results, frame in ordinary host memory, replayed
+    graph and plain launches.
+    """
     path, engine = open_path(session)
-    yield from (f"- engine: {engine}", "", "| frame | faces | how | p50, us | p95 | p99 |", "|---|---|---|---|---|---|")
+    yield from (
+        f"- engine: {engine}",
+        "",
+        "| frame | faces | how | p50, us | p95 | p99 |",
+        "|---|---|---|---|---|---|",
+    )
     for size in SIZES:
         for count in FACES:
             frame, maps = faces_of(session, size, count)
@@ -52,7 +63,9 @@ def whole(session: Session) -> Iterator[str]:
                 kept = dict(path._graphs)
                 path.captures = captures
                 path._graphs.clear() if not captures else None
-                times = wall_times_us(lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats)  # type: ignore[misc]
+                times = wall_times_us(
+                    lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats
+                )  # type: ignore[misc]
                 path._graphs.update(kept)
                 session.figures[f"whole {size} {count} {kind}"] = float(np.median(times))
                 yield f"| {size} | {count} | {kind} | {percentiles(times)} |"
@@ -63,19 +76,33 @@ def whole(session: Session) -> Iterator[str]:
 def whole_half(session: Session) -> Iterator[str]:
     """The same with the float16 engine, replayed graphs alone."""
     path, engine = open_path(session, "fp16")
-    yield from (f"- engine: {engine}", "", "| frame | faces | p50, us | p95 | p99 |", "|---|---|---|---|---|")
+    yield from (
+        f"- engine: {engine}",
+        "",
+        "| frame | faces | p50, us | p95 | p99 |",
+        "|---|---|---|---|---|",
+    )
     for size in SIZES:
         for count in FACES:
             frame, maps = faces_of(session, size, count)
-            times = wall_times_us(lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats)  # type: ignore[misc]
+            times = wall_times_us(
+                lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats
+            )  # type: ignore[misc]
             session.figures[f"whole fp16 {size} {count} graph"] = float(np.median(times))
             yield f"| {size} | {count} | {percentiles(times)} |"
 
 
 def stages(session: Session) -> Iterator[str]:
-    """Each step by itself: on the host by the clock, on the GPU by events, there over means of batches of 20."""
+    """Each step by itself: on the host by the clock, on the GPU by events, there over means of
+    batches of 20.
+    """
     path, engine = open_path(session)
-    yield from (f"- engine: {engine}", "", "| frame | faces | stage | p50, us | p95 | p99 |", "|---|---|---|---|---|---|")
+    yield from (
+        f"- engine: {engine}",
+        "",
+        "| frame | faces | stage | p50, us | p95 | p99 |",
+        "|---|---|---|---|---|---|",
+    )
     for size in SIZES:
         for count in FACES:
             for name, times in stage_times(session, path, size, count):
@@ -84,33 +111,46 @@ def stages(session: Session) -> Iterator[str]:
                 yield f"| {size} | {count} | {name} | {percentiles(times)} |"
 
 
-def stage_times(session: Session, path: GpuPath, size: str, count: int) -> Iterator[tuple[str, np.ndarray]]:
+def stage_times(
+    session: Session, path: CudaFrameRunner, size: str, count: int
+) -> Iterator[tuple[str, np.ndarray]]:
     """Name and times of each step of one kind of run."""
     cuda = require_gpu()
     frame, maps = faces_of(session, size, count)
     path.read(frame, maps)
     slots = next(slots for slots in path._slots if slots >= count)
     upload_bytes = path._stage(frame, maps, slots)
-    yield "lay out on the host", wall_times_us(lambda: path._stage(frame, maps, slots), session.repeats)
+    yield (
+        "lay out on the host",
+        wall_times_us(lambda: path._stage(frame, maps, slots), session.repeats),
+    )
     places, out_bytes = path._places[slots]
     side, crop = path._crop.size_px, path._crop
     jobs = path._block.view([path._block.nbytes], "|u1")
     crops = path._crops.view([slots, 3, side, side], path._network.crop_typestr)
-    nodes, logits, grid = (path._view(places[name]) for name in ("au_nodes", "au_logit", "portrait_grid"))
+    nodes, logits, grid = (
+        path._view(places[name]) for name in ("au_nodes", "au_logit", "portrait_grid")
+    )
     steps: dict[str, Callable[[Any], Any]] = {
-        "upload": lambda s: cuda.copy_bytes(path._block.address, path._block_host.address, upload_bytes, s),
+        "upload": lambda s: cuda.copy_bytes(
+            path._block.address, path._block_host.address, upload_bytes, s
+        ),
         "crop": lambda s: cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, s),
         "network": lambda s: path._network.enqueue(slots, s.handle),
-        "graph layer": lambda s: cuda.au_graph_cuda(nodes, path._weights, path._widths, logits, s),
+        "graph layer": lambda s: cuda.au_gcn_cuda(nodes, path._weights, path._widths, logits, s),
         "portrait": lambda s: cuda.portrait_grid_cuda(crops, grid, s),
-        "download": lambda s: cuda.copy_bytes(path._out_host.address, path._out.address, out_bytes, s),
+        "download": lambda s: cuda.copy_bytes(
+            path._out_host.address, path._out.address, out_bytes, s
+        ),
     }
     for name, step in steps.items():
         yield name, device_times_us(cuda, step, session.repeats)
 
 
 def rivals(session: Session) -> Iterator[str]:
-    """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face, 640x360."""
+    """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face,
+    640x360.
+    """
     torch = require_torch()
     yield from ("| rival | p50, us | p95 | p99 |", "|---|---|---|---|")
 
@@ -119,14 +159,23 @@ def rivals(session: Session) -> Iterator[str]:
         session.figures[name] = float(np.median(times))
         return [f"| {name} | {percentiles(times)} |"]
 
-    yield from sub_part("PyTorch eager", lambda: torch_rows("PyTorch eager", lambda network: network))
+    yield from sub_part(
+        "PyTorch eager", lambda: torch_rows("PyTorch eager", lambda network: network)
+    )
     yield from sub_part("ONNX Runtime on the GPU", lambda: _onnx_rows(session))
     compiled = "torch.compile"  # last: it takes longest to start
-    yield from sub_part(compiled, lambda: torch_rows(compiled, lambda network: torch.compile(network, mode="reduce-overhead")))
+    yield from sub_part(
+        compiled,
+        lambda: torch_rows(
+            compiled, lambda network: torch.compile(network, mode="reduce-overhead")
+        ),
+    )
 
 
 def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
-    """Upload of the frame, grid_sample, network, graph layer and download, as one writes it with PyTorch."""
+    """Upload of the frame, grid_sample, network, graph layer and download, as one writes it with
+    PyTorch.
+    """
     from benchmarks.gpu.torch_network import TorchNetwork
 
     frame, maps = faces_of(session, "640x360", 1)
@@ -135,7 +184,8 @@ def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> 
     network = wrap(TorchNetwork(bundle.onnx, "cuda"))
     weights = bundle.graph
     adjacency, readout, bias = (
-        torch.from_numpy(a).cuda() for a in (weights.adjacency, weights.readout_weight, weights.readout_bias)
+        torch.from_numpy(a).cuda()
+        for a in (weights.adjacency, weights.readout_weight, weights.readout_bias)
     )
     layers = [
         (torch.from_numpy(w).cuda(), torch.from_numpy(b).cuda())
@@ -144,7 +194,9 @@ def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> 
 
     def run() -> Any:
         with torch.no_grad():
-            heads = dict(zip(HEADS, network(crop(torch.from_numpy(frame.pixels).cuda())), strict=True))
+            heads = dict(
+                zip(HEADS, network(crop(torch.from_numpy(frame.pixels).cuda())), strict=True)
+            )
             hidden = heads["au_nodes"]
             for weight, offset in layers:
                 hidden = (adjacency @ hidden @ weight + offset).relu()
@@ -167,22 +219,32 @@ def _onnx_rows(session: Session) -> list[str]:
 
 
 def analysis(session: Session) -> list[str]:
-    """`Pipeline.analyse` on the demo clip: tracking, decoding of heads and smoothing on the CPU included."""
+    """`Pipeline.analyze` on the demo clip: tracking, decoding of heads and smoothing on the CPU
+    included.
+    """
     from faceaffect.detectors.names import default_detector
     from faceaffect.detectors.open_detector import open_detector
-    from faceaffect.pipeline import FollowSettings, Pipeline
+    from faceaffect.pipeline import Pipeline, TrackerConfig
     from faceaffect.sources import open_source
 
     path, engine = open_path(session, max_faces=8)
     with open_source(ROOT / "assets" / "demo.mp4") as source:
         frames = list(source)
     bundle = session.bundle
-    backend, detector = PathBackend(path, engine, bundle.spec.crop), open_detector(default_detector(), 40)
-    with Pipeline(bundle.spec, backend, bundle.graph, detector, FollowSettings()) as pipeline:
-        found = sum(len(pipeline.analyse(frame)[0]) for frame in frames[:10])
+    backend, detector = (
+        PathBackend(path, engine, bundle.spec.crop),
+        open_detector(default_detector(), 40),
+    )
+    with Pipeline(bundle.spec, backend, bundle.graph, detector, TrackerConfig()) as pipeline:
+        found = sum(len(pipeline.analyze(frame)[0]) for frame in frames[:10])
         iterator = iter(frames * 2)
-        times = wall_times_us(lambda: pipeline.analyse(next(iterator)), len(frames))
-    lines = [f"- engine: {engine}", f"- faces in the first 10 frames: {found}", "", "| frames | p50, us | p95 | p99 |"]
+        times = wall_times_us(lambda: pipeline.analyze(next(iterator)), len(frames))
+    lines = [
+        f"- engine: {engine}",
+        f"- faces in the first 10 frames: {found}",
+        "",
+        "| frames | p50, us | p95 | p99 |",
+    ]
     return [*lines, "|---|---|---|---|", f"| {len(times)} | {percentiles(times)} |"]
 
 
@@ -197,5 +259,13 @@ def memory(session: Session) -> list[str]:
     for _ in range(3):
         path.read(frame, maps)
     taken = before - native.device_facts(0)["free_bytes"]
-    resident = [line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith("VmRSS")]
-    return [f"- engine: {engine}", f"- on the GPU, beyond what was in use: {taken / 1e6:.0f} MB", *(f"- {r}" for r in resident)]
+    resident = [
+        line
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        if line.startswith("VmRSS")
+    ]
+    return [
+        f"- engine: {engine}",
+        f"- on the GPU, beyond what was in use: {taken / 1e6:.0f} MB",
+        *(f"- {r}" for r in resident),
+    ]

@@ -1,4 +1,6 @@
-"""The crop as CV-CUDA does it: warp, colour order, float, normalise, planes; for comparison with the crop kernel."""
+"""The crop as CV-CUDA does it: warp, color order, float, normalize, planes; for comparison with the
+crop kernel.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ import numpy as np
 from benchmarks.gpu.part import NotRunError, Session, require_torch
 from benchmarks.kernel_cases import MEAN, STD, TIMED_CROPS
 from faceaffect.kernels import reference
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.types import FloatArray, Frame, PixelFormat
 
-SAME = 0.05  # of normalised values, on average: CV-CUDA rounds the warped picture to 8 bits, and an edge pixel may differ more
+# of normalized values, on average: CV-CUDA rounds the warped image to 8 bits, and an edge pixel may
+# differ more
+SAME = 0.05
 
 
 def time_cvcuda(session: Session) -> list[str]:
@@ -25,10 +29,16 @@ def time_cvcuda(session: Session) -> list[str]:
     torch = require_torch()
     case = TIMED_CROPS[0]
     arguments = case.make()
-    frame, crop_map, side = arguments["frame"], arguments["crop_to_frame"][0], arguments["size_px"]
+    frame, crop_map, side = (
+        arguments["frame"],
+        arguments["estimate_crop_to_frame"][0],
+        arguments["size_px"],
+    )
     stream = cvcuda.as_stream(torch.cuda.current_stream())
     wanted = reference.crop_face(**arguments)
-    step, difference = matching_cropper(cvcuda, torch, frame, crop_map, side, wanted, stream=stream, device="cuda")
+    step, difference = matching_cropper(
+        cvcuda, torch, frame, crop_map, side, wanted, stream=stream, device="cuda"
+    )
     for _ in range(30):
         step()
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -38,15 +48,27 @@ def time_cvcuda(session: Session) -> list[str]:
     end.record()
     end.synchronize()
     took_us = start.elapsed_time(end) * 1e3 / session.repeats
-    return [f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by {difference:.3f} on average"]
+    return [
+        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by {difference:.3f} on average"
+    ]
 
 
 def matching_cropper(
-    cvcuda: Any, torch: Any, frame: Frame, crop_map: FloatArray, side: int, wanted: FloatArray, *, stream: Any, device: str
+    cvcuda: Any,
+    torch: Any,
+    frame: Frame,
+    crop_map: FloatArray,
+    side: int,
+    wanted: FloatArray,
+    *,
+    stream: Any,
+    device: str,
 ) -> tuple[Callable[[], Any], float]:
-    """A cropper whose crop is the `wanted` one, and the average difference; NotRunError where there is none.
+    """A cropper whose crop is the `wanted` one, and the average difference; NotRunError where there
+    is none.
 
-    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong rival must not be timed.
+    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong rival
+    must not be timed.
     """
     inverse = np.linalg.inv(np.vstack([crop_map, [0, 0, 1]]))[:2].astype(np.float32)
     found = []
@@ -56,13 +78,15 @@ def matching_cropper(
         found.append(difference)
         if difference <= SAME:
             return step, difference
-    raise NotRunError(f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, {SAME} is allowed")
+    raise NotRunError(
+        f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, {SAME} is allowed"
+    )
 
 
 def _cropper(
     cvcuda: Any, torch: Any, frame: Frame, xform: FloatArray, side: int, *, stream: Any, device: str
 ) -> Callable[[], Any]:
-    if frame.layout is not Layout.BGR:
+    if frame.layout is not PixelFormat.BGR:
         raise NotRunError("the rival crops BGR frames only")
 
     def tensor(memory: Any, layout: str = "NHWC") -> Any:
@@ -76,12 +100,16 @@ def _cropper(
     source, planes = tensor(pixels), tensor(out, "NCHW")
     warped, rgb = (tensor(empty(1, side, side, 3, dtype=torch.uint8)) for _ in range(2))
     scaled, normal = (tensor(empty(1, side, side, 3)) for _ in range(2))
-    base, scale = (tensor(torch.tensor(values, device=device).view(1, 1, 1, 3)) for values in (MEAN, STD))
+    base, scale = (
+        tensor(torch.tensor(values, device=device).view(1, 1, 1, 3)) for values in (MEAN, STD)
+    )
     flags = cvcuda.NormalizeFlags.SCALE_IS_STDDEV
 
     def step() -> Any:
         border = {"border_mode": cvcuda.Border.CONSTANT, "border_value": [0, 0, 0, 0]}
-        cvcuda.warp_affine_into(warped, source, xform, flags=cvcuda.Interp.LINEAR, **border, stream=stream)
+        cvcuda.warp_affine_into(
+            warped, source, xform, flags=cvcuda.Interp.LINEAR, **border, stream=stream
+        )
         cvcuda.cvtcolor_into(rgb, warped, cvcuda.ColorConversion.BGR2RGB, stream=stream)
         cvcuda.convertto_into(scaled, rgb, scale=1 / 255, stream=stream)
         cvcuda.normalize_into(normal, scaled, base, scale, flags, stream=stream)

@@ -1,4 +1,6 @@
-"""What the parts of the GPU record share: how a part says that it did not run, and how times are written."""
+"""What the parts of the GPU record share: how a part says that it did not run, and how times are
+written.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,8 @@ def device_time_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> floa
 def device_times_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> np.ndarray:
     """Time on the GPU of what `queue(stream)` queues, by events: means of batches of 20.
 
-    A batch is one CUDA graph: queued one by one from Python, short kernels would wait for their launches.
+    A batch is one CUDA graph: queued one by one from Python, short kernels would wait for their
+    launches.
     """
     stream, start, end = cuda.Stream(), cuda.Event(True), cuda.Event(True)
     for _ in range(WARM_UPS):

@@ -1,4 +1,6 @@
-"""The exported network in PyTorch, operator by operator: the rival, and an engine where TensorRT refuses a GPU."""
+"""The exported network in PyTorch, operator by operator: the rival, and an engine where TensorRT
+refuses a GPU.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,24 @@ class TorchNetwork(torch.nn.Module):
     def __init__(self, onnx_bytes: bytes, device: str = "cpu") -> None:
         super().__init__()
         graph = onnx.load_from_string(onnx_bytes).graph
-        self._fixed: Values = {t.name: _constant(numpy_helper.to_array(t), device) for t in graph.initializer}
+        self._fixed: Values = {
+            t.name: _constant(numpy_helper.to_array(t), device) for t in graph.initializer
+        }
         self._steps: list[tuple[Callable[..., Any], list[str], str, dict[str, Any]]] = []
         for node in graph.node:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             if node.op_type == "Constant":
-                self._fixed[node.output[0]] = _constant(numpy_helper.to_array(attributes["value"]), device)
+                self._fixed[node.output[0]] = _constant(
+                    numpy_helper.to_array(attributes["value"]), device
+                )
             elif node.op_type in _OPERATORS:
-                self._steps.append((_OPERATORS[node.op_type], list(node.input), node.output[0], attributes))
+                self._steps.append(
+                    (_OPERATORS[node.op_type], list(node.input), node.output[0], attributes)
+                )
             else:
-                raise ValueError(f"the network has the operator {node.op_type}, which this reference does not know")
+                raise ValueError(
+                    f"the network has the operator {node.op_type}, which this reference does not know"
+                )
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         values: Values = {**self._fixed, "crops": crops, "": None}
@@ -62,7 +72,9 @@ def _gemm(a: dict[str, Any], x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return float(a.get("alpha", 1)) * (x @ weight) + float(a.get("beta", 1)) * bias
 
 
-def _slice(a: dict[str, Any], x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor, *_: Tensor) -> Tensor:
+def _slice(
+    a: dict[str, Any], x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor, *_: Tensor
+) -> Tensor:
     """Of shapes, and along one axis, as the exporter writes it."""
     at: list[Any] = [slice(None)] * x.ndim
     for start, end, axis in zip(starts.tolist(), ends.tolist(), axes.tolist(), strict=True):
@@ -93,7 +105,9 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "Mul": lambda a, x, y: x * y,
     "ReduceMean": _reduce_mean,
     "Relu": lambda a, x: x.relu(),
-    "Reshape": lambda a, x, shape: x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())]),
+    "Reshape": lambda a, x, shape: x.reshape(
+        [x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())]
+    ),
     "Resize": _resize,
     "Shape": lambda a, x: torch.tensor(x.shape),
     "Slice": _slice,
@@ -104,7 +118,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 class TorchEngine:
-    """A `GpuNetwork`: PyTorch runs on the addresses and the stream of a `GpuPath`."""
+    """A `CudaNetwork`: PyTorch runs on the addresses and the stream of a `CudaFrameRunner`."""
 
     crop_typestr = "<f4"
 
@@ -112,24 +126,39 @@ class TorchEngine:
         self._network, self._size_px = TorchNetwork(onnx_bytes, "cuda"), size_px
         with torch.no_grad():
             one = self._network(torch.zeros(1, 3, size_px, size_px, device="cuda"))
-        self.output_shapes = {name: tuple(value.shape[1:]) for name, value in zip(HEADS, one, strict=True)}
+        self.output_shapes = {
+            name: tuple(value.shape[1:]) for name, value in zip(HEADS, one, strict=True)
+        }
         self._bound: dict[int, dict[str, Tensor]] = {}
-        self._pool = torch.cuda.MemPool()  # what a captured run uses is never given to anything else
+        self._pool = (
+            torch.cuda.MemPool()
+        )  # what a captured run uses is never given to anything else
 
     def bind(self, faces: int, addresses: dict[str, int]) -> None:
         shapes = self.output_shapes | {"crops": (3, self._size_px, self._size_px)}
-        self._bound[faces] = {name: _tensor_at(address, (faces, *shapes[name])) for name, address in addresses.items()}
+        self._bound[faces] = {
+            name: _tensor_at(address, (faces, *shapes[name])) for name, address in addresses.items()
+        }
 
     def enqueue(self, faces: int, stream: int) -> None:
         bound = self._bound[faces]
-        with torch.no_grad(), torch.cuda.use_mem_pool(self._pool), torch.cuda.stream(torch.cuda.ExternalStream(stream)):
+        with (
+            torch.no_grad(),
+            torch.cuda.use_mem_pool(self._pool),
+            torch.cuda.stream(torch.cuda.ExternalStream(stream)),
+        ):
             for name, value in zip(HEADS, self._network(bound["crops"]), strict=True):
                 bound[name].copy_(value)
 
 
 class _Memory:
     def __init__(self, address: int, shape: tuple[int, ...]) -> None:
-        self.__cuda_array_interface__ = {"shape": shape, "typestr": "<f4", "data": (address, False), "version": 3}
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": "<f4",
+            "data": (address, False),
+            "version": 3,
+        }
 
 
 def _tensor_at(address: int, shape: tuple[int, ...]) -> Tensor:

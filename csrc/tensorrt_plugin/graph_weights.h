@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../au_graph.h"
+#include "../au_gcn.h"
 #include "../half.h"
 
 namespace faceaffect {
@@ -14,7 +14,7 @@ struct PluginWeights {
   PluginWeights(std::vector<int32_t> widths, std::vector<float> flat);
 
   std::vector<int32_t> widths;  // D_0 ... D_L
-  std::vector<float> flat;      // as au_graph.h lays them out
+  std::vector<float> flat;      // as au_gcn.h lays them out
   GraphShape shape;
 };
 

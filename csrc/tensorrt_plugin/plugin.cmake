@@ -22,7 +22,7 @@ if(NOT TENSORRT_LIBRARY)
 endif()
 
 add_library(faceaffect_tensorrt_plugin SHARED
-            csrc/check_cuda.cpp csrc/tensorrt_plugin/au_graph_creator.cpp csrc/tensorrt_plugin/au_graph_plugin.cpp
+            csrc/check_cuda.cpp csrc/tensorrt_plugin/au_gcn_creator.cpp csrc/tensorrt_plugin/au_gcn_plugin.cpp
             csrc/tensorrt_plugin/graph_weights.cpp csrc/tensorrt_plugin/register.cpp
             $<TARGET_OBJECTS:faceaffect_au_graph_cuda>)
 target_compile_options(faceaffect_tensorrt_plugin PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${WARNINGS}>)

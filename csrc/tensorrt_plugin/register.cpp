@@ -1,5 +1,5 @@
 // Loading the library is enough: its creator is then in TensorRT's registry.
-#include "au_graph_creator.h"
+#include "au_gcn_creator.h"
 
 namespace faceaffect {
 

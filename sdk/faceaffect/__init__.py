@@ -2,7 +2,7 @@
 
 with open_source("clip.mp4") as source, open_pipeline() as pipeline:
     for frame in source:
-        faces, affect = pipeline.analyse(frame)
+        faces, affect = pipeline.analyze(frame)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HOMES = {
     "Affect": "faceaffect.types",
     "Faces": "faceaffect.types",
     "Frame": "faceaffect.types",
-    "Layout": "faceaffect.types",
+    "PixelFormat": "faceaffect.types",
     "BackendError": "faceaffect.backends",
     "BundleError": "faceaffect.bundle.model_spec",
     "SourceError": "faceaffect.sources",
@@ -29,11 +29,11 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from faceaffect.backends import BackendError
+    from faceaffect.bundle.model_spec import BundleError
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
     from faceaffect.pipeline import Pipeline, open_pipeline
     from faceaffect.sources import SourceError, open_source
-    from faceaffect.bundle.model_spec import BundleError
-    from faceaffect.types import Affect, Faces, Frame, Layout
+    from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 __all__ = [
     "AU_NAMES",
@@ -43,7 +43,7 @@ __all__ = [
     "BundleError",
     "Faces",
     "Frame",
-    "Layout",
+    "PixelFormat",
     "Pipeline",
     "SourceError",
     "open_pipeline",

@@ -48,5 +48,6 @@ EXPRESSION_NAMES: Final[tuple[str, ...]] = (
 """The seven expressions; the position is the class index of Aff-Wild2's `EXPR_Set` files."""
 
 LANDMARK_COUNT: Final[int] = 68
-"""Landmarks follow the 68-point order that is usual in the field (jaw 0-16, brows 17-26, nose 27-35, eyes 36-47,
-mouth 48-67). "Right" is the subject's right, which is the left of the picture."""
+"""Landmarks follow the 68-point order that is usual in the field (jaw 0-16, brows 17-26, nose
+27-35, eyes 36-47, mouth 48-67). "Right" is the subject's right, which is the left of the image.
+"""

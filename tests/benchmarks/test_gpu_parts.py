@@ -1,4 +1,6 @@
-"""Every part of the GPU record, dry: over a GPU of host memory, so that what runs once on a real one has run before."""
+"""Every part of the GPU record, dry: over a GPU of host memory, so that what runs once on a real
+one has run before.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytestmark = pytest.mark.train
-
-from benchmarks.gpu import part
 from benchmarks.gpu import bench_engine as engine_part
 from benchmarks.gpu import bench_kernels as kernel_part
-from benchmarks.gpu import bench_pipeline as path_part# noqa: E402
-from benchmarks.gpu.part import Session  # noqa: E402
-from benchmarks.gpu_record import targets  # noqa: E402
-from faceaffect.backends.engine_cache import CACHE_VARIABLE  # noqa: E402
-from faceaffect.backends.cuda_frame_runner import GpuPath  # noqa: E402
-from faceaffect.backends.tensorrt_compat import TensorRt  # noqa: E402
-from faceaffect.bundle.bundle import open_bundle  # noqa: E402
-from faceaffect.types import Layout  # noqa: E402
-from tests.native.build_on_host import kernels_on_host  # noqa: E402
-from tests.sdk.backends.fake_tensorrt import fake_tensorrt  # noqa: E402
-from tests.sdk.backends.host_gpu import OnnxNetwork  # noqa: E402
-from tests.sdk.backends.host_tensorrt import HostEngine, HostNative  # noqa: E402
-from tests.sdk.tiny_bundle import write_tiny_bundle  # noqa: E402
+from benchmarks.gpu import bench_pipeline as path_part
+from benchmarks.gpu import part
+from benchmarks.gpu.part import Session
+from benchmarks.gpu_record import targets
+from faceaffect.backends.cuda_frame_runner import CudaFrameRunner
+from faceaffect.backends.engine_cache import CACHE_VARIABLE
+from faceaffect.backends.tensorrt_compat import TensorRTModule
+from faceaffect.bundle.bundle import open_bundle
+from faceaffect.types import PixelFormat
+from tests.native.build_on_host import kernels_on_host
+from tests.sdk.backends.fake_tensorrt import fake_tensorrt
+from tests.sdk.backends.host_gpu import OnnxNetwork
+from tests.sdk.backends.host_tensorrt import HostEngine, HostNative
+from tests.sdk.tiny_bundle import write_tiny_bundle
+
+pytestmark = pytest.mark.train
+
+
+REQUIRES = ("torch",)
 
 SIZE = 28
 
@@ -60,26 +64,37 @@ class BenchGpu(HostNative):
 
     Event = Event
 
-    def crop_face_cuda(self, frame: Any, layout: str, maps: Any, mean: Any, std: Any, out: Any, stream: Any) -> None:
+    def crop_face_cuda(
+        self, frame: Any, layout: str, maps: Any, mean: Any, std: Any, out: Any, stream: Any
+    ) -> None:
         pixels, numbers = frame.array, np.array([*mean, *std], np.float32)
         height = len(pixels) // 3 * 2 if layout == "NV12" else len(pixels)
         width, stride = pixels.shape[1], pixels.strides[0]
         luma = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
-        planes = np.array([*luma, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2], np.int64)
+        planes = np.array(
+            [*luma, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2],
+            np.int64,
+        )
         where = (at(maps.array), len(maps.array), out.array.shape[3], at(numbers), at(out.array))
         is_half = int(out.array.dtype == np.float16)
 
         def run() -> None:
             assert numbers.size == 6
-            self._kernels.host_crop_face(at(planes), list(Layout).index(Layout(layout)), *where, is_half)
+            self._kernels.host_crop_face(
+                at(planes), list(PixelFormat).index(PixelFormat(layout)), *where, is_half
+            )
 
         self.do(run)
 
-    def normalise_cuda(self, pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None:
+    def normalize_cuda(self, pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None:
         count, height, width, _ = pixels.array.shape
         numbers, is_half = np.array([*mean, *std], np.float32), int(out.array.dtype == np.float16)
         sizes = (ctypes.c_int64(count), ctypes.c_int64(height * width))
-        self.do(lambda: self._kernels.host_normalise(at(pixels.array), *sizes, at(numbers), at(out.array), is_half))
+        self.do(
+            lambda: self._kernels.host_normalize(
+                at(pixels.array), *sizes, at(numbers), at(out.array), is_half
+            )
+        )
 
     def device_facts(self, index: int) -> dict[str, Any]:
         return super().device_facts(index) | {"free_bytes": 1 << 30}
@@ -94,10 +109,14 @@ def session(tmp_path: Path) -> Session:
 def gpu(session: Session, monkeypatch: pytest.MonkeyPatch) -> BenchGpu:
     found = BenchGpu(kernels_on_host())
 
-    def open_path(session: Session, precision: str = "fp32", max_faces: int = 16) -> tuple[GpuPath, str]:
+    def open_path(
+        session: Session, precision: str = "fp32", max_faces: int = 16
+    ) -> tuple[CudaFrameRunner, str]:
         bundle = session.bundle
         network = OnnxNetwork(found, bundle.onnx, SIZE)
-        return GpuPath(found, network, bundle.graph, bundle.spec.crop, max_faces), "ONNX Runtime on the host"
+        return CudaFrameRunner(
+            found, network, bundle.graph, bundle.spec.crop, max_faces
+        ), "ONNX Runtime on the host"
 
     for module in (engine_part, kernel_part, part, path_part):
         monkeypatch.setattr(module, "require_gpu", lambda: found)
@@ -109,28 +128,40 @@ def gpu(session: Session, monkeypatch: pytest.MonkeyPatch) -> BenchGpu:
 
 
 def few(cases: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One case in sixteen and small fresh ones: thread by thread on the host, all of them take long."""
+    """One case in sixteen and small fresh ones: thread by thread on the host, all of them take
+    long.
+    """
     monkeypatch.setattr(kernel_part, "CASES", cases[::16])
     fresh = kernel_part.fresh_cases
     monkeypatch.setattr(kernel_part, "fresh_cases", lambda seed: fresh(seed)[:3])
 
 
-def test_kernels_are_checked(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_are_checked(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few(kernel_part.CASES, monkeypatch)
     lines = list(kernel_part.check(session))
     rows = [line.split(" | ") for line in lines if line.startswith("| ") and "cases" not in line]
-    assert [row[0].strip("| ") for row in rows] == [name for name in kernel_part.RUNNERS for _ in range(2)]
+    assert [row[0].strip("| ") for row in rows] == [
+        name for name in kernel_part.RUNNERS for _ in range(2)
+    ]
     assert [row[-1] for row in rows] == ["none |"] * 10, lines
     assert sum(session.figures.values()) == 0
 
 
-def test_a_wrong_kernel_is_named(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_kernel_is_named(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few(kernel_part.CASES, monkeypatch)
     right = gpu._kernels
 
     class Wrong:
         def __getattr__(self, name: str) -> Any:
-            return (lambda *_: None) if name in ("host_crop_jobs", "host_au_graph") else getattr(right, name)
+            return (
+                (lambda *_: None)
+                if name in ("host_crop_jobs", "host_au_graph")
+                else getattr(right, name)
+            )
 
     gpu._kernels = Wrong()
     list(kernel_part.check(session))
@@ -140,16 +171,21 @@ def test_a_wrong_kernel_is_named(session: Session, gpu: BenchGpu, monkeypatch: p
 
 def test_fresh_cases_differ_by_seed() -> None:
     first, second = (kernel_part.fresh_cases(seed)[0].make() for seed in (1, 2))
-    assert first["frame"].pixels.shape != second["frame"].pixels.shape or first["size_px"] != second["size_px"]
+    assert (
+        first["frame"].pixels.shape != second["frame"].pixels.shape
+        or first["size_px"] != second["size_px"]
+    )
 
 
-def test_times_have_floors(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_have_floors(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernel_part, "copy_bandwidth", lambda *_: 1e12)
     monkeypatch.setattr(kernel_part, "TIMED_CROPS", kernel_part.TIMED_CROPS[:1])
     lines = list(kernel_part.time_all(session))
     assert [line for line in lines if line.startswith("| BGR 112 px")]
     assert any(name.startswith("floor share: BGR 112 px") for name in session.figures)
-    assert any("torch grid_sample and normalise: not run: " in line for line in lines)
+    assert any("torch grid_sample and normalize: not run: " in line for line in lines)
     assert any("CV-CUDA: not run: " in line for line in lines)
     assert len(gpu.graphs) >= 3, "times are taken of graphs"
 
@@ -162,21 +198,35 @@ def test_a_step_that_cannot_be_captured_is_timed_all_the_same(gpu: BenchGpu) -> 
     assert part.device_time_us(gpu, queue, 2) > 0
 
 
-def test_frame_to_result_and_stages(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frame_to_result_and_stages(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(path_part, "FACES", (1, 3))
     lines = list(path_part.whole(session))
     assert len([line for line in lines if "| graph |" in line]) == 4
     assert not any("not captured" in line for line in lines)
     rows = [line.strip("| ").split(" | ") for line in list(path_part.stages(session))[4:]]
-    steps = ["lay out on the host", "upload", "crop", "network", "graph layer", "portrait", "download"]
-    assert [row[:3] for row in rows] == [[size, str(n), step] for size in path_part.SIZES for n in (1, 3) for step in steps]
+    steps = [
+        "lay out on the host",
+        "upload",
+        "crop",
+        "network",
+        "graph layer",
+        "portrait",
+        "download",
+    ]
+    assert [row[:3] for row in rows] == [
+        [size, str(n), step] for size in path_part.SIZES for n in (1, 3) for step in steps
+    ]
     assert all(len(row) == 6 for row in rows), "p50, p95, p99"
     half = list(path_part.whole_half(session))
     assert len([line for line in half if line.startswith(("| 640", "| 1920"))]) == 4
     assert targets(session.figures)[2].endswith(("| met |", "| missed |"))
 
 
-def test_rivals_that_are_missing_say_so(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rivals_that_are_missing_say_so(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     monkeypatch.setattr(path_part, "require_torch", lambda: torch)
@@ -186,11 +236,17 @@ def test_rivals_that_are_missing_say_so(session: Session, gpu: BenchGpu, monkeyp
         assert f"- {rival}: not run: " in said
 
 
-def test_engines_that_cannot_be_built_say_so(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = TensorRt(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0")
-    monkeypatch.setattr(engine_part.tensorrt_engine, "why_not", lambda: "")
+def test_engines_that_cannot_be_built_say_so(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = TensorRTModule(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0")
+    monkeypatch.setattr(engine_part.tensorrt_engine, "unavailable_reason", lambda: "")
     monkeypatch.setattr(engine_part, "find_tensorrt", lambda: (library, ""))
-    assert [line.partition(": ")[0] for line in list(engine_part.build_all(session))[4:]] == ["- fp32", "- fp16", "- int8"]
+    assert [line.partition(": ")[0] for line in list(engine_part.build_all(session))[4:]] == [
+        "- fp32",
+        "- fp16",
+        "- int8",
+    ]
     lines = list(engine_part.parity(session))
     assert len([line for line in lines if ": not run: " in line]) == 5
 
@@ -199,7 +255,7 @@ def test_engines_that_cannot_be_built_say_so(session: Session, gpu: BenchGpu, mo
 def tensorrt(gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """TensorRT over the GPU of host memory; gives what it was asked to do."""
     module = fake_tensorrt(open_engine=lambda made: HostEngine(gpu, made, lambda: ""))
-    library = TensorRt(module, "TensorRT", "10.3.0")
+    library = TensorRTModule(module, "TensorRT", "10.3.0")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(engine_part.tensorrt_engine, "native", gpu)
     for where in (engine_part.tensorrt_engine, engine_part):
@@ -214,19 +270,23 @@ def test_engines_that_run_are_built_and_judged(session: Session, tensorrt: Any) 
     assert rows[0].startswith("| fp32 | ")
     assert rows[0].endswith("| runs |")
     assert rows[1].startswith("- fp16: not run: ")
-    assert engine_part.REFUSED not in session.notes, "a precision that the bundle lacks is no refusal"
+    assert engine_part.REFUSED not in session.notes, (
+        "a precision that the bundle lacks is no refusal"
+    )
     lines = [line for line in engine_part.parity(session) if line.startswith("| fp32 | ")]
     assert [line.split(" | ")[1] for line in lines] == ["1", "3", "8"]
     assert all(line.endswith("| within |") for line in lines), lines
     assert "- engine: TensorRT 10.3.0, fp32" in list(path_part.whole(session))
 
 
-def test_a_network_that_says_something_else_is_beyond(session: Session, tensorrt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_says_something_else_is_beyond(
+    session: Session, tensorrt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine_part, "path_differences", lambda *_: {"va_raw": float("nan")})
     assert list(engine_part.parity(session))[2].endswith("| BEYOND |")
 
 
-def test_a_refused_gpu_is_learnt_once_and_pytorch_stands_in(
+def test_a_refused_gpu_is_learned_once_and_pytorch_stands_in(
     session: Session, gpu: BenchGpu, tensorrt: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each try would build an engine anew."""
@@ -239,7 +299,9 @@ def test_a_refused_gpu_is_learnt_once_and_pytorch_stands_in(
     monkeypatch.setattr(engine_part.tensorrt_engine, "open_engine", refuse)
     built = list(engine_part.build_all(session))[4]
     assert built.endswith("| no: TensorRT does not serve here: this GPU is not supported |")
-    monkeypatch.setattr(engine_part, "require_torch", lambda: (_ for _ in ()).throw(part.NotRunError("no PyTorch")))
+    monkeypatch.setattr(
+        engine_part, "require_torch", lambda: (_ for _ in ()).throw(part.NotRunError("no PyTorch"))
+    )
     for _ in range(2):
         with pytest.raises(part.NotRunError, match="no PyTorch"):
             list(path_part.whole(session))
@@ -253,7 +315,9 @@ def test_the_path_is_judged_against_the_cpu(session: Session, gpu: BenchGpu) -> 
     assert max(engine_part.path_differences(session.bundle, path, 3).values()) < 1e-4
 
 
-def test_analysis_and_memory(session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_analysis_and_memory(
+    session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import faceaffect.sources
     from faceaffect.sources import open_source as real
 

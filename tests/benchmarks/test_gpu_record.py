@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+from benchmarks import gpu_record
+from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, sub_part
+from benchmarks.gpu_record import PARTS, PartOfRecord, record, run_apart, targets
+from faceaffect.bundle.bundle import open_bundle
+
 pytestmark = pytest.mark.train
 
-from benchmarks import gpu_record  # noqa: E402
-from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, sub_part  # noqa: E402
-from benchmarks.gpu_record import PARTS, PartOfRecord, record, run_apart, targets  # noqa: E402
-from faceaffect.bundle.bundle import open_bundle  # noqa: E402
+
+REQUIRES = ("torch",)
 
 
 def has_gpu() -> bool:
@@ -54,7 +56,11 @@ def child(code: str) -> list[str]:
     [
         ("print('second row')", 30, "second row"),
         ("os.abort()", 30, "not run: ended by SIGABRT: no words"),
-        ("raise SystemExit('the driver is gone')", 30, "not run: ended by exit code 1: the driver is gone"),
+        (
+            "raise SystemExit('the driver is gone')",
+            30,
+            "not run: ended by exit code 1: the driver is gone",
+        ),
         ("os.system('sleep 60')", 6, "not run: ended after 6 s, unfinished"),
     ],
 )
@@ -96,31 +102,46 @@ def run_parts(
     ran: list[str] = []
 
     def apart(command: list[str], longest_s: float) -> Iterator[str]:
-        where, learnt = command[3], Path(command[command.index("--learnt") + 1])
+        where, learned = command[3], Path(command[command.index("--learned") + 1])
         ran.append(where)
-        found = json.loads(learnt.read_text()) if learnt.is_file() else {"figures": {}, "notes": {}}
+        found = (
+            json.loads(learned.read_text()) if learned.is_file() else {"figures": {}, "notes": {}}
+        )
         found["figures"][where] = float(len(ran))
         found["notes"] |= {"gpu": gpu, "commit": commit}
-        learnt.write_text(json.dumps(found))
+        learned.write_text(json.dumps(found))
         yield f"row of {where}"
         if where in broken:
             yield "not run: ended by SIGKILL: no words"
 
     monkeypatch.setattr(gpu_record, "run_apart", apart)
-    parts = (PartOfRecord(gpu_record.FIRST, "first", 7), PartOfRecord("One", "one", 7), PartOfRecord("Two", "two", 7))
+    parts = (
+        PartOfRecord(gpu_record.FIRST, "first", 7),
+        PartOfRecord("One", "one", 7),
+        PartOfRecord("Two", "two", 7),
+    )
     text = record(["--repeats", options], 1, lambda _: None, parts, state=state, resume=True)
     return ran, text
 
 
-def test_a_resume_runs_what_did_not_reach_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_resume_runs_what_did_not_reach_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     state = tmp_path / "record.json"
     assert run_parts(monkeypatch, state, {"one"})[0] == ["first", "one", "two"]
     ran, text = run_parts(monkeypatch, state, set(), commit="def")
     assert ran == ["first", "one"]
     assert "row of two\n- kept from an earlier run, commit abc\n" in text
     assert "SIGKILL" not in text
-    assert set(json.loads(state.read_text())["figures"]) == {"first", "one", "two"}, "targets need those of all parts"
-    assert run_parts(monkeypatch, state, set(), commit="fed")[1].count("kept from an earlier run, commit abc") == 1
+    assert set(json.loads(state.read_text())["figures"]) == {"first", "one", "two"}, (
+        "targets need those of all parts"
+    )
+    assert (
+        run_parts(monkeypatch, state, set(), commit="fed")[1].count(
+            "kept from an earlier run, commit abc"
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("other", [{"gpu": "Orin"}, {"options": "300"}])
@@ -134,8 +155,12 @@ def test_figures_of_two_gpus_or_settings_are_not_mixed(
     assert "- left out: an earlier run of another kind (H100, --repeats, 3)" in text
 
 
-@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"sections": 3, "figures": {}, "notes": {}, "options": []}'])
-def test_a_damaged_state_is_no_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage", ["", "{}", "[]", '{"sections": 3, "figures": {}, "notes": {}, "options": []}']
+)
+def test_a_damaged_state_is_no_state(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str
+) -> None:
     state = tmp_path / "record.json"
     state.write_text(damage)
     assert run_parts(monkeypatch, state, set())[0] == ["first", "one", "two"]
@@ -157,7 +182,12 @@ def test_targets_are_judged_by_the_figures() -> None:
     figures["floor share: BGR 112 px, face of scale 1.0"] = 1.4
     cells = [[cell.strip() for cell in line.split("|")] for line in targets(figures)[2:]]
     assert [row[-2] for row in cells] == ["met", "met", "missed", "met"]
-    assert [row[3:5] for row in cells] == [["200.0", "0.67"], ["35.0", "0.88"], ["2.5", "0.83"], ["1.4", "0.93"]]
+    assert [row[3:5] for row in cells] == [
+        ["200.0", "0.67"],
+        ["35.0", "0.88"],
+        ["2.5", "0.83"],
+        ["1.4", "0.93"],
+    ]
 
 
 def test_the_rival_network_is_the_network(trained: None) -> None:

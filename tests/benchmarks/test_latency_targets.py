@@ -10,24 +10,26 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-pytest.importorskip("moderngl")  # of the training extra, which the detectors' scenes need
-pytestmark = pytest.mark.train
-
-from benchmarks.detectors import BINS, Case, Score, overlaps  # noqa: E402
-from benchmarks.latency_targets import CoresRound, Line, as_markdown, two_cores_line  # noqa: E402
-from benchmarks.latency_measurements import (  # noqa: E402
+from benchmarks.detectors import BINS, Case, Score, overlaps
+from benchmarks.latency_measurements import (
     FileRun,
     Pass,
     Setup,
+    detector_cost,
     file_of,
-    look_cost,
+    hide_quadrant,
     network_macs,
     run_files,
-    without_a_corner,
 )
-from faceaffect.detectors import Detections  # noqa: E402
-from faceaffect.sources import open_source  # noqa: E402
-from faceaffect.types import Frame  # noqa: E402
+from benchmarks.latency_targets import Line, MultiCoreRound, as_markdown, two_cores_line
+from faceaffect.detectors import Detections
+from faceaffect.sources import open_source
+from faceaffect.types import Frame
+
+pytestmark = pytest.mark.train
+
+
+REQUIRES = ("moderngl",)
 
 
 def test_looks_are_kept_out_of_a_held_face_and_spread_over_all_frames() -> None:
@@ -36,7 +38,7 @@ def test_looks_are_kept_out_of_a_held_face_and_spread_over_all_frames() -> None:
     whole = [99.0 if index < 30 else 2.0 + 5.0 * look for index, look in enumerate(looked)]
     run = Pass(whole, {"detect": detect}, [1] * 130)
     assert run.held() == 2.0
-    assert look_cost(run) == pytest.approx(0.5), "ten looks of 5 ms more over a hundred frames"
+    assert detector_cost(run) == pytest.approx(0.5), "ten looks of 5 ms more over a hundred frames"
 
 
 def test_multiply_accumulates_of_a_network() -> None:
@@ -55,8 +57,11 @@ def test_multiply_accumulates_of_a_network() -> None:
 
 
 def test_a_newcomer_is_hidden_and_nobody_else() -> None:
-    frames = [Frame(np.random.default_rng(k).integers(0, 255, (36, 64, 3)).astype(np.uint8)) for k in range(2)]
-    first, second = without_a_corner(frames)
+    frames = [
+        Frame(np.random.default_rng(k).integers(0, 255, (36, 64, 3)).astype(np.uint8))
+        for k in range(2)
+    ]
+    first, second = hide_quadrant(frames)
     np.testing.assert_array_equal(second.pixels[:, :32], frames[1].pixels[:, :32])
     np.testing.assert_array_equal(second.pixels[:18], frames[1].pixels[:18])
     np.testing.assert_array_equal(first.pixels[18:, 32:], second.pixels[18:, 32:])
@@ -83,12 +88,19 @@ def test_finds_are_counted_by_the_size_of_the_face() -> None:
     assert at == {2: (0, 2), 4: (1, 2)}, "the face of 10 px is smaller than any bin"
     assert score.false_finds == 1
     assert score.errors == [pytest.approx(5 / 20)]
-    np.testing.assert_allclose(overlaps(boxes[:1], np.float32([[0, 20, 40, 60]])), [[1 / 3]], rtol=1e-5)
+    np.testing.assert_allclose(
+        overlaps(boxes[:1], np.float32([[0, 20, 40, 60]])), [[1 / 3]], rtol=1e-5
+    )
 
 
 def test_two_cores_say_nothing_where_other_work_took_longer_than_the_file() -> None:
-    quiet = [CoresRound(FileRun(one), FileRun(2.5, 4.0, 2.2), FileRun(2.0), FileRun(4.0)) for one in (4.0, 3.6, 3.0)]
-    busy = two_cores_line([*quiet, CoresRound(FileRun(4.0), FileRun(2.5), FileRun(-0.5), FileRun(4.0))])
+    quiet = [
+        MultiCoreRound(FileRun(one), FileRun(2.5, 4.0, 2.2), FileRun(2.0), FileRun(4.0))
+        for one in (4.0, 3.6, 3.0)
+    ]
+    busy = two_cores_line(
+        [*quiet, MultiCoreRound(FileRun(4.0), FileRun(2.5), FileRun(-0.5), FileRun(4.0))]
+    )
     assert busy.met is None
     assert "not measured" in busy.measured
     line = two_cores_line(quiet)
@@ -105,7 +117,9 @@ def test_a_file_is_as_long_as_is_said_however_short_the_clip(tmp_path: Path) -> 
         frames = list(source)
     assert len(frames) == 200, "120 of the clip are held in memory"
     assert (frames[0].width_px, frames[0].height_px) == (640, 360)
-    assert np.abs(frames[199].pixels.astype(int) - frames[39].pixels).mean() < 2, "it is played back from frame 119 on"
+    assert np.abs(frames[199].pixels.astype(int) - frames[39].pixels).mean() < 2, (
+        "it is played back from frame 119 on"
+    )
 
 
 def test_files_run_on_their_share_of_cores(trained: None, tmp_path: Path) -> None:
@@ -113,7 +127,9 @@ def test_files_run_on_their_share_of_cores(trained: None, tmp_path: Path) -> Non
     core = min(os.sched_getaffinity(0))
     run = run_files(Setup(None, "onnx", "fp32", None), clip, [[core], [core]], tmp_path)
     assert run.wall_s > 0
-    assert 0 < run.analysing_s < run.cpu_s <= 1.1 * run.wall_s, "one core has no more than the clock's seconds"
+    assert 0 < run.analyzing_s < run.cpu_s <= 1.1 * run.wall_s, (
+        "one core has no more than the clock's seconds"
+    )
     assert len((tmp_path / "rows1.csv").read_text().splitlines()) == 13
     with pytest.raises(ValueError, match="no such file"):
         run_files(Setup(None, "onnx", "fp32", None), str(tmp_path / "none.mp4"), [[core]], tmp_path)

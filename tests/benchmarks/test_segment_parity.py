@@ -2,10 +2,10 @@
 
 import pytest
 
-pytest.importorskip("onnx")
-
 from benchmarks.segment_parity import difference
 from tests.sdk.segments.results import result
+
+REQUIRES = ("onnx",)
 
 
 def test_what_was_changed_is_what_is_told() -> None:
@@ -14,10 +14,19 @@ def test_what_was_changed_is_what_is_told() -> None:
     other[0].faces.box_xyxy[:] += 99  # before the seam
     other[4].faces.box_xyxy[0, 0] += 3.6
     other[2].affect.au_probability[0, 3] += 0.09
-    other[2].affect.au_on[0, 5] ^= True
+    other[2].affect.au_active[0, 5] ^= True
     other[7].affect.valence[0] -= 0.9
     row = [cell.strip() for cell in difference("clip.mp4", 1, one, other).strip("|").split("|")]
-    assert row == ["clip.mp4", "11", "10", "9", "0.100 (3.60)", "0.0100 (0.090)", "0.1000, 0.0000", "1 of 9"]
+    assert row == [
+        "clip.mp4",
+        "11",
+        "10",
+        "9",
+        "0.100 (3.60)",
+        "0.0100 (0.090)",
+        "0.1000, 0.0000",
+        "1 of 9",
+    ]
 
 
 def test_other_frames_are_no_difference_but_an_error() -> None:

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.throughput import Trial, growth, try_in_child
+from benchmarks.throughput import Ablation, growth, try_in_child
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"
 
 
 def test_growth_is_the_line_through_few_and_many_files() -> None:
-    """Built from 0.5 s per worker and 0.2 s of processor per second of video; two cores twice as fast by the clock."""
+    """Built from 0.5 s per worker and 0.2 s of processor per second of video; two cores twice as
+    fast by the clock.
+    """
     trials = {
-        ("processes", jobs, files): [Trial(8.0 / jobs * files, 0.5 * jobs + 0.2 * 6 * files, 6.0 * files, 100)]
+        ("processes", jobs, files): [
+            Ablation(8.0 / jobs * files, 0.5 * jobs + 0.2 * 6 * files, 6.0 * files, 100)
+        ]
         for jobs in (1, 2)
         for files in (2, 8)
     }
@@ -28,7 +32,9 @@ def test_a_trial_measures_all_of_the_work(trained: None, kind: str, tmp_path: Pa
 
     capture = cv2.VideoCapture(str(DEMO))
     clip = tmp_path / "clip.mp4"
-    writer = cv2.VideoWriter(str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (640, 360))
+    writer = cv2.VideoWriter(
+        str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (640, 360)
+    )
     for _ in range(10):
         writer.write(capture.read()[1])
     writer.release()

@@ -1,4 +1,6 @@
-"""Runs of compact methods with random weights, as training saves them, and what they say offline of a sequence."""
+"""Runs of compact methods with random weights, as training saves them, and what they say offline of
+a sequence.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from faceaffect.audio.mel import STEP_FRAMES
-from tests.training.methods.synthetic_faces import made_up_data
 from tests.training.methods.network_cases import SMALL, small_net
+from tests.training.methods.synthetic_faces import made_up_data
 from training.audio.mel_track import MelTrack
 from training.methods.recipe_lookup import find_recipe
-from training.methods.trainer import RUN_FILE, WEIGHTS_FILE
 from training.methods.train_method import train_method
+from training.methods.trainer import RUN_FILE, WEIGHTS_FILE
 from training.models.networks.mean_teacher_clip import FRAMES, MeanTeacherClip
 from training.models.networks.multimodal_transformer import MultimodalTransformer
 from training.models.networks.pairwise_intensity import PairwiseIntensity
@@ -27,7 +29,12 @@ from training.models.temporal.rings import windows
 def train_run(name: str, folder: Path) -> MethodNet:
     """A run of three steps on made-up faces in `folder`; gives its network."""
     few = ["batch=6", "sampling.windows=2", "sampling.pairs=24"]
-    net = train_method(find_recipe(name, "compact", [*SMALL[name], *few]), made_up_data(size_px=48), folder, steps=3)
+    net = train_method(
+        find_recipe(name, "compact", [*SMALL[name], *few]),
+        made_up_data(size_px=48),
+        folder,
+        steps=3,
+    )
     return net.eval()
 
 
@@ -35,7 +42,9 @@ def write_run(name: str, folder: Path, *options: str) -> MethodNet:
     """An untrained run in `folder`; gives its network."""
     net, recipe = lively(name, *options), find_recipe(name, "compact", [*SMALL[name], *options])
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, folder / WEIGHTS_FILE)
+    save_file(
+        {key: value.contiguous() for key, value in net.state_dict().items()}, folder / WEIGHTS_FILE
+    )
     (folder / RUN_FILE).write_text(json.dumps({"recipe": json.loads(recipe.to_json()), "step": 0}))
     return net
 
@@ -51,27 +60,41 @@ def lively(name: str, *options: str) -> MethodNet:
         size = net.config.size_px
         torch.manual_seed(5)
         with torch.no_grad():
-            net.fit_ranges(*net.measure(torch.randn(64, 3, size, size) * torch.linspace(0.2, 2, 64)[:, None, None, None]))
+            net.fit_ranges(
+                *net.measure(
+                    torch.randn(64, 3, size, size) * torch.linspace(0.2, 2, 64)[:, None, None, None]
+                )
+            )
     return net
 
 
 @torch.no_grad()
-def offline(net: MethodNet, crops: Tensor, offsets_s: list[float], track: MelTrack | None = None) -> dict[str, Tensor]:
-    """All outputs [T, ...] over a whole sequence of crops [T, C, S, S], as training and judging call the network.
+def offline(
+    net: MethodNet, crops: Tensor, offsets_s: list[float], track: MelTrack | None = None
+) -> dict[str, Tensor]:
+    """All outputs [T, ...] over a whole sequence of crops [T, C, S, S], as training and judging
+    call the network.
 
-    `offsets_s` is each frame's time in the sound of `track`.
+    `offsets_s` is each frame's time in the audio of `track`.
     """
     if isinstance(net, MeanTeacherClip):
         clips, real = windows(crops[None], FRAMES, net.config.spacing)
         batch = {"clip": clips[0], "clip_real": real[0]}
         if track is not None:
-            batch["mel"] = torch.stack([torch.from_numpy(track.heard(t, net.config.mel_columns)) for t in offsets_s])
+            batch["mel"] = torch.stack(
+                [torch.from_numpy(track.heard(t, net.config.mel_columns)) for t in offsets_s]
+            )
         return net(batch)
     batch = {"crops": crops[None]}
     if isinstance(net, MultimodalTransformer) and track is not None:
         arrived = [track.arrived(t) for t in offsets_s]
         end = -(-(arrived[-1] + 1) // STEP_FRAMES) * STEP_FRAMES
-        batch |= {"mel": torch.from_numpy(track.stretch(0, end))[None], "mel_index": torch.tensor([arrived]).float()}
+        batch |= {
+            "mel": torch.from_numpy(track.stretch(0, end))[None],
+            "mel_index": torch.tensor([arrived]).float(),
+        }
     if net.stages()[-1].name == "temporal":
-        return {key: value[0] for key, value in net(batch).items() if value.ndim > 1 and len(value) == 1}
+        return {
+            key: value[0] for key, value in net(batch).items() if value.ndim > 1 and len(value) == 1
+        }
     return net({"crops": crops})

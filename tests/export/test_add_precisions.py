@@ -9,26 +9,35 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 
-pytest.importorskip("torch")
+from export import add_precisions as precisions
+from export.calibration_images import faces_in_images
+from export.merge_graph_layer import (
+    PLUGIN_DOMAIN,
+    merge_graph_layer,
+    merge_graph_plugin,
+    write_triton_repository,
+)
+from export.onnx_graph import (
+    head_output_nodes,
+    in_order,
+    large_linear_layers,
+    prepared,
+    trunk_convolutions,
+)
+from export.quantization_error import precision_cost, run_network
+from export.quantize import fp16_delta, to_fp16, to_int8, to_int8_cpu
+from faceaffect import kernels
+from faceaffect.backends import open_backend
+from faceaffect.bundle.bundle import CARD_FILE, SHIPPED_FOLDER, Bundle, model_bytes, open_bundle
+from faceaffect.bundle.model_spec import HEADS, INT8_CPU, PRECISIONS, BundleError
+from faceaffect.detectors.mtcnn import MTCNNDetector
+from faceaffect.geometry import estimate_crop_to_frame
+from faceaffect.sources.open_source import open_source
+from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_environment
+
 pytestmark = pytest.mark.train
-
-from click.testing import CliRunner  # noqa: E402
-
-from export import add_precisions as precisions# noqa: E402
-from export.calibration_images import faces_in_pictures  # noqa: E402
-from export.onnx_graph import head_ends, in_order, large_dense, prepared, trunk_convolutions  # noqa: E402
-from export.quantization_error import precision_cost, run_network  # noqa: E402
-from export.quantize import halves_of, to_fp16, to_int8, to_int8_cpu  # noqa: E402
-from export.merge_graph_layer import PLUGIN_DOMAIN, with_graph_inside, with_plugin_inside, write_triton_repository  # noqa: E402
-from faceaffect import kernels  # noqa: E402
-from faceaffect.backends import open_backend  # noqa: E402
-from faceaffect.bundle.bundle import CARD_FILE, SHIPPED_FOLDER, Bundle, network_of, open_bundle  # noqa: E402
-from faceaffect.detectors.mtcnn import MtcnnDetector  # noqa: E402
-from faceaffect.geometry import crop_to_frame  # noqa: E402
-from faceaffect.sources.open_source import open_source  # noqa: E402
-from faceaffect.bundle.model_spec import HEADS, INT8_CPU, PRECISIONS, BundleError  # noqa: E402
-from tests.sdk.backends.test_tensorrt_types import build_with_rtx, rtx_environment  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +51,13 @@ def faces(shared: Path, bundle: Bundle) -> np.ndarray:
     crop, random = bundle.spec.crop, np.random.default_rng(0)
     with open_source(shared / "data/videos/pyfeat_single_face_smile.mp4") as source:
         frames = list(source)
-    anchors = MtcnnDetector(40).detect(frames[0]).anchors_xy[:1]
+    anchors = MTCNNDetector(40).detect(frames[0]).keypoints_xy[:1]
     crops = []
     for frame in frames:
-        maps = crop_to_frame(anchors + random.normal(0, 4, (1, 1, 2)).astype(np.float32))
-        crops.append(kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std))
+        maps = estimate_crop_to_frame(anchors + random.normal(0, 4, (1, 1, 2)).astype(np.float32))
+        crops.append(
+            kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
+        )
     return np.concatenate(crops)
 
 
@@ -59,13 +70,24 @@ def test_parts_are_told_by_the_graph(bundle: Bundle) -> None:
     model = prepared(onnx.load_from_string(bundle.onnx))
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     trunk = trunk_convolutions(model)
-    assert trunk == [name for name in convolutions if "trunk" in name], "the exporter names them so; we do not rely on it"
+    assert trunk == [name for name in convolutions if "trunk" in name], (
+        "the exporter names them so; we do not rely on it"
+    )
     assert len(convolutions) > len(trunk) > 10
-    ends = {node.name: node.op_type for node in model.graph.node if node.name in head_ends(model)}
+    ends = {
+        node.name: node.op_type
+        for node in model.graph.node
+        if node.name in head_output_nodes(model)
+    }
     assert list(ends.values()).count("Conv") == 0
     assert list(ends.values()).count("Gemm") >= 6
-    large = {"geometry": "hidden", "affect": "va_hidden"}  # 1568 x 192 and 1088 x 128; the next has 49 thousand weights
-    assert [name.split("/")[2:4] for name in large_dense(model)] == [[part, layer] for part, layer in sorted(large.items())]
+    large = {
+        "geometry": "hidden",
+        "affect": "va_hidden",
+    }  # 1568 x 192 and 1088 x 128; the next has 49 thousand weights
+    assert [name.split("/")[2:4] for name in large_linear_layers(model)] == [
+        [part, layer] for part, layer in sorted(large.items())
+    ]
 
 
 def test_order_and_doubles_are_put_right(bundle: Bundle) -> None:
@@ -85,7 +107,9 @@ def test_fp16_says_the_same_and_keeps_the_contract(bundle: Bundle, faces: np.nda
     changed = to_fp16(bundle.onnx)
     model = onnx.load_from_string(changed)
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
-    assert {output.type.tensor_type.elem_type for output in model.graph.output} == {onnx.TensorProto.FLOAT}
+    assert {output.type.tensor_type.elem_type for output in model.graph.output} == {
+        onnx.TensorProto.FLOAT
+    }
     assert len(changed) < 0.6 * len(bundle.onnx)
     cost = precision_cost(bundle, changed, faces)
     assert cost["AU probability, largest difference"] < 0.02
@@ -93,21 +117,33 @@ def test_fp16_says_the_same_and_keeps_the_contract(bundle: Bundle, faces: np.nda
     assert cost["valence, CCC with float32"] > 0.995
 
 
-def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(bundle: Bundle, faces: np.ndarray, int8: bytes) -> None:
+def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(
+    bundle: Bundle, faces: np.ndarray, int8: bytes
+) -> None:
     changed = to_int8_cpu(bundle.onnx, faces[::2])
     model = onnx.load_from_string(changed)
-    zero_points = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name]
+    zero_points = [
+        onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name
+    ]
     assert {values.dtype for values in zero_points} >= {np.dtype(np.uint8), np.dtype(np.int8)}
     assert len(changed) < 0.45 * len(bundle.onnx), "the large dense layers are in bytes too"
     makers = {output: node.op_type for node in model.graph.node for output in node.output}
     dense = [
-        node.name for node in model.graph.node if node.op_type == "Gemm" and makers.get(node.input[1]) == "DequantizeLinear"
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Gemm" and makers.get(node.input[1]) == "DequantizeLinear"
     ]
-    assert sorted(dense) == sorted(large_dense(prepared(onnx.load_from_string(bundle.onnx))))
+    assert sorted(dense) == sorted(
+        large_linear_layers(prepared(onnx.load_from_string(bundle.onnx)))
+    )
     here, signed = precision_cost(bundle, changed, faces), precision_cost(bundle, int8, faces)
     shift = "landmarks, mean shift, crop px"
-    assert here["AU probability, mean difference"] < signed["AU probability, mean difference"], "twice the levels"
-    assert here[shift] < 1.5 * signed[shift], "landmarks pay for their dense layer in bytes, but not much"
+    assert here["AU probability, mean difference"] < signed["AU probability, mean difference"], (
+        "twice the levels"
+    )
+    assert here[shift] < 1.5 * signed[shift], (
+        "landmarks pay for their dense layer in bytes, but not much"
+    )
     assert here[shift] < 0.15
     assert here["AU decisions that change"] < 0.02
 
@@ -120,18 +156,26 @@ def test_int8_holds_the_trunk_and_nothing_else(bundle: Bundle, int8: bytes) -> N
         node.name
         for node in model.graph.node
         if node.op_type in ("Conv", "Gemm", "MatMul")
-        and all(name in makers and makers[name].op_type == "DequantizeLinear" for name in node.input[:2])
+        and all(
+            name in makers and makers[name].op_type == "DequantizeLinear" for name in node.input[:2]
+        )
     ]
     assert from_int8 == trunk
-    zero_points = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name]
+    zero_points = [
+        onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name
+    ]
     assert zero_points
-    assert all((values == 0).all() and values.dtype == np.int8 for values in zero_points), "TensorRT wants symmetric scales"
+    assert all((values == 0).all() and values.dtype == np.int8 for values in zero_points), (
+        "TensorRT wants symmetric scales"
+    )
     convolution = next(node for node in model.graph.node if node.name == trunk[0])
     assert convolution.input[2] not in makers, "biases stay float32"
 
 
 def test_int8_costs_little(bundle: Bundle, int8: bytes, faces: np.ndarray) -> None:
-    cost = precision_cost(bundle, int8, faces[1::2], (np.arange(36 * 12).reshape(36, 12) % 5 == 0).astype(np.float32))
+    cost = precision_cost(
+        bundle, int8, faces[1::2], (np.arange(36 * 12).reshape(36, 12) % 5 == 0).astype(np.float32)
+    )
     assert 0 < cost["AU probability, mean difference"] < 0.03
     assert cost["AU decisions that change"] < 0.05
     assert cost["landmarks, mean shift, crop px"] < 1
@@ -140,23 +184,25 @@ def test_int8_costs_little(bundle: Bundle, int8: bytes, faces: np.ndarray) -> No
 
 
 def test_too_few_faces_are_refused(bundle: Bundle) -> None:
-    with pytest.raises(ValueError, match="at least 32 faces, got 3; give more pictures"):
+    with pytest.raises(ValueError, match="at least 32 faces, got 3; give more images"):
         to_int8(bundle.onnx, np.zeros((3, 3, 112, 112), np.float32))
 
 
-def test_faces_of_a_picture(shared: Path, bundle: Bundle) -> None:
-    picture = str(shared / "data/videos/pyfeat_multi_face.jpg")
-    found = faces_in_pictures(picture, bundle.spec.crop, 4)
+def test_faces_of_a_image(shared: Path, bundle: Bundle) -> None:
+    image = str(shared / "data/videos/pyfeat_multi_face.jpg")
+    found = faces_in_images(image, bundle.spec.crop, 4)
     assert found.shape == (4, 3, 112, 112)
     assert (run_network(bundle.onnx, found)["face_logit"] > 0).sum() >= 3
 
 
 def test_the_shipped_fp16_network_is_made_of_the_shipped_one(bundle: Bundle) -> None:
     """`write_bundle` and the command both keep it, in a form that is small enough to ship."""
-    half = network_of(bundle, "fp16")
-    assert half == to_fp16(bundle.onnx), "the float32 network was changed and this was not: `python -m export.add_precisions`"
+    half = model_bytes(bundle, "fp16")
+    assert half == to_fp16(bundle.onnx), (
+        "the float32 network was changed and this was not: `python -m export.add_precisions`"
+    )
     assert len(bundle.told["fp16"]) < 0.2 * len(half)
-    assert halves_of(bundle.onnx, half) == bundle.told["fp16"]
+    assert fp16_delta(bundle.onnx, half) == bundle.told["fp16"]
 
 
 def test_command_adds_networks_that_open(
@@ -164,9 +210,12 @@ def test_command_adds_networks_that_open(
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(SHIPPED_FOLDER / "default", folder)
-    with pytest.raises(BundleError, match=r"holds none. In a checkout .*`python -m export.add_precisions .* --precision int8"):
-        network_of(open_bundle(folder), "int8")
-    monkeypatch.setattr(precisions, "faces_in_pictures", lambda source, crop, most: faces[:most])
+    with pytest.raises(
+        BundleError,
+        match=r"holds none. In a checkout .*`python -m export.add_precisions .* --precision int8",
+    ):
+        model_bytes(open_bundle(folder), "int8")
+    monkeypatch.setattr(precisions, "faces_in_images", lambda source, crop, most: faces[:most])
     done = CliRunner().invoke(precisions.main, [str(folder), "--faces", "clip.mp4", "--most", "64"])
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
@@ -174,13 +223,17 @@ def test_command_adds_networks_that_open(
     assert (set(again.networks), set(again.told)) == ({"int8"}, {"fp16", INT8_CPU})
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     assert "| | fp16 | int8 | int8-cpu |" in card
-    precisions.state_costs(folder, {INT8_CPU: {"AU decisions that change": 0.25}}, 32)
+    precisions.write_quantization_section(
+        folder, {INT8_CPU: {"AU decisions that change": 0.25}}, 32
+    )
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     assert card.count("## Other precisions") == 1, "the section is replaced, the rest stays"
-    assert card.startswith((SHIPPED_FOLDER / "default" / CARD_FILE).read_text(encoding="utf-8")[:200])
+    assert card.startswith(
+        (SHIPPED_FOLDER / "default" / CARD_FILE).read_text(encoding="utf-8")[:200]
+    )
     assert "| AU decisions that change | 0.2500 |" in card
     assert "fp16 |" not in card.partition("## Other precisions")[2]
-    assert network_of(again, "fp16") == network_of(bundle, "fp16")
+    assert model_bytes(again, "fp16") == model_bytes(bundle, "fp16")
     assert again.onnx == bundle.onnx
     assert CliRunner().invoke(precisions.main, [str(folder)]).exit_code == 2
     (folder / PRECISIONS["int8"]).write_bytes(b"damaged")
@@ -193,24 +246,40 @@ def test_whole_model_is_network_and_graph_layer(bundle: Bundle) -> None:
 
     crops = np.random.default_rng(0).standard_normal((3, 3, 112, 112)).astype(np.float32)
     heads = open_backend("onnx", bundle).infer(crops)
-    session = onnxruntime.InferenceSession(with_graph_inside(bundle.onnx, bundle.graph), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        merge_graph_layer(bundle.onnx, bundle.graph), providers=["CPUExecutionProvider"]
+    )
     names = [output.name for output in session.get_outputs()]
     assert set(names) == (HEADS.keys() - {"au_nodes"}) | {"au_logit"}
     answer = dict(zip(names, session.run(names, {"crops": crops}), strict=True))
-    np.testing.assert_allclose(answer["au_logit"], kernels.au_graph(heads["au_nodes"], bundle.graph), atol=2e-4, rtol=1e-4)
+    np.testing.assert_allclose(
+        answer["au_logit"], kernels.au_gcn(heads["au_nodes"], bundle.graph), atol=2e-4, rtol=1e-4
+    )
     np.testing.assert_allclose(answer["landmarks_px"], heads["landmarks_px"], atol=1e-3)
 
 
 def test_the_plugin_node_carries_the_whole_graph_layer(bundle: Bundle) -> None:
-    model = onnx.load_from_string(with_plugin_inside(bundle.onnx, bundle.graph))
+    model = onnx.load_from_string(merge_graph_plugin(bundle.onnx, bundle.graph))
     (node,) = [node for node in model.graph.node if node.domain == PLUGIN_DOMAIN]
-    found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-    assert (node.op_type, found["plugin_version"], found["plugin_namespace"]) == ("FaceaffectAuGraph", b"1", b"")
+    found = {
+        attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
+    }
+    assert (node.op_type, found["plugin_version"], found["plugin_namespace"]) == (
+        "FaceaffectAuGraph",
+        b"1",
+        b"",
+    )
     assert (list(node.input), list(node.output)) == (["au_nodes"], ["au_logit"])
     assert found["widths"] == list(bundle.graph.packed.widths)
-    np.testing.assert_array_equal(np.array(found["weights"], np.float32), bundle.graph.packed.flat())
-    assert {output.name for output in model.graph.output} == (HEADS.keys() - {"au_nodes"}) | {"au_logit"}
-    header = (Path(__file__).resolve().parents[2] / "csrc/tensorrt_plugin/au_graph_plugin.h").read_text(encoding="utf-8")
+    np.testing.assert_array_equal(
+        np.array(found["weights"], np.float32), bundle.graph.packed.flat()
+    )
+    assert {output.name for output in model.graph.output} == (HEADS.keys() - {"au_nodes"}) | {
+        "au_logit"
+    }
+    header = (
+        Path(__file__).resolve().parents[2] / "csrc/tensorrt_plugin/au_gcn_plugin.h"
+    ).read_text(encoding="utf-8")
     assert f'kPluginName = "{node.op_type}"' in header
     assert 'kPluginVersion = "1"' in header
 
@@ -224,7 +293,9 @@ def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
         assert f'name: "{output.name}"' in config
     assert "dims: [ 3, 112, 112 ]" in config
     assert 'name: "face_logit" data_type: TYPE_FP32 dims: [ 1 ] reshape: { shape: [ ] }' in config
-    assert run_network(bundle.onnx, np.zeros((2, 3, 112, 112), np.float32))["face_logit"].shape == (2,)
+    assert run_network(bundle.onnx, np.zeros((2, 3, 112, 112), np.float32))["face_logit"].shape == (
+        2,
+    )
     assert config.count("{") == config.count("}")
 
 
@@ -237,7 +308,7 @@ def test_what_is_exported_builds_with_tensorrt_for_rtx(
         content = request.getfixturevalue("int8")
     else:
         content = to_fp16(bundle.onnx) if "fp16" in what else bundle.onnx
-        content = with_graph_inside(content, bundle.graph) if "whole" in what else content
+        content = merge_graph_layer(content, bundle.graph) if "whole" in what else content
     file = tmp_path / "network.onnx"
     file.write_bytes(content)
     done = build_with_rtx(file, what.split()[-1])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE
 from faceaffect.bundle.bundle import CARD_FILE, open_bundle
 from faceaffect.bundle.fp16_delta import HALVES_FILE
+from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE
 from faceaffect.bundle.model_spec import HEADS
 
 
@@ -13,7 +13,13 @@ def bundle():
 
 
 def test_the_shipped_bundle_is_whole_and_small(bundle):
-    assert bundle.spec.files.keys() == {"model.onnx", HALVES_FILE, INT8_CPU_BORROWED_FILE, "graph.safetensors", CARD_FILE}
+    assert bundle.spec.files.keys() == {
+        "model.onnx",
+        HALVES_FILE,
+        INT8_CPU_BORROWED_FILE,
+        "graph.safetensors",
+        CARD_FILE,
+    }
     assert sum((bundle.path / name).stat().st_size for name in bundle.spec.files) <= 8 * 1024 * 1024
     assert bundle.spec.crop.size_px == 112
 

@@ -1,4 +1,4 @@
-"""The detector as ONNX: the same maps for pictures of any size, and what the SDK makes of them."""
+"""The detector as ONNX: the same maps for images of any size, and what the SDK makes of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_file
 
-torch = pytest.importorskip("torch")
+from export.export_detector import main, read_detector
+from faceaffect.detectors.fast_detector import FastFaceDetector
+from faceaffect.types import Frame
+from training.detector.network import DetectorMaps, DetectorNet
+from training.detector.train_detector import DetectorRecipe
+from training.methods.trainer import RUN_FILE, TEACHER_FILE
+
 pytestmark = pytest.mark.train
-
-from click.testing import CliRunner  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
-
-from export.export_detector import main, read_detector  # noqa: E402
-from faceaffect.detectors.fast_detector import DistilledDetector  # noqa: E402
-from faceaffect.types import Frame  # noqa: E402
-from training.detector.network import DetectorMaps, DetectorNet  # noqa: E402
-from training.detector.train_detector import DetectorRecipe  # noqa: E402
-from training.methods.trainer import RUN_FILE, TEACHER_FILE  # noqa: E402
 
 
 @pytest.fixture
@@ -33,21 +32,27 @@ def run(tmp_path: Path) -> Path:
             torch.nn.init.uniform_(part.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(part.running_var, 0.5, 1.5)
     save_file(net.state_dict(), tmp_path / TEACHER_FILE)
-    (tmp_path / RUN_FILE).write_text(json.dumps({"recipe": asdict(recipe), "step": 1}), encoding="utf-8")
+    (tmp_path / RUN_FILE).write_text(
+        json.dumps({"recipe": asdict(recipe), "step": 1}), encoding="utf-8"
+    )
     return tmp_path
 
 
 def test_the_file_says_what_the_network_says(run: Path) -> None:
     done = CliRunner().invoke(main, [str(run), "--to", str(run / "out" / "detector.onnx")])
     assert done.exit_code == 0, done.output
-    detector = DistilledDetector(min_face_px=40, min_score=0.0001, model=run / "out" / "detector.onnx")
+    detector = FastFaceDetector(
+        min_face_size_px=40, min_score=0.0001, model=run / "out" / "detector.onnx"
+    )
     frame = Frame(np.random.default_rng(0).integers(0, 255, (360, 640, 3)).astype(np.uint8))
     found = detector.detect(frame)
     assert len(found) > 0
     seen = detector._kept.take("canvas", (1, 160, 256, 3))[0, :144, :256].copy()
-    picture = torch.from_numpy(detector._prepare(seen))
+    image = torch.from_numpy(detector._prepare(seen))
     with torch.no_grad():
-        maps = DetectorMaps(read_detector(run))(picture)[0].numpy()
+        maps = DetectorMaps(read_detector(run))(image)[0].numpy()
     assert found.score[0] == pytest.approx(float(maps[0].max()), abs=1e-4)
     row, column = np.unravel_index(maps[0].argmax(), maps[0].shape)
-    np.testing.assert_allclose(found.box_xyxy[0], (maps[1:5, row, column] + 0.5) * 2.5 - 0.5, atol=0.05)
+    np.testing.assert_allclose(
+        found.box_xyxy[0], (maps[1:5, row, column] + 0.5) * 2.5 - 0.5, atol=0.05
+    )

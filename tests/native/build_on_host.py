@@ -23,10 +23,25 @@ def kernels_on_host() -> ctypes.CDLL:
         pytest.skip("needs a C++ compiler to build the kernels' code for the host")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "kernels.so"
-        command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DFACEAFFECT_ON_HOST", CHECKS]
-        command += ["-fsanitize-undefined-trap-on-error", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/native'}"]
+        command = [
+            compiler,
+            "-std=c++17",
+            "-O1",
+            "-fPIC",
+            "-shared",
+            "-ffp-contract=off",
+            "-DFACEAFFECT_ON_HOST",
+            CHECKS,
+        ]
+        command += [
+            "-fsanitize-undefined-trap-on-error",
+            f"-I{ROOT / 'csrc'}",
+            f"-I{ROOT / 'tests/native'}",
+        ]
         source = ROOT / "tests/native/kernels_on_host.cpp"
-        done = subprocess.run([*command, "-o", str(library), str(source)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "-o", str(library), str(source)], capture_output=True, text=True
+        )
         if "_Float16" in done.stderr:
             pytest.skip("this compiler has no 16-bit floats on the host")
         assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
 // The CUDA kernels, launches included, as a library of host code for tests/sdk/kernels/test_cuda_twins.py.
-#include "../../csrc/au_graph_cuda.cu"
+#include "../../csrc/au_gcn_cuda.cu"
 #include "../../csrc/crop_face_cuda.cu"
-#include "../../csrc/normalise_cuda.cu"
+#include "../../csrc/normalize_cuda.cu"
 #include "../../csrc/portrait_grid.cu"
 
 using namespace faceaffect;
@@ -14,7 +14,7 @@ Element element(int is_half) { return is_half ? Element::Float16 : Element::Floa
 
 extern "C" {
 
-// planes: luma or colour, then chroma; each data, row stride, width, height, channels
+// planes: luma or color, then chroma; each data, row stride, width, height, channels
 void host_crop_face(const int64_t* planes, int layout, const float* maps, int count, int size_px, const float* mean_std,
                     void* out, int is_half) {
   PlaneView views[2];
@@ -24,28 +24,28 @@ void host_crop_face(const int64_t* planes, int layout, const float* maps, int co
                 static_cast<int>(p[4])};
   }
   CropParams params = {size_px, {}};
-  for (int c = 0; c < 3; ++c) params.normalise.mean[c] = mean_std[c], params.normalise.std[c] = mean_std[3 + c];
+  for (int c = 0; c < 3; ++c) params.normalize.mean[c] = mean_std[c], params.normalize.std[c] = mean_std[3 + c];
   crop_face_cuda({views[0], views[1], static_cast<Layout>(layout)}, maps, count, params, out, element(is_half), nullptr);
 }
 
 void host_crop_jobs(const void* jobs, int count, int size_px, const float* mean_std, void* out, int is_half) {
   CropParams params = {size_px, {}};
-  for (int c = 0; c < 3; ++c) params.normalise.mean[c] = mean_std[c], params.normalise.std[c] = mean_std[3 + c];
+  for (int c = 0; c < 3; ++c) params.normalize.mean[c] = mean_std[c], params.normalize.std[c] = mean_std[3 + c];
   crop_jobs_cuda(static_cast<const FaceJob*>(jobs), count, params, out, element(is_half), nullptr);
 }
 
-void host_normalise(const uint8_t* pixels, int64_t count, int64_t plane_px, const float* mean_std, void* out,
+void host_normalize(const uint8_t* pixels, int64_t count, int64_t plane_px, const float* mean_std, void* out,
                     int is_half) {
-  NormaliseParams params;
+  NormalizeParams params;
   for (int c = 0; c < 3; ++c) params.mean[c] = mean_std[c], params.std[c] = mean_std[3 + c];
-  normalise_cuda(pixels, count, plane_px, params, out, element(is_half), nullptr);
+  normalize_cuda(pixels, count, plane_px, params, out, element(is_half), nullptr);
 }
 
-void host_au_graph(const void* nodes, int64_t count, const int* widths, int layers, const void* weights, float* out,
+void host_au_gcn(const void* nodes, int64_t count, const int* widths, int layers, const void* weights, float* out,
                    int is_half) {
   GraphShape shape = {layers, {}};
   for (int i = 0; i <= layers; ++i) shape.widths[i] = widths[i];
-  au_graph_cuda(nodes, count, shape, weights, out, element(is_half), nullptr);
+  au_gcn_cuda(nodes, count, shape, weights, out, element(is_half), nullptr);
 }
 
 void host_portrait_grid(const void* crops, int64_t count, int size_px, float* out, int is_half) {

@@ -1,8 +1,10 @@
-"""`python make_arm_python.py OUT`: a Python for 64-bit Arm that runs in an emulator here, with what building our wheel needs.
+"""`python make_arm_python.py OUT`: a Python for 64-bit Arm that runs in an emulator here, with what
+building our wheel needs.
 
-OUT/python is the program, OUT/toolchain.cmake what CMake needs to build for it. Python comes from the system's packages for
-arm64, which are unpacked into OUT and never installed; NumPy and the rest are wheels. Needs apt, pip with a package index,
-and of Debian's packages crossbuild-essential-arm64 and qemu-user-static.
+OUT/python is the program, OUT/toolchain.cmake what CMake needs to build for it. Python comes
+from the system's packages for arm64, which are unpacked into OUT and never installed; NumPy and
+the rest are wheels. Needs apt, pip with a package index, and of Debian's packages
+crossbuild-essential-arm64 and qemu-user-static.
 """
 
 from __future__ import annotations
@@ -13,20 +15,51 @@ import sys
 import zipfile
 from pathlib import Path
 
-DEBS = ("libc6", "libstdc++6", "libgcc-s1", "zlib1g", "libexpat1", "libffi8", "libssl3", "libbz2-1.0", "liblzma5")
+DEBS = (
+    "libc6",
+    "libstdc++6",
+    "libgcc-s1",
+    "zlib1g",
+    "libexpat1",
+    "libffi8",
+    "libssl3",
+    "libbz2-1.0",
+    "liblzma5",
+)
 DEBS += ("libsqlite3-0", "libuuid1")
-WHEELS = ("numpy>=1.26,<3", "safetensors>=0.4,<1", "setuptools>=77,<83", "pybind11>=2.12,<4", "pytest>=8,<10")
-WHEELS += ("pytest-timeout>=2.3,<3", "onnx>=1.16,<2", "opencv-python-headless>=4.9,<6", "click>=8.1,<9", "rich>=13.7,<16")
+WHEELS = (
+    "numpy>=1.26,<3",
+    "safetensors>=0.4,<1",
+    "setuptools>=77,<83",
+    "pybind11>=2.12,<4",
+    "pytest>=8,<10",
+)
+WHEELS += (
+    "pytest-timeout>=2.3,<3",
+    "onnx>=1.16,<2",
+    "opencv-python-headless>=4.9,<6",
+    "click>=8.1,<9",
+    "rich>=13.7,<16",
+)
 RELEASES = ("3.11", "3.12", "3.10")  # the system has one of them
-PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+PLATFORMS = (
+    "manylinux_2_28_aarch64",
+    "manylinux_2_27_aarch64",
+    "manylinux_2_17_aarch64",
+    "manylinux2014_aarch64",
+)
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    return subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, cwd=cwd).stdout
+    return subprocess.run(
+        [str(part) for part in command], check=True, capture_output=True, text=True, cwd=cwd
+    ).stdout
 
 
 def unpack_system(out: Path) -> str:
-    """Fill OUT/root; the release of Python in it. apt keeps lists of its own there, so that the machine stays as it is."""
+    """Fill OUT/root; the release of Python in it. apt keeps lists of its own there, so that the
+    machine stays as it is.
+    """
     kept = out / "apt"
     for folder in ("lists/partial", "cache/archives/partial", "debs"):
         (kept / folder).mkdir(parents=True, exist_ok=True)
@@ -38,10 +71,17 @@ def unpack_system(out: Path) -> str:
         "Dir::State::status": "/dev/null",
         "Dir::Cache": kept / "cache",
     }
-    apt = ["apt-get", "-qq", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
+    apt = [
+        "apt-get",
+        "-qq",
+        *(part for name, value in options.items() for part in ("-o", f"{name}={value}")),
+    ]
     run(*apt, "update")
     for release in RELEASES:
-        parts = (f"python{release}-minimal", *(f"libpython{release}{part}" for part in ("", "-minimal", "-stdlib", "-dev")))
+        parts = (
+            f"python{release}-minimal",
+            *(f"libpython{release}{part}" for part in ("", "-minimal", "-stdlib", "-dev")),
+        )
         try:
             run(*apt, "download", *parts, *DEBS, cwd=kept / "debs")
         except subprocess.CalledProcessError:
@@ -54,7 +94,16 @@ def unpack_system(out: Path) -> str:
 
 def add_wheels(out: Path, release: str) -> None:
     platforms = [part for platform in PLATFORMS for part in ("--platform", platform)]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "--python-version", release]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--only-binary=:all:",
+        "--python-version",
+        release,
+    ]
     run(*command, *platforms, "-d", out / "wheels", *WHEELS)
     for wheel in sorted((out / "wheels").glob("*.whl")):
         zipfile.ZipFile(wheel).extractall(out / "site")
@@ -74,7 +123,8 @@ def write_programs(out: Path, release: str) -> None:
         "set(CMAKE_SYSTEM_NAME Linux)\nset(CMAKE_SYSTEM_PROCESSOR aarch64)\n"
         "set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)\n"
         f"set(Python_INCLUDE_DIR {root}/usr/include/python{release})\n"
-        f'set(CMAKE_CXX_FLAGS_INIT "-isystem {root}/usr/include")\n'  # pyconfig.h of the architecture
+        # pyconfig.h of the architecture
+        f'set(CMAKE_CXX_FLAGS_INIT "-isystem {root}/usr/include")\n'
     )
 
 
@@ -85,7 +135,9 @@ def main() -> None:
     release = unpack_system(out)
     add_wheels(out, release)
     write_programs(out, release)
-    print(f"{out / 'python'}: {run(out / 'python', '-c', 'import sys, numpy; print(sys.version, numpy.__version__)').strip()}")
+    print(
+        f"{out / 'python'}: {run(out / 'python', '-c', 'import sys, numpy; print(sys.version, numpy.__version__)').strip()}"
+    )
 
 
 if __name__ == "__main__":

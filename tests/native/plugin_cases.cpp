@@ -6,8 +6,8 @@
 #include <cstring>
 #include <memory>
 
-#include "../../csrc/tensorrt_plugin/au_graph_creator.h"
-#include "../../csrc/tensorrt_plugin/au_graph_plugin.h"
+#include "../../csrc/tensorrt_plugin/au_gcn_creator.h"
+#include "../../csrc/tensorrt_plugin/au_gcn_plugin.h"
 
 extern "C" {
 
@@ -36,8 +36,8 @@ cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 0, cudaSucce
 const char* cudaGetErrorString(cudaError_t) { return "an error"; }
 const char* cudaGetErrorName(cudaError_t) { return "cudaError"; }
 
-// 0, or what refused: 1 creation, 2 serialisation, 3 formats and types, 4 configuration, 5 enqueue before a shape is set,
-// 6 shape, 7 enqueue. The plugin goes through two clones and its own serialised fields first, as in an engine's life.
+// 0, or what refused: 1 creation, 2 serialization, 3 formats and types, 4 configuration, 5 enqueue before a shape is set,
+// 6 shape, 7 enqueue. The plugin goes through two clones and its own serialized fields first, as in an engine's life.
 int run_plugin(const int32_t* widths, int32_t width_count, const float* weights, int32_t weight_count, const void* nodes,
                int64_t count, int64_t width, int is_half, float* out) {
   using namespace nvinfer1;

@@ -20,8 +20,8 @@ std::vector<T> take(size_t count) {
 
 void give(const std::vector<float>& values) { std::fwrite(values.data(), sizeof(float), values.size(), stdout); }
 
-NormaliseParams take_normalise() {
-  NormaliseParams params;
+NormalizeParams take_normalize() {
+  NormalizeParams params;
   const auto numbers = take<float>(6);
   std::memcpy(params.mean, numbers.data(), 12);
   std::memcpy(params.std, numbers.data() + 3, 12);
@@ -32,7 +32,7 @@ void crop(const InstructionSet& set) {
   const auto n = take<int64_t>(6);  // layout, rows, width, channels, size_px, count
   const auto pixels = take<uint8_t>(static_cast<size_t>(n[1] * n[2] * n[3]));
   const auto maps = take<float>(static_cast<size_t>(6 * n[5]));
-  const CropParams params = {static_cast<int>(n[4]), take_normalise()};
+  const CropParams params = {static_cast<int>(n[4]), take_normalize()};
   const auto layout = static_cast<Layout>(n[0]);
   const int width = static_cast<int>(n[2]);
   const int height = static_cast<int>(layout == Layout::NV12 ? n[1] / 3 * 2 : n[1]);
@@ -43,12 +43,12 @@ void crop(const InstructionSet& set) {
   give(out);
 }
 
-void normalise(const InstructionSet& set) {
+void normalize(const InstructionSet& set) {
   const auto n = take<int64_t>(2);  // count, plane_px
   const auto pixels = take<uint8_t>(static_cast<size_t>(3 * n[0] * n[1]));
-  const NormaliseParams params = take_normalise();
+  const NormalizeParams params = take_normalize();
   std::vector<float> out(pixels.size(), -12345.0f);
-  set.normalise(pixels.data(), n[0], n[1], params, out.data());
+  set.normalize(pixels.data(), n[0], n[1], params, out.data());
   give(out);
 }
 
@@ -59,7 +59,7 @@ void graph(const InstructionSet& set) {
   const auto weights = take<float>(static_cast<size_t>(graph_size(shape)));
   const auto nodes = take<float>(static_cast<size_t>(n[0] * kNodes * shape.widths[0]));
   std::vector<float> out(static_cast<size_t>(n[0] * kNodes), -12345.0f);
-  set.au_graph(nodes.data(), n[0], shape, weights.data(), out.data(), thread_scratch());
+  set.au_gcn(nodes.data(), n[0], shape, weights.data(), out.data(), thread_scratch());
   give(out);
 }
 
@@ -72,7 +72,7 @@ int main(int, char** argv) {
   for (int i = 0; i < count; ++i) {
     if (std::strcmp(sets[i].name, argv[1]) != 0) continue;
     int64_t op = 0;
-    while (std::fread(&op, sizeof op, 1, stdin) == 1) op == 0 ? crop(sets[i]) : op == 1 ? normalise(sets[i]) : graph(sets[i]);
+    while (std::fread(&op, sizeof op, 1, stdin) == 1) op == 0 ? crop(sets[i]) : op == 1 ? normalize(sets[i]) : graph(sets[i]);
     return 0;
   }
   std::fprintf(stderr, "not compiled in: %s\n", argv[1]);

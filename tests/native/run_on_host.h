@@ -1,5 +1,5 @@
 // Runs the code of CUDA kernels on the host, thread by thread: every index, barrier and byte of shared memory is as on a
-// GPU, only slower. Each thread of a block is a fibre that gives way at __syncthreads().
+// GPU, only slower. Each thread of a block is a fiber that gives way at __syncthreads().
 #pragma once
 
 #include <ucontext.h>
@@ -24,20 +24,20 @@ namespace faceaffect {
 
 constexpr int kMostBlocks = 3;  // far fewer than on a GPU: what must be split is split in every test
 
-struct Fibre {
+struct Fiber {
   ucontext_t context;
   std::vector<char> stack = std::vector<char>(64 * 1024);
   bool is_done = true;
 };
 
 inline ucontext_t g_scheduler;
-inline Fibre* g_running = nullptr;
+inline Fiber* g_running = nullptr;
 inline std::function<void()>* g_body = nullptr;
 inline std::vector<float> g_shared;
 
 inline float* shared_floats() { return g_shared.data(); }
 
-inline void run_fibre() {
+inline void run_fiber() {
   (*g_body)();
   g_running->is_done = true;
   swapcontext(&g_running->context, &g_scheduler);
@@ -45,7 +45,7 @@ inline void run_fibre() {
 
 // Lets every thread of the block go on to its next barrier or its end; a barrier that only some reach is an error. The
 // last thread goes first in every second step, so that a missing barrier is seen whichever way the data flow.
-inline bool step_block(std::vector<Fibre>& fibres, unsigned threads, bool is_backward) {
+inline bool step_block(std::vector<Fiber>& fibres, unsigned threads, bool is_backward) {
   unsigned done = 0;
   for (unsigned n = 0; n < threads; ++n) {
     const unsigned i = is_backward ? threads - 1 - n : n;
@@ -61,16 +61,16 @@ inline bool step_block(std::vector<Fibre>& fibres, unsigned threads, bool is_bac
   return done == 0;
 }
 
-inline void run_block(std::vector<Fibre>& fibres, unsigned threads, size_t shared_bytes) {
+inline void run_block(std::vector<Fiber>& fibres, unsigned threads, size_t shared_bytes) {
   g_shared.assign((shared_bytes + 3) / 4, std::nanf(""));  // nothing may rely on what was there
   for (unsigned i = 0; i < threads; ++i) {
-    Fibre& fibre = fibres[i];
-    fibre.is_done = false;
-    getcontext(&fibre.context);
-    fibre.context.uc_stack.ss_sp = fibre.stack.data();
-    fibre.context.uc_stack.ss_size = fibre.stack.size();
-    fibre.context.uc_link = nullptr;
-    makecontext(&fibre.context, run_fibre, 0);
+    Fiber& fiber = fibres[i];
+    fiber.is_done = false;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.data();
+    fiber.context.uc_stack.ss_size = fiber.stack.size();
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, run_fiber, 0);
   }
   bool is_backward = blockIdx.x % 2 != 0;
   while (step_block(fibres, threads, is_backward)) is_backward = !is_backward;
@@ -79,7 +79,7 @@ inline void run_block(std::vector<Fibre>& fibres, unsigned threads, size_t share
 template <typename... Parameters, typename... Arguments>
 void launch_kernel(const char*, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, void*,
                    const Arguments&... arguments) {
-  static std::vector<Fibre> fibres(1024);
+  static std::vector<Fiber> fibres(1024);
   std::function<void()> body = [&] { kernel(arguments...); };
   g_body = &body;
   gridDim = grid;

@@ -1,4 +1,6 @@
-"""The kernels for 64-bit Arm, NEON included, cross-built here and run in an emulator, against the NumPy definition."""
+"""The kernels for 64-bit Arm, NEON included, cross-built here and run in an emulator, against the
+NumPy definition.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import pytest
 
 from benchmarks.kernel_cases import CASES, TIMED_CROPS, KernelCase
 from faceaffect.kernels import reference
-from faceaffect.types import Layout
+from faceaffect.types import PixelFormat
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = shutil.which("aarch64-linux-gnu-g++")
@@ -38,14 +40,22 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     flags += [f"-I{ROOT / 'csrc'}"]
     jobs = [
-        (ROOT / "csrc" / f"{op}_cpu.cpp", f"{op}_{isa}.o", [f"-DFACEAFFECT_ISA={isa}", f"-DFACEAFFECT_ISA_{isa}"])
-        for op in ("crop_face", "normalise", "au_graph")
+        (
+            ROOT / "csrc" / f"{op}_cpu.cpp",
+            f"{op}_{isa}.o",
+            [f"-DFACEAFFECT_ISA={isa}", f"-DFACEAFFECT_ISA_{isa}"],
+        )
+        for op in ("crop_face", "normalize", "au_gcn")
         for isa in ISAS
     ]
-    jobs += [(ROOT / "csrc" / f"{name}.cpp", f"{name}.o", []) for name in ("scratch", "instruction_sets")]
+    jobs += [
+        (ROOT / "csrc" / f"{name}.cpp", f"{name}.o", []) for name in ("scratch", "instruction_sets")
+    ]
     jobs += [(ROOT / "tests/native/run_cases.cpp", "run_cases.o", [])]
     for source, target, more in jobs:
-        subprocess.run([COMPILER, *flags, *more, "-c", str(source), "-o", str(folder / target)], check=True)
+        subprocess.run(
+            [COMPILER, *flags, *more, "-c", str(source), "-o", str(folder / target)], check=True
+        )
     objects = [str(folder / target) for _, target, _ in jobs]
     subprocess.run([COMPILER, "-static", *objects, "-o", str(folder / "run_cases")], check=True)
     return folder / "run_cases"
@@ -54,19 +64,36 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packed(case: KernelCase, arguments: dict[str, Any]) -> bytes:
     """A case as run_cases.cpp reads it."""
     if case.op == "crop_face":
-        frame, maps = arguments["frame"], np.asarray(arguments["crop_to_frame"], np.float32)
+        frame, maps = (
+            arguments["frame"],
+            np.asarray(arguments["estimate_crop_to_frame"], np.float32),
+        )
         pixels = np.ascontiguousarray(frame.pixels)
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
-        head = [0, list(Layout).index(frame.layout), *pixels.shape[:2], channels, arguments["size_px"], len(maps)]
+        head = [
+            0,
+            list(PixelFormat).index(frame.layout),
+            *pixels.shape[:2],
+            channels,
+            arguments["size_px"],
+            len(maps),
+        ]
         body = pixels.tobytes() + maps.tobytes()
-    elif case.op == "normalise":
+    elif case.op == "normalize":
         pixels = arguments["pixels"]
         head, body = [1, len(pixels), pixels.shape[1] * pixels.shape[2]], pixels.tobytes()
     else:
         nodes, graph = arguments["nodes"], arguments["weights"].packed
         widths = graph.widths + [0] * (9 - len(graph.widths))
-        head, body = [2, len(nodes), len(graph.widths) - 1, *widths], graph.flat().tobytes() + nodes.tobytes()
-    statistics = b"" if case.op == "au_graph" else np.array([*arguments["mean"], *arguments["std"]], np.float32).tobytes()
+        head, body = (
+            [2, len(nodes), len(graph.widths) - 1, *widths],
+            graph.flat().tobytes() + nodes.tobytes(),
+        )
+    statistics = (
+        b""
+        if case.op == "au_gcn"
+        else np.array([*arguments["mean"], *arguments["std"]], np.float32).tobytes()
+    )
     return np.array(head, np.int64).tobytes() + body + statistics
 
 
@@ -75,12 +102,16 @@ def test_kernels_on_64_bit_arm(runner: Path, isa: str) -> None:
     """One run of the emulator for all cases: starting it takes longer than most of them."""
     made = [(case, case.make()) for case in ALL]
     content = b"".join(packed(case, arguments) for case, arguments in made)
-    done = subprocess.run([str(EMULATOR), str(runner), isa], input=content, capture_output=True, check=True)
+    done = subprocess.run(
+        [str(EMULATOR), str(runner), isa], input=content, capture_output=True, check=True
+    )
     answers = np.frombuffer(done.stdout, np.float32)
     at = 0
     for case, arguments in made:
         wanted = getattr(reference, case.op)(**arguments)
         got = answers[at : at + wanted.size].reshape(wanted.shape)
         at += wanted.size
-        np.testing.assert_allclose(got, wanted, rtol=case.tolerance, atol=case.tolerance, err_msg=str(case))
+        np.testing.assert_allclose(
+            got, wanted, rtol=case.tolerance, atol=case.tolerance, err_msg=str(case)
+        )
     assert at == len(answers) > 0

@@ -1,6 +1,8 @@
-"""The wheel for 64-bit Arm, native module and all, built here and tried by its own kernel tests in an emulator.
+"""The wheel for 64-bit Arm, native module and all, built here and tried by its own kernel tests in
+an emulator.
 
-FACEAFFECT_ARM_PYTHON names the folder that make_arm_python.py wrote; `make tools` writes it where it is looked for.
+FACEAFFECT_ARM_PYTHON names the folder that make_arm_python.py wrote; `make tools` writes it
+where it is looked for.
 """
 
 from __future__ import annotations
@@ -16,14 +18,32 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ARM = Path(os.environ.get("FACEAFFECT_ARM_PYTHON") or ROOT / "build/tools/arm")
-SOURCES = ("CMakeLists.txt", "csrc", "sdk", "setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
+SOURCES = (
+    "CMakeLists.txt",
+    "csrc",
+    "sdk",
+    "setup.py",
+    "pyproject.toml",
+    "MANIFEST.in",
+    "LICENSE",
+    "README.md",
+)
 BUILD = "import sys; sys.executable = {!r}; from setuptools import build_meta; print(build_meta.build_wheel({!r}))"
 # Those whose tests start no compiler and no further Python.
-TESTS = ("test_twins", "test_kernel_bounds", "test_kernel_errors", "test_graph_weights", "test_reference")
+TESTS = (
+    "test_twins",
+    "test_kernel_bounds",
+    "test_kernel_errors",
+    "test_graph_weights",
+    "test_reference",
+)
 LONGEST_S = 800  # some 70 s on two idle cores
 
 pytestmark = [
-    pytest.mark.skipif(not (ARM / "python").is_file(), reason="needs a Python for 64-bit Arm, which `make tools` fetches"),
+    pytest.mark.skipif(
+        not (ARM / "python").is_file(),
+        reason="needs a Python for 64-bit Arm, which `make tools` fetches",
+    ),
     pytest.mark.timeout(LONGEST_S + 100),
 ]
 
@@ -31,7 +51,9 @@ pytestmark = [
 def on_arm(code: str, cwd: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"} | more
     command = [str(ARM / "python"), "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=LONGEST_S)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=LONGEST_S
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +61,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info"))
+            shutil.copytree(
+                ROOT / name,
+                source / name,
+                ignore=shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info"),
+            )
         else:
             shutil.copy(ROOT / name, source)
     more = {"CMAKE_TOOLCHAIN_FILE": str(ARM / "toolchain.cmake"), "FACEAFFECT_CUDA": "OFF"}
@@ -60,7 +86,9 @@ def test_the_wheel_is_for_arm_and_whole(wheel: Path) -> None:
     assert (head[:4], head[18]) == (b"\x7fELF", 183), "183 is EM_AARCH64"
     assert "faceaffect/models/default/spec.json" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not [name for name in names if name.startswith(("tests", "training", "export", "benchmarks"))]
+    assert not [
+        name for name in names if name.startswith(("tests", "training", "export", "benchmarks"))
+    ]
 
 
 def test_its_kernels_pass_their_tests(wheel: Path, tmp_path: Path) -> None:
@@ -68,9 +96,19 @@ def test_its_kernels_pass_their_tests(wheel: Path, tmp_path: Path) -> None:
     for part in ("csrc", "tests/sdk/kernels", "tests/native"):
         shutil.copytree(ROOT / part, tmp_path / part)
     (tmp_path / "benchmarks").mkdir()
-    for file in ("pyproject.toml", "CMakeLists.txt", "benchmarks/__init__.py", "benchmarks/kernel_cases.py"):
+    for file in (
+        "pyproject.toml",
+        "CMakeLists.txt",
+        "benchmarks/__init__.py",
+        "benchmarks/kernel_cases.py",
+    ):
         shutil.copy(ROOT / file, tmp_path / file)
-    arguments = ["-q", "-p", "no:cacheprovider", *(f"tests/sdk/kernels/{name}.py" for name in TESTS)]
+    arguments = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(f"tests/sdk/kernels/{name}.py" for name in TESTS),
+    ]
     code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
     done = on_arm(code, tmp_path, *arguments, PYTHONPATH=str(tmp_path / "installed"))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
@@ -78,5 +116,9 @@ def test_its_kernels_pass_their_tests(wheel: Path, tmp_path: Path) -> None:
     assert passed
     assert int(passed[1]) > 300
     assert "failed" not in done.stdout
-    said = on_arm("from faceaffect import kernels; print(kernels.info())", tmp_path, PYTHONPATH=str(tmp_path / "installed"))
+    said = on_arm(
+        "from faceaffect import kernels; print(kernels.info())",
+        tmp_path,
+        PYTHONPATH=str(tmp_path / "installed"),
+    )
     assert said.stdout.startswith("native, neon of baseline, neon"), said.stdout + said.stderr

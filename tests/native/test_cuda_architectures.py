@@ -16,7 +16,9 @@ LONGEST_S = 900  # a minute or two on idle cores
 
 
 def test_the_build_names_them() -> None:
-    found = re.search(r"foreach\(architecture ([\d ]+)\)", (ROOT / "csrc/cuda.cmake").read_text(encoding="utf-8"))
+    found = re.search(
+        r"foreach\(architecture ([\d ]+)\)", (ROOT / "csrc/cuda.cmake").read_text(encoding="utf-8")
+    )
     assert found is not None
     assert found[1].split() == WANTED
 
@@ -25,7 +27,9 @@ def test_the_build_names_them() -> None:
 def test_all_kernels_compile_for_all_of_them(tmp_path: Path) -> None:
     if NVCC is None:
         pytest.skip("needs nvcc")
-    known = subprocess.run([NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True).stdout.split()
+    known = subprocess.run(
+        [NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True
+    ).stdout.split()
     architectures = [number for number in WANTED if f"sm_{number}" in known]
     assert len(architectures) >= 6, f"this nvcc knows {known} only"
     files = sorted((ROOT / "csrc").glob("*.cu"))
@@ -48,6 +52,9 @@ def test_all_kernels_compile_for_all_of_them(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     if CUOBJDUMP is not None:
         listed = subprocess.run(
-            [CUOBJDUMP, "--list-elf", str(tmp_path / "whole.o")], capture_output=True, text=True, check=True
+            [CUOBJDUMP, "--list-elf", str(tmp_path / "whole.o")],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert sorted(re.findall(r"sm_(\d+)", listed.stdout), key=int) == architectures

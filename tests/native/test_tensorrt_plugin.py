@@ -1,8 +1,10 @@
-"""The graph layer as a TensorRT plugin, run on the host: built against TensorRT's headers where there are any.
+"""The graph layer as a TensorRT plugin, run on the host: built against TensorRT's headers where
+there are any.
 
-FACEAFFECT_TENSORRT_INCLUDE names the folder with NvInferRuntime.h, unless the system has it. Elsewhere the interface stands in
-that `plugin_interface` declares, which proves the plugin's own doing and not that TensorRT's headers take it; that test is
-then skipped. TensorRT itself is not asked.
+FACEAFFECT_TENSORRT_INCLUDE names the folder with NvInferRuntime.h, unless the system has it.
+Elsewhere the interface stands in that `plugin_interface` declares, which proves the plugin's own
+doing and not that TensorRT's headers take it; that test is then skipped. TensorRT itself is not
+asked.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ TENSORRT += [Path(f"/usr/include/{machine}-linux-gnu") for machine in ("x86_64",
 STAND_IN = ROOT / "tests/native/plugin_interface"
 CUDA = [Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda") / "include", Path("/usr/include")]
 SOURCES = ["tests/native/plugin_cases.cpp", "tests/native/plugin_kernel.cpp", "csrc/check_cuda.cpp"]
-SOURCES += [f"csrc/tensorrt_plugin/{name}.cpp" for name in ("graph_weights", "au_graph_plugin", "au_graph_creator")]
+SOURCES += [
+    f"csrc/tensorrt_plugin/{name}.cpp"
+    for name in ("graph_weights", "au_gcn_plugin", "au_gcn_creator")
+]
 
 
 def folder_with(header: str, folders: list[Path]) -> Path:
@@ -41,10 +46,25 @@ def compiled(target: Path, include: Path, *more: str) -> subprocess.CompletedPro
     if compiler is None:
         pytest.skip("needs a C++ compiler")
     folders = [include, folder_with("cuda_runtime_api.h", CUDA)]
-    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DFACEAFFECT_ON_HOST", *more]
-    command += ['-DFACEAFFECT_CUDA_ARCHITECTURES="0"', f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/native'}"]
+    command = [
+        compiler,
+        "-std=c++17",
+        "-O1",
+        "-fPIC",
+        "-shared",
+        "-ffp-contract=off",
+        "-DFACEAFFECT_ON_HOST",
+        *more,
+    ]
+    command += [
+        '-DFACEAFFECT_CUDA_ARCHITECTURES="0"',
+        f"-I{ROOT / 'csrc'}",
+        f"-I{ROOT / 'tests/native'}",
+    ]
     command += [part for folder in folders for part in ("-isystem", str(folder))]
-    done = subprocess.run([*command, "-o", str(target), *SOURCES], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [*command, "-o", str(target), *SOURCES], capture_output=True, text=True, cwd=ROOT
+    )
     if "_Float16" in done.stderr:
         pytest.skip("this compiler has no 16-bit floats on the host")
     return done
@@ -59,12 +79,22 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 def test_it_compiles_with_tensorrt_itself(tmp_path: Path) -> None:
-    done = compiled(tmp_path / "plugin.so", folder_with("NvInferRuntime.h", TENSORRT), "-Wall", "-Wextra", "-Werror")
+    done = compiled(
+        tmp_path / "plugin.so",
+        folder_with("NvInferRuntime.h", TENSORRT),
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    )
     assert done.returncode == 0, done.stderr
 
 
 def run(
-    library: ctypes.CDLL, widths: list[int], flat: np.ndarray, nodes: np.ndarray, width: int | None = None
+    library: ctypes.CDLL,
+    widths: list[int],
+    flat: np.ndarray,
+    nodes: np.ndarray,
+    width: int | None = None,
 ) -> tuple[int, np.ndarray]:
     out = np.full((len(nodes), 12), np.nan, np.float32)
     sizes = np.array(widths, np.int32)
@@ -73,25 +103,35 @@ def run(
         ctypes.c_void_p(nodes.ctypes.data), ctypes.c_int64(len(nodes)), ctypes.c_int64(width or nodes.shape[2]),
         int(nodes.dtype == np.float16), ctypes.c_void_p(out.ctypes.data),
     )  # fmt: skip
-    assert ctypes.c_int.in_dll(library, "living_allocations").value == 0, "the weights' memory must be given back"
+    assert ctypes.c_int.in_dll(library, "living_allocations").value == 0, (
+        "the weights' memory must be given back"
+    )
     return int(code), out
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize(("width", "layers", "count"), [(64, 2, 3), (5, 1, 1), (16, 0, 2)])
-def test_the_plugin_is_the_graph_layer(library: ctypes.CDLL, dtype: type, width: int, layers: int, count: int) -> None:
+def test_the_plugin_is_the_graph_layer(
+    library: ctypes.CDLL, dtype: type, width: int, layers: int, count: int
+) -> None:
     weights = graph_weights(width, layers)
     nodes = np.random.default_rng(width).standard_normal((count, 12, width)).astype(dtype)
     code, out = run(library, weights.packed.widths, weights.packed.flat(), nodes)
     assert code == 0
-    wanted = reference.au_graph(nodes.astype(np.float32), weights)
+    wanted = reference.au_gcn(nodes.astype(np.float32), weights)
     tolerance = 1e-4 if dtype is np.float32 else 3e-2
     np.testing.assert_allclose(out, wanted, rtol=tolerance, atol=tolerance)
 
 
-def test_wrong_attributes_and_inputs_are_refused(library: ctypes.CDLL, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_attributes_and_inputs_are_refused(
+    library: ctypes.CDLL, capfd: pytest.CaptureFixture[str]
+) -> None:
     weights = graph_weights(5, 1)
-    widths, flat, nodes = list(weights.packed.widths), weights.packed.flat(), np.zeros((1, 12, 5), np.float32)
+    widths, flat, nodes = (
+        list(weights.packed.widths),
+        weights.packed.flat(),
+        np.zeros((1, 12, 5), np.float32),
+    )
     assert run(library, widths, flat[:-1].copy(), nodes)[0] == 1
     assert run(library, [0, *widths[1:]], flat, nodes)[0] == 1
     assert run(library, [], flat, nodes)[0] == 1

@@ -1,4 +1,6 @@
-"""What the pipeline must survive: odd sizes, crowds, clocks that do not go on; and what an import must not pull in."""
+"""What the pipeline must survive: odd sizes, crowds, clocks that do not go on; and what an import
+must not pull in.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,14 @@ import numpy as np
 import pytest
 
 import faceaffect
-from faceaffect import Affect, Faces, Frame, Layout, Pipeline
+from faceaffect import Affect, Faces, Frame, Pipeline, PixelFormat
 
 SDK = Path(next(iter(faceaffect.__path__))).parent
 
 
 @pytest.fixture(scope="module")
 def face(shared: Path) -> np.ndarray:
-    """A picture of one face, 360 px high."""
+    """An image of one face, 360 px high."""
     capture = cv2.VideoCapture(str(shared / "data" / "videos" / "pyfeat_single_face_smile.mp4"))
     ok, pixels = capture.read()
     assert ok
@@ -39,16 +41,30 @@ def check(faces: Faces, affect: Affect) -> int:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3, 3), (1, 1000, 3), (1000, 1, 3), (19, 23, 3)])
 @pytest.mark.parametrize("level", [0, 255])
-def test_tiny_and_thin_pictures(pipeline: Pipeline, shape: tuple[int, int, int], level: int) -> None:
+def test_tiny_and_thin_images(pipeline: Pipeline, shape: tuple[int, int, int], level: int) -> None:
     for i in range(2):
-        assert check(*pipeline.analyse(Frame(np.full(shape, level, np.uint8), time_s=i / 30))) == 0
+        assert check(*pipeline.analyze(Frame(np.full(shape, level, np.uint8), time_s=i / 30))) == 0
 
 
-def test_noise_and_flat_pictures_hold_nobody(pipeline: Pipeline) -> None:
+def test_noise_and_flat_images_hold_nobody(pipeline: Pipeline) -> None:
     random = np.random.default_rng(0)
     for i in range(3):
-        assert check(*pipeline.analyse(Frame(random.integers(0, 256, (240, 320, 3), np.uint8), time_s=i / 30))) == 0
-    assert check(*pipeline.analyse(Frame(np.full((240, 320), 128, np.uint8), Layout.GRAY, time_s=1.0))) == 0
+        assert (
+            check(
+                *pipeline.analyze(
+                    Frame(random.integers(0, 256, (240, 320, 3), np.uint8), time_s=i / 30)
+                )
+            )
+            == 0
+        )
+    assert (
+        check(
+            *pipeline.analyze(
+                Frame(np.full((240, 320), 128, np.uint8), PixelFormat.GRAY, time_s=1.0)
+            )
+        )
+        == 0
+    )
 
 
 @pytest.mark.shared
@@ -56,77 +72,97 @@ def test_8k(pipeline: Pipeline, face: np.ndarray) -> None:
     pixels = np.full((4320, 7680, 3), 90, np.uint8)
     large = cv2.resize(face, None, fx=4, fy=4)
     pixels[1000 : 1000 + large.shape[0], 3000 : 3000 + large.shape[1]] = large
-    pipeline.analyse(Frame(face))  # warm
+    pipeline.analyze(Frame(face))  # warm
     pipeline.reset()
     begin_s = time.process_time()
     for i in range(3):
-        assert check(*pipeline.analyse(Frame(pixels, time_s=i / 30))) == 1
+        assert check(*pipeline.analyze(Frame(pixels, time_s=i / 30))) == 1
     assert time.process_time() - begin_s < 5
 
 
 @pytest.mark.shared
 def test_a_crowd_of_fifty(pipeline: Pipeline, face: np.ndarray) -> None:
-    small = cv2.resize(face[:, (face.shape[1] - face.shape[0]) // 2 :][:, : face.shape[0]], (160, 160))
+    small = cv2.resize(
+        face[:, (face.shape[1] - face.shape[0]) // 2 :][:, : face.shape[0]], (160, 160)
+    )
     crowd = np.tile(small, (5, 10, 1))
     for i in range(12):
-        faces, affect = pipeline.analyse(Frame(crowd, time_s=i / 30))
+        faces, affect = pipeline.analyze(Frame(crowd, time_s=i / 30))
         assert 2 <= check(faces, affect) <= 8
         assert len(set(faces.track_id.tolist())) == len(faces)
 
 
 @pytest.mark.shared
 def test_size_and_layout_may_change_in_the_middle(pipeline: Pipeline, face: np.ndarray) -> None:
-    pictures = [face, cv2.resize(face, None, fx=0.6, fy=0.6), cv2.resize(face, None, fx=2, fy=2), face[:30, :30], face]
-    for i, pixels in enumerate(pictures):
-        count = check(*pipeline.analyse(Frame(pixels, time_s=i / 30)))
+    images = [
+        face,
+        cv2.resize(face, None, fx=0.6, fy=0.6),
+        cv2.resize(face, None, fx=2, fy=2),
+        face[:30, :30],
+        face,
+    ]
+    for i, pixels in enumerate(images):
+        count = check(*pipeline.analyze(Frame(pixels, time_s=i / 30)))
         assert count == (0 if i == 3 else 1)
-    grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
-    assert check(*pipeline.analyse(Frame(grey, Layout.GRAY, time_s=0.2))) == 1
+    gray = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
+    assert check(*pipeline.analyze(Frame(gray, PixelFormat.GRAY, time_s=0.2))) == 1
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("times", [[0.0] * 8, [5, 5.04, 5.08, 0, 0.04, 0.08, -3, -2.96], [0, 1e9, 1e9, 0, 1e-9, 0, 5, 4]])
-def test_clock_that_stands_still_or_jumps(pipeline: Pipeline, face: np.ndarray, times: list[float]) -> None:
+@pytest.mark.parametrize(
+    "times", [[0.0] * 8, [5, 5.04, 5.08, 0, 0.04, 0.08, -3, -2.96], [0, 1e9, 1e9, 0, 1e-9, 0, 5, 4]]
+)
+def test_clock_that_stands_still_or_jumps(
+    pipeline: Pipeline, face: np.ndarray, times: list[float]
+) -> None:
     first = None
     for time_s in times:
-        faces, affect = pipeline.analyse(Frame(face, time_s=time_s))
+        faces, affect = pipeline.analyze(Frame(face, time_s=time_s))
         assert check(faces, affect) == 1
         first = first or faces.track_id[0]
         assert faces.track_id[0] == first
 
 
 @pytest.mark.shared
-def test_a_newcomer_is_found_although_the_clock_stands_still(pipeline: Pipeline, face: np.ndarray) -> None:
+def test_a_newcomer_is_found_although_the_clock_stands_still(
+    pipeline: Pipeline, face: np.ndarray
+) -> None:
     for _ in range(20):
-        assert check(*pipeline.analyse(Frame(np.full_like(face, 100)))) == 0
-    assert max(check(*pipeline.analyse(Frame(face))) for _ in range(10)) == 1
+        assert check(*pipeline.analyze(Frame(np.full_like(face, 100)))) == 0
+    assert max(check(*pipeline.analyze(Frame(face))) for _ in range(10)) == 1
 
 
 @pytest.mark.shared
 def test_padded_and_mirrored_rows(pipeline: Pipeline, face: np.ndarray) -> None:
     padded = np.zeros((face.shape[0], face.shape[1] + 24, 3), np.uint8)
     padded[:, : face.shape[1]] = face
-    plain, _ = pipeline.analyse(Frame(face))
+    plain, _ = pipeline.analyze(Frame(face))
     pipeline.reset()
-    view, _ = pipeline.analyse(Frame(padded[:, : face.shape[1]]))
+    view, _ = pipeline.analyze(Frame(padded[:, : face.shape[1]]))
     np.testing.assert_allclose(view.landmarks_xy, plain.landmarks_xy, atol=0.01)
     pipeline.reset()
-    assert check(*pipeline.analyse(Frame(face[:, ::-1]))) == 1
+    assert check(*pipeline.analyze(Frame(face[:, ::-1]))) == 1
 
 
 @pytest.mark.parametrize(
     ("pixels", "layout", "said"),
     [
-        (np.zeros((4, 4, 4), np.uint8), Layout.BGR, r"uint8 \[H, W, 3\] for layout BGR, got uint8 \(4, 4, 4\)"),
-        (np.zeros((4, 4, 3), np.float32), Layout.RGB, r"got float32"),
-        (np.zeros((4, 4), np.uint8), Layout.BGR, r"got uint8 \(4, 4\)"),
-        (np.zeros((4, 4, 3), np.uint8), Layout.GRAY, r"uint8 \[H, W\] for layout GRAY"),
-        (np.zeros((7, 4), np.uint8), Layout.NV12, "even H and W"),
-        (np.zeros((6, 5), np.uint8), Layout.NV12, "even H and W"),
-        (np.zeros((0, 5, 3), np.uint8), Layout.BGR, "at least one pixel"),
+        (
+            np.zeros((4, 4, 4), np.uint8),
+            PixelFormat.BGR,
+            r"uint8 \[H, W, 3\] for layout BGR, got uint8 \(4, 4, 4\)",
+        ),
+        (np.zeros((4, 4, 3), np.float32), PixelFormat.RGB, r"got float32"),
+        (np.zeros((4, 4), np.uint8), PixelFormat.BGR, r"got uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 3), np.uint8), PixelFormat.GRAY, r"uint8 \[H, W\] for layout GRAY"),
+        (np.zeros((7, 4), np.uint8), PixelFormat.NV12, "even H and W"),
+        (np.zeros((6, 5), np.uint8), PixelFormat.NV12, "even H and W"),
+        (np.zeros((0, 5, 3), np.uint8), PixelFormat.BGR, "at least one pixel"),
     ],
 )
-def test_a_frame_that_is_none_says_what_is_wrong(pixels: np.ndarray, layout: Layout, said: str) -> None:
+def test_a_frame_that_is_none_says_what_is_wrong(
+    pixels: np.ndarray, layout: PixelFormat, said: str
+) -> None:
     with pytest.raises(ValueError, match=said):
         Frame(pixels, layout)
 
@@ -140,12 +176,16 @@ def test_a_frame_without_a_time(time_s: float) -> None:
 def test_import_is_light() -> None:
     code = "import sys, faceaffect; print([m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
-def test_analysing_needs_no_torch() -> None:
+def test_analyzing_needs_no_torch() -> None:
     code = "import sys, faceaffect.pipeline, faceaffect.cli, faceaffect.detectors.mtcnn; print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
     assert done.stdout.strip() == "False"

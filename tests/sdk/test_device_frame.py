@@ -14,7 +14,7 @@ from benchmarks.kernel_cases import frame_of
 from faceaffect import device_frame, kernels
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 from tests.sdk.backends.test_cuda_frame_runner import SIZE, maps_of, path_over
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -48,15 +48,18 @@ def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame,
     gpu: Any = padded(frame.pixels)
     if in_planes:
         height = frame.height_px
-        gpu = (padded(frame.pixels[:height]), padded(frame.pixels[height:].reshape(height // 2, -1, 2)))
+        gpu = (
+            padded(frame.pixels[:height]),
+            padded(frame.pixels[height:].reshape(height // 2, -1, 2)),
+        )
     return DeviceFrame(gpu, frame.layout, 1.5, download=download), downloads
 
 
-CASES = [(layout, False) for layout in Layout] + [(Layout.NV12, True)]
+CASES = [(layout, False) for layout in PixelFormat] + [(PixelFormat.NV12, True)]
 
 
 @pytest.mark.parametrize(("layout", "in_planes"), CASES)
-def test_pixels_are_downloaded_once(layout: Layout, in_planes: bool) -> None:
+def test_pixels_are_downloaded_once(layout: PixelFormat, in_planes: bool) -> None:
     frame = frame_of(layout, 24, 32)
     device, downloads = frame_on_gpu(frame, in_planes=in_planes)
     assert (device.height_px, device.width_px, device.time_s) == (24, 32, 1.5)
@@ -80,14 +83,18 @@ def test_a_download_waits_for_whom_writes_the_frame(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(device_frame, "native", SimpleNamespace(has_cuda=True, Event=Event))
     array = OnGpu(np.zeros((4, 6), np.uint8))
     array.__cuda_array_interface__["stream"] = 77
-    frame = DeviceFrame(array, Layout.GRAY, download=lambda to, origin, nbytes: done.append("copied"))
+    frame = DeviceFrame(
+        array, PixelFormat.GRAY, download=lambda to, origin, nbytes: done.append("copied")
+    )
     assert frame.pixels.shape == (4, 6)
     assert done == [77, "waited", "copied"]
 
 
 @pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
 @pytest.mark.parametrize(("layout", "in_planes"), CASES)
-def test_the_gpu_path_reads_it_where_it_lies(layout: Layout, in_planes: bool, tmp_path: Path) -> None:
+def test_the_gpu_path_reads_it_where_it_lies(
+    layout: PixelFormat, in_planes: bool, tmp_path: Path
+) -> None:
     bundle = open_bundle(write_tiny_bundle(tmp_path, size_px=SIZE))
     path, gpu, _ = path_over(bundle)
     frame = frame_of(layout, 300, 400)
@@ -104,10 +111,12 @@ def test_the_gpu_path_reads_it_where_it_lies(layout: Layout, in_planes: bool, tm
 
 
 def test_other_things_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"must be a uint8 array with __cuda_array_interface__, got ndarray"):
-        DeviceFrame(np.zeros((4, 4, 3), np.uint8), Layout.BGR)
+    with pytest.raises(
+        ValueError, match=r"must be a uint8 array with __cuda_array_interface__, got ndarray"
+    ):
+        DeviceFrame(np.zeros((4, 4, 3), np.uint8), PixelFormat.BGR)
     with pytest.raises(ValueError, match="a BGR frame on the GPU cannot be"):
-        DeviceFrame(OnGpu(np.zeros((4, 4), np.uint8)), Layout.BGR)
+        DeviceFrame(OnGpu(np.zeros((4, 4), np.uint8)), PixelFormat.BGR)
     planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(ValueError, match="a GRAY frame on the GPU cannot be"):
-        DeviceFrame(planes, Layout.GRAY)
+        DeviceFrame(planes, PixelFormat.GRAY)

@@ -1,4 +1,6 @@
-"""Alignment: least squares against `numpy.linalg.lstsq`, exact recovery, and the direction of every map."""
+"""Alignment: least squares against `numpy.linalg.lstsq`, exact recovery, and the direction of every
+map.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,15 @@ import numpy as np
 import pytest
 
 from faceaffect.geometry import (
-    TEMPLATE_XY,
-    anchors_from_landmarks,
-    apply_map,
+    CANONICAL_KEYPOINTS_XY,
     box_from_landmarks,
-    crop_to_frame,
-    invert_map,
-    map_roll_deg,
-    map_scale,
-    resize_maps,
+    estimate_crop_to_frame,
+    invert_transforms,
+    keypoints_from_landmarks,
+    rescale_transforms,
+    transform_points,
+    transform_roll_deg,
+    transform_scale,
 )
 from faceaffect.types import FloatArray
 from tests.sdk.tiny_bundle import face_shape
@@ -25,11 +27,11 @@ def similarity_map(scale: float, roll_deg: float, x: float, y: float) -> FloatAr
     return np.array([[[a, -b, x], [b, a, y]]], np.float32)
 
 
-def solve_by_lstsq(anchors_xy: FloatArray, size_px: int) -> FloatArray:
+def solve_by_lstsq(keypoints_xy: FloatArray, size_px: int) -> FloatArray:
     """a, b, x, y of x' = a u - b v + x, y' = b u + a v + y, by a general solver."""
-    template = (TEMPLATE_XY.astype(np.float64) + 0.5) * (size_px / 112) - 0.5
+    template = (CANONICAL_KEYPOINTS_XY.astype(np.float64) + 0.5) * (size_px / 112) - 0.5
     rows, wanted = [], []
-    for (u, v), (x, y) in zip(template, anchors_xy, strict=True):
+    for (u, v), (x, y) in zip(template, keypoints_xy, strict=True):
         rows += [[u, -v, 1, 0], [v, u, 0, 1]]
         wanted += [x, y]
     a, b, x, y = np.linalg.lstsq(np.array(rows), np.array(wanted, np.float64), rcond=None)[0]
@@ -40,63 +42,79 @@ def solve_by_lstsq(anchors_xy: FloatArray, size_px: int) -> FloatArray:
 def test_fit_is_the_least_squares_solution(size_px: int) -> None:
     anchors = np.random.default_rng(size_px).uniform(0, 640, (20, 5, 2)).astype(np.float32)
     expected = np.stack([solve_by_lstsq(points, size_px) for points in anchors])
-    np.testing.assert_allclose(crop_to_frame(anchors, size_px), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        estimate_crop_to_frame(anchors, size_px), expected, rtol=1e-4, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(
-    ("scale", "roll_deg", "x", "y"), [(1, 0, 0, 0), (0.3, 90, 5, -7), (4.5, -170, 600, 300), (2, 25, -90, 1e3)]
+    ("scale", "roll_deg", "x", "y"),
+    [(1, 0, 0, 0), (0.3, 90, 5, -7), (4.5, -170, 600, 300), (2, 25, -90, 1e3)],
 )
 def test_known_similarity_is_recovered(scale: float, roll_deg: float, x: float, y: float) -> None:
     known = similarity_map(scale, roll_deg, x, y)
-    found = crop_to_frame(apply_map(known, TEMPLATE_XY[None]))
+    found = estimate_crop_to_frame(transform_points(known, CANONICAL_KEYPOINTS_XY[None]))
     np.testing.assert_allclose(found, known, rtol=1e-5, atol=2e-3)
-    assert map_scale(found)[0] == pytest.approx(scale, rel=1e-4)
-    assert map_roll_deg(found)[0] == pytest.approx(roll_deg, abs=0.01)
+    assert transform_scale(found)[0] == pytest.approx(scale, rel=1e-4)
+    assert transform_roll_deg(found)[0] == pytest.approx(roll_deg, abs=0.01)
 
 
 def test_a_mirrored_face_is_not_fitted_by_mirroring() -> None:
-    mirrored = TEMPLATE_XY[None] * np.float32([-1, 1])
-    map_ = crop_to_frame(mirrored)[0]
+    mirrored = CANONICAL_KEYPOINTS_XY[None] * np.float32([-1, 1])
+    map_ = estimate_crop_to_frame(mirrored)[0]
     assert np.linalg.det(map_[:, :2]) > 0
 
 
 def test_points_in_one_place_give_zero_scale() -> None:
-    maps = crop_to_frame(np.full((2, 5, 2), 50, np.float32))
+    maps = estimate_crop_to_frame(np.full((2, 5, 2), 50, np.float32))
     assert np.isfinite(maps).all()
-    np.testing.assert_allclose(map_scale(maps), 0, atol=1e-6)
-    assert np.isfinite(invert_map(maps)).all()
+    np.testing.assert_allclose(transform_scale(maps), 0, atol=1e-6)
+    assert np.isfinite(invert_transforms(maps)).all()
 
 
 def test_inverse_and_map_cancel() -> None:
     random = np.random.default_rng(3)
     maps = np.concatenate(
-        [similarity_map(s, r, *random.uniform(-500, 500, 2)) for s, r in random.uniform([0.1, -180], [8, 180], (50, 2))]
+        [
+            similarity_map(s, r, *random.uniform(-500, 500, 2))
+            for s, r in random.uniform([0.1, -180], [8, 180], (50, 2))
+        ]
     )
     points = random.uniform(0, 112, (50, 68, 2)).astype(np.float32)
-    np.testing.assert_allclose(apply_map(invert_map(maps), apply_map(maps, points)), points, atol=0.02)
+    np.testing.assert_allclose(
+        transform_points(invert_transforms(maps), transform_points(maps, points)), points, atol=0.02
+    )
     identity = np.broadcast_to(np.eye(2, 3, dtype=np.float32), maps.shape)
-    np.testing.assert_allclose(crop_to_frame(apply_map(maps, np.tile(TEMPLATE_XY, (50, 1, 1)))), maps, atol=0.01)
-    np.testing.assert_allclose(apply_map(identity, points), points)
+    np.testing.assert_allclose(
+        estimate_crop_to_frame(transform_points(maps, np.tile(CANONICAL_KEYPOINTS_XY, (50, 1, 1)))),
+        maps,
+        atol=0.01,
+    )
+    np.testing.assert_allclose(transform_points(identity, points), points)
 
 
 @pytest.mark.parametrize("size_px", [64, 112, 224])
 def test_a_crop_of_another_size_shows_the_same_part_of_the_frame(size_px: int) -> None:
     anchors = np.random.default_rng(4).uniform(0, 640, (6, 5, 2)).astype(np.float32)
-    resized = resize_maps(crop_to_frame(anchors), size_px)
-    np.testing.assert_allclose(resized, crop_to_frame(anchors, size_px), rtol=1e-4, atol=1e-3)
+    resized = rescale_transforms(estimate_crop_to_frame(anchors), size_px)
+    np.testing.assert_allclose(
+        resized, estimate_crop_to_frame(anchors, size_px), rtol=1e-4, atol=1e-3
+    )
 
 
 def test_no_face_flows_through() -> None:
     none = np.zeros((0, 2, 3), np.float32)
-    assert crop_to_frame(np.zeros((0, 5, 2), np.float32)).shape == (0, 2, 3)
-    assert invert_map(none).shape == (0, 2, 3)
-    assert apply_map(none, np.zeros((0, 68, 2), np.float32)).shape == (0, 68, 2)
+    assert estimate_crop_to_frame(np.zeros((0, 5, 2), np.float32)).shape == (0, 2, 3)
+    assert invert_transforms(none).shape == (0, 2, 3)
+    assert transform_points(none, np.zeros((0, 68, 2), np.float32)).shape == (0, 68, 2)
     assert box_from_landmarks(np.zeros((0, 68, 2), np.float32)).shape == (0, 4)
 
 
 def test_anchors_of_the_template_face_are_the_template() -> None:
-    np.testing.assert_allclose(anchors_from_landmarks(face_shape()), TEMPLATE_XY, atol=1e-4)
-    assert anchors_from_landmarks(np.zeros((3, 68, 2), np.float32)).shape == (3, 5, 2)
+    np.testing.assert_allclose(
+        keypoints_from_landmarks(face_shape()), CANONICAL_KEYPOINTS_XY, atol=1e-4
+    )
+    assert keypoints_from_landmarks(np.zeros((3, 68, 2), np.float32)).shape == (3, 5, 2)
 
 
 def test_box_holds_all_landmarks_and_the_forehead() -> None:

@@ -1,4 +1,6 @@
-"""The pipeline over the made-up network: rows that belong together, values in their ranges, errors with a reason."""
+"""The pipeline over the made-up network: rows that belong together, values in their ranges, errors
+with a reason.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,11 @@ import numpy as np
 import pytest
 
 from faceaffect import BackendError, BundleError, Frame, Pipeline, open_pipeline
-from faceaffect.detectors import Detections
-from faceaffect.geometry import TEMPLATE_XY, apply_map
-from faceaffect.labels import EXPRESSION_NAMES
-from faceaffect.outputs.score_smoother import SCORES_CONSTANT_S, SCORES_JUMP
 from faceaffect.bundle.model_spec import HEADS, ModelSpec
+from faceaffect.detectors import Detections
+from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, transform_points
+from faceaffect.labels import EXPRESSION_NAMES
+from faceaffect.outputs.score_smoother import ADAPTIVE_EMA_JUMP, SCORES_CONSTANT_S
 from faceaffect.system.stage_timer import STAGES, WALL
 from tests.sdk.test_geometry import similarity_map
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
@@ -32,8 +34,12 @@ class FixedDetector:
     def detect(self, frame: Frame) -> Detections:
         if not self.places:
             return Detections()
-        anchors = np.concatenate([apply_map(place, TEMPLATE_XY[None]) for place in self.places])
-        return Detections(np.zeros((len(anchors), 4), np.float32), anchors, np.ones(len(anchors), np.float32))
+        anchors = np.concatenate(
+            [transform_points(place, CANONICAL_KEYPOINTS_XY[None]) for place in self.places]
+        )
+        return Detections(
+            np.zeros((len(anchors), 4), np.float32), anchors, np.ones(len(anchors), np.float32)
+        )
 
 
 LEFT, RIGHT = similarity_map(1.5, 10, 40, 50), similarity_map(1.2, -20, 380, 160)
@@ -49,7 +55,7 @@ def open_tiny(tmp_path: Path) -> OpenTiny:
 
 
 def bright(time_s: float = 0.0, size: tuple[int, int] = (480, 640)) -> Frame:
-    """A picture in which every place is a face to the made-up network."""
+    """An image in which every place is a face to the made-up network."""
     coarse = np.random.default_rng(7).uniform(120, 220, (6, 8, 3)).astype(np.uint8)
     return Frame(cv2.resize(coarse, size[::-1]), time_s=time_s)
 
@@ -57,69 +63,81 @@ def bright(time_s: float = 0.0, size: tuple[int, int] = (480, 640)) -> Frame:
 @pytest.mark.parametrize("size_px", [64, 112, 160])
 def test_rows_belong_together(open_tiny: OpenTiny, size_px: int) -> None:
     with open_tiny(size_px, detector=FixedDetector(LEFT, RIGHT)) as pipeline:
-        faces, affect = pipeline.analyse(bright())
+        faces, affect = pipeline.analyze(bright())
     assert len(faces) == len(affect) == 2
     assert faces.track_id.tolist() == [1, 2]
     for row, place in enumerate((LEFT, RIGHT)):
-        truth = apply_map(place, face_shape()[None])[0]
+        truth = transform_points(place, face_shape()[None])[0]
         np.testing.assert_allclose(faces.landmarks_xy[row], truth, atol=0.05)
         assert (faces.box_xyxy[row, 2:] >= truth.max(axis=0) - 0.1).all()
     # The network says a roll of 2 degrees against the crop; the crops are turned by 10 and -20.
     mean_roll = faces.pose_deg[:, 2] - [10, -20]
     assert mean_roll[0] == pytest.approx(mean_roll[1], abs=2.5)
-    assert affect.au_probability.shape == affect.au_on.shape == (2, 12)
+    assert affect.au_probability.shape == affect.au_active.shape == (2, 12)
     np.testing.assert_allclose(affect.expression_probability.sum(axis=1), 1, rtol=1e-5)
-    assert EXPRESSION_NAMES[int(affect.expression_probability[0].argmax())] == "surprise"  # its offset is the largest
-    assert ((faces.score > 0.5) & (faces.score <= 1) & (faces.quality >= 0) & (faces.quality <= 1)).all()
+    assert (
+        EXPRESSION_NAMES[int(affect.expression_probability[0].argmax())] == "surprise"
+    )  # its offset is the largest
+    assert (
+        (faces.score > 0.5) & (faces.score <= 1) & (faces.quality >= 0) & (faces.quality <= 1)
+    ).all()
     assert (np.abs(np.concatenate([affect.valence, affect.arousal])) <= 1).all()
 
 
 def test_nobody_is_no_special_case(open_tiny: OpenTiny) -> None:
     with open_tiny(detector=FixedDetector()) as pipeline:
-        faces, affect = pipeline.analyse(bright())
+        faces, affect = pipeline.analyze(bright())
     assert len(faces) == len(affect) == 0
     assert faces.landmarks_xy.shape == (0, 68, 2)
     assert faces.box_xyxy.shape == (0, 4)
     assert faces.pose_deg.shape == (0, 3)
-    assert affect.au_on.shape == (0, 12)
+    assert affect.au_active.shape == (0, 12)
     assert affect.expression_probability.shape == (0, 7)
 
 
 def test_a_dark_frame_loses_the_face_and_ids_go_on(open_tiny: OpenTiny) -> None:
     detector = FixedDetector(LEFT)
     with open_tiny(detector=detector) as pipeline:
-        assert pipeline.analyse(bright(0.0))[0].track_id.tolist() == [1]
-        assert len(pipeline.analyse(Frame(np.zeros((480, 640, 3), np.uint8), time_s=0.04))[0]) == 0
+        assert pipeline.analyze(bright(0.0))[0].track_id.tolist() == [1]
+        assert len(pipeline.analyze(Frame(np.zeros((480, 640, 3), np.uint8), time_s=0.04))[0]) == 0
         pipeline.reset()
         pipeline.start_ids_after(10)
-        assert pipeline.analyse(bright(0.08))[0].track_id.tolist() == [11]
+        assert pipeline.analyze(bright(0.08))[0].track_id.tolist() == [11]
 
 
 @pytest.mark.parametrize("smooth", [True, False])
-def test_scores_are_smoothed_by_track_unless_switched_off(open_tiny: OpenTiny, smooth: bool) -> None:
+def test_scores_are_smoothed_by_track_unless_switched_off(
+    open_tiny: OpenTiny, smooth: bool
+) -> None:
     with open_tiny(detector=FixedDetector(LEFT), smooth=smooth) as pipeline:
-        first = pipeline.analyse(bright(0.0))[1]
+        first = pipeline.analyze(bright(0.0))[1]
         dimmer = Frame((bright().pixels * 0.9).astype(np.uint8), time_s=0.04)
-        second = pipeline.analyse(dimmer)[1]
-        last = pipeline.analyse(Frame(dimmer.pixels, time_s=60.0))[1]
+        second = pipeline.analyze(dimmer)[1]
+        last = pipeline.analyze(Frame(dimmer.pixels, time_s=60.0))[1]
     valence = (second.valence - first.valence) / (last.valence - first.valence)
-    unit = (second.au_probability - first.au_probability) / (last.au_probability - first.au_probability)
+    unit = (second.au_probability - first.au_probability) / (
+        last.au_probability - first.au_probability
+    )
     assert valence[0] == pytest.approx(1 - np.exp(-0.04 / 0.25) if smooth else 1, abs=0.02)
     change = np.abs(last.au_probability[0] - first.au_probability[0])
     share = 1 - np.exp(-0.04 / SCORES_CONSTANT_S)
-    wanted = share + (1 - share) * np.minimum(1, change / SCORES_JUMP) ** 2 if smooth else np.ones_like(change)
+    wanted = (
+        share + (1 - share) * np.minimum(1, change / ADAPTIVE_EMA_JUMP) ** 2
+        if smooth
+        else np.ones_like(change)
+    )
     np.testing.assert_allclose(unit[0], wanted, atol=0.02)
 
 
 def test_baseline_brings_a_face_at_rest_to_the_neutral_scores(tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "tiny")
     with open_pipeline(folder, detector=FixedDetector(LEFT)) as plain:
-        raw = plain.analyse(bright())[1].au_probability[0]
+        raw = plain.analyze(bright())[1].au_probability[0]
     neutral = np.log(raw / (1 - raw)) - 0.7  # this face rests 0.7 above other people
     replace(ModelSpec.load(folder), au_neutral_logits=tuple(neutral.tolist())).save(folder)
     with open_pipeline(folder, detector=FixedDetector(LEFT), baseline=True) as pipeline:
         for k in range(60):
-            affect = pipeline.analyse(bright(0.1 * k))[1]
+            affect = pipeline.analyze(bright(0.1 * k))[1]
             if k == 0:
                 np.testing.assert_allclose(affect.au_probability[0], raw, atol=1e-6)
     np.testing.assert_allclose(affect.au_probability[0], 1 / (1 + np.exp(-neutral)), atol=1e-3)
@@ -130,10 +148,10 @@ def test_baseline_needs_a_model_that_knows_neutral_faces(open_tiny: OpenTiny) ->
         open_tiny(detector=FixedDetector(LEFT), baseline=True)
 
 
-def test_crops_take_every_picture_as_one_face(open_tiny: OpenTiny) -> None:
+def test_crops_take_every_image_as_one_face(open_tiny: OpenTiny) -> None:
     with open_tiny(crops=True) as pipeline:
         for level in (0, 200):
-            faces, affect = pipeline.analyse(Frame(np.full((112, 112, 3), level, np.uint8)))
+            faces, affect = pipeline.analyze(Frame(np.full((112, 112, 3), level, np.uint8)))
             assert faces.track_id.tolist() == [1]
             assert len(affect) == 1
             assert (faces.score[0] > 0.5) == (level > 64)
@@ -142,23 +160,28 @@ def test_crops_take_every_picture_as_one_face(open_tiny: OpenTiny) -> None:
 def test_crops_of_one_face_in_order_are_smoothed(open_tiny: OpenTiny) -> None:
     def scores(**options: bool) -> list[float]:
         with open_tiny(crops=True, **options) as pipeline:
-            frames = [Frame(np.full((112, 112, 3), level, np.uint8), time_s=k / 30) for k, level in enumerate((0, 200, 200))]
-            return [float(pipeline.analyse(frame)[1].valence[0]) for frame in frames]
+            frames = [
+                Frame(np.full((112, 112, 3), level, np.uint8), time_s=k / 30)
+                for k, level in enumerate((0, 200, 200))
+            ]
+            return [float(pipeline.analyze(frame)[1].valence[0]) for frame in frames]
 
     alone, smoothed = scores(), scores(sequence=True)
     share = 1 - np.exp(-(1 / 30) / 0.25)
     assert abs(alone[1] - alone[0]) > 0.01
-    assert smoothed[:2] == pytest.approx([alone[0], alone[0] + share * (alone[1] - alone[0])], abs=1e-5)
+    assert smoothed[:2] == pytest.approx(
+        [alone[0], alone[0] + share * (alone[1] - alone[0])], abs=1e-5
+    )
     assert scores(sequence=True, smooth=False) == alone
 
 
 def test_stages_are_timed_when_asked(open_tiny: OpenTiny) -> None:
     with open_tiny(detector=FixedDetector(LEFT)) as pipeline:
         pipeline.clock.use(WALL)
-        pipeline.analyse(bright())
-        assert all(pipeline.clock.spent_ns["wall"][stage] > 0 for stage in STAGES)
-        pipeline.analyse(bright(0.04))
-        assert pipeline.clock.spent_ns["wall"]["detect"] == 0, "the detector rests"
+        pipeline.analyze(bright())
+        assert all(pipeline.clock.elapsed_ns["wall"][stage] > 0 for stage in STAGES)
+        pipeline.analyze(bright(0.04))
+        assert pipeline.clock.elapsed_ns["wall"]["detect"] == 0, "the detector rests"
 
 
 def test_says_what_runs(open_tiny: OpenTiny) -> None:
@@ -175,12 +198,14 @@ def test_a_closed_pipeline_says_so(open_tiny: OpenTiny) -> None:
     pipeline.close()
     pipeline.close()
     with pytest.raises(ValueError, match="was closed; open another"):
-        pipeline.analyse(bright())
+        pipeline.analyze(bright())
 
 
-@pytest.mark.parametrize("options", [{"max_faces": 0}, {"min_face_px": 19}, {"threads": 0}])
+@pytest.mark.parametrize("options", [{"max_faces": 0}, {"min_face_size_px": 19}, {"threads": 0}])
 def test_options_out_of_range(open_tiny: OpenTiny, options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"max_faces >= 1, min_face_px >= 20, threads >= 1, got"):
+    with pytest.raises(
+        ValueError, match=r"max_faces >= 1, min_face_size_px >= 20, threads >= 1, got"
+    ):
         open_tiny(**options)
 
 
@@ -193,11 +218,15 @@ def test_unknown_model_and_device(open_tiny: OpenTiny) -> None:
 
 def test_graph_of_another_width_is_refused_when_opened(tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "wide", node_width=5)
-    with pytest.raises(BundleError, match=r"graph.safetensors must take nodes of the width .*, 5, got 4"):
+    with pytest.raises(
+        BundleError, match=r"graph.safetensors must take nodes of the width .*, 5, got 4"
+    ):
         open_pipeline(folder, detector=FixedDetector())
 
 
-def test_head_of_another_shape_is_refused_when_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_head_of_another_shape_is_refused_when_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_tiny_bundle(tmp_path / "tiny")
     monkeypatch.setitem(HEADS, "pose_deg", (4,))
     with pytest.raises(BundleError, match=r"head pose_deg must be float32 \[N, 4\], got \[1, 3\]"):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect import AU_NAMES, EXPRESSION_NAMES, Affect, Faces, Frame, Layout, Pipeline
+from faceaffect import AU_NAMES, EXPRESSION_NAMES, Affect, Faces, Frame, Pipeline, PixelFormat
 
 pytestmark = pytest.mark.shared
 
@@ -21,7 +21,7 @@ def videos(shared: Path) -> Path:
     return shared / "data" / "videos"
 
 
-def pictures(path: Path, first: int = 0, count: int = 10_000, width: int = 0) -> list[np.ndarray]:
+def images(path: Path, first: int = 0, count: int = 10_000, width: int = 0) -> list[np.ndarray]:
     capture = cv2.VideoCapture(str(path))
     taken: list[np.ndarray] = []
     for index in range(first + count):
@@ -35,7 +35,9 @@ def pictures(path: Path, first: int = 0, count: int = 10_000, width: int = 0) ->
 
 
 def run(pipeline: Pipeline, frames: list[np.ndarray], fps: float = 25.0) -> list[Result]:
-    return [pipeline.analyse(Frame(pixels, time_s=i / fps, index=i)) for i, pixels in enumerate(frames)]
+    return [
+        pipeline.analyze(Frame(pixels, time_s=i / fps, index=i)) for i, pixels in enumerate(frames)
+    ]
 
 
 def ids(results: list[Result]) -> set[int]:
@@ -45,7 +47,7 @@ def ids(results: list[Result]) -> set[int]:
 @pytest.fixture(scope="module")
 def smile(opened: Pipeline, videos: Path) -> list[Result]:
     opened.reset()
-    return run(opened, pictures(videos / SMILE))
+    return run(opened, images(videos / SMILE))
 
 
 def test_smile_clip_is_held_in_every_frame_with_one_id(smile: list[Result]) -> None:
@@ -55,31 +57,39 @@ def test_smile_clip_is_held_in_every_frame_with_one_id(smile: list[Result]) -> N
 
 def test_smile_is_seen(smile: list[Result]) -> None:
     au12 = np.array([affect.au_probability[0, AU_NAMES.index("AU12")] for _, affect in smile])
-    happy = np.array([affect.expression_probability[0, EXPRESSION_NAMES.index("happiness")] for _, affect in smile])
+    happy = np.array(
+        [
+            affect.expression_probability[0, EXPRESSION_NAMES.index("happiness")]
+            for _, affect in smile
+        ]
+    )
     assert au12[-20:].mean() > au12[:15].mean() + 0.25
     assert happy[-20:].mean() > happy[:15].mean() + 0.25
 
 
 def test_sad_clip_is_held_in_every_frame_with_one_id(pipeline: Pipeline, videos: Path) -> None:
-    results = run(pipeline, pictures(videos / SAD, width=640))
+    results = run(pipeline, images(videos / SAD, width=640))
     assert [len(faces) for faces, _ in results] == [1] * 472
     assert len(ids(results)) == 1
 
 
 def test_face_leaves_and_nobody_is_seen_afterwards(pipeline: Pipeline, videos: Path) -> None:
-    counts = [len(faces) for faces, _ in run(pipeline, pictures(videos / "pyfeat_face_noface.mov"))]
+    counts = [len(faces) for faces, _ in run(pipeline, images(videos / "pyfeat_face_noface.mov"))]
     assert counts == [1] * 72 + [0] * (len(counts) - 72)
     assert len(counts) > 72
 
 
 def test_five_of_five_in_a_group(pipeline: Pipeline, videos: Path) -> None:
-    faces, _ = pipeline.analyse(Frame(cv2.imread(str(videos / "pyfeat_multi_face.jpg"))))
+    faces, _ = pipeline.analyze(Frame(cv2.imread(str(videos / "pyfeat_multi_face.jpg"))))
     assert len(faces) == 5
     assert len(ids([(faces, _)])) == 5
 
 
 def test_cut_from_one_person_to_another(pipeline: Pipeline, videos: Path) -> None:
-    first, second = pictures(videos / SMILE, count=20, width=640), pictures(videos / SAD, count=20, width=640)
+    first, second = (
+        images(videos / SMILE, count=20, width=640),
+        images(videos / SAD, count=20, width=640),
+    )
     results = run(pipeline, first + second)
     assert all(len(faces) == 1 for faces, _ in results)
     before, after = ids(results[:20]), ids(results[20:])
@@ -89,7 +99,10 @@ def test_cut_from_one_person_to_another(pipeline: Pipeline, videos: Path) -> Non
 
 def test_cut_between_people_before_the_same_background(pipeline: Pipeline, videos: Path) -> None:
     seen: list[set[int]] = []
-    clips = [pictures(videos / f"grid_{name}.mpg", first=5, count=15) for name in ("bbaf2n", "lbax4n", "swiz3n")]
+    clips = [
+        images(videos / f"grid_{name}.mpg", first=5, count=15)
+        for name in ("bbaf2n", "lbax4n", "swiz3n")
+    ]
     results = run(pipeline, [pixels for clip in clips for pixels in clip])
     for start in range(0, 45, 15):
         seen.append(ids(results[start : start + 15]))
@@ -98,7 +111,7 @@ def test_cut_between_people_before_the_same_background(pipeline: Pipeline, video
 
 
 def test_gap_then_the_same_face_keeps_its_id(pipeline: Pipeline, videos: Path) -> None:
-    frames = pictures(videos / SMILE, count=24)
+    frames = images(videos / SMILE, count=24)
     results = run(pipeline, frames[:12] + [np.zeros_like(frames[0])] * 8 + frames[12:])
     assert [len(faces) for faces, _ in results[12:20]] == [0] * 8
     assert ids(results[:12]) == ids(results[24:])
@@ -106,7 +119,10 @@ def test_gap_then_the_same_face_keeps_its_id(pipeline: Pipeline, videos: Path) -
 
 
 def test_gap_then_another_person_is_new(pipeline: Pipeline, videos: Path) -> None:
-    before, after = pictures(videos / SMILE, count=12, width=640), pictures(videos / SAD, count=12, width=640)
+    before, after = (
+        images(videos / SMILE, count=12, width=640),
+        images(videos / SAD, count=12, width=640),
+    )
     results = run(pipeline, before + [np.zeros_like(before[0])] * 8 + after)
     assert len(ids(results[:12])) == len(ids(results[20:])) == 1
     assert not ids(results[:12]) & ids(results[20:])
@@ -120,17 +136,21 @@ def to_nv12(bgr: np.ndarray) -> np.ndarray:
     return np.concatenate([planar[:height], np.stack([u, v], axis=2).reshape(height // 2, width)])
 
 
-@pytest.mark.parametrize("layout", [Layout.RGB, Layout.GRAY, Layout.NV12])
-def test_every_layout_gives_nearly_the_same_landmarks(pipeline: Pipeline, videos: Path, layout: Layout) -> None:
-    bgr = pictures(videos / SMILE, count=1)[0]
+@pytest.mark.parametrize("layout", [PixelFormat.RGB, PixelFormat.GRAY, PixelFormat.NV12])
+def test_every_layout_gives_nearly_the_same_landmarks(
+    pipeline: Pipeline, videos: Path, layout: PixelFormat
+) -> None:
+    bgr = images(videos / SMILE, count=1)[0]
     change = {
-        Layout.RGB: lambda: np.ascontiguousarray(bgr[..., ::-1]),
-        Layout.GRAY: lambda: cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY),
-        Layout.NV12: lambda: to_nv12(bgr),
+        PixelFormat.RGB: lambda: np.ascontiguousarray(bgr[..., ::-1]),
+        PixelFormat.GRAY: lambda: cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY),
+        PixelFormat.NV12: lambda: to_nv12(bgr),
     }
-    wanted, _ = pipeline.analyse(Frame(bgr))
+    wanted, _ = pipeline.analyze(Frame(bgr))
     pipeline.reset()
-    got, _ = pipeline.analyse(Frame(change[layout](), layout))
-    eyes_px = np.linalg.norm(wanted.landmarks_xy[0, 36:42].mean(axis=0) - wanted.landmarks_xy[0, 42:48].mean(axis=0))
+    got, _ = pipeline.analyze(Frame(change[layout](), layout))
+    eyes_px = np.linalg.norm(
+        wanted.landmarks_xy[0, 36:42].mean(axis=0) - wanted.landmarks_xy[0, 42:48].mean(axis=0)
+    )
     error = np.linalg.norm(got.landmarks_xy - wanted.landmarks_xy, axis=-1).mean() / eyes_px
-    assert error < {Layout.RGB: 0.005, Layout.GRAY: 0.06, Layout.NV12: 0.02}[layout]
+    assert error < {PixelFormat.RGB: 0.005, PixelFormat.GRAY: 0.06, PixelFormat.NV12: 0.02}[layout]

@@ -1,6 +1,8 @@
-"""A small valid model bundle, made with `onnx` alone: its heads are simple functions of the crop's mean value.
+"""A small valid model bundle, made with `onnx` alone: its heads are simple functions of the crop's
+mean value.
 
-A crop brighter than about grey 64 is a face to it, whose landmarks lie where those of the template lie.
+A crop brighter than about gray 64 is a face to it, whose landmarks lie where those of the
+template lie.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from faceaffect.bundle.bundle import GRAPH_FILE, MODEL_FILE
-from faceaffect.geometry import TEMPLATE_SIZE_PX, TEMPLATE_XY
-from faceaffect.kernels import GraphWeights
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.bundle.model_spec import HEADS, PRECISIONS, CropSpec, ModelSpec
+from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, TEMPLATE_SIZE_PX
+from faceaffect.kernels import GcnWeights
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 
 NODE_WIDTH = 4
@@ -30,22 +32,34 @@ def face_shape() -> FloatArray:
     angle = np.linspace(np.pi, 0, 17)
     shape[:17] = np.stack([56 + 40 * np.cos(angle), 45 + 60 * np.sin(angle)], axis=1)
     shape[17:27] = np.stack([np.linspace(24, 88, 10), np.full(10, 30.0)], axis=1)
-    shape[27:36] = [[56, 40], [56, 47], [56, 54], [56, 61.5], [48, 66], [52, 67], [56, 68], [60, 67], [64, 66]]
+    shape[27:36] = [
+        [56, 40],
+        [56, 47],
+        [56, 54],
+        [56, 61.5],
+        [48, 66],
+        [52, 67],
+        [56, 68],
+        [60, 67],
+        [64, 66],
+    ]
     ring = np.linspace(0, 2 * np.pi, 6, endpoint=False)
-    for start, centre in ((36, TEMPLATE_XY[0]), (42, TEMPLATE_XY[1])):
-        shape[start : start + 6] = centre + np.stack([6 * np.cos(ring), 3 * np.sin(ring)], axis=1)
+    for start, center in ((36, CANONICAL_KEYPOINTS_XY[0]), (42, CANONICAL_KEYPOINTS_XY[1])):
+        shape[start : start + 6] = center + np.stack([6 * np.cos(ring), 3 * np.sin(ring)], axis=1)
     mouth = np.linspace(np.pi, 3 * np.pi, 20, endpoint=False)
     shape[48:68] = np.stack([56 + 12 * np.cos(mouth), 82.5 + 7 * np.sin(mouth)], axis=1)
-    shape[[30, 48, 54]] = TEMPLATE_XY[2:]
+    shape[[30, 48, 54]] = CANONICAL_KEYPOINTS_XY[2:]
     return shape
 
 
-def write_tiny_bundle(folder: Path, *, size_px: int = 112, leave_out: str = "", node_width: int = NODE_WIDTH) -> Path:
+def write_tiny_bundle(
+    folder: Path, *, size_px: int = 112, leave_out: str = "", node_width: int = NODE_WIDTH
+) -> Path:
     """Write the bundle to `folder`; `leave_out` names a head that the network shall not have."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(_network(size_px, leave_out, node_width), str(folder / MODEL_FILE))
     random = np.random.default_rng(1)
-    GraphWeights(
+    GcnWeights(
         adjacency=np.full((12, 12), 1 / 12, np.float32),
         layer_weights=(random.normal(size=(NODE_WIDTH, NODE_WIDTH)).astype(np.float32),),
         layer_biases=(np.zeros(NODE_WIDTH, np.float32),),
@@ -64,8 +78,13 @@ def tiny_spec(size_px: int = 112) -> ModelSpec:
 
 def seal(folder: Path) -> None:
     """Write the right checksums of the files that lie in `folder` into its spec."""
-    others = [name for name in PRECISIONS.values() if name != MODEL_FILE and (folder / name).is_file()]
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (MODEL_FILE, GRAPH_FILE, *others)}
+    others = [
+        name for name in PRECISIONS.values() if name != MODEL_FILE and (folder / name).is_file()
+    ]
+    files = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in (MODEL_FILE, GRAPH_FILE, *others)
+    }
     replace(ModelSpec.load(folder), files=files).save(folder)
 
 
@@ -96,9 +115,15 @@ def _network(size_px: int, leave_out: str, node_width: int) -> onnx.ModelProto:
 
 
 def _heads(size_px: int, node_width: int) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Slope and offset of each head over the mean value of the normalised crop."""
-    shapes = {name: [node_width if side == "D" else int(side) for side in shape] for name, shape in HEADS.items()}
-    heads = {name: (np.ones(shape, np.float32), np.zeros(shape, np.float32)) for name, shape in shapes.items()}
+    """Slope and offset of each head over the mean value of the normalized crop."""
+    shapes = {
+        name: [node_width if side == "D" else int(side) for side in shape]
+        for name, shape in HEADS.items()
+    }
+    heads = {
+        name: (np.ones(shape, np.float32), np.zeros(shape, np.float32))
+        for name, shape in shapes.items()
+    }
     heads["face_logit"] = (np.float32(8).reshape(()), np.float32(8).reshape(()))
     landmarks = (face_shape() + 0.5) * np.float32(size_px / TEMPLATE_SIZE_PX) - 0.5
     heads["landmarks_px"] = (np.zeros((68, 2), np.float32), landmarks.astype(np.float32))

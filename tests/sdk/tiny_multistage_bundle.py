@@ -1,7 +1,9 @@
-"""A small model of stages, made with `onnx` alone, that follows faces with the tiny bundle beside it.
+"""A small model of stages, made with `onnx` alone, that follows faces with the tiny bundle beside
+it.
 
-`frame` gives the crop's mean, `temporal` a running sum of it (halved each frame) plus twice the sound's mean, as the logit
-of every AU and as valence; it reads no expression. `audio` gives the mean of ten mel frames.
+`frame` gives the crop's mean, `temporal` a running sum of it (halved each frame) plus twice the
+audio's mean, as the logit of every AU and as valence; it reads no expression. `audio` gives the
+mean of ten mel frames.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from faceaffect.bundle.mel_config import MelConfig
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.bundle.model_spec import CropSpec, ModelSpec
-from faceaffect.bundle.stage_spec import STRETCH, SoundSpec, StageSpec
+from faceaffect.bundle.stage_spec import STRETCH, AudioSpec, StageSpec
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
 SIZE_PX = 32
 MEL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
@@ -43,7 +45,7 @@ def staged_spec(follow: str = "tiny", every: int = 1) -> ModelSpec:
     files = dict.fromkeys(["audio.onnx", "frame.onnx", "temporal.onnx"], "")
     return ModelSpec(
         "tiny stages", "Apache-2.0", CropSpec(SIZE_PX, (0.0,) * 3, (1.0,) * 3), AU_NAMES, EXPRESSION_NAMES, (0.6,) * 12, files,
-        heads=("au", "va"), stages=(AUDIO, FRAME, replace(TEMPORAL, every=every)), sound=SoundSpec(STRETCH, MEL), follow=follow,
+        heads=("au", "va"), stages=(AUDIO, FRAME, replace(TEMPORAL, every=every)), audio=AudioSpec(STRETCH, MEL), follow=follow,
     )  # fmt: skip
 
 
@@ -54,25 +56,44 @@ def seal_stages(folder: Path) -> None:
     replace(spec, files=files).save(folder)
 
 
-def _model(nodes: list[NodeProto], inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
+def _model(
+    nodes: list[NodeProto], inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]
+) -> onnx.ModelProto:
     def infos(forms: dict[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in forms.items()]
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+            for name, shape in forms.items()
+        ]
 
-    constants = {"half": np.float32([0.5]), "two": np.float32([2]), "ones12": np.ones((1, 12)), "ones2": np.ones((1, 2))}
-    initialisers = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "stage", infos(inputs), infos(outputs), initialisers)
+    constants = {
+        "half": np.float32([0.5]),
+        "two": np.float32([2]),
+        "ones12": np.ones((1, 12)),
+        "ones2": np.ones((1, 2)),
+    }
+    initializers = [
+        numpy_helper.from_array(np.asarray(value, np.float32), name)
+        for name, value in constants.items()
+    ]
+    graph = helper.make_graph(nodes, "stage", infos(inputs), infos(outputs), initializers)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
 
 
 def _frame() -> onnx.ModelProto:
     mean = helper.make_node("ReduceMean", ["crops"], ["mean"], axes=[1, 2, 3], keepdims=0)
-    return _model([mean, helper.make_node("Unsqueeze", ["mean"], ["light"], axes=[1])], dict(FRAME.inputs), dict(FRAME.outputs))
+    return _model(
+        [mean, helper.make_node("Unsqueeze", ["mean"], ["light"], axes=[1])],
+        dict(FRAME.inputs),
+        dict(FRAME.outputs),
+    )
 
 
 def _audio() -> onnx.ModelProto:
     mean = helper.make_node("ReduceMean", ["mel"], ["mean"], axes=[1, 2], keepdims=0)
     return _model(
-        [mean, helper.make_node("Unsqueeze", ["mean"], ["loudness"], axes=[1])], dict(AUDIO.inputs), dict(AUDIO.outputs)
+        [mean, helper.make_node("Unsqueeze", ["mean"], ["loudness"], axes=[1])],
+        dict(AUDIO.inputs),
+        dict(AUDIO.outputs),
     )
 
 

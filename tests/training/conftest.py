@@ -10,7 +10,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def renderwild_tiny(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a RenderWild of size tiny and seed 1; a test that needs it carries the mark `shared`. Do not write there."""
+    """Folder of a RenderWild of size tiny and seed 1; a test that needs it carries the mark
+    `shared`. Do not write there.
+    """
     missing = [name for name in ("ffmpeg", "ffprobe") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"needs {' and '.join(missing)}, not found on the PATH")

@@ -1,7 +1,9 @@
-"""Runs of the command line that are killed outright and resumed, each in a forked child of one process.
+"""Runs of the command line that are killed outright and resumed, each in a forked child of one
+process.
 
-Called by tests as `python -m tests.training.crash_runs OUT COMMAND ...`; a command is one argument, its words hold no spaces.
-Each is run whole into OUT/k/whole, and into OUT/k/broken, killed after its first save and called again with --resume.
+Called by tests as `python -m tests.training.crash_runs OUT COMMAND ...`; a command is one
+argument, its words hold no spaces. Each is run whole into OUT/k/whole, and into OUT/k/broken,
+killed after its first save and called again with --resume.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def kill_after_first_save(process: int, folder: Path, log: Path) -> None:
 def run(number: int, arguments: list[str], out: Path) -> None:
     place, log = out / str(number), out / f"{number}.log"
     finished(child([*arguments, "--out", str(place / "whole")], log), log)
-    kill_after_first_save(child([*arguments, "--out", str(place / "broken")], log), place / "broken", log)
+    kill_after_first_save(
+        child([*arguments, "--out", str(place / "broken")], log), place / "broken", log
+    )
     finished(child([*arguments, "--out", str(place / "broken"), "--resume"], log), log)
 
 

@@ -1,18 +1,21 @@
-"""From nothing to a judged bundle: RenderWild is made, two epochs trained, stopped and resumed, exported and evaluated."""
+"""From nothing to a judged bundle: RenderWild is made, two epochs trained, stopped and resumed,
+exported and evaluated.
+"""
 
 import json
 
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("torch")
-pytest.importorskip("onnx")
+from export.__main__ import main as export_main
+from faceaffect import open_pipeline
+from training.__main__ import main as training_main
+from training.datasets.renderwild import load_wild, without_rest
+
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 
-from export.__main__ import main as export_main  # noqa: E402
-from faceaffect import open_pipeline  # noqa: E402
-from training.__main__ import main as training_main  # noqa: E402
-from training.datasets.renderwild import load_wild, without_rest  # noqa: E402
+
+REQUIRES = ("onnx",)
 
 BATCH, EPOCHS = 16, 2
 
@@ -32,14 +35,32 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
         f"schedule.save_every={steps}", "schedule.small_px=64", "schedule.small_until=1",
     ]  # fmt: skip
     settings = [part for option in options for part in ("--set", option)]
-    train = ("train", "default", "--out", tmp_path / "run", "--wild", renderwild_tiny, "--rendered-only", *settings)
+    train = (
+        "train",
+        "default",
+        "--out",
+        tmp_path / "run",
+        "--wild",
+        renderwild_tiny,
+        "--rendered-only",
+        *settings,
+    )
     assert f"{steps}/{steps}" in run(training_main, *train)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
     assert f"resumed at step {steps}" in run(training_main, *train, "--resume")
     run(export_main, tmp_path / "run", "--to", tmp_path / "bundle", "--early")
     with open_pipeline(tmp_path / "bundle") as pipeline:
         assert pipeline.spec.name == "default"
-    run(training_main, "evaluate", tmp_path / "bundle", renderwild_tiny, "--out", tmp_path / "judged", "--resamples", 100)
+    run(
+        training_main,
+        "evaluate",
+        tmp_path / "bundle",
+        renderwild_tiny,
+        "--out",
+        tmp_path / "judged",
+        "--resamples",
+        100,
+    )
     figures = json.loads((tmp_path / "judged" / "figures.json").read_text())
     assert figures
     assert (
@@ -53,6 +74,8 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
 
 
 def test_no_faces_at_all_is_an_error(tmp_path):
-    result = CliRunner().invoke(training_main, ["train", "default", "--out", str(tmp_path / "run"), "--rendered-only"])
+    result = CliRunner().invoke(
+        training_main, ["train", "default", "--out", str(tmp_path / "run"), "--rendered-only"]
+    )
     assert result.exit_code != 0
     assert "faces to train on were wanted" in result.output

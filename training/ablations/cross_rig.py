@@ -1,4 +1,6 @@
-"""Do action units learnt on one face rig hold on another: trains on each rig alone and tests on the one left out."""
+"""Do action units learned on one face rig hold on another: trains on each rig alone and tests on
+the one left out.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,20 @@ from typing import Any, Final
 import numpy as np
 from safetensors.torch import load_file
 
-from faceaffect.outputs.decode import sigmoid
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES
+from faceaffect.outputs.decode import sigmoid
 from training import metrics
-from training.evaluation.calibration import choose_thresholds
 from training.datasets.face_table import join_tables
-from training.datasets.synthetic_images import RIGS, load_rendered, of_threshold_half
 from training.datasets.renderwild import load_wild
+from training.datasets.synthetic_images import RIGS, load_rendered, of_threshold_half
+from training.default_model.build_trainer import open_loop
+from training.default_model.recipe import Recipe
+from training.default_model.trainer import EMA_FILE
+from training.evaluation.calibration import choose_thresholds
 from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet
-from training.default_model.recipe import Recipe
 from training.synthesis.au_targets import PUT_TOGETHER
-from training.default_model.build_trainer import open_loop
-from training.default_model.trainer import EMA_FILE
 
 _PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
 
@@ -39,11 +41,13 @@ def transfer(
     base_steps: int = 0,
     people: Path | None = None,
 ) -> dict[str, Any]:
-    """One run of `recipe` for each rig in `folder` (resumed where it stopped); F1 on new identities of both rigs.
+    """One run of `recipe` for each rig in `folder` (resumed where it stopped); F1 on new identities
+    of both rigs.
 
-    Thresholds come from half of the held-out identities of the rig that was learnt, and from its validation people in a
-    RenderWild `people`; nothing of the other rig is seen. With `base_steps` both runs begin with one network that has learnt
-    of pictures of people alone for so long. Means are of all units, and of those that both rigs have (`PUT_TOGETHER`).
+    Thresholds come from half of the held-out identities of the rig that was learned, and from
+    its validation people in a RenderWild `people`; nothing of the other rig is seen. With
+    `base_steps` both runs begin with one network that has learned of images of people alone for
+    so long. Means are of all units, and of those that both rigs have (`PUT_TOGETHER`).
     """
     base = folder / "base"
     if base_steps:
@@ -56,7 +60,7 @@ def transfer(
         run = replace(recipe, mix=replace(recipe.mix, rig=rig))
         loop = open_loop(run, folder / rig, shared, labels, renders, wild)
         if not loop.resume() and base_steps:
-            loop.begin_with_run(base)
+            loop.init_from_run(base)
         loop.run()
         net = AffectNet(run.net)
         net.load_state_dict(load_file(folder / rig / EMA_FILE))
@@ -70,15 +74,19 @@ def _size_px(recipe: Recipe) -> int:
     return recipe.schedule.small_px if recipe.schedule.small_until >= 1 else TEMPLATE_SIZE_PX
 
 
-def _figures(net: AffectNet, learnt: str, renders: Path, size_px: int, people: Path | None) -> dict[str, Any]:
+def _figures(
+    net: AffectNet, learned: str, renders: Path, size_px: int, people: Path | None
+) -> dict[str, Any]:
     table, held_out, columns = load_rendered(renders)
     rig = columns["rig"].astype(np.int64)
-    choose = of_threshold_half(columns) & (rig == RIGS.index(learnt))
+    choose = of_threshold_half(columns) & (rig == RIGS.index(learned))
     judged = table.pick(choose)
     if people is not None:
         frames, their_rig = load_wild(people, "Validation_Set")
-        judged = join_tables([judged, frames.pick(their_rig == RIGS.index(learnt))])
-    thresholds = choose_thresholds(sigmoid(read(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0)
+        judged = join_tables([judged, frames.pick(their_rig == RIGS.index(learned))])
+    thresholds = choose_thresholds(
+        sigmoid(read(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0
+    )
     truth = table.pick(held_out)
     probability = sigmoid(read(net, truth, size_px)[0])
     result: dict[str, Any] = {"faces that chose thresholds": len(judged)}
@@ -87,8 +95,15 @@ def _figures(net: AffectNet, learnt: str, renders: Path, size_px: int, people: P
         rows = (rig[held_out] == number) & ~choose[held_out]
         on, wanted = probability[rows] >= np.array(thresholds), truth.au[rows] >= _PRESENT
         seen = truth.au_weight[rows] > 0
-        f1 = {au: metrics.f1(on[seen[:, k], k], wanted[seen[:, k], k]) for k, au in enumerate(AU_NAMES) if seen[:, k].any()}
+        f1 = {
+            au: metrics.f1(on[seen[:, k], k], wanted[seen[:, k], k])
+            for k, au in enumerate(AU_NAMES)
+            if seen[:, k].any()
+        }
         of_both = [value for au, value in f1.items() if au not in PUT_TOGETHER]
-        means = {"mean_f1": float(np.mean(list(f1.values()))), "mean_f1_of_units_of_both": float(np.mean(of_both))}
+        means = {
+            "mean_f1": float(np.mean(list(f1.values()))),
+            "mean_f1_of_units_of_both": float(np.mean(of_both)),
+        }
         result[f"on {name}"] = {"faces": int(rows.sum()), "f1": f1, **means}
     return result

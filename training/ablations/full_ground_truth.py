@@ -1,6 +1,8 @@
-"""RenderWild with everything that its side files know: labels of all tasks for every crop, who it is, where the face lies.
+"""RenderWild with everything that its side files know: labels of all tasks for every crop, who it
+is, where the face lies.
 
-The annotation files label some tasks of some videos; a setting starts from whole labels and takes away what it wants.
+The annotation files label some tasks of some videos; a setting starts from whole labels and
+takes away what it wants.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from faceaffect.geometry import TEMPLATE_SIZE_PX, apply_map, invert_map
+from faceaffect.geometry import TEMPLATE_SIZE_PX, invert_transforms, transform_points
 from training.datasets.affwild2 import load_cached
 from training.datasets.frame_table import FrameTable, Rows
 from training.datasets.table_cache import DEFAULT_CACHE
@@ -24,8 +26,9 @@ NOTE: Final = "renderwild.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WholeTruth:
-    """A table whose every row has a crop and labels of all tasks (no expression where a blend has none), and more by row.
+class FullGroundTruth:
+    """A table whose every row has a crop and labels of all tasks (no expression where a blend has
+    none), and more by row.
 
     Groups are people. `official` has the annotation files' labels of the same rows.
     """
@@ -43,22 +46,34 @@ class WholeTruth:
     def __len__(self) -> int:
         return len(self.table)
 
-    def pick(self, rows: Rows | NDArray[np.bool_]) -> WholeTruth:
+    def pick(self, rows: Rows | NDArray[np.bool_]) -> FullGroundTruth:
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
         arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ROW_ARRAYS}
-        return replace(self, table=self.table.pick(rows), official=self.official.pick(rows), **arrays)
+        return replace(
+            self, table=self.table.pick(rows), official=self.official.pick(rows), **arrays
+        )
 
 
-_ROW_ARRAYS: Final = ("is_train", "intensity", "strength", "landmarks_xy", "is_occluded", "is_mismatched")
+_ROW_ARRAYS: Final = (
+    "is_train",
+    "intensity",
+    "strength",
+    "landmarks_xy",
+    "is_occluded",
+    "is_mismatched",
+)
 
 
-def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> WholeTruth:
+def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> FullGroundTruth:
     """A RenderWild folder; FileNotFoundError for one that lacks the side files."""
     size = size_of(folder)
     official = load_cached(folder, cache=cache, progress=False)
     official = official.pick(np.flatnonzero(official.has_crop))
     columns = _row_columns(folder, official)
-    notes = [json.loads((folder / "truth" / f"{video}.json").read_text(encoding="utf-8")) for video in official.videos]
+    notes = [
+        json.loads((folder / "truth" / f"{video}.json").read_text(encoding="utf-8"))
+        for video in official.videos
+    ]
     video = official.video
     train = np.array([note["split"] == "Train_Set" for note in notes])
     table = replace(
@@ -73,7 +88,7 @@ def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> WholeTruth:
         va=columns["va"].astype(np.float32),
         va_mask=np.ones(len(official), bool),
     )
-    return WholeTruth(
+    return FullGroundTruth(
         table=table,
         official=replace(official, path=table.path, groups=table.groups),
         is_train=train[video],
@@ -104,11 +119,16 @@ def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:
         rows = np.flatnonzero(table.video == k)
         at = table.frame[rows] - 1
         with np.load(folder / "truth" / f"{video}.npz", allow_pickle=False) as arrays:
-            mine = {name: arrays[name] for name in ("au_intensity", "strength", "expression", "va", "occluded", "cropped")}
-            to_crop = invert_map(arrays["crop_to_frame"])
-            landmarks = apply_map(to_crop, arrays["landmarks_xy"])
+            mine = {
+                name: arrays[name]
+                for name in ("au_intensity", "strength", "expression", "va", "occluded", "cropped")
+            }
+            to_crop = invert_transforms(arrays["estimate_crop_to_frame"])
+            landmarks = transform_points(to_crop, arrays["landmarks_xy"])
         if not mine["cropped"][at].all():
-            raise ValueError(f"{folder}: {video} has crops that truth/{video}.npz does not know; is it another RenderWild's?")
+            raise ValueError(
+                f"{folder}: {video} has crops that truth/{video}.npz does not know; is it another RenderWild's?"
+            )
         mine["landmarks"] = ((landmarks + 0.5) / TEMPLATE_SIZE_PX).astype(np.float32)
         for name, values in mine.items():
             found.setdefault(name, []).append(values[at])
@@ -122,12 +142,18 @@ def _absolute(table: FrameTable) -> pa.StringArray:
     return pa.array([str(root / name) for name in table.path.to_pylist()], pa.string())
 
 
-def join_truths(truths: list[WholeTruth]) -> WholeTruth:
-    """Several as one; a video's name is led by its RenderWild's size, and people of one number are one person."""
+def join_truths(truths: list[FullGroundTruth]) -> FullGroundTruth:
+    """Several as one; a video's name is led by its RenderWild's size, and people of one number are
+    one person.
+    """
     if len({truth.size for truth in truths}) != len(truths):
-        raise ValueError(f"RenderWilds must be of different sizes to be joined, got {[truth.size for truth in truths]}")
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(truth, name) for truth in truths]) for name in _ROW_ARRAYS}
-    return WholeTruth(
+        raise ValueError(
+            f"RenderWilds must be of different sizes to be joined, got {[truth.size for truth in truths]}"
+        )
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(truth, name) for truth in truths]) for name in _ROW_ARRAYS
+    }
+    return FullGroundTruth(
         table=_joined([replace(truth.table, videos=_led(truth)) for truth in truths]),
         official=_joined([replace(truth.official, videos=_led(truth)) for truth in truths]),
         size="+".join(truth.size for truth in truths),
@@ -135,7 +161,7 @@ def join_truths(truths: list[WholeTruth]) -> WholeTruth:
     )
 
 
-def _led(truth: WholeTruth) -> tuple[str, ...]:
+def _led(truth: FullGroundTruth) -> tuple[str, ...]:
     return tuple(f"{truth.size}/{video}" for video in truth.table.videos)
 
 
@@ -143,15 +169,29 @@ def _joined(tables: list[FrameTable]) -> FrameTable:
     first = np.cumsum([0, *(len(table.videos) for table in tables)])
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(table, name) for table in tables])
-        for name in ("frame", "au", "au_mask", "expression", "expression_mask", "va", "va_mask", "audio_offset_s", "splits")
+        for name in (
+            "frame",
+            "au",
+            "au_mask",
+            "expression",
+            "expression_mask",
+            "va",
+            "va_mask",
+            "audio_offset_s",
+            "splits",
+        )
     }
     return FrameTable(
         root=Path("/"),
         videos=tuple(video for table in tables for video in table.videos),
         sources=tuple(source for table in tables for source in table.sources),
         groups=tuple(group for table in tables for group in table.groups),
-        media=tuple(str((t.root / media).resolve()) if media else "" for t in tables for media in t.media),
-        video=np.concatenate([t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]).astype(np.int32),
+        media=tuple(
+            str((t.root / media).resolve()) if media else "" for t in tables for media in t.media
+        ),
+        video=np.concatenate(
+            [t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]
+        ).astype(np.int32),
         path=pa.concat_arrays([table.path for table in tables]),
         **columns,
     )

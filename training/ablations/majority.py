@@ -1,4 +1,6 @@
-"""What knowing nothing of the picture gives: the commonest answer of the training labels for every frame."""
+"""What knowing nothing of the image gives: the commonest answer of the training labels for every
+frame.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from training.methods.predict import MethodPredictions
 
 
 def majority_predictions(train: FrameTable, count: int) -> MethodPredictions:
-    """`count` frames: each AU as most frames have it, the most frequent expression, mean valence and arousal."""
+    """`count` frames: each AU as most frames have it, the most frequent expression, mean valence
+    and arousal.
+    """
     known = train.au_mask.sum(axis=0)
     rate = np.where(train.au_mask, train.au, 0).sum(axis=0) / np.maximum(known, 1)
     classes = train.expression[train.expression_mask]

@@ -19,7 +19,9 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a run was and what came out; `scores` by task, `headline` the mean score of the tasks in `judged`."""
+    """What a run was and what came out; `scores` by task, `headline` the mean score of the tasks in
+    `judged`.
+    """
 
     name: str
     method: str
@@ -49,7 +51,9 @@ def read_record(path: Path) -> Record:
         values = json.loads(path.read_text(encoding="utf-8"))
         record = Record(**{**values, "judged": tuple(values["judged"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RecordError(f"{path} is no record of a run ({type(error).__name__}: {error}); delete it to run again") from None
+        raise RecordError(
+            f"{path} is no record of a run ({type(error).__name__}: {error}); delete it to run again"
+        ) from None
     if record.name != path.stem:
         raise RecordError(f"{path} holds the record of {record.name}; it must be named after it")
     return record
@@ -64,7 +68,8 @@ def read_records(folder: Path) -> dict[str, Record]:
 def finished(trunks: Mapping[str, str], folder: Path, scale: float) -> set[str]:
     """Which runs have a record, of runs by name with the SHA-256 of the trunk that they begin with.
 
-    RecordError where one was made with other steps or another trunk: both would be mixed in one table.
+    RecordError where one was made with other steps or another trunk: both would be mixed in one
+    table.
     """
     found = set()
     for name, trunk in trunks.items():
@@ -90,7 +95,9 @@ def machine_name() -> str:
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        name = next(
+            line.partition(":")[2].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         pass
     return f"{name}, {os.cpu_count()} cores"

@@ -8,9 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.ablations.leaderboard_costs import BoardCost, read_costs
-from training.ablations.comparison import MISSING, arm_figures, comparison_text, seeds_of, setting_lines, verdict
+from training.ablations.comparison import (
+    MISSING,
+    arm_figures,
+    comparison_text,
+    seeds_of,
+    setting_lines,
+    verdict,
+)
 from training.ablations.default_model import NAME as DEFAULT_NAME
+from training.ablations.leaderboard_costs import BoardCost, read_costs
 from training.ablations.records import Record, read_records
 from training.ablations.variants import BOARD, TRIALS, Run
 from training.methods.recipe_lookup import find_recipe
@@ -28,7 +35,7 @@ Everything here is measured on rendered faces: it says which parts of a method d
 are read. Networks are the compact presets with crops of 64 px, trained for minutes on one core; published ones are larger and
 trained for days.
 
-Scores are those of ABAW2, over all labelled validation frames: AU 0.5 mean F1 + 0.5 accuracy at 0.5; EXPR 0.67 macro-F1
+Scores are those of ABAW2, over all labeled validation frames: AU 0.5 mean F1 + 0.5 accuracy at 0.5; EXPR 0.67 macro-F1
 + 0.33 accuracy; VA mean CCC.
 """
 
@@ -58,7 +65,7 @@ def _beginnings(records: Mapping[str, Record]) -> str:
     if trunks:
         digests = ", ".join(trunk[:12] for trunk in trunks)
         lines.append(
-            "All arms begin with one small picture trunk that has learnt expressions by people's votes (FER+ Training) and\n"
+            "All arms begin with one small image trunk that has learned expressions by people's votes (FER+ Training) and\n"
             "action units by a landmark teacher (FER+ Training, web faces), in place of the published methods' pretrained\n"
             "trunks: a ResNet, of M4 region layers and a block that each unit's branch begins with;\n"
             f"SHA-256 {digests}."
@@ -69,21 +76,49 @@ def _beginnings(records: Mapping[str, Record]) -> str:
 
 
 def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, BoardCost]) -> str:
-    head = ["", "AU", "F1", "EXPR", "macro-F1", "VA", "seeds", "size", "k parameters", "M MACs", "CPU ms"]
+    head = [
+        "",
+        "AU",
+        "F1",
+        "EXPR",
+        "macro-F1",
+        "VA",
+        "seeds",
+        "size",
+        "k parameters",
+        "M MACs",
+        "CPU ms",
+    ]
     lines = [_line(head), f"|{'---|' * len(head)}"]
     for trial in BOARD:
         made = [records.get(Run(trial, trial.arms[0], seed).name) for seed in seeds_of(records)]
         known = [each for each in made if each is not None]
         name = f"{trial.method} {find_recipe(trial.method, 'compact').name}"
-        lines.append(_line([name, *_scores(known), str(len(known)) or MISSING, *_cost(costs.get(trial.method))]))
+        lines.append(
+            _line(
+                [name, *_scores(known), str(len(known)) or MISSING, *_cost(costs.get(trial.method))]
+            )
+        )
     shipped = records.get(DEFAULT_NAME)
     facts = {} if shipped is None else shipped.facts
     cost = (
-        BoardCost("", facts["size_px"], int(facts["parameters"]), int(1e6 * facts["mmacs"]), facts["frame_ms"], 0, None)
+        BoardCost(
+            "",
+            facts["size_px"],
+            int(facts["parameters"]),
+            int(1e6 * facts["mmacs"]),
+            facts["frame_ms"],
+            0,
+            None,
+        )
         if facts
         else None
     )
-    lines.append(_line(["default model, as shipped", *_scores([shipped] if shipped else []), "", *_cost(cost)]))
+    lines.append(
+        _line(
+            ["default model, as shipped", *_scores([shipped] if shipped else []), "", *_cost(cost)]
+        )
+    )
     base = records.get(f"{BOARD[0].name}-majority")
     lines.append(_line(["majority baseline", *_scores([base] if base else []), *[""] * 5]))
     return (
@@ -92,26 +127,37 @@ def _board(records: Mapping[str, Record], machine: str, costs: Mapping[str, Boar
         "networks with memory see three a second of the validation videos, as their bundles do. Means over seeds; a blank\n"
         "where a method does not read a task. The default model has seen far more rendered faces for far longer. Costs are\n"
         "of one frame of one face:\n"
-        f"CPU time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but sound.\n\n"
+        f"CPU time of ONNX Runtime on one thread ({machine or 'not measured'}), all stages but audio.\n\n"
         + "\n".join(lines)
         + "\n"
-        + _sound(costs)
+        + _audio(costs)
     )
 
 
-def _sound(costs: Mapping[str, BoardCost]) -> str:
-    heard = [cost for cost in costs.values() if cost.sound_ms is not None]
-    said = "; ".join(f"{cost.method} {cost.sound_macs / 1e6:.1f} M MACs, {cost.sound_ms:.2f} ms" for cost in heard)
+def _audio(costs: Mapping[str, BoardCost]) -> str:
+    heard = [cost for cost in costs.values() if cost.audio_ms is not None]
+    said = "; ".join(
+        f"{cost.method} {cost.audio_macs / 1e6:.1f} M MACs, {cost.audio_ms:.2f} ms"
+        for cost in heard
+    )
     return f"\nSound, each time it is renewed: {said}.\n" if heard else ""
 
 
 def _scores(records: list[Record]) -> list[str]:
-    columns = (("AU", "score"), ("AU", "f1_mean"), ("EXPR", "score"), ("EXPR", "macro_f1"), ("VA", "score"))
+    columns = (
+        ("AU", "score"),
+        ("AU", "f1_mean"),
+        ("EXPR", "score"),
+        ("EXPR", "macro_f1"),
+        ("VA", "score"),
+    )
     if not records:
         return [MISSING] * len(columns)
     found = []
     for task, name in columns:
-        values: list[Any] = [record.scores[task][name] for record in records if task in record.scores]
+        values: list[Any] = [
+            record.scores[task][name] for record in records if task in record.scores
+        ]
         found.append(f"{np.mean(values):.3f}" if values else "")
     return found
 
@@ -119,7 +165,12 @@ def _scores(records: list[Record]) -> list[str]:
 def _cost(cost: BoardCost | None) -> list[str]:
     if cost is None:
         return [MISSING] * 4
-    return [f"{cost.size_px} px", f"{cost.parameters / 1e3:.0f}", f"{cost.macs / 1e6:.1f}", f"{cost.frame_ms:.2f}"]
+    return [
+        f"{cost.size_px} px",
+        f"{cost.parameters / 1e3:.0f}",
+        f"{cost.macs / 1e6:.1f}",
+        f"{cost.frame_ms:.2f}",
+    ]
 
 
 def _ablations(records: Mapping[str, Record]) -> str:
@@ -127,7 +178,7 @@ def _ablations(records: Mapping[str, Record]) -> str:
         "## Each method with and without its own part\n"
         "Arms of a trial differ in that part alone; the judged network has the same trunk, crops and steps. Single-task\n"
         "models, teachers and the identity branch are trained on top of these steps. In `tenth_of_labels` a step of\n"
-        "both arms of M5 holds as many labelled clips; the teacher's clips come beside them.\n\n"
+        "both arms of M5 holds as many labeled clips; the teacher's clips come beside them.\n\n"
         + "\n".join(setting_lines()) + "\n\n" + comparison_text(records) + "\n"
     )  # fmt: skip
 
@@ -144,7 +195,9 @@ def _verdicts(records: Mapping[str, Record]) -> str:
             above = f"; {gain:+.3f} on the majority baseline"
         lines.append(f"- **{trial.method}**, `{trial.setting}`: {said}{above}.")
     return (
-        "## Verdicts\nGain of the full method; it helps or hurts only where every seed says so.\n\n" + "\n".join(lines) + "\n"
+        "## Verdicts\nGain of the full method; it helps or hurts only where every seed says so.\n\n"
+        + "\n".join(lines)
+        + "\n"
     )
 
 
@@ -157,9 +210,13 @@ def _per_au(records: Mapping[str, Record]) -> str:
             if record is None or "AU" not in record.scores:
                 continue
             au = record.scores["AU"]
-            f1 = ", ".join(f"{name[2:]} {value:.2f}" for name, value in au["f1"].items() if value is not None)
+            f1 = ", ".join(
+                f"{name[2:]} {value:.2f}" for name, value in au["f1"].items() if value is not None
+            )
             more = (
-                f"; covered units {au['f1_mean_hidden']:.3f}, seen {au['f1_mean_seen']:.3f}" if "f1_mean_hidden" in au else ""
+                f"; covered units {au['f1_mean_hidden']:.3f}, seen {au['f1_mean_seen']:.3f}"
+                if "f1_mean_hidden" in au
+                else ""
             )
             lines.append(f"- {trial.method} `{trial.setting}`, {arm.name}: {f1}{more}")
     return f"## F1 by AU, seed {seeds_of(records)[0]}\n" + ("\n".join(lines) or MISSING) + "\n"
@@ -167,10 +224,16 @@ def _per_au(records: Mapping[str, Record]) -> str:
 
 def _conditions(records: Mapping[str, Record]) -> str:
     runs = [record for record in records.values() if record.steps]
-    lines = ["## Steps and time", _line(["run", "steps", "CPU seconds", "k parameters"]), "|---|---|---|---|"]
+    lines = [
+        "## Steps and time",
+        _line(["run", "steps", "CPU seconds", "k parameters"]),
+        "|---|---|---|---|",
+    ]
     for record in runs:
         spent = "resumed" if record.cpu_seconds is None else f"{record.cpu_seconds:.0f}"
-        lines.append(_line([record.name, str(record.steps), spent, f"{record.parameters / 1e3:.0f}"]))
+        lines.append(
+            _line([record.name, str(record.steps), spent, f"{record.parameters / 1e3:.0f}"])
+        )
     machines = "; ".join(sorted({record.machine for record in runs})) or MISSING
     scales = ", ".join(sorted({f"{record.scale:g}" for record in runs})) or MISSING
     return "\n".join([*lines, "", f"Machines: {machines}. Scale of steps: {scales}."])

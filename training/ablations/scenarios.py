@@ -1,7 +1,7 @@
 """The settings of the trials: for each method one in which its distinctive part should matter.
 
-A setting takes labels and pixels away from RenderWild; it never adds any. What it draws for training depends on the seed;
-the validation set is always the same.
+A setting takes labels and pixels away from RenderWild; it never adds any. What it draws for
+training depends on the seed; the validation set is always the same.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.frame_table import FrameTable
-from training.ablations.neutral_face import resting_oddness
 from training.ablations.corrupted_images import COARSE_PX, COVERS, CROP_PX, hidden_units, row_random
-from training.ablations.full_ground_truth import WholeTruth, join_truths
+from training.ablations.full_ground_truth import FullGroundTruth, join_truths
+from training.ablations.neutral_face import neutral_face_outlierness
+from training.datasets.frame_table import FrameTable
 from training.synthesis.videos.plan import SIZES
 
 FEW_PEOPLE: Final = 30
 BOTH_SHARE: Final = 0.1
-LABELLED_SHARE: Final = 0.1
+LABELED_SHARE: Final = 0.1
 WRONG_SHARE: Final = 0.2
 COVERED_SHARE: Final = 0.6
 STRETCH_SHARE: Final = 0.4
@@ -30,18 +30,22 @@ ODD_SHARE: Final = 1 / 3
 
 
 class RenderedData(Protocol):
-    """`people`: many short videos of few frames a second; `video`: full frame rate. They may be the same."""
+    """`people`: many short videos of few frames a second; `video`: full frame rate. They may be the
+    same.
+    """
 
     @property
-    def people(self) -> WholeTruth: ...
+    def people(self) -> FullGroundTruth: ...
 
     @property
-    def video(self) -> WholeTruth: ...
+    def video(self) -> FullGroundTruth: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SettingData:
-    """Tables of a setting; `change` is done to all pictures (a key of CHANGES), with each row's amount and landmarks."""
+    """Tables of a setting; `change` is done to all images (a key of CHANGES), with each row's
+    amount and landmarks.
+    """
 
     train: FrameTable
     validation: FrameTable
@@ -49,7 +53,10 @@ class SettingData:
     change: str = ""
     amounts: NDArray[np.float32] | None = None  # [train + validation]
     hidden: NDArray[np.bool_] | None = None  # [validation, 12] units that something covers
-    pace_hz: float | None = None  # at which networks with memory see the validation videos, where these have more frames
+    input_fps: float | None = (
+        # at which networks with memory see the validation videos, where these have more frames
+        None
+    )
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -61,28 +68,30 @@ class Setting:
     make: Callable[[RenderedData, int], SettingData]
 
 
-def _assembled(train: WholeTruth, validation: WholeTruth, **more: Any) -> SettingData:
+def _assembled(train: FullGroundTruth, validation: FullGroundTruth, **more: Any) -> SettingData:
     points = np.concatenate([train.landmarks_xy, validation.landmarks_xy])
     facts = {
         "train_frames": len(train),
         "validation_frames": len(validation),
         "validation_people": len(set(validation.table.groups)),
-        "labelled_train_frames": dict(zip(("AU", "EXPR", "VA"), train.table.masks.sum(axis=0).tolist(), strict=True)),
+        "labeled_train_frames": dict(
+            zip(("AU", "EXPR", "VA"), train.table.masks.sum(axis=0).tolist(), strict=True)
+        ),
         **more.pop("facts", {}),
     }
     return SettingData(train.table, validation.table, points, facts=facts, **more)
 
 
-def _sides(truth: WholeTruth) -> tuple[WholeTruth, WholeTruth]:
+def _sides(truth: FullGroundTruth) -> tuple[FullGroundTruth, FullGroundTruth]:
     return truth.pick(truth.is_train), truth.pick(~truth.is_train)
 
 
 def masked(
-    truth: WholeTruth,
+    truth: FullGroundTruth,
     au: NDArray[np.bool_] | None = None,
     expression: NDArray[np.bool_] | None = None,
     va: NDArray[np.bool_] | None = None,
-) -> WholeTruth:
+) -> FullGroundTruth:
     """Labels stay where [N] is true; None leaves a task as it is."""
     table = truth.table
     if au is not None:
@@ -100,42 +109,51 @@ def masked(
     return replace(truth, table=zeroed)
 
 
-def few_people(data: RenderedData, seed: int) -> SettingData:
-    """M1. All others of the training side stay as pictures of known people without labels."""
+def few_identities(data: RenderedData, seed: int) -> SettingData:
+    """M1. All others of the training side stay as images of known people without labels."""
     train, validation = _sides(data.people)
     names = sorted(set(train.table.groups))
     count = min(FEW_PEOPLE, max(1, len(names) // 2))
     chosen = set(np.random.default_rng([seed, 1]).permutation(names)[:count].tolist())
     of_chosen = np.array([group in chosen for group in train.table.groups])[train.table.video]
     train = masked(train, of_chosen, of_chosen, of_chosen)
-    return _assembled(train, validation, facts={"labelled_people": count, "people": len(names)})
+    return _assembled(train, validation, facts={"labeled_people": count, "people": len(names)})
 
 
-def noisy_pictures(data: RenderedData, seed: int) -> SettingData:
-    """M2. Pictures of both sides are dim, coarse and noisy; videos whose voice does not fit the face are left out."""
+def noisy_images(data: RenderedData, seed: int) -> SettingData:
+    """M2. Images of both sides are dim, coarse and noisy; videos whose voice does not fit the face
+    are left out.
+    """
     train, validation = _sides(data.people.pick(~data.people.is_mismatched))
     amounts = np.ones(len(train) + len(validation), np.float32)
     return _assembled(train, validation, change="noisy", amounts=amounts)
 
 
 def one_label_each(data: RenderedData, seed: int) -> SettingData:
-    """M3. A frame is labelled for AUs or for expression; a tenth for both."""
+    """M3. A frame is labeled for AUs or for expression; a tenth for both."""
     train, validation = _sides(data.people)
     train = train.pick(train.table.expression_mask)
     kind = np.random.default_rng([seed, 3]).random(len(train))
     both, half = kind < BOTH_SHARE, BOTH_SHARE + (1 - BOTH_SHARE) / 2
     train = masked(train, both | (kind >= half), both | (kind < half), np.zeros(len(train), bool))
-    return _assembled(train, validation, facts={"doubly_labelled": int(both.sum())})
+    return _assembled(train, validation, facts={"doubly_labeled": int(both.sum())})
 
 
 def together_and_hidden(data: RenderedData, seed: int) -> SettingData:
-    """M4. Frames of clear expressions, whose units come together; in six of ten a part of the face is covered."""
+    """M4. Frames of clear expressions, whose units come together; in six of ten a part of the face
+    is covered.
+    """
     clear = data.people.pick(data.people.strength.max(axis=1) >= CLEAR_STRENGTH)
     train, validation = _sides(clear)
     covers = _covers([*train.table.path.to_pylist(), *validation.table.path.to_pylist()])
     hidden = hidden_units(covers[len(train) :])
-    facts = {"covered_share": float((covers > 0).mean()), "mean_largest_correlation": _together(train.table.au)}
-    return _assembled(train, validation, change="covered", amounts=covers, hidden=hidden, facts=facts)
+    facts = {
+        "covered_share": float((covers > 0).mean()),
+        "mean_largest_correlation": _together(train.table.au),
+    }
+    return _assembled(
+        train, validation, change="covered", amounts=covers, hidden=hidden, facts=facts
+    )
 
 
 def _covers(paths: list[str]) -> NDArray[np.float32]:
@@ -155,12 +173,16 @@ def _together(au: NDArray[np.float32]) -> float:
 
 
 def tenth_of_labels(data: RenderedData, seed: int) -> SettingData:
-    """M5. A tenth of the videos is labelled for each task, drawn anew for each; pictures and sound of all are there."""
+    """M5. A tenth of the videos is labeled for each task, drawn anew for each; images and audio of
+    all are there.
+    """
     train, validation = _sides(data.people)
     random, videos = np.random.default_rng([seed, 5]), len(train.table.videos)
-    kept = max(2, round(LABELLED_SHARE * videos))
+    kept = max(2, round(LABELED_SHARE * videos))
     known = [np.isin(train.table.video, random.permutation(videos)[:kept]) for _ in range(3)]
-    return _assembled(masked(train, *known), validation, facts={"labelled_videos": kept, "videos": videos})
+    return _assembled(
+        masked(train, *known), validation, facts={"labeled_videos": kept, "videos": videos}
+    )
 
 
 def wrong_labels(data: RenderedData, seed: int) -> SettingData:
@@ -173,37 +195,54 @@ def wrong_labels(data: RenderedData, seed: int) -> SettingData:
     names = ("au", "au_mask", "expression", "expression_mask", "va", "va_mask")
     columns: dict[str, Any] = {name: getattr(table, name)[source] for name in names}
     train = replace(train, table=replace(table, **columns))
-    return _assembled(train, validation, facts={"wrongly_labelled_frames": int((source != np.arange(len(train))).sum())})
+    return _assembled(
+        train,
+        validation,
+        facts={"wrongly_labeled_frames": int((source != np.arange(len(train))).sum())},
+    )
 
 
 def mixed_resolutions(data: RenderedData, seed: int) -> SettingData:
-    """M6. Crops of 12 to 96 px on both sides; training frames have the labels that their annotation files give."""
+    """M6. Crops of 12 to 96 px on both sides; training frames have the labels that their annotation
+    files give.
+    """
     train, validation = _sides(data.people)
     train = replace(train, table=train.official)
     paths = [*train.table.path.to_pylist(), *validation.table.path.to_pylist()]
     low, high = np.log(COARSE_PX)
     sides = np.array([np.exp(row_random(path, 6).uniform(low, high)) for path in paths])
-    return _assembled(train, validation, change="coarse", amounts=(sides / CROP_PX).astype(np.float32))
+    return _assembled(
+        train, validation, change="coarse", amounts=(sides / CROP_PX).astype(np.float32)
+    )
 
 
 def resting_faces(data: RenderedData, seed: int) -> SettingData:
-    """M7. Validation people are the third whose brows or mouth lie oddest at rest, told by landmarks of calm frames."""
+    """M7. Validation people are the third whose brows or mouth lie oddest at rest, told by
+    landmarks of calm frames.
+    """
     train, validation = _sides(data.people)
-    odd = resting_oddness(data.people)
+    odd = neutral_face_outlierness(data.people)
     scores = np.array([odd[video] for video in validation.table.videos])
     kept = max(1, round(ODD_SHARE * len(scores)))
     chosen = np.argsort(-scores, kind="stable")[:kept]
-    facts = {"least_oddness": float(scores[chosen].min()), "mean_oddness_of_all": float(scores.mean())}
+    facts = {
+        "least_oddness": float(scores[chosen].min()),
+        "mean_oddness_of_all": float(scores.mean()),
+    }
     return _assembled(train, validation.pick(np.isin(validation.table.video, chosen)), facts=facts)
 
 
 def hidden_stretches(data: RenderedData, seed: int) -> SettingData:
-    """M7. In every video one part of the face is covered for two fifths of the time, in one stretch."""
+    """M7. In every video one part of the face is covered for two fifths of the time, in one
+    stretch.
+    """
     train, validation = _sides(data.people)
     covers = np.concatenate([_stretches(train.table), _stretches(validation.table)])
     hidden = hidden_units(covers[len(train) :])
     facts = {"covered_share": float((covers > 0).mean())}
-    return _assembled(train, validation, change="covered", amounts=covers, hidden=hidden, facts=facts)
+    return _assembled(
+        train, validation, change="covered", amounts=covers, hidden=hidden, facts=facts
+    )
 
 
 def _stretches(table: FrameTable) -> NDArray[np.float32]:
@@ -218,35 +257,48 @@ def _stretches(table: FrameTable) -> NDArray[np.float32]:
 
 
 def three_sources(data: RenderedData, seed: int) -> SettingData:
-    """M8. Videos of one source are labelled for expression, of one for valence and arousal, a tenth of all for both."""
+    """M8. Videos of one source are labeled for expression, of one for valence and arousal, a tenth
+    of all for both.
+    """
     train, validation = _sides(data.people)
     videos = len(train.table.videos)
     place = np.random.default_rng([seed, 8]).permutation(videos) / videos
     both, half = place < BOTH_SHARE, BOTH_SHARE + (1 - BOTH_SHARE) / 2
     of_video = train.table.video
     nothing = np.zeros(len(train), bool)
-    train = masked(train, nothing, (both | (place < half))[of_video], (both | (place >= half))[of_video])
-    counts = {"both": int(both.sum()), "EXPR": int(((place < half) & ~both).sum()), "VA": int((place >= half).sum())}
+    train = masked(
+        train, nothing, (both | (place < half))[of_video], (both | (place >= half))[of_video]
+    )
+    counts = {
+        "both": int(both.sum()),
+        "EXPR": int(((place < half) & ~both).sum()),
+        "VA": int((place >= half).sum()),
+    }
     return _assembled(train, validation, facts={"videos": counts})
 
 
 def as_annotated(data: RenderedData, seed: int) -> SettingData:
-    """Everything as the annotation files have it, of both RenderWilds; validation is that of the full frame rate.
+    """Everything as the annotation files have it, of both RenderWilds; validation is that of the
+    full frame rate.
 
-    A network with memory that has learnt from few frames a second alone sees as few there.
+    A network with memory that has learned from few frames a second alone sees as few there.
     """
     train, validation = _sides(data.video)
-    pace_hz = None if len(train) or data.people.size not in SIZES else float(max(SIZES[data.people.size].fps))
+    input_fps = (
+        None
+        if len(train) or data.people.size not in SIZES
+        else float(max(SIZES[data.people.size].fps))
+    )
     if data.people is not data.video:
         train = join_truths([data.people.pick(data.people.is_train), train])
     train, validation = (replace(side, table=side.official) for side in (train, validation))
-    return _assembled(train, validation, pace_hz=pace_hz, facts={"pace_hz": pace_hz})
+    return _assembled(train, validation, input_fps=input_fps, facts={"input_fps": input_fps})
 
 
 SETTINGS: Final[dict[str, Setting]] = {
     make.__name__: Setting(" ".join((make.__doc__ or "").split()), make)
     for make in (
-        few_people, noisy_pictures, one_label_each, together_and_hidden, tenth_of_labels, wrong_labels,
+        few_identities, noisy_images, one_label_each, together_and_hidden, tenth_of_labels, wrong_labels,
         mixed_resolutions, resting_faces, hidden_stretches, three_sources, as_annotated,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The pictures of a setting: a store of their own where the setting changes them, made once."""
+"""The images of a setting: a store of their own where the setting changes them, made once."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets.image_store import PictureStore, absolute_paths
-from training.ablations.scenarios import SettingData
 from training.ablations.corrupted_images import CHANGES, VERSION, row_random
+from training.ablations.scenarios import SettingData
+from training.datasets.image_store import ImageStore, absolute_paths
 
 _STREAM = 11  # of chance, apart from the settings' own
 
 
-def changed_pictures(store: PictureStore, data: SettingData, folder: Path) -> PictureStore:
-    """The store itself where the setting leaves pictures alone; else a new one in `folder`, the same for every seed."""
+def transformed_images(store: ImageStore, data: SettingData, folder: Path) -> ImageStore:
+    """The store itself where the setting leaves images alone; else a new one in `folder`, the same
+    for every seed.
+    """
     if not data.change or data.amounts is None:
         return store
     tables = (data.train, data.validation)
@@ -24,10 +26,11 @@ def changed_pictures(store: PictureStore, data: SettingData, folder: Path) -> Pi
     places = np.concatenate([store.places(table) for table in tables])
     if len(paths) != len(data.amounts) or (places < 0).any():
         raise ValueError(
-            f"a setting that changes pictures needs one for every row: {len(data.amounts)} rows, {len(paths)} pictures"
+            f"a setting that changes images needs one for every row: {len(data.amounts)} rows, {len(paths)} images"
         )
     digest = hashlib.sha256(
-        "\n".join([data.change, str(VERSION), str(store.size_px), *paths]).encode() + data.amounts.tobytes()
+        "\n".join([data.change, str(VERSION), str(store.size_px), *paths]).encode()
+        + data.amounts.tobytes()
     )
     file = folder / f"{data.change}-{store.size_px}px-{digest.hexdigest()[:16]}.npy"
     points = None if store.points is None else store.points[places]
@@ -38,8 +41,8 @@ def changed_pictures(store: PictureStore, data: SettingData, folder: Path) -> Pi
         array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         change = CHANGES[data.change]
         for k, (path, place) in enumerate(zip(paths, places.tolist(), strict=True)):
-            picture, amount = np.asarray(store.array[place]), float(data.amounts[k])
-            array[k] = change(picture, amount, data.landmarks_xy[k], row_random(path, _STREAM))
+            image, amount = np.asarray(store.array[place]), float(data.amounts[k])
+            array[k] = change(image, amount, data.landmarks_xy[k], row_random(path, _STREAM))
         array.flush()
         partial.replace(file)
-    return PictureStore(paths, np.load(file, mmap_mode="r", allow_pickle=False), points)
+    return ImageStore(paths, np.load(file, mmap_mode="r", allow_pickle=False), points)

@@ -1,7 +1,9 @@
-"""What is tried: for each method its setting, the full method, and the same without its distinctive part.
+"""What is tried: for each method its setting, the full method, and the same without its distinctive
+part.
 
-Arms of a trial differ in that part alone: same trunk, same crops, same steps of the network that is judged. What a method
-trains beforehand (an identity branch, single-task models, a teacher) comes on top; the seconds in the records tell how much.
+Arms of a trial differ in that part alone: same trunk, same crops, same steps of the network that
+is judged. What a method trains beforehand (an identity branch, single-task models, a teacher)
+comes on top; the seconds in the records tell how much.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from training.methods.recipe import Recipe
 from training.methods.recipe_lookup import RECIPES, find_recipe
-from training.methods.recipe import MethodRecipe
 from training.methods.total_loss import LossTerm
 
 FULL: Final = "full"
@@ -24,16 +26,27 @@ THREE_A_SECOND: Final = {
 """Options for videos of three frames a second, of which ten seconds are thirty frames."""
 
 
-STEPS: Final = {"M1": 150, "M2": 280, "M3": 520, "M4": 200, "M5": 400, "M6": 200, "M7": 400, "M8": 90}
-"""Of the judged network at scale 1: one to six minutes of one core for the full method, with all that it trains on its way."""
+STEPS: Final = {
+    "M1": 150,
+    "M2": 280,
+    "M3": 520,
+    "M4": 200,
+    "M5": 400,
+    "M6": 200,
+    "M7": 400,
+    "M8": 90,
+}
+"""Of the judged network at scale 1: one to six minutes of one core for the full method, with all
+that it trains on its way.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class Variant:
     """A variant of a recipe: options as on the command line, and what cannot be said by them.
 
-    `rows`: "both" keeps training frames that are labelled for both of AU and EXPR alone. `one_by_one`: a network for each
-    task instead of one for all.
+    `rows`: "both" keeps training frames that are labeled for both of AU and EXPR alone.
+    `one_by_one`: a network for each task instead of one for all.
     """
 
     name: str
@@ -44,14 +57,16 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A method on a setting; its score is the mean of the ABAW2 scores of `judged`. The first arm is the full method."""
+class Ablation:
+    """A method on a setting; its score is the mean of the ABAW2 scores of `judged`. The first arm
+    is the full method.
+    """
 
     method: str
     setting: str
     judged: tuple[str, ...]
     steps: int  # of the judged network at scale 1
-    arms: tuple[Arm, ...]
+    arms: tuple[Variant, ...]
     options: tuple[str, ...] = SMALL  # of all arms
 
     @property
@@ -59,62 +74,69 @@ class Trial:
         return f"{self.method}-{self.setting}"
 
 
-TRIALS: Final[tuple[Trial, ...]] = (
-    Trial("M1", "few_people", ("AU", "EXPR", "VA"), STEPS["M1"], (
-        Arm(FULL),
-        Arm("no identity subtraction", ("net.subtract_identity=false",)),
-        Arm("parallel heads", ("net.order=parallel",)),
+TRIALS: Final[tuple[Ablation, ...]] = (
+    Ablation("M1", "few_identities", ("AU", "EXPR", "VA"), STEPS["M1"], (
+        Variant(FULL),
+        Variant("no identity subtraction", ("net.subtract_identity=false",)),
+        Variant("parallel heads", ("net.order=parallel",)),
     )),
-    Trial("M2", "noisy_pictures", ("AU",), STEPS["M2"], (
-        Arm(FULL),
-        Arm("vision only", ("net.audio=false",)),
-        Arm("no transformer", ("net.layers=0",)),
-        Arm("tasks by epoch, not by batch", ("sampling.turn=epoch",)),
+    Ablation("M2", "noisy_images", ("AU",), STEPS["M2"], (
+        Variant(FULL),
+        Variant("vision only", ("net.audio=false",)),
+        Variant("no transformer", ("net.layers=0",)),
+        Variant("tasks by epoch, not by batch", ("sampling.turn=epoch",)),
     )),
-    Trial("M3", "one_label_each", ("AU", "EXPR"), STEPS["M3"], (
-        Arm(FULL),
-        Arm("doubly labelled frames alone", rows="both"),
-        Arm("no phases, all frames mixed", ("sampler=mixed",)),
+    Ablation("M3", "one_label_each", ("AU", "EXPR"), STEPS["M3"], (
+        Variant(FULL),
+        Variant("doubly labeled frames alone", rows="both"),
+        Variant("no phases, all frames mixed", ("sampler=mixed",)),
     )),
-    Trial("M4", "together_and_hidden", ("AU",), STEPS["M4"], (
-        Arm(FULL),
-        Arm("no graph", ("net.graph=false",)),
-        Arm("no attention (whole map)", ("net.attention=false",)),
+    Ablation("M4", "together_and_hidden", ("AU",), STEPS["M4"], (
+        Variant(FULL),
+        Variant("no graph", ("net.graph=false",)),
+        Variant("no attention (whole map)", ("net.attention=false",)),
     )),
-    Trial("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), STEPS["M5"], (
-        Arm(FULL),
-        Arm("supervised only", ("sampling.unlabelled=0", "targets=ignore")),
-    ), (*THREE_A_SECOND["M5"], "sampling.unlabelled=28")),
-    Trial("M5", "wrong_labels", ("EXPR",), STEPS["M5"], (
-        Arm(FULL),
-        Arm("no self-cure", ("net.cure=false",)),
+    Ablation("M5", "tenth_of_labels", ("AU", "EXPR", "VA"), STEPS["M5"], (
+        Variant(FULL),
+        Variant("supervised only", ("sampling.unlabeled=0", "targets=ignore")),
+    ), (*THREE_A_SECOND["M5"], "sampling.unlabeled=28")),
+    Ablation("M5", "wrong_labels", ("EXPR",), STEPS["M5"], (
+        Variant(FULL),
+        Variant("no self-cure", ("net.cure=false",)),
     ), THREE_A_SECOND["M5"]),
-    Trial("M6", "mixed_resolutions", ("AU", "EXPR", "VA"), STEPS["M6"], (
-        Arm(FULL),
-        Arm("last level only", ("net.levels=last",)),
-        Arm("no pseudo labels", ("targets=ignore",)),
+    Ablation("M6", "mixed_resolutions", ("AU", "EXPR", "VA"), STEPS["M6"], (
+        Variant(FULL),
+        Variant("last level only", ("net.levels=last",)),
+        Variant("no pseudo labels", ("targets=ignore",)),
     )),
-    Trial("M7", "resting_faces", ("AU",), STEPS["M7"], (
-        Arm(FULL),
-        Arm("direct classification", ("net.mapping=false", "sampler=mixed"), losses=DIRECT),
+    Ablation("M7", "resting_faces", ("AU",), STEPS["M7"], (
+        Variant(FULL),
+        Variant("direct classification", ("net.mapping=false", "sampler=mixed"), losses=DIRECT),
     ), THREE_A_SECOND["M7"]),
-    Trial("M7", "hidden_stretches", ("AU",), STEPS["M7"], (
-        Arm(FULL),
-        Arm("no uncertainty", ("net.uncertainty=false",)),
+    Ablation("M7", "hidden_stretches", ("AU",), STEPS["M7"], (
+        Variant(FULL),
+        Variant("no uncertainty", ("net.uncertainty=false",)),
     ), THREE_A_SECOND["M7"]),
-    Trial("M8", "three_sources", ("EXPR", "VA"), STEPS["M8"], (
-        Arm(FULL),
-        Arm("single task", one_by_one=True),
-        Arm("no distillation", ("targets=ignore",)),
-        Arm("no GRU", ("net.recurrence=none",)),
+    Ablation("M8", "three_sources", ("EXPR", "VA"), STEPS["M8"], (
+        Variant(FULL),
+        Variant("single task", one_by_one=True),
+        Variant("no distillation", ("targets=ignore",)),
+        Variant("no GRU", ("net.recurrence=none",)),
     ), THREE_A_SECOND["M8"]),
 )  # fmt: skip
 """The comparison of the eight methods with themselves."""
 
 _BOARD_OPTIONS: Final = {"M5": THREE_A_SECOND["M5"]}
 
-BOARD: Final[tuple[Trial, ...]] = tuple(
-    Trial(f"M{k}", "as_annotated", ("AU", "EXPR", "VA"), STEPS[f"M{k}"], (Arm(FULL),), _BOARD_OPTIONS.get(f"M{k}", SMALL))
+BOARD: Final[tuple[Ablation, ...]] = tuple(
+    Ablation(
+        f"M{k}",
+        "as_annotated",
+        ("AU", "EXPR", "VA"),
+        STEPS[f"M{k}"],
+        (Variant(FULL),),
+        _BOARD_OPTIONS.get(f"M{k}", SMALL),
+    )
     for k in range(1, len(RECIPES) + 1)
 )
 """All eight compact methods as they are, on everything; scores of the tasks that a method has."""
@@ -124,8 +146,8 @@ BOARD: Final[tuple[Trial, ...]] = tuple(
 class Run:
     """One arm of a trial with one seed."""
 
-    trial: Trial
-    arm: Arm
+    trial: Ablation
+    arm: Variant
     seed: int
 
     @property
@@ -133,7 +155,7 @@ class Run:
         """Of its record and folder."""
         return f"{self.trial.name}-{slug(self.arm.name)}-s{self.seed}"
 
-    def recipe(self) -> MethodRecipe:
+    def recipe(self) -> Recipe:
         recipe = find_recipe(self.trial.method, "compact", [*self.trial.options, *self.arm.options])
         return recipe if self.arm.losses is None else replace(recipe, losses=self.arm.losses)
 
@@ -144,7 +166,9 @@ def slug(text: str) -> str:
 
 
 def all_runs(seeds: list[int], methods: list[str] | None = None) -> list[Run]:
-    """Every run, all of the first seed before those of the second; within a seed the comparison, then the board."""
+    """Every run, all of the first seed before those of the second; within a seed the comparison,
+    then the board.
+    """
     known = {trial.method for trial in TRIALS}
     if unknown := sorted(set(methods or []) - known):
         raise ValueError(f"methods are {', '.join(sorted(known))}, got {', '.join(unknown)}")

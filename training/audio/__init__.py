@@ -1,1 +1,1 @@
-"""Sound of videos and sound files: read, timed against the frames, turned into log-mel."""
+"""Audio of videos and audio files: read, timed against the frames, turned into log-mel."""

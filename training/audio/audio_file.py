@@ -1,4 +1,4 @@
-"""Sound as one mono signal at one rate, in step with the container's clock."""
+"""Audio as one mono signal at one rate, in step with the container's clock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError, open_media
-from faceaffect.audio.audio_chunks import SoundPieces
+from faceaffect.audio.audio_chunks import AudioChunks
+from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, open_media
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """Mono samples [n] in about -1..1; sample k is heard at `start_s + k / rate_hz` of the container's clock."""
+class Audio:
+    """Mono samples [n] in about -1..1; sample k is heard at `start_s + k / rate_hz` of the
+    container's clock.
+    """
 
     samples: NDArray[np.float32]
     rate_hz: int
@@ -25,23 +27,26 @@ class Sound:
         return len(self.samples) / self.rate_hz
 
 
-def read_sound(path: Path, rate_hz: int) -> Sound:
-    """All sound of a video or sound file at `rate_hz`; channels are averaged, holes between packets become silence.
+def read_audio(path: Path, rate_hz: int) -> Audio:
+    """All audio of a video or audio file at `rate_hz`; channels are averaged, holes between packets
+    become silence.
 
-    A file whose sound breaks off is read up to there.
+    A file whose audio breaks off is read up to there.
 
     Raises:
-        FileNotFoundError, UnreadableMediaError, SoundlessVideoError
+        FileNotFoundError, UnreadableMediaError, SilentVideoError
     """
     with open_media(path) as container:
         if not container.streams.audio:
-            raise SoundlessVideoError(f"{path} has no sound track")
-        stream = SoundPieces(container, rate_hz)
+            raise SilentVideoError(f"{path} has no audio track")
+        stream = AudioChunks(container, rate_hz)
         pieces = list(stream)
     if not pieces:
         reason = f" ({stream.broken})" if stream.broken else ""
-        raise UnreadableMediaError(f"{path} has a sound track without a sample that can be read{reason}")
+        raise UnreadableMediaError(
+            f"{path} has an audio track without a sample that can be read{reason}"
+        )
     total = np.zeros(pieces[-1].at + len(pieces[-1].samples), np.float32)
     for piece in pieces:
         total[piece.at : piece.at + len(piece.samples)] = piece.samples
-    return Sound(total, rate_hz, pieces[0].start_s)
+    return Audio(total, rate_hz, pieces[0].start_s)

@@ -1,4 +1,4 @@
-"""The mel power of a whole sound, computed once, and the pieces of it that belong to frames."""
+"""The mel power of a whole audio, computed once, and the pieces of it that belong to frames."""
 
 from __future__ import annotations
 
@@ -13,74 +13,94 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.audio.mel import STEP_FRAMES, MelConfig, frames_of, mel_power, normalised_db, samples_until, steady_db
-from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError
-from training.audio.audio_file import Sound, read_sound
+from faceaffect.audio.mel import (
+    STEP_FRAMES,
+    MelConfig,
+    frames_of,
+    mel_power,
+    normalized_db,
+    samples_until,
+    steady_db,
+)
+from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError
+from training.audio.audio_file import Audio, read_audio
 
 PIECE_S: Final = 10.0
 """Length of the piece around a frame: five seconds before it and five after."""
-_NO_SOUND: Final = np.zeros(1, np.float32)  # what is kept of a file without sound: one dimension instead of two
+_NO_AUDIO: Final = np.zeros(
+    1, np.float32
+)  # what is kept of a file without audio: one dimension instead of two
 
 
 @dataclass(frozen=True, slots=True)
 class MelTrack:
-    """Mel power [F, bands] of a sound; frame j lies j hops after the sound's first sample.
+    """Mel power [F, bands] of an audio; frame j lies j hops after the audio's first sample.
 
-    Pieces are cut out of the whole track, so at their edges they see the sound that goes on there. Before its start and
-    after its end there is silence of full length: a piece never shrinks or shifts.
+    Pieces are cut out of the whole track, so at their edges they see the audio that goes on
+    there. Before its start and after its end there is silence of full length: a piece never
+    shrinks or shifts.
     """
 
     power: NDArray[np.float32]
     config: MelConfig
 
     @classmethod
-    def of(cls, sound: Sound, config: MelConfig | None = None) -> MelTrack:
+    def of(cls, audio: Audio, config: MelConfig | None = None) -> MelTrack:
         chosen = config or MelConfig()
-        if sound.rate_hz != chosen.rate_hz:
-            raise ValueError(f"the sound has {sound.rate_hz} Hz, the front end wants {chosen.rate_hz}: read it at that rate")
-        return cls(mel_power(sound.samples, chosen), chosen)
+        if audio.rate_hz != chosen.rate_hz:
+            raise ValueError(
+                f"the audio has {audio.rate_hz} Hz, the front end wants {chosen.rate_hz}: read it at that rate"
+            )
+        return cls(mel_power(audio.samples, chosen), chosen)
 
-    def around(self, offset_s: float, before_s: float = PIECE_S / 2, after_s: float = PIECE_S / 2) -> NDArray[np.float32]:
+    def around(
+        self, offset_s: float, before_s: float = PIECE_S / 2, after_s: float = PIECE_S / 2
+    ) -> NDArray[np.float32]:
         """The piece about a frame, [bands, frames]: 64 x 1001 for five seconds to both sides.
 
         Args:
-            offset_s: the frame's time in the sound (`audio_offset_s`); may lie outside of it.
+            offset_s: the frame's time in the audio (`audio_offset_s`); may lie outside of it.
             before_s, after_s: how far the piece reaches; a live system takes `after_s` = 0.
         """
         if not np.isfinite(offset_s):
-            raise ValueError(f"the frame's time in the sound must be a number, got {offset_s}")
+            raise ValueError(f"the frame's time in the audio must be a number, got {offset_s}")
         hop_s = self.config.hop_s
         middle = round(offset_s / hop_s)
         first, last = middle - round(before_s / hop_s), middle + round(after_s / hop_s)
-        return normalised_db(self._cut(first, last + 1), self.config)
+        return normalized_db(self._cut(first, last + 1), self.config)
 
     def between(self, start_s: float, end_s: float, frames: int) -> NDArray[np.float32]:
-        """The piece from `start_s` to `end_s` brought to [bands, frames] by the nearest frame (for sequences of frames)."""
+        """The piece from `start_s` to `end_s` brought to [bands, frames] by the nearest frame (for
+        sequences of frames).
+        """
         if not (np.isfinite(start_s) and np.isfinite(end_s)) or end_s <= start_s:
             raise ValueError(f"a piece must have a length, got {start_s} to {end_s} s")
         hop_s = self.config.hop_s
         first = round(start_s / hop_s)
         count = max(1, round((end_s - start_s) / hop_s))
-        piece = normalised_db(self._cut(first, first + count), self.config)
+        piece = normalized_db(self._cut(first, first + count), self.config)
         return piece[:, nearest(count, frames)]
 
     def arrived(self, offset_s: float) -> int:
-        """How many mel frames a live system knows at a frame; less the first of a piece, that is M2's `mel_index`."""
+        """How many mel frames a live system knows at a frame; less the first of a piece, that is
+        M2's `mel_index`.
+        """
         return frames_of(samples_until(offset_s, self.config.rate_hz), self.config)
 
     def heard(self, offset_s: float, frames: int) -> NDArray[np.float32]:
-        """The last `frames` mel frames that a network which follows a video hears at a frame, [bands, frames]: up to the
-        last whole step of 100 ms."""
+        """The last `frames` mel frames that a network which follows a video hears at a frame,
+        [bands, frames]: up to the last whole step of 100 ms.
+        """
         end = self.arrived(offset_s) // STEP_FRAMES * STEP_FRAMES
-        return normalised_db(self._cut(end - frames, end), self.config)
+        return normalized_db(self._cut(end - frames, end), self.config)
 
     def stretch(self, first: int, end: int) -> NDArray[np.float32]:
         """Mel frames `first` to `end` for a network that hears stretch by stretch, [frames, bands]."""
         return steady_db(self._cut(first, end), self.config)
 
     def silence(self, frames: int) -> NDArray[np.float32]:
-        """A piece of `frames` frames without sound [bands, frames]."""
-        return normalised_db(np.zeros((frames, self.config.bands), np.float32), self.config)
+        """A piece of `frames` frames without audio [bands, frames]."""
+        return normalized_db(np.zeros((frames, self.config.bands), np.float32), self.config)
 
     def _cut(self, first: int, end: int) -> NDArray[np.float32]:
         piece = np.zeros((end - first, self.config.bands), np.float32)
@@ -91,16 +111,20 @@ class MelTrack:
 
 
 def nearest(count: int, wanted: int) -> NDArray[np.int64]:
-    """Which of `count` places each of `wanted` is nearest to, centre to centre (as a nearest resize does)."""
+    """Which of `count` places each of `wanted` is nearest to, center to center (as a nearest resize
+    does).
+    """
     return np.minimum((np.arange(wanted) + 0.5) * count / wanted, count - 1).astype(np.int64)
 
 
 @dataclass(slots=True)
 class MelTracks:
-    """Tracks of media files, the last `kept` ones held; None for a file without sound. Threads may share one.
+    """Tracks of media files, the last `kept` ones held; None for a file without audio. Threads may
+    share one.
 
-    With a `folder`, mel power is kept there and only mapped into memory: rows drawn at random out of a thousand videos
-    would otherwise have each sound decoded again and again. (All of Aff-Wild2 takes about 2.5 GB.)
+    With a `folder`, mel power is kept there and only mapped into memory: rows drawn at random
+    out of a thousand videos would otherwise have each audio decoded again and again. (All of
+    Aff-Wild2 takes about 2.5 GB.)
     """
 
     config: MelConfig = field(default_factory=MelConfig)
@@ -127,17 +151,17 @@ class MelTracks:
         file = self.folder / f"{path.stem}-{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
         if not file.is_file():
             track = self._read(path)
-            power = _NO_SOUND if track is None else track.power
+            power = _NO_AUDIO if track is None else track.power
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
             with partial.open("wb") as out:
                 np.save(out, power, allow_pickle=False)
             os.replace(partial, file)
         kept = np.load(file, mmap_mode="r", allow_pickle=False)
-        return None if kept.ndim == _NO_SOUND.ndim else MelTrack(kept, self.config)
+        return None if kept.ndim == _NO_AUDIO.ndim else MelTrack(kept, self.config)
 
     def _read(self, path: Path) -> MelTrack | None:
         try:
-            return MelTrack.of(read_sound(path, self.config.rate_hz), self.config)
-        except (SoundlessVideoError, UnreadableMediaError):
+            return MelTrack.of(read_audio(path, self.config.rate_hz), self.config)
+        except (SilentVideoError, UnreadableMediaError):
             return None

@@ -1,8 +1,10 @@
-"""Changes of whole clips: every frame of a clip is moved and coloured alike, or a clip would flicker.
+"""Changes of whole clips: every frame of a clip is moved and colored alike, or a clip would
+flicker.
 
-What the eight methods ask for, one draw a clip; a single picture is a clip of one frame. `training.augmentation.crops` varies single
-pictures further (resolution, noise, cover). Parts of a face's mask that are drawn from landmarks are drawn afterwards,
-from the landmarks that are given back: left and right change places in a mirrored face.
+What the eight methods ask for, one draw a clip; a single image is a clip of one frame.
+`training.augmentation.crops` varies single images further (resolution, noise, cover). Parts of a
+face's mask that are drawn from landmarks are drawn afterwards, from the landmarks that are given
+back: left and right change places in a mirrored face.
 """
 
 from __future__ import annotations
@@ -17,21 +19,21 @@ from torch.nn import functional
 
 from training.models.mean_shape import FLIP_ORDER
 
-_GREY: Final = (0.299, 0.587, 0.114)
-_HSV_8BIT: Final = (180.0, 255.0, 255.0)  # OpenCV's units of 8-bit pictures
+_GRAY: Final = (0.299, 0.587, 0.114)
+_HSV_8BIT: Final = (180.0, 255.0, 255.0)  # OpenCV's units of 8-bit images
 
 
 @dataclass(frozen=True, slots=True)
 class ClipJitter:
     """How far a clip is changed; 0 or None is not at all.
 
-    flip, flip_down: shares mirrored left-right and upside down.
-    rotate_deg: largest turn to either side.
-    crop_area: range of the area that is cut out and enlarged, as a share; its place is drawn.
-    crop_ratio: range of width by height of that part (drawn on a logarithmic scale).
-    brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x. hue: a turn of -x to x of the circle.
-    hsv: largest addition to hue, saturation and value in OpenCV's 8-bit units.
-    blur_sigma_px: range of a 3 x 3 Gaussian's width. autocontrast: share of clips stretched to the full range.
+    flip, flip_down: shares mirrored left-right and upside down. rotate_deg: largest turn to
+    either side. crop_area: range of the area that is cut out and enlarged, as a share; its place
+    is drawn. crop_ratio: range of width by height of that part (drawn on a logarithmic scale).
+    brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x. hue: a turn of -x to
+    x of the circle. hsv: largest addition to hue, saturation and value in OpenCV's 8-bit units.
+    blur_sigma_px: range of a 3 x 3 Gaussian's width. autocontrast: share of clips stretched to
+    the full range.
     """
 
     flip: float = 0.5
@@ -51,16 +53,31 @@ class ClipJitter:
 JITTERS: Final[dict[str, ClipJitter]] = {
     "M1-AU": ClipJitter(rotate_deg=45, brightness=0.5, contrast=0.5, hue=0.5),
     "M1-EXPR-VA": ClipJitter(
-        flip_down=0.5, rotate_deg=30, brightness=0.5, contrast=0.5, hue=0.5, blur_sigma_px=(0.1, 2.0), autocontrast=0.5
+        flip_down=0.5,
+        rotate_deg=30,
+        brightness=0.5,
+        contrast=0.5,
+        hue=0.5,
+        blur_sigma_px=(0.1, 2.0),
+        autocontrast=0.5,
     ),
-    "M2": ClipJitter(crop_area=(0.6, 1.0), crop_ratio=(3 / 4, 4 / 3), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.3),
+    "M2": ClipJitter(
+        crop_area=(0.6, 1.0),
+        crop_ratio=(3 / 4, 4 / 3),
+        brightness=0.3,
+        contrast=0.3,
+        saturation=0.3,
+        hue=0.3,
+    ),
     "M3": ClipJitter(),
     "M5": ClipJitter(hsv=(10, 25, 20)),
     "M5-teacher": ClipJitter(flip=0, brightness=0.2, contrast=0.2),
     "M6": ClipJitter(),
     "M8": ClipJitter(crop_area=((112 / 134) ** 2, (112 / 134) ** 2)),
 }
-"""What each method does to its training pictures, by METHODS' names. M1's are strong; M4 and M7 state none."""
+"""What each method does to its training images, by METHODS' names. M1's are strong; M4 and M7 state
+none.
+"""
 
 
 def augment_clips(
@@ -87,7 +104,7 @@ def augment_clips(
     maps, is_mirrored = _maps(len(moved), moved.shape[-1], jitter, generator)
     if not _is_identity(maps):
         moved = _warp(moved, maps)
-    moved = _colour(moved, jitter, generator, there)
+    moved = _color(moved, jitter, generator, there)
     if there is not None:
         moved = moved * there[:, :, None, None, None].to(moved.dtype)
     points = None
@@ -97,8 +114,10 @@ def augment_clips(
     return (moved[:, 0] if single else moved), points
 
 
-def _maps(count: int, size_px: int, jitter: ClipJitter, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Output-to-input maps [B, 2, 3] in pixels about the centre, and which mirror the face [B]."""
+def _maps(
+    count: int, size_px: int, jitter: ClipJitter, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Output-to-input maps [B, 2, 3] in pixels about the center, and which mirror the face [B]."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
@@ -108,7 +127,12 @@ def _maps(count: int, size_px: int, jitter: ClipJitter, generator: torch.Generat
 
     across, down = signs(jitter.flip), signs(jitter.flip_down)
     turn = torch.deg2rad(uniform(-jitter.rotate_deg, jitter.rotate_deg))
-    width, height, x, y = torch.ones(count), torch.ones(count), torch.zeros(count), torch.zeros(count)
+    width, height, x, y = (
+        torch.ones(count),
+        torch.ones(count),
+        torch.zeros(count),
+        torch.zeros(count),
+    )
     if jitter.crop_area is not None:
         area = uniform(*jitter.crop_area)
         ratio = torch.exp(uniform(math.log(jitter.crop_ratio[0]), math.log(jitter.crop_ratio[1])))
@@ -135,8 +159,12 @@ def _warp(clips: Tensor, maps: Tensor) -> Tensor:
     points = torch.stack([x, y, torch.ones_like(x)], -1)
     places = torch.einsum("nij,hwj->nhwi", maps, points)
     grid = (places + 0.5) * (2 / size_px) - 1
-    flat = clips.reshape(count, frames * channels, size_px, size_px)  # one map a clip: its frames are channels
-    moved = functional.grid_sample(flat, grid.to(flat), mode="bilinear", padding_mode="zeros", align_corners=False)
+    flat = clips.reshape(
+        count, frames * channels, size_px, size_px
+    )  # one map a clip: its frames are channels
+    moved = functional.grid_sample(
+        flat, grid.to(flat), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
     return moved.reshape(clips.shape)
 
 
@@ -146,25 +174,33 @@ def _move_landmarks(landmarks: Tensor, maps: Tensor, is_mirrored: Tensor) -> Ten
     return torch.where(is_mirrored[:, None, None, None], moved[:, :, list(FLIP_ORDER)], moved)
 
 
-def _colour(clips: Tensor, jitter: ClipJitter, generator: torch.Generator, there: Tensor | None) -> Tensor:
+def _color(
+    clips: Tensor, jitter: ClipJitter, generator: torch.Generator, there: Tensor | None
+) -> Tensor:
     count = len(clips)
 
     def draw(reach: float, middle: float) -> Tensor:
-        return ((torch.rand(count, generator=generator) * 2 - 1) * reach + middle)[:, None, None, None, None]
+        return ((torch.rand(count, generator=generator) * 2 - 1) * reach + middle)[
+            :, None, None, None, None
+        ]
 
     if jitter.brightness:
         clips = (clips * draw(jitter.brightness, 1)).clamp(0, 1)
     if jitter.contrast:
-        mean = _mean_grey(clips, there)
+        mean = _mean_gray(clips, there)
         clips = (mean + (clips - mean) * draw(jitter.contrast, 1)).clamp(0, 1)
     if jitter.saturation:
-        grey = (clips * torch.tensor(_GREY)[:, None, None]).sum(2, keepdim=True)
-        clips = (grey + (clips - grey) * draw(jitter.saturation, 1)).clamp(0, 1)
+        gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2, keepdim=True)
+        clips = (gray + (clips - gray) * draw(jitter.saturation, 1)).clamp(0, 1)
     if jitter.hue or jitter.hsv is not None:
         hsv = rgb_to_hsv(clips)
         reach = [jitter.hue, 0.0, 0.0]
         if jitter.hsv is not None:
-            reach = [max(jitter.hue, jitter.hsv[0] / _HSV_8BIT[0]), jitter.hsv[1] / _HSV_8BIT[1], jitter.hsv[2] / _HSV_8BIT[2]]
+            reach = [
+                max(jitter.hue, jitter.hsv[0] / _HSV_8BIT[0]),
+                jitter.hsv[1] / _HSV_8BIT[1],
+                jitter.hsv[2] / _HSV_8BIT[2],
+            ]
         shift = torch.cat([draw(r, 0) for r in reach], 2)
         hsv = hsv + shift
         clips = hsv_to_rgb(torch.cat([hsv[:, :, :1] % 1, hsv[:, :, 1:].clamp(0, 1)], 2))
@@ -177,11 +213,11 @@ def _colour(clips: Tensor, jitter: ClipJitter, generator: torch.Generator, there
     return clips
 
 
-def _mean_grey(clips: Tensor, there: Tensor | None) -> Tensor:
+def _mean_gray(clips: Tensor, there: Tensor | None) -> Tensor:
     """Mean [B, 1, 1, 1, 1] over the frames that are there."""
-    grey = (clips * torch.tensor(_GREY)[:, None, None]).sum(2).mean((2, 3))
-    weight = torch.ones_like(grey) if there is None else there.to(grey.dtype)
-    return ((grey * weight).sum(1) / weight.sum(1).clamp(min=1))[:, None, None, None, None]
+    gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2).mean((2, 3))
+    weight = torch.ones_like(gray) if there is None else there.to(gray.dtype)
+    return ((gray * weight).sum(1) / weight.sum(1).clamp(min=1))[:, None, None, None, None]
 
 
 def _stretched(clips: Tensor) -> Tensor:
@@ -205,7 +241,9 @@ def rgb_to_hsv(rgb: Tensor) -> Tensor:
     spread = value - rgb.amin(-3)
     red, green, blue = rgb.unbind(-3)
     safe = spread.clamp(min=1e-8)
-    sectors = torch.stack([(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4], -3)
+    sectors = torch.stack(
+        [(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4], -3
+    )
     hue = torch.gather(sectors, -3, place.unsqueeze(-3)).squeeze(-3) / 6 % 1
     hue = torch.where(spread > 0, hue, torch.zeros_like(hue))
     return torch.stack([hue, spread / value.clamp(min=1e-8), value], -3)

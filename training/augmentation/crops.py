@@ -1,4 +1,6 @@
-"""Crops out of pictures as the runtime would cut them, and worse: jittered maps, light, blur, noise, cover."""
+"""Crops out of images as the runtime would cut them, and worse: jittered maps, light, blur, noise,
+cover.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from faceaffect.geometry import TEMPLATE_SIZE_PX
 
 
 @dataclass(frozen=True, slots=True)
-class Jitter:
+class CropJitter:
     """Spread of the map about the aligned one: standard deviations, each clipped at 2.5 of them.
 
-    The runtime places a crop by the landmarks of the frame before, or by a detector's coarse points (`wild`).
+    The runtime places a crop by the landmarks of the frame before, or by a detector's coarse
+    points (`wild`).
     """
 
     shift: float = 0.035  # of the crop's side
@@ -27,10 +30,12 @@ class Jitter:
     wild_factor: float = 2.6
 
 
-def jitter_maps(maps: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
-    """Crop-to-picture maps [N, 2, 3] moved, turned and scaled about the crop's centre."""
+def jitter_maps(maps: Tensor, jitter: CropJitter, generator: torch.Generator) -> Tensor:
+    """Crop-to-image maps [N, 2, 3] moved, turned and scaled about the crop's center."""
     count = len(maps)
-    factor = torch.where(torch.rand(count, generator=generator) < jitter.wild_share, jitter.wild_factor, 1.0)
+    factor = torch.where(
+        torch.rand(count, generator=generator) < jitter.wild_share, jitter.wild_factor, 1.0
+    )
     noise = torch.randn(count, 4, generator=generator).clamp(-2.5, 2.5) * factor[:, None]
     turn = torch.deg2rad(noise[:, 0] * jitter.turn_deg)
     scale = torch.exp(noise[:, 1] * jitter.scale)
@@ -38,34 +43,43 @@ def jitter_maps(maps: Tensor, jitter: Jitter, generator: torch.Generator) -> Ten
 
 
 def compose(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """`maps` after a turn (radians), a scale and a shift [N, 2] (crop pixels) about the crop's centre."""
+    """`maps` after a turn (radians), a scale and a shift [N, 2] (crop pixels) about the crop's
+    center.
+    """
     cos, sin = scale * torch.cos(turn), scale * torch.sin(turn)
     linear = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     middle = torch.full((2,), (TEMPLATE_SIZE_PX - 1) / 2)
     offset = middle + shift - torch.einsum("nij,j->ni", linear, middle)
     moved = torch.matmul(maps[:, :, :2], linear)
-    return torch.cat([moved, torch.einsum("nij,nj->ni", maps[:, :, :2], offset)[:, :, None] + maps[:, :, 2:]], dim=2)
+    return torch.cat(
+        [moved, torch.einsum("nij,nj->ni", maps[:, :, :2], offset)[:, :, None] + maps[:, :, 2:]],
+        dim=2,
+    )
 
 
-def cut(pictures: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
-    """Crops [N, C, size, size] of pictures [N, C, P, P] (0..255) through maps of 112 px crops; bilinear."""
+def cut(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
+    """Crops [N, C, size, size] of images [N, C, P, P] (0..255) through maps of 112 px crops;
+    bilinear.
+    """
     ratio = TEMPLATE_SIZE_PX / size_px
     steps = (torch.arange(size_px) + 0.5) * ratio - 0.5
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
     places = torch.einsum("nij,pj->npi", maps, points)
-    grid = ((places + 0.5) * (2 / pictures.shape[-1]) - 1).reshape(len(maps), size_px, size_px, 2)
-    return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode=border, align_corners=False)
+    grid = ((places + 0.5) * (2 / images.shape[-1]) - 1).reshape(len(maps), size_px, size_px, 2)
+    return functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode=border, align_corners=False
+    )
 
 
 def move_points(maps: Tensor, points: Tensor) -> Tensor:
-    """Picture points [N, L, 2] into the crops of crop-to-picture maps [N, 2, 3]."""
+    """Image points [N, L, 2] into the crops of crop-to-image maps [N, 2, 3]."""
     inverse = torch.linalg.inv(maps[:, :, :2])
     return torch.einsum("nij,nlj->nli", inverse, points - maps[:, None, :, 2])
 
 
 def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Light, colour, grey, resolution, blur and noise on crops [N, 3, S, S] in 0..1."""
+    """Light, color, gray, resolution, blur and noise on crops [N, 3, S, S] in 0..1."""
     count, _, size_px, _ = crops.shape
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -74,8 +88,8 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
     def some(share: float) -> Tensor:
         return (torch.rand(count, generator=generator) < share)[:, None, None, None]
 
-    grey = (crops * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    crops = torch.where(some(0.3), grey, crops)
+    gray = (crops * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    crops = torch.where(some(0.3), gray, crops)
     crops = crops * torch.where(some(0.5), uniform(0.85, 1.15, 3, 1, 1), torch.ones(1))
     mean = crops.mean(dim=(1, 2, 3), keepdim=True)
     contrast = uniform(0.6, 1.4, 1, 1, 1)
@@ -89,14 +103,20 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
     rows = _some_rows(count, 0.4, generator)
     down, across = uniform(-0.25, 0.25, 1, 1, 1)[rows], uniform(-0.3, 0.3, 1, 1, 1)[rows]
     crops[rows] *= 1 + down * ramp[:, None] + across * ramp
-    # Faces of few pixels, by a detour over a small picture: one size a batch.
+    # Faces of few pixels, by a detour over a small image: one size a batch.
     small = int(torch.randint(24, 64, (1,), generator=generator))
     rows = _some_rows(count, 0.25, generator)
-    coarse = functional.interpolate(crops[rows], (small, small), mode="bilinear", antialias=True, align_corners=False)
-    crops[rows] = functional.interpolate(coarse, (size_px, size_px), mode="bilinear", align_corners=False)
+    coarse = functional.interpolate(
+        crops[rows], (small, small), mode="bilinear", antialias=True, align_corners=False
+    )
+    crops[rows] = functional.interpolate(
+        coarse, (size_px, size_px), mode="bilinear", align_corners=False
+    )
     kernel = _motion_kernel(generator).expand(3, 1, 7, 7)
     rows = _some_rows(count, 0.15, generator)
-    crops[rows] = functional.conv2d(functional.pad(crops[rows], (3, 3, 3, 3), mode="replicate"), kernel, groups=3)
+    crops[rows] = functional.conv2d(
+        functional.pad(crops[rows], (3, 3, 3, 3), mode="replicate"), kernel, groups=3
+    )
     rows = _some_rows(count, 0.4, generator)
     noise = torch.randn(len(rows), 3, size_px, size_px, generator=generator)
     crops[rows] += noise * uniform(0.0, 0.05, 1, 1, 1)[rows]
@@ -104,7 +124,9 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def recompress(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A share of the crops [N, 3, S, S] (RGB in 0..1) after JPEG of quality 15 to 75, as a poor stream leaves them."""
+    """A share of the crops [N, 3, S, S] (RGB in 0..1) after JPEG of quality 15 to 75, as a poor
+    stream leaves them.
+    """
     for row in _some_rows(len(crops), share, generator).tolist():
         quality = int(torch.randint(15, 76, (1,), generator=generator))
         pixels = (crops[row].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
@@ -123,14 +145,16 @@ def _motion_kernel(generator: torch.Generator) -> Tensor:
     """A 7 x 7 line or blob that sums to one."""
     steps = torch.arange(7) - 3.0
     y, x = torch.meshgrid(steps, steps, indexing="ij")
-    angle, along, across = torch.rand(3, generator=generator) * torch.tensor([3.1416, 2.5, 1.0]) + torch.tensor([0, 0.8, 0.3])
+    angle, along, across = torch.rand(3, generator=generator) * torch.tensor(
+        [3.1416, 2.5, 1.0]
+    ) + torch.tensor([0, 0.8, 0.3])
     u, v = x * torch.cos(angle) + y * torch.sin(angle), -x * torch.sin(angle) + y * torch.cos(angle)
     kernel = torch.exp(-(u**2) / (2 * along**2) - v**2 / (2 * across**2))
     return kernel / kernel.sum()
 
 
 def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Put a turned rectangle or an ellipse of noisy colour over a share of the crops."""
+    """Put a turned rectangle or an ellipse of noisy color over a share of the crops."""
     rows = _some_rows(len(crops), share, generator)
     count, size_px = len(rows), crops.shape[-1]
     random = torch.rand(count, 9, generator=generator)
@@ -140,8 +164,12 @@ def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
     dx, dy = x - random[:, 1, None, None], y - (0.25 + 0.75 * random[:, 2, None, None])
     u = (dx * torch.cos(angle) + dy * torch.sin(angle)) / (0.08 + 0.25 * random[:, 3, None, None])
     v = (dy * torch.cos(angle) - dx * torch.sin(angle)) / (0.05 + 0.15 * random[:, 4, None, None])
-    inside = torch.where(random[:, 5, None, None] < 0.5, (u**2 + v**2) < 1, (u.abs() < 1) & (v.abs() < 1))[:, None]
-    colour = random[:, 6:9, None, None] + 0.1 * torch.randn(count, 3, size_px, size_px, generator=generator)
+    inside = torch.where(
+        random[:, 5, None, None] < 0.5, (u**2 + v**2) < 1, (u.abs() < 1) & (v.abs() < 1)
+    )[:, None]
+    color = random[:, 6:9, None, None] + 0.1 * torch.randn(
+        count, 3, size_px, size_px, generator=generator
+    )
     crops = crops.clone()
-    crops[rows] = torch.where(inside, colour.clamp(0, 1), crops[rows])
+    crops[rows] = torch.where(inside, color.clamp(0, 1), crops[rows])
     return crops

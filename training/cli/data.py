@@ -17,16 +17,52 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--kind", type=click.Choice(_SOURCES), default="affwild2", show_default=True, help="Whose layout it has.")
-@click.option("--version", default="auto", show_default=True, help="affwild2: auto, abaw1, abaw2, abaw3 or mtl.")
-@click.option("--annotations", metavar="NAME", help="affwild2: the annotation folder, where there are several.")
-@click.option("--no-timing", is_flag=True, help="affwild2: do not read the frames' times out of the videos.")
-@click.option("--skip-broken", is_flag=True, help="affwild2: leave broken label files out instead of stopping.")
-@click.option("--fold", type=click.IntRange(1, 5), default=1, show_default=True, help="dfew: the fold to validate on.")
-@click.option("--camera", type=click.Choice(("left", "right")), default="left", show_default=True, help="disfa: whose frames.")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/tables"), show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(_SOURCES),
+    default="affwild2",
+    show_default=True,
+    help="Whose layout it has.",
+)
+@click.option(
+    "--version",
+    default="auto",
+    show_default=True,
+    help="affwild2: auto, abaw1, abaw2, abaw3 or mtl.",
+)
+@click.option(
+    "--annotations",
+    metavar="NAME",
+    help="affwild2: the annotation folder, where there are several.",
+)
+@click.option(
+    "--no-timing", is_flag=True, help="affwild2: do not read the frames' times out of the videos."
+)
+@click.option(
+    "--skip-broken",
+    is_flag=True,
+    help="affwild2: leave broken label files out instead of stopping.",
+)
+@click.option(
+    "--fold",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="dfew: the fold to validate on.",
+)
+@click.option(
+    "--camera",
+    type=click.Choice(("left", "right")),
+    default="left",
+    show_default=True,
+    help="disfa: whose frames.",
+)
+@click.option(
+    "--cache", type=click.Path(path_type=Path), default=Path("runs/tables"), show_default=True
+)
 def scan(folder: Path, kind: str, cache: Path, **options: Any) -> None:
-    """Look through FOLDER, print what is there and what was left out, and keep the table as Parquet.
+    """Look through FOLDER, print what is there and what was left out, and keep the table as
+    Parquet.
 
     An unchanged folder is not scanned again. FOLDER is a file for fec (one of its two .csv).
     """
@@ -47,7 +83,9 @@ def scan(folder: Path, kind: str, cache: Path, **options: Any) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--camera", type=click.Choice(("left", "right")), default="left", show_default=True)
 def extract(folder: Path, camera: Any) -> None:
-    """Write the frames of DISFA's videos to FOLDER/frames/CAMERA/PERSON; those that are there are kept."""
+    """Write the frames of DISFA's videos to FOLDER/frames/CAMERA/PERSON; those that are there are
+    kept.
+    """
     from training.datasets.disfa import FRAMES_FOLDER, camera_videos
     from training.datasets.extract_frames import extract_frames
     from training.datasets.scan_progress import watched
@@ -95,8 +133,12 @@ def _show_without_table(kind: str, folder: Path) -> None:
     faces = read_ferplus_csv(folder)
     report = ScanReport("FER+", str(folder))
     for usage in np.unique(faces.usage):
-        report.count(f"pictures, {usage}", int((faces.usage == usage).sum()))
-    report.skip("no clear majority for one of the seven expressions", "", int((clear_majority(faces.votes) < 0).sum()))
+        report.count(f"images, {usage}", int((faces.usage == usage).sum()))
+    report.skip(
+        "no clear majority for one of the seven expressions",
+        "",
+        int((clear_majority(faces.votes) < 0).sum()),
+    )
     report.skip("no name (shows no face)", "", int((faces.names == "").sum()))
     report.note(f"votes: {', '.join(VOTE_NAMES)}")
     report.show()

@@ -34,10 +34,14 @@ def _share(value: float | None) -> str:
 
 @click.command()
 def costs() -> None:
-    """Parameters and multiply-accumulates of the published networks, beside the figures of the literature."""
+    """Parameters and multiply-accumulates of the published networks, beside the figures of the
+    literature.
+    """
     from training.methods.costs import cost_rows
 
-    table = Table("paper", "part", title="cost of one frame (or clip, window, second) at batch size one")
+    table = Table(
+        "paper", "part", title="cost of one frame (or clip, window, second) at batch size one"
+    )
     for column in ("M parameters", "expected", "difference", "GMACs", "expected", "difference"):
         table.add_column(column, justify="right")
     for row in cost_rows():
@@ -51,17 +55,34 @@ def costs() -> None:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/trunk"), show_default=True)
-@click.option("--shared", type=click.Path(path_type=Path), default=_SHARED, help="Folder of faces and teachers.")
-@click.option("--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True, help="Of `label`.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/trunk"), show_default=True
+)
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path),
+    default=_SHARED,
+    help="Folder of faces and teachers.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    default=Path("runs/labels"),
+    show_default=True,
+    help="Of `label`.",
+)
 @click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option.")
-def pretrain(out: Path, shared: Path, labels: Path, resume: bool, threads: int, options: tuple[str, ...]) -> None:
-    """Train the small trunk of compact presets on FER+ and web faces (some 5 minutes of one core; M4 begins with the kind that
+def pretrain(
+    out: Path, shared: Path, labels: Path, resume: bool, threads: int, options: tuple[str, ...]
+) -> None:
+    """Train the small trunk of compact presets on FER+ and web faces (some 5 minutes of one core;
+    M4 begins with the kind that
     --set trunk=small_region makes).
 
-    The methods begin with it: `train M3 --preset compact --set trunk_weights=OUT/trunk.safetensors`.
+    The methods begin with it: `train M3 --preset compact --set
+    trunk_weights=OUT/trunk.safetensors`.
     """
     import torch
 

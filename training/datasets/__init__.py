@@ -1,1 +1,1 @@
-"""One file per source of pictures; each gives a `FaceTable`."""
+"""One file per source of images; each gives a `FaceTable`."""

@@ -1,8 +1,9 @@
-"""AFEW-VA: 600 film clips with valence and arousal of every frame. Tried on made-up files only: given out on request.
+"""AFEW-VA: 600 film clips with valence and arousal of every frame. Tried on made-up files only:
+given out on request.
 
-`<01..12>/<001..600>/<clip>.json` beside the frames `00000.png ...` (the twelve outer folders may be gone). The JSON holds
-`video_id`, `actor` and `frames`: by the picture's name, 68 `landmarks`, and `valence` and `arousal` as whole numbers
-from -10 to 10.
+`<01..12>/<001..600>/<clip>.json` beside the frames `00000.png ...` (the twelve outer folders may
+be gone). The JSON holds `video_id`, `actor` and `frames`: by the image's name, 68 `landmarks`,
+and `valence` and `arousal` as whole numbers from -10 to 10.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from training.datasets.label_maps import AFEW_VA_RANGE
 from training.datasets.scan_progress import watched
 from training.datasets.scan_report import ScanReport
 from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import number, numbered_pictures
+from training.datasets.table_text import number, numbered_images
 
 SOURCE: Final = "AFEW-VA"
 
 
 def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
-    """Scan a copy of AFEW-VA. A video is a clip, its group the actor (the clip where none is named); there is no split.
+    """Scan a copy of AFEW-VA. A video is a clip, its group the actor (the clip where none is
+    named); there is no split.
 
     Raises:
         FileNotFoundError, BrokenFileError
     """
     root = Path(folder).resolve()
-    files = sorted(p for p in [*root.glob("*/*.json"), *root.glob("*/*/*.json")] if not p.name.startswith("."))
+    files = sorted(
+        p for p in [*root.glob("*/*.json"), *root.glob("*/*/*.json")] if not p.name.startswith(".")
+    )
     if not files:
         raise FileNotFoundError(f"no <clip>/<clip>.json in {root}")
     rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
@@ -44,25 +48,36 @@ def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
 
 def _read_clip(path: Path, rows: TableRows) -> None:
     clip = _document(path)
-    pictures = numbered_pictures(path.parent)
+    images = numbered_images(path.parent)
     prefix = os.path.relpath(path.parent, rows.root)
     actor = str(clip.get("actor") or "").strip()
     video = rows.add_video(path.parent.name, group=f"actor {actor}" if actor else path.parent.name)
     for name, frame in sorted(clip["frames"].items()):
         where = f"frame {name}"
         if not isinstance(frame, dict) or not name.isdigit():
-            raise BrokenFileError(path, None, f"{where}: wanted the picture's number and what is known of it")
-        values = [number(path, None, str(frame.get(k)), f"{where}: {k}", -10, 10) for k in ("valence", "arousal")]
-        picture = pictures.get(int(name))
-        if picture is None:
-            rows.report.skip("frame without a picture", f"{path.parent.name} {where}")
+            raise BrokenFileError(
+                path, None, f"{where}: wanted the image's number and what is known of it"
+            )
+        values = [
+            number(path, None, str(frame.get(k)), f"{where}: {k}", -10, 10)
+            for k in ("valence", "arousal")
+        ]
+        image = images.get(int(name))
+        if image is None:
+            rows.report.skip("frame without an image", f"{path.parent.name} {where}")
         points = None
         if "landmarks" in frame:
             points = np.array(frame["landmarks"], np.float32)
             if points.shape != (LANDMARK_COUNT, 2):
-                raise BrokenFileError(path, None, f"{where}: wanted {LANDMARK_COUNT} landmarks, got shape {points.shape}")
+                raise BrokenFileError(
+                    path,
+                    None,
+                    f"{where}: wanted {LANDMARK_COUNT} landmarks, got shape {points.shape}",
+                )
         va = (values[0] / AFEW_VA_RANGE, values[1] / AFEW_VA_RANGE)
-        row = Row(int(name), None if picture is None else f"{prefix}/{picture}", va=va, landmarks_xy=points)
+        row = Row(
+            int(name), None if image is None else f"{prefix}/{image}", va=va, landmarks_xy=points
+        )
         rows.add(video, row)
 
 

@@ -1,19 +1,23 @@
 """Aff-Wild2 in its official layout (ABAW1, ABAW2, ABAW3 and later, MTL) as one table of frames.
 
     table = read_affwild2(folder)                     # scans, with a progress bar
-    table = load_cached(folder)                       # the same out of a Parquet file while the folder is unchanged
-    table.report.show()                               # what was found, what was left out, and why
+    table = load_cached(folder)                       # the same out of a Parquet file while
+    the folder is unchanged
+    table.report.show()                               # what was found, what was left out,
+    and why
     train = table.rows("EXPR", "train")               # rows with a label and a crop
     valid = table.rows("EXPR", "validation")
 
-`version` is "auto" (told by the files), "abaw1" (8 AUs), "abaw2" (12 AUs, 7 expressions), "abaw3" (and later: 8th class
-"Other", which is none of our seven and is masked) or "mtl" (the files of all tasks in one). Named outright, a version is
-checked against the headers.
+`version` is "auto" (told by the files), "abaw1" (8 AUs), "abaw2" (12 AUs, 7 expressions),
+"abaw3" (and later: 8th class "Other", which is none of our seven and is masked) or "mtl" (the
+files of all tasks in one). Named outright, a version is checked against the headers.
 
-A row is a frame that has a label line or a crop; the two are joined on the frame number, never by order. A video of the
-table is an annotation name (`video63_left`); its group is the source video (`video63`), so that two people of one video
-never stand on both sides of a split. A video may be in the training split of one task and in the validation split of
-another: `training.datasets.splits` keeps that apart. Videos without annotation (test videos) give rows without labels.
+A row is a frame that has a label line or a crop; the two are joined on the frame number, never
+by order. A video of the table is an annotation name (`video63_left`); its group is the source
+video (`video63`), so that two people of one video never stand on both sides of a split. A video
+may be in the training split of one task and in the validation split of another:
+`training.datasets.splits` keeps that apart. Videos without annotation (test videos) give rows
+without labels.
 """
 
 from __future__ import annotations
@@ -34,7 +38,13 @@ from training.datasets.affwild2_annotations import (
     read_task_file,
     read_test_list,
 )
-from training.datasets.affwild2_layout import LabelFile, Layout, find_layout, video_file, without_position
+from training.datasets.affwild2_layout import (
+    LabelFile,
+    PixelFormat,
+    find_layout,
+    video_file,
+    without_position,
+)
 from training.datasets.affwild2_times import read_offsets, times_at
 from training.datasets.broken_data import BrokenDataSetError, BrokenFileError
 from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task, empty_labels
@@ -72,12 +82,17 @@ def read_affwild2(
     """Scan a copy of Aff-Wild2.
 
     Args:
-        folder: the folder that holds the annotation folder, `cropped_aligned` and `videos` (the last two may be missing).
+        folder: the folder that holds the annotation folder, `cropped_aligned` and `videos`
+        (the last two may be missing).
         version: see the module.
-        annotations: name of the annotation folder, where a copy holds those of several years.
-        splits: read the label files of these splits alone ("train", "validation", "test"). The table then holds their
-            videos and those of the test lists and no other, each of them even where it has neither labels nor crops.
-        timing: read the frames' times and the start of the sound out of the videos (needs PyAV); without it, or without
+        annotations: name of the annotation folder, where a copy holds those of several
+        years.
+        splits: read the label files of these splits alone ("train", "validation", "test").
+        The table then holds their
+            videos and those of the test lists and no other, each of them even where it
+            has neither labels nor crops.
+        timing: read the frames' times and the start of the audio out of the videos (needs
+        PyAV); without it, or without
             a video file, `audio_offset_s` is NaN.
         skip_broken: leave broken files out, and say so in the report, instead of raising.
         progress: show progress bars where standard error is a terminal.
@@ -91,19 +106,27 @@ def read_affwild2(
     layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
     if splits is not None:
         _choose(layout, splits, version)
-    return _table(layout, version, report, timing, skip_broken, progress, is_whole=splits is None)
+    return _table(layout, version, report, timing, skip_broken, progress, is_integer=splits is None)
 
 
-def _choose(layout: Layout, splits: Collection[str], version: Version) -> None:
-    """Leave only the label files of some splits in a layout, and of single tasks where "auto" would take those."""
+def _choose(layout: PixelFormat, splits: Collection[str], version: Version) -> None:
+    """Leave only the label files of some splits in a layout, and of single tasks where "auto" would
+    take those.
+    """
     if unknown := sorted(set(splits) - set(SPLITS[1:])):
-        raise ValueError(f"splits must be some of {', '.join(SPLITS[1:])}, got {', '.join(map(repr, unknown))}")
+        raise ValueError(
+            f"splits must be some of {', '.join(SPLITS[1:])}, got {', '.join(map(repr, unknown))}"
+        )
     if layout.labels and version != "mtl":
         layout.multi_task = []
     there = sorted({file.split for file in (*layout.labels, *layout.multi_task)})
     layout.labels = [file for file in layout.labels if file.split in splits]
     layout.multi_task = [file for file in layout.multi_task if file.split in splits]
-    if not layout.labels and not layout.multi_task and not any(file.task for file in layout.test_lists):
+    if (
+        not layout.labels
+        and not layout.multi_task
+        and not any(file.task for file in layout.test_lists)
+    ):
         wanted = " or ".join(sorted(splits))
         raise FileNotFoundError(
             f"{layout.root}: no label file of the split {wanted} and no test list is there; there are labels of "
@@ -121,29 +144,36 @@ def load_cached(
     skip_broken: bool = False,
     progress: bool = True,
 ) -> FrameTable:
-    """The table of `read_affwild2` out of `cache`, where it is kept by the folder's contents; scanned where it is not.
+    """The table of `read_affwild2` out of `cache`, where it is kept by the folder's contents;
+    scanned where it is not.
 
-    The key covers the text of all annotation files and lists, the names of all crops, and the size and time of all videos.
+    The key covers the text of all annotation files and lists, the names of all crops, and the
+    size and time of all videos.
     """
     report = ScanReport(SOURCE, str(folder))
     layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
     texts = [file.path for file in (*layout.labels, *layout.multi_task, *layout.test_lists)]
     lists = {c.folder: "\n".join(c.names.to_pylist()) for c in layout.crops.values()}
-    # Without timing only the videos' names matter, as a source of sound.
+    # Without timing only the videos' names matter, as a source of audio.
     stats = sorted(layout.videos.values())
     options = {"version": version, "timing": timing, "skip_broken": skip_broken}
     key = folder_key(SOURCE, layout.root, texts=texts, stats=stats, lists=lists, options=options)
-    return through_cache(cache, layout.root, key, lambda: _table(layout, version, report, timing, skip_broken, progress))
+    return through_cache(
+        cache,
+        layout.root,
+        key,
+        lambda: _table(layout, version, report, timing, skip_broken, progress),
+    )
 
 
 def _table(
-    layout: Layout,
+    layout: PixelFormat,
     version: Version,
     report: ScanReport,
     timing: bool,
     skip_broken: bool,
     progress: bool,
-    is_whole: bool = True,
+    is_integer: bool = True,
 ) -> FrameTable:
     if version not in VERSIONS:
         raise ValueError(f"version must be one of {', '.join(VERSIONS)}, got {version!r}")
@@ -157,14 +187,18 @@ def _table(
         raise BrokenDataSetError(broken)
     for each in broken:
         report.skip("broken label file", str(each))
-    for name in layout.crops if is_whole else ():
+    for name in layout.crops if is_integer else ():
         videos.setdefault(name, _Video())
     offsets = read_offsets(layout, list(videos), report, progress) if timing else {}
-    return _assemble(layout, videos, offsets, report, keep_empty=not is_whole)
+    return _assemble(layout, videos, offsets, report, keep_empty=not is_integer)
 
 
 def _task_videos(
-    layout: Layout, version: Version, report: ScanReport, broken: list[BrokenFileError], progress: bool
+    layout: PixelFormat,
+    version: Version,
+    report: ScanReport,
+    broken: list[BrokenFileError],
+    progress: bool,
 ) -> dict[str, _Video]:
     videos: dict[str, _Video] = {}
     seen: dict[tuple[Task, str], LabelFile] = {}
@@ -174,7 +208,9 @@ def _task_videos(
         assert task is not None
         if (task, file.video) in seen:
             both = f"{seen[task, file.video].path} and {file.path}"
-            raise ValueError(f"{file.video} is annotated twice for {task} ({both}): one split of a task must hold a video")
+            raise ValueError(
+                f"{file.video} is annotated twice for {task} ({both}): one split of a task must hold a video"
+            )
         seen[task, file.video] = file
         try:
             labels = read_task_file(file.path, task)
@@ -191,10 +227,14 @@ def _task_videos(
     return videos
 
 
-def _multi_task_videos(layout: Layout, report: ScanReport, broken: list[BrokenFileError], progress: bool) -> dict[str, _Video]:
+def _multi_task_videos(
+    layout: PixelFormat, report: ScanReport, broken: list[BrokenFileError], progress: bool
+) -> dict[str, _Video]:
     videos: dict[str, _Video] = {}
     if not layout.multi_task:
-        raise FileNotFoundError(f"no MTL_Challenge/train_set.txt or validation_set.txt in {layout.root}")
+        raise FileNotFoundError(
+            f"no MTL_Challenge/train_set.txt or validation_set.txt in {layout.root}"
+        )
     for file in watched(layout.multi_task, "reading labels", progress=progress):
         try:
             content = read_multi_task_file(file.path)
@@ -215,7 +255,9 @@ def _multi_task_videos(layout: Layout, report: ScanReport, broken: list[BrokenFi
                 broken.append(BrokenFileError(file.path, again + 1 + content.has_header, problem))
                 continue
             if str(name) in videos:
-                raise ValueError(f"{name} is in two splits of {file.path.parent}: one split must hold a video")
+                raise ValueError(
+                    f"{name} is in two splits of {file.path.parent}: one split must hold a video"
+                )
             video = videos[str(name)] = _Video()
             for task in TASKS:
                 video.split[task] = file.split
@@ -225,7 +267,9 @@ def _multi_task_videos(layout: Layout, report: ScanReport, broken: list[BrokenFi
     return videos
 
 
-def _check_version(version: Version, headers: dict[Task, dict[tuple[str, ...], Path]], report: ScanReport) -> None:
+def _check_version(
+    version: Version, headers: dict[Task, dict[tuple[str, ...], Path]], report: ScanReport
+) -> None:
     for task, found in headers.items():
         if len(found) > 1:
             places = "; ".join(f"{path} has {','.join(header)}" for header, path in found.items())
@@ -235,19 +279,26 @@ def _check_version(version: Version, headers: dict[Task, dict[tuple[str, ...], P
     if eight and other:
         raise ValueError("the AU files are of ABAW1 and the expression files of ABAW3 or later")
     knows = any(headers[task] for task in ("AU", "EXPR"))
-    # ABAW1 and ABAW2 share the expression header, ABAW2 and later the AU header: only what contradicts is an error.
+    # ABAW1 and ABAW2 share the expression header, ABAW2 and later the AU header: only what
+    # contradicts is an error.
     au_wrong = headers["AU"] and (version == "abaw1") != eight
     expression_wrong = headers["EXPR"] and (version == "abaw3") != other
     if version != "auto" and (au_wrong or expression_wrong):
         raise ValueError(f"version {version} was asked for, but the headers are those of {told}")
     if version == "auto":
-        report.note(f"by the headers this is {told}" if knows else "valence/arousal files are the same in all versions")
+        report.note(
+            f"by the headers this is {told}"
+            if knows
+            else "valence/arousal files are the same in all versions"
+        )
     if eight:
         missing = ", ".join(name for name in AU_NAMES if name not in ABAW1_AU_NAMES)
         report.note(f"ABAW1 annotates 8 AUs: AU20 is left out, {missing} are masked")
 
 
-def _add_test_videos(layout: Layout, videos: dict[str, _Video], broken: list[BrokenFileError]) -> None:
+def _add_test_videos(
+    layout: PixelFormat, videos: dict[str, _Video], broken: list[BrokenFileError]
+) -> None:
     for file in layout.test_lists:
         if file.task is None:
             continue
@@ -261,7 +312,7 @@ def _add_test_videos(layout: Layout, videos: dict[str, _Video], broken: list[Bro
 
 
 def _assemble(
-    layout: Layout,
+    layout: PixelFormat,
     videos: dict[str, _Video],
     offsets: dict[str, NDArray[np.float64]],
     report: ScanReport,
@@ -278,17 +329,26 @@ def _assemble(
         parts.append(rows[0])
         paths.append(rows[1])
     if not names:
-        raise ValueError(f"{layout.root} has neither a label line nor a crop: wanted <video>.txt with lines below its header")
+        raise ValueError(
+            f"{layout.root} has neither a label line nor a crop: wanted <video>.txt with lines below its header"
+        )
     counts = [len(part["frame"]) for part in parts]
-    columns: dict[str, Any] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    columns: dict[str, Any] = {
+        key: np.concatenate([part[key] for part in parts]) for key in parts[0]
+    }
     media = [video_file(name, layout.videos) for name in names]
     table = FrameTable(
         root=layout.root,
         videos=tuple(names),
         sources=(SOURCE,) * len(names),
         groups=tuple(_group(name, layout) for name in names),
-        media=tuple("" if p is None or p in layout.soundless else p.relative_to(layout.root).as_posix() for p in media),
-        splits=np.array([[SPLITS.index(videos[n].split.get(t, "")) for t in TASKS] for n in names], np.int8),
+        media=tuple(
+            "" if p is None or p in layout.silent else p.relative_to(layout.root).as_posix()
+            for p in media
+        ),
+        splits=np.array(
+            [[SPLITS.index(videos[n].split.get(t, "")) for t in TASKS] for n in names], np.int8
+        ),
         video=np.repeat(np.arange(len(names), dtype=np.int32), counts),
         path=pa.concat_arrays(paths),
         report=report,
@@ -298,12 +358,16 @@ def _assemble(
     return table
 
 
-def _group(name: str, layout: Layout) -> str:
+def _group(name: str, layout: PixelFormat) -> str:
     return name if name in layout.videos else without_position(name)
 
 
 def _rows_of(
-    name: str, video: _Video, layout: Layout, times: NDArray[np.float64] | None, report: ScanReport
+    name: str,
+    video: _Video,
+    layout: PixelFormat,
+    times: NDArray[np.float64] | None,
+    report: ScanReport,
 ) -> tuple[dict[str, NDArray[Any]], pa.StringArray]:
     """The rows of one video: every frame that has a label line or a crop, by number."""
     crops = layout.crops.get(name)
@@ -315,28 +379,53 @@ def _rows_of(
         if task == "AU":
             columns["au"][at], columns["au_mask"][at] = labels.values, labels.mask
         elif task == "EXPR":
-            columns["expression"][at], columns["expression_mask"][at] = labels.values[:, 0], labels.mask
+            columns["expression"][at], columns["expression_mask"][at] = (
+                labels.values[:, 0],
+                labels.mask,
+            )
         else:
             columns["va"][at], columns["va_mask"][at] = labels.values, labels.mask
-        _note_lines(name, task, labels, video.frames[task], crops.numbers if crops is not None else frame[:0], report)
+        _note_lines(
+            name,
+            task,
+            labels,
+            video.frames[task],
+            crops.numbers if crops is not None else frame[:0],
+            report,
+        )
     if times is not None:
         columns["audio_offset_s"] = times_at(times, frame)
     names: list[str | None] = [None] * len(frame)
     if crops is not None:
-        for at, file in zip(np.searchsorted(frame, crops.numbers), crops.names.to_pylist(), strict=True):
+        for at, file in zip(
+            np.searchsorted(frame, crops.numbers), crops.names.to_pylist(), strict=True
+        ):
             names[at] = f"{crops.folder}/{file}"
     return columns, pa.array(names, pa.string())
 
 
 def _note_lines(
-    name: str, task: Task, labels: TaskLabels, frames: NDArray[np.int32], crops: NDArray[np.int32], report: ScanReport
+    name: str,
+    task: Task,
+    labels: TaskLabels,
+    frames: NDArray[np.int32],
+    crops: NDArray[np.int32],
+    report: ScanReport,
 ) -> None:
     valid = labels.mask.any(axis=1) if task == "AU" else labels.mask
     report.skip(f"{task} line marked as not annotated", name, int((~valid & ~labels.other).sum()))
     report.skip(OTHER_CLASS, name, int(labels.other.sum()))
     partly = int(labels.partly.sum())
-    report.skip("AU line with some columns absent: dropped as a whole, counted as not annotated", name, partly)
-    report.skip(f"valid {task} label of a frame without a crop", name, int((valid & ~np.isin(frames, crops)).sum()))
+    report.skip(
+        "AU line with some columns absent: dropped as a whole, counted as not annotated",
+        name,
+        partly,
+    )
+    report.skip(
+        f"valid {task} label of a frame without a crop",
+        name,
+        int((valid & ~np.isin(frames, crops)).sum()),
+    )
     if len(frames):
         report.skip(f"crop without an {task} line", name, int((~np.isin(crops, frames)).sum()))
     else:
@@ -356,9 +445,11 @@ def _count(table: FrameTable, report: ScanReport) -> None:
         number = int((masks == wanted).all(axis=1).sum())
         if number:
             named = " + ".join(task for task, on in zip(TASKS, wanted, strict=True) if on)
-            report.count(f"frames labelled for {named or 'nothing'}", number)
+            report.count(f"frames labeled for {named or 'nothing'}", number)
     if not table.has_crop.any():
-        report.note("no crop was found (cropped_aligned/<video>/NNNNN.jpg): no row can be trained on")
+        report.note(
+            "no crop was found (cropped_aligned/<video>/NNNNN.jpg): no row can be trained on"
+        )
 
 
 def _patterns() -> Iterator[tuple[bool, bool, bool]]:

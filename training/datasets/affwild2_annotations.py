@@ -1,8 +1,9 @@
 """The text files of Aff-Wild2: one line a frame under a header, of one task or (MTL) of all three.
 
-Line 0 is the header, line k (from 1) belongs to frame k. Spaces and commas at a line's end, a byte order mark, Windows
-line ends and a missing newline at the end of the file occur and are accepted; anything else is a BrokenFileError that names
-the line. Codes of absent labels become masks here and are met nowhere else.
+Line 0 is the header, line k (from 1) belongs to frame k. Spaces and commas at a line's end, a
+byte order mark, Windows line ends and a missing newline at the end of the file occur and are
+accepted; anything else is a BrokenFileError that names the line. Codes of absent labels become
+masks here and are met nowhere else.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class TaskLabels:
 
     def pick(self, lines: NDArray[np.int64]) -> TaskLabels:
         """The same, of some lines."""
-        return TaskLabels(self.header, self.values[lines], self.mask[lines], self.other[lines], self.partly[lines])
+        return TaskLabels(
+            self.header, self.values[lines], self.mask[lines], self.other[lines], self.partly[lines]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +72,33 @@ def read_task_file(path: Path, task: Task) -> TaskLabels:
     """All lines of `<video>.txt`."""
     lines = text_lines(path)
     if not lines:
-        raise BrokenFileError(path, 1, f"the file is empty, wanted the header {','.join(HEADERS[task][0])}")
+        raise BrokenFileError(
+            path, 1, f"the file is empty, wanted the header {','.join(HEADERS[task][0])}"
+        )
     header = _header(path, lines[0], task)
     parse = {"AU": _parse_au, "EXPR": _parse_expression, "VA": _parse_va}[task]
     return parse(header, _Lines(path, lines[1:], 2))
 
 
 def read_multi_task_file(path: Path) -> MultiTaskLabels:
-    """All lines `video/NNNNN.jpg,valence,arousal,expression,au1..au12` of an MTL file; some copies lack the header."""
+    """All lines `video/NNNNN.jpg,valence,arousal,expression,au1..au12` of an MTL file; some copies
+    lack the header.
+    """
     lines = text_lines(path)
     has_header = bool(lines) and "/" not in lines[0]
     if has_header and tuple(_fields(lines[0].lower()))[:4] != MTL_HEADER[:4]:
-        raise BrokenFileError(path, 1, f"wanted the header {','.join(MTL_HEADER)}, got {_short(lines[0])}")
+        raise BrokenFileError(
+            path, 1, f"wanted the header {','.join(MTL_HEADER)}, got {_short(lines[0])}"
+        )
     first = 1 if has_header else 0
     videos, frames = [], []
     parts: dict[Task, list[str]] = {"AU": [], "EXPR": [], "VA": []}
     for k, line in enumerate(lines[first:], first + 1):
         cells = _fields(line)
         if len(cells) != 4 + len(AU_NAMES):
-            raise BrokenFileError(path, k, f"wanted an image and {3 + len(AU_NAMES)} numbers, got {len(cells)} fields")
+            raise BrokenFileError(
+                path, k, f"wanted an image and {3 + len(AU_NAMES)} numbers, got {len(cells)} fields"
+            )
         image = PurePosixPath(cells[0])
         if len(image.parts) != 2 or not _is_name(image.parts[0]) or not is_frame_number(image.stem):
             wanted = f"VIDEO/NNNNN.jpg with a frame number from 1 to {MOST_FRAMES:,}"
@@ -113,7 +124,9 @@ def read_test_list(path: Path) -> list[str]:
         if not (name or image) or name.lower() == "image":
             continue
         if not _is_name(name) or "/" in image:
-            raise BrokenFileError(path, k, f"wanted the name of a video, or VIDEO/NNNNN.jpg, got {_short(line)}")
+            raise BrokenFileError(
+                path, k, f"wanted the name of a video, or VIDEO/NNNNN.jpg, got {_short(line)}"
+            )
         videos.append(name)
     return list(dict.fromkeys(videos))
 
@@ -124,9 +137,12 @@ def _is_name(text: str) -> bool:
 
 
 def text_lines(path: Path) -> list[str]:
-    """Lines without their ends; empty lines after the last one are dropped, others stay and keep the count right."""
+    """Lines without their ends; empty lines after the last one are dropped, others stay and keep
+    the count right.
+    """
     try:
-        # Not splitlines(): it also splits at characters that are no line ends to an editor, and would shift the frames.
+        # Not splitlines(): it also splits at characters that are no line ends to an editor, and
+        # would shift the frames.
         lines = path.read_text(encoding="utf-8-sig").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
@@ -155,7 +171,9 @@ class _Lines:
                 except ValueError:
                     row = ()
                 if len(row) != width:
-                    raise BrokenFileError(self.path, self.first + k, f"wanted {wanted}, got {_short(line)}")
+                    raise BrokenFileError(
+                        self.path, self.first + k, f"wanted {wanted}, got {_short(line)}"
+                    )
                 if len(known) < 100_000:
                     known[line] = row
             rows[k] = row
@@ -165,7 +183,9 @@ class _Lines:
         """Raise for the first line of a mask that has one."""
         if rows.any():
             k = int(rows.argmax())
-            raise BrokenFileError(self.path, self.first + k, f"wanted {wanted}, got {_short(self.lines[k])}")
+            raise BrokenFileError(
+                self.path, self.first + k, f"wanted {wanted}, got {_short(self.lines[k])}"
+            )
 
 
 def _parse_au(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
@@ -173,14 +193,18 @@ def _parse_au(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
     read = lines.parsed(len(header), float, wanted)
     absent = np.isin(read, list(AU_ABSENT))
     lines.broken(np.asarray((~absent & (read != 0) & (read != 1)).any(axis=1)), wanted)
-    dropped = np.asarray(absent.any(axis=1))  # the rule of the challenge: a row with any column absent counts for no AU
+    dropped = np.asarray(
+        absent.any(axis=1)
+    )  # the rule of the challenge: a row with any column absent counts for no AU
     values = np.zeros((len(read), len(AU_NAMES)), np.float32)
     mask = np.zeros(values.shape, bool)
     for column, name in enumerate(header):
         if name in AU_NAMES:
             mask[:, AU_NAMES.index(name)] = ~dropped
             values[:, AU_NAMES.index(name)] = np.where(dropped, 0, read[:, column])
-    return TaskLabels(header, values, mask, np.zeros(len(read), bool), np.asarray(dropped & ~absent.all(axis=1)))
+    return TaskLabels(
+        header, values, mask, np.zeros(len(read), bool), np.asarray(dropped & ~absent.all(axis=1))
+    )
 
 
 def _parse_expression(header: tuple[str, ...], lines: _Lines) -> TaskLabels:

@@ -1,8 +1,11 @@
-"""Where things lie in a copy of Aff-Wild2: annotation files, crops, videos and test lists, under all names in use.
+"""Where things lie in a copy of Aff-Wild2: annotation files, crops, videos and test lists, under
+all names in use.
 
-ABAW1 has `Training_Set`, ABAW2 `Train_Set`, both below `annotations/{AU_Set,EXPR_Set,VA_Set}`; from ABAW3 on it is
-`<Nth>_ABAW_Annotations/{AU_Detection_Challenge,EXPR_Classification_Challenge,VA_Estimation_Challenge}` and
-`MTL_Challenge/`. A task folder is known by what stands before its first underscore, a split likewise.
+ABAW1 has `Training_Set`, ABAW2 `Train_Set`, both below `annotations/{AU_Set,EXPR_Set,VA_Set}`;
+from ABAW3 on it is
+`<Nth>_ABAW_Annotations/{AU_Detection_Challenge,EXPR_Classification_Challenge,VA_Estimation_Challenge}`
+and `MTL_Challenge/`. A task folder is known by what stands before its first underscore, a split
+likewise.
 """
 
 from __future__ import annotations
@@ -24,14 +27,24 @@ from training.datasets.scan_report import ScanReport
 LEFT: Final = "_left"
 RIGHT: Final = "_right"
 POSITIONS: Final = (LEFT, RIGHT, "_main")
-"""Suffixes of a video with more than one person; they belong to the annotation file and the crops, not to the video."""
+"""Suffixes of a video with more than one person; they belong to the annotation file and the crops,
+not to the video.
+"""
 MOST_FRAMES: Final = 10_000_000
-"""Of a video: four days of it. A higher number is a mistake, and none that memory should be laid out for."""
+"""Of a video: four days of it. A higher number is a mistake, and none that memory should be laid
+out for.
+"""
 
 NO_FRAME_NUMBER: Final = f"crop whose name is no frame number from 1 to {MOST_FRAMES:,}"
 
 _TASK_OF: Final[dict[str, Task]] = {"au": "AU", "expr": "EXPR", "expression": "EXPR", "va": "VA"}
-_SPLIT_OF: Final = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
+_SPLIT_OF: Final = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+}
 _VIDEO_ENDS: Final = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 _CROP_ENDS: Final = (".jpg", ".jpeg", ".png")
 _BATCH: Final = re.compile(r"batch_?\d+", re.IGNORECASE)
@@ -59,7 +72,7 @@ class Crops:
 
 
 @dataclass(slots=True)
-class Layout:
+class PixelFormat:
     """Everything that was found below one root; nothing has been read yet."""
 
     root: Path
@@ -68,23 +81,31 @@ class Layout:
     test_lists: list[LabelFile] = field(default_factory=list)
     crops: dict[str, Crops] = field(default_factory=dict)
     videos: dict[str, Path] = field(default_factory=dict)  # by stem
-    soundless: set[Path] = field(default_factory=set)  # videos found to have no sound that can be read
+    silent: set[Path] = field(default_factory=set)  # videos found to have no audio that can be read
 
 
-def find_layout(root: Path, report: ScanReport, annotations: str | None = None, *, progress: bool = True) -> Layout:
+def find_layout(
+    root: Path, report: ScanReport, annotations: str | None = None, *, progress: bool = True
+) -> PixelFormat:
     """Look through a folder. `annotations` names the annotation folder where a copy holds several."""
     if not root.is_dir():
         raise FileNotFoundError(f"Aff-Wild2 must be a folder, {root} is not one")
-    layout = Layout(root)
+    layout = PixelFormat(root)
     base = _annotation_folder(root, annotations)
     for folder in _folders(base):
         task = _TASK_OF.get(_head(folder.name))
-        if task is not None and (splits := [f for f in _folders(folder) if _head(f.name) in _SPLIT_OF]):
+        if task is not None and (
+            splits := [f for f in _folders(folder) if _head(f.name) in _SPLIT_OF]
+        ):
             for split in splits:
-                layout.labels += [LabelFile(p, task, _SPLIT_OF[_head(split.name)]) for p in _texts(split)]
+                layout.labels += [
+                    LabelFile(p, task, _SPLIT_OF[_head(split.name)]) for p in _texts(split)
+                ]
         elif _head(folder.name) == "mtl":
             named = [(path, _head(path.name)) for path in _texts(folder)]
-            layout.multi_task += [LabelFile(p, None, _SPLIT_OF[h]) for p, h in named if h in _SPLIT_OF]
+            layout.multi_task += [
+                LabelFile(p, None, _SPLIT_OF[h]) for p, h in named if h in _SPLIT_OF
+            ]
     if not layout.labels and not layout.multi_task:
         raise FileNotFoundError(
             f"no annotation file in {base}: wanted AU_Set, EXPR_Set or VA_Set (or the ..._Challenge folders of later years) "
@@ -97,7 +118,9 @@ def find_layout(root: Path, report: ScanReport, annotations: str | None = None, 
 
 
 def without_position(name: str) -> str:
-    """The video of an annotation name: `_left`, `_right` or `_main` cut off its end, other underscores kept."""
+    """The video of an annotation name: `_left`, `_right` or `_main` cut off its end, other
+    underscores kept.
+    """
     for end in POSITIONS:
         if name.endswith(end) and len(name) > len(end):
             return name[: -len(end)]
@@ -115,7 +138,9 @@ def holds_annotations(root: Path) -> bool:
 
 
 def video_file(name: str, videos: dict[str, Path]) -> Path | None:
-    """The file of an annotation name: the one of that very name, else of the name without the person's position."""
+    """The file of an annotation name: the one of that very name, else of the name without the
+    person's position.
+    """
     return videos.get(name) or videos.get(without_position(name))
 
 
@@ -127,10 +152,14 @@ def _annotation_folder(root: Path, wanted: str | None) -> Path:
     found = _annotation_folders(root)
     if len(found) > 1:
         names = ", ".join("." if f == root else f.name for f in found)
-        raise ValueError(f"{root} holds several annotation folders ({names}): name the one that counts (--annotations NAME)")
+        raise ValueError(
+            f"{root} holds several annotation folders ({names}): name the one that counts (--annotations NAME)"
+        )
     if not found:
         there = ", ".join(f.name for f in _folders(root)) or "no folder"
-        raise FileNotFoundError(f"{root} must hold `annotations` or `<Nth>_ABAW_Annotations`, it holds {there}")
+        raise FileNotFoundError(
+            f"{root} must hold `annotations` or `<Nth>_ABAW_Annotations`, it holds {there}"
+        )
     return found[0]
 
 
@@ -142,7 +171,9 @@ def _annotation_folders(root: Path) -> list[Path]:
 
 
 def _test_lists(root: Path) -> list[LabelFile]:
-    """Lists of the test videos: `test_set_AU_Challenge.txt` and the later `AU_..._test_set_release.txt`."""
+    """Lists of the test videos: `test_set_AU_Challenge.txt` and the later
+    `AU_..._test_set_release.txt`.
+    """
     lists = []
     for path in sorted([*root.glob("*test_set*.txt"), *root.glob("*/*test_set*.txt")]):
         words = re.split(r"[_\W]+", path.stem.lower())
@@ -190,7 +221,11 @@ def _videos(root: Path, report: ScanReport) -> dict[str, Path]:
     videos: dict[str, Path] = {}
     for folder, inner, names in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
-        inner[:] = sorted(d for d in inner if depth < 3 and not d.startswith(".") and not d.lower().startswith("cropped"))
+        inner[:] = sorted(
+            d
+            for d in inner
+            if depth < 3 and not d.startswith(".") and not d.lower().startswith("cropped")
+        )
         for name in sorted(names):
             path = Path(folder) / name
             if name.startswith(".") or path.suffix.lower() not in _VIDEO_ENDS:
@@ -211,4 +246,8 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _texts(place: Path) -> list[Path]:
-    return sorted(p for p in place.iterdir() if p.is_file() and p.suffix.lower() == ".txt" and not p.name.startswith("."))
+    return sorted(
+        p
+        for p in place.iterdir()
+        if p.is_file() and p.suffix.lower() == ".txt" and not p.name.startswith(".")
+    )

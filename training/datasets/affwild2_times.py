@@ -1,4 +1,6 @@
-"""When the frames of Aff-Wild2 are heard: each video file is read once for all its annotation names."""
+"""When the frames of Aff-Wild2 are heard: each video file is read once for all its annotation
+names.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.affwild2_layout import Layout, video_file
+from training.datasets.affwild2_layout import PixelFormat, video_file
 from training.datasets.scan_progress import watched
 from training.datasets.scan_report import ScanReport
 
 
-def read_offsets(layout: Layout, names: list[str], report: ScanReport, progress: bool) -> dict[str, NDArray[np.float64]]:
-    """Times of the frames in the sound, by annotation name; entry k is frame k + 1.
+def read_offsets(
+    layout: PixelFormat, names: list[str], report: ScanReport, progress: bool
+) -> dict[str, NDArray[np.float64]]:
+    """Times of the frames in the audio, by annotation name; entry k is frame k + 1.
 
-    Videos without sound, or that cannot be read, are reported and noted in `layout.soundless`.
+    Videos without audio, or that cannot be read, are reported and noted in `layout.silent`.
     """
     by_file: dict[Path, list[str]] = {}
     for name in names:
@@ -27,25 +31,33 @@ def read_offsets(layout: Layout, names: list[str], report: ScanReport, progress:
     offsets: dict[str, NDArray[np.float64]] = {}
     if not by_file:
         return offsets
-    from training.audio.frame_times import SoundlessVideoError, UnreadableMediaError, frame_audio_offsets
+    from training.audio.frame_times import (
+        SilentVideoError,
+        UnreadableMediaError,
+        frame_audio_offsets,
+    )
 
-    for path, of in watched(by_file.items(), "reading times", total=len(by_file), progress=progress):
+    for path, of in watched(
+        by_file.items(), "reading times", total=len(by_file), progress=progress
+    ):
         where = path.relative_to(layout.root).as_posix()
         try:
             times = frame_audio_offsets(path)
-        except SoundlessVideoError:
-            report.skip("video without sound (no audio offset)", where)
-            layout.soundless.add(path)
+        except SilentVideoError:
+            report.skip("video without audio (no audio offset)", where)
+            layout.silent.add(path)
         except UnreadableMediaError as error:
             report.skip("video that cannot be read (no audio offset)", f"{where}: {error}")
-            layout.soundless.add(path)
+            layout.silent.add(path)
         else:
             offsets.update(dict.fromkeys(of, times))
     return offsets
 
 
 def times_at(times: NDArray[np.float64], frame: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Times of frame numbers; past the last known one (frame counts differ by one or so) the usual step goes on."""
+    """Times of frame numbers; past the last known one (frame counts differ by one or so) the usual
+    step goes on.
+    """
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
     last = np.minimum(frame - 1, len(times) - 1)
     return np.asarray(times[last] + (frame - 1 - last) * step)

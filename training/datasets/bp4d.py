@@ -1,11 +1,13 @@
-"""BP4D and BP4D+: action units of people in a laboratory. Tried on made-up files only: both need an agreement.
+"""BP4D and BP4D+: action units of people in a laboratory. Tried on made-up files only: both need an
+agreement.
 
-`AUCoding/AU_OCC/<person>_<task>.csv`: a header with AU numbers behind the column of frame numbers; 0 absent, 1 present,
-9 not coded. `AUCoding/AU_INT/AU06/<person>_<task>_AU06.csv`, without a header: frame, intensity 0 to 5, or 9. Pictures lie
-in `2D+3D/<person>/<task>/NNNN.jpg` (BP4D+) or `Sequences(2D+3D)/...` (BP4D), unpacked, their numbers of any width.
+`AUCoding/AU_OCC/<person>_<task>.csv`: a header with AU numbers behind the column of frame
+numbers; 0 absent, 1 present, 9 not coded. `AUCoding/AU_INT/AU06/<person>_<task>_AU06.csv`,
+without a header: frame, intensity 0 to 5, or 9. Images lie in `2D+3D/<person>/<task>/NNNN.jpg`
+(BP4D+) or `Sequences(2D+3D)/...` (BP4D), unpacked, their numbers of any width.
 
-AU25 and AU26 of ours are not coded in either and are masked. Frames count from 1; where a session's pictures count from 0
-(some releases of BP4D+), frame f is picture f - 1.
+AU25 and AU26 of ours are not coded in either and are masked. Frames count from 1; where a
+session's images count from 0 (some releases of BP4D+), frame f is image f - 1.
 """
 
 from __future__ import annotations
@@ -21,17 +23,18 @@ from training.datasets.label_maps import AU_ABSENT, INTENSITY_MAX, au_column
 from training.datasets.scan_progress import watched
 from training.datasets.scan_report import ScanReport
 from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import first_folder, numbered_pictures, whole
+from training.datasets.table_text import first_folder, numbered_images, whole
 
 SOURCE: Final = "BP4D"
-_PICTURES: Final = ("2D+3D", "Sequences(2D+3D)", "BP4D/Sequences(2D+3D)", "2D", ".")
+_IMAGES: Final = ("2D+3D", "Sequences(2D+3D)", "BP4D/Sequences(2D+3D)", "2D", ".")
 
 
 def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) -> FrameTable:
-    """Scan a copy of BP4D or BP4D+. A video is `F001_T1`, its group the person `F001`; there is no split.
+    """Scan a copy of BP4D or BP4D+. A video is `F001_T1`, its group the person `F001`; there is no
+    split.
 
     Args:
-        folder: holds `AUCoding` and the pictures.
+        folder: holds `AUCoding` and the images.
         name: what the source is called in the table ("BP4D+", to keep two copies apart).
         progress: show a progress bar.
 
@@ -40,7 +43,7 @@ def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) 
     """
     root = Path(folder).resolve()
     codes = first_folder(root, ("AUCoding/AU_OCC", "AU_OCC", "AUCoding"), "the AU codes")
-    pictures = first_folder(root, _PICTURES, "the pictures")
+    images = first_folder(root, _IMAGES, "the images")
     rows = TableRows(name, root, ScanReport(name, str(folder)))
     files = sorted(path for path in codes.glob("*.csv") if not path.name.startswith("."))
     if not files:
@@ -49,32 +52,34 @@ def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) 
         person, _, task = path.stem.rpartition("_")
         if not person:
             raise BrokenFileError(path, None, "a session's file is named <person>_<task>.csv")
-        _read_session(path, person, task, pictures, codes.parent / "AU_INT", rows)
+        _read_session(path, person, task, images, codes.parent / "AU_INT", rows)
     return rows.table()
 
 
-def _read_session(path: Path, person: str, task: str, pictures: Path, intensities: Path, rows: TableRows) -> None:
+def _read_session(
+    path: Path, person: str, task: str, images: Path, intensities: Path, rows: TableRows
+) -> None:
     occurrence = _occurrence(path)
     intensity = _intensity(intensities, path.stem)
-    place = pictures / person / task
+    place = images / person / task
     if place.is_dir():
-        found = numbered_pictures(place)
+        found = numbered_images(place)
     else:
-        packed = " (unpack its .zip first)" if list(pictures.glob(f"{person}*.zip")) else ""
-        rows.report.skip(f"session without pictures{packed}", f"{person}/{task}")
+        packed = " (unpack its .zip first)" if list(images.glob(f"{person}*.zip")) else ""
+        rows.report.skip(f"session without images{packed}", f"{person}/{task}")
         found = {}
     shift = -1 if 0 in found else 0
     if shift:
-        rows.report.note("pictures that count from 0: frame f of the codes is picture f - 1")
+        rows.report.note("images that count from 0: frame f of the codes is image f - 1")
     prefix = os.path.relpath(place, rows.root)
     video = rows.add_video(path.stem, group=person)
     for frame, au in occurrence.items():
-        picture = found.get(frame + shift)
-        if picture is None and found:
-            rows.report.skip("coded frame without a picture", f"{path.stem} frame {frame}")
+        image = found.get(frame + shift)
+        if image is None and found:
+            rows.report.skip("coded frame without an image", f"{path.stem} frame {frame}")
         if not au:
             rows.report.skip("frame without a code of our AUs", f"{path.stem} frame {frame}")
-        file = None if picture is None else f"{prefix}/{picture}"
+        file = None if image is None else f"{prefix}/{image}"
         rows.add(video, Row(frame, file, au=au, intensity=intensity.get(frame)))
 
 
@@ -85,7 +90,11 @@ def _occurrence(path: Path) -> dict[int, dict[int, float]]:
         raise BrokenFileError(path, 1, "the file is empty, wanted a header with AU numbers")
     header = [cell.strip() for cell in lines[0].split(",")]
     if len(header) < 2 or not all(cell.isdigit() for cell in header[1:]):
-        raise BrokenFileError(path, 1, f"wanted a header of AU numbers behind the frame's column, got {lines[0][:60]!r}")
+        raise BrokenFileError(
+            path,
+            1,
+            f"wanted a header of AU numbers behind the frame's column, got {lines[0][:60]!r}",
+        )
     columns = [au_column(int(cell)) for cell in header[1:]]
     frames: dict[int, dict[int, float]] = {}
     for k, line in enumerate(lines[1:], 2):
@@ -121,6 +130,8 @@ def _intensity(folder: Path, session: str) -> dict[int, dict[int, float]]:
             if value in AU_ABSENT:
                 continue
             if not 0 <= value <= INTENSITY_MAX:
-                raise BrokenFileError(path, k, f"an intensity must be 0 to {INTENSITY_MAX} or 9, got {cells[1]!r}")
+                raise BrokenFileError(
+                    path, k, f"an intensity must be 0 to {INTENSITY_MAX} or 9, got {cells[1]!r}"
+                )
             frames.setdefault(frame, {})[column] = float(value)
     return frames

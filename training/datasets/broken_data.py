@@ -1,4 +1,6 @@
-"""What a reader says of data that cannot be read: which file, which line, what was wanted and what came."""
+"""What a reader says of data that cannot be read: which file, which line, what was wanted and what
+came.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +25,6 @@ class BrokenDataSetError(ValueError):
         shown = "\n".join(f"  {each}" for each in broken[:_SHOWN])
         more = f"\n  ... and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         count = "1 file is" if len(broken) == 1 else f"{len(broken)} files are"
-        super().__init__(f"{count} broken (mend them, or leave them out with skip_broken):\n{shown}{more}")
+        super().__init__(
+            f"{count} broken (mend them, or leave them out with skip_broken):\n{shown}{more}"
+        )

@@ -13,20 +13,24 @@ from numpy.typing import NDArray
 
 from faceaffect.backends import BackendOptions, open_backend
 from faceaffect.bundle.bundle import DEFAULT_NAME, find_bundle, open_bundle
-from faceaffect.outputs.decode import sigmoid
 from faceaffect.labels import LANDMARK_COUNT
+from faceaffect.outputs.decode import sigmoid
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, SampleConfig
 from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import PictureStore, absolute_paths, made_once
+from training.datasets.image_store import ImageStore, absolute_paths, made_once
 from training.datasets.scan_progress import watched
 
 _BATCH: Final = 64
 FACE_FROM: Final = 0.5  # least probability of a face; the landmarks of anything else mean nothing
 
 
-def with_landmarks(store: PictureStore, table: FrameTable, folder: Path, progress: bool = True) -> PictureStore:
-    """The store with landmarks of every picture of `table`, the table that it was made of; kept in `folder`."""
+def with_landmarks(
+    store: ImageStore, table: FrameTable, folder: Path, progress: bool = True
+) -> ImageStore:
+    """The store with landmarks of every image of `table`, the table that it was made of; kept in
+    `folder`.
+    """
     bundle = open_bundle(find_bundle(DEFAULT_NAME))
     digest = hashlib.sha256("|".join((*store.paths, *sorted(bundle.spec.files.values()))).encode())
     for path in store.paths:
@@ -40,20 +44,24 @@ def with_landmarks(store: PictureStore, table: FrameTable, folder: Path, progres
                 np.save(out, _find(table, progress), allow_pickle=False)
             partial.replace(file)
     sides = np.load(file, allow_pickle=False)
-    return PictureStore(store.paths, store.array, (sides * store.size_px - 0.5).astype(np.float32))
+    return ImageStore(store.paths, store.array, (sides * store.size_px - 0.5).astype(np.float32))
 
 
 def _find(table: FrameTable, progress: bool) -> NDArray[np.float32]:
-    """[n, 68, 2] in sides of the crop from its corner, NaN where no face is seen, of the table's rows with a picture."""
+    """[n, 68, 2] in sides of the crop from its corner, NaN where no face is seen, of the table's
+    rows with an image.
+    """
     bundle = open_bundle(find_bundle(DEFAULT_NAME))
     crop = bundle.spec.crop
     backend = open_backend("onnx", bundle, options=BackendOptions(threads=os.cpu_count() or 1))
     samples = FrameSamples(table, SampleConfig(size_px=crop.size_px))
-    rows = np.array([row for row, path in enumerate(absolute_paths(table)) if path is not None], np.int64)
+    rows = np.array(
+        [row for row, path in enumerate(absolute_paths(table)) if path is not None], np.int64
+    )
     mean, std = (np.array(each, np.float32)[:, None, None] for each in (crop.mean, crop.std))
     found = np.full((len(rows), LANDMARK_COUNT, 2), np.nan, np.float32)
 
-    def picture(row: int) -> NDArray[np.float32]:
+    def image(row: int) -> NDArray[np.float32]:
         try:
             return np.asarray(samples.batch(np.array([row]))["image"][0].numpy())
         except BrokenFileError:
@@ -61,7 +69,7 @@ def _find(table: FrameTable, progress: bool) -> NDArray[np.float32]:
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in watched(range(0, len(rows), _BATCH), "finding landmarks", progress=progress):
-            crops = np.stack(list(pool.map(picture, rows[start : start + _BATCH].tolist())))
+            crops = np.stack(list(pool.map(image, rows[start : start + _BATCH].tolist())))
             heads = backend.infer(((crops - mean) / std).astype(np.float32))
             is_face = sigmoid(np.asarray(heads["face_logit"])).reshape(-1) >= FACE_FROM
             points = (np.asarray(heads["landmarks_px"]) + 0.5) / crop.size_px

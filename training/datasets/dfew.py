@@ -1,8 +1,10 @@
-"""DFEW: film clips with one expression each, five folds. Tried on made-up files only: it needs an agreement.
+"""DFEW: film clips with one expression each, five folds. Tried on made-up files only: it needs an
+agreement.
 
-`EmoLabel_DataSplit/{train,test}(single-labeled)/set_<fold>.csv` with the columns video_name, label (1 Happy, 2 Sad,
-3 Neutral, 4 Angry, 5 Surprise, 6 Disgust, 7 Fear); pictures in `Clip/clip_224x224/<5 digits>/*.jpg`, or sixteen a clip in
-`Clip/clip_224x224_16f`. Every frame of a clip gets the clip's label.
+`EmoLabel_DataSplit/{train,test}(single-labeled)/set_<fold>.csv` with the columns video_name,
+label (1 Happy, 2 Sad, 3 Neutral, 4 Angry, 5 Surprise, 6 Disgust, 7 Fear); images in
+`Clip/clip_224x224/<5 digits>/*.jpg`, or sixteen a clip in `Clip/clip_224x224_16f`. Every frame
+of a clip gets the clip's label.
 """
 
 from __future__ import annotations
@@ -17,15 +19,22 @@ from training.datasets.label_maps import DFEW, NO_CLASS
 from training.datasets.scan_progress import watched
 from training.datasets.scan_report import ScanReport
 from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import csv_rows, first_folder, numbered_pictures, whole
+from training.datasets.table_text import csv_rows, first_folder, numbered_images, whole
 
 SOURCE: Final = "DFEW"
 FOLDS: Final = 5
-_PLACES: Final = ("Clip/clip_224x224", "Clip/clip_224x224_16f", "Clip/jpg_256", "clip_224x224", "clip_224x224_16f")
+_PLACES: Final = (
+    "Clip/clip_224x224",
+    "Clip/clip_224x224_16f",
+    "Clip/jpg_256",
+    "clip_224x224",
+    "clip_224x224_16f",
+)
 
 
 def read_dfew(folder: Path | str, *, fold: int = 1, progress: bool = True) -> FrameTable:
-    """Scan a copy of DFEW for one of its folds: its training clips are "train", its test clips "validation".
+    """Scan a copy of DFEW for one of its folds: its training clips are "train", its test clips
+    "validation".
 
     Args:
         folder: holds `EmoLabel_DataSplit` and `Clip`.
@@ -45,25 +54,33 @@ def read_dfew(folder: Path | str, *, fold: int = 1, progress: bool = True) -> Fr
         path = root / "EmoLabel_DataSplit" / f"{half}(single-labeled)" / f"set_{fold}.csv"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there")
-        for line, cells in watched(list(csv_rows(path, ("video_name", "label"))), f"{half} clips", progress=progress):
+        for line, cells in watched(
+            list(csv_rows(path, ("video_name", "label"))), f"{half} clips", progress=progress
+        ):
             _add_clip(path, line, cells, split, clips, rows)
     return rows.table()
 
 
-def _add_clip(path: Path, line: int, cells: dict[str, str], split: str, clips: Path, rows: TableRows) -> None:
+def _add_clip(
+    path: Path, line: int, cells: dict[str, str], split: str, clips: Path, rows: TableRows
+) -> None:
     name = f"{whole(path, line, cells['video_name'], 'video_name', 0, 99_999):05d}"
     expression = DFEW[whole(path, line, cells["label"], "label", 0, len(DFEW) - 1)]
     if rows.has_video(name):
         raise BrokenFileError(path, line, f"clip {name} is listed a second time")
     place = clips / name
-    pictures = numbered_pictures(place) if place.is_dir() else {}
-    if not pictures:
-        rows.report.skip("clip without pictures", name)
+    images = numbered_images(place) if place.is_dir() else {}
+    if not images:
+        rows.report.skip("clip without images", name)
         return
     if expression == NO_CLASS:
         rows.report.skip("clip that the voters did not agree on", name)
     prefix = os.path.relpath(place, rows.root)
     video = rows.add_video(name, group=name, split=split)
-    for number in sorted(pictures):
-        row = Row(number, f"{prefix}/{pictures[number]}", expression=None if expression == NO_CLASS else expression)
+    for number in sorted(images):
+        row = Row(
+            number,
+            f"{prefix}/{images[number]}",
+            expression=None if expression == NO_CLASS else expression,
+        )
         rows.add(video, row)

@@ -1,11 +1,13 @@
-"""DISFA: intensities of twelve AUs, 27 people before one film. Tried on made-up files only: it needs an agreement.
+"""DISFA: intensities of twelve AUs, 27 people before one film. Tried on made-up files only: it
+needs an agreement.
 
-`ActionUnit_Labels/SN001/SN001_au1.txt` has lines `frame,intensity` (0 to 5). Pictures come as videos,
-`Videos_LeftCamera/LeftVideoSN001_comp.avi` (letters' case varies); `python -m training data extract` writes their frames
-to `frames/<camera>/<person>/NNNNN.png`, which is where they are looked for here.
+`ActionUnit_Labels/SN001/SN001_au1.txt` has lines `frame,intensity` (0 to 5). Images come as
+videos, `Videos_LeftCamera/LeftVideoSN001_comp.avi` (letters' case varies); `python -m training
+data extract` writes their frames to `frames/<camera>/<person>/NNNNN.png`, which is where they
+are looked for here.
 
-Of our AUs, 1, 2, 4, 6, 12, 15, 25 and 26 are coded; AU5, 9, 17 and 20 are none of ours. An AU counts as present from
-intensity 2 (`label_maps.DISFA_PRESENT_FROM`).
+Of our AUs, 1, 2, 4, 6, 12, 15, 25 and 26 are coded; AU5, 9, 17 and 20 are none of ours. An AU
+counts as present from intensity 2 (`label_maps.DISFA_PRESENT_FROM`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from training.datasets.label_maps import DISFA_AUS, DISFA_PRESENT_FROM, INTENSIT
 from training.datasets.scan_progress import watched
 from training.datasets.scan_report import ScanReport
 from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import first_folder, numbered_pictures, whole
+from training.datasets.table_text import first_folder, numbered_images, whole
 
 SOURCE: Final = "DISFA"
 FRAMES_FOLDER: Final = "frames"
@@ -30,13 +32,17 @@ Camera = Literal["left", "right"]
 
 
 def read_disfa(
-    folder: Path | str, *, camera: Camera = "left", present_from: int = DISFA_PRESENT_FROM, progress: bool = True
+    folder: Path | str,
+    *,
+    camera: Camera = "left",
+    present_from: int = DISFA_PRESENT_FROM,
+    progress: bool = True,
 ) -> FrameTable:
     """Scan a copy of DISFA. A video is a person (`SN001`), and so is its group; there is no split.
 
     Args:
         folder: holds `ActionUnit_Labels` and `frames/<camera>`.
-        camera: whose pictures; the labels were made on the left one's.
+        camera: whose images; the labels were made on the left one's.
         present_from: intensity from which an AU counts as present.
         progress: show a progress bar.
 
@@ -46,19 +52,23 @@ def read_disfa(
     root = Path(folder).resolve()
     labels = first_folder(root, ("ActionUnit_Labels",), "the labels")
     rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
-    people = sorted(place for place in labels.iterdir() if place.is_dir() and not place.name.startswith("."))
+    people = sorted(
+        place for place in labels.iterdir() if place.is_dir() and not place.name.startswith(".")
+    )
     for place in watched(people, "reading people", progress=progress):
         intensity = _intensities(place, rows.report)
-        pictures = root / FRAMES_FOLDER / camera / place.name
-        found = numbered_pictures(pictures) if pictures.is_dir() else {}
+        images = root / FRAMES_FOLDER / camera / place.name
+        found = numbered_images(images) if images.is_dir() else {}
         if not found:
-            rows.report.skip("person without pictures", place.name)
-            rows.report.note("write the videos' frames with: python -m training data extract FOLDER")
-        prefix = os.path.relpath(pictures, root)
+            rows.report.skip("person without images", place.name)
+            rows.report.note(
+                "write the videos' frames with: python -m training data extract FOLDER"
+            )
+        prefix = os.path.relpath(images, root)
         video = rows.add_video(place.name, group=place.name)
         for frame, values in intensity.items():
             if found and frame not in found:
-                rows.report.skip("coded frame without a picture", f"{place.name} frame {frame}")
+                rows.report.skip("coded frame without an image", f"{place.name} frame {frame}")
             path = f"{prefix}/{found[frame]}" if frame in found else None
             au = {column: float(value >= present_from) for column, value in values.items()}
             rows.add(video, Row(frame, path, au=au, intensity=values))
@@ -67,7 +77,11 @@ def read_disfa(
 
 def camera_videos(folder: Path, camera: Camera) -> dict[str, Path]:
     """The videos of a camera by person."""
-    places = [p for p in folder.iterdir() if p.is_dir() and re.fullmatch(rf"videos?_{camera}camera", p.name, re.IGNORECASE)]
+    places = [
+        p
+        for p in folder.iterdir()
+        if p.is_dir() and re.fullmatch(rf"videos?_{camera}camera", p.name, re.IGNORECASE)
+    ]
     videos: dict[str, Path] = {}
     for path in sorted(each for place in places for each in place.iterdir()):
         person = re.search(r"SN\d{3}", path.name, re.IGNORECASE)
@@ -100,6 +114,8 @@ def _intensities(place: Path, report: ScanReport) -> dict[int, dict[int, float]]
             value = whole(path, k, cells[1], "an intensity", 0, INTENSITY_MAX)
             frames.setdefault(frame, {})[column] = float(value)
         if first is not None and seen != set(frames):
-            raise BrokenFileError(path, None, f"holds {len(seen)} frames, {first.name} and others {len(frames)}")
+            raise BrokenFileError(
+                path, None, f"holds {len(seen)} frames, {first.name} and others {len(frames)}"
+            )
         first = first or path
     return dict(sorted(frames.items()))

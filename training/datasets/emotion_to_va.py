@@ -1,4 +1,6 @@
-"""Valence and arousal of named emotions: a mapping out of the literature, no ratings of these pictures by people."""
+"""Valence and arousal of named emotions: a mapping out of the literature, no ratings of these
+images by people.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ COORDINATES: Final[dict[str, tuple[float, float]]] = {
     "sadness": (-0.63, -0.27),
     "surprise": (0.40, 0.67),
 }
-"""(valence, arousal) of each emotion word: mean pleasure and arousal ratings of Russell and Mehrabian (1977), "Evidence
-for a three-factor theory of emotions", Journal of Research in Personality 11; neutral is the origin by definition."""
+"""(valence, arousal) of each emotion word: mean pleasure and arousal ratings of Russell and
+Mehrabian (1977), "Evidence for a three-factor theory of emotions", Journal of Research in
+Personality 11; neutral is the origin by definition.
+"""
 
 
 def valence_arousal(distribution: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
-"""ExpW (Expression in-the-Wild). Tried on made-up files only: the pictures are given out on request.
+"""ExpW (Expression in-the-Wild). Tried on made-up files only: the images are given out on request.
 
-`label/label.lst` has no header; a line is `image face_id top left right bottom confidence expression`. Pictures lie in
-`image/origin`. A picture may hold several faces: each is a row, and all of a picture are one group.
+`label/label.lst` has no header; a line is `image face_id top left right bottom confidence
+expression`. Images lie in `image/origin`. An image may hold several faces: each is a row, and
+all of an image are one group.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ SOURCE: Final = "ExpW"
 _FIELDS: Final = "image face_id top left right bottom confidence expression"
 
 
-def read_expw(folder: Path | str, *, min_confidence: float = 0.0, progress: bool = True) -> FrameTable:
+def read_expw(
+    folder: Path | str, *, min_confidence: float = 0.0, progress: bool = True
+) -> FrameTable:
     """Scan a copy of ExpW; it has no split of its own (`splits.with_group_split` gives one).
 
     Args:
-        folder: holds `label/label.lst` (or `label.lst`) and `image/origin` (or `origin`, or `image`).
+        folder: holds `label/label.lst` (or `label.lst`) and `image/origin` (or `origin`, or
+        `image`).
         min_confidence: leave out faces whose box the set's detector trusted less.
         progress: show a progress bar.
 
@@ -39,21 +43,25 @@ def read_expw(folder: Path | str, *, min_confidence: float = 0.0, progress: bool
     path = next((each for each in lists if each.is_file()), None)
     if path is None:
         raise FileNotFoundError(f"{root} must hold label/label.lst")
-    pictures = first_folder(root, ("image/origin", "origin", "image"), "the pictures")
-    there, prefix = FilesThere(pictures), os.path.relpath(pictures, root)
+    images = first_folder(root, ("image/origin", "origin", "image"), "the images")
+    there, prefix = FilesThere(images), os.path.relpath(images, root)
     rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
     for line, text in watched(list(enumerate(text_lines(path), 1)), path.name, progress=progress):
         cells = text.split()
         if len(cells) != len(_FIELDS.split()):
             raise BrokenFileError(path, line, f"wanted {_FIELDS}, got {len(cells)} fields")
         name, face = cells[0], f"{cells[0]}#{cells[1]}"
-        top, left, right, bottom = (float(whole(path, line, cell, "a box", -100_000, 100_000)) for cell in cells[2:6])
+        top, left, right, bottom = (
+            float(whole(path, line, cell, "a box", -100_000, 100_000)) for cell in cells[2:6]
+        )
         if right <= left or bottom <= top:
-            raise BrokenFileError(path, line, f"a box must be top left right bottom, got {' '.join(cells[2:6])}")
+            raise BrokenFileError(
+                path, line, f"a box must be top left right bottom, got {' '.join(cells[2:6])}"
+            )
         confidence = number(path, line, cells[6], "the confidence", 0, float("inf"))
         code = whole(path, line, cells[7], "expression", 0, len(EXPW) - 1)
         if name not in there:
-            rows.report.skip("picture that is not there", name)
+            rows.report.skip("image that is not there", name)
         elif rows.has_video(face):
             rows.report.skip("face listed twice", face)
         elif confidence < min_confidence:

@@ -1,4 +1,4 @@
-"""Frames of a video as numbered pictures, for sets that are published as videos."""
+"""Frames of a video as numbered images, for sets that are published as videos."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from faceaffect.audio.open_media import UnreadableMediaError, open_media
 def extract_frames(video: Path, folder: Path) -> int:
     """Write every frame as `NNNNN.png` from 00001; the number of frames.
 
-    The folder appears once all of them are written; where it is there already, nothing is done and its pictures are
-    counted.
+    The folder appears once all of them are written; where it is there already, nothing is done
+    and its images are counted.
     """
     if folder.is_dir():
         return len(list(folder.glob("*.png")))

@@ -1,4 +1,6 @@
-"""Pictures with whatever is known of their faces, in memory: what every source gives and the sampler draws from."""
+"""Images with whatever is known of their faces, in memory: what every source gives and the sampler
+draws from.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ class FaceTable:
     """N faces of one source; weights say how far a target may be trusted, 0 where it is missing."""
 
     name: str
-    pictures: NDArray[np.uint8]  # [N, P, P, 3] RGB, or [N, P, P] grey
-    landmarks_xy: NDArray[np.float32]  # [N, 68, 2] pixels of the picture
+    images: NDArray[np.uint8]  # [N, P, P, 3] RGB, or [N, P, P] gray
+    landmarks_xy: NDArray[np.float32]  # [N, 68, 2] pixels of the image
     landmark_weight: NDArray[np.float32]  # [N]
-    pose_deg: NDArray[np.float32]  # [N, 3] yaw, pitch, roll against the picture's axes
+    pose_deg: NDArray[np.float32]  # [N, 3] yaw, pitch, roll against the image's axes
     pose_weight: NDArray[np.float32]  # [N]
     au: NDArray[np.float32]  # [N, 12] probability that it is on
     au_weight: NDArray[np.float32]  # [N, 12]
@@ -30,7 +32,7 @@ class FaceTable:
     face: NDArray[np.float32]  # [N] 1 face, 0 no face
 
     def __post_init__(self) -> None:
-        count = len(self.pictures)
+        count = len(self.images)
         wanted = {"landmarks_xy": (count, 68, 2), "pose_deg": (count, 3), "au": (count, len(AU_NAMES)),
                   "au_weight": (count, len(AU_NAMES)), "expression": (count, len(EXPRESSION_NAMES)),
                   "va": (count, 2), "face": (count,)}  # fmt: skip
@@ -40,7 +42,7 @@ class FaceTable:
                 raise ValueError(f"{self.name}: {field} must have shape {shape}, got {got}")
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def pick(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> FaceTable:
         """The same, of some rows."""
@@ -61,7 +63,9 @@ def empty_targets(count: int) -> dict[str, NDArray[np.float32]]:
 
 
 def join_tables(tables: Sequence[FaceTable]) -> FaceTable:
-    """All faces of tables whose pictures are of one form, under the first one's name; ValueError for none at all."""
+    """All faces of tables whose images are of one form, under the first one's name; ValueError for
+    none at all.
+    """
     if not tables:
         raise ValueError("tables to join were wanted, got none")
     names = [name for name in FaceTable.__slots__ if name != "name"]

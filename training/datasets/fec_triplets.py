@@ -1,9 +1,11 @@
-"""FEC: triplets of faces, of which people said which two look most alike. Tried on made-up files only.
+"""FEC: triplets of faces, of which people said which two look most alike. Tried on made-up files
+only.
 
-`faceexp-comparison-data-{train,test}-public.csv` has no header. A line is, for each of three pictures, its URL and the
-face's box as left, right, top, bottom (shares of width and height); then the kind of triplet; then pairs of annotator and
-answer. The answer 1, 2 or 3 names the picture that is least like the other two. Only URLs are given out: pictures that
-were fetched are looked for by the last part of their URL.
+`faceexp-comparison-data-{train,test}-public.csv` has no header. A line is, for each of three
+images, its URL and the face's box as left, right, top, bottom (shares of width and height); then
+the kind of triplet; then pairs of annotator and answer. The answer 1, 2 or 3 names the image
+that is least like the other two. Only URLs are given out: images that were fetched are looked
+for by the last part of their URL.
 """
 
 from __future__ import annotations
@@ -24,15 +26,17 @@ from training.datasets.table_text import FilesThere, number, whole
 
 SOURCE: Final = "FEC"
 KINDS: Final = ("ONE_CLASS_TRIPLET", "TWO_CLASS_TRIPLET", "THREE_CLASS_TRIPLET")
-_PER_PICTURE: Final = 5
+_PER_IMAGE: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TripletTable:
-    """N triplets. `odd` is what a triplet loss needs: the other two are anchor and positive, either way round."""
+    """N triplets. `odd` is what a triplet loss needs: the other two are anchor and positive, either
+    way round.
+    """
 
     urls: NDArray[np.str_]  # [N, 3]
-    paths: NDArray[np.str_]  # [N, 3] "" where the picture is not there
+    paths: NDArray[np.str_]  # [N, 3] "" where the image is not there
     boxes: NDArray[np.float32]  # [N, 3, 4] x1, y1, x2, y2 as shares of width and height
     kind: NDArray[np.int8]  # [N] index in KINDS
     votes: NDArray[np.int16]  # [N, 3] how many said that this one is the odd one
@@ -43,7 +47,7 @@ class TripletTable:
 
     @property
     def odd(self) -> NDArray[np.int8]:
-        """The picture [N] that most people said is least like the others, 0 to 2; -1 for a tie."""
+        """The image [N] that most people said is least like the others, 0 to 2; -1 for a tie."""
         best = self.votes.max(axis=1, keepdims=True)
         is_clear = (self.votes == best).sum(axis=1) == 1
         return np.where(is_clear, self.votes.argmax(axis=1), -1).astype(np.int8)
@@ -51,27 +55,31 @@ class TripletTable:
     @property
     def agreement(self) -> NDArray[np.float32]:
         """Share [N] of the annotators who gave the most frequent answer."""
-        return np.asarray(self.votes.max(axis=1) / np.maximum(self.votes.sum(axis=1), 1), np.float32)
+        return np.asarray(
+            self.votes.max(axis=1) / np.maximum(self.votes.sum(axis=1), 1), np.float32
+        )
 
     def usable(self, min_agreement: float = 2 / 3) -> NDArray[np.int64]:
-        """Triplets whose three pictures are there and whose answer is clear."""
+        """Triplets whose three images are there and whose answer is clear."""
         there = (self.paths != "").all(axis=1)
         return np.flatnonzero(there & (self.odd >= 0) & (self.agreement >= min_agreement - 1e-6))
 
 
-def read_fec(path: Path | str, pictures: Path | str | None = None, *, progress: bool = True) -> TripletTable:
+def read_fec(
+    path: Path | str, images: Path | str | None = None, *, progress: bool = True
+) -> TripletTable:
     """Read one of the two files.
 
     Args:
         path: the .csv.
-        pictures: the folder of fetched pictures; None for the folder `images` beside the file.
+        images: the folder of fetched images; None for the folder `images` beside the file.
         progress: show a progress bar.
 
     Raises:
         FileNotFoundError, BrokenFileError
     """
     path = Path(path)
-    folder = Path(pictures) if pictures is not None else path.parent / "images"
+    folder = Path(images) if images is not None else path.parent / "images"
     there, report = FilesThere(folder), ScanReport(SOURCE, str(path))
     urls, paths, boxes, kinds, votes = [], [], [], [], []
     with path.open(newline="", encoding="utf-8") as file:
@@ -81,12 +89,12 @@ def read_fec(path: Path | str, pictures: Path | str | None = None, *, progress: 
             if not cells:
                 continue
             kind, answers = _kind_and_answers(path, line, cells)
-            trio = [cells[k : k + _PER_PICTURE] for k in range(0, 3 * _PER_PICTURE, _PER_PICTURE)]
+            trio = [cells[k : k + _PER_IMAGE] for k in range(0, 3 * _PER_IMAGE, _PER_IMAGE)]
             urls.append([part[0].strip() for part in trio])
             boxes.append([_box(path, line, part[1:]) for part in trio])
             names = [file_name(part[0]) for part in trio]
             paths.append([str(folder / name) if name in there else "" for name in names])
-            report.skip("picture that is not there", names[0], paths[-1].count(""))
+            report.skip("image that is not there", names[0], paths[-1].count(""))
             kinds.append(kind)
             votes.append(answers)
     if not urls:
@@ -100,25 +108,32 @@ def read_fec(path: Path | str, pictures: Path | str | None = None, *, progress: 
         report=report,
     )
     report.count("triplets", len(table))
-    report.count("triplets whose answer is clear (two thirds agree) and whose pictures are there", len(table.usable()))
+    report.count(
+        "triplets whose answer is clear (two thirds agree) and whose images are there",
+        len(table.usable()),
+    )
     report.skip("triplet with a tie", str(path.name), int((table.odd < 0).sum()))
     return table
 
 
 def file_name(url: str) -> str:
-    """The name under which a fetched picture is looked for."""
+    """The name under which a fetched image is looked for."""
     return unquote(urlsplit(url.strip()).path).rpartition("/")[2]
 
 
 def _kind_and_answers(path: Path, line: int, cells: list[str]) -> tuple[int, list[int]]:
-    first = 3 * _PER_PICTURE
+    first = 3 * _PER_IMAGE
     if len(cells) < first + 3 or (len(cells) - first - 1) % 2:
         raise BrokenFileError(
-            path, line, f"wanted 3 pictures of 5 fields, a kind and pairs of answers, got {len(cells)} fields"
+            path,
+            line,
+            f"wanted 3 images of 5 fields, a kind and pairs of answers, got {len(cells)} fields",
         )
     kind = cells[first].strip()
     if kind not in KINDS:
-        raise BrokenFileError(path, line, f"the kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise BrokenFileError(
+            path, line, f"the kind must be one of {', '.join(KINDS)}, got {kind!r}"
+        )
     answers = [whole(path, line, cell, "an answer", 1, 3) for cell in cells[first + 2 :: 2]]
     return KINDS.index(kind), [answers.count(k) for k in (1, 2, 3)]
 
@@ -126,5 +141,7 @@ def _kind_and_answers(path: Path, line: int, cells: list[str]) -> tuple[int, lis
 def _box(path: Path, line: int, cells: list[str]) -> tuple[float, float, float, float]:
     left, right, top, bottom = (number(path, line, cell, "a box", -0.5, 1.5) for cell in cells)
     if right <= left or bottom <= top:
-        raise BrokenFileError(path, line, f"a box must be left, right, top, bottom, got {', '.join(cells)}")
+        raise BrokenFileError(
+            path, line, f"a box must be left, right, top, bottom, got {', '.join(cells)}"
+        )
     return left, top, right, bottom

@@ -1,4 +1,4 @@
-"""FER+: grey 48 px faces with the votes of ten annotators each, kept as atlases and one table."""
+"""FER+: gray 48 px faces with the votes of ten annotators each, kept as atlases and one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import EXPRESSION_NAMES
 
-PICTURE_PX: Final = 48
+IMAGE_PX: Final = 48
 ATLAS_COLUMNS: Final = 50
 ATLAS_TILES: Final = 1000
 VOTE_NAMES: Final = (
@@ -23,9 +23,9 @@ VOTE_NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FerPlus:
-    """All pictures of FER+ in the order of its table."""
+    """All images of FER+ in the order of its table."""
 
-    pictures: NDArray[np.uint8]  # [N, 48, 48]
+    images: NDArray[np.uint8]  # [N, 48, 48]
     votes: NDArray[np.int64]  # [N, 10], order of VOTE_NAMES
     usage: NDArray[np.str_]  # [N], "Training" or "PublicTest"
     names: NDArray[np.str_]  # [N]
@@ -36,31 +36,36 @@ def read_ferplus(folder: Path) -> FerPlus:
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     atlases: dict[int, NDArray[np.uint8]] = {}
-    pictures = np.empty((len(rows), PICTURE_PX, PICTURE_PX), np.uint8)
+    images = np.empty((len(rows), IMAGE_PX, IMAGE_PX), np.uint8)
     for i, row in enumerate(rows):
         number, place = divmod(int(row["index"]), ATLAS_TILES)
         if number not in atlases:
             path = folder / f"atlas_{number:02d}.png"
             atlas = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if atlas is None:
-                raise FileNotFoundError(f"labels.csv names picture {row['index']}, but {path} cannot be read")
+                raise FileNotFoundError(
+                    f"labels.csv names image {row['index']}, but {path} cannot be read"
+                )
             atlases[number] = np.asarray(atlas, np.uint8)
-        y, x = (PICTURE_PX * k for k in divmod(place, ATLAS_COLUMNS))
-        pictures[i] = atlases[number][y : y + PICTURE_PX, x : x + PICTURE_PX]
+        y, x = (IMAGE_PX * k for k in divmod(place, ATLAS_COLUMNS))
+        images[i] = atlases[number][y : y + IMAGE_PX, x : x + IMAGE_PX]
     return FerPlus(
-        pictures=pictures,
+        images=images,
         votes=np.array([[int(row[name]) for name in VOTE_NAMES] for row in rows]),
         usage=np.array([row["usage"] for row in rows]),
         names=np.array([row["image"] for row in rows]),
     )
 
 
-def expression_distribution(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def expression_distribution(
+    votes: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Soft labels [N, 7] in the order of labels.EXPRESSION_NAMES, and a weight [N].
 
-    The rule: votes for contempt, "unknown" and "not a face" name none of the seven classes and are left out of the
-    distribution; the weight is the share of all votes that did name one. A single vote for a class beside five or more
-    for another is a slip of the hand more often than an opinion (Barsoum et al. 2016 drop it too) and is not counted.
+    The rule: votes for contempt, "unknown" and "not a face" name none of the seven classes and
+    are left out of the distribution; the weight is the share of all votes that did name one. A
+    single vote for a class beside five or more for another is a slip of the hand more often than
+    an opinion (Barsoum et al. 2016 drop it too) and is not counted.
     """
     columns = [VOTE_NAMES.index(name) for name in EXPRESSION_NAMES]
     counts = votes[:, columns].astype(np.float32)
@@ -73,18 +78,24 @@ def expression_distribution(votes: NDArray[np.int64]) -> tuple[NDArray[np.float3
 
 
 def clear_majority(votes: NDArray[np.int64], wanted: int = 5) -> NDArray[np.int64]:
-    """Class index [N] where one of the seven classes has at least `wanted` votes and more than any other column.
+    """Class index [N] where one of the seven classes has at least `wanted` votes and more than any
+    other column.
 
-    -1 marks pictures that are left out of reported figures: no class with that many votes, a tie, or a winner that is
+    -1 marks images that are left out of reported figures: no class with that many votes, a tie,
+      or a winner that is
     none of the seven (contempt, unknown, not a face).
     """
     columns = [VOTE_NAMES.index(name) for name in EXPRESSION_NAMES]
     best = votes.max(axis=1)
     unique = (votes == best[:, None]).sum(axis=1) == 1
     seven = votes[:, columns]
-    return np.where((seven.max(axis=1) >= wanted) & (seven.max(axis=1) == best) & unique, seven.argmax(axis=1), -1)
+    return np.where(
+        (seven.max(axis=1) >= wanted) & (seven.max(axis=1) == best) & unique,
+        seven.argmax(axis=1),
+        -1,
+    )
 
 
 def no_face_majority(votes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Pictures [N] that more than half of the annotators called no face."""
+    """Images [N] that more than half of the annotators called no face."""
     return votes[:, VOTE_NAMES.index("NF")] * 2 > votes.sum(axis=1)

@@ -1,10 +1,11 @@
-"""Rows of a frame table as tensors: pictures cut as the runtime cuts them, labels, masks, sound.
+"""Rows of a frame table as tensors: images cut as the runtime cuts them, labels, masks, audio.
 
     samples = FrameSamples(table, SampleConfig(size_px=112, audio="around"))
     for batch in samples.load(sampler.steps(epoch)): ...
 
-Pictures that come with landmarks are aligned by them as at run time, pictures with a box are cut around it, crops are
-taken whole. What is read: pictures 0..1 without any normalisation, which is a recipe's own.
+Images that come with landmarks are aligned by them as at run time, images with a box are cut
+around it, crops are taken whole. What is read: images 0..1 without any normalization, which is a
+recipe's own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, invert_map, resize_maps
+from faceaffect.geometry import (
+    estimate_crop_to_frame,
+    invert_transforms,
+    keypoints_from_landmarks,
+    rescale_transforms,
+    transform_points,
+)
 from faceaffect.kernels import crop_face
 from faceaffect.types import Frame
 from training.audio.mel_track import MelTrack, MelTracks
@@ -34,9 +41,11 @@ from training.datasets.sampling.step import Part, Step
 class SampleConfig:
     """What is read of a row.
 
-    size_px: side of the pictures.
-    box_margin: how much wider than its box a face is cut, as a share of the longer side, where there are no landmarks.
-    audio: "around" a piece of `before_s` and `after_s` about the (last) frame; "between" the stretch of a window of
+    size_px: side of the images.
+    box_margin: how much wider than its box a face is cut, as a share of the longer side, where
+    there are no landmarks.
+    audio: "around" a piece of `before_s` and `after_s` about the (last) frame; "between" the
+    stretch of a window of
         frames, brought to `audio_frames`.
     """
 
@@ -66,9 +75,13 @@ class Sample:
 
 
 class FrameSamples:
-    """Reads rows of a table. A row of -1 (`windows.NO_FRAME`), and one without a picture, is black and has no label."""
+    """Reads rows of a table. A row of -1 (`windows.NO_FRAME`), and one without an image, is black
+    and has no label.
+    """
 
-    def __init__(self, table: FrameTable, config: SampleConfig | None = None, tracks: MelTracks | None = None) -> None:
+    def __init__(
+        self, table: FrameTable, config: SampleConfig | None = None, tracks: MelTracks | None = None
+    ) -> None:
         self.table, self.config = table, config or SampleConfig()
         self._tracks = tracks or MelTracks()
         self._has_crop = table.has_crop
@@ -81,7 +94,9 @@ class FrameSamples:
         if not known.size:
             raise ValueError("a sample needs at least one frame")
         last = int(known.ravel()[-1])
-        masks = torch.stack([batch["au_mask"][0].any(-1), batch["expression_mask"][0], batch["va_mask"][0]], -1)
+        masks = torch.stack(
+            [batch["au_mask"][0].any(-1), batch["expression_mask"][0], batch["va_mask"][0]], -1
+        )
         return Sample(
             image=batch["image"][0],
             audio=batch["audio"][0] if "audio" in batch else None,
@@ -99,9 +114,9 @@ class FrameSamples:
     def batch(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Rows [B] or clips [B, T] as tensors of that leading shape.
 
-        image [..., 3, S, S]; au, au_mask [..., 12]; expression, expression_mask [...]; va [..., 2], va_mask [...];
-        is_frame [...]; row [...]; landmarks [..., 68, 2] where the table has any; with sound, audio [B, 1, bands, F] and
-        has_audio [B].
+        image [..., 3, S, S]; au, au_mask [..., 12]; expression, expression_mask [...]; va [...,
+        2], va_mask [...]; is_frame [...]; row [...]; landmarks [..., 68, 2] where the table has
+        any; with audio, audio [B, 1, bands, F] and has_audio [B].
         """
         table, rows = self.table, np.asarray(rows, np.int64)
         is_frame = (rows >= 0) & self._has_crop[rows]
@@ -110,7 +125,7 @@ class FrameSamples:
         points = np.full((flat.size, 68, 2), np.nan, np.float32)
         for k, row in enumerate(flat.tolist()):
             if row >= 0:
-                images[k], points[k] = self._picture(row)
+                images[k], points[k] = self._image(row)
         batch = {
             "image": torch.from_numpy(images.reshape(*rows.shape, *images.shape[1:])),
             "is_frame": torch.from_numpy(is_frame),
@@ -122,73 +137,101 @@ class FrameSamples:
             values = getattr(table, name)[rows]
             values = np.where(mask if name != "va" else mask[..., None], values, 0)
             kind = np.int64 if name == "expression" else np.float32
-            batch[name], batch[f"{name}_mask"] = torch.from_numpy(values.astype(kind)), torch.from_numpy(mask)
+            batch[name], batch[f"{name}_mask"] = (
+                torch.from_numpy(values.astype(kind)),
+                torch.from_numpy(mask),
+            )
         if table.landmarks_xy is not None:
             batch["landmarks"] = torch.from_numpy(points.reshape(*rows.shape, 68, 2))
         if self.config.audio != "none":
-            pieces = [self._sound(clip) for clip in rows.reshape(len(rows), -1)]
+            pieces = [self._audio(clip) for clip in rows.reshape(len(rows), -1)]
             batch["audio"] = torch.from_numpy(np.stack([piece for piece, _ in pieces])[:, None])
             batch["has_audio"] = torch.tensor([has for _, has in pieces])
         return batch
 
-    def load(self, steps: Iterator[Step], workers: int = 2) -> Iterator[list[tuple[Part, dict[str, Tensor]]]]:
-        """The parts of each step with their batches, read ahead by threads; in order, whatever thread is first."""
+    def load(
+        self, steps: Iterator[Step], workers: int = 2
+    ) -> Iterator[list[tuple[Part, dict[str, Tensor]]]]:
+        """The parts of each step with their batches, read ahead by threads; in order, whatever
+        thread is first.
+        """
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             waiting: deque[Future[list[tuple[Part, dict[str, Tensor]]]]] = deque()
             for step in steps:
-                waiting.append(pool.submit(lambda s: [(part, self.batch(part.rows)) for part in s.parts], step))
+                waiting.append(
+                    pool.submit(lambda s: [(part, self.batch(part.rows)) for part in s.parts], step)
+                )
                 if len(waiting) > workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _picture(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _image(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         path = self.table.path_of(row)
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if bgr is None:
-            raise BrokenFileError(str(path), None, "cannot be read as a picture")
+            raise BrokenFileError(str(path), None, "cannot be read as an image")
         pixels = np.asarray(bgr, np.uint8)
         crop_map = self._map(row, pixels.shape[1], pixels.shape[0])
         frame = Frame(pixels, source=str(path))
-        crop = crop_face(frame, crop_map, size_px=self.config.size_px, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))[0]
+        crop = crop_face(
+            frame, crop_map, size_px=self.config.size_px, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+        )[0]
         points = np.full((68, 2), np.nan, np.float32)
         if self.table.landmarks_xy is not None:
-            points = apply_map(invert_map(crop_map), self.table.landmarks_xy[row][None])[0]
+            points = transform_points(
+                invert_transforms(crop_map), self.table.landmarks_xy[row][None]
+            )[0]
         return crop, points
 
     def _map(self, row: int, width_px: int, height_px: int) -> NDArray[np.float32]:
-        """Crop to picture [1, 2, 3]."""
+        """Crop to image [1, 2, 3]."""
         table, size = self.table, self.config.size_px
         if table.landmarks_xy is not None and np.isfinite(table.landmarks_xy[row]).all():
-            return resize_maps(crop_to_frame(anchors_from_landmarks(table.landmarks_xy[row][None])), size)
+            return rescale_transforms(
+                estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy[row][None])),
+                size,
+            )
         if table.box is not None and np.isfinite(table.box[row]).all():
             x1, y1, x2, y2 = table.box[row].tolist()
             side = max(x2 - x1, y2 - y1) * (1 + self.config.box_margin)
             return _square((x1 + x2) / 2, (y1 + y2) / 2, side, size)
         return _square(width_px / 2, height_px / 2, min(width_px, height_px), size)
 
-    def _sound(self, clip: NDArray[np.int64]) -> tuple[NDArray[np.float32], bool]:
-        """The piece [bands, F] of a clip of rows, and whether there is sound; silence where there is none."""
+    def _audio(self, clip: NDArray[np.int64]) -> tuple[NDArray[np.float32], bool]:
+        """The piece [bands, F] of a clip of rows, and whether there is audio; silence where there
+        is none.
+        """
         config = self.config
         known = clip[clip >= 0]
         path = self.table.media_of(int(known[-1])) if len(known) else None
         offsets = self.table.audio_offset_s[known]
-        track = self._tracks.of(path) if path is not None and np.isfinite(offsets).all() and len(offsets) else None
+        track = (
+            self._tracks.of(path)
+            if path is not None and np.isfinite(offsets).all() and len(offsets)
+            else None
+        )
         if track is None:
             frames = config.audio_frames
             if config.audio == "around":
                 hop_s = self._tracks.config.hop_s
                 frames = round(config.before_s / hop_s) + round(config.after_s / hop_s) + 1
-            return MelTrack(np.zeros((0, self._tracks.config.bands), np.float32), self._tracks.config).silence(frames), False
+            return MelTrack(
+                np.zeros((0, self._tracks.config.bands), np.float32), self._tracks.config
+            ).silence(frames), False
         if config.audio == "around":
             return track.around(float(offsets[-1]), config.before_s, config.after_s), True
         step = float(np.median(np.diff(offsets))) if len(offsets) > 1 else 0.0
         step = step if step > 0 else 0.04
-        return track.between(float(offsets[0]), float(offsets[-1]) + step, config.audio_frames), True
+        return track.between(
+            float(offsets[0]), float(offsets[-1]) + step, config.audio_frames
+        ), True
 
 
 def _square(x: float, y: float, side: float, size_px: int) -> NDArray[np.float32]:
-    """Crop to picture [1, 2, 3] of an upright square about (x, y), where a picture's edges are 0 and its width."""
+    """Crop to image [1, 2, 3] of an upright square about (x, y), where an image's edges are 0 and
+    its width.
+    """
     scale = side / size_px
     shift = -side / 2 + 0.5 * scale - 0.5
     return np.array([[[scale, 0, x + shift], [0, scale, y + shift]]], np.float32)

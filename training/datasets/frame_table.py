@@ -1,9 +1,11 @@
-"""One row per frame or picture: where its crop lies and what is known of the face. Every reader gives this table.
+"""One row per frame or image: where its crop lies and what is known of the face. Every reader gives
+this table.
 
-Rows hold labels and paths, no pixels; a table of all of Aff-Wild2 (2.8 million frames) fits into half a gigabyte. What
-belongs to a whole video (name, source, group, split by task, media file) is kept once a video. Still pictures are videos
-of one frame. A group is what must not be divided between training and validation: a person where the set names people,
-else the source video, else the picture.
+Rows hold labels and paths, no pixels; a table of all of Aff-Wild2 (2.8 million frames) fits into
+half a gigabyte. What belongs to a whole video (name, source, group, split by task, media file)
+is kept once a video. Still images are videos of one frame. A group is what must not be divided
+between training and validation: a person where the set names people, else the source video, else
+the image.
 """
 
 from __future__ import annotations
@@ -29,27 +31,35 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameTable:
-    """N rows of V videos. Values are 0 where their mask is off, so that no loss meets a code of an absent label."""
+    """N rows of V videos. Values are 0 where their mask is off, so that no loss meets a code of an
+    absent label.
+    """
 
     root: Path  # paths are relative to it
     videos: tuple[str, ...]  # [V] names, unique
     sources: tuple[str, ...]  # [V] name of the data set
     groups: tuple[str, ...]  # [V]
-    media: tuple[str, ...]  # [V] file with the sound, relative to the root; "" where there is none
+    media: tuple[str, ...]  # [V] file with the audio, relative to the root; "" where there is none
     splits: NDArray[np.int8]  # [V, 3] by task, index in SPLITS
     video: NDArray[np.int32]  # [N] index in videos
     frame: NDArray[np.int32]  # [N] the set's own number of the frame
-    path: pa.StringArray  # [N] picture relative to the root; null where there is none
+    path: pa.StringArray  # [N] image relative to the root; null where there is none
     au: NDArray[np.float32]  # [N, 12] 1 present, 0 absent
     au_mask: NDArray[np.bool_]  # [N, 12]
     expression: NDArray[np.int8]  # [N] class index
     expression_mask: NDArray[np.bool_]  # [N]
     va: NDArray[np.float32]  # [N, 2]
     va_mask: NDArray[np.bool_]  # [N]
-    audio_offset_s: NDArray[np.float64]  # [N] time of the frame in its video's sound; NaN where unknown
+    audio_offset_s: NDArray[
+        np.float64
+    ]  # [N] time of the frame in its video's audio; NaN where unknown
     au_intensity: NDArray[np.float32] | None = None  # [N, 12] 0..5, NaN where not annotated
-    box: NDArray[np.float32] | None = None  # [N, 4] face in the picture: x1, y1, x2, y2; None if pictures are crops
-    landmarks_xy: NDArray[np.float32] | None = None  # [N, 68, 2] pixels of the picture, NaN where unknown
+    box: NDArray[np.float32] | None = (
+        None  # [N, 4] face in the image: x1, y1, x2, y2; None if images are crops
+    )
+    landmarks_xy: NDArray[np.float32] | None = (
+        None  # [N, 68, 2] pixels of the image, NaN where unknown
+    )
     report: ScanReport = field(default_factory=lambda: ScanReport("", ""))
     kept_in: Path | None = None  # the cache's file of it
 
@@ -61,7 +71,9 @@ class FrameTable:
                 raise ValueError(f"{name} must have shape {(count, *shape)}, got {value.shape}")
         if len(self.path) != count:
             raise ValueError(f"path must have {count} rows, got {len(self.path)}")
-        lengths = {name: len(getattr(self, name)) for name in ("sources", "groups", "media", "splits")}
+        lengths = {
+            name: len(getattr(self, name)) for name in ("sources", "groups", "media", "splits")
+        }
         if set(lengths.values()) != {len(self.videos)}:
             raise ValueError(f"there are {len(self.videos)} videos, but {lengths}")
         if len(set(self.videos)) != len(self.videos):
@@ -77,10 +89,10 @@ class FrameTable:
 
     @property
     def has_crop(self) -> NDArray[np.bool_]:
-        """Whether a row has a picture [N]."""
+        """Whether a row has an image [N]."""
         return np.asarray(self.path.is_valid().to_numpy(zero_copy_only=False), bool)
 
-    def labelled(self, task: Task) -> NDArray[np.bool_]:
+    def labeled(self, task: Task) -> NDArray[np.bool_]:
         """Whether a row has a label of the task [N]."""
         if task == "AU":
             return np.asarray(self.au_mask.any(axis=1))
@@ -91,8 +103,10 @@ class FrameTable:
         return np.asarray((self.splits[:, TASKS.index(task)] == SPLITS.index(split))[self.video])
 
     def rows(self, task: Task, split: str | None = None, *, need_crop: bool = True) -> Rows:
-        """Rows with a label of the task, of one split or of all, and with a picture unless `need_crop` is off."""
-        chosen = self.labelled(task).copy()
+        """Rows with a label of the task, of one split or of all, and with an image unless
+        `need_crop` is off.
+        """
+        chosen = self.labeled(task).copy()
         if need_crop:
             chosen &= self.has_crop
         if split is not None:
@@ -100,12 +114,12 @@ class FrameTable:
         return np.flatnonzero(chosen)
 
     def path_of(self, row: int) -> Path | None:
-        """The picture of a row, or None."""
+        """The image of a row, or None."""
         name = self.path[int(row)].as_py()
         return None if name is None else self.root / name
 
     def media_of(self, row: int) -> Path | None:
-        """The file with the sound of a row's video, or None."""
+        """The file with the audio of a row's video, or None."""
         name = self.media[self.video[row]]
         return self.root / name if name else None
 
@@ -114,13 +128,16 @@ class FrameTable:
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
         kept, video = np.unique(self.video[rows], return_inverse=True)
         arrays: dict[str, Any] = {
-            name: None if getattr(self, name) is None else getattr(self, name)[rows] for name in _row_shapes()
+            name: None if getattr(self, name) is None else getattr(self, name)[rows]
+            for name in _row_shapes()
         }
         arrays["video"] = video.astype(np.int32)
         for name in ("videos", "sources", "groups", "media"):
             values = getattr(self, name)
             arrays[name] = tuple(values[k] for k in kept)
-        return replace(self, splits=self.splits[kept], path=self.path.take(pa.array(rows)), **arrays)
+        return replace(
+            self, splits=self.splits[kept], path=self.path.take(pa.array(rows)), **arrays
+        )
 
 
 def _row_shapes() -> dict[str, tuple[int, ...]]:
@@ -157,11 +174,18 @@ def join_tables(tables: list[FrameTable]) -> FrameTable:
         if all(part is None for part in parts):
             columns[name] = None
             continue
-        filled = [np.full((len(t), *shape), np.nan, np.float32) if p is None else p for t, p in zip(tables, parts, strict=True)]
+        filled = [
+            np.full((len(t), *shape), np.nan, np.float32) if p is None else p
+            for t, p in zip(tables, parts, strict=True)
+        ]
         columns[name] = np.concatenate(filled)
     first = np.cumsum([0, *(len(table.videos) for table in tables)])
-    columns["video"] = np.concatenate([t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]).astype(np.int32)
-    report = ScanReport(" + ".join(t.report.source for t in tables), ", ".join(t.report.root for t in tables))
+    columns["video"] = np.concatenate(
+        [t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]
+    ).astype(np.int32)
+    report = ScanReport(
+        " + ".join(t.report.source for t in tables), ", ".join(t.report.root for t in tables)
+    )
     for table in tables:
         for what, number in table.report.found.items():
             report.count(f"{table.report.source}: {what}", number)
@@ -186,7 +210,11 @@ def _absolute(table: FrameTable) -> pa.StringArray:
 
 
 def check_classes(table: FrameTable) -> None:
-    """Raise where a labelled expression is none of our classes: a reader's mistake, found before training does."""
+    """Raise where a labeled expression is none of our classes: a reader's mistake, found before
+    training does.
+    """
     classes = table.expression[table.expression_mask]
     if len(classes) and not (classes.min() >= 0 and classes.max() < len(EXPRESSION_NAMES)):
-        raise ValueError(f"expressions must be 0 to {len(EXPRESSION_NAMES) - 1}, got {classes.min()} to {classes.max()}")
+        raise ValueError(
+            f"expressions must be 0 to {len(EXPRESSION_NAMES) - 1}, got {classes.min()} to {classes.max()}"
+        )

@@ -30,11 +30,18 @@ _TEXTS: Final = (".csv", ".lst", ".txt", ".json")
 
 
 def load_cached(
-    kind: str, folder: Path | str, *, cache: Path = DEFAULT_CACHE, progress: bool = True, **options: Any
+    kind: str,
+    folder: Path | str,
+    *,
+    cache: Path = DEFAULT_CACHE,
+    progress: bool = True,
+    **options: Any,
 ) -> FrameTable:
-    """The table of `READERS[kind](folder, **options)`, kept in `cache` while the folder is unchanged.
+    """The table of `READERS[kind](folder, **options)`, kept in `cache` while the folder is
+    unchanged.
 
-    The key covers the content of texts and the names of everything else (label files that are arrays: size and time too).
+    The key covers the content of texts and the names of everything else (label files that are
+    arrays: size and time too).
     """
     if kind not in READERS:
         raise ValueError(f"a data set is one of {', '.join(READERS)}, got {kind!r}")
@@ -45,7 +52,9 @@ def load_cached(
         raise FileNotFoundError(f"{folder} is not a folder")
     texts, arrays, names = _contents(root)
     key = folder_key(kind, root, texts=texts, stats=arrays, lists=names, options=options)
-    return through_cache(cache, root, key, lambda: READERS[kind](folder, progress=progress, **options))
+    return through_cache(
+        cache, root, key, lambda: READERS[kind](folder, progress=progress, **options)
+    )
 
 
 def _contents(root: Path) -> tuple[list[Path], list[Path], dict[str, str]]:
@@ -53,7 +62,11 @@ def _contents(root: Path) -> tuple[list[Path], list[Path], dict[str, str]]:
     for place, inner, files in os.walk(root):
         inner.sort()
         # A cache that lies in the folder itself is no part of it.
-        kept = sorted(name for name in files if not name.startswith(".") and not name.endswith((".parquet", ".partial")))
+        kept = sorted(
+            name
+            for name in files
+            if not name.startswith(".") and not name.endswith((".parquet", ".partial"))
+        )
         if not kept:
             continue
         names[Path(place).relative_to(root).as_posix()] = "\n".join(kept)

@@ -20,7 +20,7 @@ from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
 from training.labeling.mediapipe_teacher import LANDMARKS_68
 
 HELD_OUT_SHARE: Final = 0.1
-_WEB_PICTURE_PX: Final = 192
+_WEB_IMAGE_PX: Final = 192
 _PRESENT: Final = 0.5
 
 
@@ -34,7 +34,9 @@ def _pose_reference(labels: Path) -> NDArray[np.float64]:
     return frontal_reference(rigid_points(answers["points_xyz"][answers["presence"] > _PRESENT]))
 
 
-def _teacher_targets(answers: Any, labels: Path, shared: Path, landmark_weight: float) -> dict[str, NDArray[np.float32]]:
+def _teacher_targets(
+    answers: Any, labels: Path, shared: Path, landmark_weight: float
+) -> dict[str, NDArray[np.float32]]:
     count = len(answers["presence"])
     targets = empty_targets(count)
     present = (answers["presence"] > _PRESENT).astype(np.float32)
@@ -50,7 +52,9 @@ def _teacher_targets(answers: Any, labels: Path, shared: Path, landmark_weight: 
     return targets
 
 
-def load_ferplus(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.int64], NDArray[np.str_]]:
+def load_ferplus(
+    shared: Path, labels: Path
+) -> tuple[FaceTable, NDArray[np.int64], NDArray[np.str_]]:
     """The table of all of FER+, the votes [N, 10] and the usage [N]."""
     source = read_ferplus(shared / "data" / "ferplus")
     answers = np.load(labels / FERPLUS_FILE, allow_pickle=False)
@@ -62,11 +66,12 @@ def load_ferplus(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.int6
     targets["va_weight"] = targets["expression_weight"].copy()
     add_vote_evidence(targets["au"], targets["au_weight"], distribution)
     targets["au_weight"][no_face] = 0
-    # Where the teacher saw no face the picture is placed by the mean of the others; its landmarks are not learnt.
+    # Where the teacher saw no face the image is placed by the mean of the others; its landmarks are
+    # not learned.
     unseen = answers["presence"] <= _PRESENT
     targets["landmarks_xy"][unseen] = np.median(targets["landmarks_xy"][~unseen], axis=0)
     targets["face"] = np.where(no_face, 0, 1).astype(np.float32)
-    return FaceTable(name="FER+", pictures=source.pictures, **targets), source.votes, source.usage
+    return FaceTable(name="FER+", images=source.images, **targets), source.votes, source.usage
 
 
 def load_webfaces(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.bool_]]:
@@ -76,12 +81,12 @@ def load_webfaces(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.boo
     names = answers["names"][seen]
     picked = {key: answers[key][seen] for key in answers.files}
     targets = _teacher_targets(picked, labels, shared, landmark_weight=1.0)
-    pictures = np.empty((len(seen), _WEB_PICTURE_PX, _WEB_PICTURE_PX, 3), np.uint8)
+    images = np.empty((len(seen), _WEB_IMAGE_PX, _WEB_IMAGE_PX, 3), np.uint8)
     for row, name in enumerate(names):
         bgr = cv2.imread(str(shared / "data" / "webfaces" / str(name)), cv2.IMREAD_COLOR)
-        scale = _WEB_PICTURE_PX / bgr.shape[0]
-        small = cv2.resize(bgr, (_WEB_PICTURE_PX, _WEB_PICTURE_PX), interpolation=cv2.INTER_AREA)
-        pictures[row] = small[:, :, ::-1]
+        scale = _WEB_IMAGE_PX / bgr.shape[0]
+        small = cv2.resize(bgr, (_WEB_IMAGE_PX, _WEB_IMAGE_PX), interpolation=cv2.INTER_AREA)
+        images[row] = small[:, :, ::-1]
         targets["landmarks_xy"][row] = (targets["landmarks_xy"][row] + 0.5) * scale - 0.5
     held_out = np.array([is_held_out(str(name)) for name in names])
-    return FaceTable(name="web faces", pictures=pictures, **targets), held_out
+    return FaceTable(name="web faces", images=images, **targets), held_out

@@ -1,6 +1,8 @@
-"""Frames of RenderWild's training videos as a table: expression, valence and arousal with exact truth, beside AUs.
+"""Frames of RenderWild's training videos as a table: expression, valence and arousal with exact
+truth, beside AUs.
 
-Reads the videos and the side files of truth that `training.synthesis` writes beside the official layout.
+Reads the videos and the side files of truth that `training.synthesis` writes beside the official
+layout.
 """
 
 from __future__ import annotations
@@ -15,14 +17,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import TEMPLATE_SIZE_PX, anchors_from_landmarks, apply_map, crop_to_frame
+from faceaffect.geometry import (
+    TEMPLATE_SIZE_PX,
+    estimate_crop_to_frame,
+    keypoints_from_landmarks,
+    transform_points,
+)
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.synthetic_images import RIGS, au_target
 
-PICTURE_PX: Final = 160
-SURROUNDINGS: Final = 1.6  # width of a picture in aligned crops, as that of rendered stills
-LANDMARK_WEIGHT: Final = 0.0  # the mesh's own points place the crops; the landmark teacher's are learnt elsewhere
+IMAGE_PX: Final = 160
+SURROUNDINGS: Final = 1.6  # width of an image in aligned crops, as that of rendered stills
+LANDMARK_WEIGHT: Final = (
+    0.0  # the mesh's own points place the crops; the landmark teacher's are learned elsewhere
+)
 EXPRESSION_WEIGHT: Final = 0.5
 RATE_HZ: Final = 3.0  # frames closer together are too alike to be worth their memory
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
@@ -32,8 +41,12 @@ Origin = tuple[str, int]
 """Name of a video and number of a frame, from 1, as the label files count."""
 
 
-def load_wild(folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ) -> tuple[FaceTable, NDArray[np.int64]]:
-    """About `rate_hz` frames a second of a split (Train_Set, Validation_Set), and each frame's rig (index in RIGS)."""
+def load_wild(
+    folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
+) -> tuple[FaceTable, NDArray[np.int64]]:
+    """About `rate_hz` frames a second of a split (Train_Set, Validation_Set), and each frame's rig
+    (index in RIGS).
+    """
     return load_wild_frames(folder, split, rate_hz)[:2]
 
 
@@ -41,11 +54,16 @@ def load_wild_frames(
     folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64], list[Origin]]:
     """The same, and where each frame comes from."""
-    notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "truth").glob("*.json"))]
+    notes = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((folder / "truth").glob("*.json"))
+    ]
     notes = [note for note in notes if note["split"] == split]
     if not notes:
-        raise FileNotFoundError(f"{folder}/truth must describe videos of the {split} split, none found")
-    pictures: list[NDArray[np.uint8]] = []
+        raise FileNotFoundError(
+            f"{folder}/truth must describe videos of the {split} split, none found"
+        )
+    images: list[NDArray[np.uint8]] = []
     columns: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _NAMES}
     rigs: list[int] = []
     origins: list[Origin] = []
@@ -53,14 +71,22 @@ def load_wild_frames(
         with np.load(folder / "truth" / f"{note['name']}.npz", allow_pickle=False) as truth:
             every = max(1, round(note["fps"] / rate_hz))
             for k, bgr in _frames(folder / note["video"], len(truth["time_s"]), every):
-                picture, points = _cut_out(bgr, truth["landmarks_xy"][k])
-                pictures.append(picture)
-                values = points, truth["pose_deg"][k], au_target(truth["au_intensity"][k]), truth["strength"][k], truth["va"][k]
+                image, points = _cut_out(bgr, truth["landmarks_xy"][k])
+                images.append(image)
+                values = (
+                    points,
+                    truth["pose_deg"][k],
+                    au_target(truth["au_intensity"][k]),
+                    truth["strength"][k],
+                    truth["va"][k],
+                )
                 for name, value in zip(_NAMES, values, strict=True):
                     columns[name].append(value)
                 rigs.append(RIGS.index(note["rig"]))
                 origins.append((note["name"], k + 1))
-    table = _table(pictures, {name: np.stack(values).astype(np.float32) for name, values in columns.items()})
+    table = _table(
+        images, {name: np.stack(values).astype(np.float32) for name, values in columns.items()}
+    )
     return table, np.array(rigs, np.int64), origins
 
 
@@ -75,27 +101,43 @@ def not_resting(table: FaceTable, share: float, seed: int = 0) -> NDArray[np.boo
     return np.asarray((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= share))
 
 
-def _table(pictures: list[NDArray[np.uint8]], columns: dict[str, NDArray[np.float32]]) -> FaceTable:
-    targets = empty_targets(len(pictures))
+def _table(images: list[NDArray[np.uint8]], columns: dict[str, NDArray[np.float32]]) -> FaceTable:
+    targets = empty_targets(len(images))
     targets.update(columns)
-    for name, weight in (("landmark_weight", LANDMARK_WEIGHT), ("expression_weight", EXPRESSION_WEIGHT)):
+    for name, weight in (
+        ("landmark_weight", LANDMARK_WEIGHT),
+        ("expression_weight", EXPRESSION_WEIGHT),
+    ):
         targets[name][:] = weight
     for name in ("pose_weight", "au_weight", "va_weight"):
         targets[name][:] = 1
-    table = FaceTable(name="RenderWild", pictures=np.stack(pictures), **targets)
-    return replace(table, expression=table.expression / np.maximum(table.expression.sum(axis=1, keepdims=True), 1e-6))
+    table = FaceTable(name="RenderWild", images=np.stack(images), **targets)
+    return replace(
+        table,
+        expression=table.expression / np.maximum(table.expression.sum(axis=1, keepdims=True), 1e-6),
+    )
 
 
-def _cut_out(bgr: NDArray[np.uint8], landmarks_xy: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:
+def _cut_out(
+    bgr: NDArray[np.uint8], landmarks_xy: FloatArray
+) -> tuple[NDArray[np.uint8], FloatArray]:
     """The square around a face, level as its frame is, RGB; and its landmarks there."""
-    crop_map = crop_to_frame(anchors_from_landmarks(landmarks_xy[None]))[0]
-    scale = float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * SURROUNDINGS / PICTURE_PX
-    centre = apply_map(crop_map[None], np.full((1, 1, 2), (TEMPLATE_SIZE_PX - 1) / 2, np.float32))[0, 0]
-    offset = centre - scale * (PICTURE_PX - 1) / 2
+    crop_map = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy[None]))[0]
+    scale = (
+        float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * SURROUNDINGS / IMAGE_PX
+    )
+    center = transform_points(
+        crop_map[None], np.full((1, 1, 2), (TEMPLATE_SIZE_PX - 1) / 2, np.float32)
+    )[0, 0]
+    offset = center - scale * (IMAGE_PX - 1) / 2
     to_frame = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    picture = cv2.warpAffine(bgr, to_frame, (PICTURE_PX, PICTURE_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(picture[:, :, ::-1]), ((landmarks_xy - offset) / scale).astype(np.float32)
+    image = cv2.warpAffine(
+        bgr, to_frame, (IMAGE_PX, IMAGE_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.ascontiguousarray(image[:, :, ::-1]), ((landmarks_xy - offset) / scale).astype(
+        np.float32
+    )
 
 
 def _frames(video: Path, count: int, every: int) -> Iterator[tuple[int, NDArray[Any]]]:

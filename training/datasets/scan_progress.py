@@ -7,13 +7,24 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Item = TypeVar("Item")
 
 
-def watched(items: Iterable[Item], what: str, *, total: int | None = None, progress: bool = True) -> Iterator[Item]:
-    """`items` one by one, with a bar named `what` that says how many are done and how long the rest takes."""
+def watched(
+    items: Iterable[Item], what: str, *, total: int | None = None, progress: bool = True
+) -> Iterator[Item]:
+    """`items` one by one, with a bar named `what` that says how many are done and how long the rest
+    takes.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -22,7 +22,9 @@ class Skipped:
 
 @dataclass(slots=True)
 class ScanReport:
-    """Counts in the order they were made; `skipped` by reason; `notes` are sentences for the reader."""
+    """Counts in the order they were made; `skipped` by reason; `notes` are sentences for the
+    reader.
+    """
 
     source: str
     root: str
@@ -61,7 +63,9 @@ class ScanReport:
             skipped.add_column("count", justify="right")
             skipped.add_column("for example")
             for reason, entry in self.skipped.items():
-                skipped.add_row(escape(reason), f"{entry.count:,}", escape(", ".join(entry.examples)))
+                skipped.add_row(
+                    escape(reason), f"{entry.count:,}", escape(", ".join(entry.examples))
+                )
             console.print(skipped)
         else:
             console.print("nothing was left out")
@@ -69,10 +73,27 @@ class ScanReport:
             console.print(f"note: {escape(sentence)}", highlight=False)
 
     def to_json(self) -> dict[str, Any]:
-        skipped = {reason: {"count": e.count, "examples": e.examples} for reason, e in self.skipped.items()}
-        return {"source": self.source, "root": self.root, "found": self.found, "skipped": skipped, "notes": self.notes}
+        skipped = {
+            reason: {"count": e.count, "examples": e.examples} for reason, e in self.skipped.items()
+        }
+        return {
+            "source": self.source,
+            "root": self.root,
+            "found": self.found,
+            "skipped": skipped,
+            "notes": self.notes,
+        }
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ScanReport:
-        skipped = {reason: Skipped(int(e["count"]), list(e["examples"])) for reason, e in document["skipped"].items()}
-        return cls(document["source"], document["root"], dict(document["found"]), skipped, list(document["notes"]))
+        skipped = {
+            reason: Skipped(int(e["count"]), list(e["examples"]))
+            for reason, e in document["skipped"].items()
+        }
+        return cls(
+            document["source"],
+            document["root"],
+            dict(document["found"]),
+            skipped,
+            list(document["notes"]),
+        )

@@ -1,7 +1,8 @@
 """Which rows a task may be trained on, when a video can be in another split for each task.
 
-In Aff-Wild2 a video of the EXPR training set may be in the VA validation set. A model that learns both and is chosen by
-its VA score must not see such a video at all: not its VA labels, and not its pictures with EXPR labels either.
+In Aff-Wild2 a video of the EXPR training set may be in the VA validation set. A model that
+learns both and is chosen by its VA score must not see such a video at all: not its VA labels,
+and not its images with EXPR labels either.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ _HELD_OUT = (SPLITS.index("validation"), SPLITS.index("test"))
 _TRAIN = SPLITS.index("train")
 
 
-def training_view(table: FrameTable, tasks: Sequence[Task], selected_on: Sequence[Task] | None = None) -> FrameTable:
+def training_view(
+    table: FrameTable, tasks: Sequence[Task], selected_on: Sequence[Task] | None = None
+) -> FrameTable:
     """The rows that may be trained on for `tasks`, with every mask off that must stay unseen.
 
-    Kept are rows with a crop whose group (source video or person) is in the validation or test split of no task of
-    `selected_on`. Of those, only labels of `tasks` whose video is in the training split of that very task stay on; rows
-    without any such label stay too, as pictures without labels. Draw from `view.rows(task)` or `labelled_rows(view)`.
+    Kept are rows with a crop whose group (source video or person) is in the validation or test
+    split of no task of `selected_on`. Of those, only labels of `tasks` whose video is in the
+    training split of that very task stay on; rows without any such label stay too, as images
+    without labels. Draw from `view.rows(task)` or `labeled_rows(view)`.
 
     Args:
         table: whatever a reader gave.
-        tasks: the tasks that are learnt.
+        tasks: the tasks that are learned.
         selected_on: the tasks whose validation score chooses the model; None for all of `tasks`.
     """
     chosen = tuple(tasks if selected_on is None else selected_on)
@@ -39,7 +43,10 @@ def training_view(table: FrameTable, tasks: Sequence[Task], selected_on: Sequenc
     refused = {group for group, out in zip(table.groups, held_out, strict=True) if out}
     allowed = np.array([group not in refused for group in table.groups], bool)
     view = table.pick(np.flatnonzero(allowed[table.video] & table.has_crop))
-    on = {task: (task in tasks) & (view.splits[:, k] == _TRAIN)[view.video] for k, task in enumerate(TASKS)}
+    on = {
+        task: (task in tasks) & (view.splits[:, k] == _TRAIN)[view.video]
+        for k, task in enumerate(TASKS)
+    }
     return replace(
         view,
         au_mask=view.au_mask & on["AU"][:, None],
@@ -51,22 +58,27 @@ def training_view(table: FrameTable, tasks: Sequence[Task], selected_on: Sequenc
     )
 
 
-def labelled_rows(table: FrameTable) -> Rows:
+def labeled_rows(table: FrameTable) -> Rows:
     """Rows with a label of any task."""
     return np.flatnonzero(table.masks.any(axis=1))
 
 
 def leaks(table: FrameTable, view: FrameTable, selected_on: Sequence[Task]) -> list[str]:
-    """Groups that a view would train on although a task of `selected_on` holds them out; empty is right."""
+    """Groups that a view would train on although a task of `selected_on` holds them out; empty is
+    right.
+    """
     held: set[str] = set()
     for task in selected_on:
         column = table.splits[:, TASKS.index(task)]
-        held |= {group for group, split in zip(table.groups, column, strict=True) if split in _HELD_OUT}
+        held |= {
+            group for group, split in zip(table.groups, column, strict=True) if split in _HELD_OUT
+        }
     return sorted(held & {view.groups[k] for k in np.unique(view.video)})
 
 
 def with_group_split(table: FrameTable, validation_share: float = 0.1, seed: int = 0) -> FrameTable:
-    """The table with a split for sets that come without one: whole groups, by a hash of the group's name.
+    """The table with a split for sets that come without one: whole groups, by a hash of the group's
+    name.
 
     The same group falls on the same side whatever else is in the table, for all tasks alike.
     """

@@ -31,7 +31,7 @@ def folder_key(
         root: the scanned folder; its place counts, since a table's paths start there.
         texts: files whose content counts.
         stats: files of which name, size and time of change count (videos, too long to read).
-        lists: further content by name, such as the names of the pictures in a folder.
+        lists: further content by name, such as the names of the images in a folder.
         options: what the reader was asked for.
     """
     digest = hashlib.sha256()
@@ -58,7 +58,9 @@ def cache_file(cache: Path, root: Path, key: str) -> Path:
 
 
 def through_cache(cache: Path, root: Path, key: str, read: Callable[[], FrameTable]) -> FrameTable:
-    """The table of that key; `read` and kept where it is not there, or where its file is damaged or of another key."""
+    """The table of that key; `read` and kept where it is not there, or where its file is damaged or
+    of another key.
+    """
     path = cache_file(cache, root, key)
     if path.is_file():
         try:

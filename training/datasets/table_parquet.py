@@ -1,8 +1,9 @@
 """A frame table as a Parquet file that other tools can read too, and back.
 
-Columns: source, video, group, frame, path, AU1..AU26, expression, valence, arousal (all null where not known), mask_AU,
-mask_EXPR, mask_VA, audio_offset_s, media, split_AU, split_EXPR, split_VA; intensity_AU1.., box and landmarks_xy where the
-set has them. The scan's report and the key of the scanned folder stand in the file's metadata.
+Columns: source, video, group, frame, path, AU1..AU26, expression, valence, arousal (all null
+where not known), mask_AU, mask_EXPR, mask_VA, audio_offset_s, media, split_AU, split_EXPR,
+split_VA; intensity_AU1.., box and landmarks_xy where the set has them. The scan's report and the
+key of the scanned folder stand in the file's metadata.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _BY_VIDEO: Final = ("video", "source", "group", "media", *(f"split_{task}" for t
 
 
 def write_table(table: FrameTable, path: Path, key: str = "") -> None:
-    """Write it beside and move it into place, so that a stop leaves no half file. `key` is kept for the reader."""
+    """Write it beside and move it into place, so that a stop leaves no half file. `key` is kept for
+    the reader.
+    """
     columns: dict[str, Any] = {
         "video": _dictionary(table.video, table.videos),
         "source": _dictionary(table.video, table.sources),
@@ -37,7 +40,9 @@ def write_table(table: FrameTable, path: Path, key: str = "") -> None:
         "path": table.path,
     }
     for k, task in enumerate(TASKS):
-        columns[f"split_{task}"] = _dictionary(table.video, tuple(SPLITS[s] for s in table.splits[:, k]))
+        columns[f"split_{task}"] = _dictionary(
+            table.video, tuple(SPLITS[s] for s in table.splits[:, k])
+        )
     for k, name in enumerate(AU_NAMES):
         columns[name] = pa.array(table.au[:, k], mask=~table.au_mask[:, k])
     columns["expression"] = pa.array(table.expression, mask=~table.expression_mask)
@@ -48,12 +53,21 @@ def write_table(table: FrameTable, path: Path, key: str = "") -> None:
     columns["audio_offset_s"] = pa.array(table.audio_offset_s, mask=np.isnan(table.audio_offset_s))
     if table.au_intensity is not None:
         for k, name in enumerate(AU_NAMES):
-            columns[f"intensity_{name}"] = pa.array(table.au_intensity[:, k], mask=np.isnan(table.au_intensity[:, k]))
+            columns[f"intensity_{name}"] = pa.array(
+                table.au_intensity[:, k], mask=np.isnan(table.au_intensity[:, k])
+            )
     if table.box is not None:
         columns["box"] = pa.FixedSizeListArray.from_arrays(table.box.ravel(), 4)
     if table.landmarks_xy is not None:
-        columns["landmarks_xy"] = pa.FixedSizeListArray.from_arrays(table.landmarks_xy.ravel(), 2 * LANDMARK_COUNT)
-    about = {"format": FORMAT, "key": key, "root": str(table.root), "report": table.report.to_json()}
+        columns["landmarks_xy"] = pa.FixedSizeListArray.from_arrays(
+            table.landmarks_xy.ravel(), 2 * LANDMARK_COUNT
+        )
+    about = {
+        "format": FORMAT,
+        "key": key,
+        "root": str(table.root),
+        "report": table.report.to_json(),
+    }
     arrow = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
@@ -65,19 +79,27 @@ def write_table(table: FrameTable, path: Path, key: str = "") -> None:
 
 
 def read_table(path: Path) -> tuple[FrameTable, str]:
-    """The table and the key it was written with; ValueError for a file that is not one of ours or is of another format."""
+    """The table and the key it was written with; ValueError for a file that is not one of ours or
+    is of another format.
+    """
     try:
         arrow = pq.read_table(path, read_dictionary=list(_BY_VIDEO))
         about = json.loads((arrow.schema.metadata or {})[_METADATA])
     except (pa.ArrowException, KeyError, OSError) as error:
-        raise ValueError(f"{path} is not a table of frames that was written here ({error})") from None
+        raise ValueError(
+            f"{path} is not a table of frames that was written here ({error})"
+        ) from None
     if about.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {about.get('format')}, this program reads {FORMAT}: scan the folder again")
+        raise ValueError(
+            f"{path} has format {about.get('format')}, this program reads {FORMAT}: scan the folder again"
+        )
     video, names = _codes(arrow, "video")
     first = np.zeros(len(names), np.int64)  # any row of each video tells what belongs to the video
     first[video[::-1]] = np.arange(len(video))[::-1]
     values = {name: _values_at(arrow, name, first) for name in _BY_VIDEO if name != "video"}
-    splits = np.array([[SPLITS.index(s) for s in values[f"split_{task}"]] for task in TASKS], np.int8).reshape(len(TASKS), -1)
+    splits = np.array(
+        [[SPLITS.index(s) for s in values[f"split_{task}"]] for task in TASKS], np.int8
+    ).reshape(len(TASKS), -1)
     table = FrameTable(
         root=Path(about["root"]),
         videos=names,
@@ -107,7 +129,9 @@ def _labels(arrow: pa.Table) -> dict[str, Any]:
         "audio_offset_s": offsets,
     }
     if f"intensity_{AU_NAMES[0]}" in arrow.column_names:
-        columns = [_numbers(arrow, f"intensity_{name}", np.float32, missing=np.nan) for name in AU_NAMES]
+        columns = [
+            _numbers(arrow, f"intensity_{name}", np.float32, missing=np.nan) for name in AU_NAMES
+        ]
         labels["au_intensity"] = np.stack(columns, axis=1)
     for name, shape in (("box", (4,)), ("landmarks_xy", (LANDMARK_COUNT, 2))):
         if name in arrow.column_names:
@@ -120,7 +144,9 @@ def _dictionary(codes: NDArray[np.int32], values: tuple[str, ...]) -> pa.Diction
     unique = sorted(set(values))
     place = {value: k for k, value in enumerate(unique)}
     to_unique = np.array([place[value] for value in values], np.int32)
-    return pa.DictionaryArray.from_arrays(to_unique[codes] if len(codes) else codes, pa.array(unique, pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        to_unique[codes] if len(codes) else codes, pa.array(unique, pa.string())
+    )
 
 
 def _codes(arrow: pa.Table, name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:

@@ -17,7 +17,7 @@ from training.datasets.scan_report import ScanReport
 
 @dataclass(slots=True)
 class Row:
-    """One frame or picture; None where nothing is known."""
+    """One frame or image; None where nothing is known."""
 
     frame: int
     path: str | None
@@ -44,7 +44,9 @@ class TableRows:
     _rows: list[Row] = field(default_factory=list)
 
     def add_video(self, name: str, group: str, split: str = "", media: str = "") -> int:
-        """The number of a video; its split holds for all tasks. A name that was added before is an error."""
+        """The number of a video; its split holds for all tasks. A name that was added before is an
+        error.
+        """
         if name in self._videos:
             raise ValueError(f"{self.source}: {name} occurs twice")
         self._videos[name] = len(self._videos)
@@ -63,8 +65,12 @@ class TableRows:
     def table(self) -> FrameTable:
         """The table of all rows so far; an error where there is none."""
         if not self._rows:
-            left_out = "; ".join(f"{why}: {entry.count}" for why, entry in self.report.skipped.items())
-            raise ValueError(f"{self.source}: nothing usable in {self.root} ({left_out or 'the label files hold no row'})")
+            left_out = "; ".join(
+                f"{why}: {entry.count}" for why, entry in self.report.skipped.items()
+            )
+            raise ValueError(
+                f"{self.source}: nothing usable in {self.root} ({left_out or 'the label files hold no row'})"
+            )
         rows = self._rows
         table = FrameTable(
             root=self.root,
@@ -90,10 +96,10 @@ class TableRows:
 
 def count_rows(table: FrameTable, report: ScanReport) -> None:
     """The lines of a summary that every set has."""
-    report.count("videos or pictures", len(table.videos))
-    report.count("groups (people, videos or pictures)", len(set(table.groups)))
+    report.count("videos or images", len(table.videos))
+    report.count("groups (people, videos or images)", len(set(table.groups)))
     report.count("rows", len(table))
-    report.count("rows with a picture", int(table.has_crop.sum()))
+    report.count("rows with an image", int(table.has_crop.sum()))
     for task in TASKS:
         for split in SPLITS:
             number = len(table.rows(task, split))
@@ -110,7 +116,9 @@ def _labels(rows: list[Row]) -> dict[str, Any]:
         "expression_mask": np.array([row.expression is not None for row in rows], bool),
         "va": np.array([row.va or (0, 0) for row in rows], np.float32),
         "va_mask": np.array([row.va is not None for row in rows], bool),
-        "au_intensity": None if all(r.intensity is None for r in rows) else _by_column([r.intensity for r in rows], np.nan)[0],
+        "au_intensity": None
+        if all(r.intensity is None for r in rows)
+        else _by_column([r.intensity for r in rows], np.nan)[0],
     }
 
 
@@ -120,11 +128,15 @@ def _places(rows: list[Row]) -> dict[str, Any]:
         places["box"] = np.array([row.box or (np.nan,) * 4 for row in rows], np.float32)
     if any(row.landmarks_xy is not None for row in rows):
         none = np.full((LANDMARK_COUNT, 2), np.nan, np.float32)
-        places["landmarks_xy"] = np.stack([none if row.landmarks_xy is None else row.landmarks_xy for row in rows])
+        places["landmarks_xy"] = np.stack(
+            [none if row.landmarks_xy is None else row.landmarks_xy for row in rows]
+        )
     return places
 
 
-def _by_column(values: list[dict[int, float] | None], empty: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _by_column(
+    values: list[dict[int, float] | None], empty: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     dense = np.full((len(values), len(AU_NAMES)), empty, np.float32)
     known = np.zeros(dense.shape, bool)
     for k, row in enumerate(values):

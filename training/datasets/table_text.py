@@ -1,4 +1,6 @@
-"""Tables kept as text (.csv, .lst): rows with their line numbers, numbers that are checked, pictures that are there."""
+"""Tables kept as text (.csv, .lst): rows with their line numbers, numbers that are checked, images
+that are there.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +11,26 @@ from pathlib import Path
 
 from training.datasets.broken_data import BrokenFileError
 
-PICTURE_ENDS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+IMAGE_ENDS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
-def csv_rows(path: Path, columns: Sequence[str], *, may_lack_header: bool = False) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, row) of a file with a header that names at least `columns` (case and spaces at the ends do not count).
+def csv_rows(
+    path: Path, columns: Sequence[str], *, may_lack_header: bool = False
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, row) of a file with a header that names at least `columns` (case and spaces at the
+    ends do not count).
 
-    With `may_lack_header`, a first line that names none of them is read as a row of exactly `columns`.
+    With `may_lack_header`, a first line that names none of them is read as a row of exactly
+    `columns`.
     """
     with path.open(newline="", encoding="utf-8-sig", errors="strict") as file:
         reader = csv.reader(file)
         try:
             yield from _rows(path, reader, columns, may_lack_header)
         except UnicodeDecodeError as error:
-            raise BrokenFileError(path, reader.line_num + 1, f"not UTF-8 text ({error.reason})") from None
+            raise BrokenFileError(
+                path, reader.line_num + 1, f"not UTF-8 text ({error.reason})"
+            ) from None
         except csv.Error as error:
             raise BrokenFileError(path, reader.line_num, str(error)) from None
 
@@ -39,7 +47,9 @@ def _rows(
         names = wanted
         yield line, _named(path, line, names, wanted, columns, first)
     elif missing := [column for column in columns if column.lower() not in names]:
-        raise BrokenFileError(path, 1, f"wanted columns {','.join(missing)}, got {','.join(first)[:200]}")
+        raise BrokenFileError(
+            path, 1, f"wanted columns {','.join(missing)}, got {','.join(first)[:200]}"
+        )
     for cells in reader:
         line = getattr(reader, "line_num", line + 1)
         if any(cell.strip() for cell in cells):
@@ -47,7 +57,12 @@ def _rows(
 
 
 def _named(
-    path: Path, line: int, names: list[str], wanted: list[str], columns: Sequence[str], cells: list[str]
+    path: Path,
+    line: int,
+    names: list[str],
+    wanted: list[str],
+    columns: Sequence[str],
+    cells: list[str],
 ) -> dict[str, str]:
     if len(cells) < len(names):
         raise BrokenFileError(path, line, f"wanted {len(names)} fields, got {len(cells)}")
@@ -62,7 +77,9 @@ def number(path: Path, line: int | None, text: str, what: str, low: float, high:
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise BrokenFileError(path, line, f"{what} must be a number from {low:g} to {high:g}, got {text!r}")
+        raise BrokenFileError(
+            path, line, f"{what} must be a number from {low:g} to {high:g}, got {text!r}"
+        )
     return value
 
 
@@ -75,7 +92,9 @@ def whole(path: Path, line: int | None, text: str, what: str, low: int, high: in
 
 
 class FilesThere:
-    """Whether files are there, by listing each folder once: far quicker than asking for each of half a million."""
+    """Whether files are there, by listing each folder once: far quicker than asking for each of
+    half a million.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -89,13 +108,15 @@ class FilesThere:
         return name in self._folders[folder]
 
 
-def numbered_pictures(folder: Path) -> dict[int, str]:
-    """Names of a folder's pictures by the whole number that their name ends in; hidden files are passed over."""
+def numbered_images(folder: Path) -> dict[int, str]:
+    """Names of a folder's images by the whole number that their name ends in; hidden files are
+    passed over.
+    """
     found: dict[int, str] = {}
     for name in sorted(os.listdir(folder)):
         stem, end = os.path.splitext(name)
         digits = stem[len(stem.rstrip("0123456789")) :]
-        if end.lower() in PICTURE_ENDS and not name.startswith(".") and digits:
+        if end.lower() in IMAGE_ENDS and not name.startswith(".") and digits:
             found.setdefault(int(digits), name)
     return found
 

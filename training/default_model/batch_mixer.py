@@ -1,4 +1,6 @@
-"""Batches: faces of several sources in fixed shares, cut by jittered maps, with crops that hold no face among them."""
+"""Batches: faces of several sources in fixed shares, cut by jittered maps, with crops that hold no
+face among them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceaffect.geometry import TEMPLATE_SIZE_PX, anchors_from_landmarks, crop_to_frame
-from training.augmentation.crops import Jitter, compose, cover, cut, jitter_maps, move_points, photometric, recompress
+from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
+from training.augmentation.crops import (
+    CropJitter,
+    compose,
+    cover,
+    cut,
+    jitter_maps,
+    move_points,
+    photometric,
+    recompress,
+)
 from training.datasets.face_table import FaceTable
 from training.models.mean_shape import FLIP_ORDER
 
@@ -33,8 +44,10 @@ def balanced(expression: NDArray[np.float32], power: float) -> NDArray[np.float6
     return np.asarray(weight / weight.sum())
 
 
-def lifted_units(au: NDArray[np.float32], power: float) -> NDArray[np.float64]:
-    """Probabilities [N] that lift faces with rare action units: by the rarest one shown, (1 / frequency) ** power."""
+def au_balanced_weights(au: NDArray[np.float32], power: float) -> NDArray[np.float64]:
+    """Probabilities [N] that lift faces with rare action units: by the rarest one shown, (1 /
+    frequency) ** power.
+    """
     frequency = au.mean(axis=0) + 1e-3
     lift = (frequency.max() / frequency) ** power
     weight = np.maximum(au * lift, 1).max(axis=1).astype(np.float64)
@@ -42,9 +55,18 @@ def lifted_units(au: NDArray[np.float32], power: float) -> NDArray[np.float64]:
 
 
 class BatchMaker:
-    """Makes batch number `step`; the same seed and step give the same batch, so a run can go on where it stopped."""
+    """Makes batch number `step`; the same seed and step give the same batch, so a run can go on
+    where it stopped.
+    """
 
-    def __init__(self, sources: list[Source], no_face_count: int, seed: int, jitter: Jitter, blend_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        sources: list[Source],
+        no_face_count: int,
+        seed: int,
+        jitter: CropJitter,
+        blend_share: float = 0.0,
+    ) -> None:
         self._sources = sources
         self._blend_share = blend_share
         self._no_face_count = no_face_count
@@ -62,17 +84,28 @@ class BatchMaker:
         _flip(batch, generator)
         crops = cover(photometric(batch["crops"], generator), 0.2, generator)
         batch["crops"] = recompress(crops, 0.12, generator)
-        _blend(batch, self._blend_share, random, np.repeat(np.arange(len(parts)), [len(part["face"]) for part in parts]))
+        _blend(
+            batch,
+            self._blend_share,
+            random,
+            np.repeat(np.arange(len(parts)), [len(part["face"]) for part in parts]),
+        )
         return batch
 
-    def _draw(self, number: int, size_px: int, generator: torch.Generator, random: np.random.Generator) -> dict[str, Tensor]:
+    def _draw(
+        self, number: int, size_px: int, generator: torch.Generator, random: np.random.Generator
+    ) -> dict[str, Tensor]:
         source = self._sources[number]
         rows = random.choice(len(source.table), source.count, p=source.probability)
         maps = jitter_maps(self._maps[number][rows], self._jitter, generator)
         return _assemble(source.table, rows, maps, size_px, _BORDERS[int(random.integers(3))])
 
-    def _misplaced(self, size_px: int, generator: torch.Generator, random: np.random.Generator) -> dict[str, Tensor]:
-        """Crops beside, far around, deep inside or across faces, and made-up textures: none of them is a face."""
+    def _misplaced(
+        self, size_px: int, generator: torch.Generator, random: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Crops beside, far around, deep inside or across faces, and made-up textures: none of them
+        is a face.
+        """
         number = int(random.integers(len(self._sources)))
         source = self._sources[number]
         rows = random.choice(len(source.table), self._no_face_count)
@@ -81,10 +114,15 @@ class BatchMaker:
         turn = np.where(kind == 3, random.uniform(1.6, 4.7, count), random.normal(0, 0.2, count))
         scale = np.exp(random.normal(0, 0.15, count))
         scale = np.where(
-            kind == 1, random.uniform(2.2, 4.0, count), np.where(kind == 2, random.uniform(0.15, 0.4, count), scale)
+            kind == 1,
+            random.uniform(2.2, 4.0, count),
+            np.where(kind == 2, random.uniform(0.15, 0.4, count), scale),
         )
         angle = random.uniform(0, 2 * np.pi, count)
-        reach = np.where(kind == 0, random.uniform(0.6, 1.3, count), random.uniform(0, 0.2, count)) * TEMPLATE_SIZE_PX
+        reach = (
+            np.where(kind == 0, random.uniform(0.6, 1.3, count), random.uniform(0, 0.2, count))
+            * TEMPLATE_SIZE_PX
+        )
         shift = np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
         as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in (turn, scale, shift)]
         maps = compose(self._maps[number][rows], *as_tensor)
@@ -98,22 +136,34 @@ class BatchMaker:
 
 
 def _aligned_maps(table: FaceTable) -> Tensor:
-    return torch.from_numpy(crop_to_frame(anchors_from_landmarks(table.landmarks_xy)))
+    return torch.from_numpy(estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)))
 
 
-def _assemble(table: FaceTable, rows: NDArray[np.int64], maps: Tensor, size_px: int, border: str) -> dict[str, Tensor]:
-    pictures = torch.from_numpy(table.pictures[rows]).float()
-    pictures = pictures[:, None] if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2).contiguous()
+def _assemble(
+    table: FaceTable, rows: NDArray[np.int64], maps: Tensor, size_px: int, border: str
+) -> dict[str, Tensor]:
+    images = torch.from_numpy(table.images[rows]).float()
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
     landmarks = torch.from_numpy(table.landmarks_xy[rows])
     pose = torch.from_numpy(table.pose_deg[rows]).clone()
     roll = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
     pose[:, 2] = (pose[:, 2] - roll + 180) % 360 - 180
     part = {
-        "crops": (cut(pictures, maps, size_px, border) / 255).expand(-1, 3, -1, -1).contiguous(),
+        "crops": (cut(images, maps, size_px, border) / 255).expand(-1, 3, -1, -1).contiguous(),
         "landmarks": move_points(maps, landmarks),
         "pose": pose,
     }
-    names = ("landmark_weight", "pose_weight", "au", "au_weight", "expression", "expression_weight", "va", "va_weight", "face")
+    names = (
+        "landmark_weight",
+        "pose_weight",
+        "au",
+        "au_weight",
+        "expression",
+        "expression_weight",
+        "va",
+        "va_weight",
+        "face",
+    )
     return part | {name: torch.from_numpy(getattr(table, name)[rows]) for name in names}
 
 
@@ -127,11 +177,15 @@ def _flip(batch: dict[str, Tensor], generator: torch.Generator) -> None:
     batch["pose"][rows] = batch["pose"][rows] * torch.tensor([-1.0, 1.0, -1.0])
 
 
-def _blend(batch: dict[str, Tensor], share: float, random: np.random.Generator, source: NDArray[np.int64]) -> None:
-    """Blend a share of the faces that have an expression with others of their source [N], in place (mixup, Zhang et al. 2018).
+def _blend(
+    batch: dict[str, Tensor], share: float, random: np.random.Generator, source: NDArray[np.int64]
+) -> None:
+    """Blend a share of the faces that have an expression with others of their source [N], in place
+    (mixup, Zhang et al. 2018).
 
-    What two pictures can share is blended with them: expression, action units, valence and arousal. Landmarks, pose and
-    the face score of a double exposure mean nothing, so they are not learnt there; nor is an AU that is unknown of either.
+    What two images can share is blended with them: expression, action units, valence and
+    arousal. Landmarks, pose and the face score of a double exposure mean nothing, so they are
+    not learned there; nor is an AU that is unknown of either.
     """
     rows = np.flatnonzero(batch["expression_weight"].numpy() > 0)
     rows = random.permutation(rows)[: round(share * len(rows))]
@@ -157,5 +211,7 @@ def _textures(count: int, size_px: int, generator: torch.Generator) -> Tensor:
     for cells in (2, 5, 11, 28):
         noise = torch.randn(count, 3, cells, cells, generator=generator)
         strength = torch.rand(count, 1, 1, 1, generator=generator) ** 3 * 0.4
-        total = total + strength * torch.nn.functional.interpolate(noise, (size_px, size_px), mode="bilinear")
+        total = total + strength * torch.nn.functional.interpolate(
+            noise, (size_px, size_px), mode="bilinear"
+        )
     return total.expand(-1, -1, size_px, size_px).clamp(0, 1)

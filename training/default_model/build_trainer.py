@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.labels import EXPRESSION_NAMES
-from training.default_model.batch_mixer import BatchMaker, Source, balanced, lifted_units
 from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.synthetic_images import RIGS, load_rendered
 from training.datasets.renderwild import Origin, load_wild_frames, not_resting
+from training.datasets.synthetic_images import RIGS, load_rendered
+from training.default_model.batch_mixer import BatchMaker, Source, au_balanced_weights, balanced
 from training.default_model.recipe import Mix, Recipe
 from training.default_model.trainer import TrainLoop, class_weights
 
@@ -44,9 +44,11 @@ def open_loop(
     recipe: Recipe, folder: Path, shared: Path, labels: Path | None, renders: Path | None, wild: Sequence[Path] = (),
     teaching: Teaching | None = None,
 ) -> TrainLoop:  # fmt: skip
-    """The training loop over FER+ and the web faces (without `labels`: none), rendered stills and RenderWild, if given.
+    """The training loop over FER+ and the web faces (without `labels`: none), rendered stills and
+    RenderWild, if given.
 
-    With `teaching` the faces' targets are what it makes of them; which faces are drawn depends on their own labels still.
+    With `teaching` the faces' targets are what it makes of them; which faces are drawn depends
+    on their own labels still.
     """
     mix, sources = recipe.mix, []
     weight: Tensor = torch.ones(len(EXPRESSION_NAMES))
@@ -56,7 +58,11 @@ def open_loop(
         webfaces, held_out = load_webfaces(shared, labels)
         webfaces = webfaces.pick(~held_out)
         sources = [
-            Source(_taught(ferplus, teaching), mix.ferplus, balanced(ferplus.expression, mix.rare_power)),
+            Source(
+                _taught(ferplus, teaching),
+                mix.ferplus,
+                balanced(ferplus.expression, mix.balance_power),
+            ),
             Source(_taught(webfaces, teaching), mix.webfaces, _even(len(webfaces))),
         ]
         weight = class_weights(ferplus.expression, ferplus.expression_weight)
@@ -66,13 +72,15 @@ def open_loop(
     if renders is not None:
         rendered, validation, columns = load_rendered(renders)
         rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
-        chance = lifted_units(rendered.au, mix.rare_unit_power)
+        chance = au_balanced_weights(rendered.au, mix.rare_unit_power)
         sources.append(Source(_taught(rendered, teaching), mix.renders, chance))
     if wild:
         frames, chance = _wild_frames(mix, wild, rigs, teaching)
         sources.append(Source(frames, mix.wild, chance))
     if not sources:
-        raise ValueError("faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder")
+        raise ValueError(
+            "faces to train on were wanted, got none: give labels of real faces, renders or a RenderWild folder"
+        )
     batches = BatchMaker(sources, mix.no_face, recipe.schedule.seed, recipe.jitter, mix.blend_share)
     return TrainLoop(recipe, batches, folder, weight)
 
@@ -85,7 +93,7 @@ def prepare_loop(loop: TrainLoop, resume: bool, start: str | None) -> None:
     if resume:
         click.echo("nothing to resume, starting anew")
     if start is not None:
-        loop.begin_with(start)
+        loop.init_from_bundle(start)
         click.echo(f"begins with the weights of {start}")
 
 
@@ -109,4 +117,6 @@ def _wild_frames(
         labels.append(own.pick(np.isin(shown, rigs)))
     # Chosen by the labels, so that a teacher changes targets and nothing else.
     awake = not_resting(join_tables(labels), NEUTRAL_LEFT_OUT)
-    return join_tables(tables).pick(awake), lifted_units(join_tables(labels).au[awake], mix.rare_unit_power)
+    return join_tables(tables).pick(awake), au_balanced_weights(
+        join_tables(labels).au[awake], mix.rare_unit_power
+    )

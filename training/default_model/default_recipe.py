@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from training.default_model.recipe import Recipe
 from training.models.affect_net import NetConfig
 from training.models.trunk import Stage, TrunkConfig
-from training.default_model.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    # Dense 3x3 blocks: per multiply-accumulate ONNX Runtime runs them faster here than depthwise ones.
-    trunk = TrunkConfig(16, (Stage("residual", 32, 1), Stage("residual", 64, 2), Stage("residual", 128, 3)))
+    # Dense 3x3 blocks: per multiply-accumulate ONNX Runtime runs them faster here than depthwise
+    # ones.
+    trunk = TrunkConfig(
+        16, (Stage("residual", 32, 1), Stage("residual", 64, 2), Stage("residual", 128, 3))
+    )
     return Recipe(name="default", net=NetConfig(trunk))

@@ -1,9 +1,10 @@
-"""A network that begins with a bundle's weights: to go on from the shipped model, or to teach it one's own faces.
+"""A network that begins with a bundle's weights: to go on from the shipped model, or to teach it
+one's own faces.
 
-A bundle holds convolutions with their batch normalisation folded in. Training needs the two apart, so the normalisation is
-put back: each filter is divided by the spread of what it gives on real batches, and the normalisation's scale and offset
-undo that. Evaluated, the network computes what the bundle does; while training, the statistics of a batch are those that
-it is used to.
+A bundle holds convolutions with their batch normalization folded in. Training needs the two
+apart, so the normalization is put back: each filter is divided by the spread of what it gives on
+real batches, and the normalization's scale and offset undo that. Evaluated, the network computes
+what the bundle does; while training, the statistics of a batch are those that it is used to.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ from faceaffect.bundle.bundle import MODEL_FILE, Bundle, open_bundle
 from training.models.affect_net import AffectNet
 
 _SCOPE: Final = "net"  # under which `export.to_onnx` writes the network
-_LEAST_VARIANCE: Final = 1e-6  # of a filter that gives next to nothing; it is left as large as it is
+_LEAST_VARIANCE: Final = (
+    1e-6  # of a filter that gives next to nothing; it is left as large as it is
+)
 
 _NEWER: Final = ("affect.va_hidden.", "affect.va_joint.")
-"""Parts that earlier bundles lack; their last layer begins as nothing, so without them the network computes the same."""
+"""Parts that earlier bundles lack; their last layer begins as nothing, so without them the network
+computes the same.
+"""
 
 Values = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A convolution, the batch normalisation behind it, and their names in the network."""
+    """A convolution, the batch normalization behind it, and their names in the network."""
 
     name: str
     norm_name: str
@@ -43,20 +48,24 @@ class _Pair:
     norm: nn.BatchNorm2d
 
 
-def start_from(net: AffectNet, model: str | Path, crops: Sequence[Tensor]) -> str:
-    """Give `net` the weights of a bundle (a folder or a listed name), in place; returns the SHA-256 of its network.
+def init_from_bundle_weights(net: AffectNet, model: str | Path, crops: Sequence[Tensor]) -> str:
+    """Give `net` the weights of a bundle (a folder or a listed name), in place; returns the SHA-256
+    of its network.
 
-    `crops` are batches [N, 3, S, S] as the network takes them, normalised; on them the filters' spread is measured. Raises
-    ValueError where the bundle's network has other parts or widths, or (BundleError) the bundle cannot be read.
+    `crops` are batches [N, 3, S, S] as the network takes them, normalized; on them the filters'
+    spread is measured. Raises ValueError where the bundle's network has other parts or widths,
+    or (BundleError) the bundle cannot be read.
     """
     if not crops:
-        raise ValueError("at least one batch of crops is wanted, to measure what the filters give; got none")
+        raise ValueError(
+            "at least one batch of crops is wanted, to measure what the filters give; got none"
+        )
     bundle = open_bundle(model)
     values = _values(bundle)
     pairs = list(_pairs(net))
     with torch.no_grad():
         for pair in pairs:
-            # Statistics of 0 and 1 make the normalisation add its offset and nothing else.
+            # Statistics of 0 and 1 make the normalization add its offset and nothing else.
             pair.norm.running_mean.zero_()  # type: ignore[union-attr]
             pair.norm.running_var.fill_(1 - pair.norm.eps)  # type: ignore[union-attr]
             pair.norm.weight.fill_(1)
@@ -68,36 +77,49 @@ def start_from(net: AffectNet, model: str | Path, crops: Sequence[Tensor]) -> st
             if source not in values and source.startswith(_NEWER):
                 continue
             if source not in values:
-                raise ValueError(f"{bundle.path} has no {source}: its network is another one than the recipe's")
+                raise ValueError(
+                    f"{bundle.path} has no {source}: its network is another one than the recipe's"
+                )
             _copy(target, values[source], source, bundle.path)
-        _put_normalisation_back(net, pairs, crops)
+        _put_normalization_back(net, pairs, crops)
     return str(bundle.spec.files[MODEL_FILE])
 
 
 def _values(bundle: Bundle) -> Values:
-    """Every weight of the bundle by the name of the parameter that it was; a folded convolution's bias by the convolution's."""
+    """Every weight of the bundle by the name of the parameter that it was; a folded convolution's
+    bias by the convolution's.
+    """
     model = onnx.load_from_string(bundle.onnx)
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     found = {name.removeprefix(f"{_SCOPE}."): value for name, value in tensors.items()}
     for node in model.graph.node:
         if node.op_type == "Conv" and len(node.input) == 3:
             name = _module_name(node.name)
-            found[f"{name}.weight"], found[f"{name}.bias"] = tensors[node.input[1]], tensors[node.input[2]]
+            found[f"{name}.weight"], found[f"{name}.bias"] = (
+                tensors[node.input[1]],
+                tensors[node.input[2]],
+            )
     graph = bundle.graph
-    found |= {"au_graph.readout_weight": graph.readout_weight, "au_graph.readout_bias": graph.readout_bias}
+    found |= {
+        "au_graph.readout_weight": graph.readout_weight,
+        "au_graph.readout_bias": graph.readout_bias,
+    }
     for i, (weight, bias) in enumerate(zip(graph.layer_weights, graph.layer_biases, strict=True)):
         found |= {f"au_graph.weights.{i}": weight, f"au_graph.biases.{i}": bias}
     return found
 
 
 def _module_name(node_name: str) -> str:
-    """`/net/trunk/stem/stem.0/Conv` -> `trunk.stem.0`: a level that holds numbered parts stands there once alone, once with
-    the number."""
+    """`/net/trunk/stem/stem.0/Conv` -> `trunk.stem.0`: a level that holds numbered parts stands
+    there once alone, once with the number.
+    """
     levels = node_name.strip("/").split("/")[:-1]
     if levels[:1] == [_SCOPE]:
         levels = levels[1:]
     following = [*levels[1:], ""]
-    return ".".join(own for own, after in zip(levels, following, strict=True) if not after.startswith(f"{own}."))
+    return ".".join(
+        own for own, after in zip(levels, following, strict=True) if not after.startswith(f"{own}.")
+    )
 
 
 def _pairs(net: nn.Module) -> Iterator[_Pair]:
@@ -116,9 +138,13 @@ def _copy(target: Tensor, value: NDArray[np.float32], name: str, folder: Path) -
     target.copy_(torch.from_numpy(np.array(value)))
 
 
-def _put_normalisation_back(net: AffectNet, pairs: list[_Pair], crops: Sequence[Tensor]) -> None:
-    """Measure what each filter gives, then share it out: unit spread to the filter, the rest to the normalisation."""
-    sums = {pair.name: torch.zeros(2, pair.norm.num_features, dtype=torch.float64) for pair in pairs}
+def _put_normalization_back(net: AffectNet, pairs: list[_Pair], crops: Sequence[Tensor]) -> None:
+    """Measure what each filter gives, then share it out: unit spread to the filter, the rest to the
+    normalization.
+    """
+    sums = {
+        pair.name: torch.zeros(2, pair.norm.num_features, dtype=torch.float64) for pair in pairs
+    }
     counts = dict.fromkeys(sums, 0)
 
     def watch(name: str) -> nn.modules.module.RemovableHandle:  # type: ignore[name-defined]

@@ -1,4 +1,4 @@
-"""One loss per task; every one is a weighted mean over what is labelled, and 0 where nothing is."""
+"""One loss per task; every one is a weighted mean over what is labeled, and 0 where nothing is."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
 
 def au_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Binary cross-entropy over soft AU targets [N, 12], masked by weights."""
-    return weighted_mean(functional.binary_cross_entropy_with_logits(logit, target, reduction="none"), weight)
+    return weighted_mean(
+        functional.binary_cross_entropy_with_logits(logit, target, reduction="none"), weight
+    )
 
 
-def expression_loss(logit: Tensor, distribution: Tensor, weight: Tensor, class_weight: Tensor) -> Tensor:
-    """Cross-entropy against vote distributions [N, 7]; rare classes count more by `class_weight` [7]."""
+def expression_loss(
+    logit: Tensor, distribution: Tensor, weight: Tensor, class_weight: Tensor
+) -> Tensor:
+    """Cross-entropy against vote distributions [N, 7]; rare classes count more by `class_weight`
+    [7].
+    """
     log_probability = functional.log_softmax(logit, dim=1)
     return weighted_mean(-(distribution * class_weight * log_probability).sum(dim=1), weight)
 
 
 def ccc(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
-    """Concordance correlation coefficient [C] of two [N, C] by weights [N] (Lin 1989; population moments)."""
+    """Concordance correlation coefficient [C] of two [N, C] by weights [N] (Lin 1989; population
+    moments).
+    """
     share = (weight / weight.sum().clamp(min=_SMALL))[:, None]
     a_mean, b_mean = (share * first).sum(0), (share * second).sum(0)
     a, b = first - a_mean, second - b_mean
@@ -52,7 +60,9 @@ def landmark_error(landmarks: Tensor, target: Tensor) -> Tensor:
 
 def landmark_loss(landmarks: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Smooth L1 in pixels with its bend at 1 px, in eye distances."""
-    error = functional.smooth_l1_loss(landmarks, target, beta=1.0, reduction="none").mean(dim=(1, 2))
+    error = functional.smooth_l1_loss(landmarks, target, beta=1.0, reduction="none").mean(
+        dim=(1, 2)
+    )
     return weighted_mean(error, weight) / EYE_DISTANCE_PX
 
 

@@ -1,4 +1,6 @@
-"""A recipe: everything that decides a training run, as one frozen value; options change fields by their dotted names."""
+"""A recipe: everything that decides a training run, as one frozen value; options change fields by
+their dotted names.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from training.augmentation.crops import Jitter
+from training.augmentation.crops import CropJitter
 from training.models.affect_net import NetConfig
 from training.models.trunk import Stage, TrunkConfig
 
@@ -24,7 +26,8 @@ class Schedule:
     small_until: float = 0.8
     save_every: int = 250
     batch_workers: int = 0  # processes that make batches ahead; 0 makes them in between
-    bfloat16: bool = False  # of the trunk while training; pays where the processor has such instructions (avx512_bf16, AMX)
+    # of the trunk while training; pays where the processor has such instructions (avx512_bf16, AMX)
+    bfloat16: bool = False
     seed: int = 1
 
 
@@ -37,8 +40,11 @@ class Mix:
     renders: int = 28
     wild: int = 34  # frames of RenderWild's training videos
     no_face: int = 8
-    rig: str = "both"  # which rendered rig is learnt: facs, arkit, or both; the other then tells how far AUs transfer
-    rare_power: float = 0.3  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    # which rendered rig is learned: facs, arkit, or both; the other then tells how far AUs transfer
+    rig: str = "both"
+    balance_power: float = (
+        0.3  # how far rare expressions are lifted, 0 not at all, 1 to equal shares
+    )
     rare_unit_power: float = 0.4  # the same for rendered faces by their rarest action unit
     blend_share: float = 0.3  # of the faces with an expression, blended in pairs
 
@@ -64,7 +70,7 @@ class Recipe:
     net: NetConfig
     mix: Mix = field(default_factory=Mix)
     losses: LossWeights = field(default_factory=LossWeights)
-    jitter: Jitter = field(default_factory=Jitter)
+    jitter: CropJitter = field(default_factory=CropJitter)
     schedule: Schedule = field(default_factory=Schedule)
 
     def to_json(self) -> str:

@@ -23,9 +23,9 @@ from torch.utils.tensorboard import SummaryWriter
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.default_model import losses
 from training.default_model.batch_mixer import BatchMaker
-from training.models.affect_net import AffectNet
+from training.default_model.init_from_bundle import init_from_bundle_weights
 from training.default_model.recipe import Recipe, Schedule
-from training.default_model.init_from_bundle import start_from
+from training.models.affect_net import AffectNet
 
 STATE_FILE: Final = "state.pt"
 EMA_FILE: Final = "ema.safetensors"
@@ -35,14 +35,16 @@ STD: Final = (0.25, 0.25, 0.25)
 _MEASURED_BATCHES: Final = 6  # on which the filters of a bundle's network are measured
 
 
-def normalise(crops: Tensor) -> Tensor:
+def normalize(crops: Tensor) -> Tensor:
     """(v - mean) / std of crops in 0..1, as the crop specification of the exported model says."""
     return (crops - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
-def total_loss(net: AffectNet, batch: dict[str, Tensor], recipe: Recipe, class_weight: Tensor) -> dict[str, Tensor]:
+def total_loss(
+    net: AffectNet, batch: dict[str, Tensor], recipe: Recipe, class_weight: Tensor
+) -> dict[str, Tensor]:
     """All losses of a batch by name; `loss` is their weighted sum."""
-    heads = net(normalise(batch["crops"]).contiguous(memory_format=torch.channels_last))
+    heads = net(normalize(batch["crops"]).contiguous(memory_format=torch.channels_last))
     au_logit = net.au_graph(heads["au_nodes"])
     error = losses.landmark_error(heads["landmarks_px"], batch["landmarks"])
     quality = losses.quality_target(error, batch["face"])
@@ -53,11 +55,16 @@ def total_loss(net: AffectNet, batch: dict[str, Tensor], recipe: Recipe, class_w
             heads["expression_logit"], batch["expression"], batch["expression_weight"], class_weight
         ),
         "va": losses.va_loss(heads["va_raw"], batch["va"], batch["va_weight"]),
-        "landmarks": losses.landmark_loss(heads["landmarks_px"], batch["landmarks"], batch["landmark_weight"]),
+        "landmarks": losses.landmark_loss(
+            heads["landmarks_px"], batch["landmarks"], batch["landmark_weight"]
+        ),
         "pose": losses.pose_loss(heads["pose_deg"], batch["pose"], batch["pose_weight"]),
         "face": functional.binary_cross_entropy_with_logits(heads["face_logit"], batch["face"]),
         "quality": losses.weighted_mean(
-            functional.binary_cross_entropy_with_logits(heads["quality_logit"], quality, reduction="none"), known
+            functional.binary_cross_entropy_with_logits(
+                heads["quality_logit"], quality, reduction="none"
+            ),
+            known,
         ),
     }
     weights = recipe.losses
@@ -68,7 +75,9 @@ def total_loss(net: AffectNet, batch: dict[str, Tensor], recipe: Recipe, class_w
 class TrainLoop:
     """Runs a recipe on a batch maker; saves all it needs to go on in `folder`."""
 
-    def __init__(self, recipe: Recipe, batches: BatchMaker, folder: Path, class_weight: Tensor) -> None:
+    def __init__(
+        self, recipe: Recipe, batches: BatchMaker, folder: Path, class_weight: Tensor
+    ) -> None:
         self._recipe = recipe
         self._batches = batches
         self._folder = folder
@@ -80,20 +89,30 @@ class TrainLoop:
         decayed = [p for p in self.net.parameters() if p.ndim > 1]
         others = [p for p in self.net.parameters() if p.ndim <= 1]
         schedule = recipe.schedule
-        groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self._optimiser = torch.optim.AdamW(groups, lr=schedule.rate)
+        groups = [
+            {"params": decayed, "weight_decay": schedule.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW(groups, lr=schedule.rate)
         self.step = 0
         self.started_from = ""  # SHA-256 of the network whose weights it began with
 
-    def begin_with(self, model: str | Path) -> None:
-        """Take the weights of a bundle (a folder, or a listed name); ValueError where they are of another network."""
+    def init_from_bundle(self, model: str | Path) -> None:
+        """Take the weights of a bundle (a folder, or a listed name); ValueError where they are of
+        another network.
+        """
         schedule = self._recipe.schedule
-        batches = [self._batches.make(schedule.steps + k, schedule.small_px)["crops"] for k in range(_MEASURED_BATCHES)]
-        crops = [normalise(batch).contiguous(memory_format=torch.channels_last) for batch in batches]
-        self.started_from = start_from(self.net, model, crops)
+        batches = [
+            self._batches.make(schedule.steps + k, schedule.small_px)["crops"]
+            for k in range(_MEASURED_BATCHES)
+        ]
+        crops = [
+            normalize(batch).contiguous(memory_format=torch.channels_last) for batch in batches
+        ]
+        self.started_from = init_from_bundle_weights(self.net, model, crops)
         self.ema.load_state_dict(self.net.state_dict())
 
-    def begin_with_run(self, folder: Path) -> None:
+    def init_from_run(self, folder: Path) -> None:
         """Take the averaged weights of another run of the same network."""
         self.started_from = hashlib.sha256((folder / EMA_FILE).read_bytes()).hexdigest()
         self.net.load_state_dict(load_file(folder / EMA_FILE))
@@ -107,7 +126,7 @@ class TrainLoop:
         state = torch.load(path, weights_only=True)
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.started_from = int(state["step"]), state.get("started_from", "")
         return True
 
@@ -139,7 +158,9 @@ class TrainLoop:
                     self.save()
 
     def _coming_batches(self) -> Iterable[dict[str, Tensor]]:
-        """Batches from the next step on, made ahead by processes of their own; which one makes it changes nothing."""
+        """Batches from the next step on, made ahead by processes of their own; which one makes it
+        changes nothing.
+        """
         steps = _Batches(self._batches, self._recipe.schedule)
         order = range(self.step, self._recipe.schedule.steps)
         workers = self._recipe.schedule.batch_workers
@@ -150,16 +171,17 @@ class TrainLoop:
         schedule = self._recipe.schedule
         if batch is None:
             batch = _Batches(self._batches, schedule)[self.step]
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = _rate(self.step, schedule.steps, schedule.warmup_steps, schedule.rate)
-        # Dropout draws from the global generator: seeded by the step, so that a resumed run draws the same.
+        # Dropout draws from the global generator: seeded by the step, so that a resumed run draws
+        # the same.
         torch.manual_seed(schedule.seed * 7_919 + self.step)
         self.net.train()
         parts = total_loss(self.net, batch, self._recipe, self._class_weight)
-        self._optimiser.zero_grad()
+        self._optimizer.zero_grad()
         parts["loss"].backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self._optimiser.step()
+        self._optimizer.step()
         self.step += 1
         self._average()
         return {name: float(value.detach()) for name, value in parts.items()}
@@ -177,13 +199,20 @@ class TrainLoop:
     def save(self) -> None:
         """Write the state, the averaged weights and the recipe; each file is replaced whole."""
         state = {"net": self.net.state_dict(), "ema": self.ema.state_dict(),
-                 "optimiser": self._optimiser.state_dict(), "step": self.step,
+                 "optimizer": self._optimizer.state_dict(), "step": self.step,
                  "started_from": self.started_from}  # fmt: skip
         _replace(self._folder / STATE_FILE, lambda path: torch.save(state, path))
         weights = {name: value.contiguous() for name, value in self.ema.state_dict().items()}
         _replace(self._folder / EMA_FILE, lambda path: save_file(weights, path))
-        run = {"recipe": json.loads(self._recipe.to_json()), "step": self.step, "started_from": self.started_from}
-        _replace(self._folder / RUN_FILE, lambda path: Path(path).write_text(json.dumps(run, indent=2), encoding="utf-8"))
+        run = {
+            "recipe": json.loads(self._recipe.to_json()),
+            "step": self.step,
+            "started_from": self.started_from,
+        }
+        _replace(
+            self._folder / RUN_FILE,
+            lambda path: Path(path).write_text(json.dumps(run, indent=2), encoding="utf-8"),
+        )
 
 
 class _Batches(Dataset[dict[str, Tensor]]):
@@ -212,7 +241,9 @@ def _rate(step: int, steps: int, warmup: int, peak: float) -> float:
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def class_weights(expression: np.ndarray[Any, Any], weight: np.ndarray[Any, Any], power: float = 0.25) -> Tensor:
+def class_weights(
+    expression: np.ndarray[Any, Any], weight: np.ndarray[Any, Any], power: float = 0.25
+) -> Tensor:
     """Weight of each expression class [7] by (1 / frequency) ** power, of mean one over the data."""
     frequency = (expression * weight[:, None]).sum(axis=0) / weight.sum()
     raw = 1 / np.maximum(frequency, 1e-4) ** power

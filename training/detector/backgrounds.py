@@ -1,4 +1,6 @@
-"""Pictures without faces, to put faces before: drawn rooms, pieces of photographs beside the face, shapes and letters."""
+"""Images without faces, to put faces before: drawn rooms, pieces of photographs beside the face,
+shapes and letters.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +11,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.detector.yunet_teacher import TaughtPicture
+from training.detector.yunet_teacher import TeacherImage
 from training.synthesis.backgrounds import draw_background
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 _LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZabdefghkmnqrstuxy023456789&@?!"
 _PIECE_PX: Final = (40, 140)
 
 
-def piece_beside_faces(taught: TaughtPicture, rng: np.random.Generator) -> Picture | None:
-    """A rectangle of the picture that shows (almost) nothing of its faces: hair, clothes, walls, leaves; None if none fits."""
+def piece_beside_faces(taught: TeacherImage, rng: np.random.Generator) -> Image | None:
+    """A rectangle of the image that shows (almost) nothing of its faces: hair, clothes, walls,
+    leaves; None if none fits.
+    """
     height, width = taught.pixels.shape[:2]
     faces = np.concatenate([taught.boxes, taught.unsure])
     for _ in range(8):
         size = rng.integers(*_PIECE_PX, 2)
-        x, y = (int(rng.integers(0, max(1, whole - part))) for whole, part in zip((width, height), size, strict=True))
+        x, y = (
+            int(rng.integers(0, max(1, whole - part)))
+            for whole, part in zip((width, height), size, strict=True)
+        )
         right, bottom = min(width, x + int(size[0])), min(height, y + int(size[1]))
         across = np.minimum(faces[:, 2], right) - np.maximum(faces[:, 0], x)
         down = np.minimum(faces[:, 3], bottom) - np.maximum(faces[:, 1], y)
@@ -33,7 +40,9 @@ def piece_beside_faces(taught: TaughtPicture, rng: np.random.Generator) -> Pictu
     return None
 
 
-def clutter(size_wh: tuple[int, int], pictures: list[TaughtPicture], data: Path, rng: np.random.Generator) -> Picture:
+def clutter(
+    size_wh: tuple[int, int], images: list[TeacherImage], data: Path, rng: np.random.Generator
+) -> Image:
     """BGR [H, W, 3] without a face."""
     width, height = size_wh
     side = max(size_wh)
@@ -42,7 +51,7 @@ def clutter(size_wh: tuple[int, int], pictures: list[TaughtPicture], data: Path,
     canvas = np.ascontiguousarray(canvas)
     if rng.random() < 0.6:
         for _ in range(int(rng.integers(2, 16))):
-            piece = piece_beside_faces(pictures[int(rng.integers(len(pictures)))], rng)
+            piece = piece_beside_faces(images[int(rng.integers(len(images)))], rng)
             if piece is not None:
                 _lay(canvas, piece, rng)
     if rng.random() < 0.5:
@@ -51,35 +60,62 @@ def clutter(size_wh: tuple[int, int], pictures: list[TaughtPicture], data: Path,
     return canvas
 
 
-def _lay(canvas: Picture, piece: Picture, rng: np.random.Generator) -> None:
+def _lay(canvas: Image, piece: Image, rng: np.random.Generator) -> None:
     height, width = canvas.shape[:2]
     longest = float(np.exp(rng.uniform(np.log(20), np.log(1.2 * width))))
     scale = longest / max(piece.shape[:2])
     size = (max(4, round(piece.shape[1] * scale)), max(4, round(piece.shape[0] * scale)))
-    piece = np.asarray(cv2.resize(piece, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8)
+    piece = np.asarray(
+        cv2.resize(piece, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
+        np.uint8,
+    )
     if rng.random() < 0.5:
         piece = piece[::-1] if rng.random() < 0.3 else piece[:, ::-1]
-    x, y = int(rng.integers(-size[0] // 2, width - size[0] // 2)), int(rng.integers(-size[1] // 2, height - size[1] // 2))
-    left, top, right, bottom = max(x, 0), max(y, 0), min(x + size[0], width), min(y + size[1], height)
+    x, y = (
+        int(rng.integers(-size[0] // 2, width - size[0] // 2)),
+        int(rng.integers(-size[1] // 2, height - size[1] // 2)),
+    )
+    left, top, right, bottom = (
+        max(x, 0),
+        max(y, 0),
+        min(x + size[0], width),
+        min(y + size[1], height),
+    )
     if left < right and top < bottom:
         canvas[top:bottom, left:right] = piece[top - y : bottom - y, left - x : right - x]
 
 
-def _draw_shape(canvas: Picture, rng: np.random.Generator) -> None:
-    """A filled or hollow ellipse, a box, a line or some letters: the round and the dark-on-light that are no face."""
+def _draw_shape(canvas: Image, rng: np.random.Generator) -> None:
+    """A filled or hollow ellipse, a box, a line or some letters: the round and the dark-on-light
+    that are no face.
+    """
     height, width = canvas.shape[:2]
-    colour = rng.integers(0, 256, 3).tolist()
+    color = rng.integers(0, 256, 3).tolist()
     place = (int(rng.integers(width)), int(rng.integers(height)))
     radius = np.exp(rng.uniform(np.log(3), np.log(80), 2)).astype(int) + 1
     kind, thickness = rng.random(), -1 if rng.random() < 0.6 else int(rng.integers(1, 5))
     if kind < 0.35:
-        cv2.ellipse(canvas, place, radius.tolist(), float(rng.uniform(0, 180)), 0, 360, colour, thickness, cv2.LINE_AA)
+        cv2.ellipse(
+            canvas,
+            place,
+            radius.tolist(),
+            float(rng.uniform(0, 180)),
+            0,
+            360,
+            color,
+            thickness,
+            cv2.LINE_AA,
+        )
     elif kind < 0.55:
-        cv2.rectangle(canvas, place, (place[0] + int(radius[0]), place[1] + int(radius[1])), colour, thickness)
+        cv2.rectangle(
+            canvas, place, (place[0] + int(radius[0]), place[1] + int(radius[1])), color, thickness
+        )
     elif kind < 0.75:
         other = (int(rng.integers(width)), int(rng.integers(height)))
-        cv2.line(canvas, place, other, colour, int(rng.integers(1, 6)), cv2.LINE_AA)
+        cv2.line(canvas, place, other, color, int(rng.integers(1, 6)), cv2.LINE_AA)
     else:
-        text = "".join(_LETTERS[i] for i in rng.integers(len(_LETTERS), size=int(rng.integers(1, 9))))
+        text = "".join(
+            _LETTERS[i] for i in rng.integers(len(_LETTERS), size=int(rng.integers(1, 9)))
+        )
         font, scale = int(rng.integers(0, 8)), float(rng.uniform(0.3, 2.5))
-        cv2.putText(canvas, text, place, font, scale, colour, int(rng.integers(1, 4)), cv2.LINE_AA)
+        cv2.putText(canvas, text, place, font, scale, color, int(rng.integers(1, 4)), cv2.LINE_AA)

@@ -1,4 +1,6 @@
-"""What the detector learns: a map of where face centres are, and from those cells the box and its points."""
+"""What the detector learns: a map of where face centers are, and from those cells the box and its
+points.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.detector.network import STRIDE, cell_centres, decode
+from training.detector.network import STRIDE, cell_centers, decode
 
-_SPREAD: Final = 0.10  # of a face's side: standard deviation of the score around its centre
+_SPREAD: Final = 0.10  # of a face's side: standard deviation of the score around its center
 _LEAST_SPREAD_PX: Final = 5.0
 _REGRESSED: Final = 0.5  # cells whose wanted score is at least this also learn box and points
 BOX_WEIGHT: Final = 2.0
@@ -19,15 +21,16 @@ POINT_WEIGHT: Final = 4.0
 
 
 def score_targets(boxes: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """Wanted scores [N, h, w] of boxes [N, K, 4] (x1 = x2 where there is none), and the face that each cell belongs to.
+    """Wanted scores [N, h, w] of boxes [N, K, 4] (x1 = x2 where there is none), and the face that
+    each cell belongs to.
 
-    A Gaussian about each centre whose largest cell is one (CenterNet, Zhou et al. 2019).
+    A Gaussian about each center whose largest cell is one (CenterNet, Zhou et al. 2019).
     """
-    places = cell_centres(rows, columns)
-    centres = 0.5 * (boxes[..., :2] + boxes[..., 2:])
+    places = cell_centers(rows, columns)
+    centers = 0.5 * (boxes[..., :2] + boxes[..., 2:])
     side = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1).sqrt()
     spread = (_SPREAD * side).clamp(min=_LEAST_SPREAD_PX)
-    squared = ((places[None, None] - centres[..., None, None]) ** 2).sum(dim=2)  # [N, K, h, w]
+    squared = ((places[None, None] - centers[..., None, None]) ** 2).sum(dim=2)  # [N, K, h, w]
     heat = torch.exp(-squared / (2 * spread[..., None, None] ** 2)) * (side > 0)[..., None, None]
     largest = heat.flatten(2).amax(dim=2)[..., None, None].clamp(min=1e-6)
     scores, owners = (heat / largest * (side > 0)[..., None, None]).max(dim=1)
@@ -37,36 +40,46 @@ def score_targets(boxes: Tensor, rows: int, columns: int) -> tuple[Tensor, Tenso
 def focal_loss(logit: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """Penalty-reduced focal loss (Zhou et al. 2019) of maps [N, h, w], per face."""
     probability = torch.sigmoid(logit).clamp(1e-5, 1 - 1e-5)
-    is_centre = (wanted > 0.999).float()
-    found = is_centre * (1 - probability) ** 2 * torch.log(probability)
-    other = (1 - is_centre) * (1 - wanted) ** 4 * probability**2 * torch.log(1 - probability)
-    return -((found + other) * weight).sum() / is_centre.sum().clamp(min=1)
+    is_center = (wanted > 0.999).float()
+    found = is_center * (1 - probability) ** 2 * torch.log(probability)
+    other = (1 - is_center) * (1 - wanted) ** 4 * probability**2 * torch.log(1 - probability)
+    return -((found + other) * weight).sum() / is_center.sum().clamp(min=1)
 
 
 class DetectorObjective(nn.Module):
-    """Losses of a batch of `picture` [N, 3, H, W], `boxes` [N, K, 4], `points` [N, K, 5, 2] and `ignored` [N, I, 4]."""
+    """Losses of a batch of `image` [N, 3, H, W], `boxes` [N, K, 4], `points` [N, K, 5, 2] and
+    `ignored` [N, I, 4].
+    """
 
-    def forward(self, net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
-        raw = net(batch["picture"].contiguous(memory_format=torch.channels_last)).float()
+    def forward(
+        self, net: nn.Module, batch: Mapping[str, Tensor], epoch: float
+    ) -> dict[str, Tensor]:
+        raw = net(batch["image"].contiguous(memory_format=torch.channels_last)).float()
         rows, columns = raw.shape[2:]
         wanted, owners = score_targets(batch["boxes"], rows, columns)
-        weight = torch.maximum(_unless_ignored(batch["ignored"], rows, columns), (wanted >= _REGRESSED).float())
+        weight = torch.maximum(
+            _unless_ignored(batch["ignored"], rows, columns), (wanted >= _REGRESSED).float()
+        )
         parts = {"score": focal_loss(raw[:, 0], wanted, weight)}
         cells = wanted >= _REGRESSED
-        picture = torch.arange(len(raw))[:, None, None].expand_as(owners)[cells]
+        image = torch.arange(len(raw))[:, None, None].expand_as(owners)[cells]
         faces = owners[cells]
-        boxes, points = batch["boxes"][picture, faces], batch["points"][picture, faces]
+        boxes, points = batch["boxes"][image, faces], batch["points"][image, faces]
         read = decode(raw).permute(0, 2, 3, 1)[cells]
         side = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt().clamp(min=STRIDE)[:, None]
         share = wanted[cells]
         parts["box"] = BOX_WEIGHT * _mean(_robust((read[:, :4] - boxes) / side), share)
-        parts["points"] = POINT_WEIGHT * _mean(_robust((read[:, 4:] - points.flatten(1)) / side), share)
+        parts["points"] = POINT_WEIGHT * _mean(
+            _robust((read[:, 4:] - points.flatten(1)) / side), share
+        )
         parts["loss"] = parts["score"] + parts["box"] + parts["points"]
         return parts
 
 
 def _robust(error: Tensor) -> Tensor:
-    return functional.smooth_l1_loss(error, torch.zeros_like(error), beta=0.05, reduction="none").mean(dim=1)
+    return functional.smooth_l1_loss(
+        error, torch.zeros_like(error), beta=0.05, reduction="none"
+    ).mean(dim=1)
 
 
 def _mean(values: Tensor, share: Tensor) -> Tensor:
@@ -74,8 +87,8 @@ def _mean(values: Tensor, share: Tensor) -> Tensor:
 
 
 def _unless_ignored(regions: Tensor, rows: int, columns: int) -> Tensor:
-    """1, but 0 in cells [N, h, w] whose centre lies in one of the regions [N, I, 4]."""
-    x, y = cell_centres(rows, columns)
+    """1, but 0 in cells [N, h, w] whose center lies in one of the regions [N, I, 4]."""
+    x, y = cell_centers(rows, columns)
     left, top, right, bottom = (regions[..., k, None, None] for k in range(4))
     inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
     return (~inside.any(dim=1)).float()

@@ -13,11 +13,17 @@ from torch import Tensor
 
 from training.detector.network import DetectorConfig, DetectorNet
 from training.detector.objective import DetectorObjective
-from training.detector.scenes import SceneMaker, as_batch, mirrored
-from training.detector.yunet_teacher import TaughtPicture, load_taught, save_taught, taught_renders, taught_web_faces
+from training.detector.scenes import SceneGenerator, as_batch, mirrored
+from training.detector.yunet_teacher import (
+    TeacherImage,
+    label_web_faces,
+    load_taught,
+    save_taught,
+    taught_renders,
+)
 from training.methods.ema_teacher import Teacher
+from training.methods.optimizer import OptimizerConfig
 from training.methods.trainer import MethodLoop
-from training.methods.optimizer import OptimiserConfig
 
 TAUGHT_FILE: Final = "taught.npz"
 _STEPS_PER_EPOCH: Final = 100
@@ -31,8 +37,10 @@ class DetectorRecipe:
     paper: str = "distilled from YuNet"
     preset: str = "scenes of 256x160"
     net: DetectorConfig = field(default_factory=DetectorConfig)
-    optimiser: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(
+            rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5
+        )
     )
     batch: int = 16
     epochs: int = 40  # of 100 steps
@@ -47,7 +55,7 @@ class DetectorRecipe:
 class SceneBatches:
     """Batches of scenes by the number of the step."""
 
-    scenes: SceneMaker
+    scenes: SceneGenerator
     batch: int
     steps_per_epoch: int = _STEPS_PER_EPOCH
 
@@ -56,22 +64,36 @@ class SceneBatches:
         return [as_batch([*scenes, *map(mirrored, scenes)])]
 
 
-def taught_pictures(shared: Path, wild: Path | None, kept: Path) -> list[TaughtPicture]:
-    """Web faces, and frames of RenderWild where there are some, with what YuNet says of them; asked once, then `kept`."""
+def taught_images(shared: Path, wild: Path | None, kept: Path) -> list[TeacherImage]:
+    """Web faces, and frames of RenderWild where there are some, with what YuNet says of them; asked
+    once, then `kept`.
+    """
     if not kept.exists():
-        save_taught([*taught_web_faces(shared), *(taught_renders(shared, wild) if wild is not None else ())], kept)
+        save_taught(
+            [*label_web_faces(shared), *(taught_renders(shared, wild) if wild is not None else ())],
+            kept,
+        )
     return load_taught(kept)
 
 
-def open_detector_loop(recipe: DetectorRecipe, out: Path, shared: Path, wild: Path | None, threads: int = 1) -> MethodLoop:
-    """The loop over everything that is not held out. Some minutes: the teacher looks at each picture."""
+def open_detector_loop(
+    recipe: DetectorRecipe, out: Path, shared: Path, wild: Path | None, threads: int = 1
+) -> MethodLoop:
+    """The loop over everything that is not held out. Some minutes: the teacher looks at each image."""
     torch.set_num_threads(threads)
-    pictures = [one for one in taught_pictures(shared, wild, out / TAUGHT_FILE) if not one.held_out]
-    if not pictures:
-        raise ValueError(f"{shared}: pictures in data/webfaces are wanted, none found")
+    images = [one for one in taught_images(shared, wild, out / TAUGHT_FILE) if not one.held_out]
+    if not images:
+        raise ValueError(f"{shared}: images in data/webfaces are wanted, none found")
     torch.manual_seed(recipe.seed)
     net = DetectorNet(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = SceneBatches(SceneMaker(pictures, shared / "data", recipe.seed), recipe.batch)
+    batches = SceneBatches(SceneGenerator(images, shared / "data", recipe.seed), recipe.batch)
     return MethodLoop(
-        recipe, net, DetectorObjective(), batches, out, Teacher(net, recipe.ema_decay), save_every=100, seed=recipe.seed
+        recipe,
+        net,
+        DetectorObjective(),
+        batches,
+        out,
+        Teacher(net, recipe.ema_decay),
+        save_every=100,
+        seed=recipe.seed,
     )  # type: ignore[arg-type]

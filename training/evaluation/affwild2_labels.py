@@ -1,4 +1,6 @@
-"""Labels and crops of a copy of Aff-Wild2 as evaluation needs them: every frame of every listed video, without gaps."""
+"""Labels and crops of a copy of Aff-Wild2 as evaluation needs them: every frame of every listed
+video, without gaps.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,19 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES
-from faceaffect.sources.import_opencv import quiet_opencv
+from faceaffect.sources.import_opencv import import_opencv
 from training.datasets.affwild2 import OTHER_CLASS, read_affwild2
 from training.datasets.affwild2_layout import MOST_FRAMES, NO_FRAME_NUMBER
 from training.datasets.broken_data import BrokenDataSetError
 from training.datasets.frame_table import FrameTable
-from training.evaluation.label_table import TASKS, LabelTable, unlabelled
-from training.metrics import AU_UNLABELLED, EXPRESSION_UNLABELLED, VA_UNLABELLED
+from training.evaluation.label_table import TASKS, LabelTable, unlabeled
+from training.metrics import AU_UNLABELED, EXPRESSION_UNLABELED, VA_UNLABELED
 
-SPLITS: Final = {"training": ("train",), "validation": ("validation",), "all": ("train", "validation")}
+SPLITS: Final = {
+    "training": ("train",),
+    "validation": ("validation",),
+    "all": ("train", "validation"),
+}
 """What may be judged, and the splits of the data set that it is made of."""
 
 _SHOWN: Final = 20
@@ -27,18 +33,25 @@ class LabelError(ValueError):
 
 
 def load_labels(
-    folder: Path, split: str = "validation", *, annotations: str | None = None, progress: bool = True
+    folder: Path,
+    split: str = "validation",
+    *,
+    annotations: str | None = None,
+    progress: bool = True,
 ) -> LabelTable:
     """Frames of all videos that a task's `split` (training, validation, all) or a test list names.
 
-    A task's labels are those of this split only: a video that trains one task may validate another. A video has as many
-    frames as its file says, or as the labels or crops reach where they reach further. `annotations` names the annotation
-    folder where a copy holds those of several years. Raises LabelError.
+    A task's labels are those of this split only: a video that trains one task may validate
+    another. A video has as many frames as its file says, or as the labels or crops reach where
+    they reach further. `annotations` names the annotation folder where a copy holds those of
+    several years. Raises LabelError.
     """
     if split not in SPLITS:
         raise LabelError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     try:
-        table = read_affwild2(folder, annotations=annotations, splits=SPLITS[split], timing=False, progress=progress)
+        table = read_affwild2(
+            folder, annotations=annotations, splits=SPLITS[split], timing=False, progress=progress
+        )
     except BrokenDataSetError as error:
         more = len(error.broken) - _SHOWN
         lines = [*map(str, error.broken[:_SHOWN]), *([f"... and {more} more"] if more > 0 else [])]
@@ -51,14 +64,18 @@ def load_labels(
 def _without_gaps(table: FrameTable) -> LabelTable:
     """A table whose videos are all listed, with the frames between its rows."""
     count = len(table.videos)
-    length = np.array([0 if not file else _frame_count(table.root / file) for file in table.media], np.int64)
+    length = np.array(
+        [0 if not file else _frame_count(table.root / file) for file in table.media], np.int64
+    )
     np.maximum.at(length, table.video, table.frame)
     start = np.cumsum(length) - length
     row = start[table.video] + table.frame - 1
-    labels = unlabelled(int(length.sum()))
-    labels["au"][row] = np.where(table.au_mask, table.au, AU_UNLABELLED)
-    labels["expression"][row] = np.where(table.expression_mask, table.expression, EXPRESSION_UNLABELLED)
-    labels["va"][row] = np.where(table.va_mask[:, None], table.va, VA_UNLABELLED)
+    labels = unlabeled(int(length.sum()))
+    labels["au"][row] = np.where(table.au_mask, table.au, AU_UNLABELED)
+    labels["expression"][row] = np.where(
+        table.expression_mask, table.expression, EXPRESSION_UNLABELED
+    )
+    labels["va"][row] = np.where(table.va_mask[:, None], table.va, VA_UNLABELED)
     crop: list[str | None] = [None] * int(length.sum())
     for at, name in zip(row.tolist(), table.path.to_pylist(), strict=True):
         crop[at] = None if name is None else str(table.root / name)
@@ -76,7 +93,9 @@ def _without_gaps(table: FrameTable) -> LabelTable:
 
 def _listed(table: FrameTable, task: int) -> frozenset[str]:
     """Videos of the split that was read, or of a test list of the task."""
-    return frozenset(name for name, split in zip(table.videos, table.splits[:, task], strict=True) if split)
+    return frozenset(
+        name for name, split in zip(table.videos, table.splits[:, task], strict=True) if split
+    )
 
 
 def _notes(table: FrameTable) -> tuple[str, ...]:
@@ -84,20 +103,24 @@ def _notes(table: FrameTable) -> tuple[str, ...]:
     known = np.asarray(table.au_mask.any(axis=0))
     if known.any() and not known.all():
         missing = ", ".join(name for name, there in zip(AU_NAMES, known, strict=True) if not there)
-        notes.append(f"AU labels are those of ABAW1, which annotates none of {missing}: these are not judged.")
+        notes.append(
+            f"AU labels are those of ABAW1, which annotates none of {missing}: these are not judged."
+        )
     if other := table.report.skipped.get(OTHER_CLASS):
         notes.append(
             f"{other.count} frames are of the class Other (ABAW3 and later), which is none of the seven: they are not judged. "
             "Scores and submissions are those of ABAW2."
         )
     if strange := table.report.skipped.get(NO_FRAME_NUMBER):
-        notes.append(f"{strange.count} files among the crops were skipped: {NO_FRAME_NUMBER}: {', '.join(strange.examples)}.")
+        notes.append(
+            f"{strange.count} files among the crops were skipped: {NO_FRAME_NUMBER}: {', '.join(strange.examples)}."
+        )
     return tuple(notes)
 
 
 def _frame_count(video: Path) -> int:
     """Frames that a video file says it has; 0 where it does not say."""
-    cv2 = quiet_opencv()
+    cv2 = import_opencv()
     capture = cv2.VideoCapture(str(video))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()

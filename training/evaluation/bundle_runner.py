@@ -1,4 +1,6 @@
-"""A bundle as a function from pictures and maps to read-outs, with the same kernels that the SDK uses."""
+"""A bundle as a function from images and maps to read-outs, with the same kernels that the SDK
+uses.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from faceaffect import kernels
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.outputs.decode import decode_affect, sigmoid
-from faceaffect.types import Affect, FloatArray, Frame, Layout
+from faceaffect.types import Affect, FloatArray, Frame, PixelFormat
 
 BATCH: Final = 64
 
@@ -27,18 +29,24 @@ class BundleRunner:
         self.spec = self.bundle.spec
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(self.bundle.onnx, options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            self.bundle.onnx, options, providers=["CPUExecutionProvider"]
+        )
         self._names = [output.name for output in self.session.get_outputs()]
 
-    def crop(self, picture: NDArray[np.uint8], crop_map: FloatArray) -> FloatArray:
-        """The normalised crop [3, S, S] of an RGB [H, W, 3] or grey [H, W] picture."""
-        frame = Frame(np.ascontiguousarray(picture), Layout.GRAY if picture.ndim == 2 else Layout.RGB)
+    def crop(self, image: NDArray[np.uint8], crop_map: FloatArray) -> FloatArray:
+        """The normalized crop [3, S, S] of an RGB [H, W, 3] or gray [H, W] image."""
+        frame = Frame(
+            np.ascontiguousarray(image), PixelFormat.GRAY if image.ndim == 2 else PixelFormat.RGB
+        )
         crop = self.spec.crop
-        crops = kernels.crop_face(frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std)
+        crops = kernels.crop_face(
+            frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std
+        )
         return np.asarray(crops[0], np.float32)
 
     def heads(self, crops: Iterable[FloatArray]) -> dict[str, FloatArray]:
-        """All heads, and `au_logit`, of normalised crops [3, S, S] each."""
+        """All heads, and `au_logit`, of normalized crops [3, S, S] each."""
         rows = iter(crops)
         parts: dict[str, list[FloatArray]] = {name: [] for name in self._names}
         while batch := list(islice(rows, BATCH)):
@@ -46,12 +54,14 @@ class BundleRunner:
             for name, value in zip(self._names, answer, strict=True):
                 parts[name].append(value)
         heads = {name: np.concatenate(values) for name, values in parts.items()}
-        heads["au_logit"] = kernels.au_graph(heads["au_nodes"], self.bundle.graph)
+        heads["au_logit"] = kernels.au_gcn(heads["au_nodes"], self.bundle.graph)
         return heads
 
     def affect(self, heads: dict[str, FloatArray]) -> Affect:
         """Heads as the SDK decodes them, without smoothing."""
-        return decode_affect(heads["au_logit"], heads["expression_logit"], heads["va_raw"], self.spec)
+        return decode_affect(
+            heads["au_logit"], heads["expression_logit"], heads["va_raw"], self.spec
+        )
 
 
 def face_probability(heads: dict[str, FloatArray]) -> FloatArray:

@@ -1,8 +1,9 @@
-"""Scores that mean what they say: thresholds, Platt scaling of AU logits, a temperature for expression; folded into weights.
+"""Scores that mean what they say: thresholds, Platt scaling of AU logits, a temperature for
+expression; folded into weights.
 
-All three are chosen on validation data and cost nothing at run time. The order that fits: fit on the raw logits, fold the
-result into the network with `fold_into_readout`, then choose thresholds on the calibrated probabilities (or move earlier
-ones with `fold_thresholds`) for the bundle's spec.
+All three are chosen on validation data and cost nothing at run time. The order that fits: fit on
+the raw logits, fold the result into the network with `fold_into_head`, then choose thresholds on
+the calibrated probabilities (or move earlier ones with `fold_thresholds`) for the bundle's spec.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ def choose_thresholds(
     least_positives: int = 12,
     slack: float = 0.0,
 ) -> tuple[float, ...]:
-    """The best-F1 threshold of each AU out of probabilities and truth [N, 12]; `known` [N, 12] marks labelled cells.
+    """The best-F1 threshold of each AU out of probabilities and truth [N, 12]; `known` [N, 12]
+    marks labeled cells.
 
-    With `slack`, the lowest threshold whose F1 is at most that much below the best.
-    0.5 for an AU with fewer than `least_positives` faces that show it, or that do not: chance would choose there.
+    With `slack`, the lowest threshold whose F1 is at most that much below the best. 0.5 for an
+    AU with fewer than `least_positives` faces that show it, or that do not: chance would choose
+    there.
     """
     _check(probability, truth, known, len(AU_NAMES))
     thresholds = []
@@ -57,7 +60,7 @@ def choose_thresholds(
     return tuple(thresholds)
 
 
-def choose_quiet_thresholds(
+def choose_low_false_alarm_thresholds(
     probability: NDArray[np.floating],
     truth: Flags,
     neutral: NDArray[np.floating],
@@ -69,13 +72,16 @@ def choose_quiet_thresholds(
     least_positives: int = 12,
     slack: float = 0.0,
 ) -> tuple[float, ...]:
-    """Thresholds [12] of the best mean F1 among those that call at most `alarms` AUs on a neutral face, on average.
+    """Thresholds [12] of the best mean F1 among those that call at most `alarms` AUs on a neutral
+    face, on average.
 
-    Out of probabilities and truth [N, 12], of which `known` [N, 12] marks labelled cells, and probabilities `neutral` [M, 12].
-    Where F1 alone would call more, every AU pays the same price in F1 for an alarm, the least that suffices (Everett 1963,
-    generalised Lagrange multipliers): thresholds rise where that costs least. With `slack`, each AU takes the lowest threshold
-    whose F1 less the price of its alarms is at most that much below its best. In steps of 0.005; where even `most` calls too
-    many it is `most`. An AU with few positives keeps 0.5, as in `choose_thresholds`, and its alarms count.
+    Out of probabilities and truth [N, 12], of which `known` [N, 12] marks labeled cells, and
+    probabilities `neutral` [M, 12]. Where F1 alone would call more, every AU pays the same price
+    in F1 for an alarm, the least that suffices (Everett 1963, generalized Lagrange multipliers):
+    thresholds rise where that costs least. With `slack`, each AU takes the lowest threshold
+    whose F1 less the price of its alarms is at most that much below its best. In steps of 0.005;
+    where even `most` calls too many it is `most`. An AU with few positives keeps 0.5, as in
+    `choose_thresholds`, and its alarms count.
     """
     _check(probability, truth, known, len(AU_NAMES))
     grid = np.round(np.arange(least, most + 1e-9, _GRID_STEP), 4)
@@ -94,7 +100,9 @@ def choose_quiet_thresholds(
 
     def chosen(price: float) -> NDArray[np.int64]:
         worth = score - price * called
-        return np.asarray((worth >= worth.max(axis=1, keepdims=True) - max(slack, 1e-12)).argmax(axis=1))
+        return np.asarray(
+            (worth >= worth.max(axis=1, keepdims=True) - max(slack, 1e-12)).argmax(axis=1)
+        )
 
     def loudness(places: NDArray[np.int64]) -> float:
         return float(np.take_along_axis(called, places[:, None], axis=1).sum())
@@ -108,7 +116,9 @@ def choose_quiet_thresholds(
     return tuple(float(grid[place]) for place in chosen(high))
 
 
-def _share_from(values: NDArray[np.floating], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _share_from(
+    values: NDArray[np.floating], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The share [T] of `values` [N] that is not below each of the thresholds [T]; 0 of no values."""
     ordered = np.sort(values.astype(np.float64))
     return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")) / max(1, len(ordered))
@@ -127,12 +137,15 @@ class PlattScaling:
         return np.asarray(logit * self.scale + self.offset, logit.dtype)
 
 
-def fit_platt(logit: Logits, truth: Flags, known: Flags | None = None, *, with_offset: bool = True) -> PlattScaling:
+def fit_platt(
+    logit: Logits, truth: Flags, known: Flags | None = None, *, with_offset: bool = True
+) -> PlattScaling:
     """Scale and offset of each AU by maximum likelihood over logits and truth [N, 12] (Platt 1999).
 
-    Platt's softened targets, (n+ + 1) / (n+ + 2) and 1 / (n- + 2), keep the fit finite where an AU is told without error.
-    `with_offset=False` fits a temperature per AU (offset 0). An AU of one class, or without labels, is left as it is; one
-    whose logits do not rise with the truth (scale below 0.05) gets an offset only. Both are noted.
+    Platt's softened targets, (n+ + 1) / (n+ + 2) and 1 / (n- + 2), keep the fit finite where an
+    AU is told without error. `with_offset=False` fits a temperature per AU (offset 0). An AU of
+    one class, or without labels, is left as it is; one whose logits do not rise with the truth
+    (scale below 0.05) gets an offset only. Both are noted.
     """
     _check(logit, truth, known, len(AU_NAMES))
     scale, offset, notes = np.ones(len(AU_NAMES)), np.zeros(len(AU_NAMES)), []
@@ -140,7 +153,9 @@ def fit_platt(logit: Logits, truth: Flags, known: Flags | None = None, *, with_o
         rows = slice(None) if known is None else known[:, k]
         z, on = logit[rows, k].astype(np.float64), truth[rows, k]
         if on.all() or not on.any():
-            notes.append(f"{name}: not calibrated, its {len(on)} labelled faces are all of one class")
+            notes.append(
+                f"{name}: not calibrated, its {len(on)} labeled faces are all of one class"
+            )
             continue
         target = np.where(on, (on.sum() + 1) / (on.sum() + 2), 1 / ((~on).sum() + 2))
         columns = np.stack([z, np.ones_like(z)], axis=1)
@@ -149,16 +164,19 @@ def fit_platt(logit: Logits, truth: Flags, known: Flags | None = None, *, with_o
         else:
             scale[k] = _logistic(columns[:, :1], target)[0]
         if scale[k] < LEAST_SCALE:
-            notes.append(f"{name}: its logits do not rise with the truth (scale {scale[k]:.3g}), only their mean was moved")
+            notes.append(
+                f"{name}: its logits do not rise with the truth (scale {scale[k]:.3g}), only their mean was moved"
+            )
             scale[k] = 1.0
             offset[k] = _logistic(columns[:, 1:], target, base=z)[0] if with_offset else 0.0
     return PlattScaling(scale, offset, tuple(notes))
 
 
 def fit_temperature(logit: Logits, truth: NDArray[np.integer]) -> float:
-    """T that makes softmax(logit / T) of [N, C] most likely for classes [N]; kept within 0.05 and 20 (Guo et al. 2017).
+    """T that makes softmax(logit / T) of [N, C] most likely for classes [N]; kept within 0.05 and
+    20 (Guo et al. 2017).
 
-    Classes below 0 are unlabelled rows; 1 where no row is labelled.
+    Classes below 0 are unlabeled rows; 1 where no row is labeled.
     """
     z = logit[truth >= 0].astype(np.float64)
     true_logit = np.take_along_axis(z, truth[truth >= 0, None].astype(np.int64), axis=1)[:, 0]
@@ -168,7 +186,9 @@ def fit_temperature(logit: Logits, truth: NDArray[np.integer]) -> float:
         raise ValueError("logits must be finite, some are NaN or infinite")
 
     def slope(sharpness: float) -> float:
-        """Derivative of the mean negative log-likelihood by 1 / T; it rises, for the likelihood is concave in 1 / T."""
+        """Derivative of the mean negative log-likelihood by 1 / T; it rises, for the likelihood is
+        concave in 1 / T.
+        """
         power = np.exp(sharpness * (z - z.max(axis=1, keepdims=True)))
         mean = (power * z).sum(axis=1) / power.sum(axis=1)
         return float((mean - true_logit).mean())
@@ -191,12 +211,16 @@ def fold_thresholds(thresholds: tuple[float, ...], platt: PlattScaling) -> tuple
     return tuple(float(v) for v in 1 / (1 + np.exp(-moved)))
 
 
-def fold_into_readout(net: AffectNet, platt: PlattScaling | None = None, temperature: float = 1.0) -> AffectNet:
+def fold_into_head(
+    net: AffectNet, platt: PlattScaling | None = None, temperature: float = 1.0
+) -> AffectNet:
     """A copy of the network that gives calibrated logits; nothing is added at run time.
 
-    - AU: the readout of the graph, logit_k = H[k] . R[k] + c[k], takes R[k] * scale_k and c[k] * scale_k + offset_k.
+    - AU: the readout of the graph, logit_k = H[k] . R[k] + c[k], takes R[k] * scale_k and c[k] *
+      scale_k + offset_k.
     - Expression: weight and bias of its layer are divided by the temperature.
-    - Valence and arousal read the expression logits, so their columns for these are multiplied by the temperature: the
+    - Valence and arousal read the expression logits, so their columns for these are multiplied
+      by the temperature: the
       outputs stay as they were.
 
     The winning expression stays the same; AU decisions do with `fold_thresholds`.
@@ -212,7 +236,9 @@ def fold_into_readout(net: AffectNet, platt: PlattScaling | None = None, tempera
             readout, bias = folded.au_graph.readout_weight, folded.au_graph.readout_bias
             scale = torch.as_tensor(platt.scale, dtype=readout.dtype, device=readout.device)
             readout.mul_(scale[:, None])
-            bias.mul_(scale).add_(torch.as_tensor(platt.offset, dtype=bias.dtype, device=bias.device))
+            bias.mul_(scale).add_(
+                torch.as_tensor(platt.offset, dtype=bias.dtype, device=bias.device)
+            )
         folded.affect.expression.weight.div_(temperature)
         folded.affect.expression.bias.div_(temperature)
         folded.affect.va.weight[:, -len(EXPRESSION_NAMES) :].mul_(temperature)
@@ -220,14 +246,19 @@ def fold_into_readout(net: AffectNet, platt: PlattScaling | None = None, tempera
 
 
 def _logistic(
-    columns: NDArray[np.float64], target: NDArray[np.float64], base: NDArray[np.float64] | float = 0.0
+    columns: NDArray[np.float64],
+    target: NDArray[np.float64],
+    base: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.float64]:
-    """Weights [D] of the most likely logistic model sigmoid(base + columns . w) of soft targets [N], by Newton's method.
+    """Weights [D] of the most likely logistic model sigmoid(base + columns . w) of soft targets
+    [N], by Newton's method.
 
     Steps are halved until the loss falls (Lin, Lin & Weng 2007 do so for the same problem).
     """
     weights = np.zeros(columns.shape[1])
-    unit = np.maximum(np.sqrt((columns**2).mean(axis=0)), 1e-12)  # logits of any size give one well-conditioned problem
+    unit = np.maximum(
+        np.sqrt((columns**2).mean(axis=0)), 1e-12
+    )  # logits of any size give one well-conditioned problem
     scaled = columns / unit
 
     def loss(w: NDArray[np.float64]) -> float:
@@ -240,7 +271,9 @@ def _logistic(
         gradient = scaled.T @ (p - target) / len(target)
         if np.abs(gradient).max() < 1e-10:
             break
-        hessian = (scaled * (p * (1 - p))[:, None]).T @ scaled / len(target) + 1e-12 * np.eye(len(weights))
+        hessian = (scaled * (p * (1 - p))[:, None]).T @ scaled / len(target) + 1e-12 * np.eye(
+            len(weights)
+        )
         step = np.linalg.solve(hessian, gradient)
         share = 1.0
         while share > 1e-10 and loss(weights - share * step) > current:
@@ -251,8 +284,14 @@ def _logistic(
 
 
 def _check(score: NDArray[np.floating], truth: Flags, known: Flags | None, columns: int) -> None:
-    """Raise ValueError unless all have the shape [N, columns] and the scores are finite where they are known."""
-    for name, array in (("scores", score), ("truth", truth), ("known", truth if known is None else known)):
+    """Raise ValueError unless all have the shape [N, columns] and the scores are finite where they
+    are known.
+    """
+    for name, array in (
+        ("scores", score),
+        ("truth", truth),
+        ("known", truth if known is None else known),
+    ):
         if array.ndim != 2 or array.shape != (len(score), columns):
             raise ValueError(f"{name} must have shape [N, {columns}], got {array.shape}")
     if truth.dtype != np.bool_:

@@ -1,4 +1,6 @@
-"""Figures on real clips without labels: does a smile raise AU12 and happiness, does a sad face lower valence."""
+"""Figures on real clips without labels: does a smile raise AU12 and happiness, does a sad face
+lower valence.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.outputs.decode import softmax
-from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame
+from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_points
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.outputs.decode import softmax
 from faceaffect.types import FloatArray
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 
@@ -23,12 +25,17 @@ SAD_UNTIL_S: Final = 9.0
 
 def clip_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     """Both clips; faces are found by YuNet once and then followed by the network's own landmarks."""
-    detector = cv2.FaceDetectorYN.create(str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50)
+    detector = cv2.FaceDetectorYN.create(
+        str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
+    )
     smile = follow(runner, detector, shared / "data" / "videos" / SMILE_CLIP)
     sad = follow(runner, detector, shared / "data" / "videos" / SAD_CLIP)
     crying = sad["time_s"] < SAD_UNTIL_S
     return {
-        "smile": {"first 20 frames": _means(smile, slice(0, 20)), "last 20 frames": _means(smile, slice(-20, None))},
+        "smile": {
+            "first 20 frames": _means(smile, slice(0, 20)),
+            "last 20 frames": _means(smile, slice(-20, None)),
+        },
         "sad": {
             f"before {SAD_UNTIL_S:g} s": _means(sad, crying),
             f"after {SAD_UNTIL_S:g} s": _means(sad, ~crying),
@@ -56,19 +63,28 @@ def follow(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDArray
             rows.append(np.full(2 + len(EXPRESSION_NAMES) + len(AU_NAMES) + 2, np.nan))
             rows[-1][0] = time_s
             continue
-        anchors = anchors_from_landmarks(heads["landmarks_xy"])[0]
+        anchors = keypoints_from_landmarks(heads["landmarks_xy"])[0]
         affect = runner.affect(heads)
-        values = [affect.valence, affect.arousal, softmax(heads["expression_logit"])[0], affect.au_probability[0]]
-        rows.append(np.concatenate([[time_s], *[np.ravel(v) for v in values], face_probability(heads)]))
+        values = [
+            affect.valence,
+            affect.arousal,
+            softmax(heads["expression_logit"])[0],
+            affect.au_probability[0],
+        ]
+        rows.append(
+            np.concatenate([[time_s], *[np.ravel(v) for v in values], face_probability(heads)])
+        )
     table = np.array(rows)
     names = ["time_s", "valence", "arousal", *EXPRESSION_NAMES, *AU_NAMES, "face"]
     return dict(zip(names, table.T, strict=True))
 
 
-def _read(runner: BundleRunner, rgb: NDArray[np.uint8], anchors: FloatArray) -> dict[str, FloatArray]:
-    maps = crop_to_frame(anchors[None])
+def _read(
+    runner: BundleRunner, rgb: NDArray[np.uint8], anchors: FloatArray
+) -> dict[str, FloatArray]:
+    maps = estimate_crop_to_frame(anchors[None])
     heads = runner.heads([runner.crop(rgb, maps[0])])
-    heads["landmarks_xy"] = apply_map(maps, heads["landmarks_px"])
+    heads["landmarks_xy"] = transform_points(maps, heads["landmarks_px"])
     return heads
 
 
@@ -93,12 +109,33 @@ def _frames(clip: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
 
 
 def _means(values: dict[str, NDArray[Any]], rows: slice | NDArray[np.bool_]) -> dict[str, float]:
-    kept = ("valence", "arousal", "happiness", "sadness", "neutral", "AU4", "AU6", "AU12", "AU15", "AU25", "face")
+    kept = (
+        "valence",
+        "arousal",
+        "happiness",
+        "sadness",
+        "neutral",
+        "AU4",
+        "AU6",
+        "AU12",
+        "AU15",
+        "AU25",
+        "face",
+    )
     return {name: round(float(np.nanmean(values[name][rows])), 3) for name in kept}
 
 
-def _grief(values: dict[str, NDArray[Any]], rows: NDArray[np.bool_], thresholds: tuple[float, ...]) -> dict[str, float]:
+def _grief(
+    values: dict[str, NDArray[Any]], rows: NDArray[np.bool_], thresholds: tuple[float, ...]
+) -> dict[str, float]:
     """Share of the frames in which AU1, AU4 or AU15 is on, valence is below -0.2, or both."""
-    on = np.any([values[name][rows] >= thresholds[AU_NAMES.index(name)] for name in ("AU1", "AU4", "AU15")], axis=0)
+    on = np.any(
+        [values[name][rows] >= thresholds[AU_NAMES.index(name)] for name in ("AU1", "AU4", "AU15")],
+        axis=0,
+    )
     low = values["valence"][rows] < -0.2
-    return {"AU1, AU4 or AU15": float(on.mean()), "valence": float(low.mean()), "both": float((on & low).mean())}
+    return {
+        "AU1, AU4 or AU15": float(on.mean()),
+        "valence": float(low.mean()),
+        "both": float((on & low).mean()),
+    }

@@ -23,7 +23,9 @@ def cost_figures(runner: BundleRunner, runs: int = 400) -> dict[str, Any]:
     model = onnx.load_from_string(runner.bundle.onnx)
     graph = runner.bundle.graph
     arrays = [graph.readout_weight, graph.readout_bias, *graph.layer_weights, *graph.layer_biases]
-    parameters = sum(int(np.prod(w.dims)) for w in model.graph.initializer) + sum(a.size for a in arrays)
+    parameters = sum(int(np.prod(w.dims)) for w in model.graph.initializer) + sum(
+        a.size for a in arrays
+    )
     return {
         "parameters": parameters,
         "mmacs": multiply_accumulates(model, size) / 1e6,

@@ -1,8 +1,10 @@
-"""Figures of predictions against labels, as plain values: what figures.json holds and the page shows.
+"""Figures of predictions against labels, as plain values: what figures.json holds and the page
+shows.
 
-Decisions (F1, accuracy, CCC) are judged on every labelled frame, frames without a prediction by the rule for them.
-Rankings and calibration (AUROC, precision and recall, reliability) are judged where the model spoke, since a stand-in has no
-probability; `where_predicted` repeats the scores on those frames alone.
+Decisions (F1, accuracy, CCC) are judged on every labeled frame, frames without a prediction by
+the rule for them. Rankings and calibration (AUROC, precision and recall, reliability) are judged
+where the model spoke, since a stand-in has no probability; `where_predicted` repeats the scores
+on those frames alone.
 """
 
 from __future__ import annotations
@@ -34,13 +36,21 @@ class FigureOptions:
     missing: str = HOLD
     resamples: int = 1000
     seed: int = 0
-    by_column: bool = False  # frames with some AU unlabelled count for the others; not so in the challenge
+    by_column: bool = (
+        False  # frames with some AU unlabeled count for the others; not so in the challenge
+    )
 
 
-def data_figures(labels: LabelTable, predictions: PredictionTable, options: FigureOptions) -> Figures:
-    """All figures; a task without labelled frames is None."""
+def dataset_metrics(
+    labels: LabelTable, predictions: PredictionTable, options: FigureOptions
+) -> Figures:
+    """All figures; a task without labeled frames is None."""
     judged = hold(predictions, labels) if options.missing == HOLD else predictions
-    tasks = {"action_units": _action_units, "expression": _expression, "valence_arousal": _valence_arousal}
+    tasks = {
+        "action_units": _action_units,
+        "expression": _expression,
+        "valence_arousal": _valence_arousal,
+    }
     figures: Figures = {
         "frames": _frames(labels, predictions, options),
         **{name: task(labels, predictions, judged, options) for name, task in tasks.items()},
@@ -62,24 +72,28 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _labelled(labels: LabelTable, options: FigureOptions) -> dict[str, NDArray[np.bool_]]:
+def _labeled(labels: LabelTable, options: FigureOptions) -> dict[str, NDArray[np.bool_]]:
     """Frames [N] that count, by task."""
-    whole = metrics.labelled_au(labels.au)
-    au = (labels.au != metrics.AU_UNLABELLED).any(axis=1) if options.by_column else whole
-    rows = (au, metrics.labelled_expression(labels.expression), metrics.labelled_va(labels.va))
+    whole = metrics.labeled_au(labels.au)
+    au = (labels.au != metrics.AU_UNLABELED).any(axis=1) if options.by_column else whole
+    rows = (au, metrics.labeled_expression(labels.expression), metrics.labeled_va(labels.va))
     return dict(zip(TASKS, rows, strict=True))
 
 
 def _frames(labels: LabelTable, predictions: PredictionTable, options: FigureOptions) -> Figures:
-    labelled = _labelled(labels, options)
+    labeled = _labeled(labels, options)
     return {
         "videos": len(labels.videos),
         "all": len(labels),
         "predicted": int(predictions.known.sum()),
-        "labelled": {task: int(rows.sum()) for task, rows in labelled.items()},
-        "labelled_but_not_predicted": {task: int((rows & ~predictions.known).sum()) for task, rows in labelled.items()},
+        "labeled": {task: int(rows.sum()) for task, rows in labeled.items()},
+        "labeled_but_not_predicted": {
+            task: int((rows & ~predictions.known).sum()) for task, rows in labeled.items()
+        },
         "videos_without_any_prediction": [
-            name for k, name in enumerate(labels.videos) if not predictions.known[labels.rows_of(k)].any()
+            name
+            for k, name in enumerate(labels.videos)
+            if not predictions.known[labels.rows_of(k)].any()
         ],
         "rule": {"name": options.missing, "text": MISSING_RULES[options.missing]},
     }
@@ -92,7 +106,9 @@ def _judge(
     predicted: NDArray[np.bool_],
     options: FigureOptions,
 ) -> Figures:
-    """Each figure with its interval over the counted frames, and its value over the predicted ones among them."""
+    """Each figure with its interval over the counted frames, and its value over the predicted ones
+    among them.
+    """
     sums = sums_of(counted)
     bounds = metrics.bootstrap(sums, figures_of, options.resamples, options.seed)
     values = figures_of(sums.sum(axis=0))
@@ -100,26 +116,40 @@ def _judge(
     return {
         "frames": int(counted.sum()),
         "videos": int(sums.any(axis=1).sum()),
-        **{name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]} for name in values},
+        **{
+            name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
+            for name in values
+        },
         "where_predicted": {name: value for name, value in there.items() if np.ndim(value) == 0},
     }
 
 
 def _by_name(figure: Figures, names: tuple[str, ...]) -> Figures:
     """A figure of one value per name as one figure per name."""
-    return {name: {part: values[k] for part, values in figure.items()} for k, name in enumerate(names)}
+    return {
+        name: {part: values[k] for part, values in figure.items()} for k, name in enumerate(names)
+    }
 
 
 def _action_units(
-    labels: LabelTable, predictions: PredictionTable, judged: PredictionTable, options: FigureOptions
+    labels: LabelTable,
+    predictions: PredictionTable,
+    judged: PredictionTable,
+    options: FigureOptions,
 ) -> Figures | None:
-    counted = _labelled(labels, options)[TASKS[0]] & judged.known
+    counted = _labeled(labels, options)[TASKS[0]] & judged.known
     if not counted.any():
         return None
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         video = labels.video[rows]
-        return metrics.au_sums(judged.au_on[rows], labels.au[rows], video, len(labels.videos), by_column=options.by_column)
+        return metrics.au_sums(
+            judged.au_active[rows],
+            labels.au[rows],
+            video,
+            len(labels.videos),
+            by_column=options.by_column,
+        )
 
     figures = _judge(sums, metrics.au_figures, counted, predictions.known, options)
     f1 = _by_name(figures.pop("f1"), AU_NAMES)
@@ -127,15 +157,17 @@ def _action_units(
     curves = metrics.au_reliability(predictions.au_probability[there], labels.au[there])
     figures["by_au"] = {}
     for k, name in enumerate(AU_NAMES):
-        known = counted & (labels.au[:, k] != metrics.AU_UNLABELLED)
+        known = counted & (labels.au[:, k] != metrics.AU_UNLABELED)
         truth = labels.au[known, k] == 1
         figures["by_au"][name] = {
             "frames": int(known.sum()),
             "f1": f1[name],
             "f1_always_on": metrics.f1(np.ones_like(truth), truth),
             "share_on": truth.mean() if len(truth) else math.nan,
-            "share_called": judged.au_on[known, k].mean() if len(truth) else math.nan,
-            **_ranking(predictions.au_probability[known & there, k], labels.au[known & there, k] == 1),
+            "share_called": judged.au_active[known, k].mean() if len(truth) else math.nan,
+            **_ranking(
+                predictions.au_probability[known & there, k], labels.au[known & there, k] == 1
+            ),
             "calibration_error": curves[k].error,
             "reliability": _curve(curves[k]),
         }
@@ -159,15 +191,20 @@ def _curve(curve: metrics.Reliability) -> Figures:
 
 
 def _expression(
-    labels: LabelTable, predictions: PredictionTable, judged: PredictionTable, options: FigureOptions
+    labels: LabelTable,
+    predictions: PredictionTable,
+    judged: PredictionTable,
+    options: FigureOptions,
 ) -> Figures | None:
-    counted = metrics.labelled_expression(labels.expression) & judged.known
+    counted = metrics.labeled_expression(labels.expression) & judged.known
     if not counted.any():
         return None
     predicted = judged.expression
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return metrics.expression_sums(predicted[rows], labels.expression[rows], labels.video[rows], len(labels.videos))
+        return metrics.expression_sums(
+            predicted[rows], labels.expression[rows], labels.video[rows], len(labels.videos)
+        )
 
     figures = _judge(sums, metrics.expression_figures, counted, predictions.known, options)
     figures["by_class"] = {
@@ -179,49 +216,70 @@ def _expression(
         for k, (name, f1) in enumerate(_by_name(figures.pop("f1"), EXPRESSION_NAMES).items())
     }
     there = counted & predictions.known
-    curve = metrics.expression_reliability(predictions.expression_probability[there], labels.expression[there])
+    curve = metrics.expression_reliability(
+        predictions.expression_probability[there], labels.expression[there]
+    )
     matrix = metrics.confusion(predicted[counted], labels.expression[counted])
-    return figures | {"confusion": matrix, "calibration_error": curve.error, "reliability": _curve(curve)}
+    return figures | {
+        "confusion": matrix,
+        "calibration_error": curve.error,
+        "reliability": _curve(curve),
+    }
 
 
 def _valence_arousal(
-    labels: LabelTable, predictions: PredictionTable, judged: PredictionTable, options: FigureOptions
+    labels: LabelTable,
+    predictions: PredictionTable,
+    judged: PredictionTable,
+    options: FigureOptions,
 ) -> Figures | None:
-    counted = metrics.labelled_va(labels.va) & judged.known
+    counted = metrics.labeled_va(labels.va) & judged.known
     if not counted.any():
         return None
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return metrics.va_sums(judged.va[rows], labels.va[rows], labels.video[rows], len(labels.videos))
+        return metrics.va_sums(
+            judged.va[rows], labels.va[rows], labels.video[rows], len(labels.videos)
+        )
 
     figures = _judge(sums, metrics.va_figures, counted, predictions.known, options)
-    measures = {name: _by_name(figures.pop(name), VA_NAMES) for name in ("ccc", "pearson", "rmse", "sign_agreement")}
+    measures = {
+        name: _by_name(figures.pop(name), VA_NAMES)
+        for name in ("ccc", "pearson", "rmse", "sign_agreement")
+    }
     for k, name in enumerate(VA_NAMES):
         figures[name] = {measure: values[name] for measure, values in measures.items()}
         figures[name]["density"] = np.histogram2d(
-            labels.va[counted, k], judged.va[counted, k].clip(-1, 1), bins=DENSITY_BINS, range=((-1, 1), (-1, 1))
+            labels.va[counted, k],
+            judged.va[counted, k].clip(-1, 1),
+            bins=DENSITY_BINS,
+            range=((-1, 1), (-1, 1)),
         )[0].astype(np.int64)
     return figures
 
 
-def _videos(labels: LabelTable, predictions: PredictionTable, judged: PredictionTable) -> list[Figures]:
+def _videos(
+    labels: LabelTable, predictions: PredictionTable, judged: PredictionTable
+) -> list[Figures]:
     """What a look at single videos needs: how many frames, how many predicted, how far off."""
     rows = []
     expression = judged.expression
     for position, name in enumerate(labels.videos):
         part = labels.rows_of(position)
         known = judged.known[part]
-        au = metrics.labelled_au(labels.au[part]) & known
-        felt = metrics.labelled_expression(labels.expression[part]) & known
-        va = metrics.labelled_va(labels.va[part]) & known
-        wrong = (judged.au_on[part] != (labels.au[part] == 1))[au]
+        au = metrics.labeled_au(labels.au[part]) & known
+        felt = metrics.labeled_expression(labels.expression[part]) & known
+        va = metrics.labeled_va(labels.va[part]) & known
+        wrong = (judged.au_active[part] != (labels.au[part] == 1))[au]
         rows.append(
             {
                 "video": name,
                 "frames": part.stop - part.start,
                 "predicted": int(predictions.known[part].sum()),
                 "au_accuracy": 1 - wrong.mean() if au.any() else math.nan,
-                "expression_accuracy": metrics.accuracy(expression[part][felt], labels.expression[part][felt]),
+                "expression_accuracy": metrics.accuracy(
+                    expression[part][felt], labels.expression[part][felt]
+                ),
                 "valence_rmse": metrics.rmse(judged.va[part][va, 0], labels.va[part][va, 0]),
                 "arousal_rmse": metrics.rmse(judged.va[part][va, 1], labels.va[part][va, 1]),
             }
@@ -235,25 +293,37 @@ def _notes(figures: Figures, videos: int) -> list[str]:
     named = dict(zip(TASKS, ("action_units", "expression", "valence_arousal"), strict=True))
     for task, section in named.items():
         if figures[section] is None:
-            notes.append(f"{task}: nothing to judge, no labelled frame counts.")
+            notes.append(f"{task}: nothing to judge, no labeled frame counts.")
         elif figures[section]["videos"] < 2:
-            notes.append(f"{task}: no confidence intervals, since all labelled frames are of one video.")
+            notes.append(
+                f"{task}: no confidence intervals, since all labeled frames are of one video."
+            )
         elif figures[section]["videos"] < 10:
-            notes.append(f"{task}: intervals over {figures[section]['videos']} videos only are rough.")
-        lost = figures["frames"]["labelled_but_not_predicted"][task]
+            notes.append(
+                f"{task}: intervals over {figures[section]['videos']} videos only are rough."
+            )
+        lost = figures["frames"]["labeled_but_not_predicted"][task]
         if lost:
-            notes.append(f"{task}: {lost} of {figures['frames']['labelled'][task]} labelled frames have no prediction.")
+            notes.append(
+                f"{task}: {lost} of {figures['frames']['labeled'][task]} labeled frames have no prediction."
+            )
     for name, au in (figures["action_units"] or {"by_au": {}})["by_au"].items():
         if au["frames"] == 0:
             notes.append(f"{name} has no labels: it is left out of the mean F1.")
         elif au["share_on"] == 0:
-            notes.append(f"{name} is never on in these labels: its F1 is 0 by definition and lowers the mean; no AUROC.")
+            notes.append(
+                f"{name} is never on in these labels: its F1 is 0 by definition and lowers the mean; no AUROC."
+            )
         elif au["share_on"] == 1:
             notes.append(f"{name} is always on in these labels: no AUROC.")
     for name, row in (figures["expression"] or {"by_class": {}})["by_class"].items():
         if row["frames"] == 0:
-            notes.append(f"No frame is labelled {name}: its F1 is 0 by definition and lowers the macro-F1.")
+            notes.append(
+                f"No frame is labeled {name}: its F1 is 0 by definition and lowers the macro-F1."
+            )
     silent = figures["frames"]["videos_without_any_prediction"]
     if silent:
-        notes.append(f"{len(silent)} of {videos} videos have no prediction at all: {', '.join(silent[:5])}.")
+        notes.append(
+            f"{len(silent)} of {videos} videos have no prediction at all: {', '.join(silent[:5])}."
+        )
     return notes

@@ -15,14 +15,18 @@ def choose_faces(
     boxes_xyxy: NDArray[np.float64] | None,
     track: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-    """Which of M face rows are used [K], for which position in `videos` [K], and the names that belong to no video.
+    """Which of M face rows are used [K], for which position in `videos` [K], and the names that
+    belong to no video.
 
-    Rows have the `name` of their source, their `frame`, box [M, 4] and track. A video takes the largest box of each frame.
-    Where labels of `X_left` or `X_right` exist, they take the leftmost or rightmost box of those frames of X that show two
-    people or more, and X itself, beside one of them, takes the other side; a single face goes to the side on which its
-    track was seen most often. Left and right are those of the picture; `X_main` takes the largest box.
+    Rows have the `name` of their source, their `frame`, box [M, 4] and track. A video takes the
+    largest box of each frame. Where labels of `X_left` or `X_right` exist, they take the
+    leftmost or rightmost box of those frames of X that show two people or more, and X itself,
+    beside one of them, takes the other side; a single face goes to the side on which its track
+    was seen most often. Left and right are those of the image; `X_main` takes the largest box.
     """
-    rows_of: dict[str, NDArray[np.int64]] = {str(n): np.flatnonzero(name == n) for n in np.unique(name)}
+    rows_of: dict[str, NDArray[np.int64]] = {
+        str(n): np.flatnonzero(name == n) for n in np.unique(name)
+    }
     used, positions, matched = [], [], set()
     for position, video in enumerate(videos):
         source = video if video in rows_of else without_position(video)
@@ -30,7 +34,8 @@ def choose_faces(
         if rows is None:
             continue
         matched.add(source)
-        # Rows under the very name of a sided label are its own already: nobody has to be told apart.
+        # Rows under the very name of a sided label are its own already: nobody has to be told
+        # apart.
         side = _side(video, videos) if without_position(video) == source else ""
         if boxes_xyxy is not None:
             kept = (frame[rows], boxes_xyxy[rows])
@@ -38,11 +43,17 @@ def choose_faces(
         used.append(rows)
         positions.append(np.full(len(rows), position, np.int64))
     strangers = sorted(rows_of.keys() - matched)
-    return np.concatenate([*used, np.zeros(0, np.int64)]), np.concatenate([*positions, np.zeros(0, np.int64)]), strangers
+    return (
+        np.concatenate([*used, np.zeros(0, np.int64)]),
+        np.concatenate([*positions, np.zeros(0, np.int64)]),
+        strangers,
+    )
 
 
 def _side(video: str, videos: tuple[str, ...]) -> str:
-    """The side on which a label's person is, or nothing where it has no neighbour or its name gives no side."""
+    """The side on which a label's person is, or nothing where it has no neighbor or its name gives
+    no side.
+    """
     if without_position(video) != video:
         return next((side for side in (LEFT, RIGHT) if video.endswith(side)), "")
     has_left, has_right = (video + side in videos for side in (LEFT, RIGHT))
@@ -64,10 +75,10 @@ def _on_side(
     side: str, frame: NDArray[np.int64], boxes_xyxy: NDArray[np.float64], track: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """The rows that show the person of `side`."""
-    centre = boxes_xyxy[:, 0] + boxes_xyxy[:, 2]
+    center = boxes_xyxy[:, 0] + boxes_xyxy[:, 2]
     _, place, faces = np.unique(frame, return_inverse=True, return_counts=True)
     is_alone = faces[place] == 1
-    ends = {LEFT: _last_of_each(frame, -centre), RIGHT: _last_of_each(frame, centre)}
+    ends = {LEFT: _last_of_each(frame, -center), RIGHT: _last_of_each(frame, center)}
     # Who stands where is known from the frames with company only.
     company = {name: end[~is_alone[end]] for name, end in ends.items()}
     code = np.unique(track, return_inverse=True)[1]

@@ -9,62 +9,84 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import anchors_from_landmarks, crop_to_frame, map_scale
+from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_scale
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 def hard_faces(runner: BundleRunner, table: FaceTable, seed: int = 8) -> dict[str, float]:
     """Share of faces of a table with a score above 0.5, by what was done to them."""
-    aligned = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
+    aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     tracked = tracking_maps(aligned, seed)
     shares = {}
     for name, change in _CHANGES.items():
         crops = [
-            runner.crop(change(table.pictures[i], table.landmarks_xy[i], float(map_scale(tracked[i : i + 1])[0])), tracked[i])
+            runner.crop(
+                change(
+                    table.images[i],
+                    table.landmarks_xy[i],
+                    float(transform_scale(tracked[i : i + 1])[0]),
+                ),
+                tracked[i],
+            )
             for i in range(len(table))
         ]
         shares[name] = float((face_probability(runner.heads(crops)) > 0.5).mean())
     random = np.random.default_rng(seed)
     angle = random.uniform(0, 2 * np.pi, len(table))
     shift = 0.2 * 112 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    wild = moved_maps(aligned, random.uniform(-0.5, 0.5, len(table)), np.exp(random.uniform(-0.25, 0.25, len(table))), shift)
-    crops = [runner.crop(picture, crop_map) for picture, crop_map in zip(table.pictures, wild, strict=True)]
-    shares["placed as by a coarse detector"] = float((face_probability(runner.heads(crops)) > 0.5).mean())
+    wild = moved_maps(
+        aligned,
+        random.uniform(-0.5, 0.5, len(table)),
+        np.exp(random.uniform(-0.25, 0.25, len(table))),
+        shift,
+    )
+    crops = [
+        runner.crop(image, crop_map) for image, crop_map in zip(table.images, wild, strict=True)
+    ]
+    shares["placed as by a coarse detector"] = float(
+        (face_probability(runner.heads(crops)) > 0.5).mean()
+    )
     return shares
 
 
 def missed_faces(runner: BundleRunner, table: FaceTable, seed: int = 6) -> FloatArray:
     """Scores [N] of crops that miss the face."""
-    maps = beside_maps(crop_to_frame(anchors_from_landmarks(table.landmarks_xy)), seed)
-    return face_probability(runner.heads(runner.crop(p, m) for p, m in zip(table.pictures, maps, strict=True)))
+    maps = beside_maps(estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)), seed)
+    return face_probability(
+        runner.heads(runner.crop(p, m) for p, m in zip(table.images, maps, strict=True))
+    )
 
 
-def _blurred(picture: Picture, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Picture:
+def _blurred(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
     length = max(3, round(12 * frame_px_per_crop_px))
-    return np.asarray(cv2.blur(picture, (length, 1)), np.uint8)
+    return np.asarray(cv2.blur(image, (length, 1)), np.uint8)
 
 
-def _mouth_covered(picture: Picture, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Picture:
-    covered = picture.copy()
+def _mouth_covered(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
+    covered = image.copy()
     mouth, half = landmarks_xy[48:68].mean(axis=0), 17 * frame_px_per_crop_px
-    skin = picture[tuple(np.clip(landmarks_xy[30, ::-1], 0, np.array(picture.shape[:2]) - 1).astype(int))].tolist()
-    centre = (int(mouth[0]), int(mouth[1] + 0.3 * half))
-    return np.asarray(cv2.ellipse(covered, centre, (int(1.7 * half), int(half)), 20, 0, 360, skin, -1), np.uint8)
+    skin = image[
+        tuple(np.clip(landmarks_xy[30, ::-1], 0, np.array(image.shape[:2]) - 1).astype(int))
+    ].tolist()
+    center = (int(mouth[0]), int(mouth[1] + 0.3 * half))
+    return np.asarray(
+        cv2.ellipse(covered, center, (int(1.7 * half), int(half)), 20, 0, 360, skin, -1), np.uint8
+    )
 
 
-def _side_lost(picture: Picture, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Picture:
-    lost = picture.copy()
+def _side_lost(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
+    lost = image.copy()
     lost[:, : max(0, int(landmarks_xy[36:42, 0].mean()))] = 0
     return np.asarray(lost, np.uint8)
 
 
-_CHANGES: Final[dict[str, Callable[[Picture, FloatArray, float], Picture]]] = {
-    "moved as in tracking": lambda picture, landmarks_xy, scale: picture,
+_CHANGES: Final[dict[str, Callable[[Image, FloatArray, float], Image]]] = {
+    "moved as in tracking": lambda image, landmarks_xy, scale: image,
     "motion blur over a third of the eye distance": _blurred,
     "mouth covered": _mouth_covered,
     "one side outside the frame": _side_lost,

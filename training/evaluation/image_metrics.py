@@ -1,4 +1,6 @@
-"""Figures on pictures: expression against votes, landmarks and pose against the teacher, AUs against renders."""
+"""Figures on images: expression against votes, landmarks and pose against the teacher, AUs against
+renders.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, map_roll_deg
+from faceaffect.geometry import (
+    estimate_crop_to_frame,
+    keypoints_from_landmarks,
+    transform_points,
+    transform_roll_deg,
+)
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 from training import metrics
@@ -16,21 +23,31 @@ from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner, face_probability
-from training.evaluation.face_metrics import hard_faces, missed_faces
 from training.evaluation.crop_jitter import tracking_maps
+from training.evaluation.face_metrics import hard_faces, missed_faces
 from training.evaluation.synthetic_images import followed_maps, judged_faces
 
 Figures = dict[str, Any]
 
 
-def read_table(runner: BundleRunner, table: FaceTable, maps: FloatArray | None = None) -> dict[str, FloatArray]:
+def read_table(
+    runner: BundleRunner, table: FaceTable, maps: FloatArray | None = None
+) -> dict[str, FloatArray]:
     """Heads of all faces of a table, cut by the aligned maps unless others are given."""
-    maps = crop_to_frame(anchors_from_landmarks(table.landmarks_xy)) if maps is None else maps
-    return runner.heads(runner.crop(picture, crop_map) for picture, crop_map in zip(table.pictures, maps, strict=True))
+    maps = (
+        estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+        if maps is None
+        else maps
+    )
+    return runner.heads(
+        runner.crop(image, crop_map) for image, crop_map in zip(table.images, maps, strict=True)
+    )
 
 
 def expression_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
-    """PublicTest of FER+, never trained on: pictures with a clear majority for one of the seven classes."""
+    """PublicTest of FER+, never trained on: images with a clear majority for one of the seven
+    classes.
+    """
     table, votes, usage = load_ferplus(shared, labels)
     truth = clear_majority(votes)
     rows = (usage == "PublicTest") & (truth >= 0)
@@ -44,7 +61,9 @@ def expression_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figu
         "of": int((usage == "PublicTest").sum()),
         "accuracy": metrics.accuracy(predicted, truth),
         "macro_f1": metrics.macro_f1(predicted, truth),
-        "f1": {name: metrics.f1(predicted == k, truth == k) for k, name in enumerate(EXPRESSION_NAMES)},
+        "f1": {
+            name: metrics.f1(predicted == k, truth == k) for k, name in enumerate(EXPRESSION_NAMES)
+        },
         "confusion": matrix.tolist(),
         "valence_ccc_to_mapping": metrics.ccc(affect.valence, table.va[:, 0]),
         "arousal_ccc_to_mapping": metrics.ccc(affect.arousal, table.va[:, 1]),
@@ -52,18 +71,22 @@ def expression_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figu
     }
 
 
-def landmark_error(heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable) -> NDArray[np.float64]:
-    """Mean point distance [N] in the picture, in eye distances of the reference landmarks."""
-    found = apply_map(maps, heads["landmarks_px"])
-    eyes = anchors_from_landmarks(table.landmarks_xy)
+def landmark_error(
+    heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable
+) -> NDArray[np.float64]:
+    """Mean point distance [N] in the image, in eye distances of the reference landmarks."""
+    found = transform_points(maps, heads["landmarks_px"])
+    eyes = keypoints_from_landmarks(table.landmarks_xy)
     distance = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
-    return np.asarray(np.linalg.norm(found - table.landmarks_xy, axis=2).mean(axis=1) / distance, np.float64)
+    return np.asarray(
+        np.linalg.norm(found - table.landmarks_xy, axis=2).mean(axis=1) / distance, np.float64
+    )
 
 
 def pose_error(heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable) -> list[float]:
-    """Mean absolute error of yaw, pitch and roll against the picture's axes, degrees."""
+    """Mean absolute error of yaw, pitch and roll against the image's axes, degrees."""
     pose = heads["pose_deg"].astype(np.float64)
-    pose[:, 2] += map_roll_deg(maps)
+    pose[:, 2] += transform_roll_deg(maps)
     return [float(v) for v in np.abs((pose - table.pose_deg + 180) % 360 - 180).mean(axis=0)]
 
 
@@ -71,13 +94,16 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
     """Held-out web faces: landmarks, pose and AUs against the teacher, face against no face."""
     table, held_out = load_webfaces(shared, labels)
     table = table.pick(held_out)
-    aligned = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
+    aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     tracked = tracking_maps(aligned, seed=5)
     at_rest, moving = read_table(runner, table, aligned), read_table(runner, table, tracked)
     missed = missed_faces(runner, table)
-    error, moving_error = landmark_error(at_rest, aligned, table), landmark_error(moving, tracked, table)
+    error, moving_error = (
+        landmark_error(at_rest, aligned, table),
+        landmark_error(moving, tracked, table),
+    )
     frontal = np.abs(table.pose_deg[:, 0]) < 30
-    au = runner.affect(at_rest).au_on
+    au = runner.affect(at_rest).au_active
     trusted = table.au_weight.max(axis=0) > 0
     return {
         "faces": len(table),
@@ -90,7 +116,9 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
         },
         "pose_to_teacher_deg": pose_error(moving, tracked, table),
         "au_f1_to_teacher": {
-            name: metrics.f1(au[:, k], table.au[:, k] >= 0.5) for k, name in enumerate(AU_NAMES) if trusted[k]
+            name: metrics.f1(au[:, k], table.au[:, k] >= 0.5)
+            for k, name in enumerate(AU_NAMES)
+            if trusted[k]
         },
         "faces_called_face": hard_faces(runner, table),
         "beside_below_0.2": float((missed < 0.2).mean()),
@@ -99,23 +127,34 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
 
 
 def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
-    """Renders of every other held-out identity (the rest chose thresholds): AUs, landmarks, pose against the truth."""
+    """Renders of every other held-out identity (the rest chose thresholds): AUs, landmarks, pose
+    against the truth.
+    """
     table, _ = judged_faces(renders)
     maps = followed_maps(table)
     heads = read_table(runner, table, maps)
     affect = runner.affect(heads)
-    on = affect.au_on
+    on = affect.au_active
     known = table.au_weight > 0
     truth = table.au >= 0.5
-    curves = metrics.au_reliability(affect.au_probability, np.where(known, truth, metrics.AU_UNLABELLED).astype(np.int64))
-    f1 = {name: metrics.f1(on[known[:, k], k], truth[known[:, k], k]) for k, name in enumerate(AU_NAMES)}
-    always = {name: metrics.f1(known[known[:, k], k], truth[known[:, k], k]) for k, name in enumerate(AU_NAMES)}
+    curves = metrics.au_reliability(
+        affect.au_probability, np.where(known, truth, metrics.AU_UNLABELED).astype(np.int64)
+    )
+    f1 = {
+        name: metrics.f1(on[known[:, k], k], truth[known[:, k], k])
+        for k, name in enumerate(AU_NAMES)
+    }
+    always = {
+        name: metrics.f1(known[known[:, k], k], truth[known[:, k], k])
+        for k, name in enumerate(AU_NAMES)
+    }
     return {
         "faces": len(table),
         "au_f1": f1,
         "au_f1_mean": float(np.mean(list(f1.values()))),
         "au_calibration_error": dict(zip(AU_NAMES, [curve.error for curve in curves], strict=True)),
         "au_f1_mean_if_always_on": float(np.mean(list(always.values()))),
-        "landmark_error_percent": 100 * float(landmark_error(heads, maps, table)[table.landmark_weight > 0].mean()),
+        "landmark_error_percent": 100
+        * float(landmark_error(heads, maps, table)[table.landmark_weight > 0].mean()),
         "pose_mae_deg": pose_error(heads, maps, table),
     }

@@ -1,4 +1,6 @@
-"""All figures of the record of the default model: `python -m training figures BUNDLE`, and part of every export."""
+"""All figures of the record of the default model: `python -m training figures BUNDLE`, and part of
+every export.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ from training.evaluation.stability_metrics import steadiness_figures
 from training.evaluation.video_metrics import wild_figures
 
 
-def model_figures(
+def model_metrics(
     bundle: Path, shared: Path, labels: Path, renders: Path | None = None, wild: Path | None = None
 ) -> dict[str, Any]:
-    """Figures by section; of `renders` and the RenderWild in `wild` only identities count that were never trained on."""
+    """Figures by section; of `renders` and the RenderWild in `wild` only identities count that were
+    never trained on.
+    """
     runner = BundleRunner(bundle)
     figures = {
         "cost": cost_figures(runner),

@@ -7,14 +7,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceaffect.geometry import anchors_from_landmarks, crop_to_frame
+from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from training.augmentation.crops import cut
 from training.datasets.face_table import FaceTable
+from training.default_model.trainer import normalize
 from training.models.affect_net import AffectNet
-from training.default_model.trainer import normalise
 
 
-def read(net: AffectNet, table: FaceTable, size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def read(
+    net: AffectNet, table: FaceTable, size_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """AU logits [N, 12] and expression logits [N, 7] of a table's aligned faces."""
     au, expression = [], []
     with torch.no_grad():
@@ -26,12 +28,14 @@ def read(net: AffectNet, table: FaceTable, size_px: int) -> tuple[NDArray[np.flo
 
 
 def table_crops(table: FaceTable, size_px: int) -> Tensor:
-    """Aligned, normalised crops [N, 3, S, S] of a table."""
-    maps = torch.from_numpy(crop_to_frame(anchors_from_landmarks(table.landmarks_xy)))
-    pictures = torch.from_numpy(np.ascontiguousarray(table.pictures))
-    pictures = pictures[:, None].expand(-1, 3, -1, -1) if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2)
+    """Aligned, normalized crops [N, 3, S, S] of a table."""
+    maps = torch.from_numpy(estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)))
+    images = torch.from_numpy(np.ascontiguousarray(table.images))
+    images = (
+        images[:, None].expand(-1, 3, -1, -1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    )
     parts = [
-        normalise(cut(pictures[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255)
+        normalize(cut(images[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255)
         for i in range(0, len(table), 100)
     ]
     return torch.cat(parts)

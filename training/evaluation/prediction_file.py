@@ -1,11 +1,16 @@
-"""Predictions as a table on disk: what an evaluation writes, and what `faceaffect analyse --out` writes.
+"""Predictions as a table on disk: what an evaluation writes, and what `faceaffect analyze --out`
+writes.
 
-Both have a row per face with the columns `AU1` .. `AU26` and `neutral` .. `surprise` (probabilities), `valence`, `arousal`
-and, where the decisions were made already, `aus_on` (`AU6+AU12`). They say where a row belongs in one of two ways:
+Both have a row per face with the columns `AU1` .. `AU26` and `neutral` .. `surprise`
+(probabilities), `valence`, `arousal` and, where the decisions were made already, `active_aus`
+(`AU6+AU12`). They say where a row belongs in one of two ways:
 
-    video, frame          a name of the label folder, and the number of the frame from 1 as in the names of the crops
-    source, frame, ...    a video file or a picture, and its index from 0, as the SDK writes it; with several faces in a
-                          frame the columns `track_id` and `box_*` decide
+    video, frame          a name of the label folder, and the number of the frame from 1 as
+    in the names of the crops
+    source, frame, ...    a video file or an image, and its index from 0, as the SDK writes
+    it; with several faces in a
+                          frame the columns `track_id` and `box_*`
+                          decide
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sources.image_files import is_picture
+from faceaffect.sources.image_files import is_image
 from training.evaluation.face_choice import choose_faces
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, no_predictions
@@ -41,29 +46,44 @@ def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTab
         "video": np.array(labels.videos, np.str_)[labels.video[rows]],
         "frame": labels.frame[rows],
     }
-    scores = np.concatenate([predictions.au_probability, predictions.expression_probability, predictions.va], axis=1)[rows]
+    scores = np.concatenate(
+        [predictions.au_probability, predictions.expression_probability, predictions.va], axis=1
+    )[rows]
     columns |= dict(zip(_SCORES, np.round(scores.astype(np.float64), 6).T, strict=True))
     names = np.array(AU_NAMES)
-    columns["aus_on"] = ["+".join(names[on]) for on in predictions.au_on[rows]]
+    columns["active_aus"] = ["+".join(names[on]) for on in predictions.au_active[rows]]
     columns["expression"] = np.array(EXPRESSION_NAMES)[predictions.expression[rows]]
     with path.open("wb") as stream:  # pyarrow would quote the header
         stream.write((",".join(columns) + "\n").encode())
-        csv.write_csv(pa.table(columns), stream, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        csv.write_csv(
+            pa.table(columns),
+            stream,
+            csv.WriteOptions(include_header=False, quoting_style="needed"),
+        )
 
 
-def read_predictions(path: Path, labels: LabelTable, thresholds: tuple[float, ...] | None) -> tuple[PredictionTable, list[str]]:
+def read_predictions(
+    path: Path, labels: LabelTable, thresholds: tuple[float, ...] | None
+) -> tuple[PredictionTable, list[str]]:
     """The predictions for the frames of `labels`, and notes on rows that belong to none.
 
-    `aus_on` decides which AUs are on; without that column `thresholds` [12] do. Raises PredictionError.
+    `active_aus` decides which AUs are on; without that column `thresholds` [12] do. Raises
+    PredictionError.
     """
     columns = _read(path)
     missing = [name for name in ("frame", *_SCORES) if name not in columns]
     if missing or not {"video", "source"} & columns.keys():
         lost = [*missing, *([] if {"video", "source"} & columns.keys() else ["video (or source)"])]
-        raise PredictionError(f"{path}: predictions must have the columns {', '.join(lost)}; it has {sorted(columns)}")
-    if "aus_on" not in columns and thresholds is None:
-        raise PredictionError(f"{path}: decisions were wanted in a column aus_on, or a bundle whose thresholds make them")
-    scores = np.stack([_numbers(path, columns, name) for name in _SCORES], axis=1).astype(np.float32)
+        raise PredictionError(
+            f"{path}: predictions must have the columns {', '.join(lost)}; it has {sorted(columns)}"
+        )
+    if "active_aus" not in columns and thresholds is None:
+        raise PredictionError(
+            f"{path}: decisions were wanted in a column active_aus, or a bundle whose thresholds make them"
+        )
+    scores = np.stack([_numbers(path, columns, name) for name in _SCORES], axis=1).astype(
+        np.float32
+    )
     rows, target, notes = _places(path, columns, labels)
     scores = scores[rows]
     predictions = no_predictions(len(labels))
@@ -71,10 +91,12 @@ def read_predictions(path: Path, labels: LabelTable, thresholds: tuple[float, ..
     predictions.au_probability[target] = scores[:, :expression_start]
     predictions.expression_probability[target] = scores[:, expression_start:va_start]
     predictions.va[target] = scores[:, va_start:]
-    if "aus_on" in columns:
-        predictions.au_on[target] = _decisions(path, columns["aus_on"][rows])
+    if "active_aus" in columns:
+        predictions.au_active[target] = _decisions(path, columns["active_aus"][rows])
     else:
-        predictions.au_on[target] = scores[:, :expression_start] >= np.asarray(thresholds, np.float32)
+        predictions.au_active[target] = scores[:, :expression_start] >= np.asarray(
+            thresholds, np.float32
+        )
     predictions.known[target] = True
     return predictions, notes
 
@@ -83,15 +105,23 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     import pyarrow as pa
     from pyarrow import csv, parquet
 
-    text = {name: pa.string() for name in ("video", "source", "aus_on")}
+    text = {name: pa.string() for name in ("video", "source", "active_aus")}
     try:
         if path.suffix.lower() == ".parquet":
             table = parquet.read_table(path)
         else:
-            table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=text, strings_can_be_null=False))
+            table = csv.read_csv(
+                path,
+                convert_options=csv.ConvertOptions(column_types=text, strings_can_be_null=False),
+            )
     except (OSError, pa.ArrowException) as error:
-        raise PredictionError(f"{path}: a table of predictions was wanted, it cannot be read: {error}") from None
-    return {name: np.asarray(table.column(name).to_numpy(zero_copy_only=False)) for name in table.column_names}
+        raise PredictionError(
+            f"{path}: a table of predictions was wanted, it cannot be read: {error}"
+        ) from None
+    return {
+        name: np.asarray(table.column(name).to_numpy(zero_copy_only=False))
+        for name in table.column_names
+    }
 
 
 def _numbers(path: Path, columns: dict[str, NDArray[Any]], name: str) -> NDArray[np.float64]:
@@ -101,14 +131,21 @@ def _numbers(path: Path, columns: dict[str, NDArray[Any]], name: str) -> NDArray
         raise PredictionError(f"{path}: column {name} must hold numbers: {error}") from None
 
 
-def _decisions(path: Path, aus_on: NDArray[Any]) -> NDArray[np.bool_]:
+def _decisions(path: Path, active_aus: NDArray[Any]) -> NDArray[np.bool_]:
     """Decisions [N, 12] of cells like `AU6+AU12`; an empty one is none."""
-    cells, place = np.unique(np.array(["" if cell is None else str(cell) for cell in aus_on], np.str_), return_inverse=True)
+    cells, place = np.unique(
+        np.array(["" if cell is None else str(cell) for cell in active_aus], np.str_),
+        return_inverse=True,
+    )
     called = [{name for name in cell.split("+") if name} for cell in cells.tolist()]
     unknown = set().union(*called) - set(AU_NAMES)
     if unknown:
-        raise PredictionError(f"{path}: aus_on must name some of {', '.join(AU_NAMES)}, got {sorted(unknown)[:5]}")
-    table = np.array([[name in names for name in AU_NAMES] for names in called], np.bool_).reshape(-1, len(AU_NAMES))
+        raise PredictionError(
+            f"{path}: active_aus must name some of {', '.join(AU_NAMES)}, got {sorted(unknown)[:5]}"
+        )
+    table = np.array([[name in names for name in AU_NAMES] for names in called], np.bool_).reshape(
+        -1, len(AU_NAMES)
+    )
     return table[place]
 
 
@@ -131,24 +168,38 @@ def _places(
     place = labels.row_index(video, frame[rows])
     notes = []
     if strangers:
-        notes.append(f"{len(strangers)} videos of the predictions have no labels: {', '.join(strangers[:5])}")
+        notes.append(
+            f"{len(strangers)} videos of the predictions have no labels: {', '.join(strangers[:5])}"
+        )
     if (place < 0).any():
-        notes.append(f"{int((place < 0).sum())} rows of predictions lie outside the frames of their video")
+        notes.append(
+            f"{int((place < 0).sum())} rows of predictions lie outside the frames of their video"
+        )
     rows, place = rows[place >= 0], place[place >= 0]
     kept, count = np.unique(place, return_counts=True)
     if (count > 1).any():
         row = int(kept[count > 1][0])
         where = f"video {labels.videos[labels.video[row]]}, frame {labels.frame[row]}"
         wanted = "a frame must have one row, or boxes and track_id must tell faces apart"
-        raise PredictionError(f"{path}: {wanted}; {int((count > 1).sum())} frames have several, first {where}")
+        raise PredictionError(
+            f"{path}: {wanted}; {int((count > 1).sum())} frames have several, first {where}"
+        )
     return rows, place, notes
 
 
-def _names_of_sources(source: NDArray[Any], frame: NDArray[np.int64]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Video names and frame numbers from 1: of a crop its folder and number, of a video its name and index + 1."""
+def _names_of_sources(
+    source: NDArray[Any], frame: NDArray[np.int64]
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Video names and frame numbers from 1: of a crop its folder and number, of a video its name
+    and index + 1.
+    """
     unique, place = np.unique(source.astype(np.str_), return_inverse=True)
     paths = [Path(name) for name in unique.tolist()]
-    is_crop = [is_picture(path) and path.stem.isdecimal() for path in paths]
-    names = np.array([p.parent.name if crop else p.stem for p, crop in zip(paths, is_crop, strict=True)], np.str_)
-    number = np.array([int(p.stem) if crop else 0 for p, crop in zip(paths, is_crop, strict=True)], np.int64)
+    is_crop = [is_image(path) and path.stem.isdecimal() for path in paths]
+    names = np.array(
+        [p.parent.name if crop else p.stem for p, crop in zip(paths, is_crop, strict=True)], np.str_
+    )
+    number = np.array(
+        [int(p.stem) if crop else 0 for p, crop in zip(paths, is_crop, strict=True)], np.int64
+    )
     return names[place], np.where(np.array(is_crop, np.bool_)[place], number[place], frame + 1)

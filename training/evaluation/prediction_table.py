@@ -1,4 +1,6 @@
-"""What was predicted for the frames of a label table, and what stands for frames without a prediction."""
+"""What was predicted for the frames of a label table, and what stands for frames without a
+prediction.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ MISSING_RULES: Final = {
     "stands a neutral face: no AU, expression neutral, valence and arousal 0.",
     DROP: "A frame without a prediction counts for nothing; submissions hold -1 (AU, expression) and -5 (valence, arousal).",
 }
-"""Hold is what most entries of the challenge did and what a live system does: a submission has a row for every frame, and
-every labelled frame counts whether a face was found in it or not."""
+"""Hold is what most entries of the challenge did and what a live system does: a submission has a
+row for every frame, and every labeled frame counts whether a face was found in it or not.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class PredictionTable:
 
     known: NDArray[np.bool_]  # [N]
     au_probability: FloatArray  # [N, 12]
-    au_on: NDArray[np.bool_]  # [N, 12]
+    au_active: NDArray[np.bool_]  # [N, 12]
     expression_probability: FloatArray  # [N, 7]
     va: FloatArray  # [N, 2]
 
@@ -50,7 +53,7 @@ def no_predictions(count: int) -> PredictionTable:
     return PredictionTable(
         known=np.zeros(count, np.bool_),
         au_probability=np.full((count, len(AU_NAMES)), np.nan, np.float32),
-        au_on=np.zeros((count, len(AU_NAMES)), np.bool_),
+        au_active=np.zeros((count, len(AU_NAMES)), np.bool_),
         expression_probability=np.full((count, len(EXPRESSION_NAMES)), np.nan, np.float32),
         va=np.full((count, 2), np.nan, np.float32),
     )
@@ -60,7 +63,9 @@ def without_broken(predictions: PredictionTable) -> tuple[PredictionTable, int]:
     """Rows that hold a NaN or infinity count as not predicted; the table, and how many there were."""
     scores = (predictions.au_probability, predictions.expression_probability, predictions.va)
     is_finite = np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in scores])
-    return replace(predictions, known=predictions.known & is_finite), int((predictions.known & ~is_finite).sum())
+    return replace(predictions, known=predictions.known & is_finite), int(
+        (predictions.known & ~is_finite).sum()
+    )
 
 
 def hold(predictions: PredictionTable, labels: LabelTable) -> PredictionTable:
@@ -75,7 +80,7 @@ def hold(predictions: PredictionTable, labels: LabelTable) -> PredictionTable:
     return PredictionTable(
         known=np.ones(len(labels), np.bool_),
         au_probability=np.where(here, held.au_probability, np.float32(0)),
-        au_on=held.au_on & here,
+        au_active=held.au_active & here,
         expression_probability=np.where(here, held.expression_probability, neutral),
         va=np.where(here, held.va, np.float32(0)),
     )

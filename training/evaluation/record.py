@@ -27,7 +27,10 @@ def figures_text(figures: Figures) -> str:
         "cost": _cost, "expression": _expression, "place": _place, "rendered": _rendered, "wild": _wild,
         "clips": _clips, "speech": _speech, "steadiness": _steadiness, "parity": _parity,
     }  # fmt: skip
-    return "\n".join(writer(figures[name]) for name, writer in writers.items() if figures.get(name)) + "\n"
+    return (
+        "\n".join(writer(figures[name]) for name, writer in writers.items() if figures.get(name))
+        + "\n"
+    )
 
 
 def _cost(f: Figures) -> str:
@@ -46,7 +49,7 @@ def _expression(f: Figures) -> str:
     )
     return (
         "## Expression: FER+ PublicTest, votes of people\n"
-        "Counted are pictures where one of the seven classes has at least 5 of 10 votes and more than any other "
+        "Counted are images where one of the seven classes has at least 5 of 10 votes and more than any other "
         f"answer: {f['faces']} of {f['of']}. Never trained on and not used for thresholds, but looked at for several "
         "checkpoints of the run while it was still decided how long to train: slightly optimistic, not blind.\n\n"
         f"Accuracy **{100 * f['accuracy']:.2f} %**, macro-F1 **{f['macro_f1']:.3f}**.\n\n"
@@ -59,7 +62,9 @@ def _expression(f: Figures) -> str:
 def _place(f: Figures) -> str:
     e, pose = f["landmark_error_percent"], f["pose_to_teacher_deg"]
     f1 = ", ".join(f"{name} {value:.2f}" for name, value in f["au_f1_to_teacher"].items())
-    faces = ", ".join(f"{name} {100 * value:.1f} %" for name, value in f["faces_called_face"].items())
+    faces = ", ".join(
+        f"{name} {100 * value:.1f} %" for name, value in f["faces_called_face"].items()
+    )
     return (
         f"## Landmarks, face score: {f['faces']} held-out web faces, against the landmark teacher\n"
         "Never trained on; looked at for several checkpoints of the run, too.\n"
@@ -76,7 +81,9 @@ def _place(f: Figures) -> str:
 
 def _rendered(f: Figures) -> str:
     f1 = ", ".join(f"{name} {value:.2f}" for name, value in f["au_f1"].items())
-    calibration = ", ".join(f"{name} {value:.3f}" for name, value in f["au_calibration_error"].items())
+    calibration = ", ".join(
+        f"{name} {value:.3f}" for name, value in f["au_calibration_error"].items()
+    )
     return (
         f"## Action units and pose: {f['faces']} rendered faces of unseen identities, exact truth\n"
         f"AU F1: {f1}; mean **{f['au_f1_mean']:.3f}** (always on would give "
@@ -89,11 +96,14 @@ def _rendered(f: Figures) -> str:
 
 def _wild(f: Figures) -> str:
     au, expression = f["au"], f["expression"]
-    named = {name: ", ".join(f"{k} {v:.2f}" for k, v in au[name].items() if v is not None) for name in ("f1", "auroc")}
+    named = {
+        name: ", ".join(f"{k} {v:.2f}" for k, v in au[name].items() if v is not None)
+        for name in ("f1", "auroc")
+    }
     errors = [value for value in au["calibration_error"].values() if value is not None]
     return (
         f"## RenderWild: {f['videos']} rendered validation videos of unseen people, exact truth\n"
-        f"Every frame of the aligned crops, through the SDK, with the thresholds of the spec; labelled frames: {f['frames']}.\n"
+        f"Every frame of the aligned crops, through the SDK, with the thresholds of the spec; labeled frames: {f['frames']}.\n"
         f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. Expected calibration error: mean "
         f"{np.mean(errors):.3f}, worst {max(errors):.3f}.\n"
         f"Expression: accuracy {_interval(expression['accuracy'])}, macro-F1 **{_interval(expression['macro_f1'])}**, "
@@ -114,12 +124,19 @@ def _interval(figure: Figures) -> str:
 def _clips(f: Figures) -> str:
     parts = [(clip, part, f[clip][part]) for clip in ("smile", "sad") for part in f[clip]]
     names = list(parts[0][2])
-    lines = [f"| {clip}: {part} | {' | '.join(f'{values[n]:.2f}' for n in names)} |" for clip, part, values in parts]
+    lines = [
+        f"| {clip}: {part} | {' | '.join(f'{values[n]:.2f}' for n in names)} |"
+        for clip, part, values in parts
+    ]
     return (
         "## Real clips, means without smoothing (no labels; for sense only)\n"
         f"| part | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n" + "\n".join(lines) + "\n"
         "The woman of the second clip cries, then laughs. Share of frames with AU1, AU4 or AU15 on / valence below -0.2 / "
-        "both: " + "; ".join(f"{part} {_shares(values)}" for part, values in f["sad_share_of_frames"].items()) + ".\n"
+        "both: "
+        + "; ".join(
+            f"{part} {_shares(values)}" for part, values in f["sad_share_of_frames"].items()
+        )
+        + ".\n"
     )
 
 
@@ -129,7 +146,8 @@ def _shares(values: dict[str, float]) -> str:
 
 def _speech(f: Figures) -> str:
     clips = "; ".join(
-        f"{clip} {', '.join(f'{name} {value:.2f}' for name, value in values.items())}" for clip, values in f["clips"].items()
+        f"{clip} {', '.join(f'{name} {value:.2f}' for name, value in values.items())}"
+        for clip, values in f["clips"].items()
     )
     mean = ", ".join(f"{name} **{value:.2f}**" for name, value in f["mean"].items())
     return f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. Mean: {mean}.\n"
@@ -140,8 +158,8 @@ def _steadiness(f: Figures) -> str:
     shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in neutral["share_on"].items())
     return (
         "## Steadiness and false alarms, real faces\n"
-        f"{still['pictures']} held-out web faces, each repeated under fresh noise of 1 %: {still['flips']} of "
-        f"{still['decisions']} AU decisions flip, on {still['pictures_with_a_flip']} pictures (the pipeline as shipped).\n"
+        f"{still['images']} held-out web faces, each repeated under fresh noise of 1 %: {still['flips']} of "
+        f"{still['decisions']} AU decisions flip, on {still['images_with_a_flip']} images (the pipeline as shipped).\n"
         f"A crop moved by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst {pixel['au_worst']:.3f}), "
         f"{pixel['expression']:.3f} (expressions), {pixel['valence']:.3f} and {pixel['arousal']:.3f} (valence, arousal).\n"
         f"{neutral['faces']} PublicTest faces that 8 of 10 people call neutral: **{neutral['aus_on_per_face']:.2f}** AUs on "

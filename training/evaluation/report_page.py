@@ -36,13 +36,22 @@ _SCORE_ROWS: Final = (
 def report_page(figures: Figures) -> str:
     """HTML of the figures that `figures.json` holds."""
     sections = [_frames(figures["frames"]), _scores(figures)]
-    writers = {"action_units": _action_units, "expression": _expression, "valence_arousal": _valence_arousal}
-    sections += [write(figures[name]) for name, write in writers.items() if figures[name] is not None]
+    writers = {
+        "action_units": _action_units,
+        "expression": _expression,
+        "valence_arousal": _valence_arousal,
+    }
+    sections += [
+        write(figures[name]) for name, write in writers.items() if figures[name] is not None
+    ]
     sections.append(_videos(figures["videos"]))
     notes = "".join(f"<li>{escape(note)}</li>" for note in figures["notes"])
     origin = figures["origin"]
     title = f"{origin['model']} on {origin['data']}"
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in origin.items())
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>"
+        for name, value in origin.items()
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -55,11 +64,15 @@ def report_page(figures: Figures) -> str:
 
 
 def _frames(frames: Figures) -> str:
-    rows = [[task, frames["labelled"][task], frames["labelled_but_not_predicted"][task]] for task in frames["labelled"]]
+    rows = [
+        [task, frames["labeled"][task], frames["labeled_but_not_predicted"][task]]
+        for task in frames["labeled"]
+    ]
     return (
         "<h2>Frames</h2>\n"
         f"<p>{frames['videos']} videos, {frames['all']} frames, {frames['predicted']} with a prediction. "
-        f"{escape(frames['rule']['text'])}</p>\n" + _table(["task", "labelled", "of them not predicted"], rows)
+        f"{escape(frames['rule']['text'])}</p>\n"
+        + _table(["task", "labeled", "of them not predicted"], rows)
     )
 
 
@@ -68,9 +81,13 @@ def _scores(figures: Figures) -> str:
     for section, title, measures in _SCORE_ROWS:
         part = figures[section]
         for name, text in measures if part is not None else ():
-            rows.append([f"{title}: {text}", _interval(part[name]), _cell(part["where_predicted"][name])])
+            rows.append(
+                [f"{title}: {text}", _interval(part[name]), _cell(part["where_predicted"][name])]
+            )
         if section == "valence_arousal" and part is not None:
-            rows += [[f"{title}: CCC of {name}", _interval(part[name]["ccc"]), ""] for name in VA_NAMES]
+            rows += [
+                [f"{title}: CCC of {name}", _interval(part[name]["ccc"]), ""] for name in VA_NAMES
+            ]
     caption = "Pooled over all frames; 95 % intervals by drawing whole videos anew"
     return "<h2>Scores of ABAW2</h2>\n" + _table(["", "value", "where predicted"], rows, caption)
 
@@ -84,7 +101,18 @@ def _action_units(part: Figures) -> str:
         ]
         for name, au in part["by_au"].items()
     ]  # fmt: skip
-    header = ["AU", "frames", "on", "called", "F1", "F1 at best threshold", "F1 if always called", "AUROC", "AP", "ECE"]
+    header = [
+        "AU",
+        "frames",
+        "on",
+        "called",
+        "F1",
+        "F1 at best threshold",
+        "F1 if always called",
+        "AUROC",
+        "AP",
+        "ECE",
+    ]
     caption = (
         "The F1 at the threshold that suits these very frames best is no result, it says what a better threshold could "
         "give. AUROC, average precision (AP) and expected calibration error (ECE) are of predicted frames only."
@@ -102,10 +130,13 @@ def _action_units(part: Figures) -> str:
 
 
 def _expression(part: Figures) -> str:
-    rows = [[name, row["frames"], row["called"], _interval(row["f1"])] for name, row in part["by_class"].items()]
+    rows = [
+        [name, row["frames"], row["called"], _interval(row["f1"])]
+        for name, row in part["by_class"].items()
+    ]
     return (
         "<h2>Expression</h2>\n"
-        + _table(["class", "labelled", "predicted", "F1"], rows)
+        + _table(["class", "labeled", "predicted", "F1"], rows)
         + report_plots.confusion_plot(part["confusion"], list(EXPRESSION_NAMES))
         + report_plots.reliability_plot({"most probable class": part})
     )
@@ -122,9 +153,24 @@ def _valence_arousal(part: Figures) -> str:
 
 
 def _videos(videos: list[Figures]) -> str:
-    names = ("frames", "predicted", "au_accuracy", "expression_accuracy", "valence_rmse", "arousal_rmse")
+    names = (
+        "frames",
+        "predicted",
+        "au_accuracy",
+        "expression_accuracy",
+        "valence_rmse",
+        "arousal_rmse",
+    )
     rows = [[row["video"], *(_cell(row[name]) for name in names)] for row in videos]
-    header = ["video", "frames", "predicted", "AU accuracy", "expression accuracy", "valence RMSE", "arousal RMSE"]
+    header = [
+        "video",
+        "frames",
+        "predicted",
+        "AU accuracy",
+        "expression accuracy",
+        "valence RMSE",
+        "arousal RMSE",
+    ]
     return '<h2>Videos</h2>\n<div class="scroll">' + _table(header, rows) + "</div>"
 
 
@@ -145,7 +191,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = 
     """Cells may hold HTML, but names of the first column are text."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(str(cell)) if k == 0 else cell}</td>" for k, cell in enumerate(row)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td>{escape(str(cell)) if k == 0 else cell}</td>" for k, cell in enumerate(row))
+        + "</tr>"
         for row in rows
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""

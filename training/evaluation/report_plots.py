@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _Given = ParamSpec("_Given")
 
 _BLUE: Final = "#1f5fa8"
-_GREY: Final = "#999999"
+_GRAY: Final = "#999999"
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",  # letters stay letters: small, and they can be searched
     "svg.hashsalt": "faceaffect",  # the same figures give the same file
@@ -30,7 +30,9 @@ _STYLE: Final[Any] = {
 
 
 def _styled(plot: Callable[_Given, str]) -> Callable[_Given, str]:
-    """Draws in the style of the page, whatever the settings around are; matplotlib is imported only then."""
+    """Draws in the style of the page, whatever the settings around are; matplotlib is imported only
+    then.
+    """
 
     @wraps(plot)
     def draw(*given: _Given.args, **named: _Given.kwargs) -> str:
@@ -49,12 +51,14 @@ def precision_recall_plot(by_au: dict[str, Any]) -> str:
     def draw(axes: Axes, name: str) -> None:
         au = by_au[name]
         curve = au["precision_recall"]
-        title = name if au["average_precision"] is None else f"{name}  AP {au['average_precision']:.2f}"
+        title = (
+            name if au["average_precision"] is None else f"{name}  AP {au['average_precision']:.2f}"
+        )
         if curve["recall"]:
             precision = [curve["precision"][0], *curve["precision"]]
             axes.step([0, *curve["recall"]], precision, where="pre", color=_BLUE, linewidth=1.3)
         if au["share_on"] is not None:
-            axes.axhline(au["share_on"], color=_GREY, linestyle="--", linewidth=0.8)
+            axes.axhline(au["share_on"], color=_GRAY, linestyle="--", linewidth=0.8)
         axes.set_title(title)
 
     return _panels(list(by_au), draw, "recall", "precision")
@@ -62,17 +66,26 @@ def precision_recall_plot(by_au: dict[str, Any]) -> str:
 
 @_styled
 def reliability_plot(curves: dict[str, Any]) -> str:
-    """A panel per curve: how often it came true against the mean probability of each bin; larger dots hold more frames."""
+    """A panel per curve: how often it came true against the mean probability of each bin; larger
+    dots hold more frames.
+    """
 
     def draw(axes: Axes, name: str) -> None:
         curve = curves[name]["reliability"]
         kept = [k for k, count in enumerate(curve["count"]) if count]
         p, frequency = ([curve[part][k] for k in kept] for part in ("probability", "frequency"))
         count = np.array([curve["count"][k] for k in kept], np.float64)
-        axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=0.8)
+        axes.plot([0, 1], [0, 1], color=_GRAY, linestyle="--", linewidth=0.8)
         axes.plot(p, frequency, color=_BLUE, linewidth=1.0)
         if kept:
-            axes.scatter(p, frequency, s=4 + 60 * np.sqrt(count / count.sum()), color=_BLUE, alpha=0.6, linewidths=0)
+            axes.scatter(
+                p,
+                frequency,
+                s=4 + 60 * np.sqrt(count / count.sum()),
+                color=_BLUE,
+                alpha=0.6,
+                linewidths=0,
+            )
         error = curves[name]["calibration_error"]
         axes.set_title(name if error is None else f"{name}  ECE {error:.3f}")
 
@@ -81,16 +94,31 @@ def reliability_plot(curves: dict[str, Any]) -> str:
 
 @_styled
 def f1_plot(by_au: dict[str, Any]) -> str:
-    """F1 of each AU with its interval, its best threshold's F1 (circle) and that of calling every frame (bar)."""
+    """F1 of each AU with its interval, its best threshold's F1 (circle) and that of calling every
+    frame (bar).
+    """
     names = list(by_au)
     figure, axes = _figure(7.2, 2.6)
     place = np.arange(len(names))
-    always, best = ([_number(by_au[name][key]) for name in names] for key in ("f1_always_on", "f1_at_best_threshold"))
-    value, low, high = ([_number(by_au[name]["f1"][key]) for name in names] for key in ("value", "low", "high"))
+    always, best = (
+        [_number(by_au[name][key]) for name in names]
+        for key in ("f1_always_on", "f1_at_best_threshold")
+    )
+    value, low, high = (
+        [_number(by_au[name]["f1"][key]) for name in names] for key in ("value", "low", "high")
+    )
     axes.bar(place, always, color="#dddddd", width=0.7, label="every frame called")
     axes.vlines(place, low, high, color=_BLUE, linewidth=1.5)
     axes.scatter(place, value, color=_BLUE, s=22, zorder=3, label="F1 and its 95 % interval")
-    axes.scatter(place, best, facecolors="none", edgecolors="#c05020", s=36, zorder=3, label="at the threshold best here")
+    axes.scatter(
+        place,
+        best,
+        facecolors="none",
+        edgecolors="#c05020",
+        s=36,
+        zorder=3,
+        label="at the threshold best here",
+    )
     axes.set_xticks(place, names)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("F1")
@@ -107,31 +135,35 @@ def confusion_plot(matrix: list[list[int]], names: list[str]) -> str:
     axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
     for row in range(len(names)):
         for column in range(len(names)):
-            colour = "white" if shares[row, column] > 0.55 else "black"
+            color = "white" if shares[row, column] > 0.55 else "black"
             text = f"{shares[row, column]:.2f}\n{int(counts[row, column])}"
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=6.5)
+            axes.text(
+                column + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=6.5
+            )
     middle = np.arange(len(names)) + 0.5
     axes.set_xticks(middle, names, rotation=35, ha="right")
     axes.set_yticks(middle, names)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("labelled")
+    axes.set_ylabel("labeled")
     axes.invert_yaxis()
     return _svg(figure)
 
 
 @_styled
 def density_plot(section: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Predicted against labelled values: how many frames fall where, dark for many (logarithmic)."""
+    """Predicted against labeled values: how many frames fall where, dark for many (logarithmic)."""
     figure, axes = _figure(3.2 * len(names), 3.1, 1, len(names))
     for panel, name in zip(np.ravel(axes), names, strict=True):
         counts = np.array(section[name]["density"], np.float64)
         edges = np.linspace(-1, 1, len(counts) + 1)
         exponent = np.ma.masked_less(np.log10(np.maximum(counts.T, 1e-9)), 0)
-        panel.pcolormesh(edges, edges, exponent, cmap="viridis_r", vmin=0, rasterized=True)  # 1,600 paths would be slow
-        panel.plot([-1, 1], [-1, 1], color=_GREY, linestyle="--", linewidth=0.8)
+        panel.pcolormesh(
+            edges, edges, exponent, cmap="viridis_r", vmin=0, rasterized=True
+        )  # 1,600 paths would be slow
+        panel.plot([-1, 1], [-1, 1], color=_GRAY, linestyle="--", linewidth=0.8)
         panel.set_aspect("equal")
         panel.set_title(f"{name}  CCC {_number(section[name]['ccc']['value']):.3f}")
-        panel.set_xlabel("labelled")
+        panel.set_xlabel("labeled")
         panel.set_ylabel("predicted")
     return _svg(figure)
 
@@ -141,7 +173,11 @@ def _number(value: float | None) -> float:
 
 
 def _figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, layout: Literal["constrained"] | None = "constrained"
+    width: float,
+    height: float,
+    rows: int = 1,
+    columns: int = 1,
+    layout: Literal["constrained"] | None = "constrained",
 ) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
@@ -156,9 +192,12 @@ def _panels(names: list[str], draw: Any, x_label: str, y_label: str) -> str:
     side = 1.8 if len(names) > 1 else 3.0
     width, height = side * columns, side * rows
     figure, grid = _figure(width, height, rows, columns, layout=None)
-    # The panels are alike: margins in inches do what the search for a layout does, in a fraction of its time.
+    # The panels are alike: margins in inches do what the search for a layout does, in a fraction of
+    # its time.
     gap = 0.45 / (side - 0.45)
-    figure.subplots_adjust(0.55 / width, 0.5 / height, 1 - 0.08 / width, 1 - 0.25 / height, gap, gap)
+    figure.subplots_adjust(
+        0.55 / width, 0.5 / height, 1 - 0.08 / width, 1 - 0.25 / height, gap, gap
+    )
     panels = np.ravel(grid)
     for axes, name in zip(panels, names, strict=False):
         draw(axes, name)

@@ -1,4 +1,6 @@
-"""Does the mouth open with the voice: AU25 and AU26 beside the loudness of clips of people who speak."""
+"""Does the mouth open with the voice: AU25 and AU26 beside the loudness of clips of people who
+speak.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +11,53 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.audio.audio_file import read_audio
 from training.audio.frame_times import frame_audio_offsets
-from training.audio.audio_file import read_sound
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.clip_metrics import follow
 
 SPEECH_CLIPS: Final = "grid_*.mpg"
 RATE_HZ: Final = 16_000
 _QUIET_DB: Final = -60.0
-_WINDOW_S: Final = 0.12  # about a syllable: lips part before the sound and close after it
+_WINDOW_S: Final = 0.12  # about a syllable: lips part before the audio and close after it
 
 
 def speech_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     """Correlation of the parted-lips scores with loudness, by clip."""
-    detector = cv2.FaceDetectorYN.create(str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50)
+    detector = cv2.FaceDetectorYN.create(
+        str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
+    )
     clips = {}
     for clip in sorted((shared / "data" / "videos").glob(SPEECH_CLIPS)):
         rows = follow(runner, detector, clip)
-        in_sound_s = rows["time_s"] + frame_audio_offsets(clip)[0]
-        loudness = loudness_db(read_sound(clip, RATE_HZ).samples, in_sound_s)
+        in_audio_s = rows["time_s"] + frame_audio_offsets(clip)[0]
+        loudness = loudness_db(read_audio(clip, RATE_HZ).samples, in_audio_s)
         seen = np.isfinite(rows["AU25"])
         scores = {name: rows[name][seen] for name in ("AU25", "AU26")}
         scores["AU25 or AU26"] = np.maximum(scores["AU25"], scores["AU26"])
-        clips[clip.name] = {name: correlation(_smooth(score), loudness[seen]) for name, score in scores.items()}
-    mean = {name: float(np.mean([values[name] for values in clips.values()])) for name in next(iter(clips.values()))}
+        clips[clip.name] = {
+            name: correlation(_smooth(score), loudness[seen]) for name, score in scores.items()
+        }
+    mean = {
+        name: float(np.mean([values[name] for values in clips.values()]))
+        for name in next(iter(clips.values()))
+    }
     return {"clips": clips, "mean": mean}
 
 
-def loudness_db(sound: NDArray[np.float32], time_s: NDArray[np.float64], window_s: float = _WINDOW_S) -> NDArray[np.float64]:
-    """Root mean square [T] of mono samples [n] at `RATE_HZ`, in decibels of full scale; silence is -60.
+def loudness_db(
+    audio: NDArray[np.float32], time_s: NDArray[np.float64], window_s: float = _WINDOW_S
+) -> NDArray[np.float64]:
+    """Root mean square [T] of mono samples [n] at `RATE_HZ`, in decibels of full scale; silence is
+    -60.
 
-    It is taken over a window around each time [T], seconds since the first sample, as far as there is sound.
+    It is taken over a window around each time [T], seconds since the first sample, as far as
+    there is audio.
     """
     half = window_s * RATE_HZ / 2
-    total = np.concatenate([[0.0], np.cumsum(sound.astype(np.float64) ** 2)])
-    low = np.clip(np.rint(time_s * RATE_HZ - half), 0, len(sound)).astype(int)
-    high = np.clip(np.rint(time_s * RATE_HZ + half), 0, len(sound)).astype(int)
+    total = np.concatenate([[0.0], np.cumsum(audio.astype(np.float64) ** 2)])
+    low = np.clip(np.rint(time_s * RATE_HZ - half), 0, len(audio)).astype(int)
+    high = np.clip(np.rint(time_s * RATE_HZ + half), 0, len(audio)).astype(int)
     power = (total[high] - total[low]) / np.maximum(high - low, 1)
     return np.asarray(np.maximum(10 * np.log10(np.maximum(power, 1e-12)), _QUIET_DB))
 
@@ -57,6 +70,8 @@ def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> floa
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over three frames, so that scores and loudness are seen through windows of the same length."""
+    """Mean over three frames, so that scores and loudness are seen through windows of the same
+    length.
+    """
     padded = np.pad(values, 1, mode="edge")
     return np.convolve(padded, np.full(3, 1 / 3), mode="valid")

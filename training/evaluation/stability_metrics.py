@@ -1,4 +1,6 @@
-"""How steady and how reserved the product is: still pictures under noise, crops moved by a pixel, neutral real faces."""
+"""How steady and how reserved the product is: still images under noise, crops moved by a pixel,
+neutral real faces.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect import open_pipeline
-from faceaffect.outputs.decode import sigmoid, softmax
-from faceaffect.geometry import anchors_from_landmarks, crop_to_frame
+from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.labels import AU_NAMES
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.outputs.decode import sigmoid, softmax
+from faceaffect.types import FloatArray, Frame, PixelFormat
 from training.datasets.ferplus import VOTE_NAMES
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner
@@ -24,53 +26,68 @@ NEUTRAL_VOTES: Final = 8  # of ten: nobody doubts that the face is neutral
 _PIXEL_MOVES: Final = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 
 
-def steadiness_figures(runner: BundleRunner, bundle: Path, shared: Path, labels: Path) -> dict[str, Any]:
-    """Flips on still pictures, change of scores under one-pixel moves, AUs on neutral faces."""
+def steadiness_figures(
+    runner: BundleRunner, bundle: Path, shared: Path, labels: Path
+) -> dict[str, Any]:
+    """Flips on still images, change of scores under one-pixel moves, AUs on neutral faces."""
     webfaces, held_out = load_webfaces(shared, labels)
     webfaces = webfaces.pick(held_out)
     return {
-        "still": still_flips(bundle, webfaces.pictures),
-        "one_pixel": one_pixel_change(runner, webfaces.pictures, webfaces.landmarks_xy),
+        "still": still_flips(bundle, webfaces.images),
+        "one_pixel": one_pixel_change(runner, webfaces.images, webfaces.landmarks_xy),
         "neutral": neutral_alarms(runner, shared, labels),
     }
 
 
-def still_flips(bundle: Path, pictures: NDArray[np.uint8], seed: int = 11) -> dict[str, float]:
-    """AU decisions that change from one frame to the next on pictures [N, P, P, 3] repeated under fresh noise.
+def still_flips(bundle: Path, images: NDArray[np.uint8], seed: int = 11) -> dict[str, float]:
+    """AU decisions that change from one frame to the next on images [N, P, P, 3] repeated under
+    fresh noise.
 
-    The whole pipeline as a user runs it, smoothing and following included; its first second is left out.
+    The whole pipeline as a user runs it, smoothing and following included; its first second is
+    left out.
     """
     random = np.random.default_rng(seed)
-    flips, decisions, seen, flipped_pictures = 0, 0, 0, 0
+    flips, decisions, seen, flipped_images = 0, 0, 0, 0
     with open_pipeline(bundle, max_faces=1) as pipeline:
-        for picture in pictures:
+        for image in images:
             pipeline.reset()
             rows = []
             for k in range(2 * STILL_FRAMES):
-                noisy = picture + random.normal(0, 255 * NOISE, picture.shape)
+                noisy = image + random.normal(0, 255 * NOISE, image.shape)
                 pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-                affect = pipeline.analyse(Frame(pixels, Layout.RGB, index=k, time_s=k / STILL_FRAMES))[1]
-                if len(affect.au_on) == 1 and k >= STILL_FRAMES:
-                    rows.append(affect.au_on[0])
+                affect = pipeline.analyze(
+                    Frame(pixels, PixelFormat.RGB, index=k, time_s=k / STILL_FRAMES)
+                )[1]
+                if len(affect.au_active) == 1 and k >= STILL_FRAMES:
+                    rows.append(affect.au_active[0])
             if len(rows) < 2:
                 continue
             changes = int((np.diff(np.array(rows).astype(np.int8), axis=0) != 0).sum())
             seen += 1
             flips += changes
-            flipped_pictures += changes > 0
+            flipped_images += changes > 0
             decisions += (len(rows) - 1) * len(AU_NAMES)
-    return {"pictures": seen, "decisions": decisions, "flips": flips, "pictures_with_a_flip": flipped_pictures}
+    return {
+        "images": seen,
+        "decisions": decisions,
+        "flips": flips,
+        "images_with_a_flip": flipped_images,
+    }
 
 
-def one_pixel_change(runner: BundleRunner, pictures: NDArray[np.uint8], landmarks_xy: FloatArray) -> dict[str, float]:
-    """Mean absolute change of raw scores when the crop moves by one of its pixels in each direction."""
-    aligned = crop_to_frame(anchors_from_landmarks(landmarks_xy))
+def one_pixel_change(
+    runner: BundleRunner, images: NDArray[np.uint8], landmarks_xy: FloatArray
+) -> dict[str, float]:
+    """Mean absolute change of raw scores when the crop moves by one of its pixels in each
+    direction.
+    """
+    aligned = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy))
     still = np.zeros(len(aligned)), np.ones(len(aligned))
-    at_rest = _scores(runner, pictures, aligned)
+    at_rest = _scores(runner, images, aligned)
     changes = []
     for move in _PIXEL_MOVES:
         moved = moved_maps(aligned, *still, np.tile(np.array(move), (len(aligned), 1)))
-        changes.append(np.abs(_scores(runner, pictures, moved) - at_rest))
+        changes.append(np.abs(_scores(runner, images, moved) - at_rest))
     change = np.stack(changes).mean(axis=(0, 1))
     au = len(AU_NAMES)
     return {
@@ -87,9 +104,9 @@ def neutral_alarms(runner: BundleRunner, shared: Path, labels: Path) -> dict[str
     table, votes, usage = load_ferplus(shared, labels)
     rows = (usage == "PublicTest") & (votes[:, VOTE_NAMES.index("neutral")] >= NEUTRAL_VOTES)
     table = table.pick(rows)
-    maps = crop_to_frame(anchors_from_landmarks(table.landmarks_xy))
-    heads = runner.heads(runner.crop(p, m) for p, m in zip(table.pictures, maps, strict=True))
-    on = runner.affect(heads).au_on
+    maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+    heads = runner.heads(runner.crop(p, m) for p, m in zip(table.images, maps, strict=True))
+    on = runner.affect(heads).au_active
     return {
         "faces": len(table),
         "aus_on_per_face": float(on.sum(axis=1).mean()),
@@ -97,7 +114,11 @@ def neutral_alarms(runner: BundleRunner, shared: Path, labels: Path) -> dict[str
     }
 
 
-def _scores(runner: BundleRunner, pictures: NDArray[np.uint8], maps: FloatArray) -> FloatArray:
-    heads = runner.heads(runner.crop(p, m) for p, m in zip(pictures, maps, strict=True))
-    parts = [sigmoid(heads["au_logit"]), softmax(heads["expression_logit"]), np.tanh(heads["va_raw"])]
+def _scores(runner: BundleRunner, images: NDArray[np.uint8], maps: FloatArray) -> FloatArray:
+    heads = runner.heads(runner.crop(p, m) for p, m in zip(images, maps, strict=True))
+    parts = [
+        sigmoid(heads["au_logit"]),
+        softmax(heads["expression_logit"]),
+        np.tanh(heads["va_raw"]),
+    ]
     return np.concatenate(parts, axis=1)

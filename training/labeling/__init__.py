@@ -1,1 +1,3 @@
-"""Runs teachers over pictures that carry no labels of their own and keeps what they say as .npz files."""
+"""Runs teachers over images that carry no labels of their own and keeps what they say as .npz
+files.
+"""

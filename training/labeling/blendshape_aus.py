@@ -1,4 +1,6 @@
-"""Action units out of the teacher's blendshapes, for those that it can tell; and hints out of people's votes."""
+"""Action units out of the teacher's blendshapes, for those that it can tell; and hints out of
+people's votes.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ RULES: Final[dict[str, tuple[tuple[str, ...], float, float, float]]] = {
     "AU25": (("mouthLowerDownLeft", "mouthLowerDownRight"), 0.05, 0.35, 0.8),
     "AU26": (("jawOpen",), 0.10, 0.45, 0.8),
 }
-"""AU -> blendshapes (mean), value that means certainly off, value that means certainly on, weight of the target. The
-teacher is dead for AU6, 7, 15 and 23 (see its note), so these have no rule."""
+"""AU -> blendshapes (mean), value that means certainly off, value that means certainly on, weight
+of the target. The teacher is dead for AU6, 7, 15 and 23 (see its note), so these have no rule.
+"""
 
 HINTS: Final[dict[str, dict[str, float]]] = {
     "AU6": {"happiness": 0.9},
@@ -28,8 +31,10 @@ HINTS: Final[dict[str, dict[str, float]]] = {
     "AU15": {"sadness": 0.6},
     "AU23": {"anger": 0.5},
 }
-"""AU -> share of each expression's votes that is taken for it, after the prototypes of EMFACS. A weak prior for AUs that
-no teacher sees on real faces, used at `HINT_WEIGHT`; it is no measurement."""
+"""AU -> share of each expression's votes that is taken for it, after the prototypes of EMFACS. A
+weak prior for AUs that no teacher sees on real faces, used at `HINT_WEIGHT`; it is no
+measurement.
+"""
 
 HINT_WEIGHT: Final = 0.15
 
@@ -47,18 +52,24 @@ def aus_from_blendshapes(
         weight[:, column] = trust
     jaw = AU_NAMES.index("AU26")
     parted = AU_NAMES.index("AU25")
-    # An open jaw parts the lips here: the teacher has no "jaw open, lips closed" that could be trusted.
+    # An open jaw parts the lips here: the teacher has no "jaw open, lips closed" that could be
+    # trusted.
     target[:, parted] = np.maximum(target[:, parted], target[:, jaw])
     return target, weight
 
 
-def add_vote_evidence(target: NDArray[np.float32], weight: NDArray[np.float32], votes: NDArray[np.float32]) -> None:
+def add_vote_evidence(
+    target: NDArray[np.float32], weight: NDArray[np.float32], votes: NDArray[np.float32]
+) -> None:
     """Gate the teacher's known false alarms by people's votes [N, 7], and add the hints, in place."""
     share = {name: votes[:, i] for i, name in enumerate(EXPRESSION_NAMES)}
     smile = AU_NAMES.index("AU12")
-    # The teacher sees smiles on crying faces: no smile where nobody saw happiness but many saw a negative emotion.
+    # The teacher sees smiles on crying faces: no smile where nobody saw happiness but many saw a
+    # negative emotion.
     negative = share["sadness"] + share["anger"] + share["fear"] + share["disgust"]
-    target[:, smile] = np.where((share["happiness"] < 0.1) & (negative > 0.5), 0.0, target[:, smile])
+    target[:, smile] = np.where(
+        (share["happiness"] < 0.1) & (negative > 0.5), 0.0, target[:, smile]
+    )
     inner = AU_NAMES.index("AU1")
     # ... and raised inner brows on neutral ones.
     target[:, inner] *= 1 - np.clip(share["neutral"] - 0.5, 0, 0.5)

@@ -7,16 +7,66 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-_RIGID: Final = (33, 133, 263, 362, 168, 6, 197, 195, 5, 4, 1, 98, 327, 2, 10, 151, 9, 234, 454, 127, 356, 93, 323)
+_RIGID: Final = (
+    33,
+    133,
+    263,
+    362,
+    168,
+    6,
+    197,
+    195,
+    5,
+    4,
+    1,
+    98,
+    327,
+    2,
+    10,
+    151,
+    9,
+    234,
+    454,
+    127,
+    356,
+    93,
+    323,
+)
 """Points that expressions move little: eye corners, nose, forehead, sides of the face."""
 
-_MIRROR: Final = (263, 362, 33, 133, 168, 6, 197, 195, 5, 4, 1, 327, 98, 2, 10, 151, 9, 454, 234, 356, 127, 323, 93)
+_MIRROR: Final = (
+    263,
+    362,
+    33,
+    133,
+    168,
+    6,
+    197,
+    195,
+    5,
+    4,
+    1,
+    327,
+    98,
+    2,
+    10,
+    151,
+    9,
+    454,
+    234,
+    356,
+    127,
+    323,
+    93,
+)
 
 
-def rotations(points_xyz: NDArray[np.float32], reference: NDArray[np.float64]) -> NDArray[np.float64]:
+def rotations(
+    points_xyz: NDArray[np.float32], reference: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Rotations [N, 3, 3] that take the reference [R, 3] to each face's points [N, R, 3] (Kabsch)."""
-    centred = points_xyz - points_xyz.mean(axis=1, keepdims=True)
-    u, _, vt = np.linalg.svd(np.einsum("nri,rj->nij", centred, reference))
+    centered = points_xyz - points_xyz.mean(axis=1, keepdims=True)
+    u, _, vt = np.linalg.svd(np.einsum("nri,rj->nij", centered, reference))
     sign = np.linalg.det(u @ vt)
     u[:, :, 2] *= sign[:, None]
     return np.asarray(u @ vt)
@@ -38,10 +88,11 @@ def frontal_reference(points_xyz: NDArray[np.float32], rounds: int = 5) -> NDArr
 
 
 def angles_deg(turns: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Yaw, pitch, roll [N, 3] of rotations Rz(roll) Ry Rx; axes of the picture: x right, y down, z away.
+    """Yaw, pitch, roll [N, 3] of rotations Rz(roll) Ry Rx; axes of the image: x right, y down, z
+    away.
 
-    Signs as in `faceaffect.types.Faces`: the face looks along -z; yaw > 0 to the right of the picture, pitch > 0 up,
-    roll > 0 clockwise.
+    Signs as in `faceaffect.types.Faces`: the face looks along -z; yaw > 0 to the right of the
+    image, pitch > 0 up, roll > 0 clockwise.
     """
     roll = np.arctan2(turns[:, 1, 0], turns[:, 0, 0])
     look = -turns[:, :, 2]

@@ -12,23 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from training.datasets.ferplus import PICTURE_PX, read_ferplus
+from training.datasets.ferplus import IMAGE_PX, read_ferplus
 from training.labeling.mediapipe_teacher import ROI_MARGIN, MediapipeTeacher, Roi, TeacherAnswer
 
 FERPLUS_FILE: Final = "ferplus_mediapipe.npz"
 WEBFACES_FILE: Final = "webfaces_mediapipe.npz"
-FERPLUS_ROI_PX: Final = 66.0  # the face fills the 48 px; the teacher wants a square of 1.5 times the face
+FERPLUS_ROI_PX: Final = (
+    66.0  # the face fills the 48 px; the teacher wants a square of 1.5 times the face
+)
 _CHUNK: Final = 200
 
 
 def label_ferplus(shared: Path, out: Path, processes: int = 2) -> Path:
     """Two looks at each enlarged 48 px face."""
-    pictures = read_ferplus(shared / "data" / "ferplus").pictures
-    chunks = [pictures[i : i + _CHUNK] for i in range(0, len(pictures), _CHUNK)]
+    images = read_ferplus(shared / "data" / "ferplus").images
+    chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
     teacher = shared / "teachers" / "mediapipe_face_landmarker"
     with ProcessPoolExecutor(processes, initializer=_start, initargs=(teacher,)) as pool:
-        answers = [a for part in track(pool.map(_label_grey, chunks), "FER+", len(chunks)) for a in part]
-    return _save(out / FERPLUS_FILE, answers, [str(i) for i in range(len(pictures))])
+        answers = [
+            a for part in track(pool.map(_label_gray, chunks), "FER+", len(chunks)) for a in part
+        ]
+    return _save(out / FERPLUS_FILE, answers, [str(i) for i in range(len(images))])
 
 
 def label_webfaces(shared: Path, out: Path, processes: int = 2) -> Path:
@@ -40,17 +44,25 @@ def label_webfaces(shared: Path, out: Path, processes: int = 2) -> Path:
         shared / "teachers" / "yunet" / "yunet_s_640_640.onnx",
     )
     with ProcessPoolExecutor(processes, initializer=_start, initargs=teachers) as pool:
-        answers = [a for part in track(pool.map(_label_files, chunks), "web faces", len(chunks)) for a in part]
+        answers = [
+            a
+            for part in track(pool.map(_label_files, chunks), "web faces", len(chunks))
+            for a in part
+        ]
     return _save(out / WEBFACES_FILE, answers, [path.name for path in paths])
 
 
 def label_renders(shared: Path, renders: Path, processes: int = 2) -> int:
-    """What the landmark teacher sees in each shard of rendered faces, in a file beside it; shards that have one are left.
+    """What the landmark teacher sees in each shard of rendered faces, in a file beside it; shards
+    that have one are left.
 
-    The teacher's idea of a landmark and the vertices of the mesh differ by a few per cent of the eye distance. Where it
-    sees a rendered face well, its points are learnt, so that one definition of the 68 points is trained.
+    The teacher's idea of a landmark and the vertices of the mesh differ by a few per cent of the
+    eye distance. Where it sees a rendered face well, its points are learned, so that one
+    definition of the 68 points is trained.
     """
-    wanted = [path for path in sorted(renders.glob("faces_*.npz")) if not teacher_file(path).exists()]
+    wanted = [
+        path for path in sorted(renders.glob("faces_*.npz")) if not teacher_file(path).exists()
+    ]
     teacher = shared / "teachers" / "mediapipe_face_landmarker"
     with ProcessPoolExecutor(processes, initializer=_start, initargs=(teacher,)) as pool:
         for _ in track(pool.map(_label_shard, wanted), "renders", len(wanted)):
@@ -69,9 +81,13 @@ def yunet_roi(detector: Any, bgr: NDArray[np.uint8]) -> Roi | None:
     found = detector.detect(bgr)[1]
     if found is None:
         return None
-    x, y, width, height, right_x, right_y, left_x, left_y = max(found, key=lambda row: row[2] * row[3])[:8]
+    x, y, width, height, right_x, right_y, left_x, left_y = max(
+        found, key=lambda row: row[2] * row[3]
+    )[:8]
     angle = float(np.arctan2(left_y - right_y, left_x - right_x))
-    return Roi((float(x + width / 2), float(y + height / 2)), float(max(width, height)) * ROI_MARGIN, angle)
+    return Roi(
+        (float(x + width / 2), float(y + height / 2)), float(max(width, height)) * ROI_MARGIN, angle
+    )
 
 
 def open_yunet(path: Path) -> Any:
@@ -89,10 +105,13 @@ def _start(teacher: Path, yunet: Path | None = None) -> None:
         _state["yunet"] = open_yunet(yunet)
 
 
-def _label_grey(pictures: NDArray[np.uint8]) -> list[TeacherAnswer]:
-    middle = (PICTURE_PX - 1) / 2
+def _label_gray(images: NDArray[np.uint8]) -> list[TeacherAnswer]:
+    middle = (IMAGE_PX - 1) / 2
     roi = Roi((middle, middle), FERPLUS_ROI_PX)
-    return [_state["teacher"].look_twice(np.repeat(picture[:, :, None], 3, axis=2), roi) for picture in pictures]
+    return [
+        _state["teacher"].look_twice(np.repeat(image[:, :, None], 3, axis=2), roi)
+        for image in images
+    ]
 
 
 def _label_files(paths: list[Path]) -> list[TeacherAnswer]:
@@ -110,13 +129,13 @@ def _each_file(paths: list[Path]) -> Iterator[TeacherAnswer]:
 
 def _label_shard(shard: Path) -> None:
     with np.load(shard, allow_pickle=False) as arrays:
-        pictures, landmarks = arrays["image"], arrays["landmarks_xy"]
+        images, landmarks = arrays["image"], arrays["landmarks_xy"]
     answers = []
-    for picture, points in zip(pictures, landmarks, strict=True):
+    for image, points in zip(images, landmarks, strict=True):
         low, high = points.min(axis=0), points.max(axis=0)
-        centre = (low + high) / 2
-        roi = Roi((float(centre[0]), float(centre[1])), float((high - low).max()) * ROI_MARGIN)
-        answers.append(_state["teacher"].look_twice(np.ascontiguousarray(picture), roi))
+        center = (low + high) / 2
+        roi = Roi((float(center[0]), float(center[1])), float((high - low).max()) * ROI_MARGIN)
+        answers.append(_state["teacher"].look_twice(np.ascontiguousarray(image), roi))
     path = teacher_file(shard)
     partial = path.with_name("partial_" + path.name)
     _save(partial, answers, [str(i) for i in range(len(answers))])

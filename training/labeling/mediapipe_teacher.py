@@ -1,4 +1,6 @@
-"""The MediaPipe face landmarker as a teacher, run with LiteRT: 478 points, 52 blendshapes, a presence score."""
+"""The MediaPipe face landmarker as a teacher, run with LiteRT: 478 points, 52 blendshapes, a
+presence score.
+"""
 
 from __future__ import annotations
 
@@ -29,24 +31,27 @@ LANDMARKS_68: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Roi:
-    """A turned square in a picture: what the teacher looks at."""
+    """A turned square in an image: what the teacher looks at."""
 
-    centre_xy: tuple[float, float]
+    center_xy: tuple[float, float]
     size_px: float
     angle_rad: float = 0.0
 
     def to_input(self) -> NDArray[np.float32]:
-        """Map [2, 3] from picture to teacher input; pixel centres have whole coordinates."""
+        """Map [2, 3] from image to teacher input; pixel centers have whole coordinates."""
         scale = INPUT_PX / self.size_px
         cos, sin = np.cos(self.angle_rad) * scale, np.sin(self.angle_rad) * scale
-        x, y = self.centre_xy
+        x, y = self.center_xy
         middle = (INPUT_PX - 1) / 2
-        return np.array([[cos, sin, middle - cos * x - sin * y], [-sin, cos, middle + sin * x - cos * y]], np.float32)
+        return np.array(
+            [[cos, sin, middle - cos * x - sin * y], [-sin, cos, middle + sin * x - cos * y]],
+            np.float32,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherAnswer:
-    """What the teacher said of one face, in pixels of the picture."""
+    """What the teacher said of one face, in pixels of the image."""
 
     points_xyz: NDArray[np.float32]  # [478, 3], z in the same unit, towards the camera negative
     blendshapes: NDArray[np.float32]  # [52], order of blendshape_order.json
@@ -60,8 +65,8 @@ def roi_from_points(points_xy: NDArray[np.float32]) -> Roi:
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
     level = points_xy @ turn.T
     low, high = level.min(axis=0), level.max(axis=0)
-    centre = turn.T @ ((low + high) / 2)
-    return Roi((float(centre[0]), float(centre[1])), float((high - low).max()) * ROI_MARGIN, angle)
+    center = turn.T @ ((low + high) / 2)
+    return Roi((float(center[0]), float(center[1])), float((high - low).max()) * ROI_MARGIN, angle)
 
 
 class MediapipeTeacher:
@@ -70,23 +75,32 @@ class MediapipeTeacher:
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self._landmarks = _open(folder / "face_landmarks_detector.tflite", threads)
         self._blendshapes = _open(folder / "face_blendshapes.tflite", threads)
-        self._subset = json.loads((folder / "blendshape_input_landmarks.json").read_text(encoding="utf-8"))
-        self.blendshape_names = tuple(json.loads((folder / "blendshape_order.json").read_text(encoding="utf-8")))
+        self._subset = json.loads(
+            (folder / "blendshape_input_landmarks.json").read_text(encoding="utf-8")
+        )
+        self.blendshape_names = tuple(
+            json.loads((folder / "blendshape_order.json").read_text(encoding="utf-8"))
+        )
 
     def look(self, rgb: NDArray[np.uint8], roi: Roi) -> TeacherAnswer:
-        """One look at a square of an RGB picture [H, W, 3]."""
-        picture_to_input = roi.to_input()
+        """One look at a square of an RGB image [H, W, 3]."""
+        image_to_input = roi.to_input()
         mode = cv2.INTER_AREA if roi.size_px > INPUT_PX else cv2.INTER_LINEAR
-        crop = cv2.warpAffine(rgb, picture_to_input, (INPUT_PX, INPUT_PX), flags=mode, borderMode=cv2.BORDER_REPLICATE)
+        crop = cv2.warpAffine(
+            rgb, image_to_input, (INPUT_PX, INPUT_PX), flags=mode, borderMode=cv2.BORDER_REPLICATE
+        )
         raw, presence = _run(self._landmarks, crop[None].astype(np.float32) / 255)[:2]
         points = raw.reshape(POINT_COUNT, 3)
-        back = cv2.invertAffineTransform(picture_to_input)
+        back = cv2.invertAffineTransform(image_to_input)
         flat = points[:, :2] @ back[:, :2].T + back[:, 2]
         depth = points[:, 2:] * (roi.size_px / INPUT_PX)
-        # The blendshape network wants points of the level square: in the turned picture its answers change.
+        # The blendshape network wants points of the level square: in the turned image its answers
+        # change.
         shapes = _run(self._blendshapes, points[self._subset, :2][None])[0].reshape(-1)
         score = 1 / (1 + np.exp(-float(presence.ravel()[0])))
-        return TeacherAnswer(np.concatenate([flat, depth], axis=1).astype(np.float32), shapes, score)
+        return TeacherAnswer(
+            np.concatenate([flat, depth], axis=1).astype(np.float32), shapes, score
+        )
 
     def look_twice(self, rgb: NDArray[np.uint8], roi: Roi) -> TeacherAnswer:
         """A second look at the square around the first look's points, if there was a face."""
@@ -105,4 +119,7 @@ def _open(path: Path, threads: int) -> Any:
 def _run(interpreter: Any, value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], value.astype(np.float32))
     interpreter.invoke()
-    return [interpreter.get_tensor(detail["index"]).copy() for detail in interpreter.get_output_details()]
+    return [
+        interpreter.get_tensor(detail["index"]).copy()
+        for detail in interpreter.get_output_details()
+    ]

@@ -12,25 +12,44 @@ from training.losses.masked import filled, masked_mean
 def inverse_rates(active: Tensor, known: Tensor) -> Tensor:
     """Weight of each AU [12]: one over how often it is active, of mean one (M1's, M4's weights).
 
-    An AU active in less than one in a hundred frames counts as if it were that, or one never seen would outweigh all others.
+    An AU active in less than one in a hundred frames counts as if it were that, or one never
+    seen would outweigh all others.
     """
     rate = ((active * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)).clamp(min=0.01)
     return (1 / rate) / (1 / rate).mean()
 
 
-def bce(logit: Tensor, target: Tensor, mask: Tensor, positive_weight: tuple[float, ...] = (), summed: bool = False) -> Tensor:
-    """Binary cross-entropy, mean over what is known; `summed` adds the means of the AUs instead (M5)."""
+def bce(
+    logit: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    positive_weight: tuple[float, ...] = (),
+    summed: bool = False,
+) -> Tensor:
+    """Binary cross-entropy, mean over what is known; `summed` adds the means of the AUs instead
+    (M5).
+    """
     weight = logit.new_tensor(positive_weight) if positive_weight else None
-    loss = functional.binary_cross_entropy_with_logits(logit, filled(target, mask), pos_weight=weight, reduction="none")
+    loss = functional.binary_cross_entropy_with_logits(
+        logit, filled(target, mask), pos_weight=weight, reduction="none"
+    )
     if not summed:
         return masked_mean(loss, mask)
-    return sum((masked_mean(loss[:, k], mask[:, k]) for k in range(loss.shape[1])), loss.new_zeros(()))
+    return sum(
+        (masked_mean(loss[:, k], mask[:, k]) for k in range(loss.shape[1])), loss.new_zeros(())
+    )
 
 
 def shifted_bce(
-    logit: Tensor, target: Tensor, mask: Tensor, positive_weight: tuple[float, ...] = (), shift: float = 0.05
+    logit: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    positive_weight: tuple[float, ...] = (),
+    shift: float = 0.05,
 ) -> Tensor:
-    """-(w y log((p + s) / (1 + s)) + (1 - y) log((1 + s - p) / (1 + s))): bounded at wrong certainty (M2's sequence)."""
+    """-(w y log((p + s) / (1 + s)) + (1 - y) log((1 + s - p) / (1 + s))): bounded at wrong
+    certainty (M2's sequence).
+    """
     p, y = torch.sigmoid(logit), filled(target, mask)
     weight = logit.new_tensor(positive_weight) if positive_weight else torch.ones_like(logit[:1])
     active, inactive = ((p + shift) / (1 + shift)).log(), ((1 + shift - p) / (1 + shift)).log()
@@ -38,31 +57,50 @@ def shifted_bce(
 
 
 def multi_label_ce(logit: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """log(1 + sum_{y=0} e^q) + log(1 + sum_{y=1} e^-q) of each row (M1): active ones above 0, all others below."""
+    """log(1 + sum_{y=0} e^q) + log(1 + sum_{y=1} e^-q) of each row (M1): active ones above 0, all
+    others below.
+    """
     y, never = filled(target, mask), torch.full_like(logit, -1e9)
     is_active, is_inactive = (y > 0.5) & (mask > 0), (y <= 0.5) & (mask > 0)
     above = torch.where(is_active, -logit, never)
     below = torch.where(is_inactive, logit, never)
     zero = torch.zeros_like(logit[:, :1])
-    loss = torch.cat([zero, above], dim=1).logsumexp(dim=1) + torch.cat([zero, below], dim=1).logsumexp(dim=1)
+    loss = torch.cat([zero, above], dim=1).logsumexp(dim=1) + torch.cat(
+        [zero, below], dim=1
+    ).logsumexp(dim=1)
     return masked_mean(loss, (mask > 0).any(dim=1).to(loss.dtype))
 
 
 def pair_ce(
-    pair: Tensor, target: Tensor, mask: Tensor, eps: float = 0.0, published: bool = False, class_weight: Tensor | None = None
+    pair: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    eps: float = 0.0,
+    published: bool = False,
+    class_weight: Tensor | None = None,
 ) -> Tensor:
-    """Two-class cross-entropy of pairs [N, 12, 2], smoothed as `ce_smooth`; `class_weight` [12] weighs AUs (M1, M4)."""
+    """Two-class cross-entropy of pairs [N, 12, 2], smoothed as `ce_smooth`; `class_weight` [12]
+    weighs AUs (M1, M4).
+    """
     y, log_probability = filled(target, mask), functional.log_softmax(pair, dim=2)
     own = -(y * log_probability[..., 1] + (1 - y) * log_probability[..., 0])
     loss = (1 - (2 if published else 1) * eps) * own + eps * -log_probability.mean(dim=2)
     return masked_mean(loss, mask if class_weight is None else mask * class_weight)
 
 
-def pair_dice(pair: Tensor, target: Tensor, mask: Tensor, class_weight: Tensor | None = None, smooth: float = 1.0) -> Tensor:
+def pair_dice(
+    pair: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    class_weight: Tensor | None = None,
+    smooth: float = 1.0,
+) -> Tensor:
     """1 - (2 sum p y + s) / (sum p^2 + sum y^2 + s) over the batch, weighted mean of the AUs (M4)."""
     p = pair.softmax(dim=2)[..., 1] * (mask > 0)
     y = filled(target, mask)
-    loss = 1 - (2 * (p * y).sum(dim=0) + smooth) / ((p * p).sum(dim=0) + (y * y).sum(dim=0) + smooth)
+    loss = 1 - (2 * (p * y).sum(dim=0) + smooth) / (
+        (p * p).sum(dim=0) + (y * y).sum(dim=0) + smooth
+    )
     is_known = (mask > 0).any(dim=0).to(loss.dtype)
     return masked_mean(loss, is_known if class_weight is None else is_known * class_weight)
 

@@ -14,11 +14,17 @@ def _classes(target: Tensor, mask: Tensor) -> Tensor:
 
 
 def ce_smooth(
-    logit: Tensor, target: Tensor, mask: Tensor, eps: float = 0.0, published: bool = False, class_weight: Tensor | None = None
+    logit: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    eps: float = 0.0,
+    published: bool = False,
+    class_weight: Tensor | None = None,
 ) -> Tensor:
     """(1 - eps) of the true class's cross-entropy and eps of the mean over classes.
 
-    `published` reproduces M1's factor of 1 - 2 eps on the first part. `class_weight` [C] weighs samples by their class.
+    `published` reproduces M1's factor of 1 - 2 eps on the first part. `class_weight` [C] weighs
+    samples by their class.
     """
     classes = _classes(target, mask)
     log_probability = functional.log_softmax(logit, dim=1)
@@ -27,13 +33,23 @@ def ce_smooth(
     return masked_mean(loss, mask if class_weight is None else mask * class_weight[classes])
 
 
-def focal_softmax(logit: Tensor, target: Tensor, mask: Tensor, gamma: float = 2.0, smooth: float = 1e-4) -> Tensor:
-    """-(1 - p)^gamma log p of the true class, its p kept in [smooth, 1 - smooth] (M3; Lin et al. 2017)."""
-    p = logit.softmax(dim=1).gather(1, _classes(target, mask)[:, None])[:, 0].clamp(smooth, 1 - smooth)
+def focal_softmax(
+    logit: Tensor, target: Tensor, mask: Tensor, gamma: float = 2.0, smooth: float = 1e-4
+) -> Tensor:
+    """-(1 - p)^gamma log p of the true class, its p kept in [smooth, 1 - smooth] (M3; Lin et al.
+    2017).
+    """
+    p = (
+        logit.softmax(dim=1)
+        .gather(1, _classes(target, mask)[:, None])[:, 0]
+        .clamp(smooth, 1 - smooth)
+    )
     return masked_mean(-((1 - p) ** gamma) * p.log(), mask)
 
 
-def focal_sigmoid(logit: Tensor, target: Tensor, mask: Tensor, gamma: float = 2.0, alpha: float = 0.25) -> Tensor:
+def focal_sigmoid(
+    logit: Tensor, target: Tensor, mask: Tensor, gamma: float = 2.0, alpha: float = 0.25
+) -> Tensor:
     """Binary focal loss on each class of the one-hot label, mean over classes (M2)."""
     one_hot = functional.one_hot(_classes(target, mask), logit.shape[1]).to(logit.dtype)
     entropy = functional.binary_cross_entropy_with_logits(logit, one_hot, reduction="none")

@@ -11,17 +11,25 @@ from training.losses.masked import masked_mean
 def pair_hinge(first: Tensor, second: Tensor, order: Tensor, margin: float = 1.0) -> Tensor:
     """mean max(0, margin - (second - first) order) of pseudo-intensities [N, ...].
 
-    `order` is +1 where the second is higher, -1 where it is lower, 0 where the two are not to be compared.
+    `order` is +1 where the second is higher, -1 where it is lower, 0 where the two are not to be
+    compared.
     """
     return masked_mean(torch.relu(margin - (second - first) * order), order.abs())
 
 
 def pair_gauss(
-    first: Tensor, second: Tensor, first_log_sigma: Tensor, second_log_sigma: Tensor, order: Tensor, margin: float = 1.0
+    first: Tensor,
+    second: Tensor,
+    first_log_sigma: Tensor,
+    second_log_sigma: Tensor,
+    order: Tensor,
+    margin: float = 1.0,
 ) -> Tensor:
-    """-mean log(1 - Phi((margin - (second - first) order) / sqrt(sigma_1^2 + sigma_2^2))), the probability kept above 1e-10.
+    """-mean log(1 - Phi((margin - (second - first) order) / sqrt(sigma_1^2 + sigma_2^2))), the
+    probability kept above 1e-10.
 
-    Intensities are taken as they are; only their uncertainty learns, which grows where the order is wrong.
+    Intensities are taken as they are; only their uncertainty learns, which grows where the order
+    is wrong.
     """
     spread = (2 * first_log_sigma).exp() + (2 * second_log_sigma).exp()
     beyond = ((second - first).detach() * order - margin) / spread.sqrt()
@@ -30,7 +38,8 @@ def pair_gauss(
 
 
 def triplet(anchor: Tensor, like: Tensor, unlike: Tensor, margin: Tensor | float = 0.1) -> Tensor:
-    """Hinge on squared distances of codes [N, 16]: the alike pair nearer than either other pair by `margin` (FECNet).
+    """Hinge on squared distances of codes [N, 16]: the alike pair nearer than either other pair by
+    `margin` (FECNet).
 
     Margins are 0.1 for triplets of one or two classes of expressions, 0.2 for three.
     """

@@ -28,7 +28,7 @@ def mse(value: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def ccc_loss(value: Tensor, target: Tensor, mask: Tensor, share: float = 1.0) -> Tensor:
-    """Sum over both dimensions of `share` (1 - CCC); 0 for fewer than two labelled samples."""
+    """Sum over both dimensions of `share` (1 - CCC); 0 for fewer than two labeled samples."""
     target, _ = _known(value, target, mask)
     if (mask > 0).sum() < 2:
         return (value * 0).sum()
@@ -39,5 +39,7 @@ def bins_ce(logit: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of bins' logits [N, 2, bins], summed over the two dimensions (M8)."""
     target = filled(target, mask[:, None].expand_as(target))
     places = bin_of(target, logit.shape[2])
-    loss = functional.cross_entropy(logit.flatten(0, 1), places.flatten(), reduction="none").unflatten(0, (-1, 2))
+    loss = functional.cross_entropy(
+        logit.flatten(0, 1), places.flatten(), reduction="none"
+    ).unflatten(0, (-1, 2))
     return masked_mean(loss.sum(dim=1), mask)

@@ -1,1 +1,3 @@
-"""How the eight methods are trained: recipes, losses, targets for what has no label, and running them frame by frame."""
+"""How the eight methods are trained: recipes, losses, targets for what has no label, and running
+them frame by frame.
+"""

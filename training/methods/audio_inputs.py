@@ -1,4 +1,4 @@
-"""The sound that belongs to clips and windows of rows, as the networks with sound take it."""
+"""The audio that belongs to clips and windows of rows, as the networks with audio take it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ WARM_UP: int = MEL_PER_SECOND
 """Mel frames that a causal network hears before a window begins."""
 
 
-def track_of(table: FrameTable, tracks: MelTracks | None, rows: NDArray[np.int64]) -> MelTrack | None:
-    """The sound of the rows' video, None where there is none or the rows' times in it are not known."""
+def track_of(
+    table: FrameTable, tracks: MelTracks | None, rows: NDArray[np.int64]
+) -> MelTrack | None:
+    """The audio of the rows' video, None where there is none or the rows' times in it are not
+    known.
+    """
     known = rows[rows >= 0]
     if tracks is None or not len(known) or not np.isfinite(table.audio_offset_s[known]).all():
         return None
@@ -25,10 +29,12 @@ def track_of(table: FrameTable, tracks: MelTracks | None, rows: NDArray[np.int64
     return None if path is None else tracks.of(path)
 
 
-def clip_sound(
+def clip_audio(
     table: FrameTable, tracks: MelTracks | None, clips: NDArray[np.int64], columns: int, ahead: bool
 ) -> tuple[Tensor, Tensor]:
-    """Mel [B, bands, columns] about (`ahead`) or up to the last frame of clips [B, T]; and where there is sound [B]."""
+    """Mel [B, bands, columns] about (`ahead`) or up to the last frame of clips [B, T]; and where
+    there is audio [B].
+    """
     found, has = [], []
     silence: NDArray[np.float32] | None = None
     for clip in clips:
@@ -43,20 +49,30 @@ def clip_sound(
         offset_s = float(table.audio_offset_s[clip[-1]])
         if ahead:
             half = (columns - 1) // 2 * track.config.hop_s
-            found.append(track.around(offset_s, columns * track.config.hop_s - track.config.hop_s - half, half))
+            found.append(
+                track.around(
+                    offset_s, columns * track.config.hop_s - track.config.hop_s - half, half
+                )
+            )
         else:
             found.append(track.heard(offset_s, columns))
     return torch.from_numpy(np.stack(found)), torch.tensor(has, dtype=torch.float32)
 
 
-def window_sound(table: FrameTable, tracks: MelTracks | None, windows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Mel [B, 100, bands] of the stretch of windows [B, T], for a network that sees whole windows; where there is sound [B]."""
+def window_audio(
+    table: FrameTable, tracks: MelTracks | None, windows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Mel [B, 100, bands] of the stretch of windows [B, T], for a network that sees whole windows;
+    where there is audio [B].
+    """
     found, has = [], []
     for rows in windows:
         track = track_of(table, tracks, rows)
         has.append(track is not None)
         if track is None:
-            found.append(np.zeros((MEL_PER_SECOND, (tracks or MelTracks()).config.bands), np.float32))
+            found.append(
+                np.zeros((MEL_PER_SECOND, (tracks or MelTracks()).config.bands), np.float32)
+            )
             continue
         times = table.audio_offset_s[rows]
         steps = np.diff(times)
@@ -65,11 +81,13 @@ def window_sound(table: FrameTable, tracks: MelTracks | None, windows: NDArray[n
     return torch.from_numpy(np.stack(found)), torch.tensor(has, dtype=torch.float32)
 
 
-def causal_window_sound(
+def causal_window_audio(
     table: FrameTable, tracks: MelTracks | None, windows: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mel [B, L, bands] from a second before windows [B, T] on, how many of its frames had arrived at each frame [B, T], and
-    where there is sound [B]. Stretches begin at whole steps of 100 ms, as a stream's do; shorter ones end in silence."""
+    """Mel [B, L, bands] from a second before windows [B, T] on, how many of its frames had arrived
+    at each frame [B, T], and where there is audio [B]. Stretches begin at whole steps of 100 ms,
+    as a stream's do; shorter ones end in silence.
+    """
     stretches, arrived, has = [], np.zeros(windows.shape, np.int64), []
     bands = (tracks or MelTracks()).config.bands
     for k, rows in enumerate(windows):
@@ -87,4 +105,8 @@ def causal_window_sound(
     mel = np.zeros((len(windows), longest, bands), np.float32)
     for k, stretch in enumerate(stretches):
         mel[k, : len(stretch)] = stretch
-    return torch.from_numpy(mel), torch.from_numpy(arrived.astype(np.float32)), torch.tensor(has, dtype=torch.float32)
+    return (
+        torch.from_numpy(mel),
+        torch.from_numpy(arrived.astype(np.float32)),
+        torch.tensor(has, dtype=torch.float32),
+    )

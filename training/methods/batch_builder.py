@@ -1,4 +1,6 @@
-"""Rows of a table as the tensors by name that a recipe's network and losses want: one definition for training and judging."""
+"""Rows of a table as the tensors by name that a recipe's network and losses want: one definition
+for training and judging.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from torch.nn import functional
 from faceaffect.multistage.face_part_mask import part_mask
 from training.augmentation.clips import JITTERS, ClipJitter, augment_clips
 from training.datasets.frame_table import FrameTable, Task
+from training.methods.audio_inputs import causal_window_audio, clip_audio, window_audio
 from training.methods.data import MethodData
-from training.methods.recipe import MethodRecipe
-from training.methods.audio_inputs import causal_window_sound, clip_sound, window_sound
-from training.methods.normalization import NORMALISATIONS
+from training.methods.normalization import NORMALIZATIONS
+from training.methods.recipe import Recipe
 from training.models.encoders.au_attention import POINTS
 from training.models.networks.mean_teacher_clip import CHANNELS
 from training.models.stages import MethodNet
@@ -29,50 +31,77 @@ _PUBLISHED: Final = {"M1": "M1-EXPR-VA"}  # of a batch that is for AUs: M1-AU
 
 
 @dataclass(frozen=True, slots=True)
-class InputForm:
-    """What a network takes: single frames, windows of `length` frames that follow each other, or clips of `length`."""
+class InputSpec:
+    """What a network takes: single frames, windows of `length` frames that follow each other, or
+    clips of `length`.
+    """
 
     form: Form
     length: int
     size_px: int
-    sound_columns: int = 0  # 0: no sound
+    audio_columns: int = 0  # 0: no audio
     causal: bool = False
 
     @classmethod
-    def of(cls, net: MethodNet, form: str = "auto") -> InputForm:
+    def of(cls, net: MethodNet, form: str = "auto") -> InputSpec:
         """`form` "frames" gives a network over windows single frames."""
         forms = {each.name: each.shape for each in net.input_forms()}
         config = getattr(net, "config", None)
-        sound = 0
+        audio = 0
         if "mel" in forms:
-            sound = forms["mel"][1] if "clip" in forms else forms["mel"][0]
+            audio = forms["mel"][1] if "clip" in forms else forms["mel"][0]
         if "clip" in forms:
-            return cls("clips", forms["clip"][0], forms["clip"][-1], sound, getattr(config, "clip", "") == "2d1d")
+            return cls(
+                "clips",
+                forms["clip"][0],
+                forms["clip"][-1],
+                audio,
+                getattr(config, "clip", "") == "2d1d",
+            )
         shape = forms["crops"]
         if len(shape) == 3 or form == "frames":
             if form == "windows":
-                raise ValueError("sampling.form=windows needs a network over sequences, this one takes single frames")
+                raise ValueError(
+                    "sampling.form=windows needs a network over sequences, this one takes single frames"
+                )
             return cls("frames", 1, shape[-1])
         length = int(getattr(config, "window", shape[0]))
-        return cls("windows", length, shape[-1], sound, bool(getattr(config, "causal", False)))
+        return cls("windows", length, shape[-1], audio, bool(getattr(config, "causal", False)))
 
 
-class MethodSamples:
+class BatchBuilder:
     """Makes inputs and labels of rows for one recipe and network."""
 
-    def __init__(self, recipe: MethodRecipe, form: InputForm, data: MethodData, table: FrameTable) -> None:
+    def __init__(
+        self, recipe: Recipe, form: InputSpec, data: MethodData, table: FrameTable
+    ) -> None:
         self.recipe, self.form, self.data, self.table = recipe, form, data, table
-        norm = NORMALISATIONS[recipe.normalisation]
-        self._mean, self._std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
-        self._wants_points = any(term.label == "landmarks_49" for term in recipe.losses) or form.form == "clips"
+        norm = NORMALIZATIONS[recipe.normalization]
+        self._mean, self._std = (
+            torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
+        )
+        self._wants_points = (
+            any(term.label == "landmarks_49" for term in recipe.losses) or form.form == "clips"
+        )
 
-    def batch(self, rows: NDArray[np.int64], tasks: tuple[Task, ...], seed: tuple[int, ...]) -> dict[str, Tensor]:
-        """Varied inputs and the labels of `tasks`, for training; the same seed gives the same batch."""
+    def batch(
+        self, rows: NDArray[np.int64], tasks: tuple[Task, ...], seed: tuple[int, ...]
+    ) -> dict[str, Tensor]:
+        """Varied inputs and the labels of `tasks`, for training; the same seed gives the same
+        batch.
+        """
         inputs, points = self._inputs(rows, np.random.default_rng(seed), self._jitter(tasks))
         if any(term.label == "landmarks_49" for term in self.recipe.losses):
             inputs |= _landmark_labels(points)
-        if self.form.sound_columns and self.form.form == "clips" and self.recipe.sampling.drop_sound:
-            dropped = np.random.default_rng([*seed, 1]).random(len(rows)) < self.recipe.sampling.drop_sound
+        if (
+            self.form.audio_columns
+            and self.form.form == "clips"
+            and self.recipe.sampling.drop_audio
+        ):
+            dropped = (
+                np.random.default_rng([*seed, 1]).random(len(rows))
+                < self.recipe.sampling.drop_audio
+            )
             inputs["mel_real"] = inputs["mel_real"] * torch.from_numpy(~dropped)
         return inputs | self.labels(rows, tasks)
 
@@ -80,23 +109,34 @@ class MethodSamples:
         """Inputs as they are, for judging; what `change` draws depends on the rows alone."""
         return self._inputs(rows, np.random.default_rng([0, max(0, int(rows.flat[0]))]), None)[0]
 
-    def pictures(self, rows: NDArray[np.int64]) -> Tensor:
-        """The network's pictures [n, C, S, S] of single rows, as they are; for networks that run frame after frame."""
+    def images(self, rows: NDArray[np.int64]) -> Tensor:
+        """The network's images [n, C, S, S] of single rows, as they are; for networks that run
+        frame after frame.
+        """
         clips = rows[:, None] if self.form.form == "clips" else rows
         name = "clip" if self.form.form == "clips" else "crops"
-        found = self._inputs(clips, np.random.default_rng([0, max(0, int(rows[0]))]), None, sound=False)[0][name]
+        found = self._inputs(
+            clips, np.random.default_rng([0, max(0, int(rows[0]))]), None, audio=False
+        )[0][name]
         return found[:, 0] if self.form.form == "clips" else found
 
     def labels(self, rows: NDArray[np.int64], tasks: tuple[Task, ...]) -> dict[str, Tensor]:
-        """Labels and masks of `tasks` alone. Rows of -1 have none. A clip has those of its last frame."""
+        """Labels and masks of `tasks` alone. Rows of -1 have none. A clip has those of its last
+        frame.
+        """
         rows = np.asarray(rows, np.int64)
         places = rows[:, -1] if self.form.form == "clips" and rows.ndim == 2 else rows
         found: dict[str, Tensor] = {}
         for task in tasks:
             name = LABELS[task]
-            values, mask = getattr(self.table, name)[places], getattr(self.table, f"{name}_mask")[places]
+            values, mask = (
+                getattr(self.table, name)[places],
+                getattr(self.table, f"{name}_mask")[places],
+            )
             mask = mask & ((places >= 0)[..., None] if task == "AU" else places >= 0)
-            found[name] = torch.from_numpy(values.astype(np.int64 if task == "EXPR" else np.float32))
+            found[name] = torch.from_numpy(
+                values.astype(np.int64 if task == "EXPR" else np.float32)
+            )
             found[f"{name}_mask"] = torch.from_numpy(mask.astype(np.float32))
         return found
 
@@ -107,57 +147,73 @@ class MethodSamples:
         if kind != "published":
             return LIGHT if kind == "light" else None
         name = (
-            "M1-AU" if self.recipe.paper == "M1" and tasks == ("AU",) else _PUBLISHED.get(self.recipe.paper, self.recipe.paper)
+            "M1-AU"
+            if self.recipe.paper == "M1" and tasks == ("AU",)
+            else _PUBLISHED.get(self.recipe.paper, self.recipe.paper)
         )
         return JITTERS.get(name, LIGHT)
 
     def _inputs(
-        self, rows: NDArray[np.int64], random: np.random.Generator, jitter: ClipJitter | None, sound: bool = True
+        self,
+        rows: NDArray[np.int64],
+        random: np.random.Generator,
+        jitter: ClipJitter | None,
+        audio: bool = True,
     ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Inputs by name, and landmarks in pixels of the network's pictures."""
+        """Inputs by name, and landmarks in pixels of the network's images."""
         rows = np.asarray(rows, np.int64)
         name = "clip" if self.form.form == "clips" else "crops"
-        inputs = {name: self._pictures(rows)} | (self._sound(rows) if sound else {})
+        inputs = {name: self._images(rows)} | (self._audio(rows) if audio else {})
         if self.data.change is not None:
             inputs = self.data.change(inputs, rows, random)
-        pictures = inputs[name]
+        images = inputs[name]
         points = self._points(rows) if self._wants_points else None
         if jitter is not None:
             generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-            pictures, points = augment_clips(pictures, jitter, generator, points)
+            images, points = augment_clips(images, jitter, generator, points)
         if name == "clip":
             inputs["clip_real"] = torch.from_numpy((rows >= 0).astype(np.float32))
-            pictures = torch.cat([pictures, _masks(points, rows.shape, self.form.size_px)], dim=2)
-            assert pictures.shape[2] == CHANNELS
-        inputs[name] = (pictures - self._mean) / self._std
+            images = torch.cat([images, _masks(points, rows.shape, self.form.size_px)], dim=2)
+            assert images.shape[2] == CHANNELS
+        inputs[name] = (images - self._mean) / self._std
         return inputs, points
 
-    def _pictures(self, rows: NDArray[np.int64]) -> Tensor:
+    def _images(self, rows: NDArray[np.int64]) -> Tensor:
         """[..., 3, S, S] in 0..1 at the network's size."""
-        stored = torch.from_numpy(self.data.pictures.read(self.table, rows))
-        pictures = stored.reshape(-1, *stored.shape[-3:]).permute(0, 3, 1, 2).contiguous().float().div_(255)
+        stored = torch.from_numpy(self.data.images.read(self.table, rows))
+        images = (
+            stored.reshape(-1, *stored.shape[-3:])
+            .permute(0, 3, 1, 2)
+            .contiguous()
+            .float()
+            .div_(255)
+        )
         size = self.form.size_px
-        if pictures.shape[-1] != size:
-            pictures = functional.interpolate(pictures, (size, size), mode="bilinear", align_corners=False)
-        return pictures.unflatten(0, rows.shape)
+        if images.shape[-1] != size:
+            images = functional.interpolate(
+                images, (size, size), mode="bilinear", align_corners=False
+            )
+        return images.unflatten(0, rows.shape)
 
     def _points(self, rows: NDArray[np.int64]) -> Tensor:
-        """[..., 68, 2] pixels of the network's pictures, NaN where unknown."""
-        ratio = self.form.size_px / self.data.pictures.size_px
-        points = self.data.pictures.read_points(self.table, rows)
+        """[..., 68, 2] pixels of the network's images, NaN where unknown."""
+        ratio = self.form.size_px / self.data.images.size_px
+        points = self.data.images.read_points(self.table, rows)
         return torch.from_numpy(((points + 0.5) * ratio - 0.5).astype(np.float32))
 
-    def _sound(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+    def _audio(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         form, tracks = self.form, self.data.tracks
-        if not form.sound_columns:
+        if not form.audio_columns:
             return {}
         if form.form == "clips":
-            mel, has = clip_sound(self.table, tracks, rows, form.sound_columns, ahead=not form.causal)
+            mel, has = clip_audio(
+                self.table, tracks, rows, form.audio_columns, ahead=not form.causal
+            )
             return {"mel": mel, "mel_real": has}
         if not form.causal:
-            mel, has = window_sound(self.table, tracks, rows)
+            mel, has = window_audio(self.table, tracks, rows)
             return {"mel": mel, "mel_real": has}
-        mel, arrived, has = causal_window_sound(self.table, tracks, rows)
+        mel, arrived, has = causal_window_audio(self.table, tracks, rows)
         return {"mel": mel, "mel_index": arrived, "mel_real": has}
 
 
@@ -169,7 +225,7 @@ def _landmark_labels(points: Tensor | None) -> dict[str, Tensor]:
 
 
 def _masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> Tensor:
-    """Pictures of facial parts [B, T, 1, S, S] in 0..1; empty where no landmarks are known."""
+    """Images of facial parts [B, T, 1, S, S] in 0..1; empty where no landmarks are known."""
     masks = np.zeros((*shape, 1, size_px, size_px), np.uint8)
     if points is not None:
         values = points.numpy()

@@ -14,26 +14,33 @@ from torch import Tensor
 from faceaffect.labels import AU_NAMES
 from training.datasets.sampling.pairs import au_pairs
 from training.datasets.sampling.step import Part, Sampler, Step, shard
-from training.methods.build_sampler import batch_of, build_sampler, tasks_of
+from training.methods.batch_builder import BatchBuilder, InputSpec
+from training.methods.build_sampler import batch_of, build_sampler, recipe_tasks
 from training.methods.data import MethodData
-from training.methods.recipe import MethodRecipe
-from training.methods.batch_builder import InputForm, MethodSamples
+from training.methods.recipe import Recipe
 
 Batches = Sequence[Mapping[str, Tensor]]
 _KEPT_AHEAD: Final = 2
 
 
-class RecipeSource:
-    """The `BatchSource` of a recipe: a step's batches depend on its number, the seed and the process alone.
+class BatchLoader:
+    """The `BatchSource` of a recipe: a step's batches depend on its number, the seed and the
+    process alone.
 
-    With `world` processes each takes its own share of every step. Labels of other tasks than a part's are left out of its
-    batch where absent labels are ignored; a teacher sees all of them.
+    With `world` processes each takes its own share of every step. Labels of other tasks than a
+    part's are left out of its batch where absent labels are ignored; a teacher sees all of them.
     """
 
     def __init__(
-        self, recipe: MethodRecipe, data: MethodData, form: InputForm, seed: int = 1, rank: int = 0, world: int = 1
+        self,
+        recipe: Recipe,
+        data: MethodData,
+        form: InputSpec,
+        seed: int = 1,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
-        self.samples = MethodSamples(recipe, form, data, data.train)
+        self.samples = BatchBuilder(recipe, form, data, data.train)
         self._recipe, self._seed, self._rank, self._world = recipe, seed, rank, world
         self._sampler: Sampler | PairSteps
         samples = batch_of(recipe, form)
@@ -71,7 +78,10 @@ class RecipeSource:
         chosen = plan[place % len(plan)]
         if self._world > 1:
             chosen = shard(chosen, self._rank, self._world)
-        return [self._batch(part, (self._seed, step, number, self._rank)) for number, part in enumerate(chosen.parts)]
+        return [
+            self._batch(part, (self._seed, step, number, self._rank))
+            for number, part in enumerate(chosen.parts)
+        ]
 
     def _plan(self, epoch: int) -> list[Step]:
         if epoch not in self._plans:
@@ -82,11 +92,13 @@ class RecipeSource:
     def _batch(self, part: Part, seed: tuple[int, ...]) -> dict[str, Tensor]:
         if isinstance(self._sampler, PairSteps):
             return self._pair_batch(part.rows, seed)
-        tasks = part.tasks if self._recipe.targets == "ignore" else tasks_of(self._recipe)
+        tasks = part.tasks if self._recipe.targets == "ignore" else recipe_tasks(self._recipe)
         return self.samples.batch(part.rows, tasks, seed)
 
     def _pair_batch(self, rows: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, Tensor]:
-        """`first`, `second` [B, 3, S, S] of rows [B, 2]; `order` [B, 12]: +1 where the second is higher, 0 where unknown."""
+        """`first`, `second` [B, 3, S, S] of rows [B, 2]; `order` [B, 12]: +1 where the second is
+        higher, 0 where unknown.
+        """
         table = self.samples.table
         first, second = (self.samples.batch(rows[:, k], (), (*seed, k))["crops"] for k in range(2))
         values = table.au
@@ -94,18 +106,26 @@ class RecipeSource:
             values = np.where(np.isfinite(table.au_intensity), table.au_intensity, values)
         known = table.au_mask[rows[:, 0]] & table.au_mask[rows[:, 1]]
         order = np.sign(values[rows[:, 1]] - values[rows[:, 0]]) * known
-        return {"first": first, "second": second, "order": torch.from_numpy(order.astype(np.float32))}
+        return {
+            "first": first,
+            "second": second,
+            "order": torch.from_numpy(order.astype(np.float32)),
+        }
 
 
 class PairSteps:
-    """Steps of pairs [B, 2] of one video's frames (M7): as many for each AU, drawn anew every epoch."""
+    """Steps of pairs [B, 2] of one video's frames (M7): as many for each AU, drawn anew every
+    epoch.
+    """
 
     def __init__(self, data: MethodData, batch: int, count: int, seed: int) -> None:
         self._table, self._batch, self._seed = data.train, batch, seed
         self._each = -(-count // len(AU_NAMES))
         self._columns = [k for k in range(len(AU_NAMES)) if self._has_pairs(k)]
         if not self._columns:
-            raise ValueError("no pair to learn from: no training video has frames with and without the same AU")
+            raise ValueError(
+                "no pair to learn from: no training video has frames with and without the same AU"
+            )
 
     def _has_pairs(self, column: int) -> bool:
         try:
@@ -122,4 +142,7 @@ class PairSteps:
         drawn = [au_pairs(self._table, column, self._each, random) for column in self._columns]
         pairs = np.concatenate([np.stack([each.first, each.second], axis=1) for each in drawn])
         pairs = pairs[random.permutation(len(pairs))]
-        return [Step((Part(("AU",), pairs[k : k + self._batch]),)) for k in range(0, len(pairs), self._batch)]
+        return [
+            Step((Part(("AU",), pairs[k : k + self._batch]),))
+            for k in range(0, len(pairs), self._batch)
+        ]

@@ -14,104 +14,127 @@ from training.datasets.frame_table import TASKS, FrameTable, Task
 from training.datasets.sampling.label_samplers import (
     Alternate,
     Mixed,
-    ParallelTasks,
+    PerTaskSampler,
     Phases,
+    SemiSupervisedSampler,
     TaskRows,
-    WithUnlabelled,
 )
 from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
 from training.datasets.sampling.step import RowSource, Sampler
 from training.datasets.sampling.thinning import Thinned, every_nth
 from training.datasets.sampling.windows import clips_ending_at, windows
-from training.methods.recipe import MethodRecipe
-from training.methods.batch_builder import LABELS, InputForm
+from training.methods.batch_builder import LABELS, InputSpec
+from training.methods.recipe import Recipe
 
 _ALL: Final = "all"
-_UNLABELLED: Final = "unlabelled"
+_UNLABELED: Final = "unlabeled"
 
 
-def tasks_of(recipe: MethodRecipe) -> tuple[Task, ...]:
+def recipe_tasks(recipe: Recipe) -> tuple[Task, ...]:
     """The tasks that a recipe's losses read labels of."""
     read = {term.label for term in recipe.losses}
     return tuple(task for task in TASKS if LABELS[task] in read)
 
 
-def batch_of(recipe: MethodRecipe, form: InputForm) -> int:
+def batch_of(recipe: Recipe, form: InputSpec) -> int:
     """Samples in a batch."""
-    return recipe.sampling.windows if form.form == "windows" and recipe.sampling.windows else recipe.batch
+    return (
+        recipe.sampling.windows
+        if form.form == "windows" and recipe.sampling.windows
+        else recipe.batch
+    )
 
 
-def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
+def build_sampler(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
     """Steps of rows (frames), or of rows [B, T] (windows, clips).
 
-    A task without any row is left out with a warning; ValueError where none is left. `pairs` has a source of its own.
+    A task without any row is left out with a warning; ValueError where none is left. `pairs` has
+    a source of its own.
     """
-    tasks = tasks_of(recipe)
-    absent = [task for task, there in zip(tasks, _labelled(table, tasks).any(axis=0), strict=True) if not there]
+    tasks = recipe_tasks(recipe)
+    absent = [
+        task
+        for task, there in zip(tasks, _labeled(table, tasks).any(axis=0), strict=True)
+        if not there
+    ]
     if len(absent) == len(tasks):
         wanted = ", ".join(tasks)
-        raise ValueError(f"no row to train {recipe.paper} on: none is labelled for {wanted}, has a crop and may be seen")
-    if absent:
-        text = (
-            f"{recipe.paper} trains without {', '.join(absent)}: no training row is labelled so; its read-out stays untrained"
+        raise ValueError(
+            f"no row to train {recipe.paper} on: none is labeled for {wanted}, has a crop and may be seen"
         )
+    if absent:
+        text = f"{recipe.paper} trains without {', '.join(absent)}: no training row is labeled so; its read-out stays untrained"
         warnings.warn(text, stacklevel=3)
-    build = {"mixed": _mixed, "windows": _mixed, "parallel_tasks": _parallel, "alternate": _alternate, "phases": _phases}
+    build = {
+        "mixed": _mixed,
+        "windows": _mixed,
+        "parallel_tasks": _parallel,
+        "alternate": _alternate,
+        "phases": _phases,
+    }
     return build[recipe.sampler](recipe, table, form, seed)
 
 
-def _mixed(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
-    tasks, more = tasks_of(recipe), recipe.sampling.unlabelled
-    is_labelled = _labelled(table, tasks).any(axis=1)
+def _mixed(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
+    tasks, more = recipe_tasks(recipe), recipe.sampling.unlabeled
+    is_labeled = _labeled(table, tasks).any(axis=1)
     # A teacher answers for frames without any label, so these are worth a step too.
-    is_chosen = np.ones(len(table), bool) if recipe.targets.endswith("_teacher") and not more else is_labelled
+    is_chosen = (
+        np.ones(len(table), bool)
+        if recipe.targets.endswith("_teacher") and not more
+        else is_labeled
+    )
     groups = {_ALL: (tasks, np.flatnonzero(is_chosen))}
     if more:
-        groups[_UNLABELLED] = (tasks, np.flatnonzero(table.has_crop & ~is_labelled))
+        groups[_UNLABELED] = (tasks, np.flatnonzero(table.has_crop & ~is_labeled))
     sets = _present(groups, recipe, table, form, seed)
-    if _UNLABELLED in sets:
-        return WithUnlabelled(sets[_ALL], sets[_UNLABELLED], batch_of(recipe, form), more, seed)
+    if _UNLABELED in sets:
+        return SemiSupervisedSampler(
+            sets[_ALL], sets[_UNLABELED], batch_of(recipe, form), more, seed
+        )
     return Mixed(sets[_ALL], batch_of(recipe, form), seed)
 
 
-def _parallel(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
-    tasks, labelled = tasks_of(recipe), _labelled(table, tasks_of(recipe))
-    groups = {task: ((task,), np.flatnonzero(labelled[:, k])) for k, task in enumerate(tasks)}
-    named: dict[str, tuple[tuple[Task, ...], NDArray[np.int64]]] = {str(task): group for task, group in groups.items()}
+def _parallel(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
+    tasks, labeled = recipe_tasks(recipe), _labeled(table, recipe_tasks(recipe))
+    groups = {task: ((task,), np.flatnonzero(labeled[:, k])) for k, task in enumerate(tasks)}
+    named: dict[str, tuple[tuple[Task, ...], NDArray[np.int64]]] = {
+        str(task): group for task, group in groups.items()
+    }
     if recipe.sampling.joint:
-        named["joint"] = (tasks, np.flatnonzero(labelled.all(axis=1)))
+        named["joint"] = (tasks, np.flatnonzero(labeled.all(axis=1)))
     sets = _present(named, recipe, table, form, seed)
-    return ParallelTasks(sets, batch_of(recipe, form), recipe.sampling.length, seed)  # type: ignore[arg-type]
+    return PerTaskSampler(sets, batch_of(recipe, form), recipe.sampling.length, seed)  # type: ignore[arg-type]
 
 
-def _alternate(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
-    tasks, labelled = tasks_of(recipe), _labelled(table, tasks_of(recipe))
+def _alternate(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
+    tasks, labeled = recipe_tasks(recipe), _labeled(table, recipe_tasks(recipe))
     # Expressions first: an epoch lasts as long as the last set.
     order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
-    named = {str(tasks[k]): ((tasks[k],), np.flatnonzero(labelled[:, k])) for k in order}
+    named = {str(tasks[k]): ((tasks[k],), np.flatnonzero(labeled[:, k])) for k in order}
     sets = _present(named, recipe, table, form, seed)
     return Alternate(sets, batch_of(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
 
 
-def _phases(recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int) -> Sampler:
-    tasks, labelled = tasks_of(recipe), _labelled(table, tasks_of(recipe))
+def _phases(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
+    tasks, labeled = recipe_tasks(recipe), _labeled(table, recipe_tasks(recipe))
     named: dict[str, tuple[tuple[Task, ...], NDArray[np.int64]]] = {}
     order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
     for k in order:
-        alone = labelled[:, k] & (labelled.sum(axis=1) == 1)
+        alone = labeled[:, k] & (labeled.sum(axis=1) == 1)
         named[f"{tasks[k]} only"] = ((tasks[k],), np.flatnonzero(alone))
-    named["several"] = (tasks, np.flatnonzero(labelled.sum(axis=1) > 1))
+    named["several"] = (tasks, np.flatnonzero(labeled.sum(axis=1) > 1))
     return Phases(_present(named, recipe, table, form, seed), batch_of(recipe, form), seed)
 
 
-def _labelled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
-    """Which rows with a picture have a label of each task [N, K]."""
-    return np.stack([table.labelled(task) & table.has_crop for task in tasks], axis=1)
+def _labeled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
+    """Which rows with an image have a label of each task [N, K]."""
+    return np.stack([table.labeled(task) & table.has_crop for task in tasks], axis=1)
 
 
 def _present(
-    groups: Mapping[str, tuple[tuple[Task, ...], NDArray[np.int64]]], recipe: MethodRecipe, table: FrameTable,
-    form: InputForm, seed: int,
+    groups: Mapping[str, tuple[tuple[Task, ...], NDArray[np.int64]]], recipe: Recipe, table: FrameTable,
+    form: InputSpec, seed: int,
 ) -> dict[str, TaskRows]:  # fmt: skip
     """The groups that have rows, as what samplers take."""
     return {
@@ -122,14 +145,21 @@ def _present(
 
 
 def _task_rows(
-    tasks: tuple[Task, ...], rows: NDArray[np.int64], recipe: MethodRecipe, table: FrameTable, form: InputForm, seed: int
+    tasks: tuple[Task, ...],
+    rows: NDArray[np.int64],
+    recipe: Recipe,
+    table: FrameTable,
+    form: InputSpec,
+    seed: int,
 ) -> TaskRows:
     options = recipe.sampling
     if form.form == "windows":
-        source = WindowsWith(table, rows, form.length, options.stride, options.drop_gaps, options.every, seed)
+        source = WindowsWith(
+            table, rows, form.length, options.stride, options.drop_gaps, options.every, seed
+        )
         if not len(source(0)):
             raise ValueError(
-                f"no window of {form.length} frames in a row is labelled for {' + '.join(tasks)}; "
+                f"no window of {form.length} frames in a row is labeled for {' + '.join(tasks)}; "
                 "take a smaller net.window or sampling.drop_gaps=false"
             )
         return TaskRows(tasks, source)
@@ -139,12 +169,17 @@ def _task_rows(
         if tasks != ("AU",):
             return TaskRows(tasks, rows, weigh(table, rows))
     thin: RowSource = rows if options.every == 1 else Thinned(table, rows, options.every, seed)
-    return TaskRows(tasks, ClipsAt(table, thin, form.length, recipe.net.spacing) if form.form == "clips" else thin)
+    return TaskRows(
+        tasks,
+        ClipsAt(table, thin, form.length, recipe.net.spacing) if form.form == "clips" else thin,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowsWith:
-    """Windows over all frames of the videos, drawn anew every epoch, of which at least one frame is among `rows`."""
+    """Windows over all frames of the videos, drawn anew every epoch, of which at least one frame is
+    among `rows`.
+    """
 
     table: FrameTable
     rows: NDArray[np.int64]
@@ -157,7 +192,15 @@ class WindowsWith:
     def __call__(self, epoch: int) -> NDArray[np.int64]:
         random = np.random.default_rng([self.seed, epoch])
         there = np.flatnonzero(self.table.has_crop)
-        found = windows(self.table, there, self.length, self.stride, drop_gaps=self.drop_gaps, repeat_short=True, random=random)
+        found = windows(
+            self.table,
+            there,
+            self.length,
+            self.stride,
+            drop_gaps=self.drop_gaps,
+            repeat_short=True,
+            random=random,
+        )
         wanted = np.zeros(len(self.table), bool)
         wanted[self.rows] = True
         found = found[wanted[found].any(axis=1)]
@@ -166,7 +209,9 @@ class WindowsWith:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipsAt:
-    """Clips that end at the rows of an epoch, counted in crops that are there, as a live system meets them."""
+    """Clips that end at the rows of an epoch, counted in crops that are there, as a live system
+    meets them.
+    """
 
     table: FrameTable
     rows: RowSource

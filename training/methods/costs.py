@@ -19,7 +19,9 @@ from training.models.stages import MethodNet
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """A network or a part of one; `expected` are parameters in millions and GMACs, each None where none is given."""
+    """A network or a part of one; `expected` are parameters in millions and GMACs, each None where
+    none is given.
+    """
 
     paper: str
     part: str
@@ -29,7 +31,10 @@ class CostRow:
     def differences(self) -> tuple[float | None, float | None]:
         """Relative differences of parameters and multiply-accumulates from what was expected."""
         ours = (self.cost.parameters / 1e6, self.cost.macs / 1e9)
-        first, second = (None if wanted is None else own / wanted - 1 for own, wanted in zip(ours, self.expected, strict=True))
+        first, second = (
+            None if wanted is None else own / wanted - 1
+            for own, wanted in zip(ours, self.expected, strict=True)
+        )
         return first, second
 
 
@@ -49,10 +54,13 @@ def _cost(parts: nn.Module | list[nn.Module], call: Callable[[], object]) -> Cos
     return Cost(sum(parameter_count(part) for part in parts), macs_of(call))
 
 
-def _whole(paper: str, part: str, expected: tuple[float | None, float | None], *options: str) -> CostRow:
+def _whole(
+    paper: str, part: str, expected: tuple[float | None, float | None], *options: str
+) -> CostRow:
     net = _net(paper, *options)
     batch = {
-        name: value[:, 0] if name == "crops" and value.ndim == 5 else value for name, value in net.zeros(device="meta").items()
+        name: value[:, 0] if name == "crops" and value.ndim == 5 else value
+        for name, value in net.zeros(device="meta").items()
     }
     return CostRow(paper, part, _cost(net, lambda: net(batch)), expected)
 
@@ -60,24 +68,48 @@ def _whole(paper: str, part: str, expected: tuple[float | None, float | None], *
 def _multimodal() -> Iterator[CostRow]:
     net = _net("M2")
     assert isinstance(net, MultimodalTransformer)
-    frame, sound, trunk = _zeros(1, 3, 112, 112), net.sound, net.sequence_trunk
-    assert sound is not None
+    frame, audio, trunk = _zeros(1, 3, 112, 112), net.audio, net.sequence_trunk
+    assert audio is not None
     assert trunk is not None
     heads = [net.trunk, net.frame_expression, net.frame_au]
-    yield CostRow("M2", "frame (iResNet-100)", _cost(heads, lambda: net({"crops": frame})), (65.2, 12.09))
-    yield CostRow("M2", "sequence trunk (IR-SE50)", _cost(trunk, lambda: trunk(frame)), (43.8, 6.30))
-    yield CostRow("M2", "sound, one second (F-TDNN)", _cost(sound, lambda: sound(_zeros(1, MEL_PER_SECOND, 64))), (14.15, 1.0))
+    yield CostRow(
+        "M2", "frame (iResNet-100)", _cost(heads, lambda: net({"crops": frame})), (65.2, 12.09)
+    )
+    yield CostRow(
+        "M2", "sequence trunk (IR-SE50)", _cost(trunk, lambda: trunk(frame)), (43.8, 6.30)
+    )
+    yield CostRow(
+        "M2",
+        "audio, one second (F-TDNN)",
+        _cost(audio, lambda: audio(_zeros(1, MEL_PER_SECOND, 64))),
+        (14.15, 1.0),
+    )
     encoder = net.encoder
-    yield CostRow("M2", "transformer, 30 frames", _cost(encoder, lambda: encoder(_zeros(1, 30, 1024))), (6.3, 0.19))
+    yield CostRow(
+        "M2",
+        "transformer, 30 frames",
+        _cost(encoder, lambda: encoder(_zeros(1, 30, 1024))),
+        (6.3, 0.19),
+    )
 
 
 def _clip() -> Iterator[CostRow]:
     net = _net("M5")
     assert isinstance(net, MeanTeacherClip)
-    sound = net.sound
-    assert sound is not None
-    yield CostRow("M5", "clip (R(2+1)D-18)", _cost(net.video, lambda: net.video(_zeros(1, 4, 8, 112, 112))), (31.3, 20.3))
-    yield CostRow("M5", "sound, ten seconds (ResNet-18)", _cost(sound, lambda: sound(_zeros(1, 1, 64, 1001))), (11.2, 2.24))
+    audio = net.audio
+    assert audio is not None
+    yield CostRow(
+        "M5",
+        "clip (R(2+1)D-18)",
+        _cost(net.video, lambda: net.video(_zeros(1, 4, 8, 112, 112))),
+        (31.3, 20.3),
+    )
+    yield CostRow(
+        "M5",
+        "audio, ten seconds (ResNet-18)",
+        _cost(audio, lambda: audio(_zeros(1, 1, 64, 1001))),
+        (11.2, 2.24),
+    )
 
 
 def _pairwise() -> Iterator[CostRow]:
@@ -88,10 +120,17 @@ def _pairwise() -> Iterator[CostRow]:
         net = _net("M7", *options)
         assert isinstance(net, PairwiseIntensity)
         crops = _zeros(1, 3, 224, 224)
-        yield CostRow("M7", part, _cost(net.networks(), lambda net=net, crops=crops: net.measure(crops)), expected)  # type: ignore[misc]
+        yield CostRow(
+            "M7",
+            part,
+            _cost(net.networks(), lambda net=net, crops=crops: net.measure(crops)),
+            expected,
+        )  # type: ignore[misc]
     mapping = net.get_submodule("mapping")
     whole = _cost(mapping, lambda: mapping(_zeros(1, 12, 1221)))
-    yield CostRow("M7", "mapping of one AU", Cost(whole.parameters // 12, whole.macs // 12), (21.8, 0.022))
+    yield CostRow(
+        "M7", "mapping of one AU", Cost(whole.parameters // 12, whole.macs // 12), (21.8, 0.022)
+    )
 
 
 def cost_rows() -> Iterator[CostRow]:
@@ -113,4 +152,9 @@ def _recurrent() -> Iterator[CostRow]:
     net = _net("M8")
     grus = net.get_submodule("grus")
     head = grus.get_submodule("va")
-    yield CostRow("M8", "VA head, BiGRU, one frame", _cost(head, lambda: head(_zeros(1, 1, 128))), (0.079656, None))
+    yield CostRow(
+        "M8",
+        "VA head, BiGRU, one frame",
+        _cost(head, lambda: head(_zeros(1, 1, 128))),
+        (0.079656, None),
+    )

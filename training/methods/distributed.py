@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, distributed, nn
 
 LONGEST_WAIT: Final = timedelta(hours=12)
-"""For another process. The first one judges and saves while the others wait, on all of Aff-Wild2 for longer than the ten
-minutes (NCCL) or thirty (Gloo) after which they would give up."""
+"""For another process. The first one judges and saves while the others wait, on all of Aff-Wild2
+for longer than the ten minutes (NCCL) or thirty (Gloo) after which they would give up.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
     """Which of how many processes this is; alone by default.
 
-    Each process works on its own share of every batch. Gradients are averaged after all of a step's batches, and so are
-    running statistics, so that the networks of all processes stay equal. A process whose share was left out adds nothing
-    and does not hold the others up.
+    Each process works on its own share of every batch. Gradients are averaged after all of a
+    step's batches, and so are running statistics, so that the networks of all processes stay
+    equal. A process whose share was left out adds nothing and does not hold the others up.
     """
 
     rank: int = 0
@@ -30,13 +31,21 @@ class Processes:
 
     @classmethod
     def joined(cls, device: str) -> Processes:
-        """The processes that torchrun started, their group opened (NCCL on CUDA, Gloo else); or this one alone."""
+        """The processes that torchrun started, their group opened (NCCL on CUDA, Gloo else); or
+        this one alone.
+        """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:
             return cls()
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST_WAIT)
-        return cls(distributed.get_rank(), distributed.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+            distributed.init_process_group(
+                "nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST_WAIT
+            )
+        return cls(
+            distributed.get_rank(),
+            distributed.get_world_size(),
+            int(os.environ.get("LOCAL_RANK", "0")),
+        )
 
     @property
     def is_first(self) -> bool:
@@ -47,12 +56,16 @@ class Processes:
         return f"cuda:{self.local_rank}" if self.world > 1 and device == "cuda" else device
 
     def average(self, net: nn.Module, has_gradient: bool) -> bool:
-        """Average gradients over the processes that have any, and buffers over all; whether any process has a gradient."""
+        """Average gradients over the processes that have any, and buffers over all; whether any
+        process has a gradient.
+        """
         if self.world == 1:
             return has_gradient
         trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        given = torch.tensor([float(p.grad is not None) for p in trained] + [float(has_gradient)]).to(parts[0].device)
+        given = torch.tensor(
+            [float(p.grad is not None) for p in trained] + [float(has_gradient)]
+        ).to(parts[0].device)
         flat = torch.cat([part.detach().float().flatten() for part in parts] + [given])
         distributed.all_reduce(flat)
         count = float(flat[-1])

@@ -1,4 +1,6 @@
-"""A teacher that is the moving average of its student (Tarvainen & Valpola 2017), as in M5; or one that stays as it is."""
+"""A teacher that is the moving average of its student (Tarvainen & Valpola 2017), as in M5; or one
+that stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ from faceaffect.labels import EXPRESSION_NAMES
 class Teacher:
     """A copy of a network in evaluation mode.
 
-    With `decay` it follows its student after each step, t' = d t' + (1 - d) s with d = min(1 - 1 / (step + 1), decay)
-    and one count of steps for the whole run; buffers (running statistics) are averaged too. With `decay` 1 it is frozen.
+    With `decay` it follows its student after each step, t' = d t' + (1 - d) s with d = min(1 - 1
+    / (step + 1), decay) and one count of steps for the whole run; buffers (running statistics)
+    are averaged too. With `decay` 1 it is frozen.
     """
 
     def __init__(self, student: nn.Module, decay: float = 0.99) -> None:
@@ -26,12 +29,14 @@ class Teacher:
 
     @torch.no_grad()
     def follow(self, student: nn.Module) -> None:
-        """Call after each step of the student's optimiser."""
+        """Call after each step of the student's optimizer."""
         self.steps += 1
         if self.decay == 1:
             return
         kept = min(1 - 1 / (self.steps + 1), self.decay)
-        for own, new in zip(self.net.state_dict().values(), student.state_dict().values(), strict=True):
+        for own, new in zip(
+            self.net.state_dict().values(), student.state_dict().values(), strict=True
+        ):
             if own.dtype.is_floating_point:
                 own.lerp_(new, 1 - kept)
             else:
@@ -48,13 +53,16 @@ class Teacher:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self.steps = int(state["teacher_steps"])
-        self.net.load_state_dict({name: value for name, value in state.items() if name != "teacher_steps"})
+        self.net.load_state_dict(
+            {name: value for name, value in state.items() if name != "teacher_steps"}
+        )
 
 
-def targets_for_missing(batch: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The teacher's answers as labels where the batch has none, masks turned round: expression hard, AU and va soft (M5).
+def pseudo_targets(batch: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The teacher's answers as labels where the batch has none, masks turned round: expression
+    hard, AU and va soft (M5).
 
-    Only tasks that the teacher answers are there; what is labelled is masked out.
+    Only tasks that the teacher answers are there; what is labeled is masked out.
     """
     found: dict[str, Tensor] = {}
     if "au_logit" in teacher and "au_mask" in batch:

@@ -1,4 +1,6 @@
-"""A method's network on still faces: each is the first frame of a face never seen before, and makes no sound."""
+"""A method's network on still faces: each is the first frame of a face never seen before, and makes
+no audio.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +8,44 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceaffect.geometry import TEMPLATE_SIZE_PX, anchors_from_landmarks, crop_to_frame
+from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.multistage.face_part_mask import part_mask
 from training.augmentation.crops import cut, move_points
 from training.datasets.face_table import FaceTable
-from training.methods.recipe import MethodRecipe
-from training.methods.normalization import NORMALISATIONS
+from training.methods.normalization import NORMALIZATIONS
+from training.methods.recipe import Recipe
 from training.models.stages import STAGE_NAMES, MethodNet
 
 
 @torch.no_grad()
-def still_outputs(recipe: MethodRecipe, net: MethodNet, faces: FaceTable) -> dict[str, Tensor]:
+def predict_stills(recipe: Recipe, net: MethodNet, faces: FaceTable) -> dict[str, Tensor]:
     """Read-outs [N, ...] by name of aligned faces."""
     form = net.input_forms()[0]
     return first_frame(net.eval(), face_crops(recipe, faces, form.shape[-1], form.shape[-3]))
 
 
-def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: int) -> Tensor:
-    """Aligned crops [N, channels, S, S] as the recipe's network wants them; a fourth channel shows the facial parts."""
-    maps = torch.from_numpy(crop_to_frame(anchors_from_landmarks(faces.landmarks_xy)))
-    pictures = torch.from_numpy(np.ascontiguousarray(faces.pictures)).float()
-    pictures = pictures[:, None] if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2).contiguous()
-    crops = (cut(pictures, maps, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
+def face_crops(recipe: Recipe, faces: FaceTable, size_px: int, channels: int) -> Tensor:
+    """Aligned crops [N, channels, S, S] as the recipe's network wants them; a fourth channel shows
+    the facial parts.
+    """
+    maps = torch.from_numpy(estimate_crop_to_frame(keypoints_from_landmarks(faces.landmarks_xy)))
+    images = torch.from_numpy(np.ascontiguousarray(faces.images)).float()
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    crops = (cut(images, maps, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
     if channels == 4:
         points = move_points(maps, torch.from_numpy(faces.landmarks_xy))
         points = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
         parts = np.stack([part_mask(each, size_px) for each in points])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
-    norm = NORMALISATIONS[recipe.normalisation]
+    norm = NORMALIZATIONS[recipe.normalization]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
     return (crops - mean) / std
 
 
 def first_frame(net: MethodNet, crops: Tensor) -> dict[str, Tensor]:
-    """The stages' outputs for frames [N, C, S, S] without anything before them; a network that looks ahead gets windows of
-    one frame."""
+    """The stages' outputs for frames [N, C, S, S] without anything before them; a network that
+    looks ahead gets windows of one frame.
+    """
     try:
         stages = sorted(net.stages(), key=lambda stage: STAGE_NAMES.index(stage.name))
     except ValueError:
@@ -49,7 +54,9 @@ def first_frame(net: MethodNet, crops: Tensor) -> dict[str, Tensor]:
     values = {"crops": crops}
     for stage in stages:
         if stage.name == "audio":
-            values |= {form.name: crops.new_zeros(len(crops), *form.shape) for form in stage.outputs}
+            values |= {
+                form.name: crops.new_zeros(len(crops), *form.shape) for form in stage.outputs
+            }
             continue
         states = [crops.new_zeros(len(crops), *form.shape) for form in stage.states]
         outputs = stage.module(*(values[form.name] for form in stage.inputs), *states)

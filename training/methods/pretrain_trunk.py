@@ -1,7 +1,8 @@
-"""A picture trunk that has seen faces before any method trains it: what a published method takes from a large face data set.
+"""An image trunk that has seen faces before any method trains it: what a published method takes
+from a large face data set.
 
-Small trunks learn expressions by people's votes and action units by the landmark teacher from FER+ (its part "Training") and
-web faces. All arms of a comparison begin with the same file.
+Small trunks learn expressions by people's votes and action units by the landmark teacher from
+FER+ (its part "Training") and web faces. All arms of a comparison begin with the same file.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.default_model import losses
 from training.default_model.batch_mixer import BatchMaker, Source, balanced
-from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.methods.trainer import MethodLoop
-from training.methods.normalization import NORMALISATIONS
-from training.methods.optimizer import OptimiserConfig
-from training.models.backbones.build_backbone import build_backbone, width_of
-from training.default_model.recipe import Recipe
-from training.default_model.default_recipe import recipe as default_recipe
 from training.default_model.build_trainer import ferplus_parts
+from training.default_model.default_recipe import recipe as default_recipe
+from training.default_model.recipe import Recipe
 from training.default_model.trainer import class_weights
+from training.methods.normalization import NORMALIZATIONS
+from training.methods.optimizer import OptimizerConfig
+from training.methods.trainer import MethodLoop
+from training.models.backbones.build_backbone import build_backbone, width_of
 
 TRUNK_FILE: Final = "trunk.safetensors"
 NOTE_FILE: Final = "trunk.json"
@@ -44,9 +45,11 @@ class PretrainRecipe:
     preset: str = "compact"
     trunk: str = "small_resnet"
     size_px: int = 64
-    normalisation: str = "half"
-    optimiser: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
+    normalization: str = "half"
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(
+            rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5
+        )
     )
     ferplus: int = 104  # faces of a batch
     webfaces: int = 24
@@ -76,11 +79,16 @@ class TrunkReader(nn.Module):
 class _Objective:
     class_weight: Tensor
 
-    def __call__(self, net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
+    def __call__(
+        self, net: nn.Module, batch: Mapping[str, Tensor], epoch: float
+    ) -> dict[str, Tensor]:
         expression, au = net(batch["crops"].contiguous(memory_format=torch.channels_last))
         parts = {
             "expression": losses.expression_loss(
-                expression, batch["expression"], batch["expression_weight"], self.class_weight.to(expression.device)
+                expression,
+                batch["expression"],
+                batch["expression_weight"],
+                self.class_weight.to(expression.device),
             ),
             "au": losses.au_loss(au, batch["au"], batch["au_weight"]),
         }
@@ -89,7 +97,7 @@ class _Objective:
 
 @dataclass(frozen=True, slots=True)
 class _Batches:
-    """Normalised batches by the number of the step."""
+    """Normalized batches by the number of the step."""
 
     maker: BatchMaker
     recipe: PretrainRecipe
@@ -97,14 +105,16 @@ class _Batches:
 
     def make(self, step: int) -> Sequence[dict[str, Tensor]]:
         batch = self.maker.make(step, self.recipe.size_px)
-        norm = NORMALISATIONS[self.recipe.normalisation]
+        norm = NORMALIZATIONS[self.recipe.normalization]
         mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
         names = ("expression", "expression_weight", "au", "au_weight")
         return [{"crops": (batch["crops"] - mean) / std, **{name: batch[name] for name in names}}]
 
 
 def open_pretraining(recipe: PretrainRecipe, out: Path, shared: Path, labels: Path) -> MethodLoop:
-    """The loop over FER+ Training and the web faces that are not held out; `labels` is what `training label` wrote."""
+    """The loop over FER+ Training and the web faces that are not held out; `labels` is what
+    `training label` wrote.
+    """
     ferplus, _, usage = load_ferplus(shared, labels)
     ferplus = ferplus.pick(ferplus_parts(ferplus, usage)[0])
     webfaces, held_out = load_webfaces(shared, labels)
@@ -112,14 +122,18 @@ def open_pretraining(recipe: PretrainRecipe, out: Path, shared: Path, labels: Pa
     default: Recipe = default_recipe()
     even = torch.full((len(webfaces),), 1 / len(webfaces), dtype=torch.float64).numpy()
     sources = [
-        Source(ferplus, recipe.ferplus, balanced(ferplus.expression, default.mix.rare_power)),
+        Source(ferplus, recipe.ferplus, balanced(ferplus.expression, default.mix.balance_power)),
         Source(webfaces, recipe.webfaces, even),
     ]
-    maker = BatchMaker(sources, recipe.no_face, recipe.seed, default.jitter, default.mix.blend_share)
+    maker = BatchMaker(
+        sources, recipe.no_face, recipe.seed, default.jitter, default.mix.blend_share
+    )
     torch.manual_seed(recipe.seed)
     net = TrunkReader(recipe.trunk).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective = _Objective(class_weights(ferplus.expression, ferplus.expression_weight))
-    return MethodLoop(recipe, net, objective, _Batches(maker, recipe), out, save_every=100, seed=recipe.seed)  # type: ignore[arg-type]
+    return MethodLoop(
+        recipe, net, objective, _Batches(maker, recipe), out, save_every=100, seed=recipe.seed
+    )  # type: ignore[arg-type]
 
 
 def write_trunk(loop: MethodLoop, out: Path) -> dict[str, Any]:
@@ -127,7 +141,10 @@ def write_trunk(loop: MethodLoop, out: Path) -> dict[str, Any]:
     net = loop.net
     assert isinstance(net, TrunkReader)
     path = out / TRUNK_FILE
-    save_file({name: value.detach().cpu().contiguous() for name, value in net.trunk.state_dict().items()}, path)
+    save_file(
+        {name: value.detach().cpu().contiguous() for name, value in net.trunk.state_dict().items()},
+        path,
+    )
     note = {
         "trunk": loop.recipe.trunk,  # type: ignore[attr-defined]
         "steps": loop.step,

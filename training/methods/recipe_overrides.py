@@ -9,7 +9,9 @@ _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": F
 
 
 def with_options(recipe: Any, options: list[str]) -> Any:
-    """The recipe with each `a.b=value` applied; ValueError for an unknown name or a wrong type says what is right."""
+    """The recipe with each `a.b=value` applied; ValueError for an unknown name or a wrong type says
+    what is right.
+    """
     for option in options:
         name, equals, text = option.partition("=")
         if not equals:
@@ -24,13 +26,19 @@ def _with(value: Any, path: list[str], text: str, full_name: str) -> Any:
         before = ".".join(full_name.split(".")[: -len(path)]) or "the recipe"
         raise ValueError(f"unknown option {full_name!r}: in {before} there are {sorted(named)}")
     current = named[path[0]]
-    changed = _with(current, path[1:], text, full_name) if len(path) > 1 else _parsed(current, text, full_name)
+    changed = (
+        _with(current, path[1:], text, full_name)
+        if len(path) > 1
+        else _parsed(current, text, full_name)
+    )
     return replace(value, **{path[0]: changed})
 
 
 def _parsed(current: Any, text: str, full_name: str) -> Any:
     if is_dataclass(current):
-        raise ValueError(f"option {full_name!r} is a group of {sorted(f.name for f in fields(current))}")
+        raise ValueError(
+            f"option {full_name!r} is a group of {sorted(f.name for f in fields(current))}"
+        )
     try:
         if isinstance(current, bool):
             return _BOOLEANS[text.lower()]
@@ -39,5 +47,9 @@ def _parsed(current: Any, text: str, full_name: str) -> Any:
         if isinstance(current, tuple) and all(isinstance(each, int) for each in current):
             return tuple(int(each) for each in text.split(",") if each)
     except (ValueError, KeyError):
-        raise ValueError(f"option {full_name!r} must be {type(current).__name__}, got {text!r}") from None
-    raise ValueError(f"option {full_name!r} cannot be set in one word; it is a {type(current).__name__}")
+        raise ValueError(
+            f"option {full_name!r} must be {type(current).__name__}, got {text!r}"
+        ) from None
+    raise ValueError(
+        f"option {full_name!r} cannot be set in one word; it is a {type(current).__name__}"
+    )

@@ -1,4 +1,6 @@
-"""A causal network frame after frame over videos, many videos side by side: what the SDK would say of each of them."""
+"""A causal network frame after frame over videos, many videos side by side: what the SDK would say
+of each of them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.audio.mel import STEP_FRAMES
-from training.methods.batch_builder import MethodSamples
 from training.methods.audio_inputs import track_of
+from training.methods.batch_builder import BatchBuilder
 from training.models.audio.ftdnn import Ftdnn
 from training.models.stages import MethodNet, Stage
 
@@ -23,15 +25,19 @@ Videos = list[NDArray[np.int64]]
 
 
 def run_over_videos(
-    net: MethodNet, samples: MethodSamples, rows: NDArray[np.int64],
+    net: MethodNet, samples: BatchBuilder, rows: NDArray[np.int64],
     put: Callable[[NDArray[np.int64], Mapping[str, Tensor]], None], device: str,
 ) -> None:  # fmt: skip
-    """Gives `put` the outputs of all `rows`, which are in order of video and frame. Each video starts without memory.
+    """Gives `put` the outputs of all `rows`, which are in order of video and frame. Each video
+    starts without memory.
 
-    Pictures pass the `frame` stage many at a time; the stages with memory take a frame of every video at once.
+    Images pass the `frame` stage many at a time; the stages with memory take a frame of every
+    video at once.
     """
     stages = {stage.name: stage for stage in net.stages()}
-    videos = np.split(rows, np.flatnonzero(np.diff(samples.table.video[rows])) + 1) if len(rows) else []
+    videos = (
+        np.split(rows, np.flatnonzero(np.diff(samples.table.video[rows])) + 1) if len(rows) else []
+    )
     for group in _groups(sorted(videos, key=len, reverse=True)):
         values = _seen(stages["frame"], samples, group, device) if "frame" in stages else {}
         if "audio" in stages:
@@ -57,20 +63,25 @@ def _call(stage: Stage, *tensors: Tensor) -> tuple[Tensor, ...]:
     return found
 
 
-def _seen(stage: Stage, samples: MethodSamples, videos: Videos, device: str) -> dict[str, Tensor]:
+def _seen(stage: Stage, samples: BatchBuilder, videos: Videos, device: str) -> dict[str, Tensor]:
     """Outputs of the frame stage [V, T, ...], zeros behind the end of a video."""
-    found = {form.name: torch.zeros(len(videos), len(videos[0]), *form.shape, device=device) for form in stage.outputs}
+    found = {
+        form.name: torch.zeros(len(videos), len(videos[0]), *form.shape, device=device)
+        for form in stage.outputs
+    }
     for k, video in enumerate(videos):
         for at in range(0, len(video), _CROPS_AT_ONCE):
             part = video[at : at + _CROPS_AT_ONCE]
-            outputs = _call(stage, samples.pictures(part).to(device))
+            outputs = _call(stage, samples.images(part).to(device))
             for form, value in zip(stage.outputs, outputs, strict=True):
                 found[form.name][k, at : at + len(part)] = value
     return found
 
 
-def _heard(net: MethodNet, stage: Stage, samples: MethodSamples, videos: Videos, device: str) -> dict[str, Tensor]:
-    """Sound features [V, T, ...] at each frame; zeros where a video has no sound, or none yet."""
+def _heard(
+    net: MethodNet, stage: Stage, samples: BatchBuilder, videos: Videos, device: str
+) -> dict[str, Tensor]:
+    """Audio features [V, T, ...] at each frame; zeros where a video has no audio, or none yet."""
     (form,) = stage.outputs
     found = torch.zeros(len(videos), len(videos[0]), *form.shape, device=device)
     for k, video in enumerate(videos):
@@ -80,31 +91,47 @@ def _heard(net: MethodNet, stage: Stage, samples: MethodSamples, videos: Videos,
         times = samples.table.audio_offset_s[video]
         steps = np.array([track.arrived(float(t)) for t in times]) // STEP_FRAMES
         if stage.states:
-            sound = next(part for part in net.modules() if isinstance(part, Ftdnn))
-            features = _along_sound(sound, torch.from_numpy(track.stretch(0, int(steps[-1]) * STEP_FRAMES)), device)
+            audio = next(part for part in net.modules() if isinstance(part, Ftdnn))
+            features = _along_audio(
+                audio, torch.from_numpy(track.stretch(0, int(steps[-1]) * STEP_FRAMES)), device
+            )
             found[k, : len(video)] = features[torch.from_numpy(steps)]
             continue
         renewed, place = np.unique(steps, return_inverse=True)
         firsts = [int(np.flatnonzero(steps == each)[0]) for each in renewed]
         columns = stage.inputs[0].shape[-1]
         mel = torch.from_numpy(np.stack([track.heard(float(times[at]), columns) for at in firsts]))
-        outputs = torch.cat([_call(stage, part.to(device))[0] for part in mel.split(_CROPS_AT_ONCE)])
+        outputs = torch.cat(
+            [_call(stage, part.to(device))[0] for part in mel.split(_CROPS_AT_ONCE)]
+        )
         found[k, : len(video)] = outputs[torch.from_numpy(place)]
     return {form.name: found}
 
 
-def _along_sound(sound: Ftdnn, mel: Tensor, device: str) -> Tensor:
-    """Features [K + 1, ...] after each whole step of mel frames [10 K, bands]; before the first, zeros.
+def _along_audio(audio: Ftdnn, mel: Tensor, device: str) -> Tensor:
+    """Features [K + 1, ...] after each whole step of mel frames [10 K, bands]; before the first,
+    zeros.
 
     All at once: a causal network's answer at a step depends on nothing behind it.
     """
-    before = torch.zeros(1, sound.outputs, device=device)
-    return torch.cat([before, sound(mel[None].to(device))[0, STEP_FRAMES - 1 :: STEP_FRAMES]]) if len(mel) else before
+    before = torch.zeros(1, audio.outputs, device=device)
+    return (
+        torch.cat([before, audio(mel[None].to(device))[0, STEP_FRAMES - 1 :: STEP_FRAMES]])
+        if len(mel)
+        else before
+    )
 
 
-def _over_time(stage: Stage, values: Mapping[str, Tensor], lengths: list[int], device: str) -> dict[str, Tensor]:
-    """Outputs [V, T, ...] of a stage that takes one frame of each video at a time; videos are in order, longest first."""
-    found = {form.name: torch.zeros(len(lengths), lengths[0], *form.shape, device=device) for form in stage.outputs}
+def _over_time(
+    stage: Stage, values: Mapping[str, Tensor], lengths: list[int], device: str
+) -> dict[str, Tensor]:
+    """Outputs [V, T, ...] of a stage that takes one frame of each video at a time; videos are in
+    order, longest first.
+    """
+    found = {
+        form.name: torch.zeros(len(lengths), lengths[0], *form.shape, device=device)
+        for form in stage.outputs
+    }
     states = [torch.zeros(len(lengths), *form.shape, device=device) for form in stage.states]
     for step in range(lengths[0]):
         count = sum(length > step for length in lengths)

@@ -1,4 +1,4 @@
-"""What of the training rows enters an epoch, and how pictures are varied: options of a recipe."""
+"""What of the training rows enters an epoch, and how images are varied: options of a recipe."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ class SamplingConfig:
     form: what a sample is; auto is what the network takes (windows for networks over sequences).
     every: only every n-th frame (or window) of an epoch, others in the next; 1 takes all.
     windows: how many a batch holds where samples are windows; 0 for as many as `batch` says.
-    stride: frames between the starts of two windows. drop_gaps: windows hold consecutive frame numbers only.
+    stride: frames between the starts of two windows. drop_gaps: windows hold consecutive frame
+    numbers only.
     turn: of `alternate`: a batch of each task in turn, or the whole of each within an epoch.
-    length: of `parallel_tasks`: an epoch lasts as long as the longest or the shortest of the sets.
-    joint: of `parallel_tasks`: one more set, of frames labelled for all tasks.
-    unlabelled: of `mixed` with a teacher: how many samples without any label each batch holds beside those with one; 0
+    length: of `parallel_tasks`: an epoch lasts as long as the longest or the shortest of the
+    sets.
+    joint: of `parallel_tasks`: one more set, of frames labeled for all tasks.
+    unlabeled: of `mixed` with a teacher: how many samples without any label each batch holds
+    beside those with one; 0
         draws from all alike.
-    weights: inverse draws rare expressions and rare valence and arousal as often as frequent ones (frames only).
+    weights: inverse draws rare expressions and rare valence and arousal as often as frequent
+    ones (frames only).
     pairs: of `pairs`: how many an epoch holds.
-    jitter: how training pictures are varied; published is the method's own (light where it states none), which auto takes
+    jitter: how training images are varied; published is the method's own (light where it states
+    none), which auto takes
         at the published size.
-    drop_sound: share of clips whose sound is withheld, so that a network knows how to do without.
+    drop_audio: share of clips whose audio is withheld, so that a network knows how to do
+    without.
     """
 
     form: str = "auto"
@@ -42,21 +48,25 @@ class SamplingConfig:
     turn: str = "batch"
     length: str = "longest"
     joint: bool = False
-    unlabelled: int = 0
+    unlabeled: int = 0
     weights: str = "none"
     pairs: int = 10_000
     jitter: str = "auto"
-    drop_sound: float = 0.1
+    drop_audio: float = 0.1
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"sampling.{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"sampling.{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                )
         for name in ("every", "stride", "pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"sampling.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("windows", "unlabelled"):
+        for name in ("windows", "unlabeled"):
             if getattr(self, name) < 0:
                 raise ValueError(f"sampling.{name} must be at least 0, got {getattr(self, name)}")
-        if not 0 <= self.drop_sound <= 1:
-            raise ValueError(f"sampling.drop_sound must be a share from 0 to 1, got {self.drop_sound}")
+        if not 0 <= self.drop_audio <= 1:
+            raise ValueError(
+                f"sampling.drop_audio must be a share from 0 to 1, got {self.drop_audio}"
+            )

@@ -29,10 +29,12 @@ def run_in_torch(stage: Stage, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...
 
 
 class StreamRunner:
-    """Gives each face of each frame its read-outs; a face's memory starts empty and ends with its track.
+    """Gives each face of each frame its read-outs; a face's memory starts empty and ends with its
+    track.
 
-    `call` runs one stage; the default is PyTorch, an ONNX session does as well. A stage runs where all its inputs are
-    there; sound that has not come yet counts as zeros, so that a network with sound runs on video alone.
+    `call` runs one stage; the default is PyTorch, an ONNX session does as well. A stage runs
+    where all its inputs are there; audio that has not come yet counts as zeros, so that a
+    network with audio runs on video alone.
     """
 
     def __init__(self, stages: Sequence[Stage], call: Call = run_in_torch) -> None:
@@ -49,7 +51,9 @@ class StreamRunner:
         self._tracks.pop(track, None)
 
     def hear(self, track: Hashable, mel: Tensor) -> None:
-        """Sound up to now, one stretch as the `audio` stage wants it; without such a stage nothing happens."""
+        """Audio up to now, one stretch as the `audio` stage wants it; without such a stage nothing
+        happens.
+        """
         memory = self._tracks.setdefault(track, _Memory())
         for stage in self.stages:
             if stage.name == "audio":
@@ -70,8 +74,14 @@ class StreamRunner:
     def _run(self, stage: Stage, memory: _Memory, values: Mapping[str, Tensor]) -> None:
         missing = [form.name for form in stage.inputs if form.name not in values]
         if missing:
-            raise ValueError(f"stage {stage.name!r} wants {[form.name for form in stage.inputs]}, {missing} did not come")
-        states = memory.states.get(stage.name) or tuple(torch.zeros(1, *form.shape) for form in stage.states)
+            raise ValueError(
+                f"stage {stage.name!r} wants {[form.name for form in stage.inputs]}, {missing} did not come"
+            )
+        states = memory.states.get(stage.name) or tuple(
+            torch.zeros(1, *form.shape) for form in stage.states
+        )
         found = self._call(stage, (*(values[form.name] for form in stage.inputs), *states))
-        memory.held.update({form.name: value for form, value in zip(stage.outputs, found, strict=False)})
+        memory.held.update(
+            {form.name: value for form, value in zip(stage.outputs, found, strict=False)}
+        )
         memory.states[stage.name] = tuple(found[len(stage.outputs) :])

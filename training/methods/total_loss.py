@@ -8,10 +8,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from training.default_model.losses import action_units
-from training.default_model.losses import expression
-from training.default_model.losses import landmarks
-from training.default_model.losses import valence_arousal
+from training.losses import action_units, expression, landmarks, valence_arousal
 
 LOSSES: Final[dict[str, Callable[..., Tensor]]] = {
     "ce_smooth": expression.ce_smooth,
@@ -31,12 +28,17 @@ LOSSES: Final[dict[str, Callable[..., Tensor]]] = {
 }
 """Losses of (prediction, target, mask) by their names in recipes."""
 
-_WEIGHTED: Final = {"pair_ce", "pair_dice"}  # take one weight per AU, counted from the training labels
+_WEIGHTED: Final = {
+    "pair_ce",
+    "pair_dice",
+}  # take one weight per AU, counted from the training labels
 
 
 @dataclass(frozen=True, slots=True)
 class LossTerm:
-    """`weight` times a loss between an output of the network and a label of the batch (`label`, `label`_mask)."""
+    """`weight` times a loss between an output of the network and a label of the batch (`label`,
+    `label`_mask).
+    """
 
     loss: str
     output: str
@@ -57,9 +59,9 @@ def total_loss(
 ) -> dict[str, Tensor]:
     """Each term by `loss:output`, and `loss`, their weighted sum.
 
-    Labels are `au` [N, 12], `expression` [N], `va` [N, 2], `landmarks_49` [N, 49, 2] and their masks (`au_mask` [N, 12],
-    others [N]). A sequence [N, T, ...] counts as N T samples. A label that the batch lacks leaves its terms out;
-    ValueError where nothing is left.
+    Labels are `au` [N, 12], `expression` [N], `va` [N, 2], `landmarks_49` [N, 49, 2] and their
+    masks (`au_mask` [N, 12], others [N]). A sequence [N, T, ...] counts as N T samples. A label
+    that the batch lacks leaves its terms out; ValueError where nothing is left.
     """
     parts: dict[str, Tensor] = {}
     for term in terms:
@@ -69,13 +71,19 @@ def total_loss(
         prediction = outputs[term.output]
         lead = mask.ndim - (1 if term.label == "au" else 0)
         if lead > 1:
-            prediction, target, mask = (each.flatten(0, lead - 1) for each in (prediction, target, mask))
+            prediction, target, mask = (
+                each.flatten(0, lead - 1) for each in (prediction, target, mask)
+            )
         options = dict(term.options)
         if term.loss in _WEIGHTED and au_weight is not None:
             options["class_weight"] = au_weight
-        parts[f"{term.loss}:{term.output}"] = term.weight * LOSSES[term.loss](prediction, target, mask.float(), **options)
+        parts[f"{term.loss}:{term.output}"] = term.weight * LOSSES[term.loss](
+            prediction, target, mask.float(), **options
+        )
     if not parts:
         wanted = sorted({f"{term.output} against {term.label}" for term in terms})
-        raise ValueError(f"no loss applies: wanted {wanted}, the batch holds {sorted(batch)}, outputs are {sorted(outputs)}")
+        raise ValueError(
+            f"no loss applies: wanted {wanted}, the batch holds {sorted(batch)}, outputs are {sorted(outputs)}"
+        )
     parts["loss"] = sum(parts.values())  # type: ignore[assignment]
     return parts

@@ -1,4 +1,6 @@
-"""A whole run of a method: data, training in all stages, validation scores after each epoch, all in one folder."""
+"""A whole run of a method: data, training in all stages, validation scores after each epoch, all in
+one folder.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,16 @@ from typing import Any, Final
 import torch
 from safetensors.torch import load_file
 
-from training.methods.build_sampler import tasks_of
-from training.methods.multi_stage.multi_stage_lookup import driver_for
+from training.methods.batch_builder import InputSpec
+from training.methods.build_sampler import recipe_tasks
 from training.methods.data import MethodData, open_method_data
-from training.methods.scores import method_predictions, method_scores, scores_text
-from training.methods.trainer import STATE_FILE, TEACHER_FILE, TrainingError
-from training.methods.recipe import MethodRecipe
-from training.methods.batch_builder import InputForm
 from training.methods.distributed import Processes
 from training.methods.load_run import read_recipe
+from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
+from training.methods.recipe import Recipe
+from training.methods.scores import method_predictions, method_scores, scores_text
 from training.methods.train_method import train_method
+from training.methods.trainer import STATE_FILE, TEACHER_FILE, TrainingError
 from training.models.cost import on_meta
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
@@ -45,15 +47,23 @@ class RunOrder:
     save_every: int = 100
 
 
-def open_recipe_data(recipe: MethodRecipe, folder: Path, cache: Path | None = None, *, timing: bool = False) -> MethodData:
-    """A data set with what the recipe's network and losses want of it: size, sound, landmarks, tasks; and, if asked, times."""
-    form = InputForm.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
-    wants_points = form.form == "clips" or any(term.label == "landmarks_49" for term in recipe.losses)
-    audio, tasks = form.sound_columns > 0, tasks_of(recipe)
-    return open_method_data(folder, form.size_px, audio, cache, landmarks=wants_points, tasks=tasks, timing=timing)
+def open_recipe_data(
+    recipe: Recipe, folder: Path, cache: Path | None = None, *, timing: bool = False
+) -> MethodData:
+    """A data set with what the recipe's network and losses want of it: size, audio, landmarks,
+    tasks; and, if asked, times.
+    """
+    form = InputSpec.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
+    wants_points = form.form == "clips" or any(
+        term.label == "landmarks_49" for term in recipe.losses
+    )
+    audio, tasks = form.audio_columns > 0, recipe_tasks(recipe)
+    return open_method_data(
+        folder, form.size_px, audio, cache, landmarks=wants_points, tasks=tasks, timing=timing
+    )
 
 
-def train_run(recipe: MethodRecipe, order: RunOrder, say: Callable[[str], None] = print) -> MethodNet:
+def train_run(recipe: Recipe, order: RunOrder, say: Callable[[str], None] = print) -> MethodNet:
     """Train `recipe` in all its stages and write scores.json beside what the loop saves.
 
     Raises:
@@ -68,8 +78,15 @@ def train_run(recipe: MethodRecipe, order: RunOrder, say: Callable[[str], None] 
         "seed": order.seed, "resume": order.resume, "device": order.device, "precision": order.precision, "steps": order.steps,
         "save_every": order.save_every,
     }  # fmt: skip
-    train = driver_for(recipe) or train_method
-    net = train(recipe, data, order.out, **options, facts=_facts(order, data), after_epoch=scores.after_epoch)
+    train = multi_stage_training_for(recipe) or train_method
+    net = train(
+        recipe,
+        data,
+        order.out,
+        **options,
+        facts=_facts(order, data),
+        after_epoch=scores.after_epoch,
+    )
     if processes.is_first and order.judge != "never":
         scores.at_end(net)
     return net
@@ -79,14 +96,16 @@ def _silent(text: str) -> None:
     """Of several processes only the first one speaks."""
 
 
-def _check_folder(recipe: MethodRecipe, order: RunOrder) -> None:
+def _check_folder(recipe: Recipe, order: RunOrder) -> None:
     """Tell a mistake before the data set is looked through."""
     if order.judge not in JUDGE:
         raise ValueError(f"judge must be one of {', '.join(JUDGE)}, got {order.judge!r}")
     if order.precision == "float16" and not order.device.startswith("cuda"):
         raise ValueError("16-bit floats (--fp16) need --device cuda; on the CPU take --bf16")
     if not order.resume and any(order.out.glob(f"**/{STATE_FILE}")):
-        raise TrainingError(f"{order.out} holds a run already; add --resume or choose another --out")
+        raise TrainingError(
+            f"{order.out} holds a run already; add --resume or choose another --out"
+        )
     if not (order.out / STATE_FILE).exists():
         return
     there = read_recipe(order.out)
@@ -100,7 +119,11 @@ def _check_folder(recipe: MethodRecipe, order: RunOrder) -> None:
 def _facts(order: RunOrder, data: MethodData) -> dict[str, Any]:
     """What run.json tells of a run beside its recipe."""
     counted = {
-        name: {"videos": len(table.videos), "frames": len(table), "labelled": table.masks.sum(axis=0).tolist()}
+        name: {
+            "videos": len(table.videos),
+            "frames": len(table),
+            "labeled": table.masks.sum(axis=0).tolist(),
+        }
         for name, table in (("train", data.train), ("validation", data.validation))
     }
     return {"seed": order.seed, "precision": order.precision, "data": {"name": order.data.resolve().name, **counted},
@@ -110,10 +133,14 @@ def _facts(order: RunOrder, data: MethodData) -> dict[str, Any]:
 class Scores:
     """Validation scores of a run as they come, kept in scores.json."""
 
-    def __init__(self, recipe: MethodRecipe, data: MethodData, order: RunOrder, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, recipe: Recipe, data: MethodData, order: RunOrder, say: Callable[[str], None]
+    ) -> None:
         self._recipe, self._data, self._order, self._say = recipe, data, order, say
         self.path = order.out / SCORES_FILE
-        self._has_written = False  # what lies there from an earlier run in the same folder is not this run's
+        self._has_written = (
+            False  # what lies there from an earlier run in the same folder is not this run's
+        )
 
     def after_epoch(self, epoch: int, net: MethodNet) -> None:
         if self._order.judge != "epoch":

@@ -1,14 +1,16 @@
-"""What the results are measured by; definitions of the ABAW challenge of 2021 (ABAW2) where it has one.
+"""What the results are measured by; definitions of the ABAW challenge of 2021 (ABAW2) where it has
+one.
 
-Empty rows and rows of one class are no errors: a figure that does not exist for them is NaN, as each function says.
+Empty rows and rows of one class are no errors: a figure that does not exist for them is NaN, as
+each function says.
 """
 
 from __future__ import annotations
 
 from training.metrics.abaw import (
-    AU_UNLABELLED,
-    EXPRESSION_UNLABELLED,
-    VA_UNLABELLED,
+    AU_UNLABELED,
+    EXPRESSION_UNLABELED,
+    VA_UNLABELED,
     Figures,
     au_figures,
     au_score,
@@ -16,23 +18,36 @@ from training.metrics.abaw import (
     expression_figures,
     expression_score,
     expression_sums,
-    labelled_au,
-    labelled_expression,
-    labelled_va,
+    labeled_au,
+    labeled_expression,
+    labeled_va,
     va_figures,
     va_score,
     va_sums,
 )
-from training.metrics.binary import PrecisionRecall, auroc, average_precision, best_f1, best_threshold, f1, precision_recall
+from training.metrics.binary import (
+    PrecisionRecall,
+    auroc,
+    average_precision,
+    best_f1,
+    best_threshold,
+    f1,
+    precision_recall,
+)
 from training.metrics.bootstrap import bootstrap
 from training.metrics.classes import accuracy, confusion, macro_f1
 from training.metrics.continuous import ccc, pearson, rmse, sign_agreement
-from training.metrics.reliability import Reliability, au_reliability, expression_reliability, reliability
+from training.metrics.reliability import (
+    Reliability,
+    au_reliability,
+    expression_reliability,
+    reliability,
+)
 
 __all__ = [
-    "AU_UNLABELLED",
-    "EXPRESSION_UNLABELLED",
-    "VA_UNLABELLED",
+    "AU_UNLABELED",
+    "EXPRESSION_UNLABELED",
+    "VA_UNLABELED",
     "Figures",
     "PrecisionRecall",
     "Reliability",
@@ -53,9 +68,9 @@ __all__ = [
     "expression_score",
     "expression_sums",
     "f1",
-    "labelled_au",
-    "labelled_expression",
-    "labelled_va",
+    "labeled_au",
+    "labeled_expression",
+    "labeled_va",
     "macro_f1",
     "pearson",
     "precision_recall",

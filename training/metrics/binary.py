@@ -21,7 +21,9 @@ def f1(predicted: Flags, truth: Flags) -> float:
 
 
 def auroc(score: Scores, truth: Flags) -> float:
-    """Probability that a positive row [N] scores above a negative one, ties half (Mann-Whitney U); NaN for one class."""
+    """Probability that a positive row [N] scores above a negative one, ties half (Mann-Whitney U);
+    NaN for one class.
+    """
     check_rows(score, truth)
     positives = int(truth.sum())
     negatives = len(truth) - positives
@@ -35,7 +37,9 @@ def auroc(score: Scores, truth: Flags) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionRecall:
-    """Precision and recall [K] of "on from this score up", by falling threshold [K]; recall ends at 1."""
+    """Precision and recall [K] of "on from this score up", by falling threshold [K]; recall ends at
+    1.
+    """
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -52,13 +56,17 @@ class PrecisionRecall:
         """About `points` of the curve, evenly along the recall, with both ends: for drawing."""
         if len(self.recall) <= points:
             return self
-        rows = np.unique(np.searchsorted(self.recall, np.linspace(self.recall[0], self.recall[-1], points)))
+        rows = np.unique(
+            np.searchsorted(self.recall, np.linspace(self.recall[0], self.recall[-1], points))
+        )
         rows = np.union1d(rows, [0, len(self.recall) - 1])
         return PrecisionRecall(self.precision[rows], self.recall[rows], self.threshold[rows])
 
 
 def precision_recall(score: Scores, truth: Flags) -> PrecisionRecall:
-    """The curve over the distinct scores [N]; empty where no row is positive, since recall does not exist then."""
+    """The curve over the distinct scores [N]; empty where no row is positive, since recall does not
+    exist then.
+    """
     if not truth.any():
         check_rows(score, truth)
         return PrecisionRecall(*(np.zeros(0) for _ in range(3)))
@@ -72,18 +80,24 @@ def average_precision(score: Scores, truth: Flags) -> float:
 
 
 def best_f1(score: Scores, truth: Flags) -> float:
-    """F1 at the threshold that suits these very rows best: what a better threshold could reach; 0 without positives."""
+    """F1 at the threshold that suits these very rows best: what a better threshold could reach; 0
+    without positives.
+    """
     if not truth.any():
         return 0.0
     _, hits, called = _cuts(score, truth)
     return float((2 * hits / (called + truth.sum())).max())
 
 
-def best_threshold(probability: Scores, truth: Flags, least: float = 0.2, most: float = 0.8, slack: float = 0.0) -> float:
-    """The probability from which "on" gives the best F1, kept within `least` and `most`; their middle without positives.
+def best_threshold(
+    probability: Scores, truth: Flags, least: float = 0.2, most: float = 0.8, slack: float = 0.0
+) -> float:
+    """The probability from which "on" gives the best F1, kept within `least` and `most`; their
+    middle without positives.
 
-    Every threshold between two neighbouring probabilities decides alike, so the middle between them is given; of equally
-    good ones that with the widest margin. With `slack` it is the lowest whose F1 is at most that much below the best.
+    Every threshold between two neighboring probabilities decides alike, so the middle between
+    them is given; of equally good ones that with the widest margin. With `slack` it is the
+    lowest whose F1 is at most that much below the best.
     """
     if not truth.any():
         check_rows(probability, truth)
@@ -96,14 +110,18 @@ def best_threshold(probability: Scores, truth: Flags, least: float = 0.2, most: 
     bounded_low, bounded_high = np.maximum(low, least), np.minimum(high, most)
     score[(bounded_low > bounded_high) | (bounded_high <= low)] = -1
     if slack > 0:
-        best = int(np.flatnonzero(score >= score.max() - slack)[-1])  # cuts stand from high thresholds to low ones
+        best = int(
+            np.flatnonzero(score >= score.max() - slack)[-1]
+        )  # cuts stand from high thresholds to low ones
     else:
         margin = np.where(score == score.max(), bounded_high - bounded_low, -1)
         best = int(margin.argmax())
     return float((bounded_low[best] + bounded_high[best]) / 2)
 
 
-def _cuts(score: Scores, truth: Flags) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _cuts(
+    score: Scores, truth: Flags
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Distinct scores [K], falling; true positives and called rows [K] of "on from this score up"."""
     check_rows(score, truth)
     order = np.argsort(-score, kind="stable")

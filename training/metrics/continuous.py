@@ -1,6 +1,7 @@
 """Valence and arousal: agreement of two series of numbers.
 
-Everything follows from six sums over the rows, so that figures of many videos are figures of added sums.
+Everything follows from six sums over the rows, so that figures of many videos are figures of
+added sums.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from training.metrics.arguments import check_rows
 Values = NDArray[np.floating]
 
 SMALL: Final = 1e-8
-"""In the denominator of the concordance, so that two equal constants give 0 and no division by 0."""
+"""In the denominator of the concordance, so that two equal constants give 0 and no division by 0.
+"""
 
 MOMENTS: Final = 7
 
@@ -34,7 +36,9 @@ def ccc_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pearson_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's correlation [...] of summed moments [..., 7]; NaN for no rows or where one side is constant."""
+    """Pearson's correlation [...] of summed moments [..., 7]; NaN for no rows or where one side is
+    constant.
+    """
     _, _, p_var, t_var, covariance = _central(sums)
     spread = np.sqrt(p_var * t_var)
     return covariance / np.where(spread > 1e-12, spread, np.nan)
@@ -52,7 +56,8 @@ def sign_agreement_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def ccc(predicted: Values, truth: Values) -> float:
-    """Concordance correlation coefficient of [N] (Lin 1989, population moments); 0 for a constant prediction.
+    """Concordance correlation coefficient of [N] (Lin 1989, population moments); 0 for a constant
+    prediction.
 
     NaN without rows. The 1e-8 in the denominator of the challenge's usual implementation is kept.
     """
@@ -82,7 +87,9 @@ def rmse(predicted: Values, truth: Values) -> float:
 
 
 def sign_agreement(predicted: Values, truth: Values) -> float:
-    """Share of rows [N] whose signs agree (SAGR of Nicolaou et al. 2011); 0 has a sign of its own. NaN without rows."""
+    """Share of rows [N] whose signs agree (SAGR of Nicolaou et al. 2011); 0 has a sign of its own.
+    NaN without rows.
+    """
     check_rows(predicted, truth)
     return float((np.sign(predicted) == np.sign(truth)).mean()) if len(truth) else math.nan
 

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
-from training.metrics.abaw import labelled_expression
+from training.metrics.abaw import labeled_expression
 from training.metrics.arguments import check_rows
 
 BINS: Final = 15
-"""Bins of equal width, as many as Guo et al. (2017, "On Calibration of Modern Neural Networks") take."""
+"""Bins of equal width, as many as Guo et al. (2017, "On Calibration of Modern Neural Networks")
+take.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean |probability - frequency| of the bins by their rows; NaN without rows."""
+        """Expected calibration error: mean |probability - frequency| of the bins by their rows; NaN
+        without rows.
+        """
         if not self.count.sum():
             return math.nan
         filled = self.count > 0
@@ -35,11 +39,15 @@ class Reliability:
         return float((gap * self.count[filled]).sum() / self.count.sum())
 
 
-def reliability(probability: NDArray[np.floating], came_true: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+def reliability(
+    probability: NDArray[np.floating], came_true: NDArray[np.bool_], bins: int = BINS
+) -> Reliability:
     """The curve of probabilities [N] in [0, 1]; raises ValueError for a value outside."""
     check_rows(probability, came_true)
     if len(probability) and not (probability.min() >= 0 and probability.max() <= 1):
-        raise ValueError(f"probabilities must lie in [0, 1], got {probability.min()} to {probability.max()}")
+        raise ValueError(
+            f"probabilities must lie in [0, 1], got {probability.min()} to {probability.max()}"
+        )
     p = probability.astype(np.float64)
     place = np.minimum((p * bins).astype(np.int64), bins - 1)
     count = np.bincount(place, minlength=bins)
@@ -49,14 +57,25 @@ def reliability(probability: NDArray[np.floating], came_true: NDArray[np.bool_],
     return Reliability(mean, frequency, count)
 
 
-def au_reliability(probability: NDArray[np.floating], label: NDArray[np.integer], bins: int = BINS) -> list[Reliability]:
-    """One curve per AU of probabilities [N, 12] over the rows where that AU is labelled 0 or 1 in [N, 12]."""
+def au_reliability(
+    probability: NDArray[np.floating], label: NDArray[np.integer], bins: int = BINS
+) -> list[Reliability]:
+    """One curve per AU of probabilities [N, 12] over the rows where that AU is labeled 0 or 1 in
+    [N, 12].
+    """
     known = label >= 0
-    return [reliability(probability[known[:, k], k], label[known[:, k], k] == 1, bins) for k in range(len(AU_NAMES))]
+    return [
+        reliability(probability[known[:, k], k], label[known[:, k], k] == 1, bins)
+        for k in range(len(AU_NAMES))
+    ]
 
 
-def expression_reliability(probability: NDArray[np.floating], label: NDArray[np.integer], bins: int = BINS) -> Reliability:
-    """Top-label curve of class probabilities [N, 7]: how sure the winner is, and how often it is right."""
-    known = labelled_expression(label)
+def expression_reliability(
+    probability: NDArray[np.floating], label: NDArray[np.integer], bins: int = BINS
+) -> Reliability:
+    """Top-label curve of class probabilities [N, 7]: how sure the winner is, and how often it is
+    right.
+    """
+    known = labeled_expression(label)
     p = probability[known]
     return reliability(p.max(axis=1, initial=0.0), p.argmax(axis=1) == label[known], bins)

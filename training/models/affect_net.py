@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from training.models.au_graph import AuGraph
 from training.models.heads import AffectHead, AuNodes, GeometryHead
-from training.models.trunk import Trunk, TrunkConfig, initialise
+from training.models.trunk import Trunk, TrunkConfig, initialize
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,19 @@ class AffectNet(nn.Module):
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
-        self.bfloat16 = False  # whether the trunk trains in it; heads never do, a landmark needs more than 8 bits
+        # whether the trunk trains in it; heads never do, a landmark needs more than 8 bits
+        self.bfloat16 = False
         self.trunk = Trunk(config.trunk)
         fine, coarse = self.trunk.fine_channels, self.trunk.coarse_channels
         self.au_nodes = AuNodes(fine, coarse, config.node_width)
-        self.affect = AffectHead(coarse, config.node_width, config.embed_width, config.dropout, config.va_hidden)
+        self.affect = AffectHead(
+            coarse, config.node_width, config.embed_width, config.dropout, config.va_hidden
+        )
         self.geometry = GeometryHead(coarse, config.place_channels, config.place_width)
         self.au_graph = AuGraph(config.node_width, config.graph_layers)
-        initialise(self)
+        initialize(self)
 
-    def forward(self, crops: Tensor) -> dict[str, Tensor]:  # normalised [N, 3, S, S]
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:  # normalized [N, 3, S, S]
         if self.bfloat16 and self.training:
             with torch.autocast(crops.device.type, torch.bfloat16):
                 fine, coarse = self.trunk(crops)
@@ -49,4 +52,9 @@ class AffectNet(nn.Module):
             fine, coarse = self.trunk(crops)
         nodes = self.au_nodes(fine, coarse)
         expression, va = self.affect(coarse, nodes)
-        return {"au_nodes": nodes, "expression_logit": expression, "va_raw": va, **self.geometry(coarse)}
+        return {
+            "au_nodes": nodes,
+            "expression_logit": expression,
+            "va_raw": va,
+            **self.geometry(coarse),
+        }

@@ -1,4 +1,6 @@
-"""The graph layer over AU nodes (M4) in PyTorch; `faceaffect.kernels.reference.au_graph` is its definition."""
+"""The graph layer over AU nodes (M4) in PyTorch; `faceaffect.kernels.reference.au_graph` is its
+definition.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ PROTOTYPES: Final[tuple[dict[str, float], ...]] = (
     {"AU1": 1.0, "AU2": 1.0, "AU25": 1.0, "AU26": 1.0},  # surprise
     {"AU10": 1.0, "AU4": 0.31, "AU24": 0.26},  # disgust
 )
-"""How often an AU is shown in each basic expression, after the prototypes of Du, Tao & Martinez 2014 (PNAS), restricted
-to our twelve. Taken from this table and not from counts, since no real faces with AU labels are at hand."""
+"""How often an AU is shown in each basic expression, after the prototypes of Du, Tao & Martinez
+2014 (PNAS), restricted to our twelve. Taken from this table and not from counts, since no real
+faces with AU labels are at hand.
+"""
 
 
 def adjacency_from_prototypes(least: float = 0.3) -> NDArray[np.float32]:
@@ -45,7 +49,10 @@ class AuGraph(nn.Module):
         self.register_buffer("adjacency", torch.from_numpy(adjacency_from_prototypes()))
         # Starts near the identity so that the nodes' own evidence passes from the first step on.
         self.weights = nn.ParameterList(
-            [nn.Parameter(torch.eye(width) + 0.02 * torch.randn(width, width)) for _ in range(layers)]
+            [
+                nn.Parameter(torch.eye(width) + 0.02 * torch.randn(width, width))
+                for _ in range(layers)
+            ]
         )
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(width)) for _ in range(layers)])
         self.readout_weight = nn.Parameter(torch.randn(len(AU_NAMES), width) * width**-0.5)
@@ -58,7 +65,14 @@ class AuGraph(nn.Module):
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """What `graph.safetensors` holds."""
-        named = {"adjacency": self.adjacency, "readout.weight": self.readout_weight, "readout.bias": self.readout_bias}
+        named = {
+            "adjacency": self.adjacency,
+            "readout.weight": self.readout_weight,
+            "readout.bias": self.readout_bias,
+        }
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             named |= {f"layer.{i}.weight": weight, f"layer.{i}.bias": bias}
-        return {name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in named.items()}
+        return {
+            name: np.ascontiguousarray(value.detach().cpu().numpy())
+            for name, value in named.items()
+        }

@@ -16,7 +16,9 @@ class Cost:
     """What a network holds and does once."""
 
     parameters: int
-    macs: int  # of convolutions, linear layers and matrix products; normalisation and activation are not counted
+    # of convolutions, linear layers and matrix products; normalization and activation are not
+    # counted
+    macs: int
 
 
 def parameter_count(net: nn.Module) -> int:
@@ -34,8 +36,8 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 def macs_of(call: Callable[[], Any]) -> int:
     """Multiply-accumulates of `call`, say of `lambda: net(crops)`.
 
-    PyTorch's counter hooks every operation below autograd, so that products outside of layers (attention, the graph)
-    count as well; it counts two per multiply-accumulate.
+    PyTorch's counter hooks every operation below autograd, so that products outside of layers
+    (attention, the graph) count as well; it counts two per multiply-accumulate.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         call()

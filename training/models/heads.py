@@ -1,4 +1,6 @@
-"""Heads: AU nodes by attention, expression with valence and arousal, and what needs place (landmarks, pose, face)."""
+"""Heads: AU nodes by attention, expression with valence and arousal, and what needs place
+(landmarks, pose, face).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,17 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.models.trunk import conv
 
-COARSE_SIDE: Final = 7  # cells of the coarse map at 112 px; smaller training crops are brought to it
+COARSE_SIDE: Final = (
+    7  # cells of the coarse map at 112 px; smaller training crops are brought to it
+)
 LANDMARK_UNIT_PX: Final = 10.0
 POSE_UNIT_DEG: Final = 20.0
 
 
 class AuNodes(nn.Module):
-    """One attention map and one linear layer per AU over a map that joins fine and coarse features (M4)."""
+    """One attention map and one linear layer per AU over a map that joins fine and coarse features
+    (M4).
+    """
 
     def __init__(self, fine: int, coarse: int, width: int) -> None:
         super().__init__()
@@ -29,7 +35,9 @@ class AuNodes(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(AU_NAMES), 1, width))
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:  # -> [N, 12, D]
-        joined = torch.relu(self.fine(fine) + functional.interpolate(self.coarse(coarse), scale_factor=2.0))
+        joined = torch.relu(
+            self.fine(fine) + functional.interpolate(self.coarse(coarse), scale_factor=2.0)
+        )
         attention = self.attention(joined).flatten(2).softmax(dim=2)  # [N, 12, cells]
         pooled = torch.matmul(attention, joined.flatten(2).transpose(1, 2))  # [N, 12, D]
         nodes = torch.matmul(pooled.transpose(0, 1), self.weight) + self.bias  # [12, N, D]
@@ -39,11 +47,14 @@ class AuNodes(nn.Module):
 class AffectHead(nn.Module):
     """Expression, then valence and arousal: each sees the task before it, as in M1.
 
-    How strong a feeling is depends on which units are strong together, so valence and arousal have a hidden layer over
-    features and AU nodes beside their straight path. Its last layer begins as nothing: a network without it computes the same.
+    How strong a feeling is depends on which units are strong together, so valence and arousal
+    have a hidden layer over features and AU nodes beside their straight path. Its last layer
+    begins as nothing: a network without it computes the same.
     """
 
-    def __init__(self, coarse: int, node_width: int, width: int, dropout: float, va_hidden: int) -> None:
+    def __init__(
+        self, coarse: int, node_width: int, width: int, dropout: float, va_hidden: int
+    ) -> None:
         super().__init__()
         self.embed = conv(coarse, width, 1)
         self.from_nodes = nn.Linear(len(AU_NAMES) * node_width, 64)
@@ -81,7 +92,9 @@ class GeometryHead(nn.Module):
     def forward(self, coarse: Tensor) -> dict[str, Tensor]:
         cells = self.reduce(coarse)
         if cells.shape[-1] != COARSE_SIDE:
-            cells = functional.interpolate(cells, (COARSE_SIDE, COARSE_SIDE), mode="bilinear", align_corners=False)
+            cells = functional.interpolate(
+                cells, (COARSE_SIDE, COARSE_SIDE), mode="bilinear", align_corners=False
+            )
         hidden = torch.relu(self.hidden(cells.flatten(1)))
         moved = self.landmarks(hidden).reshape(-1, LANDMARK_COUNT, 2) * LANDMARK_UNIT_PX
         return {

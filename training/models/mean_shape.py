@@ -1,4 +1,6 @@
-"""Where the 68 landmarks lie on average in a 112 px crop (web faces, made symmetric), and how a flip renames them."""
+"""Where the 68 landmarks lie on average in a 112 px crop (web faces, made symmetric), and how a
+flip renames them.
+"""
 
 from __future__ import annotations
 

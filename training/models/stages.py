@@ -1,4 +1,6 @@
-"""How a network runs frame by frame: stages by name, with the tensors and the memory that each wants."""
+"""How a network runs frame by frame: stages by name, with the tensors and the memory that each
+wants.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from faceaffect.bundle.stage_spec import READ_OUTS, STAGE_ORDER
+from faceaffect.bundle.stage_spec import OUTPUT_HEADS, STAGE_ORDER
 
 STAGE_NAMES: Final = STAGE_ORDER
 
@@ -25,10 +27,12 @@ class TensorForm:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`module(*inputs, *states)` gives `(*outputs, *states)`; states start as zeros when a face is first seen.
+    """`module(*inputs, *states)` gives `(*outputs, *states)`; states start as zeros when a face is
+    first seen.
 
-    A stage with `every` > 1 runs on frames 0, `every`, 2 `every` ... of a face; its outputs hold in between. `hears` is the
-    form in which the stage `audio` takes sound, `stage_spec.STRETCH` or `WINDOW`.
+    A stage with `every` > 1 runs on frames 0, `every`, 2 `every` ... of a face; its outputs hold
+    in between. `uses_audio` is the form in which the stage `audio` takes audio,
+    `stage_spec.STRETCH` or `WINDOW`.
     """
 
     name: str
@@ -37,18 +41,21 @@ class Stage:
     outputs: tuple[TensorForm, ...]
     states: tuple[TensorForm, ...] = ()
     every: int = 1
-    hears: str = ""
+    uses_audio: str = ""
 
     def describe(self) -> dict[str, Any]:
         """The stage as plain JSON values: names, shapes without the batch axis, pace."""
         kinds = {"inputs": self.inputs, "outputs": self.outputs, "states": self.states}
-        shapes = {kind: {form.name: list(form.shape) for form in forms} for kind, forms in kinds.items()}
+        shapes = {
+            kind: {form.name: list(form.shape) for form in forms} for kind, forms in kinds.items()
+        }
         return {"name": self.name, "every": self.every, **shapes}
 
 
-AU_LOGIT, EXPRESSION_LOGIT, VA = (TensorForm(name, shape) for name, shape in READ_OUTS.values())
-"""Read-outs that all methods share: an AU is active where its logit is positive; valence and arousal are in [-1, 1] once
-clipped."""
+AU_LOGIT, EXPRESSION_LOGIT, VA = (TensorForm(name, shape) for name, shape in OUTPUT_HEADS.values())
+"""Read-outs that all methods share: an AU is active where its logit is positive; valence and
+arousal are in [-1, 1] once clipped.
+"""
 
 
 class StageCall(nn.Module):
@@ -64,7 +71,9 @@ class StageCall(nn.Module):
 
 
 class MethodNet(nn.Module, ABC):
-    """What all eight networks have: an offline call over named tensors, and stages for one frame after the other."""
+    """What all eight networks have: an offline call over named tensors, and stages for one frame
+    after the other.
+    """
 
     @abstractmethod
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -80,7 +89,9 @@ class MethodNet(nn.Module, ABC):
 
     def zeros(self, count: int = 1, device: str = "cpu") -> dict[str, Tensor]:
         """A batch of `count` empty samples."""
-        return {form.name: torch.zeros(count, *form.shape, device=device) for form in self.input_forms()}
+        return {
+            form.name: torch.zeros(count, *form.shape, device=device) for form in self.input_forms()
+        }
 
 
 class FrameNet(MethodNet):

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 class Stage:
     """Blocks of one kind at one resolution; the first of them has the stride.
 
-    `residual`: two dense 3x3. `inverted`: 1x1 up, depthwise 3x3, 1x1 down (MobileNetV2). `fused`: dense 3x3 up,
-    1x1 down (EfficientNetV2's fused block). `expand` is the width between, relative to the output.
+    `residual`: two dense 3x3. `inverted`: 1x1 up, depthwise 3x3, 1x1 down (MobileNetV2).
+    `fused`: dense 3x3 up, 1x1 down (EfficientNetV2's fused block). `expand` is the width
+    between, relative to the output.
     """
 
     block: str
@@ -32,8 +33,10 @@ class TrunkConfig:
     stages: tuple[Stage, ...]
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True) -> nn.Module:
-    """Convolution, batch normalisation and, unless told otherwise, ReLU."""
+def conv(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
+) -> nn.Module:
+    """Convolution, batch normalization and, unless told otherwise, ReLU."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -65,7 +68,9 @@ def _residual(inputs: int, width: int, outputs: int, stride: int) -> nn.Module:
 
 def _inverted(inputs: int, width: int, outputs: int, stride: int) -> nn.Module:
     return nn.Sequential(
-        conv(inputs, width, 1), conv(width, width, 3, stride, groups=width), conv(width, outputs, 1, relu=False)
+        conv(inputs, width, 1),
+        conv(width, width, 3, stride, groups=width),
+        conv(width, outputs, 1, relu=False),
     )
 
 
@@ -93,7 +98,9 @@ class Trunk(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.fine_channels, self.coarse_channels = config.stages[-2].channels, channels
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:  # [N, 3, S, S] -> [N, C, S/8, S/8], [N, C', S/16, S/16]
+    def forward(
+        self, crops: Tensor
+    ) -> tuple[Tensor, Tensor]:  # [N, 3, S, S] -> [N, C, S/8, S/8], [N, C', S/16, S/16]
         features, outputs = self.stem(crops), []
         for stage in self.stages:
             features = stage(features)
@@ -101,8 +108,8 @@ class Trunk(nn.Module):
         return outputs[-2], outputs[-1]
 
 
-def initialise(module: nn.Module) -> None:
-    """He initialisation for convolutions; a residual branch starts as nothing."""
+def initialize(module: nn.Module) -> None:
+    """He initialization for convolutions; a residual branch starts as nothing."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""Where in the picture each action unit shows, and whether that part can be seen."""
+"""Where in the image each action unit shows, and whether that part can be seen."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ VISIBLE_SHARE: Final[float] = 0.5
 """From this share of a unit's points on it counts as visible."""
 
 
-def visible_units(regions: NDArray[np.uint8], hidden: NDArray[np.bool_], landmarks_xy: FloatArray) -> NDArray[np.bool_]:
-    """Which of the twelve units [12] can be seen, from a region map [S, S], hidden pixels [S, S] and landmarks [68, 2].
+def visible_units(
+    regions: NDArray[np.uint8], hidden: NDArray[np.bool_], landmarks_xy: FloatArray
+) -> NDArray[np.bool_]:
+    """Which of the twelve units [12] can be seen, from a region map [S, S], hidden pixels [S, S]
+    and landmarks [68, 2].
 
-    A point is seen where hair, a thing in front, or the edge of the picture does not take it away; the far side of a
-    turned face counts as seen, since the near side shows the same unit.
+    A point is seen where hair, a thing in front, or the edge of the image does not take it away;
+    the far side of a turned face counts as seen, since the near side shows the same unit.
     """
     is_free = np.isin(regions, (REGION_FACE, REGION_EYES, REGION_MOUTH)) & ~hidden
     size_px = regions.shape[0]

@@ -1,12 +1,13 @@
 """Which targets of the mesh make which action unit, for the two rigs.
 
-A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are those of intensity 1. Where a unit has
-several recipes one is drawn per face, so that the network does not learn one sculptor's hand. The ARKit units have no
-lip tightener; there AU23 is made of what it does: the mouth narrows (a part of the pucker) while both lips turn in (parts
-of the rolls, which also take back the pucker's pout), so the red of the lips gets thin and short. Both rigs' cheek
-raisers lack the pad that rises below the eye: `made/cheek_bulge` adds it (see `head_mesh`); both rigs' lid tighteners lack
-the roll of the lower lid: `made/lid_bulge`. The lower lid rises in each of them, since an upper lid that comes down alone
-is half a blink.
+A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are those of intensity
+1. Where a unit has several recipes one is drawn per face, so that the network does not learn one
+sculptor's hand. The ARKit units have no lip tightener; there AU23 is made of what it does: the
+mouth narrows (a part of the pucker) while both lips turn in (parts of the rolls, which also take
+back the pucker's pout), so the red of the lips gets thin and short. Both rigs' cheek raisers
+lack the pad that rises below the eye: `made/cheek_bulge` adds it (see `head_mesh`); both rigs'
+lid tighteners lack the roll of the lower lid: `made/lid_bulge`. The lower lid rises in each of
+them, since an upper lid that comes down alone is half a blink.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ Recipe = dict[str, float]
 RIG_NAMES: Final[tuple[str, str]] = ("facs", "arkit")
 
 PUT_TOGETHER: Final[frozenset[str]] = frozenset({"AU23"})
-"""AUs that one of the rigs lacks and that are made of other units' parts there: no fair test of what carries over."""
+"""AUs that one of the rigs lacks and that are made of other units' parts there: no fair test of
+what carries over.
+"""
 
 _FACS: Final[dict[str, list[Recipe]]] = {
     "AU1": [{"facs/1": 0.95}, {"facs/1": 0.55, "facs/1_a": 0.7}],
     "AU2": [{"facs/2": 1.2}, {"facs/2": 0.8, "facs/2_a": 0.7}],
-    "AU4": [{"facs/4_b": 1.0, "facs/4_a": 0.35}, {"facs/4_b": 0.8, "facs/4": 0.35}, {"facs/4_a": 0.9, "facs/4_b": 0.5}],
+    "AU4": [
+        {"facs/4_b": 1.0, "facs/4_a": 0.35},
+        {"facs/4_b": 0.8, "facs/4": 0.35},
+        {"facs/4_a": 0.9, "facs/4_b": 0.5},
+    ],
     "AU6": [
         {"facs/6": 1.3, "made/cheek_bulge": 1.0},
         {"facs/6_a": 1.3, "made/cheek_bulge": 0.9},
@@ -63,14 +70,31 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
     "AU6": [{"arkit/cheekSquint*": 1.4, "made/cheek_bulge": 0.9}],
     "AU7": [
         {"arkit/eyeSquint*": 1.35, "made/lid_bulge": 1.1},
-        {"arkit/eyeSquint*": 0.85, "mhunits/eye-left-slit": 0.4, "mhunits/eye-right-slit": 0.4, "made/lid_bulge": 1.2},
+        {
+            "arkit/eyeSquint*": 0.85,
+            "mhunits/eye-left-slit": 0.4,
+            "mhunits/eye-right-slit": 0.4,
+            "made/lid_bulge": 1.2,
+        },
     ],
     "AU10": [{"arkit/mouthUpperUp*": 0.75, "arkit/noseSneer*": 0.35}],
     "AU12": [{"arkit/mouthSmile*": 0.85}],
     "AU15": [{"arkit/mouthFrown*": 1.4}],
-    "AU23": [{"arkit/mouthPucker": 0.5, "arkit/mouthRollUpper": 0.38, "arkit/mouthRollLower": 0.32}],
-    "AU24": [{"arkit/mouthPress*": 0.6, "arkit/mouthRollUpper": 0.45, "arkit/mouthRollLower": 0.45, "arkit/mouthFrown*": 0.2}],
-    "AU25": [{"arkit/mouthLowerDown*": 1.1}, {"arkit/mouthLowerDown*": 0.7, "arkit/mouthUpperUp*": 0.4}],
+    "AU23": [
+        {"arkit/mouthPucker": 0.5, "arkit/mouthRollUpper": 0.38, "arkit/mouthRollLower": 0.32}
+    ],
+    "AU24": [
+        {
+            "arkit/mouthPress*": 0.6,
+            "arkit/mouthRollUpper": 0.45,
+            "arkit/mouthRollLower": 0.45,
+            "arkit/mouthFrown*": 0.2,
+        }
+    ],
+    "AU25": [
+        {"arkit/mouthLowerDown*": 1.1},
+        {"arkit/mouthLowerDown*": 0.7, "arkit/mouthUpperUp*": 0.4},
+    ],
     "AU26": [{"arkit/jawOpen": 0.55}],
     "blink": [{"arkit/eyeBlink*": 1.0}],
     "AU5": [{"arkit/eyeWide*": 1.0}],
@@ -81,7 +105,10 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
     "AU18": [{"arkit/mouthPucker": 1.0}],
     "AU20": [{"arkit/mouthStretch*": 1.0}],
     "AU22": [{"arkit/mouthFunnel": 0.8}],
-    "AU28": [{"arkit/mouthRollLower": 1.0, "arkit/mouthRollUpper": 1.0}, {"arkit/mouthRollLower": 1.1}],
+    "AU28": [
+        {"arkit/mouthRollLower": 1.0, "arkit/mouthRollUpper": 1.0},
+        {"arkit/mouthRollLower": 1.1},
+    ],
     "puff": [{"arkit/cheekPuff": 0.9}],
     "nostrils": [{"mhunits/nose-left-dilatation": 0.8, "mhunits/nose-right-dilatation": 0.8}],
     "tongue": [{"arkit/tongueOut": 0.9}],
@@ -90,7 +117,8 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
 RECIPES: Final[dict[str, dict[str, list[Recipe]]]] = {"facs": _FACS, "arkit": _ARKIT}
 
 _RESPONSE: Final = ((0.0, 0.15, 0.3, 0.4, 1.0), (0.0, 0.08, 0.38, 0.5, 1.0))
-"""Intensity and share of the full shape that shows it: a trace hides, 0.3 can be seen, 1 is strong."""
+"""Intensity and share of the full shape that shows it: a trace hides, 0.3 can be seen, 1 is strong.
+"""
 
 
 def response(intensity: float) -> float:
@@ -99,13 +127,17 @@ def response(intensity: float) -> float:
 
 
 MIDDLE_BLEND_DM: Final[float] = 0.07
-"""Half width of the band around the middle of the face in which the left weight gives way to the right one."""
+"""Half width of the band around the middle of the face in which the left weight gives way to the
+right one.
+"""
 
 
 def unit_weights(
     rig: str, units: dict[str, tuple[float, float]], recipe_index: dict[str, int]
 ) -> dict[str, tuple[float, float]]:
-    """Target weights (left, right) for unit intensities (left, right); `recipe_index` picks among a unit's recipes."""
+    """Target weights (left, right) for unit intensities (left, right); `recipe_index` picks among a
+    unit's recipes.
+    """
     weights: dict[str, tuple[float, float]] = {}
     for unit, (left, right) in units.items():
         recipes = RECIPES[rig][unit]
@@ -117,7 +149,9 @@ def unit_weights(
 
 
 def gaze_weights(right_deg: float, up_deg: float) -> dict[str, tuple[float, float]]:
-    """Target weights that turn both eyes towards the picture's right and up; lids follow, about 30 degrees at 1."""
+    """Target weights that turn both eyes towards the image's right and up; lids follow, about 30
+    degrees at 1.
+    """
     h, v = np.clip(right_deg / 30, -1, 1), np.clip(up_deg / 30, -1, 1)
     pairs = {
         "arkit/eyeLookOutLeft": max(h, 0.0),
@@ -133,7 +167,9 @@ def gaze_weights(right_deg: float, up_deg: float) -> dict[str, tuple[float, floa
 
 
 UPPER_FACE_Y: Final[tuple[float, float]] = (6.80, 6.95)
-"""The cheek raiser's targets also move the lips; below this band (base decimetres) they are faded out."""
+"""The cheek raiser's targets also move the lips; below this band (base decimetres) they are faded
+out.
+"""
 
 
 def displace_sides(head: HeadMesh, weights: dict[str, tuple[float, float]]) -> FloatArray:
@@ -154,5 +190,7 @@ def displace_sides(head: HeadMesh, weights: dict[str, tuple[float, float]]) -> F
             if target.startswith("facs/6"):
                 low, high = UPPER_FACE_Y
                 delta = delta * np.clip((head.base[index, 1:2] - low) / (high - low), 0, 1)
-            moved[index] += (w_left * share + w_right * (1 - share))[:, None].astype(np.float32) * delta
+            moved[index] += (w_left * share + w_right * (1 - share))[:, None].astype(
+                np.float32
+            ) * delta
     return moved

@@ -1,4 +1,6 @@
-"""What stands behind the head: gradients, noise, and blurred and scrambled photographs that show no face any more."""
+"""What stands behind the head: gradients, noise, and blurred and scrambled photographs that show no
+face any more.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from training.synthesis.camera import CameraView
 from training.synthesis.head_mesh import FloatArray
 from training.synthesis.renderer import Look
 
-_CORNER_PX = 72  # of a 256 px photograph of a centred face: the upper corners hold background or hair
+_CORNER_PX = (
+    72  # of a 256 px photograph of a centered face: the upper corners hold background or hair
+)
 
 
 @lru_cache(maxsize=1)
@@ -23,28 +27,30 @@ def _photo_paths(data_dir: Path) -> tuple[Path, ...]:
 
 def _gradient(rng: np.random.Generator, size_px: int) -> FloatArray:
     corners = rng.random((2, 2, 3)).astype(np.float32) ** rng.uniform(0.5, 2.0)
-    picture = cv2.resize(corners, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
-    return picture * 0.45 + picture.mean(axis=2, keepdims=True) * 0.55
+    image = cv2.resize(corners, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
+    return image * 0.45 + image.mean(axis=2, keepdims=True) * 0.55
 
 
 def _noise(rng: np.random.Generator, size_px: int) -> FloatArray:
-    picture = np.zeros((size_px, size_px, 3), np.float32)
+    image = np.zeros((size_px, size_px, 3), np.float32)
     tone = rng.random(3).astype(np.float32)
     for octave in range(2, 7):
-        cells = rng.random((2**octave, 2**octave, 1 if rng.random() < 0.6 else 3)).astype(np.float32)
+        cells = rng.random((2**octave, 2**octave, 1 if rng.random() < 0.6 else 3)).astype(
+            np.float32
+        )
         layer = cv2.resize(cells, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
-        picture += layer.reshape(size_px, size_px, -1) * 0.5 ** (octave - 1)
-    return picture * (0.4 + tone)
+        image += layer.reshape(size_px, size_px, -1) * 0.5 ** (octave - 1)
+    return image * (0.4 + tone)
 
 
 def _blocks(rng: np.random.Generator, size_px: int) -> FloatArray:
     """Flat rectangles, like furniture and walls."""
-    picture = np.empty((size_px, size_px, 3), np.float32)
-    picture[:] = rng.random(3)
+    image = np.empty((size_px, size_px, 3), np.float32)
+    image[:] = rng.random(3)
     for _ in range(rng.integers(3, 10)):
         a, b = rng.integers(-size_px // 2, size_px, 2), rng.integers(size_px // 10, size_px, 2)
-        cv2.rectangle(picture, a.tolist(), (a + b).tolist(), rng.random(3).tolist(), -1)
-    return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 6)))
+        cv2.rectangle(image, a.tolist(), (a + b).tolist(), rng.random(3).tolist(), -1)
+    return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 6)))
 
 
 def _photo(rng: np.random.Generator, size_px: int, data_dir: Path) -> FloatArray | None:
@@ -62,38 +68,57 @@ def _photo(rng: np.random.Generator, size_px: int, data_dir: Path) -> FloatArray
         half = image.shape[0] // 2
         image = np.roll(image, (half, half), axis=(0, 1))[::-1]
         blur = size_px * rng.uniform(0.05, 0.10)
-    picture = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
-    return cv2.GaussianBlur(picture[..., ::-1], (0, 0), float(blur))
+    image = (
+        cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        / 255
+    )
+    return cv2.GaussianBlur(image[..., ::-1], (0, 0), float(blur))
 
 
 def draw_background(rng: np.random.Generator, size_px: int, data_dir: Path) -> NDArray[np.float32]:
     """RGB [S, S, 3] in 0..1."""
     kind = rng.random()
-    picture: FloatArray | None = None
+    image: FloatArray | None = None
     if kind < 0.45:
-        picture = _photo(rng, size_px, data_dir)
+        image = _photo(rng, size_px, data_dir)
     elif kind < 0.62:
-        picture = _noise(rng, size_px)
+        image = _noise(rng, size_px)
     elif kind < 0.80:
-        picture = _blocks(rng, size_px)
-    if picture is None:
-        picture = _gradient(rng, size_px)
-    return np.clip(picture * rng.uniform(0.5, 1.1), 0, 1).astype(np.float32)
+        image = _blocks(rng, size_px)
+    if image is None:
+        image = _gradient(rng, size_px)
+    return np.clip(image * rng.uniform(0.5, 1.1), 0, 1).astype(np.float32)
 
 
 _TORSO = np.array(
-    [(-0.55, 6.05), (0.55, 6.05), (1.45, 5.72), (1.85, 5.35), (2.3, 2.0), (-2.3, 2.0), (-1.85, 5.35), (-1.45, 5.72)],
+    [
+        (-0.55, 6.05),
+        (0.55, 6.05),
+        (1.45, 5.72),
+        (1.85, 5.35),
+        (2.3, 2.0),
+        (-2.3, 2.0),
+        (-1.85, 5.35),
+        (-1.45, 5.72),
+    ],
     np.float32,
 )
-"""Outline of the upper body in front view, head decimetres: what hides the lower edge of the mesh."""
+"""Outline of the upper body in front view, head decimetres: what hides the lower edge of the mesh.
+"""
 
 _NECK = np.array([[0.0, 5.95, 0.1]], np.float32)
 
 
 def draw_torso(background: FloatArray, camera: CameraView, look: Look) -> FloatArray:
-    """Background RGB [S, S, 3] with a flat upper body in the shirt's colour; it stays upright when the head leans."""
+    """Background RGB [S, S, 3] with a flat upper body in the shirt's color; it stays upright when
+    the head leans.
+    """
     span = camera.project(_NECK + np.array([[0.0, 0.0, 0.0], [0.0, -0.5, 0.0]], np.float32))
-    scale_px = float(np.linalg.norm(span[1] - span[0])) / 0.5 / max(abs(float(camera.head_to_camera[1, 1])), 0.5)
+    scale_px = (
+        float(np.linalg.norm(span[1] - span[0]))
+        / 0.5
+        / max(abs(float(camera.head_to_camera[1, 1])), 0.5)
+    )
     outline = span[0] + (_TORSO - _NECK[0, :2]) * np.array([1.0, -1.0]) * scale_px
     cover = np.zeros(background.shape[:2], np.float32)
     cv2.fillPoly(cover, [np.rint(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)

@@ -1,4 +1,4 @@
-"""Pictures for people to look at: each action unit alone, and random samples."""
+"""Images for people to look at: each action unit alone, and random samples."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import anchors_from_landmarks, crop_to_frame
+from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.labels import AU_NAMES
 from training.synthesis.expression_sampler import EXTRA_NAMES, Expression
-from training.synthesis.face import FaceStudio
+from training.synthesis.face import FaceRenderer
 from training.synthesis.head_mesh import load_head
-from training.synthesis.scene import Stance, sample_look
+from training.synthesis.scene import CameraPose, sample_look
 
 CROP_PX = 112
 
@@ -22,9 +22,11 @@ _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 
 def crop_face(image: NDArray[_Pixel], landmarks_xy: NDArray[np.float32]) -> NDArray[_Pixel]:
-    """The aligned crop [112, 112, C] of a picture [H, W, C] whose landmarks [68, 2] are known."""
-    crop_map = crop_to_frame(anchors_from_landmarks(landmarks_xy)[None])[0]
-    crop = cv2.warpAffine(image, crop_map, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    """The aligned crop [112, 112, C] of an image [H, W, C] whose landmarks [68, 2] are known."""
+    crop_map = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy)[None])[0]
+    crop = cv2.warpAffine(
+        image, crop_map, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    )
     return np.asarray(crop, image.dtype)
 
 
@@ -42,7 +44,7 @@ def _grid(tiles: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
 
 def unit_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[np.uint8]:
     """Rows of units; for each person intensities 0, 0.5, 1 in the aligned 112 px crop. BGR."""
-    studio = FaceStudio(load_head(data_dir), 160, data_dir)
+    studio = FaceRenderer(load_head(data_dir), 160, data_dir)
     tiles = []
     for unit in [*AU_NAMES, *EXTRA_NAMES]:
         for person in range(people):
@@ -51,26 +53,43 @@ def unit_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[
                 rng = np.random.default_rng([seed, person])
                 expression = Expression({unit: (value, value)}, (0.0, 0.0), {unit: person})
                 vertices, intensity = studio.pose_head(identity, rig, expression)
-                stance = Stance(np.array([8.0 * person - 8, 0, 0], np.float32), 25.0, np.zeros(2, np.float32), 1.0)
+                stance = CameraPose(
+                    np.array([8.0 * person - 8, 0, 0], np.float32),
+                    25.0,
+                    np.zeros(2, np.float32),
+                    1.0,
+                )
                 camera = studio.view(stance, vertices)
-                drawn = studio.draw(identity, vertices, expression, sample_look(rng, identity), camera)
-                picture = drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])
-                pixels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
+                drawn = studio.draw(
+                    identity, vertices, expression, sample_look(rng, identity), camera
+                )
+                image = drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])
+                pixels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
                 crop = crop_face(pixels, camera.project(vertices[studio.landmark_index]))
                 tiles.append(_label(crop[..., ::-1], f"{unit} {value} lip {intensity[10]:.2f}"))
     return _grid(tiles, 3 * people)
 
 
-def sample_sheet(data_dir: Path, rig: str, seed: int, count: int, *, with_landmarks: bool = False) -> NDArray[np.uint8]:
+def sample_sheet(
+    data_dir: Path, rig: str, seed: int, count: int, *, with_landmarks: bool = False
+) -> NDArray[np.uint8]:
     """Random faces as the writer stores them, each with the units that are present. BGR."""
-    studio = FaceStudio(load_head(data_dir), 160, data_dir)
+    studio = FaceRenderer(load_head(data_dir), 160, data_dir)
     tiles = []
     for index in range(count):
         face = studio.make(seed, index * 5, rig)
         image = np.ascontiguousarray(face.image[..., ::-1])
         if with_landmarks:
             for point in face.landmarks_xy:
-                cv2.circle(image, np.rint(point * 16).astype(int).tolist(), 14, (0, 255, 0), -1, cv2.LINE_AA, 4)
+                cv2.circle(
+                    image,
+                    np.rint(point * 16).astype(int).tolist(),
+                    14,
+                    (0, 255, 0),
+                    -1,
+                    cv2.LINE_AA,
+                    4,
+                )
         present = " ".join(AU_NAMES[k][2:] for k in np.flatnonzero(face.au_present))
         tiles.append(_label(image, ("x " if face.occluded else "") + present))
     return _grid(tiles, 10)

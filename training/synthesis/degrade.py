@@ -1,4 +1,4 @@
-"""What a camera and a codec do to a clean picture."""
+"""What a camera and a codec do to a clean image."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from numpy.typing import NDArray
 from training.synthesis.head_mesh import FloatArray
 
 
-def expose(picture: FloatArray, face: FloatArray, target: float) -> FloatArray:
-    """Brighten or darken RGB [S, S, 3] most of the way towards a face of brightness `target`, as automatic exposure does.
+def expose(image: FloatArray, face: FloatArray, target: float) -> FloatArray:
+    """Brighten or darken RGB [S, S, 3] most of the way towards a face of brightness `target`, as
+    automatic exposure does.
 
-    `face` is the coverage [S, S] of the head; the middle of the picture counts.
+    `face` is the coverage [S, S] of the head; the middle of the image counts.
     """
-    size_px = picture.shape[0]
+    size_px = image.shape[0]
     middle = slice(size_px // 4, 3 * size_px // 4)
     is_face = face[middle, middle] > 0.9
-    brightness = float(picture[middle, middle][is_face].mean()) if is_face.any() else target
+    brightness = float(image[middle, middle][is_face].mean()) if is_face.any() else target
     gain = float(np.clip((target / max(brightness, 0.02)) ** 0.75, 0.6, 3.5))
-    return np.clip(picture * gain, 0, 1)
+    return np.clip(image * gain, 0, 1)
 
 
-def degrade(rng: np.random.Generator, picture: FloatArray) -> NDArray[np.uint8]:
-    """RGB [S, S, 3] in 0..1 to uint8, with tone, blur, resampling, noise, grey and JPEG at random."""
-    size_px = picture.shape[0]
+def degrade(rng: np.random.Generator, image: FloatArray) -> NDArray[np.uint8]:
+    """RGB [S, S, 3] in 0..1 to uint8, with tone, blur, resampling, noise, gray and JPEG at random."""
+    size_px = image.shape[0]
     gain, gamma = rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.2)
-    picture = np.clip(picture * gain, 0, 1) ** gamma
+    image = np.clip(image * gain, 0, 1) ** gamma
     if rng.random() < 0.18:
-        picture = np.repeat(picture @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
+        image = np.repeat(image @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
     elif rng.random() < 0.4:
-        grey = picture.mean(axis=2, keepdims=True)
-        picture = grey + (picture - grey) * rng.uniform(0.5, 1.3)
+        gray = image.mean(axis=2, keepdims=True)
+        image = gray + (image - gray) * rng.uniform(0.5, 1.3)
     if rng.random() < 0.30:
-        picture = _blur(rng, picture)
+        image = _blur(rng, image)
     if rng.random() < 0.30:
         small_px = int(size_px * rng.uniform(0.38, 0.9))
-        down = cv2.resize(picture, (small_px, small_px), interpolation=cv2.INTER_AREA)
-        picture = cv2.resize(down, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
+        down = cv2.resize(image, (small_px, small_px), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(down, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.6:
         strength = 0.035 * rng.random() ** 2
-        picture = picture + rng.normal(0, 1, picture.shape) * strength * np.sqrt(np.clip(picture, 0.05, 1))
-    pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+        image = image + rng.normal(0, 1, image.shape) * strength * np.sqrt(np.clip(image, 0.05, 1))
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = int(rng.uniform(28, 95))
         _, code = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -49,12 +50,14 @@ def degrade(rng: np.random.Generator, picture: FloatArray) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _blur(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def _blur(rng: np.random.Generator, image: FloatArray) -> FloatArray:
     if rng.random() < 0.6:
-        return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 1.2)))
+        return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))
     length = int(rng.integers(3, 6))
     kernel = np.zeros((length, length), np.float32)
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), float(rng.uniform(0, 180)), 1.0)
+    turn = cv2.getRotationMatrix2D(
+        ((length - 1) / 2, (length - 1) / 2), float(rng.uniform(0, 180)), 1.0
+    )
     kernel[length // 2] = 1.0
     kernel = cv2.warpAffine(kernel, turn, (length, length))
-    return cv2.filter2D(picture, -1, kernel / max(float(kernel.sum()), 1e-6))
+    return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))

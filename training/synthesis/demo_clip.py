@@ -1,6 +1,8 @@
-"""The demo clip: a face of CC0 parts only, from neutral to a smile, surprise and sadness and back, and its truth.
+"""The demo clip: a face of CC0 parts only, from neutral to a smile, surprise and sadness and back,
+and its truth.
 
-Uses the MakeHuman mesh, ARKit face units and a MakeHuman skin; the LGPL FACS targets are not even loaded.
+Uses the MakeHuman mesh, ARKit face units and a MakeHuman skin; the LGPL FACS targets are not
+even loaded.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
 from training.synthesis.backgrounds import draw_torso
-from training.synthesis.camera import CameraView, frame_face, look_at_head
+from training.synthesis.camera import CameraView, look_at_head, place_face
 from training.synthesis.expression_sampler import Expression
-from training.synthesis.face import FaceStudio
+from training.synthesis.face import FaceRenderer
 from training.synthesis.head_mesh import FloatArray, load_head
-from training.synthesis.identity import Identity, centre_on_eyes
-from training.synthesis.renderer import Look, Wardrobe
+from training.synthesis.identity import Identity, center_on_eyes
+from training.synthesis.renderer import Assets, Look
 
 WIDTH_PX, HEIGHT_PX, FPS, FRAMES = 640, 360, 30, 180
 FOV_DEG, ZOOM = 22.0, 0.60
@@ -59,7 +61,10 @@ def expression_at(time_s: float) -> Expression:
     """What the face does at a time of the clip."""
     k, share = _blend(time_s, [key[0] for key in _KEYS])
     before, after = _KEYS[k][1], _KEYS[k + 1][1]
-    units = {name: (1 - share) * before.get(name, 0.0) + share * after.get(name, 0.0) for name in {**before, **after}}
+    units = {
+        name: (1 - share) * before.get(name, 0.0) + share * after.get(name, 0.0)
+        for name in {**before, **after}
+    }
     closed = max(0.0, 1.0 - min(abs(time_s - at) for at in _BLINKS_S) / _BLINK_HALF_S)
     units["blink"] = closed * closed * (3 - 2 * closed)
     gaze = (3.0 * float(np.sin(1.3 * time_s)), -2.0 - 6.0 * units.get("AU15", 0.0))
@@ -73,16 +78,25 @@ def pose_at(time_s: float) -> FloatArray:
     return pose.astype(np.float32)
 
 
-def _actress(studio: FaceStudio) -> Identity:
+def _actress(studio: FaceRenderer) -> Identity:
     identity = studio.identity_of(4, 12)
     head = studio.head
-    weights = {"macro/caucasian-female-young": 0.75, "macro/asian-female-young": 0.25, "shape/head/head-oval": 0.35}
+    weights = {
+        "macro/caucasian-female-young": 0.75,
+        "macro/asian-female-young": 0.25,
+        "shape/head/head-oval": 0.35,
+    }
     blend = 0.25 * (identity.vertices - head.base) + head.base + head.displace(weights)
-    vertices = centre_on_eyes(head, blend)
+    vertices = center_on_eyes(head, blend)
     return replace(
         identity,
         vertices=vertices.astype(np.float32),
-        wardrobe=Wardrobe("skin1024_young_lightskinned_female_diffuse2", "eye_brown_eye", "eyebrow001", "hair_ponytail01"),
+        wardrobe=Assets(
+            "skin1024_young_lightskinned_female_diffuse2",
+            "eye_brown_eye",
+            "eyebrow001",
+            "hair_ponytail01",
+        ),
         skin_tint=np.array([0.98, 0.98, 0.98], np.float32),
         hair_tint=np.array([0.9, 0.75, 0.62], np.float32),
         brow_tint=np.array([0.8, 0.62, 0.5], np.float32),
@@ -122,12 +136,12 @@ def _backdrop() -> FloatArray:
 
 def _draw_frames(data_dir: Path) -> tuple[list[NDArray[np.uint8]], list[FloatArray]]:
     """BGR frames [H, W, 3] and the intensities [12] true of each."""
-    studio = FaceStudio(load_head(data_dir, with_facs=False), WIDTH_PX, data_dir)
+    studio = FaceRenderer(load_head(data_dir, with_facs=False), WIDTH_PX, data_dir)
     identity = _actress(studio)
     look, backdrop = _studio_light(identity), _backdrop()
     still = look_at_head(np.zeros(3, np.float32), FOV_DEG, WIDTH_PX)
     landmarks = identity.vertices[studio.landmark_index]
-    framed = frame_face(still, landmarks, np.array([0.0, 0.035], np.float32), ZOOM)
+    framed = place_face(still, landmarks, np.array([0.0, 0.035], np.float32), ZOOM)
     fit = framed.head_to_clip @ np.linalg.inv(still.head_to_clip)
     top = (WIDTH_PX - HEIGHT_PX) // 2
     frames, truths = [], []
@@ -135,10 +149,12 @@ def _draw_frames(data_dir: Path) -> tuple[list[NDArray[np.uint8]], list[FloatArr
         time_s = number / FPS
         vertices, truth = studio.pose_head(identity, "arkit", expression_at(time_s))
         turned = look_at_head(pose_at(time_s), FOV_DEG, WIDTH_PX)
-        camera = CameraView(turned.head_to_camera, fit @ turned.head_to_clip, turned.view_offset, WIDTH_PX)
+        camera = CameraView(
+            turned.head_to_camera, fit @ turned.head_to_clip, turned.view_offset, WIDTH_PX
+        )
         drawn = studio.draw(identity, vertices, expression_at(time_s), look, camera)
-        picture = drawn[..., :3] + draw_torso(backdrop, framed, look) * (1 - drawn[..., 3:])
-        pixels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
+        image = drawn[..., :3] + draw_torso(backdrop, framed, look) * (1 - drawn[..., 3:])
+        pixels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
         frames.append(np.ascontiguousarray(pixels[top : top + HEIGHT_PX, :, ::-1]))
         truths.append(truth)
     return frames, truths
@@ -151,7 +167,16 @@ def write_demo(out: Path, data_dir: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, frame in enumerate(frames):
             cv2.imwrite(str(Path(folder) / f"{number:04d}.png"), frame)
-        command = ["ffmpeg", "-y", "-loglevel", "error", "-framerate", str(FPS), "-i", str(Path(folder) / "%04d.png")]
+        command = [
+            "ffmpeg",
+            "-y",
+            "-loglevel",
+            "error",
+            "-framerate",
+            str(FPS),
+            "-i",
+            str(Path(folder) / "%04d.png"),
+        ]
         command += [
             "-c:v",
             "libx264",

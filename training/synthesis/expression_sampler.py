@@ -1,7 +1,9 @@
-"""Random expressions: twelve action unit intensities for each half of the face, and units outside the twelve.
+"""Random expressions: twelve action unit intensities for each half of the face, and units outside
+the twelve.
 
-Labels must be true of the picture, so units that hide or undo each other are not drawn together (`_resolve`), and the
-writer sets AU25 afterwards from the opening of the lips that the mesh really shows.
+Labels must be true of the image, so units that hide or undo each other are not drawn together
+(`_resolve`), and the writer sets AU25 afterwards from the opening of the lips that the mesh
+really shows.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ PRESENT_INTENSITY: Final[float] = 0.3
 """From this intensity on an action unit counts as present (FACS grade B and up)."""
 
 TRACE_INTENSITY: Final[float] = 0.12
-"""Traces of absent units stay below this, so few pictures lie at the threshold."""
+"""Traces of absent units stay below this, so few images lie at the threshold."""
 
 EXTRA_NAMES: Final = (
     "blink", "AU5", "AU9", "AU14", "AU16", "AU17", "AU18", "AU20", "AU22", "AU28", "puff", "nostrils", "tongue",
@@ -29,18 +31,57 @@ _PROTOTYPES: Final[list[tuple[float, dict[str, float]]]] = [
     # share, probability of each unit (EMFACS and its common variants)
     (2.2, {"AU6": 0.8, "AU12": 1.0, "AU25": 0.55, "AU26": 0.2, "AU7": 0.25}),  # joy
     (1.2, {"AU1": 0.95, "AU2": 0.95, "AU5": 0.6, "AU25": 0.7, "AU26": 0.7}),  # surprise
-    (1.7, {"AU1": 0.85, "AU4": 0.75, "AU15": 0.9, "AU17": 0.4, "AU7": 0.15, "AU25": 0.1}),  # sadness
-    (1.3, {"AU4": 0.95, "AU7": 0.7, "AU5": 0.2, "AU23": 0.5, "AU24": 0.45, "AU17": 0.3}),  # anger, mouth closed
+    (
+        1.7,
+        {"AU1": 0.85, "AU4": 0.75, "AU15": 0.9, "AU17": 0.4, "AU7": 0.15, "AU25": 0.1},
+    ),  # sadness
+    (
+        1.3,
+        {"AU4": 0.95, "AU7": 0.7, "AU5": 0.2, "AU23": 0.5, "AU24": 0.45, "AU17": 0.3},
+    ),  # anger, mouth closed
     (0.7, {"AU4": 0.95, "AU7": 0.6, "AU10": 0.7, "AU25": 0.9, "AU26": 0.4}),  # anger, mouth open
-    (1.3, {"AU10": 0.9, "AU9": 0.5, "AU4": 0.5, "AU7": 0.5, "AU17": 0.3, "AU25": 0.3, "AU6": 0.2}),  # disgust
-    (0.9, {"AU1": 0.9, "AU2": 0.7, "AU4": 0.8, "AU5": 0.5, "AU7": 0.3, "AU20": 0.5, "AU25": 0.7, "AU26": 0.4}),  # fear
+    (
+        1.3,
+        {"AU10": 0.9, "AU9": 0.5, "AU4": 0.5, "AU7": 0.5, "AU17": 0.3, "AU25": 0.3, "AU6": 0.2},
+    ),  # disgust
+    (
+        0.9,
+        {
+            "AU1": 0.9,
+            "AU2": 0.7,
+            "AU4": 0.8,
+            "AU5": 0.5,
+            "AU7": 0.3,
+            "AU20": 0.5,
+            "AU25": 0.7,
+            "AU26": 0.4,
+        },
+    ),  # fear
     (0.6, {"AU4": 0.9, "AU6": 0.8, "AU7": 0.8, "AU10": 0.7, "AU25": 0.5, "blink": 0.3}),  # pain
     (0.8, {"AU4": 0.6, "AU7": 0.6, "AU24": 0.6, "AU23": 0.3, "AU15": 0.2}),  # concentration
-    (1.2, {"AU25": 0.9, "AU26": 0.6, "AU18": 0.15, "AU22": 0.25, "AU20": 0.2, "AU16": 0.3, "AU12": 0.2}),  # speech
+    (
+        1.2,
+        {
+            "AU25": 0.9,
+            "AU26": 0.6,
+            "AU18": 0.15,
+            "AU22": 0.25,
+            "AU20": 0.2,
+            "AU16": 0.3,
+            "AU12": 0.2,
+        },
+    ),  # speech
     (0.6, {"AU15": 0.6, "AU17": 0.9, "AU24": 0.5, "AU1": 0.3, "AU2": 0.3}),  # doubt
 ]
 
-_SINGLE_SHARE: Final[dict[str, float]] = {"AU23": 1.6, "AU24": 1.5, "AU15": 1.3, "AU7": 1.3, "AU10": 1.3, "AU26": 0.8}
+_SINGLE_SHARE: Final[dict[str, float]] = {
+    "AU23": 1.6,
+    "AU24": 1.5,
+    "AU15": 1.3,
+    "AU7": 1.3,
+    "AU10": 1.3,
+    "AU26": 0.8,
+}
 
 _WRINKLES: Final[dict[str, dict[str, float]]] = {
     "AU1": {"forehead_middle": 1.0},
@@ -63,10 +104,12 @@ _WRINKLES: Final[dict[str, dict[str, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Unit intensities in 0..1 as (left, right) halves of the subject's face, and where the eyes look."""
+    """Unit intensities in 0..1 as (left, right) halves of the subject's face, and where the eyes
+    look.
+    """
 
     units: dict[str, tuple[float, float]]
-    gaze_deg: tuple[float, float]  # towards the picture's right, up
+    gaze_deg: tuple[float, float]  # towards the image's right, up
     recipe_index: dict[str, int]
 
     def au_intensity(self) -> FloatArray:
@@ -82,7 +125,9 @@ class Expression:
         depth = np.zeros((2, len(names)), np.float32)
         for unit, sides in self.units.items():
             for fold, share in _WRINKLES.get(unit, {}).items():
-                depth[:, names.index(fold)] += share * np.array([response(side) for side in sides], np.float32)
+                depth[:, names.index(fold)] += share * np.array(
+                    [response(side) for side in sides], np.float32
+                )
         return depth[0], depth[1]
 
 
@@ -93,7 +138,9 @@ def sample_expression(rng: np.random.Generator, rig: str) -> Expression:
         chosen: set[str] = set()
     elif mode < 0.28:
         chosen = {_draw_single(rng)}
-    elif mode < 0.62:  # units apart from their usual company: what tells them from whole expressions
+    elif (
+        mode < 0.62
+    ):  # units apart from their usual company: what tells them from whole expressions
         chosen = {_draw_single(rng) for _ in range(rng.integers(2, 7))}
     else:
         shares = np.array([share for share, _ in _PROTOTYPES])
@@ -121,7 +168,7 @@ def _draw_strength(rng: np.random.Generator) -> float:
 
 
 def _add_extras(rng: np.random.Generator, strength: dict[str, float]) -> None:
-    """Units outside the twelve, so that the network does not mistake them for their neighbours."""
+    """Units outside the twelve, so that the network does not mistake them for their neighbors."""
     if rng.random() < 0.10:
         strength["blink"] = float(rng.choice([1.0, rng.uniform(0.5, 1.0)]))
     if rng.random() < 0.28:
@@ -130,7 +177,9 @@ def _add_extras(rng: np.random.Generator, strength: dict[str, float]) -> None:
         strength.setdefault("AU5", float(rng.uniform(0.3, 1.0)))
 
 
-def _drop_one(rng: np.random.Generator, strength: dict[str, float], group: set[str], against: set[str]) -> None:
+def _drop_one(
+    rng: np.random.Generator, strength: dict[str, float], group: set[str], against: set[str]
+) -> None:
     """When units of both sets are drawn, keep one set at random."""
     if strength.keys() & group and strength.keys() & against:
         for unit in group if rng.random() < 0.5 else against:
@@ -141,9 +190,16 @@ def _resolve(rng: np.random.Generator, strength: dict[str, float]) -> None:
     """Take out what would hide or undo something else; change `strength` in place."""
     open_mouth = {"AU25", "AU26", "AU16", "AU22", "tongue"}
     _drop_one(rng, strength, {"AU23", "AU24"}, open_mouth)
-    _drop_one(rng, strength, {"AU28", "puff"}, {*open_mouth, "AU10", "AU23", "AU24", "AU12", "AU15", "AU17", "AU18"})
+    _drop_one(
+        rng,
+        strength,
+        {"AU28", "puff"},
+        {*open_mouth, "AU10", "AU23", "AU24", "AU12", "AU15", "AU17", "AU18"},
+    )
     _drop_one(rng, strength, {"AU12"}, {"AU15"})
-    _drop_one(rng, strength, {"AU18", "AU22"}, {"AU12", "AU15", "AU20", "AU23", "AU24", "AU10", "AU14"})
+    _drop_one(
+        rng, strength, {"AU18", "AU22"}, {"AU12", "AU15", "AU20", "AU23", "AU24", "AU10", "AU14"}
+    )
     _drop_one(rng, strength, {"AU23"}, {"AU24"} if rng.random() < 0.7 else set())
     _drop_one(rng, strength, {"AU17"}, {*open_mouth, "AU12"})
     if "AU14" in strength and strength.keys() & {"AU12", "AU15"}:
@@ -167,8 +223,12 @@ def _add_traces(rng: np.random.Generator, strength: dict[str, float]) -> None:
             strength[name] = float(rng.uniform(0.0, TRACE_INTENSITY))
 
 
-def _split_sides(rng: np.random.Generator, strength: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """Left and right intensities: mostly nearly equal, sometimes clearly different, seldom one-sided."""
+def _split_sides(
+    rng: np.random.Generator, strength: dict[str, float]
+) -> dict[str, tuple[float, float]]:
+    """Left and right intensities: mostly nearly equal, sometimes clearly different, seldom
+    one-sided.
+    """
     units = {}
     tilt = rng.normal(0, 0.06)
     for unit, value in strength.items():

@@ -20,7 +20,9 @@ FACE_ISLAND, NECK_ISLAND, MOUTH_ISLAND, SOCKET_ISLAND = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class FittedPart:
-    """A mesh whose vertices are weighted sums of three head vertices plus an offset (eyes, teeth, brows, hair)."""
+    """A mesh whose vertices are weighted sums of three head vertices plus an offset (eyes, teeth,
+    brows, hair).
+    """
 
     ref: IntArray  # [V, 3] head vertices
     weight: FloatArray  # [V, 3]
@@ -42,7 +44,9 @@ class HeadMesh:
     quads: IntArray  # [Q, 4] into N
     corner_uv: IntArray  # [Q, 4] into uv
     uv: FloatArray  # [T, 2]
-    targets: dict[str, tuple[NDArray[np.int64], FloatArray]]  # name -> vertices [K], deltas [K, 3] decimetres
+    targets: dict[
+        str, tuple[NDArray[np.int64], FloatArray]
+    ]  # name -> vertices [K], deltas [K, 3] decimetres
     parts: dict[str, FittedPart]
     texture_dir: Path
 
@@ -51,7 +55,9 @@ class HeadMesh:
         return len(self.base)
 
     def displace(self, weights: dict[str, float]) -> FloatArray:
-        """Sum of weighted targets as displacements [N, 3] in decimetres; an unknown name is an error."""
+        """Sum of weighted targets as displacements [N, 3] in decimetres; an unknown name is an
+        error.
+        """
         moved = np.zeros_like(self.base)
         for name, weight in weights.items():
             if weight == 0.0:
@@ -82,8 +88,13 @@ _BULGE_LID_Y = (7.20, 7.12)  # the lower lid itself stays
 
 
 def _cheek_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], FloatArray]:
-    """The pad of a raised cheek below both eyes, as a target: up and forwards, fading out at the lower lid."""
-    offset = (np.abs(base[:, 0]) - _BULGE_XY[0]) / _BULGE_SPREAD[0], (base[:, 1] - _BULGE_XY[1]) / _BULGE_SPREAD[1]
+    """The pad of a raised cheek below both eyes, as a target: up and forwards, fading out at the
+    lower lid.
+    """
+    offset = (
+        (np.abs(base[:, 0]) - _BULGE_XY[0]) / _BULGE_SPREAD[0],
+        (base[:, 1] - _BULGE_XY[1]) / _BULGE_SPREAD[1],
+    )
     share = np.exp(-0.5 * (offset[0] ** 2 + offset[1] ** 2))
     share *= np.clip((_BULGE_LID_Y[0] - base[:, 1]) / (_BULGE_LID_Y[0] - _BULGE_LID_Y[1]), 0, 1)
     share[base[:, 2] < 0.9] = 0.0
@@ -96,7 +107,9 @@ _LID_RISE = 1.6  # 1/dm: how the lower lid climbs from its middle to both corner
 
 
 def _lid_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], FloatArray]:
-    """The roll of a tightened lower lid (FACS manual, AU7: the lid bulges) under both eyes, as a target."""
+    """The roll of a tightened lower lid (FACS manual, AU7: the lid bulges) under both eyes, as a
+    target.
+    """
     along = np.abs(base[:, 0]) - _LID_XY[0]
     across = base[:, 1] - (_LID_XY[1] + _LID_RISE * along**2)
     share = np.exp(-0.5 * ((along / _LID_SPREAD[0]) ** 2 + (across / _LID_SPREAD[1]) ** 2))
@@ -107,18 +120,26 @@ def _lid_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], Fl
 
 @lru_cache(maxsize=2)
 def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadMesh:
-    """Read the head. FACSHuman targets get the prefix `facs/`; without them the result holds CC0 parts only."""
+    """Read the head. FACSHuman targets get the prefix `facs/`; without them the result holds CC0
+    parts only.
+    """
     head_dir = data_dir / "makehuman_head"
     with np.load(head_dir / "mh_head.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
-    targets = _read_targets(arrays["t_names"], arrays["t_start"], arrays["t_index"], arrays["t_delta"], "")
+    targets = _read_targets(
+        arrays["t_names"], arrays["t_start"], arrays["t_index"], arrays["t_delta"], ""
+    )
     if with_facs:
         with np.load(data_dir / "facshuman_targets" / "facshuman_targets.npz") as stored:
-            facs = _read_targets(stored["names"], stored["start"], stored["index"], stored["delta"], "facs/")
+            facs = _read_targets(
+                stored["names"], stored["start"], stored["index"], stored["delta"], "facs/"
+            )
         targets.update({"facs/" + name.rsplit("/", 1)[-1]: value for name, value in facs.items()})
     targets["made/lid_bulge"] = _lid_bulge(arrays["base"], arrays["quads"])
     targets["made/cheek_bulge"] = _cheek_bulge(arrays["base"], arrays["quads"])
-    part_names = sorted({name[3:-4] for name in arrays if name.startswith("px_") and name.endswith("_ref")})
+    part_names = sorted(
+        {name[3:-4] for name in arrays if name.startswith("px_") and name.endswith("_ref")}
+    )
     parts = {
         name: FittedPart(
             ref=arrays[f"px_{name}_ref"],
@@ -160,10 +181,12 @@ class RenderMesh:
     triangles: IntArray  # [T, 3] into R
     faces: IntArray  # [Q, 4] mesh quads, for normals
     incident: IntArray  # [V, K] faces around each mesh vertex, padded with Q
-    neighbours: IntArray  # [V, K] vertices next to each mesh vertex, padded with the vertex itself
+    neighbors: IntArray  # [V, K] vertices next to each mesh vertex, padded with the vertex itself
 
 
-def build_render_mesh(vertex_count: int, quads: IntArray, corner_uv: IntArray, uv: FloatArray) -> RenderMesh:
+def build_render_mesh(
+    vertex_count: int, quads: IntArray, corner_uv: IntArray, uv: FloatArray
+) -> RenderMesh:
     """Split quads into triangles over unique (vertex, UV) pairs."""
     pairs = np.stack([quads.ravel(), corner_uv.ravel()], axis=1)
     unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
@@ -181,7 +204,7 @@ def build_render_mesh(vertex_count: int, quads: IntArray, corner_uv: IntArray, u
         triangles=triangles.astype(np.int32),
         faces=quads.astype(np.int32),
         incident=_padded([list(a) for a in around], [len(quads)] * vertex_count),
-        neighbours=_padded([sorted(b) for b in beside], list(range(vertex_count))),
+        neighbors=_padded([sorted(b) for b in beside], list(range(vertex_count))),
     )
 
 
@@ -204,7 +227,9 @@ def vertex_normals(mesh: RenderMesh, vertices: FloatArray) -> FloatArray:
 
 
 def concavity(mesh: RenderMesh, vertices: FloatArray, normals: FloatArray) -> FloatArray:
-    """How far the neighbours stand above each vertex along its normal, as a slope [V]; folds are positive."""
-    offset = vertices[mesh.neighbours].mean(axis=1) - vertices
-    reach = np.linalg.norm(vertices[mesh.neighbours[:, 0]] - vertices, axis=1) + 1e-4
+    """How far the neighbors stand above each vertex along its normal, as a slope [V]; folds are
+    positive.
+    """
+    offset = vertices[mesh.neighbors].mean(axis=1) - vertices
+    reach = np.linalg.norm(vertices[mesh.neighbors[:, 0]] - vertices, axis=1) + 1e-4
     return np.einsum("vc,vc->v", offset, normals) / reach

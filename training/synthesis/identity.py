@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from training.synthesis.head_mesh import FloatArray, HeadMesh
-from training.synthesis.renderer import Wardrobe
+from training.synthesis.renderer import Assets
 
 _SHAPE_GROUPS: Final[dict[str, float]] = {
     "cheek": 0.5,
@@ -24,9 +24,29 @@ _SHAPE_GROUPS: Final[dict[str, float]] = {
 }
 """Strongest weight of a shape target, by group of the mesh's names."""
 
-_EYES: Final = ("brown", "brownlight", "blue", "bluegreen", "deepblue", "green", "grey", "ice", "lightblue")
-# Twice is twice as often; styles that hang over the brows are rare, those that hide an eye are left out.
-_HAIR_FEMALE: Final = ("long01", "long01", "ponytail01", "ponytail01", "braid01", "afro01", "short02", "short02")
+_EYES: Final = (
+    "brown",
+    "brownlight",
+    "blue",
+    "bluegreen",
+    "deepblue",
+    "green",
+    "gray",
+    "ice",
+    "lightblue",
+)
+# Twice is twice as often; styles that hang over the brows are rare, those that hide an eye are left
+# out.
+_HAIR_FEMALE: Final = (
+    "long01",
+    "long01",
+    "ponytail01",
+    "ponytail01",
+    "braid01",
+    "afro01",
+    "short02",
+    "short02",
+)
 _HAIR_MALE: Final = ("short01", "short01", "short02", "short04", "short04", "afro01", "short03")
 _OPPOSITES: Final = (
     ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"),
@@ -40,7 +60,7 @@ class Identity:
 
     number: int
     vertices: FloatArray  # [N, 3] decimetres
-    wardrobe: Wardrobe
+    wardrobe: Assets
     skin_tint: FloatArray  # [3] linear RGB factors
     hair_tint: FloatArray  # [3]
     brow_tint: FloatArray  # [3]
@@ -60,14 +80,16 @@ def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Iden
     weights = _macro_weights(rng, 0.9 if is_male else 0.1, oldness, race)
     weights.update(_shape_weights(head, rng))
     weights.update(_resting_face(rng))
-    vertices = centre_on_eyes(head, head.base + head.displace(weights))
+    vertices = center_on_eyes(head, head.base + head.displace(weights))
     is_dark = race[0] > 0.45
     wardrobe = _draw_wardrobe(head, rng, is_male, oldness, is_dark)
     tint, lip_red = _draw_skin_tone(rng, is_dark, race)
     hair_tint, brow_tint = _draw_hair_tints(rng, oldness, is_dark or race[1] > 0.5)
     beard = rng.uniform(0.15, 0.85) if is_male and rng.random() < 0.45 else 0.0
     gain = float(np.clip(rng.normal(0.85 + 0.35 * oldness, 0.22), 0.6, 1.5))
-    rest = (rng.random(12) < 0.25 + 0.5 * oldness) * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
+    rest = (
+        (rng.random(12) < 0.25 + 0.5 * oldness) * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
+    )
     return Identity(
         number=number,
         vertices=vertices,
@@ -80,17 +102,23 @@ def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Iden
         wrinkle_gain=gain,
         wrinkle_rest=rest.astype(np.float32),
         fold_blur=float(rng.uniform(0.0, 2.2)),
-        shirt_rgb=(rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01).astype(np.float32),
+        shirt_rgb=(rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01).astype(
+            np.float32
+        ),
     )
 
 
-def centre_on_eyes(head: HeadMesh, vertices: FloatArray) -> FloatArray:
-    """Shift a head [N, 3] so that its eyes lie where those of the base mesh do: body height moves heads up and down."""
+def center_on_eyes(head: HeadMesh, vertices: FloatArray) -> FloatArray:
+    """Shift a head [N, 3] so that its eyes lie where those of the base mesh do: body height moves
+    heads up and down.
+    """
     eyes = head.parts["eyes_low"]
     return vertices + (eyes.fit(head.base) - eyes.fit(vertices)).mean(axis=0)
 
 
-def _macro_weights(rng: np.random.Generator, maleness: float, oldness: float, race: FloatArray) -> dict[str, float]:
+def _macro_weights(
+    rng: np.random.Generator, maleness: float, oldness: float, race: FloatArray
+) -> dict[str, float]:
     weights: dict[str, float] = {}
     sexes = (("male", maleness), ("female", 1 - maleness))
     ages = (("old", oldness), ("young", 1 - oldness))
@@ -110,8 +138,14 @@ def _macro_weights(rng: np.random.Generator, maleness: float, oldness: float, ra
 
 
 def _resting_face(rng: np.random.Generator) -> dict[str, float]:
-    """How the brows and the corners of the mouth lie at rest: on the bare mesh everybody looks a little stern."""
-    brows, inner, corners = rng.uniform(-0.75, 0.1), rng.uniform(-0.1, 0.3), rng.uniform(-0.12, 0.16)
+    """How the brows and the corners of the mouth lie at rest: on the bare mesh everybody looks a
+    little stern.
+    """
+    brows, inner, corners = (
+        rng.uniform(-0.75, 0.1),
+        rng.uniform(-0.1, 0.3),
+        rng.uniform(-0.12, 0.16),
+    )
     bend = "mouthSmile" if corners > 0 else "mouthFrown"
     lids = rng.uniform(-0.1, 0.2)
     weights = {"arkit/browInnerUp": inner}
@@ -134,7 +168,11 @@ def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]
         opposite = next((b for a, b in _OPPOSITES if stem.endswith("-" + a)), None)
         if any(stem.endswith("-" + b) for _, b in _OPPOSITES):
             continue  # met together with its opposite
-        if rng.random() > 0.35 or ("trans-in" in stem and not stem.startswith("l-")) or "pointed" in stem:
+        if (
+            rng.random() > 0.35
+            or ("trans-in" in stem and not stem.startswith("l-"))
+            or "pointed" in stem
+        ):
             continue
         amount = float(np.clip(rng.normal(0, 0.5), -1, 1)) * _SHAPE_GROUPS[group]
         if opposite is not None and amount > 0:
@@ -145,14 +183,16 @@ def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]
     return weights
 
 
-def _draw_wardrobe(head: HeadMesh, rng: np.random.Generator, is_male: bool, oldness: float, is_dark: bool) -> Wardrobe:
+def _draw_wardrobe(
+    head: HeadMesh, rng: np.random.Generator, is_male: bool, oldness: float, is_dark: bool
+) -> Assets:
     age = "young" if oldness < 0.35 else "middleage" if oldness < 0.7 else "old"
     stem = f"skin_{age}_{'dark' if is_dark else 'light'}skinned_{'male' if is_male else 'female'}_diffuse"
     skins = sorted(path.stem for path in head.texture_dir.glob(stem + "*"))
     eyes = "brown" if is_dark or rng.random() < 0.5 else str(rng.choice(_EYES))
     styles = _HAIR_MALE if is_male else _HAIR_FEMALE
     is_bald = rng.random() < (0.18 if is_male else 0.03)
-    return Wardrobe(
+    return Assets(
         skin=str(rng.choice(skins)),
         eyes=f"eye_{eyes}_eye",
         brows=f"eyebrow{rng.integers(1, 13):03d}",
@@ -160,7 +200,9 @@ def _draw_wardrobe(head: HeadMesh, rng: np.random.Generator, is_male: bool, oldn
     )
 
 
-def _draw_skin_tone(rng: np.random.Generator, is_dark: bool, race: FloatArray) -> tuple[FloatArray, float]:
+def _draw_skin_tone(
+    rng: np.random.Generator, is_dark: bool, race: FloatArray
+) -> tuple[FloatArray, float]:
     bright = rng.uniform(0.95, 2.1) if is_dark else rng.uniform(0.55, 1.12)
     warmth = rng.normal(0, 0.05)
     base = np.array([0.80, 1.0, 1.12]) if is_dark else np.array([0.95, 1.0, 1.05 - 0.12 * race[1]])
@@ -168,12 +210,16 @@ def _draw_skin_tone(rng: np.random.Generator, is_dark: bool, race: FloatArray) -
     return tint.astype(np.float32), float(np.clip(rng.normal(0.1, 0.25), -0.2, 1.0))
 
 
-def _draw_hair_tints(rng: np.random.Generator, oldness: float, is_black: bool) -> tuple[FloatArray, FloatArray]:
-    """Factors on the dark hair textures; grey and blond are brighter than one."""
+def _draw_hair_tints(
+    rng: np.random.Generator, oldness: float, is_black: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Factors on the dark hair textures; gray and blond are brighter than one."""
     if rng.random() < max(0.0, oldness - 0.45) * 1.4:
         hair = np.full(3, rng.uniform(2.0, 6.0)) * np.array([1.0, 0.98, 0.95])
     elif is_black or rng.random() < 0.45:
         hair = rng.uniform(0.25, 1.1) * np.array([1.0, 0.92, 0.85])
     else:
         hair = rng.uniform(0.8, 4.5) * np.array([1.1, 0.88, rng.uniform(0.5, 0.7)])
-    return hair.astype(np.float32), (np.clip(hair, 0.2, 2.2) * rng.uniform(0.5, 1.1)).astype(np.float32)
+    return hair.astype(np.float32), (np.clip(hair, 0.2, 2.2) * rng.uniform(0.5, 1.1)).astype(
+        np.float32
+    )

@@ -27,14 +27,23 @@ _BROW_LEFT_XY = ((0.085, 7.385), (0.175, 7.42), (0.275, 7.43), (0.375, 7.415), (
 CHIN = 1701
 _NOSE_BRIDGE = (133, 1539, 291, 297)  # 27 to 30, the tip
 _NOSE_BASE = (343, 2568, 2612)  # 33 middle, 34, 35 outer
-_EYE_LEFT = (3287, 3282, 3264, 3271, 3277, 3279)  # 42 inner corner, 43, 44 upper lid, 45 outer corner, 46, 47 lower lid
+_EYE_LEFT = (
+    3287,
+    3282,
+    3264,
+    3271,
+    3277,
+    3279,
+)  # 42 inner corner, 43, 44 upper lid, 45 outer corner, 46, 47 lower lid
 _LIP_UPPER_OUTER = (455, 2706, 2662, 2653)  # 51 middle, 52, 53, 54 corner
 _LIP_LOWER_OUTER = (496, 2730, 2691)  # 57 middle, 56, 55
 _LIP_INNER = (474, 2717, 2683, 2727, 493)  # 62 upper middle, 63, 64 corner, 65, 66 lower middle
 
 
 def _nearest_front(head: HeadMesh, points_xy: tuple[tuple[float, float], ...]) -> list[int]:
-    """Face vertices nearest to points of the front view; the back of the head is out of the question."""
+    """Face vertices nearest to points of the front view; the back of the head is out of the
+    question.
+    """
     used = np.unique(head.quads)
     used = used[head.base[used, 2] > 0.3]
     distance = np.linalg.norm(head.base[used, None, :2] - np.array(points_xy, np.float32), axis=2)
@@ -82,10 +91,10 @@ def lip_pairs(head: HeadMesh) -> IntArray:
 
 
 def lip_openings(vertices: FloatArray, pairs: IntArray, landmarks: FloatArray) -> FloatArray:
-    """Upward opening at each lip pair [P] over the distance between the eyes' centres.
+    """Upward opening at each lip pair [P] over the distance between the eyes' centers.
 
-    Negative where the lower lip covers the upper one. Takes head vertices [N, 3] and the landmarks [68, 3] among them,
-    in any unit.
+    Negative where the lower lip covers the upper one. Takes head vertices [N, 3] and the
+    landmarks [68, 3] among them, in any unit.
     """
     eye_span = np.linalg.norm(landmarks[36:42].mean(axis=0) - landmarks[42:48].mean(axis=0))
     opening = vertices[pairs[:, 0], 1] - vertices[pairs[:, 1], 1]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-os.environ.setdefault("LP_NUM_THREADS", "1")  # one core a worker; more processes beat more threads here
+os.environ.setdefault(
+    "LP_NUM_THREADS", "1"
+)  # one core a worker; more processes beat more threads here
 
 import cv2
 import moderngl
@@ -37,14 +39,16 @@ CLOSED_DM = 0.012
 SKIN, EYE, MOUTH, HAIR = 0, 1, 2, 3
 
 REGION_NAMES = ("background", "face", "eyes", "mouth", "hair", "neck")
-"""What a pixel of a region map shows, by number: `face` with brows and lashes, `mouth` its inside, `neck` with ears."""
+"""What a pixel of a region map shows, by number: `face` with brows and lashes, `mouth` its inside,
+`neck` with ears.
+"""
 
 REGION_FACE, REGION_EYES, REGION_MOUTH, REGION_HAIR = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Light and surface of one picture; colours are linear RGB."""
+    """Light and surface of one image; colors are linear RGB."""
 
     light_dir: FloatArray  # [2, 3] unit, towards the light, camera axes
     light_rgb: FloatArray  # [2, 3]
@@ -57,15 +61,22 @@ class Look:
     hair_tint: FloatArray  # [3]
     brow_tint: FloatArray  # [3]
     shirt_rgb: FloatArray  # [3]
-    sky_dir: FloatArray = field(default_factory=lambda: np.array([0.0, 0.8, 0.6], np.float32))  # where the sky is brightest
-    shadow_share: tuple[float, float] = (0.0, 0.0)  # of the key light and the sky that a shadow takes away
+    sky_dir: FloatArray = field(
+        default_factory=lambda: np.array([0.0, 0.8, 0.6], np.float32)
+    )  # where the sky is brightest
+    shadow_share: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # of the key light and the sky that a shadow takes away
     shadow_spread: tuple[float, float] = (0.006, 0.04)  # softness, shares of the map
     fold_blur: float = 0.0  # levels of detail taken off the folds
 
 
 @dataclass(frozen=True, slots=True)
-class Wardrobe:
-    """Which textures and parts a head wears: file stems of the texture folder, part names of the mesh."""
+class Assets:
+    """Which textures and parts a head wears: file stems of the texture folder, part names of the
+    mesh.
+    """
 
     skin: str
     eyes: str
@@ -84,7 +95,7 @@ class Shot:
     view_offset: FloatArray  # [3]
     wrinkle_left: FloatArray  # [12]
     wrinkle_right: FloatArray  # [12]
-    wardrobe: Wardrobe
+    wardrobe: Assets
     look: Look
 
 
@@ -133,7 +144,9 @@ class HeadRenderer:
         inner_px = round(size_px * SUPERSAMPLING)
         self._frame = self.context.simple_framebuffer((inner_px, inner_px), components=4)
         self._region_frame = self.context.simple_framebuffer((size_px, size_px), components=4)
-        self._drawn: list[tuple[_Drawable, int, int, str]] = []  # of the last picture: mesh, kind, region, texture
+        self._drawn: list[
+            tuple[_Drawable, int, int, str]
+        ] = []  # of the last image: mesh, kind, region, texture
         self._textures: dict[str, moderngl.Texture] = {}
         self._drawables: dict[str, _Drawable] = {}
         self._bind_skin_maps()
@@ -162,12 +175,14 @@ class HeadRenderer:
         self._draw_inner_parts(shot)
         self._draw_hairy_parts(shot)
         raw = np.frombuffer(frame.read(components=4, dtype="f1"), np.uint8)
-        picture = raw.reshape(frame.height, frame.width, 4)[::-1]
-        small = cv2.resize(picture, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)
+        image = raw.reshape(frame.height, frame.width, 4)[::-1]
+        small = cv2.resize(image, (self.size_px, self.size_px), interpolation=cv2.INTER_AREA)
         return small.astype(np.float32) / 255.0
 
     def draw_regions(self) -> NDArray[np.uint8]:
-        """What each pixel [S, S] of the last picture shows, as an index into REGION_NAMES; top row first."""
+        """What each pixel [S, S] of the last image shows, as an index into REGION_NAMES; top row
+        first.
+        """
         self._region_frame.use()
         self._region_frame.clear(0.0, 0.0, 0.0, 0.0)
         self.context.disable(moderngl.BLEND)
@@ -183,7 +198,17 @@ class HeadRenderer:
         look = shot.look
         self._set("head_to_clip", shot.head_to_clip.T)
         self._set("head_to_camera", shot.head_to_camera.T)
-        for name in ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin", "stubble", "shirt_rgb", "lip_red", "fold_blur"):
+        for name in (
+            "light_dir",
+            "light_rgb",
+            "sky_rgb",
+            "ground_rgb",
+            "skin",
+            "stubble",
+            "shirt_rgb",
+            "lip_red",
+            "fold_blur",
+        ):
             self._set(name, getattr(look, name))
         for name in ("view_offset", "wrinkle_left", "wrinkle_right"):
             self._set(name, getattr(shot, name))
@@ -201,11 +226,17 @@ class HeadRenderer:
         for program in self._programs.values():
             member = program.get(name, None)
             if isinstance(member, moderngl.Uniform):
-                member.value = unit if member.array_length == 1 else list(range(unit, unit + member.array_length))
+                member.value = (
+                    unit
+                    if member.array_length == 1
+                    else list(range(unit, unit + member.array_length))
+                )
 
     def _bind_skin_maps(self) -> None:
         maps = draw_wrinkle_maps()
-        for unit, (name, pixels) in enumerate([*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1):
+        for unit, (name, pixels) in enumerate(
+            [*zip("abc", maps, strict=True), ("stubble", draw_skin_areas())], start=1
+        ):
             texture = self._upload(pixels)
             texture.repeat_x = texture.repeat_y = False
             texture.use(unit)
@@ -221,14 +252,19 @@ class HeadRenderer:
         """Draw the skin, whose vertices are already there, as the key light and the sky see it."""
         look = shot.look
         directions = (look.light_dir[0], look.sky_dir)
-        self._set("camera_to_light", self._shadows.cast(shot.head_to_camera, directions, look.shadow_share))
+        self._set(
+            "camera_to_light",
+            self._shadows.cast(shot.head_to_camera, directions, look.shadow_share),
+        )
         self._set("shadow_share", look.shadow_share)
         self._set("shadow_spread", look.shadow_spread)
         self._frame.use()
 
     def _upload(self, pixels: NDArray[np.uint8]) -> moderngl.Texture:
         """A mipmapped texture of an image [H, W, C] whose top row is first."""
-        texture = self.context.texture(pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes())
+        texture = self.context.texture(
+            pixels.shape[1::-1], pixels.shape[2], np.ascontiguousarray(pixels[::-1]).tobytes()
+        )
         texture.build_mipmaps()
         texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         return texture
@@ -238,7 +274,9 @@ class HeadRenderer:
             paths = [self.head.texture_dir / (stem + suffix) for suffix in (".png", ".jpg")]
             path = next((p for p in paths if p.exists()), None)
             if path is None:
-                raise FileNotFoundError(f"texture must be a .png or .jpg in {self.head.texture_dir}, got {stem}")
+                raise FileNotFoundError(
+                    f"texture must be a .png or .jpg in {self.head.texture_dir}, got {stem}"
+                )
             image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             has_alpha = image.shape[2] == 4
             order = cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB
@@ -262,7 +300,9 @@ class HeadRenderer:
             self._drawables[name] = _Drawable(mesh, dynamic, static_buffer, index)
         return self._drawables[name]
 
-    def _vertex_array(self, drawable: _Drawable, kind: int, *, is_map: bool = False) -> moderngl.VertexArray:
+    def _vertex_array(
+        self, drawable: _Drawable, kind: int, *, is_map: bool = False
+    ) -> moderngl.VertexArray:
         key = (kind, is_map)
         if key not in drawable.vertex_arrays:
             program = self._programs[key]
@@ -271,15 +311,24 @@ class HeadRenderer:
                 (drawable.static, (("uv", 2), ("rest", 3))),
             )
             content = []
-            for buffer, attributes in layouts:  # a program drops what it does not read; its bytes are skipped
-                layout = " ".join(f"{n}f" if name in program else f"{4 * n}x" for name, n in attributes)
+            for (
+                buffer,
+                attributes,
+            ) in layouts:  # a program drops what it does not read; its bytes are skipped
+                layout = " ".join(
+                    f"{n}f" if name in program else f"{4 * n}x" for name, n in attributes
+                )
                 names = [name for name, _ in attributes if name in program]
                 if names:
                     content.append((buffer, layout, *names))
-            drawable.vertex_arrays[key] = self.context.vertex_array(program, content, index_buffer=drawable.index)
+            drawable.vertex_arrays[key] = self.context.vertex_array(
+                program, content, index_buffer=drawable.index
+            )
         return drawable.vertex_arrays[key]
 
-    def _draw_part(self, name: str, kind: int, tint: FloatArray, texture: str, attributes: FloatArray) -> None:
+    def _draw_part(
+        self, name: str, kind: int, tint: FloatArray, texture: str, attributes: FloatArray
+    ) -> None:
         drawable = self._drawable(name)
         drawable.dynamic.write(attributes.astype("f4").tobytes())
         self._render(drawable, kind, tint, texture)
@@ -294,7 +343,11 @@ class HeadRenderer:
         self._programs[kind, False]["tint"].value = tuple(float(c) for c in tint)
         vertex_array = self._vertex_array(drawable, kind)
         is_hair = kind == HAIR and texture.startswith("hair_")
-        region = REGION_HAIR if is_hair else {EYE: REGION_EYES, MOUTH: REGION_MOUTH}.get(kind, REGION_FACE)
+        region = (
+            REGION_HAIR
+            if is_hair
+            else {EYE: REGION_EYES, MOUTH: REGION_MOUTH}.get(kind, REGION_FACE)
+        )
         self._drawn.append((drawable, kind, region, texture))
         self._texture(texture).use(0)
         if kind != HAIR:
@@ -313,11 +366,15 @@ class HeadRenderer:
         mesh = self._drawable("skin").mesh
         vertices = shot.vertices
         normals = vertex_normals(mesh, vertices)
-        folds = np.clip(concavity(mesh, vertices, normals) - 0.8 * self._folds_at_rest(shot), -0.2, 0.22)
+        folds = np.clip(
+            concavity(mesh, vertices, normals) - 0.8 * self._folds_at_rest(shot), -0.2, 0.22
+        )
         if shot.wardrobe.hair is not None:  # keep the scalp under the hair
             vertices = vertices - self._scalp[:, None] * 0.06 * normals
         island = uv_island(mesh.uv)
-        shade = np.stack([folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1)
+        shade = np.stack(
+            [folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1
+        )
         attributes = np.concatenate([vertices[mesh.source], normals[mesh.source], shade], axis=1)
         self._upload_skin(shot, attributes)
 
@@ -330,7 +387,9 @@ class HeadRenderer:
             self._rest_folds = (key, concavity(mesh, shot.rest_identity, normals))
         return self._rest_folds[1]
 
-    def _part_attributes(self, name: str, anchor: FloatArray, kind: int, move: FloatArray | None = None) -> FloatArray:
+    def _part_attributes(
+        self, name: str, anchor: FloatArray, kind: int, move: FloatArray | None = None
+    ) -> FloatArray:
         """Position, normal and shade [R, 8] of a part on head vertices [N, 3], moved by [V, 3]."""
         mesh = self._drawable(name).mesh
         vertices = self.head.parts[name].fit(anchor)
@@ -345,8 +404,12 @@ class HeadRenderer:
             for side in (vertices[:, 0] < 0, vertices[:, 0] >= 0):
                 y = vertices[side, 1]
                 radius = max(float(np.ptp(y)) / 2, 1e-4)
-                shade[side, 0] = np.clip(0.92 - 0.75 * np.maximum(0.0, (y - y.mean()) / radius), 0.25, 1.0)
-        return np.concatenate([vertices[mesh.source], normals[mesh.source], shade[mesh.source]], axis=1)
+                shade[side, 0] = np.clip(
+                    0.92 - 0.75 * np.maximum(0.0, (y - y.mean()) / radius), 0.25, 1.0
+                )
+        return np.concatenate(
+            [vertices[mesh.source], normals[mesh.source], shade[mesh.source]], axis=1
+        )
 
     def _draw_inner_parts(self, shot: Shot) -> None:
         white, ivory = np.ones(3, np.float32), np.array([2.2, 1.95, 1.7], np.float32)
@@ -355,7 +418,9 @@ class HeadRenderer:
         if opening.max() > CLOSED_DM:
             parts += [("teeth", MOUTH, "teeth", ivory), ("tongue", MOUTH, "tongue01", white * 0.8)]
         for name, kind, texture, tint in parts:
-            self._draw_part(name, kind, tint, texture, self._part_attributes(name, shot.vertices, kind))
+            self._draw_part(
+                name, kind, tint, texture, self._part_attributes(name, shot.vertices, kind)
+            )
 
     def _draw_hairy_parts(self, shot: Shot) -> None:
         look, wardrobe = shot.look, shot.wardrobe

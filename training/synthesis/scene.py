@@ -1,4 +1,4 @@
-"""Random light, camera and head pose of one picture."""
+"""Random light, camera and head pose of one image."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 45.0, 25.0, 25.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stance:
+class CameraPose:
     """How the head stands before the camera."""
 
     pose_deg: FloatArray  # [3] yaw, pitch, roll with the signs of types.Faces
-    fov_deg: float  # of a picture that holds the whole head: small means a long lens
-    shift_share: FloatArray  # [2] of the picture, right and down
+    fov_deg: float  # of an image that holds the whole head: small means a long lens
+    shift_share: FloatArray  # [2] of the image, right and down
     zoom: float
 
 
-def sample_stance(rng: np.random.Generator) -> Stance:
+def sample_stance(rng: np.random.Generator) -> CameraPose:
     """Mostly towards the camera, sometimes to the limits."""
     limits = np.array([YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG])
     spread = np.array([16.0, 9.0, 7.0])
     pose = rng.normal(0, spread) if rng.random() < 0.75 else rng.uniform(-limits, limits)
-    return Stance(
+    return CameraPose(
         pose_deg=np.clip(pose, -limits, limits).astype(np.float32),
         fov_deg=float(np.exp(rng.uniform(np.log(12), np.log(48)))),
         shift_share=rng.uniform(-0.035, 0.035, 2).astype(np.float32),
@@ -49,20 +49,36 @@ def sample_look(rng: np.random.Generator, identity: Identity) -> Look:
     ambient = rng.uniform(0.25, 0.75) + 0.35 * max(0.0, 0.7 - key_strength)
     key = _direction(rng.normal(0, 42), rng.uniform(-12, 65))
     if rng.random() < 0.5:  # fill from the other side
-        second, second_strength = _direction(-np.sign(key[0]) * rng.uniform(20, 80), rng.uniform(-20, 40)), 0.35
+        second, second_strength = (
+            _direction(-np.sign(key[0]) * rng.uniform(20, 80), rng.uniform(-20, 40)),
+            0.35,
+        )
     else:  # rim from behind
-        second, second_strength = _direction(rng.choice([-1, 1]) * rng.uniform(95, 140), rng.uniform(0, 40)), 0.8
+        second, second_strength = (
+            _direction(rng.choice([-1, 1]) * rng.uniform(95, 140), rng.uniform(0, 40)),
+            0.8,
+        )
     second_rgb = second_strength * rng.uniform(0, 1) * (1 + rng.normal(0, 0.15, 3))
     sky = ambient * (1 + rng.normal(0, 0.08, 3)) * white
     ground = ambient * rng.uniform(0.35, 0.95) * (1 + rng.normal(0, 0.08, 3))
     exposure = rng.uniform(0.75, 1.2)
     return Look(
         light_dir=np.stack([key, second]).astype(np.float32),
-        light_rgb=(np.stack([key_strength * white, second_rgb]).clip(0) * exposure).astype(np.float32),
+        light_rgb=(np.stack([key_strength * white, second_rgb]).clip(0) * exposure).astype(
+            np.float32
+        ),
         sky_rgb=(sky.clip(0.02) * exposure).astype(np.float32),
         ground_rgb=(ground.clip(0.02) * exposure).astype(np.float32),
         skin_tint=identity.skin_tint,
-        skin=np.array([rng.uniform(0.03, 0.30), rng.uniform(8, 40), rng.uniform(0.15, 0.5), rng.uniform(1.0, 3.0)], np.float32),
+        skin=np.array(
+            [
+                rng.uniform(0.03, 0.30),
+                rng.uniform(8, 40),
+                rng.uniform(0.15, 0.5),
+                rng.uniform(1.0, 3.0),
+            ],
+            np.float32,
+        ),
         stubble=identity.stubble,
         lip_red=identity.lip_red,
         hair_tint=identity.hair_tint,

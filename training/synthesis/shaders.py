@@ -1,7 +1,7 @@
 """GLSL of the renderer: one source, from which each kind of surface gets a program of its own.
 
-A kind is a constant, not a uniform, so that only hair holds a `discard`: without one the driver skips what is hidden
-before it is lit. On a CPU that is most of the time that a picture takes.
+A kind is a constant, not a uniform, so that only hair holds a `discard`: without one the driver
+skips what is hidden before it is lit. On a CPU that is most of the time that an image takes.
 """
 
 DEPTH_VERTEX = """
@@ -43,7 +43,7 @@ void main() {
 FRAGMENT = """
 #version 330
 const int kind = {kind};          // 0 skin, 1 eye, 2 mouth parts, 3 hair, brows, lashes
-{region};                         // 0: draw the picture; else write this number of a region
+{region};                         // 0: draw the image; else write this number of a region
 uniform sampler2D albedo_map;
 uniform sampler2D wrinkle_map_a;  // four depth maps each; red line = 1
 uniform sampler2D wrinkle_map_b;
@@ -170,6 +170,6 @@ void main() {
 
 
 def fragment_source(kind: int, *, draws_regions: bool) -> str:
-    """The fragment shader of a kind of surface, for the picture or for the region map."""
+    """The fragment shader of a kind of surface, for the image or for the region map."""
     region = "uniform int region" if draws_regions else "const int region = 0"
     return FRAGMENT.replace("{kind}", str(kind)).replace("{region}", region)

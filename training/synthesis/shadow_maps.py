@@ -21,11 +21,15 @@ SHADOW_DEPTH_DM: Final[float] = 2.5
 SHADOW_UNIT: Final[int] = 5
 """Texture unit of the first map."""
 
-_TO_TEXTURE: Final = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]], np.float32)
+_TO_TEXTURE: Final = np.array(
+    [[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]], np.float32
+)
 
 
-def light_matrix(direction: FloatArray, centre: FloatArray) -> FloatArray:
-    """Orthographic clip space [4, 4] of a light towards `direction` [3], camera axes, about `centre` [3]; decimetres."""
+def light_matrix(direction: FloatArray, center: FloatArray) -> FloatArray:
+    """Orthographic clip space [4, 4] of a light towards `direction` [3], camera axes, about
+    `center` [3]; decimetres.
+    """
     forward = direction / np.linalg.norm(direction)
     up = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
     right = np.cross(up, forward)
@@ -34,15 +38,19 @@ def light_matrix(direction: FloatArray, centre: FloatArray) -> FloatArray:
     rows = np.stack([right, np.cross(forward, right), -forward]) / reach
     matrix = np.eye(4, dtype=np.float32)
     matrix[:3, :3] = rows
-    matrix[:3, 3] = -rows @ centre
+    matrix[:3, 3] = -rows @ center
     return matrix
 
 
 class ShadowMaps:
     """Two depth maps, of the key light and of the sky, bound to texture units from SHADOW_UNIT on."""
 
-    def __init__(self, context: moderngl.Context, vertices: moderngl.Buffer, index: moderngl.Buffer) -> None:
-        """`vertices` holds rows of eight floats that begin with the position, `index` triangles of int32."""
+    def __init__(
+        self, context: moderngl.Context, vertices: moderngl.Buffer, index: moderngl.Buffer
+    ) -> None:
+        """`vertices` holds rows of eight floats that begin with the position, `index` triangles of
+        int32.
+        """
         self._program = context.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
         self._maps: list[moderngl.Framebuffer] = []
         for k in range(2):
@@ -52,10 +60,15 @@ class ShadowMaps:
             depth.repeat_x = depth.repeat_y = False
             depth.use(SHADOW_UNIT + k)
             self._maps.append(context.framebuffer(depth_attachment=depth))
-        self._mesh = context.vertex_array(self._program, [(vertices, "3f 20x", "position")], index_buffer=index)
+        self._mesh = context.vertex_array(
+            self._program, [(vertices, "3f 20x", "position")], index_buffer=index
+        )
 
     def cast(
-        self, head_to_camera: FloatArray, directions: tuple[FloatArray, FloatArray], shares: tuple[float, float]
+        self,
+        head_to_camera: FloatArray,
+        directions: tuple[FloatArray, FloatArray],
+        shares: tuple[float, float],
     ) -> FloatArray:
         """Draw both maps; returns maps [2, 4, 4], columns first, from camera axes to texture space.
 

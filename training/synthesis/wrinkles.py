@@ -1,7 +1,8 @@
 """Skin folds that the mesh is too coarse for, drawn in the front view of the base mesh.
 
-A map is read at a vertex's place in the base mesh (x, y in decimetres), so a fold stays where it belongs on every
-identity and in every expression. Twelve depth maps, one a channel, are mixed with a weight per side of the face.
+A map is read at a vertex's place in the base mesh (x, y in decimetres), so a fold stays where it
+belongs on every identity and in every expression. Twelve depth maps, one a channel, are mixed
+with a weight per side of the face.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ WRINKLE_NAMES: Final[tuple[str, ...]] = (
     "cheek_line",  # AU12, AU14: the bracket beside the mouth
 )
 
-Line = tuple[list[tuple[float, float]], float, float]  # points x, y on the subject's left; width; depth
+Line = tuple[
+    list[tuple[float, float]], float, float
+]  # points x, y on the subject's left; width; depth
 
 _LINES: Final[dict[str, list[Line]]] = {
     "forehead_middle": [
@@ -88,7 +91,9 @@ _LINES: Final[dict[str, list[Line]]] = {
 _CHIN_DIMPLES: Final[int] = 26
 
 
-def _to_px(points_xy: list[tuple[float, float]], mirror: bool, height_px: int) -> NDArray[np.float64]:
+def _to_px(
+    points_xy: list[tuple[float, float]], mirror: bool, height_px: int
+) -> NDArray[np.float64]:
     x0, y0, x1, _ = BOX_XY
     points = np.array(points_xy, np.float64)
     if mirror:
@@ -103,7 +108,12 @@ def _smooth_path(points: NDArray[np.float64], count: int = 40) -> NDArray[np.flo
     t = np.linspace(0, len(points) - 1 - 1e-9, count)
     i, f = t.astype(int), (t % 1)[:, None]
     p0, p1, p2, p3 = (padded[i + k] for k in range(4))
-    return 0.5 * (2 * p1 + (p2 - p0) * f + (2 * p0 - 5 * p1 + 4 * p2 - p3) * f**2 + (3 * p1 - p0 - 3 * p2 + p3) * f**3)
+    return 0.5 * (
+        2 * p1
+        + (p2 - p0) * f
+        + (2 * p0 - 5 * p1 + 4 * p2 - p3) * f**2
+        + (3 * p1 - p0 - 3 * p2 + p3) * f**3
+    )
 
 
 def _draw_line(canvas: NDArray[np.float32], line: Line, mirror: bool) -> None:
@@ -112,7 +122,9 @@ def _draw_line(canvas: NDArray[np.float32], line: Line, mirror: bool) -> None:
     path = _smooth_path(_to_px(points_xy, mirror, height_px))
     sigma = width * MAP_WIDTH_PX / (BOX_XY[2] - BOX_XY[0]) * 0.60
     layer = np.zeros_like(canvas)
-    taper = np.minimum(1.0, np.minimum(np.arange(len(path)) + 2, len(path) - np.arange(len(path)) + 1) / 9.0)
+    taper = np.minimum(
+        1.0, np.minimum(np.arange(len(path)) + 2, len(path) - np.arange(len(path)) + 1) / 9.0
+    )
     for a, b, strength in zip(path[:-1], path[1:], taper, strict=False):
         cv2.line(layer, _fixed(a), _fixed(b), float(strength), 2, cv2.LINE_AA, 4)
     layer = cv2.GaussianBlur(layer, (0, 0), sigma)
@@ -130,7 +142,9 @@ def _map_height_px() -> int:
 
 
 def draw_wrinkle_maps() -> list[NDArray[np.uint8]]:
-    """Three RGBA maps [H, W, 4], top row first: depth 0..255 of the twelve `WRINKLE_NAMES`, in order."""
+    """Three RGBA maps [H, W, 4], top row first: depth 0..255 of the twelve `WRINKLE_NAMES`, in
+    order.
+    """
     planes = []
     for name in WRINKLE_NAMES:
         canvas = np.zeros((_map_height_px(), MAP_WIDTH_PX), np.float32)
@@ -148,7 +162,11 @@ def _draw_chin_dimples(canvas: NDArray[np.float32]) -> None:
     for _ in range(_CHIN_DIMPLES):
         x, y = rng.normal(0.0, 0.075), rng.normal(6.35, 0.05)
         tilt = rng.uniform(-0.02, 0.02)
-        _draw_line(canvas, ([(x - 0.012, y - tilt / 2), (x, y), (x + 0.012, y + tilt / 2)], 0.010, 0.55), False)
+        _draw_line(
+            canvas,
+            ([(x - 0.012, y - tilt / 2), (x, y), (x + 0.012, y + tilt / 2)], 0.010, 0.55),
+            False,
+        )
 
 
 def draw_skin_areas() -> NDArray[np.uint8]:
@@ -157,7 +175,14 @@ def draw_skin_areas() -> NDArray[np.uint8]:
     beard = np.zeros((height_px, MAP_WIDTH_PX), np.float32)
     lips = np.zeros_like(beard)
     jaw = [(0.66, 6.95), (0.60, 6.80), (0.40, 6.66), (0.31, 6.74), (0.20, 6.79), (0.0, 6.78)]
-    outline = [*jaw, *[(-x, y) for x, y in jaw[::-1]], (-0.79, 6.9), (-0.79, 6.11), (0.79, 6.11), (0.79, 6.9)]
+    outline = [
+        *jaw,
+        *[(-x, y) for x, y in jaw[::-1]],
+        (-0.79, 6.9),
+        (-0.79, 6.11),
+        (0.79, 6.11),
+        (0.79, 6.9),
+    ]
     cv2.fillPoly(beard, [_to_px(outline, False, height_px).astype(np.int32)], 1.0)
     half = [(0.0, 6.69), (0.08, 6.71), (0.18, 6.68), (0.262, 6.61), (0.18, 6.545), (0.0, 6.505)]
     mouth = [*half, *[(-x, y) for x, y in half[::-1]]]

@@ -1,21 +1,31 @@
-"""Writes labelled faces as shards that need no pickle: `faces_0000.npz`, `faces_0001.npz`, ...
+"""Writes labeled faces as shards that need no pickle: `faces_0000.npz`, `faces_0001.npz`, ...
 
-Each shard is an uncompressed NumPy archive (`np.load(path, allow_pickle=False)`) of n faces, row for row:
+Each shard is an uncompressed NumPy archive (`np.load(path, allow_pickle=False)`) of n faces, row
+for row:
 
-    image         uint8   [n, S, S, 3]  RGB; the aligned 112 px crop covers about 1 / 1.6 of the width, in the middle
+    image         uint8   [n, S, S, 3]  RGB; the aligned 112 px crop covers about 1 / 1.6 of
+    the width, in the middle
     au_intensity  float32 [n, 12]       0..1 in the order of `faceaffect.labels.AU_NAMES`
     au_present    bool    [n, 12]       au_intensity >= 0.3
-    landmarks_xy  float32 [n, 68, 2]    pixels of that image, (0, 0) at the centre of the first pixel
-    pose_deg      float32 [n, 3]        yaw, pitch, roll with the signs of `faceaffect.types.Faces`
+    landmarks_xy  float32 [n, 68, 2]    pixels of that image, (0, 0) at the center of the
+    first pixel
+    pose_deg      float32 [n, 3]        yaw, pitch, roll with the signs of
+    `faceaffect.types.Faces`
     identity      int64   [n]           seed * 1,000,000 + person; six faces each
     rig           uint8   [n]           0 FACSHuman targets, 1 ARKit face units
-    occluded      bool    [n]           a mask, hand, bar or dark glasses hide part of the face; labels stay true
-    au_visible    bool    [n, 12]       false where hair or a thing in front hides more than half of the unit's place
-    dense_xy      float32 [n, P, 2]     a subset of the 478-point face mesh (`dense_points.py` holds their numbers)
-    regions       uint8   [n, S, S]     0 background, 1 face, 2 eyes, 3 inside of the mouth, 4 hair, 5 neck and ears, 6 hidden
-    split         uint8   [n]           0 training, 1 validation; a person is on one side only
+    occluded      bool    [n]           a mask, hand, bar or dark glasses hide part of the
+    face; labels stay true
+    au_visible    bool    [n, 12]       false where hair or a thing in front hides more than
+    half of the unit's place
+    dense_xy      float32 [n, P, 2]     a subset of the 478-point face mesh
+    (`dense_points.py` holds their numbers)
+    regions       uint8   [n, S, S]     0 background, 1 face, 2 eyes, 3 inside of the mouth,
+    4 hair, 5 neck and ears, 6 hidden
+    split         uint8   [n]           0 training, 1 validation; a person is on one side
+    only
 
-A face depends on seed and number only, so a stopped run goes on where it was and the number of workers changes nothing.
+A face depends on seed and number only, so a stopped run goes on where it was and the number of
+workers changes nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +38,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from training.synthesis.face import VALIDATION_EVERY, FaceStudio, LabelledFace
+from training.synthesis.face import VALIDATION_EVERY, FaceRenderer, LabeledFace
 from training.synthesis.head_mesh import load_head
 
 SHARD_FACES = 300
@@ -46,7 +63,7 @@ class FaceOrder:
     rig: str  # facs, arkit or mixed
 
 
-_worker: tuple[FaceOrder, FaceStudio, Path] | None = None
+_worker: tuple[FaceOrder, FaceRenderer, Path] | None = None
 
 
 def _start_worker(order: FaceOrder, data_dir: Path, out_dir: Path) -> None:
@@ -54,7 +71,7 @@ def _start_worker(order: FaceOrder, data_dir: Path, out_dir: Path) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    _worker = (order, FaceStudio(load_head(data_dir), order.size_px, data_dir), out_dir)
+    _worker = (order, FaceRenderer(load_head(data_dir), order.size_px, data_dir), out_dir)
 
 
 def _render_shard(shard: int) -> int:
@@ -62,7 +79,10 @@ def _render_shard(shard: int) -> int:
         raise RuntimeError("worker must be started before it renders")
     order, studio, out_dir = _worker
     first = shard * SHARD_FACES
-    faces = [studio.make(order.seed, i, order.rig) for i in range(first, min(first + SHARD_FACES, order.count))]
+    faces = [
+        studio.make(order.seed, i, order.rig)
+        for i in range(first, min(first + SHARD_FACES, order.count))
+    ]
     write_shard(shard_path(out_dir, shard), faces)
     return len(faces)
 
@@ -71,7 +91,7 @@ def shard_path(out_dir: Path, shard: int) -> Path:
     return out_dir / f"faces_{shard:04d}.npz"
 
 
-def stack_faces(faces: list[LabelledFace]) -> dict[str, NDArray[np.generic]]:
+def stack_faces(faces: list[LabeledFace]) -> dict[str, NDArray[np.generic]]:
     """The arrays of one shard."""
     identity = np.array([face.identity for face in faces], np.int64)
     return {
@@ -90,7 +110,7 @@ def stack_faces(faces: list[LabelledFace]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def write_shard(path: Path, faces: list[LabelledFace]) -> None:
+def write_shard(path: Path, faces: list[LabeledFace]) -> None:
     """Write all or nothing: a stop leaves no half shard behind under its final name."""
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as stream:
@@ -105,7 +125,9 @@ def _check_order(order: FaceOrder, out_dir: Path) -> None:
     if note.exists():
         stored = json.loads(note.read_text())
         if any(stored[key] != wanted[key] for key in ("seed", "size_px", "rig")):
-            raise ValueError(f"out must be empty or hold the same order {wanted}, got {stored} in {note}")
+            raise ValueError(
+                f"out must be empty or hold the same order {wanted}, got {stored} in {note}"
+            )
         last = shard_path(out_dir, stored["count"] // SHARD_FACES)
         if stored["count"] != order.count and stored["count"] % SHARD_FACES:
             last.unlink(missing_ok=True)  # it was cut short by the smaller count
@@ -118,10 +140,18 @@ def write_faces(order: FaceOrder, out_dir: Path, data_dir: Path, workers: int) -
     _check_order(order, out_dir)
     shards = range((order.count + SHARD_FACES - 1) // SHARD_FACES)
     missing = [shard for shard in shards if not shard_path(out_dir, shard).exists()]
-    columns = (TextColumn("faces"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("faces"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     rendered = 0
     with Progress(*columns) as progress:
-        already = sum(min(SHARD_FACES, order.count - k * SHARD_FACES) for k in shards if k not in set(missing))
+        already = sum(
+            min(SHARD_FACES, order.count - k * SHARD_FACES) for k in shards if k not in set(missing)
+        )
         bar = progress.add_task("faces", total=order.count, completed=already)
         context = multiprocessing.get_context("spawn")
         with context.Pool(workers, _start_worker, (order, data_dir, out_dir)) as pool:

@@ -1,1 +1,3 @@
-"""Sound of files and microphones in step with frames, and log-mel of it. Reading sound needs the extra `audio`."""
+"""Audio of files and microphones in step with frames, and log-mel of it. Reading audio needs the
+extra `audio`.
+"""

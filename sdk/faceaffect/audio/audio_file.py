@@ -1,4 +1,4 @@
-"""The sound of a video or sound file, decoded as far as the frames have come."""
+"""The audio of a video or audio file, decoded as far as the frames have come."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any, Final
 
 import numpy as np
 
+from faceaffect.audio.audio_chunks import AudioChunk, AudioChunks
+from faceaffect.audio.audio_source import AudioError
 from faceaffect.audio.mel import samples_until
-from faceaffect.audio.open_media import SoundlessVideoError, UnreadableMediaError, open_media
-from faceaffect.audio.audio_chunks import SoundPiece, SoundPieces
-from faceaffect.audio.audio_source import SoundError
+from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, open_media
 from faceaffect.types import FloatArray
 
-_EARLY_S: Final = 0.5  # sound that ends so much before the frames do is worth a word
+_EARLY_S: Final = 0.5  # audio that ends so much before the frames do is worth a word
 
 
-class SoundFile:
-    """Sample 0 is the file's first; a video's frames count from its own first, so that both start times are made up for.
+class AudioFile:
+    """Sample 0 is the file's first; a video's frames count from its own first, so that both start
+    times are made up for.
 
-    Before the sound begins nothing is heard, after its end, and where it breaks off, silence.
+    Before the audio begins nothing is heard, after its end, and where it breaks off, silence.
     """
 
     def __init__(self, path: str | Path, rate_hz: int) -> None:
@@ -31,17 +32,17 @@ class SoundFile:
         try:
             container = self._stack.enter_context(open_media(Path(path)))
             if not container.streams.audio:
-                raise SoundError(f"{path}: no sound track")
-            self._stream = SoundPieces(container, rate_hz)
-            self._pieces: Iterator[SoundPiece] = iter(self._stream)
-            self._next: SoundPiece | None = next(self._pieces, None)
+                raise AudioError(f"{path}: no audio track")
+            self._stream = AudioChunks(container, rate_hz)
+            self._pieces: Iterator[AudioChunk] = iter(self._stream)
+            self._next: AudioChunk | None = next(self._pieces, None)
             if self._next is None:
                 why = self._stream.broken or "it is empty"
-                raise SoundError(f"{path}: no sample of its sound track can be read ({why})")
+                raise AudioError(f"{path}: no sample of its audio track can be read ({why})")
             self._ahead_s = _first_frame_s(container, self._next.start_s) - self._next.start_s
-        except (SoundlessVideoError, UnreadableMediaError, OSError) as error:
+        except (SilentVideoError, UnreadableMediaError, OSError) as error:
             self._stack.close()
-            raise SoundError(f"{error}") from None
+            raise AudioError(f"{error}") from None
         except BaseException:
             self._stack.close()
             raise
@@ -72,17 +73,21 @@ class SoundFile:
         end_s = self._decoded / self.rate_hz - self._ahead_s
         if self._stream.broken:
             self.notes.append(
-                f"{self.name}: the sound breaks off at {end_s:.1f} s ({self._stream.broken}); silence from there on"
+                f"{self.name}: the audio breaks off at {end_s:.1f} s ({self._stream.broken}); silence from there on"
             )
         elif self._asked_s > end_s + _EARLY_S:
-            self.notes.append(f"{self.name}: the sound ends at {end_s:.1f} s; silence from there on")
+            self.notes.append(
+                f"{self.name}: the audio ends at {end_s:.1f} s; silence from there on"
+            )
         self._stream.broken, self._asked_s = "", 0.0  # said once
 
 
-def _first_frame_s(container: Any, sound_start_s: float) -> float:
-    """Where a video's first frame lies on the container's clock; a file of sound alone begins with the frames."""
+def _first_frame_s(container: Any, audio_start_s: float) -> float:
+    """Where a video's first frame lies on the container's clock; a file of audio alone begins with
+    the frames.
+    """
     for stream in container.streams.video:
         if stream.start_time is not None:
             return float(stream.start_time * stream.time_base)
         return 0.0
-    return sound_start_s
+    return audio_start_s

@@ -1,4 +1,4 @@
-"""Sound as the stage `audio` of a model takes it, in time with frames."""
+"""Audio as the stage `audio` of a model takes it, in time with frames."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.audio.mel import STEP_FRAMES, normalised_db, steady_db
+from faceaffect.audio.audio_source import AudioError, AudioSource
+from faceaffect.audio.mel import STEP_FRAMES, normalized_db, steady_db
 from faceaffect.audio.mel_stream import MelStream
-from faceaffect.audio.audio_source import SoundError, SoundSource
-from faceaffect.bundle.stage_spec import STRETCH, SoundSpec
+from faceaffect.bundle.stage_spec import STRETCH, AudioSpec
 from faceaffect.types import FloatArray
 
-_READ_S: Final = 10.0  # of sound held at a time
-LONGEST_STEPS: Final = 100  # ten seconds: further back nothing is heard after a jump, as where a run is resumed
+_READ_S: Final = 10.0  # of audio held at a time
+LONGEST_STEPS: Final = (
+    100  # ten seconds: further back nothing is heard after a jump, as where a run is resumed
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AudioFeatures:
     """What the stage takes next, one after the other; `skipped`: its memory must be dropped before."""
 
     pieces: list[FloatArray]
     skipped: bool = False
 
 
-class Listener:
-    """Reads a source of sound up to each frame's time, in whole steps of ten mel frames from the first sample on."""
+class AudioFeatureStream:
+    """Reads a source of audio up to each frame's time, in whole steps of ten mel frames from the
+    first sample on.
+    """
 
-    def __init__(self, sound: SoundSource, spec: SoundSpec, columns: int) -> None:
-        if sound.rate_hz != spec.mel.rate_hz:
-            raise SoundError(
-                f"{sound.name}: sound of {spec.mel.rate_hz} Hz is wanted, this has {sound.rate_hz}; open it at that rate"
+    def __init__(self, audio: AudioSource, spec: AudioSpec, columns: int) -> None:
+        if audio.rate_hz != spec.mel.rate_hz:
+            raise AudioError(
+                f"{audio.name}: audio of {spec.mel.rate_hz} Hz is wanted, this has {audio.rate_hz}; open it at that rate"
             )
-        self._sound, self._spec = sound, spec
+        self._audio, self._spec = audio, spec
         self._mel = MelStream(spec.mel)
         # The frames of whole steps that a window may still need, then those of no whole step yet.
         self._kept = np.zeros((columns if spec.form != STRETCH else 0, spec.mel.bands), np.float32)
@@ -41,26 +45,32 @@ class Listener:
         self._is_new = True
         self._read_s = 0.0
 
-    def until(self, time_s: float) -> Heard:
+    def until(self, time_s: float) -> AudioFeatures:
         """What has come up to `time_s` of the frames' clock since the last call."""
         parts = [self._rest]
         while self._read_s + _READ_S < time_s:
             self._read_s += _READ_S
-            parts.append(self._mel.push(self._sound.read_until(self._read_s)))
+            parts.append(self._mel.push(self._audio.read_until(self._read_s)))
         self._read_s = max(self._read_s, time_s)
-        parts.append(self._mel.push(self._sound.read_until(time_s)))
+        parts.append(self._mel.push(self._audio.read_until(time_s)))
         power = np.concatenate(parts)
         whole = len(power) // STEP_FRAMES * STEP_FRAMES
         self._rest = power[whole:]
-        return self._stretches(power[:whole]) if self._spec.form == STRETCH else self._window(power[:whole])
+        return (
+            self._stretches(power[:whole])
+            if self._spec.form == STRETCH
+            else self._window(power[:whole])
+        )
 
-    def _stretches(self, power: FloatArray) -> Heard:
+    def _stretches(self, power: FloatArray) -> AudioFeatures:
         steps = power.reshape(-1, STEP_FRAMES, power.shape[1])
         skipped = len(steps) > LONGEST_STEPS
-        return Heard([steady_db(step, self._spec.mel) for step in steps[-LONGEST_STEPS:]], skipped)
+        return AudioFeatures(
+            [steady_db(step, self._spec.mel) for step in steps[-LONGEST_STEPS:]], skipped
+        )
 
-    def _window(self, power: FloatArray) -> Heard:
+    def _window(self, power: FloatArray) -> AudioFeatures:
         columns = len(self._kept)
         self._kept = np.concatenate([self._kept, power])[-columns:]
         is_due, self._is_new = self._is_new or len(power) > 0, False
-        return Heard([normalised_db(self._kept, self._spec.mel)] if is_due else [])
+        return AudioFeatures([normalized_db(self._kept, self._spec.mel)] if is_due else [])

@@ -1,19 +1,25 @@
 """Log-mel spectrograms in NumPy, defined here in full.
 
-    power[j, f]  = | sum_k w[k] x[j hop - fft/2 + k] exp(-2 pi i f k / fft) |^2,    f = 0 .. fft/2
+    power[j, f]  = | sum_k w[k] x[j hop - fft/2 + k] exp(-2 pi i f k / fft) |^2,    f = 0 ..
+    fft/2
     mel[j, b]    = sum_f power[j, f] bank[f, b]
-    db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece - top_db (`normalised_db`)
-                   or than floor_db (`steady_db`, for sound that comes in stretch by stretch: its largest is not known)
+    db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece -
+    top_db (`normalized_db`)
+                   or than floor_db (`steady_db`, for audio that comes in
+                   stretch by stretch: its largest is not known)
     out[b, j]    = (db[j, b] + 14.8) / 19.895
 
-Frame j is centred on sample j hop; outside the signal there is silence. w is the periodic Hann window of `window_s`,
-centred in the `fft` samples. The bank holds triangles of height 1 (no area normalisation) whose corners are equally
-spaced on the HTK mel scale 2595 log10(1 + f / 700) between `low_hz` and `high_hz`. Width, hop, bands, top_db and the two
-constants are those of the audio-visual entries of ABAW 2020 and 2021 (TSAV and its successors); where those pad a piece by
-reflection, silence is taken here, so that a frame of a running signal needs no sample that has not been heard.
+Frame j is centered on sample j hop; outside the signal there is silence. w is the periodic Hann
+window of `window_s`, centered in the `fft` samples. The bank holds triangles of height 1 (no
+area normalization) whose corners are equally spaced on the HTK mel scale 2595 log10(1 + f / 700)
+between `low_hz` and `high_hz`. Width, hop, bands, top_db and the two constants are those of the
+audio-visual entries of ABAW 2020 and 2021 (TSAV and its successors); where those pad a piece by
+reflection, silence is taken here, so that a frame of a running signal needs no sample that has
+not been heard.
 
-Networks that follow a video hear in steps of `STEP_FRAMES`, counted from the sound's first sample: at a picture's time they
-know the steps whose every sample lies before it. Training and runtime cut sound by this one rule.
+Networks that follow a video hear in steps of `STEP_FRAMES`, counted from the audio's first
+sample: at an image's time they know the steps whose every sample lies before it. Training and
+runtime cut audio by this one rule.
 """
 
 from __future__ import annotations
@@ -27,14 +33,16 @@ from numpy.typing import NDArray
 from faceaffect.bundle.mel_config import MelConfig
 
 __all__ = [
-    "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalised_db",
+    "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalized_db",
     "power_of", "samples_until", "steady_db",
 ]  # fmt: skip
 
 STEP_FRAMES: Final = 10
-"""Mel frames that are heard at once: the sound's features are renewed every 100 ms."""
+"""Mel frames that are heard at once: the audio's features are renewed every 100 ms."""
 _POWER_FLOOR: Final = 1e-10
-_ROUNDING: Final = 1e-3  # of a sample: what a time in seconds may be off by for being a binary number
+_ROUNDING: Final = (
+    1e-3  # of a sample: what a time in seconds may be off by for being a binary number
+)
 
 
 def hz_to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -49,7 +57,9 @@ def mel_to_hz(mel: NDArray[np.float64] | float) -> NDArray[np.float64]:
 def mel_bank(config: MelConfig) -> NDArray[np.float32]:
     """The triangles [fft / 2 + 1, bands]."""
     bins = np.arange(config.fft // 2 + 1) * (config.rate_hz / config.fft)
-    corners = mel_to_hz(np.linspace(hz_to_mel(config.low_hz), hz_to_mel(config.high_hz), config.bands + 2))
+    corners = mel_to_hz(
+        np.linspace(hz_to_mel(config.low_hz), hz_to_mel(config.high_hz), config.bands + 2)
+    )
     low, middle, high = corners[:-2], corners[1:-1], corners[2:]
     rising = (bins[:, None] - low) / (middle - low)
     falling = (high - bins[:, None]) / (high - middle)
@@ -60,33 +70,49 @@ def mel_bank(config: MelConfig) -> NDArray[np.float32]:
 def _window(config: MelConfig) -> NDArray[np.float32]:
     window = np.zeros(config.fft, np.float32)
     start = (config.fft - config.window) // 2
-    window[start : start + config.window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
+    window[start : start + config.window] = 0.5 - 0.5 * np.cos(
+        2 * np.pi * np.arange(config.window) / config.window
+    )
     return window
 
 
-def mel_power(samples: NDArray[np.float32], config: MelConfig, *, block: int = 2048) -> NDArray[np.float32]:
-    """Mel power [n // hop + 1, bands] of a mono signal [n]; `block` frames are transformed at a time."""
+def mel_power(
+    samples: NDArray[np.float32], config: MelConfig, *, block: int = 2048
+) -> NDArray[np.float32]:
+    """Mel power [n // hop + 1, bands] of a mono signal [n]; `block` frames are transformed at a
+    time.
+    """
     if samples.ndim != 1:
-        raise ValueError(f"samples must have shape [n] (mono: average the channels first), got {list(samples.shape)}")
+        raise ValueError(
+            f"samples must have shape [n] (mono: average the channels first), got {list(samples.shape)}"
+        )
     if not np.isfinite(samples).all():
         raise ValueError("samples hold NaN or infinity")
     half = config.fft // 2
-    padded = np.concatenate([np.zeros(half, np.float32), samples.astype(np.float32), np.zeros(half, np.float32)])
+    padded = np.concatenate(
+        [np.zeros(half, np.float32), samples.astype(np.float32), np.zeros(half, np.float32)]
+    )
     return power_of(padded, config, block=block)
 
 
-def power_of(padded: NDArray[np.float32], config: MelConfig, *, block: int = 2048) -> NDArray[np.float32]:
+def power_of(
+    padded: NDArray[np.float32], config: MelConfig, *, block: int = 2048
+) -> NDArray[np.float32]:
     """Mel power [k, bands] of the k stretches of `fft` samples that lie a hop apart in a signal."""
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.fft)[:: config.hop]
     power = np.empty((len(frames), config.bands), np.float32)
     for k in range(0, len(frames), block):
         spectrum = np.fft.rfft(frames[k : k + block] * _window(config), axis=1)
-        power[k : k + block] = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ mel_bank(config)
+        power[k : k + block] = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ mel_bank(
+            config
+        )
     return power
 
 
-def normalised_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
-    """What a network sees [..., bands, frames] of mel power [..., frames, bands]; the largest is taken piece by piece."""
+def normalized_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """What a network sees [..., bands, frames] of mel power [..., frames, bands]; the largest is
+    taken piece by piece.
+    """
     db = 10 * np.log10(np.maximum(power, _POWER_FLOOR))
     if db.size:
         db = np.maximum(db, db.max(axis=(-2, -1), keepdims=True) - config.top_db)
@@ -94,13 +120,15 @@ def normalised_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.f
 
 
 def steady_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
-    """What a network that hears stretch by stretch sees [..., frames, bands] of mel power of that shape."""
+    """What a network that hears stretch by stretch sees [..., frames, bands] of mel power of that
+    shape.
+    """
     db = np.maximum(10 * np.log10(np.maximum(power, _POWER_FLOOR)), config.floor_db)
     return np.asarray((db + config.shift_db) / config.scale_db, np.float32)
 
 
 def samples_until(offset_s: float, rate_hz: int) -> int:
-    """How many samples of a sound have been heard `offset_s` seconds after its first."""
+    """How many samples of an audio have been heard `offset_s` seconds after its first."""
     return max(0, int(np.floor(offset_s * rate_hz + _ROUNDING)))
 
 
@@ -112,4 +140,4 @@ def frames_of(samples: int, config: MelConfig) -> int:
 def log_mel(samples: NDArray[np.float32], config: MelConfig | None = None) -> NDArray[np.float32]:
     """Log-mel [bands, n // hop + 1] of a whole mono signal [n]."""
     chosen = config or MelConfig()
-    return normalised_db(mel_power(samples, chosen), chosen)
+    return normalized_db(mel_power(samples, chosen), chosen)

@@ -1,4 +1,4 @@
-"""Mel power of sound that is still coming in: each frame as soon as its last sample is there."""
+"""Mel power of audio that is still coming in: each frame as soon as its last sample is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MelStream:
 
     def __init__(self, config: MelConfig) -> None:
         self._config = config
-        # From fft / 2 samples before the centre of the next frame on: silence before the first.
+        # From fft / 2 samples before the center of the next frame on: silence before the first.
         self._tail = np.zeros(config.fft // 2, np.float32)
 
     def push(self, samples: FloatArray) -> FloatArray:

@@ -1,8 +1,9 @@
-"""The one door to PyAV, which reads sound and time stamps.
+"""The one door to PyAV, which reads audio and time stamps.
 
-PyAV rather than a reader of sound files alone: the sound of Aff-Wild2 is inside .mp4 and .avi files, and only the
-container's own time stamps say when a frame is shown and when the sound starts. It reads .wav and .flac as well, and its
-wheels bring their decoders along, so no program must be installed.
+PyAV rather than a reader of audio files alone: the audio of Aff-Wild2 is inside .mp4 and .avi
+files, and only the container's own time stamps say when a frame is shown and when the audio
+starts. It reads .wav and .flac as well, and its wheels bring their decoders along, so no program
+must be installed.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any
 
 
 class UnreadableMediaError(ValueError):
-    """A file that is no video or sound, is cut short before its first frame, or cannot be opened."""
+    """A file that is no video or audio, is cut short before its first frame, or cannot be opened."""
 
 
-class SoundlessVideoError(ValueError):
-    """A video without a sound track."""
+class SilentVideoError(ValueError):
+    """A video without an audio track."""
 
 
 def require_pyav() -> ModuleType:
@@ -27,8 +28,8 @@ def require_pyav() -> ModuleType:
         import av
     except ImportError as error:
         raise ImportError(
-            f'sound and time stamps are read with PyAV, which cannot be used ({error}): pip install "faceaffect[audio]", '
-            "or go without sound"
+            f'audio and time stamps are read with PyAV, which cannot be used ({error}): pip install "faceaffect[audio]", '
+            "or go without audio"
         ) from None
     av.logging.set_level(av.logging.PANIC)  # what is wrong with a file is said by our errors, once
     module: ModuleType = av
@@ -37,7 +38,9 @@ def require_pyav() -> ModuleType:
 
 @contextmanager
 def open_media(path: Path) -> Iterator[Any]:
-    """The open container of a file; every error of reading inside the block becomes UnreadableMediaError."""
+    """The open container of a file; every error of reading inside the block becomes
+    UnreadableMediaError.
+    """
     av = require_pyav()
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
@@ -45,4 +48,6 @@ def open_media(path: Path) -> Iterator[Any]:
         with av.open(str(path)) as container:
             yield container
     except av.FFmpegError as error:
-        raise UnreadableMediaError(f"{path} cannot be read as video or sound ({error.strerror or error})") from None
+        raise UnreadableMediaError(
+            f"{path} cannot be read as video or audio ({error.strerror or error})"
+        ) from None

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from faceaffect.backends import BackendError
-from faceaffect.backends.cuda_frame_runner import slot_counts
+from faceaffect.backends.cuda_frame_runner import batch_sizes
 from faceaffect.backends.tensorrt_compat import (
     SHOWN_MESSAGES,
     BuildWatcher,
-    TensorRt,
+    TensorRTModule,
     allow_capture,
     collecting_logger,
     limit_workspace,
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 WORKSPACE_BYTES: Final[int] = 256 * 1024 * 1024
-MEMORY_REMEDY: Final[str] = "close other programs on the GPU or lower --max-faces"
+OUT_OF_MEMORY_HINT: Final[str] = "close other programs on the GPU or lower --max-faces"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What decides which engine comes out, beside network and device. `dla` is a core's number, None for the GPU."""
+    """What decides which engine comes out, beside network and device. `dla` is a core's number,
+    None for the GPU.
+    """
 
     precision: str
     max_faces: int
@@ -39,12 +41,18 @@ class EngineSettings:
 
     @property
     def slots(self) -> tuple[int, ...]:
-        """Numbers of faces that it runs: powers of two up to `max_faces`; a DLA takes one size only."""
-        return slot_counts(self.max_faces) if self.dla is None else (self.max_faces,)
+        """Numbers of faces that it runs: powers of two up to `max_faces`; a DLA takes one size
+        only.
+        """
+        return batch_sizes(self.max_faces) if self.dla is None else (self.max_faces,)
 
 
-def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watcher: BuildWatcher) -> bytes:
-    """The engine's bytes; raises BackendError with TensorRT's own words where the network cannot be built."""
+def build_engine(
+    library: TensorRTModule, onnx: bytes, settings: EngineSettings, watcher: BuildWatcher
+) -> bytes:
+    """The engine's bytes; raises BackendError with TensorRT's own words where the network cannot be
+    built.
+    """
     module = library.module
     logger = collecting_logger(module)
     builder: trt.Builder = started(module.Builder, logger, logger=logger, what=str(library))
@@ -67,8 +75,12 @@ def build_engine(library: TensorRt, onnx: bytes, settings: EngineSettings, watch
     return bytes(plan)
 
 
-def _parse(library: TensorRt, network: trt.INetworkDefinition, logger: Any, onnx: bytes) -> None:
-    parser: trt.OnnxParser = started(library.module.OnnxParser, network, logger, logger=logger, what=f"the parser of {library}")
+def _parse(
+    library: TensorRTModule, network: trt.INetworkDefinition, logger: Any, onnx: bytes
+) -> None:
+    parser: trt.OnnxParser = started(
+        library.module.OnnxParser, network, logger, logger=logger, what=f"the parser of {library}"
+    )
     if parser.parse(onnx):
         return
     errors = [str(parser.get_error(i)) for i in range(parser.num_errors)] or logger.messages
@@ -78,22 +90,33 @@ def _parse(library: TensorRt, network: trt.INetworkDefinition, logger: Any, onnx
     )
 
 
-def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, settings: EngineSettings) -> None:
+def _add_profile(
+    builder: trt.Builder, config: trt.IBuilderConfig, settings: EngineSettings
+) -> None:
     """From the fewest faces to the most, tuned for the fewest: one is what most frames hold."""
-    fewest, most = ((faces, 3, settings.size_px, settings.size_px) for faces in (settings.slots[0], settings.slots[-1]))
+    fewest, most = (
+        (faces, 3, settings.size_px, settings.size_px)
+        for faces in (settings.slots[0], settings.slots[-1])
+    )
     profile: trt.IOptimizationProfile = builder.create_optimization_profile()
     profile.set_shape("crops", fewest, fewest, most)
     config.add_optimization_profile(profile)
 
 
-def _failed_build(library: TensorRt, logger: Any, settings: EngineSettings) -> str:
+def _failed_build(library: TensorRTModule, logger: Any, settings: EngineSettings) -> str:
     words = said(logger)
-    remedy = "use --backend onnx" if settings.precision == "fp32" else "try --precision fp32, or use --backend onnx"
+    remedy = (
+        "use --backend onnx"
+        if settings.precision == "fp32"
+        else "try --precision fp32, or use --backend onnx"
+    )
     if is_out_of_memory(words):
-        remedy = f"{MEMORY_REMEDY}, or use --backend onnx"
+        remedy = f"{OUT_OF_MEMORY_HINT}, or use --backend onnx"
     return f"{library} cannot build the {settings.precision} network: {words}; {remedy}"
 
 
 def is_out_of_memory(words: str) -> bool:
     """Whether TensorRT's words speak of memory: it has no code for it that all versions share."""
-    return any(word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory"))
+    return any(
+        word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory")
+    )

@@ -18,7 +18,9 @@ class BuildProgress:
 
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         self._title, self._is_drawn = title, console.is_terminal
         self._tasks: dict[str, Any] = {}
 
@@ -26,10 +28,17 @@ class BuildProgress:
         self._progress.start()
         self._tasks[""] = self._progress.add_task(self._title, total=None)
         if not self._is_drawn:
-            log.warning("faceaffect: %s; this takes from seconds to some minutes, once", self._title)
+            log.warning(
+                "faceaffect: %s; this takes from seconds to some minutes, once", self._title
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._progress.stop()
 
     def step(self, phase: str, done: int, steps: int | None) -> None:

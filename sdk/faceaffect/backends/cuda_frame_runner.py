@@ -1,6 +1,8 @@
-"""From a frame to read faces on the GPU: upload, crop, network, graph layer, download, queued as one CUDA graph.
+"""From a frame to read faces on the GPU: upload, crop, network, graph layer, download, queued as
+one CUDA graph.
 
-One instance belongs to one thread: its stream, buffers, execution contexts and graphs are nobody else's.
+One instance belongs to one thread: its stream, buffers, execution contexts and graphs are nobody
+else's.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from faceaffect.backends import Heads
-from faceaffect.device_frame import DeviceFrame
-from faceaffect.kernels import GraphWeights
+from faceaffect.backends import HeadOutputs
 from faceaffect.bundle.model_spec import HEADS, CropSpec
+from faceaffect.device_frame import DeviceFrame
+from faceaffect.kernels import GcnWeights
 from faceaffect.types import FloatArray, Frame
 
 _ALIGN: Final[int] = 256
@@ -24,8 +26,10 @@ _PORTRAIT_SHAPE: Final[tuple[int, ...]] = (3, 12, 12)
 log = logging.getLogger("faceaffect")
 
 
-class GpuNetwork(Protocol):
-    """An engine as the path uses it. Shapes are per face; `bind` is called once per number of faces."""
+class CudaNetwork(Protocol):
+    """An engine as the path uses it. Shapes are per face; `bind` is called once per number of
+    faces.
+    """
 
     crop_typestr: str  # of its input: <f4 or <f2
     output_shapes: dict[str, tuple[int, ...]]  # float32 each
@@ -47,7 +51,7 @@ class _Place:
     shape: tuple[int, ...]
 
 
-def slot_counts(max_faces: int) -> tuple[int, ...]:
+def batch_sizes(max_faces: int) -> tuple[int, ...]:
     """Numbers of faces that runs are made for: powers of two up to what holds `max_faces`."""
     counts = [1]
     while counts[-1] < max_faces:
@@ -55,22 +59,31 @@ def slot_counts(max_faces: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-class GpuPath:
-    """Reads faces with `cuda`, the native module. A run of n faces is padded to the next of `slot_counts`.
+class CudaFrameRunner:
+    """Reads faces with `cuda`, the native module. A run of n faces is padded to the next of
+    `batch_sizes`.
 
-    The second run of a kind (number of slots, size of the upload) is captured as a CUDA graph and replayed from then on;
-    a kind that cannot be captured goes on with plain launches and is told once.
+    The second run of a kind (number of slots, size of the upload) is captured as a CUDA graph
+    and replayed from then on; a kind that cannot be captured goes on with plain launches and is
+    told once.
     """
 
     captures = True
     """False runs plain launches only; for comparison."""
 
     def __init__(
-        self, cuda: Any, network: GpuNetwork, graph: GraphWeights, crop: CropSpec, slots: tuple[int, ...] | int
+        self,
+        cuda: Any,
+        network: CudaNetwork,
+        graph: GcnWeights,
+        crop: CropSpec,
+        slots: tuple[int, ...] | int,
     ) -> None:
-        """`slots` are the numbers of faces that runs are made for, ascending, or the most faces of one run."""
+        """`slots` are the numbers of faces that runs are made for, ascending, or the most faces of
+        one run.
+        """
         self._cuda, self._network, self._crop = cuda, network, crop
-        self._slots = slot_counts(slots) if isinstance(slots, int) else slots
+        self._slots = batch_sizes(slots) if isinstance(slots, int) else slots
         self._widths = list(graph.packed.widths)
         self._stream = cuda.Stream()
         weights = graph.packed.flat()
@@ -88,11 +101,15 @@ class GpuPath:
         self._out_bytes = self._out_host.bytes()
         for slots in self._slots:
             places, _ = self._places[slots]
-            addresses = {name: self._out.address + places[name].offset for name in network.output_shapes}
+            addresses = {
+                name: self._out.address + places[name].offset for name in network.output_shapes
+            }
             network.bind(slots, addresses | {"crops": self._crops.address})
         self._seen: set[tuple[int, int]] = set()
         self._graphs: dict[tuple[int, int], Any] = {}
-        self.uncaptured: dict[tuple[int, int], str] = {}  # kinds that run as plain launches for good, and why
+        self.uncaptured: dict[
+            tuple[int, int], str
+        ] = {}  # kinds that run as plain launches for good, and why
         self._make_upload(_LEAST_UPLOAD)
 
     @property
@@ -100,22 +117,33 @@ class GpuPath:
         """Handle of the stream on which everything runs."""
         return int(self._stream.handle)
 
-    def read(self, frame: Frame | DeviceFrame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
-        """Heads and `au_logit` of the crops that maps [N, 2, 3] cut out of a frame, and `portrait.sample_grid` of them."""
+    def read(
+        self, frame: Frame | DeviceFrame, crop_maps: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
+        """Heads and `au_logit` of the crops that maps [N, 2, 3] cut out of a frame, and
+        `portrait.sample_grid` of them.
+        """
         most = self._slots[-1]
         if len(crop_maps) <= most:
             return self._read_some(frame, crop_maps)
-        parts = [self._read_some(frame, crop_maps[at : at + most]) for at in range(0, len(crop_maps), most)]
+        parts = [
+            self._read_some(frame, crop_maps[at : at + most])
+            for at in range(0, len(crop_maps), most)
+        ]
         heads = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         return heads, np.concatenate([part[1] for part in parts])
 
-    def _read_some(self, frame: Frame | DeviceFrame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
+    def _read_some(
+        self, frame: Frame | DeviceFrame, crop_maps: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
         count = len(crop_maps)
         slots = next(slots for slots in self._slots if slots >= count)
         kind = (slots, self._stage(frame, crop_maps, slots))
         try:
             self._run(kind)
-        finally:  # also where a call failed: what was queued before it still reads the buffers that the next run fills
+        # also where a call failed: what was queued before it still reads the buffers that the next
+        # run fills
+        finally:
             self._stream.synchronize()
         return self._results(slots, count)
 
@@ -143,7 +171,11 @@ class GpuPath:
             self._graphs[kind] = stream.end_capture()
         except (self._cuda.CudaError, RuntimeError) as error:
             self.uncaptured[kind] = str(error)
-            log.warning("faceaffect: no CUDA graph for %d faces, going on with plain launches: %s", kind[0], error)
+            log.warning(
+                "faceaffect: no CUDA graph for %d faces, going on with plain launches: %s",
+                kind[0],
+                error,
+            )
             self._queue(*kind)
         else:
             self._graphs[kind].launch(stream)
@@ -158,7 +190,7 @@ class GpuPath:
         cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, stream)
         self._network.enqueue(slots, stream.handle)
         nodes, logits = self._view(places["au_nodes"]), self._view(places["au_logit"])
-        cuda.au_graph_cuda(nodes, self._weights, self._widths, logits, stream)
+        cuda.au_gcn_cuda(nodes, self._weights, self._widths, logits, stream)
         cuda.portrait_grid_cuda(crops, self._view(places["portrait_grid"]), stream)
         cuda.copy_bytes(self._out_host.address, self._out.address, out_bytes, stream)
 
@@ -166,12 +198,23 @@ class GpuPath:
         return self._out.view(list(place.shape), "<f4", place.offset)
 
     def _stage(self, frame: Frame | DeviceFrame, crop_maps: FloatArray, slots: int) -> int:
-        """Lay the frame's part out for the upload; how many bytes travel, rounded so that few kinds arise."""
+        """Lay the frame's part out for the upload; how many bytes travel, rounded so that few kinds
+        arise.
+        """
         while True:
             block = self._block_host
-            where = (crop_maps, slots, self._crop.size_px, block.address, self._block.address, block.nbytes)
+            where = (
+                crop_maps,
+                slots,
+                self._crop.size_px,
+                block.address,
+                self._block.address,
+                block.nbytes,
+            )
             if isinstance(frame, DeviceFrame):
-                needed: int = self._cuda.stage_gpu_frame(frame.gpu, frame.layout.value, *where, self._stream)
+                needed: int = self._cuda.stage_gpu_frame(
+                    frame.gpu, frame.layout.value, *where, self._stream
+                )
             else:
                 needed = self._cuda.stage_frame(frame.pixels, frame.layout.value, *where)
             if needed <= block.nbytes:
@@ -179,7 +222,9 @@ class GpuPath:
             self._make_upload(_upload_size(needed))
 
     def _make_upload(self, nbytes: int) -> None:
-        """New, larger buffers, both or none; graphs hold the addresses of the old ones and go with them."""
+        """New, larger buffers, both or none; graphs hold the addresses of the old ones and go with
+        them.
+        """
         pinned, on_gpu = self._cuda.PinnedBuffer(nbytes), self._cuda.DeviceBuffer(nbytes)
         self._graphs.clear()
         self._seen.clear()
@@ -193,13 +238,17 @@ class GpuPath:
             offset += -(-4 * slots * _product(shape) // _ALIGN) * _ALIGN
         return places, offset
 
-    def _results(self, slots: int, count: int) -> tuple[Heads, FloatArray]:
+    def _results(self, slots: int, count: int) -> tuple[HeadOutputs, FloatArray]:
         """Copies: the buffers are written again by the next run."""
         places, _ = self._places[slots]
         values = {}
         for name, place in places.items():
             nbytes = 4 * _product(place.shape)
-            whole = self._out_bytes[place.offset : place.offset + nbytes].view(np.float32).reshape(place.shape)
+            whole = (
+                self._out_bytes[place.offset : place.offset + nbytes]
+                .view(np.float32)
+                .reshape(place.shape)
+            )
             values[name] = whole[:count].copy()
         grid = values.pop("portrait_grid")
         return {name: values[name] for name in (*HEADS, "au_logit")}, grid

@@ -1,7 +1,9 @@
-"""Built engines on disk: found again only for the very network, TensorRT, device and settings they were built for.
+"""Built engines on disk: found again only for the very network, TensorRT, device and settings they
+were built for.
 
-One file an engine: a line of JSON that says what it is and the SHA-256 of what follows. A file whose line or checksum is
-not the wanted one is never handed out, so a stale, foreign or damaged engine is built again.
+One file an engine: a line of JSON that says what it is and the SHA-256 of what follows. A file
+whose line or checksum is not the wanted one is never handed out, so a stale, foreign or damaged
+engine is built again.
 """
 
 from __future__ import annotations
@@ -68,14 +70,24 @@ class EngineCache:
         try:
             head, _, engine = self.path_of(key).read_bytes().partition(b"\n")
             said = json.loads(head)
-        except (OSError, ValueError, RecursionError):  # no file; no JSON, or bytes that are no text; brackets without end
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+        ):  # no file; no JSON, or bytes that are no text; brackets without end
             return None
         return engine if isinstance(said, dict) and said == _header(key, engine) else None
 
     def find_or_build(
-        self, key: EngineKey, build: Callable[[], bytes], *, waiting: Callable[[Path], None] = lambda _: None
+        self,
+        key: EngineKey,
+        build: Callable[[], bytes],
+        *,
+        waiting: Callable[[Path], None] = lambda _: None,
     ) -> bytes:
-        """The engine of this key, built by one process while others wait; `waiting` is told before a wait."""
+        """The engine of this key, built by one process while others wait; `waiting` is told before
+        a wait.
+        """
         found = self.find(key)
         if found is not None:
             return found
@@ -87,7 +99,12 @@ class EngineCache:
         return found
 
     def replace(
-        self, key: EngineKey, refused: bytes, build: Callable[[], bytes], *, waiting: Callable[[Path], None] = lambda _: None
+        self,
+        key: EngineKey,
+        refused: bytes,
+        build: Callable[[], bytes],
+        *,
+        waiting: Callable[[Path], None] = lambda _: None,
     ) -> bytes:
         """Build again what is of no use, unless another process has done so meanwhile."""
         with self._held(key, waiting):
@@ -99,7 +116,9 @@ class EngineCache:
 
     @contextmanager
     def _held(self, key: EngineKey, waiting: Callable[[Path], None]) -> Iterator[None]:
-        """Hold the key's lock. A folder that cannot be written costs the keeping, not the engine: nobody is waited for."""
+        """Hold the key's lock. A folder that cannot be written costs the keeping, not the engine:
+        nobody is waited for.
+        """
         path = self.path_of(key).with_suffix(".lock")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

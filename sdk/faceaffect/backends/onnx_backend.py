@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
-from faceaffect.backends.cpu_model_selection import cpu_network
-from faceaffect.bundle.bundle import MODEL_FILE, Bundle
+from faceaffect.backends import Backend, BackendOptions, HeadOutputs, check_outputs, require_cpu
+from faceaffect.backends.cpu_model_selection import select_cpu_model
 from faceaffect.backends.onnx_session import import_runtime, onnx_version, open_session
+from faceaffect.bundle.bundle import MODEL_FILE, Bundle
 from faceaffect.bundle.model_spec import HEADS, BundleError
 from faceaffect.types import FloatArray
 
 
-def why_not() -> str:
+def unavailable_reason() -> str:
     """An empty text, or the reason why ONNX Runtime cannot be used."""
     try:
         import_runtime()
@@ -25,17 +25,21 @@ class OnnxBackend:
     name = "onnx"
 
     def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
-        content, self.precision = cpu_network(bundle, options)
+        content, self.precision = select_cpu_model(bundle, options)
         self._session = open_session(content, options.threads, bundle.path / MODEL_FILE)
-        check_outputs({output.name for output in self._session.get_outputs()}, bundle.path / MODEL_FILE)
+        check_outputs(
+            {output.name for output in self._session.get_outputs()}, bundle.path / MODEL_FILE
+        )
         size_px = bundle.spec.crop.size_px
         wanted, got = [3, size_px, size_px], self._session.get_inputs()[0].shape[1:]
         if self._session.get_inputs()[0].name != "crops" or got != wanted:
-            raise BundleError(f"{bundle.path / MODEL_FILE}: input must be crops [N, 3, {size_px}, {size_px}], got {got}")
+            raise BundleError(
+                f"{bundle.path / MODEL_FILE}: input must be crops [N, 3, {size_px}, {size_px}], got {got}"
+            )
         self._names = list(HEADS)
         self.version = onnx_version()
 
-    def infer(self, crops: FloatArray) -> Heads:
+    def infer(self, crops: FloatArray) -> HeadOutputs:
         return dict(zip(self._names, self._session.run(self._names, {"crops": crops}), strict=True))
 
 

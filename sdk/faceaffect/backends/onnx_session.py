@@ -23,7 +23,9 @@ def onnx_version() -> str:
 
 
 def open_session(content: bytes, threads: int, where: Path) -> Any:
-    """A session on the CPU; BundleError, naming the file, where the content is no network that can be run."""
+    """A session on the CPU; BundleError, naming the file, where the content is no network that can
+    be run.
+    """
     runtime = import_runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -33,5 +35,7 @@ def open_session(content: bytes, threads: int, where: Path) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own classes, which share no base but Exception
+    except (
+        Exception
+    ) as error:  # onnxruntime raises its own classes, which share no base but Exception
         raise BundleError(f"{where}: ONNX Runtime cannot load it: {error}") from None

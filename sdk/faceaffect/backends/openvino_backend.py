@@ -8,14 +8,14 @@ import sys
 import types
 from typing import Any
 
-from faceaffect.backends import Backend, BackendOptions, Heads, check_outputs, require_cpu
-from faceaffect.backends.cpu_model_selection import cpu_network
+from faceaffect.backends import Backend, BackendOptions, HeadOutputs, check_outputs, require_cpu
+from faceaffect.backends.cpu_model_selection import select_cpu_model
 from faceaffect.bundle.bundle import MODEL_FILE, Bundle
 from faceaffect.bundle.model_spec import HEADS, BundleError
 from faceaffect.types import FloatArray
 
 
-def why_not() -> str:
+def unavailable_reason() -> str:
     """An empty text, or the reason why OpenVINO cannot be used."""
     if importlib.util.find_spec("openvino") is None:
         return "openvino is not installed; pip install 'faceaffect[openvino]'"
@@ -40,24 +40,32 @@ def _import() -> Any:
 
 
 class OpenvinoBackend:
-    """One compiled model in float32 or int8; the processor's own bfloat16 is not used, so figures compare with ONNX Runtime."""
+    """One compiled model in float32 or int8; the processor's own bfloat16 is not used, so figures
+    compare with ONNX Runtime.
+    """
 
     name = "openvino"
 
     def __init__(self, bundle: Bundle, settings: BackendOptions) -> None:
         openvino = _import()
-        content, self.precision = cpu_network(bundle, settings)
+        content, self.precision = select_cpu_model(bundle, settings)
         try:
             runtime = openvino.Core()
             model = runtime.read_model(content)
-            options = {"INFERENCE_NUM_THREADS": settings.threads, "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
+            options = {
+                "INFERENCE_NUM_THREADS": settings.threads,
+                "INFERENCE_PRECISION_HINT": "f32",
+                "NUM_STREAMS": 1,
+            }
             self._request = runtime.compile_model(model, "CPU", options).create_infer_request()
         except RuntimeError as error:
-            raise BundleError(f"{bundle.path / MODEL_FILE}: OpenVINO cannot load it: {error}") from None
+            raise BundleError(
+                f"{bundle.path / MODEL_FILE}: OpenVINO cannot load it: {error}"
+            ) from None
         check_outputs({output.any_name for output in model.outputs}, bundle.path / MODEL_FILE)
         self.version = str(openvino.__version__)
 
-    def infer(self, crops: FloatArray) -> Heads:
+    def infer(self, crops: FloatArray) -> HeadOutputs:
         self._request.infer({"crops": crops}, share_inputs=True)
         return {name: self._request.get_tensor(name).data.copy() for name in HEADS}
 

@@ -1,6 +1,7 @@
 """TensorRT on an NVIDIA GPU: frame to read faces without a copy to the host in between.
 
-A backend may be shared by threads: each gets its own stream, buffers, execution contexts and graphs at its first frame.
+A backend may be shared by threads: each gets its own stream, buffers, execution contexts and
+graphs at its first frame.
 """
 
 from __future__ import annotations
@@ -14,16 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faceaffect.backends import DEFAULT_MAX_FACES, BackendError, BackendOptions, Heads, check_outputs
-from faceaffect.backends.build_engine import MEMORY_REMEDY, EngineSettings, build_engine, is_out_of_memory
+from faceaffect.backends import (
+    DEFAULT_MAX_FACES,
+    BackendError,
+    BackendOptions,
+    HeadOutputs,
+    check_outputs,
+)
+from faceaffect.backends.build_engine import (
+    OUT_OF_MEMORY_HINT,
+    EngineSettings,
+    build_engine,
+    is_out_of_memory,
+)
 from faceaffect.backends.build_progress import BuildProgress
+from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
-from faceaffect.backends.cuda_frame_runner import GpuPath, slot_counts
-from faceaffect.backends.tensorrt_compat import TensorRt, collecting_logger, find_tensorrt, new_context, said, started
-from faceaffect.bundle.bundle import MODEL_FILE, Bundle, network_of
-from faceaffect.kernels.native import native
+from faceaffect.backends.tensorrt_compat import (
+    TensorRTModule,
+    collecting_logger,
+    find_tensorrt,
+    new_context,
+    said,
+    started,
+)
+from faceaffect.bundle.bundle import MODEL_FILE, Bundle, model_bytes
 from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, CropSpec
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.kernels.native import native
+from faceaffect.types import FloatArray, Frame, PixelFormat
 
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -31,7 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("faceaffect")
 
 
-def why_not() -> str:
+def unavailable_reason() -> str:
     """An empty text, or the reason why TensorRT cannot be used."""
     if native is None or not native.has_cuda:
         return "faceaffect was built without CUDA kernels; install the CUDA toolkit and build it again with FACEAFFECT_CUDA=ON"
@@ -48,15 +67,21 @@ def device_index(device: str) -> int:
         return 0
     found = re.fullmatch(r"cuda:(\d+)", device)
     if found is None:
-        raise BackendError(f"backend 'tensorrt' runs on device 'cuda:N', got {device!r}; use --device cuda:0 or --backend onnx")
+        raise BackendError(
+            f"backend 'tensorrt' runs on device 'cuda:N', got {device!r}; use --device cuda:0 or --backend onnx"
+        )
     return int(found[1])
 
 
 class _Network:
-    """An engine with execution contexts of one thread, one for each number of faces: graphs stay valid that way."""
+    """An engine with execution contexts of one thread, one for each number of faces: graphs stay
+    valid that way.
+    """
 
     def __init__(self, module: Any, engine: trt.ICudaEngine, logger: Any, fewest: int) -> None:
-        """`fewest` faces are the least that the engine takes in a run; `logger` collects what TensorRT says."""
+        """`fewest` faces are the least that the engine takes in a run; `logger` collects what
+        TensorRT says.
+        """
         self._module, self._engine, self._logger = module, engine, logger
         self._contexts: dict[int, trt.IExecutionContext] = {}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
@@ -64,10 +89,16 @@ class _Network:
         self._crop_shape = tuple(engine.get_tensor_shape("crops"))[1:]
         # Some shapes of outputs are known only once that of the input is.
         context = self._context(fewest)
-        self.output_shapes = {name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"}
+        self.output_shapes = {
+            name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"
+        }
         kinds = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
         self.crop_typestr = kinds.get(engine.get_tensor_dtype("crops"), "")
-        wrong = [name for name in self.output_shapes if engine.get_tensor_dtype(name) != module.DataType.FLOAT]
+        wrong = [
+            name
+            for name in self.output_shapes
+            if engine.get_tensor_dtype(name) != module.DataType.FLOAT
+        ]
         if wrong or not self.crop_typestr:
             raise BundleError(
                 f"{MODEL_FILE}: outputs must be float32 and crops float32 or float16, others are {wrong or 'crops'}"
@@ -77,9 +108,13 @@ class _Network:
         context: trt.IExecutionContext | None = new_context(self._module, self._engine)
         if context is None:
             words = said(self._logger, "the GPU's memory is full")
-            raise BackendError(f"TensorRT cannot make an execution context: {words}; {MEMORY_REMEDY}")
+            raise BackendError(
+                f"TensorRT cannot make an execution context: {words}; {OUT_OF_MEMORY_HINT}"
+            )
         if not context.set_input_shape("crops", (faces, *self._crop_shape)):
-            raise BackendError(f"the engine does not take {faces} faces; `faceaffect build --max-faces {faces}` makes one")
+            raise BackendError(
+                f"the engine does not take {faces} faces; `faceaffect build --max-faces {faces}` makes one"
+            )
         return context
 
     def bind(self, faces: int, addresses: dict[str, int]) -> None:
@@ -95,41 +130,63 @@ class _Network:
 
 
 class TensorrtBackend:
-    """One engine; `read_faces` is what the pipeline calls, `infer` takes crops that lie on the host."""
+    """One engine; `infer_frame` is what the pipeline calls, `infer` takes crops that lie on the
+    host.
+    """
 
     name = "tensorrt"
 
     def __init__(
-        self, library: TensorRt, plan: bytes, bundle: Bundle, settings: EngineSettings, device: int, key: EngineKey
+        self,
+        library: TensorRTModule,
+        plan: bytes,
+        bundle: Bundle,
+        settings: EngineSettings,
+        device: int,
+        key: EngineKey,
     ) -> None:
-        self._library, self._bundle, self._settings, self._device, self.key = library, bundle, settings, device, key
+        self._library, self._bundle, self._settings, self._device, self.key = (
+            library,
+            bundle,
+            settings,
+            device,
+            key,
+        )
         self._local, self._opening = threading.local(), threading.Lock()
         # The logger must outlive the runtime.
         self._logger = collecting_logger(library.module)
-        self._runtime = started(library.module.Runtime, self._logger, logger=self._logger, what=str(library))
+        self._runtime = started(
+            library.module.Runtime, self._logger, logger=self._logger, what=str(library)
+        )
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             words = said(self._logger)
             if is_out_of_memory(words):
-                raise BackendError(f"{library} cannot load the engine: {words}; {MEMORY_REMEDY}, or use --backend onnx")
-            raise EngineRefusedError(words)
+                raise BackendError(
+                    f"{library} cannot load the engine: {words}; {OUT_OF_MEMORY_HINT}, or use --backend onnx"
+                )
+            raise EngineLoadError(words)
         self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[settings.precision]
         self.version = str(library)
         self.plan_bytes = len(plan)
         self.device = f"cuda:{device}"
 
     @property
-    def path(self) -> GpuPath:
+    def path(self) -> CudaFrameRunner:
         """The calling thread's own, whose current device becomes the engine's."""
         if native is None or self._engine is None:
             raise BackendError("the TensorRT backend was closed")
-        native.use_device(self._device)  # another backend of this thread may have chosen another GPU
-        path: GpuPath | None = getattr(self._local, "path", None)
+        native.use_device(
+            self._device
+        )  # another backend of this thread may have chosen another GPU
+        path: CudaFrameRunner | None = getattr(self._local, "path", None)
         if path is None:
             slots = self._settings.slots
             with self._opening:  # an engine makes its contexts one after the other
                 network = _Network(self._library.module, self._engine, self._logger, slots[0])
-                path = GpuPath(native, network, self._bundle.graph, self._bundle.spec.crop, slots)
+                path = CudaFrameRunner(
+                    native, network, self._bundle.graph, self._bundle.spec.crop, slots
+                )
             self._local.path = path
         return path
 
@@ -138,15 +195,17 @@ class TensorrtBackend:
         """Handle of the calling thread's own stream."""
         return self.path.cuda_stream
 
-    def read_faces(self, frame: Frame, crop_maps: FloatArray) -> tuple[Heads, FloatArray]:
-        """See `GpuPath.read`; raises BackendError where the GPU fails."""
+    def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
+        """See `CudaFrameRunner.read`; raises BackendError where the GPU fails."""
         try:
             return self.path.read(frame, crop_maps)
         except RuntimeError as error:  # CudaError among them
             raise self._failed(error) from error
 
-    def make_ready(self) -> None:
-        """Take this thread's memory now, so that a GPU without room is known before the first frame."""
+    def warm_up(self) -> None:
+        """Take this thread's memory now, so that a GPU without room is known before the first
+        frame.
+        """
         try:
             _ = self.path
         except RuntimeError as error:
@@ -155,27 +214,39 @@ class TensorrtBackend:
     def _failed(self, error: RuntimeError) -> BackendError:
         return BackendError(f"backend 'tensorrt' failed on {self.device}: {error}")
 
-    def infer(self, crops: FloatArray) -> Heads:
+    def infer(self, crops: FloatArray) -> HeadOutputs:
         """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do."""
-        return read_crops(self.read_faces, self._bundle.spec.crop, crops)
+        return read_crops(self.infer_frame, self._bundle.spec.crop, crops)
 
 
-def read_crops(read_faces: Callable[[Frame, FloatArray], tuple[Heads, FloatArray]], spec: CropSpec, crops: FloatArray) -> Heads:
-    """Heads of crops [N, 3, S, S], each as a frame of its own; these have 8 bits, and heads differ by that rounding."""
+def read_crops(
+    infer_frame: Callable[[Frame, FloatArray], tuple[HeadOutputs, FloatArray]],
+    spec: CropSpec,
+    crops: FloatArray,
+) -> HeadOutputs:
+    """Heads of crops [N, 3, S, S], each as a frame of its own; these have 8 bits, and heads differ
+    by that rounding.
+    """
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
     identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
     parts = []
     for crop in crops:
         pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
-        parts.append(read_faces(Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), Layout.RGB), identity)[0])
+        parts.append(
+            infer_frame(
+                Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), PixelFormat.RGB), identity
+            )[0]
+        )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-class EngineRefusedError(BackendError):
+class EngineLoadError(BackendError):
     """TensorRT does not load an engine that the cache holds."""
 
 
-def engine_key(library: TensorRt, onnx: bytes, settings: EngineSettings, facts: dict[str, Any]) -> EngineKey:
+def engine_key(
+    library: TensorRTModule, onnx: bytes, settings: EngineSettings, facts: dict[str, Any]
+) -> EngineKey:
     return EngineKey(
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         library=str(library),
@@ -199,22 +270,26 @@ def open_engine(
 ) -> TensorrtBackend:
     """A backend over the cached engine, which is built now if there is none."""
     if dla is not None and precision == "fp32":
-        raise BackendError("a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla out")
+        raise BackendError(
+            "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla out"
+        )
     index = device_index(device)
-    reason = why_not()
+    reason = unavailable_reason()
     if reason:
         raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
     library, _ = find_tensorrt()
     if library is None or native is None:
         raise BackendError("backend 'tensorrt' cannot be used: TensorRT went away")
     native.use_device(index)
-    onnx = network_of(bundle, precision)
-    settings = EngineSettings(precision, slot_counts(max_faces)[-1], bundle.spec.crop.size_px, dla)
+    onnx = model_bytes(bundle, precision)
+    settings = EngineSettings(precision, batch_sizes(max_faces)[-1], bundle.spec.crop.size_px, dla)
     key = engine_key(library, onnx, settings, native.device_facts(index))
     cache = cache or EngineCache()
 
     def build() -> bytes:
-        with BuildProgress(f"building the {precision} engine of {bundle.spec.name} with {library}") as progress:
+        with BuildProgress(
+            f"building the {precision} engine of {bundle.spec.name} with {library}"
+        ) as progress:
             return build_engine(library, onnx, settings, progress)
 
     def waiting(_: Any) -> None:
@@ -223,17 +298,23 @@ def open_engine(
     plan = cache.find_or_build(key, build, waiting=waiting)
     try:
         return TensorrtBackend(library, plan, bundle, settings, index, key)
-    except EngineRefusedError as error:
-        log.warning("faceaffect: %s refuses the engine in the cache (%s); building it again", library, error)
+    except EngineLoadError as error:
+        log.warning(
+            "faceaffect: %s refuses the engine in the cache (%s); building it again", library, error
+        )
     try:
         again = cache.replace(key, plan, build, waiting=waiting)
         return TensorrtBackend(library, again, bundle, settings, index, key)
-    except EngineRefusedError as error:
-        raise BackendError(f"{library} does not run the engine that it built on {key.device}: {error}") from None
+    except EngineLoadError as error:
+        raise BackendError(
+            f"{library} does not run the engine that it built on {key.device}: {error}"
+        ) from None
 
 
 def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
     precision = "fp32" if options.precision == AUTO_PRECISION else options.precision
-    backend = open_engine(bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla)
-    backend.make_ready()
+    backend = open_engine(
+        bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla
+    )
+    backend.warm_up()
     return backend

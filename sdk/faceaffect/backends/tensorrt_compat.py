@@ -1,4 +1,6 @@
-"""Which TensorRT is here, and everything in which 10.3 to 11.x and TensorRT for RTX differ. The rest uses what all have."""
+"""Which TensorRT is here, and everything in which 10.3 to 11.x and TensorRT for RTX differ. The
+rest uses what all have.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ _FLAVOURS: Final[dict[str, str]] = {"tensorrt": "TensorRT", "tensorrt_rtx": "Ten
 _OLDEST: Final[tuple[int, int]] = (10, 3)
 _NEWEST_MAJOR: Final[int] = 11
 SHOWN_MESSAGES: Final[int] = 4
-ADVICE: Final[str] = "on a Jetson install JetPack's python3-libnvinfer; else `pip install tensorrt`; or use --backend onnx"
+ADVICE: Final[str] = (
+    "on a Jetson install JetPack's python3-libnvinfer; else `pip install tensorrt`; or use --backend onnx"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class TensorRt:
+class TensorRTModule:
     """The Python module of one flavour of TensorRT."""
 
     module: Any
@@ -36,16 +40,24 @@ class TensorRt:
         return self.flavour == _FLAVOURS["tensorrt_rtx"]
 
 
-def find_tensorrt(importer: Callable[[str], Any] = importlib.import_module) -> tuple[TensorRt | None, str]:
+def find_tensorrt(
+    importer: Callable[[str], Any] = importlib.import_module,
+) -> tuple[TensorRTModule | None, str]:
     """The TensorRT that imports, the full one first, or None and the reason."""
     reasons = []
     for name, flavour in _FLAVOURS.items():
         try:
             module = importer(name)
-        except Exception as error:  # the module may be there without its library, or break on another NumPy
-            reasons.append(f"{name}: {error}" if isinstance(error, ImportError | OSError) else f"{name}: {error!r}")
+        except (
+            Exception
+        ) as error:  # the module may be there without its library, or break on another NumPy
+            reasons.append(
+                f"{name}: {error}"
+                if isinstance(error, ImportError | OSError)
+                else f"{name}: {error!r}"
+            )
             continue
-        found = TensorRt(module, flavour, str(module.__version__))
+        found = TensorRTModule(module, flavour, str(module.__version__))
         problem = _version_problem(found)
         if not problem:
             return found, ""
@@ -53,7 +65,7 @@ def find_tensorrt(importer: Callable[[str], Any] = importlib.import_module) -> t
     return None, f"no TensorRT that can be used ({'; '.join(reasons)}); {ADVICE}"
 
 
-def _version_problem(found: TensorRt) -> str:
+def _version_problem(found: TensorRTModule) -> str:
     if found.is_rtx:
         return ""
     try:
@@ -68,7 +80,8 @@ def _version_problem(found: TensorRt) -> str:
 def started(make: Callable[..., Any], *given: Any, logger: Any, what: str) -> Any:
     """An object of TensorRT's, or a BackendError with its words.
 
-    Where CUDA does not start, some versions give None and others a TypeError out of their bindings, which says nothing.
+    Where CUDA does not start, some versions give None and others a TypeError out of their
+    bindings, which says nothing.
     """
     try:
         made = make(*given)
@@ -78,7 +91,9 @@ def started(make: Callable[..., Any], *given: Any, logger: Any, what: str) -> An
         if made is not None:
             return made
         words = said(logger)
-    raise BackendError(f"{what} does not start: {words}; check the driver with `nvidia-smi` and `faceaffect doctor`")
+    raise BackendError(
+        f"{what} does not start: {words}; check the driver with `nvidia-smi` and `faceaffect doctor`"
+    )
 
 
 def said(logger: Any, otherwise: str = "it gave no reason") -> str:
@@ -87,13 +102,17 @@ def said(logger: Any, otherwise: str = "it gave no reason") -> str:
 
 
 def network_flags(module: Any) -> int:
-    """Strongly typed: the ONNX file says what is computed in which precision. From 11 on there is nothing else."""
+    """Strongly typed: the ONNX file says what is computed in which precision. From 11 on there is
+    nothing else.
+    """
     flag = getattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
 
 class BuildWatcher(Protocol):
-    """Told how far a build is: `phase` names what is done, `done` of `steps` (None while it is not known)."""
+    """Told how far a build is: `phase` names what is done, `done` of `steps` (None while it is not
+    known).
+    """
 
     def step(self, phase: str, done: int, steps: int | None) -> None: ...
 
@@ -104,7 +123,9 @@ class BuildMonitor(Protocol):
     stopped: BaseException | None
 
 
-def watch_build(module: Any, config: trt.IBuilderConfig, watcher: BuildWatcher) -> BuildMonitor | None:
+def watch_build(
+    module: Any, config: trt.IBuilderConfig, watcher: BuildWatcher
+) -> BuildMonitor | None:
     """Report a build's progress where the version can (10.0 and later, but not every flavour)."""
     if not hasattr(module, "IProgressMonitor") or not hasattr(config, "progress_monitor"):
         return None
@@ -146,7 +167,9 @@ def _monitor_class(module: Any) -> Any:
 
 
 def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core: int) -> str:
-    """Put the network on a DLA core, what that cannot do on the GPU; an empty text, or why it cannot be done."""
+    """Put the network on a DLA core, what that cannot do on the GPU; an empty text, or why it
+    cannot be done.
+    """
     cores = int(getattr(builder, "num_DLA_cores", 0))
     if not hasattr(module, "DeviceType") or not hasattr(module.DeviceType, "DLA") or cores == 0:
         return "this device, or this version of TensorRT, has no DLA (10.8 to 11.3 had none); build without --dla"
@@ -159,7 +182,9 @@ def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core:
 
 
 def allow_capture(module: Any, config: trt.IBuilderConfig) -> None:
-    """TensorRT for RTX allocates while it runs, which no CUDA graph can record, unless the engine is built not to."""
+    """TensorRT for RTX allocates while it runs, which no CUDA graph can record, unless the engine
+    is built not to.
+    """
     flag = getattr(module.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)
     if flag is not None:
         config.set_flag(flag)
@@ -168,8 +193,9 @@ def allow_capture(module: Any, config: trt.IBuilderConfig) -> None:
 def new_context(module: Any, engine: trt.ICudaEngine) -> trt.IExecutionContext | None:
     """An execution context; None where TensorRT can make none.
 
-    TensorRT for RTX compiles kernels for a new shape in the background and runs slower ones meanwhile. A graph captured then
-    would keep those for good, so they are compiled at the first run.
+    TensorRT for RTX compiles kernels for a new shape in the background and runs slower ones
+    meanwhile. A graph captured then would keep those for good, so they are compiled at the first
+    run.
     """
     strategies = getattr(module, "DynamicShapesKernelSpecializationStrategy", None)
     if strategies is None:

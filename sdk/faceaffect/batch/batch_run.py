@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from faceaffect.batch.file_task import ArchiveError, Event, FileOutcome, Input, TaskSettings
-from faceaffect.batch.output_store import FAILED, RUN, PartStore, read_json
+from faceaffect.batch.file_task import BatchError, Event, FileResult, Input, TaskSettings
+from faceaffect.batch.output_store import FAILED, RUN, OutputStore, read_json
 
 _VERSION: Final = 1
 
@@ -22,15 +22,24 @@ class Runner(Protocol):
 
 @dataclass(slots=True)
 class Plan:
-    """`failed_before` are inputs that an earlier run could not read, with what it said, and that are not tried again."""
+    """`failed_before` are inputs that an earlier run could not read, with what it said, and that
+    are not tried again.
+    """
 
     todo: list[Input] = field(default_factory=list)
     finished: list[Input] = field(default_factory=list)
-    failed_before: list[FileOutcome] = field(default_factory=list)
+    failed_before: list[FileResult] = field(default_factory=list)
 
 
-def prepare(store: PartStore, settings: TaskSettings, stored: dict[str, str], overwrite: bool, inputs: list[Input]) -> None:
-    """Note what makes the parts, or check that the earlier run was told the same; raises ArchiveError where it was not.
+def prepare(
+    store: OutputStore,
+    settings: TaskSettings,
+    stored: dict[str, str],
+    overwrite: bool,
+    inputs: list[Input],
+) -> None:
+    """Note what makes the parts, or check that the earlier run was told the same; raises BatchError
+    where it was not.
 
     `overwrite` removes the parts and notes of these inputs first.
     """
@@ -38,7 +47,7 @@ def prepare(store: PartStore, settings: TaskSettings, stored: dict[str, str], ov
     if overwrite:
         _forget(store, settings, inputs)
     elif before is None and store.names():
-        raise ArchiveError(
+        raise BatchError(
             f"{store.root}: files are there that no run made ({', '.join(sorted(store.names())[:3])}); choose an empty "
             "folder, or --overwrite to write beside them"
         )
@@ -49,7 +58,7 @@ def prepare(store: PartStore, settings: TaskSettings, stored: dict[str, str], ov
             for name in sorted({*told, *stored})
             if told.get(name) != stored.get(name)
         )
-        raise ArchiveError(
+        raise BatchError(
             f"{store.root}: go on with the settings of the run that began it ({changed or 'another release'}), choose "
             "another --out, or --overwrite"
         )
@@ -57,7 +66,7 @@ def prepare(store: PartStore, settings: TaskSettings, stored: dict[str, str], ov
         store.write(RUN, json.dumps({"version": _VERSION, "settings": stored}))
 
 
-def _forget(store: PartStore, settings: TaskSettings, inputs: list[Input]) -> None:
+def _forget(store: OutputStore, settings: TaskSettings, inputs: list[Input]) -> None:
     parts, notes = store.names(), store.names(FAILED)
     for one in inputs:
         if settings.part_name(one) in parts:
@@ -66,8 +75,10 @@ def _forget(store: PartStore, settings: TaskSettings, inputs: list[Input]) -> No
             store.remove(f"{FAILED}/{_note(one)}")
 
 
-def make_plan(store: PartStore, settings: TaskSettings, inputs: list[Input], retry: bool) -> Plan:
-    """Finished inputs are those whose part is there; the others are to do, failed ones only with `retry`."""
+def make_plan(store: OutputStore, settings: TaskSettings, inputs: list[Input], retry: bool) -> Plan:
+    """Finished inputs are those whose part is there; the others are to do, failed ones only with
+    `retry`.
+    """
     parts, notes = store.names(), store.names(FAILED)
     plan = Plan()
     for one in inputs:
@@ -75,20 +86,22 @@ def make_plan(store: PartStore, settings: TaskSettings, inputs: list[Input], ret
             plan.finished.append(one)
         elif _note(one) in notes and not retry:
             said = (read_json(store, f"{FAILED}/{_note(one)}") or {}).get("error", "")
-            plan.failed_before.append(FileOutcome(one.uri, one.name, error=str(said) or f"{one.uri}: failed before"))
+            plan.failed_before.append(
+                FileResult(one.uri, one.name, error=str(said) or f"{one.uri}: failed before")
+            )
         else:
             plan.todo.append(one)
     return plan
 
 
-def carry_out(store: PartStore, plan: Plan, runner: Runner) -> Iterator[Event]:
+def execute(store: OutputStore, plan: Plan, runner: Runner) -> Iterator[Event]:
     """Run what is to do; each outcome is noted before it is handed on."""
     if not plan.todo:
         return
     notes = store.names(FAILED)
     with closing(runner.run(plan.todo)) as events:  # type: ignore[type-var]  # a generator
         for event in events:
-            if isinstance(event, FileOutcome):
+            if isinstance(event, FileResult):
                 name = f"{FAILED}/{event.name}.json"
                 if event.error:
                     store.write(name, json.dumps({"uri": event.uri, "error": event.error}))

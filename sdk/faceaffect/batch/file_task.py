@@ -10,8 +10,10 @@ from typing import Any
 from faceaffect.sources.source import SourceOptions
 
 
-class ArchiveError(RuntimeError):
-    """What ends a whole run over many files: what was wanted, what came, what to do. Parts that are finished stay."""
+class BatchError(RuntimeError):
+    """What ends a whole run over many files: what was wanted, what came, what to do. Parts that are
+    finished stay.
+    """
 
 
 def installed_version() -> str:
@@ -24,7 +26,9 @@ def installed_version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`uri` is what a user would open, `name` that of its part below the output folder, without the format's ending."""
+    """`uri` is what a user would open, `name` that of its part below the output folder, without the
+    format's ending.
+    """
 
     uri: str
     name: str
@@ -39,7 +43,7 @@ class TaskSettings:
     model: str | None
     pipeline: dict[str, Any]  # keyword arguments of open_pipeline
     source_options: SourceOptions
-    sound: str  # auto (each video's own) or none, for models that hear
+    audio: str  # auto (each video's own) or none, for models that hear
     version: str  # of faceaffect, which must be the same everywhere
 
     def as_json(self) -> dict[str, Any]:
@@ -54,8 +58,10 @@ class TaskSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class FileOutcome:
-    """How one input ended: `error` is empty where its part is there. `cpu_s` is processor time of all threads."""
+class FileResult:
+    """How one input ended: `error` is empty where its part is there. `cpu_s` is processor time of
+    all threads.
+    """
 
     uri: str
     name: str
@@ -70,9 +76,9 @@ class FileOutcome:
 
 @dataclass(frozen=True, slots=True)
 class FramesDone:
-    """Frames that a worker has analysed since it last said so."""
+    """Frames that a worker has analyzed since it last said so."""
 
     count: int
 
 
-Event = FramesDone | FileOutcome
+Event = FramesDone | FileResult

@@ -1,4 +1,6 @@
-"""From what the user wrote to a list of inputs, each with a name of its own that does not depend on the others."""
+"""From what the user wrote to a list of inputs, each with a name of its own that does not depend on
+the others.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +11,39 @@ from typing import Final
 
 from faceaffect.batch.file_task import Input
 from faceaffect.batch.remote_files import is_remote, list_remote
+from faceaffect.sources.image_files import is_image, is_pattern
 from faceaffect.sources.natural_sort import natural_order
-from faceaffect.sources.image_files import is_pattern, is_picture
 from faceaffect.sources.source import SourceError
 
 VIDEO_SUFFIXES: Final = frozenset(
-    [".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"]
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mjpg",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+    ]
     + [".ogv", ".ts", ".vob", ".webm", ".wmv"]
 )
 
 
 def find_inputs(uris: Iterable[str]) -> list[Input]:
-    """Files, patterns, folders and addresses such as s3://bucket/path/**/*.mp4, each input once, in their order.
+    """Files, patterns, folders and addresses such as s3://bucket/path/**/*.mp4, each input once, in
+    their order.
 
-    A pattern or a folder gives one input per video below it, named by its path from there; a folder without videos gives
-    one per folder of pictures. Raises SourceError where nothing is found or two inputs would write one part.
+    A pattern or a folder gives one input per video below it, named by its path from there; a
+    folder without videos gives one per folder of images. Raises SourceError where nothing is
+    found or two inputs would write one part.
     """
     found = [one for uri in uris for one in _of_uri(uri)]
     by_name: dict[str, str] = {}
@@ -46,24 +66,30 @@ def _of_uri(uri: str) -> list[Input]:
         elif is_pattern(str(path)) and not path.exists():
             found = _of_pattern(path)
         else:
-            return [Input(str(path), path.name)]  # also where there is none: it fails alone, not the run
+            return [
+                Input(str(path), path.name)
+            ]  # also where there is none: it fails alone, not the run
     if not found:
-        raise SourceError(f"{uri}: videos were wanted, none are there; check the path or the pattern")
+        raise SourceError(
+            f"{uri}: videos were wanted, none are there; check the path or the pattern"
+        )
     return found
 
 
 def _of_pattern(pattern: Path) -> list[Input]:
     root = Path(*[part for part in _before_wildcard(pattern)])
-    matches = sorted((Path(match) for match in glob.glob(str(pattern), recursive=True)), key=natural_order)
-    if matches and all(is_picture(match) for match in matches if match.is_file()):
-        pictures = [match for match in matches if match.is_file()]
-        if pictures:
-            return [Input(str(pattern), root.name or "pictures")]
-        return [one for match in matches for one in _folders_of_pictures(match, root)]
+    matches = sorted(
+        (Path(match) for match in glob.glob(str(pattern), recursive=True)), key=natural_order
+    )
+    if matches and all(is_image(match) for match in matches if match.is_file()):
+        images = [match for match in matches if match.is_file()]
+        if images:
+            return [Input(str(pattern), root.name or "images")]
+        return [one for match in matches for one in _folders_of_images(match, root)]
     return [
         Input(str(match), _name(match, root))
         for match in matches
-        if (match.is_file() or _is_dangling(match)) and not is_picture(match)
+        if (match.is_file() or _is_dangling(match)) and not is_image(match)
     ]
 
 
@@ -77,18 +103,30 @@ def _before_wildcard(pattern: Path) -> list[str]:
 
 
 def _of_folder(folder: Path) -> list[Input]:
-    files = sorted((path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_order)
-    # A link to a file that is gone stays among them: it fails by name, where a skipped one would not be missed.
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and (path.is_file() or _is_dangling(path))]
+    files = sorted(
+        (path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_order
+    )
+    # A link to a file that is gone stays among them: it fails by name, where a skipped one would
+    # not be missed.
+    videos = [
+        path
+        for path in files
+        if path.suffix.lower() in VIDEO_SUFFIXES and (path.is_file() or _is_dangling(path))
+    ]
     if videos:
         return [Input(str(path), _name(path, folder)) for path in videos]
-    return _folders_of_pictures(folder, folder)
+    return _folders_of_images(folder, folder)
 
 
-def _folders_of_pictures(folder: Path, root: Path) -> list[Input]:
-    folders = [folder, *sorted((path for path in folder.rglob("*") if path.is_dir()), key=natural_order)]
-    holding = [path for path in folders if any(is_picture(entry) for entry in path.iterdir())]
-    return [Input(str(path), folder.name if path == root else _name(path, root)) for path in holding]
+def _folders_of_images(folder: Path, root: Path) -> list[Input]:
+    folders = [
+        folder,
+        *sorted((path for path in folder.rglob("*") if path.is_dir()), key=natural_order),
+    ]
+    holding = [path for path in folders if any(is_image(entry) for entry in path.iterdir())]
+    return [
+        Input(str(path), folder.name if path == root else _name(path, root)) for path in holding
+    ]
 
 
 def _is_video(path: str) -> bool:

@@ -1,7 +1,8 @@
 """Where parts go: a folder or a remote one. A part is there whole or not at all.
 
-Beside the parts lies `.faceaffect/`: `run.json` (what made them), `failed/` (one note per input that could not be read)
-and `work/` (parts being written). Readers of data sets pass over names that begin with a dot.
+Beside the parts lies `.faceaffect/`: `run.json` (what made them), `failed/` (one note per input
+that could not be read) and `work/` (parts being written). Readers of data sets pass over names
+that begin with a dot.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
-from faceaffect.batch.file_task import ArchiveError
+from faceaffect.batch.file_task import BatchError
 from faceaffect.batch.remote_files import is_remote, open_remote
 
 OWN: Final = ".faceaffect"
 RUN, FAILED, WORK, LOCK = f"{OWN}/run.json", f"{OWN}/failed", f"{OWN}/work", f"{OWN}/lock"
 
 
-class PartStore(Protocol):
+class OutputStore(Protocol):
     """Names are relative, with `/` between their parts."""
 
     root: str
 
     def names(self, below: str = "") -> set[str]:
-        """Of all files below a folder, relative to it; the store's own files only where `below` asks for them."""
+        """Of all files below a folder, relative to it; the store's own files only where `below`
+        asks for them.
+        """
         ...
 
     def read(self, name: str) -> str | None: ...
@@ -47,11 +50,11 @@ class PartStore(Protocol):
         ...
 
     def lock(self) -> Any:
-        """Context that one run at a time is in; raises ArchiveError for a second."""
+        """Context that one run at a time is in; raises BatchError for a second."""
         ...
 
 
-def open_store(out: str) -> PartStore:
+def open_store(out: str) -> OutputStore:
     return RemoteStore(out) if is_remote(out) else LocalStore(Path(out.removeprefix("file://")))
 
 
@@ -105,7 +108,9 @@ class LocalStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """The system lets go of it however the process ends. What a killed run left half written is cleared away."""
+        """The system lets go of it however the process ends. What a killed run left half written is
+        cleared away.
+        """
         import fcntl
 
         path = self._root / LOCK
@@ -118,7 +123,9 @@ class LocalStore:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise ArchiveError(f"{self.root}: another run is writing here; wait for it or choose another --out") from None
+            raise BatchError(
+                f"{self.root}: another run is writing here; wait for it or choose another --out"
+            ) from None
         try:
             shutil.rmtree(self._root / WORK, ignore_errors=True)
             yield
@@ -126,8 +133,10 @@ class LocalStore:
             shutil.rmtree(self._root / WORK, ignore_errors=True)
             os.close(descriptor)
 
-    def _unwritable(self, error: OSError) -> ArchiveError:
-        return ArchiveError(f"{self.root}: cannot be written ({error.strerror}); make room or choose another --out")
+    def _unwritable(self, error: OSError) -> BatchError:
+        return BatchError(
+            f"{self.root}: cannot be written ({error.strerror}); make room or choose another --out"
+        )
 
 
 class RemoteStore:
@@ -187,12 +196,12 @@ class RemoteStore:
                 self.remove(f"{WORK}/{name}")
 
 
-def read_json(store: PartStore, name: str) -> dict[str, Any] | None:
-    """None where there is no such file; raises ArchiveError for a damaged one."""
+def read_json(store: OutputStore, name: str) -> dict[str, Any] | None:
+    """None where there is no such file; raises BatchError for a damaged one."""
     text = store.read(name)
     if text is None:
         return None
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise ArchiveError(f"{store.root}/{name} is damaged ({error}); use --overwrite") from None
+        raise BatchError(f"{store.root}/{name} is damaged ({error}); use --overwrite") from None

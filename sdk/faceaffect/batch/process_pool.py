@@ -9,8 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from faceaffect.batch.file_task import ArchiveError, Event, FileOutcome, FramesDone, Input, TaskSettings
-from faceaffect.system.worker_process import ChildProcess
+from faceaffect.batch.file_task import (
+    BatchError,
+    Event,
+    FileResult,
+    FramesDone,
+    Input,
+    TaskSettings,
+)
+from faceaffect.system.worker_process import WorkerProcess
 
 WORKER: Final = (sys.executable, "-m", "faceaffect.batch.worker")
 _TRIES: Final = 2  # a file on which two processes in a row have died is not given to a third
@@ -18,26 +25,31 @@ _END_S: Final = 2.0
 
 
 class ProcessPool:
-    """Processes and not threads: a damaged file that brings down a decoder takes one process with it, not the run.
+    """Processes and not threads: a damaged file that brings down a decoder takes one process with
+    it, not the run.
 
     They are sessions of their own, so that Ctrl-C reaches this process alone.
     """
 
     def __init__(self, settings: TaskSettings, jobs: int, command: Sequence[str] = WORKER) -> None:
         self._settings, self._jobs, self._command = settings, jobs, command
-        self._events: queue.SimpleQueue[Event | ArchiveError | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | BatchError | None] = queue.SimpleQueue()
         self._tasks: queue.SimpleQueue[Input] = queue.SimpleQueue()
         self._workers: set[_Worker] = set()
         self._is_closed = threading.Event()
 
     def run(self, tasks: Sequence[Input]) -> Iterator[Event]:
-        """Events as they come; each task ends in one outcome. Raises ArchiveError where a worker says that all must stop.
+        """Events as they come; each task ends in one outcome. Raises BatchError where a worker says
+        that all must stop.
 
         Leaving it early, by an exception or by closing the iterator, ends the workers at once.
         """
         for task in tasks:
             self._tasks.put(task)
-        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(min(self._jobs, len(tasks)))]
+        threads = [
+            threading.Thread(target=self._serve, daemon=True)
+            for _ in range(min(self._jobs, len(tasks)))
+        ]
         try:
             for thread in threads:
                 thread.start()
@@ -46,7 +58,7 @@ class ProcessPool:
                 event = self._events.get()
                 if event is None:
                     running -= 1
-                elif isinstance(event, ArchiveError):
+                elif isinstance(event, BatchError):
                     raise event
                 else:
                     yield event
@@ -78,12 +90,14 @@ class ProcessPool:
                         if self._is_closed.is_set():
                             return
                         if trial == _TRIES:
-                            error = f"{task.uri}: {_TRIES} processes died on it, the last one by {died}"
-                            outcome = FileOutcome(task.uri, task.name, error=error)
+                            error = (
+                                f"{task.uri}: {_TRIES} processes died on it, the last one by {died}"
+                            )
+                            outcome = FileResult(task.uri, task.name, error=error)
                     if outcome is not None:
                         self._events.put(outcome)
                         break
-        except ArchiveError as error:
+        except BatchError as error:
             self._events.put(error)
         finally:
             if worker is not None:
@@ -98,12 +112,12 @@ class ProcessPool:
             worker.kill()
         kind, value = worker.answer()
         if kind == "stop":
-            raise ArchiveError(str(value))
+            raise BatchError(str(value))
         if kind == "died" and not self._is_closed.is_set():
-            raise ArchiveError(f"a worker process did not start, it ended by {worker.last_words()}")
+            raise BatchError(f"a worker process did not start, it ended by {worker.last_words()}")
         return worker
 
-    def _hand_over(self, worker: _Worker, task: Input) -> FileOutcome | None:
+    def _hand_over(self, worker: _Worker, task: Input) -> FileResult | None:
         """None where the process died."""
         worker.ask(asdict(task))
         while True:
@@ -111,14 +125,14 @@ class ProcessPool:
             if kind == "frames":
                 self._events.put(FramesDone(int(value)))
             elif kind == "outcome":
-                return FileOutcome(**value)
+                return FileResult(**value)
             elif kind == "stop":
-                raise ArchiveError(str(value))
+                raise BatchError(str(value))
             else:
                 return None
 
 
-class _Worker(ChildProcess):
+class _Worker(WorkerProcess):
     """A process that answers by lines of JSON."""
 
     def __init__(self, settings: TaskSettings, command: Sequence[str]) -> None:

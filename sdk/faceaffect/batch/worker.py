@@ -1,5 +1,6 @@
-"""A worker process: `python -m faceaffect.batch.worker`. Settings, then tasks, come as lines of JSON on standard input;
-events go back as lines of JSON. It ends with its standard input, or when nobody listens any more.
+"""A worker process: `python -m faceaffect.batch.worker`. Settings, then tasks, come as lines of
+JSON on standard input; events go back as lines of JSON. It ends with its standard input, or when
+nobody listens any more.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from faceaffect.batch.file_task import ArchiveError, Input, TaskSettings
+from faceaffect.batch.file_task import BatchError, Input, TaskSettings
 
 
 def main() -> None:
-    """Answer every line: `ready` or `stop` to the settings; `frames` now and then, `outcome` or `stop` to a task."""
+    """Answer every line: `ready` or `stop` to the settings; `frames` now and then, `outcome` or
+    `stop` to a task.
+    """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come between the lines
+    os.dup2(
+        sys.stderr.fileno(), sys.stdout.fileno()
+    )  # what a library prints must not come between the lines
 
     def say(kind: str, value: Any) -> None:
         answers.write(json.dumps({kind: value}) + "\n")
@@ -24,17 +29,24 @@ def main() -> None:
 
     try:
         try:
-            from faceaffect.batch.file_analyzer import FileAnalyser
+            from faceaffect.batch.file_analyzer import FileAnalyzer
 
-            analyser = FileAnalyser(TaskSettings.from_json(json.loads(sys.stdin.readline())))
+            analyzer = FileAnalyzer(TaskSettings.from_json(json.loads(sys.stdin.readline())))
         except Exception as error:  # whatever it is, no other worker would fare better
             say("stop", describe(error))
             return
         say("ready", os.getpid())
         for line in sys.stdin:
             try:
-                say("outcome", asdict(analyser.analyse(Input(**json.loads(line)), lambda frames: say("frames", frames))))
-            except ArchiveError as error:
+                say(
+                    "outcome",
+                    asdict(
+                        analyzer.analyze(
+                            Input(**json.loads(line)), lambda frames: say("frames", frames)
+                        )
+                    ),
+                )
+            except BatchError as error:
                 say("stop", str(error))
                 return
     except BrokenPipeError:
@@ -43,7 +55,11 @@ def main() -> None:
 
 def describe(error: Exception) -> str:
     """Our own errors explain themselves; a foreign one needs its type."""
-    return str(error) if type(error).__module__.startswith("faceaffect.") else f"{type(error).__name__}: {error}"
+    return (
+        str(error)
+        if type(error).__module__.startswith("faceaffect.")
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 if __name__ == "__main__":

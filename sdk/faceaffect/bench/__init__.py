@@ -1,1 +1,3 @@
-"""Latency, throughput and memory of the pipeline, measured so that two measurements can be compared."""
+"""Latency, throughput and memory of the pipeline, measured so that two measurements can be
+compared.
+"""

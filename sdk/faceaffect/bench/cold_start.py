@@ -1,4 +1,6 @@
-"""What a new process costs: import, first result, memory, and a file from its first frame to its last row."""
+"""What a new process costs: import, first result, memory, and a file from its first frame to its
+last row.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ Moment = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FreshRun:
-    """Seconds count from the start of the process, but `import_*` which is the import of faceaffect's parts alone.
+    """Seconds count from the start of the process, but `import_*` which is the import of
+    faceaffect's parts alone.
 
-    `file_*` are about all frames of the file but the first, decoding, analysis and writing overlapped.
+    `file_*` are about all frames of the file but the first, decoding, analysis and writing
+    overlapped.
     """
 
     import_wall_s: float
@@ -46,33 +50,41 @@ def now() -> Moment:
 class FreshWatch:
     """Follows a process from its first import to the last row of a file."""
 
-    def __init__(self, started_ns: int, before_import: Moment, after_import: Moment, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        started_ns: int,
+        before_import: Moment,
+        after_import: Moment,
+        configuration: Configuration,
+    ) -> None:
         self._started_ns, self._before, self._after = started_ns, before_import, after_import
         self._memory = DeviceMemory(configuration.gpu)
 
-    def analyse(self, pipeline: Pipeline, source: Source, count: int, rows: Path) -> FreshRun:
-        """Analyse the first `count` frames of a source and write their rows, as `faceaffect analyse` does."""
+    def analyze(self, pipeline: Pipeline, source: Source, count: int, rows: Path) -> FreshRun:
+        """Analyze the first `count` frames of a source and write their rows, as `faceaffect
+        analyze` does.
+        """
         frames = islice(source, count)
         frame = next(frames)
-        faces, affect = pipeline.analyse(frame)
+        faces, affect = pipeline.analyze(frame)
         first = now()
         # Imported only now, because a first result does not need it.
-        from faceaffect.sinks import SinkOptions, ThreadedSink, WhenExisting, open_sink
+        from faceaffect.sinks import OverwritePolicy, SinkOptions, ThreadedSink, open_sink
 
-        with ThreadedSink(open_sink(rows, SinkOptions(WhenExisting.OVERWRITE))) as sink:
+        with ThreadedSink(open_sink(rows, SinkOptions(OverwritePolicy.OVERWRITE))) as sink:
             sink.write(frame, faces, affect)
-            began, analysed = now(), 0
+            began, analyzed = now(), 0
             for frame in self._watched(frames):
-                sink.write(frame, *pipeline.analyse(frame))
-                analysed += 1
+                sink.write(frame, *pipeline.analyze(frame))
+                analyzed += 1
         ended = now()
         return FreshRun(
             import_wall_s=(self._after[0] - self._before[0]) / 1e9,
             import_cpu_s=(self._after[1] - self._before[1]) / 1e9,
             first_wall_s=(first[0] - self._started_ns) / 1e9,
             first_cpu_s=first[1] / 1e9,
-            file_fps=1e9 * analysed / max(ended[0] - began[0], 1),
-            file_cpu_ms=(ended[1] - began[1]) / 1e6 / max(analysed, 1),
+            file_fps=1e9 * analyzed / max(ended[0] - began[0], 1),
+            file_cpu_ms=(ended[1] - began[1]) / 1e6 / max(analyzed, 1),
             host_peak_mb=peak_memory_mb(),
             device_peak_mb=self._memory.peak_mb(),
         )
@@ -93,11 +105,17 @@ def peak_memory_mb() -> float:
                 return int(line.split()[1]) * 1024 / 1e6
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024)
+        / 1e6
+    )
 
 
 class DeviceMemory:
-    """The least free memory that was seen on a GPU, against what was free before the pipeline was opened."""
+    """The least free memory that was seen on a GPU, against what was free before the pipeline was
+    opened.
+    """
 
     def __init__(self, device: str) -> None:
         """`device` is like `cuda:0`, or empty: then there is nothing to watch."""

@@ -45,7 +45,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`changes` by configuration; `unmatched` are configurations of one record alone; `notes` is what else differs."""
+    """`changes` by configuration; `unmatched` are configurations of one record alone; `notes` is
+    what else differs.
+    """
 
     changes: dict[str, list[Change]]
     unmatched: list[str]
@@ -53,7 +55,9 @@ class Comparison:
 
 
 def compare_records(before: Record, after: Record) -> Comparison:
-    """Configurations are matched by what they are; of two records with one each, those two are. Raises BenchError."""
+    """Configurations are matched by what they are; of two records with one each, those two are.
+    Raises BenchError.
+    """
     old = {result.configuration.key: result for result in before.results}
     new = {result.configuration.key: result for result in after.results}
     pairs = {key: (old[key], new[key]) for key in old if key in new}
@@ -72,16 +76,24 @@ def compare_records(before: Record, after: Record) -> Comparison:
 def _changes(before: Result, after: Result, is_busy: bool) -> list[Change]:
     new = {metric.name: metric for metric in metrics_of(after)}
     pairs = [(metric, new[metric.name]) for metric in metrics_of(before) if metric.name in new]
-    drift = {old.clock: _log_ratio(old.median, now.median) for old, now in pairs if old.group == "reference"}
+    drift = {
+        old.clock: _log_ratio(old.median, now.median)
+        for old, now in pairs
+        if old.group == "reference"
+    }
     return [judge(old, now, drift.get(old.clock, 0.0), is_busy) for old, now in pairs]
 
 
-def judge(before: Metric, after: Metric, machine_drift: float = 0.0, is_busy: bool = False) -> Change:
-    """Whether rounds of one figure differ by more than chance, by more than `LEAST_CHANGE`, and by more than the machine.
+def judge(
+    before: Metric, after: Metric, machine_drift: float = 0.0, is_busy: bool = False
+) -> Change:
+    """Whether rounds of one figure differ by more than chance, by more than `LEAST_CHANGE`, and by
+    more than the machine.
 
-    `machine_drift` is the logarithm of how much longer the fixed work beside the rounds took, on the figure's clock.
-    Rounds of one record share the state that the machine is in, so that their spread knows nothing of its change. On a
-    busy machine no change of a wall time is believed: it is the others' doing as likely as ours.
+    `machine_drift` is the logarithm of how much longer the fixed work beside the rounds took, on
+    the figure's clock. Rounds of one record share the state that the machine is in, so that
+    their spread knows nothing of its change. On a busy machine no change of a wall time is
+    believed: it is the others' doing as likely as ours.
     """
     p_value = rank_sum_p_value(before.rounds, after.rounds)
     difference = after.median - before.median
@@ -104,10 +116,11 @@ def _log_ratio(before: float, after: float) -> float:
 
 
 def rank_sum_p_value(first: Sequence[float], second: Sequence[float]) -> float:
-    """Exact two-sided probability of ranks as unlike as these if all values came from one distribution.
+    """Exact two-sided probability of ranks as unlike as these if all values came from one
+    distribution.
 
-    Wilcoxon's rank sum test, by counting all ways to choose the first sample's ranks; equal values share their mean
-    rank. The two-sided value is twice the smaller tail.
+    Wilcoxon's rank sum test, by counting all ways to choose the first sample's ranks; equal
+    values share their mean rank. The two-sided value is twice the smaller tail.
     """
     values = np.concatenate([first, second])
     # Twice the mean ranks: whole numbers.

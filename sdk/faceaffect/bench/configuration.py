@@ -20,7 +20,9 @@ class BenchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`size` (width, height) and `faces` None: as the source has them; `dla` is the core of a Jetson's accelerator."""
+    """`size` (width, height) and `faces` None: as the source has them; `dla` is the core of a
+    Jetson's accelerator.
+    """
 
     model: str | None = None
     backend: str = "auto"
@@ -31,7 +33,7 @@ class Configuration:
     threads: int = 1
     streams: int = 1
     max_faces: int = 8
-    min_face_px: int = 40
+    min_face_size_px: int = 40
     yunet: str | None = None
     dla: int | None = None
     detector: str | None = None
@@ -46,8 +48,8 @@ class Configuration:
         usual = Configuration(faces=self.faces)
         if self.max_faces != max(usual.max_faces, self.faces or 1):
             parts.append(f"at most {_counted(self.max_faces, 'face')}")
-        if self.min_face_px != usual.min_face_px:
-            parts.append(f"faces from {self.min_face_px} px")
+        if self.min_face_size_px != usual.min_face_size_px:
+            parts.append(f"faces from {self.min_face_size_px} px")
         parts += [] if self.dla is None else [f"DLA core {self.dla}"]
         parts += [] if self.detector is None else [f"{self.detector} detector"]
         return ", ".join([*parts, *(["yunet"] if self.yunet else [])])
@@ -60,7 +62,9 @@ class Configuration:
         return "cuda:0" if self.backend in ("auto", "tensorrt") and has_nvidia_gpu() else ""
 
     def open(self) -> Pipeline:
-        """The pipeline that is asked for. Raises BackendError where another precision or device would run."""
+        """The pipeline that is asked for. Raises BackendError where another precision or device
+        would run.
+        """
         from faceaffect.pipeline import open_pipeline
 
         pipeline = open_pipeline(
@@ -71,10 +75,11 @@ class Configuration:
             precision=self.precision,
             dla=self.dla,
             max_faces=max(self.max_faces, self.faces or 1),
-            min_face_px=self.min_face_px,
+            min_face_size_px=self.min_face_size_px,
             detector=self.yunet or self.detector,
         )
-        # The backend `auto` may step down to the CPU: fine for an analysis, another measurement for a benchmark.
+        # The backend `auto` may step down to the CPU: fine for an analysis, another measurement for
+        # a benchmark.
         runs = pipeline.describe()
         is_other = self.precision not in (AUTO_PRECISION, runs["precision"].replace("float", "fp"))
         if is_other or self.device not in ("auto", runs["device"]):
@@ -90,17 +95,26 @@ class Configuration:
 
     @classmethod
     def from_json(cls, raw: Any) -> Configuration:
-        """Raises BenchError where `raw` is none. Records made before detectors could be chosen name none."""
+        """Raises BenchError where `raw` is none. Records made before detectors could be chosen name
+        none.
+        """
         raw = {"detector": None, **raw} if isinstance(raw, dict) else raw
         if not isinstance(raw, dict) or set(raw) != {field.name for field in fields(cls)}:
-            raise BenchError(f"a configuration must have {[field.name for field in fields(cls)]}, got {raw!r:.200}")
+            raise BenchError(
+                f"a configuration must have {[field.name for field in fields(cls)]}, got {raw!r:.200}"
+            )
         size = raw["size"]
         return cls(**{**raw, "size": None if size is None else (int(size[0]), int(size[1]))})
 
 
 def span_grid(choices: dict[str, Sequence[Any]], **fixed: Any) -> list[Configuration]:
-    """Every combination of `choices`, which names fields of a configuration; the last one varies fastest."""
-    grid = [Configuration(**fixed, **dict(zip(choices, values, strict=True))) for values in product(*choices.values())]
+    """Every combination of `choices`, which names fields of a configuration; the last one varies
+    fastest.
+    """
+    grid = [
+        Configuration(**fixed, **dict(zip(choices, values, strict=True)))
+        for values in product(*choices.values())
+    ]
     return list(dict.fromkeys(grid))
 
 

@@ -1,4 +1,6 @@
-"""Events and memory of an NVIDIA GPU through its driver library: nothing to install, nothing to compile."""
+"""Events and memory of an NVIDIA GPU through its driver library: nothing to install, nothing to
+compile.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _LIBRARY: Final = "libcuda.so.1"
 
 
 class CudaDriver:
-    """One GPU, in the context that the CUDA runtime shares. Raises BenchError without a usable driver."""
+    """One GPU, in the context that the CUDA runtime shares. Raises BenchError without a usable
+    driver.
+    """
 
     def __init__(self, device: str, library: Any = None) -> None:
         """`device` is like `cuda:0`; `library` stands in for the driver."""
@@ -74,10 +78,11 @@ class CudaDriver:
 
 
 class EventTimer:
-    """Time on the GPU: what the work that was queued between two marks took there, waiting for work included.
+    """Time on the GPU: what the work that was queued between two marks took there, waiting for work
+    included.
 
-    Events are queued on `stream` (a CUDA stream handle; 0 is the default stream, which only sees blocking streams).
-    One timer belongs to one thread.
+    Events are queued on `stream` (a CUDA stream handle; 0 is the default stream, which only sees
+    blocking streams). One timer belongs to one thread.
     """
 
     name = "event"
@@ -99,7 +104,9 @@ class EventTimer:
     def intervals_ns(self, marks: Sequence[Any]) -> list[int]:
         self._driver.wait_for(marks[-1])
         self._used = 0
-        return [round(1e6 * self._driver.elapsed_ms(before, after)) for before, after in pairwise(marks)]
+        return [
+            round(1e6 * self._driver.elapsed_ms(before, after)) for before, after in pairwise(marks)
+        ]
 
 
 def _load() -> Any:

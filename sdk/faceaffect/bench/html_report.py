@@ -1,4 +1,4 @@
-"""A record as one page that needs nothing else: no script, no font, no picture from elsewhere."""
+"""A record as one page that needs nothing else: no script, no font, no image from elsewhere."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ from faceaffect.bench.plots import (
     short_names,
 )
 from faceaffect.bench.record import Record, Result
-from faceaffect.bench.result_table import COLUMNS, WHOLE_ABOUT, figures, number, power_line, spread, stage_rows
-from faceaffect.bench.stage_timing import WHOLE
+from faceaffect.bench.result_table import (
+    COLUMNS,
+    WHOLE_ABOUT,
+    figures,
+    number,
+    power_line,
+    spread,
+    stage_rows,
+)
+from faceaffect.bench.stage_timing import TOTAL
 
 _CSS: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -45,18 +53,33 @@ def report_page(record: Record) -> str:
     names = short_names([result.configuration for result in record.results])
     parts = [f"<h1>faceaffect bench, {escape(record.made)}</h1>"]
     parts += [f'<p class="note">{escape(note)}</p>' for note in record.notes]
-    parts += ["<h2>At a glance</h2>", _overview(record, names), f'<p class="about">{escape(WHOLE_ABOUT)}; {_SPREAD_ABOUT}</p>']
+    parts += [
+        "<h2>At a glance</h2>",
+        _overview(record, names),
+        f'<p class="about">{escape(WHOLE_ABOUT)}; {_SPREAD_ABOUT}</p>',
+    ]
     for clock in ("cpu", "wall", "event"):
         parts += _drawn(f"Where the time goes, {CLOCK_NAMES[clock]}", plot_stages(record, clock))
     parts += _drawn("Versus faces", plot_against(record, "faces"))
     parts += _drawn("Versus resolution", plot_against(record, "size"))
     for result in record.results:
         parts += _result(result)
-    parts += ["<h2>Machine and versions</h2>", _table(("", ""), [(name, fact) for name, fact in record.machine.items()])]
+    parts += [
+        "<h2>Machine and versions</h2>",
+        _table(("", ""), [(name, fact) for name, fact in record.machine.items()]),
+    ]
     settings = [(name, str(value)) for name, value in record.settings.items()]
-    parts += ["<h2>Settings</h2>", _table(("", ""), settings), f"<footer>{escape(_FOOTER)}</footer>"]
+    parts += [
+        "<h2>Settings</h2>",
+        _table(("", ""), settings),
+        f"<footer>{escape(_FOOTER)}</footer>",
+    ]
     head = f'<meta charset="utf-8"><title>faceaffect bench</title>\n<style>\n{_CSS}\n</style>'
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body>\n</html>\n"
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n'
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
 
 
 _SPREAD_ABOUT: Final = "medians over rounds, in brackets the least and the largest round"
@@ -68,8 +91,13 @@ _FOOTER: Final = (
 
 
 def _overview(record: Record, names: list[str]) -> str:
-    wanted = [f"{WHOLE} p50, {CLOCK_NAMES['wall']}", f"{WHOLE} p99, {CLOCK_NAMES['wall']}"]
-    wanted += [f"{WHOLE} p50, {CLOCK_NAMES['cpu']}", "throughput from memory", "peak memory, host", "first result, wall"]
+    wanted = [f"{TOTAL} p50, {CLOCK_NAMES['wall']}", f"{TOTAL} p99, {CLOCK_NAMES['wall']}"]
+    wanted += [
+        f"{TOTAL} p50, {CLOCK_NAMES['cpu']}",
+        "throughput from memory",
+        "peak memory, host",
+        "first result, wall",
+    ]
     measured = [{metric.name: metric for metric in metrics_of(result)} for result in record.results]
     shown = [name for name in wanted if any(name in metrics for metrics in measured)]
     rows = []
@@ -87,10 +115,19 @@ def _result(result: Result) -> list[str]:
         f'<p class="about">{escape(f"{result.workload.about}; {runs}")}</p>',
     ]
     for clock in result.rounds[0].stages.clocks:
-        rows = [(stage, *figures(distribution)) for stage, distribution in stage_rows(result, clock)]
-        count = result.distribution(clock, WHOLE).count
-        parts += [f"<h3>{CLOCK_NAMES.get(clock, clock)}, ms per frame, {count} frames</h3>", _table(("stage", *COLUMNS), rows)]
-    parts += _drawn("", plot_histogram(result)) + _drawn("", plot_over_time(result)) + _drawn("", plot_live(result))
+        rows = [
+            (stage, *figures(distribution)) for stage, distribution in stage_rows(result, clock)
+        ]
+        count = result.distribution(clock, TOTAL).count
+        parts += [
+            f"<h3>{CLOCK_NAMES.get(clock, clock)}, ms per frame, {count} frames</h3>",
+            _table(("stage", *COLUMNS), rows),
+        ]
+    parts += (
+        _drawn("", plot_histogram(result))
+        + _drawn("", plot_over_time(result))
+        + _drawn("", plot_live(result))
+    )
     metrics = [metric for metric in metrics_of(result) if metric.group != "stages"]
     rows = [(metric.name, number(metric.median), metric.unit, spread(metric)) for metric in metrics]
     parts.append(_table(("figure", "median of rounds", "", "rounds"), rows))
@@ -108,6 +145,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     kinds = ["text" if len(head) == 2 else ""] * len(head)
     lines = ["<table>", "<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>"]
     for row in rows:
-        cells = "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))
-        lines.append(f'<tr class="{"whole" if row[0] == WHOLE else ""}">{cells}</tr>')
+        cells = "".join(
+            f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, row, strict=True)
+        )
+        lines.append(f'<tr class="{"whole" if row[0] == TOTAL else ""}">{cells}</tr>')
     return "\n".join([*lines, "</table>"])

@@ -21,8 +21,10 @@ class PowerSamples:
     hottest_deg_c: list[float] = field(default_factory=list)
 
 
-class PowerWatch:
-    """Samples in a thread; `label` says to what the samples belong. Without jtop it does nothing and `note` says why."""
+class PowerMonitor:
+    """Samples in a thread; `label` says to what the samples belong. Without jtop it does nothing
+    and `note` says why.
+    """
 
     def __init__(self) -> None:
         self.samples: dict[str, PowerSamples] = {}
@@ -32,7 +34,7 @@ class PowerWatch:
         self._jtop: Any = None
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> PowerWatch:
+    def __enter__(self) -> PowerMonitor:
         try:
             self._jtop = importlib.import_module("jtop").jtop()
             self._jtop.start()
@@ -40,14 +42,21 @@ class PowerWatch:
             if _JETSON_FILE.is_file():
                 self.note = "power and temperature are not measured: jtop is missing (sudo pip install jetson-stats)"
             return self
-        except Exception as error:  # jtop raises classes of its own, whose names changed over its releases
+        except (
+            Exception
+        ) as error:  # jtop raises classes of its own, whose names changed over its releases
             self.note = f"power and temperature are not measured: jtop says {error}"
             return self
         self._thread = threading.Thread(target=self._run, name="faceaffect-power", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(2 * _EVERY_S)
@@ -68,7 +77,9 @@ class PowerWatch:
 
 
 def read_jtop(jtop: Any) -> tuple[float | None, float | None]:
-    """Watts and degrees Celsius, None for what is not told. Knows the forms of jetson-stats 3 and 4."""
+    """Watts and degrees Celsius, None for what is not told. Knows the forms of jetson-stats 3 and
+    4.
+    """
     power, degrees = jtop.power, []
     total = power[0] if isinstance(power, tuple) else power.get("tot", {})  # 3: (total, rails)
     milliwatts = total.get("power", total.get("cur"))

@@ -16,7 +16,9 @@ PACKAGES: Final[tuple[str, ...]] = (
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, cores, memory, system, Python, commit and the versions of every package that takes part."""
+    """Processor, cores, memory, system, Python, commit and the versions of every package that takes
+    part.
+    """
     facts = {
         "processor": processor_name(),
         "cores": _cores(),
@@ -40,23 +42,37 @@ def describe_machine() -> dict[str, str]:
 def processor_name() -> str:
     """As the kernel calls it; ARM kernels only know the board."""
     info = _read("/proc/cpuinfo").splitlines()
-    named = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "")
+    named = next(
+        (line.partition(":")[2].strip() for line in info if line.startswith("model name")), ""
+    )
     board = _read("/proc/device-tree/model").strip("\0\n ")
     return named or board or platform.processor() or platform.machine() or "unknown"
 
 
 def _cores() -> str:
-    total, usable = os.cpu_count() or 1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    total, usable = (
+        os.cpu_count() or 1,
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+    )
     return str(total) if usable in (0, total) else f"{total}, of which {usable} may be used"
 
 
 def _memory() -> str:
-    total = next((line.split()[1] for line in _read("/proc/meminfo").splitlines() if line.startswith("MemTotal:")), "")
+    total = next(
+        (
+            line.split()[1]
+            for line in _read("/proc/meminfo").splitlines()
+            if line.startswith("MemTotal:")
+        ),
+        "",
+    )
     return f"{int(total) * 1024 / 1e9:.1f} GB" if total else ""
 
 
 def _commit() -> str:
-    """Of the checkout that this file belongs to, `-dirty` where it was changed since; empty for an installed one."""
+    """Of the checkout that this file belongs to, `-dirty` where it was changed since; empty for an
+    installed one.
+    """
     if not _git("ls-files", "--error-unmatch", Path(__file__).name):
         return ""
     return _git("describe", "--always", "--dirty", "--exclude", "*")

@@ -15,8 +15,9 @@ _STAT: Final = Path("/proc/stat")
 
 @dataclass(frozen=True, slots=True)
 class MachineLoad:
-    """Shares of all cores' time during the run; None where the system does not tell. `load_before` is that of the
-    minute before the run (processes that want a core)."""
+    """Shares of all cores' time during the run; None where the system does not tell. `load_before`
+    is that of the minute before the run (processes that want a core).
+    """
 
     cores: int
     load_before: float | None
@@ -34,18 +35,32 @@ class MachineLoad:
         """What a reader of the figures must know; empty on a quiet machine."""
         found = []
         if self.others_share is not None and self.others_share > _BUSY_SHARE:
-            found.append(f"other processes took {self.others_share:.0%} of the machine's {self.cores} cores during the run")
-        elif self.others_share is None and self.load_before is not None and self.load_before > 0.5 * self.cores:
-            found.append(f"the load was {self.load_before:.1f} on {self.cores} cores before the run")
+            found.append(
+                f"other processes took {self.others_share:.0%} of the machine's {self.cores} cores during the run"
+            )
+        elif (
+            self.others_share is None
+            and self.load_before is not None
+            and self.load_before > 0.5 * self.cores
+        ):
+            found.append(
+                f"the load was {self.load_before:.1f} on {self.cores} cores before the run"
+            )
         if self.stolen_share is not None and self.stolen_share > _STOLEN_SHARE:
-            found.append(f"the host took {self.stolen_share:.0%} of the cores' time for other virtual machines (steal)")
+            found.append(
+                f"the host took {self.stolen_share:.0%} of the cores' time for other virtual machines (steal)"
+            )
         if found:
-            found.append("wall times and the tail are too high on a busy machine; compare processor times, or run again")
+            found.append(
+                "wall times and the tail are too high on a busy machine; compare processor times, or run again"
+            )
         return found
 
 
-class LoadWatch:
-    """Watches from its making to `stop`. Reads the kernel's counters, so it costs nothing in between."""
+class SystemLoadMonitor:
+    """Watches from its making to `stop`. Reads the kernel's counters, so it costs nothing in
+    between.
+    """
 
     def __init__(self, stat: Path = _STAT) -> None:
         self._stat = stat
@@ -72,7 +87,9 @@ def _own_s() -> float:
 
 
 def _read_ticks(stat: Path) -> list[int] | None:
-    """user, nice, system, idle, iowait, irq, softirq, steal of all cores (proc(5)); None where there is no such file."""
+    """user, nice, system, idle, iowait, irq, softirq, steal of all cores (proc(5)); None where
+    there is no such file.
+    """
     try:
         words = stat.read_text(encoding="ascii").split("\n", 1)[0].split()
         return [int(word) for word in words[1:9]] if words[0] == "cpu" and len(words) >= 9 else None

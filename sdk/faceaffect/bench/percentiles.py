@@ -13,10 +13,11 @@ PERCENTILES: Final[tuple[int, ...]] = (50, 90, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Of times in milliseconds. Percentiles interpolate linearly between order statistics (NumPy's default).
+    """Of times in milliseconds. Percentiles interpolate linearly between order statistics (NumPy's
+    default).
 
-    `jitter` is the mean absolute difference of one frame to the next, the interarrival jitter of RFC 3550 (section
-    6.4.1) as a plain mean instead of its running one.
+    `jitter` is the mean absolute difference of one frame to the next, the interarrival jitter of
+    RFC 3550 (section 6.4.1) as a plain mean instead of its running one.
     """
 
     p50: float
@@ -30,12 +31,20 @@ class Distribution:
 
     @classmethod
     def of(cls, rounds: Sequence[Sequence[float]]) -> Distribution:
-        """All rounds together; only jitter does not look from the end of one to the start of the next. NaN where empty."""
-        values = np.concatenate([np.asarray(one, np.float64) for one in rounds]) if rounds else np.zeros(0)
+        """All rounds together; only jitter does not look from the end of one to the start of the
+        next. NaN where empty.
+        """
+        values = (
+            np.concatenate([np.asarray(one, np.float64) for one in rounds])
+            if rounds
+            else np.zeros(0)
+        )
         if not len(values):
             unknown = float("nan")
             return cls(unknown, unknown, unknown, unknown, unknown, unknown, unknown, 0)
         steps = np.concatenate([np.abs(np.diff(np.asarray(one, np.float64))) for one in rounds])
         p50, p90, p95, p99 = np.percentile(values, PERCENTILES).tolist()
         jitter = float(steps.mean()) if len(steps) else 0.0
-        return cls(p50, p90, p95, p99, float(values.max()), float(values.mean()), jitter, len(values))
+        return cls(
+            p50, p90, p95, p99, float(values.max()), float(values.mean()), jitter, len(values)
+        )

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.cold_start import FreshRun
+from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.jetson_power import PowerSamples
 from faceaffect.bench.machine_load import MachineLoad
-from faceaffect.bench.simulated_camera import LiveRound
 from faceaffect.bench.percentiles import Distribution
+from faceaffect.bench.simulated_camera import LiveRound
 from faceaffect.bench.stage_timing import StageRound
 from faceaffect.bench.workload import Workload
 
@@ -41,7 +41,9 @@ class Round:
         """Raises what the wrong form of a dictionary raises."""
         live = {fps: _must(LiveRound, one) for fps, one in raw["live"].items()}
         reference_ms = {str(clock): float(ms) for clock, ms in raw["reference_ms"].items()}
-        return cls(_must(StageRound, raw["stages"]), _must(FreshRun, raw["fresh"]), reference_ms, live)
+        return cls(
+            _must(StageRound, raw["stages"]), _must(FreshRun, raw["fresh"]), reference_ms, live
+        )
 
 
 @dataclass(slots=True)
@@ -56,7 +58,9 @@ class Result:
 
     def distribution(self, clock: str, stage: str) -> Distribution:
         """Over all rounds; of nothing where the stage was not measured on this clock."""
-        return Distribution.of([one.stages.clocks.get(clock, {}).get(stage, []) for one in self.rounds])
+        return Distribution.of(
+            [one.stages.clocks.get(clock, {}).get(stage, []) for one in self.rounds]
+        )
 
     def latency(self, fps: str) -> Distribution:
         """Of a live source, over all rounds."""
@@ -65,8 +69,10 @@ class Result:
 
 @dataclass(slots=True)
 class Record:
-    """`settings` are the options that hold for all configurations; `notes` is what a reader must know; `incomplete` says
-    why there are fewer rounds than were wanted, and is empty where there are not."""
+    """`settings` are the options that hold for all configurations; `notes` is what a reader must
+    know; `incomplete` says why there are fewer rounds than were wanted, and is empty where there
+    are not.
+    """
 
     made: str
     machine: dict[str, str]
@@ -77,12 +83,16 @@ class Record:
     incomplete: str = ""
 
     def save(self, path: Path) -> None:
-        """Write the JSON in one step; its `summary` parts are for readers and are made anew when it is loaded."""
+        """Write the JSON in one step; its `summary` parts are for readers and are made anew when it
+        is loaded.
+        """
         raw = {"format": FORMAT, "version": VERSION, **asdict(self)}
         for result, one in zip(self.results, raw["results"], strict=True):
             one["summary"] = _summary(result)
         partial = path.with_name(path.name + ".tmp")
-        partial.write_text(json.dumps(_rounded(raw), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(
+            json.dumps(_rounded(raw), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
         partial.replace(path)
 
     @classmethod
@@ -91,9 +101,13 @@ class Record:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise BenchError(f"{path}: a record made by `faceaffect bench --json` was wanted: {error}") from None
+            raise BenchError(
+                f"{path}: a record made by `faceaffect bench --json` was wanted: {error}"
+            ) from None
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise BenchError(f"{path}: a record made by `faceaffect bench --json` was wanted, this is other JSON")
+            raise BenchError(
+                f"{path}: a record made by `faceaffect bench --json` was wanted, this is other JSON"
+            )
         if raw.get("version") != VERSION:
             raise BenchError(
                 f"{path}: version must be {VERSION}, got {raw.get('version')!r}; "
@@ -128,7 +142,9 @@ def _result(raw: dict[str, Any]) -> Result:
 def _must(make: Callable[..., _Part], raw: dict[str, Any]) -> _Part:
     wanted = {one.name for one in fields(make)}  # type: ignore[arg-type]
     if set(raw) != wanted:
-        raise ValueError(f"{getattr(make, '__name__', make)} must have {sorted(wanted)}, got {sorted(raw)}")
+        raise ValueError(
+            f"{getattr(make, '__name__', make)} must have {sorted(wanted)}, got {sorted(raw)}"
+        )
     return make(**raw)
 
 
@@ -141,8 +157,14 @@ def _summary(result: Result) -> dict[str, Any]:
     clocks = result.rounds[0].stages.clocks if result.rounds else {}
     return {
         "key": result.configuration.key,
-        "clocks": {c: {s: asdict(result.distribution(c, s)) for s in stages} for c, stages in clocks.items()},
-        "live": {fps: asdict(result.latency(fps)) for fps in (result.rounds[0].live if result.rounds else {})},
+        "clocks": {
+            c: {s: asdict(result.distribution(c, s)) for s in stages}
+            for c, stages in clocks.items()
+        },
+        "live": {
+            fps: asdict(result.latency(fps))
+            for fps in (result.rounds[0].live if result.rounds else {})
+        },
     }
 
 

@@ -14,7 +14,8 @@ _COPIED: Final = 1 << 22  # bytes: goes through memory
 
 
 def time_reference() -> dict[str, float]:
-    """Median milliseconds by clock of one turn: interpreted Python, arithmetic in the cache, copies through memory.
+    """Median milliseconds by clock of one turn: interpreted Python, arithmetic in the cache, copies
+    through memory.
 
     No BLAS, whose threads would make it another amount of work on another machine.
     """

@@ -1,4 +1,6 @@
-"""A benchmark run: every configuration in every round, so that what slows the machine slows them all."""
+"""A benchmark run: every configuration in every round, so that what slows the machine slows them
+all.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from typing import Final
 
 from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.cuda_driver import CudaDriver
-from faceaffect.bench.jetson_power import PowerWatch
+from faceaffect.bench.jetson_power import PowerMonitor
 from faceaffect.bench.machine import describe_machine
-from faceaffect.bench.machine_load import LoadWatch
+from faceaffect.bench.machine_load import SystemLoadMonitor
 from faceaffect.bench.record import Record, Result, Round
 from faceaffect.bench.round_worker import Order, run_round
 from faceaffect.bench.workload import DRAWN_SIZE, make_workload
@@ -45,11 +47,14 @@ class BenchSettings:
         return configurations * (1 + self.rounds * (2 + len(self.live_fps)))
 
 
-def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, progress: Progress) -> Record:
-    """Measure. What ends it early (Ctrl-C, SIGTERM as `cli.termination` raises it, an error) is noted in a record of the
-    whole rounds before it.
+def run_bench(
+    configurations: Sequence[Configuration], settings: BenchSettings, progress: Progress
+) -> Record:
+    """Measure. What ends it early (Ctrl-C, SIGTERM as `cli.termination` raises it, an error) is
+    noted in a record of the whole rounds before it.
 
-    It is raised where there is no whole round, and so is whatever goes wrong while pipelines and frames are prepared.
+    It is raised where there is no whole round, and so is whatever goes wrong while pipelines and
+    frames are prepared.
     """
     record = Record(
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -58,15 +63,18 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
         results=[],
     )
     if settings.source is None:
-        configurations = [replace(one, size=one.size or DRAWN_SIZE, faces=one.faces or 1) for one in configurations]
+        configurations = [
+            replace(one, size=one.size or DRAWN_SIZE, faces=one.faces or 1)
+            for one in configurations
+        ]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faceaffect_bench_")))
         record.results = [_prepare(one, settings, folder, progress) for one in configurations]
         devices = {result.runs["device"] for result in record.results}
         for device in sorted(device for device in devices if device.startswith("cuda")):
             record.machine[device] = CudaDriver(device).describe()
-        power = stack.enter_context(PowerWatch())
-        watch = LoadWatch()
+        power = stack.enter_context(PowerMonitor())
+        watch = SystemLoadMonitor()
         try:
             _run_rounds(record.results, settings, folder, power, progress)
         except BaseException as error:
@@ -78,8 +86,14 @@ def run_bench(configurations: Sequence[Configuration], settings: BenchSettings, 
         result.power = power.samples.get(result.configuration.key)
     if record.incomplete:
         rounds = len(record.results[0].rounds)
-        record.notes.append(f"{rounds} of {settings.rounds} rounds were measured: {record.incomplete}")
-    record.notes += [*record.load.warnings(), *([power.note] if power.note else []), *_face_notes(record.results)]
+        record.notes.append(
+            f"{rounds} of {settings.rounds} rounds were measured: {record.incomplete}"
+        )
+    record.notes += [
+        *record.load.warnings(),
+        *([power.note] if power.note else []),
+        *_face_notes(record.results),
+    ]
     return record
 
 
@@ -89,8 +103,12 @@ def _reason(error: BaseException) -> str:
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
 
 
-def _prepare(configuration: Configuration, settings: BenchSettings, folder: Path, progress: Progress) -> Result:
-    """The frames of a configuration, and its pipeline once opened, so that what cannot run is found before minutes pass."""
+def _prepare(
+    configuration: Configuration, settings: BenchSettings, folder: Path, progress: Progress
+) -> Result:
+    """The frames of a configuration, and its pipeline once opened, so that what cannot run is found
+    before minutes pass.
+    """
     progress(f"preparing {configuration.key}")
     with configuration.open() as pipeline:
         runs = pipeline.describe()
@@ -98,7 +116,13 @@ def _prepare(configuration: Configuration, settings: BenchSettings, folder: Path
     return Result(configuration, workload, runs)
 
 
-def _run_rounds(results: list[Result], settings: BenchSettings, folder: Path, power: PowerWatch, progress: Progress) -> None:
+def _run_rounds(
+    results: list[Result],
+    settings: BenchSettings,
+    folder: Path,
+    power: PowerMonitor,
+    progress: Progress,
+) -> None:
     order = list(enumerate(results, 1))
     for number in range(1, settings.rounds + 1):
         for place, result in order:
@@ -106,7 +130,8 @@ def _run_rounds(results: list[Result], settings: BenchSettings, folder: Path, po
             told = f"round {number}/{settings.rounds}, configuration {place}/{len(order)}"
             result.rounds.append(_measure(result, settings, folder, partial(_tell, progress, told)))
             power.label = ""
-        # The first of a round finds another machine than the last (caches, clock rate): each is first in turn.
+        # The first of a round finds another machine than the last (caches, clock rate): each is
+        # first in turn.
         order = [*order[1:], order[0]]
 
 
@@ -151,7 +176,11 @@ def _face_notes(results: list[Result]) -> list[str]:
         wanted, rounds = result.configuration.faces, [one.stages.faces for one in result.rounds]
         held = sum(rounds) / len(rounds)
         if wanted is not None and abs(held - wanted) > 0.02 * wanted:
-            notes.append(f"{result.configuration.key}: {held:.2f} faces were held on average, {wanted} were asked for")
+            notes.append(
+                f"{result.configuration.key}: {held:.2f} faces were held on average, {wanted} were asked for"
+            )
         elif wanted is None and held < 0.5:
-            notes.append(f"{result.configuration.key}: hardly a face in these frames; the figures are about looking for one")
+            notes.append(
+                f"{result.configuration.key}: hardly a face in these frames; the figures are about looking for one"
+            )
     return notes

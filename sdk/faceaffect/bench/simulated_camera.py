@@ -1,4 +1,6 @@
-"""A camera that delivers frames at a fixed rate, whatever becomes of them, read the way every camera is read."""
+"""A camera that delivers frames at a fixed rate, whatever becomes of them, read the way every
+camera is read.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,19 @@ import numpy as np
 
 from faceaffect.bench.workload import forth_and_back
 from faceaffect.pipeline import Pipeline
-from faceaffect.sources.camera_source import LiveKind, LiveSource
+from faceaffect.sources.camera_source import CameraConfig, CameraSource
 from faceaffect.sources.source import SourceOptions
 from faceaffect.types import Frame
 
-_FIRST_WAIT_S: Final = 0.05  # until the first frame, so that reader and analysis are both waiting for it
+_FIRST_WAIT_S: Final = (
+    0.05  # until the first frame, so that reader and analysis are both waiting for it
+)
 
 
 class PacedCapture:
-    """Stands in for `cv2.VideoCapture`: frame i is there at `due_s[i]` of `time.perf_counter`, and not before."""
+    """Stands in for `cv2.VideoCapture`: frame i is there at `due_s[i]` of `time.perf_counter`, and
+    not before.
+    """
 
     def __init__(self, frames: list[Frame], count: int, fps: float) -> None:
         self._frames, self._fps = frames, fps
@@ -39,7 +45,11 @@ class PacedCapture:
         return True, forth_and_back(self._frames, index).pixels
 
     def get(self, prop: int, /) -> float:
-        return {3: float(self._frames[0].width_px), 4: float(self._frames[0].height_px), 5: self._fps}[prop]
+        return {
+            3: float(self._frames[0].width_px),
+            4: float(self._frames[0].height_px),
+            5: self._fps,
+        }[prop]
 
     def release(self) -> None:
         pass
@@ -47,20 +57,26 @@ class PacedCapture:
 
 @dataclass(frozen=True, slots=True)
 class LiveRound:
-    """Latencies of the frames that were analysed, and how many the camera delivered and were dropped, after warm-up."""
+    """Latencies of the frames that were analyzed, and how many the camera delivered and were
+    dropped, after warm-up.
+    """
 
     latency_ms: list[float]
     delivered: int
     dropped: int
     late_ms: float
-    """95th percentile of how late the camera's own thread came to read: the part of latency that is this machine's."""
+    """95th percentile of how late the camera's own thread came to read: the part of latency that is
+    this machine's.
+    """
 
 
-def measure_live(pipeline: Pipeline, frames: list[Frame], fps: float, count: int, warmup: int) -> LiveRound:
+def measure_live(
+    pipeline: Pipeline, frames: list[Frame], fps: float, count: int, warmup: int
+) -> LiveRound:
     """Play `count` frames at `fps` into the pipeline, after `warmup` more that do not count.
 
-    A frame's latency runs from the moment at which the camera has it, not from when somebody came to read it, so that a
-    pipeline that starves the reader is not flattered.
+    A frame's latency runs from the moment at which the camera has it, not from when somebody
+    came to read it, so that a pipeline that starves the reader is not flattered.
     """
     opened: list[PacedCapture] = []
 
@@ -70,10 +86,12 @@ def measure_live(pipeline: Pipeline, frames: list[Frame], fps: float, count: int
 
     pipeline.reset()
     finished_s: dict[int, float] = {}
-    kind = LiveKind(f"camera at {fps:g} fps", open_capture, frames[0].layout, "this camera is made of memory")
-    with LiveSource(kind, SourceOptions(reconnect_s=0)) as source:
+    kind = CameraConfig(
+        f"camera at {fps:g} fps", open_capture, frames[0].layout, "this camera is made of memory"
+    )
+    with CameraSource(kind, SourceOptions(reconnect_timeout_s=0)) as source:
         for frame in source:
-            pipeline.analyse(frame)
+            pipeline.analyze(frame)
             finished_s[frame.index] = time.perf_counter()
     camera = opened[0]
     counted = {index: at_s for index, at_s in finished_s.items() if index >= warmup}
@@ -86,10 +104,16 @@ def measure_live(pipeline: Pipeline, frames: list[Frame], fps: float, count: int
     )
 
 
-def measure_cameras(pipelines: Sequence[Pipeline], frames: list[Frame], fps: float, count: int, warmup: int) -> LiveRound:
+def measure_cameras(
+    pipelines: Sequence[Pipeline], frames: list[Frame], fps: float, count: int, warmup: int
+) -> LiveRound:
     """A camera of its own for each pipeline, all at once."""
     with ThreadPoolExecutor(len(pipelines)) as threads:
-        rounds = list(threads.map(lambda pipeline: measure_live(pipeline, frames, fps, count, warmup), pipelines))
+        rounds = list(
+            threads.map(
+                lambda pipeline: measure_live(pipeline, frames, fps, count, warmup), pipelines
+            )
+        )
     return LiveRound(
         latency_ms=[ms for part in rounds for ms in part.latency_ms],
         delivered=sum(part.delivered for part in rounds),

@@ -12,15 +12,20 @@ from faceaffect.bench.cuda_driver import CudaDriver, EventTimer
 from faceaffect.bench.workload import fitting_count, play
 from faceaffect.pipeline import Pipeline
 from faceaffect.sinks.open_sink import open_sink
-from faceaffect.sinks.sink import Sink, SinkOptions, WhenExisting
+from faceaffect.sinks.sink import OverwritePolicy, Sink, SinkOptions
 from faceaffect.sources import open_source
 from faceaffect.system.stage_timer import CPU, STAGES, WALL, HostTimer, Timer
 from faceaffect.types import Frame
 
-WHOLE: Final = "whole"  # Pipeline.analyse: every stage but decode and write
+TOTAL: Final = "whole"  # Pipeline.analyze: every stage but decode and write
 DECODE: Final = "decode"
 WRITE: Final = "write"
-ALL_STAGES: Final[tuple[str, ...]] = (DECODE, "detect", *(stage for stage in STAGES if stage != "detect"), WRITE)
+ALL_STAGES: Final[tuple[str, ...]] = (
+    DECODE,
+    "detect",
+    *(stage for stage in STAGES if stage != "detect"),
+    WRITE,
+)
 
 Clocks = dict[str, dict[str, list[float]]]
 """Milliseconds of each frame, by clock and stage."""
@@ -28,7 +33,9 @@ Clocks = dict[str, dict[str, list[float]]]
 
 @dataclass(slots=True)
 class StageRound:
-    """`fps` is frames a second of all streams together, `cpu_ms` processor time per frame of all threads."""
+    """`fps` is frames a second of all streams together, `cpu_ms` processor time per frame of all
+    threads.
+    """
 
     clocks: Clocks = field(default_factory=dict)
     fps: float = 0.0
@@ -40,7 +47,8 @@ class StageRound:
 
 
 def time_decoding(path: str, count: int) -> tuple[list[Frame], Clocks]:
-    """The first frames of a video, each timed from the one before: decoding, and the hand-over between threads.
+    """The first frames of a video, each timed from the one before: decoding, and the hand-over
+    between threads.
 
     At most `count`, or as many as may be held in memory.
     """
@@ -62,8 +70,9 @@ def _decode(path: str, count: int, timer: HostTimer) -> tuple[list[Frame], list[
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """Frames in memory, of which `count` are measured at `fps` of their own clock, after `warmup` more; rows go into
-    files in `folder`."""
+    """Frames in memory, of which `count` are measured at `fps` of their own clock, after `warmup`
+    more; rows go into files in `folder`.
+    """
 
     frames: list[Frame]
     count: int
@@ -74,11 +83,13 @@ class StagePlan:
 
 
 def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound:
-    """Analyse the frames in each pipeline, one thread each, and write their rows; once for each clock.
+    """Analyze the frames in each pipeline, one thread each, and write their rows; once for each
+    clock.
 
-    Every clock has a pass of its own: reading the processor clock is a system call, and a busy machine takes the core
-    away at just such a point, which the wall clock would then find in whatever stage comes next. The processor clock sees
-    all threads, so with several streams only its total per frame is kept.
+    Every clock has a pass of its own: reading the processor clock is a system call, and a busy
+    machine takes the core away at just such a point, which the wall clock would then find in
+    whatever stage comes next. The processor clock sees all threads, so with several streams only
+    its total per frame is kept.
     """
     wall = _run_pass(pipelines, plan, WALL.name)
     passes = [wall]
@@ -90,8 +101,12 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
     for streams in passes:
         for name in streams[0].samples:
             parts = [stream.samples[name] for stream in streams]
-            clocks[name] = {stage: [ms for part in parts for ms in part[stage]] for stage in parts[0]}
-    wall_ns, cpu_ns = (max(s.ended[i] for s in wall) - min(s.began[i] for s in wall) for i in (0, 1))
+            clocks[name] = {
+                stage: [ms for part in parts for ms in part[stage]] for stage in parts[0]
+            }
+    wall_ns, cpu_ns = (
+        max(s.ended[i] for s in wall) - min(s.began[i] for s in wall) for i in (0, 1)
+    )
     total = plan.count * len(wall)
     return StageRound(
         clocks=clocks,
@@ -104,7 +119,10 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
 
 def _run_pass(pipelines: Sequence[Pipeline], plan: StagePlan, clock: str) -> list[_Stream]:
     start, stop = threading.Barrier(len(pipelines)), threading.Event()
-    streams = [_Stream(number, pipeline, plan, clock, (start, stop)) for number, pipeline in enumerate(pipelines)]
+    streams = [
+        _Stream(number, pipeline, plan, clock, (start, stop))
+        for number, pipeline in enumerate(pipelines)
+    ]
     if len(streams) == 1:
         streams[0].run()
     else:
@@ -119,7 +137,10 @@ def _run_pass(pipelines: Sequence[Pipeline], plan: StagePlan, clock: str) -> lis
             raise
     errors = [stream.error for stream in streams if stream.error is not None]
     if errors:  # of which a broken barrier is only the echo
-        raise next((error for error in errors if not isinstance(error, threading.BrokenBarrierError)), errors[0])
+        raise next(
+            (error for error in errors if not isinstance(error, threading.BrokenBarrierError)),
+            errors[0],
+        )
     return streams
 
 
@@ -162,10 +183,10 @@ class _Stream:
         host = CPU if self._clock == CPU.name else WALL
         pipeline.reset()
         playing = play(plan.frames, plan.warmup + plan.count, plan.fps)
-        with open_sink(self._rows, SinkOptions(WhenExisting.OVERWRITE)) as sink:
+        with open_sink(self._rows, SinkOptions(OverwritePolicy.OVERWRITE)) as sink:
             for _ in range(plan.warmup):
                 frame = next(playing)
-                sink.write(frame, *pipeline.analyse(frame))
+                sink.write(frame, *pipeline.analyze(frame))
             pipeline.clock.use(timer)
             try:
                 self._start.wait()
@@ -179,17 +200,17 @@ class _Stream:
                 pipeline.clock.use()
 
     def _measure(self, frame: Frame, sink: Sink, host: HostTimer) -> None:
-        faces, affect = self._pipeline.analyse(frame)
+        faces, affect = self._pipeline.analyze(frame)
         before = host.mark()
         sink.write(frame, faces, affect)
         self._written.append(host.mark() - before)
-        self._spent.append(self._pipeline.clock.spent_ns[self._clock])
+        self._spent.append(self._pipeline.clock.elapsed_ns[self._clock])
         self.faces += len(faces)
 
     def _add_up(self) -> None:
         """Afterwards, so that it costs no measured time."""
         samples = {stage: [spent[stage] / 1e6 for spent in self._spent] for stage in STAGES}
-        samples[WHOLE] = [sum(spent.values()) / 1e6 for spent in self._spent]
+        samples[TOTAL] = [sum(spent.values()) / 1e6 for spent in self._spent]
         if self._clock != EventTimer.name:
             samples[WRITE] = [ns / 1e6 for ns in self._written]
         self.samples = {self._clock: samples}

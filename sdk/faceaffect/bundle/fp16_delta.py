@@ -1,4 +1,6 @@
-"""The fp16 network of a bundle, told by how it differs from the fp32 one: a ninth of its size, and the very same bytes."""
+"""The fp16 network of a bundle, told by how it differs from the fp32 one: a ninth of its size, and
+the very same bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,20 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.bundle.model_delta import tell_network, told_network
+from faceaffect.bundle.model_delta import encode_delta, told_network
 
-HALVES_FILE: Final[str] = "model.fp16.halves"
+HALVES_FILE: Final[str] = "model.fp16.delta"
 LEAST_HALF: Final[float] = 2.0**-24
 
 
 def rounded(full: bytes, offset: int, numbers: int) -> bytes:
-    """Float32 numbers of a file as float16, none of which becomes 0; ValueError where the file does not hold them."""
+    """Float32 numbers of a file as float16, none of which becomes 0; ValueError where the file does
+    not hold them.
+    """
     if not 0 <= offset <= offset + 4 * numbers <= len(full):
-        raise ValueError(f"{numbers} numbers at {offset} must lie inside the fp32 network of {len(full)} bytes")
+        raise ValueError(
+            f"{numbers} numbers at {offset} must lie inside the fp32 network of {len(full)} bytes"
+        )
     given = np.frombuffer(full, "<f4", numbers, offset)
     with np.errstate(over="ignore"):  # infinity, as converters have it
         halves = given.astype("<f2")
@@ -25,13 +31,15 @@ def rounded(full: bytes, offset: int, numbers: int) -> bytes:
     return halves.tobytes()
 
 
-def tell_half(full: bytes, half: bytes, places: Iterable[tuple[int, int, int]]) -> bytes:
+def encode_fp16_delta(full: bytes, half: bytes, places: Iterable[tuple[int, int, int]]) -> bytes:
     """The file's content; `places` are (offset in half, offset in full, numbers), ascending."""
-    told = tell_network(half, places, 2)
+    told = encode_delta(half, places, 2)
     half_network(full, told)  # refuses places where the networks do not agree
     return told
 
 
 def half_network(full: bytes, told: bytes) -> bytes:
-    """The fp16 network; raises ValueError where `told` is damaged or was made of another fp32 network."""
+    """The fp16 network; raises ValueError where `told` is damaged or was made of another fp32
+    network.
+    """
     return told_network(full, told, rounded, HALVES_FILE)

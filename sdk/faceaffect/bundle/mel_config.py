@@ -23,11 +23,17 @@ class MelConfig:
 
     def __post_init__(self) -> None:
         if self.window > self.fft:
-            raise ValueError(f"a window of {self.window} samples does not fit into an FFT of {self.fft}")
+            raise ValueError(
+                f"a window of {self.window} samples does not fit into an FFT of {self.fft}"
+            )
         if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
-            raise ValueError(f"bands must lie in 0 to {self.rate_hz / 2} Hz, got {self.low_hz} to {self.high_hz}")
+            raise ValueError(
+                f"bands must lie in 0 to {self.rate_hz / 2} Hz, got {self.low_hz} to {self.high_hz}"
+            )
         if abs(self.hop_s * self.rate_hz - self.hop) > 1e-6:
-            raise ValueError(f"a hop of {self.hop_s} s is no whole number of samples at {self.rate_hz} Hz")
+            raise ValueError(
+                f"a hop of {self.hop_s} s is no whole number of samples at {self.rate_hz} Hz"
+            )
 
     @property
     def window(self) -> int:
@@ -39,5 +45,5 @@ class MelConfig:
 
     @property
     def reach(self) -> int:
-        """How many samples from its centre on a frame needs; beyond them the window is 0."""
+        """How many samples from its center on a frame needs; beyond them the window is 0."""
         return (self.fft - self.window) // 2 + self.window - self.fft // 2

@@ -1,8 +1,9 @@
 """A network of a bundle, told by how it differs from the fp32 one.
 
-A file of safetensors holds `literal` (bytes), `parts` int64 [K, 3] and `sha256` (of the network). Each part is so many
-bytes of `literal`, then what the fp32 file lends: (bytes, offset, count). The rest of `literal` follows the last part.
-What `count` things at an offset become is the matter of `half_network` and `borrowed_network`.
+A file of safetensors holds `literal` (bytes), `parts` int64 [K, 3] and `sha256` (of the
+network). Each part is so many bytes of `literal`, then what the fp32 file lends: (bytes, offset,
+count). The rest of `literal` follows the last part. What `count` things at an offset become is
+the matter of `half_network` and `borrowed_network`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-Lender = Callable[[bytes, int, int], bytes]
+CopyFromBase = Callable[[bytes, int, int], bytes]
 """(fp32 file, offset, count) -> bytes; ValueError where the file does not hold them."""
 
 
-def tell_network(network: bytes, places: Iterable[tuple[int, int, int]], count_bytes: int) -> bytes:
-    """The file's content; `places` are (offset in the network, offset in fp32, count), ascending, of which each counted
-    thing takes `count_bytes` of the network."""
+def encode_delta(network: bytes, places: Iterable[tuple[int, int, int]], count_bytes: int) -> bytes:
+    """The file's content; `places` are (offset in the network, offset in fp32, count), ascending,
+    of which each counted thing takes `count_bytes` of the network.
+    """
     literal, parts, at = bytearray(), [], 0
     for begin, offset, count in places:
         literal += network[at:begin]
@@ -37,8 +39,10 @@ def tell_network(network: bytes, places: Iterable[tuple[int, int, int]], count_b
     return save(tensors)
 
 
-def told_network(full: bytes, told: bytes, lend: Lender, file: str) -> bytes:
-    """The whole network; raises ValueError where `told`, of the kind of `file`, is damaged or was made of another network."""
+def told_network(full: bytes, told: bytes, lend: CopyFromBase, file: str) -> bytes:
+    """The whole network; raises ValueError where `told`, of the kind of `file`, is damaged or was
+    made of another network.
+    """
     try:
         tensors = load(told)
         literal, parts, digest = (tensors[name] for name in ("literal", "parts", "sha256"))

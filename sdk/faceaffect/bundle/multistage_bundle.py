@@ -12,7 +12,9 @@ from faceaffect.bundle.stage_spec import StageSpec
 
 @dataclass(frozen=True, slots=True)
 class StagedBundle:
-    """A checked bundle; `networks` are the bytes that the checksums were taken of, by the name of their stage."""
+    """A checked bundle; `networks` are the bytes that the checksums were taken of, by the name of
+    their stage.
+    """
 
     path: Path
     spec: ModelSpec

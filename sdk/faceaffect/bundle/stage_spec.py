@@ -1,4 +1,6 @@
-"""What `spec.json` says of a model that is made of stages: their tensors, memory and pace, and how sound reaches them."""
+"""What `spec.json` says of a model that is made of stages: their tensors, memory and pace, and how
+audio reaches them.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,22 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 STAGE_ORDER: Final[tuple[str, ...]] = ("audio", "frame", "temporal", "graph")
 """Stages in the order in which one frame passes them; a model has some of them."""
 
-READ_OUTS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
+OUTPUT_HEADS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     "au": ("au_logit", (len(AU_NAMES),)),  # active where positive
     "expression": ("expression_logit", (len(EXPRESSION_NAMES),)),
     "va": ("va", (2,)),  # valence, arousal in [-1, 1] once clipped
 }
 """Tensor that each head of a staged model is read from, and its shape without the axis of faces."""
 
-HEAD_NAMES: Final[tuple[str, ...]] = tuple(READ_OUTS)
+HEAD_NAMES: Final[tuple[str, ...]] = tuple(OUTPUT_HEADS)
 
-PICTURE, SOUND = "crops", "mel"
+CROPS, AUDIO = "crops", "mel"
 NEXT: Final = "_next"  # a state that comes out of a stage bears its name with this behind it
 
 STRETCH, WINDOW = "stretch", "window"
-"""How sound is heard: the next ten mel frames [10, bands] with memory of those before, or the last ones [bands, columns]."""
+"""How audio is heard: the next ten mel frames [10, bands] with memory of those before, or the last
+ones [bands, columns].
+"""
 
 _LARGEST_STATE: Final = 1 << 26  # numbers of one face; a spec that asks for more is damaged
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -36,9 +40,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class StageSpec:
-    """One ONNX file: float32 inputs and states in, outputs and the states after it out, each [N, *shape]; N counts faces.
+    """One ONNX file: float32 inputs and states in, outputs and the states after it out, each [N,
+    *shape]; N counts faces.
 
-    States are zeros where a face is new. A stage runs on a face's frames 0, `every`, 2 `every` ...; outputs hold between.
+    States are zeros where a face is new. A stage runs on a face's frames 0, `every`, 2 `every`
+    ...; outputs hold between.
     """
 
     name: str
@@ -50,7 +56,7 @@ class StageSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SoundSpec:
+class AudioSpec:
     """The front end of the stage `audio`."""
 
     form: str
@@ -76,49 +82,59 @@ def _shapes(raw: Any) -> dict[str, tuple[int, ...]]:
         for side in sides:
             size *= side
         if not _NAME.fullmatch(name) or any(side < 1 for side in sides) or size > _LARGEST_STATE:
-            raise ValueError(f"tensor {name!r} must have a plain name and sides from 1 on, got {shape}")
+            raise ValueError(
+                f"tensor {name!r} must have a plain name and sides from 1 on, got {shape}"
+            )
         found[name] = sides
     return found
 
 
-def sound_from_json(raw: Any) -> SoundSpec | None:
+def audio_from_json(raw: Any) -> AudioSpec | None:
     """Raises as `stage_from_json`."""
     if raw is None:
         return None
     wanted = {each.name for each in fields(MelConfig)}
     if set(raw) != {"form", "mel"} or set(raw["mel"]) != wanted:
-        raise ValueError(f"sound must have form and mel, mel {sorted(wanted)}")
-    figures: dict[str, Any] = {n: (int if n in ("rate_hz", "fft", "bands") else float)(v) for n, v in raw["mel"].items()}
-    return SoundSpec(str(raw["form"]), MelConfig(**figures))
+        raise ValueError(f"audio must have form and mel, mel {sorted(wanted)}")
+    figures: dict[str, Any] = {
+        n: (int if n in ("rate_hz", "fft", "bands") else float)(v) for n, v in raw["mel"].items()
+    }
+    return AudioSpec(str(raw["form"]), MelConfig(**figures))
 
 
 def stage_to_json(stage: StageSpec) -> dict[str, Any]:
     return asdict(stage) | {
-        kind: {n: list(s) for n, s in getattr(stage, kind).items()} for kind in ("inputs", "outputs", "states")
+        kind: {n: list(s) for n, s in getattr(stage, kind).items()}
+        for kind in ("inputs", "outputs", "states")
     }
 
 
 def problems(
-    stages: tuple[StageSpec, ...], sound: SoundSpec | None, heads: tuple[str, ...], picture: tuple[int, ...]
+    stages: tuple[StageSpec, ...],
+    audio: AudioSpec | None,
+    heads: tuple[str, ...],
+    image: tuple[int, ...],
 ) -> Iterator[str]:
-    """What does not fit together, in words; `picture` is the shape of a crop."""
+    """What does not fit together, in words; `image` is the shape of a crop."""
     names = [stage.name for stage in stages]
-    if names != [name for name in STAGE_ORDER if name in names] or not {"frame", "temporal"} & set(names):
+    if names != [name for name in STAGE_ORDER if name in names] or not {"frame", "temporal"} & set(
+        names
+    ):
         yield f"stages must be some of {STAGE_ORDER} in this order, with a frame or temporal one, got {names}"
-    given: dict[str, tuple[int, ...]] = {PICTURE: picture}
+    given: dict[str, tuple[int, ...]] = {CROPS: image}
     for stage in stages:
         if stage.name == "audio":
-            yield from _sound_problems(stage, sound)
+            yield from _audio_problems(stage, audio)
         for name, shape in stage.inputs.items():
             if stage.name == "audio":
                 continue
             if given.get(name) != shape:
                 yield f"stage {stage.name} wants {name} {list(shape)}, what comes is {_listed(given.get(name))}"
         given |= stage.outputs
-    if sound is not None and "audio" not in names:
-        yield "sound is described, but no stage audio"
+    if audio is not None and "audio" not in names:
+        yield "audio is described, but no stage audio"
     for head in heads:
-        tensor, shape = READ_OUTS[head]
+        tensor, shape = OUTPUT_HEADS[head]
         if given.get(tensor) != shape:
             yield f"head {head} is read from {tensor} {list(shape)}, what comes is {_listed(given.get(tensor))}"
 
@@ -127,11 +143,15 @@ def _listed(shape: tuple[int, ...] | None) -> str:
     return "nothing" if shape is None else str(list(shape))
 
 
-def _sound_problems(stage: StageSpec, sound: SoundSpec | None) -> Iterator[str]:
-    if sound is None or sound.form not in (STRETCH, WINDOW):
-        yield f"a stage audio needs sound of the form {STRETCH} or {WINDOW}, got {sound and sound.form!r}"
+def _audio_problems(stage: StageSpec, audio: AudioSpec | None) -> Iterator[str]:
+    if audio is None or audio.form not in (STRETCH, WINDOW):
+        yield f"a stage audio needs audio of the form {STRETCH} or {WINDOW}, got {audio and audio.form!r}"
         return
-    shape = stage.inputs.get(SOUND, ())
-    bands = shape[1 if sound.form == STRETCH else 0] if len(shape) == 2 else 0
-    if set(stage.inputs) != {SOUND} or bands != sound.mel.bands or (sound.form == WINDOW and stage.states):
-        yield f"stage audio must take {SOUND} alone, of {sound.mel.bands} bands, got {dict(stage.inputs)}"
+    shape = stage.inputs.get(AUDIO, ())
+    bands = shape[1 if audio.form == STRETCH else 0] if len(shape) == 2 else 0
+    if (
+        set(stage.inputs) != {AUDIO}
+        or bands != audio.mel.bands
+        or (audio.form == WINDOW and stage.states)
+    ):
+        yield f"stage audio must take {AUDIO} alone, of {audio.mel.bands} bands, got {dict(stage.inputs)}"

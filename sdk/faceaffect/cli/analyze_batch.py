@@ -1,4 +1,6 @@
-"""One run of `analyse` over many inputs: a part each, progress over all, and in the end what failed."""
+"""One run of `analyze` over many inputs: a part each, progress over all, and in the end what
+failed.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,12 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from faceaffect.batch.batch_run import Plan, Runner, carry_out, make_plan, prepare
-from faceaffect.batch.file_task import ArchiveError, FileOutcome, FramesDone
+from faceaffect.batch.batch_run import Plan, Runner, execute, make_plan, prepare
+from faceaffect.batch.file_task import BatchError, FileResult, FramesDone
 from faceaffect.batch.output_store import open_store
-from faceaffect.cli.print_table import print_columns
-from faceaffect.cli.batch_progress import ArchiveProgress
 from faceaffect.cli.batch_options import ArchiveSettings
+from faceaffect.cli.batch_progress import ArchiveProgress
+from faceaffect.cli.print_table import print_columns
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
 
 _MOST_LISTED = 20
@@ -34,7 +36,7 @@ class Totals:
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
-    def add(self, outcome: FileOutcome) -> None:
+    def add(self, outcome: FileResult) -> None:
         if outcome.error:
             self.failed.append(outcome.error)
             return
@@ -46,7 +48,7 @@ class Totals:
         self.notes += outcome.notes
 
 
-class AnalyseArchive:
+class AnalyzeArchive:
     def __init__(self, settings: ArchiveSettings) -> None:
         self._settings = settings
         self._totals = Totals()
@@ -64,7 +66,7 @@ class AnalyseArchive:
                 self._totals.failed += [before.error for before in plan.failed_before]
                 with ArchiveProgress(len(settings.inputs), settings.is_quiet) as progress:
                     progress.skip(len(plan.finished) + len(plan.failed_before))
-                    for event in carry_out(store, plan, self._runner()):
+                    for event in execute(store, plan, self._runner()):
                         if isinstance(event, FramesDone):
                             progress.add_frames(event.count)
                         else:
@@ -74,7 +76,7 @@ class AnalyseArchive:
                 code = INTERRUPTED
             except Stopped:
                 code = TERMINATED
-            except ArchiveError as error:
+            except BatchError as error:
                 click.echo(f"error: {error}", err=True)
                 code = FAILURE
         self._report(plan, code)
@@ -95,27 +97,49 @@ class AnalyseArchive:
         if not self._settings.is_quiet:
             _print_totals(self._totals, plan, time.monotonic() - self._started_s, out, sys.stderr)
         _print_failed(self._totals.failed, f"{out.rstrip('/')}/.faceaffect/failed", sys.stderr)
-        left = len(plan.todo) - self._totals.finished - (len(self._totals.failed) - len(plan.failed_before))
+        left = (
+            len(plan.todo)
+            - self._totals.finished
+            - (len(self._totals.failed) - len(plan.failed_before))
+        )
         if code:
-            click.echo(f"stopped: {left} inputs are left; the same command goes on with them", err=True)
+            click.echo(
+                f"stopped: {left} inputs are left; the same command goes on with them", err=True
+            )
 
 
 def _print_totals(totals: Totals, plan: Plan, elapsed_s: float, out: str, stream: TextIO) -> None:
-    lines = [("finished", f"{totals.finished} inputs ({len(plan.finished)} more were there already)")]
+    lines = [
+        ("finished", f"{totals.finished} inputs ({len(plan.finished)} more were there already)")
+    ]
     lines.append(("failed", f"{len(totals.failed)}"))
     if totals.frames:
         hours = totals.video_s / 3600
-        lines.append(("frames", f"{totals.frames} ({totals.frames / max(elapsed_s, 1e-6):.1f} per second)"))
+        lines.append(
+            ("frames", f"{totals.frames} ({totals.frames / max(elapsed_s, 1e-6):.1f} per second)")
+        )
         lines.append(("faces", f"{totals.faces}"))
-        lines.append(("video", f"{hours:.2f} h, {totals.video_s / max(elapsed_s, 1e-6):.1f} times as fast as it plays"))
+        lines.append(
+            (
+                "video",
+                f"{hours:.2f} h, {totals.video_s / max(elapsed_s, 1e-6):.1f} times as fast as it plays",
+            )
+        )
         if hours:
-            lines.append(("processor time", f"{totals.cpu_s / 60 / hours:.1f} minutes per hour of video"))
+            lines.append(
+                ("processor time", f"{totals.cpu_s / 60 / hours:.1f} minutes per hour of video")
+            )
     console = Console(file=stream, soft_wrap=True)
-    print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in [*lines, ("output", out)]])
+    print_columns(
+        console,
+        [(Text(name, style="dim"), Text(value)) for name, value in [*lines, ("output", out)]],
+    )
     for note in totals.notes[:_MOST_LISTED]:
         console.print(Text(f"note: {note}", style="yellow"))
     if len(totals.notes) > _MOST_LISTED:
-        console.print(Text(f"note: and {len(totals.notes) - _MOST_LISTED} more like these", style="yellow"))
+        console.print(
+            Text(f"note: and {len(totals.notes) - _MOST_LISTED} more like these", style="yellow")
+        )
 
 
 def _print_failed(failed: list[str], notes: str, stream: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""What the user asked `analyse` for, checked and grouped."""
+"""What the user asked `analyze` for, checked and grouped."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import click
 
 from faceaffect.audio.audio_source import AUTO
 from faceaffect.sinks.open_sink import is_stdout
-from faceaffect.sinks.sink import WhenExisting
+from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import expand_sources, is_live
 from faceaffect.sources.source import SourceOptions
 
 
 @dataclass(frozen=True, slots=True)
-class AnalyseSettings:
+class AnalyzeSettings:
     sources: list[str]
     out: str
     overlay: Path | None
@@ -26,30 +26,38 @@ class AnalyseSettings:
     model: str | None
     pipeline: dict[str, Any]  # keyword arguments of open_pipeline
     source_options: SourceOptions
-    sound: str
-    when_existing: WhenExisting
+    audio: str
+    when_existing: OverwritePolicy
     is_quiet: bool
     jobs: int = 1
     """Processes that a video is shared out to."""
 
     @classmethod
-    def from_options(cls, given: Mapping[str, Any]) -> AnalyseSettings:
+    def from_options(cls, given: Mapping[str, Any]) -> AnalyzeSettings:
         if given["resume"] and given["overwrite"]:
-            raise click.UsageError("--resume keeps the existing output and --overwrite replaces it: give one of them")
+            raise click.UsageError(
+                "--resume keeps the existing output and --overwrite replaces it: give one of them"
+            )
         if given["report"] and is_stdout(given["out"]):
-            raise click.UsageError("--report is made of the rows: give them a file too, such as --out rows.csv")
+            raise click.UsageError(
+                "--report is made of the rows: give them a file too, such as --out rows.csv"
+            )
         if given["portraits"] and not given["report"]:
-            raise click.UsageError("--portraits are shown in the report: give --report FILE.html too")
+            raise click.UsageError(
+                "--portraits are shown in the report: give --report FILE.html too"
+            )
         jobs = given["jobs"] or 1
         if jobs > 1 and given["overlay"]:
             raise click.UsageError("--overlay is drawn where the frames are read: leave --jobs off")
         if jobs > 1 and given["baseline"]:
-            raise click.UsageError("--baseline learns from all that a face has shown so far: leave --jobs off")
+            raise click.UsageError(
+                "--baseline learns from all that a face has shown so far: leave --jobs off"
+            )
         sources = expand_sources(given["sources"])
         live = [source for source in sources if is_live(source)]
         if live and len(sources) > 1:
             raise click.UsageError(f"a live source never ends by itself: give {live[0]} alone")
-        when_existing = WhenExisting.RESUME if given["resume"] else WhenExisting.REFUSE
+        when_existing = OverwritePolicy.RESUME if given["resume"] else OverwritePolicy.REFUSE
         return cls(
             sources=sources,
             out=given["out"],
@@ -59,8 +67,8 @@ class AnalyseSettings:
             model=given["model"],
             pipeline=pipeline_options(given),
             source_options=source_options(given),
-            sound=given["sound"],
-            when_existing=WhenExisting.OVERWRITE if given["overwrite"] else when_existing,
+            audio=given["audio"],
+            when_existing=OverwritePolicy.OVERWRITE if given["overwrite"] else when_existing,
             is_quiet=given["quiet"],
             jobs=jobs,
         )
@@ -70,7 +78,7 @@ class AnalyseSettings:
 
         `precision` is the one that runs: with `--backend auto` another machine may have another.
         """
-        return rows_depend_on(model_name, precision, self.pipeline, self.source_options, self.sound)
+        return rows_depend_on(model_name, precision, self.pipeline, self.source_options, self.audio)
 
 
 def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +92,7 @@ def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
         "precision": given["precision"],
         "dla": given["dla"],
         "max_faces": given["max_faces"],
-        "min_face_px": given["min_face"],
+        "min_face_size_px": given["min_face"],
         "smooth": not given["no_smooth"],
         "baseline": given["baseline"],
         "crops": given["crops"],
@@ -95,22 +103,30 @@ def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def source_options(given: Mapping[str, Any]) -> SourceOptions:
     """Raises SourceError for values that cannot be."""
-    return SourceOptions(picture_fps=given["picture_fps"], sequence=_is_sequence(given), reconnect_s=given["reconnect"])
+    return SourceOptions(
+        image_fps=given["image_fps"],
+        sequence=_is_sequence(given),
+        reconnect_timeout_s=given["reconnect"],
+    )
 
 
 def _is_sequence(given: Mapping[str, Any]) -> bool:
-    """Whether pictures of a folder are one video: as was said, else where they are crops."""
+    """Whether images of a folder are one video: as was said, else where they are crops."""
     return bool(given["crops"] if given["sequence"] is None else given["sequence"])
 
 
 def rows_depend_on(
-    model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions, sound: str
+    model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions, audio: str
 ) -> dict[str, str]:
     """The settings that change rows; speed settings may differ from run to run.
 
-    Where it runs (backend, device, DLA) changes no more than the last digit of a score and is left free.
+    Where it runs (backend, device, DLA) changes no more than the last digit of a score and is
+    left free.
     """
-    wanted = {name: str(pipeline[name]) for name in ("max_faces", "min_face_px", "smooth", "baseline", "crops")}
-    pictures = {"picture_fps": str(options.picture_fps), "sequence": str(options.sequence)}
-    heard = {} if sound == AUTO else {"sound": sound}
-    return {"model": model_name, "precision": precision, **wanted, **pictures, **heard}
+    wanted = {
+        name: str(pipeline[name])
+        for name in ("max_faces", "min_face_size_px", "smooth", "baseline", "crops")
+    }
+    images = {"image_fps": str(options.image_fps), "sequence": str(options.sequence)}
+    heard = {} if audio == AUTO else {"audio": audio}
+    return {"model": model_name, "precision": precision, **wanted, **images, **heard}

@@ -7,10 +7,17 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 
-from faceaffect.batch.file_task import FileOutcome
+from faceaffect.batch.file_task import FileResult
 
 
 class ArchiveProgress:
@@ -33,14 +40,14 @@ class ArchiveProgress:
         self._started_s = time.monotonic()
 
     def skip(self, count: int) -> None:
-        """Inputs that need not be analysed."""
+        """Inputs that need not be analyzed."""
         self._bar.update(self._task, advance=count)
 
     def add_frames(self, count: int) -> None:
         self._frames += count
         self._show()
 
-    def end_file(self, outcome: FileOutcome, failed: int) -> None:
+    def end_file(self, outcome: FileResult, failed: int) -> None:
         """A cluster tells of frames only here; processes have told of them before."""
         self._finished_frames += outcome.frames
         self._failed = failed
@@ -48,7 +55,9 @@ class ArchiveProgress:
         self._show()
 
     def _show(self) -> None:
-        fps = max(self._frames, self._finished_frames) / max(time.monotonic() - self._started_s, 1e-6)
+        fps = max(self._frames, self._finished_frames) / max(
+            time.monotonic() - self._started_s, 1e-6
+        )
         lost = f", {self._failed} failed" if self._failed else ""
         self._bar.update(self._task, rate=f"{fps:.0f} fps{lost}")
 
@@ -56,5 +65,10 @@ class ArchiveProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bar.stop()

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from faceaffect.bench.compare import compare_records
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
@@ -45,7 +52,9 @@ def run_command(given: Mapping[str, Any]) -> int:
     if given["read"] or not record.incomplete:
         return 0
     click.echo(f"not all rounds were measured: {record.incomplete}", err=True)
-    return {INTERRUPTED: termination.INTERRUPTED, STOPPED: termination.TERMINATED}.get(record.incomplete, termination.FAILURE)
+    return {INTERRUPTED: termination.INTERRUPTED, STOPPED: termination.TERMINATED}.get(
+        record.incomplete, termination.FAILURE
+    )
 
 
 def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
@@ -63,7 +72,11 @@ def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
         "streams": given["streams"],
     }
     return span_grid(
-        choices, max_faces=given["max_faces"], min_face_px=given["min_face"], yunet=given["yunet"], dla=given["dla"]
+        choices,
+        max_faces=given["max_faces"],
+        min_face_size_px=given["min_face"],
+        yunet=given["yunet"],
+        dla=given["dla"],
     )
 
 
@@ -86,9 +99,13 @@ def _check_outputs(given: Mapping[str, Any]) -> None:
         if path is None:
             continue
         if path.exists() and not given["overwrite"]:
-            raise BenchError(f"{path}: exists already; use --overwrite to replace it or choose another name")
+            raise BenchError(
+                f"{path}: exists already; use --overwrite to replace it or choose another name"
+            )
         if not path.absolute().parent.is_dir():
-            raise BenchError(f"{path}: the folder {path.absolute().parent} does not exist; create it or choose another")
+            raise BenchError(
+                f"{path}: the folder {path.absolute().parent} does not exist; create it or choose another"
+            )
     if given["html_file"]:
         from faceaffect.bench.plots import require_matplotlib
 
@@ -97,7 +114,9 @@ def _check_outputs(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--from shows a record and SOURCE is measured: give one of them")
 
 
-def _measure(configurations: list[Configuration], settings: BenchSettings, is_quiet: bool) -> Record:
+def _measure(
+    configurations: list[Configuration], settings: BenchSettings, is_quiet: bool
+) -> Record:
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -111,4 +130,6 @@ def _measure(configurations: list[Configuration], settings: BenchSettings, is_qu
     )
     with termination.termination_raises(), bar:
         task = bar.add_task("", total=settings.steps(len(configurations)))
-        return run_bench(configurations, settings, lambda told: bar.update(task, advance=1, description=told))
+        return run_bench(
+            configurations, settings, lambda told: bar.update(task, advance=1, description=told)
+        )

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from faceaffect.cli.analyze import analyse
+from faceaffect.cli.analyze import analyze
 from faceaffect.cli.bench import bench
 from faceaffect.cli.build_engine import build
 from faceaffect.cli.doctor import doctor
@@ -30,7 +30,7 @@ def faceaffect(debug: bool) -> None:
     """Action units, expression, valence and arousal for every face in a video."""
 
 
-faceaffect.add_command(analyse)
+faceaffect.add_command(analyze)
 faceaffect.add_command(build)
 faceaffect.add_command(bench)
 faceaffect.add_command(doctor)

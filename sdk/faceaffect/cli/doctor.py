@@ -19,7 +19,10 @@ def doctor(as_json: bool) -> int:
     checks = check_all()
     is_healthy = all(check.is_fine for check in checks if check.is_needed)
     if as_json:
-        entries = [{"name": c.name, "found": c.found, "fine": c.is_fine, "needed": c.is_needed} for c in checks]
+        entries = [
+            {"name": c.name, "found": c.found, "fine": c.is_fine, "needed": c.is_needed}
+            for c in checks
+        ]
         click.echo(json.dumps({"healthy": is_healthy, "checks": entries}, indent=2))
         return 0 if is_healthy else 1
     from rich.console import Console
@@ -29,10 +32,16 @@ def doctor(as_json: bool) -> int:
 
     rows = []
     for check in checks:
-        mark, style = ("ok", "green") if check.is_fine else (("FAIL", "red") if check.is_needed else ("-", "yellow"))
+        mark, style = (
+            ("ok", "green")
+            if check.is_fine
+            else (("FAIL", "red") if check.is_needed else ("-", "yellow"))
+        )
         rows.append((Text(mark, style=style), Text(check.name), Text(check.found)))
     console = Console(soft_wrap=True)
     print_columns(console, rows)
     if not is_healthy:
-        console.print(Text("The default path does not work here: see the lines marked FAIL.", style="red"))
+        console.print(
+            Text("The default path does not work here: see the lines marked FAIL.", style="red")
+        )
     return 0 if is_healthy else 1

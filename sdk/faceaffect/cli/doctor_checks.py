@@ -17,7 +17,16 @@ from faceaffect.cli.doctor_check import Check
 def check_all() -> list[Check]:
     """Every check; one that itself fails becomes a finding, never the end of the report."""
     found: list[Check] = []
-    for check in (_system, _opencv, _kernels, _backends, _detector, _default_model, _accelerator, _extras):
+    for check in (
+        _system,
+        _opencv,
+        _kernels,
+        _backends,
+        _detector,
+        _default_model,
+        _accelerator,
+        _extras,
+    ):
         found += _guarded(check)
     return found
 
@@ -34,16 +43,22 @@ def _guarded(check: Callable[[], Iterator[Check]]) -> list[Check]:
 
 
 def _system() -> Iterator[Check]:
-    yield Check("faceaffect", _package_version("faceaffect") or "not installed (run from a checkout)")
-    yield Check("python", f"{platform.python_version()} ({sys.executable})", (3, 10) <= sys.version_info[:2] <= (3, 12))
+    yield Check(
+        "faceaffect", _package_version("faceaffect") or "not installed (run from a checkout)"
+    )
+    yield Check(
+        "python",
+        f"{platform.python_version()} ({sys.executable})",
+        (3, 10) <= sys.version_info[:2] <= (3, 12),
+    )
     yield Check("platform", platform.platform())
     yield Check("cpu", f"{processor_name()}, {os.cpu_count()} logical cores")
 
 
 def _opencv() -> Iterator[Check]:
-    from faceaffect.sources.import_opencv import quiet_opencv
+    from faceaffect.sources.import_opencv import import_opencv
 
-    cv2 = quiet_opencv()
+    cv2 = import_opencv()
     built = cv2.getBuildInformation()
     yield Check("opencv", cv2.__version__, is_needed=True)
     advice = {
@@ -52,8 +67,12 @@ def _opencv() -> Iterator[Check]:
         "v4l/v4l2": "no cameras by number",
     }
     for name, without in advice.items():
-        is_there = any(line.strip().startswith(f"{name}:") and "YES" in line for line in built.splitlines())
-        yield Check(f"opencv {name}", "yes" if is_there else without, is_there, is_needed=name == "FFMPEG")
+        is_there = any(
+            line.strip().startswith(f"{name}:") and "YES" in line for line in built.splitlines()
+        )
+        yield Check(
+            f"opencv {name}", "yes" if is_there else without, is_there, is_needed=name == "FFMPEG"
+        )
 
 
 def _kernels() -> Iterator[Check]:
@@ -71,16 +90,18 @@ def _backends() -> Iterator[Check]:
 
 
 def _detector() -> Iterator[Check]:
-    from faceaffect.detectors.mtcnn import MtcnnDetector
+    from faceaffect.detectors.mtcnn import MTCNNDetector
 
-    yield Check("detector", MtcnnDetector(40).name, is_needed=True)
+    yield Check("detector", MTCNNDetector(40).name, is_needed=True)
 
 
 def _default_model() -> Iterator[Check]:
     from faceaffect.bundle.bundle import open_bundle
 
     bundle = open_bundle()
-    yield Check("default model", f"{bundle.spec.name}, checksums right ({bundle.path})", is_needed=True)
+    yield Check(
+        "default model", f"{bundle.spec.name}, checksums right ({bundle.path})", is_needed=True
+    )
 
 
 def _accelerator() -> Iterator[Check]:
@@ -99,7 +120,11 @@ def _extras() -> Iterator[Check]:
     ):
         is_there = importlib.util.find_spec(module) is not None
         advice = f'not installed: pip install "faceaffect[{extra}]"'
-        yield Check(f"extra {extra}", (_package_version(module) or "there") if is_there else advice, is_there)
+        yield Check(
+            f"extra {extra}",
+            (_package_version(module) or "there") if is_there else advice,
+            is_there,
+        )
 
 
 def _package_version(name: str) -> str | None:

@@ -25,7 +25,9 @@ def run_tool(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return ""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
@@ -44,7 +46,11 @@ def _driver(root: Path) -> Iterator[Check]:
     driver = root / "proc/driver/nvidia/version"
     found = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
     is_jetson = (root / "etc/nv_tegra_release").is_file()
-    yield Check("nvidia driver", found or ("part of JetPack" if is_jetson else "none"), bool(found) or is_jetson)
+    yield Check(
+        "nvidia driver",
+        found or ("part of JetPack" if is_jetson else "none"),
+        bool(found) or is_jetson,
+    )
 
 
 def jetpack_of(release: str) -> str:
@@ -62,22 +68,37 @@ def _jetson(root: Path, run: Callable[..., str]) -> Iterator[Check]:
     release = (root / "etc/nv_tegra_release").read_text(encoding="utf-8").splitlines()[0]
     jetpack = jetpack_of(release)
     yield Check("jetpack", jetpack, "too old" not in jetpack)
-    mode = next((line.partition(":")[2].strip() for line in run("nvpmodel", "-q").splitlines() if "Power Mode" in line), "")
+    mode = next(
+        (
+            line.partition(":")[2].strip()
+            for line in run("nvpmodel", "-q").splitlines()
+            if "Power Mode" in line
+        ),
+        "",
+    )
     advice = "unknown (`sudo nvpmodel -q` tells)"
     yield Check("power mode", mode or advice, bool(mode))
     count = _dla_cores(root)
     found = (
-        f"{count} cores (faceaffect build --precision fp16 --dla 0; not with every TensorRT)" if count else "none on this board"
+        f"{count} cores (faceaffect build --precision fp16 --dla 0; not with every TensorRT)"
+        if count
+        else "none on this board"
     )
     yield Check("dla", found)
 
 
 def _dla_cores(root: Path) -> int:
-    """Cores that the driver shows, else those of the device tree, where boards without them have the nodes switched off."""
+    """Cores that the driver shows, else those of the device tree, where boards without them have
+    the nodes switched off.
+    """
     shown = list((root / "sys/class/nvdla").glob("*"))
     if shown:
         return len(shown)
-    nodes = [path for path in (root / "proc/device-tree").glob("**/nvdla*") if (path / "compatible").is_file()]
+    nodes = [
+        path
+        for path in (root / "proc/device-tree").glob("**/nvdla*")
+        if (path / "compatible").is_file()
+    ]
     return sum(_status(node) in ("", "okay", "ok") for node in nodes)
 
 
@@ -91,10 +112,13 @@ def _gpus() -> Iterator[Check]:
     from faceaffect.kernels.native import native
 
     if native is None or not native.has_cuda:
-        yield Check("cuda kernels", "not built (needs nvcc; build again with FACEAFFECT_CUDA=ON)", False)
+        yield Check(
+            "cuda kernels", "not built (needs nvcc; build again with FACEAFFECT_CUDA=ON)", False
+        )
         return
     yield Check(
-        "cuda kernels", f"CUDA {_release(native.runtime_version())}, sm_{native.cuda_architectures.replace(',', ', sm_')}"
+        "cuda kernels",
+        f"CUDA {_release(native.runtime_version())}, sm_{native.cuda_architectures.replace(',', ', sm_')}",
     )
     try:
         count = native.device_count()
@@ -106,7 +130,11 @@ def _gpus() -> Iterator[Check]:
         capability = ".".join(map(str, facts["compute_capability"]))
         memory = f"{facts['free_bytes'] / 1e9:.1f} of {facts['total_bytes'] / 1e9:.1f} GB free"
         driver = f"driver for CUDA {_release(native.driver_version())}"
-        yield Check(f"gpu cuda:{index}", f"{facts['name']}, compute capability {capability}, {memory}, {driver}", count > 0)
+        yield Check(
+            f"gpu cuda:{index}",
+            f"{facts['name']}, compute capability {capability}, {memory}, {driver}",
+            count > 0,
+        )
 
 
 def _release(version: int) -> str:

@@ -11,7 +11,9 @@ from rich.text import Text
 def print_columns(console: Console, rows: Sequence[Sequence[Text]]) -> None:
     widths = [max(text.cell_len for text in column) for column in zip(*rows, strict=True)]
     for row in rows:
-        line = Text("  ").join(_padded(text, width) for text, width in zip(row, widths, strict=True))
+        line = Text("  ").join(
+            _padded(text, width) for text, width in zip(row, widths, strict=True)
+        )
         line.rstrip()
         console.print(line, soft_wrap=True)
 

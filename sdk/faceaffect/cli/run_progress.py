@@ -9,7 +9,14 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 
 from faceaffect.sources.open_source import is_live
@@ -51,7 +58,7 @@ class RunProgress:
             self._advance(1, f", {face_count} faces" + (f", {dropped} dropped" if dropped else ""))
 
     def advance_many(self, frames: int) -> None:
-        """Of frames that processes have analysed, each its own part of the video."""
+        """Of frames that processes have analyzed, each its own part of the video."""
         if not self._bar.disable:
             self._advance(frames, "")
 
@@ -64,5 +71,10 @@ class RunProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bar.stop()

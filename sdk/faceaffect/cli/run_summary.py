@@ -58,16 +58,24 @@ class RunSummary:
         waiting, self._uncounted = self._uncounted, []
         if not waiting:
             return
-        self.valence_sum += float(np.concatenate([affect.valence for affect in waiting]).sum(dtype=np.float64))
-        self.arousal_sum += float(np.concatenate([affect.arousal for affect in waiting]).sum(dtype=np.float64))
+        self.valence_sum += float(
+            np.concatenate([affect.valence for affect in waiting]).sum(dtype=np.float64)
+        )
+        self.arousal_sum += float(
+            np.concatenate([affect.arousal for affect in waiting]).sum(dtype=np.float64)
+        )
         probability = np.concatenate([affect.expression_probability for affect in waiting])
         best = probability[np.isfinite(probability).all(axis=1)].argmax(axis=1)
         _add(self.expressions, EXPRESSION_NAMES, np.bincount(best, minlength=len(EXPRESSION_NAMES)))
-        _add(self.aus, AU_NAMES, np.concatenate([affect.au_on for affect in waiting]).sum(axis=0))
-        self.reads_aus = self.reads_aus or any(np.isfinite(affect.au_probability).all() for affect in waiting)
+        _add(
+            self.aus, AU_NAMES, np.concatenate([affect.au_active for affect in waiting]).sum(axis=0)
+        )
+        self.reads_aus = self.reads_aus or any(
+            np.isfinite(affect.au_probability).all() for affect in waiting
+        )
 
     def median_ms(self) -> float:
-        """Of `Pipeline.analyse` alone, to 2 %."""
+        """Of `Pipeline.analyze` alone, to 2 %."""
         seen, half = 0, sum(self.durations.values()) / 2
         for position in sorted(self.durations):
             seen += self.durations[position]
@@ -79,9 +87,19 @@ class RunSummary:
         """Names and figures, as the end of a run prints them."""
         self._count()
         elapsed_s = max(time.monotonic() - self.started_s, 1e-6)
-        lines = [("frames", f"{self.frames} ({self.frames / elapsed_s:.1f} per second, reading and writing included)")]
+        lines = [
+            (
+                "frames",
+                f"{self.frames} ({self.frames / elapsed_s:.1f} per second, reading and writing included)",
+            )
+        ]
         if self.frames:
-            lines.append(("median analysis", f"{self.median_ms():.1f} ms per frame ({1000 / self.median_ms():.0f} fps)"))
+            lines.append(
+                (
+                    "median analysis",
+                    f"{self.median_ms():.1f} ms per frame ({1000 / self.median_ms():.0f} fps)",
+                )
+            )
             lines.append(("frames with faces", f"{self.frames_with_faces}"))
         if self.dropped:
             lines.append(("dropped frames", f"{self.dropped}"))
@@ -101,12 +119,20 @@ class RunSummary:
 def print_summary(summary: RunSummary, stream: TextIO) -> None:
     console = Console(file=stream, soft_wrap=True)
     if summary.frames or not summary.failed:
-        outputs = ("output", ", ".join("standard output" if path == "-" else path for path in summary.outputs))
-        print_columns(console, [(Text(name, style="dim"), Text(value)) for name, value in [*summary.lines(), outputs]])
+        outputs = (
+            "output",
+            ", ".join("standard output" if path == "-" else path for path in summary.outputs),
+        )
+        print_columns(
+            console,
+            [(Text(name, style="dim"), Text(value)) for name, value in [*summary.lines(), outputs]],
+        )
     for note in summary.notes[:_MOST_NOTES]:
         console.print(Text(f"note: {note}", style="yellow"))
     if len(summary.notes) > _MOST_NOTES:
-        console.print(Text(f"note: and {len(summary.notes) - _MOST_NOTES} more like these", style="yellow"))
+        console.print(
+            Text(f"note: and {len(summary.notes) - _MOST_NOTES} more like these", style="yellow")
+        )
     for failure in summary.failed:
         console.print(Text(f"error: {failure}", style="red"))
 

@@ -1,4 +1,6 @@
-"""Memory for pictures that is kept from look to look: fresh pages of some megabytes cost more than what is done with them."""
+"""Memory for images that is kept from look to look: fresh pages of some megabytes cost more than
+what is done with them.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST: Final = 16  # a detector looks at a source in two or three sizes; another source may have others
+_MOST: Final = (
+    16  # a detector looks at a source in two or three sizes; another source may have others
+)
 
 
-class KeptPictures:
-    """Arrays by name and shape. What was given out is overwritten by the next one who asks for the same."""
+class BufferPool:
+    """Arrays by name and shape. What was given out is overwritten by the next one who asks for the
+    same.
+    """
 
     def __init__(self) -> None:
         self._arrays: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}

@@ -1,4 +1,6 @@
-"""The detectors that are shipped, by name; apart from them, so that a command line need not load them."""
+"""The detectors that are shipped, by name; apart from them, so that a command line need not load
+them.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ def matplotlib_part(part: str = "") -> Any:
 
 
 def svg_text(figure: Any) -> str:
-    """The drawing alone: a page needs neither prologue nor name spaces nor metadata, all of which name web addresses."""
+    """The drawing alone: a page needs neither prologue nor name spaces nor metadata, all of which
+    name web addresses.
+    """
     written = io.StringIO()
     figure.savefig(written, format="svg", metadata={"Date": None})
     text = written.getvalue()
@@ -41,5 +43,5 @@ def svg_text(figure: Any) -> str:
     mark = f"g{zlib.crc32(text.encode())}_"
     text = re.sub(r'\bid="', f'id="{mark}', text)
     text = re.sub(r'xlink:href="#', f'href="#{mark}', text)
-    text = re.sub(r'xlink:href="data:', 'href="data:', text)  # drawings that hold pictures
+    text = re.sub(r'xlink:href="data:', 'href="data:', text)  # drawings that hold images
     return re.sub(r"url\(#", f"url(#{mark}", text).strip()

@@ -14,17 +14,21 @@ MAX_MAP_ENTRY: Final[float] = 1e12  # keeps every position finite
 MAX_SIZE_PX: Final[int] = 8192
 
 
-def check_maps(crop_to_frame: Any) -> FloatArray:
-    maps = np.asarray(crop_to_frame, np.float32)
+def check_maps(estimate_crop_to_frame: Any) -> FloatArray:
+    maps = np.asarray(estimate_crop_to_frame, np.float32)
     if maps.ndim != 3 or maps.shape[1:] != (2, 3):
-        raise ValueError(f"crop_to_frame must be float32 [N, 2, 3], got {maps.dtype} {maps.shape}")
+        raise ValueError(
+            f"estimate_crop_to_frame must be float32 [N, 2, 3], got {maps.dtype} {maps.shape}"
+        )
     if not (np.abs(maps) <= MAX_MAP_ENTRY).all():
         row = int(np.argwhere(~(np.abs(maps) <= MAX_MAP_ENTRY))[0, 0])
-        raise ValueError(f"crop_to_frame must be finite and at most 1e12, got {maps[row].tolist()} in row {row}")
+        raise ValueError(
+            f"estimate_crop_to_frame must be finite and at most 1e12, got {maps[row].tolist()} in row {row}"
+        )
     return maps
 
 
-def check_normalise(mean: Sequence[float], std: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+def check_normalize(mean: Sequence[float], std: Sequence[float]) -> tuple[FloatArray, FloatArray]:
     """Mean and std, each [3, 1, 1]."""
     arrays = []
     for name, values in (("mean", mean), ("std", std)):

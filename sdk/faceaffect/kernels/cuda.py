@@ -1,12 +1,16 @@
-"""The kernels on an NVIDIA GPU: arrays of torch, CuPy, PyCUDA, Numba or `DeviceBuffer.view` in and out, without a copy.
+"""The kernels on an NVIDIA GPU: arrays of torch, CuPy, PyCUDA, Numba or `DeviceBuffer.view` in and
+out, without a copy.
 
-An array is anything with `__cuda_array_interface__` or DLPack on a GPU; a NumPy array counts where its memory is pinned
-(`PinnedBuffer.bytes()`), and is read over the bus. `stream` is a handle or a stream of any of those libraries, None the
-default stream. Calls return once the work is queued: keep the arrays until the stream has done it. The kernels run in the
-thread's current CUDA context, so users of PyCUDA share theirs. Every function may be called from several threads at once.
+An array is anything with `__cuda_array_interface__` or DLPack on a GPU; a NumPy array counts
+where its memory is pinned (`PinnedBuffer.bytes()`), and is read over the bus. `stream` is a
+handle or a stream of any of those libraries, None the default stream. Calls return once the work
+is queued: keep the arrays until the stream has done it. The kernels run in the thread's current
+CUDA context, so users of PyCUDA share theirs. Every function may be called from several threads
+at once.
 
-Errors: `ValueError` for an array that does not fit, `CudaError` (a RuntimeError) that names cause and remedy for what the
-device refuses, `ImportError` where the native module was built without CUDA.
+Errors: `ValueError` for an array that does not fit, `CudaError` (a RuntimeError) that names
+cause and remedy for what the device refuses, `ImportError` where the native module was built
+without CUDA.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from faceaffect.kernels.gcn_weights import GraphWeights
+from faceaffect.kernels.gcn_weights import GcnWeights
 from faceaffect.kernels.native import native
-from faceaffect.types import Layout
+from faceaffect.types import PixelFormat
 
 if native is None or not native.has_cuda:
     raise ImportError(
@@ -27,9 +31,22 @@ if native is None or not native.has_cuda:
 _native: Any = native
 
 if TYPE_CHECKING:
-    from faceaffect.kernels._native import BufferView, CudaError, CudaGraph, DeviceBuffer, Event, PinnedBuffer, Stream
+    from faceaffect.kernels._native import (
+        BufferView,
+        CudaError,
+        CudaGraph,
+        DeviceBuffer,
+        Event,
+        PinnedBuffer,
+        Stream,
+    )
 else:
-    BufferView, CudaError, CudaGraph, DeviceBuffer = native.BufferView, native.CudaError, native.CudaGraph, native.DeviceBuffer
+    BufferView, CudaError, CudaGraph, DeviceBuffer = (
+        native.BufferView,
+        native.CudaError,
+        native.CudaGraph,
+        native.DeviceBuffer,
+    )
     Event, PinnedBuffer, Stream = native.Event, native.PinnedBuffer, native.Stream
 
 __all__ = [
@@ -40,11 +57,11 @@ __all__ = [
     "Event",
     "PinnedBuffer",
     "Stream",
-    "au_graph",
+    "au_gcn",
     "crop_face",
     "device_array",
     "graph_on_device",
-    "normalise",
+    "normalize",
     "portrait_grid",
 ]
 
@@ -52,7 +69,9 @@ ITEM_BYTES: Final[dict[str, int]] = {"<f4": 4, "<f2": 2, "|u1": 1, "<i4": 4, "<i
 
 
 def device_array(shape: Sequence[int], typestr: str = "<f4") -> BufferView:
-    """A new array on the GPU, of memory that lives as long as it: `<f4`, `<f2`, `|u1`, `<i4` or `<i8`; not filled."""
+    """A new array on the GPU, of memory that lives as long as it: `<f4`, `<f2`, `|u1`, `<i4` or
+    `<i8`; not filled.
+    """
     count = ITEM_BYTES[typestr]
     for side in shape:
         count *= side
@@ -61,8 +80,8 @@ def device_array(shape: Sequence[int], typestr: str = "<f4") -> BufferView:
 
 def crop_face(
     frame: Any,
-    layout: Layout,
-    crop_to_frame: Any,
+    layout: PixelFormat,
+    estimate_crop_to_frame: Any,
     *,
     mean: Sequence[float],
     std: Sequence[float],
@@ -72,42 +91,49 @@ def crop_face(
 ) -> Any:
     """`faceaffect.kernels.crop_face` on the GPU: out float32 or float16 [N, 3, S, S].
 
-    `frame` uint8 as `Frame.pixels` has it, or for NV12 a tuple of luma [H, W] and chroma [H / 2, W / 2, 2] whose rows may
-    be padded differently. `crop_to_frame` float32 [N, 2, 3]. Give `out`, or `size_px` for a new float32 array.
+    `frame` uint8 as `Frame.pixels` has it, or for NV12 a tuple of luma [H, W] and chroma [H / 2,
+    W / 2, 2] whose rows may be padded differently. `estimate_crop_to_frame` float32 [N, 2, 3].
+    Give `out`, or `size_px` for a new float32 array.
     """
     if out is None:
         if size_px is None:
             raise ValueError("crop_face on the GPU needs out or size_px, got neither")
-        out = device_array([_length(crop_to_frame), 3, size_px, size_px])
-    _native.crop_face_cuda(frame, layout, crop_to_frame, mean, std, out, stream)
+        out = device_array([_length(estimate_crop_to_frame), 3, size_px, size_px])
+    _native.crop_face_cuda(frame, layout, estimate_crop_to_frame, mean, std, out, stream)
     return out
 
 
-def normalise(pixels: Any, mean: Sequence[float], std: Sequence[float], out: Any = None, stream: Any = None) -> Any:
+def normalize(
+    pixels: Any, mean: Sequence[float], std: Sequence[float], out: Any = None, stream: Any = None
+) -> Any:
     """(pixel / 255 - mean) / std: uint8 [N, H, W, 3] to float32 or float16 [N, 3, H, W] on the GPU."""
     if out is None:
         count, height, width, _ = pixels.shape
         out = device_array([count, 3, height, width])
-    _native.normalise_cuda(pixels, mean, std, out, stream)
+    _native.normalize_cuda(pixels, mean, std, out, stream)
     return out
 
 
-def graph_on_device(weights: GraphWeights, typestr: str = "<f4", stream: Any = None) -> BufferView:
-    """The graph's numbers on the GPU, as `au_graph` takes them, in the type of the nodes (`<f4` or `<f2`)."""
+def graph_on_device(weights: GcnWeights, typestr: str = "<f4", stream: Any = None) -> BufferView:
+    """The graph's numbers on the GPU, as `au_gcn` takes them, in the type of the nodes (`<f4` or
+    `<f2`).
+    """
     flat = weights.packed.flat().astype(typestr)
     array = device_array(flat.shape, typestr)
     _native.copy_bytes(array.address, flat.ctypes.data, flat.nbytes, stream)
     return array
 
 
-def au_graph(nodes: Any, weights: Any, widths: Sequence[int], out: Any = None, stream: Any = None) -> Any:
+def au_gcn(
+    nodes: Any, weights: Any, widths: Sequence[int], out: Any = None, stream: Any = None
+) -> Any:
     """Logits float32 [N, 12] of nodes [N, 12, D], all layers in one launch.
 
-    `weights` from `graph_on_device`, of the nodes' type; `widths` from `GraphWeights.packed.widths`.
+    `weights` from `graph_on_device`, of the nodes' type; `widths` from `GcnWeights.packed.widths`.
     """
     if out is None:
         out = device_array([_length(nodes), 12])
-    _native.au_graph_cuda(nodes, weights, list(widths), out, stream)
+    _native.au_gcn_cuda(nodes, weights, list(widths), out, stream)
     return out
 
 

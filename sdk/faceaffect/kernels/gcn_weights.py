@@ -18,15 +18,19 @@ NODES = len(AU_NAMES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GraphWeights:
-    """H_{l+1} = relu(A H_l W_l + b_l); logit_k = H_L[k] . R[k] + c[k]. Arrays are kept as C-contiguous float32."""
+class GcnWeights:
+    """H_{l+1} = relu(A H_l W_l + b_l); logit_k = H_L[k] . R[k] + c[k]. Arrays are kept as
+    C-contiguous float32.
+    """
 
-    adjacency: FloatArray  # [12, 12], A, normalised
+    adjacency: FloatArray  # [12, 12], A, normalized
     layer_weights: tuple[FloatArray, ...]  # each [D_in, D_out], W_l
     layer_biases: tuple[FloatArray, ...]  # each [D_out], b_l
     readout_weight: FloatArray  # [12, D], R
     readout_bias: FloatArray  # [12], c
-    packed: Any = field(init=False, repr=False)  # the native kernel's own form, made once; None without it
+    packed: Any = field(
+        init=False, repr=False
+    )  # the native kernel's own form, made once; None without it
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adjacency", _checked("adjacency", self.adjacency, (NODES, NODES)))
@@ -43,29 +47,41 @@ class GraphWeights:
             biases.append(_checked(f"layer.{i}.bias", bias, (width,)))
         object.__setattr__(self, "layer_weights", tuple(weights))
         object.__setattr__(self, "layer_biases", tuple(biases))
-        object.__setattr__(self, "readout_weight", _checked("readout.weight", self.readout_weight, (NODES, width)))
-        object.__setattr__(self, "readout_bias", _checked("readout.bias", self.readout_bias, (NODES,)))
+        object.__setattr__(
+            self, "readout_weight", _checked("readout.weight", self.readout_weight, (NODES, width))
+        )
+        object.__setattr__(
+            self, "readout_bias", _checked("readout.bias", self.readout_bias, (NODES,))
+        )
         object.__setattr__(self, "packed", self._pack())
 
     def _pack(self) -> Any:
         if native is None:
             return None
         return native.pack_graph(
-            self.adjacency, list(self.layer_weights), list(self.layer_biases), self.readout_weight, self.readout_bias
+            self.adjacency,
+            list(self.layer_weights),
+            list(self.layer_biases),
+            self.readout_weight,
+            self.readout_bias,
         )
 
     @property
     def width(self) -> int:
         """D of the nodes [N, 12, D] that the graph takes."""
-        return int(self.layer_weights[0].shape[0] if self.layer_weights else self.readout_weight.shape[1])
+        return int(
+            self.layer_weights[0].shape[0] if self.layer_weights else self.readout_weight.shape[1]
+        )
 
     @classmethod
-    def from_safetensors(cls, path: Path | str) -> GraphWeights:
-        """Read a file with keys adjacency, layer.{i}.weight, layer.{i}.bias, readout.weight, readout.bias."""
+    def from_safetensors(cls, path: Path | str) -> GcnWeights:
+        """Read a file with keys adjacency, layer.{i}.weight, layer.{i}.bias, readout.weight,
+        readout.bias.
+        """
         return cls.from_bytes(Path(path).read_bytes(), str(path))
 
     @classmethod
-    def from_bytes(cls, content: bytes, where: str = "graph weights") -> GraphWeights:
+    def from_bytes(cls, content: bytes, where: str = "graph weights") -> GcnWeights:
         """The same out of a file's content; raises ValueError that names `where` and what is wrong."""
         try:
             arrays = load(content)
@@ -76,7 +92,9 @@ class GraphWeights:
         wanted |= {f"layer.{i}.{part}" for i in range(layers) for part in ("weight", "bias")}
         if wanted != arrays.keys():
             missing, unknown = sorted(wanted - arrays.keys()), sorted(arrays.keys() - wanted)
-            raise ValueError(f"{where} must hold graph weights: missing {missing}, unknown {unknown}")
+            raise ValueError(
+                f"{where} must hold graph weights: missing {missing}, unknown {unknown}"
+            )
         return cls(
             adjacency=arrays["adjacency"],
             layer_weights=tuple(arrays[f"layer.{i}.weight"] for i in range(layers)),
@@ -98,10 +116,14 @@ class GraphWeights:
 
 def _checked(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> FloatArray:
     array = np.ascontiguousarray(value, np.float32)
-    fits = array.ndim == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
+    fits = array.ndim == len(shape) and all(
+        w in (None, n) for w, n in zip(shape, array.shape, strict=True)
+    )
     if not fits or array.size == 0:
         wanted = ["D" if side is None else side for side in shape]
-        raise ValueError(f"{name} must be float32 [{', '.join(map(str, wanted))}], got {array.shape}")
+        raise ValueError(
+            f"{name} must be float32 [{', '.join(map(str, wanted))}], got {array.shape}"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array

@@ -37,7 +37,9 @@ def _load() -> tuple[ModuleType | None, str]:
         module = import_module("faceaffect.kernels._native")
     except ImportError as error:
         if wanted:
-            raise ValueError(f"{ISA_VARIABLE} must be unset without the native module, got {wanted!r}: {error}") from None
+            raise ValueError(
+                f"{ISA_VARIABLE} must be unset without the native module, got {wanted!r}: {error}"
+            ) from None
         warnings.warn(
             f"faceaffect computes in NumPy, slowly: its native kernels are missing ({error}); "
             "install a C++ compiler and install faceaffect again",
@@ -56,7 +58,9 @@ def info() -> KernelInfo:
     """Which kernels this process uses and which were built."""
     if native is None:
         return KernelInfo(False, "numpy", (), (), False, (), _problem)
-    architectures = tuple(f"sm_{number}" for number in str(native.cuda_architectures).split(",") if number)
+    architectures = tuple(
+        f"sm_{number}" for number in str(native.cuda_architectures).split(",") if number
+    )
     return KernelInfo(
         native=True,
         isa=str(native.chosen_isa()),

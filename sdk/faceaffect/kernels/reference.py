@@ -1,4 +1,6 @@
-"""What each kernel means, in NumPy: the readable definition and the fallback. csrc/<op>.h says the same in C++."""
+"""What each kernel means, in NumPy: the readable definition and the fallback. csrc/<op>.h says the
+same in C++.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.kernels.arguments import check_maps, check_normalise, check_out, check_size_px
-from faceaffect.kernels.gcn_weights import NODES, GraphWeights
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.kernels.arguments import check_maps, check_normalize, check_out, check_size_px
+from faceaffect.kernels.gcn_weights import NODES, GcnWeights
+from faceaffect.types import FloatArray, Frame, PixelFormat
 
 MAX_LEVEL: Final[int] = 4
-"""How often a frame is halved at most; a crop does not alias up to a scale of 2 ** (MAX_LEVEL + 1)."""
+"""How often a frame is halved at most; a crop does not alias up to a scale of 2 ** (MAX_LEVEL + 1).
+"""
 
 Bytes = NDArray[np.uint8]
 _F = np.float32
@@ -21,19 +24,20 @@ _F = np.float32
 
 def crop_face(
     frame: Frame,
-    crop_to_frame: FloatArray,
+    estimate_crop_to_frame: FloatArray,
     *,
     size_px: int,
     mean: Sequence[float],
     std: Sequence[float],
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """Faces [N, 3, S, S], RGB: (sample / 255 - mean) / std, `sample` bilinear at crop_to_frame . (x, y, 1).
+    """Faces [N, 3, S, S], RGB: (sample / 255 - mean) / std, `sample` bilinear at
+    estimate_crop_to_frame . (x, y, 1).
 
     See csrc/crop_face.h for every detail: positions, halving when minifying, black outside, NV12.
     """
-    maps, size = check_maps(crop_to_frame), check_size_px(size_px)
-    mean_rgb, std_rgb = check_normalise(mean, std)
+    maps, size = check_maps(estimate_crop_to_frame), check_size_px(size_px)
+    mean_rgb, std_rgb = check_normalize(mean, std)
     result = check_out(out, (len(maps), 3, size, size))
     for face, crop_map in enumerate(maps):
         level = level_of(crop_map)
@@ -44,22 +48,26 @@ def crop_face(
     return result
 
 
-def normalise(pixels: Bytes, mean: Sequence[float], std: Sequence[float], out: FloatArray | None = None) -> FloatArray:
-    """Pictures [N, 3, H, W] from uint8 [N, H, W, 3]: (pixel / 255 - mean) / std."""
+def normalize(
+    pixels: Bytes, mean: Sequence[float], std: Sequence[float], out: FloatArray | None = None
+) -> FloatArray:
+    """Images [N, 3, H, W] from uint8 [N, H, W, 3]: (pixel / 255 - mean) / std."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
         raise ValueError(f"pixels must be uint8 [N, H, W, 3], got {pixels.dtype} {pixels.shape}")
-    mean_rgb, std_rgb = check_normalise(mean, std)
+    mean_rgb, std_rgb = check_normalize(mean, std)
     count, height, width, _ = pixels.shape
     result = check_out(out, (count, 3, height, width))
     result[...] = (pixels.transpose(0, 3, 1, 2).astype(np.float32) / _F(255) - mean_rgb) / std_rgb
     return result
 
 
-def au_graph(nodes: FloatArray, weights: GraphWeights, out: FloatArray | None = None) -> FloatArray:
+def au_gcn(nodes: FloatArray, weights: GcnWeights, out: FloatArray | None = None) -> FloatArray:
     """Logits [N, 12] from nodes [N, 12, D]: H = relu(A H W + b) a layer, then H[k] . R[k] + c[k]."""
     hidden = np.asarray(nodes, np.float32)
     if hidden.ndim != 3 or hidden.shape[1:] != (NODES, weights.width):
-        raise ValueError(f"nodes must be float32 [N, 12, {weights.width}], got {hidden.dtype} {hidden.shape}")
+        raise ValueError(
+            f"nodes must be float32 [N, 12, {weights.width}], got {hidden.dtype} {hidden.shape}"
+        )
     result = check_out(out, (len(hidden), NODES))
     for weight, bias in zip(weights.layer_weights, weights.layer_biases, strict=True):
         hidden = np.maximum(weights.adjacency @ hidden @ weight + bias, _F(0))
@@ -68,7 +76,9 @@ def au_graph(nodes: FloatArray, weights: GraphWeights, out: FloatArray | None = 
 
 
 def level_of(crop_map: FloatArray) -> int:
-    """How often the frame is halved before one crop is taken: until a crop pixel steps at most 2 pixels."""
+    """How often the frame is halved before one crop is taken: until a crop pixel steps at most 2
+    pixels.
+    """
     squares = crop_map[:, :2] * crop_map[:, :2]
     step2, level, limit = (squares[0] + squares[1]).max(), 0, _F(4)
     while level < MAX_LEVEL and step2 > limit:
@@ -77,7 +87,8 @@ def level_of(crop_map: FloatArray) -> int:
 
 
 def halve(plane: Bytes, level: int) -> Bytes:
-    """Means of blocks of 2 ** level pixels a side, rounded half up; the edge is repeated to whole blocks. [H, W, C]
+    """Means of blocks of 2 ** level pixels a side, rounded half up; the edge is repeated to whole
+    blocks. [H, W, C]
 
     From level 2 on the middle two of each four rows stand for all four.
     """
@@ -95,9 +106,9 @@ def halve(plane: Bytes, level: int) -> Bytes:
 def split_planes(frame: Frame) -> list[Bytes]:
     """The planes of a frame, each [H, W, C]: one, or luma and (U, V) for NV12."""
     pixels = frame.pixels
-    if frame.layout is Layout.GRAY:
+    if frame.layout is PixelFormat.GRAY:
         return [pixels[:, :, None]]
-    if frame.layout is not Layout.NV12:
+    if frame.layout is not PixelFormat.NV12:
         return [pixels]
     height = frame.height_px
     return [pixels[:height, :, None], pixels[height:].reshape(height // 2, frame.width_px // 2, 2)]
@@ -111,7 +122,9 @@ def _map_at_level(crop_map: FloatArray, level: int) -> FloatArray:
 
 
 def _positions(crop_map: FloatArray, size: int) -> tuple[FloatArray, FloatArray]:
-    """Frame x and y of every crop pixel, each [S, S]; the order of operations is part of the definition."""
+    """Frame x and y of every crop pixel, each [S, S]; the order of operations is part of the
+    definition.
+    """
     x, y = np.arange(size, dtype=np.float32)[None, :], np.arange(size, dtype=np.float32)[:, None]
     frame_x, frame_y = ((row[0] * x + row[1] * y) + row[2] for row in crop_map)
     return frame_x, frame_y
@@ -123,7 +136,10 @@ def _bilinear(plane: Bytes, x: FloatArray, y: FloatArray) -> FloatArray:
     in_x, in_y = np.clip(x, _F(0), _F(last_x)), np.clip(y, _F(0), _F(last_y))
     x0, y0 = in_x.astype(np.int64), in_y.astype(np.int64)
     x1, y1 = np.minimum(x0 + 1, last_x), np.minimum(y0 + 1, last_y)
-    x_share, y_share = (in_x - x0.astype(np.float32))[..., None], (in_y - y0.astype(np.float32))[..., None]
+    x_share, y_share = (
+        (in_x - x0.astype(np.float32))[..., None],
+        (in_y - y0.astype(np.float32))[..., None],
+    )
     corners = (plane[y0, x0], plane[y0, x1], plane[y1, x0], plane[y1, x1])
     top_left, top_right, low_left, low_right = (corner.astype(np.float32) for corner in corners)
     top = top_left + x_share * (top_right - top_left)
@@ -136,15 +152,17 @@ def _coverage(position: FloatArray, size: int) -> FloatArray:
     return np.asarray(np.clip(np.minimum(position + _F(1), _F(size) - position), _F(0), _F(1)), _F)
 
 
-def _sample_rgb(layout: Layout, planes: list[Bytes], x: FloatArray, y: FloatArray) -> FloatArray:
+def _sample_rgb(
+    layout: PixelFormat, planes: list[Bytes], x: FloatArray, y: FloatArray
+) -> FloatArray:
     """RGB [3, S, S] in 0..255 at frame positions x, y [S, S], black outside the frame."""
     height, width, _ = planes[0].shape
     values = _bilinear(planes[0], x, y)
-    if layout is Layout.BGR:
+    if layout is PixelFormat.BGR:
         values = values[::-1]
-    elif layout is Layout.GRAY:
+    elif layout is PixelFormat.GRAY:
         values = values.repeat(3, axis=0)
-    elif layout is Layout.NV12:
+    elif layout is PixelFormat.NV12:
         chroma = _bilinear(planes[1], x * _F(0.5) - _F(0.25), y * _F(0.5) - _F(0.25))
         values = rgb_from_yuv(values[0], chroma[0], chroma[1])
     return _coverage(x, width) * _coverage(y, height) * values
@@ -152,7 +170,7 @@ def _sample_rgb(layout: Layout, planes: list[Bytes], x: FloatArray, y: FloatArra
 
 def rgb_from_yuv(luma: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
     """BT.601, video range, to RGB [3, ...] clamped to 0..255."""
-    grey, blue, red = _F(1.1643836) * (luma - _F(16)), u - _F(128), v - _F(128)
-    green = grey - _F(0.3917623) * blue - _F(0.8129676) * red
-    rgb = np.stack([grey + _F(1.5960268) * red, green, grey + _F(2.0172321) * blue])
+    gray, blue, red = _F(1.1643836) * (luma - _F(16)), u - _F(128), v - _F(128)
+    green = gray - _F(0.3917623) * blue - _F(0.8129676) * red
+    rgb = np.stack([gray + _F(1.5960268) * red, green, gray + _F(2.0172321) * blue])
     return np.asarray(np.clip(rgb, _F(0), _F(255)), _F)

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.kernels.native import native
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.outputs.score_smoother import UnitLimits
-from faceaffect.bundle.model_spec import ModelSpec
+from faceaffect.outputs.score_smoother import HysteresisThresholds
 from faceaffect.types import Affect, BoolArray, FloatArray
 
 _AU_END: Final = len(AU_NAMES)
@@ -32,35 +32,43 @@ def softmax(logit: FloatArray) -> FloatArray:
     return np.asarray(power / np.add.reduce(power, axis=-1, keepdims=True), np.float32)
 
 
-def decode_scores(au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, *, is_raw: bool = True) -> FloatArray:
+def decode_scores(
+    au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, *, is_raw: bool = True
+) -> FloatArray:
     """Scores [N, 21] of N faces: 12 AU and 7 expression probabilities, valence, arousal.
 
-    From AU logits [N, 12] of the graph layer, expression logits [N, 7] and valence and arousal [N, 2], raw or (not `is_raw`)
-    as they are, then clipped to -1 .. 1.
+    From AU logits [N, 12] of the graph layer, expression logits [N, 7] and valence and arousal
+    [N, 2], raw or (not `is_raw`) as they are, then clipped to -1 .. 1.
     """
     if native is not None:
         scores: FloatArray = native.decode_scores(au_logit, expression_logit, va, is_raw)
         return scores
     values = np.tanh(va) if is_raw else np.clip(va, -1, 1)
-    return np.concatenate([sigmoid(au_logit), softmax(expression_logit), values], axis=1, dtype=np.float32)
+    return np.concatenate(
+        [sigmoid(au_logit), softmax(expression_logit), values], axis=1, dtype=np.float32
+    )
 
 
-def decode_affect(au_logit: FloatArray, expression_logit: FloatArray, va_raw: FloatArray, spec: ModelSpec) -> Affect:
-    """Affect of N faces, each frame by itself: scores as of `decode_scores`, decisions by the spec's thresholds."""
+def decode_affect(
+    au_logit: FloatArray, expression_logit: FloatArray, va_raw: FloatArray, spec: ModelSpec
+) -> Affect:
+    """Affect of N faces, each frame by itself: scores as of `decode_scores`, decisions by the
+    spec's thresholds.
+    """
     scores = decode_scores(au_logit, expression_logit, va_raw)
-    return affect_of(scores, over_thresholds(scores, unit_limits(spec.au_thresholds)))
+    return to_affect(scores, apply_thresholds(scores, hysteresis_thresholds(spec.au_thresholds)))
 
 
-def over_thresholds(scores: FloatArray, limits: UnitLimits) -> BoolArray:
+def apply_thresholds(scores: FloatArray, limits: HysteresisThresholds) -> BoolArray:
     """AU decisions [N, 12] of scores [N, 21], each frame by itself."""
     return np.asarray(scores[:, :_AU_END] >= limits.threshold)
 
 
-def affect_of(scores: FloatArray, au_on: BoolArray) -> Affect:
-    """Affect whose values are views of `scores` [N, 21], with decisions `au_on` [N, 12]."""
+def to_affect(scores: FloatArray, au_active: BoolArray) -> Affect:
+    """Affect whose values are views of `scores` [N, 21], with decisions `au_active` [N, 12]."""
     return Affect(
         au_probability=scores[:, :_AU_END],
-        au_on=au_on,
+        au_active=au_active,
         expression_probability=scores[:, _AU_END:_VALENCE],
         valence=scores[:, _VALENCE],
         arousal=scores[:, _VALENCE + 1],
@@ -68,6 +76,6 @@ def affect_of(scores: FloatArray, au_on: BoolArray) -> Affect:
 
 
 @lru_cache(maxsize=8)
-def unit_limits(thresholds: tuple[float, ...]) -> UnitLimits:
+def hysteresis_thresholds(thresholds: tuple[float, ...]) -> HysteresisThresholds:
     """The limits of a spec's thresholds, worked out once."""
-    return UnitLimits.of(thresholds)
+    return HysteresisThresholds.of(thresholds)

@@ -1,4 +1,6 @@
-"""The per-person baseline of M7: a face whose rest looks like an action unit is measured against its own rest."""
+"""The per-person baseline of M7: a face whose rest looks like an action unit is measured against
+its own rest.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,15 @@ WARM_UP_S: Final = 5.0
 LARGEST_SHIFT: Final = 4.0  # logits
 
 
-class AuBaseline:
-    """How far a face's logits at rest stand above those of people at rest, learnt while it is watched.
+class NeutralBaseline:
+    """How far a face's logits at rest stand above those of people at rest, learned while it is
+    watched.
 
-    A low percentile of each AU's logit over the last minute stands for the face at rest (the running percentiles of M7,
-    METHODS section 13.8, as a correction for any model). What it exceeds `neutral_logit` by is taken off again; a face
-    that rests below is left alone. The correction grows from nothing to whole over the first five seconds. Somebody who
-    never stops smiling comes to be seen as resting: that is why this is a switch and not the rule.
+    A low percentile of each AU's logit over the last minute stands for the face at rest (the
+    running percentiles of M7, METHODS section 13.8, as a correction for any model). What it
+    exceeds `neutral_logit` by is taken off again; a face that rests below is left alone. The
+    correction grows from nothing to whole over the first five seconds. Somebody who never stops
+    smiling comes to be seen as resting: that is why this is a switch and not the rule.
     """
 
     def __init__(self, neutral_logit: FloatArray) -> None:

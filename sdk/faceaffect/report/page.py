@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no script, no font, no picture from elsewhere."""
+"""The report as one page that needs nothing else: no script, no font, no image from elsewhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.plots import EXPRESSION_COLOURS, MOST_BARS, clock_time, plot_pictures, plot_presence, plot_track
-from faceaffect.report.track_stats import Key, SourceTally, TrackTally
+from faceaffect.report.plots import (
+    EXPRESSION_COLORS,
+    MOST_BARS,
+    clock_time,
+    plot_images,
+    plot_presence,
+    plot_track,
+)
 from faceaffect.report.timeline import Timeline
+from faceaffect.report.track_stats import Key, SourceTally, TrackTally
 
 MOST_LISTED: Final = 200
 MOST_SECTIONS: Final = 50
@@ -54,7 +61,9 @@ _FOOTER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ReportContents:
-    """`facts` say how the rows were made, where that is known; `portraits` is None where none were wanted."""
+    """`facts` say how the rows were made, where that is known; `portraits` is None where none were
+    wanted.
+    """
 
     sources: list[SourceTally]
     timelines: Mapping[Key, Timeline]
@@ -68,36 +77,53 @@ def report_page(contents: ReportContents) -> str:
     """HTML of the whole report."""
     sources = contents.sources
     title = _short(sources[0].title) if len(sources) == 1 else f"{len(sources) or 'no'} sources"
-    parts = [f"<h1>Affect in {escape(title)}</h1>", f'<p class="about">{escape(_about(contents))}</p>']
+    parts = [
+        f"<h1>Affect in {escape(title)}</h1>",
+        f'<p class="about">{escape(_about(contents))}</p>',
+    ]
     parts += [f'<p class="note">{escape(note)}</p>' for note in contents.notes]
     if contents.facts:
         parts.append(_table(("", ""), contents.facts, "facts"))
     parts.append(_overview(sources) if sources else "<p>No face was seen.</p>")
-    shown = [s for s in sources if not s.is_sequence or any(t.key in contents.timelines for t in s.tracks.values())]
+    shown = [
+        s
+        for s in sources
+        if not s.is_sequence or any(t.key in contents.timelines for t in s.tracks.values())
+    ]
     for source in shown[:MOST_SECTIONS]:
         parts += _section(source, contents)
     if len(sources) > len(shown[:MOST_SECTIONS]):
         left = len(sources) - len(shown[:MOST_SECTIONS])
         parts.append(f'<p class="about">{left} more sources stand in the table above only.</p>')
     parts.append(f"<footer>{escape(_FOOTER)}</footer>")
-    head = (
-        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">\n<title>Affect in {escape(title)}</title>'
-    )
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">\n<title>Affect in {escape(title)}</title>'
     body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}\n<style>\n{_CSS}\n</style></head>\n<body>\n{body}\n</body>\n</html>\n'
-    )
+    return f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}\n<style>\n{_CSS}\n</style></head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
 def _about(contents: ReportContents) -> str:
     count = len(contents.portraits or {})
     faces = f"{count} faces" if count > 1 else "a face"
-    faces = f"It shows pictures of {faces}: pass it on with care." if count else "It shows no picture of anybody."
+    faces = (
+        f"It shows images of {faces}: pass it on with care."
+        if count
+        else "It shows no image of anybody."
+    )
     return f"Made by {contents.made}. {faces}"
 
 
 def _overview(sources: Sequence[SourceTally]) -> str:
-    head = ("source", "last face at", "frames", "faces", "tracks", "valence", "arousal", "mostly", "AUs most on")
+    head = (
+        "source",
+        "last face at",
+        "frames",
+        "faces",
+        "tracks",
+        "valence",
+        "arousal",
+        "mostly",
+        "AUs most on",
+    )
     rows = []
     for source in sources[:MOST_LISTED]:
         tracks = list(source.tracks.values())
@@ -117,12 +143,14 @@ def _section(source: SourceTally, contents: ReportContents) -> list[str]:
     tracks = sorted(source.tracks.values(), key=lambda track: -track.rows)
     parts = [f"<h2>{escape(_short(source.title))}</h2>"]
     if not source.is_sequence:
-        return [*parts, plot_pictures(source), _pictures(source, contents)]
+        return [*parts, plot_images(source), _images(source, contents)]
     drawn = [track for track in tracks if track.key in contents.timelines]
     if len(tracks) > 1:
         parts.append(plot_presence(source))
         if len(tracks) > MOST_BARS:
-            parts.append(f'<p class="about">Of {len(tracks)} tracks, the {MOST_BARS} with the most frames.</p>')
+            parts.append(
+                f'<p class="about">Of {len(tracks)} tracks, the {MOST_BARS} with the most frames.</p>'
+            )
         about = f"Of {len(tracks)} tracks, the {len(drawn)} with the most frames are drawn below; --tracks draws more."
         parts += [f'<p class="about">{about}</p>'] if len(drawn) < len(tracks) else []
         parts.append(_tracks(tracks))
@@ -134,17 +162,27 @@ def _section(source: SourceTally, contents: ReportContents) -> list[str]:
 def _track(track: TrackTally, contents: ReportContents) -> list[str]:
     line = contents.timelines[track.key]
     portrait = (contents.portraits or {}).get(track.key)
-    picture = f'<img src="{portrait}" width="84" height="84" alt="face {track.key[2]}">' if portrait else ""
+    image = (
+        f'<img src="{portrait}" width="84" height="84" alt="face {track.key[2]}">'
+        if portrait
+        else ""
+    )
     valence, arousal = _mood([track])
-    facts = [f"{track.rows} frames from {clock_time(track.first_s, track.last_s)} to {clock_time(track.last_s, track.last_s)}"]
+    facts = [
+        f"{track.rows} frames from {clock_time(track.first_s, track.last_s)} to {clock_time(track.last_s, track.last_s)}"
+    ]
     facts[0] += " s" if track.last_s < 60 else ""
     facts.append(f"quality {track.mean('quality'):.2f}")
     facts += [f"valence {valence}, arousal {arousal}"] if valence != _UNKNOWN else []
     facts += [f"most on: {on}"] if (on := _most_on([track])) != _UNKNOWN else []
-    head = (
-        f'<div class="head">{picture}<div><h3>Face {track.key[2]}</h3><span class="about">{"; ".join(facts)}</span></div></div>'
-    )
-    return ['<div class="track">', head, _expression_bar(track, line), plot_track(track, line), "</div>"]
+    head = f'<div class="head">{image}<div><h3>Face {track.key[2]}</h3><span class="about">{"; ".join(facts)}</span></div></div>'
+    return [
+        '<div class="track">',
+        head,
+        _expression_bar(track, line),
+        plot_track(track, line),
+        "</div>",
+    ]
 
 
 def _expression_bar(track: TrackTally, line: Timeline) -> str:
@@ -160,7 +198,9 @@ def _expression_bar(track: TrackTally, line: Timeline) -> str:
         name, seconds = EXPRESSION_NAMES[place], clock_time(line.expression_s[place], whole_s)
         text = f"{name} {share:.0%}, {seconds}{' s' if whole_s < 60 else ''}"
         dark = ' class="dark"' if name in ("anger", "disgust", "fear", "sadness") else ""
-        style = f"width:{100 * share:.2f}%;background:{EXPRESSION_COLOURS[place]}" + (";padding:0" if share < 0.01 else "")
+        style = f"width:{100 * share:.2f}%;background:{EXPRESSION_COLORS[place]}" + (
+            ";padding:0" if share < 0.01 else ""
+        )
         shown = text if share > 0.2 else f"{name} {share:.0%}" if share > 0.11 else ""
         bars.append(f'<span{dark} style="{style}" title="{text}">{shown}</span>')
     return f'<div class="share">{"".join(bars)}</div>'
@@ -168,7 +208,17 @@ def _expression_bar(track: TrackTally, line: Timeline) -> str:
 
 def _tracks(tracks: Sequence[TrackTally]) -> str:
     longest = max(track.last_s for track in tracks)
-    head = ("face", "from", "to", "frames", "quality", "valence", "arousal", "mostly", "AUs most on")
+    head = (
+        "face",
+        "from",
+        "to",
+        "frames",
+        "quality",
+        "valence",
+        "arousal",
+        "mostly",
+        "AUs most on",
+    )
     rows = [
         (
             f"face {track.key[2]}", clock_time(track.first_s, longest), clock_time(track.last_s, longest), str(track.rows),
@@ -181,16 +231,25 @@ def _tracks(tracks: Sequence[TrackTally]) -> str:
     return f'<div class="scroll">{_table(head, rows, "list")}</div>{left}'
 
 
-def _pictures(source: SourceTally, contents: ReportContents) -> str:
+def _images(source: SourceTally, contents: ReportContents) -> str:
     faces = list(source.tracks.values())[:MOST_LISTED]
     rows = []
     for face in faces:
         portrait = (contents.portraits or {}).get(face.key)
-        on = "+".join(name for name, count in zip(AU_NAMES, face.au_on, strict=True) if count) or _UNKNOWN
-        picture = f'<img src="{portrait}" alt="face {face.key[2]}">' if portrait else ""
-        cells = (escape(Path(face.best[0]).name), _number(face.mean("quality"), ".2f"), *_mood([face]), _mostly([face]), on)
-        rows.append((*([picture] if contents.portraits else []), *cells))
-    head = ("picture", "quality", "valence", "arousal", "expression", "AUs on")
+        on = (
+            "+".join(name for name, count in zip(AU_NAMES, face.au_active, strict=True) if count)
+            or _UNKNOWN
+        )
+        image = f'<img src="{portrait}" alt="face {face.key[2]}">' if portrait else ""
+        cells = (
+            escape(Path(face.best[0]).name),
+            _number(face.mean("quality"), ".2f"),
+            *_mood([face]),
+            _mostly([face]),
+            on,
+        )
+        rows.append((*([image] if contents.portraits else []), *cells))
+    head = ("image", "quality", "valence", "arousal", "expression", "AUs on")
     more = len(source.tracks) - len(faces)
     left = f'<p class="about">and {more} more faces</p>' if more else ""
     return _table((*([""] if contents.portraits else []), *head), rows, "list") + left
@@ -203,9 +262,13 @@ def _mood(tracks: Sequence[TrackTally]) -> tuple[str, str]:
     """Mean valence and arousal over all rows of the tracks."""
     found = []
     for name in ("valence", "arousal"):
-        means = [(track.mean(name), track.rows) for track in tracks if math.isfinite(track.mean(name))]
+        means = [
+            (track.mean(name), track.rows) for track in tracks if math.isfinite(track.mean(name))
+        ]
         rows = sum(count for _, count in means)
-        found.append(_number(sum(mean * count for mean, count in means) / rows if rows else math.nan, "+.2f"))
+        found.append(
+            _number(sum(mean * count for mean, count in means) / rows if rows else math.nan, "+.2f")
+        )
     return found[0], found[1]
 
 
@@ -222,7 +285,9 @@ def _mostly(tracks: Sequence[TrackTally]) -> str:
 
 
 def _most_on(tracks: Sequence[TrackTally]) -> str:
-    shares = np.sum([track.au_on for track in tracks], axis=0) / sum(track.rows for track in tracks)
+    shares = np.sum([track.au_active for track in tracks], axis=0) / sum(
+        track.rows for track in tracks
+    )
     best = [place for place in np.argsort(-shares, kind="stable")[:3] if shares[place] >= 0.01]
     return ", ".join(f"{AU_NAMES[place]} {shares[place]:.0%}" for place in best) or _UNKNOWN
 

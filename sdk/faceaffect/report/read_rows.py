@@ -39,7 +39,7 @@ class RowChunk:
     time_s: NDArray[np.float64]  # [N]
     track_id: NDArray[np.int64]  # [N]
     numbers: NDArray[np.float64]  # [N, 30], order of NUMBER_NAMES
-    au_on: NDArray[np.bool_]  # [N, 12]
+    au_active: NDArray[np.bool_]  # [N, 12]
     expression: NDArray[np.int64]  # [N], place in EXPRESSION_NAMES, -1 where the model reads none
 
     def __len__(self) -> int:
@@ -47,27 +47,35 @@ class RowChunk:
 
 
 def read_chunks(path: Path, notes: list[str]) -> Iterator[RowChunk]:
-    """The rows of a .csv, .jsonl or .parquet file that `analyse` wrote.
+    """The rows of a .csv, .jsonl or .parquet file that `analyze` wrote.
 
-    Half a row at the very end (of a run that still writes) is left out with a note; anything else that is no row raises
-    ReportError with its line.
+    Half a row at the very end (of a run that still writes) is left out with a note; anything
+    else that is no row raises ReportError with its line.
     """
     readers = {".csv": _csv_cells, ".jsonl": _json_cells, ".parquet": _parquet_cells}
     read = readers.get(path.suffix.lower())
     if read is None:
-        raise ReportError(f"{path}: rows of `faceaffect analyse` (.csv, .jsonl or .parquet) were wanted")
+        raise ReportError(
+            f"{path}: rows of `faceaffect analyze` (.csv, .jsonl or .parquet) were wanted"
+        )
     try:
         cells = read(path, notes)
         while lines := list(islice(cells, CHUNK_ROWS)):
             yield _chunk(path, lines)
     except UnicodeDecodeError as error:
-        raise ReportError(f"{path}: rows in UTF-8 were wanted, this is no such text ({error.reason})") from None
+        raise ReportError(
+            f"{path}: rows in UTF-8 were wanted, this is no such text ({error.reason})"
+        ) from None
     except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {error.strerror or error}; check the path") from None
+        raise ReportError(
+            f"{path}: cannot be read: {error.strerror or error}; check the path"
+        ) from None
 
 
 _Line = tuple[int, list[Any]]
-"""The number of a line and its cells in the order of COLUMN_NAMES; an unknown number is None or empty."""
+"""The number of a line and its cells in the order of COLUMN_NAMES; an unknown number is None or
+empty.
+"""
 
 
 def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
@@ -79,9 +87,13 @@ def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
             for cells in reader:
                 if len(cells) != len(header):
                     if next(reader, None) is None:
-                        notes.append(f"{path}: half a row at its end was left out; is its run still going on?")
+                        notes.append(
+                            f"{path}: half a row at its end was left out; is its run still going on?"
+                        )
                         return
-                    raise ReportError(f"{path}: line {reader.line_num}: {len(header)} cells were wanted, got {len(cells)}")
+                    raise ReportError(
+                        f"{path}: line {reader.line_num}: {len(header)} cells were wanted, got {len(cells)}"
+                    )
                 yield reader.line_num, [cells[place] for place in places]
         except csv.Error as error:
             raise ReportError(f"{path}: line {reader.line_num}: this is no CSV ({error})") from None
@@ -98,9 +110,13 @@ def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
                 if isinstance(error, ReportError):
                     raise
                 if not line.endswith("\n"):
-                    notes.append(f"{path}: half a row at its end was left out; is its run still going on?")
+                    notes.append(
+                        f"{path}: half a row at its end was left out; is its run still going on?"
+                    )
                     return
-                raise ReportError(f"{path}: line {number}: a JSON object was wanted ({error})") from None
+                raise ReportError(
+                    f"{path}: line {number}: a JSON object was wanted ({error})"
+                ) from None
             yield number, named
 
 
@@ -119,19 +135,21 @@ def _parquet_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
                     number += 1
                     yield number, list(cells)
     except pyarrow.ArrowException as error:
-        raise ReportError(f"{path}: a Parquet file was wanted, this is none that can be read ({error})") from None
+        raise ReportError(
+            f"{path}: a Parquet file was wanted, this is none that can be read ({error})"
+        ) from None
 
 
 def _present(path: Path, header: list[str]) -> tuple[str, ...]:
     if missing := [name for name in COLUMN_NAMES if name not in header]:
         raise ReportError(
-            f"{path}: the columns of `faceaffect analyse` were wanted, {', '.join(missing[:5])}"
+            f"{path}: the columns of `faceaffect analyze` were wanted, {', '.join(missing[:5])}"
             f"{' and more' if len(missing) > 5 else ''} are missing; give the file as it was written"
         )
     return COLUMN_NAMES
 
 
-_TEXTS: Final = [COLUMN_NAMES.index(name) for name in ("source", "aus_on", "expression")]
+_TEXTS: Final = [COLUMN_NAMES.index(name) for name in ("source", "active_aus", "expression")]
 _KEYS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
 _NUMBER_CELLS: Final = [COLUMN_NAMES.index(name) for name in NUMBER_NAMES]
 _EXPRESSIONS: Final = {name: place for place, name in enumerate(EXPRESSION_NAMES)} | {"": -1}
@@ -141,21 +159,30 @@ _AUS: Final = {name: place for place, name in enumerate(AU_NAMES)}
 def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
     count = len(lines)
     key_rows, number_rows = list[list[float]](), list[list[float]]()
-    au_on, expression = np.zeros((count, len(AU_NAMES)), np.bool_), np.empty(count, np.int64)
+    au_active, expression = np.zeros((count, len(AU_NAMES)), np.bool_), np.empty(count, np.int64)
     sources: list[str] = []
     for row, (number, cells) in enumerate(lines):
         source, on, best = (str(cells[place] or "") for place in _TEXTS)
         try:
             key_rows.append([float(cells[place]) for place in _KEYS])
-            number_rows.append([math.nan if (cell := cells[place]) in ("", None) else float(cell) for place in _NUMBER_CELLS])
+            number_rows.append(
+                [
+                    math.nan if (cell := cells[place]) in ("", None) else float(cell)
+                    for place in _NUMBER_CELLS
+                ]
+            )
             expression[row] = _EXPRESSIONS[best]
             for name in on.split("+") if on else ():
-                au_on[row, _AUS[name]] = True
+                au_active[row, _AUS[name]] = True
         except (KeyError, TypeError, ValueError) as error:
-            raise ReportError(f"{path}: line {number}: this is no row of `faceaffect analyse` ({error!r})") from None
+            raise ReportError(
+                f"{path}: line {number}: this is no row of `faceaffect analyze` ({error!r})"
+            ) from None
         sources.append(source)
     keys, numbers = np.array(key_rows), np.array(number_rows)
     if not np.isfinite(keys).all():
-        raise ReportError(f"{path}: near line {lines[0][0]}: frame, time_s and track_id must be finite numbers")
+        raise ReportError(
+            f"{path}: near line {lines[0][0]}: frame, time_s and track_id must be finite numbers"
+        )
     frame, track_id = keys[:, 0].astype(np.int64), keys[:, 2].astype(np.int64)
-    return RowChunk(sources, frame, keys[:, 1], track_id, numbers, au_on, expression)
+    return RowChunk(sources, frame, keys[:, 1], track_id, numbers, au_active, expression)

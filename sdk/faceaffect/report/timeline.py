@@ -15,12 +15,15 @@ from faceaffect.report.read_rows import NUMBER_NAMES, RowChunk, read_chunks
 from faceaffect.report.track_stats import Key, TrackTally, grouped
 
 MOST_STEPS: Final = 400  # two pixels each in the drawing
-_LONGEST_HOLD: Final = 3.0  # times the mean step: what is longer is a gap, in which nobody saw the face
+_LONGEST_HOLD: Final = (
+    3.0  # times the mean step: what is longer is a gap, in which nobody saw the face
+)
 
 
 @dataclass(slots=True)
 class Timeline:
-    """A track with few rows has a step per row; a longer one steps of equal time, each with mean, least and most of its rows.
+    """A track with few rows has a step per row; a longer one steps of equal time, each with mean,
+    least and most of its rows.
 
     A step without rows has count 0 and NaN.
     """
@@ -30,7 +33,7 @@ class Timeline:
     mean: NDArray[np.float64]  # [S, 30], order of NUMBER_NAMES
     least: NDArray[np.float64]  # [S, 30]
     most: NDArray[np.float64]  # [S, 30]
-    au_on: NDArray[np.float64]  # [S, 12], share of rows
+    au_active: NDArray[np.float64]  # [S, 12], share of rows
     expression_s: NDArray[np.float64]  # [7], time for which each was the most probable one
     step_s: float
     """Width of a step; with a step per row the mean distance of rows."""
@@ -47,7 +50,10 @@ class _Filled:
         self._count, self._times = np.zeros(steps, np.int64), np.zeros(steps)
         self._sums, self._known = np.zeros((steps, width)), np.zeros((steps, width))
         self._least, self._most = np.full((steps, width), np.inf), np.full((steps, width), -np.inf)
-        self._au_on, self._expression_s = np.zeros((steps, len(AU_NAMES))), np.zeros(len(EXPRESSION_NAMES))
+        self._au_on, self._expression_s = (
+            np.zeros((steps, len(AU_NAMES))),
+            np.zeros(len(EXPRESSION_NAMES)),
+        )
         self._before_s = track.first_s - track.step_s
 
     def add(self, chunk: RowChunk, rows: NDArray[np.int64]) -> None:
@@ -60,8 +66,10 @@ class _Filled:
         np.add.at(self._known, steps, np.isfinite(numbers))
         np.fmin.at(self._least, steps, numbers)
         np.fmax.at(self._most, steps, numbers)
-        np.add.at(self._au_on, steps, chunk.au_on[rows])
-        held_s = np.clip(np.diff(times, prepend=self._before_s), 0, _LONGEST_HOLD * self._track.step_s)
+        np.add.at(self._au_on, steps, chunk.au_active[rows])
+        held_s = np.clip(
+            np.diff(times, prepend=self._before_s), 0, _LONGEST_HOLD * self._track.step_s
+        )
         self._before_s = float(times[-1])
         shown = chunk.expression[rows]
         np.add.at(self._expression_s, shown[shown >= 0], held_s[shown >= 0])
@@ -76,9 +84,11 @@ class _Filled:
     def timeline(self) -> Timeline:
         count = self._count[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean, au_on = self._sums / self._known, self._au_on / count
+            mean, au_active = self._sums / self._known, self._au_on / count
         width_s = self._track.seen_s / MOST_STEPS
-        middles = np.asarray(self._track.first_s + (np.arange(len(self._count)) + 0.5) * width_s, np.float64)
+        middles = np.asarray(
+            self._track.first_s + (np.arange(len(self._count)) + 0.5) * width_s, np.float64
+        )
         unknown = self._known == 0
         return Timeline(
             time_s=middles if self._is_binned else self._times,
@@ -86,7 +96,7 @@ class _Filled:
             mean=mean,
             least=np.where(unknown, np.nan, self._least),
             most=np.where(unknown, np.nan, self._most),
-            au_on=au_on,
+            au_active=au_active,
             expression_s=self._expression_s,
             step_s=width_s if self._is_binned else self._track.step_s,
             is_binned=self._is_binned,

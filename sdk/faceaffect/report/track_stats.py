@@ -1,4 +1,6 @@
-"""What files of rows hold, counted in one pass: about a kilobyte for each track, however long the videos are."""
+"""What files of rows hold, counted in one pass: about a kilobyte for each track, however long the
+videos are.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import NUMBER_NAMES, PLACE, RowChunk, read_chunks
-from faceaffect.sources.image_files import is_picture
+from faceaffect.sources.image_files import is_image
 
 Key = tuple[int, str, int]
 """A track: number of the row file, name of its source, track id. Ids begin again in every file."""
@@ -26,8 +28,10 @@ class TrackTally:
     last_s: float = -np.inf
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(NUMBER_NAMES)))
     known: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(NUMBER_NAMES), np.int64))
-    au_on: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(AU_NAMES), np.int64))
-    expressions: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EXPRESSION_NAMES), np.int64))
+    au_active: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(AU_NAMES), np.int64))
+    expressions: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(len(EXPRESSION_NAMES), np.int64)
+    )
     best_quality: float = -np.inf
     best: tuple[str, int, float, tuple[float, ...]] = ("", 0, 0.0, ())
     """File, frame, time_s and box of the row of the highest quality."""
@@ -50,26 +54,32 @@ class TrackTally:
     def add(self, chunk: RowChunk, rows: NDArray[np.int64]) -> None:
         numbers, times = chunk.numbers[rows], chunk.time_s[rows]
         self.rows += len(rows)
-        self.first_s, self.last_s = min(self.first_s, float(times.min())), max(self.last_s, float(times.max()))
+        self.first_s, self.last_s = (
+            min(self.first_s, float(times.min())),
+            max(self.last_s, float(times.max())),
+        )
         self.sums += np.nansum(numbers, axis=0)
         self.known += np.isfinite(numbers).sum(axis=0)
-        self.au_on += chunk.au_on[rows].sum(axis=0)
+        self.au_active += chunk.au_active[rows].sum(axis=0)
         shown = chunk.expression[rows]
         self.expressions += np.bincount(shown[shown >= 0], minlength=len(EXPRESSION_NAMES))
         quality = np.nan_to_num(numbers[:, PLACE["quality"]], nan=-1.0)
         at = int(quality.argmax())
         if quality[at] > self.best_quality:
             self.best_quality = float(quality[at])
-            row, box = int(rows[at]), tuple(numbers[at, PLACE["box_x1"] : PLACE["box_y2"] + 1].tolist())
+            row, box = (
+                int(rows[at]),
+                tuple(numbers[at, PLACE["box_x1"] : PLACE["box_y2"] + 1].tolist()),
+            )
             self.best = (chunk.source[row], int(chunk.frame[row]), float(chunk.time_s[row]), box)
 
 
 @dataclass(slots=True)
 class SourceTally:
-    """A video, or all pictures of one folder."""
+    """A video, or all images of one folder."""
 
     name: str
-    is_pictures: bool
+    is_images: bool
     rows: int = 0
     frames: int = 0
     """Those with a face: rows know of no others."""
@@ -78,14 +88,16 @@ class SourceTally:
 
     @property
     def title(self) -> str:
-        """Its name, of a single picture the picture's."""
+        """Its name, of a single image the image's."""
         files = {track.best[0] for track in self.tracks.values()}
         return files.pop() if len(files) == 1 and self.frames == 1 else self.name
 
     @property
     def is_sequence(self) -> bool:
-        """Whether its frames follow each other in time: pictures do where a face is followed from one to the next."""
-        return not self.is_pictures or any(track.rows > 1 for track in self.tracks.values())
+        """Whether its frames follow each other in time: images do where a face is followed from one
+        to the next.
+        """
+        return not self.is_images or any(track.rows > 1 for track in self.tracks.values())
 
     @property
     def first_s(self) -> float:
@@ -102,7 +114,9 @@ def tally(files: Sequence[Path], notes: list[str]) -> list[SourceTally]:
     for number, path in enumerate(files):
         for chunk in read_chunks(path, notes):
             for key, rows in grouped(chunk, number):
-                source = sources.setdefault(key[:2], SourceTally(key[1], is_picture(Path(chunk.source[int(rows[0])]))))
+                source = sources.setdefault(
+                    key[:2], SourceTally(key[1], is_image(Path(chunk.source[int(rows[0])])))
+                )
                 source.tracks.setdefault(key[2], TrackTally(key)).add(chunk, rows)
             _count_frames(sources, chunk, number)
     return list(sources.values())
@@ -110,7 +124,9 @@ def tally(files: Sequence[Path], notes: list[str]) -> list[SourceTally]:
 
 def grouped(chunk: RowChunk, file_number: int) -> Iterator[tuple[Key, NDArray[np.int64]]]:
     """The rows of each track in a chunk, in their order."""
-    names = {name: place for place, name in enumerate(dict.fromkeys(map(source_name, chunk.source)))}
+    names = {
+        name: place for place, name in enumerate(dict.fromkeys(map(source_name, chunk.source)))
+    }
     source = np.array([names[source_name(name)] for name in chunk.source], np.int64)
     order = np.lexsort((chunk.track_id, source))  # stable: rows of a track stay in order
     is_new = (np.diff(source[order]) != 0) | (np.diff(chunk.track_id[order]) != 0)
@@ -121,12 +137,14 @@ def grouped(chunk: RowChunk, file_number: int) -> Iterator[tuple[Key, NDArray[np
 
 @lru_cache(maxsize=1024)  # rows of one file stand together
 def source_name(file: str) -> str:
-    """What a row's file belongs to: itself, or the folder where it is a picture."""
+    """What a row's file belongs to: itself, or the folder where it is an image."""
     path = Path(file)
-    return str(path.parent / "*") if is_picture(path) else file
+    return str(path.parent / "*") if is_image(path) else file
 
 
-def _count_frames(sources: dict[tuple[int, str], SourceTally], chunk: RowChunk, file_number: int) -> None:
+def _count_frames(
+    sources: dict[tuple[int, str], SourceTally], chunk: RowChunk, file_number: int
+) -> None:
     """Rows of one frame stand together."""
     for file, frame in zip(chunk.source, chunk.frame.tolist(), strict=True):
         source = sources[file_number, source_name(file)]

@@ -1,4 +1,6 @@
-"""Analysed frames on their way from one process to another: many at once, as arrays and without pickle."""
+"""Analyzed frames on their way from one process to another: many at once, as arrays and without
+pickle.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Final
 import numpy as np
 from safetensors.numpy import load, save
 
-from faceaffect.types import Affect, Faces, Frame, IdArray, Layout
+from faceaffect.types import Affect, Faces, Frame, IdArray, PixelFormat
 
 _NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
 _FACES: Final = tuple(field.name for field in fields(Faces))
@@ -17,9 +19,10 @@ _AFFECT: Final = tuple(field.name for field in fields(Affect))
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
-    """One frame's result: `index` counts the video's frames from 0, `time_s` is its presentation time, `seconds` what its
-    analysis took."""
+class FrameResult:
+    """One frame's result: `index` counts the video's frames from 0, `time_s` is its presentation
+    time, `seconds` what its analysis took.
+    """
 
     index: int
     time_s: float
@@ -29,33 +32,41 @@ class Analysed:
 
     def frame(self, source: str) -> Frame:
         """Its frame without pixels, as a sink of rows takes it."""
-        return Frame(_NO_PIXELS, Layout.GRAY, self.time_s, self.index, source)
+        return Frame(_NO_PIXELS, PixelFormat.GRAY, self.time_s, self.index, source)
 
-    def at(self, index: int, track_id: IdArray) -> Analysed:
+    def at(self, index: int, track_id: IdArray) -> FrameResult:
         """The same under another number and other ids [N]."""
         return replace(self, index=index, faces=replace(self.faces, track_id=track_id))
 
 
-def pack(frames: Sequence[Analysed]) -> bytes:
-    """At least one frame as safetensors: of each field one array, in which the faces of all frames lie one after the other."""
+def pack(frames: Sequence[FrameResult]) -> bytes:
+    """At least one frame as safetensors: of each field one array, in which the faces of all frames
+    lie one after the other.
+    """
     arrays = {
         "index": np.array([one.index for one in frames], np.int64),
         "time_s": np.array([one.time_s for one in frames], np.float64),
         "seconds": np.array([one.seconds for one in frames], np.float64),
         "count": np.array([len(one.faces) for one in frames], np.int64),
     }
-    arrays |= {f"faces.{name}": np.concatenate([getattr(one.faces, name) for one in frames]) for name in _FACES}
-    arrays |= {f"affect.{name}": np.concatenate([getattr(one.affect, name) for one in frames]) for name in _AFFECT}
+    arrays |= {
+        f"faces.{name}": np.concatenate([getattr(one.faces, name) for one in frames])
+        for name in _FACES
+    }
+    arrays |= {
+        f"affect.{name}": np.concatenate([getattr(one.affect, name) for one in frames])
+        for name in _AFFECT
+    }
     return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
-def unpack(content: bytes) -> Iterator[Analysed]:
+def unpack(content: bytes) -> Iterator[FrameResult]:
     """The frames of `pack`; their arrays are views of a few large ones."""
     arrays = load(content)
     end = 0
     for row, count in enumerate(arrays["count"].tolist()):
         begin, end = end, end + count
-        yield Analysed(
+        yield FrameResult(
             index=int(arrays["index"][row]),
             time_s=float(arrays["time_s"][row]),
             seconds=float(arrays["seconds"][row]),

@@ -13,47 +13,53 @@ from itertools import chain
 from typing import Any, Final
 
 from faceaffect.backends import BackendError
-from faceaffect.system.worker_process import ChildProcess
-from faceaffect.sources.source import SourceError
-from faceaffect.segments.frame_result import Analysed, unpack
-from faceaffect.segments.plan import Stretch
-from faceaffect.segments.stitching import TrackIds, index_shift
+from faceaffect.segments.frame_result import FrameResult, unpack
+from faceaffect.segments.plan import Segment
+from faceaffect.segments.stitching import TrackIdMapper, frame_offset
 from faceaffect.segments.task import PAST_THE_END, StretchSettings, StretchTask
+from faceaffect.sources.source import SourceError
+from faceaffect.system.worker_process import WorkerProcess
 
 WORKER: Final = (sys.executable, "-m", "faceaffect.segments.worker")
 _AHEAD: Final = 2  # stretches a process that may be under way or done before their turn
 _TELL_EVERY_S: Final = 0.2
 _END_S: Final = 2.0
 
-_Answer = tuple[str, Any]  # "frames" and a list of Analysed, "died" and how, or a kind of worker.py and its value
+_Answer = tuple[
+    str, Any
+]  # "frames" and a list of Analyzed, "died" and how, or a kind of worker.py and its value
 
 
 @dataclass(slots=True)
 class _Work:
-    """One try at a stretch. It is sought by time; where that has failed, and in the first one, frames are counted."""
+    """One try at a stretch. It is sought by time; where that has failed, and in the first one,
+    frames are counted.
+    """
 
     number: int
-    stretch: Stretch
+    stretch: Segment
     is_counted: bool
     answers: queue.SimpleQueue[_Answer] = field(default_factory=queue.SimpleQueue)
     is_over: bool = False  # the video ended in it
 
     def task(self, fps: float) -> StretchTask:
-        start = self.stretch.warm_begin
+        start = self.stretch.warmup_start
         return StretchTask(start, self.stretch.end, 0.0 if self.is_counted else start / fps)
 
 
-class SharedVideo:
-    """Results of a video's frames in their order, as `jobs` processes find them. To be iterated once.
+class ParallelVideo:
+    """Results of a video's frames in their order, as `jobs` processes find them. To be iterated
+    once.
 
-    Raises SourceError where the video cannot be read, or where a process died on it, and BackendError where the network
-    cannot run, each after the frames before it. Leaving the iteration ends the processes.
+    Raises SourceError where the video cannot be read, or where a process died on it, and
+    BackendError where the network cannot run, each after the frames before it. Leaving the
+    iteration ends the processes.
     """
 
     def __init__(
         self,
         settings: StretchSettings,
-        stretches: Sequence[Stretch],
+        stretches: Sequence[Segment],
         fps: float,
         jobs: int,
         *,
@@ -61,30 +67,37 @@ class SharedVideo:
         report: Callable[[int], None] = lambda frames: None,
         command: Sequence[str] = WORKER,
     ) -> None:
-        """`ids_after` is the last track id given before; `report` gets how many frames were analysed since its last call."""
+        """`ids_after` is the last track id given before; `report` gets how many frames were
+        analyzed since its last call.
+        """
         self._settings, self._fps, self._command, self._report = settings, fps, command, report
-        self._work = [_Work(number, stretch, is_counted=number == 0) for number, stretch in enumerate(stretches)]
+        self._work = [
+            _Work(number, stretch, is_counted=number == 0)
+            for number, stretch in enumerate(stretches)
+        ]
         self._jobs = min(jobs, len(self._work))
-        self._ids = TrackIds(ids_after + 1)
+        self._ids = TrackIdMapper(ids_after + 1)
         self._change = threading.Condition()  # of what follows
         self._todo = deque(self._work)
         self._turn = 0  # number of the stretch whose frames are given out
-        self._analysed = self._told = 0
+        self._analyzed = self._told = 0
         self._is_closed = False
-        self._processes: set[ChildProcess] = set()
+        self._processes: set[WorkerProcess] = set()
         self.notes: list[str] = []
 
-    def __iter__(self) -> Iterator[Analysed]:
+    def __iter__(self) -> Iterator[FrameResult]:
         threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self._jobs)]
         try:
             for thread in threads:
                 thread.start()
-            last: list[Analysed] = []
+            last: list[FrameResult] = []
             for number in range(len(self._work)):
                 with self._change:
                     self._turn = number
                     self._change.notify_all()
-                own: deque[Analysed] = deque(maxlen=1 + max(work.stretch.warm_frames for work in self._work))
+                own: deque[FrameResult] = deque(
+                    maxlen=1 + max(work.stretch.warm_frames for work in self._work)
+                )
                 for one in self._of(number, last):
                     own.append(one)
                     yield one
@@ -96,20 +109,26 @@ class SharedVideo:
             for thread in threads:
                 thread.join(_END_S)
 
-    def _of(self, number: int, before: list[Analysed]) -> Iterator[Analysed]:
-        """The frames of one stretch under their final numbers and ids; `before` are the last ones of the stretch before."""
+    def _of(self, number: int, before: list[FrameResult]) -> Iterator[FrameResult]:
+        """The frames of one stretch under their final numbers and ids; `before` are the last ones
+        of the stretch before.
+        """
         work = self._work[number]
         stretch, shift, next_index = work.stretch, 0, work.stretch.begin
         frames = self._frames(work)
         if number:
             head = list(_up_to(frames, stretch.begin + PAST_THE_END))
-            found = index_shift(before, head)
+            found = frame_offset(before, head)
             if not work.is_counted and (found is None or found < -PAST_THE_END):
                 self._count(number)
                 yield from self._of(number, before)
                 return
             shift = 0 if work.is_counted or found is None else found
-            early = [one.at(one.index + shift, one.faces.track_id) for one in head if one.index + shift < stretch.begin]
+            early = [
+                one.at(one.index + shift, one.faces.track_id)
+                for one in head
+                if one.index + shift < stretch.begin
+            ]
             self._ids.begin(before, early)
             frames = chain(head[len(early) :], frames)
         for one in frames:
@@ -121,13 +140,15 @@ class SharedVideo:
         work.is_over = stretch.end is None or next_index < stretch.end
 
     def _count(self, number: int) -> None:
-        """Have a stretch done again, counted from the video's first frame on: its times did not tell where it begins."""
+        """Have a stretch done again, counted from the video's first frame on: its times did not
+        tell where it begins.
+        """
         with self._change:
             self._work[number] = _Work(number, self._work[number].stretch, is_counted=True)
             self._todo.appendleft(self._work[number])
             self._change.notify_all()
 
-    def _frames(self, work: _Work) -> Iterator[Analysed]:
+    def _frames(self, work: _Work) -> Iterator[FrameResult]:
         """What a process says of a stretch."""
         uri = self._settings.uri
         while True:
@@ -141,7 +162,7 @@ class SharedVideo:
                 raise SourceError(value)
             elif kind == "died":
                 raise SourceError(
-                    f"{uri}: the process that analysed it from frame {work.stretch.warm_begin} on died by {value}; what came "
+                    f"{uri}: the process that analyzed it from frame {work.stretch.warmup_start} on died by {value}; what came "
                     "before is kept, --resume goes on after it"
                 )
             else:
@@ -149,7 +170,7 @@ class SharedVideo:
 
     def _next(self, work: _Work) -> _Answer:
         while True:
-            done = self._analysed
+            done = self._analyzed
             if done > self._told:
                 self._report(done - self._told)
                 self._told = done
@@ -165,7 +186,7 @@ class SharedVideo:
 
     def _serve(self) -> None:
         """The life of one thread: it feeds one process, and a new one where that died."""
-        process: ChildProcess | None = None
+        process: WorkerProcess | None = None
         while (work := self._take()) is not None:
             process = process or self._start()
             process.ask(asdict(work.task(self._fps)))
@@ -181,7 +202,9 @@ class SharedVideo:
             process.end()
 
     def _take(self) -> _Work | None:
-        """The next stretch, once it is near enough to its turn; None when there is nothing to do any more."""
+        """The next stretch, once it is near enough to its turn; None when there is nothing to do
+        any more.
+        """
         with self._change:
             self._change.wait_for(lambda: self._is_closed or self._is_near())
             return None if self._is_closed else self._todo.popleft()
@@ -189,15 +212,15 @@ class SharedVideo:
     def _is_near(self) -> bool:
         return bool(self._todo) and self._todo[0].number < self._turn + _AHEAD * self._jobs
 
-    def _start(self) -> ChildProcess:
-        process = ChildProcess(self._command)
+    def _start(self) -> WorkerProcess:
+        process = WorkerProcess(self._command)
         self._processes.add(process)
         process.ask(self._settings.as_json())
         if self._is_closed:  # since it was taken
             process.kill()
         return process
 
-    def _answer(self, process: ChildProcess, work: _Work) -> _Answer:
+    def _answer(self, process: WorkerProcess, work: _Work) -> _Answer:
         line = process.next_line()
         if line is None:
             return self._died(process)
@@ -209,16 +232,16 @@ class SharedVideo:
             return self._died(process)
         frames = list(unpack(content))
         with self._change:
-            self._analysed += sum(one.index >= work.stretch.begin for one in frames)
+            self._analyzed += sum(one.index >= work.stretch.begin for one in frames)
         return kind, frames
 
     @staticmethod
-    def _died(process: ChildProcess) -> _Answer:
+    def _died(process: WorkerProcess) -> _Answer:
         process.kill()  # one that speaks no more is waited for
         return "died", process.last_words()
 
 
-def _up_to(frames: Iterator[Analysed], index: int) -> Iterator[Analysed]:
+def _up_to(frames: Iterator[FrameResult], index: int) -> Iterator[FrameResult]:
     """Frames up to the first one of number `index` or later, that one included."""
     for one in frames:
         yield one

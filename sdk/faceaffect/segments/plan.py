@@ -1,4 +1,4 @@
-"""Which frames each process analyses."""
+"""Which frames each process analyzes."""
 
 from __future__ import annotations
 
@@ -6,34 +6,44 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from faceaffect.tracking.tracker import FollowSettings
+from faceaffect.tracking.tracker import TrackerConfig
 
-WARM_S: Final = FollowSettings().rest_s
-"""How early a stretch begins: as long as a lost face is remembered, which is longer than anything else is."""
+WARM_S: Final = TrackerConfig().lost_track_timeout_s
+"""How early a stretch begins: as long as a lost face is remembered, which is longer than anything
+else is.
+"""
 
 LONGEST_FRAMES: Final = 3000
-"""What comes first is written first, so a run that is stopped loses what later stretches have analysed: not too much."""
+"""What comes first is written first, so a run that is stopped loses what later stretches have
+analyzed: not too much.
+"""
 
-_LEAST_WARM: Final = 3  # a stretch of less than so many times its early frames is not worth a process
+_LEAST_WARM: Final = (
+    3  # a stretch of less than so many times its early frames is not worth a process
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Frames [begin, end) of a video, analysed from `warm_begin` on; the last one, whose `end` is None, to the video's end."""
+class Segment:
+    """Frames [begin, end) of a video, analyzed from `warmup_start` on; the last one, whose `end` is
+    None, to the video's end.
+    """
 
     begin: int
     end: int | None
-    warm_begin: int
+    warmup_start: int
 
     @property
     def warm_frames(self) -> int:
-        return self.begin - self.warm_begin
+        return self.begin - self.warmup_start
 
 
-def plan_stretches(first: int, count: int, fps: float, jobs: int) -> list[Stretch]:
-    """Stretches of frames [first, count) for `jobs` processes, in order; each takes about as long as any other.
+def plan_segments(first: int, count: int, fps: float, jobs: int) -> list[Segment]:
+    """Stretches of frames [first, count) for `jobs` processes, in order; each takes about as long
+    as any other.
 
-    Their number is a multiple of `jobs`, or less where the video is short; 1 says that it is not worth sharing out.
+    Their number is a multiple of `jobs`, or less where the video is short; 1 says that it is not
+    worth sharing out.
     """
     warm, total = math.ceil(WARM_S * fps), max(0, count - first)
     pieces = jobs * max(1, math.ceil(total / (jobs * LONGEST_FRAMES)))
@@ -41,4 +51,7 @@ def plan_stretches(first: int, count: int, fps: float, jobs: int) -> list[Stretc
     each = (total + warm * (pieces - 1)) / pieces  # the first has no early frames
     begins = [first] + [first + round(each + (each - warm) * k) for k in range(pieces - 1)]
     ends: list[int | None] = [*begins[1:], None]
-    return [Stretch(b, e, b if k == 0 else b - warm) for k, (b, e) in enumerate(zip(begins, ends, strict=True))]
+    return [
+        Segment(b, e, b if k == 0 else b - warm)
+        for k, (b, e) in enumerate(zip(begins, ends, strict=True))
+    ]

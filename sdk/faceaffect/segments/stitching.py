@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.geometry import overlap
-from faceaffect.segments.frame_result import Analysed
+from faceaffect.segments.frame_result import FrameResult
 from faceaffect.types import IdArray
 
 _SAME_TIME_S: Final = 1e-4
@@ -17,10 +17,12 @@ _LEAST_COMMON: Final = 0.5  # of the early frames, which a container may time by
 _SAME_FACE: Final = 0.5  # intersection over union of boxes of one frame
 
 
-def index_shift(before: Sequence[Analysed], early: Sequence[Analysed]) -> int | None:
-    """What to add to the numbers of `early`, frames of the later stretch, whose times `before` knows with their true numbers.
+def frame_offset(before: Sequence[FrameResult], early: Sequence[FrameResult]) -> int | None:
+    """What to add to the numbers of `early`, frames of the later stretch, whose times `before`
+    knows with their true numbers.
 
-    A process that sought its place has counted from where the file's frame rate puts it. None where the times do not tell.
+    A process that sought its place has counted from where the file's frame rate puts it. None
+    where the times do not tell.
     """
     at = {round(one.time_s / _SAME_TIME_S): one.index for one in before}
     shifts = []
@@ -35,21 +37,25 @@ def index_shift(before: Sequence[Analysed], early: Sequence[Analysed]) -> int | 
 
 
 @dataclass(slots=True)
-class TrackIds:
-    """Gives the faces of a stretch the ids that they have in the stretch before, and new ones to others in their order."""
+class TrackIdMapper:
+    """Gives the faces of a stretch the ids that they have in the stretch before, and new ones to
+    others in their order.
+    """
 
     next_id: int
     _same: dict[int, int] = field(default_factory=dict)
 
-    def begin(self, before: Sequence[Analysed], early: Sequence[Analysed]) -> None:
-        """Forget the stretch before; `before` are its last frames under final ids, `early` the same frames in the next one."""
+    def begin(self, before: Sequence[FrameResult], early: Sequence[FrameResult]) -> None:
+        """Forget the stretch before; `before` are its last frames under final ids, `early` the same
+        frames in the next one.
+        """
         self._same = {}
         known = {one.index: one for one in before}
         for one in reversed(early):
             if one.index in known:
                 self._match(known[one.index], one)
 
-    def _match(self, known: Analysed, one: Analysed) -> None:
+    def _match(self, known: FrameResult, one: FrameResult) -> None:
         taken = set(self._same.values())
         pairs = sorted(
             (-overlap(box, other), int(local), int(final))

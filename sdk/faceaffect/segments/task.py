@@ -8,7 +8,9 @@ from typing import Any, Final
 from faceaffect.sources.source import SourceOptions
 
 PAST_THE_END: Final = 2
-"""Frames analysed beyond the end of a stretch that was sought: a number counted by the frame rate may be off by so many."""
+"""Frames analyzed beyond the end of a stretch that was sought: a number counted by the frame rate
+may be off by so many.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,9 @@ class StretchSettings:
 
 @dataclass(frozen=True, slots=True)
 class StretchTask:
-    """Frames [start, end) to analyse, to the end of the video where `end` is None; `seek_s` above 0: sought, not counted."""
+    """Frames [start, end) to analyze, to the end of the video where `end` is None; `seek_s` above
+    0: sought, not counted.
+    """
 
     start: int
     end: int | None

@@ -1,9 +1,9 @@
-"""Where rows and pictures go: CSV, JSON Lines, Parquet and overlays."""
+"""Where rows and images go: CSV, JSON Lines, Parquet and overlays."""
 
 from faceaffect.sinks.columns import COLUMN_NAMES, COLUMNS
 from faceaffect.sinks.open_overlay import open_overlay
 from faceaffect.sinks.open_sink import check_output, open_sink
-from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WhenExisting
+from faceaffect.sinks.sink import OverwritePolicy, ResumePoint, Sink, SinkError, SinkOptions
 from faceaffect.sinks.threaded_sink import ThreadedSink
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "SinkError",
     "SinkOptions",
     "ThreadedSink",
-    "WhenExisting",
+    "OverwritePolicy",
     "check_output",
     "open_overlay",
     "open_sink",

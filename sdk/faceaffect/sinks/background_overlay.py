@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from queue import Queue
 
-from faceaffect.drawing.annotator import Overlay
+from faceaffect.drawing.annotator import FaceAnnotator
 from faceaffect.sinks.overlay_sink import OverlaySink
 from faceaffect.types import Affect, Faces, Frame
 
@@ -13,12 +13,13 @@ _WAITING_FRAMES = 4
 
 
 class BackgroundOverlay:
-    """Draws each frame and hands it to `sink` while the next one is analysed.
+    """Draws each frame and hands it to `sink` while the next one is analyzed.
 
-    What goes wrong in the thread is raised by the next `write` or by `close`, which always leaves a closed file.
+    What goes wrong in the thread is raised by the next `write` or by `close`, which always
+    leaves a closed file.
     """
 
-    def __init__(self, sink: OverlaySink, overlay: Overlay) -> None:
+    def __init__(self, sink: OverlaySink, overlay: FaceAnnotator) -> None:
         self.path, self.notes = sink.path, sink.notes
         self._sink, self._overlay = sink, overlay
         self._waiting: Queue[tuple[Frame, Faces, Affect] | None] = Queue(_WAITING_FRAMES)

@@ -15,8 +15,8 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The first `output_bytes` of the output hold the rows of `finished` sources and those of the `unfinished` ones
-    before the frame that stands beside their name, and nothing else.
+    """The first `output_bytes` of the output hold the rows of `finished` sources and those of the
+    `unfinished` ones before the frame that stands beside their name, and nothing else.
 
     Frozen, so that one assignment replaces it: an interruption never leaves half of a change.
     """
@@ -52,7 +52,9 @@ def load_progress(path: Path) -> Progress | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SinkError(f"{path} must hold the progress of a run, it is damaged ({error}); use --overwrite") from None
+        raise SinkError(
+            f"{path} must hold the progress of a run, it is damaged ({error}); use --overwrite"
+        ) from None
     if version != _VERSION:
         raise SinkError(f"{path} must have version {_VERSION}, got {version!r}; use --overwrite")
     return progress

@@ -1,4 +1,4 @@
-"""Overlay pictures as picture files."""
+"""Overlay images as image files."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Final
 import cv2
 
 from faceaffect.drawing.score_panel import Canvas
-from faceaffect.system.path_text import printable
 from faceaffect.sinks.sink import SinkError
+from faceaffect.system.path_text import to_utf8_text
 from faceaffect.types import Frame
 
-PICTURE_FORMATS: Final = (".png", ".jpg", ".jpeg")
+IMAGE_FORMATS: Final = (".png", ".jpg", ".jpeg")
 
 
-class OverlayPicture:
-    """The one picture of a source of one picture."""
+class OverlayImage:
+    """The one image of a source of one image."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.notes = str(path), list[str]()
 
-    def write(self, frame: Frame, picture: Canvas) -> None:
-        write_picture(Path(self.path), picture)
+    def write(self, frame: Frame, image: Canvas) -> None:
+        write_image(Path(self.path), image)
 
     def close(self) -> None:
         pass
 
 
 class OverlayFolder:
-    """A picture per frame, named after the picture that it shows."""
+    """An image per frame, named after the image that it shows."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.notes = str(folder), list[str]()
@@ -37,15 +37,17 @@ class OverlayFolder:
         self._taken: set[str] = set()
         make_folder(folder)
 
-    def write(self, frame: Frame, picture: Canvas) -> None:
-        name = printable(Path(frame.source).stem)
+    def write(self, frame: Frame, image: Canvas) -> None:
+        name = to_utf8_text(Path(frame.source).stem)
         if name in self._taken:
             name = f"{name}_{frame.index}"
         self._taken.add(name)
         path = self._folder / f"{name}.png"
         if path.exists() and Path(frame.source).exists() and path.samefile(frame.source):
-            raise SinkError(f"{path}: this is an input, which would be written over; choose another --overlay")
-        write_picture(path, picture)
+            raise SinkError(
+                f"{path}: this is an input, which would be written over; choose another --overlay"
+            )
+        write_image(path, image)
 
     def close(self) -> None:
         pass
@@ -55,14 +57,18 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SinkError(f"{folder}: the overlay folder cannot be made ({error.strerror}); choose another --overlay") from None
+        raise SinkError(
+            f"{folder}: the overlay folder cannot be made ({error.strerror}); choose another --overlay"
+        ) from None
 
 
-def write_picture(path: Path, picture: Canvas) -> None:
-    encoded, data = cv2.imencode(path.suffix, picture)
+def write_image(path: Path, image: Canvas) -> None:
+    encoded, data = cv2.imencode(path.suffix, image)
     try:
         if not encoded:
             raise OSError(0, "OpenCV cannot encode it")
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise SinkError(f"{path}: the overlay cannot be written ({error.strerror}); make room or drop --overlay") from None
+        raise SinkError(
+            f"{path}: the overlay cannot be written ({error.strerror}); make room or drop --overlay"
+        ) from None

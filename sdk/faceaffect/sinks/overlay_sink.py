@@ -1,4 +1,4 @@
-"""What every sink of overlay pictures is and can do."""
+"""What every sink of overlay images is and can do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from faceaffect.types import Frame
 
 
 class OverlaySink(Protocol):
-    """Takes drawn pictures in order; `notes` says what the user should know of them."""
+    """Takes drawn images in order; `notes` says what the user should know of them."""
 
     path: str
     notes: list[str]
 
-    def write(self, frame: Frame, picture: Canvas) -> None: ...
+    def write(self, frame: Frame, image: Canvas) -> None: ...
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Overlay pictures as a video file."""
+"""Overlay images as a video file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from faceaffect.drawing.score_panel import Canvas
 from faceaffect.sinks.sink import SinkError
-from faceaffect.sources.import_opencv import quiet_opencv
+from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.types import Frame
 
 VIDEO_CODECS: Final[dict[str, tuple[str, ...]]] = {
@@ -26,8 +26,10 @@ _WHOLE_SHARE: Final = 0.9  # some containers only estimate their count
 
 
 class OverlayVideo:
-    """A silent video of constant frame rate that keeps the source's time: where a frame stays up longer (variable rate,
-    frames lost by a camera) it is repeated. Pictures of another size are fitted into the first one's."""
+    """A silent video of constant frame rate that keeps the source's time: where a frame stays up
+    longer (variable rate, frames lost by a camera) it is repeated. Images of another size are
+    fitted into the first one's.
+    """
 
     def __init__(self, path: Path, fps: float | None) -> None:
         self.path, self.notes = str(path), list[str]()
@@ -37,11 +39,11 @@ class OverlayVideo:
         self._written = 0
         self._first_s = 0.0
 
-    def write(self, frame: Frame, picture: Canvas) -> None:
+    def write(self, frame: Frame, image: Canvas) -> None:
         if self._writer is None:
-            self._size_px = _writable_size_px(picture)
+            self._size_px = _writable_size_px(image)
             self._writer, self._first_s = self._open(), frame.time_s
-        fitted = fit_into(picture, self._size_px)
+        fitted = fit_into(image, self._size_px)
         due = round((frame.time_s - self._first_s) * self._fps) + 1 - self._written
         for _ in range(max(1, min(due, round(_LONGEST_FILL_S * self._fps)))):
             self._writer.write(fitted)
@@ -54,7 +56,9 @@ class OverlayVideo:
             self._require_whole()
 
     def _require_whole(self) -> None:
-        """OpenCV does not say that a disk was full, but then the file cannot be opened or names fewer frames."""
+        """OpenCV does not say that a disk was full, but then the file cannot be opened or names
+        fewer frames.
+        """
         capture = cv2.VideoCapture(str(Path(self.path).absolute()), cv2.CAP_FFMPEG)
         try:
             held = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0.0
@@ -66,33 +70,37 @@ class OverlayVideo:
             )
 
     def _open(self) -> Any:
-        quiet_opencv()
+        import_opencv()
         codecs = VIDEO_CODECS[Path(self.path).suffix.lower()]
         for codec in codecs:
-            writer = cv2.VideoWriter(self.path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, self._size_px)
+            writer = cv2.VideoWriter(
+                self.path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, self._size_px
+            )
             if writer.isOpened():
                 return writer
         raise SinkError(
             f"{self.path}: this OpenCV cannot write {' or '.join(codecs)} at {self._size_px} px; "
-            "choose .avi (needs no codec library) or a folder of pictures"
+            "choose .avi (needs no codec library) or a folder of images"
         )
 
 
-def _writable_size_px(picture: Canvas) -> tuple[int, int]:
+def _writable_size_px(image: Canvas) -> tuple[int, int]:
     """Width and height, even as the codecs want it."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     return max(width + width % 2, _SMALLEST_PX), max(height + height % 2, _SMALLEST_PX)
 
 
-def fit_into(picture: Canvas, size_px: tuple[int, int]) -> Canvas:
-    """The picture on black of `size_px`; scaled only when it is another size, not for an odd row or column."""
+def fit_into(image: Canvas, size_px: tuple[int, int]) -> Canvas:
+    """The image on black of `size_px`; scaled only when it is another size, not for an odd row or
+    column.
+    """
     width, height = size_px
-    if picture.shape[:2] == (height, width):
-        return picture
-    if not (0 <= width - picture.shape[1] <= 1 and 0 <= height - picture.shape[0] <= 1):
-        factor = min(width / picture.shape[1], height / picture.shape[0])
-        fitted = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-        picture = np.asarray(cv2.resize(picture, fitted, interpolation=cv2.INTER_AREA), np.uint8)
+    if image.shape[:2] == (height, width):
+        return image
+    if not (0 <= width - image.shape[1] <= 1 and 0 <= height - image.shape[0] <= 1):
+        factor = min(width / image.shape[1], height / image.shape[0])
+        fitted = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+        image = np.asarray(cv2.resize(image, fitted, interpolation=cv2.INTER_AREA), np.uint8)
     canvas = np.zeros((height, width, 3), np.uint8)
-    canvas[: picture.shape[0], : picture.shape[1]] = picture[:height, :width]
+    canvas[: image.shape[0], : image.shape[1]] = image[:height, :width]
     return canvas

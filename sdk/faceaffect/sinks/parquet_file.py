@@ -7,18 +7,20 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 
 from faceaffect.sinks.columns import COLUMNS
-from faceaffect.sinks.text_sink import RowFile
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import ResumePoint, SinkError, SinkOptions
+from faceaffect.sinks.text_sink import RowFile
 from faceaffect.types import Affect, Faces, Frame
 
 _ROW_GROUP_BYTES = 16 << 20  # of journal text
 
 
 class ParquetFile:
-    """Parquet needs a footer, so rows go to `<name>.partial.csv` first and become Parquet in one step at the end.
+    """Parquet needs a footer, so rows go to `<name>.partial.csv` first and become Parquet in one
+    step at the end.
 
-    After an interruption the Parquet file holds all rows so far, and the journal stays for a resume.
+    After an interruption the Parquet file holds all rows so far, and the journal stays for a
+    resume.
     """
 
     def __init__(self, path: Path, options: SinkOptions) -> None:
@@ -41,7 +43,9 @@ class ParquetFile:
         if self._is_closed:
             return
         self._is_closed = True
-        self._journal.close(is_complete=False)  # the journal is needed until the Parquet file is there
+        self._journal.close(
+            is_complete=False
+        )  # the journal is needed until the Parquet file is there
         partial = Path(self.path + ".tmp")
         try:
             parquet_from_csv(self._journal_path, partial)
@@ -58,7 +62,12 @@ class ParquetFile:
     def __enter__(self) -> ParquetFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close(is_complete=error is None)
 
 
@@ -83,13 +92,18 @@ def parquet_from_csv(journal: Path, parquet: Path) -> None:
     import pyarrow.parquet
 
     kinds = {True: pyarrow.string(), False: pyarrow.float64()}
-    types = {c.name: pyarrow.int64() if c.is_whole else kinds[c.is_text] for c in COLUMNS}
+    types = {c.name: pyarrow.int64() if c.is_integer else kinds[c.is_text] for c in COLUMNS}
     batches = pyarrow.csv.open_csv(
         journal,
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_ROW_GROUP_BYTES),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types, null_values=[""], strings_can_be_null=False
+        ),
     )
-    with batches, pyarrow.parquet.ParquetWriter(parquet, pyarrow.schema(types), compression="zstd") as writer:
+    with (
+        batches,
+        pyarrow.parquet.ParquetWriter(parquet, pyarrow.schema(types), compression="zstd") as writer,
+    ):
         for batch in batches:
             writer.write_batch(batch)

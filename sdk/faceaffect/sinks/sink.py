@@ -16,7 +16,7 @@ class SinkError(OSError):
     """An output that cannot be written: what was wanted, what came, what to do."""
 
 
-class WhenExisting(Enum):
+class OverwritePolicy(Enum):
     """What to do with an output that is there already."""
 
     REFUSE = "refuse"
@@ -26,9 +26,11 @@ class WhenExisting(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """`settings` (model, thresholds ...) are stored with an unfinished run; resuming it with others is refused."""
+    """`settings` (model, thresholds ...) are stored with an unfinished run; resuming it with others
+    is refused.
+    """
 
-    when_existing: WhenExisting = WhenExisting.REFUSE
+    when_existing: OverwritePolicy = OverwritePolicy.REFUSE
     settings: dict[str, str] = field(default_factory=dict)
 
 
@@ -45,10 +47,11 @@ class ResumePoint:
 
 
 class Sink(Protocol):
-    """Rows on their way to a file. Leaving a `with` block by an exception keeps what a resume needs.
+    """Rows on their way to a file. Leaving a `with` block by an exception keeps what a resume
+    needs.
 
-    Calling `begin` and `end` around each source is what makes a run resumable; without them rows are written just the
-    same. A sink of rows never reads a frame's pixels.
+    Calling `begin` and `end` around each source is what makes a run resumable; without them rows
+    are written just the same. A sink of rows never reads a frame's pixels.
     """
 
     path: str
@@ -63,4 +66,9 @@ class Sink(Protocol):
 
     def __enter__(self: SelfSink) -> SelfSink: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

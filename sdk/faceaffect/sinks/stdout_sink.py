@@ -13,7 +13,9 @@ from faceaffect.types import Affect, Faces, Frame
 
 
 class StdoutRows:
-    """Flushed with every frame, so that the next program in a pipe sees faces as they come; it cannot be resumed."""
+    """Flushed with every frame, so that the next program in a pipe sees faces as they come; it
+    cannot be resumed.
+    """
 
     path = "-"
 
@@ -37,7 +39,12 @@ class StdoutRows:
     def __enter__(self) -> StdoutRows:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _put(self, text: str) -> None:

@@ -8,26 +8,32 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from faceaffect.sinks.columns import rows_of
 from faceaffect.sinks.checkpoint_file import Progress, load_progress, progress_path, save_progress
+from faceaffect.sinks.columns import rows_of
 from faceaffect.sinks.row_formats import RowFormat
-from faceaffect.sinks.sink import ResumePoint, SinkError, SinkOptions, WhenExisting
+from faceaffect.sinks.sink import OverwritePolicy, ResumePoint, SinkError, SinkOptions
 from faceaffect.types import Affect, Faces, Frame
 
 _PROGRESS_EVERY_S = 1.0
 
 
 class RowFile:
-    """Each frame's rows reach the operating system at once; how far the run came is noted about once a second.
+    """Each frame's rows reach the operating system at once; how far the run came is noted about
+    once a second.
 
-    A resume cuts the file back to the last noted frame and goes on after it, so no row is lost and none comes twice.
+    A resume cuts the file back to the last noted frame and goes on after it, so no row is lost
+    and none comes twice.
     """
 
     def __init__(self, path: Path, row_format: RowFormat, options: SinkOptions) -> None:
         self.path = str(path)
         self._format = row_format
         self._progress_path = progress_path(path)
-        resumed = load_progress(self._progress_path) if options.when_existing is WhenExisting.RESUME else None
+        resumed = (
+            load_progress(self._progress_path)
+            if options.when_existing is OverwritePolicy.RESUME
+            else None
+        )
         self._progress = resumed or Progress(settings=dict(options.settings))
         self._source = ""
         self._noted_s = time.monotonic()
@@ -85,15 +91,24 @@ class RowFile:
     def __enter__(self) -> RowFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close(is_complete=error is None)
 
     def _open(self, path: Path, options: SinkOptions) -> int:
-        is_fresh = options.when_existing is WhenExisting.REFUSE
+        is_fresh = options.when_existing is OverwritePolicy.REFUSE
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if is_fresh else 0), 0o666)
+            descriptor = os.open(
+                path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if is_fresh else 0), 0o666
+            )
         except OSError as error:
-            raise SinkError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None
+            raise SinkError(
+                f"{path}: cannot be written ({error.strerror}); choose another --out"
+            ) from None
         try:
             self._cut_back(descriptor, options)
         except BaseException:
@@ -111,8 +126,12 @@ class RowFile:
         if self._progress.settings != options.settings:
             names = sorted({*self._progress.settings, *options.settings})
             pairs = [(n, self._progress.settings.get(n), options.settings.get(n)) for n in names]
-            changed = ", ".join(f"{name} was {old}, is {new}" for name, old, new in pairs if old != new)
-            raise SinkError(f"{self.path}: resume with the settings of the first run ({changed}), or use --overwrite")
+            changed = ", ".join(
+                f"{name} was {old}, is {new}" for name, old, new in pairs if old != new
+            )
+            raise SinkError(
+                f"{self.path}: resume with the settings of the first run ({changed}), or use --overwrite"
+            )
         if os.path.isfile(self.path):
             os.ftruncate(descriptor, kept)
             os.lseek(descriptor, 0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Writing rows in a thread of their own, while the next frame is analysed."""
+"""Writing rows in a thread of their own, while the next frame is analyzed."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.system.thread_priority import be_patient
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
-from faceaffect.types import Affect, Faces, Frame, Layout
+from faceaffect.system.thread_priority import lower_thread_priority
+from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 _WAITING_FRAMES: Final = 32  # a second of a camera; beyond that the analysis waits
-_GATHER_S: Final = 0.005  # rows of some frames at once: a thread that wakes for each holds up the one that analyses
+# rows of some frames at once: a thread that wakes for each holds up the one that analyzes
+_GATHER_S: Final = 0.005
 _NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
 
 _Rows = tuple[Frame, Faces, Affect]
 
 
 class ThreadedSink:
-    """Hands rows to `sink` in their order, from one thread, at most `waiting_frames` frames behind the caller.
+    """Hands rows to `sink` in their order, from one thread, at most `waiting_frames` frames behind
+    the caller.
 
-    The first error of `sink` is raised by the next `write`, `begin`, `end` or, at the latest, by `close`; nothing that
-    came after the failed frame is written, so that a resume goes on exactly there. `begin`, `end` and `close` return
-    when all rows before them are written; others reach it some milliseconds later. Waiting frames keep their time, index and
-    source but not their pixels, which no sink of rows reads.
+    The first error of `sink` is raised by the next `write`, `begin`, `end` or, at the latest, by
+    `close`; nothing that came after the failed frame is written, so that a resume goes on
+    exactly there. `begin`, `end` and `close` return when all rows before them are written;
+    others reach it some milliseconds later. Waiting frames keep their time, index and source but
+    not their pixels, which no sink of rows reads.
     """
 
     def __init__(self, sink: Sink, waiting_frames: int = _WAITING_FRAMES) -> None:
@@ -38,7 +41,8 @@ class ThreadedSink:
         self._waiting: deque[_Rows | threading.Event | None] = deque()
         self._handed = self._done = 0  # frames; each number is one thread's to change
         self._room, self._wants_room = threading.Event(), False
-        # Rung where the other thread sleeps with nothing to do, or should not gather. `put` never blocks and cannot be torn
+        # Rung where the other thread sleeps with nothing to do, or should not gather. `put` never
+        # blocks and cannot be torn
         # by a signal, so after Ctrl-C at any moment there is a thread that can be told to end.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_idle = False
@@ -57,7 +61,13 @@ class ThreadedSink:
         if self._handed - self._done >= self._waiting_frames:
             self._wait_for_room()
             self._raise_error()  # of a frame that was written while this one waited
-        self._waiting.append((Frame(_NO_PIXELS, Layout.GRAY, frame.time_s, frame.index, frame.source), faces, affect))
+        self._waiting.append(
+            (
+                Frame(_NO_PIXELS, PixelFormat.GRAY, frame.time_s, frame.index, frame.source),
+                faces,
+                affect,
+            )
+        )
         self._handed += 1
         if self._is_idle:
             self._bell.put(None)
@@ -83,7 +93,12 @@ class ThreadedSink:
     def __enter__(self) -> ThreadedSink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close(is_complete=error is None)
 
     def _finish_waiting(self) -> None:
@@ -108,7 +123,9 @@ class ThreadedSink:
 
     def _require_open(self) -> None:
         if self._is_closed:
-            raise SinkError(f"{self.path}: rows must be written before the sink is closed, it is closed; open it again")
+            raise SinkError(
+                f"{self.path}: rows must be written before the sink is closed, it is closed; open it again"
+            )
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -116,7 +133,7 @@ class ThreadedSink:
             raise self._error
 
     def _run(self) -> None:
-        be_patient()
+        lower_thread_priority()
         while True:
             self._is_idle = True
             if not self._waiting:  # read after the flag is up: what comes later rings

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from faceaffect.sources.source import SourceError, SourceOptions
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 _JOIN_S = 2.0
@@ -29,32 +29,35 @@ class Capture(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveKind:
-    """How a live source is opened, what its frames look like, and what to tell a user for whom that fails."""
+class CameraConfig:
+    """How a live source is opened, what its frames look like, and what to tell a user for whom that
+    fails.
+    """
 
     name: str
     open_capture: Callable[[], Capture]
-    layout: Layout
+    layout: PixelFormat
     advice: str
 
 
-class LiveSource:
+class CameraSource:
     """A thread reads as fast as the camera delivers and keeps only the newest frame.
 
-    The consumer never gets a frame that was already old when it asked, and the camera's own queue never fills.
-    `Frame.index` counts what the camera delivered, dropped frames included; `Frame.time_s` is when it was captured, in
-    seconds from opening. A camera that goes away is opened again, with growing pauses, for `reconnect_s`; the iteration
-    ends when it does not come back.
+    The consumer never gets a frame that was already old when it asked, and the camera's own
+    queue never fills. `Frame.index` counts what the camera delivered, dropped frames included;
+    `Frame.time_s` is when it was captured, in seconds from opening. A camera that goes away is
+    opened again, with growing pauses, for `reconnect_timeout_s`; the iteration ends when it does
+    not come back.
     """
 
     is_live = True
     is_sequence = True
     frame_count: int | None = None
 
-    def __init__(self, kind: LiveKind, options: SourceOptions | None = None) -> None:
+    def __init__(self, kind: CameraConfig, options: SourceOptions | None = None) -> None:
         options = options or SourceOptions()
         self.name, self._kind = kind.name, kind
-        self._reconnect_s = options.reconnect_s
+        self._reconnect_s = options.reconnect_timeout_s
         self.notes: list[str] = []
         self.dropped = 0
         self._index = options.start_frame  # of a resumed run: no index is given twice
@@ -77,7 +80,9 @@ class LiveSource:
     def __iter__(self) -> Iterator[Frame]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._ended or self._stop.is_set())
+                self._changed.wait_for(
+                    lambda: self._newest is not None or self._ended or self._stop.is_set()
+                )
                 frame, self._newest = self._newest, None
             if frame is None or self._stop.is_set():
                 break
@@ -91,10 +96,15 @@ class LiveSource:
             self._changed.notify_all()
         self._thread.join(_JOIN_S)
 
-    def __enter__(self) -> LiveSource:
+    def __enter__(self) -> CameraSource:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _open_first(self) -> Capture:
@@ -124,7 +134,9 @@ class LiveSource:
         if self._lost_s is not None:
             self.notes.append(f"{self._lost()}, back after {time.monotonic() - self._lost_s:.1f} s")
             self._lost_s = None
-        frame = Frame(pixels, self._kind.layout, time.monotonic() - self.opened_s, self._index, self.name)
+        frame = Frame(
+            pixels, self._kind.layout, time.monotonic() - self.opened_s, self._index, self.name
+        )
         self._index += 1
         with self._changed:
             self.dropped += self._newest is not None
@@ -134,7 +146,8 @@ class LiveSource:
     def _open_again(self) -> bool:
         """Wait for a camera that went away; False when it did not come back.
 
-        It counts as back only with its first frame (see `_keep`): some cameras open and then deliver nothing.
+        It counts as back only with its first frame (see `_keep`): some cameras open and then
+        deliver nothing.
         """
         now_s = time.monotonic()
         if self._lost_s is None:

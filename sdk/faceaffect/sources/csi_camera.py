@@ -4,34 +4,38 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from faceaffect.sources.camera_source import Capture, LiveKind
-from faceaffect.sources.import_opencv import quiet_opencv
+from faceaffect.sources.camera_source import CameraConfig, Capture
+from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.source import SourceError
 from faceaffect.sources.uri_options import uri_options
-from faceaffect.types import Layout
+from faceaffect.types import PixelFormat
 
 
-def csi_camera(uri: str) -> LiveKind:
+def csi_camera(uri: str) -> CameraConfig:
     pipeline = csi_pipeline(uri)
 
     def open_capture() -> Capture:
-        cv2 = quiet_opencv()
+        cv2 = import_opencv()
         require_gstreamer(uri, cv2.getBuildInformation())
         return cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)  # type: ignore[no-any-return]
 
-    advice = "check the ribbon cable and that `nvgstcapture-1.0` shows a picture (if not, restart nvargus-daemon)"
-    return LiveKind(uri, open_capture, Layout.NV12, advice)
+    advice = "check the ribbon cable and that `nvgstcapture-1.0` shows an image (if not, restart nvargus-daemon)"
+    return CameraConfig(uri, open_capture, PixelFormat.NV12, advice)
 
 
 def csi_pipeline(uri: str) -> str:
-    """The GStreamer description: NV12 as the sensor's processor writes it, so the CPU never converts a frame."""
+    """The GStreamer description: NV12 as the sensor's processor writes it, so the CPU never
+    converts a frame.
+    """
     sensor = urlsplit(uri).netloc or "0"
     if not sensor.isdecimal():
         raise SourceError(f"{uri}: a CSI camera is named csi://0 or csi://1, got {sensor!r}")
     options = {"width": 1280, "height": 720, "fps": 30, "flip": 0}
     options.update(uri_options(uri, tuple(options)))
     if options["flip"] > 7 or 0 in (options["width"], options["height"], options["fps"]):
-        raise SourceError(f"{uri}: width, height and fps must be above 0 and flip 0 to 7, got {options}")
+        raise SourceError(
+            f"{uri}: width, height and fps must be above 0 and flip 0 to 7, got {options}"
+        )
     return (
         f"nvarguscamerasrc sensor-id={sensor} ! "
         f"video/x-raw(memory:NVMM), width={options['width']}, height={options['height']}, "
@@ -41,7 +45,9 @@ def csi_pipeline(uri: str) -> str:
 
 
 def require_gstreamer(uri: str, build_information: str) -> None:
-    lines = [line for line in build_information.splitlines() if line.strip().startswith("GStreamer:")]
+    lines = [
+        line for line in build_information.splitlines() if line.strip().startswith("GStreamer:")
+    ]
     if not any("YES" in line for line in lines):
         raise SourceError(
             f"{uri}: CSI cameras and NVIDIA decoders need an OpenCV built with GStreamer, this one is not (wheels from PyPI "

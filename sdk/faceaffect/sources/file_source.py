@@ -1,4 +1,4 @@
-"""What video files and pictures have in common: frames decoded ahead, once, and closed promptly."""
+"""What video files and images have in common: frames decoded ahead, once, and closed promptly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FileSource(ABC):
     def _decode(self) -> Generator[Frame, None, None]:
         """The frames from the first wanted one on, as they are read."""
 
-    def _release(self) -> None:  # noqa: B027  # a hook: not every source holds something open
+    def _release(self) -> None:  # a hook: not every source holds something open  # noqa: B027
         """Free what was opened; called once, when nothing reads any more."""
 
     def _frames(self) -> Generator[Frame, None, None]:
@@ -49,13 +49,15 @@ class FileSource(ABC):
 
     def show(self, see: Callable[[Frame], None]) -> None:
         if self._ahead is not None:
-            raise SourceError(f"{self.name}: frames are shown beforehand to those only who ask before the first is read")
+            raise SourceError(
+                f"{self.name}: frames are shown beforehand to those only who ask before the first is read"
+            )
         self._see = see
 
     def __iter__(self) -> Iterator[Frame]:
         if self._ahead is not None or self._closed:
             raise SourceError(f"{self.name}: a source is read once; open it again to read it again")
-        self._ahead = DecodeAhead(self._frames(), self._options.ahead_frames)
+        self._ahead = DecodeAhead(self._frames(), self._options.prefetch_frames)
         return iter(self._ahead)
 
     def close(self) -> None:
@@ -70,5 +72,10 @@ class FileSource(ABC):
     def __enter__(self: SelfFile) -> SelfFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()

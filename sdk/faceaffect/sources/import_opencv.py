@@ -1,4 +1,6 @@
-"""OpenCV without its chatter: our errors say what a user needs, its log lines would only repeat them."""
+"""OpenCV without its chatter: our errors say what a user needs, its log lines would only repeat
+them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import os
 from types import ModuleType
 
 
-def quiet_opencv() -> ModuleType:
-    """Import OpenCV with its own and FFmpeg's log switched off, unless the environment asks for them."""
+def import_opencv() -> ModuleType:
+    """Import OpenCV with its own and FFmpeg's log switched off, unless the environment asks for
+    them.
+    """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     is_wanted = "OPENCV_LOG_LEVEL" in os.environ
     import cv2

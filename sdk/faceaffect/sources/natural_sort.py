@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key: runs of digits count as numbers, letters without case; equal keys fall back to the text itself."""
+    """Sort key: runs of digits count as numbers, letters without case; equal keys fall back to the
+    text itself.
+    """
     parts = [part for part in re.split(r"(\d+)", str(path)) if part]
     key = [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
     return [*key, (2, 0, str(path))]

@@ -1,7 +1,8 @@
-"""Video through the decoder of an NVIDIA chip: `nvdec:///clip.mp4` and `nvdec+rtsp://host/path`, NV12 all the way.
+"""Video through the decoder of an NVIDIA chip: `nvdec:///clip.mp4` and `nvdec+rtsp://host/path`,
+NV12 all the way.
 
-The decoder writes NV12 and the crop kernel reads it: no frame is converted. It needs an OpenCV with GStreamer and
-NVIDIA's GStreamer plug-ins, as JetPack installs them.
+The decoder writes NV12 and the crop kernel reads it: no frame is converted. It needs an OpenCV
+with GStreamer and NVIDIA's GStreamer plug-ins, as JetPack installs them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+from faceaffect.sources.camera_source import CameraConfig, Capture
 from faceaffect.sources.csi_camera import require_gstreamer
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.camera_source import Capture, LiveKind
-from faceaffect.sources.import_opencv import quiet_opencv
+from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.rtsp_stream import rtsp_stream, without_password
 from faceaffect.sources.source import SourceError, SourceOptions
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 
 SCHEME, STREAM_SCHEME = "nvdec", "nvdec+rtsp"
 _TO_NV12 = "nvvidconv ! video/x-raw, format=NV12"
@@ -38,25 +39,27 @@ def nvdec_stream_pipeline(uri: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As GStreamer's own parser reads it: nothing that a user names may become a part of the pipeline."""
+    """As GStreamer's own parser reads it: nothing that a user names may become a part of the
+    pipeline.
+    """
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-def nvdec_stream(uri: str) -> LiveKind:
+def nvdec_stream(uri: str) -> CameraConfig:
     kind = rtsp_stream(uri.partition("+")[2])  # checks the address
 
     def open_capture() -> Capture:
-        cv2 = quiet_opencv()
+        cv2 = import_opencv()
         require_gstreamer(without_password(uri), cv2.getBuildInformation())
         return cv2.VideoCapture(nvdec_stream_pipeline(uri), cv2.CAP_GSTREAMER)  # type: ignore[no-any-return]
 
     advice = f"{kind.advice}, and that `gst-inspect-1.0 nvv4l2decoder` finds the decoder"
-    return LiveKind(without_password(uri), open_capture, Layout.NV12, advice)
+    return CameraConfig(without_password(uri), open_capture, PixelFormat.NV12, advice)
 
 
 def _open_with_gstreamer(path: Path) -> Any:
-    cv2 = quiet_opencv()
+    cv2 = import_opencv()
     require_gstreamer(f"{SCHEME}://{path}", cv2.getBuildInformation())
     return cv2.VideoCapture(nvdec_file_pipeline(path), cv2.CAP_GSTREAMER)
 
@@ -65,7 +68,10 @@ class NvdecVideo(FileSource):
     """The frames of a file; for streams that change size or start late, use the file itself."""
 
     def __init__(
-        self, uri: str, options: SourceOptions | None = None, open_capture: Callable[[Path], Any] = _open_with_gstreamer
+        self,
+        uri: str,
+        options: SourceOptions | None = None,
+        open_capture: Callable[[Path], Any] = _open_with_gstreamer,
     ) -> None:
         super().__init__(uri, options or SourceOptions())
         path = Path(uri.partition("://")[2])
@@ -95,5 +101,5 @@ class NvdecVideo(FileSource):
             counted_s = index / self.fps if self.fps else before_s
             before_s = max(before_s, told_s if told_s > 0 or index == 0 else counted_s)
             if index >= self._options.start_frame:
-                yield Frame(pixels, Layout.NV12, before_s, index, self.name)
+                yield Frame(pixels, PixelFormat.NV12, before_s, index, self.name)
             index += 1

@@ -6,21 +6,22 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 
-from faceaffect.system.thread_priority import be_patient
+from faceaffect.system.thread_priority import lower_thread_priority
 from faceaffect.types import Frame
 
 _JOIN_S = 2.0  # a decoder that hangs in the operating system must not hang the program with it
 
 
 class DecodeAhead:
-    """Runs a generator of frames in a thread and holds at most `ahead_frames` of them.
+    """Runs a generator of frames in a thread and holds at most `prefetch_frames` of them.
 
-    What the generator raises is raised in the consumer, after the frames before it. The generator is closed in the
-    thread that ran it, so that a capture is never released while it reads.
+    What the generator raises is raised in the consumer, after the frames before it. The
+    generator is closed in the thread that ran it, so that a capture is never released while it
+    reads.
     """
 
-    def __init__(self, frames: Generator[Frame, None, None], ahead_frames: int) -> None:
-        self._frames, self._ahead_frames = frames, ahead_frames
+    def __init__(self, frames: Generator[Frame, None, None], prefetch_frames: int) -> None:
+        self._frames, self._ahead_frames = frames, prefetch_frames
         self._ready: deque[Frame] = deque()
         self._changed = threading.Condition()
         self._finished = self._closed = False
@@ -48,7 +49,7 @@ class DecodeAhead:
         self._thread.join(_JOIN_S)
 
     def _decode(self) -> None:
-        be_patient()
+        lower_thread_priority()
         try:
             for frame in self._frames:
                 if not self._put(frame):

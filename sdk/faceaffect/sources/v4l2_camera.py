@@ -5,26 +5,30 @@ from __future__ import annotations
 import sys
 from urllib.parse import urlsplit
 
-from faceaffect.sources.camera_source import Capture, LiveKind
-from faceaffect.sources.import_opencv import quiet_opencv
+from faceaffect.sources.camera_source import CameraConfig, Capture
+from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.source import SourceError
 from faceaffect.sources.uri_options import uri_options
-from faceaffect.types import Layout
+from faceaffect.types import PixelFormat
 
 
-def v4l2_camera(uri: str) -> LiveKind:
+def v4l2_camera(uri: str) -> CameraConfig:
     path = urlsplit(uri).path
     if not uri.isdecimal() and not path.startswith("/dev/"):
-        raise SourceError(f"{uri}: a camera is named 0, 1 ... or v4l2:///dev/video0, with three slashes")
+        raise SourceError(
+            f"{uri}: a camera is named 0, 1 ... or v4l2:///dev/video0, with three slashes"
+        )
     device: int | str = int(uri) if uri.isdecimal() else path
     wanted = uri_options(uri, ("width", "height", "fps"))
 
     def open_capture() -> Capture:
-        cv2 = quiet_opencv()
+        cv2 = import_opencv()
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if "width" in wanted or "height" in wanted:
-            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))  # raw modes are slow above 640x480
+            capture.set(
+                cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")
+            )  # raw modes are slow above 640x480
         for name, prop in (
             ("width", cv2.CAP_PROP_FRAME_WIDTH),
             ("height", cv2.CAP_PROP_FRAME_HEIGHT),
@@ -35,4 +39,4 @@ def v4l2_camera(uri: str) -> LiveKind:
         return capture  # type: ignore[no-any-return]
 
     advice = "check that the camera is plugged in, that no other program holds it and that you may read /dev/video*"
-    return LiveKind(uri, open_capture, Layout.BGR, advice)
+    return CameraConfig(uri, open_capture, PixelFormat.BGR, advice)

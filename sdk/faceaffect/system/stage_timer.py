@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Protocol
 
-STAGES: Final[tuple[str, ...]] = ("follow", "detect", "crop", "network", "graph", "decode_heads", "smooth")
+STAGES: Final[tuple[str, ...]] = (
+    "follow",
+    "detect",
+    "crop",
+    "network",
+    "graph",
+    "decode_heads",
+    "smooth",
+)
 
 
 class Timer(Protocol):
-    """A clock that is marked while a frame runs and read afterwards, so that a device need not be waited for."""
+    """A clock that is marked while a frame runs and read afterwards, so that a device need not be
+    waited for.
+    """
 
     @property
     def name(self) -> str: ...
@@ -42,8 +52,10 @@ WALL: Final = HostTimer("wall", time.perf_counter_ns)
 CPU: Final = HostTimer("cpu", time.process_time_ns)  # all threads of the process
 
 
-class StageClock:
-    """Adds up nanoseconds per timer and stage between `begin` and `end`; without timers it does nothing."""
+class StageTimer:
+    """Adds up nanoseconds per timer and stage between `begin` and `end`; without timers it does
+    nothing.
+    """
 
     def __init__(self, *timers: Timer) -> None:
         self.use(*timers)
@@ -53,7 +65,9 @@ class StageClock:
         self._timers = timers
         self._stages = [STAGES[0]]
         self._marks: list[list[Any]] = [[] for _ in timers]
-        self.spent_ns: dict[str, dict[str, int]] = {timer.name: dict.fromkeys(STAGES, 0) for timer in timers}
+        self.elapsed_ns: dict[str, dict[str, int]] = {
+            timer.name: dict.fromkeys(STAGES, 0) for timer in timers
+        }
 
     def begin(self) -> None:
         """Start a frame."""
@@ -62,7 +76,9 @@ class StageClock:
             self._marks = [[timer.mark()] for timer in self._timers]
 
     def start(self, stage: str) -> str:
-        """Book the time since the last call on the stage that ran, go on with `stage`; gives the one that ran."""
+        """Book the time since the last call on the stage that ran, go on with `stage`; gives the
+        one that ran.
+        """
         previous = self._stages[-1]
         if self._timers:
             for timer, marks in zip(self._timers, self._marks, strict=True):
@@ -71,7 +87,7 @@ class StageClock:
         return previous
 
     def end(self) -> None:
-        """Close the frame; `spent_ns` then holds it, by name of timer and stage."""
+        """Close the frame; `elapsed_ns` then holds it, by name of timer and stage."""
         if not self._timers:
             return
         self.start(STAGES[0])
@@ -79,4 +95,4 @@ class StageClock:
             spent = dict.fromkeys(STAGES, 0)
             for stage, interval_ns in zip(self._stages, timer.intervals_ns(marks), strict=False):
                 spent[stage] += interval_ns
-            self.spent_ns[timer.name] = spent
+            self.elapsed_ns[timer.name] = spent

@@ -1,4 +1,4 @@
-"""Threads that work beside the one that analyses and have time: there are buffers between them."""
+"""Threads that work beside the one that analyzes and have time: there are buffers between them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 from contextlib import suppress
 
 
-def be_patient() -> None:
-    """Keep the calling thread from taking a core away from a running thread each time that it wakes; its share stays.
+def lower_thread_priority() -> None:
+    """Keep the calling thread from taking a core away from a running thread each time that it
+    wakes; its share stays.
 
-    Linux knows this as batch scheduling. Elsewhere, and where another policy was chosen for the process, nothing changes.
+    Linux knows this as batch scheduling. Elsewhere, and where another policy was chosen for the
+    process, nothing changes.
     """
     if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
         with suppress(OSError):  # forbidden in some containers

@@ -1,4 +1,6 @@
-"""A process of ours that is told what to do by lines of JSON, and answers by lines of JSON that bytes may follow."""
+"""A process of ours that is told what to do by lines of JSON, and answers by lines of JSON that
+bytes may follow.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,19 @@ from typing import IO, Any, Final
 _END_S: Final = 2.0
 
 
-class ChildProcess:
-    """One process and its two pipes. It is a session of its own, so that Ctrl-C reaches the one that started it alone."""
+class WorkerProcess:
+    """One process and its two pipes. It is a session of its own, so that Ctrl-C reaches the one
+    that started it alone.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # lives as long as the process  # noqa: SIM115
         self._process = subprocess.Popen(
-            [*command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, start_new_session=True
+            [*command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            start_new_session=True,
         )
 
     def ask(self, message: dict[str, Any]) -> None:
@@ -32,7 +40,9 @@ class ChildProcess:
             return
 
     def next_line(self) -> tuple[str, Any] | None:
-        """Name and value of its next line, which holds one of each; None where it died or was closed."""
+        """Name and value of its next line, which holds one of each; None where it died or was
+        closed.
+        """
         assert self._process.stdout is not None
         try:
             line = self._process.stdout.readline()

@@ -1,6 +1,8 @@
-"""A small portrait of an aligned face: enough to notice that another person stands where one was a frame ago.
+"""A small portrait of an aligned face: enough to notice that another person stands where one was a
+frame ago.
 
-It is no face recognition: portraits are compared over a second or two, live in memory only and are never written.
+It is no face recognition: portraits are compared over a second or two, live in memory only and
+are never written.
 """
 
 from __future__ import annotations
@@ -32,26 +34,33 @@ _USUAL_FACE: Final[FloatArray] = np.array(
     ],
     np.float32,
 ) / np.float32(1000)
-"""The mean portrait of 631 aligned faces, made symmetric: what all faces share tells nobody apart and is taken out."""
+"""The mean portrait of 631 aligned faces, made symmetric: what all faces share tells nobody apart
+and is taken out.
+"""
 
 _USUAL_ROW: Final[FloatArray] = np.tile(_USUAL_FACE.ravel(), 3)  # [432]
-_MEAN: Final[FloatArray] = np.full((_GRID * _GRID, 1), 1 / _GRID**2, np.float32)  # a product is the cheapest mean
+_MEAN: Final[FloatArray] = np.full(
+    (_GRID * _GRID, 1), 1 / _GRID**2, np.float32
+)  # a product is the cheapest mean
 _SHORTEST: Final = np.float32(1e-3)  # a flat crop stays flat: rounding is not blown up
 
 
-def draw_portraits(crops: FloatArray) -> FloatArray:
-    """Portraits [N, 432] of normalised crops [N, 3, S, S], S >= 28: samples of a 12 x 12 grid, of unit length.
+def appearance_descriptors(crops: FloatArray) -> FloatArray:
+    """Portraits [N, 432] of normalized crops [N, 3, S, S], S >= 28: samples of a 12 x 12 grid, of
+    unit length.
 
-    Subtracting the mean of each colour channel takes the light out.
+    Subtracting the mean of each color channel takes the light out.
     """
     if native is not None:
-        drawn: FloatArray = native.draw_portraits(crops, _USUAL_ROW)
+        drawn: FloatArray = native.appearance_descriptors(crops, _USUAL_ROW)
         return drawn
     return _from_grid(sample_grid(crops))
 
 
 def sample_grid(crops: FloatArray) -> FloatArray:
-    """Sums [N, 3, 12, 12] of four pixels a cell; csrc/portrait_grid.h does the same where the crops lie on a GPU."""
+    """Sums [N, 3, 12, 12] of four pixels a cell; csrc/portrait_grid.h does the same where the crops
+    lie on a GPU.
+    """
     size_px = crops.shape[3]
     cell = size_px // _CELLS
     first = (size_px - cell * _CELLS) // 2 + cell
@@ -59,13 +68,15 @@ def sample_grid(crops: FloatArray) -> FloatArray:
     # Four pixels stand for a cell: slices are far cheaper than a mean over all of it.
     near, far = cell // 4, cell - 1 - cell // 4
     grid = inner[:, :, near::cell, near::cell] + inner[:, :, near::cell, far::cell]
-    return np.asarray(grid + inner[:, :, far::cell, far::cell] + inner[:, :, far::cell, near::cell], np.float32)
+    return np.asarray(
+        grid + inner[:, :, far::cell, far::cell] + inner[:, :, far::cell, near::cell], np.float32
+    )
 
 
-def portraits_from_grid(grid: FloatArray) -> FloatArray:
+def descriptors_from_grid(grid: FloatArray) -> FloatArray:
     """Portraits [N, 432] of `sample_grid`'s sums [N, 3, 12, 12]."""
     if native is not None:
-        drawn: FloatArray = native.portraits_from_grid(grid, _USUAL_ROW)
+        drawn: FloatArray = native.descriptors_from_grid(grid, _USUAL_ROW)
         return drawn
     return _from_grid(grid)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faceaffect.detectors import Detections, Detector, look
-from faceaffect.tracking.detection_schedule import LookPlan, SteadyClock
+from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.types import Frame
 
 
@@ -18,21 +18,24 @@ class _Look:
     pixels: Any
     in_detail: bool
     outcome: Detections | Exception
-    expected: LookPlan  # of the looks after it, should it change nothing
+    expected: DetectionSchedule  # of the looks after it, should it change nothing
 
 
-class LookAhead:
+class DetectionPrefetcher:
     """Runs `detector` on the frames that a follower is going to look at.
 
-    `see` is for the thread that reads, `take` and `correct` for the one that follows. What was found counts for the same
-    pixels and the same kind of look only, so that a plan that proves wrong costs time and changes no result.
+    `see` is for the thread that reads, `take` and `correct` for the one that follows. What was
+    found counts for the same pixels and the same kind of look only, so that a plan that proves
+    wrong costs time and changes no result.
     """
 
-    def __init__(self, detector: Detector, plan: LookPlan) -> None:
-        """`plan` is the follower's; `detector` finds what the follower's own does, and is used by nobody else."""
+    def __init__(self, detector: Detector, plan: DetectionSchedule) -> None:
+        """`plan` is the follower's; `detector` finds what the follower's own does, and is used by
+        nobody else.
+        """
         self._detector = detector
         self._plan = self._expected = plan
-        self._clock = SteadyClock()
+        self._clock = MonotonicClock()
         self._lock = threading.Lock()
         self._looks: deque[_Look] = deque()
 
@@ -51,7 +54,9 @@ class LookAhead:
         self._looks.append(_Look(frame.index, frame.pixels, in_detail, outcome, expected))
 
     def take(self, frame: Frame, in_detail: bool) -> Detections | None:
-        """What was found in `frame`, or None where nobody looked in this way. Raises what the look raised."""
+        """What was found in `frame`, or None where nobody looked in this way. Raises what the look
+        raised.
+        """
         while self._looks and self._looks[0].index <= frame.index:
             ahead = self._looks.popleft()
             if ahead.pixels is frame.pixels and ahead.in_detail == in_detail:
@@ -61,8 +66,10 @@ class LookAhead:
                 return ahead.outcome
         return None
 
-    def correct(self, plan: LookPlan) -> None:
-        """Go on from the plan that the follower has after a look, unless it is the one that was expected."""
+    def correct(self, plan: DetectionSchedule) -> None:
+        """Go on from the plan that the follower has after a look, unless it is the one that was
+        expected.
+        """
         if plan != self._expected:
             with self._lock:
                 self._plan = plan

@@ -1,4 +1,6 @@
-"""When the detector looks: known beforehand for as long as no face comes or goes and the picture does not cut."""
+"""When the detector looks: known beforehand for as long as no face comes or goes and the image does
+not cut.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ from faceaffect.outputs.score_smoother import DEFAULT_STEP_S
 
 
 @dataclass(frozen=True, slots=True)
-class LookPlan:
-    """What is known of the last look, and by it of the next. Times are seconds of a `SteadyClock`."""
+class DetectionSchedule:
+    """What is known of the last look, and by it of the next. Times are seconds of a
+    `MonotonicClock`.
+    """
 
     every_s: float
     longest_every_s: float
     detail_every_s: float
-    longest_idle_s: float
+    max_idle_interval_s: float
     looked_s: float = -math.inf
     detailed_s: float = -math.inf
     idle_looks: int = 0
@@ -26,14 +30,15 @@ class LookPlan:
         waited_s = now_s - self.looked_s
         if self.is_held:
             return waited_s >= self.every_s and self.has_room
-        # Nobody is held: look at every frame first, then less often, but never so rarely that it shows.
-        return waited_s >= min(self.longest_idle_s, 0.02 * self.idle_looks)
+        # Nobody is held: look at every frame first, then less often, but never so rarely that it
+        # shows.
+        return waited_s >= min(self.max_idle_interval_s, 0.02 * self.idle_looks)
 
     def in_detail(self, now_s: float) -> bool:
         """Whether a look now is for small faces, too."""
         return not self.is_held or now_s - self.detailed_s >= self.detail_every_s
 
-    def after(self, now_s: float, in_detail: bool) -> LookPlan:
+    def after(self, now_s: float, in_detail: bool) -> DetectionSchedule:
         """The plan once a look has changed nothing."""
         return replace(
             self,
@@ -44,8 +49,10 @@ class LookPlan:
         )
 
 
-class SteadyClock:
-    """A source's time that only goes forward: where it stands still or is set back it counts on by one frame."""
+class MonotonicClock:
+    """A source's time that only goes forward: where it stands still or is set back it counts on by
+    one frame.
+    """
 
     def __init__(self) -> None:
         self._now_s = -math.inf

@@ -1,31 +1,34 @@
-"""A file's sound piece by piece against the whole of it, at the times that the container gives to frames."""
+"""A file's audio piece by piece against the whole of it, at the times that the container gives to
+frames.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av")
-
-from faceaffect.audio.open_audio import open_sound  # noqa: E402
-from faceaffect.audio.audio_file import SoundFile  # noqa: E402
-from faceaffect.audio.audio_source import SoundError  # noqa: E402
-from faceaffect.sources import open_source  # noqa: E402
-from tests.training.audio.synthetic_media import write_sound, write_video  # noqa: E402
+from faceaffect.audio.audio_file import AudioFile
+from faceaffect.audio.audio_source import AudioError
+from faceaffect.audio.open_audio import open_audio
+from faceaffect.sources import open_source
+from tests.training.audio.synthetic_media import write_audio, write_video
 
 RATE = 44100
 TIMES = np.arange(30) / 25
 
 
 def noise(seconds: float, channels: int = 1, seed: int = 0) -> np.ndarray:
-    return (np.random.default_rng(seed).standard_normal((channels, round(seconds * RATE))) * 0.1).clip(-1, 1)
+    return (
+        np.random.default_rng(seed).standard_normal((channels, round(seconds * RATE))) * 0.1
+    ).clip(-1, 1)
 
 
-def read_all(sound: SoundFile, times: np.ndarray) -> list[np.ndarray]:
-    return [sound.read_until(float(time_s)) for time_s in times]
+def read_all(audio: AudioFile, times: np.ndarray) -> list[np.ndarray]:
+    return [audio.read_until(float(time_s)) for time_s in times]
 
 
 def decoded(path: Path) -> np.ndarray:
@@ -33,70 +36,79 @@ def decoded(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         parts = [frame.to_ndarray() for frame in container.decode(container.streams.audio[0])]
         channels = container.streams.audio[0].channels
-    whole = np.concatenate([part.reshape(-1, channels).T if len(part) == 1 else part for part in parts], axis=1)
+    whole = np.concatenate(
+        [part.reshape(-1, channels).T if len(part) == 1 else part for part in parts], axis=1
+    )
     return (whole.astype(np.float64) / (32768 if whole.dtype == np.int16 else 1)).mean(axis=0)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_pieces_are_the_whole_and_never_ahead_of_their_frame(tmp_path: Path, channels: int) -> None:
     path = write_video(tmp_path / "a.mkv", TIMES, noise(1.3, channels))
-    sound = SoundFile(path, RATE)
-    parts = read_all(sound, TIMES)
+    audio = AudioFile(path, RATE)
+    parts = read_all(audio, TIMES)
     ends = np.cumsum([len(part) for part in parts])
     assert np.abs(ends - TIMES * RATE).max() <= 1
     whole = np.concatenate(parts)
     assert whole == pytest.approx(decoded(path)[: len(whole)], abs=1e-4)
-    sound.close()
-    assert sound.notes == []
+    audio.close()
+    assert audio.notes == []
 
 
-@pytest.mark.parametrize(("video_s", "sound_s"), [(0.0, 0.4), (0.4, 0.0), (0.2, 0.2)])
-def test_a_click_is_heard_when_the_container_says(tmp_path: Path, video_s: float, sound_s: float) -> None:
+@pytest.mark.parametrize(("video_s", "audio_s"), [(0.0, 0.4), (0.4, 0.0), (0.2, 0.2)])
+def test_a_click_is_heard_when_the_container_says(
+    tmp_path: Path, video_s: float, audio_s: float
+) -> None:
     """Both start times differ from 0 and from each other; frames count from the first one's time."""
     click = np.zeros((1, 2 * RATE), np.float32)
-    at_s = 0.9 - sound_s  # at 0.9 s of the container's clock
+    at_s = 0.9 - audio_s  # at 0.9 s of the container's clock
     click[0, round(at_s * RATE)] = 1
-    path = write_video(tmp_path / "a.mkv", TIMES + video_s, click, sound_start_s=sound_s)
+    path = write_video(tmp_path / "a.mkv", TIMES + video_s, click, audio_start_s=audio_s)
     with open_source(path) as source:
         times = [frame.time_s for frame in source]
     assert times[0] == pytest.approx(0, abs=1e-6)
-    sound = SoundFile(path, RATE)
-    heard = [np.abs(part).max() > 0.5 if len(part) else False for part in read_all(sound, np.array(times))]
+    audio = AudioFile(path, RATE)
+    heard = [
+        np.abs(part).max() > 0.5 if len(part) else False
+        for part in read_all(audio, np.array(times))
+    ]
     wanted = int(np.flatnonzero(TIMES + video_s > 0.9)[0])
     assert (
-        heard.index(True) in (wanted, wanted + 1) if abs(TIMES[wanted] + video_s - 0.9) < 0.002 else heard.index(True) == wanted
+        heard.index(True) in (wanted, wanted + 1)
+        if abs(TIMES[wanted] + video_s - 0.9) < 0.002
+        else heard.index(True) == wanted
     )
     assert sum(heard) == 1
 
 
-def test_sound_that_ends_early_is_silence_and_said(tmp_path: Path) -> None:
+def test_audio_that_ends_early_is_silence_and_said(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", np.arange(75) / 25, noise(1.0))
-    sound = SoundFile(path, RATE)
-    whole = np.concatenate(read_all(sound, np.arange(75) / 25))
+    audio = AudioFile(path, RATE)
+    whole = np.concatenate(read_all(audio, np.arange(75) / 25))
     assert len(whole) == pytest.approx(74 / 25 * RATE, abs=1)
     assert np.abs(whole[round(1.01 * RATE) :]).max() == 0
     assert np.abs(whole[: round(0.99 * RATE)]).max() > 0.1
-    sound.close()
-    sound.close()
-    assert sound.notes == [f"{path}: the sound ends at 1.0 s; silence from there on"]
+    audio.close()
+    audio.close()
+    assert audio.notes == [f"{path}: the audio ends at 1.0 s; silence from there on"]
 
 
-def test_sound_that_breaks_off_costs_nothing(tmp_path: Path) -> None:
+def test_audio_that_breaks_off_costs_nothing(tmp_path: Path) -> None:
     """The file is cut in the middle, and bytes before that are destroyed."""
-    path = write_sound(tmp_path / "a.flac", noise(4.0), RATE, codec="flac")
+    path = write_audio(tmp_path / "a.flac", noise(4.0), RATE, codec="flac")
     content = bytearray(path.read_bytes())
     half = len(content) // 2
     content[half : half + 4000] = b"\xff" * 4000
     path.write_bytes(content[: half + 4000])
-    sound = SoundFile(path, RATE)
-    whole = np.concatenate(read_all(sound, np.arange(100) / 25))
+    audio = AudioFile(path, RATE)
+    whole = np.concatenate(read_all(audio, np.arange(100) / 25))
     assert len(whole) == pytest.approx(99 / 25 * RATE, abs=1)
     assert np.isfinite(whole).all()
     assert np.abs(whole[:RATE]).max() > 0.1
     assert np.abs(whole[-RATE:]).max() == 0
-    sound.close()
-    assert len(sound.notes) == 1
-    assert "silence from there on" in sound.notes[0]
+    audio.close()
+    assert len(audio.notes) == 1
+    assert "silence from there on" in audio.notes[0]
 
 
 def test_what_is_no_number_is_silence(tmp_path: Path) -> None:
@@ -109,44 +121,56 @@ def test_what_is_no_number_is_silence(tmp_path: Path) -> None:
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    heard = SoundFile(path, 8000).read_until(0.9)
+    heard = AudioFile(path, 8000).read_until(0.9)
     assert np.isfinite(heard).all()
     assert np.abs(heard).max() <= 8
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "cannot be read"), (b"RIFF" + b"\0" * 100, "no sample|no sound|cannot be read"), (None, "is not there")],
+    [
+        (b"", "cannot be read"),
+        (b"RIFF" + b"\0" * 100, "no sample|no audio|cannot be read"),
+        (None, "is not there"),
+    ],
 )
-def test_no_sound_is_a_clear_error(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_no_audio_is_a_clear_error(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "a.wav"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SoundError, match=said):
-        SoundFile(path, RATE)
+    with pytest.raises(AudioError, match=said):
+        AudioFile(path, RATE)
 
 
-def test_whose_sound_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mute, loud = write_video(tmp_path / "mute.mkv", TIMES), write_video(tmp_path / "loud.mkv", TIMES, noise(1.2))
-    other = write_sound(tmp_path / "other.wav", noise(1.2, seed=1), RATE)
+def test_whose_audio_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mute, loud = (
+        write_video(tmp_path / "mute.mkv", TIMES),
+        write_video(tmp_path / "loud.mkv", TIMES, noise(1.2)),
+    )
+    other = write_audio(tmp_path / "other.wav", noise(1.2, seed=1), RATE)
     with open_source(mute) as source:
-        with pytest.raises(SoundError, match=r"mute.mkv: no sound track"):
-            open_sound("auto", source, RATE)
-        with pytest.raises(SoundError, match="goes with a camera"):
-            open_sound("mic", source, RATE)
-        sound = open_sound(str(other), source, RATE)
-        assert sound.read_until(1.0) == pytest.approx(decoded(other)[:RATE], abs=1e-4)
-        sound.close()
+        with pytest.raises(AudioError, match=r"mute.mkv: no audio track"):
+            open_audio("auto", source, RATE)
+        with pytest.raises(AudioError, match="goes with a camera"):
+            open_audio("mic", source, RATE)
+        audio = open_audio(str(other), source, RATE)
+        assert audio.read_until(1.0) == pytest.approx(decoded(other)[:RATE], abs=1e-4)
+        audio.close()
     with open_source(loud) as source:
-        assert open_sound("auto", source, RATE).read_until(1.0) == pytest.approx(decoded(loud)[:RATE], abs=1e-4)
+        assert open_audio("auto", source, RATE).read_until(1.0) == pytest.approx(
+            decoded(loud)[:RATE], abs=1e-4
+        )
         monkeypatch.setitem(sys.modules, "av", None)
-        with pytest.raises(SoundError, match=r"pip install \"faceaffect\[audio\]\""):
-            open_sound("auto", source, RATE)
+        with pytest.raises(AudioError, match=r"pip install \"faceaffect\[audio\]\""):
+            open_audio("auto", source, RATE)
 
 
-def test_pictures_have_no_sound(tmp_path: Path) -> None:
+def test_images_have_no_audio(tmp_path: Path) -> None:
     import cv2
 
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 40, 3), np.uint8))
-    with open_source(tmp_path / "a.png") as source, pytest.raises(SoundError, match="pictures have no sound"):
-        open_sound("auto", source, RATE)
+    with (
+        open_source(tmp_path / "a.png") as source,
+        pytest.raises(AudioError, match="images have no audio"),
+    ):
+        open_audio("auto", source, RATE)

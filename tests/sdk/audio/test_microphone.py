@@ -1,4 +1,6 @@
-"""A microphone whose driver stamps samples with the time of day, as ALSA's does, beside a camera's clock."""
+"""A microphone whose driver stamps samples with the time of day, as ALSA's does, beside a camera's
+clock.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +12,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av")
-
-from faceaffect.audio.microphone import Microphone  # noqa: E402
-from faceaffect.audio.open_audio import open_sound  # noqa: E402
-from faceaffect.audio.audio_source import SoundError  # noqa: E402
+from faceaffect.audio.audio_source import AudioError
+from faceaffect.audio.microphone import Microphone
+from faceaffect.audio.open_audio import open_audio
 
 RATE = 44100
 BLOCK = 441
 
 
 class Device:
-    """Counts its samples: sample k is k / 100000. `skew` is how much faster its clock runs than the computer's."""
+    """Counts its samples: sample k is k / 100000. `skew` is how much faster its clock runs than the
+    computer's.
+    """
 
     def __init__(self, blocks: int, began_s: float, skew: float = 0.0, fails: bool = False) -> None:
         self.streams = SimpleNamespace(audio=[object()])
@@ -55,7 +58,9 @@ def opened(device: Device, zero_s: float) -> Microphone:
 
 def test_a_frame_hears_what_was_said_before_it_was_taken() -> None:
     zero_s = time.monotonic()
-    microphone = opened(Device(100, time.time() + 0.25), zero_s)  # the first sample a quarter second after the camera's 0
+    microphone = opened(
+        Device(100, time.time() + 0.25), zero_s
+    )  # the first sample a quarter second after the camera's 0
     assert len(microphone.read_until(0.2)) == 0
     first = microphone.read_until(0.75)
     assert len(first) == pytest.approx(0.5 * RATE, abs=0.002 * RATE)
@@ -67,8 +72,10 @@ def test_a_frame_hears_what_was_said_before_it_was_taken() -> None:
     microphone.close()
 
 
-def test_a_sound_card_that_runs_fast_does_not_fall_behind() -> None:
-    """Five seconds at two per cent too fast: by counting samples alone the last would be heard a tenth of a second late."""
+def test_a_audio_card_that_runs_fast_does_not_fall_behind() -> None:
+    """Five seconds at two per cent too fast: by counting samples alone the last would be heard a
+    tenth of a second late.
+    """
     zero_s, began_s = time.monotonic(), time.time()
     microphone = opened(Device(500, began_s, skew=0.02), zero_s)
     heard = microphone.read_until(4.0)
@@ -97,18 +104,21 @@ def test_a_device_that_is_pulled_out_is_said_and_costs_nothing() -> None:
     assert device.is_closed
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or "alsa" not in av.formats_available, reason="needs ALSA in PyAV")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or "alsa" not in av.formats_available,
+    reason="needs ALSA in PyAV",
+)
 def test_alsa_is_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device of ALSA's own that gives silence; there is no sound card here."""
+    """A device of ALSA's own that gives silence; there is no audio card here."""
     (tmp_path / "asound.conf").write_text("pcm.made { type null }\n")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
     source: Any = SimpleNamespace(name="camera", opened_s=time.monotonic())
-    microphone = open_sound("mic:made", source, RATE)
+    microphone = open_audio("mic:made", source, RATE)
     heard, until = 0, time.monotonic() + 10
     while heard < 100 and time.monotonic() < until:
         heard += len(microphone.read_until(time.monotonic() - source.opened_s))
         time.sleep(0.01)
     microphone.close()
     assert heard >= 100
-    with pytest.raises(SoundError, match="microphone nothing_like_it: it cannot be opened"):
-        open_sound("mic:nothing_like_it", source, RATE)
+    with pytest.raises(AudioError, match="microphone nothing_like_it: it cannot be opened"):
+        open_audio("mic:nothing_like_it", source, RATE)

@@ -89,13 +89,16 @@ def fake_tensorrt(
     dla_cores: int = 0,
     open_engine: Callable[[Any], Any] = lambda made: object(),
 ) -> Any:
-    """`fails` is what parsing ("parse") or building ("build") reports; "start" and "runtime" are what does not start.
+    """`fails` is what parsing ("parse") or building ("build") reports; "start" and "runtime" are
+    what does not start.
 
     `refuses_first` engines do not load.
 
     `open_engine` makes an engine out of what `made` tells of the build.
     """
-    made = SimpleNamespace(builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[], onnx=b"")
+    made = SimpleNamespace(
+        builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[], onnx=b""
+    )
 
     class OnnxParser:
         num_errors = 1
@@ -124,7 +127,9 @@ def fake_tensorrt(
 
     flags = {"STRONGLY_TYPED": 3} if version.startswith("10.") else {}
     return SimpleNamespace(
-        **_only_in_rtx() if version.startswith("1.") else {"BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback")},
+        **_only_in_rtx()
+        if version.startswith("1.")
+        else {"BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback")},
         __version__=version,
         made=made,
         ILogger=Logger,
@@ -141,6 +146,10 @@ def fake_tensorrt(
 
 def _only_in_rtx() -> dict[str, Any]:
     return {
-        "BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback", REQUIRE_USER_ALLOCATION="user allocation"),
-        "DynamicShapesKernelSpecializationStrategy": SimpleNamespace(LAZY="lazy", EAGER="eager", NONE="none"),
+        "BuilderFlag": SimpleNamespace(
+            GPU_FALLBACK="fallback", REQUIRE_USER_ALLOCATION="user allocation"
+        ),
+        "DynamicShapesKernelSpecializationStrategy": SimpleNamespace(
+            LAZY="lazy", EAGER="eager", NONE="none"
+        ),
     }

@@ -1,6 +1,8 @@
-"""A GPU that is not there: the native module's interface over host memory, the kernels' own code run on the host.
+"""A GPU that is not there: the native module's interface over host memory, the kernels' own code
+run on the host.
 
-What it leaves out is time: everything is done when it is queued, or, inside a capture, when the graph is launched.
+What it leaves out is time: everything is done when it is queued, or, inside a capture, when the
+graph is launched.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from faceaffect.kernels.native import native
 from faceaffect.bundle.model_spec import HEADS
+from faceaffect.kernels.native import native
 
 ITEMS = {"<f4": np.float32, "<f2": np.float16, "|u1": np.uint8}
 
@@ -40,7 +42,9 @@ class Buffer:
     def view(self, shape: Sequence[int], typestr: str = "<f4", offset: int = 0) -> View:
         dtype = np.dtype(ITEMS[typestr])
         count = int(np.prod(shape))
-        return View(self._memory[offset : offset + count * dtype.itemsize].view(dtype).reshape(shape))
+        return View(
+            self._memory[offset : offset + count * dtype.itemsize].view(dtype).reshape(shape)
+        )
 
 
 class Graph:
@@ -111,13 +115,21 @@ class HostGpu:
         where = (_at(jobs.array), count, side, _at(numbers), _at(out.array), int(is_half))
         self.do(lambda: self._kernels.host_crop_jobs(*where) and numbers is None)
 
-    def au_graph_cuda(self, nodes: View, weights: View, widths: list[int], out: View, stream: Any) -> None:
+    def au_gcn_cuda(
+        self, nodes: View, weights: View, widths: list[int], out: View, stream: Any
+    ) -> None:
         sizes, is_half = np.array(widths, np.int32), int(nodes.array.dtype == np.float16)
 
         def run() -> None:
             count = ctypes.c_int64(len(nodes.array))
-            self._kernels.host_au_graph(
-                _at(nodes.array), count, _at(sizes), len(sizes) - 1, _at(weights.array), _at(out.array), is_half
+            self._kernels.host_au_gcn(
+                _at(nodes.array),
+                count,
+                _at(sizes),
+                len(sizes) - 1,
+                _at(weights.array),
+                _at(out.array),
+                is_half,
             )
 
         self.do(run)
@@ -126,7 +138,9 @@ class HostGpu:
         is_half = int(crops.array.dtype == np.float16)
         count, _, side, _ = crops.array.shape
         self.do(
-            lambda: self._kernels.host_portrait_grid(_at(crops.array), ctypes.c_int64(count), side, _at(out.array), is_half)
+            lambda: self._kernels.host_portrait_grid(
+                _at(crops.array), ctypes.c_int64(count), side, _at(out.array), is_half
+            )
         )
 
 
@@ -136,7 +150,9 @@ class OnnxNetwork:
     def __init__(self, gpu: HostGpu, onnx: bytes, size_px: int, crop_typestr: str = "<f4") -> None:
         self._gpu, self._size_px, self.crop_typestr = gpu, size_px, crop_typestr
         self._session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-        one = self._session.run(list(HEADS), {"crops": np.zeros((1, 3, size_px, size_px), ITEMS[crop_typestr])})
+        one = self._session.run(
+            list(HEADS), {"crops": np.zeros((1, 3, size_px, size_px), ITEMS[crop_typestr])}
+        )
         self.output_shapes = {name: value.shape[1:] for name, value in zip(HEADS, one, strict=True)}
         self._bound: dict[int, dict[str, int]] = {}
         self.runs: list[int] = []
@@ -148,8 +164,14 @@ class OnnxNetwork:
         def run() -> None:
             self.runs.append(faces)
             addresses = self._bound[faces]
-            crops = _array(addresses["crops"], (faces, 3, self._size_px, self._size_px), ITEMS[self.crop_typestr])
-            for name, value in zip(HEADS, self._session.run(list(HEADS), {"crops": crops}), strict=True):
+            crops = _array(
+                addresses["crops"],
+                (faces, 3, self._size_px, self._size_px),
+                ITEMS[self.crop_typestr],
+            )
+            for name, value in zip(
+                HEADS, self._session.run(list(HEADS), {"crops": crops}), strict=True
+            ):
                 _array(addresses[name], value.shape, np.float32)[...] = value
 
         self._gpu.do(run)

@@ -1,4 +1,6 @@
-"""TensorRT's engine and execution contexts over a GPU of host memory, with ONNX Runtime inside: TensorrtBackend runs whole."""
+"""TensorRT's engine and execution contexts over a GPU of host memory, with ONNX Runtime inside:
+TensorrtBackend runs whole.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from tests.sdk.backends.host_gpu import CudaError, HostGpu, OnnxNetwork
 
 
 class HostNative(HostGpu):
-    """Stands in for `_native` where a backend is opened. `devices` are those that were chosen, in order."""
+    """Stands in for `_native` where a backend is opened. `devices` are those that were chosen, in
+    order.
+    """
 
     has_cuda = True
 
@@ -36,7 +40,9 @@ class HostNative(HostGpu):
 
 
 class HostEngine:
-    """An engine of the network and profile that were given to the builder. `trouble` names the call that fails."""
+    """An engine of the network and profile that were given to the builder. `trouble` names the call
+    that fails.
+    """
 
     def __init__(self, gpu: HostGpu, made: Any, trouble: Callable[[], str]) -> None:
         self.gpu, self.trouble, self._made = gpu, trouble, made
@@ -50,7 +56,11 @@ class HostEngine:
         return self._names[index]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, 3, self.size_px, self.size_px) if name == "crops" else (-1, *self.network.output_shapes[name])
+        return (
+            (-1, 3, self.size_px, self.size_px)
+            if name == "crops"
+            else (-1, *self.network.output_shapes[name])
+        )
 
     def get_tensor_dtype(self, name: str) -> str:
         return "float16" if self.trouble() == f"dtype {name}" else "float32"
@@ -63,7 +73,9 @@ class HostEngine:
         return None if self.fails_at("context") else HostContext(self)
 
     def fails_at(self, call: str) -> bool:
-        """TensorRT's words, where it has any, stand behind the call's name: "execute: out of memory"."""
+        """TensorRT's words, where it has any, stand behind the call's name: "execute: out of
+        memory".
+        """
         name, _, words = self.trouble().partition(": ")
         if name == call and words:
             self._made.logger.log(Logger.Severity.ERROR, words)
@@ -95,5 +107,7 @@ class HostContext:
 
 
 def trouble_box() -> SimpleNamespace:
-    """`box.now` is the name of the call that fails from then on, with TensorRT's words behind it or without."""
+    """`box.now` is the name of the call that fails from then on, with TensorRT's words behind it or
+    without.
+    """
     return SimpleNamespace(now="")

@@ -1,8 +1,10 @@
-"""`python make_tensorrt_stubs.py OUT`: type stubs of several TensorRT releases, from NVIDIA's public binding wheels.
+"""`python make_tensorrt_stubs.py OUT`: type stubs of several TensorRT releases, from NVIDIA's
+public binding wheels.
 
-The wheels hold the Python module without the library behind it. A stand-in library with the missing names lets the module
-import, which is all that writing stubs needs. The stubs are NVIDIA's signatures: they are made where they are used and
-never committed. Needs pip with a package index, a C compiler and `pip install pybind11-stubgen`.
+The wheels hold the Python module without the library behind it. A stand-in library with the
+missing names lets the module import, which is all that writing stubs needs. The stubs are
+NVIDIA's signatures: they are made where they are used and never committed. Needs pip with a
+package index, a C compiler and `pip install pybind11-stubgen`.
 """
 
 from __future__ import annotations
@@ -24,20 +26,43 @@ RELEASES = {
 
 
 def run(*command: str, **more: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | more).stdout
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | more
+    ).stdout
 
 
 def fetch(requirement: str, folder: Path) -> None:
-    run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder), requirement)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-d",
+        str(folder),
+        requirement,
+    )
     for wheel in folder.glob("*.whl"):
         zipfile.ZipFile(wheel).extractall(folder)
 
 
 def make_stand_ins(module: Path) -> None:
-    """Libraries that the module wants and this machine lacks, each with every name that nothing else defines."""
-    missing = [line.split()[0] for line in run("ldd", str(module)).splitlines() if "not found" in line]
-    names = {line.split()[-1] for line in run("nm", "-D", "--undefined-only", str(module)).splitlines()}
-    plain = sorted(name for name in names if "@" not in name and not name.startswith(("Py", "_Py", "__", "_ITM")))
+    """Libraries that the module wants and this machine lacks, each with every name that nothing
+    else defines.
+    """
+    missing = [
+        line.split()[0] for line in run("ldd", str(module)).splitlines() if "not found" in line
+    ]
+    names = {
+        line.split()[-1] for line in run("nm", "-D", "--undefined-only", str(module)).splitlines()
+    }
+    plain = sorted(
+        name
+        for name in names
+        if "@" not in name and not name.startswith(("Py", "_Py", "__", "_ITM"))
+    )
     source = module.with_suffix(".c")
     source.write_text("".join(f"void *{name}[64];\n" for name in plain))
     for library in missing:
@@ -55,20 +80,32 @@ def without_syntax_errors(text: str) -> str:
             found = re.match(r"(\s*)def (\w+)\(", lines[at])
             if found is None:
                 raise
-            lines[at] = f"{found[1]}def {found[2]}(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:"
+            lines[at] = (
+                f"{found[1]}def {found[2]}(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:"
+            )
         else:
             return "\n".join(lines)
 
 
 def with_hidden_conversions(text: str) -> str:
-    """What pybind11 does and its signatures do not tell: sequences become Dims, and Dims can be iterated over.
+    """What pybind11 does and its signatures do not tell: sequences become Dims, and Dims can be
+    iterated over.
 
     The module also has a data type called `bool`, which the annotations do not mean.
     """
-    text = re.sub(r"(\w+): Dims(?=[,)])", r"\1: Dims | tuple[typing.Any, ...] | list[typing.Any]", text)
+    text = re.sub(
+        r"(\w+): Dims(?=[,)])", r"\1: Dims | tuple[typing.Any, ...] | list[typing.Any]", text
+    )
     text = re.sub(r"(-> |\w: )bool(?=[,):])", r"\1builtins.bool", text)
-    text = re.sub(r"^(class Dims\b.*:)$", r"\1\n    def __iter__(self) -> typing.Iterator[builtins.int]: ...", text, flags=re.M)
-    return text.replace("import typing\n", "import builtins\nimport typing\nimport typing_extensions\n", 1)
+    text = re.sub(
+        r"^(class Dims\b.*:)$",
+        r"\1\n    def __iter__(self) -> typing.Iterator[builtins.int]: ...",
+        text,
+        flags=re.M,
+    )
+    return text.replace(
+        "import typing\n", "import builtins\nimport typing\nimport typing_extensions\n", 1
+    )
 
 
 def make_stubs(requirement: str, out: Path) -> None:
@@ -81,12 +118,21 @@ def make_stubs(requirement: str, out: Path) -> None:
         paths = {"LD_LIBRARY_PATH": str(module.parent), "PYTHONPATH": str(folder)}
         made = folder / "made"
         options = ("--ignore-all-errors", "--root-suffix", "", "-o", str(made))
-        run(sys.executable, "-m", "pybind11_stubgen", "tensorrt_bindings.tensorrt", *options, **paths)
+        run(
+            sys.executable,
+            "-m",
+            "pybind11_stubgen",
+            "tensorrt_bindings.tensorrt",
+            *options,
+            **paths,
+        )
         package = out / "tensorrt"
         package.mkdir(parents=True, exist_ok=True)
         found = made / "tensorrt_bindings" / "tensorrt"
         files = [found / "__init__.pyi"] if found.is_dir() else [found.with_suffix(".pyi")]
-        text = files[0].read_text(encoding="utf-8").replace("tensorrt_bindings.tensorrt", "tensorrt")
+        text = (
+            files[0].read_text(encoding="utf-8").replace("tensorrt_bindings.tensorrt", "tensorrt")
+        )
         text = with_hidden_conversions(without_syntax_errors(text)) + "\n__version__: str\n"
         (package / "__init__.pyi").write_text(text, encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 
 from faceaffect.backends import BackendError, BackendOptions, open_backend
 from faceaffect.backends import cpu_model_selection as cpu_precision
-from faceaffect.backends.cpu_model_selection import cpu_network, has_int8_dot_products
+from faceaffect.backends.cpu_model_selection import has_int8_dot_products, select_cpu_model
 from faceaffect.bundle.bundle import Bundle, open_bundle
 from faceaffect.bundle.model_spec import INT8_CPU, BundleError
 from tests.sdk.tiny_bundle import write_tiny_bundle
@@ -46,22 +46,32 @@ def test_auto_is_int8_only_where_it_is_fast_and_there(
     monkeypatch.setattr(cpu_precision, "has_int8_dot_products", lambda: fast)
     bundle = replace(bundle, networks={INT8_CPU: b"small"} if held else {})
     wanted = (b"small", "int8") if fast and held else (bundle.onnx, "float32")
-    assert cpu_network(bundle, BackendOptions(precision="auto")) == wanted
-    assert cpu_network(bundle, BackendOptions(precision="fp32")) == (bundle.onnx, "float32")
+    assert select_cpu_model(bundle, BackendOptions(precision="auto")) == wanted
+    assert select_cpu_model(bundle, BackendOptions(precision="fp32")) == (bundle.onnx, "float32")
 
 
-def test_what_was_asked_for_and_cannot_be_had_says_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_for_and_cannot_be_had_says_so(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpu_precision, "has_int8_dot_products", lambda: True)
-    with pytest.raises(BundleError, match=r"model.int8-cpu.onnx is wanted .*export.add_precisions .* --precision int8-cpu"):
+    with pytest.raises(
+        BundleError,
+        match=r"model.int8-cpu.onnx is wanted .*export.add_precisions .* --precision int8-cpu",
+    ):
         open_backend("onnx", bundle, options=BackendOptions(precision="int8"))
     monkeypatch.setattr(cpu_precision, "has_int8_dot_products", lambda: False)
     with pytest.raises(BackendError, match="int8 needs a processor with dot products of bytes"):
         open_backend("onnx", bundle, options=BackendOptions(precision="int8"))
 
 
-def test_auto_backend_runs_int8_on_the_cpu_where_the_bundle_brings_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_backend_runs_int8_on_the_cpu_where_the_bundle_brings_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpu_precision, "has_int8_dot_products", lambda: True)
     monkeypatch.setattr("faceaffect.backends.has_nvidia_gpu", lambda: False)
     bundle = replace(bundle, networks={INT8_CPU: bundle.onnx})  # any network that runs
     for precision, wanted in (("auto", "int8"), ("int8", "int8"), ("fp32", "float32")):
-        assert open_backend("auto", bundle, options=BackendOptions(precision=precision)).precision == wanted
+        assert (
+            open_backend("auto", bundle, options=BackendOptions(precision=precision)).precision
+            == wanted
+        )

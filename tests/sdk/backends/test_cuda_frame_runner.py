@@ -12,12 +12,12 @@ import pytest
 from benchmarks.kernel_cases import frame_of, similarity
 from faceaffect import kernels
 from faceaffect.backends import FrameBackend, open_backend
-from faceaffect.backends.cuda_frame_runner import GpuPath, slot_counts
+from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
 from faceaffect.bundle.bundle import Bundle, open_bundle
+from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.appearance import sample_grid
-from faceaffect.tracking.face_network import FaceReader
-from faceaffect.system.stage_timer import StageClock
-from faceaffect.types import Frame, Layout
+from faceaffect.tracking.face_network import FaceNetwork
+from faceaffect.types import Frame, PixelFormat
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.backends.host_gpu import HostGpu, OnnxNetwork
 from tests.sdk.tiny_bundle import write_tiny_bundle
@@ -30,22 +30,26 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return open_bundle(write_tiny_bundle(tmp_path_factory.mktemp("tiny"), size_px=SIZE))
 
 
-def path_over(bundle: Bundle, max_faces: int = 4, *, can_capture: bool = True) -> tuple[GpuPath, HostGpu, OnnxNetwork]:
+def path_over(
+    bundle: Bundle, max_faces: int = 4, *, can_capture: bool = True
+) -> tuple[CudaFrameRunner, HostGpu, OnnxNetwork]:
     gpu = HostGpu(kernels_on_host(), can_capture=can_capture)
     network = OnnxNetwork(gpu, bundle.onnx, SIZE)
-    return GpuPath(gpu, network, bundle.graph, bundle.spec.crop, max_faces), gpu, network
+    return CudaFrameRunner(gpu, network, bundle.graph, bundle.spec.crop, max_faces), gpu, network
 
 
 def maps_of(count: int, frame: Frame) -> np.ndarray:
     places = [(frame.width_px * (i + 1) / (count + 1), frame.height_px / 2) for i in range(count)]
-    return np.concatenate([similarity(SIZE, 1.0 + 0.3 * i, 9.0 * i, at) for i, at in enumerate(places)])
+    return np.concatenate(
+        [similarity(SIZE, 1.0 + 0.3 * i, 9.0 * i, at) for i, at in enumerate(places)]
+    )
 
 
-def check(bundle: Bundle, path: GpuPath, frame: Frame, count: int) -> None:
+def check(bundle: Bundle, path: CudaFrameRunner, frame: Frame, count: int) -> None:
     maps, crop = maps_of(count, frame), bundle.spec.crop
     crops = kernels.crop_face(frame, maps, size_px=SIZE, mean=crop.mean, std=crop.std)
     wanted = open_backend("onnx", bundle).infer(crops)
-    wanted["au_logit"] = kernels.au_graph(wanted["au_nodes"], bundle.graph)
+    wanted["au_logit"] = kernels.au_gcn(wanted["au_nodes"], bundle.graph)
     heads, grid = path.read(frame, maps)
     assert list(heads) == list(wanted)
     for name, value in wanted.items():
@@ -54,13 +58,21 @@ def check(bundle: Bundle, path: GpuPath, frame: Frame, count: int) -> None:
 
 
 def test_slots_are_powers_of_two() -> None:
-    assert [slot_counts(n) for n in (1, 2, 3, 8, 9)] == [(1,), (1, 2), (1, 2, 4), (1, 2, 4, 8), (1, 2, 4, 8, 16)]
+    assert [batch_sizes(n) for n in (1, 2, 3, 8, 9)] == [
+        (1,),
+        (1, 2),
+        (1, 2, 4),
+        (1, 2, 4, 8),
+        (1, 2, 4, 8, 16),
+    ]
 
 
-@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("layout", list(PixelFormat))
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_every_layout_and_number_of_faces(bundle: Bundle, layout: Layout, count: int) -> None:
-    """Five faces on an engine for four are two runs; each run is done plainly, captured and replayed."""
+def test_every_layout_and_number_of_faces(bundle: Bundle, layout: PixelFormat, count: int) -> None:
+    """Five faces on an engine for four are two runs; each run is done plainly, captured and
+    replayed.
+    """
     path, _, _ = path_over(bundle)
     for seed in range(3):
         check(bundle, path, frame_of(layout, 90, 160, seed), count)
@@ -68,7 +80,7 @@ def test_every_layout_and_number_of_faces(bundle: Bundle, layout: Layout, count:
 
 def test_first_run_is_plain_second_captured_then_replayed(bundle: Bundle) -> None:
     path, gpu, network = path_over(bundle)
-    frame = frame_of(Layout.BGR, 90, 160)
+    frame = frame_of(PixelFormat.BGR, 90, 160)
     graphs = []
     for _ in range(4):
         check(bundle, path, frame, 1)
@@ -82,7 +94,7 @@ def test_first_run_is_plain_second_captured_then_replayed(bundle: Bundle) -> Non
 
 def test_a_frame_larger_than_the_buffers_makes_them_grow(bundle: Bundle) -> None:
     path, gpu, _ = path_over(bundle)
-    small, large = frame_of(Layout.BGR, 90, 160), frame_of(Layout.BGR, 1080, 1920)
+    small, large = frame_of(PixelFormat.BGR, 90, 160), frame_of(PixelFormat.BGR, 1080, 1920)
     for _ in range(3):
         check(bundle, path, small, 1)
     wide = similarity(SIZE, 20.0, 5, (960, 540))
@@ -90,16 +102,20 @@ def test_a_frame_larger_than_the_buffers_makes_them_grow(bundle: Bundle) -> None
     crops = kernels.crop_face(large, wide, size_px=SIZE, mean=crop.mean, std=crop.std)
     for _ in range(3):
         heads, _ = path.read(large, wide)
-        np.testing.assert_allclose(heads["face_logit"], open_backend("onnx", bundle).infer(crops)["face_logit"], atol=1e-4)
+        np.testing.assert_allclose(
+            heads["face_logit"], open_backend("onnx", bundle).infer(crops)["face_logit"], atol=1e-4
+        )
     check(bundle, path, small, 1)
     assert max(gpu.copied_bytes) > 2_000_000
     assert len(gpu.graphs) >= 2
 
 
-def test_a_frame_for_which_there_is_no_room_costs_that_frame_only(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_for_which_there_is_no_room_costs_that_frame_only(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pinned memory that grew without its twin on the GPU would be copied over that one's end."""
     path, gpu, _ = path_over(bundle)
-    small, large = frame_of(Layout.BGR, 90, 160), frame_of(Layout.BGR, 1080, 1920)
+    small, large = frame_of(PixelFormat.BGR, 90, 160), frame_of(PixelFormat.BGR, 1080, 1920)
     for _ in range(2):
         check(bundle, path, small, 1)
     buffer = gpu.DeviceBuffer
@@ -132,24 +148,28 @@ def test_nothing_is_left_running_when_a_call_fails(bundle: Bundle) -> None:
 
     network.enqueue = fails  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="could not run the engine"):
-        path.read(frame_of(Layout.BGR, 90, 160), maps_of(1, frame_of(Layout.BGR, 90, 160)))
+        path.read(
+            frame_of(PixelFormat.BGR, 90, 160), maps_of(1, frame_of(PixelFormat.BGR, 90, 160))
+        )
     assert waited == [1]
     network.enqueue = enqueue  # type: ignore[method-assign]
     for _ in range(3):
-        check(bundle, path, frame_of(Layout.BGR, 90, 160), 1)
+        check(bundle, path, frame_of(PixelFormat.BGR, 90, 160), 1)
 
 
 def test_only_the_faces_travel(bundle: Bundle) -> None:
     path, gpu, _ = path_over(bundle)
     gpu.copied_bytes.clear()
-    path.read(frame_of(Layout.BGR, 1080, 1920), similarity(SIZE, 1.0, 0, (900, 500)))
+    path.read(frame_of(PixelFormat.BGR, 1080, 1920), similarity(SIZE, 1.0, 0, (900, 500)))
     assert sum(gpu.copied_bytes) < 100_000, "a full HD frame has 6 million bytes"
 
 
-def test_what_cannot_be_captured_runs_plainly_and_is_told_once(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_captured_runs_plainly_and_is_told_once(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
     path, gpu, _ = path_over(bundle, can_capture=False)
     for seed in range(4):
-        check(bundle, path, frame_of(Layout.GRAY, 90, 160, seed), 2)
+        check(bundle, path, frame_of(PixelFormat.GRAY, 90, 160, seed), 2)
     assert gpu.graphs == []
     assert len(caplog.records) == 1
     assert "capture is not possible" in caplog.text
@@ -164,23 +184,28 @@ class Backend:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle, self._local = bundle, threading.local()
 
-    def read_faces(self, frame: Frame, crop_maps: np.ndarray) -> Any:
+    def infer_frame(self, frame: Frame, crop_maps: np.ndarray) -> Any:
         if not hasattr(self._local, "path"):
             self._local.path = path_over(self._bundle)[0]
         return self._local.path.read(frame, crop_maps)
 
     def infer(self, crops: np.ndarray) -> Any:
         heads = open_backend("onnx", self._bundle).infer(crops)
-        return heads | {"au_logit": kernels.au_graph(heads["au_nodes"], self._bundle.graph)}
+        return heads | {"au_logit": kernels.au_gcn(heads["au_nodes"], self._bundle.graph)}
 
 
 def test_the_reader_reads_the_same_by_either_path(bundle: Bundle) -> None:
-    clock, crop = StageClock(), bundle.spec.crop
+    clock, crop = StageTimer(), bundle.spec.crop
     backend = Backend(bundle)
     assert isinstance(backend, FrameBackend)
-    readers = FaceReader(backend, crop, clock), FaceReader(open_backend("onnx", bundle), crop, clock)
-    frame = frame_of(Layout.NV12, 240, 320)
-    maps = np.concatenate([similarity(112, 1.1, 4, (100, 120)), similarity(112, 0.8, -9, (220, 110))])
+    readers = (
+        FaceNetwork(backend, crop, clock),
+        FaceNetwork(open_backend("onnx", bundle), crop, clock),
+    )
+    frame = frame_of(PixelFormat.NV12, 240, 320)
+    maps = np.concatenate(
+        [similarity(112, 1.1, 4, (100, 120)), similarity(112, 0.8, -9, (220, 110))]
+    )
     got, wanted = (reader.read(frame, maps) for reader in readers)
     np.testing.assert_allclose(got.landmarks_xy, wanted.landmarks_xy, atol=1e-3)
     np.testing.assert_allclose(got.portraits, wanted.portraits, atol=1e-5)
@@ -191,16 +216,20 @@ def test_the_reader_reads_the_same_by_either_path(bundle: Bundle) -> None:
 
 
 def test_the_shipped_model_whole(trained: None, tmp_path: Path) -> None:
-    """Crop, network, graph layer and download of the default model, twice to reach the captured graph."""
+    """Crop, network, graph layer and download of the default model, twice to reach the captured
+    graph.
+    """
     shipped = open_bundle()
     gpu = HostGpu(kernels_on_host())
     crop = shipped.spec.crop
-    path = GpuPath(gpu, OnnxNetwork(gpu, shipped.onnx, crop.size_px), shipped.graph, crop, 1)
-    frame = frame_of(Layout.NV12, 360, 640)
+    path = CudaFrameRunner(
+        gpu, OnnxNetwork(gpu, shipped.onnx, crop.size_px), shipped.graph, crop, 1
+    )
+    frame = frame_of(PixelFormat.NV12, 360, 640)
     maps = similarity(crop.size_px, 1.6, 8, (300, 170))
     crops = kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
     nodes = open_backend("onnx", shipped).infer(crops)["au_nodes"]
     for _ in range(2):
         heads, _ = path.read(frame, maps)
-    np.testing.assert_allclose(heads["au_logit"], kernels.au_graph(nodes, shipped.graph), atol=1e-3)
+    np.testing.assert_allclose(heads["au_logit"], kernels.au_gcn(nodes, shipped.graph), atol=1e-3)
     assert [graph.launches for graph in gpu.graphs] == [1]

@@ -117,7 +117,9 @@ def test_a_disk_without_room_costs_the_keeping_only(tmp_path: Path) -> None:
     assert done.stdout == "6000\n", done.stderr
     assert "the engine cannot be kept in" in done.stderr
     assert "FACEAFFECT_CACHE names another folder" in done.stderr
-    assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".lock"], "nothing half written stays"
+    assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".lock"], (
+        "nothing half written stays"
+    )
 
 
 def test_a_failed_build_leaves_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
@@ -162,7 +164,9 @@ print(len(engine), len(told))
 
 def test_processes_that_start_together_build_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ONE_OF_TWO, str(tmp_path), json.dumps(asdict(KEY))]
-    started = [subprocess.Popen([*command, str(i)], stdout=subprocess.PIPE, text=True) for i in range(3)]
+    started = [
+        subprocess.Popen([*command, str(i)], stdout=subprocess.PIPE, text=True) for i in range(3)
+    ]
     answers = sorted(process.communicate(timeout=60)[0].split()[0] for process in started)
     assert answers == ["6000"] * 3
     assert (tmp_path / "builds").read_text() == "x"

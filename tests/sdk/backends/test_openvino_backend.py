@@ -26,7 +26,10 @@ def test_absence_says_what_to_install(tmp_path: Path) -> None:
 def test_same_heads_as_onnx_runtime(tmp_path: Path) -> None:
     bundle = open_bundle(write_tiny_bundle(tmp_path))
     crops = np.random.default_rng(2).normal(size=(3, 3, 112, 112)).astype(np.float32)
-    wanted, got = open_backend("onnx", bundle).infer(crops), open_backend("openvino", bundle).infer(crops)
+    wanted, got = (
+        open_backend("onnx", bundle).infer(crops),
+        open_backend("openvino", bundle).infer(crops),
+    )
     assert wanted.keys() == got.keys()
     for name in wanted:
         np.testing.assert_allclose(got[name], wanted[name], atol=1e-4, err_msg=name)

@@ -1,4 +1,6 @@
-"""Everything around TensorRT that can be wrong before it runs: versions, building, the cache, failures, words."""
+"""Everything around TensorRT that can be wrong before it runs: versions, building, the cache,
+failures, words.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ from faceaffect.backends import BackendError, BackendOptions, open_backend
 from faceaffect.backends import tensorrt_backend as tensorrt_engine
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
-from faceaffect.backends.tensorrt_compat import TensorRt, find_tensorrt
+from faceaffect.backends.tensorrt_compat import TensorRTModule, find_tensorrt
 from faceaffect.bundle.bundle import Bundle, open_bundle
-from faceaffect.cli.command_line import faceaffect
 from faceaffect.bundle.model_spec import PRECISIONS, BundleError
+from faceaffect.cli.command_line import faceaffect
 from tests.sdk.backends.fake_tensorrt import NO_CUDA, fake_tensorrt
 from tests.sdk.tiny_bundle import seal, write_tiny_bundle
 
@@ -63,7 +65,11 @@ def test_other_versions_are_refused_by_name(version: str) -> None:
 
 def test_rtx_serves_where_the_full_one_is_missing_or_broken() -> None:
     rtx = fake_tensorrt("1.7.1.116")
-    for broken in ({}, {"tensorrt": OSError("libnvinfer.so.10: cannot open")}, {"tensorrt": fake_tensorrt("8.6.1")}):
+    for broken in (
+        {},
+        {"tensorrt": OSError("libnvinfer.so.10: cannot open")},
+        {"tensorrt": fake_tensorrt("8.6.1")},
+    ):
         library, _ = find_tensorrt(importer(tensorrt_rtx=rtx, **broken))
         assert library is not None
         assert library.is_rtx
@@ -75,7 +81,9 @@ def test_rtx_serves_where_the_full_one_is_missing_or_broken() -> None:
 
 
 def test_a_module_that_breaks_while_it_is_imported_is_named() -> None:
-    library, reason = find_tensorrt(importer(tensorrt=AttributeError("module 'numpy' has no attribute 'bool'")))
+    library, reason = find_tensorrt(
+        importer(tensorrt=AttributeError("module 'numpy' has no attribute 'bool'"))
+    )
     assert library is None
     assert "tensorrt: AttributeError" in reason
     assert "has no attribute 'bool'" in reason
@@ -84,16 +92,21 @@ def test_a_module_that_breaks_while_it_is_imported_is_named() -> None:
 @pytest.mark.parametrize(("version", "flags"), [("10.3.0", 8), ("11.4.0", 0)])
 def test_networks_are_strongly_typed(version: str, flags: int) -> None:
     module, watcher = fake_tensorrt(version), Watcher()
-    assert build_engine(TensorRt(module, "TensorRT", version), b"onnx", SETTINGS, watcher) == b"plan 1"
+    assert (
+        build_engine(TensorRTModule(module, "TensorRT", version), b"onnx", SETTINGS, watcher)
+        == b"plan 1"
+    )
     assert module.made.network_flags == [flags]
-    assert module.made.profiles == [("crops", ((1, 3, 112, 112), (1, 3, 112, 112), (8, 3, 112, 112)))]
+    assert module.made.profiles == [
+        ("crops", ((1, 3, 112, 112), (1, 3, 112, 112), (8, 3, 112, 112)))
+    ]
     assert watcher.steps == [("tactics", 0, 2), ("tactics", 1, 2), ("tactics", 2, 2)]
 
 
 def test_a_version_without_monitors_builds_too() -> None:
     module = fake_tensorrt()
     del module.IProgressMonitor
-    build_engine(TensorRt(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Watcher())
+    build_engine(TensorRTModule(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Watcher())
     assert module.made.config.progress_monitor is None
 
 
@@ -106,29 +119,44 @@ def test_what_a_watcher_raises_ends_the_build_and_not_the_process(error: BaseExc
             raise error
 
     with pytest.raises(type(error)):
-        build_engine(TensorRt(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", SETTINGS, Impatient())
+        build_engine(
+            TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", SETTINGS, Impatient()
+        )
 
 
 @pytest.mark.parametrize(
     ("fails", "message"),
     [
-        ("parse: no importer for Unique", "cannot read the network: parse: no importer for Unique; export the model again"),
+        (
+            "parse: no importer for Unique",
+            "cannot read the network: parse: no importer for Unique; export the model again",
+        ),
         ("build: no tactic", "cannot build the fp32 network: build: no tactic; use --backend onnx"),
         ("start", f"TensorRT 10.3.0 does not start: {NO_CUDA}; check the driver with `nvidia-smi`"),
-        ("build: CUDA out of memory", "out of memory; close other programs on the GPU or lower --max-faces"),
+        (
+            "build: CUDA out of memory",
+            "out of memory; close other programs on the GPU or lower --max-faces",
+        ),
     ],
 )
 def test_failures_name_cause_and_remedy(fails: str, message: str) -> None:
     with pytest.raises(BackendError) as caught:
-        build_engine(TensorRt(fake_tensorrt(fails=fails), "TensorRT", "10.3.0"), b"onnx", SETTINGS, Watcher())
+        build_engine(
+            TensorRTModule(fake_tensorrt(fails=fails), "TensorRT", "10.3.0"),
+            b"onnx",
+            SETTINGS,
+            Watcher(),
+        )
     assert message in str(caught.value)
     assert "not an error" not in str(caught.value)
 
 
 def test_a_smaller_precision_has_another_way_out() -> None:
-    with pytest.raises(BackendError, match=r"build: no tactic; try --precision fp32, or use --backend onnx"):
+    with pytest.raises(
+        BackendError, match=r"build: no tactic; try --precision fp32, or use --backend onnx"
+    ):
         build_engine(
-            TensorRt(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0"),
+            TensorRTModule(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0"),
             b"onnx", EngineSettings("fp16", 8, 112), Watcher(),
         )  # fmt: skip
 
@@ -145,9 +173,11 @@ def test_phases_are_told_one_at_a_time() -> None:
             time.sleep(0.01)
             inside -= 1
 
-    build_engine(TensorRt(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Slow())
+    build_engine(TensorRTModule(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Slow())
     monitor = module.made.config.progress_monitor
-    threads = [threading.Thread(target=monitor.phase_start, args=(f"phase {i}", None, 3)) for i in range(4)]
+    threads = [
+        threading.Thread(target=monitor.phase_start, args=(f"phase {i}", None, 3)) for i in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -157,7 +187,7 @@ def test_phases_are_told_one_at_a_time() -> None:
 
 def test_dla() -> None:
     module = fake_tensorrt(dla_cores=2)
-    library, dla = TensorRt(module, "TensorRT", "10.3.0"), EngineSettings("fp16", 4, 112, 1)
+    library, dla = TensorRTModule(module, "TensorRT", "10.3.0"), EngineSettings("fp16", 4, 112, 1)
     build_engine(library, b"onnx", dla, Watcher())
     assert (module.made.config.DLA_core, module.made.config.default_device_type) == (1, "dla")
     assert module.made.flags == ["fallback"]
@@ -165,10 +195,12 @@ def test_dla() -> None:
     with pytest.raises(BackendError, match="DLA core must be from 0 to 1, got 2"):
         build_engine(library, b"onnx", EngineSettings("fp16", 4, 112, 2), Watcher())
     with pytest.raises(BackendError, match=r"has no DLA .*; build without --dla"):
-        build_engine(TensorRt(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", dla, Watcher())
+        build_engine(TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", dla, Watcher())
 
 
-@pytest.mark.parametrize(("device", "index"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:12", 12)])
+@pytest.mark.parametrize(
+    ("device", "index"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:12", 12)]
+)
 def test_device_names(device: str, index: int) -> None:
     assert tensorrt_engine.device_index(device) == index
 
@@ -191,22 +223,36 @@ def bundle(tmp_path: Path) -> Bundle:
 def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A machine with a GPU and the given TensorRT, as `open_engine` sees it."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    gpu = SimpleNamespace(has_cuda=True, require_device=lambda: None, use_device=lambda _: None, device_facts=lambda _: FACTS)
+    gpu = SimpleNamespace(
+        has_cuda=True,
+        require_device=lambda: None,
+        use_device=lambda _: None,
+        device_facts=lambda _: FACTS,
+    )
     monkeypatch.setattr(tensorrt_engine, "native", gpu)
-    monkeypatch.setattr(tensorrt_engine.TensorrtBackend, "make_ready", lambda _: None)  # these engines hold nothing
+    monkeypatch.setattr(
+        tensorrt_engine.TensorrtBackend, "warm_up", lambda _: None
+    )  # these engines hold nothing
 
     def install(module: Any) -> Any:
-        library = TensorRt(module, "TensorRT", module.__version__)
+        library = TensorRTModule(module, "TensorRT", module.__version__)
         monkeypatch.setattr(tensorrt_engine, "find_tensorrt", lambda: (library, ""))
         return module.made
 
     return install
 
 
-def test_built_at_first_use_and_then_found(bundle: Bundle, use: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_built_at_first_use_and_then_found(
+    bundle: Bundle, use: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     made = use(fake_tensorrt())
     first = tensorrt_engine.open_engine(bundle)
-    assert (first.name, first.precision, first.version, first.device) == ("tensorrt", "float32", "TensorRT 10.3.0", "cuda:0")
+    assert (first.name, first.precision, first.version, first.device) == (
+        "tensorrt",
+        "float32",
+        "TensorRT 10.3.0",
+        "cuda:0",
+    )
     assert "building the fp32 engine of tiny with TensorRT 10.3.0" in caplog.text
     tensorrt_engine.open_engine(bundle)
     assert made.builds == 1
@@ -225,16 +271,24 @@ def test_another_release_builds_its_own(bundle: Bundle, use: Any) -> None:
     assert newer.builds == 1
 
 
-def test_an_engine_that_is_refused_is_built_again(bundle: Bundle, use: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_that_is_refused_is_built_again(
+    bundle: Bundle, use: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     made = use(fake_tensorrt(refuses_first=1))
     tensorrt_engine.open_engine(bundle)
     assert made.builds == 2
-    assert "refuses the engine in the cache (built by another version); building it again" in caplog.text
+    assert (
+        "refuses the engine in the cache (built by another version); building it again"
+        in caplog.text
+    )
 
 
 def test_an_engine_that_never_loads_is_an_error(bundle: Bundle, use: Any) -> None:
     use(fake_tensorrt(refuses_first=9))
-    with pytest.raises(BackendError, match="does not run the engine that it built on Orin: built by another version"):
+    with pytest.raises(
+        BackendError,
+        match="does not run the engine that it built on Orin: built by another version",
+    ):
         tensorrt_engine.open_engine(bundle)
 
 
@@ -243,7 +297,9 @@ def test_a_runtime_that_does_not_start_is_an_error_that_auto_survives(
 ) -> None:
     """Its TypeError says nothing and would get past everything that expects errors of the GPU."""
     use(fake_tensorrt(fails="runtime"))
-    with pytest.raises(BackendError, match=f"TensorRT 10.3.0 does not start: {NO_CUDA}; check the driver"):
+    with pytest.raises(
+        BackendError, match=f"TensorRT 10.3.0 does not start: {NO_CUDA}; check the driver"
+    ):
         open_backend("tensorrt", bundle)
     monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: True)
     assert open_backend("auto", bundle).name == "onnx"
@@ -251,7 +307,9 @@ def test_a_runtime_that_does_not_start_is_an_error_that_auto_survives(
 
 def test_a_precision_that_the_bundle_lacks_says_how_to_get_it(bundle: Bundle, use: Any) -> None:
     use(fake_tensorrt())
-    with pytest.raises(BundleError, match=r"model.fp16.onnx is wanted .* `python -m export.add_precisions"):
+    with pytest.raises(
+        BundleError, match=r"model.fp16.onnx is wanted .* `python -m export.add_precisions"
+    ):
         tensorrt_engine.open_engine(bundle, precision="fp16")
 
 
@@ -273,7 +331,9 @@ def test_build_command(with_fp16: Bundle, use: Any) -> None:
     assert f"kept as {kept}" in done.output
     assert made.builds == 1
     done = CliRunner().invoke(faceaffect, [*build, "--dla", "0"])
-    assert "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16" in str(done.exception)
+    assert "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16" in str(
+        done.exception
+    )
     assert made.builds == 1
 
 
@@ -292,8 +352,15 @@ def test_build_command_that_cannot_keep_the_engine_fails(
 
 def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: Any) -> None:
     made = use(fake_tensorrt(dla_cores=2))
-    asked = [{}, {"precision": "fp16"}, {"precision": "fp16", "dla": 0}, {"precision": "fp16", "dla": 1}]
-    found = [open_backend("tensorrt", with_fp16, options=BackendOptions(**options)) for options in asked]  # type: ignore[arg-type]
+    asked = [
+        {},
+        {"precision": "fp16"},
+        {"precision": "fp16", "dla": 0},
+        {"precision": "fp16", "dla": 1},
+    ]
+    found = [
+        open_backend("tensorrt", with_fp16, options=BackendOptions(**options)) for options in asked
+    ]  # type: ignore[arg-type]
     assert [backend.precision for backend in found] == ["float32", "float16", "float16", "float16"]
     assert made.builds == 4, "each has an engine of its own"
     assert made.config.DLA_core == 1
@@ -302,28 +369,45 @@ def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: A
     assert made.builds == 4
 
 
-def test_analyse_refuses_what_the_device_lacks(with_fp16: Bundle, use: Any, tmp_path: Path) -> None:
+def test_analyze_refuses_what_the_device_lacks(with_fp16: Bundle, use: Any, tmp_path: Path) -> None:
     use(fake_tensorrt())
-    arguments = [str(tmp_path / "clip.mp4"), "--model", str(with_fp16.path), "--backend", "tensorrt", "--precision", "fp16"]
+    arguments = [
+        str(tmp_path / "clip.mp4"),
+        "--model",
+        str(with_fp16.path),
+        "--backend",
+        "tensorrt",
+        "--precision",
+        "fp16",
+    ]
     (tmp_path / "clip.mp4").touch()
-    done = CliRunner().invoke(faceaffect, ["analyse", *arguments, "--dla", "0"])
+    done = CliRunner().invoke(faceaffect, ["analyze", *arguments, "--dla", "0"])
     assert "has no DLA" in str(done.exception)
 
 
 def test_build_command_without_a_gpu(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt_engine, "why_not", lambda: "no NVIDIA driver is loaded; use --backend onnx")
+    monkeypatch.setattr(
+        tensorrt_engine,
+        "unavailable_reason",
+        lambda: "no NVIDIA driver is loaded; use --backend onnx",
+    )
     done = CliRunner().invoke(faceaffect, ["build", "--model", str(bundle.path)])
     assert isinstance(done.exception, BackendError)
     assert "no NVIDIA driver is loaded" in str(done.exception)
 
 
-def test_each_thread_has_its_own_path(bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thread_has_its_own_path(
+    bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(fake_tensorrt())
     backend = tensorrt_engine.open_engine(bundle)
     monkeypatch.setattr(tensorrt_engine, "_Network", lambda *_: object())
-    monkeypatch.setattr(tensorrt_engine, "GpuPath", lambda *_: object())
+    monkeypatch.setattr(tensorrt_engine, "CudaFrameRunner", lambda *_: object())
     found: list[Any] = []
-    threads = [threading.Thread(target=lambda: found.extend((backend.path, backend.path))) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: found.extend((backend.path, backend.path)))
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -332,14 +416,20 @@ def test_each_thread_has_its_own_path(bundle: Bundle, use: Any, monkeypatch: pyt
     assert found[0] is found[1]
 
 
-def test_a_lost_device_names_itself(bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_device_names_itself(
+    bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(fake_tensorrt())
     backend = tensorrt_engine.open_engine(bundle)
 
     class Lost:
         def read(self, *_: Any) -> None:
-            raise RuntimeError("waiting for the GPU: the GPU was lost to this process, which has to be started again")
+            raise RuntimeError(
+                "waiting for the GPU: the GPU was lost to this process, which has to be started again"
+            )
 
     backend._local.path = Lost()
-    with pytest.raises(BackendError, match=r"'tensorrt' failed on cuda:0: .*has to be started again"):
-        backend.read_faces(None, None)  # type: ignore[arg-type]
+    with pytest.raises(
+        BackendError, match=r"'tensorrt' failed on cuda:0: .*has to be started again"
+    ):
+        backend.infer_frame(None, None)  # type: ignore[arg-type]

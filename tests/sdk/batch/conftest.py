@@ -16,12 +16,14 @@ import pytest
 import faceaffect
 
 SDK = Path(next(iter(faceaffect.__path__))).parent
-Analyse = Callable[..., "subprocess.Popen[str]"]
+Analyze = Callable[..., "subprocess.Popen[str]"]
 
 
 def make_video(path: Path, frames: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 64))
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 64)
+    )
     for number in range(frames):
         writer.write(np.full((64, 64, 3), 100 + number % 100, np.uint8))
     writer.release()
@@ -38,19 +40,30 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def analyse(tiny_model: Path) -> Analyse:
-    """Starts `faceaffect analyse`; every frame is one face crop, so that no detector runs."""
+def analyze(tiny_model: Path) -> Analyze:
+    """Starts `faceaffect analyze`; every frame is one face crop, so that no detector runs."""
 
     def start(*arguments: str | Path, python: str = sys.executable) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(SDK), "OMP_NUM_THREADS": "1"}
-        command = [python, "-m", "faceaffect", "analyse", *map(str, arguments), "--model", str(tiny_model), "--crops"]
+        command = [
+            python,
+            "-m",
+            "faceaffect",
+            "analyze",
+            *map(str, arguments),
+            "--model",
+            str(tiny_model),
+            "--crops",
+        ]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
 
     return start
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_for(
+    condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60
+) -> None:
     """Until it holds; fails where the process has ended before."""
     end_s = time.monotonic() + seconds
     while not condition():

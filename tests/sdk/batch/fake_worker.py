@@ -1,6 +1,8 @@
-"""Speaks the protocol of a worker without a model: a part is the input's name; what happens lies in the name.
+"""Speaks the protocol of a worker without a model: a part is the input's name; what happens lies in
+the name.
 
-`dies` kills the process, `dies-once` only the first time (a file beside the input remembers), `stop` ends the run.
+`dies` kills the process, `dies-once` only the first time (a file beside the input remembers),
+`stop` ends the run.
 """
 
 import json

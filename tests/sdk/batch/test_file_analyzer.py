@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceaffect.batch import ArchiveError, Input, TaskSettings, open_store
-from faceaffect.batch import find_inputs
-from faceaffect.batch.file_analyzer import FileAnalyser
+from faceaffect.batch import BatchError, Input, TaskSettings, find_inputs, open_store
+from faceaffect.batch.file_analyzer import FileAnalyzer
 from faceaffect.batch.file_task import installed_version
 from faceaffect.bundle.bundle import FOLDERS_VARIABLE
 from faceaffect.sources.source import SourceOptions
@@ -21,7 +20,13 @@ from tests.sdk.batch.conftest import make_video
 
 def settings(out: str, model: Path) -> TaskSettings:
     return TaskSettings(
-        out, "csv", str(model), {"crops": True, "backend": "onnx"}, SourceOptions(), "auto", installed_version()
+        out,
+        "csv",
+        str(model),
+        {"crops": True, "backend": "onnx"},
+        SourceOptions(),
+        "auto",
+        installed_version(),
     )
 
 
@@ -39,7 +44,7 @@ def memory(tmp_path: Path) -> Iterator[Any]:
 def test_a_remote_video_becomes_a_remote_part(memory: Any, tiny_model: Path) -> None:
     (task,) = find_inputs(["memory://archive"])
     told: list[int] = []
-    outcome = FileAnalyser(settings("memory://parts", tiny_model)).analyse(task, told.append)
+    outcome = FileAnalyzer(settings("memory://parts", tiny_model)).analyze(task, told.append)
     assert (outcome.error, outcome.frames, outcome.faces, sum(told)) == ("", 12, 12, 12)
     assert outcome.video_s == pytest.approx(12 / 25)
     assert outcome.cpu_s > 0
@@ -51,34 +56,38 @@ def test_a_remote_video_becomes_a_remote_part(memory: Any, tiny_model: Path) -> 
 
 
 def test_an_input_that_is_gone_is_an_outcome(memory: Any, tiny_model: Path) -> None:
-    analyser = FileAnalyser(settings("memory://parts", tiny_model))
-    outcome = analyser.analyse(Input("memory://archive/none.mp4", "none.mp4"))
+    analyzer = FileAnalyzer(settings("memory://parts", tiny_model))
+    outcome = analyzer.analyze(Input("memory://archive/none.mp4", "none.mp4"))
     assert "memory://archive/none.mp4: cannot be fetched (FileNotFoundError" in outcome.error
     assert open_store("memory://parts").names() == set()
 
 
 def test_rows_do_not_depend_on_what_came_before(tiny_model: Path, tmp_path: Path) -> None:
     clip = str(make_video(tmp_path / "a.mp4", 9))
-    analyser = FileAnalyser(settings(str(tmp_path / "parts"), tiny_model))
+    analyzer = FileAnalyzer(settings(str(tmp_path / "parts"), tiny_model))
     for name in ("first", "second"):
-        analyser.analyse(Input(clip, name))
-    first, second = ((tmp_path / "parts" / f"{name}.csv").read_bytes() for name in ("first", "second"))
+        analyzer.analyze(Input(clip, name))
+    first, second = (
+        (tmp_path / "parts" / f"{name}.csv").read_bytes() for name in ("first", "second")
+    )
     assert first == second
 
 
 def test_a_folder_that_cannot_be_written_ends_the_run(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "parts").touch()
-    analyser = FileAnalyser(settings(str(tmp_path / "parts"), tiny_model))
-    with pytest.raises(ArchiveError, match="parts: cannot be written"):
-        analyser.analyse(Input(str(make_video(tmp_path / "a.mp4", 3)), "a.mp4"))
+    analyzer = FileAnalyzer(settings(str(tmp_path / "parts"), tiny_model))
+    with pytest.raises(BatchError, match="parts: cannot be written"):
+        analyzer.analyze(Input(str(make_video(tmp_path / "a.mp4", 3)), "a.mp4"))
 
 
 def test_another_release_is_refused(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"every machine needs faceaffect 99\.0"):
-        FileAnalyser(replace(settings(str(tmp_path), tiny_model), version="99.0"))
+    with pytest.raises(BatchError, match=r"every machine needs faceaffect 99\.0"):
+        FileAnalyzer(replace(settings(str(tmp_path), tiny_model), version="99.0"))
 
 
-def test_each_video_is_heard_with_its_own_sound(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_video_is_heard_with_its_own_audio(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second has none: it must not hear the first one's."""
     pytest.importorskip("av")
     from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_staged_bundle
@@ -92,10 +101,10 @@ def test_each_video_is_heard_with_its_own_sound(tiny_model: Path, tmp_path: Path
     given = settings(str(tmp_path / "parts"), write_tiny_staged_bundle(tmp_path / "stages"))
     given = replace(given, pipeline={**given.pipeline, "smooth": False})
     rows, notes = [], []
-    for options in (given, replace(given, sound="none")):
-        analyser = FileAnalyser(options)
+    for options in (given, replace(given, audio="none")):
+        analyzer = FileAnalyzer(options)
         for path in (heard, silent):
-            outcome = analyser.analyse(Input(str(path), path.name))
+            outcome = analyzer.analyze(Input(str(path), path.name))
             assert outcome.error == ""
             notes.append(" ".join(outcome.notes))
             part = (tmp_path / "parts" / f"{path.name}.csv").read_text().replace(path.name, "")

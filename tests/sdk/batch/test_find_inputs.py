@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.batch import Input
-from faceaffect.batch import find_inputs
+from faceaffect.batch import Input, find_inputs
 from faceaffect.sources.source import SourceError
 
 
@@ -16,7 +15,9 @@ def touch(root: Path, *names: str) -> None:
 
 
 def test_a_folder_stands_for_the_videos_below_it(tmp_path: Path) -> None:
-    touch(tmp_path, "b/10.mp4", "b/2.MOV", "a.mkv", "c.GIF", "notes.txt", "still.png", ".cache/x.mp4")
+    touch(
+        tmp_path, "b/10.mp4", "b/2.MOV", "a.mkv", "c.GIF", "notes.txt", "still.png", ".cache/x.mp4"
+    )
     assert [(one.uri, one.name) for one in find_inputs([str(tmp_path)])] == [
         (str(tmp_path / name), name) for name in ("a.mkv", "b/2.MOV", "b/10.mp4", "c.GIF")
     ]
@@ -24,8 +25,14 @@ def test_a_folder_stands_for_the_videos_below_it(tmp_path: Path) -> None:
 
 def test_a_pattern_names_its_videos_from_where_it_begins_to_vary(tmp_path: Path) -> None:
     touch(tmp_path, "2024/a.mp4", "2024/deep/a.mp4", "2025/a.mp4", "2025/readme.md")
-    assert [one.name for one in find_inputs([f"{tmp_path}/2024/**/*.mp4"])] == ["a.mp4", "deep/a.mp4"]
-    assert [one.name for one in find_inputs([f"{tmp_path}/*/a.mp4"])] == ["2024/a.mp4", "2025/a.mp4"]
+    assert [one.name for one in find_inputs([f"{tmp_path}/2024/**/*.mp4"])] == [
+        "a.mp4",
+        "deep/a.mp4",
+    ]
+    assert [one.name for one in find_inputs([f"{tmp_path}/*/a.mp4"])] == [
+        "2024/a.mp4",
+        "2025/a.mp4",
+    ]
 
 
 def test_a_name_does_not_depend_on_the_other_inputs(tmp_path: Path) -> None:
@@ -35,7 +42,7 @@ def test_a_name_does_not_depend_on_the_other_inputs(tmp_path: Path) -> None:
     assert set(before) < set(find_inputs([str(tmp_path)]))
 
 
-def test_folders_of_pictures_are_one_input_each(tmp_path: Path) -> None:
+def test_folders_of_images_are_one_input_each(tmp_path: Path) -> None:
     touch(tmp_path, "v1/1.jpg", "v1/2.jpg", "v2/1.png", "empty/notes.txt")
     wanted = [Input(str(tmp_path / name), name) for name in ("v1", "v2")]
     assert find_inputs([str(tmp_path)]) == wanted
@@ -46,7 +53,10 @@ def test_folders_of_pictures_are_one_input_each(tmp_path: Path) -> None:
 def test_each_input_comes_once_and_a_missing_file_is_left_to_fail_alone(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4")
     clip = str(tmp_path / "a.mp4")
-    assert [one.name for one in find_inputs([clip, str(tmp_path / "none.mp4"), clip])] == ["a.mp4", "none.mp4"]
+    assert [one.name for one in find_inputs([clip, str(tmp_path / "none.mp4"), clip])] == [
+        "a.mp4",
+        "none.mp4",
+    ]
 
 
 @pytest.mark.parametrize("given", ["", "*.mp4"])
@@ -75,7 +85,10 @@ def test_remote_folders_and_patterns_are_named_like_local_ones() -> None:
     for name in ("2024/a.mp4", "2024/deep/b.mov", "2024/notes.txt"):
         system.pipe_file(f"/archive/{name}", b"x")
     try:
-        assert [one.name for one in find_inputs(["memory://archive"])] == ["2024/a.mp4", "2024/deep/b.mov"]
+        assert [one.name for one in find_inputs(["memory://archive"])] == [
+            "2024/a.mp4",
+            "2024/deep/b.mov",
+        ]
         found = find_inputs(["memory://archive/2024/**/*.mp4"])
         assert found == [Input("memory:///archive/2024/a.mp4", "a.mp4")]
         assert find_inputs(["memory://archive/2024/a.mp4"])[0].name == "a.mp4"

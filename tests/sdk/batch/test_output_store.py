@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.batch import ArchiveError, PartStore, open_store
+from faceaffect.batch import BatchError, OutputStore, open_store
 from faceaffect.batch.output_store import RUN, WORK, read_json
 
 
 @pytest.fixture(params=["disk", "memory", "local"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PartStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OutputStore]:
     if request.param == "disk":
         yield open_store(str(tmp_path / "parts"))
         return
@@ -22,7 +22,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PartStore]
         fsspec.filesystem("memory").rm("/parts", recursive=True)
 
 
-def publish(store: PartStore, name: str, text: str) -> None:
+def publish(store: OutputStore, name: str, text: str) -> None:
     with store.work_folder() as folder:
         file = folder / "part"
         file.write_text(text)
@@ -30,7 +30,7 @@ def publish(store: PartStore, name: str, text: str) -> None:
         store.publish(file, name)
 
 
-def test_a_part_is_there_whole_and_its_own_files_are_not_parts(store: PartStore) -> None:
+def test_a_part_is_there_whole_and_its_own_files_are_not_parts(store: OutputStore) -> None:
     with store.lock():
         assert store.names() == set()
         publish(store, "deep/a.csv", "rows")
@@ -42,7 +42,7 @@ def test_a_part_is_there_whole_and_its_own_files_are_not_parts(store: PartStore)
     assert store.names("deep") == {"a.csv"}
 
 
-def test_a_part_that_is_there_is_replaced_and_removed(store: PartStore) -> None:
+def test_a_part_that_is_there_is_replaced_and_removed(store: OutputStore) -> None:
     publish(store, "a.csv", "old")
     with store.work_folder() as folder:
         (folder / "new").write_text("new")
@@ -53,10 +53,10 @@ def test_a_part_that_is_there_is_replaced_and_removed(store: PartStore) -> None:
     assert store.names() == set()
 
 
-def test_a_damaged_note_says_so(store: PartStore) -> None:
+def test_a_damaged_note_says_so(store: OutputStore) -> None:
     assert read_json(store, RUN) is None
     store.write(RUN, "{half")
-    with pytest.raises(ArchiveError, match=r"run\.json is damaged"):
+    with pytest.raises(BatchError, match=r"run\.json is damaged"):
         read_json(store, RUN)
 
 
@@ -70,7 +70,9 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> 
 
 
 def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
-    code = f"from faceaffect.batch import open_store\nwith open_store({str(tmp_path)!r}).lock(): pass"
+    code = (
+        f"from faceaffect.batch import open_store\nwith open_store({str(tmp_path)!r}).lock(): pass"
+    )
     with open_store(str(tmp_path)).lock():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "another run is writing here" in done.stderr
@@ -79,5 +81,5 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_scheme_that_nothing_opens_is_a_clear_error() -> None:
     pytest.importorskip("fsspec")
-    with pytest.raises(ArchiveError, match="nosuchscheme://bucket: cannot be opened here"):
+    with pytest.raises(BatchError, match="nosuchscheme://bucket: cannot be opened here"):
         open_store("nosuchscheme://bucket")

@@ -24,7 +24,9 @@ def changes(before: Record, after: Record) -> dict[str, Change]:
 def verdicts(before: Record, after: Record) -> set[Verdict]:
     """Of all figures that the level decides: not the dropped frames, not the machine itself."""
     found = changes(before, after).values()
-    return {one.verdict for one in found if one.before.unit != "%" and one.before.group != "reference"}
+    return {
+        one.verdict for one in found if one.before.unit != "%" and one.before.group != "reference"
+    }
 
 
 def metric(rounds: list[float]) -> Metric:
@@ -54,22 +56,37 @@ def test_a_change_well_beyond_the_spread_is_found_in_every_figure() -> None:
 
 
 def test_more_frames_a_second_is_better() -> None:
-    found = changes(made_up_record(2.0, seed=1), made_up_record(1.0, seed=2))["throughput from memory"]
+    found = changes(made_up_record(2.0, seed=1), made_up_record(1.0, seed=2))[
+        "throughput from memory"
+    ]
     assert (found.verdict, found.ratio) == (Verdict.BETTER, pytest.approx(2, rel=0.05))
 
 
 def test_noise_is_seldom_taken_for_a_change() -> None:
-    """Two runs of the same: at a level of 1 % and 200 pairs, more than 8 alarms have a probability below 0.0003."""
+    """Two runs of the same: at a level of 1 % and 200 pairs, more than 8 alarms have a probability
+    below 0.0003.
+    """
     rounds = np.random.default_rng(1).normal(2.0, 0.1, (200, 2, 5)).tolist()
-    alarms = [judge(metric(first), metric(second)).verdict is not Verdict.SAME for first, second in rounds]
+    alarms = [
+        judge(metric(first), metric(second)).verdict is not Verdict.SAME for first, second in rounds
+    ]
     assert sum(alarms) <= 8
 
 
 def test_a_change_of_four_deviations_is_seldom_missed() -> None:
     """Five rounds each do not overlap with probability above 0.9 then."""
     random = np.random.default_rng(2)
-    pairs = zip(random.normal(2.0, 0.1, (100, 5)).tolist(), random.normal(2.4, 0.1, (100, 5)).tolist(), strict=True)
-    assert sum(judge(metric(first), metric(second)).verdict is Verdict.WORSE for first, second in pairs) >= 85
+    pairs = zip(
+        random.normal(2.0, 0.1, (100, 5)).tolist(),
+        random.normal(2.4, 0.1, (100, 5)).tolist(),
+        strict=True,
+    )
+    assert (
+        sum(
+            judge(metric(first), metric(second)).verdict is Verdict.WORSE for first, second in pairs
+        )
+        >= 85
+    )
 
 
 def test_a_change_within_the_spread_is_not_claimed() -> None:
@@ -85,13 +102,20 @@ def test_a_change_too_small_to_matter_is_none_however_sure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine_ms", "expected"), [(1.0, Verdict.WORSE), (1.04, Verdict.WORSE), (1.3, Verdict.MACHINE), (0.8, Verdict.MACHINE)]
+    ("machine_ms", "expected"),
+    [(1.0, Verdict.WORSE), (1.04, Verdict.WORSE), (1.3, Verdict.MACHINE), (0.8, Verdict.MACHINE)],
 )
 def test_a_change_must_exceed_that_of_the_machine(machine_ms: float, expected: Verdict) -> None:
-    """2.0 to 2.2: more than a machine that became 4 % slower, no more than one that became 30 % slower or faster."""
+    """2.0 to 2.2: more than a machine that became 4 % slower, no more than one that became 30 %
+    slower or faster.
+    """
     pair = made_up_record(2.0, seed=3), made_up_record(2.2, seed=4, machine_ms=machine_ms)
     found = changes(*pair)
-    assert found["whole p50, process CPU"].verdict is found["throughput from memory"].verdict is expected
+    assert (
+        found["whole p50, process CPU"].verdict
+        is found["throughput from memory"].verdict
+        is expected
+    )
     assert found["peak memory, host"].verdict is Verdict.WORSE, "memory does not run"
 
 
@@ -99,7 +123,11 @@ def test_wall_times_of_a_busy_machine_are_not_believed() -> None:
     busy = replace(made_up_record(2.0, seed=3), load=MachineLoad(2, 5.0, 0.6, 0.0))
     for pair in ((busy, made_up_record(4.0, seed=4)), (made_up_record(4.0, seed=4), busy)):
         found = changes(*pair)
-        assert found["whole p50, wall"].verdict is found["throughput from memory"].verdict is Verdict.BUSY
+        assert (
+            found["whole p50, wall"].verdict
+            is found["throughput from memory"].verdict
+            is Verdict.BUSY
+        )
         assert found["whole p50, process CPU"].verdict in (Verdict.BETTER, Verdict.WORSE)
         assert found["peak memory, host"].verdict in (Verdict.BETTER, Verdict.WORSE)
 
@@ -116,8 +144,12 @@ def test_configurations_are_matched_by_what_they_are() -> None:
     assert list(found.changes) == [one.results[0].configuration.key]
     assert [line for line in found.unmatched if "4 faces" in line and "second" in line]
     alone = compare_records(one, four)
-    assert list(alone.changes) == [f"{one.results[0].configuration.key} -> {four.results[0].configuration.key}"]
-    eight = replace(one, results=[*made_up_record(faces=8).results, *made_up_record(faces=2).results])
+    assert list(alone.changes) == [
+        f"{one.results[0].configuration.key} -> {four.results[0].configuration.key}"
+    ]
+    eight = replace(
+        one, results=[*made_up_record(faces=8).results, *made_up_record(faces=2).results]
+    )
     with pytest.raises(BenchError, match="no configuration in common"):
         compare_records(both, eight)
 

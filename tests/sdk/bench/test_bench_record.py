@@ -31,7 +31,12 @@ def samples_in(path: Path) -> dict[str, Any]:
 
 def test_round_trip(saved: Path) -> None:
     made, read = made_up_record(1.23456789), Record.load_file(saved)
-    assert (read.made, read.machine, read.settings, read.notes) == (made.made, made.machine, made.settings, made.notes)
+    assert (read.made, read.machine, read.settings, read.notes) == (
+        made.made,
+        made.machine,
+        made.settings,
+        made.notes,
+    )
     assert (read.results[0].configuration, read.results[0].workload) == (
         made.results[0].configuration,
         made.results[0].workload,
@@ -84,16 +89,27 @@ def test_metrics_are_one_value_a_round_and_the_detector_counts_by_its_mean() -> 
     assert {len(metric.rounds) for metric in metrics.values()} == {5}
     for number, one in enumerate(result.rounds):
         stages = one.stages.clocks["cpu"]
-        assert metrics["detect mean, process CPU"].rounds[number] == pytest.approx(np.mean(stages["detect"]))
-        assert metrics["crop p50, process CPU"].rounds[number] == pytest.approx(np.median(stages["crop"]))
-        assert metrics["whole p99, process CPU"].rounds[number] == pytest.approx(np.percentile(stages["whole"], 99))
+        assert metrics["detect mean, process CPU"].rounds[number] == pytest.approx(
+            np.mean(stages["detect"])
+        )
+        assert metrics["crop p50, process CPU"].rounds[number] == pytest.approx(
+            np.median(stages["crop"])
+        )
+        assert metrics["whole p99, process CPU"].rounds[number] == pytest.approx(
+            np.percentile(stages["whole"], 99)
+        )
     assert metrics["dropped, camera at 30 fps"].median == pytest.approx(100 * 2 / (FRAMES + 2))
     assert "peak memory, GPU" not in metrics
 
 
 def test_grid_holds_every_combination_once() -> None:
     grid = span_grid({"faces": (1, 2, 2), "backend": ("onnx", "openvino")}, max_faces=4)
-    assert [(one.faces, one.backend) for one in grid] == [(1, "onnx"), (1, "openvino"), (2, "onnx"), (2, "openvino")]
+    assert [(one.faces, one.backend) for one in grid] == [
+        (1, "onnx"),
+        (1, "openvino"),
+        (2, "onnx"),
+        (2, "openvino"),
+    ]
     assert {one.max_faces for one in grid} == {4}
     assert len({one.key for one in grid}) == 4
 
@@ -102,12 +118,14 @@ def test_a_configuration_s_key_tells_all_its_settings() -> None:
     usual = Configuration()
     changed = {
         "model": "small", "backend": "openvino", "device": "cuda:0", "precision": "fp16", "size": (64, 48), "faces": 2,
-        "threads": 2, "streams": 3, "max_faces": 3, "min_face_px": 30, "yunet": "file.onnx", "dla": 0,
+        "threads": 2, "streams": 3, "max_faces": 3, "min_face_size_px": 30, "yunet": "file.onnx", "dla": 0,
         "detector": "mtcnn",
     }  # fmt: skip
     keys = {Configuration(**{name: value}).key for name, value in changed.items()}  # type: ignore[arg-type]
     assert len(keys | {usual.key}) == len(changed) + 1
     assert set(changed) == set(usual.as_json())
-    assert Configuration.from_json(json.loads(json.dumps(Configuration(size=(64, 48)).as_json()))).size == (64, 48)
+    assert Configuration.from_json(
+        json.loads(json.dumps(Configuration(size=(64, 48)).as_json()))
+    ).size == (64, 48)
     older = {name: value for name, value in usual.as_json().items() if name != "detector"}
     assert Configuration.from_json(older) == usual

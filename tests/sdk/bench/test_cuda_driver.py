@@ -10,7 +10,7 @@ import pytest
 
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.cuda_driver import CudaDriver, EventTimer
-from faceaffect.system.stage_timer import StageClock
+from faceaffect.system.stage_timer import StageTimer
 
 
 class FakeLibrary:
@@ -42,7 +42,9 @@ class FakeLibrary:
         self.recorded[event.value or 0] = self._now_ms
         self.streams.append(stream.value)
 
-    def on_cuEventElapsedTime(self, found: Any, before: ctypes.c_void_p, after: ctypes.c_void_p) -> None:  # noqa: N802
+    def on_cuEventElapsedTime(  # noqa: N802
+        self, found: Any, before: ctypes.c_void_p, after: ctypes.c_void_p
+    ) -> None:
         found._obj.value = self.recorded[after.value or 0] - self.recorded[before.value or 0]
 
     def on_cuMemGetInfo_v2(self, free: Any, total: Any) -> None:  # noqa: N802
@@ -57,16 +59,18 @@ class FakeLibrary:
 
 def test_events_make_a_timer_of_the_stage_clock() -> None:
     library = FakeLibrary()
-    clock = StageClock(EventTimer(CudaDriver("cuda:0", library), stream=77))
+    clock = StageTimer(EventTimer(CudaDriver("cuda:0", library), stream=77))
     for _ in range(3):
         clock.begin()
         clock.start("crop")
         clock.start("network")
         clock.end()
-        assert clock.spent_ns["event"]["follow"] == clock.spent_ns["event"]["crop"] == 250_000
-        assert clock.spent_ns["event"]["network"] == 250_000
+        assert clock.elapsed_ns["event"]["follow"] == clock.elapsed_ns["event"]["crop"] == 250_000
+        assert clock.elapsed_ns["event"]["network"] == 250_000
     assert library.calls.count("cuEventCreate") == 4, "events are used again"
-    assert library.calls.count("cuEventSynchronize") == 3, "a frame is waited for once, when it has ended"
+    assert library.calls.count("cuEventSynchronize") == 3, (
+        "a frame is waited for once, when it has ended"
+    )
     assert set(library.streams) == {77}
 
 
@@ -77,7 +81,9 @@ def test_what_the_gpu_is() -> None:
     assert driver.free_bytes() == 900 * 10**6
 
 
-@pytest.mark.parametrize("failing", ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent"])
+@pytest.mark.parametrize(
+    "failing", ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent"]
+)
 def test_a_driver_that_fails_says_where(failing: str) -> None:
     with pytest.raises(BenchError, match=rf"failed in {failing} with error 2; see `nvidia-smi`"):
         CudaDriver("cuda:0", FakeLibrary(failing))

@@ -45,7 +45,9 @@ def test_page_needs_nothing_from_elsewhere(page: str) -> None:
     assert "//" not in page.replace("<!--", "")
     read = Page(page)
     assert not {"script", "link", "iframe", "img", "object", "embed"} & set(read.tags)
-    links = [value for name, value in read.attributes if name in ("href", "src", "xlink:href", "data")]
+    links = [
+        value for name, value in read.attributes if name in ("href", "src", "xlink:href", "data")
+    ]
     assert links
     assert all(value.startswith("#") for value in links)
 
@@ -62,7 +64,8 @@ def test_what_drawings_refer_to_is_there_and_stands_once(page: str) -> None:
 
 def test_everything_is_shown(page: str) -> None:
     read = Page(page)
-    # Stages on two clocks, versus faces, versus resolution; histogram, over time and camera of three configurations.
+    # Stages on two clocks, versus faces, versus resolution; histogram, over time and camera of
+    # three configurations.
     assert read.tags["svg"] == 2 + 1 + 1 + 3 * 3
     for text in (
         "Versus faces",
@@ -92,7 +95,9 @@ def test_one_configuration_without_camera_is_a_page_too(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
 
 
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_matplotlib_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

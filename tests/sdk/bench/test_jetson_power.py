@@ -10,13 +10,20 @@ from typing import Any
 import pytest
 
 from faceaffect.bench import jetson_power
-from faceaffect.bench.jetson_power import PowerWatch, read_jtop
+from faceaffect.bench.jetson_power import PowerMonitor, read_jtop
 
 FOUR = SimpleNamespace(
     power={"rail": {"VDD_IN": {"power": 5100}}, "tot": {"power": 7250, "avg": 7000}},
-    temperature={"cpu": {"temp": 48.5, "online": True}, "gpu": {"temp": 51.0, "online": True}, "cv": {"temp": -256}},
+    temperature={
+        "cpu": {"temp": 48.5, "online": True},
+        "gpu": {"temp": 51.0, "online": True},
+        "cv": {"temp": -256},
+    },
 )
-THREE = SimpleNamespace(power=({"cur": 4300, "avg": 4100}, {"5V CPU": {"cur": 900}}), temperature={"AO": 39.0, "GPU": 41.5})
+THREE = SimpleNamespace(
+    power=({"cur": 4300, "avg": 4100}, {"5V CPU": {"cur": 900}}),
+    temperature={"AO": 39.0, "GPU": 41.5},
+)
 
 
 @pytest.mark.parametrize(("jtop", "expected"), [(FOUR, (7.25, 51.0)), (THREE, (4.3, 41.5))])
@@ -50,7 +57,7 @@ def put_in_place(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
 
 def test_samples_belong_to_their_label(monkeypatch: pytest.MonkeyPatch) -> None:
     put_in_place(monkeypatch, FakeJtop)
-    with PowerWatch() as watch:
+    with PowerMonitor() as watch:
         for watch.label in ("one", "", "two"):
             time.sleep(0.1)
     assert set(watch.samples) == {"one", "two"}
@@ -66,7 +73,7 @@ def test_a_service_that_does_not_answer_is_a_note(monkeypatch: pytest.MonkeyPatc
             raise RuntimeError("the jtop service is not active")
 
     put_in_place(monkeypatch, Broken)
-    with PowerWatch() as watch:
+    with PowerMonitor() as watch:
         watch.label = "one"
     assert watch.samples == {}
     assert "jtop service is not active" in watch.note
@@ -74,18 +81,20 @@ def test_a_service_that_does_not_answer_is_a_note(monkeypatch: pytest.MonkeyPatc
 
 def test_a_service_that_goes_away_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     put_in_place(monkeypatch, lambda: SimpleNamespace(start=lambda: None, close=lambda: None))
-    with PowerWatch() as watch:
+    with PowerMonitor() as watch:
         watch.label = "one"
         time.sleep(0.1)
     assert "lost on the way" in watch.note
 
 
-def test_elsewhere_than_on_a_jetson_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_elsewhere_than_on_a_jetson_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     monkeypatch.setitem(sys.modules, "jtop", None)
     monkeypatch.setattr(jetson_power, "_JETSON_FILE", tmp_path / "none")
-    with PowerWatch() as watch:
+    with PowerMonitor() as watch:
         assert watch.note == ""
     monkeypatch.setattr(jetson_power, "_JETSON_FILE", tmp_path / "release")
     (tmp_path / "release").touch()
-    with PowerWatch() as watch:
+    with PowerMonitor() as watch:
         assert "jetson-stats" in watch.note

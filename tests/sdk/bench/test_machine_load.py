@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faceaffect.bench.machine import describe_machine, processor_name
-from faceaffect.bench.machine_load import LoadWatch, MachineLoad
+from faceaffect.bench.machine_load import MachineLoad, SystemLoadMonitor
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -21,16 +21,18 @@ def stat(path: Path, user: float, idle: float, steal: float) -> Path:
 
 def test_shares_of_others_and_of_the_host(tmp_path: Path) -> None:
     file = stat(tmp_path / "stat", user=1000, idle=1000, steal=5)
-    watch = LoadWatch(file)
+    watch = SystemLoadMonitor(file)
     stat(file, user=1060, idle=1030, steal=15)
     load = watch.stop()
-    assert load.others_share == pytest.approx(60 / 100, abs=0.02)  # this process took next to nothing
+    assert load.others_share == pytest.approx(
+        60 / 100, abs=0.02
+    )  # this process took next to nothing
     assert load.stolen_share == pytest.approx(10 / 100)
 
 
 def test_own_work_is_not_others(tmp_path: Path) -> None:
     file = stat(tmp_path / "stat", user=0, idle=0, steal=0)
-    watch, began = LoadWatch(file), time.process_time()
+    watch, began = SystemLoadMonitor(file), time.process_time()
     while time.process_time() - began < 0.3:
         pass
     stat(file, user=time.process_time() - began, idle=0.3, steal=0)
@@ -40,7 +42,7 @@ def test_own_work_is_not_others(tmp_path: Path) -> None:
 
 
 def test_the_real_machine_can_be_watched() -> None:
-    load = LoadWatch().stop()
+    load = SystemLoadMonitor().stop()
     assert load.cores == os.cpu_count()
     assert load.others_share is None or 0 <= load.others_share <= 1
 
@@ -48,7 +50,7 @@ def test_the_real_machine_can_be_watched() -> None:
 @pytest.mark.parametrize("content", ["", "cpu\n", "cpu a b c d e f g h\n", "intr 1 2 3\n"])
 def test_a_system_without_these_counters_says_unknown(tmp_path: Path, content: str) -> None:
     (tmp_path / "stat").write_text(content)
-    load = LoadWatch(tmp_path / "stat").stop()
+    load = SystemLoadMonitor(tmp_path / "stat").stop()
     assert (load.others_share, load.stolen_share) == (None, None)
 
 

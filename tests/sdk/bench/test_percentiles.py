@@ -14,7 +14,11 @@ def test_percentiles_are_numpy_s(count: int) -> None:
     found = Distribution.of([values[: count // 2].tolist(), values[count // 2 :].tolist()])
     expected = [np.percentile(values, p) for p in (50, 90, 95, 99)]
     assert [found.p50, found.p90, found.p95, found.p99] == pytest.approx(expected)
-    assert (found.max, found.mean, found.count) == (values.max(), pytest.approx(values.mean()), count)
+    assert (found.max, found.mean, found.count) == (
+        values.max(),
+        pytest.approx(values.mean()),
+        count,
+    )
 
 
 def test_jitter_is_the_mean_step_and_does_not_cross_rounds() -> None:

@@ -1,4 +1,6 @@
-"""A round in a process of its own: what starting costs, what was measured, and what goes wrong there."""
+"""A round in a process of its own: what starting costs, what was measured, and what goes wrong
+there.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.cold_start import peak_memory_mb
+from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.record import Round
 from faceaffect.bench.reference_workload import time_reference
 from faceaffect.bench.round_worker import Order, run_round
@@ -40,8 +42,14 @@ def test_a_round_measures_all_of_it(order: Order, tmp_path: Path) -> None:
     # NumPy, OpenCV and ONNX Runtime need some tens of megabytes, nine small frames not much more.
     assert 30 < fresh.host_peak_mb < 600
     assert (tmp_path / "fresh.csv").read_text().startswith("source,frame,")
-    assert {len(samples) for stages in one.stages.clocks.values() for samples in stages.values()} == {9}
-    assert set(one.stages.clocks["wall"]) == set(one.stages.clocks["cpu"]) >= {"decode", "network", "write", "whole"}
+    assert {
+        len(samples) for stages in one.stages.clocks.values() for samples in stages.values()
+    } == {9}
+    assert (
+        set(one.stages.clocks["wall"])
+        == set(one.stages.clocks["cpu"])
+        >= {"decode", "network", "write", "whole"}
+    )
     assert one.live["50"].delivered == 5
     assert set(one.reference_ms) == {"wall", "cpu"}
     assert min(one.reference_ms.values()) > 0
@@ -49,7 +57,10 @@ def test_a_round_measures_all_of_it(order: Order, tmp_path: Path) -> None:
 
 def test_the_frames_in_memory_are_not_counted_as_the_pipeline_s(order: Order) -> None:
     """120 frames of 640x360 are 83 MB, which are only loaded after the memory has been looked at."""
-    few, many = (run_round(replace(order, frames=count, live_fps=[]), lambda _: None)["fresh"] for count in (2, 120))
+    few, many = (
+        run_round(replace(order, frames=count, live_fps=[]), lambda _: None)["fresh"]
+        for count in (2, 120)
+    )
     assert many["host_peak_mb"] - few["host_peak_mb"] < 40
 
 
@@ -69,7 +80,9 @@ def test_a_process_s_memory_is_its_own() -> None:
     assert peak_memory_mb() > 200
     code = "from faceaffect.bench.cold_start import peak_memory_mb; print(peak_memory_mb())"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "sdk")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
     assert float(done.stdout) < 150
     assert len(block) == 200 << 20
 
@@ -78,12 +91,17 @@ def test_a_process_s_memory_is_its_own() -> None:
     ("change", "said"),
     [
         ({"video": "nothing.mp4"}, "nothing.mp4 failed: nothing.mp4: no such file"),
-        ({"configuration": Configuration(model="nobody-has-this").as_json()}, "model must be a bundle folder"),
+        (
+            {"configuration": Configuration(model="nobody-has-this").as_json()},
+            "model must be a bundle folder",
+        ),
         ({"configuration": {}}, "a configuration must have"),
         ({"folder": "/nowhere/at/all"}, "the folder /nowhere/at/all does not exist"),
     ],
 )
-def test_what_goes_wrong_there_is_told_here(order: Order, change: dict[str, object], said: str) -> None:
+def test_what_goes_wrong_there_is_told_here(
+    order: Order, change: dict[str, object], said: str
+) -> None:
     with pytest.raises(BenchError, match=said):
         run_round(replace(order, **change), lambda _: None)  # type: ignore[arg-type]
 
@@ -94,7 +112,9 @@ def test_an_interruption_leaves_no_process_behind(order: Order) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_round(order, interrupt)
-    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
+    children = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True
+    ).stdout
     assert "round_process" not in children
 
 

@@ -1,4 +1,6 @@
-"""A camera that does not wait: what a slow pipeline misses is counted, and waiting counts as latency."""
+"""A camera that does not wait: what a slow pipeline misses is counted, and waiting counts as
+latency.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ FRAMES = [Frame(np.full((4, 6, 3), number, np.uint8)) for number in range(3)]
 
 
 class SleepyPipeline:
-    """Takes `frame_s` for every frame without using the processor, and `first_s` more for the first one."""
+    """Takes `frame_s` for every frame without using the processor, and `first_s` more for the first
+    one.
+    """
 
     def __init__(self, frame_s: float, first_s: float = 0.0) -> None:
         self._frame_s, self._first_s, self.seen = frame_s, first_s, list[int]()
@@ -24,7 +28,7 @@ class SleepyPipeline:
     def reset(self) -> None:
         self.seen.clear()
 
-    def analyse(self, frame: Frame) -> None:
+    def analyze(self, frame: Frame) -> None:
         time.sleep(self._frame_s + (0 if self.seen else self._first_s))
         self.seen.append(frame.index)
 
@@ -38,7 +42,7 @@ def test_a_slow_pipeline_s_drops_are_counted_to_the_frame() -> None:
     live = play(pipeline, fps=100, count=60)
     assert live.delivered == 60
     assert live.dropped == 60 - len(pipeline.seen) == 60 - len(live.latency_ms)
-    # Five frames come while one is analysed: at least 60 - (600 ms / 50 ms + the first + the last).
+    # Five frames come while one is analyzed: at least 60 - (600 ms / 50 ms + the first + the last).
     assert live.dropped >= 60 - 14
     assert min(live.latency_ms) >= 50
     assert pipeline.seen == sorted(set(pipeline.seen))
@@ -60,7 +64,7 @@ def test_a_pipeline_that_keeps_up_misses_nothing() -> None:
 def test_what_is_missed_while_warming_up_does_not_count() -> None:
     pipeline = SleepyPipeline(0.0, first_s=0.2)
     live = play(pipeline, fps=50, count=10, warmup=20)
-    assert len(pipeline.seen) < 30  # frames came while the first one was analysed
+    assert len(pipeline.seen) < 30  # frames came while the first one was analyzed
     assert (live.delivered, live.dropped, len(live.latency_ms)) == (10, 0, 10)
 
 
@@ -87,7 +91,14 @@ def test_frames_are_due_at_the_rate_and_never_early(monkeypatch: pytest.MonkeyPa
         good, pixels = camera.read()
         assert good
         numbers.append(int(pixels[0, 0, 0]))
-    assert numbers == [0, 1, 2, 1, 0, 1]  # forth and back; a late reader gets every frame, none is skipped for it
+    assert numbers == [
+        0,
+        1,
+        2,
+        1,
+        0,
+        1,
+    ]  # forth and back; a late reader gets every frame, none is skipped for it
     np.testing.assert_allclose(np.diff(camera.due_s), 1 / 50)
     late_s = np.subtract(camera.read_s, camera.due_s)
     assert (late_s > 0).all()

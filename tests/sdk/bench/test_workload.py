@@ -12,8 +12,15 @@ import numpy as np
 import pytest
 
 from faceaffect.bench.configuration import BenchError, Configuration
-from faceaffect.bench.synthetic_faces import Grimace, draw_face
-from faceaffect.bench.workload import FPS, fitting_count, forth_and_back, make_workload, play, read_frames
+from faceaffect.bench.synthetic_faces import SyntheticExpression, draw_face
+from faceaffect.bench.workload import (
+    FPS,
+    fitting_count,
+    forth_and_back,
+    make_workload,
+    play,
+    read_frames,
+)
 from faceaffect.pipeline import open_pipeline
 from faceaffect.types import Frame
 
@@ -43,11 +50,13 @@ def test_every_frame_holds_the_faces(trained: None, tmp_path: Path, wanted: Want
     workload = make_workload(wanted.source, configuration, FRAMES, tmp_path)
     frames = read_frames(workload.path, FRAMES)
     assert len(frames) == FRAMES
-    assert {(frame.width_px, frame.height_px) for frame in frames} == {wanted.size} == {workload.size}
+    assert (
+        {(frame.width_px, frame.height_px) for frame in frames} == {wanted.size} == {workload.size}
+    )
     counts, ids = Counter[int](), set[int]()
     with open_pipeline(max_faces=wanted.faces + 2) as pipeline:  # so that looking for more goes on
         for frame in play(frames, 2 * FRAMES, workload.fps):
-            faces, _ = pipeline.analyse(frame)
+            faces, _ = pipeline.analyze(frame)
             counts[len(faces)] += 1
             ids |= set(faces.track_id.tolist())
     assert counts == {wanted.faces: 2 * FRAMES}
@@ -78,8 +87,8 @@ def test_another_size_is_fitted_not_stretched(tmp_path: Path) -> None:
     assert "scaled from 640x360" in workload.about
 
 
-def test_pictures_become_a_video(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
+def test_images_become_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
     cv2.imwrite(str(path), np.full((48, 64), 130, np.uint8))
     workload = make_workload(str(path), Configuration(), FRAMES, tmp_path)
     assert (workload.size, workload.fps) == ((64, 48), FPS)
@@ -91,19 +100,23 @@ def test_pictures_become_a_video(tmp_path: Path) -> None:
     [
         ({"faces": 100, "size": (640, 360)}, "100 faces of at least 40 px do not fit into 640x360"),
         ({"faces": 1, "size": (64, 48)}, "do not fit"),
-        ({"faces": 4, "size": (320, 240), "min_face_px": 90}, "smaller --min-face"),
+        ({"faces": 4, "size": (320, 240), "min_face_size_px": 90}, "smaller --min-face"),
         ({"faces": 0, "size": (640, 360)}, "at least 1 face"),
     ],
 )
-def test_faces_that_could_not_be_found_are_not_made(tmp_path: Path, settings: dict[str, object], said: str) -> None:
+def test_faces_that_could_not_be_found_are_not_made(
+    tmp_path: Path, settings: dict[str, object], said: str
+) -> None:
     with pytest.raises(BenchError, match=said):
         make_workload(None, Configuration(**settings), FRAMES, tmp_path)  # type: ignore[arg-type]
 
 
 def test_a_clip_without_a_face_cannot_be_tiled(trained: None, tmp_path: Path) -> None:
-    path = tmp_path / "grey.png"
+    path = tmp_path / "gray.png"
     cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
-    with pytest.raises(BenchError, match="--faces needs a clip that shows a face, none is found in 1 frames"):
+    with pytest.raises(
+        BenchError, match="--faces needs a clip that shows a face, none is found in 1 frames"
+    ):
         make_workload(str(path), Configuration(faces=2, size=(640, 360)), FRAMES, tmp_path)
 
 
@@ -118,7 +131,10 @@ def test_playing_forth_and_back_never_jumps() -> None:
 
 
 def test_memory_bounds_the_frames() -> None:
-    small, large = Frame(np.zeros((360, 640, 3), np.uint8)), Frame(np.zeros((4320, 7680, 3), np.uint8))
+    small, large = (
+        Frame(np.zeros((360, 640, 3), np.uint8)),
+        Frame(np.zeros((4320, 7680, 3), np.uint8)),
+    )
     assert fitting_count(small, 100) == 100
     assert fitting_count(small, 10_000) < 500
     assert fitting_count(large, 100) == 2
@@ -126,9 +142,12 @@ def test_memory_bounds_the_frames() -> None:
 
 def test_a_drawn_face_covers_its_middle_and_not_its_corners() -> None:
     for person in range(5):
-        picture, cover = draw_face(person, Grimace.at(person / 5), 100)
-        assert (picture.shape, picture.dtype, cover.shape) == ((100, 100, 3), np.uint8, (100, 100))
+        image, cover = draw_face(person, SyntheticExpression.at(person / 5), 100)
+        assert (image.shape, image.dtype, cover.shape) == ((100, 100, 3), np.uint8, (100, 100))
         assert cover[50, 50] == pytest.approx(1)
         assert cover[0, 0] == cover[0, -1] == 0
-        assert (picture[cover == 0] == 0).all()
-    assert not np.array_equal(draw_face(0, Grimace(0, 0, 0), 64)[0], draw_face(1, Grimace(0, 0, 0), 64)[0])
+        assert (image[cover == 0] == 0).all()
+    assert not np.array_equal(
+        draw_face(0, SyntheticExpression(0, 0, 0), 64)[0],
+        draw_face(1, SyntheticExpression(0, 0, 0), 64)[0],
+    )

@@ -1,4 +1,6 @@
-"""Bundles: only checked bytes are used, and every refusal names the file, what was wanted and what came."""
+"""Bundles: only checked bytes are used, and every refusal names the file, what was wanted and what
+came.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from typing import Any
 import pytest
 
 from faceaffect.backends import open_backend
-from faceaffect.bundle.bundle import GRAPH_FILE, MODEL_FILE, find_bundle, list_bundles, network_of, open_bundle
+from faceaffect.bundle.bundle import (
+    GRAPH_FILE,
+    MODEL_FILE,
+    find_bundle,
+    list_bundles,
+    model_bytes,
+    open_bundle,
+)
 from faceaffect.bundle.model_spec import HEADS, INT8_CPU, SPEC_FILE, BundleError
 from tests.sdk.tiny_bundle import seal, write_tiny_bundle
 
@@ -39,10 +48,12 @@ def test_a_network_told_by_another_one_is_refused_when_it_is_wanted(precision: s
     bundle = open_bundle()  # the shipped one, which has both
     half = len(bundle.onnx) // 2
     other = replace(bundle, onnx=bundle.onnx[:half] + bytes(len(bundle.onnx) - half))
-    assert len(network_of(bundle, precision)) > 100_000
-    with pytest.raises(BundleError, match=rf"model\.{precision}\.\w+: it was made of another fp32 network"):
-        network_of(other, precision)
-    assert network_of(other, "fp32") == other.onnx
+    assert len(model_bytes(bundle, precision)) > 100_000
+    with pytest.raises(
+        BundleError, match=rf"model\.{precision}\.\w+: it was made of another fp32 network"
+    ):
+        model_bytes(other, precision)
+    assert model_bytes(other, "fp32") == other.onnx
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])
@@ -50,7 +61,9 @@ def test_one_changed_bit_is_noticed(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(BundleError, match=rf"{name}: SHA-256 must be [0-9a-f]{{64}}, got [0-9a-f]{{64}}"):
+    with pytest.raises(
+        BundleError, match=rf"{name}: SHA-256 must be [0-9a-f]{{64}}, got [0-9a-f]{{64}}"
+    ):
         open_bundle(folder)
 
 
@@ -64,11 +77,15 @@ def test_missing_file(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])
 def test_spec_must_list_both_files(folder: Path, name: str) -> None:
     edit_spec(folder, lambda raw: raw["files"].pop(name))
-    with pytest.raises(BundleError, match=rf"must name {MODEL_FILE} and {GRAPH_FILE}, missing \['{name}'\]"):
+    with pytest.raises(
+        BundleError, match=rf"must name {MODEL_FILE} and {GRAPH_FILE}, missing \['{name}'\]"
+    ):
         open_bundle(folder)
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "sub/../../secret", "", ".", "..", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "/etc/hostname", "sub/../../secret", "", ".", "..", "a\0b"]
+)
 def test_no_file_outside_the_bundle_is_read(folder: Path, name: str) -> None:
     (folder.parent / "secret").write_bytes(b"secret")
     edit_spec(folder, lambda raw: raw["files"].update({name: "0" * 64}))
@@ -92,7 +109,9 @@ def test_graph_weights_of_another_form(folder: Path) -> None:
 
     save_file({"adjacency": np.eye(3, dtype=np.float32)}, folder / GRAPH_FILE)
     seal(folder)
-    with pytest.raises(BundleError, match=rf"{GRAPH_FILE}: .*missing \['readout.bias', 'readout.weight'\]"):
+    with pytest.raises(
+        BundleError, match=rf"{GRAPH_FILE}: .*missing \['readout.bias', 'readout.weight'\]"
+    ):
         open_bundle(folder)
 
 
@@ -113,11 +132,15 @@ def test_missing_head(tmp_path: Path, head: str) -> None:
 
 def test_crop_size_of_network_and_spec_must_agree(folder: Path) -> None:
     edit_spec(folder, lambda raw: raw["crop"].update(size_px=96))
-    with pytest.raises(BundleError, match=r"input must be crops \[N, 3, 96, 96\], got \[3, 112, 112\]"):
+    with pytest.raises(
+        BundleError, match=r"input must be crops \[N, 3, 96, 96\], got \[3, 112, 112\]"
+    ):
         open_backend("onnx", open_bundle(folder))
 
 
-def test_found_by_name_in_the_folders_of_the_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_found_by_name_in_the_folders_of_the_user(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FACEAFFECT_MODELS", str(folder.parent))
     assert folder in list_bundles()
     assert find_bundle("tiny") == folder

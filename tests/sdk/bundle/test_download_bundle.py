@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from faceaffect.bundle import resumable_download as resumable_file
 from faceaffect.bundle.bundle import find_bundle, list_bundles, open_bundle
-from faceaffect.cli import main
-from faceaffect.bundle.bundle import resumable_download as resumable_file
 from faceaffect.bundle.download_bundle import get_bundle
-from faceaffect.bundle.resumable_download import DownloadError, fetch
 from faceaffect.bundle.model_spec import BundleError, ModelSpec
+from faceaffect.bundle.resumable_download import DownloadError, fetch
+from faceaffect.cli import main
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a folder; `break_after` bytes of each answer the connection ends, `status` answers with an error once each."""
+    """Serves a folder; `break_after` bytes of each answer the connection ends, `status` answers
+    with an error once each.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -102,12 +104,16 @@ def test_a_bundle_is_fetched_verified_and_listed(server: Server, at_home: Path) 
     assert get_bundle(f"{server.url}/tiny", digest, "mine")[0] == folder, "the same once more"
 
 
-def test_a_transfer_that_breaks_again_and_again_is_gone_on_with(server: Server, at_home: Path) -> None:
+def test_a_transfer_that_breaks_again_and_again_is_gone_on_with(
+    server: Server, at_home: Path
+) -> None:
     digest = serve_bundle(server)
     server.break_after = max(1, (server.folder / "tiny" / "model.onnx").stat().st_size // 7)
     folder, _ = get_bundle(f"{server.url}/tiny", digest, "mine")
     assert open_bundle(folder).spec == ModelSpec.load(server.folder / "tiny")
-    starts = [int(span[6:-1]) for path, span in server.asked if path.endswith("model.onnx") and span]
+    starts = [
+        int(span[6:-1]) for path, span in server.asked if path.endswith("model.onnx") and span
+    ]
     assert starts == sorted(starts)
     assert len(starts) >= 5, "nothing is fetched twice"
 
@@ -126,7 +132,9 @@ def test_the_same_command_goes_on_where_it_failed(server: Server, at_home: Path)
     assert len([path for path, _ in server.asked if path.endswith("graph.safetensors")]) <= 1
 
 
-def test_what_came_before_is_kept_over_calls_and_a_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
+def test_what_came_before_is_kept_over_calls_and_a_server_without_ranges_starts_anew(
+    server: Server, tmp_path: Path
+) -> None:
     content = bytes(range(256)) * 500
     (server.folder / "file").write_bytes(content)
     digest, path = hashlib.sha256(content).hexdigest(), tmp_path / "file"
@@ -152,7 +160,9 @@ def test_a_changed_file_is_refused_and_not_kept(server: Server, at_home: Path) -
     digest = serve_bundle(server)
     graph = server.folder / "tiny" / "graph.safetensors"
     graph.write_bytes(graph.read_bytes()[:-1] + b"!")
-    with pytest.raises(DownloadError, match=r"graph\.safetensors: SHA-256 must be .* do not use it"):
+    with pytest.raises(
+        DownloadError, match=r"graph\.safetensors: SHA-256 must be .* do not use it"
+    ):
         get_bundle(f"{server.url}/tiny", digest, "mine")
     assert not (at_home / "mine").exists()
     assert not list(at_home.rglob("graph.safetensors*"))
@@ -188,7 +198,9 @@ def test_endless_files_are_cut_off(server: Server, tmp_path: Path) -> None:
         fetch(f"{server.url}/file", tmp_path / "file", "", 999)
 
 
-def test_no_connection_where_offline_is_wanted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_connection_where_offline_is_wanted(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digest = serve_bundle(server)
     monkeypatch.setenv("FACEAFFECT_OFFLINE", "1")
     with pytest.raises(DownloadError, match="FACEAFFECT_OFFLINE is set"):
@@ -210,7 +222,9 @@ def test_no_connection_where_offline_is_wanted(server: Server, monkeypatch: pyte
         ("{folder}/none", "", "", "no such file"),
     ],
 )
-def test_what_cannot_be_is_said(server: Server, source: str, sha256: str, name: str, message: str) -> None:
+def test_what_cannot_be_is_said(
+    server: Server, source: str, sha256: str, name: str, message: str
+) -> None:
     folder = write_tiny_bundle(server.folder / "tiny")
     with pytest.raises(DownloadError, match=message):
         get_bundle(source.format(folder=folder), sha256, name)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from faceaffect.bundle.bundle import network_of, open_bundle
-from faceaffect.bundle.fp16_delta import HALVES_FILE, half_network, rounded, tell_half
+from faceaffect.bundle.bundle import model_bytes, open_bundle
+from faceaffect.bundle.fp16_delta import HALVES_FILE, encode_fp16_delta, half_network, rounded
 from faceaffect.bundle.model_spec import BundleError
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -29,24 +29,38 @@ def test_numbers_are_rounded_to_the_nearest_and_never_lost() -> None:
 
 
 def test_what_is_told_is_made_again() -> None:
-    told = tell_half(FULL, HALF, PLACES)
+    told = encode_fp16_delta(FULL, HALF, PLACES)
     assert half_network(FULL, told) == HALF
-    assert half_network(b"anything", tell_half(b"anything", HALF, [])) == HALF
+    assert half_network(b"anything", encode_fp16_delta(b"anything", HALF, [])) == HALF
 
 
 @pytest.mark.parametrize("places", [[(4, 3, 7), (27, 40, 5)], [(4, 3, 900)], [(4, -1, 2)]])
 def test_wrong_places_are_not_told(places: list[tuple[int, int, int]]) -> None:
-    with pytest.raises(ValueError, match=r"made of another fp32 network|must lie inside the fp32 network"):
-        tell_half(FULL, HALF, places)
+    with pytest.raises(
+        ValueError, match=r"made of another fp32 network|must lie inside the fp32 network"
+    ):
+        encode_fp16_delta(FULL, HALF, places)
 
 
 @pytest.mark.parametrize(
     ("full", "told", "message"),
     [
-        (FULL.replace(b"middle", b"midd"), tell_half(FULL, HALF, PLACES), "must lie inside the fp32 network of|another fp32"),
-        (FULL[:3] + bytes(4) + FULL[7:8] + b"x" + FULL[9:], tell_half(FULL, HALF, PLACES), "made of another fp32 network"),
-        (FULL, b"no tensors", "a file of model.fp16.halves's kind is wanted"),
-        (FULL, save({"literal": np.zeros(3, np.uint8)}), "a file of model.fp16.halves's kind is wanted: KeyError"),
+        (
+            FULL.replace(b"middle", b"midd"),
+            encode_fp16_delta(FULL, HALF, PLACES),
+            "must lie inside the fp32 network of|another fp32",
+        ),
+        (
+            FULL[:3] + bytes(4) + FULL[7:8] + b"x" + FULL[9:],
+            encode_fp16_delta(FULL, HALF, PLACES),
+            "made of another fp32 network",
+        ),
+        (FULL, b"no tensors", "a file of model.fp16.delta's kind is wanted"),
+        (
+            FULL,
+            save({"literal": np.zeros(3, np.uint8)}),
+            "a file of model.fp16.delta's kind is wanted: KeyError",
+        ),
     ],
 )
 def test_another_network_or_file_is_refused(full: bytes, told: bytes, message: str) -> None:
@@ -61,15 +75,17 @@ def test_a_bundle_that_keeps_halves_has_fp16(tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path)
     bundle = open_bundle(folder)
     with pytest.raises(BundleError, match="this bundle holds none"):
-        network_of(bundle, "fp16")
+        model_bytes(bundle, "fp16")
 
     def keep(content: bytes) -> None:
         (folder / HALVES_FILE).write_bytes(content)
         spec = open_bundle(write_tiny_bundle(tmp_path / "again")).spec
-        replace(spec, files=bundle.spec.files | {HALVES_FILE: sha256(content).hexdigest()}).save(folder)
+        replace(spec, files=bundle.spec.files | {HALVES_FILE: sha256(content).hexdigest()}).save(
+            folder
+        )
 
-    keep(tell_half(bundle.onnx, b"half of it", []))
-    assert network_of(open_bundle(folder), "fp16") == b"half of it"
+    keep(encode_fp16_delta(bundle.onnx, b"half of it", []))
+    assert model_bytes(open_bundle(folder), "fp16") == b"half of it"
     keep(b"damaged, under a right checksum")
-    with pytest.raises(BundleError, match=r"model.fp16.halves: a file of .* kind is wanted"):
-        network_of(open_bundle(folder), "fp16")
+    with pytest.raises(BundleError, match=r"model.fp16.delta: a file of .* kind is wanted"):
+        model_bytes(open_bundle(folder), "fp16")

@@ -1,4 +1,6 @@
-"""A network told by what it does not share with another one comes back byte for byte, or not at all."""
+"""A network told by what it does not share with another one comes back byte for byte, or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from faceaffect.bundle.int8_delta import borrowed_network, tell_borrowed
+from faceaffect.bundle.int8_delta import borrowed_network, encode_int8_delta
 
 RANDOM = np.random.default_rng(2)
 SHARED = [RANDOM.bytes(count) for count in (400, 1000, 300)]
@@ -16,17 +18,17 @@ NETWORK = RANDOM.bytes(50) + SHARED[0] + b"." + SHARED[1] + RANDOM.bytes(200) + 
 
 def test_the_network_comes_back_and_what_is_shared_is_not_stored() -> None:
     elsewhere = NETWORK[-310:-305]  # bytes that the other file lacks stay in the file
-    told = tell_borrowed(FULL, NETWORK, [*SHARED, elsewhere])
+    told = encode_int8_delta(FULL, NETWORK, [*SHARED, elsewhere])
     assert borrowed_network(FULL, told) == NETWORK
     assert load(told)["literal"].size == len(NETWORK) - sum(map(len, SHARED))
 
 
 def test_nothing_shared_is_no_loss() -> None:
-    assert borrowed_network(FULL, tell_borrowed(FULL, NETWORK, [])) == NETWORK
+    assert borrowed_network(FULL, encode_int8_delta(FULL, NETWORK, [])) == NETWORK
 
 
 def test_another_network_and_damage_are_refused() -> None:
-    told = tell_borrowed(FULL, NETWORK, SHARED)
+    told = encode_int8_delta(FULL, NETWORK, SHARED)
     with pytest.raises(ValueError, match="made of another fp32 network"):
         borrowed_network(FULL[1:], told)
     with pytest.raises(ValueError, match="kind is wanted"):

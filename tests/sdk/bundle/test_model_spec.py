@@ -50,9 +50,11 @@ def test_unknown_version(raw: dict[str, Any], version: Any) -> None:
 
 
 def test_missing_and_unknown_fields_are_named(raw: dict[str, Any]) -> None:
-    del raw["licence"]
+    del raw["license"]
     raw["license"] = "x"
-    with pytest.raises(BundleError, match=r"missing fields \['licence'\], unknown fields \['license'\]"):
+    with pytest.raises(
+        BundleError, match=r"missing fields \['license'\], unknown fields \['license'\]"
+    ):
         ModelSpec.from_json(raw)
 
 

@@ -44,7 +44,11 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
     def popen(*arguments: str | Path, frame_s: float = 0.0) -> subprocess.Popen[str]:
         roots = [str(Path(next(iter(faceaffect.__path__))).parent), str(SCRIPT.parents[3])]
-        environment = {**os.environ, "FAKE_FRAME_S": str(frame_s), "PYTHONPATH": os.pathsep.join(roots)}
+        environment = {
+            **os.environ,
+            "FAKE_FRAME_S": str(frame_s),
+            "PYTHONPATH": os.pathsep.join(roots),
+        }
         command = [sys.executable, str(SCRIPT), *map(str, arguments)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
@@ -58,7 +62,9 @@ def clip(tmp_path: Path) -> Path:
 
 
 def make_clip(path: Path, count: int) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 48))
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 48)
+    )
     for number in range(count):
         writer.write(np.full((48, 64, 3), number, np.uint8))
     writer.release()

@@ -1,6 +1,7 @@
-"""A pipeline without a model: one face in two of three frames, read from nothing but the frame's number.
+"""A pipeline without a model: one face in two of three frames, read from nothing but the frame's
+number.
 
-`python tests/sdk/cli/fake_pipeline.py analyse ...` is the command line over it.
+`python tests/sdk/cli/fake_pipeline.py analyze ...` is the command line over it.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ class FakePipeline:
     """Track ids start at 1 with every track, go on over `reset`, and never come twice."""
 
     spec = SimpleNamespace(name="fake", au_thresholds=(0.5,) * 12)
-    hears = False
+    uses_audio = False
 
     def __init__(self, **options: Any) -> None:
-        self.precision = {"auto": "float32", "fp32": "float32", "fp16": "float16", "int8": "int8"}[options["precision"]]
+        self.precision = {"auto": "float32", "fp32": "float32", "fp16": "float16", "int8": "int8"}[
+            options["precision"]
+        ]
         self.options, self.resets, self._track_id = options, 0, 0
         self._is_following = False
 
-    def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
+    def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
         time.sleep(FRAME_S)
         count = int(frame.index % 3 > 0)
         if count and not self._is_following:

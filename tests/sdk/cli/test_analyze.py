@@ -42,10 +42,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_rows_overlay_and_summary(
-    run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline], capsys: pytest.CaptureFixture[str]
+    run: Run,
+    clip: Path,
+    tmp_path: Path,
+    opened: list[FakePipeline],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out, overlay = tmp_path / "rows.csv", tmp_path / "seen.mp4"
-    assert run("analyse", clip, "--out", out, "--overlay", overlay, "--no-smooth", "--threads", "2") == 0
+    assert (
+        run("analyze", clip, "--out", out, "--overlay", overlay, "--no-smooth", "--threads", "2")
+        == 0
+    )
     assert frames_in(out) == expected(60)
     assert rows_in(out)[0]["time_s"] == "0.04"
     with open_source(overlay) as source:
@@ -67,15 +74,19 @@ def test_rows_overlay_and_summary(
         assert part in written.err
 
 
-def test_standard_output_carries_rows_only(run: Run, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("analyse", clip) == 0
+def test_standard_output_carries_rows_only(
+    run: Run, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("analyze", clip) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("source,frame,time_s,")
     assert len(lines) == 41
 
 
-def test_quiet_is_quiet(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("analyse", clip, "--out", tmp_path / "rows.csv", "--quiet") == 0
+def test_quiet_is_quiet(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("analyze", clip, "--out", tmp_path / "rows.csv", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -85,39 +96,45 @@ def test_one_bad_source_does_not_stop_the_others(
     (tmp_path / "text.mp4").write_text("no video")
     good = make_clip(tmp_path / "good.mp4", 9)
     out = tmp_path / "rows.csv"
-    assert run("analyse", good, tmp_path / "text.mp4", tmp_path / "none.mp4", clip, "--out", out) == 1
+    assert (
+        run("analyze", good, tmp_path / "text.mp4", tmp_path / "none.mp4", clip, "--out", out) == 1
+    )
     assert frames_in(out) == expected(9) + expected(60)
     error = capsys.readouterr().err
-    assert "text.mp4: a video or picture was wanted" in error
+    assert "text.mp4: a video or image was wanted" in error
     assert "none.mp4: no such file" in error
     assert "Traceback" not in error
 
 
 def test_failed_source_is_tried_again_by_resume(run: Run, clip: Path, tmp_path: Path) -> None:
     late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
-    assert run("analyse", clip, late, "--out", out) == 1
+    assert run("analyze", clip, late, "--out", out) == 1
     make_clip(late, 6)
-    assert run("analyse", clip, late, "--out", out, "--resume") == 0
+    assert run("analyze", clip, late, "--out", out, "--resume") == 0
     assert frames_in(out) == expected(60) + expected(6)
     assert len({row["track_id"] for row in rows_in(out)}) == 2
     assert not (tmp_path / "rows.csv.progress.json").exists()
 
 
-def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, opened: list[FakePipeline]) -> None:
+def test_folder_of_images_forgets_between_images(
+    run: Run, tmp_path: Path, opened: list[FakePipeline]
+) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(5):
-        (folder / f"{number}.png").write_bytes(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes())
+        (folder / f"{number}.png").write_bytes(
+            cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()
+        )
     (folder / "3.png").write_bytes(b"broken")
     out = tmp_path / "rows.csv"
-    assert run("analyse", folder, "--out", out) == 0
+    assert run("analyze", folder, "--out", out) == 0
     assert [(row["source"], row["track_id"]) for row in rows_in(out)] == [
         (str(folder / f"{number}.png"), str(track)) for number, track in ((1, 1), (2, 2), (4, 3))
     ]
-    assert run("analyse", folder, "--out", out, "--sequence", "--overwrite") == 0
+    assert run("analyze", folder, "--out", out, "--sequence", "--overwrite") == 0
     assert {row["track_id"] for row in rows_in(out)} == {"1"}
     assert (opened[0].resets, opened[1].resets) == (5, 1)
-    assert run("analyse", folder, "--out", out, "--crops", "--overwrite") == 0
+    assert run("analyze", folder, "--out", out, "--crops", "--overwrite") == 0
     assert opened[2].options["crops"] is True
     assert [pipeline.options["sequence"] for pipeline in opened] == [False, True, True]
     assert opened[2].resets == 1
@@ -131,8 +148,11 @@ def test_folder_of_pictures_forgets_between_pictures(run: Run, tmp_path: Path, o
         (["--out", "-", "--resume"], "standard output cannot be resumed"),
         (["--out", "a.csv", "--resume", "--overwrite"], "give one of them"),
         (["--overlay", "seen.gif"], "--overlay must end in"),
-        (["--out", "a.csv", "--picture-fps", "0"], "picture_fps > 0"),
-        (["--out", "a.csv", "--precision", "fp8"], "'fp8' is not one of 'auto', 'fp32', 'fp16', 'int8'"),
+        (["--out", "a.csv", "--image-fps", "0"], "image_fps > 0"),
+        (
+            ["--out", "a.csv", "--precision", "fp8"],
+            "'fp8' is not one of 'auto', 'fp32', 'fp16', 'int8'",
+        ),
         (["--out", "a.csv", "--dla", "-1"], "--dla"),
     ],
 )
@@ -144,17 +164,19 @@ def test_mistakes_are_found_before_anything_starts(
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run("analyse", clip, *arguments) in (1, 2)
+    assert run("analyze", clip, *arguments) in (1, 2)
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
     assert opened == []
 
 
-def test_existing_output_names_both_ways_out(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_output_names_both_ways_out(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "rows.csv"
     out.write_text("precious")
-    assert run("analyse", clip, "--out", out) == 1
+    assert run("analyze", clip, "--out", out) == 1
     assert out.read_text() == "precious"
     error = capsys.readouterr().err
     assert "--resume" in error
@@ -166,7 +188,7 @@ def test_stopped_run_is_closed_properly_and_resumed(
     start: Start, run: Run, clip: Path, tmp_path: Path, number: int, code: int
 ) -> None:
     out, overlay = tmp_path / "rows.csv", tmp_path / "seen.mp4"
-    process = start("analyse", clip, "--out", out, "--overlay", overlay, frame_s=0.05)
+    process = start("analyze", clip, "--out", out, "--overlay", overlay, frame_s=0.05)
     wait_for(lambda: out.exists() and len(out.read_text().splitlines()) > 10)
     process.send_signal(number)
     _, error = process.communicate(timeout=10)
@@ -175,7 +197,7 @@ def test_stopped_run_is_closed_properly_and_resumed(
     assert "Traceback" not in error
     with open_source(overlay) as source:
         assert len(list(source)) > 10
-    assert run("analyse", clip, "--out", out, "--overlay", overlay, "--resume") == 0
+    assert run("analyze", clip, "--out", out, "--overlay", overlay, "--resume") == 0
     assert frames_in(out) == expected(60)
     assert len({row["track_id"] for row in rows_in(out)}) == 2
     with open_source(tmp_path / "seen.part2.mp4") as source:
@@ -183,42 +205,48 @@ def test_stopped_run_is_closed_properly_and_resumed(
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
-def test_killed_run_leaves_valid_rows_and_is_resumed(start: Start, run: Run, clip: Path, tmp_path: Path, name: str) -> None:
+def test_killed_run_leaves_valid_rows_and_is_resumed(
+    start: Start, run: Run, clip: Path, tmp_path: Path, name: str
+) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / name
     text = out if name.endswith("csv") else journal_path(out)
-    process = start("analyse", clip, "--out", out, frame_s=0.05)
+    process = start("analyze", clip, "--out", out, frame_s=0.05)
     wait_for(lambda: text.exists() and len(text.read_text().splitlines()) > 20)
     process.kill()
     process.communicate(timeout=10)
     assert frames_in(text) == expected(60)[: len(frames_in(text))]
     if name.endswith("parquet"):
         parquet_from_csv(text, tmp_path / "check.parquet")
-    assert run("analyse", clip, "--out", out, "--resume") == 0
-    frames = frames_in(out) if name.endswith("csv") else parquet.read_table(out)["frame"].to_pylist()
+    assert run("analyze", clip, "--out", out, "--resume") == 0
+    frames = (
+        frames_in(out) if name.endswith("csv") else parquet.read_table(out)["frame"].to_pylist()
+    )
     assert frames == expected(60)
     assert not text.exists() or name.endswith("csv")
 
 
-def test_full_disk_is_a_clear_error(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disk_is_a_clear_error(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2500, limits[1]))
     out = tmp_path / "rows.csv"
     try:
-        assert run("analyse", clip, "--out", out) == 1
+        assert run("analyze", clip, "--out", out) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert "writing stopped (File too large); the rows so far are kept" in capsys.readouterr().err
     assert frames_in(out) == expected(60)[: len(frames_in(out))]
-    assert run("analyse", clip, "--out", out, "--resume") == 0
+    assert run("analyze", clip, "--out", out, "--resume") == 0
     assert frames_in(out) == expected(60)
 
 
 def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
-    process = start("analyse", clip, frame_s=0.01)
+    process = start("analyze", clip, frame_s=0.01)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.readline()
@@ -228,43 +256,59 @@ def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
     assert error == ""
 
 
-def test_precision_and_dla_reach_the_pipeline(run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline]) -> None:
-    assert run("analyse", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
-    assert run("analyse", clip, "--out", tmp_path / "b.csv") == 0
-    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [("int8", 1), ("auto", None)]
+def test_precision_and_dla_reach_the_pipeline(
+    run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline]
+) -> None:
+    assert (
+        run("analyze", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
+    )
+    assert run("analyze", clip, "--out", tmp_path / "b.csv") == 0
+    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [
+        ("int8", 1),
+        ("auto", None),
+    ]
 
 
 def test_a_run_is_resumed_in_its_own_precision_only(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
-    assert run("analyse", clip, late, "--out", out, "--precision", "fp16") == 1
+    assert run("analyze", clip, late, "--out", out, "--precision", "fp16") == 1
     make_clip(late, 6)
-    assert run("analyse", clip, late, "--out", out, "--resume") == 1
+    assert run("analyze", clip, late, "--out", out, "--resume") == 1
     assert "precision was float16, is float32" in capsys.readouterr().err
     assert frames_in(out) == expected(60)
-    assert run("analyse", clip, late, "--out", out, "--resume", "--precision", "fp16", "--dla", "0") == 0
+    assert (
+        run("analyze", clip, late, "--out", out, "--resume", "--precision", "fp16", "--dla", "0")
+        == 0
+    )
     assert frames_in(out) == expected(60) + expected(6)
 
 
 def test_a_gpu_lost_in_mid_stream_ends_the_run_and_loses_no_row(
-    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out, healthy = tmp_path / "rows.csv", FakePipeline.analyse
+    out, healthy = tmp_path / "rows.csv", FakePipeline.analyze
 
-    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
+    def analyze(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
         if frame.index == 20:
-            raise BackendError("backend 'tensorrt' failed on cuda:0: the GPU was lost to this process")
+            raise BackendError(
+                "backend 'tensorrt' failed on cuda:0: the GPU was lost to this process"
+            )
         return healthy(self, frame)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FakePipeline, "analyse", analyse)
-        assert run("analyse", clip, tmp_path / "never.mp4", "--out", out) == 1
+        patch.setattr(FakePipeline, "analyze", analyze)
+        assert run("analyze", clip, tmp_path / "never.mp4", "--out", out) == 1
     error = capsys.readouterr().err
     assert "the GPU was lost to this process" in error
     assert "--resume goes on from there" in error
     assert "Traceback" not in error
     assert "never.mp4" not in error, "what comes after it is not tried with a dead GPU"
     assert frames_in(out) == expected(20)
-    assert run("analyse", clip, "--out", out, "--resume") == 0
+    assert run("analyze", clip, "--out", out, "--resume") == 0
     assert frames_in(out) == expected(60)

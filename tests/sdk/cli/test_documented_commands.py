@@ -20,13 +20,21 @@ def commands_in(text: str) -> Iterator[str]:
     """Lines of code blocks, their comments cut off, and what stands between single backticks."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
     lines = [line for block in blocks for line in re.sub(r"\\\n", " ", block).splitlines()]
-    inline = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+    inline = re.findall(
+        r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    )
     for command in [*lines, *inline]:
         if command.startswith("faceaffect "):
             yield " ".join(command.split())
 
 
-COMMANDS = sorted({command for document in DOCUMENTS for command in commands_in(document.read_text(encoding="utf-8"))})
+COMMANDS = sorted(
+    {
+        command
+        for document in DOCUMENTS
+        for command in commands_in(document.read_text(encoding="utf-8"))
+    }
+)
 
 
 def parse(command: str) -> None:
@@ -57,7 +65,10 @@ def test_some_were_found() -> None:
     assert any(command.startswith("faceaffect build --precision") for command in COMMANDS)
 
 
-@pytest.mark.parametrize("wrong", ["faceaffect analyse clip.mp4 --backand onnx", "faceaffect make", "faceaffect build --dla x"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["faceaffect analyze clip.mp4 --backand onnx", "faceaffect make", "faceaffect build --dla x"],
+)
 def test_others_are_not(wrong: str) -> None:
     with pytest.raises(click.UsageError):
         parse(wrong)

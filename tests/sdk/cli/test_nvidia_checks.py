@@ -17,7 +17,10 @@ ORIN = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aa
     [
         (ORIN, "JetPack 6, L4T 36.4.3"),
         ("# R38 (release), REVISION: 2.0, GCID: 1", "JetPack 7, L4T 38.2.0"),
-        ("# R35 (release), REVISION: 5.0, GCID: 1", "JetPack 5 (too old: TensorRT 8; install JetPack 6 or 7), L4T 35.5.0"),
+        (
+            "# R35 (release), REVISION: 5.0, GCID: 1",
+            "JetPack 5 (too old: TensorRT 8; install JetPack 6 or 7), L4T 35.5.0",
+        ),
         ("# R99 (release), REVISION: 1.0", "unknown JetPack, L4T 99.1.0"),
         ("something", "unknown (something)"),
     ],
@@ -46,8 +49,13 @@ def test_a_jetson(tmp_path: Path) -> None:
     assert not {check for check in found.values() if check.is_needed}
 
 
-@pytest.mark.parametrize(("status", "cores"), [("disabled", "none on this board"), ("okay", "2 cores"), (None, "2 cores")])
-def test_cores_that_a_board_lacks_are_switched_off_in_its_device_tree(tmp_path: Path, status: str | None, cores: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "cores"),
+    [("disabled", "none on this board"), ("okay", "2 cores"), (None, "2 cores")],
+)
+def test_cores_that_a_board_lacks_are_switched_off_in_its_device_tree(
+    tmp_path: Path, status: str | None, cores: str
+) -> None:
     """An Orin Nano has the nodes of its larger brothers."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/nv_tegra_release").write_text(ORIN)

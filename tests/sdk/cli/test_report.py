@@ -8,14 +8,16 @@ from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
-pytest.importorskip("matplotlib")
+REQUIRES = ("matplotlib",)
 
 
-def test_a_report_of_the_run_at_its_end(run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_of_the_run_at_its_end(
+    run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows, page = tmp_path / "rows.csv", tmp_path / "page.html"
-    assert run("analyse", clip, tmp_path / "none.mp4", "--out", rows, "--report", page) == 1
+    assert run("analyze", clip, tmp_path / "none.mp4", "--out", rows, "--report", page) == 1
     text = page.read_text(encoding="utf-8")
-    assert "not analysed" in text
+    assert "not analyzed" in text
     assert "none.mp4: no such file" in text
     assert "60 (" in text
     assert "data:image/jpeg" not in text
@@ -37,15 +39,24 @@ def test_a_report_of_the_run_at_its_end(run: Run, clip: Path, tmp_path: Path, ca
     ],
 )
 def test_mistakes_are_found_before_anything_starts(
-    run: Run, clip: Path, opened: list[object], arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    clip: Path,
+    opened: list[object],
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run("analyse", clip, *arguments) in (1, 2)
+    assert run("analyze", clip, *arguments) in (1, 2)
     assert message in capsys.readouterr().err
     assert opened == []
 
 
 def test_a_report_that_fails_costs_no_rows_and_says_how_to_make_it_later(
-    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from faceaffect.report import write_report
     from faceaffect.report.read_rows import ReportError
@@ -55,28 +66,32 @@ def test_a_report_that_fails_costs_no_rows_and_says_how_to_make_it_later(
 
     monkeypatch.setattr(write_report, "write_report", fail)
     rows = tmp_path / "rows.csv"
-    assert run("analyse", clip, "--out", rows, "--report", tmp_path / "page.html") == 1
+    assert run("analyze", clip, "--out", rows, "--report", tmp_path / "page.html") == 1
     error = capsys.readouterr().err
     assert "no room (`faceaffect report" in error
-    assert "not all was analysed" not in error
+    assert "not all was analyzed" not in error
     assert len(rows.read_text().splitlines()) == 41
     assert not (tmp_path / "rows.csv.progress.json").exists()
 
 
 def test_a_camera_that_is_stopped_has_its_report(
-    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[FakePipeline]
+    run: Run,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[FakePipeline],
 ) -> None:
     """Ctrl-C is how a live source ends; of a file, the rest is still to come."""
-    healthy = FakePipeline.analyse
+    healthy = FakePipeline.analyze
 
-    def analyse(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
+    def analyze(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:
         if frame.index == 20:
             raise KeyboardInterrupt
         return healthy(self, frame)
 
-    monkeypatch.setattr(FakePipeline, "analyse", analyse)
-    assert run("analyse", clip, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.html") == 130
+    monkeypatch.setattr(FakePipeline, "analyze", analyze)
+    assert run("analyze", clip, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.html") == 130
     assert not (tmp_path / "a.html").exists()
     monkeypatch.setattr("faceaffect.cli.analyze_run.is_live", lambda _uri: True)
-    assert run("analyse", clip, "--out", tmp_path / "b.csv", "--report", tmp_path / "b.html") == 130
+    assert run("analyze", clip, "--out", tmp_path / "b.csv", "--report", tmp_path / "b.html") == 130
     assert "clip.mp4" in (tmp_path / "b.html").read_text(encoding="utf-8")

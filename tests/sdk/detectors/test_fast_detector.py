@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 
 from faceaffect.bundle.bundle import CARD_FILE
-from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX, default_detector
-from faceaffect.detectors import CheapDetector
-from faceaffect.detectors import fast_detector as distilled
-from faceaffect.detectors.fast_detector import DistilledDetector, read_maps
 from faceaffect.bundle.model_spec import BundleError
-from faceaffect.types import Frame, Layout
+from faceaffect.detectors import FastDetector
+from faceaffect.detectors import fast_detector as distilled
+from faceaffect.detectors.fast_detector import FastFaceDetector, read_maps
+from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX, default_detector
+from faceaffect.types import Frame, PixelFormat
 
 
 class FakeSession:
-    """One face over the middle half of whatever part of the canvas the picture takes."""
+    """One face over the middle half of whatever part of the canvas the image takes."""
 
     def __init__(self) -> None:
         self.fed: Any = None
-        self.picture_wh = (0, 0)
+        self.image_wh = (0, 0)
 
     def run(self, _: None, inputs: dict[str, Any]) -> list[Any]:
-        self.fed = inputs["pictures"]
+        self.fed = inputs["images"]
         height, width = self.fed.shape[2:]
         maps = np.zeros((1, 15, height // 8, width // 8), np.float32)
-        w, h = self.picture_wh
+        w, h = self.image_wh
         points = [((i + 1) * w / 8 - 0.5, (i + 2) * h / 8 - 0.5) for i in range(5)]
         box = (w / 4 - 0.5, h / 4 - 0.5, 3 * w / 4 - 0.5, 3 * h / 4 - 0.5)
         maps[0, :, 3, 4] = [0.9, *box, *np.ravel(points)]
@@ -42,11 +42,14 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "detector.onnx").write_bytes(b"x")
     session = FakeSession()
     monkeypatch.setattr(distilled, "open_session", lambda *_: session)
-    return lambda **options: (DistilledDetector(model=tmp_path / "detector.onnx", **options), session)
+    return lambda **options: (
+        FastFaceDetector(model=tmp_path / "detector.onnx", **options),
+        session,
+    )
 
 
 @pytest.mark.parametrize(
-    ("frame_wh", "picture_wh", "canvas_hw"),
+    ("frame_wh", "image_wh", "canvas_hw"),
     [
         ((640, 360), (256, 144), (160, 256)),
         ((360, 640), (144, 256), (256, 160)),
@@ -55,31 +58,37 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_the_frame_is_shrunk_and_finds_come_back_in_its_pixels(
-    made: Any, frame_wh: Any, picture_wh: Any, canvas_hw: Any
+    made: Any, frame_wh: Any, image_wh: Any, canvas_hw: Any
 ) -> None:
-    detector, session = made(min_face_px=40)
-    session.picture_wh = picture_wh
+    detector, session = made(min_face_size_px=40)
+    session.image_wh = image_wh
     width, height = frame_wh
     found = detector.detect(Frame(np.full((height, width, 3), 255, np.uint8)))
     assert session.fed.shape == (1, 3, *canvas_hw)
-    assert session.fed[0, :, 1, 1] == pytest.approx([2, 2, 2], abs=1e-3), "white is (1 - 0.5) / 0.25"
-    if canvas_hw[0] > picture_wh[1]:
-        assert abs(session.fed[0, :, picture_wh[1] :]).max() < 0.02, "what is missing is grey"
+    assert session.fed[0, :, 1, 1] == pytest.approx([2, 2, 2], abs=1e-3), (
+        "white is (1 - 0.5) / 0.25"
+    )
+    if canvas_hw[0] > image_wh[1]:
+        assert abs(session.fed[0, :, image_wh[1] :]).max() < 0.02, "what is missing is gray"
     assert found.score == pytest.approx([0.9]), "0.3 is below the least score"
-    off_px = width / picture_wh[0]
-    np.testing.assert_allclose(found.box_xyxy[0], np.array([width, height, 3 * width, 3 * height]) / 4 - 0.5, atol=off_px)
-    np.testing.assert_allclose(found.anchors_xy[0, 2], [3 * width / 8 - 0.5, 4 * height / 8 - 0.5], atol=off_px)
+    off_px = width / image_wh[0]
+    np.testing.assert_allclose(
+        found.box_xyxy[0], np.array([width, height, 3 * width, 3 * height]) / 4 - 0.5, atol=off_px
+    )
+    np.testing.assert_allclose(
+        found.keypoints_xy[0, 2], [3 * width / 8 - 0.5, 4 * height / 8 - 0.5], atol=off_px
+    )
 
 
-def test_a_face_that_fills_a_large_frame_is_looked_for_in_a_small_picture_too(made: Any) -> None:
-    detector, session = made(min_face_px=40)
+def test_a_face_that_fills_a_large_frame_is_looked_for_in_a_small_image_too(made: Any) -> None:
+    detector, session = made(min_face_size_px=40)
     shapes: list[Any] = []
     run = session.run
 
     def watched(names: None, inputs: dict[str, Any]) -> list[Any]:
-        shapes.append(inputs["pictures"].shape)
-        height, width = inputs["pictures"].shape[2:]
-        session.picture_wh = (width, 144 if height == 160 else 432)
+        shapes.append(inputs["images"].shape)
+        height, width = inputs["images"].shape[2:]
+        session.image_wh = (width, 144 if height == 160 else 432)
         return run(names, inputs)
 
     session.run = watched
@@ -90,21 +99,25 @@ def test_a_face_that_fills_a_large_frame_is_looked_for_in_a_small_picture_too(ma
 
 
 def test_large_faces_cost_the_same_in_every_frame(made: Any) -> None:
-    detector, session = made(min_face_px=40)
-    assert isinstance(detector, CheapDetector)
+    detector, session = made(min_face_size_px=40)
+    assert isinstance(detector, FastDetector)
     for frame_wh in ((640, 360), (1920, 1080), (3840, 2160)):
-        session.picture_wh = (256, 144)
+        session.image_wh = (256, 144)
         found = detector.detect_large(Frame(np.zeros((frame_wh[1], frame_wh[0], 3), np.uint8)))
         assert session.fed.shape == (1, 3, 160, 256)
-        np.testing.assert_allclose(found.box_xyxy[0, 2], 3 * frame_wh[0] / 4, atol=frame_wh[0] / 128)
+        np.testing.assert_allclose(
+            found.box_xyxy[0, 2], 3 * frame_wh[0] / 4, atol=frame_wh[0] / 128
+        )
 
 
-@pytest.mark.parametrize("layout", list(Layout))
-def test_every_layout_and_a_canvas_that_is_used_again(made: Any, layout: Layout) -> None:
-    detector, session = made(min_face_px=40)
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_every_layout_and_a_canvas_that_is_used_again(made: Any, layout: PixelFormat) -> None:
+    detector, session = made(min_face_size_px=40)
     for height, width, level in ((360, 640, 255), (300, 640, 0), (360, 640, 255)):
-        session.picture_wh = (256, round(height * 0.4))
-        shape = {Layout.GRAY: (height, width), Layout.NV12: (height * 3 // 2, width)}.get(layout, (height, width, 3))
+        session.image_wh = (256, round(height * 0.4))
+        shape = {PixelFormat.GRAY: (height, width), PixelFormat.NV12: (height * 3 // 2, width)}.get(
+            layout, (height, width, 3)
+        )
         assert len(detector.detect(Frame(np.full(shape, level, np.uint8), layout))) == 1
         last_row = session.fed[0, :, round(height * 0.4) :]
         assert not last_row.size or abs(last_row).max() < 0.02
@@ -122,17 +135,17 @@ def test_a_face_is_given_once_and_the_best_first() -> None:
     found = read_maps(maps, 0.5, 1.0)
     assert found.score.tolist() == pytest.approx([0.9, 0.8, 0.6])
     np.testing.assert_allclose(found.box_xyxy[:, 0], [2, 40, 44])
-    assert found.anchors_xy.shape == (3, 5, 2)
+    assert found.keypoints_xy.shape == (3, 5, 2)
     assert len(read_maps(maps, 0.95, 1.0)) == 0
 
 
 def test_a_network_of_another_checksum_is_refused(tmp_path: Path) -> None:
     shutil.copytree(DETECTOR_FILE.parent, tmp_path / "detector")
     copy = tmp_path / "detector" / DETECTOR_FILE.name
-    DistilledDetector(model=copy)
+    FastFaceDetector(model=copy)
     copy.write_bytes(copy.read_bytes() + b"\0")
     with pytest.raises(BundleError, match=f"{DETECTOR_FILE.stem}.sha256"):
-        DistilledDetector(model=copy)
+        FastFaceDetector(model=copy)
 
 
 def test_the_shipped_one_is_the_default_and_has_a_card() -> None:

@@ -1,4 +1,4 @@
-"""Pictures for detectors: true to the frame at every factor, and in memory that may be used again."""
+"""Images for detectors: true to the frame at every factor, and in memory that may be used again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.detectors import shrink_bgr
-from faceaffect.detectors.buffer_pool import KeptPictures
-from faceaffect.types import Frame, Layout
+from faceaffect.detectors import resize_to_bgr
+from faceaffect.detectors.buffer_pool import BufferPool
+from faceaffect.types import Frame, PixelFormat
 
 
-def smooth_picture(height: int, width: int) -> np.ndarray:
+def smooth_image(height: int, width: int) -> np.ndarray:
     """Waves that every shrunk size can still show, other ones in each channel."""
     y, x = np.mgrid[:height, :width] / max(height, width)
     waves = [128 + 100 * np.sin(2 * np.pi * (a * x + b * y)) for a, b in ((3, 1), (1, 4), (2, 2))]
@@ -21,29 +21,32 @@ def smooth_picture(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("longest_px", [2000, 1919, 1400, 900, 768, 700, 480, 470, 256, 64])
 @pytest.mark.parametrize("shape", [(1080, 1920), (1079, 1919), (721, 405)])
 def test_a_pixel_is_what_the_frame_shows_there(longest_px: int, shape: tuple[int, int]) -> None:
-    pixels = smooth_picture(*shape)
-    picture, scale = shrink_bgr(Frame(pixels), longest_px)
-    assert max(picture.shape[:2]) == min(longest_px, max(shape))
+    pixels = smooth_image(*shape)
+    image, scale = resize_to_bgr(Frame(pixels), longest_px)
+    assert max(image.shape[:2]) == min(longest_px, max(shape))
     assert scale == max(1.0, max(shape) / longest_px)
-    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     at_x, at_y = ((axis + 0.5) * np.float32(scale) - 0.5 for axis in (x, y))
     blurred = cv2.blur(pixels, (max(1, round(scale)),) * 2)
     wanted = cv2.remap(blurred, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    inside = np.abs(picture.astype(int) - wanted.astype(int))[2:-2, 2:-2]
-    # The frame is drawn to whole pixels: up to half a picture pixel at the far end, where waves rise by some levels a pixel.
+    inside = np.abs(image.astype(int) - wanted.astype(int))[2:-2, 2:-2]
+    # The frame is drawn to whole pixels: up to half an image pixel at the far end, where waves rise
+    # by some levels a pixel.
     assert inside.mean() < 4
     assert inside.max() < 40 * max(1.0, 100 / longest_px)
 
 
-@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("layout", list(PixelFormat))
 @pytest.mark.parametrize("longest_px", [64, 100, 160])
-def test_kept_memory_changes_no_pixel(layout: Layout, longest_px: int) -> None:
-    random, kept = np.random.default_rng(3), KeptPictures()
+def test_kept_memory_changes_no_pixel(layout: PixelFormat, longest_px: int) -> None:
+    random, kept = np.random.default_rng(3), BufferPool()
     for _ in range(3):
-        shape = {Layout.NV12: (270, 320), Layout.GRAY: (180, 320)}.get(layout, (180, 320, 3))
+        shape = {PixelFormat.NV12: (270, 320), PixelFormat.GRAY: (180, 320)}.get(
+            layout, (180, 320, 3)
+        )
         frame = Frame(random.integers(0, 256, shape, np.uint8), layout)
-        fresh, scale = shrink_bgr(frame, longest_px)
-        again, same_scale = shrink_bgr(frame, longest_px, kept)
+        fresh, scale = resize_to_bgr(frame, longest_px)
+        again, same_scale = resize_to_bgr(frame, longest_px, kept)
         np.testing.assert_array_equal(again, fresh)
         assert scale == same_scale
         before = frame.pixels.copy()
@@ -51,8 +54,8 @@ def test_kept_memory_changes_no_pixel(layout: Layout, longest_px: int) -> None:
         np.testing.assert_array_equal(frame.pixels, before)
 
 
-def test_kept_pictures_do_not_grow_without_end() -> None:
-    kept = KeptPictures()
+def test_kept_images_do_not_grow_without_end() -> None:
+    kept = BufferPool()
     first = kept.take("a", (2, 3))
     assert kept.take("a", (2, 3)) is first
     assert kept.take("b", (2, 3)) is not first

@@ -10,22 +10,26 @@ import numpy as np
 import pytest
 
 from faceaffect.detectors.yunet import YunetDetector
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 
 
 class FakeNetwork:
     def __init__(self, rows: np.ndarray | None) -> None:
         self.rows, self.size = rows, (0, 0)
 
-    def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802  # OpenCV's name
+    def setInputSize(self, size: tuple[int, int]) -> None:  # OpenCV's name  # noqa: N802
         self.size = size
 
-    def detect(self, picture: np.ndarray) -> tuple[int, np.ndarray | None]:
-        assert picture.shape == (self.size[1], self.size[0], 3), "the network must know the picture's size"
+    def detect(self, image: np.ndarray) -> tuple[int, np.ndarray | None]:
+        assert image.shape == (self.size[1], self.size[0], 3), (
+            "the network must know the image's size"
+        )
         return 1, self.rows
 
 
-def open_over(rows: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> YunetDetector:
+def open_over(
+    rows: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> YunetDetector:
     (tmp_path / "yunet.onnx").write_bytes(b"x")
     network: Any = FakeNetwork(rows)
     monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *_: network)
@@ -33,7 +37,9 @@ def open_over(rows: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_missing_file_says_which(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"face_detection_yunet_2023mar.onnx\), none at .*nowhere"):
+    with pytest.raises(
+        FileNotFoundError, match=r"face_detection_yunet_2023mar.onnx\), none at .*nowhere"
+    ):
         YunetDetector(tmp_path / "nowhere")
 
 
@@ -43,18 +49,20 @@ def test_best_first_and_in_frame_pixels(tmp_path: Path, monkeypatch: pytest.Monk
     rows[1] = [100, 50, 20, 20, *range(50, 60), 0.9]
     found = open_over(rows, tmp_path, monkeypatch).detect(Frame(np.zeros((720, 1280, 3), np.uint8)))
     assert list(found.score) == pytest.approx([0.9, 0.8])
-    # Twice as large as the 640 px picture; pixel centres have whole coordinates.
+    # Twice as large as the 640 px image; pixel centers have whole coordinates.
     np.testing.assert_allclose(found.box_xyxy[1], [20.5, 40.5, 80.5, 120.5])
-    np.testing.assert_allclose(found.anchors_xy[0, 0], [100.5, 102.5])
-    assert found.anchors_xy.shape == (2, 5, 2)
+    np.testing.assert_allclose(found.keypoints_xy[0, 0], [100.5, 102.5])
+    assert found.keypoints_xy.shape == (2, 5, 2)
 
 
-@pytest.mark.parametrize("layout", list(Layout))
-def test_nobody_in_any_layout(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = {Layout.GRAY: (480, 640), Layout.NV12: (720, 640)}.get(layout, (480, 640, 3))
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_nobody_in_any_layout(
+    layout: PixelFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = {PixelFormat.GRAY: (480, 640), PixelFormat.NV12: (720, 640)}.get(layout, (480, 640, 3))
     found = open_over(None, tmp_path, monkeypatch).detect(Frame(np.zeros(shape, np.uint8), layout))
     assert len(found) == 0
-    assert found.anchors_xy.shape == (0, 5, 2)
+    assert found.keypoints_xy.shape == (0, 5, 2)
 
 
 @pytest.mark.shared
@@ -62,10 +70,10 @@ def test_pipeline_takes_a_yunet_file(shared: Path, trained: None) -> None:
     from faceaffect.pipeline import open_pipeline
 
     model = shared / "teachers" / "yunet" / "yunet_s_640_640.onnx"
-    picture = cv2.imread(str(shared / "data" / "videos" / "pyfeat_multi_face.jpg"))
+    image = cv2.imread(str(shared / "data" / "videos" / "pyfeat_multi_face.jpg"))
     with open_pipeline(detector=model) as pipeline:
         assert pipeline.describe()["detector"] == "yunet"
-        assert len(pipeline.analyse(Frame(picture))[0]) == 5
+        assert len(pipeline.analyze(Frame(image))[0]) == 5
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

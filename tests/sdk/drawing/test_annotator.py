@@ -7,21 +7,27 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.drawing.annotator import Overlay
+from faceaffect.drawing.annotator import FaceAnnotator
 from faceaffect.drawing.label_placement import Box, _overlap_px, place_label
-from faceaffect.sinks import SinkError, WhenExisting
+from faceaffect.sinks import OverwritePolicy, SinkError
 from faceaffect.sinks.background_overlay import BackgroundOverlay
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
-from faceaffect.types import Affect, Faces, Frame, Layout
+from faceaffect.types import Affect, Faces, Frame, PixelFormat
 from tests.sdk.sinks.conftest import made_up
 
-OVERWRITE, REFUSE, RESUME = WhenExisting.OVERWRITE, WhenExisting.REFUSE, WhenExisting.RESUME
+OVERWRITE, REFUSE, RESUME = (
+    OverwritePolicy.OVERWRITE,
+    OverwritePolicy.REFUSE,
+    OverwritePolicy.RESUME,
+)
 
 
 def blank(width: int, height: int, index: int = 0, time_s: float = 0.0) -> Frame:
-    return Frame(np.full((height, width, 3), 90, np.uint8), index=index, time_s=time_s, source="clip.mp4")
+    return Frame(
+        np.full((height, width, 3), 90, np.uint8), index=index, time_s=time_s, source="clip.mp4"
+    )
 
 
 def face_at(*box_xyxy: float) -> tuple[Faces, Affect]:
@@ -32,19 +38,30 @@ def face_at(*box_xyxy: float) -> tuple[Faces, Affect]:
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((640, 360), (640, 360)), ((112, 112), (635, 448)), ((1, 1), (510, 360)), ((360, 640), (627, 640))],
+    [
+        ((640, 360), (640, 360)),
+        ((112, 112), (635, 448)),
+        ((1, 1), (510, 360)),
+        ((360, 640), (627, 640)),
+    ],
 )
 def test_size_depends_on_the_frame_only(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    shapes = {Overlay().draw(blank(*size), *made_up(2, count)[1:]).shape for count in (0, 1, 3)}
+    shapes = {
+        FaceAnnotator().draw(blank(*size), *made_up(2, count)[1:]).shape for count in (0, 1, 3)
+    }
     assert {(width, height) for height, width, _ in shapes} == {expected}
     assert len(shapes) == 1
 
 
-@pytest.mark.parametrize(("box", "side"), [((20, 60, 200, 260), "right"), ((430, 60, 620, 260), "left")])
+@pytest.mark.parametrize(
+    ("box", "side"), [((20, 60, 200, 260), "right"), ((430, 60, 620, 260), "left")]
+)
 def test_panel_keeps_away_from_the_face(box: tuple[int, int, int, int], side: str) -> None:
-    drawn = Overlay().draw(blank(640, 360), *face_at(*box))
+    drawn = FaceAnnotator().draw(blank(640, 360), *face_at(*box))
     untouched = (drawn == 90).all(axis=2).mean(axis=0)  # share per column
-    panel, away = (untouched[:150], untouched[-15:]) if side == "left" else (untouched[-150:], untouched[:15])
+    panel, away = (
+        (untouched[:150], untouched[-15:]) if side == "left" else (untouched[-150:], untouched[:15])
+    )
     assert panel.max() < 0.05
     assert away.min() > 0.95
     middle = drawn[box[1] + 20 : box[3] - 20, box[0] + 20 : box[2] - 20]
@@ -57,7 +74,9 @@ def test_labels_cover_neither_faces_nor_each_other() -> None:
     for face in faces:
         taken.append(place_label(face, (70, 20), (320, 240), taken))
     for place in taken[3:]:
-        assert [other for other in taken if other is not place and _overlap_px(place, other) > 0] == []
+        assert [
+            other for other in taken if other is not place and _overlap_px(place, other) > 0
+        ] == []
         assert min(place) >= 0
         assert place[2] <= 320
         assert place[3] <= 240
@@ -65,19 +84,19 @@ def test_labels_cover_neither_faces_nor_each_other() -> None:
 
 def test_active_units_are_highlighted() -> None:
     faces, affect = face_at(20, 60, 200, 260)
-    affect.au_probability[:], affect.au_on[:] = 0.9, False
-    off = Overlay().draw(blank(640, 360), faces, affect)
-    affect.au_on[0, 3] = True
-    on = Overlay().draw(blank(640, 360), faces, affect)
+    affect.au_probability[:], affect.au_active[:] = 0.9, False
+    off = FaceAnnotator().draw(blank(640, 360), faces, affect)
+    affect.au_active[0, 3] = True
+    on = FaceAnnotator().draw(blank(640, 360), faces, affect)
     rows = np.flatnonzero((off != on).any(axis=(1, 2)))
     assert 35 <= rows.min() < rows.max() <= 60  # the fourth row of bars, and no other
 
 
-@pytest.mark.parametrize("layout", list(Layout))
-def test_every_layout_is_drawn_and_the_frame_left_alone(layout: Layout) -> None:
-    shape = {Layout.GRAY: (240, 320), Layout.NV12: (360, 320)}.get(layout, (240, 320, 3))
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_every_layout_is_drawn_and_the_frame_left_alone(layout: PixelFormat) -> None:
+    shape = {PixelFormat.GRAY: (240, 320), PixelFormat.NV12: (360, 320)}.get(layout, (240, 320, 3))
     pixels = np.full(shape, 128, np.uint8)
-    drawn = Overlay().draw(Frame(pixels, layout), *made_up(1)[1:])
+    drawn = FaceAnnotator().draw(Frame(pixels, layout), *made_up(1)[1:])
     assert drawn.shape[2] == 3
     assert (pixels == 128).all()
 
@@ -86,7 +105,9 @@ def test_every_layout_is_drawn_and_the_frame_left_alone(layout: Layout) -> None:
 def test_video_plays_with_the_rate_of_its_source(tmp_path: Path, name: str) -> None:
     video = OverlayVideo(tmp_path / name, 24000 / 1001)
     for index in range(20):
-        video.write(blank(63, 47, index, index * 1001 / 24000), np.full((47, 63, 3), 8 * index, np.uint8))
+        video.write(
+            blank(63, 47, index, index * 1001 / 24000), np.full((47, 63, 3), 8 * index, np.uint8)
+        )
     video.close()
     with open_source(tmp_path / name) as source:
         frames = list(source)
@@ -111,12 +132,12 @@ def test_other_size_is_fitted_not_dropped() -> None:
     assert (fitted[:, 24:] == 0).all()
 
 
-def write_picture(path: Path) -> Path:
+def write_image(path: Path) -> Path:
     path.write_bytes(cv2.imencode(".png", np.zeros((90, 120, 3), np.uint8))[1].tobytes())
     return path
 
 
-def overlay_all(path: Path, source_path: Path, when: WhenExisting = REFUSE) -> None:
+def overlay_all(path: Path, source_path: Path, when: OverwritePolicy = REFUSE) -> None:
     with open_source(source_path) as source:
         overlay = open_overlay(path, source, when, (0.5,) * 12)
         for frame in source:
@@ -124,54 +145,65 @@ def overlay_all(path: Path, source_path: Path, when: WhenExisting = REFUSE) -> N
         overlay.close()
 
 
-def test_picture_sources_become_pictures(tmp_path: Path) -> None:
+def test_image_sources_become_images(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    write_picture(folder / "a.png"), write_picture(folder / "b.png")
+    write_image(folder / "a.png"), write_image(folder / "b.png")
     overlay_all(tmp_path / "one.jpg", folder / "a.png")
     overlay_all(tmp_path / "drawn", folder)
     assert (tmp_path / "one.jpg").is_file()
-    assert sorted(path.name for path in (tmp_path / "drawn" / "photos").iterdir()) == ["a.png", "b.png"]
-    with pytest.raises(SinkError, match="one picture only"):
+    assert sorted(path.name for path in (tmp_path / "drawn" / "photos").iterdir()) == [
+        "a.png",
+        "b.png",
+    ]
+    with pytest.raises(SinkError, match="one image only"):
         overlay_all(tmp_path / "two.png", folder)
 
 
 def test_existing_overlay_is_kept_and_a_resume_writes_a_second_part(tmp_path: Path) -> None:
-    picture = write_picture(tmp_path / "a.png")
-    overlay_all(tmp_path / "out.mp4", picture)
+    image = write_image(tmp_path / "a.png")
+    overlay_all(tmp_path / "out.mp4", image)
     with pytest.raises(SinkError, match="exists already"):
         check_overlay(tmp_path / "out.mp4", 1, REFUSE)
-    overlay_all(tmp_path / "out.mp4", picture, RESUME)
+    overlay_all(tmp_path / "out.mp4", image, RESUME)
     assert (tmp_path / "out.part2.mp4").is_file()
 
 
-@pytest.mark.parametrize(("name", "count", "message"), [("o.gif", 1, "must end in"), ("o.mp4", 2, "cannot show 2")])
+@pytest.mark.parametrize(
+    ("name", "count", "message"), [("o.gif", 1, "must end in"), ("o.mp4", 2, "cannot show 2")]
+)
 def test_overlays_that_cannot_be(tmp_path: Path, name: str, count: int, message: str) -> None:
     with pytest.raises(SinkError, match=message):
         check_overlay(tmp_path / name, count, REFUSE)
 
 
 def test_sources_of_one_name_get_overlays_of_their_own() -> None:
-    stems = overlay_stems(["a/clip.mp4", "b/clip.mov", "b/clip_2.mp4", "c/other.mp4", "d/bad\udcff.mp4"])
+    stems = overlay_stems(
+        ["a/clip.mp4", "b/clip.mov", "b/clip_2.mp4", "c/other.mp4", "d/bad\udcff.mp4"]
+    )
     assert list(stems.values()) == ["clip", "clip_2", "clip_2_2", "other", "bad\\udcff"]
 
 
 def test_an_input_is_never_drawn_over(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    picture = write_picture(folder / "a.png")
-    before = picture.read_bytes()
-    with open_source(picture) as source, pytest.raises(SinkError, match="is an input"):
-        open_overlay(folder, source, WhenExisting.OVERWRITE, (0.5,) * 12)
-    other = write_picture(tmp_path / "b.png")
+    image = write_image(folder / "a.png")
+    before = image.read_bytes()
+    with open_source(image) as source, pytest.raises(SinkError, match="is an input"):
+        open_overlay(folder, source, OverwritePolicy.OVERWRITE, (0.5,) * 12)
+    other = write_image(tmp_path / "b.png")
     with open_source(other) as source, pytest.raises(SinkError, match="is an input"):
-        open_overlay(picture, source, WhenExisting.OVERWRITE, (0.5,) * 12, inputs=[str(other), str(picture)])
+        open_overlay(
+            image, source, OverwritePolicy.OVERWRITE, (0.5,) * 12, inputs=[str(other), str(image)]
+        )
     with pytest.raises(SinkError, match="is an input"):
         overlay_all(tmp_path, folder)
-    assert picture.read_bytes() == before
+    assert image.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_written_is_known_before_anything_is_analysed(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_known_before_anything_is_analyzed(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder.mp4").mkdir()
     for path in (tmp_path / "file" / "sub", tmp_path / "file", tmp_path / "folder.mp4"):
@@ -204,10 +236,10 @@ class _Torn:
 
 def test_error_in_the_background_reaches_the_caller_and_hangs_nobody(tmp_path: Path) -> None:
     class Broken(OverlayVideo):
-        def write(self, frame: Frame, picture: np.ndarray) -> None:
+        def write(self, frame: Frame, image: np.ndarray) -> None:
             raise SinkError("broken")
 
-    overlay = BackgroundOverlay(Broken(tmp_path / "out.mp4", 25), Overlay())
+    overlay = BackgroundOverlay(Broken(tmp_path / "out.mp4", 25), FaceAnnotator())
 
     def run() -> None:
         for index in range(50):
@@ -226,15 +258,18 @@ def test_what_the_model_does_not_read_is_left_out(count: int) -> None:
     nan = np.float32(np.nan)
     empty = Affect(
         nan * whole.au_probability,
-        whole.au_on & False,
+        whole.au_active & False,
         nan * whole.expression_probability,
         nan * whole.valence,
         nan * whole.arousal,
     )
-    drawn, full = Overlay().draw(frame, faces, empty), Overlay().draw(frame, faces, whole)
+    drawn, full = (
+        FaceAnnotator().draw(frame, faces, empty),
+        FaceAnnotator().draw(frame, faces, whole),
+    )
     assert drawn.shape == full.shape
-    colours = {(60, 190, 255), (120, 220, 120)}  # of what is on, and of the best expression
-    seen = {colour for colour in colours if (full == colour).all(axis=2).any()}
+    colors = {(60, 190, 255), (120, 220, 120)}  # of what is on, and of the best expression
+    seen = {color for color in colors if (full == color).all(axis=2).any()}
     assert seen if count == 1 else True
     panel = drawn[:, -150:]
-    assert not any((panel == colour).all(axis=2).any() for colour in seen)
+    assert not any((panel == color).all(axis=2).any() for color in seen)

@@ -1,4 +1,6 @@
-"""What the CUDA kernels see of other libraries' arrays and streams, and what they refuse; none of it needs a GPU."""
+"""What the CUDA kernels see of other libraries' arrays and streams, and what they refuse; none of
+it needs a GPU.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,17 @@ NO_GPU = "no NVIDIA driver is loaded|no NVIDIA GPU is visible|the driver knows C
 class GpuArray:
     """As torch, CuPy, PyCUDA and Numba describe an array; the address is made up."""
 
-    def __init__(self, shape: tuple[int, ...], typestr: str = "<f4", address: int = 4096, **more: Any) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], typestr: str = "<f4", address: int = 4096, **more: Any
+    ) -> None:
         data = (address, more.pop("read_only", False))
         self.shape = shape
-        self.__cuda_array_interface__ = {"shape": shape, "typestr": typestr, "data": data, "version": 3} | more
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": typestr,
+            "data": data,
+            "version": 3,
+        } | more
 
 
 class DlArray:
@@ -51,8 +60,20 @@ def has_gpu() -> bool:
 
 
 def test_interface_is_read_as_it_is() -> None:
-    assert native.describe_cuda_array(GpuArray((2, 3), "<f2", 8192)) == (8192, [2, 3], [6, 2], "f", 2)
-    assert native.describe_cuda_array(GpuArray((2, 3), "|u1", strides=(64, 1))) == (4096, [2, 3], [64, 1], "u", 1)
+    assert native.describe_cuda_array(GpuArray((2, 3), "<f2", 8192)) == (
+        8192,
+        [2, 3],
+        [6, 2],
+        "f",
+        2,
+    )
+    assert native.describe_cuda_array(GpuArray((2, 3), "|u1", strides=(64, 1))) == (
+        4096,
+        [2, 3],
+        [64, 1],
+        "u",
+        1,
+    )
     assert native.describe_cuda_array(GpuArray((0, 3), strides=None, stream=None))[1] == [0, 3]
 
 
@@ -74,7 +95,10 @@ def test_dlpack_is_read_without_a_copy() -> None:
         ),
         (GpuArray((3,), ">f4"), "byte order"),
         (GpuArray((3,), mask=GpuArray((3,), "|b1")), "array must have no mask"),
-        (np.zeros(3, np.float32), "this NumPy array lies in ordinary host memory; copy it into a PinnedBuffer"),
+        (
+            np.zeros(3, np.float32),
+            "this NumPy array lies in ordinary host memory; copy it into a PinnedBuffer",
+        ),
         ([1.0, 2.0], "must be an array on an NVIDIA GPU .*, got list"),
     ],
 )
@@ -112,16 +136,52 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
 @pytest.mark.parametrize(
     ("frame", "layout", "maps", "out", "message"),
     [
-        (GpuArray((9, 9, 3)), "BGR", MAPS, OUT, r"frame must be uint8 \[H, W, 3\] .*, got float32 \(9, 9, 3\)"),
+        (
+            GpuArray((9, 9, 3)),
+            "BGR",
+            MAPS,
+            OUT,
+            r"frame must be uint8 \[H, W, 3\] .*, got float32 \(9, 9, 3\)",
+        ),
         (GpuArray((9, 9), "|u1"), "BGR", MAPS, OUT, r"frame must be uint8 \[H, W, 3\]"),
         (GpuArray((9, 9, 3), "|u1", strides=(54, 6, 2)), "RGB", MAPS, OUT, "adjacent pixels"),
         (GpuArray((10, 9), "|u1"), "NV12", MAPS, OUT, "an NV12 frame must be"),
-        ((GpuArray((8, 8), "|u1"), GpuArray((4, 3, 2), "|u1")), "NV12", MAPS, OUT, "half as wide and half as high"),
+        (
+            (GpuArray((8, 8), "|u1"), GpuArray((4, 3, 2), "|u1")),
+            "NV12",
+            MAPS,
+            OUT,
+            "half as wide and half as high",
+        ),
         (GpuArray((9, 9, 3), "|u1"), "CMYK", MAPS, OUT, "layout must be BGR"),
-        (GpuArray((9, 9, 3), "|u1"), "BGR", GpuArray((2, 3)), OUT, r"crop_to_frame must be contiguous float32 \[N, 2, 3\]"),
-        (GpuArray((9, 9, 3), "|u1"), "BGR", MAPS, GpuArray((3, 3, 16, 16)), r"out must be .* \(2, 3, 16, 16\) on the GPU, got"),
-        (GpuArray((9, 9, 3), "|u1"), "BGR", MAPS, GpuArray((2, 3, 16, 16), "<f8"), "out must be a writable.*float64"),
-        (GpuArray((9, 9, 3), "|u1"), "BGR", MAPS, GpuArray((2, 3, 16, 16), read_only=True), "got read-only float32"),
+        (
+            GpuArray((9, 9, 3), "|u1"),
+            "BGR",
+            GpuArray((2, 3)),
+            OUT,
+            r"estimate_crop_to_frame must be contiguous float32 \[N, 2, 3\]",
+        ),
+        (
+            GpuArray((9, 9, 3), "|u1"),
+            "BGR",
+            MAPS,
+            GpuArray((3, 3, 16, 16)),
+            r"out must be .* \(2, 3, 16, 16\) on the GPU, got",
+        ),
+        (
+            GpuArray((9, 9, 3), "|u1"),
+            "BGR",
+            MAPS,
+            GpuArray((2, 3, 16, 16), "<f8"),
+            "out must be a writable.*float64",
+        ),
+        (
+            GpuArray((9, 9, 3), "|u1"),
+            "BGR",
+            MAPS,
+            GpuArray((2, 3, 16, 16), read_only=True),
+            "got read-only float32",
+        ),
     ],
 )
 def test_crop_refuses(frame: Any, layout: str, maps: Any, out: Any, message: str) -> None:
@@ -131,11 +191,17 @@ def test_crop_refuses(frame: Any, layout: str, maps: Any, out: Any, message: str
 
 @pytest.mark.parametrize(
     "array",
-    [GpuArray((2, 2, 3), address=4098), GpuArray((2, 3, 16, 16), "<f2", 4097), GpuArray((2, 3), strides=(14, 4))],
+    [
+        GpuArray((2, 2, 3), address=4098),
+        GpuArray((2, 3, 16, 16), "<f2", 4097),
+        GpuArray((2, 3), strides=(14, 4)),
+    ],
 )
 def test_memory_that_a_kernel_cannot_read_is_refused(array: Any) -> None:
     """On a GPU the kernel would be stopped, and CUDA with it, for the rest of the process."""
-    with pytest.raises(ValueError, match=r"array must begin and step at multiples of its . byte items, got address"):
+    with pytest.raises(
+        ValueError, match=r"array must begin and step at multiples of its . byte items, got address"
+    ):
         native.describe_cuda_array(array)
 
 
@@ -147,13 +213,18 @@ def test_jobs_must_lie_where_pointers_may() -> None:
 def test_graph_refuses() -> None:
     nodes, out = GpuArray((2, 12, 8)), GpuArray((2, 12))
     with pytest.raises(ValueError, match="widths must be from 1 to 512, got 513"):
-        native.au_graph_cuda(nodes, GpuArray((9,)), [513], out, None)
+        native.au_gcn_cuda(nodes, GpuArray((9,)), [513], out, None)
     with pytest.raises(ValueError, match=r"nodes must be contiguous \[N, 12, 9\]"):
-        native.au_graph_cuda(nodes, GpuArray((9,)), [9], out, None)
-    with pytest.raises(ValueError, match=r"weights must be contiguous \(400,\) of the type of the nodes, got float32 \(9,\)"):
-        native.au_graph_cuda(nodes, GpuArray((9,)), [8], out, None)
-    with pytest.raises(ValueError, match=r"weights must be contiguous .*, got float32 \(400,\) with gaps"):
-        native.au_graph_cuda(nodes, GpuArray((400,), strides=(8,)), [8], out, None)
+        native.au_gcn_cuda(nodes, GpuArray((9,)), [9], out, None)
+    with pytest.raises(
+        ValueError,
+        match=r"weights must be contiguous \(400,\) of the type of the nodes, got float32 \(9,\)",
+    ):
+        native.au_gcn_cuda(nodes, GpuArray((9,)), [8], out, None)
+    with pytest.raises(
+        ValueError, match=r"weights must be contiguous .*, got float32 \(400,\) with gaps"
+    ):
+        native.au_gcn_cuda(nodes, GpuArray((400,), strides=(8,)), [8], out, None)
 
 
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU here, so its absence cannot be shown")
@@ -161,7 +232,9 @@ def test_absence_of_a_gpu_names_cause_and_remedy() -> None:
     frame = GpuArray((9, 9, 3), "|u1")
     calls: list[Any] = [
         lambda: native.crop_face_cuda(frame, "BGR", MAPS, *STATISTICS, OUT, None),
-        lambda: native.normalise_cuda(GpuArray((1, 2, 2, 3), "|u1"), *STATISTICS, GpuArray((1, 3, 2, 2)), None),
+        lambda: native.normalize_cuda(
+            GpuArray((1, 2, 2, 3), "|u1"), *STATISTICS, GpuArray((1, 3, 2, 2)), None
+        ),
         lambda: native.portrait_grid_cuda(GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None),
         lambda: native.DeviceBuffer(8),
         lambda: native.PinnedBuffer(8),

@@ -1,4 +1,6 @@
-"""What is said of a driver that is too old, sees no GPU or does not start, with CUDA's real runtime over a made-up driver."""
+"""What is said of a driver that is too old, sees no GPU or does not start, with CUDA's real runtime
+over a made-up driver.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +34,33 @@ print(backends.open_backend("auto", open_bundle()).name)
 """
 
 
-def run(tmp_path: Path, driver: tuple[int, int], *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    tmp_path: Path, driver: tuple[int, int], *arguments: str
+) -> subprocess.CompletedProcess[str]:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("needs a C compiler to make up a driver")
     version, start = driver
-    command = [compiler, "-shared", "-fPIC", f"-DVERSION={version}", f"-DINIT={start}", "-o", str(tmp_path / "libcuda.so.1")]
+    command = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        f"-DVERSION={version}",
+        f"-DINIT={start}",
+        "-o",
+        str(tmp_path / "libcuda.so.1"),
+    ]
     subprocess.run([*command, str(SOURCE)], check=True)
     environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": str(SDK)}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, timeout=120
+    )
 
 
 @pytest.mark.parametrize("driver", list(SAID), ids=["too old", "no GPU", "broken"])
-def test_build_and_auto_name_cause_and_remedy(tmp_path: Path, driver: tuple[int, int], trained: None) -> None:
+def test_build_and_auto_name_cause_and_remedy(
+    tmp_path: Path, driver: tuple[int, int], trained: None
+) -> None:
     done = run(tmp_path, driver, "-m", "faceaffect", "build")
     assert done.returncode == 1
     assert SAID[driver] in done.stderr

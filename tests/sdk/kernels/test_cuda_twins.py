@@ -1,7 +1,8 @@
-"""The CUDA kernels' own code, compiled for the host and run thread by thread, against the NumPy definition.
+"""The CUDA kernels' own code, compiled for the host and run thread by thread, against the NumPy
+definition.
 
-This proves arithmetic, indices, barriers and launch sizes. That they run on a GPU is proved there, by the record of
-`python -m benchmarks gpu`.
+This proves arithmetic, indices, barriers and launch sizes. That they run on a GPU is proved
+there, by the record of `python -m benchmarks gpu`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.kernel_cases import CASES, MEAN, STD, TIMED_CROPS, KernelCase, graph_weights, similarity
-from faceaffect.kernels import GraphWeights, reference
+from benchmarks.kernel_cases import (
+    CASES,
+    MEAN,
+    STD,
+    TIMED_CROPS,
+    KernelCase,
+    graph_weights,
+    similarity,
+)
+from faceaffect.kernels import GcnWeights, reference
 from faceaffect.kernels.native import native
-from faceaffect.tracking.appearance import draw_portraits, portraits_from_grid, sample_grid
-from faceaffect.types import Frame, Layout
+from faceaffect.tracking.appearance import (
+    appearance_descriptors,
+    descriptors_from_grid,
+    sample_grid,
+)
+from faceaffect.types import Frame, PixelFormat
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.kernels.test_kernel_bounds import guarded
 
@@ -37,20 +50,27 @@ def poisoned(shape: tuple[int, ...], is_half: bool) -> np.ndarray:
     return np.full(shape, np.nan, np.float16 if is_half else np.float32)
 
 
-def packed_normalise(arguments: dict[str, Any]) -> np.ndarray:
+def packed_normalize(arguments: dict[str, Any]) -> np.ndarray:
     return np.array([*arguments["mean"], *arguments["std"]], np.float32)
 
 
 def with_adjacent_pixels(frame: Frame) -> Frame:
     wanted = (3, 1) if frame.pixels.ndim == 3 else (1,)
-    return frame if frame.pixels.strides[1:] == wanted else Frame(np.ascontiguousarray(frame.pixels), frame.layout)
+    return (
+        frame
+        if frame.pixels.strides[1:] == wanted
+        else Frame(np.ascontiguousarray(frame.pixels), frame.layout)
+    )
 
 
 def plane_numbers(frame: Frame) -> np.ndarray:
     pixels, stride = frame.pixels, frame.pixels.strides[0]
     height, width = frame.height_px, frame.width_px
     numbers = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
-    return np.array([*numbers, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2], np.int64)
+    return np.array(
+        [*numbers, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2],
+        np.int64,
+    )
 
 
 def close(got: np.ndarray, wanted: np.ndarray, tolerance: float, is_half: bool) -> None:
@@ -64,35 +84,62 @@ def close(got: np.ndarray, wanted: np.ndarray, tolerance: float, is_half: bool) 
 @pytest.mark.parametrize("case", CROPS, ids=str)
 def test_crop_face(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
-    frame, maps, size_px = with_adjacent_pixels(arguments["frame"]), arguments["crop_to_frame"], arguments["size_px"]
+    frame, maps, size_px = (
+        with_adjacent_pixels(arguments["frame"]),
+        arguments["estimate_crop_to_frame"],
+        arguments["size_px"],
+    )
     out = poisoned((len(maps), 3, size_px, size_px), is_half)
-    planes, numbers = plane_numbers(frame), packed_normalise(arguments)
-    layout = list(Layout).index(frame.layout)
+    planes, numbers = plane_numbers(frame), packed_normalize(arguments)
+    layout = list(PixelFormat).index(frame.layout)
     maps = np.ascontiguousarray(maps, np.float32)
-    host.host_crop_face(address(planes), layout, address(maps), len(maps), size_px, address(numbers), address(out), is_half)
+    host.host_crop_face(
+        address(planes),
+        layout,
+        address(maps),
+        len(maps),
+        size_px,
+        address(numbers),
+        address(out),
+        is_half,
+    )
     close(out, reference.crop_face(**arguments), case.tolerance, is_half)
 
 
-def random_planes(random: np.random.Generator, layout: Layout) -> tuple[Frame, np.ndarray, list[np.ndarray]]:
-    """A frame of any size, and the same in memory whose rows are padded, for NV12 each plane in its own way."""
+def random_planes(
+    random: np.random.Generator, layout: PixelFormat
+) -> tuple[Frame, np.ndarray, list[np.ndarray]]:
+    """A frame of any size, and the same in memory whose rows are padded, for NV12 each plane in its
+    own way.
+    """
     height, width = (int(side) for side in random.integers(1, 90, 2))
-    if layout is Layout.NV12:
+    if layout is PixelFormat.NV12:
         height, width = 2 * height, 2 * width
-    shape = (height * 3 // 2, width) if layout is Layout.NV12 else (height, width) + ((3,) if layout is not Layout.GRAY else ())
+    shape = (
+        (height * 3 // 2, width)
+        if layout is PixelFormat.NV12
+        else (height, width) + ((3,) if layout is not PixelFormat.GRAY else ())
+    )
     pixels = random.integers(0, 256, shape, dtype=np.uint8)
-    parts = [pixels[:height], pixels[height:].reshape(-1, width // 2, 2)] if layout is Layout.NV12 else [pixels]
+    parts = (
+        [pixels[:height], pixels[height:].reshape(-1, width // 2, 2)]
+        if layout is PixelFormat.NV12
+        else [pixels]
+    )
     numbers, kept = [], []
     for part in parts:
         row, channels = part[0].size, part.shape[2] if part.ndim == 3 else 1
-        wide = random.integers(0, 256, (len(part), row + int(random.integers(0, 40))), dtype=np.uint8)
+        wide = random.integers(
+            0, 256, (len(part), row + int(random.integers(0, 40))), dtype=np.uint8
+        )
         wide[:, :row] = part.reshape(len(part), -1)
         kept.append(wide)
         numbers += [wide.ctypes.data, wide.strides[0], row // channels, len(part), channels]
     return Frame(pixels, layout), np.array(numbers + [0] * (10 - len(numbers)), np.int64), kept
 
 
-@pytest.mark.parametrize("layout", list(Layout))
-def test_crops_of_random_frames_with_padded_rows(host: ctypes.CDLL, layout: Layout) -> None:
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_crops_of_random_frames_with_padded_rows(host: ctypes.CDLL, layout: PixelFormat) -> None:
     """Sizes, strides, faces and places that nobody chose; a failure names the seed."""
     seed = int(np.random.SeedSequence().generate_state(1)[0])
     random = np.random.default_rng(seed)
@@ -102,32 +149,47 @@ def test_crops_of_random_frames_with_padded_rows(host: ctypes.CDLL, layout: Layo
         places = random.uniform(-0.5, 1.5, (count, 2)) * (frame.width_px, frame.height_px)
         scales, turns = np.exp(random.uniform(-2, 3, count)), random.uniform(-180, 180, count)
         maps = np.concatenate(
-            [similarity(size_px, float(s), float(t), (x, y)) for s, t, (x, y) in zip(scales, turns, places, strict=True)]
+            [
+                similarity(size_px, float(s), float(t), (x, y))
+                for s, t, (x, y) in zip(scales, turns, places, strict=True)
+            ]
         )
         for is_half in (False, True):
             out = poisoned((count, 3, size_px, size_px), is_half)
             numbers = np.array([*MEAN, *STD], np.float32)
             where = (address(maps), count, size_px, address(numbers), address(out), int(is_half))
-            host.host_crop_face(address(planes), list(Layout).index(layout), *where)
+            host.host_crop_face(address(planes), list(PixelFormat).index(layout), *where)
             wanted = reference.crop_face(frame, maps, size_px=size_px, mean=MEAN, std=STD)
             tolerance = 2.0**-10 if is_half else 1e-5
-            np.testing.assert_allclose(out, wanted, rtol=tolerance, atol=tolerance, err_msg=f"seed {seed}")
+            np.testing.assert_allclose(
+                out, wanted, rtol=tolerance, atol=tolerance, err_msg=f"seed {seed}"
+            )
         assert kept
 
 
 @pytest.mark.parametrize("case", CROPS, ids=str)
 def test_a_staged_frame_holds_all_that_is_read(host: ctypes.CDLL, case: KernelCase) -> None:
-    """Behind the last staged byte lies a page that may not be touched; the third face of two repeats the second."""
+    """Behind the last staged byte lies a page that may not be touched; the third face of two
+    repeats the second.
+    """
     arguments = case.make()
-    frame, maps, size_px = arguments["frame"], arguments["crop_to_frame"], arguments["size_px"]
+    frame, maps, size_px = (
+        arguments["frame"],
+        arguments["estimate_crop_to_frame"],
+        arguments["size_px"],
+    )
     if not len(maps):
         pytest.skip("nothing is staged for nobody")
     slots = len(maps) + 1
     ask = (frame.pixels, frame.layout.value, maps, slots, size_px)
     block = guarded((native.stage_frame(*ask, 0, 0, 0),), np.uint8, before=False)
-    assert native.stage_frame(*ask, block.ctypes.data, block.ctypes.data, block.nbytes) == block.nbytes
+    assert (
+        native.stage_frame(*ask, block.ctypes.data, block.ctypes.data, block.nbytes) == block.nbytes
+    )
     out = poisoned((slots, 3, size_px, size_px), False)
-    host.host_crop_jobs(address(block), slots, size_px, address(packed_normalise(arguments)), address(out), 0)
+    host.host_crop_jobs(
+        address(block), slots, size_px, address(packed_normalize(arguments)), address(out), 0
+    )
     wanted = reference.crop_face(**arguments)
     close(out, np.concatenate([wanted, wanted[-1:]]), case.tolerance, False)
 
@@ -147,24 +209,26 @@ def test_staging_refuses_more_faces_than_slots() -> None:
 
 
 @HALF
-@pytest.mark.parametrize("case", [case for case in CASES if case.op == "normalise"], ids=str)
-def test_normalise(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+@pytest.mark.parametrize("case", [case for case in CASES if case.op == "normalize"], ids=str)
+def test_normalize(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
     pixels = arguments["pixels"]
     count, height, width, _ = pixels.shape
     out = poisoned((count, 3, height, width), is_half)
-    plane_px, numbers = ctypes.c_int64(height * width), packed_normalise(arguments)
-    host.host_normalise(address(pixels), ctypes.c_int64(count), plane_px, address(numbers), address(out), is_half)
-    close(out, reference.normalise(**arguments), case.tolerance, is_half)
+    plane_px, numbers = ctypes.c_int64(height * width), packed_normalize(arguments)
+    host.host_normalize(
+        address(pixels), ctypes.c_int64(count), plane_px, address(numbers), address(out), is_half
+    )
+    close(out, reference.normalize(**arguments), case.tolerance, is_half)
 
 
-def rounded(weights: GraphWeights) -> GraphWeights:
+def rounded(weights: GcnWeights) -> GcnWeights:
     """The weights as float16 holds them."""
 
     def half(array: np.ndarray) -> np.ndarray:
         return array.astype(np.float16).astype(np.float32)
 
-    return GraphWeights(
+    return GcnWeights(
         half(weights.adjacency),
         tuple(map(half, weights.layer_weights)),
         tuple(map(half, weights.layer_biases)),
@@ -174,8 +238,8 @@ def rounded(weights: GraphWeights) -> GraphWeights:
 
 
 @HALF
-@pytest.mark.parametrize("case", [case for case in CASES if case.op == "au_graph"], ids=str)
-def test_au_graph(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+@pytest.mark.parametrize("case", [case for case in CASES if case.op == "au_gcn"], ids=str)
+def test_au_gcn(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
     dtype = np.float16 if is_half else np.float32
     nodes = arguments["nodes"].astype(dtype)
@@ -184,8 +248,8 @@ def test_au_graph(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     widths = np.array(weights.packed.widths, np.int32)
     out = np.full((len(nodes), 12), np.nan, np.float32)
     where = (address(widths), len(widths) - 1, address(flat), address(out))
-    host.host_au_graph(address(nodes), ctypes.c_int64(len(nodes)), *where, is_half)
-    wanted = reference.au_graph(nodes.astype(np.float32), weights)
+    host.host_au_gcn(address(nodes), ctypes.c_int64(len(nodes)), *where, is_half)
+    wanted = reference.au_gcn(nodes.astype(np.float32), weights)
     np.testing.assert_allclose(out, wanted, rtol=case.tolerance, atol=case.tolerance)
 
 
@@ -193,16 +257,25 @@ def test_au_graph(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
 @pytest.mark.parametrize("size_px", [28, 37, 112, 224])
 def test_portrait_grid(host: ctypes.CDLL, size_px: int, is_half: bool) -> None:
     random = np.random.default_rng(size_px)
-    crops = random.standard_normal((3, 3, size_px, size_px)).astype(np.float16 if is_half else np.float32)
+    crops = random.standard_normal((3, 3, size_px, size_px)).astype(
+        np.float16 if is_half else np.float32
+    )
     out = np.full((3, 3, 12, 12), np.nan, np.float32)
     host.host_portrait_grid(address(crops), ctypes.c_int64(3), size_px, address(out), is_half)
     full = crops.astype(np.float32)
     np.testing.assert_array_equal(out, sample_grid(full))
-    np.testing.assert_array_equal(portraits_from_grid(out), draw_portraits(full))
+    np.testing.assert_array_equal(descriptors_from_grid(out), appearance_descriptors(full))
 
 
 def test_no_face_launches_nothing(host: ctypes.CDLL) -> None:
     weights = graph_weights(8, 1)
     widths = np.array(weights.packed.widths, np.int32)
-    host.host_au_graph(None, ctypes.c_int64(0), address(widths), 1, None, None, 0)
-    host.host_normalise(None, ctypes.c_int64(0), ctypes.c_int64(9), address(np.array([*MEAN, *STD], np.float32)), None, 0)
+    host.host_au_gcn(None, ctypes.c_int64(0), address(widths), 1, None, None, 0)
+    host.host_normalize(
+        None,
+        ctypes.c_int64(0),
+        ctypes.c_int64(9),
+        address(np.array([*MEAN, *STD], np.float32)),
+        None,
+        0,
+    )

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from faceaffect import geometry
+from faceaffect.kernels.native import native
 from faceaffect.outputs import decode
+from faceaffect.outputs import score_smoother as smooth
 from faceaffect.tracking import appearance as portrait
 from faceaffect.tracking import shot_detector as scene
-from faceaffect.outputs import score_smoother as smooth
-from faceaffect.kernels.native import native
-from faceaffect.types import FloatArray, Frame, Layout
+from faceaffect.types import FloatArray, Frame, PixelFormat
 from tests.sdk.tiny_bundle import face_shape
 
 RANDOM = np.random.default_rng(5)
@@ -38,44 +38,58 @@ def in_numpy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]]
     return call
 
 
-def same(work: Callable[[], object], in_numpy: Callable[[Callable[[], object]], object], tolerance: float = 1e-6) -> None:
+def same(
+    work: Callable[[], object],
+    in_numpy: Callable[[Callable[[], object]], object],
+    tolerance: float = 1e-6,
+) -> None:
     np.testing.assert_allclose(work(), in_numpy(work), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("count", "size_px"), [(0, 112), (1, 112), (3, 28), (2, 97)])
 def test_portraits(count: int, size_px: int, in_numpy) -> None:  # type: ignore[no-untyped-def]
     crops = RANDOM.normal(0, 1, (count, 3, size_px, size_px)).astype(np.float32)
-    same(lambda: portrait.draw_portraits(crops), in_numpy)
+    same(lambda: portrait.appearance_descriptors(crops), in_numpy)
     grid = portrait.sample_grid(crops)
-    same(lambda: portrait.portraits_from_grid(grid), in_numpy)
-    np.testing.assert_array_equal(portrait.portraits_from_grid(grid), portrait.draw_portraits(crops))
+    same(lambda: portrait.descriptors_from_grid(grid), in_numpy)
+    np.testing.assert_array_equal(
+        portrait.descriptors_from_grid(grid), portrait.appearance_descriptors(crops)
+    )
 
 
 def test_portraits_of_a_flat_crop_are_those_of_no_face(in_numpy) -> None:  # type: ignore[no-untyped-def]
     nothing = -portrait._USUAL_ROW / np.linalg.norm(portrait._USUAL_ROW)
     for level in (0.0, 1.0, -2.3):
         crops = np.full((1, 3, 112, 112), level, np.float32)
-        for found in (portrait.draw_portraits(crops), in_numpy(lambda c=crops: portrait.draw_portraits(c))):
+        for found in (
+            portrait.appearance_descriptors(crops),
+            in_numpy(lambda c=crops: portrait.appearance_descriptors(c)),
+        ):
             assert portrait.similarity(found[0], nothing) > 0.99
 
 
 def test_the_place_of_a_face(in_numpy) -> None:  # type: ignore[no-untyped-def]
     for scale in (0.3, 1.0, 9.0):
         points = (scale * face_shape() + RANDOM.normal(0, 2, (68, 2)) + 50).astype(np.float32)
-        for read in (lambda f: f.place, lambda f: f.box_xyxy, lambda f: f.eyes_px, lambda f: f.is_finite):
-            same(lambda p=points, r=read: r(geometry.frame_face(p)), in_numpy, 1e-4)  # type: ignore[misc]
+        for read in (
+            lambda f: f.place,
+            lambda f: f.box_xyxy,
+            lambda f: f.eyes_px,
+            lambda f: f.is_finite,
+        ):
+            same(lambda p=points, r=read: r(geometry.place_face(p)), in_numpy, 1e-4)  # type: ignore[misc]
 
 
 def test_landmarks_that_are_no_numbers_are_told(in_numpy) -> None:  # type: ignore[no-untyped-def]
     for place in (0, 30, 67):
         points = face_shape().astype(np.float32)
         points[place, 1] = np.nan
-        assert not geometry.frame_face(points).is_finite
-        assert not in_numpy(lambda p=points: geometry.frame_face(p)).is_finite
+        assert not geometry.place_face(points).is_finite
+        assert not in_numpy(lambda p=points: geometry.place_face(p)).is_finite
 
 
 def test_where_a_face_can_be(in_numpy) -> None:  # type: ignore[no-untyped-def]
-    near = geometry.frame_face((3 * face_shape() + 100).astype(np.float32)).place
+    near = geometry.place_face((3 * face_shape() + 100).astype(np.float32)).place
     size = (640, 480)
     wanted = {
         (0.0, 1.0): True,
@@ -87,12 +101,14 @@ def test_where_a_face_can_be(in_numpy) -> None:  # type: ignore[no-untyped-def]
     }
     for (shift, scale), good in wanted.items():
         crop_map, place = near / np.float32(scale), near + np.float32([[0, 0, shift], [0, 0, 0]])
-        assert geometry.is_plausible(place, crop_map, *size) is good
-        assert in_numpy(lambda p=place, m=crop_map: geometry.is_plausible(p, m, *size)) is good
+        assert geometry.is_plausible_motion(place, crop_map, *size) is good
+        assert (
+            in_numpy(lambda p=place, m=crop_map: geometry.is_plausible_motion(p, m, *size)) is good
+        )
     low = near + np.float32([[0, 0, 0], [0, 0, 400]])
-    assert not geometry.is_plausible(low, near, *size)
-    assert not in_numpy(lambda: geometry.is_plausible(low, near, *size))
-    assert not geometry.is_plausible(np.full((2, 3), np.nan, np.float32), near, *size)
+    assert not geometry.is_plausible_motion(low, near, *size)
+    assert not in_numpy(lambda: geometry.is_plausible_motion(low, near, *size))
+    assert not geometry.is_plausible_motion(np.full((2, 3), np.nan, np.float32), near, *size)
 
 
 def test_pose_in_the_frame(in_numpy) -> None:  # type: ignore[no-untyped-def]
@@ -112,22 +128,31 @@ def test_correlation_of_portraits(in_numpy) -> None:  # type: ignore[no-untyped-
     for length in (432, 7):
         first, second = RANDOM.normal(0, 0.05, (2, length)).astype(np.float32)
         same(lambda a=first, b=second: portrait.similarity(a, b), in_numpy, 1e-5)  # type: ignore[misc]
-        assert portrait.similarity(first, second) == pytest.approx(float(np.dot(first.astype(np.float64), second)), abs=1e-6)
+        assert portrait.similarity(first, second) == pytest.approx(
+            float(np.dot(first.astype(np.float64), second)), abs=1e-6
+        )
 
 
 def test_points_through_maps(in_numpy) -> None:  # type: ignore[no-untyped-def]
     maps = RANDOM.normal(0, 3, (4, 2, 3)).astype(np.float32)
     points = RANDOM.normal(0, 100, (4, 68, 2)).astype(np.float32)
-    same(lambda: geometry.apply_map(maps, points), in_numpy, 1e-4)
-    same(lambda: geometry.apply_map(maps, points[:1]), in_numpy, 1e-4)
+    same(lambda: geometry.transform_points(maps, points), in_numpy, 1e-4)
+    same(lambda: geometry.transform_points(maps, points[:1]), in_numpy, 1e-4)
 
 
 def test_one_euro(in_numpy) -> None:  # type: ignore[no-untyped-def]
-    path = [(face_shape() + RANDOM.normal(0, 3, (68, 2)) + 5 * k).astype(np.float32) for k in range(12)]
+    path = [
+        (face_shape() + RANDOM.normal(0, 3, (68, 2)) + 5 * k).astype(np.float32) for k in range(12)
+    ]
 
     def run() -> FloatArray:
-        filtered = smooth.OneEuro()
-        return np.stack([filtered.step(points, 35.0, (1 / 30, 0.0, 0.2)[k % 3]) for k, points in enumerate(path)])
+        filtered = smooth.OneEuroFilter()
+        return np.stack(
+            [
+                filtered.step(points, 35.0, (1 / 30, 0.0, 0.2)[k % 3])
+                for k, points in enumerate(path)
+            ]
+        )
 
     same(run, in_numpy, 1e-5)
 
@@ -139,7 +164,7 @@ def test_scores_and_their_course(in_numpy) -> None:  # type: ignore[no-untyped-d
     same(lambda: decode.sigmoid(np.float32([-np.inf, -90, -1, 0, 2, 90, np.inf])), in_numpy)
 
     def run() -> FloatArray:
-        smoother, rows = smooth.ScoreSmoother(smooth.UnitLimits.of((0.5,) * 12)), []
+        smoother, rows = smooth.ScoreSmoother(smooth.HysteresisThresholds.of((0.5,) * 12)), []
         for scores in decode.decode_scores(*logits):
             on = smoother.step(scores, 0.05)
             rows.append(np.concatenate([scores, on]))
@@ -148,18 +173,25 @@ def test_scores_and_their_course(in_numpy) -> None:  # type: ignore[no-untyped-d
     same(run, in_numpy)
 
 
-@pytest.mark.parametrize("layout", list(Layout))
-def test_change_of_a_scene(layout: Layout, in_numpy) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_change_of_a_scene(layout: PixelFormat, in_numpy) -> None:  # type: ignore[no-untyped-def]
     def frame(height: int, width: int) -> Frame:
-        rows = height * 3 // 2 if layout is Layout.NV12 else height
-        shape = (rows, width, 3) if layout in (Layout.BGR, Layout.RGB) else (rows, width)
+        rows = height * 3 // 2 if layout is PixelFormat.NV12 else height
+        shape = (rows, width, 3) if layout in (PixelFormat.BGR, PixelFormat.RGB) else (rows, width)
         return Frame(RANDOM.integers(0, 256, shape, np.uint8), layout)
 
     frames = [frame(90, 160), frame(90, 160), frame(34, 20), frame(2, 2), frame(1080, 1922)]
-    frames.append(Frame(frame(180, 320).pixels[::-1, ::-1] if layout is not Layout.NV12 else frame(180, 320).pixels, layout))
+    frames.append(
+        Frame(
+            frame(180, 320).pixels[::-1, ::-1]
+            if layout is not PixelFormat.NV12
+            else frame(180, 320).pixels,
+            layout,
+        )
+    )
 
     def run() -> list[float]:
-        glance, found = scene.SceneGlance(), []
+        glance, found = scene.ShotChangeDetector(), []
         for each in frames:
             found += [float(glance.is_cut(each)), glance.change]
         return found
@@ -170,29 +202,75 @@ def test_change_of_a_scene(layout: Layout, in_numpy) -> None:  # type: ignore[no
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: native.draw_portraits(np.zeros((1, 3, 27, 27), np.float32), np.zeros(432, np.float32)), "S of 28 at least"),
-        (lambda: native.draw_portraits(np.zeros((1, 1, 28, 28), np.float32), np.zeros(432, np.float32)), r"crops must be"),
-        (lambda: native.portraits_from_grid(np.zeros((1, 3, 12, 11)), np.zeros(432)), r"grid must be float32 \[N, 3, 12, 12\]"),
-        (lambda: native.frame_face(geometry._native_model, np.zeros((67, 2))), r"landmarks_xy must be float32 \[68, 2\]"),
-        (lambda: native.apply_map(np.zeros((2, 2, 3)), np.zeros((3, 4, 2))), r"points_xy must be float32 \[2, N, 2\]"),
-        (lambda: native.one_euro(np.zeros((3, 2)), np.zeros((2, 2)), 0, 0, 1, 1, 1, 1, 1), r"previous_xy must be"),
-        (lambda: native.one_euro(np.zeros((2, 2)), np.zeros((2, 2)), 0, 0, 1, 0, 1, 1, 1), r"step_s must be above 0"),
         (
-            lambda: native.decode_scores(np.zeros((2, 12)), np.zeros((1, 7)), np.zeros((2, 2)), True),
+            lambda: native.appearance_descriptors(
+                np.zeros((1, 3, 27, 27), np.float32), np.zeros(432, np.float32)
+            ),
+            "S of 28 at least",
+        ),
+        (
+            lambda: native.appearance_descriptors(
+                np.zeros((1, 1, 28, 28), np.float32), np.zeros(432, np.float32)
+            ),
+            r"crops must be",
+        ),
+        (
+            lambda: native.descriptors_from_grid(np.zeros((1, 3, 12, 11)), np.zeros(432)),
+            r"grid must be float32 \[N, 3, 12, 12\]",
+        ),
+        (
+            lambda: native.place_face(geometry._native_model, np.zeros((67, 2))),
+            r"landmarks_xy must be float32 \[68, 2\]",
+        ),
+        (
+            lambda: native.transform_points(np.zeros((2, 2, 3)), np.zeros((3, 4, 2))),
+            r"points_xy must be float32 \[2, N, 2\]",
+        ),
+        (
+            lambda: native.one_euro(np.zeros((3, 2)), np.zeros((2, 2)), 0, 0, 1, 1, 1, 1, 1),
+            r"previous_xy must be",
+        ),
+        (
+            lambda: native.one_euro(np.zeros((2, 2)), np.zeros((2, 2)), 0, 0, 1, 0, 1, 1, 1),
+            r"step_s must be above 0",
+        ),
+        (
+            lambda: native.decode_scores(
+                np.zeros((2, 12)), np.zeros((1, 7)), np.zeros((2, 2)), True
+            ),
             r"expression_logit must be",
         ),
-        (lambda: native.is_plausible(np.zeros((2, 2)), np.zeros((2, 3)), 1, 1, 1), r"place must be float32 \[2, 3\]"),
-        (lambda: native.pose_in_frame(np.zeros((2, 3)), np.zeros((1, 2, 3))), r"maps must be float32 \[2, 2, 3\]"),
+        (
+            lambda: native.is_plausible_motion(np.zeros((2, 2)), np.zeros((2, 3)), 1, 1, 1),
+            r"place must be float32 \[2, 3\]",
+        ),
+        (
+            lambda: native.pose_in_frame(np.zeros((2, 3)), np.zeros((1, 2, 3))),
+            r"maps must be float32 \[2, 2, 3\]",
+        ),
         (lambda: native.correlation(np.zeros(3), np.zeros(4)), r"second must be float32 \[3\]"),
         (lambda: native.logistic(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
         (
             lambda: native.smooth_scores(
-                np.zeros(21, np.float32), np.zeros(20, np.float32), np.zeros(12, bool), True, 0.5, 0.5, 0.2, *[np.zeros(12)] * 3
+                np.zeros(21, np.float32),
+                np.zeros(20, np.float32),
+                np.zeros(12, bool),
+                True,
+                0.5,
+                0.5,
+                0.2,
+                *[np.zeros(12)] * 3,
             ),
             r"mean must be a writable C-contiguous array of 21",
         ),
-        (lambda: native.scene_change(np.zeros((4, 4, 3), np.uint8), "BGR", 0, 1, None), r"steps must be at least 1"),
-        (lambda: native.scene_change(np.zeros((4, 4)), "BGR", 1, 1, None), r"frame must be a uint8 array"),
+        (
+            lambda: native.scene_change(np.zeros((4, 4, 3), np.uint8), "BGR", 0, 1, None),
+            r"steps must be at least 1",
+        ),
+        (
+            lambda: native.scene_change(np.zeros((4, 4)), "BGR", 1, 1, None),
+            r"frame must be a uint8 array",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call: Callable[[], object], says: str) -> None:

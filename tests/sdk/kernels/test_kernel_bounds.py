@@ -1,4 +1,6 @@
-"""Kernels read and write nothing outside their arrays: the byte behind the last one belongs to nobody here."""
+"""Kernels read and write nothing outside their arrays: the byte behind the last one belongs to
+nobody here.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ import pytest
 from benchmarks.kernel_cases import MEAN, STD, graph_weights, similarity
 from faceaffect import kernels
 from faceaffect.kernels.native import native
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 
 SIDE = 40
-# Whole and half positions reach the very last pixel at which the wide loops may still read 4 or 8 bytes.
+# Whole and half positions reach the very last pixel at which the wide loops may still read 4 or 8
+# bytes.
 TOUCHING = [[[1, 0, x], [0, 1, y]] for x in (-1, 0, 23, 23.5, 24) for y in (-1, 0, 7, 7.5, 8)]
 TURNED = [
     similarity(SIDE, scale, degrees, at)
@@ -42,9 +45,9 @@ def guarded(shape: tuple[int, ...], dtype: type, *, before: bool) -> np.ndarray:
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
-@pytest.mark.parametrize("layout", list(Layout))
-def test_crop_face_stays_inside(layout: Layout, before: bool) -> None:
-    shapes = {Layout.GRAY: (48, 64), Layout.NV12: (72, 64)}
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_crop_face_stays_inside(layout: PixelFormat, before: bool) -> None:
+    shapes = {PixelFormat.GRAY: (48, 64), PixelFormat.NV12: (72, 64)}
     pixels = guarded(shapes.get(layout, (48, 64, 3)), np.uint8, before=before)
     pixels[...] = 77
     out = guarded((len(MAPS), 3, SIDE, SIDE), np.float32, before=before)
@@ -55,14 +58,17 @@ def test_crop_face_stays_inside(layout: Layout, before: bool) -> None:
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("side", [1, 5, 16, 33])
-def test_normalise_and_graph_stay_inside(side: int) -> None:
+def test_normalize_and_graph_stay_inside(side: int) -> None:
     pixels = guarded((2, side, side, 3), np.uint8, before=False)
     out = guarded((2, 3, side, side), np.float32, before=False)
     out[...] = np.nan
-    kernels.normalise(pixels, MEAN, STD, out)
+    kernels.normalize(pixels, MEAN, STD, out)
     assert np.isfinite(out).all()
-    nodes, logits = guarded((3, 12, side), np.float32, before=False), guarded((3, 12), np.float32, before=False)
-    kernels.au_graph(nodes, graph_weights(side), logits)
+    nodes, logits = (
+        guarded((3, 12, side), np.float32, before=False),
+        guarded((3, 12), np.float32, before=False),
+    )
+    kernels.au_gcn(nodes, graph_weights(side), logits)
     assert np.isfinite(logits).all()
 
 
@@ -76,7 +82,9 @@ def test_crop_of_a_tiny_frame_stays_inside(shape: tuple[int, ...], before: bool,
     chosen = kernels.info().isa
     try:
         native.use_isa(isa)
-        crops = kernels.crop_face(Frame(pixels), MAPS * np.float32(0.05), size_px=SIDE, mean=MEAN, std=STD)
+        crops = kernels.crop_face(
+            Frame(pixels), MAPS * np.float32(0.05), size_px=SIDE, mean=MEAN, std=STD
+        )
     finally:
         native.use_isa(chosen)
     assert np.isfinite(crops).all()

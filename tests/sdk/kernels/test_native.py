@@ -33,7 +33,9 @@ def run(code: str, isa: str = "") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "FACEAFFECT_ISA"}
     if isa:
         environment["FACEAFFECT_ISA"] = isa
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_works_without_the_native_module_and_says_so_once() -> None:

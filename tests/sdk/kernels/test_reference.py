@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.kernel_cases import frame_of, graph_weights, similarity, textured
 from faceaffect.kernels import crop_face, reference
-from faceaffect.types import Frame, Layout
+from faceaffect.types import Frame, PixelFormat
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}  # leaves 0..255
 
@@ -38,13 +38,13 @@ def test_crop_outside_is_black_and_border_fades() -> None:
 def test_integer_map_copies_pixels_and_swaps_channels() -> None:
     pixels = textured((20, 30, 3))
     maps = np.array([[[1, 0, 5], [0, 1, 7]]], np.float32)
-    for layout, rgb in ((Layout.BGR, pixels[..., ::-1]), (Layout.RGB, pixels)):
+    for layout, rgb in ((PixelFormat.BGR, pixels[..., ::-1]), (PixelFormat.RGB, pixels)):
         got = reference.crop_face(Frame(pixels, layout), maps, size_px=10, **PLAIN)[0]
         np.testing.assert_allclose(got.transpose(1, 2, 0), rgb[7:17, 5:15], atol=1e-4)
 
 
-def test_grey_is_repeated() -> None:
-    frame = frame_of(Layout.GRAY, 20, 30)
+def test_gray_is_repeated() -> None:
+    frame = frame_of(PixelFormat.GRAY, 20, 30)
     maps = np.array([[[1, 0, 5], [0, 1, 7]]], np.float32)
     got = reference.crop_face(frame, maps, size_px=10, **PLAIN)[0]
     for channel in got:
@@ -57,16 +57,18 @@ def test_nv12_equals_opencv_where_chroma_is_even() -> None:
     pixels[16:, 0::2], pixels[16:, 1::2] = 90, 170
     wanted = cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_NV12)
     maps = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
-    got = reference.crop_face(Frame(pixels, Layout.NV12), maps, size_px=16, **PLAIN)[0]
+    got = reference.crop_face(Frame(pixels, PixelFormat.NV12), maps, size_px=16, **PLAIN)[0]
     assert np.abs(got.transpose(1, 2, 0) - wanted).max() < 1.1
 
 
 def test_nv12_chroma_lies_in_the_middle_of_its_pixels() -> None:
-    """V rises by 8 a chroma sample, so by 4 a luma pixel; red must follow at every pixel, not in steps of two."""
+    """V rises by 8 a chroma sample, so by 4 a luma pixel; red must follow at every pixel, not in
+    steps of two.
+    """
     pixels = np.full((24, 16), 128, np.uint8)
     pixels[16:, 1::2] = 100 + 8 * np.arange(8)
     maps = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
-    red = reference.crop_face(Frame(pixels, Layout.NV12), maps, size_px=16, **PLAIN)[0, 0, 8]
+    red = reference.crop_face(Frame(pixels, PixelFormat.NV12), maps, size_px=16, **PLAIN)[0, 0, 8]
     v = 100 + 4 * (np.arange(1, 15) - 0.5)
     np.testing.assert_allclose(red[1:15], 1.1643836 * 112 + 1.5960268 * (v - 128), atol=1e-2)
 
@@ -96,15 +98,19 @@ def test_minifying_does_not_alias(kind: str, scale: float, monkeypatch: pytest.M
     assert without > 3 * max(error, 1)
 
 
-def test_minified_picture_equals_its_area_average() -> None:
+def test_minified_image_equals_its_area_average() -> None:
     pixels = cv2.GaussianBlur(textured((480, 480, 3)), (0, 0), 2)
     maps = similarity(40, 4.0, 0, (239.5, 239.5))
-    got = crop_face(Frame(pixels, Layout.RGB), maps, size_px=40, **PLAIN)[0].transpose(1, 2, 0)
-    wanted = cv2.resize(pixels[160:320, 160:320], (40, 40), interpolation=cv2.INTER_AREA).astype(np.float32)
+    got = crop_face(Frame(pixels, PixelFormat.RGB), maps, size_px=40, **PLAIN)[0].transpose(1, 2, 0)
+    wanted = cv2.resize(pixels[160:320, 160:320], (40, 40), interpolation=cv2.INTER_AREA).astype(
+        np.float32
+    )
     assert np.abs(got - wanted).mean() < 0.12 * wanted.std() + 1.0
 
 
-@pytest.mark.parametrize(("scale", "level"), [(0.5, 0), (2.0, 0), (2.01, 1), (4.0, 1), (4.1, 2), (33.0, 4), (500.0, 4)])
+@pytest.mark.parametrize(
+    ("scale", "level"), [(0.5, 0), (2.0, 0), (2.01, 1), (4.0, 1), (4.1, 2), (33.0, 4), (500.0, 4)]
+)
 def test_level_follows_the_scale(scale: float, level: int) -> None:
     assert reference.level_of(similarity(8, scale, 0, (0, 0))[0]) == level
 
@@ -115,16 +121,18 @@ def test_halving_rounds_half_up_and_repeats_the_edge() -> None:
 
 
 def test_the_middle_two_of_four_rows_stand_for_large_blocks() -> None:
-    rows = np.array([200, 10, 20, 200] * 3 + [200, 11], np.uint8)  # the last block hangs over the lower edge
+    rows = np.array(
+        [200, 10, 20, 200] * 3 + [200, 11], np.uint8
+    )  # the last block hangs over the lower edge
     plane = np.repeat(rows[:, None], 9, axis=1)[:, :, None]
     np.testing.assert_array_equal(reference.halve(plane, 2)[:, 0, 0], [15, 15, 15, 11])
     np.testing.assert_array_equal(reference.halve(plane[:8], 3)[:, 0, 0], [15])
     np.testing.assert_array_equal(reference.halve(plane[:4], 1)[:, 0, 0], [105, 110])
 
 
-def test_normalise_by_hand() -> None:
+def test_normalize_by_hand() -> None:
     pixels = np.array([[[[0, 51, 255]]]], np.uint8)
-    got = reference.normalise(pixels, (0.5, 0.1, 0.0), (0.5, 0.1, 2.0))
+    got = reference.normalize(pixels, (0.5, 0.1, 0.0), (0.5, 0.1, 2.0))
     np.testing.assert_allclose(got.ravel(), [-1, 1, 0.5], atol=1e-6)
 
 
@@ -138,9 +146,16 @@ def test_graph_equals_loops_in_double() -> None:
             fresh = np.zeros((12, matrix.shape[1]))
             for k in range(12):
                 for j in range(matrix.shape[1]):
-                    mixed = [sum(weights.adjacency[k, m] * hidden[m, i] for m in range(12)) for i in range(len(matrix))]
-                    fresh[k, j] = max(0.0, sum(x * w for x, w in zip(mixed, matrix[:, j], strict=True)) + bias[j])
+                    mixed = [
+                        sum(weights.adjacency[k, m] * hidden[m, i] for m in range(12))
+                        for i in range(len(matrix))
+                    ]
+                    fresh[k, j] = max(
+                        0.0, sum(x * w for x, w in zip(mixed, matrix[:, j], strict=True)) + bias[j]
+                    )
             hidden = fresh
         for k in range(12):
             wanted[n, k] = hidden[k] @ weights.readout_weight[k] + weights.readout_bias[k]
-    np.testing.assert_allclose(reference.au_graph(nodes.astype(np.float32), weights), wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        reference.au_gcn(nodes.astype(np.float32), weights), wanted, atol=1e-5
+    )

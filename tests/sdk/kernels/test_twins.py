@@ -15,7 +15,7 @@ from faceaffect.kernels import reference
 from faceaffect.kernels.native import native
 
 ROOT = Path(__file__).resolve().parents[3]
-OPS = ("crop_face", "normalise", "au_graph")
+OPS = ("crop_face", "normalize", "au_gcn")
 USABLE = tuple(native.usable_isas()) if native else ("native module missing",)
 
 
@@ -47,7 +47,9 @@ def test_fresh_output_equals_given_output(case: KernelCase) -> None:
     arguments = case.make()
     fresh = getattr(kernels, case.op)(**arguments)
     assert fresh.dtype == np.float32
-    np.testing.assert_array_equal(fresh, getattr(kernels, case.op)(**arguments, out=poisoned(fresh.shape)))
+    np.testing.assert_array_equal(
+        fresh, getattr(kernels, case.op)(**arguments, out=poisoned(fresh.shape))
+    )
 
 
 def test_cases_cover_every_operation() -> None:

@@ -1,4 +1,4 @@
-"""The picture of facial parts."""
+"""The image of facial parts."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ OPEN[65:68, 1] += 6  # inner lower lip
 
 
 def test_parts_lie_where_the_landmarks_are() -> None:
-    picture = part_mask(OPEN, 112)
+    image = part_mask(OPEN, 112)
 
     def at(*points: int) -> int:
         x, y = OPEN[list(points)].mean(axis=0).round().astype(int)
-        return int(picture[y, x])
+        return int(image[y, x])
 
-    assert picture[:10].max() == 0
+    assert image[:10].max() == 0
     assert at(*range(36, 42)) == 159
     assert at(*range(42, 48)) == 127
     assert at(30, 33) == 63
     assert at(51, 62) == 255  # upper lip
     assert at(62, 66) == 95  # between the lips
     assert at(2, 31) == 31  # cheek
-    assert set(np.unique(picture)) == {0, 31, 63, 95, 127, 159, 191, 223, 255}
+    assert set(np.unique(image)) == {0, 31, 63, 95, 127, 159, 191, 223, 255}
 
 
 def test_a_mirrored_face_gives_the_mirrored_outline() -> None:
     mirrored = MEAN_SHAPE_PX[list(FLIP_ORDER)] * (-1, 1) + (111, 0)
-    ours, theirs = part_mask(MEAN_SHAPE_PX, 112) > 0, part_mask(mirrored.astype(np.float32), 112)[:, ::-1] > 0
+    ours, theirs = (
+        part_mask(MEAN_SHAPE_PX, 112) > 0,
+        part_mask(mirrored.astype(np.float32), 112)[:, ::-1] > 0,
+    )
     assert (ours != theirs).mean() < 0.01
 
 

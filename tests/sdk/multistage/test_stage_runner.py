@@ -1,4 +1,4 @@
-"""Memory of faces and of sound, with stages that say what they were given."""
+"""Memory of faces and of audio, with stages that say what they were given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from faceaffect.audio.feature_stream import Heard
-from faceaffect.multistage.stage_runner import FORGET_S, StageRunner
+from faceaffect.audio.feature_stream import AudioFeatures
 from faceaffect.bundle.stage_spec import StageSpec
+from faceaffect.multistage.stage_runner import FORGET_S, StageRunner
 
 
 class Counting:
@@ -16,7 +16,9 @@ class Counting:
 
     def __init__(self, every: int = 1) -> None:
         states = {"sum": (1,)}
-        self.spec = StageSpec("temporal", "", {"crops": (1, 1, 1), "loudness": (1,)}, {"va": (2,)}, states, every)
+        self.spec = StageSpec(
+            "temporal", "", {"crops": (1, 1, 1), "loudness": (1,)}, {"va": (2,)}, states, every
+        )
         self.rows: list[int] = []
 
     def run(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -80,13 +82,13 @@ def test_nobody_is_nobody() -> None:
     assert runner.see(np.zeros((0, 1, 1, 1), np.float32), [], 0.0) == []
 
 
-def test_sound_is_one_for_all_faces_and_known_to_those_who_come_later() -> None:
+def test_audio_is_one_for_all_faces_and_known_to_those_who_come_later() -> None:
     runner = StageRunner([Ear(), Counting()])
     step = np.ones((10, 2), np.float32)
     assert see(runner, {1: 1.0}, 0.0) == {1: [1, 0]}
-    runner.hear(Heard([step, 2 * step]))
+    runner.hear(AudioFeatures([step, 2 * step]))
     assert see(runner, {1: 1.0, 2: 1.0}, 0.1) == {1: [2, 3], 2: [1, 3]}
-    runner.hear(Heard([step], skipped=True))
+    runner.hear(AudioFeatures([step], skipped=True))
     assert see(runner, {1: 1.0}, 0.2) == {1: [3, 1]}
     runner.reset()
     assert see(runner, {1: 1.0}, 0.3) == {1: [1, 0]}
@@ -97,14 +99,14 @@ def test_a_model_that_hears_nothing_is_left_alone() -> None:
     deaf.spec = StageSpec("temporal", "", {"crops": (1, 1, 1)}, {"va": (1,)}, {"sum": (1,)})
     deaf.run = lambda tensors: {"va": tensors["sum"] + 1, "sum": tensors["sum"] + 1}  # type: ignore[method-assign]
     runner = StageRunner([deaf])
-    runner.hear(Heard([np.ones((10, 2), np.float32)]))
+    runner.hear(AudioFeatures([np.ones((10, 2), np.float32)]))
     assert see(runner, {1: 1.0}, 0.0) == {1: [1]}
     assert see(runner, {1: 1.0}, 0.1) == {1: [2]}
 
 
-def counted(times: list[float], pace_hz: float) -> list[bool]:
+def counted(times: list[float], input_fps: float) -> list[bool]:
     """Which frames of one face count."""
-    runner, sums = StageRunner([Ear(), Counting()], pace_hz), [0.0]
+    runner, sums = StageRunner([Ear(), Counting()], input_fps), [0.0]
     for time_s in times:
         sums.append(see(runner, {1: 1.0}, time_s)[1][0])
     return [bool(after > before) for before, after in pairwise(sums)]
@@ -112,11 +114,21 @@ def counted(times: list[float], pace_hz: float) -> list[bool]:
 
 def test_a_pace_counts_frames_by_their_times() -> None:
     thirty = [k / 30 for k in range(61)]
-    assert [k for k, counts in enumerate(counted(thirty, 3)) if counts] == [0, 10, 20, 30, 40, 50, 60]
+    assert [k for k, counts in enumerate(counted(thirty, 3)) if counts] == [
+        0,
+        10,
+        20,
+        30,
+        40,
+        50,
+        60,
+    ]
     assert sum(counted(thirty, 25)) == 51  # 25 in each of two seconds, and the first
     slow = [k / 2 for k in range(6)]
     assert counted(slow, 3) == [True] * 6
-    assert counted([10.0, 10.1, 0.0, 0.1, 0.4], 3) == [True, False, True, False, True], "a clock that was set back"
+    assert counted([10.0, 10.1, 0.0, 0.1, 0.4], 3) == [True, False, True, False, True], (
+        "a clock that was set back"
+    )
 
 
 def test_each_face_keeps_its_own_pace() -> None:

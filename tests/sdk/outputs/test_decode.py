@@ -39,7 +39,7 @@ def test_affect_of_three_faces() -> None:
     au, expression, va = (random.normal(0, 4, (3, n)).astype(np.float32) for n in (12, 7, 2))
     affect = decode_affect(au, expression, va, tiny_spec())
     assert len(affect) == 3
-    np.testing.assert_array_equal(affect.au_on, au >= 0)  # thresholds of 0.5
+    np.testing.assert_array_equal(affect.au_active, au >= 0)  # thresholds of 0.5
     np.testing.assert_allclose(affect.expression_probability.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(affect.valence, np.tanh(va[:, 0]), rtol=1e-5)
     np.testing.assert_allclose(affect.arousal, np.tanh(va[:, 1]), rtol=1e-5)
@@ -47,15 +47,19 @@ def test_affect_of_three_faces() -> None:
 
 def test_each_action_unit_has_its_own_threshold() -> None:
     spec = replace(tiny_spec(), au_thresholds=tuple(np.linspace(0.05, 0.95, 12).tolist()))
-    affect = decode_affect(*(np.zeros((1, n), np.float32) for n in (12, 7, 2)), spec)  # probabilities of 0.5
-    np.testing.assert_array_equal(affect.au_on[0], [True] * 6 + [False] * 6)
+    affect = decode_affect(
+        *(np.zeros((1, n), np.float32) for n in (12, 7, 2)), spec
+    )  # probabilities of 0.5
+    np.testing.assert_array_equal(affect.au_active[0], [True] * 6 + [False] * 6)
 
 
 def test_values_that_are_no_raw_ones_are_clipped_and_missing_ones_stay_missing() -> None:
     va = np.float32([[-3, 0.25], [np.nan, 7]])
     scores = decode_scores(*(np.zeros((2, n), np.float32) for n in (12, 7)), va, is_raw=False)
     np.testing.assert_array_equal(scores[:, 19:], np.float32([[-1, 0.25], [np.nan, 1]]))
-    missing = decode_scores(np.full((1, 12), np.nan, np.float32), np.full((1, 7), np.nan, np.float32), va[:1])
+    missing = decode_scores(
+        np.full((1, 12), np.nan, np.float32), np.full((1, 7), np.nan, np.float32), va[:1]
+    )
     assert np.isnan(missing[0, :19]).all()
     np.testing.assert_allclose(missing[0, 19:], np.tanh(va[0]), rtol=1e-6)
 
@@ -63,4 +67,4 @@ def test_values_that_are_no_raw_ones_are_clipped_and_missing_ones_stay_missing()
 def test_nobody() -> None:
     affect = decode_affect(*(np.zeros((0, n), np.float32) for n in (12, 7, 2)), tiny_spec())
     assert len(affect) == 0
-    assert affect.au_on.shape == (0, 12)
+    assert affect.au_active.shape == (0, 12)

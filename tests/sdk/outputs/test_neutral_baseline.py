@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceaffect.outputs.neutral_baseline import LARGEST_SHIFT, MEMORY, PERCENTILE, SAMPLE_STEP_S, WARM_UP_S, AuBaseline
+from faceaffect.outputs.neutral_baseline import (
+    LARGEST_SHIFT,
+    MEMORY,
+    PERCENTILE,
+    SAMPLE_STEP_S,
+    WARM_UP_S,
+    NeutralBaseline,
+)
 
 NEUTRAL = np.full(12, -2.0, np.float32)
 
@@ -13,7 +20,7 @@ NEUTRAL = np.full(12, -2.0, np.float32)
 def test_after_the_warm_up_the_low_percentile_is_taken_off() -> None:
     random = np.random.default_rng(3)
     stream = random.normal(0.5, 1.0, (1000, 12)).astype(np.float32)
-    own = AuBaseline(NEUTRAL)
+    own = NeutralBaseline(NEUTRAL)
     for k, logit in enumerate(stream):
         corrected = own.step(logit, k * SAMPLE_STEP_S)
         kept = stream[max(0, k + 1 - MEMORY) : k + 1]
@@ -23,14 +30,14 @@ def test_after_the_warm_up_the_low_percentile_is_taken_off() -> None:
 
 
 def test_a_face_that_rests_low_is_left_alone() -> None:
-    own = AuBaseline(NEUTRAL)
+    own = NeutralBaseline(NEUTRAL)
     low = np.full(12, -5.0, np.float32)
     for k in range(100):
         np.testing.assert_array_equal(own.step(low, 0.1 * k), low)
 
 
 def test_frames_between_samples_do_not_crowd_the_memory() -> None:
-    own = AuBaseline(NEUTRAL)
+    own = NeutralBaseline(NEUTRAL)
     rest, smile = np.zeros(12, np.float32), np.full(12, 3.0, np.float32)
     for k in range(300):  # ten seconds at rest, at 30 frames a second
         own.step(rest, k / 30)

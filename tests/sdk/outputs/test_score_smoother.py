@@ -1,21 +1,32 @@
-"""Smoothing: still faces stop trembling, moving ones do not lag, and neither size nor frame rate changes that."""
+"""Smoothing: still faces stop trembling, moving ones do not lag, and neither size nor frame rate
+changes that.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from faceaffect.outputs.score_smoother import HOLD_MARGIN, SCORES_JUMP, VA_CONSTANT_S, OneEuro, ScoreSmoother, UnitLimits
+from faceaffect.outputs.score_smoother import (
+    ADAPTIVE_EMA_JUMP,
+    HYSTERESIS_MARGIN,
+    VA_CONSTANT_S,
+    HysteresisThresholds,
+    OneEuroFilter,
+    ScoreSmoother,
+)
 from faceaffect.types import FloatArray
 from tests.sdk.tiny_bundle import face_shape
 
 STEP_S = 1 / 30
 EYES_PX = 35.0
-HALF = UnitLimits.of((0.5,) * 12)
+HALF = HysteresisThresholds.of((0.5,) * 12)
 
 
-def run(points: list[FloatArray], unit_px: float = EYES_PX, step_s: float = STEP_S) -> list[FloatArray]:
-    smooth = OneEuro()
+def run(
+    points: list[FloatArray], unit_px: float = EYES_PX, step_s: float = STEP_S
+) -> list[FloatArray]:
+    smooth = OneEuroFilter()
     return [smooth.step(p.astype(np.float32), unit_px, step_s) for p in points]
 
 
@@ -75,9 +86,11 @@ def test_a_clock_that_does_not_go_on_counts_as_one_frame(step_s: float) -> None:
 
 
 def test_a_pause_of_seconds_forgets_the_past() -> None:
-    smooth = OneEuro()
+    smooth = OneEuroFilter()
     smooth.step(face_shape(), EYES_PX, STEP_S)
-    np.testing.assert_allclose(smooth.step(face_shape() + 100, EYES_PX, 10.0), face_shape() + 100, atol=1.0)
+    np.testing.assert_allclose(
+        smooth.step(face_shape() + 100, EYES_PX, 10.0), face_shape() + 100, atol=1.0
+    )
 
 
 @pytest.mark.parametrize("fps", [10, 25, 60])
@@ -92,9 +105,9 @@ def test_exponential_mean_does_not_depend_on_the_frame_rate(fps: int) -> None:
 
 def test_a_large_change_of_a_score_is_followed_at_once_and_a_small_one_is_not() -> None:
     for change, at_least, at_most in (
-        (SCORES_JUMP, 1.0, 1.0),
-        (0.5 * SCORES_JUMP, 0.39, 0.41),
-        (0.05 * SCORES_JUMP, 0.19, 0.21),
+        (ADAPTIVE_EMA_JUMP, 1.0, 1.0),
+        (0.5 * ADAPTIVE_EMA_JUMP, 0.39, 0.41),
+        (0.05 * ADAPTIVE_EMA_JUMP, 0.19, 0.21),
     ):
         for sign in (-1, 1):
             mean = ScoreSmoother(HALF)
@@ -107,32 +120,40 @@ def test_a_large_change_of_a_score_is_followed_at_once_and_a_small_one_is_not() 
 def test_valence_and_arousal_are_smoothed_however_large_a_change_is() -> None:
     mean = ScoreSmoother(HALF)
     smoothed(mean, -1, 0)
-    np.testing.assert_allclose(smoothed(mean, 1, STEP_S)[-2:], -1 + 2 * (1 - np.exp(-STEP_S / VA_CONSTANT_S)), rtol=1e-4)
+    np.testing.assert_allclose(
+        smoothed(mean, 1, STEP_S)[-2:], -1 + 2 * (1 - np.exp(-STEP_S / VA_CONSTANT_S)), rtol=1e-4
+    )
 
 
 def test_exponential_mean_begins_with_the_first_value() -> None:
-    np.testing.assert_array_equal(smoothed(ScoreSmoother(HALF), 0.7, 0), np.full(21, 0.7, np.float32))
+    np.testing.assert_array_equal(
+        smoothed(ScoreSmoother(HALF), 0.7, 0), np.full(21, 0.7, np.float32)
+    )
 
 
 def decisions(smoother: ScoreSmoother, values: FloatArray) -> list[bool]:
     """Of a step so late that the mean is the newest value."""
-    return smoother.step(np.concatenate([values, np.zeros(9, np.float32)]).astype(np.float32), 1e6).tolist()
+    return smoother.step(
+        np.concatenate([values, np.zeros(9, np.float32)]).astype(np.float32), 1e6
+    ).tolist()
 
 
 def test_a_decision_is_held_until_the_score_is_past_the_margin() -> None:
-    limits = UnitLimits.of(tuple(np.linspace(0.2, 0.8, 12).tolist()))
-    near, far = np.float32(0.8 * HOLD_MARGIN), np.float32(1.2 * HOLD_MARGIN)
+    limits = HysteresisThresholds.of(tuple(np.linspace(0.2, 0.8, 12).tolist()))
+    near, far = np.float32(0.8 * HYSTERESIS_MARGIN), np.float32(1.2 * HYSTERESIS_MARGIN)
     smoother = ScoreSmoother(limits)
     assert decisions(smoother, limits.threshold - near) == [False] * 12
     assert decisions(smoother, limits.threshold + near) == [False] * 12
     assert decisions(smoother, limits.threshold + far) == [True] * 12
     assert decisions(smoother, limits.threshold - near) == [True] * 12
     assert decisions(smoother, limits.threshold - far) == [False] * 12
-    assert decisions(ScoreSmoother(limits), limits.threshold + near) == [True] * 12, "the first frame has no margin"
+    assert decisions(ScoreSmoother(limits), limits.threshold + near) == [True] * 12, (
+        "the first frame has no margin"
+    )
 
 
 def test_an_extreme_threshold_can_still_be_crossed_both_ways() -> None:
-    smoother = ScoreSmoother(UnitLimits.of((0.02,) * 6 + (0.98,) * 6))
+    smoother = ScoreSmoother(HysteresisThresholds.of((0.02,) * 6 + (0.98,) * 6))
     assert decisions(smoother, np.zeros(12, np.float32)) == [False] * 12
     assert decisions(smoother, np.ones(12, np.float32)) == [True] * 12
     assert decisions(smoother, np.zeros(12, np.float32)) == [False] * 12

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from faceaffect.sinks import open_sink
-from faceaffect.types import Affect, Faces, Frame, Layout
+from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 _NO_PIXELS = np.zeros((1, 1), np.uint8)
 
@@ -21,18 +21,26 @@ def write_rows(
     reads_expression: bool = True,
     reads_mood: bool = True,
 ) -> Path:
-    """A row for each track id of each (source, frame, time_s, track ids); what a face shows follows from its time and id."""
+    """A row for each track id of each (source, frame, time_s, track ids); what a face shows follows
+    from its time and id.
+    """
     with open_sink(path) as sink:
         for source, index, time_s, ids in frames:
-            frame = Frame(_NO_PIXELS, Layout.GRAY, time_s, index, source)
+            frame = Frame(_NO_PIXELS, PixelFormat.GRAY, time_s, index, source)
             sink.write(frame, *face_rows(time_s, ids, reads_aus, reads_expression, reads_mood))
     return path
 
 
 def face_rows(
-    time_s: float, ids: Sequence[int], reads_aus: bool = True, reads_expression: bool = True, reads_mood: bool = True
+    time_s: float,
+    ids: Sequence[int],
+    reads_aus: bool = True,
+    reads_expression: bool = True,
+    reads_mood: bool = True,
 ) -> tuple[Faces, Affect]:
-    """AU12 is on in odd seconds; happiness wins there and neutral elsewhere; valence is a wave of ten seconds."""
+    """AU12 is on in odd seconds; happiness wins there and neutral elsewhere; valence is a wave of
+    ten seconds.
+    """
     count, is_odd = len(ids), int(time_s) % 2 == 1
     track_id = np.array(ids, np.int64).reshape(count)
     aus = np.full((count, 12), 0.1 if reads_aus else np.nan, np.float32)
@@ -53,5 +61,7 @@ def face_rows(
     return faces, Affect(aus, np.nan_to_num(aus) > 0.5, expression, mood, mood / 2)
 
 
-def one_face(source: str, seconds: float, fps: float = 25.0, track_id: int = 1) -> Iterable[tuple[str, int, float, list[int]]]:
+def one_face(
+    source: str, seconds: float, fps: float = 25.0, track_id: int = 1
+) -> Iterable[tuple[str, int, float, list[int]]]:
     return ((source, index, index / fps, [track_id]) for index in range(round(seconds * fps)))

@@ -7,8 +7,8 @@ import pytest
 
 from faceaffect.report import read_rows as row_chunks
 from faceaffect.report.read_rows import PLACE, ReportError, read_chunks
-from faceaffect.report.track_stats import tally
 from faceaffect.report.timeline import MOST_STEPS, read_timelines
+from faceaffect.report.track_stats import tally
 from tests.sdk.report.synthetic_rows import one_face, write_rows
 
 V = PLACE["valence"]
@@ -23,19 +23,23 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
     (first,), (second,) = (list(read_chunks(path, [])) for path in (written, other))
     assert first.source == second.source == ['odd, "name".mp4'] * 75
     assert (first.numbers == second.numbers).all()
-    assert (first.au_on == second.au_on).all()
-    assert first.au_on.sum() == 25
+    assert (first.au_active == second.au_active).all()
+    assert first.au_active.sum() == 25
     assert (first.time_s == np.arange(75) / 25).all()
 
 
-def test_means_and_counts_are_those_of_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_means_and_counts_are_those_of_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(row_chunks, "CHUNK_ROWS", 97)
     frames = [("a.mp4", i, i / 25, [1] if i < 900 else [1, 7]) for i in range(1000)]
     (source,) = tally([write_rows(tmp_path / "a.csv", frames)], [])
     assert (source.rows, source.frames, sorted(source.tracks)) == (1100, 1000, [1, 7])
     times = np.arange(1000) / 25
-    assert source.tracks[1].mean("valence") == pytest.approx(np.sin(times * 2 * np.pi / 10).mean(), abs=1e-4)
-    assert source.tracks[1].au_on.tolist() == [0] * 6 + [500] + [0] * 5
+    assert source.tracks[1].mean("valence") == pytest.approx(
+        np.sin(times * 2 * np.pi / 10).mean(), abs=1e-4
+    )
+    assert source.tracks[1].au_active.tolist() == [0] * 6 + [500] + [0] * 5
     assert source.tracks[7].expressions.tolist() == [50, 0, 0, 0, 50, 0, 0]
     assert (source.tracks[7].first_s, source.tracks[7].last_s) == (36.0, 39.96)
     assert source.tracks[1].best[1] == 25, "the row of the highest quality"
@@ -46,16 +50,21 @@ def test_ids_of_two_files_are_two_people(tmp_path: Path) -> None:
     assert [source.rows for source in tally(files, [])] == [25, 25]
 
 
-def test_pictures_of_a_folder_stand_together(tmp_path: Path) -> None:
+def test_images_of_a_folder_stand_together(tmp_path: Path) -> None:
     frames = [(f"photos/{i}.jpg", i, 0.0, [2 * i, 2 * i + 1]) for i in range(5)]
     (apart,) = tally([write_rows(tmp_path / "a.csv", frames)], [])
     assert (apart.frames, len(apart.tracks), apart.is_sequence) == (5, 10, False)
-    (one,) = tally([write_rows(tmp_path / "b.csv", [(f"crops/{i}.jpg", i, i / 30, [1]) for i in range(5)])], [])
+    (one,) = tally(
+        [write_rows(tmp_path / "b.csv", [(f"crops/{i}.jpg", i, i / 30, [1]) for i in range(5)])], []
+    )
     assert one.is_sequence
 
 
 def test_a_short_track_keeps_every_row_and_a_long_one_its_range(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "a.csv", [*one_face("s.mp4", 4.0, track_id=3), *one_face("l.mp4", 80.0, track_id=4)])
+    path = write_rows(
+        tmp_path / "a.csv",
+        [*one_face("s.mp4", 4.0, track_id=3), *one_face("l.mp4", 80.0, track_id=4)],
+    )
     tracks = [track for source in tally([path], []) for track in source.tracks.values()]
     lines = read_timelines([path], tracks)
     short, long = (lines[track.key] for track in tracks)
@@ -70,7 +79,7 @@ def test_a_short_track_keeps_every_row_and_a_long_one_its_range(tmp_path: Path) 
         own = values[place == step]
         found = (long.least[step, V], long.mean[step, V], long.most[step, V])
         assert found == pytest.approx((own.min(), own.mean(), own.max()), abs=1e-4)
-    assert long.au_on[:, 6].max() == 1.0
+    assert long.au_active[:, 6].max() == 1.0
     assert long.expression_s.sum() == pytest.approx(80.0, abs=0.1)
     assert long.expression_s[4] == pytest.approx(40.0, abs=0.1)
 
@@ -83,7 +92,9 @@ def test_time_away_is_no_time_of_an_expression(tmp_path: Path) -> None:
 
 
 def test_what_a_model_does_not_read_is_unknown(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "a.csv", one_face("a.mp4", 1.0), reads_aus=False, reads_expression=False)
+    path = write_rows(
+        tmp_path / "a.csv", one_face("a.mp4", 1.0), reads_aus=False, reads_expression=False
+    )
     (source,) = tally([path], [])
     assert np.isnan(source.tracks[1].mean("AU1"))
     assert source.tracks[1].expressions.sum() == 0
@@ -104,8 +115,12 @@ def test_half_a_row_at_the_end_is_left_out_with_a_note(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.txt", "", "were wanted"),
-        ("a.csv", "", "columns of `faceaffect analyse` were wanted"),
-        ("a.csv", "source,frame\na,1\n", "time_s, track_id, box_x1, box_y1, box_x2 and more are missing"),
+        ("a.csv", "", "columns of `faceaffect analyze` were wanted"),
+        (
+            "a.csv",
+            "source,frame\na,1\n",
+            "time_s, track_id, box_x1, box_y1, box_x2 and more are missing",
+        ),
         ("a.csv", None, "line 3: this is no row"),
         ("a.jsonl", "[1]\n{}\n", "line 1: a JSON object was wanted"),
         ("a.jsonl", '{"source": 1}\n', "are missing"),
@@ -113,7 +128,9 @@ def test_half_a_row_at_the_end_is_left_out_with_a_note(tmp_path: Path) -> None:
         ("none.csv", "", "cannot be read"),
     ],
 )
-def test_files_that_are_no_rows_are_told_with_their_line(tmp_path: Path, name: str, text: str | None, message: str) -> None:
+def test_files_that_are_no_rows_are_told_with_their_line(
+    tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
     path = tmp_path / name
     if text is None:
         lines = write_rows(path, one_face("a.mp4", 1.0)).read_text().splitlines(keepends=True)

@@ -16,7 +16,7 @@ from faceaffect.report.read_rows import ReportError
 from faceaffect.report.write_report import check_report, write_report
 from tests.sdk.report.synthetic_rows import one_face, write_rows
 
-pytest.importorskip("matplotlib")
+REQUIRES = ("matplotlib",)
 
 
 class _Tags(HTMLParser):
@@ -31,7 +31,9 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")
+        ]
         if tag not in ("meta", "img", "br", "link"):
             self.open.append(tag)
 
@@ -69,7 +71,7 @@ def test_figures_of_the_page_are_those_of_the_rows(tmp_path: Path) -> None:
     assert cells[:5] == ["a.mp4", "19.96 s", "500", "500", "1"]
     assert cells[7:9] == ["neutral 50%", "AU12 50%"]
     assert "happiness 50%, 10 s" in text
-    assert "It shows no picture of anybody" in text
+    assert "It shows no image of anybody" in text
 
 
 def test_no_head_no_panel(tmp_path: Path) -> None:
@@ -88,53 +90,70 @@ def test_nobody_seen_is_a_page_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_face_seen_once_or_twice_in_a_video(tmp_path: Path, count: int) -> None:
-    assert page_of(tmp_path, write_rows(tmp_path / "a.csv", one_face("a.mp4", count / 25))).count("<svg") == 1
+    assert (
+        page_of(tmp_path, write_rows(tmp_path / "a.csv", one_face("a.mp4", count / 25))).count(
+            "<svg"
+        )
+        == 1
+    )
 
 
 def test_only_the_longest_tracks_are_drawn_and_the_page_says_so(tmp_path: Path) -> None:
     frames = [("a.mp4", i, i / 25, [1 + i // 2]) for i in range(2 * (MOST_LISTED + 10))]
-    text = page_of(tmp_path, write_rows(tmp_path / "a.csv", [*frames, *one_face("b.mp4", 1.0, track_id=999)]), most_tracks=2)
+    text = page_of(
+        tmp_path,
+        write_rows(tmp_path / "a.csv", [*frames, *one_face("b.mp4", 1.0, track_id=999)]),
+        most_tracks=2,
+    )
     assert f"Of {MOST_LISTED + 10} tracks, the 1 with the most frames are drawn below" in text
     assert "and 10 more tracks with fewer frames" in text
     assert text.count('class="track"') == 2
     assert "Face 999" in text
 
 
-def make_pictures(folder: Path) -> Path:
+def make_images(folder: Path) -> Path:
     folder.mkdir()
     for number in range(3):
         cv2.imwrite(str(folder / f"{number}.png"), np.full((120, 160, 3), 40 * number, np.uint8))
-    frames = [(str(folder / f"{number}.png"), number, number / 30, [number + 1]) for number in range(3)]
+    frames = [
+        (str(folder / f"{number}.png"), number, number / 30, [number + 1]) for number in range(3)
+    ]
     return write_rows(folder / "rows.csv", frames)
 
 
-def test_pictures_are_listed_and_shown_only_where_wanted(tmp_path: Path) -> None:
-    rows = make_pictures(tmp_path / "photos")
+def test_images_are_listed_and_shown_only_where_wanted(tmp_path: Path) -> None:
+    rows = make_images(tmp_path / "photos")
     without = page_of(tmp_path, rows)
     assert "<td>2.png</td>" in without
     assert "data:image/jpeg" not in without
     text = page_of(tmp_path, rows, portraits=True)
     assert text.count('<img src="data:image/jpeg') == 3
-    assert "pictures of 3 faces: pass it on with care" in text
+    assert "images of 3 faces: pass it on with care" in text
     assert _Tags(text).open == []
 
 
 def test_the_portrait_is_cut_at_the_frame_of_the_best_quality(tmp_path: Path) -> None:
     clip = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 96))
+    writer = cv2.VideoWriter(
+        str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 96)
+    )
     for number in range(60):
         writer.write(np.full((96, 96, 3), 4 * number, np.uint8))
     writer.release()
     rows = write_rows(tmp_path / "a.csv", one_face(str(clip), 60 / 25))
-    found = re.search(r'<img src="data:image/jpeg;base64,([^"]+)"', page_of(tmp_path, rows, portraits=True))
+    found = re.search(
+        r'<img src="data:image/jpeg;base64,([^"]+)"', page_of(tmp_path, rows, portraits=True)
+    )
     assert found
-    picture = cv2.imdecode(np.frombuffer(base64.b64decode(found[1]), np.uint8), cv2.IMREAD_COLOR)
-    assert abs(int(picture[56, 56, 0]) - 4 * 25) <= 3, "of frame 25, whose quality is the highest"
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(found[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert abs(int(image[56, 56, 0]) - 4 * 25) <= 3, "of frame 25, whose quality is the highest"
     clip.unlink()
     assert "no portrait of face 1" in page_of(tmp_path, rows, portraits=True)
 
 
-@pytest.mark.parametrize(("name", "message"), [("a.txt", "must end in .html"), ("none/a.html", "does not exist")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("a.txt", "must end in .html"), ("none/a.html", "does not exist")]
+)
 def test_reports_that_cannot_be(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(ReportError, match=message):
         check_report(tmp_path / name, may_replace=True)
@@ -147,7 +166,9 @@ def test_a_page_is_not_written_over_unasked(tmp_path: Path) -> None:
     check_report(tmp_path / "a.html", may_replace=True)
 
 
-def test_without_matplotlib_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ReportError, match=r'pip install "faceaffect\[report\]"'):
         check_report(tmp_path / "a.html", may_replace=False)

@@ -1,9 +1,11 @@
-"""Speaks the protocol of a process that analyses stretches, without a video: one face that walks to the right.
+"""Speaks the protocol of a process that analyzes stretches, without a video: one face that walks to
+the right.
 
-The video's name says what happens: `frames=N` is how long it is, `dies`, `backend`, `source` and `broken` happen in a stretch
-that begins at frame `at=N` or later, `shift=N` is by how much sought frames are counted wrongly, `late=N` how much later than
-was asked they begin, `breaks=N` where a decoder stops that came from before,
-`slow=S` how many seconds the first stretch waits, `stop` ends all.
+The video's name says what happens: `frames=N` is how long it is, `dies`, `backend`, `source` and
+`broken` happen in a stretch that begins at frame `at=N` or later, `shift=N` is by how much
+sought frames are counted wrongly, `late=N` how much later than was asked they begin, `breaks=N`
+where a decoder stops that came from before, `slow=S` how many seconds the first stretch waits,
+`stop` ends all.
 """
 
 import json

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from faceaffect.segments.frame_result import Analysed
+from faceaffect.segments.frame_result import FrameResult
 from faceaffect.types import Affect, Faces
 
 
-def result(index: int, *faces: tuple[int, float], fps: float = 25.0) -> Analysed:
-    """A frame with faces of an id and a left edge each, 100 px wide; its numbers follow from frame and face."""
+def result(index: int, *faces: tuple[int, float], fps: float = 25.0) -> FrameResult:
+    """A frame with faces of an id and a left edge each, 100 px wide; its numbers follow from frame
+    and face.
+    """
     count = len(faces)
     left = np.array([x for _, x in faces], np.float32)
     row = np.arange(count, dtype=np.float32) + index
-    return Analysed(
+    return FrameResult(
         index,
         index / fps,
         0.001 * index,

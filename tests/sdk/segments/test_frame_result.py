@@ -22,7 +22,7 @@ def test_frames_arrive_as_they_were():
 def test_frames_of_nobody_arrive():
     got = list(unpack(pack([result(0), result(1)])))
     assert [len(one.faces) for one in got] == [0, 0]
-    assert got[0].affect.au_on.shape == (0, 12)
+    assert got[0].affect.au_active.shape == (0, 12)
 
 
 def test_a_frame_for_sinks_has_the_time_and_the_name():

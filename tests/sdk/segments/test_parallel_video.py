@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from faceaffect.backends import BackendError
-from faceaffect.sources.source import SourceError, SourceOptions
-from faceaffect.segments.plan import plan_stretches
-from faceaffect.segments.parallel_video import SharedVideo
+from faceaffect.segments.parallel_video import ParallelVideo
+from faceaffect.segments.plan import plan_segments
 from faceaffect.segments.task import StretchSettings
+from faceaffect.sources.source import SourceError, SourceOptions
 from tests.sdk.segments.fake_worker import FPS
 from tests.sdk.segments.results import result
 
@@ -26,9 +26,16 @@ def _importable(monkeypatch):
 
 
 def shared(name, *, promised=1000, jobs=3, first=0, **options):
-    stretches = plan_stretches(first, promised, FPS, jobs)
+    stretches = plan_segments(first, promised, FPS, jobs)
     assert len(stretches) > 1
-    return SharedVideo(StretchSettings(name, None, {}, SourceOptions()), stretches, FPS, jobs, command=FAKE, **options)
+    return ParallelVideo(
+        StretchSettings(name, None, {}, SourceOptions()),
+        stretches,
+        FPS,
+        jobs,
+        command=FAKE,
+        **options,
+    )
 
 
 def check(results, count, first=0, track_id=1):
@@ -40,21 +47,27 @@ def check(results, count, first=0, track_id=1):
         assert one.faces.pose_deg[0, 0] == one.index
 
 
-@pytest.mark.parametrize("words", ["", " shift=1", " shift=-2", " late=20", " shift=2 late=7", " slow=0.5"])
+@pytest.mark.parametrize(
+    "words", ["", " shift=1", " shift=-2", " late=20", " shift=2 late=7", " slow=0.5"]
+)
 def test_frames_come_once_and_in_order_under_one_id(words):
-    analysed = []
-    video = shared(f"frames=1000{words}", report=analysed.append)
+    analyzed = []
+    video = shared(f"frames=1000{words}", report=analyzed.append)
     check(video, 1000)
     assert video.notes == ["a note"]
-    assert sum(analysed) >= 1000 - 128  # what came with the last answers may not be told any more
+    assert sum(analyzed) >= 1000 - 128  # what came with the last answers may not be told any more
 
 
-@pytest.mark.parametrize(("words", "again"), [(" shift=5", True), (" shift=-9", False), (" late=60", True)])
+@pytest.mark.parametrize(
+    ("words", "again"), [(" shift=5", True), (" shift=-9", False), (" late=60", True)]
+)
 def test_a_stretch_that_cannot_be_sought_is_counted(words, again, monkeypatch):
     """Not where it was begun too early only: it has all that is wanted."""
     counted = []
-    count = SharedVideo._count
-    monkeypatch.setattr(SharedVideo, "_count", lambda self, number: (counted.append(number), count(self, number)))
+    count = ParallelVideo._count
+    monkeypatch.setattr(
+        ParallelVideo, "_count", lambda self, number: (counted.append(number), count(self, number))
+    )
     check(shared(f"frames=1000{words}"), 1000)
     assert counted == ([1, 2] if again else [])
 
@@ -87,7 +100,11 @@ def test_a_resumed_video_goes_on_under_later_ids():
 @pytest.mark.parametrize(
     ("word", "error", "words"),
     [
-        ("dies", SourceError, r"from frame \d+ on died by SIGKILL \(assertion of the decoder failed\).*--resume"),
+        (
+            "dies",
+            SourceError,
+            r"from frame \d+ on died by SIGKILL \(assertion of the decoder failed\).*--resume",
+        ),
         ("broken", SourceError, "died by SIGKILL"),
         ("source", SourceError, "source fails"),
         ("backend", BackendError, "backend fails"),
@@ -114,7 +131,9 @@ def test_leaving_ends_the_processes():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell may have had it ignored
     try:
         threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):

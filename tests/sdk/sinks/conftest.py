@@ -7,7 +7,9 @@ import numpy as np
 from faceaffect.types import Affect, Faces, Frame
 
 
-def made_up(index: int, face_count: int = 1, source: str = "clip.mp4") -> tuple[Frame, Faces, Affect]:
+def made_up(
+    index: int, face_count: int = 1, source: str = "clip.mp4"
+) -> tuple[Frame, Faces, Affect]:
     random = np.random.default_rng(index)
     corner = random.uniform(10, 60, (face_count, 2)).astype(np.float32)
     box = np.concatenate([corner, corner + 80], axis=1)
@@ -19,5 +21,7 @@ def made_up(index: int, face_count: int = 1, source: str = "clip.mp4") -> tuple[
     au = random.uniform(0, 1, (face_count, 12)).astype(np.float32)
     mood = random.uniform(-1, 1, (2, face_count)).astype(np.float32)
     affect = Affect(au, au > 0.5, expression, mood[0], mood[1])
-    frame = Frame(np.full((120, 160, 3), 60, np.uint8), time_s=index / 25, index=index, source=source)
+    frame = Frame(
+        np.full((120, 160, 3), 60, np.uint8), time_s=index / 25, index=index, source=source
+    )
     return frame, faces, affect

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.sinks import COLUMN_NAMES, SinkError, SinkOptions, WhenExisting, open_sink
+from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, SinkError, SinkOptions, open_sink
 from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
 from tests.sdk.sinks.conftest import made_up
 from tests.sdk.sinks.test_rows import expected, interrupt, write
 
-RESUME = SinkOptions(WhenExisting.RESUME)
+RESUME = SinkOptions(OverwritePolicy.RESUME)
 
 
 def test_same_rows_as_csv_with_types(tmp_path: Path) -> None:
@@ -22,18 +22,29 @@ def test_same_rows_as_csv_with_types(tmp_path: Path) -> None:
             for index in range(9):
                 frame, faces, affect = made_up(index, index % 3, odd)
                 faces.quality[:] = float("nan")
-                affect.au_on[:] &= index > 5
+                affect.au_active[:] &= index > 5
                 sink.write(frame, faces, affect)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["rows.csv", "rows.parquet"]
     table = parquet.read_table(tmp_path / "rows.parquet")
     assert tuple(table.column_names) == COLUMN_NAMES
-    kinds = {name: str(table.schema.field(name).type) for name in ("frame", "time_s", "AU1", "aus_on", "source")}
-    assert kinds == {"frame": "int64", "time_s": "double", "AU1": "double", "aus_on": "string", "source": "string"}
+    kinds = {
+        name: str(table.schema.field(name).type)
+        for name in ("frame", "time_s", "AU1", "active_aus", "source")
+    }
+    assert kinds == {
+        "frame": "int64",
+        "time_s": "double",
+        "AU1": "double",
+        "active_aus": "string",
+        "source": "string",
+    }
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    as_text = [{k: "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()]
+    as_text = [
+        {k: "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()
+    ]
     assert as_text == rows
-    assert table["aus_on"].null_count == 0
+    assert table["active_aus"].null_count == 0
     assert table["quality"].null_count == len(rows)
 
 
@@ -66,7 +77,9 @@ def test_journal_of_a_killed_run_is_valid(tmp_path: Path) -> None:
     assert parquet.read_table(path)["frame"].to_pylist() == expected(range(5))
 
 
-def test_missing_pyarrow_is_found_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyarrow_is_found_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(SinkError, match=r'pip install "faceaffect\[parquet\]"'):
         open_sink(tmp_path / "rows.parquet")

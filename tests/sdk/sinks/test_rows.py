@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sinks import COLUMN_NAMES, Sink, SinkError, SinkOptions, WhenExisting, open_sink
+from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, Sink, SinkError, SinkOptions, open_sink
 from faceaffect.sinks.columns import rows_of
 from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
 from faceaffect.types import Frame
 from tests.sdk.sinks.conftest import made_up
 
-RESUME, OVERWRITE = SinkOptions(WhenExisting.RESUME), SinkOptions(WhenExisting.OVERWRITE)
+RESUME, OVERWRITE = SinkOptions(OverwritePolicy.RESUME), SinkOptions(OverwritePolicy.OVERWRITE)
 
 
 def write(sink: Sink, frames: range, source: str = "clip.mp4") -> None:
@@ -37,7 +37,7 @@ def expected(frames: range) -> list[int]:
 def test_columns_are_the_promised_ones() -> None:
     assert ",".join(COLUMN_NAMES) == (
         "source,frame,time_s,track_id,box_x1,box_y1,box_x2,box_y2,face_score,quality,yaw_deg,pitch_deg,roll_deg,"
-        "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26,aus_on,"
+        "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26,active_aus,"
         "neutral,anger,disgust,fear,happiness,sadness,surprise,expression,valence,arousal"
     )
 
@@ -49,7 +49,7 @@ def test_every_value_stands_in_its_column() -> None:
     assert row["box_y2"] == pytest.approx(faces.box_xyxy[1, 3], abs=0.005)
     assert row["pitch_deg"] == pytest.approx(faces.pose_deg[1, 1], abs=0.005)
     assert row["AU26"] == pytest.approx(affect.au_probability[1, 11], abs=5e-5)
-    assert ("AU26" in str(row["aus_on"]).split("+")) == bool(affect.au_on[1, 11])
+    assert ("AU26" in str(row["active_aus"]).split("+")) == bool(affect.au_active[1, 11])
     assert row["surprise"] == pytest.approx(affect.expression_probability[1, 6], abs=5e-5)
     assert row[str(row["expression"])] == max(row[name] for name in COLUMN_NAMES[26:33])
     assert row["arousal"] == pytest.approx(affect.arousal[1], abs=5e-5)
@@ -63,7 +63,12 @@ def test_formats_say_the_same_and_survive_odd_names_and_unknown_numbers() -> Non
     named = json.loads(JsonlFormat().line(row))
     (read,) = csv.DictReader(io.StringIO(CsvFormat().header() + CsvFormat().line(row), newline=""))
     assert list(named) == list(read) == list(COLUMN_NAMES)
-    assert (named["quality"], read["quality"], named["valence"], read["valence"]) == (None, "", 0.0, "0.0")
+    assert (named["quality"], read["quality"], named["valence"], read["valence"]) == (
+        None,
+        "",
+        0.0,
+        "0.0",
+    )
     assert named["source"] == read["source"] == 'a "b", c\nü.mp4'
     assert all(str(named[name]) == read[name] for name in COLUMN_NAMES if name != "quality")
 
@@ -92,7 +97,9 @@ def test_existing_output_is_never_lost_by_accident(tmp_path: Path, suffix: str) 
     with open_sink(path) as sink:
         write(sink, range(3))
     before = path.read_bytes()
-    with pytest.raises(SinkError, match="exists already; use --resume to go on with it or --overwrite"):
+    with pytest.raises(
+        SinkError, match="exists already; use --resume to go on with it or --overwrite"
+    ):
         open_sink(path)
     with pytest.raises(SinkError, match="nothing to resume"):
         open_sink(path, RESUME)
@@ -104,7 +111,11 @@ def test_existing_output_is_never_lost_by_accident(tmp_path: Path, suffix: str) 
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("rows.txt", "must end in"), ("missing/rows.csv", "does not exist"), ("folder.csv", "cannot be written")],
+    [
+        ("rows.txt", "must end in"),
+        ("missing/rows.csv", "does not exist"),
+        ("folder.csv", "cannot be written"),
+    ],
 )
 def test_outputs_that_cannot_be(tmp_path: Path, path: str, message: str) -> None:
     (tmp_path / "folder.csv").mkdir()
@@ -112,7 +123,9 @@ def test_outputs_that_cannot_be(tmp_path: Path, path: str, message: str) -> None
         open_sink(tmp_path / path)
 
 
-def interrupt(path: Path, frames: range, source: str = "clip.mp4", options: SinkOptions | None = None) -> None:
+def interrupt(
+    path: Path, frames: range, source: str = "clip.mp4", options: SinkOptions | None = None
+) -> None:
     """A run that ends by an exception in the middle of a source."""
 
     def run() -> None:
@@ -173,7 +186,7 @@ def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     interrupt(path, range(3), options=SinkOptions(settings={"model": "small"}))
     with pytest.raises(SinkError, match="model was small, is large"):
-        open_sink(path, SinkOptions(WhenExisting.RESUME, {"model": "large"}))
+        open_sink(path, SinkOptions(OverwritePolicy.RESUME, {"model": "large"}))
 
 
 def test_resume_of_a_changed_file_is_refused(tmp_path: Path) -> None:
@@ -190,7 +203,10 @@ def test_full_disk_keeps_rows_whole(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     sink = open_sink(path)
     sink.begin("clip.mp4")
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits, handler = (
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
     try:
         with pytest.raises(SinkError, match="writing stopped"):
@@ -221,7 +237,7 @@ def test_what_the_model_does_not_read_is_empty(tmp_path: Path, suffix: str) -> N
     frame, faces, whole = made_up(0)
     nan = np.float32(np.nan)
     mood = replace(
-        whole, au_probability=whole.au_probability * nan, au_on=whole.au_on & False,
+        whole, au_probability=whole.au_probability * nan, au_active=whole.au_active & False,
         expression_probability=whole.expression_probability * nan,
     )  # fmt: skip
     units = replace(whole, expression_probability=whole.expression_probability * nan, valence=nan * whole.valence,
@@ -234,9 +250,9 @@ def test_what_the_model_does_not_read_is_empty(tmp_path: Path, suffix: str) -> N
         sink.end("clip.mp4")
     first, second = read_rows(path)
     empty = {name for name, value in first.items() if value in ("", None)}
-    assert empty == {*AU_NAMES, "aus_on", *EXPRESSION_NAMES, "expression"}
+    assert empty == {*AU_NAMES, "active_aus", *EXPRESSION_NAMES, "expression"}
     empty = {name for name, value in second.items() if value in ("", None)}
-    assert empty - {"aus_on"} == {*EXPRESSION_NAMES, "expression", "valence", "arousal"}
+    assert empty - {"active_aus"} == {*EXPRESSION_NAMES, "expression", "valence", "arousal"}
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
-"""Rows written in a thread of their own arrive as if they were written at once: in order, all of them, errors too."""
+"""Rows written in a thread of their own arrive as if they were written at once: in order, all of
+them, errors too.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,20 @@ from pathlib import Path
 import pytest
 
 import faceaffect
-from faceaffect.sinks import SinkError, SinkOptions, WhenExisting, open_sink
+from faceaffect.sinks import OverwritePolicy, SinkError, SinkOptions, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink
 from faceaffect.sinks.threaded_sink import ThreadedSink
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.sinks.conftest import made_up
 
-RESUME = SinkOptions(WhenExisting.RESUME)
+RESUME = SinkOptions(OverwritePolicy.RESUME)
 ROOT = Path(__file__).resolve().parents[3]
 
 
 class ListSink(Sink):
-    """Keeps what it is given; fails at the frame `fails_at`, and waits for `gate` before every frame."""
+    """Keeps what it is given; fails at the frame `fails_at`, and waits for `gate` before every
+    frame.
+    """
 
     path = "list"
 
@@ -150,17 +154,19 @@ def test_waiting_frames_hold_no_pixels(gate: threading.Event) -> None:
 
 
 def test_error_reaches_the_caller_and_nothing_after_it_is_written() -> None:
-    inner, analysed = ListSink(fails_at=5), []
+    inner, analyzed = ListSink(fails_at=5), []
 
-    def analyse() -> None:
+    def analyze() -> None:
         for index in range(1000):
-            analysed.append(index)
+            analyzed.append(index)
             sink.write(*made_up(index))
 
     sink = ThreadedSink(inner, waiting_frames=4)
     with pytest.raises(SinkError, match="make some"):
-        analyse()
-    assert len(analysed) <= 5 + 1 + 4 + 1  # the failed frame, what fits into the queue, and the one that was told
+        analyze()
+    assert (
+        len(analyzed) <= 5 + 1 + 4 + 1
+    )  # the failed frame, what fits into the queue, and the one that was told
     for _ in range(10):  # a caller that goes on is told again, and never waits
         with pytest.raises(SinkError, match="make some"):
             sink.write(*made_up(2000))
@@ -210,7 +216,10 @@ def test_full_disk_keeps_rows_whole_and_is_resumed(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     sink = ThreadedSink(open_sink(path))
     sink.begin("a")
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits, handler = (
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
     try:
         with pytest.raises(SinkError, match=r"writing stopped .* make room and use --resume"):

@@ -12,8 +12,8 @@ import pytest
 MakeVideo = Callable[..., Path]
 
 
-def picture_of(number: int, size_px: tuple[int, int] = (64, 48)) -> np.ndarray:
-    """A flat picture whose brightness is 3 x number: readable after lossy coding."""
+def image_of(number: int, size_px: tuple[int, int] = (64, 48)) -> np.ndarray:
+    """A flat image whose brightness is 3 x number: readable after lossy coding."""
     return np.full((size_px[1], size_px[0], 3), min(3 * number, 255), np.uint8)
 
 
@@ -26,9 +26,11 @@ def make_video(tmp_path: Path) -> MakeVideo:
     def make(name: str = "clip.mp4", count: int = 40, fps: float = 25.0) -> Path:
         path = tmp_path / name
         codec = {"mp4": "mp4v", "avi": "MJPG", "webm": "VP80", "mkv": "mp4v"}[path.suffix[1:]]
-        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, (64, 48))
+        writer = cv2.VideoWriter(
+            str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, (64, 48)
+        )
         for number in range(count):
-            writer.write(picture_of(number))
+            writer.write(image_of(number))
         writer.release()
         return path
 

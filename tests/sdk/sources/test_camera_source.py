@@ -1,4 +1,6 @@
-"""Live sources with a camera of the test's own: it delivers, stalls, goes away and returns on command."""
+"""Live sources with a camera of the test's own: it delivers, stalls, goes away and returns on
+command.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,17 @@ import numpy as np
 import pytest
 
 from faceaffect.sources import SourceError, SourceOptions, open_source
+from faceaffect.sources.camera_source import CameraConfig, CameraSource
 from faceaffect.sources.csi_camera import csi_pipeline, require_gstreamer
-from faceaffect.sources.camera_source import LiveKind, LiveSource
 from faceaffect.sources.rtsp_stream import without_password
-from faceaffect.types import Layout
+from faceaffect.types import PixelFormat
 
 
 @dataclass
 class FakeCamera:
-    """Each opening takes the next plan: how many frames it delivers before it is lost, or None when it cannot open."""
+    """Each opening takes the next plan: how many frames it delivers before it is lost, or None when
+    it cannot open.
+    """
 
     plans: list[int | None]
     pause_s: float = 0.002
@@ -49,9 +53,9 @@ class FakeCamera:
         self.released += 1
 
 
-def live(camera: FakeCamera, reconnect_s: float = 0.5) -> LiveSource:
-    kind = LiveKind("fake", camera.open, Layout.BGR, "plug it in")
-    return LiveSource(kind, SourceOptions(reconnect_s=reconnect_s))
+def live(camera: FakeCamera, reconnect_timeout_s: float = 0.5) -> CameraSource:
+    kind = CameraConfig("fake", camera.open, PixelFormat.BGR, "plug it in")
+    return CameraSource(kind, SourceOptions(reconnect_timeout_s=reconnect_timeout_s))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -77,14 +81,14 @@ def test_slow_consumer_gets_the_newest_frame_and_drops_are_counted() -> None:
 
 
 def test_fast_consumer_loses_nothing() -> None:
-    with live(FakeCamera([20], pause_s=0.01), reconnect_s=0) as source:
+    with live(FakeCamera([20], pause_s=0.01), reconnect_timeout_s=0) as source:
         assert [frame.index for frame in source] == list(range(20))
         assert source.dropped == 0
 
 
 def test_camera_that_goes_away_and_returns() -> None:
     camera = FakeCamera([3, None, None, 3, None], pause_s=0.01)
-    with live(camera, reconnect_s=0.8) as source:
+    with live(camera, reconnect_timeout_s=0.8) as source:
         indices = [frame.index for frame in source]
     assert indices == list(range(6))
     assert camera.openings >= 5
@@ -94,7 +98,7 @@ def test_camera_that_goes_away_and_returns() -> None:
 
 
 def test_camera_that_opens_but_delivers_nothing_ends() -> None:
-    with live(FakeCamera([3, 0]), reconnect_s=0.5) as source:
+    with live(FakeCamera([3, 0]), reconnect_timeout_s=0.5) as source:
         start_s = time.monotonic()
         assert len(list(source)) <= 3
     assert time.monotonic() - start_s < 3
@@ -109,7 +113,7 @@ def test_camera_that_is_not_there() -> None:
 
 def test_close_releases_the_camera_while_it_waits_for_its_return() -> None:
     camera = FakeCamera([1, None])
-    source = live(camera, reconnect_s=60)
+    source = live(camera, reconnect_timeout_s=60)
     until(lambda: camera.openings > 2)
     start_s = time.monotonic()
     source.close()
@@ -124,7 +128,10 @@ def test_csi_pipeline_is_nv12_all_the_way() -> None:
     )
 
 
-@pytest.mark.parametrize("uri", ["csi://left", "csi://0?flip=8", "csi://0?speed=9", "csi://0?width=wide", "csi://0?fps=0"])
+@pytest.mark.parametrize(
+    "uri",
+    ["csi://left", "csi://0?flip=8", "csi://0?speed=9", "csi://0?width=wide", "csi://0?fps=0"],
+)
 def test_csi_mistakes(uri: str) -> None:
     with pytest.raises(SourceError, match="csi://"):
         csi_pipeline(uri)

@@ -1,4 +1,6 @@
-"""Video through NVIDIA's decoder: descriptions, frames of a stand-in capture, mistakes. The decoder itself is not here."""
+"""Video through NVIDIA's decoder: descriptions, frames of a stand-in capture, mistakes. The decoder
+itself is not here.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceaffect.sources.nvdec_video import NvdecVideo, nvdec_file_pipeline, nvdec_stream, nvdec_stream_pipeline
+from faceaffect.sources.nvdec_video import (
+    NvdecVideo,
+    nvdec_file_pipeline,
+    nvdec_stream,
+    nvdec_stream_pipeline,
+)
 from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import SourceError, SourceOptions
-from faceaffect.types import Layout
+from faceaffect.types import PixelFormat
 
 
 class Capture:
@@ -23,7 +30,11 @@ class Capture:
 
     def read(self) -> tuple[bool, Any]:
         self._at += 1
-        return (True, np.full((36, 32), self._at, np.uint8)) if self._at < self._left else (False, None)
+        return (
+            (True, np.full((36, 32), self._at, np.uint8))
+            if self._at < self._left
+            else (False, None)
+        )
 
     def get(self, prop: int, /) -> float:
         return {0: 40.0 * self._at, 3: 32, 4: 24, 5: 25}[prop]
@@ -46,7 +57,7 @@ def test_frames_are_nv12_with_their_times(clip: Path) -> None:
         frames = list(source)
     assert [frame.index for frame in frames] == [1, 2, 3]
     assert [round(frame.time_s, 3) for frame in frames] == [0.04, 0.08, 0.12]
-    assert {frame.layout for frame in frames} == {Layout.NV12}
+    assert {frame.layout for frame in frames} == {PixelFormat.NV12}
     assert (frames[0].height_px, frames[0].width_px) == (24, 32)
     assert capture.released
 
@@ -56,12 +67,16 @@ def test_descriptions_never_leave_nv12(clip: Path) -> None:
         assert "nvv4l2decoder ! nvvidconv ! video/x-raw, format=NV12 ! appsink" in text
         assert "videoconvert" not in text
     assert "drop=false" in nvdec_file_pipeline(clip)
-    assert 'rtspsrc location="rtsp://camera/1" latency=0' in nvdec_stream_pipeline("nvdec+rtsp://camera/1")
+    assert 'rtspsrc location="rtsp://camera/1" latency=0' in nvdec_stream_pipeline(
+        "nvdec+rtsp://camera/1"
+    )
 
 
 def test_a_name_cannot_become_a_part_of_the_pipeline() -> None:
     text = nvdec_file_pipeline(Path('/a" ! filesink location=/etc/passwd \\'))
-    assert text.startswith('filesrc location="/a\\" ! filesink location=/etc/passwd \\\\" ! parsebin')
+    assert text.startswith(
+        'filesrc location="/a\\" ! filesink location=/etc/passwd \\\\" ! parsebin'
+    )
 
 
 def test_mistakes(clip: Path) -> None:
@@ -79,7 +94,9 @@ def test_mistakes(clip: Path) -> None:
 def test_opencv_without_gstreamer_is_named(clip: Path) -> None:
     import cv2
 
-    if any("GStreamer:" in line and "YES" in line for line in cv2.getBuildInformation().splitlines()):
+    if any(
+        "GStreamer:" in line and "YES" in line for line in cv2.getBuildInformation().splitlines()
+    ):
         pytest.skip("this OpenCV has GStreamer")
     with pytest.raises(SourceError, match="need an OpenCV built with GStreamer"):
         open_source(f"nvdec://{clip}")

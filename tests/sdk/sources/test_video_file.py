@@ -17,7 +17,9 @@ from faceaffect.sources import SourceError, SourceOptions, open_source
 from faceaffect.sources.video_file import read_frame_at
 from tests.sdk.sources.conftest import MakeVideo, number_of
 
-needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="ffmpeg not installed")
+needs_ffmpeg = pytest.mark.skipif(
+    not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="ffmpeg not installed"
+)
 
 
 def ffmpeg(*arguments: str | Path) -> None:
@@ -26,8 +28,14 @@ def ffmpeg(*arguments: str | Path) -> None:
 
 def probed_times_s(path: Path) -> list[float]:
     shown = ["-show_entries", "frame=best_effort_timestamp_time", "-of", "json", str(path)]
-    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", *shown], check=True, capture_output=True)
-    return [float(frame["best_effort_timestamp_time"]) for frame in json.loads(out.stdout)["frames"]]
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", *shown],
+        check=True,
+        capture_output=True,
+    )
+    return [
+        float(frame["best_effort_timestamp_time"]) for frame in json.loads(out.stdout)["frames"]
+    ]
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.webm"])
@@ -57,7 +65,9 @@ def test_start_frame_is_exact(make_video: MakeVideo, start_frame: int) -> None:
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.webm"])
 @pytest.mark.parametrize("seek_s", [0.04, 0.68, 1.56])
-def test_a_sought_frame_has_its_number_and_its_pixels(make_video: MakeVideo, name: str, seek_s: float) -> None:
+def test_a_sought_frame_has_its_number_and_its_pixels(
+    make_video: MakeVideo, name: str, seek_s: float
+) -> None:
     path = make_video(name, 40)
     with open_source(path) as source:
         whole = list(source)
@@ -93,7 +103,19 @@ def test_times_are_those_of_the_container(tmp_path: Path, rate: str) -> None:
 def test_variable_frame_rate(tmp_path: Path) -> None:
     path = tmp_path / "variable.mkv"
     choose = "select='not(eq(mod(n,5),2))*not(between(n,20,40))',setpts=PTS"
-    ffmpeg("-f", "lavfi", "-i", "testsrc=r=25:s=64x48:d=3", "-vf", choose, "-fps_mode", "vfr", "-c:v", "mpeg4", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=r=25:s=64x48:d=3",
+        "-vf",
+        choose,
+        "-fps_mode",
+        "vfr",
+        "-c:v",
+        "mpeg4",
+        path,
+    )
     with open_source(path) as source:
         times_s = [frame.time_s for frame in source]
     np.testing.assert_allclose(times_s, probed_times_s(path), atol=2e-3)
@@ -131,18 +153,33 @@ def test_joined_recordings_of_two_sizes(tmp_path: Path) -> None:
 @needs_ffmpeg
 def test_truncated_file_gives_what_decodes_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "whole.mp4"
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=r=25:s=320x240:d=4", "-c:v", "mpeg4", "-movflags", "faststart", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=r=25:s=320x240:d=4",
+        "-c:v",
+        "mpeg4",
+        "-movflags",
+        "faststart",
+        path,
+    )
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with open_source(cut) as source:
         count = len(list(source))
         assert 20 < count < 80
-        assert source.notes == [f"{cut}: ended after {count} of 100 frames: the file looks truncated"]
+        assert source.notes == [
+            f"{cut}: ended after {count} of 100 frames: the file looks truncated"
+        ]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("text.mp4", b"hello, no video\n" * 99, "can open this file"), ("empty.mp4", b"", r"is empty \(0 bytes\)")],
+    [
+        ("text.mp4", b"hello, no video\n" * 99, "can open this file"),
+        ("empty.mp4", b"", r"is empty \(0 bytes\)"),
+    ],
 )
 def test_no_video_is_a_clear_error(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
@@ -154,7 +191,9 @@ def test_decoder_keeps_quiet(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_bytes(b"hello, no video\n" * 99)
     code = "import sys, faceaffect\ntry: faceaffect.open_source(sys.argv[1])\nexcept faceaffect.SourceError: sys.exit(3)"
     # In a process of its own: FFmpeg takes its log level once, from whoever opens a video first.
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "text.mp4")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "text.mp4")], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (3, "")
 
 
@@ -175,7 +214,7 @@ def test_early_exit_is_prompt_and_leaves_no_thread(make_video: MakeVideo) -> Non
 
 
 def test_decoder_stays_a_few_frames_ahead(make_video: MakeVideo) -> None:
-    with open_source(make_video(count=80), SourceOptions(ahead_frames=3)) as source:
+    with open_source(make_video(count=80), SourceOptions(prefetch_frames=3)) as source:
         frames = iter(source)
         next(frames)
         time.sleep(0.2)
@@ -186,20 +225,28 @@ def test_decoder_stays_a_few_frames_ahead(make_video: MakeVideo) -> None:
 
 @needs_ffmpeg
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["pyfeat_face_noface.mov", "pexels_wolfganglanger_sad_woman.mp4", "grid_bbaf2n.mpg"])
+@pytest.mark.parametrize(
+    "name", ["pyfeat_face_noface.mov", "pexels_wolfganglanger_sad_woman.mp4", "grid_bbaf2n.mpg"]
+)
 def test_times_of_real_clips(shared: Path, name: str) -> None:
     clip = shared / "data" / "videos" / name
     with open_source(clip) as source:
         times_s = [frame.time_s for frame in source]
-    tolerance_s = 0.06 if cv2.__version__ < "5" else 1e-5  # the FFmpeg in older wheels reads a .mov's edit list otherwise
+    tolerance_s = (
+        0.06 if cv2.__version__ < "5" else 1e-5
+    )  # the FFmpeg in older wheels reads a .mov's edit list otherwise
     np.testing.assert_allclose(times_s, probed_times_s(clip), atol=tolerance_s)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
-def test_a_name_that_is_not_utf8_is_opened_all_the_same(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_opened_all_the_same(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
     """In a process of its own: OpenCV crashes on such a name."""
     odd = make_video(count=7).rename(tmp_path / "bad\udcff.mp4")
-    code = "import sys; from faceaffect import open_source; print(len(list(open_source(sys.argv[1]))))"
+    code = (
+        "import sys; from faceaffect import open_source; print(len(list(open_source(sys.argv[1]))))"
+    )
     done = subprocess.run([sys.executable, "-c", code, str(odd)], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "7"), done.stderr
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from faceaffect.system.stage_timer import CPU, STAGES, WALL, HostTimer, StageClock
+from faceaffect.system.stage_timer import CPU, STAGES, WALL, HostTimer, StageTimer
 
 
 def ticking(name: str, ticks: Iterable[int]) -> HostTimer:
@@ -15,25 +15,31 @@ def ticking(name: str, ticks: Iterable[int]) -> HostTimer:
 
 
 def test_time_goes_to_the_stage_that_ran() -> None:
-    clock = StageClock(ticking("wall", [100, 107, 120, 150, 151]), ticking("cpu", [0, 1, 3, 7, 15]))
+    clock = StageTimer(ticking("wall", [100, 107, 120, 150, 151]), ticking("cpu", [0, 1, 3, 7, 15]))
     clock.begin()
     assert clock.start("detect") == "follow"
     assert clock.start("follow") == "detect"
     assert clock.start("graph") == "follow"
     clock.end()
-    spent = {name: {stage: ns for stage, ns in stages.items() if ns} for name, stages in clock.spent_ns.items()}
-    assert spent == {"wall": {"follow": 7 + 30, "detect": 13, "graph": 1}, "cpu": {"follow": 1 + 4, "detect": 2, "graph": 8}}
-    assert sum(clock.spent_ns["wall"].values()) == 151 - 100
+    spent = {
+        name: {stage: ns for stage, ns in stages.items() if ns}
+        for name, stages in clock.elapsed_ns.items()
+    }
+    assert spent == {
+        "wall": {"follow": 7 + 30, "detect": 13, "graph": 1},
+        "cpu": {"follow": 1 + 4, "detect": 2, "graph": 8},
+    }
+    assert sum(clock.elapsed_ns["wall"].values()) == 151 - 100
 
 
 def test_each_frame_begins_at_zero() -> None:
-    clock = StageClock(ticking("wall", range(0, 1000, 10)))
+    clock = StageTimer(ticking("wall", range(0, 1000, 10)))
     for _ in range(3):
         clock.begin()
         clock.start("crop")
         clock.end()
-    assert clock.spent_ns["wall"]["crop"] == 10
-    assert list(clock.spent_ns["wall"]) == list(STAGES)
+    assert clock.elapsed_ns["wall"]["crop"] == 10
+    assert list(clock.elapsed_ns["wall"]) == list(STAGES)
 
 
 def test_a_timer_is_read_only_when_the_frame_has_ended() -> None:
@@ -43,17 +49,17 @@ def test_a_timer_is_read_only_when_the_frame_has_ended() -> None:
             return [1] * 2
 
     read: list[object] = []
-    clock = StageClock(Device("event", lambda: len(read)))
+    clock = StageTimer(Device("event", lambda: len(read)))
     clock.begin()
     clock.start("crop")
     assert read == []
     clock.end()
     assert read == [[0, 0, 0]]
-    assert clock.spent_ns["event"]["crop"] == 1
+    assert clock.elapsed_ns["event"]["crop"] == 1
 
 
 def test_a_stage_that_does_not_exist_is_an_error() -> None:
-    clock = StageClock(WALL)
+    clock = StageTimer(WALL)
     clock.begin()
     clock.start("croup")
     clock.start("crop")
@@ -62,12 +68,12 @@ def test_a_stage_that_does_not_exist_is_an_error() -> None:
 
 
 def test_off_it_reads_no_clock() -> None:
-    clock = StageClock(HostTimer("wall", lambda: pytest.fail("the clock was read")))
+    clock = StageTimer(HostTimer("wall", lambda: pytest.fail("the clock was read")))
     clock.use()
     clock.begin()
     clock.start("crop")
     clock.end()
-    assert clock.spent_ns == {}
+    assert clock.elapsed_ns == {}
 
 
 def test_the_system_s_clocks_go_on() -> None:

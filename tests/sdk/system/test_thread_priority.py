@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
-from faceaffect.system.thread_priority import be_patient
+from faceaffect.system.thread_priority import lower_thread_priority
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="batch scheduling is Linux's")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "SCHED_BATCH"), reason="batch scheduling is Linux's"
+)
 
 
 def policy_after(begin: int) -> int:
@@ -16,7 +18,7 @@ def policy_after(begin: int) -> int:
 
     def run() -> None:
         os.sched_setscheduler(0, begin, os.sched_param(0))
-        be_patient()
+        lower_thread_priority()
         found.append(os.sched_getscheduler(0))
 
     thread = threading.Thread(target=run)
@@ -41,4 +43,4 @@ def test_a_refusal_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "sched_getscheduler", lambda pid: os.SCHED_OTHER)
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    be_patient()
+    lower_thread_priority()

@@ -1,4 +1,4 @@
-"""Portraits: unit length, blind to light, alike for one picture and unlike for two."""
+"""Portraits: unit length, blind to light, alike for one image and unlike for two."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.tracking.appearance import draw_portraits, similarity
+from faceaffect.tracking.appearance import appearance_descriptors, similarity
 from faceaffect.types import FloatArray
 
 
@@ -16,12 +16,12 @@ def crop(seed: int, size_px: int = 112) -> FloatArray:
 
 
 def one(values: FloatArray) -> FloatArray:
-    return draw_portraits(np.ascontiguousarray(values[None]))[0]
+    return appearance_descriptors(np.ascontiguousarray(values[None]))[0]
 
 
 @pytest.mark.parametrize("size_px", [28, 64, 112, 224])
 def test_length_and_shape(size_px: int) -> None:
-    portraits = draw_portraits(np.stack([crop(seed, size_px) for seed in range(5)]))
+    portraits = appearance_descriptors(np.stack([crop(seed, size_px) for seed in range(5)]))
     assert portraits.shape == (5, 432)
     lengths = np.linalg.norm(portraits, axis=1)
     np.testing.assert_allclose(lengths, lengths[0], rtol=1e-4)
@@ -34,7 +34,7 @@ def test_light_changes_nothing() -> None:
     assert similarity(one(face), one(brighter)) > 0.999
 
 
-def test_noise_changes_little_and_another_picture_much() -> None:
+def test_noise_changes_little_and_another_image_much() -> None:
     face = crop(1)
     noisy = face + np.random.default_rng(0).normal(0, 0.2, face.shape).astype(np.float32)
     assert similarity(one(face), one(noisy)) > 0.97
@@ -43,5 +43,5 @@ def test_noise_changes_little_and_another_picture_much() -> None:
 
 
 def test_flat_crops_and_nobody() -> None:
-    assert np.isfinite(draw_portraits(np.zeros((2, 3, 112, 112), np.float32))).all()
-    assert draw_portraits(np.zeros((0, 3, 112, 112), np.float32)).shape == (0, 432)
+    assert np.isfinite(appearance_descriptors(np.zeros((2, 3, 112, 112), np.float32))).all()
+    assert appearance_descriptors(np.zeros((0, 3, 112, 112), np.float32)).shape == (0, 432)

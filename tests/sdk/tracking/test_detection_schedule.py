@@ -5,13 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from faceaffect.tracking.detection_schedule import LookPlan, SteadyClock
+from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 
-FIRST = LookPlan(every_s=0.25, longest_every_s=0.25, detail_every_s=1.2, longest_idle_s=0.25)
-HELD = LookPlan(0.25, 0.25, 1.2, 0.25, looked_s=0.0, detailed_s=0.0, is_held=True)
+FIRST = DetectionSchedule(
+    every_s=0.25, longest_every_s=0.25, detail_every_s=1.2, max_idle_interval_s=0.25
+)
+HELD = DetectionSchedule(0.25, 0.25, 1.2, 0.25, looked_s=0.0, detailed_s=0.0, is_held=True)
 
 
-def looks(plan: LookPlan, frames: int, fps: float) -> list[tuple[int, bool]]:
+def looks(plan: DetectionSchedule, frames: int, fps: float) -> list[tuple[int, bool]]:
     """The frames that are looked at and whether in detail, nothing changing."""
     taken = []
     for index in range(1, frames):
@@ -30,15 +32,24 @@ def test_the_first_frame_is_looked_at_in_detail() -> None:
 def test_a_held_face_leaves_a_look_each_quarter_second_and_detail_each_second() -> None:
     taken = looks(HELD, 100, fps=32)
     assert [index for index, _ in taken] == list(range(8, 100, 8))
-    assert [index for index, in_detail in taken if in_detail] == [40, 80], "the first look 1.2 s after the last in detail"
+    assert [index for index, in_detail in taken if in_detail] == [40, 80], (
+        "the first look 1.2 s after the last in detail"
+    )
 
 
 def test_no_look_without_room() -> None:
-    assert looks(LookPlan(0.25, 0.25, 1.2, 0.25, 0.0, 0.0, is_held=True, has_room=False), 200, fps=32) == []
+    assert (
+        looks(
+            DetectionSchedule(0.25, 0.25, 1.2, 0.25, 0.0, 0.0, is_held=True, has_room=False),
+            200,
+            fps=32,
+        )
+        == []
+    )
 
 
 def test_a_dear_detector_looks_less_and_less_often() -> None:
-    taken = looks(LookPlan(0.25, 1.0, 9.0, 0.25, 0.0, 0.0, is_held=True), 120, fps=32)
+    taken = looks(DetectionSchedule(0.25, 1.0, 9.0, 0.25, 0.0, 0.0, is_held=True), 120, fps=32)
     assert [index for index, _ in taken] == [8, 24, 56, 88]
 
 
@@ -52,7 +63,7 @@ def test_where_nobody_is_held_every_look_is_in_detail_and_they_grow_rare() -> No
 
 
 def test_the_clock_counts_on_where_time_stands_still_or_goes_back() -> None:
-    clock = SteadyClock()
+    clock = MonotonicClock()
     given = [0.0, 0.04, 0.04, 0.08, -5.0, -4.96]
     read = [clock.read(time_s) for time_s in given]
     steps = [after - before for before, after in pairwise(read)]

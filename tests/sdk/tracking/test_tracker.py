@@ -1,4 +1,6 @@
-"""Following, over a made-up world: the detector says where faces stand, the reader what a crop of the world shows."""
+"""Following, over a made-up world: the detector says where faces stand, the reader what a crop of
+the world shows.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import numpy as np
 import pytest
 
 from faceaffect.detectors import Detections
-from faceaffect.tracking.tracker import Follower, FollowSettings
-from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame
-from faceaffect.tracking.face_network import FaceReading
+from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_points
+from faceaffect.tracking.face_network import FaceOutputs
+from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
 from faceaffect.types import BoolArray, FloatArray, Frame
 from tests.sdk.tiny_bundle import face_shape
 
@@ -31,7 +33,9 @@ class Person:
 
     @property
     def landmarks_xy(self) -> FloatArray:
-        return ((face_shape() - MIDDLE_XY) * self.scale + np.float32([self.x, self.y])).astype(np.float32)
+        return ((face_shape() - MIDDLE_XY) * self.scale + np.float32([self.x, self.y])).astype(
+            np.float32
+        )
 
     @property
     def portrait(self) -> FloatArray:
@@ -42,7 +46,9 @@ class Person:
 
 @dataclass
 class World:
-    """Detector and reader at once. The picture stays the same grey, so that nothing looks like a cut but `level`."""
+    """Detector and reader at once. The image stays the same gray, so that nothing looks like a cut
+    but `level`.
+    """
 
     people: list[Person] = field(default_factory=list)
     level: int = 90
@@ -51,18 +57,29 @@ class World:
 
     def detect(self, frame: Frame) -> Detections:
         self.looks.append(frame.time_s)
-        shapes = np.array([person.landmarks_xy for person in self.people], np.float32).reshape(-1, 68, 2)
-        return Detections(np.zeros((len(shapes), 4)), anchors_from_landmarks(shapes), np.ones(len(shapes), np.float32))
+        shapes = np.array([person.landmarks_xy for person in self.people], np.float32).reshape(
+            -1, 68, 2
+        )
+        return Detections(
+            np.zeros((len(shapes), 4)),
+            keypoints_from_landmarks(shapes),
+            np.ones(len(shapes), np.float32),
+        )
 
-    def read(self, frame: Frame, maps: FloatArray) -> FaceReading:
+    def read(self, frame: Frame, maps: FloatArray) -> FaceOutputs:
         """The person nearest to each crop's middle, unless he stands outside it."""
-        landmarks = apply_map(maps, np.tile(face_shape(), (len(maps), 1, 1)))
-        score, portraits = np.full(len(maps), 0.02, np.float32), np.zeros((len(maps), 40), np.float32)
-        for row, (x, y) in enumerate(apply_map(maps, np.tile(MIDDLE_XY, (len(maps), 1, 1)))[:, 0]):
+        landmarks = transform_points(maps, np.tile(face_shape(), (len(maps), 1, 1)))
+        score, portraits = (
+            np.full(len(maps), 0.02, np.float32),
+            np.zeros((len(maps), 40), np.float32),
+        )
+        for row, (x, y) in enumerate(
+            transform_points(maps, np.tile(MIDDLE_XY, (len(maps), 1, 1)))[:, 0]
+        ):
             near = min(self.people, key=lambda p: np.hypot(p.x - x, p.y - y), default=None)
             if near is not None and np.hypot(near.x - x, near.y - y) < 50 * near.scale:
                 landmarks[row], portraits[row], score[row] = near.landmarks_xy, near.portrait, 0.97
-        return FaceReading(maps, landmarks, score, portraits, {})
+        return FaceOutputs(maps, landmarks, score, portraits, {})
 
 
 class Film:
@@ -70,7 +87,7 @@ class Film:
 
     def __init__(self, **settings: object) -> None:
         self.world = World()
-        self.follower = Follower(self.world, self.world.read, FollowSettings(**settings))  # type: ignore[arg-type]
+        self.follower = FaceTracker(self.world, self.world.read, TrackerConfig(**settings))  # type: ignore[arg-type]
         self.index = 0
         self.fps = float(FPS)
         self.given: list[int] = []
@@ -80,7 +97,9 @@ class Film:
         self.world.people = people
         for _ in range(frames):
             pixels = np.full((480, 640, 3), self.world.level, np.uint8)
-            reading = self.follower.step(Frame(pixels, time_s=self.index / self.fps, index=self.index))
+            reading = self.follower.step(
+                Frame(pixels, time_s=self.index / self.fps, index=self.index)
+            )
             self.index += 1
             ids = [track.track_id for track in self.follower.tracks]
             assert len(reading.score) == len(ids), "a reading for every track"
@@ -95,7 +114,9 @@ ANN, BEN = Person(200, 200, who=0), Person(450, 220, who=1)
 def test_nobody() -> None:
     film = Film()
     assert film.run([], 100) == []
-    assert film.follower.step(Frame(np.zeros((48, 64, 3), np.uint8), time_s=9)).landmarks_xy.shape == (0, 68, 2)
+    assert film.follower.step(
+        Frame(np.zeros((48, 64, 3), np.uint8), time_s=9)
+    ).landmarks_xy.shape == (0, 68, 2)
 
 
 def test_a_face_is_found_at_once_and_held_while_the_detector_rests() -> None:
@@ -133,7 +154,9 @@ def test_a_moving_face_keeps_its_id_and_is_followed_closely() -> None:
     film.run([ANN])
     for x in range(200, 560, 9):
         assert film.run([replace(ANN, x=x)]) == [1]
-        np.testing.assert_allclose(film.follower.tracks[0].landmarks_xy, replace(ANN, x=x).landmarks_xy, atol=0.1)
+        np.testing.assert_allclose(
+            film.follower.tracks[0].landmarks_xy, replace(ANN, x=x).landmarks_xy, atol=0.1
+        )
 
 
 def test_lost_and_found_again_keeps_the_id() -> None:
@@ -154,7 +177,7 @@ def test_another_person_at_the_same_place_after_a_gap_is_new() -> None:
 def test_another_person_at_the_same_place_from_one_frame_to_the_next_is_new(level: int) -> None:
     film = Film()
     film.run([ANN], 20)
-    film.world.level = level  # with and without a cut in the picture around the face
+    film.world.level = level  # with and without a cut in the image around the face
     assert film.run([replace(ANN, who=3)], 12) == [2]
     assert film.given == [1, 2]
 
@@ -167,7 +190,7 @@ def test_the_same_person_after_a_cut_keeps_the_id() -> None:
 
 
 @pytest.mark.parametrize(("level", "ids"), [(90, [1]), (200, [2])])
-def test_a_face_half_alike_is_the_same_unless_the_picture_was_cut(level: int, ids: list[int]) -> None:
+def test_a_face_half_alike_is_the_same_unless_the_image_was_cut(level: int, ids: list[int]) -> None:
     film = Film()
     film.run([ANN], 20)
     film.world.level = level
@@ -181,7 +204,7 @@ def test_a_face_that_changed_its_looks_a_little_is_the_same() -> None:
 
 
 def test_forgotten_after_the_rest() -> None:
-    film = Film(rest_s=2.0)
+    film = Film(lost_track_timeout_s=2.0)
     film.run([ANN], 20)
     film.run([], round(2.5 * FPS))
     assert film.run([ANN], 12) == [2]
@@ -212,14 +235,16 @@ def test_no_more_than_max_faces() -> None:
 
 
 def test_faces_too_small_are_left_out() -> None:
-    film = Film(min_face_px=60)
+    film = Film(min_face_size_px=60)
     assert film.run([replace(ANN, scale=0.3), replace(BEN, scale=1.0)], 10) == [1]
 
 
 def test_a_find_that_the_network_takes_for_no_face_is_left_out() -> None:
     film = Film()
     read = film.world.read
-    film.follower._read = lambda frame, maps: replace(read(frame, maps), score=np.full(len(maps), 0.3, np.float32))
+    film.follower._read = lambda frame, maps: replace(
+        read(frame, maps), score=np.full(len(maps), 0.3, np.float32)
+    )
     assert film.run([ANN], 10) == []
 
 
@@ -227,7 +252,9 @@ def test_nonsense_of_the_network_ends_the_track() -> None:
     film = Film()
     film.run([ANN], 5)
     read = film.world.read
-    film.follower._read = lambda frame, maps: replace(read(frame, maps), landmarks_xy=np.full((len(maps), 68, 2), np.nan))
+    film.follower._read = lambda frame, maps: replace(
+        read(frame, maps), landmarks_xy=np.full((len(maps), 68, 2), np.nan)
+    )
     assert film.run([ANN], 3) == []
 
 
@@ -266,7 +293,9 @@ def test_smoothing_is_a_switch(smooth: bool) -> None:
     film = Film(smooth=smooth)
     random = np.random.default_rng(0)
     steps: list[float] = []
-    shake: Callable[[], Person] = lambda: replace(ANN, x=200 + random.normal(), y=200 + random.normal())  # noqa: E731
+    shake: Callable[[], Person] = lambda: replace(  # noqa: E731
+        ANN, x=200 + random.normal(), y=200 + random.normal()
+    )
     for _ in range(60):
         film.run([shake()])
         steps.append(film.follower.tracks[0].landmarks_xy[30, 0])
@@ -295,9 +324,12 @@ class CheapWorld(World):
 
 def test_a_cheap_detector_is_asked_often_and_now_and_then_for_small_faces() -> None:
     world = CheapWorld()
-    follower = Follower(world, world.read, FollowSettings())
+    follower = FaceTracker(world, world.read, TrackerConfig())
     world.people = [Person(200, 200, 0)]
-    frames = [Frame(np.full((480, 640, 3), world.level, np.uint8), time_s=index / 30, index=index) for index in range(240)]
+    frames = [
+        Frame(np.full((480, 640, 3), world.level, np.uint8), time_s=index / 30, index=index)
+        for index in range(240)
+    ]
     for frame in frames:
         if frame.index == 100:
             world.people = [Person(200, 200, 0), Person(450, 200, 1)]
@@ -312,14 +344,14 @@ def test_a_cheap_detector_is_asked_often_and_now_and_then_for_small_faces() -> N
 
 def test_a_new_face_needs_the_confirmation_of_a_cheap_detector_once() -> None:
     world = CheapWorld()
-    follower = Follower(world, world.read, FollowSettings())
+    follower = FaceTracker(world, world.read, TrackerConfig())
     world.people = [Person(200, 200, 0)]
     world.believes = False
     frame = Frame(np.full((480, 640, 3), world.level, np.uint8))
     follower.step(frame)
     assert not follower.tracks
     assert len(world.asked) == 1
-    wanted = crop_to_frame(anchors_from_landmarks(world.people[0].landmarks_xy[None]))
+    wanted = estimate_crop_to_frame(keypoints_from_landmarks(world.people[0].landmarks_xy[None]))
     np.testing.assert_allclose(world.asked[0], wanted, atol=0.05)
     world.believes = True
     for index in range(1, 60):
@@ -330,21 +362,23 @@ def test_a_new_face_needs_the_confirmation_of_a_cheap_detector_once() -> None:
 
 def test_what_is_no_face_at_all_is_looked_at_once() -> None:
     world = World()
-    follower = Follower(world, world.read, FollowSettings())
+    follower = FaceTracker(world, world.read, TrackerConfig())
     world.people = [Person(200, 200, 0)]
     ghost = Person(500, 400, 1)
     reads: list[int] = []
 
-    def read(frame: Frame, maps: FloatArray) -> FaceReading:
+    def read(frame: Frame, maps: FloatArray) -> FaceOutputs:
         reads.append(len(maps))
         return world.read(frame, maps)
 
     def detect(frame: Frame) -> Detections:
         shapes = np.array([world.people[0].landmarks_xy, ghost.landmarks_xy])
-        return Detections(np.zeros((2, 4), np.float32), anchors_from_landmarks(shapes), np.ones(2, np.float32))
+        return Detections(
+            np.zeros((2, 4), np.float32), keypoints_from_landmarks(shapes), np.ones(2, np.float32)
+        )
 
     world.detect = detect  # type: ignore[method-assign]
-    follower = Follower(world, read, FollowSettings())
+    follower = FaceTracker(world, read, TrackerConfig())
     follower.step(Frame(np.full((480, 640, 3), 90, np.uint8)))
     assert reads == [0, 2, 1, 1], "both finds, then twice the one that might be a face"
     assert len(follower.tracks) == 1

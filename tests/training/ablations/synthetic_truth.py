@@ -1,4 +1,4 @@
-"""A WholeTruth out of chance, for settings: no file is there."""
+"""A FullGroundTruth out of chance, for settings: no file is there."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import numpy as np
 import pyarrow as pa
 
 from tests.training.datasets.synthetic_table import made_up_table
-from training.ablations.full_ground_truth import WholeTruth
+from training.ablations.full_ground_truth import FullGroundTruth
 from training.models.mean_shape import MEAN_SHAPE_PX
 
 VIDEOS, FRAMES = 60, 20
 VALIDATION = 12
 
 
-def made_up_truth(seed: int = 0) -> WholeTruth:
-    """60 videos of 20 frames; the last twelve validate; two videos of each person; every fifth video is mismatched."""
+def made_up_truth(seed: int = 0) -> FullGroundTruth:
+    """60 videos of 20 frames; the last twelve validate; two videos of each person; every fifth
+    video is mismatched.
+    """
     random, count = np.random.default_rng(seed), VIDEOS * FRAMES
     frames = {f"video{k}": list(range(1, FRAMES + 1)) for k in range(VIDEOS)}
     au = (random.random((count, 12)) < 0.3).astype(float)
     table = made_up_table(
         frames,
         au=au.tolist(),
-        expression=[None if random.random() < 0.05 else int(random.integers(7)) for _ in range(count)],
+        expression=[
+            None if random.random() < 0.05 else int(random.integers(7)) for _ in range(count)
+        ],
         va=[tuple(random.uniform(-1, 1, 2)) for _ in range(count)],
     )
     is_train = np.arange(VIDEOS) < VIDEOS - VALIDATION
@@ -45,7 +49,7 @@ def made_up_truth(seed: int = 0) -> WholeTruth:
         va=table.va * known[:, 2:],
     )
     points = (MEAN_SHAPE_PX / 112)[None] + random.normal(0, 0.003, (count, 68, 2))
-    return WholeTruth(
+    return FullGroundTruth(
         table=table,
         official=official,
         is_train=is_train[table.video],

@@ -1,4 +1,6 @@
-"""Table and page out of made-up records: every figure is there, what is missing is said, nothing is better than it is."""
+"""Table and page out of made-up records: every figure is there, what is missing is said, nothing is
+better than it is.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("onnxruntime")
 from training.ablations.comparison import ArmFigures, arm_figures, comparison_text, verdict
 from training.ablations.records import Record, RecordError, finished, read_record, read_records
 from training.ablations.results_page import results_text
-from training.ablations.variants import BOARD, TRIALS, Arm, Run, all_runs, find_run
+from training.ablations.variants import BOARD, TRIALS, Run, Variant, all_runs, find_run
+
+REQUIRES = ("onnxruntime",)
 
 pytestmark = pytest.mark.train
 
@@ -28,7 +30,7 @@ def record(run: Run, headline: float) -> Record:
 
 
 def figures(*values: float | None) -> ArmFigures:
-    return ArmFigures(Arm("x"), dict(enumerate(values, start=1)))
+    return ArmFigures(Variant("x"), dict(enumerate(values, start=1)))
 
 
 def test_a_difference_counts_where_seeds_agree() -> None:
@@ -70,7 +72,9 @@ def test_the_page_is_made_of_records_alone(tmp_path: Path) -> None:
 def test_runs_have_names_that_lead_back_to_them() -> None:
     runs = all_runs([1, 2])
     assert len({run.name for run in runs}) == len(runs)
-    assert [run.seed for run in runs] == sorted(run.seed for run in runs), "all of a seed before the next"
+    assert [run.seed for run in runs] == sorted(run.seed for run in runs), (
+        "all of a seed before the next"
+    )
     for run in runs:
         assert find_run(run.name) == run
         run.recipe()
@@ -86,12 +90,14 @@ def test_arms_differ_from_the_full_method_in_what_they_name() -> None:
         trial = next(each for each in TRIALS if each.setting == setting)
         return Run(trial, next(arm for arm in trial.arms if name in arm.name), 1).recipe()
 
-    assert net("few_people", "subtraction").net.subtract_identity is False  # type: ignore[attr-defined]
-    assert net("noisy_pictures", "epoch").sampling.turn == "epoch"  # type: ignore[attr-defined]
+    assert net("few_identities", "subtraction").net.subtract_identity is False  # type: ignore[attr-defined]
+    assert net("noisy_images", "epoch").sampling.turn == "epoch"  # type: ignore[attr-defined]
     assert net("resting_faces", "direct").losses[0].output == "au_logit"  # type: ignore[attr-defined]
     for trial in TRIALS:
         assert len({str(replace(arm, name="")) for arm in trial.arms}) == len(trial.arms)
-        assert (trial.arms[0].options, trial.arms[0].losses) == ((), None), "the first arm is the method as it is"
+        assert (trial.arms[0].options, trial.arms[0].losses) == ((), None), (
+            "the first arm is the method as it is"
+        )
 
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:

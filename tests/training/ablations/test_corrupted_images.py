@@ -1,4 +1,4 @@
-"""What is done to crops: measured on the pictures that come out."""
+"""What is done to crops: measured on the images that come out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POINTS = (MEAN_SHAPE_PX / 112).astype(np.float32)
 
 
 def fine_pattern() -> np.ndarray:
-    """Stripes of two pixels, which no coarse picture can hold."""
+    """Stripes of two pixels, which no coarse image can hold."""
     stripes = np.where((np.arange(SIDE) // 2) % 2, 230, 20).astype(np.uint8)
     return np.repeat(np.tile(stripes, (SIDE, 1))[..., None], 3, axis=2)
 
@@ -23,7 +23,7 @@ def changed(name: str, amount: float, path: str = "a") -> np.ndarray:
     return CHANGES[name](fine_pattern(), amount, POINTS, row_random(path))
 
 
-def test_coarse_pictures_hold_less_the_coarser_they_are() -> None:
+def test_coarse_images_hold_less_the_coarser_they_are() -> None:
     contrast = [float(changed("coarse", amount).std()) for amount in (0.9, 0.5, 0.2)]
     assert contrast[0] > contrast[1] > contrast[2]
     flat = np.full((SIDE, SIDE, 3), 77, np.uint8)
@@ -33,22 +33,28 @@ def test_coarse_pictures_hold_less_the_coarser_they_are() -> None:
 def test_a_cover_hides_its_part_and_no_other() -> None:
     middles = {"brows": POINTS[17:27], "eyes": POINTS[36:48], "mouth": POINTS[48:68]}
     for k, name in enumerate(COVERS, start=1):
-        picture = changed("covered", k, path=name)
-        is_plain = (np.abs(cv2.Laplacian(picture[..., 0].astype(np.float32), -1)) < 1) & (picture != fine_pattern()).any(axis=2)
+        image = changed("covered", k, path=name)
+        is_plain = (np.abs(cv2.Laplacian(image[..., 0].astype(np.float32), -1)) < 1) & (
+            image != fine_pattern()
+        ).any(axis=2)
         for other, points in middles.items():
             at = np.rint(points * SIDE).astype(int)
             hidden = is_plain[at[:, 1], at[:, 0]].mean()
-            assert hidden > 0.9 if other == name else hidden < 0.3 or {name, other} == {"brows", "eyes"}, (name, other)
+            assert (
+                hidden > 0.9
+                if other == name
+                else hidden < 0.3 or {name, other} == {"brows", "eyes"}
+            ), (name, other)
     assert np.array_equal(changed("covered", 0), fine_pattern())
 
 
 def test_noise_is_strong_and_the_same_each_time() -> None:
-    grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
-    first = CHANGES["noisy"](grey, 1, POINTS, row_random("a"))
+    gray = np.full((SIDE, SIDE, 3), 128, np.uint8)
+    first = CHANGES["noisy"](gray, 1, POINTS, row_random("a"))
     assert 15 < first.std() < 60
     assert first.mean() < 128
-    assert np.array_equal(first, CHANGES["noisy"](grey, 1, POINTS, row_random("a")))
-    assert not np.array_equal(first, CHANGES["noisy"](grey, 1, POINTS, row_random("b")))
+    assert np.array_equal(first, CHANGES["noisy"](gray, 1, POINTS, row_random("a")))
+    assert not np.array_equal(first, CHANGES["noisy"](gray, 1, POINTS, row_random("b")))
 
 
 def test_every_unit_is_hidden_by_exactly_one_cover() -> None:

@@ -1,4 +1,6 @@
-"""Runs of each rig alone: what they begin with, what they see, and figures of a network whose answers are known."""
+"""Runs of each rig alone: what they begin with, what they see, and figures of a network whose
+answers are known.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-torch = pytest.importorskip("torch")
+from faceaffect.labels import AU_NAMES
+from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop
+from tests.training.evaluation.synthetic_data import write_stills
+from training.ablations import cross_rig as rig_transfer
+from training.datasets.face_table import FaceTable
+from training.datasets.synthetic_images import load_rendered
+from training.default_model.recipe import Recipe
+from training.default_model.trainer import EMA_FILE, TrainLoop
+from training.models.mean_shape import MEAN_SHAPE_PX
+from training.synthesis.au_targets import PUT_TOGETHER
+
 pytestmark = pytest.mark.train
 
-from safetensors.torch import load_file  # noqa: E402
-
-from faceaffect.labels import AU_NAMES  # noqa: E402
-from tests.training.evaluation.synthetic_data import write_stills  # noqa: E402
-from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop  # noqa: E402
-from training.ablations import cross_rig as rig_transfer# noqa: E402
-from training.datasets.face_table import FaceTable  # noqa: E402
-from training.datasets.synthetic_images import load_rendered  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
-from training.default_model.recipe import Recipe  # noqa: E402
-from training.synthesis.au_targets import PUT_TOGETHER  # noqa: E402
-from training.default_model.trainer import EMA_FILE, TrainLoop  # noqa: E402
 
 SCHEDULES = replace(SCHEDULE, steps=2)
 
@@ -45,13 +47,22 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was opened for training, in order, and the weights at its start; the data are made up."""
     calls: list[dict[str, Any]] = []
 
-    def open_loop(recipe: Recipe, folder: Path, shared: Path, labels: Path, given: Path | None, wild: Any = ()) -> TrainLoop:
+    def open_loop(
+        recipe: Recipe, folder: Path, shared: Path, labels: Path, given: Path | None, wild: Any = ()
+    ) -> TrainLoop:
         training = loop(folder, recipe.schedule)
-        call = {"folder": folder.name, "rig": recipe.mix.rig, "renders": given, "steps": recipe.schedule.steps}
+        call = {
+            "folder": folder.name,
+            "rig": recipe.mix.rig,
+            "renders": given,
+            "steps": recipe.schedule.steps,
+        }
         run = training.run
 
         def noted() -> None:
-            call["start"] = {name: value.clone() for name, value in training.net.state_dict().items()}
+            call["start"] = {
+                name: value.clone() for name, value in training.net.state_dict().items()
+            }
             run()
 
         training.run = noted  # type: ignore[method-assign]
@@ -64,7 +75,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def knows_facs_alone(net: object, table: FaceTable, size_px: int) -> tuple[Any, None]:
     """Right about faces of the first rig, wrong about those of the second."""
-    wrong = table.pictures[:, 0, 0, 0] == 255
+    wrong = table.images[:, 0, 0, 0] == 255
     return np.where((table.au >= 0.5) ^ wrong[:, None], 4.0, -4.0).astype(np.float32), None
 
 
@@ -73,7 +84,9 @@ def test_both_rigs_begin_with_a_base_that_saw_no_render(
 ) -> None:
     monkeypatch.setattr(rig_transfer, "read", knows_facs_alone)
     out = tmp_path / "out"
-    figures = rig_transfer.transfer(Recipe("tiny", TINY, schedule=SCHEDULES), out, tmp_path, tmp_path, renders, base_steps=3)
+    figures = rig_transfer.transfer(
+        Recipe("tiny", TINY, schedule=SCHEDULES), out, tmp_path, tmp_path, renders, base_steps=3
+    )
     assert [(call["folder"], call["rig"], call["renders"], call["steps"]) for call in opened] == [
         ("base", "both", None, 3),
         ("facs", "facs", renders, 2),
@@ -88,14 +101,25 @@ def test_both_rigs_begin_with_a_base_that_saw_no_render(
     assert figures["facs"]["on arkit"]["mean_f1"] < 0.2
 
 
-def test_without_a_base_both_begin_with_chance(renders: Path, opened: list[dict[str, Any]], tmp_path: Path) -> None:
-    figures = rig_transfer.transfer(Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders)
+def test_without_a_base_both_begin_with_chance(
+    renders: Path, opened: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    figures = rig_transfer.transfer(
+        Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
+    )
     assert [call["folder"] for call in opened] == ["facs", "arkit"]
-    assert set(figures["arkit"]) == {"faces that chose thresholds", "thresholds", "on facs", "on arkit"}
+    assert set(figures["arkit"]) == {
+        "faces that chose thresholds",
+        "thresholds",
+        "on facs",
+        "on arkit",
+    }
     assert 0 <= figures["arkit"]["on facs"]["mean_f1"] <= 1
 
 
-def knows_all_but_what_is_put_together(net: object, table: FaceTable, size_px: int) -> tuple[Any, None]:
+def knows_all_but_what_is_put_together(
+    net: object, table: FaceTable, size_px: int
+) -> tuple[Any, None]:
     wrong = np.array([au in PUT_TOGETHER for au in AU_NAMES])
     return np.where((table.au >= 0.5) ^ wrong, 4.0, -4.0).astype(np.float32), None
 
@@ -104,15 +128,17 @@ def test_a_unit_that_one_rig_lacks_is_left_out_of_the_second_mean(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rig_transfer, "read", knows_all_but_what_is_put_together)
-    figures = rig_transfer.transfer(Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders)
-    for learnt in ("facs", "arkit"):
+    figures = rig_transfer.transfer(
+        Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
+    )
+    for learned in ("facs", "arkit"):
         for tested in ("on facs", "on arkit"):
-            found = figures[learnt][tested]
+            found = figures[learned][tested]
             assert found["mean_f1_of_units_of_both"] == 1
             assert found["mean_f1"] < 1
 
 
-def test_validation_people_of_the_learnt_rig_help_to_choose_thresholds(
+def test_validation_people_of_the_learned_rig_help_to_choose_thresholds(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = load_rendered(renders)[0]

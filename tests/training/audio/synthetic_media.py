@@ -1,4 +1,4 @@
-"""Small videos and sound files with known times and samples, written with PyAV."""
+"""Small videos and audio files with known times and samples, written with PyAV."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ MILLISECOND = Fraction(1, 1000)
 def write_video(
     path: Path,
     times_s: Sequence[float],
-    sound: np.ndarray | None = None,
+    audio: np.ndarray | None = None,
     rate_hz: int = 44100,
-    sound_start_s: float = 0.0,
+    audio_start_s: float = 0.0,
     codec: str = "mpeg4",
-    sound_codec: str = "pcm_s16le",
+    audio_codec: str = "pcm_s16le",
     b_frames: int = 0,
 ) -> Path:
-    """Frames at the given times; `sound` is [channels, n] in -1..1, its first sample at `sound_start_s`."""
+    """Frames at the given times; `audio` is [channels, n] in -1..1, its first sample at
+    `audio_start_s`.
+    """
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=25)
         video.width = video.height = 32
@@ -32,11 +34,13 @@ def write_video(
         if b_frames:
             video.codec_context.max_b_frames = b_frames
         audio = None
-        if sound is not None:
-            layout = "stereo" if len(sound) == 2 else "mono"
-            audio = container.add_stream(sound_codec, rate=rate_hz, layout=layout)
+        if audio is not None:
+            layout = "stereo" if len(audio) == 2 else "mono"
+            audio = container.add_stream(audio_codec, rate=rate_hz, layout=layout)
         for k, time_s in enumerate(times_s):
-            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), (k * 37) % 256, np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(
+                np.full((32, 32, 3), (k * 37) % 256, np.uint8), format="rgb24"
+            )
             if path.suffix == ".avi":
                 frame.pts = k
             else:
@@ -44,23 +48,31 @@ def write_video(
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if audio is not None:
-            _write_sound(container, audio, sound, rate_hz, sound_start_s)
+            _write_audio(container, audio, audio, rate_hz, audio_start_s)
     return path
 
 
-def write_sound(path: Path, sound: np.ndarray, rate_hz: int, codec: str = "pcm_s16le") -> Path:
+def write_audio(path: Path, audio: np.ndarray, rate_hz: int, codec: str = "pcm_s16le") -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="stereo" if len(sound) == 2 else "mono")
-        _write_sound(container, stream, sound, rate_hz, 0.0)
+        stream = container.add_stream(
+            codec, rate=rate_hz, layout="stereo" if len(audio) == 2 else "mono"
+        )
+        _write_audio(container, stream, audio, rate_hz, 0.0)
     return path
 
 
-def _write_sound(container: av.container.OutputContainer, stream, sound: np.ndarray, rate_hz: int, start_s: float) -> None:
-    whole = (np.clip(sound, -1, 1) * 32767).round().astype(np.int16)
-    resampler = av.AudioResampler(format=stream.codec_context.format, layout=stream.codec_context.layout, rate=rate_hz)
+def _write_audio(
+    container: av.container.OutputContainer, stream, audio: np.ndarray, rate_hz: int, start_s: float
+) -> None:
+    whole = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
+    resampler = av.AudioResampler(
+        format=stream.codec_context.format, layout=stream.codec_context.layout, rate=rate_hz
+    )
     for k in range(0, whole.shape[1], 1024):
         piece = np.ascontiguousarray(whole[:, k : k + 1024].T.reshape(1, -1))
-        frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="stereo" if len(whole) == 2 else "mono")
+        frame = av.AudioFrame.from_ndarray(
+            piece, format="s16", layout="stereo" if len(whole) == 2 else "mono"
+        )
         frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
         frame.pts = round(start_s * rate_hz) + k
         for ready in resampler.resample(frame):

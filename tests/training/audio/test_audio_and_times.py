@@ -1,72 +1,88 @@
-"""Files of known content, written for the purpose, against what is read; and clips whose frames are decoded to compare."""
+"""Files of known content, written for the purpose, against what is read; and clips whose frames are
+decoded to compare.
+"""
 
 from __future__ import annotations
 
 import builtins
 
+import av
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av")
-
-from tests.training.audio.synthetic_media import write_sound, write_video  # noqa: E402
-from training.audio.frame_times import SoundlessVideoError, UnreadableMediaError, frame_audio_offsets, frame_times  # noqa: E402
-from training.audio.audio_file import read_sound  # noqa: E402
+from tests.training.audio.synthetic_media import write_audio, write_video
+from training.audio.audio_file import read_audio
+from training.audio.frame_times import (
+    SilentVideoError,
+    UnreadableMediaError,
+    frame_audio_offsets,
+    frame_times,
+)
 
 RATE = 44100
 
 
 def tone(seconds: float, hz: float = 440.0, rate: int = RATE) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype(
+        np.float32
+    )
 
 
 def test_samples_come_back(tmp_path):
-    sound = tone(0.5)
-    read = read_sound(write_sound(tmp_path / "a.wav", sound[None], RATE), RATE)
+    audio = tone(0.5)
+    read = read_audio(write_audio(tmp_path / "a.wav", audio[None], RATE), RATE)
     assert read.rate_hz == RATE
     assert read.start_s == 0
-    assert len(read.samples) == len(sound)
-    assert np.abs(read.samples - sound).max() < 1e-4
+    assert len(read.samples) == len(audio)
+    assert np.abs(read.samples - audio).max() < 1e-4
 
 
 def test_channels_are_averaged_not_summed(tmp_path):
     left = tone(0.3)
-    read = read_sound(write_sound(tmp_path / "a.wav", np.stack([left, 0 * left]), RATE), RATE)
+    read = read_audio(write_audio(tmp_path / "a.wav", np.stack([left, 0 * left]), RATE), RATE)
     assert np.abs(read.samples - left / 2).max() < 1e-4
 
 
 @pytest.mark.parametrize("rate", [16000, 48000])
 def test_another_rate_is_resampled_in_step(tmp_path, rate):
-    read = read_sound(write_sound(tmp_path / "a.wav", tone(1.0, rate=rate)[None], rate), RATE)
+    read = read_audio(write_audio(tmp_path / "a.wav", tone(1.0, rate=rate)[None], rate), RATE)
     assert abs(len(read.samples) - RATE) <= 2
     wanted = tone(1.0)
     middle = slice(2000, RATE - 2000)
     assert np.abs(read.samples[middle] - wanted[middle]).max() < 0.01
 
 
-def test_sound_of_a_video_keeps_its_start(tmp_path):
-    sound = tone(1.0)
-    path = write_video(tmp_path / "a.mkv", np.arange(25) / 25, sound[None], sound_start_s=0.4)
-    read = read_sound(path, RATE)
+def test_audio_of_a_video_keeps_its_start(tmp_path):
+    audio = tone(1.0)
+    path = write_video(tmp_path / "a.mkv", np.arange(25) / 25, audio[None], audio_start_s=0.4)
+    read = read_audio(path, RATE)
     assert read.start_s == pytest.approx(0.4, abs=0.002)
-    assert np.abs(read.samples[: len(sound)] - sound).max() < 1e-4
+    assert np.abs(read.samples[: len(audio)] - audio).max() < 1e-4
 
 
-def test_a_hole_in_the_sound_becomes_silence(tmp_path):
+def test_a_hole_in_the_audio_becomes_silence(tmp_path):
     path = tmp_path / "a.mkv"
-    sound = (tone(0.5) * 32767).astype(np.int16)
+    audio = (tone(0.5) * 32767).astype(np.int16)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
-        for k in range(0, len(sound) - 1024, 1024):
-            frame = av.AudioFrame.from_ndarray(sound[None, k : k + 1024], format="s16", layout="mono")
-            frame.sample_rate, frame.pts = RATE, k + (RATE if k >= 10240 else 0)  # a second is missing
+        for k in range(0, len(audio) - 1024, 1024):
+            frame = av.AudioFrame.from_ndarray(
+                audio[None, k : k + 1024], format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts = (
+                RATE,
+                k + (RATE if k >= 10240 else 0),
+            )  # a second is missing
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    read = read_sound(path, RATE).samples
+    read = read_audio(path, RATE).samples
     assert np.abs(read[10240 + 100 : RATE + 10240 - 100]).max() == 0
-    assert np.abs(read[:10240] - sound[:10240] / 32768).max() < 1e-4
+    assert np.abs(read[:10240] - audio[:10240] / 32768).max() < 1e-4
     later = read[RATE + 10240 : RATE + 12000]
-    shifts = [np.abs(later[50:-50] - sound[10240 + 50 + s : 12000 - 50 + s] / 32768).max() for s in range(-50, 51)]
+    shifts = [
+        np.abs(later[50:-50] - audio[10240 + 50 + s : 12000 - 50 + s] / 32768).max()
+        for s in range(-50, 51)
+    ]
     assert min(shifts) < 1e-3  # the container rounds to a millisecond
 
 
@@ -91,46 +107,49 @@ def test_avi_has_no_stamps_but_a_rate(tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["pyfeat_single_face_smile.mp4", "pexels_wolfganglanger_sad_woman.mp4", "grid_bbaf2n.mpg"])
+@pytest.mark.parametrize(
+    "name",
+    ["pyfeat_single_face_smile.mp4", "pexels_wolfganglanger_sad_woman.mp4", "grid_bbaf2n.mpg"],
+)
 def test_real_clips_have_one_time_a_frame(shared, name):
     path = shared / "data/videos" / name
     assert frame_times(path) == pytest.approx(decoded_times(path), abs=1e-6)
 
 
 def test_offsets_are_counted_from_the_first_sample(tmp_path):
-    late = write_video(tmp_path / "late.mkv", UNEVEN, tone(1)[None], sound_start_s=0.1)
+    late = write_video(tmp_path / "late.mkv", UNEVEN, tone(1)[None], audio_start_s=0.1)
     assert frame_audio_offsets(late) == pytest.approx(UNEVEN - 0.1, abs=0.0011)
     assert frame_audio_offsets(late)[0] < 0
-    # An encoder's lead-in before the first sample is no sound: a click is heard where it was put.
+    # An encoder's lead-in before the first sample is no audio: a click is heard where it was put.
     click = np.zeros(RATE, np.float32)
     click[RATE // 2] = 1
-    coded = write_video(tmp_path / "coded.mp4", np.arange(25) / 25, click[None], sound_codec="aac")
-    offsets, sound = frame_audio_offsets(coded), read_sound(coded, RATE)
-    heard_s = np.abs(sound.samples).argmax() / RATE
+    coded = write_video(tmp_path / "coded.mp4", np.arange(25) / 25, click[None], audio_codec="aac")
+    offsets, audio = frame_audio_offsets(coded), read_audio(coded, RATE)
+    heard_s = np.abs(audio.samples).argmax() / RATE
     at_click = np.interp(0.5, np.arange(25) / 25, offsets)
     assert heard_s == pytest.approx(at_click, abs=0.002)
 
 
-def test_what_is_no_sound_says_so(tmp_path):
-    with pytest.raises(SoundlessVideoError, match="no sound track"):
+def test_what_is_no_audio_says_so(tmp_path):
+    with pytest.raises(SilentVideoError, match="no audio track"):
         frame_audio_offsets(write_video(tmp_path / "mute.mp4", UNEVEN))
-    with pytest.raises(SoundlessVideoError, match="no sound track"):
-        read_sound(tmp_path / "mute.mp4", RATE)
+    with pytest.raises(SilentVideoError, match="no audio track"):
+        read_audio(tmp_path / "mute.mp4", RATE)
     (tmp_path / "text.mp4").write_text("not a video")
-    for read in (frame_times, frame_audio_offsets, lambda path: read_sound(path, RATE)):
+    for read in (frame_times, frame_audio_offsets, lambda path: read_audio(path, RATE)):
         with pytest.raises(UnreadableMediaError, match=r"text\.mp4 cannot be read"):
             read(tmp_path / "text.mp4")
         with pytest.raises(FileNotFoundError, match="not there"):
             read(tmp_path / "gone.mp4")
     with pytest.raises(UnreadableMediaError, match="no video track"):
-        frame_times(write_sound(tmp_path / "a.wav", tone(0.1)[None], RATE))
+        frame_times(write_audio(tmp_path / "a.wav", tone(0.1)[None], RATE))
 
 
-def test_sound_that_breaks_off_is_read_up_to_there(tmp_path):
+def test_audio_that_breaks_off_is_read_up_to_there(tmp_path):
     whole = write_video(tmp_path / "a.mkv", UNEVEN, tone(1)[None])
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
-    read = read_sound(cut, RATE)
+    read = read_audio(cut, RATE)
     assert 0.2 < read.duration_s < 0.9
     assert np.abs(read.samples[:4410] - tone(1)[:4410]).max() < 1e-4
 
@@ -144,5 +163,5 @@ def test_without_pyav_the_remedy_is_named(tmp_path, monkeypatch):
         return real(name, *rest, **words)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"faceaffect\[audio\].*without sound"):
+    with pytest.raises(ImportError, match=r"faceaffect\[audio\].*without audio"):
         frame_times(tmp_path / "a.mp4")

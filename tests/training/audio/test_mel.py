@@ -7,9 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from faceaffect.audio.mel import MelConfig, hz_to_mel, log_mel, mel_bank, mel_power, mel_to_hz, normalised_db, steady_db
+from faceaffect.audio.mel import (
+    MelConfig,
+    hz_to_mel,
+    log_mel,
+    mel_bank,
+    mel_power,
+    mel_to_hz,
+    normalized_db,
+    steady_db,
+)
+from training.audio.audio_file import Audio
 from training.audio.mel_track import MelTrack, MelTracks, nearest
-from training.audio.audio_file import Sound
 
 SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 RANDOM = np.random.default_rng(3)
@@ -47,7 +56,9 @@ def slow_log_mel(x: np.ndarray, config: MelConfig) -> np.ndarray:
                 k = j * hop - width // 2 + n
                 w = 0.5 - 0.5 * math.cos(2 * math.pi * n / width)
                 turn = -2 * math.pi * f * n / config.fft
-                total += (x[k] if 0 <= k < len(x) else 0.0) * w * complex(math.cos(turn), math.sin(turn))
+                total += (
+                    (x[k] if 0 <= k < len(x) else 0.0) * w * complex(math.cos(turn), math.sin(turn))
+                )
             power[f] = abs(total) ** 2
         for b in range(config.bands):
             db[b, j] = 10 * math.log10(max(float(power @ bank[:, b]), 1e-10))
@@ -90,8 +101,8 @@ def test_a_tone_lands_in_its_band():
     for hz in (300.0, 1000.0, 8000.0):
         x = (0.5 * np.sin(2 * np.pi * hz * np.arange(44100) / 44100)).astype(np.float32)
         middle = log_mel(x)[:, 50]
-        centres = mel_to_hz(np.linspace(0, hz_to_mel(22050), 66))[1:-1]
-        assert abs(centres[middle.argmax()] - hz) / hz < 0.1
+        centers = mel_to_hz(np.linspace(0, hz_to_mel(22050), 66))[1:-1]
+        assert abs(centers[middle.argmax()] - hz) / hz < 0.1
 
 
 def test_blocks_make_no_difference():
@@ -115,18 +126,20 @@ def test_what_cannot_be_is_refused():
 @pytest.fixture(scope="module")
 def track() -> MelTrack:
     x = (RANDOM.standard_normal(44100 * 3) * 0.1).astype(np.float32)
-    return MelTrack.of(Sound(x, 44100, 0.0))
+    return MelTrack.of(Audio(x, 44100, 0.0))
 
 
 def test_a_piece_lies_where_its_frame_is(track):
     piece = track.around(1.5, 0.5, 0.5)
     assert piece.shape == (64, 101)
-    assert piece == pytest.approx(normalised_db(track.power[100:201], track.config))
+    assert piece == pytest.approx(normalized_db(track.power[100:201], track.config))
     assert track.around(1.5).shape == (64, 1001)
 
 
-@pytest.mark.parametrize(("offset", "silent"), [(0.2, slice(0, 30)), (-0.1, slice(0, 60)), (2.8, slice(71, 101))])
-def test_outside_the_sound_is_silence_of_full_length(track, offset, silent):
+@pytest.mark.parametrize(
+    ("offset", "silent"), [(0.2, slice(0, 30)), (-0.1, slice(0, 60)), (2.8, slice(71, 101))]
+)
+def test_outside_the_audio_is_silence_of_full_length(track, offset, silent):
     piece = track.around(offset, 0.5, 0.5)
     assert piece.shape == (64, 101)
     floor = piece.max() - 80 / 19.895
@@ -145,30 +158,32 @@ def test_far_outside_there_is_only_silence(track):
 
 def test_a_sequence_of_frames_gets_its_own_stretch(track):
     piece = track.between(0.5, 1.5, 100)
-    assert piece == pytest.approx(normalised_db(track.power[50:150], track.config))
+    assert piece == pytest.approx(normalized_db(track.power[50:150], track.config))
     longer = track.between(0.5, 1.5, 200)
     assert longer[:, ::2] == pytest.approx(piece)
     with pytest.raises(ValueError, match="must have a length"):
         track.between(1, 1, 10)
 
 
-def test_nearest_is_centre_to_centre():
+def test_nearest_is_center_to_center():
     assert nearest(4, 4).tolist() == [0, 1, 2, 3]
     assert nearest(4, 8).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert nearest(9, 3).tolist() == [1, 4, 7]
     torch = pytest.importorskip("torch")
     for count, wanted in ((30, 100), (100, 30), (7, 64)):
-        resized = torch.nn.functional.interpolate(torch.arange(count)[None, None].double(), size=wanted, mode="nearest-exact")
+        resized = torch.nn.functional.interpolate(
+            torch.arange(count)[None, None].double(), size=wanted, mode="nearest-exact"
+        )
         assert nearest(count, wanted).tolist() == resized[0, 0].long().tolist()
 
 
 def test_a_rate_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="wants 44100"):
-        MelTrack.of(Sound(np.zeros(100, np.float32), 16000, 0))
+        MelTrack.of(Audio(np.zeros(100, np.float32), 16000, 0))
 
 
-def test_tracks_are_kept_and_soundless_files_are_none(tmp_path, monkeypatch):
-    from faceaffect.audio.open_media import SoundlessVideoError
+def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
+    from faceaffect.audio.open_media import SilentVideoError
     from training.audio import mel_track
 
     calls = []
@@ -176,18 +191,20 @@ def test_tracks_are_kept_and_soundless_files_are_none(tmp_path, monkeypatch):
     def read(path, rate_hz):
         calls.append(path.name)
         if path.name == "mute":
-            raise SoundlessVideoError("no sound track")
-        return Sound(np.zeros(1600, np.float32), rate_hz, 0.0)
+            raise SilentVideoError("no audio track")
+        return Audio(np.zeros(1600, np.float32), rate_hz, 0.0)
 
-    monkeypatch.setattr(mel_track, "read_sound", read)
+    monkeypatch.setattr(mel_track, "read_audio", read)
     for name in ("mute", "a"):
         (tmp_path / name).write_text(name)
     for _ in range(2):
         on_disk = MelTracks(SMALL, folder=tmp_path / "mel")
         assert on_disk.of(tmp_path / "mute") is None
-        np.testing.assert_array_equal(on_disk.of(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL))
+        np.testing.assert_array_equal(
+            on_disk.of(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL)
+        )
     assert calls == ["mute", "a"]  # the second time nothing is read
-    (tmp_path / "a").write_text("another sound")
+    (tmp_path / "a").write_text("another audio")
     MelTracks(SMALL, folder=tmp_path / "mel").of(tmp_path / "a")
     assert calls == ["mute", "a", "a"]
     calls.clear()
@@ -203,21 +220,25 @@ def test_tracks_are_kept_and_soundless_files_are_none(tmp_path, monkeypatch):
 @pytest.mark.shared
 def test_a_real_voice_is_louder_where_it_speaks(shared):
     pytest.importorskip("av")
-    from training.audio.audio_file import read_sound
+    from training.audio.audio_file import read_audio
 
-    sound = read_sound(shared / "data/emodb/03a01Fa.flac", 44100)
-    assert 1 < sound.duration_s < 10
-    mel = log_mel(sound.samples)
-    energy = np.sqrt(np.convolve(sound.samples**2, np.ones(441) / 441, "same"))[::441][: mel.shape[1]]
+    audio = read_audio(shared / "data/emodb/03a01Fa.flac", 44100)
+    assert 1 < audio.duration_s < 10
+    mel = log_mel(audio.samples)
+    energy = np.sqrt(np.convolve(audio.samples**2, np.ones(441) / 441, "same"))[::441][
+        : mel.shape[1]
+    ]
     loudness = mel.mean(axis=0)[: len(energy)]
     assert np.corrcoef(np.log(energy + 1e-4), loudness)[0, 1] > 0.9
 
 
 def test_what_a_follower_hears_ends_with_the_last_whole_step(track):
     assert [track.arrived(t) for t in (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)] == [0, 0, 0, 10, 19, 20]
-    assert track.heard(0.57, 30) == pytest.approx(normalised_db(track.power[20:50], track.config))
+    assert track.heard(0.57, 30) == pytest.approx(normalized_db(track.power[20:50], track.config))
     early = track.heard(0.1, 30)
     assert early == pytest.approx(
-        normalised_db(np.concatenate([np.zeros((20, 64), np.float32), track.power[:10]]), track.config)
+        normalized_db(
+            np.concatenate([np.zeros((20, 64), np.float32), track.power[:10]]), track.config
+        )
     )
     assert track.stretch(10, 20) == pytest.approx(steady_db(track.power[10:20], track.config))

@@ -5,12 +5,13 @@ import colorsys
 import cv2
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
+from training.augmentation.clips import JITTERS, ClipJitter, augment_clips, hsv_to_rgb, rgb_to_hsv
+from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX
+
 pytestmark = pytest.mark.train
 
-from training.augmentation.clips import JITTERS, ClipJitter, augment_clips, hsv_to_rgb, rgb_to_hsv  # noqa: E402
-from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX  # noqa: E402
 
 NONE = ClipJitter(flip=0)
 
@@ -20,7 +21,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def made_up_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.Tensor:
-    """Smooth pictures; the frames of a clip differ in one corner only."""
+    """Smooth images; the frames of a clip differ in one corner only."""
     coarse = torch.rand(count, 3, 4, 4, generator=generator(9))
     smooth = torch.nn.functional.interpolate(coarse, (size_px, size_px), mode="bilinear")
     clips = smooth[:, None].repeat(1, frames, 1, 1, 1)
@@ -58,7 +59,9 @@ def test_nothing_asked_is_nothing_done():
 
 def test_a_mirrored_face_keeps_left_and_right_apart():
     clips = made_up_clips(1, 2, 112)
-    points = torch.from_numpy(MEAN_SHAPE_PX)[None, None].repeat(1, 2, 1, 1) + torch.tensor([7.0, 3.0])
+    points = torch.from_numpy(MEAN_SHAPE_PX)[None, None].repeat(1, 2, 1, 1) + torch.tensor(
+        [7.0, 3.0]
+    )
     changed, moved = augment_clips(clips, ClipJitter(flip=1), generator(), points)
     assert torch.allclose(changed, clips.flip(-1), atol=1e-5)
     wanted = points[0, 0].clone()
@@ -76,27 +79,32 @@ GEOMETRY = {
 
 
 @pytest.mark.parametrize("jitter", GEOMETRY.values(), ids=GEOMETRY)
-def test_landmarks_move_with_the_picture(jitter):
+def test_landmarks_move_with_the_image(jitter):
     """A bright blob at each landmark is found where the landmark was moved to."""
     size, count = 112, 8
     random = torch.Generator().manual_seed(5)
     spots = torch.rand(count, 2, generator=random) * 40 + 36
     steps = torch.arange(size, dtype=torch.float32)
-    down, across = steps[None, :, None] - spots[:, 1, None, None], steps[None, None] - spots[:, 0, None, None]
+    down, across = (
+        steps[None, :, None] - spots[:, 1, None, None],
+        steps[None, None] - spots[:, 0, None, None],
+    )
     blobs = torch.exp(-(down**2 + across**2) / 8)
     points = spots[:, None, None].repeat(1, 1, 68, 1)
-    changed, moved = augment_clips(blobs[:, None, None].repeat(1, 1, 3, 1, 1), jitter, generator(11), points)
+    changed, moved = augment_clips(
+        blobs[:, None, None].repeat(1, 1, 3, 1, 1), jitter, generator(11), points
+    )
     inside = ((moved[:, 0, 0] > 6) & (moved[:, 0, 0] < size - 7)).all(1)
     assert inside.sum() >= 4
     for k in torch.nonzero(inside)[:, 0].tolist():
         weight = changed[k, 0, 0]
         weight = weight / weight.sum()
-        centre = torch.tensor([(weight.sum(0) * steps).sum(), (weight.sum(1) * steps).sum()])
-        assert torch.allclose(centre, moved[k, 0, 0], atol=0.3)
+        center = torch.tensor([(weight.sum(0) * steps).sum(), (weight.sum(1) * steps).sum()])
+        assert torch.allclose(center, moved[k, 0, 0], atol=0.3)
         assert (moved[k, 0, 0] - spots[k]).abs().max() > 0.2
 
 
-def test_a_crop_stays_inside_the_picture():
+def test_a_crop_stays_inside_the_image():
     changed, _ = augment_clips(torch.ones(40, 1, 3, 32, 32), JITTERS["M8"], generator())
     inner = changed[..., 1:-1, 1:-1]
     assert inner.min() > 0.999  # no black edge
@@ -106,12 +114,14 @@ def test_a_crop_stays_inside_the_picture():
     assert np.mean(spans) == pytest.approx(112 / 134, abs=0.02)
 
 
-def test_colours_against_the_standard_library():
+def test_colors_against_the_standard_library():
     rgb = torch.rand(50, 3, 1, 1, generator=generator())
     rgb[0], rgb[1], rgb[2] = 0, 1, 0.5
     hsv = rgb_to_hsv(rgb)
     for k in range(50):
-        assert hsv[k].flatten().tolist() == pytest.approx(colorsys.rgb_to_hsv(*rgb[k].flatten().tolist()), abs=1e-5)
+        assert hsv[k].flatten().tolist() == pytest.approx(
+            colorsys.rgb_to_hsv(*rgb[k].flatten().tolist()), abs=1e-5
+        )
     assert torch.allclose(hsv_to_rgb(hsv), rgb, atol=1e-5)
 
 
@@ -161,15 +171,17 @@ def test_blur_against_opencv():
     clip = torch.rand(1, 2, 3, 16, 16, generator=generator())
     blurred, _ = augment_clips(clip, ClipJitter(flip=0, blur_sigma_px=(0.8, 0.8)), generator())
     for t in range(2):
-        wanted = cv2.GaussianBlur(clip[0, t].permute(1, 2, 0).numpy(), (3, 3), 0.8, borderType=cv2.BORDER_REFLECT_101)
+        wanted = cv2.GaussianBlur(
+            clip[0, t].permute(1, 2, 0).numpy(), (3, 3), 0.8, borderType=cv2.BORDER_REFLECT_101
+        )
         assert blurred[0, t].permute(1, 2, 0).numpy() == pytest.approx(wanted, abs=1e-5)
 
 
-def test_pictures_are_clips_of_one_frame():
-    pictures = made_up_clips()[:, 0]
+def test_images_are_clips_of_one_frame():
+    images = made_up_clips()[:, 0]
     points = torch.rand(3, 68, 2) * 32
-    one, moved = augment_clips(pictures, JITTERS["M2"], generator(4), points)
-    clip, moved_clip = augment_clips(pictures[:, None], JITTERS["M2"], generator(4), points[:, None])
+    one, moved = augment_clips(images, JITTERS["M2"], generator(4), points)
+    clip, moved_clip = augment_clips(images[:, None], JITTERS["M2"], generator(4), points[:, None])
     assert torch.equal(one, clip[:, 0])
     assert torch.equal(moved, moved_clip[:, 0])
     with pytest.raises(ValueError, match="clips must be"):

@@ -1,14 +1,30 @@
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
+from faceaffect.geometry import (
+    estimate_crop_to_frame,
+    keypoints_from_landmarks,
+    transform_points,
+    transform_roll_deg,
+    transform_scale,
+)
+from training.augmentation.crops import (
+    CropJitter,
+    compose,
+    cover,
+    cut,
+    jitter_maps,
+    move_points,
+    photometric,
+    recompress,
+)
+from training.default_model.batch_mixer import _blend, _flip, au_balanced_weights
+from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps
+from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX
+
 pytestmark = pytest.mark.train
 
-from faceaffect.geometry import anchors_from_landmarks, apply_map, crop_to_frame, map_roll_deg, map_scale  # noqa: E402
-from training.augmentation.crops import Jitter, compose, cover, cut, jitter_maps, move_points, photometric, recompress  # noqa: E402
-from training.default_model.batch_mixer import _blend, _flip, lifted_units  # noqa: E402
-from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps  # noqa: E402
-from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX  # noqa: E402
 
 IDENTITY = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
 
@@ -42,23 +58,25 @@ def test_a_mirrored_batch_keeps_right_on_the_right():
     assert torch.equal(batch["crops"][~mirrored], crops[~mirrored])
     assert torch.allclose(batch["pose"][mirrored], torch.tensor([-20.0, 5.0, 7.0]))
     eyes = batch["landmarks"][:, [36, 45], 0]
-    assert (eyes[:, 0] < eyes[:, 1]).all()  # the subject's right eye stays on the picture's left
-    assert torch.allclose(batch["landmarks"][mirrored][:, 30, 0], 111 - landmarks[mirrored][:, 30, 0])
+    assert (eyes[:, 0] < eyes[:, 1]).all()  # the subject's right eye stays on the image's left
+    assert torch.allclose(
+        batch["landmarks"][mirrored][:, 30, 0], 111 - landmarks[mirrored][:, 30, 0]
+    )
 
 
 @pytest.mark.parametrize("size_px", [80, 112])
-def test_landmarks_stay_on_the_picture(size_px):
-    picture = torch.zeros(1, 3, 160, 160)
+def test_landmarks_stay_on_the_image(size_px):
+    image = torch.zeros(1, 3, 160, 160)
     y, x = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")
     point = torch.tensor([[[70.0, 90.0]]])
-    picture[:] = 255 * torch.exp(-((x - 70) ** 2 + (y - 90) ** 2) / 18)
+    image[:] = 255 * torch.exp(-((x - 70) ** 2 + (y - 90) ** 2) / 18)
     start = torch.tensor([[[1.2, 0, 12], [0, 1.2, 12]]])
     for seed in range(12):
-        maps = jitter_maps(start, Jitter(), generator(seed))
+        maps = jitter_maps(start, CropJitter(), generator(seed))
         expected = move_points(maps, point)[0, 0]
         if not ((expected > 8) & (expected < 103)).all():
             continue
-        crop = cut(picture, maps, size_px, "zeros")[0, 0]
+        crop = cut(image, maps, size_px, "zeros")[0, 0]
         ratio = 112 / size_px
         row, column = divmod(int(crop.argmax()), size_px)
         found = (torch.tensor([column, row]) + 0.5) * ratio - 0.5
@@ -67,56 +85,79 @@ def test_landmarks_stay_on_the_picture(size_px):
 
 def test_the_cut_is_the_runtime_s_crop():
     from faceaffect import kernels
-    from faceaffect.types import Frame, Layout
+    from faceaffect.types import Frame, PixelFormat
 
     random = np.random.default_rng(0)
-    picture = random.integers(0, 256, (96, 96, 3)).astype(np.uint8)
-    picture = np.repeat(np.repeat(picture[::6, ::6], 6, axis=0), 6, axis=1)
+    image = random.integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    image = np.repeat(np.repeat(image[::6, ::6], 6, axis=0), 6, axis=1)
     maps = np.array([[[0.7, -0.1, 15], [0.1, 0.7, 5]]], np.float32)
-    wanted = kernels.crop_face(Frame(picture, Layout.RGB), maps, size_px=112, mean=(0, 0, 0), std=(1, 1, 1))[0]
-    got = cut(torch.from_numpy(picture).permute(2, 0, 1)[None].float(), torch.from_numpy(maps), 112, "zeros")[0] / 255
+    wanted = kernels.crop_face(
+        Frame(image, PixelFormat.RGB), maps, size_px=112, mean=(0, 0, 0), std=(1, 1, 1)
+    )[0]
+    got = (
+        cut(
+            torch.from_numpy(image).permute(2, 0, 1)[None].float(),
+            torch.from_numpy(maps),
+            112,
+            "zeros",
+        )[0]
+        / 255
+    )
     assert np.abs(got.numpy() - wanted)[:, 8:-8, 8:-8].max() < 0.02
 
 
 def test_numpy_and_torch_move_maps_alike():
-    maps = crop_to_frame(anchors_from_landmarks(MEAN_SHAPE_PX[None] * 2))
+    maps = estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None] * 2))
     turn, scale, shift = np.array([0.3]), np.array([1.2]), np.array([[5.0, -3.0]])
-    wanted = compose(torch.from_numpy(maps), *(torch.from_numpy(v.astype(np.float32)) for v in (turn, scale, shift)))
+    wanted = compose(
+        torch.from_numpy(maps),
+        *(torch.from_numpy(v.astype(np.float32)) for v in (turn, scale, shift)),
+    )
     assert np.abs(moved_maps(maps, turn, scale, shift) - wanted.numpy()).max() < 1e-3
-    assert map_roll_deg(wanted.numpy())[0] - map_roll_deg(maps)[0] == pytest.approx(np.degrees(0.3), abs=1e-3)
-    assert map_scale(wanted.numpy())[0] / map_scale(maps)[0] == pytest.approx(1.2, rel=1e-4)
+    assert transform_roll_deg(wanted.numpy())[0] - transform_roll_deg(maps)[0] == pytest.approx(
+        np.degrees(0.3), abs=1e-3
+    )
+    assert transform_scale(wanted.numpy())[0] / transform_scale(maps)[0] == pytest.approx(
+        1.2, rel=1e-4
+    )
 
 
 def test_tracking_maps_hold_the_face_and_beside_maps_do_not():
-    maps = np.repeat(crop_to_frame(anchors_from_landmarks(MEAN_SHAPE_PX[None])), 40, axis=0)
-    centre = np.full((40, 1, 2), 55.5, np.float32)
-    moved = np.linalg.norm(apply_map(tracking_maps(maps, 0), centre)[:, 0] - 55.5, axis=1)
+    maps = np.repeat(
+        estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None])), 40, axis=0
+    )
+    center = np.full((40, 1, 2), 55.5, np.float32)
+    moved = np.linalg.norm(transform_points(tracking_maps(maps, 0), center)[:, 0] - 55.5, axis=1)
     assert moved.max() < 0.05 * 112 * 2**0.5 + 1
-    away = np.linalg.norm(apply_map(beside_maps(maps, 0), centre)[::4, 0] - 55.5, axis=1)
+    away = np.linalg.norm(transform_points(beside_maps(maps, 0), center)[::4, 0] - 55.5, axis=1)
     assert away.min() > 0.6 * 112
 
 
 def test_light_and_cover_keep_the_range_and_the_seed_decides():
     crops = torch.rand(16, 3, 48, 48)
-    first, again = (cover(photometric(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3)))
+    first, again = (
+        cover(photometric(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3))
+    )
     assert torch.equal(first, again)
     assert first.min() >= 0
     assert first.max() <= 1
     assert not torch.equal(first, crops)
 
 
-def test_recompression_touches_its_share_and_keeps_the_picture():
-    crops = torch.nn.functional.interpolate(torch.rand(20, 3, 6, 6, generator=generator(1)), (64, 64), mode="bicubic").clamp(
-        0, 1
-    )
+def test_recompression_touches_its_share_and_keeps_the_image():
+    crops = torch.nn.functional.interpolate(
+        torch.rand(20, 3, 6, 6, generator=generator(1)), (64, 64), mode="bicubic"
+    ).clamp(0, 1)
     worse = recompress(crops.clone(), 0.25, generator())
     changed = (worse - crops).abs().amax(dim=(1, 2, 3)) > 0
     assert int(changed.sum()) == 5
     assert (worse - crops).abs().mean() < 0.05
-    assert worse[changed].mean(dim=(0, 2, 3)) == pytest.approx(crops[changed].mean(dim=(0, 2, 3)), abs=0.03)  # colours stay
+    assert worse[changed].mean(dim=(0, 2, 3)) == pytest.approx(
+        crops[changed].mean(dim=(0, 2, 3)), abs=0.03
+    )  # colors stay
 
 
-def test_blended_faces_share_pictures_and_labels_alike():
+def test_blended_faces_share_images_and_labels_alike():
     batch = {
         "crops": torch.arange(10.0)[:, None, None, None].expand(10, 3, 4, 4).clone(),
         "expression": torch.arange(10.0)[:, None].expand(10, 7).clone(),
@@ -144,8 +185,15 @@ def test_blended_faces_share_pictures_and_labels_alike():
 
 def test_a_share_is_blended():
     count = 40
-    batch = {name: torch.ones(count) for name in ("expression_weight", "va_weight", "landmark_weight", "pose_weight")}
-    batch |= {"crops": torch.rand(count, 3, 4, 4), "expression": torch.rand(count, 7), "va": torch.rand(count, 2)}
+    batch = {
+        name: torch.ones(count)
+        for name in ("expression_weight", "va_weight", "landmark_weight", "pose_weight")
+    }
+    batch |= {
+        "crops": torch.rand(count, 3, 4, 4),
+        "expression": torch.rand(count, 7),
+        "va": torch.rand(count, 2),
+    }
     batch |= {"au": torch.rand(count, 12), "au_weight": torch.ones(count, 12)}
     _blend(batch, 0.5, np.random.default_rng(0), np.zeros(count, np.int64))
     assert int((batch["landmark_weight"] == 0).sum()) == 20
@@ -154,8 +202,10 @@ def test_a_share_is_blended():
 def test_faces_with_rare_units_are_drawn_more_often():
     au = np.zeros((100, 12), np.float32)
     au[:50, 0], au[50:52, 1] = 1, 1
-    chance = lifted_units(au, 0.5)
+    chance = au_balanced_weights(au, 0.5)
     assert chance.sum() == pytest.approx(1)
     assert chance[50] / chance[0] == pytest.approx((0.501 / 0.021) ** 0.5, rel=1e-5)
-    assert chance[99] == pytest.approx(chance[0]), "faces without any unit are as common as those with the commonest"
-    np.testing.assert_allclose(lifted_units(au, 0.0), 0.01)
+    assert chance[99] == pytest.approx(chance[0]), (
+        "faces without any unit are as common as those with the commonest"
+    )
+    np.testing.assert_allclose(au_balanced_weights(au, 0.0), 0.01)

@@ -6,17 +6,14 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from pyarrow import parquet as pq
 
-av = pytest.importorskip("av")
-pq = pytest.importorskip("pyarrow.parquet")
-
-from click.testing import CliRunner  # noqa: E402
-
-from tests.training.audio.synthetic_media import write_video  # noqa: E402
-from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, write  # noqa: E402
-from tests.training.datasets.test_fec_triplets import KINDS, line  # noqa: E402
-from training.datasets.affwild2 import load_cached, read_affwild2  # noqa: E402
-from training.cli.data import data  # noqa: E402
+from tests.training.audio.synthetic_media import write_video
+from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, write
+from tests.training.datasets.test_fec_triplets import KINDS, line
+from training.cli.data import data
+from training.datasets.affwild2 import load_cached, read_affwild2
 
 TIMES = np.array([0, 0.04, 0.08, 0.2, 0.24])  # a pause after the third frame
 
@@ -26,7 +23,7 @@ def root(tmp_path):
     folder = abaw2(tmp_path / "aff")
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (1, 22050)).astype(np.float32)
     (folder / "videos/batch1").mkdir(parents=True)
-    write_video(folder / "videos/batch1/one.mkv", TIMES, noise, sound_start_s=0.1)
+    write_video(folder / "videos/batch1/one.mkv", TIMES, noise, audio_start_s=0.1)
     write_video(folder / "videos/batch1/1-30-1280x720.mp4", TIMES, noise)
     write_video(folder / "videos/my_video.mp4", TIMES)
     write(folder / "videos/unseen.mp4", "not a video")
@@ -51,9 +48,14 @@ def test_frames_are_heard_at_their_own_time(root):
     assert np.isnan(of["unseen"]).all()
     media = dict(zip(table.videos, table.media, strict=True))
     assert media["1-30-1280x720_right"] == "videos/batch1/1-30-1280x720.mp4"
-    assert media["my_video"] == media["unseen"] == ""  # no sound to be had
-    assert table.report.skipped["video without sound (no audio offset)"].examples == ["videos/my_video.mp4"]
-    assert "videos/unseen.mp4" in table.report.skipped["video that cannot be read (no audio offset)"].examples[0]
+    assert media["my_video"] == media["unseen"] == ""  # no audio to be had
+    assert table.report.skipped["video without audio (no audio offset)"].examples == [
+        "videos/my_video.mp4"
+    ]
+    assert (
+        "videos/unseen.mp4"
+        in table.report.skipped["video that cannot be read (no audio offset)"].examples[0]
+    )
     assert np.isnan(read_affwild2(root, timing=False, progress=False).audio_offset_s).all()
 
 
@@ -69,7 +71,7 @@ def test_a_changed_video_is_scanned_again(root, tmp_path):
 def test_scan_prints_the_summary_and_writes_the_table(root, tmp_path):
     output = run("scan", root, "--cache", tmp_path / "cache")
     assert "usable frames, AU train" in output
-    assert "video without sound" in output
+    assert "video without audio" in output
     (file,) = (tmp_path / "cache").iterdir()
     assert file.name in output.replace("\n", "")
     arrow = pq.read_table(file)
@@ -82,8 +84,19 @@ def test_scan_says_what_is_broken(root, tmp_path):
     write(root / "annotations/VA_Set/Train_Set/bad.txt", f"{HEADER_VA}\n0,0\n7,0\n")
     result = CliRunner().invoke(data, ["scan", str(root), "--cache", str(tmp_path / "cache")])
     assert result.exit_code == 1
-    assert re.search(r"bad\.txt:3: wanted valence and arousal from -1 to 1, or -5, got '7,0'", result.output)
-    output = run("scan", root, "--cache", tmp_path / "cache", "--skip-broken", "--no-timing", "--version", "abaw2")
+    assert re.search(
+        r"bad\.txt:3: wanted valence and arousal from -1 to 1, or -5, got '7,0'", result.output
+    )
+    output = run(
+        "scan",
+        root,
+        "--cache",
+        tmp_path / "cache",
+        "--skip-broken",
+        "--no-timing",
+        "--version",
+        "abaw2",
+    )
     assert "broken label file" in output
     result = CliRunner().invoke(data, ["scan", str(tmp_path), "--kind", "dfew"])
     assert result.exit_code == 1
@@ -93,7 +106,7 @@ def test_scan_says_what_is_broken(root, tmp_path):
 def test_scan_counts_what_has_no_table(tmp_path):
     write(tmp_path / "x.csv", line(KINDS[0], 1, 1))
     output = run("scan", tmp_path / "x.csv", "--kind", "fec")
-    assert "picture that is not there" in output
+    assert "image that is not there" in output
 
 
 def test_extract_writes_frames_once(tmp_path):
@@ -104,7 +117,7 @@ def test_extract_writes_frames_once(tmp_path):
     assert "4 frames of 1 videos" in run("extract", tmp_path)
     output = run("scan", tmp_path, "--kind", "disfa", "--cache", tmp_path / "cache")
     assert "label file that is not there" in output
-    assert re.search(r"rows with a picture\s+\S\s+4", output)
+    assert re.search(r"rows with an image\s+\S\s+4", output)
     result = CliRunner().invoke(data, ["extract", str(tmp_path), "--camera", "right"])
     assert result.exit_code == 1
     assert "no video of the right camera" in result.output

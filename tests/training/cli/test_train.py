@@ -1,4 +1,6 @@
-"""`python -m training train` for the eight methods, on rendered videos: what a person types, and what is left after a kill."""
+"""`python -m training train` for the eight methods, on rendered videos: what a person types, and
+what is left after a kill.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
-torch = pytest.importorskip("torch")
-from click.testing import CliRunner, Result  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-
-from tests.training.methods.network_cases import SMALL  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.methods.recipe_lookup import RECIPES  # noqa: E402
+from tests.training.methods.network_cases import SMALL
+from training.__main__ import main
+from training.methods.recipe_lookup import RECIPES
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 ROOT = Path(__file__).parents[2]
@@ -29,9 +30,26 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(name: str, data: Path, cache: Path, *more: str) -> list[str]:
     """A few steps of a compact recipe made small."""
-    few = ["batch=6", "epochs=2", "sampling.windows=2", "sampling.pairs=24", "sampling.drop_gaps=false"]
+    few = [
+        "batch=6",
+        "epochs=2",
+        "sampling.windows=2",
+        "sampling.pairs=24",
+        "sampling.drop_gaps=false",
+    ]
     options = [part for option in (*SMALL[name], *few) for part in ("--set", option)]
-    return ["train", name, "--preset", "compact", "--data", str(data), "--cache", str(cache), *options, *more]
+    return [
+        "train",
+        name,
+        "--preset",
+        "compact",
+        "--data",
+        str(data),
+        "--cache",
+        str(cache),
+        *options,
+        *more,
+    ]
 
 
 def call(*given: str) -> Result:
@@ -39,7 +57,9 @@ def call(*given: str) -> Result:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_and_is_judged(name: str, renderwild_tiny: Path, cache: Path, tmp_path: Path) -> None:
+def test_every_recipe_trains_and_is_judged(
+    name: str, renderwild_tiny: Path, cache: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     result = call(*arguments(name, renderwild_tiny, cache, "--steps", "8", "--out", str(out)))
     assert result.exit_code == 0, result.output
@@ -60,19 +80,45 @@ def test_every_recipe_trains_and_is_judged(name: str, renderwild_tiny: Path, cac
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(renderwild_tiny: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
+    renderwild_tiny: Path, cache: Path, tmp_path: Path
+) -> None:
     commands = [
-        " ".join(arguments(name, renderwild_tiny, cache, "--steps", "6", "--save-every", "1", "--judge", "never"))
+        " ".join(
+            arguments(
+                name,
+                renderwild_tiny,
+                cache,
+                "--steps",
+                "6",
+                "--save-every",
+                "1",
+                "--judge",
+                "never",
+            )
+        )
         for name in RECIPES
     ]
     # Distillation from two of these runs, which is as any run of the default model afterwards.
-    few = ["schedule.steps=6", "schedule.save_every=1", "schedule.small_px=48", "mix.wild=6", "mix.no_face=2"]
-    runs = [tmp_path / str(RECIPES.index(name)) / "whole" for name in ("feature_pyramid", "mean_teacher")]
+    few = [
+        "schedule.steps=6",
+        "schedule.save_every=1",
+        "schedule.small_px=48",
+        "mix.wild=6",
+        "mix.no_face=2",
+    ]
+    runs = [
+        tmp_path / str(RECIPES.index(name)) / "whole"
+        for name in ("feature_pyramid", "mean_teacher")
+    ]
     teachers = " ".join(f"--teacher {run}" for run in runs)
     options = " ".join(f"--set {option}" for option in few)
-    commands.append(f"distil {teachers} --data {renderwild_tiny} --rendered-only --cache {cache} {options}")
+    commands.append(
+        f"distil {teachers} --data {renderwild_tiny} --rendered-only --cache {cache} {options}"
+    )
     process = [sys.executable, "-m", "tests.training.crash_runs", str(tmp_path), *commands]
-    # Matrix products whose sums do not depend on where in memory their operands lie: two processes must agree to the bit.
+    # Matrix products whose sums do not depend on where in memory their operands lie: two processes
+    # must agree to the bit.
     exact = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE"}
     done = subprocess.run(process, cwd=ROOT, env=exact, capture_output=True, text=True, timeout=540)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -86,13 +132,34 @@ def same_weights(folder: Path, file: str) -> bool:
     return all(torch.equal(value, broken[key]) for key, value in whole.items())
 
 
-def test_a_folder_with_a_run_is_not_trained_over(renderwild_tiny: Path, cache: Path, tmp_path: Path) -> None:
-    given = arguments("incomplete_labels", renderwild_tiny, cache, "--steps", "2", "--judge", "never", "--out", str(tmp_path))
+def test_a_folder_with_a_run_is_not_trained_over(
+    renderwild_tiny: Path, cache: Path, tmp_path: Path
+) -> None:
+    given = arguments(
+        "incomplete_labels",
+        renderwild_tiny,
+        cache,
+        "--steps",
+        "2",
+        "--judge",
+        "never",
+        "--out",
+        str(tmp_path),
+    )
     assert call(*given).exit_code == 0
     again = call(*given)
     assert again.exit_code == 1
     assert "holds a run already; add --resume or choose another --out" in again.output
-    other = arguments("attention_graph", renderwild_tiny, cache, "--steps", "2", "--out", str(tmp_path), "--resume")
+    other = arguments(
+        "attention_graph",
+        renderwild_tiny,
+        cache,
+        "--steps",
+        "2",
+        "--out",
+        str(tmp_path),
+        "--resume",
+    )
     assert "holds a run of M3 compact, not of M4 compact" in call(*other).output
     assert call(*given, "--resume").exit_code == 0
     before = (tmp_path / "weights.safetensors").read_bytes()
@@ -105,13 +172,22 @@ def test_a_folder_with_a_run_is_not_trained_over(renderwild_tiny: Path, cache: P
     ("given", "said"),
     [
         (["M9"], "unknown recipe 'M9', there are prior_aided_streaming (M1)"),
-        (["M3", "--set", "net.size=3"], "'net.size': in net there are ['dropout', 'hidden', 'size_px', 'trunk']"),
+        (
+            ["M3", "--set", "net.size=3"],
+            "'net.size': in net there are ['dropout', 'hidden', 'size_px', 'trunk']",
+        ),
         (["M3", "--set", "epochs=many"], "option 'epochs' must be int, got 'many'"),
-        (["M3", "--set", "sampling.turn=year"], "sampling.turn must be one of batch, epoch, got 'year'"),
+        (
+            ["M3", "--set", "sampling.turn=year"],
+            "sampling.turn must be one of batch, epoch, got 'year'",
+        ),
         (["M3", "--set", "epochs"], "an option must be name=value, got 'epochs'"),
         (["M3", "--preset", "huge"], "is not one of 'published', 'compact'"),
         (["M3"], "add --data FOLDER"),
-        (["M3", "--rendered-only"], "--rendered-only is of the recipe default, M3 does not take it"),
+        (
+            ["M3", "--rendered-only"],
+            "--rendered-only is of the recipe default, M3 does not take it",
+        ),
         (["default", "--data", "."], "--data is of the methods, default does not take it"),
         (["M3", "--data", ".", "--fp16"], "16-bit floats (--fp16) need --device cuda"),
     ],
@@ -123,6 +199,15 @@ def test_mistakes_say_what_is_right(given: list[str], said: str) -> None:
 
 
 def test_a_folder_without_a_data_set_is_told(tmp_path: Path) -> None:
-    result = call("train", "M3", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"))
+    result = call(
+        "train",
+        "M3",
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "run"),
+        "--cache",
+        str(tmp_path / "cache"),
+    )
     assert result.exit_code == 1
     assert str(tmp_path) in result.output

@@ -21,7 +21,9 @@ def made_up_table(
     split: str = "train",
     root: Path = Path("/nowhere"),
 ) -> FrameTable:
-    """Frame numbers by video; labels row by row, None where there is none; `no_crop` are row numbers."""
+    """Frame numbers by video; labels row by row, None where there is none; `no_crop` are row
+    numbers.
+    """
     count = sum(len(numbers) for numbers in frames.values())
     columns = empty_labels(count)
     for name, values in (("au", au), ("expression", expression), ("va", va)):
@@ -32,7 +34,9 @@ def made_up_table(
     names = tuple(frames)
     video = np.repeat(np.arange(len(names), dtype=np.int32), [len(frames[n]) for n in names])
     frame = np.array([k for n in names for k in frames[n]], np.int32)
-    paths = [None if k in no_crop else f"{names[video[k]]}/{frame[k]:05d}.png" for k in range(count)]
+    paths = [
+        None if k in no_crop else f"{names[video[k]]}/{frame[k]:05d}.png" for k in range(count)
+    ]
     return FrameTable(
         root=root,
         videos=names,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from tests.training.datasets.synthetic_affwild2 import (
     HEADER_AU,
@@ -23,6 +21,8 @@ from training.datasets.affwild2_layout import video_file, without_position
 from training.datasets.broken_data import BrokenDataSetError
 from training.datasets.frame_table import FrameTable
 
+REQUIRES = ("pyarrow",)
+
 
 def row(table: FrameTable, video: str, frame: int) -> int:
     (found,) = np.flatnonzero((table.video == table.videos.index(video)) & (table.frame == frame))
@@ -35,7 +35,13 @@ def table(tmp_path):
 
 
 def test_every_frame_with_a_line_or_a_crop_is_a_row(table):
-    assert table.videos == ("1-30-1280x720_left", "1-30-1280x720_right", "my_video", "one", "unseen")
+    assert table.videos == (
+        "1-30-1280x720_left",
+        "1-30-1280x720_right",
+        "my_video",
+        "one",
+        "unseen",
+    )
     of = {name: table.frame[table.video == k].tolist() for k, name in enumerate(table.videos)}
     assert of == {
         "1-30-1280x720_left": [1, 2, 3],
@@ -52,19 +58,22 @@ def test_crops_are_joined_on_the_number(table):
     assert table.path_of(row(table, "one", 4)).name == "00004.jpg"
     assert table.path_of(row(table, "one", 4)).is_file()
     assert table.path_of(row(table, "my_video", 100001)).name == "100001.jpg"
-    # Behind the missing crop, labels still are those of their own line: frame 5 is a surprise with AU26.
+    # Behind the missing crop, labels still are those of their own line: frame 5 is a surprise with
+    # AU26.
     five = row(table, "one", 5)
     assert EXPRESSION_NAMES[table.expression[five]] == "surprise"
     assert [AU_NAMES[k] for k in np.flatnonzero(table.au[five])] == ["AU26"]
 
 
 def test_codes_of_absent_labels_become_masks(table):
-    au, expression, va = (table.labelled(task) for task in ("AU", "EXPR", "VA"))
+    au, expression, va = (table.labeled(task) for task in ("AU", "EXPR", "VA"))
     of = [row(table, "one", k) for k in range(1, 7)]
     assert au[of].tolist() == [True, True, True, False, True, False]
     assert expression[of].tolist() == [True, True, True, False, True, False]
     assert va[of].tolist() == [True, False, False, True, True, False]  # -5 in one column is enough
-    assert not table.au_mask[row(table, "1-30-1280x720_left", 2)].any()  # one -1 of twelve drops the line
+    assert not table.au_mask[
+        row(table, "1-30-1280x720_left", 2)
+    ].any()  # one -1 of twelve drops the line
     for values, mask in ((table.au, table.au_mask), (table.va, table.va_mask[:, None])):
         assert (np.where(mask, 0, values) == 0).all()  # no code is left behind a mask
     assert table.va[row(table, "one", 4)].tolist() == [-1, 1]
@@ -73,7 +82,9 @@ def test_codes_of_absent_labels_become_masks(table):
 
 def test_rows_to_train_on_have_a_valid_label_and_a_crop(table):
     def named(task, split):
-        return [(table.videos[table.video[k]], int(table.frame[k])) for k in table.rows(task, split)]
+        return [
+            (table.videos[table.video[k]], int(table.frame[k])) for k in table.rows(task, split)
+        ]
 
     assert named("AU", "train") == [("one", 1), ("one", 2), ("one", 5)]
     assert named("AU", "validation") == [("1-30-1280x720_left", 1), ("1-30-1280x720_left", 3)]
@@ -83,7 +94,9 @@ def test_rows_to_train_on_have_a_valid_label_and_a_crop(table):
     assert named("VA", "train") == [("my_video", 2)]
     assert named("VA", "validation") == [("one", 1), ("one", 4), ("one", 5)]
     assert table.rows("EXPR", "test").tolist() == []
-    assert table.in_split("EXPR", "test").tolist() == [table.videos[k] == "unseen" for k in table.video]
+    assert table.in_split("EXPR", "test").tolist() == [
+        table.videos[k] == "unseen" for k in table.video
+    ]
 
 
 def test_people_of_one_video_share_its_group_and_other_underscores_stay(table):
@@ -113,14 +126,19 @@ def test_a_video_whose_own_name_ends_in_a_position_is_itself(tmp_path):
 def test_the_report_counts_what_was_left_out(table):
     skipped = {reason: entry.count for reason, entry in table.report.skipped.items()}
     assert skipped["AU line marked as not annotated"] == 2
-    assert skipped["AU line with some columns absent: dropped as a whole, counted as not annotated"] == 1
+    assert (
+        skipped["AU line with some columns absent: dropped as a whole, counted as not annotated"]
+        == 1
+    )
     assert skipped["VA line marked as not annotated"] == 2
     assert skipped["valid EXPR label of a frame without a crop"] == 2  # one/3, _right/1
     assert skipped["crop without an EXPR line"] == 1  # one/6
     assert table.report.found["label files, VA train"] == 1  # neither .DS_Store nor ._my_video.txt
     assert table.report.found["usable frames, AU train"] == 3
-    assert table.report.found["frames labelled for AU + EXPR + VA"] == 2  # one/1 and one/5
-    patterns = [n for what, n in table.report.found.items() if what.startswith("frames labelled for")]
+    assert table.report.found["frames labeled for AU + EXPR + VA"] == 2  # one/1 and one/5
+    patterns = [
+        n for what, n in table.report.found.items() if what.startswith("frames labeled for")
+    ]
     assert sum(patterns) == len(table)
 
 
@@ -129,14 +147,26 @@ def test_abaw1_has_eight_units_of_which_seven_are_ours(tmp_path):
     write(tmp_path / "annotations/AU_Set/Training_Set/v.txt", "\n".join(lines))
     crops(tmp_path, "v", [1, 2])
     table = read_affwild2(tmp_path, progress=False)
-    assert [AU_NAMES[k] for k in np.flatnonzero(table.au_mask[0])] == ["AU1", "AU2", "AU4", "AU6", "AU12", "AU15", "AU25"]
+    assert [AU_NAMES[k] for k in np.flatnonzero(table.au_mask[0])] == [
+        "AU1",
+        "AU2",
+        "AU4",
+        "AU6",
+        "AU12",
+        "AU15",
+        "AU25",
+    ]
     assert [AU_NAMES[k] for k in np.flatnonzero(table.au[0])] == ["AU12"]
     assert table.rows("AU", "train").tolist() == [0]
-    with pytest.raises(ValueError, match="version abaw2 was asked for, but the headers are those of abaw1"):
+    with pytest.raises(
+        ValueError, match="version abaw2 was asked for, but the headers are those of abaw1"
+    ):
         read_affwild2(tmp_path, "abaw2", progress=False)
 
 
-@pytest.mark.parametrize("folder", ["Third ABAW Annotations", "6th_ABAW_Annotations", "annotations"])
+@pytest.mark.parametrize(
+    "folder", ["Third ABAW Annotations", "6th_ABAW_Annotations", "annotations"]
+)
 @pytest.mark.parametrize("task", ["EXPR_Classification_Challenge", "EXPR_Recognition_Challenge"])
 def test_later_years_have_other_names_and_an_eighth_class(tmp_path, folder, task):
     write(tmp_path / folder / task / "Train_Set/v.txt", f"{HEADER_EXPR},Other\n7\n6\n-1")
@@ -152,7 +182,11 @@ def test_later_years_have_other_names_and_an_eighth_class(tmp_path, folder, task
 def test_multi_task_files_name_their_frames(tmp_path):
     base = tmp_path / "4th_ABAW_Annotations/MTL_Challenge"
     ones = ",".join(["1"] * 12)
-    lines = ["image,valence,arousal,expression,aus", f"a/00007.jpg,0.5,-0.5,4,{ones}", "a/00003.jpg,-5,-5,-1," + "-1," * 12]
+    lines = [
+        "image,valence,arousal,expression,aus",
+        f"a/00007.jpg,0.5,-0.5,4,{ones}",
+        "a/00003.jpg,-5,-5,-1," + "-1," * 12,
+    ]
     write(base / "train_set.txt", "\n".join(lines))
     write(base / "validation_set.txt", f"b_left/00001.jpg,0,0,7,{ones}\n")  # no header, class Other
     crops(tmp_path, "a", [3, 7, 9])
@@ -169,7 +203,9 @@ def test_a_frame_twice_in_a_multi_task_file_is_named(tmp_path):
     line = "0,0,1," + ",".join(["0"] * 12)
     text = f"image,valence,arousal,expression,aus\na/00002.jpg,{line}\na/00001.jpg,{line}\na/00002.jpg,{line}\n"
     write(tmp_path / "annotations/MTL_Challenge/train_set.txt", text)
-    with pytest.raises(BrokenDataSetError, match=r"train_set\.txt:4: frame 2 of a stands here a second time"):
+    with pytest.raises(
+        BrokenDataSetError, match=r"train_set\.txt:4: frame 2 of a stands here a second time"
+    ):
         read_affwild2(tmp_path, progress=False)
 
 
@@ -214,7 +250,10 @@ def test_what_cannot_be_told_is_asked(tmp_path):
     with pytest.raises(FileNotFoundError, match="it holds no folder"):
         read_affwild2(tmp_path, progress=False)
     for year in ("3rd", "5th"):
-        write(tmp_path / f"{year}_ABAW_Annotations/VA_Estimation_Challenge/Train_Set/v.txt", f"{HEADER_VA}\n0,0\n")
+        write(
+            tmp_path / f"{year}_ABAW_Annotations/VA_Estimation_Challenge/Train_Set/v.txt",
+            f"{HEADER_VA}\n0,0\n",
+        )
     with pytest.raises(ValueError, match="several annotation folders"):
         read_affwild2(tmp_path, progress=False)
     assert len(read_affwild2(tmp_path, annotations="5th_ABAW_Annotations", progress=False)) == 1

@@ -1,4 +1,6 @@
-"""Each reader on a few made-up files in the published form; the truth is what a person reads in them."""
+"""Each reader on a few made-up files in the published form; the truth is what a person reads in
+them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,6 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("pyarrow")
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from tests.training.datasets.synthetic_affwild2 import JPG, write
@@ -21,8 +21,10 @@ from training.datasets.expw import read_expw
 from training.datasets.frame_table import FrameTable
 from training.datasets.readers import load_cached
 
+REQUIRES = ("pyarrow",)
 
-def pictures(folder, *names):
+
+def images(folder, *names):
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +33,9 @@ def pictures(folder, *names):
 
 def expressions(table: FrameTable) -> dict[str, str | None]:
     return {
-        table.videos[table.video[k]]: EXPRESSION_NAMES[table.expression[k]] if table.expression_mask[k] else None
+        table.videos[table.video[k]]: EXPRESSION_NAMES[table.expression[k]]
+        if table.expression_mask[k]
+        else None
         for k in range(len(table))
     }
 
@@ -40,11 +44,24 @@ def units(table: FrameTable, row: int) -> dict[str, float]:
     return {AU_NAMES[k]: float(table.au[row, k]) for k in np.flatnonzero(table.au_mask[row])}
 
 
-# AffectNet ------------------------------------------------------------------------------------------------------------
+# AffectNet
+# ------------------------------------------------------------------------------------------------------------
 
 POINTS = ";".join(f"{k}.5" for k in range(136))
 AFFECTNET_HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
-AFFECTNET_CLASSES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", None, None, None, None]
+AFFECTNET_CLASSES = [
+    "neutral",
+    "happiness",
+    "sadness",
+    "surprise",
+    "fear",
+    "disgust",
+    "anger",
+    None,
+    None,
+    None,
+    None,
+]
 
 
 def affectnet_line(name: str, code: int, va: str = "0.25,-0.5") -> str:
@@ -55,28 +72,33 @@ def affectnet_line(name: str, code: int, va: str = "0.25,-0.5") -> str:
 def affectnet(tmp_path):
     lists = tmp_path / "Manually_Annotated_file_lists"
     lines = [affectnet_line(f"1/{k}.jpg", k, "-2,-2" if k > 7 else "0.25,-0.5") for k in range(11)]
-    write(lists / "training.csv", "\n".join([AFFECTNET_HEADER, *lines, affectnet_line("1/gone.jpg", 0)]))
+    write(
+        lists / "training.csv",
+        "\n".join([AFFECTNET_HEADER, *lines, affectnet_line("1/gone.jpg", 0)]),
+    )
     write(lists / "validation.csv", affectnet_line("2/v.jpg", 6, "-1,1") + "\n")  # no header
-    pictures(tmp_path / "Manually_Annotated_Images", *(f"1/{k}.jpg" for k in range(11)), "2/v.jpg")
+    images(tmp_path / "Manually_Annotated_Images", *(f"1/{k}.jpg" for k in range(11)), "2/v.jpg")
     return tmp_path
 
 
 def test_affectnet_lists(affectnet):
     table = read_affectnet(affectnet, progress=False)
-    assert expressions(table) == {f"1/{k}.jpg": name for k, name in enumerate(AFFECTNET_CLASSES)} | {"2/v.jpg": "anger"}
+    assert expressions(table) == {
+        f"1/{k}.jpg": name for k, name in enumerate(AFFECTNET_CLASSES)
+    } | {"2/v.jpg": "anger"}
     assert table.va_mask.tolist() == [True] * 8 + [False] * 3 + [True]
     assert table.va[0].tolist() == [0.25, -0.5]
     assert table.box[0].tolist() == [10, 20, 110, 140]
     assert table.landmarks_xy[0, 1].tolist() == [2.5, 3.5]
     assert table.path_of(3).is_file()
     assert table.rows("EXPR", "validation").tolist() == [11]
-    assert table.report.skipped["picture that is not there"].examples == ["1/gone.jpg"]
+    assert table.report.skipped["image that is not there"].examples == ["1/gone.jpg"]
 
 
 def test_affectnet_files(tmp_path):
     for place, split in (("train_set", 3), ("val_set", 2)):
         for k in range(split):
-            pictures(tmp_path / place / "images", f"{k}.jpg")
+            images(tmp_path / place / "images", f"{k}.jpg")
             notes = tmp_path / place / "annotations"
             notes.mkdir(exist_ok=True)
             np.save(notes / f"{k}_exp.npy", np.array(str(k + 4)))  # some copies keep text
@@ -90,8 +112,12 @@ def test_affectnet_files(tmp_path):
     assert table.va.tolist() == [[0.5, -0.25]] * 5
     assert table.landmarks_xy[4, 67].tolist() == [134, 135]
     assert table.rows("VA", "validation").tolist() == [3, 4]
-    with (tmp_path / "val_set/annotations/0_val.npy").open("wb") as file:  # an array of objects would be unpickled
-        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+    with (tmp_path / "val_set/annotations/0_val.npy").open(
+        "wb"
+    ) as file:  # an array of objects would be unpickled
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|O", "fortran_order": False, "shape": (1,)}
+        )
     with pytest.raises(BrokenFileError, match=r"0_val\.npy: not an array of numbers"):
         read_affectnet(tmp_path, progress=False)
 
@@ -114,28 +140,37 @@ def test_affectnet_names_the_broken_line(affectnet, line, problem):
     assert (raised.value.path, raised.value.line) == (path, 3)
 
 
-# ExpW -----------------------------------------------------------------------------------------------------------------
+# ExpW
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_expw(tmp_path):
     lines = [f"a.jpg {k} 10 20 120 140 50.5 {k}" for k in range(7)]
-    write(tmp_path / "label/label.lst", "\n".join([*lines, lines[0], "gone.jpg 0 1 2 3 4 9 0", "b.jpg 0 0 0 9 9 3.5 3"]))
-    pictures(tmp_path / "image/origin", "a.jpg", "b.jpg")
+    write(
+        tmp_path / "label/label.lst",
+        "\n".join([*lines, lines[0], "gone.jpg 0 1 2 3 4 9 0", "b.jpg 0 0 0 9 9 3.5 3"]),
+    )
+    images(tmp_path / "image/origin", "a.jpg", "b.jpg")
     table = read_expw(tmp_path, progress=False)
     names = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
-    assert expressions(table) == {f"a.jpg#{k}": name for k, name in enumerate(names)} | {"b.jpg#0": "happiness"}
+    assert expressions(table) == {f"a.jpg#{k}": name for k, name in enumerate(names)} | {
+        "b.jpg#0": "happiness"
+    }
     assert table.box[0].tolist() == [20, 10, 120, 140]  # the file says top left right bottom
     assert table.groups == ("a.jpg",) * 7 + ("b.jpg",)
     assert {reason: entry.count for reason, entry in table.report.skipped.items()} == {
-        "face listed twice": 1, "picture that is not there": 1,
+        "face listed twice": 1, "image that is not there": 1,
     }  # fmt: skip
     assert len(read_expw(tmp_path, min_confidence=10, progress=False)) == 7
-    write(tmp_path / "label/label.lst", "a.jpg 0 10 20 120 140 50.5 3\na.jpg 1 120 20 10 140 50.5 3\n")
+    write(
+        tmp_path / "label/label.lst", "a.jpg 0 10 20 120 140 50.5 3\na.jpg 1 120 20 10 140 50.5 3\n"
+    )
     with pytest.raises(BrokenFileError, match=r"label\.lst:2: a box must be top left right bottom"):
         read_expw(tmp_path, progress=False)
 
 
-# BP4D -----------------------------------------------------------------------------------------------------------------
+# BP4D
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_bp4d(tmp_path):
@@ -144,13 +179,19 @@ def test_bp4d(tmp_path):
     write(codes / "M002_T8.csv", "0,6\n1,1\n2,0\n")
     write(tmp_path / "AUCoding/AU_INT/AU12/F001_T1_AU12.csv", "7,9\n8,3\n")
     write(tmp_path / "AUCoding/AU_INT/AU14/F001_T1_AU14.csv", "7,1\n")
-    pictures(tmp_path / "2D+3D/F001/T1", "0007.jpg", "0008.jpg", "0009.jpg")
-    pictures(tmp_path / "2D+3D/M002/T8", "0000.jpg", "0001.jpg")  # counts from 0
+    images(tmp_path / "2D+3D/F001/T1", "0007.jpg", "0008.jpg", "0009.jpg")
+    images(tmp_path / "2D+3D/M002/T8", "0000.jpg", "0001.jpg")  # counts from 0
     table = read_bp4d(tmp_path, progress=False)
     assert table.groups == ("F001", "M002")
     assert [units(table, k) for k in range(3)] == [{"AU1": 1, "AU2": 0}, {"AU1": 0, "AU12": 1}, {}]
     assert [units(table, k) for k in (3, 4)] == [{"AU6": 1}, {"AU6": 0}]
-    assert [table.path_of(k).name for k in range(5)] == ["0007.jpg", "0008.jpg", "0009.jpg", "0000.jpg", "0001.jpg"]
+    assert [table.path_of(k).name for k in range(5)] == [
+        "0007.jpg",
+        "0008.jpg",
+        "0009.jpg",
+        "0000.jpg",
+        "0001.jpg",
+    ]
     column = AU_NAMES.index("AU12")
     assert table.au_intensity[1, column] == 3
     assert np.isnan(table.au_intensity[0, column])
@@ -158,9 +199,9 @@ def test_bp4d(tmp_path):
     assert table.report.skipped["frame without a code of our AUs"].count == 1
 
 
-def test_bp4d_pictures_that_count_from_one_keep_their_number(tmp_path):
+def test_bp4d_images_that_count_from_one_keep_their_number(tmp_path):
     write(tmp_path / "AUCoding/F001_T1.csv", "0,1\n1,1\n2,0\n")
-    pictures(tmp_path / "Sequences(2D+3D)/F001/T1", "001.jpg", "002.jpg")
+    images(tmp_path / "Sequences(2D+3D)/F001/T1", "001.jpg", "002.jpg")
     assert read_bp4d(tmp_path, progress=False).path.to_pylist() == [
         "Sequences(2D+3D)/F001/T1/001.jpg", "Sequences(2D+3D)/F001/T1/002.jpg",
     ]  # fmt: skip
@@ -182,7 +223,8 @@ def test_bp4d_names_the_broken_line(tmp_path, text, line, problem):
     assert (raised.value.path, raised.value.line) == (path, line)
 
 
-# DISFA ----------------------------------------------------------------------------------------------------------------
+# DISFA
+# ----------------------------------------------------------------------------------------------------------------
 
 DISFA_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
@@ -196,7 +238,7 @@ def disfa(root, intensity: dict[int, list[int]]) -> None:
 
 def test_disfa(tmp_path):
     disfa(tmp_path, {12: [0, 1, 5], 25: [2, 0, 0], 5: [5, 5, 5]})
-    pictures(tmp_path / "frames/left/SN001", "00001.png", "00003.png")
+    images(tmp_path / "frames/left/SN001", "00001.png", "00003.png")
     table = read_disfa(tmp_path, progress=False)
     ours = {"AU1", "AU2", "AU4", "AU6", "AU12", "AU15", "AU25", "AU26"}
     assert [set(units(table, k)) for k in range(3)] == [ours] * 3
@@ -210,28 +252,39 @@ def test_disfa(tmp_path):
 
 def test_disfa_names_what_is_broken(tmp_path):
     disfa(tmp_path, {12: [0, 1]})
-    with pytest.raises(BrokenFileError, match=r"SN001_au12\.txt: holds 2 frames, SN001_au1\.txt and others 3"):
+    with pytest.raises(
+        BrokenFileError, match=r"SN001_au12\.txt: holds 2 frames, SN001_au1\.txt and others 3"
+    ):
         read_disfa(tmp_path, progress=False)
     disfa(tmp_path, {12: [0, 1, 6]})
-    with pytest.raises(BrokenFileError, match=r"SN001_au12\.txt:3: an intensity must be a number from 0 to 5, got '6'"):
+    with pytest.raises(
+        BrokenFileError,
+        match=r"SN001_au12\.txt:3: an intensity must be a number from 0 to 5, got '6'",
+    ):
         read_disfa(tmp_path, progress=False)
 
 
-# DFEW -----------------------------------------------------------------------------------------------------------------
+# DFEW
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_dfew(tmp_path):
     split = tmp_path / "EmoLabel_DataSplit"
-    write(split / "train(single-labeled)/set_2.csv", "video_name,label\n" + "\n".join(f"{k},{k}" for k in range(1, 8)))
+    write(
+        split / "train(single-labeled)/set_2.csv",
+        "video_name,label\n" + "\n".join(f"{k},{k}" for k in range(1, 8)),
+    )
     write(split / "test(single-labeled)/set_2.csv", "video_name,label\n12,3\n13,1\n")
     for clip in (*range(1, 8), 12):
-        pictures(tmp_path / f"Clip/clip_224x224/{clip:05d}", "00001.jpg", "00002.jpg", ".DS_Store")
+        images(tmp_path / f"Clip/clip_224x224/{clip:05d}", "00001.jpg", "00002.jpg", ".DS_Store")
     table = read_dfew(tmp_path, fold=2, progress=False)
     names = ["happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear"]
-    assert expressions(table) == {f"{k:05d}": name for k, name in enumerate(names, 1)} | {"00012": "neutral"}
+    assert expressions(table) == {f"{k:05d}": name for k, name in enumerate(names, 1)} | {
+        "00012": "neutral"
+    }
     assert len(table.rows("EXPR", "train")) == 14
     assert table.frame[table.rows("EXPR", "validation")].tolist() == [1, 2]
-    assert table.report.skipped["clip without pictures"].examples == ["00013"]
+    assert table.report.skipped["clip without images"].examples == ["00013"]
     write(split / "test(single-labeled)/set_2.csv", "video_name,label\n12,3\n3,1\n")
     with pytest.raises(BrokenFileError, match=r"set_2\.csv:3: clip 00003 is listed a second time"):
         read_dfew(tmp_path, fold=2, progress=False)
@@ -239,19 +292,23 @@ def test_dfew(tmp_path):
         read_dfew(tmp_path, fold=6)
 
 
-# AFEW-VA --------------------------------------------------------------------------------------------------------------
+# AFEW-VA
+# --------------------------------------------------------------------------------------------------------------
 
 
 def afew_clip(valence: object = -3, points: int = 68) -> str:
-    frames = {f"{k:05d}": {"landmarks": [[k, k + 1]] * points, "valence": valence, "arousal": 7.0} for k in range(2)}
+    frames = {
+        f"{k:05d}": {"landmarks": [[k, k + 1]] * points, "valence": valence, "arousal": 7.0}
+        for k in range(2)
+    }
     return json.dumps({"video_id": "001", "actor": "A. Actor", "frames": frames})
 
 
 def test_afew_va(tmp_path):
     write(tmp_path / "01/001/001.json", afew_clip())
     write(tmp_path / "12/600/600.json", afew_clip(10))
-    pictures(tmp_path / "01/001", "00000.png", "00001.png")
-    pictures(tmp_path / "12/600", "00001.png")
+    images(tmp_path / "01/001", "00000.png", "00001.png")
+    images(tmp_path / "12/600", "00001.png")
     table = read_afew_va(tmp_path, progress=False)
     assert table.videos == ("001", "600")
     assert set(table.groups) == {"actor A. Actor"}  # one person in both clips
@@ -270,7 +327,8 @@ def test_afew_va(tmp_path):
             read_afew_va(tmp_path, progress=False)
 
 
-# All of them ----------------------------------------------------------------------------------------------------------
+# All of them
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_tables_of_other_sets_are_cached_too(affectnet, tmp_path):
@@ -282,13 +340,15 @@ def test_tables_of_other_sets_are_cached_too(affectnet, tmp_path):
     assert (again.kept_in, again.kept_in.stat().st_mtime_ns) == (first.kept_in, stamp)
     assert expressions(again) == expressions(first)
     np.testing.assert_array_equal(again.landmarks_xy, first.landmarks_xy)
-    pictures(affectnet / "Manually_Annotated_Images", "1/gone.jpg")
+    images(affectnet / "Manually_Annotated_Images", "1/gone.jpg")
     assert len(load_cached("affectnet", affectnet, cache=cache, progress=False)) == len(first) + 1
     with pytest.raises(ValueError, match="a data set is one of"):
         load_cached("unheard of", affectnet, cache=cache)
 
 
-@pytest.mark.parametrize("read", [read_affectnet, read_expw, read_bp4d, read_disfa, read_dfew, read_afew_va])
+@pytest.mark.parametrize(
+    "read", [read_affectnet, read_expw, read_bp4d, read_disfa, read_dfew, read_afew_va]
+)
 def test_an_empty_folder_says_what_was_wanted(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=f"{tmp_path}"):
         read(tmp_path, progress=False)

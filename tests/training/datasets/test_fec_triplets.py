@@ -8,13 +8,15 @@ from training.datasets.broken_data import BrokenFileError
 from training.datasets.fec_triplets import KINDS, file_name, read_fec
 
 
-def picture(name: str, box: str = "0.1,0.5,0.2,0.9") -> str:
+def image(name: str, box: str = "0.1,0.5,0.2,0.9") -> str:
     return f'"http://farm5.staticflickr.com/1/{name}",{box}'
 
 
-def line(kind: str, *answers: int, names: tuple[str, str, str] = ("a.jpg", "b.jpg", "c.jpg")) -> str:
+def line(
+    kind: str, *answers: int, names: tuple[str, str, str] = ("a.jpg", "b.jpg", "c.jpg")
+) -> str:
     votes = ",".join(f"annotator{k},{answer}" for k, answer in enumerate(answers))
-    return ",".join([*(picture(name) for name in names), kind, votes])
+    return ",".join([*(image(name) for name in names), kind, votes])
 
 
 @pytest.fixture
@@ -36,15 +38,17 @@ def test_the_odd_one_is_what_most_people_said(path):
     assert table.odd.tolist() == [0, 2, -1, 1]
     assert table.agreement == pytest.approx([5 / 6, 0.5, 0.5, 1])
     assert table.kind.tolist() == [0, 2, 1, 1]
-    assert table.boxes[0, 2] == pytest.approx([0.1, 0.2, 0.5, 0.9])  # the file says left right top bottom
+    assert table.boxes[0, 2] == pytest.approx(
+        [0.1, 0.2, 0.5, 0.9]
+    )  # the file says left right top bottom
 
 
-def test_only_clear_triplets_with_all_pictures_are_usable(path):
+def test_only_clear_triplets_with_all_images_are_usable(path):
     table = read_fec(path, progress=False)
     assert table.usable().tolist() == [0]
     assert table.usable(0.5).tolist() == [0, 1]
     assert [name != "" for name in table.paths[3]] == [True, True, False]
-    assert table.report.skipped["picture that is not there"].count == 1
+    assert table.report.skipped["image that is not there"].count == 1
     assert table.report.found["triplets"] == 4
 
 

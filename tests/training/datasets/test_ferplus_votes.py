@@ -3,7 +3,12 @@ import pytest
 
 from faceaffect.labels import EXPRESSION_NAMES
 from training.datasets.emotion_to_va import valence_arousal
-from training.datasets.ferplus import VOTE_NAMES, clear_majority, expression_distribution, no_face_majority
+from training.datasets.ferplus import (
+    VOTE_NAMES,
+    clear_majority,
+    expression_distribution,
+    no_face_majority,
+)
 
 
 def votes(**counts: int) -> np.ndarray:
@@ -26,7 +31,7 @@ def test_every_class_lands_at_its_own_index(name):
         votes(neutral=5, unknown=5),
     ],
 )
-def test_unclear_pictures_are_left_out(row):
+def test_unclear_images_are_left_out(row):
     assert clear_majority(row)[0] == -1
 
 
@@ -42,7 +47,7 @@ def test_a_single_vote_beside_a_clear_answer_is_a_slip():
     assert distribution[0, EXPRESSION_NAMES.index("happiness")] == 1
 
 
-def test_a_picture_without_any_vote_for_a_class_weighs_nothing():
+def test_a_image_without_any_vote_for_a_class_weighs_nothing():
     distribution, weight = expression_distribution(votes(NF=10))
     assert weight[0] == 0
     assert distribution[0].sum() == pytest.approx(1)
@@ -53,6 +58,11 @@ def test_a_picture_without_any_vote_for_a_class_weighs_nothing():
 def test_valence_has_the_sign_that_its_name_promises():
     table = valence_arousal(np.eye(len(EXPRESSION_NAMES), dtype=np.float32))
     valence, arousal = (dict(zip(EXPRESSION_NAMES, table[:, k], strict=True)) for k in (0, 1))
-    assert valence["happiness"] > 0.5 > 0 > max(valence[n] for n in ("anger", "disgust", "fear", "sadness"))
+    assert (
+        valence["happiness"]
+        > 0.5
+        > 0
+        > max(valence[n] for n in ("anger", "disgust", "fear", "sadness"))
+    )
     assert valence["neutral"] == arousal["neutral"] == 0
     assert arousal["sadness"] < 0 < arousal["fear"]

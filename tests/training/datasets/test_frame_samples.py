@@ -5,19 +5,21 @@ from dataclasses import fields, replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
-pytest.importorskip("pyarrow")
-torch = pytest.importorskip("torch")
+from faceaffect.audio.mel import MelConfig
+from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, keypoints_from_landmarks
+from tests.training.datasets.synthetic_table import made_up_table
+from training.audio.mel_track import MelTrack, MelTracks
+from training.datasets.broken_data import BrokenFileError
+from training.datasets.frame_samples import FrameSamples, Sample, SampleConfig
+from training.datasets.sampling.label_samplers import Mixed, TaskRows
+from training.models.mean_shape import MEAN_SHAPE_PX
+
 pytestmark = pytest.mark.train
 
-from faceaffect.audio.mel import MelConfig  # noqa: E402
-from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks  # noqa: E402
-from tests.training.datasets.synthetic_table import made_up_table  # noqa: E402
-from training.audio.mel_track import MelTrack, MelTracks  # noqa: E402
-from training.datasets.broken_data import BrokenFileError  # noqa: E402
-from training.datasets.frame_samples import FrameSamples, Sample, SampleConfig  # noqa: E402
-from training.datasets.sampling.label_samplers import Mixed, TaskRows  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+
+REQUIRES = ("pyarrow",)
 
 RANDOM = np.random.default_rng(0)
 UNITS = [0.0] * 11 + [1.0]
@@ -37,11 +39,13 @@ def table(tmp_path):
     for row in (0, 2, 3, 4):
         path = table.path_of(row)
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), np.full((112, 112, 3), (10 * row, 50, 200), np.uint8))  # blue, green, red
+        cv2.imwrite(
+            str(path), np.full((112, 112, 3), (10 * row, 50, 200), np.uint8)
+        )  # blue, green, red
     return table
 
 
-def test_a_batch_holds_pictures_labels_and_masks(table):
+def test_a_batch_holds_images_labels_and_masks(table):
     batch = FrameSamples(table).batch(np.array([4, 0, 3]))
     assert batch["image"].shape == (3, 3, 112, 112)
     assert batch["image"][:, 2, 50, 50].tolist() == pytest.approx([40 / 255, 0, 30 / 255])
@@ -71,13 +75,23 @@ def test_frames_that_are_not_there_are_black_and_without_label(table):
         mask = batch[name].reshape(2, 3, -1).any(2)
         assert not mask[~batch["is_frame"]].any(), name
     assert batch["va"][1, 0].tolist() == [0.5, -0.5]
-    assert batch["va"][0, 2].tolist() == [0, 0]  # row 1 has a label but no picture
+    assert batch["va"][0, 2].tolist() == [0, 0]  # row 1 has a label but no image
 
 
 def test_a_sample_is_one_row_of_it(table):
     samples = FrameSamples(table)
     sample = samples.sample(2)
-    assert {f.name for f in fields(Sample)} >= {"image", "audio", "landmarks", "au", "va", "mask", "video", "frame", "source"}
+    assert {f.name for f in fields(Sample)} >= {
+        "image",
+        "audio",
+        "landmarks",
+        "au",
+        "va",
+        "mask",
+        "video",
+        "frame",
+        "source",
+    }
     assert (sample.video, sample.frame, sample.source) == ("a", 3, "made up")
     assert sample.mask.tolist() == [False, False, True]
     assert sample.image.shape == (3, 112, 112)
@@ -98,35 +112,46 @@ def test_faces_are_aligned_by_landmarks(tmp_path):
     y, x = np.mgrid[:300, :320]
     blob = 255 * np.exp(-((x - nose[0]) ** 2 + (y - nose[1]) ** 2) / 40)
     cv2.imwrite(str(path), np.repeat(blob[:, :, None], 3, 2).astype(np.uint8))
-    straight = np.abs(anchors_from_landmarks(MEAN_SHAPE_PX[None])[0] - TEMPLATE_XY).max()
+    straight = np.abs(
+        keypoints_from_landmarks(MEAN_SHAPE_PX[None])[0] - CANONICAL_KEYPOINTS_XY
+    ).max()
     for size_px in (112, 224):
         batch = FrameSamples(table, SampleConfig(size_px=size_px)).batch(np.array([0]))
         found, image = batch["landmarks"][0].numpy(), batch["image"][0, 0].numpy()
-        template = (TEMPLATE_XY + 0.5) * (size_px / 112) - 0.5
+        template = (CANONICAL_KEYPOINTS_XY + 0.5) * (size_px / 112) - 0.5
         # The least-squares fit leaves what the mean face itself differs from the template.
-        assert np.abs(anchors_from_landmarks(found[None])[0] - template).max() < straight * size_px / 112 + 1
+        assert (
+            np.abs(keypoints_from_landmarks(found[None])[0] - template).max()
+            < straight * size_px / 112 + 1
+        )
         row, column = np.mgrid[:size_px, :size_px]
-        centre = [(image * column).sum() / image.sum(), (image * row).sum() / image.sum()]
-        assert found[30] == pytest.approx(centre, abs=0.3)
+        center = [(image * column).sum() / image.sum(), (image * row).sum() / image.sum()]
+        assert found[30] == pytest.approx(center, abs=0.3)
 
 
 def test_faces_are_cut_around_their_box(tmp_path):
-    table = replace(made_up_table({"v": [1]}, root=tmp_path), box=np.array([[40, 60, 80, 90]], np.float32))
+    table = replace(
+        made_up_table({"v": [1]}, root=tmp_path), box=np.array([[40, 60, 80, 90]], np.float32)
+    )
     path = table.path_of(0)
     path.parent.mkdir()
-    picture = np.zeros((200, 200, 3), np.uint8)
-    picture[55:95, 40:80] = 255  # the square that a margin of 0 cuts out
-    cv2.imwrite(str(path), picture)
-    exact = FrameSamples(table, SampleConfig(size_px=40, box_margin=0)).batch(np.array([0]))["image"]
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[55:95, 40:80] = 255  # the square that a margin of 0 cuts out
+    cv2.imwrite(str(path), image)
+    exact = FrameSamples(table, SampleConfig(size_px=40, box_margin=0)).batch(np.array([0]))[
+        "image"
+    ]
     assert exact.min() == 1
-    wider = FrameSamples(table, SampleConfig(size_px=60, box_margin=0.5)).batch(np.array([0]))["image"][0, 0]
+    wider = FrameSamples(table, SampleConfig(size_px=60, box_margin=0.5)).batch(np.array([0]))[
+        "image"
+    ][0, 0]
     assert wider[10:50, 10:50].min() == 1
     assert wider[:10].max() == wider[50:].max() == wider[:, :10].max() == 0
 
 
-def test_a_broken_picture_is_named(table):
+def test_a_broken_image_is_named(table):
     table.path_of(3).write_bytes(b"\xff\xd8 broken")
-    with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be read as a picture"):
+    with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be read as an image"):
         FrameSamples(table).batch(np.array([3]))
 
 
@@ -146,9 +171,11 @@ SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high
 
 @pytest.fixture
 def heard(table):
-    """`a` has sound that gets louder; `b` has none. Frame 1 of `a` is at 1 s, frame 3 at 1.08 s."""
+    """`a` has audio that gets louder; `b` has none. Frame 1 of `a` is at 1 s, frame 3 at 1.08 s."""
     offsets = np.array([1, 1.04, 1.08, np.nan, np.nan])
-    track = MelTrack(np.linspace(1, 2, 300, dtype=np.float32)[:, None] * np.ones((1, 6), np.float32), SMALL)
+    track = MelTrack(
+        np.linspace(1, 2, 300, dtype=np.float32)[:, None] * np.ones((1, 6), np.float32), SMALL
+    )
 
     class Tracks(MelTracks):
         def of(self, path):
@@ -157,7 +184,7 @@ def heard(table):
     return replace(table, media=("a.mp4", "b.mp4"), audio_offset_s=offsets), track, Tracks(SMALL)
 
 
-def test_a_frame_comes_with_the_sound_about_it(heard):
+def test_a_frame_comes_with_the_audio_about_it(heard):
     table, track, tracks = heard
     config = SampleConfig(size_px=16, audio="around", before_s=0.5, after_s=0.2)
     batch = FrameSamples(table, config, tracks).batch(np.array([0, 2, 3]))
@@ -166,10 +193,12 @@ def test_a_frame_comes_with_the_sound_about_it(heard):
     np.testing.assert_array_equal(batch["audio"][1, 0], track.around(1.08, 0.5, 0.2))
     assert batch["audio"][2].unique().numel() == 1  # silence
     clip = FrameSamples(table, config, tracks).batch(np.array([[-1, 0, 2]]))
-    np.testing.assert_array_equal(clip["audio"][0, 0], track.around(1.08, 0.5, 0.2))  # about its last frame
+    np.testing.assert_array_equal(
+        clip["audio"][0, 0], track.around(1.08, 0.5, 0.2)
+    )  # about its last frame
 
 
-def test_a_window_comes_with_its_own_stretch_of_sound(heard):
+def test_a_window_comes_with_its_own_stretch_of_audio(heard):
     table, track, tracks = heard
     config = SampleConfig(size_px=16, audio="between", audio_frames=20)
     batch = FrameSamples(table, config, tracks).batch(np.array([[0, 1, 2], [3, 4, 4]]))

@@ -1,4 +1,6 @@
-"""Videos with known truth, drawn here: what comes out must be the frame, the place and the labels that went in."""
+"""Videos with known truth, drawn here: what comes out must be the frame, the place and the labels
+that went in.
+"""
 
 import json
 
@@ -6,11 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("moderngl")
+from training.datasets.renderwild import IMAGE_PX, load_wild, without_rest
+from training.models.mean_shape import MEAN_SHAPE_PX
+
 pytestmark = pytest.mark.train
 
-from training.datasets.renderwild import PICTURE_PX, load_wild, without_rest  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+
+REQUIRES = ("moderngl",)
 
 FRAMES, DOTS = 12, (36, 45, 54)
 
@@ -23,13 +27,22 @@ def landmarks(frame: int) -> np.ndarray:
 def folder(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "truth").mkdir()
-    for name, split, rig in (("one", "Train_Set", "facs"), ("two", "Validation_Set", "arkit"), ("three", "Train_Set", "arkit")):
-        film = cv2.VideoWriter(str(tmp_path / "videos" / f"{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (320, 240))
+    for name, split, rig in (
+        ("one", "Train_Set", "facs"),
+        ("two", "Validation_Set", "arkit"),
+        ("three", "Train_Set", "arkit"),
+    ):
+        film = cv2.VideoWriter(
+            str(tmp_path / "videos" / f"{name}.avi"),
+            cv2.VideoWriter_fourcc(*"MJPG"),
+            25,
+            (320, 240),
+        )
         for k in range(FRAMES):
-            picture = np.full((240, 320, 3), 30, np.uint8)
+            image = np.full((240, 320, 3), 30, np.uint8)
             for x, y in landmarks(k)[list(DOTS)]:
-                cv2.circle(picture, (round(x), round(y)), 3, (40, 40, 250), -1)  # red
-            film.write(picture)
+                cv2.circle(image, (round(x), round(y)), 3, (40, 40, 250), -1)  # red
+            film.write(image)
         film.release()
         strength = np.zeros((FRAMES, 7), np.float32)
         strength[:, 4], strength[:, 0] = np.linspace(0, 1, FRAMES), np.linspace(1, 0, FRAMES)
@@ -38,26 +51,31 @@ def folder(tmp_path):
             "pose_deg": np.tile([10.0, -5, 2], (FRAMES, 1)), "au_intensity": np.tile(np.linspace(0, 1, 12), (FRAMES, 1)),
             "strength": strength, "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
         }  # fmt: skip
-        np.savez(tmp_path / "truth" / f"{name}.npz", **{key: value.astype(np.float32) for key, value in truth.items()})
+        np.savez(
+            tmp_path / "truth" / f"{name}.npz",
+            **{key: value.astype(np.float32) for key, value in truth.items()},
+        )
         note = {"name": name, "video": f"videos/{name}.avi", "split": split, "rig": rig, "fps": 25}
         (tmp_path / "truth" / f"{name}.json").write_text(json.dumps(note))
     return tmp_path
 
 
-def test_pictures_places_and_labels_belong_together(folder):
+def test_images_places_and_labels_belong_together(folder):
     table, rig = load_wild(folder, "Train_Set", rate_hz=5)
     assert len(table) == 6  # frames 0, 5 and 10 of two videos
     assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
-    assert table.pictures.shape[1:] == (PICTURE_PX, PICTURE_PX, 3)
-    for picture, points in zip(table.pictures, table.landmarks_xy, strict=True):
+    assert table.images.shape[1:] == (IMAGE_PX, IMAGE_PX, 3)
+    for image, points in zip(table.images, table.landmarks_xy, strict=True):
         for x, y in points[list(DOTS)]:
-            red, green, blue = picture[round(float(y)), round(float(x))].astype(int)
+            red, green, blue = image[round(float(y)), round(float(x))].astype(int)
             assert red > 150
             assert green < 120
             assert blue < 120
     np.testing.assert_allclose(table.va[:3, 0], np.linspace(-1, 1, FRAMES)[::5], atol=1e-6)
     np.testing.assert_allclose(table.expression.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(table.au[0], np.clip((np.linspace(0, 1, 12) - 0.15) / 0.3, 0, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        table.au[0], np.clip((np.linspace(0, 1, 12) - 0.15) / 0.3, 0, 1), atol=1e-6
+    )
 
 
 def test_validation_videos_are_no_training_videos(folder):

@@ -5,21 +5,40 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-
-from tests.training.datasets.synthetic_affwild2 import HEADER_AU, HEADER_EXPR, HEADER_VA, au_line, crops, write
+from tests.training.datasets.synthetic_affwild2 import (
+    HEADER_AU,
+    HEADER_EXPR,
+    HEADER_VA,
+    au_line,
+    crops,
+    write,
+)
 from training.datasets.affwild2 import read_affwild2
 from training.datasets.frame_table import TASKS
-from training.datasets.splits import labelled_rows, leaks, training_view, with_group_split
+from training.datasets.splits import labeled_rows, leaks, training_view, with_group_split
+
+REQUIRES = ("pyarrow",)
 
 SPLIT = {"T": "Train_Set", "V": "Validation_Set"}
 # name: split for AU, EXPR, VA
-VIDEOS = {"all": "TTT", "mixed": "TTV", "au": "T--", "expr_v": "-V-", "va": "--T", "two_left": "T--", "two_right": "V--"}
+VIDEOS = {
+    "all": "TTT",
+    "mixed": "TTV",
+    "au": "T--",
+    "expr_v": "-V-",
+    "va": "--T",
+    "two_left": "T--",
+    "two_right": "V--",
+}
 
 
 @pytest.fixture
 def table(tmp_path):
-    lines = {"AU": f"{HEADER_AU}\n{au_line(0)}\n", "EXPR": f"{HEADER_EXPR}\n4\n", "VA": f"{HEADER_VA}\n0.5,0.5\n"}
+    lines = {
+        "AU": f"{HEADER_AU}\n{au_line(0)}\n",
+        "EXPR": f"{HEADER_EXPR}\n4\n",
+        "VA": f"{HEADER_VA}\n0.5,0.5\n",
+    }
     for name, splits in VIDEOS.items():
         for task, code in zip(TASKS, splits, strict=True):
             if code in SPLIT:
@@ -45,8 +64,10 @@ def test_a_video_held_out_for_another_task_is_used_without_that_label(table):
     assert "mixed" in seen(view, "AU")
     assert "mixed" in seen(view, "EXPR")
     assert "mixed" not in seen(view, "VA")  # its VA labels are validation labels
-    assert seen(view, "EXPR") == {"all", "mixed"}  # nor are those of `expr_v` ever learnt
-    assert leaks(table, view, ("VA",)) == ["mixed"]  # such a model must not be chosen by its VA score
+    assert seen(view, "EXPR") == {"all", "mixed"}  # nor are those of `expr_v` ever learned
+    assert leaks(table, view, ("VA",)) == [
+        "mixed"
+    ]  # such a model must not be chosen by its VA score
     assert (view.va[~view.va_mask] == 0).all()
 
 
@@ -54,7 +75,7 @@ def test_only_the_asked_tasks_stay_on(table):
     view = training_view(table, ("AU",))
     assert not view.expression_mask.any()
     assert not view.va_mask.any()
-    assert labelled_rows(view).tolist() == view.rows("AU").tolist()
+    assert labeled_rows(view).tolist() == view.rows("AU").tolist()
     with pytest.raises(ValueError, match="one of AU, EXPR, VA"):
         training_view(table, ("FACE",))  # type: ignore[arg-type]
 
@@ -67,7 +88,9 @@ def test_groups_stay_whole_and_keep_their_side(table):
         by_group = {}
         for group, code in zip(split.groups, split.splits.tolist(), strict=True):
             by_group.setdefault(group, set()).add(tuple(code))
-        assert all(len(codes) == 1 and len(set(next(iter(codes)))) == 1 for codes in by_group.values())
+        assert all(
+            len(codes) == 1 and len(set(next(iter(codes)))) == 1 for codes in by_group.values()
+        )
         sides[seed] = split.splits[:, 0].tolist()
     share = np.mean([np.array(s) == 2 for s in sides.values()])
     assert 0.25 < share < 0.55

@@ -1,10 +1,12 @@
-"""The mesh and the pictures: units move what they should, labels are those of the picture, runs can be resumed."""
+"""The mesh and the images: units move what they should, labels are those of the image, runs can be
+resumed.
+"""
 
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
-from training.synthesis.camera import frame_face, look_at_head
+from training.synthesis.camera import look_at_head, place_face
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression
 from training.synthesis.write_images import stack_faces, write_shard
 
@@ -21,7 +23,13 @@ def landmarks_of(studio, rig, **units):
     return points / np.linalg.norm(rest[36:42].mean(axis=0) - rest[42:48].mean(axis=0))
 
 
-INNER_BROW, OUTER_BROW, CORNERS, CHIN, LOWER_LID = [21, 22], [17, 18, 25, 26], [48, 54], [8], [40, 41, 46, 47]
+INNER_BROW, OUTER_BROW, CORNERS, CHIN, LOWER_LID = (
+    [21, 22],
+    [17, 18, 25, 26],
+    [48, 54],
+    [8],
+    [40, 41, 46, 47],
+)
 UPPER_LIP = [50, 51, 52]
 
 
@@ -48,14 +56,26 @@ def test_unit_moves_its_region(studio, rig, unit, points, sign):
 @pytest.mark.parametrize("recipe", [0, 1])
 def test_a_tightened_lower_lid_rises_and_bulges(studio, rig, recipe):
     identity = studio.identity_of(1, 0)
-    vertices, _ = studio.pose_head(identity, rig, Expression({"AU7": (1.0, 1.0)}, (0.0, 0.0), {"AU7": recipe}))
+    vertices, _ = studio.pose_head(
+        identity, rig, Expression({"AU7": (1.0, 1.0)}, (0.0, 0.0), {"AU7": recipe})
+    )
     moved, base = vertices - identity.vertices, studio.head.base
     width = np.linalg.norm(np.subtract(*identity.vertices[studio.landmark_index][[36, 45]]))
     assert moved[studio.landmark_index[LOWER_LID], 1].mean() > 0.01 * width
-    skin = (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04) & (np.abs(base[:, 1] - 7.172) < 0.02) & (base[:, 2] > 1.3)
-    below = (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04) & (np.abs(base[:, 1] - 7.06) < 0.05) & (base[:, 2] > 1.3)
+    skin = (
+        (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04)
+        & (np.abs(base[:, 1] - 7.172) < 0.02)
+        & (base[:, 2] > 1.3)
+    )
+    below = (
+        (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04)
+        & (np.abs(base[:, 1] - 7.06) < 0.05)
+        & (base[:, 2] > 1.3)
+    )
     assert skin.sum() >= 4 <= below.sum()
-    assert moved[skin, 2].mean() > 0.02 * width > 2 * np.abs(moved[below, 2]).mean()  # a roll of the lid, not a cheek
+    assert (
+        moved[skin, 2].mean() > 0.02 * width > 2 * np.abs(moved[below, 2]).mean()
+    )  # a roll of the lid, not a cheek
 
 
 @pytest.mark.parametrize("rig", ["facs", "arkit"])
@@ -70,20 +90,28 @@ def test_one_sided_smile_is_on_the_subjects_left(studio):
     expression = Expression({"AU12": (1.0, 0.0)}, (0.0, 0.0), {})
     vertices, intensity = studio.pose_head(identity, "facs", expression)
     moved = (vertices - identity.vertices)[studio.landmark_index]
-    assert moved[54, 1] > 5 * abs(moved[48, 1])  # 54 is the subject's left corner, right in the picture
+    assert moved[54, 1] > 5 * abs(
+        moved[48, 1]
+    )  # 54 is the subject's left corner, right in the image
     assert intensity[AU_NAMES.index("AU12")] == 1.0
 
 
 def test_lips_part_is_measured(studio):
     part = AU_NAMES.index("AU25")
-    for units, is_open in (({"AU26": (0.8, 0.8)}, True), ({"AU24": (1.0, 1.0)}, False), ({"AU17": (0.9, 0.9)}, False)):
-        _, intensity = studio.pose_head(studio.identity_of(1, 1), "facs", Expression(units, (0.0, 0.0), {}))
+    for units, is_open in (
+        ({"AU26": (0.8, 0.8)}, True),
+        ({"AU24": (1.0, 1.0)}, False),
+        ({"AU17": (0.9, 0.9)}, False),
+    ):
+        _, intensity = studio.pose_head(
+            studio.identity_of(1, 1), "facs", Expression(units, (0.0, 0.0), {})
+        )
         assert (intensity[part] >= PRESENT_INTENSITY) == is_open, units
 
 
 def test_semantic_order_of_landmarks(studio):
     x, y = landmarks_of(studio, "facs")[:, :2].T
-    assert np.all(np.diff(x[:17]) > 0)  # from the left of the picture to the right
+    assert np.all(np.diff(x[:17]) > 0)  # from the left of the image to the right
     assert np.all(np.diff(x[17:27]) > 0)
     assert np.all(np.diff(y[27:31]) < 0)
     assert x[36] < x[39] < x[42] < x[45]
@@ -93,14 +121,14 @@ def test_semantic_order_of_landmarks(studio):
 
 
 @pytest.mark.parametrize("pose_deg", [(0, 0, 0), (45, 0, 0), (-45, 25, 25), (0, -25, -25)])
-def test_landmarks_lie_inside_the_picture(studio, pose_deg):
+def test_landmarks_lie_inside_the_image(studio, pose_deg):
     vertices = studio.identity_of(1, 0).vertices
     points = vertices[studio.landmark_index]
     wide = look_at_head(np.array(pose_deg, np.float32), 30.0, 96)
-    xy = frame_face(wide, points, np.zeros(2), 1.0).project(points)
+    xy = place_face(wide, points, np.zeros(2), 1.0).project(points)
     assert xy.min() > 0
     assert xy.max() < 95
-    if pose_deg[0] > 0:  # turned to the right of the picture: the nose goes there
+    if pose_deg[0] > 0:  # turned to the right of the image: the nose goes there
         assert xy[30, 0] > xy[[36, 45], 0].mean()
 
 
@@ -116,8 +144,8 @@ def test_resumed_run_gives_the_same_shard(studio, tmp_path):
         assert set(stored.files) == set(straight)
 
 
-def test_labels_and_picture_agree(studio):
+def test_labels_and_image_agree(studio):
     arrays = stack_faces([studio.make(11, index, "mixed") for index in range(7)])
     np.testing.assert_array_equal(arrays["au_present"], arrays["au_intensity"] >= PRESENT_INTENSITY)
-    assert np.ptp(arrays["image"].astype(int), axis=(1, 2, 3)).min() > 60  # no empty picture
+    assert np.ptp(arrays["image"].astype(int), axis=(1, 2, 3)).min() > 60  # no empty image
     assert len(np.unique(arrays["identity"])) == 2

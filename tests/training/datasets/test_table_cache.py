@@ -5,16 +5,14 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from pyarrow import parquet as pq
+from rich.console import Console
 
-pq = pytest.importorskip("pyarrow.parquet")
-
-from rich.console import Console  # noqa: E402
-
-from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, crops, write  # noqa: E402
-from training.datasets import affwild2  # noqa: E402
-from training.datasets.affwild2 import load_cached, read_affwild2  # noqa: E402
-from training.datasets.frame_table import FrameTable, join_tables  # noqa: E402
-from training.datasets.table_parquet import read_table, write_table  # noqa: E402
+from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, crops, write
+from training.datasets import affwild2
+from training.datasets.affwild2 import load_cached, read_affwild2
+from training.datasets.frame_table import FrameTable, join_tables
+from training.datasets.table_parquet import read_table, write_table
 
 
 def assert_same(one: FrameTable, other: FrameTable) -> None:
@@ -51,7 +49,11 @@ def test_boxes_landmarks_and_intensities_come_back(tmp_path):
     points = random.random((count, 68, 2)).astype(np.float32)
     points[1] = np.nan
     values = {each.name: getattr(table, each.name) for each in fields(FrameTable)}
-    values |= {"au_intensity": intensity, "box": random.random((count, 4)).astype(np.float32), "landmarks_xy": points}
+    values |= {
+        "au_intensity": intensity,
+        "box": random.random((count, 4)).astype(np.float32),
+        "landmarks_xy": points,
+    }
     values |= {"audio_offset_s": np.linspace(-1, 1, count)}
     full = FrameTable(**values)
     write_table(full, tmp_path / "table.parquet")
@@ -66,7 +68,11 @@ def test_other_tools_read_the_file(tmp_path):
     assert (one["AU1"], one["AU12"], one["AU2"]) == (1, 1, 0)
     assert (one["expression"], one["valence"]) == (4, None)
     assert (one["mask_AU"], one["mask_EXPR"], one["mask_VA"]) == (True, True, False)
-    assert (one["split_AU"], one["split_VA"], one["path"]) == ("train", "validation", "cropped_aligned/one/00002.jpg")
+    assert (one["split_AU"], one["split_VA"], one["path"]) == (
+        "train",
+        "validation",
+        "cropped_aligned/one/00002.jpg",
+    )
 
 
 @pytest.fixture
@@ -88,8 +94,12 @@ def test_an_unchanged_folder_is_scanned_once(tmp_path, scans):
 
 
 CHANGES = {
-    "a label": lambda root: write(root / "annotations/VA_Set/Train_Set/my_video.txt", f"{HEADER_VA}\n0.603,0.389\n-0.1,0\n"),
-    "a new label file": lambda root: write(root / "annotations/VA_Set/Train_Set/new.txt", f"{HEADER_VA}\n0,0\n"),
+    "a label": lambda root: write(
+        root / "annotations/VA_Set/Train_Set/my_video.txt", f"{HEADER_VA}\n0.603,0.389\n-0.1,0\n"
+    ),
+    "a new label file": lambda root: write(
+        root / "annotations/VA_Set/Train_Set/new.txt", f"{HEADER_VA}\n0,0\n"
+    ),
     "a crop more": lambda root: crops(root, "one", [7]),
     "a crop less": lambda root: (root / "cropped_aligned/one/00002.jpg").unlink(),
     "a test list": lambda root: write(root / "test_set_VA_Challenge.txt", "unseen\n"),
@@ -128,7 +138,10 @@ def test_sources_are_joined_under_their_names(tmp_path):
     with pytest.raises(ValueError, match="same name"):
         join_tables([table, table])
     values = {each.name: getattr(table, each.name) for each in fields(FrameTable)}
-    other = FrameTable(**values | {"sources": ("Other",) * len(table.videos), "box": np.ones((len(table), 4), np.float32)})
+    other = FrameTable(
+        **values
+        | {"sources": ("Other",) * len(table.videos), "box": np.ones((len(table), 4), np.float32)}
+    )
     both = join_tables([table, other])
     assert len(both) == 2 * len(table)
     k = int(both.rows("AU")[-1])
@@ -138,7 +151,12 @@ def test_sources_are_joined_under_their_names(tmp_path):
     assert (both.box[k] == 1).all()
     np.testing.assert_array_equal(both.au[len(table) :], table.au)
     picked = both.pick(both.rows("EXPR"))
-    assert picked.videos == ("Aff-Wild2/1-30-1280x720_right", "Aff-Wild2/one", "Other/1-30-1280x720_right", "Other/one")
+    assert picked.videos == (
+        "Aff-Wild2/1-30-1280x720_right",
+        "Aff-Wild2/one",
+        "Other/1-30-1280x720_right",
+        "Other/one",
+    )
     assert picked.expression_mask.all()
 
 

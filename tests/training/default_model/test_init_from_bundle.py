@@ -1,4 +1,6 @@
-"""A network that begins with a bundle's weights computes what the bundle does, and trains as one with normalisation."""
+"""A network that begins with a bundle's weights computes what the bundle does, and trains as one
+with normalization.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
+from export.write_bundle import write_bundle
+from faceaffect.bundle.bundle import open_bundle
+from faceaffect.labels import AU_NAMES
+from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop
+from training.default_model.default_recipe import recipe
+from training.default_model.init_from_bundle import _NEWER, _values, init_from_bundle_weights
+from training.models.affect_net import AffectNet
+
 pytestmark = pytest.mark.train
-
-from export.write_bundle import write_bundle  # noqa: E402
-from faceaffect.bundle.bundle import open_bundle  # noqa: E402
-from faceaffect.labels import AU_NAMES  # noqa: E402
-from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop  # noqa: E402
-from training.models.affect_net import AffectNet  # noqa: E402
-from training.default_model.default_recipe import recipe  # noqa: E402
-from training.default_model.init_from_bundle import _NEWER, _values, start_from  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[AffectNet, Path]:
-    """A small network after some steps, so that its normalisation means something, and its bundle."""
+    """A small network after some steps, so that its normalization means something, and its bundle."""
     place = tmp_path_factory.mktemp("start")
     training = loop(place / "run", replace(SCHEDULE, steps=12, ema_decay=0.5))
     for _ in range(12):
@@ -41,7 +43,7 @@ def batches(count: int = 3) -> list[torch.Tensor]:
 def test_it_computes_what_the_bundle_does(trained: tuple[AffectNet, Path]) -> None:
     net, folder = trained
     begun = AffectNet(TINY)
-    digest = start_from(begun, folder, batches())
+    digest = init_from_bundle_weights(begun, folder, batches())
     assert digest == open_bundle(folder).spec.files["model.onnx"]
     crops = torch.randn(4, 3, 112, 112)
     session = onnxruntime.InferenceSession((folder / "model.onnx").read_bytes())
@@ -51,7 +53,9 @@ def test_it_computes_what_the_bundle_does(trained: tuple[AffectNet, Path]) -> No
         found, own = begun.eval()(crops), net(crops)
         for name in names:
             assert np.abs(found[name].numpy() - wanted[name]).max() < 1e-4, name
-        assert torch.allclose(begun.au_graph(found["au_nodes"]), net.au_graph(own["au_nodes"]), atol=1e-4)
+        assert torch.allclose(
+            begun.au_graph(found["au_nodes"]), net.au_graph(own["au_nodes"]), atol=1e-4
+        )
 
 
 def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None:
@@ -61,7 +65,7 @@ def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None
     begun = AffectNet(recipe().net)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.default_model.init_from_bundle._values", lambda bundle: older)
-        start_from(begun, "default", batches(1))
+        init_from_bundle_weights(begun, "default", batches(1))
     assert not begun.affect.va_joint.weight.any()
     crops = torch.randn(2, 3, 112, 112)
     with torch.no_grad():
@@ -71,28 +75,38 @@ def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None
         assert torch.equal(begun(crops)["va_raw"], features)
 
 
-def test_statistics_of_a_batch_are_those_that_it_is_used_to(trained: tuple[AffectNet, Path]) -> None:
-    """Batch statistics change nothing where the batch is the one that was measured; without them put back they would."""
+def test_statistics_of_a_batch_are_those_that_it_is_used_to(
+    trained: tuple[AffectNet, Path],
+) -> None:
+    """Batch statistics change nothing where the batch is the one that was measured; without them
+    put back they would.
+    """
     _, folder = trained
     batch = batches(1)
     begun = AffectNet(replace(TINY, dropout=0.0))
-    start_from(begun, folder, batch)
+    init_from_bundle_weights(begun, folder, batch)
     with torch.no_grad():
         measured = begun.eval()(batch[0])
         trained_on = begun.train()(batch[0])
     for name, value in measured.items():
         assert torch.allclose(value, trained_on[name], atol=2e-2, rtol=2e-2), name
-    spreads = [part.running_var for part in begun.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    spreads = [
+        part.running_var for part in begun.modules() if isinstance(part, torch.nn.BatchNorm2d)
+    ]
     assert all((value.max() < 30) for value in spreads)
 
 
-def test_a_run_begins_with_it_and_says_so_after_a_stop(trained: tuple[AffectNet, Path], tmp_path: Path) -> None:
+def test_a_run_begins_with_it_and_says_so_after_a_stop(
+    trained: tuple[AffectNet, Path], tmp_path: Path
+) -> None:
     _, folder = trained
     begun = loop(tmp_path)
-    begun.begin_with(folder)
+    begun.init_from_bundle(folder)
     crops = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.equal(begun.ema.eval()(crops)["landmarks_px"], begun.net.eval()(crops)["landmarks_px"])
+        assert torch.equal(
+            begun.ema.eval()(crops)["landmarks_px"], begun.net.eval()(crops)["landmarks_px"]
+        )
     begun.train_step()
     tmp_path.mkdir(exist_ok=True)
     begun.save()
@@ -103,9 +117,11 @@ def test_a_run_begins_with_it_and_says_so_after_a_stop(trained: tuple[AffectNet,
 
 def test_another_network_is_refused(trained: tuple[AffectNet, Path], tmp_path: Path) -> None:
     _, folder = trained
-    with pytest.raises(ValueError, match=r"affect\.embed\.0\.weight must have the shape .* of the recipe's network"):
-        start_from(AffectNet(replace(TINY, embed_width=24)), folder, batches(1))
+    with pytest.raises(
+        ValueError, match=r"affect\.embed\.0\.weight must have the shape .* of the recipe's network"
+    ):
+        init_from_bundle_weights(AffectNet(replace(TINY, embed_width=24)), folder, batches(1))
     with pytest.raises(ValueError, match="at least one batch"):
-        start_from(AffectNet(TINY), folder, [])
+        init_from_bundle_weights(AffectNet(TINY), folder, [])
     with pytest.raises(ValueError, match=r"spec\.json"):
-        start_from(AffectNet(TINY), tmp_path, batches(1))
+        init_from_bundle_weights(AffectNet(TINY), tmp_path, batches(1))

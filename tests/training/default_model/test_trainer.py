@@ -2,20 +2,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
+from faceaffect.labels import EXPRESSION_NAMES
+from training.datasets.face_table import FaceTable, empty_targets
+from training.default_model.batch_mixer import BatchMaker, Source, balanced
+from training.default_model.default_recipe import recipe as default_recipe
+from training.default_model.recipe import Mix, Recipe, Schedule, net_from_json
+from training.default_model.trainer import TrainLoop, class_weights
+from training.methods.recipe_overrides import with_options
+from training.models.affect_net import NetConfig
+from training.models.mean_shape import MEAN_SHAPE_PX
+from training.models.trunk import Stage, TrunkConfig
+
 pytestmark = pytest.mark.train
 
-from faceaffect.labels import EXPRESSION_NAMES  # noqa: E402
-from training.default_model.batch_mixer import BatchMaker, Source, balanced  # noqa: E402
-from training.datasets.face_table import FaceTable, empty_targets  # noqa: E402
-from training.models.affect_net import NetConfig  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
-from training.models.trunk import Stage, TrunkConfig  # noqa: E402
-from training.methods.recipe_overrides import with_options  # noqa: E402
-from training.default_model.recipe import Mix, Recipe, Schedule, net_from_json  # noqa: E402
-from training.default_model.default_recipe import recipe as default_recipe  # noqa: E402
-from training.default_model.trainer import TrainLoop, class_weights  # noqa: E402
 
 TINY = NetConfig(
     TrunkConfig(8, (Stage("residual", 8, 1), Stage("fused", 16, 1), Stage("inverted", 16, 1))), node_width=8,
@@ -30,14 +31,20 @@ def made_up_faces(count: int = 12) -> FaceTable:
     targets["landmarks_xy"] = np.repeat(MEAN_SHAPE_PX[None], count, axis=0)
     for name in ("landmark_weight", "pose_weight", "expression_weight", "va_weight", "au_weight"):
         targets[name][:] = 1
-    targets["expression"] = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[random.integers(0, 7, count)]
+    targets["expression"] = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[
+        random.integers(0, 7, count)
+    ]
     targets["au"] = (random.random((count, 12)) < 0.4).astype(np.float32)
-    return FaceTable("made up", random.integers(0, 256, (count, 112, 112, 3)).astype(np.uint8), **targets)
+    return FaceTable(
+        "made up", random.integers(0, 256, (count, 112, 112, 3)).astype(np.uint8), **targets
+    )
 
 
 def loop(folder, schedule: Schedule = SCHEDULE) -> TrainLoop:
     faces = made_up_faces()
-    batches = BatchMaker([Source(faces, 8, np.full(len(faces), 1 / len(faces)))], 2, 1, Recipe("tiny", TINY).jitter)
+    batches = BatchMaker(
+        [Source(faces, 8, np.full(len(faces), 1 / len(faces)))], 2, 1, Recipe("tiny", TINY).jitter
+    )
     recipe = Recipe("tiny", TINY, mix=Mix(no_face=2), schedule=schedule)
     return TrainLoop(recipe, batches, folder, torch.ones(7))
 

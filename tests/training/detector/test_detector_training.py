@@ -1,4 +1,4 @@
-"""Scenes, targets, losses and the loop of the detector, on pictures drawn here."""
+"""Scenes, targets, losses and the loop of the detector, on images drawn here."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
+from faceaffect.bench.synthetic_faces import SyntheticExpression, draw_face
+from training.detector.network import STRIDE, DetectorConfig, DetectorMaps, DetectorNet, decode
+from training.detector.objective import DetectorObjective, score_targets
+from training.detector.scenes import SIZE_WH, Scene, SceneGenerator, as_batch, mirrored
+from training.detector.train_detector import DetectorRecipe, SceneBatches
+from training.detector.yunet_teacher import TeacherImage, load_taught, save_taught
+from training.methods.ema_teacher import Teacher
+from training.methods.trainer import MethodLoop
+
 pytestmark = pytest.mark.train
 
-from faceaffect.bench.synthetic_faces import Grimace, draw_face  # noqa: E402
-from training.detector.network import STRIDE, DetectorConfig, DetectorMaps, DetectorNet, decode  # noqa: E402
-from training.detector.objective import DetectorObjective, score_targets  # noqa: E402
-from training.detector.scenes import SIZE_WH, Scene, SceneMaker, as_batch, mirrored  # noqa: E402
-from training.detector.train_detector import DetectorRecipe, SceneBatches  # noqa: E402
-from training.detector.yunet_teacher import TaughtPicture, load_taught, save_taught  # noqa: E402
-from training.methods.ema_teacher import Teacher  # noqa: E402
-from training.methods.trainer import MethodLoop  # noqa: E402
 
 POINTS = np.float32([[43, 58], [85, 58], [64, 78], [50, 96], [78, 96]])
 
 
-def taught(name: str, held_out: bool = False) -> TaughtPicture:
-    pixels = draw_face(len(name) % 4, Grimace.at(0.3), 128)[0]
-    return TaughtPicture(name, pixels, np.float32([[32, 20, 96, 112]]), POINTS[None], np.zeros((0, 4), np.float32), held_out)
+def taught(name: str, held_out: bool = False) -> TeacherImage:
+    pixels = draw_face(len(name) % 4, SyntheticExpression.at(0.3), 128)[0]
+    return TeacherImage(
+        name,
+        pixels,
+        np.float32([[32, 20, 96, 112]]),
+        POINTS[None],
+        np.zeros((0, 4), np.float32),
+        held_out,
+    )
 
 
 @pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> SceneMaker:
-    pictures = [taught(f"{'x' * k}.jpg") for k in range(4)]
-    return SceneMaker(pictures, tmp_path_factory.mktemp("nothing"), seed=3, backgrounds=4)
+def maker(tmp_path_factory: pytest.TempPathFactory) -> SceneGenerator:
+    images = [taught(f"{'x' * k}.jpg") for k in range(4)]
+    return SceneGenerator(images, tmp_path_factory.mktemp("nothing"), seed=3, backgrounds=4)
 
 
 def test_what_was_taught_is_kept(tmp_path: Path) -> None:
@@ -47,7 +55,7 @@ def test_what_was_taught_is_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(third.points, POINTS[None])
 
 
-def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneMaker) -> None:
+def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneGenerator) -> None:
     scenes = [maker.make(number) for number in range(40)]
     np.testing.assert_array_equal(scenes[7].pixels, maker.make(7).pixels)
     heights = []
@@ -58,14 +66,14 @@ def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneMaker)
             middle = 0.5 * (box[:2] + box[2:])
             assert (middle >= 0).all()
             assert (middle < SIZE_WH).all()
-            assert points[0, 0] < points[1, 0], "the picture's left eye comes first, mirrored or not"
+            assert points[0, 0] < points[1, 0], "the image's left eye comes first, mirrored or not"
             assert (np.abs(points.mean(axis=0) - middle) < 0.3 * (box[2:] - box[:2])).all()
     assert len(heights) > 40
     assert min(heights) < 20
     assert max(heights) > 80
 
 
-def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneMaker) -> None:
+def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneGenerator) -> None:
     scene = next(one for one in map(maker.make, range(20)) if one.boxes)
     turned = mirrored(scene)
     np.testing.assert_array_equal(turned.pixels, scene.pixels[:, ::-1])
@@ -75,10 +83,12 @@ def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneMaker) -> None:
     np.testing.assert_allclose(again.points[0], scene.points[0], atol=1e-4)
 
 
-def test_score_targets_are_one_at_each_centre_and_fall_off() -> None:
+def test_score_targets_are_one_at_each_center_and_fall_off() -> None:
     boxes = torch.tensor([[[20.0, 20, 60, 60], [100, 40, 110, 54], [0, 0, 0, 0]]])
     scores, owners = score_targets(boxes, 20, 32)
-    assert scores[0, 5, 5] == pytest.approx(1), "the cell whose centre, (43.5, 43.5), is nearest to (40, 40)"
+    assert scores[0, 5, 5] == pytest.approx(1), (
+        "the cell whose center, (43.5, 43.5), is nearest to (40, 40)"
+    )
     assert float(scores.max()) == pytest.approx(1)
     assert owners[0, 5, 12] == 1
     assert scores[0, 19, 31] < 1e-3
@@ -90,13 +100,20 @@ def test_decoding_gives_boxes_and_points_in_pixels() -> None:
     raw[0, 5:7, 2, 3] = torch.tensor([1.0, -1.0])
     read = decode(raw)[0, :, 2, 3].numpy()
     x, y = 3.5 * STRIDE - 0.5, 2.5 * STRIDE - 0.5
-    np.testing.assert_allclose(read[:4], [x + 2 - 12, y - 4 - 16, x + 2 + 12, y - 4 + 16], rtol=1e-5)
+    np.testing.assert_allclose(
+        read[:4], [x + 2 - 12, y - 4 - 16, x + 2 + 12, y - 4 + 16], rtol=1e-5
+    )
     side = np.sqrt(24 * 32)
     np.testing.assert_allclose(read[4:6], [x + side, y - side], rtol=1e-5)
 
 
 def test_ignored_regions_weigh_nothing_and_a_right_answer_costs_least() -> None:
-    scene = Scene(np.zeros((160, 256, 3), np.uint8), [np.float32([40, 40, 88, 104])], [POINTS], [np.float32([160, 0, 250, 90])])
+    scene = Scene(
+        np.zeros((160, 256, 3), np.uint8),
+        [np.float32([40, 40, 88, 104])],
+        [POINTS],
+        [np.float32([160, 0, 250, 90])],
+    )
     batch = as_batch([scene, Scene(np.zeros((160, 256, 3), np.uint8))])
     wanted, _ = score_targets(batch["boxes"], 20, 32)
     right = torch.zeros(2, 15, 20, 32)
@@ -105,12 +122,17 @@ def test_ignored_regions_weigh_nothing_and_a_right_answer_costs_least() -> None:
     alarm[0, 0, 5, 25] = 8.0  # inside what is ignored
     false_alarm = right.clone()
     false_alarm[0, 0, 15, 25] = 8.0
-    losses = [float(DetectorObjective()(lambda _, raw=raw: raw, batch, 0)["score"]) for raw in (right, alarm, false_alarm)]
+    losses = [
+        float(DetectorObjective()(lambda _, raw=raw: raw, batch, 0)["score"])
+        for raw in (right, alarm, false_alarm)
+    ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert losses[2] > losses[0] + 0.5
 
 
-def test_the_loop_learns_and_goes_on_where_it_stopped(maker: SceneMaker, tmp_path: Path) -> None:
+def test_the_loop_learns_and_goes_on_where_it_stopped(
+    maker: SceneGenerator, tmp_path: Path
+) -> None:
     net = DetectorConfig(widths=(8, 8, 16, 16, 16), blocks=(1, 1, 1))
     recipe = replace(DetectorRecipe(net=net), batch=4, epochs=1)
 
@@ -118,7 +140,9 @@ def test_the_loop_learns_and_goes_on_where_it_stopped(maker: SceneMaker, tmp_pat
         torch.manual_seed(1)
         student = DetectorNet(recipe.net)
         batches = SceneBatches(maker, recipe.batch, steps_per_epoch=60)
-        return MethodLoop(recipe, student, DetectorObjective(), batches, tmp_path, Teacher(student, 0.9))  # type: ignore[arg-type]
+        return MethodLoop(
+            recipe, student, DetectorObjective(), batches, tmp_path, Teacher(student, 0.9)
+        )  # type: ignore[arg-type]
 
     first = loop()
     parts = [first.train_step() for _ in range(36)]
@@ -137,4 +161,4 @@ def test_exported_maps_keep_only_peaks() -> None:
     assert maps.shape == (2, 15, 12, 8)
     rows, columns = np.nonzero(maps[0, 0].detach().numpy())
     gaps = np.maximum(np.abs(rows[:, None] - rows[None]), np.abs(columns[:, None] - columns[None]))
-    assert (gaps[~np.eye(len(rows), dtype=bool)] > 1).all(), "no two neighbours are both a peak"
+    assert (gaps[~np.eye(len(rows), dtype=bool)] > 1).all(), "no two neighbors are both a peak"

@@ -1,4 +1,6 @@
-"""Methods teach the default model: what its tables hold afterwards, and the command from teacher to student."""
+"""Methods teach the default model: what its tables hold afterwards, and the command from teacher to
+student.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +11,37 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
-torch = pytest.importorskip("torch")
-from click.testing import CliRunner, Result  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-
-from faceaffect.bundle.bundle import open_bundle  # noqa: E402
-from faceaffect.kernels import au_graph  # noqa: E402
-from tests.training.methods.synthetic_faces import made_up_data  # noqa: E402
-from tests.training.methods.network_cases import SMALL, small_net  # noqa: E402
-from training.default_model import losses# noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.datasets.face_table import FaceTable, empty_targets  # noqa: E402
-from training.datasets.synthetic_images import RENDERS  # noqa: E402
-from training.datasets.renderwild import load_wild_frames  # noqa: E402
-from training.distillation.teachers import (  # noqa: E402
+from faceaffect.bundle.bundle import open_bundle
+from faceaffect.kernels import au_gcn
+from tests.training.methods.network_cases import SMALL, small_net
+from tests.training.methods.synthetic_faces import made_up_data
+from training.__main__ import main
+from training.datasets.face_table import FaceTable, empty_targets
+from training.datasets.renderwild import load_wild_frames
+from training.datasets.synthetic_images import RENDERS
+from training.default_model import losses
+from training.distillation.teachers import (
     BundleTeacher,
     DistilOptions,
-    Said,
+    TeacherOutputs,
     Teachers,
     mean_of,
-    said_of_frames,
-    said_of_stills,
-    with_teaching,
+    predict_images,
+    predict_videos,
+    with_teacher_targets,
 )
-from training.evaluation.network_runner import table_crops  # noqa: E402
-from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
-from training.methods.predict_stills import face_crops  # noqa: E402
-from training.methods.predict import method_predictions  # noqa: E402
-from training.methods.stream_runner import StreamRunner  # noqa: E402
-from training.methods.train_method import train_method  # noqa: E402
-from training.methods.train_run import open_recipe_data  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+from training.evaluation.network_runner import table_crops
+from training.methods.predict import method_predictions
+from training.methods.predict_stills import face_crops
+from training.methods.recipe_lookup import RECIPES, find_recipe
+from training.methods.stream_runner import StreamRunner
+from training.methods.train_method import train_method
+from training.methods.train_run import open_recipe_data
+from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
 
@@ -53,13 +54,15 @@ def faces(count: int = 6) -> FaceTable:
     targets["au_weight"] = (random.random((count, 12)) < 0.5).astype(np.float32)
     targets["expression"] = np.eye(7, dtype=np.float32)[random.integers(0, 7, count)]
     targets["expression_weight"] = (np.arange(count) % 2).astype(np.float32)
-    return FaceTable("made up", random.integers(0, 256, (count, 160, 160, 3)).astype(np.uint8), **targets)
+    return FaceTable(
+        "made up", random.integers(0, 256, (count, 160, 160, 3)).astype(np.uint8), **targets
+    )
 
 
-def said(count: int = 6) -> Said:
+def said(count: int = 6) -> TeacherOutputs:
     random = np.random.default_rng(1)
     expression = random.random((count, 7))
-    return Said(
+    return TeacherOutputs(
         random.random((count, 12)).astype(np.float32),
         (expression / expression.sum(axis=1, keepdims=True)).astype(np.float32),
         random.uniform(-1, 1, (count, 2)).astype(np.float32),
@@ -68,24 +71,37 @@ def said(count: int = 6) -> Said:
 
 def test_the_loss_on_taught_targets_is_the_weighted_sum_of_both() -> None:
     table, teacher, share = faces(), said(), 0.4
-    taught = with_teaching(table, teacher, DistilOptions(share, 0.5))
+    taught = with_teacher_targets(table, teacher, DistilOptions(share, 0.5))
     logit, seven = torch.randn(6, 12), torch.randn(6, 7)
     known = table.au_weight > 0
 
     def au(target: np.ndarray, weight: np.ndarray) -> float:
-        return float(losses.au_loss(logit, torch.from_numpy(target), torch.from_numpy(weight)) * weight.sum())
+        return float(
+            losses.au_loss(logit, torch.from_numpy(target), torch.from_numpy(weight)) * weight.sum()
+        )
 
     only = known.astype(np.float32)
-    wanted = (1 - share) * au(table.au, only) + share * au(teacher.au, only) + 0.5 * au(teacher.au, 1 - only)
+    wanted = (
+        (1 - share) * au(table.au, only)
+        + share * au(teacher.au, only)
+        + 0.5 * au(teacher.au, 1 - only)
+    )
     assert au(taught.au, taught.au_weight) == pytest.approx(wanted, rel=1e-5)
-    both, labelled = np.ones(7, np.float32), table.expression_weight
+    both, labeled = np.ones(7, np.float32), table.expression_weight
 
     def felt(target: np.ndarray, weight: np.ndarray) -> float:
-        arguments = (seven, torch.from_numpy(target), torch.from_numpy(weight), torch.from_numpy(both))
+        arguments = (
+            seven,
+            torch.from_numpy(target),
+            torch.from_numpy(weight),
+            torch.from_numpy(both),
+        )
         return float(losses.expression_loss(*arguments) * weight.sum())
 
-    wanted = (1 - share) * felt(table.expression, labelled) + share * felt(teacher.expression, labelled)
-    wanted += 0.5 * felt(teacher.expression, 1 - labelled)
+    wanted = (1 - share) * felt(table.expression, labeled) + share * felt(
+        teacher.expression, labeled
+    )
+    wanted += 0.5 * felt(teacher.expression, 1 - labeled)
     assert felt(taught.expression, taught.expression_weight) == pytest.approx(wanted, rel=1e-5)
 
 
@@ -93,7 +109,7 @@ def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> Non
     table = replace(faces(), face=np.array([1, 1, 0, 1, 1, 1], np.float32))
     teacher = said()
     teacher.au[4] = np.nan
-    taught = with_teaching(table, teacher, DistilOptions())
+    taught = with_teacher_targets(table, teacher, DistilOptions())
     for row in (2, 4):
         assert (taught.au[row] == table.au[row]).all()
         assert (taught.au_weight[row] == table.au_weight[row]).all()
@@ -102,7 +118,7 @@ def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> Non
 
 
 def test_several_teachers_are_averaged_over_those_that_answer() -> None:
-    first, second = said(), Said.nothing(6)
+    first, second = said(), TeacherOutputs.nothing(6)
     second.au[:3] = 1
     mean = mean_of([first, second])
     assert np.allclose(mean.au[:3], (first.au[:3] + 1) / 2)
@@ -115,7 +131,7 @@ def test_several_teachers_are_averaged_over_those_that_answer() -> None:
 def test_a_still_is_the_first_frame_of_a_stream(name: str) -> None:
     net, recipe = small_net(name), find_recipe(name, "compact", SMALL[name])
     table = faces(3)
-    found = said_of_stills(recipe, net, table)
+    found = predict_images(recipe, net, table)
     form = net.input_forms()[0]
     crops = face_crops(recipe, table, form.shape[-1], form.shape[-3])
     for row in range(3):
@@ -128,9 +144,15 @@ def test_a_still_is_the_first_frame_of_a_stream(name: str) -> None:
 
 
 def test_networks_that_look_ahead_teach_stills_too() -> None:
-    for name, options in (("multi_database", ["net.recurrence=both"]), ("multimodal_transformer", ["net.causal=false"])):
-        net, recipe = small_net(name, *options), find_recipe(name, "compact", [*SMALL[name], *options])
-        assert np.isfinite(said_of_stills(recipe, net, faces(3)).expression).all()
+    for name, options in (
+        ("multi_database", ["net.recurrence=both"]),
+        ("multimodal_transformer", ["net.causal=false"]),
+    ):
+        net, recipe = (
+            small_net(name, *options),
+            find_recipe(name, "compact", [*SMALL[name], *options]),
+        )
+        assert np.isfinite(predict_images(recipe, net, faces(3)).expression).all()
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
@@ -138,24 +160,32 @@ def test_options_are_checked(tmp_path: Path) -> None:
         DistilOptions(1.5)
     with pytest.raises(ValueError, match="at least one teacher"):
         Teachers([], tmp_path, DistilOptions())
-    with pytest.raises(FileNotFoundError, match=r"holds no run\.json: wanted the folder of a trained method"):
+    with pytest.raises(
+        FileNotFoundError, match=r"holds no run\.json: wanted the folder of a trained method"
+    ):
         Teachers([tmp_path], tmp_path, DistilOptions())
 
 
-def test_a_bundle_teaches_by_the_mean_of_a_picture_and_its_mirror_image(tmp_path: Path) -> None:
+def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: Path) -> None:
     table, bundle = faces(3), open_bundle()
     found = BundleTeacher(bundle.path).stills(table)
     session = onnxruntime.InferenceSession(bundle.onnx)
     names, crops = ["au_nodes", "expression_logit", "va_raw"], table_crops(table, 112)
     for row in range(3):
-        seen = [session.run(names, {"crops": c[None].numpy()}) for c in (crops[row], crops[row].flip(2))]
-        au = np.mean([1 / (1 + np.exp(-au_graph(nodes, bundle.graph)[0])) for nodes, _, _ in seen], axis=0)
+        seen = [
+            session.run(names, {"crops": c[None].numpy()}) for c in (crops[row], crops[row].flip(2))
+        ]
+        au = np.mean(
+            [1 / (1 + np.exp(-au_gcn(nodes, bundle.graph)[0])) for nodes, _, _ in seen], axis=0
+        )
         shown = np.mean([np.exp(e[0]) / np.exp(e[0]).sum() for _, e, _ in seen], axis=0)
         assert np.allclose(found.au[row], au, atol=1e-4)
         assert np.allclose(found.expression[row], shown, atol=1e-4)
-        assert np.allclose(found.va[row], np.mean([np.tanh(va[0]) for _, _, va in seen], axis=0), atol=1e-4)
+        assert np.allclose(
+            found.va[row], np.mean([np.tanh(va[0]) for _, _, va in seen], axis=0), atol=1e-4
+        )
     taught = Teachers([bundle.path], tmp_path, DistilOptions(0.4, 0.5)).stills(table)
-    assert np.array_equal(taught.au, with_teaching(table, found, DistilOptions(0.4, 0.5)).au)
+    assert np.array_equal(taught.au, with_teacher_targets(table, found, DistilOptions(0.4, 0.5)).au)
 
 
 def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
@@ -168,7 +198,7 @@ def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two methods after a step each: one of single frames, one with memory and sound."""
+    """Two methods after a step each: one of single frames, one with memory and audio."""
     place = tmp_path_factory.mktemp("teachers")
     for name in ("feature_pyramid", "mean_teacher"):
         recipe = find_recipe(name, "compact", [*SMALL[name], "batch=4", "targets=ignore"])
@@ -180,10 +210,13 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_frames_of_videos_are_taught_with_memory(renderwild_tiny: Path, tmp_path: Path) -> None:
     net, recipe = small_net("multi_database"), find_recipe("M8", "compact", SMALL["multi_database"])
     _, _, origins = load_wild_frames(renderwild_tiny, rate_hz=1.5)
-    found = said_of_frames(recipe, net, renderwild_tiny, origins, tmp_path)
+    found = predict_videos(recipe, net, renderwild_tiny, origins, tmp_path)
     data = open_recipe_data(recipe, renderwild_tiny, tmp_path)
     predictions = method_predictions(net, recipe, data.train, data)
-    rows = {(data.train.videos[v], int(f)): k for k, (v, f) in enumerate(zip(data.train.video, data.train.frame, strict=True))}
+    rows = {
+        (data.train.videos[v], int(f)): k
+        for k, (v, f) in enumerate(zip(data.train.video, data.train.frame, strict=True))
+    }
     met = 0
     for k, origin in enumerate(origins):
         row = rows.get(origin)
@@ -200,10 +233,24 @@ def test_the_command_teaches_a_student_and_keeps_to_its_teachers(
     renderwild_tiny: Path, teachers: list[Path], tmp_path: Path
 ) -> None:
     def call(out: Path, *more: str, who: list[Path] = teachers) -> Result:
-        few = ["schedule.steps=2", "schedule.save_every=2", "schedule.small_px=48", "mix.wild=6", "mix.no_face=2"]
+        few = [
+            "schedule.steps=2",
+            "schedule.save_every=2",
+            "schedule.small_px=48",
+            "mix.wild=6",
+            "mix.no_face=2",
+        ]
         options = [part for option in few for part in ("--set", option)]
         named = [part for each in who for part in ("--teacher", str(each))]
-        given = ["distil", *named, "--data", str(renderwild_tiny), "--rendered-only", "--cache", str(tmp_path / "cache")]
+        given = [
+            "distil",
+            *named,
+            "--data",
+            str(renderwild_tiny),
+            "--rendered-only",
+            "--cache",
+            str(tmp_path / "cache"),
+        ]
         return CliRunner().invoke(main, [*given, "--out", str(out), *options, *more])
 
     whole = call(tmp_path / "whole")

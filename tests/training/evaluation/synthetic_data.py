@@ -1,4 +1,6 @@
-"""A small folder in the layout of Aff-Wild2, with the traps that the real one has, and a folder of rendered stills."""
+"""A small folder in the layout of Aff-Wild2, with the traps that the real one has, and a folder of
+rendered stills.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ AU_ROW = "0,1,0,1,0,0,1,0,0,0,1,0"
 NO_AU = ",".join(["-1"] * 12)
 
 
-def write_labels(folder: Path, task: str, split: str, video: str, rows: list[str], end: str = "\n") -> Path:
+def write_labels(
+    folder: Path, task: str, split: str, video: str, rows: list[str], end: str = "\n"
+) -> Path:
     path = folder / "annotations" / task / split / f"{video}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([HEADERS[task], *rows]) + end, encoding="utf-8")
@@ -23,7 +27,7 @@ def write_labels(folder: Path, task: str, split: str, video: str, rows: list[str
 
 
 def write_crop(folder: Path, video: str, frame: int) -> None:
-    """A plain picture whose brightness tells the frame."""
+    """A plain image whose brightness tells the frame."""
     path = folder / "cropped_aligned" / video / f"{frame:05d}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((112, 112, 3), brightness(frame), np.uint8))
@@ -34,14 +38,21 @@ def brightness(frame: int) -> int:
 
 
 def write_affwild2(folder: Path) -> Path:
-    """Three labelled videos and one of the test lists:
+    """Three labeled videos and one of the test lists:
 
     one        AU and expression; 5 rows, crops 2, 3 and 5; VA is of the training split
     12-30-9x9  all tasks; 3 rows, 4 crops, a damaged one among them; the video file has 6 frames
     two_left   VA alone; no crop at all
     unseen     test list of AU alone; crop 1
     """
-    write_labels(folder, "AU_Set", "Validation_Set", "one", [AU_ROW, AU_ROW, NO_AU, "1," + AU_ROW[2:], AU_ROW], end="")
+    write_labels(
+        folder,
+        "AU_Set",
+        "Validation_Set",
+        "one",
+        [AU_ROW, AU_ROW, NO_AU, "1," + AU_ROW[2:], AU_ROW],
+        end="",
+    )
     write_labels(folder, "EXPR_Set", "Validation_Set", "one", ["0 ", "4", "-1", "6,", "4", ""])
     write_labels(folder, "VA_Set", "Train_Set", "one", ["0.5,0.5"] * 5)
     for frame in (2, 3, 5):
@@ -49,10 +60,12 @@ def write_affwild2(folder: Path) -> Path:
     (folder / "cropped_aligned" / "one" / ".DS_Store").write_bytes(b"\0")
     write_labels(folder, "AU_Set", "Validation_Set", "12-30-9x9", [AU_ROW] * 3)
     write_labels(folder, "EXPR_Set", "Validation_Set", "12-30-9x9", ["6", "6", "2"])
-    write_labels(folder, "VA_Set", "Validation_Set", "12-30-9x9", ["0.602,0.389", "-5,-5", "-0.25,1"])
+    write_labels(
+        folder, "VA_Set", "Validation_Set", "12-30-9x9", ["0.602,0.389", "-5,-5", "-0.25,1"]
+    )
     for frame in (1, 2, 3, 4):
         write_crop(folder, "12-30-9x9", frame)
-    (folder / "cropped_aligned" / "12-30-9x9" / "00003.jpg").write_bytes(b"not a picture")
+    (folder / "cropped_aligned" / "12-30-9x9" / "00003.jpg").write_bytes(b"not an image")
     write_video(folder / "videos" / "batch1" / "12-30-9x9.avi", 6)
     write_labels(folder, "VA_Set", "Validation_Set", "two_left", ["0.1,0.2", "0.1,-0.2"])
     (folder / "test_set_AU_Challenge.txt").write_text("unseen\n\n")
@@ -69,11 +82,15 @@ def write_video(path: Path, frames: int) -> None:
 
 
 def write_stills(folder: Path, landmarks_xy: np.ndarray, count: int = 400) -> Path:
-    """One shard of plain pictures, two of an identity; AU23 is hidden on every third identity, every tenth is held out."""
+    """One shard of plain images, two of an identity; AU23 is hidden on every third identity, every
+    tenth is held out.
+    """
     random = np.random.default_rng(0)
     identity = np.arange(count) // 2
     arrays = {
-        "image": np.broadcast_to(random.integers(90, 250, (count, 1, 1, 1)), (count, 160, 160, 3)).astype(np.uint8),
+        "image": np.broadcast_to(
+            random.integers(90, 250, (count, 1, 1, 1)), (count, 160, 160, 3)
+        ).astype(np.uint8),
         "au_intensity": random.random((count, len(AU_NAMES))).astype(np.float32),
         "landmarks_xy": np.broadcast_to(landmarks_xy, (count, 68, 2)).astype(np.float32),
         "pose_deg": np.zeros((count, 3), np.float32),

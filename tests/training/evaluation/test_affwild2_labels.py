@@ -7,8 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.datasets.synthetic_affwild2 import HEADER_AU_2020, HEADER_EXPR, HEADER_VA, abaw2, au_line, crops, write
-from tests.training.evaluation.synthetic_data import AU_ROW, write_affwild2, write_labels, write_video
+from tests.training.datasets.synthetic_affwild2 import (
+    HEADER_AU_2020,
+    HEADER_EXPR,
+    HEADER_VA,
+    abaw2,
+    au_line,
+    crops,
+    write,
+)
+from tests.training.evaluation.synthetic_data import (
+    AU_ROW,
+    write_affwild2,
+    write_labels,
+    write_video,
+)
 from training.datasets.affwild2_layout import without_position
 from training.evaluation.affwild2_labels import LabelError, load_labels
 from training.evaluation.label_table import LabelTable
@@ -42,7 +55,13 @@ def test_frames_reach_as_far_as_labels_crops_or_video(labels: LabelTable) -> Non
 
 def test_crops_are_joined_by_their_number(labels: LabelTable) -> None:
     crops = labels.crop[rows(labels, "one")]
-    assert [None if crop is None else Path(crop).name for crop in crops] == [None, "00002.jpg", "00003.jpg", None, "00005.jpg"]
+    assert [None if crop is None else Path(crop).name for crop in crops] == [
+        None,
+        "00002.jpg",
+        "00003.jpg",
+        None,
+        "00005.jpg",
+    ]
     assert labels.crop[rows(labels, "two_left")] == (None, None)
 
 
@@ -52,7 +71,9 @@ def test_labels_stay_raw(labels: LabelTable) -> None:
     assert labels.au[one][:, 0].tolist() == [0, 0, -1, 1, 0]
     assert labels.au[one][1].tolist() == [int(value) for value in AU_ROW.split(",")]
     assert (labels.va[one] == -5).all()  # its valence is of the training split
-    np.testing.assert_allclose(labels.va[rows(labels, "12-30-9x9")][:4], [[0.602, 0.389], [-5, -5], [-0.25, 1], [-5, -5]])
+    np.testing.assert_allclose(
+        labels.va[rows(labels, "12-30-9x9")][:4], [[0.602, 0.389], [-5, -5], [-0.25, 1], [-5, -5]]
+    )
 
 
 def test_the_training_split_has_its_own_labels(folder: Path) -> None:
@@ -63,7 +84,9 @@ def test_the_training_split_has_its_own_labels(folder: Path) -> None:
 
 
 def test_rows_are_found_by_video_and_frame(labels: LabelTable) -> None:
-    video = np.array([labels.videos.index(name) for name in ("one", "one", "one", "unseen", "two_left")])
+    video = np.array(
+        [labels.videos.index(name) for name in ("one", "one", "one", "unseen", "two_left")]
+    )
     found = labels.row_index(video, np.array([1, 5, 6, 0, 2]))
     assert found.tolist() == [6, 10, -1, -1, 12]
 
@@ -101,7 +124,10 @@ def test_all_that_is_broken_is_named_at_once(tmp_path: Path) -> None:
     for name in "ab":
         write_labels(tmp_path, "VA_Set", "Validation_Set", name, ["0,0", "2,0"])
     (tmp_path / "test_set_VA_Challenge.txt").write_text("fine\n../../etc\n")
-    with pytest.raises(LabelError, match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: wanted the name"):
+    with pytest.raises(
+        LabelError,
+        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: wanted the name",
+    ):
         load_labels(tmp_path)
 
 
@@ -124,7 +150,10 @@ def test_an_empty_folder_says_what_was_wanted(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="split must be one of"):
         load_labels(tmp_path, "test")
     write_labels(tmp_path, "VA_Set", "Train_Set", "v", ["0,0"])
-    with pytest.raises(LabelError, match="no label file of the split validation and no test list is there; there are"):
+    with pytest.raises(
+        LabelError,
+        match="no label file of the split validation and no test list is there; there are",
+    ):
         load_labels(tmp_path)
 
 
@@ -148,14 +177,27 @@ def test_listed_videos_stay_without_labels_and_crops(tmp_path: Path) -> None:
 
 
 def test_labels_beyond_a_gap_stand_at_their_frame(tmp_path: Path) -> None:
-    """The folder that the reader of data sets is tested with: one video reaches to crop 6 with five lines."""
+    """The folder that the reader of data sets is tested with: one video reaches to crop 6 with five
+    lines.
+    """
     labels = load_labels(abaw2(tmp_path))
     one = rows(labels, "one")
     assert labels.frame[one].tolist() == [1, 2, 3, 4, 5, 6]
-    assert labels.va[one].tolist() == [[0.5, 0.25], [-5, -5], [-5, -5], [-1, 1], pytest.approx([0.1, 0.2]), [-5, -5]]
+    assert labels.va[one].tolist() == [
+        [0.5, 0.25],
+        [-5, -5],
+        [-5, -5],
+        [-1, 1],
+        pytest.approx([0.1, 0.2]),
+        [-5, -5],
+    ]
     assert (labels.au[one] == -1).all()  # AUs of this video are for training
     left = rows(labels, "1-30-1280x720_left")
-    assert labels.au[left][:, 1].tolist() == [1, -1, 0]  # a line with one absent column counts for none
+    assert labels.au[left][:, 1].tolist() == [
+        1,
+        -1,
+        0,
+    ]  # a line with one absent column counts for none
     assert labels.listed["EXPR_Set"] == {"unseen"}
     assert labels.notes == ()
 
@@ -172,9 +214,15 @@ def test_eight_units_of_the_first_year_are_taken_with_a_note(tmp_path: Path) -> 
 
 def test_the_eighth_class_of_later_years_is_not_judged(tmp_path: Path) -> None:
     base = tmp_path / "5th_ABAW_Annotations"
-    write(base / "EXPR_Classification_Challenge/Validation_Set/v.txt", f"{HEADER_EXPR},Other\n7\n6\n-1\n0\n")
+    write(
+        base / "EXPR_Classification_Challenge/Validation_Set/v.txt",
+        f"{HEADER_EXPR},Other\n7\n6\n-1\n0\n",
+    )
     write(base / "VA_Estimation_Challenge/Train_Set/v.txt", f"{HEADER_VA}\n0,0\n")
-    write(tmp_path / "4th_ABAW_Annotations/VA_Estimation_Challenge/Validation_Set/v.txt", f"{HEADER_VA}\n0,0\n")
+    write(
+        tmp_path / "4th_ABAW_Annotations/VA_Estimation_Challenge/Validation_Set/v.txt",
+        f"{HEADER_VA}\n0,0\n",
+    )
     with pytest.raises(LabelError, match="several annotation folders"):
         load_labels(tmp_path)
     labels = load_labels(tmp_path, annotations="5th_ABAW_Annotations")
@@ -186,7 +234,10 @@ def test_the_eighth_class_of_later_years_is_not_judged(tmp_path: Path) -> None:
 def test_files_of_all_tasks_fill_the_frames_they_name(tmp_path: Path) -> None:
     base = tmp_path / "4th_ABAW_Annotations/MTL_Challenge"
     zeros = ",".join(["0"] * 12)
-    write(base / "validation_set.txt", f"image,valence,arousal,expression,aus\na/00004.jpg,0.5,-0.5,4,{zeros}\n")
+    write(
+        base / "validation_set.txt",
+        f"image,valence,arousal,expression,aus\na/00004.jpg,0.5,-0.5,4,{zeros}\n",
+    )
     write(base / "train_set.txt", f"b/00001.jpg,0,0,1,{zeros}\n")
     crops(tmp_path, "a", [2, 5])
     labels = load_labels(tmp_path)
@@ -194,7 +245,10 @@ def test_files_of_all_tasks_fill_the_frames_they_name(tmp_path: Path) -> None:
     assert labels.expression.tolist() == [-1, -1, -1, 4, -1]
     assert labels.va[3].tolist() == [0.5, -0.5]
     assert [crop is not None for crop in labels.crop] == [False, True, False, False, True]
-    write(base / "validation_set.txt", f"image,valence,arousal,expression,aus\na/99999999999.jpg,0,0,1,{zeros}\n")
+    write(
+        base / "validation_set.txt",
+        f"image,valence,arousal,expression,aus\na/99999999999.jpg,0,0,1,{zeros}\n",
+    )
     with pytest.raises(LabelError, match=r"validation_set\.txt:2: wanted VIDEO/NNNNN\.jpg"):
         load_labels(tmp_path)
 

@@ -1,22 +1,23 @@
-"""Thresholds and calibration against closed forms and SciPy's optimum; folding against the layers it replaces."""
+"""Thresholds and calibration against closed forms and SciPy's optimum; folding against the layers
+it replaces.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from training.evaluation import calibration
 from training.evaluation.calibration import (
     PlattScaling,
-    choose_quiet_thresholds,
+    choose_low_false_alarm_thresholds,
     choose_thresholds,
     fit_platt,
     fit_temperature,
     fold_thresholds,
 )
 from training.metrics import f1, reliability
-
-optimize = pytest.importorskip("scipy.optimize")
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -36,18 +37,22 @@ def column(values: np.ndarray) -> np.ndarray:
 
 
 def test_the_threshold_of_calibrated_uniform_probabilities() -> None:
-    """F1 of "on from t" is (1 - t^2) / (1.5 - t): highest at (3 - sqrt 5) / 2, which is half of it (Lipton et al. 2014)."""
+    """F1 of "on from t" is (1 - t^2) / (1.5 - t): highest at (3 - sqrt 5) / 2, which is half of it
+    (Lipton et al. 2014).
+    """
     levels = np.linspace(0.005, 0.995, 100)
     probability = np.repeat(levels, 200)
     truth = (np.arange(200)[None] < np.round(200 * levels)[:, None]).ravel()
-    assert choose_thresholds(column(probability), column(truth)) == pytest.approx([(3 - 5**0.5) / 2] * 12, abs=0.011)
+    assert choose_thresholds(column(probability), column(truth)) == pytest.approx(
+        [(3 - 5**0.5) / 2] * 12, abs=0.011
+    )
 
 
-def test_thresholds_keep_to_labelled_cells_and_to_evidence() -> None:
+def test_thresholds_keep_to_labeled_cells_and_to_evidence() -> None:
     truth = column(np.arange(100) >= 60)
     probability = np.where(truth, 0.9, 0.3)
     known = np.ones_like(truth)
-    probability[60:80, 1] = 0.1  # wrong, but not labelled
+    probability[60:80, 1] = 0.1  # wrong, but not labeled
     known[60:80, 1] = False
     known[65:, 2] = False  # five positives
     truth[:, 3] = False
@@ -59,10 +64,14 @@ def test_thresholds_keep_to_labelled_cells_and_to_evidence() -> None:
 
 @pytest.fixture(scope="module")
 def judged() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities [600, 12] that tell the truth more or less well by AU, and those [400, 12] of neutral faces."""
+    """Probabilities [600, 12] that tell the truth more or less well by AU, and those [400, 12] of
+    neutral faces.
+    """
     random = np.random.default_rng(8)
     truth = random.random((600, 12)) < 0.3
-    probability = sigmoid(random.standard_normal(truth.shape) + np.where(truth, 1, -1) * np.linspace(0.5, 2.5, 12))
+    probability = sigmoid(
+        random.standard_normal(truth.shape) + np.where(truth, 1, -1) * np.linspace(0.5, 2.5, 12)
+    )
     return probability, truth, sigmoid(random.standard_normal((400, 12)) + np.linspace(-3, 0.5, 12))
 
 
@@ -74,10 +83,17 @@ def f1_sum(thresholds: tuple[float, ...], probability: np.ndarray, truth: np.nda
     return sum(f1(probability[:, k] >= thresholds[k], truth[:, k]) for k in range(12))
 
 
-def test_without_a_need_for_quiet_it_is_the_best_f1(judged: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_without_a_need_for_quiet_it_is_the_best_f1(
+    judged: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
     probability, truth, neutral = judged
-    best, quiet = choose_thresholds(probability, truth), choose_quiet_thresholds(probability, truth, neutral, alarms=12)
-    assert f1_sum(quiet, probability, truth) == pytest.approx(f1_sum(best, probability, truth), abs=0.12)  # steps of 0.005
+    best, quiet = (
+        choose_thresholds(probability, truth),
+        choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12),
+    )
+    assert f1_sum(quiet, probability, truth) == pytest.approx(
+        f1_sum(best, probability, truth), abs=0.12
+    )  # steps of 0.005
 
 
 @pytest.mark.parametrize("alarms", [0.3, 0.8, 2.0])
@@ -85,10 +101,11 @@ def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
     judged: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
 ) -> None:
     probability, truth, neutral = judged
-    quiet = choose_quiet_thresholds(probability, truth, neutral, alarms=alarms)
+    quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=alarms)
     assert 0.7 * alarms < alarms_of(quiet, neutral) <= alarms
     found = f1_sum(quiet, probability, truth)
-    # No change of one or two AUs' thresholds that calls as few or fewer does better by more than the grid's gap explains.
+    # No change of one or two AUs' thresholds that calls as few or fewer does better by more than
+    # the grid's gap explains.
     grid = np.arange(0.05, 0.951, 0.01)
     score = np.array([[f1(probability[:, k] >= t, truth[:, k]) for t in grid] for k in range(12)])
     called = np.array([[(neutral[:, k] >= t).mean() for t in grid] for k in range(12)])
@@ -105,14 +122,23 @@ def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
     assert found > f1_sum(uniform, probability, truth) or alarms_of(uniform, neutral) > alarms
 
 
-def test_quiet_thresholds_keep_half_where_chance_would_choose(judged: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_quiet_thresholds_keep_half_where_chance_would_choose(
+    judged: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
     probability, truth, neutral = judged
     truth = truth.copy()
     truth[:, 11] = False
-    quiet = choose_quiet_thresholds(probability, truth, neutral, alarms=1.0, slack=0.02)
+    quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=1.0, slack=0.02)
     assert quiet[11] == 0.5
-    lower = choose_quiet_thresholds(probability, truth, neutral, alarms=12.0, slack=0.02)
-    assert all(a <= b for a, b in zip(lower, choose_quiet_thresholds(probability, truth, neutral, alarms=12.0), strict=True))
+    lower = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12.0, slack=0.02)
+    assert all(
+        a <= b
+        for a, b in zip(
+            lower,
+            choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12.0),
+            strict=True,
+        )
+    )
 
 
 def test_platt_finds_the_optimum_of_scipy(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
@@ -129,7 +155,9 @@ def test_platt_finds_the_optimum_of_scipy(overconfident: tuple[np.ndarray, np.nd
     assert (fitted.scale[0], fitted.offset[0]) == pytest.approx(best, abs=1e-4)
     np.testing.assert_allclose(fitted.scale, 0.5, atol=0.06)
     np.testing.assert_allclose(fitted.offset, -1, atol=0.15)
-    before, after = (reliability(sigmoid(z[:, 0]), truth[:, 0]).error for z in (logit, fitted.apply(logit)))
+    before, after = (
+        reliability(sigmoid(z[:, 0]), truth[:, 0]).error for z in (logit, fitted.apply(logit))
+    )
     assert before > 0.1
     assert after < 0.03
 
@@ -146,7 +174,9 @@ def test_masked_cells_do_not_count(overconfident: tuple[np.ndarray, np.ndarray])
     logit, truth = overconfident
     known = np.arange(len(logit))[:, None] < np.full(12, 2500)
     wrong = np.where(known, truth, ~truth)
-    np.testing.assert_array_equal(fit_platt(logit, wrong, known).scale, fit_platt(logit[:2500], truth[:2500]).scale)
+    np.testing.assert_array_equal(
+        fit_platt(logit, wrong, known).scale, fit_platt(logit[:2500], truth[:2500]).scale
+    )
 
 
 def test_platt_where_there_is_nothing_to_fit() -> None:
@@ -167,14 +197,18 @@ def test_the_temperature_is_the_optimum_of_scipy() -> None:
     random = np.random.default_rng(3)
     logit = 2 * random.standard_normal((3000, 7))
     share = np.exp(logit / 2.5)
-    truth = (random.random((3000, 1)) > np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)).sum(axis=1)
+    truth = (
+        random.random((3000, 1)) > np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)
+    ).sum(axis=1)
     truth[:100] = -1
 
     def loss(t: float) -> float:
         z = logit[100:] / t
         return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(2900), truth[100:]]).mean())
 
-    best = optimize.minimize_scalar(loss, bounds=(0.1, 10), method="bounded", options={"xatol": 1e-7}).x
+    best = optimize.minimize_scalar(
+        loss, bounds=(0.1, 10), method="bounded", options={"xatol": 1e-7}
+    ).x
     assert fit_temperature(logit, truth) == pytest.approx(best, rel=1e-4)
     assert best == pytest.approx(2.5, rel=0.1)
 
@@ -200,10 +234,15 @@ def test_folded_thresholds_decide_alike(overconfident: tuple[np.ndarray, np.ndar
     platt = fit_platt(logit, truth)
     thresholds = choose_thresholds(sigmoid(logit), truth)
     moved = fold_thresholds(thresholds, platt)
-    before, after = sigmoid(logit) >= np.array(thresholds), sigmoid(platt.apply(logit)) >= np.array(moved)
+    before, after = (
+        sigmoid(logit) >= np.array(thresholds),
+        sigmoid(platt.apply(logit)) >= np.array(moved),
+    )
     np.testing.assert_array_equal(before, after)
     again = choose_thresholds(sigmoid(platt.apply(logit)), truth)
-    assert f1(sigmoid(platt.apply(logit))[:, 0] >= again[0], truth[:, 0]) == pytest.approx(f1(before[:, 0], truth[:, 0]))
+    assert f1(sigmoid(platt.apply(logit))[:, 0] >= again[0], truth[:, 0]) == pytest.approx(
+        f1(before[:, 0], truth[:, 0])
+    )
 
 
 @pytest.mark.train
@@ -213,24 +252,35 @@ def test_the_folded_network_is_the_calibrated_one() -> None:
     from training.models.trunk import Stage, TrunkConfig
 
     torch.manual_seed(0)
-    trunk = TrunkConfig(8, (Stage("residual", 8, 1), Stage("residual", 8, 1), Stage("residual", 8, 1)))
-    net = AffectNet(NetConfig(trunk, node_width=8, embed_width=16, place_channels=4, place_width=8)).eval()
+    trunk = TrunkConfig(
+        8, (Stage("residual", 8, 1), Stage("residual", 8, 1), Stage("residual", 8, 1))
+    )
+    net = AffectNet(
+        NetConfig(trunk, node_width=8, embed_width=16, place_channels=4, place_width=8)
+    ).eval()
     random = np.random.default_rng(0)
     platt = PlattScaling(random.uniform(0.3, 2, 12), random.normal(size=12))
-    folded = calibration.fold_into_readout(net, platt, temperature=1.7)
+    folded = calibration.fold_into_head(net, platt, temperature=1.7)
     crops = torch.randn(16, 3, 112, 112)
     with torch.no_grad():
         before, after = ({**n(crops)} for n in (net, folded))
-        logit, calibrated = (n.au_graph(heads["au_nodes"]).numpy() for n, heads in ((net, before), (folded, after)))
+        logit, calibrated = (
+            n.au_graph(heads["au_nodes"]).numpy() for n, heads in ((net, before), (folded, after))
+        )
     np.testing.assert_allclose(calibrated, platt.apply(logit), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(after["expression_logit"], before["expression_logit"] / 1.7, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        after["expression_logit"], before["expression_logit"] / 1.7, rtol=1e-4, atol=1e-5
+    )
     assert (after["expression_logit"].argmax(1) == before["expression_logit"].argmax(1)).all()
     for name in before.keys() - {"expression_logit"}:
         np.testing.assert_allclose(after[name], before[name], rtol=1e-4, atol=1e-5, err_msg=name)
     thresholds = tuple(np.median(sigmoid(logit.astype(np.float64)), axis=0) + 1e-4)
-    on, still_on = sigmoid(logit) >= thresholds, sigmoid(calibrated) >= fold_thresholds(thresholds, platt)
+    on, still_on = (
+        sigmoid(logit) >= thresholds,
+        sigmoid(calibrated) >= fold_thresholds(thresholds, platt),
+    )
     np.testing.assert_array_equal(on, still_on)
     assert on.any(axis=0).all()
     assert not on.all(axis=0).any()
     with pytest.raises(ValueError, match="temperature must lie"):
-        calibration.fold_into_readout(net, platt, temperature=0)
+        calibration.fold_into_head(net, platt, temperature=0)

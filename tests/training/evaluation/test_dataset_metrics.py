@@ -1,4 +1,6 @@
-"""Figures of tables: against the metrics themselves, with masked labels, missing predictions and tasks without labels."""
+"""Figures of tables: against the metrics themselves, with masked labels, missing predictions and
+tasks without labels.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training import metrics
-from training.evaluation.dataset_metrics import FigureOptions, data_figures, plain
+from training.evaluation.dataset_metrics import FigureOptions, dataset_metrics, plain
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, hold
 from training.evaluation.report_page import report_page
@@ -44,7 +46,9 @@ def guess(labels: LabelTable, noise: float, missing: float = 0.0) -> PredictionT
     random = np.random.default_rng(1)
     count = len(labels)
     au = np.clip(0.1 + 0.8 * (labels.au == 1) + noise * random.normal(size=(count, 12)), 0, 1)
-    expression = np.eye(7)[np.maximum(labels.expression, 0)] + 2.5 * noise * random.random((count, 7))
+    expression = np.eye(7)[np.maximum(labels.expression, 0)] + 2.5 * noise * random.random(
+        (count, 7)
+    )
     va = np.where(labels.va == -5, 0, labels.va) + 0.5 * noise * random.normal(size=(count, 2))
     known = random.random(count) >= missing
     known[:FRAMES] &= missing == 0
@@ -52,33 +56,41 @@ def guess(labels: LabelTable, noise: float, missing: float = 0.0) -> PredictionT
     return PredictionTable(
         known=known,
         au_probability=au.astype(np.float32) * blank,
-        au_on=(au >= 0.5) & known[:, None],
-        expression_probability=(expression / expression.sum(axis=1, keepdims=True)).astype(np.float32) * blank,
+        au_active=(au >= 0.5) & known[:, None],
+        expression_probability=(expression / expression.sum(axis=1, keepdims=True)).astype(
+            np.float32
+        )
+        * blank,
         va=va.astype(np.float32) * blank,
     )
 
 
 def test_perfect_predictions_reach_the_top(labels: LabelTable) -> None:
-    figures = data_figures(labels, guess(labels, 0), FigureOptions(resamples=100))
+    figures = dataset_metrics(labels, guess(labels, 0), FigureOptions(resamples=100))
     for task in ("action_units", "expression", "valence_arousal"):
         score = figures[task]["score"]
         assert (score["value"], score["low"], score["high"]) == pytest.approx((1, 1, 1))
     for name in AU_NAMES:
         au = figures["action_units"]["by_au"][name]
         assert (au["auroc"], au["average_precision"], au["f1_at_best_threshold"]) == (1, 1, 1)
-        assert au["calibration_error"] == pytest.approx(0.1, abs=1e-6)  # says 0.1 and 0.9, means 0 and 1
-    assert (np.diag(figures["expression"]["confusion"]) == figures["expression"]["confusion"].sum(axis=1)).all()
+        assert au["calibration_error"] == pytest.approx(
+            0.1, abs=1e-6
+        )  # says 0.1 and 0.9, means 0 and 1
+    assert (
+        np.diag(figures["expression"]["confusion"])
+        == figures["expression"]["confusion"].sum(axis=1)
+    ).all()
 
 
 @pytest.mark.parametrize("missing", ["hold", "drop"])
 def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, missing: str) -> None:
     predictions = guess(labels, 0.5, missing=0.3)
-    figures = data_figures(labels, predictions, FigureOptions(missing, resamples=200))
+    figures = dataset_metrics(labels, predictions, FigureOptions(missing, resamples=200))
     judged = hold(predictions, labels) if missing == "hold" else predictions
     rows, seen = judged.known, predictions.known
     expression, va = judged.expression, judged.va
     cases = {
-        "action_units": metrics.au_score(judged.au_on[rows], labels.au[rows]),
+        "action_units": metrics.au_score(judged.au_active[rows], labels.au[rows]),
         "expression": metrics.expression_score(expression[rows], labels.expression[rows]),
         "valence_arousal": metrics.va_score(va[rows], labels.va[rows]),
     }
@@ -88,16 +100,18 @@ def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, mi
         assert score["low"] < score["value"] < score["high"], task
     whole = (labels.au >= 0).all(axis=1)
     assert figures["action_units"]["frames"] == (whole & rows).sum()
-    there = metrics.au_score(predictions.au_on[seen], labels.au[seen])["score"]
+    there = metrics.au_score(predictions.au_active[seen], labels.au[seen])["score"]
     assert figures["action_units"]["where_predicted"]["score"] == pytest.approx(there)
     assert (there == pytest.approx(cases["action_units"]["score"])) == (missing == "drop")
     au7 = figures["action_units"]["by_au"]["AU7"]
     kept = whole & seen  # a stand-in has no probability
-    assert au7["auroc"] == pytest.approx(metrics.auroc(predictions.au_probability[kept, 4], labels.au[kept, 4] == 1))
+    assert au7["auroc"] == pytest.approx(
+        metrics.auroc(predictions.au_probability[kept, 4], labels.au[kept, 4] == 1)
+    )
     assert au7["frames"] == (whole & rows).sum()
     assert au7["reliability"]["count"].sum() == kept.sum()
     frames = figures["frames"]
-    assert frames["labelled_but_not_predicted"]["AU_Set"] == (whole & ~seen).sum()
+    assert frames["labeled_but_not_predicted"]["AU_Set"] == (whole & ~seen).sum()
     assert frames["videos_without_any_prediction"] == ["v00"]
     assert any("1 of 12 videos have no prediction at all: v00" in note for note in figures["notes"])
 
@@ -108,12 +122,17 @@ def test_what_does_not_exist_is_none_and_noted(labels: LabelTable) -> None:
     au[au[:, 5] == 0, 5] = 1
     expression[expression == 2] = 1
     one_class = replace(labels, au=au, expression=expression, va=np.full_like(labels.va, -5))
-    figures = plain(data_figures(one_class, guess(one_class, 0.3), FigureOptions(resamples=100)))
+    figures = plain(dataset_metrics(one_class, guess(one_class, 0.3), FigureOptions(resamples=100)))
     assert figures["valence_arousal"] is None
     assert figures["action_units"]["by_au"]["AU6"]["auroc"] is None
     assert figures["action_units"]["by_au"]["AU6"]["f1"]["value"] == 0
     notes = " ".join(figures["notes"])
-    for text in ("VA_Set: nothing to judge", "AU6 is never on", "AU10 is always on", "No frame is labelled disgust"):
+    for text in (
+        "VA_Set: nothing to judge",
+        "AU6 is never on",
+        "AU10 is always on",
+        "No frame is labeled disgust",
+    ):
         assert text in notes
     json.dumps(figures, allow_nan=False)
 
@@ -122,24 +141,39 @@ def test_by_column_frames_count_for_the_aus_they_have(labels: LabelTable) -> Non
     au = labels.au.copy()
     au[::2, 8] = -1
     part = replace(labels, au=au)
-    figures = data_figures(part, guess(part, 0.4), FigureOptions(resamples=100, by_column=True))["action_units"]
+    figures = dataset_metrics(part, guess(part, 0.4), FigureOptions(resamples=100, by_column=True))[
+        "action_units"
+    ]
     assert figures["frames"] == (au >= 0).any(axis=1).sum()
-    assert figures["by_au"]["AU23"]["frames"] == (au[:, 8] >= 0).sum() < figures["by_au"]["AU1"]["frames"]
+    assert (
+        figures["by_au"]["AU23"]["frames"]
+        == (au[:, 8] >= 0).sum()
+        < figures["by_au"]["AU1"]["frames"]
+    )
 
 
 def test_nothing_at_all_is_no_crash(labels: LabelTable) -> None:
     nothing = replace(
-        labels, au=np.full_like(labels.au, -1), expression=np.full_like(labels.expression, -1), va=np.full_like(labels.va, -5)
+        labels,
+        au=np.full_like(labels.au, -1),
+        expression=np.full_like(labels.expression, -1),
+        va=np.full_like(labels.va, -5),
     )
-    figures = data_figures(nothing, guess(nothing, 0.3), FigureOptions())
-    assert [figures[task] for task in ("action_units", "expression", "valence_arousal")] == [None] * 3
-    dropped = data_figures(labels, replace(guess(labels, 0), known=np.zeros(len(labels), bool)), FigureOptions("drop"))
+    figures = dataset_metrics(nothing, guess(nothing, 0.3), FigureOptions())
+    assert [figures[task] for task in ("action_units", "expression", "valence_arousal")] == [
+        None
+    ] * 3
+    dropped = dataset_metrics(
+        labels, replace(guess(labels, 0), known=np.zeros(len(labels), bool)), FigureOptions("drop")
+    )
     assert dropped["expression"] is None
 
 
 def test_one_video_has_no_interval(labels: LabelTable) -> None:
-    alone = replace(labels, expression=np.where(labels.video == 3, labels.expression, -1).astype(np.int8))
-    figures = plain(data_figures(alone, guess(alone, 0.3), FigureOptions()))
+    alone = replace(
+        labels, expression=np.where(labels.video == 3, labels.expression, -1).astype(np.int8)
+    )
+    figures = plain(dataset_metrics(alone, guess(alone, 0.3), FigureOptions()))
     assert figures["expression"]["score"]["low"] is None
     assert any("no confidence intervals" in note for note in figures["notes"])
 
@@ -153,9 +187,11 @@ def test_the_page_needs_nothing_beside_itself(labels: LabelTable, broken: str) -
     if broken == "no predictions":
         predictions = replace(predictions, known=np.zeros(len(labels), bool))
     labels = replace(labels, videos=("<b>&", *labels.videos[1:]))
-    figures = plain(data_figures(labels, predictions, FigureOptions(resamples=100)))
+    figures = plain(dataset_metrics(labels, predictions, FigureOptions(resamples=100)))
     page = report_page({"origin": {"model": "a & b", "data": "d"}, **figures})
-    outside = page.replace("http://www.w3.org/2000/svg", "").replace("http://www.w3.org/1999/xlink", "")
+    outside = page.replace("http://www.w3.org/2000/svg", "").replace(
+        "http://www.w3.org/1999/xlink", ""
+    )
     assert "http" not in outside
     assert "<script" not in page
     assert page.count("<svg") == page.count("</svg>") == 6

@@ -1,4 +1,6 @@
-"""`python -m training evaluate` as a whole: a folder like Aff-Wild2, rendered stills, a file of predictions."""
+"""`python -m training evaluate` as a whole: a folder like Aff-Wild2, rendered stills, a file of
+predictions.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-pytest.importorskip("torch")  # the command line of training knows of networks
-pytest.importorskip("matplotlib")
+from faceaffect.geometry import estimate_crop_to_frame, invert_transforms, keypoints_from_landmarks
+from faceaffect.pipeline import open_pipeline
+from faceaffect.types import Frame, PixelFormat
+from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
+from tests.training.evaluation.synthetic_data import write_affwild2, write_stills
+from training.__main__ import main
+from training.datasets.affwild2_annotations import read_task_file
+
 pytestmark = pytest.mark.train
 
-from faceaffect.geometry import anchors_from_landmarks, crop_to_frame, invert_map  # noqa: E402
-from faceaffect.pipeline import open_pipeline  # noqa: E402
-from faceaffect.types import Frame, Layout  # noqa: E402
-from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle  # noqa: E402
-from tests.training.evaluation.synthetic_data import write_affwild2, write_stills  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.datasets.affwild2_annotations import read_task_file  # noqa: E402
+
+REQUIRES = ("matplotlib",)
 
 
 def run(*arguments: object) -> Result:
@@ -48,9 +51,14 @@ def out(bundle: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_a_folder_like_affwild2(out: Path) -> None:
     figures = json.loads((out / "figures.json").read_text())
     assert figures["frames"]["videos"] == 4
-    assert figures["frames"]["labelled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
-    assert figures["frames"]["labelled_but_not_predicted"] == {"AU_Set": 3, "EXPR_Set": 3, "VA_Set": 3}
-    # The made-up network always says surprise; the first frame of "one" has no face and stands as neutral, as labelled.
+    assert figures["frames"]["labeled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
+    assert figures["frames"]["labeled_but_not_predicted"] == {
+        "AU_Set": 3,
+        "EXPR_Set": 3,
+        "VA_Set": 3,
+    }
+    # The made-up network always says surprise; the first frame of "one" has no face and stands as
+    # neutral, as labeled.
     assert figures["expression"]["accuracy"]["value"] == pytest.approx(4 / 7)
     assert figures["expression"]["where_predicted"]["accuracy"] == pytest.approx(2 / 4)
     assert any("00003.jpg" in note and "skipped" in note for note in figures["notes"])
@@ -58,7 +66,10 @@ def test_a_folder_like_affwild2(out: Path) -> None:
 
 
 def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
-    files = {str(path.relative_to(out / "submission")): path for path in sorted((out / "submission").rglob("*.txt"))}
+    files = {
+        str(path.relative_to(out / "submission")): path
+        for path in sorted((out / "submission").rglob("*.txt"))
+    }
     assert list(files) == [
         "AU_Set/12-30-9x9.txt", "AU_Set/one.txt", "AU_Set/unseen.txt", "EXPR_Set/12-30-9x9.txt", "EXPR_Set/one.txt",
         "VA_Set/12-30-9x9.txt", "VA_Set/two_left.txt",
@@ -73,12 +84,18 @@ def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
     np.testing.assert_array_equal(va[[3, 3]], va[4:])
 
 
-def test_the_predictions_give_the_same_figures_again(out: Path, data: Path, bundle: Path, tmp_path: Path) -> None:
+def test_the_predictions_give_the_same_figures_again(
+    out: Path, data: Path, bundle: Path, tmp_path: Path
+) -> None:
     result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")
     assert result.exit_code == 0, result.output
-    first, again = (json.loads((folder / "figures.json").read_text()) for folder in (out, tmp_path / "again"))
+    first, again = (
+        json.loads((folder / "figures.json").read_text()) for folder in (out, tmp_path / "again")
+    )
     for task in ("action_units", "expression", "valence_arousal"):
-        assert again[task]["score"]["value"] == pytest.approx(first[task]["score"]["value"], abs=1e-5)
+        assert again[task]["score"]["value"] == pytest.approx(
+            first[task]["score"]["value"], abs=1e-5
+        )
     for path in (out / "submission").rglob("*.txt"):
         assert path.read_text() == (tmp_path / "again" / path.relative_to(out)).read_text()
 
@@ -91,7 +108,7 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "out" / "figures.json").read_text())
     with np.load(folder / "faces_0000.npz") as arrays:
         identity, on = arrays["identity"], arrays["au_intensity"] > 0.3
-        pictures = arrays["image"]
+        images = arrays["image"]
     judged = identity % 20 == 10  # held out, and not of the half that thresholds may be chosen by
     assert judged.sum() > 10
     by_au = figures["action_units"]["by_au"]
@@ -102,12 +119,18 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
     assert figures["expression"] is None
     assert not (tmp_path / "out" / "submission").exists()
     # What is called agrees with the SDK's own look at the same crops.
-    inside = np.round(invert_map(crop_to_frame(anchors_from_landmarks(landmarks[None])))[0, :, 2]).astype(int)
+    inside = np.round(
+        invert_transforms(estimate_crop_to_frame(keypoints_from_landmarks(landmarks[None])))[
+            0, :, 2
+        ]
+    ).astype(int)
     called = []
     with open_pipeline(bundle, crops=True) as pipeline:
-        for picture in pictures[judged]:
-            crop = np.ascontiguousarray(picture[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]])
-            called.append(pipeline.analyse(Frame(crop, Layout.RGB))[1].au_on[0])
+        for image in images[judged]:
+            crop = np.ascontiguousarray(
+                image[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]]
+            )
+            called.append(pipeline.analyze(Frame(crop, PixelFormat.RGB))[1].au_active[0])
     shares = [by_au[name]["share_called"] for name in by_au]
     assert np.abs(np.mean(called, axis=0) - shares).max() < 0.2
 
@@ -128,7 +151,13 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
 def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("")
-    names = {"bundle": bundle, "data": data, "out": out, "empty": tmp_path / "empty", "text": tmp_path / "notes.txt"}
+    names = {
+        "bundle": bundle,
+        "data": data,
+        "out": out,
+        "empty": tmp_path / "empty",
+        "text": tmp_path / "notes.txt",
+    }
     names["csv"] = out / "predictions.csv"
     before = (out / "figures.json").read_bytes()
     given = [argument.format(**names) for argument in arguments]

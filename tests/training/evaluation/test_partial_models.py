@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+from training.evaluation.label_table import TASKS, LabelTable
+from training.evaluation.partial_models import of_heads
+from training.evaluation.prediction_table import no_predictions, without_broken
+from training.evaluation.submission import write_submission
+
 pytestmark = pytest.mark.train
 
-from training.evaluation.label_table import TASKS, LabelTable  # noqa: E402
-from training.evaluation.partial_models import of_heads  # noqa: E402
-from training.evaluation.prediction_table import no_predictions, without_broken  # noqa: E402
-from training.evaluation.submission import write_submission  # noqa: E402
 
 COUNT = 6
 
 
-def labelled() -> LabelTable:
+def labeled() -> LabelTable:
     random = np.random.default_rng(0)
     return LabelTable(
         ("a",), np.zeros(COUNT, np.int64), np.arange(1, COUNT + 1), ("x.jpg",) * COUNT,
@@ -27,19 +27,29 @@ def labelled() -> LabelTable:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("heads", "files"), [(("au",), ["AU_Set"]), (("expression", "va"), ["EXPR_Set", "VA_Set"])])
-def test_only_what_is_read_is_judged_and_submitted(heads: tuple[str, ...], files: list[str], tmp_path: Path) -> None:
-    labels, predictions = labelled(), no_predictions(COUNT)
+@pytest.mark.parametrize(
+    ("heads", "files"), [(("au",), ["AU_Set"]), (("expression", "va"), ["EXPR_Set", "VA_Set"])]
+)
+def test_only_what_is_read_is_judged_and_submitted(
+    heads: tuple[str, ...], files: list[str], tmp_path: Path
+) -> None:
+    labels, predictions = labeled(), no_predictions(COUNT)
     predictions.known[:] = True
     if "au" in heads:
         predictions.au_probability[:] = 0.7
     else:
         predictions.expression_probability[:], predictions.va[:] = 1 / 7, 0.2
-    assert without_broken(predictions)[1] == COUNT, "NaN of a head that is not there would cost all rows"
+    assert without_broken(predictions)[1] == COUNT, (
+        "NaN of a head that is not there would cost all rows"
+    )
     judged, filled, notes = of_heads(labels, predictions, heads)
     assert without_broken(filled)[1] == 0
-    for head, unlabelled in (("au", -1), ("expression", -1), ("va", -5)):
-        wanted = getattr(labels, head) if head in heads else np.full_like(getattr(labels, head), unlabelled)
+    for head, unlabeled in (("au", -1), ("expression", -1), ("va", -5)):
+        wanted = (
+            getattr(labels, head)
+            if head in heads
+            else np.full_like(getattr(labels, head), unlabeled)
+        )
         assert (getattr(judged, head) == wanted).all()
     assert (filled.au_probability == predictions.au_probability).all() == ("au" in heads)
     assert len(notes) == 1
@@ -48,5 +58,5 @@ def test_only_what_is_read_is_judged_and_submitted(heads: tuple[str, ...], files
 
 
 def test_a_whole_model_is_left_as_it_is() -> None:
-    labels, predictions = labelled(), no_predictions(COUNT)
+    labels, predictions = labeled(), no_predictions(COUNT)
     assert of_heads(labels, predictions, ("au", "expression", "va")) == (labels, predictions, [])

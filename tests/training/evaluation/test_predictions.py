@@ -11,18 +11,23 @@ import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pipeline import open_pipeline
-from faceaffect.sinks.text_sink import RowFile
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import SinkOptions
+from faceaffect.sinks.text_sink import RowFile
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.tiny_bundle import write_tiny_bundle
 from tests.training.evaluation.synthetic_data import brightness, write_affwild2
 from training.datasets.affwild2_annotations import read_task_file
 from training.evaluation.affwild2_labels import load_labels
-from training.evaluation.label_table import LabelTable, unlabelled
+from training.evaluation.label_table import LabelTable, unlabeled
 from training.evaluation.predict_crops import NOMINAL_FPS, predict_crops
 from training.evaluation.prediction_file import PredictionError, read_predictions, write_predictions
-from training.evaluation.prediction_table import PredictionTable, hold, no_predictions, without_broken
+from training.evaluation.prediction_table import (
+    PredictionTable,
+    hold,
+    no_predictions,
+    without_broken,
+)
 from training.evaluation.submission import write_submission
 
 
@@ -34,8 +39,12 @@ def table_of(videos: dict[str, int]) -> LabelTable:
         video=np.repeat(np.arange(len(counts)), counts),
         frame=np.concatenate([np.arange(1, n + 1) for n in counts]),
         crop=(None,) * sum(counts),
-        listed={"AU_Set": frozenset(videos), "EXPR_Set": frozenset(videos), "VA_Set": frozenset(videos)},
-        **unlabelled(sum(counts)),
+        listed={
+            "AU_Set": frozenset(videos),
+            "EXPR_Set": frozenset(videos),
+            "VA_Set": frozenset(videos),
+        },
+        **unlabeled(sum(counts)),
     )
 
 
@@ -45,17 +54,19 @@ def made_up(labels: LabelTable, known: np.ndarray) -> PredictionTable:
     n = int(known.sum())
     predictions.known[known] = True
     predictions.au_probability[known] = random.random((n, 12))
-    predictions.au_on[known] = random.random((n, 12)) < 0.5
+    predictions.au_active[known] = random.random((n, 12)) < 0.5
     predictions.expression_probability[known] = random.dirichlet(np.ones(7), n)
     predictions.va[known] = random.uniform(-1.1, 1.1, (n, 2))
     return predictions
 
 
 def same(one: PredictionTable, other: PredictionTable, atol: float = 0) -> None:
-    for name in ("known", "au_on"):
+    for name in ("known", "au_active"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     for name in ("au_probability", "expression_probability", "va"):
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=atol, rtol=0, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(one, name), getattr(other, name), atol=atol, rtol=0, err_msg=name
+        )
 
 
 @pytest.fixture
@@ -73,14 +84,20 @@ def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) ->
         for row in range(len(labels)):
             if row == 0 or labels.video[row] != labels.video[row - 1]:
                 pipeline.reset()
-            picture = None if labels.crop[row] is None else cv2.imread(labels.crop[row])
-            assert predictions.known[row] == (picture is not None)
-            if picture is not None:
-                assert abs(float(picture.mean()) - brightness(int(labels.frame[row]))) < 2  # the right picture
+            image = None if labels.crop[row] is None else cv2.imread(labels.crop[row])
+            assert predictions.known[row] == (image is not None)
+            if image is not None:
+                assert (
+                    abs(float(image.mean()) - brightness(int(labels.frame[row]))) < 2
+                )  # the right image
                 index = int(labels.frame[row]) - 1
-                _, affect = pipeline.analyse(Frame(picture, time_s=index / NOMINAL_FPS, index=index))
-                np.testing.assert_allclose(predictions.au_probability[row], affect.au_probability[0], atol=1e-6)
-                np.testing.assert_allclose(predictions.va[row], [affect.valence[0], affect.arousal[0]], atol=1e-6)
+                _, affect = pipeline.analyze(Frame(image, time_s=index / NOMINAL_FPS, index=index))
+                np.testing.assert_allclose(
+                    predictions.au_probability[row], affect.au_probability[0], atol=1e-6
+                )
+                np.testing.assert_allclose(
+                    predictions.va[row], [affect.valence[0], affect.arousal[0]], atol=1e-6
+                )
                 assert predictions.expression[row] == affect.expression_probability[0].argmax()
     assert predictions.known.sum() == 7
     assert len(np.unique(predictions.va[predictions.known, 0])) >= 5  # brightness tells five frames
@@ -89,9 +106,11 @@ def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) ->
 
 
 class Counting:
-    """A pipeline that tells as valence how many frames it saw since it was reset, and as arousal which one it sees."""
+    """A pipeline that tells as valence how many frames it saw since it was reset, and as arousal
+    which one it sees.
+    """
 
-    hears = False
+    uses_audio = False
 
     def __init__(self, bundle: Path, crops: bool, sequence: bool = False) -> None:
         self.seen = 0
@@ -99,9 +118,13 @@ class Counting:
     def reset(self) -> None:
         self.seen = 0
 
-    def analyse(self, frame: Frame) -> tuple[Faces, Affect]:
+    def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
         self.seen += 1
-        scores = np.zeros((1, 12), np.float32), np.zeros((1, 12), bool), np.zeros((1, 7), np.float32)
+        scores = (
+            np.zeros((1, 12), np.float32),
+            np.zeros((1, 12), bool),
+            np.zeros((1, 7), np.float32),
+        )
         return Faces(), Affect(*scores, np.float32([self.seen]), np.float32([frame.index]))
 
     def close(self) -> None:
@@ -114,7 +137,9 @@ def test_each_video_is_one_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     predictions, _ = predict_crops(tmp_path, labels, workers=1)
     for name, wanted in (("one", [(1, 1), (2, 2), (3, 4)]), ("unseen", [(1, 0)])):
         part = labels.rows_of(labels.videos.index(name))
-        assert predictions.va[part][predictions.known[part]].tolist() == [list(pair) for pair in wanted]
+        assert predictions.va[part][predictions.known[part]].tolist() == [
+            list(pair) for pair in wanted
+        ]
 
 
 def test_holding_is_what_a_loop_would_do(two: tuple[LabelTable, PredictionTable]) -> None:
@@ -127,11 +152,13 @@ def test_holding_is_what_a_loop_would_do(two: tuple[LabelTable, PredictionTable]
         last = row if predictions.known[row] else last
         if last is None:
             assert not held.au_probability[row].any()
-            assert not held.au_on[row].any()
+            assert not held.au_active[row].any()
             assert held.expression_probability[row].tolist() == [1, 0, 0, 0, 0, 0, 0]
             assert held.va[row].tolist() == [0, 0]
         else:
-            np.testing.assert_array_equal(held.au_probability[row], predictions.au_probability[last])
+            np.testing.assert_array_equal(
+                held.au_probability[row], predictions.au_probability[last]
+            )
             np.testing.assert_array_equal(held.va[row], predictions.va[last])
             assert held.expression[row] == predictions.expression[last]
     assert held.known.all()
@@ -141,12 +168,14 @@ def test_broken_outputs_count_as_none(two: tuple[LabelTable, PredictionTable]) -
     _, predictions = two
     predictions.va[3, 1] = np.inf
     predictions.au_probability[4, 2] = np.nan
-    sound, broken = without_broken(predictions)
+    audio, broken = without_broken(predictions)
     assert broken == 2
-    assert np.flatnonzero(sound.known).tolist() == [1, 8]
+    assert np.flatnonzero(audio.known).tolist() == [1, 8]
 
 
-def test_submissions_are_read_back_as_label_files(tmp_path: Path, two: tuple[LabelTable, PredictionTable]) -> None:
+def test_submissions_are_read_back_as_label_files(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
     labels, predictions = two
     labels = replace(labels, listed={**labels.listed, "VA_Set": frozenset({"b"})})
     assert write_submission(tmp_path / "hold", labels, predictions, "hold") == 7
@@ -154,7 +183,7 @@ def test_submissions_are_read_back_as_label_files(tmp_path: Path, two: tuple[Lab
     for name in labels.videos:
         part = labels.rows_of(labels.videos.index(name))
         au = read_task_file(tmp_path / "hold" / "AU_Set" / f"{name}.txt", "AU").values
-        np.testing.assert_array_equal(au, held.au_on[part])
+        np.testing.assert_array_equal(au, held.au_active[part])
         expression = read_task_file(tmp_path / "hold" / "EXPR_Set" / f"{name}.txt", "EXPR").values
         np.testing.assert_array_equal(expression[:, 0], held.expression[part])
     va = read_task_file(tmp_path / "hold" / "VA_Set" / "b.txt", "VA").values
@@ -162,19 +191,25 @@ def test_submissions_are_read_back_as_label_files(tmp_path: Path, two: tuple[Lab
     assert [path.name for path in (tmp_path / "hold" / "VA_Set").iterdir()] == ["b.txt"]
 
 
-def test_submissions_without_holding_mark_what_is_missing(tmp_path: Path, two: tuple[LabelTable, PredictionTable]) -> None:
+def test_submissions_without_holding_mark_what_is_missing(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
     labels, predictions = two
     predictions.va[1] = -0.00001, 1.5
     write_submission(tmp_path, labels, predictions, "drop")
     lines = (tmp_path / "VA_Set" / "a.txt").read_text().splitlines()
     assert lines[:3] == ["valence,arousal", "-5.0000,-5.0000", "0.0000,1.0000"]
-    assert (tmp_path / "AU_Set" / "c.txt").read_text() == ",".join(AU_NAMES) + "\n" + 3 * (",".join(["-1"] * 12) + "\n")
+    assert (tmp_path / "AU_Set" / "c.txt").read_text() == ",".join(AU_NAMES) + "\n" + 3 * (
+        ",".join(["-1"] * 12) + "\n"
+    )
     assert (
         tmp_path / "EXPR_Set" / "c.txt"
     ).read_text() == "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise\n-1\n-1\n-1\n"
 
 
-def test_written_predictions_are_read_back(tmp_path: Path, two: tuple[LabelTable, PredictionTable]) -> None:
+def test_written_predictions_are_read_back(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
     labels, predictions = two
     path = tmp_path / "predictions.csv"
     write_predictions(path, labels, predictions)
@@ -189,21 +224,31 @@ def test_written_predictions_are_read_back(tmp_path: Path, two: tuple[LabelTable
     ]
 
 
-def test_thresholds_decide_where_the_file_does_not(tmp_path: Path, two: tuple[LabelTable, PredictionTable]) -> None:
+def test_thresholds_decide_where_the_file_does_not(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
     labels, predictions = two
     path = tmp_path / "predictions.csv"
     write_predictions(path, labels, predictions)
     lines = [line.split(",") for line in path.read_text().splitlines()]
-    column = lines[0].index("aus_on")
-    path.write_text("\n".join(",".join(cell for k, cell in enumerate(line) if k != column) for line in lines))
+    column = lines[0].index("active_aus")
+    path.write_text(
+        "\n".join(",".join(cell for k, cell in enumerate(line) if k != column) for line in lines)
+    )
     decided, _ = read_predictions(path, labels, (0.3,) * 12)
-    np.testing.assert_array_equal(decided.au_on[decided.known], predictions.au_probability[predictions.known] >= 0.3)
-    with pytest.raises(PredictionError, match="column aus_on, or a bundle"):
+    np.testing.assert_array_equal(
+        decided.au_active[decided.known], predictions.au_probability[predictions.known] >= 0.3
+    )
+    with pytest.raises(PredictionError, match="column active_aus, or a bundle"):
         read_predictions(path, labels, None)
 
 
-def analysed(path: Path, faces_of: dict[str, dict[int, list[tuple[int, float, float]]]]) -> np.ndarray:
-    """A file as the SDK writes it, of (track, left edge, width) by source and index; each row's own valence, in order."""
+def analyzed(
+    path: Path, faces_of: dict[str, dict[int, list[tuple[int, float, float]]]]
+) -> np.ndarray:
+    """A file as the SDK writes it, of (track, left edge, width) by source and index; each row's own
+    valence, in order.
+    """
     count = 0
     with RowFile(path, CsvFormat(), SinkOptions()) as sink:
         for source, frames in faces_of.items():
@@ -218,7 +263,14 @@ def analysed(path: Path, faces_of: dict[str, dict[int, list[tuple[int, float, fl
                 some = np.ones(n, np.float32)
                 sink.write(
                     Frame(np.zeros((4, 4, 3), np.uint8), index=index, source=source),
-                    Faces(box, np.zeros((n, 68, 2), np.float32), track.astype(np.int64), some, some, np.zeros((n, 3))),
+                    Faces(
+                        box,
+                        np.zeros((n, 68, 2), np.float32),
+                        track.astype(np.int64),
+                        some,
+                        some,
+                        np.zeros((n, 3)),
+                    ),
                     Affect(au, au > 0.5, felt, valence, -valence),
                 )
                 count += n
@@ -228,13 +280,21 @@ def analysed(path: Path, faces_of: dict[str, dict[int, list[tuple[int, float, fl
 
 def test_files_of_the_sdk_are_read_by_video_and_index(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    analysed(path, {"/x/a.mp4": {0: [(1, 0, 10)], 2: [(1, 0, 10), (2, 50, 40)]}, "crops/b/00003.jpg": {0: [(1, 0, 9)]}})
+    analyzed(
+        path,
+        {
+            "/x/a.mp4": {0: [(1, 0, 10)], 2: [(1, 0, 10), (2, 50, 40)]},
+            "crops/b/00003.jpg": {0: [(1, 0, 9)]},
+        },
+    )
     labels = table_of({"a": 3, "b": 3})
     predictions, notes = read_predictions(path, labels, None)
     assert notes == []
     assert predictions.known.tolist() == [True, False, True, False, False, True]
-    np.testing.assert_allclose(predictions.va[predictions.known, 0], [0, 0.02, 0.03])  # the larger face of a.mp4's third
-    assert [AU_NAMES[k] for k in np.flatnonzero(predictions.au_on[0])] == ["AU26"]
+    np.testing.assert_allclose(
+        predictions.va[predictions.known, 0], [0, 0.02, 0.03]
+    )  # the larger face of a.mp4's third
+    assert [AU_NAMES[k] for k in np.flatnonzero(predictions.au_active[0])] == ["AU26"]
     assert EXPRESSION_NAMES[predictions.expression[0]] == "happiness"
 
 
@@ -244,16 +304,18 @@ def test_sides_are_told_by_company(tmp_path: Path) -> None:
         0: [(7, 5, 10)],  # alone: the person of track 7, who is on the right later
         1: [(7, 90, 10), (8, 10, 10), (9, 50, 10)],
         2: [(8, 12, 10), (7, 88, 10)],
-        3: [(8, 80, 10)],  # alone, on the other side of the picture
+        3: [(8, 80, 10)],  # alone, on the other side of the image
         4: [(3, 0, 10)],  # a stranger, nowhere in company
     }
-    analysed(path, {"v.avi": frames, "w.avi": frames})
+    analyzed(path, {"v.avi": frames, "w.avi": frames})
     labels = table_of({"v_left": 5, "v_right": 5, "w": 5, "w_right": 5})
     predictions, _ = read_predictions(path, labels, None)
     nan = np.nan
     valence = 100 * predictions.va[:, 0].reshape(4, 5)
     left, right = [nan, 2, 4, 6, nan], [0, 1, 5, nan, nan]
-    np.testing.assert_allclose(valence, [left, right, np.array(left) + 8, np.array(right) + 8], atol=1e-4)
+    np.testing.assert_allclose(
+        valence, [left, right, np.array(left) + 8, np.array(right) + 8], atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,7 +323,10 @@ def test_sides_are_told_by_company(tmp_path: Path) -> None:
     [
         (lambda text: text.replace("AU6,", "AU5,", 1), "must have the columns AU6"),
         (lambda text: text.replace("video,", "film,", 1), r"video \(or source\)"),
-        (lambda text: text + text.splitlines()[1] + "\n", "1 frames have several, first video a, frame 2"),
+        (
+            lambda text: text + text.splitlines()[1] + "\n",
+            "1 frames have several, first video a, frame 2",
+        ),
         (lambda text: text.replace('"a",2,', '"a",two,'), "frame must hold numbers"),
         (lambda text: text.replace('"a",2,', '"a",2.5,'), "whole numbers"),
         (lambda text: text + "a,1\n", "cannot be read"),
@@ -282,7 +347,7 @@ def test_unknown_units_are_refused(tmp_path: Path, two: tuple[LabelTable, Predic
     write_predictions(path, *two)
     names = path.read_text().splitlines()
     row = names[1].split(",")
-    row[names[0].split(",").index("aus_on")] = "AU6+AU99"
+    row[names[0].split(",").index("active_aus")] = "AU6+AU99"
     path.write_text("\n".join([names[0], ",".join(row)]))
     with pytest.raises(PredictionError, match=r"got \['AU99'\]"):
         read_predictions(path, two[0], None)

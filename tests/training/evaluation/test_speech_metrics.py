@@ -1,4 +1,6 @@
-"""Loudness against closed forms, correlation against the standard library, and both on a clip whose sound starts late."""
+"""Loudness against closed forms, correlation against the standard library, and both on a clip whose
+audio starts late.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("av")
-
 from tests.training.audio.synthetic_media import write_video
 from training.evaluation import speech_metrics as speech
 from training.evaluation.speech_metrics import RATE_HZ, correlation, loudness_db
+
+REQUIRES = ("av",)
 
 WINDOW_S = 0.12
 
@@ -22,20 +24,25 @@ WINDOW_S = 0.12
 def test_a_tone_has_the_level_of_its_amplitude() -> None:
     time_s = np.arange(2 * RATE_HZ) / RATE_HZ
     for amplitude in (1.0, 0.25, 0.01):
-        tone = (amplitude * np.sin(2 * np.pi * 400 * time_s)).astype(np.float32)  # 48 periods in a window
+        tone = (amplitude * np.sin(2 * np.pi * 400 * time_s)).astype(
+            np.float32
+        )  # 48 periods in a window
         level = loudness_db(tone, np.array([0.5, 1.0, 1.37]))
         np.testing.assert_allclose(level, 20 * np.log10(amplitude / np.sqrt(2)), atol=0.01)
 
 
-def test_the_window_lies_around_its_time_and_ends_with_the_sound() -> None:
+def test_the_window_lies_around_its_time_and_ends_with_the_audio() -> None:
     step = np.concatenate([np.zeros(RATE_HZ), np.full(RATE_HZ, 0.5)]).astype(np.float32)
     times = 1 + WINDOW_S * np.array([-0.51, -0.25, 0, 0.25, 0.51])
     share = np.array([0, 0.25, 0.5, 0.75, 1])
     with np.errstate(divide="ignore"):
         wanted = np.maximum(10 * np.log10(0.25 * share), -60)
     np.testing.assert_allclose(loudness_db(step, times, WINDOW_S), wanted, atol=0.01)
-    # At the very end, half a window of sound is still as loud; behind it there is silence, as before the start.
-    np.testing.assert_allclose(loudness_db(step, np.array([2.0, 2.1, -1.0])), [20 * np.log10(0.5), -60, -60], atol=0.01)
+    # At the very end, half a window of audio is still as loud; behind it there is silence, as
+    # before the start.
+    np.testing.assert_allclose(
+        loudness_db(step, np.array([2.0, 2.1, -1.0])), [20 * np.log10(0.5), -60, -60], atol=0.01
+    )
 
 
 def test_silence_is_the_floor() -> None:
@@ -48,20 +55,24 @@ def test_correlation_is_pearsons() -> None:
     first = random.normal(size=80)
     for share in (-1.0, 0.0, 0.5, 3.0):
         second = share * first + random.normal(size=80)
-        assert correlation(first, second) == pytest.approx(statistics.correlation(first.tolist(), second.tolist()), abs=1e-12)
+        assert correlation(first, second) == pytest.approx(
+            statistics.correlation(first.tolist(), second.tolist()), abs=1e-12
+        )
     assert correlation(first, 2 - 3 * first) == pytest.approx(-1)
     assert correlation(first, np.full(80, 0.3)) == correlation(np.full(80, 0.3), first) == 0
 
 
-def test_lips_that_part_with_the_voice_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two bursts on the picture's clock; the sound track begins 0.4 s after the first picture."""
+def test_lips_that_part_with_the_voice_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bursts on the image's clock; the audio track begins 0.4 s after the first image."""
     start_s, frame_s = 0.4, np.arange(50) * 0.04
-    sound_s = start_s + np.arange(int(1.6 * RATE_HZ)) / RATE_HZ
-    loud = ((sound_s > 0.6) & (sound_s < 0.9)) | ((sound_s > 1.4) & (sound_s < 1.6))
-    sound = np.where(loud, 0.5, 0) * np.sin(2 * np.pi * 300 * sound_s)
+    audio_s = start_s + np.arange(int(1.6 * RATE_HZ)) / RATE_HZ
+    loud = ((audio_s > 0.6) & (audio_s < 0.9)) | ((audio_s > 1.4) & (audio_s < 1.6))
+    audio = np.where(loud, 0.5, 0) * np.sin(2 * np.pi * 300 * audio_s)
     folder = tmp_path / "data" / "videos"
     folder.mkdir(parents=True)
-    write_video(folder / "grid_a.mkv", frame_s, np.stack([sound, sound]), RATE_HZ, start_s)
+    write_video(folder / "grid_a.mkv", frame_s, np.stack([audio, audio]), RATE_HZ, start_s)
     (folder / "other.mkv").write_bytes(b"no clip of speech")
 
     def follow(*_: Any) -> dict[str, np.ndarray]:
@@ -72,7 +83,9 @@ def test_lips_that_part_with_the_voice_are_seen(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(speech, "SPEECH_CLIPS", "grid_*.mkv")
     monkeypatch.setattr(speech, "follow", follow)
-    monkeypatch.setattr(speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None)))
+    monkeypatch.setattr(
+        speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None))
+    )
     figures = speech.speech_figures(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
     assert list(figures["clips"]) == ["grid_a.mkv"]
     both = figures["clips"]["grid_a.mkv"]

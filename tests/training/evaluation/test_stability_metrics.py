@@ -1,4 +1,6 @@
-"""Figures of steadiness on a made-up network whose heads follow the crop's mean brightness, so that the truth is known."""
+"""Figures of steadiness on a made-up network whose heads follow the crop's mean brightness, so that
+the truth is known.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from training.datasets.ferplus import VOTE_NAMES
 from training.evaluation import stability_metrics as steadiness
 from training.evaluation.bundle_runner import BundleRunner
 
-BORDER = 24  # of the made-up pictures around the crop
+BORDER = 24  # of the made-up images around the crop
 SIDE = 112 + 2 * BORDER
 
 
@@ -25,18 +27,18 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> BundleRunner:
 
 
 def landmarks(count: int) -> np.ndarray:
-    """Of faces that lie in the middle of a picture, unturned and at the crop's own scale."""
+    """Of faces that lie in the middle of an image, unturned and at the crop's own scale."""
     return np.tile(face_shape() + BORDER, (count, 1, 1)).astype(np.float32)
 
 
-def normalised(brightness: float) -> float:
+def normalized(brightness: float) -> float:
     return (brightness / 255 - 0.5) / 0.25
 
 
 def au_logit(runner: BundleRunner, mean: float) -> np.ndarray:
-    """Logits [12] of a crop with that normalised mean."""
+    """Logits [12] of a crop with that normalized mean."""
     nodes = np.full((1, len(AU_NAMES), NODE_WIDTH), mean, np.float32)
-    return np.asarray(kernels.au_graph(nodes, runner.bundle.graph)[0], np.float64)
+    return np.asarray(kernels.au_gcn(nodes, runner.bundle.graph)[0], np.float64)
 
 
 def test_a_pixel_on_a_ramp_changes_scores_by_its_slope(runner: BundleRunner) -> None:
@@ -44,8 +46,8 @@ def test_a_pixel_on_a_ramp_changes_scores_by_its_slope(runner: BundleRunner) -> 
     ramp = np.broadcast_to(40 + np.arange(SIDE, dtype=np.uint8)[None, :, None], flat.shape)
     figures = steadiness.one_pixel_change(runner, np.stack([flat, ramp]), landmarks(2))
     middle = 40 + (SIDE - 1) / 2
-    rest, right, left = (normalised(middle + step) for step in (0, 1, -1))
-    # Of two pictures and four directions, only the ramp's left and right change anything.
+    rest, right, left = (normalized(middle + step) for step in (0, 1, -1))
+    # Of two images and four directions, only the ramp's left and right change anything.
     valence = (abs(np.tanh(right) - np.tanh(rest)) + abs(np.tanh(left) - np.tanh(rest))) / 8
     assert figures["valence"] == pytest.approx(valence, rel=0.01)
     assert figures["arousal"] == pytest.approx(valence, rel=0.01)
@@ -62,24 +64,31 @@ def test_a_ramp_downwards_counts_as_much_as_sideways(runner: BundleRunner) -> No
     steps = np.arange(SIDE, dtype=np.uint8)
     along = np.broadcast_to((40 + steps)[None, :, None], (SIDE, SIDE, 3))
     down = np.broadcast_to((40 + steps)[:, None, None], (SIDE, SIDE, 3))
-    one, other = (steadiness.one_pixel_change(runner, picture[None], landmarks(1)) for picture in (along, down))
+    one, other = (
+        steadiness.one_pixel_change(runner, image[None], landmarks(1)) for image in (along, down)
+    )
     assert one == pytest.approx(other, rel=0.02, abs=1e-6)
 
 
 def test_alarms_are_counted_on_agreed_neutral_faces_of_the_public_test(
     runner: BundleRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = [("PublicTest", 8, 60), ("PublicTest", 10, 220), ("PublicTest", 7, 220), ("Training", 10, 220)]
+    faces = [
+        ("PublicTest", 8, 60),
+        ("PublicTest", 10, 220),
+        ("PublicTest", 7, 220),
+        ("Training", 10, 220),
+    ]
     usage = np.array([use for use, _, _ in faces])
     votes = np.zeros((len(faces), len(VOTE_NAMES)), np.int64)
     votes[:, VOTE_NAMES.index("neutral")] = [count for _, count, _ in faces]
     votes[:, VOTE_NAMES.index("fear")] = 10 - votes.max(axis=1)
-    pictures = np.stack([np.full((SIDE, SIDE), brightness, np.uint8) for _, _, brightness in faces])
+    images = np.stack([np.full((SIDE, SIDE), brightness, np.uint8) for _, _, brightness in faces])
     targets = empty_targets(len(faces)) | {"landmarks_xy": landmarks(len(faces))}
-    table = FaceTable(name="made up", pictures=pictures, **targets)
+    table = FaceTable(name="made up", images=images, **targets)
     monkeypatch.setattr(steadiness, "load_ferplus", lambda shared, labels: (table, votes, usage))
     figures = steadiness.neutral_alarms(runner, Path("shared"), Path("labels"))
-    on = np.stack([au_logit(runner, normalised(brightness)) > 0 for brightness in (60, 220)])
+    on = np.stack([au_logit(runner, normalized(brightness)) > 0 for brightness in (60, 220)])
     assert 0 < on.sum() < on.size
     assert on[0].sum() != on[1].sum()
     assert figures["faces"] == 2

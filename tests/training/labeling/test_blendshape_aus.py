@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.train
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.labeling.blendshape_aus import HINT_WEIGHT, add_vote_evidence
 
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES  # noqa: E402
-from training.labeling.blendshape_aus import HINT_WEIGHT, add_vote_evidence  # noqa: E402
+pytestmark = pytest.mark.train
 
 
 def votes(**share: float) -> np.ndarray:
@@ -16,7 +16,9 @@ def votes(**share: float) -> np.ndarray:
 def after(**share: float) -> tuple[dict[str, float], dict[str, float]]:
     target, weight = np.full((1, 12), 0.8, np.float32), np.full((1, 12), 0.1, np.float32)
     add_vote_evidence(target, weight, votes(**share))
-    return dict(zip(AU_NAMES, target[0].tolist(), strict=True)), dict(zip(AU_NAMES, weight[0].tolist(), strict=True))
+    return dict(zip(AU_NAMES, target[0].tolist(), strict=True)), dict(
+        zip(AU_NAMES, weight[0].tolist(), strict=True)
+    )
 
 
 def test_inner_brows_of_neutral_faces_are_doubted():

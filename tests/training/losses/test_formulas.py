@@ -6,16 +6,17 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
-torch = pytest.importorskip("torch")
-from torch.nn import functional  # noqa: E402
-
-from training.default_model.losses import action_units
-from training.default_model.losses import ranking as comparing
-from training.default_model.losses import expression
-from training.default_model.losses import landmarks
-from training.default_model.losses import distillation as teaching
-from training.default_model.losses import valence_arousal# noqa: E402
+from training.losses import (
+    action_units,
+    expression,
+    landmarks,
+    valence_arousal,
+)
+from training.losses import distillation as teaching
+from training.losses import ranking as comparing
 
 pytestmark = pytest.mark.train
 RNG = np.random.default_rng(0)
@@ -30,7 +31,7 @@ def tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
 
 
 def over(function: object, *arrays: np.ndarray, **options: object) -> float:
-    """The loss with everything labelled."""
+    """The loss with everything labeled."""
     prediction, target = tensors(*arrays)
     mask = (
         torch.ones_like(target)
@@ -41,16 +42,22 @@ def over(function: object, *arrays: np.ndarray, **options: object) -> float:
 
 
 def test_smoothed_cross_entropy() -> None:
-    theirs = functional.cross_entropy(torch.from_numpy(LOGIT), torch.from_numpy(CLASSES), label_smoothing=0.1)
+    theirs = functional.cross_entropy(
+        torch.from_numpy(LOGIT), torch.from_numpy(CLASSES), label_smoothing=0.1
+    )
     assert over(expression.ce_smooth, LOGIT, CLASSES, eps=0.1) == pytest.approx(float(theirs))
     own = -np.log(P[np.arange(5), CLASSES])
     published = 0.8 * own + 0.1 * -np.log(P).mean(axis=1)
-    assert over(expression.ce_smooth, LOGIT, CLASSES, eps=0.1, published=True) == pytest.approx(published.mean())
+    assert over(expression.ce_smooth, LOGIT, CLASSES, eps=0.1, published=True) == pytest.approx(
+        published.mean()
+    )
 
 
 def test_focal_losses() -> None:
     p = P[np.arange(5), CLASSES]
-    assert over(expression.focal_softmax, LOGIT, CLASSES) == pytest.approx((-((1 - p) ** 2) * np.log(p)).mean())
+    assert over(expression.focal_softmax, LOGIT, CLASSES) == pytest.approx(
+        (-((1 - p) ** 2) * np.log(p)).mean()
+    )
     s, y = 1 / (1 + np.exp(-LOGIT)), np.eye(7)[CLASSES]
     wanted = np.where(y > 0, -0.25 * (1 - s) ** 2 * np.log(s), -0.75 * s**2 * np.log(1 - s)).mean()
     assert over(expression.focal_sigmoid, LOGIT, CLASSES) == pytest.approx(wanted)
@@ -59,10 +66,19 @@ def test_focal_losses() -> None:
 def test_binary_cross_entropies() -> None:
     weight = np.arange(1, 13)
     entropy = -(weight * ACTIVE * np.log(SIGMOID) + (1 - ACTIVE) * np.log(1 - SIGMOID))
-    assert over(action_units.bce, AU, ACTIVE, positive_weight=tuple(weight)) == pytest.approx(entropy.mean())
-    assert over(action_units.bce, AU, ACTIVE, positive_weight=tuple(weight), summed=True) == pytest.approx(12 * entropy.mean())
-    shifted = -(weight * ACTIVE * np.log((SIGMOID + 0.05) / 1.05) + (1 - ACTIVE) * np.log((1.05 - SIGMOID) / 1.05))
-    assert over(action_units.shifted_bce, AU, ACTIVE, positive_weight=tuple(weight)) == pytest.approx(shifted.mean())
+    assert over(action_units.bce, AU, ACTIVE, positive_weight=tuple(weight)) == pytest.approx(
+        entropy.mean()
+    )
+    assert over(
+        action_units.bce, AU, ACTIVE, positive_weight=tuple(weight), summed=True
+    ) == pytest.approx(12 * entropy.mean())
+    shifted = -(
+        weight * ACTIVE * np.log((SIGMOID + 0.05) / 1.05)
+        + (1 - ACTIVE) * np.log((1.05 - SIGMOID) / 1.05)
+    )
+    assert over(
+        action_units.shifted_bce, AU, ACTIVE, positive_weight=tuple(weight)
+    ) == pytest.approx(shifted.mean())
 
 
 def test_multi_label_cross_entropy() -> None:
@@ -101,7 +117,9 @@ def test_valence_and_arousal() -> None:
         2 * np.cov(v, t, bias=True)[0, 1] / (v.var() + t.var() + (v.mean() - t.mean()) ** 2)
         for v, t in zip(value.T, target.T, strict=True)
     ]
-    assert over(valence_arousal.ccc_loss, value, target) == pytest.approx(2 - sum(concordance), abs=1e-6)
+    assert over(valence_arousal.ccc_loss, value, target) == pytest.approx(
+        2 - sum(concordance), abs=1e-6
+    )
     assert over(valence_arousal.mse, value, target) == pytest.approx(((value - target) ** 2).mean())
     bend = np.abs(value - target)
     smooth = np.where(bend < 1, bend**2 / 2, bend - 0.5).mean(axis=0).sum()
@@ -122,7 +140,9 @@ def test_distillation() -> None:
     p, q = (teacher / 1.5).softmax(dim=1), (student / 1.5).softmax(dim=1)
     wanted = 2.25 * (p * (p / q).log()).sum(dim=1)[:3].mean()
     mask = torch.tensor([1.0, 1, 1, 0])
-    assert float(teaching.distil_classes(student, teacher, mask)) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(teaching.distil_classes(student, teacher, mask)) == pytest.approx(
+        float(wanted), rel=1e-5
+    )
     assert float(teaching.distil_classes(teacher, teacher, mask)) == pytest.approx(0, abs=1e-6)
     both = torch.stack([student, teacher], dim=1), torch.stack([teacher, teacher], dim=1)
     assert float(teaching.distil_classes(*both, mask)) == pytest.approx(float(wanted), rel=1e-5)
@@ -140,24 +160,35 @@ def test_ramp() -> None:
 def test_self_cure_parts_sure_from_unsure() -> None:
     alpha = torch.tensor([0.9, 0.8, 0.7, 0.9, 0.8, 0.7, 0.9, 0.75, 0.72, 0.78])
     wanted = 0.15 - (alpha.sort(descending=True).values[:7].mean() - alpha.sort().values[:3].mean())
-    assert float(teaching.rank_regularisation(alpha)) == pytest.approx(max(0.0, float(wanted)), abs=1e-6)
-    assert float(teaching.rank_regularisation(torch.tensor([0.9] * 7 + [0.1] * 3))) == 0
-    assert float(teaching.rank_regularisation(torch.full((10,), 0.5))) == pytest.approx(0.15)
-    assert float(teaching.rank_regularisation(torch.tensor([0.5]))) == 0
+    assert float(teaching.rank_regularization(alpha)) == pytest.approx(
+        max(0.0, float(wanted)), abs=1e-6
+    )
+    assert float(teaching.rank_regularization(torch.tensor([0.9] * 7 + [0.1] * 3))) == 0
+    assert float(teaching.rank_regularization(torch.full((10,), 0.5))) == pytest.approx(0.15)
+    assert float(teaching.rank_regularization(torch.tensor([0.5]))) == 0
 
 
 def test_pairs_of_intensities() -> None:
-    first, second, order = torch.tensor([0.0, 2.0, 1.0]), torch.tensor([3.0, 1.5, 1.0]), torch.tensor([1.0, 1.0, 0.0])
+    first, second, order = (
+        torch.tensor([0.0, 2.0, 1.0]),
+        torch.tensor([3.0, 1.5, 1.0]),
+        torch.tensor([1.0, 1.0, 0.0]),
+    )
     assert float(comparing.pair_hinge(first, second, order)) == pytest.approx((0 + 1.5) / 2)
     zero = torch.zeros(3)
     normal = torch.distributions.Normal(0.0, 2**0.5)
     wanted = -(1 - normal.cdf(torch.tensor([1 - 3.0, 1 + 0.5]))).log().mean()
-    assert float(comparing.pair_gauss(first, second, zero, zero, order)) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(comparing.pair_gauss(first, second, zero, zero, order)) == pytest.approx(
+        float(wanted), rel=1e-5
+    )
 
 
 def test_doubt_grows_where_the_order_is_wrong() -> None:
     log_sigma = torch.zeros(2, requires_grad=True)
-    first, second = torch.zeros(2, requires_grad=True), torch.tensor([3.0, -3.0], requires_grad=True)
+    first, second = (
+        torch.zeros(2, requires_grad=True),
+        torch.tensor([3.0, -3.0], requires_grad=True),
+    )
     loss = comparing.pair_gauss(first, second, log_sigma, log_sigma, torch.ones(2))
     gradient, untouched = torch.autograd.grad(loss, [log_sigma, first], allow_unused=True)
     assert gradient[0] > 0  # right order: less doubt lowers the loss

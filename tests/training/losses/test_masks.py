@@ -1,13 +1,14 @@
-"""What every loss must do with what is not labelled: markers and NaN there change nothing, and nothing gives zero."""
+"""What every loss must do with what is not labeled: markers and NaN there change nothing, and
+nothing gives zero.
+"""
 
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
-from torch import Tensor  # noqa: E402
-
-from training.methods.total_loss import LOSSES  # noqa: E402
+from training.methods.total_loss import LOSSES
 
 pytestmark = pytest.mark.train
 
@@ -24,9 +25,17 @@ def sample(name: str, count: int) -> tuple[Tensor, Tensor, Tensor]:
     shape = PREDICTION[name]
     prediction = torch.randn(count, *shape, generator=generator)
     if shape == (7,):
-        return prediction, torch.randint(0, 7, (count,), generator=generator).float(), torch.ones(count)
+        return (
+            prediction,
+            torch.randint(0, 7, (count,), generator=generator).float(),
+            torch.ones(count),
+        )
     if shape[0] == 12:
-        return prediction, torch.randint(0, 2, (count, 12), generator=generator).float(), torch.ones(count, 12)
+        return (
+            prediction,
+            torch.randint(0, 2, (count, 12), generator=generator).float(),
+            torch.ones(count, 12),
+        )
     width = (49, 2) if shape == (49, 2) else (2,)
     return prediction, torch.rand(count, *width, generator=generator) * 2 - 1, torch.ones(count)
 
@@ -51,7 +60,7 @@ def test_what_is_masked_neither_counts_nor_learns(name: str, marker: float) -> N
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_nothing_labelled_gives_zero_with_a_gradient(name: str) -> None:
+def test_nothing_labeled_gives_zero_with_a_gradient(name: str) -> None:
     prediction, target, mask = sample(name, 3)
     prediction.requires_grad_()
     loss = LOSSES[name](prediction, torch.full_like(target, float("nan")), torch.zeros_like(mask))

@@ -21,7 +21,10 @@ SMALL: dict[str, list[str]] = {
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     **{name: (name, []) for name in RECIPES},
     "prior_aided_streaming, parallel": ("prior_aided_streaming", ["net.order=parallel"]),
-    "prior_aided_streaming, with identity": ("prior_aided_streaming", ["net.subtract_identity=false"]),
+    "prior_aided_streaming, with identity": (
+        "prior_aided_streaming",
+        ["net.subtract_identity=false"],
+    ),
     "prior_aided_streaming, student": ("prior_aided_streaming", ["net.student=true"]),
     "multimodal_transformer, vision only": ("multimodal_transformer", ["net.audio=false"]),
     "multimodal_transformer, no transformer": ("multimodal_transformer", ["net.layers=0"]),

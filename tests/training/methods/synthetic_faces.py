@@ -1,4 +1,6 @@
-"""Videos of made-up faces in memory, with all labels, landmarks and sound: what methods train on, without any file."""
+"""Videos of made-up faces in memory, with all labels, landmarks and audio: what methods train on,
+without any file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from faceaffect.audio.mel import MelConfig
 from tests.training.datasets.synthetic_table import made_up_table
 from training.audio.mel_track import MelTrack, MelTracks
 from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import PictureStore, absolute_paths
+from training.datasets.image_store import ImageStore, absolute_paths
 from training.methods.data import MethodData
 from training.models.mean_shape import MEAN_SHAPE_PX
 
@@ -19,7 +21,7 @@ FPS = 25.0
 
 
 @dataclass(slots=True)
-class MadeUpSound(MelTracks):
+class MadeUpAudio(MelTracks):
     """A track of noise for each video but those whose name ends in `silent`."""
 
     def of(self, path: Path) -> MelTrack | None:
@@ -30,9 +32,15 @@ class MadeUpSound(MelTracks):
 
 
 def made_up_faces(
-    videos: dict[str, int] | None = None, size_px: int = 32, split: str = "train", seed: int = 0, sound: bool = True
+    videos: dict[str, int] | None = None,
+    size_px: int = 32,
+    split: str = "train",
+    seed: int = 0,
+    audio: bool = True,
 ) -> tuple[FrameTable, np.ndarray]:
-    """A table of videos (frames by name), every frame labelled, and its pictures, of which the left half shows AUs."""
+    """A table of videos (frames by name), every frame labeled, and its images, of which the left
+    half shows AUs.
+    """
     random = np.random.default_rng(seed)
     lengths = videos or {f"{split}{k}": 14 for k in range(4)}
     frames = {name: list(range(1, count + 1)) for name, count in lengths.items()}
@@ -40,26 +48,35 @@ def made_up_faces(
     on = random.random((total, 12)) < 0.4
     va = random.uniform(-1, 1, (total, 2))
     table = made_up_table(
-        frames, au=on.astype(float).tolist(), expression=random.integers(0, 7, total).tolist(), va=va.tolist(), split=split
+        frames,
+        au=on.astype(float).tolist(),
+        expression=random.integers(0, 7, total).tolist(),
+        va=va.tolist(),
+        split=split,
     )
     times = np.concatenate([np.arange(count) / FPS + 0.5 for count in lengths.values()])
-    if sound:
+    if audio:
         table = replace(table, media=tuple(f"{name}.mp4" for name in frames), audio_offset_s=times)
-    pictures = random.integers(60, 190, (total, size_px, size_px, 3)).astype(np.uint8)
-    pictures[:, :, : size_px // 2] += on[:, :1, None, None].astype(np.uint8) * 60
-    return table, pictures
+    images = random.integers(60, 190, (total, size_px, size_px, 3)).astype(np.uint8)
+    images[:, :, : size_px // 2] += on[:, :1, None, None].astype(np.uint8) * 60
+    return table, images
 
 
 def made_up_data(
-    train: dict[str, int] | None = None, validation: dict[str, int] | None = None, size_px: int = 32, sound: bool = True
+    train: dict[str, int] | None = None,
+    validation: dict[str, int] | None = None,
+    size_px: int = 32,
+    audio: bool = True,
 ) -> MethodData:
     """Four training videos and two for validation, of 14 frames each unless told otherwise."""
     parts = [
-        made_up_faces(train, size_px, "train", 0, sound),
-        made_up_faces(validation or {"validation0": 14, "validation1": 9}, size_px, "validation", 1, sound),
+        made_up_faces(train, size_px, "train", 0, audio),
+        made_up_faces(
+            validation or {"validation0": 14, "validation1": 9}, size_px, "validation", 1, audio
+        ),
     ]
     paths = [path for table, _ in parts for path in absolute_paths(table) if path is not None]
-    array = np.concatenate([pictures for _, pictures in parts])
+    array = np.concatenate([images for _, images in parts])
     points = ((MEAN_SHAPE_PX + 0.5) * size_px / 112 - 0.5).astype(np.float32)
-    store = PictureStore(paths, array, np.repeat(points[None], len(paths), axis=0))
-    return MethodData(parts[0][0], parts[1][0], store, MadeUpSound() if sound else None)
+    store = ImageStore(paths, array, np.repeat(points[None], len(paths), axis=0))
+    return MethodData(parts[0][0], parts[1][0], store, MadeUpAudio() if audio else None)

@@ -1,4 +1,4 @@
-"""What networks are fed, against the table, the pictures and the sound it comes from."""
+"""What networks are fed, against the table, the images and the audio it comes from."""
 
 from __future__ import annotations
 
@@ -6,41 +6,45 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-from faceaffect.multistage.face_part_mask import part_mask  # noqa: E402
-from tests.training.methods.synthetic_faces import FPS, made_up_data  # noqa: E402
-from tests.training.methods.network_cases import SMALL  # noqa: E402
-from training.datasets.sampling.windows import NO_FRAME  # noqa: E402
-from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
-from training.methods.data import MethodData  # noqa: E402
-from training.methods.batch_builder import InputForm, MethodSamples  # noqa: E402
-from training.methods.normalization import NORMALISATIONS  # noqa: E402
-from training.models.cost import on_meta  # noqa: E402
-from training.models.encoders.au_attention import POINTS  # noqa: E402
-from training.models.mean_shape import FLIP_ORDER  # noqa: E402
-from training.models.networks.build_network import build_network  # noqa: E402
+from faceaffect.multistage.face_part_mask import part_mask
+from tests.training.methods.network_cases import SMALL
+from tests.training.methods.synthetic_faces import FPS, made_up_data
+from training.datasets.sampling.windows import NO_FRAME
+from training.methods.batch_builder import BatchBuilder, InputSpec
+from training.methods.data import MethodData
+from training.methods.normalization import NORMALIZATIONS
+from training.methods.recipe_lookup import RECIPES, find_recipe
+from training.models.cost import on_meta
+from training.models.encoders.au_attention import POINTS
+from training.models.mean_shape import FLIP_ORDER
+from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 ALL = ("AU", "EXPR", "VA")
 
 
-def samples(name: str, data: MethodData, *options: str) -> MethodSamples:
+def samples(name: str, data: MethodData, *options: str) -> BatchBuilder:
     recipe = find_recipe(name, "compact", [*SMALL[RECIPES[int(name[1]) - 1]], *options])
-    form = InputForm.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
-    return MethodSamples(recipe, form, data, data.train)
+    form = InputSpec.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
+    return BatchBuilder(recipe, form, data, data.train)
 
 
-def test_pictures_and_labels_are_those_of_the_rows() -> None:
+def test_images_and_labels_are_those_of_the_rows() -> None:
     data = made_up_data(size_px=48)
     rows = np.array([3, 30, 7])
     batch = samples("M3", data, "sampling.jitter=none").batch(rows, ALL, (1, 0))
-    norm = NORMALISATIONS["imagenet"]
+    norm = NORMALIZATIONS["imagenet"]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
     shown = (batch["crops"] * std + mean) * 255
-    assert torch.allclose(shown, torch.from_numpy(data.pictures.array[rows]).permute(0, 3, 1, 2).float(), atol=1e-2)
+    assert torch.allclose(
+        shown, torch.from_numpy(data.images.array[rows]).permute(0, 3, 1, 2).float(), atol=1e-2
+    )
     assert torch.equal(batch["au"], torch.from_numpy(data.train.au[rows]))
-    assert torch.equal(batch["expression"], torch.from_numpy(data.train.expression[rows].astype(np.int64)))
+    assert torch.equal(
+        batch["expression"], torch.from_numpy(data.train.expression[rows].astype(np.int64))
+    )
     assert torch.equal(batch["va"], torch.from_numpy(data.train.va[rows]))
     assert batch["au_mask"].shape == (3, 12)
 
@@ -53,7 +57,7 @@ def test_the_same_step_gives_the_same_batch_and_another_another() -> None:
     assert not torch.equal(first["clip"], other["clip"])
 
 
-def test_unlabelled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
+def test_unlabeled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
     data = made_up_data()
     known = replace(data, train=replace(data.train, expression_mask=np.arange(56) != 1))
     labels = samples("M2", known).labels(np.array([[0, 1, NO_FRAME]]), ALL)
@@ -63,10 +67,10 @@ def test_unlabelled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
 
 def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
     data = made_up_data(size_px=48)
-    data.pictures.points[:, :, 0] += 3  # not symmetric any more
+    data.images.points[:, :, 0] += 3  # not symmetric any more
     made = samples("M4", data)
     made.form = replace(made.form, size_px=48)
-    plain = data.pictures.points[0]
+    plain = data.images.points[0]
     seen = set()
     for step in range(12):
         batch = made.batch(np.arange(8), ("AU",), (1, step))
@@ -87,7 +91,7 @@ def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
 
 def test_unknown_landmarks_are_masked() -> None:
     data = made_up_data(size_px=48)
-    data.pictures.points[2] = np.nan
+    data.images.points[2] = np.nan
     batch = samples("M4", data).batch(np.arange(4), ("AU",), (1, 0))
     assert batch["landmarks_49_mask"].tolist() == [1, 1, 0, 1]
     assert torch.isfinite(batch["landmarks_49"]).all()
@@ -95,13 +99,13 @@ def test_unknown_landmarks_are_masked() -> None:
 
 def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
     data = made_up_data()
-    data.pictures.points[5] = np.nan
+    data.images.points[5] = np.nan
     clip = np.array([[NO_FRAME] * 5 + [3, 4, 5]])
     inputs = samples("M5", data).inputs(clip)
     assert inputs["clip"].shape == (1, 8, 4, 32, 32)
     assert inputs["clip_real"].tolist() == [[0] * 5 + [1] * 3]
     parts = inputs["clip"][0, :, 3] * 0.225 + 0.5
-    wanted = torch.from_numpy(part_mask(data.pictures.points[3], 32)).float() / 255
+    wanted = torch.from_numpy(part_mask(data.images.points[3], 32)).float() / 255
     assert torch.allclose(parts[5], wanted, atol=1e-6)
     assert parts[7].abs().max() < 1e-6  # no landmarks, no parts
     assert parts[0].abs().max() < 1e-6
@@ -119,7 +123,7 @@ def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
     assert (made.inputs(rows)["mel"][0].numpy() == track.around(offset_s, 0.5, 0.5)).all()
 
 
-def test_a_window_without_sound_is_marked_and_keeps_its_shape() -> None:
+def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
     data = made_up_data({"loud": 14, "silent": 14})
     inputs = samples("M2", data).inputs(np.array([np.arange(6), 14 + np.arange(6)]))
     assert inputs["mel_real"].tolist() == [1, 0]
@@ -140,20 +144,27 @@ def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
     assert (inputs["mel"][0, :length].numpy() == track.stretch(first, first + length)).all()
 
 
-def test_sound_shorter_than_the_video_goes_on_as_silence() -> None:
-    data = made_up_data({"one": 200})  # 8.5 s of video, 4 s of sound
+def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:
+    data = made_up_data({"one": 200})  # 8.5 s of video, 4 s of audio
     inputs = samples("M2", data).inputs(np.arange(190, 196)[None])
     assert torch.isfinite(inputs["mel"]).all()
     assert inputs["mel"].unique().numel() == 1
     assert inputs["mel_real"].tolist() == [1]
 
 
-def test_change_sees_pictures_as_they_are_and_the_rows() -> None:
+def test_change_sees_images_as_they_are_and_the_rows() -> None:
     data = made_up_data()
     seen = []
 
     def darken(batch, rows, random):  # type: ignore[no-untyped-def]
-        seen.append((rows.tolist(), float(batch["crops"].min()), float(batch["crops"].max()), random.random()))
+        seen.append(
+            (
+                rows.tolist(),
+                float(batch["crops"].min()),
+                float(batch["crops"].max()),
+                random.random(),
+            )
+        )
         return {**batch, "crops": batch["crops"] * 0}
 
     made = samples("M3", replace(data, change=darken))
@@ -162,7 +173,7 @@ def test_change_sees_pictures_as_they_are_and_the_rows() -> None:
     assert seen[0][0] == [4, 2]
     assert 0 <= seen[0][1] <= seen[0][2] <= 1
     assert seen[0] == seen[1]
-    norm = NORMALISATIONS["imagenet"]
+    norm = NORMALIZATIONS["imagenet"]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
     assert torch.allclose(shown * std + mean, torch.zeros(()), atol=1e-6)
 

@@ -6,22 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-from tests.training.methods.synthetic_faces import made_up_data, made_up_faces  # noqa: E402
-from tests.training.methods.network_cases import SMALL  # noqa: E402
-from training.datasets.frame_table import FrameTable  # noqa: E402
-from training.methods.build_sampler import build_sampler, tasks_of  # noqa: E402
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.methods.batch_builder import InputForm  # noqa: E402
-from training.methods.batch_loader import RecipeSource  # noqa: E402
+from tests.training.methods.network_cases import SMALL
+from tests.training.methods.synthetic_faces import made_up_data, made_up_faces
+from training.datasets.frame_table import FrameTable
+from training.methods.batch_builder import InputSpec
+from training.methods.batch_loader import BatchLoader
+from training.methods.build_sampler import build_sampler, recipe_tasks
+from training.methods.recipe_lookup import find_recipe
 
 pytestmark = pytest.mark.train
-FRAMES = InputForm("frames", 1, 32)
+FRAMES = InputSpec("frames", 1, 32)
 
 
 def partly(table: FrameTable) -> FrameTable:
-    """Rows in threes: labelled for expression only, for AUs only, for both; valence and arousal in the first half."""
+    """Rows in threes: labeled for expression only, for AUs only, for both; valence and arousal in
+    the first half.
+    """
     kind = np.arange(len(table)) % 3
     return replace(
         table,
@@ -36,10 +38,10 @@ def recipe(name: str, *options: str):  # type: ignore[no-untyped-def]
 
 
 def test_tasks_are_those_of_the_losses() -> None:
-    assert tasks_of(find_recipe("M3")) == ("AU", "EXPR")
-    assert tasks_of(find_recipe("M4")) == ("AU",)
-    assert tasks_of(find_recipe("M5")) == ("AU", "EXPR", "VA")
-    assert tasks_of(find_recipe("M8")) == ("EXPR", "VA")
+    assert recipe_tasks(find_recipe("M3")) == ("AU", "EXPR")
+    assert recipe_tasks(find_recipe("M4")) == ("AU",)
+    assert recipe_tasks(find_recipe("M5")) == ("AU", "EXPR", "VA")
+    assert recipe_tasks(find_recipe("M8")) == ("EXPR", "VA")
 
 
 def test_phases_are_one_task_the_other_then_both() -> None:
@@ -47,7 +49,10 @@ def test_phases_are_one_task_the_other_then_both() -> None:
     steps = list(build_sampler(recipe("M3"), table, FRAMES, 1).steps(0))
     phases = [step.phase for step in steps]
     assert phases == sorted(phases, key=["EXPR only", "AU only", "several"].index)
-    rows = {phase: np.concatenate([s.parts[0].rows for s in steps if s.phase == phase]) for phase in set(phases)}
+    rows = {
+        phase: np.concatenate([s.parts[0].rows for s in steps if s.phase == phase])
+        for phase in set(phases)
+    }
     kinds = {phase: set((found % 3).tolist()) for phase, found in rows.items()}
     assert kinds == {"EXPR only": {0}, "AU only": {1}, "several": {2}}
     assert sorted(np.concatenate(list(rows.values()))) == list(range(56))
@@ -75,7 +80,12 @@ def test_a_joint_set_holds_rows_with_all_labels_and_the_shortest_ends_the_epoch(
 def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
     table = partly(made_up_faces()[0])
     turns = {
-        turn: [step.phase for step in build_sampler(recipe("M2", f"sampling.turn={turn}"), table, FRAMES, 1).steps(0)]
+        turn: [
+            step.phase
+            for step in build_sampler(
+                recipe("M2", f"sampling.turn={turn}"), table, FRAMES, 1
+            ).steps(0)
+        ]
         for turn in ("batch", "epoch")
     }
     assert turns["batch"] == ["EXPR", "AU"] * 5
@@ -86,37 +96,57 @@ def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
     table = partly(made_up_faces()[0])
     few = np.arange(56) < 10
     nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
-    for options, count in (((), 56), (("targets=ignore",), 10)):  # every frame: neighbours are not thinned here
-        steps = build_sampler(recipe("M5", "sampling.every=1", *options), nothing, FRAMES, 1).steps(0)
+    for options, count in (
+        ((), 56),
+        (("targets=ignore",), 10),
+    ):  # every frame: neighbors are not thinned here
+        steps = build_sampler(recipe("M5", "sampling.every=1", *options), nothing, FRAMES, 1).steps(
+            0
+        )
         assert sum(len(step.parts[0].rows) for step in steps) == count
 
 
-def test_labelled_samples_of_a_step_do_not_depend_on_how_few_there_are() -> None:
+def test_labeled_samples_of_a_step_do_not_depend_on_how_few_there_are() -> None:
     table = partly(made_up_faces()[0])
     few = np.arange(56) < 16
     nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
-    taught = recipe("M5", "sampling.every=1", "sampling.unlabelled=5")
+    taught = recipe("M5", "sampling.every=1", "sampling.unlabeled=5")
     alone = recipe("M5", "sampling.every=1", "targets=ignore")
-    rows = [step.parts[0].rows[:, -1] for step in build_sampler(taught, nothing, InputForm("clips", 4, 32), 1).steps(0)]
-    plain = [step.parts[0].rows[:, -1] for step in build_sampler(alone, nothing, InputForm("clips", 4, 32), 1).steps(0)]
+    rows = [
+        step.parts[0].rows[:, -1]
+        for step in build_sampler(taught, nothing, InputSpec("clips", 4, 32), 1).steps(0)
+    ]
+    plain = [
+        step.parts[0].rows[:, -1]
+        for step in build_sampler(alone, nothing, InputSpec("clips", 4, 32), 1).steps(0)
+    ]
     assert [int((each < 16).sum()) for each in rows] == [len(each) for each in plain] == [8, 8]
     assert [int((each >= 16).sum()) for each in rows] == [5, 5]
-    # Where everything is labelled there is nothing to add.
-    whole = replace(table, au_mask=np.ones((56, 12), bool), expression_mask=np.ones(56, bool), va_mask=np.ones(56, bool))
-    assert all(len(step.parts[0].rows) == 8 for step in build_sampler(taught, whole, FRAMES, 1).steps(0))
+    # Where everything is labeled there is nothing to add.
+    whole = replace(
+        table,
+        au_mask=np.ones((56, 12), bool),
+        expression_mask=np.ones(56, bool),
+        va_mask=np.ones(56, bool),
+    )
+    assert all(
+        len(step.parts[0].rows) == 8 for step in build_sampler(taught, whole, FRAMES, 1).steps(0)
+    )
 
 
-def test_unlabelled_samples_want_a_teacher() -> None:
+def test_unlabeled_samples_want_a_teacher() -> None:
     with pytest.raises(ValueError, match=r"wants sampler=mixed and targets=ema_teacher"):
-        recipe("M5", "sampling.unlabelled=5", "targets=ignore")
-    with pytest.raises(ValueError, match=r"sampling.unlabelled must be at least 0, got -1"):
-        recipe("M5", "sampling.unlabelled=-1")
+        recipe("M5", "sampling.unlabeled=5", "targets=ignore")
+    with pytest.raises(ValueError, match=r"sampling.unlabeled must be at least 0, got -1"):
+        recipe("M5", "sampling.unlabeled=-1")
 
 
 def test_thinning_takes_every_row_once_in_n_epochs() -> None:
     table = made_up_faces()[0]
     sampler = build_sampler(recipe("M6", "sampling.every=4"), table, FRAMES, 1)
-    epochs = [np.concatenate([step.parts[0].rows for step in sampler.steps(epoch)]) for epoch in range(4)]
+    epochs = [
+        np.concatenate([step.parts[0].rows for step in sampler.steps(epoch)]) for epoch in range(4)
+    ]
     assert all(12 <= len(rows) <= 16 for rows in epochs)
     assert sorted(np.concatenate(epochs)) == list(range(56))
 
@@ -130,10 +160,12 @@ def test_rare_expressions_are_drawn_as_often_as_frequent_ones() -> None:
     assert 0.4 < (drawn == 3).mean() < 0.6
 
 
-def test_windows_hold_a_labelled_frame_and_short_videos_repeat_their_last() -> None:
+def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> None:
     table = made_up_faces({"long": 40, "short": 3})[0]
-    some = replace(table, expression_mask=np.isin(np.arange(43), (5, 41)), au_mask=np.zeros((43, 12), bool))
-    form = InputForm("windows", 10, 32)
+    some = replace(
+        table, expression_mask=np.isin(np.arange(43), (5, 41)), au_mask=np.zeros((43, 12), bool)
+    )
+    form = InputSpec("windows", 10, 32)
     with pytest.warns(UserWarning, match="M2 trains without AU"):
         steps = list(build_sampler(recipe("M2", "sampling.stride=5"), some, form, 1).steps(0))
     found = np.concatenate([step.parts[0].rows for step in steps])
@@ -145,14 +177,14 @@ def test_windows_hold_a_labelled_frame_and_short_videos_repeat_their_last() -> N
 def test_nothing_to_train_on_is_told() -> None:
     table = made_up_faces()[0]
     none = replace(table, au_mask=np.zeros_like(table.au_mask))
-    with pytest.raises(ValueError, match="no row to train M4 on: none is labelled for AU"):
+    with pytest.raises(ValueError, match="no row to train M4 on: none is labeled for AU"):
         build_sampler(recipe("M4"), none, FRAMES, 1)
 
 
 def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
     data = made_up_data()
     chosen = recipe("M7", *SMALL["pairwise_intensity"], "sampling.pairs=60", "sampling.jitter=none")
-    source = RecipeSource(chosen, data, FRAMES, 1)
+    source = BatchLoader(chosen, data, FRAMES, 1)
     assert source.steps_per_epoch == 8
     for step in source._plan(0):
         rows = step.parts[0].rows
@@ -160,7 +192,9 @@ def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
         assert (data.train.au[rows[:, 0]] != data.train.au[rows[:, 1]]).any(axis=1).all()
     (batch,) = source.make(0)
     rows = source._plan(0)[0].parts[0].rows
-    assert torch.equal(batch["order"], torch.from_numpy(data.train.au[rows[:, 1]] - data.train.au[rows[:, 0]]))
+    assert torch.equal(
+        batch["order"], torch.from_numpy(data.train.au[rows[:, 1]] - data.train.au[rows[:, 0]])
+    )
     source.close()
 
 
@@ -168,4 +202,4 @@ def test_a_single_class_leaves_no_pair() -> None:
     data = made_up_data()
     flat = replace(data, train=replace(data.train, au=np.ones_like(data.train.au)))
     with pytest.raises(ValueError, match="no pair to learn from"):
-        RecipeSource(recipe("M7"), flat, FRAMES, 1)
+        BatchLoader(recipe("M7"), flat, FRAMES, 1)

@@ -1,4 +1,6 @@
-"""A data set as methods see it: who may be trained on, what is judged, pictures that are broken, landmarks that fit."""
+"""A data set as methods see it: who may be trained on, what is judged, images that are broken,
+landmarks that fit.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +12,46 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-from faceaffect.geometry import apply_map, invert_map  # noqa: E402
-from tests.training.datasets.synthetic_affwild2 import HEADER_AU, HEADER_EXPR, HEADER_VA, au_line, write  # noqa: E402
-from tests.training.datasets.synthetic_table import made_up_table  # noqa: E402
-from training.datasets.frame_table import SPLITS  # noqa: E402
-from training.methods.data import open_method_data, validation_view  # noqa: E402
+from faceaffect.geometry import invert_transforms, transform_points
+from tests.training.datasets.synthetic_affwild2 import (
+    HEADER_AU,
+    HEADER_EXPR,
+    HEADER_VA,
+    au_line,
+    write,
+)
+from tests.training.datasets.synthetic_table import made_up_table
+from training.datasets.frame_table import SPLITS
+from training.methods.data import open_method_data, validation_view
 
 pytestmark = pytest.mark.train
 
 
 def small_set(root: Path) -> Path:
-    """Two training videos and one for validation, of three frames each; valence of one training video is held out."""
-    for name, split, count in (("one", "Train_Set", 3), ("two", "Train_Set", 3), ("three", "Validation_Set", 3)):
-        write(root / f"annotations/AU_Set/{split}/{name}.txt", "\n".join([HEADER_AU, *[au_line(k) for k in range(count)]]))
-        write(root / f"annotations/EXPR_Set/{split}/{name}.txt", "\n".join([HEADER_EXPR, *"012"[:count]]))
+    """Two training videos and one for validation, of three frames each; valence of one training
+    video is held out.
+    """
+    for name, split, count in (
+        ("one", "Train_Set", 3),
+        ("two", "Train_Set", 3),
+        ("three", "Validation_Set", 3),
+    ):
+        write(
+            root / f"annotations/AU_Set/{split}/{name}.txt",
+            "\n".join([HEADER_AU, *[au_line(k) for k in range(count)]]),
+        )
+        write(
+            root / f"annotations/EXPR_Set/{split}/{name}.txt",
+            "\n".join([HEADER_EXPR, *"012"[:count]]),
+        )
         for k in range(count):
-            picture = np.full((112, 112, 3), 40 * k + 10, np.uint8)
+            image = np.full((112, 112, 3), 40 * k + 10, np.uint8)
             path = root / "cropped_aligned" / name / f"{k + 1:05d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), picture)
-    write(root / "annotations/VA_Set/Validation_Set/two.txt", f"{HEADER_VA}\n0.5,0.5\n0.1,0.2\n0,0\n")
+            cv2.imwrite(str(path), image)
+    write(
+        root / "annotations/VA_Set/Validation_Set/two.txt", f"{HEADER_VA}\n0.5,0.5\n0.1,0.2\n0,0\n"
+    )
     return root
 
 
@@ -41,25 +62,29 @@ def test_held_out_videos_of_any_task_that_is_judged_are_not_trained_on(tmp_path:
     assert sorted(every.validation.videos) == ["three", "two"]
     two = every.validation.video == every.validation.videos.index("two")
     assert every.validation.va_mask[two].all()
-    assert not every.validation.expression_mask[two].any()  # labelled to train on, not to be judged by
-    without_va = open_method_data(folder, 48, False, tmp_path / "cache", tasks=("AU", "EXPR"), progress=False)
+    assert not every.validation.expression_mask[
+        two
+    ].any()  # labeled to train on, not to be judged by
+    without_va = open_method_data(
+        folder, 48, False, tmp_path / "cache", tasks=("AU", "EXPR"), progress=False
+    )
     assert sorted(without_va.train.videos) == ["one", "two"]
     assert without_va.validation.videos == ("three",)
     assert not without_va.train.va_mask.any()
 
 
-def test_pictures_are_kept_at_the_networks_size_but_no_larger_than_crops(tmp_path: Path) -> None:
+def test_images_are_kept_at_the_networks_size_but_no_larger_than_crops(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     for size, kept in ((48, 48), (224, 112)):
         data = open_method_data(folder, size, False, tmp_path / "cache", progress=False)
-        shown = data.pictures.read(data.train, np.arange(3))
+        shown = data.images.read(data.train, np.arange(3))
         assert shown.shape == (3, kept, kept, 3)
         assert np.abs(shown.mean(axis=(1, 2, 3)) - [10, 50, 90]).max() < 2
 
 
-def test_a_broken_picture_counts_as_not_there(tmp_path: Path) -> None:
+def test_a_broken_image_counts_as_not_there(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
-    (folder / "cropped_aligned/one/00002.jpg").write_bytes(b"\xff\xd8 no picture")
+    (folder / "cropped_aligned/one/00002.jpg").write_bytes(b"\xff\xd8 no image")
     data = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
     assert data.train.frame.tolist() == [1, 3]
     assert any("cannot be read and count as not there" in note for note in data.train.report.notes)
@@ -67,12 +92,14 @@ def test_a_broken_picture_counts_as_not_there(tmp_path: Path) -> None:
 
 def test_a_set_without_labels_to_train_on_is_told(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
-    with pytest.raises(ValueError, match=r"holds no labelled frame of VA that may be trained on"):
+    with pytest.raises(ValueError, match=r"holds no labeled frame of VA that may be trained on"):
         open_method_data(folder, 48, False, tmp_path / "cache", tasks=("VA",), progress=False)
 
 
 def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
-    table = made_up_table({"a": [1, 2], "b": [1, 2]}, expression=[0, 1, 2, 3], no_crop=(3,), split="validation")
+    table = made_up_table(
+        {"a": [1, 2], "b": [1, 2]}, expression=[0, 1, 2, 3], no_crop=(3,), split="validation"
+    )
     table = replace(table, splits=np.array([[0] * 3, [SPLITS.index("validation")] * 3], np.int8))
     view = validation_view(table, ("EXPR",))
     assert view.videos == ("b",)
@@ -81,21 +108,29 @@ def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
 
 
 @pytest.mark.shared
-def test_landmarks_lie_where_the_faces_truth_has_them(renderwild_tiny: Path, tmp_path: Path, trained: None) -> None:
+def test_landmarks_lie_where_the_faces_truth_has_them(
+    renderwild_tiny: Path, tmp_path: Path, trained: None
+) -> None:
     data = open_method_data(renderwild_tiny, 96, False, tmp_path, landmarks=True, progress=False)
     table = data.train
     rows = np.arange(0, len(table), 3)
-    found = data.pictures.read_points(table, rows)
+    found = data.images.read_points(table, rows)
     errors = []
     for row, points in zip(rows, found, strict=True):
         name = table.videos[table.video[row]]
-        assert json.loads((renderwild_tiny / "truth" / f"{name}.json").read_text())["split"] == "Train_Set"
+        assert (
+            json.loads((renderwild_tiny / "truth" / f"{name}.json").read_text())["split"]
+            == "Train_Set"
+        )
         with np.load(renderwild_tiny / "truth" / f"{name}.npz") as truth:
             k = int(table.frame[row]) - 1
-            to_crop = invert_map(truth["crop_to_frame"][k][None])
-            wanted = (apply_map(to_crop, truth["landmarks_xy"][k][None])[0] + 0.5) * 96 / 112 - 0.5
+            to_crop = invert_transforms(truth["estimate_crop_to_frame"][k][None])
+            wanted = (
+                transform_points(to_crop, truth["landmarks_xy"][k][None])[0] + 0.5
+            ) * 96 / 112 - 0.5
         if np.isfinite(points).all():
             errors.append(np.linalg.norm(points - wanted, axis=1).mean())
     assert len(errors) > 0.7 * len(rows)
-    # Pixels of 96: the mesh has its points elsewhere than landmark labels do; crops that are wrongly scaled are beyond it.
+    # Pixels of 96: the mesh has its points elsewhere than landmark labels do; crops that are
+    # wrongly scaled are beyond it.
     assert np.median(errors) < 4.5

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-
-from training.methods.ema_teacher import Teacher, targets_for_missing  # noqa: E402
+from training.methods.ema_teacher import Teacher, pseudo_targets
 
 pytestmark = pytest.mark.train
 
@@ -28,7 +27,11 @@ def test_it_is_the_moving_average_of_weights_and_statistics() -> None:
         teacher.follow(net)
         kept = min(1 - 1 / (step + 1), 0.6)
         for name, value in net.state_dict().items():
-            wanted[name] = kept * wanted[name] + (1 - kept) * value if value.is_floating_point() else value.clone()
+            wanted[name] = (
+                kept * wanted[name] + (1 - kept) * value
+                if value.is_floating_point()
+                else value.clone()
+            )
     for name, value in teacher.net.state_dict().items():
         assert torch.allclose(value, wanted[name]), name
     assert not teacher.net.training
@@ -74,11 +77,11 @@ def test_answers_stand_only_where_labels_are_missing() -> None:
         "va": torch.tensor([[0.5, 3.0], [0.1, -2.0]]),
     }
     said["expression_logit"][1, 2] = 0.5  # the eighth class is never a target
-    found = targets_for_missing(batch, said)
+    found = pseudo_targets(batch, said)
     assert torch.equal(found["au_mask"], 1 - batch["au_mask"])
     assert found["expression_mask"].tolist() == [1, 0]
     assert found["va_mask"].tolist() == [0, 1]
     assert found["expression"].tolist() == [3, 2]
     assert torch.equal(found["au"], torch.full((2, 12), 0.5))
     assert found["va"].tolist() == [[0.5, 1.0], [pytest.approx(0.1), -1.0]]
-    assert targets_for_missing({"va_mask": torch.ones(2)}, {"au_logit": torch.zeros(2, 12)}) == {}
+    assert pseudo_targets({"va_mask": torch.ones(2)}, {"au_logit": torch.zeros(2, 12)}) == {}

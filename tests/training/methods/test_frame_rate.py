@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-from faceaffect.multistage.stage_runner import StageRunner
 from faceaffect.bundle.stage_spec import StageSpec
+from faceaffect.multistage.stage_runner import StageRunner
 from tests.training.methods.synthetic_faces import made_up_faces
 from training.datasets.frame_table import FrameTable
-from training.methods.frame_rate import at_pace
+from training.methods.frame_rate import subsample_to_fps
 
 pytestmark = pytest.mark.train
 
@@ -26,11 +25,11 @@ class CountedStage:
         return {"seen": tensors["crops"], "count": tensors["count"] + 1}
 
 
-def read_by_the_sdk(table: FrameTable, pace_hz: float) -> list[int]:
+def read_by_the_sdk(table: FrameTable, input_fps: float) -> list[int]:
     """Rows that its runner counts, each video being a face of its own."""
     counted = []
     for video in range(len(table.videos)):
-        runner = StageRunner([CountedStage()], pace_hz)
+        runner = StageRunner([CountedStage()], input_fps)
         for row in np.flatnonzero(table.video == video):
             found = runner.see(np.array([[row]], np.float32), [1], float(table.audio_offset_s[row]))
             if int(found[0]["seen"][0]) == row:
@@ -38,8 +37,8 @@ def read_by_the_sdk(table: FrameTable, pace_hz: float) -> list[int]:
     return counted
 
 
-@pytest.mark.parametrize("pace_hz", [3.0, 7.0, 12.5, 25.0, 60.0])
-def test_rows_are_those_of_the_runner(pace_hz: float) -> None:
+@pytest.mark.parametrize("input_fps", [3.0, 7.0, 12.5, 25.0, 60.0])
+def test_rows_are_those_of_the_runner(input_fps: float) -> None:
     table, _ = made_up_faces({"one": 40, "two": 33, "slow": 9})
     random = np.random.default_rng(2)
     times = np.concatenate([
@@ -49,14 +48,14 @@ def test_rows_are_those_of_the_runner(pace_hz: float) -> None:
     ])  # fmt: skip
     table = replace(table, audio_offset_s=times)
     rows = np.arange(len(table))
-    found = at_pace(table, rows, pace_hz)
-    assert found.tolist() == read_by_the_sdk(table, pace_hz)
-    assert (len(found) == len(rows)) == (pace_hz >= 25)
+    found = subsample_to_fps(table, rows, input_fps)
+    assert found.tolist() == read_by_the_sdk(table, input_fps)
+    assert (len(found) == len(rows)) == (input_fps >= 25)
 
 
 def test_without_a_pace_every_frame_is_read() -> None:
     table, _ = made_up_faces()
-    assert at_pace(table, np.array([3, 4, 9]), None).tolist() == [3, 4, 9]
+    assert subsample_to_fps(table, np.array([3, 4, 9]), None).tolist() == [3, 4, 9]
 
 
 def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
@@ -64,12 +63,12 @@ def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
     times = table.audio_offset_s.copy()
     times[10:] = np.nan
     with pytest.warns(UserWarning, match="times of 1 videos are not known, such as mute"):
-        found = at_pace(replace(table, audio_offset_s=times), np.arange(20), 5.0)
+        found = subsample_to_fps(replace(table, audio_offset_s=times), np.arange(20), 5.0)
     assert found.tolist() == [0, 5, *range(10, 20)]
 
 
-@pytest.mark.parametrize("pace_hz", [0.0, -3.0, float("nan")])
-def test_no_pace_at_all(pace_hz: float) -> None:
+@pytest.mark.parametrize("input_fps", [0.0, -3.0, float("nan")])
+def test_no_pace_at_all(input_fps: float) -> None:
     table, _ = made_up_faces()
     with pytest.raises(ValueError, match="a number of frames a second above 0"):
-        at_pace(table, np.arange(3), pace_hz)
+        subsample_to_fps(table, np.arange(3), input_fps)

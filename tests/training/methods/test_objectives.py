@@ -1,21 +1,20 @@
-"""What a step minimises, by hand."""
+"""What a step minimizes, by hand."""
 
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor, nn
 
-torch = pytest.importorskip("torch")
-from torch import Tensor, nn  # noqa: E402
-
-from tests.training.methods.network_cases import small_net  # noqa: E402
-from training.methods.ema_teacher import Teacher  # noqa: E402
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.losses.action_units import bce  # noqa: E402
-from training.losses.distillation import distil_classes, ramp  # noqa: E402
-from training.methods.objectives import distilled, from_labels, ordering_pairs, with_moving_teacher  # noqa: E402
-from training.methods.optimizer import build_optimiser  # noqa: E402
-from training.methods.total_loss import total_loss  # noqa: E402
-from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
+from tests.training.methods.network_cases import small_net
+from training.losses.action_units import bce
+from training.losses.distillation import distil_classes, ramp
+from training.methods.ema_teacher import Teacher
+from training.methods.objectives import distilled, from_labels, ordering_pairs, with_moving_teacher
+from training.methods.optimizer import build_optimizer
+from training.methods.recipe_lookup import find_recipe
+from training.methods.total_loss import total_loss
+from training.models.networks.pairwise_intensity import PairwiseIntensity
 
 pytestmark = pytest.mark.train
 
@@ -25,7 +24,9 @@ class Answers(nn.Module):
 
     def __init__(self, **outputs: Tensor) -> None:
         super().__init__()
-        self.outputs = nn.ParameterDict({name: nn.Parameter(value) for name, value in outputs.items()})
+        self.outputs = nn.ParameterDict(
+            {name: nn.Parameter(value) for name, value in outputs.items()}
+        )
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         return dict(self.outputs)
@@ -40,25 +41,31 @@ def batch(*known: float) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-def test_distillation_shares_labelled_samples_and_has_the_others() -> None:
+def test_distillation_shares_labeled_samples_and_has_the_others() -> None:
     recipe = find_recipe("M3")
     student = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
     teacher = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
     given = batch(1, 0, 0, 1)
     parts = distilled(recipe, Teacher(teacher, 1.0))(student, given, 0.0)
-    own, theirs = ({name: value.detach() for name, value in net.outputs.items()} for net in (student, teacher))
+    own, theirs = (
+        {name: value.detach() for name, value in net.outputs.items()} for net in (student, teacher)
+    )
     pair = [each["expression_logit"].split(1) for each in (own, theirs)]
     each = [float(distil_classes(a, b, torch.ones(1))) for a, b in zip(*pair, strict=True)]
     wanted = (0.4 * each[0] + each[1] + each[2] + 0.4 * each[3]) / 4
     assert float(parts["teacher:expression_logit"].detach()) == pytest.approx(wanted, rel=1e-5)
     label = total_loss(recipe.losses, dict(own), given)["loss"]
     taught = parts["teacher:expression_logit"] + parts["teacher:au_logit"]
-    assert float(parts["loss"].detach()) == pytest.approx(float((0.6 * label + taught).detach()), rel=1e-5)
+    assert float(parts["loss"].detach()) == pytest.approx(
+        float((0.6 * label + taught).detach()), rel=1e-5
+    )
 
 
 def test_without_labels_the_teacher_alone() -> None:
     student, teacher = (Answers(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2))
-    parts = distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(student, {"crops": torch.zeros(3, 1)}, 0.0)
+    parts = distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(
+        student, {"crops": torch.zeros(3, 1)}, 0.0
+    )
     ones = torch.ones(3, 12)
     entropy = bce(student.outputs["au_logit"], torch.sigmoid(teacher.outputs["au_logit"]), ones)
     distance = (student.outputs["va"] - teacher.outputs["va"]).square().sum(dim=1).mean()
@@ -68,21 +75,28 @@ def test_without_labels_the_teacher_alone() -> None:
 def test_nothing_in_common_is_told() -> None:
     student, teacher = Answers(au_logit=torch.zeros(2, 12)), Answers(va=torch.zeros(2, 2))
     with pytest.raises(ValueError, match=r"share no read-out: \['va'\] and \['au_logit'\]"):
-        distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(student, {"crops": torch.zeros(2, 1)}, 0.0)
+        distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(
+            student, {"crops": torch.zeros(2, 1)}, 0.0
+        )
 
 
-def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labelled_one() -> None:
+def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labeled_one() -> None:
     outputs = {
         "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
         "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
     }  # fmt: skip
-    student, teacher = Answers(**outputs), Answers(**{name: torch.randn_like(value) for name, value in outputs.items()})
+    student, teacher = (
+        Answers(**outputs),
+        Answers(**{name: torch.randn_like(value) for name, value in outputs.items()}),
+    )
     given, taught = batch(1, 0, 1, 1), {}
     for mean in ("missing", "batch"):
         recipe = find_recipe("M5", "compact", [f"teacher_mean={mean}"])
         parts = with_moving_teacher(recipe, Teacher(teacher), cure=False)(student, given, 20.0)
         taught[mean] = float(parts["teacher"].detach())
-    assert taught["batch"] == pytest.approx(taught["missing"] / 4, rel=1e-5)  # one of four lacks its labels
+    assert taught["batch"] == pytest.approx(
+        taught["missing"] / 4, rel=1e-5
+    )  # one of four lacks its labels
     with pytest.raises(ValueError, match=r"teacher_mean must be one of"):
         find_recipe("M5", "compact", ["teacher_mean=all"])
 
@@ -93,25 +107,44 @@ def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> N
         "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
         "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
     }  # fmt: skip
-    student, teacher = Answers(**outputs), Answers(**{name: torch.randn_like(value) for name, value in outputs.items()})
+    student, teacher = (
+        Answers(**outputs),
+        Answers(**{name: torch.randn_like(value) for name, value in outputs.items()}),
+    )
     objective = with_moving_teacher(recipe, Teacher(teacher), cure=False)
     early, late = (objective(student, batch(1, 0, 0, 1), epoch) for epoch in (0.0, 20.0))
     assert float(early["teacher"] / late["teacher"]) == pytest.approx(ramp(0) / ramp(20), rel=1e-4)
     full = objective(student, batch(1, 1, 1, 1), 20.0)
     assert float(full["teacher"].detach()) == 0
-    assert float(full["loss"]) == pytest.approx(float(from_labels(recipe)(student, batch(1, 1, 1, 1), 0)["loss"]))
+    assert float(full["loss"]) == pytest.approx(
+        float(from_labels(recipe)(student, batch(1, 1, 1, 1), 0)["loss"])
+    )
     cured = with_moving_teacher(recipe, Teacher(teacher))(student, batch(1, 1, 1, 1), 20.0)
-    assert float(cured["loss"] - full["loss"]) == pytest.approx(0.4 * float(cured["rank"]), rel=1e-3)
+    assert float(cured["loss"] - full["loss"]) == pytest.approx(
+        0.4 * float(cured["rank"]), rel=1e-3
+    )
 
 
 def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
     net = small_net("pairwise_intensity", "net.shared=false")
-    pairs = {"first": torch.randn(3, 3, 32, 32), "second": torch.randn(3, 3, 32, 32), "order": torch.ones(3, 12)}
+    pairs = {
+        "first": torch.randn(3, 3, 32, 32),
+        "second": torch.randn(3, 3, 32, 32),
+        "order": torch.ones(3, 12),
+    }
     ordering_pairs(uncertainty=True)(net, pairs, 0.0)["loss"].backward()
-    reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
+    reached = {
+        name.split(".")[0]
+        for name, p in net.named_parameters()
+        if p.grad is not None and float(p.grad.abs().max()) > 0
+    }
     assert reached == {"sigma"}
     ordering_pairs(uncertainty=False)(net, pairs, 0.0)["loss"].backward()
-    reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
+    reached = {
+        name.split(".")[0]
+        for name, p in net.named_parameters()
+        if p.grad is not None and float(p.grad.abs().max()) > 0
+    }
     assert reached == {"sigma", "intensity"}
 
 
@@ -121,16 +154,20 @@ def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> N
     assert isinstance(net, PairwiseIntensity)
     net.freeze_intensity()
     net.train()
-    pairs = {"first": torch.randn(4, 3, 32, 32), "second": torch.randn(4, 3, 32, 32), "order": torch.ones(4, 12)}
-    optimiser = build_optimiser(net, find_recipe("M7", "compact").optimiser)
+    pairs = {
+        "first": torch.randn(4, 3, 32, 32),
+        "second": torch.randn(4, 3, 32, 32),
+        "order": torch.ones(4, 12),
+    }
+    optimizer = build_optimizer(net, find_recipe("M7", "compact").optimizer)
     with torch.no_grad():
         before = net({"crops": pairs["first"]})
     objective, losses = ordering_pairs(uncertainty=True), []
     for _ in range(5):
         loss = objective(net, pairs, 0.0)["loss"]
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     with torch.no_grad():
         after = net({"crops": pairs["first"]})
@@ -151,14 +188,20 @@ def test_the_third_stage_trains_the_mapping_alone() -> None:
 def test_the_head_of_a_task_that_a_batch_lacks_stays() -> None:
     """Under Adam's momentum too, which a gradient of 0 would let go on."""
     net, recipe = small_net("incomplete_labels"), find_recipe("M3", "compact")
-    optimiser = build_optimiser(net, recipe.optimiser)
+    optimizer = build_optimizer(net, recipe.optimizer)
     given = {**batch(1, 1, 1), "crops": torch.randn(3, 3, 48, 48)}
     for labels in (("au", "expression"), ("expression",)):
         before = {name: value.clone() for name, value in net.named_parameters()}
-        chosen = {name: value for name, value in given.items() if name.split("_")[0] in ("crops", *labels)}
+        chosen = {
+            name: value for name, value in given.items() if name.split("_")[0] in ("crops", *labels)
+        }
         loss = from_labels(recipe)(net, chosen, 0.0)["loss"]
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
-        moved = {name.split(".")[0] for name, value in net.named_parameters() if not torch.equal(value, before[name])}
+        optimizer.step()
+        moved = {
+            name.split(".")[0]
+            for name, value in net.named_parameters()
+            if not torch.equal(value, before[name])
+        }
         assert moved == {"trunk", *labels}

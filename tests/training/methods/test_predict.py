@@ -1,4 +1,6 @@
-"""Judging runs each network as its recipe does: causal ones as the SDK will, others by windows, clips and whole videos."""
+"""Judging runs each network as its recipe does: causal ones as the SDK will, others by windows,
+clips and whole videos.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-from faceaffect.labels import EXPRESSION_NAMES  # noqa: E402
-from tests.training.methods.synthetic_faces import made_up_data  # noqa: E402
-from tests.training.methods.network_cases import SMALL, small_net  # noqa: E402
-from training.datasets.frame_table import FrameTable  # noqa: E402
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.methods.data import MethodData  # noqa: E402
-from training.methods.scores import method_predictions, method_scores, scores_text  # noqa: E402
-from training.methods.predict import MethodPredictions, is_causal  # noqa: E402
-from training.methods.batch_builder import InputForm, MethodSamples  # noqa: E402
-from training.methods.stream_runner import StreamRunner  # noqa: E402
+from faceaffect.labels import EXPRESSION_NAMES
+from tests.training.methods.network_cases import SMALL, small_net
+from tests.training.methods.synthetic_faces import made_up_data
+from training.datasets.frame_table import FrameTable
+from training.methods.batch_builder import BatchBuilder, InputSpec
+from training.methods.data import MethodData
+from training.methods.predict import MethodPredictions, is_causal
+from training.methods.recipe_lookup import find_recipe
+from training.methods.scores import method_predictions, method_scores, scores_text
+from training.methods.stream_runner import StreamRunner
 
 pytestmark = pytest.mark.train
 DATA = made_up_data(validation={"one": 13, "two silent": 9, "three": 21}, size_px=48)
@@ -29,9 +31,11 @@ def setting(name: str, *options: str):  # type: ignore[no-untyped-def]
 
 
 def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
-    """Every frame through a stream runner, which hears each whole 100 ms before the frame that knows it."""
+    """Every frame through a stream runner, which hears each whole 100 ms before the frame that
+    knows it.
+    """
     table, runner = data.validation, StreamRunner(net.stages())
-    samples = MethodSamples(recipe, InputForm.of(net), data, table)
+    samples = BatchBuilder(recipe, InputSpec.of(net), data, table)
     audio = next((stage for stage in net.stages() if stage.name == "audio"), None)
     found: dict[str, list[np.ndarray]] = {}
     heard: dict[str, int] = {}
@@ -46,38 +50,52 @@ def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: i
                 if audio.states:
                     runner.hear(name, torch.from_numpy(track.stretch(10 * k - 10, 10 * k))[None])
                 elif k == steps:
-                    runner.hear(name, torch.from_numpy(track.heard(offset_s, audio.inputs[0].shape[-1]))[None])
-        for key, value in runner.see(name, {"crops": samples.pictures(np.array([row]))}).items():
+                    runner.hear(
+                        name,
+                        torch.from_numpy(track.heard(offset_s, audio.inputs[0].shape[-1]))[None],
+                    )
+        for key, value in runner.see(name, {"crops": samples.images(np.array([row]))}).items():
             if key in ("au_logit", "expression_logit", "va"):
                 found.setdefault(key, []).append(value[0].numpy())
     return {key: np.stack(values) for key, values in found.items()}
 
 
-@pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"])
+@pytest.mark.parametrize(
+    "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
+)
 def test_causal_networks_say_what_they_will_say_in_a_stream(name: str) -> None:
     net, recipe = setting(name)
     assert is_causal(net)
-    predictions, wanted = method_predictions(net, recipe, DATA.validation, DATA), streamed(net, recipe, DATA)
+    predictions, wanted = (
+        method_predictions(net, recipe, DATA.validation, DATA),
+        streamed(net, recipe, DATA),
+    )
     assert predictions.known.all()
     if predictions.au is not None:
         assert np.allclose(predictions.au, 1 / (1 + np.exp(-wanted["au_logit"])), atol=1e-5)
     if predictions.expression is not None:
-        soft = np.exp(wanted["expression_logit"] - wanted["expression_logit"].max(axis=1, keepdims=True))
-        assert np.allclose(predictions.expression, soft / soft.sum(axis=1, keepdims=True), atol=1e-5)
+        soft = np.exp(
+            wanted["expression_logit"] - wanted["expression_logit"].max(axis=1, keepdims=True)
+        )
+        assert np.allclose(
+            predictions.expression, soft / soft.sum(axis=1, keepdims=True), atol=1e-5
+        )
     if predictions.va is not None:
         assert np.allclose(predictions.va, wanted["va"].clip(-1, 1), atol=1e-5)
-    assert {each for each in ("au", "expression", "va") if getattr(predictions, each) is not None} == {
-        {"au_logit": "au", "expression_logit": "expression"}.get(key, key) for key in wanted
-    }
+    assert {
+        each for each in ("au", "expression", "va") if getattr(predictions, each) is not None
+    } == {{"au_logit": "au", "expression_logit": "expression"}.get(key, key) for key in wanted}
 
 
-@pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"])
+@pytest.mark.parametrize(
+    "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
+)
 def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) -> None:
     net, recipe = setting(name)
     table = DATA.validation  # 25 frames a second
     seen = np.flatnonzero((table.frame - 1) % 5 == 0)
     slow = method_predictions(net, recipe, table.pick(seen), DATA)
-    found = method_predictions(net, recipe, table, DATA, pace_hz=5)
+    found = method_predictions(net, recipe, table, DATA, input_fps=5)
     assert np.flatnonzero(found.known).tolist() == seen.tolist()
     source = np.searchsorted(seen, np.arange(len(table)), side="right") - 1
     every = method_predictions(net, recipe, table, DATA)
@@ -85,12 +103,16 @@ def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) ->
         value = getattr(found, head)
         if value is not None:
             assert np.allclose(value, getattr(slow, head)[source], atol=1e-6), head
-            assert np.abs(value - getattr(every, head)).max() > 1e-4, f"{head}: a pace changes nothing, that proves nothing"
+            assert np.abs(value - getattr(every, head)).max() > 1e-4, (
+                f"{head}: a pace changes nothing, that proves nothing"
+            )
 
 
 def test_a_network_without_memory_knows_no_pace() -> None:
     net, recipe = setting("feature_pyramid")
-    plain, paced = (method_predictions(net, recipe, DATA.validation, DATA, pace_hz=pace) for pace in (None, 5))
+    plain, paced = (
+        method_predictions(net, recipe, DATA.validation, DATA, input_fps=pace) for pace in (None, 5)
+    )
     assert paced.known.all()
     assert np.array_equal(plain.va, paced.va)
 
@@ -98,20 +120,24 @@ def test_a_network_without_memory_knows_no_pace() -> None:
 def test_a_forward_gru_over_whole_videos_is_the_offline_network() -> None:
     net, recipe = setting("multi_database")
     found = method_predictions(net, recipe, DATA.validation, DATA)
-    samples = MethodSamples(recipe, InputForm.of(net), DATA, DATA.validation)
+    samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     rows = np.flatnonzero(DATA.validation.video == 2)
     with torch.no_grad():
-        whole = net({"crops": samples.pictures(rows)[None]})
+        whole = net({"crops": samples.images(rows)[None]})
     assert np.allclose(found.va[rows], whole["va"][0].numpy(), atol=1e-5)
 
 
 def test_networks_that_look_ahead_see_windows_side_by_side() -> None:
-    net, recipe = setting("multi_database", "net.recurrence=both", "net.window=8", "sampling.drop_gaps=false")
+    net, recipe = setting(
+        "multi_database", "net.recurrence=both", "net.window=8", "sampling.drop_gaps=false"
+    )
     found = method_predictions(net, recipe, DATA.validation, DATA)
-    samples = MethodSamples(recipe, InputForm.of(net), DATA, DATA.validation)
+    samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     # "one" has 13 frames: 0 to 7, and the last eight, of which 5 to 7 are already said.
     with torch.no_grad():
-        first, last = (net(samples.inputs(np.arange(k, k + 8)[None]))["va"][0].numpy() for k in (0, 5))
+        first, last = (
+            net(samples.inputs(np.arange(k, k + 8)[None]))["va"][0].numpy() for k in (0, 5)
+        )
     assert np.allclose(found.va[:8], first, atol=1e-5)
     assert np.allclose(found.va[8:13], last[3:], atol=1e-5)
 
@@ -121,7 +147,7 @@ def test_published_clips_end_at_each_frame() -> None:
     net, recipe = setting("mean_teacher", *options)
     assert not is_causal(net)
     found = method_predictions(net, recipe, DATA.validation, DATA)
-    samples = MethodSamples(recipe, InputForm.of(net), DATA, DATA.validation)
+    samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     with torch.no_grad():
         early = net(samples.inputs(np.array([[-1, -1, -1, -1, -1, 0, 2, 4]])))["va"][0].numpy()
     assert np.allclose(found.va[4], early, atol=1e-5)
@@ -130,9 +156,9 @@ def test_published_clips_end_at_each_frame() -> None:
 def test_a_whole_video_is_mapped_at_once_where_percentiles_look_ahead() -> None:
     net, recipe = setting("pairwise_intensity", "net.causal=false")
     found = method_predictions(net, recipe, DATA.validation, DATA)
-    samples = MethodSamples(recipe, InputForm.of(net), DATA, DATA.validation)
+    samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     with torch.no_grad():
-        whole = net({"crops": samples.pictures(np.arange(13))[None]})["au_logit"][0]
+        whole = net({"crops": samples.images(np.arange(13))[None]})["au_logit"][0]
     assert np.allclose(found.au[:13], torch.sigmoid(whole).numpy(), atol=1e-5)
 
 
@@ -153,17 +179,22 @@ def test_frames_without_a_face_hold_the_last_word_and_begin_neutral() -> None:
         assert not held.au[row].any()
 
 
-def test_scores_are_those_of_what_is_labelled() -> None:
+def test_scores_are_those_of_what_is_labeled() -> None:
     table = DATA.validation
     known = np.ones(len(table), bool)
     one_hot = np.eye(7, dtype=np.float32)[table.expression]
     perfect = MethodPredictions(known, table.au, one_hot, table.va)
     scores = method_scores(perfect, table)
-    assert [scores[task]["score"] for task in ("AU", "EXPR", "VA")] == pytest.approx([1, 1, 1], abs=1e-5)
+    assert [scores[task]["score"] for task in ("AU", "EXPR", "VA")] == pytest.approx(
+        [1, 1, 1], abs=1e-5
+    )
     assert scores["total"] == pytest.approx(1, abs=1e-5)
     wrong = table.au.copy()
     wrong[:, 3] = 1 - wrong[:, 3]
-    half = method_scores(replace(perfect, au=wrong, expression=None), replace(table, va_mask=np.arange(len(table)) < 20))
+    half = method_scores(
+        replace(perfect, au=wrong, expression=None),
+        replace(table, va_mask=np.arange(len(table)) < 20),
+    )
     assert half["AU"]["f1"]["AU6"] == 0
     assert half["AU"]["score"] == pytest.approx(11 / 12)
     assert half["VA"]["frames"] == 20
@@ -171,16 +202,18 @@ def test_scores_are_those_of_what_is_labelled() -> None:
     assert scores_text(half).startswith("AU 0.917 (43 frames), VA 1.000 (20 frames), mean")
 
 
-def test_nothing_labelled_has_no_score() -> None:
+def test_nothing_labeled_has_no_score() -> None:
     table = DATA.validation
     none = np.zeros(len(table), bool)
     bare = replace(table, au_mask=np.zeros_like(table.au_mask), expression_mask=none, va_mask=none)
-    scores = method_scores(MethodPredictions(np.ones(len(table), bool), table.au, None, table.va), bare)
+    scores = method_scores(
+        MethodPredictions(np.ones(len(table), bool), table.au, None, table.va), bare
+    )
     assert scores == {"total": None}
-    assert scores_text(scores) == "no labelled frame to judge by"
+    assert scores_text(scores) == "no labeled frame to judge by"
 
 
-def test_an_au_that_is_labelled_on_some_frames_counts_where_it_is() -> None:
+def test_an_au_that_is_labeled_on_some_frames_counts_where_it_is() -> None:
     table = DATA.validation
     some = table.au_mask.copy()
     some[:, :4] = False

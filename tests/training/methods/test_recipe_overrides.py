@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("torch")
-
 from training.methods.recipe_lookup import find_recipe
 from training.methods.recipe_overrides import with_options
 
@@ -14,13 +12,19 @@ RECIPE = find_recipe("M7", "compact")
 
 
 def test_each_kind_of_value() -> None:
-    options = ["net.shared=false", "net.window=9", "optimiser.rate=0.5", "sampler=mixed", "optimiser.milestones=2,4"]
+    options = [
+        "net.shared=false",
+        "net.window=9",
+        "optimizer.rate=0.5",
+        "sampler=mixed",
+        "optimizer.milestones=2,4",
+    ]
     changed = with_options(RECIPE, options)
     assert changed.net.shared is False
     assert changed.net.window == 9
-    assert changed.optimiser.rate == 0.5
+    assert changed.optimizer.rate == 0.5
     assert changed.sampler == "mixed"
-    assert changed.optimiser.milestones == (2, 4)
+    assert changed.optimizer.milestones == (2, 4)
     assert RECIPE.net.shared is True
 
 
@@ -35,7 +39,7 @@ def test_each_kind_of_value() -> None:
         ("net.window", "must be name=value"),
         ("losses=none", "cannot be set"),
         ("sampler=all", r"sampler must be one of \('mixed'"),
-        ("optimiser.kind=sdg", r"optimiser must be of \('sgd', 'adam'\)"),
+        ("optimizer.kind=sdg", r"optimizer must be of \('sgd', 'adam'\)"),
     ],
 )
 def test_mistakes_are_told(option: str, said: str) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-import onnxruntime  # noqa: E402
-
-from tests.training.methods.network_cases import VARIANTS, variant  # noqa: E402
-from training.methods.stage_to_onnx import describe_stages, names_in, names_out, stage_to_onnx  # noqa: E402
-from training.methods.stream_runner import StreamRunner, run_in_torch  # noqa: E402
-from training.models.stages import STAGE_NAMES, Stage  # noqa: E402
+from tests.training.methods.network_cases import VARIANTS, variant
+from training.methods.stage_to_onnx import describe_stages, names_in, names_out, stage_to_onnx
+from training.methods.stream_runner import StreamRunner, run_in_torch
+from training.models.stages import STAGE_NAMES, Stage
 
 pytestmark = pytest.mark.train
 CLOSE = 1e-4
@@ -22,12 +21,18 @@ CLOSE = 1e-4
 def session(stage: Stage) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(stage_to_onnx(stage), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        stage_to_onnx(stage), options, providers=["CPUExecutionProvider"]
+    )
 
 
-def run(opened: onnxruntime.InferenceSession, stage: Stage, tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def run(
+    opened: onnxruntime.InferenceSession, stage: Stage, tensors: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, ...]:
     feeds = {name: tensor.numpy() for name, tensor in zip(names_in(stage), tensors, strict=True)}
-    return tuple(torch.from_numpy(np.asarray(value)) for value in opened.run(names_out(stage), feeds))
+    return tuple(
+        torch.from_numpy(np.asarray(value)) for value in opened.run(names_out(stage), feeds)
+    )
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -41,10 +46,16 @@ def test_stages_agree_over_frames_of_several_faces(name: str) -> None:
             ours = theirs = tuple(torch.zeros(count, *form.shape) for form in stage.states)
             for _ in range(3):
                 inputs = tuple(torch.randn(count, *form.shape) for form in stage.inputs)
-                wanted, found = run_in_torch(stage, (*inputs, *ours)), run(opened, stage, (*inputs, *theirs))
+                wanted, found = (
+                    run_in_torch(stage, (*inputs, *ours)),
+                    run(opened, stage, (*inputs, *theirs)),
+                )
                 for value, form in zip(wanted, (*stage.outputs, *stage.states), strict=True):
                     assert tuple(value.shape) == (count, *form.shape), form.name
-                assert max(float((a - b).abs().max()) for a, b in zip(wanted, found, strict=True)) < CLOSE
+                assert (
+                    max(float((a - b).abs().max()) for a, b in zip(wanted, found, strict=True))
+                    < CLOSE
+                )
                 ours, theirs = wanted[len(stage.outputs) :], found[len(stage.outputs) :]
 
 
@@ -64,9 +75,14 @@ def test_the_description_holds_names_shapes_and_pace() -> None:
     assert json.loads(json.dumps(described)) == described
     assert [stage["name"] for stage in described] == ["audio", "temporal"]
     assert described[1]["every"] == 6
-    assert described[1]["inputs"] == {"crops": [4, 32, 32], "sound_features": [64]}
+    assert described[1]["inputs"] == {"crops": [4, 32, 32], "audio_features": [64]}
     assert described[1]["states"] == {"clip_frames": [7, 4, 32, 32], "frames_seen": [1]}
-    assert described[1]["outputs"] == {"au_logit": [12], "expression_logit": [7], "va": [2], "alpha": []}
+    assert described[1]["outputs"] == {
+        "au_logit": [12],
+        "expression_logit": [7],
+        "va": [2],
+        "alpha": [],
+    }
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -1,4 +1,5 @@
-"""Every stage of every method's compact network is read and built by TensorRT for RTX, where that is installed.
+"""Every stage of every method's compact network is read and built by TensorRT for RTX, where that
+is installed.
 
 What it builds is a result with TensorRT for RTX, and says nothing of any other TensorRT.
 """
@@ -11,17 +12,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from tests.sdk.backends.test_tensorrt_types import rtx_environment  # noqa: E402
-from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
-from training.methods.stage_to_onnx import stage_to_onnx  # noqa: E402
-from training.models.networks.build_network import build_network  # noqa: E402
+from tests.sdk.backends.test_tensorrt_types import rtx_environment
+from training.methods.recipe_lookup import RECIPES, find_recipe
+from training.methods.stage_to_onnx import stage_to_onnx
+from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 
-# A child process: what TensorRT does with a network it cannot stand may be to end the process. One line a file.
+# A child process: what TensorRT does with a network it cannot stand may be to end the process. One
+# line a file.
 BUILD = """
 import json, sys
 from pathlib import Path
@@ -50,8 +51,12 @@ for file in map(Path, sys.argv[1:]):
 def build_all(files: list[Path]) -> tuple[list[dict[str, object]], str]:
     """What became of each file, as far as the child got, and its words."""
     command = [sys.executable, "-c", BUILD, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, env=rtx_environment(), timeout=280)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")], done.stderr[-2000:]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=rtx_environment(), timeout=280
+    )
+    return [
+        json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")
+    ], done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -72,9 +77,15 @@ def test_a_stage_that_it_cannot_read_is_told(tmp_path: Path) -> None:
     rtx_environment()
     from onnx import TensorProto, helper
 
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("in", "out")]
-    graph = helper.make_graph([helper.make_node("Unique", ["in"], ["out"])], "bad", values[:1], values[1:])
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("in", "out")
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Unique", ["in"], ["out"])], "bad", values[:1], values[1:]
+    )
     file = tmp_path / "bad.onnx"
-    file.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    file.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    )
     (answer,), _ = build_all([file])
     assert answer["errors"] or not answer["bytes"]

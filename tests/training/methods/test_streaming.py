@@ -1,26 +1,29 @@
-"""Frame by frame with carried state gives what the same causal network gives over the whole sequence."""
+"""Frame by frame with carried state gives what the same causal network gives over the whole
+sequence.
+"""
 
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
-from torch import Tensor  # noqa: E402
-
-from faceaffect.audio.mel import STEP_FRAMES  # noqa: E402
-from tests.training.methods.network_cases import small_net, variant  # noqa: E402
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.methods.stream_runner import StreamRunner  # noqa: E402
-from training.models.networks.build_network import build_network  # noqa: E402
-from training.models.networks.mean_teacher_clip import FRAMES, SPACING  # noqa: E402
-from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
-from training.models.temporal.rings import windows  # noqa: E402
+from faceaffect.audio.mel import STEP_FRAMES
+from tests.training.methods.network_cases import small_net, variant
+from training.methods.recipe_lookup import find_recipe
+from training.methods.stream_runner import StreamRunner
+from training.models.networks.build_network import build_network
+from training.models.networks.mean_teacher_clip import FRAMES, SPACING
+from training.models.networks.pairwise_intensity import PairwiseIntensity
+from training.models.temporal.rings import windows
 
 pytestmark = pytest.mark.train
 CLOSE = 1e-5
 
 
-def streamed(runner: StreamRunner, frames: Tensor, name: str, track: str = "a", name_in: str = "crops") -> Tensor:
+def streamed(
+    runner: StreamRunner, frames: Tensor, name: str, track: str = "a", name_in: str = "crops"
+) -> Tensor:
     """One output of all frames [T, ...] of one face."""
     return torch.cat([runner.see(track, {name_in: frame[None]})[name] for frame in frames])
 
@@ -31,7 +34,9 @@ def gap(first: Tensor, second: Tensor) -> float:
     return float((first - second).abs().max())
 
 
-@pytest.mark.parametrize("options", [(), ("net.audio=false",), ("net.layers=0",), ("net.layers=1",)])
+@pytest.mark.parametrize(
+    "options", [(), ("net.audio=false",), ("net.layers=0",), ("net.layers=1",)]
+)
 def test_multimodal_transformer(options: tuple[str, ...]) -> None:
     net = small_net("multimodal_transformer", *options)
     steps = 15  # more than two windows of six
@@ -63,7 +68,7 @@ def test_what_lies_outside_the_window_does_not_matter() -> None:
     assert (changed[6:] < 1e-6).all()
 
 
-def test_a_network_with_sound_runs_without() -> None:
+def test_a_network_with_audio_runs_without() -> None:
     net = small_net("multimodal_transformer")
     crops = torch.randn(1, 8, 3, 48, 48)
     with torch.no_grad():
@@ -78,7 +83,9 @@ def test_multi_database(name: str) -> None:
     with torch.no_grad():
         wanted = net({"crops": crops})
     for output in ("expression_logit", "va"):
-        assert gap(wanted[output][0], streamed(StreamRunner(net.stages()), crops[0], output)) < CLOSE
+        assert (
+            gap(wanted[output][0], streamed(StreamRunner(net.stages()), crops[0], output)) < CLOSE
+        )
 
 
 def test_pairwise_intensity() -> None:
@@ -86,7 +93,9 @@ def test_pairwise_intensity() -> None:
     assert isinstance(net, PairwiseIntensity)
     steps = 60  # three times the window
     with torch.no_grad():
-        crops = torch.randn(1, steps, 3, 32, 32) * torch.linspace(0.2, 2, steps)[:, None, None, None]
+        crops = (
+            torch.randn(1, steps, 3, 32, 32) * torch.linspace(0.2, 2, steps)[:, None, None, None]
+        )
         net.fit_ranges(*net.measure(crops[0]))
         wanted = net({"crops": crops})["au_logit"][0]
     assert gap(wanted, streamed(StreamRunner(net.stages()), crops[0], "au_logit")) < CLOSE
@@ -95,12 +104,12 @@ def test_pairwise_intensity() -> None:
 @pytest.mark.parametrize("name", ["mean_teacher", "mean_teacher, 3d", "mean_teacher, no cure"])
 def test_mean_teacher(name: str) -> None:
     net = variant(name)
-    steps, sound = 50, "mel" in {form.name for form in net.input_forms()}
+    steps, audio = 50, "mel" in {form.name for form in net.input_forms()}
     frames, mel = torch.randn(1, steps, 4, 32, 32), torch.randn(1, 64, 101)
     clips, real = windows(frames, FRAMES, SPACING)
     batch = {"clip": clips[0], "clip_real": real[0]}
     runner = StreamRunner(net.stages())
-    if sound:
+    if audio:
         batch["mel"] = mel.expand(steps, -1, -1)
         runner.hear("a", mel)
     with torch.no_grad():
@@ -111,7 +120,9 @@ def test_mean_teacher(name: str) -> None:
     found = [runner.see("a", {"crops": frame[None]}) for frame in frames[0]]
     for output in ("au_logit", "expression_logit", "va"):
         assert gap(wanted[output][held], torch.cat([each[output] for each in found])) < CLOSE
-    assert torch.allclose(wanted["alpha"][held], torch.cat([each["alpha"] for each in found]), atol=CLOSE)
+    assert torch.allclose(
+        wanted["alpha"][held], torch.cat([each["alpha"] for each in found]), atol=CLOSE
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,10 +136,15 @@ def test_networks_without_memory(name: str) -> None:
     with torch.no_grad():
         wanted = net({"crops": crops})
     for output in net.stages()[-1].outputs:
-        assert gap(wanted[output.name], streamed(StreamRunner(net.stages()), crops, output.name)) < CLOSE
+        assert (
+            gap(wanted[output.name], streamed(StreamRunner(net.stages()), crops, output.name))
+            < CLOSE
+        )
 
 
-@pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"])
+@pytest.mark.parametrize(
+    "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
+)
 def test_memory_never_leaks_between_faces_and_ends_with_the_track(name: str) -> None:
     net = small_net(name)
     output = "au_logit" if name != "multi_database" else "va"
@@ -157,4 +173,4 @@ def test_what_looks_ahead_says_so(name: str) -> None:
 def test_an_input_that_did_not_come_is_named() -> None:
     runner = StreamRunner(small_net("incomplete_labels").stages())
     with pytest.raises(ValueError, match=r"stage 'frame' wants \['crops'\]"):
-        runner.see("a", {"picture": torch.zeros(1, 3, 48, 48)})
+        runner.see("a", {"image": torch.zeros(1, 3, 48, 48)})

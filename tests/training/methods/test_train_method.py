@@ -1,4 +1,6 @@
-"""Training of a recipe on a data set: it learns, goes on where it was, and bad input costs no training time."""
+"""Training of a recipe on a data set: it learns, goes on where it was, and bad input costs no
+training time.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-from tests.training.methods.synthetic_faces import made_up_data  # noqa: E402
-from tests.training.methods.network_cases import SMALL  # noqa: E402
-from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
-from training.methods.data import MethodData  # noqa: E402
-from training.methods.scores import method_predictions  # noqa: E402
-from training.methods.trainer import TrainingError  # noqa: E402
-from training.methods.recipe import MethodRecipe  # noqa: E402
-from training.methods.load_run import read_method_run  # noqa: E402
-from training.methods.train_method import load_start, train_method  # noqa: E402
-from training.models.networks.build_network import build_network  # noqa: E402
+from tests.training.methods.network_cases import SMALL
+from tests.training.methods.synthetic_faces import made_up_data
+from training.methods.data import MethodData
+from training.methods.load_run import read_method_run
+from training.methods.recipe import Recipe
+from training.methods.recipe_lookup import RECIPES, find_recipe
+from training.methods.scores import method_predictions
+from training.methods.train_method import load_start, train_method
+from training.methods.trainer import TrainingError
+from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 DATA = made_up_data(size_px=48)
 
 
-def recipe(name: str, *options: str) -> MethodRecipe:
+def recipe(name: str, *options: str) -> Recipe:
     few = ["batch=6", "epochs=2", "sampling.windows=2", "sampling.pairs=24", "sampling.every=2"]
     return find_recipe(name, "compact", [*SMALL[name], *few, *options])
 
@@ -55,7 +57,7 @@ def test_a_run_in_two_parts_is_an_unbroken_one(name: str, tmp_path: Path) -> Non
 
 
 def test_clips_as_published_train_too(tmp_path: Path) -> None:
-    """Convolutions over time have weights of five axes, which the layout of pictures is not made for."""
+    """Convolutions over time have weights of five axes, which the layout of images is not made for."""
     chosen = recipe("mean_teacher", "net.clip=3d", "net.base=8")
     whole = train_method(chosen, DATA, tmp_path / "whole", steps=3)
     train_method(chosen, DATA, tmp_path / "parts", steps=3, steps_limit=1)
@@ -63,14 +65,23 @@ def test_clips_as_published_train_too(tmp_path: Path) -> None:
 
 
 def test_a_moving_teacher_is_for_any_network_over_frames(tmp_path: Path) -> None:
-    net = train_method(recipe("incomplete_labels", "targets=ema_teacher", "sampler=mixed"), DATA, tmp_path, steps=2)
+    net = train_method(
+        recipe("incomplete_labels", "targets=ema_teacher", "sampler=mixed"), DATA, tmp_path, steps=2
+    )
     assert (tmp_path / "teacher.safetensors").is_file()
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
-def test_what_is_plain_to_see_is_learnt(tmp_path: Path) -> None:
+def test_what_is_plain_to_see_is_learned(tmp_path: Path) -> None:
     """The first AU brightens the left half of a made-up face."""
-    chosen = recipe("feature_pyramid", "batch=16", "epochs=10", "sampling.every=1", "targets=ignore", "sampling.jitter=none")
+    chosen = recipe(
+        "feature_pyramid",
+        "batch=16",
+        "epochs=10",
+        "sampling.every=1",
+        "targets=ignore",
+        "sampling.jitter=none",
+    )
     net = train_method(chosen, DATA, tmp_path)
     predictions = method_predictions(net, chosen, DATA.train, DATA)
     assert ((predictions.au[:, 0] > 0.5) == (DATA.train.au[:, 0] > 0.5)).mean() > 0.9
@@ -88,10 +99,14 @@ def test_start_weights_are_taken_by_name_and_the_rest_is_told() -> None:
     net = build_network(recipe("multi_database").net)
     with pytest.warns(UserWarning, match=r"start weights: \d+ taken, 12 not there \(grus"):
         load_start(net, frames.state_dict())
-    assert torch.equal(net.state_dict()["heads.va.read.1.weight"], frames.state_dict()["heads.va.read.1.weight"])
+    assert torch.equal(
+        net.state_dict()["heads.va.read.1.weight"], frames.state_dict()["heads.va.read.1.weight"]
+    )
     with pytest.raises(ValueError, match="start weights are of another network: no name is known"):
         load_start(net, {"other": torch.zeros(1)})
-    with pytest.raises(ValueError, match=r"another network: heads.va.read.1.weight is \(1,\), wanted \(40, 64\)"):
+    with pytest.raises(
+        ValueError, match=r"another network: heads.va.read.1.weight is \(1,\), wanted \(40, 64\)"
+    ):
         load_start(net, {"heads.va.read.1.weight": torch.zeros(1)})
 
 
@@ -99,9 +114,9 @@ def masked(data: MethodData, **masks: np.ndarray) -> MethodData:
     return replace(data, train=replace(data.train, **masks))
 
 
-def test_an_empty_task_is_told_and_the_others_are_learnt(tmp_path: Path) -> None:
+def test_an_empty_task_is_told_and_the_others_are_learned(tmp_path: Path) -> None:
     none = masked(DATA, expression_mask=np.zeros(56, bool))
-    with pytest.warns(UserWarning, match="M1 trains without EXPR: no training row is labelled so"):
+    with pytest.warns(UserWarning, match="M1 trains without EXPR: no training row is labeled so"):
         net = train_method(recipe("prior_aided_streaming"), none, tmp_path, steps=2)
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
@@ -109,23 +124,31 @@ def test_an_empty_task_is_told_and_the_others_are_learnt(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "pairwise_intensity"])
 def test_data_of_a_single_class_trains_without_harm(name: str, tmp_path: Path) -> None:
     flat = masked(
-        DATA, au=np.zeros_like(DATA.train.au), expression=np.full(56, 4, np.int8), va=np.full((56, 2), 0.3, np.float32)
+        DATA,
+        au=np.zeros_like(DATA.train.au),
+        expression=np.full(56, 4, np.int8),
+        va=np.full((56, 2), 0.3, np.float32),
     )
     net = train_method(recipe(name), flat, tmp_path, steps=3)
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     predictions = method_predictions(net, recipe(name), DATA.validation, DATA)
-    assert all(value is None or np.isfinite(value).all() for value in (predictions.au, predictions.expression, predictions.va))
+    assert all(
+        value is None or np.isfinite(value).all()
+        for value in (predictions.au, predictions.expression, predictions.va)
+    )
 
 
 def test_a_batch_without_any_label_does_no_harm(tmp_path: Path) -> None:
-    """A moving teacher sees frames that nobody labelled, here nearly all of them."""
+    """A moving teacher sees frames that nobody labeled, here nearly all of them."""
     few = np.arange(56) < 2
-    bare = masked(DATA, au_mask=np.repeat(few[:, None], 12, axis=1), expression_mask=few, va_mask=few)
+    bare = masked(
+        DATA, au_mask=np.repeat(few[:, None], 12, axis=1), expression_mask=few, va_mask=few
+    )
     net = train_method(recipe("mean_teacher"), bare, tmp_path, steps=6)
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
-def test_pictures_with_nan_are_left_out_and_the_rest_is_learnt(tmp_path: Path) -> None:
+def test_images_with_nan_are_left_out_and_the_rest_is_learned(tmp_path: Path) -> None:
     def spoil(batch, rows, random):  # type: ignore[no-untyped-def]
         crops = batch["crops"].clone()
         crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
@@ -145,7 +168,7 @@ def test_nothing_but_nan_stops_the_run_instead_of_wasting_it(tmp_path: Path) -> 
         train_method(recipe("incomplete_labels"), replace(DATA, change=spoil), tmp_path, steps=80)
 
 
-def test_videos_shorter_than_the_window_are_learnt_from_and_judged(tmp_path: Path) -> None:
+def test_videos_shorter_than_the_window_are_learned_from_and_judged(tmp_path: Path) -> None:
     short = made_up_data({"a": 3, "b": 5, "c silent": 2}, {"d": 1, "e silent": 4}, size_px=48)
     for name, options in (
         ("multimodal_transformer", []),
@@ -159,8 +182,10 @@ def test_videos_shorter_than_the_window_are_learnt_from_and_judged(tmp_path: Pat
         assert np.isfinite(predictions.expression).all()
 
 
-def test_sound_shorter_than_the_video_is_silence_behind_its_end(tmp_path: Path) -> None:
-    long = made_up_data({"a": 130, "b": 130}, {"c": 130}, size_px=48)  # 5.2 s of video, 4 s of sound
+def test_audio_shorter_than_the_video_is_silence_behind_its_end(tmp_path: Path) -> None:
+    long = made_up_data(
+        {"a": 130, "b": 130}, {"c": 130}, size_px=48
+    )  # 5.2 s of video, 4 s of audio
     for name in ("multimodal_transformer", "mean_teacher"):
         net = train_method(recipe(name, "sampling.every=20"), long, tmp_path / name, steps=2)
         predictions = method_predictions(net, recipe(name), long.validation, long)
@@ -168,7 +193,9 @@ def test_sound_shorter_than_the_video_is_silence_behind_its_end(tmp_path: Path) 
 
 
 def test_a_batch_of_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="batch must be at least 2, since batch statistics need two samples, got 1"):
+    with pytest.raises(
+        ValueError, match="batch must be at least 2, since batch statistics need two samples, got 1"
+    ):
         recipe("incomplete_labels", "batch=1")
     with pytest.raises(ValueError, match=r"sampling.windows must be at least 2"):
         recipe("multi_database", "sampling.windows=1")
@@ -198,11 +225,15 @@ def test_damaged_files_of_a_run_are_told(damage: str, tmp_path: Path) -> None:
 
 
 def test_half_precision_trains_on_the_cpu_with_bfloat16_alone(tmp_path: Path) -> None:
-    net = train_method(recipe("feature_pyramid"), DATA, tmp_path / "half", steps=2, precision="bfloat16")
+    net = train_method(
+        recipe("feature_pyramid"), DATA, tmp_path / "half", steps=2, precision="bfloat16"
+    )
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
     full = train_method(recipe("feature_pyramid"), DATA, tmp_path / "full", steps=2)
     assert not same(net, full)
     with pytest.raises(ValueError, match="float16 needs a CUDA device"):
-        train_method(recipe("feature_pyramid"), DATA, tmp_path / "other", steps=2, precision="float16")
+        train_method(
+            recipe("feature_pyramid"), DATA, tmp_path / "other", steps=2, precision="float16"
+        )
     with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, float16"):
         train_method(recipe("feature_pyramid"), DATA, tmp_path / "other", steps=2, precision="fp8")

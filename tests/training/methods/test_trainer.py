@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
-torch = pytest.importorskip("torch")
-from safetensors.torch import load_file  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-
-from tests.training.methods.network_cases import SMALL, small_net  # noqa: E402
-from training.methods.ema_teacher import Teacher  # noqa: E402
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.methods.trainer import MethodLoop, TrainingError  # noqa: E402
-from training.methods.recipe import MethodRecipe  # noqa: E402
-from training.methods.objectives import from_labels, with_moving_teacher  # noqa: E402
+from tests.training.methods.network_cases import SMALL, small_net
+from training.methods.ema_teacher import Teacher
+from training.methods.objectives import from_labels, with_moving_teacher
+from training.methods.recipe import Recipe
+from training.methods.recipe_lookup import find_recipe
+from training.methods.trainer import MethodLoop, TrainingError
 
 pytestmark = pytest.mark.train
 
@@ -33,24 +32,33 @@ class Faces:
         draw = torch.Generator().manual_seed(step)
         n = self.count
         kind = torch.arange(n) % 2
-        shape = (n, 8, 4, self.size, self.size) if self.name == "clip" else (n, 3, self.size, self.size)
-        pictures = torch.randn(shape, generator=draw) * 0.5 + kind.reshape(-1, *[1] * (len(shape) - 1))
+        shape = (
+            (n, 8, 4, self.size, self.size) if self.name == "clip" else (n, 3, self.size, self.size)
+        )
+        images = torch.randn(shape, generator=draw) * 0.5 + kind.reshape(
+            -1, *[1] * (len(shape) - 1)
+        )
         if self.spoil == step:
-            pictures[1].view(-1)[7] = float("nan")
+            images[1].view(-1)[7] = float("nan")
         known = (torch.arange(n) % 3 > 0).float()
         return [{
-            self.name: pictures, "au": kind[:, None].expand(n, 12).float(), "au_mask": known[:, None].expand(n, 12),
+            self.name: images, "au": kind[:, None].expand(n, 12).float(), "au_mask": known[:, None].expand(n, 12),
             "expression": kind, "expression_mask": known, "va": torch.rand(n, 2, generator=draw), "va_mask": known,
         }]  # fmt: skip
 
 
-def recipe(name: str = "incomplete_labels", *options: str) -> MethodRecipe:
+def recipe(name: str = "incomplete_labels", *options: str) -> Recipe:
     return find_recipe(name, "compact", [*SMALL[name], "epochs=3", *options])
 
 
 def loop(folder: Path, seed: int = 0, source: Faces | None = None, **options: int) -> MethodLoop:
     return MethodLoop(
-        recipe(), small_net("incomplete_labels", seed=seed), from_labels(recipe()), source or Faces("crops"), folder, **options
+        recipe(),
+        small_net("incomplete_labels", seed=seed),
+        from_labels(recipe()),
+        source or Faces("crops"),
+        folder,
+        **options,
     )
 
 
@@ -59,7 +67,9 @@ def clip_loop(folder: Path, seed: int = 0) -> MethodLoop:
     net = small_net(name, "net.audio=false", seed=seed)
     teacher = Teacher(net)
     chosen = recipe(name, "net.audio=false")
-    return MethodLoop(chosen, net, with_moving_teacher(chosen, teacher), Faces("clip", 32), folder, teacher)
+    return MethodLoop(
+        chosen, net, with_moving_teacher(chosen, teacher), Faces("clip", 32), folder, teacher
+    )
 
 
 def weights(net: nn.Module) -> dict[str, Tensor]:
@@ -80,7 +90,10 @@ def test_a_resumed_run_is_an_unbroken_one(make: object, tmp_path: Path) -> None:
     assert second.step == 5
     second.run()
     assert second.step == whole.step == 12
-    for one, two in ((whole.net, second.net), *([(whole.teacher.net, second.teacher.net)] if whole.teacher else [])):
+    for one, two in (
+        (whole.net, second.net),
+        *([(whole.teacher.net, second.teacher.net)] if whole.teacher else []),
+    ):
         theirs = weights(two)
         assert all(torch.equal(value, theirs[name]) for name, value in weights(one).items())
     saved = load_file(tmp_path / "broken" / "weights.safetensors")
@@ -103,7 +116,9 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
     clip_loop(tmp_path).save()
     other = loop(tmp_path)
     before = weights(other.net)
-    with pytest.raises(TrainingError, match=r"of another run: .*'net'.*M5 compact there, M3 compact here"):
+    with pytest.raises(
+        TrainingError, match=r"of another run: .*'net'.*M5 compact there, M3 compact here"
+    ):
         other.resume()
     assert all(torch.equal(value, before[name]) for name, value in weights(other.net).items())
 
@@ -118,7 +133,7 @@ def test_a_broken_state_is_told(content: bytes | None, tmp_path: Path) -> None:
         saved.resume()
 
 
-def test_a_picture_with_nan_is_left_out_and_the_rest_is_learned(tmp_path: Path) -> None:
+def test_a_image_with_nan_is_left_out_and_the_rest_is_learned(tmp_path: Path) -> None:
     trained = loop(tmp_path, source=Faces("crops", spoil=1))
     trained.run()
     assert trained.left_out == 1
@@ -141,7 +156,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
 
 def test_half_precision_learns_too(tmp_path: Path) -> None:
     net = small_net("incomplete_labels")
-    trained = MethodLoop(recipe(), net, from_labels(recipe()), Faces("crops"), tmp_path, bfloat16=True)
+    trained = MethodLoop(
+        recipe(), net, from_labels(recipe()), Faces("crops"), tmp_path, bfloat16=True
+    )
     losses = [trained.train_step()["loss"] for _ in range(10)]
     assert losses[-1] < losses[0]
     assert all(p.dtype == torch.float32 for p in net.parameters())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("torch")
-from training.methods.recipe_lookup import RECIPES, find_recipe
 from training.methods.recipe import PRESETS
+from training.methods.recipe_lookup import RECIPES, find_recipe
 
 pytestmark = pytest.mark.train
 
@@ -19,14 +18,34 @@ pytestmark = pytest.mark.train
         ("M2", ["net.layers=-1"], "net.layers must be at least 0, got -1"),
         ("M5", ["net.spacing=0"], "net.spacing must be at least 1, got 0"),
         ("M3", ["net.dropout=3"], "net.dropout is a share and must be from 0 to below 1, got 3"),
-        ("M3", ["optimiser.rate=nan"], "optimiser.rate must be a number above 0, got nan"),
-        ("M3", ["optimiser.rate=-1"], "optimiser.rate must be a number above 0, got -1"),
-        ("M3", ["optimiser.weight_decay=-1"], "optimiser.weight_decay must be a number not below 0, got -1"),
-        ("M1", ["optimiser.period=0"], "optimiser.period must be at least 1, got 0"),
-        ("M3", ["sampler=pairs"], "sampler=pairs is of M7, whose network orders frames; M3 takes any other"),
-        ("M7", ["sampler=phases"], "learns from sampler=pairs, got phases; net.mapping=false classifies directly"),
-        ("M3", ["targets=frozen_teacher"], "targets of M3 must be one of ignore, ema_teacher, got frozen_teacher"),
-        ("M8", ["targets=ema_teacher"], "targets of M8 must be one of ignore, frozen_teacher, got ema_teacher"),
+        ("M3", ["optimizer.rate=nan"], "optimizer.rate must be a number above 0, got nan"),
+        ("M3", ["optimizer.rate=-1"], "optimizer.rate must be a number above 0, got -1"),
+        (
+            "M3",
+            ["optimizer.weight_decay=-1"],
+            "optimizer.weight_decay must be a number not below 0, got -1",
+        ),
+        ("M1", ["optimizer.period=0"], "optimizer.period must be at least 1, got 0"),
+        (
+            "M3",
+            ["sampler=pairs"],
+            "sampler=pairs is of M7, whose network orders frames; M3 takes any other",
+        ),
+        (
+            "M7",
+            ["sampler=phases"],
+            "learns from sampler=pairs, got phases; net.mapping=false classifies directly",
+        ),
+        (
+            "M3",
+            ["targets=frozen_teacher"],
+            "targets of M3 must be one of ignore, ema_teacher, got frozen_teacher",
+        ),
+        (
+            "M8",
+            ["targets=ema_teacher"],
+            "targets of M8 must be one of ignore, frozen_teacher, got ema_teacher",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(name: str, options: list[str], said: str) -> None:
@@ -34,7 +53,9 @@ def test_what_cannot_be_is_told(name: str, options: list[str], said: str) -> Non
         find_recipe(name, "compact", options)
 
 
-@pytest.mark.parametrize("options", [["sampler=mixed", "net.mapping=false"], ["net.mapping=false", "sampler=mixed"]])
+@pytest.mark.parametrize(
+    "options", [["sampler=mixed", "net.mapping=false"], ["net.mapping=false", "sampler=mixed"]]
+)
 def test_options_are_checked_together_not_one_by_one(options: list[str]) -> None:
     assert find_recipe("M7", "compact", options).sampler == "mixed"
 

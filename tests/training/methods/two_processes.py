@@ -1,4 +1,6 @@
-"""One of two processes of `test_processes.py`: trains in step with the other and writes what it has become."""
+"""One of two processes of `test_processes.py`: trains in step with the other and writes what it has
+become.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tests.training.methods.synthetic_faces import made_up_data
 from tests.training.methods.network_cases import SMALL
-from training.methods.recipe_lookup import find_recipe
-from training.methods.trainer import MethodLoop
+from tests.training.methods.synthetic_faces import made_up_data
 from training.methods.distributed import Processes
+from training.methods.recipe_lookup import find_recipe
 from training.methods.train_method import train_method
+from training.methods.trainer import MethodLoop
 
 STEPS, BATCH, BROKEN = 6, 8, 3
 
@@ -42,10 +44,15 @@ class Shares:
 
     def make(self, step: int) -> list[dict[str, Tensor]]:
         draw = torch.Generator().manual_seed(step)
-        crops, wanted = torch.randn(BATCH, 3, 3, 3, generator=draw), torch.randn(BATCH, 2, generator=draw)
+        crops, wanted = (
+            torch.randn(BATCH, 3, 3, 3, generator=draw),
+            torch.randn(BATCH, 2, generator=draw),
+        )
         if step == BROKEN:
             crops[1::2] = float("nan")
-        return [{"crops": crops[self.rank :: self.world], "wanted": wanted[self.rank :: self.world]}]
+        return [
+            {"crops": crops[self.rank :: self.world], "wanted": wanted[self.rank :: self.world]}
+        ]
 
 
 def distance(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
@@ -55,7 +62,14 @@ def distance(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[
 def plain_run(folder: Path, processes: Processes) -> nn.Module:
     torch.manual_seed(0)
     recipe = find_recipe("M3", "compact", ["epochs=1"])
-    loop = MethodLoop(recipe, Plain(), distance, Shares(processes.rank, processes.world), folder, processes=processes)
+    loop = MethodLoop(
+        recipe,
+        Plain(),
+        distance,
+        Shares(processes.rank, processes.world),
+        folder,
+        processes=processes,
+    )
     loop.run()
     return loop.net
 
@@ -63,9 +77,13 @@ def plain_run(folder: Path, processes: Processes) -> nn.Module:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     processes = Processes.joined("cpu")
-    torch.save(plain_run(folder / "plain", processes).state_dict(), folder / f"plain{processes.rank}.pt")
+    torch.save(
+        plain_run(folder / "plain", processes).state_dict(), folder / f"plain{processes.rank}.pt"
+    )
     few = [*SMALL["mean_teacher"], "batch=8", "epochs=1", "sampling.every=2"]
-    net = train_method(find_recipe("M5", "compact", few), made_up_data(), folder / "method", steps=3)
+    net = train_method(
+        find_recipe("M5", "compact", few), made_up_data(), folder / "method", steps=3
+    )
     torch.save(net.state_dict(), folder / f"method{processes.rank}.pt")
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 from training import metrics
-
-sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 
 @pytest.fixture
@@ -32,15 +31,23 @@ def test_au_score_agrees_with_scikit_learn(au: tuple[np.ndarray, np.ndarray]) ->
     assert figures["f1_mean"] == pytest.approx(f1.mean())
     assert figures["accuracy"] == pytest.approx(accuracy)
     assert figures["score"] == pytest.approx(0.5 * f1.mean() + 0.5 * accuracy)
-    assert figures["exact_match"] == pytest.approx(sklearn_metrics.accuracy_score(label[kept], on[kept]))
+    assert figures["exact_match"] == pytest.approx(
+        sklearn_metrics.accuracy_score(label[kept], on[kept])
+    )
 
 
 def test_by_column_a_frame_counts_for_the_aus_it_has(au: tuple[np.ndarray, np.ndarray]) -> None:
     on, label = au
-    label[:, 8] = -1  # an AU that nobody labelled
-    figures = metrics.au_figures(metrics.au_sums(on, label, np.zeros(300, int), 1, by_column=True)[0])
+    label[:, 8] = -1  # an AU that nobody labeled
+    figures = metrics.au_figures(
+        metrics.au_sums(on, label, np.zeros(300, int), 1, by_column=True)[0]
+    )
     known = label >= 0
-    f1 = [sklearn_metrics.f1_score(label[known[:, k], k], on[known[:, k], k]) for k in range(12) if k != 8]
+    f1 = [
+        sklearn_metrics.f1_score(label[known[:, k], k], on[known[:, k], k])
+        for k in range(12)
+        if k != 8
+    ]
     assert np.isnan(figures["f1"][8])
     assert figures["f1_mean"] == pytest.approx(np.mean(f1))
     assert figures["accuracy"] == pytest.approx((on == (label == 1))[known].mean())
@@ -50,7 +57,12 @@ def test_by_column_a_frame_counts_for_the_aus_it_has(au: tuple[np.ndarray, np.nd
 def test_an_au_that_is_never_on_counts_nought() -> None:
     on, label = np.zeros((4, 12), bool), np.zeros((4, 12), int)
     figures = metrics.au_score(on, label)
-    assert (figures["f1_mean"], figures["accuracy"], figures["score"], figures["exact_match"]) == (0, 1, 0.5, 1)
+    assert (figures["f1_mean"], figures["accuracy"], figures["score"], figures["exact_match"]) == (
+        0,
+        1,
+        0.5,
+        1,
+    )
 
 
 def test_expression_score_agrees_with_scikit_learn() -> None:
@@ -93,7 +105,7 @@ def test_sums_of_videos_add_up_to_the_pool(au: tuple[np.ndarray, np.ndarray]) ->
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_labelled_frame_gives_nan_and_no_warning() -> None:
+def test_no_labeled_frame_gives_nan_and_no_warning() -> None:
     tasks = (
         metrics.au_score(np.zeros((3, 12), bool), np.full((3, 12), -1)),
         metrics.expression_score(np.zeros(3, int), np.full(3, -1)),
@@ -108,10 +120,10 @@ def test_no_labelled_frame_gives_nan_and_no_warning() -> None:
 
 def test_codes_of_other_data_sets_are_refused() -> None:
     with pytest.raises(ValueError, match=r"0, 1 or -1, got \[9\]"):
-        metrics.labelled_au(np.full((1, 12), 9))
+        metrics.labeled_au(np.full((1, 12), 9))
     with pytest.raises(ValueError, match=r"got \[7\]"):
-        metrics.labelled_expression(np.array([7]))
+        metrics.labeled_expression(np.array([7]))
     with pytest.raises(ValueError, match=r"got \[-2\.0\]"):
-        metrics.labelled_va(np.array([[-2.0, 0.0]]))
+        metrics.labeled_va(np.array([[-2.0, 0.0]]))
     with pytest.raises(ValueError, match="got"):
-        metrics.labelled_va(np.array([[np.nan, 0.0]]))
+        metrics.labeled_va(np.array([[np.nan, 0.0]]))

@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 from training import metrics
-
-sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 NONE = np.zeros(0)
 
@@ -34,7 +33,9 @@ def test_f1_agrees_with_scikit_learn() -> None:
 def test_areas_agree_with_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:
     score, truth = scored
     assert metrics.auroc(score, truth) == pytest.approx(sklearn_metrics.roc_auc_score(truth, score))
-    assert metrics.average_precision(score, truth) == pytest.approx(sklearn_metrics.average_precision_score(truth, score))
+    assert metrics.average_precision(score, truth) == pytest.approx(
+        sklearn_metrics.average_precision_score(truth, score)
+    )
 
 
 def test_the_curve_agrees_with_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:
@@ -51,7 +52,9 @@ def test_a_thinned_curve_lies_on_the_whole_one(scored: tuple[np.ndarray, np.ndar
     curve = metrics.precision_recall(*scored)
     thinned = curve.thinned(20)
     assert len(thinned.recall) <= min(22, len(curve.recall))
-    assert {*zip(thinned.recall, thinned.precision, strict=True)} <= {*zip(curve.recall, curve.precision, strict=True)}
+    assert {*zip(thinned.recall, thinned.precision, strict=True)} <= {
+        *zip(curve.recall, curve.precision, strict=True)
+    }
     assert (thinned.recall[0], thinned.recall[-1]) == (curve.recall[0], 1)
 
 
@@ -102,7 +105,12 @@ def test_slack_gives_the_most_sensitive_of_nearly_best_thresholds(slack: float) 
     chosen = metrics.best_threshold(probability, truth, 0.001, 0.999, slack)
     found = np.unique(probability)
     middles = (found[1:] + found[:-1]) / 2
-    scores = np.array([2 * (truth & (probability >= t)).sum() / (truth.sum() + (probability >= t).sum()) for t in middles])
+    scores = np.array(
+        [
+            2 * (truth & (probability >= t)).sum() / (truth.sum() + (probability >= t).sum())
+            for t in middles
+        ]
+    )
     wanted = middles[scores >= scores.max() - slack].min()
     assert np.array_equal(probability >= chosen, probability >= wanted)
     assert scores[middles < wanted].max(initial=0) < scores.max() - slack

@@ -9,7 +9,9 @@ from training import metrics
 
 
 def made_up(videos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted and labelled classes and the video of each frame; videos differ in how well they are read."""
+    """Predicted and labeled classes and the video of each frame; videos differ in how well they are
+    read.
+    """
     random = np.random.default_rng(seed)
     video = np.repeat(np.arange(videos), random.integers(5, 40, videos))
     right = random.beta(4, 2, videos)[video]
@@ -30,7 +32,9 @@ def test_drawing_sums_is_drawing_the_videos_frames() -> None:
 
 
 def test_the_interval_has_the_width_of_theory() -> None:
-    """Accuracy of equally long videos is a mean of V numbers: its standard error is their spread over sqrt(V)."""
+    """Accuracy of equally long videos is a mean of V numbers: its standard error is their spread
+    over sqrt(V).
+    """
     random = np.random.default_rng(1)
     accuracy = random.uniform(0.3, 0.9, 60)
     right = np.round(1000 * accuracy)
@@ -44,8 +48,13 @@ def test_the_interval_has_the_width_of_theory() -> None:
 def test_frames_of_one_video_are_no_evidence_of_each_other() -> None:
     predicted, label, video = made_up(8)
     few = metrics.expression_sums(predicted, label, video, 8)
-    narrow, wide = (metrics.bootstrap(sums, metrics.expression_figures)["accuracy"] for sums in (np.tile(few, (9, 1)), few))
-    np.testing.assert_array_equal(metrics.bootstrap(9 * few, metrics.expression_figures)["accuracy"], wide)
+    narrow, wide = (
+        metrics.bootstrap(sums, metrics.expression_figures)["accuracy"]
+        for sums in (np.tile(few, (9, 1)), few)
+    )
+    np.testing.assert_array_equal(
+        metrics.bootstrap(9 * few, metrics.expression_figures)["accuracy"], wide
+    )
     assert np.diff(narrow) < 0.5 * np.diff(wide)
 
 
@@ -53,7 +62,9 @@ def test_videos_without_labels_are_not_drawn_and_one_video_tells_nothing() -> No
     predicted, label, video = made_up(5)
     sums = metrics.expression_sums(predicted, label, video, 5)
     padded = np.concatenate([sums, np.zeros((20, 49))])
-    whole, same = (metrics.bootstrap(s, metrics.expression_figures)["score"] for s in (sums, padded))
+    whole, same = (
+        metrics.bootstrap(s, metrics.expression_figures)["score"] for s in (sums, padded)
+    )
     np.testing.assert_array_equal(whole, same)
     alone = metrics.bootstrap(sums[:1], metrics.expression_figures)
     assert alone["f1"].shape == (2, 7)
@@ -62,6 +73,8 @@ def test_videos_without_labels_are_not_drawn_and_one_video_tells_nothing() -> No
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     sums = metrics.expression_sums(*made_up(7), 7)
-    first, again, other = (metrics.bootstrap(sums, metrics.expression_figures, seed=s)["score"] for s in (3, 3, 4))
+    first, again, other = (
+        metrics.bootstrap(sums, metrics.expression_figures, seed=s)["score"] for s in (3, 3, 4)
+    )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 from training import metrics
-
-sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 
 @pytest.fixture
@@ -21,15 +20,23 @@ def classes() -> tuple[np.ndarray, np.ndarray]:
 
 def test_agrees_with_scikit_learn(classes: tuple[np.ndarray, np.ndarray]) -> None:
     predicted, truth = classes
-    macro = sklearn_metrics.f1_score(truth, predicted, average="macro", labels=range(7), zero_division=0)
+    macro = sklearn_metrics.f1_score(
+        truth, predicted, average="macro", labels=range(7), zero_division=0
+    )
     assert metrics.macro_f1(predicted, truth) == pytest.approx(macro)
-    assert metrics.accuracy(predicted, truth) == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
-    assert (metrics.confusion(predicted, truth) == sklearn_metrics.confusion_matrix(truth, predicted)).all()
+    assert metrics.accuracy(predicted, truth) == pytest.approx(
+        sklearn_metrics.accuracy_score(truth, predicted)
+    )
+    assert (
+        metrics.confusion(predicted, truth) == sklearn_metrics.confusion_matrix(truth, predicted)
+    ).all()
 
 
 def test_a_class_that_nobody_sees_counts_nought(classes: tuple[np.ndarray, np.ndarray]) -> None:
     predicted, truth = (np.where(values == 2, 0, values) for values in classes)
-    macro = sklearn_metrics.f1_score(truth, predicted, average="macro", labels=range(7), zero_division=0)
+    macro = sklearn_metrics.f1_score(
+        truth, predicted, average="macro", labels=range(7), zero_division=0
+    )
     assert metrics.macro_f1(predicted, truth) == pytest.approx(macro)
 
 

@@ -18,7 +18,9 @@ def series() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("offset", [0, 1e4])
-def test_concordance_is_its_definition(series: tuple[np.ndarray, np.ndarray], offset: float) -> None:
+def test_concordance_is_its_definition(
+    series: tuple[np.ndarray, np.ndarray], offset: float
+) -> None:
     p, t = series
     covariance = ((p - p.mean()) * (t - t.mean())).mean()
     wanted = 2 * covariance / (p.var() + t.var() + (p.mean() - t.mean()) ** 2 + 1e-8)
@@ -31,7 +33,9 @@ def test_concordance_in_closed_form() -> None:
     assert metrics.ccc(-truth, truth) == pytest.approx(-1)
     for shift in (0.5, 2.0):  # 2 / (2 + shift^2)
         assert metrics.ccc(truth + shift, truth) == pytest.approx(2 / (2 + shift**2))
-        assert metrics.pearson(truth + shift, truth) == pytest.approx(1)  # which does not see the shift
+        assert metrics.pearson(truth + shift, truth) == pytest.approx(
+            1
+        )  # which does not see the shift
     for factor in (0.5, 3.0):  # 2 f / (1 + f^2)
         assert metrics.ccc(factor * truth, truth) == pytest.approx(2 * factor / (1 + factor**2))
     assert metrics.ccc(np.full(4, 0.3), truth) == pytest.approx(0, abs=1e-12)
@@ -42,7 +46,10 @@ def test_correlation_and_errors_agree_with_numpy(series: tuple[np.ndarray, np.nd
     p, t = series
     assert metrics.pearson(p, t) == pytest.approx(np.corrcoef(p, t)[0, 1])
     assert metrics.rmse(p, t) == pytest.approx(np.sqrt(np.mean((p - t) ** 2)))
-    assert metrics.sign_agreement(np.array([0.1, -0.2, 0.0, 0.0]), np.array([0.9, 0.2, 0.0, -0.1])) == 0.5
+    assert (
+        metrics.sign_agreement(np.array([0.1, -0.2, 0.0, 0.0]), np.array([0.9, 0.2, 0.0, -0.1]))
+        == 0.5
+    )
 
 
 def test_constants_and_no_rows() -> None:

@@ -13,7 +13,11 @@ from training import metrics
 def slow_error(probability: np.ndarray, came_true: np.ndarray, bins: int) -> float:
     total = 0.0
     for k in range(bins):
-        inside = [i for i, p in enumerate(probability) if k / bins <= p < (k + 1) / bins or (k == bins - 1 and p == 1)]
+        inside = [
+            i
+            for i, p in enumerate(probability)
+            if k / bins <= p < (k + 1) / bins or (k == bins - 1 and p == 1)
+        ]
         if inside:
             total += abs(sum(probability[i] for i in inside) - sum(came_true[i] for i in inside))
     return total / len(probability)
@@ -52,7 +56,7 @@ def test_closed_forms() -> None:
         metrics.reliability(np.array([1.5]), np.array([True]))
 
 
-def test_unlabelled_rows_do_not_count() -> None:
+def test_unlabeled_rows_do_not_count() -> None:
     probability = np.full((10, 12), 0.5)
     label = np.tile([[1], [0]], (5, 12))
     label[:4, 2] = -1
@@ -62,4 +66,6 @@ def test_unlabelled_rows_do_not_count() -> None:
     assert curves[2].error == pytest.approx(0)
     assert math.isnan(curves[3].error)
     classes = np.tile([0.7, 0.3, 0, 0, 0, 0, 0], (4, 1))
-    assert metrics.expression_reliability(classes, np.array([0, 1, -1, -1])).error == pytest.approx(0.2)
+    assert metrics.expression_reliability(classes, np.array([0, 1, -1, -1])).error == pytest.approx(
+        0.2
+    )

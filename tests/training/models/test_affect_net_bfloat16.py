@@ -1,12 +1,12 @@
 """Training in bfloat16 changes the trunk alone: heads, and everything in evaluation, stay float32."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
+from training.default_model.default_recipe import recipe
+from training.models.affect_net import AffectNet
+
 pytestmark = pytest.mark.train
-
-from training.models.affect_net import AffectNet  # noqa: E402
-from training.default_model.default_recipe import recipe  # noqa: E402
 
 
 def test_the_trunk_alone_is_rounded():
@@ -26,7 +26,11 @@ def test_the_trunk_alone_is_rounded():
         difference = (value - plain[name]).abs().max()
         assert 0 < difference < 0.1 * plain[name].abs().max() + 0.05, name
     sum(value.sum() for value in rounded.values()).backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters() if parameter.grad is not None)
+    assert all(
+        torch.isfinite(parameter.grad).all()
+        for parameter in net.parameters()
+        if parameter.grad is not None
+    )
     net.eval()
     exact = net(crops)
     assert seen[-1] == torch.float32

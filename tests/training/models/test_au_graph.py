@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import save
 
-torch = pytest.importorskip("torch")
+from faceaffect.kernels import GcnWeights, reference
+from training.models.au_graph import AuGraph, adjacency_from_prototypes
+
 pytestmark = pytest.mark.train
-
-from safetensors.numpy import save  # noqa: E402
-
-from faceaffect.kernels import GraphWeights, reference  # noqa: E402
-from training.models.au_graph import AuGraph, adjacency_from_prototypes  # noqa: E402
 
 
 def test_the_layer_in_torch_is_the_kernel_s_twin():
@@ -16,13 +15,13 @@ def test_the_layer_in_torch_is_the_kernel_s_twin():
     for bias in layer.biases:
         torch.nn.init.normal_(bias)
     nodes = torch.randn(5, 12, 24)
-    weights = GraphWeights.from_bytes(save(layer.tensors()))
+    weights = GcnWeights.from_bytes(save(layer.tensors()))
     with torch.no_grad():
         wanted = layer(nodes).numpy()
-    assert np.abs(reference.au_graph(nodes.numpy(), weights) - wanted).max() < 1e-5
+    assert np.abs(reference.au_gcn(nodes.numpy(), weights) - wanted).max() < 1e-5
 
 
-def test_the_adjacency_is_symmetric_and_normalised():
+def test_the_adjacency_is_symmetric_and_normalized():
     adjacency = adjacency_from_prototypes()
     assert np.allclose(adjacency, adjacency.T)
     linked = adjacency > 0

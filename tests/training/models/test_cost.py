@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-
-from training.models.cost import cost_of, macs_of, on_meta, parameter_count  # noqa: E402
+from training.models.cost import cost_of, macs_of, on_meta, parameter_count
 
 pytestmark = pytest.mark.train
 
@@ -19,7 +18,9 @@ def test_convolution() -> None:
 
 
 def test_convolution_over_time() -> None:
-    cost = cost_of(lambda: nn.Conv3d(4, 5, (3, 1, 1), padding=(1, 0, 0), bias=False), (1, 4, 8, 7, 7))
+    cost = cost_of(
+        lambda: nn.Conv3d(4, 5, (3, 1, 1), padding=(1, 0, 0), bias=False), (1, 4, 8, 7, 7)
+    )
     assert cost.macs == 8 * 49 * 5 * 4 * 3
 
 
@@ -43,7 +44,7 @@ def test_a_product_outside_of_layers_counts() -> None:
     assert cost_of(_Product, (5, 12, 30), (5, 30, 8)).macs == 5 * 12 * 30 * 8
 
 
-def test_normalisation_counts_parameters_only() -> None:
+def test_normalization_counts_parameters_only() -> None:
     assert cost_of(lambda: nn.BatchNorm2d(8), (1, 8, 4, 4)).macs == 0
     assert parameter_count(nn.BatchNorm2d(8)) == 16
 

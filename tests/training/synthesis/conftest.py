@@ -11,13 +11,13 @@ import pytest
 def studio(shared) -> Any:
     """Draws faces of 96 px; skips where there is no mesh or no OpenGL."""
     pytest.importorskip("moderngl")
-    from training.synthesis.face import FaceStudio
+    from training.synthesis.face import FaceRenderer
     from training.synthesis.head_mesh import load_head
 
     data = shared / "data"
     if not (data / "makehuman_head").is_dir():
         pytest.skip(f"no head mesh in {data}")
     try:
-        return FaceStudio(load_head(data), 96, data)
+        return FaceRenderer(load_head(data), 96, data)
     except Exception as error:  # moderngl raises bare Exception without a GL driver
         pytest.skip(f"no OpenGL context: {error}")

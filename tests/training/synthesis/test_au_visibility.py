@@ -1,15 +1,17 @@
-"""What a picture shows: shares of a shape, regions, hidden units, light maps, dense points, visibility."""
+"""What an image shows: shares of a shape, regions, hidden units, light maps, dense points,
+visibility.
+"""
 
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
+from training.synthesis.au_regions import visible_units
 from training.synthesis.au_targets import RIG_NAMES, response
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, TRACE_INTENSITY
 from training.synthesis.occluders import cover_face
 from training.synthesis.renderer import REGION_EYES, REGION_FACE, REGION_HAIR
 from training.synthesis.shadow_maps import light_matrix
-from training.synthesis.au_regions import visible_units
 
 
 def test_response_grows_and_lifts_what_counts_as_present():
@@ -22,18 +24,20 @@ def test_response_grows_and_lifts_what_counts_as_present():
 
 
 def test_light_sees_what_is_nearer_to_it_first():
-    direction, centre = np.array([0.6, 0.3, 0.74]), np.array([0.1, 0.2, -9.0])
-    matrix = light_matrix(direction, centre)
-    points = np.stack([centre, centre + 0.5 * direction / np.linalg.norm(direction)])
+    direction, center = np.array([0.6, 0.3, 0.74]), np.array([0.1, 0.2, -9.0])
+    matrix = light_matrix(direction, center)
+    points = np.stack([center, center + 0.5 * direction / np.linalg.norm(direction)])
     seen = np.concatenate([points, np.ones((2, 1))], axis=1) @ matrix.T
     np.testing.assert_allclose(seen[:, :2], 0, atol=1e-5)  # one line of sight
     assert seen[1, 2] < seen[0, 2]
 
 
 def _flat_landmarks():
-    """Landmarks [68, 2] of an upright face in a picture of 100 px, coarse but in the right places."""
+    """Landmarks [68, 2] of an upright face in an image of 100 px, coarse but in the right places."""
     xy = np.full((68, 2), 50.0, np.float32)
-    xy[0:17] = np.stack([np.linspace(20, 80, 17), 50 + 40 * np.sin(np.linspace(0, np.pi, 17))], axis=1)
+    xy[0:17] = np.stack(
+        [np.linspace(20, 80, 17), 50 + 40 * np.sin(np.linspace(0, np.pi, 17))], axis=1
+    )
     xy[17:27] = np.stack([np.linspace(28, 72, 10), np.full(10, 30)], axis=1)
     xy[27:36] = np.stack([np.full(9, 50), np.linspace(38, 60, 9)], axis=1)
     xy[36:42], xy[42:48] = (36, 40), (64, 40)
@@ -94,7 +98,7 @@ def test_dense_points_follow_the_face(studio):
 
 
 @pytest.mark.shared
-def test_each_unit_changes_the_picture_on_both_rigs(studio):
+def test_each_unit_changes_the_image_on_both_rigs(studio):
     from training.synthesis.au_visibility import measure_visibility
 
     for rig in RIG_NAMES:

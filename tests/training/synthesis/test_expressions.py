@@ -38,7 +38,9 @@ def test_expressions_hold_no_contradiction(rig):
 
 
 def test_every_unit_is_drawn_often_enough():
-    drawn = [sample_expression(np.random.default_rng([1, k]), "facs").au_intensity() for k in range(400)]
+    drawn = [
+        sample_expression(np.random.default_rng([1, k]), "facs").au_intensity() for k in range(400)
+    ]
     share = (np.array(drawn) >= PRESENT_INTENSITY).mean(axis=0)
     assert share.min() > 0.05
     assert share.max() < 0.5
@@ -58,9 +60,9 @@ def test_nose_points_where_the_pose_says(pose_deg, axis, sign):
     assert sign * nose[axis] > 0.2
 
 
-def test_roll_leans_clockwise_in_the_picture():
+def test_roll_leans_clockwise_in_the_image():
     crown = pose_rotation(np.array([0, 0, 20.0])) @ np.array([0, 1.0, 0])
-    assert crown[0] > 0.3  # towards the right of the picture
+    assert crown[0] > 0.3  # towards the right of the image
 
 
 def test_gaze_moves_both_eyes_one_way():

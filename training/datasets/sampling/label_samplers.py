@@ -1,4 +1,4 @@
-"""The four ways in which the eight methods treat frames that are labelled for some tasks only."""
+"""The four ways in which the eight methods treat frames that are labeled for some tasks only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from training.datasets.sampling.step import Part, RowSource, Step
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskRows:
-    """Rows that are drawn for some tasks; with weights they are drawn with replacement, else each once an epoch."""
+    """Rows that are drawn for some tasks; with weights they are drawn with replacement, else each
+    once an epoch.
+    """
 
     tasks: tuple[Task, ...]
     rows: RowSource
@@ -25,12 +27,16 @@ class TaskRows:
     def of(self, epoch: int) -> NDArray[np.int64]:
         rows = np.asarray(self.rows(epoch) if callable(self.rows) else self.rows)
         if not len(rows):
-            raise ValueError(f"no row to train on for {' + '.join(self.tasks)}: none is labelled, has a crop and may be seen")
+            raise ValueError(
+                f"no row to train on for {' + '.join(self.tasks)}: none is labeled, has a crop and may be seen"
+            )
         if self.weights is not None and len(self.weights) != len(rows):
             raise ValueError(f"there are {len(rows)} rows and {len(self.weights)} weights")
         return rows
 
-    def batches(self, epoch: int, batch: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
+    def batches(
+        self, epoch: int, batch: int, random: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
         """One epoch in batches; the last may be smaller."""
         rows = self.of(epoch)
         if self.weights is None:
@@ -60,31 +66,34 @@ class Mixed:
 
 
 @dataclass(frozen=True, slots=True)
-class WithUnlabelled:
-    """A batch of labelled rows, each once an epoch, and to each `more` rows without any label, for a teacher to answer
-    (Tarvainen & Valpola 2017): however few labels there are, a step holds as many as one that learns from labels alone."""
+class SemiSupervisedSampler:
+    """A batch of labeled rows, each once an epoch, and to each `more` rows without any label, for a
+    teacher to answer (Tarvainen & Valpola 2017): however few labels there are, a step holds as
+    many as one that learns from labels alone.
+    """
 
-    labelled: TaskRows
-    unlabelled: TaskRows
+    labeled: TaskRows
+    unlabeled: TaskRows
     batch: int
     more: int
     seed: int = 0
 
     def steps(self, epoch: int) -> Iterator[Step]:
-        others = _endless(self.unlabelled, epoch, self.more, self.seed, 1)
-        for rows in self.labelled.batches(epoch, self.batch, _random(self.seed, epoch, 0)):
-            yield Step((Part(self.labelled.tasks, np.concatenate([rows, next(others)])),))
+        others = _endless(self.unlabeled, epoch, self.more, self.seed, 1)
+        for rows in self.labeled.batches(epoch, self.batch, _random(self.seed, epoch, 0)):
+            yield Step((Part(self.labeled.tasks, np.concatenate([rows, next(others)])),))
 
     def count(self, epoch: int) -> int:
-        return self.labelled.batch_count(epoch, self.batch)
+        return self.labeled.batch_count(epoch, self.batch)
 
 
 @dataclass(frozen=True, slots=True)
-class ParallelTasks:
-    """One batch of every set in each step, losses added (M1: longest; M8: shortest, with a set for both tasks).
+class PerTaskSampler:
+    """One batch of every set in each step, losses added (M1: longest; M8: shortest, with a set for
+    both tasks).
 
-    With "longest", shorter sets start over in a new order until the longest is through; with "shortest", the epoch ends
-    with the first set that does.
+    With "longest", shorter sets start over in a new order until the longest is through; with
+    "shortest", the epoch ends with the first set that does.
     """
 
     sets: Mapping[str, TaskRows]
@@ -93,9 +102,16 @@ class ParallelTasks:
     seed: int = 0
 
     def steps(self, epoch: int) -> Iterator[Step]:
-        streams = [_endless(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())]
+        streams = [
+            _endless(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
+        ]
         for _ in range(self.count(epoch)):
-            yield Step(tuple(Part(s.tasks, next(stream)) for s, stream in zip(self.sets.values(), streams, strict=True)))
+            yield Step(
+                tuple(
+                    Part(s.tasks, next(stream))
+                    for s, stream in zip(self.sets.values(), streams, strict=True)
+                )
+            )
 
     def count(self, epoch: int) -> int:
         counts = [s.batch_count(epoch, self.batch) for s in self.sets.values()]
@@ -104,10 +120,11 @@ class ParallelTasks:
 
 @dataclass(frozen=True, slots=True)
 class Alternate:
-    """Tasks take turns, an optimiser step each (M2).
+    """Tasks take turns, an optimizer step each (M2).
 
-    turn "batch": a batch of every set in turn, as long as the last set lasts; the others start over as often as needed.
-    turn "epoch": within one pass the whole of the first set, then the whole of the next.
+    turn "batch": a batch of every set in turn, as long as the last set lasts; the others start
+    over as often as needed. turn "epoch": within one pass the whole of the first set, then the
+    whole of the next.
     """
 
     sets: Mapping[str, TaskRows]
@@ -121,7 +138,9 @@ class Alternate:
                 for rows in each.batches(epoch, self.batch, _random(self.seed, epoch, k)):
                     yield Step((Part(each.tasks, rows),), name)
             return
-        streams = [_endless(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())]
+        streams = [
+            _endless(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
+        ]
         for _ in range(self.count(epoch) // len(self.sets)):
             for (name, each), stream in zip(self.sets.items(), streams, strict=True):
                 yield Step((Part(each.tasks, next(stream)),), name)
@@ -133,9 +152,10 @@ class Alternate:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Groups of rows by what they are labelled for, one whole group after the other (M3).
+    """Groups of rows by what they are labeled for, one whole group after the other (M3).
 
-    The name of a group is the step's `phase`; a recipe rests the heads that are not in the phase's tasks.
+    The name of a group is the step's `phase`; a recipe rests the heads that are not in the
+    phase's tasks.
     """
 
     groups: Mapping[str, TaskRows]
@@ -152,19 +172,36 @@ class Phases:
 
 
 def label_groups(
-    table: FrameTable, first: Task = "EXPR", second: Task = "AU", *, disjoint: bool = True, rows: Rows | None = None
+    table: FrameTable,
+    first: Task = "EXPR",
+    second: Task = "AU",
+    *,
+    disjoint: bool = True,
+    rows: Rows | None = None,
 ) -> dict[str, TaskRows]:
-    """The groups of `Phases`: labelled for the first task, for the second, for both.
+    """The groups of `Phases`: labeled for the first task, for the second, for both.
 
-    With `disjoint` the first two hold only rows that lack the other label, as M3's text says; without, all rows of each
-    task, as its code does. Groups without a row are left out.
+    With `disjoint` the first two hold only rows that lack the other label, as M3's text says;
+    without, all rows of each task, as its code does. Groups without a row are left out.
     """
     within = np.zeros(len(table), bool)
     within[np.arange(len(table)) if rows is None else rows] = True
-    one, two = table.labelled(first) & within, table.labelled(second) & within
-    masks = {first: one & ~two if disjoint else one, second: two & ~one if disjoint else two, "both": one & two}
-    tasks: dict[str, tuple[Task, ...]] = {first: (first,), second: (second,), "both": (first, second)}
-    return {name: TaskRows(tasks[name], np.flatnonzero(mask)) for name, mask in masks.items() if mask.any()}
+    one, two = table.labeled(first) & within, table.labeled(second) & within
+    masks = {
+        first: one & ~two if disjoint else one,
+        second: two & ~one if disjoint else two,
+        "both": one & two,
+    }
+    tasks: dict[str, tuple[Task, ...]] = {
+        first: (first,),
+        second: (second,),
+        "both": (first, second),
+    }
+    return {
+        name: TaskRows(tasks[name], np.flatnonzero(mask))
+        for name, mask in masks.items()
+        if mask.any()
+    }
 
 
 def task_sets(table: FrameTable, tasks: tuple[Task, ...] = TASKS) -> dict[str, TaskRows]:
@@ -172,9 +209,13 @@ def task_sets(table: FrameTable, tasks: tuple[Task, ...] = TASKS) -> dict[str, T
     return {task: TaskRows((task,), table.rows(task)) for task in tasks}
 
 
-def _endless(rows: TaskRows, epoch: int, batch: int, seed: int, number: int) -> Iterator[NDArray[np.int64]]:
+def _endless(
+    rows: TaskRows, epoch: int, batch: int, seed: int, number: int
+) -> Iterator[NDArray[np.int64]]:
     rounds = enumerate(repeat(None))
-    return chain.from_iterable(rows.batches(epoch, batch, _random(seed, epoch, number, turn)) for turn, _ in rounds)
+    return chain.from_iterable(
+        rows.batches(epoch, batch, _random(seed, epoch, number, turn)) for turn, _ in rounds
+    )
 
 
 def _random(seed: int, epoch: int, number: int, turn: int = 0) -> np.random.Generator:

@@ -24,14 +24,18 @@ class Pairs:
 
 
 def draw_pairs(
-    values: NDArray[np.float32], videos: NDArray[np.int32], rows: Rows, count: int, random: np.random.Generator
+    values: NDArray[np.float32],
+    videos: NDArray[np.int32],
+    rows: Rows,
+    count: int,
+    random: np.random.Generator,
 ) -> Pairs:
     """Draw pairs: a pair of labels uniformly, then a video that has both, then a frame of each.
 
     Args:
         values: labels [N] of the whole table: 0 and 1, or intensities.
         videos: video of each row [N].
-        rows: the rows to draw from, all labelled.
+        rows: the rows to draw from, all labeled.
         count: pairs to draw.
         random: the source of chance; sides are exchanged by chance too.
 
@@ -45,7 +49,9 @@ def draw_pairs(
     }
     by_pair = {pair: found for pair, found in by_pair.items() if found}
     if not by_pair:
-        raise ValueError(f"no video has frames of different labels among {len(rows)} rows: there is no pair to learn from")
+        raise ValueError(
+            f"no video has frames of different labels among {len(rows)} rows: there is no pair to learn from"
+        )
     names = list(by_pair)
     low, high = np.empty(count, np.int64), np.empty(count, np.int64)
     for k in range(count):
@@ -58,10 +64,19 @@ def draw_pairs(
     )  # fmt: skip
 
 
-def au_pairs(table: FrameTable, column: int, count: int, random: np.random.Generator, *, rows: Rows | None = None) -> Pairs:
-    """Pairs for one AU: by intensity where a source has it, else by presence; rows without a crop are never drawn.
+def au_pairs(
+    table: FrameTable,
+    column: int,
+    count: int,
+    random: np.random.Generator,
+    *,
+    rows: Rows | None = None,
+) -> Pairs:
+    """Pairs for one AU: by intensity where a source has it, else by presence; rows without a crop
+    are never drawn.
 
-    A video is taken by intensity or by presence as a whole, so both sides of a pair are on one scale.
+    A video is taken by intensity or by presence as a whole, so both sides of a pair are on one
+    scale.
     """
     values = table.au[:, column].copy()
     known = table.au_mask[:, column] & table.has_crop
@@ -79,7 +94,9 @@ def au_pairs(table: FrameTable, column: int, count: int, random: np.random.Gener
     return draw_pairs(values, table.video, np.flatnonzero(known), count, random)
 
 
-def _places(values: NDArray[np.float32], videos: NDArray[np.int32], rows: Rows) -> dict[int, dict[float, NDArray[np.int64]]]:
+def _places(
+    values: NDArray[np.float32], videos: NDArray[np.int32], rows: Rows
+) -> dict[int, dict[float, NDArray[np.int64]]]:
     """Rows by video and label."""
     rows = np.asarray(rows, np.int64)
     order = rows[np.lexsort((values[rows], videos[rows]))]

@@ -19,7 +19,9 @@ def inverse_class(table: FrameTable, rows: Rows) -> NDArray[np.float64]:
 
 
 def inverse_va(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
-    """1 / count of the row's cell in a `bins` x `bins` grid over valence and arousal [N]; 0 for rows without them."""
+    """1 / count of the row's cell in a `bins` x `bins` grid over valence and arousal [N]; 0 for
+    rows without them.
+    """
     known = table.va_mask[rows]
     cells = np.clip(((table.va[rows] + 1) / 2 * bins).astype(np.int64), 0, bins - 1)
     cell = cells[:, 0] * bins + cells[:, 1]

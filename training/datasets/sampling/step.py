@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from training.datasets.frame_table import Task
 
 RowSource = NDArray[np.int64] | Callable[[int], NDArray[np.int64]]
-"""Rows [N], or clips of rows [N, T] in which -1 is a frame that is not there; or what gives them for an epoch."""
+"""Rows [N], or clips of rows [N, T] in which -1 is a frame that is not there; or what gives them
+for an epoch.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +27,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of the optimiser: the losses of all parts are added. `phase` names the stage of an epoch, if it has any."""
+    """One step of the optimizer: the losses of all parts are added. `phase` names the stage of an
+    epoch, if it has any.
+    """
 
     parts: tuple[Part, ...]
     phase: str = ""
@@ -42,7 +46,9 @@ class Sampler(Protocol):
 
 
 def shard(step: Step, rank: int, world: int) -> Step:
-    """The share of a step that process `rank` of `world` takes: equal for all, first rows repeated where needed."""
+    """The share of a step that process `rank` of `world` takes: equal for all, first rows repeated
+    where needed.
+    """
     parts = []
     for part in step.parts:
         each = -(-len(part.rows) // world)

@@ -1,4 +1,4 @@
-"""Fewer rows: neighbouring frames are near-duplicates, and some classes have far too many."""
+"""Fewer rows: neighboring frames are near-duplicates, and some classes have far too many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from training.datasets.frame_table import FrameTable, Rows
 
 
 def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
-    """Every n-th of the rows within each video, in the order of frames, starting at place `shift` modulo n."""
+    """Every n-th of the rows within each video, in the order of frames, starting at place `shift`
+    modulo n.
+    """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     rows = np.asarray(rows, np.int64)
@@ -24,7 +26,9 @@ def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thinned:
-    """A share of the rows, another one every epoch: a row source for the samplers. After n epochs all had their turn."""
+    """A share of the rows, another one every epoch: a row source for the samplers. After n epochs
+    all had their turn.
+    """
 
     table: FrameTable
     rows: Rows
@@ -35,12 +39,14 @@ class Thinned:
         turn, place = divmod(epoch, self.n)
         shift = np.random.default_rng([self.seed, turn]).permutation(self.n)[place]
         kept = every_nth(self.table, self.rows, self.n, int(shift))
-        # Where all videos are shorter than that place, there would be nothing to train on in this epoch.
+        # Where all videos are shorter than that place, there would be nothing to train on in this
+        # epoch.
         return kept if len(kept) else every_nth(self.table, self.rows, self.n)
 
 
 def keep_shares(table: FrameTable, rows: Rows, shares: Mapping[int, float], seed: int = 0) -> Rows:
-    """Rows of which only a share is kept for some expressions, by class index (M8: a tenth of neutral, half of happy, sad).
+    """Rows of which only a share is kept for some expressions, by class index (M8: a tenth of
+    neutral, half of happy, sad).
 
     Rows of other classes and rows without an expression are kept.
     """

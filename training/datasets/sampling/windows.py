@@ -30,10 +30,14 @@ def windows(
     Args:
         table, rows: the rows to draw from, in any order.
         length, stride: of the windows, in rows.
-        drop_gaps: a window holds consecutive frame numbers only (M8); else rows follow each other over gaps (M2).
-        reach_end: a last window over the last `length` rows where the stride leaves some out.
-        repeat_short: a stretch shorter than a window gives one all the same, its last row repeated.
-        random: draws the start of each stretch from 0 to stride - 1, anew with each call (an epoch's other windows).
+        drop_gaps: a window holds consecutive frame numbers only (M8); else rows follow each
+        other over gaps (M2).
+        reach_end: a last window over the last `length` rows where the stride leaves some
+        out.
+        repeat_short: a stretch shorter than a window gives one all the same, its last row
+        repeated.
+        random: draws the start of each stretch from 0 to stride - 1, anew with each call (an
+        epoch's other windows).
     """
     if length < 1 or stride < 1:
         raise ValueError(f"length and stride must be at least 1, got {length} and {stride}")
@@ -52,13 +56,21 @@ def windows(
     return np.concatenate(found) if found else np.zeros((0, length), np.int64)
 
 
-def covering_windows(table: FrameTable, rows: Rows, length: int, *, drop_gaps: bool = False) -> NDArray[np.int64]:
-    """Windows [W, length] for prediction: side by side, the last one reaching back, every row in at least one."""
-    return windows(table, rows, length, length, drop_gaps=drop_gaps, reach_end=True, repeat_short=True)
+def covering_windows(
+    table: FrameTable, rows: Rows, length: int, *, drop_gaps: bool = False
+) -> NDArray[np.int64]:
+    """Windows [W, length] for prediction: side by side, the last one reaching back, every row in at
+    least one.
+    """
+    return windows(
+        table, rows, length, length, drop_gaps=drop_gaps, reach_end=True, repeat_short=True
+    )
 
 
 def first_places(places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where in windows [W, L] each row occurs for the first time: its one prediction, when windows overlap."""
+    """Where in windows [W, L] each row occurs for the first time: its one prediction, when windows
+    overlap.
+    """
     first = np.zeros(places.size, bool)
     values, at = np.unique(places.ravel(), return_index=True)
     first[at[values != NO_FRAME]] = True
@@ -86,16 +98,22 @@ class EpochWindows:
 
 
 def clips_ending_at(
-    table: FrameTable, ends: Rows, length: int = 8, step: int = 6, *, count_by: Literal["frame", "row"] = "frame"
+    table: FrameTable,
+    ends: Rows,
+    length: int = 8,
+    step: int = 6,
+    *,
+    count_by: Literal["frame", "row"] = "frame",
 ) -> NDArray[np.int64]:
     """Clips [N, length] of rows t - (length - 1) step, ..., t - step, t for each end t; causal.
 
-    A frame before the video's start, or without a row or a crop, is NO_FRAME (a black picture).
+    A frame before the video's start, or without a row or a crop, is NO_FRAME (a black image).
 
     Args:
         table: rows with a crop can be in a clip, whatever their labels.
         ends: the rows that clips end at.
-        count_by: "frame" counts true frame numbers; "row" counts crops that are there, as M5's code does.
+        count_by: "frame" counts true frame numbers; "row" counts crops that are there, as
+        M5's code does.
     """
     usable = np.flatnonzero(table.has_crop)
     order = usable[np.lexsort((table.frame[usable], table.video[usable]))]

@@ -1,1 +1,3 @@
-"""What some methods do around the one loop: stages that prepare another network, targets or measures."""
+"""What some methods do around the one loop: stages that prepare another network, targets or
+measures.
+"""

@@ -1,4 +1,6 @@
-"""M7: frames of one video are ordered by intensity; then what to doubt is learnt; then intensities over time become labels."""
+"""M7: frames of one video are ordered by intensity; then what to doubt is learned; then intensities
+over time become labels.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.datasets.frame_table import FrameTable
+from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
-from training.methods.recipe import MethodRecipe
-from training.methods.batch_builder import InputForm, MethodSamples
 from training.methods.objectives import Objective, ordering_pairs
+from training.methods.recipe import Recipe
 from training.methods.total_loss import total_loss
 from training.methods.train_method import train_method
 from training.models.networks.pairwise_intensity import PairwiseIntensity
@@ -29,11 +31,13 @@ _MAPPING_BATCH: Final = 128
 
 
 def train_pairwise(
-    recipe: MethodRecipe, data: MethodData, folder: Path, *, steps: int | None = None, **options: Any
+    recipe: Recipe, data: MethodData, folder: Path, *, steps: int | None = None, **options: Any
 ) -> MethodNet:
-    """Stage `order`, stage `doubt` (left out without `uncertainty`), then the mapping on frozen measures in `folder` itself.
+    """Stage `order`, stage `doubt` (left out without `uncertainty`), then the mapping on frozen
+    measures in `folder` itself.
 
-    Steps are those of each stage; the second learns the last layer's upper half alone where the trunk is shared.
+    Steps are those of each stage; the second learns the last layer's upper half alone where the
+    trunk is shared.
     """
     pairs = replace(recipe, sampling=replace(recipe.sampling, form="frames"))
 
@@ -64,27 +68,34 @@ def train_pairwise(
 
 
 @torch.no_grad()
-def measure(net: PairwiseIntensity, recipe: MethodRecipe, data: MethodData, table: FrameTable) -> tuple[Tensor, Tensor]:
-    """Raw intensity and log sigma [N, 12] of every row; 0 of rows without a picture."""
-    samples = MethodSamples(recipe, InputForm("frames", 1, net.config.size_px), data, table)
+def measure(
+    net: PairwiseIntensity, recipe: Recipe, data: MethodData, table: FrameTable
+) -> tuple[Tensor, Tensor]:
+    """Raw intensity and log sigma [N, 12] of every row; 0 of rows without an image."""
+    samples = BatchBuilder(recipe, InputSpec("frames", 1, net.config.size_px), data, table)
     net.eval()
     device = net.low.device
     found = torch.zeros(2, len(table), len(net.low))
     rows = np.flatnonzero(table.has_crop)
     for part in np.array_split(rows, max(1, -(-len(rows) // _MEASURED_AT_ONCE))):
-        for kept, values in zip(found, net.measure(samples.inputs(part)["crops"].to(device)), strict=True):
+        for kept, values in zip(
+            found, net.measure(samples.inputs(part)["crops"].to(device)), strict=True
+        ):
             kept[part] = values.cpu()
     return found[0].to(device), found[1].to(device)
 
 
 class MappingFrames:
-    """Features of training frames over their whole video, with labels; a step's batch depends on its number alone.
+    """Features of training frames over their whole video, with labels; a step's batch depends on
+    its number alone.
 
-    Features are found once. Frames are drawn so that videos come alike often; an AU's present and absent frames weigh
-    the same, since the loss (L1) would else give up rare AUs.
+    Features are found once. Frames are drawn so that videos come alike often; an AU's present
+    and absent frames weigh the same, since the loss (L1) would else give up rare AUs.
     """
 
-    def __init__(self, net: PairwiseIntensity, table: FrameTable, measures: tuple[Tensor, Tensor], seed: int) -> None:
+    def __init__(
+        self, net: PairwiseIntensity, table: FrameTable, measures: tuple[Tensor, Tensor], seed: int
+    ) -> None:
         self._seed = seed
         rows, features = self._gather(net, table, measures, np.random.default_rng([seed, 73]))
         self._features = features
@@ -96,11 +107,16 @@ class MappingFrames:
 
     @staticmethod
     def _gather(
-        net: PairwiseIntensity, table: FrameTable, measures: tuple[Tensor, Tensor], random: np.random.Generator
+        net: PairwiseIntensity,
+        table: FrameTable,
+        measures: tuple[Tensor, Tensor],
+        random: np.random.Generator,
     ) -> tuple[NDArray[np.int64], Tensor]:
-        usable = np.flatnonzero(table.has_crop & table.labelled("AU"))
+        usable = np.flatnonzero(table.has_crop & table.labeled("AU"))
         if not len(usable):
-            raise ValueError("no training frame has AU labels and a picture: there is nothing to map intensities to")
+            raise ValueError(
+                "no training frame has AU labels and an image: there is nothing to map intensities to"
+            )
         videos = np.unique(table.video[usable])
         each = max(1, MAPPING_FRAMES // len(videos))
         rows, features = [], []
@@ -109,7 +125,7 @@ class MappingFrames:
                 shown = np.flatnonzero((table.video == video) & table.has_crop)
                 shown = shown[np.argsort(table.frame[shown])]
                 over_time = net.features_of(*(values[shown][None] for values in measures))[0]
-                places = np.flatnonzero(table.labelled("AU")[shown])
+                places = np.flatnonzero(table.labeled("AU")[shown])
                 chosen = np.sort(random.permutation(places)[:each])
                 rows.append(shown[chosen])
                 features.append(over_time[chosen].half().cpu())
@@ -118,10 +134,16 @@ class MappingFrames:
     def make(self, step: int) -> list[dict[str, Tensor]]:
         random = np.random.default_rng([self._seed, step, 74])
         chosen = torch.from_numpy(random.integers(0, len(self._features), _MAPPING_BATCH))
-        return [{"features": self._features[chosen].float(), "au": self._au[chosen], "au_mask": self._weight[chosen]}]
+        return [
+            {
+                "features": self._features[chosen].float(),
+                "au": self._au[chosen],
+                "au_mask": self._weight[chosen],
+            }
+        ]
 
 
-def mapping_objective(recipe: MethodRecipe) -> Objective:
+def mapping_objective(recipe: Recipe) -> Objective:
     """The recipe's loss on what the mapping makes of features."""
 
     def objective(net: nn.Module, batch: Any, epoch: float) -> dict[str, Tensor]:

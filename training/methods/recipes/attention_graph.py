@@ -1,24 +1,30 @@
-"""M4, joint adaptive attention and graph relation: a region for each AU, joined by a graph of what appears together."""
+"""M4, joint adaptive attention and graph relation: a region for each AU, joined by a graph of what
+appears together.
+"""
 
 from __future__ import annotations
 
-from training.methods.recipe import MethodRecipe, pick
-from training.methods.optimizer import OptimiserConfig
+from training.methods.optimizer import OptimizerConfig
+from training.methods.recipe import Recipe, pick
 from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.attention_graph import AttentionGraphConfig
 
 
-def recipe(preset: str = "published") -> MethodRecipe:
-    compact = AttentionGraphConfig(size_px=96, unit=2, refine_width=8, local_hidden=16, head_hidden=128, node_width=32)
-    published = OptimiserConfig("sgd", 1e-2, 5e-4, nesterov=True, schedule="steps", milestones=(2, 4, 6, 8, 10), factor=0.3)
-    return MethodRecipe(
+def recipe(preset: str = "published") -> Recipe:
+    compact = AttentionGraphConfig(
+        size_px=96, unit=2, refine_width=8, local_hidden=16, head_hidden=128, node_width=32
+    )
+    published = OptimizerConfig(
+        "sgd", 1e-2, 5e-4, nesterov=True, schedule="steps", milestones=(2, 4, 6, 8, 10), factor=0.3
+    )
+    return Recipe(
         name="attention and graph relation",
         paper="M4",
         sentence="Draws attention around each AU's landmarks and lets AUs that appear together inform each other.",
         preset=preset,
         net=pick(preset, {"published": AttentionGraphConfig(), "compact": compact}),
-        normalisation="half",
+        normalization="half",
         losses=(
             LossTerm("pair_ce", "au_pair", "au"),
             LossTerm("pair_dice", "au_pair", "au"),
@@ -29,7 +35,13 @@ def recipe(preset: str = "published") -> MethodRecipe:
         ),
         sampler="mixed",
         targets="ignore",
-        optimiser=pick(preset, {"published": published, "compact": OptimiserConfig("adam", 2e-3, 1e-4, schedule="cosine")}),
+        optimizer=pick(
+            preset,
+            {
+                "published": published,
+                "compact": OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine"),
+            },
+        ),
         batch=pick(preset, {"published": 8, "compact": 32}),
         epochs=pick(preset, {"published": 12, "compact": 10}),
         sampling=SamplingConfig(every=pick(preset, {"published": 1, "compact": 2})),

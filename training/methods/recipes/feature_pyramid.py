@@ -1,16 +1,18 @@
-"""M6, feature pyramid: fine and coarse maps together, trained on labels that single-task pyramids completed."""
+"""M6, feature pyramid: fine and coarse maps together, trained on labels that single-task pyramids
+completed.
+"""
 
 from __future__ import annotations
 
-from training.methods.recipe import MethodRecipe, pick
-from training.methods.optimizer import OptimiserConfig
+from training.methods.optimizer import OptimizerConfig
+from training.methods.recipe import Recipe, pick
 from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.pyramid_multitask import PyramidConfig
 
 
-def recipe(preset: str = "published") -> MethodRecipe:
-    return MethodRecipe(
+def recipe(preset: str = "published") -> Recipe:
+    return Recipe(
         name="feature pyramid",
         paper="M6",
         sentence="Reads five resolutions at once; single-task models first write the labels that frames lack.",
@@ -19,7 +21,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
             "published": PyramidConfig(),
             "compact": PyramidConfig("small_resnet", size_px=96, width=64, frozen=False),
         }),
-        normalisation="imagenet",
+        normalization="imagenet",
         losses=(
             LossTerm("mse", "va", "va"),
             LossTerm("ce_smooth", "expression_logit", "expression"),
@@ -27,7 +29,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
         ),
         sampler="mixed",
         targets="offline_pseudo",
-        optimiser=OptimiserConfig("adam", 1e-3),
+        optimizer=OptimizerConfig("adam", 1e-3),
         batch=pick(preset, {"published": 128, "compact": 64}),
         epochs=pick(preset, {"published": 20, "compact": 10}),
         sampling=SamplingConfig(every=pick(preset, {"published": 1, "compact": 2})),

@@ -1,23 +1,27 @@
-"""M5, multi-task mean teacher: clips, facial parts and sound; a moving average of the network fills missing labels."""
+"""M5, multi-task mean teacher: clips, facial parts and audio; a moving average of the network fills
+missing labels.
+"""
 
 from __future__ import annotations
 
-from training.methods.recipe import MethodRecipe, pick
-from training.methods.optimizer import OptimiserConfig
+from training.methods.optimizer import OptimizerConfig
+from training.methods.recipe import Recipe, pick
 from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.mean_teacher_clip import MeanTeacherClipConfig
 
 
-def recipe(preset: str = "published") -> MethodRecipe:
-    compact = MeanTeacherClipConfig("2d1d", size_px=64, base=16, depth=1, audio_base=8, audio_depth=1, mel_columns=201)
-    return MethodRecipe(
+def recipe(preset: str = "published") -> Recipe:
+    compact = MeanTeacherClipConfig(
+        "2d1d", size_px=64, base=16, depth=1, audio_base=8, audio_depth=1, mel_columns=201
+    )
+    return Recipe(
         name="mean teacher",
         paper="M5",
-        sentence="Learns unlabelled tasks of each clip from its own moving average and discounts doubtful expressions.",
+        sentence="Learns unlabeled tasks of each clip from its own moving average and discounts doubtful expressions.",
         preset=preset,
         net=pick(preset, {"published": MeanTeacherClipConfig(), "compact": compact}),
-        normalisation="kinetics4",
+        normalization="kinetics4",
         losses=(
             LossTerm("ce_smooth", "expression_logit_8", "expression", weight=3.0),
             LossTerm("bce", "au_logit", "au", options={"summed": True}),
@@ -26,9 +30,9 @@ def recipe(preset: str = "published") -> MethodRecipe:
         sampler="mixed",
         targets="ema_teacher",
         teacher_mean=pick(preset, {"published": "missing", "compact": "batch"}),
-        optimiser=pick(preset, {
-            "published": OptimiserConfig("adam", 5e-4, 5e-5),
-            "compact": OptimiserConfig("adam", 2e-3, 5e-5, schedule="cosine"),
+        optimizer=pick(preset, {
+            "published": OptimizerConfig("adam", 5e-4, 5e-5),
+            "compact": OptimizerConfig("adam", 2e-3, 5e-5, schedule="cosine"),
         }),
         batch=28,
         epochs=pick(preset, {"published": 100, "compact": 20}),

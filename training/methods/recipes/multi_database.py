@@ -1,23 +1,27 @@
-"""M8, multi-task multi-database: differently labelled sources, a teacher's soft targets, then a GRU over frames."""
+"""M8, multi-task multi-database: differently labeled sources, a teacher's soft targets, then a GRU
+over frames.
+"""
 
 from __future__ import annotations
 
-from training.methods.recipe import MethodRecipe, pick
-from training.methods.optimizer import OptimiserConfig
+from training.methods.optimizer import OptimizerConfig
+from training.methods.recipe import Recipe, pick
 from training.methods.sampling_config import SamplingConfig
 from training.methods.total_loss import LossTerm
 from training.models.networks.multi_database import MultiDatabaseConfig
 
 
-def recipe(preset: str = "published") -> MethodRecipe:
-    compact = MultiDatabaseConfig("small_resnet", size_px=96, hidden=64, recurrence="forward", gru_width=32)
-    return MethodRecipe(
+def recipe(preset: str = "published") -> Recipe:
+    compact = MultiDatabaseConfig(
+        "small_resnet", size_px=96, hidden=64, recurrence="forward", gru_width=32
+    )
+    return Recipe(
         name="multi-database recurrent",
         paper="M8",
-        sentence="Joins three differently labelled sources through a teacher's soft targets and adds a GRU over frames.",
+        sentence="Joins three differently labeled sources through a teacher's soft targets and adds a GRU over frames.",
         preset=preset,
         net=pick(preset, {"published": MultiDatabaseConfig(), "compact": compact}),
-        normalisation="ferplus",
+        normalization="ferplus",
         losses=(
             LossTerm("ce_smooth", "expression_logit", "expression"),
             LossTerm("bins_ce", "va_bin_logit", "va"),
@@ -25,7 +29,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
         ),
         sampler="parallel_tasks",
         targets="frozen_teacher",
-        optimiser=OptimiserConfig("adam", pick(preset, {"published": 1e-4, "compact": 1e-3}), momentum=0.5),
+        optimizer=OptimizerConfig("adam", pick(preset, {"published": 1e-4, "compact": 1e-3}), momentum=0.5),
         batch=64,
         epochs=pick(preset, {"published": 40, "compact": 10}),
         sampling=SamplingConfig(

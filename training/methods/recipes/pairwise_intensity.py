@@ -1,27 +1,38 @@
-"""M7, improved pairwise deep architecture: intensities from pairs of frames, doubted where hidden, mapped over time."""
+"""M7, improved pairwise deep architecture: intensities from pairs of frames, doubted where hidden,
+mapped over time.
+"""
 
 from __future__ import annotations
 
-from training.methods.recipe import MethodRecipe, pick
-from training.methods.optimizer import OptimiserConfig
+from training.methods.optimizer import OptimizerConfig
+from training.methods.recipe import Recipe, pick
 from training.methods.total_loss import LossTerm
 from training.models.networks.pairwise_intensity import PairwiseConfig
 
 
-def recipe(preset: str = "published") -> MethodRecipe:
-    compact = PairwiseConfig("small_resnet", size_px=96, shared=True, causal=True, hidden=64, hidden_layers=1, dropout=0.2)
-    return MethodRecipe(
+def recipe(preset: str = "published") -> Recipe:
+    compact = PairwiseConfig(
+        "small_resnet",
+        size_px=96,
+        shared=True,
+        causal=True,
+        hidden=64,
+        hidden_layers=1,
+        dropout=0.2,
+    )
+    return Recipe(
         name="pairwise intensity",
         paper="M7",
         sentence="Orders frames of one person by AU intensity, then judges each against how that face looked before.",
         preset=preset,
         net=pick(preset, {"published": PairwiseConfig(), "compact": compact}),
-        normalisation="imagenet",
-        # Of the third stage and of direct classification; stages 1 and 2 compare pairs (pair_hinge, pair_gauss).
+        normalization="imagenet",
+        # Of the third stage and of direct classification; stages 1 and 2 compare pairs (pair_hinge,
+        # pair_gauss).
         losses=(LossTerm("value_l1", "au_value", "au"),),
         sampler="pairs",
         targets="ignore",
-        optimiser=OptimiserConfig("adam", pick(preset, {"published": 5e-5, "compact": 1e-3})),
+        optimizer=OptimizerConfig("adam", pick(preset, {"published": 5e-5, "compact": 1e-3})),
         batch=32,
         epochs=10,
     )

@@ -1,17 +1,19 @@
-"""M1, Prior Aided Streaming Network: what a face shows beyond its identity, read in the order AU -> EXPR -> VA."""
+"""M1, Prior Aided Streaming Network: what a face shows beyond its identity, read in the order AU ->
+EXPR -> VA.
+"""
 
 from __future__ import annotations
 
-from training.methods.recipe import MethodRecipe, pick
-from training.methods.optimizer import OptimiserConfig
+from training.methods.optimizer import OptimizerConfig
+from training.methods.recipe import Recipe, pick
 from training.methods.total_loss import LossTerm
 from training.models.networks.prior_aided_streaming import PriorAidedStreamingConfig
 
 
-def recipe(preset: str = "published") -> MethodRecipe:
-    published = OptimiserConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5)
-    compact = OptimiserConfig("adam", 2e-3, 1e-4, schedule="cosine")
-    return MethodRecipe(
+def recipe(preset: str = "published") -> Recipe:
+    published = OptimizerConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5)
+    compact = OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine")
+    return Recipe(
         name="prior-aided streaming",
         paper="M1",
         sentence="Subtracts identity from a face's embedding; AUs then inform expression, and that valence and arousal.",
@@ -20,7 +22,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
             "published": PriorAidedStreamingConfig(),
             "compact": PriorAidedStreamingConfig("small_resnet", size_px=96, embedding=128),
         }),
-        normalisation="unit",
+        normalization="unit",
         losses=(
             LossTerm("smooth_l1", "va", "va"),
             LossTerm("ccc", "va", "va"),
@@ -30,7 +32,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
         ),
         sampler="parallel_tasks",
         targets="ignore",
-        optimiser=pick(preset, {"published": published, "compact": compact}),
+        optimizer=pick(preset, {"published": published, "compact": compact}),
         batch=70,
         epochs=pick(preset, {"published": 50, "compact": 10}),
     )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Networks over log-mel pictures of sound."""
+"""Networks over log-mel images of audio."""

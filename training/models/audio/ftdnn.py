@@ -1,4 +1,4 @@
-"""F-TDNN over log-mel frames (Povey et al. 2018; the speaker recogniser's shape that M2 uses)."""
+"""F-TDNN over log-mel frames (Povey et al. 2018; the speaker recognizer's shape that M2 uses)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch.nn import functional
 from training.models.stages import TensorForm
 
 MEL_BANDS: Final = 64
-# Kernel, dilations of the three convolutions, and which earlier layers join the input (besides the one before).
+# Kernel, dilations of the three convolutions, and which earlier layers join the input (besides the
+# one before).
 _LAYERS: Final[tuple[tuple[int, tuple[int, int, int], tuple[int, ...]], ...]] = (
     (2, (2, 2, 2), ()),  # 02
     (1, (1, 1, 1), ()),  # 03
@@ -26,26 +27,36 @@ _LAYERS: Final[tuple[tuple[int, tuple[int, int, int], tuple[int, ...]], ...]] = 
 
 
 class TimeConv(nn.Module):
-    """Convolution along time [N, C, L] -> [N, C', L], with `before` columns of its context before a frame (default all)."""
+    """Convolution along time [N, C, L] -> [N, C', L], with `before` columns of its context before a
+    frame (default all).
+    """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, dilation: int, before: int | None = None, bias: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        dilation: int,
+        before: int | None = None,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv1d(inputs, outputs, kernel, dilation=dilation, bias=bias)
         self.context = (kernel - 1) * dilation
         self.before = self.context if before is None else before
 
-    def forward(self, sound: Tensor) -> Tensor:
-        return self.conv(functional.pad(sound, (self.before, self.context - self.before)))
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.conv(functional.pad(audio, (self.before, self.context - self.before)))
 
-    def step(self, sound: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, audio: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
         """The next columns, with the `context` columns before them as cache (zeros at first)."""
-        joined = torch.cat([cache, sound], dim=2)
+        joined = torch.cat([cache, audio], dim=2)
         return self.conv(joined), joined[:, :, joined.shape[2] - self.context :]
 
     def constrain(self) -> None:
-        """One step towards rows that are orthogonal and of one length (Kaldi's semi-orthogonal update)."""
+        """One step towards rows that are orthogonal and of one length (Kaldi's semi-orthogonal
+        update).
+        """
         with torch.no_grad():
             weight = self.conv.weight.flatten(1)
             if weight.shape[0] > weight.shape[1]:
@@ -57,10 +68,20 @@ class TimeConv(nn.Module):
             weight.sub_(product @ weight, alpha=0.5 / float(scale))
 
 
-class FactorisedLayer(nn.Module):
-    """Two bottleneck convolutions without bias and one out of the bottleneck, then ReLU and batch normalisation."""
+class FactorizedLayer(nn.Module):
+    """Two bottleneck convolutions without bias and one out of the bottleneck, then ReLU and batch
+    normalization.
+    """
 
-    def __init__(self, inputs: int, outputs: int, between: int, kernel: int, dilations: tuple[int, int, int], causal: bool):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        between: int,
+        kernel: int,
+        dilations: tuple[int, int, int],
+        causal: bool,
+    ):
         super().__init__()
         widths = (inputs, between, between, outputs)
         before: list[int | None] = [None] * 3
@@ -68,21 +89,25 @@ class FactorisedLayer(nn.Module):
             halves = [math.ceil((kernel - 1) * sum(dilations[:i]) / 2) for i in range(4)]
             before = [halves[i + 1] - halves[i] for i in range(3)]
         self.factors = nn.ModuleList(
-            [TimeConv(widths[i], widths[i + 1], kernel, dilations[i], before[i], bias=i == 2) for i in range(3)]
+            [
+                TimeConv(widths[i], widths[i + 1], kernel, dilations[i], before[i], bias=i == 2)
+                for i in range(3)
+            ]
         )
         self.norm = nn.BatchNorm1d(outputs)
 
-    def forward(self, sound: Tensor) -> Tensor:
+    def forward(self, audio: Tensor) -> Tensor:
         for factor in self.factors:
-            sound = factor(sound)
-        return self.norm(torch.relu(sound))
+            audio = factor(audio)
+        return self.norm(torch.relu(audio))
 
 
 class Ftdnn(nn.Module):
     """Log-mel [N, L, 64] -> [N, L, outputs].
 
-    `causal` puts all context before a frame. `utterance` adds the speaker recogniser's tail, which describes a whole
-    recording by statistics over time; it serves pretraining on recordings with one label and is not run per frame.
+    `causal` puts all context before a frame. `utterance` adds the speaker recognizer's tail,
+    which describes a whole recording by statistics over time; it serves pretraining on
+    recordings with one label and is not run per frame.
     """
 
     def __init__(
@@ -95,44 +120,54 @@ class Ftdnn(nn.Module):
         self.first_norm = nn.BatchNorm1d(first)
         layers, inputs = [], first
         for kernel, dilations, joined in _LAYERS:
-            layers.append(FactorisedLayer(inputs + width * len(joined), width, between, kernel, dilations, causal))
+            layers.append(
+                FactorizedLayer(
+                    inputs + width * len(joined), width, between, kernel, dilations, causal
+                )
+            )
             inputs = width
         self.layers = nn.ModuleList(layers)
         self.read = nn.Linear(width, outputs)
         self.utterance = None
         if utterance:
-            self.utterance = nn.ModuleList([nn.Linear(width, 2 * width), nn.Linear(4 * width, outputs)])
+            self.utterance = nn.ModuleList(
+                [nn.Linear(width, 2 * width), nn.Linear(4 * width, outputs)]
+            )
 
     def _convolutions(self) -> list[TimeConv]:
         return [part for part in self.modules() if isinstance(part, TimeConv)]
 
     def constrain(self) -> None:
-        """Keep the bottlenecks semi-orthogonal; call it after every few steps of the optimiser."""
+        """Keep the bottlenecks semi-orthogonal; call it after every few steps of the optimizer."""
         for layer in self.layers:
-            assert isinstance(layer, FactorisedLayer)
+            assert isinstance(layer, FactorizedLayer)
             for factor in list(layer.factors)[:2]:
                 assert isinstance(factor, TimeConv)
                 factor.constrain()
 
-    def _hidden(self, mel: Tensor, caches: dict[TimeConv, Tensor] | None) -> tuple[Tensor, dict[TimeConv, Tensor]]:
+    def _hidden(
+        self, mel: Tensor, caches: dict[TimeConv, Tensor] | None
+    ) -> tuple[Tensor, dict[TimeConv, Tensor]]:
         after: dict[TimeConv, Tensor] = {}
 
-        def run(part: TimeConv, sound: Tensor) -> Tensor:
+        def run(part: TimeConv, audio: Tensor) -> Tensor:
             if caches is None or not part.context:
-                return part(sound)
-            sound, after[part] = part.step(sound, caches[part])
-            return sound
+                return part(audio)
+            audio, after[part] = part.step(audio, caches[part])
+            return audio
 
-        sound = self.first_norm(torch.relu(run(self.first, mel.transpose(1, 2))))
+        audio = self.first_norm(torch.relu(run(self.first, mel.transpose(1, 2))))
         found: dict[int, Tensor] = {}
-        for number, (layer, (_, _, joined)) in enumerate(zip(self.layers, _LAYERS, strict=True), start=2):
-            assert isinstance(layer, FactorisedLayer)
-            sound = torch.cat([sound, *[found[each] for each in joined]], dim=1)
+        for number, (layer, (_, _, joined)) in enumerate(
+            zip(self.layers, _LAYERS, strict=True), start=2
+        ):
+            assert isinstance(layer, FactorizedLayer)
+            audio = torch.cat([audio, *[found[each] for each in joined]], dim=1)
             for factor in layer.factors:
                 assert isinstance(factor, TimeConv)
-                sound = run(factor, sound)
-            sound = found[number] = layer.norm(torch.relu(sound))
-        return sound.transpose(1, 2), after
+                audio = run(factor, audio)
+            audio = found[number] = layer.norm(torch.relu(audio))
+        return audio.transpose(1, 2), after
 
     def forward(self, mel: Tensor) -> Tensor:
         return torch.relu(self.read(self._hidden(mel, None)[0]))
@@ -140,7 +175,9 @@ class Ftdnn(nn.Module):
     def describe_utterance(self, mel: Tensor) -> Tensor:
         """A whole recording [N, L, 64] -> [N, outputs], by mean and deviation over time."""
         if self.utterance is None:
-            raise ValueError("this F-TDNN was built without its utterance tail; build it with utterance=True")
+            raise ValueError(
+                "this F-TDNN was built without its utterance tail; build it with utterance=True"
+            )
         spread = torch.relu(self.utterance[0](self._hidden(mel, None)[0]))
         statistics = torch.cat([spread.mean(dim=1), spread.std(dim=1, unbiased=False)], dim=1)
         return torch.relu(self.utterance[1](statistics))
@@ -148,12 +185,19 @@ class Ftdnn(nn.Module):
     def state_forms(self) -> tuple[TensorForm, ...]:
         """The columns that each convolution with context remembers."""
         held = [part for part in self._convolutions() if part.context]
-        return tuple(TensorForm(f"sound_{i}", (part.conv.in_channels, part.context)) for i, part in enumerate(held))
+        return tuple(
+            TensorForm(f"audio_{i}", (part.conv.in_channels, part.context))
+            for i, part in enumerate(held)
+        )
 
     def step(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """The next mel frames [N, L, 64] and the states of `state_forms` -> [N, L, outputs] and the states after them."""
+        """The next mel frames [N, L, 64] and the states of `state_forms` -> [N, L, outputs] and the
+        states after them.
+        """
         if not self.causal:
-            raise ValueError("an F-TDNN that looks ahead cannot run as sound comes in; build it causal")
+            raise ValueError(
+                "an F-TDNN that looks ahead cannot run as audio comes in; build it causal"
+            )
         held = [part for part in self._convolutions() if part.context]
         hidden, after = self._hidden(mel, dict(zip(held, states, strict=True)))
         return (torch.relu(self.read(hidden)), *[after[part] for part in held])

@@ -1,4 +1,4 @@
-"""Backbones for pictures by their names in a recipe."""
+"""Backbones for images by their names in a recipe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ BACKBONES: Final[dict[str, Callable[[], nn.Module]]] = {
     "small_resnet": small_resnet,
     "small_region": RegionTrunk,
 }
-"""Each gives a module from [N, 3, S, S] to [N, width]; iResNet-100, IR-SE50 and MobileFaceNet want S = 112."""
+"""Each gives a module from [N, 3, S, S] to [N, width]; iResNet-100, IR-SE50 and MobileFaceNet want
+S = 112.
+"""
 
 
 def build_backbone(name: str) -> nn.Module:

@@ -1,4 +1,6 @@
-"""Inception-ResNet-v1 (Szegedy et al. 2016) as used for face recognition; parameters bear facenet-pytorch's names."""
+"""Inception-ResNet-v1 (Szegedy et al. 2016) as used for face recognition; parameters bear
+facenet-pytorch's names.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,15 @@ from torch.nn import functional
 
 
 class BasicConv2d(nn.Module):
-    """Convolution, batch normalisation (epsilon 1e-3, as trained in TensorFlow), ReLU."""
+    """Convolution, batch normalization (epsilon 1e-3, as trained in TensorFlow), ReLU."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, padding: int | tuple[int, int] = 0
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
@@ -24,7 +31,9 @@ class BasicConv2d(nn.Module):
 class ResidualInception(nn.Module):
     """Branches beside each other, joined by a 1x1 convolution, scaled and added to the input."""
 
-    def __init__(self, channels: int, branches: list[nn.Module], joined: int, scale: float, relu: bool = True) -> None:
+    def __init__(
+        self, channels: int, branches: list[nn.Module], joined: int, scale: float, relu: bool = True
+    ) -> None:
         super().__init__()
         self.branch_count, self.scale, self.relu = len(branches), scale, relu
         for i, branch in enumerate(branches):
@@ -32,7 +41,9 @@ class ResidualInception(nn.Module):
         self.conv2d = nn.Conv2d(joined, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        joined = torch.cat([self.get_submodule(f"branch{i}")(features) for i in range(self.branch_count)], dim=1)
+        joined = torch.cat(
+            [self.get_submodule(f"branch{i}")(features) for i in range(self.branch_count)], dim=1
+        )
         out = features + self.conv2d(joined) * self.scale
         return torch.relu(out) if self.relu else out
 
@@ -47,17 +58,25 @@ class Reduction(nn.Module):
             self.add_module(f"branch{i}", branch)
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.cat([self.get_submodule(f"branch{i}")(features) for i in range(self.branch_count)], dim=1)
+        return torch.cat(
+            [self.get_submodule(f"branch{i}")(features) for i in range(self.branch_count)], dim=1
+        )
 
 
 def _block35() -> ResidualInception:
     one = BasicConv2d(256, 32, 1)
     two = nn.Sequential(BasicConv2d(256, 32, 1), BasicConv2d(32, 32, 3, padding=1))
-    three = nn.Sequential(BasicConv2d(256, 32, 1), BasicConv2d(32, 32, 3, padding=1), BasicConv2d(32, 32, 3, padding=1))
+    three = nn.Sequential(
+        BasicConv2d(256, 32, 1),
+        BasicConv2d(32, 32, 3, padding=1),
+        BasicConv2d(32, 32, 3, padding=1),
+    )
     return ResidualInception(256, [one, two, three], 96, 0.17)
 
 
-def _crossed(channels: int, width: int, length: int, scale: float, relu: bool = True) -> ResidualInception:
+def _crossed(
+    channels: int, width: int, length: int, scale: float, relu: bool = True
+) -> ResidualInception:
     """A 1x1 branch and one that looks along rows, then along columns."""
     half = length // 2
     long = nn.Sequential(
@@ -65,11 +84,15 @@ def _crossed(channels: int, width: int, length: int, scale: float, relu: bool = 
         BasicConv2d(width, width, (1, length), padding=(0, half)),
         BasicConv2d(width, width, (length, 1), padding=(half, 0)),
     )
-    return ResidualInception(channels, [BasicConv2d(channels, width, 1), long], 2 * width, scale, relu)
+    return ResidualInception(
+        channels, [BasicConv2d(channels, width, 1), long], 2 * width, scale, relu
+    )
 
 
 class InceptionResnetV1(nn.Module):
-    """[N, 3, S, S] -> [N, 512] embeddings of unit length; with `classes` > 0 -> logits of the identity head."""
+    """[N, 3, S, S] -> [N, 512] embeddings of unit length; with `classes` > 0 -> logits of the
+    identity head.
+    """
 
     def __init__(self, classes: int = 0, dropout: float = 0.6) -> None:
         super().__init__()
@@ -81,12 +104,20 @@ class InceptionResnetV1(nn.Module):
         self.conv2d_4a = BasicConv2d(80, 192, 3)
         self.conv2d_4b = BasicConv2d(192, 256, 3, 2)
         self.repeat_1 = nn.Sequential(*[_block35() for _ in range(5)])
-        chain = nn.Sequential(BasicConv2d(256, 192, 1), BasicConv2d(192, 192, 3, padding=1), BasicConv2d(192, 256, 3, 2))
+        chain = nn.Sequential(
+            BasicConv2d(256, 192, 1),
+            BasicConv2d(192, 192, 3, padding=1),
+            BasicConv2d(192, 256, 3, 2),
+        )
         self.mixed_6a = Reduction([BasicConv2d(256, 384, 3, 2), chain])
         self.repeat_2 = nn.Sequential(*[_crossed(896, 128, 7, 0.10) for _ in range(10)])
         first = nn.Sequential(BasicConv2d(896, 256, 1), BasicConv2d(256, 384, 3, 2))
         second = nn.Sequential(BasicConv2d(896, 256, 1), BasicConv2d(256, 256, 3, 2))
-        third = nn.Sequential(BasicConv2d(896, 256, 1), BasicConv2d(256, 256, 3, padding=1), BasicConv2d(256, 256, 3, 2))
+        third = nn.Sequential(
+            BasicConv2d(896, 256, 1),
+            BasicConv2d(256, 256, 3, padding=1),
+            BasicConv2d(256, 256, 3, 2),
+        )
         self.mixed_7a = Reduction([first, second, third])
         self.repeat_3 = nn.Sequential(*[_crossed(1792, 192, 3, 0.20) for _ in range(5)])
         self.block8 = _crossed(1792, 192, 3, 1.0, relu=False)
@@ -105,4 +136,8 @@ class InceptionResnetV1(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         embedding = self.last_bn(self.last_linear(self.dropout(self.pooled(crops))))
-        return functional.normalize(embedding, dim=1, eps=1e-6) if self.logits is None else self.logits(embedding)
+        return (
+            functional.normalize(embedding, dim=1, eps=1e-6)
+            if self.logits is None
+            else self.logits(embedding)
+        )

@@ -1,4 +1,6 @@
-"""IR-SE50: ArcFace's improved residual network with squeeze-and-excitation; the usual public parameter names."""
+"""IR-SE50: ArcFace's improved residual network with squeeze-and-excitation; the usual public
+parameter names.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,16 @@ class SqueezeExcite(nn.Module):
 
 
 class IrSeBlock(nn.Module):
-    """Pre-normalised residual branch with squeeze-and-excitation at its end."""
+    """Pre-normalized residual branch with squeeze-and-excitation at its end."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         if inputs == outputs:
             self.shortcut_layer: nn.Module = nn.MaxPool2d(1, stride)
         else:
-            self.shortcut_layer = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut_layer = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
         self.res_layer = nn.Sequential(
             nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.PReLU(outputs),
             nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), SqueezeExcite(outputs),
@@ -47,7 +51,9 @@ class IrSe50(nn.Module):
 
     def __init__(self, dropout: float = 0.6, embedding: int = 512) -> None:
         super().__init__()
-        self.input_layer = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
+        self.input_layer = nn.Sequential(
+            nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64)
+        )
         blocks, channels = [], 64
         for width, depth in _STAGES:
             for i in range(depth):

@@ -10,7 +10,7 @@ IRESNET100_DEPTHS: Final = (3, 13, 30, 3)
 
 
 class ImprovedBlock(nn.Module):
-    """Batch normalisation first, PReLU between two 3x3, nothing after the sum."""
+    """Batch normalization first, PReLU between two 3x3, nothing after the sum."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -22,7 +22,9 @@ class ImprovedBlock(nn.Module):
         self.bn3 = nn.BatchNorm2d(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(features))))))
@@ -57,7 +59,9 @@ class IResNet(nn.Module):
         self.fc = nn.Linear(channels * self.map_cells**2, embedding)
         self.features = nn.BatchNorm1d(embedding)
         nn.init.ones_(self.features.weight)
-        self.features.weight.requires_grad = False  # as published: the scale of an embedding is the margin loss's
+        self.features.weight.requires_grad = (
+            False  # as published: the scale of an embedding is the margin loss's
+        )
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, 0, 0.1)

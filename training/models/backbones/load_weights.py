@@ -29,28 +29,42 @@ class LoadReport:
         for kind in ("missing", "unexpected", "misshapen"):
             names = getattr(self, kind)
             if names:
-                shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+                shown = ", ".join(names[:8]) + (
+                    f" and {len(names) - 8} more" if len(names) > 8 else ""
+                )
                 lines.append(f"{len(names)} {kind}: {shown}")
         return "; ".join(lines)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict out of a .safetensors file or a torch file of plain tensors; nothing is unpickled but tensors.
+    """A state dict out of a .safetensors file or a torch file of plain tensors; nothing is
+    unpickled but tensors.
 
-    A torch file may wrap the dict as `state_dict` or `model`, and its names may start with `module.`.
+    A torch file may wrap the dict as `state_dict` or `model`, and its names may start with
+    `module.`.
     """
     if not path.is_file():
         raise WeightsError(f"no file of weights at {path}; give a .safetensors, .pt or .pth file")
     try:
-        raw = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # readers raise what they please at broken files, an unpickling error among it
+        raw = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (
+        Exception
+    ) as error:  # readers raise what they please at broken files, an unpickling error among it
         raise WeightsError(
             f"{path} holds no readable tensors ({type(error).__name__}); only .safetensors and plain torch files do"
         ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
             raw = raw[wrapper]
-    if not isinstance(raw, dict) or not raw or not all(isinstance(value, Tensor) for value in raw.values()):
+    if (
+        not isinstance(raw, dict)
+        or not raw
+        or not all(isinstance(value, Tensor) for value in raw.values())
+    ):
         raise WeightsError(f"{path} must hold a dict of tensors by name, got {type(raw).__name__}")
     return {name.removeprefix("module."): value for name, value in raw.items()}
 
@@ -58,8 +72,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def load_weights(net: nn.Module, path: Path, strict: bool = False) -> LoadReport:
     """Copy tensors of `path` into `net` where name and shape agree.
 
-    Raises WeightsError where nothing fits, or, with `strict`, where anything is missing, unexpected or misshapen; the
-    network is then unchanged. `num_batches_tracked` counts as neither.
+    Raises WeightsError where nothing fits, or, with `strict`, where anything is missing,
+    unexpected or misshapen; the network is then unchanged. `num_batches_tracked` counts as
+    neither.
     """
     given = read_weights(path)
     report = compare_weights(net, given)

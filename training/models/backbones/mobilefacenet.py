@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation and, unless linear, PReLU."""
+    """Convolution, batch normalization and, unless linear, PReLU."""
 
     def __init__(
         self,
@@ -32,7 +32,9 @@ class ConvBlock(nn.Module):
 class DepthWise(nn.Module):
     """1x1 up to `between`, depthwise 3x3, 1x1 down; with a shortcut where `residual`."""
 
-    def __init__(self, inputs: int, outputs: int, between: int, stride: int, residual: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, between: int, stride: int, residual: bool
+    ) -> None:
         super().__init__()
         self.conv = ConvBlock(inputs, between)
         self.conv_dw = ConvBlock(between, between, 3, stride, 1, groups=between)
@@ -49,7 +51,9 @@ class Repeated(nn.Module):
 
     def __init__(self, channels: int, depth: int, between: int) -> None:
         super().__init__()
-        self.model = nn.Sequential(*[DepthWise(channels, channels, between, 1, True) for _ in range(depth)])
+        self.model = nn.Sequential(
+            *[DepthWise(channels, channels, between, 1, True) for _ in range(depth)]
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return self.model(features)

@@ -1,4 +1,6 @@
-"""R(2+1)D-18 (Tran et al. 2018): spatial, then temporal convolutions over a clip; torchvision's parameter names."""
+"""R(2+1)D-18 (Tran et al. 2018): spatial, then temporal convolutions over a clip; torchvision's
+parameter names.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,20 @@ def _temporal(inputs: int, outputs: int, stride: int) -> nn.Conv3d:
     return nn.Conv3d(inputs, outputs, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False)
 
 
-def _factorised(inputs: int, between: int, outputs: int, stride: int) -> nn.Sequential:
+def _factorized(inputs: int, between: int, outputs: int, stride: int) -> nn.Sequential:
     """A 3x3x3 convolution as 1x3x3 to `between` channels and 3x1x1."""
     return nn.Sequential(
-        _spatial(inputs, between, stride), nn.BatchNorm3d(between), nn.ReLU(inplace=True), _temporal(between, outputs, stride)
+        _spatial(inputs, between, stride),
+        nn.BatchNorm3d(between),
+        nn.ReLU(inplace=True),
+        _temporal(between, outputs, stride),
     )
 
 
 class ChannelGate(nn.Module):
-    """x + x (sigmoid(FC(relu(FC(mean x)))) - 0.5): scales channels by 0.5 to 1.5 and starts near the identity (M5)."""
+    """x + x (sigmoid(FC(relu(FC(mean x)))) - 0.5): scales channels by 0.5 to 1.5 and starts near
+    the identity (M5).
+    """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -35,33 +42,43 @@ class ChannelGate(nn.Module):
 
 
 class ClipBlock(nn.Module):
-    """Two factorised convolutions, a shortcut and, where asked for, a channel gate."""
+    """Two factorized convolutions, a shortcut and, where asked for, a channel gate."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, gated: bool) -> None:
         super().__init__()
-        # The width between keeps the parameters of a full 3x3x3 convolution; both halves use the block's figure.
+        # The width between keeps the parameters of a full 3x3x3 convolution; both halves use the
+        # block's figure.
         between = (inputs * outputs * 27) // (inputs * 9 + 3 * outputs)
         self.conv1 = nn.Sequential(
-            _factorised(inputs, between, outputs, stride), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)
+            _factorized(inputs, between, outputs, stride),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
         )
-        self.conv2 = nn.Sequential(_factorised(outputs, between, outputs, 1), nn.BatchNorm3d(outputs))
+        self.conv2 = nn.Sequential(
+            _factorized(outputs, between, outputs, 1), nn.BatchNorm3d(outputs)
+        )
         self.downsample = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(
-                nn.Conv3d(inputs, outputs, 1, (stride, stride, stride), bias=False), nn.BatchNorm3d(outputs)
+                nn.Conv3d(inputs, outputs, 1, (stride, stride, stride), bias=False),
+                nn.BatchNorm3d(outputs),
             )
         self.gate = ChannelGate(outputs) if gated else None
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.conv2(self.conv1(features))
-        out = torch.relu(branch + (features if self.downsample is None else self.downsample(features)))
+        out = torch.relu(
+            branch + (features if self.downsample is None else self.downsample(features))
+        )
         return out if self.gate is None else self.gate(out)
 
 
 class R2Plus1d18(nn.Module):
     """Clip [N, inputs, T, H, W] -> [N, width], the averaged last map; with `classes` > 0 -> logits."""
 
-    def __init__(self, inputs: int = 3, classes: int = 0, base: int = 64, depth: int = 2, gated: bool = False) -> None:
+    def __init__(
+        self, inputs: int = 3, classes: int = 0, base: int = 64, depth: int = 2, gated: bool = False
+    ) -> None:
         super().__init__()
         between = base * 45 // 64
         self.stem = nn.Sequential(
@@ -73,7 +90,9 @@ class R2Plus1d18(nn.Module):
         for level in range(4):
             blocks: list[nn.Module] = []
             for i in range(depth):
-                blocks.append(ClipBlock(channels, base << level, 2 if level and not i else 1, gated))
+                blocks.append(
+                    ClipBlock(channels, base << level, 2 if level and not i else 1, gated)
+                )
                 channels = base << level
             self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
         self.width = channels

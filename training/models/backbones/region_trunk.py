@@ -1,4 +1,6 @@
-"""The picture trunk of attention networks: two region layers and one feature block (JAA-Net, Shao et al. 2021)."""
+"""The image trunk of attention networks: two region layers and one feature block (JAA-Net, Shao et
+al. 2021).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ BLOCK: Final = "block"
 
 def region_layers(unit: int) -> nn.Sequential:
     """[N, 3, S, S] -> [N, 8 unit, S / 4, S / 4]; S must divide by 16."""
-    return nn.Sequential(RegionLayer(3, 4 * unit), nn.MaxPool2d(2, 2), RegionLayer(4 * unit, 8 * unit), nn.MaxPool2d(2, 2))
+    return nn.Sequential(
+        RegionLayer(3, 4 * unit),
+        nn.MaxPool2d(2, 2),
+        RegionLayer(4 * unit, 8 * unit),
+        nn.MaxPool2d(2, 2),
+    )
 
 
 def feature_block(inputs: int, unit: int, groups: int = 1) -> nn.Sequential:
@@ -31,7 +38,9 @@ def feature_block(inputs: int, unit: int, groups: int = 1) -> nn.Sequential:
 
 
 class RegionTrunk(nn.Module):
-    """[N, 3, S, S] -> [N, 20 unit], the mean over the cells: what an attention network can learn before it has attention."""
+    """[N, 3, S, S] -> [N, 20 unit], the mean over the cells: what an attention network can learn
+    before it has attention.
+    """
 
     def __init__(self, unit: int = 2) -> None:
         super().__init__()
@@ -62,9 +71,13 @@ def start_convolutions(net: nn.Module) -> None:
 
 
 def copies(given: Mapping[str, Tensor], name: str, count: int = 1) -> dict[str, Tensor]:
-    """The trunk's block as the part `name`; for a grouped block `count` copies of it beside each other."""
+    """The trunk's block as the part `name`; for a grouped block `count` copies of it beside each
+    other.
+    """
     found = {}
     for key, value in given.items():
         if key.startswith(f"{BLOCK}."):
-            found[f"{name}{key.removeprefix(BLOCK)}"] = value.repeat(count, *[1] * (value.ndim - 1)) if value.ndim else value
+            found[f"{name}{key.removeprefix(BLOCK)}"] = (
+                value.repeat(count, *[1] * (value.ndim - 1)) if value.ndim else value
+            )
     return found

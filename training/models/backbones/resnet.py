@@ -21,7 +21,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(features)))))
-        return torch.relu(branch + (features if self.downsample is None else self.downsample(features)))
+        return torch.relu(
+            branch + (features if self.downsample is None else self.downsample(features))
+        )
 
 
 class Bottleneck(nn.Module):
@@ -43,18 +45,22 @@ class Bottleneck(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         branch = torch.relu(self.bn1(self.conv1(features)))
         branch = self.bn3(self.conv3(torch.relu(self.bn2(self.conv2(branch)))))
-        return torch.relu(branch + (features if self.downsample is None else self.downsample(features)))
+        return torch.relu(
+            branch + (features if self.downsample is None else self.downsample(features))
+        )
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """1x1 convolution with batch normalisation where the shape changes, else None."""
+    """1x1 convolution with batch normalization where the shape changes, else None."""
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 class ResNet(nn.Module):
-    """[N, inputs, H, W] -> [N, width], the averaged last map; with `classes` > 0 -> logits of the original head."""
+    """[N, inputs, H, W] -> [N, width], the averaged last map; with `classes` > 0 -> logits of the
+    original head.
+    """
 
     def __init__(
         self,
@@ -78,7 +84,7 @@ class ResNet(nn.Module):
             self.map_widths.append(channels)
         self.width = self.map_width = channels
         self.fc = nn.Linear(channels, classes) if classes else None
-        _initialise(self)
+        _initialize(self)
 
     def maps(self, crops: Tensor) -> list[Tensor]:
         """The four levels, [N, map_widths[i], S / 2^(i+2), S / 2^(i+2)], finest first."""
@@ -96,7 +102,7 @@ class ResNet(nn.Module):
         return pooled if self.fc is None else self.fc(pooled)
 
 
-def _initialise(net: nn.Module) -> None:
+def _initialize(net: nn.Module) -> None:
     for part in net.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

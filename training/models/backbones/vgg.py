@@ -12,11 +12,14 @@ _CONVOLUTIONS: Final = (2, 2, 3, 3, 3)  # a max pooling after each group
 class Vgg16(nn.Module):
     """[N, 3, 32 cells, 32 cells] -> [N, outputs].
 
-    `base` channels grow to 8 `base`. The published input is 224 px, whose last map has 7 x 7 cells; for another crop
-    size `cells` says how many remain (the public network averages to 7 x 7, which a fixed graph cannot do from fewer).
+    `base` channels grow to 8 `base`. The published input is 224 px, whose last map has 7 x 7
+    cells; for another crop size `cells` says how many remain (the public network averages to 7 x
+    7, which a fixed graph cannot do from fewer).
     """
 
-    def __init__(self, outputs: int = 1000, base: int = 64, hidden: int = 4096, cells: int = 7) -> None:
+    def __init__(
+        self, outputs: int = 1000, base: int = 64, hidden: int = 4096, cells: int = 7
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3

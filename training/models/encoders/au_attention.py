@@ -1,4 +1,6 @@
-"""Where each AU shows: a first attention map around two points of the face (JAA-Net, Shao et al. 2021)."""
+"""Where each AU shows: a first attention map around two points of the face (JAA-Net, Shao et al.
+2021).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ INNER_EYE_CORNERS: Final = (22, 25)  # of the 49; their distance is the ruler
 OUTER_AND_INNER_EYES: Final = ((19, 22), (25, 28))  # corners of the right and the left eye
 
 # Two points of the 49 and a shift downwards in rulers.
-CENTRES: Final[dict[str, tuple[int, int, float]]] = {
+CENTERS: Final[dict[str, tuple[int, int, float]]] = {
     "AU1": (4, 5, -1 / 2),
     "AU2": (1, 8, -1 / 3),
     "AU4": (2, 7, 1 / 3),
@@ -30,14 +32,16 @@ CENTRES: Final[dict[str, tuple[int, int, float]]] = {
     "AU25": (34, 40, 0.0),
     "AU26": (39, 41, 1 / 2),
 }
-_REACH: Final = 0.14  # half side of the square around a centre, in sides of the grid
+_REACH: Final = 0.14  # half side of the square around a center, in sides of the grid
 _FALL: Final = 0.56  # what is lost over that half side
 
 
 class AuAttention(nn.Module):
-    """Landmarks [N, 49, 2] in crop pixels -> maps [N, 12, grid, grid], without gradient to the landmarks.
+    """Landmarks [N, 49, 2] in crop pixels -> maps [N, 12, grid, grid], without gradient to the
+    landmarks.
 
-    1 at a centre, falling with the city-block distance inside a square around it, 0 outside, the larger of two centres.
+    1 at a center, falling with the city-block distance inside a square around it, 0 outside, the
+    larger of two centers.
     """
 
     first: Tensor
@@ -50,33 +54,35 @@ class AuAttention(nn.Module):
         self.size_px, self.grid = size_px, grid
         self.reach = round((grid - 1) / 2 * _REACH)
         self.slope = _FALL / (grid * _REACH)
-        rows = [CENTRES[name] for name in AU_NAMES]
+        rows = [CENTERS[name] for name in AU_NAMES]
         self.register_buffer("first", torch.tensor([row[0] for row in rows]), persistent=False)
         self.register_buffer("second", torch.tensor([row[1] for row in rows]), persistent=False)
         self.register_buffer("shift", torch.tensor([row[2] for row in rows]), persistent=False)
         self.register_buffer("cells", torch.arange(grid, dtype=torch.float32), persistent=False)
 
-    def centres(self, landmarks: Tensor) -> Tensor:
+    def centers(self, landmarks: Tensor) -> Tensor:
         """Cells [N, 2, 12, 2] as (column, row), whole numbers."""
         landmarks = landmarks.detach()
         left, right = INNER_EYE_CORNERS
         between = landmarks[:, left] - landmarks[:, right]
         ruler = (between * between).sum(dim=1).sqrt()
         down = torch.stack([torch.zeros_like(self.shift), self.shift], dim=1) * ruler[:, None, None]
-        points = torch.stack([landmarks[:, self.first] + down, landmarks[:, self.second] + down], dim=1)
+        points = torch.stack(
+            [landmarks[:, self.first] + down, landmarks[:, self.second] + down], dim=1
+        )
         return (points * (self.grid / self.size_px)).round()
 
     def forward(self, landmarks: Tensor) -> Tensor:
-        centres = self.centres(landmarks)
-        across = (self.cells - centres[..., :1]).abs()[..., None, :]  # [N, 2, 12, 1, grid]
-        down = (self.cells - centres[..., 1:]).abs()[..., :, None]  # [N, 2, 12, grid, 1]
+        centers = self.centers(landmarks)
+        across = (self.cells - centers[..., :1]).abs()[..., None, :]  # [N, 2, 12, 1, grid]
+        down = (self.cells - centers[..., 1:]).abs()[..., :, None]  # [N, 2, 12, grid, 1]
         inside = (across <= self.reach).to(across.dtype) * (down <= self.reach).to(down.dtype)
         return (torch.relu(1 - (down + across) * self.slope) * inside).amax(dim=1)
 
     def plain(self, landmarks: Tensor) -> Tensor:
         """The definition, cell by cell; `forward` gives the same values."""
         maps = torch.zeros(len(landmarks), len(AU_NAMES), self.grid, self.grid)
-        for n, both in enumerate(self.centres(landmarks).tolist()):
+        for n, both in enumerate(self.centers(landmarks).tolist()):
             for points in both:
                 for k, (column, row) in enumerate(points):
                     for h in range(self.grid):

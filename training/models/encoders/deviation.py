@@ -18,25 +18,35 @@ class FaceEmbedding(nn.Module):
         self.project: nn.Module | None = None
         if trunk != "inception_resnet_v1" or embedding != width_of(self.trunk):
             self.project = nn.Sequential(
-                nn.Linear(width_of(self.trunk), embedding, bias=False), nn.BatchNorm1d(embedding, eps=1e-3)
+                nn.Linear(width_of(self.trunk), embedding, bias=False),
+                nn.BatchNorm1d(embedding, eps=1e-3),
             )
 
     def forward(self, crops: Tensor) -> Tensor:
         features = self.trunk(crops)
-        return features if self.project is None else functional.normalize(self.project(features), dim=1, eps=1e-6)
+        return (
+            features
+            if self.project is None
+            else functional.normalize(self.project(features), dim=1, eps=1e-6)
+        )
 
 
 class DeviationEncoder(nn.Module):
     """e = sigmoid(f_face(x)) - sigmoid(f_identity(x)), [N, embedding].
 
-    The identity network is frozen and stays in evaluation mode, so that its statistics do not drift. Without
-    `subtract_identity` it is left out and e = sigmoid(f_face(x)) - 1/2, which has the same range.
+    The identity network is frozen and stays in evaluation mode, so that its statistics do not
+    drift. Without `subtract_identity` it is left out and e = sigmoid(f_face(x)) - 1/2, which has
+    the same range.
     """
 
     def __init__(self, trunk: str, embedding: int, subtract_identity: bool = True) -> None:
         super().__init__()
         self.face = FaceEmbedding(trunk, embedding)
-        self.identity = FaceEmbedding(trunk, embedding).eval().requires_grad_(False) if subtract_identity else None
+        self.identity = (
+            FaceEmbedding(trunk, embedding).eval().requires_grad_(False)
+            if subtract_identity
+            else None
+        )
 
     def train(self, mode: bool = True) -> DeviationEncoder:
         super().train(mode)
@@ -66,7 +76,9 @@ class DeviationStudent(nn.Module):
 
 
 class ExpressionCode(nn.Module):
-    """[N, embedding] -> [N, 16] of unit length, for comparing expressions in triplets (pretraining only)."""
+    """[N, embedding] -> [N, 16] of unit length, for comparing expressions in triplets (pretraining
+    only).
+    """
 
     def __init__(self, embedding: int, width: int = 16) -> None:
         super().__init__()

@@ -19,8 +19,12 @@ class _TopDown(nn.Module):
 
     def __init__(self, inputs: list[int], width: int) -> None:
         super().__init__()
-        self.inner_blocks = nn.ModuleList([nn.Sequential(nn.Conv2d(each, width, 1)) for each in inputs])
-        self.layer_blocks = nn.ModuleList([nn.Sequential(nn.Conv2d(width, width, 3, padding=1)) for _ in inputs])
+        self.inner_blocks = nn.ModuleList(
+            [nn.Sequential(nn.Conv2d(each, width, 1)) for each in inputs]
+        )
+        self.layer_blocks = nn.ModuleList(
+            [nn.Sequential(nn.Conv2d(width, width, 3, padding=1)) for _ in inputs]
+        )
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_uniform_(part.weight, a=1)
@@ -37,7 +41,9 @@ class _TopDown(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """[N, 3, S, S] -> five maps [N, width, ...], finest first; with `last_only` the trunk's last level and its pooling."""
+    """[N, 3, S, S] -> five maps [N, width, ...], finest first; with `last_only` the trunk's last
+    level and its pooling.
+    """
 
     def __init__(self, trunk: str = "resnet50", width: int = 256, last_only: bool = False) -> None:
         super().__init__()
@@ -49,7 +55,9 @@ class FeaturePyramid(nn.Module):
         self.fpn = _TopDown(body.map_widths[-self.used :], width)
 
     def freeze_low_levels(self) -> None:
-        """As published for a pretrained trunk: stem, first level and all normalisations are not trained."""
+        """As published for a pretrained trunk: stem, first level and all normalizations are not
+        trained.
+        """
         for part in self.body.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.requires_grad_(False)
@@ -72,8 +80,9 @@ class FeaturePyramid(nn.Module):
 class PyramidRead(nn.Module):
     """Five maps -> [N, outputs].
 
-    `concat`: the levels' means side by side into one linear layer (published code). `per_level`: a linear layer on each
-    level, averaged. `last`: the trunk's last level alone, without what the pyramid adds.
+    `concat`: the levels' means side by side into one linear layer (published code). `per_level`:
+    a linear layer on each level, averaged. `last`: the trunk's last level alone, without what
+    the pyramid adds.
     """
 
     MODES: Final = ("concat", "per_level", "last")
@@ -93,4 +102,6 @@ class PyramidRead(nn.Module):
             return self.linear[0](torch.cat(means, dim=1))
         if self.mode == "last":
             return self.linear[0](means[-2])
-        return torch.stack([linear(mean) for linear, mean in zip(self.linear, means, strict=True)]).mean(dim=0)
+        return torch.stack(
+            [linear(mean) for linear, mean in zip(self.linear, means, strict=True)]
+        ).mean(dim=0)

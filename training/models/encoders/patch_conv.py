@@ -1,4 +1,6 @@
-"""Convolutions with weights of their own for each patch of a map (the region layer of JAA-Net, Shao et al. 2021)."""
+"""Convolutions with weights of their own for each patch of a map (the region layer of JAA-Net, Shao
+et al. 2021).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,11 @@ from torch.nn import functional
 
 
 class PatchConv(nn.Module):
-    """BN, ReLU and a 3x3 convolution for each of `side` x `side` patches: [N, C, H, W] -> [N, C', H, W].
+    """BN, ReLU and a 3x3 convolution for each of `side` x `side` patches: [N, C, H, W] -> [N, C',
+    H, W].
 
-    Patches are laid into the channel axis, so that one grouped convolution does them all; zeros at a patch's border are
-    those of its own padding. H and W must divide by `side`.
+    Patches are laid into the channel axis, so that one grouped convolution does them all; zeros
+    at a patch's border are those of its own padding. H and W must divide by `side`.
     """
 
     def __init__(self, inputs: int, outputs: int, side: int) -> None:
@@ -24,8 +27,12 @@ class PatchConv(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         n, side = features.shape[0], self.side
         height, width = features.shape[2] // side, features.shape[3] // side
-        patches = features.reshape(n, self.inputs, side, height, side, width).permute(0, 2, 4, 1, 3, 5)
-        out = self.conv(torch.relu(self.norm(patches.reshape(n, side * side * self.inputs, height, width))))
+        patches = features.reshape(n, self.inputs, side, height, side, width).permute(
+            0, 2, 4, 1, 3, 5
+        )
+        out = self.conv(
+            torch.relu(self.norm(patches.reshape(n, side * side * self.inputs, height, width)))
+        )
         channels = out.shape[1] // (side * side)
         out = out.reshape(n, side, side, channels, height, width).permute(0, 3, 1, 4, 2, 5)
         return out.reshape(n, channels, side * height, side * width)

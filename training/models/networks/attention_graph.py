@@ -1,4 +1,6 @@
-"""M4: landmarks and AUs together; attention cuts out a region for each AU, a graph joins the regions."""
+"""M4: landmarks and AUs together; attention cuts out a region for each AU, a graph joins the
+regions.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import AU_NAMES
-from training.models.backbones.region_trunk import REGION, copies, feature_block, region_layers, start_convolutions
+from training.models.backbones.region_trunk import (
+    REGION,
+    copies,
+    feature_block,
+    region_layers,
+    start_convolutions,
+)
 from training.models.encoders.au_attention import POINTS, AuAttention
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm
@@ -22,7 +30,9 @@ _MARGIN = 8  # cells that four unpadded convolutions take off the attention grid
 
 @dataclass(frozen=True, slots=True)
 class AttentionGraphConfig:
-    """`unit` scales all channels. Without `attention` every AU sees the whole region map; without `graph` no relation."""
+    """`unit` scales all channels. Without `attention` every AU sees the whole region map; without
+    `graph` no relation.
+    """
 
     size_px: int = 176
     unit: int = 8
@@ -44,31 +54,43 @@ def refinement(width: int) -> nn.Sequential:
 
 
 class AttentionGraph(MethodNet):
-    """Gives `au_logit`, the mean of head and graph, and what training needs: `au_pair` and `local_pair` [N, 12, 2]
-    (inactive, active), `graph_logit` [N, 12] and `landmarks_49` [N, 49, 2] in crop pixels.
+    """Gives `au_logit`, the mean of head and graph, and what training needs: `au_pair` and
+    `local_pair` [N, 12, 2] (inactive, active), `graph_logit` [N, 12] and `landmarks_49` [N, 49,
+    2] in crop pixels.
 
-    Nodes are the means of the local features over their cells; how M4 chose and joined them is not published.
+    Nodes are the means of the local features over their cells; how M4 chose and joined them is
+    not published.
     """
 
     def __init__(self, config: AttentionGraphConfig) -> None:
         super().__init__()
         if config.size_px % 16:
-            raise ValueError(f"size_px must divide by 16 (8 x 8 patches on two resolutions), got {config.size_px}")
+            raise ValueError(
+                f"size_px must divide by 16 (8 x 8 patches on two resolutions), got {config.size_px}"
+            )
         self.config, unit = config, config.unit
         self.map_cells = config.size_px // 4
         self.region = region_layers(unit)
         channels, cells = 20 * unit, self.map_cells // 8
         flat = channels * cells**2
         self.align = feature_block(8 * unit, unit)
-        self.landmarks = nn.Sequential(nn.Linear(flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * len(POINTS)))
-        self.first_attention = AuAttention(config.size_px, self.map_cells + _MARGIN) if config.attention else None
+        self.landmarks = nn.Sequential(
+            nn.Linear(flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * len(POINTS))
+        )
+        self.first_attention = (
+            AuAttention(config.size_px, self.map_cells + _MARGIN) if config.attention else None
+        )
         self.refine = refinement(config.refine_width) if config.attention else None
         self.local = feature_block(8 * unit, unit, groups=_COUNT)
         # Each AU's two linear layers on its flat features, as one grouped convolution each.
-        self.local_hidden = nn.Conv2d(_COUNT * channels, _COUNT * config.local_hidden, cells, groups=_COUNT)
+        self.local_hidden = nn.Conv2d(
+            _COUNT * channels, _COUNT * config.local_hidden, cells, groups=_COUNT
+        )
         self.local_read = nn.Conv2d(_COUNT * config.local_hidden, _COUNT * 2, 1, groups=_COUNT)
         self.whole = feature_block(8 * unit, unit)
-        self.head = nn.Sequential(nn.Linear(3 * flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * _COUNT))
+        self.head = nn.Sequential(
+            nn.Linear(3 * flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * _COUNT)
+        )
         self.relation = GraphRelation(channels, config.node_width) if config.graph else None
         start_convolutions(self)
         self._start_at_mean_shape()
@@ -86,7 +108,12 @@ class AttentionGraph(MethodNet):
     def of_region_trunk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Every feature block, each AU's too, begins as the trunk's."""
         region = {name: value for name, value in given.items() if name.startswith(f"{REGION}.")}
-        return region | copies(given, "align") | copies(given, "whole") | copies(given, "local", _COUNT)
+        return (
+            region
+            | copies(given, "align")
+            | copies(given, "whole")
+            | copies(given, "local", _COUNT)
+        )
 
     def _landmarks(self, aligned: Tensor) -> Tensor:
         """[N, 49, 2] in pixels; the layer gives them in crop sides around the middle."""
@@ -94,7 +121,9 @@ class AttentionGraph(MethodNet):
         return (sides + 0.5) * self.config.size_px
 
     def _local(self, region: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [N, 12, channels, cells, cells] of each AU's region, and its attention map [N, 12, H, W]."""
+        """Features [N, 12, channels, cells, cells] of each AU's region, and its attention map [N,
+        12, H, W].
+        """
         if self.first_attention is None or self.refine is None:
             attention = torch.ones_like(region[:, :1]).expand(-1, _COUNT, -1, -1)
         else:
@@ -107,10 +136,21 @@ class AttentionGraph(MethodNet):
         aligned = self.align(region)
         landmarks = self._landmarks(aligned)
         local, attention = self._local(region, landmarks)
-        pairs = self.local_read(self.local_hidden(local.flatten(1, 2))).flatten(1).unflatten(1, (_COUNT, 2))
+        pairs = (
+            self.local_read(self.local_hidden(local.flatten(1, 2)))
+            .flatten(1)
+            .unflatten(1, (_COUNT, 2))
+        )
         joined = [aligned, self.whole(region), local.detach().mean(dim=1)]
-        head = self.head(torch.cat([each.flatten(1) for each in joined], dim=1)).unflatten(1, (_COUNT, 2))
-        found = {"au_pair": head, "local_pair": pairs, "landmarks_49": landmarks, "attention": attention}
+        head = self.head(torch.cat([each.flatten(1) for each in joined], dim=1)).unflatten(
+            1, (_COUNT, 2)
+        )
+        found = {
+            "au_pair": head,
+            "local_pair": pairs,
+            "landmarks_49": landmarks,
+            "attention": attention,
+        }
         if self.relation is not None:
             found["au_nodes"] = self.relation(local.mean(dim=(3, 4)))
         return found
@@ -132,20 +172,23 @@ class AttentionGraph(MethodNet):
         crops = self.input_forms()
         if self.relation is None:
 
-            def alone(pictures: Tensor) -> tuple[Tensor, ...]:
-                return (_active(self._see(pictures)["au_pair"]),)
+            def alone(images: Tensor) -> tuple[Tensor, ...]:
+                return (_active(self._see(images)["au_pair"]),)
 
             return (Stage("frame", StageCall(self, alone), crops, (AU_LOGIT,)),)
         relation = self.relation
 
-        def frame(pictures: Tensor) -> tuple[Tensor, ...]:
-            found = self._see(pictures)
+        def frame(images: Tensor) -> tuple[Tensor, ...]:
+            found = self._see(images)
             return found["au_nodes"], _active(found["au_pair"])
 
         def graph(nodes: Tensor, head: Tensor) -> tuple[Tensor, ...]:
             return ((head + relation.graph(nodes)) / 2,)
 
-        between = (TensorForm("au_nodes", (_COUNT, self.config.node_width)), TensorForm("head_logit", (_COUNT,)))
+        between = (
+            TensorForm("au_nodes", (_COUNT, self.config.node_width)),
+            TensorForm("head_logit", (_COUNT,)),
+        )
         return (
             Stage("frame", StageCall(self, frame), crops, between),
             Stage("graph", StageCall(self, graph), between, (AU_LOGIT,)),

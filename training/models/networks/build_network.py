@@ -10,7 +10,10 @@ from training.models.networks.mean_teacher_clip import MeanTeacherClip, MeanTeac
 from training.models.networks.multi_database import MultiDatabase, MultiDatabaseConfig
 from training.models.networks.multimodal_transformer import MultimodalConfig, MultimodalTransformer
 from training.models.networks.pairwise_intensity import PairwiseConfig, PairwiseIntensity
-from training.models.networks.prior_aided_streaming import PriorAidedStreaming, PriorAidedStreamingConfig
+from training.models.networks.prior_aided_streaming import (
+    PriorAidedStreaming,
+    PriorAidedStreamingConfig,
+)
 from training.models.networks.pyramid_multitask import PyramidConfig, PyramidMultitask
 from training.models.stages import MethodNet
 
@@ -30,7 +33,9 @@ NETWORKS: Final[dict[type, Any]] = {
 def build_network(config: Any) -> MethodNet:
     """A fresh network with random weights."""
     if type(config) not in NETWORKS:
-        raise TypeError(f"no network is described by {type(config).__name__}, only by {[c.__name__ for c in NETWORKS]}")
+        raise TypeError(
+            f"no network is described by {type(config).__name__}, only by {[c.__name__ for c in NETWORKS]}"
+        )
     net = NETWORKS[type(config)](config)
     assert isinstance(net, MethodNet)
     return net

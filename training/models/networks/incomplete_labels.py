@@ -1,4 +1,6 @@
-"""M3: one trunk, one head with a hidden layer for each task; its idea lies in the order of training."""
+"""M3: one trunk, one head with a hidden layer for each task; its idea lies in the order of
+training.
+"""
 
 from __future__ import annotations
 

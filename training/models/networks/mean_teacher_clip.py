@@ -1,4 +1,6 @@
-"""M5: a clip of faces with a picture of their parts, and sound, for all three tasks; trained with a moving teacher."""
+"""M5: a clip of faces with an image of their parts, and audio, for all three tasks; trained with a
+moving teacher.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,25 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from faceaffect.labels import EXPRESSION_NAMES
 from faceaffect.bundle.stage_spec import WINDOW
+from faceaffect.labels import EXPRESSION_NAMES
 from training.models.backbones.r2plus1d import R2Plus1d18
 from training.models.backbones.resnet import BasicBlock, ResNet
-from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, MethodNet, Stage, StageCall, TensorForm
+from training.models.stages import (
+    AU_LOGIT,
+    EXPRESSION_LOGIT,
+    VA,
+    MethodNet,
+    Stage,
+    StageCall,
+    TensorForm,
+)
 from training.models.tasks.self_cure import SelfCureHeads
 from training.models.temporal.rings import present, push
 
 FRAMES: Final = 8
 SPACING: Final = 6  # a clip holds frames t - 42, t - 36 ... t
-CHANNELS: Final = 4  # RGB and the picture of facial parts
+CHANNELS: Final = 4  # RGB and the image of facial parts
 CHANNEL_MEAN: Final = (0.43216, 0.394666, 0.37645, 0.5)
 CHANNEL_STD: Final = (0.22803, 0.22145, 0.216989, 0.225)
 CLIPS: Final = ("3d", "2d1d")
@@ -29,10 +39,12 @@ MEL_BANDS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class MeanTeacherClipConfig:
-    """`clip`: 3d (R(2+1)D, as published) or 2d1d (a 2D trunk per frame, convolutions over eight feature vectors).
+    """`clip`: 3d (R(2+1)D, as published) or 2d1d (a 2D trunk per frame, convolutions over eight
+    feature vectors).
 
-    `base` and `depth` are channels of the first level and blocks a level, of pictures and of sound. `spacing` is what lies
-    between two pictures of a clip, in frames: less than six for videos of few frames a second.
+    `base` and `depth` are channels of the first level and blocks a level, of images and of
+    audio. `spacing` is what lies between two images of a clip, in frames: less than six for
+    videos of few frames a second.
     """
 
     clip: str = "3d"
@@ -49,13 +61,19 @@ class MeanTeacherClipConfig:
 
 
 class TimeConvolutions(nn.Module):
-    """Features [N, 8, width], where `real` [N, 8] is 1 -> two convolutions over time -> mean [N, width]."""
+    """Features [N, 8, width], where `real` [N, 8] is 1 -> two convolutions over time -> mean [N,
+    width].
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(2):
-            layers += [nn.Conv1d(width, width, 3, padding=1, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
+            layers += [
+                nn.Conv1d(width, width, 3, padding=1, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+            ]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor, real: Tensor) -> Tensor:
@@ -63,12 +81,14 @@ class TimeConvolutions(nn.Module):
 
 
 class MeanTeacherClip(MethodNet):
-    """Takes `clip` [N, 8, 4, S, S], `clip_real` [N, 8] (0 before the face's first frame; all 1 if absent) and, where there
-    is sound, `mel` [N, 64, columns] (`mel_real` [N] is 0 for samples that have none).
+    """Takes `clip` [N, 8, 4, S, S], `clip_real` [N, 8] (0 before the face's first frame; all 1 if
+    absent) and, where there is audio, `mel` [N, 64, columns] (`mel_real` [N] is 0 for samples
+    that have none).
 
-    Gives AU logits, expression logits of seven (`expression_logit`) and eight classes (`expression_logit_8`), `va` in
-    [-1, 1] and `alpha`, how far the network trusts its expression. Frames before the first are black in the 3D form, as
-    published, and absent (zero features) in the 2D + 1D form.
+    Gives AU logits, expression logits of seven (`expression_logit`) and eight classes
+    (`expression_logit_8`), `va` in [-1, 1] and `alpha`, how far the network trusts its
+    expression. Frames before the first are black in the 3D form, as published, and absent (zero
+    features) in the 2D + 1D form.
     """
 
     black: Tensor
@@ -80,14 +100,20 @@ class MeanTeacherClip(MethodNet):
         self.config = config
         self.over_time: TimeConvolutions | None = None
         if config.clip == "3d":
-            self.video: nn.Module = R2Plus1d18(CHANNELS, base=config.base, depth=config.depth, gated=config.gated)
+            self.video: nn.Module = R2Plus1d18(
+                CHANNELS, base=config.base, depth=config.depth, gated=config.gated
+            )
         else:
             self.video = ResNet(BasicBlock, (config.depth,) * 4, config.base, CHANNELS)
             self.over_time = TimeConvolutions(config.base * 8)
         self.width = config.base * 8
-        self.sound = ResNet(BasicBlock, (config.audio_depth,) * 4, config.audio_base, 1) if config.audio else None
-        self.sound_width = config.audio_base * 8 if config.audio else 0
-        self.heads = SelfCureHeads(self.width + self.sound_width, config.cure)
+        self.audio = (
+            ResNet(BasicBlock, (config.audio_depth,) * 4, config.audio_base, 1)
+            if config.audio
+            else None
+        )
+        self.audio_width = config.audio_base * 8 if config.audio else 0
+        self.heads = SelfCureHeads(self.width + self.audio_width, config.cure)
         mean, std = torch.tensor(CHANNEL_MEAN), torch.tensor(CHANNEL_STD)
         self.register_buffer("black", (-mean / std)[:, None, None], persistent=False)
 
@@ -97,8 +123,11 @@ class MeanTeacherClip(MethodNet):
 
     def _read(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
         """AU, eight expression logits, va, alpha."""
-        if self.sound is not None:
-            seen = torch.cat([seen, seen.new_zeros(len(seen), self.sound_width) if heard is None else heard], dim=1)
+        if self.audio is not None:
+            seen = torch.cat(
+                [seen, seen.new_zeros(len(seen), self.audio_width) if heard is None else heard],
+                dim=1,
+            )
         return self.heads(seen)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -108,7 +137,11 @@ class MeanTeacherClip(MethodNet):
             seen = self._clip_3d(clip, real)
         else:
             seen = self.over_time(self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real)
-        heard = self.sound(batch["mel"].unsqueeze(1)) if self.sound is not None and "mel" in batch else None
+        heard = (
+            self.audio(batch["mel"].unsqueeze(1))
+            if self.audio is not None and "mel" in batch
+            else None
+        )
         if heard is not None and "mel_real" in batch:
             heard = heard * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(seen, heard)
@@ -119,45 +152,61 @@ class MeanTeacherClip(MethodNet):
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size = self.config.size_px
-        forms = [TensorForm("clip", (FRAMES, CHANNELS, size, size)), TensorForm("clip_real", (FRAMES,))]
-        if self.sound is not None:
+        forms = [
+            TensorForm("clip", (FRAMES, CHANNELS, size, size)),
+            TensorForm("clip_real", (FRAMES,)),
+        ]
+        if self.audio is not None:
             forms.append(TensorForm("mel", (MEL_BANDS, self.config.mel_columns)))
         return tuple(forms)
 
     def stages(self) -> tuple[Stage, ...]:
-        """3D: one clip every sixth frame, held in between. 2D + 1D: every frame, features remembered.
+        """3D: one clip every sixth frame, held in between. 2D + 1D: every frame, features
+        remembered.
 
-        Sound is `mel` up to now; a network trained on sound around its frame (as published, 5 s ahead) must be trained
-        again on past sound before it is run so.
+        Audio is `mel` up to now; a network trained on audio around its frame (as published, 5 s
+        ahead) must be trained again on past audio before it is run so.
         """
         size = self.config.size_px
-        crops, seen = TensorForm("crops", (CHANNELS, size, size)), TensorForm("frame_features", (self.width,))
+        crops, seen = (
+            TensorForm("crops", (CHANNELS, size, size)),
+            TensorForm("frame_features", (self.width,)),
+        )
         outputs, count = (AU_LOGIT, EXPRESSION_LOGIT, VA, ALPHA), TensorForm("frames_seen", (1,))
         stages, heard = self._audio_stage()
         if self.over_time is None:
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
             step = StageCall(self, self._step_3d)
-            stages.append(Stage("temporal", step, (crops, *heard), outputs, states, self.config.spacing))
+            stages.append(
+                Stage("temporal", step, (crops, *heard), outputs, states, self.config.spacing)
+            )
             return tuple(stages)
 
-        def frame(pictures: Tensor) -> tuple[Tensor, ...]:
-            return (self.video(pictures),)
+        def frame(images: Tensor) -> tuple[Tensor, ...]:
+            return (self.video(images),)
 
-        states = (TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)), count)
+        states = (
+            TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)),
+            count,
+        )
         stages.append(Stage("frame", StageCall(self, frame), (crops,), (seen,)))
-        stages.append(Stage("temporal", StageCall(self, self._step_2d1d), (seen, *heard), outputs, states))
+        stages.append(
+            Stage("temporal", StageCall(self, self._step_2d1d), (seen, *heard), outputs, states)
+        )
         return tuple(stages)
 
     def _audio_stage(self) -> tuple[list[Stage], tuple[TensorForm, ...]]:
-        if self.sound is None:
+        if self.audio is None:
             return [], ()
-        sound, heard = self.sound, TensorForm("sound_features", (self.sound_width,))
+        audio, heard = self.audio, TensorForm("audio_features", (self.audio_width,))
 
-        def audio(mel: Tensor) -> tuple[Tensor, ...]:
-            return (sound(mel.unsqueeze(1)),)
+        def audio_step(mel: Tensor) -> tuple[Tensor, ...]:
+            return (audio(mel.unsqueeze(1)),)
 
         mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
-        return [Stage("audio", StageCall(self, audio), (mel,), (heard,), hears=WINDOW)], (heard,)
+        return [Stage("audio", StageCall(self, audio_step), (mel,), (heard,), uses_audio=WINDOW)], (
+            heard,
+        )
 
     def _outputs(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
         au, expression, va, alpha = self._read(seen, heard)
@@ -168,13 +217,23 @@ class MeanTeacherClip(MethodNet):
         clip = push(ring, crops)
         back = torch.arange(FRAMES - 1, -1, -1, dtype=crops.dtype, device=crops.device)
         seen = self._clip_3d(clip, present(count, back))
-        return (*self._outputs(seen, heard[0] if heard else None), clip[:, 1:], (count + 1).clamp(max=FRAMES - 1))
+        return (
+            *self._outputs(seen, heard[0] if heard else None),
+            clip[:, 1:],
+            (count + 1).clamp(max=FRAMES - 1),
+        )
 
     def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         *heard, ring, count = rest
         assert self.over_time is not None
         spacing = self.config.spacing
         joined, last = push(ring, features), (FRAMES - 1) * spacing
-        back = torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
+        back = (
+            torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
+        )
         seen = self.over_time(joined[:, ::spacing], present(count, back))
-        return (*self._outputs(seen, heard[0] if heard else None), joined[:, 1:], (count + 1).clamp(max=last))
+        return (
+            *self._outputs(seen, heard[0] if heard else None),
+            joined[:, 1:],
+            (count + 1).clamp(max=last),
+        )

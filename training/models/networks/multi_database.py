@@ -1,4 +1,6 @@
-"""M8: a trunk with two narrow heads, valence and arousal over bins, then a GRU over each head's features."""
+"""M8: a trunk with two narrow heads, valence and arousal over bins, then a GRU over each head's
+features.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class NarrowHead(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.BatchNorm1d(inputs), nn.Linear(inputs, hidden), nn.ReLU(), nn.BatchNorm1d(hidden))
+        self.features = nn.Sequential(
+            nn.BatchNorm1d(inputs), nn.Linear(inputs, hidden), nn.ReLU(), nn.BatchNorm1d(hidden)
+        )
         self.read = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, outputs))
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,8 +51,8 @@ class NarrowHead(nn.Module):
 class MultiDatabase(MethodNet):
     """`crops` [N, 3, S, S] pass the CNN alone; [N, T, 3, S, S] the GRU too.
 
-    Gives `expression_logit`, `va` and `va_bin_logit` [.., 2, bins]; of a sequence also the CNN's own read-outs under
-    `frame_...`.
+    Gives `expression_logit`, `va` and `va_bin_logit` [.., 2, bins]; of a sequence also the CNN's
+    own read-outs under `frame_...`.
     """
 
     def __init__(self, config: MultiDatabaseConfig) -> None:
@@ -59,11 +63,15 @@ class MultiDatabase(MethodNet):
         self.trunk = build_backbone(config.trunk)
         outputs = {"expression": len(EXPRESSION_NAMES), "va": 2 * config.bins}
         width = width_of(self.trunk)
-        self.heads = nn.ModuleDict({n: NarrowHead(width, config.hidden, o, config.dropout) for n, o in outputs.items()})
+        self.heads = nn.ModuleDict(
+            {n: NarrowHead(width, config.hidden, o, config.dropout) for n, o in outputs.items()}
+        )
         self.grus: nn.ModuleDict | None = None
         if config.recurrence != "none":
             both = config.recurrence == "both"
-            self.grus = nn.ModuleDict({n: GruHead(config.hidden, config.gru_width, o, both) for n, o in outputs.items()})
+            self.grus = nn.ModuleDict(
+                {n: GruHead(config.hidden, config.gru_width, o, both) for n, o in outputs.items()}
+            )
         self.bins = ValueBins(config.bins)
 
     def freeze_trunk(self) -> None:
@@ -81,7 +89,11 @@ class MultiDatabase(MethodNet):
 
     def _named(self, expression: Tensor, bins: Tensor, prefix: str = "") -> dict[str, Tensor]:
         bins, va = self.bins(bins)
-        return {f"{prefix}expression_logit": expression, f"{prefix}va": va, f"{prefix}va_bin_logit": bins}
+        return {
+            f"{prefix}expression_logit": expression,
+            f"{prefix}va": va,
+            f"{prefix}va_bin_logit": bins,
+        }
 
     def _features(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         pooled = self.trunk(crops)
@@ -94,7 +106,9 @@ class MultiDatabase(MethodNet):
         if crops.ndim == 4:
             _, _, logit, bins = self._features(crops)
             return self._named(logit, bins)
-        expression, va, logit, bins = (each.unflatten(0, crops.shape[:2]) for each in self._features(crops.flatten(0, 1)))
+        expression, va, logit, bins = (
+            each.unflatten(0, crops.shape[:2]) for each in self._features(crops.flatten(0, 1))
+        )
         if self.grus is None:
             return self._named(logit, bins)
         found = self._named(self.grus["expression"](expression), self.grus["va"](va))
@@ -109,24 +123,31 @@ class MultiDatabase(MethodNet):
         crops = TensorForm("crops", (3, size, size))
         if self.grus is None:
 
-            def whole(pictures: Tensor) -> tuple[Tensor, ...]:
-                found = self({"crops": pictures})
+            def whole(images: Tensor) -> tuple[Tensor, ...]:
+                found = self({"crops": images})
                 return found["expression_logit"], found["va"]
 
             return (Stage("frame", StageCall(self, whole), (crops,), (EXPRESSION_LOGIT, VA)),)
         if self.config.recurrence == "both":
-            raise ValueError("a GRU that looks both ways cannot run on video; build the network with recurrence=forward")
+            raise ValueError(
+                "a GRU that looks both ways cannot run on video; build the network with recurrence=forward"
+            )
         grus = self.grus
 
-        def frame(pictures: Tensor) -> tuple[Tensor, ...]:
-            return self._features(pictures)[:2]
+        def frame(images: Tensor) -> tuple[Tensor, ...]:
+            return self._features(images)[:2]
 
-        def temporal(expression: Tensor, va: Tensor, h_expression: Tensor, h_va: Tensor) -> tuple[Tensor, ...]:
+        def temporal(
+            expression: Tensor, va: Tensor, h_expression: Tensor, h_va: Tensor
+        ) -> tuple[Tensor, ...]:
             logit, h_expression = grus["expression"].step(expression, h_expression)  # type: ignore[operator]
             bins, h_va = grus["va"].step(va, h_va)  # type: ignore[operator]
             return logit, self.bins(bins)[1], h_expression, h_va
 
-        features = (TensorForm("expression_features", (hidden,)), TensorForm("va_features", (hidden,)))
+        features = (
+            TensorForm("expression_features", (hidden,)),
+            TensorForm("va_features", (hidden,)),
+        )
         states = (TensorForm("h_expression", (width,)), TensorForm("h_va", (width,)))
         return (
             Stage("frame", StageCall(self, frame), (crops,), features),

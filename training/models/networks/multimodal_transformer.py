@@ -1,4 +1,6 @@
-"""M2: expression frame by frame; AUs from picture and sound, fused and passed through a transformer encoder."""
+"""M2: expression frame by frame; AUs from image and audio, fused and passed through a transformer
+encoder.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from faceaffect.audio.mel import STEP_FRAMES
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.bundle.stage_spec import STRETCH
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.models.audio.ftdnn import MEL_BANDS, Ftdnn
 from training.models.backbones.build_backbone import build_backbone, width_of
-from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, MethodNet, Stage, StageCall, TensorForm, over_time
+from training.models.stages import (
+    AU_LOGIT,
+    EXPRESSION_LOGIT,
+    MethodNet,
+    Stage,
+    StageCall,
+    TensorForm,
+    over_time,
+)
 from training.models.temporal.sequence_encoder import SequenceEncoder
 
 MEL_PER_SECOND: Final = 100
-_STRIDES: Final = {"iresnet100": 16, "ir_se50": 16, "resnet18": 32, "resnet50": 32, "small_resnet": 32}
+_STRIDES: Final = {
+    "iresnet100": 16,
+    "ir_se50": 16,
+    "resnet18": 32,
+    "resnet50": 32,
+    "small_resnet": 32,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class MultimodalConfig:
-    """`sequence_trunk` empty: the sequence reads the frame trunk's last map. Sound's four widths are the F-TDNN's."""
+    """`sequence_trunk` empty: the sequence reads the frame trunk's last map. Audio's four widths
+    are the F-TDNN's.
+    """
 
     trunk: str = "iresnet100"
     sequence_trunk: str = "ir_se50"
@@ -35,7 +53,7 @@ class MultimodalConfig:
     audio_width: int = 1024
     audio_between: int = 256
     utterance_tail: bool = True
-    sound_dropout: float = 0.0
+    audio_dropout: float = 0.0
     layers: int = 1
     heads: int = 8
     head_width: int = 64
@@ -46,12 +64,14 @@ class MultimodalConfig:
 
 
 class MultimodalTransformer(MethodNet):
-    """Stage 1 takes `crops` [N, 3, S, S]; the sequence [N, T, 3, S, S] with `mel` [N, L, 64] where there is sound.
+    """Stage 1 takes `crops` [N, 3, S, S]; the sequence [N, T, 3, S, S] with `mel` [N, L, 64] where
+    there is audio.
 
-    As published the L mel frames span the same time as the T frames and are resized to them. A causal network takes
-    `mel_index` [N, T], how many mel frames had arrived at each frame, and reads the last whole 100 ms before it. Without
-    sound, or where `mel_real` [N] is 0, the audio half of the fused features is zero; training drops sound by
-    `sound_dropout` so that this is known.
+    As published the L mel frames span the same time as the T frames and are resized to them. A
+    causal network takes `mel_index` [N, T], how many mel frames had arrived at each frame, and
+    reads the last whole 100 ms before it. Without audio, or where `mel_real` [N] is 0, the audio
+    half of the fused features is zero; training drops audio by `audio_dropout` so that this is
+    known.
     """
 
     def __init__(self, config: MultimodalConfig) -> None:
@@ -60,26 +80,46 @@ class MultimodalTransformer(MethodNet):
         self.trunk = build_backbone(config.trunk)
         self.frame_expression = nn.Linear(width_of(self.trunk), len(EXPRESSION_NAMES))
         self.frame_au = nn.Linear(width_of(self.trunk), len(AU_NAMES))
-        self.sequence_trunk = build_backbone(config.sequence_trunk) if config.sequence_trunk else None
+        self.sequence_trunk = (
+            build_backbone(config.sequence_trunk) if config.sequence_trunk else None
+        )
         name = config.sequence_trunk or config.trunk
         if name not in _STRIDES:
-            raise ValueError(f"the sequence needs a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}")
+            raise ValueError(
+                f"the sequence needs a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}"
+            )
         channels = int(getattr(self.sequence_trunk or self.trunk, "map_width"))  # noqa: B009
         cells, width = -(-config.size_px // _STRIDES[name]), config.embedding
         self.embed = nn.Sequential(
             nn.BatchNorm2d(channels), nn.Dropout(config.dropout), nn.ReLU(), nn.Flatten(),
             nn.Linear(channels * cells**2, width), nn.BatchNorm1d(width), nn.ReLU(),
         )  # fmt: skip
-        self.sound = None
+        self.audio = None
         if config.audio:
-            self.sound = Ftdnn(
-                width, config.audio_first, config.audio_width, config.audio_between, config.causal, config.utterance_tail
+            self.audio = Ftdnn(
+                width,
+                config.audio_first,
+                config.audio_width,
+                config.audio_between,
+                config.causal,
+                config.utterance_tail,
             )
         fused = width * (2 if config.audio else 1)
         self.encoder = SequenceEncoder(
-            fused, config.layers, config.heads, config.head_width, config.hidden, config.window, config.causal
+            fused,
+            config.layers,
+            config.heads,
+            config.head_width,
+            config.hidden,
+            config.window,
+            config.causal,
         )
-        self.read = nn.Sequential(nn.Linear(fused, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, len(AU_NAMES)))
+        self.read = nn.Sequential(
+            nn.Linear(fused, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, len(AU_NAMES)),
+        )
 
     def _visual(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of [N, 3, S, S]: sequence features, expression logits and AU logits of the frame alone."""
@@ -88,22 +128,28 @@ class MultimodalTransformer(MethodNet):
         alone = self.trunk(crops)
         return features, self.frame_expression(alone), self.frame_au(alone)
 
-    def _sound_of(self, batch: Mapping[str, Tensor], frames: Tensor) -> Tensor:
-        """Sound features [N, T, embedding] of frames' features [N, T, embedding]."""
-        assert self.sound is not None
+    def _audio_of(self, batch: Mapping[str, Tensor], frames: Tensor) -> Tensor:
+        """Audio features [N, T, embedding] of frames' features [N, T, embedding]."""
+        assert self.audio is not None
         if "mel" not in batch:
             return torch.zeros_like(frames)
-        heard = self.sound(batch["mel"])
+        heard = self.audio(batch["mel"])
         if self.config.causal:
             whole = (batch["mel_index"].long() // STEP_FRAMES) * STEP_FRAMES
-            heard = functional.pad(heard, (0, 0, 1, 0))  # entry k is after k mel frames, nothing heard at 0
-            heard = heard.gather(1, whole.clamp(max=heard.shape[1] - 1)[..., None].expand(-1, -1, heard.shape[2]))
+            heard = functional.pad(
+                heard, (0, 0, 1, 0)
+            )  # entry k is after k mel frames, nothing heard at 0
+            heard = heard.gather(
+                1, whole.clamp(max=heard.shape[1] - 1)[..., None].expand(-1, -1, heard.shape[2])
+            )
         else:
-            heard = functional.interpolate(heard.transpose(1, 2), frames.shape[1], mode="nearest").transpose(1, 2)
+            heard = functional.interpolate(
+                heard.transpose(1, 2), frames.shape[1], mode="nearest"
+            ).transpose(1, 2)
         if "mel_real" in batch:
             heard = heard * batch["mel_real"][:, None, None]
-        if self.training and self.config.sound_dropout:
-            kept = torch.rand(len(heard), 1, 1, device=heard.device) >= self.config.sound_dropout
+        if self.training and self.config.audio_dropout:
+            kept = torch.rand(len(heard), 1, 1, device=heard.device) >= self.config.audio_dropout
             heard = heard * kept
         return heard
 
@@ -111,17 +157,22 @@ class MultimodalTransformer(MethodNet):
         crops = batch["crops"]
         if crops.ndim == 4:
             alone = self.trunk(crops)
-            return {"expression_logit": self.frame_expression(alone), "au_logit": self.frame_au(alone)}
-        features, expression, au_alone = (each.unflatten(0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1)))
-        if self.sound is not None:
-            features = torch.cat([features, self._sound_of(batch, features)], dim=2)
+            return {
+                "expression_logit": self.frame_expression(alone),
+                "au_logit": self.frame_au(alone),
+            }
+        features, expression, au_alone = (
+            each.unflatten(0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1))
+        )
+        if self.audio is not None:
+            features = torch.cat([features, self._audio_of(batch, features)], dim=2)
         au = over_time(self.read, self.encoder(features))
         return {"au_logit": au, "expression_logit": expression, "frame_au_logit": au_alone}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         window, size = self.config.window, self.config.size_px
         forms = [TensorForm("crops", (window, 3, size, size))]
-        if self.sound is not None:
+        if self.audio is not None:
             forms.append(TensorForm("mel", (MEL_PER_SECOND, MEL_BANDS)))
             if self.config.causal:
                 forms.append(TensorForm("mel_index", (window,)))
@@ -129,30 +180,44 @@ class MultimodalTransformer(MethodNet):
 
     def stages(self) -> tuple[Stage, ...]:
         if not self.config.causal:
-            raise ValueError("this network looks ahead within its window; build it with causal=true to run it on video")
+            raise ValueError(
+                "this network looks ahead within its window; build it with causal=true to run it on video"
+            )
         size, width = self.config.size_px, self.config.embedding
-        seen, heard = TensorForm("frame_features", (width,)), TensorForm("sound_features", (width,))
+        seen, heard = TensorForm("frame_features", (width,)), TensorForm("audio_features", (width,))
 
         def frame(crops: Tensor) -> tuple[Tensor, ...]:
             return self._visual(crops)[:2]
 
         def temporal(*tensors: Tensor) -> tuple[Tensor, ...]:
-            given = 1 if self.sound is None else 2
-            encoded, *states = self.encoder.step(torch.cat(tensors[:given], dim=1), *tensors[given:])
+            given = 1 if self.audio is None else 2
+            encoded, *states = self.encoder.step(
+                torch.cat(tensors[:given], dim=1), *tensors[given:]
+            )
             return (self.read(encoded), *states)
 
         crops = TensorForm("crops", (3, size, size))
         stages = [Stage("frame", StageCall(self, frame), (crops,), (seen, EXPRESSION_LOGIT))]
         inputs: tuple[TensorForm, ...] = (seen,)
-        if self.sound is not None:
-            sound = self.sound
+        if self.audio is not None:
+            audio = self.audio
 
-            def audio(mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-                features, *after = sound.step(mel, *states)
+            def audio_step(mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+                features, *after = audio.step(mel, *states)
                 return (features[:, -1], *after)
 
             mel = TensorForm("mel", (STEP_FRAMES, MEL_BANDS))
-            stages.insert(0, Stage("audio", StageCall(self, audio), (mel,), (heard,), sound.state_forms(), hears=STRETCH))
+            stages.insert(
+                0,
+                Stage(
+                    "audio",
+                    StageCall(self, audio_step),
+                    (mel,),
+                    (heard,),
+                    audio.state_forms(),
+                    uses_audio=STRETCH,
+                ),
+            )
             inputs = (seen, heard)
         states = self.encoder.state_forms()
         stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))

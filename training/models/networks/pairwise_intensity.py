@@ -1,4 +1,6 @@
-"""M7: an intensity learned from pairs of frames, its uncertainty, and a mapping that sees both over time."""
+"""M7: an intensity learned from pairs of frames, its uncertainty, and a mapping that sees both over
+time.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ from training.models.temporal.intensity_history import (
 class PairwiseConfig:
     """`shared`: one trunk with 24 outputs in place of two networks for each AU.
 
-    `mapping` false is direct classification: intensities are AU logits. `uncertainty` false trusts every frame alike.
+    `mapping` false is direct classification: intensities are AU logits. `uncertainty` false
+    trusts every frame alike.
     """
 
     trunk: str = "vgg16"
@@ -36,7 +39,7 @@ class PairwiseConfig:
     mapping: bool = True
     causal: bool = False
     window: int = 300
-    stride: int = 5  # of the causal form's neighbours
+    stride: int = 5  # of the causal form's neighbors
     hidden: int = 4096
     hidden_layers: int = 2
     dropout: float = 0.5
@@ -57,7 +60,11 @@ class IntensityMapping(nn.Module):
         super().__init__()
         parts: list[nn.Module] = []
         for _ in range(layers):
-            parts += [GroupedLinear(len(AU_NAMES), features, hidden), nn.ReLU(), nn.Dropout(dropout)]
+            parts += [
+                GroupedLinear(len(AU_NAMES), features, hidden),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+            ]
             features = hidden
         self.layers = nn.Sequential(*parts, GroupedLinear(len(AU_NAMES), features, 1))
 
@@ -66,10 +73,11 @@ class IntensityMapping(nn.Module):
 
 
 class PairwiseIntensity(MethodNet):
-    """`crops` [N, 3, S, S] give `intensity_raw` and `log_sigma` [N, 12] (stages 1 and 2 of training).
+    """`crops` [N, 3, S, S] give `intensity_raw` and `log_sigma` [N, 12] (stages 1 and 2 of
+    training).
 
-    Sequences, as `crops` [N, T, 3, S, S] or as `intensity` and `confidence` [N, T, 12] found before, give `au_value`
-    (stage 3, trained with L1) and `au_logit` [N, T, 12].
+    Sequences, as `crops` [N, T, 3, S, S] or as `intensity` and `confidence` [N, T, 12] found
+    before, give `au_value` (stage 3, trained with L1) and `au_logit` [N, T, 12].
     """
 
     low: Tensor
@@ -87,17 +95,23 @@ class PairwiseIntensity(MethodNet):
             self.joint = None
             self.intensity = nn.ModuleList([_read_out(config.trunk, 1) for _ in range(count)])
             self.sigma = nn.ModuleList([_read_out(config.trunk, 1) for _ in range(count)])
-        neighbours = config.window // config.stride if config.causal else 2 * config.window
+        neighbors = config.window // config.stride if config.causal else 2 * config.window
         self.history = RunningHistory(config.window, config.stride) if config.causal else None
         self.mapping = None
         if config.mapping:
-            self.mapping = IntensityMapping(feature_count(neighbours), config.hidden, config.hidden_layers, config.dropout)
+            self.mapping = IntensityMapping(
+                feature_count(neighbors), config.hidden, config.hidden_layers, config.dropout
+            )
         for name, value in (("low", -1.0), ("high", 1.0), ("sigma_high", 1.0)):
             self.register_buffer(name, torch.full((count,), value))
 
     def networks(self) -> list[nn.Module]:
         """Of intensity and uncertainty, whatever their number."""
-        found = [self.joint] if self.joint is not None else [*(self.intensity or ()), *(self.sigma or ())]
+        found = (
+            [self.joint]
+            if self.joint is not None
+            else [*(self.intensity or ()), *(self.sigma or ())]
+        )
         return [each for each in found if each is not None]
 
     def freeze_first_convolutions(self) -> None:
@@ -107,12 +121,18 @@ class PairwiseIntensity(MethodNet):
                 part.requires_grad_(False)
 
     def freeze_intensity(self) -> None:
-        """For the second stage: only what gives uncertainty learns. Of a shared trunk that is the last layer's upper half
-        alone, whose lower half gets no gradient from the uncertainty's loss and so stays where it is."""
+        """For the second stage: only what gives uncertainty learns. Of a shared trunk that is the
+        last layer's upper half alone, whose lower half gets no gradient from the uncertainty's
+        loss and so stays where it is.
+        """
         frozen = list(self.intensity or ())
         if self.joint is not None:
             last = [part for part in self.joint.modules() if isinstance(part, nn.Linear)][-1]
-            frozen = [part for part in self.joint.modules() if part is not last and not list(part.children())]
+            frozen = [
+                part
+                for part in self.joint.modules()
+                if part is not last and not list(part.children())
+            ]
         self._freeze(frozen)
 
     def freeze_networks(self) -> None:
@@ -145,7 +165,10 @@ class PairwiseIntensity(MethodNet):
         else:
             assert self.intensity is not None
             assert self.sigma is not None
-            raw, log_sigma = (torch.cat([net(crops) for net in nets], dim=1) for nets in (self.intensity, self.sigma))
+            raw, log_sigma = (
+                torch.cat([net(crops) for net in nets], dim=1)
+                for nets in (self.intensity, self.sigma)
+            )
         return raw, soft_clamp(log_sigma)
 
     def scaled(self, raw: Tensor, log_sigma: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,7 +188,10 @@ class PairwiseIntensity(MethodNet):
         """What the mapping sees [N, T, 12, F] of sequences [N, T, 12]."""
         if self.history is not None:
             return self.history(intensity, confidence)
-        videos = [whole_video_features(s, c, self.config.window) for s, c in zip(intensity, confidence, strict=True)]
+        videos = [
+            whole_video_features(s, c, self.config.window)
+            for s, c in zip(intensity, confidence, strict=True)
+        ]
         return torch.stack(videos)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -176,7 +202,10 @@ class PairwiseIntensity(MethodNet):
             crops = batch["crops"]
             raw, log_sigma = self.measure(crops.flatten(0, 1) if crops.ndim == 5 else crops)
             if crops.ndim == 5:
-                raw, log_sigma = raw.unflatten(0, crops.shape[:2]), log_sigma.unflatten(0, crops.shape[:2])
+                raw, log_sigma = (
+                    raw.unflatten(0, crops.shape[:2]),
+                    log_sigma.unflatten(0, crops.shape[:2]),
+                )
             found = {"intensity_raw": raw, "log_sigma": log_sigma}
             if self.mapping is None:
                 return {**found, "au_logit": raw}
@@ -184,27 +213,37 @@ class PairwiseIntensity(MethodNet):
                 return found
             intensity, confidence = self.scaled(raw, log_sigma)
         mapped = self.mapped(self.features_of(intensity, confidence).flatten(0, 1))
-        return {**found, **{name: value.unflatten(0, intensity.shape[:2]) for name, value in mapped.items()}}
+        return {
+            **found,
+            **{name: value.unflatten(0, intensity.shape[:2]) for name, value in mapped.items()},
+        }
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size = self.config.size_px
-        return (TensorForm("crops", (3, size, size) if self.mapping is None else (4, 3, size, size)),)
+        return (
+            TensorForm("crops", (3, size, size) if self.mapping is None else (4, 3, size, size)),
+        )
 
     def stages(self) -> tuple[Stage, ...]:
         size, count = self.config.size_px, len(AU_NAMES)
         crops = TensorForm("crops", (3, size, size))
         if self.mapping is None:
 
-            def direct(pictures: Tensor) -> tuple[Tensor, ...]:
-                return (self.measure(pictures)[0],)
+            def direct(images: Tensor) -> tuple[Tensor, ...]:
+                return (self.measure(images)[0],)
 
             return (Stage("frame", StageCall(self, direct), (crops,), (AU_LOGIT,)),)
         if self.history is None:
-            raise ValueError("whole-video percentiles look ahead; build the network with causal=true to run it on video")
-        history, forms = self.history, (TensorForm("intensity", (count,)), TensorForm("confidence", (count,)))
+            raise ValueError(
+                "whole-video percentiles look ahead; build the network with causal=true to run it on video"
+            )
+        history, forms = (
+            self.history,
+            (TensorForm("intensity", (count,)), TensorForm("confidence", (count,))),
+        )
 
-        def frame(pictures: Tensor) -> tuple[Tensor, ...]:
-            return self.scaled(*self.measure(pictures))
+        def frame(images: Tensor) -> tuple[Tensor, ...]:
+            return self.scaled(*self.measure(images))
 
         def temporal(intensity: Tensor, confidence: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
             features, *after = history.step(intensity, confidence, *states)

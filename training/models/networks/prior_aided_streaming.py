@@ -1,4 +1,6 @@
-"""M1: deviation embedding (a face minus its identity) and heads in the order AU -> expression -> valence/arousal."""
+"""M1: deviation embedding (a face minus its identity) and heads in the order AU -> expression ->
+valence/arousal.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,20 @@ class PriorAidedStreamingConfig:
 
 
 class PriorAidedStreaming(FrameNet):
-    """Gives also `au_pair` [N, 12, 2], of which `au_logit` is the second, and `deviation` [N, embedding]."""
+    """Gives also `au_pair` [N, 12, 2], of which `au_logit` is the second, and `deviation` [N,
+    embedding].
+    """
 
     def __init__(self, config: PriorAidedStreamingConfig) -> None:
         super().__init__(config.size_px, (AU_LOGIT, EXPRESSION_LOGIT, VA))
         if config.student:
-            self.encoder: DeviationStudent | DeviationEncoder = DeviationStudent(config.trunk, config.embedding)
+            self.encoder: DeviationStudent | DeviationEncoder = DeviationStudent(
+                config.trunk, config.embedding
+            )
         else:
-            self.encoder = DeviationEncoder(config.trunk, config.embedding, config.subtract_identity)
+            self.encoder = DeviationEncoder(
+                config.trunk, config.embedding, config.subtract_identity
+            )
         self.heads = StreamingHeads(config.embedding, order=config.order)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

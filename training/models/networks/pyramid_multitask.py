@@ -14,7 +14,9 @@ from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, FrameNet
 
 @dataclass(frozen=True, slots=True)
 class PyramidConfig:
-    """`levels` is how the pyramid is read: concat, per_level or last. `frozen` fits a pretrained trunk only."""
+    """`levels` is how the pyramid is read: concat, per_level or last. `frozen` fits a pretrained
+    trunk only.
+    """
 
     trunk: str = "resnet50"
     size_px: int = 128
@@ -31,7 +33,9 @@ class PyramidMultitask(FrameNet):
         self.pyramid = FeaturePyramid(config.trunk, config.width, config.levels == "last")
         if config.frozen:
             self.pyramid.freeze_low_levels()
-        self.read = PyramidRead(config.width, 2 + len(EXPRESSION_NAMES) + len(AU_NAMES), config.levels)
+        self.read = PyramidRead(
+            config.width, 2 + len(EXPRESSION_NAMES) + len(AU_NAMES), config.levels
+        )
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         values = self.read(self.pyramid(batch["crops"]))

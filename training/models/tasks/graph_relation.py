@@ -12,8 +12,9 @@ from training.models.tasks.grouped_linear import GroupedLinear
 def adjacency_from_labels(active: Tensor, known: Tensor, threshold: float = 0.4) -> Tensor:
     """D^-1/2 (M + I) D^-1/2 [12, 12] of 0/1 labels [n, 12] where `known` [n, 12] is 1.
 
-    M_ij = 1 where P(i | j) or P(j | i), over frames that know both, reaches `threshold`. The conditional probabilities
-    differ by direction; either one links, so that the graph has one normalisation.
+    M_ij = 1 where P(i | j) or P(j | i), over frames that know both, reaches `threshold`. The
+    conditional probabilities differ by direction; either one links, so that the graph has one
+    normalization.
     """
     active, known = (active * known).double(), known.double()
     both = active.T @ active
@@ -26,10 +27,11 @@ def adjacency_from_labels(active: Tensor, known: Tensor, threshold: float = 0.4)
 
 
 class GraphRelation(nn.Module):
-    """Local features [N, 12, inputs] -> nodes [N, 12, width]; `graph` turns nodes into AU logits [N, 12].
+    """Local features [N, 12, inputs] -> nodes [N, 12, width]; `graph` turns nodes into AU logits
+    [N, 12].
 
-    The graph is the product's own layer, whose kernels run it at no cost; it starts from expression prototypes and takes
-    its adjacency from the training labels by `fit_adjacency`.
+    The graph is the product's own layer, whose kernels run it at no cost; it starts from
+    expression prototypes and takes its adjacency from the training labels by `fit_adjacency`.
     """
 
     def __init__(self, inputs: int, width: int = 64, layers: int = 2) -> None:
@@ -46,7 +48,7 @@ class GraphRelation(nn.Module):
 
 
 def graph_plain(graph: AuGraph, nodes: Tensor) -> Tensor:
-    """The definition of the graph layer, neighbour by neighbour."""
+    """The definition of the graph layer, neighbor by neighbor."""
     for weight, bias in zip(graph.weights, graph.biases, strict=True):
         after = []
         for i in range(nodes.shape[1]):
@@ -55,4 +57,9 @@ def graph_plain(graph: AuGraph, nodes: Tensor) -> Tensor:
                 total = total + graph.adjacency[i, j] * nodes[:, j]
             after.append(torch.relu(total @ weight + bias))
         nodes = torch.stack(after, dim=1)
-    return torch.stack([(nodes[:, i] * graph.readout_weight[i]).sum(1) for i in range(nodes.shape[1])], 1) + graph.readout_bias
+    return (
+        torch.stack(
+            [(nodes[:, i] * graph.readout_weight[i]).sum(1) for i in range(nodes.shape[1])], 1
+        )
+        + graph.readout_bias
+    )

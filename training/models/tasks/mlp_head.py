@@ -10,7 +10,9 @@ class MlpHead(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, hidden: int = 512, dropout: float = 0.5) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs))
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return self.layers(features)

@@ -1,4 +1,6 @@
-"""Heads of M5: linear read-outs, and a weight with which the network discounts an expression that it doubts."""
+"""Heads of M5: linear read-outs, and a weight with which the network discounts an expression that
+it doubts.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
 
 class SelfCureHeads(nn.Module):
-    """[N, inputs] -> AU logits [N, 12], expression logits [N, 8], valence and arousal [N, 2], alpha [N].
+    """[N, inputs] -> AU logits [N, 12], expression logits [N, 8], valence and arousal [N, 2], alpha
+    [N].
 
-    The eighth expression stands for "none of them" in training and is left out when reading. Expression logits are
-    multiplied by alpha = sigmoid(FC(x)): a low weight flattens the distribution. Without `cure` alpha is one.
+    The eighth expression stands for "none of them" in training and is left out when reading.
+    Expression logits are multiplied by alpha = sigmoid(FC(x)): a low weight flattens the
+    distribution. Without `cure` alpha is one.
     """
 
     def __init__(self, inputs: int, cure: bool = True) -> None:
@@ -24,5 +28,14 @@ class SelfCureHeads(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         expression = self.expression(features)
-        alpha = torch.ones_like(expression[..., 0]) if self.alpha is None else torch.sigmoid(self.alpha(features))[..., 0]
-        return self.au(features), expression * alpha[..., None], torch.tanh(self.va(features)), alpha
+        alpha = (
+            torch.ones_like(expression[..., 0])
+            if self.alpha is None
+            else torch.sigmoid(self.alpha(features))[..., 0]
+        )
+        return (
+            self.au(features),
+            expression * alpha[..., None],
+            torch.tanh(self.va(features)),
+            alpha,
+        )

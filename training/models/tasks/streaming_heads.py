@@ -1,4 +1,6 @@
-"""Heads in a fixed order, AU -> expression -> valence and arousal: each later task sees the one before (M1)."""
+"""Heads in a fixed order, AU -> expression -> valence and arousal: each later task sees the one
+before (M1).
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ _AU_WIDTH: Final = 16
 
 
 class StreamingHeads(nn.Module):
-    """[N, embedding] -> AU pairs [N, 12, 2] (inactive, active), expression logits [N, 7], valence and arousal [N, 2].
+    """[N, embedding] -> AU pairs [N, 12, 2] (inactive, active), expression logits [N, 7], valence
+    and arousal [N, 2].
 
-    `parallel` is the ablation: same layers and widths, but what comes from the task before is a branch of its own.
+    `parallel` is the ablation: same layers and widths, but what comes from the task before is a
+    branch of its own.
     """
 
     def __init__(self, embedding: int = 512, width: int = 64, order: str = ORDERS[0]) -> None:
@@ -26,14 +30,21 @@ class StreamingHeads(nn.Module):
         count = len(AU_NAMES)
         self.parallel = order == "parallel"
         self.norm = nn.BatchNorm1d(embedding)
-        # The twelve linear layers of the paper are one; the twelve read-outs a block-diagonal product.
+        # The twelve linear layers of the paper are one; the twelve read-outs a block-diagonal
+        # product.
         self.au_features = nn.Linear(embedding, count * _AU_WIDTH)
         self.au_pairs = nn.Parameter(torch.randn(count, _AU_WIDTH, 2) * _AU_WIDTH**-0.5)
         self.au_to_expression = nn.Linear(embedding if self.parallel else count * _AU_WIDTH, width)
-        self.expression_branch = nn.Sequential(nn.BatchNorm1d(embedding), nn.Linear(embedding, width), nn.ReLU())
-        self.expression = nn.Sequential(nn.BatchNorm1d(2 * width), nn.Linear(2 * width, len(EXPRESSION_NAMES)))
+        self.expression_branch = nn.Sequential(
+            nn.BatchNorm1d(embedding), nn.Linear(embedding, width), nn.ReLU()
+        )
+        self.expression = nn.Sequential(
+            nn.BatchNorm1d(2 * width), nn.Linear(2 * width, len(EXPRESSION_NAMES))
+        )
         self.expression_to_va = nn.Linear(embedding if self.parallel else 2 * width, width)
-        self.va_branch = nn.Sequential(nn.BatchNorm1d(embedding), nn.Linear(embedding, width), nn.ReLU())
+        self.va_branch = nn.Sequential(
+            nn.BatchNorm1d(embedding), nn.Linear(embedding, width), nn.ReLU()
+        )
         self.va = nn.Sequential(nn.BatchNorm1d(2 * width), nn.Linear(2 * width, 2))
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -43,4 +54,8 @@ class StreamingHeads(nn.Module):
         before = self.au_to_expression(embedding if self.parallel else nodes.flatten(1))
         seen = torch.cat([before, self.expression_branch(embedding)], dim=1)
         before = self.expression_to_va(embedding if self.parallel else seen)
-        return pairs, self.expression(seen), self.va(torch.cat([before, self.va_branch(embedding)], dim=1))
+        return (
+            pairs,
+            self.expression(seen),
+            self.va(torch.cat([before, self.va_branch(embedding)], dim=1)),
+        )

@@ -9,20 +9,21 @@ from torch import Tensor, nn
 class ValueBins(nn.Module):
     """Logits [..., 2 bins] -> logits [..., 2, bins] and their expectation [..., 2].
 
-    Values are the bins' centres, so that the expectation agrees with the edges `linspace(-1, 1, bins + 1)` that labels
-    are sorted by; the public code takes `linspace(-1, 1, bins)`, which differs by up to half a bin.
+    Values are the bins' centers, so that the expectation agrees with the edges `linspace(-1, 1,
+    bins + 1)` that labels are sorted by; the public code takes `linspace(-1, 1, bins)`, which
+    differs by up to half a bin.
     """
 
-    centres: Tensor
+    centers: Tensor
 
     def __init__(self, bins: int = 20) -> None:
         super().__init__()
         self.bins = bins
-        self.register_buffer("centres", (torch.arange(bins) + 0.5) * (2 / bins) - 1)
+        self.register_buffer("centers", (torch.arange(bins) + 0.5) * (2 / bins) - 1)
 
     def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         logits = logits.unflatten(-1, (2, self.bins))
-        return logits, torch.matmul(logits.softmax(dim=-1), self.centres)
+        return logits, torch.matmul(logits.softmax(dim=-1), self.centers)
 
 
 def bin_of(values: Tensor, bins: int = 20) -> Tensor:

@@ -22,8 +22,12 @@ class GruHead(nn.Module):
         return self.read(torch.relu(self.gru(features)[0]))
 
     def step(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One frame [N, inputs] with state [N, width] (zeros at first) -> [N, outputs] and the state after it."""
+        """One frame [N, inputs] with state [N, width] (zeros at first) -> [N, outputs] and the
+        state after it.
+        """
         if self.both_ways:
-            raise ValueError("a GRU that looks both ways cannot run frame by frame; build it forward only")
+            raise ValueError(
+                "a GRU that looks both ways cannot run frame by frame; build it forward only"
+            )
         out, state = self.gru(features.unsqueeze(1), state.unsqueeze(0))
         return self.read(torch.relu(out.squeeze(1))), state.squeeze(0)

@@ -1,4 +1,6 @@
-"""A frame's pseudo-intensity against how the same face looked before (M7): whole-video statistics, or running ones."""
+"""A frame's pseudo-intensity against how the same face looked before (M7): whole-video statistics,
+or running ones.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,25 @@ LEVELS: Final = (0.0, 0.25, 0.5, 0.75)  # of confidence, from which frames count
 WARM_UP_FRAMES: Final = 150
 
 
-def feature_count(neighbours: int) -> int:
-    """Own intensity, 3 percentiles, per level 3 percentiles and a share, `neighbours` of both, own confidence."""
-    return 1 + len(SHARES) + len(LEVELS) * (len(SHARES) + 1) + 2 * neighbours + 1
+def feature_count(neighbors: int) -> int:
+    """Own intensity, 3 percentiles, per level 3 percentiles and a share, `neighbors` of both, own
+    confidence.
+    """
+    return 1 + len(SHARES) + len(LEVELS) * (len(SHARES) + 1) + 2 * neighbors + 1
 
 
 def whole_video_features(intensity: Tensor, confidence: Tensor, window: int = 300) -> Tensor:
-    """Features of M7 as published, [T, 12, 4 window + 21]: both directions and percentiles of the whole video.
+    """Features of M7 as published, [T, 12, 4 window + 21]: both directions and percentiles of the
+    whole video.
 
-    `intensity` and `confidence` are [T, 12] of one video. Neighbours come as t + 1 ... t + window, then t - 1 ...
-    t - window, edges repeated. A confidence level without frames repeats the values of the level before it.
+    `intensity` and `confidence` are [T, 12] of one video. Neighbors come as t + 1 ... t +
+    window, then t - 1 ... t - window, edges repeated. A confidence level without frames repeats
+    the values of the level before it.
     """
-    steps, shares = len(intensity), torch.tensor(SHARES, dtype=intensity.dtype, device=intensity.device)
+    steps, shares = (
+        len(intensity),
+        torch.tensor(SHARES, dtype=intensity.dtype, device=intensity.device),
+    )
     overall = intensity.quantile(shares, dim=0).T  # [12, 3]
     rows = []
     for k in range(intensity.shape[1]):
@@ -38,7 +47,9 @@ def whole_video_features(intensity: Tensor, confidence: Tensor, window: int = 30
                 before = [chosen.quantile(shares), chosen.new_tensor([len(chosen) / steps])]
             rows += before
     levels = torch.cat(rows).reshape(intensity.shape[1], -1)
-    offsets = torch.cat([torch.arange(1, window + 1), -torch.arange(1, window + 1)]).to(intensity.device)
+    offsets = torch.cat([torch.arange(1, window + 1), -torch.arange(1, window + 1)]).to(
+        intensity.device
+    )
     places = (torch.arange(steps, device=intensity.device)[:, None] + offsets).clamp(0, steps - 1)
     around = [values[places].transpose(1, 2) for values in (intensity, confidence)]
     fixed = torch.cat([overall, levels], dim=1).expand(steps, -1, -1)
@@ -46,11 +57,13 @@ def whole_video_features(intensity: Tensor, confidence: Tensor, window: int = 30
 
 
 class RunningHistory(nn.Module):
-    """The causal form: percentiles of what was seen so far, and past neighbours alone, every `stride` frames.
+    """The causal form: percentiles of what was seen so far, and past neighbors alone, every
+    `stride` frames.
 
-    Percentiles are read from histograms over [-1, 1], exact to a bin: unlike an estimator that depends on the order of
-    arrival, they can be counted over a whole sequence at once. Until 150 frames are seen they are blended with those of
-    the population. Neighbours before the first frame repeat it.
+    Percentiles are read from histograms over [-1, 1], exact to a bin: unlike an estimator that
+    depends on the order of arrival, they can be counted over a whole sequence at once. Until 150
+    frames are seen they are blended with those of the population. Neighbors before the first
+    frame repeat it.
     """
 
     population: Tensor
@@ -88,7 +101,9 @@ class RunningHistory(nn.Module):
         size = histogram.gather(-1, place.long()).clamp(min=1)
         return (place + (wanted[..., 0] - under) / size) * (2 / self.bins) - 1, total
 
-    def _assemble(self, own: tuple[Tensor, Tensor], histogram: Tensor, past: tuple[Tensor, Tensor]) -> Tensor:
+    def _assemble(
+        self, own: tuple[Tensor, Tensor], histogram: Tensor, past: tuple[Tensor, Tensor]
+    ) -> Tensor:
         found, totals = self._percentiles(histogram)  # [..., 12, levels, 3], [..., 12, levels]
         trust = (totals[..., :1, None] / WARM_UP_FRAMES).clamp(max=1)
         found = trust * found + (1 - trust) * self.population[:, None, :]
@@ -118,18 +133,31 @@ class RunningHistory(nn.Module):
         )
 
     def step(
-        self, intensity: Tensor, confidence: Tensor, histogram: Tensor, past_s: Tensor, past_c: Tensor
+        self,
+        intensity: Tensor,
+        confidence: Tensor,
+        histogram: Tensor,
+        past_s: Tensor,
+        past_c: Tensor,
     ) -> tuple[Tensor, ...]:
-        """One frame [N, 12] of both and the states -> features [N, 12, features] and the states after it."""
+        """One frame [N, 12] of both and the states -> features [N, 12, features] and the states
+        after it.
+        """
         # The first frame fills the ring: the histogram is empty just then.
         is_new = (histogram.sum(dim=(1, 2, 3)) == 0).to(intensity.dtype)[:, None, None]
         past_s = past_s * (1 - is_new) + intensity[:, None] * is_new
         past_c = past_c * (1 - is_new) + confidence[:, None] * is_new
         histogram = histogram + self._counts(intensity, confidence)
         # Newest first, as offline: stride, 2 stride ... frames back.
-        picked = [ring.flip(1)[:, self.stride - 1 :: self.stride].transpose(1, 2) for ring in (past_s, past_c)]
+        picked = [
+            ring.flip(1)[:, self.stride - 1 :: self.stride].transpose(1, 2)
+            for ring in (past_s, past_c)
+        ]
         features = self._assemble((intensity, confidence), histogram, (picked[0], picked[1]))
-        after = [torch.cat([ring[:, 1:], new[:, None]], dim=1) for ring, new in ((past_s, intensity), (past_c, confidence))]
+        after = [
+            torch.cat([ring[:, 1:], new[:, None]], dim=1)
+            for ring, new in ((past_s, intensity), (past_c, confidence))
+        ]
         return (features, histogram, *after)
 
 

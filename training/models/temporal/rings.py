@@ -7,12 +7,16 @@ from torch import Tensor
 
 
 def push(ring: Tensor, value: Tensor) -> Tensor:
-    """[N, L, ...] and [N, ...] -> [N, L + 1, ...], the value at the end; the new ring is all but the first."""
+    """[N, L, ...] and [N, ...] -> [N, L + 1, ...], the value at the end; the new ring is all but
+    the first.
+    """
     return torch.cat([ring, value.unsqueeze(1)], dim=1)
 
 
 def present(count: Tensor, distances: Tensor) -> Tensor:
-    """1 where an entry `distances` [L] frames back was seen, given `count` [N, 1] frames before this one; [N, L]."""
+    """1 where an entry `distances` [L] frames back was seen, given `count` [N, 1] frames before
+    this one; [N, L].
+    """
     return (distances <= count).to(count.dtype)
 
 

@@ -1,4 +1,6 @@
-"""Transformer encoder over fused features: over a whole window (M2 as published), or causal with a cache of keys."""
+"""Transformer encoder over fused features: over a whole window (M2 as published), or causal with a
+cache of keys.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,32 @@ def sinusoids(steps: int, width: int) -> Tensor:
 
 
 class EncoderLayer(nn.Module):
-    """Attention and feed-forward, each with a shortcut and normalised afterwards.
+    """Attention and feed-forward, each with a shortcut and normalized afterwards.
 
-    A causal layer attends to the last `window` frames, itself among them; a learned bias per head and distance takes the
-    place of absolute positions, so that cached keys stay valid while the window slides.
+    A causal layer attends to the last `window` frames, itself among them; a learned bias per
+    head and distance takes the place of absolute positions, so that cached keys stay valid while
+    the window slides.
     """
 
-    def __init__(self, width: int, heads: int, head_width: int, hidden: int, window: int, causal: bool, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_width: int,
+        hidden: int,
+        window: int,
+        causal: bool,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.heads, self.head_width, self.window = heads, head_width, window
         inner = heads * head_width
         self.query, self.key, self.value = (nn.Linear(width, inner, bias=False) for _ in range(3))
         self.join = nn.Linear(inner, width, bias=False)
         self.norm_attention, self.norm_hidden = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.hidden = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        self.hidden = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width)
+        )
         self.dropout = nn.Dropout(dropout)
         self.distance_bias = nn.Parameter(torch.zeros(heads, window)) if causal else None
 
@@ -42,12 +56,16 @@ class EncoderLayer(nn.Module):
         return values.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)
 
     def _after(self, frames: Tensor, scores: Tensor, values: Tensor) -> Tensor:
-        attended = torch.matmul(self.dropout(scores.softmax(dim=-1)), values).transpose(1, 2).flatten(2)
+        attended = (
+            torch.matmul(self.dropout(scores.softmax(dim=-1)), values).transpose(1, 2).flatten(2)
+        )
         frames = self.norm_attention(frames + self.dropout(self.join(attended)))
         return self.norm_hidden(frames + self.dropout(self.hidden(frames)))
 
     def forward(self, frames: Tensor) -> Tensor:  # [N, T, width]
-        query, key, value = (self._split(part(frames)) for part in (self.query, self.key, self.value))
+        query, key, value = (
+            self._split(part(frames)) for part in (self.query, self.key, self.value)
+        )
         scores = torch.matmul(query, key.transpose(2, 3)) * self.head_width**-0.5
         if self.distance_bias is not None:
             place = torch.arange(frames.shape[1], device=frames.device)
@@ -57,10 +75,16 @@ class EncoderLayer(nn.Module):
             scores = scores.masked_fill(outside, _NEVER)
         return self._after(frames, scores, value)
 
-    def step(self, frame: Tensor, keys: Tensor, values: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One frame [N, width] with caches [N, window - 1, inner] and `count` [N, 1] frames seen before it."""
+    def step(
+        self, frame: Tensor, keys: Tensor, values: Tensor, count: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One frame [N, width] with caches [N, window - 1, inner] and `count` [N, 1] frames seen
+        before it.
+        """
         if self.distance_bias is None:
-            raise ValueError("an encoder that looks ahead cannot run frame by frame; build it causal")
+            raise ValueError(
+                "an encoder that looks ahead cannot run frame by frame; build it causal"
+            )
         keys, values = push(keys, self.key(frame)), push(values, self.value(frame))
         query = self._split(self.query(frame).unsqueeze(1))
         scores = torch.matmul(query, self._split(keys).transpose(2, 3)) * self.head_width**-0.5
@@ -72,7 +96,7 @@ class EncoderLayer(nn.Module):
 
 
 class SequenceEncoder(nn.Module):
-    """[N, T, width] -> [N, T, width]; with no layers only the normalisation is left."""
+    """[N, T, width] -> [N, T, width]; with no layers only the normalization is left."""
 
     def __init__(
         self, width: int, layers: int = 1, heads: int = 8, head_width: int = 64, hidden: int = 2048,
@@ -82,7 +106,10 @@ class SequenceEncoder(nn.Module):
         self.causal, self.window, self.inner = causal, window, heads * head_width
         self.norm = nn.LayerNorm(width)
         self.layers = nn.ModuleList(
-            [EncoderLayer(width, heads, head_width, hidden, window, causal, dropout) for _ in range(layers)]
+            [
+                EncoderLayer(width, heads, head_width, hidden, window, causal, dropout)
+                for _ in range(layers)
+            ]
         )
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -96,13 +123,21 @@ class SequenceEncoder(nn.Module):
     def state_forms(self) -> tuple[TensorForm, ...]:
         """Keys and values of each layer, then the count of frames seen (it stops at the window)."""
         cache = (self.window - 1, self.inner)
-        forms = [TensorForm(f"{kind}_{i}", cache) for i in range(len(self.layers)) for kind in ("keys", "values")]
+        forms = [
+            TensorForm(f"{kind}_{i}", cache)
+            for i in range(len(self.layers))
+            for kind in ("keys", "values")
+        ]
         return (*forms, TensorForm("frames_seen", (1,)))
 
     def step(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """One frame [N, width] and the states of `state_forms` -> the frame encoded and the states after it."""
+        """One frame [N, width] and the states of `state_forms` -> the frame encoded and the states
+        after it.
+        """
         if not self.causal:
-            raise ValueError("an encoder that looks ahead cannot run frame by frame; build it causal")
+            raise ValueError(
+                "an encoder that looks ahead cannot run frame by frame; build it causal"
+            )
         frame, count, after = self.norm(frame), states[-1], []
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, EncoderLayer)

@@ -33,7 +33,9 @@ class InvalidStretch:
     column: int | None
 
 
-def draw_invalid(rng: np.random.Generator, task: str, count: int, fps: float) -> list[InvalidStretch]:
+def draw_invalid(
+    rng: np.random.Generator, task: str, count: int, fps: float
+) -> list[InvalidStretch]:
     """One or two stretches of a video of `count` frames; a first one lacks all columns."""
     stretches = []
     for k in range(1 + (rng.random() < 0.5)):
@@ -47,9 +49,15 @@ def draw_invalid(rng: np.random.Generator, task: str, count: int, fps: float) ->
 
 
 def task_rows(
-    task: str, present: NDArray[np.bool_], expression: NDArray[np.int8], va: FloatArray, invalid: list[InvalidStretch]
+    task: str,
+    present: NDArray[np.bool_],
+    expression: NDArray[np.int8],
+    va: FloatArray,
+    invalid: list[InvalidStretch],
 ) -> list[list[str]]:
-    """Cells of each frame's line for a task, from presence [n, 12], class [n] (-1 for none) and valence, arousal [n, 2]."""
+    """Cells of each frame's line for a task, from presence [n, 12], class [n] (-1 for none) and
+    valence, arousal [n, 2].
+    """
     if task == "AU":
         rows = [[str(int(value)) for value in row] for row in present]
     elif task == "EXPR":
@@ -65,7 +73,9 @@ def task_rows(
     return rows
 
 
-def write_annotation(path: Path, task: str, rows: list[list[str]], row_difference: int, quirk: str) -> None:
+def write_annotation(
+    path: Path, task: str, rows: list[list[str]], row_difference: int, quirk: str
+) -> None:
     """Write header and lines. A difference of -1 leaves out the last line, of 1 repeats it."""
     if row_difference < 0:
         rows = rows[:row_difference]
@@ -74,4 +84,8 @@ def write_annotation(path: Path, task: str, rows: list[list[str]], row_differenc
     end = {"trailing spaces": " ", "trailing commas": ","}.get(quirk, "")
     lines = [HEADERS[task], *(",".join(row) + end for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + ("" if quirk == "no newline at the end" else "\n"), encoding="ascii", newline="\n")
+    path.write_text(
+        "\n".join(lines) + ("" if quirk == "no newline at the end" else "\n"),
+        encoding="ascii",
+        newline="\n",
+    )

@@ -1,4 +1,6 @@
-"""Unit intensities over time: onset, apex and offset of each unit, stray units, blinks, and no contradictions."""
+"""Unit intensities over time: onset, apex and offset of each unit, stray units, blinks, and no
+contradictions.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,14 @@ import numpy as np
 
 from training.synthesis.expression_sampler import Expression
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.videos.affect_track import OFFSET_S, ONSET_S, Stretch
+from training.synthesis.videos.affect_track import OFFSET_S, ONSET_S, Segment
 from training.synthesis.videos.emotion_prototypes import PROTOTYPES
-from training.synthesis.videos.smooth_tracks import minimum_jerk, onset_apex_offset, ramp, smooth_noise
+from training.synthesis.videos.smooth_tracks import (
+    minimum_jerk,
+    onset_apex_offset,
+    ramp,
+    smooth_noise,
+)
 
 UnitTracks = dict[str, FloatArray]
 """Unit name to intensity [n], 0..1."""
@@ -41,7 +48,9 @@ STRAY_UNITS: Final[tuple[tuple[float, dict[str, float]], ...]] = (
 
 BLINK_MEAN_S: Final[float] = 3.2
 BLINK_CLOSE_S, BLINK_OPEN_S = 0.10, 0.20
-"""About 19 blinks a minute, between rest and talk (Bentivoglio et al. 1997); lids close faster than they open."""
+"""About 19 blinks a minute, between rest and talk (Bentivoglio et al. 1997); lids close faster than
+they open.
+"""
 
 OPENING_UNITS: Final = ("AU25", "AU26", "AU16", "AU22", "tongue")
 PRESSING_UNITS: Final = ("AU23", "AU24", "AU28", "puff", "AU17")
@@ -49,13 +58,17 @@ PRESSING_UNITS: Final = ("AU23", "AU24", "AU28", "puff", "AU17")
 SIDED_SHARE: Final[float] = 0.08
 
 
-def emotion_units(rng: np.random.Generator, stretches: list[Stretch], time_s: FloatArray, fps: float) -> UnitTracks:
+def emotion_units(
+    rng: np.random.Generator, stretches: list[Segment], time_s: FloatArray, fps: float
+) -> UnitTracks:
     """Tracks of the emotional stretches; each unit starts, peaks and ends in its own time."""
     tracks: UnitTracks = {}
     for stretch in stretches:
         for emotion, share in stretch.shares:
             variants = PROTOTYPES[emotion]
-            weight = share if len(stretch.shares) == 1 else min(1.0, share + 0.3)  # a blend shows both, at less than full
+            weight = (
+                share if len(stretch.shares) == 1 else min(1.0, share + 0.3)
+            )  # a blend shows both, at less than full
             for unit, part in variants[rng.integers(len(variants))].items():
                 peak = stretch.level * weight * part * float(rng.uniform(0.85, 1.2))
                 _lay_over(tracks, unit, min(peak, 1.0) * _unit_envelope(rng, stretch, time_s, fps))
@@ -66,7 +79,9 @@ def _lay_over(tracks: UnitTracks, unit: str, track: FloatArray) -> None:
     tracks[unit] = np.maximum(tracks[unit], track) if unit in tracks else track
 
 
-def _unit_envelope(rng: np.random.Generator, stretch: Stretch, time_s: FloatArray, fps: float) -> FloatArray:
+def _unit_envelope(
+    rng: np.random.Generator, stretch: Segment, time_s: FloatArray, fps: float
+) -> FloatArray:
     length_s = stretch.end_s - stretch.start_s
     onset_s = min(ONSET_S * float(rng.uniform(0.6, 1.3)), 0.4 * length_s)
     offset_s = min(OFFSET_S * float(rng.uniform(0.6, 1.3)), 0.5 * length_s)
@@ -77,25 +92,39 @@ def _unit_envelope(rng: np.random.Generator, stretch: Stretch, time_s: FloatArra
     return np.asarray(np.clip(envelope * waver, 0, 1), np.float32)
 
 
-def _loudness(voice_energy: FloatArray, time_s: FloatArray, start_s: float, length_s: float) -> float:
-    """Mean energy of the frames from `start_s` on; of the nearest one where a slow film has none in so short a time."""
+def _loudness(
+    voice_energy: FloatArray, time_s: FloatArray, start_s: float, length_s: float
+) -> float:
+    """Mean energy of the frames from `start_s` on; of the nearest one where a slow film has none in
+    so short a time.
+    """
     within = (time_s >= start_s) & (time_s < start_s + length_s)
     if not within.any():
         return float(voice_energy[np.abs(time_s - start_s - length_s / 2).argmin()])
     return float(voice_energy[within].mean())
 
 
-def stray_units(rng: np.random.Generator, stretches: list[Stretch], time_s: FloatArray, voice_energy: FloatArray) -> UnitTracks:
-    """Units outside any emotion, mostly while the face is neutral and, where they press the lips, silent."""
+def stray_units(
+    rng: np.random.Generator, stretches: list[Segment], time_s: FloatArray, voice_energy: FloatArray
+) -> UnitTracks:
+    """Units outside any emotion, mostly while the face is neutral and, where they press the lips,
+    silent.
+    """
     tracks: UnitTracks = {}
     weights = np.array([weight for weight, _ in STRAY_UNITS])
     duration_s = float(time_s[-1])
     for _ in range(rng.poisson(duration_s / STRAY_EVERY_S + 0.5)):
         length_s = float(rng.uniform(0.7, 2.4))
         units = STRAY_UNITS[rng.choice(len(STRAY_UNITS), p=weights / weights.sum())][1]
-        starts_s = rng.uniform(-0.2, max(0.1, duration_s - 0.5), 5 if units.keys() & set(PRESSING_UNITS) else 1)
-        start_s = min(map(float, starts_s), key=lambda s: _loudness(voice_energy, time_s, s, length_s))
-        stretch = next((s for s in stretches if s.start_s <= start_s + length_s / 2 < s.end_s), stretches[-1])
+        starts_s = rng.uniform(
+            -0.2, max(0.1, duration_s - 0.5), 5 if units.keys() & set(PRESSING_UNITS) else 1
+        )
+        start_s = min(
+            map(float, starts_s), key=lambda s: _loudness(voice_energy, time_s, s, length_s)
+        )
+        stretch = next(
+            (s for s in stretches if s.start_s <= start_s + length_s / 2 < s.end_s), stretches[-1]
+        )
         if stretch.shares and rng.random() < 0.85:
             continue
         level = float(0.4 + 0.55 * rng.beta(1.3, 1.3))
@@ -130,10 +159,14 @@ def join_tracks(*sources: UnitTracks) -> UnitTracks:
 
 
 def resolve_tracks(tracks: UnitTracks, rig: str) -> UnitTracks:
-    """Fade out what would hide or undo something else, as `expression_sampler` does for single pictures."""
+    """Fade out what would hide or undo something else, as `expression_sampler` does for single
+    images.
+    """
     zero = np.zeros_like(next(iter(tracks.values())))
     kept = {unit: track.copy() for unit, track in tracks.items()}
-    if rig == "arkit" and "AU23" in kept:  # this rig has no lip tightener: the lip pressor stands in for it
+    if (
+        rig == "arkit" and "AU23" in kept
+    ):  # this rig has no lip tightener: the lip pressor stands in for it
         _lay_over(kept, "AU24", kept.pop("AU23"))
 
     def value(*units: str) -> FloatArray:

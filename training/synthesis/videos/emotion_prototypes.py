@@ -1,9 +1,10 @@
 """Which action units show which emotion.
 
-Prototypes and major variants of the EMFACS tables: Ekman, Friesen and Hager (2002), Facial Action Coding System,
-Investigator's Guide, table 10-2 (first Friesen and Ekman 1983, EMFACS-7). AU27 is a wider AU26 here; AU11 is not on the
-rigs; AU22 and AU23 with parted lips are left out because neither rig shows them apart. Compound emotions: Du, Tao and
-Martinez (2014), Compound facial expressions of emotion, PNAS 111(15), table 1.
+Prototypes and major variants of the EMFACS tables: Ekman, Friesen and Hager (2002), Facial
+Action Coding System, Investigator's Guide, table 10-2 (first Friesen and Ekman 1983, EMFACS-7).
+AU27 is a wider AU26 here; AU11 is not on the rigs; AU22 and AU23 with parted lips are left out
+because neither rig shows them apart. Compound emotions: Du, Tao and Martinez (2014), Compound
+facial expressions of emotion, PNAS 111(15), table 1.
 """
 
 from __future__ import annotations

@@ -1,20 +1,27 @@
-"""The whole truth of a video, kept outside the official layout: `truth/VIDEO.npz` and `truth/VIDEO.json`.
+"""The whole truth of a video, kept outside the official layout: `truth/VIDEO.npz` and
+`truth/VIDEO.json`.
 
-VIDEO is the name of the annotated track (with `_left` or `_right`). Arrays of `VIDEO.npz`, one row a frame of the video:
+VIDEO is the name of the annotated track (with `_left` or `_right`). Arrays of `VIDEO.npz`, one
+row a frame of the video:
 
     time_s          float32 [n]        since the first frame
-    au_intensity    float32 [n, 12]    0..1 in the order of AU_NAMES; present from PRESENT_INTENSITY on
-    strength        float32 [n, 7]     of each expression in the order of EXPRESSION_NAMES; rows sum to 1
+    au_intensity    float32 [n, 12]    0..1 in the order of AU_NAMES; present from
+    PRESENT_INTENSITY on
+    strength        float32 [n, 7]     of each expression in the order of EXPRESSION_NAMES;
+    rows sum to 1
     expression      int8    [n]        class index, -1 where a blend has no dominant emotion
     va              float32 [n, 2]     valence, arousal in -1..1
     landmarks_xy    float32 [n, 68, 2] pixels of the video
-    pose_deg        float32 [n, 3]     yaw, pitch, roll with the signs of `faceaffect.types.Faces`
-    gaze_deg        float32 [n, 2]     right, up in the picture
+    pose_deg        float32 [n, 3]     yaw, pitch, roll with the signs of
+    `faceaffect.types.Faces`
+    gaze_deg        float32 [n, 2]     right, up in the image
     blink           float32 [n]        closure of the lids, 0..1
-    voice_energy    float32 [n]        of this person's own speech, 0..1 (`speech_mouth.voice_energy`)
-    occluded        bool    [n]        something hides part of the face; labels tell what is behind it
+    voice_energy    float32 [n]        of this person's own speech, 0..1
+    (`speech_mouth.voice_energy`)
+    occluded        bool    [n]        something hides part of the face; labels tell what is
+    behind it
     cropped         bool    [n]        a crop was written
-    crop_to_frame   float32 [n, 2, 3]  the map of each crop, with its error
+    estimate_crop_to_frame   float32 [n, 2, 3]  the map of each crop, with its error
 """
 
 from __future__ import annotations
@@ -28,14 +35,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.videos.annotations import InvalidStretch
-from training.synthesis.videos.render_video import FilmedPerson
+from training.synthesis.videos.audio_track import AudioTrack
 from training.synthesis.videos.performance import Performance, frame_times, is_female
 from training.synthesis.videos.plan import VideoPlan
-from training.synthesis.videos.audio_track import SoundTrack
+from training.synthesis.videos.render_video import FilmedPerson
 
 
 def truth_arrays(
-    video: VideoPlan, act: Performance, filmed: FilmedPerson, maps: NDArray[np.float32], is_missed: NDArray[np.bool_]
+    video: VideoPlan,
+    act: Performance,
+    filmed: FilmedPerson,
+    maps: NDArray[np.float32],
+    is_missed: NDArray[np.bool_],
 ) -> dict[str, NDArray[Any]]:
     """The arrays of one track."""
     return {
@@ -51,17 +62,19 @@ def truth_arrays(
         "voice_energy": act.voice_energy,
         "occluded": filmed.is_occluded,
         "cropped": ~is_missed,
-        "crop_to_frame": maps,
+        "estimate_crop_to_frame": maps,
     }
 
 
 def truth_note(
-    video: VideoPlan, number: int, act: Performance, sound: SoundTrack, filmed: FilmedPerson,
+    video: VideoPlan, number: int, act: Performance, audio: AudioTrack, filmed: FilmedPerson,
     invalid: dict[str, list[InvalidStretch]], audio_start_s: float,
 ) -> dict[str, Any]:  # fmt: skip
-    """What is not one value a frame, of person `number` of a video; `audio_start_s` as the file's time stamps say."""
+    """What is not one value a frame, of person `number` of a video; `audio_start_s` as the file's
+    time stamps say.
+    """
     person = video.people[number]
-    said = [utterance for utterance in sound.utterances if utterance.person == number]
+    said = [utterance for utterance in audio.utterances if utterance.person == number]
     return {
         "name": person.name,
         "video": video.file_name,
@@ -91,7 +104,9 @@ def truth_note(
         "audio_start_s": round(audio_start_s, 4),
         "occluded_frames": _runs(filmed.is_occluded),
         "row_difference": dict(zip(person.tasks, person.row_difference, strict=True)),
-        "invalid": {task: [asdict(stretch) for stretch in stretches] for task, stretches in invalid.items()},
+        "invalid": {
+            task: [asdict(stretch) for stretch in stretches] for task, stretches in invalid.items()
+        },
         "quirk": video.quirk,
     }
 

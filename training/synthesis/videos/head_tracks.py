@@ -32,13 +32,19 @@ class HeadTracks:
     pose_deg: FloatArray  # [n, 3] yaw, pitch, roll with the signs of types.Faces
     mean_pose_deg: FloatArray  # [3] what the camera is framed on
     sway_share: FloatArray  # [n, 2] of the tile, right and down
-    gaze_deg: FloatArray  # [n, 2] towards the picture's right, up
+    gaze_deg: FloatArray  # [n, 2] towards the image's right, up
 
 
 def move_head(
-    rng: np.random.Generator, time_s: FloatArray, fps: float, strength: FloatArray, voice_energy: FloatArray
+    rng: np.random.Generator,
+    time_s: FloatArray,
+    fps: float,
+    strength: FloatArray,
+    voice_energy: FloatArray,
 ) -> HeadTracks:
-    """Tracks that know of the emotions [n, 7] and of the voice [n]: accents nod, sadness and anger lower the head."""
+    """Tracks that know of the emotions [n, 7] and of the voice [n]: accents nod, sadness and anger
+    lower the head.
+    """
     count = len(time_s)
     mean_pose = rng.normal(0, MEAN_SPREAD_DEG).clip((-24, -10, -9), (24, 10, 9))
     liveliness = float(rng.uniform(0.6, 1.5))
@@ -49,11 +55,20 @@ def move_head(
     if rng.random() < BIG_TURN_SHARE:
         pose[:, 0] += _big_turn(rng, time_s, float(mean_pose[0]))
     by_name = {name: strength[:, k] for k, name in enumerate(EXPRESSION_NAMES)}
-    drop = 7 * by_name["sadness"] + 4 * by_name["anger"] - 3 * by_name["surprise"] - 2 * by_name["fear"]
+    drop = (
+        7 * by_name["sadness"]
+        + 4 * by_name["anger"]
+        - 3 * by_name["surprise"]
+        - 2 * by_name["fear"]
+    )
     accent = voice_energy - low_pass(voice_energy, fps, 0.6)
     pose[:, 1] -= low_pass(drop, fps, 0.2) + 3.0 * low_pass(accent, fps, 0.07)
     limits = np.array([YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG])
-    sway = np.stack([smooth_noise(rng, count, fps, 0.7) for _ in range(2)], axis=1) * 0.010 * liveliness
+    sway = (
+        np.stack([smooth_noise(rng, count, fps, 0.7) for _ in range(2)], axis=1)
+        * 0.010
+        * liveliness
+    )
     gaze = _look_around(rng, time_s) - EYE_SHARE * pose[:, :2]
     gaze[:, 1] -= 8 * by_name["sadness"]
     return HeadTracks(
@@ -75,7 +90,9 @@ def _big_turn(rng: np.random.Generator, time_s: FloatArray, from_deg: float) -> 
 
 
 def _look_around(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
-    """Where the person looks [n, 2], degrees right and up of the camera: fixations and jumps between them."""
+    """Where the person looks [n, 2], degrees right and up of the camera: fixations and jumps
+    between them.
+    """
     gaze = np.zeros((len(time_s), 2), np.float32)
     now_s = 0.0
     while now_s <= time_s[-1]:

@@ -8,10 +8,15 @@ import numpy as np
 
 from faceaffect.labels import AU_NAMES
 from training.synthesis.expression_sampler import EXTRA_NAMES, Expression
-from training.synthesis.face import FaceStudio
+from training.synthesis.face import FaceRenderer
 from training.synthesis.head_mesh import FloatArray
 from training.synthesis.identity import Identity
-from training.synthesis.videos.affect_track import AffectTrack, Stretch, draw_stretches, follow_affect
+from training.synthesis.videos.affect_track import (
+    AffectTrack,
+    Segment,
+    draw_stretches,
+    follow_affect,
+)
 from training.synthesis.videos.au_tracks import (
     blink_track,
     draw_manner,
@@ -21,11 +26,17 @@ from training.synthesis.videos.au_tracks import (
     resolve_tracks,
     stray_units,
 )
+from training.synthesis.videos.audio_track import AudioTrack, Speaker, compose, pick_speaker
 from training.synthesis.videos.head_tracks import HeadTracks, move_head
 from training.synthesis.videos.plan import PersonPlan, VideoPlan
-from training.synthesis.videos.audio_track import SoundTrack, Talker, compose, pick_speaker
-from training.synthesis.videos.speech_mouth import brow_accents, give_way_to_speech, mouth_units, voice_colour, voice_energy
-from training.synthesis.videos.voices import VoiceShelf
+from training.synthesis.videos.speech_mouth import (
+    blend_speech,
+    brow_accents,
+    mouth_units,
+    voice_color,
+    voice_energy,
+)
+from training.synthesis.videos.voices import VoiceCorpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +63,51 @@ def frame_times(video: VideoPlan) -> FloatArray:
     return (np.arange(video.frame_count) / video.fps).astype(np.float32)
 
 
-def perform(seed: int, video: VideoPlan, studio: FaceStudio, shelf: VoiceShelf) -> tuple[list[Performance], SoundTrack]:
+def perform(
+    seed: int, video: VideoPlan, studio: FaceRenderer, shelf: VoiceCorpus
+) -> tuple[list[Performance], AudioTrack]:
     """What the people of a video do and say; depends on seed and video only."""
     time_s = frame_times(video)
     duration_s = video.frame_count / video.fps
     rng = np.random.default_rng([seed, video.index, 41])
     stretches = [draw_stretches(rng, duration_s, person.emotions) for person in video.people]
     identities = [studio.identity_of(seed, person.identity) for person in video.people]
-    talkers: list[Talker] = []
+    talkers: list[Speaker] = []
     for identity, plan in zip(identities, stretches, strict=True):
         taken = {talker.speaker for talker in talkers}
-        pool = [s for s in shelf.speakers(is_female(identity), video.is_validation) if s not in taken]
-        talkers.append(Talker(pick_speaker(rng, shelf, pool, plan), plan))
+        pool = [
+            s for s in shelf.speakers(is_female(identity), video.is_validation) if s not in taken
+        ]
+        talkers.append(Speaker(pick_speaker(rng, shelf, pool, plan), plan))
     track = compose(rng, shelf, talkers, duration_s, video.is_mismatched)
     performances = [
-        _perform_one([seed, video.index, 42 + k], video, person, identities[k], talkers[k], track.spoken[k], time_s)
+        _perform_one(
+            [seed, video.index, 42 + k],
+            video,
+            person,
+            identities[k],
+            talkers[k],
+            track.spoken[k],
+            time_s,
+        )
         for k, person in enumerate(video.people)
     ]
     return performances, track
 
 
 def _perform_one(
-    key: list[int], video: VideoPlan, person: PersonPlan, identity: Identity, talker: Talker, spoken: FloatArray,
+    key: list[int], video: VideoPlan, person: PersonPlan, identity: Identity, talker: Speaker, spoken: FloatArray,
     time_s: FloatArray,
 ) -> Performance:  # fmt: skip
     rng = np.random.default_rng(key)
     fps = float(video.fps)
-    stretches: list[Stretch] = talker.stretches
+    stretches: list[Segment] = talker.stretches
     affect = follow_affect(rng, stretches, time_s)
     energy = voice_energy(spoken, time_s)
     tracks = join_tracks(
-        give_way_to_speech(emotion_units(rng, stretches, time_s, fps), energy, fps),
+        blend_speech(emotion_units(rng, stretches, time_s, fps), energy, fps),
         stray_units(rng, stretches, time_s, energy),
-        mouth_units(rng, energy, voice_colour(spoken, time_s), fps),
+        mouth_units(rng, energy, voice_color(spoken, time_s), fps),
         brow_accents(rng, energy, time_s, fps),
         {"blink": blink_track(rng, time_s)},
     )

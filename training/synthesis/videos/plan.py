@@ -1,4 +1,6 @@
-"""What a RenderWild of a size and seed holds: videos, people, splits, tasks, traps. Nothing is rendered here."""
+"""What a RenderWild of a size and seed holds: videos, people, splits, tasks, traps. Nothing is
+rendered here.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from training.synthesis.face import VALIDATION_EVERY
 from training.synthesis.videos.emotion_prototypes import EMOTION_NAMES, partners
 
 PLAN_VERSION: Final[int] = 2
-"""Raised whenever the same size and seed would give other videos; a folder of another version is not continued."""
+"""Raised whenever the same size and seed would give other videos; a folder of another version is
+not continued.
+"""
 
 TASKS: Final = ("AU", "EXPR", "VA")
 
@@ -20,7 +24,9 @@ COMBINATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ("AU", "EXPR", "VA"), ("AU",), ("EXPR",), ("VA",), ("AU", "EXPR"), ("AU", "VA"), ("EXPR", "VA"),
     ("AU", "EXPR", "VA"), ("AU", "EXPR", "VA"), ("AU", "EXPR", "VA"),
 )  # fmt: skip
-"""Which tasks are annotated, gone through in turn within each split: four of ten videos carry all three."""
+"""Which tasks are annotated, gone through in turn within each split: four of ten videos carry all
+three.
+"""
 
 MISMATCHED_SHARE: Final[float] = 0.2
 """Share of videos whose voice never fits the face, in each split, rounded to whole videos."""
@@ -29,10 +35,19 @@ ARKIT_EVERY: Final[int] = 3
 """Every third annotated track shows the ARKit units, the others the FACS targets."""
 
 FIRST_PERSON: Final[int] = 500_000
-"""People are numbered from here on, apart from those of single pictures. As there, a number that divides by
-`VALIDATION_EVERY` is a person for validation."""
+"""People are numbered from here on, apart from those of single images. As there, a number that
+divides by `VALIDATION_EVERY` is a person for validation.
+"""
 
-QUIRKS: Final = ("plain", "plain", "plain", "plain", "no newline at the end", "trailing spaces", "trailing commas")
+QUIRKS: Final = (
+    "plain",
+    "plain",
+    "plain",
+    "plain",
+    "no newline at the end",
+    "trailing spaces",
+    "trailing commas",
+)
 """How annotation files may look, by video."""
 
 ROW_DIFFERENCES: Final = (0, 0, -1, 0, 1)
@@ -53,7 +68,11 @@ class WildSize:
 
     @property
     def tracks(self) -> int:
-        return self.train_singles + self.validation_singles + 2 * (self.train_pairs + self.validation_pairs)
+        return (
+            self.train_singles
+            + self.validation_singles
+            + 2 * (self.train_pairs + self.validation_pairs)
+        )
 
 
 SIZES: Final[dict[str, WildSize]] = {
@@ -135,7 +154,9 @@ def _at_least_one(count: int, share: float) -> int:
     return max(1, round(share * count)) if count else 0
 
 
-def _plan_split(rng: np.random.Generator, size: WildSize, *, is_validation: bool, first_index: int) -> list[VideoPlan]:
+def _plan_split(
+    rng: np.random.Generator, size: WildSize, *, is_validation: bool, first_index: int
+) -> list[VideoPlan]:
     singles = size.validation_singles if is_validation else size.train_singles
     pairs = size.validation_pairs if is_validation else size.train_pairs
     count = singles + pairs
@@ -143,7 +164,7 @@ def _plan_split(rng: np.random.Generator, size: WildSize, *, is_validation: bool
     people = _plan_people(rng, singles + 2 * pairs, is_validation)
     mismatched = _spread(rng, count, round(MISMATCHED_SHARE * count))
     occluded = _spread(rng, count, _at_least_one(count, 0.25))
-    late_sound = _spread(rng, count, _at_least_one(count, 0.2))
+    late_audio = _spread(rng, count, _at_least_one(count, 0.2))
     stray_file = _spread(rng, count, _at_least_one(count, 0.05))
     avi = _spread(rng, count, round(0.06 * count))
     quirk = rng.integers(len(QUIRKS))
@@ -168,9 +189,11 @@ def _plan_split(rng: np.random.Generator, size: WildSize, *, is_validation: bool
                 frame_count=round(float(rng.uniform(*size.duration_s)) * fps),
                 size_wh=size_wh,
                 is_mismatched=mismatched[k],
-                audio_start_s=offset_s if late_sound[k] and not avi[k] else 0.0,
+                audio_start_s=offset_s if late_audio[k] and not avi[k] else 0.0,
                 quality=int(rng.integers(19, 31)),
-                quirk=QUIRKS[(quirk + 4 * k) % len(QUIRKS)],  # four apart: two short splits meet each kind
+                quirk=QUIRKS[
+                    (quirk + 4 * k) % len(QUIRKS)
+                ],  # four apart: two short splits meet each kind
                 is_occluded=occluded[k],
                 has_stray_file=stray_file[k],
             )
@@ -180,7 +203,9 @@ def _plan_split(rng: np.random.Generator, size: WildSize, *, is_validation: bool
 
 def _plan_people(rng: np.random.Generator, count: int, is_validation: bool) -> list[PersonPlan]:
     """Tracks before they have names: tasks, emotions and rigs go round, a few people come twice."""
-    emotion_order = rng.permutation([*EMOTION_NAMES, "happiness"])  # as common in the wild as two of the others
+    emotion_order = rng.permutation(
+        [*EMOTION_NAMES, "happiness"]
+    )  # as common in the wild as two of the others
     combination_order = rng.permutation(count)
     row_start = int(rng.integers(len(ROW_DIFFERENCES)))
     people = []
@@ -188,7 +213,12 @@ def _plan_people(rng: np.random.Generator, count: int, is_validation: bool) -> l
         tasks = COMBINATIONS[combination_order[k] % len(COMBINATIONS)]
         first = str(emotion_order[k % len(emotion_order)])
         second = str(rng.choice([*partners(first), *EMOTION_NAMES, "happiness", "happiness"]))
-        others = [str(name) for name in rng.permutation([name for name in EMOTION_NAMES if name not in (first, second)])]
+        others = [
+            str(name)
+            for name in rng.permutation(
+                [name for name in EMOTION_NAMES if name not in (first, second)]
+            )
+        ]
         emotions = tuple(dict.fromkeys([first, second, *others[:2]]))
         comes_again = k >= 4 and k % 5 == 4  # as the person four tracks before
         people.append(
@@ -199,7 +229,8 @@ def _plan_people(rng: np.random.Generator, count: int, is_validation: bool) -> l
                 tasks=tasks,
                 emotions=emotions,
                 row_difference=tuple(
-                    ROW_DIFFERENCES[(row_start + 3 * k + j) % len(ROW_DIFFERENCES)] for j in range(len(tasks))
+                    ROW_DIFFERENCES[(row_start + 3 * k + j) % len(ROW_DIFFERENCES)]
+                    for j in range(len(tasks))
                 ),
                 has_invalid=tuple((k + j) % 2 == 0 for j in range(len(tasks))),
             )
@@ -208,13 +239,23 @@ def _plan_people(rng: np.random.Generator, count: int, is_validation: bool) -> l
 
 
 def _name_video(rng: np.random.Generator, index: int, fps: int, size_wh: tuple[int, int]) -> str:
-    """Names as they occur in Aff-Wild2, numbered so that none comes twice; some hold an underscore of their own."""
+    """Names as they occur in Aff-Wild2, numbered so that none comes twice; some hold an underscore
+    of their own.
+    """
     number = index + 1
-    styles = [f"video{number}", f"{number}", f"{number}-{fps}-{size_wh[0]}x{size_wh[1]}", f"clip_{number}"]
+    styles = [
+        f"video{number}",
+        f"{number}",
+        f"{number}-{fps}-{size_wh[0]}x{size_wh[1]}",
+        f"clip_{number}",
+    ]
     return styles[rng.choice(4, p=[0.35, 0.25, 0.25, 0.15])]
 
 
 def _name_people(video: str, people: list[PersonPlan]) -> tuple[PersonPlan, ...]:
     if len(people) == 1:
         return (replace(people[0], name=video),)
-    return tuple(replace(person, name=f"{video}_{side}") for person, side in zip(people, ("left", "right"), strict=True))
+    return tuple(
+        replace(person, name=f"{video}_{side}")
+        for person, side in zip(people, ("left", "right"), strict=True)
+    )

@@ -1,4 +1,6 @@
-"""A camera on the people of a video: tiles of heads, room, things in front, tone and noise; and the truth of each frame."""
+"""A camera on the people of a video: tiles of heads, room, things in front, tone and noise; and the
+truth of each frame.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.backgrounds import draw_background, draw_torso
-from training.synthesis.camera import CameraView, frame_face, look_at_head
-from training.synthesis.face import FaceStudio
+from training.synthesis.camera import CameraView, look_at_head, place_face
+from training.synthesis.face import FaceRenderer
 from training.synthesis.head_mesh import FloatArray
 from training.synthesis.occluders import add_occluders
 from training.synthesis.renderer import Look
@@ -25,16 +27,18 @@ ZOOM: Final = (0.80, 0.96)
 
 FOV_DEG: Final = (14.0, 40.0)
 OCCLUSION_S: Final = (0.6, 2.5)
-GREY_SHARE: Final[float] = 0.1
+GRAY_SHARE: Final[float] = 0.1
 _TRIES: Final[int] = 400
 
-_CHEST: Final = np.array([(-0.36, 5.86, 0.4), (0.36, 5.86, 0.4), (0.62, 4.0, 0.4), (-0.62, 4.0, 0.4)], np.float32)
+_CHEST: Final = np.array(
+    [(-0.36, 5.86, 0.4), (0.36, 5.86, 0.4), (0.62, 4.0, 0.4), (-0.62, 4.0, 0.4)], np.float32
+)
 """Outline in head decimetres, between the strands that fall before the shoulders."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilmedPerson:
-    """Truth of one person's picture over n frames."""
+    """Truth of one person's image over n frames."""
 
     tiles: NDArray[np.uint8]  # [n, S, S, 4] premultiplied RGBA
     left_px: int  # of the tile in the frame
@@ -59,24 +63,32 @@ class VideoCamera:
 
 
 def _shifted(view: CameraView, ndc_xy: FloatArray) -> CameraView:
-    """The view with its picture moved by a share of clip space, right and up."""
+    """The view with its image moved by a share of clip space, right and up."""
     move = np.eye(4, dtype=np.float32)
     move[:2, 3] = ndc_xy
     return replace(view, head_to_clip=(move @ view.head_to_clip).astype(np.float32))
 
 
-def film_person(rng: np.random.Generator, studio: FaceStudio, act: Performance, left_px: int) -> FilmedPerson:
+def render_person(
+    rng: np.random.Generator, studio: FaceRenderer, act: Performance, left_px: int
+) -> FilmedPerson:
     """Draw all frames of a person from a camera that stands still."""
     size_px, identity = studio.size_px, act.identity
     look = sample_look(rng, identity)
     look = replace(look, skin_tint=look.skin_tint * (1 + rng.normal(0, 0.03, 3)).astype(np.float32))
     fov_deg = float(np.exp(rng.uniform(*np.log(FOV_DEG))))
     still = look_at_head(act.head.mean_pose_deg, fov_deg, size_px)
-    shift = np.array([rng.uniform(-0.03, 0.03), rng.uniform(0.06, 0.11)])  # more room above than below
-    framed = frame_face(still, identity.vertices[studio.landmark_index], shift, float(rng.uniform(*ZOOM)))
+    shift = np.array(
+        [rng.uniform(-0.03, 0.03), rng.uniform(0.06, 0.11)]
+    )  # more room above than below
+    framed = place_face(
+        still, identity.vertices[studio.landmark_index], shift, float(rng.uniform(*ZOOM))
+    )
     fit = framed.head_to_clip @ np.linalg.inv(still.head_to_clip)
     upright = look_at_head(np.zeros(3, np.float32), fov_deg, size_px)
-    upright = CameraView(upright.head_to_camera, fit @ upright.head_to_clip, upright.view_offset, size_px)
+    upright = CameraView(
+        upright.head_to_camera, fit @ upright.head_to_clip, upright.view_offset, size_px
+    )
     count = len(act.frames)
     tiles = np.empty((count, size_px, size_px, 4), np.uint8)
     intensity, landmarks = np.empty((count, 12), np.float32), np.empty((count, 68, 2), np.float32)
@@ -84,22 +96,39 @@ def film_person(rng: np.random.Generator, studio: FaceStudio, act: Performance, 
     for k, expression in enumerate(act.frames):
         sway = act.head.sway_share[k] * np.array([2, -2], np.float32)
         turned = look_at_head(act.head.pose_deg[k], fov_deg, size_px)
-        camera = CameraView(turned.head_to_camera, fit @ turned.head_to_clip, turned.view_offset, size_px)
+        camera = CameraView(
+            turned.head_to_camera, fit @ turned.head_to_clip, turned.view_offset, size_px
+        )
         camera = _shifted(camera, sway)
         vertices, intensity[k] = studio.pose_head(identity, act.rig, expression)
         drawn = studio.draw(identity, vertices, expression, look, camera)
         tiles[k] = np.rint(drawn * 255)
-        landmarks[k] = camera.project(vertices[studio.landmark_index]) + np.array([left_px, 0], np.float32)
-        torso_views.append(_shifted(upright, sway + np.array([2 * left_px / size_px, 0], np.float32)))
+        landmarks[k] = camera.project(vertices[studio.landmark_index]) + np.array(
+            [left_px, 0], np.float32
+        )
+        torso_views.append(
+            _shifted(upright, sway + np.array([2 * left_px / size_px, 0], np.float32))
+        )
     return FilmedPerson(
-        tiles, left_px, intensity, landmarks, torso_views, look, np.zeros(count, bool), *_draw_covers(rng, landmarks[0])
+        tiles,
+        left_px,
+        intensity,
+        landmarks,
+        torso_views,
+        look,
+        np.zeros(count, bool),
+        *_draw_covers(rng, landmarks[0]),
     )
 
 
 def _draw_covers(rng: np.random.Generator, landmarks_xy: FloatArray) -> tuple[int, int]:
-    """Seeds with which `add_occluders` hides part of the face, and with which it does not (it may put on glasses)."""
+    """Seeds with which `add_occluders` hides part of the face, and with which it does not (it may
+    put on glasses).
+    """
     blank = np.full((64, 64, 3), 0.5, np.float32)
-    small = (landmarks_xy - landmarks_xy.mean(axis=0)) / max(float(np.ptp(landmarks_xy)), 1e-3) * 36 + 32
+    small = (landmarks_xy - landmarks_xy.mean(axis=0)) / max(
+        float(np.ptp(landmarks_xy)), 1e-3
+    ) * 36 + 32
     hiding, worn = -1, -1
     for _ in range(_TRIES):
         seed = int(rng.integers(1 << 31))
@@ -137,17 +166,17 @@ def draw_camera(rng: np.random.Generator, people: list[FilmedPerson]) -> VideoCa
     return VideoCamera(
         gain=gain * float(rng.uniform(0.9, 1.1)),
         gamma=float(rng.uniform(0.88, 1.18)),
-        saturation=0.0 if rng.random() < GREY_SHARE else float(rng.uniform(0.6, 1.2)),
+        saturation=0.0 if rng.random() < GRAY_SHARE else float(rng.uniform(0.6, 1.2)),
         blur_px=float(rng.uniform(0.35, 0.9)) if rng.random() < 0.35 else 0.0,
         noise=float(rng.gamma(1.5, 0.008)),
     )
 
 
-def develop(rng: np.random.Generator, camera: VideoCamera, picture: FloatArray) -> NDArray[np.uint8]:
+def develop(rng: np.random.Generator, camera: VideoCamera, image: FloatArray) -> NDArray[np.uint8]:
     """RGB [H, W, 3] in 0..1 to what the camera records."""
-    toned: FloatArray = cv2.pow(np.clip(picture * np.float32(camera.gain), 0, 1), camera.gamma)
-    grey = toned @ np.array([[0.299], [0.587], [0.114]], np.float32)
-    toned = np.asarray(grey + (toned - grey) * np.float32(camera.saturation), np.float32)
+    toned: FloatArray = cv2.pow(np.clip(image * np.float32(camera.gain), 0, 1), camera.gamma)
+    gray = toned @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    toned = np.asarray(gray + (toned - gray) * np.float32(camera.saturation), np.float32)
     if camera.blur_px:
         toned = np.asarray(cv2.GaussianBlur(toned, (0, 0), camera.blur_px), np.float32)
     noise = rng.standard_normal(toned.shape, np.float32) * np.float32(camera.noise)
@@ -156,7 +185,7 @@ def develop(rng: np.random.Generator, camera: VideoCamera, picture: FloatArray) 
 
 
 def shoot(
-    rng: np.random.Generator, video: VideoPlan, people: list[FilmedPerson], studio: FaceStudio
+    rng: np.random.Generator, video: VideoPlan, people: list[FilmedPerson], studio: FaceRenderer
 ) -> Iterator[NDArray[np.uint8]]:
     """Frames RGB [H, W, 3] of a video."""
     width, height = video.size_wh
@@ -182,7 +211,9 @@ def shoot(
 
 
 def _chest_cover(view: CameraView, shape: tuple[int, ...]) -> FloatArray:
-    """Where [H, W, 1] the chest hides hair that hangs down behind it: the body is a backdrop to the drawn head."""
+    """Where [H, W, 1] the chest hides hair that hangs down behind it: the body is a backdrop to the
+    drawn head.
+    """
     cover = np.zeros(shape, np.float32)
     cv2.fillPoly(cover, [np.rint(view.project(_CHEST) * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
     return cover[..., None]
@@ -194,7 +225,11 @@ def _put_on(frame: FloatArray, person: FilmedPerson, k: int) -> FloatArray:
     side = max(height, width)
     square = np.zeros((side, side, 3), np.float32)
     square[:height, :width] = frame
-    square, _ = add_occluders(np.random.default_rng(person.worn_seed), square, person.landmarks_xy[k])
+    square, _ = add_occluders(
+        np.random.default_rng(person.worn_seed), square, person.landmarks_xy[k]
+    )
     if person.is_occluded[k]:
-        square, _ = add_occluders(np.random.default_rng(person.cover_seed), square, person.landmarks_xy[k])
+        square, _ = add_occluders(
+            np.random.default_rng(person.cover_seed), square, person.landmarks_xy[k]
+        )
     return square[:height, :width]

@@ -18,7 +18,9 @@ def ramp(value: FloatArray, low: float, high: float) -> FloatArray:
     return minimum_jerk((np.asarray(value, np.float32) - low) / (high - low))
 
 
-def onset_apex_offset(time_s: FloatArray, start_s: float, end_s: float, onset_s: float, offset_s: float) -> FloatArray:
+def onset_apex_offset(
+    time_s: FloatArray, start_s: float, end_s: float, onset_s: float, offset_s: float
+) -> FloatArray:
     """Envelope [n]: rises for `onset_s` from the start, falls for `offset_s` to the end."""
     rise = minimum_jerk((time_s - start_s) / onset_s)
     fall = minimum_jerk((end_s - time_s) / offset_s)
@@ -26,7 +28,8 @@ def onset_apex_offset(time_s: FloatArray, start_s: float, end_s: float, onset_s:
 
 
 def smooth_noise(rng: np.random.Generator, count: int, fps: float, tau_s: float) -> FloatArray:
-    """Noise [count] of unit variance: white noise through two equal low-passes of time constant `tau_s`.
+    """Noise [count] of unit variance: white noise through two equal low-passes of time constant
+    `tau_s`.
 
     The second low-pass makes its derivative finite, as that of a mass is.
     """
@@ -39,7 +42,9 @@ def smooth_noise(rng: np.random.Generator, count: int, fps: float, tau_s: float)
         a = keep * a + (1 - keep) * step
         b = keep * b + (1 - keep) * a
         track[k] = b
-    variance = (1 - keep) ** 4 * (1 + keep**2) / (1 - keep**2) ** 3  # of two cascaded low-passes on white noise
+    variance = (
+        (1 - keep) ** 4 * (1 + keep**2) / (1 - keep**2) ** 3
+    )  # of two cascaded low-passes on white noise
     return np.asarray(track[warm_up:] / np.sqrt(variance), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Videos with sound through the `ffmpeg` and `ffprobe` programs; sound is read by `training.audio`."""
+"""Videos with audio through the `ffmpeg` and `ffprobe` programs; audio is read by `training.audio`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training.synthesis.head_mesh import FloatArray
 
-SOUND_RATE_HZ: Final[int] = 16_000
+AUDIO_RATE_HZ: Final[int] = 16_000
 """Of every array of samples here; files are written at 44.1 kHz."""
 
 
@@ -37,7 +37,9 @@ def require_ffmpeg() -> None:
 def _run(command: list[str], given: bytes | None = None) -> bytes:
     done = subprocess.run(command, input=given, capture_output=True)
     if done.returncode:
-        raise MovieError(f"{command[0]} failed on {command[-1]}: {done.stderr.decode(errors='replace').strip()[-600:]}")
+        raise MovieError(
+            f"{command[0]} failed on {command[-1]}: {done.stderr.decode(errors='replace').strip()[-600:]}"
+        )
     return done.stdout
 
 
@@ -47,34 +49,83 @@ class MovieStyle:
 
     fps: int
     quality: int  # of H.264 (crf): 18 is good, 32 is poor
-    audio_start_s: float  # first sound after (or before) the first picture, whole frames
+    audio_start_s: float  # first audio after (or before) the first image, whole frames
     is_avi: bool
 
 
-def write_movie(path: Path, frames: Iterable[NDArray[np.uint8]], sound: FloatArray, style: MovieStyle) -> None:
-    """Write RGB frames [H, W, 3] with mono samples at `SOUND_RATE_HZ`; H and W must be even.
+def write_movie(
+    path: Path, frames: Iterable[NDArray[np.uint8]], audio: FloatArray, style: MovieStyle
+) -> None:
+    """Write RGB frames [H, W, 3] with mono samples at `AUDIO_RATE_HZ`; H and W must be even.
 
-    `sound` begins at `audio_start_s` of the picture's clock: an early one starts before the first frame, which is then
-    shown late by the container's time stamps. An AVI cannot say so and takes no offset.
+    `audio` begins at `audio_start_s` of the image's clock: an early one starts before the first
+    frame, which is then shown late by the container's time stamps. An AVI cannot say so and
+    takes no offset.
     """
     if style.is_avi and style.audio_start_s:
         raise ValueError(f"audio_start_s must be 0 in an AVI, got {style.audio_start_s}")
     rows = iter(frames)
     first = next(rows)
-    late_picture = ["-vf", f"setpts=PTS+{-style.audio_start_s:.6f}/TB"] if style.audio_start_s < 0 else []
-    late_sound = ["-itsoffset", f"{style.audio_start_s:.3f}"] if style.audio_start_s > 0 else []
+    late_image = (
+        ["-vf", f"setpts=PTS+{-style.audio_start_s:.6f}/TB"] if style.audio_start_s < 0 else []
+    )
+    late_audio = ["-itsoffset", f"{style.audio_start_s:.3f}"] if style.audio_start_s > 0 else []
     size = f"{first.shape[1]}x{first.shape[0]}"
-    picture = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(style.fps), "-i", "-"]
-    code = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(style.quality), "-c:a", "aac", "-b:a", "64k"]
+    image = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(style.fps), "-i", "-"]
+    code = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        str(style.quality),
+        "-c:a",
+        "aac",
+        "-b:a",
+        "64k",
+    ]
     if style.is_avi:
         code = ["-c:v", "mpeg4", "-q:v", str(max(2, style.quality // 5)), "-c:a", "pcm_s16le"]
-    exact = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]
+    exact = [
+        "-threads",
+        "1",
+        "-fflags",
+        "+bitexact",
+        "-flags:v",
+        "+bitexact",
+        "-flags:a",
+        "+bitexact",
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        wav = Path(folder) / "sound.wav"
-        _write_wav(wav, sound)
-        command = ["ffmpeg", "-y", "-loglevel", "error", *picture, *late_sound, "-i", str(wav), *late_picture]
-        command += ["-map", "0:v", "-map", "1:a", *code, "-pix_fmt", "yuv420p", "-ar", "44100", "-fps_mode", "passthrough"]
-        with subprocess.Popen([*command, *exact, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wav = Path(folder) / "audio.wav"
+        _write_wav(wav, audio)
+        command = [
+            "ffmpeg",
+            "-y",
+            "-loglevel",
+            "error",
+            *image,
+            *late_audio,
+            "-i",
+            str(wav),
+            *late_image,
+        ]
+        command += [
+            "-map",
+            "0:v",
+            "-map",
+            "1:a",
+            *code,
+            "-pix_fmt",
+            "yuv420p",
+            "-ar",
+            "44100",
+            "-fps_mode",
+            "passthrough",
+        ]
+        with subprocess.Popen(
+            [*command, *exact, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             if process.stdin is None or process.stderr is None:
                 raise MovieError("ffmpeg must run with pipes")
             try:
@@ -89,12 +140,12 @@ def write_movie(path: Path, frames: Iterable[NDArray[np.uint8]], sound: FloatArr
             raise MovieError(f"ffmpeg failed on {path}: {words[-600:]}")
 
 
-def _write_wav(path: Path, sound: FloatArray) -> None:
+def _write_wav(path: Path, audio: FloatArray) -> None:
     with wave.open(str(path), "wb") as stream:
         stream.setnchannels(1)
         stream.setsampwidth(2)
-        stream.setframerate(SOUND_RATE_HZ)
-        stream.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+        stream.setframerate(AUDIO_RATE_HZ)
+        stream.writeframes((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes())
 
 
 def read_frames(path: Path, size_wh: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
@@ -114,6 +165,15 @@ def read_frames(path: Path, size_wh: tuple[int, int]) -> Iterator[NDArray[np.uin
 
 def stream_starts(path: Path) -> dict[str, float]:
     """Start times in seconds of the first video and audio stream, by "video" and "audio"."""
-    command = ["ffprobe", "-loglevel", "error", "-show_entries", "stream=codec_type,start_time", "-of", "json", str(path)]
+    command = [
+        "ffprobe",
+        "-loglevel",
+        "error",
+        "-show_entries",
+        "stream=codec_type,start_time",
+        "-of",
+        "json",
+        str(path),
+    ]
     streams = json.loads(_run(command))["streams"]
     return {stream["codec_type"]: float(stream["start_time"]) for stream in reversed(streams)}

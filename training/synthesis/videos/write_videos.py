@@ -1,7 +1,8 @@
 """Writes RenderWild: the layout of Aff-Wild2, plus `truth/` and `renderwild.json`.
 
-A video is built under `.unfinished/` and moved into place when it is whole; its note `truth/VIDEO.json` comes last, so a
-stopped run goes on with the first video that has none. A video depends on size, seed and its number only.
+A video is built under `.unfinished/` and moved into place when it is whole; its note
+`truth/VIDEO.json` comes last, so a stopped run goes on with the first video that has none. A
+video depends on size, seed and its number only.
 """
 
 from __future__ import annotations
@@ -19,16 +20,43 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
-from training.synthesis.face import FaceStudio
+from training.synthesis.face import FaceRenderer
 from training.synthesis.head_mesh import load_head
 from training.synthesis.videos.annotations import draw_invalid, task_rows, write_annotation
+from training.synthesis.videos.audio_track import LEAD_S, AudioTrack
 from training.synthesis.videos.crops import find_misses, jittered_maps, write_crops
-from training.synthesis.videos.render_video import FilmedPerson, film_person, hide_for_a_while, shoot
+from training.synthesis.videos.ground_truth import (
+    truth_arrays,
+    truth_note,
+    write_arrays,
+    write_note,
+)
+from training.synthesis.videos.performance import Performance, perform
+from training.synthesis.videos.plan import (
+    MISMATCHED_SHARE,
+    PLAN_VERSION,
+    SIZES,
+    VideoPlan,
+    plan_wild,
+)
+from training.synthesis.videos.render_video import (
+    FilmedPerson,
+    hide_for_a_while,
+    render_person,
+    shoot,
+)
 from training.synthesis.videos.video_file import (
-    SOUND_RATE_HZ,
+    AUDIO_RATE_HZ,
     MovieError,
     MovieStyle,
     read_frames,
@@ -36,11 +64,7 @@ from training.synthesis.videos.video_file import (
     stream_starts,
     write_movie,
 )
-from training.synthesis.videos.performance import Performance, perform
-from training.synthesis.videos.plan import MISMATCHED_SHARE, PLAN_VERSION, SIZES, VideoPlan, plan_wild
-from training.synthesis.videos.audio_track import LEAD_S, SoundTrack
-from training.synthesis.videos.ground_truth import truth_arrays, truth_note, write_arrays, write_note
-from training.synthesis.videos.voices import VoiceShelf, open_voices
+from training.synthesis.videos.voices import VoiceCorpus, open_voices
 
 NOTE_NAME: Final[str] = "renderwild.json"
 PARTS: Final = ("all", "train", "validation")
@@ -49,7 +73,7 @@ UNFINISHED: Final[str] = ".unfinished"
 
 
 class StudioError(RuntimeError):
-    """No picture can be drawn on this machine."""
+    """No image can be drawn on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +90,25 @@ class WildMaker:
     def __init__(self, order: WildOrder, out_dir: Path, data_dir: Path) -> None:
         self.order = order
         self.out_dir = out_dir
-        self.shelf: VoiceShelf = open_voices(data_dir)
+        self.shelf: VoiceCorpus = open_voices(data_dir)
         head = load_head(data_dir)
         try:
-            self.studio = FaceStudio(head, SIZES[order.size].tile_px, data_dir)
+            self.studio = FaceRenderer(head, SIZES[order.size].tile_px, data_dir)
         except Exception as error:  # moderngl raises bare Exception without a GL driver
-            raise StudioError(f"rendering needs OpenGL through EGL (Debian: libegl1 libgl1-mesa-dri): {error}") from error
+            raise StudioError(
+                f"rendering needs OpenGL through EGL (Debian: libegl1 libgl1-mesa-dri): {error}"
+            ) from error
 
     def make(self, video: VideoPlan) -> None:
         """Render a video and put everything that belongs to it in place."""
         remove_traces(self.out_dir, video)
         folder = self.out_dir / UNFINISHED / video.name
         shutil.rmtree(folder, ignore_errors=True)
-        acts, sound = perform(self.order.seed, video, self.studio, self.shelf)
+        acts, audio = perform(self.order.seed, video, self.studio, self.shelf)
         people = self._film(video, acts)
-        self._write_movie(folder / video.file_name, video, people, sound)
+        self._write_movie(folder / video.file_name, video, people, audio)
         for number, (act, person) in enumerate(zip(acts, people, strict=True)):
-            self._write_track(folder, video, number, act, person, sound)
+            self._write_track(folder, video, number, act, person, audio)
         move_into_place(folder, self.out_dir, video)
 
     def _rng(self, video: VideoPlan, stream: int) -> np.random.Generator:
@@ -93,22 +119,34 @@ class WildMaker:
         people = []
         for k, act in enumerate(acts):
             rng = self._rng(video, 50 + k)
-            left_px = k * tile_px if len(acts) > 1 else int(rng.integers(0, (width - tile_px) // 2 + 1)) * 2
-            people.append(film_person(rng, self.studio, act, left_px))
+            left_px = (
+                k * tile_px
+                if len(acts) > 1
+                else int(rng.integers(0, (width - tile_px) // 2 + 1)) * 2
+            )
+            people.append(render_person(rng, self.studio, act, left_px))
         if video.is_occluded:
             rng = self._rng(video, 55)
             whom = int(rng.integers(len(people)))
             people[whom] = hide_for_a_while(rng, people[whom], video.fps)
         return people
 
-    def _write_movie(self, path: Path, video: VideoPlan, people: list[FilmedPerson], sound: SoundTrack) -> None:
+    def _write_movie(
+        self, path: Path, video: VideoPlan, people: list[FilmedPerson], audio: AudioTrack
+    ) -> None:
         path.parent.mkdir(parents=True)
-        heard = sound.mixed[round((LEAD_S + video.audio_start_s) * SOUND_RATE_HZ) :]
+        heard = audio.mixed[round((LEAD_S + video.audio_start_s) * AUDIO_RATE_HZ) :]
         style = MovieStyle(video.fps, video.quality, video.audio_start_s, video.is_avi)
         write_movie(path, shoot(self._rng(video, 56), video, people, self.studio), heard, style)
 
     def _write_track(
-        self, folder: Path, video: VideoPlan, number: int, act: Performance, filmed: FilmedPerson, sound: SoundTrack
+        self,
+        folder: Path,
+        video: VideoPlan,
+        number: int,
+        act: Performance,
+        filmed: FilmedPerson,
+        audio: AudioTrack,
     ) -> None:
         person = video.people[number]
         rng = self._rng(video, 60 + number)
@@ -126,14 +164,23 @@ class WildMaker:
         invalid = {}
         present = filmed.au_intensity >= PRESENT_INTENSITY
         for k, task in enumerate(person.tasks):
-            stretches = draw_invalid(rng, task, video.frame_count, video.fps) if person.has_invalid[k] else []
+            stretches = (
+                draw_invalid(rng, task, video.frame_count, video.fps)
+                if person.has_invalid[k]
+                else []
+            )
             invalid[task] = stretches
             rows = task_rows(task, present, act.affect.expression, act.affect.va, stretches)
             path = folder / "annotations" / f"{task}_Set" / video.split / f"{person.name}.txt"
             write_annotation(path, task, rows, person.row_difference[k], video.quirk)
-        write_arrays(folder / "truth" / f"{person.name}.npz", truth_arrays(video, act, filmed, maps, is_missed))
+        write_arrays(
+            folder / "truth" / f"{person.name}.npz",
+            truth_arrays(video, act, filmed, maps, is_missed),
+        )
         starts = stream_starts(folder / video.file_name)
-        note = truth_note(video, number, act, sound, filmed, invalid, starts["audio"] - starts["video"])
+        note = truth_note(
+            video, number, act, audio, filmed, invalid, starts["audio"] - starts["video"]
+        )
         write_note(folder / "truth" / f"{person.name}.json", note)
 
 
@@ -142,7 +189,9 @@ def _places(video: VideoPlan) -> list[str]:
     places = [video.file_name]
     for person in video.people:
         places.append(f"cropped_aligned/{person.name}")
-        places += [f"annotations/{task}_Set/{video.split}/{person.name}.txt" for task in person.tasks]
+        places += [
+            f"annotations/{task}_Set/{video.split}/{person.name}.txt" for task in person.tasks
+        ]
         places.append(f"truth/{person.name}.npz")
     return places + [f"truth/{person.name}.json" for person in reversed(video.people)]
 
@@ -196,9 +245,13 @@ def _check_order(order: WildOrder, out_dir: Path) -> None:
     if path.exists():
         stored = {key: json.loads(path.read_text()).get(key) for key in wanted}
         if stored != wanted:
-            raise ValueError(f"out must be empty or hold the same order {wanted}, got {stored} in {path}; take another folder")
+            raise ValueError(
+                f"out must be empty or hold the same order {wanted}, got {stored} in {path}; take another folder"
+            )
     elif out_dir.exists() and any(out_dir.iterdir()):
-        raise ValueError(f"out must be empty or hold a RenderWild, got other files in {out_dir}; take another folder")
+        raise ValueError(
+            f"out must be empty or hold a RenderWild, got other files in {out_dir}; take another folder"
+        )
 
 
 def describe(order: WildOrder, videos: list[VideoPlan]) -> dict[str, Any]:
@@ -219,11 +272,14 @@ def describe(order: WildOrder, videos: list[VideoPlan]) -> dict[str, Any]:
     }
 
 
-def write_wild(order: WildOrder, out_dir: Path, data_dir: Path, workers: int, part: str = "all") -> int:
-    """Make what is missing of an order, or of a `part` of it (PARTS); returns how many videos were made now.
+def write_wild(
+    order: WildOrder, out_dir: Path, data_dir: Path, workers: int, part: str = "all"
+) -> int:
+    """Make what is missing of an order, or of a `part` of it (PARTS); returns how many videos were
+    made now.
 
-    Raises ValueError for a folder of another order, FileNotFoundError for missing data, MovieError without
-    ffmpeg, StudioError without OpenGL.
+    Raises ValueError for a folder of another order, FileNotFoundError for missing data,
+    MovieError without ffmpeg, StudioError without OpenGL.
     """
     if part not in PARTS:
         raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
@@ -233,16 +289,28 @@ def write_wild(order: WildOrder, out_dir: Path, data_dir: Path, workers: int, pa
     open_voices(data_dir)
     for wanted in ("makehuman_head/mh_head.npz", "facshuman_targets/facshuman_targets.npz"):
         if not (data_dir / wanted).is_file():
-            raise FileNotFoundError(f"the head must lie in {data_dir / wanted}, none found; give the data folder with --data")
+            raise FileNotFoundError(
+                f"the head must lie in {data_dir / wanted}, none found; give the data folder with --data"
+            )
     out_dir.mkdir(parents=True, exist_ok=True)
     write_note(out_dir / NOTE_NAME, describe(order, videos))
-    wanted_now = [video for video in videos if part == "all" or video.is_validation == (part == "validation")]
+    wanted_now = [
+        video for video in videos if part == "all" or video.is_validation == (part == "validation")
+    ]
     missing = [video for video in wanted_now if not is_finished(out_dir, video)]
     missing.sort(key=face_frames, reverse=True)  # the longest first: workers end together
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns) as progress:
         total = sum(face_frames(video) for video in wanted_now)
-        bar = progress.add_task("frames", total=total, completed=total - sum(face_frames(video) for video in missing))
+        bar = progress.add_task(
+            "frames", total=total, completed=total - sum(face_frames(video) for video in missing)
+        )
         for done in _make_all([(order, out_dir, data_dir, video) for video in missing], workers):
             progress.advance(bar, done)
     shutil.rmtree(out_dir / UNFINISHED, ignore_errors=True)

@@ -5,22 +5,26 @@ from collections import Counter
 import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-
 from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.label_samplers import (
     Alternate,
     Mixed,
-    ParallelTasks,
+    PerTaskSampler,
     Phases,
+    SemiSupervisedSampler,
     TaskRows,
-    WithUnlabelled,
     label_groups,
     task_sets,
 )
 from training.datasets.sampling.step import Part, Step, shard
 
-EXPR, AU, VA = TaskRows(("EXPR",), np.arange(0, 10)), TaskRows(("AU",), np.arange(10, 35)), TaskRows(("VA",), np.arange(35, 39))
+REQUIRES = ("pyarrow",)
+
+EXPR, AU, VA = (
+    TaskRows(("EXPR",), np.arange(0, 10)),
+    TaskRows(("AU",), np.arange(10, 35)),
+    TaskRows(("VA",), np.arange(35, 39)),
+)
 ALL = {"EXPR": EXPR, "AU": AU, "VA": VA}
 
 
@@ -41,8 +45,8 @@ def same(one, other) -> bool:
 
 SAMPLERS = {
     "mixed": Mixed(TaskRows(("EXPR", "AU", "VA"), np.arange(39)), 8, seed=3),
-    "longest": ParallelTasks(ALL, 4, seed=3),
-    "shortest": ParallelTasks(ALL, 4, "shortest", seed=3),
+    "longest": PerTaskSampler(ALL, 4, seed=3),
+    "shortest": PerTaskSampler(ALL, 4, "shortest", seed=3),
     "alternate by batch": Alternate(ALL, 4, seed=3),
     "alternate by epoch": Alternate(ALL, 4, "epoch", seed=3),
     "phases": Phases({"EXPR": EXPR, "AU": AU}, 4, seed=3),
@@ -63,22 +67,33 @@ def test_mixed_shows_every_row_once():
     assert seen == Counter(range(39))
 
 
-def test_unlabelled_rows_come_on_top_and_start_over():
-    steps = list(WithUnlabelled(AU, EXPR, 4, 3, seed=3).steps(0))
-    assert len(steps) == WithUnlabelled(AU, EXPR, 4, 3).count(0) == 7  # 25 labelled rows in fours
-    labelled = Counter(row for step in steps for row in step.parts[0].rows.tolist() if row >= 10)
-    assert labelled == Counter(range(10, 35))
+def test_unlabeled_rows_come_on_top_and_start_over():
+    steps = list(SemiSupervisedSampler(AU, EXPR, 4, 3, seed=3).steps(0))
+    assert (
+        len(steps) == SemiSupervisedSampler(AU, EXPR, 4, 3).count(0) == 7
+    )  # 25 labeled rows in fours
+    labeled = Counter(row for step in steps for row in step.parts[0].rows.tolist() if row >= 10)
+    assert labeled == Counter(range(10, 35))
     others = [sum(row < 10 for row in step.parts[0].rows.tolist()) for step in steps]
-    assert all(1 <= count <= 3 for count in others)  # the last batch of each pass through ten is smaller
-    assert {row for step in steps for row in step.parts[0].rows.tolist() if row < 10} == set(range(10))
-    assert same(WithUnlabelled(AU, EXPR, 4, 3, seed=3).steps(2), WithUnlabelled(AU, EXPR, 4, 3, seed=3).steps(2))
+    assert all(
+        1 <= count <= 3 for count in others
+    )  # the last batch of each pass through ten is smaller
+    assert {row for step in steps for row in step.parts[0].rows.tolist() if row < 10} == set(
+        range(10)
+    )
+    assert same(
+        SemiSupervisedSampler(AU, EXPR, 4, 3, seed=3).steps(2),
+        SemiSupervisedSampler(AU, EXPR, 4, 3, seed=3).steps(2),
+    )
 
 
 def test_parallel_longest_wraps_the_shorter_sets():
     sampler = SAMPLERS["longest"]
     steps = list(sampler.steps(0))
     assert len(steps) == 7  # 25 rows of AU in fours
-    assert all([part.tasks for part in step.parts] == [("EXPR",), ("AU",), ("VA",)] for step in steps)
+    assert all(
+        [part.tasks for part in step.parts] == [("EXPR",), ("AU",), ("VA",)] for step in steps
+    )
     seen = rows_by_task(steps)
     assert seen["AU"] == Counter(range(10, 35))
     assert set(seen["VA"].values()) == {7}  # one batch of all four in every step
@@ -94,7 +109,7 @@ def test_parallel_shortest_ends_with_the_first():
 
 def test_a_joint_set_counts_for_both_tasks():
     joint = TaskRows(("EXPR", "VA"), np.arange(5))
-    (step,) = ParallelTasks({"EXPR": EXPR, "EXPR_VA": joint}, 100).steps(0)
+    (step,) = PerTaskSampler({"EXPR": EXPR, "EXPR_VA": joint}, 100).steps(0)
     assert [part.tasks for part in step.parts] == [("EXPR",), ("EXPR", "VA")]
 
 
@@ -106,13 +121,16 @@ def test_alternating_by_batch_takes_a_step_each():
 
 
 def test_alternating_by_epoch_and_phases_finish_one_before_the_next():
-    for sampler in (Alternate({"EXPR": EXPR, "AU": AU}, 4, "epoch"), Phases({"EXPR": EXPR, "AU": AU}, 4)):
+    for sampler in (
+        Alternate({"EXPR": EXPR, "AU": AU}, 4, "epoch"),
+        Phases({"EXPR": EXPR, "AU": AU}, 4),
+    ):
         steps = list(sampler.steps(0))
         assert [step.phase for step in steps] == ["EXPR"] * 3 + ["AU"] * 7
         assert rows_by_task(steps) == {"EXPR": Counter(range(10)), "AU": Counter(range(10, 35))}
 
 
-def labelled_table():
+def labeled_table():
     units = [0.0] * 12
     return made_up_table(
         {"v": list(range(1, 8))},
@@ -122,25 +140,45 @@ def labelled_table():
     )
 
 
-def test_groups_are_by_what_is_labelled():
-    groups = label_groups(labelled_table())
-    assert {name: g.rows.tolist() for name, g in groups.items()} == {"EXPR": [0, 6], "AU": [1, 5], "both": [2, 4]}
+def test_groups_are_by_what_is_labeled():
+    groups = label_groups(labeled_table())
+    assert {name: g.rows.tolist() for name, g in groups.items()} == {
+        "EXPR": [0, 6],
+        "AU": [1, 5],
+        "both": [2, 4],
+    }
     assert groups["both"].tasks == ("EXPR", "AU")
-    whole = label_groups(labelled_table(), disjoint=False)
-    assert {name: g.rows.tolist() for name, g in whole.items()} == {"EXPR": [0, 2, 4, 6], "AU": [1, 2, 4, 5], "both": [2, 4]}
-    some = label_groups(labelled_table(), rows=np.array([0, 1, 3]))
-    assert {name: g.rows.tolist() for name, g in some.items()} == {"EXPR": [0], "AU": [1]}  # nobody has both
+    whole = label_groups(labeled_table(), disjoint=False)
+    assert {name: g.rows.tolist() for name, g in whole.items()} == {
+        "EXPR": [0, 2, 4, 6],
+        "AU": [1, 2, 4, 5],
+        "both": [2, 4],
+    }
+    some = label_groups(labeled_table(), rows=np.array([0, 1, 3]))
+    assert {name: g.rows.tolist() for name, g in some.items()} == {
+        "EXPR": [0],
+        "AU": [1],
+    }  # nobody has both
 
 
 def test_sets_hold_the_rows_of_their_task():
-    sets = task_sets(labelled_table())
-    assert {name: s.rows.tolist() for name, s in sets.items()} == {"AU": [1, 2, 4, 5], "EXPR": [0, 2, 4, 6], "VA": [6]}
+    sets = task_sets(labeled_table())
+    assert {name: s.rows.tolist() for name, s in sets.items()} == {
+        "AU": [1, 2, 4, 5],
+        "EXPR": [0, 2, 4, 6],
+        "VA": [6],
+    }
 
 
 def test_weights_say_how_often_a_row_is_drawn():
     weights = np.array([0, 1.0, 3, 0, 0, 0, 0, 0, 0, 0])
     sampler = Mixed(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
-    seen = Counter(r for epoch in range(400) for step in sampler.steps(epoch) for r in step.parts[0].rows.tolist())
+    seen = Counter(
+        r
+        for epoch in range(400)
+        for step in sampler.steps(epoch)
+        for r in step.parts[0].rows.tolist()
+    )
     assert set(seen) == {101, 102}
     assert seen[102] / seen[101] == pytest.approx(3, rel=0.15)
 
@@ -148,7 +186,7 @@ def test_weights_say_how_often_a_row_is_drawn():
 def test_an_empty_task_says_so():
     for sampler in (
         Mixed(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
-        ParallelTasks(ALL | {"none": TaskRows(("AU", "VA"), np.zeros(0, np.int64))}, 4),
+        PerTaskSampler(ALL | {"none": TaskRows(("AU", "VA"), np.zeros(0, np.int64))}, 4),
     ):
         with pytest.raises(ValueError, match=r"no row to train on for .*VA"):
             list(sampler.steps(0))
@@ -161,7 +199,12 @@ def test_rows_may_be_clips_and_differ_by_epoch():
     first, second = sampler.steps(2)
     assert first.parts[0].rows.shape == (3, 3)
     assert second.parts[0].rows.shape == (1, 3)
-    assert sorted(np.concatenate([first.parts[0].rows, second.parts[0].rows])[:, 0].tolist()) == [200, 203, 206, 209]
+    assert sorted(np.concatenate([first.parts[0].rows, second.parts[0].rows])[:, 0].tolist()) == [
+        200,
+        203,
+        206,
+        209,
+    ]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-
 from faceaffect.labels import AU_NAMES
 from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.pairs import au_pairs, draw_pairs
 from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
+
+REQUIRES = ("pyarrow",)
 
 AU12 = AU_NAMES.index("AU12")
 
@@ -49,7 +49,13 @@ def test_pairs_of_labels_then_videos_are_drawn_evenly():
 
 def test_without_a_difference_there_is_no_pair():
     with pytest.raises(ValueError, match="no video has frames of different labels"):
-        draw_pairs(np.array([0, 1], np.float32), np.array([0, 1], np.int32), np.arange(2), 5, np.random.default_rng(0))
+        draw_pairs(
+            np.array([0, 1], np.float32),
+            np.array([0, 1], np.int32),
+            np.arange(2),
+            5,
+            np.random.default_rng(0),
+        )
 
 
 def test_intensity_is_used_where_a_video_has_it():
@@ -64,7 +70,13 @@ def test_intensity_is_used_where_a_video_has_it():
     pairs = au_pairs(table, AU12, 300, np.random.default_rng(0))
     drawn = {frozenset(p) for p in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}
     assert drawn == {frozenset({0, 1}), frozenset({0, 2}), frozenset({1, 2}), frozenset({4, 5})}
-    up = dict(zip(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True), pairs.order.tolist(), strict=True))
+    up = dict(
+        zip(
+            zip(pairs.first.tolist(), pairs.second.tolist(), strict=True),
+            pairs.order.tolist(),
+            strict=True,
+        )
+    )
     assert up.get((0, 1), 1) == 1
     assert up.get((1, 0), -1) == -1
     only = au_pairs(table, AU12, 50, np.random.default_rng(0), rows=np.array([4, 5]))
@@ -81,14 +93,21 @@ def test_class_weights_make_classes_equal():
 
 def test_va_weights_make_cells_equal():
     numpy_random = np.random.default_rng(4)
-    points = [tuple(p) for p in numpy_random.uniform(-1, 1, (300, 2))] + [(1.0, -1.0), (1.0, 1.0), None]
+    points = [tuple(p) for p in numpy_random.uniform(-1, 1, (300, 2))] + [
+        (1.0, -1.0),
+        (1.0, 1.0),
+        None,
+    ]
     table = made_up_table({"v": list(range(len(points)))}, va=points)
     weights = inverse_va(table, np.arange(len(points)))
     values = np.array(points[:-1])
     counts = np.histogram2d(values[:, 0], values[:, 1], bins=20, range=[[-1, 1], [-1, 1]])[0]
     edges = np.linspace(-1, 1, 21)
     for k, (v, a) in enumerate(values):
-        cell = min(np.searchsorted(edges, v, "right") - 1, 19), min(np.searchsorted(edges, a, "right") - 1, 19)
+        cell = (
+            min(np.searchsorted(edges, v, "right") - 1, 19),
+            min(np.searchsorted(edges, a, "right") - 1, 19),
+        )
         assert weights[k] == pytest.approx(1 / counts[cell])
     assert weights[-1] == 0
     assert weights.sum() == pytest.approx((counts > 0).sum())

@@ -3,11 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-
 from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.thinning import Thinned, every_nth, keep_shares
-from training.datasets.sampling.windows import NO_FRAME, EpochWindows, clips_ending_at, covering_windows, first_places, windows
+from training.datasets.sampling.windows import (
+    NO_FRAME,
+    EpochWindows,
+    clips_ending_at,
+    covering_windows,
+    first_places,
+    windows,
+)
+
+REQUIRES = ("pyarrow",)
 
 # Rows 0..6, 7..16, 17..18; `gap` misses frames 4 and 5.
 FRAMES = {"gap": [1, 2, 3, 6, 7, 8, 9], "long": list(range(1, 11)), "short": [1, 2]}
@@ -27,7 +34,14 @@ def test_windows_follow_the_video_over_gaps():
 
 def test_windows_without_gaps_hold_consecutive_frames():
     found = windows(TABLE, ROWS, 3, 2, drop_gaps=True)
-    assert found.tolist() == [[0, 1, 2], [3, 4, 5], [7, 8, 9], [9, 10, 11], [11, 12, 13], [13, 14, 15]]
+    assert found.tolist() == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [7, 8, 9],
+        [9, 10, 11],
+        [11, 12, 13],
+        [13, 14, 15],
+    ]
     assert (np.diff(TABLE.frame[found], axis=1) == 1).all()
     assert (np.ptp(TABLE.video[found], axis=1) == 0).all()
 
@@ -35,12 +49,17 @@ def test_windows_without_gaps_hold_consecutive_frames():
 def test_the_last_window_reaches_the_end():
     found = windows(TABLE, np.arange(7, 17), 4, 4, reach_end=True)
     assert found.tolist() == [[7, 8, 9, 10], [11, 12, 13, 14], [13, 14, 15, 16]]
-    assert windows(TABLE, np.arange(7, 15), 4, 4, reach_end=True).tolist() == [[7, 8, 9, 10], [11, 12, 13, 14]]
+    assert windows(TABLE, np.arange(7, 15), 4, 4, reach_end=True).tolist() == [
+        [7, 8, 9, 10],
+        [11, 12, 13, 14],
+    ]
 
 
 def test_a_video_shorter_than_a_window_is_not_lost():
     assert windows(TABLE, np.array([17, 18]), 4, 1).tolist() == []
-    assert windows(TABLE, np.array([18, 17]), 4, 1, repeat_short=True).tolist() == [[17, 18, 18, 18]]
+    assert windows(TABLE, np.array([18, 17]), 4, 1, repeat_short=True).tolist() == [
+        [17, 18, 18, 18]
+    ]
 
 
 def test_covering_windows_hold_every_row_and_each_once_for_the_first_time():
@@ -48,7 +67,10 @@ def test_covering_windows_hold_every_row_and_each_once_for_the_first_time():
     first = first_places(found)
     assert sorted(found[first].tolist()) == list(range(len(TABLE)))
     assert sorted(set(found.ravel().tolist())) == list(range(len(TABLE)))
-    assert first_places(np.array([[NO_FRAME, 3], [3, 4]])).tolist() == [[False, True], [False, True]]
+    assert first_places(np.array([[NO_FRAME, 3], [3, 4]])).tolist() == [
+        [False, True],
+        [False, True],
+    ]
 
 
 def test_starts_are_drawn_anew_each_epoch():

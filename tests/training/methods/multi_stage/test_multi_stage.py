@@ -1,4 +1,6 @@
-"""Every driver on real frames for a few steps: each stage changes what it should and leaves alone what it should."""
+"""Every driver on real frames for a few steps: each stage changes what it should and leaves alone
+what it should.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-torch = pytest.importorskip("torch")
-from safetensors.torch import load_file  # noqa: E402
-
-from training.ablations.full_ground_truth import read_whole_truth  # noqa: E402
-from training.methods.multi_stage.multi_stage_lookup import driver_for  # noqa: E402
-from training.methods.multi_stage.pairwise_stages import MappingFrames, measure  # noqa: E402
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.methods.data import MethodData, open_method_data  # noqa: E402
-from training.methods.trainer import MethodLoop  # noqa: E402
-from training.methods.recipe import MethodRecipe  # noqa: E402
-from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
+from training.ablations.full_ground_truth import read_whole_truth
+from training.methods.data import MethodData, open_method_data
+from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
+from training.methods.multi_stage.pairwise_stages import MappingFrames, measure
+from training.methods.recipe import Recipe
+from training.methods.recipe_lookup import find_recipe
+from training.methods.trainer import MethodLoop
+from training.models.networks.pairwise_intensity import PairwiseIntensity
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 
@@ -29,7 +30,9 @@ Weights = dict[str, torch.Tensor]
 
 @pytest.fixture(scope="module")
 def data(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> MethodData:
-    """The tiny RenderWild with labels of all tasks on its training frames, every other one without its expression."""
+    """The tiny RenderWild with labels of all tasks on its training frames, every other one without
+    its expression.
+    """
     cache = tmp_path_factory.mktemp("cache")
     truth = read_whole_truth(renderwild_tiny, cache)
     opened = open_method_data(renderwild_tiny, SIZE, False, cache, progress=False)
@@ -38,12 +41,12 @@ def data(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Met
     return replace(opened, train=train, validation=truth.pick(~truth.is_train).table)
 
 
-def compact(method: str, *options: str) -> MethodRecipe:
+def compact(method: str, *options: str) -> Recipe:
     return find_recipe(method, "compact", [f"net.size_px={SIZE}", "batch=8", *options])
 
 
-def run(recipe: MethodRecipe, data: MethodData, folder: Path, steps: int = 3) -> Weights:
-    driver = driver_for(recipe)
+def run(recipe: Recipe, data: MethodData, folder: Path, steps: int = 3) -> Weights:
+    driver = multi_stage_training_for(recipe)
     assert driver is not None
     driver(recipe, data, folder, seed=1, resume=True, steps=steps)
     return weights(folder)
@@ -64,22 +67,36 @@ def equal(first: Weights, second: Weights) -> bool:
 
 
 def test_recipes_of_one_stage_have_no_driver() -> None:
-    assert all(driver_for(find_recipe(method)) is None for method in ("M2", "M3", "M4", "M5"))
-    assert all(driver_for(find_recipe(method)) is not None for method in ("M1", "M6", "M7", "M8"))
-    assert driver_for(find_recipe("M6", options=["targets=ignore"])) is None
-    assert driver_for(find_recipe("M7", options=["net.mapping=false"])) is None
-    assert driver_for(find_recipe("M8", options=["targets=ignore", "net.recurrence=none"])) is None
+    assert all(
+        multi_stage_training_for(find_recipe(method)) is None for method in ("M2", "M3", "M4", "M5")
+    )
+    assert all(
+        multi_stage_training_for(find_recipe(method)) is not None
+        for method in ("M1", "M6", "M7", "M8")
+    )
+    assert multi_stage_training_for(find_recipe("M6", options=["targets=ignore"])) is None
+    assert multi_stage_training_for(find_recipe("M7", options=["net.mapping=false"])) is None
+    assert (
+        multi_stage_training_for(
+            find_recipe("M8", options=["targets=ignore", "net.recurrence=none"])
+        )
+        is None
+    )
 
 
-def test_the_identity_branch_is_learnt_then_frozen_and_the_face_branch_starts_from_it(data: MethodData, tmp_path: Path) -> None:
+def test_the_identity_branch_is_learned_then_frozen_and_the_face_branch_starts_from_it(
+    data: MethodData, tmp_path: Path
+) -> None:
     recipe = compact("M1", "net.embedding=16")
     made = run(recipe, data, tmp_path)
-    learnt = under(weights(tmp_path / "identity"), "face.")
-    assert equal(under(made, "encoder.identity."), learnt)
-    assert not equal(under(made, "encoder.face."), learnt), "the face branch goes on from there"
+    learned = under(weights(tmp_path / "identity"), "face.")
+    assert equal(under(made, "encoder.identity."), learned)
+    assert not equal(under(made, "encoder.face."), learned), "the face branch goes on from there"
     said = json.loads((tmp_path / "identity" / "identity.json").read_text())
     assert said["people"] == len(set(data.train.groups))
-    alone = run(compact("M1", "net.embedding=16", "net.subtract_identity=false"), data, tmp_path / "alone")
+    alone = run(
+        compact("M1", "net.embedding=16", "net.subtract_identity=false"), data, tmp_path / "alone"
+    )
     assert not under(alone, "encoder.identity.")
 
 
@@ -97,7 +114,7 @@ def test_pseudo_labels_fill_what_is_missing_and_nothing_else(
     seen = {}
     plain = pseudo_label_pass.train_method
 
-    def spy(recipe: MethodRecipe, given: MethodData, folder: Path, **options: object) -> object:
+    def spy(recipe: Recipe, given: MethodData, folder: Path, **options: object) -> object:
         seen[folder.name] = given.train
         return plain(recipe, given, folder, **options)  # type: ignore[arg-type]
 
@@ -117,13 +134,23 @@ def test_the_three_stages_of_pairs_leave_each_other_alone(data: MethodData, tmp_
     recipe = compact("M7", "net.window=20", "net.hidden=8", "sampling.pairs=48")
     made = run(recipe, data, tmp_path)
     ordered, doubted = weights(tmp_path / "order"), weights(tmp_path / "doubt")
-    last = max(name for name in ordered if name.startswith("joint.") and name.endswith("weight") and ordered[name].ndim == 2)
-    assert torch.equal(ordered[last][:12], doubted[last][:12]), "doubt leaves intensities as they are"
+    last = max(
+        name
+        for name in ordered
+        if name.startswith("joint.") and name.endswith("weight") and ordered[name].ndim == 2
+    )
+    assert torch.equal(ordered[last][:12], doubted[last][:12]), (
+        "doubt leaves intensities as they are"
+    )
     assert not torch.equal(ordered[last][12:], doubted[last][12:])
-    assert equal(under(made, "joint."), under(doubted, "joint.")), "the mapping leaves both as they are"
+    assert equal(under(made, "joint."), under(doubted, "joint.")), (
+        "the mapping leaves both as they are"
+    )
     assert not equal(under(made, "mapping."), under(doubted, "mapping."))
     assert (made["high"] > made["low"]).all()
-    plain = run(replace(recipe, net=replace(recipe.net, uncertainty=False)), data, tmp_path / "sure")
+    plain = run(
+        replace(recipe, net=replace(recipe.net, uncertainty=False)), data, tmp_path / "sure"
+    )
     assert plain.keys() == made.keys()
     assert not (tmp_path / "sure" / "doubt").exists()
 
@@ -148,7 +175,9 @@ def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> Non
     assert (frames._weight > 0).all()
     balance = torch.stack([(frames._weight * (frames._au == side)).sum(dim=0) for side in (0, 1)])
     both = (frames._au.sum(dim=0) > 0.01 * len(frames._au)) & (frames._au.mean(dim=0) < 0.99)
-    assert torch.allclose(balance[0][both], balance[1][both], rtol=1e-4), "present and absent frames weigh the same"
+    assert torch.allclose(balance[0][both], balance[1][both], rtol=1e-4), (
+        "present and absent frames weigh the same"
+    )
 
 
 def test_teacher_student_and_grus(data: MethodData, tmp_path: Path) -> None:
@@ -156,16 +185,22 @@ def test_teacher_student_and_grus(data: MethodData, tmp_path: Path) -> None:
     made = run(compact("M8", *options), data, tmp_path, steps=4)
     student, teacher = weights(tmp_path / "student_frames"), weights(tmp_path / "teacher_frames")
     assert not equal(student, teacher)
-    assert equal({name: made[name] for name in student}, student), "trunk and narrow heads are frozen under the GRUs"
+    assert equal({name: made[name] for name in student}, student), (
+        "trunk and narrow heads are frozen under the GRUs"
+    )
     assert under(made, "grus.")
     assert not equal(under(made, "grus."), under(weights(tmp_path / "teacher_windows"), "grus."))
     plain = run(compact("M8", "targets=ignore", *options), data, tmp_path / "plain", steps=4)
-    assert equal({name: plain[name] for name in teacher}, teacher), "without distillation the teacher's own frames stay"
+    assert equal({name: plain[name] for name in teacher}, teacher), (
+        "without distillation the teacher's own frames stay"
+    )
     frames = run(compact("M8", "net.recurrence=none"), data, tmp_path / "frames", steps=4)
     assert equal(frames, student)
 
 
-def test_a_broken_off_driver_goes_on_where_it_was(data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_off_driver_goes_on_where_it_was(
+    data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stopped within the student's stage: the teacher is not trained again and the end is the same."""
     recipe = compact("M8", "net.recurrence=none")
     whole = run(recipe, data, tmp_path / "whole", steps=4)
@@ -178,7 +213,7 @@ def test_a_broken_off_driver_goes_on_where_it_was(data: MethodData, tmp_path: Pa
         steps.append(loop.folder.name)
         return plain(loop)
 
-    driver = driver_for(recipe)
+    driver = multi_stage_training_for(recipe)
     assert driver is not None
     monkeypatch.setattr(MethodLoop, "train_step", counted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,26 +1,27 @@
-"""The eight recipes: composed of what there is, short, within two per cent of the literature, and able to learn."""
+"""The eight recipes: composed of what there is, short, within two per cent of the literature, and
+able to learn.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
+from click.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-from click.testing import CliRunner  # noqa: E402
-
-from tests.training.methods.network_cases import VARIANTS, small_net, variant  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.methods.costs import CostRow, cost_rows  # noqa: E402
-from training.methods.recipe_lookup import RECIPES, find_recipe  # noqa: E402
-from training.losses.ranking import pair_gauss, pair_hinge  # noqa: E402
-from training.methods.optimizer import build_optimiser  # noqa: E402
-from training.methods.total_loss import total_loss  # noqa: E402
-from training.models.cost import on_meta, parameter_count  # noqa: E402
-from training.models.encoders.au_attention import POINTS  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
-from training.models.networks.build_network import build_network  # noqa: E402
-from training.models.networks.pairwise_intensity import PairwiseIntensity  # noqa: E402
+from tests.training.methods.network_cases import VARIANTS, small_net, variant
+from training.__main__ import main
+from training.losses.ranking import pair_gauss, pair_hinge
+from training.methods.costs import CostRow, cost_rows
+from training.methods.optimizer import build_optimizer
+from training.methods.recipe_lookup import RECIPES, find_recipe
+from training.methods.total_loss import total_loss
+from training.models.cost import on_meta, parameter_count
+from training.models.encoders.au_attention import POINTS
+from training.models.mean_shape import MEAN_SHAPE_PX
+from training.models.networks.build_network import build_network
+from training.models.networks.pairwise_intensity import PairwiseIntensity
 
 pytestmark = pytest.mark.train
 FOLDER = Path(__file__).parents[3] / "training" / "recipes"
@@ -34,7 +35,11 @@ def rows() -> list[CostRow]:
 def test_costs_are_those_of_the_literature(rows: list[CostRow]) -> None:
     assert {row.paper for row in rows} == {f"M{i}" for i in range(1, 9)}
     differences = {(row.paper, row.part): row.differences() for row in rows}
-    far = {where: each for where, each in differences.items() if any(d is not None and abs(d) > 0.02 for d in each)}
+    far = {
+        where: each
+        for where, each in differences.items()
+        if any(d is not None and abs(d) > 0.02 for d in each)
+    }
     assert far == {}
 
 
@@ -53,13 +58,17 @@ def test_compact_is_small(name: str) -> None:
     compact, published = find_recipe(name, "compact"), find_recipe(name)
     assert compact.net.size_px <= 112
     assert type(compact.net) is type(published.net)
-    counts = [parameter_count(on_meta(lambda r=r: build_network(r.net))) for r in (compact, published)]
+    counts = [
+        parameter_count(on_meta(lambda r=r: build_network(r.net))) for r in (compact, published)
+    ]
     assert counts[0] < 1.5e6 < counts[1] / 10
 
 
 def test_list_prints_one_line_for_each() -> None:
     lines = CliRunner().invoke(main, ["list"]).output.splitlines()
-    assert [line.split()[:2] for line in lines] == [[name, f"M{i}"] for i, name in enumerate(RECIPES, start=1)]
+    assert [line.split()[:2] for line in lines] == [
+        [name, f"M{i}"] for i, name in enumerate(RECIPES, start=1)
+    ]
 
 
 def test_costs_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +78,16 @@ def test_costs_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyP
 
 
 def test_mistakes_list_what_is_right() -> None:
-    with pytest.raises(ValueError, match=r"unknown recipe 'M9', there are prior_aided_streaming \(M1\)"):
+    with pytest.raises(
+        ValueError, match=r"unknown recipe 'M9', there are prior_aided_streaming \(M1\)"
+    ):
         find_recipe("M9")
     with pytest.raises(ValueError, match=r"preset must be one of \['compact', 'published'\]"):
         find_recipe("M1", "tiny")
 
 
-def labelled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
-    """A batch with all labels, each sample of one of two kinds that pictures and sound tell apart."""
+def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
+    """A batch with all labels, each sample of one of two kinds that images and audio tell apart."""
     torch.manual_seed(0)
     kind = torch.arange(count) % 2
     batch = {}
@@ -93,28 +104,42 @@ def labelled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
         "au": over_time[..., None].expand(*lead, 12).float(), "expression": over_time.float() * 3,
         "va": (over_time[..., None] * torch.tensor([0.8, -0.6])).float(),
     }  # fmt: skip
-    batch |= {"au_mask": torch.ones(*lead, 12), "expression_mask": torch.ones(lead), "va_mask": torch.ones(lead)}
+    batch |= {
+        "au_mask": torch.ones(*lead, 12),
+        "expression_mask": torch.ones(lead),
+        "va_mask": torch.ones(lead),
+    }
     if not steps and "crops" in batch:
         side = batch["crops"].shape[-1]
-        batch["landmarks_49"] = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)] * (side / 112)).expand(count, -1, -1)
+        batch["landmarks_49"] = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)] * (side / 112)).expand(
+            count, -1, -1
+        )
         batch["landmarks_49_mask"] = torch.ones(count)
     return batch
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "pairwise_intensity, direct"])
+@pytest.mark.parametrize(
+    "name", [name for name in VARIANTS if name != "pairwise_intensity, direct"]
+)
 def test_each_learns_two_kinds_of_samples(name: str) -> None:
-    """Every trained parameter gets a gradient, and a few steps lower the recipe's loss on one batch."""
+    """Every trained parameter gets a gradient, and a few steps lower the recipe's loss on one
+    batch.
+    """
     net, recipe = variant(name).train(), find_recipe(VARIANTS[name][0], "compact")
-    batch = labelled(net, 6)
-    optimiser = build_optimiser(net, recipe.optimiser)
+    batch = labeled(net, 6)
+    optimizer = build_optimizer(net, recipe.optimizer)
     reached: set[str] = set()
     losses = []
     for _ in range(6):
         parts = total_loss(recipe.losses, net(batch), batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         parts["loss"].backward()
-        optimiser.step()
-        reached |= {name for name, p in net.named_parameters() if p.grad is not None and float(p.grad.abs().max()) > 0}
+        optimizer.step()
+        reached |= {
+            name
+            for name, p in net.named_parameters()
+            if p.grad is not None and float(p.grad.abs().max()) > 0
+        }
         losses.append(float(parts["loss"].detach()))
     assert losses[-1] < losses[0]
     still = {name for name, p in net.named_parameters() if p.requires_grad} - reached
@@ -122,7 +147,9 @@ def test_each_learns_two_kinds_of_samples(name: str) -> None:
 
 
 def unreached(case: str, parameter: str) -> bool:
-    """What only another stage of training reaches: M8's read-outs of the CNN alone, which its sequences do not pass."""
+    """What only another stage of training reaches: M8's read-outs of the CNN alone, which its
+    sequences do not pass.
+    """
     return case == "multi_database" and parameter.startswith("heads.") and ".read." in parameter
 
 
@@ -131,15 +158,24 @@ def test_pairs_train_intensity_then_uncertainty() -> None:
     assert isinstance(net, PairwiseIntensity)
     torch.manual_seed(0)
     low, high = torch.randn(6, 3, 32, 32), torch.randn(6, 3, 32, 32) + 0.5
-    optimiser = torch.optim.Adam(net.networks()[0].parameters(), 1e-2)
+    optimizer = torch.optim.Adam(net.networks()[0].parameters(), 1e-2)
     for _ in range(15):
-        loss = pair_hinge(net({"crops": low})["intensity_raw"], net({"crops": high})["intensity_raw"], torch.ones(6, 12))
-        optimiser.zero_grad()
+        loss = pair_hinge(
+            net({"crops": low})["intensity_raw"],
+            net({"crops": high})["intensity_raw"],
+            torch.ones(6, 12),
+        )
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     first, second = net({"crops": low}), net({"crops": high})
     assert (second["intensity_raw"] > first["intensity_raw"]).float().mean() > 0.9
-    arguments = (first["intensity_raw"], second["intensity_raw"], first["log_sigma"], second["log_sigma"])
+    arguments = (
+        first["intensity_raw"],
+        second["intensity_raw"],
+        first["log_sigma"],
+        second["log_sigma"],
+    )
     assert torch.isfinite(pair_gauss(*arguments, torch.ones(6, 12)))
 
 

@@ -1,12 +1,11 @@
-"""The F-TDNN: what it sees of the sound, its constraint, its carried state."""
+"""The F-TDNN: what it sees of the audio, its constraint, its carried state."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.audio.ftdnn import Ftdnn, TimeConv  # noqa: E402
+from training.models.audio.ftdnn import Ftdnn, TimeConv
 
 pytestmark = pytest.mark.train
 
@@ -33,9 +32,16 @@ def test_stretches_with_state_give_the_whole(stretches: tuple[int, ...]) -> None
 def test_what_it_sees(causal: bool) -> None:
     net = small(causal)
     mel = torch.randn(1, 120, 64, requires_grad=True)
-    seen = torch.autograd.grad(net(mel)[0, 60].square().sum(), mel)[0][0].abs().amax(dim=1).nonzero()[:, 0]
+    seen = (
+        torch.autograd.grad(net(mel)[0, 60].square().sum(), mel)[0][0]
+        .abs()
+        .amax(dim=1)
+        .nonzero()[:, 0]
+    )
     assert (int(seen.max()) == 60) is causal
-    before = 60 - int(seen.min())  # 4 of the first layer, 6 and four times 8 of the others; or half of them
+    before = 60 - int(
+        seen.min()
+    )  # 4 of the first layer, 6 and four times 8 of the others; or half of them
     assert 0.8 * 42 <= before <= 42 if causal else 0.8 * 21 <= before <= 21
 
 
@@ -56,6 +62,6 @@ def test_a_recording_is_described_as_a_whole() -> None:
         Ftdnn(8, 12, 16, 6).describe_utterance(mel)
 
 
-def test_what_looks_ahead_cannot_run_as_sound_comes_in() -> None:
+def test_what_looks_ahead_cannot_run_as_audio_comes_in() -> None:
     with pytest.raises(ValueError, match="build it causal"):
         small(causal=False).step(torch.zeros(1, 10, 64))

@@ -1,4 +1,6 @@
-"""Backbones against the public ones: parameter counts, and a digest of all names and shapes of their state dicts."""
+"""Backbones against the public ones: parameter counts, and a digest of all names and shapes of
+their state dicts.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +8,22 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.backbones.build_backbone import BACKBONES, build_backbone, width_of  # noqa: E402
-from training.models.backbones.inception_resnet_v1 import InceptionResnetV1  # noqa: E402
-from training.models.backbones.ir_se50 import IrSe50  # noqa: E402
-from training.models.backbones.iresnet import IResNet  # noqa: E402
-from training.models.backbones.mobilefacenet import MobileFaceNet  # noqa: E402
-from training.models.backbones.r2plus1d import R2Plus1d18  # noqa: E402
-from training.models.backbones.resnet import resnet18, resnet50  # noqa: E402
-from training.models.backbones.vgg import Vgg16  # noqa: E402
-from training.models.cost import cost_of, on_meta  # noqa: E402
+from training.models.backbones.build_backbone import BACKBONES, build_backbone, width_of
+from training.models.backbones.inception_resnet_v1 import InceptionResnetV1
+from training.models.backbones.ir_se50 import IrSe50
+from training.models.backbones.iresnet import IResNet
+from training.models.backbones.mobilefacenet import MobileFaceNet
+from training.models.backbones.r2plus1d import R2Plus1d18
+from training.models.backbones.resnet import resnet18, resnet50
+from training.models.backbones.vgg import Vgg16
+from training.models.cost import cost_of, on_meta
 
 pytestmark = pytest.mark.train
 
-# Printed from torchvision 0.29.2 and facenet-pytorch 2.6.0, whose outputs ours also equal bit by bit on random weights.
+# Printed from torchvision 0.29.2 and facenet-pytorch 2.6.0, whose outputs ours also equal bit by
+# bit on random weights.
 PUBLIC = {
     "resnet18": (lambda: resnet18(classes=1000), 11_689_512, "5191d63ec3989592"),
     "resnet50": (lambda: resnet50(classes=1000), 25_557_032, "a87e91cd6bd1f939"),
@@ -55,7 +57,9 @@ def test_names_shapes_and_count_are_the_public_ones(name: str) -> None:
         (lambda: R2Plus1d18(inputs=4), (1, 4, 8, 112, 112), 31_505_325 - 205_200 + 45 * 49, 20.3),
     ],
 )
-def test_cost(build: Callable[[], torch.nn.Module], shape: tuple[int, ...], parameters: int, gmacs: float) -> None:
+def test_cost(
+    build: Callable[[], torch.nn.Module], shape: tuple[int, ...], parameters: int, gmacs: float
+) -> None:
     cost = cost_of(build, shape)
     assert cost.parameters == parameters
     assert cost.macs / 1e9 == pytest.approx(gmacs, rel=0.01)

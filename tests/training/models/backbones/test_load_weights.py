@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
 
-torch = pytest.importorskip("torch")
-from safetensors.torch import save_file  # noqa: E402
-from torch import nn  # noqa: E402
-
-from training.models.backbones.load_weights import WeightsError, load_weights, read_weights  # noqa: E402
+from training.models.backbones.load_weights import WeightsError, load_weights, read_weights
 
 pytestmark = pytest.mark.train
 
@@ -22,12 +21,17 @@ def net(classes: int = 5) -> nn.Sequential:
 def test_both_kinds_of_files_load_everything(tmp_path: Path) -> None:
     source = net()
     save_file(source.state_dict(), tmp_path / "a.safetensors")
-    torch.save({"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}, tmp_path / "a.pth")
+    torch.save(
+        {"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}},
+        tmp_path / "a.pth",
+    )
     for name in ("a.safetensors", "a.pth"):
         target = net()
         report = load_weights(target, tmp_path / name, strict=True)
         assert (report.missing, report.unexpected, report.misshapen) == ((), (), ())
-        assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True)
+        )
 
 
 def test_what_differs_is_reported_and_the_rest_is_loaded(tmp_path: Path) -> None:

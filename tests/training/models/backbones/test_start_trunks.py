@@ -1,4 +1,4 @@
-"""Pretrained trunks reach every network of a compact preset that looks at pictures, and nothing else."""
+"""Pretrained trunks reach every network of a compact preset that looks at images, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-torch = pytest.importorskip("torch")
-from safetensors.torch import load_file, save_file  # noqa: E402
-
-from training.methods.recipe_lookup import find_recipe  # noqa: E402
-from training.models.backbones.load_weights import WeightsError  # noqa: E402
-from training.models.backbones.region_trunk import RegionTrunk  # noqa: E402
-from training.models.backbones.resnet import small_resnet  # noqa: E402
-from training.models.backbones.start_trunks import start_trunks  # noqa: E402
-from training.models.networks.build_network import build_network  # noqa: E402
+from training.methods.recipe_lookup import find_recipe
+from training.models.backbones.load_weights import WeightsError
+from training.models.backbones.region_trunk import RegionTrunk
+from training.models.backbones.resnet import small_resnet
+from training.models.backbones.start_trunks import start_trunks
+from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 
@@ -37,19 +36,23 @@ def test_every_compact_network_takes_it(paper: str, trunk_file: Path) -> None:
     reports = start_trunks(net, trunk_file)
     torch.manual_seed(3)
     wanted = small_resnet().state_dict()
-    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {
+        name for name, value in net.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert changed
     for trunk, report in reports.items():
         assert not report.missing
         own = net.get_submodule(trunk).state_dict()
         for name, value in wanted.items():
             if value.is_floating_point():
-                assert torch.equal(own[name][:, :3] if own[name].shape != value.shape else own[name], value), name
+                assert torch.equal(
+                    own[name][:, :3] if own[name].shape != value.shape else own[name], value
+                ), name
         changed = {name for name in changed if not name.startswith(f"{trunk}.")}
     assert not changed
 
 
-def test_the_picture_of_facial_parts_is_not_looked_at_in_the_beginning(trunk_file: Path) -> None:
+def test_the_image_of_facial_parts_is_not_looked_at_in_the_beginning(trunk_file: Path) -> None:
     net = build_network(find_recipe("M5", "compact").net)
     start_trunks(net, trunk_file)
     assert net.get_submodule("video").conv1.weight[:, 3].abs().max() == 0
@@ -70,7 +73,9 @@ def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path)
     for block in (net.align, net.whole):
         assert torch.equal(block(region), wanted)
     each = net.local(region.repeat(1, 12, 1, 1)).unflatten(1, (12, -1))
-    torch.testing.assert_close(each, wanted[:, None].expand(-1, 12, -1, -1, -1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        each, wanted[:, None].expand(-1, 12, -1, -1, -1), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_names_that_do_not_fit_are_told(trunk_file: Path, tmp_path: Path) -> None:
@@ -91,4 +96,6 @@ def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path, tmp_path: P
         start_trunks(build_network(find_recipe("M4", "compact").net), trunk_file)
     save_file(RegionTrunk().state_dict(), tmp_path / "region.safetensors")
     with pytest.raises(WeightsError, match="fits none of the network's trunks"):
-        start_trunks(build_network(find_recipe("M3", "compact").net), tmp_path / "region.safetensors")
+        start_trunks(
+            build_network(find_recipe("M3", "compact").net), tmp_path / "region.safetensors"
+        )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from faceaffect.labels import AU_NAMES  # noqa: E402
-from training.models.encoders.au_attention import CENTRES, POINTS, AuAttention  # noqa: E402
-from training.models.mean_shape import MEAN_SHAPE_PX  # noqa: E402
+from faceaffect.labels import AU_NAMES
+from training.models.encoders.au_attention import CENTERS, POINTS, AuAttention
+from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
 MEAN = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)])
@@ -19,7 +18,7 @@ def test_the_closed_form_equals_the_plain_one(size: int, grid: int) -> None:
     torch.manual_seed(0)
     attention = AuAttention(size, grid)
     landmarks = MEAN * (size / 112) + torch.randn(2, 49, 2) * size / 20
-    landmarks[1] += size * 0.4  # some centres outside of the picture
+    landmarks[1] += size * 0.4  # some centers outside of the image
     assert torch.equal(attention(landmarks), attention.plain(landmarks))
 
 
@@ -36,9 +35,19 @@ def test_the_published_grid() -> None:
 def test_maps_lie_where_the_au_shows() -> None:
     maps = AuAttention(112, 36)(MEAN[None])[0]
     rows = torch.arange(36.0)
-    height = {name: float((maps[k].sum(dim=1) * rows).sum() / maps[k].sum()) for k, name in enumerate(AU_NAMES)}
-    assert height["AU1"] < height["AU4"] < height["AU7"] < height["AU6"] < height["AU12"] < height["AU26"]
-    assert set(CENTRES) == set(AU_NAMES)
+    height = {
+        name: float((maps[k].sum(dim=1) * rows).sum() / maps[k].sum())
+        for k, name in enumerate(AU_NAMES)
+    }
+    assert (
+        height["AU1"]
+        < height["AU4"]
+        < height["AU7"]
+        < height["AU6"]
+        < height["AU12"]
+        < height["AU26"]
+    )
+    assert set(CENTERS) == set(AU_NAMES)
     across = (maps.sum(dim=1) * rows).sum(dim=1) / maps.sum(dim=(1, 2))
     assert (across - 17.5).abs().max() < 1  # a face is symmetric to a cell
 

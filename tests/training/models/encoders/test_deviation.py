@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.encoders.deviation import DeviationEncoder, DeviationStudent, ExpressionCode, FaceEmbedding  # noqa: E402
+from training.models.encoders.deviation import (
+    DeviationEncoder,
+    DeviationStudent,
+    ExpressionCode,
+    FaceEmbedding,
+)
 
 pytestmark = pytest.mark.train
 CROPS = torch.randn(4, 3, 48, 48, generator=torch.Generator().manual_seed(0))
@@ -23,20 +27,31 @@ def test_a_network_less_itself_is_nothing() -> None:
 def test_the_identity_network_stays_as_it_is() -> None:
     encoder = DeviationEncoder("small_resnet", 16).train()
     before = {name: value.clone() for name, value in encoder.identity.state_dict().items()}
-    optimiser = torch.optim.SGD([p for p in encoder.parameters() if p.requires_grad], 0.1, weight_decay=0.1)
+    optimizer = torch.optim.SGD(
+        [p for p in encoder.parameters() if p.requires_grad], 0.1, weight_decay=0.1
+    )
     encoder(CROPS).square().sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert not encoder.identity.training
-    assert all(torch.equal(value, before[name]) for name, value in encoder.identity.state_dict().items())
+    assert all(
+        torch.equal(value, before[name]) for name, value in encoder.identity.state_dict().items()
+    )
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in encoder.face.parameters())
 
 
 def test_embeddings_have_unit_length() -> None:
     with torch.no_grad():
-        for net in (FaceEmbedding("small_resnet", 16).eval(), FaceEmbedding("mobilefacenet", 32).eval()):
+        for net in (
+            FaceEmbedding("small_resnet", 16).eval(),
+            FaceEmbedding("mobilefacenet", 32).eval(),
+        ):
             size = 112 if "mobile" in type(net.trunk).__name__.lower() else 48
-            assert torch.allclose(net(torch.randn(2, 3, size, size)).norm(dim=1), torch.ones(2), atol=1e-5)
-        assert torch.allclose(ExpressionCode(16)(torch.randn(3, 16)).norm(dim=1), torch.ones(3), atol=1e-5)
+            assert torch.allclose(
+                net(torch.randn(2, 3, size, size)).norm(dim=1), torch.ones(2), atol=1e-5
+            )
+        assert torch.allclose(
+            ExpressionCode(16)(torch.randn(3, 16)).norm(dim=1), torch.ones(3), atol=1e-5
+        )
 
 
 def test_without_identity_and_as_student() -> None:

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch.nn import functional
 
-torch = pytest.importorskip("torch")
-from torch.nn import functional  # noqa: E402
-
-from training.models.cost import on_meta  # noqa: E402
-from training.models.encoders.feature_pyramid import FeaturePyramid, PyramidRead  # noqa: E402
+from training.models.cost import on_meta
+from training.models.encoders.feature_pyramid import FeaturePyramid, PyramidRead
 
 pytestmark = pytest.mark.train
 
 
 def test_names_are_torchvision_s() -> None:
     names = on_meta(FeaturePyramid).state_dict().keys()
-    wanted = {"body.conv1.weight", "body.layer4.2.bn3.weight", "fpn.inner_blocks.0.0.weight", "fpn.layer_blocks.3.0.bias"}
+    wanted = {
+        "body.conv1.weight",
+        "body.layer4.2.bn3.weight",
+        "fpn.inner_blocks.0.0.weight",
+        "fpn.layer_blocks.3.0.bias",
+    }
     assert not wanted - names
     assert {name.split(".")[0] for name in names} == {"body", "fpn"}
 
 
 def test_top_down_sums_by_hand() -> None:
     net = FeaturePyramid("small_resnet", 8).eval()
-    crops = torch.randn(1, 3, 72, 72)  # maps of 18, 9, 5 and 3 cells: upsampling is not always by two
+    crops = torch.randn(
+        1, 3, 72, 72
+    )  # maps of 18, 9, 5 and 3 cells: upsampling is not always by two
     with torch.no_grad():
         maps, levels = net.body.maps(crops), net(crops)
         above = None
         for i in reversed(range(4)):
-            lateral = functional.conv2d(maps[i], net.fpn.inner_blocks[i][0].weight, net.fpn.inner_blocks[i][0].bias)
+            lateral = functional.conv2d(
+                maps[i], net.fpn.inner_blocks[i][0].weight, net.fpn.inner_blocks[i][0].bias
+            )
             if above is not None:
                 side, old = lateral.shape[2], above.shape[2]
                 place = torch.tensor([int(j * old / side) for j in range(side)])
@@ -41,7 +49,13 @@ def test_readings() -> None:
     levels = [torch.randn(2, 8, side, side) for side in (16, 8, 4, 2, 1)]
     per_level, last = PyramidRead(8, 3, "per_level"), PyramidRead(8, 3, "last")
     with torch.no_grad():
-        wanted = sum(linear(level.mean(dim=(2, 3))) for linear, level in zip(per_level.linear, levels, strict=True)) / 5
+        wanted = (
+            sum(
+                linear(level.mean(dim=(2, 3)))
+                for linear, level in zip(per_level.linear, levels, strict=True)
+            )
+            / 5
+        )
         assert torch.allclose(per_level(levels), wanted, atol=1e-6)
         assert torch.allclose(last(levels), last.linear[0](levels[3].mean(dim=(2, 3))))
         assert torch.equal(last(levels[3:]), last(levels))

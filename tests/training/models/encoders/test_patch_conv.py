@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.encoders.patch_conv import PatchConv, RegionLayer  # noqa: E402
+from training.models.encoders.patch_conv import PatchConv, RegionLayer
 
 pytestmark = pytest.mark.train
 
 
-SHAPES = pytest.mark.parametrize(("side", "inputs", "outputs", "size"), [(8, 4, 2, 48), (4, 2, 1, 24), (2, 3, 5, 10)])
+SHAPES = pytest.mark.parametrize(
+    ("side", "inputs", "outputs", "size"), [(8, 4, 2, 48), (4, 2, 1, 24), (2, 3, 5, 10)]
+)
 
 
 @SHAPES
 def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int, size: int) -> None:
-    """On small whole numbers, whose sums have no rounding: equal to the last bit whatever the order of summation."""
+    """On small whole numbers, whose sums have no rounding: equal to the last bit whatever the order
+    of summation.
+    """
     torch.manual_seed(0)
     layer = PatchConv(inputs, outputs, side).eval()
     layer.norm.eps = 0.0
@@ -31,7 +34,9 @@ def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int,
 
 
 @SHAPES
-def test_on_any_numbers_only_rounding_differs(side: int, inputs: int, outputs: int, size: int) -> None:
+def test_on_any_numbers_only_rounding_differs(
+    side: int, inputs: int, outputs: int, size: int
+) -> None:
     torch.manual_seed(0)
     layer = PatchConv(inputs, outputs, side).eval()
     layer.norm.running_mean.normal_(0, 0.3)

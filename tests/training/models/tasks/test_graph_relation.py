@@ -1,13 +1,12 @@
-"""The graph of AUs: its adjacency against counting, its propagation against neighbour by neighbour."""
+"""The graph of AUs: its adjacency against counting, its propagation against neighbor by neighbor."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.tasks.graph_relation import GraphRelation, adjacency_from_labels, graph_plain  # noqa: E402
+from training.models.tasks.graph_relation import GraphRelation, adjacency_from_labels, graph_plain
 
 pytestmark = pytest.mark.train
 
@@ -15,14 +14,19 @@ pytestmark = pytest.mark.train
 def test_adjacency_counts_conditional_probabilities() -> None:
     rng = np.random.default_rng(0)
     active = (rng.random((400, 12)) < 0.3).astype(float)
-    active[:, 1] = np.where(rng.random(400) < 0.8, active[:, 0], active[:, 1])  # these two go together
+    active[:, 1] = np.where(
+        rng.random(400) < 0.8, active[:, 0], active[:, 1]
+    )  # these two go together
     known = (rng.random((400, 12)) < 0.9).astype(float)
     linked = np.eye(12)
     for i in range(12):
         for j in range(12):
             both = (known[:, i] > 0) & (known[:, j] > 0)
             for given in (i, j):
-                if active[both, given].sum() and (active[both, i] * active[both, j]).sum() / active[both, given].sum() >= 0.4:
+                if (
+                    active[both, given].sum()
+                    and (active[both, i] * active[both, j]).sum() / active[both, given].sum() >= 0.4
+                ):
                     linked[i, j] = 1
     root = linked.sum(axis=1) ** -0.5
     assert linked[0, 1] == 1
@@ -38,7 +42,7 @@ def test_an_au_never_seen_is_linked_to_itself_alone() -> None:
     assert torch.equal(found[5], torch.eye(12)[5])
 
 
-def test_propagation_neighbour_by_neighbour() -> None:
+def test_propagation_neighbor_by_neighbor() -> None:
     torch.manual_seed(0)
     relation = GraphRelation(20, 16)
     nodes = relation(torch.randn(3, 12, 20)).double()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.tasks.self_cure import SelfCureHeads  # noqa: E402
+from training.models.tasks.self_cure import SelfCureHeads
 
 pytestmark = pytest.mark.train
 
 
 def test_alpha_scales_expression_logits_alone() -> None:
     heads, plain = SelfCureHeads(6), SelfCureHeads(6, cure=False)
-    plain.load_state_dict({name: value for name, value in heads.state_dict().items() if "alpha" not in name})
+    plain.load_state_dict(
+        {name: value for name, value in heads.state_dict().items() if "alpha" not in name}
+    )
     features = torch.randn(5, 6)
     with torch.no_grad():
         au, expression, va, alpha = heads(features)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.tasks.streaming_heads import StreamingHeads  # noqa: E402
+from training.models.tasks.streaming_heads import StreamingHeads
 
 pytestmark = pytest.mark.train
 
@@ -22,7 +21,9 @@ def test_against_twelve_separate_layers() -> None:
         a = [e @ weight[16 * i : 16 * i + 16].T + bias[16 * i : 16 * i + 16] for i in range(12)]
         wanted = torch.stack([a[i] @ heads.au_pairs[i] for i in range(12)], dim=1)
         assert torch.allclose(pairs, wanted, atol=1e-6)
-        c = torch.cat([heads.au_to_expression(torch.cat(a, dim=1)), heads.expression_branch(e)], dim=1)
+        c = torch.cat(
+            [heads.au_to_expression(torch.cat(a, dim=1)), heads.expression_branch(e)], dim=1
+        )
         assert torch.allclose(expression, heads.expression(c), atol=1e-6)
         v = torch.cat([heads.expression_to_va(c), heads.va_branch(e)], dim=1)
         assert torch.allclose(va, heads.va(v), atol=1e-6)
@@ -33,7 +34,9 @@ def test_later_tasks_see_earlier_ones_only_in_order(order: str, informs: bool) -
     heads = StreamingHeads(32, order=order).eval()
     _, expression, va = heads(torch.randn(5, 32))
     for output in (expression, va):
-        gradient = torch.autograd.grad(output.sum(), heads.au_features.weight, retain_graph=True, allow_unused=True)[0]
+        gradient = torch.autograd.grad(
+            output.sum(), heads.au_features.weight, retain_graph=True, allow_unused=True
+        )[0]
         assert (gradient is not None and bool(gradient.abs().max() > 0)) is informs
 
 

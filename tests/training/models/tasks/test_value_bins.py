@@ -1,13 +1,12 @@
-"""Bins, their centres and expectations."""
+"""Bins, their centers and expectations."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.tasks.value_bins import ValueBins, bin_of  # noqa: E402
+from training.models.tasks.value_bins import ValueBins, bin_of
 
 pytestmark = pytest.mark.train
 
@@ -19,7 +18,7 @@ def test_bins_are_those_of_numpy() -> None:
     assert bin_of(torch.tensor([-1.0, -3.0, 1.0, 2.0])).tolist() == [0, 0, 19, 19]
 
 
-def test_a_certain_bin_gives_its_centre() -> None:
+def test_a_certain_bin_gives_its_center() -> None:
     logits = torch.full((1, 40), -50.0)
     logits[0, 3], logits[0, 20 + 19] = 50, 50
     bins, va = ValueBins()(logits)

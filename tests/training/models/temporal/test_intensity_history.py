@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from training.models.temporal.intensity_history import (  # noqa: E402
+from training.models.temporal.intensity_history import (
     LEVELS,
     RunningHistory,
     feature_count,
@@ -39,11 +38,22 @@ def test_published_features_by_loops() -> None:
         levels: list[float] = []
         for level in LEVELS:
             chosen = sk[ck >= level]
-            row = [*np.percentile(chosen, [0, 10, 20]), len(chosen) / 40] if len(chosen) else levels[-4:]
+            row = (
+                [*np.percentile(chosen, [0, 10, 20]), len(chosen) / 40]
+                if len(chosen)
+                else levels[-4:]
+            )
             levels += row
         for t in (0, 3, 39):
             places = [min(max(t + d, 0), 39) for d in [*range(1, 8), *range(-1, -8, -1)]]
-            wanted = [sk[t], *np.percentile(sk, [0, 10, 20]), *levels, *sk[places], *ck[places], ck[t]]
+            wanted = [
+                sk[t],
+                *np.percentile(sk, [0, 10, 20]),
+                *levels,
+                *sk[places],
+                *ck[places],
+                ck[t],
+            ]
             assert np.allclose(found[t, k], wanted, atol=1e-5)
 
 
@@ -54,10 +64,14 @@ def test_running_percentiles_are_numpy_s_to_a_bin() -> None:
     for t in (200, 399):  # after the warm-up
         for k in (0, 11):
             seen = s[: t + 1, k].numpy()
-            assert found[t, k, 1:4].numpy() == pytest.approx(np.percentile(seen, [0, 10, 20]), abs=2 / 64)
+            assert found[t, k, 1:4].numpy() == pytest.approx(
+                np.percentile(seen, [0, 10, 20]), abs=2 / 64
+            )
             sure = seen[c[: t + 1, k].numpy() >= 0.5]
             at = 4 + 2 * 4
-            assert found[t, k, at : at + 3].numpy() == pytest.approx(np.percentile(sure, [0, 10, 20]), abs=2 / 64)
+            assert found[t, k, at : at + 3].numpy() == pytest.approx(
+                np.percentile(sure, [0, 10, 20]), abs=2 / 64
+            )
             assert float(found[t, k, at + 3]) == pytest.approx(len(sure) / (t + 1))
             assert found[t, k, 20:22].tolist() == [float(s[t - 5, k]), float(s[t - 10, k])]
 
@@ -85,4 +99,6 @@ def test_nothing_later_is_seen() -> None:
 
 
 def test_logits_of_values() -> None:
-    assert torch.sigmoid(logit_of(torch.tensor([0.2, 0.5, 7.0, -3.0]))).tolist() == pytest.approx([0.2, 0.5, 0.99, 0.01])
+    assert torch.sigmoid(logit_of(torch.tensor([0.2, 0.5, 7.0, -3.0]))).tolist() == pytest.approx(
+        [0.2, 0.5, 0.99, 0.01]
+    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-
-from training.models.temporal.sequence_encoder import EncoderLayer, SequenceEncoder, sinusoids  # noqa: E402
+from training.models.temporal.sequence_encoder import EncoderLayer, SequenceEncoder, sinusoids
 
 pytestmark = pytest.mark.train
 
@@ -18,7 +17,9 @@ def test_a_layer_that_looks_both_ways_is_pytorch_s() -> None:
     theirs = nn.TransformerEncoderLayer(32, 4, 48, dropout=0.0, batch_first=True).eval()
     attention = theirs.self_attn
     with torch.no_grad():
-        attention.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key.weight, ours.value.weight]))
+        attention.in_proj_weight.copy_(
+            torch.cat([ours.query.weight, ours.key.weight, ours.value.weight])
+        )
         attention.in_proj_bias.zero_()
         attention.out_proj.weight.copy_(ours.join.weight)
         attention.out_proj.bias.zero_()
@@ -34,14 +35,20 @@ def test_a_layer_that_looks_both_ways_is_pytorch_s() -> None:
 
 def test_sinusoids() -> None:
     table = sinusoids(5, 8)
-    assert table[3, 2].item() == pytest.approx(torch.sin(torch.tensor(3 / 10_000 ** (2 / 8))).item())
-    assert table[3, 5].item() == pytest.approx(torch.cos(torch.tensor(3 / 10_000 ** (4 / 8))).item())
+    assert table[3, 2].item() == pytest.approx(
+        torch.sin(torch.tensor(3 / 10_000 ** (2 / 8))).item()
+    )
+    assert table[3, 5].item() == pytest.approx(
+        torch.cos(torch.tensor(3 / 10_000 ** (4 / 8))).item()
+    )
 
 
 def test_a_causal_encoder_sees_its_window_and_no_later_frame() -> None:
     encoder = SequenceEncoder(16, 1, 2, 8, 32, window=4, causal=True).eval()
     frames = torch.randn(1, 10, 16, requires_grad=True)
-    gradient = torch.autograd.grad(encoder(frames)[0, 6].square().sum(), frames)[0][0].abs().amax(dim=1)
+    gradient = (
+        torch.autograd.grad(encoder(frames)[0, 6].square().sum(), frames)[0][0].abs().amax(dim=1)
+    )
     assert (gradient[3:7] > 0).all()
     assert gradient[:3].max() == 0
     assert gradient[7:].max() == 0

@@ -37,7 +37,9 @@ def test_identities_are_on_one_side_only(plan):
     assert train
     assert validation
     assert not train & validation
-    assert all(number % VALIDATION_EVERY for number in train)  # the rule of the single pictures holds here too
+    assert all(
+        number % VALIDATION_EVERY for number in train
+    )  # the rule of the single images holds here too
     assert not any(number % VALIDATION_EVERY for number in validation)
 
 
@@ -95,7 +97,9 @@ def test_same_seed_same_plan():
 
 
 def test_unknown_size_is_an_error():
-    with pytest.raises(ValueError, match="size must be one of tiny, small, people, crowd, large, got 'huge'"):
+    with pytest.raises(
+        ValueError, match="size must be one of tiny, small, people, crowd, large, got 'huge'"
+    ):
         plan_wild("huge", 1)
 
 

@@ -1,4 +1,6 @@
-"""RenderWild of size tiny, read back as any reader of Aff-Wild2 would: layout, labels, crops, sound, resuming."""
+"""RenderWild of size tiny, read back as any reader of Aff-Wild2 would: layout, labels, crops,
+audio, resuming.
+"""
 
 import json
 import re
@@ -10,13 +12,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks, apply_map, invert_map
+from faceaffect.geometry import (
+    CANONICAL_KEYPOINTS_XY,
+    invert_transforms,
+    keypoints_from_landmarks,
+    transform_points,
+)
 from faceaffect.labels import AU_NAMES
-from training.audio.audio_file import read_sound
+from training.audio.audio_file import read_audio
 from training.synthesis.__main__ import main
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
-from training.synthesis.videos.video_file import SOUND_RATE_HZ, MovieError, require_ffmpeg, stream_starts
 from training.synthesis.videos.plan import MISMATCHED_SHARE
+from training.synthesis.videos.video_file import (
+    AUDIO_RATE_HZ,
+    MovieError,
+    require_ffmpeg,
+    stream_starts,
+)
 from training.synthesis.videos.voices import FITTING_VOICES, VALIDATION_SPEAKERS
 from training.synthesis.videos.write_videos import WildOrder, write_wild
 
@@ -45,7 +57,9 @@ def notes(renderwild_tiny):
 def read_labels(path, task):
     """Header and values [rows, columns] of an annotation file."""
     header, *lines = path.read_text().split("\n")
-    return header, np.array([[float(cell) for cell in line.strip(" ,").split(",")] for line in lines if line.strip()])
+    return header, np.array(
+        [[float(cell) for cell in line.strip(" ,").split(",")] for line in lines if line.strip()]
+    )
 
 
 def annotated(folder):
@@ -60,7 +74,9 @@ def test_layout(renderwild_tiny, notes):
     assert {split for _, split, _ in annotated(renderwild_tiny)} == {"Train_Set", "Validation_Set"}
     crops = {path.name for path in (renderwild_tiny / "cropped_aligned").iterdir()}
     assert crops == set(notes) == {path.stem for _, _, path in annotated(renderwild_tiny)}
-    videos = {str(path.relative_to(renderwild_tiny)) for path in renderwild_tiny.glob("videos/batch*/*")}
+    videos = {
+        str(path.relative_to(renderwild_tiny)) for path in renderwild_tiny.glob("videos/batch*/*")
+    }
     assert videos == {note["video"] for note in notes.values()}
     assert not (renderwild_tiny / ".unfinished").exists()
 
@@ -73,7 +89,9 @@ def test_two_people_share_a_video(notes):
         assert notes[name]["video"].endswith(f"/{base}.mp4")
         assert base not in notes
         half = notes[name]["size_wh"][0] / 2
-        assert (notes[name]["arrays"]["landmarks_xy"][:, 30, 0].mean() > half) == name.endswith("_right")
+        assert (notes[name]["arrays"]["landmarks_xy"][:, 30, 0].mean() > half) == name.endswith(
+            "_right"
+        )
 
 
 def test_labels_agree_with_the_truth(renderwild_tiny, notes):
@@ -125,7 +143,9 @@ def test_all_seven_combinations_and_splits_by_identity(renderwild_tiny, notes):
     assert len({next(iter(splits)) for splits in split_of.values()}) == 2
     for note in notes.values():
         speaker = note["voice"]["speaker"]
-        assert speaker is None or (speaker in VALIDATION_SPEAKERS) == (note["split"] == "Validation_Set")
+        assert speaker is None or (speaker in VALIDATION_SPEAKERS) == (
+            note["split"] == "Validation_Set"
+        )
 
 
 def test_crops_are_aligned_and_some_are_missing(renderwild_tiny, notes):
@@ -140,26 +160,35 @@ def test_crops_are_aligned_and_some_are_missing(renderwild_tiny, notes):
             crop = cv2.imread(str(folder / f"{number:05d}.jpg"))
             assert crop.shape == (112, 112, 3)
             assert crop[30:90, 30:80].std() > 4  # not an empty piece of wall
-        maps, landmarks = note["arrays"]["crop_to_frame"], note["arrays"]["landmarks_xy"]
+        maps, landmarks = note["arrays"]["estimate_crop_to_frame"], note["arrays"]["landmarks_xy"]
         frontal = np.abs(note["arrays"]["pose_deg"][:, 0]) < 12
-        anchors = apply_map(invert_map(maps), anchors_from_landmarks(landmarks))[frontal]
+        anchors = transform_points(invert_transforms(maps), keypoints_from_landmarks(landmarks))[
+            frontal
+        ]
         if len(anchors):
-            assert np.abs(anchors - TEMPLATE_XY).mean() < 4
+            assert np.abs(anchors - CANONICAL_KEYPOINTS_XY).mean() < 4
     assert gaps > 5
     assert list(renderwild_tiny.glob("cropped_aligned/*/.DS_Store"))
 
 
 def test_crops_show_the_frame_of_their_number(renderwild_tiny, notes):
-    """Each crop against the frames of the video, cut with the stored map: the nearest frame is its own."""
+    """Each crop against the frames of the video, cut with the stored map: the nearest frame is its
+    own.
+    """
     name, note = next((n, note) for n, note in notes.items() if not re.search(r"_(left|right)$", n))
     video = cv2.VideoCapture(str(renderwild_tiny / note["video"]))
     frames = [video.read()[1] for _ in range(note["frame_count"])]
     hits = []
     for k in np.flatnonzero(note["arrays"]["cropped"])[3:-3:3]:
-        crop = cv2.imread(str(renderwild_tiny / "cropped_aligned" / name / f"{k + 1:05d}.jpg")).astype(int)
+        crop = cv2.imread(
+            str(renderwild_tiny / "cropped_aligned" / name / f"{k + 1:05d}.jpg")
+        ).astype(int)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         near = [
-            cv2.warpAffine(frames[k + d], note["arrays"]["crop_to_frame"][k], (112, 112), flags=flags) for d in range(-3, 4)
+            cv2.warpAffine(
+                frames[k + d], note["arrays"]["estimate_crop_to_frame"][k], (112, 112), flags=flags
+            )
+            for d in range(-3, 4)
         ]
         hits.append(np.argmin([np.abs(cut - crop).mean() for cut in near]) == 3)
     assert np.mean(hits) > 0.9
@@ -167,20 +196,29 @@ def test_crops_show_the_frame_of_their_number(renderwild_tiny, notes):
 
 def lip_gap(landmarks_xy):
     """Distance of the inner lips [n] over that between the eyes."""
-    eyes = np.linalg.norm(landmarks_xy[:, 36:42].mean(axis=1) - landmarks_xy[:, 42:48].mean(axis=1), axis=1)
+    eyes = np.linalg.norm(
+        landmarks_xy[:, 36:42].mean(axis=1) - landmarks_xy[:, 42:48].mean(axis=1), axis=1
+    )
     return np.linalg.norm(landmarks_xy[:, 62] - landmarks_xy[:, 66], axis=1) / eyes
 
 
 def heard_level(path, time_s):
-    """Decibels [n] of a file's sound at frame times since the first frame, from its samples and time stamps alone."""
-    samples, starts = read_sound(path, SOUND_RATE_HZ).samples, stream_starts(path)
-    half = SOUND_RATE_HZ // 20
-    centres = ((time_s + starts["video"] - starts["audio"]) * SOUND_RATE_HZ).astype(int)
-    pieces = [samples[max(0, c - half) : max(0, c + half)] for c in centres]
-    return np.array([20 * np.log10(np.sqrt((piece**2).mean()) + 1e-4) if len(piece) else -80.0 for piece in pieces])
+    """Decibels [n] of a file's audio at frame times since the first frame, from its samples and
+    time stamps alone.
+    """
+    samples, starts = read_audio(path, AUDIO_RATE_HZ).samples, stream_starts(path)
+    half = AUDIO_RATE_HZ // 20
+    centers = ((time_s + starts["video"] - starts["audio"]) * AUDIO_RATE_HZ).astype(int)
+    pieces = [samples[max(0, c - half) : max(0, c + half)] for c in centers]
+    return np.array(
+        [
+            20 * np.log10(np.sqrt((piece**2).mean()) + 1e-4) if len(piece) else -80.0
+            for piece in pieces
+        ]
+    )
 
 
-def test_mouth_opening_follows_the_sound_of_the_file(renderwild_tiny, notes):
+def test_mouth_opening_follows_the_audio_of_the_file(renderwild_tiny, notes):
     at_once, too_late = [], []
     for name, note in notes.items():
         if re.search(r"_(left|right)$", name) or not note["voice"]["sentences"]:
@@ -194,7 +232,7 @@ def test_mouth_opening_follows_the_sound_of_the_file(renderwild_tiny, notes):
     assert np.median(at_once) > np.median(too_late) + 0.2, (at_once, too_late)
 
 
-def test_sound_may_start_apart_from_the_picture(renderwild_tiny, notes):
+def test_audio_may_start_apart_from_the_image(renderwild_tiny, notes):
     late = [note for note in notes.values() if abs(note["audio_start_s"]) > 0.05]
     assert 0 < len(late) < len(notes)
     for note in notes.values():
@@ -203,12 +241,21 @@ def test_sound_may_start_apart_from_the_picture(renderwild_tiny, notes):
 
 
 def test_voices_fit_but_for_the_stated_share(renderwild_tiny, notes):
-    videos = {note["video"]: (note["voice"]["mismatched"], note["split"]) for note in notes.values()}
+    videos = {
+        note["video"]: (note["voice"]["mismatched"], note["split"]) for note in notes.values()
+    }
     for split in ("Train_Set", "Validation_Set"):
         flags = [mismatched for mismatched, side in videos.values() if side == split]
         assert sum(flags) == round(MISMATCHED_SHARE * len(flags))
-    assert json.loads((renderwild_tiny / "renderwild.json").read_text())["mismatched_share"] == MISMATCHED_SHARE
-    spoken = [(note["voice"]["mismatched"], s) for note in notes.values() for s in note["voice"]["sentences"]]
+    assert (
+        json.loads((renderwild_tiny / "renderwild.json").read_text())["mismatched_share"]
+        == MISMATCHED_SHARE
+    )
+    spoken = [
+        (note["voice"]["mismatched"], s)
+        for note in notes.values()
+        for s in note["voice"]["sentences"]
+    ]
     assert len(spoken) >= 6
     for is_mismatched, sentence in spoken:
         assert (sentence["emotion"] in FITTING_VOICES[sentence["expression"]]) != is_mismatched
@@ -221,7 +268,9 @@ def test_truth_is_whole(notes):
         assert arrays["au_intensity"].shape == (count, len(AU_NAMES))
         assert np.ptp(arrays["pose_deg"][:, 0]) > 0.5
         width, height = note["size_wh"]
-        inside = (arrays["landmarks_xy"] > (-4, -4)) & (arrays["landmarks_xy"] < (width + 4, height + 4))
+        inside = (arrays["landmarks_xy"] > (-4, -4)) & (
+            arrays["landmarks_xy"] < (width + 4, height + 4)
+        )
         assert inside.mean() > 0.97
         assert bool(note["occluded_frames"]) == arrays["occluded"].any()
         assert note["rig"] == "facs" or arrays["au_intensity"][:, AU_NAMES.index("AU23")].max() == 0
@@ -230,7 +279,11 @@ def test_truth_is_whole(notes):
 
 
 def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_stopped_run_goes_on_and_workers_change_nothing(renderwild_tiny, notes, shared, tmp_path):
@@ -238,13 +291,17 @@ def test_a_stopped_run_goes_on_and_workers_change_nothing(renderwild_tiny, notes
     before = contents(renderwild_tiny)
     copy = tmp_path / "stopped"
     shutil.copytree(renderwild_tiny, copy)
-    alone = [n for n in notes if not re.search(r"_(left|right)$", n) and notes[n]["split"] == "Train_Set"]
+    alone = [
+        n for n in notes if not re.search(r"_(left|right)$", n) and notes[n]["split"] == "Train_Set"
+    ]
     name = min(alone, key=lambda n: notes[n]["frame_count"])
     (copy / "truth" / f"{name}.json").unlink()
     for crop in list((copy / "cropped_aligned" / name).glob("*.jpg"))[::2]:
         crop.unlink()
     (copy / ".unfinished" / name).mkdir(parents=True)
-    assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="validation") == 0
+    assert (
+        write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="validation") == 0
+    )
     assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="train") == 1
     after = contents(copy)
     assert after.keys() == before.keys()
@@ -264,7 +321,9 @@ def test_a_folder_belongs_to_one_order(renderwild_tiny, shared, tmp_path):
 
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
-    result = CliRunner().invoke(main, ["wild", "--size", "tiny", "--out", str(tmp_path / "out"), "--data", str(tmp_path)])
+    result = CliRunner().invoke(
+        main, ["wild", "--size", "tiny", "--out", str(tmp_path / "out"), "--data", str(tmp_path)]
+    )
     assert result.exit_code == 1
     assert "voices must lie in" in result.output
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,6 @@
-"""Tracks over time without a mesh: shapes of curves, labels, valence and arousal, mouths, crops and annotation files."""
+"""Tracks over time without a mesh: shapes of curves, labels, valence and arousal, mouths, crops and
+annotation files.
+"""
 
 import warnings
 from itertools import pairwise
@@ -6,20 +8,40 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from faceaffect.geometry import TEMPLATE_XY, anchors_from_landmarks, apply_map, invert_map
+from faceaffect.geometry import (
+    CANONICAL_KEYPOINTS_XY,
+    invert_transforms,
+    keypoints_from_landmarks,
+    transform_points,
+)
 from faceaffect.labels import EXPRESSION_NAMES
 from training.datasets.emotion_to_va import COORDINATES
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
 from training.synthesis.videos import affect_track
-from training.synthesis.videos.affect_track import draw_stretches, follow_affect, follow_circumplex, label_expression
-from training.synthesis.videos.annotations import InvalidStretch, draw_invalid, task_rows, write_annotation
-from training.synthesis.videos.au_tracks import blink_track, emotion_units, resolve_tracks, stray_units
+from training.synthesis.videos.affect_track import (
+    draw_stretches,
+    follow_affect,
+    follow_circumplex,
+    label_expression,
+)
+from training.synthesis.videos.annotations import (
+    InvalidStretch,
+    draw_invalid,
+    task_rows,
+    write_annotation,
+)
+from training.synthesis.videos.au_tracks import (
+    blink_track,
+    emotion_units,
+    resolve_tracks,
+    stray_units,
+)
 from training.synthesis.videos.crops import find_misses, jittered_maps
 from training.synthesis.videos.emotion_prototypes import EMOTION_NAMES
 from training.synthesis.videos.head_tracks import move_head
-from training.synthesis.videos.video_file import SOUND_RATE_HZ
 from training.synthesis.videos.smooth_tracks import onset_apex_offset, smooth_noise
-from training.synthesis.videos.speech_mouth import mouth_units, voice_colour, voice_energy
+from training.synthesis.videos.speech_mouth import mouth_units, voice_color, voice_energy
+from training.synthesis.videos.video_file import AUDIO_RATE_HZ
 
 FPS = 25.0
 TIME_S = (np.arange(300) / FPS).astype(np.float32)
@@ -48,20 +70,27 @@ def test_stretches_fill_the_video(duration_s):
         for before, after in pairwise(stretches):
             assert before.end_s == after.start_s
         assert any(stretch.shares for stretch in stretches)
-        assert all(abs(sum(share for _, share in s.shares) - 1) < 1e-9 for s in stretches if s.shares)
+        assert all(
+            abs(sum(share for _, share in s.shares) - 1) < 1e-9 for s in stretches if s.shares
+        )
 
 
 def test_labels_of_strengths():
     def row(**shares):
         return [1 - sum(shares.values()), *(shares.get(name, 0.0) for name in EXPRESSION_NAMES[1:])]
 
-    strength = np.array([row(), row(fear=0.2), row(fear=0.5), row(fear=0.5, anger=0.2), row(fear=0.4, anger=0.4)], np.float32)
+    strength = np.array(
+        [row(), row(fear=0.2), row(fear=0.5), row(fear=0.5, anger=0.2), row(fear=0.4, anger=0.4)],
+        np.float32,
+    )
     fear = EXPRESSION_NAMES.index("fear")
     assert label_expression(strength).tolist() == [0, 0, fear, fear, -1]
 
 
 def test_circumplex_is_followed_with_inertia(monkeypatch):
-    """Without noise and home base a step is answered by 1 - exp(-t / tau) on the way to the emotion's coordinates."""
+    """Without noise and home base a step is answered by 1 - exp(-t / tau) on the way to the
+    emotion's coordinates.
+    """
     monkeypatch.setattr(affect_track, "VA_NOISE", 0.0)
     monkeypatch.setattr(affect_track, "HOME_SPREAD", 0.0)
     strength = np.zeros((len(TIME_S), 7), np.float32)
@@ -70,7 +99,11 @@ def test_circumplex_is_followed_with_inertia(monkeypatch):
     va = follow_circumplex(np.random.default_rng(0), strength, TIME_S)
     assert np.abs(va[:100]).max() == 0
     since_s = (np.arange(200) + 1) / FPS
-    wanted = 0.8 * (1 - np.exp(-since_s / affect_track.VA_TAU_S))[:, None] * np.array(COORDINATES["sadness"])
+    wanted = (
+        0.8
+        * (1 - np.exp(-since_s / affect_track.VA_TAU_S))[:, None]
+        * np.array(COORDINATES["sadness"])
+    )
     np.testing.assert_allclose(va[100:], wanted, atol=1e-5)
 
 
@@ -117,31 +150,37 @@ def test_blinks_are_as_often_as_stated():
 
 
 def speech(rng):
-    """A tone that swells and falls, with pauses, at SOUND_RATE_HZ, and its loudness at the frame times."""
-    seconds = np.arange(len(TIME_S) * SOUND_RATE_HZ // int(FPS)) / SOUND_RATE_HZ
+    """A tone that swells and falls, with pauses, at AUDIO_RATE_HZ, and its loudness at the frame
+    times.
+    """
+    seconds = np.arange(len(TIME_S) * AUDIO_RATE_HZ // int(FPS)) / AUDIO_RATE_HZ
     loudness = np.clip(np.sin(2 * np.pi * 1.7 * seconds), 0, 1) * (seconds < 8)
-    return (0.3 * loudness * rng.normal(size=len(seconds))).astype(np.float32), np.interp(TIME_S, seconds, loudness)
+    return (0.3 * loudness * rng.normal(size=len(seconds))).astype(np.float32), np.interp(
+        TIME_S, seconds, loudness
+    )
 
 
 def test_mouth_follows_the_voice():
     rng = np.random.default_rng(2)
     samples, loudness = speech(rng)
     energy = voice_energy(samples, TIME_S)
-    units = mouth_units(rng, energy, voice_colour(samples, TIME_S), FPS)
+    units = mouth_units(rng, energy, voice_color(samples, TIME_S), FPS)
     assert np.corrcoef(units["AU26"], loudness)[0, 1] > 0.85
     assert units["AU25"][TIME_S > 8.3].max() < 0.02
 
 
 def test_silence_keeps_the_mouth_shut():
-    silent = np.zeros(len(TIME_S) * SOUND_RATE_HZ // int(FPS), np.float32)
+    silent = np.zeros(len(TIME_S) * AUDIO_RATE_HZ // int(FPS), np.float32)
     assert voice_energy(silent, TIME_S).max() == 0
-    assert voice_colour(silent, TIME_S).max() == 0
+    assert voice_color(silent, TIME_S).max() == 0
 
 
 def test_heads_move_smoothly():
     strength = np.tile(np.eye(7, dtype=np.float32)[0], (len(TIME_S), 1))
     for seed in range(20):
-        head = move_head(np.random.default_rng(seed), TIME_S, FPS, strength, np.zeros(len(TIME_S), np.float32))
+        head = move_head(
+            np.random.default_rng(seed), TIME_S, FPS, strength, np.zeros(len(TIME_S), np.float32)
+        )
         step = np.abs(np.diff(head.pose_deg, axis=0))
         assert step.max() < 10  # 250 degrees a second, a quick turn
         assert np.abs(np.diff(head.pose_deg, 2, axis=0)).max() < 5
@@ -155,20 +194,26 @@ def test_crops_have_an_error_of_the_stated_size():
     landmarks[:, 36:42], landmarks[:, 42:48] = (100, 90), (160, 92)
     landmarks[:, 30], landmarks[:, 48], landmarks[:, 54] = (130, 125), (105, 160), (154, 161)
     maps = jittered_maps(rng, landmarks, FPS)
-    inside = apply_map(invert_map(maps), anchors_from_landmarks(landmarks))
+    inside = transform_points(invert_transforms(maps), keypoints_from_landmarks(landmarks))
     still = inside - inside.mean(axis=0)
     spread_px = np.sqrt((still**2).sum(axis=2).mean())
     assert 0.2 < spread_px < 1.6  # of 112: visible, and far from losing the face
-    assert np.abs(inside.mean(axis=0) - TEMPLATE_XY).max() < 4
+    assert np.abs(inside.mean(axis=0) - CANONICAL_KEYPOINTS_XY).max() < 4
 
 
 def test_misses_leave_most_of_a_face():
     pose = np.zeros((250, 3), np.float32)
-    share = [find_misses(np.random.default_rng(k), pose, np.zeros(250, bool), FPS).mean() for k in range(60)]
+    share = [
+        find_misses(np.random.default_rng(k), pose, np.zeros(250, bool), FPS).mean()
+        for k in range(60)
+    ]
     assert min(share) > 0
     assert np.mean(share) < 0.08
     pose[100:150, 0] = 44
-    turned = [find_misses(np.random.default_rng(k), pose, np.zeros(250, bool), FPS)[100:150].mean() for k in range(60)]
+    turned = [
+        find_misses(np.random.default_rng(k), pose, np.zeros(250, bool), FPS)[100:150].mean()
+        for k in range(60)
+    ]
     assert np.mean(turned) > 0.5
 
 
@@ -219,5 +264,7 @@ def test_a_slow_film_has_stray_units_without_a_warning() -> None:
         for seed in range(40):
             rng = np.random.default_rng(seed)
             stretches = draw_stretches(rng, 6.0, ("anger", "happiness"))
-            for track in stray_units(rng, stretches, time_s, np.linspace(0, 1, 6, dtype=np.float32)).values():
+            for track in stray_units(
+                rng, stretches, time_s, np.linspace(0, 1, 6, dtype=np.float32)
+            ).values():
                 assert np.isfinite(track).all()

@@ -1,5 +1,5 @@
 // FaceaffectAuGraph: the AU graph layer as a TensorRT plugin. Input nodes [N, 12, D], float32 or float16; output logits
-// [N, 12], float32; attributes `widths` (int32: D_0 ... D_L) and `weights` (float32, as au_graph.h lays them out).
+// [N, 12], float32; attributes `widths` (int32: D_0 ... D_L) and `weights` (float32, as au_gcn.h lays them out).
 #pragma once
 
 #include <NvInferRuntime.h>

@@ -8,7 +8,7 @@ namespace {
 // One block a graph and one launch for all layers; node features and their mix stay in shared memory, float32
 // 2 x [12, widest].
 template <typename T>
-__global__ void au_graph_kernel(const T* nodes, GraphShape shape, const T* weights, int widest, float* out) {
+__global__ void au_gcn_kernel(const T* nodes, GraphShape shape, const T* weights, int widest, float* out) {
   float* h = shared_floats();
   float* mixed = h + kNodes * widest;
   nodes += static_cast<int64_t>(blockIdx.x) * kNodes * shape.widths[0];
@@ -32,7 +32,7 @@ __global__ void au_graph_kernel(const T* nodes, GraphShape shape, const T* weigh
 
 }  // namespace
 
-void au_graph_cuda(const void* nodes, int64_t count, const GraphShape& shape, const void* weights, float* out,
+void au_gcn_cuda(const void* nodes, int64_t count, const GraphShape& shape, const void* weights, float* out,
                    Element type, void* stream) {
   if (count == 0) return;
   int widest = 0;
@@ -42,10 +42,10 @@ void au_graph_cuda(const void* nodes, int64_t count, const GraphShape& shape, co
   static_assert(2 * kNodes * kMaxWidth * sizeof(float) <= 48 * 1024, "node features must fit shared memory");
   const dim3 grid(static_cast<unsigned>(count)), block(256);
   if (type == Element::Float16)
-    launch_kernel("au_graph_cuda", au_graph_kernel<Half>, grid, block, shared, stream, static_cast<const Half*>(nodes),
+    launch_kernel("au_gcn_cuda", au_gcn_kernel<Half>, grid, block, shared, stream, static_cast<const Half*>(nodes),
                   shape, static_cast<const Half*>(weights), widest, out);
   else
-    launch_kernel("au_graph_cuda", au_graph_kernel<float>, grid, block, shared, stream,
+    launch_kernel("au_gcn_cuda", au_gcn_kernel<float>, grid, block, shared, stream,
                   static_cast<const float*>(nodes), shape, static_cast<const float*>(weights), widest, out);
 }
 

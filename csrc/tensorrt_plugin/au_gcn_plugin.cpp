@@ -1,4 +1,4 @@
-#include "au_graph_plugin.h"
+#include "au_gcn_plugin.h"
 
 #include <cstdio>
 #include <exception>
@@ -116,7 +116,7 @@ int32_t AuGraphPlugin::enqueue(const nvinfer1::PluginTensorDesc* in, const nvinf
                                const void* const* inputs, void* const* outputs, void*, cudaStream_t stream) noexcept {
   if (!on_gpu_ || on_gpu_->type() != element(in[0].type)) return failed("run before a shape was set");
   try {
-    au_graph_cuda(inputs[0], in[0].dims.d[0], weights_->shape, on_gpu_->address(), static_cast<float*>(outputs[0]),
+    au_gcn_cuda(inputs[0], in[0].dims.d[0], weights_->shape, on_gpu_->address(), static_cast<float*>(outputs[0]),
                   on_gpu_->type(), stream);
   } catch (const std::exception& error) {
     return failed(error.what());

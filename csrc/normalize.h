@@ -8,12 +8,12 @@
 
 namespace faceaffect {
 
-struct NormaliseParams {
+struct NormalizeParams {
   float mean[3];
   float std[3];
 };
 
-HOST_DEVICE float normalise_value(float pixel, const NormaliseParams& params, int c) {
+HOST_DEVICE float normalize_value(float pixel, const NormalizeParams& params, int c) {
   return (pixel / 255.0f - params.mean[c]) / params.std[c];
 }
 

@@ -6,8 +6,8 @@ namespace FACEAFFECT_ISA {
 
 namespace {
 
-// The pixels that the wide loop of one picture covers: it may not read behind the last pixel.
-int64_t normalise_wide(const uint8_t* pixels, int64_t plane_px, const NormaliseParams& params, float* out) {
+// The pixels that the wide loop of one image covers: it may not read behind the last pixel.
+int64_t normalize_wide(const uint8_t* pixels, int64_t plane_px, const NormalizeParams& params, float* out) {
   int64_t i = 0;
 #if FACEAFFECT_LANES
   Lanes::Float scale[3], offset[3];
@@ -29,10 +29,10 @@ int64_t normalise_wide(const uint8_t* pixels, int64_t plane_px, const NormaliseP
 
 }  // namespace
 
-void normalise_cpu(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormaliseParams& params, float* out) {
+void normalize_cpu(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormalizeParams& params, float* out) {
   for (int64_t n = 0; n < count; ++n, pixels += 3 * plane_px, out += 3 * plane_px)
-    for (int64_t i = normalise_wide(pixels, plane_px, params, out); i < plane_px; ++i)
-      for (int c = 0; c < 3; ++c) out[c * plane_px + i] = normalise_value(pixels[3 * i + c], params, c);
+    for (int64_t i = normalize_wide(pixels, plane_px, params, out); i < plane_px; ++i)
+      for (int c = 0; c < 3; ++c) out[c * plane_px + i] = normalize_value(pixels[3 * i + c], params, c);
 }
 
 }  // namespace FACEAFFECT_ISA

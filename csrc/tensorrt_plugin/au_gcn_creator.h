@@ -1,4 +1,4 @@
-// Makes FaceaffectAuGraph out of an ONNX node's attributes or a serialised engine's fields.
+// Makes FaceaffectAuGraph out of an ONNX node's attributes or a serialized engine's fields.
 #pragma once
 
 #include <NvInferRuntime.h>

@@ -84,7 +84,7 @@ void run_graph(const float* nodes, const GraphShape& shape, const float* weights
 
 }  // namespace
 
-void au_graph_cpu(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out,
+void au_gcn_cpu(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out,
                   Scratch& scratch) {
   int widest = 0;
   for (int i = 0; i <= shape.layers; ++i) widest = shape.widths[i] > widest ? shape.widths[i] : widest;

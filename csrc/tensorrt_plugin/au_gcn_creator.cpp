@@ -1,4 +1,4 @@
-#include "au_graph_creator.h"
+#include "au_gcn_creator.h"
 
 #include <cstdio>
 #include <cstring>
@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "au_graph_plugin.h"
+#include "au_gcn_plugin.h"
 
 namespace faceaffect {
 
