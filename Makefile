@@ -1,47 +1,60 @@
-# One line a task; everything happens in .venv, which the first target makes.
+# Development tasks. Everything runs in .venv, which the first target creates.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SHARED ?= ../shared
-# Where nvcc is, kernels are compiled for one architecture here; a wheel, which does not come this way, has them all.
-export FACEAFFECT_CUDA_ARCHS ?= 87
+SHELL := bash
+.SHELLFLAGS := -o pipefail -ec
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
+CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/tensorrt_plugin/*.h csrc/tensorrt_plugin/*.cpp)
+# pip hides the output of builds; of its verbose log only the progress of the compiler is shown.
+PROGRESS := grep --line-buffered -E "^ *(\[[0-9]+/[0-9]+\]|-- faceaffect|faceaffect:|.*(error|FAILED))|^(Successfully|ERROR)"
 
-.PHONY: demo test lint bench native tools clean
+.PHONY: demo test lint format bench native tools clean
 
-demo: $(VENV)/.demo  ## set up, analyze the demo clip, show what came out
+demo: $(VENV)/.demo  ## set up, analyze the demo clip and show the result
 	$(BIN)/faceaffect analyze assets/demo.mp4 --out demo_out/rows.csv --overlay demo_out/overlay.mp4 --overwrite
-	@echo "rows: demo_out/rows.csv   image: demo_out/overlay.mp4"
+	@echo "rows: demo_out/rows.csv   overlay: demo_out/overlay.mp4"
 
-test: $(VENV)/.test  ## set up and run the whole test suite
+test: $(VENV)/.test  ## set up and run the test suite
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(VENV)/.test  ## format, lint, types, import contracts and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
 
-bench: $(VENV)/.test
+format: $(VENV)/.test  ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+bench: $(VENV)/.test  ## kernel, pipeline and command-line benchmarks
 	$(BIN)/python -m benchmarks kernels
 	$(BIN)/python -m benchmarks pipeline assets/demo.mp4
 	$(BIN)/faceaffect bench assets/demo.mp4
 
-native: $(VENV)/.test  ## rebuild the kernels in place
-	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install --no-deps -e .
+native: $(VENV)/.test  ## rebuild the kernels
+	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install -v --no-deps -e . 2>&1 | $(PROGRESS)
 
-tools: $(VENV)/.test  ## fetch what some tests need beside packages: TensorRT for RTX, its signatures, a Python for 64-bit Arm
+tools: $(VENV)/.test  ## TensorRT for RTX, TensorRT stubs and a Python for 64-bit Arm, which some tests use
 	$(BIN)/python tests/make_tools.py build/tools
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip<27"
 
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml setup.py CMakeLists.txt $(wildcard csrc/*)
-	@echo "installing; the kernels are compiled meanwhile, a minute or more in which pip says nothing"
-	$(BIN)/python -m pip install ".[parquet]"
+$(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
+	@echo "installing faceaffect and compiling its kernels (one to two minutes)"
+	$(BIN)/python -m pip install -v ".[parquet]" 2>&1 | $(PROGRESS)
 	@mkdir -p demo_out && touch $@
 
-$(VENV)/.test: $(VENV)/bin/python pyproject.toml setup.py CMakeLists.txt $(wildcard csrc/*)
-	@echo "installing; the kernels are compiled meanwhile, a minute or more in which pip says nothing"
+$(VENV)/.test: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/python -m pip install "torch==2.13.0"
-	$(BIN)/python -m pip install -e ".[parquet,train,dev]"
+	@echo "installing faceaffect with its development tools and compiling its kernels (one to two minutes)"
+	$(BIN)/python -m pip install -v -e ".[parquet,train,dev]" 2>&1 | $(PROGRESS)
 	touch $@
 
 clean:

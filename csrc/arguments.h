@@ -1,4 +1,5 @@
-// Checks of what Python hands over: each error names the argument, what was wanted and what came.
+// Validation of arguments from Python: each error names the argument, what was expected and what
+// came.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -20,14 +21,15 @@ using ByteArray = py::array_t<uint8_t, py::array::c_style | py::array::forcecast
 // "uint8 (3, 4)" of an array, else the type's name.
 std::string describe(py::handle value);
 
-Layout read_layout(py::handle layout);
+PixelFormat read_layout(py::handle pixel_format);
 
-// A frame as the kernels read it. `kept` holds the copy where pixels do not lie as a kernel reads them.
-FrameView view_frame(py::handle pixels, py::handle layout, py::object* kept);
+// Views a frame for the kernels. `owner` owns the copy if the pixels are not in a pixel_format that
+// kernels can read.
+FrameView view_frame(py::handle pixels, py::handle pixel_format, py::object* owner);
 
-FloatArray check_maps(py::handle estimate_crop_to_frame);  // float32 [N, 2, 3]
-FloatArray check_nodes(py::handle nodes, int width);  // float32 [N, 12, width]
-ByteArray check_images(py::handle pixels);  // uint8 [N, H, W, 3]
+FloatArray check_transforms(py::handle crop_to_frame);  // float32 [N, 2, 3]
+FloatArray check_nodes(py::handle nodes, int width);    // float32 [N, 12, width]
+ByteArray check_images(py::handle pixels);              // uint8 [N, H, W, 3]
 NormalizeParams check_normalize(py::handle mean, py::handle std);
 int check_size_px(py::handle size_px);
 

@@ -1,10 +1,12 @@
 // logit[n, k] = H_L[k] . readout_weight[k] + readout_bias[k],  H_0 = nodes[n],
 // H_{l+1}[k, j] = relu(sum_i (A H_l)[k, i] W_l[i, j] + b_l[j])
-//   nodes float32 [N, 12, D_0];  A float32 [12, 12];  W_l float32 [D_l, D_{l+1}];  logit float32 [N, 12]
+//   nodes float32 [N, 12, D_0];  A float32 [12, 12];  W_l float32 [D_l, D_{l+1}];  logit float32
+//   [N, 12]
 //
-// The weights lie in one flat buffer (GraphShape tells where), each row padded with zeros to a multiple of kPad, so that
-// wide kernels need no remainder loop: A [12, 16], then per layer W_l [D_l, pad(D_{l+1})] and b_l [pad(D_{l+1})], then
-// readout_weight [12, pad(D_L)] and readout_bias [16]. On a GPU, nodes and weights may be Half (W); sums are float32.
+// The weights are stored in one flat buffer (see GraphShape), each row padded with zeros to a
+// multiple of kPad, so that wide kernels need no remainder loop: A [12, 16], then per layer W_l
+// [D_l, pad(D_{l+1})] and b_l [pad(D_{l+1})], then readout_weight [12, pad(D_L)] and readout_bias
+// [16]. On a GPU, nodes and weights may be Half (W); sums are float32.
 #pragma once
 
 #include <cstdint>
@@ -27,17 +29,20 @@ HOST_DEVICE int padded(int width) { return (width + kPad - 1) / kPad * kPad; }
 
 HOST_DEVICE int64_t layer_offset(const GraphShape& shape, int layer) {
   int64_t offset = kNodes * kPad;
-  for (int i = 0; i < layer; ++i) offset += static_cast<int64_t>(shape.widths[i] + 1) * padded(shape.widths[i + 1]);
+  for (int i = 0; i < layer; ++i)
+    offset += static_cast<int64_t>(shape.widths[i] + 1) * padded(shape.widths[i + 1]);
   return offset;
 }
 
-HOST_DEVICE int64_t readout_offset(const GraphShape& shape) { return layer_offset(shape, shape.layers); }
+HOST_DEVICE int64_t readout_offset(const GraphShape& shape) {
+  return layer_offset(shape, shape.layers);
+}
 
 HOST_DEVICE int64_t graph_size(const GraphShape& shape) {
   return readout_offset(shape) + kNodes * padded(shape.widths[shape.layers]) + kPad;
 }
 
-// (A H)[k, i]; the rows of `nodes` lie `stride` apart
+// (A H)[k, i]; rows of `nodes` are `stride` floats apart
 template <typename W>
 HOST_DEVICE float mixed_value(const W* adjacency, const float* nodes, int stride, int k, int i) {
   float sum = 0.0f;
@@ -47,10 +52,12 @@ HOST_DEVICE float mixed_value(const W* adjacency, const float* nodes, int stride
 
 // H_{l+1}[k, j] from row k of (A H_l)
 template <typename W>
-HOST_DEVICE float layer_value(const float* mixed_row, const W* weight, int width_in, int width_out, int j) {
+HOST_DEVICE float layer_value(const float* mixed_row, const W* weight, int width_in, int width_out,
+                              int j) {
   const int stride = padded(width_out);
   float sum = 0.0f;
-  for (int i = 0; i < width_in; ++i) sum += mixed_row[i] * as_float(weight[static_cast<int64_t>(i) * stride + j]);
+  for (int i = 0; i < width_in; ++i)
+    sum += mixed_row[i] * as_float(weight[static_cast<int64_t>(i) * stride + j]);
   sum += as_float(weight[static_cast<int64_t>(width_in) * stride + j]);  // b_l follows W_l
   return sum > 0.0f ? sum : 0.0f;
 }

@@ -1,4 +1,4 @@
-// The Python module `_native`: every m.def.
+// The Python module `_native`.
 #include <cstring>
 #include <optional>
 #include <string>
@@ -9,15 +9,15 @@
 
 #include "arguments.h"
 #include "cuda_kernels.h"
-#include "face_bindings.h"
+#include "face_ops_bindings.h"
 #include "instruction_sets.h"
-#include "stage_crops.h"
+#include "pack_upload.h"
 
 namespace faceaffect {
 
 namespace {
 
-const InstructionSet* g_chosen = nullptr;
+const InstructionSet* g_isa = nullptr;
 
 struct PackedGraph {
   GraphShape shape;
@@ -33,34 +33,36 @@ py::list names_of_sets(bool usable_only) {
   return names;
 }
 
-// An empty name chooses the best.
+// Selects the instruction set; an empty name selects the best one.
 void use_isa(const std::string& name) {
   int count = 0;
   const InstructionSet* sets = instruction_sets(&count);
   for (int i = count - 1; i >= 0; --i)
     if (sets[i].usable && (name.empty() || name == sets[i].name)) {
-      g_chosen = &sets[i];
+      g_isa = &sets[i];
       return;
     }
-  throw py::value_error("FACEAFFECT_ISA must be one of " + py::repr(names_of_sets(true)).cast<std::string>() +
+  throw py::value_error("FACEAFFECT_ISA must be one of " +
+                        py::repr(names_of_sets(true)).cast<std::string>() +
                         " on this machine, got '" + name + "'");
 }
 
-py::object crop_face(py::handle pixels, py::handle layout, py::handle estimate_crop_to_frame, py::handle size_px, py::handle mean,
-                     py::handle std, py::handle out) {
-  py::object kept;
-  const FrameView frame = view_frame(pixels, layout, &kept);
-  const FloatArray maps = check_maps(estimate_crop_to_frame);
+py::object crop_face(py::handle pixels, py::handle pixel_format, py::handle crop_to_frame,
+                     py::handle size_px, py::handle mean, py::handle std, py::handle out) {
+  py::object owner;
+  const FrameView frame = view_frame(pixels, pixel_format, &owner);
+  const FloatArray transforms = check_transforms(crop_to_frame);
   const CropParams params = {check_size_px(size_px), check_normalize(mean, std)};
-  const int count = static_cast<int>(maps.shape(0));
+  const int count = static_cast<int>(transforms.shape(0));
   FloatArray result = check_out(out, {count, 3, params.size_px, params.size_px});
-  const float* map_data = maps.data();
+  const float* transform_data = transforms.data();
   float* result_data = result.mutable_data();
   {
-    // One face takes less time than another thread's turn may: that thread has its turn while the network runs.
+    // Cropping one face is shorter than the wait for the GIL if another thread takes it; that
+    // thread runs during inference anyway.
     std::optional<py::gil_scoped_release> release;
     if (count > 1) release.emplace();
-    g_chosen->crop_face(frame, map_data, count, params, result_data, thread_scratch());
+    g_isa->crop_face(frame, transform_data, count, params, result_data, thread_workspace());
   }
   return std::move(result);
 }
@@ -71,36 +73,41 @@ py::object normalize(py::handle pixels, py::handle mean, py::handle std, py::han
   FloatArray result = check_out(out, {images.shape(0), 3, images.shape(1), images.shape(2)});
   const uint8_t* data = images.data();
   float* result_data = result.mutable_data();
-  const int64_t count = images.shape(0), plane_px = static_cast<int64_t>(images.shape(1)) * images.shape(2);
+  const int64_t count = images.shape(0),
+                plane_px = static_cast<int64_t>(images.shape(1)) * images.shape(2);
   {
     py::gil_scoped_release release;
-    g_chosen->normalize(data, count, plane_px, params, result_data);
+    g_isa->normalize(data, count, plane_px, params, result_data);
   }
   return std::move(result);
 }
 
-// No release of the GIL: the graph of a few faces takes less time than a release and a take.
+// The GIL is owner: the graph layer of a few faces takes less time than releasing and reacquiring
+// it.
 py::object au_gcn(py::handle nodes, const PackedGraph& graph, py::handle out) {
   const FloatArray array = check_nodes(nodes, graph.shape.widths[0]);
   FloatArray result = check_out(out, {array.shape(0), kNodes});
-  g_chosen->au_gcn(array.data(), array.shape(0), graph.shape, graph.weights.data(), result.mutable_data(),
-                     thread_scratch());
+  g_isa->au_gcn(array.data(), array.shape(0), graph.shape, graph.weights.data(),
+                result.mutable_data(), thread_workspace());
   return std::move(result);
 }
 
 void copy_padded(const FloatArray& from, int rows, int columns, float* to) {
   for (int i = 0; i < rows; ++i)
-    std::memcpy(to + static_cast<int64_t>(i) * padded(columns), from.data() + static_cast<int64_t>(i) * columns,
+    std::memcpy(to + static_cast<int64_t>(i) * padded(columns),
+                from.data() + static_cast<int64_t>(i) * columns,
                 sizeof(float) * static_cast<size_t>(columns));
 }
 
-// Shapes were checked by GcnWeights; the limits are the kernels' own.
+// Shapes are validated by GcnWeights; these limits are those of the kernels.
 PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray>& weights,
-                       const std::vector<FloatArray>& biases, const FloatArray& readout, const FloatArray& readout_bias) {
+                       const std::vector<FloatArray>& biases, const FloatArray& readout,
+                       const FloatArray& readout_bias) {
   PackedGraph graph = {};
   graph.shape.layers = static_cast<int>(weights.size());
   const bool too_deep = graph.shape.layers > kMaxLayers;
-  graph.shape.widths[0] = static_cast<int>(weights.empty() ? readout.shape(1) : weights[0].shape(0));
+  graph.shape.widths[0] =
+      static_cast<int>(weights.empty() ? readout.shape(1) : weights[0].shape(0));
   bool too_wide = graph.shape.widths[0] > kMaxWidth;
   for (int i = 0; !too_deep && i < graph.shape.layers; ++i) {
     graph.shape.widths[i + 1] = static_cast<int>(weights[static_cast<size_t>(i)].shape(1));
@@ -115,7 +122,8 @@ PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray
     const int width_in = graph.shape.widths[i], width_out = graph.shape.widths[i + 1];
     float* layer = to + layer_offset(graph.shape, i);
     copy_padded(weights[static_cast<size_t>(i)], width_in, width_out, layer);
-    copy_padded(biases[static_cast<size_t>(i)], 1, width_out, layer + static_cast<int64_t>(width_in) * padded(width_out));
+    copy_padded(biases[static_cast<size_t>(i)], 1, width_out,
+                layer + static_cast<int64_t>(width_in) * padded(width_out));
   }
   const int last = graph.shape.widths[graph.shape.layers];
   copy_padded(readout, kNodes, last, to + readout_offset(graph.shape));
@@ -123,17 +131,19 @@ PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray
   return graph;
 }
 
-// See stage_crops.h; `block` is the address of writable host memory of `capacity` bytes. Returns the bytes needed.
-size_t stage_frame(py::handle pixels, py::handle layout, py::handle estimate_crop_to_frame, int slots, int size_px,
-                   uintptr_t block, uintptr_t device, size_t capacity) {
-  py::object kept;
-  const FrameView frame = view_frame(pixels, layout, &kept);
-  const FloatArray maps = check_maps(estimate_crop_to_frame);
-  if (maps.shape(0) < 1 || maps.shape(0) > slots)
-    throw py::value_error("slots must be at least the number of faces, which must be at least 1; got " +
-                          std::to_string(slots) + " for " + std::to_string(maps.shape(0)));
-  return stage_crops(frame, maps.data(), static_cast<int>(maps.shape(0)), slots, size_px, false,
-                     reinterpret_cast<uint8_t*>(block), device, capacity);
+// See pack_upload.h; `block` is the address of writable host memory of `capacity` bytes. Returns
+// the bytes needed.
+size_t stage_frame(py::handle pixels, py::handle pixel_format, py::handle crop_to_frame, int slots,
+                   int size_px, uintptr_t block, uintptr_t device, size_t capacity) {
+  py::object owner;
+  const FrameView frame = view_frame(pixels, pixel_format, &owner);
+  const FloatArray transforms = check_transforms(crop_to_frame);
+  if (transforms.shape(0) < 1 || transforms.shape(0) > slots)
+    throw py::value_error(
+        "slots must be at least the number of faces, which must be at least 1; got " +
+        std::to_string(slots) + " for " + std::to_string(transforms.shape(0)));
+  return pack_upload(frame, transforms.data(), static_cast<int>(transforms.shape(0)), slots,
+                     size_px, false, reinterpret_cast<uint8_t*>(block), device, capacity);
 }
 
 }  // namespace
@@ -141,7 +151,7 @@ size_t stage_frame(py::handle pixels, py::handle layout, py::handle estimate_cro
 PYBIND11_MODULE(_native, m) {
   use_isa("");
   m.def("use_isa", &use_isa);
-  m.def("chosen_isa", [] { return g_chosen->name; });
+  m.def("chosen_isa", [] { return g_isa->name; });
   m.def("compiled_isas", [] { return names_of_sets(false); });
   m.def("usable_isas", [] { return names_of_sets(true); });
   m.def("crop_face", &crop_face);
@@ -149,7 +159,10 @@ PYBIND11_MODULE(_native, m) {
   m.def("au_gcn", &au_gcn);
   m.def("pack_graph", &pack_graph);
   py::class_<PackedGraph>(m, "PackedGraph")
-      .def("flat", [](const PackedGraph& g) { return FloatArray(static_cast<py::ssize_t>(g.weights.size()), g.weights.data()); })
+      .def("flat",
+           [](const PackedGraph& g) {
+             return FloatArray(static_cast<py::ssize_t>(g.weights.size()), g.weights.data());
+           })
       .def_property_readonly("widths", [](const PackedGraph& g) {
         return std::vector<int>(g.shape.widths, g.shape.widths + g.shape.layers + 1);
       });

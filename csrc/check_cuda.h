@@ -1,4 +1,5 @@
-// check_cuda(status, what): a CUDA call that failed becomes a CudaError that names the call, the cause and the remedy.
+// check_cuda(status, what): throws a CudaError that names the failed call, its cause and the
+// remedy.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -18,7 +19,7 @@ inline void check_cuda(cudaError_t status, const char* what) {
   if (status != cudaSuccess) throw_cuda_error(status, what);
 }
 
-// Throws a CudaError where no GPU can be used.
+// Throws a CudaError if no GPU can be used.
 void require_device();
 
 }  // namespace faceaffect

@@ -1,21 +1,24 @@
 // out[b, c, y, x] = (sample(frame at level, position)[c] / 255 - mean[c]) / std[c]
-//   frame uint8, any Layout;  estimate_crop_to_frame float32 [N, 2, 3];  out float32 [N, 3, S, S] RGB
+//   frame uint8, any PixelFormat;  crop_to_frame float32 [N, 2, 3];  out float32 [N, 3, S, S] RGB
 //
-// position: estimate_crop_to_frame[b] . (x, y, 1), pixel centers at whole coordinates. It is computed in float32 as
-//   (m0 x + m1 y) + m2 without fused operations, everywhere: all twins sample the very same point.
-// level: how often the frame is halved first, so that minifying does not alias: the smallest level (at most kMaxLevel)
-//   at which one crop pixel steps at most 2 pixels. Pixel (i, j) of the frame at level l is the mean of the block of
-//   2^l x 2^l frame pixels from (i 2^l, j 2^l), rounded half up to a whole number; a block that hangs over the right or
-//   lower edge repeats the edge. From level 2 on the middle two of each four rows stand for all four: reading a large face
-//   is what its crop costs. Beyond a scale of 2^(kMaxLevel + 1) the crop aliases.
-// sample: bilinear, black outside: the value at the nearest point inside the frame, times the share of the 1 px wide
-//   tent around the position that the frame covers.
-// NV12: luma and chroma are interpolated each in its own plane (chroma samples lie in the middle of their 2 x 2 luma
-//   pixels), then converted: BT.601, video range, clamped to 0..255.
+// position: crop_to_frame[b] . (x, y, 1), pixel centers at integer coordinates. It is computed in
+//   float32 as (m0 x + m1 y) + m2 without fused operations: all implementations sample the same
+//   point.
+// level: number of times that the frame is halved before sampling, against aliasing: the smallest
+//   level (at most kMaxLevel) at which one crop pixel spans at most 2 pixels. Pixel (i, j) at level
+//   l is the mean of the block of 2^l x 2^l frame pixels from (i 2^l, j 2^l), rounded half up; a
+//   block that extends past the right or lower edge repeats the edge. From level 2 on only the
+//   middle two of each four rows are averaged: reading the pixels dominates the cost of cropping a
+//   large face. Above a scale of 2^(kMaxLevel + 1) the crop aliases.
+// sample: bilinear, black outside: the value at the nearest point inside the frame, weighted by the
+//   coverage of the 1 px wide tent around the position.
+// NV12: luma and chroma are interpolated in their own planes (chroma samples are at the centers of
+//   their 2 x 2 luma pixels), then converted: BT.601, video range, clamped to 0..255.
 #pragma once
 
 #include "frame_view.h"
 #include "normalize.h"
+#include "yuv.h"
 
 namespace faceaffect {
 
@@ -26,26 +29,25 @@ struct CropParams {
   NormalizeParams normalize;
 };
 
-// estimate_crop_to_frame [2, 3] as seen from the frame at its level.
-struct LevelMap {
+// crop_to_frame [2, 3] relative to the frame downsampled to its pyramid level.
+struct LevelTransform {
   float m[6];
   int level;
 };
 
-
-HOST_DEVICE LevelMap map_at_level(const float* estimate_crop_to_frame) {
-  const float* m = estimate_crop_to_frame;
+HOST_DEVICE LevelTransform transform_at_level(const float* crop_to_frame) {
+  const float* m = crop_to_frame;
   const float x_step2 = m[0] * m[0] + m[3] * m[3];
   const float y_step2 = m[1] * m[1] + m[4] * m[4];
   const float step2 = x_step2 > y_step2 ? x_step2 : y_step2;
-  LevelMap map = {{}, 0};
+  LevelTransform transform = {{}, 0};
   float limit = 4.0f;
-  for (; map.level < kMaxLevel && step2 > limit; ++map.level) limit *= 4.0f;
-  const float shrink = 1.0f / static_cast<float>(1 << map.level);
-  for (int i = 0; i < 6; ++i) map.m[i] = m[i] * shrink;
-  map.m[2] += 0.5f * shrink - 0.5f;
-  map.m[5] += 0.5f * shrink - 0.5f;
-  return map;
+  for (; transform.level < kMaxLevel && step2 > limit; ++transform.level) limit *= 4.0f;
+  const float shrink = 1.0f / static_cast<float>(1 << transform.level);
+  for (int i = 0; i < 6; ++i) transform.m[i] = m[i] * shrink;
+  transform.m[2] += 0.5f * shrink - 0.5f;
+  transform.m[5] += 0.5f * shrink - 0.5f;
+  return transform;
 }
 
 HOST_DEVICE float position_at(const float* row, int x, int y) {
@@ -58,10 +60,10 @@ HOST_DEVICE float clamp_to(float value, float low, float high) {
   return value < low ? low : (value > high ? high : value);
 }
 
-// Whether row i of a block is part of its mean.
+// Returns whether row i of a block is part of its mean.
 HOST_DEVICE bool row_counts(int level, int i) { return level < 2 || ((i + 1) & 2) != 0; }
 
-// A block's mean is its sum shifted right by this, rounded.
+// Number of bits by which the sum of a block is shifted right (with rounding) to give its mean.
 HOST_DEVICE int sum_shift(int level) { return level < 2 ? 2 * level : 2 * level - 1; }
 
 HOST_DEVICE float level_pixel(const PlaneView& plane, int level, int c, int y, int x) {
@@ -80,20 +82,24 @@ HOST_DEVICE float level_pixel(const PlaneView& plane, int level, int c, int y, i
 }
 
 HOST_DEVICE float bilinear(const PlaneView& plane, int level, int c, float y, float x) {
-  const int last_x = level_size(plane.width_px, level) - 1, last_y = level_size(plane.height_px, level) - 1;
+  const int last_x = level_size(plane.width_px, level) - 1,
+            last_y = level_size(plane.height_px, level) - 1;
   const float in_x = clamp_to(x, 0.0f, static_cast<float>(last_x));
   const float in_y = clamp_to(y, 0.0f, static_cast<float>(last_y));
   const int x0 = static_cast<int>(in_x), y0 = static_cast<int>(in_y);
   const int x1 = x0 < last_x ? x0 + 1 : last_x, y1 = y0 < last_y ? y0 + 1 : last_y;
-  const float x_share = in_x - static_cast<float>(x0), y_share = in_y - static_cast<float>(y0);
-  const float top_left = level_pixel(plane, level, c, y0, x0), top_right = level_pixel(plane, level, c, y0, x1);
-  const float low_left = level_pixel(plane, level, c, y1, x0), low_right = level_pixel(plane, level, c, y1, x1);
-  const float top = top_left + x_share * (top_right - top_left);
-  const float low = low_left + x_share * (low_right - low_left);
-  return top + y_share * (low - top);
+  const float x_weight = in_x - static_cast<float>(x0), y_weight = in_y - static_cast<float>(y0);
+  const float top_left = level_pixel(plane, level, c, y0, x0),
+              top_right = level_pixel(plane, level, c, y0, x1);
+  const float low_left = level_pixel(plane, level, c, y1, x0),
+              low_right = level_pixel(plane, level, c, y1, x1);
+  const float top = top_left + x_weight * (top_right - top_left);
+  const float low = low_left + x_weight * (low_right - low_left);
+  return top + y_weight * (low - top);
 }
 
-// How much of the tent around `position` lies in [0, size): 1 inside, falling to 0 one pixel outside.
+// Coverage of the 1 px wide tent around `position` by [0, size): 1 inside, falling to 0 one pixel
+// outside.
 HOST_DEVICE float coverage(float position, int size) {
   const float from_low = position + 1.0f, from_high = static_cast<float>(size) - position;
   return clamp_to(from_low < from_high ? from_low : from_high, 0.0f, 1.0f);
@@ -102,25 +108,27 @@ HOST_DEVICE float coverage(float position, int size) {
 HOST_DEVICE float chroma_position(float luma_position) { return luma_position * 0.5f - 0.25f; }
 
 HOST_DEVICE float rgb_from_yuv(float luma, float u, float v, int c) {
-  const float gray = 1.1643836f * (luma - 16.0f);
-  const float blue = u - 128.0f, red = v - 128.0f;
-  if (c == 0) return clamp_to(gray + 1.5960268f * red, 0.0f, 255.0f);
-  if (c == 1) return clamp_to(gray - 0.3917623f * blue - 0.8129676f * red, 0.0f, 255.0f);
-  return clamp_to(gray + 2.0172321f * blue, 0.0f, 255.0f);
+  const float gray = kLumaScale * (luma - kLumaOffset);
+  const float blue = u - kChromaOffset, red = v - kChromaOffset;
+  if (c == 0) return clamp_to(gray + kVToRed * red, 0.0f, 255.0f);
+  if (c == 1) return clamp_to(gray + kUToGreen * blue + kVToGreen * red, 0.0f, 255.0f);
+  return clamp_to(gray + kUToBlue * blue, 0.0f, 255.0f);
 }
 
-HOST_DEVICE float crop_face_value(const FrameView& frame, const LevelMap& map, const CropParams& params, int c, int y,
-                                  int x) {
-  const float frame_x = position_at(map.m, x, y), frame_y = position_at(map.m + 3, x, y);
-  const float covered = coverage(frame_x, level_size(frame.plane.width_px, map.level)) *
-                        coverage(frame_y, level_size(frame.plane.height_px, map.level));
-  const bool one_channel = frame.layout == Layout::GRAY || frame.layout == Layout::NV12;
-  const int from_c = one_channel ? 0 : (frame.layout == Layout::BGR ? 2 - c : c);
-  float value = bilinear(frame.plane, map.level, from_c, frame_y, frame_x);
-  if (frame.layout == Layout::NV12) {
+HOST_DEVICE float crop_face_value(const FrameView& frame, const LevelTransform& transform,
+                                  const CropParams& params, int c, int y, int x) {
+  const float frame_x = position_at(transform.m, x, y),
+              frame_y = position_at(transform.m + 3, x, y);
+  const float covered = coverage(frame_x, level_size(frame.plane.width_px, transform.level)) *
+                        coverage(frame_y, level_size(frame.plane.height_px, transform.level));
+  const bool one_channel =
+      frame.pixel_format == PixelFormat::GRAY || frame.pixel_format == PixelFormat::NV12;
+  const int from_c = one_channel ? 0 : (frame.pixel_format == PixelFormat::BGR ? 2 - c : c);
+  float value = bilinear(frame.plane, transform.level, from_c, frame_y, frame_x);
+  if (frame.pixel_format == PixelFormat::NV12) {
     const float chroma_x = chroma_position(frame_x), chroma_y = chroma_position(frame_y);
-    const float u = bilinear(frame.chroma, map.level, 0, chroma_y, chroma_x);
-    const float v = bilinear(frame.chroma, map.level, 1, chroma_y, chroma_x);
+    const float u = bilinear(frame.chroma, transform.level, 0, chroma_y, chroma_x);
+    const float v = bilinear(frame.chroma, transform.level, 1, chroma_y, chroma_x);
     value = rgb_from_yuv(value, u, v, c);
   }
   return normalize_value(covered * value, params.normalize, c);

@@ -1,4 +1,4 @@
-// Binds what is there only where CUDA was built.
+// Python bindings that exist only in builds with CUDA.
 #pragma once
 
 #include "arguments.h"

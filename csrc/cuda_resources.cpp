@@ -14,7 +14,7 @@ namespace {
 
 void* as_handle(py::handle stream) { return reinterpret_cast<void*>(stream_handle(stream)); }
 
-// A part of a buffer as an array that kernels and other libraries take; keeps the buffer alive.
+// View of a buffer as an array for kernels and other libraries; keeps the buffer alive.
 struct BufferView {
   py::object owner;
   uintptr_t address;
@@ -32,9 +32,10 @@ struct BufferView {
   }
 };
 
-BufferView view_of(const py::object& owner, uintptr_t address, size_t bytes, const std::vector<int64_t>& shape,
-                   const std::string& typestr, size_t offset) {
-  if (typestr != "<f4" && typestr != "<f2" && typestr != "|u1" && typestr != "<i4" && typestr != "<i8")
+BufferView view_of(const py::object& owner, uintptr_t address, size_t bytes,
+                   const std::vector<int64_t>& shape, const std::string& typestr, size_t offset) {
+  if (typestr != "<f4" && typestr != "<f2" && typestr != "|u1" && typestr != "<i4" &&
+      typestr != "<i8")
     throw py::value_error("typestr must be <f4, <f2, |u1, <i4 or <i8, got " + typestr);
   const size_t item = static_cast<size_t>(typestr[2] - '0');
   size_t needed = item;
@@ -43,8 +44,9 @@ BufferView view_of(const py::object& owner, uintptr_t address, size_t bytes, con
     needed *= static_cast<size_t>(side);
   }
   if (offset % item != 0 || offset > bytes || needed > bytes - offset)
-    throw py::value_error("a view of " + std::to_string(needed) + " bytes at " + std::to_string(offset) +
-                          " must fit its buffer of " + std::to_string(bytes) + " bytes");
+    throw py::value_error("a view of " + std::to_string(needed) + " bytes at " +
+                          std::to_string(offset) + " must fit its buffer of " +
+                          std::to_string(bytes) + " bytes");
   return {owner, address + offset, shape, typestr};
 }
 
@@ -78,23 +80,30 @@ void bind_memory(py::module_& m) {
       .def(py::init<size_t>())
       .def_property_readonly("address", &DeviceBuffer::address)
       .def_property_readonly("nbytes", &DeviceBuffer::bytes)
-      .def("view", [](const py::object& self, const std::vector<int64_t>& shape, const std::string& typestr,
-                      size_t offset) {
-        const auto& buffer = self.cast<const DeviceBuffer&>();
-        return view_of(self, buffer.address(), buffer.bytes(), shape, typestr, offset);
-      }, py::arg("shape"), py::arg("typestr") = "<f4", py::arg("offset") = 0);
+      .def(
+          "view",
+          [](const py::object& self, const std::vector<int64_t>& shape, const std::string& typestr,
+             size_t offset) {
+            const auto& buffer = self.cast<const DeviceBuffer&>();
+            return view_of(self, buffer.address(), buffer.bytes(), shape, typestr, offset);
+          },
+          py::arg("shape"), py::arg("typestr") = "<f4", py::arg("offset") = 0);
   py::class_<PinnedBuffer>(m, "PinnedBuffer")
       .def(py::init<size_t>())
-      .def_property_readonly("address", [](const PinnedBuffer& b) { return reinterpret_cast<uintptr_t>(b.data()); })
+      .def_property_readonly(
+          "address", [](const PinnedBuffer& b) { return reinterpret_cast<uintptr_t>(b.data()); })
       .def_property_readonly("nbytes", &PinnedBuffer::bytes)
       .def("bytes", [](const py::object& self) {
         const auto& buffer = self.cast<const PinnedBuffer&>();
-        return py::array_t<uint8_t>({static_cast<py::ssize_t>(buffer.bytes())}, {1}, buffer.data(), self);
+        return py::array_t<uint8_t>({static_cast<py::ssize_t>(buffer.bytes())}, {1}, buffer.data(),
+                                    self);
       });
 }
 
 void bind_streams(py::module_& m) {
-  py::class_<Graph>(m, "CudaGraph").def("launch", [](const Graph& g, py::handle stream) { g.launch(as_handle(stream)); });
+  py::class_<Graph>(m, "CudaGraph").def("launch", [](const Graph& g, py::handle stream) {
+    g.launch(as_handle(stream));
+  });
   py::class_<Event>(m, "Event")
       .def(py::init<bool>(), py::arg("timed") = false)
       .def("record", [](const Event& e, py::handle stream) { e.record(as_handle(stream)); })
@@ -103,8 +112,12 @@ void bind_streams(py::module_& m) {
       .def("elapsed_ms", &Event::elapsed_ms);
   py::class_<Stream>(m, "Stream")
       .def(py::init<>())
-      .def_property_readonly("handle", [](const Stream& s) { return reinterpret_cast<uintptr_t>(s.handle()); })
-      .def("__cuda_stream__", [](const Stream& s) { return py::make_tuple(0, reinterpret_cast<uintptr_t>(s.handle())); })
+      .def_property_readonly(
+          "handle", [](const Stream& s) { return reinterpret_cast<uintptr_t>(s.handle()); })
+      .def("__cuda_stream__",
+           [](const Stream& s) {
+             return py::make_tuple(0, reinterpret_cast<uintptr_t>(s.handle()));
+           })
       .def("synchronize", &Stream::synchronize, py::call_guard<py::gil_scoped_release>())
       .def("wait", &Stream::wait)
       .def("begin_capture", &Stream::begin_capture)
@@ -134,10 +147,12 @@ void bind_cuda_resources(py::module_& m) {
   m.def("device_facts", &device_facts);
   m.def("driver_version", [] { return version_of(&cudaDriverGetVersion); });
   m.def("runtime_version", [] { return version_of(&cudaRuntimeGetVersion); });
-  // What a kernel would be told of an array: (address, shape, strides in bytes, kind, bytes an item).
+  // Describes an array as a kernel receives it: (address, shape, strides in bytes, kind, bytes per
+  // item).
   m.def("describe_cuda_array", [](py::handle value) {
     const CudaArray array = cuda_array(value, "array", 0);
-    return py::make_tuple(array.address, array.shape, array.strides, std::string(1, array.kind), array.item_bytes);
+    return py::make_tuple(array.address, array.shape, array.strides, std::string(1, array.kind),
+                          array.item_bytes);
   });
   m.def("stream_handle", &stream_handle);
 }

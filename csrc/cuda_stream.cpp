@@ -13,7 +13,8 @@ cudaStream_t as_stream(void* handle) { return static_cast<cudaStream_t>(handle);
 Graph::~Graph() { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_)); }
 
 void Graph::launch(void* stream) const {
-  check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), as_stream(stream)), "launching a CUDA graph");
+  check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), as_stream(stream)),
+             "launching a CUDA graph");
 }
 
 Stream::Stream() {
@@ -25,7 +26,9 @@ Stream::Stream() {
 
 Stream::~Stream() { cudaStreamDestroy(as_stream(stream_)); }
 
-void Stream::synchronize() const { check_cuda(cudaStreamSynchronize(as_stream(stream_)), "waiting for the GPU"); }
+void Stream::synchronize() const {
+  check_cuda(cudaStreamSynchronize(as_stream(stream_)), "waiting for the GPU");
+}
 
 void Stream::wait(const Event& event) const {
   check_cuda(cudaStreamWaitEvent(as_stream(stream_), static_cast<cudaEvent_t>(event.handle()), 0),
@@ -33,8 +36,9 @@ void Stream::wait(const Event& event) const {
 }
 
 void Stream::begin_capture() const {
-  // Thread-local: a global capture makes allocations of other threads fail while it lasts.
-  check_cuda(cudaStreamBeginCapture(as_stream(stream_), cudaStreamCaptureModeThreadLocal), "starting a graph capture");
+  // Thread-local capture: a global one makes allocations of other threads fail while it lasts.
+  check_cuda(cudaStreamBeginCapture(as_stream(stream_), cudaStreamCaptureModeThreadLocal),
+             "starting a graph capture");
 }
 
 std::unique_ptr<Graph> Stream::end_capture() const {
@@ -49,21 +53,24 @@ std::unique_ptr<Graph> Stream::end_capture() const {
 
 void Stream::abandon_capture() const noexcept {
   cudaGraph_t graph = nullptr;
-  if (cudaStreamEndCapture(as_stream(stream_), &graph) == cudaSuccess && graph != nullptr) cudaGraphDestroy(graph);
-  cudaGetLastError();  // the failure that led here is told already
+  if (cudaStreamEndCapture(as_stream(stream_), &graph) == cudaSuccess && graph != nullptr)
+    cudaGraphDestroy(graph);
+  cudaGetLastError();  // clears the error, which has been reported already
 }
 
 Event::Event(bool timed) {
   require_device();
   cudaEvent_t event = nullptr;
-  check_cuda(cudaEventCreateWithFlags(&event, timed ? cudaEventDefault : cudaEventDisableTiming), "making a CUDA event");
+  check_cuda(cudaEventCreateWithFlags(&event, timed ? cudaEventDefault : cudaEventDisableTiming),
+             "making a CUDA event");
   event_ = event;
 }
 
 Event::~Event() { cudaEventDestroy(static_cast<cudaEvent_t>(event_)); }
 
 void Event::record(void* stream) const {
-  check_cuda(cudaEventRecord(static_cast<cudaEvent_t>(event_), as_stream(stream)), "recording a CUDA event");
+  check_cuda(cudaEventRecord(static_cast<cudaEvent_t>(event_), as_stream(stream)),
+             "recording a CUDA event");
 }
 
 void Event::synchronize() const {
@@ -79,7 +86,8 @@ bool Event::is_done() const {
 
 float Event::elapsed_ms(const Event& later) const {
   float elapsed = 0.0f;
-  check_cuda(cudaEventElapsedTime(&elapsed, static_cast<cudaEvent_t>(event_), static_cast<cudaEvent_t>(later.event_)),
+  check_cuda(cudaEventElapsedTime(&elapsed, static_cast<cudaEvent_t>(event_),
+                                  static_cast<cudaEvent_t>(later.event_)),
              "timing with CUDA events");
   return elapsed;
 }

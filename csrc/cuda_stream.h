@@ -1,4 +1,4 @@
-// A queue of work on the GPU, marks in it, and recordings of it, each freed with its owner.
+// CUDA streams, events and graphs with RAII ownership.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@ namespace faceaffect {
 
 class Event;
 
-// A recording that is queued as a whole. Whatever it reads and writes must live as long as it does.
+// An instantiated CUDA graph. All memory that it reads and writes must outlive it.
 class Graph {
  public:
   explicit Graph(void* executable) : executable_(executable) {}
@@ -23,7 +23,7 @@ class Graph {
 
 class Stream {
  public:
-  Stream();  // waits for no other stream, nor they for it
+  Stream();  // non-blocking: no implicit synchronization with other streams
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -31,7 +31,8 @@ class Stream {
   void* handle() const { return stream_; }
   void synchronize() const;
   void wait(const Event& event) const;
-  // Records what this thread queues instead of running it. Other threads go on undisturbed.
+  // Captures the work that this thread queues instead of running it. Other threads are not
+  // affected.
   void begin_capture() const;
   std::unique_ptr<Graph> end_capture() const;
   void abandon_capture() const noexcept;
@@ -57,7 +58,7 @@ class Event {
   void* event_ = nullptr;  // cudaEvent_t
 };
 
-// `stream` goes on once what was queued on `producer` until now is done.
+// Makes `stream` wait for all work queued on `producer` so far.
 void order_after(void* producer, void* stream);
 
 }  // namespace faceaffect

@@ -4,7 +4,7 @@
 
 namespace faceaffect {
 
-// A destructor cannot report what fails; the next call on the device will.
+// A destructor cannot report an error; the next call on the device will.
 
 DeviceBuffer::DeviceBuffer(size_t bytes) : bytes_(bytes) {
   require_device();
@@ -18,21 +18,24 @@ PinnedBuffer::PinnedBuffer(size_t bytes) : bytes_(bytes) {
   require_device();
   const std::string what = "allocating " + std::to_string(bytes) + " bytes of pinned memory";
   void* memory = nullptr;
-  check_cuda(cudaHostAlloc(&memory, bytes > 0 ? bytes : 1, cudaHostAllocPortable | cudaHostAllocMapped), what.c_str());
+  check_cuda(
+      cudaHostAlloc(&memory, bytes > 0 ? bytes : 1, cudaHostAllocPortable | cudaHostAllocMapped),
+      what.c_str());
   memory_ = static_cast<uint8_t*>(memory);
 }
 
 PinnedBuffer::~PinnedBuffer() { cudaFreeHost(memory_); }
 
 void copy_bytes(uintptr_t to, uintptr_t from, size_t bytes, void* stream) {
-  check_cuda(cudaMemcpyAsync(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes, cudaMemcpyDefault,
-                             static_cast<cudaStream_t>(stream)),
+  check_cuda(cudaMemcpyAsync(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from),
+                             bytes, cudaMemcpyDefault, static_cast<cudaStream_t>(stream)),
              "copying between host and GPU");
 }
 
 void fill_bytes(uintptr_t to, int value, size_t bytes, void* stream) {
-  check_cuda(cudaMemsetAsync(reinterpret_cast<void*>(to), value, bytes, static_cast<cudaStream_t>(stream)),
-             "filling GPU memory");
+  check_cuda(
+      cudaMemsetAsync(reinterpret_cast<void*>(to), value, bytes, static_cast<cudaStream_t>(stream)),
+      "filling GPU memory");
 }
 
 }  // namespace faceaffect

@@ -1,4 +1,4 @@
-// Memory of the GPU and pinned memory of the host, each freed with its owner.
+// Device memory and pinned host memory with RAII ownership.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class DeviceBuffer {
   size_t bytes_;
 };
 
-// Page-locked: copied asynchronously, and read by kernels where it lies.
+// Page-locked host memory: copied asynchronously and readable by kernels in place.
 class PinnedBuffer {
  public:
   explicit PinnedBuffer(size_t bytes);
@@ -37,7 +37,7 @@ class PinnedBuffer {
   size_t bytes_;
 };
 
-// Between any two of device, pinned and ordinary memory; returns once it is queued.
+// Copies between any two of device, pinned and pageable memory; returns once the copy is queued.
 void copy_bytes(uintptr_t to, uintptr_t from, size_t bytes, void* stream);
 void fill_bytes(uintptr_t to, int value, size_t bytes, void* stream);
 

@@ -1,4 +1,4 @@
-// What is read of a DLPack capsule, version 0 ("dltensor"): the layout that its specification fixes.
+// Fields of a DLPack capsule, version 0 ("dltensor"), in the pixel_format of its specification.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Half: a 16-bit float of the GPU. Kernels compute in float32 and only store or read it. The host has one too where a
-// test runs a kernel's code there (FACEAFFECT_ON_HOST).
+// Half: 16-bit float of the GPU. Kernels compute in float32 and only load or store it.
+// FACEAFFECT_ON_HOST defines it for tests that run kernel code on the host.
 #pragma once
 
 #include "host_device.h"
@@ -26,7 +26,7 @@ HOST_DEVICE void store_value(Half* to, float value) { to->bits = static_cast<_Fl
 
 HOST_DEVICE void store_value(float* to, float value) { *to = value; }
 
-// What the elements of an array are, where the choice is made at run time.
+// Element type of an array, chosen at run time.
 enum class Element : int { Float32, Float16 };
 
 }  // namespace faceaffect

@@ -1,5 +1,5 @@
-// HOST_DEVICE marks the definitions that the CPU and the CUDA twin share. They are `static inline`, so that a copy built
-// for one instruction set is never linked into the code of another.
+// HOST_DEVICE marks definitions shared by the CPU and CUDA kernels. They are `static inline`, so
+// that code compiled for one instruction set is never linked into that of another.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -10,15 +10,20 @@ namespace faceaffect {
 namespace {
 
 #if defined(FACEAFFECT_HAS_AVX2) && defined(_MSC_VER)
-// Bit `bit` of register `reg` (EAX 0 .. EDX 3) of CPUID leaf `leaf`, and whether the system saves `state`.
+// Tests bit `bit` of register `reg` (EAX 0 .. EDX 3) of CPUID leaf `leaf`, and whether the system
+// saves `state`.
 bool has_bit(int leaf, int reg, int bit) {
   int registers[4];
   __cpuidex(registers, leaf, 0);
   return (registers[reg] >> bit & 1) != 0;
 }
-bool saves_state(unsigned long long state) { return has_bit(1, 2, 27) && (_xgetbv(0) & state) == state; }
+bool saves_state(unsigned long long state) {
+  return has_bit(1, 2, 27) && (_xgetbv(0) & state) == state;
+}
 bool has_avx2() { return saves_state(0x6) && has_bit(7, 1, 5) && has_bit(1, 2, 12); }
-bool has_avx512() { return has_avx2() && saves_state(0xe6) && has_bit(7, 1, 16) && has_bit(7, 1, 30); }
+bool has_avx512() {
+  return has_avx2() && saves_state(0xe6) && has_bit(7, 1, 16) && has_bit(7, 1, 30);
+}
 #elif defined(FACEAFFECT_HAS_AVX2)
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool has_avx512() {
@@ -29,7 +34,8 @@ bool has_avx512() {
 
 }  // namespace
 
-#define FACEAFFECT_ROW(isa, usable) {#isa, usable, isa::crop_face_cpu, isa::normalize_cpu, isa::au_gcn_cpu}
+#define FACEAFFECT_ROW(isa, usable) \
+  {#isa, usable, isa::crop_face_cpu, isa::normalize_cpu, isa::au_gcn_cpu}
 
 const InstructionSet* instruction_sets(int* count) {
   static const InstructionSet sets[] = {

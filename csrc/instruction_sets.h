@@ -1,19 +1,19 @@
-// The CPU kernels, built once per instruction set, and which of them this processor runs.
+// The CPU kernels, compiled once per instruction set, and runtime dispatch between them.
 #pragma once
 
 #include "au_gcn.h"
 #include "crop_face.h"
-#include "scratch.h"
+#include "workspace.h"
 
-// The kernels as each instruction set has them, in a namespace of its own.
-#define FACEAFFECT_DECLARE_KERNELS(isa)                                                                        \
-  namespace isa {                                                                                              \
-  void crop_face_cpu(const FrameView& frame, const float* estimate_crop_to_frame, int count, const CropParams& params,  \
-                     float* out, Scratch& scratch);                                                            \
-  void normalize_cpu(const uint8_t* pixels, int64_t count, int64_t plane_px, const NormalizeParams& params,    \
-                     float* out);                                                                              \
-  void au_gcn_cpu(const float* nodes, int64_t count, const GraphShape& shape, const float* weights, float* out, \
-                    Scratch& scratch);                                                                         \
+// Declares the kernels of each instruction set in a namespace of its own.
+#define FACEAFFECT_DECLARE_KERNELS(isa)                                             \
+  namespace isa {                                                                   \
+  void crop_face_cpu(const FrameView& frame, const float* crop_to_frame, int count, \
+                     const CropParams& params, float* out, Workspace& workspace);   \
+  void normalize_cpu(const uint8_t* pixels, int64_t count, int64_t plane_px,        \
+                     const NormalizeParams& params, float* out);                    \
+  void au_gcn_cpu(const float* nodes, int64_t count, const GraphShape& shape,       \
+                  const float* weights, float* out, Workspace& workspace);          \
   }
 
 namespace faceaffect {
@@ -31,7 +31,7 @@ struct InstructionSet {
   decltype(&baseline::au_gcn_cpu) au_gcn;
 };
 
-// Those compiled in, best last.
+// The compiled instruction sets, best last.
 const InstructionSet* instruction_sets(int* count);
 
 }  // namespace faceaffect

@@ -1,5 +1,6 @@
-// launch_kernel(what, kernel, grid, block, shared_bytes, stream, arguments...): queues a kernel and checks that it was.
-// shared_floats() is a block's shared memory. A test that runs kernels on the host brings its own (tests/native/run_on_host.h).
+// launch_kernel(what, kernel, grid, block, shared_bytes, stream, arguments...): queues a kernel and
+// checks the launch. shared_floats() is the shared memory of a block. Tests that run kernels on the
+// host replace this file (tests/native/run_on_host.h).
 #pragma once
 
 #if defined(FACEAFFECT_ON_HOST)
@@ -12,16 +13,19 @@
 
 namespace faceaffect {
 
-constexpr int kMostBlocks = 65535;  // of a grid along y or z; more work takes more launches, or more turns of a thread
+// Limit of a grid along y or z; more work takes more launches or more iterations per thread.
+constexpr int kMaxBlocks = 65535;
 
 template <typename... Parameters, typename... Arguments>
-void launch_kernel(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
-                   void* stream, const Arguments&... arguments) {
+void launch_kernel(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                   size_t shared_bytes, void* stream, const Arguments&... arguments) {
+  // clang-format off
   kernel<<<grid, block, shared_bytes, static_cast<cudaStream_t>(stream)>>>(arguments...);
+  // clang-format on
   check_cuda(cudaGetLastError(), what);
 }
 
-// The memory that the threads of a block share, as large as the launch said.
+// Dynamic shared memory of a block, of the size given at launch.
 static __device__ inline float* shared_floats() {
   extern __shared__ float memory[];
   return memory;

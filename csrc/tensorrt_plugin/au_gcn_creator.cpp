@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <utility>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "au_gcn_plugin.h"
 
@@ -40,13 +40,15 @@ const char* AuGraphCreator::getPluginName() const noexcept { return kPluginName;
 
 const char* AuGraphCreator::getPluginVersion() const noexcept { return kPluginVersion; }
 
-nvinfer1::IPluginV3* AuGraphCreator::createPlugin(const char* name, const nvinfer1::PluginFieldCollection* fields,
+nvinfer1::IPluginV3* AuGraphCreator::createPlugin(const char* name,
+                                                  const nvinfer1::PluginFieldCollection* fields,
                                                   nvinfer1::TensorRTPhase) noexcept {
   try {
     if (fields == nullptr) throw std::invalid_argument("no attributes were given");
     auto widths = field_values<int32_t>(*fields, "widths", nvinfer1::PluginFieldType::kINT32);
     auto flat = field_values<float>(*fields, "weights", nvinfer1::PluginFieldType::kFLOAT32);
-    return new AuGraphPlugin(std::make_shared<const PluginWeights>(std::move(widths), std::move(flat)));
+    return new AuGraphPlugin(
+        std::make_shared<const PluginWeights>(std::move(widths), std::move(flat)));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s %s: %s\n", kPluginName, name == nullptr ? "" : name, error.what());
     return nullptr;

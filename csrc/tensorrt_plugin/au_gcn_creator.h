@@ -1,4 +1,5 @@
-// Makes FaceaffectAuGraph out of an ONNX node's attributes or a serialized engine's fields.
+// Creates FaceaffectAuGraph from the attributes of an ONNX node or the fields of a serialized
+// engine.
 #pragma once
 
 #include <NvInferRuntime.h>

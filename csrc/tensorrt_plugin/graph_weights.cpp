@@ -15,13 +15,13 @@ namespace {
 
 GraphShape checked_shape(const std::vector<int32_t>& widths) {
   if (widths.empty() || widths.size() > kMaxLayers + 1)
-    throw std::invalid_argument("widths must hold 1 to " + std::to_string(kMaxLayers + 1) + " numbers, got " +
-                                std::to_string(widths.size()));
+    throw std::invalid_argument("widths must hold 1 to " + std::to_string(kMaxLayers + 1) +
+                                " numbers, got " + std::to_string(widths.size()));
   GraphShape shape = {static_cast<int>(widths.size()) - 1, {}};
   for (size_t i = 0; i < widths.size(); ++i) {
     if (widths[i] < 1 || widths[i] > kMaxWidth)
-      throw std::invalid_argument("widths must be from 1 to " + std::to_string(kMaxWidth) + ", got " +
-                                  std::to_string(widths[i]));
+      throw std::invalid_argument("widths must be from 1 to " + std::to_string(kMaxWidth) +
+                                  ", got " + std::to_string(widths[i]));
     shape.widths[i] = widths[i];
   }
   return shape;
@@ -31,10 +31,10 @@ GraphShape checked_shape(const std::vector<int32_t>& widths) {
 
 PluginWeights::PluginWeights(std::vector<int32_t> widths_, std::vector<float> flat_)
     : widths(std::move(widths_)), flat(std::move(flat_)), shape(checked_shape(widths)) {
-  const auto wanted = static_cast<size_t>(graph_size(shape));
-  if (flat.size() != wanted)
-    throw std::invalid_argument("weights must hold " + std::to_string(wanted) + " numbers for these widths, got " +
-                                std::to_string(flat.size()));
+  const auto expected = static_cast<size_t>(graph_size(shape));
+  if (flat.size() != expected)
+    throw std::invalid_argument("weights must hold " + std::to_string(expected) +
+                                " numbers for these widths, got " + std::to_string(flat.size()));
   for (const float value : flat)
     if (!std::isfinite(value)) throw std::invalid_argument("weights must be finite");
 }

@@ -1,4 +1,5 @@
-// The graph layer's numbers as the plugin's attributes give them, on the host and, per element type, on a GPU.
+// Weights of the graph layer from the plugin's attributes, on the host and, per element type, on a
+// GPU.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace faceaffect {
 
-// Checked when made: throws std::invalid_argument that says what was wanted and what came.
+// Validated on construction: throws std::invalid_argument with what was expected and what came.
 struct PluginWeights {
   PluginWeights(std::vector<int32_t> widths, std::vector<float> flat);
 
@@ -18,7 +19,7 @@ struct PluginWeights {
   GraphShape shape;
 };
 
-// The weights on the current GPU in one element type.
+// The weights on the current GPU with one element type.
 class DeviceWeights {
  public:
   DeviceWeights(const PluginWeights& weights, Element type);  // throws CudaError

@@ -1,4 +1,4 @@
-// Loading the library is enough: its creator is then in TensorRT's registry.
+// Loading the library registers the plugin creator with TensorRT.
 #include "au_gcn_creator.h"
 
 namespace faceaffect {

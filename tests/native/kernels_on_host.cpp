@@ -2,7 +2,7 @@
 #include "../../csrc/au_gcn_cuda.cu"
 #include "../../csrc/crop_face_cuda.cu"
 #include "../../csrc/normalize_cuda.cu"
-#include "../../csrc/portrait_grid.cu"
+#include "../../csrc/appearance_grid.cu"
 
 using namespace faceaffect;
 
@@ -15,7 +15,7 @@ Element element(int is_half) { return is_half ? Element::Float16 : Element::Floa
 extern "C" {
 
 // planes: luma or color, then chroma; each data, row stride, width, height, channels
-void host_crop_face(const int64_t* planes, int layout, const float* maps, int count, int size_px, const float* mean_std,
+void host_crop_face(const int64_t* planes, int pixel_format, const float* transforms, int count, int size_px, const float* mean_std,
                     void* out, int is_half) {
   PlaneView views[2];
   for (int i = 0; i < 2; ++i) {
@@ -25,7 +25,7 @@ void host_crop_face(const int64_t* planes, int layout, const float* maps, int co
   }
   CropParams params = {size_px, {}};
   for (int c = 0; c < 3; ++c) params.normalize.mean[c] = mean_std[c], params.normalize.std[c] = mean_std[3 + c];
-  crop_face_cuda({views[0], views[1], static_cast<Layout>(layout)}, maps, count, params, out, element(is_half), nullptr);
+  crop_face_cuda({views[0], views[1], static_cast<PixelFormat>(pixel_format)}, transforms, count, params, out, element(is_half), nullptr);
 }
 
 void host_crop_jobs(const void* jobs, int count, int size_px, const float* mean_std, void* out, int is_half) {
@@ -48,8 +48,8 @@ void host_au_gcn(const void* nodes, int64_t count, const int* widths, int layers
   au_gcn_cuda(nodes, count, shape, weights, out, element(is_half), nullptr);
 }
 
-void host_portrait_grid(const void* crops, int64_t count, int size_px, float* out, int is_half) {
-  portrait_grid_cuda(crops, count, size_px, out, element(is_half), nullptr);
+void host_appearance_grid(const void* crops, int64_t count, int size_px, float* out, int is_half) {
+  appearance_grid_cuda(crops, count, size_px, out, element(is_half), nullptr);
 }
 
 }  // extern "C"

@@ -29,17 +29,17 @@ NormalizeParams take_normalize() {
 }
 
 void crop(const InstructionSet& set) {
-  const auto n = take<int64_t>(6);  // layout, rows, width, channels, size_px, count
+  const auto n = take<int64_t>(6);  // pixel_format, rows, width, channels, size_px, count
   const auto pixels = take<uint8_t>(static_cast<size_t>(n[1] * n[2] * n[3]));
-  const auto maps = take<float>(static_cast<size_t>(6 * n[5]));
+  const auto transforms = take<float>(static_cast<size_t>(6 * n[5]));
   const CropParams params = {static_cast<int>(n[4]), take_normalize()};
-  const auto layout = static_cast<Layout>(n[0]);
+  const auto pixel_format = static_cast<PixelFormat>(n[0]);
   const int width = static_cast<int>(n[2]);
-  const int height = static_cast<int>(layout == Layout::NV12 ? n[1] / 3 * 2 : n[1]);
-  FrameView frame = {{pixels.data(), n[2] * n[3], width, height, static_cast<int>(n[3])}, {}, layout};
-  if (layout == Layout::NV12) frame.chroma = {pixels.data() + n[2] * height, n[2], width / 2, height / 2, 2};
+  const int height = static_cast<int>(pixel_format == PixelFormat::NV12 ? n[1] / 3 * 2 : n[1]);
+  FrameView frame = {{pixels.data(), n[2] * n[3], width, height, static_cast<int>(n[3])}, {}, pixel_format};
+  if (pixel_format == PixelFormat::NV12) frame.chroma = {pixels.data() + n[2] * height, n[2], width / 2, height / 2, 2};
   std::vector<float> out(static_cast<size_t>(n[5] * 3 * n[4] * n[4]), -12345.0f);
-  set.crop_face(frame, maps.data(), static_cast<int>(n[5]), params, out.data(), thread_scratch());
+  set.crop_face(frame, transforms.data(), static_cast<int>(n[5]), params, out.data(), thread_workspace());
   give(out);
 }
 
@@ -59,7 +59,7 @@ void graph(const InstructionSet& set) {
   const auto weights = take<float>(static_cast<size_t>(graph_size(shape)));
   const auto nodes = take<float>(static_cast<size_t>(n[0] * kNodes * shape.widths[0]));
   std::vector<float> out(static_cast<size_t>(n[0] * kNodes), -12345.0f);
-  set.au_gcn(nodes.data(), n[0], shape, weights.data(), out.data(), thread_scratch());
+  set.au_gcn(nodes.data(), n[0], shape, weights.data(), out.data(), thread_workspace());
   give(out);
 }
 

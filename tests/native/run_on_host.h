@@ -22,7 +22,7 @@ inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace faceaffect {
 
-constexpr int kMostBlocks = 3;  // far fewer than on a GPU: what must be split is split in every test
+constexpr int kMaxBlocks = 3;  // far fewer than on a GPU: what must be split is split in every test
 
 struct Fiber {
   ucontext_t context;
@@ -85,7 +85,7 @@ void launch_kernel(const char*, void (*kernel)(Parameters...), dim3 grid, dim3 b
   gridDim = grid;
   blockDim = block;
   const unsigned threads = block.x * block.y * block.z;
-  if (threads > fibres.size() || shared_bytes > 48 * 1024 || grid.y > 65535 || grid.z > kMostBlocks) std::abort();
+  if (threads > fibres.size() || shared_bytes > 48 * 1024 || grid.y > 65535 || grid.z > kMaxBlocks) std::abort();
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) {
