@@ -1,9 +1,8 @@
-"""`python tests/make_tools.py FOLDER`: what some tests use and no repository can hold; what cannot
-be had is named.
+"""Downloads optional tools of the tests: `python tests/make_tools.py FOLDER`.
 
-TensorRT for RTX, which builds engines without a GPU (FOLDER/rtx); signatures of other TensorRT
-releases (FOLDER/stubs); a Python for 64-bit Arm (FOLDER/arm). Each is left alone where it is
-already. Tests look in build/tools.
+FOLDER/rtx: TensorRT for RTX, which builds engines without a GPU; FOLDER/stubs: type stubs of
+TensorRT releases; FOLDER/arm: a Python for 64-bit Arm. Existing folders are kept. Tests look in
+build/tools.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TENSORRT_RTX = "tensorrt-rtx==1.7.1.116"
-LONGEST_S = 600
+TIMEOUT_S = 600
 
 
 def steps(out: Path) -> dict[str, list[str]]:
-    """The command that fills each folder."""
+    """Returns the command that fills each folder."""
     python = sys.executable
     return {
         "rtx": [
@@ -40,7 +39,7 @@ def steps(out: Path) -> dict[str, list[str]]:
 
 
 def rtx_packages() -> list[str]:
-    """The package and what it is made of; NumPy is there already."""
+    """Returns the package and its parts; NumPy is installed already."""
     release = TENSORRT_RTX.partition("==")[2]
     return [
         TENSORRT_RTX,
@@ -49,16 +48,18 @@ def rtx_packages() -> list[str]:
 
 
 def make(name: str, command: list[str], folder: Path) -> bool:
-    """Fill a folder, or leave none and say why."""
+    """Fills a folder and returns True, or removes it and prints the reason."""
     if folder.is_dir():
-        print(f"{name}: there already, {folder}")
+        print(f"{name}: exists, {folder}")
         return True
     start_s = time.monotonic()
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONGEST_S)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
-        words = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        print(f"{name}: not had, the tests that need it skip: {words[-1] if words else error!r}")
+        messages = str(getattr(error, "stderr", "") or error).strip().splitlines()
+        print(
+            f"{name}: not available, tests that need it are skipped: {messages[-1] if messages else error!r}"
+        )
         shutil.rmtree(folder, ignore_errors=True)
         return False
     print(f"{name}: {folder}, {time.monotonic() - start_s:.0f} s")
@@ -68,8 +69,8 @@ def make(name: str, command: list[str], folder: Path) -> bool:
 def main() -> None:
     out = Path(sys.argv[1]).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    had = [make(name, command, out / name) for name, command in steps(out).items()]
-    if not all(had):
+    results = [make(name, command, out / name) for name, command in steps(out).items()]
+    if not all(results):
         raise SystemExit(1)
 
 

@@ -1,4 +1,4 @@
-"""Builds the CUDA kernels' code for the host (run_on_host.h) as a library that tests call."""
+"""Compiles the CUDA kernels for the host (run_on_host.h) as a library for tests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CHECKS = "-fsanitize=signed-integer-overflow,shift,bounds,float-cast-overflow,nu
 
 @functools.cache
 def kernels_on_host() -> ctypes.CDLL:
-    """Built once a run; skips where there is no compiler that can."""
+    """Returns the library, compiled once per session; skips without a suitable compiler."""
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
-        pytest.skip("needs a C++ compiler to build the kernels' code for the host")
+        pytest.skip("needs a C++ compiler to compile the kernels for the host")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "kernels.so"
         command = [

@@ -1,10 +1,9 @@
-"""`python make_arm_python.py OUT`: a Python for 64-bit Arm that runs in an emulator here, with what
-building our wheel needs.
+"""Creates an emulated Python for 64-bit Arm that can build and test the wheel: `make_arm_python.py OUT`.
 
-OUT/python is the program, OUT/toolchain.cmake what CMake needs to build for it. Python comes
-from the system's packages for arm64, which are unpacked into OUT and never installed; NumPy and
-the rest are wheels. Needs apt, pip with a package index, and of Debian's packages
-crossbuild-essential-arm64 and qemu-user-static.
+OUT/python runs it, OUT/toolchain.cmake is the CMake toolchain. Python comes from the system's
+arm64 packages, which are unpacked into OUT and never installed; NumPy and the rest are wheels.
+Needs apt, pip with a package index, and the Debian packages crossbuild-essential-arm64 and
+qemu-user-static.
 """
 
 from __future__ import annotations
@@ -25,23 +24,23 @@ DEBS = (
     "libssl3",
     "libbz2-1.0",
     "liblzma5",
+    "libsqlite3-0",
+    "libuuid1",
 )
-DEBS += ("libsqlite3-0", "libuuid1")
 WHEELS = (
     "numpy>=1.26,<3",
     "safetensors>=0.4,<1",
-    "setuptools>=77,<83",
+    "scikit-build-core>=0.11,<2",
     "pybind11>=2.12,<4",
+    "platformdirs>=4,<5",
     "pytest>=8,<10",
-)
-WHEELS += (
     "pytest-timeout>=2.3,<3",
     "onnx>=1.16,<2",
     "opencv-python-headless>=4.9,<6",
     "click>=8.1,<9",
     "rich>=13.7,<16",
 )
-RELEASES = ("3.11", "3.12", "3.10")  # the system has one of them
+RELEASES = ("3.11", "3.12", "3.10")  # the system has packages of one of them
 PLATFORMS = (
     "manylinux_2_28_aarch64",
     "manylinux_2_27_aarch64",
@@ -57,19 +56,19 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 def unpack_system(out: Path) -> str:
-    """Fill OUT/root; the release of Python in it. apt keeps lists of its own there, so that the
-    machine stays as it is.
+    """Unpacks Python into OUT/root and returns its release. apt keeps its lists in OUT, so that the
+    system is not changed.
     """
-    kept = out / "apt"
+    apt_folder = out / "apt"
     for folder in ("lists/partial", "cache/archives/partial", "debs"):
-        (kept / folder).mkdir(parents=True, exist_ok=True)
+        (apt_folder / folder).mkdir(parents=True, exist_ok=True)
     options = {
         "APT::Architecture": "arm64",
         "APT::Architectures": "arm64",
         "APT::Sandbox::User": "root",
-        "Dir::State::lists": kept / "lists",
+        "Dir::State::lists": apt_folder / "lists",
         "Dir::State::status": "/dev/null",
-        "Dir::Cache": kept / "cache",
+        "Dir::Cache": apt_folder / "cache",
     }
     apt = [
         "apt-get",
@@ -83,10 +82,10 @@ def unpack_system(out: Path) -> str:
             *(f"libpython{release}{part}" for part in ("", "-minimal", "-stdlib", "-dev")),
         )
         try:
-            run(*apt, "download", *parts, *DEBS, cwd=kept / "debs")
+            run(*apt, "download", *parts, *DEBS, cwd=apt_folder / "debs")
         except subprocess.CalledProcessError:
             continue
-        for package in sorted((kept / "debs").glob("*.deb")):
+        for package in sorted((apt_folder / "debs").glob("*.deb")):
             run("dpkg", "-x", package, out / "root")
         return release
     raise SystemExit(f"the system's packages for arm64 have no Python {', '.join(RELEASES)}")

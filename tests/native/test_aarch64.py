@@ -1,6 +1,4 @@
-"""The kernels for 64-bit Arm, NEON included, cross-built here and run in an emulator, against the
-NumPy definition.
-"""
+"""Kernels for 64-bit Arm, NEON included: cross-compiled, run in an emulator, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -49,7 +47,8 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for isa in ISAS
     ]
     jobs += [
-        (ROOT / "csrc" / f"{name}.cpp", f"{name}.o", []) for name in ("scratch", "instruction_sets")
+        (ROOT / "csrc" / f"{name}.cpp", f"{name}.o", [])
+        for name in ("workspace", "instruction_sets")
     ]
     jobs += [(ROOT / "tests/native/run_cases.cpp", "run_cases.o", [])]
     for source, target, more in jobs:
@@ -61,13 +60,11 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run_cases"
 
 
-def packed(case: KernelCase, arguments: dict[str, Any]) -> bytes:
-    """A case as run_cases.cpp reads it."""
+def pack_case(case: KernelCase, arguments: dict[str, Any]) -> bytes:
+    """Returns a case in the format that run_cases.cpp reads."""
     if case.op == "crop_face":
-        frame, maps = (
-            arguments["frame"],
-            np.asarray(arguments["estimate_crop_to_frame"], np.float32),
-        )
+        frame = arguments["frame"]
+        crop_to_frame = np.asarray(arguments["crop_to_frame"], np.float32)
         pixels = np.ascontiguousarray(frame.pixels)
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
         head = [
@@ -76,9 +73,9 @@ def packed(case: KernelCase, arguments: dict[str, Any]) -> bytes:
             *pixels.shape[:2],
             channels,
             arguments["size_px"],
-            len(maps),
+            len(crop_to_frame),
         ]
-        body = pixels.tobytes() + maps.tobytes()
+        body = pixels.tobytes() + crop_to_frame.tobytes()
     elif case.op == "normalize":
         pixels = arguments["pixels"]
         head, body = [1, len(pixels), pixels.shape[1] * pixels.shape[2]], pixels.tobytes()
@@ -98,20 +95,20 @@ def packed(case: KernelCase, arguments: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_kernels_on_64_bit_arm(runner: Path, isa: str) -> None:
-    """One run of the emulator for all cases: starting it takes longer than most of them."""
-    made = [(case, case.make()) for case in ALL]
-    content = b"".join(packed(case, arguments) for case, arguments in made)
+def test_kernels_on_64_bit_arm_equal_reference(runner: Path, isa: str) -> None:
+    """Runs the emulator once for all cases: starting it takes longer than most cases."""
+    cases = [(case, case.make()) for case in ALL]
+    content = b"".join(pack_case(case, arguments) for case, arguments in cases)
     done = subprocess.run(
         [str(EMULATOR), str(runner), isa], input=content, capture_output=True, check=True
     )
     answers = np.frombuffer(done.stdout, np.float32)
     at = 0
-    for case, arguments in made:
-        wanted = getattr(reference, case.op)(**arguments)
-        got = answers[at : at + wanted.size].reshape(wanted.shape)
-        at += wanted.size
+    for case, arguments in cases:
+        expected = getattr(reference, case.op)(**arguments)
+        got = answers[at : at + expected.size].reshape(expected.shape)
+        at += expected.size
         np.testing.assert_allclose(
-            got, wanted, rtol=case.tolerance, atol=case.tolerance, err_msg=str(case)
+            got, expected, rtol=case.tolerance, atol=case.tolerance, err_msg=str(case)
         )
     assert at == len(answers) > 0

@@ -1,8 +1,6 @@
-"""The wheel for 64-bit Arm, native module and all, built here and tried by its own kernel tests in
-an emulator.
+"""The wheel for 64-bit Arm: cross-compiled, and its kernel tests run in an emulator.
 
-FACEAFFECT_ARM_PYTHON names the folder that make_arm_python.py wrote; `make tools` writes it
-where it is looked for.
+FACEAFFECT_ARM_PYTHON names the folder written by make_arm_python.py; by default that of `make tools`.
 """
 
 from __future__ import annotations
@@ -22,37 +20,40 @@ SOURCES = (
     "CMakeLists.txt",
     "csrc",
     "sdk",
-    "setup.py",
     "pyproject.toml",
-    "MANIFEST.in",
     "LICENSE",
     "README.md",
 )
-BUILD = "import sys; sys.executable = {!r}; from setuptools import build_meta; print(build_meta.build_wheel({!r}))"
-# Those whose tests start no compiler and no further Python.
+BUILD = (
+    "import sys; sys.executable = {!r}; "
+    "from scikit_build_core.build import build_wheel; print(build_wheel({!r}))"
+)
+# Test files that start neither a compiler nor another Python.
 TESTS = (
     "test_twins",
     "test_kernel_bounds",
     "test_kernel_errors",
-    "test_graph_weights",
+    "test_gcn_weights",
     "test_reference",
 )
-LONGEST_S = 800  # some 70 s on two idle cores
+TIMEOUT_S = 800  # takes about 70 s on two idle cores
 
 pytestmark = [
     pytest.mark.skipif(
         not (ARM / "python").is_file(),
         reason="needs a Python for 64-bit Arm, which `make tools` fetches",
     ),
-    pytest.mark.timeout(LONGEST_S + 100),
+    pytest.mark.timeout(TIMEOUT_S + 100),
 ]
 
 
-def on_arm(code: str, cwd: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run_on_arm(
+    code: str, cwd: Path, *arguments: str, **more: str
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"} | more
     command = [str(ARM / "python"), "-c", code, *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=LONGEST_S
+        command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=TIMEOUT_S
     )
 
 
@@ -70,13 +71,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, source)
     more = {"CMAKE_TOOLCHAIN_FILE": str(ARM / "toolchain.cmake"), "FACEAFFECT_CUDA": "OFF"}
     more |= {"FACEAFFECT_NATIVE": "ON", "FACEAFFECT_WERROR": "ON"}
-    done = on_arm(BUILD.format(str(ARM / "python"), str(out)), source, **more)
+    done = run_on_arm(BUILD.format(str(ARM / "python"), str(out)), source, **more)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     (built,) = out.glob("*.whl")
     return built
 
 
-def test_the_wheel_is_for_arm_and_whole(wheel: Path) -> None:
+def test_arm_wheel_has_native_module_and_models(wheel: Path) -> None:
     assert re.fullmatch(r"faceaffect-.*-cp3\d+-cp3\d+-linux_aarch64\.whl", wheel.name)
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
@@ -91,7 +92,7 @@ def test_the_wheel_is_for_arm_and_whole(wheel: Path) -> None:
     ]
 
 
-def test_its_kernels_pass_their_tests(wheel: Path, tmp_path: Path) -> None:
+def test_arm_wheel_passes_kernel_tests(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     for part in ("csrc", "tests/sdk/kernels", "tests/native"):
         shutil.copytree(ROOT / part, tmp_path / part)
@@ -110,15 +111,15 @@ def test_its_kernels_pass_their_tests(wheel: Path, tmp_path: Path) -> None:
         *(f"tests/sdk/kernels/{name}.py" for name in TESTS),
     ]
     code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    done = on_arm(code, tmp_path, *arguments, PYTHONPATH=str(tmp_path / "installed"))
+    done = run_on_arm(code, tmp_path, *arguments, PYTHONPATH=str(tmp_path / "installed"))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed
     assert int(passed[1]) > 300
     assert "failed" not in done.stdout
-    said = on_arm(
+    info = run_on_arm(
         "from faceaffect import kernels; print(kernels.info())",
         tmp_path,
         PYTHONPATH=str(tmp_path / "installed"),
     )
-    assert said.stdout.startswith("native, neon of baseline, neon"), said.stdout + said.stderr
+    assert info.stdout.startswith("native, neon of baseline, neon"), info.stdout + info.stderr

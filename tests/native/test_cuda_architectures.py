@@ -1,4 +1,4 @@
-"""The kernels compile for every GPU that a wheel is for: sm_75 to sm_120, warnings being errors."""
+"""CUDA kernels compile for every architecture of the wheels, sm_75 to sm_120, without warnings."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NVCC, CUOBJDUMP = shutil.which("nvcc"), shutil.which("cuobjdump")
-WANTED = ["75", "80", "86", "87", "89", "90", "110", "120"]
-LONGEST_S = 900  # a minute or two on idle cores
+ARCHITECTURES = ["75", "80", "86", "87", "89", "90", "110", "120"]
+TIMEOUT_S = 900  # a minute or two on idle cores
 
 
-def test_the_build_names_them() -> None:
-    found = re.search(
+def test_build_lists_all_wheel_architectures() -> None:
+    match = re.search(
         r"foreach\(architecture ([\d ]+)\)", (ROOT / "csrc/cuda.cmake").read_text(encoding="utf-8")
     )
-    assert found is not None
-    assert found[1].split() == WANTED
+    assert match is not None
+    assert match[1].split() == ARCHITECTURES
 
 
-@pytest.mark.timeout(LONGEST_S + 30)
-def test_all_kernels_compile_for_all_of_them(tmp_path: Path) -> None:
+@pytest.mark.timeout(TIMEOUT_S + 30)
+def test_kernels_compile_for_all_wheel_architectures(tmp_path: Path) -> None:
     if NVCC is None:
         pytest.skip("needs nvcc")
     known = subprocess.run(
         [NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True
     ).stdout.split()
-    architectures = [number for number in WANTED if f"sm_{number}" in known]
-    assert len(architectures) >= 6, f"this nvcc knows {known} only"
+    architectures = [number for number in ARCHITECTURES if f"sm_{number}" in known]
+    assert len(architectures) >= 6, f"this nvcc supports only {known}"
     files = sorted((ROOT / "csrc").glob("*.cu"))
     assert len(files) == 4
-    # As one file, so that the compiler reads CUDA's headers once for each.
-    whole = tmp_path / "whole.cu"
-    whole.write_text("".join(f'#include "{file}"\n' for file in files), encoding="utf-8")
+    # One file, so that the compiler reads CUDA's headers once per architecture.
+    source = tmp_path / "kernels.cu"
+    source.write_text("".join(f'#include "{file}"\n' for file in files), encoding="utf-8")
     codes = [f"-gencode=arch=compute_{number},code=sm_{number}" for number in architectures]
     options = [
         "-std=c++17",
@@ -47,12 +47,12 @@ def test_all_kernels_compile_for_all_of_them(tmp_path: Path) -> None:
         "-Wall,-Wextra",
         f"-I{ROOT / 'csrc'}",
     ]
-    command = [NVCC, *options, *codes, "-c", "-o", str(tmp_path / "whole.o"), str(whole)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
+    command = [NVCC, *options, *codes, "-c", "-o", str(tmp_path / "kernels.o"), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr[-3000:]
     if CUOBJDUMP is not None:
         listed = subprocess.run(
-            [CUOBJDUMP, "--list-elf", str(tmp_path / "whole.o")],
+            [CUOBJDUMP, "--list-elf", str(tmp_path / "kernels.o")],
             capture_output=True,
             text=True,
             check=True,

@@ -1,10 +1,8 @@
-"""The graph layer as a TensorRT plugin, run on the host: built against TensorRT's headers where
-there are any.
+"""The TensorRT plugin of the graph layer, run on the host.
 
-FACEAFFECT_TENSORRT_INCLUDE names the folder with NvInferRuntime.h, unless the system has it.
-Elsewhere the interface stands in that `plugin_interface` declares, which proves the plugin's own
-doing and not that TensorRT's headers take it; that test is then skipped. TensorRT itself is not
-asked.
+The plugin is compiled against the interface declared in `plugin_interface` and, if available,
+against TensorRT's headers (FACEAFFECT_TENSORRT_INCLUDE names their folder unless they are installed in
+the system). TensorRT itself is not used.
 """
 
 from __future__ import annotations
@@ -33,19 +31,19 @@ SOURCES += [
 ]
 
 
-def folder_with(header: str, folders: list[Path]) -> Path:
-    found = next((folder for folder in folders if (folder / header).is_file()), None)
-    if found is None:
-        pytest.skip(f"needs {header}; FACEAFFECT_TENSORRT_INCLUDE and CUDA_HOME say where")
-    return found
+def find_header_folder(header: str, folders: list[Path]) -> Path:
+    match = next((folder for folder in folders if (folder / header).is_file()), None)
+    if match is None:
+        pytest.skip(f"needs {header}; set FACEAFFECT_TENSORRT_INCLUDE or CUDA_HOME")
+    return match
 
 
-def compiled(target: Path, include: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """The plugin and what tries it as a library; skips where no compiler can."""
+def compile_plugin(target: Path, include: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Compiles the plugin and its test driver as a library; skips without a suitable compiler."""
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
         pytest.skip("needs a C++ compiler")
-    folders = [include, folder_with("cuda_runtime_api.h", CUDA)]
+    folders = [include, find_header_folder("cuda_runtime_api.h", CUDA)]
     command = [
         compiler,
         "-std=c++17",
@@ -73,15 +71,15 @@ def compiled(target: Path, include: Path, *more: str) -> subprocess.CompletedPro
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     built = tmp_path_factory.mktemp("plugin") / "plugin.so"
-    done = compiled(built, STAND_IN, "-Wall", "-Wextra", "-Werror")
+    done = compile_plugin(built, STAND_IN, "-Wall", "-Wextra", "-Werror")
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(built))
 
 
-def test_it_compiles_with_tensorrt_itself(tmp_path: Path) -> None:
-    done = compiled(
+def test_plugin_compiles_with_tensorrt_headers(tmp_path: Path) -> None:
+    done = compile_plugin(
         tmp_path / "plugin.so",
-        folder_with("NvInferRuntime.h", TENSORRT),
+        find_header_folder("NvInferRuntime.h", TENSORRT),
         "-Wall",
         "-Wextra",
         "-Werror",
@@ -104,26 +102,26 @@ def run(
         int(nodes.dtype == np.float16), ctypes.c_void_p(out.ctypes.data),
     )  # fmt: skip
     assert ctypes.c_int.in_dll(library, "living_allocations").value == 0, (
-        "the weights' memory must be given back"
+        "the memory of the weights must be freed"
     )
     return int(code), out
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize(("width", "layers", "count"), [(64, 2, 3), (5, 1, 1), (16, 0, 2)])
-def test_the_plugin_is_the_graph_layer(
+def test_plugin_equals_graph_layer(
     library: ctypes.CDLL, dtype: type, width: int, layers: int, count: int
 ) -> None:
     weights = graph_weights(width, layers)
     nodes = np.random.default_rng(width).standard_normal((count, 12, width)).astype(dtype)
     code, out = run(library, weights.packed.widths, weights.packed.flat(), nodes)
     assert code == 0
-    wanted = reference.au_gcn(nodes.astype(np.float32), weights)
+    expected = reference.au_gcn(nodes.astype(np.float32), weights)
     tolerance = 1e-4 if dtype is np.float32 else 3e-2
-    np.testing.assert_allclose(out, wanted, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(out, expected, rtol=tolerance, atol=tolerance)
 
 
-def test_wrong_attributes_and_inputs_are_refused(
+def test_plugin_with_invalid_attributes_or_inputs_fails(
     library: ctypes.CDLL, capfd: pytest.CaptureFixture[str]
 ) -> None:
     weights = graph_weights(5, 1)
@@ -137,9 +135,9 @@ def test_wrong_attributes_and_inputs_are_refused(
     assert run(library, [], flat, nodes)[0] == 1
     assert run(library, widths, np.full_like(flat, np.nan), nodes)[0] == 1
     assert run(library, widths, flat, nodes, width=6)[0] == 4
-    said = capfd.readouterr().err
-    assert f"weights must hold {flat.size} numbers for these widths, got {flat.size - 1}" in said
-    assert "widths must be from 1 to 512, got 0" in said
-    assert "widths must hold 1 to 9 numbers, got 0" in said
-    assert "weights must be finite" in said
-    assert "the input must be [N, 12, 5], got 3 dimensions, the last two 12 and 6" in said
+    errors = capfd.readouterr().err
+    assert f"weights must hold {flat.size} numbers for these widths, got {flat.size - 1}" in errors
+    assert "widths must be from 1 to 512, got 0" in errors
+    assert "widths must hold 1 to 9 numbers, got 0" in errors
+    assert "weights must be finite" in errors
+    assert "the input must be [N, 12, 5], got 3 dimensions, the last two 12 and 6" in errors
