@@ -75,9 +75,7 @@ def pytest_pycollect_makemodule(
 def shared() -> Path:
     """The folder of faces and clips; a test that needs it carries the mark `shared`."""
     if not (SHARED / "data" / "videos").is_dir():
-        pytest.skip(
-            f"needs the clips in {SHARED.name}/data/videos beside the repository, which are not there"
-        )
+        pytest.skip(f"needs the clips in {SHARED.name}/data/videos beside the repository")
     return SHARED
 
 

@@ -57,9 +57,8 @@ def make(name: str, command: list[str], folder: Path) -> bool:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
         messages = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        print(
-            f"{name}: not available, tests that need it are skipped: {messages[-1] if messages else error!r}"
-        )
+        reason = messages[-1] if messages else repr(error)
+        print(f"{name}: not available, tests that need it are skipped: {reason}")
         shutil.rmtree(folder, ignore_errors=True)
         return False
     print(f"{name}: {folder}, {time.monotonic() - start_s:.0f} s")

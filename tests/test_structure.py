@@ -1,4 +1,4 @@
-"""Rules of the source tree: sizes, file names, implementations of each kernel, dependencies, no pickle."""
+"""Rules of the source tree: sizes, file names, kernel implementations, dependencies, no pickle."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_file_names_name_a_subject() -> None:
 
 
 def test_packages_only_hand_names_on() -> None:
-    """A package's `__init__` holds imports, a docstring, `__all__` and lazy lookups, and no class."""
+    """A package's `__init__` holds imports, `__all__` and lazy lookups, and no class."""
     wrong = []
     for path in PYTHON_FILES:
         if path.name == "__init__.py":

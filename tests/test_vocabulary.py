@@ -1,4 +1,4 @@
-"""Terms that were replaced by those of the field must not come back into code, help or documents."""
+"""Replaced terms must not come back into code, help or documents."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ REPLACED = {
     r"sounds?|soundless": "audio",
     r"newcomers?": "new face",
     r"second opinion|SecondOpinion": "face verifier",
-    r"told_network|half_network|borrowed_network|tell_\w+": "delta",
-    r"Follower|FollowSettings|look_plan|look_ahead|LookPlan|LookAhead": "tracker, detection schedule",
+    r"told_network|half_network|borrowed_network|tell_(?:half|borrowed|network)": "delta",
+    r"Follower|FollowSettings": "tracker",
+    r"look_plan|look_ahead|LookPlan|LookAhead": "detection schedule, prefetch",
     r"stretch(es)?": "segment, chunk",
     r"seams?": "segment boundary",
     r"made[- _]up": "synthetic",
@@ -28,9 +29,12 @@ REPLACED = {
     r"kept_pictures|KeptPictures": "BufferPool",
     r"FaceReading|FaceReader": "FaceOutputs, FaceNetwork",
     r"quiet_opencv": "import_opencv",
-    r"\w*(?:normal|initial|optim|quant|recogn|regular|minim|maxim|organ|random|summar|serial)is(?:e|es|ed|er|ers|ing|ation)": "-ize",
+    r"\w*(?:normal|initial|optim|quant|regular)is(?:e[drs]?|ers|ing|ation)": "-ize",
+    r"\w*(?:recogn|minim|maxim)is(?:e[drs]?|ers|ing|ation)": "-ize",
+    r"\w*(?:organ|random|summar|serial|visual|synchron)is(?:e[drs]?|ers|ing|ation)": "-ize",
     r"\w*analys(?:e|ed|er|ers|ing)": "analyze",
-    r"colou?rs?(?<=our)|colours?|coloured|grey|greys|centres?|centred|behaviou?rs?(?<=iour)|neighbours?|labelled|unlabelled|labelling|licence": "American spelling",
+    r"colours?|coloured|greys?|centres?|centred|behaviours?|neighbours?": "American spelling",
+    r"(?:un)?labelled|labelling|licen[c]es?": "American spelling",
 }
 """Pattern of a replaced term (whole word, any case) to the term used instead."""
 

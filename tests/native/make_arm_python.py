@@ -1,4 +1,6 @@
-"""Creates an emulated Python for 64-bit Arm that can build and test the wheel: `make_arm_python.py OUT`.
+"""Creates an emulated Python for 64-bit Arm that builds and tests the wheel.
+
+Usage: `make_arm_python.py OUT`.
 
 OUT/python runs it, OUT/toolchain.cmake is the CMake toolchain. Python comes from the system's
 arm64 packages, which are unpacked into OUT and never installed; NumPy and the rest are wheels.
@@ -115,7 +117,8 @@ def write_programs(out: Path, release: str) -> None:
     program = out / "python"
     root = out / "root"
     program.write_text(
-        f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{out / "site"}" exec {emulator} -L {root} {root}/usr/bin/python{release} "$@"\n'
+        f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{out / "site"}" '
+        f'exec {emulator} -L {root} {root}/usr/bin/python{release} "$@"\n'
     )
     program.chmod(0o755)
     (out / "toolchain.cmake").write_text(
@@ -134,9 +137,8 @@ def main() -> None:
     release = unpack_system(out)
     add_wheels(out, release)
     write_programs(out, release)
-    print(
-        f"{out / 'python'}: {run(out / 'python', '-c', 'import sys, numpy; print(sys.version, numpy.__version__)').strip()}"
-    )
+    code = "import sys, numpy; print(sys.version, numpy.__version__)"
+    print(f"{out / 'python'}: {run(out / 'python', '-c', code).strip()}")
 
 
 if __name__ == "__main__":

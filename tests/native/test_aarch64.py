@@ -1,4 +1,4 @@
-"""Kernels for 64-bit Arm, NEON included: cross-compiled, run in an emulator, compared with NumPy."""
+"""Kernels for 64-bit Arm, NEON included, run in an emulator and compared with NumPy."""
 
 from __future__ import annotations
 

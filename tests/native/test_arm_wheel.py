@@ -1,6 +1,7 @@
 """The wheel for 64-bit Arm: cross-compiled, and its kernel tests run in an emulator.
 
-FACEAFFECT_ARM_PYTHON names the folder written by make_arm_python.py; by default that of `make tools`.
+FACEAFFECT_ARM_PYTHON names the folder written by make_arm_python.py; the default is that of
+`make tools`.
 """
 
 from __future__ import annotations

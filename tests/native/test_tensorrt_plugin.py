@@ -1,8 +1,8 @@
 """The TensorRT plugin of the graph layer, run on the host.
 
 The plugin is compiled against the interface declared in `plugin_interface` and, if available,
-against TensorRT's headers (FACEAFFECT_TENSORRT_INCLUDE names their folder unless they are installed in
-the system). TensorRT itself is not used.
+against TensorRT's headers (FACEAFFECT_TENSORRT_INCLUDE names their folder unless the system has
+them). TensorRT itself is not used.
 """
 
 from __future__ import annotations
@@ -97,10 +97,16 @@ def run(
     out = np.full((len(nodes), 12), np.nan, np.float32)
     sizes = np.array(widths, np.int32)
     code = library.run_plugin(
-        ctypes.c_void_p(sizes.ctypes.data), len(sizes), ctypes.c_void_p(flat.ctypes.data), flat.size,
-        ctypes.c_void_p(nodes.ctypes.data), ctypes.c_int64(len(nodes)), ctypes.c_int64(width or nodes.shape[2]),
-        int(nodes.dtype == np.float16), ctypes.c_void_p(out.ctypes.data),
-    )  # fmt: skip
+        ctypes.c_void_p(sizes.ctypes.data),
+        len(sizes),
+        ctypes.c_void_p(flat.ctypes.data),
+        flat.size,
+        ctypes.c_void_p(nodes.ctypes.data),
+        ctypes.c_int64(len(nodes)),
+        ctypes.c_int64(width or nodes.shape[2]),
+        int(nodes.dtype == np.float16),
+        ctypes.c_void_p(out.ctypes.data),
+    )
     assert ctypes.c_int.in_dll(library, "living_allocations").value == 0, (
         "the memory of the weights must be freed"
     )
