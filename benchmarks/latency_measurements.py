@@ -94,10 +94,10 @@ def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
             whole.append((CPU.mark() - started) / 1e6)
             faces.append(len(found))
     with setup.open() as pipeline:
-        pipeline.clock.use(CPU)
+        pipeline.stage_timer.enable(CPU)
         for frame in played(frames, count):
             pipeline.analyze(frame)
-            for name, elapsed_ns in pipeline.clock.elapsed_ns[CPU.name].items():
+            for name, elapsed_ns in pipeline.stage_timer.elapsed_ns[CPU.name].items():
                 stages.setdefault(name, []).append(elapsed_ns / 1e6)
     return Pass(whole, stages, faces)
 

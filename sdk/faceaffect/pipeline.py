@@ -74,12 +74,12 @@ class Pipeline:
         """
         self.spec = spec if staged is None else staged.spec
         self._limits = hysteresis_thresholds(self.spec.au_thresholds)
-        self.clock = clock or StageTimer()
+        self.stage_timer = clock or StageTimer()
         self._backend = backend
         self._graph = graph
         self._detector = detector
         self._settings = settings
-        self._reader = FaceNetwork(backend, spec.crop, self.clock)
+        self._reader = FaceNetwork(backend, spec.crop, self.stage_timer)
         if graph.width != self._reader.node_width:
             raise BundleError(
                 f"graph.safetensors must take nodes of the width that model.onnx gives, {self._reader.node_width}, "
@@ -90,7 +90,7 @@ class Pipeline:
         self._follower = (
             None
             if detector is None
-            else FaceTracker(_timed(detector, self.clock), self._reader.read, settings)
+            else FaceTracker(_timed(detector, self.stage_timer), self._reader.read, settings)
         )
         self._is_video = sequence or self._follower is not None
         self._smoothed: dict[int, _Smoothed] = {}
@@ -110,7 +110,7 @@ class Pipeline:
             raise ValueError(
                 "a pipeline must be open to analyze, this one was closed; open another with open_pipeline()"
             )
-        self.clock.begin()
+        self.stage_timer.begin()
         if self._follower is None:
             reading = read_loose_crop(frame, self._reader.read)
             landmarks_xy, boxes, track_id = (
@@ -135,22 +135,22 @@ class Pipeline:
             else self._read_staged(landmarks_xy, track_id, frame)
         )
         faces = _faces(reading, landmarks_xy, boxes, track_id)
-        self.clock.start("smooth")
+        self.stage_timer.enter("smooth")
         if self._settings.smooth and self._is_video:
             au_active = self._smooth(scores, track_id, frame.time_s)
         else:
             au_active = apply_thresholds(scores, self._limits)
-        self.clock.end()
+        self.stage_timer.end()
         return faces, to_affect(scores, au_active)
 
     def _read(self, reading: FaceOutputs, track_id: IdArray, frame: Frame) -> FloatArray:
         """Scores [N, 21] of a frame by itself."""
-        self.clock.start("graph")
+        self.stage_timer.enter("graph")
         au_logit = reading.heads.get("au_logit")  # a backend on the GPU brings it
         if au_logit is None:
             au_logit = kernels.au_gcn(reading.heads["au_nodes"], self._graph)
         au_logit = self._against_own_rest(au_logit, track_id, frame.time_s)
-        self.clock.start("decode_heads")
+        self.stage_timer.enter("decode_heads")
         return decode_scores(au_logit, reading.heads["expression_logit"], reading.heads["va_raw"])
 
     def _read_staged(self, landmarks_xy: FloatArray, track_id: IdArray, frame: Frame) -> FloatArray:
@@ -161,12 +161,12 @@ class Pipeline:
         if self.uses_audio and not self._has_listened:
             self._has_listened = True
             log.warning(
-                "faceaffect: %s hears audio and was given none (Pipeline.listen): it runs on video alone",
+                "faceaffect: %s hears audio and was given none (Pipeline.attach_audio): it runs on video alone",
                 self.spec.name,
             )
         found = self._staged.read(frame, landmarks_xy, track_id)
         au_logit = self._against_own_rest(found["au_logit"], track_id, frame.time_s)
-        self.clock.start("decode_heads")
+        self.stage_timer.enter("decode_heads")
         return decode_scores(au_logit, found["expression_logit"], found["va"], is_raw=False)
 
     @property
@@ -179,7 +179,7 @@ class Pipeline:
         """Samples a second of the audio that the model takes; 0 where it hears nothing."""
         return 0 if self.spec.audio is None else self.spec.audio.mel.rate_hz
 
-    def listen(self, audio: AudioSource | None) -> None:
+    def attach_audio(self, audio: AudioSource | None) -> None:
         """Hear `audio` with the frames of the source that begins now, until `reset`; None: none,
         knowingly.
 
@@ -192,7 +192,7 @@ class Pipeline:
         if audio is not None:
             self._staged.listen(audio)
 
-    def look_ahead(self, source: Source) -> None:
+    def prefetch_detections(self, source: Source) -> None:
         """Let the thread that reads `source` run the detector on frames that will be looked at:
         faster, the same rows.
 
@@ -203,7 +203,7 @@ class Pipeline:
         if self._follower is None or not isinstance(self._detector, Cloneable) or cpu_count() < 2:
             return
         if source.is_sequence and isinstance(source, PrefetchingSource):
-            source.show(self._follower.look_ahead(self._detector.twin()).see)
+            source.on_frame_decoded(self._follower.look_ahead(self._detector.twin()).see)
 
     def _against_own_rest(
         self, au_logit: FloatArray, track_id: IdArray, time_s: float
@@ -232,28 +232,24 @@ class Pipeline:
         self._smoothed = alive
         return au_active
 
-    def reset(self) -> None:
-        """Forget all faces: call it between sources. Ids go on, so that none is given twice."""
+    def reset(self, track_ids: bool = False) -> None:
+        """Forget all faces: call it between sources.
+
+        Args:
+            track_ids: Whether track ids start at 1 again; by default no id is used twice.
+        """
         self._smoothed, self._baselines = {}, {}
         if self._staged is not None:
             # A source that had audio may be followed by one for which it was forgotten.
             self._has_listened = self._has_listened and not self._staged.listens
             self._staged.reset()
         if self._follower is not None:
-            self._follower.reset()
+            self._follower.reset(track_ids)
 
-    def restart(self) -> None:
-        """Be as when opened: for a source whose rows have nothing to do with those before, ids
-        included.
-        """
-        self.reset()
+    def set_next_track_id(self, track_id: int) -> None:
+        """Give new tracks ids of at least `track_id`, as when an earlier run is resumed."""
         if self._follower is not None:
-            self._follower.restart()
-
-    def start_ids_after(self, track_id: int) -> None:
-        """Make every later track's id larger than `track_id`, as when an earlier run is continued."""
-        if self._follower is not None:
-            self._follower.start_ids_after(track_id)
+            self._follower.set_next_track_id(track_id)
 
     @property
     def precision(self) -> str:
@@ -311,11 +307,11 @@ class _Timed:
         return self._booked(lambda: self._detector.detect(frame))
 
     def _booked(self, work: Callable[[], T]) -> T:
-        before = self._clock.start("detect")
+        before = self._clock.enter("detect")
         try:
             return work()
         finally:
-            self._clock.start(before)
+            self._clock.enter(before)
 
 
 class _TimedCheap(_Timed):
@@ -347,7 +343,7 @@ def _faces(
         box_xyxy=boxes,
         landmarks_xy=landmarks_xy,
         track_id=track_id,
-        score=reading.score,
+        face_score=reading.score,
         quality=sigmoid(reading.heads["quality_logit"]),
         pose_deg=pose_in_frame(reading.heads["pose_deg"], reading.maps),
     )
@@ -360,13 +356,13 @@ def open_pipeline(
     device: str = "auto",
     threads: int = 1,
     precision: str = AUTO_PRECISION,
-    dla: int | None = None,
+    dla_core: int | None = None,
     max_faces: int = 8,
     min_face_size_px: int = 40,
     smooth: bool = True,
-    baseline: bool = False,
-    crops: bool = False,
-    sequence: bool = False,
+    neutral_baseline: bool = False,
+    aligned_crops: bool = False,
+    is_video: bool = False,
     detector: Detector | str | Path | None = None,
 ) -> Pipeline:
     """A pipeline over a model bundle (a folder, a listed name, or None for the shipped model).
@@ -386,7 +382,7 @@ def open_pipeline(
         )
     path = find_bundle(model)
     spec = ModelSpec.load(path)
-    options = BackendOptions(threads, precision, max_faces, dla)
+    options = BackendOptions(threads, precision, max_faces, dla_core)
     staged, clock = None, StageTimer()
     if spec.stages:
         from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
@@ -401,12 +397,12 @@ def open_pipeline(
     bundle = open_bundle(find_tracker_bundle(spec) if spec.stages else path)
     runner = open_backend(backend, bundle, device=device, options=options)
     settings = TrackerConfig(
-        max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth, baseline=baseline
+        max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth, baseline=neutral_baseline
     )
-    if crops:
+    if aligned_crops:
         detector = None
     elif detector is None or isinstance(detector, (str, Path)):
         detector = open_detector(detector or default_detector(), min_face_size_px, threads)
     return Pipeline(
-        bundle.spec, runner, bundle.graph, detector, settings, staged, clock, crops and sequence
+        bundle.spec, runner, bundle.graph, detector, settings, staged, clock, aligned_crops and is_video
     )

@@ -85,7 +85,7 @@ class Faces:
     """The faces of one frame; row i of every array is the same face. No face is N = 0, not a
     special case.
 
-    Coordinates are pixels of the frame, (0, 0) at the center of its first pixel. `score` is the
+    Coordinates are pixels of the frame, (0, 0) at the center of its first pixel. `face_score` is the
     probability that this is a face, `quality` the share (0 to 1) to which its read-outs can be
     trusted, `pose_deg` yaw, pitch, roll: yaw is positive when the subject turns to the right of
     the image, pitch when the face looks up, roll when the head leans clockwise in the image.
@@ -96,7 +96,7 @@ class Faces:
         default_factory=lambda: _rows(0, LANDMARK_COUNT, 2)
     )  # [N, 68, 2]
     track_id: IdArray = field(default_factory=lambda: np.zeros(0, np.int64))  # [N]
-    score: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
+    face_score: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
     quality: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
     pose_deg: FloatArray = field(default_factory=lambda: _rows(0, 3))  # [N, 3]
 

@@ -103,7 +103,7 @@ def analyzed(
     points, found = [], {"au": [], "expression": [], "va": []}
     with open_pipeline(bundle, smooth=False) as pipeline:
         if pipeline.uses_audio:
-            pipeline.listen(audio)
+            pipeline.attach_audio(audio)
         for frame in frames:
             faces, affect = pipeline.analyze(frame)
             assert faces.track_id.tolist() == [1]

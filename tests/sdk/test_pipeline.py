@@ -79,7 +79,7 @@ def test_rows_belong_together(open_tiny: OpenTiny, size_px: int) -> None:
         EXPRESSION_NAMES[int(affect.expression_probability[0].argmax())] == "surprise"
     )  # its offset is the largest
     assert (
-        (faces.score > 0.5) & (faces.score <= 1) & (faces.quality >= 0) & (faces.quality <= 1)
+        (faces.face_score > 0.5) & (faces.face_score <= 1) & (faces.quality >= 0) & (faces.quality <= 1)
     ).all()
     assert (np.abs(np.concatenate([affect.valence, affect.arousal])) <= 1).all()
 
@@ -101,7 +101,7 @@ def test_a_dark_frame_loses_the_face_and_ids_go_on(open_tiny: OpenTiny) -> None:
         assert pipeline.analyze(bright(0.0))[0].track_id.tolist() == [1]
         assert len(pipeline.analyze(Frame(np.zeros((480, 640, 3), np.uint8), time_s=0.04))[0]) == 0
         pipeline.reset()
-        pipeline.start_ids_after(10)
+        pipeline.set_next_track_id(11)
         assert pipeline.analyze(bright(0.08))[0].track_id.tolist() == [11]
 
 
@@ -135,7 +135,7 @@ def test_baseline_brings_a_face_at_rest_to_the_neutral_scores(tmp_path: Path) ->
         raw = plain.analyze(bright())[1].au_probability[0]
     neutral = np.log(raw / (1 - raw)) - 0.7  # this face rests 0.7 above other people
     replace(ModelSpec.load(folder), au_neutral_logits=tuple(neutral.tolist())).save(folder)
-    with open_pipeline(folder, detector=FixedDetector(LEFT), baseline=True) as pipeline:
+    with open_pipeline(folder, detector=FixedDetector(LEFT), neutral_baseline=True) as pipeline:
         for k in range(60):
             affect = pipeline.analyze(bright(0.1 * k))[1]
             if k == 0:
@@ -145,43 +145,43 @@ def test_baseline_brings_a_face_at_rest_to_the_neutral_scores(tmp_path: Path) ->
 
 def test_baseline_needs_a_model_that_knows_neutral_faces(open_tiny: OpenTiny) -> None:
     with pytest.raises(BundleError, match="au_neutral_logits"):
-        open_tiny(detector=FixedDetector(LEFT), baseline=True)
+        open_tiny(detector=FixedDetector(LEFT), neutral_baseline=True)
 
 
 def test_crops_take_every_image_as_one_face(open_tiny: OpenTiny) -> None:
-    with open_tiny(crops=True) as pipeline:
+    with open_tiny(aligned_crops=True) as pipeline:
         for level in (0, 200):
             faces, affect = pipeline.analyze(Frame(np.full((112, 112, 3), level, np.uint8)))
             assert faces.track_id.tolist() == [1]
             assert len(affect) == 1
-            assert (faces.score[0] > 0.5) == (level > 64)
+            assert (faces.face_score[0] > 0.5) == (level > 64)
 
 
 def test_crops_of_one_face_in_order_are_smoothed(open_tiny: OpenTiny) -> None:
     def scores(**options: bool) -> list[float]:
-        with open_tiny(crops=True, **options) as pipeline:
+        with open_tiny(aligned_crops=True, **options) as pipeline:
             frames = [
                 Frame(np.full((112, 112, 3), level, np.uint8), time_s=k / 30)
                 for k, level in enumerate((0, 200, 200))
             ]
             return [float(pipeline.analyze(frame)[1].valence[0]) for frame in frames]
 
-    alone, smoothed = scores(), scores(sequence=True)
+    alone, smoothed = scores(), scores(is_video=True)
     share = 1 - np.exp(-(1 / 30) / 0.25)
     assert abs(alone[1] - alone[0]) > 0.01
     assert smoothed[:2] == pytest.approx(
         [alone[0], alone[0] + share * (alone[1] - alone[0])], abs=1e-5
     )
-    assert scores(sequence=True, smooth=False) == alone
+    assert scores(is_video=True, smooth=False) == alone
 
 
 def test_stages_are_timed_when_asked(open_tiny: OpenTiny) -> None:
     with open_tiny(detector=FixedDetector(LEFT)) as pipeline:
-        pipeline.clock.use(WALL)
+        pipeline.stage_timer.enable(WALL)
         pipeline.analyze(bright())
-        assert all(pipeline.clock.elapsed_ns["wall"][stage] > 0 for stage in STAGES)
+        assert all(pipeline.stage_timer.elapsed_ns["wall"][stage] > 0 for stage in STAGES)
         pipeline.analyze(bright(0.04))
-        assert pipeline.clock.elapsed_ns["wall"]["detect"] == 0, "the detector rests"
+        assert pipeline.stage_timer.elapsed_ns["wall"]["detect"] == 0, "the detector rests"
 
 
 def test_says_what_runs(open_tiny: OpenTiny) -> None:

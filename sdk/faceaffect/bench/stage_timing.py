@@ -187,7 +187,7 @@ class _Stream:
             for _ in range(plan.warmup):
                 frame = next(playing)
                 sink.write(frame, *pipeline.analyze(frame))
-            pipeline.clock.use(timer)
+            pipeline.stage_timer.enable(timer)
             try:
                 self._start.wait()
                 self.began = (WALL.mark(), CPU.mark())
@@ -197,14 +197,14 @@ class _Stream:
                         break
                 self.ended = (WALL.mark(), CPU.mark())
             finally:
-                pipeline.clock.use()
+                pipeline.stage_timer.enable()
 
     def _measure(self, frame: Frame, sink: Sink, host: HostTimer) -> None:
         faces, affect = self._pipeline.analyze(frame)
         before = host.mark()
         sink.write(frame, faces, affect)
         self._written.append(host.mark() - before)
-        self._spent.append(self._pipeline.clock.elapsed_ns[self._clock])
+        self._spent.append(self._pipeline.stage_timer.elapsed_ns[self._clock])
         self.faces += len(faces)
 
     def _add_up(self) -> None:

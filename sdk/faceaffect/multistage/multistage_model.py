@@ -67,11 +67,11 @@ class MultiStageModel:
     def read(self, frame: Frame, landmarks_xy: FloatArray, track_id: IdArray) -> ReadOuts:
         """Read-outs of the faces [N] whose landmarks [N, 68, 2] lie in `frame`."""
         if self._listener is not None:
-            self._clock.start("network")
+            self._clock.enter("network")
             self._runner.hear(self._listener.until(frame.time_s))
-        self._clock.start("crop")
+        self._clock.enter("crop")
         crops = crop_faces(frame, landmarks_xy, self.spec.crop)
-        self._clock.start("network")
+        self._clock.enter("network")
         found = self._runner.see(crops, track_id.tolist(), frame.time_s)
         read: ReadOuts = {}
         for head, (tensor, shape) in OUTPUT_HEADS.items():

@@ -58,9 +58,9 @@ class StageTimer:
     """
 
     def __init__(self, *timers: Timer) -> None:
-        self.use(*timers)
+        self.enable(*timers)
 
-    def use(self, *timers: Timer) -> None:
+    def enable(self, *timers: Timer) -> None:
         """Measure later frames with these timers; with none, no longer."""
         self._timers = timers
         self._stages = [STAGES[0]]
@@ -75,7 +75,7 @@ class StageTimer:
             self._stages = [STAGES[0]]
             self._marks = [[timer.mark()] for timer in self._timers]
 
-    def start(self, stage: str) -> str:
+    def enter(self, stage: str) -> str:
         """Book the time since the last call on the stage that ran, go on with `stage`; gives the
         one that ran.
         """
@@ -90,7 +90,7 @@ class StageTimer:
         """Close the frame; `elapsed_ns` then holds it, by name of timer and stage."""
         if not self._timers:
             return
-        self.start(STAGES[0])
+        self.enter(STAGES[0])
         for timer, marks in zip(self._timers, self._marks, strict=True):
             spent = dict.fromkeys(STAGES, 0)
             for stage, interval_ns in zip(self._stages, timer.intervals_ns(marks), strict=False):

@@ -79,12 +79,12 @@ class FaceNetwork:
         count, crop, clock = len(maps), self._crop, self._clock
         if count > len(self._buffer):
             self._buffer = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
-        clock.start("crop")
+        clock.enter("crop")
         crop_maps = rescale_transforms(maps, crop.size_px)
         if count and self._frame_backend is not None:
-            clock.start("network")  # crop and graph layer among it: they run as one
+            clock.enter("network")  # crop and graph layer among it: they run as one
             heads, grid = self._frame_backend.infer_frame(frame, crop_maps)
-            clock.start("follow")
+            clock.enter("follow")
             return self._reading(maps, crop_maps, heads, descriptors_from_grid(grid))
         crops = kernels.crop_face(
             frame,
@@ -94,9 +94,9 @@ class FaceNetwork:
             std=crop.std,
             out=self._buffer[:count],
         )
-        clock.start("network")
+        clock.enter("network")
         heads = self._backend.infer(crops) if count else self._nobody
-        clock.start("follow")
+        clock.enter("follow")
         return self._reading(maps, crop_maps, heads, appearance_descriptors(crops))
 
     @staticmethod

@@ -118,8 +118,10 @@ class FaceTracker:
         self._next_id = 1
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all faces, as for a new source; ids go on, so that none is given twice."""
+    def reset(self, track_ids: bool = False) -> None:
+        """Forget all faces, as for a new source; ids start at 1 again only with `track_ids`."""
+        if track_ids:
+            self._next_id = 1
         self.tracks: list[Track] = []
         self._resting: list[Track] = []
         self._glance = ShotChangeDetector()
@@ -128,14 +130,9 @@ class FaceTracker:
         self._clock = MonotonicClock()
         self._ahead: DetectionPrefetcher | None = None
 
-    def restart(self) -> None:
-        """Be as when made: nobody is known and ids begin again."""
-        self.reset()
-        self._next_id = 1
-
-    def start_ids_after(self, track_id: int) -> None:
-        """Give later tracks ids larger than `track_id`."""
-        self._next_id = max(self._next_id, track_id + 1)
+    def set_next_track_id(self, track_id: int) -> None:
+        """Give new tracks ids of at least `track_id`; ids never go back."""
+        self._next_id = max(self._next_id, track_id)
 
     def look_ahead(self, detector: Detector) -> DetectionPrefetcher:
         """Where frames of the source that begins now may be looked at beforehand, by a detector

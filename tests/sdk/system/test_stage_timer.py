@@ -17,9 +17,9 @@ def ticking(name: str, ticks: Iterable[int]) -> HostTimer:
 def test_time_goes_to_the_stage_that_ran() -> None:
     clock = StageTimer(ticking("wall", [100, 107, 120, 150, 151]), ticking("cpu", [0, 1, 3, 7, 15]))
     clock.begin()
-    assert clock.start("detect") == "follow"
-    assert clock.start("follow") == "detect"
-    assert clock.start("graph") == "follow"
+    assert clock.enter("detect") == "follow"
+    assert clock.enter("follow") == "detect"
+    assert clock.enter("graph") == "follow"
     clock.end()
     spent = {
         name: {stage: ns for stage, ns in stages.items() if ns}
@@ -36,7 +36,7 @@ def test_each_frame_begins_at_zero() -> None:
     clock = StageTimer(ticking("wall", range(0, 1000, 10)))
     for _ in range(3):
         clock.begin()
-        clock.start("crop")
+        clock.enter("crop")
         clock.end()
     assert clock.elapsed_ns["wall"]["crop"] == 10
     assert list(clock.elapsed_ns["wall"]) == list(STAGES)
@@ -51,7 +51,7 @@ def test_a_timer_is_read_only_when_the_frame_has_ended() -> None:
     read: list[object] = []
     clock = StageTimer(Device("event", lambda: len(read)))
     clock.begin()
-    clock.start("crop")
+    clock.enter("crop")
     assert read == []
     clock.end()
     assert read == [[0, 0, 0]]
@@ -61,17 +61,17 @@ def test_a_timer_is_read_only_when_the_frame_has_ended() -> None:
 def test_a_stage_that_does_not_exist_is_an_error() -> None:
     clock = StageTimer(WALL)
     clock.begin()
-    clock.start("croup")
-    clock.start("crop")
+    clock.enter("croup")
+    clock.enter("crop")
     with pytest.raises(KeyError, match="croup"):
         clock.end()
 
 
 def test_off_it_reads_no_clock() -> None:
     clock = StageTimer(HostTimer("wall", lambda: pytest.fail("the clock was read")))
-    clock.use()
+    clock.enable()
     clock.begin()
-    clock.start("crop")
+    clock.enter("crop")
     clock.end()
     assert clock.elapsed_ns == {}
 

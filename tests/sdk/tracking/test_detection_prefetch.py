@@ -236,11 +236,11 @@ def make_film(folder: Path, videos: Path) -> Path:
 
 
 def rows_of(pipeline: Pipeline, path: Path, is_ahead: bool) -> list[list[bytes]]:
-    pipeline.restart()
+    pipeline.reset(track_ids=True)
     rows: list[list[bytes]] = []
     with open_source(path) as source:
         if is_ahead:
-            pipeline.look_ahead(source)
+            pipeline.prefetch_detections(source)
         for frame in source:
             result: tuple[Faces, Affect] = pipeline.analyze(frame)
             rows.append(
@@ -297,7 +297,7 @@ def test_an_error_of_a_look_comes_with_its_frame(
     monkeypatch.setattr(pipeline_module, "cpu_count", lambda: 2)
     path, analyzed = make_film(tmp_path, shared / "data" / "videos"), []
     with open_pipeline(detector=Failing()) as pipeline, open_source(path) as source:
-        pipeline.look_ahead(source)
+        pipeline.prefetch_detections(source)
         with pytest.raises(RuntimeError, match="no more looks"):
             analyzed.extend(frame.index for frame in source if pipeline.analyze(frame))
     assert 20 <= len(analyzed) < 28
@@ -325,19 +325,19 @@ def test_cameras_and_detectors_without_a_twin_are_not_looked_at_beforehand(
         def __enter__(self): ...  # type: ignore[no-untyped-def]
         def __exit__(self, *about: object) -> None: ...
         def close(self) -> None: ...
-        def show(self, see: object) -> None:
+        def on_frame_decoded(self, callback: object) -> None:
             shown.append(see)
 
     with open_pipeline() as pipeline:
         camera = CameraSource.__new__(CameraSource)
-        pipeline.look_ahead(camera)
+        pipeline.prefetch_detections(camera)
         images = File()
         images.is_sequence = False
-        pipeline.look_ahead(images)  # type: ignore[arg-type]
+        pipeline.prefetch_detections(images)  # type: ignore[arg-type]
         assert not shown
-        pipeline.look_ahead(File())  # type: ignore[arg-type]
+        pipeline.prefetch_detections(File())  # type: ignore[arg-type]
         assert len(shown) == 1
     for other in (Told(), None):
-        with open_pipeline(detector=other, crops=other is None, sequence=other is None) as pipeline:
-            pipeline.look_ahead(File())  # type: ignore[arg-type]
+        with open_pipeline(detector=other, aligned_crops=other is None, is_video=other is None) as pipeline:
+            pipeline.prefetch_detections(File())  # type: ignore[arg-type]
             assert len(shown) == 1

@@ -263,8 +263,8 @@ def test_ids_are_never_given_twice() -> None:
     film.run([ANN, BEN], 5)
     film.follower.reset()
     assert film.run([ANN, BEN], 5) == [3, 4]
-    film.follower.start_ids_after(40)
-    film.follower.start_ids_after(7)  # not back
+    film.follower.set_next_track_id(41)
+    film.follower.set_next_track_id(8)  # not back
     film.follower.reset()
     assert film.run([ANN], 5) == [41]
 
