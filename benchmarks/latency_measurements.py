@@ -89,9 +89,9 @@ def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
     stages: dict[str, list[float]] = {}
     with setup.open() as pipeline:
         for frame in played(frames, count):
-            started = CPU.mark()
+            started = CPU.now()
             found, _ = pipeline.analyze(frame)
-            whole.append((CPU.mark() - started) / 1e6)
+            whole.append((CPU.now() - started) / 1e6)
             faces.append(len(found))
     with setup.open() as pipeline:
         pipeline.stage_timer.enable(CPU)
@@ -184,9 +184,9 @@ def growth(setup: Setup, frames: list[Frame], count: int = FIVE_MINUTES) -> Grow
     times, resident = [], []
     with setup.open() as pipeline:
         for index, frame in enumerate(played(frames, count)):
-            started = CPU.mark()
+            started = CPU.now()
             pipeline.analyze(frame)
-            times.append(CPU.mark() - started)
+            times.append(CPU.now() - started)
             if index % 100 == 0:
                 resident.append(_resident_mb())
     fifth, rows = len(times) // 5, max(1, len(resident) // 5)
@@ -329,9 +329,9 @@ def gemm_rate() -> float:
         np.matmul(first, second, out=out)
         times = []
         for _ in range(24):
-            started = CPU.mark()
+            started = CPU.now()
             np.matmul(first, second, out=out)
-            times.append(CPU.mark() - started)
+            times.append(CPU.now() - started)
         best = max(best, 2 * side**3 / float(np.median(times)))
     return best
 

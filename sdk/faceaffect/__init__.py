@@ -1,4 +1,4 @@
-"""Action units, expression, valence and arousal for every face in a video.
+"""Facial action units, expression, valence and arousal for every face in a video.
 
 with open_source("clip.mp4") as source, open_pipeline() as pipeline:
     for frame in source:
@@ -55,7 +55,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used, so that `import faceaffect` costs next to nothing."""
+    """Import public names on first use, so that `import faceaffect` is fast."""
     if name not in _MODULES:
         raise AttributeError(f"module 'faceaffect' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)

@@ -66,7 +66,7 @@ def packed(case: KernelCase, arguments: dict[str, Any]) -> bytes:
     if case.op == "crop_face":
         frame, maps = (
             arguments["frame"],
-            np.asarray(arguments["estimate_crop_to_frame"], np.float32),
+            np.asarray(arguments["crop_to_frame"], np.float32),
         )
         pixels = np.ascontiguousarray(frame.pixels)
         channels = pixels.shape[2] if pixels.ndim == 3 else 1

@@ -90,7 +90,7 @@ def test_a_download_waits_for_whom_writes_the_frame(monkeypatch: pytest.MonkeyPa
     assert done == [77, "waited", "copied"]
 
 
-@pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+@pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 @pytest.mark.parametrize(("layout", "in_planes"), CASES)
 def test_the_gpu_path_reads_it_where_it_lies(
     layout: PixelFormat, in_planes: bool, tmp_path: Path

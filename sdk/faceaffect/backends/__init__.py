@@ -48,7 +48,7 @@ class FrameBackend(Protocol):
     """
 
     def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
-        """Heads of the crops of maps [N, 2, 3], N >= 1, and what `portrait.sample_grid` says of
+        """Heads of the crops of maps [N, 2, 3], N >= 1, and what `sample_grid` says of
         them [N, 3, 12, 12].
         """
         ...

@@ -1,4 +1,4 @@
-"""The types of the native module; what its functions do stands in `kernels/__init__.py`, `kernels/cuda.py` and csrc/."""
+"""Types of the native module; see `kernels/__init__.py`, `face_ops.py`, `cuda.py` and csrc/."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def usable_isas() -> list[str]: ...
 def crop_face(
     pixels: NDArray[np.uint8],
     layout: str,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     size_px: int,
     mean: Any,
     std: Any,
@@ -44,7 +44,7 @@ def pack_graph(
 def stage_frame(
     pixels: NDArray[np.uint8],
     layout: str,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     slots: int,
     size_px: int,
     block: int,
@@ -142,16 +142,16 @@ def runtime_version() -> int: ...
 def describe_cuda_array(value: Any) -> tuple[int, list[int], list[int], str, int]: ...
 def stream_handle(stream: Any) -> int: ...
 def crop_face_cuda(
-    frame: Any, layout: str, estimate_crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
+    frame: Any, layout: str, crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
 ) -> None: ...
 def normalize_cuda(pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
 def au_gcn_cuda(nodes: Any, weights: Any, widths: list[int], out: Any, stream: Any) -> None: ...
-def portrait_grid_cuda(crops: Any, out: Any, stream: Any) -> None: ...
+def appearance_grid_cuda(crops: Any, out: Any, stream: Any) -> None: ...
 def crop_jobs_cuda(jobs: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
 def stage_gpu_frame(
     frame: Any,
     layout: str,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     slots: int,
     size_px: int,
     block: int,

@@ -14,7 +14,7 @@ import pytest
 from faceaffect import kernels
 from faceaffect.kernels.native import native
 
-pytestmark = pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+pytestmark = pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 NO_GPU = "no NVIDIA driver is loaded|no NVIDIA GPU is visible|the driver knows CUDA"
 
 
@@ -50,7 +50,7 @@ class DlArray:
 
 
 def has_gpu() -> bool:
-    if not kernels.info().has_cuda:  # asked while the file is read, also where all of it is skipped
+    if not kernels.build_info().has_cuda:  # asked while the file is read, also where all of it is skipped
         return False
     try:
         native.require_device()
@@ -159,7 +159,7 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
             "BGR",
             GpuArray((2, 3)),
             OUT,
-            r"estimate_crop_to_frame must be contiguous float32 \[N, 2, 3\]",
+            r"crop_to_frame must be contiguous float32 \[N, 2, 3\]",
         ),
         (
             GpuArray((9, 9, 3), "|u1"),
@@ -235,7 +235,7 @@ def test_absence_of_a_gpu_names_cause_and_remedy() -> None:
         lambda: native.normalize_cuda(
             GpuArray((1, 2, 2, 3), "|u1"), *STATISTICS, GpuArray((1, 3, 2, 2)), None
         ),
-        lambda: native.portrait_grid_cuda(GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None),
+        lambda: native.appearance_grid_cuda(GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None),
         lambda: native.DeviceBuffer(8),
         lambda: native.PinnedBuffer(8),
         native.Stream,

@@ -15,7 +15,7 @@ import pytest
 import faceaffect
 from faceaffect import kernels
 
-pytestmark = pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+pytestmark = pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 SOURCE = Path(__file__).resolve().parents[2] / "native/fake_driver.c"
 SDK = Path(next(iter(faceaffect.__path__))).parent
 

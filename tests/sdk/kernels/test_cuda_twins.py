@@ -86,7 +86,7 @@ def test_crop_face(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
     frame, maps, size_px = (
         with_adjacent_pixels(arguments["frame"]),
-        arguments["estimate_crop_to_frame"],
+        arguments["crop_to_frame"],
         arguments["size_px"],
     )
     out = poisoned((len(maps), 3, size_px, size_px), is_half)
@@ -175,7 +175,7 @@ def test_a_staged_frame_holds_all_that_is_read(host: ctypes.CDLL, case: KernelCa
     arguments = case.make()
     frame, maps, size_px = (
         arguments["frame"],
-        arguments["estimate_crop_to_frame"],
+        arguments["crop_to_frame"],
         arguments["size_px"],
     )
     if not len(maps):
@@ -261,7 +261,7 @@ def test_portrait_grid(host: ctypes.CDLL, size_px: int, is_half: bool) -> None:
         np.float16 if is_half else np.float32
     )
     out = np.full((3, 3, 12, 12), np.nan, np.float32)
-    host.host_portrait_grid(address(crops), ctypes.c_int64(3), size_px, address(out), is_half)
+    host.host_appearance_grid(address(crops), ctypes.c_int64(3), size_px, address(out), is_half)
     full = crops.astype(np.float32)
     np.testing.assert_array_equal(out, sample_grid(full))
     np.testing.assert_array_equal(descriptors_from_grid(out), appearance_descriptors(full))

@@ -79,7 +79,7 @@ def test_normalize_and_graph_stay_inside(side: int) -> None:
 def test_crop_of_a_tiny_frame_stays_inside(shape: tuple[int, ...], before: bool, isa: str) -> None:
     pixels = guarded(shape, np.uint8, before=before)
     pixels[...] = 77
-    chosen = kernels.info().isa
+    chosen = kernels.build_info().isa
     try:
         native.use_isa(isa)
         crops = kernels.crop_face(

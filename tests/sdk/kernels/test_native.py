@@ -25,7 +25,7 @@ from faceaffect.types import Frame
 crops = kernels.crop_face(Frame(np.full((9, 9, 3), 255, np.uint8)), np.eye(2, 3, dtype=np.float32)[None], size_px=9,
                           mean=(0, 0, 0), std=(1, 1, 1))
 assert (crops == 1).all()
-assert kernels.info().isa == "numpy" and not kernels.info().native and kernels.info().problem
+assert kernels.build_info().isa == "numpy" and not kernels.build_info().native and kernels.build_info().problem
 """
 
 
@@ -44,7 +44,7 @@ def test_works_without_the_native_module_and_says_so_once() -> None:
 
 
 def test_isa_variable_chooses() -> None:
-    done = run("from faceaffect import kernels; print(kernels.info().isa)", "baseline")
+    done = run("from faceaffect import kernels; print(kernels.build_info().isa)", "baseline")
     assert done.stdout.strip() == "baseline", done.stderr
 
 
@@ -56,7 +56,7 @@ def test_isa_that_cannot_run_is_refused() -> None:
 
 
 def test_info_says_what_was_built() -> None:
-    info = kernels.info()
+    info = kernels.build_info()
     assert info.native
     assert info.compiled_isas[0] == "baseline"
     assert info.isa in info.usable_isas
@@ -64,7 +64,7 @@ def test_info_says_what_was_built() -> None:
     assert info.has_cuda == bool(info.cuda_architectures)
 
 
-@pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+@pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 def test_cuda_without_a_device_is_a_clear_error() -> None:
     code = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\nfrom faceaffect.kernels.cuda import Stream\nStream()"
     done = run(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX
 
 OPEN = MEAN_SHAPE_PX.copy()
@@ -13,7 +13,7 @@ OPEN[65:68, 1] += 6  # inner lower lip
 
 
 def test_parts_lie_where_the_landmarks_are() -> None:
-    image = part_mask(OPEN, 112)
+    image = face_part_mask(OPEN, 112)
 
     def at(*points: int) -> int:
         x, y = OPEN[list(points)].mean(axis=0).round().astype(int)
@@ -32,8 +32,8 @@ def test_parts_lie_where_the_landmarks_are() -> None:
 def test_a_mirrored_face_gives_the_mirrored_outline() -> None:
     mirrored = MEAN_SHAPE_PX[list(FLIP_ORDER)] * (-1, 1) + (111, 0)
     ours, theirs = (
-        part_mask(MEAN_SHAPE_PX, 112) > 0,
-        part_mask(mirrored.astype(np.float32), 112)[:, ::-1] > 0,
+        face_part_mask(MEAN_SHAPE_PX, 112) > 0,
+        face_part_mask(mirrored.astype(np.float32), 112)[:, ::-1] > 0,
     )
     assert (ours != theirs).mean() < 0.01
 
@@ -41,14 +41,14 @@ def test_a_mirrored_face_gives_the_mirrored_outline() -> None:
 def test_a_closed_mouth_hides_what_is_between_the_lips() -> None:
     shut = MEAN_SHAPE_PX.copy()
     shut[64:68] = shut[[64, 63, 62, 61]]
-    assert (part_mask(shut, 112) == 95).sum() < (part_mask(OPEN, 112) == 95).sum() / 3
+    assert (face_part_mask(shut, 112) == 95).sum() < (face_part_mask(OPEN, 112) == 95).sum() / 3
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((68, 2), np.nan)])
 def test_bad_points_are_told(points: np.ndarray) -> None:
     with pytest.raises(ValueError, match="68 finite points"):
-        part_mask(points, 112)
+        face_part_mask(points, 112)
 
 
 def test_points_far_outside_do_no_harm() -> None:
-    assert part_mask(MEAN_SHAPE_PX + 1e9, 112).max() == 0
+    assert face_part_mask(MEAN_SHAPE_PX + 1e9, 112).max() == 0

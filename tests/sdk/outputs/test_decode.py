@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from faceaffect.outputs.decode import decode_affect, decode_scores, sigmoid, softmax
+from faceaffect.kernels.activations import sigmoid, softmax
+from faceaffect.outputs.decode import decode_affect, decode_scores
 from tests.sdk.tiny_bundle import tiny_spec
 
 
