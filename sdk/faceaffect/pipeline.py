@@ -35,9 +35,13 @@ class AffectModel(Protocol):
 
     spec: ModelSpec
 
-    def predict(self, frame: Frame, faces: LocatedFaces) -> AffectLogits: ...
+    def predict(self, frame: Frame, faces: LocatedFaces) -> AffectLogits:
+        """Logits of the faces [N] of `frame`."""
+        ...
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Forget all faces."""
+        ...
 
 
 class Pipeline:

@@ -26,7 +26,8 @@ class PixelFormat(str, Enum):
     BGR = "BGR"  # uint8 [H, W, 3]
     RGB = "RGB"  # uint8 [H, W, 3]
     GRAY = "GRAY"  # uint8 [H, W]
-    # uint8 [H * 3 / 2, W]: H rows of luma, then H / 2 rows of interleaved chroma (BT.601, video range)
+    # uint8 [H * 3 / 2, W]: H rows of luma, then H / 2 rows of interleaved chroma (BT.601, video
+    # range).
     NV12 = "NV12"
 
 

@@ -112,11 +112,11 @@ def test_the_gpu_path_reads_it_where_it_lies(
 
 def test_other_things_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"must be a uint8 array with __cuda_array_interface__, got ndarray"
+        ValueError, match=r"expected a uint8 array with __cuda_array_interface__, got ndarray"
     ):
         DeviceFrame(np.zeros((4, 4, 3), np.uint8), PixelFormat.BGR)
-    with pytest.raises(ValueError, match="a BGR frame on the GPU cannot be"):
+    with pytest.raises(ValueError, match="the shape of a BGR frame"):
         DeviceFrame(OnGpu(np.zeros((4, 4), np.uint8)), PixelFormat.BGR)
     planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
-    with pytest.raises(ValueError, match="a GRAY frame on the GPU cannot be"):
+    with pytest.raises(ValueError, match="the shape of a GRAY frame"):
         DeviceFrame(planes, PixelFormat.GRAY)

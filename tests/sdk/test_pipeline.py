@@ -14,7 +14,7 @@ import pytest
 
 from faceaffect import BackendError, BundleError, Frame, Pipeline, open_pipeline
 from faceaffect.bundle.model_spec import HEADS, ModelSpec
-from faceaffect.detectors import Detections
+from faceaffect.detectors import Detections, Detector
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, transform_points
 from faceaffect.labels import EXPRESSION_NAMES
 from faceaffect.outputs.score_smoother import ADAPTIVE_EMA_JUMP, SCORES_CONSTANT_S
@@ -23,7 +23,7 @@ from tests.sdk.test_geometry import similarity_map
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
 
 
-class FixedDetector:
+class FixedDetector(Detector):
     """Finds faces at given maps of the template."""
 
     name = "fixed"
@@ -31,7 +31,7 @@ class FixedDetector:
     def __init__(self, *places: np.ndarray) -> None:
         self.places = list(places)
 
-    def detect(self, frame: Frame) -> Detections:
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         if not self.places:
             return Detections()
         anchors = np.concatenate(

@@ -1,8 +1,8 @@
 """Image kernels on NVIDIA GPUs, on arrays of torch, CuPy, PyCUDA, Numba or `DeviceBuffer.view`.
 
-Nothing is copied. An array is anything with `__cuda_array_interface__` or DLPack on a GPU; a NumPy array counts
-if its memory is pinned (`PinnedBuffer.bytes()`), and is read over the bus. `stream` is a
-handle or a stream of any of those libraries, None the default stream. Calls return once the work
+Nothing is copied. An array is anything with `__cuda_array_interface__` or DLPack on a GPU; a NumPy
+array counts if its memory is pinned (`PinnedBuffer.bytes()`), and is read over the bus. `stream` is
+a handle or a stream of any of those libraries, None the default stream. Calls return once the work
 is queued: keep the arrays until the stream has done it. The kernels run in the thread's current
 CUDA context, so users of PyCUDA use theirs. Every function may be called from several threads
 at once.

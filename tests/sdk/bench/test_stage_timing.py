@@ -17,7 +17,7 @@ from faceaffect.bench.stage_timing import (
     measure_stages,
     time_decoding,
 )
-from faceaffect.detectors import Detections
+from faceaffect.detectors import Detections, Detector
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, transform_points
 from faceaffect.system.stage_timer import STAGES
 from tests.sdk.test_geometry import similarity_map
@@ -27,7 +27,7 @@ DEMO = str(Path(__file__).resolve().parents[3] / "assets" / "demo.mp4")
 LOOK_S = 0.02
 
 
-class SleepyDetector:
+class SleepyDetector(Detector):
     """Finds one face, after a sleep, which takes time but no processor."""
 
     name = "sleepy"
@@ -35,7 +35,7 @@ class SleepyDetector:
     def __init__(self) -> None:
         self.calls, self.fails_after = 0, 10**9
 
-    def detect(self, frame: Frame) -> Detections:
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         self.calls += 1
         if self.calls > self.fails_after:
             raise RuntimeError("the detector broke")

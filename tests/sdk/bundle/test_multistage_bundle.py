@@ -151,7 +151,7 @@ def test_audio_of_another_rate_is_refused(folder: Path) -> None:
 def test_a_model_that_hears_nothing_takes_no_audio(tmp_path: Path) -> None:
     with (
         opened(write_tiny_bundle(tmp_path / "tiny")) as pipeline,
-        pytest.raises(ValueError, match="hears no audio"),
+        pytest.raises(ValueError, match="uses no audio"),
     ):
         pipeline.attach_audio(None)
 
@@ -162,7 +162,7 @@ def test_who_forgets_the_audio_is_told_once(folder: Path, caplog: pytest.LogCapt
             pipeline.analyze(gray(100, index))
             pipeline.reset()
     assert [record.message for record in caplog.records if "video alone" in record.message] == [
-        "faceaffect: tiny stages hears audio and was given none (Pipeline.attach_audio): it runs on video alone"
+        "faceaffect: tiny stages uses audio and has none (Pipeline.attach_audio): it runs on video alone"
     ]
 
 

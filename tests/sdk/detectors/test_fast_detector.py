@@ -13,7 +13,7 @@ from faceaffect.bundle.bundle import CARD_FILE
 from faceaffect.bundle.model_spec import BundleError
 from faceaffect.detectors import FastDetector
 from faceaffect.detectors import fast_detector as distilled
-from faceaffect.detectors.fast_detector import FastFaceDetector, read_maps
+from faceaffect.detectors.fast_detector import FastFaceDetector, decode_maps
 from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX, default_detector
 from faceaffect.types import Frame, PixelFormat
 
@@ -132,11 +132,11 @@ def test_a_face_is_given_once_and_the_best_first() -> None:
         ((6, 6), 0.6, (44, 40, 84, 80)),
     ):
         maps[0, row, column], maps[1:5, row, column] = score, box
-    found = read_maps(maps, 0.5, 1.0)
+    found = decode_maps(maps, 0.5, 1.0)
     assert found.score.tolist() == pytest.approx([0.9, 0.8, 0.6])
     np.testing.assert_allclose(found.box_xyxy[:, 0], [2, 40, 44])
     assert found.keypoints_xy.shape == (3, 5, 2)
-    assert len(read_maps(maps, 0.95, 1.0)) == 0
+    assert len(decode_maps(maps, 0.95, 1.0)) == 0
 
 
 def test_a_network_of_another_checksum_is_refused(tmp_path: Path) -> None:

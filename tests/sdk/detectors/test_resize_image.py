@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.detectors import resize_to_bgr
+from faceaffect.detectors.resize_image import resize_to_bgr
 from faceaffect.detectors.buffer_pool import BufferPool
 from faceaffect.types import Frame, PixelFormat
 

@@ -164,7 +164,7 @@ def test_scores_and_their_course(in_numpy) -> None:  # type: ignore[no-untyped-d
     same(lambda: decode.sigmoid(np.float32([-np.inf, -90, -1, 0, 2, 90, np.inf])), in_numpy)
 
     def run() -> FloatArray:
-        smoother, rows = smooth.ScoreSmoother(smooth.HysteresisThresholds.of((0.5,) * 12)), []
+        smoother, rows = smooth.ScoreSmoother(smooth.HysteresisThresholds.from_thresholds((0.5,) * 12)), []
         for scores in decode.decode_scores(*logits):
             on = smoother.step(scores, 0.05)
             rows.append(np.concatenate([scores, on]))
@@ -193,7 +193,7 @@ def test_change_of_a_scene(layout: PixelFormat, in_numpy) -> None:  # type: igno
     def run() -> list[float]:
         glance, found = scene.ShotChangeDetector(), []
         for each in frames:
-            found += [float(glance.is_cut(each)), glance.change]
+            found += [float(glance.update(each)), glance.change]
         return found
 
     same(run, in_numpy)

@@ -8,7 +8,7 @@ import numpy as np
 
 from faceaffect.audio.feature_stream import AudioFeatures
 from faceaffect.bundle.stage_spec import StageSpec
-from faceaffect.multistage.stage_runner import FORGET_S, StageRunner
+from faceaffect.multistage.stage_runner import MEMORY_TIMEOUT_S, StageRunner
 
 
 class Counting:
@@ -63,11 +63,11 @@ def test_faces_of_another_phase_run_when_it_is_their_turn() -> None:
 def test_a_face_that_was_away_too_long_starts_anew() -> None:
     runner = StageRunner([Ear(), Counting()])
     see(runner, {1: 1.0, 2: 10.0}, 0.0)
-    assert see(runner, {1: 1.0}, FORGET_S) == {1: [2, 0]}
+    assert see(runner, {1: 1.0}, MEMORY_TIMEOUT_S) == {1: [2, 0]}
     assert runner.tracks() == [1, 2]
-    assert see(runner, {1: 1.0}, FORGET_S + 0.01) == {1: [3, 0]}
+    assert see(runner, {1: 1.0}, MEMORY_TIMEOUT_S + 0.01) == {1: [3, 0]}
     assert runner.tracks() == [1]
-    assert see(runner, {2: 10.0}, FORGET_S + 0.02) == {2: [10, 0]}
+    assert see(runner, {2: 10.0}, MEMORY_TIMEOUT_S + 0.02) == {2: [10, 0]}
 
 
 def test_a_face_that_stays_is_kept_however_far_apart_frames_are() -> None:

@@ -12,27 +12,27 @@ from faceaffect.outputs.score_smoother import (
     HYSTERESIS_MARGIN,
     VA_CONSTANT_S,
     HysteresisThresholds,
-    OneEuroFilter,
     ScoreSmoother,
 )
+from faceaffect.tracking.one_euro_filter import OneEuroFilter
 from faceaffect.types import FloatArray
 from tests.sdk.tiny_bundle import face_shape
 
 STEP_S = 1 / 30
 EYES_PX = 35.0
-HALF = HysteresisThresholds.of((0.5,) * 12)
+HALF = HysteresisThresholds.from_thresholds((0.5,) * 12)
 
 
 def run(
     points: list[FloatArray], unit_px: float = EYES_PX, step_s: float = STEP_S
 ) -> list[FloatArray]:
     smooth = OneEuroFilter()
-    return [smooth.step(p.astype(np.float32), unit_px, step_s) for p in points]
+    return [smooth.update(p.astype(np.float32), unit_px, step_s) for p in points]
 
 
 def smoothed(smoother: ScoreSmoother, value: float, step_s: float) -> FloatArray:
     scores = np.full(21, value, np.float32)
-    smoother.step(scores, step_s)
+    smoother.update(scores, step_s)
     return scores
 
 
@@ -87,9 +87,9 @@ def test_a_clock_that_does_not_go_on_counts_as_one_frame(step_s: float) -> None:
 
 def test_a_pause_of_seconds_forgets_the_past() -> None:
     smooth = OneEuroFilter()
-    smooth.step(face_shape(), EYES_PX, STEP_S)
+    smooth.update(face_shape(), EYES_PX, STEP_S)
     np.testing.assert_allclose(
-        smooth.step(face_shape() + 100, EYES_PX, 10.0), face_shape() + 100, atol=1.0
+        smooth.update(face_shape() + 100, EYES_PX, 10.0), face_shape() + 100, atol=1.0
     )
 
 
@@ -133,13 +133,13 @@ def test_exponential_mean_begins_with_the_first_value() -> None:
 
 def decisions(smoother: ScoreSmoother, values: FloatArray) -> list[bool]:
     """Of a step so late that the mean is the newest value."""
-    return smoother.step(
+    return smoother.update(
         np.concatenate([values, np.zeros(9, np.float32)]).astype(np.float32), 1e6
     ).tolist()
 
 
 def test_a_decision_is_held_until_the_score_is_past_the_margin() -> None:
-    limits = HysteresisThresholds.of(tuple(np.linspace(0.2, 0.8, 12).tolist()))
+    limits = HysteresisThresholds.from_thresholds(tuple(np.linspace(0.2, 0.8, 12).tolist()))
     near, far = np.float32(0.8 * HYSTERESIS_MARGIN), np.float32(1.2 * HYSTERESIS_MARGIN)
     smoother = ScoreSmoother(limits)
     assert decisions(smoother, limits.threshold - near) == [False] * 12
@@ -153,7 +153,7 @@ def test_a_decision_is_held_until_the_score_is_past_the_margin() -> None:
 
 
 def test_an_extreme_threshold_can_still_be_crossed_both_ways() -> None:
-    smoother = ScoreSmoother(HysteresisThresholds.of((0.02,) * 6 + (0.98,) * 6))
+    smoother = ScoreSmoother(HysteresisThresholds.from_thresholds((0.02,) * 6 + (0.98,) * 6))
     assert decisions(smoother, np.zeros(12, np.float32)) == [False] * 12
     assert decisions(smoother, np.ones(12, np.float32)) == [True] * 12
     assert decisions(smoother, np.zeros(12, np.float32)) == [False] * 12
