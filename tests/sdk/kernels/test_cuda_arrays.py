@@ -50,7 +50,9 @@ class DlArray:
 
 
 def has_gpu() -> bool:
-    if not kernels.build_info().has_cuda:  # asked while the file is read, also where all of it is skipped
+    if (
+        not kernels.build_info().has_cuda
+    ):  # asked while the file is read, also where all of it is skipped
         return False
     try:
         native.require_device()
@@ -235,7 +237,9 @@ def test_absence_of_a_gpu_names_cause_and_remedy() -> None:
         lambda: native.normalize_cuda(
             GpuArray((1, 2, 2, 3), "|u1"), *STATISTICS, GpuArray((1, 3, 2, 2)), None
         ),
-        lambda: native.appearance_grid_cuda(GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None),
+        lambda: native.appearance_grid_cuda(
+            GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None
+        ),
         lambda: native.DeviceBuffer(8),
         lambda: native.PinnedBuffer(8),
         native.Stream,

@@ -24,11 +24,8 @@ from benchmarks.kernel_cases import (
 )
 from faceaffect.kernels import GcnWeights, reference
 from faceaffect.kernels.native import native
-from faceaffect.tracking.appearance import (
-    appearance_descriptors,
-    descriptors_from_grid,
-    sample_grid,
-)
+from faceaffect.kernels.reference_face_ops import sample_grid
+from faceaffect.tracking.appearance import appearance_descriptors, descriptors_from_grid
 from faceaffect.types import Frame, PixelFormat
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.kernels.test_kernel_bounds import guarded
