@@ -1,6 +1,4 @@
-"""What is said of a driver that is too old, sees no GPU or does not start, with CUDA's real runtime
-over a made-up driver.
-"""
+"""Errors for a CUDA driver that is too old, sees no GPU or does not start (a fake driver)."""
 
 from __future__ import annotations
 
@@ -58,7 +56,7 @@ def run(
 
 
 @pytest.mark.parametrize("driver", list(SAID), ids=["too old", "no GPU", "broken"])
-def test_build_and_auto_name_cause_and_remedy(
+def test_backends_with_unusable_driver_name_cause_and_remedy(
     tmp_path: Path, driver: tuple[int, int], trained: None
 ) -> None:
     done = run(tmp_path, driver, "-m", "faceaffect", "build")

@@ -1,4 +1,4 @@
-"""What kernels refuse, and what they say: native and NumPy alike."""
+"""Argument errors of the kernels, native and NumPy alike."""
 
 from __future__ import annotations
 
@@ -79,13 +79,15 @@ REFUSED_CROPS = [
 @pytest.mark.parametrize(
     ("changed", "message"), REFUSED_CROPS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_crop_face_refuses(module: ModuleType, changed: dict[str, Any], message: str) -> None:
+def test_crop_face_with_wrong_arguments_raises(
+    module: ModuleType, changed: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         module.crop_face(**crop_arguments(**changed))
 
 
 @BOTH
-def test_normalize_refuses(module: ModuleType) -> None:
+def test_normalize_with_wrong_arguments_raises(module: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"pixels must be uint8 \[N, H, W, 3\], got float32"):
         module.normalize(np.zeros((1, 4, 4, 3), np.float32), MEAN, STD)
     with pytest.raises(ValueError, match=r"pixels must be uint8 \[N, H, W, 3\], got uint8"):
@@ -93,7 +95,7 @@ def test_normalize_refuses(module: ModuleType) -> None:
 
 
 @BOTH
-def test_au_graph_refuses(module: ModuleType) -> None:
+def test_au_gcn_with_wrong_arguments_raises(module: ModuleType) -> None:
     with pytest.raises(
         ValueError, match=r"nodes must be float32 \[N, 12, 16\], got .*\(1, 12, 8\)"
     ):

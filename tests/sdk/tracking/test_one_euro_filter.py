@@ -1,4 +1,4 @@
-"""One Euro filter: still points stop trembling, moving ones do not lag, whatever the face's size."""
+"""One Euro filter: still points stop trembling and moving ones do not lag, at any face size."""
 
 from __future__ import annotations
 
