@@ -28,7 +28,7 @@ OPTIONAL = {
     "tensorboard",
     "torch",
 }
-"""Packages of extras. A test module that imports one or lists it in REQUIRES is skipped without it."""
+"""Packages of extras; a test module that imports one or lists it in REQUIRES needs it."""
 
 
 class SkippedModule(pytest.Module):
@@ -72,7 +72,8 @@ def shared() -> Path:
     """Folder of faces and clips; tests that need it have the mark `shared`."""
     if not (SHARED / "data" / "videos").is_dir():
         pytest.skip(
-            f"needs the clips in {SHARED.name}/data/videos beside the repository, which are not there"
+            f"needs the clips in {SHARED.name}/data/videos beside the repository, "
+            "which are not there"
         )
     return SHARED
 

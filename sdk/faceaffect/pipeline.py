@@ -212,33 +212,25 @@ def open_pipeline(
 
     Args:
         model: A folder, the name of an installed bundle, or None for the default one.
-        backend: "onnx", "openvino", "tensorrt", or "auto".
-        device: "cpu", "cuda", "cuda:1", ..., or "auto".
+        backend: "onnx", "openvino", "tensorrt" or "auto".
+        device: "cpu", "cuda", "cuda:1", ... or "auto".
         threads: CPU threads of the networks.
-        precision: "fp32", "fp16" (TensorRT), "int8", or "auto": int8 on a CPU that is fast at it if
-            the bundle has such a network, else fp32.
+        precision: "fp32", "fp16" (TensorRT), "int8" or "auto": int8 where a CPU is fast at it.
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
         smooth: Whether landmarks and scores are smoothed over time.
-        neutral_baseline: Whether each face's AUs are measured against its own neutral expression
-            (`NeutralBaseline`), for people whose neutral face looks like an AU. It needs some
-            seconds of a face.
+        neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
-        is_video: Whether such crops are one face in order of time, smoothed as in a video.
-        detector: One of `detectors.names.DETECTORS`, the path of a YuNet file, or a `Detector`;
-            None for the default one.
+        is_video: Whether such crops are one face in order of time.
+        detector: A `Detector`, a name in `detectors.names`, or the path of a YuNet file.
 
     Raises:
         BundleError: The bundle is missing, damaged or does not support an option.
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
     """
-    if max_faces < 1 or min_face_size_px < 20 or threads < 1:
-        raise ValueError(
-            "expected max_faces >= 1, min_face_size_px >= 20, threads >= 1, "
-            f"got {max_faces}, {min_face_size_px}, {threads}"
-        )
+    _check_limits(max_faces, min_face_size_px, threads)
     path = find_bundle(model)
     spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla_core)
@@ -248,17 +240,11 @@ def open_pipeline(
         path = find_tracker_bundle(spec)
         device = "cpu"
     bundle = open_bundle(path)
-    runner = open_backend(backend, bundle, device=device, options=options)
-    if aligned_crops:
-        detector = None
-    elif detector is None or isinstance(detector, (str, Path)):
-        detector = open_detector(detector or default_detector(), min_face_size_px, threads)
-    config = TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth)
     return assemble_pipeline(
         bundle,
-        runner,
-        detector,
-        config,
+        open_backend(backend, bundle, device=device, options=options),
+        None if aligned_crops else _to_detector(detector, min_face_size_px, threads),
+        TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -310,6 +296,22 @@ def assemble_pipeline(
         is_video=is_video or detector is not None,
     )
     return Pipeline(locator, model, decoder, backend, timer)
+
+
+def _check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
+    if max_faces < 1 or min_face_size_px < 20 or threads < 1:
+        raise ValueError(
+            "expected max_faces >= 1, min_face_size_px >= 20, threads >= 1, "
+            f"got {max_faces}, {min_face_size_px}, {threads}"
+        )
+
+
+def _to_detector(
+    detector: Detector | str | Path | None, min_face_size_px: int, threads: int
+) -> Detector:
+    if detector is None or isinstance(detector, (str, Path)):
+        return open_detector(detector or default_detector(), min_face_size_px, threads)
+    return detector
 
 
 def _open_multistage(

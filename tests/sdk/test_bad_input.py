@@ -174,7 +174,10 @@ def test_frame_with_nonfinite_time_raises(time_s: float) -> None:
 
 
 def test_import_loads_no_heavy_package() -> None:
-    code = "import sys, faceaffect; print([m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules])"
+    code = (
+        "import sys, faceaffect\n"
+        "print([m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules])"
+    )
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
@@ -183,7 +186,10 @@ def test_import_loads_no_heavy_package() -> None:
 
 
 def test_pipeline_import_loads_no_torch() -> None:
-    code = "import sys, faceaffect.pipeline, faceaffect.cli, faceaffect.detectors.mtcnn; print('torch' in sys.modules)"
+    code = (
+        "import sys, faceaffect.pipeline, faceaffect.cli, faceaffect.detectors.mtcnn\n"
+        "print('torch' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True

@@ -51,38 +51,61 @@ def stage_frame(
     device: int,
     capacity: int,
 ) -> int: ...
-def appearance_descriptors(crops: FloatArray, usual_face: FloatArray) -> FloatArray: ...
-def descriptors_from_grid(grid: FloatArray, usual_face: FloatArray) -> FloatArray: ...
+def appearance_descriptors(crops: FloatArray, mean_face: FloatArray) -> FloatArray: ...
+def descriptors_from_grid(grid: FloatArray, mean_face: FloatArray) -> FloatArray: ...
 
 class FaceModel:
-    def __init__(self, anchor_weights: FloatArray, solution: NDArray[np.float64]) -> None: ...
+    def __init__(self, keypoint_weights: FloatArray, solution: NDArray[np.float64]) -> None: ...
 
 def place_face(
     model: FaceModel, landmarks_xy: FloatArray
 ) -> tuple[FloatArray, FloatArray, float, bool]: ...
-def transform_points(maps: FloatArray, points_xy: FloatArray) -> FloatArray: ...
+def transform_points(transforms: FloatArray, points_xy: FloatArray) -> FloatArray: ...
 def is_plausible_motion(
-    place: FloatArray, map: FloatArray, middle: float, width_px: float, height_px: float
+    next_crop: FloatArray,
+    crop_to_frame: FloatArray,
+    center_px: float,
+    width_px: float,
+    height_px: float,
 ) -> bool: ...
-def pose_in_frame(pose_deg: FloatArray, maps: FloatArray) -> FloatArray: ...
+def pose_in_frame(pose_deg: FloatArray, crop_to_frame: FloatArray) -> FloatArray: ...
 def correlation(first: FloatArray, second: FloatArray) -> float: ...
 def one_euro(
-    points_xy: FloatArray, previous_xy: FloatArray, speed_x: float, speed_y: float, unit_px: float, step_s: float,
-    min_cutoff_hz: float, beta: float, derivative_cutoff_hz: float,
-) -> tuple[FloatArray, float, float]: ...  # fmt: skip
+    points_xy: FloatArray,
+    previous_xy: FloatArray,
+    speed_x: float,
+    speed_y: float,
+    scale_px: float,
+    step_s: float,
+    min_cutoff_hz: float,
+    beta: float,
+    derivative_cutoff_hz: float,
+) -> tuple[FloatArray, float, float]: ...
 def logistic(logit: FloatArray) -> FloatArray: ...
 def decode_scores(
-    au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, squash: bool
+    au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, is_raw: bool
 ) -> FloatArray: ...
 def smooth_scores(
-    scores: FloatArray, mean: FloatArray, on: NDArray[np.bool_], is_first: bool, share: float, va_share: float,
-    jump: float, goes_off: FloatArray, threshold: FloatArray, comes_on: FloatArray,
-) -> None: ...  # fmt: skip
+    scores: FloatArray,
+    mean: FloatArray,
+    is_active: NDArray[np.bool_],
+    is_first: bool,
+    alpha: float,
+    va_alpha: float,
+    jump: float,
+    low: FloatArray,
+    threshold: FloatArray,
+    high: FloatArray,
+) -> None: ...
 def scene_change(
-    pixels: NDArray[np.uint8], layout: str, row_step: int, column_step: int, last: FloatArray | None
+    pixels: NDArray[np.uint8],
+    layout: str,
+    row_step: int,
+    column_step: int,
+    previous: FloatArray | None,
 ) -> tuple[FloatArray, float | None]: ...
 
-# What follows is there only where `has_cuda`.
+# Available only if `has_cuda`:
 
 class CudaError(RuntimeError): ...
 

@@ -127,9 +127,16 @@ def one_euro(
     """
     step = reference.one_euro if native is None else native.one_euro
     filtered: tuple[FloatArray, float, float] = step(
-        points_xy, previous_xy, speed_x, speed_y, scale_px, step_s,
-        min_cutoff_hz, beta, derivative_cutoff_hz,
-    )  # fmt: skip
+        points_xy,
+        previous_xy,
+        speed_x,
+        speed_y,
+        scale_px,
+        step_s,
+        min_cutoff_hz,
+        beta,
+        derivative_cutoff_hz,
+    )
     return filtered
 
 

@@ -22,10 +22,12 @@ assert [w.category for w in caught] == [RuntimeWarning], caught
 assert "NumPy" in str(caught[0].message)
 import numpy as np
 from faceaffect.types import Frame
-crops = kernels.crop_face(Frame(np.full((9, 9, 3), 255, np.uint8)), np.eye(2, 3, dtype=np.float32)[None], size_px=9,
-                          mean=(0, 0, 0), std=(1, 1, 1))
+frame = Frame(np.full((9, 9, 3), 255, np.uint8))
+crop_to_frame = np.eye(2, 3, dtype=np.float32)[None]
+crops = kernels.crop_face(frame, crop_to_frame, size_px=9, mean=(0, 0, 0), std=(1, 1, 1))
 assert (crops == 1).all()
-assert kernels.build_info().isa == "numpy" and not kernels.build_info().native and kernels.build_info().problem
+info = kernels.build_info()
+assert info.isa == "numpy" and not info.native and info.problem
 """
 
 
@@ -66,7 +68,10 @@ def test_build_info_describes_native_module() -> None:
 
 @pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 def test_cuda_without_device_names_remedy() -> None:
-    code = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\nfrom faceaffect.kernels.cuda import Stream\nStream()"
+    code = (
+        "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+        "from faceaffect.kernels.cuda import Stream\nStream()"
+    )
     result = run(code)
     assert "CudaError: looking for a GPU: " in result.stderr
     assert "use --device cpu" in result.stderr

@@ -87,7 +87,7 @@ def fine_pattern(kind: str, side: int) -> np.ndarray:
 def test_crop_face_when_minifying_does_not_alias(
     kind: str, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Patterns finer than a crop pixel must become their mean, as an average over areas makes them."""
+    """Patterns finer than a crop pixel become their mean, as in an area average."""
     side, size = 480, 40
     frame = Frame(fine_pattern(kind, side))
     first = 20 + scale * (size - 1) / 2  # whole positions: no interpolation hides what a step skips
