@@ -64,7 +64,7 @@ def similarity(
 def _crop(frame: Frame, maps: FloatArray, size_px: int) -> dict[str, Any]:
     return {
         "frame": frame,
-        "estimate_crop_to_frame": maps,
+        "crop_to_frame": maps,
         "size_px": size_px,
         "mean": MEAN,
         "std": STD,

@@ -89,15 +89,15 @@ def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
     stages: dict[str, list[float]] = {}
     with setup.open() as pipeline:
         for frame in played(frames, count):
-            started = CPU.mark()
+            started = CPU.now()
             found, _ = pipeline.analyze(frame)
-            whole.append((CPU.mark() - started) / 1e6)
+            whole.append((CPU.now() - started) / 1e6)
             faces.append(len(found))
     with setup.open() as pipeline:
-        pipeline.clock.use(CPU)
+        pipeline.stage_timer.enable(CPU)
         for frame in played(frames, count):
             pipeline.analyze(frame)
-            for name, elapsed_ns in pipeline.clock.elapsed_ns[CPU.name].items():
+            for name, elapsed_ns in pipeline.stage_timer.elapsed_ns[CPU.name].items():
                 stages.setdefault(name, []).append(elapsed_ns / 1e6)
     return Pass(whole, stages, faces)
 
@@ -184,9 +184,9 @@ def growth(setup: Setup, frames: list[Frame], count: int = FIVE_MINUTES) -> Grow
     times, resident = [], []
     with setup.open() as pipeline:
         for index, frame in enumerate(played(frames, count)):
-            started = CPU.mark()
+            started = CPU.now()
             pipeline.analyze(frame)
-            times.append(CPU.mark() - started)
+            times.append(CPU.now() - started)
             if index % 100 == 0:
                 resident.append(_resident_mb())
     fifth, rows = len(times) // 5, max(1, len(resident) // 5)
@@ -329,9 +329,9 @@ def gemm_rate() -> float:
         np.matmul(first, second, out=out)
         times = []
         for _ in range(24):
-            started = CPU.mark()
+            started = CPU.now()
             np.matmul(first, second, out=out)
-            times.append(CPU.mark() - started)
+            times.append(CPU.now() - started)
         best = max(best, 2 * side**3 / float(np.median(times)))
     return best
 

@@ -70,7 +70,7 @@ def warp_chain(case: KernelCase) -> Call:
     arguments = case.make()
     pixels, maps, side = (
         arguments["frame"].pixels,
-        arguments["estimate_crop_to_frame"][0],
+        arguments["crop_to_frame"][0],
         arguments["size_px"],
     )
     mean, std = np.array(MEAN, np.float32), np.array(STD, np.float32)
@@ -90,7 +90,7 @@ def blob_chain(case: KernelCase) -> Call:
     arguments = case.make()
     pixels, maps, side = (
         arguments["frame"].pixels,
-        arguments["estimate_crop_to_frame"][0],
+        arguments["crop_to_frame"][0],
         arguments["size_px"],
     )
     mean = tuple(255 * value for value in MEAN)
@@ -173,7 +173,7 @@ def run_all(pairs: int) -> list[Comparison]:
 
 
 def as_markdown(rows: list[Comparison], pairs: int) -> str:
-    info = kernels.info()
+    info = kernels.build_info()
     facts = describe_machine() | {
         "kernels": f"{info.isa} (native: {info.native})",
         "threads": "1, pinned",

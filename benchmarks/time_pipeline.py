@@ -29,15 +29,15 @@ def time_ours(
 ) -> dict[str, Any]:
     """One pass over the frames: `ms` whole [F], `stages` each [F], `held` frames with a face."""
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
-        pipeline.clock.use(*([CPU] if by_stage else []))
+        pipeline.stage_timer.enable(*([CPU] if by_stage else []))
         whole, held, stages = [], 0, {name: [] for name in STAGES}  # type: ignore[var-annotated]
         for frame in frames:
-            started = CPU.mark()
+            started = CPU.now()
             faces, _ = pipeline.analyze(frame)
-            whole.append((CPU.mark() - started) / 1e6)
+            whole.append((CPU.now() - started) / 1e6)
             held += bool(len(faces))
             for name in STAGES if by_stage else ():
-                stages[name].append(pipeline.clock.elapsed_ns[CPU.name][name] / 1e6)
+                stages[name].append(pipeline.stage_timer.elapsed_ns[CPU.name][name] / 1e6)
         return {"ms": whole, "held": held, "stages": stages, "about": pipeline.describe()}
 
 

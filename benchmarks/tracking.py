@@ -60,7 +60,7 @@ def follow(clips: str, model: str | None) -> str:
             ids = "+".join(map(str, faces.track_id.tolist())) or "none"
             if not runs or runs[-1].split(" ")[0] != ids:
                 runs.append(f"{ids} from frame {frame.index}")
-            scores += faces.score.tolist()
+            scores += faces.face_score.tolist()
     least = f"{min(scores):.2f}" if scores else "-"
     name = " then ".join(Path(clip).name for clip in clips.split("+"))
     shown = "; ".join(runs[:6]) + (f"; {len(runs) - 6} more changes" if len(runs) > 6 else "")

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.outputs.decode import sigmoid
 from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus
 from training.datasets.renderwild import load_wild

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from export.to_onnx import OPSET
 from faceaffect.backends.onnx_session import open_session
 from faceaffect.bundle.bundle import CARD_FILE
-from faceaffect.detectors.fast_detector import LEAST_PX
+from faceaffect.detectors.fast_detector import MIN_FACE_INPUT_PX
 from faceaffect.detectors.names import DIGEST_SUFFIX
 from training.detector.network import DetectorConfig, DetectorMaps, DetectorNet
 from training.methods.trainer import RUN_FILE, TEACHER_FILE
@@ -117,7 +117,7 @@ def main(run: Path, file: Path) -> None:
         "parameters": f"{parameters:,}",
         "steps": about["step"],
         "batch": about["recipe"]["batch"],
-        "least": LEAST_PX,
+        "least": MIN_FACE_INPUT_PX,
     }
     (file.parent / CARD_FILE).write_text(_CARD.format(**facts), encoding="utf-8")
     click.echo(f"{file}: {len(content) / 1e3:.0f} kB, {parameters} parameters, {difference:.1e}")

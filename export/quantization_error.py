@@ -12,7 +12,8 @@ import onnxruntime
 from faceaffect import kernels
 from faceaffect.bundle.bundle import Bundle
 from faceaffect.bundle.model_spec import HEADS
-from faceaffect.outputs.decode import decode_affect, sigmoid
+from faceaffect.kernels.activations import sigmoid
+from faceaffect.outputs.decode import decode_affect
 from faceaffect.types import Affect, FloatArray
 from training.metrics import ccc, f1
 

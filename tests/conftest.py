@@ -1,6 +1,4 @@
-"""Fixtures shared by all tests, and the one rule by which modules that need a missing package are
-skipped.
-"""
+"""Fixtures shared by all tests, and the rule that skips modules whose packages are missing."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ OPTIONAL = {
     "tensorboard",
     "torch",
 }
-"""Packages of extras. A test module that imports one, or lists one in its constant REQUIRES, is
-skipped without it.
-"""
+"""Packages of extras; a test module that imports one or lists it in REQUIRES needs it."""
 
 
 class SkippedModule(pytest.Module):
@@ -73,7 +69,7 @@ def pytest_pycollect_makemodule(
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of faces and clips; a test that needs it carries the mark `shared`."""
+    """Folder of faces and clips; tests that need it have the mark `shared`."""
     if not (SHARED / "data" / "videos").is_dir():
         pytest.skip(f"needs the clips in {SHARED.name}/data/videos beside the repository")
     return SHARED
@@ -81,7 +77,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def trained() -> None:
-    """For tests that need the shipped, trained model; skips where this checkout holds none."""
+    """Skips tests of the default model where this checkout has none."""
     from faceaffect.bundle.bundle import DEFAULT_NAME, SHIPPED_FOLDER
 
     if not (SHIPPED_FOLDER / DEFAULT_NAME).is_dir():
@@ -96,6 +92,6 @@ def opened(trained: None) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def pipeline(opened: Pipeline) -> Pipeline:
-    """The trained pipeline, without memory of the test before."""
+    """The default pipeline, reset before each test."""
     opened.reset()
     return opened

@@ -31,7 +31,7 @@ from benchmarks.kernel_cases import (
     similarity,
 )
 from faceaffect.kernels import reference
-from faceaffect.tracking.appearance import sample_grid
+from faceaffect.kernels.reference_face_ops import sample_grid
 from faceaffect.types import Frame, PixelFormat
 
 HALF_TOLERANCE = 2.0**-10
@@ -71,7 +71,7 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
     out = upload(cuda, np.full(wanted.shape, np.nan, out_type))
     if case.op == "crop_face":
         frame = upload(cuda, arguments["frame"].pixels)
-        maps = upload(cuda, np.asarray(arguments["estimate_crop_to_frame"], np.float32))
+        maps = upload(cuda, np.asarray(arguments["crop_to_frame"], np.float32))
         if wanted.size:
             cuda.crop_face_cuda(
                 frame,
@@ -105,7 +105,7 @@ def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, 
     arguments = case.make()
     frame, maps, side = (
         arguments["frame"],
-        np.asarray(arguments["estimate_crop_to_frame"], np.float32),
+        np.asarray(arguments["crop_to_frame"], np.float32),
         arguments["size_px"],
     )
     if not len(maps):
@@ -128,7 +128,7 @@ def portrait_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray
     if not len(crops) or crops.shape[2] < 28:
         return np.empty(0), np.empty(0)
     out = upload(cuda, np.full((len(crops), 3, 12, 12), np.nan, np.float32))
-    cuda.portrait_grid_cuda(upload(cuda, crops), out, None)
+    cuda.appearance_grid_cuda(upload(cuda, crops), out, None)
     return download(cuda, out, np.float32), sample_grid(crops.astype(np.float32))
 
 
@@ -147,7 +147,7 @@ def fresh_cases(seed: int) -> list[KernelCase]:
         ]
         crop = {
             "frame": frame_of(layout, height, width, seed + i),
-            "estimate_crop_to_frame": np.concatenate(maps),
+            "crop_to_frame": np.concatenate(maps),
             "size_px": side,
         }
         found.append(KernelCase("crop_face", f"fresh {i}", partial(dict, crop, mean=MEAN, std=STD)))
@@ -243,7 +243,7 @@ def time_all(session: Session) -> Iterator[str]:
         arguments = case.make()
         frame, maps = (
             upload(cuda, arguments["frame"].pixels),
-            upload(cuda, arguments["estimate_crop_to_frame"]),
+            upload(cuda, arguments["crop_to_frame"]),
         )
         side = arguments["size_px"]
         out = upload(cuda, np.zeros((1, 3, side, side), np.float32))
@@ -252,7 +252,7 @@ def time_all(session: Session) -> Iterator[str]:
         def crop(stream: Any, call: Any = (frame, layout, maps, MEAN, STD, out)) -> None:
             cuda.crop_face_cuda(*call, stream)
 
-        step = float(np.abs(arguments["estimate_crop_to_frame"][0, :, :2]).sum(axis=1).max())
+        step = float(np.abs(arguments["crop_to_frame"][0, :, :2]).sum(axis=1).max())
         read = min(arguments["frame"].pixels.nbytes, int((side * step) ** 2 * 3))
         took = device_time_us(cuda, crop, session.repeats)
         yield _row(session, case.name, took, 12 * side * side + read, bandwidth, launch_us)
@@ -305,7 +305,7 @@ def torch_crop(session: Session) -> list[str]:
     case = TIMED_CROPS[0]
     arguments = case.make()
     step = torch_cropper(
-        torch, arguments["frame"], arguments["estimate_crop_to_frame"], arguments["size_px"]
+        torch, arguments["frame"], arguments["crop_to_frame"], arguments["size_px"]
     )
     pixels = torch.from_numpy(np.ascontiguousarray(arguments["frame"].pixels)).cuda()
     for _ in range(30):

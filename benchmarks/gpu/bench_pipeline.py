@@ -138,7 +138,7 @@ def stage_times(
         "crop": lambda s: cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, s),
         "network": lambda s: path._network.enqueue(slots, s.handle),
         "graph layer": lambda s: cuda.au_gcn_cuda(nodes, path._weights, path._widths, logits, s),
-        "portrait": lambda s: cuda.portrait_grid_cuda(crops, grid, s),
+        "portrait": lambda s: cuda.appearance_grid_cuda(crops, grid, s),
         "download": lambda s: cuda.copy_bytes(
             path._out_host.address, path._out.address, out_bytes, s
         ),
@@ -224,7 +224,7 @@ def analysis(session: Session) -> list[str]:
     """
     from faceaffect.detectors.names import default_detector
     from faceaffect.detectors.open_detector import open_detector
-    from faceaffect.pipeline import Pipeline, TrackerConfig
+    from faceaffect.pipeline import TrackerConfig, assemble_pipeline
     from faceaffect.sources import open_source
 
     path, engine = open_path(session, max_faces=8)
@@ -235,7 +235,7 @@ def analysis(session: Session) -> list[str]:
         PathBackend(path, engine, bundle.spec.crop),
         open_detector(default_detector(), 40),
     )
-    with Pipeline(bundle.spec, backend, bundle.graph, detector, TrackerConfig()) as pipeline:
+    with assemble_pipeline(bundle, backend, detector, TrackerConfig()) as pipeline:
         found = sum(len(pipeline.analyze(frame)[0]) for frame in frames[:10])
         iterator = iter(frames * 2)
         times = wall_times_us(lambda: pipeline.analyze(next(iterator)), len(frames))

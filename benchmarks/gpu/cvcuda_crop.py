@@ -31,7 +31,7 @@ def time_cvcuda(session: Session) -> list[str]:
     arguments = case.make()
     frame, crop_map, side = (
         arguments["frame"],
-        arguments["estimate_crop_to_frame"][0],
+        arguments["crop_to_frame"][0],
         arguments["size_px"],
     )
     stream = cvcuda.as_stream(torch.cuda.current_stream())

@@ -16,7 +16,7 @@ _ASKED = "driver_version,clocks.sm,clocks.mem,power.limit"
 def environment(session: Session) -> Iterator[str]:
     """Machine, GPU, driver, CUDA, TensorRT, kernels."""
     library, reason = find_tensorrt()
-    facts = {"bundle": session.bundle.spec.name, "kernels": str(kernels.info())}
+    facts = {"bundle": session.bundle.spec.name, "kernels": str(kernels.build_info())}
     facts |= {"TensorRT": str(library) if library else f"none: {reason}"}
     facts = describe_machine() | facts
     session.notes["commit"] = facts.get("commit", "unknown")

@@ -1,4 +1,4 @@
-"""Action units, expression, valence and arousal for every face in a video.
+"""Facial action units, expression, valence and arousal for every face in a video.
 
 with open_source("clip.mp4") as source, open_pipeline() as pipeline:
     for frame in source:
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "AU_NAMES": "faceaffect.labels",
     "EXPRESSION_NAMES": "faceaffect.labels",
     "Affect": "faceaffect.types",
@@ -21,6 +21,7 @@ _HOMES = {
     "PixelFormat": "faceaffect.types",
     "BackendError": "faceaffect.backends",
     "BundleError": "faceaffect.bundle.model_spec",
+    "FaceAffectError": "faceaffect.errors",
     "SourceError": "faceaffect.sources",
     "Pipeline": "faceaffect.pipeline",
     "open_pipeline": "faceaffect.pipeline",
@@ -30,6 +31,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from faceaffect.backends import BackendError
     from faceaffect.bundle.model_spec import BundleError
+    from faceaffect.errors import FaceAffectError
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
     from faceaffect.pipeline import Pipeline, open_pipeline
     from faceaffect.sources import SourceError, open_source
@@ -41,10 +43,11 @@ __all__ = [
     "Affect",
     "BackendError",
     "BundleError",
+    "FaceAffectError",
     "Faces",
     "Frame",
-    "PixelFormat",
     "Pipeline",
+    "PixelFormat",
     "SourceError",
     "open_pipeline",
     "open_source",
@@ -52,9 +55,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used, so that `import faceaffect` costs next to nothing."""
-    if name not in _HOMES:
+    """Import public names on first use, so that `import faceaffect` is fast."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'faceaffect' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

@@ -1,6 +1,4 @@
-"""A frame that lies on the GPU already: decoders, cameras and other libraries hand it over without
-a copy.
-"""
+"""Frames in GPU memory, as hardware decoders, cameras and other libraries provide them."""
 
 from __future__ import annotations
 
@@ -14,17 +12,15 @@ from faceaffect.kernels.native import native
 from faceaffect.types import PixelFormat
 
 Download = Callable[[int, int, int], None]
-"""Copies so many bytes from an address on the GPU to one on the host, and waits."""
+"""Copies from a device address (second argument) to a host address (first) so many bytes, and waits
+for the copy."""
 
 
 class DeviceFrame:
-    """Stands in for a `Frame`; `gpu` is a uint8 array on the GPU (`__cuda_array_interface__`), rows
-    may be padded.
+    """A `Frame` whose pixels are in GPU memory.
 
-    Shapes are those of `Frame.pixels`; NV12 may also be a tuple of luma [H, W] and chroma [H /
-    2, W / 2, 2]. With the TensorRT backend the crop kernel reads it where it lies. `pixels`
-    downloads it, once, for whom needs it on the host: the detector when it looks for faces, CPU
-    backends, the overlay.
+    With the TensorRT backend the crop kernel reads them in place. `pixels` downloads them, once,
+    for consumers on the host: the face detector, CPU backends, the annotator.
     """
 
     def __init__(
@@ -37,42 +33,52 @@ class DeviceFrame:
         *,
         download: Download | None = None,
     ) -> None:
-        self.gpu, self.layout, self.time_s, self.index, self.source = (
-            gpu,
-            layout,
-            time_s,
-            index,
-            source,
-        )
+        """Wrap an array without copying it.
+
+        Args:
+            gpu: uint8 array with `__cuda_array_interface__` and the shape of `Frame.pixels`, rows
+                may be padded; for NV12 also a tuple of luma [H, W] and chroma [H / 2, W / 2, 2].
+            layout: Pixel format of `gpu`.
+            time_s: Presentation time, seconds from the start of the source.
+            index: Number of the frame in the source, from 0.
+            source: Name of the file or device.
+            download: Replacement for the CUDA copy to the host.
+
+        Raises:
+            ValueError: `gpu` is no such array, or its shape does not fit `layout`.
+        """
+        self.gpu = gpu
+        self.layout = layout
+        self.time_s = time_s
+        self.index = index
+        self.source = source
         planes = gpu if isinstance(gpu, tuple) else (gpu,)
         self._planes = [_interface(plane) for plane in planes]
         first = self._planes[0]["shape"]
-        if len(first) != (3 if layout in (PixelFormat.BGR, PixelFormat.RGB) else 2) or (
-            len(planes) == 2
-        ) > (layout is PixelFormat.NV12):
-            raise ValueError(
-                f"a {layout.value} frame on the GPU cannot be {[plane['shape'] for plane in self._planes]}"
-            )
-        is_whole_nv12 = layout is PixelFormat.NV12 and len(planes) == 1
-        self.height_px = int(first[0]) * 2 // 3 if is_whole_nv12 else int(first[0])
+        ndim = 3 if layout in (PixelFormat.BGR, PixelFormat.RGB) else 2
+        has_chroma_plane = len(planes) == 2
+        if len(first) != ndim or (has_chroma_plane and layout is not PixelFormat.NV12):
+            shapes = [plane["shape"] for plane in self._planes]
+            raise ValueError(f"expected the shape of a {layout.value} frame, got {shapes}")
+        is_single_nv12 = layout is PixelFormat.NV12 and not has_chroma_plane
+        self.height_px = int(first[0]) * 2 // 3 if is_single_nv12 else int(first[0])
         self.width_px = int(first[1])
         self._download = download or _download
         self._pixels: NDArray[np.uint8] | None = None
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """The frame on the host, as `Frame.pixels` has it."""
+        """The frame on the host, with the shape of `Frame.pixels`."""
         if self._pixels is None:
-            parts = [self._plane_on_host(plane) for plane in self._planes]
-            self._pixels = (
-                parts[0]
-                if len(parts) == 1
-                else np.concatenate([parts[0], parts[1].reshape(-1, self.width_px)])
-            )
+            planes = [self._plane_on_host(plane) for plane in self._planes]
+            if len(planes) == 1:
+                self._pixels = planes[0]
+            else:
+                self._pixels = np.concatenate([planes[0], planes[1].reshape(-1, self.width_px)])
         return self._pixels
 
     def _plane_on_host(self, plane: dict[str, Any]) -> NDArray[np.uint8]:
-        """Row by row where they are padded, once the array's producer has written it."""
+        """Download a plane after its producer has written it, row by row if rows are padded."""
         _wait_for(plane.get("stream"))
         shape = plane["shape"]
         out = np.empty(shape, np.uint8)
@@ -89,21 +95,19 @@ class DeviceFrame:
 
 
 def _interface(array: Any) -> dict[str, Any]:
-    found = getattr(array, "__cuda_array_interface__", None)
-    if found is None or found["typestr"] != "|u1":
-        got = type(array).__name__ if found is None else found["typestr"]
-        raise ValueError(
-            f"a frame on the GPU must be a uint8 array with __cuda_array_interface__, got {got}"
-        )
-    return dict(found)
+    interface = getattr(array, "__cuda_array_interface__", None)
+    if interface is None or interface["typestr"] != "|u1":
+        got = type(array).__name__ if interface is None else interface["typestr"]
+        raise ValueError(f"expected a uint8 array with __cuda_array_interface__, got {got}")
+    return dict(interface)
 
 
 def _wait_for(stream: int | None) -> None:
-    """Until the work is done that the stream has; None is an array that is ready."""
+    """Wait for the work queued on `stream`; None is an array that is ready."""
     if stream is not None and native is not None and native.has_cuda:
-        written = native.Event()
-        written.record(stream)
-        written.synchronize()
+        event = native.Event()
+        event.record(stream)
+        event.synchronize()
 
 
 def _download(to: int, origin: int, nbytes: int) -> None:
@@ -112,6 +116,6 @@ def _download(to: int, origin: int, nbytes: int) -> None:
             "a frame on the GPU needs the CUDA kernels; build faceaffect with FACEAFFECT_CUDA=ON"
         )
     native.copy_bytes(to, origin, nbytes, None)
-    done = native.Event()
-    done.record(None)
-    done.synchronize()
+    event = native.Event()
+    event.record(None)
+    event.synchronize()

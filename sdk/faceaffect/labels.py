@@ -1,4 +1,4 @@
-"""Names and their one order: action units and expressions as in Aff-Wild2 / ABAW2 (2021)."""
+"""Names and order of action units and expressions, as in Aff-Wild2 / ABAW2 (2021)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AU_MEANINGS: Final[dict[str, str]] = {
     "AU25": "lips part",
     "AU26": "jaw drop",
 }
-"""What FACS (Ekman and Friesen, 1978) calls them."""
+"""Names of the action units in FACS (Ekman and Friesen, 1978)."""
 
 EXPRESSION_NAMES: Final[tuple[str, ...]] = (
     "neutral",
@@ -48,6 +48,8 @@ EXPRESSION_NAMES: Final[tuple[str, ...]] = (
 """The seven expressions; the position is the class index of Aff-Wild2's `EXPR_Set` files."""
 
 LANDMARK_COUNT: Final[int] = 68
-"""Landmarks follow the 68-point order that is usual in the field (jaw 0-16, brows 17-26, nose
-27-35, eyes 36-47, mouth 48-67). "Right" is the subject's right, which is the left of the image.
+"""Number of landmarks, in the 68-point order of 300-W.
+
+Jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, mouth 48-67. "Right" is the subject's right, which is
+the left of the image.
 """

@@ -1,10 +1,11 @@
-"""The values that travel through the SDK: a frame in, faces and affect out."""
+"""Data types of the SDK: `Frame` in, `Faces` and `Affect` out."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,18 @@ FloatArray = NDArray[np.float32]
 IdArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+DEFAULT_FRAME_INTERVAL_S: Final[float] = 1 / 30
+"""Assumed between two frames whose time stamps do not increase."""
+
 
 class PixelFormat(str, Enum):
-    """How the pixels of a frame lie in memory."""
+    """Color format and memory layout of the pixels of a frame."""
 
     BGR = "BGR"  # uint8 [H, W, 3]
     RGB = "RGB"  # uint8 [H, W, 3]
     GRAY = "GRAY"  # uint8 [H, W]
     # uint8 [H * 3 / 2, W]: H rows of luma, then H / 2 rows of interleaved chroma (BT.601, video
-    # range)
+    # range).
     NV12 = "NV12"
 
 
@@ -31,9 +35,15 @@ class PixelFormat(str, Enum):
 class Frame:
     """One image as its source delivered it; nothing is converted before the crop kernel reads it.
 
-    `pixels` may be a view with padded rows. `time_s` is the presentation time in seconds from
-    the start of the source, `index` counts the frames of the source from 0, `source` names the
-    file or device that it came from.
+    Attributes:
+        pixels: uint8 array, shape by `layout`; may be a view with padded rows.
+        layout: Pixel format of `pixels`.
+        time_s: Presentation time, seconds from the start of the source.
+        index: Number of the frame in the source, from 0.
+        source: Name of the file or device.
+
+    Raises:
+        ValueError: `pixels` does not fit `layout`, or `time_s` is not finite.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,15 +53,17 @@ class Frame:
     source: str = ""
 
     def __post_init__(self) -> None:
-        shape, wanted = self.pixels.shape, _WANTED_SHAPE[self.layout]
+        shape = self.pixels.shape
+        expected = _SHAPES[self.layout]
         ndim = 3 if self.layout in (PixelFormat.BGR, PixelFormat.RGB) else 2
         if self.pixels.dtype != np.uint8 or len(shape) != ndim or (ndim == 3 and shape[2] != 3):
             raise ValueError(
-                f"frame must be uint8 {wanted} for layout {self.layout.value}, got {self.pixels.dtype} {shape}"
+                f"frame must be uint8 {expected} for layout {self.layout.value}, "
+                f"got {self.pixels.dtype} {shape}"
             )
         if self.layout is PixelFormat.NV12 and (shape[0] % 3 or shape[1] % 2):
             raise ValueError(
-                f"frame must be uint8 {wanted} with even H and W for layout NV12, got {shape}"
+                f"frame must be uint8 {expected} with even H and W for layout NV12, got {shape}"
             )
         if 0 in shape:
             raise ValueError(f"frame must hold at least one pixel, got shape {shape}")
@@ -60,15 +72,17 @@ class Frame:
 
     @property
     def height_px(self) -> int:
+        """Height of the image, in pixels."""
         rows = int(self.pixels.shape[0])
         return rows * 2 // 3 if self.layout is PixelFormat.NV12 else rows
 
     @property
     def width_px(self) -> int:
+        """Width of the image, in pixels."""
         return int(self.pixels.shape[1])
 
 
-_WANTED_SHAPE = {
+_SHAPES = {
     PixelFormat.BGR: "[H, W, 3]",
     PixelFormat.RGB: "[H, W, 3]",
     PixelFormat.GRAY: "[H, W]",
@@ -82,13 +96,18 @@ def _rows(count: int, *shape: int) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces of one frame; row i of every array is the same face. No face is N = 0, not a
-    special case.
+    """Faces of one frame; row i of every array is the same face, N = 0 where there is none.
 
-    Coordinates are pixels of the frame, (0, 0) at the center of its first pixel. `score` is the
-    probability that this is a face, `quality` the share (0 to 1) to which its read-outs can be
-    trusted, `pose_deg` yaw, pitch, roll: yaw is positive when the subject turns to the right of
-    the image, pitch when the face looks up, roll when the head leans clockwise in the image.
+    Coordinates are pixels of the frame, (0, 0) at the center of its first pixel.
+
+    Attributes:
+        box_xyxy: Left, top, right, bottom.
+        landmarks_xy: 68 landmarks in the order of `labels.LANDMARK_COUNT`.
+        track_id: Number of the face, the same from frame to frame.
+        face_score: Probability that this is a face.
+        quality: How far the outputs of the face can be trusted, 0 to 1.
+        pose_deg: Yaw, pitch, roll. Yaw is positive when the subject turns to the right of the
+            image, pitch when the face looks up, roll when the head leans clockwise in the image.
     """
 
     box_xyxy: FloatArray = field(default_factory=lambda: _rows(0, 4))  # [N, 4]
@@ -96,7 +115,7 @@ class Faces:
         default_factory=lambda: _rows(0, LANDMARK_COUNT, 2)
     )  # [N, 68, 2]
     track_id: IdArray = field(default_factory=lambda: np.zeros(0, np.int64))  # [N]
-    score: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
+    face_score: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
     quality: FloatArray = field(default_factory=lambda: _rows(0))  # [N]
     pose_deg: FloatArray = field(default_factory=lambda: _rows(0, 3))  # [N, 3]
 
@@ -106,17 +125,21 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Affect:
-    """What the faces show, row for row with `Faces`: probabilities and values in [-1, 1], never
-    logits.
+    """Affect of the faces of one frame, row for row with `Faces`.
 
-    Of what the model does not read (a head that it lacks, see `ModelSpec.heads`) all values are
-    NaN and no AU is on.
+    Outputs of a head that the model lacks (see `ModelSpec.heads`) are NaN, and no AU is active.
+
+    Attributes:
+        au_probability: Probability of each action unit, in the order of `labels.AU_NAMES`.
+        au_active: AU decisions by the thresholds of the model, with hysteresis where smoothed.
+        expression_probability: In the order of `labels.EXPRESSION_NAMES`.
+        valence: -1 (unpleasant) to 1 (pleasant).
+        arousal: -1 (calm) to 1 (excited).
     """
 
-    au_probability: FloatArray  # [N, 12], order of labels.AU_NAMES
-    # [N, 12], decided with the thresholds of the model's spec (`decode.hold` where smoothed)
-    au_active: BoolArray
-    expression_probability: FloatArray  # [N, 7], order of labels.EXPRESSION_NAMES
+    au_probability: FloatArray  # [N, 12]
+    au_active: BoolArray  # [N, 12]
+    expression_probability: FloatArray  # [N, 7]
     valence: FloatArray  # [N]
     arousal: FloatArray  # [N]
 
@@ -124,7 +147,7 @@ class Affect:
         return len(self.valence)
 
     def top_expression(self) -> list[str]:
-        """The most probable expression of each face; empty where the model reads none."""
+        """Most probable expression of each face; empty strings if the model predicts none."""
         if not len(self):
             return []
         best = np.where(
@@ -132,4 +155,4 @@ class Affect:
             self.expression_probability.argmax(axis=1),
             -1,
         )
-        return [EXPRESSION_NAMES[place] if place >= 0 else "" for place in best.tolist()]
+        return [EXPRESSION_NAMES[index] if index >= 0 else "" for index in best.tolist()]

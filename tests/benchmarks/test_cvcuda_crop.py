@@ -61,7 +61,7 @@ def match(cvcuda: Any) -> float:
     given = TIMED_CROPS[0].make()
     arguments = (
         given["frame"],
-        given["estimate_crop_to_frame"][0],
+        given["crop_to_frame"][0],
         given["size_px"],
         reference.crop_face(**given),
     )

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from export.calibrate import ALARMS, calibrate
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import EXPRESSION_NAMES
-from faceaffect.outputs.decode import sigmoid
 from tests.training.default_model.test_trainer import TINY, made_up_faces
 from training import metrics
 from training.evaluation.network_runner import read

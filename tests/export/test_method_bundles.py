@@ -34,7 +34,7 @@ from faceaffect.geometry import (
 )
 from faceaffect.kernels import reference
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from faceaffect.multistage.multistage_model import MultiStageModel
 from faceaffect.multistage.stage_runner import FORGET_S
 from faceaffect.system.stage_timer import StageTimer
@@ -103,7 +103,7 @@ def analyzed(
     points, found = [], {"au": [], "expression": [], "va": []}
     with open_pipeline(bundle, smooth=False) as pipeline:
         if pipeline.uses_audio:
-            pipeline.listen(audio)
+            pipeline.attach_audio(audio)
         for frame in frames:
             faces, affect = pipeline.analyze(frame)
             assert faces.track_id.tolist() == [1]
@@ -126,7 +126,7 @@ def cut(frames: list[Frame], points: np.ndarray, spec: ModelSpec) -> torch.Tenso
         )[0]
         if spec.crop.parts is not None:
             mask = (
-                part_mask(transform_points(invert_transforms(maps), landmarks[None])[0], size) / 255
+                face_part_mask(transform_points(invert_transforms(maps), landmarks[None])[0], size) / 255
             )
             crop = np.concatenate(
                 [crop, ((mask - spec.crop.parts[0]) / spec.crop.parts[1])[None]]

@@ -119,7 +119,7 @@ def test_arm_wheel_passes_kernel_tests(wheel: Path, tmp_path: Path) -> None:
     assert int(passed[1]) > 300
     assert "failed" not in done.stdout
     info = run_on_arm(
-        "from faceaffect import kernels; print(kernels.info())",
+        "from faceaffect import kernels; print(kernels.build_info())",
         tmp_path,
         PYTHONPATH=str(tmp_path / "installed"),
     )

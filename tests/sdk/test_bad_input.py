@@ -1,6 +1,4 @@
-"""What the pipeline must survive: odd sizes, crowds, clocks that do not go on; and what an import
-must not pull in.
-"""
+"""Difficult input (odd sizes, crowds, stalled clocks), and imports that must stay light."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ def face(shared: Path) -> np.ndarray:
 
 
 def check(faces: Faces, affect: Affect) -> int:
-    """The number of faces, after seeing that all rows fit and all numbers are numbers."""
+    """Number of faces, after checking that rows are consistent and values are finite."""
     for part in (faces, affect):
         for name in part.__slots__:
             values = getattr(part, name)
@@ -41,12 +39,14 @@ def check(faces: Faces, affect: Affect) -> int:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3, 3), (1, 1000, 3), (1000, 1, 3), (19, 23, 3)])
 @pytest.mark.parametrize("level", [0, 255])
-def test_tiny_and_thin_images(pipeline: Pipeline, shape: tuple[int, int, int], level: int) -> None:
+def test_tiny_and_thin_images_have_no_faces(
+    pipeline: Pipeline, shape: tuple[int, int, int], level: int
+) -> None:
     for i in range(2):
         assert check(*pipeline.analyze(Frame(np.full(shape, level, np.uint8), time_s=i / 30))) == 0
 
 
-def test_noise_and_flat_images_hold_nobody(pipeline: Pipeline) -> None:
+def test_noise_and_flat_images_have_no_faces(pipeline: Pipeline) -> None:
     random = np.random.default_rng(0)
     for i in range(3):
         assert (
@@ -68,11 +68,11 @@ def test_noise_and_flat_images_hold_nobody(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.shared
-def test_8k(pipeline: Pipeline, face: np.ndarray) -> None:
+def test_8k_frames_are_analyzed_in_time(pipeline: Pipeline, face: np.ndarray) -> None:
     pixels = np.full((4320, 7680, 3), 90, np.uint8)
     large = cv2.resize(face, None, fx=4, fy=4)
     pixels[1000 : 1000 + large.shape[0], 3000 : 3000 + large.shape[1]] = large
-    pipeline.analyze(Frame(face))  # warm
+    pipeline.analyze(Frame(face))  # warm-up
     pipeline.reset()
     begin_s = time.process_time()
     for i in range(3):
@@ -81,7 +81,7 @@ def test_8k(pipeline: Pipeline, face: np.ndarray) -> None:
 
 
 @pytest.mark.shared
-def test_a_crowd_of_fifty(pipeline: Pipeline, face: np.ndarray) -> None:
+def test_crowd_of_fifty_is_limited_to_max_faces(pipeline: Pipeline, face: np.ndarray) -> None:
     small = cv2.resize(
         face[:, (face.shape[1] - face.shape[0]) // 2 :][:, : face.shape[0]], (160, 160)
     )
@@ -93,7 +93,9 @@ def test_a_crowd_of_fifty(pipeline: Pipeline, face: np.ndarray) -> None:
 
 
 @pytest.mark.shared
-def test_size_and_layout_may_change_in_the_middle(pipeline: Pipeline, face: np.ndarray) -> None:
+def test_changing_size_and_pixel_format_keeps_detecting(
+    pipeline: Pipeline, face: np.ndarray
+) -> None:
     images = [
         face,
         cv2.resize(face, None, fx=0.6, fy=0.6),
@@ -112,7 +114,7 @@ def test_size_and_layout_may_change_in_the_middle(pipeline: Pipeline, face: np.n
 @pytest.mark.parametrize(
     "times", [[0.0] * 8, [5, 5.04, 5.08, 0, 0.04, 0.08, -3, -2.96], [0, 1e9, 1e9, 0, 1e-9, 0, 5, 4]]
 )
-def test_clock_that_stands_still_or_jumps(
+def test_stalled_or_jumping_clock_keeps_track(
     pipeline: Pipeline, face: np.ndarray, times: list[float]
 ) -> None:
     first = None
@@ -124,16 +126,14 @@ def test_clock_that_stands_still_or_jumps(
 
 
 @pytest.mark.shared
-def test_a_newcomer_is_found_although_the_clock_stands_still(
-    pipeline: Pipeline, face: np.ndarray
-) -> None:
+def test_stalled_clock_still_finds_new_face(pipeline: Pipeline, face: np.ndarray) -> None:
     for _ in range(20):
         assert check(*pipeline.analyze(Frame(np.full_like(face, 100)))) == 0
     assert max(check(*pipeline.analyze(Frame(face))) for _ in range(10)) == 1
 
 
 @pytest.mark.shared
-def test_padded_and_mirrored_rows(pipeline: Pipeline, face: np.ndarray) -> None:
+def test_padded_and_mirrored_rows_give_same_landmarks(pipeline: Pipeline, face: np.ndarray) -> None:
     padded = np.zeros((face.shape[0], face.shape[1] + 24, 3), np.uint8)
     padded[:, : face.shape[1]] = face
     plain, _ = pipeline.analyze(Frame(face))
@@ -145,7 +145,7 @@ def test_padded_and_mirrored_rows(pipeline: Pipeline, face: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixels", "layout", "said"),
+    ("pixels", "layout", "message"),
     [
         (
             np.zeros((4, 4, 4), np.uint8),
@@ -160,32 +160,38 @@ def test_padded_and_mirrored_rows(pipeline: Pipeline, face: np.ndarray) -> None:
         (np.zeros((0, 5, 3), np.uint8), PixelFormat.BGR, "at least one pixel"),
     ],
 )
-def test_a_frame_that_is_none_says_what_is_wrong(
-    pixels: np.ndarray, layout: PixelFormat, said: str
+def test_frame_with_wrong_pixels_raises(
+    pixels: np.ndarray, layout: PixelFormat, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Frame(pixels, layout)
 
 
 @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
-def test_a_frame_without_a_time(time_s: float) -> None:
+def test_frame_with_nonfinite_time_raises(time_s: float) -> None:
     with pytest.raises(ValueError, match="time_s must be a finite number of seconds"):
         Frame(np.zeros((4, 4, 3), np.uint8), time_s=time_s)
 
 
-def test_import_is_light() -> None:
-    code = "import sys, faceaffect; print([m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules])"
+def test_import_loads_no_heavy_package() -> None:
+    code = (
+        "import sys, faceaffect\n"
+        "print([m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules])"
+    )
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"
 
 
-def test_analyzing_needs_no_torch() -> None:
-    code = "import sys, faceaffect.pipeline, faceaffect.cli, faceaffect.detectors.mtcnn; print('torch' in sys.modules)"
+def test_pipeline_import_loads_no_torch() -> None:
+    code = (
+        "import sys, faceaffect.pipeline, faceaffect.cli, faceaffect.detectors.mtcnn\n"
+        "print('torch' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
-    assert done.stdout.strip() == "False"
+    assert result.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""Frames on the GPU: read where they lie, downloaded only for whom needs the pixels."""
+"""Frames on the GPU: read in place, downloaded only on demand."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CASES = [(layout, False) for layout in PixelFormat] + [(PixelFormat.NV12, True)]
 
 
 @pytest.mark.parametrize(("layout", "in_planes"), CASES)
-def test_pixels_are_downloaded_once(layout: PixelFormat, in_planes: bool) -> None:
+def test_device_frame_pixels_are_downloaded_once(layout: PixelFormat, in_planes: bool) -> None:
     frame = frame_of(layout, 24, 32)
     device, downloads = frame_on_gpu(frame, in_planes=in_planes)
     assert (device.height_px, device.width_px, device.time_s) == (24, 32, 1.5)
@@ -69,7 +69,7 @@ def test_pixels_are_downloaded_once(layout: PixelFormat, in_planes: bool) -> Non
     assert device.pixels is device.pixels
 
 
-def test_a_download_waits_for_whom_writes_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_frame_download_waits_for_producer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A decoder's own stream does not wait for the default one, nor that for it."""
     done: list[Any] = []
 
@@ -90,9 +90,9 @@ def test_a_download_waits_for_whom_writes_the_frame(monkeypatch: pytest.MonkeyPa
     assert done == [77, "waited", "copied"]
 
 
-@pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+@pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 @pytest.mark.parametrize(("layout", "in_planes"), CASES)
-def test_the_gpu_path_reads_it_where_it_lies(
+def test_cuda_frame_runner_reads_device_frame_in_place(
     layout: PixelFormat, in_planes: bool, tmp_path: Path
 ) -> None:
     bundle = open_bundle(write_tiny_bundle(tmp_path, size_px=SIZE))
@@ -110,13 +110,13 @@ def test_the_gpu_path_reads_it_where_it_lies(
     assert max(gpu.copied_bytes) < 100_000, "only what says where the faces are travels"
 
 
-def test_other_things_are_refused() -> None:
+def test_device_frame_with_wrong_array_raises() -> None:
     with pytest.raises(
-        ValueError, match=r"must be a uint8 array with __cuda_array_interface__, got ndarray"
+        ValueError, match=r"expected a uint8 array with __cuda_array_interface__, got ndarray"
     ):
         DeviceFrame(np.zeros((4, 4, 3), np.uint8), PixelFormat.BGR)
-    with pytest.raises(ValueError, match="a BGR frame on the GPU cannot be"):
+    with pytest.raises(ValueError, match="the shape of a BGR frame"):
         DeviceFrame(OnGpu(np.zeros((4, 4), np.uint8)), PixelFormat.BGR)
     planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
-    with pytest.raises(ValueError, match="a GRAY frame on the GPU cannot be"):
+    with pytest.raises(ValueError, match="the shape of a GRAY frame"):
         DeviceFrame(planes, PixelFormat.GRAY)

@@ -1,4 +1,4 @@
-"""The shipped model on real clips: faces are found, held, told apart, and a smile is seen."""
+"""The default model on real clips: detection, tracking, identities, and a smile."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def videos(shared: Path) -> Path:
 
 def images(path: Path, first: int = 0, count: int = 10_000, width: int = 0) -> list[np.ndarray]:
     capture = cv2.VideoCapture(str(path))
-    taken: list[np.ndarray] = []
+    frames: list[np.ndarray] = []
     for index in range(first + count):
         ok, pixels = capture.read()
         if not ok:
             break
         if index >= first:
-            taken.append(cv2.resize(pixels, (width, round(width * 9 / 16))) if width else pixels)
-    assert taken
-    return taken
+            frames.append(cv2.resize(pixels, (width, round(width * 9 / 16))) if width else pixels)
+    assert frames
+    return frames
 
 
 def run(pipeline: Pipeline, frames: list[np.ndarray], fps: float = 25.0) -> list[Result]:
@@ -50,12 +50,12 @@ def smile(opened: Pipeline, videos: Path) -> list[Result]:
     return run(opened, images(videos / SMILE))
 
 
-def test_smile_clip_is_held_in_every_frame_with_one_id(smile: list[Result]) -> None:
+def test_smile_clip_has_one_track_in_every_frame(smile: list[Result]) -> None:
     assert [len(faces) for faces, _ in smile] == [1] * 72
     assert len(ids(smile)) == 1
 
 
-def test_smile_is_seen(smile: list[Result]) -> None:
+def test_smile_clip_scores_rise(smile: list[Result]) -> None:
     au12 = np.array([affect.au_probability[0, AU_NAMES.index("AU12")] for _, affect in smile])
     happy = np.array(
         [
@@ -67,29 +67,27 @@ def test_smile_is_seen(smile: list[Result]) -> None:
     assert happy[-20:].mean() > happy[:15].mean() + 0.25
 
 
-def test_sad_clip_is_held_in_every_frame_with_one_id(pipeline: Pipeline, videos: Path) -> None:
+def test_sad_clip_has_one_track_in_every_frame(pipeline: Pipeline, videos: Path) -> None:
     results = run(pipeline, images(videos / SAD, width=640))
     assert [len(faces) for faces, _ in results] == [1] * 472
     assert len(ids(results)) == 1
 
 
-def test_face_leaves_and_nobody_is_seen_afterwards(pipeline: Pipeline, videos: Path) -> None:
+def test_clip_after_face_leaves_has_no_faces(pipeline: Pipeline, videos: Path) -> None:
     counts = [len(faces) for faces, _ in run(pipeline, images(videos / "pyfeat_face_noface.mov"))]
     assert counts == [1] * 72 + [0] * (len(counts) - 72)
     assert len(counts) > 72
 
 
-def test_five_of_five_in_a_group(pipeline: Pipeline, videos: Path) -> None:
+def test_group_image_has_five_faces(pipeline: Pipeline, videos: Path) -> None:
     faces, _ = pipeline.analyze(Frame(cv2.imread(str(videos / "pyfeat_multi_face.jpg"))))
     assert len(faces) == 5
     assert len(ids([(faces, _)])) == 5
 
 
-def test_cut_from_one_person_to_another(pipeline: Pipeline, videos: Path) -> None:
-    first, second = (
-        images(videos / SMILE, count=20, width=640),
-        images(videos / SAD, count=20, width=640),
-    )
+def test_clip_after_cut_to_other_person_has_new_id(pipeline: Pipeline, videos: Path) -> None:
+    first = images(videos / SMILE, count=20, width=640)
+    second = images(videos / SAD, count=20, width=640)
     results = run(pipeline, first + second)
     assert all(len(faces) == 1 for faces, _ in results)
     before, after = ids(results[:20]), ids(results[20:])
@@ -97,20 +95,20 @@ def test_cut_from_one_person_to_another(pipeline: Pipeline, videos: Path) -> Non
     assert not before & after
 
 
-def test_cut_between_people_before_the_same_background(pipeline: Pipeline, videos: Path) -> None:
-    seen: list[set[int]] = []
+def test_clip_after_cut_with_same_background_has_new_id(pipeline: Pipeline, videos: Path) -> None:
+    track_ids: list[set[int]] = []
     clips = [
         images(videos / f"grid_{name}.mpg", first=5, count=15)
         for name in ("bbaf2n", "lbax4n", "swiz3n")
     ]
     results = run(pipeline, [pixels for clip in clips for pixels in clip])
     for start in range(0, 45, 15):
-        seen.append(ids(results[start : start + 15]))
-        assert len(seen[-1]) == 1
-    assert len(set.union(*seen)) == 3
+        track_ids.append(ids(results[start : start + 15]))
+        assert len(track_ids[-1]) == 1
+    assert len(set.union(*track_ids)) == 3
 
 
-def test_gap_then_the_same_face_keeps_its_id(pipeline: Pipeline, videos: Path) -> None:
+def test_clip_after_gap_with_same_face_keeps_id(pipeline: Pipeline, videos: Path) -> None:
     frames = images(videos / SMILE, count=24)
     results = run(pipeline, frames[:12] + [np.zeros_like(frames[0])] * 8 + frames[12:])
     assert [len(faces) for faces, _ in results[12:20]] == [0] * 8
@@ -118,18 +116,16 @@ def test_gap_then_the_same_face_keeps_its_id(pipeline: Pipeline, videos: Path) -
     assert all(len(faces) == 1 for faces, _ in results[24:])
 
 
-def test_gap_then_another_person_is_new(pipeline: Pipeline, videos: Path) -> None:
-    before, after = (
-        images(videos / SMILE, count=12, width=640),
-        images(videos / SAD, count=12, width=640),
-    )
+def test_clip_after_gap_with_other_person_has_new_id(pipeline: Pipeline, videos: Path) -> None:
+    before = images(videos / SMILE, count=12, width=640)
+    after = images(videos / SAD, count=12, width=640)
     results = run(pipeline, before + [np.zeros_like(before[0])] * 8 + after)
     assert len(ids(results[:12])) == len(ids(results[20:])) == 1
     assert not ids(results[:12]) & ids(results[20:])
 
 
 def to_nv12(bgr: np.ndarray) -> np.ndarray:
-    """Luma rows, then chroma pairs, out of OpenCV's planar I420."""
+    """Convert OpenCV's planar I420 to luma rows followed by interleaved chroma."""
     height, width = bgr.shape[:2]
     planar = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420)
     u, v = planar[height:].reshape(2, height // 2, width // 2)
@@ -137,7 +133,7 @@ def to_nv12(bgr: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", [PixelFormat.RGB, PixelFormat.GRAY, PixelFormat.NV12])
-def test_every_layout_gives_nearly_the_same_landmarks(
+def test_pixel_formats_give_similar_landmarks(
     pipeline: Pipeline, videos: Path, layout: PixelFormat
 ) -> None:
     bgr = images(videos / SMILE, count=1)[0]
@@ -146,11 +142,11 @@ def test_every_layout_gives_nearly_the_same_landmarks(
         PixelFormat.GRAY: lambda: cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY),
         PixelFormat.NV12: lambda: to_nv12(bgr),
     }
-    wanted, _ = pipeline.analyze(Frame(bgr))
+    expected, _ = pipeline.analyze(Frame(bgr))
     pipeline.reset()
     got, _ = pipeline.analyze(Frame(change[layout](), layout))
     eyes_px = np.linalg.norm(
-        wanted.landmarks_xy[0, 36:42].mean(axis=0) - wanted.landmarks_xy[0, 42:48].mean(axis=0)
+        expected.landmarks_xy[0, 36:42].mean(axis=0) - expected.landmarks_xy[0, 42:48].mean(axis=0)
     )
-    error = np.linalg.norm(got.landmarks_xy - wanted.landmarks_xy, axis=-1).mean() / eyes_px
+    error = np.linalg.norm(got.landmarks_xy - expected.landmarks_xy, axis=-1).mean() / eyes_px
     assert error < {PixelFormat.RGB: 0.005, PixelFormat.GRAY: 0.06, PixelFormat.NV12: 0.02}[layout]

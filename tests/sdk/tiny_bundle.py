@@ -1,8 +1,7 @@
-"""A small valid model bundle, made with `onnx` alone: its heads are simple functions of the crop's
-mean value.
+"""A small valid model bundle, built with `onnx` alone.
 
-A crop brighter than about gray 64 is a face to it, whose landmarks lie where those of the
-template lie.
+Its heads are linear functions of the crop's mean. A crop brighter than about gray 64 is a face,
+whose landmarks are those of the template.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NODE_WIDTH = 4
 
 
 def face_shape() -> FloatArray:
-    """68 landmarks [68, 2] in a 112 px crop, whose anchors are the template's."""
+    """Landmarks [68, 2] in a 112 px crop, with the keypoints of the template."""
     shape = np.empty((68, 2), np.float32)
     angle = np.linspace(np.pi, 0, 17)
     shape[:17] = np.stack([56 + 40 * np.cos(angle), 45 + 60 * np.sin(angle)], axis=1)
@@ -53,11 +52,11 @@ def face_shape() -> FloatArray:
 
 
 def write_tiny_bundle(
-    folder: Path, *, size_px: int = 112, leave_out: str = "", node_width: int = NODE_WIDTH
+    folder: Path, *, size_px: int = 112, omit_head: str = "", node_width: int = NODE_WIDTH
 ) -> Path:
-    """Write the bundle to `folder`; `leave_out` names a head that the network shall not have."""
+    """Write the bundle to `folder`; `omit_head` names a head that the network lacks."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_network(size_px, leave_out, node_width), str(folder / MODEL_FILE))
+    onnx.save(_network(size_px, omit_head, node_width), str(folder / MODEL_FILE))
     random = np.random.default_rng(1)
     GcnWeights(
         adjacency=np.full((12, 12), 1 / 12, np.float32),
@@ -77,7 +76,7 @@ def tiny_spec(size_px: int = 112) -> ModelSpec:
 
 
 def seal(folder: Path) -> None:
-    """Write the right checksums of the files that lie in `folder` into its spec."""
+    """Update the checksums in the spec of `folder`."""
     others = [
         name for name in PRECISIONS.values() if name != MODEL_FILE and (folder / name).is_file()
     ]
@@ -88,12 +87,12 @@ def seal(folder: Path) -> None:
     replace(ModelSpec.load(folder), files=files).save(folder)
 
 
-def _network(size_px: int, leave_out: str, node_width: int) -> onnx.ModelProto:
+def _network(size_px: int, omit_head: str, node_width: int) -> onnx.ModelProto:
     nodes = [helper.make_node("ReduceMean", ["crops"], ["mean"], axes=[1, 2, 3], keepdims=0)]
     constants: list[Any] = []
     outputs: list[Any] = []
     for name, (slope, offset) in _heads(size_px, node_width).items():
-        if name == leave_out:
+        if name == omit_head:
             continue
         axes = list(range(1, offset.ndim + 1))
         constants += [
@@ -104,8 +103,8 @@ def _network(size_px: int, leave_out: str, node_width: int) -> onnx.ModelProto:
         if axes:
             column = f"{name}_mean"
             nodes.append(helper.make_node("Unsqueeze", ["mean"], [column], axes=axes))
-        nodes.append(helper.make_node("Mul", [column, f"{name}_slope"], [f"{name}_rise"]))
-        nodes.append(helper.make_node("Add", [f"{name}_rise", f"{name}_offset"], [name]))
+        nodes.append(helper.make_node("Mul", [column, f"{name}_slope"], [f"{name}_scaled"]))
+        nodes.append(helper.make_node("Add", [f"{name}_scaled", f"{name}_offset"], [name]))
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *offset.shape]))
     crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 3, size_px, size_px])
     graph = helper.make_graph(nodes, "tiny", [crops], outputs, constants)

@@ -14,8 +14,8 @@ import numpy as np
 from safetensors.torch import load_file
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import AU_NAMES
-from faceaffect.outputs.decode import sigmoid
 from training import metrics
 from training.datasets.face_table import join_tables
 from training.datasets.renderwild import load_wild

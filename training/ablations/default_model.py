@@ -36,7 +36,7 @@ def pipeline_predictions(table: FrameTable, model: Path | None = None) -> Method
         np.zeros((count, len(EXPRESSION_NAMES)), np.float32),
     )
     va = np.zeros((count, 2), np.float32)
-    with open_pipeline(model, crops=True) as pipeline:
+    with open_pipeline(model, aligned_crops=True) as pipeline:
         for row, path in enumerate(absolute_paths(table)):
             pixels, layout = read_image(Path(str(path)))
             _, affect = pipeline.analyze(Frame(pixels, layout, 0.0, row, str(path)))

@@ -123,7 +123,7 @@ def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:
                 name: arrays[name]
                 for name in ("au_intensity", "strength", "expression", "va", "occluded", "cropped")
             }
-            to_crop = invert_transforms(arrays["estimate_crop_to_frame"])
+            to_crop = invert_transforms(arrays["crop_to_frame"])
             landmarks = transform_points(to_crop, arrays["landmarks_xy"])
         if not mine["cropped"][at].all():
             raise ValueError(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from faceaffect.backends import BackendOptions, open_backend
 from faceaffect.bundle.bundle import DEFAULT_NAME, find_bundle, open_bundle
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import LANDMARK_COUNT
-from faceaffect.outputs.decode import sigmoid
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, SampleConfig
 from training.datasets.frame_table import FrameTable

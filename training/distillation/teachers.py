@@ -23,7 +23,7 @@ from faceaffect.backends.onnx_session import open_session
 from faceaffect.bundle.bundle import MODEL_FILE, open_bundle
 from faceaffect.bundle.model_spec import SPEC_FILE
 from faceaffect.kernels import au_gcn
-from faceaffect.outputs.decode import sigmoid, softmax
+from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin

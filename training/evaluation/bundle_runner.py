@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from faceaffect import kernels
 from faceaffect.bundle.bundle import open_bundle
-from faceaffect.outputs.decode import decode_affect, sigmoid
+from faceaffect.kernels.activations import sigmoid
+from faceaffect.outputs.decode import decode_affect
 from faceaffect.types import Affect, FloatArray, Frame, PixelFormat
 
 BATCH: Final = 64

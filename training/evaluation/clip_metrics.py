@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_points
+from faceaffect.kernels.activations import softmax
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.outputs.decode import softmax
 from faceaffect.types import FloatArray
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 

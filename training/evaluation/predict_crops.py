@@ -52,13 +52,13 @@ def predict_crops(
     is_stopped = threading.Event()
 
     def open_own() -> None:
-        own.pipeline = open_pipeline(bundle, crops=True, sequence=True)
+        own.pipeline = open_pipeline(bundle, aligned_crops=True, is_video=True)
         pipelines.append(own.pipeline)
 
     def run(video: int) -> None:
         own.pipeline.reset()
         if own.pipeline.uses_audio:
-            own.pipeline.listen(None)
+            own.pipeline.attach_audio(None)
         for row in _rows_with_crop(labels, video):
             if is_stopped.is_set():
                 return
@@ -68,7 +68,7 @@ def predict_crops(
                 notes.append(f"skipped {error}")
             progress.advance(bar)
 
-    open_pipeline(bundle, crops=True).close()  # an unusable bundle is told before any thread starts
+    open_pipeline(bundle, aligned_crops=True).close()  # an unusable bundle is told before any thread starts
     with ExitStack() as stack:
         progress = stack.enter_context(_progress())
         bar = progress.add_task("crops", total=sum(crop is not None for crop in labels.crop))

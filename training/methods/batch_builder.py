@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from training.augmentation.clips import JITTERS, ClipJitter, augment_clips
 from training.datasets.frame_table import FrameTable, Task
 from training.methods.audio_inputs import causal_window_audio, clip_audio, window_audio
@@ -232,5 +232,5 @@ def _masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> Tenso
         known = np.isfinite(values).all(axis=(-2, -1))
         for place in np.argwhere(known):
             at = tuple(place)
-            masks[at][0] = part_mask(values[at], size_px)
+            masks[at][0] = face_part_mask(values[at], size_px)
     return torch.from_numpy(masks).float().div_(255)

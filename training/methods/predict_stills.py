@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from training.augmentation.crops import cut, move_points
 from training.datasets.face_table import FaceTable
 from training.methods.normalization import NORMALIZATIONS
@@ -35,7 +35,7 @@ def face_crops(recipe: Recipe, faces: FaceTable, size_px: int, channels: int) ->
     if channels == 4:
         points = move_points(maps, torch.from_numpy(faces.landmarks_xy))
         points = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
-        parts = np.stack([part_mask(each, size_px) for each in points])
+        parts = np.stack([face_part_mask(each, size_px) for each in points])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
     norm = NORMALIZATIONS[recipe.normalization]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))

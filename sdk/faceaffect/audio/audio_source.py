@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from faceaffect.errors import FaceAffectError
+
 if TYPE_CHECKING:
     from faceaffect.types import FloatArray
 
@@ -12,7 +14,7 @@ AUTO, NONE, MICROPHONE = "auto", "none", "mic"
 DEVICE_MARK: Final = MICROPHONE + ":"
 
 
-class AudioError(ValueError):
+class AudioError(FaceAffectError, ValueError):
     """Audio that cannot be had: what was wanted, what came, what to do."""
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from faceaffect.errors import FaceAffectError
 
-class UnreadableMediaError(ValueError):
+
+class UnreadableMediaError(FaceAffectError, ValueError):
     """A file that is no video or audio, is cut short before its first frame, or cannot be opened."""
 
 
-class SilentVideoError(ValueError):
+class SilentVideoError(FaceAffectError, ValueError):
     """A video without an audio track."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from faceaffect.bundle.bundle import Bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, INT8_CPU, PRECISIONS
+from faceaffect.errors import FaceAffectError
 from faceaffect.types import FloatArray, Frame
 
 log = logging.getLogger("faceaffect")
@@ -19,7 +20,7 @@ HeadOutputs = dict[str, FloatArray]
 """Raw network outputs by the names of `spec.HEADS`, each [N, ...]."""
 
 
-class BackendError(RuntimeError):
+class BackendError(FaceAffectError, RuntimeError):
     """A backend that cannot be used here: which, why, and what to do."""
 
 
@@ -47,7 +48,7 @@ class FrameBackend(Protocol):
     """
 
     def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
-        """Heads of the crops of maps [N, 2, 3], N >= 1, and what `portrait.sample_grid` says of
+        """Heads of the crops of maps [N, 2, 3], N >= 1, and what `sample_grid` says of
         them [N, 3, 12, 12].
         """
         ...

@@ -191,7 +191,7 @@ class CudaFrameRunner:
         self._network.enqueue(slots, stream.handle)
         nodes, logits = self._view(places["au_nodes"]), self._view(places["au_logit"])
         cuda.au_gcn_cuda(nodes, self._weights, self._widths, logits, stream)
-        cuda.portrait_grid_cuda(crops, self._view(places["portrait_grid"]), stream)
+        cuda.appearance_grid_cuda(crops, self._view(places["portrait_grid"]), stream)
         cuda.copy_bytes(self._out_host.address, self._out.address, out_bytes, stream)
 
     def _view(self, place: _Place) -> Any:

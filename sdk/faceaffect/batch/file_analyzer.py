@@ -82,7 +82,7 @@ class FileAnalyzer:
         )
 
     def _fill(self, path: str, sink: Sink, run: _Run) -> None:
-        self._pipeline.restart()
+        self._pipeline.reset(track_ids=True)
         sink.begin(run.task.uri)
         with (
             open_source(path, self._settings.source_options) as source,

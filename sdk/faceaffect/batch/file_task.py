@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.sources.source import SourceOptions
 
 
-class BatchError(RuntimeError):
+class BatchError(FaceAffectError, RuntimeError):
     """What ends a whole run over many files: what was wanted, what came, what to do. Parts that are
     finished stay.
     """

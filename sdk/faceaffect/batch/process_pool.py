@@ -86,7 +86,7 @@ class ProcessPool:
                     outcome = self._hand_over(worker, task)
                     if outcome is None:
                         self._workers.discard(worker)
-                        died, worker = worker.last_words(), None
+                        died, worker = worker.exit_reason(), None
                         if self._is_closed.is_set():
                             return
                         if trial == _TRIES:
@@ -101,7 +101,7 @@ class ProcessPool:
             self._events.put(error)
         finally:
             if worker is not None:
-                worker.end()
+                worker.close()
                 self._workers.discard(worker)
             self._events.put(None)
 
@@ -114,12 +114,12 @@ class ProcessPool:
         if kind == "stop":
             raise BatchError(str(value))
         if kind == "died" and not self._is_closed.is_set():
-            raise BatchError(f"a worker process did not start, it ended by {worker.last_words()}")
+            raise BatchError(f"a worker process did not start, it ended by {worker.exit_reason()}")
         return worker
 
     def _hand_over(self, worker: _Worker, task: Input) -> FileResult | None:
         """None where the process died."""
-        worker.ask(asdict(task))
+        worker.send(asdict(task))
         while True:
             kind, value = worker.answer()
             if kind == "frames":
@@ -137,8 +137,8 @@ class _Worker(WorkerProcess):
 
     def __init__(self, settings: TaskSettings, command: Sequence[str]) -> None:
         super().__init__(command)
-        self.ask(settings.as_json())
+        self.send(settings.as_json())
 
     def answer(self) -> tuple[str, Any]:
         """Kind and value of its next line; `died` where there is none."""
-        return self.next_line() or ("died", None)
+        return self.receive() or ("died", None)

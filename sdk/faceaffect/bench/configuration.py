@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from faceaffect.backends import BackendError, has_nvidia_gpu
 from faceaffect.bundle.model_spec import AUTO_PRECISION
+from faceaffect.errors import FaceAffectError
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
 
 
-class BenchError(ValueError):
+class BenchError(FaceAffectError, ValueError):
     """A benchmark that cannot be run or read: what was wanted, what came, what to do."""
 
 
@@ -73,7 +74,7 @@ class Configuration:
             device=self.device,
             threads=self.threads,
             precision=self.precision,
-            dla=self.dla,
+            dla_core=self.dla,
             max_faces=max(self.max_faces, self.faces or 1),
             min_face_size_px=self.min_face_size_px,
             detector=self.yunet or self.detector,

@@ -93,7 +93,7 @@ class EventTimer:
         self._used = 0
         driver.enter()
 
-    def mark(self) -> ctypes.c_void_p:
+    def now(self) -> ctypes.c_void_p:
         if self._used == len(self._events):
             self._events.append(self._driver.make_event())
         event = self._events[self._used]

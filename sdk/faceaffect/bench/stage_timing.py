@@ -14,7 +14,7 @@ from faceaffect.pipeline import Pipeline
 from faceaffect.sinks.open_sink import open_sink
 from faceaffect.sinks.sink import OverwritePolicy, Sink, SinkOptions
 from faceaffect.sources import open_source
-from faceaffect.system.stage_timer import CPU, STAGES, WALL, HostTimer, Timer
+from faceaffect.system.stage_timer import CPU, STAGES, WALL, Clock, HostClock
 from faceaffect.types import Frame
 
 TOTAL: Final = "whole"  # Pipeline.analyze: every stage but decode and write
@@ -57,11 +57,11 @@ def time_decoding(path: str, count: int) -> tuple[list[Frame], Clocks]:
     return frames, {WALL.name: {DECODE: wall_ms}, CPU.name: {DECODE: cpu_ms}}
 
 
-def _decode(path: str, count: int, timer: HostTimer) -> tuple[list[Frame], list[float]]:
-    frames, marks = list[Frame](), [timer.mark()]
+def _decode(path: str, count: int, timer: HostClock) -> tuple[list[Frame], list[float]]:
+    frames, marks = list[Frame](), [timer.now()]
     with open_source(path) as source:
         for frame in source:
-            marks.append(timer.mark())
+            marks.append(timer.now())
             frames.append(frame)
             if len(frames) >= fitting_count(frame, count):
                 break
@@ -173,7 +173,7 @@ class _Stream:
             self.error = error
             self._start.abort()
 
-    def _timer(self) -> Timer:
+    def _timer(self) -> Clock:
         if self._clock == EventTimer.name:
             return EventTimer(CudaDriver(self._plan.device), self._pipeline.cuda_stream)
         return CPU if self._clock == CPU.name else WALL
@@ -187,24 +187,24 @@ class _Stream:
             for _ in range(plan.warmup):
                 frame = next(playing)
                 sink.write(frame, *pipeline.analyze(frame))
-            pipeline.clock.use(timer)
+            pipeline.stage_timer.enable(timer)
             try:
                 self._start.wait()
-                self.began = (WALL.mark(), CPU.mark())
+                self.began = (WALL.now(), CPU.now())
                 for frame in playing:
                     self._measure(frame, sink, host)
                     if self._stop.is_set():
                         break
-                self.ended = (WALL.mark(), CPU.mark())
+                self.ended = (WALL.now(), CPU.now())
             finally:
-                pipeline.clock.use()
+                pipeline.stage_timer.enable()
 
-    def _measure(self, frame: Frame, sink: Sink, host: HostTimer) -> None:
+    def _measure(self, frame: Frame, sink: Sink, host: HostClock) -> None:
         faces, affect = self._pipeline.analyze(frame)
-        before = host.mark()
+        before = host.now()
         sink.write(frame, faces, affect)
-        self._written.append(host.mark() - before)
-        self._spent.append(self._pipeline.clock.elapsed_ns[self._clock])
+        self._written.append(host.now() - before)
+        self._spent.append(self._pipeline.stage_timer.elapsed_ns[self._clock])
         self.faces += len(faces)
 
     def _add_up(self) -> None:

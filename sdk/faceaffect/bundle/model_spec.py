@@ -19,6 +19,7 @@ from faceaffect.bundle.stage_spec import (
     stage_from_json,
     stage_to_json,
 )
+from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
 SPEC_VERSION: Final[int] = 2
@@ -57,7 +58,7 @@ ones.
 """
 
 
-class BundleError(ValueError):
+class BundleError(FaceAffectError, ValueError):
     """A model bundle that cannot be used: what was wanted, what came, what to do."""
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from faceaffect.errors import FaceAffectError
+
 OFFLINE_VARIABLE: Final = "FACEAFFECT_OFFLINE"
 _BLOCK_BYTES: Final = 1 << 16
 _SILENCE_S: Final = 30.0
@@ -26,7 +28,7 @@ Progress = Callable[[int, int | None], None]
 """Takes the bytes that are there and, where the server tells, those that there will be."""
 
 
-class DownloadError(ValueError):
+class DownloadError(FaceAffectError, ValueError):
     """A file that cannot be had: what was wanted, what came, what to do."""
 
 

@@ -90,13 +90,13 @@ def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
         "device": given["device"],
         "threads": given["threads"],
         "precision": given["precision"],
-        "dla": given["dla"],
+        "dla_core": given["dla"],
         "max_faces": given["max_faces"],
         "min_face_size_px": given["min_face"],
         "smooth": not given["no_smooth"],
-        "baseline": given["baseline"],
-        "crops": given["crops"],
-        "sequence": _is_sequence(given),
+        "neutral_baseline": given["baseline"],
+        "aligned_crops": given["crops"],
+        "is_video": _is_sequence(given),
         "detector": given["yunet"] or given["detector"],
     }
 
@@ -125,7 +125,7 @@ def rows_depend_on(
     """
     wanted = {
         name: str(pipeline[name])
-        for name in ("max_faces", "min_face_size_px", "smooth", "baseline", "crops")
+        for name in ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
     }
     images = {"image_fps": str(options.image_fps), "sequence": str(options.sequence)}
     heard = {} if audio == AUTO else {"audio": audio}

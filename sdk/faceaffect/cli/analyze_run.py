@@ -146,7 +146,7 @@ class AnalyzeRun:
             self._summary.notes.append(f"{uri}: finished by the run before, not analyzed again")
             return
         pipeline.reset()
-        pipeline.start_ids_after(max(point.last_track_id, 0))
+        pipeline.set_next_track_id(max(point.last_track_id, 0) + 1)
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
             shared = self._shared(source, point, pipeline) if self._settings.jobs > 1 else None
@@ -154,7 +154,7 @@ class AnalyzeRun:
                 if shared is not None:
                     self._write_shared(shared, source, point, sink)
                 else:
-                    pipeline.look_ahead(source)
+                    pipeline.prefetch_detections(source)
                     with source_audio(pipeline, source, self._settings.audio, self._summary.notes):
                         self._analyze_frames(
                             source, point, pipeline, sink, self._stems.get(uri, "")

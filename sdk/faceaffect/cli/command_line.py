@@ -14,6 +14,7 @@ from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Stopped
+from faceaffect.errors import FaceAffectError
 
 
 def package_version() -> str:
@@ -67,7 +68,7 @@ def _run(arguments: list[str], wants_traceback: bool) -> int:
 
 
 def describe_error(error: Exception) -> str:
-    """Our own errors explain themselves; a foreign one needs its type and the way to more."""
-    if type(error).__module__.startswith("faceaffect.") or type(error) is ValueError:
+    """The message of an error of the SDK; other errors also get their type and a hint at --debug."""
+    if isinstance(error, FaceAffectError) or type(error) is ValueError:
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"

@@ -1,5 +1,6 @@
-"""Memory for images that is kept from look to look: fresh pages of some megabytes cost more than
-what is done with them.
+"""Reusable image buffers.
+
+Allocating fresh multi-megabyte arrays costs more (page faults) than the resize itself.
 """
 
 from __future__ import annotations
@@ -9,24 +10,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST: Final = (
-    16  # a detector looks at a source in two or three sizes; another source may have others
-)
+_MAX_BUFFERS: Final = 16  # a detector resizes a source to two or three sizes; sources may differ
 
 
 class BufferPool:
-    """Arrays by name and shape. What was given out is overwritten by the next one who asks for the
-    same.
-    """
+    """Arrays by name and shape."""
 
     def __init__(self) -> None:
-        self._arrays: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
+        self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
-        """The array of that name and shape, with whatever it was left with."""
-        array = self._arrays.get((name, shape))
-        if array is None:
-            if len(self._arrays) >= _MOST:
-                self._arrays.clear()
-            array = self._arrays[name, shape] = np.empty(shape, dtype)
-        return array
+    def get(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """The uninitialized array of that name and shape; the next such call returns it again."""
+        buffer = self._buffers.get((name, shape))
+        if buffer is None:
+            if len(self._buffers) >= _MAX_BUFFERS:
+                self._buffers.clear()
+            buffer = self._buffers[name, shape] = np.empty(shape, dtype)
+        return buffer

@@ -1,6 +1,4 @@
-"""The detector that is shipped: a small network distilled from YuNet, several times cheaper than a
-cascade.
-"""
+"""The default detector: a small network distilled from YuNet, several times faster than MTCNN."""
 
 from __future__ import annotations
 
@@ -9,43 +7,44 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect import kernels
 from faceaffect.backends.onnx_session import open_session
 from faceaffect.bundle.model_spec import BundleError
-from faceaffect.detectors import Detections, resize_to_bgr
 from faceaffect.detectors.buffer_pool import BufferPool
+from faceaffect.detectors.detector import Detections, Detector
 from faceaffect.detectors.face_verifier import OnetVerifier
 from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX
+from faceaffect.detectors.resize_image import resize_to_bgr
 from faceaffect.types import BoolArray, FloatArray, Frame
 
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
-MULTIPLE_PX: Final[int] = 32
-"""Sides of the network's image; what is missing is filled with the gray that normalizes to nothing.
-"""
+STRIDE_PX: Final[int] = 32
+"""Sides of the input are multiples of this, padded with the gray that normalizes to about zero."""
 
-LEAST_PX: Final[int] = 16
-"""The frame is shrunk until the smallest wanted face has this height; the network has learned faces
-of 11 px and more.
-"""
+MIN_FACE_INPUT_PX: Final[int] = 16
+"""Height to which the smallest requested face is downscaled; trained on faces of 11 px and more."""
 
-_LARGE_FACES_PX: Final[int] = 256
-"""Longest side in which a ninth of the height of a 16:9 frame is `LEAST_PX`."""
+_COARSE_LONGEST_PX: Final[int] = 256
+"""Longest side at which a ninth of the height of a 16:9 frame is `MIN_FACE_INPUT_PX`."""
 
 _GRAY: Final[int] = 128
-_MOST_FACES: Final[int] = 64
-_SAME_FACE: Final[float] = 0.4  # overlap of two boxes, intersection over union
+_MAX_CANDIDATES: Final[int] = 64
+_NMS_IOU: Final[float] = 0.4
 
 
-class FastFaceDetector:
-    """One run of a convolutional network. Cost grows as the square of `longest side /
-    min_face_size_px`.
+class FastFaceDetector(Detector):
+    """One pass of a convolutional network, with O-Net as verifier.
+
+    The cost grows with the square of `longest_px / min_face_size_px`.
     """
 
     name = "distilled"
+    is_fast = True
 
     def __init__(
         self,
@@ -55,113 +54,129 @@ class FastFaceDetector:
         threads: int = 1,
         model: Path | None = None,
     ) -> None:
+        """Load the network.
+
+        Args:
+            min_face_size_px: Height of the smallest face to detect, in frame pixels.
+            longest_px: Limit of the longest side of the network's input.
+            min_score: Score from which a candidate is a detection.
+            threads: CPU threads.
+            model: ONNX file; by default the one of the package.
+
+        Raises:
+            BundleError: The file is missing or damaged.
+        """
         path = model or DETECTOR_FILE
         if not path.is_file():
             raise BundleError(
-                f"the distilled detector is wanted, no network at {path}; make one with `python -m training train-detector` "
-                "and `python -m export.export_detector` from a checkout, or use --detector mtcnn"
+                f"expected the network of the distilled detector at {path}, which does not exist; "
+                "make one with `python -m training train-detector` and "
+                "`python -m export.export_detector` from a checkout, or use --detector mtcnn"
             )
         content = path.read_bytes()
-        _check(content, path)
+        _check_digest(content, path)
         self._session = open_session(content, threads, path)
-        self._second_opinion = OnetVerifier(threads)
+        self._input_name = self._session.get_inputs()[0].name
+        self._verifier = OnetVerifier(threads)
         self._min_face_px = min_face_size_px
         self._longest_px = longest_px
         self._min_score = min_score
-        self._kept = BufferPool()
+        self._buffers = BufferPool()
 
-    def twin(self) -> FastFaceDetector:
-        twin = copy(self)  # its sessions may be run by several threads at once, its images not
-        twin._kept = BufferPool()
-        return twin
+    def clone(self) -> FastFaceDetector:
+        """Copy that shares the networks, which several threads may run, but not the buffers."""
+        clone = copy(self)
+        clone._buffers = BufferPool()
+        return clone
 
-    def detect(self, frame: Frame) -> Detections:
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
+        """Detect faces; see `Detector.detect`."""
+        if not full_resolution:
+            return self._detect(frame, _COARSE_LONGEST_PX)
         fine = self._detect(frame, self._longest_px)
-        if self._side_px(frame, self._longest_px) <= _LARGE_FACES_PX:
+        if self._input_side_px(frame, self._longest_px) <= _COARSE_LONGEST_PX:
             return fine
-        # The network has learned faces that fill an image of 256 px, none that fill a larger one.
-        return _merged(self.detect_large(frame), fine)
+        # The network was trained on faces that fill an image of 256 px, but no larger one.
+        return _merge(self._detect(frame, _COARSE_LONGEST_PX), fine)
 
-    def detect_large(self, frame: Frame) -> Detections:
-        return self._detect(frame, _LARGE_FACES_PX)
+    def verify(self, frame: Frame, crop_to_frame: FloatArray) -> BoolArray:
+        """Confirm new faces with O-Net; see `Detector.verify`."""
+        return self._verifier.verify(frame, crop_to_frame)
 
-    def confirms(self, frame: Frame, maps: FloatArray) -> BoolArray:
-        return self._second_opinion.agrees(frame, maps)
+    def _detect(self, frame: Frame, max_side_px: int) -> Detections:
+        image, scale = resize_to_bgr(frame, self._input_side_px(frame, max_side_px), self._buffers)
+        maps = self._session.run(None, {self._input_name: self._prepare(image)})[0]
+        return decode_maps(maps[0], self._min_score, scale)
 
-    def _detect(self, frame: Frame, most_px: int) -> Detections:
-        image, scale = resize_to_bgr(frame, self._side_px(frame, most_px), self._kept)
-        maps = self._session.run(None, {"images": self._prepare(image)})[0]
-        return read_maps(maps[0], self._min_score, scale)
-
-    def _side_px(self, frame: Frame, most_px: int) -> int:
-        """The longest side of the network's image."""
-        wanted_px = max(frame.height_px, frame.width_px) * LEAST_PX // self._min_face_px
-        return max(min(most_px, wanted_px), 2 * MULTIPLE_PX)
+    def _input_side_px(self, frame: Frame, max_side_px: int) -> int:
+        """Longest side of the network's input."""
+        longest_px = max(frame.height_px, frame.width_px)
+        side_px = longest_px * MIN_FACE_INPUT_PX // self._min_face_px
+        return max(min(max_side_px, side_px), 2 * STRIDE_PX)
 
     def _prepare(self, image: NDArray[np.uint8]) -> FloatArray:
-        """The normalized image [1, 3, H, W], its sides raised to the next multiple of 32."""
+        """The normalized image [1, 3, H, W], its sides padded to the next multiple of 32."""
         height, width = image.shape[:2]
-        rows, columns = (-(-side // MULTIPLE_PX) * MULTIPLE_PX for side in (height, width))
-        canvas = self._kept.take("canvas", (1, rows, columns, 3))
-        canvas[0, height:], canvas[0, :, width:] = _GRAY, _GRAY
+        rows, columns = (-(-side // STRIDE_PX) * STRIDE_PX for side in (height, width))
+        canvas = self._buffers.get("canvas", (1, rows, columns, 3))
+        canvas[0, height:] = _GRAY
+        canvas[0, :, width:] = _GRAY
         canvas[0, :height, :width] = image
-        return kernels.normalize(
-            canvas, MEAN, STD, out=self._kept.take("network", (1, 3, rows, columns), np.float32)
-        )
+        out = self._buffers.get("network", (1, 3, rows, columns), np.float32)
+        return kernels.normalize(canvas, MEAN, STD, out=out)
 
 
-def _check(content: bytes, path: Path) -> None:
-    """Raise BundleError where the file beside the network knows another checksum; a file without
-    one is the user's own.
+def _check_digest(content: bytes, path: Path) -> None:
+    """Raise BundleError if the checksum file beside the network has another checksum.
+
+    A network without such a file is the user's own.
     """
-    stated = path.with_suffix(DIGEST_SUFFIX)
-    if not stated.is_file():
+    digest_path = path.with_suffix(DIGEST_SUFFIX)
+    if not digest_path.is_file():
         return
-    wanted, got = stated.read_text(encoding="ascii").strip(), hashlib.sha256(content).hexdigest()
-    if got != wanted:
+    expected = digest_path.read_text(encoding="ascii").strip()
+    got = hashlib.sha256(content).hexdigest()
+    if got != expected:
         raise BundleError(
-            f"{path}: SHA-256 {wanted} is wanted ({stated.name}), got {got}; install faceaffect again"
+            f"{path}: expected SHA-256 {expected} ({digest_path.name}), got {got}; "
+            "install faceaffect again"
         )
 
 
-def read_maps(maps: Any, min_score: float, scale: float) -> Detections:
-    """Faces of the network's maps [15, h, w] (score, box, five points), best first, each once,
-    times `scale`.
+def decode_maps(maps: Any, min_score: float, scale: float) -> Detections:
+    """Decode the network's output maps and suppress duplicates.
+
+    Args:
+        maps: [15, h, w]: score, box and five keypoints at each position, in input pixels.
+        min_score: Score from which a candidate is a detection.
+        scale: Frame pixels per input pixel.
     """
     rows, columns = np.nonzero(maps[0] >= min_score)
     if not len(rows):
         return Detections()
     score = maps[0, rows, columns]
-    best = np.argsort(-score)[:_MOST_FACES]
-    read = maps[1:, rows[best], columns[best]].T
-    kept = _each_once(read[:, :4])
-    frame_px = (read[kept] + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
-    return Detections(
-        frame_px[:, :4].copy(), frame_px[:, 4:].reshape(-1, 5, 2).copy(), score[best][kept]
+    best = np.argsort(-score)[:_MAX_CANDIDATES]
+    score = score[best]
+    points = maps[1:, rows[best], columns[best]].T
+    kept = _nms(points[:, :4], score)
+    frame_px = (points[kept] + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+    return Detections(frame_px[:, :4].copy(), frame_px[:, 4:].reshape(-1, 5, 2).copy(), score[kept])
+
+
+def _merge(first: Detections, second: Detections) -> Detections:
+    """Detections of two runs, best first, without duplicates."""
+    boxes, keypoints, score = (
+        np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in ("box_xyxy", "keypoints_xy", "score")
     )
+    kept = _nms(boxes, score)
+    return Detections(boxes[kept], keypoints[kept], score[kept])
 
 
-def _merged(first: Detections, second: Detections) -> Detections:
-    """The finds of two looks, best first, each face once."""
-    boxes, points, score = (
-        np.concatenate([getattr(first, part), getattr(second, part)])
-        for part in ("box_xyxy", "keypoints_xy", "score")
+def _nms(boxes_xyxy: FloatArray, score: FloatArray) -> NDArray[np.int64]:
+    """Rows of boxes [K, 4] that overlap no better one, best first."""
+    boxes_xywh: Any = np.concatenate(
+        [boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1
     )
-    best = np.argsort(-score, kind="stable")
-    kept = best[_each_once(boxes[best])]
-    return Detections(boxes[kept], points[kept], score[kept])
-
-
-def _each_once(boxes: FloatArray) -> list[int]:
-    """Rows of boxes [K, 4], best first, without those that cover an earlier one."""
-    kept: list[int] = []
-    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-    for row in range(len(boxes)):
-        low, high = (
-            np.maximum(boxes[kept, :2], boxes[row, :2]),
-            np.minimum(boxes[kept, 2:], boxes[row, 2:]),
-        )
-        shared = np.prod(np.maximum(high - low, 0), axis=1)
-        if not (shared > _SAME_FACE * (areas[kept] + areas[row] - shared)).any():
-            kept.append(row)
-    return kept
+    scores: Any = score
+    return np.asarray(cv2.dnn.NMSBoxes(boxes_xywh, scores, 0.0, _NMS_IOU), np.int64).reshape(-1)

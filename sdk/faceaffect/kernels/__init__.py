@@ -1,4 +1,4 @@
-"""The kernels: native where built, else their NumPy definition (`reference`)."""
+"""Image kernels and per-face operations: native where built, else their NumPy definitions."""
 
 from __future__ import annotations
 
@@ -9,39 +9,49 @@ from numpy.typing import NDArray
 
 from faceaffect.kernels import reference
 from faceaffect.kernels.gcn_weights import GcnWeights
-from faceaffect.kernels.native import KernelInfo, info, native
+from faceaffect.kernels.native import KernelInfo, build_info, native
 from faceaffect.types import FloatArray, Frame
 
-__all__ = ["GcnWeights", "KernelInfo", "au_gcn", "crop_face", "info", "normalize"]
-
-if native is not None:
-    _crop_face, _normalize, _au_gcn = native.crop_face, native.normalize, native.au_gcn
+__all__ = ["GcnWeights", "KernelInfo", "au_gcn", "build_info", "crop_face", "normalize"]
 
 
 def crop_face(
     frame: Frame,
-    estimate_crop_to_frame: FloatArray,
+    crop_to_frame: FloatArray,
     *,
     size_px: int,
     mean: Sequence[float],
     std: Sequence[float],
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """Cut faces out of a frame: float32 [N, 3, size_px, size_px], RGB, (value / 255 - mean) / std.
+    """Crop faces out of a frame and normalize them.
 
-    `estimate_crop_to_frame` [N, 2, 3] takes crop pixels (x, y, 1) to frame pixels, whole
-    coordinates at pixel centers. Sampling is bilinear, black outside the frame; where a map
-    steps more than 2 pixels the frame is first halved until it does not (block means; from a
-    quarter of the size on, the middle two of each four rows stand for all four). Rows may be
-    padded or reversed; pixels that are not adjacent in memory are copied once. `out` is filled
-    and returned when given.
+    Sampling is bilinear, black outside the frame. Where a transform steps more than 2 pixels the
+    frame is first halved until it does not (block means; from a quarter of the size on, the middle
+    two of each four rows stand for all four). Rows may be padded or reversed; pixels that are not
+    adjacent in memory are copied once.
+
+    Args:
+        frame: Source of the pixels, in any pixel format.
+        crop_to_frame: Affine transforms [N, 2, 3] from crop pixels (x, y, 1) to frame pixels, with
+            integer coordinates at pixel centers.
+        size_px: Side S of the crops.
+        mean: Of each RGB channel, for pixels of 0 to 1.
+        std: Of each RGB channel.
+        out: Array to fill and return, float32 [N, 3, S, S]; by default a new one.
+
+    Returns:
+        Crops, float32 [N, 3, S, S], RGB: (value / 255 - mean) / std.
+
+    Raises:
+        ValueError: An argument has the wrong type, shape or value.
     """
     if native is None:
         return reference.crop_face(
-            frame, estimate_crop_to_frame, size_px=size_px, mean=mean, std=std, out=out
+            frame, crop_to_frame, size_px=size_px, mean=mean, std=std, out=out
         )
-    crops: FloatArray = _crop_face(
-        frame.pixels, frame.layout, estimate_crop_to_frame, size_px, mean, std, out
+    crops: FloatArray = native.crop_face(
+        frame.pixels, frame.layout, crop_to_frame, size_px, mean, std, out
     )
     return crops
 
@@ -52,18 +62,19 @@ def normalize(
     std: Sequence[float],
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """(pixel / 255 - mean) / std: uint8 [N, H, W, 3] to float32 [N, 3, H, W]; `out` is filled when
-    given.
+    """Normalize images, (pixel / 255 - mean) / std: uint8 [N, H, W, 3] to float32 [N, 3, H, W].
+
+    `out` is filled and returned where given.
     """
     if native is None:
         return reference.normalize(pixels, mean, std, out)
-    planes: FloatArray = _normalize(pixels, mean, std, out)
+    planes: FloatArray = native.normalize(pixels, mean, std, out)
     return planes
 
 
 def au_gcn(nodes: FloatArray, weights: GcnWeights, out: FloatArray | None = None) -> FloatArray:
-    """Action unit logits [N, 12] of node features [N, 12, D]; `out` is filled when given."""
+    """Action unit logits [N, 12] of node features [N, 12, D]; `out` is filled where given."""
     if native is None:
         return reference.au_gcn(nodes, weights, out)
-    logits: FloatArray = _au_gcn(nodes, weights.packed, out)
+    logits: FloatArray = native.au_gcn(nodes, weights.packed, out)
     return logits

@@ -1,4 +1,4 @@
-"""The types of the native module; what its functions do stands in `kernels/__init__.py`, `kernels/cuda.py` and csrc/."""
+"""Types of the native module; see `kernels/__init__.py`, `face_ops.py`, `cuda.py` and csrc/."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def usable_isas() -> list[str]: ...
 def crop_face(
     pixels: NDArray[np.uint8],
     layout: str,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     size_px: int,
     mean: Any,
     std: Any,
@@ -44,45 +44,68 @@ def pack_graph(
 def stage_frame(
     pixels: NDArray[np.uint8],
     layout: str,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     slots: int,
     size_px: int,
     block: int,
     device: int,
     capacity: int,
 ) -> int: ...
-def appearance_descriptors(crops: FloatArray, usual_face: FloatArray) -> FloatArray: ...
-def descriptors_from_grid(grid: FloatArray, usual_face: FloatArray) -> FloatArray: ...
+def appearance_descriptors(crops: FloatArray, mean_face: FloatArray) -> FloatArray: ...
+def descriptors_from_grid(grid: FloatArray, mean_face: FloatArray) -> FloatArray: ...
 
 class FaceModel:
-    def __init__(self, anchor_weights: FloatArray, solution: NDArray[np.float64]) -> None: ...
+    def __init__(self, keypoint_weights: FloatArray, solution: NDArray[np.float64]) -> None: ...
 
 def place_face(
     model: FaceModel, landmarks_xy: FloatArray
 ) -> tuple[FloatArray, FloatArray, float, bool]: ...
-def transform_points(maps: FloatArray, points_xy: FloatArray) -> FloatArray: ...
+def transform_points(transforms: FloatArray, points_xy: FloatArray) -> FloatArray: ...
 def is_plausible_motion(
-    place: FloatArray, map: FloatArray, middle: float, width_px: float, height_px: float
+    next_crop: FloatArray,
+    crop_to_frame: FloatArray,
+    center_px: float,
+    width_px: float,
+    height_px: float,
 ) -> bool: ...
-def pose_in_frame(pose_deg: FloatArray, maps: FloatArray) -> FloatArray: ...
+def pose_in_frame(pose_deg: FloatArray, crop_to_frame: FloatArray) -> FloatArray: ...
 def correlation(first: FloatArray, second: FloatArray) -> float: ...
 def one_euro(
-    points_xy: FloatArray, previous_xy: FloatArray, speed_x: float, speed_y: float, unit_px: float, step_s: float,
-    min_cutoff_hz: float, beta: float, derivative_cutoff_hz: float,
-) -> tuple[FloatArray, float, float]: ...  # fmt: skip
+    points_xy: FloatArray,
+    previous_xy: FloatArray,
+    speed_x: float,
+    speed_y: float,
+    scale_px: float,
+    step_s: float,
+    min_cutoff_hz: float,
+    beta: float,
+    derivative_cutoff_hz: float,
+) -> tuple[FloatArray, float, float]: ...
 def logistic(logit: FloatArray) -> FloatArray: ...
 def decode_scores(
-    au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, squash: bool
+    au_logit: FloatArray, expression_logit: FloatArray, va: FloatArray, is_raw: bool
 ) -> FloatArray: ...
 def smooth_scores(
-    scores: FloatArray, mean: FloatArray, on: NDArray[np.bool_], is_first: bool, share: float, va_share: float,
-    jump: float, goes_off: FloatArray, threshold: FloatArray, comes_on: FloatArray,
-) -> None: ...  # fmt: skip
+    scores: FloatArray,
+    mean: FloatArray,
+    is_active: NDArray[np.bool_],
+    is_first: bool,
+    alpha: float,
+    va_alpha: float,
+    jump: float,
+    low: FloatArray,
+    threshold: FloatArray,
+    high: FloatArray,
+) -> None: ...
 def scene_change(
-    pixels: NDArray[np.uint8], layout: str, row_step: int, column_step: int, last: FloatArray | None
+    pixels: NDArray[np.uint8],
+    layout: str,
+    row_step: int,
+    column_step: int,
+    previous: FloatArray | None,
 ) -> tuple[FloatArray, float | None]: ...
 
-# What follows is there only where `has_cuda`.
+# Available only if `has_cuda`:
 
 class CudaError(RuntimeError): ...
 
@@ -142,16 +165,16 @@ def runtime_version() -> int: ...
 def describe_cuda_array(value: Any) -> tuple[int, list[int], list[int], str, int]: ...
 def stream_handle(stream: Any) -> int: ...
 def crop_face_cuda(
-    frame: Any, layout: str, estimate_crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
+    frame: Any, layout: str, crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
 ) -> None: ...
 def normalize_cuda(pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
 def au_gcn_cuda(nodes: Any, weights: Any, widths: list[int], out: Any, stream: Any) -> None: ...
-def portrait_grid_cuda(crops: Any, out: Any, stream: Any) -> None: ...
+def appearance_grid_cuda(crops: Any, out: Any, stream: Any) -> None: ...
 def crop_jobs_cuda(jobs: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
 def stage_gpu_frame(
     frame: Any,
     layout: str,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     slots: int,
     size_px: int,
     block: int,

@@ -1,4 +1,4 @@
-"""Checks for the NumPy kernels; the native module has the same ones, in the same words, in C++."""
+"""Argument checks of the NumPy kernels; the native module has the same ones in C++."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ import numpy as np
 
 from faceaffect.types import FloatArray
 
-MAX_MAP_ENTRY: Final[float] = 1e12  # keeps every position finite
+MAX_TRANSFORM_ENTRY: Final[float] = 1e12  # keeps every position finite
 MAX_SIZE_PX: Final[int] = 8192
 
 
-def check_maps(estimate_crop_to_frame: Any) -> FloatArray:
-    maps = np.asarray(estimate_crop_to_frame, np.float32)
-    if maps.ndim != 3 or maps.shape[1:] != (2, 3):
+def check_transforms(crop_to_frame: Any) -> FloatArray:
+    """`crop_to_frame` as finite float32 [N, 2, 3]."""
+    transforms = np.asarray(crop_to_frame, np.float32)
+    if transforms.ndim != 3 or transforms.shape[1:] != (2, 3):
         raise ValueError(
-            f"estimate_crop_to_frame must be float32 [N, 2, 3], got {maps.dtype} {maps.shape}"
+            f"crop_to_frame must be float32 [N, 2, 3], got {transforms.dtype} {transforms.shape}"
         )
-    if not (np.abs(maps) <= MAX_MAP_ENTRY).all():
-        row = int(np.argwhere(~(np.abs(maps) <= MAX_MAP_ENTRY))[0, 0])
+    if not (np.abs(transforms) <= MAX_TRANSFORM_ENTRY).all():
+        row = int(np.argwhere(~(np.abs(transforms) <= MAX_TRANSFORM_ENTRY))[0, 0])
         raise ValueError(
-            f"estimate_crop_to_frame must be finite and at most 1e12, got {maps[row].tolist()} in row {row}"
+            "crop_to_frame must be finite and at most 1e12, "
+            f"got {transforms[row].tolist()} in row {row}"
         )
-    return maps
+    return transforms
 
 
 def check_normalize(mean: Sequence[float], std: Sequence[float]) -> tuple[FloatArray, FloatArray]:
-    """Mean and std, each [3, 1, 1]."""
+    """`mean` and `std` as arrays [3, 1, 1]."""
     arrays = []
     for name, values in (("mean", mean), ("std", std)):
         array = np.asarray(values, np.float32)
@@ -42,6 +44,7 @@ def check_normalize(mean: Sequence[float], std: Sequence[float]) -> tuple[FloatA
 
 
 def check_size_px(size_px: int) -> int:
+    """`size_px` as an int from 1 to 8192."""
     try:
         size = operator.index(size_px)
     except TypeError:
@@ -52,7 +55,7 @@ def check_size_px(size_px: int) -> int:
 
 
 def check_out(out: Any, shape: tuple[int, ...]) -> FloatArray:
-    """`out` itself when it fits, a new array when it is None."""
+    """`out` itself if it has `shape`, a new array if it is None."""
     if out is None:
         return np.empty(shape, np.float32)
     fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape

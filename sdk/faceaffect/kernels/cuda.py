@@ -1,16 +1,15 @@
-"""The kernels on an NVIDIA GPU: arrays of torch, CuPy, PyCUDA, Numba or `DeviceBuffer.view` in and
-out, without a copy.
+"""Image kernels on NVIDIA GPUs, on arrays of torch, CuPy, PyCUDA, Numba or `DeviceBuffer.view`.
 
-An array is anything with `__cuda_array_interface__` or DLPack on a GPU; a NumPy array counts
-where its memory is pinned (`PinnedBuffer.bytes()`), and is read over the bus. `stream` is a
-handle or a stream of any of those libraries, None the default stream. Calls return once the work
+Nothing is copied. An array is anything with `__cuda_array_interface__` or DLPack on a GPU; a NumPy
+array counts if its memory is pinned (`PinnedBuffer.bytes()`), and is read over the bus. `stream` is
+a handle or a stream of any of those libraries, None the default stream. Calls return once the work
 is queued: keep the arrays until the stream has done it. The kernels run in the thread's current
-CUDA context, so users of PyCUDA share theirs. Every function may be called from several threads
+CUDA context, so users of PyCUDA use theirs. Every function may be called from several threads
 at once.
 
 Errors: `ValueError` for an array that does not fit, `CudaError` (a RuntimeError) that names
-cause and remedy for what the device refuses, `ImportError` where the native module was built
-without CUDA.
+cause and remedy for a failed CUDA call, `ImportError` if the native module was built without
+CUDA.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from faceaffect.types import PixelFormat
 
 if native is None or not native.has_cuda:
     raise ImportError(
-        "faceaffect.kernels.cuda needs the native module with its CUDA twins; install the CUDA toolkit (nvcc) and build "
-        "faceaffect again with FACEAFFECT_CUDA=ON"
+        "faceaffect.kernels.cuda needs the native module with its CUDA kernels; "
+        "install the CUDA toolkit (nvcc) and build faceaffect again with FACEAFFECT_CUDA=ON"
     )
 
 _native: Any = native
@@ -41,13 +40,13 @@ if TYPE_CHECKING:
         Stream,
     )
 else:
-    BufferView, CudaError, CudaGraph, DeviceBuffer = (
-        native.BufferView,
-        native.CudaError,
-        native.CudaGraph,
-        native.DeviceBuffer,
-    )
-    Event, PinnedBuffer, Stream = native.Event, native.PinnedBuffer, native.Stream
+    BufferView = native.BufferView
+    CudaError = native.CudaError
+    CudaGraph = native.CudaGraph
+    DeviceBuffer = native.DeviceBuffer
+    Event = native.Event
+    PinnedBuffer = native.PinnedBuffer
+    Stream = native.Stream
 
 __all__ = [
     "BufferView",
@@ -57,21 +56,19 @@ __all__ = [
     "Event",
     "PinnedBuffer",
     "Stream",
+    "appearance_grid",
     "au_gcn",
     "crop_face",
     "device_array",
-    "graph_on_device",
+    "gcn_weights_on_device",
     "normalize",
-    "portrait_grid",
 ]
 
 ITEM_BYTES: Final[dict[str, int]] = {"<f4": 4, "<f2": 2, "|u1": 1, "<i4": 4, "<i8": 8}
 
 
 def device_array(shape: Sequence[int], typestr: str = "<f4") -> BufferView:
-    """A new array on the GPU, of memory that lives as long as it: `<f4`, `<f2`, `|u1`, `<i4` or
-    `<i8`; not filled.
-    """
+    """Allocate an uninitialized array on the GPU; `typestr` is a key of `ITEM_BYTES`."""
     count = ITEM_BYTES[typestr]
     for side in shape:
         count *= side
@@ -81,7 +78,7 @@ def device_array(shape: Sequence[int], typestr: str = "<f4") -> BufferView:
 def crop_face(
     frame: Any,
     layout: PixelFormat,
-    estimate_crop_to_frame: Any,
+    crop_to_frame: Any,
     *,
     mean: Sequence[float],
     std: Sequence[float],
@@ -89,24 +86,31 @@ def crop_face(
     out: Any = None,
     stream: Any = None,
 ) -> Any:
-    """`faceaffect.kernels.crop_face` on the GPU: out float32 or float16 [N, 3, S, S].
+    """Run `faceaffect.kernels.crop_face` on the GPU.
 
-    `frame` uint8 as `Frame.pixels` has it, or for NV12 a tuple of luma [H, W] and chroma [H / 2,
-    W / 2, 2] whose rows may be padded differently. `estimate_crop_to_frame` float32 [N, 2, 3].
-    Give `out`, or `size_px` for a new float32 array.
+    Args:
+        frame: uint8 with the shape of `Frame.pixels`, or for NV12 a tuple of luma [H, W] and chroma
+            [H / 2, W / 2, 2] whose rows may be padded differently.
+        layout: Pixel format of `frame`.
+        crop_to_frame: float32 [N, 2, 3].
+        mean: Of each RGB channel.
+        std: Of each RGB channel.
+        size_px: Side of the crops if `out` is None.
+        out: float32 or float16 [N, 3, S, S]; by default a new float32 array.
+        stream: CUDA stream.
     """
     if out is None:
         if size_px is None:
             raise ValueError("crop_face on the GPU needs out or size_px, got neither")
-        out = device_array([_length(estimate_crop_to_frame), 3, size_px, size_px])
-    _native.crop_face_cuda(frame, layout, estimate_crop_to_frame, mean, std, out, stream)
+        out = device_array([_length(crop_to_frame), 3, size_px, size_px])
+    _native.crop_face_cuda(frame, layout, crop_to_frame, mean, std, out, stream)
     return out
 
 
 def normalize(
     pixels: Any, mean: Sequence[float], std: Sequence[float], out: Any = None, stream: Any = None
 ) -> Any:
-    """(pixel / 255 - mean) / std: uint8 [N, H, W, 3] to float32 or float16 [N, 3, H, W] on the GPU."""
+    """Normalize uint8 [N, H, W, 3] on the GPU to float32 or float16 [N, 3, H, W]."""
     if out is None:
         count, height, width, _ = pixels.shape
         out = device_array([count, 3, height, width])
@@ -114,10 +118,10 @@ def normalize(
     return out
 
 
-def graph_on_device(weights: GcnWeights, typestr: str = "<f4", stream: Any = None) -> BufferView:
-    """The graph's numbers on the GPU, as `au_gcn` takes them, in the type of the nodes (`<f4` or
-    `<f2`).
-    """
+def gcn_weights_on_device(
+    weights: GcnWeights, typestr: str = "<f4", stream: Any = None
+) -> BufferView:
+    """Upload the weights for `au_gcn`, in the type of the nodes (`<f4` or `<f2`)."""
     flat = weights.packed.flat().astype(typestr)
     array = device_array(flat.shape, typestr)
     _native.copy_bytes(array.address, flat.ctypes.data, flat.nbytes, stream)
@@ -129,7 +133,8 @@ def au_gcn(
 ) -> Any:
     """Logits float32 [N, 12] of nodes [N, 12, D], all layers in one launch.
 
-    `weights` from `graph_on_device`, of the nodes' type; `widths` from `GcnWeights.packed.widths`.
+    `weights` are those of `gcn_weights_on_device`, in the nodes' type; `widths` are
+    `GcnWeights.packed.widths`.
     """
     if out is None:
         out = device_array([_length(nodes), 12])
@@ -137,11 +142,11 @@ def au_gcn(
     return out
 
 
-def portrait_grid(crops: Any, out: Any = None, stream: Any = None) -> Any:
-    """`portrait.sample_grid` of crops on the GPU: float32 [N, 3, 12, 12]."""
+def appearance_grid(crops: Any, out: Any = None, stream: Any = None) -> Any:
+    """Run `reference_face_ops.sample_grid` on the GPU: float32 [N, 3, 12, 12]."""
     if out is None:
         out = device_array([_length(crops), 3, 12, 12])
-    _native.portrait_grid_cuda(crops, out, stream)
+    _native.appearance_grid_cuda(crops, out, stream)
     return out
 
 

@@ -1,4 +1,4 @@
-"""The numbers of the graph layer, checked when made."""
+"""Weights of the graph convolution over AU nodes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ NODES = len(AU_NAMES)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GcnWeights:
-    """H_{l+1} = relu(A H_l W_l + b_l); logit_k = H_L[k] . R[k] + c[k]. Arrays are kept as
-    C-contiguous float32.
+    """Weights of H_{l+1} = relu(A H_l W_l + b_l), logit_k = H_L[k] . R[k] + c[k].
+
+    Arrays are validated on construction and kept as C-contiguous float32.
     """
 
     adjacency: FloatArray  # [12, 12], A, normalized
@@ -28,9 +29,8 @@ class GcnWeights:
     layer_biases: tuple[FloatArray, ...]  # each [D_out], b_l
     readout_weight: FloatArray  # [12, D], R
     readout_bias: FloatArray  # [12], c
-    packed: Any = field(
-        init=False, repr=False
-    )  # the native kernel's own form, made once; None without it
+    # Layout of the native kernel, packed once; None without the native module.
+    packed: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adjacency", _checked("adjacency", self.adjacency, (NODES, NODES)))
@@ -38,7 +38,8 @@ class GcnWeights:
         biases: list[FloatArray] = []
         if len(self.layer_weights) != len(self.layer_biases):
             raise ValueError(
-                f"layer_biases must hold one array a layer ({len(self.layer_weights)}), got {len(self.layer_biases)}"
+                f"layer_biases must hold one array a layer ({len(self.layer_weights)}), "
+                f"got {len(self.layer_biases)}"
             )
         width: int | None = None
         for i, (weight, bias) in enumerate(zip(self.layer_weights, self.layer_biases, strict=True)):
@@ -68,30 +69,38 @@ class GcnWeights:
 
     @property
     def width(self) -> int:
-        """D of the nodes [N, 12, D] that the graph takes."""
+        """Size D of the input nodes [N, 12, D]."""
         return int(
             self.layer_weights[0].shape[0] if self.layer_weights else self.readout_weight.shape[1]
         )
 
     @classmethod
     def from_safetensors(cls, path: Path | str) -> GcnWeights:
-        """Read a file with keys adjacency, layer.{i}.weight, layer.{i}.bias, readout.weight,
-        readout.bias.
-        """
+        """Load a safetensors file; see `from_bytes`."""
         return cls.from_bytes(Path(path).read_bytes(), str(path))
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str = "graph weights") -> GcnWeights:
-        """The same out of a file's content; raises ValueError that names `where` and what is wrong."""
+        """Load the content of a safetensors file.
+
+        Its keys are adjacency, layer.{i}.weight, layer.{i}.bias, readout.weight, readout.bias.
+
+        Args:
+            content: Bytes of the file.
+            where: Name of the file in error messages.
+
+        Raises:
+            ValueError: The content is not such a file.
+        """
         try:
             arrays = load(content)
         except SafetensorError as error:
             raise ValueError(f"{where} must be a safetensors file: {error}") from None
         layers = sum(name.startswith("layer.") and name.endswith(".weight") for name in arrays)
-        wanted = {"adjacency", "readout.weight", "readout.bias"}
-        wanted |= {f"layer.{i}.{part}" for i in range(layers) for part in ("weight", "bias")}
-        if wanted != arrays.keys():
-            missing, unknown = sorted(wanted - arrays.keys()), sorted(arrays.keys() - wanted)
+        expected = {"adjacency", "readout.weight", "readout.bias"}
+        expected |= {f"layer.{i}.{part}" for i in range(layers) for part in ("weight", "bias")}
+        if expected != arrays.keys():
+            missing, unknown = sorted(expected - arrays.keys()), sorted(arrays.keys() - expected)
             raise ValueError(
                 f"{where} must hold graph weights: missing {missing}, unknown {unknown}"
             )
@@ -104,13 +113,15 @@ class GcnWeights:
         )
 
     def to_safetensors(self, path: Path | str) -> None:
+        """Write a file that `from_safetensors` loads."""
         arrays = {
             "adjacency": self.adjacency,
             "readout.weight": self.readout_weight,
             "readout.bias": self.readout_bias,
         }
         for i, (weight, bias) in enumerate(zip(self.layer_weights, self.layer_biases, strict=True)):
-            arrays[f"layer.{i}.weight"], arrays[f"layer.{i}.bias"] = weight, bias
+            arrays[f"layer.{i}.weight"] = weight
+            arrays[f"layer.{i}.bias"] = bias
         save_file(arrays, path)
 
 
@@ -120,10 +131,8 @@ def _checked(name: str, value: FloatArray, shape: tuple[int | None, ...]) -> Flo
         w in (None, n) for w, n in zip(shape, array.shape, strict=True)
     )
     if not fits or array.size == 0:
-        wanted = ["D" if side is None else side for side in shape]
-        raise ValueError(
-            f"{name} must be float32 [{', '.join(map(str, wanted))}], got {array.shape}"
-        )
+        sides = ", ".join("D" if side is None else str(side) for side in shape)
+        raise ValueError(f"{name} must be float32 [{sides}], got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array

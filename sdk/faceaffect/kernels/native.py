@@ -1,4 +1,4 @@
-"""Finds the native module, or says once that NumPy does its work."""
+"""Loads the native module; without it NumPy does its work, after one warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ISA_VARIABLE: Final[str] = "FACEAFFECT_ISA"
 
 @dataclass(frozen=True, slots=True)
 class KernelInfo:
-    """What computes: `isa` is the instruction set chosen ("numpy" without the native module)."""
+    """Description of the kernels in use; `isa` is "numpy" without the native module."""
 
     native: bool
     isa: str
@@ -32,13 +32,13 @@ class KernelInfo:
 
 
 def _load() -> tuple[ModuleType | None, str]:
-    wanted = os.environ.get(ISA_VARIABLE, "")
+    isa = os.environ.get(ISA_VARIABLE, "")
     try:
         module = import_module("faceaffect.kernels._native")
     except ImportError as error:
-        if wanted:
+        if isa:
             raise ValueError(
-                f"{ISA_VARIABLE} must be unset without the native module, got {wanted!r}: {error}"
+                f"{ISA_VARIABLE} must be unset without the native module, got {isa!r}: {error}"
             ) from None
         warnings.warn(
             f"faceaffect computes in NumPy, slowly: its native kernels are missing ({error}); "
@@ -47,15 +47,15 @@ def _load() -> tuple[ModuleType | None, str]:
             stacklevel=3,
         )
         return None, str(error)
-    module.use_isa(wanted)
+    module.use_isa(isa)
     return module, ""
 
 
 native, _problem = _load()
 
 
-def info() -> KernelInfo:
-    """Which kernels this process uses and which were built."""
+def build_info() -> KernelInfo:
+    """Describe the kernels that this process uses and those that were built."""
     if native is None:
         return KernelInfo(False, "numpy", (), (), False, (), _problem)
     architectures = tuple(

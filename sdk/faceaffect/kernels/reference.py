@@ -1,6 +1,4 @@
-"""What each kernel means, in NumPy: the readable definition and the fallback. csrc/<op>.h says the
-same in C++.
-"""
+"""NumPy definitions of the image kernels, and their fallback; csrc/<op>.h has the same in C++."""
 
 from __future__ import annotations
 
@@ -10,13 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.kernels.arguments import check_maps, check_normalize, check_out, check_size_px
+from faceaffect.kernels.arguments import check_normalize, check_out, check_size_px, check_transforms
 from faceaffect.kernels.gcn_weights import NODES, GcnWeights
 from faceaffect.types import FloatArray, Frame, PixelFormat
 
 MAX_LEVEL: Final[int] = 4
-"""How often a frame is halved at most; a crop does not alias up to a scale of 2 ** (MAX_LEVEL + 1).
-"""
+"""How often a frame is halved at most; no aliasing up to a scale of 2 ** (MAX_LEVEL + 1)."""
 
 Bytes = NDArray[np.uint8]
 _F = np.float32
@@ -24,24 +21,25 @@ _F = np.float32
 
 def crop_face(
     frame: Frame,
-    estimate_crop_to_frame: FloatArray,
+    crop_to_frame: FloatArray,
     *,
     size_px: int,
     mean: Sequence[float],
     std: Sequence[float],
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """Faces [N, 3, S, S], RGB: (sample / 255 - mean) / std, `sample` bilinear at
-    estimate_crop_to_frame . (x, y, 1).
+    """Crop faces [N, 3, S, S], RGB: (sample / 255 - mean) / std.
 
-    See csrc/crop_face.h for every detail: positions, halving when minifying, black outside, NV12.
+    `sample` is bilinear at crop_to_frame . (x, y, 1). See csrc/crop_face.h for every detail:
+    positions, halving when minifying, black outside, NV12.
     """
-    maps, size = check_maps(estimate_crop_to_frame), check_size_px(size_px)
+    transforms = check_transforms(crop_to_frame)
+    size = check_size_px(size_px)
     mean_rgb, std_rgb = check_normalize(mean, std)
-    result = check_out(out, (len(maps), 3, size, size))
-    for face, crop_map in enumerate(maps):
-        level = level_of(crop_map)
-        x, y = _positions(_map_at_level(crop_map, level), size)
+    result = check_out(out, (len(transforms), 3, size, size))
+    for face, transform in enumerate(transforms):
+        level = level_of(transform)
+        x, y = _positions(_transform_at_level(transform, level), size)
         planes = [halve(plane, level) for plane in split_planes(frame)]
         rgb = _sample_rgb(frame.layout, planes, x, y)
         result[face] = (rgb / _F(255) - mean_rgb) / std_rgb
@@ -51,7 +49,7 @@ def crop_face(
 def normalize(
     pixels: Bytes, mean: Sequence[float], std: Sequence[float], out: FloatArray | None = None
 ) -> FloatArray:
-    """Images [N, 3, H, W] from uint8 [N, H, W, 3]: (pixel / 255 - mean) / std."""
+    """Normalize uint8 [N, H, W, 3] to [N, 3, H, W]: (pixel / 255 - mean) / std."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
         raise ValueError(f"pixels must be uint8 [N, H, W, 3], got {pixels.dtype} {pixels.shape}")
     mean_rgb, std_rgb = check_normalize(mean, std)
@@ -62,7 +60,7 @@ def normalize(
 
 
 def au_gcn(nodes: FloatArray, weights: GcnWeights, out: FloatArray | None = None) -> FloatArray:
-    """Logits [N, 12] from nodes [N, 12, D]: H = relu(A H W + b) a layer, then H[k] . R[k] + c[k]."""
+    """Logits [N, 12] of nodes [N, 12, D]: layers H = relu(A H W + b), then H[k] . R[k] + c[k]."""
     hidden = np.asarray(nodes, np.float32)
     if hidden.ndim != 3 or hidden.shape[1:] != (NODES, weights.width):
         raise ValueError(
@@ -75,22 +73,23 @@ def au_gcn(nodes: FloatArray, weights: GcnWeights, out: FloatArray | None = None
     return result
 
 
-def level_of(crop_map: FloatArray) -> int:
-    """How often the frame is halved before one crop is taken: until a crop pixel steps at most 2
-    pixels.
-    """
-    squares = crop_map[:, :2] * crop_map[:, :2]
-    step2, level, limit = (squares[0] + squares[1]).max(), 0, _F(4)
+def level_of(transform: FloatArray) -> int:
+    """Number of halvings of the frame after which a crop pixel steps at most 2 pixels."""
+    squares = transform[:, :2] * transform[:, :2]
+    step2 = (squares[0] + squares[1]).max()
+    level = 0
+    limit = _F(4)
     while level < MAX_LEVEL and step2 > limit:
-        level, limit = level + 1, limit * _F(4)
+        level += 1
+        limit *= _F(4)
     return level
 
 
 def halve(plane: Bytes, level: int) -> Bytes:
-    """Means of blocks of 2 ** level pixels a side, rounded half up; the edge is repeated to whole
-    blocks. [H, W, C]
+    """Downsample a plane [H, W, C] by means of blocks of 2 ** level pixels a side, rounded half up.
 
-    From level 2 on the middle two of each four rows stand for all four.
+    The edge is repeated to fill the last blocks. From level 2 on only the middle two of each four
+    rows are averaged.
     """
     side = 1 << level
     height, width, channels = plane.shape
@@ -104,7 +103,7 @@ def halve(plane: Bytes, level: int) -> Bytes:
 
 
 def split_planes(frame: Frame) -> list[Bytes]:
-    """The planes of a frame, each [H, W, C]: one, or luma and (U, V) for NV12."""
+    """Split a frame into planes [H, W, C]: one, or luma and (U, V) for NV12."""
     pixels = frame.pixels
     if frame.layout is PixelFormat.GRAY:
         return [pixels[:, :, None]]
@@ -114,48 +113,45 @@ def split_planes(frame: Frame) -> list[Bytes]:
     return [pixels[:height, :, None], pixels[height:].reshape(height // 2, frame.width_px // 2, 2)]
 
 
-def _map_at_level(crop_map: FloatArray, level: int) -> FloatArray:
+def _transform_at_level(transform: FloatArray, level: int) -> FloatArray:
     shrink = _F(1 / (1 << level))
-    at_level = crop_map * shrink
+    at_level = transform * shrink
     at_level[:, 2] += _F(0.5) * shrink - _F(0.5)
     return np.asarray(at_level, _F)
 
 
-def _positions(crop_map: FloatArray, size: int) -> tuple[FloatArray, FloatArray]:
-    """Frame x and y of every crop pixel, each [S, S]; the order of operations is part of the
-    definition.
-    """
-    x, y = np.arange(size, dtype=np.float32)[None, :], np.arange(size, dtype=np.float32)[:, None]
-    frame_x, frame_y = ((row[0] * x + row[1] * y) + row[2] for row in crop_map)
+def _positions(transform: FloatArray, size: int) -> tuple[FloatArray, FloatArray]:
+    """Frame x and y [S, S] of every crop pixel, in the defined order of operations."""
+    x = np.arange(size, dtype=np.float32)[None, :]
+    y = np.arange(size, dtype=np.float32)[:, None]
+    frame_x, frame_y = ((row[0] * x + row[1] * y) + row[2] for row in transform)
     return frame_x, frame_y
 
 
 def _bilinear(plane: Bytes, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Plane [H, W, C] at the points of the frame nearest to x, y [S, S] -> [C, S, S]."""
+    """Sample a plane [H, W, C] at positions x, y [S, S] clamped to the frame -> [C, S, S]."""
     last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
     in_x, in_y = np.clip(x, _F(0), _F(last_x)), np.clip(y, _F(0), _F(last_y))
     x0, y0 = in_x.astype(np.int64), in_y.astype(np.int64)
     x1, y1 = np.minimum(x0 + 1, last_x), np.minimum(y0 + 1, last_y)
-    x_share, y_share = (
-        (in_x - x0.astype(np.float32))[..., None],
-        (in_y - y0.astype(np.float32))[..., None],
-    )
+    x_weight = (in_x - x0.astype(np.float32))[..., None]
+    y_weight = (in_y - y0.astype(np.float32))[..., None]
     corners = (plane[y0, x0], plane[y0, x1], plane[y1, x0], plane[y1, x1])
     top_left, top_right, low_left, low_right = (corner.astype(np.float32) for corner in corners)
-    top = top_left + x_share * (top_right - top_left)
-    low = low_left + x_share * (low_right - low_left)
-    return np.asarray((top + y_share * (low - top)).transpose(2, 0, 1), np.float32)
+    top = top_left + x_weight * (top_right - top_left)
+    low = low_left + x_weight * (low_right - low_left)
+    return np.asarray((top + y_weight * (low - top)).transpose(2, 0, 1), np.float32)
 
 
 def _coverage(position: FloatArray, size: int) -> FloatArray:
-    """Share of the 1 px wide tent around a position that lies in [0, size)."""
+    """Fraction of the 1 px wide tent around a position that is inside [0, size)."""
     return np.asarray(np.clip(np.minimum(position + _F(1), _F(size) - position), _F(0), _F(1)), _F)
 
 
 def _sample_rgb(
     layout: PixelFormat, planes: list[Bytes], x: FloatArray, y: FloatArray
 ) -> FloatArray:
-    """RGB [3, S, S] in 0..255 at frame positions x, y [S, S], black outside the frame."""
+    """Sample RGB [3, S, S] in 0..255 at positions x, y [S, S], black outside the frame."""
     height, width, _ = planes[0].shape
     values = _bilinear(planes[0], x, y)
     if layout is PixelFormat.BGR:
@@ -169,7 +165,7 @@ def _sample_rgb(
 
 
 def rgb_from_yuv(luma: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
-    """BT.601, video range, to RGB [3, ...] clamped to 0..255."""
+    """Convert BT.601, video range, to RGB [3, ...] clamped to 0..255."""
     gray, blue, red = _F(1.1643836) * (luma - _F(16)), u - _F(128), v - _F(128)
     green = gray - _F(0.3917623) * blue - _F(0.8129676) * red
     rgb = np.stack([gray + _F(1.5960268) * red, green, gray + _F(2.0172321) * blue])

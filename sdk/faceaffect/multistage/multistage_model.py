@@ -1,7 +1,8 @@
-"""A model of stages over the faces of a frame: crops, facial parts and audio in, raw read-outs out."""
+"""Multi-stage models: crops, face-part masks and audio in, logits out."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,96 +21,115 @@ from faceaffect.geometry import (
     shift_transforms_down,
     transform_points,
 )
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from faceaffect.multistage.stage_runner import StageCall, StageRunner
+from faceaffect.outputs.affect_decoder import AffectLogits
 from faceaffect.system.stage_timer import StageTimer
+from faceaffect.tracking.located_faces import LocatedFaces
 from faceaffect.types import FloatArray, Frame, IdArray
 
-ReadOuts = dict[str, FloatArray]
-"""`au_logit` [N, 12], `expression_logit` [N, 7] and `va` [N, 2]; NaN where the model has no such
-head.
-"""
+log = logging.getLogger("faceaffect")
 
-_CUT: Final = 3  # channels of an image
+HeadValues = dict[str, FloatArray]
+"""`au_logit` [N, 12], `expression_logit` [N, 7], `va` [N, 2]; NaN if the model lacks the head."""
+
+_IMAGE_CHANNELS: Final = 3
 
 
 class MultiStageModel:
-    """Reads each frame's faces once, in order; what it remembers of them ends with `reset`, or a
-    second after they left.
-    """
+    """Predicts the faces of each frame of a source, in order, with a memory for each face."""
 
-    def __init__(self, spec: ModelSpec, stages: Sequence[StageCall], clock: StageTimer) -> None:
+    def __init__(self, spec: ModelSpec, stages: Sequence[StageCall], timer: StageTimer) -> None:
         self.spec = spec
         self._runner = StageRunner(stages, spec.input_fps)
-        self._clock = clock
-        self._columns = next(
+        self._timer = timer
+        self._mel_columns = next(
             (stage.spec.inputs[AUDIO][-1] for stage in stages if AUDIO in stage.spec.inputs), 0
         )
-        self._listener: AudioFeatureStream | None = None
+        self._audio: AudioFeatureStream | None = None
+        self._audio_decided = False  # whether the user attached audio, or chose to have none
 
-    @property
-    def listens(self) -> bool:
-        """Whether it was given audio since the last `reset`."""
-        return self._listener is not None
+    def attach_audio(self, audio: AudioSource | None) -> None:
+        """Use `audio` until `reset`; None runs without audio and silences the warning.
 
-    def listen(self, audio: AudioSource) -> None:
-        """Hear `audio` with the frames that come; raises AudioError where its rate is another than
-        the model's.
+        Raises:
+            AudioError: The sample rate of `audio` is not the model's.
         """
-        assert self.spec.audio is not None
-        self._listener = AudioFeatureStream(audio, self.spec.audio, self._columns)
+        self._audio_decided = True
+        if audio is not None:
+            assert self.spec.audio is not None
+            self._audio = AudioFeatureStream(audio, self.spec.audio, self._mel_columns)
 
     def reset(self) -> None:
         """Forget all faces and the audio."""
+        # The next source needs a decision of its own if this one had audio.
+        self._audio_decided = self._audio_decided and self._audio is None
         self._runner.reset()
-        self._listener = None
+        self._audio = None
 
-    def read(self, frame: Frame, landmarks_xy: FloatArray, track_id: IdArray) -> ReadOuts:
-        """Read-outs of the faces [N] whose landmarks [N, 68, 2] lie in `frame`."""
-        if self._listener is not None:
-            self._clock.start("network")
-            self._runner.hear(self._listener.until(frame.time_s))
-        self._clock.start("crop")
-        crops = crop_faces(frame, landmarks_xy, self.spec.crop)
-        self._clock.start("network")
-        found = self._runner.see(crops, track_id.tolist(), frame.time_s)
-        read: ReadOuts = {}
-        for head, (tensor, shape) in OUTPUT_HEADS.items():
-            rows = (
-                [face[tensor] for face in found]
-                if head in self.spec.heads
-                else [np.full(shape, np.nan)] * len(found)
+    def predict(self, frame: Frame, faces: LocatedFaces) -> AffectLogits:
+        """Logits of the faces [N] of `frame`."""
+        if self.spec.uses_audio and not self._audio_decided:
+            self._audio_decided = True
+            log.warning(
+                "faceaffect: %s uses audio and has none (Pipeline.attach_audio): "
+                "it runs on video alone",
+                self.spec.name,
             )
-            read[tensor] = np.array(rows, np.float32).reshape(len(found), *shape)
-        return read
+        values = self.run(frame, faces.landmarks_xy, faces.track_id)
+        return AffectLogits(
+            values["au_logit"], values["expression_logit"], values["va"], is_va_raw=False
+        )
+
+    def run(self, frame: Frame, landmarks_xy: FloatArray, track_id: IdArray) -> HeadValues:
+        """Run the stages on the faces [N] with landmarks [N, 68, 2] in `frame`."""
+        if self._audio is not None:
+            self._timer.enter("network")
+            self._runner.push_audio(self._audio.until(frame.time_s))
+        self._timer.enter("crop")
+        crops = crop_faces(frame, landmarks_xy, self.spec.crop)
+        self._timer.enter("network")
+        outputs = self._runner.step(crops, track_id.tolist(), frame.time_s)
+        values: HeadValues = {}
+        for head, (tensor, shape) in OUTPUT_HEADS.items():
+            if head in self.spec.heads:
+                rows = [face_outputs[tensor] for face_outputs in outputs]
+            else:
+                rows = [np.full(shape, np.nan, np.float32)] * len(outputs)
+            values[tensor] = np.array(rows, np.float32).reshape(len(outputs), *shape)
+        return values
 
 
 def crop_faces(frame: Frame, landmarks_xy: FloatArray, crop: CropSpec) -> FloatArray:
-    """Normalized crops [N, 3, S, S] of faces placed by their own landmarks [N, 68, 2], or [N, 4, S,
-    S] with their parts.
+    """Crop faces aligned by their landmarks [N, 68, 2], and normalize them.
+
+    Returns:
+        Crops [N, 3, S, S], or [N, 4, S, S] with the face-part mask.
     """
-    maps = shift_transforms_down(
+    transforms = shift_transforms_down(
         estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy)), crop.offset_y_px
     )
-    maps = rescale_transforms(maps, crop.size_px)
-    if crop.parts is None:
-        return kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
-    crops = np.empty((len(maps), *crop.shape), np.float32)
-    crops[:, :_CUT] = kernels.crop_face(
-        frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std
+    transforms = rescale_transforms(transforms, crop.size_px)
+    images = kernels.crop_face(
+        frame, transforms, size_px=crop.size_px, mean=crop.mean, std=crop.std
     )
-    for row, points in enumerate(transform_points(invert_transforms(maps), landmarks_xy)):
-        crops[row, _CUT] = part_mask_channel(points, crop)
+    if crop.parts is None:
+        return images
+    crops = np.empty((len(transforms), *crop.shape), np.float32)
+    crops[:, :_IMAGE_CHANNELS] = images
+    for row, points in enumerate(transform_points(invert_transforms(transforms), landmarks_xy)):
+        crops[row, _IMAGE_CHANNELS] = part_mask_channel(points, crop)
     return crops
 
 
 def part_mask_channel(landmarks_px: FloatArray, crop: CropSpec) -> FloatArray:
-    """The normalized image of facial parts [S, S] of landmarks [68, 2] in crop pixels; empty where
-    they are not finite.
+    """Normalized face-part mask [S, S] of landmarks [68, 2] in crop pixels.
+
+    The mask is empty where landmarks are not finite.
     """
     assert crop.parts is not None
     mean, std = crop.parts
     if not np.isfinite(landmarks_px).all():
         return np.full((crop.size_px, crop.size_px), -mean / std, np.float32)
-    gray = part_mask(landmarks_px, crop.size_px).astype(np.float32) / np.float32(255)
+    gray = face_part_mask(landmarks_px, crop.size_px).astype(np.float32) / np.float32(255)
     return np.asarray((gray - np.float32(mean)) / np.float32(std), np.float32)

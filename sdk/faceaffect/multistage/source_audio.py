@@ -37,7 +37,7 @@ def source_audio(
         if wanted != AUTO:
             raise SourceError(str(error)) from None
         notes.append(f"{error}: {pipeline.spec.name} runs on video alone")
-    pipeline.listen(audio)
+    pipeline.attach_audio(audio)
     try:
         yield
     finally:

@@ -1,6 +1,4 @@
-"""A model's stages frame by frame: a memory for each face, and one for the audio that all of them
-hear.
-"""
+"""Runs the stages of a model frame by frame, with a memory for each face and one for the audio."""
 
 from __future__ import annotations
 
@@ -15,41 +13,39 @@ from faceaffect.audio.feature_stream import AudioFeatures
 from faceaffect.bundle.stage_spec import AUDIO, CROPS, StageSpec
 from faceaffect.types import FloatArray
 
-FORGET_S: Final = 1.0
-"""How long a face may be away before its memory ends; one that comes back sooner under its old id
-goes on.
-"""
+MEMORY_TIMEOUT_S: Final = 1.0
+"""How long the memory of an absent face is kept, for a track that is resumed under its old id."""
 
 _ROUNDING_S: Final = 1e-3  # containers stamp frames to the millisecond
 
 
 class StageCall(Protocol):
-    """A stage that can be run: tensors [N, ...] in and out, states under their own names on both
-    sides.
-    """
+    """One stage of a model, ready to run."""
 
     spec: StageSpec
 
-    def run(self, tensors: dict[str, FloatArray]) -> dict[str, FloatArray]: ...
+    def run(self, tensors: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """Map tensors [N, ...] to tensors [N, ...]; states have the same names on both sides."""
+        ...
 
 
 @dataclass(slots=True)
 class _Memory:
-    """Of one face, or of the audio: tensors without the axis of faces."""
+    """Memory of one face, or of the audio: tensors without the axis of faces."""
 
     frames: int = 0
-    due_s: float = -math.inf  # when its next frame counts
-    seen_s: float = 0.0
+    due_s: float = -math.inf  # time of the next frame to process
+    last_seen_s: float = 0.0
     states: dict[tuple[str, str], FloatArray] = field(default_factory=dict)  # by stage and name
-    held: dict[str, FloatArray] = field(default_factory=dict)
+    outputs: dict[str, FloatArray] = field(default_factory=dict)
 
 
 class StageRunner:
-    """Gives each face of each frame the outputs of all stages.
+    """Computes the outputs of all stages for each face of each frame.
 
-    Audio that was never heard counts as zeros, so that a model that hears runs on video alone.
-    With `input_fps` so many frames of a face a second count at most; on those between them its
-    outputs hold.
+    Without audio the outputs of the audio stage are zeros, so that the model runs on video alone.
+    With `input_fps` at most so many frames of a face are processed a second; the outputs of the
+    last one are repeated on those in between.
     """
 
     def __init__(self, stages: Sequence[StageCall], input_fps: float | None = None) -> None:
@@ -61,51 +57,57 @@ class StageRunner:
     def reset(self) -> None:
         """Forget all faces and all audio."""
         self._faces: dict[int, _Memory] = {}
-        self._audio_memory = self._silence()
+        self._audio_memory = self._initial_audio_memory()
 
-    def tracks(self) -> list[int]:
-        """Faces that are remembered."""
+    def active_tracks(self) -> list[int]:
+        """Ids of the faces that have a memory."""
         return list(self._faces)
 
-    def hear(self, heard: AudioFeatures) -> None:
-        """Take audio up to now."""
+    def push_audio(self, features: AudioFeatures) -> None:
+        """Process the audio since the last frame."""
         if self._audio is None:
             return
-        if heard.skipped:
-            self._audio_memory = self._silence()
-        for mel in heard.pieces:
+        if features.skipped:
+            self._audio_memory = self._initial_audio_memory()
+        for mel in features.pieces:
             _run(self._audio, [self._audio_memory], {AUDIO: mel[None]}, {})
 
-    def _silence(self) -> _Memory:
-        outputs = {} if self._audio is None else self._audio.spec.outputs
-        return _Memory(held={name: np.zeros(shape, np.float32) for name, shape in outputs.items()})
+    def _initial_audio_memory(self) -> _Memory:
+        shapes = {} if self._audio is None else self._audio.spec.outputs
+        return _Memory(
+            outputs={name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        )
 
-    def see(
+    def step(
         self, crops: FloatArray, track_id: Sequence[int], time_s: float
     ) -> list[Mapping[str, FloatArray]]:
-        """One frame: crops [N, C, S, S] of faces `track_id` [N] -> the outputs of each, without the
-        axis of faces.
+        """Process one frame.
+
+        Args:
+            crops: [N, C, S, S].
+            track_id: Ids of the faces [N].
+            time_s: Time of the frame.
+
+        Returns:
+            Outputs of each face, without the axis of faces.
         """
-        self._forget(set(track_id), time_s)
+        self._drop_stale(set(track_id), time_s)
         memories = [self._faces.setdefault(key, _Memory()) for key in track_id]
-        counting = [row for row, memory in enumerate(memories) if self._counts(memory, time_s)]
+        due = [row for row, memory in enumerate(memories) if self._is_due(memory, time_s)]
         for stage in self._stages:
-            rows = [row for row in counting if memories[row].frames % stage.spec.every == 0]
+            rows = [row for row in due if memories[row].frames % stage.spec.every == 0]
             if rows:
-                chosen = crops if len(rows) == len(crops) else crops[rows]
-                _run(
-                    stage, [memories[row] for row in rows], {CROPS: chosen}, self._audio_memory.held
-                )
-        for row in counting:
+                selected = crops if len(rows) == len(crops) else crops[rows]
+                inputs = {CROPS: selected}
+                _run(stage, [memories[row] for row in rows], inputs, self._audio_memory.outputs)
+        for row in due:
             memories[row].frames += 1
         for memory in memories:
-            memory.seen_s = time_s
-        return [memory.held for memory in memories]
+            memory.last_seen_s = time_s
+        return [memory.outputs for memory in memories]
 
-    def _counts(self, memory: _Memory, time_s: float) -> bool:
-        """Whether a face's frame at `time_s` is one of those that it is read on; frames that come
-        too slowly all are.
-        """
+    def _is_due(self, memory: _Memory, time_s: float) -> bool:
+        """Whether the frame at `time_s` is processed for a face; below `input_fps` all are."""
         if not self._step_s:
             return True
         was_set_back = memory.due_s - time_s > 2 * self._step_s
@@ -117,37 +119,38 @@ class StageRunner:
         )
         return True
 
-    def _forget(self, present: set[int], time_s: float) -> None:
-        gone = [
+    def _drop_stale(self, present: set[int], time_s: float) -> None:
+        stale = [
             key
-            for key, face in self._faces.items()
-            if key not in present and time_s - face.seen_s > FORGET_S
+            for key, memory in self._faces.items()
+            if key not in present and time_s - memory.last_seen_s > MEMORY_TIMEOUT_S
         ]
-        for key in gone:
+        for key in stale:
             del self._faces[key]
 
 
 def _run(
     stage: StageCall,
     memories: list[_Memory],
-    given: dict[str, FloatArray],
-    heard: Mapping[str, FloatArray],
+    inputs: dict[str, FloatArray],
+    audio_outputs: Mapping[str, FloatArray],
 ) -> None:
+    """Run a stage on some faces, and store its outputs and states in their memories."""
     spec = stage.spec
     tensors: dict[str, FloatArray] = {}
     for name in spec.inputs:
-        if name in given:
-            tensors[name] = given[name]
-        elif name in heard:
-            tensors[name] = np.repeat(heard[name][None], len(memories), axis=0)
+        if name in inputs:
+            tensors[name] = inputs[name]
+        elif name in audio_outputs:
+            tensors[name] = np.repeat(audio_outputs[name][None], len(memories), axis=0)
         else:
-            tensors[name] = np.stack([memory.held[name] for memory in memories])
+            tensors[name] = np.stack([memory.outputs[name] for memory in memories])
     for name, shape in spec.states.items():
         empty = np.zeros(shape, np.float32)
         tensors[name] = np.stack(
             [memory.states.get((spec.name, name), empty) for memory in memories]
         )
-    found = stage.run(tensors)
+    results = stage.run(tensors)
     for row, memory in enumerate(memories):
-        memory.held.update({name: found[name][row] for name in spec.outputs})
-        memory.states.update({(spec.name, name): found[name][row] for name in spec.states})
+        memory.outputs.update({name: results[name][row] for name in spec.outputs})
+        memory.states.update({(spec.name, name): results[name][row] for name in spec.states})

@@ -1,6 +1,4 @@
-"""Causal smoothing over time: landmarks by the One Euro filter, scores by an exponential mean. Off
-by a switch.
-"""
+"""Causal temporal smoothing of scores: an adaptive exponential mean, with hysteresis for AUs."""
 
 from __future__ import annotations
 
@@ -10,167 +8,108 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.kernels.native import native
-from faceaffect.types import BoolArray, FloatArray
-
-DEFAULT_STEP_S: Final[float] = 1 / 30
-"""Assumed between two frames whose time stamps do not grow."""
+from faceaffect.kernels import face_ops
+from faceaffect.types import DEFAULT_FRAME_INTERVAL_S, BoolArray, FloatArray
 
 SCORES_CONSTANT_S: Final = 0.15
-"""Time constant of AU and expression scores over time, in seconds, for small changes."""
+"""Time constant of AU and expression scores for small changes, in seconds."""
 
 ADAPTIVE_EMA_JUMP: Final = 0.25
-"""A change of an AU or expression score as large as this is followed at once; smaller ones the more
-the larger they are, by the square. A still face is calm, and an onset does not lag: the thought
-of the One Euro filter, for scores.
+"""Change of an AU or expression score from which it is not smoothed at all.
+
+The weight of smaller changes grows with their square, so that a still face is calm and an onset
+does not lag: the idea of the One Euro filter, for scores.
 """
 
 VA_CONSTANT_S: Final = 0.25
-"""The same of valence and arousal: what is felt follows the face with inertia (Kuppens, Oravecz and
-Tuerlinckx 2010).
+"""Time constant of valence and arousal, in seconds.
+
+Emotion follows the face with inertia (Kuppens, Oravecz and Tuerlinckx 2010).
 """
 
-
-@dataclass(frozen=True, slots=True)
-class OneEuroConfig:
-    """Cut-off = min_cutoff_hz + beta * speed; speed in eye distances a second, so a face's size
-    does not matter.
-
-    A still face is smoothed at `min_cutoff_hz`; at the speed of a head turn (2 eye distances a
-    second and more) the cut-off is so high that no lag is seen.
-    """
-
-    min_cutoff_hz: float = 2.0
-    beta: float = 6.0
-    derivative_cutoff_hz: float = 3.0
-
-
-class OneEuroFilter:
-    """One Euro filter (Casiez, Roussel and Vogel 2012) over points [L, 2] that share one speed.
-
-    The speed is that of the points' mean, so the jitter of single points does not open the filter.
-    """
-
-    def __init__(self, settings: OneEuroConfig | None = None) -> None:
-        self._settings = settings or OneEuroConfig()
-        self._points: FloatArray | None = None
-        self._speed_x = self._speed_y = 0.0
-
-    def step(self, points_xy: FloatArray, unit_px: float, step_s: float) -> FloatArray:
-        """Filtered points; `unit_px` is the eye distance in pixels, `step_s` the time since the
-        last call.
-        """
-        previous = self._points
-        if previous is None:
-            self._points = points_xy
-            return points_xy
-        step_s = step_s if step_s > 0 else DEFAULT_STEP_S
-        if native is not None:
-            limits = self._settings
-            self._points, self._speed_x, self._speed_y = native.one_euro(
-                points_xy, previous, self._speed_x, self._speed_y, unit_px, step_s,
-                limits.min_cutoff_hz, limits.beta, limits.derivative_cutoff_hz,
-            )  # fmt: skip
-            return self._points
-        move = points_xy - previous
-        x, y = np.add.reduce(move, axis=0).tolist()
-        unit = len(move) * max(unit_px, 1e-3) * step_s
-        share = _share(self._settings.derivative_cutoff_hz, step_s)
-        self._speed_x += share * (x / unit - self._speed_x)
-        self._speed_y += share * (y / unit - self._speed_y)
-        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(
-            self._speed_x, self._speed_y
-        )
-        self._points = previous + np.float32(_share(cutoff_hz, step_s)) * move
-        return self._points
-
-
-def _share(cutoff_hz: float, step_s: float) -> float:
-    """Weight of the newest value in a first-order low-pass filter."""
-    rate = 2 * math.pi * cutoff_hz * step_s
-    return rate / (rate + 1)
+HYSTERESIS_MARGIN: Final = 0.05
+"""How far past its threshold a smoothed AU score must go to change a decision."""
 
 
 def ema_alpha(step_s: float, constant_s: float = SCORES_CONSTANT_S) -> float:
-    """Weight of the newest value in an exponential mean `step_s` after the last, which thus forgets
-    the frame rate.
+    """Weight of a new value in an exponential mean, `step_s` seconds after the last value.
+
+    It makes the mean independent of the frame rate.
     """
-    step_s = step_s if step_s > 0 else DEFAULT_STEP_S
+    step_s = step_s if step_s > 0 else DEFAULT_FRAME_INTERVAL_S
     return 1 - math.exp(-step_s / constant_s)
-
-
-HYSTERESIS_MARGIN: Final = 0.05
-"""How far past its threshold a smoothed AU score must go before a decision that was made is
-changed.
-"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HysteresisThresholds:
-    """Where an AU that is on goes off, its threshold, and where one that is off comes on, [12]
-    each.
+    """Thresholds of AU scores, [12] each.
 
-    The margin is `HYSTERESIS_MARGIN`, and never more than half of the way to 0 or 1, so that
-    every AU can change.
+    Attributes:
+        low: Below which an active AU becomes inactive.
+        threshold: Of single images, and of the first frame of a track.
+        high: From which an inactive AU becomes active.
     """
 
-    goes_off: FloatArray
+    low: FloatArray
     threshold: FloatArray
-    comes_on: FloatArray
+    high: FloatArray
 
     @staticmethod
-    def of(thresholds: tuple[float, ...]) -> HysteresisThresholds:
-        """Of a threshold for each AU [12]."""
+    def from_thresholds(thresholds: tuple[float, ...]) -> HysteresisThresholds:
+        """Add margins to the thresholds of the AUs [12].
+
+        The margin is `HYSTERESIS_MARGIN`, and at most half of the way to 0 or 1, so that every AU
+        can change.
+        """
         threshold = np.asarray(thresholds, np.float32)
-        margin = np.minimum(HYSTERESIS_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold)).astype(
-            np.float32
-        )
+        margin = np.minimum(HYSTERESIS_MARGIN, 0.5 * np.minimum(threshold, 1 - threshold))
+        margin = margin.astype(np.float32)
         return HysteresisThresholds(threshold - margin, threshold, threshold + margin)
 
 
 class ScoreSmoother:
-    """Exponential mean of one face's scores that large changes pass, and AU decisions that keep to
-    the frame before.
+    """Smooths the scores of one face and decides which of its AUs are active.
 
-    Time constants make the mean of small changes independent of the frame rate; a score that
-    hovers about its threshold flips nothing.
+    Small changes enter an exponential mean, large ones are followed at once. Time constants make
+    the mean of small changes independent of the frame rate; hysteresis keeps a score near its
+    threshold from flickering.
     """
 
     def __init__(
         self,
-        limits: HysteresisThresholds,
+        thresholds: HysteresisThresholds,
         constant_s: float = SCORES_CONSTANT_S,
         va_constant_s: float = VA_CONSTANT_S,
     ) -> None:
-        self._limits, self._constant_s, self._va_constant_s = limits, constant_s, va_constant_s
+        self._thresholds = thresholds
+        self._constant_s = constant_s
+        self._va_constant_s = va_constant_s
         self._mean = np.zeros(0, np.float32)
-        self._on = np.zeros(len(limits.threshold), np.bool_)
+        self._is_active = np.zeros(len(thresholds.threshold), np.bool_)
 
-    def step(self, scores: FloatArray, step_s: float) -> BoolArray:
-        """`scores` [21] of a frame (12 AUs first, valence and arousal last) become their mean, in
-        place; gives the AU decisions [12], which the next step may write over.
+    def update(self, scores: FloatArray, step_s: float) -> BoolArray:
+        """Smooth the scores of the next frame in place.
+
+        Args:
+            scores: [21], 12 AUs first, valence and arousal last; replaced by the mean.
+            step_s: Time since the last call.
+
+        Returns:
+            AU decisions [12], in an array that the next call overwrites.
         """
-        is_first, limits = not len(self._mean), self._limits
+        is_first = not len(self._mean)
         if is_first:
             self._mean = scores.copy()
-        share, va_share = (
+        face_ops.smooth_scores(
+            scores,
+            self._mean,
+            self._is_active,
+            is_first,
             ema_alpha(step_s, self._constant_s),
             ema_alpha(step_s, self._va_constant_s),
+            ADAPTIVE_EMA_JUMP,
+            self._thresholds.low,
+            self._thresholds.threshold,
+            self._thresholds.high,
         )
-        if native is not None:
-            native.smooth_scores(
-                scores, self._mean, self._on, is_first, share, va_share, ADAPTIVE_EMA_JUMP,
-                limits.goes_off, limits.threshold, limits.comes_on,
-            )  # fmt: skip
-            return self._on
-        if not is_first:
-            change = scores[:-2] - self._mean[:-2]
-            size = np.minimum(np.float32(1), np.abs(change) / np.float32(ADAPTIVE_EMA_JUMP))
-            self._mean[:-2] += (np.float32(share) + np.float32(1 - share) * (size * size)) * change
-            self._mean[-2:] += np.float32(va_share) * (scores[-2:] - self._mean[-2:])
-        scores[:] = self._mean
-        limit = (
-            limits.threshold if is_first else np.where(self._on, limits.goes_off, limits.comes_on)
-        )
-        self._on = scores[: len(limit)] >= limit
-        return self._on
+        return self._is_active

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
 from faceaffect.sinks.parquet_file import require_pyarrow
@@ -26,7 +27,7 @@ AU_PLACES: Final = slice(PLACE[AU_NAMES[0]], PLACE[AU_NAMES[-1]] + 1)
 EXPRESSION_PLACES: Final = slice(PLACE[EXPRESSION_NAMES[0]], PLACE[EXPRESSION_NAMES[-1]] + 1)
 
 
-class ReportError(ValueError):
+class ReportError(FaceAffectError, ValueError):
     """A report that cannot be made: what was wanted, what came, what to do."""
 
 

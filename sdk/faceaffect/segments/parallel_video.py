@@ -189,7 +189,7 @@ class ParallelVideo:
         process: WorkerProcess | None = None
         while (work := self._take()) is not None:
             process = process or self._start()
-            process.ask(asdict(work.task(self._fps)))
+            process.send(asdict(work.task(self._fps)))
             kind = "frames"
             while kind == "frames":
                 kind, value = self._answer(process, work)
@@ -199,7 +199,7 @@ class ParallelVideo:
                 process = None
         if process is not None:
             self._processes.discard(process)
-            process.end()
+            process.close()
 
     def _take(self) -> _Work | None:
         """The next stretch, once it is near enough to its turn; None when there is nothing to do
@@ -215,19 +215,19 @@ class ParallelVideo:
     def _start(self) -> WorkerProcess:
         process = WorkerProcess(self._command)
         self._processes.add(process)
-        process.ask(self._settings.as_json())
+        process.send(self._settings.as_json())
         if self._is_closed:  # since it was taken
             process.kill()
         return process
 
     def _answer(self, process: WorkerProcess, work: _Work) -> _Answer:
-        line = process.next_line()
+        line = process.receive()
         if line is None:
             return self._died(process)
         kind, value = line
         if kind != "frames":
             return kind, value
-        content = process.next_bytes(value)
+        content = process.receive_bytes(value)
         if len(content) < value:
             return self._died(process)
         frames = list(unpack(content))
@@ -238,7 +238,7 @@ class ParallelVideo:
     @staticmethod
     def _died(process: WorkerProcess) -> _Answer:
         process.kill()  # one that speaks no more is waited for
-        return "died", process.last_words()
+        return "died", process.exit_reason()
 
 
 def _up_to(frames: Iterator[FrameResult], index: int) -> Iterator[FrameResult]:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.geometry import overlap
+from faceaffect.geometry import iou
 from faceaffect.segments.frame_result import FrameResult
 from faceaffect.types import IdArray
 
@@ -58,7 +58,7 @@ class TrackIdMapper:
     def _match(self, known: FrameResult, one: FrameResult) -> None:
         taken = set(self._same.values())
         pairs = sorted(
-            (-overlap(box, other), int(local), int(final))
+            (-iou(box, other), int(local), int(final))
             for box, local in zip(one.faces.box_xyxy, one.faces.track_id, strict=True)
             for other, final in zip(known.faces.box_xyxy, known.faces.track_id, strict=True)
         )

@@ -71,7 +71,7 @@ def _analyze(
     settings: StretchSettings, task: StretchTask, pipeline: Pipeline, answers: _Answers
 ) -> list[str]:
     """Say what every frame shows; gives the notes of the source."""
-    pipeline.restart()
+    pipeline.reset(track_ids=True)
     options = replace(
         settings.source_options, start_frame=0 if task.seek_s else task.start, seek_s=task.seek_s
     )

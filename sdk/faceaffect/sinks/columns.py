@@ -97,7 +97,7 @@ def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:
     """
     parts = [
         faces.box_xyxy,
-        faces.score[:, None],
+        faces.face_score[:, None],
         faces.quality[:, None],
         faces.pose_deg,
         affect.au_probability,

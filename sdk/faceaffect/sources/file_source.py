@@ -47,12 +47,12 @@ class FileSource(ABC):
         finally:
             self._release()
 
-    def show(self, see: Callable[[Frame], None]) -> None:
+    def on_frame_decoded(self, callback: Callable[[Frame], None]) -> None:
         if self._ahead is not None:
             raise SourceError(
                 f"{self.name}: frames are shown beforehand to those only who ask before the first is read"
             )
-        self._see = see
+        self._see = callback
 
     def __iter__(self) -> Iterator[Frame]:
         if self._ahead is not None or self._closed:

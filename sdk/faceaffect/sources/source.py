@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.types import Frame
 
 SelfSource = TypeVar("SelfSource", bound="Source")
 
 
-class SourceError(ValueError):
+class SourceError(FaceAffectError, ValueError):
     """A source that cannot be read: what was wanted, what came, what to do."""
 
 
@@ -90,8 +91,9 @@ class Source(Protocol):
 class PrefetchingSource(Source, Protocol):
     """A source whose frames are read some time before they are asked for."""
 
-    def show(self, see: Callable[[Frame], None]) -> None:
-        """Have `see` called with each frame once it is read, by the thread that reads; to be asked
-        for before the first.
+    def on_frame_decoded(self, callback: Callable[[Frame], None]) -> None:
+        """Call `callback` with each frame as it is decoded, in the decoding thread.
+
+        Must be called before iterating over the source.
         """
         ...

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Services of the operating system: processes, threads, clocks, file names."""

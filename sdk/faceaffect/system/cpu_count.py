@@ -1,4 +1,4 @@
-"""How many processor cores this process may use."""
+"""Number of processor cores available to this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,5 @@ import os
 
 
 def cpu_count() -> int:
-    """At least 1; those that `taskset` or a container takes away do not count where the system
-    tells (Linux).
-    """
+    """Number of cores, at least 1; on Linux without those withheld by `taskset` or a container."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

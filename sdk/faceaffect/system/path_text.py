@@ -1,16 +1,17 @@
-"""Names of files that are not UTF-8, as text that can be written anywhere.
+"""File names that are not UTF-8, as text that can be written anywhere.
 
-Linux allows any bytes in a name; Python carries those that are no UTF-8 as lone surrogates,
-which no file of text can hold.
+Linux allows any bytes in a name; Python represents bytes that are not UTF-8 by lone surrogates,
+which no text file can hold.
 """
 
 from __future__ import annotations
 
 
 def is_utf8(name: str) -> bool:
+    """Whether `name` can be written as UTF-8."""
     return to_utf8_text(name) == name
 
 
 def to_utf8_text(name: str) -> str:
-    """The name itself, or with its odd bytes as `\\udcff` where it is not UTF-8."""
+    r"""`name` with bytes that are not UTF-8 escaped as `\udcff`."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")

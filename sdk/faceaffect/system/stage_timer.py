@@ -1,15 +1,16 @@
-"""Where the time of a frame goes, on one or several clocks at once; free when it is off."""
+"""Times the stages of a frame on one or several clocks; free when disabled."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Protocol
 
 STAGES: Final[tuple[str, ...]] = (
-    "follow",
+    "track",
     "detect",
     "crop",
     "network",
@@ -19,80 +20,90 @@ STAGES: Final[tuple[str, ...]] = (
 )
 
 
-class Timer(Protocol):
-    """A clock that is marked while a frame runs and read afterwards, so that a device need not be
-    waited for.
+class Clock(Protocol):
+    """A clock that is sampled while a frame runs and evaluated afterwards.
+
+    Thus nobody waits for the events of a device.
     """
 
     @property
-    def name(self) -> str: ...
-
-    @property
-    def mark(self) -> Callable[[], Any]:
-        """Notes the present moment."""
+    def name(self) -> str:
+        """Key of the clock in `StageTimer.elapsed_ns`."""
         ...
 
-    def intervals_ns(self, marks: Sequence[Any]) -> list[int]:
-        """Nanoseconds between successive marks; one fewer than there are marks."""
+    @property
+    def now(self) -> Callable[[], Any]:
+        """Takes a time stamp, of any type."""
+        ...
+
+    def intervals_ns(self, stamps: Sequence[Any]) -> list[int]:
+        """Nanoseconds between successive time stamps; one fewer than there are stamps."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class HostTimer:
+class HostClock:
     """A clock of the operating system, in nanoseconds."""
 
     name: str
-    mark: Callable[[], int]
+    now: Callable[[], int]
 
-    def intervals_ns(self, marks: Sequence[int]) -> list[int]:
-        return [after - before for before, after in pairwise(marks)]
+    def intervals_ns(self, stamps: Sequence[int]) -> list[int]:
+        """Nanoseconds between successive time stamps."""
+        return [after - before for before, after in pairwise(stamps)]
 
 
-WALL: Final = HostTimer("wall", time.perf_counter_ns)
-CPU: Final = HostTimer("cpu", time.process_time_ns)  # all threads of the process
+WALL: Final = HostClock("wall", time.perf_counter_ns)
+CPU: Final = HostClock("cpu", time.process_time_ns)  # all threads of the process
 
 
 class StageTimer:
-    """Adds up nanoseconds per timer and stage between `begin` and `end`; without timers it does
-    nothing.
-    """
+    """Sums nanoseconds per clock and stage between `begin` and `end`; no-op without clocks."""
 
-    def __init__(self, *timers: Timer) -> None:
-        self.use(*timers)
+    def __init__(self, *clocks: Clock) -> None:
+        self.enable(*clocks)
 
-    def use(self, *timers: Timer) -> None:
-        """Measure later frames with these timers; with none, no longer."""
-        self._timers = timers
+    def enable(self, *clocks: Clock) -> None:
+        """Time later frames with these clocks; with none, stop timing."""
+        self._clocks = clocks
         self._stages = [STAGES[0]]
-        self._marks: list[list[Any]] = [[] for _ in timers]
+        self._stamps: list[list[Any]] = [[] for _ in clocks]
         self.elapsed_ns: dict[str, dict[str, int]] = {
-            timer.name: dict.fromkeys(STAGES, 0) for timer in timers
+            clock.name: dict.fromkeys(STAGES, 0) for clock in clocks
         }
 
     def begin(self) -> None:
         """Start a frame."""
-        if self._timers:
+        if self._clocks:
             self._stages = [STAGES[0]]
-            self._marks = [[timer.mark()] for timer in self._timers]
+            self._stamps = [[clock.now()] for clock in self._clocks]
 
-    def start(self, stage: str) -> str:
-        """Book the time since the last call on the stage that ran, go on with `stage`; gives the
-        one that ran.
-        """
+    def enter(self, stage: str) -> str:
+        """End the current stage and start `stage`; returns the one that ended."""
         previous = self._stages[-1]
-        if self._timers:
-            for timer, marks in zip(self._timers, self._marks, strict=True):
-                marks.append(timer.mark())
+        if self._clocks:
+            for clock, stamps in zip(self._clocks, self._stamps, strict=True):
+                stamps.append(clock.now())
             self._stages.append(stage)
         return previous
 
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[None]:
+        """Book the block on `stage`, then return to the stage before."""
+        previous = self.enter(stage)
+        try:
+            yield
+        finally:
+            self.enter(previous)
+
     def end(self) -> None:
-        """Close the frame; `elapsed_ns` then holds it, by name of timer and stage."""
-        if not self._timers:
+        """End the frame and store it in `elapsed_ns`, by clock and stage."""
+        if not self._clocks:
             return
-        self.start(STAGES[0])
-        for timer, marks in zip(self._timers, self._marks, strict=True):
-            spent = dict.fromkeys(STAGES, 0)
-            for stage, interval_ns in zip(self._stages, timer.intervals_ns(marks), strict=False):
-                spent[stage] += interval_ns
-            self.elapsed_ns[timer.name] = spent
+        self.enter(STAGES[0])
+        for clock, stamps in zip(self._clocks, self._stamps, strict=True):
+            elapsed_ns = dict.fromkeys(STAGES, 0)
+            intervals_ns = clock.intervals_ns(stamps)
+            for stage, interval_ns in zip(self._stages, intervals_ns, strict=False):
+                elapsed_ns[stage] += interval_ns
+            self.elapsed_ns[clock.name] = elapsed_ns

@@ -1,4 +1,4 @@
-"""Threads that work beside the one that analyzes and have time: there are buffers between them."""
+"""Priority of background threads, which have buffers between them and the analysis."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from contextlib import suppress
 
 
 def lower_thread_priority() -> None:
-    """Keep the calling thread from taking a core away from a running thread each time that it
-    wakes; its share stays.
+    """Run the calling thread under SCHED_BATCH, so that waking up preempts no other thread.
 
-    Linux knows this as batch scheduling. Elsewhere, and where another policy was chosen for the
-    process, nothing changes.
+    Its share of the CPU is unchanged. No-op outside Linux, and where the process has another
+    scheduling policy.
     """
     if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
         with suppress(OSError):  # forbidden in some containers

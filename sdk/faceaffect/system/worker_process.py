@@ -1,6 +1,4 @@
-"""A process of ours that is told what to do by lines of JSON, and answers by lines of JSON that
-bytes may follow.
-"""
+"""Worker processes that exchange lines of JSON, which raw bytes may follow."""
 
 from __future__ import annotations
 
@@ -12,26 +10,27 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
-_END_S: Final = 2.0
+_CLOSE_TIMEOUT_S: Final = 2.0
 
 
 class WorkerProcess:
-    """One process and its two pipes. It is a session of its own, so that Ctrl-C reaches the one
-    that started it alone.
+    """One process and its two pipes.
+
+    It has a session of its own, so that Ctrl-C reaches only the process that started it.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # lives as long as the process  # noqa: SIM115
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # lives as long as the process  # noqa: SIM115
         self._process = subprocess.Popen(
             [*command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             start_new_session=True,
         )
 
-    def ask(self, message: dict[str, Any]) -> None:
-        """Hand it a line; where it has died its answer says so."""
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; if the process has died, `receive` returns None."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
@@ -39,10 +38,8 @@ class WorkerProcess:
         except (BrokenPipeError, ValueError):
             return
 
-    def next_line(self) -> tuple[str, Any] | None:
-        """Name and value of its next line, which holds one of each; None where it died or was
-        closed.
-        """
+    def receive(self) -> tuple[str, Any] | None:
+        """Name and value of the next message; None if the process has died or was closed."""
         assert self._process.stdout is not None
         try:
             line = self._process.stdout.readline()
@@ -50,31 +47,32 @@ class WorkerProcess:
         except ValueError:  # cut short, or closed
             return None
 
-    def next_bytes(self, count: int) -> bytes:
-        """The bytes that follow a line; fewer where it died."""
+    def receive_bytes(self, count: int) -> bytes:
+        """The bytes that follow a message; fewer if the process has died."""
         assert self._process.stdout is not None
         try:
             return self._process.stdout.read(count)
         except ValueError:  # closed
             return b""
 
-    def last_words(self) -> str:
-        """How it ended and the last line that it wrote."""
+    def exit_reason(self) -> str:
+        """Signal or exit code of the process, and the last line of its standard error."""
         code = self._process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._said.seek(max(0, os.fstat(self._said.fileno()).st_size - 1000))
-        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return f"{how} ({lines[-1]})" if lines else how
+        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        self._stderr.seek(max(0, os.fstat(self._stderr.fileno()).st_size - 1000))
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        return f"{reason} ({lines[-1]})" if lines else reason
 
-    def end(self) -> None:
-        """Let it go by itself: it has nothing to do any more."""
+    def close(self) -> None:
+        """Let the process exit by itself; kill it if it does not."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
-            self._process.wait(_END_S)
+            self._process.wait(_CLOSE_TIMEOUT_S)
         except (subprocess.TimeoutExpired, OSError):
             self.kill()
 
     def kill(self) -> None:
+        """Kill the process and wait until it has gone."""
         self._process.kill()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""Looks of the detector before their frames' turn, in the thread that reads the source."""
+"""Prefetching of detections: runs the detector in the decoding thread, ahead of the tracker."""
 
 from __future__ import annotations
 
@@ -7,70 +7,78 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from faceaffect.detectors import Detections, Detector, look
+from faceaffect.detectors.detector import Detections, Detector
 from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.types import Frame
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _DetectorRun:
     index: int
     pixels: Any
-    in_detail: bool
+    full_resolution: bool
     outcome: Detections | Exception
-    expected: DetectionSchedule  # of the looks after it, should it change nothing
+    next_schedule: DetectionSchedule  # if the run changes no track
 
 
 class DetectionPrefetcher:
-    """Runs `detector` on the frames that a follower is going to look at.
+    """Runs `detector` on the frames on which a tracker is expected to need it.
 
-    `see` is for the thread that reads, `take` and `correct` for the one that follows. What was
-    found counts for the same pixels and the same kind of look only, so that a plan that proves
-    wrong costs time and changes no result.
+    `submit` is for the decoding thread, `pop` and `reschedule` are for the tracker's. A result is
+    used only for the same pixels and resolution, so a wrong prediction costs time and changes no
+    result.
     """
 
-    def __init__(self, detector: Detector, plan: DetectionSchedule) -> None:
-        """`plan` is the follower's; `detector` finds what the follower's own does, and is used by
-        nobody else.
+    def __init__(self, detector: Detector, schedule: DetectionSchedule) -> None:
+        """Start from the tracker's schedule.
+
+        Args:
+            detector: Clone of the tracker's detector, used by nobody else.
+            schedule: Of the tracker.
         """
         self._detector = detector
-        self._plan = self._expected = plan
+        self._schedule = schedule
+        self._expected = schedule
         self._clock = MonotonicClock()
         self._lock = threading.Lock()
-        self._looks: deque[_Look] = deque()
+        self._runs: deque[_DetectorRun] = deque()
 
-    def see(self, frame: Frame) -> None:
-        """Take the next frame of the source."""
-        now_s = self._clock.read(frame.time_s)
+    def submit(self, frame: Frame) -> None:
+        """Process the next frame of the source."""
+        now_s = self._clock.tick(frame.time_s)
         with self._lock:
-            if not self._plan.is_due(now_s):
+            if not self._schedule.should_detect(now_s):
                 return
-            in_detail = self._plan.in_detail(now_s)
-            self._plan = expected = self._plan.after(now_s, in_detail)
+            full_resolution = self._schedule.full_resolution(now_s)
+            self._schedule = schedule = self._schedule.advance(now_s, full_resolution)
         try:
-            outcome: Detections | Exception = look(self._detector, frame, in_detail)
-        except Exception as error:  # raised where the frame is followed, as that of any look
+            outcome: Detections | Exception = self._detector.detect(
+                frame, full_resolution=full_resolution
+            )
+        except Exception as error:  # raised by `pop`, as if the tracker had run the detector
             outcome = error
-        self._looks.append(_Look(frame.index, frame.pixels, in_detail, outcome, expected))
+        self._runs.append(
+            _DetectorRun(frame.index, frame.pixels, full_resolution, outcome, schedule)
+        )
 
-    def take(self, frame: Frame, in_detail: bool) -> Detections | None:
-        """What was found in `frame`, or None where nobody looked in this way. Raises what the look
-        raised.
+    def pop(self, frame: Frame, full_resolution: bool) -> Detections | None:
+        """Detections in `frame`, or None if the detector did not run on it at this resolution.
+
+        Raises:
+            Exception: Any error of the detector.
         """
-        while self._looks and self._looks[0].index <= frame.index:
-            ahead = self._looks.popleft()
-            if ahead.pixels is frame.pixels and ahead.in_detail == in_detail:
-                self._expected = ahead.expected
-                if isinstance(ahead.outcome, Exception):
-                    raise ahead.outcome
-                return ahead.outcome
+        while self._runs and self._runs[0].index <= frame.index:
+            run = self._runs.popleft()
+            if run.pixels is frame.pixels and run.full_resolution == full_resolution:
+                self._expected = run.next_schedule
+                if isinstance(run.outcome, Exception):
+                    raise run.outcome
+                return run.outcome
         return None
 
-    def correct(self, plan: DetectionSchedule) -> None:
-        """Go on from the plan that the follower has after a look, unless it is the one that was
-        expected.
-        """
-        if plan != self._expected:
+    def reschedule(self, schedule: DetectionSchedule) -> None:
+        """Continue with the tracker's schedule after a run, unless it is the expected one."""
+        if schedule != self._expected:
             with self._lock:
-                self._plan = plan
-        self._expected = plan
+                self._schedule = schedule
+        self._expected = schedule

@@ -1,4 +1,4 @@
-"""Read faces: cut them out, run the network, bring its landmarks back into the frame."""
+"""Runs the network on faces: crops them, infers, and maps the landmarks back into the frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceaffect import kernels
 from faceaffect.backends import Backend, FrameBackend, HeadOutputs
 from faceaffect.bundle.model_spec import HEADS, BundleError, CropSpec
 from faceaffect.geometry import rescale_transforms, transform_points
-from faceaffect.outputs.decode import sigmoid
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.appearance import appearance_descriptors, descriptors_from_grid
 from faceaffect.types import FloatArray, Frame
@@ -19,30 +19,34 @@ from faceaffect.types import FloatArray, Frame
 
 @dataclass(frozen=True, slots=True)
 class FaceOutputs:
-    """What the network said of N crops of one frame."""
+    """Network outputs for N crops of one frame."""
 
-    maps: FloatArray  # [N, 2, 3] crop to frame, of a 112 px crop whatever the network's size
-    landmarks_xy: FloatArray  # [N, 68, 2] frame pixels
-    score: FloatArray  # [N] probability of a face
-    portraits: FloatArray  # [N, P]
+    crop_to_frame: FloatArray  # [N, 2, 3], of 112 px crops whatever the network's input size
+    landmarks_xy: FloatArray  # [N, 68, 2], frame pixels
+    face_score: FloatArray  # [N], probability of a face
+    appearance: FloatArray  # [N, P], descriptors
     heads: HeadOutputs  # raw, [N, ...] each
 
-    def pick(self, rows: list[int]) -> FaceOutputs:
-        """The same, of some rows."""
+    def select(self, rows: list[int]) -> FaceOutputs:
+        """Outputs of some rows."""
         heads = {name: values[rows] for name, values in self.heads.items()}
         return FaceOutputs(
-            self.maps[rows], self.landmarks_xy[rows], self.score[rows], self.portraits[rows], heads
+            self.crop_to_frame[rows],
+            self.landmarks_xy[rows],
+            self.face_score[rows],
+            self.appearance[rows],
+            heads,
         )
 
-    def join(self, other: FaceOutputs) -> FaceOutputs:
+    def concat(self, other: FaceOutputs) -> FaceOutputs:
         """These rows, then those of `other`."""
-        if not len(self.score):
+        if not len(self.face_score):
             return other
         return FaceOutputs(
-            np.concatenate([self.maps, other.maps]),
+            np.concatenate([self.crop_to_frame, other.crop_to_frame]),
             np.concatenate([self.landmarks_xy, other.landmarks_xy]),
-            np.concatenate([self.score, other.score]),
-            np.concatenate([self.portraits, other.portraits]),
+            np.concatenate([self.face_score, other.face_score]),
+            np.concatenate([self.appearance, other.appearance]),
             {
                 name: np.concatenate([values, other.heads[name]])
                 for name, values in self.heads.items()
@@ -50,76 +54,83 @@ class FaceOutputs:
         )
 
 
-Reader = Callable[[Frame, FloatArray], FaceOutputs]
-"""Reads the crops that maps [N, 2, 3] cut out of a frame."""
+RunFaceNetwork = Callable[[Frame, FloatArray], FaceOutputs]
+"""Runs the network on the crops of a frame, given their transforms [N, 2, 3] (crop to frame)."""
 
 
 class FaceNetwork:
-    """Crop and network as one step; buffers are kept from frame to frame."""
+    """Crop and network as one step, with buffers that are reused from frame to frame."""
 
-    def __init__(self, backend: Backend, crop: CropSpec, clock: StageTimer) -> None:
+    def __init__(self, backend: Backend, crop: CropSpec, timer: StageTimer) -> None:
+        """Run the network once, as a warm-up and to learn the shapes of its heads.
+
+        Raises:
+            BundleError: A head has another shape than the contract of `HEADS`.
+        """
         self._backend = backend
         self._frame_backend = backend if isinstance(backend, FrameBackend) else None
         self._crop = crop
-        self._clock = clock
-        self._buffer = np.zeros((1, 3, crop.size_px, crop.size_px), np.float32)
-        # Warms the network up and tells the shapes of a reading of nobody: networks need not take N
-        # = 0.
-        heads = backend.infer(self._buffer)
+        self._timer = timer
+        self._crops = np.zeros((1, 3, crop.size_px, crop.size_px), np.float32)
+        heads = backend.infer(self._crops)
         _check_shapes(heads)
-        self._nobody = {name: values[:0].copy() for name, values in heads.items()}
+        # Networks need not support N = 0.
+        self._empty_heads = {name: values[:0].copy() for name, values in heads.items()}
 
     @property
     def node_width(self) -> int:
-        """D of the head `au_nodes` [N, 12, D]."""
-        return int(self._nobody["au_nodes"].shape[2])
+        """Size D of the head `au_nodes` [N, 12, D]."""
+        return int(self._empty_heads["au_nodes"].shape[2])
 
-    def read(self, frame: Frame, maps: FloatArray) -> FaceOutputs:
-        """The reading of maps [N, 2, 3] in `frame`."""
-        count, crop, clock = len(maps), self._crop, self._clock
-        if count > len(self._buffer):
-            self._buffer = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
-        clock.start("crop")
-        crop_maps = rescale_transforms(maps, crop.size_px)
+    def run(self, frame: Frame, crop_to_frame: FloatArray) -> FaceOutputs:
+        """Outputs for the crops of `frame` with transforms [N, 2, 3]."""
+        count = len(crop_to_frame)
+        crop = self._crop
+        timer = self._timer
+        if count > len(self._crops):
+            self._crops = np.empty((count, 3, crop.size_px, crop.size_px), np.float32)
+        timer.enter("crop")
+        transforms = rescale_transforms(crop_to_frame, crop.size_px)
         if count and self._frame_backend is not None:
-            clock.start("network")  # crop and graph layer among it: they run as one
-            heads, grid = self._frame_backend.infer_frame(frame, crop_maps)
-            clock.start("follow")
-            return self._reading(maps, crop_maps, heads, descriptors_from_grid(grid))
+            timer.enter("network")  # includes crop and graph layer, which run as one
+            heads, grid = self._frame_backend.infer_frame(frame, transforms)
+            timer.enter("track")
+            return _outputs(crop_to_frame, transforms, heads, descriptors_from_grid(grid))
         crops = kernels.crop_face(
             frame,
-            crop_maps,
+            transforms,
             size_px=crop.size_px,
             mean=crop.mean,
             std=crop.std,
-            out=self._buffer[:count],
+            out=self._crops[:count],
         )
-        clock.start("network")
-        heads = self._backend.infer(crops) if count else self._nobody
-        clock.start("follow")
-        return self._reading(maps, crop_maps, heads, appearance_descriptors(crops))
+        timer.enter("network")
+        heads = self._backend.infer(crops) if count else self._empty_heads
+        timer.enter("track")
+        return _outputs(crop_to_frame, transforms, heads, appearance_descriptors(crops))
 
-    @staticmethod
-    def _reading(
-        maps: FloatArray, crop_maps: FloatArray, heads: HeadOutputs, portraits: FloatArray
-    ) -> FaceOutputs:
-        return FaceOutputs(
-            maps=maps,
-            landmarks_xy=transform_points(crop_maps, heads["landmarks_px"]),
-            score=sigmoid(heads["face_logit"]),
-            portraits=portraits,
-            heads=heads,
-        )
+
+def _outputs(
+    crop_to_frame: FloatArray, transforms: FloatArray, heads: HeadOutputs, appearance: FloatArray
+) -> FaceOutputs:
+    return FaceOutputs(
+        crop_to_frame=crop_to_frame,
+        landmarks_xy=transform_points(transforms, heads["landmarks_px"]),
+        face_score=sigmoid(heads["face_logit"]),
+        appearance=appearance,
+        heads=heads,
+    )
 
 
 def _check_shapes(heads: HeadOutputs) -> None:
-    """Raise BundleError unless each head of one crop has the shape that the contract gives it."""
+    """Raise BundleError unless each head of one crop has the shape of `HEADS`."""
     for name, shape in HEADS.items():
         got = heads[name].shape
-        wanted = ", ".join(["N", *map(str, shape)])
+        expected = ", ".join(["N", *map(str, shape)])
         if len(got) != 1 + len(shape) or any(
-            w not in ("D", g) for w, g in zip(shape, got[1:], strict=True)
+            side not in ("D", got_side) for side, got_side in zip(shape, got[1:], strict=True)
         ):
             raise BundleError(
-                f"model.onnx: head {name} must be float32 [{wanted}], got {list(got)} for one crop"
+                f"model.onnx: head {name} must be float32 [{expected}], "
+                f"got {list(got)} for one crop"
             )

@@ -134,11 +134,11 @@ class HostGpu:
 
         self.do(run)
 
-    def portrait_grid_cuda(self, crops: View, out: View, stream: Any) -> None:
+    def appearance_grid_cuda(self, crops: View, out: View, stream: Any) -> None:
         is_half = int(crops.array.dtype == np.float16)
         count, _, side, _ = crops.array.shape
         self.do(
-            lambda: self._kernels.host_portrait_grid(
+            lambda: self._kernels.host_appearance_grid(
                 _at(crops.array), ctypes.c_int64(count), side, _at(out.array), is_half
             )
         )

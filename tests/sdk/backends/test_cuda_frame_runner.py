@@ -14,8 +14,8 @@ from faceaffect import kernels
 from faceaffect.backends import FrameBackend, open_backend
 from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
 from faceaffect.bundle.bundle import Bundle, open_bundle
+from faceaffect.kernels.reference_face_ops import sample_grid
 from faceaffect.system.stage_timer import StageTimer
-from faceaffect.tracking.appearance import sample_grid
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.types import Frame, PixelFormat
 from tests.native.build_on_host import kernels_on_host

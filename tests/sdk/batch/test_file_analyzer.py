@@ -23,7 +23,7 @@ def settings(out: str, model: Path) -> TaskSettings:
         out,
         "csv",
         str(model),
-        {"crops": True, "backend": "onnx"},
+        {"aligned_crops": True, "backend": "onnx"},
         SourceOptions(),
         "auto",
         installed_version(),

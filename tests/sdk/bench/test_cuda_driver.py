@@ -62,10 +62,10 @@ def test_events_make_a_timer_of_the_stage_clock() -> None:
     clock = StageTimer(EventTimer(CudaDriver("cuda:0", library), stream=77))
     for _ in range(3):
         clock.begin()
-        clock.start("crop")
-        clock.start("network")
+        clock.enter("crop")
+        clock.enter("network")
         clock.end()
-        assert clock.elapsed_ns["event"]["follow"] == clock.elapsed_ns["event"]["crop"] == 250_000
+        assert clock.elapsed_ns["event"]["track"] == clock.elapsed_ns["event"]["crop"] == 250_000
         assert clock.elapsed_ns["event"]["network"] == 250_000
     assert library.calls.count("cuEventCreate") == 4, "events are used again"
     assert library.calls.count("cuEventSynchronize") == 3, (

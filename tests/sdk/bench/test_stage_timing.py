@@ -17,7 +17,7 @@ from faceaffect.bench.stage_timing import (
     measure_stages,
     time_decoding,
 )
-from faceaffect.detectors import Detections
+from faceaffect.detectors import Detections, Detector
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, transform_points
 from faceaffect.system.stage_timer import STAGES
 from tests.sdk.test_geometry import similarity_map
@@ -27,7 +27,7 @@ DEMO = str(Path(__file__).resolve().parents[3] / "assets" / "demo.mp4")
 LOOK_S = 0.02
 
 
-class SleepyDetector:
+class SleepyDetector(Detector):
     """Finds one face, after a sleep, which takes time but no processor."""
 
     name = "sleepy"
@@ -35,7 +35,7 @@ class SleepyDetector:
     def __init__(self) -> None:
         self.calls, self.fails_after = 0, 10**9
 
-    def detect(self, frame: Frame) -> Detections:
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         self.calls += 1
         if self.calls > self.fails_after:
             raise RuntimeError("the detector broke")
@@ -65,7 +65,7 @@ def test_every_stage_of_every_frame_is_booked(
     with open_with(bundle, detector) as pipeline:
         # 45 frames of a 10 fps clip: the detector looks again and again.
         found = measure_stages([pipeline], StagePlan(frames, 45, 5, 10.0, tmp_path))
-        assert pipeline.clock.elapsed_ns == {}, "the clock is off again"
+        assert pipeline.stage_timer.elapsed_ns == {}, "the clock is off again"
     assert set(found.clocks) == {"wall", "cpu"}
     for stages in found.clocks.values():
         assert set(stages) == {*STAGES, TOTAL, WRITE}

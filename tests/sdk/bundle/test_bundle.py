@@ -125,7 +125,7 @@ def test_damaged_network(folder: Path, keep: int) -> None:
 
 @pytest.mark.parametrize("head", sorted(HEADS))
 def test_missing_head(tmp_path: Path, head: str) -> None:
-    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny", leave_out=head))
+    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny", omit_head=head))
     with pytest.raises(BundleError, match=rf"{MODEL_FILE}: .*missing \['{head}'\]"):
         open_backend("onnx", bundle)
 

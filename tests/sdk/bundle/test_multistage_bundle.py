@@ -20,7 +20,7 @@ from faceaffect.backends.onnx_multistage import open_stages
 from faceaffect.bundle.bundle import FOLDERS_VARIABLE, open_bundle
 from faceaffect.bundle.model_spec import SPEC_FILE, BundleError, ModelSpec
 from faceaffect.bundle.multistage_bundle import open_staged_bundle
-from faceaffect.outputs.decode import sigmoid
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.types import Frame
 from tests.sdk.tiny_bundle import write_tiny_bundle
@@ -50,7 +50,7 @@ def gray(value: int, index: int = 0) -> Frame:
 
 
 def opened(folder: Path, **options: Any) -> Pipeline:
-    return open_pipeline(folder, crops=True, **options)
+    return open_pipeline(folder, aligned_crops=True, **options)
 
 
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_spec_of_version_1_is_one_network_with_all_heads(tmp_path: Path) -> No
 
 def test_rows_follow_from_the_stages(folder: Path) -> None:
     with opened(folder) as pipeline:
-        pipeline.listen(None)
+        pipeline.attach_audio(None)
         total = 0.0
         for index, value in enumerate((100, 200, 150)):
             _, affect = pipeline.analyze(gray(value, index))
@@ -96,7 +96,7 @@ def test_a_stage_that_runs_now_and_then_holds_its_outputs(folder: Path) -> None:
     write_tiny_staged_bundle(folder, every=3)
     values = [100, 200, 150, 120, 90, 60, 30]
     with opened(folder) as pipeline:
-        pipeline.listen(None)
+        pipeline.attach_audio(None)
         valence = [float(pipeline.analyze(gray(v, i))[1].valence[0]) for i, v in enumerate(values)]
     first, second = INSIDE * 100 / 255, INSIDE * (50 + 120) / 255
     assert valence == pytest.approx(
@@ -127,7 +127,7 @@ def test_audio_counts_from_the_first_whole_step_on(folder: Path) -> None:
         runs = []
         for audio in (None, Hum()):
             pipeline.reset()
-            pipeline.listen(audio)
+            pipeline.attach_audio(audio)
             runs.append([float(pipeline.analyze(gray(20, i))[1].arousal[0]) for i in range(6)])
     changed = np.abs(np.subtract(*runs)) > 1e-3
     assert changed.tolist() == [
@@ -145,15 +145,15 @@ def test_audio_of_another_rate_is_refused(folder: Path) -> None:
         opened(folder) as pipeline,
         pytest.raises(AudioError, match="audio of 1600 Hz is wanted, this has 8000"),
     ):
-        pipeline.listen(Hum(8000))
+        pipeline.attach_audio(Hum(8000))
 
 
 def test_a_model_that_hears_nothing_takes_no_audio(tmp_path: Path) -> None:
     with (
         opened(write_tiny_bundle(tmp_path / "tiny")) as pipeline,
-        pytest.raises(ValueError, match="hears no audio"),
+        pytest.raises(ValueError, match="uses no audio"),
     ):
-        pipeline.listen(None)
+        pipeline.attach_audio(None)
 
 
 def test_who_forgets_the_audio_is_told_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,7 +162,7 @@ def test_who_forgets_the_audio_is_told_once(folder: Path, caplog: pytest.LogCapt
             pipeline.analyze(gray(100, index))
             pipeline.reset()
     assert [record.message for record in caplog.records if "video alone" in record.message] == [
-        "faceaffect: tiny stages hears audio and was given none (Pipeline.listen): it runs on video alone"
+        "faceaffect: tiny stages uses audio and has none (Pipeline.attach_audio): it runs on video alone"
     ]
 
 
@@ -215,7 +215,7 @@ def test_a_damaged_spec_says_what_is_wrong(
 ) -> None:
     edit(folder, change)
     with pytest.raises(BundleError, match=said):
-        open_pipeline(folder, crops=True)
+        open_pipeline(folder, aligned_crops=True)
 
 
 @pytest.mark.parametrize("name", ["audio.onnx", "frame.onnx", "temporal.onnx"])
@@ -271,7 +271,7 @@ def test_the_model_that_follows_must_be_there_and_is_never_a_path(
         ({"backend": "tensorrt"}, "which run on the CPU"),
         ({"device": "cuda:0"}, "runs on device 'cpu' only"),
         ({"precision": "fp16"}, "run in fp32 only"),
-        ({"baseline": True}, "has no au_neutral_logits"),
+        ({"neutral_baseline": True}, "has no au_neutral_logits"),
     ],
 )
 def test_what_stages_cannot_do(folder: Path, options: dict[str, Any], said: str) -> None:

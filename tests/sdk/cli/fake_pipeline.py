@@ -56,15 +56,15 @@ class FakePipeline:
     def describe(self) -> dict[str, str]:
         return {"model": "fake", "backend": "none", "precision": self.precision, "detector": "none"}
 
-    def reset(self) -> None:
+    def reset(self, track_ids: bool = False) -> None:
         self.resets += 1
         self._is_following = False
 
-    def look_ahead(self, source: object) -> None:
+    def prefetch_detections(self, source: object) -> None:
         pass
 
-    def start_ids_after(self, track_id: int) -> None:
-        self._track_id = max(self._track_id, track_id)
+    def set_next_track_id(self, track_id: int) -> None:
+        self._track_id = max(self._track_id, track_id - 1)
 
     def close(self) -> None:
         pass

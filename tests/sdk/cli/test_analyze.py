@@ -135,8 +135,8 @@ def test_folder_of_images_forgets_between_images(
     assert {row["track_id"] for row in rows_in(out)} == {"1"}
     assert (opened[0].resets, opened[1].resets) == (5, 1)
     assert run("analyze", folder, "--out", out, "--crops", "--overwrite") == 0
-    assert opened[2].options["crops"] is True
-    assert [pipeline.options["sequence"] for pipeline in opened] == [False, True, True]
+    assert opened[2].options["aligned_crops"] is True
+    assert [pipeline.options["is_video"] for pipeline in opened] == [False, True, True]
     assert opened[2].resets == 1
 
 
@@ -263,7 +263,7 @@ def test_precision_and_dla_reach_the_pipeline(
         run("analyze", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
     )
     assert run("analyze", clip, "--out", tmp_path / "b.csv") == 0
-    assert [(pipeline.options["precision"], pipeline.options["dla"]) for pipeline in opened] == [
+    assert [(pipeline.options["precision"], pipeline.options["dla_core"]) for pipeline in opened] == [
         ("int8", 1),
         ("auto", None),
     ]

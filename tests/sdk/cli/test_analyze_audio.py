@@ -149,10 +149,10 @@ def test_a_resumed_run_hears_what_the_whole_run_heard(folder: Path) -> None:
     runs = []
     for start in (0, 20):
         with (
-            open_pipeline("stages", crops=True, smooth=False) as pipeline,
+            open_pipeline("stages", aligned_crops=True, smooth=False) as pipeline,
             open_source(clip, SourceOptions(start)) as source,
         ):
-            pipeline.listen(open_audio("auto", source, pipeline.audio_sample_rate_hz))
+            pipeline.attach_audio(open_audio("auto", source, pipeline.audio_sample_rate_hz))
             runs.append(
                 {
                     frame.index: float(pipeline.analyze(frame)[1].au_probability[0, 0])

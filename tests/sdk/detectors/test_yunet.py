@@ -1,4 +1,4 @@
-"""YuNet, over a made-up network: its file is the user's."""
+"""YuNet over a fake network, since its file is the user's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FakeNetwork:
         return 1, self.rows
 
 
-def open_over(
+def open_fake(
     rows: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> YunetDetector:
     (tmp_path / "yunet.onnx").write_bytes(b"x")
@@ -36,37 +36,43 @@ def open_over(
     return YunetDetector(tmp_path / "yunet.onnx")
 
 
-def test_missing_file_says_which(tmp_path: Path) -> None:
+def test_yunet_with_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"face_detection_yunet_2023mar.onnx\), none at .*nowhere"
+        FileNotFoundError, match=r"face_detection_yunet_2023mar.onnx\) at .*nowhere"
     ):
         YunetDetector(tmp_path / "nowhere")
 
 
-def test_best_first_and_in_frame_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yunet_detections_are_sorted_and_in_frame_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = np.zeros((2, 15), np.float32)
     rows[0] = [10, 20, 30, 40, *range(10), 0.8]
     rows[1] = [100, 50, 20, 20, *range(50, 60), 0.9]
-    found = open_over(rows, tmp_path, monkeypatch).detect(Frame(np.zeros((720, 1280, 3), np.uint8)))
-    assert list(found.score) == pytest.approx([0.9, 0.8])
+    detections = open_fake(rows, tmp_path, monkeypatch).detect(
+        Frame(np.zeros((720, 1280, 3), np.uint8))
+    )
+    assert list(detections.score) == pytest.approx([0.9, 0.8])
     # Twice as large as the 640 px image; pixel centers have whole coordinates.
-    np.testing.assert_allclose(found.box_xyxy[1], [20.5, 40.5, 80.5, 120.5])
-    np.testing.assert_allclose(found.keypoints_xy[0, 0], [100.5, 102.5])
-    assert found.keypoints_xy.shape == (2, 5, 2)
+    np.testing.assert_allclose(detections.box_xyxy[1], [20.5, 40.5, 80.5, 120.5])
+    np.testing.assert_allclose(detections.keypoints_xy[0, 0], [100.5, 102.5])
+    assert detections.keypoints_xy.shape == (2, 5, 2)
 
 
 @pytest.mark.parametrize("layout", list(PixelFormat))
-def test_nobody_in_any_layout(
+def test_yunet_without_faces_returns_empty_for_any_pixel_format(
     layout: PixelFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = {PixelFormat.GRAY: (480, 640), PixelFormat.NV12: (720, 640)}.get(layout, (480, 640, 3))
-    found = open_over(None, tmp_path, monkeypatch).detect(Frame(np.zeros(shape, np.uint8), layout))
-    assert len(found) == 0
-    assert found.keypoints_xy.shape == (0, 5, 2)
+    detections = open_fake(None, tmp_path, monkeypatch).detect(
+        Frame(np.zeros(shape, np.uint8), layout)
+    )
+    assert len(detections) == 0
+    assert detections.keypoints_xy.shape == (0, 5, 2)
 
 
 @pytest.mark.shared
-def test_pipeline_takes_a_yunet_file(shared: Path, trained: None) -> None:
+def test_pipeline_with_yunet_file_uses_it(shared: Path, trained: None) -> None:
     from faceaffect.pipeline import open_pipeline
 
     model = shared / "teachers" / "yunet" / "yunet_s_640_640.onnx"
@@ -76,7 +82,7 @@ def test_pipeline_takes_a_yunet_file(shared: Path, trained: None) -> None:
         assert len(pipeline.analyze(Frame(image))[0]) == 5
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
+def test_yunet_with_other_file_raises(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no network")
-    with pytest.raises(ValueError, match="YuNet needs its ONNX file"):
+    with pytest.raises(ValueError, match="expected YuNet's ONNX file"):
         YunetDetector(tmp_path / "no.onnx")

@@ -1,6 +1,4 @@
-"""What the CUDA kernels see of other libraries' arrays and streams, and what they refuse; none of
-it needs a GPU.
-"""
+"""Arrays and streams of other libraries as arguments of the CUDA kernels; no GPU is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ import pytest
 from faceaffect import kernels
 from faceaffect.kernels.native import native
 
-pytestmark = pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+pytestmark = pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 NO_GPU = "no NVIDIA driver is loaded|no NVIDIA GPU is visible|the driver knows CUDA"
 
 
@@ -50,7 +48,9 @@ class DlArray:
 
 
 def has_gpu() -> bool:
-    if not kernels.info().has_cuda:  # asked while the file is read, also where all of it is skipped
+    if (
+        not kernels.build_info().has_cuda
+    ):  # asked while the file is read, also where all of it is skipped
         return False
     try:
         native.require_device()
@@ -59,7 +59,7 @@ def has_gpu() -> bool:
     return True
 
 
-def test_interface_is_read_as_it_is() -> None:
+def test_cuda_array_interface_is_read_unchanged() -> None:
     assert native.describe_cuda_array(GpuArray((2, 3), "<f2", 8192)) == (
         8192,
         [2, 3],
@@ -77,7 +77,7 @@ def test_interface_is_read_as_it_is() -> None:
     assert native.describe_cuda_array(GpuArray((0, 3), strides=None, stream=None))[1] == [0, 3]
 
 
-def test_dlpack_is_read_without_a_copy() -> None:
+def test_dlpack_is_read_without_copy() -> None:
     numbers = np.zeros((4, 5, 2), np.float16)[:, 1:4]
     got = native.describe_cuda_array(DlArray(numbers))
     assert got == (numbers.ctypes.data, [4, 3, 2], list(numbers.strides), "f", 2)
@@ -102,7 +102,7 @@ def test_dlpack_is_read_without_a_copy() -> None:
         ([1.0, 2.0], "must be an array on an NVIDIA GPU .*, got list"),
     ],
 )
-def test_other_memory_is_refused(array: Any, message: str) -> None:
+def test_array_in_other_memory_raises(array: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         native.describe_cuda_array(array)
 
@@ -120,11 +120,11 @@ def test_other_memory_is_refused(array: Any, message: str) -> None:
         (SimpleNamespace(__cuda_stream__=lambda: (0, 9)), 9),  # cuda-python
     ],
 )
-def test_streams_of_every_library(stream: Any, handle: int) -> None:
+def test_stream_handle_of_every_library_is_read(stream: Any, handle: int) -> None:
     assert native.stream_handle(stream) == handle
 
 
-def test_something_else_is_no_stream() -> None:
+def test_stream_handle_of_other_object_raises() -> None:
     with pytest.raises(ValueError, match=r"stream must be None, .*got str"):
         native.stream_handle("main")
 
@@ -159,7 +159,7 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
             "BGR",
             GpuArray((2, 3)),
             OUT,
-            r"estimate_crop_to_frame must be contiguous float32 \[N, 2, 3\]",
+            r"crop_to_frame must be contiguous float32 \[N, 2, 3\]",
         ),
         (
             GpuArray((9, 9, 3), "|u1"),
@@ -184,7 +184,9 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
         ),
     ],
 )
-def test_crop_refuses(frame: Any, layout: str, maps: Any, out: Any, message: str) -> None:
+def test_crop_face_cuda_with_wrong_arguments_raises(
+    frame: Any, layout: str, maps: Any, out: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         native.crop_face_cuda(frame, layout, maps, *STATISTICS, out, None)
 
@@ -197,7 +199,7 @@ def test_crop_refuses(frame: Any, layout: str, maps: Any, out: Any, message: str
         GpuArray((2, 3), strides=(14, 4)),
     ],
 )
-def test_memory_that_a_kernel_cannot_read_is_refused(array: Any) -> None:
+def test_normalize_cuda_with_unreadable_memory_raises(array: Any) -> None:
     """On a GPU the kernel would be stopped, and CUDA with it, for the rest of the process."""
     with pytest.raises(
         ValueError, match=r"array must begin and step at multiples of its . byte items, got address"
@@ -205,12 +207,12 @@ def test_memory_that_a_kernel_cannot_read_is_refused(array: Any) -> None:
         native.describe_cuda_array(array)
 
 
-def test_jobs_must_lie_where_pointers_may() -> None:
+def test_crop_jobs_cuda_with_unaligned_jobs_raises() -> None:
     with pytest.raises(ValueError, match="jobs must begin at a multiple of 8 bytes"):
         native.crop_jobs_cuda(GpuArray((1024,), "|u1", 4100), *STATISTICS, OUT, None)
 
 
-def test_graph_refuses() -> None:
+def test_au_gcn_cuda_with_wrong_arguments_raises() -> None:
     nodes, out = GpuArray((2, 12, 8)), GpuArray((2, 12))
     with pytest.raises(ValueError, match="widths must be from 1 to 512, got 513"):
         native.au_gcn_cuda(nodes, GpuArray((9,)), [513], out, None)
@@ -228,14 +230,16 @@ def test_graph_refuses() -> None:
 
 
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU here, so its absence cannot be shown")
-def test_absence_of_a_gpu_names_cause_and_remedy() -> None:
+def test_cuda_without_gpu_names_cause_and_remedy() -> None:
     frame = GpuArray((9, 9, 3), "|u1")
     calls: list[Any] = [
         lambda: native.crop_face_cuda(frame, "BGR", MAPS, *STATISTICS, OUT, None),
         lambda: native.normalize_cuda(
             GpuArray((1, 2, 2, 3), "|u1"), *STATISTICS, GpuArray((1, 3, 2, 2)), None
         ),
-        lambda: native.portrait_grid_cuda(GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None),
+        lambda: native.appearance_grid_cuda(
+            GpuArray((1, 3, 28, 28)), GpuArray((1, 3, 12, 12)), None
+        ),
         lambda: native.DeviceBuffer(8),
         lambda: native.PinnedBuffer(8),
         native.Stream,
@@ -247,7 +251,7 @@ def test_absence_of_a_gpu_names_cause_and_remedy() -> None:
             call()
 
 
-def test_views_need_no_device_to_be_described() -> None:
+def test_buffer_view_without_device_is_described() -> None:
     from faceaffect.kernels import cuda
 
     assert set(cuda.__all__) <= set(dir(cuda))

@@ -1,6 +1,4 @@
-"""What is said of a driver that is too old, sees no GPU or does not start, with CUDA's real runtime
-over a made-up driver.
-"""
+"""Errors for a CUDA driver that is too old, sees no GPU or does not start (a fake driver)."""
 
 from __future__ import annotations
 
@@ -15,14 +13,16 @@ import pytest
 import faceaffect
 from faceaffect import kernels
 
-pytestmark = pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
+pytestmark = pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
 SOURCE = Path(__file__).resolve().parents[2] / "native/fake_driver.c"
 SDK = Path(next(iter(faceaffect.__path__))).parent
 
 OLD, NO_DEVICE, BROKEN = (11040, 0), (99000, 100), (99000, 803)
-SAID = {
+MESSAGES = {
     OLD: r"the driver knows CUDA 11.4, these kernels need ",
-    NO_DEVICE: "no NVIDIA GPU is visible to this process; check `nvidia-smi` and CUDA_VISIBLE_DEVICES",
+    NO_DEVICE: (
+        "no NVIDIA GPU is visible to this process; check `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+    ),
     BROKEN: "the driver does not work; `nvidia-smi` and `dmesg` tell why",
 }
 
@@ -57,13 +57,13 @@ def run(
     )
 
 
-@pytest.mark.parametrize("driver", list(SAID), ids=["too old", "no GPU", "broken"])
-def test_build_and_auto_name_cause_and_remedy(
+@pytest.mark.parametrize("driver", list(MESSAGES), ids=["too old", "no GPU", "broken"])
+def test_backends_with_unusable_driver_name_cause_and_remedy(
     tmp_path: Path, driver: tuple[int, int], trained: None
 ) -> None:
     done = run(tmp_path, driver, "-m", "faceaffect", "build")
     assert done.returncode == 1
-    assert SAID[driver] in done.stderr
+    assert MESSAGES[driver] in done.stderr
     assert "use --backend onnx" in done.stderr
     assert "Traceback" not in done.stderr
     done = run(tmp_path, driver, "-c", AUTO)
@@ -71,4 +71,4 @@ def test_build_and_auto_name_cause_and_remedy(
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, "one visible line"
     assert "running on the CPU with ONNX Runtime, since" in lines[0]
-    assert SAID[driver] in lines[0]
+    assert MESSAGES[driver] in lines[0]

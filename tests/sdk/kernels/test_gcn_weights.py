@@ -1,4 +1,4 @@
-"""GcnWeights: checked when made, the same after a file."""
+"""GcnWeights: validation, saving and loading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.kernel_cases import graph_weights
 from faceaffect.kernels import GcnWeights, au_gcn
 
 
-def test_file_keeps_every_number(tmp_path: Path) -> None:
+def test_weights_after_saving_and_loading_are_equal(tmp_path: Path) -> None:
     weights = graph_weights(24, 3, hidden=9)
     weights.to_safetensors(tmp_path / "graph.safetensors")
     nodes = np.ones((2, 12, 24), np.float32)
@@ -23,7 +23,7 @@ def test_file_keeps_every_number(tmp_path: Path) -> None:
     assert load_file(tmp_path / "graph.safetensors")["layer.0.weight"].shape == (24, 9)
 
 
-def test_file_with_other_keys_is_refused(tmp_path: Path) -> None:
+def test_weights_file_with_other_keys_raises(tmp_path: Path) -> None:
     save_file(
         {"adjacency": np.eye(12, dtype=np.float32), "extra": np.zeros(1, np.float32)},
         tmp_path / "x.safetensors",
@@ -53,6 +53,6 @@ def test_file_with_other_keys_is_refused(tmp_path: Path) -> None:
         ("readout_bias", np.full(12, np.nan), r"readout.bias must be finite"),
     ],
 )
-def test_wrong_shapes_are_refused(name: str, value: object, message: str) -> None:
+def test_weights_with_wrong_shapes_raise(name: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(graph_weights(16), **{name: value})

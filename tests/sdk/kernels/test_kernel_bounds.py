@@ -1,6 +1,4 @@
-"""Kernels read and write nothing outside their arrays: the byte behind the last one belongs to
-nobody here.
-"""
+"""Kernels access nothing outside their arrays: the bytes next to them are protected pages."""
 
 from __future__ import annotations
 
@@ -46,7 +44,7 @@ def guarded(shape: tuple[int, ...], dtype: type, *, before: bool) -> np.ndarray:
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
 @pytest.mark.parametrize("layout", list(PixelFormat))
-def test_crop_face_stays_inside(layout: PixelFormat, before: bool) -> None:
+def test_crop_face_stays_inside_its_arrays(layout: PixelFormat, before: bool) -> None:
     shapes = {PixelFormat.GRAY: (48, 64), PixelFormat.NV12: (72, 64)}
     pixels = guarded(shapes.get(layout, (48, 64, 3)), np.uint8, before=before)
     pixels[...] = 77
@@ -58,7 +56,7 @@ def test_crop_face_stays_inside(layout: PixelFormat, before: bool) -> None:
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("side", [1, 5, 16, 33])
-def test_normalize_and_graph_stay_inside(side: int) -> None:
+def test_normalize_and_au_gcn_stay_inside_their_arrays(side: int) -> None:
     pixels = guarded((2, side, side, 3), np.uint8, before=False)
     out = guarded((2, 3, side, side), np.float32, before=False)
     out[...] = np.nan
@@ -76,10 +74,12 @@ def test_normalize_and_graph_stay_inside(side: int) -> None:
 @pytest.mark.parametrize("isa", ["baseline", ""])
 @pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 5, 3), (5, 1, 3), (3, 3, 3)], ids=str)
-def test_crop_of_a_tiny_frame_stays_inside(shape: tuple[int, ...], before: bool, isa: str) -> None:
+def test_crop_face_of_tiny_frame_stays_inside_its_arrays(
+    shape: tuple[int, ...], before: bool, isa: str
+) -> None:
     pixels = guarded(shape, np.uint8, before=before)
     pixels[...] = 77
-    chosen = kernels.info().isa
+    chosen = kernels.build_info().isa
     try:
         native.use_isa(isa)
         crops = kernels.crop_face(

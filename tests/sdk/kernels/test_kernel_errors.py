@@ -1,4 +1,4 @@
-"""What kernels refuse, and what they say: native and NumPy alike."""
+"""Argument errors of the kernels, native and NumPy alike."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def crop_arguments(**changed: Any) -> dict[str, Any]:
     frame = frame_of(PixelFormat.BGR, 20, 20)
     return {
         "frame": frame,
-        "estimate_crop_to_frame": similarity(8, 1, 0, (10, 10)),
+        "crop_to_frame": similarity(8, 1, 0, (10, 10)),
         "size_px": 8,
         "mean": MEAN,
         "std": STD,
@@ -41,21 +41,21 @@ def read_only() -> np.ndarray:
 
 REFUSED_CROPS = [
     (
-        {"estimate_crop_to_frame": map_with(np.nan)},
-        r"estimate_crop_to_frame must be finite .* in row 0",
+        {"crop_to_frame": map_with(np.nan)},
+        r"crop_to_frame must be finite .* in row 0",
     ),
-    ({"estimate_crop_to_frame": map_with(np.inf)}, r"estimate_crop_to_frame must be finite"),
+    ({"crop_to_frame": map_with(np.inf)}, r"crop_to_frame must be finite"),
     (
-        {"estimate_crop_to_frame": map_with(-3e20)},
-        r"estimate_crop_to_frame must be finite and at most 1e12",
-    ),
-    (
-        {"estimate_crop_to_frame": np.zeros((2, 3), np.float32)},
-        r"estimate_crop_to_frame must be float32 \[N, 2, 3\], got",
+        {"crop_to_frame": map_with(-3e20)},
+        r"crop_to_frame must be finite and at most 1e12",
     ),
     (
-        {"estimate_crop_to_frame": np.zeros((1, 3, 3), np.float32)},
-        r"estimate_crop_to_frame must be float32 \[N, 2, 3\], got",
+        {"crop_to_frame": np.zeros((2, 3), np.float32)},
+        r"crop_to_frame must be float32 \[N, 2, 3\], got",
+    ),
+    (
+        {"crop_to_frame": np.zeros((1, 3, 3), np.float32)},
+        r"crop_to_frame must be float32 \[N, 2, 3\], got",
     ),
     ({"size_px": 0}, r"size_px must be a whole number from 1 to 8192, got 0"),
     ({"size_px": 1.5}, r"size_px must be a whole number"),
@@ -79,13 +79,15 @@ REFUSED_CROPS = [
 @pytest.mark.parametrize(
     ("changed", "message"), REFUSED_CROPS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_crop_face_refuses(module: ModuleType, changed: dict[str, Any], message: str) -> None:
+def test_crop_face_with_wrong_arguments_raises(
+    module: ModuleType, changed: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         module.crop_face(**crop_arguments(**changed))
 
 
 @BOTH
-def test_normalize_refuses(module: ModuleType) -> None:
+def test_normalize_with_wrong_arguments_raises(module: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"pixels must be uint8 \[N, H, W, 3\], got float32"):
         module.normalize(np.zeros((1, 4, 4, 3), np.float32), MEAN, STD)
     with pytest.raises(ValueError, match=r"pixels must be uint8 \[N, H, W, 3\], got uint8"):
@@ -93,7 +95,7 @@ def test_normalize_refuses(module: ModuleType) -> None:
 
 
 @BOTH
-def test_au_graph_refuses(module: ModuleType) -> None:
+def test_au_gcn_with_wrong_arguments_raises(module: ModuleType) -> None:
     with pytest.raises(
         ValueError, match=r"nodes must be float32 \[N, 12, 16\], got .*\(1, 12, 8\)"
     ):

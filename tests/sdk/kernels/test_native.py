@@ -1,4 +1,4 @@
-"""Choosing the instruction set, and living without the native module."""
+"""Selection of the instruction set, and the fallback without the native module."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ assert [w.category for w in caught] == [RuntimeWarning], caught
 assert "NumPy" in str(caught[0].message)
 import numpy as np
 from faceaffect.types import Frame
-crops = kernels.crop_face(Frame(np.full((9, 9, 3), 255, np.uint8)), np.eye(2, 3, dtype=np.float32)[None], size_px=9,
-                          mean=(0, 0, 0), std=(1, 1, 1))
+frame = Frame(np.full((9, 9, 3), 255, np.uint8))
+crop_to_frame = np.eye(2, 3, dtype=np.float32)[None]
+crops = kernels.crop_face(frame, crop_to_frame, size_px=9, mean=(0, 0, 0), std=(1, 1, 1))
 assert (crops == 1).all()
-assert kernels.info().isa == "numpy" and not kernels.info().native and kernels.info().problem
+info = kernels.build_info()
+assert info.isa == "numpy" and not info.native and info.problem
 """
 
 
@@ -38,25 +40,25 @@ def run(code: str, isa: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_works_without_the_native_module_and_says_so_once() -> None:
-    done = run(WITHOUT_NATIVE)
-    assert done.returncode == 0, done.stderr
+def test_kernels_without_native_module_warn_once() -> None:
+    result = run(WITHOUT_NATIVE)
+    assert result.returncode == 0, result.stderr
 
 
-def test_isa_variable_chooses() -> None:
-    done = run("from faceaffect import kernels; print(kernels.info().isa)", "baseline")
-    assert done.stdout.strip() == "baseline", done.stderr
+def test_isa_variable_selects_instruction_set() -> None:
+    result = run("from faceaffect import kernels; print(kernels.build_info().isa)", "baseline")
+    assert result.stdout.strip() == "baseline", result.stderr
 
 
-def test_isa_that_cannot_run_is_refused() -> None:
-    done = run("import faceaffect.kernels", "vax")
-    assert done.returncode != 0
-    assert "FACEAFFECT_ISA must be one of ['baseline'" in done.stderr
-    assert "got 'vax'" in done.stderr
+def test_isa_variable_with_unknown_value_raises() -> None:
+    result = run("import faceaffect.kernels", "vax")
+    assert result.returncode != 0
+    assert "FACEAFFECT_ISA must be one of ['baseline'" in result.stderr
+    assert "got 'vax'" in result.stderr
 
 
-def test_info_says_what_was_built() -> None:
-    info = kernels.info()
+def test_build_info_describes_native_module() -> None:
+    info = kernels.build_info()
     assert info.native
     assert info.compiled_isas[0] == "baseline"
     assert info.isa in info.usable_isas
@@ -64,13 +66,16 @@ def test_info_says_what_was_built() -> None:
     assert info.has_cuda == bool(info.cuda_architectures)
 
 
-@pytest.mark.skipif(not kernels.info().has_cuda, reason="built without CUDA")
-def test_cuda_without_a_device_is_a_clear_error() -> None:
-    code = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\nfrom faceaffect.kernels.cuda import Stream\nStream()"
-    done = run(code)
-    assert "CudaError: looking for a GPU: " in done.stderr
-    assert "use --device cpu" in done.stderr
+@pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
+def test_cuda_without_device_names_remedy() -> None:
+    code = (
+        "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+        "from faceaffect.kernels.cuda import Stream\nStream()"
+    )
+    result = run(code)
+    assert "CudaError: looking for a GPU: " in result.stderr
+    assert "use --device cpu" in result.stderr
 
 
-def test_native_module_is_built_here() -> None:
+def test_native_module_is_built() -> None:
     assert native is not None, "build it: pip install -e ."

@@ -1,19 +1,19 @@
-"""The image of facial parts."""
+"""Face-part masks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX
 
 OPEN = MEAN_SHAPE_PX.copy()
 OPEN[65:68, 1] += 6  # inner lower lip
 
 
-def test_parts_lie_where_the_landmarks_are() -> None:
-    image = part_mask(OPEN, 112)
+def test_mask_parts_are_at_their_landmarks() -> None:
+    image = face_part_mask(OPEN, 112)
 
     def at(*points: int) -> int:
         x, y = OPEN[list(points)].mean(axis=0).round().astype(int)
@@ -29,26 +29,24 @@ def test_parts_lie_where_the_landmarks_are() -> None:
     assert set(np.unique(image)) == {0, 31, 63, 95, 127, 159, 191, 223, 255}
 
 
-def test_a_mirrored_face_gives_the_mirrored_outline() -> None:
+def test_mask_of_mirrored_face_is_mirrored() -> None:
     mirrored = MEAN_SHAPE_PX[list(FLIP_ORDER)] * (-1, 1) + (111, 0)
-    ours, theirs = (
-        part_mask(MEAN_SHAPE_PX, 112) > 0,
-        part_mask(mirrored.astype(np.float32), 112)[:, ::-1] > 0,
-    )
-    assert (ours != theirs).mean() < 0.01
+    original = face_part_mask(MEAN_SHAPE_PX, 112) > 0
+    mirrored_back = face_part_mask(mirrored.astype(np.float32), 112)[:, ::-1] > 0
+    assert (original != mirrored_back).mean() < 0.01
 
 
-def test_a_closed_mouth_hides_what_is_between_the_lips() -> None:
+def test_mask_with_closed_mouth_hides_gap_between_lips() -> None:
     shut = MEAN_SHAPE_PX.copy()
     shut[64:68] = shut[[64, 63, 62, 61]]
-    assert (part_mask(shut, 112) == 95).sum() < (part_mask(OPEN, 112) == 95).sum() / 3
+    assert (face_part_mask(shut, 112) == 95).sum() < (face_part_mask(OPEN, 112) == 95).sum() / 3
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((68, 2), np.nan)])
-def test_bad_points_are_told(points: np.ndarray) -> None:
+def test_mask_with_invalid_points_raises(points: np.ndarray) -> None:
     with pytest.raises(ValueError, match="68 finite points"):
-        part_mask(points, 112)
+        face_part_mask(points, 112)
 
 
-def test_points_far_outside_do_no_harm() -> None:
-    assert part_mask(MEAN_SHAPE_PX + 1e9, 112).max() == 0
+def test_mask_with_points_far_outside_is_empty() -> None:
+    assert face_part_mask(MEAN_SHAPE_PX + 1e9, 112).max() == 0

@@ -1,4 +1,4 @@
-"""The per-person baseline against a plain percentile, and in a pipeline."""
+"""Per-person baseline against a plain percentile."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from faceaffect.outputs.neutral_baseline import (
-    LARGEST_SHIFT,
-    MEMORY,
+    MAX_CORRECTION,
+    MAX_SAMPLES,
     PERCENTILE,
     SAMPLE_STEP_S,
     WARM_UP_S,
@@ -17,30 +17,31 @@ from faceaffect.outputs.neutral_baseline import (
 NEUTRAL = np.full(12, -2.0, np.float32)
 
 
-def test_after_the_warm_up_the_low_percentile_is_taken_off() -> None:
+def test_baseline_after_warm_up_subtracts_excess_of_percentile() -> None:
     random = np.random.default_rng(3)
     stream = random.normal(0.5, 1.0, (1000, 12)).astype(np.float32)
-    own = NeutralBaseline(NEUTRAL)
+    baseline = NeutralBaseline(NEUTRAL)
     for k, logit in enumerate(stream):
-        corrected = own.step(logit, k * SAMPLE_STEP_S)
-        kept = stream[max(0, k + 1 - MEMORY) : k + 1]
-        share = min(1.0, k * SAMPLE_STEP_S / WARM_UP_S)
-        excess = np.clip(np.percentile(kept, PERCENTILE, axis=0) + 2.0, 0, LARGEST_SHIFT)
-        np.testing.assert_allclose(corrected, logit - share * excess, atol=1e-5)
+        corrected = baseline.update(logit, k * SAMPLE_STEP_S)
+        samples = stream[max(0, k + 1 - MAX_SAMPLES) : k + 1]
+        weight = min(1.0, k * SAMPLE_STEP_S / WARM_UP_S)
+        excess = np.clip(np.percentile(samples, PERCENTILE, axis=0) + 2.0, 0, MAX_CORRECTION)
+        np.testing.assert_allclose(corrected, logit - weight * excess, atol=1e-5)
 
 
-def test_a_face_that_rests_low_is_left_alone() -> None:
-    own = NeutralBaseline(NEUTRAL)
+def test_baseline_with_low_neutral_logits_changes_nothing() -> None:
+    baseline = NeutralBaseline(NEUTRAL)
     low = np.full(12, -5.0, np.float32)
     for k in range(100):
-        np.testing.assert_array_equal(own.step(low, 0.1 * k), low)
+        np.testing.assert_array_equal(baseline.update(low, 0.1 * k), low)
 
 
-def test_frames_between_samples_do_not_crowd_the_memory() -> None:
-    own = NeutralBaseline(NEUTRAL)
-    rest, smile = np.zeros(12, np.float32), np.full(12, 3.0, np.float32)
-    for k in range(300):  # ten seconds at rest, at 30 frames a second
-        own.step(rest, k / 30)
+def test_baseline_at_high_frame_rate_samples_at_intervals() -> None:
+    baseline = NeutralBaseline(NEUTRAL)
+    neutral = np.zeros(12, np.float32)
+    smile = np.full(12, 3.0, np.float32)
+    for k in range(300):  # ten seconds of a neutral face, at 30 frames a second
+        baseline.update(neutral, k / 30)
     for k in range(300, 450):  # five seconds of a smile
-        corrected = own.step(smile, k / 30)
-    assert corrected == pytest.approx(np.full(12, 1.0), abs=1e-4)  # 3 less the excess of 2 at rest
+        corrected = baseline.update(smile, k / 30)
+    assert corrected == pytest.approx(np.full(12, 1.0), abs=1e-4)  # 3 minus the excess of 2

@@ -100,7 +100,7 @@ def test_what_was_found_before_an_error_is_said(clip, monkeypatch):
     said = []
 
     class Broken:
-        def restart(self):
+        def reset(self, track_ids=False):
             pass
 
         def analyze(self, frame):

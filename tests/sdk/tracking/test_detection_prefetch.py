@@ -1,6 +1,4 @@
-"""Looks beforehand change no row: compared with a follower that looks by itself, over a made-up
-world and over real clips.
-"""
+"""Prefetched detections change no row, in a synthetic world and on real clips."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 
 import faceaffect.pipeline as pipeline_module
-from faceaffect.detectors import Detections
+from faceaffect.detectors import Detections, Detector
 from faceaffect.detectors.fast_detector import FastFaceDetector
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.sinks.overlay_video import OverlayVideo
@@ -22,36 +20,33 @@ from faceaffect.sources import open_source
 from faceaffect.sources.camera_source import CameraSource
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule
+from faceaffect.tracking.face_network import FaceOutputs
 from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame
-from tests.sdk.tracking.test_tracker import CheapWorld, Person
+from tests.sdk.tracking.test_tracker import FastWorld, Person
 
-PLAN = DetectionSchedule(
-    every_s=0.25, longest_every_s=0.25, detail_every_s=1.2, max_idle_interval_s=0.25
+SCHEDULE = DetectionSchedule(
+    interval_s=0.25, max_interval_s=0.25, full_resolution_interval_s=1.2, max_idle_interval_s=0.25
 )
 ANN, BEN, CAT = Person(200, 200, who=0), Person(450, 220, who=1), Person(320, 300, who=2)
-AHEAD_FRAMES = 5
+PREFETCH_FRAMES = 5
 
 
-class Told:
-    """A detector that finds what it is told to, and says who asked."""
+class FakeDetector(Detector):
+    """Detects one face with the frame's index as score, and records its calls."""
 
-    name = "told"
+    name = "fake"
+    is_fast = True
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.calls: list[tuple[str, int, int]] = []  # kind, frame, thread
 
-    def detect(self, frame: Frame) -> Detections:
-        return self._find("detail", frame)
+    def verify(self, frame: Frame, crop_to_frame: FloatArray) -> BoolArray:
+        raise AssertionError("only the tracker verifies")
 
-    def detect_large(self, frame: Frame) -> Detections:
-        return self._find("large", frame)
-
-    def confirms(self, frame: Frame, maps: FloatArray) -> BoolArray:
-        raise AssertionError("only the follower asks for this")
-
-    def _find(self, kind: str, frame: Frame) -> Detections:
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
+        kind = "full" if full_resolution else "coarse"
         self.calls.append((kind, frame.index, threading.get_ident()))
         if self.error is not None:
             raise self.error
@@ -71,83 +66,86 @@ def frames_of(
     ]
 
 
-def test_a_find_is_for_the_same_pixels_and_the_same_kind_of_look() -> None:
+def test_prefetcher_pop_needs_same_pixels_and_resolution() -> None:
     frames = frames_of(2)
-    ahead = DetectionPrefetcher(Told(), PLAN)
-    ahead.see(frames[0])
-    assert ahead.take(replace(frames[0], pixels=frames[0].pixels.copy()), in_detail=True) is None
-    ahead = DetectionPrefetcher(Told(), PLAN)
-    ahead.see(frames[0])
-    assert ahead.take(frames[0], in_detail=False) is None
-    ahead = DetectionPrefetcher(Told(), PLAN)
-    ahead.see(frames[0])
-    found = ahead.take(replace(frames[0], time_s=3.0), in_detail=True)
+    prefetcher = DetectionPrefetcher(FakeDetector(), SCHEDULE)
+    prefetcher.submit(frames[0])
+    assert (
+        prefetcher.pop(replace(frames[0], pixels=frames[0].pixels.copy()), full_resolution=True)
+        is None
+    )
+    prefetcher = DetectionPrefetcher(FakeDetector(), SCHEDULE)
+    prefetcher.submit(frames[0])
+    assert prefetcher.pop(frames[0], full_resolution=False) is None
+    prefetcher = DetectionPrefetcher(FakeDetector(), SCHEDULE)
+    prefetcher.submit(frames[0])
+    found = prefetcher.pop(replace(frames[0], time_s=3.0), full_resolution=True)
     assert found is not None
     assert found.score.tolist() == [0]
-    assert ahead.take(frames[0], in_detail=True) is None, "given once"
+    assert prefetcher.pop(frames[0], full_resolution=True) is None, "returned once"
 
 
-def test_frames_that_went_by_are_forgotten() -> None:
+def test_prefetcher_pop_drops_earlier_frames() -> None:
     frames = frames_of(40)
-    told = Told()
-    ahead = DetectionPrefetcher(told, PLAN)
+    detector = FakeDetector()
+    prefetcher = DetectionPrefetcher(detector, SCHEDULE)
     for frame in frames:
-        ahead.see(frame)
-    later = next(frame for frame in frames if frame.index == told.calls[-1][1])
-    assert ahead.take(later, in_detail=True) is not None
-    assert not ahead._looks
+        prefetcher.submit(frame)
+    later = next(frame for frame in frames if frame.index == detector.calls[-1][1])
+    assert prefetcher.pop(later, full_resolution=True) is not None
+    assert not prefetcher._runs
 
 
-def test_an_error_comes_at_its_frame_and_not_before() -> None:
+def test_prefetcher_after_detector_error_raises_at_its_frame() -> None:
     frames = frames_of(9)
-    ahead = DetectionPrefetcher(Told(RuntimeError("out of order")), PLAN)
+    prefetcher = DetectionPrefetcher(FakeDetector(RuntimeError("out of order")), SCHEDULE)
     for frame in frames:
-        ahead.see(frame)
-    assert ahead.take(replace(frames[0], pixels=frames[1].pixels), in_detail=True) is None
+        prefetcher.submit(frame)
+    assert prefetcher.pop(replace(frames[0], pixels=frames[1].pixels), full_resolution=True) is None
     with pytest.raises(RuntimeError, match="out of order"):
-        ahead.take(frames[1], in_detail=True)
+        prefetcher.pop(frames[1], full_resolution=True)
 
 
-def test_a_plan_that_came_true_is_not_corrected() -> None:
-    told, frames = Told(), frames_of(64)
-    ahead = DetectionPrefetcher(told, replace(PLAN, is_held=True))
+def test_prefetcher_reschedule_with_expected_schedule_changes_nothing() -> None:
+    detector, frames = FakeDetector(), frames_of(64)
+    prefetcher = DetectionPrefetcher(detector, replace(SCHEDULE, has_tracks=True))
     for frame in frames[:30]:
-        ahead.see(frame)
-    assert [call[:2] for call in told.calls] == [
-        ("detail", 0),
-        ("large", 8),
-        ("large", 16),
-        ("large", 24),
+        prefetcher.submit(frame)
+    assert [call[:2] for call in detector.calls] == [
+        ("full", 0),
+        ("coarse", 8),
+        ("coarse", 16),
+        ("coarse", 24),
     ]
-    assert ahead.take(frames[0], in_detail=True) is not None
-    ahead.correct(replace(PLAN, is_held=True).after(0.0, in_detail=True))
+    assert prefetcher.pop(frames[0], full_resolution=True) is not None
+    prefetcher.reschedule(replace(SCHEDULE, has_tracks=True).advance(0.0, full_resolution=True))
     for frame in frames[30:33]:
-        ahead.see(frame)
-    assert told.calls[-1][:2] == ("large", 32), (
-        "looks of frames that lie before those already seen are not made up for"
+        prefetcher.submit(frame)
+    assert detector.calls[-1][:2] == ("coarse", 32), (
+        "runs before the submitted frames are not made up for"
     )
-    ahead.correct(replace(PLAN, is_held=True, looked_s=28 / 32, detailed_s=28 / 32))
+    prefetcher.reschedule(
+        replace(SCHEDULE, has_tracks=True, last_run_s=28 / 32, last_full_resolution_s=28 / 32)
+    )
     for frame in frames[33:38]:
-        ahead.see(frame)
-    assert told.calls[-1][:2] == ("large", 36)
+        prefetcher.submit(frame)
+    assert detector.calls[-1][:2] == ("coarse", 36)
 
 
-class Play(CheapWorld):
-    """A world whose people are those of the frame that is looked at, so that it may be asked about
-    any.
-    """
+class Play(FastWorld):
+    """World whose people are those of the given frame, so that frames may come in any order."""
 
     def __init__(self, people_at: Callable[[int], list[Person]]) -> None:
         super().__init__()
         self._people_at = people_at
 
-    def detect(self, frame: Frame) -> Detections:
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         self.people = self._people_at(frame.index)
-        return super().detect(frame)
+        return super().detect(frame, full_resolution=full_resolution)
 
-    def show(self, frame: Frame, maps: FloatArray):  # type: ignore[no-untyped-def]
+    def infer(self, frame: Frame, maps: FloatArray) -> FaceOutputs:
         self.people = self._people_at(frame.index)
-        return self.read(frame, maps)
+        return super().infer(frame, maps)
 
 
 def people_at(index: int) -> list[Person]:
@@ -165,44 +163,45 @@ def people_at(index: int) -> list[Person]:
 @pytest.mark.parametrize(
     "clock", [lambda s: s, lambda s: 0.0 if 2 < s < 2.5 else s, lambda s: s if s < 4 else s - 4]
 )
-def test_a_follower_gets_the_same_and_looks_little_by_itself(
+def test_tracker_with_prefetcher_returns_same_rows(
     fps: float, clock: Callable[[float], float]
 ) -> None:
-    given = frames_of(500, fps, level=lambda index: 90 if index < 300 else 160)
-    frames = [replace(frame, time_s=clock(frame.time_s)) for frame in given]
+    stamped = frames_of(500, fps, level=lambda index: 90 if index < 300 else 160)
+    frames = [replace(frame, time_s=clock(frame.time_s)) for frame in stamped]
 
     def run(prefetch_frames: int) -> tuple[list[object], Play, Play]:
-        world, twin = Play(people_at), Play(people_at)
-        follower = FaceTracker(world, world.show, TrackerConfig())
-        ahead = follower.look_ahead(twin) if prefetch_frames else None
+        world = Play(people_at)
+        clone = Play(people_at)
+        tracker = FaceTracker(world, world.infer, TrackerConfig())
+        prefetcher = tracker.create_prefetcher(clone) if prefetch_frames else None
         rows = []
         for index, frame in enumerate(frames):
-            if ahead is not None:
-                for seen in (
+            if prefetcher is not None:
+                for submitted in (
                     frames[prefetch_frames + index :][:1]
                     if index
                     else frames[: prefetch_frames + 1]
                 ):
-                    ahead.see(seen)
-            reading = follower.step(frame)
+                    prefetcher.submit(submitted)
+            outputs = tracker.update(frame)
             rows.append(
                 [
                     (t.track_id, t.landmarks_xy.tobytes(), t.box_xyxy.tobytes())
-                    for t in follower.tracks
+                    for t in tracker.tracks
                 ]
             )
-            rows.append([reading.score.tobytes(), reading.maps.tobytes()])
-        return rows, world, twin
+            rows.append([outputs.face_score.tobytes(), outputs.crop_to_frame.tobytes()])
+        return rows, world, clone
 
-    rows, alone, _ = run(0)
-    same, beside, twin = run(AHEAD_FRAMES)
+    rows, inline, _ = run(0)
+    same, prefetched, clone = run(PREFETCH_FRAMES)
     assert same == rows
-    inline, all_looks = len(beside.looks) + len(beside.large), len(alone.looks) + len(alone.large)
-    assert inline < 0.4 * all_looks
-    assert len(twin.looks) + len(twin.large) <= 1.3 * all_looks
+    run_count = len(inline.runs) + len(inline.coarse_runs)
+    assert len(prefetched.runs) + len(prefetched.coarse_runs) < 0.4 * run_count
+    assert len(clone.runs) + len(clone.coarse_runs) <= 1.3 * run_count
 
 
-def make_film(folder: Path, videos: Path) -> Path:
+def make_video(folder: Path, videos: Path) -> Path:
     """Cuts between clips, two faces side by side, a face that leaves: 640x360."""
 
     def clip(name: str, count: int) -> list[np.ndarray]:
@@ -223,7 +222,7 @@ def make_film(folder: Path, videos: Path) -> Path:
         np.hstack([image[:, :320], np.full((360, 320, 3), 90, np.uint8)]) for image in pair[:30]
     ]
     empty = [np.full((360, 640, 3), 90, np.uint8)] * 40
-    path = folder / "film.mp4"
+    path = folder / "video.mp4"
     video = OverlayVideo(path, 25)
     try:
         for index, pixels in enumerate(
@@ -235,12 +234,12 @@ def make_film(folder: Path, videos: Path) -> Path:
     return path
 
 
-def rows_of(pipeline: Pipeline, path: Path, is_ahead: bool) -> list[list[bytes]]:
-    pipeline.restart()
+def rows_of(pipeline: Pipeline, path: Path, prefetch: bool) -> list[list[bytes]]:
+    pipeline.reset(track_ids=True)
     rows: list[list[bytes]] = []
     with open_source(path) as source:
-        if is_ahead:
-            pipeline.look_ahead(source)
+        if prefetch:
+            pipeline.prefetch_detections(source)
         for frame in source:
             result: tuple[Faces, Affect] = pipeline.analyze(frame)
             rows.append(
@@ -249,67 +248,69 @@ def rows_of(pipeline: Pipeline, path: Path, is_ahead: bool) -> list[list[bytes]]
     return rows
 
 
-class Counted(FastFaceDetector):
-    """Notes the thread of each look, its twin's too."""
+class RecordingDetector(FastFaceDetector):
+    """Records the thread of each run, also of its clone."""
 
     def __init__(self) -> None:
         super().__init__()
         self.threads: list[str] = []
 
-    def _detect(self, frame: Frame, most_px: int) -> Detections:
+    def _detect(self, frame: Frame, max_side_px: int) -> Detections:
         self.threads.append(threading.current_thread().name)
-        return super()._detect(frame, most_px)
+        return super()._detect(frame, max_side_px)
 
 
 @pytest.mark.shared
-def test_rows_of_real_clips_are_the_same_bit_for_bit(
+def test_pipeline_with_prefetching_returns_same_rows_on_real_clips(
     trained: None, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, detector = make_film(tmp_path, shared / "data" / "videos"), Counted()
+    path = make_video(tmp_path, shared / "data" / "videos")
+    detector = RecordingDetector()
     with open_pipeline(detector=detector) as pipeline:
         monkeypatch.setattr(pipeline_module, "cpu_count", lambda: 1)
-        alone = rows_of(pipeline, path, is_ahead=True)
+        alone = rows_of(pipeline, path, prefetch=True)
         assert set(detector.threads) == {threading.current_thread().name}, (
-            "one core: nothing is done beforehand"
+            "one core: no prefetching"
         )
-        looks = len(detector.threads)
+        run_count = len(detector.threads)
         monkeypatch.setattr(pipeline_module, "cpu_count", lambda: 2)
         detector.threads.clear()
-        assert rows_of(pipeline, path, is_ahead=True) == alone
-        assert detector.threads.count("faceaffect-decode") > 0.5 * looks
+        assert rows_of(pipeline, path, prefetch=True) == alone
+        assert detector.threads.count("faceaffect-decode") > 0.5 * run_count
         detector.threads.clear()
-        assert rows_of(pipeline, path, is_ahead=False) == alone, "the source before is forgotten"
+        assert rows_of(pipeline, path, prefetch=False) == alone, "the previous source is forgotten"
         assert "faceaffect-decode" not in detector.threads
     counts = [len(row[0]) // 16 for row in alone]
-    assert {0, 1, 2} <= set(counts), "the film shows nobody, one and two"
+    assert {0, 1, 2} <= set(counts), "the video has frames with no, one and two faces"
 
 
 @pytest.mark.shared
-def test_an_error_of_a_look_comes_with_its_frame(
+def test_pipeline_after_prefetch_error_raises_at_its_frame(
     trained: None, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(FastFaceDetector):
-        def _detect(self, frame: Frame, most_px: int) -> Detections:
+        def _detect(self, frame: Frame, max_side_px: int) -> Detections:
             if frame.index >= 20 and threading.current_thread().name == "faceaffect-decode":
-                raise RuntimeError("no more looks")
-            return super()._detect(frame, most_px)
+                raise RuntimeError("detector failed")
+            return super()._detect(frame, max_side_px)
 
     monkeypatch.setattr(pipeline_module, "cpu_count", lambda: 2)
-    path, analyzed = make_film(tmp_path, shared / "data" / "videos"), []
+    path = make_video(tmp_path, shared / "data" / "videos")
+    analyzed: list[int] = []
     with open_pipeline(detector=Failing()) as pipeline, open_source(path) as source:
-        pipeline.look_ahead(source)
-        with pytest.raises(RuntimeError, match="no more looks"):
+        pipeline.prefetch_detections(source)
+        with pytest.raises(RuntimeError, match="detector failed"):
             analyzed.extend(frame.index for frame in source if pipeline.analyze(frame))
     assert 20 <= len(analyzed) < 28
 
 
-def test_cameras_and_detectors_without_a_twin_are_not_looked_at_beforehand(
+def test_pipeline_with_camera_or_uncloneable_detector_does_not_prefetch(
     trained: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(pipeline_module, "cpu_count", lambda: 2)
-    shown: list[object] = []
+    callbacks: list[object] = []
 
-    class File:
+    class FakeVideoFile:
         is_live, is_sequence, name, fps, frame_count, size_px, dropped, notes = (
             False,
             True,
@@ -323,21 +324,22 @@ def test_cameras_and_detectors_without_a_twin_are_not_looked_at_beforehand(
 
         def __iter__(self): ...  # type: ignore[no-untyped-def]
         def __enter__(self): ...  # type: ignore[no-untyped-def]
-        def __exit__(self, *about: object) -> None: ...
+        def __exit__(self, *exception: object) -> None: ...
         def close(self) -> None: ...
-        def show(self, see: object) -> None:
-            shown.append(see)
+        def on_frame_decoded(self, callback: object) -> None:
+            callbacks.append(callback)
 
     with open_pipeline() as pipeline:
         camera = CameraSource.__new__(CameraSource)
-        pipeline.look_ahead(camera)
-        images = File()
+        pipeline.prefetch_detections(camera)
+        images = FakeVideoFile()
         images.is_sequence = False
-        pipeline.look_ahead(images)  # type: ignore[arg-type]
-        assert not shown
-        pipeline.look_ahead(File())  # type: ignore[arg-type]
-        assert len(shown) == 1
-    for other in (Told(), None):
-        with open_pipeline(detector=other, crops=other is None, sequence=other is None) as pipeline:
-            pipeline.look_ahead(File())  # type: ignore[arg-type]
-            assert len(shown) == 1
+        pipeline.prefetch_detections(images)  # type: ignore[arg-type]
+        assert not callbacks
+        pipeline.prefetch_detections(FakeVideoFile())  # type: ignore[arg-type]
+        assert len(callbacks) == 1
+    for other in (FakeDetector(), None):
+        is_crop = other is None
+        with open_pipeline(detector=other, aligned_crops=is_crop, is_video=is_crop) as pipeline:
+            pipeline.prefetch_detections(FakeVideoFile())  # type: ignore[arg-type]
+            assert len(callbacks) == 1

@@ -125,7 +125,7 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
         ]
     ).astype(int)
     called = []
-    with open_pipeline(bundle, crops=True) as pipeline:
+    with open_pipeline(bundle, aligned_crops=True) as pipeline:
         for image in images[judged]:
             crop = np.ascontiguousarray(
                 image[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]]

@@ -80,7 +80,7 @@ def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) ->
     labels = load_labels(write_affwild2(tmp_path / "data"))
     bundle = write_tiny_bundle(tmp_path / "bundle")
     predictions, notes = predict_crops(bundle, labels, workers)
-    with open_pipeline(bundle, crops=True, sequence=True) as pipeline:
+    with open_pipeline(bundle, aligned_crops=True, is_video=True) as pipeline:
         for row in range(len(labels)):
             if row == 0 or labels.video[row] != labels.video[row - 1]:
                 pipeline.reset()

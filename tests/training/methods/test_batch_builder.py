@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceaffect.multistage.face_part_mask import part_mask
+from faceaffect.multistage.face_part_mask import face_part_mask
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import FPS, made_up_data
 from training.datasets.sampling.windows import NO_FRAME
@@ -105,7 +105,7 @@ def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
     assert inputs["clip"].shape == (1, 8, 4, 32, 32)
     assert inputs["clip_real"].tolist() == [[0] * 5 + [1] * 3]
     parts = inputs["clip"][0, :, 3] * 0.225 + 0.5
-    wanted = torch.from_numpy(part_mask(data.images.points[3], 32)).float() / 255
+    wanted = torch.from_numpy(face_part_mask(data.images.points[3], 32)).float() / 255
     assert torch.allclose(parts[5], wanted, atol=1e-6)
     assert parts[7].abs().max() < 1e-6  # no landmarks, no parts
     assert parts[0].abs().max() < 1e-6

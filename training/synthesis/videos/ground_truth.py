@@ -21,7 +21,7 @@ row a frame of the video:
     occluded        bool    [n]        something hides part of the face; labels tell what is
     behind it
     cropped         bool    [n]        a crop was written
-    estimate_crop_to_frame   float32 [n, 2, 3]  the map of each crop, with its error
+    crop_to_frame   float32 [n, 2, 3]  the map of each crop, with its error
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def truth_arrays(
         "voice_energy": act.voice_energy,
         "occluded": filmed.is_occluded,
         "cropped": ~is_missed,
-        "estimate_crop_to_frame": maps,
+        "crop_to_frame": maps,
     }
 
 

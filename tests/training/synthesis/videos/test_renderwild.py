@@ -160,7 +160,7 @@ def test_crops_are_aligned_and_some_are_missing(renderwild_tiny, notes):
             crop = cv2.imread(str(folder / f"{number:05d}.jpg"))
             assert crop.shape == (112, 112, 3)
             assert crop[30:90, 30:80].std() > 4  # not an empty piece of wall
-        maps, landmarks = note["arrays"]["estimate_crop_to_frame"], note["arrays"]["landmarks_xy"]
+        maps, landmarks = note["arrays"]["crop_to_frame"], note["arrays"]["landmarks_xy"]
         frontal = np.abs(note["arrays"]["pose_deg"][:, 0]) < 12
         anchors = transform_points(invert_transforms(maps), keypoints_from_landmarks(landmarks))[
             frontal
@@ -186,7 +186,7 @@ def test_crops_show_the_frame_of_their_number(renderwild_tiny, notes):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         near = [
             cv2.warpAffine(
-                frames[k + d], note["arrays"]["estimate_crop_to_frame"][k], (112, 112), flags=flags
+                frames[k + d], note["arrays"]["crop_to_frame"][k], (112, 112), flags=flags
             )
             for d in range(-3, 4)
         ]

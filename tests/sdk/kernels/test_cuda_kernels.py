@@ -1,5 +1,4 @@
-"""The CUDA kernels' own code, compiled for the host and run thread by thread, against the NumPy
-definition.
+"""CUDA kernels, compiled for the host and run thread by thread, against the NumPy definition.
 
 This proves arithmetic, indices, barriers and launch sizes. That they run on a GPU is proved
 there, by the record of `python -m benchmarks gpu`.
@@ -24,11 +23,8 @@ from benchmarks.kernel_cases import (
 )
 from faceaffect.kernels import GcnWeights, reference
 from faceaffect.kernels.native import native
-from faceaffect.tracking.appearance import (
-    appearance_descriptors,
-    descriptors_from_grid,
-    sample_grid,
-)
+from faceaffect.kernels.reference_face_ops import sample_grid
+from faceaffect.tracking.appearance import appearance_descriptors, descriptors_from_grid
 from faceaffect.types import Frame, PixelFormat
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.kernels.test_kernel_bounds import guarded
@@ -55,10 +51,10 @@ def packed_normalize(arguments: dict[str, Any]) -> np.ndarray:
 
 
 def with_adjacent_pixels(frame: Frame) -> Frame:
-    wanted = (3, 1) if frame.pixels.ndim == 3 else (1,)
+    expected = (3, 1) if frame.pixels.ndim == 3 else (1,)
     return (
         frame
-        if frame.pixels.strides[1:] == wanted
+        if frame.pixels.strides[1:] == expected
         else Frame(np.ascontiguousarray(frame.pixels), frame.layout)
     )
 
@@ -73,20 +69,20 @@ def plane_numbers(frame: Frame) -> np.ndarray:
     )
 
 
-def close(got: np.ndarray, wanted: np.ndarray, tolerance: float, is_half: bool) -> None:
+def close(got: np.ndarray, expected: np.ndarray, tolerance: float, is_half: bool) -> None:
     """float16 may differ from the rounded float32 by the last bit, 2 ** -11 of it."""
     if is_half:
         tolerance = max(tolerance, 2.0**-10)
-    np.testing.assert_allclose(got.astype(np.float32), wanted, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(got.astype(np.float32), expected, rtol=tolerance, atol=tolerance)
 
 
 @HALF
 @pytest.mark.parametrize("case", CROPS, ids=str)
-def test_crop_face(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+def test_crop_face_cuda_matches_numpy(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
     frame, maps, size_px = (
         with_adjacent_pixels(arguments["frame"]),
-        arguments["estimate_crop_to_frame"],
+        arguments["crop_to_frame"],
         arguments["size_px"],
     )
     out = poisoned((len(maps), 3, size_px, size_px), is_half)
@@ -139,19 +135,21 @@ def random_planes(
 
 
 @pytest.mark.parametrize("layout", list(PixelFormat))
-def test_crops_of_random_frames_with_padded_rows(host: ctypes.CDLL, layout: PixelFormat) -> None:
-    """Sizes, strides, faces and places that nobody chose; a failure names the seed."""
+def test_crop_face_cuda_with_random_padded_frames_matches_numpy(
+    host: ctypes.CDLL, layout: PixelFormat
+) -> None:
+    """Random sizes, strides and crops; a failure names the seed."""
     seed = int(np.random.SeedSequence().generate_state(1)[0])
     random = np.random.default_rng(seed)
     for _ in range(4):
         frame, planes, kept = random_planes(random, layout)
         size_px, count = int(random.integers(1, 40)), int(random.integers(1, 6))
-        places = random.uniform(-0.5, 1.5, (count, 2)) * (frame.width_px, frame.height_px)
+        centers = random.uniform(-0.5, 1.5, (count, 2)) * (frame.width_px, frame.height_px)
         scales, turns = np.exp(random.uniform(-2, 3, count)), random.uniform(-180, 180, count)
         maps = np.concatenate(
             [
                 similarity(size_px, float(s), float(t), (x, y))
-                for s, t, (x, y) in zip(scales, turns, places, strict=True)
+                for s, t, (x, y) in zip(scales, turns, centers, strict=True)
             ]
         )
         for is_half in (False, True):
@@ -159,23 +157,25 @@ def test_crops_of_random_frames_with_padded_rows(host: ctypes.CDLL, layout: Pixe
             numbers = np.array([*MEAN, *STD], np.float32)
             where = (address(maps), count, size_px, address(numbers), address(out), int(is_half))
             host.host_crop_face(address(planes), list(PixelFormat).index(layout), *where)
-            wanted = reference.crop_face(frame, maps, size_px=size_px, mean=MEAN, std=STD)
+            expected = reference.crop_face(frame, maps, size_px=size_px, mean=MEAN, std=STD)
             tolerance = 2.0**-10 if is_half else 1e-5
             np.testing.assert_allclose(
-                out, wanted, rtol=tolerance, atol=tolerance, err_msg=f"seed {seed}"
+                out, expected, rtol=tolerance, atol=tolerance, err_msg=f"seed {seed}"
             )
         assert kept
 
 
 @pytest.mark.parametrize("case", CROPS, ids=str)
-def test_a_staged_frame_holds_all_that_is_read(host: ctypes.CDLL, case: KernelCase) -> None:
+def test_packed_frame_contains_all_pixels_that_are_read(
+    host: ctypes.CDLL, case: KernelCase
+) -> None:
     """Behind the last staged byte lies a page that may not be touched; the third face of two
     repeats the second.
     """
     arguments = case.make()
     frame, maps, size_px = (
         arguments["frame"],
-        arguments["estimate_crop_to_frame"],
+        arguments["crop_to_frame"],
         arguments["size_px"],
     )
     if not len(maps):
@@ -190,11 +190,11 @@ def test_a_staged_frame_holds_all_that_is_read(host: ctypes.CDLL, case: KernelCa
     host.host_crop_jobs(
         address(block), slots, size_px, address(packed_normalize(arguments)), address(out), 0
     )
-    wanted = reference.crop_face(**arguments)
-    close(out, np.concatenate([wanted, wanted[-1:]]), case.tolerance, False)
+    expected = reference.crop_face(**arguments)
+    close(out, np.concatenate([expected, expected[-1:]]), case.tolerance, False)
 
 
-def test_only_what_is_read_is_staged() -> None:
+def test_packed_frame_contains_only_pixels_that_are_read() -> None:
     """A face 112 px wide at scale 1 in a full HD frame needs a hundredth of it."""
     frame = np.zeros((1080, 1920, 3), np.uint8)
     maps = np.array([[[1, 0, 500], [0, 1, 300]]], np.float32)
@@ -202,7 +202,7 @@ def test_only_what_is_read_is_staged() -> None:
     assert 113 * 113 * 3 <= needed <= 113 * 113 * 3 + 512
 
 
-def test_staging_refuses_more_faces_than_slots() -> None:
+def test_packing_more_faces_than_slots_raises() -> None:
     frame, maps = np.zeros((9, 9, 3), np.uint8), np.zeros((2, 2, 3), np.float32)
     with pytest.raises(ValueError, match="slots must be at least the number of faces"):
         native.stage_frame(frame, "BGR", maps, 1, 112, 0, 0, 0)
@@ -210,7 +210,7 @@ def test_staging_refuses_more_faces_than_slots() -> None:
 
 @HALF
 @pytest.mark.parametrize("case", [case for case in CASES if case.op == "normalize"], ids=str)
-def test_normalize(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+def test_normalize_cuda_matches_numpy(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
     pixels = arguments["pixels"]
     count, height, width, _ = pixels.shape
@@ -239,7 +239,7 @@ def rounded(weights: GcnWeights) -> GcnWeights:
 
 @HALF
 @pytest.mark.parametrize("case", [case for case in CASES if case.op == "au_gcn"], ids=str)
-def test_au_gcn(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
+def test_au_gcn_cuda_matches_numpy(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     arguments = case.make()
     dtype = np.float16 if is_half else np.float32
     nodes = arguments["nodes"].astype(dtype)
@@ -249,25 +249,25 @@ def test_au_gcn(host: ctypes.CDLL, case: KernelCase, is_half: bool) -> None:
     out = np.full((len(nodes), 12), np.nan, np.float32)
     where = (address(widths), len(widths) - 1, address(flat), address(out))
     host.host_au_gcn(address(nodes), ctypes.c_int64(len(nodes)), *where, is_half)
-    wanted = reference.au_gcn(nodes.astype(np.float32), weights)
-    np.testing.assert_allclose(out, wanted, rtol=case.tolerance, atol=case.tolerance)
+    expected = reference.au_gcn(nodes.astype(np.float32), weights)
+    np.testing.assert_allclose(out, expected, rtol=case.tolerance, atol=case.tolerance)
 
 
 @HALF
 @pytest.mark.parametrize("size_px", [28, 37, 112, 224])
-def test_portrait_grid(host: ctypes.CDLL, size_px: int, is_half: bool) -> None:
+def test_appearance_grid_cuda_matches_numpy(host: ctypes.CDLL, size_px: int, is_half: bool) -> None:
     random = np.random.default_rng(size_px)
     crops = random.standard_normal((3, 3, size_px, size_px)).astype(
         np.float16 if is_half else np.float32
     )
     out = np.full((3, 3, 12, 12), np.nan, np.float32)
-    host.host_portrait_grid(address(crops), ctypes.c_int64(3), size_px, address(out), is_half)
+    host.host_appearance_grid(address(crops), ctypes.c_int64(3), size_px, address(out), is_half)
     full = crops.astype(np.float32)
     np.testing.assert_array_equal(out, sample_grid(full))
     np.testing.assert_array_equal(descriptors_from_grid(out), appearance_descriptors(full))
 
 
-def test_no_face_launches_nothing(host: ctypes.CDLL) -> None:
+def test_cuda_kernels_without_faces_launch_nothing(host: ctypes.CDLL) -> None:
     weights = graph_weights(8, 1)
     widths = np.array(weights.packed.widths, np.int32)
     host.host_au_gcn(None, ctypes.c_int64(0), address(widths), 1, None, None, 0)

@@ -1,4 +1,4 @@
-"""The small native steps around the network against their NumPy definitions, and what they refuse."""
+"""Native per-face operations against their NumPy definitions, and their argument checks."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from faceaffect import geometry
+from faceaffect.kernels import activations, face_ops
 from faceaffect.kernels.native import native
-from faceaffect.outputs import decode
-from faceaffect.outputs import score_smoother as smooth
-from faceaffect.tracking import appearance as portrait
-from faceaffect.tracking import shot_detector as scene
+from faceaffect.kernels.reference_face_ops import sample_grid
+from faceaffect.outputs.decode import decode_scores
+from faceaffect.outputs.score_smoother import HysteresisThresholds, ScoreSmoother
+from faceaffect.tracking import appearance
+from faceaffect.tracking.one_euro_filter import OneEuroFilter
+from faceaffect.tracking.shot_detector import ShotChangeDetector
 from faceaffect.types import FloatArray, Frame, PixelFormat
 from tests.sdk.tiny_bundle import face_shape
 
 RANDOM = np.random.default_rng(5)
-MODULES = (decode, geometry, portrait, scene, smooth)
 
 
 @pytest.fixture(autouse=True)
@@ -27,71 +29,70 @@ def _built() -> None:
 
 
 @pytest.fixture
-def in_numpy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], object]:
+def run_in_numpy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], object]:
     def call(work: Callable[[], object]) -> object:
         with monkeypatch.context() as patch:
-            for module in MODULES:
-                patch.setattr(module, "native", None)
-            patch.setattr(geometry, "_native_model", None)
+            patch.setattr(face_ops, "native", None)
+            patch.setattr(activations, "native", None)
             return work()
 
     return call
 
 
-def same(
+def assert_same(
     work: Callable[[], object],
-    in_numpy: Callable[[Callable[[], object]], object],
+    run_in_numpy: Callable[[Callable[[], object]], object],
     tolerance: float = 1e-6,
 ) -> None:
-    np.testing.assert_allclose(work(), in_numpy(work), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(work(), run_in_numpy(work), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("count", "size_px"), [(0, 112), (1, 112), (3, 28), (2, 97)])
-def test_portraits(count: int, size_px: int, in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_appearance_descriptors_match_numpy(count: int, size_px: int, run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     crops = RANDOM.normal(0, 1, (count, 3, size_px, size_px)).astype(np.float32)
-    same(lambda: portrait.appearance_descriptors(crops), in_numpy)
-    grid = portrait.sample_grid(crops)
-    same(lambda: portrait.descriptors_from_grid(grid), in_numpy)
+    assert_same(lambda: appearance.appearance_descriptors(crops), run_in_numpy)
+    grid = sample_grid(crops)
+    assert_same(lambda: appearance.descriptors_from_grid(grid), run_in_numpy)
     np.testing.assert_array_equal(
-        portrait.descriptors_from_grid(grid), portrait.appearance_descriptors(crops)
+        appearance.descriptors_from_grid(grid), appearance.appearance_descriptors(crops)
     )
 
 
-def test_portraits_of_a_flat_crop_are_those_of_no_face(in_numpy) -> None:  # type: ignore[no-untyped-def]
-    nothing = -portrait._USUAL_ROW / np.linalg.norm(portrait._USUAL_ROW)
+def test_appearance_descriptors_of_flat_crop_are_those_of_no_face(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
+    no_face = -appearance.MEAN_DESCRIPTOR / np.linalg.norm(appearance.MEAN_DESCRIPTOR)
     for level in (0.0, 1.0, -2.3):
         crops = np.full((1, 3, 112, 112), level, np.float32)
-        for found in (
-            portrait.appearance_descriptors(crops),
-            in_numpy(lambda c=crops: portrait.appearance_descriptors(c)),
+        for descriptors in (
+            appearance.appearance_descriptors(crops),
+            run_in_numpy(lambda c=crops: appearance.appearance_descriptors(c)),
         ):
-            assert portrait.similarity(found[0], nothing) > 0.99
+            assert appearance.cosine_similarity(descriptors[0], no_face) > 0.99
 
 
-def test_the_place_of_a_face(in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_place_face_matches_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     for scale in (0.3, 1.0, 9.0):
         points = (scale * face_shape() + RANDOM.normal(0, 2, (68, 2)) + 50).astype(np.float32)
         for read in (
-            lambda f: f.place,
+            lambda f: f.crop_to_frame,
             lambda f: f.box_xyxy,
-            lambda f: f.eyes_px,
+            lambda f: f.eye_distance_px,
             lambda f: f.is_finite,
         ):
-            same(lambda p=points, r=read: r(geometry.place_face(p)), in_numpy, 1e-4)  # type: ignore[misc]
+            assert_same(lambda p=points, r=read: r(geometry.place_face(p)), run_in_numpy, 1e-4)  # type: ignore[misc]
 
 
-def test_landmarks_that_are_no_numbers_are_told(in_numpy) -> None:  # type: ignore[no-untyped-def]
-    for place in (0, 30, 67):
+def test_place_face_with_nan_is_not_finite(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
+    for index in (0, 30, 67):
         points = face_shape().astype(np.float32)
-        points[place, 1] = np.nan
+        points[index, 1] = np.nan
         assert not geometry.place_face(points).is_finite
-        assert not in_numpy(lambda p=points: geometry.place_face(p)).is_finite
+        assert not run_in_numpy(lambda p=points: geometry.place_face(p)).is_finite
 
 
-def test_where_a_face_can_be(in_numpy) -> None:  # type: ignore[no-untyped-def]
-    near = geometry.place_face((3 * face_shape() + 100).astype(np.float32)).place
+def test_is_plausible_motion_matches_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
+    near = geometry.place_face((3 * face_shape() + 100).astype(np.float32)).crop_to_frame
     size = (640, 480)
-    wanted = {
+    expected = {
         (0.0, 1.0): True,
         (-400.0, 1.0): False,
         (450.0, 1.0): False,
@@ -99,24 +100,25 @@ def test_where_a_face_can_be(in_numpy) -> None:  # type: ignore[no-untyped-def]
         (0.0, 2.2): False,
         (0.0, 1.9): True,
     }
-    for (shift, scale), good in wanted.items():
+    for (shift, scale), good in expected.items():
         crop_map, place = near / np.float32(scale), near + np.float32([[0, 0, shift], [0, 0, 0]])
         assert geometry.is_plausible_motion(place, crop_map, *size) is good
         assert (
-            in_numpy(lambda p=place, m=crop_map: geometry.is_plausible_motion(p, m, *size)) is good
+            run_in_numpy(lambda p=place, m=crop_map: geometry.is_plausible_motion(p, m, *size))
+            is good
         )
     low = near + np.float32([[0, 0, 0], [0, 0, 400]])
     assert not geometry.is_plausible_motion(low, near, *size)
-    assert not in_numpy(lambda: geometry.is_plausible_motion(low, near, *size))
+    assert not run_in_numpy(lambda: geometry.is_plausible_motion(low, near, *size))
     assert not geometry.is_plausible_motion(np.full((2, 3), np.nan, np.float32), near, *size)
 
 
-def test_pose_in_the_frame(in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_pose_in_frame_matches_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     pose = RANDOM.normal(0, 60, (40, 3)).astype(np.float32)
     angle = RANDOM.uniform(-np.pi, np.pi, 40)
     maps = np.zeros((40, 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 1, 0], maps[:, 0, 2] = 3 * np.cos(angle), 3 * np.sin(angle), 50
-    same(lambda: geometry.pose_in_frame(pose, maps), in_numpy, 1e-4)
+    assert_same(lambda: geometry.pose_in_frame(pose, maps), run_in_numpy, 1e-4)
     turned = geometry.pose_in_frame(pose, maps)
     assert (np.abs(turned[:, 2]) <= 180).all()
     away = (turned[:, 2] - pose[:, 2] - np.degrees(angle) + 180) % 360 - 180
@@ -124,57 +126,62 @@ def test_pose_in_the_frame(in_numpy) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(turned[:, :2], pose[:, :2])
 
 
-def test_correlation_of_portraits(in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_cosine_similarity_matches_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     for length in (432, 7):
         first, second = RANDOM.normal(0, 0.05, (2, length)).astype(np.float32)
-        same(lambda a=first, b=second: portrait.similarity(a, b), in_numpy, 1e-5)  # type: ignore[misc]
-        assert portrait.similarity(first, second) == pytest.approx(
+        assert_same(
+            lambda a=first, b=second: appearance.cosine_similarity(a, b), run_in_numpy, 1e-5
+        )  # type: ignore[misc]
+        assert appearance.cosine_similarity(first, second) == pytest.approx(
             float(np.dot(first.astype(np.float64), second)), abs=1e-6
         )
 
 
-def test_points_through_maps(in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_transform_points_matches_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     maps = RANDOM.normal(0, 3, (4, 2, 3)).astype(np.float32)
     points = RANDOM.normal(0, 100, (4, 68, 2)).astype(np.float32)
-    same(lambda: geometry.transform_points(maps, points), in_numpy, 1e-4)
-    same(lambda: geometry.transform_points(maps, points[:1]), in_numpy, 1e-4)
+    assert_same(lambda: geometry.transform_points(maps, points), run_in_numpy, 1e-4)
+    assert_same(lambda: geometry.transform_points(maps, points[:1]), run_in_numpy, 1e-4)
 
 
-def test_one_euro(in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_one_euro_matches_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     path = [
         (face_shape() + RANDOM.normal(0, 3, (68, 2)) + 5 * k).astype(np.float32) for k in range(12)
     ]
 
     def run() -> FloatArray:
-        filtered = smooth.OneEuroFilter()
+        one_euro = OneEuroFilter()
         return np.stack(
             [
-                filtered.step(points, 35.0, (1 / 30, 0.0, 0.2)[k % 3])
+                one_euro.update(points, 35.0, (1 / 30, 0.0, 0.2)[k % 3])
                 for k, points in enumerate(path)
             ]
         )
 
-    same(run, in_numpy, 1e-5)
+    assert_same(run, run_in_numpy, 1e-5)
 
 
-def test_scores_and_their_course(in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_decode_and_smooth_scores_match_numpy(run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     logits = [RANDOM.normal(0, 4, (5, n)).astype(np.float32) for n in (12, 7, 2)]
     for is_raw in (True, False):
-        same(lambda raw=is_raw: decode.decode_scores(*logits, is_raw=raw), in_numpy)  # type: ignore[misc]
-    same(lambda: decode.sigmoid(np.float32([-np.inf, -90, -1, 0, 2, 90, np.inf])), in_numpy)
+        assert_same(lambda raw=is_raw: decode_scores(*logits, is_raw=raw), run_in_numpy)  # type: ignore[misc]
+    assert_same(
+        lambda: activations.sigmoid(np.float32([-np.inf, -90, -1, 0, 2, 90, np.inf])), run_in_numpy
+    )
 
     def run() -> FloatArray:
-        smoother, rows = smooth.ScoreSmoother(smooth.HysteresisThresholds.of((0.5,) * 12)), []
-        for scores in decode.decode_scores(*logits):
-            on = smoother.step(scores, 0.05)
-            rows.append(np.concatenate([scores, on]))
+        smoother = ScoreSmoother(HysteresisThresholds.from_thresholds((0.5,) * 12))
+        rows = []
+        for scores in decode_scores(*logits):
+            is_active = smoother.update(scores, 0.05)
+            rows.append(np.concatenate([scores, is_active]))
         return np.stack(rows)
 
-    same(run, in_numpy)
+    assert_same(run, run_in_numpy)
 
 
 @pytest.mark.parametrize("layout", list(PixelFormat))
-def test_change_of_a_scene(layout: PixelFormat, in_numpy) -> None:  # type: ignore[no-untyped-def]
+def test_shot_change_matches_numpy(layout: PixelFormat, run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     def frame(height: int, width: int) -> Frame:
         rows = height * 3 // 2 if layout is PixelFormat.NV12 else height
         shape = (rows, width, 3) if layout in (PixelFormat.BGR, PixelFormat.RGB) else (rows, width)
@@ -191,16 +198,17 @@ def test_change_of_a_scene(layout: PixelFormat, in_numpy) -> None:  # type: igno
     )
 
     def run() -> list[float]:
-        glance, found = scene.ShotChangeDetector(), []
+        detector = ShotChangeDetector()
+        changes = []
         for each in frames:
-            found += [float(glance.is_cut(each)), glance.change]
-        return found
+            changes += [float(detector.update(each)), detector.change]
+        return changes
 
-    same(run, in_numpy)
+    assert_same(run, run_in_numpy)
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("call", "message"),
     [
         (
             lambda: native.appearance_descriptors(
@@ -219,7 +227,7 @@ def test_change_of_a_scene(layout: PixelFormat, in_numpy) -> None:  # type: igno
             r"grid must be float32 \[N, 3, 12, 12\]",
         ),
         (
-            lambda: native.place_face(geometry._native_model, np.zeros((67, 2))),
+            lambda: geometry.place_face(np.zeros((67, 2))),
             r"landmarks_xy must be float32 \[68, 2\]",
         ),
         (
@@ -273,6 +281,8 @@ def test_change_of_a_scene(layout: PixelFormat, in_numpy) -> None:  # type: igno
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(call: Callable[[], object], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_native_face_ops_with_wrong_arguments_raise(
+    call: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         call()

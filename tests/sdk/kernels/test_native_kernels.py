@@ -34,16 +34,16 @@ def poisoned(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", [*CASES, *TIMED_CROPS], ids=str)
-def test_native_equals_the_definition(case: KernelCase, isa: str) -> None:
+def test_native_kernel_matches_numpy(case: KernelCase, isa: str) -> None:
     arguments = case.make()
-    wanted = getattr(reference, case.op)(**arguments)
-    out = poisoned(wanted.shape)
+    expected = getattr(reference, case.op)(**arguments)
+    out = poisoned(expected.shape)
     assert getattr(kernels, case.op)(**arguments, out=out) is out
-    np.testing.assert_allclose(out, wanted, rtol=case.tolerance, atol=case.tolerance)
+    np.testing.assert_allclose(out, expected, rtol=case.tolerance, atol=case.tolerance)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_fresh_output_equals_given_output(case: KernelCase) -> None:
+def test_kernel_with_new_output_returns_same(case: KernelCase) -> None:
     arguments = case.make()
     fresh = getattr(kernels, case.op)(**arguments)
     assert fresh.dtype == np.float32
@@ -52,12 +52,12 @@ def test_fresh_output_equals_given_output(case: KernelCase) -> None:
     )
 
 
-def test_cases_cover_every_operation() -> None:
+def test_kernel_cases_cover_every_operation() -> None:
     assert {case.op for case in CASES} == set(OPS)
     assert len({str(case) for case in CASES}) == len(CASES)
 
 
-def test_no_twin_is_missing() -> None:
+def test_kernel_sources_exist_for_cpu_and_cuda() -> None:
     listed = re.search(r"set\(OPS ([^)]*)\)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
     assert listed is not None
     assert tuple(listed[1].split()) == OPS

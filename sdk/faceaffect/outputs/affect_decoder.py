@@ -1,0 +1,117 @@
+"""From the logits of a model to `Affect`, with the memory of each track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from faceaffect.bundle.model_spec import BundleError, ModelSpec
+from faceaffect.outputs.decode import (
+    apply_thresholds,
+    decode_scores,
+    hysteresis_thresholds,
+    to_affect,
+)
+from faceaffect.outputs.neutral_baseline import NeutralBaseline
+from faceaffect.outputs.score_smoother import ScoreSmoother
+from faceaffect.system.stage_timer import StageTimer
+from faceaffect.types import Affect, BoolArray, FloatArray, IdArray
+
+
+@dataclass(frozen=True, slots=True)
+class AffectLogits:
+    """Outputs of a model for N faces, before decoding."""
+
+    au_logit: FloatArray  # [N, 12]
+    expression_logit: FloatArray  # [N, 7]
+    va: FloatArray  # [N, 2], valence and arousal
+    is_va_raw: bool  # whether `va` still needs tanh
+
+
+@dataclass(slots=True)
+class _SmoothedTrack:
+    smoother: ScoreSmoother
+    last_seen_s: float
+
+
+class AffectDecoder:
+    """Decodes logits; baselines and smoothing have a memory for each track of a video."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        timer: StageTimer,
+        *,
+        smooth: bool,
+        neutral_baseline: bool,
+        is_video: bool,
+    ) -> None:
+        """Prepare for the thresholds of a model.
+
+        Args:
+            spec: Of the model that predicts the logits.
+            timer: Books the stages "decode_heads" and "smooth".
+            smooth: Whether scores are smoothed over the frames of a track.
+            neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
+            is_video: Whether frames follow each other in time; otherwise tracks have no memory.
+
+        Raises:
+            BundleError: The model has no neutral logits for a baseline.
+        """
+        self._thresholds = hysteresis_thresholds(spec.au_thresholds)
+        self._timer = timer
+        self._smooth = smooth and is_video
+        self._neutral_logit: FloatArray | None = None
+        if neutral_baseline and spec.au_neutral_logits is None:
+            raise BundleError(
+                f"model {spec.name!r} has no au_neutral_logits in its spec, which a per-person "
+                "baseline is measured against; use a model that has them, or leave the baseline off"
+            )
+        if neutral_baseline and is_video:
+            self._neutral_logit = np.asarray(spec.au_neutral_logits, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks."""
+        self._smoothed: dict[int, _SmoothedTrack] = {}
+        self._baselines: dict[int, NeutralBaseline] = {}
+
+    def decode(self, logits: AffectLogits, track_id: IdArray, time_s: float) -> Affect:
+        """Affect of the faces `track_id` [N] in the frame at `time_s`."""
+        au_logit = logits.au_logit
+        if self._neutral_logit is not None:
+            au_logit = self._subtract_baselines(au_logit, self._neutral_logit, track_id, time_s)
+        self._timer.enter("decode_heads")
+        scores = decode_scores(
+            au_logit, logits.expression_logit, logits.va, is_raw=logits.is_va_raw
+        )
+        self._timer.enter("smooth")
+        if self._smooth:
+            return to_affect(scores, self._smooth_tracks(scores, track_id, time_s))
+        return to_affect(scores, apply_thresholds(scores, self._thresholds))
+
+    def _subtract_baselines(
+        self, au_logit: FloatArray, neutral: FloatArray, track_id: IdArray, time_s: float
+    ) -> FloatArray:
+        self._baselines = {
+            key: self._baselines.get(key) or NeutralBaseline(neutral) for key in track_id.tolist()
+        }
+        rows = [
+            baseline.update(au_logit[row], time_s)
+            for row, baseline in enumerate(self._baselines.values())
+        ]
+        return np.array(rows, np.float32).reshape(au_logit.shape)
+
+    def _smooth_tracks(self, scores: FloatArray, track_id: IdArray, time_s: float) -> BoolArray:
+        """Smooth scores [N, 21] in place; returns AU decisions [N, 12]."""
+        thresholds = self._thresholds
+        tracks = {}
+        au_active = np.zeros((len(scores), len(thresholds.threshold)), np.bool_)
+        for row, key in enumerate(track_id.tolist()):
+            track = self._smoothed.get(key) or _SmoothedTrack(ScoreSmoother(thresholds), time_s)
+            au_active[row] = track.smoother.update(scores[row], time_s - track.last_seen_s)
+            track.last_seen_s = time_s
+            tracks[key] = track
+        self._smoothed = tracks
+        return au_active
