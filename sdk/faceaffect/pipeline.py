@@ -203,7 +203,7 @@ class Pipeline:
         if self._follower is None or not isinstance(self._detector, Cloneable) or cpu_count() < 2:
             return
         if source.is_sequence and isinstance(source, PrefetchingSource):
-            source.show(self._follower.look_ahead(self._detector.twin()).see)
+            source.on_frame_decoded(self._follower.look_ahead(self._detector.twin()).see)
 
     def _against_own_rest(
         self, au_logit: FloatArray, track_id: IdArray, time_s: float

@@ -26,7 +26,7 @@ class AudioChunk:
     not quite the computer's.
     """
 
-    at: int
+    start: int
     start_s: float
     samples: FloatArray
     time_s: float
@@ -41,7 +41,7 @@ class AudioChunks:
     """
 
     def __init__(self, container: Any, rate_hz: int) -> None:
-        self.broken = ""
+        self.error = ""
         self._container, self._rate_hz = container, rate_hz
 
     def __iter__(self) -> Iterator[AudioChunk]:
@@ -80,7 +80,7 @@ class AudioChunks:
             av.FFmpegError,
             ValueError,
         ) as error:  # ValueError: the audio changes its form half-way
-            self.broken = str(getattr(error, "strerror", "") or error)
+            self.error = str(getattr(error, "strerror", "") or error)
         if resampler is not None:
             yield from placed(resampler.resample(None))
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from faceaffect.audio.audio_chunks import AudioChunk, AudioChunks
 from faceaffect.audio.audio_source import AudioError
-from faceaffect.audio.mel import samples_until
-from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.mel import sample_count
+from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError, open_media
 from faceaffect.types import FloatArray
 
 _EARLY_S: Final = 0.5  # audio that ends so much before the frames do is worth a word
@@ -37,10 +37,10 @@ class AudioFile:
             self._pieces: Iterator[AudioChunk] = iter(self._stream)
             self._next: AudioChunk | None = next(self._pieces, None)
             if self._next is None:
-                why = self._stream.broken or "it is empty"
+                why = self._stream.error or "it is empty"
                 raise AudioError(f"{path}: no sample of its audio track can be read ({why})")
             self._ahead_s = _first_frame_s(container, self._next.start_s) - self._next.start_s
-        except (SilentVideoError, UnreadableMediaError, OSError) as error:
+        except (NoAudioTrackError, UnreadableMediaError, OSError) as error:
             self._stack.close()
             raise AudioError(f"{error}") from None
         except BaseException:
@@ -52,13 +52,13 @@ class AudioFile:
 
     def read_until(self, time_s: float) -> FloatArray:
         self._asked_s = max(self._asked_s, time_s)
-        count = samples_until(time_s + self._ahead_s, self.rate_hz) - self._given
+        count = sample_count(time_s + self._ahead_s, self.rate_hz) - self._given
         if count <= 0:
             return np.zeros(0, np.float32)
         parts, have = [self._ready], len(self._ready)
         while have < count and self._next is not None:
-            parts += [np.zeros(self._next.at - self._given - have, np.float32), self._next.samples]
-            have = self._next.at - self._given + len(self._next.samples)
+            parts += [np.zeros(self._next.start - self._given - have, np.float32), self._next.samples]
+            have = self._next.start - self._given + len(self._next.samples)
             self._decoded = self._given + have
             self._next = next(self._pieces, None)
         parts.append(np.zeros(max(0, count - have), np.float32))
@@ -71,15 +71,15 @@ class AudioFile:
         if self._next is not None:
             return
         end_s = self._decoded / self.rate_hz - self._ahead_s
-        if self._stream.broken:
+        if self._stream.error:
             self.notes.append(
-                f"{self.name}: the audio breaks off at {end_s:.1f} s ({self._stream.broken}); silence from there on"
+                f"{self.name}: the audio breaks off at {end_s:.1f} s ({self._stream.error}); silence from there on"
             )
         elif self._asked_s > end_s + _EARLY_S:
             self.notes.append(
                 f"{self.name}: the audio ends at {end_s:.1f} s; silence from there on"
             )
-        self._stream.broken, self._asked_s = "", 0.0  # said once
+        self._stream.error, self._asked_s = "", 0.0  # said once
 
 
 def _first_frame_s(container: Any, audio_start_s: float) -> float:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.audio.audio_source import AudioError, AudioSource
-from faceaffect.audio.mel import STEP_FRAMES, normalized_db, steady_db
+from faceaffect.audio.mel import STEP_FRAMES, fixed_floor_db, normalized_db
 from faceaffect.audio.mel_stream import MelStream
 from faceaffect.bundle.stage_spec import STRETCH, AudioSpec
 from faceaffect.types import FloatArray
@@ -23,8 +23,8 @@ LONGEST_STEPS: Final = (
 class AudioFeatures:
     """What the stage takes next, one after the other; `skipped`: its memory must be dropped before."""
 
-    pieces: list[FloatArray]
-    skipped: bool = False
+    inputs: list[FloatArray]
+    has_gap: bool = False
 
 
 class AudioFeatureStream:
@@ -45,7 +45,7 @@ class AudioFeatureStream:
         self._is_new = True
         self._read_s = 0.0
 
-    def until(self, time_s: float) -> AudioFeatures:
+    def read_until(self, time_s: float) -> AudioFeatures:
         """What has come up to `time_s` of the frames' clock since the last call."""
         parts = [self._rest]
         while self._read_s + _READ_S < time_s:
@@ -66,7 +66,7 @@ class AudioFeatureStream:
         steps = power.reshape(-1, STEP_FRAMES, power.shape[1])
         skipped = len(steps) > LONGEST_STEPS
         return AudioFeatures(
-            [steady_db(step, self._spec.mel) for step in steps[-LONGEST_STEPS:]], skipped
+            [fixed_floor_db(step, self._spec.mel) for step in steps[-LONGEST_STEPS:]], skipped
         )
 
     def _window(self, power: FloatArray) -> AudioFeatures:

@@ -5,7 +5,7 @@
     mel[j, b]    = sum_f power[j, f] bank[f, b]
     db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece -
     top_db (`normalized_db`)
-                   or than floor_db (`steady_db`, for audio that comes in
+                   or than floor_db (`fixed_floor_db`, for audio that comes in
                    stretch by stretch: its largest is not known)
     out[b, j]    = (db[j, b] + 14.8) / 19.895
 
@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from faceaffect.bundle.mel_config import MelConfig
 
 __all__ = [
-    "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalized_db",
-    "power_of", "samples_until", "steady_db",
+    "STEP_FRAMES", "MelConfig", "frame_count", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalized_db",
+    "frame_power", "sample_count", "fixed_floor_db",
 ]  # fmt: skip
 
 STEP_FRAMES: Final = 10
@@ -92,10 +92,10 @@ def mel_power(
     padded = np.concatenate(
         [np.zeros(half, np.float32), samples.astype(np.float32), np.zeros(half, np.float32)]
     )
-    return power_of(padded, config, block=block)
+    return frame_power(padded, config, block=block)
 
 
-def power_of(
+def frame_power(
     padded: NDArray[np.float32], config: MelConfig, *, block: int = 2048
 ) -> NDArray[np.float32]:
     """Mel power [k, bands] of the k stretches of `fft` samples that lie a hop apart in a signal."""
@@ -119,7 +119,7 @@ def normalized_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.f
     return np.swapaxes((db + config.shift_db) / config.scale_db, -1, -2).astype(np.float32)
 
 
-def steady_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+def fixed_floor_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
     """What a network that hears stretch by stretch sees [..., frames, bands] of mel power of that
     shape.
     """
@@ -127,12 +127,12 @@ def steady_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float
     return np.asarray((db + config.shift_db) / config.scale_db, np.float32)
 
 
-def samples_until(offset_s: float, rate_hz: int) -> int:
+def sample_count(offset_s: float, rate_hz: int) -> int:
     """How many samples of an audio have been heard `offset_s` seconds after its first."""
     return max(0, int(np.floor(offset_s * rate_hz + _ROUNDING)))
 
 
-def frames_of(samples: int, config: MelConfig) -> int:
+def frame_count(samples: int, config: MelConfig) -> int:
     """How many mel frames are known once so many samples are."""
     return max(0, (samples - config.reach) // config.hop + 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from faceaffect.audio.mel import MelConfig, power_of
+from faceaffect.audio.mel import MelConfig, frame_power
 from faceaffect.types import FloatArray
 
 
@@ -28,4 +28,4 @@ class MelStream:
         needed = (count - 1) * config.hop + config.fft
         padded = np.concatenate([tail, np.zeros(max(0, needed - len(tail)), np.float32)])
         self._tail = tail[count * config.hop :]
-        return power_of(padded[:needed], config)
+        return frame_power(padded[:needed], config)

@@ -71,7 +71,7 @@ class Microphone:
                 if count < len(piece.samples):
                     later = piece.time_s + count / self.rate_hz
                     self._ready.appendleft(
-                        AudioChunk(piece.at + count, piece.start_s, piece.samples[count:], later)
+                        AudioChunk(piece.start + count, piece.start_s, piece.samples[count:], later)
                     )
                     break
             self._samples -= sum(map(len, parts))
@@ -97,7 +97,7 @@ class Microphone:
                 if self._stop.is_set():
                     return
                 self._keep(piece)
-            self._ended = stream.broken or "its end was reached"
+            self._ended = stream.error or "its end was reached"
         except Exception as error:  # a thread's error would be lost
             self._ended = f"{type(error).__name__}: {error}"
         finally:

@@ -19,7 +19,7 @@ class UnreadableMediaError(ValueError):
     """A file that is no video or audio, is cut short before its first frame, or cannot be opened."""
 
 
-class SilentVideoError(ValueError):
+class NoAudioTrackError(ValueError):
     """A video without an audio track."""
 
 

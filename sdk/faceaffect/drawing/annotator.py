@@ -11,9 +11,9 @@ from faceaffect.drawing.score_panel import (
     WHITE,
     Canvas,
     Color,
+    darken,
     draw_score_panel,
     put_text,
-    shade,
     text_width_px,
 )
 from faceaffect.labels import AU_NAMES
@@ -137,7 +137,7 @@ def _draw_label(image: Canvas, face: Box, lines: list[str], scale: float, taken:
     place = place_label(face, size_px, (image.shape[1], image.shape[0]), taken)
     taken.append(place)
     left, top, right, bottom = (round(edge) for edge in place)
-    shade(image, (left, top, right, bottom), 0.4)
+    darken(image, (left, top, right, bottom), 0.4)
     for row, line in enumerate(lines):
         put_text(
             image, line, (left + 4 * scale, top + (_LINE_PX * (row + 1)) * scale), scale, WHITE

@@ -36,7 +36,7 @@ def draw_score_panel(
     not there stays empty.
     """
     width, height = round(PANEL_WIDTH_PX * scale), round(PANEL_HEIGHT_PX * scale)
-    shade(canvas, (left_px, 0, left_px + width, max(height, canvas.shape[0])), _SHADE)
+    darken(canvas, (left_px, 0, left_px + width, max(height, canvas.shape[0])), _SHADE)
     top = 4.0
     for name, probability, is_on, threshold in zip(
         AU_NAMES, affect.au_probability[0], affect.au_active[0], thresholds, strict=True
@@ -63,7 +63,7 @@ def draw_score_panel(
 def put_text(
     canvas: Canvas, text: str, left_bottom: tuple[float, float], scale: float, color: Color = WHITE
 ) -> None:
-    """Text of about 9 px height at scale 1; shade the place first."""
+    """Text of about 9 px height at scale 1; darken the place first."""
     origin, width = (round(left_bottom[0]), round(left_bottom[1])), max(1, round(scale))
     cv2.putText(
         canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.36 * scale, color, width, cv2.LINE_AA
@@ -76,7 +76,7 @@ def text_width_px(text: str, scale: float) -> int:
     )
 
 
-def shade(canvas: Canvas, box_xyxy: tuple[int, int, int, int], share: float) -> None:
+def darken(canvas: Canvas, box_xyxy: tuple[int, int, int, int], share: float) -> None:
     """Darken a rectangle to `share` of its light."""
     x1, y1, x2, y2 = (max(0, edge) for edge in box_xyxy)
     area: Any = canvas[y1:y2, x1:x2]

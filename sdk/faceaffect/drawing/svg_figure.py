@@ -24,12 +24,12 @@ STYLE: Final[dict[str, Any]] = {
 }
 
 
-def matplotlib_part(part: str = "") -> Any:
+def import_matplotlib(part: str = "") -> Any:
     """The library or a module of it; raises ImportError."""
     return importlib.import_module(f"matplotlib.{part}" if part else "matplotlib")
 
 
-def svg_text(figure: Any) -> str:
+def figure_to_svg(figure: Any) -> str:
     """The drawing alone: a page needs neither prologue nor name spaces nor metadata, all of which
     name web addresses.
     """

@@ -68,7 +68,7 @@ class MultiStageModel:
         """Read-outs of the faces [N] whose landmarks [N, 68, 2] lie in `frame`."""
         if self._listener is not None:
             self._clock.start("network")
-            self._runner.hear(self._listener.until(frame.time_s))
+            self._runner.hear(self._listener.read_until(frame.time_s))
         self._clock.start("crop")
         crops = crop_faces(frame, landmarks_xy, self.spec.crop)
         self._clock.start("network")

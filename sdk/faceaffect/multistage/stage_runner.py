@@ -71,9 +71,9 @@ class StageRunner:
         """Take audio up to now."""
         if self._audio is None:
             return
-        if heard.skipped:
+        if heard.has_gap:
             self._audio_memory = self._silence()
-        for mel in heard.pieces:
+        for mel in heard.inputs:
             _run(self._audio, [self._audio_memory], {AUDIO: mel[None]}, {})
 
     def _silence(self) -> _Memory:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from faceaffect.sources.prefetch import DecodeAhead
+from faceaffect.sources.prefetch import FramePrefetcher
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame
 
@@ -28,7 +28,7 @@ class FileSource(ABC):
         self.name, self._options = name, options
         self.notes: list[str] = []
         self._see: Callable[[Frame], None] | None = None
-        self._ahead: DecodeAhead | None = None
+        self._ahead: FramePrefetcher | None = None
         self._closed = False
 
     @abstractmethod
@@ -47,17 +47,17 @@ class FileSource(ABC):
         finally:
             self._release()
 
-    def show(self, see: Callable[[Frame], None]) -> None:
+    def on_frame_decoded(self, callback: Callable[[Frame], None]) -> None:
         if self._ahead is not None:
             raise SourceError(
                 f"{self.name}: frames are shown beforehand to those only who ask before the first is read"
             )
-        self._see = see
+        self._see = callback
 
     def __iter__(self) -> Iterator[Frame]:
         if self._ahead is not None or self._closed:
             raise SourceError(f"{self.name}: a source is read once; open it again to read it again")
-        self._ahead = DecodeAhead(self._frames(), self._options.prefetch_frames)
+        self._ahead = FramePrefetcher(self._frames(), self._options.prefetch_frames)
         return iter(self._ahead)
 
     def close(self) -> None:

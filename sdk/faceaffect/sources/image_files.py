@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.natural_sort import natural_order
+from faceaffect.sources.natural_sort import natural_sort_key
 from faceaffect.sources.read_image import is_animated_webp, read_image
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame
@@ -32,7 +32,7 @@ IMAGE_SUFFIXES: Final = frozenset(
 )
 
 
-FOREIGN_SUFFIXES: Final = frozenset([".avif", ".heic", ".heif", ".jxl"])
+UNSUPPORTED_SUFFIXES: Final = frozenset([".avif", ".heic", ".heif", ".jxl"])
 """Images that OpenCV's wheels cannot read."""
 
 
@@ -42,11 +42,11 @@ def is_image(path: Path) -> bool:
     )  # macOS leaves such twins
 
 
-def is_pattern(text: str) -> bool:
+def is_glob(text: str) -> bool:
     return any(letter in text for letter in "*?[")
 
 
-class Images(FileSource):
+class ImageFiles(FileSource):
     """Images in natural order; each one's own path is its `Frame.source`.
 
     A single image has time_s 0, others index / `image_fps`, also where an unreadable one was
@@ -56,7 +56,7 @@ class Images(FileSource):
     def __init__(self, name: str | Path, options: SourceOptions | None = None) -> None:
         super().__init__(str(name), options or SourceOptions())
         self._paths, self._is_single = _image_paths(str(name), self.notes)
-        self.is_sequence = self._options.sequence
+        self.is_sequence = self._options.is_video
         self.frame_count = len(self._paths)
         self.fps = None if self._is_single else self._options.image_fps
         self._unreadable = 0
@@ -92,7 +92,7 @@ def _image_paths(name: str, notes: list[str]) -> tuple[list[Path], bool]:
     if path.is_dir():
         found = [entry for entry in path.iterdir() if is_image(entry) and entry.is_file()]
         if foreign := [
-            entry.name for entry in path.iterdir() if entry.suffix.lower() in FOREIGN_SUFFIXES
+            entry.name for entry in path.iterdir() if entry.suffix.lower() in UNSUPPORTED_SUFFIXES
         ]:
             notes.append(
                 f"skipped {len(foreign)} images like {foreign[0]}, which OpenCV cannot read; convert them to .jpg"
@@ -104,7 +104,7 @@ def _image_paths(name: str, notes: list[str]) -> tuple[list[Path], bool]:
             )
     elif path.exists():
         return [path], True
-    elif is_pattern(name):
+    elif is_glob(name):
         found = [
             entry
             for entry in map(Path, glob.glob(name, recursive=True))
@@ -116,7 +116,7 @@ def _image_paths(name: str, notes: list[str]) -> tuple[list[Path], bool]:
             )
     else:
         raise SourceError(f"{name}: no such file; check the path")
-    return sorted(found, key=natural_order), False
+    return sorted(found, key=natural_sort_key), False
 
 
 def _listing(folder: Path) -> str:

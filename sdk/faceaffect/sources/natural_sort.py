@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 
-def natural_order(path: Path) -> list[tuple[int, int, str]]:
+def natural_sort_key(path: Path) -> list[tuple[int, int, str]]:
     """Sort key: runs of digits count as numbers, letters without case; equal keys fall back to the
     text itself.
     """

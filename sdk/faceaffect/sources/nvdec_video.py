@@ -15,7 +15,7 @@ from faceaffect.sources.camera_source import CameraConfig, Capture
 from faceaffect.sources.csi_camera import require_gstreamer
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.import_opencv import import_opencv
-from faceaffect.sources.rtsp_stream import rtsp_stream, without_password
+from faceaffect.sources.rtsp_stream import redact_password, rtsp_stream
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame, PixelFormat
 
@@ -51,11 +51,11 @@ def nvdec_stream(uri: str) -> CameraConfig:
 
     def open_capture() -> Capture:
         cv2 = import_opencv()
-        require_gstreamer(without_password(uri), cv2.getBuildInformation())
+        require_gstreamer(redact_password(uri), cv2.getBuildInformation())
         return cv2.VideoCapture(nvdec_stream_pipeline(uri), cv2.CAP_GSTREAMER)  # type: ignore[no-any-return]
 
     advice = f"{kind.advice}, and that `gst-inspect-1.0 nvv4l2decoder` finds the decoder"
-    return CameraConfig(without_password(uri), open_capture, PixelFormat.NV12, advice)
+    return CameraConfig(redact_password(uri), open_capture, PixelFormat.NV12, advice)
 
 
 def _open_with_gstreamer(path: Path) -> Any:

@@ -9,8 +9,8 @@ from typing import Final
 
 from faceaffect.sources.camera_source import CameraConfig, CameraSource
 from faceaffect.sources.csi_camera import csi_camera
-from faceaffect.sources.image_files import FOREIGN_SUFFIXES, Images, is_image, is_pattern
-from faceaffect.sources.natural_sort import natural_order
+from faceaffect.sources.image_files import UNSUPPORTED_SUFFIXES, ImageFiles, is_glob, is_image
+from faceaffect.sources.natural_sort import natural_sort_key
 from faceaffect.sources.nvdec_video import SCHEME, STREAM_SCHEME, NvdecVideo, nvdec_stream
 from faceaffect.sources.rtsp_stream import rtsp_stream
 from faceaffect.sources.source import Source, SourceError, SourceOptions
@@ -40,9 +40,9 @@ def open_source(uri: str | Path, options: SourceOptions | None = None) -> Source
             raise SourceError(f"{text}: wanted {_WANTED}, got the unknown scheme {scheme}://")
         return CameraSource(LIVE_SCHEMES[scheme](text), options)
     path = Path(rest if found else text)
-    if path.is_dir() or is_image(path) or (is_pattern(str(path)) and not path.exists()):
-        return Images(path, options)
-    if path.suffix.lower() in FOREIGN_SUFFIXES and path.is_file():
+    if path.is_dir() or is_image(path) or (is_glob(str(path)) and not path.exists()):
+        return ImageFiles(path, options)
+    if path.suffix.lower() in UNSUPPORTED_SUFFIXES and path.is_file():
         raise SourceError(
             f"{text}: an image that OpenCV can read was wanted, it cannot read {path.suffix}; convert it to .jpg or .png"
         )
@@ -62,9 +62,9 @@ def expand_sources(uris: Iterable[str]) -> list[str]:
     expanded: list[str] = []
     for uri in uris:
         matches: list[Path] = []
-        if is_pattern(uri) and "://" not in uri and not Path(uri).exists():
+        if is_glob(uri) and "://" not in uri and not Path(uri).exists():
             matches = sorted(
-                (Path(match) for match in glob.glob(uri, recursive=True)), key=natural_order
+                (Path(match) for match in glob.glob(uri, recursive=True)), key=natural_sort_key
             )
         if matches and not any(is_image(match) for match in matches):
             expanded.extend(str(match) for match in matches)

@@ -12,7 +12,7 @@ from faceaffect.types import Frame
 _JOIN_S = 2.0  # a decoder that hangs in the operating system must not hang the program with it
 
 
-class DecodeAhead:
+class FramePrefetcher:
     """Runs a generator of frames in a thread and holds at most `prefetch_frames` of them.
 
     What the generator raises is raised in the consumer, after the frames before it. The

@@ -15,7 +15,7 @@ _TIMEOUT_MS = 5000  # OpenCV waits 30 s by default, longer than a user believes 
 def rtsp_stream(uri: str) -> CameraConfig:
     if not urlsplit(uri).hostname:
         raise SourceError(
-            f"{without_password(uri)}: a stream is named rtsp://host/path, this one has no host"
+            f"{redact_password(uri)}: a stream is named rtsp://host/path, this one has no host"
         )
 
     def open_capture() -> Capture:
@@ -29,10 +29,10 @@ def rtsp_stream(uri: str) -> CameraConfig:
         return cv2.VideoCapture(uri, cv2.CAP_FFMPEG, limits)  # type: ignore[no-any-return]
 
     advice = "check address, user and password, and that the camera can be reached from here"
-    return CameraConfig(without_password(uri), open_capture, PixelFormat.BGR, advice)
+    return CameraConfig(redact_password(uri), open_capture, PixelFormat.BGR, advice)
 
 
-def without_password(uri: str) -> str:
+def redact_password(uri: str) -> str:
     """The address as it may be shown and stored."""
     parts = urlsplit(uri)
     if parts.password is None:

@@ -24,7 +24,7 @@ class SourceOptions:
     begins a video file near that time instead, at once, and counts frames as the file's frame
     rate says, which a variable one may not bear out. `prefetch_frames` is how many frames are
     decoded before they are asked for, `image_fps` makes the time stamps of a folder of images
-    (time_s = index / image_fps), `sequence` says that such images follow each other as the
+    (time_s = index / image_fps), `is_video` says that such images follow each other as the
     frames of one video. `reconnect_timeout_s` is how long a camera or stream that went away is
     waited for before the source ends.
     """
@@ -33,7 +33,7 @@ class SourceOptions:
     seek_s: float = 0.0
     prefetch_frames: int = 4
     image_fps: float = 30.0
-    sequence: bool = False
+    is_video: bool = False
     reconnect_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -90,8 +90,8 @@ class Source(Protocol):
 class PrefetchingSource(Source, Protocol):
     """A source whose frames are read some time before they are asked for."""
 
-    def show(self, see: Callable[[Frame], None]) -> None:
-        """Have `see` called with each frame once it is read, by the thread that reads; to be asked
+    def on_frame_decoded(self, callback: Callable[[Frame], None]) -> None:
+        """Have `callback` called with each frame once it is read, by the thread that reads; to be asked
         for before the first.
         """
         ...

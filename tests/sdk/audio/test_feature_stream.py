@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faceaffect.audio.feature_stream import LONGEST_STEPS, AudioFeatureStream
-from faceaffect.audio.mel import MelConfig, mel_power, normalized_db, steady_db
+from faceaffect.audio.mel import MelConfig, fixed_floor_db, mel_power, normalized_db
 from faceaffect.bundle.stage_spec import STRETCH, WINDOW, AudioSpec
 
 MEL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
@@ -40,13 +40,13 @@ def test_stretches_come_once_whole_and_in_order() -> None:
     listener = AudioFeatureStream(audio, AudioSpec(STRETCH, MEL), 10)
     power, heard = mel_power(audio.samples, MEL), 0
     for time_s in TIMES:
-        found = listener.until(time_s)
-        assert not found.skipped
+        found = listener.read_until(time_s)
+        assert not found.has_gap
         wanted = int(time_s * 10 + 1e-6)
-        assert len(found.pieces) == wanted - heard
-        for piece in found.pieces:
+        assert len(found.inputs) == wanted - heard
+        for piece in found.inputs:
             assert piece == pytest.approx(
-                steady_db(power[10 * heard : 10 * heard + 10], MEL), abs=1e-5
+                fixed_floor_db(power[10 * heard : 10 * heard + 10], MEL), abs=1e-5
             )
             heard += 1
     assert heard == 10
@@ -57,7 +57,7 @@ def test_windows_come_with_each_new_step_and_at_the_start() -> None:
     listener = AudioFeatureStream(audio, AudioSpec(WINDOW, MEL), 25)
     power, counts = mel_power(audio.samples, MEL), []
     for time_s in TIMES:
-        found = listener.until(time_s).pieces
+        found = listener.read_until(time_s).inputs
         counts.append(len(found))
         end = int(time_s * 10 + 1e-6) * 10
         silent = np.zeros((max(0, 25 - end), 6), np.float32)
@@ -73,12 +73,12 @@ def test_windows_come_with_each_new_step_and_at_the_start() -> None:
 def test_after_a_jump_the_last_ten_seconds_are_heard() -> None:
     audio = Noise(40)
     listener = AudioFeatureStream(audio, AudioSpec(STRETCH, MEL), 10)
-    listener.until(0.5)
-    found = listener.until(35.0)
-    assert found.skipped
-    assert len(found.pieces) == LONGEST_STEPS
+    listener.read_until(0.5)
+    found = listener.read_until(35.0)
+    assert found.has_gap
+    assert len(found.inputs) == LONGEST_STEPS
     power = mel_power(audio.samples, MEL)
-    assert found.pieces[0] == pytest.approx(steady_db(power[2500:2510], MEL), abs=1e-5)
-    assert found.pieces[-1] == pytest.approx(steady_db(power[3490:3500], MEL), abs=1e-5)
-    later = listener.until(35.1)
-    assert (later.skipped, len(later.pieces)) == (False, 1)
+    assert found.inputs[0] == pytest.approx(fixed_floor_db(power[2500:2510], MEL), abs=1e-5)
+    assert found.inputs[-1] == pytest.approx(fixed_floor_db(power[3490:3500], MEL), abs=1e-5)
+    later = listener.read_until(35.1)
+    assert (later.has_gap, len(later.inputs)) == (False, 1)

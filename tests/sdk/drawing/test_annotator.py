@@ -15,7 +15,7 @@ from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_s
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
 from faceaffect.types import Affect, Faces, Frame, PixelFormat
-from tests.sdk.sinks.conftest import made_up
+from tests.sdk.sinks.conftest import synthetic_result
 
 OVERWRITE, REFUSE, RESUME = (
     OverwritePolicy.OVERWRITE,
@@ -31,7 +31,7 @@ def blank(width: int, height: int, index: int = 0, time_s: float = 0.0) -> Frame
 
 
 def face_at(*box_xyxy: float) -> tuple[Faces, Affect]:
-    _, faces, affect = made_up(1)
+    _, faces, affect = synthetic_result(1)
     faces.box_xyxy[0], faces.landmarks_xy[0] = box_xyxy, box_xyxy[:2]
     return faces, affect
 
@@ -47,7 +47,7 @@ def face_at(*box_xyxy: float) -> tuple[Faces, Affect]:
 )
 def test_size_depends_on_the_frame_only(size: tuple[int, int], expected: tuple[int, int]) -> None:
     shapes = {
-        FaceAnnotator().draw(blank(*size), *made_up(2, count)[1:]).shape for count in (0, 1, 3)
+        FaceAnnotator().draw(blank(*size), *synthetic_result(2, count)[1:]).shape for count in (0, 1, 3)
     }
     assert {(width, height) for height, width, _ in shapes} == {expected}
     assert len(shapes) == 1
@@ -96,7 +96,7 @@ def test_active_units_are_highlighted() -> None:
 def test_every_layout_is_drawn_and_the_frame_left_alone(layout: PixelFormat) -> None:
     shape = {PixelFormat.GRAY: (240, 320), PixelFormat.NV12: (360, 320)}.get(layout, (240, 320, 3))
     pixels = np.full(shape, 128, np.uint8)
-    drawn = FaceAnnotator().draw(Frame(pixels, layout), *made_up(1)[1:])
+    drawn = FaceAnnotator().draw(Frame(pixels, layout), *synthetic_result(1)[1:])
     assert drawn.shape[2] == 3
     assert (pixels == 128).all()
 
@@ -141,7 +141,7 @@ def overlay_all(path: Path, source_path: Path, when: OverwritePolicy = REFUSE) -
     with open_source(source_path) as source:
         overlay = open_overlay(path, source, when, (0.5,) * 12)
         for frame in source:
-            overlay.write(frame, *made_up(frame.index)[1:])
+            overlay.write(frame, *synthetic_result(frame.index)[1:])
         overlay.close()
 
 
@@ -243,7 +243,7 @@ def test_error_in_the_background_reaches_the_caller_and_hangs_nobody(tmp_path: P
 
     def run() -> None:
         for index in range(50):
-            overlay.write(*made_up(index))
+            overlay.write(*synthetic_result(index))
 
     with pytest.raises(SinkError, match="broken"):
         run()
@@ -254,7 +254,7 @@ def test_error_in_the_background_reaches_the_caller_and_hangs_nobody(tmp_path: P
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_the_model_does_not_read_is_left_out(count: int) -> None:
-    frame, faces, whole = blank(640, 360), *made_up(3, count)[1:]
+    frame, faces, whole = blank(640, 360), *synthetic_result(3, count)[1:]
     nan = np.float32(np.nan)
     empty = Affect(
         nan * whole.au_probability,

@@ -88,7 +88,7 @@ def test_audio_is_one_for_all_faces_and_known_to_those_who_come_later() -> None:
     assert see(runner, {1: 1.0}, 0.0) == {1: [1, 0]}
     runner.hear(AudioFeatures([step, 2 * step]))
     assert see(runner, {1: 1.0, 2: 1.0}, 0.1) == {1: [2, 3], 2: [1, 3]}
-    runner.hear(AudioFeatures([step], skipped=True))
+    runner.hear(AudioFeatures([step], has_gap=True))
     assert see(runner, {1: 1.0}, 0.2) == {1: [3, 1]}
     runner.reset()
     assert see(runner, {1: 1.0}, 0.3) == {1: [1, 0]}

@@ -7,7 +7,7 @@ import numpy as np
 from faceaffect.types import Affect, Faces, Frame
 
 
-def made_up(
+def synthetic_result(
     index: int, face_count: int = 1, source: str = "clip.mp4"
 ) -> tuple[Frame, Faces, Affect]:
     random = np.random.default_rng(index)

@@ -12,17 +12,17 @@ import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, Sink, SinkError, SinkOptions, open_sink
-from faceaffect.sinks.columns import rows_of
+from faceaffect.sinks.columns import rows_for_frame
 from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
 from faceaffect.types import Frame
-from tests.sdk.sinks.conftest import made_up
+from tests.sdk.sinks.conftest import synthetic_result
 
 RESUME, OVERWRITE = SinkOptions(OverwritePolicy.RESUME), SinkOptions(OverwritePolicy.OVERWRITE)
 
 
 def write(sink: Sink, frames: range, source: str = "clip.mp4") -> None:
     for index in frames:
-        sink.write(*made_up(index, face_count=index % 3, source=source))
+        sink.write(*synthetic_result(index, face_count=index % 3, source=source))
 
 
 def frames_in(path: Path) -> list[int]:
@@ -43,8 +43,8 @@ def test_columns_are_the_promised_ones() -> None:
 
 
 def test_every_value_stands_in_its_column() -> None:
-    frame, faces, affect = made_up(7, 2)
-    row = dict(zip(COLUMN_NAMES, list(rows_of(frame, faces, affect))[1], strict=True))
+    frame, faces, affect = synthetic_result(7, 2)
+    row = dict(zip(COLUMN_NAMES, list(rows_for_frame(frame, faces, affect))[1], strict=True))
     assert (row["source"], row["frame"], row["time_s"], row["track_id"]) == ("clip.mp4", 7, 0.28, 2)
     assert row["box_y2"] == pytest.approx(faces.box_xyxy[1, 3], abs=0.005)
     assert row["pitch_deg"] == pytest.approx(faces.pose_deg[1, 1], abs=0.005)
@@ -56,10 +56,10 @@ def test_every_value_stands_in_its_column() -> None:
 
 
 def test_formats_say_the_same_and_survive_odd_names_and_unknown_numbers() -> None:
-    frame, faces, affect = made_up(3)
+    frame, faces, affect = synthetic_result(3)
     frame = Frame(frame.pixels, source='a "b", c\nü.mp4', index=3)
     faces.quality[0], affect.valence[0] = np.nan, -0.00001
-    (row,) = rows_of(frame, faces, affect)
+    (row,) = rows_for_frame(frame, faces, affect)
     named = json.loads(JsonlFormat().line(row))
     (read,) = csv.DictReader(io.StringIO(CsvFormat().header() + CsvFormat().line(row), newline=""))
     assert list(named) == list(read) == list(COLUMN_NAMES)
@@ -98,7 +98,7 @@ def test_existing_output_is_never_lost_by_accident(tmp_path: Path, suffix: str) 
         write(sink, range(3))
     before = path.read_bytes()
     with pytest.raises(
-        SinkError, match="exists already; use --resume to go on with it or --overwrite"
+        SinkError, match="exists already; use --resume to continue it or --overwrite"
     ):
         open_sink(path)
     with pytest.raises(SinkError, match="nothing to resume"):
@@ -157,7 +157,7 @@ def test_resume_drops_rows_that_the_progress_does_not_know(tmp_path: Path) -> No
     path = tmp_path / "rows.csv"
     sink = open_sink(path)
     sink.begin("clip.mp4")
-    sink._note_progress()  # type: ignore[attr-defined]
+    sink._save_checkpoint()  # type: ignore[attr-defined]
     write(sink, range(9))
     sink._descriptor = None  # type: ignore[attr-defined]  # gone without a goodbye
     with open_sink(path, RESUME) as resumed:
@@ -184,7 +184,7 @@ def test_several_sources_resume_where_each_stood(tmp_path: Path) -> None:
 
 def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    interrupt(path, range(3), options=SinkOptions(settings={"model": "small"}))
+    interrupt(path, range(3), options=SinkOptions(run_config={"model": "small"}))
     with pytest.raises(SinkError, match="model was small, is large"):
         open_sink(path, SinkOptions(OverwritePolicy.RESUME, {"model": "large"}))
 
@@ -234,7 +234,7 @@ def test_what_the_model_does_not_read_is_empty(tmp_path: Path, suffix: str) -> N
     """A model of valence and arousal alone, then one of action units alone."""
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
-    frame, faces, whole = made_up(0)
+    frame, faces, whole = synthetic_result(0)
     nan = np.float32(np.nan)
     mood = replace(
         whole, au_probability=whole.au_probability * nan, au_active=whole.au_active & False,
@@ -270,6 +270,6 @@ def test_a_name_that_is_not_utf8_costs_no_row(tmp_path: Path, suffix: str) -> No
     out = tmp_path / f"rows{suffix}"
     with open_sink(out) as sink:
         sink.begin("bad\udcff.mp4")
-        sink.write(*made_up(1, source="bad\udcff.mp4"))
+        sink.write(*synthetic_result(1, source="bad\udcff.mp4"))
         sink.end("bad\udcff.mp4")
     assert out.read_text(encoding="utf-8").count("bad\\") == 1

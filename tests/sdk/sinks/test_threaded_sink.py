@@ -21,7 +21,7 @@ from faceaffect.sinks import OverwritePolicy, SinkError, SinkOptions, open_sink
 from faceaffect.sinks.sink import ResumePoint, Sink
 from faceaffect.sinks.threaded_sink import ThreadedSink
 from faceaffect.types import Affect, Faces, Frame
-from tests.sdk.sinks.conftest import made_up
+from tests.sdk.sinks.conftest import synthetic_result
 
 RESUME = SinkOptions(OverwritePolicy.RESUME)
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,7 +66,7 @@ def frames_in(path: Path) -> list[int]:
 
 def write_all(sink: Sink, frames: range) -> None:
     for index in frames:
-        sink.write(*made_up(index, source="a"))
+        sink.write(*synthetic_result(index, source="a"))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -91,7 +91,7 @@ def test_bytes_are_those_of_the_sink_itself(tmp_path: Path) -> None:
             for source in ("a", "b"):
                 assert sink.begin(source) == ResumePoint(0, -1 if source == "a" else 2, False)
                 for index in range(300):
-                    sink.write(*made_up(index, index % 3, source))
+                    sink.write(*synthetic_result(index, index % 3, source))
                 sink.end(source)
     assert (tmp_path / "threaded.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["plain.csv", "threaded.csv"]
@@ -101,7 +101,7 @@ def test_one_other_thread_writes_and_is_gone_after_close() -> None:
     inner = ListSink()
     with ThreadedSink(inner) as sink:
         for index in range(1000):
-            sink.write(*made_up(index))
+            sink.write(*synthetic_result(index))
     assert inner.indices == list(range(1000))
     assert inner.threads == {"faceaffect-rows"}
     assert inner.events == ["close complete=True"]
@@ -113,7 +113,7 @@ def test_begin_and_end_come_after_the_rows_before_them(gate: threading.Event) ->
     with ThreadedSink(inner) as sink:
         assert sink.begin("a").next_frame == 7
         for index in range(3):
-            sink.write(*made_up(index))
+            sink.write(*synthetic_result(index))
         threading.Timer(0.05, gate.set).start()
         sink.end("a")
         sink.begin("b")
@@ -125,10 +125,10 @@ def test_the_caller_waits_when_too_much_waits(gate: threading.Event) -> None:
 
     def write() -> None:
         for index in range(50):
-            sink.write(*made_up(index))
+            sink.write(*synthetic_result(index))
             handed.append(index)
 
-    sink = ThreadedSink(inner, waiting_frames=4)
+    sink = ThreadedSink(inner, max_queued_frames=4)
     caller = threading.Thread(target=write, daemon=True)
     caller.start()
     until(lambda: len(handed) == 4)
@@ -144,7 +144,7 @@ def test_waiting_frames_hold_no_pixels(gate: threading.Event) -> None:
     import weakref
 
     sink = ThreadedSink(ListSink(gate=gate))
-    frame, faces, affect = made_up(3)
+    frame, faces, affect = synthetic_result(3)
     pixels = weakref.ref(frame.pixels)
     sink.write(frame, faces, affect)
     del frame
@@ -159,9 +159,9 @@ def test_error_reaches_the_caller_and_nothing_after_it_is_written() -> None:
     def analyze() -> None:
         for index in range(1000):
             analyzed.append(index)
-            sink.write(*made_up(index))
+            sink.write(*synthetic_result(index))
 
-    sink = ThreadedSink(inner, waiting_frames=4)
+    sink = ThreadedSink(inner, max_queued_frames=4)
     with pytest.raises(SinkError, match="make some"):
         analyze()
     assert (
@@ -169,7 +169,7 @@ def test_error_reaches_the_caller_and_nothing_after_it_is_written() -> None:
     )  # the failed frame, what fits into the queue, and the one that was told
     for _ in range(10):  # a caller that goes on is told again, and never waits
         with pytest.raises(SinkError, match="make some"):
-            sink.write(*made_up(2000))
+            sink.write(*synthetic_result(2000))
     sink.close()
     assert inner.indices == list(range(5))
     assert inner.events == ["close complete=False"]
@@ -190,7 +190,7 @@ def test_closed_is_closed() -> None:
     sink = ThreadedSink(ListSink())
     sink.close()
     with pytest.raises(SinkError, match="is closed"):
-        sink.write(*made_up(0))
+        sink.write(*synthetic_result(0))
     with pytest.raises(SinkError, match="is closed"):
         sink.begin("a")
 
@@ -222,7 +222,7 @@ def test_full_disk_keeps_rows_whole_and_is_resumed(tmp_path: Path) -> None:
     )
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
     try:
-        with pytest.raises(SinkError, match=r"writing stopped .* make room and use --resume"):
+        with pytest.raises(SinkError, match=r"writing stopped .* free some space and use --resume"):
             write_all(sink, range(1000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -240,11 +240,11 @@ ENDLESS = """
 import sys
 from faceaffect.sinks import open_sink
 from faceaffect.sinks.threaded_sink import ThreadedSink
-from tests.sdk.sinks.conftest import made_up
+from tests.sdk.sinks.conftest import synthetic_result
 
 sink, index = ThreadedSink(open_sink(sys.argv[1])), 0
 sink.begin("a")
-made = made_up(0, 3, "a")
+made = synthetic_result(0, 3, "a")
 while True:
     frame, faces, affect = made
     sink.write(type(frame)(frame.pixels, index=index, source="a"), faces, affect)
@@ -267,5 +267,5 @@ def test_killed_in_full_flight_every_row_is_whole(tmp_path: Path) -> None:
         next_frame = sink.begin("a").next_frame
         assert next_frame <= len(frames) // 3
         for index in range(next_frame, len(frames) // 3 + 5):
-            sink.write(*made_up(index, 3, "a"))
+            sink.write(*synthetic_result(index, 3, "a"))
     assert frames_in(path) == [index for index in range(len(frames) // 3 + 5) for _ in range(3)]

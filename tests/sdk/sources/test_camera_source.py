@@ -15,7 +15,7 @@ import pytest
 from faceaffect.sources import SourceError, SourceOptions, open_source
 from faceaffect.sources.camera_source import CameraConfig, CameraSource
 from faceaffect.sources.csi_camera import csi_pipeline, require_gstreamer
-from faceaffect.sources.rtsp_stream import without_password
+from faceaffect.sources.rtsp_stream import redact_password
 from faceaffect.types import PixelFormat
 
 
@@ -152,6 +152,6 @@ def test_camera_that_does_not_exist_is_a_clear_error(capfd: pytest.CaptureFixtur
 
 
 def test_password_is_never_shown() -> None:
-    assert without_password("rtsp://ann:secret@host:554/live") == "rtsp://ann:***@host:554/live"
+    assert redact_password("rtsp://ann:secret@host:554/live") == "rtsp://ann:***@host:554/live"
     with pytest.raises(SourceError, match="has no host"):
         open_source("rtsp:///live")

@@ -262,9 +262,9 @@ def test_the_frame_of_a_time_is_found(make_video: MakeVideo) -> None:
 def test_frames_are_shown_beforehand_by_the_thread_that_reads(make_video: MakeVideo) -> None:
     seen: list[tuple[int, str]] = []
     with open_source(make_video(count=20)) as source:
-        source.show(lambda frame: seen.append((frame.index, threading.current_thread().name)))  # type: ignore[attr-defined]
+        source.on_frame_decoded(lambda frame: seen.append((frame.index, threading.current_thread().name)))  # type: ignore[attr-defined]
         for frame in source:
             assert (frame.index, "faceaffect-decode") in seen
         with pytest.raises(SourceError, match="before the first"):
-            source.show(lambda frame: None)  # type: ignore[attr-defined]
+            source.on_frame_decoded(lambda frame: None)  # type: ignore[attr-defined]
     assert [index for index, _ in seen] == list(range(20))

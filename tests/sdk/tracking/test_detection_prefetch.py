@@ -325,7 +325,7 @@ def test_cameras_and_detectors_without_a_twin_are_not_looked_at_beforehand(
         def __enter__(self): ...  # type: ignore[no-untyped-def]
         def __exit__(self, *about: object) -> None: ...
         def close(self) -> None: ...
-        def show(self, see: object) -> None:
+        def on_frame_decoded(self, see: object) -> None:
             shown.append(see)
 
     with open_pipeline() as pipeline:

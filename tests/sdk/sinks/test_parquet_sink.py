@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, SinkError, SinkOptions, open_sink
-from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
-from tests.sdk.sinks.conftest import made_up
+from faceaffect.sinks.parquet_sink import journal_path, csv_to_parquet
+from tests.sdk.sinks.conftest import synthetic_result
 from tests.sdk.sinks.test_rows import expected, interrupt, write
 
 RESUME = SinkOptions(OverwritePolicy.RESUME)
@@ -20,7 +20,7 @@ def test_same_rows_as_csv_with_types(tmp_path: Path) -> None:
     for name in ("rows.parquet", "rows.csv"):
         with open_sink(tmp_path / name) as sink:
             for index in range(9):
-                frame, faces, affect = made_up(index, index % 3, odd)
+                frame, faces, affect = synthetic_result(index, index % 3, odd)
                 faces.quality[:] = float("nan")
                 affect.au_active[:] &= index > 5
                 sink.write(frame, faces, affect)
@@ -51,7 +51,7 @@ def test_same_rows_as_csv_with_types(tmp_path: Path) -> None:
 def test_no_face_at_all_is_an_empty_table(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     with open_sink(tmp_path / "rows.parquet") as sink:
-        sink.write(*made_up(0, 0))
+        sink.write(*synthetic_result(0, 0))
     table = parquet.read_table(tmp_path / "rows.parquet")
     assert (table.num_rows, tuple(table.column_names)) == (0, COLUMN_NAMES)
 
@@ -73,7 +73,7 @@ def test_journal_of_a_killed_run_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     write(open_sink(path), range(5))
     assert not path.exists()
-    parquet_from_csv(journal_path(path), path)
+    csv_to_parquet(journal_path(path), path)
     assert parquet.read_table(path)["frame"].to_pylist() == expected(range(5))
 
 
