@@ -57,7 +57,10 @@ class AudioFile:
             return np.zeros(0, np.float32)
         parts, have = [self._ready], len(self._ready)
         while have < count and self._next is not None:
-            parts += [np.zeros(self._next.start - self._given - have, np.float32), self._next.samples]
+            parts += [
+                np.zeros(self._next.start - self._given - have, np.float32),
+                self._next.samples,
+            ]
             have = self._next.start - self._given + len(self._next.samples)
             self._decoded = self._given + have
             self._next = next(self._pieces, None)

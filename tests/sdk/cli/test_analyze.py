@@ -101,7 +101,7 @@ def test_one_bad_source_does_not_stop_the_others(
     )
     assert frames_in(out) == expected(9) + expected(60)
     error = capsys.readouterr().err
-    assert "text.mp4: a video or image was wanted" in error
+    assert "text.mp4: expected a video or image" in error
     assert "none.mp4: no such file" in error
     assert "Traceback" not in error
 

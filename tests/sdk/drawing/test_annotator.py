@@ -47,7 +47,8 @@ def face_at(*box_xyxy: float) -> tuple[Faces, Affect]:
 )
 def test_size_depends_on_the_frame_only(size: tuple[int, int], expected: tuple[int, int]) -> None:
     shapes = {
-        FaceAnnotator().draw(blank(*size), *synthetic_result(2, count)[1:]).shape for count in (0, 1, 3)
+        FaceAnnotator().draw(blank(*size), *synthetic_result(2, count)[1:]).shape
+        for count in (0, 1, 3)
     }
     assert {(width, height) for height, width, _ in shapes} == {expected}
     assert len(shapes) == 1

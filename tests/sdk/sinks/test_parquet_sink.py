@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, SinkError, SinkOptions, open_sink
-from faceaffect.sinks.parquet_sink import journal_path, csv_to_parquet
+from faceaffect.sinks.parquet_sink import csv_to_parquet, journal_path
 from tests.sdk.sinks.conftest import synthetic_result
 from tests.sdk.sinks.test_rows import expected, interrupt, write
 
