@@ -1,4 +1,4 @@
-"""Mel power of audio that is still coming in: each frame as soon as its last sample is there."""
+"""Mel power of a running audio signal."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from faceaffect.types import FloatArray
 
 
 class MelStream:
-    """The frames of `mel_power` over all samples pushed so far, in order; each comes once."""
+    """Computes the frames of `mel_power` over all samples pushed so far, each as early as possible.
+
+    Every frame is returned once, in order.
+    """
 
     def __init__(self, config: MelConfig) -> None:
+        """Start with silence."""
         self._config = config
-        # From fft / 2 samples before the center of the next frame on: silence before the first.
+        # Samples from fft / 2 before the center of the next frame on; silence before the first.
         self._tail = np.zeros(config.fft // 2, np.float32)
 
     def push(self, samples: FloatArray) -> FloatArray:
-        """The next samples [n] of a mono signal -> the frames [k, bands] that they complete."""
+        """Add the next samples [n] of a mono signal; return the frames [k, bands] they complete."""
         config = self._config
         tail = np.concatenate([self._tail, samples])
-        # The window ends before the FFT does: of what lies beyond it nothing is used.
+        # The window ends before the FFT does: samples beyond it are multiplied by 0.
         count = (len(tail) - (config.fft // 2 + config.reach)) // config.hop + 1
         if count <= 0:
             self._tail = tail

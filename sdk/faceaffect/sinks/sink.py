@@ -7,12 +7,13 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 SelfSink = TypeVar("SelfSink", bound="Sink")
 
 
-class SinkError(OSError):
+class SinkError(FaceAffectError, OSError):
     """An output that cannot be written; the message says what was expected and what to do."""
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.types import Frame
 
 SelfSource = TypeVar("SelfSource", bound="Source")
 
 
-class SourceError(ValueError):
+class SourceError(FaceAffectError, ValueError):
     """A source that cannot be read; the message says what was expected and what to do."""
 
 

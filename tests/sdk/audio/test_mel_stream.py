@@ -1,4 +1,4 @@
-"""Audio in pieces of any length gives the frames of the whole, each no later than its last sample."""
+"""Mel power of a running signal, compared with that of the complete signal."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ RANDOM = np.random.default_rng(3)
 @pytest.mark.parametrize(
     "lengths", [[1] * 400, [400], [0, 3, 200, 0, 5, 7, 150, 35], [15, 17] * 12 + [16]]
 )
-def test_pieces_give_the_frames_of_the_whole(config: MelConfig, lengths: list[int]) -> None:
+def test_mel_stream_of_any_chunk_lengths_equals_mel_power(
+    config: MelConfig, lengths: list[int]
+) -> None:
     audio = RANDOM.standard_normal(400).astype(np.float32)
-    stream, at, found = MelStream(config), 0, []
+    stream = MelStream(config)
+    position, frames = 0, []
     for length in lengths:
-        found.append(stream.push(audio[at : at + length]))
-        at += length
-        assert sum(map(len, found)) == frame_count(at, config)
-    power = np.concatenate(found)
+        frames.append(stream.push(audio[position : position + length]))
+        position += length
+        assert sum(map(len, frames)) == frame_count(position, config)
+    power = np.concatenate(frames)
     assert len(power) > 20
     assert power == pytest.approx(mel_power(audio, config)[: len(power)], rel=1e-5, abs=1e-7)
 
 
-def test_a_frame_is_known_only_once_its_last_sample_is() -> None:
-    """Audio that differs from some sample on must leave all frames known before it as they are, and
-    change the next.
-    """
+def test_frame_count_covers_frames_without_later_samples() -> None:
+    """Changing the samples after some point changes the next frame and none before it."""
     config = MelConfig()
     audio = RANDOM.standard_normal(6000).astype(np.float32)
-    other = audio.copy()
+    changed = audio.copy()
     cut = 4410 + 100
-    other[cut:] *= -2
+    changed[cut:] *= -2
     known = frame_count(cut, config)
-    first, second = mel_power(audio, config), mel_power(other, config)
+    first, second = mel_power(audio, config), mel_power(changed, config)
     assert np.array_equal(first[:known], second[:known])
     assert not np.allclose(first[known], second[known], rtol=1e-4)
 
 
-def test_times_that_are_whole_samples_are_not_lost_to_rounding() -> None:
+def test_sample_count_is_robust_to_rounding_of_times() -> None:
     config = MelConfig()
     times = [k / 10 for k in range(50)]
     assert [sample_count(t, 44100) for t in times] == [4410 * k for k in range(50)]
@@ -56,9 +57,9 @@ def test_times_that_are_whole_samples_are_not_lost_to_rounding() -> None:
     assert sample_count(-0.3, 44100) == 0
 
 
-def test_silence_of_a_stretch_is_the_fixed_floor() -> None:
+def test_fixed_floor_db_of_silence_is_the_floor() -> None:
     config = MelConfig()
-    quiet = fixed_floor_db(np.zeros((2, 64), np.float32), config)
-    assert quiet == pytest.approx((config.floor_db + config.shift_db) / config.scale_db)
+    silence = fixed_floor_db(np.zeros((2, 64), np.float32), config)
+    assert silence == pytest.approx((config.floor_db + config.shift_db) / config.scale_db)
     loud = fixed_floor_db(np.full((1, 64), 1e3, np.float32), config)
     assert loud == pytest.approx((30 + config.shift_db) / config.scale_db, abs=1e-5)
