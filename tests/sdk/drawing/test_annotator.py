@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faceaffect.drawing.annotator import FaceAnnotator
-from faceaffect.drawing.label_placement import Box, _overlap_px, place_label
+from faceaffect.drawing.label_placement import Box, overlap_px, place_label
 from faceaffect.sinks import OverwritePolicy, SinkError
 from faceaffect.sinks.background_overlay import BackgroundOverlay
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
@@ -76,7 +76,7 @@ def test_labels_cover_neither_faces_nor_each_other() -> None:
         taken.append(place_label(face, (70, 20), (320, 240), taken))
     for place in taken[3:]:
         assert [
-            other for other in taken if other is not place and _overlap_px(place, other) > 0
+            other for other in taken if other is not place and overlap_px(place, other) > 0
         ] == []
         assert min(place) >= 0
         assert place[2] <= 320
