@@ -15,7 +15,7 @@ from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_s
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
 from faceaffect.types import Affect, Faces, Frame, PixelFormat
-from tests.sdk.sinks.conftest import synthetic_result
+from tests.sdk.sinks.synthetic_results import synthetic_result
 
 OVERWRITE, REFUSE, RESUME = (
     OverwritePolicy.OVERWRITE,
