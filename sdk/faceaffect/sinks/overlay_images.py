@@ -44,7 +44,7 @@ class OverlayFolder:
         make_folder(folder)
 
     def write(self, frame: Frame, image: Canvas) -> None:
-        """Write the image; equal names are told apart by the frame number."""
+        """Write the image; equal names get the frame number added."""
         name = to_utf8_text(Path(frame.source).stem)
         if name in self._used_names:
             name = f"{name}_{frame.index}"

@@ -22,7 +22,7 @@ class SourceOptions:
     """Options of a source.
 
     Attributes:
-        start_frame: number of frames to skip; a camera only starts to count there.
+        start_frame: number of frames to skip; a camera skips none and starts counting there.
         seek_s: time near which a video file starts, without decoding what is before it. Its
             frames are then numbered by the file's frame rate, which is wrong if that varies.
         prefetch_frames: number of frames decoded ahead of the consumer.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 
 from faceaffect.audio.audio_file import AudioFile
 from faceaffect.audio.audio_source import AudioError
-from faceaffect.audio.open_audio import open_audio
 from faceaffect.sources import open_source
 from tests.training.audio.synthetic_media import write_audio, write_video
 
@@ -141,35 +138,3 @@ def test_audio_file_without_audio_raises_audio_error(
         path.write_bytes(content)
     with pytest.raises(AudioError, match=message):
         AudioFile(path, RATE)
-
-
-def test_open_audio_opens_track_of_source_or_named_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mute = write_video(tmp_path / "mute.mkv", TIMES)
-    loud = write_video(tmp_path / "loud.mkv", TIMES, noise(1.2))
-    other = write_audio(tmp_path / "other.wav", noise(1.2, seed=1), RATE)
-    with open_source(mute) as source:
-        with pytest.raises(AudioError, match=r"mute.mkv: no audio track"):
-            open_audio("auto", source, RATE)
-        with pytest.raises(AudioError, match="goes with a camera"):
-            open_audio("mic", source, RATE)
-        audio = open_audio(str(other), source, RATE)
-        assert audio.read_until(1.0) == pytest.approx(decoded(other)[:RATE], abs=1e-4)
-        audio.close()
-    with open_source(loud) as source:
-        assert open_audio("auto", source, RATE).read_until(1.0) == pytest.approx(
-            decoded(loud)[:RATE], abs=1e-4
-        )
-        monkeypatch.setitem(sys.modules, "av", None)
-        with pytest.raises(AudioError, match=r"pip install \"faceaffect\[audio\]\""):
-            open_audio("auto", source, RATE)
-
-
-def test_open_audio_for_image_raises_audio_error(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 40, 3), np.uint8))
-    with (
-        open_source(tmp_path / "a.png") as source,
-        pytest.raises(AudioError, match="images have no audio"),
-    ):
-        open_audio("auto", source, RATE)

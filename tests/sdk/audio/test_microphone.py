@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from faceaffect.audio.audio_source import AudioError
 from faceaffect.audio.microphone import Microphone
-from faceaffect.audio.open_audio import open_audio
 
 RATE = 44100
 BLOCK = 441
@@ -95,25 +91,3 @@ def test_microphone_whose_device_fails_keeps_samples_and_notes_it() -> None:
     assert len(microphone.notes) == 1
     assert "microphone fake: it stopped (" in microphone.notes[0]
     assert device.closed.is_set()
-
-
-@pytest.mark.skipif(
-    not sys.platform.startswith("linux") or "alsa" not in av.formats_available,
-    reason="needs ALSA in PyAV",
-)
-def test_open_audio_opens_alsa_device_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ALSA's null device returns silence, so that no audio card is needed."""
-    (tmp_path / "asound.conf").write_text("pcm.fake { type null }\n")
-    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
-    source: Any = SimpleNamespace(name="camera", opened_s=time.monotonic())
-    microphone = open_audio("mic:fake", source, RATE)
-    count, deadline_s = 0, time.monotonic() + 10
-    while count < 100 and time.monotonic() < deadline_s:
-        count += len(microphone.read_until(time.monotonic() - source.opened_s))
-        time.sleep(0.01)
-    microphone.close()
-    assert count >= 100
-    with pytest.raises(AudioError, match="microphone nothing_like_it: cannot be opened"):
-        open_audio("mic:nothing_like_it", source, RATE)

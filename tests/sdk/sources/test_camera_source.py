@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceaffect.sources import SourceError, SourceOptions, open_source
+from faceaffect.sources import SourceError, SourceOptions
 from faceaffect.sources.camera_source import CameraConfig, CameraSource
-from faceaffect.sources.csi_camera import csi_pipeline, require_gstreamer
-from faceaffect.sources.rtsp_stream import redact_password
 from faceaffect.types import PixelFormat
 
 
@@ -120,42 +118,3 @@ def test_close_while_reconnecting_returns_promptly() -> None:
     source.close()
     assert time.monotonic() - start_s < 1
     assert "faceaffect-live" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_csi_pipeline_with_options_delivers_nv12() -> None:
-    assert csi_pipeline("csi://1?width=640&height=480&fps=60&flip=2") == (
-        "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM), width=640, "
-        "height=480, framerate=60/1, format=NV12 ! nvvidconv flip-method=2 ! "
-        "video/x-raw, format=NV12 ! appsink drop=true max-buffers=1 sync=false"
-    )
-
-
-@pytest.mark.parametrize(
-    "uri",
-    ["csi://left", "csi://0?flip=8", "csi://0?speed=9", "csi://0?width=wide", "csi://0?fps=0"],
-)
-def test_csi_pipeline_with_malformed_address_raises_source_error(uri: str) -> None:
-    with pytest.raises(SourceError, match="csi://"):
-        csi_pipeline(uri)
-
-
-def test_require_gstreamer_without_gstreamer_raises_source_error() -> None:
-    require_gstreamer("csi://0", "  Video I/O:\n    GStreamer:                   YES (1.20.3)\n")
-    with pytest.raises(SourceError, match="OpenCV built with GStreamer"):
-        require_gstreamer("csi://0", "    GStreamer:                   NO\n")
-
-
-def test_open_source_with_missing_camera_raises_source_error_and_prints_nothing(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SourceError, match="check that the camera is plugged in"):
-        open_source("v4l2:///dev/video97")
-    with pytest.raises(SourceError, match="three slashes"):
-        open_source("v4l2://video0")
-    assert capfd.readouterr().err == ""
-
-
-def test_redact_password_hides_password() -> None:
-    assert redact_password("rtsp://ann:secret@host:554/live") == "rtsp://ann:***@host:554/live"
-    with pytest.raises(SourceError, match="got no host"):
-        open_source("rtsp:///live")

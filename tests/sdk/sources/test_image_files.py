@@ -9,20 +9,20 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.sources import SourceError, SourceOptions, expand_sources, open_source
+from faceaffect.sources import SourceError, SourceOptions, open_source
 from faceaffect.sources.read_image import is_animated_webp
 from faceaffect.types import PixelFormat
 from tests.sdk.sources.conftest import decode_number, numbered_image
 
 
-def write(path: Path, pixels: np.ndarray) -> Path:
+def write_image(path: Path, pixels: np.ndarray) -> Path:
     path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
     return path
 
 
 def test_image_folder_is_read_in_natural_order_with_image_paths(tmp_path: Path) -> None:
     for number in (10, 2, 1, 33):
-        write(tmp_path / f"face_{number}.png", numbered_image(number))
+        write_image(tmp_path / f"face_{number}.png", numbered_image(number))
     (tmp_path / "notes.txt").write_text("no image")
     with open_source(tmp_path, SourceOptions(image_fps=10)) as source:
         assert source.frame_count == 4
@@ -37,7 +37,7 @@ def test_image_folder_is_read_in_natural_order_with_image_paths(tmp_path: Path) 
 
 def test_image_folder_with_unreadable_image_skips_it_and_its_index(tmp_path: Path) -> None:
     for number in range(4):
-        write(tmp_path / f"{number}.png", numbered_image(number))
+        write_image(tmp_path / f"{number}.png", numbered_image(number))
     (tmp_path / "1.png").write_bytes(b"broken")
     (tmp_path / "2.png").write_bytes(b"")
     with open_source(str(tmp_path / "*.png")) as source:
@@ -48,7 +48,7 @@ def test_image_folder_with_unreadable_image_skips_it_and_its_index(tmp_path: Pat
 
 def test_image_folder_with_start_frame_begins_there(tmp_path: Path) -> None:
     for number in range(5):
-        write(tmp_path / f"{number}.png", numbered_image(number))
+        write_image(tmp_path / f"{number}.png", numbered_image(number))
     with open_source(tmp_path, SourceOptions(start_frame=3)) as source:
         assert [(frame.index, decode_number(frame.pixels)) for frame in source] == [(3, 3), (4, 4)]
 
@@ -84,7 +84,7 @@ GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 def test_read_image_of_any_depth_returns_uint8(
     tmp_path: Path, name: str, pixels: np.ndarray, layout: PixelFormat
 ) -> None:
-    path = write(tmp_path / name, pixels)
+    path = write_image(tmp_path / name, pixels)
     with open_source(path) as source:
         (frame,) = source
         assert source.size_px == (pixels.shape[1], pixels.shape[0])
@@ -115,7 +115,7 @@ def test_read_image_of_gray_with_alpha_drops_alpha(tmp_path: Path) -> None:
 
 
 def test_read_image_with_exif_orientation_rotates_it(tmp_path: Path) -> None:
-    path = write(tmp_path / "rotated.jpg", np.zeros((20, 40, 3), np.uint8))
+    path = write_image(tmp_path / "rotated.jpg", np.zeros((20, 40, 3), np.uint8))
     # A directory with one entry: orientation (0x0112) = 6, rotate right.
     tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
     exif = b"Exif\0\0" + tiff
@@ -125,24 +125,11 @@ def test_read_image_with_exif_orientation_rotates_it(tmp_path: Path) -> None:
         assert source.size_px == (20, 40)
 
 
-def test_expand_sources_expands_patterns_of_videos_only(tmp_path: Path) -> None:
-    for name in ("b10.mp4", "b2.mp4"):
-        (tmp_path / name).touch()
-    write(tmp_path / "a.png", numbered_image(1))
-    videos, images = str(tmp_path / "*.mp4"), str(tmp_path / "*.png")
-    assert expand_sources([videos, images, "0", images]) == [
-        str(tmp_path / "b2.mp4"),
-        str(tmp_path / "b10.mp4"),
-        images,
-        "0",
-    ]
-
-
 def test_unsupported_image_raises_source_error_and_is_noted_in_folder(tmp_path: Path) -> None:
     (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(SourceError, match=r"got \.HEIC; convert it to \.jpg"):
         open_source(tmp_path / "IMG_1.HEIC")
-    write(tmp_path / "a.png", numbered_image(1))
+    write_image(tmp_path / "a.png", numbered_image(1))
     with open_source(tmp_path) as source:
         assert len(list(source)) == 1
         assert source.notes == [
@@ -153,7 +140,7 @@ def test_unsupported_image_raises_source_error_and_is_noted_in_folder(tmp_path: 
 @pytest.mark.parametrize("is_animated", [True, False])
 def test_is_animated_webp_reads_animation_flag(tmp_path: Path, is_animated: bool) -> None:
     """The header of an extended WebP file (VP8X) is put before a still image."""
-    still = write(tmp_path / "still.webp", numbered_image(1)).read_bytes()
+    still = write_image(tmp_path / "still.webp", numbered_image(1)).read_bytes()
     extended = (
         b"VP8X" + struct.pack("<I", 10) + bytes([2 * is_animated, 0, 0, 0, 63, 0, 0, 47, 0, 0])
     )

@@ -208,13 +208,6 @@ def test_failed_decoder_prints_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (3, "")
 
 
-def test_open_source_with_missing_file_or_unknown_scheme_raises_source_error() -> None:
-    with pytest.raises(SourceError, match="no such file"):
-        open_source("missing.mp4")
-    with pytest.raises(SourceError, match="unknown scheme http://"):
-        open_source("http://host/clip.mp4")
-
-
 def test_close_after_first_frame_is_prompt_and_leaves_no_thread(make_video: MakeVideo) -> None:
     before = threading.active_count()
     with open_source(make_video(count=80)) as source:
