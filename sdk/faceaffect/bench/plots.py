@@ -13,7 +13,7 @@ from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.metrics import CLOCK_NAMES
 from faceaffect.bench.record import Record, Result
 from faceaffect.bench.stage_timing import ALL_STAGES, DECODE, TOTAL, WRITE
-from faceaffect.drawing.svg_figure import STYLE, figure_to_svg, import_matplotlib
+from faceaffect.drawing.svg_figure import STYLE, matplotlib_part, svg_text
 
 _WIDTH_IN: Final = 9.0
 _BINS: Final = 60
@@ -23,7 +23,7 @@ _LABEL_LETTERS: Final = 44
 def require_matplotlib() -> None:
     """Raise BenchError where plots cannot be drawn."""
     try:
-        import_matplotlib("figure")
+        matplotlib_part("figure")
     except ImportError as error:
         raise BenchError(
             f'the HTML report draws with matplotlib, which cannot be used ({error}): pip install "faceaffect[bench]"; '
@@ -213,14 +213,14 @@ def _megapixels(result: Result) -> float:
 
 def _colors() -> list[Any]:
     """One for each stage; decode and write, which are no part of the whole, in grays."""
-    bright = iter(import_matplotlib().colormaps["tab10"].colors)
+    bright = iter(matplotlib_part().colormaps["tab10"].colors)
     grays = {DECODE: "#8c8c8c", WRITE: "#c4c4c4"}
     return [grays.get(stage) or next(bright) for stage in ALL_STAGES]
 
 
 def _plain_ticks(axes: Any, which: str = "x") -> None:
     """1, 2, 5, 10 instead of powers of ten."""
-    ticker, axis = import_matplotlib("ticker"), axes.xaxis if which == "x" else axes.yaxis
+    ticker, axis = matplotlib_part("ticker"), axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(ticker.NullFormatter())
@@ -232,9 +232,9 @@ def _figure(height_in: float) -> Iterator[tuple[Any, Callable[[], str]]]:
     matplotlib settings.
     """
     require_matplotlib()
-    with import_matplotlib().rc_context(STYLE):
-        figure = import_matplotlib("figure").Figure(
+    with matplotlib_part().rc_context(STYLE):
+        figure = matplotlib_part("figure").Figure(
             figsize=(_WIDTH_IN, height_in), layout="constrained"
         )
         axes = figure.subplots()
-        yield axes, lambda: figure_to_svg(figure)
+        yield axes, lambda: svg_text(figure)

@@ -1,6 +1,6 @@
-"""Converts matplotlib figures to SVG that can be embedded in an HTML page.
+"""matplotlib's drawings as SVG text that may stand in a page beside others.
 
-matplotlib is an extra and is imported only where something is drawn.
+An extra, so it is only imported when something is drawn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zlib
 from typing import Any, Final
 
 STYLE: Final[dict[str, Any]] = {
-    "svg.hashsalt": "faceaffect",  # equal figures give equal pages
+    "svg.hashsalt": "faceaffect",  # the same figures give the same page
     "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
     "font.family": "sans-serif",
     "font.size": 9,
@@ -22,33 +22,26 @@ STYLE: Final[dict[str, Any]] = {
     "grid.color": "#e4e4e4",
     "axes.axisbelow": True,
 }
-"""Settings for `matplotlib.rc_context`."""
 
 
-def import_matplotlib(module: str = "") -> Any:
-    """Import matplotlib or one of its modules.
+def matplotlib_part(part: str = "") -> Any:
+    """The library or a module of it; raises ImportError."""
+    return importlib.import_module(f"matplotlib.{part}" if part else "matplotlib")
 
-    Raises:
-        ImportError: it is not installed.
+
+def svg_text(figure: Any) -> str:
+    """The drawing alone: a page needs neither prologue nor name spaces nor metadata, all of which
+    name web addresses.
     """
-    return importlib.import_module(f"matplotlib.{module}" if module else "matplotlib")
-
-
-def figure_to_svg(figure: Any) -> str:
-    """Return the `<svg>` element of a figure.
-
-    Prologue, name spaces and metadata are removed: a page needs none, and they contain web
-    addresses.
-    """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
+    written = io.StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None})
+    text = written.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    # Ids must be unique among the figures of a page.
-    prefix = f"g{zlib.crc32(text.encode())}_"
-    text = re.sub(r'\bid="', f'id="{prefix}', text)
-    text = re.sub(r'xlink:href="#', f'href="#{prefix}', text)
-    text = re.sub(r'xlink:href="data:', 'href="data:', text)  # embedded images
-    return re.sub(r"url\(#", f"url(#{prefix}", text).strip()
+    # Ids must differ between the drawings of one page.
+    mark = f"g{zlib.crc32(text.encode())}_"
+    text = re.sub(r'\bid="', f'id="{mark}', text)
+    text = re.sub(r'xlink:href="#', f'href="#{mark}', text)
+    text = re.sub(r'xlink:href="data:', 'href="data:', text)  # drawings that hold images
+    return re.sub(r"url\(#", f"url(#{mark}", text).strip()

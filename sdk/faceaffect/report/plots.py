@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.drawing.svg_figure import STYLE, figure_to_svg, import_matplotlib
+from faceaffect.drawing.svg_figure import STYLE, matplotlib_part, svg_text
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import AU_PLACES, EXPRESSION_PLACES, PLACE, ReportError
 from faceaffect.report.timeline import Timeline
@@ -38,7 +38,7 @@ _PANELS_IN: Final = {"mood": 1.25, "expression": 1.0, "au": 2.35, "view": 1.15}
 def require_matplotlib() -> None:
     """Raise ReportError where plots cannot be drawn."""
     try:
-        import_matplotlib("figure")
+        matplotlib_part("figure")
     except ImportError as error:
         raise ReportError(
             f'the report draws with matplotlib, which cannot be used ({error}): pip install "faceaffect[report]"'
@@ -64,7 +64,7 @@ def plot_track(track: TrackTally, line: Timeline) -> str:
             axes.set_xlim(first_s, last_s)
             axes.tick_params(labelbottom=name == names[-1])
         _time_axis(panels[-1], last_s)
-        return figure_to_svg(figure)
+        return svg_text(figure)
 
 
 def plot_presence(source: SourceTally) -> str:
@@ -81,7 +81,7 @@ def plot_presence(source: SourceTally) -> str:
         axes.set_xlim(min(source.first_s, 0.0), max(source.last_s, source.first_s + 1e-3))
         axes.grid(axis="y", visible=False)
         _time_axis(axes, source.last_s)
-        return figure_to_svg(figure)
+        return svg_text(figure)
 
 
 def plot_images(source: SourceTally) -> str:
@@ -93,8 +93,8 @@ def plot_images(source: SourceTally) -> str:
     )
     mood = np.array([(face.mean("valence"), face.mean("arousal")) for face in faces])
     mood = mood[np.isfinite(mood).all(axis=1)]
-    with import_matplotlib().rc_context(STYLE):
-        figure = import_matplotlib("figure").Figure(figsize=(_WIDTH_IN, 2.9), layout="constrained")
+    with matplotlib_part().rc_context(STYLE):
+        figure = matplotlib_part("figure").Figure(figsize=(_WIDTH_IN, 2.9), layout="constrained")
         bars, best, plane = figure.subplots(1, 3, width_ratios=(1.25, 1.0, 1.0))
         _bars(
             bars,
@@ -123,7 +123,7 @@ def plot_images(source: SourceTally) -> str:
             ylabel="arousal",
             title="faces",
         )
-        return figure_to_svg(figure)
+        return svg_text(figure)
 
 
 def _bars(
@@ -142,8 +142,8 @@ def _panels(heights_in: Sequence[float]) -> Iterator[tuple[Any, list[Any]]]:
     """
     top_in, bottom_in, between_in = 0.08, 0.42, 0.14
     height = sum(heights_in) + between_in * (len(heights_in) - 1) + top_in + bottom_in
-    with import_matplotlib().rc_context(STYLE):
-        figure = import_matplotlib("figure").Figure(figsize=(_WIDTH_IN, height))
+    with matplotlib_part().rc_context(STYLE):
+        figure = matplotlib_part("figure").Figure(figsize=(_WIDTH_IN, height))
         panels, top = [], height - top_in
         for one in heights_in:
             place = (
@@ -175,7 +175,7 @@ def _draw_view(axes: Any, line: Timeline, _span_s: tuple[float, float]) -> None:
     for name, color in zip(("yaw", "pitch", "roll"), _LINES, strict=True):
         _draw_line(angles, line, f"{name}_deg", color, name)
     angles.set(ylim=(-90, 90), yticks=(-90, -45, 0, 45, 90))
-    angles.yaxis.set_major_formatter(import_matplotlib("ticker").StrMethodFormatter("{x:g}°"))
+    angles.yaxis.set_major_formatter(matplotlib_part("ticker").StrMethodFormatter("{x:g}°"))
     angles.spines["top"].set_visible(False)
     angles.grid(axis="y")
     _legend(angles, 0.09)
@@ -195,7 +195,7 @@ def _draw_expression(axes: Any, line: Timeline, span_s: tuple[float, float]) -> 
     image[place < 0] = 255
     _show(axes, image.transpose(1, 0, 2), span_s, (0, 1), "lower")
     axes.set(yticks=(0, 0.5, 1), yticklabels=("0", "50 %", "100 %"))
-    patch = import_matplotlib("patches").Patch
+    patch = matplotlib_part("patches").Patch
     _legend(
         axes,
         handles=[
@@ -212,7 +212,7 @@ def _draw_aus(axes: Any, line: Timeline, span_s: tuple[float, float]) -> None:
         np.nan_to_num(line.mean[place, AU_PLACES]),
         np.nan_to_num(line.au_active[place]),
     )
-    shades = import_matplotlib().colormaps["Blues"]
+    shades = matplotlib_part().colormaps["Blues"]
     bands = []
     for au in range(len(AU_NAMES)):
         shade = np.asarray(shades(0.02 + 0.9 * probability[:, au])[:, :3] * 255, np.uint8)
@@ -227,7 +227,7 @@ def _draw_aus(axes: Any, line: Timeline, span_s: tuple[float, float]) -> None:
     axes.set(yticks=np.arange(len(AU_NAMES)) + 0.4, yticklabels=names)
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.grid(visible=False)
-    patch = import_matplotlib("patches").Patch
+    patch = matplotlib_part("patches").Patch
     handles = [patch(color=shades(0.02 + 0.9 * p), label=f"probability {p:g}") for p in (1, 0.5, 0)]
     _legend(axes, handles=[*handles, patch(color=_ON, label="decided: on")])
 
@@ -310,7 +310,7 @@ def _rgb(color: str) -> tuple[int, int, int]:
 
 
 def _time_axis(axes: Any, last_s: float) -> None:
-    ticker = import_matplotlib("ticker")
+    ticker = matplotlib_part("ticker")
     steps = (1, 2, 5, 10) if last_s < 60 else (1, 1.5, 3, 6, 10)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(9, steps=steps))
     axes.xaxis.set_major_formatter(
