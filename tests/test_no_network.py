@@ -1,6 +1,4 @@
-"""An analysis talks to nobody and writes only what it was asked for, as the kernel of the system
-sees it.
-"""
+"""System calls of an analysis: it uses no network and writes only the files it was asked for."""
 
 from __future__ import annotations
 
@@ -35,14 +33,12 @@ def make_clip(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def calls(trained: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
-    """System calls of one analysis that touch the network or open a file for writing, and its
-    folder.
-    """
+    """System calls of one analysis that use the network or open a file, and its folder."""
     if STRACE is None:
         pytest.skip("needs strace, which is not installed")
     folder = tmp_path_factory.mktemp("run")
     log = folder / "calls.log"
-    # CI is unset: some libraries stay silent only where they see it.
+    # CI is unset: some libraries are silent only where it is set.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     environment |= {"PYTHONPATH": str(SDK), "PYTHONDONTWRITEBYTECODE": "1"}
     arguments = [
@@ -54,11 +50,11 @@ def calls(trained: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
         str(folder / "rows.csv"),
     ]
     if importlib.util.find_spec("matplotlib") is not None:
-        environment["MPLCONFIGDIR"] = str(folder)  # matplotlib keeps a list of fonts
+        environment["MPLCONFIGDIR"] = str(folder)  # matplotlib caches its list of fonts
         arguments += ["--report", str(folder / "page.html")]
-    watch = [STRACE, "-f", "-qq", "-e", "trace=network,openat,open,creat", "-o", str(log)]
+    trace = [STRACE, "-f", "-qq", "-e", "trace=network,openat,open,creat", "-o", str(log)]
     done = subprocess.run(
-        [*watch, sys.executable, *arguments], capture_output=True, text=True, env=environment
+        [*trace, sys.executable, *arguments], capture_output=True, text=True, env=environment
     )
     if "ptrace" in done.stderr and "not permitted" in done.stderr.lower():
         pytest.skip(f"strace may not trace here: {done.stderr.strip().splitlines()[0]}")
@@ -67,21 +63,21 @@ def calls(trained: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
     return log.read_text(errors="replace").splitlines(), folder
 
 
-def test_the_watch_sees_what_happens(calls: tuple[list[str], Path]) -> None:
+def test_strace_records_the_output_file(calls: tuple[list[str], Path]) -> None:
     assert any("rows.csv" in line for line in calls[0])
 
 
-def test_no_internet_socket_is_made_and_nothing_connected(calls: tuple[list[str], Path]) -> None:
+def test_analysis_opens_no_socket(calls: tuple[list[str], Path]) -> None:
     network = re.compile(
         r"\b(socket|connect|sendto|sendmsg|sendmmsg|bind|listen|accept4?|getpeername)\("
     )
     lines = [line for line in calls[0] if network.search(line)]
     assert [line for line in lines if "AF_INET" in line or "AF_NETLINK" in line] == []
     assert [line for line in lines if "connect(" in line] == []
-    assert lines == [], "sockets of another kind: say here why they are harmless"
+    assert lines == [], "sockets of another kind: state here why they are harmless"
 
 
-def test_nothing_is_written_outside_the_folder(calls: tuple[list[str], Path]) -> None:
+def test_analysis_writes_only_into_its_folder(calls: tuple[list[str], Path]) -> None:
     lines, folder = calls
     opened = re.compile(
         r'open(?:at)?\((?:AT_FDCWD, )?"(?P<path>[^"]*)", (?P<flags>[A-Z_|]+)[^)]*\) = \d+'

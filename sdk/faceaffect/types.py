@@ -90,6 +90,15 @@ _SHAPES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class FrameInfo:
+    """Which frame a row belongs to: a `Frame` without its pixels."""
+
+    source: str = ""
+    index: int = 0
+    time_s: float = 0.0
+
+
 def _rows(count: int, *shape: int) -> FloatArray:
     return np.zeros((count, *shape), np.float32)
 

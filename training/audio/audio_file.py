@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.audio.audio_chunks import AudioChunks
-from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError, open_media
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,19 @@ def read_audio(path: Path, rate_hz: int) -> Audio:
     A file whose audio breaks off is read up to there.
 
     Raises:
-        FileNotFoundError, UnreadableMediaError, SilentVideoError
+        FileNotFoundError, UnreadableMediaError, NoAudioTrackError
     """
     with open_media(path) as container:
         if not container.streams.audio:
-            raise SilentVideoError(f"{path} has no audio track")
+            raise NoAudioTrackError(f"{path} has no audio track")
         stream = AudioChunks(container, rate_hz)
         pieces = list(stream)
     if not pieces:
-        reason = f" ({stream.broken})" if stream.broken else ""
+        reason = f" ({stream.error})" if stream.error else ""
         raise UnreadableMediaError(
             f"{path} has an audio track without a sample that can be read{reason}"
         )
-    total = np.zeros(pieces[-1].at + len(pieces[-1].samples), np.float32)
+    total = np.zeros(pieces[-1].start + len(pieces[-1].samples), np.float32)
     for piece in pieces:
-        total[piece.at : piece.at + len(piece.samples)] = piece.samples
+        total[piece.start : piece.start + len(piece.samples)] = piece.samples
     return Audio(total, rate_hz, pieces[0].start_s)

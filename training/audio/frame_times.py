@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError, open_media
 
-__all__ = ["SilentVideoError", "UnreadableMediaError", "frame_audio_offsets", "frame_times"]
+__all__ = ["NoAudioTrackError", "UnreadableMediaError", "frame_audio_offsets", "frame_times"]
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
@@ -30,13 +30,13 @@ def frame_audio_offsets(path: Path) -> NDArray[np.float64]:
     starts late or early is put right by the difference.
 
     Raises:
-        SilentVideoError: there is no audio track.
+        NoAudioTrackError: there is no audio track.
         UnreadableMediaError: no frame or no sample can be read.
     """
     with open_media(path) as container:
         times = _times(container, path)
         if not container.streams.audio:
-            raise SilentVideoError(f"{path} has no audio track")
+            raise NoAudioTrackError(f"{path} has no audio track")
     with open_media(path) as container:
         return times - _audio_start_s(container, path)
 

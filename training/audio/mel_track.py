@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from faceaffect.audio.mel import (
     STEP_FRAMES,
     MelConfig,
-    frames_of,
+    fixed_floor_db,
+    frame_count,
     mel_power,
     normalized_db,
-    samples_until,
-    steady_db,
+    sample_count,
 )
-from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError
+from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError
 from training.audio.audio_file import Audio, read_audio
 
 PIECE_S: Final = 10.0
@@ -85,7 +85,7 @@ class MelTrack:
         """How many mel frames a live system knows at a frame; less the first of a piece, that is
         M2's `mel_index`.
         """
-        return frames_of(samples_until(offset_s, self.config.rate_hz), self.config)
+        return frame_count(sample_count(offset_s, self.config.rate_hz), self.config)
 
     def heard(self, offset_s: float, frames: int) -> NDArray[np.float32]:
         """The last `frames` mel frames that a network which follows a video hears at a frame,
@@ -96,7 +96,7 @@ class MelTrack:
 
     def stretch(self, first: int, end: int) -> NDArray[np.float32]:
         """Mel frames `first` to `end` for a network that hears stretch by stretch, [frames, bands]."""
-        return steady_db(self._cut(first, end), self.config)
+        return fixed_floor_db(self._cut(first, end), self.config)
 
     def silence(self, frames: int) -> NDArray[np.float32]:
         """A piece of `frames` frames without audio [bands, frames]."""
@@ -163,5 +163,5 @@ class MelTracks:
     def _read(self, path: Path) -> MelTrack | None:
         try:
             return MelTrack.of(read_audio(path, self.config.rate_hz), self.config)
-        except (SilentVideoError, UnreadableMediaError):
+        except (NoAudioTrackError, UnreadableMediaError):
             return None

@@ -32,7 +32,7 @@ def read_offsets(
     if not by_file:
         return offsets
     from training.audio.frame_times import (
-        SilentVideoError,
+        NoAudioTrackError,
         UnreadableMediaError,
         frame_audio_offsets,
     )
@@ -43,7 +43,7 @@ def read_offsets(
         where = path.relative_to(layout.root).as_posix()
         try:
             times = frame_audio_offsets(path)
-        except SilentVideoError:
+        except NoAudioTrackError:
             report.skip("video without audio (no audio offset)", where)
             layout.silent.add(path)
         except UnreadableMediaError as error:

@@ -1,4 +1,4 @@
-"""The audio of an open container as mono pieces at one rate, each with its place."""
+"""Decodes the audio of an open container to mono chunks at one sample rate."""
 
 from __future__ import annotations
 
@@ -11,90 +11,89 @@ import numpy as np
 from faceaffect.audio.open_media import require_pyav
 from faceaffect.types import FloatArray
 
-_GAP_S: Final = (
-    0.05  # packets are stamped to the millisecond at best; a longer hole is one in the audio
-)
-_LOUDEST: Final = 8.0  # full scale is 1
+# Packets are stamped to the millisecond at best; a longer gap is a gap in the audio.
+_MAX_STAMP_ERROR_S: Final = 0.05
+_MAX_AMPLITUDE: Final = 8.0  # full scale is 1
 
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Samples [n] in about -1..1; the first is number `at` of an audio whose sample 0 is heard at
-    `start_s`.
+    """Consecutive samples of an audio track.
 
-    `time_s` is the stamp of the first sample itself: of a device that differs where its clock is
-    not quite the computer's.
+    Attributes:
+        start: index of the first sample in the track.
+        start_s: time of sample 0 of the track.
+        samples: samples [n], about -1..1.
+        time_s: time stamp of the first sample; it differs from start / rate if the clock of the
+            device drifts against the computer's.
     """
 
-    at: int
+    start: int
     start_s: float
     samples: FloatArray
     time_s: float
 
 
 class AudioChunks:
-    """Pieces in order, none over another; channels are averaged. `broken` says why the audio
-    stopped before its end.
+    """Iterates over the chunks of a container's first audio track, in order and without overlap.
 
-    Holes between packets lie between pieces. Time stamps that go back, as where recordings were
-    joined, count on.
+    Channels are averaged. Gaps between packets become gaps between chunks. Time stamps that go
+    back, as in joined recordings, are counted on. `error` tells why the audio stopped early.
     """
 
     def __init__(self, container: Any, rate_hz: int) -> None:
-        self.broken = ""
-        self._container, self._rate_hz = container, rate_hz
+        """Read `container` (of PyAV), resampled to `rate_hz`."""
+        self.error = ""
+        self._container = container
+        self._rate_hz = rate_hz
 
     def __iter__(self) -> Iterator[AudioChunk]:
         av = require_pyav()
-        at, start_s, begins_s, expected_s, resampler = 0, np.nan, np.nan, -np.inf, None
+        position, start_s, frame_s, expected_s, resampler = 0, np.nan, np.nan, -np.inf, None
 
-        def placed(frames: list[Any]) -> Iterator[AudioChunk]:
-            nonlocal at
-            stamp_s = begins_s
+        def to_chunks(frames: list[Any]) -> Iterator[AudioChunk]:
+            nonlocal position
+            time_s = frame_s
             for frame in frames:
                 if frame.samples:
-                    piece = AudioChunk(at, start_s, _mono(frame.to_ndarray()), stamp_s)
-                    at += len(piece.samples)
-                    stamp_s += len(piece.samples) / self._rate_hz
-                    yield piece
+                    chunk = AudioChunk(position, start_s, _to_mono(frame.to_ndarray()), time_s)
+                    position += len(chunk.samples)
+                    time_s += len(chunk.samples) / self._rate_hz
+                    yield chunk
 
         try:
             for frame in self._container.decode(self._container.streams.audio[0]):
-                begins_s = expected_s if frame.pts is None else float(frame.pts * frame.time_base)
-                if not np.isfinite(begins_s):
-                    begins_s = 0.0
-                if resampler is None or begins_s - expected_s > _GAP_S:
+                frame_s = expected_s if frame.pts is None else float(frame.pts * frame.time_base)
+                if not np.isfinite(frame_s):
+                    frame_s = 0.0
+                if resampler is None or frame_s - expected_s > _MAX_STAMP_ERROR_S:
                     if resampler is None:
-                        start_s = begins_s
+                        start_s = frame_s
                     else:
-                        yield from placed(resampler.resample(None))
-                        at = max(at, round((begins_s - start_s) * self._rate_hz))
+                        yield from to_chunks(resampler.resample(None))
+                        position = max(position, round((frame_s - start_s) * self._rate_hz))
                     resampler = av.AudioResampler(
                         format="fltp", layout=frame.layout, rate=self._rate_hz
                     )
-                    expected_s = begins_s
-                expected_s = max(expected_s, begins_s) + frame.samples / frame.sample_rate
+                    expected_s = frame_s
+                expected_s = max(expected_s, frame_s) + frame.samples / frame.sample_rate
                 frame.pts = None
-                yield from placed(resampler.resample(frame))
-        except (
-            av.FFmpegError,
-            ValueError,
-        ) as error:  # ValueError: the audio changes its form half-way
-            self.broken = str(getattr(error, "strerror", "") or error)
+                yield from to_chunks(resampler.resample(frame))
+        except (av.FFmpegError, ValueError) as error:  # ValueError: the format changes midway
+            self.error = str(getattr(error, "strerror", "") or error)
         if resampler is not None:
-            yield from placed(resampler.resample(None))
+            yield from to_chunks(resampler.resample(None))
 
 
-def _mono(channels: FloatArray) -> FloatArray:
-    """The mean of the channels by our own hand: a resampler's own mix to mono may weigh them by 0.7
-    each.
+def _to_mono(channels: FloatArray) -> FloatArray:
+    """Average the channels: the resampler's own mix to mono may weight them by 0.7 each.
 
-    Files of floating point may hold anything; what is no audio is silence, so that no NaN stays
-    in a model's memory.
+    Files of floating point may hold any value; NaN and infinity become silence, so that they
+    never reach a model's state.
     """
     mean = (
         np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0)
-        .clip(-_LOUDEST, _LOUDEST)
+        .clip(-_MAX_AMPLITUDE, _MAX_AMPLITUDE)
         .mean(axis=0, dtype=np.float32)
     )
     return np.asarray(mean, np.float32)

@@ -1,4 +1,4 @@
-"""The audio of a video or audio file, decoded as far as the frames have come."""
+"""Audio source for video and audio files, decoded as far as the frames have come."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ import numpy as np
 
 from faceaffect.audio.audio_chunks import AudioChunk, AudioChunks
 from faceaffect.audio.audio_source import AudioError
-from faceaffect.audio.mel import samples_until
-from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, open_media
+from faceaffect.audio.mel import sample_count
+from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError, open_media
 from faceaffect.types import FloatArray
 
-_EARLY_S: Final = 0.5  # audio that ends so much before the frames do is worth a word
+_NOTED_GAP_S: Final = 0.5  # audio that ends this long before the frames is noted
 
 
 class AudioFile:
-    """Sample 0 is the file's first; a video's frames count from its own first, so that both start
-    times are made up for.
+    """Reads the audio track of a file.
 
-    Before the audio begins nothing is heard, after its end, and where it breaks off, silence.
+    A video's frames count from its first frame, so the start times of both tracks are
+    compensated. There are no samples before the track begins, and silence after its end or where
+    it breaks off.
     """
 
     def __init__(self, path: str | Path, rate_hz: int) -> None:
-        self.name, self.rate_hz = str(path), rate_hz
+        """Open the file and decode its first samples.
+
+        Raises:
+            AudioError: there is no audio that can be read.
+        """
+        self.name = str(path)
+        self.rate_hz = rate_hz
         self.notes: list[str] = []
         self._stack = ExitStack()
         try:
@@ -34,58 +41,64 @@ class AudioFile:
             if not container.streams.audio:
                 raise AudioError(f"{path}: no audio track")
             self._stream = AudioChunks(container, rate_hz)
-            self._pieces: Iterator[AudioChunk] = iter(self._stream)
-            self._next: AudioChunk | None = next(self._pieces, None)
+            self._chunks: Iterator[AudioChunk] = iter(self._stream)
+            self._next: AudioChunk | None = next(self._chunks, None)
             if self._next is None:
-                why = self._stream.broken or "it is empty"
-                raise AudioError(f"{path}: no sample of its audio track can be read ({why})")
-            self._ahead_s = _first_frame_s(container, self._next.start_s) - self._next.start_s
-        except (SilentVideoError, UnreadableMediaError, OSError) as error:
+                reason = self._stream.error or "it is empty"
+                raise AudioError(f"{path}: no sample of its audio track can be read ({reason})")
+            self._lead_s = _first_frame_s(container, self._next.start_s) - self._next.start_s
+        except (NoAudioTrackError, UnreadableMediaError, OSError) as error:
             self._stack.close()
             raise AudioError(f"{error}") from None
         except BaseException:
             self._stack.close()
             raise
-        self._given = self._decoded = 0
-        self._asked_s = 0.0
-        self._ready = np.zeros(0, np.float32)
+        self._returned = 0  # samples
+        self._decoded = 0
+        self._requested_s = 0.0
+        self._buffer = np.zeros(0, np.float32)
 
     def read_until(self, time_s: float) -> FloatArray:
-        self._asked_s = max(self._asked_s, time_s)
-        count = samples_until(time_s + self._ahead_s, self.rate_hz) - self._given
+        """Return the samples [n] from the end of the last call to before `time_s`."""
+        self._requested_s = max(self._requested_s, time_s)
+        count = sample_count(time_s + self._lead_s, self.rate_hz) - self._returned
         if count <= 0:
             return np.zeros(0, np.float32)
-        parts, have = [self._ready], len(self._ready)
-        while have < count and self._next is not None:
-            parts += [np.zeros(self._next.at - self._given - have, np.float32), self._next.samples]
-            have = self._next.at - self._given + len(self._next.samples)
-            self._decoded = self._given + have
-            self._next = next(self._pieces, None)
-        parts.append(np.zeros(max(0, count - have), np.float32))
+        parts = [self._buffer]
+        available = len(self._buffer)
+        while available < count and self._next is not None:
+            gap = self._next.start - self._returned - available
+            parts += [np.zeros(gap, np.float32), self._next.samples]
+            available += gap + len(self._next.samples)
+            self._decoded = self._returned + available
+            self._next = next(self._chunks, None)
+        parts.append(np.zeros(max(0, count - available), np.float32))
         samples = np.concatenate(parts)
-        self._given, self._ready = self._given + count, samples[count:]
+        self._returned += count
+        self._buffer = samples[count:]
         return samples[:count]
 
     def close(self) -> None:
+        """Close the file and note where the audio ended early."""
         self._stack.close()
         if self._next is not None:
             return
-        end_s = self._decoded / self.rate_hz - self._ahead_s
-        if self._stream.broken:
+        end_s = self._decoded / self.rate_hz - self._lead_s
+        if self._stream.error:
             self.notes.append(
-                f"{self.name}: the audio breaks off at {end_s:.1f} s ({self._stream.broken}); silence from there on"
+                f"{self.name}: the audio breaks off at {end_s:.1f} s ({self._stream.error}); "
+                "silence from there on"
             )
-        elif self._asked_s > end_s + _EARLY_S:
+        elif self._requested_s > end_s + _NOTED_GAP_S:
             self.notes.append(
                 f"{self.name}: the audio ends at {end_s:.1f} s; silence from there on"
             )
-        self._stream.broken, self._asked_s = "", 0.0  # said once
+        self._stream.error = ""  # noted once, however often the file is closed
+        self._requested_s = 0.0
 
 
 def _first_frame_s(container: Any, audio_start_s: float) -> float:
-    """Where a video's first frame lies on the container's clock; a file of audio alone begins with
-    the frames.
-    """
+    """Return the container's time of a video's first frame, or of the first sample without one."""
     for stream in container.streams.video:
         if stream.start_time is not None:
             return float(stream.start_time * stream.time_base)

@@ -1,4 +1,4 @@
-"""What every source of audio is and can do."""
+"""Interface of audio sources, their special names and their error."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from faceaffect.errors import FaceAffectError
 if TYPE_CHECKING:
     from faceaffect.types import FloatArray
 
-AUTO, NONE, MICROPHONE = "auto", "none", "mic"
-"""What may be heard besides a file of audio: a video's own, nothing, a microphone."""
-DEVICE_MARK: Final = MICROPHONE + ":"
+AUTO: Final = "auto"
+"""The audio track of the video itself."""
+NONE: Final = "none"
+"""No audio."""
+MICROPHONE: Final = "mic"
+"""The default microphone."""
+MICROPHONE_PREFIX: Final = MICROPHONE + ":"
+"""Prefix of a microphone's device name."""
 
 
 class AudioError(FaceAffectError, ValueError):
-    """Audio that cannot be had: what was wanted, what came, what to do."""
+    """Audio that cannot be read; the message says what was expected and what to do."""
 
 
 class AudioSource(Protocol):
-    """Mono samples at `rate_hz`, once, in order, in step with the clock of the frames that it
-    belongs to.
-    """
+    """Mono samples in order, to be read once, on the clock of the frames that they belong to."""
 
     name: str
     rate_hz: int
     notes: list[str]
-    """What the user should know: audio that broke off, ended early or was lost."""
+    """Remarks for the user: audio that broke off, ended early or was lost."""
 
     def read_until(self, time_s: float) -> FloatArray:
-        """The samples from where the last call ended to those heard before `time_s`; none is from
-        later.
-        """
+        """Return the samples [n] from the end of the last call to before `time_s`."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Stop reading and release the file or device."""
+        ...

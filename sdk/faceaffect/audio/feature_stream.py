@@ -1,4 +1,4 @@
-"""Audio as the stage `audio` of a model takes it, in time with frames."""
+"""Mel features for the audio stage of a model, in step with frames."""
 
 from __future__ import annotations
 
@@ -8,69 +8,82 @@ from typing import Final
 import numpy as np
 
 from faceaffect.audio.audio_source import AudioError, AudioSource
-from faceaffect.audio.mel import STEP_FRAMES, normalized_db, steady_db
+from faceaffect.audio.mel import STEP_FRAMES, fixed_floor_db, normalized_db
 from faceaffect.audio.mel_stream import MelStream
 from faceaffect.bundle.stage_spec import STRETCH, AudioSpec
 from faceaffect.types import FloatArray
 
-_READ_S: Final = 10.0  # of audio held at a time
-LONGEST_STEPS: Final = (
-    100  # ten seconds: further back nothing is heard after a jump, as where a run is resumed
-)
+_READ_S: Final = 10.0  # longest audio held at a time
+# Ten seconds: after a jump in time, as where a run is resumed, older audio is skipped.
+MAX_STEPS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFeatures:
-    """What the stage takes next, one after the other; `skipped`: its memory must be dropped before."""
+    """Inputs of the audio stage since the last frame.
 
-    pieces: list[FloatArray]
-    skipped: bool = False
+    Attributes:
+        inputs: mel arrays, to be run one after the other.
+        has_gap: True if audio was skipped, so that the stage's state must be reset first.
+    """
+
+    inputs: list[FloatArray]
+    has_gap: bool = False
 
 
 class AudioFeatureStream:
-    """Reads a source of audio up to each frame's time, in whole steps of ten mel frames from the
-    first sample on.
+    """Reads an audio source up to each frame's time, in whole steps of ten mel frames.
+
+    Steps are counted from the first sample.
     """
 
     def __init__(self, audio: AudioSource, spec: AudioSpec, columns: int) -> None:
+        """Read `audio` as `spec` says; `columns` is the length of a window in mel frames.
+
+        Raises:
+            AudioError: the sample rate is not the model's.
+        """
         if audio.rate_hz != spec.mel.rate_hz:
             raise AudioError(
-                f"{audio.name}: audio of {spec.mel.rate_hz} Hz is wanted, this has {audio.rate_hz}; open it at that rate"
+                f"{audio.name}: expected audio of {spec.mel.rate_hz} Hz, got {audio.rate_hz}; "
+                "open it at that rate"
             )
-        self._audio, self._spec = audio, spec
+        self._audio = audio
+        self._spec = spec
         self._mel = MelStream(spec.mel)
-        # The frames of whole steps that a window may still need, then those of no whole step yet.
-        self._kept = np.zeros((columns if spec.form != STRETCH else 0, spec.mel.bands), np.float32)
-        self._rest = np.zeros((0, spec.mel.bands), np.float32)
-        self._is_new = True
+        # Mel frames of whole steps that a window may still need, then those of an unfinished step.
+        self._window = np.zeros(
+            (columns if spec.form != STRETCH else 0, spec.mel.bands), np.float32
+        )
+        self._remainder = np.zeros((0, spec.mel.bands), np.float32)
+        self._is_first = True
         self._read_s = 0.0
 
-    def until(self, time_s: float) -> AudioFeatures:
-        """What has come up to `time_s` of the frames' clock since the last call."""
-        parts = [self._rest]
+    def read_until(self, time_s: float) -> AudioFeatures:
+        """Return the features that have become known from the last call to frame time `time_s`."""
+        parts = [self._remainder]
         while self._read_s + _READ_S < time_s:
             self._read_s += _READ_S
             parts.append(self._mel.push(self._audio.read_until(self._read_s)))
         self._read_s = max(self._read_s, time_s)
         parts.append(self._mel.push(self._audio.read_until(time_s)))
         power = np.concatenate(parts)
-        whole = len(power) // STEP_FRAMES * STEP_FRAMES
-        self._rest = power[whole:]
-        return (
-            self._stretches(power[:whole])
-            if self._spec.form == STRETCH
-            else self._window(power[:whole])
-        )
+        end = len(power) // STEP_FRAMES * STEP_FRAMES
+        self._remainder = power[end:]
+        if self._spec.form == STRETCH:
+            return self._to_chunks(power[:end])
+        return self._to_window(power[:end])
 
-    def _stretches(self, power: FloatArray) -> AudioFeatures:
+    def _to_chunks(self, power: FloatArray) -> AudioFeatures:
         steps = power.reshape(-1, STEP_FRAMES, power.shape[1])
-        skipped = len(steps) > LONGEST_STEPS
         return AudioFeatures(
-            [steady_db(step, self._spec.mel) for step in steps[-LONGEST_STEPS:]], skipped
+            [fixed_floor_db(step, self._spec.mel) for step in steps[-MAX_STEPS:]],
+            has_gap=len(steps) > MAX_STEPS,
         )
 
-    def _window(self, power: FloatArray) -> AudioFeatures:
-        columns = len(self._kept)
-        self._kept = np.concatenate([self._kept, power])[-columns:]
-        is_due, self._is_new = self._is_new or len(power) > 0, False
-        return AudioFeatures([normalized_db(self._kept, self._spec.mel)] if is_due else [])
+    def _to_window(self, power: FloatArray) -> AudioFeatures:
+        columns = len(self._window)
+        self._window = np.concatenate([self._window, power])[-columns:]
+        is_due = self._is_first or len(power) > 0
+        self._is_first = False
+        return AudioFeatures([normalized_db(self._window, self._spec.mel)] if is_due else [])

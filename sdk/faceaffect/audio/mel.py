@@ -1,25 +1,23 @@
-"""Log-mel spectrograms in NumPy, defined here in full.
+"""Log-mel spectrograms in NumPy.
 
-    power[j, f]  = | sum_k w[k] x[j hop - fft/2 + k] exp(-2 pi i f k / fft) |^2,    f = 0 ..
-    fft/2
-    mel[j, b]    = sum_f power[j, f] bank[f, b]
-    db[j, b]     = 10 log10 max(mel[j, b], 1e-10), not lower than the largest of the piece -
-    top_db (`normalized_db`)
-                   or than floor_db (`steady_db`, for audio that comes in
-                   stretch by stretch: its largest is not known)
-    out[b, j]    = (db[j, b] + 14.8) / 19.895
+    power[j, f] = | sum_k w[k] x[j hop - fft/2 + k] exp(-2 pi i f k / fft) |^2,  f = 0 .. fft/2
+    mel[j, b]   = sum_f power[j, f] bank[f, b]
+    db[j, b]    = 10 log10 max(mel[j, b], 1e-10), clipped from below at
+                  max(db) - top_db   (`normalized_db`), or
+                  floor_db           (`fixed_floor_db`, for audio that arrives in chunks, whose
+                                      maximum is not known)
+    out[b, j]   = (db[j, b] + 14.8) / 19.895
 
-Frame j is centered on sample j hop; outside the signal there is silence. w is the periodic Hann
-window of `window_s`, centered in the `fft` samples. The bank holds triangles of height 1 (no
-area normalization) whose corners are equally spaced on the HTK mel scale 2595 log10(1 + f / 700)
-between `low_hz` and `high_hz`. Width, hop, bands, top_db and the two constants are those of the
-audio-visual entries of ABAW 2020 and 2021 (TSAV and its successors); where those pad a piece by
-reflection, silence is taken here, so that a frame of a running signal needs no sample that has
-not been heard.
+Frame j is centered on sample j hop; the signal is padded with silence. w is the periodic Hann
+window of `window_s`, centered in the `fft` samples. The bank has triangles of height 1 (no area
+normalization) whose corners are equally spaced between `low_hz` and `high_hz` on the HTK mel
+scale, 2595 log10(1 + f / 700). Width, hop, bands, top_db and the two constants are those of the
+audio-visual entries of ABAW 2020 and 2021 (TSAV and its successors); those pad by reflection,
+silence is used here so that a frame of a running signal depends on no later sample.
 
-Networks that follow a video hear in steps of `STEP_FRAMES`, counted from the audio's first
-sample: at an image's time they know the steps whose every sample lies before it. Training and
-runtime cut audio by this one rule.
+Video models receive audio in steps of `STEP_FRAMES`, counted from the first sample: at the time of
+an image they know the steps whose every sample is earlier. Training and runtime split audio by
+this one rule.
 """
 
 from __future__ import annotations
@@ -33,29 +31,40 @@ from numpy.typing import NDArray
 from faceaffect.bundle.mel_config import MelConfig
 
 __all__ = [
-    "STEP_FRAMES", "MelConfig", "frames_of", "hz_to_mel", "log_mel", "mel_bank", "mel_power", "mel_to_hz", "normalized_db",
-    "power_of", "samples_until", "steady_db",
-]  # fmt: skip
+    "STEP_FRAMES",
+    "MelConfig",
+    "fixed_floor_db",
+    "frame_count",
+    "frame_power",
+    "hz_to_mel",
+    "log_mel",
+    "mel_bank",
+    "mel_power",
+    "mel_to_hz",
+    "normalized_db",
+    "sample_count",
+]
 
 STEP_FRAMES: Final = 10
-"""Mel frames that are heard at once: the audio's features are renewed every 100 ms."""
+"""Mel frames in a step: the features of the audio are updated every 100 ms."""
 _POWER_FLOOR: Final = 1e-10
-_ROUNDING: Final = (
-    1e-3  # of a sample: what a time in seconds may be off by for being a binary number
-)
+# Of a sample: the error that a time in seconds may have as a binary number.
+_ROUNDING_SAMPLES: Final = 1e-3
 
 
 def hz_to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Convert frequencies to the HTK mel scale."""
     return np.asarray(2595 * np.log10(1 + np.asarray(hz, np.float64) / 700))
 
 
 def mel_to_hz(mel: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Convert mels of the HTK scale to frequencies."""
     return np.asarray(700 * (10 ** (np.asarray(mel, np.float64) / 2595) - 1))
 
 
 @lru_cache(maxsize=8)
 def mel_bank(config: MelConfig) -> NDArray[np.float32]:
-    """The triangles [fft / 2 + 1, bands]."""
+    """Return the triangular filters [fft / 2 + 1, bands]."""
     bins = np.arange(config.fft // 2 + 1) * (config.rate_hz / config.fft)
     corners = mel_to_hz(
         np.linspace(hz_to_mel(config.low_hz), hz_to_mel(config.high_hz), config.bands + 2)
@@ -79,26 +88,34 @@ def _window(config: MelConfig) -> NDArray[np.float32]:
 def mel_power(
     samples: NDArray[np.float32], config: MelConfig, *, block: int = 2048
 ) -> NDArray[np.float32]:
-    """Mel power [n // hop + 1, bands] of a mono signal [n]; `block` frames are transformed at a
-    time.
+    """Compute the mel power [n // hop + 1, bands] of a mono signal [n].
+
+    Args:
+        samples: samples [n].
+        config: the front end.
+        block: number of frames to transform at a time.
+
+    Raises:
+        ValueError: the samples are not mono, or not finite.
     """
     if samples.ndim != 1:
         raise ValueError(
-            f"samples must have shape [n] (mono: average the channels first), got {list(samples.shape)}"
+            "expected samples [n] (mono: average the channels first), "
+            f"got shape {list(samples.shape)}"
         )
     if not np.isfinite(samples).all():
-        raise ValueError("samples hold NaN or infinity")
+        raise ValueError("expected finite samples, got NaN or infinity")
     half = config.fft // 2
     padded = np.concatenate(
         [np.zeros(half, np.float32), samples.astype(np.float32), np.zeros(half, np.float32)]
     )
-    return power_of(padded, config, block=block)
+    return frame_power(padded, config, block=block)
 
 
-def power_of(
+def frame_power(
     padded: NDArray[np.float32], config: MelConfig, *, block: int = 2048
 ) -> NDArray[np.float32]:
-    """Mel power [k, bands] of the k stretches of `fft` samples that lie a hop apart in a signal."""
+    """Compute the mel power [k, bands] of the k frames of `fft` samples in a padded signal."""
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.fft)[:: config.hop]
     power = np.empty((len(frames), config.bands), np.float32)
     for k in range(0, len(frames), block):
@@ -110,8 +127,9 @@ def power_of(
 
 
 def normalized_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
-    """What a network sees [..., bands, frames] of mel power [..., frames, bands]; the largest is
-    taken piece by piece.
+    """Return network inputs [..., bands, frames] of mel power [..., frames, bands].
+
+    The maximum that `top_db` refers to is that of each [frames, bands] array.
     """
     db = 10 * np.log10(np.maximum(power, _POWER_FLOOR))
     if db.size:
@@ -119,25 +137,23 @@ def normalized_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.f
     return np.swapaxes((db + config.shift_db) / config.scale_db, -1, -2).astype(np.float32)
 
 
-def steady_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
-    """What a network that hears stretch by stretch sees [..., frames, bands] of mel power of that
-    shape.
-    """
+def fixed_floor_db(power: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """Return network inputs [..., frames, bands] of mel power, for audio that arrives in chunks."""
     db = np.maximum(10 * np.log10(np.maximum(power, _POWER_FLOOR)), config.floor_db)
     return np.asarray((db + config.shift_db) / config.scale_db, np.float32)
 
 
-def samples_until(offset_s: float, rate_hz: int) -> int:
-    """How many samples of an audio have been heard `offset_s` seconds after its first."""
-    return max(0, int(np.floor(offset_s * rate_hz + _ROUNDING)))
+def sample_count(offset_s: float, rate_hz: int) -> int:
+    """Return the number of samples in the first `offset_s` seconds of a signal."""
+    return max(0, int(np.floor(offset_s * rate_hz + _ROUNDING_SAMPLES)))
 
 
-def frames_of(samples: int, config: MelConfig) -> int:
-    """How many mel frames are known once so many samples are."""
+def frame_count(samples: int, config: MelConfig) -> int:
+    """Return the number of mel frames that the first `samples` samples determine."""
     return max(0, (samples - config.reach) // config.hop + 1)
 
 
 def log_mel(samples: NDArray[np.float32], config: MelConfig | None = None) -> NDArray[np.float32]:
-    """Log-mel [bands, n // hop + 1] of a whole mono signal [n]."""
-    chosen = config or MelConfig()
-    return normalized_db(mel_power(samples, chosen), chosen)
+    """Compute the log-mel spectrogram [bands, n // hop + 1] of a mono signal [n]."""
+    config = config or MelConfig()
+    return normalized_db(mel_power(samples, config), config)

@@ -1,26 +1,30 @@
-"""Mel power of audio that is still coming in: each frame as soon as its last sample is there."""
+"""Mel power of a running audio signal."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from faceaffect.audio.mel import MelConfig, power_of
+from faceaffect.audio.mel import MelConfig, frame_power
 from faceaffect.types import FloatArray
 
 
 class MelStream:
-    """The frames of `mel_power` over all samples pushed so far, in order; each comes once."""
+    """Computes the frames of `mel_power` over all samples pushed so far, each as early as possible.
+
+    Every frame is returned once, in order.
+    """
 
     def __init__(self, config: MelConfig) -> None:
+        """Start with silence."""
         self._config = config
-        # From fft / 2 samples before the center of the next frame on: silence before the first.
+        # Samples from fft / 2 before the center of the next frame on; silence before the first.
         self._tail = np.zeros(config.fft // 2, np.float32)
 
     def push(self, samples: FloatArray) -> FloatArray:
-        """The next samples [n] of a mono signal -> the frames [k, bands] that they complete."""
+        """Add the next samples [n] of a mono signal; return the frames [k, bands] they complete."""
         config = self._config
         tail = np.concatenate([self._tail, samples])
-        # The window ends before the FFT does: of what lies beyond it nothing is used.
+        # The window ends before the FFT does: samples beyond it are multiplied by 0.
         count = (len(tail) - (config.fft // 2 + config.reach)) // config.hop + 1
         if count <= 0:
             self._tail = tail
@@ -28,4 +32,4 @@ class MelStream:
         needed = (count - 1) * config.hop + config.fft
         padded = np.concatenate([tail, np.zeros(max(0, needed - len(tail)), np.float32)])
         self._tail = tail[count * config.hop :]
-        return power_of(padded[:needed], config)
+        return frame_power(padded[:needed], config)

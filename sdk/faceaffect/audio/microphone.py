@@ -1,8 +1,7 @@
-"""A microphone beside a camera: a thread reads it, frames hear what was said before they were
-taken.
+"""Microphone as an audio source beside a camera.
 
-It is opened through PyAV's devices (ALSA on Linux), so that the one extra `audio` serves files
-and microphones.
+It is opened through PyAV's devices (ALSA on Linux), so that one extra, `audio`, serves files and
+microphones.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from faceaffect.audio.open_media import require_pyav
 from faceaffect.types import FloatArray
 
 _DEVICE_FORMATS: Final = {"linux": "alsa", "darwin": "avfoundation", "win32": "dshow"}
-_DEFAULTS: Final = {"linux": "default", "darwin": ":default", "win32": "audio=default"}
-_KEPT_S: Final = 10.0  # what nobody fetches for longer is dropped
-_JOIN_S: Final = 2.0
+_DEFAULT_DEVICES: Final = {"linux": "default", "darwin": ":default", "win32": "audio=default"}
+_BUFFER_S: Final = 10.0  # audio that is not fetched for longer is dropped
+_JOIN_TIMEOUT_S: Final = 2.0
 
 
 class Microphone:
-    """Sample times are the driver's, so that neither an audio card's clock nor a lost buffer shifts
-    audio against frames.
+    """Reads a microphone in a thread; frames get the audio from before they were taken.
 
-    `zero_s` is the moment of `time.monotonic` that the frames' clock counts from.
+    Sample times are the driver's, so that neither an audio card's clock nor a lost buffer shifts
+    audio against frames.
     """
 
     def __init__(
@@ -41,87 +40,110 @@ class Microphone:
         zero_s: float,
         open_device: Callable[[str], Any] | None = None,
     ) -> None:
-        self.name, self.rate_hz = f"microphone {device or 'default'}", rate_hz
+        """Open a device.
+
+        Args:
+            device: name of the device; empty for the default.
+            rate_hz: sample rate to resample to.
+            zero_s: reading of `time.monotonic` at time 0 of the frames.
+            open_device: returns the container of a device; PyAV's by default.
+
+        Raises:
+            AudioError: it cannot be opened.
+        """
+        self.name = f"microphone {device or 'default'}"
+        self.rate_hz = rate_hz
         self.notes: list[str] = []
         # Devices stamp samples with the time of day.
         self._zero_s = time.time() - time.monotonic() + zero_s
         self._container = (open_device or _open_device)(device)
-        self._ready: deque[AudioChunk] = deque()
-        self._lock, self._stop = threading.Lock(), threading.Event()
-        self._samples = self._dropped = 0
-        self._ended = ""
+        self._buffer: deque[AudioChunk] = deque()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._buffered = 0  # samples
+        self._dropped = 0
+        self._end_reason = ""
         self._thread = threading.Thread(
             target=self._read, name="faceaffect-microphone", daemon=True
         )
         self._thread.start()
 
     def read_until(self, time_s: float) -> FloatArray:
-        """What has arrived of the audio before `time_s`; what comes later than its frame is heard
-        with the next one.
+        """Return the samples [n] from before `time_s` that have arrived and were not returned yet.
+
+        Those that arrive later than their frame are returned with the next one.
         """
         parts: list[FloatArray] = []
         with self._lock:
-            while self._ready:
-                piece = self._ready[0]
-                count = round((time_s + self._zero_s - piece.time_s) * self.rate_hz)
+            while self._buffer:
+                chunk = self._buffer[0]
+                count = round((time_s + self._zero_s - chunk.time_s) * self.rate_hz)
                 if count <= 0:
                     break
-                self._ready.popleft()
-                parts.append(piece.samples[:count])
-                if count < len(piece.samples):
-                    later = piece.time_s + count / self.rate_hz
-                    self._ready.appendleft(
-                        AudioChunk(piece.at + count, piece.start_s, piece.samples[count:], later)
+                self._buffer.popleft()
+                parts.append(chunk.samples[:count])
+                if count < len(chunk.samples):
+                    rest_s = chunk.time_s + count / self.rate_hz
+                    self._buffer.appendleft(
+                        AudioChunk(
+                            chunk.start + count, chunk.start_s, chunk.samples[count:], rest_s
+                        )
                     )
                     break
-            self._samples -= sum(map(len, parts))
+            self._buffered -= sum(map(len, parts))
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def close(self) -> None:
+        """Stop reading, release the device and note what was lost."""
         self._stop.set()
-        self._thread.join(_JOIN_S)
-        if self._ended:
+        self._thread.join(_JOIN_TIMEOUT_S)
+        if self._end_reason:
             self.notes.append(
-                f"{self.name}: it stopped ({self._ended}); nothing was heard from there on"
+                f"{self.name}: it stopped ({self._end_reason}); no audio from there on"
             )
         if self._dropped:
             self.notes.append(
-                f"{self.name}: {self._dropped / self.rate_hz:.1f} s were not fetched in time and not heard"
+                f"{self.name}: {self._dropped / self.rate_hz:.1f} s were not fetched in time and "
+                "were dropped"
             )
-        self._ended, self._dropped = "", 0
+        self._end_reason = ""
+        self._dropped = 0
 
     def _read(self) -> None:
         stream = AudioChunks(self._container, self.rate_hz)
         try:
-            for piece in stream:
+            for chunk in stream:
                 if self._stop.is_set():
                     return
-                self._keep(piece)
-            self._ended = stream.broken or "its end was reached"
-        except Exception as error:  # a thread's error would be lost
-            self._ended = f"{type(error).__name__}: {error}"
+                self._put(chunk)
+            self._end_reason = stream.error or "its end was reached"
+        except Exception as error:  # an error in a thread would be lost
+            self._end_reason = f"{type(error).__name__}: {error}"
         finally:
             self._container.close()
 
-    def _keep(self, piece: AudioChunk) -> None:
+    def _put(self, chunk: AudioChunk) -> None:
         with self._lock:
-            self._ready.append(piece)
-            self._samples += len(piece.samples)
-            while self._samples > _KEPT_S * self.rate_hz:
-                lost = len(self._ready.popleft().samples)
-                self._samples, self._dropped = self._samples - lost, self._dropped + lost
+            self._buffer.append(chunk)
+            self._buffered += len(chunk.samples)
+            while self._buffered > _BUFFER_S * self.rate_hz:
+                dropped = len(self._buffer.popleft().samples)
+                self._buffered -= dropped
+                self._dropped += dropped
 
 
 def _open_device(device: str) -> Any:
     av = require_pyav()
-    kind = _DEVICE_FORMATS.get(sys.platform, "")
-    if kind not in av.formats_available:
+    device_format = _DEVICE_FORMATS.get(sys.platform, "")
+    if device_format not in av.formats_available:
         raise AudioError(
-            f"microphone: PyAV's devices are wanted, this build has no {kind or sys.platform}; give a file of audio"
+            f"microphone: this build of PyAV has no devices of {device_format or sys.platform}; "
+            "pass an audio file"
         )
     try:
-        return av.open(device or _DEFAULTS[sys.platform], format=kind)
+        return av.open(device or _DEFAULT_DEVICES[sys.platform], format=device_format)
     except (av.FFmpegError, OSError) as error:
         raise AudioError(
-            f"microphone {device or 'default'}: it cannot be opened ({error}); see `arecord -L` for names, or go without audio"
+            f"microphone {device or 'default'}: cannot be opened ({error}); "
+            "see `arecord -L` for names, or go without audio"
         ) from None

@@ -1,45 +1,58 @@
-"""From what the user wants to hear to the source of it."""
+"""Opens the audio that goes with a source of frames."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from faceaffect.audio.audio_file import AudioFile
-from faceaffect.audio.audio_source import AUTO, DEVICE_MARK, MICROPHONE, AudioError, AudioSource
+from faceaffect.audio.audio_source import (
+    AUTO,
+    MICROPHONE,
+    MICROPHONE_PREFIX,
+    AudioError,
+    AudioSource,
+)
 from faceaffect.audio.microphone import Microphone
 from faceaffect.sources.nvdec_video import SCHEME
 from faceaffect.sources.source import Source
 
 
-def open_audio(wanted: str, source: Source, rate_hz: int) -> AudioSource:
-    """Audio for the frames of `source`: `auto` is its own, `mic` or `mic:DEVICE` a microphone, else
-    a file of audio.
+def open_audio(name: str, source: Source, rate_hz: int) -> AudioSource:
+    """Open audio for the frames of `source`.
 
-    Raises AudioError where there is none: no audio track, a camera without a microphone, no PyAV.
+    Args:
+        name: `auto` for the source's own track, `mic` or `mic:DEVICE` for a microphone, else the
+            path of an audio file.
+        source: the source of the frames.
+        rate_hz: sample rate to resample to.
+
+    Raises:
+        AudioError: there is no audio track, a microphone is combined with a file, or PyAV is
+            missing.
     """
     try:
-        if wanted == MICROPHONE or wanted.startswith(DEVICE_MARK):
-            return _microphone(wanted[len(DEVICE_MARK) :], source, rate_hz)
-        if wanted != AUTO:
-            return AudioFile(wanted, rate_hz)
+        if name == MICROPHONE or name.startswith(MICROPHONE_PREFIX):
+            return _open_microphone(name[len(MICROPHONE_PREFIX) :], source, rate_hz)
+        if name != AUTO:
+            return AudioFile(name, rate_hz)
         if source.is_live:
             raise AudioError(
-                f"{source.name}: the audio of a live source is not read; add --audio mic for a microphone"
+                f"{source.name}: the audio of a live source is not read; "
+                "add --audio mic for a microphone"
             )
         path = Path(source.name.removeprefix(f"{SCHEME}://"))
         if not (source.is_sequence and path.is_file()):
-            raise AudioError(
-                f"{source.name}: images have no audio; add --audio FILE if there is some"
-            )
+            raise AudioError(f"{source.name}: images have no audio; add --audio FILE for a file")
         return AudioFile(path, rate_hz)
     except ImportError as error:
         raise AudioError(str(error)) from None
 
 
-def _microphone(device: str, source: Source, rate_hz: int) -> AudioSource:
+def _open_microphone(device: str, source: Source, rate_hz: int) -> AudioSource:
     opened_s = getattr(source, "opened_s", None)
     if opened_s is None:
         raise AudioError(
-            f"{source.name}: a microphone goes with a camera or stream, whose clock is that of the room, not with files"
+            f"{source.name}: a microphone goes with a camera or stream, whose frames have the same "
+            "clock, not with files"
         )
     return Microphone(device, rate_hz, opened_s)

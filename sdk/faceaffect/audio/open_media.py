@@ -1,9 +1,8 @@
-"""The one door to PyAV, which reads audio and time stamps.
+"""Opens media files with PyAV, to read audio and time stamps.
 
-PyAV rather than a reader of audio files alone: the audio of Aff-Wild2 is inside .mp4 and .avi
-files, and only the container's own time stamps say when a frame is shown and when the audio
-starts. It reads .wav and .flac as well, and its wheels bring their decoders along, so no program
-must be installed.
+PyAV rather than a reader of audio files: the audio of Aff-Wild2 is inside .mp4 and .avi files, and
+only the container's time stamps say when a frame is presented and when the audio starts. It reads
+.wav and .flac as well, and its wheels include the decoders, so that no program must be installed.
 """
 
 from __future__ import annotations
@@ -18,34 +17,42 @@ from faceaffect.errors import FaceAffectError
 
 
 class UnreadableMediaError(FaceAffectError, ValueError):
-    """A file that is no video or audio, is cut short before its first frame, or cannot be opened."""
+    """A file that cannot be opened as video or audio, or ends before its first frame."""
 
 
-class SilentVideoError(FaceAffectError, ValueError):
+class NoAudioTrackError(FaceAffectError, ValueError):
     """A video without an audio track."""
 
 
 def require_pyav() -> ModuleType:
+    """Import PyAV, with its log switched off: the errors of this package say what is wrong.
+
+    Raises:
+        ImportError: PyAV cannot be imported.
+    """
     try:
         import av
     except ImportError as error:
         raise ImportError(
-            f'audio and time stamps are read with PyAV, which cannot be used ({error}): pip install "faceaffect[audio]", '
-            "or go without audio"
+            f"audio and time stamps are read with PyAV, which cannot be imported ({error}); "
+            'pip install "faceaffect[audio]", or go without audio'
         ) from None
-    av.logging.set_level(av.logging.PANIC)  # what is wrong with a file is said by our errors, once
+    av.logging.set_level(av.logging.PANIC)
     module: ModuleType = av
     return module
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator[Any]:
-    """The open container of a file; every error of reading inside the block becomes
-    UnreadableMediaError.
+    """Open the container of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnreadableMediaError: the file cannot be opened, or read inside the `with` block.
     """
     av = require_pyav()
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there")
+        raise FileNotFoundError(f"{path}: no such file")
     try:
         with av.open(str(path)) as container:
             yield container

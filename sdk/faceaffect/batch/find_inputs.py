@@ -11,8 +11,8 @@ from typing import Final
 
 from faceaffect.batch.file_task import Input
 from faceaffect.batch.remote_files import is_remote, list_remote
-from faceaffect.sources.image_files import is_image, is_pattern
-from faceaffect.sources.natural_sort import natural_order
+from faceaffect.sources.image_files import is_glob, is_image
+from faceaffect.sources.natural_sort import natural_sort_key
 from faceaffect.sources.source import SourceError
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -63,7 +63,7 @@ def _of_uri(uri: str) -> list[Input]:
         path = Path(uri.removeprefix("file://"))
         if path.is_dir():
             found = _of_folder(path)
-        elif is_pattern(str(path)) and not path.exists():
+        elif is_glob(str(path)) and not path.exists():
             found = _of_pattern(path)
         else:
             return [
@@ -79,7 +79,7 @@ def _of_uri(uri: str) -> list[Input]:
 def _of_pattern(pattern: Path) -> list[Input]:
     root = Path(*[part for part in _before_wildcard(pattern)])
     matches = sorted(
-        (Path(match) for match in glob.glob(str(pattern), recursive=True)), key=natural_order
+        (Path(match) for match in glob.glob(str(pattern), recursive=True)), key=natural_sort_key
     )
     if matches and all(is_image(match) for match in matches if match.is_file()):
         images = [match for match in matches if match.is_file()]
@@ -96,7 +96,7 @@ def _of_pattern(pattern: Path) -> list[Input]:
 def _before_wildcard(pattern: Path) -> list[str]:
     parts: list[str] = []
     for part in pattern.parts:
-        if is_pattern(part):
+        if is_glob(part):
             break
         parts.append(part)
     return parts
@@ -104,7 +104,7 @@ def _before_wildcard(pattern: Path) -> list[str]:
 
 def _of_folder(folder: Path) -> list[Input]:
     files = sorted(
-        (path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_order
+        (path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_sort_key
     )
     # A link to a file that is gone stays among them: it fails by name, where a skipped one would
     # not be missed.
@@ -121,7 +121,7 @@ def _of_folder(folder: Path) -> list[Input]:
 def _folders_of_images(folder: Path, root: Path) -> list[Input]:
     folders = [
         folder,
-        *sorted((path for path in folder.rglob("*") if path.is_dir()), key=natural_order),
+        *sorted((path for path in folder.rglob("*") if path.is_dir()), key=natural_sort_key),
     ]
     holding = [path for path in folders if any(is_image(entry) for entry in path.iterdir())]
     return [

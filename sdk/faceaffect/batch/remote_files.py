@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from faceaffect.batch.file_task import BatchError, Input
-from faceaffect.sources.image_files import is_pattern
+from faceaffect.sources.image_files import is_glob
 from faceaffect.sources.open_source import LIVE_SCHEMES
 from faceaffect.sources.source import SourceError
 
@@ -45,7 +45,7 @@ def list_remote(uri: str, is_video: Callable[[str], bool]) -> list[Input]:
     """What a remote pattern or folder holds; a single file is named without a look at it."""
     system, path = open_remote(uri)
     try:
-        if is_pattern(path):
+        if is_glob(path):
             root = path[: min(path.index(letter) for letter in "*?[" if letter in path)].rpartition(
                 "/"
             )[0]

@@ -105,7 +105,7 @@ def source_options(given: Mapping[str, Any]) -> SourceOptions:
     """Raises SourceError for values that cannot be."""
     return SourceOptions(
         image_fps=given["image_fps"],
-        sequence=_is_sequence(given),
+        is_video=_is_sequence(given),
         reconnect_timeout_s=given["reconnect"],
     )
 
@@ -127,6 +127,6 @@ def rows_depend_on(
         name: str(pipeline[name])
         for name in ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
     }
-    images = {"image_fps": str(options.image_fps), "sequence": str(options.sequence)}
+    images = {"image_fps": str(options.image_fps), "sequence": str(options.is_video)}
     heard = {} if audio == AUTO else {"audio": audio}
     return {"model": model_name, "precision": precision, **wanted, **images, **heard}

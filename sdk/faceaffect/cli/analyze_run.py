@@ -207,7 +207,7 @@ class AnalyzeRun:
         self._progress.begin_frames(source.frame_count, point.next_frame)
         for one in shared:
             self._summary.add(one.faces, one.affect, one.seconds)
-            sink.write(one.frame(source.name), one.faces, one.affect)
+            sink.write(one.frame_info(source.name), one.faces, one.affect)
 
     def _analyze_frames(
         self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str

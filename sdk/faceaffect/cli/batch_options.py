@@ -18,7 +18,7 @@ from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.model_spec import SPEC_FILE, ModelSpec
 from faceaffect.cli.analyze_options import pipeline_options, rows_depend_on, source_options
 from faceaffect.sinks.open_sink import is_stdout
-from faceaffect.sinks.parquet_file import require_pyarrow
+from faceaffect.sinks.parquet_sink import require_pyarrow
 from faceaffect.sources.open_source import is_live
 from faceaffect.system.cpu_count import cpu_count
 

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column
 
 from faceaffect.sources.open_source import is_live
-from faceaffect.sources.rtsp_stream import without_password
+from faceaffect.sources.rtsp_stream import redact_password
 
 _NAME_LETTERS = 20  # leaves room for the figures on 80 columns
 
@@ -45,7 +45,7 @@ class RunProgress:
 
     def start_source(self, number: int, uri: str) -> None:
         place = f"[{number}/{self._source_count}] " if self._source_count > 1 else ""
-        name = without_password(uri) if is_live(uri) else Path(uri).name or uri
+        name = redact_password(uri) if is_live(uri) else Path(uri).name or uri
         short = name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 3] + "..."
         self._bar.reset(self._task, total=None, description=escape(f"{place}{short}"), rate="")
 

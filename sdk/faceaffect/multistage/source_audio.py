@@ -1,4 +1,4 @@
-"""Audio that goes with the frames of a source, for as long as they are analyzed."""
+"""Attaches audio to a pipeline while the frames of a source are analyzed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def source_audio(
-    pipeline: Pipeline, source: Source, wanted: str, notes: list[str]
+    pipeline: Pipeline, source: Source, audio_name: str, notes: list[str]
 ) -> Iterator[None]:
-    """Let a model that hears listen to the audio that is `wanted`; for any other model this does
-    nothing.
+    """Attach audio to `pipeline` inside the `with` block; does nothing if its model uses none.
 
-    Where a source has no audio of its own, a note says so; other audio that cannot be had is a
-    SourceError.
+    Args:
+        pipeline: the pipeline that analyzes the frames.
+        source: the source of the frames.
+        audio_name: `none`, or a name that `open_audio` takes.
+        notes: receives remarks for the user, one of them if `auto` finds no audio.
+
+    Raises:
+        SourceError: audio other than `auto` cannot be opened.
     """
     if not pipeline.uses_audio:
         yield
@@ -30,11 +35,10 @@ def source_audio(
 
     audio = None
     try:
-        audio = (
-            None if wanted == NONE else open_audio(wanted, source, pipeline.audio_sample_rate_hz)
-        )
+        if audio_name != NONE:
+            audio = open_audio(audio_name, source, pipeline.audio_sample_rate_hz)
     except AudioError as error:
-        if wanted != AUTO:
+        if audio_name != AUTO:
             raise SourceError(str(error)) from None
         notes.append(f"{error}: {pipeline.spec.name} runs on video alone")
     pipeline.attach_audio(audio)

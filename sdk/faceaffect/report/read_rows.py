@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
-from faceaffect.sinks.parquet_file import require_pyarrow
+from faceaffect.sinks.parquet_sink import require_pyarrow
 
 CHUNK_ROWS: Final = 4096
 NUMBER_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in NUMBERS)

@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 from safetensors.numpy import load, save
 
-from faceaffect.types import Affect, Faces, Frame, IdArray, PixelFormat
+from faceaffect.types import Affect, Faces, FrameInfo, IdArray
 
-_NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
 _FACES: Final = tuple(field.name for field in fields(Faces))
 _AFFECT: Final = tuple(field.name for field in fields(Affect))
 
@@ -30,9 +29,9 @@ class FrameResult:
     faces: Faces
     affect: Affect
 
-    def frame(self, source: str) -> Frame:
-        """Its frame without pixels, as a sink of rows takes it."""
-        return Frame(_NO_PIXELS, PixelFormat.GRAY, self.time_s, self.index, source)
+    def frame_info(self, source: str) -> FrameInfo:
+        """The frame of `source` that the result belongs to, as row sinks take it."""
+        return FrameInfo(source, self.index, self.time_s)
 
     def at(self, index: int, track_id: IdArray) -> FrameResult:
         """The same under another number and other ids [N]."""

@@ -1,4 +1,4 @@
-"""Where rows and images go: CSV, JSON Lines, Parquet and overlays."""
+"""Sinks of rows (CSV, JSON Lines, Parquet) and of overlay images and videos."""
 
 from faceaffect.sinks.columns import COLUMN_NAMES, COLUMNS
 from faceaffect.sinks.open_overlay import open_overlay
@@ -9,12 +9,12 @@ from faceaffect.sinks.threaded_sink import ThreadedSink
 __all__ = [
     "COLUMNS",
     "COLUMN_NAMES",
+    "OverwritePolicy",
     "ResumePoint",
     "Sink",
     "SinkError",
     "SinkOptions",
     "ThreadedSink",
-    "OverwritePolicy",
     "check_output",
     "open_overlay",
     "open_sink",

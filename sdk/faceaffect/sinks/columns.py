@@ -1,4 +1,4 @@
-"""The columns of a row, in their one order, and how a frame becomes rows."""
+"""Columns of a row, and the conversion of a frame's results to rows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.system.path_text import to_utf8_text
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 Value = str | int | float | None
-"""A cell; None is a number that is not known."""
+"""A cell; None is an unknown number."""
 
 TEXT: Final[int] = -2
 INTEGER: Final[int] = -1
@@ -22,17 +22,24 @@ INTEGER: Final[int] = -1
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`decimals` is TEXT, WHOLE or how many decimals a number keeps."""
+    """A column of a row.
+
+    Attributes:
+        name: name in the header.
+        decimals: TEXT, INTEGER or the number of decimals that a number keeps.
+    """
 
     name: str
     decimals: int
 
     @property
     def is_text(self) -> bool:
+        """Whether its cells are text."""
         return self.decimals == TEXT
 
     @property
     def is_integer(self) -> bool:
+        """Whether its cells are integers."""
         return self.decimals == INTEGER
 
 
@@ -54,55 +61,59 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("expression", TEXT),
     *_numbers(4, "valence", "arousal"),
 )
-"""AU and expression columns are probabilities; `active_aus` is like `AU6+AU12`, empty when none is
-on; `expression` is the most probable one; boxes are pixels, `source` is the file that the row
-came from. What the model does not read is None in every number and empty in every text.
+"""Columns in their order.
+
+`source` is the file or camera of the frame, boxes are in pixels, AU and expression columns are
+probabilities, `active_aus` joins the names of the active AUs as in `AU6+AU12` (empty if none is
+active), `expression` is the most probable expression. What the model does not predict is None in
+number columns and empty in text columns.
 """
 
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 
 NUMBERS: Final[list[Column]] = [column for column in COLUMNS[4:] if not column.is_text]
-"""The columns that hold what was read off a face, in their order."""
+"""Number columns that are measured on a face, in their order."""
 _STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in NUMBERS])
-_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as positions in NUMBERS
-_MOOD_START: Final = _AU_END + len(EXPRESSION_NAMES)
+_AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as an index into NUMBERS
+_VA_START: Final = _AU_END + len(EXPRESSION_NAMES)
 
 
-def rows_of(frame: Frame, faces: Faces, affect: Affect) -> Iterator[tuple[Value, ...]]:
-    """One row per face, rounded as `COLUMNS` says: every format stores the same numbers."""
+def rows_for_frame(
+    frame: Frame | FrameInfo, faces: Faces, affect: Affect
+) -> Iterator[tuple[Value, ...]]:
+    """Yield one row per face, rounded as `COLUMNS` says: every format stores the same numbers."""
     if not len(faces):
         return
-    best = affect.top_expression()
-    time_s, source = round(frame.time_s, 6), to_utf8_text(frame.source)
+    expressions = affect.top_expression()
+    time_s = round(frame.time_s, 6)
+    source = to_utf8_text(frame.source)
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
-        on = "+".join(
-            [
-                name
-                for name, is_on in zip(AU_NAMES, affect.au_active[i].tolist(), strict=True)
-                if is_on
-            ]
+        au_active = affect.au_active[i].tolist()
+        active_aus = "+".join(
+            [name for name, is_active in zip(AU_NAMES, au_active, strict=True) if is_active]
         )
         yield (
             *(source, frame.index, time_s, int(faces.track_id[i])),
-            *(*numbers[:_AU_END], on),
-            *(*numbers[_AU_END:_MOOD_START], best[i]),
-            *numbers[_MOOD_START:],
+            *(*numbers[:_AU_END], active_aus),
+            *(*numbers[_AU_END:_VA_START], expressions[i]),
+            *numbers[_VA_START:],
         )
 
 
 def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:
-    """The numbers [N, 30] as Python's; adding 0 turns -0.0 into 0.0, what is not finite becomes
-    None.
-    """
+    """Return the cells of `NUMBERS` [N, 30]; what is not finite becomes None."""
     parts = [
         faces.box_xyxy,
         faces.face_score[:, None],
         faces.quality[:, None],
         faces.pose_deg,
         affect.au_probability,
+        affect.expression_probability,
+        affect.valence[:, None],
+        affect.arousal[:, None],
     ]
-    parts += [affect.expression_probability, affect.valence[:, None], affect.arousal[:, None]]
+    # Adding 0 turns -0.0 into 0.0.
     values = np.rint(np.concatenate(parts, axis=1) * _STEPS_PER_UNIT) / _STEPS_PER_UNIT + 0.0
     rows: list[list[float | None]] = values.tolist()
     if np.isfinite(values).all():

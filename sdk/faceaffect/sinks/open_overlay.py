@@ -1,4 +1,4 @@
-"""From the name of an overlay to the sink that writes it."""
+"""Opens the overlay sink that a path asks for."""
 
 from __future__ import annotations
 
@@ -14,49 +14,57 @@ from faceaffect.system.path_text import is_utf8, to_utf8_text
 if TYPE_CHECKING:
     from faceaffect.sinks.background_overlay import BackgroundOverlay
 
-_IMAGES: Final = (".png", ".jpg", ".jpeg")
-_VIDEOS: Final = (".mp4", ".webm", ".avi", ".mkv")
+_IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+# Those of overlay_video.VIDEO_CODECS, which is imported only for drawing (it needs OpenCV).
+_VIDEO_SUFFIXES: Final = (".mp4", ".webm", ".avi", ".mkv")
 
 
 def open_overlay(
     path: Path,
     source: Source,
-    when_existing: OverwritePolicy,
+    if_exists: OverwritePolicy,
     au_thresholds: tuple[float, ...],
     *,
     stem: str = "",
     inputs: Sequence[str] = (),
 ) -> BackgroundOverlay:
-    """Open a video, an image, or (for a path without suffix) a folder that takes one of these as
-    `stem`, which is the source's own where none is given. Raises SinkError, also where one of
-    the `inputs` would be written over.
+    """Open an overlay sink.
 
-    An encoded video cannot be gone on with, so a resumed run writes its frames to
-    `<name>.part2.mp4` and so on.
+    Args:
+        path: a video, an image, or (without a suffix) a folder that receives one of these.
+        source: the source whose frames are drawn.
+        if_exists: what to do with an existing file. An encoded video cannot be continued, so a
+            resumed run writes its frames to `<name>.part2.mp4` and so on.
+        au_thresholds: thresholds [12] that the bars mark.
+        stem: name of the file in the folder; the source's own if empty.
+        inputs: files that must not be overwritten.
+
+    Raises:
+        SinkError: the overlay cannot be written, or is one of `inputs`.
     """
     from faceaffect.drawing.annotator import FaceAnnotator
     from faceaffect.sinks.background_overlay import BackgroundOverlay
-    from faceaffect.sinks.overlay_images import OverlayFolder, OverlayImage, make_folder
+    from faceaffect.sinks.overlay_images import (
+        OverlayFolder,
+        OverlayImage,
+        make_folder,
+        require_not_an_input,
+    )
     from faceaffect.sinks.overlay_sink import OverlaySink
     from faceaffect.sinks.overlay_video import OverlayVideo
 
-    is_one_image = source.frame_count == 1 and source.fps is None and not source.is_live
+    is_single_image = source.frame_count == 1 and source.fps is None and not source.is_live
     if not path.suffix:
         make_folder(path)
         stem = stem or _stem(source.name)
-        if not source.is_sequence and not is_one_image:
+        if not source.is_sequence and not is_single_image:
             return BackgroundOverlay(OverlayFolder(path / stem), FaceAnnotator(au_thresholds))
-        path = path / f"{stem}{'.png' if is_one_image else '.mp4'}"
-    path = _free_path(path, when_existing)
-    if path.exists() and any(
-        Path(one).exists() and path.samefile(one) for one in (source.name, *inputs)
-    ):
-        raise SinkError(
-            f"{path}: this is an input, which would be written over; choose another --overlay"
-        )
+        path = path / f"{stem}{'.png' if is_single_image else '.mp4'}"
+    path = _free_path(path, if_exists)
+    require_not_an_input(path, [source.name, *inputs])
     sink: OverlaySink
-    if path.suffix.lower() in _IMAGES:
-        if not is_one_image:
+    if path.suffix.lower() in _IMAGE_SUFFIXES:
+        if not is_single_image:
             raise SinkError(
                 f"{path}: an image can show one image only; for {source.name} use .mp4 or a folder"
             )
@@ -67,9 +75,7 @@ def open_overlay(
 
 
 def overlay_stems(sources: Sequence[str]) -> dict[str, str]:
-    """A name in the overlay folder for each source; of those that are called the same, all but the
-    first get a number.
-    """
+    """Return a unique file name, without suffix, in the overlay folder for each source."""
     stems: dict[str, str] = {}
     for source in sources:
         stem, number = _stem(source), 1
@@ -83,39 +89,44 @@ def _stem(source: str) -> str:
     return to_utf8_text(Path(source).stem) or "source"
 
 
-def check_overlay(path: Path, source_count: int, when_existing: OverwritePolicy) -> None:
-    """Raise SinkError for an overlay that could not be written, and change nothing."""
-    if path.suffix and path.suffix.lower() not in (*_IMAGES, *_VIDEOS):
+def check_overlay(path: Path, source_count: int, if_exists: OverwritePolicy) -> None:
+    """Check that an overlay can be written, without changing anything.
+
+    Raises:
+        SinkError: it cannot.
+    """
+    suffixes = (*_VIDEO_SUFFIXES, *_IMAGE_SUFFIXES)
+    if path.suffix and path.suffix.lower() not in suffixes:
         raise SinkError(
-            f"{path}: --overlay must end in {', '.join((*_VIDEOS, *_IMAGES))}, or be a folder (no suffix)"
+            f"{path}: --overlay must end in {', '.join(suffixes)}, or be a folder (no suffix)"
         )
     if path.suffix and source_count > 1:
         raise SinkError(
-            f"{path}: one overlay file cannot show {source_count} sources; give a folder (no suffix)"
+            f"{path}: one overlay file cannot show {source_count} sources; "
+            "choose a folder (no suffix)"
         )
     if not is_utf8(str(path)):
         raise SinkError(
-            f"{to_utf8_text(str(path))}: --overlay must be a name in UTF-8, which OpenCV needs; choose another"
+            f"{to_utf8_text(str(path))}: --overlay must be a name in UTF-8, which OpenCV needs; "
+            "choose another"
         )
     parent = path.absolute().parent
     if path.suffix and not parent.is_dir():
         raise SinkError(f"{path}: the folder {parent} does not exist; create it or choose another")
-    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-    if (
-        bool(path.suffix and path.is_dir())
-        or (there.is_file() and not path.suffix)
-        or not os.access(there, os.W_OK)
-    ):
+    nearest = next(entry for entry in (path.absolute(), *path.absolute().parents) if entry.exists())
+    is_blocked = path.is_dir() if path.suffix else nearest.is_file()
+    if is_blocked or not os.access(nearest, os.W_OK):
         raise SinkError(
-            f"{path}: this cannot be written (in the way, or no permission: {there}); choose another --overlay"
+            f"{path}: cannot be written ({nearest} is in the way, or no permission); "
+            "choose another --overlay"
         )
-    _free_path(path, when_existing)
+    _free_path(path, if_exists)
 
 
-def _free_path(path: Path, when_existing: OverwritePolicy) -> Path:
-    if not path.is_file() or when_existing is OverwritePolicy.OVERWRITE:
+def _free_path(path: Path, if_exists: OverwritePolicy) -> Path:
+    if not path.is_file() or if_exists is OverwritePolicy.OVERWRITE:
         return path
-    if when_existing is OverwritePolicy.REFUSE:
+    if if_exists is OverwritePolicy.REFUSE:
         raise SinkError(
             f"{path}: exists already; use --overwrite to replace it or choose another --overlay"
         )

@@ -1,43 +1,57 @@
-"""From the name of an output to the sink that writes it."""
+"""Opens the row sink that an output path asks for."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
-from faceaffect.sinks.checkpoint_file import load_progress, progress_path
-from faceaffect.sinks.parquet_file import ParquetFile, journal_path, require_pyarrow
+from faceaffect.sinks.checkpoint_file import checkpoint_path, load_checkpoint
+from faceaffect.sinks.parquet_sink import ParquetSink, journal_path, require_pyarrow
 from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
 from faceaffect.sinks.sink import OverwritePolicy, Sink, SinkError, SinkOptions
-from faceaffect.sinks.stdout_sink import StdoutRows
-from faceaffect.sinks.text_sink import RowFile
+from faceaffect.sinks.stdout_sink import StdoutSink
+from faceaffect.sinks.text_sink import TextSink
 
-_TEXT_FORMATS: dict[str, type[CsvFormat] | type[JsonlFormat]] = {
+_TEXT_FORMATS: Final[dict[str, type[CsvFormat] | type[JsonlFormat]]] = {
     ".csv": CsvFormat,
     ".jsonl": JsonlFormat,
 }
 
 
 def open_sink(path: str | Path | None, options: SinkOptions | None = None) -> Sink:
-    """Open `.csv`, `.jsonl` or `.parquet`; `-` or None is CSV on standard output. Raises SinkError."""
+    """Open a row sink.
+
+    Args:
+        path: a `.csv`, `.jsonl` or `.parquet` file; `-` or None for CSV on standard output.
+        options: what to do with an existing file, and the settings to store with the run.
+
+    Raises:
+        SinkError: the output cannot be written.
+    """
     options = options or SinkOptions()
-    check_output(path, options.when_existing)
+    check_output(path, options.if_exists)
     if is_stdout(path):
-        return StdoutRows()
+        return StdoutSink()
     output = Path(str(path))
     if output.suffix.lower() == ".parquet":
-        return ParquetFile(output, options)
-    return RowFile(output, _TEXT_FORMATS[output.suffix.lower()](), options)
+        return ParquetSink(output, options)
+    return TextSink(output, _TEXT_FORMATS[output.suffix.lower()](), options)
 
 
 def is_stdout(path: str | Path | None) -> bool:
+    """Return whether `path` stands for standard output."""
     return path is None or str(path) == "-"
 
 
-def check_output(path: str | Path | None, when_existing: OverwritePolicy) -> None:
-    """Raise SinkError for an output that could not be written, and change nothing."""
+def check_output(path: str | Path | None, if_exists: OverwritePolicy) -> None:
+    """Check that an output can be written, without changing anything.
+
+    Raises:
+        SinkError: it cannot.
+    """
     if is_stdout(path):
-        if when_existing is OverwritePolicy.RESUME:
+        if if_exists is OverwritePolicy.RESUME:
             raise SinkError(
                 "standard output cannot be resumed; write to a file with --out rows.csv"
             )
@@ -46,7 +60,8 @@ def check_output(path: str | Path | None, when_existing: OverwritePolicy) -> Non
     suffix = output.suffix.lower()
     if suffix not in (*_TEXT_FORMATS, ".parquet"):
         raise SinkError(
-            f"{output}: --out must end in .csv, .jsonl or .parquet (or be - for CSV on standard output)"
+            f"{output}: --out must end in .csv, .jsonl or .parquet "
+            "(or be - for CSV on standard output)"
         )
     if suffix == ".parquet":
         require_pyarrow(output)
@@ -57,23 +72,21 @@ def check_output(path: str | Path | None, when_existing: OverwritePolicy) -> Non
         )
     if output.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
         raise SinkError(
-            f"{output}: this cannot be written (folder or no permission); choose another --out"
+            f"{output}: cannot be written (a folder, or no permission); choose another --out"
         )
-    _check_existing(output, journal_path(output) if suffix == ".parquet" else output, when_existing)
+    _check_existing(output, journal_path(output) if suffix == ".parquet" else output, if_exists)
 
 
-def _check_existing(output: Path, rows: Path, when_existing: OverwritePolicy) -> None:
-    exists = output.exists() or rows.exists()
-    if exists and when_existing is OverwritePolicy.REFUSE:
+def _check_existing(output: Path, rows: Path, if_exists: OverwritePolicy) -> None:
+    if not (output.exists() or rows.exists()):
+        return
+    if if_exists is OverwritePolicy.REFUSE:
         raise SinkError(
-            f"{output}: exists already; use --resume to go on with it or --overwrite to replace it"
+            f"{output}: exists already; use --resume to continue it or --overwrite to replace it"
         )
-    if (
-        exists
-        and when_existing is OverwritePolicy.RESUME
-        and load_progress(progress_path(rows)) is None
-    ):
+    checkpoint = checkpoint_path(rows)
+    if if_exists is OverwritePolicy.RESUME and load_checkpoint(checkpoint) is None:
         raise SinkError(
-            f"{output}: nothing to resume, its run was complete (there is no {progress_path(rows).name}); "
+            f"{output}: nothing to resume, its run was complete (there is no {checkpoint.name}); "
             "use --overwrite to replace it"
         )

@@ -1,4 +1,4 @@
-"""What every sink of overlay images is and can do."""
+"""Interface of the sinks of overlay images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from faceaffect.types import Frame
 
 
 class OverlaySink(Protocol):
-    """Takes drawn images in order; `notes` says what the user should know of them."""
+    """Writes annotated images in order; `notes` holds remarks for the user."""
 
     path: str
     notes: list[str]
 
-    def write(self, frame: Frame, image: Canvas) -> None: ...
+    def write(self, frame: Frame, image: Canvas) -> None:
+        """Write the annotated `image` of `frame`.
 
-    def close(self) -> None: ...
+        Raises:
+            SinkError: it cannot be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...

@@ -1,4 +1,4 @@
-"""Overlay images as a video file."""
+"""Overlay sink that writes a video file."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ VIDEO_CODECS: Final[dict[str, tuple[str, ...]]] = {
     ".avi": ("MJPG",),
     ".mkv": ("mp4v",),
 }
+"""FourCC codes to try for each suffix, in order."""
 _DEFAULT_FPS: Final = 30.0
-_SMALLEST_PX: Final = 16  # VP8 writes unreadable files below
-_LONGEST_FILL_S: Final = 5.0
-_WHOLE_SHARE: Final = 0.9  # some containers only estimate their count
+_MIN_SIDE_PX: Final = 16  # below this, VP8 writes files that cannot be read
+_MAX_REPEAT_S: Final = 5.0
+_COMPLETE_FRACTION: Final = 0.9  # of the frames; some containers only estimate their count
 
 
 class OverlayVideo:
-    """A silent video of constant frame rate that keeps the source's time: where a frame stays up
-    longer (variable rate, frames lost by a camera) it is repeated. Images of another size are
-    fitted into the first one's.
+    """Writes a silent video of constant frame rate that keeps the source's time.
+
+    A frame that is shown for longer (variable frame rate, frames dropped by a camera) is
+    repeated. Images of another size are fitted into the size of the first one.
     """
 
     def __init__(self, path: Path, fps: float | None) -> None:
-        self.path, self.notes = str(path), list[str]()
+        """Write to `path` at `fps` (30 if unknown); the file is opened at the first frame."""
+        self.path = str(path)
+        self.notes: list[str] = []
         self._fps = fps or _DEFAULT_FPS
         self._writer: Any = None
         self._size_px = (0, 0)
@@ -40,33 +44,39 @@ class OverlayVideo:
         self._first_s = 0.0
 
     def write(self, frame: Frame, image: Canvas) -> None:
+        """Encode an image, repeated as often as its time demands."""
         if self._writer is None:
-            self._size_px = _writable_size_px(image)
-            self._writer, self._first_s = self._open(), frame.time_s
+            self._size_px = _encodable_size_px(image)
+            self._writer = self._open()
+            self._first_s = frame.time_s
         fitted = fit_into(image, self._size_px)
         due = round((frame.time_s - self._first_s) * self._fps) + 1 - self._written
-        for _ in range(max(1, min(due, round(_LONGEST_FILL_S * self._fps)))):
+        for _ in range(max(1, min(due, round(_MAX_REPEAT_S * self._fps)))):
             self._writer.write(fitted)
             self._written += 1
 
     def close(self) -> None:
+        """Finish the video.
+
+        Raises:
+            SinkError: the file is incomplete, as on a full disk.
+        """
         if self._writer is not None:
             self._writer.release()
             self._writer = None
-            self._require_whole()
+            self._require_complete()
 
-    def _require_whole(self) -> None:
-        """OpenCV does not say that a disk was full, but then the file cannot be opened or names
-        fewer frames.
-        """
+    def _require_complete(self) -> None:
+        """OpenCV reports no full disk, but then the file does not open or counts fewer frames."""
         capture = cv2.VideoCapture(str(Path(self.path).absolute()), cv2.CAP_FFMPEG)
         try:
-            held = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0.0
+            frames = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0.0
         finally:
             capture.release()
-        if held < _WHOLE_SHARE * self._written:
+        if frames < _COMPLETE_FRACTION * self._written:
             raise SinkError(
-                f"{self.path}: only a part could be written, is the disk full? The rows are safe; make room and draw it again"
+                f"{self.path}: expected {self._written} frames, only a part could be written; "
+                "is the disk full? The rows are safe: free some space and draw it again"
             )
 
     def _open(self) -> Any:
@@ -84,15 +94,16 @@ class OverlayVideo:
         )
 
 
-def _writable_size_px(image: Canvas) -> tuple[int, int]:
-    """Width and height, even as the codecs want it."""
+def _encodable_size_px(image: Canvas) -> tuple[int, int]:
+    """Return the even width and height that codecs need."""
     height, width = image.shape[:2]
-    return max(width + width % 2, _SMALLEST_PX), max(height + height % 2, _SMALLEST_PX)
+    return max(width + width % 2, _MIN_SIDE_PX), max(height + height % 2, _MIN_SIDE_PX)
 
 
 def fit_into(image: Canvas, size_px: tuple[int, int]) -> Canvas:
-    """The image on black of `size_px`; scaled only when it is another size, not for an odd row or
-    column.
+    """Place an image on a black canvas of `size_px` (width, height).
+
+    It is scaled only if it is of another size, not for a missing row or column.
     """
     width, height = size_px
     if image.shape[:2] == (height, width):

@@ -1,7 +1,8 @@
-"""Rows as lines of text: CSV and JSON Lines."""
+"""Text formats of rows: CSV and JSON Lines."""
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import Protocol
 
@@ -9,35 +10,53 @@ from faceaffect.sinks.columns import COLUMN_NAMES, Value
 
 
 class RowFormat(Protocol):
-    def header(self) -> str: ...
+    """A format that writes each row as one piece of text."""
 
-    def line(self, row: tuple[Value, ...]) -> str: ...
+    def header(self) -> str:
+        """Return the text before the first row."""
+        ...
+
+    def line(self, row: tuple[Value, ...]) -> str:
+        """Return a row, line feed included."""
+        ...
 
 
 class CsvFormat:
     """RFC 4180 with line feeds; an unknown number is an empty cell."""
 
+    def __init__(self) -> None:
+        """Prepare the writer."""
+        self._writer = csv.writer(_LineFeedEcho())
+
     def header(self) -> str:
+        """Return the line of column names."""
         return ",".join(COLUMN_NAMES) + "\n"
 
     def line(self, row: tuple[Value, ...]) -> str:
-        return ",".join([_csv_cell(value) for value in row]) + "\n"
+        """Return a row as a CSV line."""
+        line: str = self._writer.writerow(row)
+        return line
 
 
 class JsonlFormat:
     """One object per line; an unknown number is null."""
 
     def header(self) -> str:
+        """Return nothing: JSON Lines has no header."""
         return ""
 
     def line(self, row: tuple[Value, ...]) -> str:
+        """Return a row as a JSON object."""
         named = dict(zip(COLUMN_NAMES, row, strict=True))
         return json.dumps(named, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
 
 
-def _csv_cell(value: Value) -> str:
-    if not isinstance(value, str):
-        return "" if value is None else repr(value)
-    if any(letter in value for letter in ',"\n\r'):
-        return '"' + value.replace('"', '""') + '"'
-    return value
+class _LineFeedEcho:
+    """A file for `csv.writer`, whose `writerow` returns what `write` returns.
+
+    csv.writer ends lines with CR LF here and LF is put in its place: before Python 3.13 it quotes
+    a cell with a carriage return only if that is part of its line terminator.
+    """
+
+    def write(self, line: str) -> str:
+        return line[:-2] + "\n"

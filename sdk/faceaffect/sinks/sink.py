@@ -1,4 +1,4 @@
-"""What every sink of rows is and can do."""
+"""Interface of row sinks, their options and their error."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from faceaffect.errors import FaceAffectError
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 SelfSink = TypeVar("SelfSink", bound="Sink")
 
 
 class SinkError(FaceAffectError, OSError):
-    """An output that cannot be written: what was wanted, what came, what to do."""
+    """An output that cannot be written; the message says what was expected and what to do."""
 
 
 class OverwritePolicy(Enum):
-    """What to do with an output that is there already."""
+    """What to do with an output that exists already."""
 
     REFUSE = "refuse"
     RESUME = "resume"
@@ -27,19 +27,26 @@ class OverwritePolicy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """`settings` (model, thresholds ...) are stored with an unfinished run; resuming it with others
-    is refused.
+    """Options of a row sink.
+
+    Attributes:
+        if_exists: what to do with an existing output.
+        run_config: settings that change rows (model, thresholds ...). They are stored with an
+            unfinished run; resuming it with different ones is refused.
     """
 
-    when_existing: OverwritePolicy = OverwritePolicy.REFUSE
-    settings: dict[str, str] = field(default_factory=dict)
+    if_exists: OverwritePolicy = OverwritePolicy.REFUSE
+    run_config: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where to go on with a source: `SourceOptions.start_frame`, or not at all when `is_finished`.
+    """Position at which a source is resumed.
 
-    Track ids up to `last_track_id` were given in the rows that are there already (-1: none).
+    Attributes:
+        next_frame: first frame without rows, for `SourceOptions.start_frame`.
+        last_track_id: largest track id in the existing rows; -1 for none.
+        is_finished: True if every row of the source has been written.
     """
 
     next_frame: int = 0
@@ -48,28 +55,41 @@ class ResumePoint:
 
 
 class Sink(Protocol):
-    """Rows on their way to a file. Leaving a `with` block by an exception keeps what a resume
-    needs.
+    """A sink of rows, one per face. Leaving a `with` block by an exception keeps the run resumable.
 
-    Calling `begin` and `end` around each source is what makes a run resumable; without them rows
-    are written just the same. A sink of rows never reads a frame's pixels.
+    Calling `begin` and `end` around each source is what makes a run resumable; without them the
+    same rows are written. A row sink never reads pixels, so a `FrameInfo` will do for a frame.
     """
 
     path: str
 
-    def begin(self, source: str) -> ResumePoint: ...
+    def begin(self, source: str) -> ResumePoint:
+        """Start, or resume, the rows of `source`."""
+        ...
 
-    def write(self, frame: Frame, faces: Faces, affect: Affect) -> None: ...
+    def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
+        """Write the rows of one frame.
 
-    def end(self, source: str) -> None: ...
+        Raises:
+            SinkError: the output cannot be written.
+        """
+        ...
 
-    def close(self, *, is_complete: bool = True) -> None: ...
+    def end(self, source: str) -> None:
+        """Mark `source` as finished."""
+        ...
 
-    def __enter__(self: SelfSink) -> SelfSink: ...
+    def close(self, *, is_complete: bool = True) -> None:
+        """Close the output; an incomplete run keeps what is needed to resume it."""
+        ...
+
+    def __enter__(self: SelfSink) -> SelfSink:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close(is_complete=error is None)

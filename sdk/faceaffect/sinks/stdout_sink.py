@@ -1,52 +1,46 @@
-"""Rows as CSV on standard output."""
+"""Row sink that writes CSV to standard output."""
 
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import TextIO
 
-from faceaffect.sinks.columns import rows_of
+from faceaffect.sinks.columns import rows_for_frame
 from faceaffect.sinks.row_formats import CsvFormat
-from faceaffect.sinks.sink import ResumePoint
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.sinks.sink import ResumePoint, Sink
+from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 
-class StdoutRows:
-    """Flushed with every frame, so that the next program in a pipe sees faces as they come; it
-    cannot be resumed.
+class StdoutSink(Sink):
+    """Writes CSV to a stream, flushed after every frame for the next program in a pipe.
+
+    It cannot be resumed.
     """
 
     path = "-"
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream, self._format = stream or sys.stdout, CsvFormat()
-        self._put(self._format.header())
+        """Write the header to `stream` (standard output by default)."""
+        self._stream = stream or sys.stdout
+        self._format = CsvFormat()
+        self._write_text(self._format.header())
 
     def begin(self, source: str) -> ResumePoint:
+        """Start the rows of `source`, always at its first frame."""
         return ResumePoint()
 
-    def write(self, frame: Frame, faces: Faces, affect: Affect) -> None:
+    def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
+        """Write the rows of one frame and flush."""
         if len(faces):
-            self._put("".join([self._format.line(row) for row in rows_of(frame, faces, affect)]))
+            rows = rows_for_frame(frame, faces, affect)
+            self._write_text("".join([self._format.line(row) for row in rows]))
 
     def end(self, source: str) -> None:
-        pass
+        """Do nothing: standard output has no checkpoint."""
 
     def close(self, *, is_complete: bool = True) -> None:
-        pass
+        """Do nothing: standard output stays open."""
 
-    def __enter__(self) -> StdoutRows:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _put(self, text: str) -> None:
+    def _write_text(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()

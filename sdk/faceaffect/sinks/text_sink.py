@@ -1,4 +1,4 @@
-"""A text file of rows that survives being cut short and can be resumed."""
+"""Row sink for text files that survives interruptions and can be resumed."""
 
 from __future__ import annotations
 
@@ -6,159 +6,172 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from typing import Final
 
-from faceaffect.sinks.checkpoint_file import Progress, load_progress, progress_path, save_progress
-from faceaffect.sinks.columns import rows_of
+from faceaffect.sinks.checkpoint_file import (
+    Checkpoint,
+    checkpoint_path,
+    load_checkpoint,
+    save_checkpoint,
+)
+from faceaffect.sinks.columns import rows_for_frame
 from faceaffect.sinks.row_formats import RowFormat
-from faceaffect.sinks.sink import OverwritePolicy, ResumePoint, SinkError, SinkOptions
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.sinks.sink import OverwritePolicy, ResumePoint, Sink, SinkError, SinkOptions
+from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
-_PROGRESS_EVERY_S = 1.0
+_CHECKPOINT_INTERVAL_S: Final = 1.0
 
 
-class RowFile:
-    """Each frame's rows reach the operating system at once; how far the run came is noted about
-    once a second.
+class TextSink(Sink):
+    """Appends rows to a text file.
 
-    A resume cuts the file back to the last noted frame and goes on after it, so no row is lost
-    and none comes twice.
+    Each frame's rows reach the operating system at once, a checkpoint is saved about once a
+    second. A resume truncates the file to the last checkpoint and continues from there, so no row
+    is lost and none is repeated.
     """
 
     def __init__(self, path: Path, row_format: RowFormat, options: SinkOptions) -> None:
+        """Open `path`, and truncate it to its checkpoint or to nothing.
+
+        Raises:
+            SinkError: the file cannot be written or resumed.
+        """
         self.path = str(path)
         self._format = row_format
-        self._progress_path = progress_path(path)
+        self._checkpoint_path = checkpoint_path(path)
         resumed = (
-            load_progress(self._progress_path)
-            if options.when_existing is OverwritePolicy.RESUME
+            load_checkpoint(self._checkpoint_path)
+            if options.if_exists is OverwritePolicy.RESUME
             else None
         )
-        self._progress = resumed or Progress(settings=dict(options.settings))
+        self._checkpoint = resumed or Checkpoint(run_config=dict(options.run_config))
         self._source = ""
-        self._noted_s = time.monotonic()
+        self._saved_s = time.monotonic()
         self._is_closed = False
         self._descriptor = self._open(path, options)
         if resumed is None:
             size_bytes = self._append(self._format.header())
-            self._progress = replace(self._progress, output_bytes=size_bytes)
-            self._note_progress()
+            self._checkpoint = replace(self._checkpoint, output_bytes=size_bytes)
+            self._save_checkpoint()
 
     def begin(self, source: str) -> ResumePoint:
+        """Start, or resume, the rows of `source`."""
         self._source = source
-        progress = self._progress
+        checkpoint = self._checkpoint
         return ResumePoint(
-            next_frame=progress.unfinished.get(source, 0),
-            last_track_id=progress.last_track_id,
-            is_finished=source in progress.finished,
+            next_frame=checkpoint.unfinished.get(source, 0),
+            last_track_id=checkpoint.last_track_id,
+            is_finished=source in checkpoint.finished,
         )
 
-    def write(self, frame: Frame, faces: Faces, affect: Affect) -> None:
-        before = self._progress
-        lines = [self._format.line(row) for row in rows_of(frame, faces, affect)]
-        self._progress = Progress(
+    def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
+        """Append the rows of one frame, all or none of them.
+
+        Raises:
+            SinkError: the file cannot be written.
+        """
+        before = self._checkpoint
+        lines = [self._format.line(row) for row in rows_for_frame(frame, faces, affect)]
+        self._checkpoint = Checkpoint(
             output_bytes=before.output_bytes + self._append("".join(lines)),
             finished=before.finished,
             unfinished={**before.unfinished, self._source: frame.index + 1},
             last_track_id=max(before.last_track_id, *faces.track_id.tolist(), -1),
-            settings=before.settings,
+            run_config=before.run_config,
         )
-        if time.monotonic() - self._noted_s >= _PROGRESS_EVERY_S:
-            self._note_progress()
+        if time.monotonic() - self._saved_s >= _CHECKPOINT_INTERVAL_S:
+            self._save_checkpoint()
 
     def end(self, source: str) -> None:
-        before = self._progress
-        unfinished = {name: frame for name, frame in before.unfinished.items() if name != source}
-        self._progress = replace(before, finished=[*before.finished, source], unfinished=unfinished)
-        self._note_progress()
+        """Mark `source` as finished and save a checkpoint."""
+        before = self._checkpoint
+        self._checkpoint = replace(
+            before,
+            finished=[*before.finished, source],
+            unfinished={name: at for name, at in before.unfinished.items() if name != source},
+        )
+        self._save_checkpoint()
 
     def close(self, *, is_complete: bool = True) -> None:
+        """Close the file; the checkpoint is deleted if the run is complete, saved if not."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._drop_torn_rows()  # of a frame that was interrupted while it was written
+        self._truncate_to_checkpoint(
+            self._descriptor
+        )  # an interruption may have torn a frame's rows
         os.close(self._descriptor)
         if is_complete:
-            self._progress_path.unlink(missing_ok=True)
+            self._checkpoint_path.unlink(missing_ok=True)
         else:
-            self._note_progress()
+            self._save_checkpoint()
 
-    def forget(self) -> None:
-        """Delete the file and what a resume would need."""
+    def delete(self) -> None:
+        """Delete the file and its checkpoint."""
         os.unlink(self.path)
-        self._progress_path.unlink(missing_ok=True)
-
-    def __enter__(self) -> RowFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(is_complete=error is None)
+        self._checkpoint_path.unlink(missing_ok=True)
 
     def _open(self, path: Path, options: SinkOptions) -> int:
-        is_fresh = options.when_existing is OverwritePolicy.REFUSE
+        exclusive = os.O_EXCL if options.if_exists is OverwritePolicy.REFUSE else 0
         try:
-            descriptor = os.open(
-                path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if is_fresh else 0), 0o666
-            )
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | exclusive, 0o666)
         except OSError as error:
             raise SinkError(
                 f"{path}: cannot be written ({error.strerror}); choose another --out"
             ) from None
         try:
-            self._cut_back(descriptor, options)
+            self._require_resumable(descriptor, options)
+            self._truncate_to_checkpoint(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
 
-    def _cut_back(self, descriptor: int, options: SinkOptions) -> None:
-        kept, present = self._progress.output_bytes, os.fstat(descriptor).st_size
-        if kept > present:
+    def _require_resumable(self, descriptor: int, options: SinkOptions) -> None:
+        expected_bytes = self._checkpoint.output_bytes
+        size_bytes = os.fstat(descriptor).st_size
+        if size_bytes < expected_bytes:
             raise SinkError(
-                f"{self.path} must hold the {kept} bytes that {self._progress_path.name} speaks of, it holds "
-                f"{present}; it was changed since: use --overwrite"
+                f"{self.path}: expected at least the {expected_bytes} bytes of "
+                f"{self._checkpoint_path.name}, got {size_bytes}; the file was changed since: "
+                "use --overwrite"
             )
-        if self._progress.settings != options.settings:
-            names = sorted({*self._progress.settings, *options.settings})
-            pairs = [(n, self._progress.settings.get(n), options.settings.get(n)) for n in names]
+        before, now = self._checkpoint.run_config, options.run_config
+        if before != now:
             changed = ", ".join(
-                f"{name} was {old}, is {new}" for name, old, new in pairs if old != new
+                f"{name} was {before.get(name)}, is {now.get(name)}"
+                for name in sorted({*before, *now})
+                if before.get(name) != now.get(name)
             )
             raise SinkError(
-                f"{self.path}: resume with the settings of the first run ({changed}), or use --overwrite"
+                f"{self.path}: expected the settings of the first run, got others ({changed}); "
+                "resume with the same settings or use --overwrite"
             )
-        if os.path.isfile(self.path):
-            os.ftruncate(descriptor, kept)
-            os.lseek(descriptor, 0, os.SEEK_END)
 
     def _append(self, text: str) -> int:
-        """Write all of `text` or nothing; returns its bytes."""
+        """Write all of `text` or nothing; return its size in bytes."""
         data = text.encode("utf-8")
         unwritten = memoryview(data)
         try:
             while unwritten:
                 unwritten = unwritten[os.write(self._descriptor, unwritten) :]
         except OSError as error:
-            self._drop_torn_rows()
+            self._truncate_to_checkpoint(self._descriptor)
             raise SinkError(
-                f"{self.path}: writing stopped ({error.strerror}); the rows so far are kept: make room and use --resume"
+                f"{self.path}: writing stopped ({error.strerror}); the rows so far are kept: "
+                "free some space and use --resume"
             ) from None
         return len(data)
 
-    def _drop_torn_rows(self) -> None:
-        if os.path.isfile(self.path):  # a device such as /dev/full has no end to cut off
-            os.ftruncate(self._descriptor, self._progress.output_bytes)
-            os.lseek(self._descriptor, 0, os.SEEK_END)
+    def _truncate_to_checkpoint(self, descriptor: int) -> None:
+        if os.path.isfile(self.path):  # a device such as /dev/full cannot be truncated
+            os.ftruncate(descriptor, self._checkpoint.output_bytes)
+            os.lseek(descriptor, 0, os.SEEK_END)
 
-    def _note_progress(self) -> None:
-        """An error here must not cost rows: the older note stays true, only a resume repeats more."""
-        self._noted_s = time.monotonic()
+    def _save_checkpoint(self) -> None:
+        # An error must not cost rows: the older checkpoint stays valid, a resume only repeats more.
+        self._saved_s = time.monotonic()
         try:
-            save_progress(self._progress_path, self._progress)
+            save_checkpoint(self._checkpoint_path, self._checkpoint)
         except OSError:
-            self._noted_s += 10 * _PROGRESS_EVERY_S
+            self._saved_s += 10 * _CHECKPOINT_INTERVAL_S

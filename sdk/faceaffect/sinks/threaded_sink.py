@@ -1,4 +1,4 @@
-"""Writing rows in a thread of their own, while the next frame is analyzed."""
+"""Row sink that writes in a background thread while the next frame is analyzed."""
 
 from __future__ import annotations
 
@@ -6,83 +6,85 @@ import threading
 from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Final
-
-import numpy as np
 
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.system.thread_priority import lower_thread_priority
-from faceaffect.types import Affect, Faces, Frame, PixelFormat
+from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
-_WAITING_FRAMES: Final = 32  # a second of a camera; beyond that the analysis waits
-# rows of some frames at once: a thread that wakes for each holds up the one that analyzes
-_GATHER_S: Final = 0.005
-_NO_PIXELS: Final = np.zeros((1, 1), np.uint8)
+_MAX_QUEUED_FRAMES: Final = 32  # about a second of a camera; beyond that the caller waits
+# The thread writes the rows of several frames at once: waking up for each one would hold up the
+# thread that analyzes.
+_BATCH_S: Final = 0.005
 
-_Rows = tuple[Frame, Faces, Affect]
+_Rows = tuple[FrameInfo, Faces, Affect]
 
 
-class ThreadedSink:
-    """Hands rows to `sink` in their order, from one thread, at most `waiting_frames` frames behind
-    the caller.
+class ThreadedSink(Sink):
+    """Passes rows to `sink` in order, from one background thread.
 
-    The first error of `sink` is raised by the next `write`, `begin`, `end` or, at the latest, by
-    `close`; nothing that came after the failed frame is written, so that a resume goes on
-    exactly there. `begin`, `end` and `close` return when all rows before them are written;
-    others reach it some milliseconds later. Waiting frames keep their time, index and source but
-    not their pixels, which no sink of rows reads.
+    The first error of `sink` is raised by the next `write`, `begin` or `end`, or by `close` at the
+    latest; nothing after the failed frame is written, so that a resume continues exactly there.
+    `begin`, `end` and `close` return once all rows before them are written; other rows are
+    written some milliseconds after `write`. The queue does not keep pixels.
     """
 
-    def __init__(self, sink: Sink, waiting_frames: int = _WAITING_FRAMES) -> None:
+    def __init__(self, sink: Sink, max_queued_frames: int = _MAX_QUEUED_FRAMES) -> None:
+        """Start the thread; `write` blocks while `max_queued_frames` frames are in the queue."""
         self.path = sink.path
         self._sink = sink
-        self._waiting_frames = waiting_frames
-        self._waiting: deque[_Rows | threading.Event | None] = deque()
-        self._handed = self._done = 0  # frames; each number is one thread's to change
-        self._room, self._wants_room = threading.Event(), False
-        # Rung where the other thread sleeps with nothing to do, or should not gather. `put` never
-        # blocks and cannot be torn
-        # by a signal, so after Ctrl-C at any moment there is a thread that can be told to end.
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._max_queued_frames = max_queued_frames
+        self._queue: deque[_Rows | threading.Event | None] = deque()
+        # Counts of frames; the caller alone changes the first, the thread alone the second.
+        self._put_frames = 0
+        self._written_frames = 0
+        self._not_full = threading.Event()
+        self._producer_waiting = False
+        # Wakes the thread up where it sleeps with nothing to do, or should not gather a batch.
+        # `put` never blocks and a signal cannot tear it, so after Ctrl-C at any moment there is a
+        # thread that can be asked to end.
+        self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._is_idle = False
         self._error: BaseException | None = None
-        self._is_raised = self._is_closed = False
+        self._is_raised = False
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="faceaffect-rows", daemon=True)
         self._thread.start()
 
     def begin(self, source: str) -> ResumePoint:
-        self._finish_waiting()
+        """Start, or resume, the rows of `source`, after all rows before it."""
+        self._flush()
         return self._sink.begin(source)
 
-    def write(self, frame: Frame, faces: Faces, affect: Affect) -> None:
+    def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
+        """Queue the rows of one frame.
+
+        Raises:
+            SinkError: the sink is closed, or an earlier frame could not be written.
+        """
         self._require_open()
         self._raise_error()
-        if self._handed - self._done >= self._waiting_frames:
-            self._wait_for_room()
+        if self._put_frames - self._written_frames >= self._max_queued_frames:
+            self._wait_until_half_empty()
             self._raise_error()  # of a frame that was written while this one waited
-        self._waiting.append(
-            (
-                Frame(_NO_PIXELS, PixelFormat.GRAY, frame.time_s, frame.index, frame.source),
-                faces,
-                affect,
-            )
-        )
-        self._handed += 1
+        info = FrameInfo(frame.source, frame.index, frame.time_s)
+        self._queue.append((info, faces, affect))
+        self._put_frames += 1
         if self._is_idle:
-            self._bell.put(None)
+            self._wakeup.put(None)
 
     def end(self, source: str) -> None:
-        self._finish_waiting()
+        """Mark `source` as finished, after all its rows."""
+        self._flush()
         self._sink.end(source)
 
     def close(self, *, is_complete: bool = True) -> None:
-        """Write what waits, close the sink, and raise an error that nobody was told of yet."""
+        """Write what is queued, close the sink, and raise an error that was not raised yet."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._waiting.append(None)
-        self._bell.put(None)
+        self._queue.append(None)
+        self._wakeup.put(None)
         self._thread.join()
         try:
             self._sink.close(is_complete=is_complete and self._error is None)
@@ -90,41 +92,30 @@ class ThreadedSink:
             if not self._is_raised:
                 self._raise_error()
 
-    def __enter__(self) -> ThreadedSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(is_complete=error is None)
-
-    def _finish_waiting(self) -> None:
+    def _flush(self) -> None:
         self._require_open()
         written = threading.Event()
-        self._waiting.append(written)
-        self._bell.put(None)
+        self._queue.append(written)
+        self._wakeup.put(None)
         written.wait()
         self._raise_error()
 
-    def _wait_for_room(self) -> None:
-        """Until half of the room is free: to be woken for every frame costs more than to wait."""
-        self._wants_room = True
-        while not self._is_roomy():
-            self._room.clear()
-            if not self._is_roomy():  # read after `clear`: what is done later sets it again
-                self._room.wait()
-        self._wants_room = False
+    def _wait_until_half_empty(self) -> None:
+        """Block until half of the queue is free: waking up for every frame costs more."""
+        self._producer_waiting = True
+        while not self._is_half_empty():
+            self._not_full.clear()
+            if not self._is_half_empty():  # checked after `clear`: a later write sets it again
+                self._not_full.wait()
+        self._producer_waiting = False
 
-    def _is_roomy(self) -> bool:
-        return self._handed - self._done <= self._waiting_frames // 2
+    def _is_half_empty(self) -> bool:
+        return self._put_frames - self._written_frames <= self._max_queued_frames // 2
 
     def _require_open(self) -> None:
         if self._is_closed:
             raise SinkError(
-                f"{self.path}: rows must be written before the sink is closed, it is closed; open it again"
+                f"{self.path}: expected an open sink, got one that is closed; reopen it"
             )
 
     def _raise_error(self) -> None:
@@ -136,13 +127,13 @@ class ThreadedSink:
         lower_thread_priority()
         while True:
             self._is_idle = True
-            if not self._waiting:  # read after the flag is up: what comes later rings
-                self._bell.get()
+            if not self._queue:  # checked after the flag is set: a later `write` wakes this thread
+                self._wakeup.get()
             self._is_idle = False
             with suppress(Empty):
-                self._bell.get(timeout=_GATHER_S)
-            while self._waiting:
-                item = self._waiting.popleft()
+                self._wakeup.get(timeout=_BATCH_S)
+            while self._queue:
+                item = self._queue.popleft()
                 if item is None:
                     return
                 if isinstance(item, threading.Event):
@@ -151,12 +142,12 @@ class ThreadedSink:
                     self._write(item)
 
     def _write(self, rows: _Rows) -> None:
-        """After an error what waits is still taken, so that nobody waits for room."""
+        """Write a frame; after an error it is only counted, so that the caller never blocks."""
         if self._error is None:
             try:
                 self._sink.write(*rows)
-            except BaseException as error:  # raised again by the caller
+            except BaseException as error:  # raised again in the caller's thread
                 self._error = error
-        self._done += 1
-        if self._wants_room and self._is_roomy():
-            self._room.set()
+        self._written_frames += 1
+        if self._producer_waiting and self._is_half_empty():
+            self._not_full.set()

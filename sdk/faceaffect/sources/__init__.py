@@ -1,4 +1,4 @@
-"""Where frames come from: video files, images, cameras and streams, all opened by `open_source`."""
+"""Sources of frames: video files, images, cameras and streams, all opened by `open_source`."""
 
 from faceaffect.sources.open_source import expand_sources, open_source
 from faceaffect.sources.source import Source, SourceError, SourceOptions

@@ -1,21 +1,17 @@
-"""What video files and images have in common: frames decoded ahead, once, and closed promptly."""
+"""Base class of sources that read files: frames are decoded ahead, and none is dropped."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from types import TracebackType
-from typing import TypeVar
 
-from faceaffect.sources.prefetch import DecodeAhead
-from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.sources.prefetch import FramePrefetcher
+from faceaffect.sources.source import PrefetchingSource, SourceError, SourceOptions
 from faceaffect.types import Frame
 
-SelfFile = TypeVar("SelfFile", bound="FileSource")
 
-
-class FileSource(ABC):
-    """A source of which no frame is lost; what it reads is supplied by `_decode`."""
+class FileSource(PrefetchingSource, ABC):
+    """A source that drops no frame; subclasses supply the frames with `_decode`."""
 
     is_live = False
     is_sequence = True
@@ -25,57 +21,54 @@ class FileSource(ABC):
     dropped = 0
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        self.name, self._options = name, options
+        """Prepare a source; decoding starts with the iteration."""
+        self.name = name
         self.notes: list[str] = []
-        self._see: Callable[[Frame], None] | None = None
-        self._ahead: DecodeAhead | None = None
-        self._closed = False
+        self._options = options
+        self._callback: Callable[[Frame], None] | None = None
+        self._prefetcher: FramePrefetcher | None = None
+        self._is_closed = False
 
     @abstractmethod
     def _decode(self) -> Generator[Frame, None, None]:
-        """The frames from the first wanted one on, as they are read."""
+        """Yield the frames from `start_frame` or `seek_s` on."""
 
-    def _release(self) -> None:  # a hook: not every source holds something open  # noqa: B027
-        """Free what was opened; called once, when nothing reads any more."""
+    def _release(self) -> None:  # a hook: not every source holds something open
+        """Free what was opened; called once, after the last read."""
 
     def _frames(self) -> Generator[Frame, None, None]:
         try:
             for frame in self._decode():
-                if self._see is not None:
-                    self._see(frame)
+                if self._callback is not None:
+                    self._callback(frame)
                 yield frame
         finally:
             self._release()
 
     def on_frame_decoded(self, callback: Callable[[Frame], None]) -> None:
-        if self._ahead is not None:
+        """Call `callback` with each frame once it is decoded, in the decoding thread.
+
+        Raises:
+            SourceError: iteration has begun.
+        """
+        if self._prefetcher is not None:
             raise SourceError(
-                f"{self.name}: frames are shown beforehand to those only who ask before the first is read"
+                f"{self.name}: on_frame_decoded() must be called before iterating over the source"
             )
-        self._see = callback
+        self._callback = callback
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._ahead is not None or self._closed:
-            raise SourceError(f"{self.name}: a source is read once; open it again to read it again")
-        self._ahead = DecodeAhead(self._frames(), self._options.prefetch_frames)
-        return iter(self._ahead)
+        if self._prefetcher is not None or self._is_closed:
+            raise SourceError(f"{self.name}: a source can be read once; open it again")
+        self._prefetcher = FramePrefetcher(self._frames(), self._options.prefetch_frames)
+        return iter(self._prefetcher)
 
     def close(self) -> None:
-        if self._closed:
+        """Stop decoding and release the file."""
+        if self._is_closed:
             return
-        self._closed = True
-        if self._ahead is None:
+        self._is_closed = True
+        if self._prefetcher is None:
             self._release()
         else:
-            self._ahead.close()
-
-    def __enter__(self: SelfFile) -> SelfFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            self._prefetcher.close()

@@ -1,6 +1,4 @@
-"""OpenCV without its chatter: our errors say what a user needs, its log lines would only repeat
-them.
-"""
+"""Imports OpenCV with its log switched off: the errors of this package say what a user needs."""
 
 from __future__ import annotations
 
@@ -9,15 +7,13 @@ from types import ModuleType
 
 
 def import_opencv() -> ModuleType:
-    """Import OpenCV with its own and FFmpeg's log switched off, unless the environment asks for
-    them.
-    """
+    """Import OpenCV, with its log and FFmpeg's switched off unless the environment sets them."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-    is_wanted = "OPENCV_LOG_LEVEL" in os.environ
+    uses_log = "OPENCV_LOG_LEVEL" in os.environ
     import cv2
 
-    if not is_wanted:
-        # OpenCV 4 and 5 keep the same switch in two places.
-        silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
-        silence(0)
+    if not uses_log:
+        # OpenCV 4 and 5 have the same function in two places.
+        set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+        set_log_level(0)
     return cv2

@@ -1,4 +1,4 @@
-"""The order in which people number files: 2.png before 10.png."""
+"""Natural sort order of numbered files: 2.png before 10.png."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 
-def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key: runs of digits count as numbers, letters without case; equal keys fall back to the
-    text itself.
+def natural_sort_key(path: Path) -> list[tuple[int, int, str]]:
+    """Return a sort key that compares digits as numbers and letters without case.
+
+    Ties are broken by the path itself.
     """
     parts = [part for part in re.split(r"(\d+)", str(path)) if part]
     key = [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]

@@ -1,39 +1,46 @@
-"""A network camera: `rtsp://user:password@host/path`, through FFmpeg over TCP."""
+"""Network camera: `rtsp://user:password@host/path`, through FFmpeg over TCP."""
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
-from faceaffect.sources.camera_source import CameraConfig, Capture
+from faceaffect.sources.camera_source import CameraConfig
+from faceaffect.sources.capture import Capture
 from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.source import SourceError
 from faceaffect.types import PixelFormat
 
-_TIMEOUT_MS = 5000  # OpenCV waits 30 s by default, longer than a user believes in
+_TIMEOUT_MS: Final = 5000  # OpenCV's default of 30 s looks like a hang
 
 
 def rtsp_stream(uri: str) -> CameraConfig:
+    """Return the configuration of an RTSP stream.
+
+    Raises:
+        SourceError: the address has no host.
+    """
     if not urlsplit(uri).hostname:
         raise SourceError(
-            f"{without_password(uri)}: a stream is named rtsp://host/path, this one has no host"
+            f"{redact_password(uri)}: expected a stream such as rtsp://host/path, got no host"
         )
 
     def open_capture() -> Capture:
         cv2 = import_opencv()
-        limits = [
+        timeouts = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
             _TIMEOUT_MS,
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             _TIMEOUT_MS,
         ]
-        return cv2.VideoCapture(uri, cv2.CAP_FFMPEG, limits)  # type: ignore[no-any-return]
+        return cv2.VideoCapture(uri, cv2.CAP_FFMPEG, timeouts)  # type: ignore[no-any-return]
 
     advice = "check address, user and password, and that the camera can be reached from here"
-    return CameraConfig(without_password(uri), open_capture, PixelFormat.BGR, advice)
+    return CameraConfig(redact_password(uri), open_capture, PixelFormat.BGR, advice)
 
 
-def without_password(uri: str) -> str:
-    """The address as it may be shown and stored."""
+def redact_password(uri: str) -> str:
+    """Return the address as it may be shown and stored."""
     parts = urlsplit(uri)
     if parts.password is None:
         return uri

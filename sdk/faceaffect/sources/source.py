@@ -1,4 +1,4 @@
-"""What every source of frames is and can do."""
+"""Interface of frame sources, their options and their error."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ SelfSource = TypeVar("SelfSource", bound="Source")
 
 
 class SourceError(FaceAffectError, ValueError):
-    """A source that cannot be read: what was wanted, what came, what to do."""
+    """A source that cannot be read; the message says what was expected and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """How sources are read.
+    """Options of a source.
 
-    `start_frame` skips the frames before it (a live source only counts from there); `seek_s`
-    begins a video file near that time instead, at once, and counts frames as the file's frame
-    rate says, which a variable one may not bear out. `prefetch_frames` is how many frames are
-    decoded before they are asked for, `image_fps` makes the time stamps of a folder of images
-    (time_s = index / image_fps), `sequence` says that such images follow each other as the
-    frames of one video. `reconnect_timeout_s` is how long a camera or stream that went away is
-    waited for before the source ends.
+    Attributes:
+        start_frame: number of frames to skip; a camera skips none and starts counting there.
+        seek_s: time near which a video file starts, without decoding what is before it. Its
+            frames are then numbered by the file's frame rate, which is wrong if that varies.
+        prefetch_frames: number of frames decoded ahead of the consumer.
+        image_fps: frame rate of a folder of images: time_s = index / image_fps.
+        is_video: True if the images of a folder are the frames of one video.
+        reconnect_timeout_s: how long to try to reopen a camera or stream that was lost.
     """
 
     start_frame: int = 0
     seek_s: float = 0.0
     prefetch_frames: int = 4
     image_fps: float = 30.0
-    sequence: bool = False
+    is_video: bool = False
     reconnect_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -44,56 +45,60 @@ class SourceOptions:
             or self.image_fps <= 0
         ):
             raise SourceError(
-                "source options must have start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0 and "
+                "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0 and "
                 f"reconnect_timeout_s >= 0, got {self}"
             )
 
 
 class Source(Protocol):
-    """Frames, once, in their order. Close it (or use `with`) to stop its thread and free the file
-    or camera.
+    """An iterable of frames in order, to be read once.
+
+    Close it (or use `with`) to stop its thread and to release the file or camera.
     """
 
     name: str
     """What was opened, as the user wrote it (without the password of a stream)."""
     is_live: bool
-    """Whether frames that are not fetched in time are lost."""
+    """Whether frames that are not fetched in time are dropped."""
     is_sequence: bool
-    """Whether one frame follows another in time; False for images that have nothing to do with each
-    other.
-    """
+    """Whether frames follow each other in time; False for unrelated images."""
     fps: float | None
+    """Nominal frame rate; None if unknown."""
     frame_count: int | None
-    """How many frames the container promises, skipped ones included; None when it cannot be known.
-    """
+    """Number of frames that the container declares, skipped ones included; None if unknown."""
     size_px: tuple[int, int] | None
     """Width and height of the first frame; a later frame may differ."""
     dropped: int
-    """Frames of a live source that nobody fetched in time."""
+    """Number of frames of a live source that were not fetched in time."""
     notes: list[str]
-    """What the user should know: frames lost, files skipped."""
+    """Remarks for the user: frames lost, files skipped."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Stop reading and release the file or camera."""
+        ...
 
-    def __enter__(self: SelfSource) -> SelfSource: ...
+    def __enter__(self: SelfSource) -> SelfSource:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 @runtime_checkable
 class PrefetchingSource(Source, Protocol):
-    """A source whose frames are read some time before they are asked for."""
+    """A source that decodes frames before the consumer asks for them."""
 
     def on_frame_decoded(self, callback: Callable[[Frame], None]) -> None:
-        """Call `callback` with each frame as it is decoded, in the decoding thread.
+        """Call `callback` with each frame once it is decoded, in the decoding thread.
 
-        Must be called before iterating over the source.
+        Raises:
+            SourceError: iteration has begun.
         """
         ...

@@ -1,4 +1,4 @@
-"""The whole numbers behind the question mark of a camera's address."""
+"""Parser of the integer options in a camera's address."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from faceaffect.sources.source import SourceError
 
 
 def uri_options(uri: str, allowed: tuple[str, ...]) -> dict[str, int]:
-    """`?width=1280&fps=30` as a dict; a name that is not allowed or a value that is no number is an
-    error.
+    """Parse `?width=1280&fps=30` to a dict.
+
+    Raises:
+        SourceError: a name is not allowed or a value is not an integer.
     """
-    found: dict[str, int] = {}
+    options: dict[str, int] = {}
     for name, value in parse_qsl(urlsplit(uri).query, keep_blank_values=True):
         if name not in allowed or not value.isdecimal():
             raise SourceError(
-                f"{uri}: options are whole numbers for {', '.join(allowed)}, got {name}={value}"
+                f"{uri}: expected integers for {', '.join(allowed)}, got {name}={value}"
             )
-        found[name] = int(value)
-    return found
+        options[name] = int(value)
+    return options

@@ -79,7 +79,7 @@ def test_what_failed_is_listed_and_tried_again_only_when_asked(
     late.write_text("no video")
     code, error = finish(analyze(archive, "--out", out, "--jobs", "2"))
     assert code == 1
-    assert "late.mp4: a video or image was wanted" in error
+    assert "late.mp4: expected a video or image" in error
     assert json.loads((out / ".faceaffect/failed/late.mp4.json").read_text())["uri"] == str(late)
     before = parts(out)
     assert len(before) == 4
@@ -87,7 +87,7 @@ def test_what_failed_is_listed_and_tried_again_only_when_asked(
     make_video(late, FRAMES)
     code, error = finish(analyze(archive, "--out", out))
     assert code == 1
-    assert "late.mp4: a video or image was wanted" in error
+    assert "late.mp4: expected a video or image" in error
     assert parts(out) == before
     code, error = finish(analyze(archive, "--out", out, "--retry"))
     assert code == 0, error

@@ -80,7 +80,7 @@ def test_a_lost_machine_loses_nothing_and_leaves_nothing_twice(
     _, error = process.communicate(timeout=300)
     assert process.returncode == 1, error
     assert f"{VIDEOS} inputs (0 more were there already)" in error
-    assert "late.mp4: a video or image was wanted" in error
+    assert "late.mp4: expected a video or image" in error
     kept = parts(out)
     assert len(kept) == VIDEOS
     make_video(archive / "late.mp4", FRAMES)

@@ -143,7 +143,7 @@ def test_audio_counts_from_the_first_whole_step_on(folder: Path) -> None:
 def test_audio_of_another_rate_is_refused(folder: Path) -> None:
     with (
         opened(folder) as pipeline,
-        pytest.raises(AudioError, match="audio of 1600 Hz is wanted, this has 8000"),
+        pytest.raises(AudioError, match="expected audio of 1600 Hz, got 8000"),
     ):
         pipeline.attach_audio(Hum(8000))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from faceaffect.backends import BackendError
-from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
+from faceaffect.sinks.parquet_sink import journal_path, csv_to_parquet
 from faceaffect.sources import open_source
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run, make_clip
@@ -101,7 +101,7 @@ def test_one_bad_source_does_not_stop_the_others(
     )
     assert frames_in(out) == expected(9) + expected(60)
     error = capsys.readouterr().err
-    assert "text.mp4: a video or image was wanted" in error
+    assert "text.mp4: expected a video or image" in error
     assert "none.mp4: no such file" in error
     assert "Traceback" not in error
 
@@ -217,7 +217,7 @@ def test_killed_run_leaves_valid_rows_and_is_resumed(
     process.communicate(timeout=10)
     assert frames_in(text) == expected(60)[: len(frames_in(text))]
     if name.endswith("parquet"):
-        parquet_from_csv(text, tmp_path / "check.parquet")
+        csv_to_parquet(text, tmp_path / "check.parquet")
     assert run("analyze", clip, "--out", out, "--resume") == 0
     frames = (
         frames_in(out) if name.endswith("csv") else parquet.read_table(out)["frame"].to_pylist()

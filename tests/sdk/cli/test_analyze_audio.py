@@ -110,7 +110,7 @@ def test_audio_that_was_asked_for_must_be_there(
 ) -> None:
     clip = write_video(folder / "a.mkv", TIMES)
     assert analyze(folder, clip, "--audio", str(folder / "nothing.wav"))[0] == 1
-    assert "nothing.wav is not there" in capsys.readouterr().err
+    assert "nothing.wav: no such file" in capsys.readouterr().err
     assert analyze(folder, clip, "--audio", "mic")[0] == 1
     assert "goes with a camera" in capsys.readouterr().err
     assert analyze(folder, clip, "--audio", "mic", model="tiny")[0] == 2

@@ -26,5 +26,5 @@ def test_frames_of_nobody_arrive():
 
 
 def test_a_frame_for_sinks_has_the_time_and_the_name():
-    frame = result(50, (1, 0.0)).frame("clip.mp4")
+    frame = result(50, (1, 0.0)).frame_info("clip.mp4")
     assert (frame.index, frame.time_s, frame.source) == (50, 2.0, "clip.mp4")

@@ -1,4 +1,4 @@
-"""Videos of the tests' own, whose frames say their number."""
+"""Synthetic videos whose frames encode their number as brightness."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 MakeVideo = Callable[..., Path]
 
 
-def image_of(number: int, size_px: tuple[int, int] = (64, 48)) -> np.ndarray:
-    """A flat image whose brightness is 3 x number: readable after lossy coding."""
+def numbered_image(number: int, size_px: tuple[int, int] = (64, 48)) -> np.ndarray:
+    """A flat image of brightness 3 x number, which survives lossy coding."""
     return np.full((size_px[1], size_px[0], 3), min(3 * number, 255), np.uint8)
 
 
-def number_of(pixels: np.ndarray) -> int:
+def decode_number(pixels: np.ndarray) -> int:
     return round(float(pixels.mean()) / 3)
 
 
@@ -30,7 +30,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
             str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, (64, 48)
         )
         for number in range(count):
-            writer.write(image_of(number))
+            writer.write(numbered_image(number))
         writer.release()
         return path
 

@@ -1,3 +1,5 @@
+"""Images, folders of images and patterns as sources."""
+
 from __future__ import annotations
 
 import struct
@@ -7,61 +9,61 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.sources import SourceError, SourceOptions, expand_sources, open_source
+from faceaffect.sources import SourceError, SourceOptions, open_source
 from faceaffect.sources.read_image import is_animated_webp
 from faceaffect.types import PixelFormat
-from tests.sdk.sources.conftest import image_of, number_of
+from tests.sdk.sources.conftest import decode_number, numbered_image
 
 
-def write(path: Path, pixels: np.ndarray) -> Path:
+def write_image(path: Path, pixels: np.ndarray) -> Path:
     path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
     return path
 
 
-def test_folder_in_natural_order_with_own_paths(tmp_path: Path) -> None:
+def test_image_folder_is_read_in_natural_order_with_image_paths(tmp_path: Path) -> None:
     for number in (10, 2, 1, 33):
-        write(tmp_path / f"face_{number}.png", image_of(number))
+        write_image(tmp_path / f"face_{number}.png", numbered_image(number))
     (tmp_path / "notes.txt").write_text("no image")
     with open_source(tmp_path, SourceOptions(image_fps=10)) as source:
         assert source.frame_count == 4
         assert not source.is_sequence
         frames = list(source)
-    assert [number_of(frame.pixels) for frame in frames] == [1, 2, 10, 33]
+    assert [decode_number(frame.pixels) for frame in frames] == [1, 2, 10, 33]
     assert [frame.source for frame in frames] == [
         str(tmp_path / f"face_{n}.png") for n in (1, 2, 10, 33)
     ]
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3])
 
 
-def test_unreadable_image_is_skipped_and_keeps_its_index(tmp_path: Path) -> None:
+def test_image_folder_with_unreadable_image_skips_it_and_its_index(tmp_path: Path) -> None:
     for number in range(4):
-        write(tmp_path / f"{number}.png", image_of(number))
+        write_image(tmp_path / f"{number}.png", numbered_image(number))
     (tmp_path / "1.png").write_bytes(b"broken")
     (tmp_path / "2.png").write_bytes(b"")
     with open_source(str(tmp_path / "*.png")) as source:
         assert [frame.index for frame in source] == [0, 3]
         assert len(source.notes) == 2
-        assert "1.png: an image was wanted, this file cannot be decoded" in source.notes[0]
+        assert "1.png: expected an image, got a file that cannot be decoded" in source.notes[0]
 
 
-def test_resume_starts_in_the_middle(tmp_path: Path) -> None:
+def test_image_folder_with_start_frame_begins_there(tmp_path: Path) -> None:
     for number in range(5):
-        write(tmp_path / f"{number}.png", image_of(number))
+        write_image(tmp_path / f"{number}.png", numbered_image(number))
     with open_source(tmp_path, SourceOptions(start_frame=3)) as source:
-        assert [(frame.index, number_of(frame.pixels)) for frame in source] == [(3, 3), (4, 4)]
+        assert [(frame.index, decode_number(frame.pixels)) for frame in source] == [(3, 3), (4, 4)]
 
 
-def test_folder_of_broken_images_is_an_error(tmp_path: Path) -> None:
+def test_image_folder_without_readable_image_raises_source_error(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(b"broken")
     with open_source(tmp_path) as source, pytest.raises(SourceError, match="none of its 1 images"):
         list(source)
 
 
-def test_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="it is empty"):
+def test_image_folder_without_images_raises_source_error_naming_its_content(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="got an empty one"):
         open_source(tmp_path)
     (tmp_path / "clip.mp4").write_bytes(b"x")
-    with pytest.raises(SourceError, match=r"it holds clip\.mp4"):
+    with pytest.raises(SourceError, match=r"got one with clip\.mp4"):
         open_source(tmp_path)
 
 
@@ -73,29 +75,29 @@ GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
     [
         ("gray.png", GRAY, PixelFormat.GRAY),
         ("bgra.png", np.dstack([GRAY, GRAY, 255 - GRAY, np.full_like(GRAY, 9)]), PixelFormat.BGR),
-        ("grey16.png", GRAY.astype(np.uint16) * 257, PixelFormat.GRAY),
-        ("colour16.tiff", np.dstack([GRAY] * 3).astype(np.uint16) * 257, PixelFormat.BGR),
+        ("gray16.png", GRAY.astype(np.uint16) * 257, PixelFormat.GRAY),
+        ("color16.tiff", np.dstack([GRAY] * 3).astype(np.uint16) * 257, PixelFormat.BGR),
         ("one.png", np.full((1, 1, 3), 7, np.uint8), PixelFormat.BGR),
         ("huge.jpg", np.zeros((4320, 7680, 3), np.uint8), PixelFormat.BGR),
     ],
 )
-def test_every_kind_becomes_uint8(
+def test_read_image_of_any_depth_returns_uint8(
     tmp_path: Path, name: str, pixels: np.ndarray, layout: PixelFormat
 ) -> None:
-    path = write(tmp_path / name, pixels)
+    path = write_image(tmp_path / name, pixels)
     with open_source(path) as source:
         (frame,) = source
         assert source.size_px == (pixels.shape[1], pixels.shape[0])
     assert (frame.layout, frame.pixels.shape[:2], frame.time_s) == (layout, pixels.shape[:2], 0.0)
-    if name in ("bgra.png", "grey16.png", "colour16.tiff"):
-        wanted = (pixels[..., :3] if layout is PixelFormat.BGR else pixels) // (
+    if name in ("bgra.png", "gray16.png", "color16.tiff"):
+        expected = (pixels[..., :3] if layout is PixelFormat.BGR else pixels) // (
             257 if pixels.dtype == np.uint16 else 1
         )
-        assert np.abs(frame.pixels.astype(int) - wanted.astype(int)).max() <= 1
+        assert np.abs(frame.pixels.astype(int) - expected.astype(int)).max() <= 1
 
 
-def test_gray_with_alpha(tmp_path: Path) -> None:
-    """OpenCV cannot write such a PNG; this one is made by hand."""
+def test_read_image_of_gray_with_alpha_drops_alpha(tmp_path: Path) -> None:
+    """The PNG is assembled by hand, because OpenCV cannot write one with gray and alpha."""
     import zlib
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -112,11 +114,10 @@ def test_gray_with_alpha(tmp_path: Path) -> None:
     assert frame.pixels[1].reshape(3, -1)[:, 0].tolist() == [10, 10, 10]
 
 
-def test_exif_orientation_is_applied(tmp_path: Path) -> None:
-    path = write(tmp_path / "turned.jpg", np.zeros((20, 40, 3), np.uint8))
-    tiff = b"II*\0" + struct.pack(
-        "<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0
-    )  # one entry: orientation = 6, turn right
+def test_read_image_with_exif_orientation_rotates_it(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "rotated.jpg", np.zeros((20, 40, 3), np.uint8))
+    # A directory with one entry: orientation (0x0112) = 6, rotate right.
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
     exif = b"Exif\0\0" + tiff
     data = path.read_bytes()
     path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
@@ -124,24 +125,11 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
         assert source.size_px == (20, 40)
 
 
-def test_patterns_of_videos_expand_and_images_stay_together(tmp_path: Path) -> None:
-    for name in ("b10.mp4", "b2.mp4"):
-        (tmp_path / name).touch()
-    write(tmp_path / "a.png", image_of(1))
-    videos, images = str(tmp_path / "*.mp4"), str(tmp_path / "*.png")
-    assert expand_sources([videos, images, "0", images]) == [
-        str(tmp_path / "b2.mp4"),
-        str(tmp_path / "b10.mp4"),
-        images,
-        "0",
-    ]
-
-
-def test_images_of_cameras_that_opencv_cannot_read_are_told(tmp_path: Path) -> None:
+def test_unsupported_image_raises_source_error_and_is_noted_in_folder(tmp_path: Path) -> None:
     (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(SourceError, match=r"cannot read \.HEIC; convert it to \.jpg"):
+    with pytest.raises(SourceError, match=r"got \.HEIC; convert it to \.jpg"):
         open_source(tmp_path / "IMG_1.HEIC")
-    write(tmp_path / "a.png", image_of(1))
+    write_image(tmp_path / "a.png", numbered_image(1))
     with open_source(tmp_path) as source:
         assert len(list(source)) == 1
         assert source.notes == [
@@ -150,11 +138,9 @@ def test_images_of_cameras_that_opencv_cannot_read_are_told(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("is_animated", [True, False])
-def test_an_animation_of_which_only_the_first_image_is_read_is_told(
-    tmp_path: Path, is_animated: bool
-) -> None:
-    """The flag of an extended WebP file (VP8X), set in a still image's."""
-    still = write(tmp_path / "still.webp", image_of(1)).read_bytes()
+def test_is_animated_webp_reads_animation_flag(tmp_path: Path, is_animated: bool) -> None:
+    """The header of an extended WebP file (VP8X) is put before a still image."""
+    still = write_image(tmp_path / "still.webp", numbered_image(1)).read_bytes()
     extended = (
         b"VP8X" + struct.pack("<I", 10) + bytes([2 * is_animated, 0, 0, 0, 63, 0, 0, 47, 0, 0])
     )

@@ -1,6 +1,4 @@
-"""Video through NVIDIA's decoder: descriptions, frames of a stand-in capture, mistakes. The decoder
-itself is not here.
-"""
+"""NVIDIA's hardware decoder as a source, tested with a fake capture: pipelines, frames, errors."""
 
 from __future__ import annotations
 
@@ -21,23 +19,26 @@ from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import PixelFormat
 
 
-class Capture:
+class FakeCapture:
     def __init__(self, count: int = 4, opens: bool = True) -> None:
-        self._left, self._at, self._opens, self.released = count, -1, opens, False
+        self._count = count
+        self._index = -1
+        self._opens = opens
+        self.released = False
 
     def isOpened(self) -> bool:  # noqa: N802
         return self._opens
 
     def read(self) -> tuple[bool, Any]:
-        self._at += 1
+        self._index += 1
         return (
-            (True, np.full((36, 32), self._at, np.uint8))
-            if self._at < self._left
+            (True, np.full((36, 32), self._index, np.uint8))
+            if self._index < self._count
             else (False, None)
         )
 
     def get(self, prop: int, /) -> float:
-        return {0: 40.0 * self._at, 3: 32, 4: 24, 5: 25}[prop]
+        return {0: 40.0 * self._index, 3: 32, 4: 24, 5: 25}[prop]
 
     def release(self) -> None:
         self.released = True
@@ -50,8 +51,8 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def test_frames_are_nv12_with_their_times(clip: Path) -> None:
-    capture = Capture()
+def test_nvdec_video_yields_nv12_frames_with_times(clip: Path) -> None:
+    capture = FakeCapture()
     with NvdecVideo(f"nvdec://{clip}", SourceOptions(start_frame=1), lambda _: capture) as source:
         assert (source.fps, source.size_px, source.is_live) == (25, (32, 24), False)
         frames = list(source)
@@ -62,7 +63,7 @@ def test_frames_are_nv12_with_their_times(clip: Path) -> None:
     assert capture.released
 
 
-def test_descriptions_never_leave_nv12(clip: Path) -> None:
+def test_nvdec_pipelines_deliver_nv12_without_conversion(clip: Path) -> None:
     for text in (nvdec_file_pipeline(clip), nvdec_stream_pipeline("nvdec+rtsp://camera/1")):
         assert "nvv4l2decoder ! nvvidconv ! video/x-raw, format=NV12 ! appsink" in text
         assert "videoconvert" not in text
@@ -72,26 +73,26 @@ def test_descriptions_never_leave_nv12(clip: Path) -> None:
     )
 
 
-def test_a_name_cannot_become_a_part_of_the_pipeline() -> None:
+def test_nvdec_file_pipeline_quotes_file_name() -> None:
     text = nvdec_file_pipeline(Path('/a" ! filesink location=/etc/passwd \\'))
     assert text.startswith(
         'filesrc location="/a\\" ! filesink location=/etc/passwd \\\\" ! parsebin'
     )
 
 
-def test_mistakes(clip: Path) -> None:
+def test_nvdec_sources_with_invalid_input_raise_source_error(clip: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         open_source("nvdec:///nowhere.mp4")
     with pytest.raises(SourceError, match="decode on the CPU"):
-        NvdecVideo(f"nvdec://{clip}", None, lambda _: Capture(opens=False))
-    with pytest.raises(SourceError, match="this one has no host"):
+        NvdecVideo(f"nvdec://{clip}", None, lambda _: FakeCapture(opens=False))
+    with pytest.raises(SourceError, match="got no host"):
         nvdec_stream("nvdec+rtsp:///path")
     assert nvdec_stream("nvdec+rtsp://me:secret@camera/1").name == "nvdec+rtsp://me:***@camera/1"
     assert is_live("nvdec+rtsp://camera/1")
     assert not is_live(f"nvdec://{clip}")
 
 
-def test_opencv_without_gstreamer_is_named(clip: Path) -> None:
+def test_nvdec_video_without_gstreamer_raises_source_error(clip: Path) -> None:
     import cv2
 
     if any(

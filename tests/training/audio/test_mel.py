@@ -9,13 +9,13 @@ import pytest
 
 from faceaffect.audio.mel import (
     MelConfig,
+    fixed_floor_db,
     hz_to_mel,
     log_mel,
     mel_bank,
     mel_power,
     mel_to_hz,
     normalized_db,
-    steady_db,
 )
 from training.audio.audio_file import Audio
 from training.audio.mel_track import MelTrack, MelTracks, nearest
@@ -183,7 +183,7 @@ def test_a_rate_that_does_not_fit_is_refused():
 
 
 def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
-    from faceaffect.audio.open_media import SilentVideoError
+    from faceaffect.audio.open_media import NoAudioTrackError
     from training.audio import mel_track
 
     calls = []
@@ -191,7 +191,7 @@ def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
     def read(path, rate_hz):
         calls.append(path.name)
         if path.name == "mute":
-            raise SilentVideoError("no audio track")
+            raise NoAudioTrackError("no audio track")
         return Audio(np.zeros(1600, np.float32), rate_hz, 0.0)
 
     monkeypatch.setattr(mel_track, "read_audio", read)
@@ -241,4 +241,4 @@ def test_what_a_follower_hears_ends_with_the_last_whole_step(track):
             np.concatenate([np.zeros((20, 64), np.float32), track.power[:10]]), track.config
         )
     )
-    assert track.stretch(10, 20) == pytest.approx(steady_db(track.power[10:20], track.config))
+    assert track.stretch(10, 20) == pytest.approx(fixed_floor_db(track.power[10:20], track.config))

@@ -13,7 +13,7 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import SinkOptions
-from faceaffect.sinks.text_sink import RowFile
+from faceaffect.sinks.text_sink import TextSink
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.tiny_bundle import write_tiny_bundle
 from tests.training.evaluation.synthetic_data import brightness, write_affwild2
@@ -250,7 +250,7 @@ def analyzed(
     valence, in order.
     """
     count = 0
-    with RowFile(path, CsvFormat(), SinkOptions()) as sink:
+    with TextSink(path, CsvFormat(), SinkOptions()) as sink:
         for source, frames in faces_of.items():
             sink.begin(source)
             for index, faces in frames.items():

@@ -1,3 +1,5 @@
+"""Parquet files, and the journal that they are made of."""
+
 from __future__ import annotations
 
 import csv
@@ -7,31 +9,35 @@ from pathlib import Path
 import pytest
 
 from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, SinkError, SinkOptions, open_sink
-from faceaffect.sinks.parquet_file import journal_path, parquet_from_csv
-from tests.sdk.sinks.conftest import made_up
-from tests.sdk.sinks.test_rows import expected, interrupt, write
+from faceaffect.sinks.parquet_sink import csv_to_parquet, journal_path
+from tests.sdk.sinks.synthetic_results import (
+    frame_column,
+    interrupt_run,
+    synthetic_result,
+    write_frames,
+)
 
 RESUME = SinkOptions(OverwritePolicy.RESUME)
 
 
-def test_same_rows_as_csv_with_types(tmp_path: Path) -> None:
+def test_parquet_sink_stores_rows_of_csv_with_types(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    odd = 'a "b", c\nü.mp4'
+    source_name = 'a "b", c\nü.mp4'
     for name in ("rows.parquet", "rows.csv"):
         with open_sink(tmp_path / name) as sink:
             for index in range(9):
-                frame, faces, affect = made_up(index, index % 3, odd)
+                frame, faces, affect = synthetic_result(index, index % 3, source_name)
                 faces.quality[:] = float("nan")
                 affect.au_active[:] &= index > 5
                 sink.write(frame, faces, affect)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["rows.csv", "rows.parquet"]
     table = parquet.read_table(tmp_path / "rows.parquet")
     assert tuple(table.column_names) == COLUMN_NAMES
-    kinds = {
+    types = {
         name: str(table.schema.field(name).type)
         for name in ("frame", "time_s", "AU1", "active_aus", "source")
     }
-    assert kinds == {
+    assert types == {
         "frame": "int64",
         "time_s": "double",
         "AU1": "double",
@@ -48,36 +54,36 @@ def test_same_rows_as_csv_with_types(tmp_path: Path) -> None:
     assert table["quality"].null_count == len(rows)
 
 
-def test_no_face_at_all_is_an_empty_table(tmp_path: Path) -> None:
+def test_parquet_sink_without_faces_writes_empty_table(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     with open_sink(tmp_path / "rows.parquet") as sink:
-        sink.write(*made_up(0, 0))
+        sink.write(*synthetic_result(0, 0))
     table = parquet.read_table(tmp_path / "rows.parquet")
     assert (table.num_rows, tuple(table.column_names)) == (0, COLUMN_NAMES)
 
 
-def test_interrupted_run_is_readable_and_goes_on(tmp_path: Path) -> None:
+def test_parquet_sink_after_interruption_is_readable_and_resumes(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    interrupt(path, range(8))
-    assert parquet.read_table(path)["frame"].to_pylist() == expected(range(8))
+    interrupt_run(path, range(8))
+    assert parquet.read_table(path)["frame"].to_pylist() == frame_column(range(8))
     with open_sink(path, RESUME) as sink:
-        write(sink, range(sink.begin("clip.mp4").next_frame, 20))
+        write_frames(sink, range(sink.begin("clip.mp4").next_frame, 20))
         sink.end("clip.mp4")
-    assert parquet.read_table(path)["frame"].to_pylist() == expected(range(20))
+    assert parquet.read_table(path)["frame"].to_pylist() == frame_column(range(20))
     assert [entry.name for entry in tmp_path.iterdir()] == ["rows.parquet"]
 
 
-def test_journal_of_a_killed_run_is_valid(tmp_path: Path) -> None:
+def test_csv_to_parquet_of_killed_run_converts_journal(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    write(open_sink(path), range(5))
+    write_frames(open_sink(path), range(5))
     assert not path.exists()
-    parquet_from_csv(journal_path(path), path)
-    assert parquet.read_table(path)["frame"].to_pylist() == expected(range(5))
+    csv_to_parquet(journal_path(path), path)
+    assert parquet.read_table(path)["frame"].to_pylist() == frame_column(range(5))
 
 
-def test_missing_pyarrow_is_found_at_the_start(
+def test_open_sink_without_pyarrow_raises_sink_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -1,0 +1,99 @@
+"""Columns, and the rows of a frame."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.sinks import COLUMN_NAMES, open_sink
+from faceaffect.sinks.columns import rows_for_frame
+from faceaffect.types import FrameInfo
+from tests.sdk.sinks.synthetic_results import synthetic_result
+
+
+def test_column_names_are_the_documented_ones() -> None:
+    assert ",".join(COLUMN_NAMES) == (
+        "source,frame,time_s,track_id,box_x1,box_y1,box_x2,box_y2,face_score,quality,"
+        "yaw_deg,pitch_deg,roll_deg,AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26,"
+        "active_aus,neutral,anger,disgust,fear,happiness,sadness,surprise,expression,"
+        "valence,arousal"
+    )
+
+
+def test_rows_for_frame_puts_every_value_into_its_column() -> None:
+    frame, faces, affect = synthetic_result(7, 2)
+    row = dict(zip(COLUMN_NAMES, list(rows_for_frame(frame, faces, affect))[1], strict=True))
+    assert (row["source"], row["frame"], row["time_s"], row["track_id"]) == ("clip.mp4", 7, 0.28, 2)
+    assert row["box_y2"] == pytest.approx(faces.box_xyxy[1, 3], abs=0.005)
+    assert row["pitch_deg"] == pytest.approx(faces.pose_deg[1, 1], abs=0.005)
+    assert row["AU26"] == pytest.approx(affect.au_probability[1, 11], abs=5e-5)
+    assert ("AU26" in str(row["active_aus"]).split("+")) == bool(affect.au_active[1, 11])
+    assert row["surprise"] == pytest.approx(affect.expression_probability[1, 6], abs=5e-5)
+    assert row[str(row["expression"])] == max(row[name] for name in COLUMN_NAMES[26:33])
+    assert row["arousal"] == pytest.approx(affect.arousal[1], abs=5e-5)
+
+
+def test_rows_for_frame_of_frame_info_equal_those_of_frame() -> None:
+    frame, faces, affect = synthetic_result(7, 2)
+    info = FrameInfo(frame.source, frame.index, frame.time_s)
+    rows = list(rows_for_frame(info, faces, affect))
+    assert rows == list(rows_for_frame(frame, faces, affect))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_rows_of_partial_models_leave_missing_outputs_empty(tmp_path: Path, suffix: str) -> None:
+    """The first row is that of a model of valence and arousal, the second one has AUs alone."""
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    frame, faces, affect = synthetic_result(0)
+    nan = np.float32(np.nan)
+    va_only = replace(
+        affect,
+        au_probability=affect.au_probability * nan,
+        au_active=affect.au_active & False,
+        expression_probability=affect.expression_probability * nan,
+    )
+    aus_only = replace(
+        affect,
+        expression_probability=affect.expression_probability * nan,
+        valence=affect.valence * nan,
+        arousal=affect.arousal * nan,
+    )
+    path = tmp_path / f"rows{suffix}"
+    with open_sink(path) as sink:
+        sink.begin("clip.mp4")
+        sink.write(frame, faces, va_only)
+        sink.write(replace(frame, index=1), faces, aus_only)
+        sink.end("clip.mp4")
+    first, second = _read_rows(path)
+    empty = {name for name, value in first.items() if value in ("", None)}
+    assert empty == {*AU_NAMES, "active_aus", *EXPRESSION_NAMES, "expression"}
+    empty = {name for name, value in second.items() if value in ("", None)}
+    assert empty - {"active_aus"} == {*EXPRESSION_NAMES, "expression", "valence", "arousal"}
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
+    return list(csv.DictReader(path.open(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_rows_of_source_that_is_not_utf8_are_written_escaped(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    with open_sink(path) as sink:
+        sink.begin("bad\udcff.mp4")
+        sink.write(*synthetic_result(1, source="bad\udcff.mp4"))
+        sink.end("bad\udcff.mp4")
+    assert path.read_text(encoding="utf-8").count("bad\\") == 1
