@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 DETECTORS: Final[tuple[str, ...]] = ("distilled", "mtcnn")
-DETECTOR_FILE: Final[Path] = Path(__file__).parent / "models" / "detector" / "detector.onnx"
+DETECTOR_FILE: Final[Path] = Path(__file__).parents[1] / "models" / "detector" / "detector.onnx"
 """Network of the distilled detector."""
 DIGEST_SUFFIX: Final = ".sha256"
 """Of the file beside it that holds its SHA-256."""

@@ -1,5 +1,6 @@
-"""A process of ours that is told what to do by lines of JSON, and answers by lines of JSON that
-bytes may follow.
+"""Worker processes that exchange messages over pipes.
+
+A message is a line of JSON. Those of a worker are `{kind: value}`, and bytes may follow the line.
 """
 
 from __future__ import annotations
@@ -8,30 +9,38 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
-_END_S: Final = 2.0
+_CLOSE_TIMEOUT_S: Final = 2.0
+_STDERR_TAIL_BYTES: Final = 1000
 
 
 class WorkerProcess:
-    """One process and its two pipes. It is a session of its own, so that Ctrl-C reaches the one
-    that started it alone.
+    """A worker process, as seen by the process that started it.
+
+    It has its own session, so that Ctrl-C only reaches the process that started it.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # lives as long as the process  # noqa: SIM115
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # as long as the process  # noqa: SIM115
         self._process = subprocess.Popen(
             [*command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             start_new_session=True,
         )
 
-    def ask(self, message: dict[str, Any]) -> None:
-        """Hand it a line; where it has died its answer says so."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is still running."""
+        return self._process.poll() is None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; if the process has died, `receive` returns None."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
@@ -39,42 +48,67 @@ class WorkerProcess:
         except (BrokenPipeError, ValueError):
             return
 
-    def next_line(self) -> tuple[str, Any] | None:
-        """Name and value of its next line, which holds one of each; None where it died or was
-        closed.
-        """
+    def receive(self) -> tuple[str, Any] | None:
+        """Return kind and value of the next message; None if the process died or was closed."""
         assert self._process.stdout is not None
         try:
             line = self._process.stdout.readline()
             return next(iter(json.loads(line).items())) if line else None
-        except ValueError:  # cut short, or closed
+        except ValueError:  # truncated, or closed
             return None
 
-    def next_bytes(self, count: int) -> bytes:
-        """The bytes that follow a line; fewer where it died."""
+    def receive_bytes(self, count: int) -> bytes:
+        """Return the bytes that follow a message; fewer if the process died."""
         assert self._process.stdout is not None
         try:
             return self._process.stdout.read(count)
         except ValueError:  # closed
             return b""
 
-    def last_words(self) -> str:
-        """How it ended and the last line that it wrote."""
+    def exit_reason(self) -> str:
+        """Wait for the process; return its signal or exit code and its last line on stderr."""
         code = self._process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._said.seek(max(0, os.fstat(self._said.fileno()).st_size - 1000))
-        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return f"{how} ({lines[-1]})" if lines else how
+        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        size = os.fstat(self._stderr.fileno()).st_size
+        self._stderr.seek(max(0, size - _STDERR_TAIL_BYTES))
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        return f"{reason} ({lines[-1]})" if lines else reason
 
-    def end(self) -> None:
-        """Let it go by itself: it has nothing to do any more."""
+    def close(self) -> None:
+        """Close the input of the process, on which an idle worker exits; else kill it."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
-            self._process.wait(_END_S)
+            self._process.wait(_CLOSE_TIMEOUT_S)
         except (subprocess.TimeoutExpired, OSError):
             self.kill()
 
     def kill(self) -> None:
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
+
+
+class WorkerOutput:
+    """The stream of messages that a worker process sends."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    @classmethod
+    def from_stdout(cls) -> WorkerOutput:
+        """Take over standard output; what libraries print goes to standard error instead."""
+        stream = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        return cls(stream)
+
+    def send(self, kind: str, value: Any, content: bytes = b"") -> None:
+        """Send a message and the bytes that follow it; raises BrokenPipeError."""
+        self._stream.write(json.dumps({kind: value}).encode() + b"\n" + content)
+        self._stream.flush()
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error; errors of other packages need their type as well."""
+    is_own = type(error).__module__.startswith("faceaffect.")
+    return str(error) if is_own else f"{type(error).__name__}: {error}"

@@ -61,7 +61,7 @@ def run(
 def test_build_and_auto_name_cause_and_remedy(
     tmp_path: Path, driver: tuple[int, int], trained: None
 ) -> None:
-    done = run(tmp_path, driver, "-m", "faceaffect", "build")
+    done = run(tmp_path, driver, "-m", "faceaffect", "build-engine")
     assert done.returncode == 1
     assert SAID[driver] in done.stderr
     assert "use --backend onnx" in done.stderr
