@@ -326,9 +326,9 @@ def test_build_command(with_fp16: Bundle, use: Any) -> None:
     build = ["build-engine", "--model", str(with_fp16.path), "--max-faces", "2"]
     done = CliRunner().invoke(faceaffect, [*build, "--dla-core", "0", "--precision", "fp16"])
     assert done.exit_code == 0, done.output
-    assert "tiny, fp16, up to 2 faces, on a DLA: 0.0 MB, TensorRT 10.3.0" in done.output
+    assert "tiny, fp16, up to 2 faces, on DLA core 0: 0.0 MB, TensorRT 10.3.0" in done.output
     (kept,) = (Path(os.environ[CACHE_VARIABLE]) / "engines").glob("*.engine")
-    assert f"kept as {kept}" in done.output
+    assert f"stored as {kept}" in done.output
     assert made.builds == 1
     done = CliRunner().invoke(faceaffect, [*build, "--dla-core", "0"])
     assert "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16" in str(
@@ -346,8 +346,8 @@ def test_build_command_that_cannot_keep_the_engine_fails(
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
     done = CliRunner().invoke(faceaffect, ["build-engine", "--model", str(bundle.path)])
     assert done.exit_code == 1
-    assert "the engine was built but not kept as" in done.output
-    assert "FACEAFFECT_CACHE names another folder" in done.output
+    assert "engine built but not stored" in done.output
+    assert "set FACEAFFECT_CACHE to a writable folder" in done.output
 
 
 def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: Any) -> None:
