@@ -130,9 +130,9 @@ class AnalyzeBatch:
         if totals.failed:
             folder = f"{out.rstrip('/')}/{FAILED}"
             console.print(Text(f"failures are recorded in {folder}; retry with --retry-failed"))
-        if code:
-            failed_now = len(totals.failed) - len(plan.failed_before)
-            remaining = len(plan.todo) - totals.finished - failed_now
+        failed_now = len(totals.failed) - len(plan.failed_before)
+        remaining = len(plan.todo) - totals.finished - failed_now
+        if code and remaining:
             click.echo(
                 f"stopped with {remaining} inputs left; run the same command again to resume",
                 err=True,

@@ -20,7 +20,7 @@ def doctor(as_json: bool) -> int:
     is_healthy = all(check.is_ok for check in checks if check.is_required)
     if as_json:
         entries = [
-            {"name": c.name, "found": c.found, "ok": c.is_ok, "required": c.is_required}
+            {"name": c.name, "detail": c.detail, "ok": c.is_ok, "required": c.is_required}
             for c in checks
         ]
         click.echo(json.dumps({"healthy": is_healthy, "checks": entries}, indent=2))
@@ -34,7 +34,7 @@ def doctor(as_json: bool) -> int:
         mark, style = "ok", "green"
         if not check.is_ok:
             mark, style = ("FAIL", "red") if check.is_required else ("-", "yellow")
-        rows.append((Text(mark, style=style), Text(check.name), Text(check.found)))
+        rows.append((Text(mark, style=style), Text(check.name), Text(check.detail)))
     console = open_console()
     print_table(console, rows)
     if not is_healthy:

@@ -11,12 +11,12 @@ class Check:
 
     Attributes:
         name: Name of the component.
-        found: Version or state that was found, or the advice if it is missing.
+        detail: Version or state of the component, or advice if it is missing.
         is_ok: True if the component works.
         is_required: True if the default path (onnx backend, default model) needs it.
     """
 
     name: str
-    found: str
+    detail: str
     is_ok: bool = True
     is_required: bool = False

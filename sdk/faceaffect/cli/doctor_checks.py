@@ -70,8 +70,8 @@ def _opencv() -> Iterator[Check]:
         is_built_in = any(
             line.strip().startswith(f"{name}:") and "YES" in line for line in build_lines
         )
-        found = "yes" if is_built_in else missing
-        yield Check(f"opencv {name}", found, is_built_in, is_required=name == "FFMPEG")
+        detail = "yes" if is_built_in else missing
+        yield Check(f"opencv {name}", detail, is_built_in, is_required=name == "FFMPEG")
 
 
 def _kernels() -> Iterator[Check]:
@@ -119,8 +119,8 @@ def _extras() -> Iterator[Check]:
     ):
         is_installed = importlib.util.find_spec(module) is not None
         advice = f'not installed: pip install "faceaffect[{extra}]"'
-        found = (_package_version(module) or "installed") if is_installed else advice
-        yield Check(f"extra {extra}", found, is_installed)
+        detail = (_package_version(module) or "installed") if is_installed else advice
+        yield Check(f"extra {extra}", detail, is_installed)
 
 
 def _package_version(name: str) -> str | None:

@@ -49,12 +49,12 @@ def nvidia_checks(root: Path = Path("/"), run: Callable[..., str] = run_tool) ->
 
 def _driver(root: Path) -> Iterator[Check]:
     driver = root / "proc/driver/nvidia/version"
-    found = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
+    version = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
     is_jetson = (root / "etc/nv_tegra_release").is_file()
     yield Check(
         "nvidia driver",
-        found or ("part of JetPack" if is_jetson else "none"),
-        bool(found) or is_jetson,
+        version or ("part of JetPack" if is_jetson else "none"),
+        bool(version) or is_jetson,
     )
 
 

@@ -15,9 +15,9 @@ _PIPE_WIDTH: Final = 10_000  # columns; wide enough that no path is folded
 
 
 def open_console(stream: TextIO | None = None) -> Console:
-    """Open a console that folds lines at a terminal's width, and not at all in a pipe or file."""
+    """Open a console that folds tables at the width of a terminal, and never in a pipe or file."""
     stream = sys.stdout if stream is None else stream
-    return Console(file=stream, width=None if stream.isatty() else _PIPE_WIDTH)
+    return Console(file=stream, soft_wrap=True, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
 def print_table(console: Console, rows: Sequence[Sequence[Text]]) -> None:

@@ -25,7 +25,7 @@ from faceaffect.sources.open_source import is_live
 from faceaffect.sources.rtsp_stream import without_password
 
 _MAX_NAME_LENGTH: Final = 20  # leaves room for the rate on 80 columns
-Self = TypeVar("Self", bound="_ProgressBar")
+_Self = TypeVar("_Self", bound="_ProgressBar")
 
 
 class _ProgressBar:
@@ -51,7 +51,7 @@ class _ProgressBar:
         fps = self._frames / max(time.monotonic() - self._started_s, 1e-6)
         self._bar.update(self._task, advance=advance, rate=f"{fps:.0f} fps{suffix}")
 
-    def __enter__(self: Self) -> Self:
+    def __enter__(self: _Self) -> _Self:
         self._bar.start()
         return self
 

@@ -156,6 +156,8 @@ def test_analyze_image_folder_resets_pipeline_between_images(
             "'fp8' is not one of 'auto', 'fp32', 'fp16', 'int8'",
         ),
         (["--out", "a.csv", "--dla-core", "-1"], "--dla-core"),
+        (["--out", "a.csv", "--detector", "yunet"], "needs --detector-model FILE"),
+        (["--out", "a.csv", "--detector-model", __file__], "only used with --detector yunet"),
     ],
 )
 def test_analyze_invalid_options_fail_before_pipeline_opens(
@@ -272,7 +274,7 @@ def test_analyze_precision_and_dla_core_reach_pipeline(
     ]
 
 
-def test_a_run_is_resumed_in_its_own_precision_only(
+def test_analyze_resume_in_other_precision_is_refused(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"

@@ -87,8 +87,8 @@ def test_doctor_reports_checks_that_raise(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     checks = {check.name: check for check in run_checks()}
     assert (checks["default model"].is_ok, checks["default model"].is_required) == (False, True)
-    assert "OSError: no such file" in checks["default model"].found
-    assert 'pip install "faceaffect[parquet]"' in checks["extra parquet"].found
+    assert "OSError: no such file" in checks["default model"].detail
+    assert 'pip install "faceaffect[parquet]"' in checks["extra parquet"].detail
 
 
 def make_bundle(folder: Path) -> None:

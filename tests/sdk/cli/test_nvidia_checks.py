@@ -43,13 +43,13 @@ def test_nvidia_checks_on_jetson(tmp_path: Path) -> None:
     def run(*command: str) -> str:
         return "NV Power Mode: MAXN\n0" if command == ("nvpmodel", "-q") else ""
 
-    found = {check.name: check for check in nvidia_checks(tmp_path, run)}
-    assert found["nvidia driver"].found == "part of JetPack"
-    assert found["jetson"].found == "NVIDIA Jetson AGX Orin Developer Kit"
-    assert found["jetpack"].found == "JetPack 6, L4T 36.4.3"
-    assert found["power mode"].found == "MAXN"
-    assert found["dla"].found.startswith("2 cores")
-    assert not {check for check in found.values() if check.is_required}
+    checks = {check.name: check for check in nvidia_checks(tmp_path, run)}
+    assert checks["nvidia driver"].detail == "part of JetPack"
+    assert checks["jetson"].detail == "NVIDIA Jetson AGX Orin Developer Kit"
+    assert checks["jetpack"].detail == "JetPack 6, L4T 36.4.3"
+    assert checks["power mode"].detail == "MAXN"
+    assert checks["dla"].detail.startswith("2 cores")
+    assert not {check for check in checks.values() if check.is_required}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_dla_cores_disabled_in_device_tree_are_not_counted(
         if status is not None:
             (node / "status").write_bytes(status.encode() + b"\0")
     (tmp_path / "proc/device-tree/nvdla-opp-table").mkdir()
-    found = {check.name: check.found for check in nvidia_checks(tmp_path, lambda *_: "")}
-    assert found["dla"].startswith(cores)
+    details = {check.name: check.detail for check in nvidia_checks(tmp_path, lambda *_: "")}
+    assert details["dla"].startswith(cores)
 
 
 def test_nvidia_checks_without_jetson_omit_jetson_checks(tmp_path: Path) -> None:
