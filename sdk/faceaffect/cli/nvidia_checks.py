@@ -144,7 +144,8 @@ def _tensorrt() -> Iterator[Check]:
 
     library, reason = find_tensorrt()
     yield Check("tensorrt", str(library) if library else reason, library is not None)
-    engines = list((cache_folder() / "engines").glob("*.engine"))
+    folder = cache_folder() / "engines"
+    engines = list(folder.glob("*.engine"))
     if library is not None or engines:
         size_mb = sum(path.stat().st_size for path in engines) / 1e6
-        yield Check("engines", f"{len(engines)} in {cache_folder() / 'engines'}, {size_mb:.0f} MB")
+        yield Check("engines", f"{len(engines)} in {folder}, {size_mb:.0f} MB")
