@@ -22,7 +22,7 @@ from faceaffect.pipeline import open_pipeline
 from faceaffect.segments.frame_result import FrameResult
 from faceaffect.segments.parallel_video import ParallelVideo
 from faceaffect.segments.plan import Segment, plan_segments
-from faceaffect.segments.task import StretchSettings
+from faceaffect.segments.task import SegmentSettings
 from faceaffect.sources import SourceOptions, open_source
 
 _FRAMES = 1500
@@ -88,7 +88,7 @@ def compare(clip: str, jobs: int, precision: str, folder: Path) -> str:
     if len(stretches) < 2:
         played = file_of(clip, _FRAMES, folder)
         stretches, fps = _stretches(played, jobs)
-    settings = StretchSettings(played, None, {"precision": precision}, SourceOptions())
+    settings = SegmentSettings(played, None, {"precision": precision}, SourceOptions())
     shared = list(ParallelVideo(settings, stretches, fps, jobs))
     return difference(
         f"{Path(clip).name} | {precision}", stretches[1].begin, alone(played, precision), shared

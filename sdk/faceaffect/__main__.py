@@ -1,4 +1,4 @@
-"""`python -m faceaffect` is the command line."""
+"""Command line entry point of `python -m faceaffect`."""
 
 from faceaffect.cli import main
 

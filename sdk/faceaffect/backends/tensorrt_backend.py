@@ -113,7 +113,7 @@ class _Network:
             )
         if not context.set_input_shape("crops", (faces, *self._crop_shape)):
             raise BackendError(
-                f"the engine does not take {faces} faces; `faceaffect build --max-faces {faces}` makes one"
+                f"the engine does not take {faces} faces; `faceaffect build-engine --max-faces {faces}` makes one"
             )
         return context
 
@@ -271,7 +271,7 @@ def open_engine(
     """A backend over the cached engine, which is built now if there is none."""
     if dla is not None and precision == "fp32":
         raise BackendError(
-            "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla out"
+            "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla-core out"
         )
     index = device_index(device)
     reason = unavailable_reason()

@@ -172,7 +172,7 @@ def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core:
     """
     cores = int(getattr(builder, "num_DLA_cores", 0))
     if not hasattr(module, "DeviceType") or not hasattr(module.DeviceType, "DLA") or cores == 0:
-        return "this device, or this version of TensorRT, has no DLA (10.8 to 11.3 had none); build without --dla"
+        return "this device, or this version of TensorRT, has no DLA (10.8 to 11.3 had none); build without --dla-core"
     if not 0 <= core < cores:
         return f"DLA core must be from 0 to {cores - 1}, got {core}"
     config.default_device_type = module.DeviceType.DLA

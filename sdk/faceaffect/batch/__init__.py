@@ -1,4 +1,4 @@
-"""Many videos, one part each: found, shared out to processes or machines, continued after a stop."""
+"""Batch analysis: one output file per input, across processes or machines, resumable."""
 
 from faceaffect.batch.file_task import BatchError, FileResult, Input, TaskSettings
 from faceaffect.batch.find_inputs import find_inputs

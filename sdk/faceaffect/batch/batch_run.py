@@ -1,4 +1,4 @@
-"""A run over many inputs: what is there already, what is to do, what came of it."""
+"""Plans and executes a batch: which inputs are finished, which are to do, what became of them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _VERSION: Final = 1
 
 
 class Runner(Protocol):
-    """Shares out tasks; each ends in one outcome."""
+    """Distributes tasks to workers."""
 
-    def run(self, tasks: Sequence[Input]) -> Iterator[Event]: ...
+    def run(self, tasks: Sequence[Input]) -> Iterator[Event]:
+        """Yield events; each task ends in one FileResult."""
+        ...
 
 
 @dataclass(slots=True)
 class Plan:
-    """`failed_before` are inputs that an earlier run could not read, with what it said, and that
-    are not tried again.
-    """
+    """Inputs by state; `failed_before` failed in an earlier run and are not retried."""
 
     todo: list[Input] = field(default_factory=list)
     finished: list[Input] = field(default_factory=list)
@@ -34,81 +34,95 @@ class Plan:
 def prepare(
     store: OutputStore,
     settings: TaskSettings,
-    stored: dict[str, str],
+    run_config: dict[str, str],
     overwrite: bool,
     inputs: list[Input],
 ) -> None:
-    """Note what makes the parts, or check that the earlier run was told the same; raises BatchError
-    where it was not.
+    """Record the configuration of the run, or check that it is that of the earlier run.
 
-    `overwrite` removes the parts and notes of these inputs first.
+    Args:
+        store: Output folder.
+        settings: Settings of the workers.
+        run_config: Settings that all runs into one folder must share.
+        overwrite: Remove earlier output files and failures of these inputs first.
+        inputs: All inputs of the run.
+
+    Raises:
+        BatchError: If the folder was filled with another configuration or by something else.
     """
-    before = None if overwrite else read_json(store, RUN)
+    record = {"version": _VERSION, "run_config": run_config}
+    previous = None if overwrite else read_json(store, RUN)
     if overwrite:
-        _forget(store, settings, inputs)
-    elif before is None and store.names():
+        _remove_outputs(store, settings, inputs)
+    elif previous is None and (names := store.names()):
         raise BatchError(
-            f"{store.root}: files are there that no run made ({', '.join(sorted(store.names())[:3])}); choose an empty "
-            "folder, or --overwrite to write beside them"
+            f"{store.root}: contains files of no previous run ({', '.join(sorted(names)[:3])});"
+            " choose an empty folder, or use --overwrite to write beside them"
         )
-    elif before is not None and before != {"version": _VERSION, "settings": stored}:
-        told = before.get("settings", {})
-        changed = ", ".join(
-            f"{name} was {told.get(name)}, is {stored.get(name)}"
-            for name in sorted({*told, *stored})
-            if told.get(name) != stored.get(name)
+    elif previous is not None and previous != record:
+        old = previous.get("run_config", {})
+        changes = ", ".join(
+            f"{name} was {old.get(name)}, is {run_config.get(name)}"
+            for name in sorted({*old, *run_config})
+            if old.get(name) != run_config.get(name)
         )
         raise BatchError(
-            f"{store.root}: go on with the settings of the run that began it ({changed or 'another release'}), choose "
-            "another --out, or --overwrite"
+            f"{store.root}: expected the settings of the previous run"
+            f" ({changes or 'another release'}); use them, choose another --out, or use --overwrite"
         )
-    if before is None:
-        store.write(RUN, json.dumps({"version": _VERSION, "settings": stored}))
+    if previous is None:
+        store.write(RUN, json.dumps(record))
 
 
-def _forget(store: OutputStore, settings: TaskSettings, inputs: list[Input]) -> None:
-    parts, notes = store.names(), store.names(FAILED)
+def _remove_outputs(store: OutputStore, settings: TaskSettings, inputs: list[Input]) -> None:
+    outputs = store.names()
+    failures = store.names(FAILED)
     for one in inputs:
-        if settings.part_name(one) in parts:
-            store.remove(settings.part_name(one))
-        if _note(one) in notes:
-            store.remove(f"{FAILED}/{_note(one)}")
+        if settings.output_name(one) in outputs:
+            store.remove(settings.output_name(one))
+        if _failure_name(one.name) in failures:
+            store.remove(f"{FAILED}/{_failure_name(one.name)}")
 
 
-def make_plan(store: OutputStore, settings: TaskSettings, inputs: list[Input], retry: bool) -> Plan:
-    """Finished inputs are those whose part is there; the others are to do, failed ones only with
-    `retry`.
+def make_plan(
+    store: OutputStore, settings: TaskSettings, inputs: list[Input], retry_failed: bool
+) -> Plan:
+    """Sort inputs by state.
+
+    Inputs with an output file are finished; the others are to do, failed ones only with
+    `retry_failed`.
     """
-    parts, notes = store.names(), store.names(FAILED)
+    outputs = store.names()
+    failures = store.names(FAILED)
     plan = Plan()
     for one in inputs:
-        if settings.part_name(one) in parts:
+        if settings.output_name(one) in outputs:
             plan.finished.append(one)
-        elif _note(one) in notes and not retry:
-            said = (read_json(store, f"{FAILED}/{_note(one)}") or {}).get("error", "")
-            plan.failed_before.append(
-                FileResult(one.uri, one.name, error=str(said) or f"{one.uri}: failed before")
-            )
+        elif _failure_name(one.name) in failures and not retry_failed:
+            failure = read_json(store, f"{FAILED}/{_failure_name(one.name)}") or {}
+            error = str(failure.get("error", "")) or f"{one.uri}: failed in an earlier run"
+            plan.failed_before.append(FileResult(one.uri, one.name, error=error))
         else:
             plan.todo.append(one)
     return plan
 
 
 def execute(store: OutputStore, plan: Plan, runner: Runner) -> Iterator[Event]:
-    """Run what is to do; each outcome is noted before it is handed on."""
+    """Run the inputs to do; each failure is recorded before its result is yielded."""
     if not plan.todo:
         return
-    notes = store.names(FAILED)
+    failures = store.names(FAILED)
     with closing(runner.run(plan.todo)) as events:  # type: ignore[type-var]  # a generator
         for event in events:
             if isinstance(event, FileResult):
-                name = f"{FAILED}/{event.name}.json"
+                name = _failure_name(event.name)
                 if event.error:
-                    store.write(name, json.dumps({"uri": event.uri, "error": event.error}))
-                elif f"{event.name}.json" in notes:
-                    store.remove(name)
+                    failure = {"uri": event.uri, "error": event.error}
+                    store.write(f"{FAILED}/{name}", json.dumps(failure))
+                elif name in failures:
+                    store.remove(f"{FAILED}/{name}")
             yield event
 
 
-def _note(one: Input) -> str:
-    return f"{one.name}.json"
+def _failure_name(name: str) -> str:
+    return f"{name}.json"

@@ -1,6 +1,4 @@
-"""One input after another through one pipeline, each into a part of its own: what every worker
-does.
-"""
+"""Analyzes one input after another with one pipeline, each into its own output file."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from faceaffect.backends import BackendError
 from faceaffect.batch.file_task import (
@@ -27,101 +26,116 @@ from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
 
-_REPORT_EVERY_S = 0.5
+_REPORT_INTERVAL_S: Final = 0.5
 
 
 class FileAnalyzer:
-    """Raises BundleError or BackendError where the pipeline cannot be opened here, BatchError in
-    another release.
+    """A pipeline and an output folder.
+
+    Raises BundleError or BackendError if the pipeline cannot be opened, BatchError if the release
+    of faceaffect is not the expected one.
     """
 
     def __init__(self, settings: TaskSettings) -> None:
         if settings.version != installed_version():
             raise BatchError(
-                f"every machine needs faceaffect {settings.version or '(not installed)'}, {platform.node()} has "
-                f"{installed_version() or 'none that is installed'}: install the same release everywhere"
+                f"expected faceaffect {settings.version or '(not installed)'} on every machine,"
+                f" {platform.node()} has {installed_version() or 'none installed'}; install the"
+                " same release everywhere"
             )
-        # OpenCV takes every core for the detector, which is for a process that has the machine to
-        # itself.
+        # By default OpenCV uses every core for the detector, but other workers share the machine.
         import_opencv().setNumThreads(settings.pipeline.get("threads", 1))
         self._settings = settings
         self._store = open_store(settings.out)
         self._pipeline = open_pipeline(settings.model, **settings.pipeline)
 
     def analyze(
-        self, task: Input, report: Callable[[int], None] = lambda frames: None
+        self, task: Input, on_progress: Callable[[int], None] = lambda frames: None
     ) -> FileResult:
-        """Write the part of `task` and say how it went; an input that cannot be read is an outcome,
-        not an error.
+        """Write the output file of an input.
 
-        `report` gets the number of frames since its last call, twice a second. Raises BatchError
-        where no other input would fare better: a full disk, a lost GPU.
+        Args:
+            task: The input.
+            on_progress: Called twice a second with the number of frames since its last call.
+
+        Returns:
+            The result, with an error if the input cannot be read.
+
+        Raises:
+            BatchError: If no other input would fare better, as with a full disk or a lost GPU.
         """
         wall_s, cpu_s = time.perf_counter(), time.process_time()
-        run = _Run(task, report)
-        part = self._settings.part_name(task)
+        counts = _Counts(on_progress)
         try:
             with self._store.work_folder() as folder, local_copy(task.uri) as path:
-                file = folder / f"part.{self._settings.row_format}"
+                file = folder / f"output.{self._settings.row_format}"
                 with open_sink(file) as sink:
-                    self._fill(path, sink, run)
-                self._store.publish(file, part)
+                    self._write_rows(task, path, sink, counts)
+                self._store.publish(file, self._settings.output_name(task))
         except SourceError as error:
             return FileResult(task.uri, task.name, error=str(error))
         except (SinkError, BackendError) as error:
             raise BatchError(str(error)) from None
         except BatchError:
             raise
-        except Exception as error:  # one strange file must not end the work on a thousand others
+        except Exception as error:  # one odd file must not end the work on a thousand others
             return FileResult(
                 task.uri, task.name, error=f"{task.uri}: {type(error).__name__}: {error}"
             )
-        spent = (time.process_time() - cpu_s, time.perf_counter() - wall_s)
         return FileResult(
-            task.uri, task.name, "", run.frames, run.faces, run.video_s, *spent, run.notes
+            task.uri,
+            task.name,
+            frames=counts.frames,
+            faces=counts.faces,
+            video_s=counts.video_s,
+            cpu_s=time.process_time() - cpu_s,
+            wall_s=time.perf_counter() - wall_s,
+            notes=counts.notes,
         )
 
-    def _fill(self, path: str, sink: Sink, run: _Run) -> None:
-        self._pipeline.reset(track_ids=True)
-        sink.begin(run.task.uri)
+    def _write_rows(self, task: Input, path: str, sink: Sink, counts: _Counts) -> None:
+        self._pipeline.restart()
+        sink.begin(task.uri)
         with (
             open_source(path, self._settings.source_options) as source,
-            source_audio(self._pipeline, source, self._settings.audio, run.notes),
+            source_audio(self._pipeline, source, self._settings.audio, counts.notes),
         ):
             for frame in source:
                 if not source.is_sequence:
                     self._pipeline.reset()
                 faces, affect = self._pipeline.analyze(frame)
-                sink.write(
-                    frame if path == run.task.uri else replace(frame, source=run.task.uri),
-                    faces,
-                    affect,
-                )
-                run.add(source, frame.time_s, len(faces))
-            run.end(source)
-        sink.end(run.task.uri)
+                if path != task.uri:  # a local copy
+                    frame = replace(frame, source=task.uri)
+                sink.write(frame, faces, affect)
+                counts.add(source, frame.time_s, len(faces))
+            counts.end(source)
+        sink.end(task.uri)
 
 
-class _Run:
-    """Counts of one input, told to the outside now and then."""
+class _Counts:
+    """Frames and faces of one input, reported in intervals."""
 
-    def __init__(self, task: Input, report: Callable[[int], None]) -> None:
-        self.task, self._report = task, report
-        self.frames, self.faces, self.video_s = 0, 0, 0.0
+    def __init__(self, on_progress: Callable[[int], None]) -> None:
+        self._on_progress = on_progress
+        self.frames = 0
+        self.faces = 0
+        self.video_s = 0.0
         self.notes: list[str] = []
-        self._told, self._told_s = 0, time.monotonic()
+        self._reported = 0
+        self._reported_at_s = time.monotonic()
 
     def add(self, source: Source, time_s: float, faces: int) -> None:
         self.frames += 1
         self.faces += faces
         self.video_s = time_s + (1 / source.fps if source.fps else 0.0)
-        if time.monotonic() - self._told_s >= _REPORT_EVERY_S:
-            self._tell()
+        if time.monotonic() - self._reported_at_s >= _REPORT_INTERVAL_S:
+            self._report()
 
     def end(self, source: Source) -> None:
         self.notes += source.notes
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
-        self._report(self.frames - self._told)
-        self._told, self._told_s = self.frames, time.monotonic()
+    def _report(self) -> None:
+        self._on_progress(self.frames - self._reported)
+        self._reported = self.frames
+        self._reported_at_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The unit of work: one input, one part."""
+"""Data types of a batch: one input, one output file, one result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from faceaffect.errors import FaceAffectError
 from faceaffect.sources.source import SourceOptions
 
 
-class BatchError(FaceAffectError, RuntimeError):
-    """What ends a whole run over many files: what was wanted, what came, what to do. Parts that are
-    finished stay.
-    """
+class BatchError(RuntimeError):
+    """Ends a whole batch; output files that are finished stay."""
 
 
 def installed_version() -> str:
-    """Of faceaffect; empty for a checkout that was never installed."""
+    """Return the version of faceaffect; empty for a checkout that was never installed."""
     try:
         return version("faceaffect")
     except PackageNotFoundError:
@@ -27,8 +25,11 @@ def installed_version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`uri` is what a user would open, `name` that of its part below the output folder, without the
-    format's ending.
+    """An input of a batch.
+
+    Attributes:
+        uri: Path or address to open.
+        name: Path of the output file below the output folder, without the suffix of its format.
     """
 
     uri: str
@@ -37,31 +38,48 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
-    """What every worker is told; goes to other processes and machines as JSON."""
+    """Settings of every worker; sent to other processes and machines as JSON.
+
+    Attributes:
+        out: Output folder.
+        row_format: csv, jsonl or parquet.
+        pipeline: Keyword arguments of `open_pipeline`.
+        audio: auto (the audio track of each video) or none, for models that use audio.
+        version: Release of faceaffect, which must be the same in every worker.
+    """
 
     out: str
-    row_format: str  # csv, jsonl or parquet
+    row_format: str
     model: str | None
-    pipeline: dict[str, Any]  # keyword arguments of open_pipeline
+    pipeline: dict[str, Any]
     source_options: SourceOptions
-    audio: str  # auto (each video's own) or none, for models that hear
-    version: str  # of faceaffect, which must be the same everywhere
+    audio: str
+    version: str
 
     def as_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> TaskSettings:
+        """Create settings from the values of `as_json`."""
         return cls(**{**raw, "source_options": SourceOptions(**raw["source_options"])})
 
-    def part_name(self, task: Input) -> str:
+    def output_name(self, task: Input) -> str:
+        """Return the path of the output file below the output folder."""
         return f"{task.name}.{self.row_format}"
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """How one input ended: `error` is empty where its part is there. `cpu_s` is processor time of
-    all threads.
+    """Result of one input.
+
+    Attributes:
+        error: Why the input failed; empty if its output file is complete.
+        video_s: Duration of the video.
+        cpu_s: CPU time of all threads.
+        wall_s: Wall-clock time.
+        notes: Messages for the user.
     """
 
     uri: str
@@ -77,7 +95,7 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class FramesDone:
-    """Frames that a worker has analyzed since it last said so."""
+    """Frames that a worker has analyzed since its last report."""
 
     count: int
 

@@ -1,8 +1,7 @@
-"""Where parts go: a folder or a remote one. A part is there whole or not at all.
+"""Output folders, local or remote. A file appears under its name only when it is complete.
 
-Beside the parts lies `.faceaffect/`: `run.json` (what made them), `failed/` (one note per input
-that could not be read) and `work/` (parts being written). Readers of data sets pass over names
-that begin with a dot.
+Beside the output files is `.faceaffect/`: `run.json` (configuration), `failed/` (one file per input
+that failed) and `work/` (files being written). Readers of datasets skip names with a leading dot.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ import json
 import os
 import shutil
 import uuid
+from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
@@ -20,96 +20,112 @@ from typing import Any, Final, Protocol
 from faceaffect.batch.file_task import BatchError
 from faceaffect.batch.remote_files import is_remote, open_remote
 
-OWN: Final = ".faceaffect"
-RUN, FAILED, WORK, LOCK = f"{OWN}/run.json", f"{OWN}/failed", f"{OWN}/work", f"{OWN}/lock"
+STATE: Final = ".faceaffect"
+RUN: Final = f"{STATE}/run.json"
+FAILED: Final = f"{STATE}/failed"
+WORK: Final = f"{STATE}/work"
+LOCK: Final = f"{STATE}/lock"
 
 
 class OutputStore(Protocol):
-    """Names are relative, with `/` between their parts."""
+    """An output folder. Names are relative paths with `/` as separator."""
 
     root: str
 
+    @abstractmethod
     def names(self, below: str = "") -> set[str]:
-        """Of all files below a folder, relative to it; the store's own files only where `below`
-        asks for them.
+        """Return all files below a folder, relative to it.
+
+        Those in `.faceaffect` are included only if `below` is in it.
         """
-        ...
 
-    def read(self, name: str) -> str | None: ...
-
-    def write(self, name: str, text: str) -> None: ...
-
-    def remove(self, name: str) -> None: ...
-
-    def work_folder(self) -> Any:
-        """Context of a fresh local folder (a Path) from which `publish` takes."""
-        ...
-
-    def publish(self, file: Path, name: str) -> None:
-        """Make a finished file the part `name`, in one step; one that is there is replaced."""
-        ...
-
-    def lock(self) -> Any:
-        """Context that one run at a time is in; raises BatchError for a second."""
-        ...
-
-
-def open_store(out: str) -> OutputStore:
-    return RemoteStore(out) if is_remote(out) else LocalStore(Path(out.removeprefix("file://")))
-
-
-class LocalStore:
-    def __init__(self, root: Path) -> None:
-        self.root = str(root)
-        self._root = root.absolute()
-
-    def names(self, below: str = "") -> set[str]:
-        top = self._root / below
-        found = set()
-        for folder, folders, files in os.walk(top):
-            if not below and folder == str(top) and OWN in folders:
-                folders.remove(OWN)
-            found |= {(Path(folder) / file).relative_to(top).as_posix() for file in files}
-        return found
-
+    @abstractmethod
     def read(self, name: str) -> str | None:
-        try:
-            return (self._root / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+        """Return the text of a file; None if there is none."""
 
     def write(self, name: str, text: str) -> None:
+        """Write a text file atomically."""
         with self.work_folder() as folder:
             file = folder / "text"
             file.write_text(text, encoding="utf-8")
             self.publish(file, name)
 
+    @abstractmethod
     def remove(self, name: str) -> None:
+        """Remove a file if it exists."""
+
+    @abstractmethod
+    def work_folder(self) -> AbstractContextManager[Path]:
+        """Open a temporary local folder for files to `publish`."""
+
+    @abstractmethod
+    def publish(self, file: Path, name: str) -> None:
+        """Move a finished file to `name` atomically; an existing file is replaced."""
+
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[None]:
+        """Exclude other runs inside the block; raises BatchError if there is one."""
+
+
+def open_store(out: str) -> OutputStore:
+    """Open the output folder at a path or address."""
+    return RemoteStore(out) if is_remote(out) else LocalStore(Path(out.removeprefix("file://")))
+
+
+class LocalStore(OutputStore):
+    """Output folder on a local disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self._root = root.absolute()
+
+    def names(self, below: str = "") -> set[str]:
+        """See `OutputStore.names`."""
+        top = self._root / below
+        names = set()
+        for folder, folders, files in os.walk(top):
+            if not below and folder == str(top) and STATE in folders:
+                folders.remove(STATE)
+            names |= {(Path(folder) / file).relative_to(top).as_posix() for file in files}
+        return names
+
+    def read(self, name: str) -> str | None:
+        """See `OutputStore.read`."""
+        try:
+            return (self._root / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """See `OutputStore.remove`."""
         (self._root / name).unlink(missing_ok=True)
 
     @contextmanager
     def work_folder(self) -> Iterator[Path]:
+        """See `OutputStore.work_folder`."""
         work = self._root / WORK
         try:
             work.mkdir(parents=True, exist_ok=True)
-            made = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
+            temporary = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
         except OSError as error:
-            raise self._unwritable(error) from None
-        with made as folder:
+            raise self._not_writable(error) from None
+        with temporary as folder:
             yield Path(folder)
 
     def publish(self, file: Path, name: str) -> None:
+        """See `OutputStore.publish`."""
         target = self._root / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, target)
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise self._not_writable(error) from None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """The system lets go of it however the process ends. What a killed run left half written is
-        cleared away.
+        """Lock the folder, and remove what a killed run left unfinished.
+
+        The operating system releases the lock however the process ends.
         """
         import fcntl
 
@@ -118,7 +134,7 @@ class LocalStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise self._not_writable(error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -133,14 +149,17 @@ class LocalStore:
             shutil.rmtree(self._root / WORK, ignore_errors=True)
             os.close(descriptor)
 
-    def _unwritable(self, error: OSError) -> BatchError:
+    def _not_writable(self, error: OSError) -> BatchError:
         return BatchError(
-            f"{self.root}: cannot be written ({error.strerror}); make room or choose another --out"
+            f"{self.root}: cannot be written ({error.strerror}); free space or choose another --out"
         )
 
 
-class RemoteStore:
-    """Through fsspec. Nothing stops a second run at the same time: both would write the same parts."""
+class RemoteStore(OutputStore):
+    """Output folder on a remote file system.
+
+    Its `lock` excludes nobody: two concurrent runs would write the same files.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
@@ -148,27 +167,24 @@ class RemoteStore:
         self._path = path.rstrip("/")
 
     def names(self, below: str = "") -> set[str]:
+        """See `OutputStore.names`."""
         top = f"{self._path}/{below}".rstrip("/")
         self._system.invalidate_cache()
         try:
-            found = {str(path)[len(top) :].lstrip("/") for path in self._system.find(top)}
+            names = {str(path)[len(top) :].lstrip("/") for path in self._system.find(top)}
         except FileNotFoundError:
             return set()
-        return found if below else {name for name in found if not name.startswith(f"{OWN}/")}
+        return names if below else {name for name in names if not name.startswith(f"{STATE}/")}
 
     def read(self, name: str) -> str | None:
+        """See `OutputStore.read`."""
         try:
             return bytes(self._system.cat_file(f"{self._path}/{name}")).decode("utf-8")
         except FileNotFoundError:
             return None
 
-    def write(self, name: str, text: str) -> None:
-        with self.work_folder() as folder:
-            file = folder / "text"
-            file.write_text(text, encoding="utf-8")
-            self.publish(file, name)
-
     def remove(self, name: str) -> None:
+        """See `OutputStore.remove`."""
         try:
             self._system.rm_file(f"{self._path}/{name}")
         except FileNotFoundError:
@@ -176,19 +192,22 @@ class RemoteStore:
 
     @contextmanager
     def work_folder(self) -> Iterator[Path]:
+        """See `OutputStore.work_folder`."""
         with TemporaryDirectory(prefix="faceaffect-") as folder:
             yield Path(folder)
 
     def publish(self, file: Path, name: str) -> None:
-        """Uploaded under a name of its own first: an upload that is cut short is not a part."""
-        target, before = f"{self._path}/{name}", f"{self._path}/{WORK}/{uuid.uuid4().hex}"
-        for path in (target, before):
+        """Upload to a temporary name, then rename: a truncated upload must not look complete."""
+        target = f"{self._path}/{name}"
+        temporary = f"{self._path}/{WORK}/{uuid.uuid4().hex}"
+        for path in (target, temporary):
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self._system.put_file(str(file), before)
-        self._system.mv(before, target)
+        self._system.put_file(str(file), temporary)
+        self._system.mv(temporary, target)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
+        """Remove temporary files at the end."""
         try:
             yield
         finally:
@@ -197,7 +216,7 @@ class RemoteStore:
 
 
 def read_json(store: OutputStore, name: str) -> dict[str, Any] | None:
-    """None where there is no such file; raises BatchError for a damaged one."""
+    """Return the JSON object in a file; None if there is none, BatchError if it is damaged."""
     text = store.read(name)
     if text is None:
         return None

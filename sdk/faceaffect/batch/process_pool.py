@@ -1,4 +1,4 @@
-"""Tasks shared out to processes of this machine, one task at a time each."""
+"""Distributes inputs to processes of this machine, one input at a time each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from faceaffect.batch.file_task import (
     BatchError,
@@ -20,34 +20,37 @@ from faceaffect.batch.file_task import (
 from faceaffect.system.worker_process import WorkerProcess
 
 WORKER: Final = (sys.executable, "-m", "faceaffect.batch.worker")
-_TRIES: Final = 2  # a file on which two processes in a row have died is not given to a third
-_END_S: Final = 2.0
+_MAX_ATTEMPTS: Final = 2  # an input that has killed so many processes fails
+_JOIN_TIMEOUT_S: Final = 2.0
 
 
 class ProcessPool:
-    """Processes and not threads: a damaged file that brings down a decoder takes one process with
-    it, not the run.
+    """Pool of worker processes.
 
-    They are sessions of their own, so that Ctrl-C reaches this process alone.
+    Processes and not threads: a corrupt file that crashes a decoder ends one process, not the run.
     """
 
     def __init__(self, settings: TaskSettings, jobs: int, command: Sequence[str] = WORKER) -> None:
-        self._settings, self._jobs, self._command = settings, jobs, command
+        self._settings = settings
+        self._jobs = jobs
+        self._command = command
         self._events: queue.SimpleQueue[Event | BatchError | None] = queue.SimpleQueue()
         self._tasks: queue.SimpleQueue[Input] = queue.SimpleQueue()
-        self._workers: set[_Worker] = set()
+        self._workers: set[WorkerProcess] = set()
         self._is_closed = threading.Event()
 
     def run(self, tasks: Sequence[Input]) -> Iterator[Event]:
-        """Events as they come; each task ends in one outcome. Raises BatchError where a worker says
-        that all must stop.
+        """Yield events as they come; each task ends in one FileResult.
 
-        Leaving it early, by an exception or by closing the iterator, ends the workers at once.
+        Leaving it early, by an exception or by closing the iterator, kills the workers at once.
+
+        Raises:
+            BatchError: If a worker reports that no input can be analyzed.
         """
         for task in tasks:
             self._tasks.put(task)
         threads = [
-            threading.Thread(target=self._serve, daemon=True)
+            threading.Thread(target=self._feed_worker, daemon=True)
             for _ in range(min(self._jobs, len(tasks)))
         ]
         try:
@@ -65,37 +68,38 @@ class ProcessPool:
         finally:
             self._close()
             for thread in threads:
-                thread.join(_END_S)
+                thread.join(_JOIN_TIMEOUT_S)
 
     def _close(self) -> None:
         self._is_closed.set()
         for worker in list(self._workers):
             worker.kill()
 
-    def _serve(self) -> None:
-        """The life of one thread: it feeds one process, and a new one where that died."""
-        worker: _Worker | None = None
+    def _feed_worker(self) -> None:
+        """Body of one thread: feeds one process, and starts a new one if that dies."""
+        worker: WorkerProcess | None = None
         try:
             while not self._is_closed.is_set():
                 try:
                     task = self._tasks.get_nowait()
                 except queue.Empty:
                     break
-                for trial in range(1, _TRIES + 1):
+                for attempt in range(1, _MAX_ATTEMPTS + 1):
                     worker = worker or self._start()
-                    outcome = self._hand_over(worker, task)
-                    if outcome is None:
+                    result = self._analyze(worker, task)
+                    if result is None:
                         self._workers.discard(worker)
-                        died, worker = worker.exit_reason(), None
+                        reason, worker = worker.exit_reason(), None
                         if self._is_closed.is_set():
                             return
-                        if trial == _TRIES:
+                        if attempt == _MAX_ATTEMPTS:
                             error = (
-                                f"{task.uri}: {_TRIES} processes died on it, the last one by {died}"
+                                f"{task.uri}: {_MAX_ATTEMPTS} processes died on it, the last one"
+                                f" by {reason}"
                             )
-                            outcome = FileResult(task.uri, task.name, error=error)
-                    if outcome is not None:
-                        self._events.put(outcome)
+                            result = FileResult(task.uri, task.name, error=error)
+                    if result is not None:
+                        self._events.put(result)
                         break
         except BatchError as error:
             self._events.put(error)
@@ -105,40 +109,31 @@ class ProcessPool:
                 self._workers.discard(worker)
             self._events.put(None)
 
-    def _start(self) -> _Worker:
-        worker = _Worker(self._settings, self._command)
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self._command)
+        worker.send(self._settings.as_json())
         self._workers.add(worker)
-        if self._is_closed.is_set():  # closed between the test above and now
+        if self._is_closed.is_set():  # closed after the caller's check
             worker.kill()
-        kind, value = worker.answer()
-        if kind == "stop":
-            raise BatchError(str(value))
-        if kind == "died" and not self._is_closed.is_set():
-            raise BatchError(f"a worker process did not start, it ended by {worker.exit_reason()}")
+        message = worker.receive()
+        if message is None:
+            if not self._is_closed.is_set():
+                raise BatchError(f"a worker process failed to start: {worker.exit_reason()}")
+        elif message[0] == "stop":
+            raise BatchError(str(message[1]))
         return worker
 
-    def _hand_over(self, worker: _Worker, task: Input) -> FileResult | None:
-        """None where the process died."""
+    def _analyze(self, worker: WorkerProcess, task: Input) -> FileResult | None:
+        """Return the result of an input; None if the process died."""
         worker.send(asdict(task))
-        while True:
-            kind, value = worker.answer()
+        while (message := worker.receive()) is not None:
+            kind, value = message
             if kind == "frames":
                 self._events.put(FramesDone(int(value)))
-            elif kind == "outcome":
+            elif kind == "result":
                 return FileResult(**value)
             elif kind == "stop":
                 raise BatchError(str(value))
             else:
                 return None
-
-
-class _Worker(WorkerProcess):
-    """A process that answers by lines of JSON."""
-
-    def __init__(self, settings: TaskSettings, command: Sequence[str]) -> None:
-        super().__init__(command)
-        self.send(settings.as_json())
-
-    def answer(self) -> tuple[str, Any]:
-        """Kind and value of its next line; `died` where there is none."""
-        return self.receive() or ("died", None)
+        return None

@@ -1,8 +1,8 @@
-"""Tasks shared out to the machines of a Ray cluster.
+"""Distributes inputs to the machines of a Ray cluster.
 
-Ray gives a task whose machine or process was lost to another; parts appear whole and under one
-name, so such a task leaves one part, however often it was begun. Every machine needs the same
-faceaffect, and sees the inputs and the output folder under the same names.
+Ray retries a task whose machine or process was lost. Output files appear whole and under a fixed
+name, so such a task leaves one file, however often it was started. Every machine needs the same
+release of faceaffect and the same paths for the inputs and the output folder.
 """
 
 from __future__ import annotations
@@ -14,27 +14,35 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from faceaffect.batch.file_task import BatchError, Event, FileResult, Input, TaskSettings
+from faceaffect.system.worker_process import describe_error
 
 if TYPE_CHECKING:
     from faceaffect.batch.file_analyzer import FileAnalyzer
 
-_RETRIES: Final = 3  # of a task whose process or machine was lost
+_MAX_RETRIES: Final = 3  # of a task whose process or machine was lost
 _QUEUED_PER_CPU: Final = 4
-_LEAST_QUEUED: Final = 64  # enough to let a cluster that grows see that there is work
+_MIN_QUEUED: Final = 64  # lets an autoscaling cluster see that there is work
 LOCAL: Final = "local"
 
 
 class RayCluster:
-    """`address` is `local` (a cluster of `jobs` processes here, for this run), `auto`, host:port or
+    """A Ray cluster.
+
+    Its address is `local` (`jobs` processes here, for this run), `auto`, host:port or
     ray://host:port.
     """
 
     def __init__(self, settings: TaskSettings, address: str, jobs: int) -> None:
-        self._settings, self._address, self._jobs = settings, address, jobs
+        self._settings = settings
+        self._address = address
+        self._jobs = jobs
 
     def run(self, tasks: Sequence[Input]) -> Iterator[Event]:
-        """Outcomes as they come, one per task. Raises BatchError where a worker says that all must
-        stop.
+        """Yield results as they come, one per task.
+
+        Raises:
+            BatchError: If the cluster cannot be used, or a worker reports that no input can be
+                analyzed.
         """
         ray = self._connect()
         try:
@@ -44,66 +52,57 @@ class RayCluster:
 
     def _connect(self) -> Any:
         ray = require_ray()
-        # Ray reports its use to its makers unless told not to; this package opens no connection
-        # that nobody asked for.
+        # Ray reports usage statistics by default; this package opens no connection unasked.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        here = (
-            {"num_cpus": self._jobs, "include_dashboard": False} if self._address == LOCAL else {}
-        )
+        is_local = self._address == LOCAL
+        options = {"num_cpus": self._jobs, "include_dashboard": False} if is_local else {}
         try:
-            ray.init(address=self._address, configure_logging=False, log_to_driver=False, **here)
+            ray.init(address=self._address, configure_logging=False, log_to_driver=False, **options)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
             raise BatchError(
-                f"--ray must be local, auto, host:port or ray://host:port of a cluster that runs, {self._address} does not "
-                f"answer ({error})"
+                "--ray must be local, auto, host:port or ray://host:port of a running cluster,"
+                f" {self._address} does not answer ({error})"
             ) from None
         return ray
 
     def _run(self, ray: Any, tasks: Sequence[Input]) -> Iterator[Event]:
-        device = str(self._settings.pipeline["device"])
-        needs_gpu = device.startswith("cuda") or self._settings.pipeline["backend"] == "tensorrt"
-        options = {
-            "num_cpus": self._settings.pipeline["threads"],
-            "num_gpus": int(needs_gpu),
-            "max_retries": _RETRIES,
-        }
-        remote = ray.remote(**options)(analyze_one)
-        settings, waiting, running = (
-            self._settings.as_json(),
-            list(reversed(tasks)),
-            dict[Any, Input](),
-        )
+        pipeline = self._settings.pipeline
+        needs_gpu = str(pipeline["device"]).startswith("cuda") or pipeline["backend"] == "tensorrt"
+        analyze = ray.remote(
+            num_cpus=pipeline["threads"], num_gpus=int(needs_gpu), max_retries=_MAX_RETRIES
+        )(analyze_one)
+        settings = self._settings.as_json()
+        waiting = list(reversed(tasks))
+        running: dict[Any, Input] = {}
         while waiting or running:
-            most = max(_LEAST_QUEUED, int(_QUEUED_PER_CPU * ray.cluster_resources().get("CPU", 1)))
-            while waiting and len(running) < most:
+            cpus = ray.cluster_resources().get("CPU", 1)
+            max_queued = max(_MIN_QUEUED, int(_QUEUED_PER_CPU * cpus))
+            while waiting and len(running) < max_queued:
                 task = waiting.pop()
-                running[remote.remote(settings, asdict(task))] = task
+                running[analyze.remote(settings, asdict(task))] = task
             ready, _ = ray.wait(list(running), num_returns=1)
             for reference in ready:
-                yield self._outcome(ray, reference, running.pop(reference))
+                yield self._result(ray, reference, running.pop(reference))
 
-    def _outcome(self, ray: Any, reference: Any, task: Input) -> FileResult:
+    def _result(self, ray: Any, reference: Any, task: Input) -> FileResult:
         try:
             kind, value = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise BatchError(
-                f"the cluster cannot run this ({error.cause!r}): install the same faceaffect on every machine of it"
+                f"the cluster cannot run this ({error.cause!r}); install the same release of"
+                " faceaffect on every machine"
             ) from None
         except ray.exceptions.RayError as error:
-            said = (
-                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            )
-            return FileResult(
-                task.uri,
-                task.name,
-                error=f"{task.uri}: lost {_RETRIES + 1} times by the cluster: {said}",
-            )
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            message = f"{task.uri}: lost {_MAX_RETRIES + 1} times by the cluster: {lines[0]}"
+            return FileResult(task.uri, task.name, error=message)
         if kind == "stop":
             raise BatchError(str(value))
         return FileResult(**value)
 
 
 def require_ray() -> Any:
+    """Import ray; raises BatchError if it cannot be used."""
     try:
         import ray
     except ImportError as error:
@@ -114,21 +113,23 @@ def require_ray() -> Any:
 
 
 def analyze_one(settings: dict[str, Any], task: dict[str, Any]) -> tuple[str, Any]:
-    """What runs on a machine of the cluster: `outcome` with its fields, or `stop` with the reason."""
-    from faceaffect.batch.worker import describe
+    """Analyze one input on a machine of the cluster.
 
+    Returns:
+        `result` and the fields of FileResult, or `stop` and the reason.
+    """
     try:
         analyzer = _analyzer(_Key(settings))
     except Exception as error:  # whatever it is, no other task would fare better
-        return "stop", describe(error)
+        return "stop", describe_error(error)
     try:
-        return "outcome", asdict(analyzer.analyze(Input(**task)))
+        return "result", asdict(analyzer.analyze(Input(**task)))
     except BatchError as error:
         return "stop", str(error)
 
 
 class _Key:
-    """Settings that can be looked up by: a process keeps its pipeline from task to task."""
+    """Hashable settings, so that a process keeps its pipeline from task to task."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = TaskSettings.from_json(settings)

@@ -1,6 +1,4 @@
-"""Files that are not on a disk of this machine: s3://, gs://, memory:// and whatever else fsspec
-knows.
-"""
+"""Files on remote file systems: s3://, gs://, memory:// and others that fsspec supports."""
 
 from __future__ import annotations
 
@@ -15,61 +13,64 @@ from faceaffect.sources.image_files import is_glob
 from faceaffect.sources.open_source import LIVE_SCHEMES
 from faceaffect.sources.source import SourceError
 
-_OURS: Final = ("file", "nvdec", *LIVE_SCHEMES)
+_LOCAL_SCHEMES: Final = ("file", "nvdec", *LIVE_SCHEMES)
 
 
 def is_remote(uri: str) -> bool:
-    """Whether `uri` has a scheme that neither this package nor the operating system opens."""
-    scheme, found, _ = uri.partition("://")
-    return bool(found) and scheme not in _OURS
+    """Return whether `uri` needs fsspec: its scheme is not one that sources open themselves."""
+    scheme, separator, _ = uri.partition("://")
+    return bool(separator) and scheme not in _LOCAL_SCHEMES
 
 
 def open_remote(uri: str) -> tuple[Any, str]:
-    """The file system of `uri` and the path in it; raises BatchError where a package or the access
-    is missing.
+    """Return the file system of `uri` and the path in it.
+
+    Raises:
+        BatchError: If a package or the access is missing.
     """
     try:
         import fsspec
     except ImportError as error:
-        raise BatchError(
-            f'{uri}: this needs fsspec ({error}): pip install "faceaffect[ray]"'
-        ) from None
+        raise BatchError(f'{uri}: needs fsspec ({error}): pip install "faceaffect[ray]"') from None
     try:
         system, path = fsspec.core.url_to_fs(uri)
     except (ImportError, ValueError) as error:  # fsspec names the package that is missing
-        raise BatchError(f"{uri}: cannot be opened here: {error}") from None
+        raise BatchError(f"{uri}: cannot be opened: {error}") from None
     return system, str(path)
 
 
 def list_remote(uri: str, is_video: Callable[[str], bool]) -> list[Input]:
-    """What a remote pattern or folder holds; a single file is named without a look at it."""
+    """List the inputs of a remote pattern or folder; a single file is not checked.
+
+    Raises:
+        SourceError: If the address cannot be listed.
+    """
     system, path = open_remote(uri)
     try:
-        if is_glob(path):
-            root = path[: min(path.index(letter) for letter in "*?[" if letter in path)].rpartition(
-                "/"
-            )[0]
-            found = [match for match in sorted(system.glob(path)) if not system.isdir(match)]
+        if is_pattern(path):
+            wildcard = min(path.index(letter) for letter in "*?[" if letter in path)
+            root = path[:wildcard].rpartition("/")[0]
+            matches = [match for match in sorted(system.glob(path)) if not system.isdir(match)]
         elif system.isdir(path):
-            root, found = (
-                path.rstrip("/"),
-                [match for match in sorted(system.find(path)) if is_video(match)],
-            )
+            root = path.rstrip("/")
+            matches = [match for match in sorted(system.find(path)) if is_video(match)]
         else:
             return [Input(uri, PurePosixPath(path).name)]
-    except Exception as error:  # each file system raises its own kinds
+    except Exception as error:  # each file system raises its own types
         raise SourceError(
             f"{uri}: cannot be listed ({type(error).__name__}: {error}); check address and access"
         ) from None
     return [
-        Input(system.unstrip_protocol(match), match[len(root) :].lstrip("/")) for match in found
+        Input(system.unstrip_protocol(match), match[len(root) :].lstrip("/")) for match in matches
     ]
 
 
 @contextmanager
 def local_copy(uri: str) -> Iterator[str]:
-    """A path that decoders can open: `uri` itself, or a copy that lives as long as the block.
-    Raises SourceError.
+    """Yield a path that decoders can open: `uri` itself, or a temporary copy of a remote file.
+
+    Raises:
+        SourceError: If the file cannot be downloaded.
     """
     if not is_remote(uri):
         yield uri
@@ -79,8 +80,9 @@ def local_copy(uri: str) -> Iterator[str]:
         copy = Path(folder) / PurePosixPath(path).name
         try:
             system.get_file(path, str(copy))
-        except Exception as error:  # each file system raises its own kinds
+        except Exception as error:  # each file system raises its own types
             raise SourceError(
-                f"{uri}: cannot be fetched ({type(error).__name__}: {error}); check address and access"
+                f"{uri}: cannot be downloaded ({type(error).__name__}: {error}); check address and"
+                " access"
             ) from None
         yield str(copy)

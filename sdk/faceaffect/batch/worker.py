@@ -1,6 +1,13 @@
-"""A worker process: `python -m faceaffect.batch.worker`. Settings, then tasks, come as lines of
-JSON on standard input; events go back as lines of JSON. It ends with its standard input, or when
-nobody listens any more.
+"""Worker process of a batch: `python -m faceaffect.batch.worker`.
+
+Reads settings, then inputs, as lines of JSON from standard input and sends the messages:
+
+- `ready` (process id) once the pipeline is open,
+- `frames` (count) about twice a second,
+- `result` (fields of FileResult) per input,
+- `stop` (reason) if no input can be analyzed; the process then exits.
+
+It exits when its input is closed or its output is no longer read.
 """
 
 from __future__ import annotations
@@ -9,57 +16,37 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from typing import Any
+from functools import partial
 
 from faceaffect.batch.file_task import BatchError, Input, TaskSettings
+from faceaffect.system.worker_process import WorkerOutput, describe_error
 
 
 def main() -> None:
-    """Answer every line: `ready` or `stop` to the settings; `frames` now and then, `outcome` or
-    `stop` to a task.
-    """
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # what a library prints must not come between the lines
-
-    def say(kind: str, value: Any) -> None:
-        answers.write(json.dumps({kind: value}) + "\n")
-        answers.flush()
-
+    """Analyze inputs until there are no more."""
+    output = WorkerOutput.from_stdout()
     try:
-        try:
-            from faceaffect.batch.file_analyzer import FileAnalyzer
-
-            analyzer = FileAnalyzer(TaskSettings.from_json(json.loads(sys.stdin.readline())))
-        except Exception as error:  # whatever it is, no other worker would fare better
-            say("stop", describe(error))
-            return
-        say("ready", os.getpid())
-        for line in sys.stdin:
-            try:
-                say(
-                    "outcome",
-                    asdict(
-                        analyzer.analyze(
-                            Input(**json.loads(line)), lambda frames: say("frames", frames)
-                        )
-                    ),
-                )
-            except BatchError as error:
-                say("stop", str(error))
-                return
+        _serve(output)
     except BrokenPipeError:
-        os._exit(1)  # without a try to write what is left
+        os._exit(1)  # without flushing what cannot be written
 
 
-def describe(error: Exception) -> str:
-    """Our own errors explain themselves; a foreign one needs its type."""
-    return (
-        str(error)
-        if type(error).__module__.startswith("faceaffect.")
-        else f"{type(error).__name__}: {error}"
-    )
+def _serve(output: WorkerOutput) -> None:
+    try:
+        from faceaffect.batch.file_analyzer import FileAnalyzer
+
+        analyzer = FileAnalyzer(TaskSettings.from_json(json.loads(sys.stdin.readline())))
+    except Exception as error:  # whatever it is, no other worker would fare better
+        output.send("stop", describe_error(error))
+        return
+    output.send("ready", os.getpid())
+    for line in sys.stdin:
+        try:
+            result = analyzer.analyze(Input(**json.loads(line)), partial(output.send, "frames"))
+        except BatchError as error:
+            output.send("stop", str(error))
+            return
+        output.send("result", asdict(result))
 
 
 if __name__ == "__main__":

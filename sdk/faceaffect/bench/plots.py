@@ -27,7 +27,7 @@ def require_matplotlib() -> None:
     except ImportError as error:
         raise BenchError(
             f'the HTML report draws with matplotlib, which cannot be used ({error}): pip install "faceaffect[bench]"; '
-            "or write --json and make the report elsewhere with --from"
+            "or write --save-json and make the report elsewhere with --load"
         ) from None
 
 

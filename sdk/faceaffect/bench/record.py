@@ -102,11 +102,11 @@ class Record:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise BenchError(
-                f"{path}: a record made by `faceaffect bench --json` was wanted: {error}"
+                f"{path}: a record made by `faceaffect bench --save-json` was wanted: {error}"
             ) from None
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise BenchError(
-                f"{path}: a record made by `faceaffect bench --json` was wanted, this is other JSON"
+                f"{path}: a record made by `faceaffect bench --save-json` was wanted, this is other JSON"
             )
         if raw.get("version") != VERSION:
             raise BenchError(

@@ -157,7 +157,7 @@ def _measure(result: Result, settings: BenchSettings, folder: Path, progress: Pr
 def _cores(configuration: Configuration) -> list[int]:
     """As many cores as the configuration uses."""
     if not hasattr(os, "sched_getaffinity"):
-        raise BenchError("--pin needs Linux, this system cannot pin a process; leave it out")
+        raise BenchError("--pin-cores needs Linux, this system cannot pin a process; leave it out")
     return sorted(os.sched_getaffinity(0))[: configuration.threads * configuration.streams]
 
 

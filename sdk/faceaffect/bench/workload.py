@@ -163,7 +163,7 @@ def _side_px(size: tuple[int, int], faces: int, configuration: Configuration) ->
     if _FACE_SHARE * side < configuration.min_face_size_px:
         raise BenchError(
             f"{faces} faces of at least {configuration.min_face_size_px} px do not fit into {size[0]}x{size[1]}; "
-            "use a larger --size, fewer --faces or a smaller --min-face"
+            "use a larger --size, fewer --num-faces or a smaller --min-face-size"
         )
     return side
 
@@ -228,7 +228,7 @@ def _face_places(clip: list[Frame], source: str) -> Any:
                 places.append(((x1 + x2) / 2, (y1 + y2) / 2, y2 - y1))
     if not seen:
         raise BenchError(
-            f"{source}: --faces needs a clip that shows a face, none is found in {len(clip)} frames"
+            f"{source}: --num-faces needs a clip that shows a face, none is found in {len(clip)} frames"
         )
     known = np.array(places)
     return np.stack([np.interp(np.arange(len(clip)), seen, known[:, i]) for i in range(3)], axis=1)

@@ -29,7 +29,7 @@ from faceaffect.kernels import GcnWeights
 MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
 CARD_FILE: Final[str] = "MODEL_CARD.md"
-SHIPPED_FOLDER: Final[Path] = Path(__file__).parent / "models"
+SHIPPED_FOLDER: Final[Path] = Path(__file__).parents[1] / "models"
 DEFAULT_NAME: Final[str] = "default"
 FOLDERS_VARIABLE: Final[str] = "FACEAFFECT_MODELS"
 

@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line interface."""
 
 from faceaffect.cli.command_line import main
 

@@ -1,42 +1,56 @@
-"""`faceaffect analyze`: sources in, rows and overlay out."""
+"""The `faceaffect analyze` command."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import click
 
 from faceaffect.bundle.model_spec import AUTO_PRECISION, PRECISIONS
-from faceaffect.detectors.names import DETECTORS, default_detector
+from faceaffect.cli.shared_options import (
+    DETECTOR_CHOICES,
+    detector_model_option,
+    dla_core_option,
+    min_face_size_option,
+    model_option,
+)
+from faceaffect.detectors.names import default_detector
+
+_EXAMPLES: Final = """\b
+Examples:
+  faceaffect analyze clip.mp4 --out rows.csv --overlay overlay.mp4 --report report.html
+  faceaffect analyze lecture.mp4 --out rows.csv --jobs 4
+  faceaffect analyze 'photos/*.jpg' > rows.csv
+  faceaffect analyze 'videos/**/*.mp4' --out results/ --output-format parquet"""
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "--out",
     default="-",
     metavar="FILE|FOLDER",
-    help="rows.csv, .jsonl or .parquet; - is CSV on standard output. A folder gets one file per input, made by all cores.",
+    help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, or as"
+    " CSV to standard output (-).  [default: -]",
 )
-@click.option("--overlay", metavar="FILE", help="Drawn video (.mp4, .webm, .avi), image or folder.")
+@click.option(
+    "--overlay",
+    metavar="FILE",
+    help="Write an annotated video (.mp4, .webm, .avi), image or folder of images.",
+)
 @click.option(
     "--report",
     metavar="FILE.html",
-    help="Page with plots, made of the rows at the end (see `faceaffect report`).",
+    help="Write an HTML page with plots (see `faceaffect report`).",
 )
-@click.option(
-    "--portraits",
-    is_flag=True,
-    help="Show faces in the report; off unless asked for, as a page is easily passed on.",
-)
-@click.option(
-    "--model",
-    metavar="BUNDLE",
-    help="Model bundle: a folder, or a name that `faceaffect models` lists.",
-)
+@click.option("--thumbnails", is_flag=True, help="Show face thumbnails in the report.")
+@model_option
 @click.option(
     "--backend",
     default="auto",
     type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]),
     show_default=True,
+    help="Inference backend.",
 )
 @click.option(
     "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0."
@@ -46,119 +60,104 @@ from faceaffect.detectors.names import DETECTORS, default_detector
     default=AUTO_PRECISION,
     type=click.Choice([AUTO_PRECISION, *PRECISIONS]),
     show_default=True,
-    help="auto: int8 on a CPU that is fast at it where the model brings it, else fp32. fp16 needs TensorRT.",
+    help="auto: int8 on CPUs with int8 dot products if the model has it, else fp32. fp16 needs"
+    " TensorRT.",
 )
-@click.option(
-    "--dla",
-    type=click.IntRange(0),
-    metavar="CORE",
-    help="TensorRT on a Jetson: the accelerator, 0 or 1.",
-)
+@dla_core_option
 @click.option(
     "--threads",
     default=1,
     type=click.IntRange(1),
     show_default=True,
-    help="CPU threads of the network.",
+    help="CPU threads for inference.",
 )
-@click.option("--max-faces", default=8, type=click.IntRange(1), show_default=True)
 @click.option(
-    "--min-face",
-    default=40,
-    type=click.IntRange(20),
+    "--max-faces",
+    default=8,
+    type=click.IntRange(1),
     show_default=True,
-    help="Smallest face, pixels.",
+    help="Maximum number of faces per frame.",
 )
+@min_face_size_option
 @click.option(
     "--detector",
-    type=click.Choice(DETECTORS),
-    help=f"What finds faces; {default_detector()} unless told otherwise.",
+    default=default_detector(),
+    type=click.Choice(DETECTOR_CHOICES),
+    show_default=True,
+    help="Face detector.",
 )
+@detector_model_option
+@click.option("--no-smoothing", is_flag=True, help="Do not smooth scores over time.")
 @click.option(
-    "--yunet",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Find faces with this YuNet ONNX file instead of --detector.",
-)
-@click.option(
-    "--no-smooth", is_flag=True, help="Each frame's own scores, without smoothing over time."
-)
-@click.option(
-    "--baseline",
+    "--neutral-baseline",
     is_flag=True,
-    help="Measure each face's action units against its own face at rest.",
+    help="Measure action units relative to each person's neutral face.",
 )
 @click.option(
     "--audio",
     default="auto",
     show_default=True,
     metavar="AUDIO",
-    help="For models that hear: auto (the file's own), none, mic, mic:DEVICE (with a camera) or an audio file.",
+    help="Audio for audio-visual models: auto (the video's audio track), none, an audio file, or"
+    " mic or mic:DEVICE (with a camera).",
 )
 @click.option(
-    "--crops",
+    "--aligned-crops",
     is_flag=True,
-    help="The images are face crops already (as cropped_aligned of Aff-Wild2).",
+    help="Treat images as aligned face crops (such as cropped_aligned of Aff-Wild2).",
 )
 @click.option(
     "--sequence/--no-sequence",
     default=None,
-    help="Whether the images of a folder are the frames of one video; without it only with --crops.",
+    help="Treat the images of a folder as frames of one video.  [default: only with"
+    " --aligned-crops]",
 )
 @click.option(
     "--image-fps",
     default=30.0,
     show_default=True,
-    help="Images per second of a folder's time stamps.",
+    help="Frame rate for the time stamps of a folder of images.",
 )
 @click.option(
-    "--reconnect",
+    "--reconnect-timeout",
     default=10.0,
     show_default=True,
-    help="Seconds to wait for a camera that went away.",
+    metavar="SECONDS",
+    help="How long to wait for a camera or stream that disconnected.",
 )
-@click.option("--resume", is_flag=True, help="Go on with an unfinished output.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--resume", is_flag=True, help="Resume an unfinished output.")
+@click.option("--overwrite", is_flag=True, help="Overwrite an existing output.")
 @click.option(
-    "--format",
-    "row_format",
+    "--output-format",
     type=click.Choice(["csv", "jsonl", "parquet"]),
-    help="Of the files in a folder.",
+    help="Format of the files in an output folder.  [default: csv; with --ray: parquet]",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes that share out the inputs of a folder (else one per core), or one video (else one).",
+    help="Number of worker processes.  [default: 1 for a file, one per core for a folder]",
 )
 @click.option(
     "--ray",
     metavar="ADDRESS",
-    help="Share them out to a Ray cluster: local, auto, host:port or ray://host:port.",
+    help="Run on a Ray cluster: local, auto, host:port or ray://host:port.",
 )
-@click.option(
-    "--retry",
-    is_flag=True,
-    help="Try those again that an earlier run into this folder could not read.",
-)
-@click.option("--quiet", is_flag=True, help="No progress and no summary.")
-def analyze(**given: object) -> int:
-    """Analyze video files, images, folders, patterns, cameras (0, v4l2:///dev/video0, csi://0) or
-    rtsp:// streams.
+@click.option("--retry-failed", is_flag=True, help="Retry inputs that failed in a previous run.")
+@click.option("--quiet", is_flag=True, help="Print no progress bar and no summary.")
+def analyze(**options: object) -> int:
+    """Analyze every face in images and video.
 
-    \b
-    faceaffect analyze clip.mp4 --out rows.csv --overlay seen.mp4 --report report.html
-    faceaffect analyze lecture.mp4 --out rows.csv --jobs 4
-    faceaffect analyze 'photos/*.jpg' > rows.csv
-    faceaffect analyze 'archive/**/*.mp4' --out parts/ --format parquet
+    SOURCE is a video, an image, a folder, a glob pattern, a camera (0, v4l2:///dev/video0,
+    csi://0) or an rtsp:// stream.
     """
-    from faceaffect.cli.batch_options import ArchiveSettings, names_a_folder
+    from faceaffect.cli.batch_options import BatchSettings, is_output_folder
 
-    if names_a_folder(given):
-        from faceaffect.cli.analyze_batch import AnalyzeArchive
+    if is_output_folder(options):
+        from faceaffect.cli.analyze_batch import AnalyzeBatch
 
-        return AnalyzeArchive(ArchiveSettings.from_options(given)).run()
+        return AnalyzeBatch(BatchSettings.from_options(options)).run()
     from faceaffect.cli.analyze_options import AnalyzeSettings
     from faceaffect.cli.analyze_run import AnalyzeRun
 
-    return AnalyzeRun(AnalyzeSettings.from_options(given)).run()
+    return AnalyzeRun(AnalyzeSettings.from_options(options)).run()

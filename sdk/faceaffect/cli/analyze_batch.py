@@ -1,32 +1,26 @@
-"""One run of `analyze` over many inputs: a part each, progress over all, and in the end what
-failed.
-"""
+"""Runs `analyze` with an output folder: one output file per input."""
 
 from __future__ import annotations
 
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TextIO
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from faceaffect.batch.batch_run import Plan, Runner, execute, make_plan, prepare
 from faceaffect.batch.file_task import BatchError, FileResult, FramesDone
-from faceaffect.batch.output_store import open_store
-from faceaffect.cli.batch_options import ArchiveSettings
-from faceaffect.cli.batch_progress import ArchiveProgress
-from faceaffect.cli.print_table import print_columns
-from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
-
-_MOST_LISTED = 20
+from faceaffect.batch.output_store import FAILED, open_store
+from faceaffect.cli.batch_options import BatchSettings
+from faceaffect.cli.print_table import open_console, print_messages, print_table
+from faceaffect.cli.progress import BatchProgress
+from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated, sigterm_raises
 
 
 @dataclass(slots=True)
-class Totals:
-    """Of the inputs that this run finished; those that failed before stand in `failed` too."""
+class BatchTotals:
+    """Totals over the inputs that this run finished; `failed` also holds earlier failures."""
 
     finished: int = 0
     frames: int = 0
@@ -36,53 +30,82 @@ class Totals:
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
-    def add(self, outcome: FileResult) -> None:
-        if outcome.error:
-            self.failed.append(outcome.error)
+    def add(self, result: FileResult) -> None:
+        """Add one input."""
+        if result.error:
+            self.failed.append(result.error)
             return
         self.finished += 1
-        self.frames += outcome.frames
-        self.faces += outcome.faces
-        self.video_s += outcome.video_s
-        self.cpu_s += outcome.cpu_s
-        self.notes += outcome.notes
+        self.frames += result.frames
+        self.faces += result.faces
+        self.video_s += result.video_s
+        self.cpu_s += result.cpu_s
+        self.notes += result.notes
+
+    def lines(self, finished_before: int, elapsed_s: float) -> list[tuple[str, str]]:
+        """Return (name, value) pairs for the summary."""
+        elapsed_s = max(elapsed_s, 1e-6)
+        lines = [
+            ("finished", f"{self.finished} inputs ({finished_before} more by previous runs)"),
+            ("failed", f"{len(self.failed)}"),
+        ]
+        if not self.frames:
+            return lines
+        hours = self.video_s / 3600
+        lines += [
+            ("frames", f"{self.frames} ({self.frames / elapsed_s:.1f} per second)"),
+            ("faces", f"{self.faces}"),
+            ("video", f"{hours:.2f} h ({self.video_s / elapsed_s:.1f} times real time)"),
+        ]
+        if hours:
+            lines.append(("CPU time", f"{self.cpu_s / 60 / hours:.1f} minutes per hour of video"))
+        return lines
 
 
-class AnalyzeArchive:
-    def __init__(self, settings: ArchiveSettings) -> None:
+class AnalyzeBatch:
+    """One run over many inputs."""
+
+    def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
-        self._totals = Totals()
+        self._totals = BatchTotals()
         self._started_s = time.monotonic()
 
     def run(self) -> int:
-        """The exit code: 0, 1 when an input failed, 130 after Ctrl-C, 143 after SIGTERM."""
+        """Analyze every input that is not done yet.
+
+        Returns:
+            The exit code: 0, 1 if an input failed, 130 after Ctrl-C, 143 after SIGTERM.
+        """
         settings = self._settings
         store = open_store(settings.tasks.out)
-        with store.lock(), termination_raises():
-            plan, code = Plan(), 0
+        with store.lock(), sigterm_raises():
+            plan = Plan()
+            code = 0
             try:
-                prepare(store, settings.tasks, settings.stored, settings.overwrite, settings.inputs)
-                plan = make_plan(store, settings.tasks, settings.inputs, settings.retry)
+                prepare(
+                    store, settings.tasks, settings.run_config, settings.overwrite, settings.inputs
+                )
+                plan = make_plan(store, settings.tasks, settings.inputs, settings.retry_failed)
                 self._totals.failed += [before.error for before in plan.failed_before]
-                with ArchiveProgress(len(settings.inputs), settings.is_quiet) as progress:
+                with BatchProgress(len(settings.inputs), settings.is_quiet) as progress:
                     progress.skip(len(plan.finished) + len(plan.failed_before))
-                    for event in execute(store, plan, self._runner()):
+                    for event in execute(store, plan, self._open_runner()):
                         if isinstance(event, FramesDone):
                             progress.add_frames(event.count)
                         else:
                             self._totals.add(event)
-                            progress.end_file(event, len(self._totals.failed))
+                            progress.end_input(event, len(self._totals.failed))
             except KeyboardInterrupt:
                 code = INTERRUPTED
-            except Stopped:
+            except Terminated:
                 code = TERMINATED
             except BatchError as error:
                 click.echo(f"error: {error}", err=True)
                 code = FAILURE
-        self._report(plan, code)
+        self._print_summary(plan, code)
         return code or (FAILURE if self._totals.failed else 0)
 
-    def _runner(self) -> Runner:
+    def _open_runner(self) -> Runner:
         settings = self._settings
         if settings.ray is not None:
             from faceaffect.batch.ray_cluster import RayCluster
@@ -92,61 +115,25 @@ class AnalyzeArchive:
 
         return ProcessPool(settings.tasks, settings.jobs)
 
-    def _report(self, plan: Plan, code: int) -> None:
+    def _print_summary(self, plan: Plan, code: int) -> None:
         out = self._settings.tasks.out
+        totals = self._totals
+        console = open_console(sys.stderr)
         if not self._settings.is_quiet:
-            _print_totals(self._totals, plan, time.monotonic() - self._started_s, out, sys.stderr)
-        _print_failed(self._totals.failed, f"{out.rstrip('/')}/.faceaffect/failed", sys.stderr)
-        left = (
-            len(plan.todo)
-            - self._totals.finished
-            - (len(self._totals.failed) - len(plan.failed_before))
-        )
-        if code:
+            lines = totals.lines(len(plan.finished), time.monotonic() - self._started_s)
+            print_table(
+                console,
+                [(Text(name, style="dim"), Text(value)) for name, value in [*lines, ("out", out)]],
+            )
+            print_messages(console, "note", totals.notes, "yellow")
+        print_messages(console, "error", totals.failed, "red")
+        if totals.failed:
+            folder = f"{out.rstrip('/')}/{FAILED}"
+            console.print(Text(f"failures are recorded in {folder}; retry with --retry-failed"))
+        failed_now = len(totals.failed) - len(plan.failed_before)
+        remaining = len(plan.todo) - totals.finished - failed_now
+        if code and remaining:
             click.echo(
-                f"stopped: {left} inputs are left; the same command goes on with them", err=True
+                f"stopped with {remaining} inputs left; run the same command again to resume",
+                err=True,
             )
-
-
-def _print_totals(totals: Totals, plan: Plan, elapsed_s: float, out: str, stream: TextIO) -> None:
-    lines = [
-        ("finished", f"{totals.finished} inputs ({len(plan.finished)} more were there already)")
-    ]
-    lines.append(("failed", f"{len(totals.failed)}"))
-    if totals.frames:
-        hours = totals.video_s / 3600
-        lines.append(
-            ("frames", f"{totals.frames} ({totals.frames / max(elapsed_s, 1e-6):.1f} per second)")
-        )
-        lines.append(("faces", f"{totals.faces}"))
-        lines.append(
-            (
-                "video",
-                f"{hours:.2f} h, {totals.video_s / max(elapsed_s, 1e-6):.1f} times as fast as it plays",
-            )
-        )
-        if hours:
-            lines.append(
-                ("processor time", f"{totals.cpu_s / 60 / hours:.1f} minutes per hour of video")
-            )
-    console = Console(file=stream, soft_wrap=True)
-    print_columns(
-        console,
-        [(Text(name, style="dim"), Text(value)) for name, value in [*lines, ("output", out)]],
-    )
-    for note in totals.notes[:_MOST_LISTED]:
-        console.print(Text(f"note: {note}", style="yellow"))
-    if len(totals.notes) > _MOST_LISTED:
-        console.print(
-            Text(f"note: and {len(totals.notes) - _MOST_LISTED} more like these", style="yellow")
-        )
-
-
-def _print_failed(failed: list[str], notes: str, stream: TextIO) -> None:
-    console = Console(file=stream, soft_wrap=True)
-    for error in failed[:_MOST_LISTED]:
-        console.print(Text(f"error: {error}", style="red"))
-    if len(failed) > _MOST_LISTED:
-        console.print(Text(f"error: and {len(failed) - _MOST_LISTED} more", style="red"))
-    if failed:
-        console.print(Text(f"what failed is noted in {notes}; --retry tries it again"))

@@ -1,4 +1,4 @@
-"""What the user asked `analyze` for, checked and grouped."""
+"""Validated options of `analyze` with a single output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from faceaffect.audio.audio_source import AUTO
+from faceaffect.cli.shared_options import check_detector_model
 from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import expand_sources, is_live
@@ -18,115 +19,130 @@ from faceaffect.sources.source import SourceOptions
 
 @dataclass(frozen=True, slots=True)
 class AnalyzeSettings:
+    """Settings of a run with a single output.
+
+    Attributes:
+        pipeline: Keyword arguments of `open_pipeline`.
+        jobs: Number of processes that a video is split across.
+    """
+
     sources: list[str]
     out: str
     overlay: Path | None
     report: Path | None
-    portraits: bool
+    has_thumbnails: bool
     model: str | None
-    pipeline: dict[str, Any]  # keyword arguments of open_pipeline
+    pipeline: dict[str, Any]
     source_options: SourceOptions
     audio: str
     when_existing: OverwritePolicy
     is_quiet: bool
     jobs: int = 1
-    """Processes that a video is shared out to."""
 
     @classmethod
-    def from_options(cls, given: Mapping[str, Any]) -> AnalyzeSettings:
-        if given["resume"] and given["overwrite"]:
-            raise click.UsageError(
-                "--resume keeps the existing output and --overwrite replaces it: give one of them"
-            )
-        if given["report"] and is_stdout(given["out"]):
-            raise click.UsageError(
-                "--report is made of the rows: give them a file too, such as --out rows.csv"
-            )
-        if given["portraits"] and not given["report"]:
-            raise click.UsageError(
-                "--portraits are shown in the report: give --report FILE.html too"
-            )
-        jobs = given["jobs"] or 1
-        if jobs > 1 and given["overlay"]:
-            raise click.UsageError("--overlay is drawn where the frames are read: leave --jobs off")
-        if jobs > 1 and given["baseline"]:
-            raise click.UsageError(
-                "--baseline learns from all that a face has shown so far: leave --jobs off"
-            )
-        sources = expand_sources(given["sources"])
-        live = [source for source in sources if is_live(source)]
-        if live and len(sources) > 1:
-            raise click.UsageError(f"a live source never ends by itself: give {live[0]} alone")
-        when_existing = OverwritePolicy.RESUME if given["resume"] else OverwritePolicy.REFUSE
+    def from_options(cls, options: Mapping[str, Any]) -> AnalyzeSettings:
+        """Validate command line options; raises UsageError or SourceError."""
+        _check_outputs(options)
+        sources = expand_sources(options["sources"])
+        if len(sources) > 1:
+            reject_live_sources(sources, "analyze it alone")
+        when_existing = OverwritePolicy.RESUME if options["resume"] else OverwritePolicy.REFUSE
         return cls(
             sources=sources,
-            out=given["out"],
-            overlay=Path(given["overlay"]) if given["overlay"] else None,
-            report=Path(given["report"]) if given["report"] else None,
-            portraits=given["portraits"],
-            model=given["model"],
-            pipeline=pipeline_options(given),
-            source_options=source_options(given),
-            audio=given["audio"],
-            when_existing=OverwritePolicy.OVERWRITE if given["overwrite"] else when_existing,
-            is_quiet=given["quiet"],
-            jobs=jobs,
+            out=options["out"],
+            overlay=Path(options["overlay"]) if options["overlay"] else None,
+            report=Path(options["report"]) if options["report"] else None,
+            has_thumbnails=options["thumbnails"],
+            model=options["model"],
+            pipeline=pipeline_options(options),
+            source_options=source_options(options),
+            audio=options["audio"],
+            when_existing=OverwritePolicy.OVERWRITE if options["overwrite"] else when_existing,
+            is_quiet=options["quiet"],
+            jobs=options["jobs"] or 1,
         )
 
-    def stored(self, model_name: str, precision: str) -> dict[str, str]:
-        """What must be the same when the run is resumed.
+    def run_config(self, model_name: str, precision: str) -> dict[str, str]:
+        """Return the settings that a resumed run must share.
 
-        `precision` is the one that runs: with `--backend auto` another machine may have another.
+        Args:
+            model_name: Name in the model's spec.
+            precision: The precision that runs; `--precision auto` may select another one on
+                another machine.
         """
-        return rows_depend_on(model_name, precision, self.pipeline, self.source_options, self.audio)
+        return run_config(model_name, precision, self.pipeline, self.source_options, self.audio)
 
 
-def pipeline_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `open_pipeline`; raises UsageError for two detectors."""
-    if given["yunet"] and given["detector"]:
-        raise click.UsageError("--yunet is a detector of its own: give it or --detector")
+def _check_outputs(options: Mapping[str, Any]) -> None:
+    if options["resume"] and options["overwrite"]:
+        raise click.UsageError(
+            "--resume keeps the existing output and --overwrite replaces it: use one of them"
+        )
+    if options["report"] and is_stdout(options["out"]):
+        raise click.UsageError(
+            "--report reads the rows back from a file: add one, such as --out rows.csv"
+        )
+    if options["thumbnails"] and not options["report"]:
+        raise click.UsageError("--thumbnails are part of the report: add --report FILE.html")
+    if (options["jobs"] or 1) > 1:
+        if options["overlay"]:
+            raise click.UsageError("--overlay needs all frames in one process: remove --jobs")
+        if options["neutral_baseline"]:
+            raise click.UsageError(
+                "--neutral-baseline needs all frames in one process: remove --jobs"
+            )
+
+
+def reject_live_sources(sources: list[str], remedy: str) -> None:
+    """Raise UsageError if one of `sources` is a camera or stream."""
+    if live := [source for source in sources if is_live(source)]:
+        raise click.UsageError(f"a live source never ends by itself: {remedy}, got {live[0]}")
+
+
+def pipeline_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of `open_pipeline`; raises UsageError."""
+    check_detector_model([options["detector"]], options["detector_model"])
     return {
-        "backend": given["backend"],
-        "device": given["device"],
-        "threads": given["threads"],
-        "precision": given["precision"],
-        "dla_core": given["dla"],
-        "max_faces": given["max_faces"],
-        "min_face_size_px": given["min_face"],
-        "smooth": not given["no_smooth"],
-        "neutral_baseline": given["baseline"],
-        "aligned_crops": given["crops"],
-        "is_video": _is_sequence(given),
-        "detector": given["yunet"] or given["detector"],
+        "backend": options["backend"],
+        "device": options["device"],
+        "threads": options["threads"],
+        "precision": options["precision"],
+        "dla": options["dla_core"],
+        "max_faces": options["max_faces"],
+        "min_face_size_px": options["min_face_size"],
+        "smooth": not options["no_smoothing"],
+        "baseline": options["neutral_baseline"],
+        "crops": options["aligned_crops"],
+        "sequence": _is_video(options),
+        "detector": options["detector_model"] or options["detector"],
     }
 
 
-def source_options(given: Mapping[str, Any]) -> SourceOptions:
-    """Raises SourceError for values that cannot be."""
+def source_options(options: Mapping[str, Any]) -> SourceOptions:
+    """Return how sources are read; raises SourceError for values out of range."""
     return SourceOptions(
-        image_fps=given["image_fps"],
-        is_video=_is_sequence(given),
-        reconnect_timeout_s=given["reconnect"],
+        image_fps=options["image_fps"],
+        sequence=_is_video(options),
+        reconnect_timeout_s=options["reconnect_timeout"],
     )
 
 
-def _is_sequence(given: Mapping[str, Any]) -> bool:
-    """Whether images of a folder are one video: as was said, else where they are crops."""
-    return bool(given["crops"] if given["sequence"] is None else given["sequence"])
+def _is_video(options: Mapping[str, Any]) -> bool:
+    """Return whether the images of a folder are the frames of one video."""
+    is_video = options["aligned_crops"] if options["sequence"] is None else options["sequence"]
+    return bool(is_video)
 
 
-def rows_depend_on(
+def run_config(
     model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions, audio: str
 ) -> dict[str, str]:
-    """The settings that change rows; speed settings may differ from run to run.
+    """Return the settings that change the rows, and that a resumed run must therefore share.
 
-    Where it runs (backend, device, DLA) changes no more than the last digit of a score and is
-    left free.
+    Backend, device and DLA core change no more than the last digit of a score and are left out, as
+    is everything that only changes the speed.
     """
-    wanted = {
-        name: str(pipeline[name])
-        for name in ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
-    }
-    images = {"image_fps": str(options.image_fps), "sequence": str(options.is_video)}
-    heard = {} if audio == AUTO else {"audio": audio}
-    return {"model": model_name, "precision": precision, **wanted, **images, **heard}
+    names = ("max_faces", "min_face_size_px", "smooth", "baseline", "crops")
+    config = {"model": model_name, "precision": precision}
+    config |= {name: str(pipeline[name]) for name in names}
+    config |= {"image_fps": str(options.image_fps), "sequence": str(options.sequence)}
+    return config if audio == AUTO else {**config, "audio": audio}

@@ -1,4 +1,4 @@
-"""One run of `analyze`: every source through the pipeline, its rows and images out."""
+"""Runs `analyze` with a single output: every source through one pipeline."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import click
 
 from faceaffect.audio.audio_source import AUTO, NONE
 from faceaffect.cli.analyze_options import AnalyzeSettings
-from faceaffect.cli.run_progress import RunProgress
+from faceaffect.cli.progress import SourceProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
-from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Stopped, termination_raises
+from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated, sigterm_raises
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
@@ -30,15 +30,53 @@ if TYPE_CHECKING:
 
 
 class AnalyzeRun:
+    """One run over one or several sources."""
+
     def __init__(self, settings: AnalyzeSettings) -> None:
         self._settings = settings
-        # A live source is alone, and knows its name without its password.
+        # Overlay names are only needed to tell several sources apart; a live source is alone.
         self._stems = overlay_stems(settings.sources) if len(settings.sources) > 1 else {}
         self._summary = RunSummary()
-        self._progress = RunProgress(len(settings.sources), settings.is_quiet)
+        self._progress = SourceProgress(len(settings.sources), settings.is_quiet)
 
     def run(self) -> int:
-        """The exit code: 0, 1 when a source failed, 130 after Ctrl-C, 143 after SIGTERM."""
+        """Analyze all sources.
+
+        Returns:
+            The exit code: 0, 1 if a source failed, 130 after Ctrl-C, 143 after SIGTERM.
+        """
+        self._check_outputs()
+        from faceaffect.backends import BackendError
+        from faceaffect.pipeline import open_pipeline
+
+        settings = self._settings
+        with (
+            sigterm_raises(),
+            closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline,
+        ):
+            if settings.audio not in (AUTO, NONE) and not pipeline.uses_audio:
+                raise click.UsageError(
+                    f"model {pipeline.spec.name} does not use audio: remove --audio"
+                    f" {settings.audio}"
+                )
+            config = settings.run_config(pipeline.spec.name, pipeline.precision)
+            sink = ThreadedSink(
+                open_sink(settings.out, SinkOptions(settings.when_existing, config))
+            )
+            with self._progress:
+                try:
+                    code = self._analyze_all(pipeline, sink)
+                except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
+                    self._summary.failed.append(str(error))
+                    code = FAILURE
+            is_reported = True
+            is_complete = code in (0, FAILURE) or is_live(settings.sources[0])  # Ctrl-C ends those
+            if settings.report is not None and is_complete:
+                is_reported = self._write_report(settings.report, pipeline)
+        self._print_summary(code)
+        return code if is_reported else code or FAILURE
+
+    def _check_outputs(self) -> None:
         settings = self._settings
         check_output(settings.out, settings.when_existing)
         if settings.overlay is not None:
@@ -46,78 +84,46 @@ class AnalyzeRun:
         if settings.report is not None:
             from faceaffect.report.write_report import check_report
 
-            check_report(
-                settings.report, may_replace=settings.when_existing is not OverwritePolicy.REFUSE
-            )
-        from faceaffect.backends import BackendError
-        from faceaffect.pipeline import open_pipeline
-
-        with (
-            termination_raises(),
-            closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline,
-        ):
-            if settings.audio not in (AUTO, NONE) and not pipeline.uses_audio:
-                raise click.UsageError(
-                    f"model {pipeline.spec.name} hears no audio; leave --audio {settings.audio} out"
-                )
-            options = SinkOptions(
-                settings.when_existing, settings.stored(pipeline.spec.name, pipeline.precision)
-            )
-            sink = ThreadedSink(open_sink(settings.out, options))
-            with self._progress:
-                try:
-                    code = self._analyze_all(pipeline, sink)
-                except (
-                    SinkError,
-                    BackendError,
-                ) as error:  # BackendError: a GPU that was lost serves no other source
-                    self._summary.failed.append(str(error))
-                    code = FAILURE
-            is_reported = True
-            is_ended = code in (0, FAILURE) or is_live(
-                settings.sources[0]
-            )  # Ctrl-C is how a live source ends
-            if settings.report is not None and is_ended:
-                is_reported = self._write_report(settings.report, pipeline)
-        self._report(code)
-        return code if is_reported else code or FAILURE
+            may_replace = settings.when_existing is not OverwritePolicy.REFUSE
+            check_report(settings.report, may_replace=may_replace)
 
     def _write_report(self, path: Path, pipeline: Pipeline) -> bool:
-        """Whether the page could be made; the rows are safe either way."""
+        """Write the report; return False if that failed. The rows are safe either way."""
         from faceaffect.report.read_rows import ReportError
         from faceaffect.report.write_report import write_report
 
-        summary, runs = self._summary, pipeline.describe()
-        facts = [
-            (name, runs[name]) for name in ("model", "backend", "precision", "detector")
-        ] + summary.lines()
+        summary = self._summary
+        description = pipeline.describe()
+        names = ("model", "backend", "precision", "detector")
+        facts = [*((name, description[name]) for name in names), *summary.lines()]
         notes = [*summary.notes, *(f"not analyzed: {failure}" for failure in summary.failed)]
+        out = self._settings.out
         try:
             write_report(
-                [Path(self._settings.out)],
+                [Path(out)],
                 path,
-                portraits=self._settings.portraits,
+                portraits=self._settings.has_thumbnails,
                 facts=facts,
                 notes=notes,
             )
         except ReportError as error:
             summary.failed.append(
-                f"{error} (`faceaffect report {self._settings.out} --out {path}` makes it later)"
+                f"{error} (run `faceaffect report {out} --out {path}` to write it later)"
             )
             return False
         summary.outputs.append(str(path))
         return True
 
-    def _report(self, code: int) -> None:
+    def _print_summary(self, code: int) -> None:
         if self._settings.is_quiet:
             for line in self._summary.failed:
                 click.echo(f"error: {line}", err=True)
         else:
             print_summary(self._summary, sys.stderr)
         if code and not is_stdout(self._settings.out):
-            ended = "not all was analyzed" if code == FAILURE else "stopped"
+            state = "incomplete" if code == FAILURE else "stopped"
             click.echo(
-                f"{ended}: rows so far are in {self._settings.out}; --resume goes on from there",
+                f"{state}: rows so far are in {self._settings.out}; continue with --resume",
                 err=True,
             )
 
@@ -135,7 +141,7 @@ class AnalyzeRun:
             return 0 if is_complete else FAILURE
         except KeyboardInterrupt:
             return INTERRUPTED
-        except Stopped:
+        except Terminated:
             return TERMINATED
         finally:
             sink.close(is_complete=is_complete)
@@ -143,16 +149,16 @@ class AnalyzeRun:
     def _analyze_source(self, uri: str, pipeline: Pipeline, sink: Sink) -> None:
         point = sink.begin(uri)
         if point.is_finished:
-            self._summary.notes.append(f"{uri}: finished by the run before, not analyzed again")
+            self._summary.notes.append(f"{uri}: skipped, analyzed by the previous run")
             return
         pipeline.reset()
         pipeline.set_next_track_id(max(point.last_track_id, 0) + 1)
         options = replace(self._settings.source_options, start_frame=point.next_frame)
         with open_source(uri, options) as source:
-            shared = self._shared(source, point, pipeline) if self._settings.jobs > 1 else None
+            video = self._split(source, point, pipeline) if self._settings.jobs > 1 else None
             try:
-                if shared is not None:
-                    self._write_shared(shared, source, point, sink)
+                if video is not None:
+                    self._write_results(video, source, point, sink)
                 else:
                     pipeline.prefetch_detections(source)
                     with source_audio(pipeline, source, self._settings.audio, self._summary.notes):
@@ -160,59 +166,57 @@ class AnalyzeRun:
                             source, point, pipeline, sink, self._stems.get(uri, "")
                         )
             finally:
-                self._summary.notes += source.notes if shared is None else shared.notes
+                self._summary.notes += source.notes if video is None else video.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
 
-    def _shared(
+    def _split(
         self, source: Source, point: ResumePoint, pipeline: Pipeline
     ) -> ParallelVideo | None:
-        """The source shared out to processes, or None, with a note, where that cannot be or does
-        not pay.
-        """
+        """Split the source across processes; None, with a note, if it cannot or need not be."""
         from faceaffect.segments.parallel_video import ParallelVideo
         from faceaffect.segments.plan import plan_segments
-        from faceaffect.segments.task import StretchSettings
+        from faceaffect.segments.task import SegmentSettings
         from faceaffect.sources.video_file import VideoFile
 
-        settings, why, stretches = self._settings, "", []
+        settings = self._settings
+        segments = []
+        reason = ""
         if not isinstance(source, VideoFile) or not source.fps or not source.frame_count:
-            why = "only a video file that tells how long it is can be shared out"
+            reason = "only video files of known length can be split"
         elif pipeline.spec.stages:
-            why = f"{pipeline.spec.name} remembers what it has seen of a face"
+            reason = f"{pipeline.spec.name} keeps state from frame to frame"
         else:
-            stretches = plan_segments(
+            segments = plan_segments(
                 point.next_frame, source.frame_count, source.fps, settings.jobs
             )
-            why = "it is too short to be shared out" if len(stretches) < 2 else ""
-        if why or source.fps is None:
-            self._summary.notes.append(f"{source.name}: analyzed by one process, since {why}")
+            reason = "it is too short to be split" if len(segments) < 2 else ""
+        if reason or source.fps is None:
+            self._summary.notes.append(f"{source.name}: analyzed by one process, because {reason}")
             return None
-        told = StretchSettings(
-            source.name, settings.model, settings.pipeline, settings.source_options
-        )
-        ids_after = max(point.last_track_id, 0)
         return ParallelVideo(
-            told,
-            stretches,
+            SegmentSettings(
+                source.name, settings.model, settings.pipeline, settings.source_options
+            ),
+            segments,
             source.fps,
             settings.jobs,
-            ids_after=ids_after,
-            report=self._progress.advance_many,
+            next_track_id=max(point.last_track_id, 0) + 1,
+            on_progress=self._progress.advance_many,
         )
 
-    def _write_shared(
-        self, shared: ParallelVideo, source: Source, point: ResumePoint, sink: Sink
+    def _write_results(
+        self, video: ParallelVideo, source: Source, point: ResumePoint, sink: Sink
     ) -> None:
-        self._progress.begin_frames(source.frame_count, point.next_frame)
-        for one in shared:
+        self._progress.start_frames(source.frame_count, point.next_frame)
+        for one in video:
             self._summary.add(one.faces, one.affect, one.seconds)
             sink.write(one.frame_info(source.name), one.faces, one.affect)
 
     def _analyze_frames(
         self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str
     ) -> None:
-        self._progress.begin_frames(source.frame_count, point.next_frame)
+        self._progress.start_frames(source.frame_count, point.next_frame)
         with self._open_overlay(source, pipeline, stem) as overlay:
             for frame in source:
                 if not source.is_sequence:
@@ -226,14 +230,18 @@ class AnalyzeRun:
                 self._progress.advance(len(faces), source.dropped)
 
     def _open_overlay(self, source: Source, pipeline: Pipeline, stem: str) -> Any:
-        path = self._settings.overlay
-        if path is None:
+        settings = self._settings
+        if settings.overlay is None:
             return nullcontext()
-        when, inputs = self._settings.when_existing, self._settings.sources
         overlay = open_overlay(
-            path, source, when, pipeline.spec.au_thresholds, stem=stem, inputs=inputs
+            settings.overlay,
+            source,
+            settings.when_existing,
+            pipeline.spec.au_thresholds,
+            stem=stem,
+            inputs=settings.sources,
         )
         self._summary.outputs.append(overlay.path)
-        if self._settings.when_existing is OverwritePolicy.RESUME:
-            self._summary.notes.append(f"{overlay.path}: holds only the frames of this run")
+        if settings.when_existing is OverwritePolicy.RESUME:
+            self._summary.notes.append(f"{overlay.path}: contains only the frames of this run")
         return closing(overlay)

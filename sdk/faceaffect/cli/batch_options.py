@@ -1,4 +1,4 @@
-"""What the user asked `analyze` for where the output is a folder, checked."""
+"""Validated options of `analyze` with an output folder."""
 
 from __future__ import annotations
 
@@ -16,117 +16,131 @@ from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.batch.remote_files import is_remote
 from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.model_spec import SPEC_FILE, ModelSpec
-from faceaffect.cli.analyze_options import pipeline_options, rows_depend_on, source_options
+from faceaffect.cli.analyze_options import (
+    pipeline_options,
+    reject_live_sources,
+    run_config,
+    source_options,
+)
 from faceaffect.sinks.open_sink import is_stdout
-from faceaffect.sinks.parquet_sink import require_pyarrow
-from faceaffect.sources.open_source import is_live
+from faceaffect.sinks.parquet_file import require_pyarrow
 from faceaffect.system.cpu_count import cpu_count
 
-_ONLY_FOLDERS: Final = {"row_format": "--format", "ray": "--ray", "retry": "--retry"}
-_JOBS_ON_A_GPU: Final = 2  # while one copies, the other computes
+_FOLDER_OPTIONS: Final = ("output_format", "ray", "retry_failed")
+_GPU_JOBS: Final = 2  # one process copies frames while the other computes
 
 
-def names_a_folder(given: Mapping[str, Any]) -> bool:
-    """Whether --out is a folder: one that is there, a remote one, or a name without an ending or
-    with a slash at its end.
+def is_output_folder(options: Mapping[str, Any]) -> bool:
+    """Return whether --out is a folder: existing, remote, without a suffix, or ending in a slash.
+
+    Raises:
+        UsageError: If --out is a file and an option for folders is set.
     """
-    out = given["out"]
+    out = options["out"]
     is_folder = not is_stdout(out) and (
         is_remote(out)
         or out.endswith("/")
         or Path(out).is_dir()
         or (not Path(out).suffix and not Path(out).exists())
     )
-    if not is_folder and (
-        only := [option for name, option in _ONLY_FOLDERS.items() if given[name]]
-    ):
+    misplaced = [name for name in _FOLDER_OPTIONS if options[name]]
+    if misplaced and not is_folder:
         raise click.UsageError(
-            f"{only[0]} is for many outputs: give --out a folder, such as --out parts/, got --out {out}"
+            f"--{misplaced[0].replace('_', '-')} needs an output folder, such as --out results/,"
+            f" got --out {out}"
         )
     return is_folder
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveSettings:
+class BatchSettings:
+    """Settings of a run with an output folder.
+
+    Attributes:
+        run_config: Settings that a later run into the same folder must share.
+        ray: Address of a Ray cluster; None for local processes.
+    """
+
     inputs: list[Input]
     tasks: TaskSettings
-    stored: dict[str, str]
-    """What must be the same when the folder is gone on with."""
+    run_config: dict[str, str]
     ray: str | None
     jobs: int
-    retry: bool
+    retry_failed: bool
     overwrite: bool
     is_quiet: bool
 
     @classmethod
-    def from_options(cls, given: Mapping[str, Any]) -> ArchiveSettings:
-        """Raises UsageError, SourceError, BundleError, SinkError or BatchError before anything is
-        written.
+    def from_options(cls, options: Mapping[str, Any]) -> BatchSettings:
+        """Validate command line options before anything is written.
+
+        Raises UsageError, SourceError, BundleError, SinkError or BatchError.
         """
-        if given["overlay"]:
-            raise click.UsageError(
-                "--overlay draws one output: give --out a file, or draw the videos one by one"
-            )
-        if given["report"]:
-            raise click.UsageError(
-                "--report is made of one output: give --out a file, or use `faceaffect report` afterwards"
-            )
-        if live := [source for source in given["sources"] if is_live(source)]:
-            raise click.UsageError(
-                f"a live source never ends by itself: give {live[0]} alone and --out a file"
-            )
-        row_format = given["row_format"] or ("parquet" if given["ray"] else "csv")
-        if row_format == "parquet":
-            require_pyarrow(Path(given["out"]))
-        pipeline, options = pipeline_options(given), source_options(given)
-        if given["audio"] not in (AUTO, NONE):
-            raise click.UsageError(
-                f"--audio {given['audio']} goes with one source: give --out a file, or --audio auto or none"
-            )
-        bundle = find_bundle(given["model"])
+        _check_single_file_options(options)
+        uses_ray = bool(options["ray"])
+        output_format = options["output_format"] or ("parquet" if uses_ray else "csv")
+        if output_format == "parquet":
+            require_pyarrow(Path(options["out"]))
+        pipeline = pipeline_options(options)
+        reading = source_options(options)
+        bundle = find_bundle(options["model"])
         tasks = TaskSettings(
-            out=_everywhere(given["out"]) if given["ray"] else given["out"],
-            row_format=row_format,
-            model=_everywhere(str(bundle)) if given["model"] else None,
+            out=_absolute(options["out"]) if uses_ray else options["out"],
+            row_format=output_format,
+            model=_absolute(str(bundle)) if options["model"] else None,
             pipeline=pipeline,
-            source_options=options,
-            audio=given["audio"],
+            source_options=reading,
+            audio=options["audio"],
             version=installed_version(),
         )
-        inputs = find_inputs(given["sources"])
-        digest = hashlib.sha256(
-            (bundle / SPEC_FILE).read_bytes()
-        ).hexdigest()  # the spec holds the digest of every file
+        inputs = find_inputs(options["sources"])
+        if uses_ray:
+            inputs = [Input(_absolute(one.uri), one.name) for one in inputs]
+        # The spec holds the digest of every other file of the bundle.
+        digest = hashlib.sha256((bundle / SPEC_FILE).read_bytes()).hexdigest()
         model = f"{ModelSpec.load(bundle).name} {digest[:12]}"
+        config = run_config(model, options["precision"], pipeline, reading, options["audio"])
         return cls(
-            inputs=[Input(_everywhere(one.uri), one.name) for one in inputs]
-            if given["ray"]
-            else inputs,
+            inputs=inputs,
             tasks=tasks,
-            stored={
-                **rows_depend_on(model, given["precision"], pipeline, options, given["audio"]),
-                "format": row_format,
-            },
-            ray=given["ray"],
-            jobs=given["jobs"] or default_jobs(pipeline),
-            retry=given["retry"],
-            overwrite=given["overwrite"],
-            is_quiet=given["quiet"],
+            run_config={**config, "output_format": output_format},
+            ray=options["ray"],
+            jobs=options["jobs"] or default_jobs(pipeline),
+            retry_failed=options["retry_failed"],
+            overwrite=options["overwrite"],
+            is_quiet=options["quiet"],
         )
 
 
-def _everywhere(path: str) -> str:
-    """A path that means the same to a process that was started in another folder."""
+def _check_single_file_options(options: Mapping[str, Any]) -> None:
+    if options["overlay"]:
+        raise click.UsageError("--overlay needs a single output: set --out to a file")
+    if options["report"]:
+        raise click.UsageError(
+            "--report needs a single output: set --out to a file, or run `faceaffect report`"
+            " afterwards"
+        )
+    reject_live_sources(options["sources"], "analyze it alone and set --out to a file")
+    if options["audio"] not in (AUTO, NONE):
+        raise click.UsageError(
+            f"--audio {options['audio']} needs a single source: set --out to a file, or use --audio"
+            " auto or none"
+        )
+
+
+def _absolute(path: str) -> str:
+    """Return a path that is valid in processes with another working directory."""
     return path if is_remote(path) else str(Path(path.removeprefix("file://")).absolute())
 
 
 def default_jobs(pipeline: Mapping[str, Any]) -> int:
-    """One per usable core, shared with the threads of each; few where the work is a GPU's."""
+    """Return the number of processes: one per usable core divided by threads, or few on a GPU."""
     from faceaffect.backends import has_nvidia_gpu
 
-    backend, device = pipeline["backend"], pipeline["device"]
+    backend = pipeline["backend"]
+    device = pipeline["device"]
     if backend == "tensorrt" or (
         backend == "auto" and device != "cpu" and (device != "auto" or has_nvidia_gpu())
     ):
-        return _JOBS_ON_A_GPU
+        return _GPU_JOBS
     return max(1, cpu_count() // int(pipeline["threads"]))

@@ -1,27 +1,42 @@
-"""`faceaffect bench`: how long a frame takes here."""
+"""The `faceaffect bench` command."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
-from faceaffect.cli.list_option import listed, listed_sizes
-from faceaffect.detectors.names import DETECTORS, default_detector
+from faceaffect.cli.list_option import comma_separated, frame_sizes
+from faceaffect.cli.shared_options import (
+    DETECTOR_CHOICES,
+    detector_model_option,
+    dla_core_option,
+    min_face_size_option,
+)
+from faceaffect.detectors.names import default_detector
+
+_EXAMPLES: Final = """\b
+Examples:
+  faceaffect bench
+  faceaffect bench clip.mp4 --size 640x360,1920x1080 --num-faces 1,4 --save-json a.json
+  faceaffect bench --compare a.json b.json"""
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @click.argument("source", required=False)
 @click.option(
     "--model",
     "models",
     multiple=True,
     metavar="BUNDLE",
-    help="Model bundle; give it again for a second one.",
+    help="Model bundle; repeat to measure several.  [default: the shipped one]",
 )
 @click.option(
     "--backend",
     "backends",
     default="auto",
-    callback=listed(str),
+    callback=comma_separated(str),
+    show_default=True,
     metavar="LIST",
     help="auto, onnx, openvino, tensorrt.",
 )
@@ -29,7 +44,8 @@ from faceaffect.detectors.names import DETECTORS, default_detector
     "--device",
     "devices",
     default="auto",
-    callback=listed(str),
+    callback=comma_separated(str),
+    show_default=True,
     metavar="LIST",
     help="auto, cpu, cuda:0.",
 )
@@ -37,146 +53,130 @@ from faceaffect.detectors.names import DETECTORS, default_detector
     "--precision",
     "precisions",
     default="auto",
-    callback=listed(str),
+    callback=comma_separated(str),
+    show_default=True,
     metavar="LIST",
     help="auto, fp32, fp16, int8.",
 )
-@click.option(
-    "--dla",
-    type=click.IntRange(0),
-    metavar="CORE",
-    help="TensorRT on a Jetson: the accelerator, 0 or 1.",
-)
+@dla_core_option
 @click.option(
     "--size",
     "sizes",
-    callback=listed_sizes,
+    callback=frame_sizes,
     metavar="LIST",
-    help="Frame sizes like 640x360,1920x1080.",
+    help="Frame sizes, such as 640x360,1920x1080.  [default: that of SOURCE]",
 )
 @click.option(
-    "--faces",
-    callback=listed(int, least=1),
+    "--num-faces",
+    callback=comma_separated(int, minimum=1),
     metavar="LIST",
-    help="Faces in every frame, like 1,2,4,8.",
+    help="Number of faces per frame, such as 1,2,4,8.  [default: as in SOURCE]",
 )
 @click.option(
     "--threads",
     default="1",
-    callback=listed(int, least=1),
+    callback=comma_separated(int, minimum=1),
+    show_default=True,
     metavar="LIST",
-    help="CPU threads of network and OpenCV.",
+    help="CPU threads for inference and OpenCV.",
 )
 @click.option(
     "--streams",
     default="1",
-    callback=listed(int, least=1),
+    callback=comma_separated(int, minimum=1),
+    show_default=True,
     metavar="LIST",
-    help="Pipelines side by side.",
+    help="Number of pipelines that run concurrently.",
 )
 @click.option(
     "--max-faces",
     default=8,
     type=click.IntRange(1),
     show_default=True,
-    help="Raised to --faces where that is more.",
+    help="Maximum number of faces per frame; raised to --num-faces if that is larger.",
 )
-@click.option(
-    "--min-face",
-    default=40,
-    type=click.IntRange(20),
-    show_default=True,
-    help="Smallest face, pixels.",
-)
+@min_face_size_option
 @click.option(
     "--detector",
     "detectors",
-    callback=listed(str, among=DETECTORS),
+    callback=comma_separated(str, choices=DETECTOR_CHOICES),
+    show_default=default_detector(),
     metavar="LIST",
-    help=f"What finds faces: {', '.join(DETECTORS)}; {default_detector()} unless told otherwise.",
+    help=f"Face detectors: {', '.join(DETECTOR_CHOICES)}.",
 )
+@detector_model_option
 @click.option(
-    "--yunet",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Find faces with this YuNet file instead.",
-)
-@click.option(
-    "--frames", default=200, type=click.IntRange(2), show_default=True, help="Frames of a round."
+    "--frames", default=200, type=click.IntRange(2), show_default=True, help="Frames per round."
 )
 @click.option(
     "--rounds",
     default=5,
     type=click.IntRange(1),
     show_default=True,
-    help="5 are needed to compare two records.",
+    help="Number of rounds; --compare needs at least 5.",
 )
 @click.option(
     "--warm-up",
     default=15,
     type=click.IntRange(0),
     show_default=True,
-    help="Frames before each measurement.",
+    help="Warm-up frames before each measurement.",
 )
 @click.option(
-    "--live",
+    "--camera-fps",
     default="30,60",
-    callback=listed(float, least=1, most=1000),
+    callback=comma_separated(float, minimum=1, maximum=1000),
+    show_default=True,
     metavar="LIST",
-    help="Camera rates in fps.",
+    help="Frame rates of the simulated camera.",
 )
 @click.option(
-    "--live-seconds",
+    "--camera-seconds",
     default=2.0,
     type=click.FloatRange(0.1, 3600),
     show_default=True,
-    help="Of each rate in a round.",
+    help="Duration of each camera frame rate per round.",
 )
-@click.option("--no-live", is_flag=True, help="Leave the camera out.")
-@click.option("--pin", is_flag=True, help="Run on as few cores as threads and streams need.")
+@click.option("--no-camera", is_flag=True, help="Skip the camera measurement.")
 @click.option(
-    "--json",
-    "json_file",
+    "--pin-cores", is_flag=True, help="Pin to as few CPU cores as threads and streams need."
+)
+@click.option(
+    "--save-json",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write every sample.",
+    help="Save every sample as JSON.",
 )
 @click.option(
-    "--html",
-    "html_file",
+    "--save-html",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write a report with plots.",
+    help="Save an HTML report with plots.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--overwrite", is_flag=True, help="Overwrite existing files.")
 @click.option(
-    "--from",
-    "read",
+    "--load",
     type=click.Path(dir_okay=False),
     metavar="FILE.json",
-    help="Show a record, measure nothing.",
+    help="Show a saved record instead of measuring.",
 )
 @click.option(
     "--compare",
     nargs=2,
     type=click.Path(dir_okay=False),
     metavar="A.json B.json",
-    help="Say what changed.",
+    help="Compare two saved records.",
 )
-@click.option("--quiet", is_flag=True, help="No progress and no tables.")
-def bench(**given: object) -> int:
-    """Measure every stage of the pipeline on this machine: latency, jitter, throughput, dropped
-    frames, memory, start.
+@click.option("--quiet", is_flag=True, help="Print no progress bar and no tables.")
+def bench(**options: object) -> int:
+    """Measure the performance of the pipeline on this machine.
 
-    SOURCE is a video; without it faces are drawn. With --faces, the face of SOURCE is shown that
-    many times. Where options list several values, every combination is measured, and they take
-    turns.
+    Reports latency per stage, jitter, throughput, dropped frames, memory and start-up time.
 
-    \b
-    faceaffect bench
-    faceaffect bench clip.mp4 --size 640x360,1920x1080 --faces 1,4 --json a.json --html a.html
-    faceaffect bench --compare a.json b.json
+    SOURCE is a video; without it, synthetic faces are drawn. With --num-faces, the face of SOURCE
+    is repeated that many times. Options that take a list are measured in every combination, with
+    rounds interleaved.
     """
     from faceaffect.cli.bench_run import run_command
 
-    return run_command(given)
+    return run_command(options)

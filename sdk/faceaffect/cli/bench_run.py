@@ -1,11 +1,12 @@
-"""What `bench` was asked for: to measure, to show or to compare."""
+"""Runs `bench`: measures, shows or compares records."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -23,95 +24,95 @@ from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.record import Record
 from faceaffect.bench.result_table import print_comparison, print_record
 from faceaffect.bench.run import INTERRUPTED, STOPPED, BenchSettings, run_bench
-from faceaffect.cli import signals as termination
+from faceaffect.cli import signals
+from faceaffect.cli.shared_options import YUNET, check_detector_model
 
-_PIPED_COLUMNS = 160  # where no terminal says how wide it is
+_PIPE_WIDTH: Final = 160  # columns where no terminal sets the width
 
 
-def run_command(given: Mapping[str, Any]) -> int:
-    """The exit code."""
-    console = Console() if sys.stdout.isatty() else Console(width=_PIPED_COLUMNS)
-    if given["compare"]:
-        before, after = (Record.load_file(Path(name)) for name in given["compare"])
+def run_command(options: Mapping[str, Any]) -> int:
+    """Run the command with its parsed options and return the exit code."""
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    if options["compare"]:
+        before, after = (Record.load_file(Path(name)) for name in options["compare"])
         print_comparison(compare_records(before, after), console)
         return 0
-    _check_outputs(given)
-    if given["read"]:
-        record = Record.load_file(Path(given["read"]))
+    _check_outputs(options)
+    if options["load"]:
+        record = Record.load_file(Path(options["load"]))
     else:
-        settings = _settings(given)
-        record = _measure(_configurations(given), settings, given["quiet"])
-    if given["json_file"]:
-        record.save(Path(given["json_file"]))
-    if given["html_file"]:
+        record = _measure(_configurations(options), _settings(options), options["quiet"])
+    if options["save_json"]:
+        record.save(Path(options["save_json"]))
+    if options["save_html"]:
         from faceaffect.bench.html_report import write_report
 
-        write_report(record, Path(given["html_file"]))
-    if not given["quiet"]:
+        write_report(record, Path(options["save_html"]))
+    if not options["quiet"]:
         print_record(record, console)
-    if given["read"] or not record.incomplete:
+    if options["load"] or not record.incomplete:
         return 0
     click.echo(f"not all rounds were measured: {record.incomplete}", err=True)
-    return {INTERRUPTED: termination.INTERRUPTED, STOPPED: termination.TERMINATED}.get(
-        record.incomplete, termination.FAILURE
-    )
+    exit_codes = {INTERRUPTED: signals.INTERRUPTED, STOPPED: signals.TERMINATED}
+    return exit_codes.get(record.incomplete, signals.FAILURE)
 
 
-def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
-    if given["yunet"] and given["detectors"]:
-        raise click.UsageError("--yunet is a detector of its own: give it or --detector")
+def _configurations(options: Mapping[str, Any]) -> list[Configuration]:
+    check_detector_model(options["detectors"], options["detector_model"])
     choices = {
-        "model": given["models"] or (None,),
-        "backend": given["backends"],
-        "device": given["devices"],
-        "precision": given["precisions"],
-        "size": given["sizes"] or (None,),
-        "faces": given["faces"] or (None,),
-        "detector": given["detectors"] or (None,),
-        "threads": given["threads"],
-        "streams": given["streams"],
+        "model": options["models"] or (None,),
+        "backend": options["backends"],
+        "device": options["devices"],
+        "precision": options["precisions"],
+        "size": options["sizes"] or (None,),
+        "faces": options["num_faces"] or (None,),
+        "detector": options["detectors"] or (None,),
+        "threads": options["threads"],
+        "streams": options["streams"],
     }
-    return span_grid(
+    grid = span_grid(
         choices,
-        max_faces=given["max_faces"],
-        min_face_size_px=given["min_face"],
-        yunet=given["yunet"],
-        dla=given["dla"],
+        max_faces=options["max_faces"],
+        min_face_size_px=options["min_face_size"],
+        dla=options["dla_core"],
     )
+    yunet = options["detector_model"]
+    return [replace(c, detector=None, yunet=yunet) if c.detector == YUNET else c for c in grid]
 
 
-def _settings(given: Mapping[str, Any]) -> BenchSettings:
+def _settings(options: Mapping[str, Any]) -> BenchSettings:
     return BenchSettings(
-        source=given["source"],
-        frames=given["frames"],
-        rounds=given["rounds"],
-        warmup=given["warm_up"],
-        live_fps=() if given["no_live"] else given["live"],
-        live_s=given["live_seconds"],
-        pin=given["pin"],
+        source=options["source"],
+        frames=options["frames"],
+        rounds=options["rounds"],
+        warmup=options["warm_up"],
+        live_fps=() if options["no_camera"] else options["camera_fps"],
+        live_s=options["camera_seconds"],
+        pin=options["pin_cores"],
     )
 
 
-def _check_outputs(given: Mapping[str, Any]) -> None:
-    """Before minutes are spent on measuring."""
-    for option in ("json_file", "html_file"):
-        path = Path(given[option]) if given[option] else None
-        if path is None:
+def _check_outputs(options: Mapping[str, Any]) -> None:
+    """Check all output paths before time is spent on measuring."""
+    for option in ("save_json", "save_html"):
+        if not options[option]:
             continue
-        if path.exists() and not given["overwrite"]:
+        path = Path(options[option])
+        if path.exists() and not options["overwrite"]:
+            raise BenchError(f"{path}: already exists; use --overwrite or choose another name")
+        folder = path.absolute().parent
+        if not folder.is_dir():
             raise BenchError(
-                f"{path}: exists already; use --overwrite to replace it or choose another name"
+                f"{path}: the folder {folder} does not exist; create it or choose another"
             )
-        if not path.absolute().parent.is_dir():
-            raise BenchError(
-                f"{path}: the folder {path.absolute().parent} does not exist; create it or choose another"
-            )
-    if given["html_file"]:
+    if options["save_html"]:
         from faceaffect.bench.plots import require_matplotlib
 
         require_matplotlib()
-    if given["read"] and given["source"]:
-        raise click.UsageError("--from shows a record and SOURCE is measured: give one of them")
+    if options["load"] and options["source"]:
+        raise click.UsageError(
+            "--load shows a saved record and SOURCE is measured: use one of them"
+        )
 
 
 def _measure(
@@ -125,11 +126,11 @@ def _measure(
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        refresh_per_second=1,  # drawing the bar must not be what is measured
+        refresh_per_second=1,  # drawing the bar must not disturb the measurement
         disable=is_quiet or not sys.stderr.isatty(),
     )
-    with termination.termination_raises(), bar:
+    with signals.sigterm_raises(), bar:
         task = bar.add_task("", total=settings.steps(len(configurations)))
         return run_bench(
-            configurations, settings, lambda told: bar.update(task, advance=1, description=told)
+            configurations, settings, lambda step: bar.update(task, advance=1, description=step)
         )

@@ -1,55 +1,60 @@
-"""`faceaffect build`: make a TensorRT engine before the first frame needs it."""
+"""The `faceaffect build-engine` command."""
 
 from __future__ import annotations
 
 import click
 
 from faceaffect.bundle.model_spec import PRECISIONS
+from faceaffect.cli.shared_options import dla_core_option, model_option
 
 
 @click.command()
+@model_option
 @click.option(
-    "--model",
-    metavar="BUNDLE",
-    help="Model bundle: a folder, or a name that `faceaffect models` lists.",
+    "--precision",
+    default="fp32",
+    type=click.Choice(list(PRECISIONS)),
+    show_default=True,
+    help="Precision of the engine.",
 )
-@click.option("--precision", default="fp32", type=click.Choice(list(PRECISIONS)), show_default=True)
 @click.option(
     "--max-faces",
     default=8,
     type=click.IntRange(1, 256),
     show_default=True,
-    help="Most faces of one run.",
+    help="Maximum batch size of the engine.",
 )
+@dla_core_option
 @click.option(
-    "--dla",
-    type=click.IntRange(0),
-    metavar="CORE",
-    help="Deep-learning accelerator of a Jetson: 0 or 1.",
+    "--device", default="cuda:0", show_default=True, metavar="DEVICE", help="GPU to build for."
 )
-@click.option("--device", default="cuda:0", show_default=True, metavar="DEVICE")
-def build(model: str | None, precision: str, max_faces: int, dla: int | None, device: str) -> None:
-    """Build the TensorRT engine of a model for the GPU at hand and keep it.
+def build_engine(
+    model: str | None, precision: str, max_faces: int, dla_core: int | None, device: str
+) -> None:
+    """Build and cache the TensorRT engine of a model for this GPU.
 
-    `faceaffect analyze` builds what is missing by itself; this does it ahead of time, and with
-    other precisions. The engines lie in $FACEAFFECT_CACHE, else in the user's cache folder.
+    `faceaffect analyze` builds missing engines by itself; this command builds them ahead of time.
+    Engines are stored in $FACEAFFECT_CACHE if set, else in the user's cache folder.
     """
     from faceaffect.backends.engine_cache import CACHE_VARIABLE, EngineCache
     from faceaffect.backends.tensorrt_backend import open_engine
     from faceaffect.bundle.bundle import open_bundle
 
-    bundle, cache = open_bundle(model), EngineCache()
+    bundle = open_bundle(model)
+    cache = EngineCache()
     backend = open_engine(
-        bundle, device=device, precision=precision, max_faces=max_faces, dla=dla, cache=cache
+        bundle, device=device, precision=precision, max_faces=max_faces, dla=dla_core, cache=cache
     )
     path = cache.path_of(backend.key)
     if cache.find(backend.key) is None:
         raise click.ClickException(
-            f"the engine was built but not kept as {path}; {CACHE_VARIABLE} names another folder"
+            f"engine built but not stored: cannot write {path}; set {CACHE_VARIABLE} to a writable"
+            " folder"
         )
     size_mb = backend.plan_bytes / 1e6
-    where = "a DLA" if dla is not None else device
+    target = device if dla_core is None else f"DLA core {dla_core}"
     click.echo(
-        f"{bundle.spec.name}, {precision}, up to {max_faces} faces, on {where}: {size_mb:.1f} MB, {backend.version}"
+        f"{bundle.spec.name}, {precision}, up to {max_faces} faces, on {target}: {size_mb:.1f} MB,"
+        f" {backend.version}"
     )
-    click.echo(f"kept as {path}")
+    click.echo(f"stored as {path}")

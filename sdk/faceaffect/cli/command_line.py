@@ -1,4 +1,4 @@
-"""The `faceaffect` command and how it fails: one clear line, no traceback."""
+"""The `faceaffect` command group; errors are printed as one line without a traceback."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import click
 
 from faceaffect.cli.analyze import analyze
 from faceaffect.cli.bench import bench
-from faceaffect.cli.build_engine import build
+from faceaffect.cli.build_engine import build_engine
 from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
-from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Stopped
-from faceaffect.errors import FaceAffectError
+from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
 
 
 def package_version() -> str:
+    """Return the installed version of faceaffect."""
     try:
         return version("faceaffect")
     except PackageNotFoundError:  # run from a checkout that was never installed
@@ -28,27 +28,27 @@ def package_version() -> str:
 @click.version_option(package_version(), prog_name="faceaffect", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def faceaffect(debug: bool) -> None:
-    """Action units, expression, valence and arousal for every face in a video."""
+    """Estimate facial action units, expression, valence and arousal in images and video."""
 
 
-faceaffect.add_command(analyze)
-faceaffect.add_command(build)
-faceaffect.add_command(bench)
-faceaffect.add_command(doctor)
-faceaffect.add_command(models)
-faceaffect.add_command(report)
+for _command in (analyze, build_engine, bench, doctor, models, report):
+    faceaffect.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code.
+
+    Args:
+        arguments: Command line arguments without the program name; None for those of the process.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
-    wants_traceback = "--debug" in arguments
-    # --debug is understood anywhere, because it is added after an error has been met.
-    arguments = ["--debug"] * wants_traceback + [word for word in arguments if word != "--debug"]
-    sys.exit(_run(arguments, wants_traceback))
+    show_traceback = "--debug" in arguments
+    # Accept --debug anywhere: users append it to a command that has failed.
+    arguments = ["--debug"] * show_traceback + [word for word in arguments if word != "--debug"]
+    sys.exit(_run(arguments, show_traceback))
 
 
-def _run(arguments: list[str], wants_traceback: bool) -> int:
+def _run(arguments: list[str], show_traceback: bool) -> int:
     try:
         return int(faceaffect.main(arguments, prog_name="faceaffect", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -57,18 +57,18 @@ def _run(arguments: list[str], wants_traceback: bool) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except Stopped:
-        click.echo("stopped", err=True)
+    except Terminated:
+        click.echo("terminated", err=True)
         return TERMINATED
     except Exception as error:
-        if wants_traceback:
+        if show_traceback:
             raise
-        click.echo(f"error: {describe_error(error)}", err=True)
+        click.echo(f"error: {_describe_error(error)}", err=True)
         return FAILURE
 
 
-def describe_error(error: Exception) -> str:
-    """The message of an error of the SDK; other errors also get their type and a hint at --debug."""
-    if isinstance(error, FaceAffectError) or type(error) is ValueError:
+def _describe_error(error: Exception) -> str:
+    """Return the message of an error; errors of other packages need their type as well."""
+    if type(error).__module__.startswith("faceaffect.") or type(error) is ValueError:
         return str(error)
-    return f"{type(error).__name__}: {error} (--debug shows where)"
+    return f"{type(error).__name__}: {error} (use --debug for the traceback)"

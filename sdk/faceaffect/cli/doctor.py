@@ -1,4 +1,4 @@
-"""`faceaffect doctor`: what would run here, and what is missing."""
+"""The `faceaffect doctor` command."""
 
 from __future__ import annotations
 
@@ -8,40 +8,37 @@ import click
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> int:
-    """Show versions, backends, kernels, video support, the default model and missing extras.
+    """Check versions, backends, kernels, video support, the default model and optional extras.
 
-    Exit code 0 when the default path (onnx backend, default model) works.
+    The exit code is 0 if the default path (onnx backend, default model) works.
     """
-    from faceaffect.cli.doctor_checks import check_all
+    from faceaffect.cli.doctor_checks import run_checks
 
-    checks = check_all()
-    is_healthy = all(check.is_fine for check in checks if check.is_needed)
+    checks = run_checks()
+    is_healthy = all(check.is_ok for check in checks if check.is_required)
     if as_json:
         entries = [
-            {"name": c.name, "found": c.found, "fine": c.is_fine, "needed": c.is_needed}
+            {"name": c.name, "detail": c.detail, "ok": c.is_ok, "required": c.is_required}
             for c in checks
         ]
         click.echo(json.dumps({"healthy": is_healthy, "checks": entries}, indent=2))
         return 0 if is_healthy else 1
-    from rich.console import Console
     from rich.text import Text
 
-    from faceaffect.cli.print_table import print_columns
+    from faceaffect.cli.print_table import open_console, print_table
 
     rows = []
     for check in checks:
-        mark, style = (
-            ("ok", "green")
-            if check.is_fine
-            else (("FAIL", "red") if check.is_needed else ("-", "yellow"))
-        )
-        rows.append((Text(mark, style=style), Text(check.name), Text(check.found)))
-    console = Console(soft_wrap=True)
-    print_columns(console, rows)
+        mark, style = "ok", "green"
+        if not check.is_ok:
+            mark, style = ("FAIL", "red") if check.is_required else ("-", "yellow")
+        rows.append((Text(mark, style=style), Text(check.name), Text(check.detail)))
+    console = open_console()
+    print_table(console, rows)
     if not is_healthy:
         console.print(
-            Text("The default path does not work here: see the lines marked FAIL.", style="red")
+            Text("The default path does not work: see the lines marked FAIL.", style="red")
         )
     return 0 if is_healthy else 1

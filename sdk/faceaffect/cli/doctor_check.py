@@ -1,4 +1,4 @@
-"""One finding of `doctor`."""
+"""Result of one `doctor` check."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`is_needed`: the default path does not work without it."""
+    """A named finding.
+
+    Attributes:
+        name: Name of the component.
+        detail: Version or state of the component, or advice if it is missing.
+        is_ok: True if the component works.
+        is_required: True if the default path (onnx backend, default model) needs it.
+    """
 
     name: str
-    found: str
-    is_fine: bool = True
-    is_needed: bool = False
+    detail: str
+    is_ok: bool = True
+    is_required: bool = False

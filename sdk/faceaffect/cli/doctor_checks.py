@@ -1,4 +1,4 @@
-"""The single checks of `doctor`."""
+"""Checks of `doctor`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from faceaffect.bench.machine import processor_name
 from faceaffect.cli.doctor_check import Check
 
 
-def check_all() -> list[Check]:
-    """Every check; one that itself fails becomes a finding, never the end of the report."""
-    found: list[Check] = []
+def run_checks() -> list[Check]:
+    """Run every check; one that raises is reported as a failed check."""
+    checks: list[Check] = []
     for check in (
         _system,
         _opencv,
@@ -27,19 +27,19 @@ def check_all() -> list[Check]:
         _accelerator,
         _extras,
     ):
-        found += _guarded(check)
-    return found
+        checks += _run(check)
+    return checks
 
 
-_NEEDED: Final = frozenset({"_opencv", "_kernels", "_backends", "_detector", "_default_model"})
+_REQUIRED: Final = frozenset({"_opencv", "_kernels", "_backends", "_detector", "_default_model"})
 
 
-def _guarded(check: Callable[[], Iterator[Check]]) -> list[Check]:
+def _run(check: Callable[[], Iterator[Check]]) -> list[Check]:
     try:
         return list(check())
     except Exception as error:
         name = check.__name__.strip("_").replace("_", " ")
-        return [Check(name, f"{type(error).__name__}: {error}", False, check.__name__ in _NEEDED)]
+        return [Check(name, f"{type(error).__name__}: {error}", False, check.__name__ in _REQUIRED)]
 
 
 def _system() -> Iterator[Check]:
@@ -59,40 +59,39 @@ def _opencv() -> Iterator[Check]:
     from faceaffect.sources.import_opencv import import_opencv
 
     cv2 = import_opencv()
-    built = cv2.getBuildInformation()
-    yield Check("opencv", cv2.__version__, is_needed=True)
+    build_lines = cv2.getBuildInformation().splitlines()
+    yield Check("opencv", cv2.__version__, is_required=True)
     advice = {
         "FFMPEG": "no video files or rtsp:// (use opencv-python-headless from PyPI)",
         "GStreamer": "no csi:// cameras (on a Jetson use the OpenCV of JetPack)",
         "v4l/v4l2": "no cameras by number",
     }
-    for name, without in advice.items():
-        is_there = any(
-            line.strip().startswith(f"{name}:") and "YES" in line for line in built.splitlines()
+    for name, missing in advice.items():
+        is_built_in = any(
+            line.strip().startswith(f"{name}:") and "YES" in line for line in build_lines
         )
-        yield Check(
-            f"opencv {name}", "yes" if is_there else without, is_there, is_needed=name == "FFMPEG"
-        )
+        detail = "yes" if is_built_in else missing
+        yield Check(f"opencv {name}", detail, is_built_in, is_required=name == "FFMPEG")
 
 
 def _kernels() -> Iterator[Check]:
     from faceaffect import kernels
 
-    info = kernels.build_info()
-    yield Check("kernels", str(info), is_needed=True)
+    info = kernels.info()
+    yield Check("kernels", str(info), is_required=True)
 
 
 def _backends() -> Iterator[Check]:
     from faceaffect.backends import available_backends
 
     for name, reason in available_backends().items():
-        yield Check(f"backend {name}", reason or "usable", not reason, is_needed=name == "onnx")
+        yield Check(f"backend {name}", reason or "usable", not reason, is_required=name == "onnx")
 
 
 def _detector() -> Iterator[Check]:
     from faceaffect.detectors.mtcnn import MTCNNDetector
 
-    yield Check("detector", MTCNNDetector(40).name, is_needed=True)
+    yield Check("detector", MTCNNDetector(40).name, is_required=True)
 
 
 def _default_model() -> Iterator[Check]:
@@ -100,7 +99,7 @@ def _default_model() -> Iterator[Check]:
 
     bundle = open_bundle()
     yield Check(
-        "default model", f"{bundle.spec.name}, checksums right ({bundle.path})", is_needed=True
+        "default model", f"{bundle.spec.name}, checksums match ({bundle.path})", is_required=True
     )
 
 
@@ -118,13 +117,10 @@ def _extras() -> Iterator[Check]:
         ("report", "matplotlib"),
         ("bench", "matplotlib"),
     ):
-        is_there = importlib.util.find_spec(module) is not None
+        is_installed = importlib.util.find_spec(module) is not None
         advice = f'not installed: pip install "faceaffect[{extra}]"'
-        yield Check(
-            f"extra {extra}",
-            (_package_version(module) or "there") if is_there else advice,
-            is_there,
-        )
+        detail = (_package_version(module) or "installed") if is_installed else advice
+        yield Check(f"extra {extra}", detail, is_installed)
 
 
 def _package_version(name: str) -> str | None:

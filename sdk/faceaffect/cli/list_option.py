@@ -1,66 +1,84 @@
-"""Option values that are lists: `1,2,4` and `640x360,1920x1080`."""
+"""Click callbacks for comma-separated option values, such as `1,2,4` or `640x360,1920x1080`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
-Parse = Callable[[click.Context, click.Parameter, Any], tuple[Any, ...]]
-"""A callback of an option: text in, values out."""
+ParseCallback = Callable[[click.Context, click.Parameter, Any], tuple[Any, ...]]
+
+_MIN_SIDE_PX: Final = 32
+_MAX_SIDE_PX: Final = 16384
 
 
-def listed(
+def comma_separated(
     kind: type[int] | type[float] | type[str],
-    least: float = -math.inf,
-    most: float = math.inf,
-    among: Sequence[str] = (),
-) -> Parse:
-    """Values of one kind between commas, none twice; nothing given is no values. `among`, where
-    given, are all there are.
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    choices: Sequence[str] = (),
+) -> ParseCallback:
+    """Return a callback that parses a list of distinct values.
+
+    Args:
+        kind: Type of the values.
+        minimum: Smallest number that is accepted.
+        maximum: Largest number that is accepted.
+        choices: Strings that are accepted; empty for any.
+
+    Returns:
+        A click callback that returns a tuple, empty if the option was not passed. It raises
+        BadParameter for values that are not accepted.
     """
 
     def parse(_context: click.Context, _parameter: click.Parameter, text: Any) -> tuple[Any, ...]:
         parts = [part.strip() for part in (text or "").split(",")] if text is not None else []
         try:
-            found = tuple(dict.fromkeys(kind(part) for part in parts))
+            values = tuple(dict.fromkeys(kind(part) for part in parts))
         except ValueError:
             raise click.BadParameter(
-                f"wanted {kind.__name__} values between commas, got {text!r}"
+                f"expected {kind.__name__} values separated by commas, got {text!r}"
             ) from None
-        if "" in found or not all(kind is str or least <= float(value) <= most for value in found):
+        if "" in values or not all(
+            kind is str or minimum <= float(value) <= maximum for value in values
+        ):
             raise click.BadParameter(
-                f"wanted values{_bounds(kind, least, most)} between commas, got {text!r}"
+                f"expected values{_describe_range(kind, minimum, maximum)} separated by commas,"
+                f" got {text!r}"
             )
-        if among and not set(found) <= set(among):
+        if choices and not set(values) <= set(choices):
             raise click.BadParameter(
-                f"wanted some of {', '.join(among)} between commas, got {text!r}"
+                f"expected values out of {', '.join(choices)} separated by commas, got {text!r}"
             )
-        return found
+        return values
 
     return parse
 
 
-def _bounds(kind: type, least: float, most: float) -> str:
+def _describe_range(kind: type, minimum: float, maximum: float) -> str:
     if kind is str:
         return ""
-    return f" of at least {least:g}" if math.isinf(most) else f" from {least:g} to {most:g}"
+    return f" >= {minimum:g}" if math.isinf(maximum) else f" from {minimum:g} to {maximum:g}"
 
 
-def listed_sizes(
+def frame_sizes(
     _context: click.Context, _parameter: click.Parameter, text: Any
 ) -> tuple[tuple[int, int], ...]:
-    """Sizes like 640x360 between commas, as (width, height)."""
-    found = []
+    """Parse sizes such as 640x360, separated by commas, as (width, height)."""
+    sizes = []
     for part in text.lower().split(",") if text is not None else []:
         width, _, height = part.strip().partition("x")
-        if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 32):
+        if not (
+            width.isdecimal()
+            and height.isdecimal()
+            and min(int(width), int(height)) >= _MIN_SIDE_PX
+            and max(int(width), int(height)) <= _MAX_SIDE_PX
+        ):
             raise click.BadParameter(
-                f"wanted sizes like 640x360, at least 32 pixels a side, between commas, got {text!r}"
+                f"expected sizes such as 640x360, {_MIN_SIDE_PX} to {_MAX_SIDE_PX} pixels a side,"
+                f" separated by commas, got {text!r}"
             )
-        if max(int(width), int(height)) > 16384:
-            raise click.BadParameter(f"wanted sizes of at most 16384 pixels a side, got {text!r}")
-        found.append((int(width), int(height)))
-    return tuple(dict.fromkeys(found))
+        sizes.append((int(width), int(height)))
+    return tuple(dict.fromkeys(sizes))

@@ -1,4 +1,4 @@
-"""`faceaffect models`: the model bundles at hand, and further ones."""
+"""The `faceaffect models` commands: list, show and download model bundles."""
 
 from __future__ import annotations
 
@@ -7,33 +7,46 @@ from typing import Any
 import click
 
 
-class _NameOrCommand(click.Group):
-    """What is no command is the name of a bundle, whose card is shown."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands:
-            return "show", self.commands["show"], args
-        return super().resolve_command(ctx, args)
-
-
-@click.group(
-    cls=_NameOrCommand, invoke_without_command=True, subcommand_metavar="[NAME | get SOURCE]"
-)
+@click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the model bundles, show the card of one (its NAME or folder), or get a further one."""
+    """List, show and download model bundles (default command: list)."""
     if context.invoked_subcommand is None:
-        _list_bundles()
+        context.invoke(list_models)
+
+
+@models.command(name="list")
+def list_models() -> None:
+    """List the available model bundles."""
+    from rich.text import Text
+
+    from faceaffect.bundle.bundle import FOLDERS_VARIABLE, list_bundles
+    from faceaffect.bundle.model_spec import BundleError, ModelSpec
+    from faceaffect.cli.print_table import open_console, print_table
+
+    bundles = list_bundles()
+    if not bundles:
+        raise click.ClickException(
+            "no model bundle found; download one with `faceaffect models download`, or set"
+            f" ${FOLDERS_VARIABLE} to a folder of bundles"
+        )
+    rows = [[Text(name, style="dim") for name in ("name", "model", "size", "license", "path")]]
+    for folder in bundles:
+        size_bytes = sum(entry.stat().st_size for entry in folder.iterdir() if entry.is_file())
+        size = f"{size_bytes / 1e6:.1f} MB"
+        try:
+            spec = ModelSpec.load(folder)
+            cells = (spec.name, size, spec.license)
+        except BundleError as error:
+            cells = ("unusable", size, str(error))
+        rows.append([Text(cell) for cell in (folder.name, *cells, str(folder))])
+    print_table(open_console(), rows)
 
 
 @models.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Show the card of a bundle: what it was made of, what was measured, what it must not be used
-    for.
-    """
+    """Show the model card of a bundle (a name or a folder): data, metrics, limits of use."""
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -42,7 +55,7 @@ def show(name: str) -> None:
     card = find_bundle(name) / CARD_FILE
     if not card.is_file():
         raise click.ClickException(
-            f"{card}: this bundle has no card; ask whoever made it for data, license and limits"
+            f"{card}: this bundle has no model card; ask its author for data, license and limits"
         )
     Console().print(Markdown(card.read_text(encoding="utf-8")))
 
@@ -53,16 +66,15 @@ def show(name: str) -> None:
     "--sha256",
     default="",
     metavar="HEX",
-    help="SHA-256 of the bundle's spec.json, which pins every file of it.",
+    help="Expected SHA-256 of the bundle's spec.json, which pins every other file.",
 )
-@click.option("--name", default="", metavar="NAME", help="Keep it under another name than its own.")
-def get(source: str, sha256: str, name: str) -> None:
-    """Get the bundle at SOURCE (https://host/path/spec.json, or a folder) into your data folder,
-    for --model NAME.
+@click.option("--name", default="", metavar="NAME", help="Store the bundle under this name.")
+def download(source: str, sha256: str, name: str) -> None:
+    """Download the bundle at SOURCE (https://host/path/spec.json, or a folder) for --model NAME.
 
-    Every file is verified; a transfer that breaks is gone on with, also by the same command
-    later. No other command opens a network connection, but to streams and clusters that you
-    name. FACEAFFECT_OFFLINE=1 forbids this one.
+    Every file is verified. An interrupted download resumes when the command is run again. This is
+    the only command that connects to the network, except for streams and clusters named on the
+    command line. FACEAFFECT_OFFLINE=1 disables it.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -80,40 +92,19 @@ def get(source: str, sha256: str, name: str) -> None:
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
 
-        def follow(file: str) -> Any:
+        def track_file(file: str) -> Any:
             task = bar.add_task(file, total=None)
-            return lambda there, whole: bar.update(task, completed=there, total=whole)
+            return lambda done_bytes, total_bytes: bar.update(
+                task, completed=done_bytes, total=total_bytes
+            )
 
-        folder, digest = get_bundle(source, sha256, name, follow)
+        folder, digest = get_bundle(source, sha256, name, track_file)
     click.echo(
-        f"{folder.name} is in {folder}; use it with --model {folder.name}, `faceaffect models {folder.name}` shows its card"
+        f"stored as {folder}; use it with --model {folder.name}, read its card with"
+        f" `faceaffect models show {folder.name}`"
     )
     if not sha256:
         click.echo(
-            f"its spec.json has the SHA-256 {digest}: compare it with what its maker says, or pin it with --sha256"
+            f"SHA-256 of spec.json: {digest}; compare it with the one its author published, or pin"
+            " it with --sha256"
         )
-
-
-def _list_bundles() -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from faceaffect.bundle.bundle import FOLDERS_VARIABLE, list_bundles
-    from faceaffect.bundle.model_spec import BundleError, ModelSpec
-    from faceaffect.cli.print_table import print_columns
-
-    bundles = list_bundles()
-    if not bundles:
-        raise click.ClickException(
-            f"no model bundle found; get one with `faceaffect models get`, or name a folder of bundles in ${FOLDERS_VARIABLE}"
-        )
-    rows = [[Text(name, style="dim") for name in ("name", "model", "size", "license", "path")]]
-    for folder in bundles:
-        size_bytes = sum(entry.stat().st_size for entry in folder.iterdir() if entry.is_file())
-        try:
-            spec = ModelSpec.load(folder)
-            described = (spec.name, f"{size_bytes / 1e6:.1f} MB", spec.license)
-        except BundleError as error:
-            described = ("unusable", f"{size_bytes / 1e6:.1f} MB", str(error))
-        rows.append([Text(cell) for cell in (folder.name, *described, str(folder))])
-    print_columns(Console(), rows)

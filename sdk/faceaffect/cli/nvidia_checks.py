@@ -1,4 +1,4 @@
-"""What `doctor` finds out about NVIDIA: driver, GPU, CUDA, JetPack, TensorRT, DLA, power mode."""
+"""Checks of `doctor` for NVIDIA: driver, GPU, CUDA, JetPack, TensorRT, DLA, power mode."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 
 from faceaffect.cli.doctor_check import Check
 
-# The first digits of L4T tell the JetPack: https://developer.nvidia.com/embedded/jetpack-archive
-_JETPACK_OF_L4T: Final[dict[str, str]] = {
+# JetPack by major release of L4T: https://developer.nvidia.com/embedded/jetpack-archive
+_JETPACK_BY_L4T: Final[dict[str, str]] = {
     "35": "JetPack 5 (too old: TensorRT 8; install JetPack 6 or 7)",
     "36": "JetPack 6",
     "38": "JetPack 7",
@@ -21,20 +21,25 @@ _TIMEOUT_S: Final[float] = 10.0
 
 
 def run_tool(*command: str) -> str:
-    """Standard output of a tool, empty where it is missing or fails."""
+    """Return the standard output of a tool; empty if the tool is missing or fails."""
     if shutil.which(command[0]) is None:
         return ""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def nvidia_checks(root: Path = Path("/"), run: Callable[..., str] = run_tool) -> Iterator[Check]:
-    """Every check; `root` and `run` are where files and tools are looked for."""
+    """Yield every check.
+
+    Args:
+        root: Root of the file system that is searched.
+        run: Runs a tool and returns its output.
+    """
     yield from _driver(root)
     if (root / "etc/nv_tegra_release").is_file():
         yield from _jetson(root, run)
@@ -44,21 +49,21 @@ def nvidia_checks(root: Path = Path("/"), run: Callable[..., str] = run_tool) ->
 
 def _driver(root: Path) -> Iterator[Check]:
     driver = root / "proc/driver/nvidia/version"
-    found = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
+    version = driver.read_text(encoding="utf-8").splitlines()[0] if driver.is_file() else ""
     is_jetson = (root / "etc/nv_tegra_release").is_file()
     yield Check(
         "nvidia driver",
-        found or ("part of JetPack" if is_jetson else "none"),
-        bool(found) or is_jetson,
+        version or ("part of JetPack" if is_jetson else "none"),
+        bool(version) or is_jetson,
     )
 
 
-def jetpack_of(release: str) -> str:
-    """`# R36 (release), REVISION: 4.3, ...` of /etc/nv_tegra_release as a JetPack."""
-    found = re.search(r"R(\d+)\b.*?REVISION:\s*([\d.]+)", release)
-    if found is None:
+def jetpack_version(release: str) -> str:
+    """Return the JetPack of `# R36 (release), REVISION: 4.3, ...` in /etc/nv_tegra_release."""
+    match = re.search(r"R(\d+)\b.*?REVISION:\s*([\d.]+)", release)
+    if match is None:
         return f"unknown ({release})"
-    return f"{_JETPACK_OF_L4T.get(found[1], 'unknown JetPack')}, L4T {found[1]}.{found[2]}"
+    return f"{_JETPACK_BY_L4T.get(match[1], 'unknown JetPack')}, L4T {match[1]}.{match[2]}"
 
 
 def _jetson(root: Path, run: Callable[..., str]) -> Iterator[Check]:
@@ -66,7 +71,7 @@ def _jetson(root: Path, run: Callable[..., str]) -> Iterator[Check]:
     if model.is_file():
         yield Check("jetson", model.read_text(encoding="utf-8").strip("\0\n "))
     release = (root / "etc/nv_tegra_release").read_text(encoding="utf-8").splitlines()[0]
-    jetpack = jetpack_of(release)
+    jetpack = jetpack_version(release)
     yield Check("jetpack", jetpack, "too old" not in jetpack)
     mode = next(
         (
@@ -76,24 +81,21 @@ def _jetson(root: Path, run: Callable[..., str]) -> Iterator[Check]:
         ),
         "",
     )
-    advice = "unknown (`sudo nvpmodel -q` tells)"
-    yield Check("power mode", mode or advice, bool(mode))
+    yield Check("power mode", mode or "unknown (run `sudo nvpmodel -q`)", bool(mode))
     count = _dla_cores(root)
-    found = (
-        f"{count} cores (faceaffect build --precision fp16 --dla 0; not with every TensorRT)"
-        if count
-        else "none on this board"
-    )
-    yield Check("dla", found)
+    command = "faceaffect build-engine --precision fp16 --dla-core 0"
+    usage = f"{count} cores ({command}; needs a TensorRT release with DLA support)"
+    yield Check("dla", usage if count else "none on this board")
 
 
 def _dla_cores(root: Path) -> int:
-    """Cores that the driver shows, else those of the device tree, where boards without them have
-    the nodes switched off.
+    """Return the number of DLA cores of the driver, else of the device tree.
+
+    Boards without DLA have its device tree nodes disabled.
     """
-    shown = list((root / "sys/class/nvdla").glob("*"))
-    if shown:
-        return len(shown)
+    driver_nodes = list((root / "sys/class/nvdla").glob("*"))
+    if driver_nodes:
+        return len(driver_nodes)
     nodes = [
         path
         for path in (root / "proc/device-tree").glob("**/nvdla*")
@@ -103,7 +105,7 @@ def _dla_cores(root: Path) -> int:
 
 
 def _status(node: Path) -> str:
-    """Of a node of the device tree; without one it is switched on."""
+    """Return the status of a device tree node; empty, which means enabled, if it has none."""
     status = node / "status"
     return status.read_text(encoding="utf-8").strip("\0\n ") if status.is_file() else ""
 
@@ -113,13 +115,11 @@ def _gpus() -> Iterator[Check]:
 
     if native is None or not native.has_cuda:
         yield Check(
-            "cuda kernels", "not built (needs nvcc; build again with FACEAFFECT_CUDA=ON)", False
+            "cuda kernels", "not built (needs nvcc; rebuild with FACEAFFECT_CUDA=ON)", False
         )
         return
-    yield Check(
-        "cuda kernels",
-        f"CUDA {_release(native.runtime_version())}, sm_{native.cuda_architectures.replace(',', ', sm_')}",
-    )
+    architectures = native.cuda_architectures.replace(",", ", sm_")
+    yield Check("cuda kernels", f"CUDA {_release(native.runtime_version())}, sm_{architectures}")
     try:
         count = native.device_count()
     except native.CudaError as error:
@@ -130,11 +130,8 @@ def _gpus() -> Iterator[Check]:
         capability = ".".join(map(str, facts["compute_capability"]))
         memory = f"{facts['free_bytes'] / 1e9:.1f} of {facts['total_bytes'] / 1e9:.1f} GB free"
         driver = f"driver for CUDA {_release(native.driver_version())}"
-        yield Check(
-            f"gpu cuda:{index}",
-            f"{facts['name']}, compute capability {capability}, {memory}, {driver}",
-            count > 0,
-        )
+        description = f"{facts['name']}, compute capability {capability}, {memory}, {driver}"
+        yield Check(f"gpu cuda:{index}", description)
 
 
 def _release(version: int) -> str:
@@ -147,7 +144,8 @@ def _tensorrt() -> Iterator[Check]:
 
     library, reason = find_tensorrt()
     yield Check("tensorrt", str(library) if library else reason, library is not None)
-    engines = list((cache_folder() / "engines").glob("*.engine"))
+    folder = cache_folder() / "engines"
+    engines = list(folder.glob("*.engine"))
     if library is not None or engines:
         size_mb = sum(path.stat().st_size for path in engines) / 1e6
-        yield Check("engines", f"{len(engines)} in {cache_folder() / 'engines'}, {size_mb:.0f} MB")
+        yield Check("engines", f"{len(engines)} in {folder}, {size_mb:.0f} MB")

@@ -1,44 +1,45 @@
-"""`faceaffect report`: rows in, one page with plots out."""
+"""The `faceaffect report` command."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
+_EXAMPLES: Final = """\b
+Examples:
+  faceaffect report rows.csv --out report.html
+  faceaffect report results/*.csv --out report.html --thumbnails"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @click.argument("rows", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="ROWS...")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="FILE.html", help="The page."
 )
 @click.option(
-    "--portraits",
+    "--thumbnails",
     is_flag=True,
-    help="Show a small image of each drawn face, read out of its source. Off unless asked for: a page is passed on more "
-    "easily than a video.",
+    help="Show a thumbnail of each plotted face, read from its source. Off by default, because a"
+    " page is shared more easily than a video.",
 )
 @click.option(
     "--tracks",
     default=20,
     type=click.IntRange(1),
     show_default=True,
-    help="Faces that are drawn over time, at most.",
+    help="Maximum number of tracks to plot.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing page.")
+@click.option("--overwrite", is_flag=True, help="Overwrite an existing page.")
 def report(
-    rows: tuple[Path, ...], out: Path, portraits: bool, tracks: int, overwrite: bool
+    rows: tuple[Path, ...], out: Path, thumbnails: bool, tracks: int, overwrite: bool
 ) -> None:
-    """Make one HTML page with plots of what `faceaffect analyze` wrote (.csv, .jsonl, .parquet).
-
-    \b
-    faceaffect report rows.csv --out report.html
-    faceaffect report parts/*.csv --out report.html --portraits
-    """
+    """Plot the output of `faceaffect analyze` (.csv, .jsonl or .parquet) on one HTML page."""
     from rich.console import Console
 
     from faceaffect.report.write_report import check_report, write_report
 
     check_report(out, may_replace=overwrite)
-    with Console(stderr=True).status("") as status:  # says nothing where nobody looks
-        write_report(rows, out, portraits=portraits, most_tracks=tracks, say=status.update)
+    with Console(stderr=True).status("") as status:  # prints nothing outside a terminal
+        write_report(rows, out, portraits=thumbnails, most_tracks=tracks, say=status.update)

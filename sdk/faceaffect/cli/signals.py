@@ -1,28 +1,36 @@
-"""How a run ends from outside."""
+"""Exit codes and SIGTERM handling of long runs."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-FAILURE, INTERRUPTED, TERMINATED = 1, 130, 143
-"""Exit codes: an error, Ctrl-C, SIGTERM."""
+FAILURE: Final = 1
+"""Exit code after an error."""
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C."""
+TERMINATED: Final = 143
+"""Exit code after SIGTERM."""
 
 
-class Stopped(BaseException):
-    """SIGTERM, handled like Ctrl-C. Not an Exception: nothing on the way may swallow it."""
+class Terminated(BaseException):
+    """Raised by SIGTERM, as KeyboardInterrupt is by Ctrl-C.
+
+    Not an Exception, so that no handler of errors swallows it.
+    """
 
 
 @contextmanager
-def termination_raises() -> Iterator[None]:
-    """SIGTERM raises `Stopped` in the block."""
+def sigterm_raises() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM inside the block."""
 
-    def stop(_signal: int, _stack: object) -> None:
-        raise Stopped
+    def terminate(_signal: int, _stack: object) -> None:
+        raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    previous_handler = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)

@@ -1,9 +1,7 @@
-"""One video shared out to processes: each follows the faces of a stretch of it, and the seams are
-closed afterwards.
+"""Splits one video into segments that processes analyze in parallel, and stitches the results.
 
-A stretch is begun some seconds early, so that at its first row of its own the faces are
-followed, the scores are smoothed and the looks are under way, as they would be in one run. Rows
-of later stretches differ from those of one run by what those seconds have not yet forgotten:
-next to nothing in float32; in int8 rounding keeps the paths of a face apart by a fraction of a
-pixel.
+A segment starts some seconds of warm-up frames early, so that at its first row the faces are
+tracked, the scores are smoothed and detection is scheduled as in a single run. Rows of later
+segments differ from those of a single run by what the warm-up has not forgotten yet: next to
+nothing in float32; in int8, rounding keeps face positions apart by a fraction of a pixel.
 """

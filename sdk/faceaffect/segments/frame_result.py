@@ -1,6 +1,4 @@
-"""Analyzed frames on their way from one process to another: many at once, as arrays and without
-pickle.
-"""
+"""Frame results and their transfer between processes: batches of arrays, without pickle."""
 
 from __future__ import annotations
 
@@ -19,8 +17,12 @@ _AFFECT: Final = tuple(field.name for field in fields(Affect))
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """One frame's result: `index` counts the video's frames from 0, `time_s` is its presentation
-    time, `seconds` what its analysis took.
+    """Result of one frame.
+
+    Attributes:
+        index: Number of the frame in its video, from 0.
+        time_s: Presentation time.
+        seconds: Duration of its analysis.
     """
 
     index: int
@@ -29,18 +31,19 @@ class FrameResult:
     faces: Faces
     affect: Affect
 
-    def frame_info(self, source: str) -> FrameInfo:
-        """The frame of `source` that the result belongs to, as row sinks take it."""
-        return FrameInfo(source, self.index, self.time_s)
+    def frame(self, source: str) -> Frame:
+        """Return the frame without pixels, for sinks of rows."""
+        return Frame(_NO_PIXELS, PixelFormat.GRAY, self.time_s, self.index, source)
 
-    def at(self, index: int, track_id: IdArray) -> FrameResult:
-        """The same under another number and other ids [N]."""
+    def renumbered(self, index: int, track_id: IdArray) -> FrameResult:
+        """Return the result with another frame number and other track ids [N]."""
         return replace(self, index=index, faces=replace(self.faces, track_id=track_id))
 
 
 def pack(frames: Sequence[FrameResult]) -> bytes:
-    """At least one frame as safetensors: of each field one array, in which the faces of all frames
-    lie one after the other.
+    """Serialize at least one frame as safetensors.
+
+    Each field is one array in which the faces of all frames are concatenated.
     """
     arrays = {
         "index": np.array([one.index for one in frames], np.int64),
@@ -48,19 +51,15 @@ def pack(frames: Sequence[FrameResult]) -> bytes:
         "seconds": np.array([one.seconds for one in frames], np.float64),
         "count": np.array([len(one.faces) for one in frames], np.int64),
     }
-    arrays |= {
-        f"faces.{name}": np.concatenate([getattr(one.faces, name) for one in frames])
-        for name in _FACES
-    }
-    arrays |= {
-        f"affect.{name}": np.concatenate([getattr(one.affect, name) for one in frames])
-        for name in _AFFECT
-    }
+    for name in _FACES:
+        arrays[f"faces.{name}"] = np.concatenate([getattr(one.faces, name) for one in frames])
+    for name in _AFFECT:
+        arrays[f"affect.{name}"] = np.concatenate([getattr(one.affect, name) for one in frames])
     return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def unpack(content: bytes) -> Iterator[FrameResult]:
-    """The frames of `pack`; their arrays are views of a few large ones."""
+    """Yield the frames of `pack`; their arrays are views of a few large ones."""
     arrays = load(content)
     end = 0
     for row, count in enumerate(arrays["count"].tolist()):

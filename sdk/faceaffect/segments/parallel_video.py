@@ -1,4 +1,4 @@
-"""A video shared out to processes, and its results in one piece."""
+"""Analyzes one video in several processes and yields its results in order."""
 
 from __future__ import annotations
 
@@ -16,143 +16,164 @@ from faceaffect.backends import BackendError
 from faceaffect.segments.frame_result import FrameResult, unpack
 from faceaffect.segments.plan import Segment
 from faceaffect.segments.stitching import TrackIdMapper, frame_offset
-from faceaffect.segments.task import PAST_THE_END, StretchSettings, StretchTask
+from faceaffect.segments.task import SEEK_MARGIN, SegmentSettings, SegmentTask
 from faceaffect.sources.source import SourceError
 from faceaffect.system.worker_process import WorkerProcess
 
 WORKER: Final = (sys.executable, "-m", "faceaffect.segments.worker")
-_AHEAD: Final = 2  # stretches a process that may be under way or done before their turn
-_TELL_EVERY_S: Final = 0.2
-_END_S: Final = 2.0
+_MAX_AHEAD: Final = 2  # segments per process that may be started or done before their turn
+_REPORT_INTERVAL_S: Final = 0.2
+_JOIN_TIMEOUT_S: Final = 2.0
 
-_Answer = tuple[
-    str, Any
-]  # "frames" and a list of Analyzed, "died" and how, or a kind of worker.py and its value
+# Kind and value: "frames" and a list of FrameResult, "died" and the exit reason, or a message of
+# worker.py.
+_Message = tuple[str, Any]
 
 
 @dataclass(slots=True)
-class _Work:
-    """One try at a stretch. It is sought by time; where that has failed, and in the first one,
-    frames are counted.
+class _Attempt:
+    """One attempt at a segment.
+
+    Workers seek to a segment; they decode from the start and count frames for the first segment,
+    and for one where seeking has failed.
     """
 
     number: int
-    stretch: Segment
+    segment: Segment
     is_counted: bool
-    answers: queue.SimpleQueue[_Answer] = field(default_factory=queue.SimpleQueue)
-    is_over: bool = False  # the video ended in it
+    messages: queue.SimpleQueue[_Message] = field(default_factory=queue.SimpleQueue)
+    has_video_end: bool = False
 
-    def task(self, fps: float) -> StretchTask:
-        start = self.stretch.warmup_start
-        return StretchTask(start, self.stretch.end, 0.0 if self.is_counted else start / fps)
+    def task(self, fps: float) -> SegmentTask:
+        start = self.segment.warmup_start
+        return SegmentTask(start, self.segment.end, 0.0 if self.is_counted else start / fps)
 
 
 class ParallelVideo:
-    """Results of a video's frames in their order, as `jobs` processes find them. To be iterated
-    once.
+    """Results of a video's frames in order, from `jobs` processes. Iterate over it once.
 
-    Raises SourceError where the video cannot be read, or where a process died on it, and
-    BackendError where the network cannot run, each after the frames before it. Leaving the
-    iteration ends the processes.
+    Iterating raises SourceError if the video cannot be read or a process died on it, and
+    BackendError if inference fails, each after the frames before it. Leaving the iteration kills
+    the processes.
+
+    Attributes:
+        notes: Messages for the user, complete after the iteration.
     """
 
     def __init__(
         self,
-        settings: StretchSettings,
-        stretches: Sequence[Segment],
+        settings: SegmentSettings,
+        segments: Sequence[Segment],
         fps: float,
         jobs: int,
         *,
-        ids_after: int = 0,
-        report: Callable[[int], None] = lambda frames: None,
+        next_track_id: int = 1,
+        on_progress: Callable[[int], None] = lambda frames: None,
         command: Sequence[str] = WORKER,
     ) -> None:
-        """`ids_after` is the last track id given before; `report` gets how many frames were
-        analyzed since its last call.
+        """Plan the processes; they start with the iteration.
+
+        Args:
+            settings: Settings of the processes.
+            segments: Segments of `plan_segments`.
+            fps: Frame rate of the video.
+            jobs: Maximum number of processes.
+            next_track_id: Id of the first new face.
+            on_progress: Called with the number of frames analyzed since its last call.
+            command: Command line of a process.
         """
-        self._settings, self._fps, self._command, self._report = settings, fps, command, report
-        self._work = [
-            _Work(number, stretch, is_counted=number == 0)
-            for number, stretch in enumerate(stretches)
+        self._settings = settings
+        self._fps = fps
+        self._command = command
+        self._on_progress = on_progress
+        self._attempts = [
+            _Attempt(number, segment, is_counted=number == 0)
+            for number, segment in enumerate(segments)
         ]
-        self._jobs = min(jobs, len(self._work))
-        self._ids = TrackIdMapper(ids_after + 1)
-        self._change = threading.Condition()  # of what follows
-        self._todo = deque(self._work)
-        self._turn = 0  # number of the stretch whose frames are given out
-        self._analyzed = self._told = 0
+        self._jobs = min(jobs, len(self._attempts))
+        self._ids = TrackIdMapper(next_track_id)
+        self._changed = threading.Condition()  # guards the next four
+        self._todo = deque(self._attempts)
+        self._current = 0  # number of the segment whose frames are being yielded
+        self._analyzed = 0
         self._is_closed = False
+        self._reported = 0
         self._processes: set[WorkerProcess] = set()
         self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[FrameResult]:
-        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self._jobs)]
+        threads = [
+            threading.Thread(target=self._feed_worker, daemon=True) for _ in range(self._jobs)
+        ]
+        max_warmup = max((one.segment.warmup_frames for one in self._attempts), default=0)
         try:
             for thread in threads:
                 thread.start()
-            last: list[FrameResult] = []
-            for number in range(len(self._work)):
-                with self._change:
-                    self._turn = number
-                    self._change.notify_all()
-                own: deque[FrameResult] = deque(
-                    maxlen=1 + max(work.stretch.warm_frames for work in self._work)
-                )
-                for one in self._of(number, last):
-                    own.append(one)
+            previous: list[FrameResult] = []
+            for number in range(len(self._attempts)):
+                with self._changed:
+                    self._current = number
+                    self._changed.notify_all()
+                tail: deque[FrameResult] = deque(maxlen=1 + max_warmup)
+                for one in self._segment_frames(number, previous):
+                    tail.append(one)
                     yield one
-                last = list(own)
-                if self._work[number].is_over:
+                previous = list(tail)
+                if self._attempts[number].has_video_end:
                     break
         finally:
             self._close()
             for thread in threads:
-                thread.join(_END_S)
+                thread.join(_JOIN_TIMEOUT_S)
 
-    def _of(self, number: int, before: list[FrameResult]) -> Iterator[FrameResult]:
-        """The frames of one stretch under their final numbers and ids; `before` are the last ones
-        of the stretch before.
+    def _segment_frames(self, number: int, previous: list[FrameResult]) -> Iterator[FrameResult]:
+        """Yield the frames of a segment under final numbers and ids.
+
+        Args:
+            number: Number of the segment.
+            previous: Last frames of the previous segment.
         """
-        work = self._work[number]
-        stretch, shift, next_index = work.stretch, 0, work.stretch.begin
-        frames = self._frames(work)
+        attempt = self._attempts[number]
+        segment = attempt.segment
+        offset = 0
+        next_index = segment.begin
+        frames = self._received_frames(attempt)
         if number:
-            head = list(_up_to(frames, stretch.begin + PAST_THE_END))
-            found = frame_offset(before, head)
-            if not work.is_counted and (found is None or found < -PAST_THE_END):
-                self._count(number)
-                yield from self._of(number, before)
-                return
-            shift = 0 if work.is_counted or found is None else found
-            early = [
-                one.at(one.index + shift, one.faces.track_id)
+            head = list(_until(frames, segment.begin + SEEK_MARGIN))
+            if not attempt.is_counted:
+                seek_offset = frame_offset(previous, head)
+                if seek_offset is None or seek_offset < -SEEK_MARGIN:
+                    self._retry_counted(number)
+                    yield from self._segment_frames(number, previous)
+                    return
+                offset = seek_offset
+            warmup = [
+                one.renumbered(one.index + offset, one.faces.track_id)
                 for one in head
-                if one.index + shift < stretch.begin
+                if one.index + offset < segment.begin
             ]
-            self._ids.begin(before, early)
-            frames = chain(head[len(early) :], frames)
+            self._ids.start_segment(previous, warmup)
+            frames = chain(head[len(warmup) :], frames)
         for one in frames:
-            index = one.index + shift
-            if stretch.end is not None and index >= stretch.end:
+            index = one.index + offset
+            if segment.end is not None and index >= segment.end:
                 return
             next_index = index + 1
-            yield one.at(index, self._ids.of(one.faces.track_id))
-        work.is_over = stretch.end is None or next_index < stretch.end
+            yield one.renumbered(index, self._ids.map(one.faces.track_id))
+        attempt.has_video_end = segment.end is None or next_index < segment.end
 
-    def _count(self, number: int) -> None:
-        """Have a stretch done again, counted from the video's first frame on: its times did not
-        tell where it begins.
-        """
-        with self._change:
-            self._work[number] = _Work(number, self._work[number].stretch, is_counted=True)
-            self._todo.appendleft(self._work[number])
-            self._change.notify_all()
+    def _retry_counted(self, number: int) -> None:
+        """Queue a segment again, to be reached by counting: its times do not locate it."""
+        with self._changed:
+            segment = self._attempts[number].segment
+            self._attempts[number] = _Attempt(number, segment, is_counted=True)
+            self._todo.appendleft(self._attempts[number])
+            self._changed.notify_all()
 
-    def _frames(self, work: _Work) -> Iterator[FrameResult]:
-        """What a process says of a stretch."""
-        uri = self._settings.uri
+    def _received_frames(self, attempt: _Attempt) -> Iterator[FrameResult]:
+        """Yield the frames that a process sends of a segment."""
         while True:
-            kind, value = self._next(work)
+            kind, value = self._next_message(attempt)
             if kind == "frames":
                 yield from value
             elif kind == "end":
@@ -162,38 +183,39 @@ class ParallelVideo:
                 raise SourceError(value)
             elif kind == "died":
                 raise SourceError(
-                    f"{uri}: the process that analyzed it from frame {work.stretch.warmup_start} on died by {value}; what came "
-                    "before is kept, --resume goes on after it"
+                    f"{self._settings.uri}: the process that analyzed it from frame"
+                    f" {attempt.segment.warmup_start} died by {value}; earlier frames are kept,"
+                    " continue with --resume"
                 )
             else:
                 raise BackendError(value)
 
-    def _next(self, work: _Work) -> _Answer:
+    def _next_message(self, attempt: _Attempt) -> _Message:
         while True:
-            done = self._analyzed
-            if done > self._told:
-                self._report(done - self._told)
-                self._told = done
+            analyzed = self._analyzed
+            if analyzed > self._reported:
+                self._on_progress(analyzed - self._reported)
+                self._reported = analyzed
             with suppress(queue.Empty):
-                return work.answers.get(timeout=_TELL_EVERY_S)
+                return attempt.messages.get(timeout=_REPORT_INTERVAL_S)
 
     def _close(self) -> None:
-        with self._change:
+        with self._changed:
             self._is_closed = True
-            self._change.notify_all()
+            self._changed.notify_all()
         for process in list(self._processes):
             process.kill()
 
-    def _serve(self) -> None:
-        """The life of one thread: it feeds one process, and a new one where that died."""
+    def _feed_worker(self) -> None:
+        """Body of one thread: feeds one process, and starts a new one if that dies."""
         process: WorkerProcess | None = None
-        while (work := self._take()) is not None:
+        while (attempt := self._next_attempt()) is not None:
             process = process or self._start()
-            process.send(asdict(work.task(self._fps)))
+            process.send(asdict(attempt.task(self._fps)))
             kind = "frames"
             while kind == "frames":
-                kind, value = self._answer(process, work)
-                work.answers.put((kind, value))
+                kind, value = self._receive(process, attempt)
+                attempt.messages.put((kind, value))
             if kind == "died":
                 self._processes.discard(process)
                 process = None
@@ -201,48 +223,47 @@ class ParallelVideo:
             self._processes.discard(process)
             process.close()
 
-    def _take(self) -> _Work | None:
-        """The next stretch, once it is near enough to its turn; None when there is nothing to do
-        any more.
-        """
-        with self._change:
-            self._change.wait_for(lambda: self._is_closed or self._is_near())
+    def _next_attempt(self) -> _Attempt | None:
+        """Wait for a segment that is near its turn; None once the video is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self._is_due())
             return None if self._is_closed else self._todo.popleft()
 
-    def _is_near(self) -> bool:
-        return bool(self._todo) and self._todo[0].number < self._turn + _AHEAD * self._jobs
+    def _is_due(self) -> bool:
+        max_number = self._current + _MAX_AHEAD * self._jobs
+        return bool(self._todo) and self._todo[0].number < max_number
 
     def _start(self) -> WorkerProcess:
         process = WorkerProcess(self._command)
         self._processes.add(process)
         process.send(self._settings.as_json())
-        if self._is_closed:  # since it was taken
+        if self._is_closed:  # after the caller's check
             process.kill()
         return process
 
-    def _answer(self, process: WorkerProcess, work: _Work) -> _Answer:
-        line = process.receive()
-        if line is None:
-            return self._died(process)
-        kind, value = line
+    def _receive(self, process: WorkerProcess, attempt: _Attempt) -> _Message:
+        message = process.receive()
+        if message is None:
+            return _died(process)
+        kind, value = message
         if kind != "frames":
             return kind, value
         content = process.receive_bytes(value)
         if len(content) < value:
-            return self._died(process)
+            return _died(process)
         frames = list(unpack(content))
-        with self._change:
-            self._analyzed += sum(one.index >= work.stretch.begin for one in frames)
+        with self._changed:
+            self._analyzed += sum(one.index >= attempt.segment.begin for one in frames)
         return kind, frames
 
-    @staticmethod
-    def _died(process: WorkerProcess) -> _Answer:
-        process.kill()  # one that speaks no more is waited for
-        return "died", process.exit_reason()
+
+def _died(process: WorkerProcess) -> _Message:
+    process.kill()  # it may still run, with its output closed
+    return "died", process.exit_reason()
 
 
-def _up_to(frames: Iterator[FrameResult], index: int) -> Iterator[FrameResult]:
-    """Frames up to the first one of number `index` or later, that one included."""
+def _until(frames: Iterator[FrameResult], index: int) -> Iterator[FrameResult]:
+    """Yield frames up to and including the first one whose number is at least `index`."""
     for one in frames:
         yield one
         if one.index >= index:

@@ -1,4 +1,4 @@
-"""Which frames each process analyzes."""
+"""Plans which frames each process analyzes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from typing import Final
 
 from faceaffect.tracking.tracker import TrackerConfig
 
-WARM_S: Final = TrackerConfig().lost_track_timeout_s
-"""How early a stretch begins: as long as a lost face is remembered, which is longer than anything
-else is.
-"""
+WARMUP_S: Final = TrackerConfig().lost_track_timeout_s
+"""Warm-up of a segment: as long as a lost face is remembered, which is the longest memory."""
 
-LONGEST_FRAMES: Final = 3000
-"""What comes first is written first, so a run that is stopped loses what later stretches have
-analyzed: not too much.
-"""
+MAX_SEGMENT_FRAMES: Final = 3000
+"""Bounds what a stopped run loses: results of later segments wait for those of earlier ones."""
 
-_LEAST_WARM: Final = (
-    3  # a stretch of less than so many times its early frames is not worth a process
-)
+_MIN_WARMUPS: Final = 3  # a segment shorter than so many warm-ups is not worth a process
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Frames [begin, end) of a video, analyzed from `warmup_start` on; the last one, whose `end` is
-    None, to the video's end.
+    """Frames [begin, end) of a video, analyzed from `warmup_start` on.
+
+    Attributes:
+        begin: First frame of the output.
+        end: Frame after the last one; None for the last segment, which runs to the video's end.
+        warmup_start: First frame to analyze.
     """
 
     begin: int
@@ -34,24 +32,26 @@ class Segment:
     warmup_start: int
 
     @property
-    def warm_frames(self) -> int:
+    def warmup_frames(self) -> int:
+        """Number of frames analyzed before `begin`."""
         return self.begin - self.warmup_start
 
 
-def plan_segments(first: int, count: int, fps: float, jobs: int) -> list[Segment]:
-    """Stretches of frames [first, count) for `jobs` processes, in order; each takes about as long
-    as any other.
+def plan_segments(first: int, frame_count: int, fps: float, jobs: int) -> list[Segment]:
+    """Split frames [first, frame_count) into segments of about equal cost, warm-up included.
 
-    Their number is a multiple of `jobs`, or less where the video is short; 1 says that it is not
-    worth sharing out.
+    Returns:
+        Segments in order: a multiple of `jobs`, fewer for a short video; a single one if splitting
+        does not pay.
     """
-    warm, total = math.ceil(WARM_S * fps), max(0, count - first)
-    pieces = jobs * max(1, math.ceil(total / (jobs * LONGEST_FRAMES)))
-    pieces = max(1, min(pieces, total // (_LEAST_WARM * warm)))
-    each = (total + warm * (pieces - 1)) / pieces  # the first has no early frames
-    begins = [first] + [first + round(each + (each - warm) * k) for k in range(pieces - 1)]
+    warmup = math.ceil(WARMUP_S * fps)
+    total = max(0, frame_count - first)
+    count = jobs * max(1, math.ceil(total / (jobs * MAX_SEGMENT_FRAMES)))
+    count = max(1, min(count, total // (_MIN_WARMUPS * warmup)))
+    cost = (total + warmup * (count - 1)) / count  # frames; the first segment has no warm-up
+    begins = [first] + [first + round(cost + (cost - warmup) * k) for k in range(count - 1)]
     ends: list[int | None] = [*begins[1:], None]
     return [
-        Segment(b, e, b if k == 0 else b - warm)
-        for k, (b, e) in enumerate(zip(begins, ends, strict=True))
+        Segment(begin, end, begin if k == 0 else begin - warmup)
+        for k, (begin, end) in enumerate(zip(begins, ends, strict=True))
     ]

@@ -1,4 +1,4 @@
-"""Where two stretches meet: which of their frames and which of their faces are the same."""
+"""Stitches consecutive segments: matches the frames and the faces that both have analyzed."""
 
 from __future__ import annotations
 
@@ -12,64 +12,77 @@ from faceaffect.geometry import iou
 from faceaffect.segments.frame_result import FrameResult
 from faceaffect.types import IdArray
 
-_SAME_TIME_S: Final = 1e-4
-_LEAST_COMMON: Final = 0.5  # of the early frames, which a container may time by half
-_SAME_FACE: Final = 0.5  # intersection over union of boxes of one frame
+_TIME_TOLERANCE_S: Final = 1e-4
+_MIN_COMMON: Final = 0.5  # fraction of the warm-up frames; a container may time only half of them
+_MIN_IOU: Final = 0.5  # of the boxes of one face in one frame
 
 
-def frame_offset(before: Sequence[FrameResult], early: Sequence[FrameResult]) -> int | None:
-    """What to add to the numbers of `early`, frames of the later stretch, whose times `before`
-    knows with their true numbers.
+def frame_offset(previous: Sequence[FrameResult], warmup: Sequence[FrameResult]) -> int | None:
+    """Return what to add to the frame numbers of a segment to get the numbers in the video.
 
-    A process that sought its place has counted from where the file's frame rate puts it. None
-    where the times do not tell.
+    A process that seeks counts frames from where the file's frame rate puts the target, which may
+    be off.
+
+    Args:
+        previous: Last frames of the previous segment, under their numbers in the video.
+        warmup: Warm-up frames of the segment.
+
+    Returns:
+        The offset; None if presentation times do not determine it.
     """
-    at = {round(one.time_s / _SAME_TIME_S): one.index for one in before}
-    shifts = []
-    for one in early:
-        key = round(one.time_s / _SAME_TIME_S)
-        index = next((at[near] for near in (key, key - 1, key + 1) if near in at), None)
+    index_by_time = {round(one.time_s / _TIME_TOLERANCE_S): one.index for one in previous}
+    offsets = []
+    for one in warmup:
+        key = round(one.time_s / _TIME_TOLERANCE_S)
+        nearby = (key, key - 1, key + 1)
+        index = next((index_by_time[near] for near in nearby if near in index_by_time), None)
         if index is not None:
-            shifts.append(index - one.index)
-    if len(shifts) < max(1, _LEAST_COMMON * len(early)) or len(set(shifts)) > 1:
+            offsets.append(index - one.index)
+    if len(offsets) < max(1, _MIN_COMMON * len(warmup)) or len(set(offsets)) > 1:
         return None
-    return shifts[0]
+    return offsets[0]
 
 
 @dataclass(slots=True)
 class TrackIdMapper:
-    """Gives the faces of a stretch the ids that they have in the stretch before, and new ones to
-    others in their order.
+    """Maps the track ids of a segment to those of the whole video.
+
+    Faces of the previous segment keep their ids; others get new ones, from `next_id` on.
     """
 
     next_id: int
-    _same: dict[int, int] = field(default_factory=dict)
+    _id_map: dict[int, int] = field(default_factory=dict)
 
-    def begin(self, before: Sequence[FrameResult], early: Sequence[FrameResult]) -> None:
-        """Forget the stretch before; `before` are its last frames under final ids, `early` the same
-        frames in the next one.
+    def start_segment(self, previous: Sequence[FrameResult], warmup: Sequence[FrameResult]) -> None:
+        """Match the faces of a segment to those of the previous one.
+
+        Args:
+            previous: Last frames of the previous segment, under final ids.
+            warmup: The same frames as the segment has them.
         """
-        self._same = {}
-        known = {one.index: one for one in before}
-        for one in reversed(early):
-            if one.index in known:
-                self._match(known[one.index], one)
+        self._id_map = {}
+        previous_by_index = {one.index: one for one in previous}
+        for one in reversed(warmup):
+            if one.index in previous_by_index:
+                self._match(previous_by_index[one.index], one)
 
-    def _match(self, known: FrameResult, one: FrameResult) -> None:
-        taken = set(self._same.values())
+    def _match(self, previous: FrameResult, current: FrameResult) -> None:
+        used = set(self._id_map.values())
         pairs = sorted(
-            (-iou(box, other), int(local), int(final))
-            for box, local in zip(one.faces.box_xyxy, one.faces.track_id, strict=True)
-            for other, final in zip(known.faces.box_xyxy, known.faces.track_id, strict=True)
+            (-overlap(box, other), int(local), int(final))
+            for box, local in zip(current.faces.box_xyxy, current.faces.track_id, strict=True)
+            for other, final in zip(previous.faces.box_xyxy, previous.faces.track_id, strict=True)
         )
-        for worse, local, final in pairs:
-            if -worse >= _SAME_FACE and local not in self._same and final not in taken:
-                self._same[local] = final
-                taken.add(final)
+        for negative_iou, local, final in pairs:
+            if -negative_iou >= _MIN_IOU and local not in self._id_map and final not in used:
+                self._id_map[local] = final
+                used.add(final)
 
-    def of(self, local: IdArray) -> IdArray:
-        """Final ids [N]."""
-        for one in local.tolist():
-            if one not in self._same:
-                self._same[one], self.next_id = self.next_id, self.next_id + 1
-        return np.array([self._same[one] for one in local.tolist()], np.int64)
+    def map(self, track_id: IdArray) -> IdArray:
+        """Return the final ids [N] of local ids [N]."""
+        local_ids = track_id.tolist()
+        for local in local_ids:
+            if local not in self._id_map:
+                self._id_map[local] = self.next_id
+                self.next_id += 1
+        return np.array([self._id_map[local] for local in local_ids], np.int64)

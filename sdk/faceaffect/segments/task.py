@@ -1,4 +1,4 @@
-"""What a process is told of a video and of a stretch of it."""
+"""Messages to a process that analyzes segments of a video."""
 
 from __future__ import annotations
 
@@ -7,33 +7,44 @@ from typing import Any, Final
 
 from faceaffect.sources.source import SourceOptions
 
-PAST_THE_END: Final = 2
-"""Frames analyzed beyond the end of a stretch that was sought: a number counted by the frame rate
-may be off by so many.
+SEEK_MARGIN: Final = 2
+"""Frames analyzed beyond the end of a segment that was reached by seeking, whose frame numbers may
+be off by so many.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class StretchSettings:
-    """What every process is told; goes to it as JSON."""
+class SegmentSettings:
+    """Settings of every process, sent as JSON.
+
+    Attributes:
+        uri: The video.
+        pipeline: Keyword arguments of `open_pipeline`.
+    """
 
     uri: str
     model: str | None
-    pipeline: dict[str, Any]  # keyword arguments of open_pipeline
+    pipeline: dict[str, Any]
     source_options: SourceOptions
 
     def as_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> StretchSettings:
+    def from_json(cls, raw: dict[str, Any]) -> SegmentSettings:
+        """Create settings from the values of `as_json`."""
         return cls(**{**raw, "source_options": SourceOptions(**raw["source_options"])})
 
 
 @dataclass(frozen=True, slots=True)
-class StretchTask:
-    """Frames [start, end) to analyze, to the end of the video where `end` is None; `seek_s` above
-    0: sought, not counted.
+class SegmentTask:
+    """Frames [start, end) to analyze.
+
+    Attributes:
+        start: First frame.
+        end: Frame after the last one; None for the end of the video.
+        seek_s: Time to seek to; 0 to decode and count frames from the start of the video.
     """
 
     start: int

@@ -1,4 +1,7 @@
-"""Worker processes that exchange lines of JSON, which raw bytes may follow."""
+"""Worker processes that exchange messages over pipes.
+
+A message is a line of JSON. Those of a worker are `{kind: value}`, and bytes may follow the line.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,23 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
 _CLOSE_TIMEOUT_S: Final = 2.0
+_STDERR_TAIL_BYTES: Final = 1000
 
 
 class WorkerProcess:
-    """One process and its two pipes.
+    """A worker process, as seen by the process that started it.
 
-    It has a session of its own, so that Ctrl-C reaches only the process that started it.
+    It has its own session, so that Ctrl-C only reaches the process that started it.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # lives as long as the process  # noqa: SIM115
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # as long as the process  # noqa: SIM115
         self._process = subprocess.Popen(
             [*command],
             stdin=subprocess.PIPE,
@@ -28,6 +33,11 @@ class WorkerProcess:
             stderr=self._stderr,
             start_new_session=True,
         )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is still running."""
+        return self._process.poll() is None
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message; if the process has died, `receive` returns None."""
@@ -39,16 +49,16 @@ class WorkerProcess:
             return
 
     def receive(self) -> tuple[str, Any] | None:
-        """Name and value of the next message; None if the process has died or was closed."""
+        """Return kind and value of the next message; None if the process died or was closed."""
         assert self._process.stdout is not None
         try:
             line = self._process.stdout.readline()
             return next(iter(json.loads(line).items())) if line else None
-        except ValueError:  # cut short, or closed
+        except ValueError:  # truncated, or closed
             return None
 
     def receive_bytes(self, count: int) -> bytes:
-        """The bytes that follow a message; fewer if the process has died."""
+        """Return the bytes that follow a message; fewer if the process died."""
         assert self._process.stdout is not None
         try:
             return self._process.stdout.read(count)
@@ -56,15 +66,16 @@ class WorkerProcess:
             return b""
 
     def exit_reason(self) -> str:
-        """Signal or exit code of the process, and the last line of its standard error."""
+        """Wait for the process; return its signal or exit code and its last line on stderr."""
         code = self._process.wait()
         reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._stderr.seek(max(0, os.fstat(self._stderr.fileno()).st_size - 1000))
+        size = os.fstat(self._stderr.fileno()).st_size
+        self._stderr.seek(max(0, size - _STDERR_TAIL_BYTES))
         lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         return f"{reason} ({lines[-1]})" if lines else reason
 
     def close(self) -> None:
-        """Let the process exit by itself; kill it if it does not."""
+        """Close the input of the process, on which an idle worker exits; else kill it."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
@@ -73,6 +84,31 @@ class WorkerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Kill the process and wait until it has gone."""
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
+
+
+class WorkerOutput:
+    """The stream of messages that a worker process sends."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    @classmethod
+    def from_stdout(cls) -> WorkerOutput:
+        """Take over standard output; what libraries print goes to standard error instead."""
+        stream = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        return cls(stream)
+
+    def send(self, kind: str, value: Any, content: bytes = b"") -> None:
+        """Send a message and the bytes that follow it; raises BrokenPipeError."""
+        self._stream.write(json.dumps({kind: value}).encode() + b"\n" + content)
+        self._stream.flush()
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error; errors of other packages need their type as well."""
+    is_own = type(error).__module__.startswith("faceaffect.")
+    return str(error) if is_own else f"{type(error).__name__}: {error}"

@@ -194,7 +194,7 @@ def test_dla() -> None:
     assert module.made.profiles == [("crops", ((4, 3, 112, 112),) * 3)]
     with pytest.raises(BackendError, match="DLA core must be from 0 to 1, got 2"):
         build_engine(library, b"onnx", EngineSettings("fp16", 4, 112, 2), Watcher())
-    with pytest.raises(BackendError, match=r"has no DLA .*; build without --dla"):
+    with pytest.raises(BackendError, match=r"has no DLA .*; build without --dla-core"):
         build_engine(TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", dla, Watcher())
 
 
@@ -323,14 +323,14 @@ def with_fp16(bundle: Bundle) -> Bundle:
 
 def test_build_command(with_fp16: Bundle, use: Any) -> None:
     made = use(fake_tensorrt(dla_cores=1))
-    build = ["build", "--model", str(with_fp16.path), "--max-faces", "2"]
-    done = CliRunner().invoke(faceaffect, [*build, "--dla", "0", "--precision", "fp16"])
+    build = ["build-engine", "--model", str(with_fp16.path), "--max-faces", "2"]
+    done = CliRunner().invoke(faceaffect, [*build, "--dla-core", "0", "--precision", "fp16"])
     assert done.exit_code == 0, done.output
-    assert "tiny, fp16, up to 2 faces, on a DLA: 0.0 MB, TensorRT 10.3.0" in done.output
+    assert "tiny, fp16, up to 2 faces, on DLA core 0: 0.0 MB, TensorRT 10.3.0" in done.output
     (kept,) = (Path(os.environ[CACHE_VARIABLE]) / "engines").glob("*.engine")
-    assert f"kept as {kept}" in done.output
+    assert f"stored as {kept}" in done.output
     assert made.builds == 1
-    done = CliRunner().invoke(faceaffect, [*build, "--dla", "0"])
+    done = CliRunner().invoke(faceaffect, [*build, "--dla-core", "0"])
     assert "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16" in str(
         done.exception
     )
@@ -344,10 +344,10 @@ def test_build_command_that_cannot_keep_the_engine_fails(
     use(fake_tensorrt())
     (tmp_path / "file").touch()
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
-    done = CliRunner().invoke(faceaffect, ["build", "--model", str(bundle.path)])
+    done = CliRunner().invoke(faceaffect, ["build-engine", "--model", str(bundle.path)])
     assert done.exit_code == 1
-    assert "the engine was built but not kept as" in done.output
-    assert "FACEAFFECT_CACHE names another folder" in done.output
+    assert "engine built but not stored" in done.output
+    assert "set FACEAFFECT_CACHE to a writable folder" in done.output
 
 
 def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: Any) -> None:
@@ -381,7 +381,7 @@ def test_analyze_refuses_what_the_device_lacks(with_fp16: Bundle, use: Any, tmp_
         "fp16",
     ]
     (tmp_path / "clip.mp4").touch()
-    done = CliRunner().invoke(faceaffect, ["analyze", *arguments, "--dla", "0"])
+    done = CliRunner().invoke(faceaffect, ["analyze", *arguments, "--dla-core", "0"])
     assert "has no DLA" in str(done.exception)
 
 
@@ -391,7 +391,7 @@ def test_build_command_without_a_gpu(bundle: Bundle, monkeypatch: pytest.MonkeyP
         "unavailable_reason",
         lambda: "no NVIDIA driver is loaded; use --backend onnx",
     )
-    done = CliRunner().invoke(faceaffect, ["build", "--model", str(bundle.path)])
+    done = CliRunner().invoke(faceaffect, ["build-engine", "--model", str(bundle.path)])
     assert isinstance(done.exception, BackendError)
     assert "no NVIDIA driver is loaded" in str(done.exception)
 

@@ -1,4 +1,4 @@
-"""An archive of short videos, a small model for them, and the command line in a process of its own."""
+"""Short videos, a tiny model, and the command line in a new process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_video(path: Path, frames: int) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that takes every crop for a face."""
+    """A bundle that accepts every crop as a face."""
     pytest.importorskip("onnx")
     from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -41,7 +41,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def analyze(tiny_model: Path) -> Analyze:
-    """Starts `faceaffect analyze`; every frame is one face crop, so that no detector runs."""
+    """Starts `faceaffect analyze` on frames that are face crops, so that no detector runs."""
 
     def start(*arguments: str | Path, python: str = sys.executable) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(SDK), "OMP_NUM_THREADS": "1"}
@@ -53,7 +53,7 @@ def analyze(tiny_model: Path) -> Analyze:
             *map(str, arguments),
             "--model",
             str(tiny_model),
-            "--crops",
+            "--aligned-crops",
         ]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
@@ -64,7 +64,7 @@ def analyze(tiny_model: Path) -> Analyze:
 def wait_for(
     condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60
 ) -> None:
-    """Until it holds; fails where the process has ended before."""
+    """Wait until the condition holds; fail if the process ends first."""
     end_s = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()[1]
@@ -73,6 +73,6 @@ def wait_for(
 
 
 def children(pid: int) -> list[int]:
-    """Processes that it started and that have not ended."""
+    """Return the ids of the running child processes."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]

@@ -1,7 +1,6 @@
-"""Speaks the protocol of a worker without a model: a part is the input's name; what happens lies in
-the name.
+"""Worker process without a model, controlled by the names of its inputs.
 
-`dies` kills the process, `dies-once` only the first time (a file beside the input remembers),
+`dies` kills the process, `dies-once` only the first time (recorded in a file beside the input),
 `stop` ends the run.
 """
 
@@ -13,29 +12,29 @@ import time
 from pathlib import Path
 
 
-def say(**message: object) -> None:
+def send(**message: object) -> None:
     print(json.dumps(message), flush=True)
 
 
 def main() -> None:
     settings = json.loads(sys.stdin.readline())
     if settings["model"] == "none":
-        say(stop="no such model")
+        send(stop="no such model")
         return
-    say(ready=os.getpid())
+    send(ready=os.getpid())
     for line in sys.stdin:
         task = json.loads(line)
-        seen = Path(task["uri"] + ".seen")
-        if "dies" in task["name"] and not ("once" in task["name"] and seen.exists()):
-            seen.touch()
+        marker = Path(task["uri"] + ".marker")
+        if "dies" in task["name"] and not ("once" in task["name"] and marker.exists()):
+            marker.touch()
             print("assertion of the decoder failed", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         if "stop" in task["name"]:
-            say(stop="the disk is full")
+            send(stop="the disk is full")
             return
         time.sleep(0.01)
-        say(frames=5)
-        say(outcome={"uri": task["uri"], "name": task["name"], "frames": 5, "cpu_s": os.getpid()})
+        send(frames=5)
+        send(result={"uri": task["uri"], "name": task["name"], "frames": 5, "cpu_s": os.getpid()})
 
 
 if __name__ == "__main__":

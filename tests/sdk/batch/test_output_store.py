@@ -1,3 +1,5 @@
+"""Tests of output stores, local and remote."""
+
 from __future__ import annotations
 
 import subprocess
@@ -14,23 +16,25 @@ from faceaffect.batch.output_store import RUN, WORK, read_json
 @pytest.fixture(params=["disk", "memory", "local"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OutputStore]:
     if request.param == "disk":
-        yield open_store(str(tmp_path / "parts"))
+        yield open_store(str(tmp_path / "results"))
         return
     fsspec = pytest.importorskip("fsspec")
-    yield open_store("memory://parts" if request.param == "memory" else f"local://{tmp_path}/parts")
+    yield open_store(
+        "memory://results" if request.param == "memory" else f"local://{tmp_path}/results"
+    )
     if request.param == "memory":
-        fsspec.filesystem("memory").rm("/parts", recursive=True)
+        fsspec.filesystem("memory").rm("/results", recursive=True)
 
 
 def publish(store: OutputStore, name: str, text: str) -> None:
     with store.work_folder() as folder:
-        file = folder / "part"
+        file = folder / "file"
         file.write_text(text)
         assert name not in store.names()
         store.publish(file, name)
 
 
-def test_a_part_is_there_whole_and_its_own_files_are_not_parts(store: OutputStore) -> None:
+def test_publish_is_atomic_and_state_files_are_not_outputs(store: OutputStore) -> None:
     with store.lock():
         assert store.names() == set()
         publish(store, "deep/a.csv", "rows")
@@ -42,7 +46,7 @@ def test_a_part_is_there_whole_and_its_own_files_are_not_parts(store: OutputStor
     assert store.names("deep") == {"a.csv"}
 
 
-def test_a_part_that_is_there_is_replaced_and_removed(store: OutputStore) -> None:
+def test_publish_replaces_existing_file(store: OutputStore) -> None:
     publish(store, "a.csv", "old")
     with store.work_folder() as folder:
         (folder / "new").write_text("new")
@@ -53,23 +57,23 @@ def test_a_part_that_is_there_is_replaced_and_removed(store: OutputStore) -> Non
     assert store.names() == set()
 
 
-def test_a_damaged_note_says_so(store: OutputStore) -> None:
+def test_read_json_damaged_raises(store: OutputStore) -> None:
     assert read_json(store, RUN) is None
     store.write(RUN, "{half")
     with pytest.raises(BatchError, match=r"run\.json is damaged"):
         read_json(store, RUN)
 
 
-def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+def test_lock_removes_unfinished_files(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
-    left = tmp_path / WORK / "tmpx" / "part.csv"
+    left = tmp_path / WORK / "tmpx" / "output.csv"
     left.parent.mkdir(parents=True)
     left.touch()
     with store.lock():
         assert not left.exists()
 
 
-def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
+def test_lock_held_by_other_process_raises(tmp_path: Path) -> None:
     code = (
         f"from faceaffect.batch import open_store\nwith open_store({str(tmp_path)!r}).lock(): pass"
     )
@@ -79,7 +83,7 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_scheme_that_nothing_opens_is_a_clear_error() -> None:
+def test_open_store_unknown_scheme_raises() -> None:
     pytest.importorskip("fsspec")
-    with pytest.raises(BatchError, match="nosuchscheme://bucket: cannot be opened here"):
+    with pytest.raises(BatchError, match="nosuchscheme://bucket: cannot be opened"):
         open_store("nosuchscheme://bucket")

@@ -1,3 +1,5 @@
+"""Tests of ProcessPool, on fake workers."""
+
 from __future__ import annotations
 
 import sys
@@ -16,7 +18,7 @@ WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 
 def pool(jobs: int, model: str | None = None, command: tuple[str, ...] = WORKER) -> ProcessPool:
     return ProcessPool(
-        TaskSettings("parts", "csv", model, {}, SourceOptions(), "auto", "0"), jobs, command
+        TaskSettings("results", "csv", model, {}, SourceOptions(), "auto", "0"), jobs, command
     )
 
 
@@ -24,11 +26,11 @@ def tasks(folder: Path, *names: str) -> list[Input]:
     return [Input(str(folder / name), name) for name in names]
 
 
-def outcomes(pool: ProcessPool, given: list[Input]) -> list[FileResult]:
-    return [event for event in pool.run(given) if isinstance(event, FileResult)]
+def results(pool: ProcessPool, inputs: list[Input]) -> list[FileResult]:
+    return [event for event in pool.run(inputs) if isinstance(event, FileResult)]
 
 
-def test_every_task_ends_once_and_the_processes_share_them(tmp_path: Path) -> None:
+def test_run_yields_one_result_per_task(tmp_path: Path) -> None:
     names = [f"{number}.mp4" for number in range(30)]
     events = list(pool(3).run(tasks(tmp_path, *names)))
     ended = [event for event in events if isinstance(event, FileResult)]
@@ -37,13 +39,13 @@ def test_every_task_ends_once_and_the_processes_share_them(tmp_path: Path) -> No
     assert 1 < len({one.cpu_s for one in ended}) <= 3
 
 
-def test_no_more_processes_than_tasks(tmp_path: Path) -> None:
-    assert len({one.cpu_s for one in outcomes(pool(8), tasks(tmp_path, "a", "b"))}) <= 2
-    assert outcomes(pool(2), []) == []
+def test_run_starts_no_more_processes_than_tasks(tmp_path: Path) -> None:
+    assert len({one.cpu_s for one in results(pool(8), tasks(tmp_path, "a", "b"))}) <= 2
+    assert results(pool(2), []) == []
 
 
-def test_a_file_that_kills_its_process_fails_alone(tmp_path: Path) -> None:
-    ended = outcomes(pool(2), tasks(tmp_path, "a", "dies", "b", "dies-once", "c", "d"))
+def test_run_input_that_kills_process_fails_alone(tmp_path: Path) -> None:
+    ended = results(pool(2), tasks(tmp_path, "a", "dies", "b", "dies-once", "c", "d"))
     assert Counter(one.name for one in ended) == Counter(["a", "dies", "b", "dies-once", "c", "d"])
     (failed,) = [one for one in ended if one.error]
     assert failed.name == "dies"
@@ -53,28 +55,28 @@ def test_a_file_that_kills_its_process_fails_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ((2, "none", WORKER), "no such model"),
         (
             (2, None, (sys.executable, "-c", "raise SystemExit('cannot')")),
-            r"did not start, it ended by exit code 1 \(cannot\)",
+            r"failed to start: exit code 1 \(cannot\)",
         ),
     ],
 )
-def test_workers_that_cannot_work_end_the_run(
-    tmp_path: Path, given: tuple[int, str | None, tuple[str, ...]], message: str
+def test_run_worker_that_cannot_start_raises(
+    tmp_path: Path, arguments: tuple[int, str | None, tuple[str, ...]], message: str
 ) -> None:
     with pytest.raises(BatchError, match=message):
-        outcomes(pool(*given), tasks(tmp_path, "a", "b", "c"))
+        results(pool(*arguments), tasks(tmp_path, "a", "b", "c"))
 
 
-def test_what_no_other_input_would_survive_ends_the_run(tmp_path: Path) -> None:
+def test_run_stop_message_raises(tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="the disk is full"):
-        outcomes(pool(2), tasks(tmp_path, "a", "stop", "b"))
+        results(pool(2), tasks(tmp_path, "a", "stop", "b"))
 
 
-def test_leaving_early_ends_the_processes(tmp_path: Path) -> None:
+def test_run_closed_early_kills_processes(tmp_path: Path) -> None:
     events = pool(2).run(tasks(tmp_path, *[str(number) for number in range(500)]))
     pid = next(int(event.cpu_s) for event in events if isinstance(event, FileResult))
     assert Path(f"/proc/{pid}").exists()

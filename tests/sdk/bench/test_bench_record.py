@@ -79,7 +79,7 @@ def test_what_is_no_record_is_refused(saved: Path, change: dict[str, object], sa
 @pytest.mark.parametrize("content", [b"", b"[]", b"not JSON", b"\xff\xfe", b"[" * 100_000])
 def test_rubbish_is_refused(saved: Path, content: bytes) -> None:
     saved.write_bytes(content)
-    with pytest.raises(BenchError, match="made by `faceaffect bench --json` was wanted"):
+    with pytest.raises(BenchError, match="made by `faceaffect bench --save-json` was wanted"):
         Record.load_file(saved)
 
 

@@ -100,7 +100,7 @@ def test_images_become_a_video(tmp_path: Path) -> None:
     [
         ({"faces": 100, "size": (640, 360)}, "100 faces of at least 40 px do not fit into 640x360"),
         ({"faces": 1, "size": (64, 48)}, "do not fit"),
-        ({"faces": 4, "size": (320, 240), "min_face_size_px": 90}, "smaller --min-face"),
+        ({"faces": 4, "size": (320, 240), "min_face_size_px": 90}, "smaller --min-face-size"),
         ({"faces": 0, "size": (640, 360)}, "at least 1 face"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_clip_without_a_face_cannot_be_tiled(trained: None, tmp_path: Path) ->
     path = tmp_path / "gray.png"
     cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
     with pytest.raises(
-        BenchError, match="--faces needs a clip that shows a face, none is found in 1 frames"
+        BenchError, match="--num-faces needs a clip that shows a face, none is found in 1 frames"
     ):
         make_workload(str(path), Configuration(faces=2, size=(640, 360)), FRAMES, tmp_path)
 

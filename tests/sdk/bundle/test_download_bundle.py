@@ -242,7 +242,7 @@ def test_a_spec_cannot_write_outside_its_folder(server: Server, at_home: Path, f
 def test_the_command(server: Server, at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     digest = serve_bundle(server)
     with pytest.raises(SystemExit) as left:
-        main(["models", "get", f"{server.url}/tiny", "--sha256", digest, "--name", "mine"])
+        main(["models", "download", f"{server.url}/tiny", "--sha256", digest, "--name", "mine"])
     assert not left.value.code
     assert "use it with --model mine" in capsys.readouterr().out
     with pytest.raises(SystemExit) as left:

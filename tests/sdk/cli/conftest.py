@@ -1,4 +1,4 @@
-"""The command line over a fake pipeline, in this process and in one of its own."""
+"""Fixtures that run the command line with a fake pipeline, in this process or a new one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).with_name("fake_pipeline.py")
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakePipeline]:
-    """Puts the fake in place; the list holds the pipelines that were opened."""
+    """Installs the fake pipeline; the list holds those that were opened."""
     pipelines: list[FakePipeline] = []
     monkeypatch.setitem(sys.modules, "faceaffect.pipeline", fake_module(pipelines))
     return pipelines
@@ -31,16 +31,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakePipeline]:
 @pytest.fixture
 def run(opened: list[FakePipeline]) -> Run:
     def run_main(*arguments: str | Path) -> int:
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main([str(argument) for argument in arguments])
-        return int(left.value.code or 0)
+        return int(exit_info.value.code or 0)
 
     return run_main
 
 
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command line over the fake in a process of its own."""
+    """Starts the command line with the fake pipeline in a new process."""
 
     def popen(*arguments: str | Path, frame_s: float = 0.0) -> subprocess.Popen[str]:
         roots = [str(Path(next(iter(faceaffect.__path__))).parent), str(SCRIPT.parents[3])]

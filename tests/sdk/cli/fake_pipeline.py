@@ -1,7 +1,6 @@
-"""A pipeline without a model: one face in two of three frames, read from nothing but the frame's
-number.
+"""Pipeline without a model: one face in two of three frames, computed from the frame number.
 
-`python tests/sdk/cli/fake_pipeline.py analyze ...` is the command line over it.
+`python tests/sdk/cli/fake_pipeline.py analyze ...` runs the command line with it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FRAME_S = float(os.environ.get("FAKE_FRAME_S", "0"))
 
 
 class FakePipeline:
-    """Track ids start at 1 with every track, go on over `reset`, and never come twice."""
+    """Pipeline whose track ids start at 1 and are never reused, not even after `reset`."""
 
     spec = SimpleNamespace(name="fake", au_thresholds=(0.5,) * 12)
     uses_audio = False
@@ -31,13 +30,13 @@ class FakePipeline:
             options["precision"]
         ]
         self.options, self.resets, self._track_id = options, 0, 0
-        self._is_following = False
+        self._has_track = False
 
     def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
         time.sleep(FRAME_S)
         count = int(frame.index % 3 > 0)
-        if count and not self._is_following:
-            self._track_id, self._is_following = self._track_id + 1, True
+        if count and not self._has_track:
+            self._track_id, self._has_track = self._track_id + 1, True
         values = np.full((count, 12), 0.6, np.float32)
         values[:, 1:] = 0.1
         expression = np.full((count, 7), 0.05, np.float32)
@@ -50,15 +49,15 @@ class FakePipeline:
             np.ones(count, np.float32),
             np.zeros((count, 3), np.float32),
         )
-        mood = np.full(count, 0.25, np.float32)
-        return faces, Affect(values, values > 0.5, expression, mood, -mood)
+        valence = np.full(count, 0.25, np.float32)
+        return faces, Affect(values, values > 0.5, expression, valence, -valence)
 
     def describe(self) -> dict[str, str]:
         return {"model": "fake", "backend": "none", "precision": self.precision, "detector": "none"}
 
     def reset(self, track_ids: bool = False) -> None:
         self.resets += 1
-        self._is_following = False
+        self._has_track = False
 
     def prefetch_detections(self, source: object) -> None:
         pass
@@ -71,7 +70,7 @@ class FakePipeline:
 
 
 def fake_module(opened: list[FakePipeline] | None = None) -> ModuleType:
-    """A stand-in for `faceaffect.pipeline`."""
+    """Return a replacement for the module `faceaffect.pipeline`."""
 
     def open_pipeline(model: str | None = None, **options: Any) -> FakePipeline:
         pipeline = FakePipeline(model=model, **options)

@@ -1,3 +1,5 @@
+"""Tests of `analyze` with a single output, on a fake pipeline."""
+
 from __future__ import annotations
 
 import csv
@@ -21,16 +23,16 @@ from tests.sdk.cli.fake_pipeline import FakePipeline
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def rows_in(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
-def frames_in(path: Path) -> list[int]:
-    return [int(row["frame"]) for row in rows_in(path)]
+def read_frames(path: Path) -> list[int]:
+    return [int(row["frame"]) for row in read_rows(path)]
 
 
-def expected(count: int) -> list[int]:
+def frames_with_faces(count: int) -> list[int]:
     return [index for index in range(count) if index % 3]
 
 
@@ -41,27 +43,27 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_rows_overlay_and_summary(
+def test_analyze_video_writes_rows_overlay_and_summary(
     run: Run,
     clip: Path,
     tmp_path: Path,
     opened: list[FakePipeline],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out, overlay = tmp_path / "rows.csv", tmp_path / "seen.mp4"
+    out, overlay = tmp_path / "rows.csv", tmp_path / "overlay.mp4"
     assert (
-        run("analyze", clip, "--out", out, "--overlay", overlay, "--no-smooth", "--threads", "2")
+        run("analyze", clip, "--out", out, "--overlay", overlay, "--no-smoothing", "--threads", "2")
         == 0
     )
-    assert frames_in(out) == expected(60)
-    assert rows_in(out)[0]["time_s"] == "0.04"
+    assert read_frames(out) == frames_with_faces(60)
+    assert read_rows(out)[0]["time_s"] == "0.04"
     with open_source(overlay) as source:
         assert len(list(source)) == 60
     assert opened[0].options["smooth"] is False
     assert opened[0].options["threads"] == 2
-    written = capsys.readouterr()
-    assert written.out == ""
-    for part in (
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for text in (
         "60 (",
         "frames with faces",
         "40",
@@ -71,10 +73,10 @@ def test_rows_overlay_and_summary(
         str(out),
         str(overlay),
     ):
-        assert part in written.err
+        assert text in captured.err
 
 
-def test_standard_output_carries_rows_only(
+def test_analyze_without_out_writes_only_rows_to_stdout(
     run: Run, clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("analyze", clip) == 0
@@ -83,14 +85,14 @@ def test_standard_output_carries_rows_only(
     assert len(lines) == 41
 
 
-def test_quiet_is_quiet(
+def test_analyze_quiet_prints_nothing(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("analyze", clip, "--out", tmp_path / "rows.csv", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_one_bad_source_does_not_stop_the_others(
+def test_analyze_unreadable_source_continues_with_the_others(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.mp4").write_text("no video")
@@ -99,24 +101,24 @@ def test_one_bad_source_does_not_stop_the_others(
     assert (
         run("analyze", good, tmp_path / "text.mp4", tmp_path / "none.mp4", clip, "--out", out) == 1
     )
-    assert frames_in(out) == expected(9) + expected(60)
+    assert read_frames(out) == frames_with_faces(9) + frames_with_faces(60)
     error = capsys.readouterr().err
     assert "text.mp4: expected a video or image" in error
     assert "none.mp4: no such file" in error
     assert "Traceback" not in error
 
 
-def test_failed_source_is_tried_again_by_resume(run: Run, clip: Path, tmp_path: Path) -> None:
+def test_analyze_resume_retries_failed_source(run: Run, clip: Path, tmp_path: Path) -> None:
     late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
     assert run("analyze", clip, late, "--out", out) == 1
     make_clip(late, 6)
     assert run("analyze", clip, late, "--out", out, "--resume") == 0
-    assert frames_in(out) == expected(60) + expected(6)
-    assert len({row["track_id"] for row in rows_in(out)}) == 2
+    assert read_frames(out) == frames_with_faces(60) + frames_with_faces(6)
+    assert len({row["track_id"] for row in read_rows(out)}) == 2
     assert not (tmp_path / "rows.csv.progress.json").exists()
 
 
-def test_folder_of_images_forgets_between_images(
+def test_analyze_image_folder_resets_pipeline_between_images(
     run: Run, tmp_path: Path, opened: list[FakePipeline]
 ) -> None:
     folder = tmp_path / "photos"
@@ -128,15 +130,15 @@ def test_folder_of_images_forgets_between_images(
     (folder / "3.png").write_bytes(b"broken")
     out = tmp_path / "rows.csv"
     assert run("analyze", folder, "--out", out) == 0
-    assert [(row["source"], row["track_id"]) for row in rows_in(out)] == [
+    assert [(row["source"], row["track_id"]) for row in read_rows(out)] == [
         (str(folder / f"{number}.png"), str(track)) for number, track in ((1, 1), (2, 2), (4, 3))
     ]
     assert run("analyze", folder, "--out", out, "--sequence", "--overwrite") == 0
-    assert {row["track_id"] for row in rows_in(out)} == {"1"}
+    assert {row["track_id"] for row in read_rows(out)} == {"1"}
     assert (opened[0].resets, opened[1].resets) == (5, 1)
-    assert run("analyze", folder, "--out", out, "--crops", "--overwrite") == 0
-    assert opened[2].options["aligned_crops"] is True
-    assert [pipeline.options["is_video"] for pipeline in opened] == [False, True, True]
+    assert run("analyze", folder, "--out", out, "--aligned-crops", "--overwrite") == 0
+    assert opened[2].options["crops"] is True
+    assert [pipeline.options["sequence"] for pipeline in opened] == [False, True, True]
     assert opened[2].resets == 1
 
 
@@ -146,17 +148,19 @@ def test_folder_of_images_forgets_between_images(
         (["--out", "rows.txt"], "must end in .csv, .jsonl or .parquet"),
         (["--out", "missing/rows.csv"], "does not exist"),
         (["--out", "-", "--resume"], "standard output cannot be resumed"),
-        (["--out", "a.csv", "--resume", "--overwrite"], "give one of them"),
-        (["--overlay", "seen.gif"], "--overlay must end in"),
+        (["--out", "a.csv", "--resume", "--overwrite"], "use one of them"),
+        (["--overlay", "overlay.gif"], "--overlay must end in"),
         (["--out", "a.csv", "--image-fps", "0"], "image_fps > 0"),
         (
             ["--out", "a.csv", "--precision", "fp8"],
             "'fp8' is not one of 'auto', 'fp32', 'fp16', 'int8'",
         ),
-        (["--out", "a.csv", "--dla", "-1"], "--dla"),
+        (["--out", "a.csv", "--dla-core", "-1"], "--dla-core"),
+        (["--out", "a.csv", "--detector", "yunet"], "needs --detector-model FILE"),
+        (["--out", "a.csv", "--detector-model", __file__], "only used with --detector yunet"),
     ],
 )
-def test_mistakes_are_found_before_anything_starts(
+def test_analyze_invalid_options_fail_before_pipeline_opens(
     run: Run,
     clip: Path,
     opened: list[FakePipeline],
@@ -171,7 +175,7 @@ def test_mistakes_are_found_before_anything_starts(
     assert opened == []
 
 
-def test_existing_output_names_both_ways_out(
+def test_analyze_existing_output_is_refused_with_advice(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "rows.csv"
@@ -184,28 +188,28 @@ def test_existing_output_names_both_ways_out(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_run_is_closed_properly_and_resumed(
+def test_analyze_stopped_by_signal_is_resumable(
     start: Start, run: Run, clip: Path, tmp_path: Path, number: int, code: int
 ) -> None:
-    out, overlay = tmp_path / "rows.csv", tmp_path / "seen.mp4"
+    out, overlay = tmp_path / "rows.csv", tmp_path / "overlay.mp4"
     process = start("analyze", clip, "--out", out, "--overlay", overlay, frame_s=0.05)
     wait_for(lambda: out.exists() and len(out.read_text().splitlines()) > 10)
     process.send_signal(number)
     _, error = process.communicate(timeout=10)
     assert process.returncode == code, error
-    assert "--resume goes on from there" in error
+    assert "continue with --resume" in error
     assert "Traceback" not in error
     with open_source(overlay) as source:
         assert len(list(source)) > 10
     assert run("analyze", clip, "--out", out, "--overlay", overlay, "--resume") == 0
-    assert frames_in(out) == expected(60)
-    assert len({row["track_id"] for row in rows_in(out)}) == 2
-    with open_source(tmp_path / "seen.part2.mp4") as source:
+    assert read_frames(out) == frames_with_faces(60)
+    assert len({row["track_id"] for row in read_rows(out)}) == 2
+    with open_source(tmp_path / "overlay.part2.mp4") as source:
         assert 0 < len(list(source)) < 60
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
-def test_killed_run_leaves_valid_rows_and_is_resumed(
+def test_analyze_killed_leaves_valid_rows_and_is_resumable(
     start: Start, run: Run, clip: Path, tmp_path: Path, name: str
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -215,18 +219,18 @@ def test_killed_run_leaves_valid_rows_and_is_resumed(
     wait_for(lambda: text.exists() and len(text.read_text().splitlines()) > 20)
     process.kill()
     process.communicate(timeout=10)
-    assert frames_in(text) == expected(60)[: len(frames_in(text))]
+    assert read_frames(text) == frames_with_faces(60)[: len(read_frames(text))]
     if name.endswith("parquet"):
         csv_to_parquet(text, tmp_path / "check.parquet")
     assert run("analyze", clip, "--out", out, "--resume") == 0
     frames = (
-        frames_in(out) if name.endswith("csv") else parquet.read_table(out)["frame"].to_pylist()
+        read_frames(out) if name.endswith("csv") else parquet.read_table(out)["frame"].to_pylist()
     )
-    assert frames == expected(60)
+    assert frames == frames_with_faces(60)
     assert not text.exists() or name.endswith("csv")
 
 
-def test_full_disk_is_a_clear_error(
+def test_analyze_full_disk_fails_with_clear_error(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     resource = pytest.importorskip("resource")
@@ -240,12 +244,12 @@ def test_full_disk_is_a_clear_error(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert "writing stopped (File too large); the rows so far are kept" in capsys.readouterr().err
-    assert frames_in(out) == expected(60)[: len(frames_in(out))]
+    assert read_frames(out) == frames_with_faces(60)[: len(read_frames(out))]
     assert run("analyze", clip, "--out", out, "--resume") == 0
-    assert frames_in(out) == expected(60)
+    assert read_frames(out) == frames_with_faces(60)
 
 
-def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
+def test_analyze_closed_stdout_ends_without_message(start: Start, clip: Path) -> None:
     process = start("analyze", clip, frame_s=0.01)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -256,11 +260,12 @@ def test_reader_that_has_seen_enough(start: Start, clip: Path) -> None:
     assert error == ""
 
 
-def test_precision_and_dla_reach_the_pipeline(
+def test_analyze_precision_and_dla_core_reach_pipeline(
     run: Run, clip: Path, tmp_path: Path, opened: list[FakePipeline]
 ) -> None:
     assert (
-        run("analyze", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla", "1") == 0
+        run("analyze", clip, "--out", tmp_path / "a.csv", "--precision", "int8", "--dla-core", "1")
+        == 0
     )
     assert run("analyze", clip, "--out", tmp_path / "b.csv") == 0
     assert [(pipeline.options["precision"], pipeline.options["dla_core"]) for pipeline in opened] == [
@@ -269,7 +274,7 @@ def test_precision_and_dla_reach_the_pipeline(
     ]
 
 
-def test_a_run_is_resumed_in_its_own_precision_only(
+def test_analyze_resume_in_other_precision_is_refused(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late, out = tmp_path / "late.mp4", tmp_path / "rows.csv"
@@ -277,15 +282,26 @@ def test_a_run_is_resumed_in_its_own_precision_only(
     make_clip(late, 6)
     assert run("analyze", clip, late, "--out", out, "--resume") == 1
     assert "precision was float16, is float32" in capsys.readouterr().err
-    assert frames_in(out) == expected(60)
+    assert read_frames(out) == frames_with_faces(60)
     assert (
-        run("analyze", clip, late, "--out", out, "--resume", "--precision", "fp16", "--dla", "0")
+        run(
+            "analyze",
+            clip,
+            late,
+            "--out",
+            out,
+            "--resume",
+            "--precision",
+            "fp16",
+            "--dla-core",
+            "0",
+        )
         == 0
     )
-    assert frames_in(out) == expected(60) + expected(6)
+    assert read_frames(out) == frames_with_faces(60) + frames_with_faces(6)
 
 
-def test_a_gpu_lost_in_mid_stream_ends_the_run_and_loses_no_row(
+def test_analyze_lost_gpu_ends_run_and_keeps_rows(
     run: Run,
     clip: Path,
     tmp_path: Path,
@@ -306,9 +322,9 @@ def test_a_gpu_lost_in_mid_stream_ends_the_run_and_loses_no_row(
         assert run("analyze", clip, tmp_path / "never.mp4", "--out", out) == 1
     error = capsys.readouterr().err
     assert "the GPU was lost to this process" in error
-    assert "--resume goes on from there" in error
+    assert "continue with --resume" in error
     assert "Traceback" not in error
-    assert "never.mp4" not in error, "what comes after it is not tried with a dead GPU"
-    assert frames_in(out) == expected(20)
+    assert "never.mp4" not in error, "later sources are not tried without a GPU"
+    assert read_frames(out) == frames_with_faces(20)
     assert run("analyze", clip, "--out", out, "--resume") == 0
-    assert frames_in(out) == expected(60)
+    assert read_frames(out) == frames_with_faces(60)

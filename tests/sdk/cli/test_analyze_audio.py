@@ -1,6 +1,4 @@
-"""`analyze` with a model that hears: whose audio is taken, what is said where there is none, and
-that no row is lost.
-"""
+"""Tests of `analyze` with a model that uses audio."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def hum(seconds: float) -> np.ndarray:
+def sine(seconds: float) -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * 200 * np.arange(round(seconds * RATE)) / RATE))[None]
 
 
@@ -39,15 +37,15 @@ def analyze(
     folder: Path, source: Path, *options: str, model: str = "stages"
 ) -> tuple[int, list[dict[str, str]]]:
     out = folder / "rows.csv"
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main(
             [
                 "analyze",
                 str(source),
                 "--model",
                 model,
-                "--crops",
-                "--no-smooth",
+                "--aligned-crops",
+                "--no-smoothing",
                 "--out",
                 str(out),
                 "--overwrite",
@@ -55,57 +53,57 @@ def analyze(
             ]
         )
     rows = list(csv.DictReader(out.open())) if out.is_file() else []
-    return int(left.value.code or 0), rows
+    return int(exit_info.value.code or 0), rows
 
 
 def scores(rows: list[dict[str, str]]) -> list[float]:
     return [float(row["AU1"]) for row in rows]
 
 
-def test_the_files_own_audio_is_heard_with_its_frames(
+def test_analyze_default_uses_audio_track_of_video(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip = write_video(folder / "a.mkv", TIMES, hum(0.8), RATE)
+    clip = write_video(folder / "a.mkv", TIMES, sine(0.8), RATE)
     code, rows = analyze(folder, clip)
     assert code == 0
     assert "video alone" not in capsys.readouterr().err
-    code, deaf = analyze(folder, clip, "--audio", "none")
+    code, silent = analyze(folder, clip, "--audio", "none")
     assert code == 0
-    changed = np.abs(np.subtract(scores(rows), scores(deaf))) > 1e-3
+    changed = np.abs(np.subtract(scores(rows), scores(silent))) > 1e-3
     assert changed.tolist() == [time_s > 0.099 for time_s in TIMES]
-    assert "video alone" not in capsys.readouterr().err, "who asks for no audio need not be told"
+    assert "video alone" not in capsys.readouterr().err, "--audio none silences the note"
 
 
-def test_without_audio_a_note_says_so(
+def test_analyze_without_audio_track_prints_note(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_video(folder / "a.mkv", TIMES)
     code, rows = analyze(folder, clip)
     assert (code, len(rows)) == (0, 20)
-    said = [line for line in capsys.readouterr().err.splitlines() if "video alone" in line]
-    assert said == [f"note: {clip}: no audio track: tiny stages runs on video alone"]
-    loud = write_video(folder / "b.mkv", TIMES, hum(0.8), RATE)
+    notes = [line for line in capsys.readouterr().err.splitlines() if "video alone" in line]
+    assert notes == [f"note: {clip}: no audio track: tiny stages runs on video alone"]
+    loud = write_video(folder / "b.mkv", TIMES, sine(0.8), RATE)
     monkeypatch.setitem(sys.modules, "av", None)
     code, without = analyze(folder, loud)
     assert code == 0
     assert len(without) == 20
-    told = capsys.readouterr().err
-    assert 'pip install "faceaffect[audio]"' in told
-    assert "video alone" in told
+    error = capsys.readouterr().err
+    assert 'pip install "faceaffect[audio]"' in error
+    assert "video alone" in error
 
 
-def test_audio_out_of_a_file_beside_it(folder: Path) -> None:
+def test_analyze_audio_file_replaces_audio_track(folder: Path) -> None:
     clip, audio = (
         write_video(folder / "a.mkv", TIMES),
-        write_audio(folder / "a.wav", hum(0.8), RATE),
+        write_audio(folder / "a.wav", sine(0.8), RATE),
     )
-    own = write_video(folder / "b.mkv", TIMES, hum(0.8), RATE)
+    with_track = write_video(folder / "b.mkv", TIMES, sine(0.8), RATE)
     assert scores(analyze(folder, clip, "--audio", str(audio))[1]) == pytest.approx(
-        scores(analyze(folder, own)[1]), abs=1e-3
+        scores(analyze(folder, with_track)[1]), abs=1e-3
     )
 
 
-def test_audio_that_was_asked_for_must_be_there(
+def test_analyze_requested_audio_missing_fails(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip = write_video(folder / "a.mkv", TIMES)
@@ -114,14 +112,14 @@ def test_audio_that_was_asked_for_must_be_there(
     assert analyze(folder, clip, "--audio", "mic")[0] == 1
     assert "goes with a camera" in capsys.readouterr().err
     assert analyze(folder, clip, "--audio", "mic", model="tiny")[0] == 2
-    assert "model tiny hears no audio" in capsys.readouterr().err
+    assert "model tiny does not use audio" in capsys.readouterr().err
 
 
-def test_audio_that_ends_or_breaks_costs_no_row(
+def test_analyze_audio_that_ends_or_is_corrupt_keeps_all_rows(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times = np.arange(40) / 25
-    short = write_video(folder / "a.mkv", times, hum(0.4), RATE)
+    short = write_video(folder / "a.mkv", times, sine(0.4), RATE)
     code, rows = analyze(folder, short)
     assert (code, len(rows)) == (0, 40)
     assert "the audio ends at 0.4 s; silence from there on" in capsys.readouterr().err.replace(
@@ -137,14 +135,14 @@ def test_audio_that_ends_or_breaks_costs_no_row(
     assert "silence from there on" in capsys.readouterr().err.replace("\n", "")
 
 
-def test_a_resumed_run_hears_what_the_whole_run_heard(folder: Path) -> None:
-    """Past the model's memory of audio and face, rows are those of a run that was never stopped."""
+def test_pipeline_resumed_gets_same_audio_as_full_run(folder: Path) -> None:
+    """Once the model has forgotten the start, rows equal those of an uninterrupted run."""
     from faceaffect.audio.open_audio import open_audio
     from faceaffect.pipeline import open_pipeline
     from faceaffect.sources import SourceOptions, open_source
 
     clip = write_video(
-        folder / "a.mkv", np.arange(60) / 25, hum(2.4) * np.linspace(0, 1, round(2.4 * RATE)), RATE
+        folder / "a.mkv", np.arange(60) / 25, sine(2.4) * np.linspace(0, 1, round(2.4 * RATE)), RATE
     )
     runs = []
     for start in (0, 20):
@@ -159,16 +157,16 @@ def test_a_resumed_run_hears_what_the_whole_run_heard(folder: Path) -> None:
                     for frame in source
                 }
             )
-    later = range(32, 60)  # twelve frames halve what was before the resume to nothing
+    later = range(32, 60)  # after twelve frames the state before the resume has decayed
     assert [runs[1][index] for index in later] == pytest.approx(
         [runs[0][index] for index in later], abs=1e-3
     )
     assert np.std([runs[0][index] for index in later]) > 0.01
 
 
-def test_two_clips_do_not_hear_each_other(folder: Path) -> None:
+def test_analyze_two_videos_use_their_own_audio(folder: Path) -> None:
     loud, mute = (
-        write_video(folder / "a.mkv", TIMES, hum(0.8), RATE),
+        write_video(folder / "a.mkv", TIMES, sine(0.8), RATE),
         write_video(folder / "b.mkv", TIMES),
     )
     alone = scores(analyze(folder, mute)[1])
@@ -176,16 +174,18 @@ def test_two_clips_do_not_hear_each_other(folder: Path) -> None:
     assert scores(both) == alone
 
 
-def test_other_commands_know_such_bundles(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
+def test_models_and_build_engine_handle_multistage_bundle(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_info:
         main(["models"])
-    assert not left.value.code
+    assert not exit_info.value.code
     assert "tiny stages" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as left:
-        main(["models", "stages"])
-    assert left.value.code == 1
-    assert "has no card" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as left:
-        main(["build", "--model", "stages"])
-    assert left.value.code != 0
+    with pytest.raises(SystemExit) as exit_info:
+        main(["models", "show", "stages"])
+    assert exit_info.value.code == 1
+    assert "has no model card" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as exit_info:
+        main(["build-engine", "--model", "stages"])
+    assert exit_info.value.code != 0
     assert "made of the stages" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+"""Tests of the options of `analyze` with an output folder."""
+
 from __future__ import annotations
 
 import os
@@ -7,9 +9,9 @@ from typing import Any
 import pytest
 
 from faceaffect import backends
-from faceaffect.cli.batch_options import default_jobs, names_a_folder
+from faceaffect.cli.batch_options import default_jobs, is_output_folder
 
-NOTHING = {"row_format": None, "jobs": None, "ray": None, "retry": False}
+NO_OPTIONS = {"output_format": None, "ray": None, "retry_failed": False}
 
 
 @pytest.mark.parametrize(
@@ -19,22 +21,22 @@ NOTHING = {"row_format": None, "jobs": None, "ray": None, "retry": False}
         ("rows.csv", False),
         ("rows.txt", False),
         ("/dev/null", False),
-        ("made", True),
-        ("made.csv", True),
+        ("folder", True),
+        ("folder.csv", True),
     ]
     + [("new", True), ("new.d/", True), ("s3://bucket/parts", True), ("2024.05", False)],
 )
-def test_a_folder_is_known_by_its_name_or_by_being_there(
+def test_is_output_folder_by_name_or_existing_folder(
     out: str, is_folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("made", "made.csv"):
+    for name in ("folder", "folder.csv"):
         (tmp_path / name).mkdir()
-    assert names_a_folder({**NOTHING, "out": out}) is is_folder
+    assert is_output_folder({**NO_OPTIONS, "out": out}) is is_folder
 
 
 @pytest.mark.parametrize(
-    ("given", "has_gpu", "jobs"),
+    ("pipeline", "has_gpu", "jobs"),
     [
         ({}, False, 6),
         ({"threads": 4}, False, 1),
@@ -46,9 +48,9 @@ def test_a_folder_is_known_by_its_name_or_by_being_there(
         ({"device": "cuda:0"}, False, 2),
     ],
 )
-def test_one_process_per_core_and_few_on_a_gpu(
-    given: dict[str, Any], has_gpu: bool, jobs: int, monkeypatch: pytest.MonkeyPatch
+def test_default_jobs_one_per_core_or_few_on_gpu(
+    pipeline: dict[str, Any], has_gpu: bool, jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: has_gpu)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(6)), raising=False)
-    assert default_jobs({"backend": "auto", "device": "auto", "threads": 1, **given}) == jobs
+    assert default_jobs({"backend": "auto", "device": "auto", "threads": 1, **pipeline}) == jobs

@@ -1,4 +1,4 @@
-"""`faceaffect bench` from end to end, on few frames, over a small network and over the shipped one."""
+"""End-to-end tests of `bench` on few frames, with a tiny and with the shipped model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.sdk.bench.synthetic_records import made_up_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"
-FEW = ("--frames", "6", "--warm-up", "2", "--live-seconds", "0.2", "--rounds", "2")
+FEW = ("--frames", "6", "--warm-up", "2", "--camera-seconds", "0.2", "--rounds", "2")
 Bench = Callable[..., int]
 
 
 @pytest.fixture
 def bench() -> Bench:
     def run(*arguments: str | Path) -> int:
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main(["bench", *map(str, arguments)])
-        return int(left.value.code or 0)
+        return int(exit_info.value.code or 0)
 
     return run
 
@@ -39,12 +39,12 @@ def tiny(tmp_path: Path) -> Path:
     return write_tiny_bundle(tmp_path / "tiny")
 
 
-def test_from_clip_to_record(
+def test_bench_video_writes_record(
     bench: Bench, trained: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "a.json"
-    assert bench(DEMO, *FEW, "--json", out) == 0
-    shown = capsys.readouterr().out
+    assert bench(DEMO, *FEW, "--save-json", out) == 0
+    output = capsys.readouterr().out
     for text in (
         "demo.mp4",
         "whole",
@@ -54,7 +54,7 @@ def test_from_clip_to_record(
         "import, process CPU",
         "peak memory, host",
     ):
-        assert text in shown
+        assert text in output
     (result,) = Record.load_file(out).results
     assert len(result.rounds) == 2
     for one in result.rounds:
@@ -74,18 +74,18 @@ def test_from_clip_to_record(
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
-    """Puts made-up rounds in the place of measuring; the list holds for what they were asked."""
-    asked: list[Configuration] = []
+    """Replaces measuring by synthetic rounds; the list holds the measured configurations."""
+    measured_configurations: list[Configuration] = []
 
-    def make_up(result: Result, *_: Any) -> Round:
-        asked.append(result.configuration)
-        return made_up_record(seed=len(asked)).results[0].rounds[0]
+    def synthetic_round(result: Result, *_: Any) -> Round:
+        measured_configurations.append(result.configuration)
+        return made_up_record(seed=len(measured_configurations)).results[0].rounds[0]
 
-    monkeypatch.setattr(bench_run, "_measure", make_up)
-    return asked
+    monkeypatch.setattr(bench_run, "_measure", synthetic_round)
+    return measured_configurations
 
 
-def test_lists_span_a_grid_that_takes_turns(
+def test_bench_lists_are_measured_in_interleaved_grid(
     bench: Bench,
     tiny: Path,
     tmp_path: Path,
@@ -93,10 +93,10 @@ def test_lists_span_a_grid_that_takes_turns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "a.json"
-    given = (
+    options = (
         "--model",
         tiny,
-        "--faces",
+        "--num-faces",
         "1,2",
         "--streams",
         "1,2",
@@ -105,7 +105,7 @@ def test_lists_span_a_grid_that_takes_turns(
         "--rounds",
         "2",
     )
-    assert bench("--frames", "2", *given, "--json", out) == 0
+    assert bench("--frames", "2", *options, "--save-json", out) == 0
     order = [(one.faces, one.streams) for one in measured]
     assert order == [(1, 1), (1, 2), (2, 1), (2, 2), (1, 2), (2, 1), (2, 2), (1, 1)]
     record = Record.load_file(out)
@@ -121,12 +121,21 @@ def test_lists_span_a_grid_that_takes_turns(
     assert capsys.readouterr().out.count("wall, ms per frame") == 4
 
 
-def test_detectors_are_compared_in_one_run(
+def test_bench_several_detectors_in_one_record(
     bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]
 ) -> None:
     out = tmp_path / "a.json"
-    given = ("--model", tiny, "--size", "128x128", "--detector", "distilled,mtcnn", "--rounds", "1")
-    assert bench("--frames", "2", *given, "--json", out, "--quiet") == 0
+    options = (
+        "--model",
+        tiny,
+        "--size",
+        "128x128",
+        "--detector",
+        "distilled,mtcnn",
+        "--rounds",
+        "1",
+    )
+    assert bench("--frames", "2", *options, "--save-json", out, "--quiet") == 0
     record = Record.load_file(out)
     assert [one.configuration.detector for one in record.results] == ["distilled", "mtcnn"]
     assert [one.runs["detector"].split()[0] for one in record.results] == [
@@ -135,16 +144,16 @@ def test_detectors_are_compared_in_one_run(
     ]
 
 
-def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+def test_bench_streams_run_concurrently(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.json"
-    given = (
+    options = (
         "--model",
         tiny,
         "--streams",
         "2",
         "--threads",
         "2",
-        "--live",
+        "--camera-fps",
         "50",
         "--rounds",
         "1",
@@ -153,7 +162,15 @@ def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path)
     )
     assert (
         bench(
-            *given, "--size", "320x240", "--live-seconds", "0.1", "--pin", "--quiet", "--json", out
+            *options,
+            "--size",
+            "320x240",
+            "--camera-seconds",
+            "0.1",
+            "--pin-cores",
+            "--quiet",
+            "--save-json",
+            out,
         )
         == 0
     )
@@ -163,7 +180,7 @@ def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path)
     assert one.live["50"].delivered == 10
 
 
-def test_compare_and_from_show_records(
+def test_bench_compare_and_load_print_records(
     bench: Bench,
     tiny: Path,
     tmp_path: Path,
@@ -172,74 +189,80 @@ def test_compare_and_from_show_records(
 ) -> None:
     out = tmp_path / "a.json"
     assert (
-        bench(DEMO, "--rounds", "3", "--frames", "2", "--model", tiny, "--quiet", "--json", out)
+        bench(
+            DEMO, "--rounds", "3", "--frames", "2", "--model", tiny, "--quiet", "--save-json", out
+        )
         == 0
     )
     assert capsys.readouterr().out == ""
-    assert bench("--from", out) == 0
+    assert bench("--load", out) == 0
     assert "process CPU, ms per frame, 120 frames" in capsys.readouterr().out
     assert bench("--compare", out, out) == 0
-    shown = capsys.readouterr().out
-    assert "too few rounds to tell" in shown
-    assert "network p50, wall" in shown
+    output = capsys.readouterr().out
+    assert "too few rounds to tell" in output
+    assert "network p50, wall" in output
 
 
-def test_html_beside_json_and_from_it(
+def test_bench_save_html_equals_html_of_loaded_record(
     bench: Bench, tiny: Path, tmp_path: Path, measured: list[Configuration]
 ) -> None:
     pytest.importorskip("matplotlib", reason="needs the bench extra")
     out, page, again = tmp_path / "a.json", tmp_path / "a.html", tmp_path / "b.html"
-    given = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--quiet")
-    assert bench(*given, "--json", out, "--html", page) == 0
+    options = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--quiet")
+    assert bench(*options, "--save-json", out, "--save-html", page) == 0
     assert page.read_text(encoding="utf-8").count("<svg") == 5
-    assert bench("--from", out, "--html", again, "--quiet") == 0
+    assert bench("--load", out, "--save-html", again, "--quiet") == 0
     assert again.read_text(encoding="utf-8").count("<svg") == 5
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--faces", "1,x"], "wanted int values between commas, got '1,x'"),
-        (["--faces", "0"], "of at least 1 between"),
-        (["--size", "640"], "wanted sizes like 640x360"),
-        (["--size", "640x99999"], "at most 16384 pixels"),
+        (["--num-faces", "1,x"], "expected int values separated by commas, got '1,x'"),
+        (["--num-faces", "0"], ">= 1 separated"),
+        (["--size", "640"], "expected sizes such as 640x360"),
+        (["--size", "640x99999"], "32 to 16384 pixels"),
         (
             ["--detector", "mtcnn,eyes"],
-            "wanted some of distilled, mtcnn between commas, got 'mtcnn,eyes'",
+            "expected values out of distilled, mtcnn, yunet separated by commas, got 'mtcnn,eyes'",
         ),
-        (["--detector", "mtcnn", "--yunet", __file__], "give it or --detector"),
-        (["--live", "0"], "from 1 to 1000"),
-        (["--live", "nan"], "from 1 to 1000"),
+        (["--detector", "mtcnn", "--detector-model", __file__], "only used with --detector yunet"),
+        (["--detector", "mtcnn,yunet"], "--detector yunet needs --detector-model FILE"),
+        (["--camera-fps", "0"], "from 1 to 1000"),
+        (["--camera-fps", "nan"], "from 1 to 1000"),
         (["--backend", "magic"], "backend must be auto or one of"),
-        (["--precision", "fp16"], "--precision fp16 and --device auto were asked for"),
+        (
+            ["--precision", "fp16"],
+            "--precision fp16 and --device auto were asked for",
+        ),
         (["--precision", "int9"], "precision must be auto or one of"),
         (["--backend", "onnx", "--device", "cuda:0"], "runs on device 'cpu' only"),
-        (["--backend", "onnx", "--dla", "1"], "got DLA core 1"),
+        (["--backend", "onnx", "--dla-core", "1"], "got DLA core 1"),
         (["--model", "nobody-has-this"], "model must be a bundle folder"),
-        (["--json", "missing/a.json"], "does not exist"),
-        (["--from", "a.json", "clip.mp4"], "give one of them"),
-        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --json` was wanted"),
+        (["--save-json", "missing/a.json"], "does not exist"),
+        (["--load", "a.json", "clip.mp4"], "use one of them"),
+        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --save-json` was wanted"),
         (["nothing.mp4"], "no such file"),
     ],
 )
-def test_mistakes_are_found_before_anything_is_measured(
+def test_bench_invalid_options_fail_before_measuring(
     bench: Bench,
     trained: None,
     arguments: list[str],
-    said: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench_run, "_measure", lambda *_: pytest.fail("it was measured"))
+    monkeypatch.setattr(bench_run, "_measure", lambda *_: pytest.fail("measured"))
     assert bench(*arguments) in (1, 2)
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert "Traceback" not in error
 
 
-def test_no_record_is_lost_by_accident(
+def test_bench_existing_record_is_kept_unless_overwrite(
     bench: Bench,
     tiny: Path,
     tmp_path: Path,
@@ -248,17 +271,17 @@ def test_no_record_is_lost_by_accident(
 ) -> None:
     out = tmp_path / "a.json"
     out.write_text("precious")
-    given = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--json", out)
-    assert bench(*given) == 1
+    options = (DEMO, "--rounds", "1", "--frames", "2", "--model", tiny, "--save-json", out)
+    assert bench(*options) == 1
     assert "--overwrite" in capsys.readouterr().err
     assert (out.read_text(), measured) == ("precious", [])
-    assert bench(*given, "--overwrite") == 0
+    assert bench(*options, "--overwrite") == 0
     assert json.loads(out.read_text())["version"] == 1
 
 
 @pytest.fixture
 def unhandled() -> Iterator[None]:
-    """A SIGTERM that nobody handles fails the test and does not end it all."""
+    """An unhandled SIGTERM fails the test instead of ending pytest."""
     before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("SIGTERM was not handled"))
     yield
     signal.signal(signal.SIGTERM, before)
@@ -266,14 +289,14 @@ def unhandled() -> Iterator[None]:
 
 @pytest.mark.usefixtures("unhandled")
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "reason"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (signal.SIGTERM, 143, "stopped"),
         (OSError("the disk went away"), 1, "OSError: the disk went away"),
     ],
 )
-def test_what_ends_a_run_early_keeps_whole_rounds(
+def test_bench_ended_early_keeps_complete_rounds(
     bench: Bench,
     tiny: Path,
     tmp_path: Path,
@@ -281,20 +304,20 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException | signal.Signals,
     code: int,
-    said: str,
+    reason: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    make_up = bench_run._measure
+    measure = bench_run._measure
 
-    def fail_in_the_second_round(*given: Any) -> Round:
+    def fail_in_second_round(*arguments: Any) -> Round:
         if len(measured) == 3:  # after one of two configurations
             if isinstance(error, BaseException):
                 raise error
             os.kill(os.getpid(), error)
             time.sleep(5)
-        return make_up(*given)
+        return measure(*arguments)
 
-    monkeypatch.setattr(bench_run, "_measure", fail_in_the_second_round)
+    monkeypatch.setattr(bench_run, "_measure", fail_in_second_round)
     out = tmp_path / "a.json"
     assert (
         bench(
@@ -307,25 +330,25 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
             tiny,
             "--threads",
             "1,2",
-            "--json",
+            "--save-json",
             out,
         )
         == code
     )
     record = Record.load_file(out)
     assert [len(result.rounds) for result in record.results] == [1, 1]
-    assert record.incomplete == said
-    written = capsys.readouterr()
-    assert said in written.err
-    assert f"1 of 3 rounds were measured: {said}" in written.out
+    assert record.incomplete == reason
+    captured = capsys.readouterr()
+    assert reason in captured.err
+    assert f"1 of 3 rounds were measured: {reason}" in captured.out
 
 
-def test_without_a_whole_round_nothing_is_pretended(
+def test_bench_interrupted_in_first_round_writes_nothing(
     bench: Bench, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bench_run, "_measure", interrupt)
-    assert bench(DEMO, "--frames", "2", "--model", tiny, "--json", tmp_path / "a.json") == 130
+    assert bench(DEMO, "--frames", "2", "--model", tiny, "--save-json", tmp_path / "a.json") == 130
     assert not (tmp_path / "a.json").exists()

@@ -1,3 +1,5 @@
+"""Tests of the command group, `doctor` and `models`."""
+
 from __future__ import annotations
 
 import json
@@ -9,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import faceaffect
-from faceaffect.cli.doctor_checks import check_all
+from faceaffect.cli.doctor_checks import run_checks
 from tests.sdk.cli.conftest import Run
 
 HEAVY = {"cv2", "onnxruntime", "openvino", "pyarrow", "torch", "rich", "numpy"}
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     root = str(Path(next(iter(faceaffect.__path__))).parent)
     environment = {**os.environ, "PYTHONPATH": root}
     return subprocess.run(
@@ -23,26 +25,35 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_and_version_import_nothing_heavy() -> None:
-    program = "import sys; from faceaffect.cli import main\ntry: main(['analyze', '--help'])\nexcept SystemExit: pass\n"
-    shown = python("-c", program + f"print(sorted({HEAVY!r} & set(sys.modules)))")
-    assert shown.stdout.splitlines()[-1] == "[]", shown.stderr
-    assert "--overlay" in shown.stdout
+def test_help_imports_no_heavy_package() -> None:
+    program = f"""
+import sys
+from faceaffect.cli import main
+try:
+    main(["analyze", "--help"])
+except SystemExit:
+    print(sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = run_python("-c", program)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert "--overlay" in done.stdout
 
 
-def test_module_is_the_command_line() -> None:
-    shown = python("-m", "faceaffect", "--version")
-    assert (shown.returncode, shown.stdout.split()[0]) == (0, "faceaffect")
+def test_module_runs_command_line() -> None:
+    done = run_python("-m", "faceaffect", "--version")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "faceaffect")
 
 
-def test_unknown_option_is_one_clear_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_unknown_option_prints_usage_error(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("analyze", "a.mp4", "--color") == 2
     error = capsys.readouterr().err
     assert "No such option" in error
     assert "--color" in error
 
 
-def test_debug_shows_the_traceback(
+def test_main_debug_raises_error(
     monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_given: object) -> None:
@@ -50,14 +61,17 @@ def test_debug_shows_the_traceback(
 
     monkeypatch.setattr("faceaffect.bundle.bundle.list_bundles", fail)
     assert run("models") == 1
-    assert capsys.readouterr().err == "error: RuntimeError: deep down (--debug shows where)\n"
+    assert (
+        capsys.readouterr().err
+        == "error: RuntimeError: deep down (use --debug for the traceback)\n"
+    )
     from faceaffect.cli import main
 
     with pytest.raises(RuntimeError, match="deep down"):
         main(["models", "--debug"])
 
 
-def test_doctor_json_and_exit_code_agree(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_json_agrees_with_exit_code(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     code = run("doctor", "--json")
     report = json.loads(capsys.readouterr().out)
     assert report["healthy"] == (code == 0)
@@ -65,16 +79,16 @@ def test_doctor_json_and_exit_code_agree(run: Run, capsys: pytest.CaptureFixture
     assert {"python", "opencv", "opencv FFMPEG", "extra parquet"} <= names
 
 
-def test_doctor_survives_whatever_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_checks_that_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise OSError("no such file")
 
     monkeypatch.setattr("faceaffect.bundle.bundle.open_bundle", fail)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    checks = {check.name: check for check in check_all()}
-    assert (checks["default model"].is_fine, checks["default model"].is_needed) == (False, True)
-    assert "OSError: no such file" in checks["default model"].found
-    assert 'pip install "faceaffect[parquet]"' in checks["extra parquet"].found
+    checks = {check.name: check for check in run_checks()}
+    assert (checks["default model"].is_ok, checks["default model"].is_required) == (False, True)
+    assert "OSError: no such file" in checks["default model"].detail
+    assert 'pip install "faceaffect[parquet]"' in checks["extra parquet"].detail
 
 
 def make_bundle(folder: Path) -> None:
@@ -91,18 +105,21 @@ def make_bundle(folder: Path) -> None:
     (folder / "spec.json").write_text(json.dumps({**spec, **names, "crop": crop}))
 
 
-def test_models_lists_bundles_and_shows_their_card(
+def test_models_lists_bundles_and_shows_card(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_bundle(tmp_path / "mine")
     monkeypatch.setenv("FACEAFFECT_MODELS", str(tmp_path))
-    assert run("models") == 0
-    listed = capsys.readouterr().out
-    assert all(part in listed for part in ("mine", "little", "Apache-2.0", str(tmp_path / "mine")))
-    assert run("models", "mine") == 1
-    assert "has no card" in capsys.readouterr().err
+    for command in (["models"], ["models", "list"]):
+        assert run(*command) == 0
+        output = capsys.readouterr().out
+        assert all(
+            text in output for text in ("mine", "little", "Apache-2.0", str(tmp_path / "mine"))
+        )
+    assert run("models", "show", "mine") == 1
+    assert "has no model card" in capsys.readouterr().err
     (tmp_path / "mine" / "MODEL_CARD.md").write_text("# Little\n\nNot for *hiring*.")
-    assert run("models", "mine") == 0
+    assert run("models", "show", "mine") == 0
     assert "Not for hiring." in capsys.readouterr().out
-    assert run("models", "other") == 1
+    assert run("models", "show", "other") == 1
     assert "'other'" in capsys.readouterr().err

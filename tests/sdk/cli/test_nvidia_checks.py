@@ -1,4 +1,4 @@
-"""What doctor says of a Jetson, from the files and tools of one."""
+"""Tests of the NVIDIA checks on the files and tools of a Jetson."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.cli.doctor_checks import check_all
-from faceaffect.cli.nvidia_checks import jetpack_of, nvidia_checks, run_tool
+from faceaffect.cli.doctor_checks import run_checks
+from faceaffect.cli.nvidia_checks import jetpack_version, nvidia_checks, run_tool
 
-ORIN = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025"
+ORIN = (
+    "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64,"
+    " DATE: Wed Jan  8 01:49:37 UTC 2025"
+)
 
 
 @pytest.mark.parametrize(
-    ("release", "wanted"),
+    ("release", "version"),
     [
         (ORIN, "JetPack 6, L4T 36.4.3"),
         ("# R38 (release), REVISION: 2.0, GCID: 1", "JetPack 7, L4T 38.2.0"),
@@ -25,11 +28,11 @@ ORIN = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aa
         ("something", "unknown (something)"),
     ],
 )
-def test_jetpack_by_its_release(release: str, wanted: str) -> None:
-    assert jetpack_of(release) == wanted
+def test_jetpack_version_from_l4t_release(release: str, version: str) -> None:
+    assert jetpack_version(release) == version
 
 
-def test_a_jetson(tmp_path: Path) -> None:
+def test_nvidia_checks_on_jetson(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/nv_tegra_release").write_text(ORIN + "\nmore\n")
     (tmp_path / "proc/device-tree").mkdir(parents=True)
@@ -40,23 +43,23 @@ def test_a_jetson(tmp_path: Path) -> None:
     def run(*command: str) -> str:
         return "NV Power Mode: MAXN\n0" if command == ("nvpmodel", "-q") else ""
 
-    found = {check.name: check for check in nvidia_checks(tmp_path, run)}
-    assert found["nvidia driver"].found == "part of JetPack"
-    assert found["jetson"].found == "NVIDIA Jetson AGX Orin Developer Kit"
-    assert found["jetpack"].found == "JetPack 6, L4T 36.4.3"
-    assert found["power mode"].found == "MAXN"
-    assert found["dla"].found.startswith("2 cores")
-    assert not {check for check in found.values() if check.is_needed}
+    checks = {check.name: check for check in nvidia_checks(tmp_path, run)}
+    assert checks["nvidia driver"].detail == "part of JetPack"
+    assert checks["jetson"].detail == "NVIDIA Jetson AGX Orin Developer Kit"
+    assert checks["jetpack"].detail == "JetPack 6, L4T 36.4.3"
+    assert checks["power mode"].detail == "MAXN"
+    assert checks["dla"].detail.startswith("2 cores")
+    assert not {check for check in checks.values() if check.is_required}
 
 
 @pytest.mark.parametrize(
     ("status", "cores"),
     [("disabled", "none on this board"), ("okay", "2 cores"), (None, "2 cores")],
 )
-def test_cores_that_a_board_lacks_are_switched_off_in_its_device_tree(
+def test_dla_cores_disabled_in_device_tree_are_not_counted(
     tmp_path: Path, status: str | None, cores: str
 ) -> None:
-    """An Orin Nano has the nodes of its larger brothers."""
+    """The device tree of an Orin Nano has the nodes of larger Orins."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/nv_tegra_release").write_text(ORIN)
     for name in ("nvdla0@15880000", "nvdla1@158c0000"):
@@ -66,21 +69,21 @@ def test_cores_that_a_board_lacks_are_switched_off_in_its_device_tree(
         if status is not None:
             (node / "status").write_bytes(status.encode() + b"\0")
     (tmp_path / "proc/device-tree/nvdla-opp-table").mkdir()
-    found = {check.name: check.found for check in nvidia_checks(tmp_path, lambda *_: "")}
-    assert found["dla"].startswith(cores)
+    details = {check.name: check.detail for check in nvidia_checks(tmp_path, lambda *_: "")}
+    assert details["dla"].startswith(cores)
 
 
-def test_no_jetson_says_nothing_of_one(tmp_path: Path) -> None:
+def test_nvidia_checks_without_jetson_omit_jetson_checks(tmp_path: Path) -> None:
     names = [check.name for check in nvidia_checks(tmp_path, lambda *_: "")]
     assert names[0] == "nvidia driver"
     assert not {"jetpack", "power mode", "dla"} & set(names)
     assert "tensorrt" in names
 
 
-def test_a_missing_tool_is_silence() -> None:
+def test_run_tool_missing_or_failing_returns_empty() -> None:
     assert run_tool("a-tool-that-is-nowhere") == ""
     assert run_tool("false") == ""
 
 
-def test_doctor_has_them() -> None:
-    assert {"nvidia driver", "tensorrt", "cuda kernels"} <= {check.name for check in check_all()}
+def test_doctor_includes_nvidia_checks() -> None:
+    assert {"nvidia driver", "tensorrt", "cuda kernels"} <= {check.name for check in run_checks()}

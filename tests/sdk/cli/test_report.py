@@ -1,3 +1,5 @@
+"""Tests of `report` and `analyze --report`."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,7 +13,7 @@ from tests.sdk.cli.fake_pipeline import FakePipeline
 REQUIRES = ("matplotlib",)
 
 
-def test_a_report_of_the_run_at_its_end(
+def test_analyze_report_equals_command_afterwards(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows, page = tmp_path / "rows.csv", tmp_path / "page.html"
@@ -32,13 +34,13 @@ def test_a_report_of_the_run_at_its_end(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--report", "page.html"], "give them a file too"),
-        (["--out", "a.csv", "--portraits"], "give --report FILE.html too"),
+        (["--report", "page.html"], "add one, such as --out rows.csv"),
+        (["--out", "a.csv", "--thumbnails"], "add --report FILE.html"),
         (["--out", "a.csv", "--report", "page.pdf"], "must end in .html"),
-        (["--out", "parts/", "--report", "page.html"], "`faceaffect report` afterwards"),
+        (["--out", "results/", "--report", "page.html"], "run `faceaffect report` afterwards"),
     ],
 )
-def test_mistakes_are_found_before_anything_starts(
+def test_report_invalid_options_fail_before_pipeline_opens(
     run: Run,
     clip: Path,
     opened: list[object],
@@ -51,7 +53,7 @@ def test_mistakes_are_found_before_anything_starts(
     assert opened == []
 
 
-def test_a_report_that_fails_costs_no_rows_and_says_how_to_make_it_later(
+def test_analyze_failed_report_keeps_rows_and_names_command(
     run: Run,
     clip: Path,
     tmp_path: Path,
@@ -68,20 +70,20 @@ def test_a_report_that_fails_costs_no_rows_and_says_how_to_make_it_later(
     rows = tmp_path / "rows.csv"
     assert run("analyze", clip, "--out", rows, "--report", tmp_path / "page.html") == 1
     error = capsys.readouterr().err
-    assert "no room (`faceaffect report" in error
-    assert "not all was analyzed" not in error
+    assert "no room (run `faceaffect report" in error
+    assert "incomplete" not in error
     assert len(rows.read_text().splitlines()) == 41
     assert not (tmp_path / "rows.csv.progress.json").exists()
 
 
-def test_a_camera_that_is_stopped_has_its_report(
+def test_analyze_stopped_camera_writes_report(
     run: Run,
     clip: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     opened: list[FakePipeline],
 ) -> None:
-    """Ctrl-C is how a live source ends; of a file, the rest is still to come."""
+    """Ctrl-C is how a live source ends; a file is incomplete then."""
     healthy = FakePipeline.analyze
 
     def analyze(self: FakePipeline, frame: Frame) -> tuple[Faces, Affect]:

@@ -61,7 +61,7 @@ def run(
 def test_backends_with_unusable_driver_name_cause_and_remedy(
     tmp_path: Path, driver: tuple[int, int], trained: None
 ) -> None:
-    done = run(tmp_path, driver, "-m", "faceaffect", "build")
+    done = run(tmp_path, driver, "-m", "faceaffect", "build-engine")
     assert done.returncode == 1
     assert MESSAGES[driver] in done.stderr
     assert "use --backend onnx" in done.stderr

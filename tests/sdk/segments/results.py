@@ -1,4 +1,4 @@
-"""Results of frames as tests make them up."""
+"""Synthetic frame results."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from faceaffect.types import Affect, Faces
 
 
 def result(index: int, *faces: tuple[int, float], fps: float = 25.0) -> FrameResult:
-    """A frame with faces of an id and a left edge each, 100 px wide; its numbers follow from frame
-    and face.
-    """
+    """Return a frame with faces (track id, left edge), 100 px wide, with distinct scores."""
     count = len(faces)
     left = np.array([x for _, x in faces], np.float32)
     row = np.arange(count, dtype=np.float32) + index
@@ -28,7 +26,10 @@ def result(index: int, *faces: tuple[int, float], fps: float = 25.0) -> FrameRes
             np.tile(row[:, None], (1, 3)),
         ),
         Affect(
-            np.tile(row[:, None] / 3000, (1, 12)), np.tile(row[:, None] % 2 == 0, (1, 12)),
-            np.full((count, 7), 1 / 7, np.float32), row / 4000, -row / 4000,
+            np.tile(row[:, None] / 3000, (1, 12)),
+            np.tile(row[:, None] % 2 == 0, (1, 12)),
+            np.full((count, 7), 1 / 7, np.float32),
+            row / 4000,
+            -row / 4000,
         ),
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""Results of many processes come in one piece, whatever happens to the processes."""
+"""Tests of ParallelVideo, on fake workers."""
 
 import os
 import signal
@@ -12,8 +12,9 @@ import pytest
 from faceaffect.backends import BackendError
 from faceaffect.segments.parallel_video import ParallelVideo
 from faceaffect.segments.plan import plan_segments
-from faceaffect.segments.task import StretchSettings
+from faceaffect.segments.task import SegmentSettings
 from faceaffect.sources.source import SourceError, SourceOptions
+from tests.sdk.batch.conftest import children
 from tests.sdk.segments.fake_worker import FPS
 from tests.sdk.segments.results import result
 
@@ -25,12 +26,12 @@ def _importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
 
 
-def shared(name, *, promised=1000, jobs=3, first=0, **options):
-    stretches = plan_segments(first, promised, FPS, jobs)
-    assert len(stretches) > 1
+def open_video(name, *, promised=1000, jobs=3, first=0, **options):
+    segments = plan_segments(first, promised, FPS, jobs)
+    assert len(segments) > 1
     return ParallelVideo(
-        StretchSettings(name, None, {}, SourceOptions()),
-        stretches,
+        SegmentSettings(name, None, {}, SourceOptions()),
+        segments,
         FPS,
         jobs,
         command=FAKE,
@@ -50,51 +51,53 @@ def check(results, count, first=0, track_id=1):
 @pytest.mark.parametrize(
     "words", ["", " shift=1", " shift=-2", " late=20", " shift=2 late=7", " slow=0.5"]
 )
-def test_frames_come_once_and_in_order_under_one_id(words):
+def test_iter_yields_frames_once_in_order_under_one_id(words):
     analyzed = []
-    video = shared(f"frames=1000{words}", report=analyzed.append)
+    video = open_video(f"frames=1000{words}", on_progress=analyzed.append)
     check(video, 1000)
     assert video.notes == ["a note"]
-    assert sum(analyzed) >= 1000 - 128  # what came with the last answers may not be told any more
+    assert sum(analyzed) >= 1000 - 128  # the last messages may not be reported
 
 
 @pytest.mark.parametrize(
-    ("words", "again"), [(" shift=5", True), (" shift=-9", False), (" late=60", True)]
+    ("words", "is_retried"), [(" shift=5", True), (" shift=-9", False), (" late=60", True)]
 )
-def test_a_stretch_that_cannot_be_sought_is_counted(words, again, monkeypatch):
-    """Not where it was begun too early only: it has all that is wanted."""
+def test_iter_segment_that_seeking_misses_is_counted(words, is_retried, monkeypatch):
+    """Not if seeking only undershoots: all expected frames are there."""
     counted = []
-    count = ParallelVideo._count
+    count = ParallelVideo._retry_counted
     monkeypatch.setattr(
-        ParallelVideo, "_count", lambda self, number: (counted.append(number), count(self, number))
+        ParallelVideo,
+        "_retry_counted",
+        lambda self, number: (counted.append(number), count(self, number)),
     )
-    check(shared(f"frames=1000{words}"), 1000)
-    assert counted == ([1, 2] if again else [])
+    check(open_video(f"frames=1000{words}"), 1000)
+    assert counted == ([1, 2] if is_retried else [])
 
 
 @pytest.mark.parametrize("words", ["", " shift=5"])
-def test_many_stretches_of_a_long_video(words):
-    """Also where most are done twice: what has to be done again comes before what lies far ahead."""
-    check(shared(f"frames=20000{words}", promised=20000, jobs=2), 20000)
+def test_iter_long_video_with_many_segments(words):
+    """Also if most segments are retried: retries come before segments far ahead."""
+    check(open_video(f"frames=20000{words}", promised=20000, jobs=2), 20000)
 
 
 @pytest.mark.parametrize("count", [990, 700, 100])
-def test_a_video_that_ends_early_ends_there(count):
-    check(shared(f"frames={count}"), count)
+def test_iter_video_shorter_than_declared(count):
+    check(open_video(f"frames={count}"), count)
 
 
-@pytest.mark.parametrize("place", [100, 400])
-def test_nothing_comes_after_a_place_that_does_not_decode(place):
-    """As in one process, whatever could be read behind it."""
-    check(shared(f"frames=1000 breaks={place}"), place)
+@pytest.mark.parametrize("frame", [100, 400])
+def test_iter_ends_at_frame_that_does_not_decode(frame):
+    """As in one process, even if later frames could be decoded."""
+    check(open_video(f"frames=1000 corrupt={frame}"), frame)
 
 
-def test_a_video_that_is_longer_than_it_says_is_read_to_its_end():
-    check(shared("frames=1100"), 1100)
+def test_iter_video_longer_than_declared():
+    check(open_video("frames=1100"), 1100)
 
 
-def test_a_resumed_video_goes_on_under_later_ids():
-    check(shared("frames=1000", first=123, ids_after=41), 1000, first=123, track_id=42)
+def test_iter_resumed_video_continues_track_ids():
+    check(open_video("frames=1000", first=123, next_track_id=42), 1000, first=123, track_id=42)
 
 
 @pytest.mark.parametrize(
@@ -103,48 +106,50 @@ def test_a_resumed_video_goes_on_under_later_ids():
         (
             "dies",
             SourceError,
-            r"from frame \d+ on died by SIGKILL \(assertion of the decoder failed\).*--resume",
+            r"from frame \d+ died by SIGKILL \(assertion of the decoder failed\).*--resume",
         ),
-        ("broken", SourceError, "died by SIGKILL"),
+        ("truncated", SourceError, "died by SIGKILL"),
         ("source", SourceError, "source fails"),
         ("backend", BackendError, "backend fails"),
     ],
 )
-def test_what_came_before_an_error_is_given_out(word, error, words):
-    got = []
+def test_iter_error_comes_after_earlier_frames(word, error, words):
+    results = []
     with pytest.raises(error, match=words):
-        got.extend(shared(f"frames=1000 at=300 {word}"))
-    assert [one.index for one in got] == list(range(len(got)))
-    assert len(got) > 300
+        results.extend(open_video(f"frames=1000 at=300 {word}"))
+    assert [one.index for one in results] == list(range(len(results)))
+    assert len(results) > 300
 
 
-def test_a_model_that_cannot_be_opened_ends_it():
+def test_iter_model_that_cannot_be_opened_raises():
     with pytest.raises(BackendError, match="no such model"):
-        list(shared("stop"))
+        list(open_video("stop"))
 
 
-def test_leaving_ends_the_processes():
-    video = shared("frames=1000 slow=30")
+def test_iter_interrupted_kills_processes():
+    video = open_video("frames=1000 slow=30")
+
+    earlier = set(children(os.getpid()))
+    processes = set()
 
     def interrupt():
-        while len(video._processes) < 3:
+        while len(processes) < 3:
+            processes.update(set(children(os.getpid())) - earlier)
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell may have had it ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     try:
         threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
             next(iter(video))
     finally:
         signal.signal(signal.SIGINT, before)
-    assert all(process._process.poll() is not None for process in video._processes)
+    assert not processes & set(children(os.getpid()))
 
 
-def test_results_are_those_of_one_run():
-    wanted = [result(i, (1, 0.1 * i), fps=FPS) for i in range(1000)]
-    for one, other in zip(shared("frames=1000", jobs=4), wanted, strict=True):
+def test_iter_results_equal_those_of_one_run():
+    expected = [result(i, (1, 0.1 * i), fps=FPS) for i in range(1000)]
+    for one, other in zip(open_video("frames=1000", jobs=4), expected, strict=True):
         assert one.seconds == other.seconds
         assert (one.affect.au_probability == other.affect.au_probability).all()

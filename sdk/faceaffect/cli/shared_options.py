@@ -1,0 +1,47 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import click
+
+from faceaffect.detectors.names import DETECTORS
+
+YUNET: Final = "yunet"
+DETECTOR_CHOICES: Final = (*DETECTORS, YUNET)
+
+model_option = click.option(
+    "--model",
+    metavar="BUNDLE",
+    help="Model bundle: a folder or a name from `faceaffect models`.  [default: the shipped one]",
+)
+dla_core_option = click.option(
+    "--dla-core",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Run on this DLA core of a Jetson (0 or 1; TensorRT only).",
+)
+min_face_size_option = click.option(
+    "--min-face-size",
+    default=40,
+    type=click.IntRange(20),
+    show_default=True,
+    metavar="PIXELS",
+    help="Smallest face to detect.",
+)
+detector_model_option = click.option(
+    "--detector-model",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="ONNX file of the YuNet detector.",
+)
+
+
+def check_detector_model(detectors: Collection[str], detector_model: str | None) -> None:
+    """Raise UsageError unless YuNet and the path of its model are passed together."""
+    if YUNET in detectors and detector_model is None:
+        raise click.UsageError(f"--detector {YUNET} needs --detector-model FILE")
+    if YUNET not in detectors and detector_model is not None:
+        raise click.UsageError(f"--detector-model is only used with --detector {YUNET}")
