@@ -94,7 +94,7 @@ class FileAnalyzer:
         )
 
     def _write_rows(self, task: Input, path: str, sink: Sink, counts: _Counts) -> None:
-        self._pipeline.restart()
+        self._pipeline.reset(track_ids=True)
         sink.begin(task.uri)
         with (
             open_source(path, self._settings.source_options) as source,

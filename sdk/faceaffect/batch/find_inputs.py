@@ -55,7 +55,7 @@ def _expand(uri: str) -> list[Input]:
         path = Path(uri.removeprefix("file://"))
         if path.is_dir():
             inputs = _expand_folder(path)
-        elif is_pattern(str(path)) and not path.exists():
+        elif is_glob(str(path)) and not path.exists():
             inputs = _expand_pattern(path)
         else:  # a missing file is an input too: it fails alone, not the run
             inputs = [Input(str(path), path.name)]
@@ -65,8 +65,8 @@ def _expand(uri: str) -> list[Input]:
 
 
 def _expand_pattern(pattern: Path) -> list[Input]:
-    root = Path(*takewhile(lambda part: not is_pattern(part), pattern.parts))
-    matches = sorted(map(Path, glob.glob(str(pattern), recursive=True)), key=natural_order)
+    root = Path(*takewhile(lambda part: not is_glob(part), pattern.parts))
+    matches = sorted(map(Path, glob.glob(str(pattern), recursive=True)), key=natural_sort_key)
     if matches and all(is_image(match) for match in matches if match.is_file()):
         if any(match.is_file() for match in matches):
             return [Input(str(pattern), root.name or "images")]
@@ -80,7 +80,7 @@ def _expand_pattern(pattern: Path) -> list[Input]:
 
 def _expand_folder(folder: Path) -> list[Input]:
     paths = sorted(
-        (path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_order
+        (path for path in folder.rglob("*") if not _is_hidden(path, folder)), key=natural_sort_key
     )
     # A dangling link is an input too: it fails by name, while a skipped one would not be noticed.
     videos = [
@@ -94,7 +94,7 @@ def _expand_folder(folder: Path) -> list[Input]:
 
 
 def _image_folders(folder: Path, root: Path) -> list[Input]:
-    subfolders = sorted((path for path in folder.rglob("*") if path.is_dir()), key=natural_order)
+    subfolders = sorted((path for path in folder.rglob("*") if path.is_dir()), key=natural_sort_key)
     return [
         Input(str(path), folder.name if path == root else _relative_name(path, root))
         for path in (folder, *subfolders)

@@ -47,7 +47,7 @@ def list_remote(uri: str, is_video: Callable[[str], bool]) -> list[Input]:
     """
     system, path = open_remote(uri)
     try:
-        if is_pattern(path):
+        if is_glob(path):
             wildcard = min(path.index(letter) for letter in "*?[" if letter in path)
             root = path[:wildcard].rpartition("/")[0]
             matches = [match for match in sorted(system.glob(path)) if not system.isdir(match)]

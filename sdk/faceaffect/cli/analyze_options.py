@@ -107,13 +107,13 @@ def pipeline_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "device": options["device"],
         "threads": options["threads"],
         "precision": options["precision"],
-        "dla": options["dla_core"],
+        "dla_core": options["dla_core"],
         "max_faces": options["max_faces"],
         "min_face_size_px": options["min_face_size"],
         "smooth": not options["no_smoothing"],
-        "baseline": options["neutral_baseline"],
-        "crops": options["aligned_crops"],
-        "sequence": _is_video(options),
+        "neutral_baseline": options["neutral_baseline"],
+        "aligned_crops": options["aligned_crops"],
+        "is_video": _is_video(options),
         "detector": options["detector_model"] or options["detector"],
     }
 
@@ -122,7 +122,7 @@ def source_options(options: Mapping[str, Any]) -> SourceOptions:
     """Return how sources are read; raises SourceError for values out of range."""
     return SourceOptions(
         image_fps=options["image_fps"],
-        sequence=_is_video(options),
+        is_video=_is_video(options),
         reconnect_timeout_s=options["reconnect_timeout"],
     )
 
@@ -141,8 +141,8 @@ def run_config(
     Backend, device and DLA core change no more than the last digit of a score and are left out, as
     is everything that only changes the speed.
     """
-    names = ("max_faces", "min_face_size_px", "smooth", "baseline", "crops")
+    names = ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
     config = {"model": model_name, "precision": precision}
     config |= {name: str(pipeline[name]) for name in names}
-    config |= {"image_fps": str(options.image_fps), "sequence": str(options.sequence)}
+    config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}
     return config if audio == AUTO else {**config, "audio": audio}

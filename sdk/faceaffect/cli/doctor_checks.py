@@ -77,7 +77,7 @@ def _opencv() -> Iterator[Check]:
 def _kernels() -> Iterator[Check]:
     from faceaffect import kernels
 
-    info = kernels.info()
+    info = kernels.build_info()
     yield Check("kernels", str(info), is_required=True)
 
 

@@ -85,7 +85,7 @@ class MultiStageModel:
         """Run the stages on the faces [N] with landmarks [N, 68, 2] in `frame`."""
         if self._audio is not None:
             self._timer.enter("network")
-            self._runner.push_audio(self._audio.until(frame.time_s))
+            self._runner.push_audio(self._audio.read_until(frame.time_s))
         self._timer.enter("crop")
         crops = crop_faces(frame, landmarks_xy, self.spec.crop)
         self._timer.enter("network")

@@ -67,9 +67,9 @@ class StageRunner:
         """Process the audio since the last frame."""
         if self._audio is None:
             return
-        if features.skipped:
+        if features.has_gap:
             self._audio_memory = self._initial_audio_memory()
-        for mel in features.pieces:
+        for mel in features.inputs:
             _run(self._audio, [self._audio_memory], {AUDIO: mel[None]}, {})
 
     def _initial_audio_memory(self) -> _Memory:

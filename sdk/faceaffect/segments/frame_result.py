@@ -31,9 +31,9 @@ class FrameResult:
     faces: Faces
     affect: Affect
 
-    def frame(self, source: str) -> Frame:
-        """Return the frame without pixels, for sinks of rows."""
-        return Frame(_NO_PIXELS, PixelFormat.GRAY, self.time_s, self.index, source)
+    def frame_info(self, source: str) -> FrameInfo:
+        """Return the frame's identity, for sinks of rows."""
+        return FrameInfo(source, self.index, self.time_s)
 
     def renumbered(self, index: int, track_id: IdArray) -> FrameResult:
         """Return the result with another frame number and other track ids [N]."""

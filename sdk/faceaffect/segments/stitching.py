@@ -69,7 +69,7 @@ class TrackIdMapper:
     def _match(self, previous: FrameResult, current: FrameResult) -> None:
         used = set(self._id_map.values())
         pairs = sorted(
-            (-overlap(box, other), int(local), int(final))
+            (-iou(box, other), int(local), int(final))
             for box, local in zip(current.faces.box_xyxy, current.faces.track_id, strict=True)
             for other, final in zip(previous.faces.box_xyxy, previous.faces.track_id, strict=True)
         )

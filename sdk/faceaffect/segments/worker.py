@@ -73,7 +73,7 @@ def analyze_segment(
     Returns:
         Notes of the source for the user.
     """
-    pipeline.restart()
+    pipeline.reset(track_ids=True)
     start_frame = 0 if task.seek_s else task.start
     options = replace(settings.source_options, start_frame=start_frame, seek_s=task.seek_s)
     last = None if task.end is None else task.end - 1 + (SEEK_MARGIN if task.seek_s else 0)

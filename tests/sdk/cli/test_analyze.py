@@ -137,8 +137,8 @@ def test_analyze_image_folder_resets_pipeline_between_images(
     assert {row["track_id"] for row in read_rows(out)} == {"1"}
     assert (opened[0].resets, opened[1].resets) == (5, 1)
     assert run("analyze", folder, "--out", out, "--aligned-crops", "--overwrite") == 0
-    assert opened[2].options["crops"] is True
-    assert [pipeline.options["sequence"] for pipeline in opened] == [False, True, True]
+    assert opened[2].options["aligned_crops"] is True
+    assert [pipeline.options["is_video"] for pipeline in opened] == [False, True, True]
     assert opened[2].resets == 1
 
 
