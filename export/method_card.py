@@ -101,7 +101,7 @@ def _cost_rows(stages: Sequence[Stage], networks: Mapping[str, bytes]) -> Iterat
         macs = macs_of(lambda stage=stage, example=example: stage.module(*example))  # type: ignore[misc]
         weights = _weights(onnx.load_from_string(networks[stage.name]))
         memory = sum(math.prod(form.shape) for form in stage.states)
-        pace = "all" if stage.every == 1 else f"one in {stage.every}"
+        pace = "all" if stage.frame_stride == 1 else f"one in {stage.frame_stride}"
         if stage.uses_audio:
             pace = "once for all faces every 100 ms"
         yield f"| stage `{stage.name}` | {weights:,} | {macs / 1e6:.2f} | {memory:,} | {pace} |"

@@ -48,7 +48,7 @@ def write_method_bundle(
         heads=tuple(head for head, (tensor, _) in OUTPUT_HEADS.items() if tensor in read),
         stages=tuple(_described(stage) for stage in stages),
         audio=audio[0] if audio else None,
-        follow=DEFAULT_NAME,
+        tracker=DEFAULT_NAME,
         input_fps=input_fps,
     )
     spec.save(folder)
@@ -71,7 +71,7 @@ def _described(stage: Stage) -> StageSpec:
         {form.name: form.shape for form in forms}
         for forms in (stage.inputs, stage.outputs, stage.states)
     ]
-    return StageSpec(stage.name, _file_of(stage), *shapes, every=stage.every)
+    return StageSpec(stage.name, _file_of(stage), *shapes, frame_stride=stage.frame_stride)
 
 
 def _crop_of(recipe: Recipe, stages: tuple[Stage, ...], offset_y_px: float) -> CropSpec:

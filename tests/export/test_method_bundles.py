@@ -124,12 +124,12 @@ def cut(frames: list[Frame], points: np.ndarray, spec: ModelSpec) -> torch.Tenso
         crop = reference.crop_face(
             frame, maps, size_px=size, mean=spec.crop.mean, std=spec.crop.std
         )[0]
-        if spec.crop.parts is not None:
+        if spec.crop.part_mask_norm is not None:
             mask = (
                 part_mask(transform_points(invert_transforms(maps), landmarks[None])[0], size) / 255
             )
             crop = np.concatenate(
-                [crop, ((mask - spec.crop.parts[0]) / spec.crop.parts[1])[None]]
+                [crop, ((mask - spec.crop.part_mask_norm[0]) / spec.crop.part_mask_norm[1])[None]]
             ).astype(np.float32)
         rows.append(torch.from_numpy(crop))
     return torch.stack(rows)
@@ -177,7 +177,7 @@ def test_a_paced_clip_holds_its_outputs_in_between(
 ) -> None:
     net, bundle = made["mean_teacher net.clip=3d net.base=8"]
     spec = ModelSpec.load(bundle)
-    every = spec.stages[-1].every
+    every = spec.stages[-1].frame_stride
     assert every == 6
     points, found = analyzed(bundle, frames)
     wanted = scores(offline(net, cut(frames, points, spec), []))

@@ -10,7 +10,7 @@ import numpy as np
 from faceaffect.audio.audio_source import AudioError, AudioSource
 from faceaffect.audio.mel import STEP_FRAMES, normalized_db, steady_db
 from faceaffect.audio.mel_stream import MelStream
-from faceaffect.bundle.stage_spec import STRETCH, AudioSpec
+from faceaffect.bundle.stage_spec import CHUNK, AudioSpec
 from faceaffect.types import FloatArray
 
 _READ_S: Final = 10.0  # of audio held at a time
@@ -40,7 +40,7 @@ class AudioFeatureStream:
         self._audio, self._spec = audio, spec
         self._mel = MelStream(spec.mel)
         # The frames of whole steps that a window may still need, then those of no whole step yet.
-        self._kept = np.zeros((columns if spec.form != STRETCH else 0, spec.mel.bands), np.float32)
+        self._kept = np.zeros((columns if spec.framing != CHUNK else 0, spec.mel.bands), np.float32)
         self._rest = np.zeros((0, spec.mel.bands), np.float32)
         self._is_new = True
         self._read_s = 0.0
@@ -58,7 +58,7 @@ class AudioFeatureStream:
         self._rest = power[whole:]
         return (
             self._stretches(power[:whole])
-            if self._spec.form == STRETCH
+            if self._spec.framing == CHUNK
             else self._window(power[:whole])
         )
 

@@ -12,7 +12,7 @@ from faceaffect.backends.onnx_backend import unavailable_reason
 from faceaffect.backends.onnx_session import open_session
 from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError
 from faceaffect.bundle.multistage_bundle import StagedBundle
-from faceaffect.bundle.stage_spec import NEXT, Shapes, StageSpec
+from faceaffect.bundle.stage_spec import STATE_SUFFIX, Shapes, StageSpec
 from faceaffect.types import FloatArray
 
 log = logging.getLogger("faceaffect")
@@ -27,7 +27,7 @@ class OnnxStage:
         self.spec = stage
         self._session = session
         given = {**stage.inputs, **stage.states}
-        taken = {**stage.outputs, **{name + NEXT: shape for name, shape in stage.states.items()}}
+        taken = {**stage.outputs, **{name + STATE_SUFFIX: shape for name, shape in stage.states.items()}}
         _check(session.get_inputs(), given, f"{where}: inputs")
         _check(session.get_outputs(), taken, f"{where}: outputs")
         self._names = list(taken)

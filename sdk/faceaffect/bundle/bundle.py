@@ -131,10 +131,10 @@ def find_bundle(model: str | Path | None = None) -> Path:
 
 def find_tracker_bundle(spec: ModelSpec) -> Path:
     """The folder of the model that follows faces for a model of stages: a listed one, never a path."""
-    found, listed = _listed(spec.follow)
+    found, listed = _listed(spec.tracker)
     if found is None:
         raise BundleError(
-            f"model {spec.name!r} needs the model {spec.follow!r} to follow faces, there are {listed}; put it into a folder "
+            f"model {spec.name!r} needs the model {spec.tracker!r} to follow faces, there are {listed}; put it into a folder "
             f"that {FOLDERS_VARIABLE} names"
         )
     return found

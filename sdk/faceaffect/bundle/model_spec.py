@@ -15,7 +15,7 @@ from faceaffect.bundle.stage_spec import (
     AudioSpec,
     StageSpec,
     audio_from_json,
-    problems,
+    validation_errors,
     stage_from_json,
     stage_to_json,
 )
@@ -65,7 +65,7 @@ class BundleError(ValueError):
 class CropSpec:
     """The whole of preprocessing: `(pixel / 255 - mean) / std` of an aligned RGB crop of `size_px`.
 
-    `parts`, where there, is mean and std of a fourth channel, the image of facial parts
+    `part_mask_norm`, where there, is mean and std of a fourth channel, the image of facial parts
     (`part_mask`). The face lies `offset_y_px` (of a crop of 112 px) below where the template has
     it: 10 in the crops that come with Aff-Wild2.
     """
@@ -73,13 +73,13 @@ class CropSpec:
     size_px: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    parts: tuple[float, float] | None = None
+    part_mask_norm: tuple[float, float] | None = None
     offset_y_px: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of a crop that the network takes."""
-        return (3 if self.parts is None else 4, self.size_px, self.size_px)
+        return (3 if self.part_mask_norm is None else 4, self.size_px, self.size_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class ModelSpec:
     """Everything the SDK must know of a model beside its weights.
 
     A model is one network of `HEADS` with its graph layer, or, where `stages` are named, a chain
-    of them that reads `heads` off each face while the model `follow` finds, follows and places
+    of them that reads `heads` off each face while the model `tracker` finds, follows and places
     faces.
     """
 
@@ -104,7 +104,7 @@ class ModelSpec:
     heads: tuple[str, ...] = HEAD_NAMES
     stages: tuple[StageSpec, ...] = ()
     audio: AudioSpec | None = None
-    follow: str = ""
+    tracker: str = ""
     input_fps: float | None = (
         None  # frames of a face a second that the model was trained on; None: each frame counts
     )
@@ -164,7 +164,7 @@ class ModelSpec:
                 heads=tuple(str(name) for name in raw.get("heads", HEAD_NAMES)),
                 stages=tuple(stage_from_json(stage) for stage in raw.get("stages", ())),
                 audio=audio_from_json(raw.get("audio")),
-                follow=str(raw.get("follow", "")),
+                tracker=str(raw.get("tracker", "")),
                 input_fps=None if raw.get("input_fps") is None else float(raw["input_fps"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -195,12 +195,12 @@ class ModelSpec:
             raise BundleError(
                 f"{where}: crop must have 16 <= size_px <= 1024, finite mean and std > 0, got {self.crop}"
             )
-        parts = self.crop.parts or (0.0, 1.0)
+        parts = self.crop.part_mask_norm or (0.0, 1.0)
         if not (
             math.isfinite(parts[0]) and 0 < parts[1] < math.inf and abs(self.crop.offset_y_px) <= 56
         ):
             raise BundleError(
-                f"{where}: crop must have parts of finite mean and std > 0, and |offset_y_px| <= 56, got {self.crop}"
+                f"{where}: crop must have part_mask_norm of finite mean and std > 0, and |offset_y_px| <= 56, got {self.crop}"
             )
         self._check_stages(where)
 
@@ -210,7 +210,7 @@ class ModelSpec:
                 f"{where}: heads must be some of {HEAD_NAMES} in this order, got {self.heads}"
             )
         if not self.stages:
-            if (self.heads, self.follow, self.audio, self.input_fps, self.crop) != (
+            if (self.heads, self.tracker, self.audio, self.input_fps, self.crop) != (
                 HEAD_NAMES,
                 "",
                 None,
@@ -218,19 +218,19 @@ class ModelSpec:
                 _plain(self.crop),
             ):
                 raise BundleError(
-                    f"{where}: without stages a model has all heads {HEAD_NAMES}, no audio, follow nor pace"
+                    f"{where}: without stages a model has all heads {HEAD_NAMES}, no audio, tracker nor input_fps"
                 )
             return
         if self.input_fps is not None and not 0 < self.input_fps <= 1000:
             raise BundleError(
                 f"{where}: input_fps must be frames a second from 0 to 1000 or null, got {self.input_fps}"
             )
-        if not self.follow:
+        if not self.tracker:
             raise BundleError(
-                f"{where}: a model of stages must name the model that follows faces (field follow)"
+                f"{where}: a model of stages must name the model that follows faces (field tracker)"
             )
         unlisted = [stage.file for stage in self.stages if stage.file not in self.files]
-        found = [*problems(self.stages, self.audio, self.heads, self.crop.shape)]
+        found = [*validation_errors(self.stages, self.audio, self.heads, self.crop.shape)]
         found += [f"files must name {unlisted}"] if unlisted else []
         if found:
             raise BundleError(f"{where}: {'; '.join(found)}")
@@ -241,7 +241,7 @@ def _plain(crop: CropSpec) -> CropSpec:
 
 
 def _crop(raw: Any) -> CropSpec:
-    parts = raw.get("parts")
+    parts = raw.get("part_mask_norm")
     if parts is not None:
         mean, std = (float(value) for value in parts)
         parts = (mean, std)

@@ -25,9 +25,9 @@ OUTPUT_HEADS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 HEAD_NAMES: Final[tuple[str, ...]] = tuple(OUTPUT_HEADS)
 
 CROPS, AUDIO = "crops", "mel"
-NEXT: Final = "_next"  # a state that comes out of a stage bears its name with this behind it
+STATE_SUFFIX: Final = "_next"  # a state that comes out of a stage bears its name with this behind it
 
-STRETCH, WINDOW = "stretch", "window"
+CHUNK, WINDOW = "chunk", "window"
 """How audio is heard: the next ten mel frames [10, bands] with memory of those before, or the last
 ones [bands, columns].
 """
@@ -43,7 +43,7 @@ class StageSpec:
     """One ONNX file: float32 inputs and states in, outputs and the states after it out, each [N,
     *shape]; N counts faces.
 
-    States are zeros where a face is new. A stage runs on a face's frames 0, `every`, 2 `every`
+    States are zeros where a face is new. A stage runs on a face's frames 0, `frame_stride`, 2 `frame_stride`
     ...; outputs hold between.
     """
 
@@ -52,14 +52,14 @@ class StageSpec:
     inputs: Shapes
     outputs: Shapes
     states: Shapes = field(default_factory=dict)
-    every: int = 1
+    frame_stride: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSpec:
     """The front end of the stage `audio`."""
 
-    form: str
+    framing: str
     mel: MelConfig = field(default_factory=MelConfig)
 
 
@@ -68,11 +68,11 @@ def stage_from_json(raw: Any) -> StageSpec:
     unknown = sorted(raw.keys() - {each.name for each in fields(StageSpec)})
     if unknown:
         raise ValueError(f"unknown fields {unknown} of a stage")
-    every = int(raw["every"])
-    if every < 1 or every != raw["every"]:
-        raise ValueError(f"every must be a whole number from 1 on, got {raw['every']!r}")
+    frame_stride = int(raw["frame_stride"])
+    if frame_stride < 1 or frame_stride != raw["frame_stride"]:
+        raise ValueError(f"frame_stride must be a whole number from 1 on, got {raw['frame_stride']!r}")
     shapes = {kind: _shapes(raw[kind]) for kind in ("inputs", "outputs", "states")}
-    return StageSpec(str(raw["name"]), str(raw["file"]), **shapes, every=every)
+    return StageSpec(str(raw["name"]), str(raw["file"]), **shapes, frame_stride=frame_stride)
 
 
 def _shapes(raw: Any) -> dict[str, tuple[int, ...]]:
@@ -94,12 +94,12 @@ def audio_from_json(raw: Any) -> AudioSpec | None:
     if raw is None:
         return None
     wanted = {each.name for each in fields(MelConfig)}
-    if set(raw) != {"form", "mel"} or set(raw["mel"]) != wanted:
-        raise ValueError(f"audio must have form and mel, mel {sorted(wanted)}")
+    if set(raw) != {"framing", "mel"} or set(raw["mel"]) != wanted:
+        raise ValueError(f"audio must have framing and mel, mel {sorted(wanted)}")
     figures: dict[str, Any] = {
         n: (int if n in ("rate_hz", "fft", "bands") else float)(v) for n, v in raw["mel"].items()
     }
-    return AudioSpec(str(raw["form"]), MelConfig(**figures))
+    return AudioSpec(str(raw["framing"]), MelConfig(**figures))
 
 
 def stage_to_json(stage: StageSpec) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def stage_to_json(stage: StageSpec) -> dict[str, Any]:
     }
 
 
-def problems(
+def validation_errors(
     stages: tuple[StageSpec, ...],
     audio: AudioSpec | None,
     heads: tuple[str, ...],
@@ -144,14 +144,14 @@ def _listed(shape: tuple[int, ...] | None) -> str:
 
 
 def _audio_problems(stage: StageSpec, audio: AudioSpec | None) -> Iterator[str]:
-    if audio is None or audio.form not in (STRETCH, WINDOW):
-        yield f"a stage audio needs audio of the form {STRETCH} or {WINDOW}, got {audio and audio.form!r}"
+    if audio is None or audio.framing not in (CHUNK, WINDOW):
+        yield f"a stage audio needs audio of the form {CHUNK} or {WINDOW}, got {audio and audio.framing!r}"
         return
     shape = stage.inputs.get(AUDIO, ())
-    bands = shape[1 if audio.form == STRETCH else 0] if len(shape) == 2 else 0
+    bands = shape[1 if audio.framing == CHUNK else 0] if len(shape) == 2 else 0
     if (
         set(stage.inputs) != {AUDIO}
         or bands != audio.mel.bands
-        or (audio.form == WINDOW and stage.states)
+        or (audio.framing == WINDOW and stage.states)
     ):
         yield f"stage audio must take {AUDIO} alone, of {audio.mel.bands} bands, got {dict(stage.inputs)}"

@@ -92,7 +92,7 @@ def crop_faces(frame: Frame, landmarks_xy: FloatArray, crop: CropSpec) -> FloatA
         estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy)), crop.offset_y_px
     )
     maps = rescale_transforms(maps, crop.size_px)
-    if crop.parts is None:
+    if crop.part_mask_norm is None:
         return kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
     crops = np.empty((len(maps), *crop.shape), np.float32)
     crops[:, :_CUT] = kernels.crop_face(
@@ -107,8 +107,8 @@ def part_mask_channel(landmarks_px: FloatArray, crop: CropSpec) -> FloatArray:
     """The normalized image of facial parts [S, S] of landmarks [68, 2] in crop pixels; empty where
     they are not finite.
     """
-    assert crop.parts is not None
-    mean, std = crop.parts
+    assert crop.part_mask_norm is not None
+    mean, std = crop.part_mask_norm
     if not np.isfinite(landmarks_px).all():
         return np.full((crop.size_px, crop.size_px), -mean / std, np.float32)
     gray = part_mask(landmarks_px, crop.size_px).astype(np.float32) / np.float32(255)

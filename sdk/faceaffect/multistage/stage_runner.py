@@ -90,7 +90,7 @@ class StageRunner:
         memories = [self._faces.setdefault(key, _Memory()) for key in track_id]
         counting = [row for row, memory in enumerate(memories) if self._counts(memory, time_s)]
         for stage in self._stages:
-            rows = [row for row in counting if memories[row].frames % stage.spec.every == 0]
+            rows = [row for row in counting if memories[row].frames % stage.spec.frame_stride == 0]
             if rows:
                 chosen = crops if len(rows) == len(crops) else crops[rows]
                 _run(

@@ -7,7 +7,7 @@ import pytest
 
 from faceaffect.audio.feature_stream import LONGEST_STEPS, AudioFeatureStream
 from faceaffect.audio.mel import MelConfig, mel_power, normalized_db, steady_db
-from faceaffect.bundle.stage_spec import STRETCH, WINDOW, AudioSpec
+from faceaffect.bundle.stage_spec import CHUNK, WINDOW, AudioSpec
 
 MEL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 
@@ -37,7 +37,7 @@ TIMES = [0.0, 0.04, 0.1, 0.13, 0.13, 0.35, 0.36, 1.0, 1.05]
 
 def test_stretches_come_once_whole_and_in_order() -> None:
     audio = Noise(2)
-    listener = AudioFeatureStream(audio, AudioSpec(STRETCH, MEL), 10)
+    listener = AudioFeatureStream(audio, AudioSpec(CHUNK, MEL), 10)
     power, heard = mel_power(audio.samples, MEL), 0
     for time_s in TIMES:
         found = listener.until(time_s)
@@ -72,7 +72,7 @@ def test_windows_come_with_each_new_step_and_at_the_start() -> None:
 
 def test_after_a_jump_the_last_ten_seconds_are_heard() -> None:
     audio = Noise(40)
-    listener = AudioFeatureStream(audio, AudioSpec(STRETCH, MEL), 10)
+    listener = AudioFeatureStream(audio, AudioSpec(CHUNK, MEL), 10)
     listener.until(0.5)
     found = listener.until(35.0)
     assert found.skipped

@@ -63,9 +63,9 @@ def test_a_spec_of_version_1_is_one_network_with_all_heads(tmp_path: Path) -> No
 
     def to_first(raw: dict[str, Any]) -> None:
         raw["version"] = 1
-        for name in ("heads", "stages", "audio", "follow"):
+        for name in ("heads", "stages", "audio", "tracker"):
             del raw[name]
-        for name in ("parts", "offset_y_px"):
+        for name in ("part_mask_norm", "offset_y_px"):
             del raw["crop"][name]
 
     edit(tmp_path, to_first)
@@ -93,7 +93,7 @@ def test_rows_follow_from_the_stages(folder: Path) -> None:
 
 
 def test_a_stage_that_runs_now_and_then_holds_its_outputs(folder: Path) -> None:
-    write_tiny_staged_bundle(folder, every=3)
+    write_tiny_staged_bundle(folder, frame_stride=3)
     values = [100, 200, 150, 120, 90, 60, 30]
     with opened(folder) as pipeline:
         pipeline.listen(None)
@@ -182,8 +182,8 @@ def test_who_forgets_the_audio_is_told_once(folder: Path, caplog: pytest.LogCapt
             lambda raw: raw["crop"].update(size_px=64),
             r"stage frame wants crops \[3, 32, 32\], what comes is \[3, 64, 64\]",
         ),
-        (lambda raw: raw["crop"].update(parts=[0.5, 0.2]), r"what comes is \[4, 32, 32\]"),
-        (lambda raw: raw["crop"].update(parts=[0.5, 0]), "std > 0"),
+        (lambda raw: raw["crop"].update(part_mask_norm=[0.5, 0.2]), r"what comes is \[4, 32, 32\]"),
+        (lambda raw: raw["crop"].update(part_mask_norm=[0.5, 0]), "std > 0"),
         (lambda raw: raw["crop"].update(offset_y_px=1e9), "offset_y_px"),
         (
             lambda raw: raw.update(heads=["au", "expression", "va"]),
@@ -191,14 +191,14 @@ def test_who_forgets_the_audio_is_told_once(folder: Path, caplog: pytest.LogCapt
         ),
         (lambda raw: raw.update(heads=["va", "au"]), "in this order"),
         (lambda raw: raw.update(heads=[]), "heads must be some of"),
-        (lambda raw: raw.update(follow=""), "must name the model that follows faces"),
+        (lambda raw: raw.update(tracker=""), "must name the model that follows faces"),
         (lambda raw: raw.update(audio=None), "a stage audio needs audio"),
-        (lambda raw: raw["audio"].update(form="song"), "got 'song'"),
+        (lambda raw: raw["audio"].update(framing="song"), "got 'song'"),
         (lambda raw: raw["audio"]["mel"].update(bands=7), "of 7 bands"),
         (lambda raw: raw["audio"]["mel"].update(hop_s=0.0101), "wrong form"),
         (lambda raw: raw["audio"].pop("mel"), "wrong form"),
-        (lambda raw: raw["stages"][2].update(every=0), "wrong form"),
-        (lambda raw: raw["stages"][2].update(every=1.5), "wrong form"),
+        (lambda raw: raw["stages"][2].update(frame_stride=0), "wrong form"),
+        (lambda raw: raw["stages"][2].update(frame_stride=1.5), "wrong form"),
         (lambda raw: raw["stages"][2]["states"].update(sum=[-1]), "wrong form"),
         (lambda raw: raw["stages"][2]["states"].update(sum=[1 << 40]), "wrong form"),
         (lambda raw: raw["stages"][2].update(color="red"), "unknown fields"),
@@ -252,15 +252,15 @@ def test_another_stage_under_its_name(folder: Path) -> None:
 def test_the_model_that_follows_must_be_there_and_is_never_a_path(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit(folder, lambda raw: raw.update(follow="nobody"))
+    edit(folder, lambda raw: raw.update(tracker="nobody"))
     with pytest.raises(
         BundleError, match=r"needs the model 'nobody' to follow faces, there are \[.*'tiny'\]"
     ):
         opened(folder)
-    edit(folder, lambda raw: raw.update(follow=str(folder.parent / "tiny")))
+    edit(folder, lambda raw: raw.update(tracker=str(folder.parent / "tiny")))
     with pytest.raises(BundleError, match="to follow faces"):
         opened(folder)
-    edit(folder, lambda raw: raw.update(follow="stages"))
+    edit(folder, lambda raw: raw.update(tracker="stages"))
     with pytest.raises(BundleError, match="made of the stages"):
         opened(folder)
 
