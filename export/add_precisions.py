@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from export.calibration_images import faces_in_images, rendered_faces
-from export.quantization_error import precision_cost
+from export.quantization_error import quantization_error
 from export.quantize import fp16_delta, large_tensors, to_fp16, to_int8, to_int8_cpu
 from faceaffect.bundle.bundle import CARD_FILE, Bundle, open_bundle
-from faceaffect.bundle.fp16_delta import HALVES_FILE
-from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE, encode_int8_delta
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
+from faceaffect.bundle.int8_delta import INT8_CPU_DELTA_FILE, encode_int8_delta
 from faceaffect.bundle.model_spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, ModelSpec
 from faceaffect.types import FloatArray
 
@@ -65,12 +65,12 @@ def add_network(folder: Path, precision: str, content: bytes) -> None:
     files = {name: digest for name, digest in spec.files.items() if name != file}
     if precision == "fp16":
         (folder / file).unlink(missing_ok=True)
-        file, content = HALVES_FILE, fp16_delta((folder / PRECISIONS["fp32"]).read_bytes(), content)
+        file, content = FP16_DELTA_FILE, fp16_delta((folder / PRECISIONS["fp32"]).read_bytes(), content)
     if precision == INT8_CPU:
         (folder / file).unlink(missing_ok=True)
         full = (folder / PRECISIONS["fp32"]).read_bytes()
         file, content = (
-            INT8_CPU_BORROWED_FILE,
+            INT8_CPU_DELTA_FILE,
             encode_int8_delta(full, content, large_tensors(content)),
         )
     (folder / file).write_bytes(content)
@@ -129,7 +129,7 @@ def main(
     costs = {}
     for precision in precisions or ("fp16", "int8", INT8_CPU):
         content = convert(bundle, precision, crops[::2])
-        figures = costs[precision] = precision_cost(
+        figures = costs[precision] = quantization_error(
             bundle, content, crops[1::2], None if truth is None else truth[1::2]
         )
         add_network(folder, precision, content)

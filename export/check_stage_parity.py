@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faceaffect.backends import BackendOptions
 from faceaffect.backends.onnx_multistage import open_stages
-from faceaffect.bundle.multistage_bundle import open_staged_bundle
+from faceaffect.bundle.multistage_bundle import open_multistage_bundle
 from training.methods.stage_to_onnx import names_in
 from training.methods.stream_runner import run_in_torch
 from training.models.stages import MethodNet, Stage
@@ -31,7 +31,7 @@ def check_stage_parity(net: MethodNet, bundle_folder: Path, seed: int = 0) -> di
     torch.manual_seed(seed)
     exported = {
         stage.spec.name: stage
-        for stage in open_stages(open_staged_bundle(bundle_folder), BackendOptions())
+        for stage in open_stages(open_multistage_bundle(bundle_folder), BackendOptions())
     }
     differences: dict[str, float] = {}
     for count in _FACES:

@@ -41,7 +41,7 @@ def run_network(
     }
 
 
-def precision_cost(
+def quantization_error(
     bundle: Bundle, changed: bytes, crops: FloatArray, au_truth: FloatArray | None = None
 ) -> dict[str, float]:
     """Figures by name; those that start with `F1` need the truth [N, 12] and are of faces whose AUs

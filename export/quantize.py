@@ -28,7 +28,7 @@ from export.onnx_graph import (
     prepared,
     trunk_convolutions,
 )
-from faceaffect.bundle.fp16_delta import LEAST_HALF, encode_fp16_delta, rounded
+from faceaffect.bundle.fp16_delta import MIN_FP16, encode_fp16_delta, rounded
 from faceaffect.bundle.model_spec import HEADS
 from faceaffect.types import FloatArray
 
@@ -42,14 +42,14 @@ def to_fp16(onnx_bytes: bytes) -> bytes:
     """Input `crops` and everything but the ends of the heads in float16; outputs float32 as before.
 
     A landmark near 100 px has steps of 1/16 px in float16, which would be seen as trembling.
-    Numbers are rounded as `half_network` does it, so that `fp16_delta` finds them in the float32
+    Numbers are rounded as `decode_fp16` does it, so that `fp16_delta` finds them in the float32
     file.
     """
     model = prepared(onnx.load_from_string(onnx_bytes))
     kept = {
         "keep_io_types": list(HEADS),
         "node_block_list": head_output_nodes(model),
-        "min_positive_val": LEAST_HALF,
+        "min_positive_val": MIN_FP16,
     }
     converted = in_order(convert_float_to_float16(model, **kept))
     onnx.checker.check_model(converted, full_check=True)
@@ -67,7 +67,7 @@ def large_tensors(network: bytes) -> list[bytes]:
 
 
 def fp16_delta(onnx_bytes: bytes, half: bytes) -> bytes:
-    """What a bundle keeps of `to_fp16(onnx_bytes)`: see `half_network`."""
+    """What a bundle keeps of `to_fp16(onnx_bytes)`: see `decode_fp16`."""
     full_model, half_model = onnx.load_from_string(onnx_bytes), onnx.load_from_string(half)
     numbers = {tensor.name: tensor.raw_data for tensor in prepared(full_model).graph.initializer}
     places = []

@@ -11,7 +11,7 @@ from safetensors.numpy import save
 from export.quantize import fp16_delta, to_fp16
 from export.to_onnx import to_onnx
 from faceaffect.bundle.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
-from faceaffect.bundle.fp16_delta import HALVES_FILE
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
 from faceaffect.bundle.model_spec import CropSpec, ModelSpec
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
@@ -38,7 +38,7 @@ def write_bundle(
     network = to_onnx(net, crop.size_px)
     contents = {
         MODEL_FILE: network,
-        HALVES_FILE: fp16_delta(network, to_fp16(network)),
+        FP16_DELTA_FILE: fp16_delta(network, to_fp16(network)),
         GRAPH_FILE: save(net.au_graph.tensors()),
         CARD_FILE: card.encode(),
     }

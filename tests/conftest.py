@@ -84,9 +84,9 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def trained() -> None:
     """For tests that need the shipped, trained model; skips where this checkout holds none."""
-    from faceaffect.bundle.bundle import DEFAULT_NAME, SHIPPED_FOLDER
+    from faceaffect.bundle.bundle import DEFAULT_NAME, SHIPPED_MODELS_DIR
 
-    if not (SHIPPED_FOLDER / DEFAULT_NAME).is_dir():
+    if not (SHIPPED_MODELS_DIR / DEFAULT_NAME).is_dir():
         pytest.skip("needs the shipped model, sdk/faceaffect/models/default, which is not there")
 
 

@@ -390,13 +390,13 @@ def open_pipeline(
     staged, clock = None, StageTimer()
     if spec.stages:
         from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
-        from faceaffect.bundle.multistage_bundle import open_staged_bundle
+        from faceaffect.bundle.multistage_bundle import open_multistage_bundle
         from faceaffect.multistage.multistage_model import MultiStageModel
 
         require_stages_on_cpu(spec.name, backend, device, options)
         device, staged = (
             "cpu",
-            MultiStageModel(spec, open_stages(open_staged_bundle(path, spec), options), clock),
+            MultiStageModel(spec, open_stages(open_multistage_bundle(path, spec), options), clock),
         )
     bundle = open_bundle(find_tracker_bundle(spec) if spec.stages else path)
     runner = open_backend(backend, bundle, device=device, options=options)

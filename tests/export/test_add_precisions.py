@@ -26,11 +26,11 @@ from export.onnx_graph import (
     prepared,
     trunk_convolutions,
 )
-from export.quantization_error import precision_cost, run_network
+from export.quantization_error import quantization_error, run_network
 from export.quantize import fp16_delta, to_fp16, to_int8, to_int8_cpu
 from faceaffect import kernels
 from faceaffect.backends import open_backend
-from faceaffect.bundle.bundle import CARD_FILE, SHIPPED_FOLDER, Bundle, model_bytes, open_bundle
+from faceaffect.bundle.bundle import CARD_FILE, SHIPPED_MODELS_DIR, Bundle, model_bytes, open_bundle
 from faceaffect.bundle.model_spec import HEADS, INT8_CPU, PRECISIONS, BundleError
 from faceaffect.detectors.mtcnn import MTCNNDetector
 from faceaffect.geometry import estimate_crop_to_frame
@@ -111,7 +111,7 @@ def test_fp16_says_the_same_and_keeps_the_contract(bundle: Bundle, faces: np.nda
         onnx.TensorProto.FLOAT
     }
     assert len(changed) < 0.6 * len(bundle.onnx)
-    cost = precision_cost(bundle, changed, faces)
+    cost = quantization_error(bundle, changed, faces)
     assert cost["AU probability, largest difference"] < 0.02
     assert cost["landmarks, largest shift, crop px"] < 0.2
     assert cost["valence, CCC with float32"] > 0.995
@@ -136,7 +136,7 @@ def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(
     assert sorted(dense) == sorted(
         large_linear_layers(prepared(onnx.load_from_string(bundle.onnx)))
     )
-    here, signed = precision_cost(bundle, changed, faces), precision_cost(bundle, int8, faces)
+    here, signed = quantization_error(bundle, changed, faces), quantization_error(bundle, int8, faces)
     shift = "landmarks, mean shift, crop px"
     assert here["AU probability, mean difference"] < signed["AU probability, mean difference"], (
         "twice the levels"
@@ -173,14 +173,14 @@ def test_int8_holds_the_trunk_and_nothing_else(bundle: Bundle, int8: bytes) -> N
 
 
 def test_int8_costs_little(bundle: Bundle, int8: bytes, faces: np.ndarray) -> None:
-    cost = precision_cost(
+    cost = quantization_error(
         bundle, int8, faces[1::2], (np.arange(36 * 12).reshape(36, 12) % 5 == 0).astype(np.float32)
     )
     assert 0 < cost["AU probability, mean difference"] < 0.03
     assert cost["AU decisions that change"] < 0.05
     assert cost["landmarks, mean shift, crop px"] < 1
     assert 0 <= cost["F1 of the AUs, here"] <= 1
-    assert precision_cost(bundle, bundle.onnx, faces[:8])["AU probability, largest difference"] == 0
+    assert quantization_error(bundle, bundle.onnx, faces[:8])["AU probability, largest difference"] == 0
 
 
 def test_too_few_faces_are_refused(bundle: Bundle) -> None:
@@ -201,15 +201,15 @@ def test_the_shipped_fp16_network_is_made_of_the_shipped_one(bundle: Bundle) -> 
     assert half == to_fp16(bundle.onnx), (
         "the float32 network was changed and this was not: `python -m export.add_precisions`"
     )
-    assert len(bundle.told["fp16"]) < 0.2 * len(half)
-    assert fp16_delta(bundle.onnx, half) == bundle.told["fp16"]
+    assert len(bundle.deltas["fp16"]) < 0.2 * len(half)
+    assert fp16_delta(bundle.onnx, half) == bundle.deltas["fp16"]
 
 
 def test_command_adds_networks_that_open(
     bundle: Bundle, faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "bundle"
-    shutil.copytree(SHIPPED_FOLDER / "default", folder)
+    shutil.copytree(SHIPPED_MODELS_DIR / "default", folder)
     with pytest.raises(
         BundleError,
         match=r"holds none. In a checkout .*`python -m export.add_precisions .* --precision int8",
@@ -220,7 +220,7 @@ def test_command_adds_networks_that_open(
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
-    assert (set(again.networks), set(again.told)) == ({"int8"}, {"fp16", INT8_CPU})
+    assert (set(again.networks), set(again.deltas)) == ({"int8"}, {"fp16", INT8_CPU})
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     assert "| | fp16 | int8 | int8-cpu |" in card
     precisions.write_quantization_section(
@@ -229,7 +229,7 @@ def test_command_adds_networks_that_open(
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     assert card.count("## Other precisions") == 1, "the section is replaced, the rest stays"
     assert card.startswith(
-        (SHIPPED_FOLDER / "default" / CARD_FILE).read_text(encoding="utf-8")[:200]
+        (SHIPPED_MODELS_DIR / "default" / CARD_FILE).read_text(encoding="utf-8")[:200]
     )
     assert "| AU decisions that change | 0.2500 |" in card
     assert "fp16 |" not in card.partition("## Other precisions")[2]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from faceaffect.bundle.bundle import CARD_FILE, open_bundle
-from faceaffect.bundle.fp16_delta import HALVES_FILE
-from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
+from faceaffect.bundle.int8_delta import INT8_CPU_DELTA_FILE
 from faceaffect.bundle.model_spec import HEADS
 
 
@@ -15,8 +15,8 @@ def bundle():
 def test_the_shipped_bundle_is_whole_and_small(bundle):
     assert bundle.spec.files.keys() == {
         "model.onnx",
-        HALVES_FILE,
-        INT8_CPU_BORROWED_FILE,
+        FP16_DELTA_FILE,
+        INT8_CPU_DELTA_FILE,
         "graph.safetensors",
         CARD_FILE,
     }

@@ -23,7 +23,7 @@ from faceaffect.backends import BackendOptions
 from faceaffect.backends.onnx_multistage import open_stages
 from faceaffect.bundle.bundle import CARD_FILE
 from faceaffect.bundle.model_spec import ModelSpec
-from faceaffect.bundle.multistage_bundle import open_staged_bundle
+from faceaffect.bundle.multistage_bundle import open_multistage_bundle
 from faceaffect.cli import main as cli_main
 from faceaffect.geometry import (
     estimate_crop_to_frame,
@@ -298,7 +298,7 @@ def test_memory_of_one_face_is_nothing_to_another(
     _, bundle = made[name]
     spec = ModelSpec.load(bundle)
     reader = MultiStageModel(
-        spec, open_stages(open_staged_bundle(bundle), BackendOptions()), StageTimer()
+        spec, open_stages(open_multistage_bundle(bundle), BackendOptions()), StageTimer()
     )
     shape = np.stack([TEMPLATE_FACE * 2 + (180, 60), TEMPLATE_FACE * 1.5 + (260, 120)]).astype(
         np.float32

@@ -30,18 +30,18 @@ TEMPORAL = StageSpec(
 AUDIO = StageSpec("audio", "audio.onnx", {"mel": (10, MEL.bands)}, {"loudness": (1,)})
 
 
-def write_tiny_staged_bundle(folder: Path, *, tracker: str = "tiny", frame_stride: int = 1) -> Path:
+def write_tiny_multistage_bundle(folder: Path, *, tracker: str = "tiny", frame_stride: int = 1) -> Path:
     """Write the bundle to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, model in {"audio": _audio(), "frame": _frame(), "temporal": _temporal()}.items():
         onnx.checker.check_model(model)
         onnx.save(model, str(folder / f"{name}.onnx"))
-    staged_spec(tracker, frame_stride).save(folder)
+    multistage_spec(tracker, frame_stride).save(folder)
     seal_stages(folder)
     return folder
 
 
-def staged_spec(tracker: str = "tiny", frame_stride: int = 1) -> ModelSpec:
+def multistage_spec(tracker: str = "tiny", frame_stride: int = 1) -> ModelSpec:
     files = dict.fromkeys(["audio.onnx", "frame.onnx", "temporal.onnx"], "")
     return ModelSpec(
         "tiny stages", "Apache-2.0", CropSpec(SIZE_PX, (0.0,) * 3, (1.0,) * 3), AU_NAMES, EXPRESSION_NAMES, (0.6,) * 12, files,

@@ -40,9 +40,9 @@ def build(model: str | None, precision: str, max_faces: int, dla: int | None, de
 
     bundle, cache = open_bundle(model), EngineCache()
     backend = open_engine(
-        bundle, device=device, precision=precision, max_faces=max_faces, dla=dla, cache=cache
+        bundle, device=device, precision=precision, max_faces=max_faces, dla_core=dla, cache=cache
     )
-    path = cache.path_of(backend.key)
+    path = cache.path_for(backend.key)
     if cache.find(backend.key) is None:
         raise click.ClickException(
             f"the engine was built but not kept as {path}; {CACHE_VARIABLE} names another folder"

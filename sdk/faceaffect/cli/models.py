@@ -67,7 +67,7 @@ def get(source: str, sha256: str, name: str) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from faceaffect.bundle.download_bundle import get_bundle
+    from faceaffect.bundle.download_bundle import download_bundle
 
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}"),
@@ -84,7 +84,7 @@ def get(source: str, sha256: str, name: str) -> None:
             task = bar.add_task(file, total=None)
             return lambda there, whole: bar.update(task, completed=there, total=whole)
 
-        folder, digest = get_bundle(source, sha256, name, follow)
+        folder, digest = download_bundle(source, sha256, name, follow)
     click.echo(
         f"{folder.name} is in {folder}; use it with --model {folder.name}, `faceaffect models {folder.name}` shows its card"
     )
@@ -98,14 +98,14 @@ def _list_bundles() -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from faceaffect.bundle.bundle import FOLDERS_VARIABLE, list_bundles
+    from faceaffect.bundle.bundle import MODELS_VARIABLE, list_bundles
     from faceaffect.bundle.model_spec import BundleError, ModelSpec
     from faceaffect.cli.print_table import print_columns
 
     bundles = list_bundles()
     if not bundles:
         raise click.ClickException(
-            f"no model bundle found; get one with `faceaffect models get`, or name a folder of bundles in ${FOLDERS_VARIABLE}"
+            f"no model bundle found; get one with `faceaffect models get`, or name a folder of bundles in ${MODELS_VARIABLE}"
         )
     rows = [[Text(name, style="dim") for name in ("name", "model", "size", "license", "path")]]
     for folder in bundles:

@@ -142,12 +142,12 @@ def _release(version: int) -> str:
 
 
 def _tensorrt() -> Iterator[Check]:
-    from faceaffect.backends.engine_cache import cache_folder
+    from faceaffect.backends.engine_cache import user_cache_dir
     from faceaffect.backends.tensorrt_compat import find_tensorrt
 
     library, reason = find_tensorrt()
     yield Check("tensorrt", str(library) if library else reason, library is not None)
-    engines = list((cache_folder() / "engines").glob("*.engine"))
+    engines = list((user_cache_dir() / "engines").glob("*.engine"))
     if library is not None or engines:
         size_mb = sum(path.stat().st_size for path in engines) / 1e6
-        yield Check("engines", f"{len(engines)} in {cache_folder() / 'engines'}, {size_mb:.0f} MB")
+        yield Check("engines", f"{len(engines)} in {user_cache_dir() / 'engines'}, {size_mb:.0f} MB")

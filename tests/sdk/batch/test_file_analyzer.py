@@ -13,7 +13,7 @@ import pytest
 from faceaffect.batch import BatchError, Input, TaskSettings, find_inputs, open_store
 from faceaffect.batch.file_analyzer import FileAnalyzer
 from faceaffect.batch.file_task import installed_version
-from faceaffect.bundle.bundle import FOLDERS_VARIABLE
+from faceaffect.bundle.bundle import MODELS_VARIABLE
 from faceaffect.sources.source import SourceOptions
 from tests.sdk.batch.conftest import make_video
 
@@ -90,15 +90,15 @@ def test_each_video_is_heard_with_its_own_audio(
 ) -> None:
     """The second has none: it must not hear the first one's."""
     pytest.importorskip("av")
-    from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_staged_bundle
+    from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_multistage_bundle
     from tests.training.audio.synthetic_media import write_video
 
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(tiny_model.parent))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tiny_model.parent))
     times = np.arange(20) / 25
     hum = 0.3 * np.sin(2 * np.pi * 200 * np.arange(round(0.8 * MEL.rate_hz)) / MEL.rate_hz)
     heard = write_video(tmp_path / "heard.mkv", times, hum[None], MEL.rate_hz)
     silent = write_video(tmp_path / "silent.mkv", times)
-    given = settings(str(tmp_path / "parts"), write_tiny_staged_bundle(tmp_path / "stages"))
+    given = settings(str(tmp_path / "parts"), write_tiny_multistage_bundle(tmp_path / "stages"))
     given = replace(given, pipeline={**given.pipeline, "smooth": False})
     rows, notes = [], []
     for options in (given, replace(given, audio="none")):

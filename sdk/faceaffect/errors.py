@@ -1,0 +1,7 @@
+"""Base class of all exceptions that the SDK raises on purpose."""
+
+from __future__ import annotations
+
+
+class FaceAffectError(Exception):
+    """Base class of the SDK's exceptions, each of which also derives from a built-in one."""
