@@ -82,8 +82,8 @@ class PathBackend:
     def __init__(self, path: CudaFrameRunner, version: str, crop: CropSpec) -> None:
         self.version, self._path, self._crop = version, path, crop
 
-    def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
-        return self._path.run(frame, crop_maps)
+    def infer_frame(self, frame: Frame, crop_to_frame: FloatArray) -> tuple[HeadOutputs, FloatArray]:
+        return self._path.run(frame, crop_to_frame)
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
         return tensorrt_engine.infer_crops(self.infer_frame, self._crop, crops)

@@ -42,12 +42,14 @@ class FrameBackend(Protocol):
     It adds the head `au_logit` [N, 12].
     """
 
-    def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
+    def infer_frame(
+        self, frame: Frame, crop_to_frame: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
         """Crop the faces of a frame and run the network.
 
         Args:
             frame: The image.
-            crop_maps: Transforms from crop to frame pixels [N, 2, 3], N >= 1.
+            crop_to_frame: Transforms from crop to frame pixels [N, 2, 3], N >= 1.
 
         Returns:
             The head outputs, and `appearance.sample_grid` of the crops [N, 3, 12, 12].

@@ -126,34 +126,34 @@ class CudaFrameRunner:
         return int(self._stream.handle)
 
     def run(
-        self, frame: Frame | DeviceFrame, crop_maps: FloatArray
+        self, frame: Frame | DeviceFrame, crop_to_frame: FloatArray
     ) -> tuple[HeadOutputs, FloatArray]:
         """Crop the faces of a frame and run the network.
 
         Args:
             frame: The image, in host or GPU memory.
-            crop_maps: Transforms from crop to frame pixels [N, 2, 3].
+            crop_to_frame: Transforms from crop to frame pixels [N, 2, 3].
 
         Returns:
             The head outputs with `au_logit`, and `appearance.sample_grid` of the crops.
         """
         max_batch = self._batch_sizes[-1]
-        if len(crop_maps) <= max_batch:
-            return self._run_batch(frame, crop_maps)
+        if len(crop_to_frame) <= max_batch:
+            return self._run_batch(frame, crop_to_frame)
         batches = [
-            self._run_batch(frame, crop_maps[begin : begin + max_batch])
-            for begin in range(0, len(crop_maps), max_batch)
+            self._run_batch(frame, crop_to_frame[begin : begin + max_batch])
+            for begin in range(0, len(crop_to_frame), max_batch)
         ]
         names = batches[0][0]
         heads = {name: np.concatenate([batch[0][name] for batch in batches]) for name in names}
         return heads, np.concatenate([batch[1] for batch in batches])
 
     def _run_batch(
-        self, frame: Frame | DeviceFrame, crop_maps: FloatArray
+        self, frame: Frame | DeviceFrame, crop_to_frame: FloatArray
     ) -> tuple[HeadOutputs, FloatArray]:
-        count = len(crop_maps)
+        count = len(crop_to_frame)
         batch_size = next(size for size in self._batch_sizes if size >= count)
-        kind = (batch_size, self._pack_upload(frame, crop_maps, batch_size))
+        kind = (batch_size, self._pack_upload(frame, crop_to_frame, batch_size))
         try:
             self._launch(kind)
         finally:
@@ -215,7 +215,7 @@ class CudaFrameRunner:
         return self._out.view(list(output.shape), "<f4", output.offset)
 
     def _pack_upload(
-        self, frame: Frame | DeviceFrame, crop_maps: FloatArray, batch_size: int
+        self, frame: Frame | DeviceFrame, crop_to_frame: FloatArray, batch_size: int
     ) -> int:
         """Pack the visible part of the frame for the upload.
 
@@ -225,7 +225,7 @@ class CudaFrameRunner:
         while True:
             block = self._block_host
             target = (
-                crop_maps,
+                crop_to_frame,
                 batch_size,
                 self._crop.size_px,
                 block.address,

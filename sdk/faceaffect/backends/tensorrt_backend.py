@@ -217,10 +217,12 @@ class TensorRTBackend:
         """Handle of the calling thread's stream."""
         return self.frame_runner.cuda_stream
 
-    def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
+    def infer_frame(
+        self, frame: Frame, crop_to_frame: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
         """See `CudaFrameRunner.run`; raises BackendError if the GPU fails."""
         try:
-            return self.frame_runner.run(frame, crop_maps)
+            return self.frame_runner.run(frame, crop_to_frame)
         except RuntimeError as error:  # includes CudaError
             raise self._wrap(error) from error
 

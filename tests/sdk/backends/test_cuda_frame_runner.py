@@ -184,10 +184,10 @@ class Backend:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle, self._local = bundle, threading.local()
 
-    def infer_frame(self, frame: Frame, crop_maps: np.ndarray) -> Any:
+    def infer_frame(self, frame: Frame, crop_to_frame: np.ndarray) -> Any:
         if not hasattr(self._local, "runner"):
             self._local.runner = make_runner(self._bundle)[0]
-        return self._local.runner.run(frame, crop_maps)
+        return self._local.runner.run(frame, crop_to_frame)
 
     def infer(self, crops: np.ndarray) -> Any:
         heads = open_backend("onnx", self._bundle).infer(crops)
