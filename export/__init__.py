@@ -1,1 +1,1 @@
-"""Makes model bundles out of training runs: `python -m export RUN_DIR --to BUNDLE_DIR`."""
+"""Exports training runs as model bundles: `python -m export RUN_DIR --to BUNDLE_DIR`."""

@@ -1,6 +1,4 @@
-"""`python -m export RUN_DIR --to BUNDLE_DIR`: a bundle, its parity check and, unless told
-otherwise, its figures.
-"""
+"""`python -m export RUN_DIR --to BUNDLE_DIR`: writes a bundle, checks parity and measures it."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ import torch
 from export.calibrate import DEFAULT_THRESHOLD, Calibrated, calibrate, validation_faces
 from export.check_parity import check_parity, exceeding_tolerance
 from export.export_method import MethodOptions, export_method, is_method_run
-from export.load_run import read_origin, read_run
+from export.load_run import load_origin, load_run
 from export.method_card import SOURCES
 from export.model_card import model_card
 from export.write_bundle import CROP, write_bundle
@@ -31,15 +29,15 @@ _PARITY_CROPS = 200
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What the command line said beside the two folders."""
+    """Options for runs of the default model."""
 
-    shared: Path
+    assets: Path
     labels: Path
-    renders: Path | None
-    wild: Path | None
-    people: Path | None
-    early: bool
-    record: Path | None
+    synthetic_images: Path | None
+    synthetic_videos: Path | None
+    threshold_data: Path | None
+    skip_calibration: bool
+    metrics_dir: Path | None
 
 
 @click.command()
@@ -52,105 +50,118 @@ class ExportOptions:
     help="Folder of the bundle.",
 )
 @click.option(
-    "--shared",
+    "--assets",
     type=click.Path(path_type=Path),
     default=_ROOT.parent / "shared",
-    help="Folder of faces.",
+    show_default=True,
+    help="Folder of face images.",
 )
 @click.option(
     "--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True
 )
 @click.option(
-    "--renders",
+    "--synthetic-images",
     type=click.Path(path_type=Path),
     default=None,
-    help="Rendered faces, if trained on them.",
+    help="Synthetic images, if trained on them.",
 )
 @click.option(
-    "--wild",
+    "--synthetic-videos",
     type=click.Path(path_type=Path),
     default=None,
-    help="A RenderWild folder, to judge by.",
+    help="RenderWild folder for the evaluation.",
 )
 @click.option(
-    "--people",
+    "--threshold-data",
     type=click.Path(path_type=Path),
     default=None,
-    help="Another RenderWild folder (--size people), whose validation people help to choose thresholds.",
+    help="RenderWild folder (--size people) whose validation set helps to choose thresholds.",
 )
-@click.option("--early", is_flag=True, help="Default thresholds and no figures.")
 @click.option(
-    "--record",
+    "--skip-calibration", is_flag=True, help="Use default thresholds and measure nothing."
+)
+@click.option(
+    "--metrics-dir",
     type=click.Path(path_type=Path),
     default=None,
-    help="Folder for the record of figures.",
+    help="Folder for the record of all metrics.",
 )
 @click.option(
     "--thresholds",
     type=click.Path(path_type=Path, exists=True),
     default=None,
-    help="Methods: JSON, one for each AU.",
+    help="Methods: JSON file with a threshold for each AU.",
 )
 @click.option(
     "--validation",
     type=click.Path(path_type=Path, exists=True),
     default=None,
-    help="Methods: data to choose them on.",
+    help="Methods: data set to choose thresholds on.",
 )
 @click.option(
     "--trained-on",
     multiple=True,
     metavar="SOURCE",
-    help=f"Methods: {', '.join(SOURCES)} or words for the card.",
+    help=f"Methods: {', '.join(SOURCES)} or text for the model card.",
 )
-@click.option("--averaged", is_flag=True, help="Methods: the weights of the moving average.")
+@click.option("--use-ema", is_flag=True, help="Methods: export the moving average of the weights.")
 @click.option(
-    "--official-crops",
+    "--affwild2-crops",
     is_flag=True,
-    help="Methods: trained on crops as Aff-Wild2 has them, eyes 10 px lower.",
+    help="Methods: trained on the crops of Aff-Wild2, whose eyes are 10 px lower.",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(0, 1000, min_open=True),
-    help="Methods: frame rate of the videos trained on.",
+    help="Methods: frame rate of the training videos.",
 )
 def main(run_dir: Path, bundle_dir: Path, **options: Any) -> None:
-    """Export RUN_DIR: the averaged weights of the default model, or the stages of one of the eight
-    methods.
-    """
-    own = {name: options.pop(name) for name in [each.name for each in fields(MethodOptions)]}
+    """Export RUN_DIR: the EMA weights of the default model, or the stages of a method."""
+    method_options = {each.name: options.pop(each.name) for each in fields(MethodOptions)}
     if is_method_run(run_dir):
-        _export_method(run_dir, bundle_dir, MethodOptions(**own))
+        _export_method(run_dir, bundle_dir, MethodOptions(**method_options))
         return
-    if given := [name for name, value in own.items() if value]:
-        raise click.UsageError(f"{run_dir} is a run of the default model; {given} are for methods")
-    chosen = ExportOptions(**options)
-    net, run = read_run(run_dir)
+    if unsupported := [name for name, value in method_options.items() if value]:
+        raise click.UsageError(
+            f"{run_dir} is a run of the default model; the options {unsupported} are for methods"
+        )
+    _export_default(run_dir, bundle_dir, ExportOptions(**options))
+
+
+def _export_default(run_dir: Path, bundle_dir: Path, options: ExportOptions) -> None:
+    net, run = load_run(run_dir)
     notes = f"Trained for {run['step']} steps with seed {run['recipe']['schedule']['seed']}.\n"
-    faces = None if chosen.early else validation_faces(chosen.shared, chosen.labels)
-    done = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
+    faces = None if options.skip_calibration else validation_faces(options.assets, options.labels)
+    calibrated = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
     if faces is not None:
-        done = calibrate(net, faces, chosen.renders, CROP.size_px, chosen.people)
-    with_renders, origin = chosen.renders is not None, read_origin(run_dir, run)
-    decisions = done.thresholds, done.neutral_logits
-    write_bundle(
-        done.net, bundle_dir, model_card({}, with_renders, notes + done.notes, origin), *decisions
-    )
-    figures: dict[str, Any] = {"parity": _parity(done.net, bundle_dir, faces)}
-    if faces is not None:
-        figures = (
-            model_metrics(bundle_dir, chosen.shared, chosen.labels, chosen.renders, chosen.wild)
-            | figures
+        calibrated = calibrate(
+            net, faces, options.synthetic_images, CROP.size_px, options.threshold_data
+        )
+    origin = load_origin(run_dir, run)
+
+    def write(metrics: dict[str, Any]) -> None:
+        card = model_card(
+            metrics, options.synthetic_images is not None, notes + calibrated.notes, origin
         )
         write_bundle(
-            done.net,
-            bundle_dir,
-            model_card(figures, with_renders, notes + done.notes, origin),
-            *decisions,
+            calibrated.net, bundle_dir, card, calibrated.thresholds, calibrated.neutral_logits
         )
-    if chosen.record is not None:
-        write_record(figures, chosen.record, f"model_{run['recipe']['name']}")
-    click.echo(f"wrote {bundle_dir}, thresholds {done.thresholds}")
+
+    write({})
+    metrics: dict[str, Any] = {"parity": _parity(calibrated.net, bundle_dir, faces)}
+    if faces is not None:
+        measured = model_metrics(
+            bundle_dir,
+            options.assets,
+            options.labels,
+            options.synthetic_images,
+            options.synthetic_videos,
+        )
+        metrics = measured | metrics
+        write(metrics)
+    if options.metrics_dir is not None:
+        write_record(metrics, options.metrics_dir, f"model_{run['recipe']['name']}")
+    click.echo(f"wrote {bundle_dir}, thresholds {calibrated.thresholds}")
 
 
 def _export_method(run_dir: Path, bundle_dir: Path, options: MethodOptions) -> None:
@@ -158,11 +169,11 @@ def _export_method(run_dir: Path, bundle_dir: Path, options: MethodOptions) -> N
         spec = export_method(run_dir, bundle_dir, options, click.echo)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"wrote {bundle_dir}: {spec.name} reads {', '.join(spec.heads)}")
+    click.echo(f"wrote {bundle_dir}: {spec.name} predicts {', '.join(spec.heads)}")
 
 
 def _parity(net: AffectNet, bundle_dir: Path, faces: FaceTable | None) -> dict[str, float]:
-    """Differences on real faces, or on noise for an early bundle."""
+    """Differences from PyTorch on real faces, or on noise without them."""
     torch.manual_seed(0)
     crops = torch.randn(_PARITY_CROPS, 3, CROP.size_px, CROP.size_px)
     if faces is not None:

@@ -1,5 +1,6 @@
-"""`python -m export.add_precisions BUNDLE --faces IMAGES`: adds float16 and int8 networks to a
-bundle and prints their cost.
+"""`python -m export.add_precisions BUNDLE --faces IMAGES`: adds fp16 and int8 networks to a bundle.
+
+It prints the error of each and writes it into the bundle's model card.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from export.calibration_images import faces_in_images, rendered_faces
-from export.quantization_error import precision_cost
+from export.calibration_images import faces_in_images, synthetic_faces
+from export.quantization_error import quantization_error
 from export.quantize import fp16_delta, large_tensors, to_fp16, to_int8, to_int8_cpu
-from faceaffect.bundle.bundle import CARD_FILE, Bundle, open_bundle
-from faceaffect.bundle.fp16_delta import HALVES_FILE
-from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE, encode_int8_delta
+from faceaffect.bundle.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
+from faceaffect.bundle.int8_delta import INT8_CPU_DELTA_FILE, encode_int8_delta
 from faceaffect.bundle.model_spec import INT8_CPU, INT8_CPU_FILE, PRECISIONS, ModelSpec
 from faceaffect.types import FloatArray
 
@@ -27,58 +28,51 @@ _HEADING: Final = "## Other precisions"
 
 
 def write_quantization_section(
-    folder: Path, costs: Mapping[str, Mapping[str, float]], faces: int
+    folder: Path, errors: Mapping[str, Mapping[str, float]], faces: int
 ) -> None:
-    """What the precisions cost, as the last section of the bundle's card, in place of an earlier
-    one.
-    """
+    """Write the errors by precision and metric as the last section of the bundle's model card."""
     card = folder / CARD_FILE
     before = (
         card.read_text(encoding="utf-8").partition(_HEADING)[0].rstrip()
         if card.is_file()
         else f"# {folder.name}"
     )
-    text = [
+    lines = [
         _HEADING,
-        f"Compared with the float32 network on {faces} faces that calibrated nothing:",
+        f"Compared with the float32 network on {faces} faces that were not used for calibration:",
         "",
+        f"| | {' | '.join(errors)} |",
+        "|---" * (1 + len(errors)) + "|",
     ]
-    text += [f"| | {' | '.join(costs)} |", "|---" * (1 + len(costs)) + "|"]
-    for name in next(iter(costs.values())):
-        text.append(
-            f"| {name} | {' | '.join(f'{figures[name]:.4f}' for figures in costs.values())} |"
-        )
-    content = "\n".join([before, "", *text, ""]).encode()
+    for name in next(iter(errors.values())):
+        values = " | ".join(f"{metrics[name]:.4f}" for metrics in errors.values())
+        lines.append(f"| {name} | {values} |")
+    content = "\n".join([before, "", *lines, ""]).encode()
     card.write_bytes(content)
     spec = ModelSpec.load(folder)
     replace(spec, files={**spec.files, CARD_FILE: hashlib.sha256(content).hexdigest()}).save(folder)
 
 
 def add_network(folder: Path, precision: str, content: bytes) -> None:
-    """Write the file and let the spec vouch for it; the spec last. fp16 and int8-cpu take forms
-    that need little room.
-    """
-    spec, file = (
-        ModelSpec.load(folder),
-        INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision],
-    )
+    """Write the network, as a delta for fp16 and int8-cpu, and add it to the spec."""
+    spec = ModelSpec.load(folder)
+    file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
     files = {name: digest for name, digest in spec.files.items() if name != file}
+    base = (folder / MODEL_FILE).read_bytes()
+    if precision in ("fp16", INT8_CPU):
+        (folder / file).unlink(missing_ok=True)
     if precision == "fp16":
-        (folder / file).unlink(missing_ok=True)
-        file, content = HALVES_FILE, fp16_delta((folder / PRECISIONS["fp32"]).read_bytes(), content)
-    if precision == INT8_CPU:
-        (folder / file).unlink(missing_ok=True)
-        full = (folder / PRECISIONS["fp32"]).read_bytes()
-        file, content = (
-            INT8_CPU_BORROWED_FILE,
-            encode_int8_delta(full, content, large_tensors(content)),
-        )
+        file = FP16_DELTA_FILE
+        content = fp16_delta(base, content)
+    elif precision == INT8_CPU:
+        file = INT8_CPU_DELTA_FILE
+        content = encode_int8_delta(base, content, large_tensors(content))
     (folder / file).write_bytes(content)
     replace(spec, files=files | {file: hashlib.sha256(content).hexdigest()}).save(folder)
 
 
 def convert(bundle: Bundle, precision: str, crops: FloatArray) -> bytes:
-    """The bundle's network in fp16, int8 or int8-cpu; `crops` calibrate the last two."""
+    """Convert the bundle's network to fp16, int8 or int8-cpu; `crops` calibrate the last two."""
     if precision == "fp16":
         return to_fp16(bundle.onnx)
     return (to_int8_cpu if precision == INT8_CPU else to_int8)(bundle.onnx, crops)
@@ -93,55 +87,63 @@ def convert(bundle: Bundle, precision: str, crops: FloatArray) -> bytes:
     "precisions",
     multiple=True,
     type=click.Choice(["fp16", "int8", INT8_CPU]),
-    help="Default: all.",
+    help="Precision to add [default: all].",
 )
 @click.option(
     "--faces",
     metavar="IMAGES",
-    help="Folder, pattern or video with faces of the kind that will be seen.",
+    help="Folder, pattern or video of faces like those of the application.",
 )
 @click.option(
-    "--renders",
+    "--synthetic-images",
     type=click.Path(path_type=Path, exists=True),
-    help="Rendered faces, whose AUs are known.",
+    help="Folder of synthetic images, whose AUs are known.",
 )
 @click.option(
-    "--most", default=400, show_default=True, type=click.IntRange(64), help="Faces to use."
+    "--max-faces",
+    default=400,
+    show_default=True,
+    type=click.IntRange(64),
+    help="Largest number of faces.",
 )
 def main(
-    folder: Path, precisions: tuple[str, ...], faces: str | None, renders: Path | None, most: int
+    folder: Path,
+    precisions: tuple[str, ...],
+    faces: str | None,
+    synthetic_images: Path | None,
+    max_faces: int,
 ) -> None:
     """Add networks of other precisions to BUNDLE.
 
-    Every second face calibrates, the others judge. What is printed, and written into the
-    bundle's card, compares with the float32 network on these faces.
+    Every second face is used for calibration, the others for evaluation. The errors against the
+    float32 network are printed and written into the bundle's model card.
     """
     bundle = open_bundle(folder)
     truth = None
-    if renders is not None:
-        crops, truth = rendered_faces(renders, bundle.spec.crop, most)
+    if synthetic_images is not None:
+        crops, truth = synthetic_faces(synthetic_images, bundle.spec.crop, max_faces)
     elif faces is not None:
-        crops = faces_in_images(faces, bundle.spec.crop, most)
+        crops = faces_in_images(faces, bundle.spec.crop, max_faces)
     else:
-        raise click.UsageError(
-            "faces to calibrate and judge with are wanted: give --faces IMAGES or --renders FOLDER"
-        )
-    costs = {}
+        raise click.UsageError("expected --faces IMAGES or --synthetic-images FOLDER, got neither")
+    test_crops = crops[1::2]
+    test_truth = None if truth is None else truth[1::2]
+    errors = {}
     for precision in precisions or ("fp16", "int8", INT8_CPU):
         content = convert(bundle, precision, crops[::2])
-        figures = costs[precision] = precision_cost(
-            bundle, content, crops[1::2], None if truth is None else truth[1::2]
-        )
+        metrics = quantization_error(bundle, content, test_crops, test_truth)
+        errors[precision] = metrics
         add_network(folder, precision, content)
         table = Table(
-            title=f"{precision}: {len(content) / 1e6:.2f} MB (float32: {len(bundle.onnx) / 1e6:.2f} MB)"
+            title=f"{precision}: {len(content) / 1e6:.2f} MB "
+            f"(float32: {len(bundle.onnx) / 1e6:.2f} MB)"
         )
-        table.add_column(f"on {len(crops[1::2])} faces")
+        table.add_column(f"on {len(test_crops)} faces")
         table.add_column("", justify="right")
-        for name, value in figures.items():
+        for name, value in metrics.items():
             table.add_row(name, f"{value:.4f}")
         Console().print(table)
-    write_quantization_section(folder, costs, len(crops[1::2]))
+    write_quantization_section(folder, errors, len(test_crops))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Calibrated scores, thresholds and the neutral reference of a trained network, all out of faces it
-was not trained on.
-"""
+"""Calibrates scores, thresholds and the neutral reference of a network on held-out faces."""
 
 from __future__ import annotations
 
@@ -27,22 +25,20 @@ from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet
 
 DEFAULT_THRESHOLD: Final = 0.5
-NEUTRAL_SHARE: Final = 0.8  # of the votes: nobody doubts that such a face is neutral
-ALARMS: Final = 0.4  # AUs that may be called on for a neutral real face, on average
-SLACK: Final = 0.01
-"""Of F1 on renders, given away for the most sensitive threshold: units of real faces get lower
-scores than rendered ones.
-"""
+NEUTRAL_VOTES: Final = 0.8  # fraction of votes that makes a face clearly neutral
+MAX_FALSE_ALARMS: Final = 0.4  # active AUs on a neutral real face, on average
+F1_SLACK: Final = 0.01
+"""F1 on synthetic images that may be lost for a lower threshold: AUs of real faces score lower."""
 
-LEAST_THRESHOLD: Final = 0.2
-MOST_THRESHOLD: Final = 0.98
-_LEAST_TRUST: Final = 0.3
-_LEAST_SHARE: Final = 0.5  # of votes for the winning class, where a temperature is fitted
+MIN_THRESHOLD: Final = 0.2
+MAX_THRESHOLD: Final = 0.98
+_MIN_LABEL_WEIGHT: Final = 0.3
+_MIN_MAJORITY: Final = 0.5  # votes for the winning class, for fitting the temperature
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """A network whose scores are calibrated, and what its spec says of them."""
+    """A network with calibrated scores, and the values for its spec and card."""
 
     net: AffectNet
     thresholds: tuple[float, ...]
@@ -51,7 +47,7 @@ class Calibrated:
 
 
 def validation_faces(shared: Path, labels: Path) -> FaceTable:
-    """The rows of FER+ Training that training left out."""
+    """Rows of FER+ "Training" that are held out from training."""
     table, _, usage = load_ferplus(shared, labels)
     return table.pick(ferplus_parts(table, usage)[1])
 
@@ -59,53 +55,61 @@ def validation_faces(shared: Path, labels: Path) -> FaceTable:
 def calibrate(
     net: AffectNet, faces: FaceTable, renders: Path | None, size_px: int, people: Path | None = None
 ) -> Calibrated:
-    """Fit, fold and choose.
+    """Fit the calibration, fold it into the network and choose thresholds.
 
-    AU: Platt scaling, and the thresholds of the best mean F1 on half of the held-out rendered
-    identities (without renders: on real faces under the landmark teacher's opinion, where it has
-    one) and on the validation people of a RenderWild in `people`, which must not be the one that
-    gives figures; of these the lowest within `SLACK`. They call at most `ALARMS` AUs on a
-    neutral real face: what looks right on renders must not cry wolf on people. Expression: a
-    temperature on the held-out faces' votes.
+    AUs: Platt scaling, and for each AU the lowest threshold within `F1_SLACK` of the best F1 on
+    half of the held-out synthetic identities (or, without them, on real faces with the landmark
+    teacher's labels) and on the validation set of `people`. Thresholds are raised until a neutral
+    real face shows at most `MAX_FALSE_ALARMS` active AUs on average, since thresholds chosen on
+    synthetic images cause false alarms on people. Expressions: a temperature, fitted to the votes.
+
+    Args:
+        net: The trained network.
+        faces: Held-out real faces.
+        renders: Folder of synthetic images.
+        size_px: Side of the crops.
+        people: RenderWild folder; not the one used for evaluation.
     """
-    judged = faces
+    labeled = faces
     if renders is not None:
         rendered, _, columns = load_rendered(renders)
-        judged = rendered.pick(of_threshold_half(columns))
+        labeled = rendered.pick(of_threshold_half(columns))
         if people is not None:
-            judged = join_tables([judged, load_wild(people, "Validation_Set")[0]])
-    truth, known = judged.au >= 0.5, judged.au_weight >= _LEAST_TRUST
-    platt = fit_platt(read(net, judged, size_px)[0], truth, known)
+            labeled = join_tables([labeled, load_wild(people, "Validation_Set")[0]])
+    truth, known = labeled.au >= 0.5, labeled.au_weight >= _MIN_LABEL_WEIGHT
+    platt = fit_platt(read(net, labeled, size_px)[0], truth, known)
     au_logit, expression_logit = read(net, faces, size_px)
-    winner = np.where(
-        faces.expression.max(axis=1) >= _LEAST_SHARE, faces.expression.argmax(axis=1), -1
+    majority = np.where(
+        faces.expression.max(axis=1) >= _MIN_MAJORITY, faces.expression.argmax(axis=1), -1
     )
     temperature = fit_temperature(
-        expression_logit, np.where(faces.expression_weight > 0, winner, -1)
+        expression_logit, np.where(faces.expression_weight > 0, majority, -1)
     )
     net = fold_into_head(net, platt, temperature)
-    is_neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] >= NEUTRAL_SHARE
+    is_neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] >= NEUTRAL_VOTES
     neutral = platt.apply(au_logit)[is_neutral & (faces.expression_weight > 0)]
-    probability, rest = sigmoid(read(net, judged, size_px)[0]), sigmoid(neutral)
-    free, thresholds = (
+    probability = sigmoid(read(net, labeled, size_px)[0])
+    neutral_probability = sigmoid(neutral)
+    unlimited, thresholds = (
         choose_low_false_alarm_thresholds(
             probability,
             truth,
-            rest,
+            neutral_probability,
             known,
             alarms=alarms,
-            least=LEAST_THRESHOLD,
-            most=MOST_THRESHOLD,
-            slack=SLACK,
+            least=MIN_THRESHOLD,
+            most=MAX_THRESHOLD,
+            slack=F1_SLACK,
         )
-        for alarms in (len(AU_NAMES), ALARMS)
+        for alarms in (len(AU_NAMES), MAX_FALSE_ALARMS)
     )
-    raised = [name for name, a, b in zip(AU_NAMES, thresholds, free, strict=True) if a > b]
+    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
     notes = [f"Expression temperature {temperature:.2f}.", *platt.notes]
     if raised:
-        called = float((rest >= np.array(thresholds)).mean(axis=0).sum())
+        active = float((neutral_probability >= np.array(thresholds)).mean(axis=0).sum())
         notes.append(
-            f"Thresholds raised so that a neutral real face shows {called:.2f} AUs ({ALARMS:g} at most): {raised}."
+            f"Thresholds raised so that a neutral real face shows {active:.2f} active AUs "
+            f"(limit {MAX_FALSE_ALARMS:g}): {', '.join(raised)}."
         )
     return Calibrated(
         net, thresholds, tuple(float(v) for v in np.median(neutral, axis=0)), " ".join(notes) + "\n"

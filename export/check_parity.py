@@ -1,4 +1,4 @@
-"""The exported files against the network in PyTorch, head by head."""
+"""Compares the exported files with the PyTorch network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLERANCE: Final = 1e-4
 def check_parity(
     net: AffectNet, bundle_folder: Path, crops: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Largest absolute difference of each head and of `au_logit` on normalized crops [N, 3, S, S]."""
+    """Largest absolute difference of each head and `au_logit` on normalized crops [N, 3, S, S]."""
     bundle = open_bundle(bundle_folder)
     session = onnxruntime.InferenceSession(bundle.onnx, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -33,5 +33,5 @@ def check_parity(
 
 
 def exceeding_tolerance(differences: dict[str, float]) -> dict[str, float]:
-    """The heads that differ by more than the tolerance."""
+    """Outputs that differ by more than `TOLERANCE`, or by NaN."""
     return {name: value for name, value in differences.items() if not value <= TOLERANCE}

@@ -1,4 +1,4 @@
-"""A method's run as a bundle: stages, thresholds, card, parity."""
+"""Exports the training run of a method: stages, thresholds, model card and parity check."""
 
 from __future__ import annotations
 
@@ -28,26 +28,32 @@ from training.methods.train_run import SCORES_FILE, open_recipe_data
 from training.methods.trainer import RUN_FILE, TEACHER_FILE
 from training.models.stages import MethodNet
 
-_LEAST_NEUTRAL: Final = 100  # frames of a neutral face, from which a neutral reference is taken
+_MIN_NEUTRAL_FRAMES: Final = 100  # needed for a neutral reference
 
 
 @dataclass(frozen=True, slots=True)
 class MethodOptions:
-    """`thresholds`: a JSON file; `validation`: a data set to choose them on; `averaged`: the moving
-    average's weights; `fps`: of the videos that it was trained on, to which a network with
-    memory keeps on faster ones.
+    """Options for runs of a method.
+
+    Attributes:
+        thresholds: JSON file with a threshold for each AU.
+        validation: Data set to choose thresholds on.
+        trained_on: Names from `method_card.SOURCES`, or text for the model card.
+        use_ema: Export the moving average of the weights.
+        affwild2_crops: The training crops are those of Aff-Wild2.
+        fps: Frame rate of the training videos; a network with memory skips frames of faster ones.
     """
 
     thresholds: Path | None = None
     validation: Path | None = None
     trained_on: Sequence[str] = ()
-    averaged: bool = False
-    official_crops: bool = False
+    use_ema: bool = False
+    affwild2_crops: bool = False
     fps: float | None = None
 
 
 def is_method_run(folder: Path) -> bool:
-    """Whether a run is one of the eight methods; the default model's has no paper."""
+    """Whether a run is of one of the eight methods; the default model has no paper."""
     try:
         return "paper" in json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["recipe"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -55,37 +61,41 @@ def is_method_run(folder: Path) -> bool:
 
 
 def export_method(
-    run_dir: Path, bundle_dir: Path, options: MethodOptions, say: Callable[[str], None]
+    run_dir: Path, bundle_dir: Path, options: MethodOptions, log: Callable[[str], None]
 ) -> ModelSpec:
-    """Write the bundle of a run and compare it with the network.
+    """Write the bundle of a run and compare it with the PyTorch network.
 
-    Raises ValueError for a run or option that cannot be used, or where exported stages differ
-    from the network.
+    Raises:
+        ValueError: The run or an option cannot be used, or an exported stage differs.
     """
     recipe, net = read_method_run(run_dir)
-    if options.averaged:
+    if options.use_ema:
         net.load_state_dict(
-            load_file(_needed(run_dir / TEACHER_FILE, "a run with a moving average (mean_teacher)"))
+            load_file(_require(run_dir / TEACHER_FILE, "a run with EMA weights (mean_teacher)"))
         )
-    thresholds, neutral, where = _decisions(recipe, net.eval(), options)
+    thresholds, neutral, origin = _choose_thresholds(recipe, net.eval(), options)
     networks = export_stages(net)
     run = json.loads((run_dir / RUN_FILE).read_text(encoding="utf-8"))
-    offset_y_px = AFFWILD2_EYE_OFFSET_PX if options.official_crops else 0.0
-    said = thresholds_text(thresholds, where) if _reads(net, "au_logit") else ""
-    scores = _scores(run_dir, options.averaged)
+    offset_y_px = AFFWILD2_EYE_OFFSET_PX if options.affwild2_crops else 0.0
+    has_aus = _has_output(net, "au_logit")
+    card_thresholds = thresholds_text(thresholds, origin) if has_aus else ""
+    scores = _load_scores(run_dir, options.use_ema)
     card = method_card(
         recipe,
         net,
         networks,
-        CardFacts(int(run["step"]), options.trained_on, said, scores, offset_y_px, options.fps),
+        CardFacts(
+            int(run["step"]), options.trained_on, card_thresholds, scores, offset_y_px, options.fps
+        ),
     )
     input_fps = options.fps if has_memory(net) else None
     spec = write_method_bundle(
         recipe, net, networks, bundle_dir, card, thresholds, neutral, offset_y_px, input_fps
     )
     differences = check_stage_parity(net, bundle_dir)
-    say(
-        f"stages {', '.join(networks)}; largest difference from the network {max(differences.values()):.1e}"
+    log(
+        f"stages {', '.join(networks)}; "
+        f"largest difference from the PyTorch network {max(differences.values()):.1e}"
     )
     if exceeding_tolerance(differences):
         raise ValueError(
@@ -94,49 +104,47 @@ def export_method(
     return spec
 
 
-def _needed(path: Path, wanted: str) -> Path:
+def _require(path: Path, expected: str) -> Path:
     if not path.is_file():
-        raise ValueError(f"{path} is not there: {wanted} is wanted")
+        raise ValueError(f"{path} does not exist: expected {expected}")
     return path
 
 
-def _reads(net: MethodNet, tensor: str) -> bool:
+def _has_output(net: MethodNet, tensor: str) -> bool:
     return any(form.name == tensor for stage in net.stages() for form in stage.outputs)
 
 
-def _decisions(
+def _choose_thresholds(
     recipe: Recipe, net: MethodNet, options: MethodOptions
 ) -> tuple[tuple[float, ...], tuple[float, ...] | None, str]:
-    """AU thresholds, AU logits of neutral faces where they can be had, and where both come from."""
+    """AU thresholds, AU logits of neutral faces if available, and the origin of both."""
     if options.thresholds is not None and options.validation is not None:
         raise ValueError(
-            "thresholds come from a file or from a validation part: give one of the two"
+            "expected thresholds from a file or from validation data, got both; give one of them"
         )
     if options.thresholds is not None:
-        return read_thresholds(options.thresholds), None, "given"
-    if options.validation is None or not _reads(net, "au_logit"):
-        return (DEFAULT_THRESHOLD,) * len(AU_NAMES), None, "not chosen"
+        return load_thresholds(options.thresholds), None, "from a file"
+    if options.validation is None or not _has_output(net, "au_logit"):
+        return (DEFAULT_THRESHOLD,) * len(AU_NAMES), None, "default"
     data = open_recipe_data(recipe, options.validation, None, timing=options.fps is not None)
     table = data.validation
     probability = method_predictions(net, recipe, table, data, input_fps=options.fps).au
     assert probability is not None
-    chosen = choose_thresholds(probability, table.au > 0, table.au_mask)
+    thresholds = choose_thresholds(probability, table.au > 0, table.au_mask)
     is_neutral = table.expression_mask & (table.expression == EXPRESSION_NAMES.index("neutral"))
     neutral = None
-    if is_neutral.sum() >= _LEAST_NEUTRAL:
-        middle = np.clip(np.median(probability[is_neutral], axis=0), 1e-4, 1 - 1e-4)
-        neutral = tuple(float(value) for value in np.log(middle / (1 - middle)))
+    if is_neutral.sum() >= _MIN_NEUTRAL_FRAMES:
+        median = np.clip(np.median(probability[is_neutral], axis=0), 1e-4, 1 - 1e-4)
+        neutral = tuple(float(value) for value in np.log(median / (1 - median)))
     return (
-        tuple(round(value, 4) for value in chosen),
+        tuple(round(value, 4) for value in thresholds),
         neutral,
-        f"best F1 on the validation part of {options.validation.name}",
+        f"best F1 on the validation set of {options.validation.name}",
     )
 
 
-def read_thresholds(path: Path) -> tuple[float, ...]:
-    """Twelve numbers in (0, 1) out of a JSON file: a list in the order of AUs, or an object by
-    their names.
-    """
+def load_thresholds(path: Path) -> tuple[float, ...]:
+    """Load twelve numbers in (0, 1): a JSON array in the order of AUs, or an object by AU name."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         values = (
@@ -146,20 +154,20 @@ def read_thresholds(path: Path) -> tuple[float, ...]:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} must be JSON with a threshold for each of {AU_NAMES}: {error!r}"
+            f"{path}: expected JSON with a threshold for each of {AU_NAMES}: {error!r}"
         ) from None
     if len(values) != len(AU_NAMES) or not all(
         math.isfinite(value) and 0 < value < 1 for value in values
     ):
-        raise ValueError(f"{path} must hold {len(AU_NAMES)} numbers in (0, 1), got {values}")
+        raise ValueError(f"{path}: expected {len(AU_NAMES)} numbers in (0, 1), got {values}")
     return values
 
 
-def _scores(run_dir: Path, averaged: bool) -> dict[str, Any] | None:
-    """What the run's own validation said, where it was judged."""
+def _load_scores(run_dir: Path, use_ema: bool) -> dict[str, Any] | None:
+    """Validation scores of the run, if it has any."""
     try:
-        said = json.loads((run_dir / SCORES_FILE).read_text(encoding="utf-8"))
-        found = said["teacher" if averaged else "final"]
-        return found if isinstance(found, dict) else None
+        raw = json.loads((run_dir / SCORES_FILE).read_text(encoding="utf-8"))
+        scores = raw["teacher" if use_ema else "final"]
+        return scores if isinstance(scores, dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

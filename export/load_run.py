@@ -1,6 +1,4 @@
-"""A training run's averaged weights as a network: `run.json` names the widths, `ema.safetensors`
-holds the weights.
-"""
+"""Loads the EMA weights of a training run of the default model."""
 
 from __future__ import annotations
 
@@ -17,16 +15,16 @@ from training.distillation.teachers import RECORD_FILE
 from training.models.affect_net import AffectNet
 
 
-def read_run(folder: Path) -> tuple[AffectNet, dict[str, Any]]:
-    """The network in evaluation mode, and what `run.json` says."""
+def load_run(folder: Path) -> tuple[AffectNet, dict[str, Any]]:
+    """Load the network, in evaluation mode, and the content of `run.json`."""
     run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     net = AffectNet(net_from_json(run["recipe"]["net"]))
     net.load_state_dict(load_file(folder / EMA_FILE))
     return net.eval(), run
 
 
-def read_origin(folder: Path, run: dict[str, Any]) -> Origin:
-    """Where a run's weights come from, for the card."""
-    teaching = folder / RECORD_FILE
-    told = json.loads(teaching.read_text(encoding="utf-8")) if teaching.is_file() else None
-    return Origin(run.get("started_from", ""), told)
+def load_origin(folder: Path, run: dict[str, Any]) -> Origin:
+    """Load the origin of a run's weights, for the model card."""
+    record = folder / RECORD_FILE
+    teachers = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
+    return Origin(run.get("started_from", ""), teachers)

@@ -1,9 +1,9 @@
-"""`python -m export.merge_graph_layer BUNDLE --to FILE.onnx`: one file with the graph layer inside,
-in plain operators.
+"""`python -m export.merge_graph_layer BUNDLE --to FILE.onnx`: merges the graph layer.
 
-For runtimes that know nothing of this SDK: output `au_nodes` gives way to `au_logit` [N, 12].
-With `--plugin` the layer is one node for the TensorRT plugin of `csrc/tensorrt_plugin` instead.
-With `--triton FOLDER` the file becomes a model repository of Triton Inference Server.
+The file uses standard operators and runs without this SDK: the output `au_nodes` is replaced by
+`au_logit` [N, 12]. With `--plugin` the layer is one node for the TensorRT plugin of
+`csrc/tensorrt_plugin` instead. With `--triton FOLDER` the file is written as a model repository of
+Triton Inference Server.
 """
 
 from __future__ import annotations
@@ -22,34 +22,30 @@ from faceaffect.kernels import GcnWeights
 from faceaffect.labels import AU_NAMES
 
 _PREFIX: Final = "au_graph."
-PLUGIN_DOMAIN: Final = "trt.plugins"  # where TensorRT's parser and ONNX Runtime look for plugins
-PLUGIN_NAME, PLUGIN_VERSION = (
-    "FaceaffectAuGraph",
-    "1",
-)  # as csrc/tensorrt_plugin/au_graph_plugin.h has them
-_FIELDS: Final[dict[str, tuple[int, ...]]] = {"au_logit": (len(AU_NAMES),)}
+PLUGIN_DOMAIN: Final = "trt.plugins"  # domain of plugins in TensorRT's parser and ONNX Runtime
+PLUGIN_NAME: Final = "FaceaffectAuGraph"  # as in csrc/tensorrt_plugin
+PLUGIN_VERSION: Final = "1"
+_AU_LOGIT: Final[dict[str, tuple[int, ...]]] = {"au_logit": (len(AU_NAMES),)}
 
 
 def merge_graph_layer(onnx_bytes: bytes, weights: GcnWeights) -> bytes:
-    """The network with the graph layer after its `au_nodes`."""
+    """Append the graph layer in standard operators to the output `au_nodes`."""
     model = onnx.load_from_string(onnx_bytes)
     nodes, constants = _graph_nodes(weights)
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(
         numpy_helper.from_array(array, _PREFIX + name) for name, array in constants.items()
     )
-    _put_logit_for_nodes(model)
+    _replace_output(model)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
 def merge_graph_plugin(onnx_bytes: bytes, weights: GcnWeights) -> bytes:
-    """The network with one node of the TensorRT plugin after its `au_nodes`; raises ValueError
-    without native kernels.
-    """
+    """Append the graph layer as a TensorRT plugin node; needs the native kernels (ValueError)."""
     if weights.packed is None:
         raise ValueError(
-            "the plugin's weights are laid out by the native kernels: install faceaffect with them"
+            "the native kernels pack the plugin's weights: install faceaffect with them"
         )
     model = onnx.load_from_string(onnx_bytes)
     attributes = {"widths": list(weights.packed.widths), "weights": weights.packed.flat().tolist()}
@@ -65,12 +61,12 @@ def merge_graph_plugin(onnx_bytes: bytes, weights: GcnWeights) -> bytes:
         )
     )
     model.opset_import.append(helper.make_opsetid(PLUGIN_DOMAIN, 1))
-    _put_logit_for_nodes(model)
+    _replace_output(model)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
-def _put_logit_for_nodes(model: onnx.ModelProto) -> None:
+def _replace_output(model: onnx.ModelProto) -> None:
     outputs = [output for output in model.graph.output if output.name != "au_nodes"]
     logit = helper.make_tensor_value_info("au_logit", TensorProto.FLOAT, ["N", len(AU_NAMES)])
     del model.graph.output[:]
@@ -78,7 +74,7 @@ def _put_logit_for_nodes(model: onnx.ModelProto) -> None:
 
 
 def _graph_nodes(weights: GcnWeights) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
-    """H = relu(A H W + b) a layer, then the sum over features of H . R, plus c."""
+    """Nodes of H = relu(A H W + b) for each layer, then the sum over features of H * R, plus c."""
     constants = {"A": weights.adjacency, "R": weights.readout_weight, "c": weights.readout_bias}
     constants["features"] = np.array([2], np.int64)
     nodes, hidden = [], "au_nodes"
@@ -108,8 +104,10 @@ def _graph_nodes(weights: GcnWeights) -> tuple[list[onnx.NodeProto], dict[str, n
 def write_triton_repository(
     bundle: Bundle, folder: Path, precision: str = "fp32", max_batch: int = 16
 ) -> Path:
-    """A repository with one model, `faceaffect_<name>`, version 1, run by ONNX Runtime; returns the
-    model's folder.
+    """Write a Triton repository with version 1 of the model `faceaffect_<name>`.
+
+    Returns:
+        The folder of the model.
     """
     model = folder / f"faceaffect_{bundle.spec.name}"
     (model / "1").mkdir(parents=True, exist_ok=True)
@@ -117,7 +115,7 @@ def write_triton_repository(
     (model / "1" / "model.onnx").write_bytes(content)
     crop_type = "TYPE_FP16" if precision == "fp16" else "TYPE_FP32"
     side = bundle.spec.crop.size_px
-    shapes = _FIELDS | {name: shape for name, shape in HEADS.items() if name != "au_nodes"}
+    shapes = _AU_LOGIT | {name: shape for name, shape in HEADS.items() if name != "au_nodes"}
     outputs = ",\n".join(_triton_output(name, shape) for name, shape in shapes.items())
     (model / "config.pbtxt").write_text(
         f'name: "{model.name}"\nplatform: "onnxruntime_onnx"\nmax_batch_size: {max_batch}\n'
@@ -129,7 +127,7 @@ def write_triton_repository(
 
 
 def _triton_output(name: str, shape: tuple[int | str, ...]) -> str:
-    """Scalars a face have no dimension in the file; Triton writes that as a reshape of [1]."""
+    """Describe an output; one scalar per face is a reshape of [1] in Triton's format."""
     if not shape:
         return f'  {{ name: "{name}" data_type: TYPE_FP32 dims: [ 1 ] reshape: {{ shape: [ ] }} }}'
     return f'  {{ name: "{name}" data_type: TYPE_FP32 dims: [ {", ".join(map(str, shape))} ] }}'
@@ -143,7 +141,7 @@ def _triton_output(name: str, shape: tuple[int | str, ...]) -> str:
 @click.option(
     "--plugin",
     is_flag=True,
-    help="The graph layer as a node of the TensorRT plugin, in the file of --to.",
+    help="Write the graph layer as a TensorRT plugin node.",
 )
 @click.option(
     "--triton",
@@ -154,11 +152,11 @@ def _triton_output(name: str, shape: tuple[int | str, ...]) -> str:
 def main(
     folder: str, target: Path | None, plugin: bool, triton: Path | None, precision: str
 ) -> None:
-    """Write the whole model of BUNDLE as one ONNX file, as a Triton model repository, or both."""
+    """Write the model of BUNDLE as one ONNX file, as a Triton model repository, or both."""
     if target is None and triton is None:
         raise click.UsageError("nothing to write: give --to FILE.onnx or --triton FOLDER")
     if plugin and target is None:
-        raise click.UsageError("--plugin is for the file of --to: give --to FILE.onnx")
+        raise click.UsageError("--plugin needs --to FILE.onnx")
     bundle = open_bundle(folder)
     if target is not None:
         write = merge_graph_plugin if plugin else merge_graph_layer

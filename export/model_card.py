@@ -1,6 +1,4 @@
-"""The card that travels with the weights: origin, terms, figures, and what the model must not be
-used for.
-"""
+"""Writes the model card of the default model: training data, terms, metrics and limitations."""
 
 from __future__ import annotations
 
@@ -9,68 +7,80 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from export.calibrate import F1_SLACK, MAX_FALSE_ALARMS, MIN_THRESHOLD
 from training.datasets.emotion_to_va import COORDINATES
 from training.evaluation.record import figures_text
 
-_TEXTS: Final = Path(__file__).parent / "card"
-_FROM_CHANCE: Final = "The weights were trained from random initialization on the sources below."
-_FROM_A_BUNDLE: Final = (
-    "The weights were trained on the sources below, beginning with those of an earlier version (SHA-256 of its network: "
-    "{digest}), whose own beginnings go back to random initialization and sources of the same kinds."
+_TEMPLATES: Final = Path(__file__).parent / "card"
+_FROM_SCRATCH: Final = "The weights were trained from random initialization on the sources below."
+_FROM_BUNDLE: Final = (
+    "The weights were initialized from an earlier version (SHA-256 of its network: {digest}) and "
+    "trained on the sources below. That version goes back to random initialization and sources of "
+    "the same kinds."
 )
-_NOTHING_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
+_NOT_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where weights come from: the SHA-256 of the network that they began with, and what
-    `training.distillation.teachers` wrote down.
+    """Origin of weights.
+
+    Attributes:
+        started_from: SHA-256 of the network that they were initialized from; empty: none.
+        distillation: Record that `training.distillation.teachers` wrote; None: no distillation.
     """
 
     started_from: str = ""
-    teaching: Mapping[str, Any] | None = None
+    distillation: Mapping[str, Any] | None = None
 
     def sentence(self) -> str:
-        text = (
-            _FROM_A_BUNDLE.format(digest=self.started_from) if self.started_from else _FROM_CHANCE
-        )
-        if self.teaching is None:
-            return text
-        return text + _teachers_sentence(self.teaching)
+        """Describe the origin for a model card."""
+        text = _FROM_BUNDLE.format(digest=self.started_from) if self.started_from else _FROM_SCRATCH
+        return text if self.distillation is None else text + _distillation_text(self.distillation)
 
 
-def _teachers_sentence(teaching: Mapping[str, Any]) -> str:
+def _distillation_text(record: Mapping[str, Any]) -> str:
     names = []
-    for teacher in teaching["teachers"]:
+    for teacher in record["teachers"]:
         kind = (
             f"the bundle {teacher['bundle']}"
             if "bundle" in teacher
             else f"{teacher['paper']} ({teacher['preset']})"
         )
-        names.append(f"{kind} of SHA-256 {teacher['weights']}")
-    whom = "" if teaching.get("rendered", True) else " on images of people"
+        names.append(f"{kind} with SHA-256 {teacher['weights']}")
+    images = "all images" if record.get("synthetic", True) else "real images"
     return (
-        f" Its targets{whom} are mixed with what teachers say: {', '.join(names)}; their share is {teaching['share']:g} where "
-        f"there is a label, and where there is none theirs count alone, with a weight of {teaching['weight']:g}."
+        f" They were trained with distillation on {images} from {', '.join(names)} (teacher weight "
+        f"{record['teacher_weight']:g} beside a label; loss weight "
+        f"{record['unlabeled_weight']:g} without one)."
     )
 
 
 def model_card(
-    figures: dict[str, Any], with_renders: bool, notes: str = "", origin: Origin | None = None
+    metrics: dict[str, Any],
+    with_synthetic_images: bool,
+    notes: str = "",
+    origin: Origin | None = None,
 ) -> str:
-    """Markdown of the card; without figures it says that the bundle is an early one."""
+    """Write the model card as Markdown; without metrics it says that nothing was measured."""
     mapping = ", ".join(f"{name} {v:+.2f}/{a:+.2f}" for name, (v, a) in COORDINATES.items())
-    return card_text("card").format(
+    au_template = (
+        "au_with_synthetic_images" if with_synthetic_images else "au_without_synthetic_images"
+    )
+    return load_template("card").format(
         origin=(origin or Origin()).sentence(),
-        renders=card_text("renders_row") if with_renders else "",
+        synthetic_images=load_template("synthetic_images_row") if with_synthetic_images else "",
         notes=notes,
-        au_truth=card_text("au_with_renders" if with_renders else "au_without_renders").strip(),
+        au_truth=load_template(au_template).strip(),
         mapping=mapping,
-        figures=figures_text(figures) if figures else _NOTHING_MEASURED,
-        must_not=card_text("must_not"),
+        max_false_alarms=MAX_FALSE_ALARMS,
+        min_threshold=MIN_THRESHOLD,
+        f1_slack=F1_SLACK,
+        metrics=figures_text(metrics) if metrics else _NOT_MEASURED,
+        must_not=load_template("must_not"),
     )
 
 
-def card_text(name: str) -> str:
-    """A part of a card."""
-    return (_TEXTS / f"{name}.md").read_text(encoding="utf-8")
+def load_template(name: str) -> str:
+    """Load a part of a model card from `export/card`."""
+    return (_TEMPLATES / f"{name}.md").read_text(encoding="utf-8")

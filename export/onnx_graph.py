@@ -1,6 +1,4 @@
-"""Which nodes of an exported network are its trunk and which end its heads, told by the graph and
-not by names.
-"""
+"""Queries and rewrites of ONNX graphs, by structure and not by node names."""
 
 from __future__ import annotations
 
@@ -12,71 +10,69 @@ import onnx
 
 _WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
 
-LARGE_DENSE: Final = 100_000
-"""Weights of a dense layer from which on it counts as large: 0.4 MB in float32, of a second cache
-of one or two.
-"""
+LARGE_LINEAR_WEIGHTS: Final = 100_000
+"""Weights of a large linear layer: 0.4 MB in float32, of an L2 cache of 1 to 2 MB."""
 
 
 def _ancestors(model: onnx.ModelProto, tensors: Iterable[str]) -> set[str]:
     """Names of all nodes that any of `tensors` depends on."""
-    makers = {output: node for node in model.graph.node for output in node.output}
-    found: set[str] = set()
-    waiting = list(tensors)
-    while waiting:
-        node = makers.get(waiting.pop())
-        if node is not None and node.name not in found:
-            found.add(node.name)
-            waiting.extend(node.input)
-    return found
+    producers = {output: node for node in model.graph.node for output in node.output}
+    ancestors: set[str] = set()
+    pending = list(tensors)
+    while pending:
+        node = producers.get(pending.pop())
+        if node is not None and node.name not in ancestors:
+            ancestors.add(node.name)
+            pending.extend(node.input)
+    return ancestors
 
 
 def trunk_convolutions(model: onnx.ModelProto) -> list[str]:
-    """Convolutions that every output depends on: the trunk, without any head."""
+    """Names of the convolutions that every output depends on: the trunk without the heads."""
     common = set.intersection(*(_ancestors(model, [output.name]) for output in model.graph.output))
     return [
         node.name for node in model.graph.node if node.op_type == "Conv" and node.name in common
     ]
 
 
-def between(model: onnx.ModelProto, convolutions: list[str]) -> list[str]:
-    """Activations and sums that stand between these convolutions."""
+def nodes_between(model: onnx.ModelProto, convolutions: list[str]) -> list[str]:
+    """Names of activations and sums between these convolutions."""
     named = {node.name: node for node in model.graph.node}
-    behind = _ancestors(model, [tensor for name in convolutions for tensor in named[name].input])
+    ancestors = _ancestors(model, [tensor for name in convolutions for tensor in named[name].input])
     return [
-        name for name, node in named.items() if name in behind and node.op_type in ("Relu", "Add")
+        name
+        for name, node in named.items()
+        if name in ancestors and node.op_type in ("Relu", "Add")
     ]
 
 
 def large_linear_layers(model: onnx.ModelProto) -> list[str]:
-    """Dense layers of so many weights that reading them costs more than the products."""
+    """Names of linear layers that are bound by reading their weights."""
     size = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
     return [
         node.name
         for node in model.graph.node
-        if node.op_type == "Gemm" and size.get(node.input[1], 0) >= LARGE_DENSE
+        if node.op_type == "Gemm" and size.get(node.input[1], 0) >= LARGE_LINEAR_WEIGHTS
     ]
 
 
 def head_output_nodes(model: onnx.ModelProto) -> list[str]:
-    """The last weighted node of each output and what follows it."""
-    makers = {output: node for node in model.graph.node for output in node.output}
-    found: list[str] = []
-    waiting = [output.name for output in model.graph.output]
-    while waiting:
-        node = makers.get(waiting.pop())
-        if node is None or node.name in found:
+    """Names of the last weighted node of each output and of all nodes after it."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    names: list[str] = []
+    pending = [output.name for output in model.graph.output]
+    while pending:
+        node = producers.get(pending.pop())
+        if node is None or node.name in names:
             continue
-        found.append(node.name)
+        names.append(node.name)
         if node.op_type not in _WEIGHTED:
-            waiting.extend(node.input)
-    return found
+            pending.extend(node.input)
+    return names
 
 
-def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that tools for quantizing and converting take: constants as initializers, a name for
-    every node.
-    """
+def normalize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a model with constants as initializers and a name for every node, as converters need."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     constants = [
@@ -96,23 +92,27 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def in_order(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose nodes stand behind those they need and make each tensor once, as ONNX wants it.
+def toposort(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a model with its nodes in topological order, as ONNX requires.
 
-    Converters write the same cast of a tensor once for each node that reads it.
+    Of several nodes with the same output only one is kept: converters write the same cast of a
+    tensor once for each node that reads it.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    once = {tuple(node.output): node for node in reversed(copy.graph.node)}
+    unique = {tuple(node.output): node for node in reversed(copy.graph.node)}
     ready = {tensor.name for tensor in (*copy.graph.initializer, *copy.graph.input)} | {""}
-    waiting, ordered = list(once.values())[::-1], []
-    while waiting:
-        able = [node for node in waiting if ready.issuperset(node.input)]
-        if not able:
-            raise ValueError(f"the network has a loop or a missing input at {waiting[0].name!r}")
-        ordered += able
-        ready |= {output for node in able for output in node.output}
-        waiting = [node for node in waiting if not ready.issuperset(node.output)]
+    pending = list(unique.values())[::-1]
+    ordered = []
+    while pending:
+        runnable = [node for node in pending if ready.issuperset(node.input)]
+        if not runnable:
+            raise ValueError(
+                f"expected an acyclic graph, got a cycle or missing input at {pending[0].name!r}"
+            )
+        ordered += runnable
+        ready |= {output for node in runnable for output in node.output}
+        pending = [node for node in pending if not ready.issuperset(node.output)]
     ordered = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
     del copy.graph.node[:]
     copy.graph.node.extend(ordered)

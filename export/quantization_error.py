@@ -1,6 +1,4 @@
-"""What a precision costs: its read-outs against those of float32 on the same faces, by metric,
-through ONNX Runtime.
-"""
+"""Measures the error of a quantized network against float32 on the same faces."""
 
 from __future__ import annotations
 
@@ -21,40 +19,53 @@ _BATCH: Final = 32
 
 
 def run_network(
-    onnx_bytes: bytes, crops: FloatArray, as_written: bool = False
+    onnx_bytes: bytes, crops: FloatArray, unfused: bool = False
 ) -> dict[str, FloatArray]:
-    """All heads of crops [N, 3, S, S], float32. `as_written` runs every node by itself: integer
-    layers then sum without the saturation of processors that have no dot products of bytes.
+    """Run a network on crops [N, 3, S, S] and return all heads as float32.
+
+    Args:
+        onnx_bytes: The network.
+        crops: Normalized crops.
+        unfused: Disable graph optimizations: integer layers then accumulate without the
+            saturation of processors that lack int8 dot products.
     """
     options = onnxruntime.SessionOptions()
-    if as_written:
+    if unfused:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
     is_half = session.get_inputs()[0].type == "tensor(float16)"
-    fed = crops.astype(np.float16) if is_half else crops
-    parts = [
-        session.run(list(HEADS), {"crops": fed[at : at + _BATCH]})
-        for at in range(0, len(fed), _BATCH)
+    inputs = crops.astype(np.float16) if is_half else crops
+    batches = [
+        session.run(list(HEADS), {"crops": inputs[begin : begin + _BATCH]})
+        for begin in range(0, len(inputs), _BATCH)
     ]
     return {
-        name: np.concatenate([part[i] for part in parts]).astype(np.float32)
+        name: np.concatenate([batch[i] for batch in batches]).astype(np.float32)
         for i, name in enumerate(HEADS)
     }
 
 
-def precision_cost(
-    bundle: Bundle, changed: bytes, crops: FloatArray, au_truth: FloatArray | None = None
+def quantization_error(
+    bundle: Bundle, quantized: bytes, crops: FloatArray, au_truth: FloatArray | None = None
 ) -> dict[str, float]:
-    """Figures by name; those that start with `F1` need the truth [N, 12] and are of faces whose AUs
-    are known.
+    """Compare a quantized network with the bundle's float32 network.
+
+    Args:
+        bundle: The bundle.
+        quantized: The quantized ONNX file.
+        crops: Normalized crops [N, 3, S, S].
+        au_truth: AU labels [N, 12], which add the AU F1 scores.
+
+    Returns:
+        Values by metric.
     """
-    wanted, got = (
-        run_network(network, crops, as_written=True) for network in (bundle.onnx, changed)
+    expected, actual = (
+        run_network(network, crops, unfused=True) for network in (bundle.onnx, quantized)
     )
-    before, after = _affect(bundle, wanted), _affect(bundle, got)
+    before, after = _affect(bundle, expected), _affect(bundle, actual)
     affect_before, affect_after = (np.stack([one.valence, one.arousal]) for one in (before, after))
-    shift = np.linalg.norm(got["landmarks_px"] - wanted["landmarks_px"], axis=2)
-    figures = {
+    shift = np.linalg.norm(actual["landmarks_px"] - expected["landmarks_px"], axis=2)
+    metrics = {
         "AU probability, mean difference": _mean(after.au_probability - before.au_probability),
         "AU probability, largest difference": float(
             np.abs(after.au_probability - before.au_probability).max()
@@ -71,17 +82,19 @@ def precision_cost(
         "valence and arousal, mean difference": _mean(affect_after - affect_before),
         "landmarks, mean shift, crop px": float(shift.mean()),
         "landmarks, largest shift, crop px": float(shift.max()),
-        "pose, mean difference, degrees": _mean(got["pose_deg"] - wanted["pose_deg"]),
-        "faces above 0.5 that change sides": float(
-            ((sigmoid(got["face_logit"]) > 0.5) != (sigmoid(wanted["face_logit"]) > 0.5)).mean()
+        "pose, mean difference, degrees": _mean(actual["pose_deg"] - expected["pose_deg"]),
+        "face decisions (threshold 0.5) that change": float(
+            (
+                (sigmoid(actual["face_logit"]) > 0.5) != (sigmoid(expected["face_logit"]) > 0.5)
+            ).mean()
         ),
     }
     if au_truth is not None:
-        figures |= {
-            "F1 of the AUs, float32": _mean_f1(before, au_truth),
-            "F1 of the AUs, here": _mean_f1(after, au_truth),
+        metrics |= {
+            "mean AU F1, float32": _mean_f1(before, au_truth),
+            "mean AU F1": _mean_f1(after, au_truth),
         }
-    return figures
+    return metrics
 
 
 def _affect(bundle: Bundle, heads: dict[str, Any]) -> Affect:
@@ -94,7 +107,7 @@ def _mean(values: FloatArray) -> float:
 
 
 def _mean_f1(affect: Affect, truth: FloatArray) -> float:
-    """Over the AUs that the truth knows both ways."""
-    shown = truth >= 0.5
-    known = [k for k in range(shown.shape[1]) if 0 < shown[:, k].sum() < len(shown)]
-    return float(np.mean([f1(affect.au_active[:, k], shown[:, k]) for k in known]))
+    """Mean F1 over the AUs with both positive and negative labels."""
+    labels = truth >= 0.5
+    known = [k for k in range(labels.shape[1]) if 0 < labels[:, k].sum() < len(labels)]
+    return float(np.mean([f1(affect.au_active[:, k], labels[:, k]) for k in known]))

@@ -1,5 +1,6 @@
-"""The network in another precision. TensorRT 11 takes precision from the file alone, and so does
-every engine of ours.
+"""Converts a network to fp16 or int8.
+
+The precision of every engine comes from the ONNX file: TensorRT 11 supports nothing else.
 """
 
 from __future__ import annotations
@@ -21,70 +22,72 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.onnx_graph import (
-    between,
     head_output_nodes,
-    in_order,
     large_linear_layers,
-    prepared,
+    nodes_between,
+    normalize_graph,
+    toposort,
     trunk_convolutions,
 )
-from faceaffect.bundle.fp16_delta import LEAST_HALF, encode_fp16_delta, rounded
+from faceaffect.bundle.fp16_delta import MIN_FP16, encode_fp16_delta, round_to_fp16
 from faceaffect.bundle.model_spec import HEADS
 from faceaffect.types import FloatArray
 
-LEAST_FACES: Final = 32
+MIN_FACES: Final = 32
 _BATCH: Final = 16
-_LEAST_NUMBERS: Final = 32  # of a tensor that is worth a part of its own
-_WORTH_BORROWING: Final = 256  # bytes of a tensor
+_MIN_FP16_VALUES: Final = 32  # smaller tensors are stored literally in the fp16 delta
+_MIN_SHARED_BYTES: Final = 256  # smaller tensors are stored literally in the int8 delta
 
 
 def to_fp16(onnx_bytes: bytes) -> bytes:
-    """Input `crops` and everything but the ends of the heads in float16; outputs float32 as before.
+    """Convert the input `crops` and all nodes but the last of each head to float16.
 
-    A landmark near 100 px has steps of 1/16 px in float16, which would be seen as trembling.
-    Numbers are rounded as `half_network` does it, so that `fp16_delta` finds them in the float32
-    file.
+    Outputs stay float32: float16 has steps of 1/16 px near 100 px, which is visible as jitter of
+    landmarks. Weights are rounded as in `round_to_fp16`, so that `fp16_delta` finds them in the
+    fp32 file.
     """
-    model = prepared(onnx.load_from_string(onnx_bytes))
-    kept = {
+    model = normalize_graph(onnx.load_from_string(onnx_bytes))
+    options = {
         "keep_io_types": list(HEADS),
         "node_block_list": head_output_nodes(model),
-        "min_positive_val": LEAST_HALF,
+        "min_positive_val": MIN_FP16,
     }
-    converted = in_order(convert_float_to_float16(model, **kept))
+    converted = toposort(convert_float_to_float16(model, **options))
     onnx.checker.check_model(converted, full_check=True)
     return bytes(converted.SerializeToString())
 
 
 def large_tensors(network: bytes) -> list[bytes]:
-    """Bytes of the initializers that another network may share with this one."""
+    """Contents of the initializers that are large enough to be shared in an int8 delta."""
     model = onnx.load_from_string(network)
     return [
         tensor.raw_data
         for tensor in model.graph.initializer
-        if len(tensor.raw_data) >= _WORTH_BORROWING
+        if len(tensor.raw_data) >= _MIN_SHARED_BYTES
     ]
 
 
 def fp16_delta(onnx_bytes: bytes, half: bytes) -> bytes:
-    """What a bundle keeps of `to_fp16(onnx_bytes)`: see `half_network`."""
-    full_model, half_model = onnx.load_from_string(onnx_bytes), onnx.load_from_string(half)
-    numbers = {tensor.name: tensor.raw_data for tensor in prepared(full_model).graph.initializer}
-    places = []
-    for tensor in half_model.graph.initializer:
-        source = numbers.get(tensor.name, b"")
-        begin, offset, count = half.find(tensor.raw_data), onnx_bytes.find(source), len(source) // 4
-        is_small = count < _LEAST_NUMBERS or tensor.data_type != onnx.TensorProto.FLOAT16
+    """Encode `half`, the result of `to_fp16(onnx_bytes)`, as a delta file."""
+    base = normalize_graph(onnx.load_from_string(onnx_bytes))
+    weights = {tensor.name: tensor.raw_data for tensor in base.graph.initializer}
+    ranges = []
+    for tensor in onnx.load_from_string(half).graph.initializer:
+        source = weights.get(tensor.name, b"")
+        begin = half.find(tensor.raw_data)
+        offset = onnx_bytes.find(source)
+        count = len(source) // 4
+        is_small = count < _MIN_FP16_VALUES or tensor.data_type != onnx.TensorProto.FLOAT16
         if (
             not is_small
             and begin >= 0 <= offset
-            and rounded(onnx_bytes, offset, count) == tensor.raw_data
+            and round_to_fp16(onnx_bytes, offset, count) == tensor.raw_data
         ):
-            places.append((begin, offset, count))
-    return encode_fp16_delta(onnx_bytes, half, sorted(places))
+            ranges.append((begin, offset, count))
+    return encode_fp16_delta(onnx_bytes, half, sorted(ranges))
 
 
-class _Crops(CalibrationDataReader):  # type: ignore[misc]
+class _CropReader(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, crops: FloatArray) -> None:
         self._batches: Iterator[dict[str, Any]] = iter(
             {"crops": crops[at : at + _BATCH]} for at in range(0, len(crops), _BATCH)
@@ -95,55 +98,60 @@ class _Crops(CalibrationDataReader):  # type: ignore[misc]
 
 
 def to_int8(onnx_bytes: bytes, crops: FloatArray) -> bytes:
-    """The trunk's convolutions between explicit Q/DQ nodes, calibrated on normalized `crops` [N, 3,
-    S, S].
+    """Quantize the trunk's convolutions for TensorRT with explicit Q/DQ nodes.
 
-    Weights are symmetric per channel and activations symmetric per tensor, as TensorRT wants
-    them; biases stay float32, since it refuses the integer ones. Heads, valence/arousal and
-    graph layer are left in float32.
+    Weights are symmetric per channel and activations symmetric per tensor, as TensorRT requires;
+    biases stay float32, since it rejects integer ones. Heads and graph layer stay float32.
+
+    Args:
+        onnx_bytes: The fp32 model.
+        crops: Normalized crops [N, 3, S, S] for calibration.
     """
-    model = prepared(onnx.load_from_string(onnx_bytes))
+    model = normalize_graph(onnx.load_from_string(onnx_bytes))
     options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
-    return _quantized(model, crops, trunk_convolutions(model), QuantType.QInt8, options)
+    return _quantize(model, crops, trunk_convolutions(model), QuantType.QInt8, options)
 
 
 def to_int8_cpu(onnx_bytes: bytes, crops: FloatArray) -> bytes:
-    """The trunk behind its first convolution in int8 as CPUs want it, calibrated on normalized
-    `crops` [N, 3, S, S].
+    """Quantize the trunk after its first convolution for CPUs.
 
-    Activations are unsigned, so that what follows a ReLU uses all 256 levels, and sums of
-    shortcuts stay in int8. The first convolution, which sees the image itself, costs little and
-    stays in float32; so do the heads but for their large dense layers, whose weights would push
-    everything else out of the second cache once a frame.
+    Activations are unsigned, so that the output of a ReLU uses all 256 levels, and sums of
+    shortcuts stay in int8. The first convolution, whose input is the image, costs little and stays
+    float32, as do the heads except their large linear layers: reading those weights would evict
+    everything else from the L2 cache once per frame.
+
+    Args:
+        onnx_bytes: The fp32 model.
+        crops: Normalized crops [N, 3, S, S] for calibration.
     """
-    model = prepared(onnx.load_from_string(onnx_bytes))
+    model = normalize_graph(onnx.load_from_string(onnx_bytes))
     trunk = trunk_convolutions(model)[1:]
-    return _quantized(
+    return _quantize(
         model,
         crops,
-        trunk + between(model, trunk) + large_linear_layers(model),
+        trunk + nodes_between(model, trunk) + large_linear_layers(model),
         QuantType.QUInt8,
         {},
     )
 
 
-def _quantized(
+def _quantize(
     model: onnx.ModelProto,
     crops: FloatArray,
     nodes: list[str],
     activation: QuantType,
     options: dict[str, bool],
 ) -> bytes:
-    if len(crops) < LEAST_FACES:
+    if len(crops) < MIN_FACES:
         raise ValueError(
-            f"calibration needs at least {LEAST_FACES} faces, got {len(crops)}; give more images"
+            f"calibration: expected at least {MIN_FACES} faces, got {len(crops)}; give more images"
         )
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "int8.onnx"
         quantize_static(
             model,
             target,
-            _Crops(np.ascontiguousarray(crops, np.float32)),
+            _CropReader(np.ascontiguousarray(crops, np.float32)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=activation,

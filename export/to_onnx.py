@@ -1,6 +1,4 @@
-"""The network as an ONNX file with the outputs that `spec.HEADS` names; the graph layer stays
-outside.
-"""
+"""Exports a PyTorch network as ONNX; the graph layer of the default model is stored separately."""
 
 from __future__ import annotations
 
@@ -27,17 +25,38 @@ class _NamedHeads(nn.Module):
         return tuple(heads[name] for name in HEADS)
 
 
-def to_onnx(net: nn.Module, size_px: int) -> bytes:
-    """A checked model: input `crops` [N, 3, S, S], N free; batch normalization folded."""
+def export_onnx(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    input_names: list[str],
+    output_names: list[str],
+    dynamic_axes: dict[str, dict[int, str]],
+) -> bytes:
+    """Export a module in evaluation mode and check the ONNX model."""
     buffer = io.BytesIO()
-    names = list(HEADS)
-    free = {name: {0: "N"} for name in ["crops", *names]}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _NamedHeads(net).eval(), (torch.zeros(2, 3, size_px, size_px),), buffer, input_names=["crops"],
-            output_names=names, dynamic_axes=free, opset_version=OPSET, dynamo=False,
-        )  # fmt: skip
+            module.eval(),
+            inputs,
+            buffer,  # type: ignore[arg-type]  # the TorchScript exporter accepts a buffer
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic_axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
     model = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
+
+
+def to_onnx(net: nn.Module, size_px: int) -> bytes:
+    """Export the default model: input `crops` [N, 3, S, S], outputs `HEADS`, dynamic N.
+
+    Batch normalization is folded.
+    """
+    names = list(HEADS)
+    axes = {name: {0: "N"} for name in ["crops", *names]}
+    crops = torch.zeros(2, 3, size_px, size_px)
+    return export_onnx(_NamedHeads(net), (crops,), ["crops"], names, axes)

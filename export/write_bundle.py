@@ -1,4 +1,4 @@
-"""A bundle folder: network, graph weights, card and the spec that vouches for each by its checksum."""
+"""Writes a bundle: network, graph weights, model card, and the spec with their checksums."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from safetensors.numpy import save
 from export.quantize import fp16_delta, to_fp16
 from export.to_onnx import to_onnx
 from faceaffect.bundle.bundle import CARD_FILE, GRAPH_FILE, MODEL_FILE
-from faceaffect.bundle.fp16_delta import HALVES_FILE
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
 from faceaffect.bundle.model_spec import CropSpec, ModelSpec
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.default_model.trainer import MEAN, STD
 from training.models.affect_net import AffectNet
 
-SIZE_LIMIT_BYTES: Final = 8 * 1024 * 1024
+MAX_BUNDLE_BYTES: Final = 8 * 1024 * 1024
 CROP: Final = CropSpec(TEMPLATE_SIZE_PX, MEAN, STD)
 LICENSE: Final = (
     "Apache-2.0 code; weights carry the terms of their training data, see MODEL_CARD.md"
@@ -34,19 +34,21 @@ def write_bundle(
     name: str = "default",
     crop: CropSpec = CROP,
 ) -> ModelSpec:
-    """Write all files; the spec last, so that a folder without one is no bundle yet."""
+    """Write all files, the spec last: a folder without one is not a bundle yet.
+
+    Raises:
+        ValueError: The bundle is larger than `MAX_BUNDLE_BYTES`.
+    """
     network = to_onnx(net, crop.size_px)
     contents = {
         MODEL_FILE: network,
-        HALVES_FILE: fp16_delta(network, to_fp16(network)),
+        FP16_DELTA_FILE: fp16_delta(network, to_fp16(network)),
         GRAPH_FILE: save(net.au_graph.tensors()),
         CARD_FILE: card.encode(),
     }
     size = sum(map(len, contents.values()))
-    if size > SIZE_LIMIT_BYTES:
-        raise ValueError(
-            f"bundle must be at most {SIZE_LIMIT_BYTES} bytes, this network makes {size}"
-        )
+    if size > MAX_BUNDLE_BYTES:
+        raise ValueError(f"expected a bundle of at most {MAX_BUNDLE_BYTES} bytes, got {size}")
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         (folder / file).write_bytes(content)

@@ -1,4 +1,4 @@
-"""The bundle of a method: its stages as ONNX files, card and spec."""
+"""Writes the bundle of a method: its stages as ONNX files, model card and spec."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ _COLORS: Final = 3
 
 
 def write_method_bundle(
-    recipe: Recipe, net: MethodNet, networks: Mapping[str, bytes], folder: Path, card: str,
-    au_thresholds: tuple[float, ...], au_neutral_logits: tuple[float, ...] | None = None, offset_y_px: float = 0.0,
+    recipe: Recipe,
+    net: MethodNet,
+    networks: Mapping[str, bytes],
+    folder: Path,
+    card: str,
+    au_thresholds: tuple[float, ...],
+    au_neutral_logits: tuple[float, ...] | None = None,
+    offset_y_px: float = 0.0,
     input_fps: float | None = None,
-) -> ModelSpec:  # fmt: skip
-    """Write all files, the spec last; `networks` as `export_stages` gives them."""
+) -> ModelSpec:
+    """Write all files, the spec last; `networks` are the result of `export_stages`."""
     stages = net.stages()
     contents = {_file_of(stage): networks[stage.name] for stage in stages} | {
         CARD_FILE: card.encode()
@@ -34,7 +40,7 @@ def write_method_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         (folder / file).write_bytes(content)
-    read = {form.name for stage in stages for form in stage.outputs}
+    outputs = {form.name for stage in stages for form in stage.outputs}
     audio = [AudioSpec(stage.uses_audio) for stage in stages if stage.uses_audio]
     spec = ModelSpec(
         name=RECIPES[int(recipe.paper[1:]) - 1],
@@ -45,20 +51,18 @@ def write_method_bundle(
         au_thresholds=au_thresholds,
         au_neutral_logits=au_neutral_logits,
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
-        heads=tuple(head for head, (tensor, _) in OUTPUT_HEADS.items() if tensor in read),
-        stages=tuple(_described(stage) for stage in stages),
+        heads=tuple(head for head, (tensor, _) in OUTPUT_HEADS.items() if tensor in outputs),
+        stages=tuple(_stage_spec(stage) for stage in stages),
         audio=audio[0] if audio else None,
-        follow=DEFAULT_NAME,
+        tracker=DEFAULT_NAME,
         input_fps=input_fps,
     )
     spec.save(folder)
-    return ModelSpec.load(folder)  # checks what was written
+    return ModelSpec.load(folder)  # validates it
 
 
 def export_stages(net: MethodNet) -> dict[str, bytes]:
-    """ONNX files by stage. ValueError where the network as configured looks ahead
-    (`MethodNet.stages`).
-    """
+    """ONNX files by stage; ValueError if the network needs future frames (`MethodNet.stages`)."""
     return {stage.name: stage_to_onnx(stage) for stage in net.stages()}
 
 
@@ -66,12 +70,14 @@ def _file_of(stage: Stage) -> str:
     return f"{stage.name}.onnx"
 
 
-def _described(stage: Stage) -> StageSpec:
-    shapes = [
+def _stage_spec(stage: Stage) -> StageSpec:
+    inputs, outputs, states = (
         {form.name: form.shape for form in forms}
         for forms in (stage.inputs, stage.outputs, stage.states)
-    ]
-    return StageSpec(stage.name, _file_of(stage), *shapes, every=stage.every)
+    )
+    return StageSpec(
+        stage.name, _file_of(stage), inputs, outputs, states, frame_stride=stage.frame_stride
+    )
 
 
 def _crop_of(recipe: Recipe, stages: tuple[Stage, ...], offset_y_px: float) -> CropSpec:
@@ -80,7 +86,11 @@ def _crop_of(recipe: Recipe, stages: tuple[Stage, ...], offset_y_px: float) -> C
     )
     norm = NORMALIZATIONS[recipe.normalization]
     mean, std = norm.mean[:_COLORS], norm.std[:_COLORS]
-    parts = (norm.mean[_COLORS], norm.std[_COLORS]) if len(norm.mean) > _COLORS else None
+    has_part_mask = len(norm.mean) > _COLORS
     return CropSpec(
-        size_px, (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]), parts, offset_y_px
+        size_px,
+        (mean[0], mean[1], mean[2]),
+        (std[0], std[1], std[2]),
+        part_mask_norm=(norm.mean[_COLORS], norm.std[_COLORS]) if has_part_mask else None,
+        offset_y_px=offset_y_px,
     )

@@ -80,7 +80,7 @@ def trained() -> None:
     """Skips tests of the default model where this checkout has none."""
     from faceaffect.bundle.bundle import DEFAULT_NAME, SHIPPED_FOLDER
 
-    if not (SHIPPED_FOLDER / DEFAULT_NAME).is_dir():
+    if not (SHIPPED_MODELS_DIR / DEFAULT_NAME).is_dir():
         pytest.skip("needs the shipped model, sdk/faceaffect/models/default, which is not there")
 
 

@@ -30,7 +30,7 @@ REFUSED = "TensorRT refused"
 
 def open_tensorrt(
     session: Session, precision: str = "fp32", max_faces: int = 16
-) -> tensorrt_engine.TensorrtBackend:
+) -> tensorrt_engine.TensorRTBackend:
     """A backend with an engine that was built or cached; NotRunError, at once from the second time
     on, where none runs.
     """
@@ -59,7 +59,7 @@ def open_path(
     cuda = require_gpu()
     try:
         backend = open_tensorrt(session, precision, max_faces)
-        return backend.path, f"{backend.version}, {precision}"
+        return backend.frame_runner, f"{backend.version}, {precision}"
     except NotRunError as error:
         if precision != "fp32":
             raise
@@ -82,11 +82,11 @@ class PathBackend:
     def __init__(self, path: CudaFrameRunner, version: str, crop: CropSpec) -> None:
         self.version, self._path, self._crop = version, path, crop
 
-    def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
-        return self._path.read(frame, crop_maps)
+    def infer_frame(self, frame: Frame, crop_to_frame: FloatArray) -> tuple[HeadOutputs, FloatArray]:
+        return self._path.run(frame, crop_to_frame)
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
-        return tensorrt_engine.read_crops(self.infer_frame, self._crop, crops)
+        return tensorrt_engine.infer_crops(self.infer_frame, self._crop, crops)
 
 
 class _Silent:
@@ -156,7 +156,7 @@ def parity(session: Session) -> Iterator[str]:
         name = f"TensorRT {precision}"
         yield from sub_part(
             name,
-            lambda precision=precision: rows(precision, open_tensorrt(session, precision).path),
+            lambda precision=precision: rows(precision, open_tensorrt(session, precision).frame_runner),
         )  # type: ignore[misc]
     yield from sub_part("path over PyTorch", lambda: rows("PyTorch", torch_path(session.bundle)))
     yield from sub_part("PyTorch", lambda: torch_parity(session))
@@ -189,7 +189,7 @@ def path_differences(bundle: Bundle, path: CudaFrameRunner, count: int) -> dict[
     wanted["au_logit"] = kernels.au_gcn(wanted["au_nodes"], bundle.graph)
     worst = dict.fromkeys(wanted, 0.0)
     for _ in range(3):
-        got, _ = path.read(frame, maps)
+        got, _ = path.run(frame, maps)
         for name, value in wanted.items():
             scale = np.maximum(np.abs(value), 1)
             worst[name] = max(worst[name], float((np.abs(got[name] - value) / scale).max()))

@@ -45,7 +45,7 @@ def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray
 
 
 def whole(session: Session) -> Iterator[str]:
-    """Wall time of `CudaFrameRunner.read`: crop to results, frame in ordinary host memory, replayed
+    """Wall time of `CudaFrameRunner.run`: crop to results, frame in ordinary host memory, replayed
     graph and plain launches.
     """
     path, engine = open_path(session)
@@ -61,10 +61,10 @@ def whole(session: Session) -> Iterator[str]:
             for captures in (True, False):
                 kind = "graph" if captures else "plain launches"
                 kept = dict(path._graphs)
-                path.captures = captures
+                path.uses_cuda_graphs = captures
                 path._graphs.clear() if not captures else None
                 times = wall_times_us(
-                    lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats
+                    lambda frame=frame, maps=maps: path.run(frame, maps), session.repeats
                 )  # type: ignore[misc]
                 path._graphs.update(kept)
                 session.figures[f"whole {size} {count} {kind}"] = float(np.median(times))
@@ -86,7 +86,7 @@ def whole_half(session: Session) -> Iterator[str]:
         for count in FACES:
             frame, maps = faces_of(session, size, count)
             times = wall_times_us(
-                lambda frame=frame, maps=maps: path.read(frame, maps), session.repeats
+                lambda frame=frame, maps=maps: path.run(frame, maps), session.repeats
             )  # type: ignore[misc]
             session.figures[f"whole fp16 {size} {count} graph"] = float(np.median(times))
             yield f"| {size} | {count} | {percentiles(times)} |"
@@ -117,19 +117,19 @@ def stage_times(
     """Name and times of each step of one kind of run."""
     cuda = require_gpu()
     frame, maps = faces_of(session, size, count)
-    path.read(frame, maps)
-    slots = next(slots for slots in path._slots if slots >= count)
-    upload_bytes = path._stage(frame, maps, slots)
+    path.run(frame, maps)
+    slots = next(slots for slots in path._batch_sizes if slots >= count)
+    upload_bytes = path._pack_upload(frame, maps, slots)
     yield (
         "lay out on the host",
-        wall_times_us(lambda: path._stage(frame, maps, slots), session.repeats),
+        wall_times_us(lambda: path._pack_upload(frame, maps, slots), session.repeats),
     )
-    places, out_bytes = path._places[slots]
+    places, out_bytes = path._outputs[slots]
     side, crop = path._crop.size_px, path._crop
     jobs = path._block.view([path._block.nbytes], "|u1")
     crops = path._crops.view([slots, 3, side, side], path._network.crop_typestr)
     nodes, logits, grid = (
-        path._view(places[name]) for name in ("au_nodes", "au_logit", "portrait_grid")
+        path._view(places[name]) for name in ("au_nodes", "au_logit", "appearance_grid")
     )
     steps: dict[str, Callable[[Any], Any]] = {
         "upload": lambda s: cuda.copy_bytes(
@@ -257,7 +257,7 @@ def memory(session: Session) -> list[str]:
     path, engine = open_path(session)
     frame, maps = faces_of(session, "1920x1080", 8)
     for _ in range(3):
-        path.read(frame, maps)
+        path.run(frame, maps)
     taken = before - native.device_facts(0)["free_bytes"]
     resident = [
         line

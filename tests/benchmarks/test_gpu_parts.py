@@ -192,7 +192,7 @@ def test_times_have_floors(
 
 def test_a_step_that_cannot_be_captured_is_timed_all_the_same(gpu: BenchGpu) -> None:
     def queue(stream: Any) -> None:
-        if gpu._recording is not None:
+        if gpu.recording is not None:
             raise RuntimeError("not while capturing")
 
     assert part.device_time_us(gpu, queue, 2) > 0

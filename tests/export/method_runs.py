@@ -1,6 +1,4 @@
-"""Runs of compact methods with random weights, as training saves them, and what they say offline of
-a sequence.
-"""
+"""Runs of compact methods as training saves them, and their offline predictions on a sequence."""
 
 from __future__ import annotations
 
@@ -27,10 +25,10 @@ from training.models.temporal.rings import windows
 
 
 def train_run(name: str, folder: Path) -> MethodNet:
-    """A run of three steps on made-up faces in `folder`; gives its network."""
-    few = ["batch=6", "sampling.windows=2", "sampling.pairs=24"]
+    """Write a run of three steps on synthetic faces to `folder`; returns its network."""
+    options = ["batch=6", "sampling.windows=2", "sampling.pairs=24"]
     net = train_method(
-        find_recipe(name, "compact", [*SMALL[name], *few]),
+        find_recipe(name, "compact", [*SMALL[name], *options]),
         made_up_data(size_px=48),
         folder,
         steps=3,
@@ -39,8 +37,9 @@ def train_run(name: str, folder: Path) -> MethodNet:
 
 
 def write_run(name: str, folder: Path, *options: str) -> MethodNet:
-    """An untrained run in `folder`; gives its network."""
-    net, recipe = lively(name, *options), find_recipe(name, "compact", [*SMALL[name], *options])
+    """Write an untrained run to `folder`; returns its network."""
+    net = network_with_distinct_outputs(name, *options)
+    recipe = find_recipe(name, "compact", [*SMALL[name], *options])
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {key: value.contiguous() for key, value in net.state_dict().items()}, folder / WEIGHTS_FILE
@@ -49,8 +48,8 @@ def write_run(name: str, folder: Path, *options: str) -> MethodNet:
     return net
 
 
-def lively(name: str, *options: str) -> MethodNet:
-    """A compact network whose outputs differ from face to face by far more than a tolerance."""
+def network_with_distinct_outputs(name: str, *options: str) -> MethodNet:
+    """A compact network whose outputs differ between faces by much more than the tolerance."""
     net = small_net(name, *options)
     if isinstance(net, PriorAidedStreaming):  # differences of sigmoids of unit vectors are small
         for part in net.heads.modules():
@@ -69,11 +68,10 @@ def lively(name: str, *options: str) -> MethodNet:
 
 
 @torch.no_grad()
-def offline(
+def predict_offline(
     net: MethodNet, crops: Tensor, offsets_s: list[float], track: MelTrack | None = None
 ) -> dict[str, Tensor]:
-    """All outputs [T, ...] over a whole sequence of crops [T, C, S, S], as training and judging
-    call the network.
+    """All outputs [T, ...] for a sequence of crops [T, C, S, S], as in training and evaluation.
 
     `offsets_s` is each frame's time in the audio of `track`.
     """

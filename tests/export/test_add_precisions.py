@@ -1,4 +1,4 @@
-"""Other precisions of the shipped network: what was converted, what was left alone, what it costs."""
+"""Conversion of the shipped network to other precisions: converted nodes, and errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from export import add_precisions as precisions
+from export import add_precisions
 from export.calibration_images import faces_in_images
 from export.merge_graph_layer import (
     PLUGIN_DOMAIN,
@@ -21,16 +21,16 @@ from export.merge_graph_layer import (
 )
 from export.onnx_graph import (
     head_output_nodes,
-    in_order,
     large_linear_layers,
-    prepared,
+    normalize_graph,
+    toposort,
     trunk_convolutions,
 )
-from export.quantization_error import precision_cost, run_network
+from export.quantization_error import quantization_error, run_network
 from export.quantize import fp16_delta, to_fp16, to_int8, to_int8_cpu
 from faceaffect import kernels
 from faceaffect.backends import open_backend
-from faceaffect.bundle.bundle import CARD_FILE, SHIPPED_FOLDER, Bundle, model_bytes, open_bundle
+from faceaffect.bundle.bundle import CARD_FILE, SHIPPED_MODELS_DIR, Bundle, model_bytes, open_bundle
 from faceaffect.bundle.model_spec import HEADS, INT8_CPU, PRECISIONS, BundleError
 from faceaffect.detectors.mtcnn import MTCNNDetector
 from faceaffect.geometry import estimate_crop_to_frame
@@ -47,14 +47,14 @@ def bundle(trained: None) -> Bundle:
 
 @pytest.fixture(scope="module")
 def faces(shared: Path, bundle: Bundle) -> np.ndarray:
-    """72 crops of a smiling face, placed as in its first frame and moved a little."""
+    """72 crops of a smiling face, aligned as in its first frame, with jitter."""
     crop, random = bundle.spec.crop, np.random.default_rng(0)
     with open_source(shared / "data/videos/pyfeat_single_face_smile.mp4") as source:
         frames = list(source)
-    anchors = MTCNNDetector(40).detect(frames[0]).keypoints_xy[:1]
+    keypoints = MTCNNDetector(40).detect(frames[0]).keypoints_xy[:1]
     crops = []
     for frame in frames:
-        maps = estimate_crop_to_frame(anchors + random.normal(0, 4, (1, 1, 2)).astype(np.float32))
+        maps = estimate_crop_to_frame(keypoints + random.normal(0, 4, (1, 1, 2)).astype(np.float32))
         crops.append(
             kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
         )
@@ -66,12 +66,12 @@ def int8(bundle: Bundle, faces: np.ndarray) -> bytes:
     return to_int8(bundle.onnx, faces[::2])
 
 
-def test_parts_are_told_by_the_graph(bundle: Bundle) -> None:
-    model = prepared(onnx.load_from_string(bundle.onnx))
+def test_graph_queries_find_trunk_heads_and_large_layers(bundle: Bundle) -> None:
+    model = normalize_graph(onnx.load_from_string(bundle.onnx))
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     trunk = trunk_convolutions(model)
     assert trunk == [name for name in convolutions if "trunk" in name], (
-        "the exporter names them so; we do not rely on it"
+        "names of the exporter, for this check only"
     )
     assert len(convolutions) > len(trunk) > 10
     ends = {
@@ -90,74 +90,74 @@ def test_parts_are_told_by_the_graph(bundle: Bundle) -> None:
     ]
 
 
-def test_order_and_doubles_are_put_right(bundle: Bundle) -> None:
-    model = prepared(onnx.load_from_string(bundle.onnx))
+def test_toposort_sorts_and_removes_duplicates(bundle: Bundle) -> None:
+    model = normalize_graph(onnx.load_from_string(bundle.onnx))
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*reversed(nodes), nodes[3]])
-    fixed = in_order(model)
+    fixed = toposort(model)
     onnx.checker.check_model(fixed, full_check=True)
     assert len(fixed.graph.node) == len(nodes)
     model.graph.input[0].name = "something else"
-    with pytest.raises(ValueError, match="a loop or a missing input"):
-        in_order(model)
+    with pytest.raises(ValueError, match="a cycle or missing input"):
+        toposort(model)
 
 
-def test_fp16_says_the_same_and_keeps_the_contract(bundle: Bundle, faces: np.ndarray) -> None:
-    changed = to_fp16(bundle.onnx)
-    model = onnx.load_from_string(changed)
+def test_to_fp16_keeps_outputs_and_interface(bundle: Bundle, faces: np.ndarray) -> None:
+    converted = to_fp16(bundle.onnx)
+    model = onnx.load_from_string(converted)
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
     assert {output.type.tensor_type.elem_type for output in model.graph.output} == {
         onnx.TensorProto.FLOAT
     }
-    assert len(changed) < 0.6 * len(bundle.onnx)
-    cost = precision_cost(bundle, changed, faces)
-    assert cost["AU probability, largest difference"] < 0.02
-    assert cost["landmarks, largest shift, crop px"] < 0.2
-    assert cost["valence, CCC with float32"] > 0.995
+    assert len(converted) < 0.6 * len(bundle.onnx)
+    error = quantization_error(bundle, converted, faces)
+    assert error["AU probability, largest difference"] < 0.02
+    assert error["landmarks, largest shift, crop px"] < 0.2
+    assert error["valence, CCC with float32"] > 0.995
 
 
-def test_int8_of_cpus_costs_less_and_keeps_ends_in_float(
-    bundle: Bundle, faces: np.ndarray, int8: bytes
-) -> None:
-    changed = to_int8_cpu(bundle.onnx, faces[::2])
-    model = onnx.load_from_string(changed)
+def test_to_int8_cpu_error_is_below_to_int8(bundle: Bundle, faces: np.ndarray, int8: bytes) -> None:
+    converted = to_int8_cpu(bundle.onnx, faces[::2])
+    model = onnx.load_from_string(converted)
     zero_points = [
         onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "zero_point" in t.name
     ]
     assert {values.dtype for values in zero_points} >= {np.dtype(np.uint8), np.dtype(np.int8)}
-    assert len(changed) < 0.45 * len(bundle.onnx), "the large dense layers are in bytes too"
-    makers = {output: node.op_type for node in model.graph.node for output in node.output}
-    dense = [
+    assert len(converted) < 0.45 * len(bundle.onnx), "the large linear layers are int8 too"
+    producers = {output: node.op_type for node in model.graph.node for output in node.output}
+    linear = [
         node.name
         for node in model.graph.node
-        if node.op_type == "Gemm" and makers.get(node.input[1]) == "DequantizeLinear"
+        if node.op_type == "Gemm" and producers.get(node.input[1]) == "DequantizeLinear"
     ]
-    assert sorted(dense) == sorted(
-        large_linear_layers(prepared(onnx.load_from_string(bundle.onnx)))
+    assert sorted(linear) == sorted(
+        large_linear_layers(normalize_graph(onnx.load_from_string(bundle.onnx)))
     )
-    here, signed = precision_cost(bundle, changed, faces), precision_cost(bundle, int8, faces)
+    unsigned = quantization_error(bundle, converted, faces)
+    signed = quantization_error(bundle, int8, faces)
     shift = "landmarks, mean shift, crop px"
-    assert here["AU probability, mean difference"] < signed["AU probability, mean difference"], (
-        "twice the levels"
+    assert (
+        unsigned["AU probability, mean difference"] < signed["AU probability, mean difference"]
+    ), "twice the levels"
+    assert unsigned[shift] < 1.5 * signed[shift], (
+        "the int8 linear layer costs little landmark accuracy"
     )
-    assert here[shift] < 1.5 * signed[shift], (
-        "landmarks pay for their dense layer in bytes, but not much"
-    )
-    assert here[shift] < 0.15
-    assert here["AU decisions that change"] < 0.02
+    assert unsigned[shift] < 0.15
+    assert unsigned["AU decisions that change"] < 0.02
 
 
-def test_int8_holds_the_trunk_and_nothing_else(bundle: Bundle, int8: bytes) -> None:
+def test_to_int8_quantizes_the_trunk_only(bundle: Bundle, int8: bytes) -> None:
     model = onnx.load_from_string(int8)
-    makers = {output: node for node in model.graph.node for output in node.output}
-    trunk = trunk_convolutions(prepared(onnx.load_from_string(bundle.onnx)))
+    producers = {output: node for node in model.graph.node for output in node.output}
+    trunk = trunk_convolutions(normalize_graph(onnx.load_from_string(bundle.onnx)))
     from_int8 = [
         node.name
         for node in model.graph.node
         if node.op_type in ("Conv", "Gemm", "MatMul")
         and all(
-            name in makers and makers[name].op_type == "DequantizeLinear" for name in node.input[:2]
+            name in producers and producers[name].op_type == "DequantizeLinear"
+            for name in node.input[:2]
         )
     ]
     assert from_int8 == trunk
@@ -166,82 +166,89 @@ def test_int8_holds_the_trunk_and_nothing_else(bundle: Bundle, int8: bytes) -> N
     ]
     assert zero_points
     assert all((values == 0).all() and values.dtype == np.int8 for values in zero_points), (
-        "TensorRT wants symmetric scales"
+        "TensorRT requires symmetric scales"
     )
     convolution = next(node for node in model.graph.node if node.name == trunk[0])
-    assert convolution.input[2] not in makers, "biases stay float32"
+    assert convolution.input[2] not in producers, "biases stay float32"
 
 
-def test_int8_costs_little(bundle: Bundle, int8: bytes, faces: np.ndarray) -> None:
-    cost = precision_cost(
+def test_to_int8_error_is_small(bundle: Bundle, int8: bytes, faces: np.ndarray) -> None:
+    error = quantization_error(
         bundle, int8, faces[1::2], (np.arange(36 * 12).reshape(36, 12) % 5 == 0).astype(np.float32)
     )
-    assert 0 < cost["AU probability, mean difference"] < 0.03
-    assert cost["AU decisions that change"] < 0.05
-    assert cost["landmarks, mean shift, crop px"] < 1
-    assert 0 <= cost["F1 of the AUs, here"] <= 1
-    assert precision_cost(bundle, bundle.onnx, faces[:8])["AU probability, largest difference"] == 0
+    assert 0 < error["AU probability, mean difference"] < 0.03
+    assert error["AU decisions that change"] < 0.05
+    assert error["landmarks, mean shift, crop px"] < 1
+    assert 0 <= error["mean AU F1"] <= 1
+    assert (
+        quantization_error(bundle, bundle.onnx, faces[:8])["AU probability, largest difference"]
+        == 0
+    )
 
 
-def test_too_few_faces_are_refused(bundle: Bundle) -> None:
+def test_to_int8_with_too_few_faces_raises(bundle: Bundle) -> None:
     with pytest.raises(ValueError, match="at least 32 faces, got 3; give more images"):
         to_int8(bundle.onnx, np.zeros((3, 3, 112, 112), np.float32))
 
 
-def test_faces_of_a_image(shared: Path, bundle: Bundle) -> None:
+def test_faces_in_images_of_group_image(shared: Path, bundle: Bundle) -> None:
     image = str(shared / "data/videos/pyfeat_multi_face.jpg")
-    found = faces_in_images(image, bundle.spec.crop, 4)
-    assert found.shape == (4, 3, 112, 112)
-    assert (run_network(bundle.onnx, found)["face_logit"] > 0).sum() >= 3
+    crops = faces_in_images(image, bundle.spec.crop, 4)
+    assert crops.shape == (4, 3, 112, 112)
+    assert (run_network(bundle.onnx, crops)["face_logit"] > 0).sum() >= 3
 
 
-def test_the_shipped_fp16_network_is_made_of_the_shipped_one(bundle: Bundle) -> None:
-    """`write_bundle` and the command both keep it, in a form that is small enough to ship."""
+def test_shipped_fp16_network_matches_shipped_fp32(bundle: Bundle) -> None:
+    """`write_bundle` and the command both store it as a small delta."""
     half = model_bytes(bundle, "fp16")
     assert half == to_fp16(bundle.onnx), (
-        "the float32 network was changed and this was not: `python -m export.add_precisions`"
+        "the fp32 network changed: run `python -m export.add_precisions`"
     )
-    assert len(bundle.told["fp16"]) < 0.2 * len(half)
-    assert fp16_delta(bundle.onnx, half) == bundle.told["fp16"]
+    assert len(bundle.deltas["fp16"]) < 0.2 * len(half)
+    assert fp16_delta(bundle.onnx, half) == bundle.deltas["fp16"]
 
 
-def test_command_adds_networks_that_open(
+def test_add_precisions_command_adds_networks(
     bundle: Bundle, faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "bundle"
-    shutil.copytree(SHIPPED_FOLDER / "default", folder)
+    shutil.copytree(SHIPPED_MODELS_DIR / "default", folder)
     with pytest.raises(
         BundleError,
-        match=r"holds none. In a checkout .*`python -m export.add_precisions .* --precision int8",
+        match=r"got none; .*`python -m export.add_precisions .* --precision int8",
     ):
         model_bytes(open_bundle(folder), "int8")
-    monkeypatch.setattr(precisions, "faces_in_images", lambda source, crop, most: faces[:most])
-    done = CliRunner().invoke(precisions.main, [str(folder), "--faces", "clip.mp4", "--most", "64"])
+    monkeypatch.setattr(
+        add_precisions, "faces_in_images", lambda source, crop, max_faces: faces[:max_faces]
+    )
+    done = CliRunner().invoke(
+        add_precisions.main, [str(folder), "--faces", "clip.mp4", "--max-faces", "64"]
+    )
     assert done.exit_code == 0, done.output
     assert "AU decisions that change" in done.output
     again = open_bundle(folder)
-    assert (set(again.networks), set(again.told)) == ({"int8"}, {"fp16", INT8_CPU})
+    assert (set(again.networks), set(again.deltas)) == ({"int8"}, {"fp16", INT8_CPU})
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     assert "| | fp16 | int8 | int8-cpu |" in card
-    precisions.write_quantization_section(
+    add_precisions.write_quantization_section(
         folder, {INT8_CPU: {"AU decisions that change": 0.25}}, 32
     )
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
-    assert card.count("## Other precisions") == 1, "the section is replaced, the rest stays"
+    assert card.count("## Other precisions") == 1, "only the section is replaced"
     assert card.startswith(
-        (SHIPPED_FOLDER / "default" / CARD_FILE).read_text(encoding="utf-8")[:200]
+        (SHIPPED_MODELS_DIR / "default" / CARD_FILE).read_text(encoding="utf-8")[:200]
     )
     assert "| AU decisions that change | 0.2500 |" in card
     assert "fp16 |" not in card.partition("## Other precisions")[2]
     assert model_bytes(again, "fp16") == model_bytes(bundle, "fp16")
     assert again.onnx == bundle.onnx
-    assert CliRunner().invoke(precisions.main, [str(folder)]).exit_code == 2
+    assert CliRunner().invoke(add_precisions.main, [str(folder)]).exit_code == 2
     (folder / PRECISIONS["int8"]).write_bytes(b"damaged")
     with pytest.raises(BundleError, match="SHA-256"):
         open_bundle(folder)
 
 
-def test_whole_model_is_network_and_graph_layer(bundle: Bundle) -> None:
+def test_merge_graph_layer_matches_network_and_graph_layer(bundle: Bundle) -> None:
     import onnxruntime
 
     crops = np.random.default_rng(0).standard_normal((3, 3, 112, 112)).astype(np.float32)
@@ -258,21 +265,21 @@ def test_whole_model_is_network_and_graph_layer(bundle: Bundle) -> None:
     np.testing.assert_allclose(answer["landmarks_px"], heads["landmarks_px"], atol=1e-3)
 
 
-def test_the_plugin_node_carries_the_whole_graph_layer(bundle: Bundle) -> None:
+def test_merge_graph_plugin_node_holds_graph_layer(bundle: Bundle) -> None:
     model = onnx.load_from_string(merge_graph_plugin(bundle.onnx, bundle.graph))
     (node,) = [node for node in model.graph.node if node.domain == PLUGIN_DOMAIN]
-    found = {
+    attributes = {
         attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
     }
-    assert (node.op_type, found["plugin_version"], found["plugin_namespace"]) == (
+    assert (node.op_type, attributes["plugin_version"], attributes["plugin_namespace"]) == (
         "FaceaffectAuGraph",
         b"1",
         b"",
     )
     assert (list(node.input), list(node.output)) == (["au_nodes"], ["au_logit"])
-    assert found["widths"] == list(bundle.graph.packed.widths)
+    assert attributes["widths"] == list(bundle.graph.packed.widths)
     np.testing.assert_array_equal(
-        np.array(found["weights"], np.float32), bundle.graph.packed.flat()
+        np.array(attributes["weights"], np.float32), bundle.graph.packed.flat()
     )
     assert {output.name for output in model.graph.output} == (HEADS.keys() - {"au_nodes"}) | {
         "au_logit"
@@ -284,7 +291,7 @@ def test_the_plugin_node_carries_the_whole_graph_layer(bundle: Bundle) -> None:
     assert 'kPluginVersion = "1"' in header
 
 
-def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
+def test_write_triton_repository_describes_all_outputs(bundle: Bundle, tmp_path: Path) -> None:
     model = write_triton_repository(bundle, tmp_path)
     assert model.name == "faceaffect_default"
     written = onnx.load(model / "1" / "model.onnx")
@@ -299,18 +306,18 @@ def test_triton_repository(bundle: Bundle, tmp_path: Path) -> None:
     assert config.count("{") == config.count("}")
 
 
-@pytest.mark.parametrize("what", ["fp16", "int8", "whole", "whole fp16"])
-def test_what_is_exported_builds_with_tensorrt_for_rtx(
-    bundle: Bundle, what: str, tmp_path: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize("variant", ["fp16", "int8", "merged", "merged fp16"])
+def test_exported_networks_build_with_tensorrt_for_rtx(
+    bundle: Bundle, variant: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rtx_environment()
-    if what == "int8":
+    if variant == "int8":
         content = request.getfixturevalue("int8")
     else:
-        content = to_fp16(bundle.onnx) if "fp16" in what else bundle.onnx
-        content = merge_graph_layer(content, bundle.graph) if "whole" in what else content
+        content = to_fp16(bundle.onnx) if "fp16" in variant else bundle.onnx
+        content = merge_graph_layer(content, bundle.graph) if "merged" in variant else content
     file = tmp_path / "network.onnx"
     file.write_bytes(content)
-    done = build_with_rtx(file, what.split()[-1])
+    done = build_with_rtx(file, variant.split()[-1])
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1])["bytes"] > 100_000

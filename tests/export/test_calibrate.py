@@ -1,11 +1,14 @@
+"""Calibration of AU scores, thresholds and the neutral reference."""
+
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from export.calibrate import ALARMS, calibrate
-from faceaffect.kernels.activations import sigmoid
+from export.calibrate import MAX_FALSE_ALARMS, calibrate
 from faceaffect.labels import EXPRESSION_NAMES
 from tests.training.default_model.test_trainer import TINY, made_up_faces
 from training import metrics
@@ -26,9 +29,7 @@ def net() -> AffectNet:
 
 @pytest.fixture(scope="module")
 def faces(net):
-    """300 faces whose AUs follow the network's own logits, overconfidently: the right scale is 0.5,
-    the offset 0.3.
-    """
+    """300 faces with AUs drawn from the network's logits; the true scale is 0.5, the offset 0.3."""
     random = np.random.default_rng(5)
     table = made_up_faces(300)
     logit = read(net, table, 112)[0]
@@ -43,9 +44,9 @@ def faces(net):
     )
 
 
-def test_scores_mean_what_they_say_afterwards(net, faces):
-    done = calibrate(net, faces, None, 112)
-    before, after = (sigmoid(read(which, faces, 112)[0]) for which in (net, done.net))
+def test_calibrate_reduces_calibration_error(net, faces):
+    calibrated = calibrate(net, faces, None, 112)
+    before, after = (sigmoid(read(network, faces, 112)[0]) for network in (net, calibrated.net))
     label = (faces.au >= 0.5).astype(np.int64)
     errors = [
         np.mean([curve.error for curve in metrics.au_reliability(p, label)])
@@ -55,22 +56,26 @@ def test_scores_mean_what_they_say_afterwards(net, faces):
     assert errors[1] < 0.08
 
 
-def test_thresholds_leave_neutral_faces_alone(net, faces):
-    done = calibrate(net, faces, None, 112)
+def test_calibrate_limits_false_alarms_on_neutral_faces(net, faces):
+    calibrated = calibrate(net, faces, None, 112)
     neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] > 0.8
-    on = sigmoid(read(done.net, faces, 112)[0])[neutral] >= np.array(done.thresholds)
-    assert on.sum(axis=1).mean() <= ALARMS + 0.02
+    active = sigmoid(read(calibrated.net, faces, 112)[0])[neutral] >= np.array(
+        calibrated.thresholds
+    )
+    assert active.sum(axis=1).mean() <= MAX_FALSE_ALARMS + 0.02
 
 
-def test_the_neutral_reference_is_the_median_of_neutral_faces(net, faces):
-    done = calibrate(net, faces, None, 112)
+def test_calibrate_neutral_logits_are_median_of_neutral_faces(net, faces):
+    calibrated = calibrate(net, faces, None, 112)
     neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] > 0.8
     np.testing.assert_allclose(
-        np.median(read(done.net, faces, 112)[0][neutral], axis=0), done.neutral_logits, atol=1e-4
+        np.median(read(calibrated.net, faces, 112)[0][neutral], axis=0),
+        calibrated.neutral_logits,
+        atol=1e-4,
     )
 
 
-def test_the_network_that_was_given_is_not_changed(net, faces):
+def test_calibrate_does_not_change_its_argument(net, faces):
     before = {name: value.clone() for name, value in net.state_dict().items()}
     calibrate(net, faces, None, 112)
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())

@@ -1,4 +1,4 @@
-"""The card tells where weights come from."""
+"""Model card: origin of the weights, teachers and the rule for thresholds."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from pathlib import Path
 
 import pytest
 
-from export.load_run import read_origin
+from export.calibrate import F1_SLACK, MAX_FALSE_ALARMS, MIN_THRESHOLD
+from export.load_run import load_origin
 from export.model_card import Origin, model_card
+from training.distillation.teachers import RECORD_FILE
 
 pytestmark = pytest.mark.train
 
 
-def test_weights_from_chance_and_from_an_earlier_bundle(tmp_path: Path) -> None:
+def test_model_card_states_initialization(tmp_path: Path) -> None:
     assert "trained from random initialization on the sources below" in model_card(
-        {}, with_renders=True
+        {}, with_synthetic_images=True
     )
-    card = model_card({}, True, origin=read_origin(tmp_path, {"started_from": "ab12"}))
-    assert "beginning with those of an earlier version (SHA-256 of its network: ab12)" in card
+    card = model_card({}, True, origin=load_origin(tmp_path, {"started_from": "ab12"}))
+    assert "initialized from an earlier version (SHA-256 of its network: ab12)" in card
 
 
-def test_teachers_are_named_with_their_share(tmp_path: Path) -> None:
+def test_model_card_names_teachers_with_weights(tmp_path: Path) -> None:
     teachers = [
         {"bundle": "default", "weights": "cd34"},
         {"paper": "M8", "preset": "compact", "weights": "ef56"},
     ]
-    told = {"teachers": teachers, "share": 0.3, "weight": 0.25, "rendered": False}
-    (tmp_path / "distil.json").write_text(json.dumps(told))
-    card = model_card({}, True, origin=read_origin(tmp_path, {}))
-    assert "the bundle default of SHA-256 cd34, M8 (compact) of SHA-256 ef56" in card
-    assert "targets on images of people are mixed" in card
-    assert "their share is 0.3 where there is a label" in card
-    assert "with a weight of 0.25" in card
+    weights = {"teacher_weight": 0.3, "unlabeled_weight": 0.25}
+    record = {"teachers": teachers, "synthetic": False} | weights
+    (tmp_path / RECORD_FILE).write_text(json.dumps(record))
+    card = model_card({}, True, origin=load_origin(tmp_path, {}))
+    assert "the bundle default with SHA-256 cd34, M8 (compact) with SHA-256 ef56" in card
+    assert "distillation on real images" in card
+    assert "teacher weight 0.3 beside a label" in card
+    assert "loss weight 0.25 without one" in card
     assert Origin().sentence() in model_card({}, True)
 
 
-def test_it_states_the_rules_that_choose_thresholds() -> None:
-    from export.calibrate import ALARMS, LEAST_THRESHOLD, SLACK
-
-    card = " ".join(model_card({}, with_renders=True).split())
-    assert f"lowest (but {LEAST_THRESHOLD:g}) within {SLACK:g} of its best" in card
-    assert f"at most {ALARMS:g} units on a neutral real face" in card
+def test_model_card_states_threshold_rule() -> None:
+    card = " ".join(model_card({}, with_synthetic_images=True).split())
+    assert f"lowest of at least {MIN_THRESHOLD:g} within {F1_SLACK:g} of its best F1" in card
+    assert f"at most {MAX_FALSE_ALARMS:g} active AUs on a neutral real face" in card

@@ -18,7 +18,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from faceaffect.bundle.mel_config import MelConfig
 from faceaffect.bundle.model_spec import CropSpec, ModelSpec
-from faceaffect.bundle.stage_spec import STRETCH, AudioSpec, StageSpec
+from faceaffect.bundle.stage_spec import CHUNK, AudioSpec, StageSpec
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
 SIZE_PX = 32
@@ -30,22 +30,22 @@ TEMPORAL = StageSpec(
 AUDIO = StageSpec("audio", "audio.onnx", {"mel": (10, MEL.bands)}, {"loudness": (1,)})
 
 
-def write_tiny_staged_bundle(folder: Path, *, follow: str = "tiny", every: int = 1) -> Path:
+def write_tiny_multistage_bundle(folder: Path, *, tracker: str = "tiny", frame_stride: int = 1) -> Path:
     """Write the bundle to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, model in {"audio": _audio(), "frame": _frame(), "temporal": _temporal()}.items():
         onnx.checker.check_model(model)
         onnx.save(model, str(folder / f"{name}.onnx"))
-    staged_spec(follow, every).save(folder)
+    multistage_spec(tracker, frame_stride).save(folder)
     seal_stages(folder)
     return folder
 
 
-def staged_spec(follow: str = "tiny", every: int = 1) -> ModelSpec:
+def multistage_spec(tracker: str = "tiny", frame_stride: int = 1) -> ModelSpec:
     files = dict.fromkeys(["audio.onnx", "frame.onnx", "temporal.onnx"], "")
     return ModelSpec(
         "tiny stages", "Apache-2.0", CropSpec(SIZE_PX, (0.0,) * 3, (1.0,) * 3), AU_NAMES, EXPRESSION_NAMES, (0.6,) * 12, files,
-        heads=("au", "va"), stages=(AUDIO, FRAME, replace(TEMPORAL, every=every)), audio=AudioSpec(STRETCH, MEL), follow=follow,
+        heads=("au", "va"), stages=(AUDIO, FRAME, replace(TEMPORAL, frame_stride=frame_stride)), audio=AudioSpec(CHUNK, MEL), tracker=tracker,
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
     assert f"{steps}/{steps}" in run(training_main, *train)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
     assert f"resumed at step {steps}" in run(training_main, *train, "--resume")
-    run(export_main, tmp_path / "run", "--to", tmp_path / "bundle", "--early")
+    run(export_main, tmp_path / "run", "--to", tmp_path / "bundle", "--skip-calibration")
     with open_pipeline(tmp_path / "bundle") as pipeline:
         assert pipeline.spec.name == "default"
     run(

@@ -93,7 +93,7 @@ def board_cost(method: str, options: tuple[str, ...], frames: int = 200) -> Boar
     for stage in stages:
         zeros = tuple(torch.zeros(1, *form.shape) for form in (*stage.inputs, *stage.states))
         counted = macs_of(lambda stage=stage, zeros=zeros: stage.module(*zeros))  # type: ignore[misc]
-        macs += 0 if stage.name == AUDIO else counted // stage.every
+        macs += 0 if stage.name == AUDIO else counted // stage.frame_stride
         audio_macs += counted if stage.name == AUDIO else 0
     audio_ms = _audio_ms(stages, frames)
     median = 1e3 * float(np.median(times[_WARM_UP:]))

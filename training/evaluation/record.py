@@ -37,7 +37,7 @@ def _cost(f: Figures) -> str:
     return (
         "## Cost\n"
         f"{f['parameters'] / 1e6:.2f} M parameters, {f['mmacs']:.1f} M multiply-accumulates, "
-        f"{f['onnx_bytes'] / 1e6:.2f} MB of ONNX; ONNX Runtime, one thread, one face: least "
+        f"{f['onnx_bytes'] / 1e6:.2f} MB of ONNX; ONNX Runtime, one thread, one face: minimum "
         f"{f['network_ms']['least']:.2f} ms, median {f['network_ms']['median']:.2f} ms (on a shared machine).\n"
     )
 
@@ -48,14 +48,14 @@ def _expression(f: Figures) -> str:
         for name, row in zip(EXPRESSION_NAMES, f["confusion"], strict=True)
     )
     return (
-        "## Expression: FER+ PublicTest, votes of people\n"
-        "Counted are images where one of the seven classes has at least 5 of 10 votes and more than any other "
-        f"answer: {f['faces']} of {f['of']}. Never trained on and not used for thresholds, but looked at for several "
-        "checkpoints of the run while it was still decided how long to train: slightly optimistic, not blind.\n\n"
+        "## Expression: FER+ PublicTest, annotator votes\n"
+        "Evaluated on images where one of the seven classes has at least 5 of 10 votes and more than any other "
+        f"answer: {f['faces']} of {f['of']}. Not used for training or thresholds, but several checkpoints were "
+        "evaluated on it to choose the training length, so the results are slightly optimistic.\n\n"
         f"Accuracy **{100 * f['accuracy']:.2f} %**, macro-F1 **{f['macro_f1']:.3f}**.\n\n"
         f"| true \\ predicted | F1 | {' | '.join(EXPRESSION_NAMES)} |\n|---|{'---|' * 8}\n{rows}\n\n"
-        "Valence and arousal have no truth from people here. Against the same fixed mapping from votes that they were "
-        f"trained on: CCC {f['valence_ccc_to_mapping']:.3f} and {f['arousal_ccc_to_mapping']:.3f}.\n"
+        "There is no human ground truth for valence and arousal here. Against the fixed mapping from votes used in "
+        f"training: CCC {f['valence_ccc_to_mapping']:.3f} and {f['arousal_ccc_to_mapping']:.3f}.\n"
     )
 
 
@@ -66,16 +66,16 @@ def _place(f: Figures) -> str:
         f"{name} {100 * value:.1f} %" for name, value in f["faces_called_face"].items()
     )
     return (
-        f"## Landmarks, face score: {f['faces']} held-out web faces, against the landmark teacher\n"
-        "Never trained on; looked at for several checkpoints of the run, too.\n"
-        f"Landmark error in % of the eye distance: aligned crops mean {e['aligned_mean']:.2f}, median "
-        f"{e['aligned_median']:.2f}; crops moved as in tracking (shift to 5 %, scale to 8 %, turn to 8 degrees) mean "
+        f"## Landmarks and face score: {f['faces']} held-out web faces, against the landmark teacher\n"
+        "Not used for training; several checkpoints were evaluated on it.\n"
+        f"Landmark error in % of the interocular distance: aligned crops mean {e['aligned_mean']:.2f}, median "
+        f"{e['aligned_median']:.2f}; crops jittered as in tracking (shift up to 5 %, scale up to 8 %, rotation up to 8 degrees) mean "
         f"**{e['moved_mean']:.2f}**, 95th percentile {e['moved_p95']:.2f}; "
         f"yaw under 30 degrees {e['moved_frontal_mean']:.2f}.\n"
-        f"Yaw, pitch, roll against the teacher: {', '.join(f'{v:.1f}' for v in pose)} degrees mean absolute.\n"
-        f"Faces called a face: {faces}. Crops that miss the face (beside, part, far, "
-        f"upside down): {100 * f['beside_below_0.2']:.1f} % below 0.2, {100 * f['beside_called_face']:.1f} % called a face.\n"
-        f"AU agreement with the teacher's blendshapes (F1; a teacher's opinion, no truth): {f1}.\n"
+        f"Yaw, pitch, roll against the teacher: mean absolute error {', '.join(f'{v:.1f}' for v in pose)} degrees.\n"
+        f"Face crops classified as a face: {faces}. Crops that miss the face (beside, partial, distant, "
+        f"upside down): {100 * f['beside_below_0.2']:.1f} % score below 0.2, {100 * f['beside_called_face']:.1f} % classified as a face.\n"
+        f"AU agreement with the teacher's blendshapes (F1 against teacher labels, not ground truth): {f1}.\n"
     )
 
 
@@ -85,12 +85,13 @@ def _rendered(f: Figures) -> str:
         f"{name} {value:.3f}" for name, value in f["au_calibration_error"].items()
     )
     return (
-        f"## Action units and pose: {f['faces']} rendered faces of unseen identities, exact truth\n"
-        f"AU F1: {f1}; mean **{f['au_f1_mean']:.3f}** (always on would give "
-        f"{f['au_f1_mean_if_always_on']:.3f}). Renders only: says nothing of how real faces fare.\n"
+        f"## Action units and head pose: {f['faces']} synthetic images of unseen identities, exact labels\n"
+        f"AU F1: {f1}; mean **{f['au_f1_mean']:.3f}** "
+        f"({f['au_f1_mean_if_always_on']:.3f} if all AUs were always active). Synthetic images only: this does not "
+        "predict the accuracy on real faces.\n"
         f"Expected calibration error: {calibration}; mean {np.mean(list(f['au_calibration_error'].values())):.3f}.\n"
-        f"Landmark error {f['landmark_error_percent']:.2f} % of the eye distance; yaw, pitch, roll off by "
-        f"{', '.join(f'{v:.1f}' for v in f['pose_mae_deg'])} degrees on average.\n"
+        f"Landmark error {f['landmark_error_percent']:.2f} % of the interocular distance; yaw, pitch, roll mean absolute "
+        f"error {', '.join(f'{v:.1f}' for v in f['pose_mae_deg'])} degrees.\n"
     )
 
 
@@ -102,15 +103,17 @@ def _wild(f: Figures) -> str:
     }
     errors = [value for value in au["calibration_error"].values() if value is not None]
     return (
-        f"## RenderWild: {f['videos']} rendered validation videos of unseen people, exact truth\n"
-        f"Every frame of the aligned crops, through the SDK, with the thresholds of the spec; labeled frames: {f['frames']}.\n"
+        f"## RenderWild: {f['videos']} synthetic validation videos of unseen people, exact labels\n"
+        "RenderWild is our synthetic counterpart of Aff-Wild2. Every frame of the aligned crops was analyzed with the SDK and "
+        f"the thresholds of the spec; labeled frames: {', '.join(f'{task} {n}' for task, n in f['frames'].items())}.\n"
         f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. Expected calibration error: mean "
         f"{np.mean(errors):.3f}, worst {max(errors):.3f}.\n"
         f"Expression: accuracy {_interval(expression['accuracy'])}, macro-F1 **{_interval(expression['macro_f1'])}**, "
         f"calibration error {expression['calibration_error']:.3f}.\n"
         f"CCC of valence **{_interval(f['ccc']['valence'])}**, of arousal **{_interval(f['ccc']['arousal'])}**.\n"
-        f"Scores of ABAW2: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. Intervals (95 %) are drawn over "
-        "videos. The videos show whole expressions with onset and offset, so many frames lie at the threshold of presence.\n"
+        f"ABAW2 scores: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. Intervals are 95 % bootstrap "
+        "confidence intervals over videos. The videos show complete expressions with onset and offset, so many frames are "
+        "near the threshold of presence.\n"
         + "".join(f"- {note}\n" for note in f["notes"])
     )
 
@@ -129,9 +132,9 @@ def _clips(f: Figures) -> str:
         for clip, part, values in parts
     ]
     return (
-        "## Real clips, means without smoothing (no labels; for sense only)\n"
-        f"| part | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n" + "\n".join(lines) + "\n"
-        "The woman of the second clip cries, then laughs. Share of frames with AU1, AU4 or AU15 on / valence below -0.2 / "
+        "## Real clips, means without smoothing (no labels; plausibility check)\n"
+        f"| segment | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n" + "\n".join(lines) + "\n"
+        "The woman in the second clip cries, then laughs. Fraction of frames with AU1, AU4 or AU15 active / valence below -0.2 / "
         "both: "
         + "; ".join(
             f"{part} {_shares(values)}" for part, values in f["sad_share_of_frames"].items()
@@ -150,19 +153,19 @@ def _speech(f: Figures) -> str:
         for clip, values in f["clips"].items()
     )
     mean = ", ".join(f"{name} **{value:.2f}**" for name, value in f["mean"].items())
-    return f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. Mean: {mean}.\n"
+    return f"## Speech: correlation of parted lips with voice loudness\n{clips}. Mean: {mean}.\n"
 
 
 def _steadiness(f: Figures) -> str:
     still, pixel, neutral = f["still"], f["one_pixel"], f["neutral"]
     shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in neutral["share_on"].items())
     return (
-        "## Steadiness and false alarms, real faces\n"
-        f"{still['images']} held-out web faces, each repeated under fresh noise of 1 %: {still['flips']} of "
-        f"{still['decisions']} AU decisions flip, on {still['images_with_a_flip']} images (the pipeline as shipped).\n"
-        f"A crop moved by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst {pixel['au_worst']:.3f}), "
+        "## Stability and false alarms, real faces\n"
+        f"{still['images']} held-out web faces, each repeated with new noise of 1 %: {still['flips']} of "
+        f"{still['decisions']} AU decisions flip, on {still['images_with_a_flip']} images (default pipeline).\n"
+        f"Shifting a crop by one pixel changes raw scores by {pixel['au']:.3f} (AUs; largest {pixel['au_worst']:.3f}), "
         f"{pixel['expression']:.3f} (expressions), {pixel['valence']:.3f} and {pixel['arousal']:.3f} (valence, arousal).\n"
-        f"{neutral['faces']} PublicTest faces that 8 of 10 people call neutral: **{neutral['aus_on_per_face']:.2f}** AUs on "
+        f"{neutral['faces']} PublicTest faces with 8 of 10 votes for neutral: **{neutral['aus_on_per_face']:.2f}** active AUs "
         f"per face ({shares}).\n"
     )
 
@@ -170,7 +173,7 @@ def _steadiness(f: Figures) -> str:
 def _parity(f: Figures) -> str:
     worst = max(f.values()) if f else float(np.nan)
     return (
-        "## Exported files against PyTorch\nLargest absolute difference on 200 crops: "
+        "## Parity of exported files with PyTorch\nLargest absolute difference on 200 crops: "
         + ", ".join(f"{name} {value:.1e}" for name, value in f.items())
-        + f"; the worst is {worst:.1e}.\n"
+        + f"; maximum {worst:.1e}.\n"
     )

@@ -89,7 +89,7 @@ def method_predictions(
 def is_causal(net: MethodNet) -> bool:
     """Whether a network runs frame after frame with what it remembers, at one frame's pace."""
     try:
-        return all(stage.every == 1 for stage in net.stages())
+        return all(stage.frame_stride == 1 for stage in net.stages())
     except ValueError:
         return False
 

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from faceaffect.bundle.stage_spec import NEXT
+from faceaffect.bundle.stage_spec import STATE_SUFFIX
 from training.models.stages import Stage
 
 OPSET: Final = 17
@@ -33,7 +33,7 @@ def names_in(stage: Stage) -> list[str]:
 
 
 def names_out(stage: Stage) -> list[str]:
-    return [form.name for form in stage.outputs] + [form.name + NEXT for form in stage.states]
+    return [form.name for form in stage.outputs] + [form.name + STATE_SUFFIX for form in stage.states]
 
 
 def stage_to_onnx(stage: Stage) -> bytes:

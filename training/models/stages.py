@@ -30,9 +30,9 @@ class Stage:
     """`module(*inputs, *states)` gives `(*outputs, *states)`; states start as zeros when a face is
     first seen.
 
-    A stage with `every` > 1 runs on frames 0, `every`, 2 `every` ... of a face; its outputs hold
+    A stage with `frame_stride` > 1 runs on frames 0, `frame_stride`, 2 `frame_stride` ... of a face; its outputs hold
     in between. `uses_audio` is the form in which the stage `audio` takes audio,
-    `stage_spec.STRETCH` or `WINDOW`.
+    `stage_spec.CHUNK` or `WINDOW`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Stage:
     inputs: tuple[TensorForm, ...]
     outputs: tuple[TensorForm, ...]
     states: tuple[TensorForm, ...] = ()
-    every: int = 1
+    frame_stride: int = 1
     uses_audio: str = ""
 
     def describe(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Stage:
         shapes = {
             kind: {form.name: list(form.shape) for form in forms} for kind, forms in kinds.items()
         }
-        return {"name": self.name, "every": self.every, **shapes}
+        return {"name": self.name, "frame_stride": self.frame_stride, **shapes}
 
 
 AU_LOGIT, EXPRESSION_LOGIT, VA = (TensorForm(name, shape) for name, shape in OUTPUT_HEADS.values())

@@ -10,7 +10,7 @@ import numpy as np
 from faceaffect.audio.audio_source import AudioError, AudioSource
 from faceaffect.audio.mel import STEP_FRAMES, fixed_floor_db, normalized_db
 from faceaffect.audio.mel_stream import MelStream
-from faceaffect.bundle.stage_spec import STRETCH, AudioSpec
+from faceaffect.bundle.stage_spec import CHUNK, AudioSpec
 from faceaffect.types import FloatArray
 
 _READ_S: Final = 10.0  # longest audio held at a time

@@ -1,22 +1,22 @@
-"""An ONNX network becomes a TensorRT engine for the GPU at hand."""
+"""Builds a TensorRT engine from an ONNX model for the current GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from faceaffect.backends import BackendError
+from faceaffect.backends.backend import BackendError
 from faceaffect.backends.cuda_frame_runner import batch_sizes
 from faceaffect.backends.tensorrt_compat import (
-    SHOWN_MESSAGES,
+    MAX_SHOWN_ERRORS,
     BuildWatcher,
     TensorRTModule,
-    allow_capture,
-    collecting_logger,
+    allow_graph_capture,
+    create_or_raise,
+    last_errors,
     limit_workspace,
+    make_error_logger,
     network_flags,
-    said,
-    started,
     use_dla,
     watch_build,
 )
@@ -26,66 +26,81 @@ if TYPE_CHECKING:
 
 WORKSPACE_BYTES: Final[int] = 256 * 1024 * 1024
 OUT_OF_MEMORY_HINT: Final[str] = "close other programs on the GPU or lower --max-faces"
+_OUT_OF_MEMORY_WORDS: Final = ("out of memory", "outofmemory", "insufficient memory")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What decides which engine comes out, beside network and device. `dla` is a core's number,
-    None for the GPU.
+    """Build settings of an engine.
+
+    Attributes:
+        precision: One of `model_spec.PRECISIONS`.
+        max_faces: Largest batch.
+        size_px: Side of the crops.
+        dla_core: Deep-learning accelerator; None: the GPU.
     """
 
     precision: str
     max_faces: int
     size_px: int
-    dla: int | None = None
+    dla_core: int | None = None
 
     @property
-    def slots(self) -> tuple[int, ...]:
-        """Numbers of faces that it runs: powers of two up to `max_faces`; a DLA takes one size
-        only.
-        """
-        return batch_sizes(self.max_faces) if self.dla is None else (self.max_faces,)
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Batch sizes that it runs: powers of two up to `max_faces`; a DLA has one size only."""
+        return batch_sizes(self.max_faces) if self.dla_core is None else (self.max_faces,)
 
 
 def build_engine(
     library: TensorRTModule, onnx: bytes, settings: EngineSettings, watcher: BuildWatcher
 ) -> bytes:
-    """The engine's bytes; raises BackendError with TensorRT's own words where the network cannot be
-    built.
+    """Build an engine.
+
+    Args:
+        library: TensorRT.
+        onnx: The ONNX model.
+        settings: See `EngineSettings`.
+        watcher: Receives the progress; an exception that it raises ends the build.
+
+    Returns:
+        The serialized engine.
+
+    Raises:
+        BackendError: The build failed; the message includes TensorRT's errors.
     """
     module = library.module
-    logger = collecting_logger(module)
-    builder: trt.Builder = started(module.Builder, logger, logger=logger, what=str(library))
+    logger = make_error_logger(module)
+    builder: trt.Builder = create_or_raise(module.Builder, logger, logger=logger, what=str(library))
     network: trt.INetworkDefinition = builder.create_network(network_flags(module))
     _parse(library, network, logger, onnx)
     config: trt.IBuilderConfig = builder.create_builder_config()
     limit_workspace(module, config, WORKSPACE_BYTES)
-    allow_capture(module, config)
+    allow_graph_capture(module, config)
     _add_profile(builder, config, settings)
-    if settings.dla is not None:
-        problem = use_dla(module, builder, config, settings.dla)
+    if settings.dla_core is not None:
+        problem = use_dla(module, builder, config, settings.dla_core)
         if problem:
             raise BackendError(f"DLA cannot be used: {problem}")
     monitor = watch_build(module, config, watcher)
     plan: Any = builder.build_serialized_network(network, config)  # IHostMemory or None
-    if monitor is not None and monitor.stopped is not None:
-        raise monitor.stopped
+    if monitor is not None and monitor.error is not None:
+        raise monitor.error
     if plan is None:
-        raise BackendError(_failed_build(library, logger, settings))
+        raise BackendError(_build_error(library, logger, settings))
     return bytes(plan)
 
 
 def _parse(
     library: TensorRTModule, network: trt.INetworkDefinition, logger: Any, onnx: bytes
 ) -> None:
-    parser: trt.OnnxParser = started(
+    parser: trt.OnnxParser = create_or_raise(
         library.module.OnnxParser, network, logger, logger=logger, what=f"the parser of {library}"
     )
     if parser.parse(onnx):
         return
     errors = [str(parser.get_error(i)) for i in range(parser.num_errors)] or logger.messages
     raise BackendError(
-        f"{library} cannot read the network: {'; '.join(errors[:SHOWN_MESSAGES])}; "
+        f"{library} cannot read the network: {'; '.join(errors[:MAX_SHOWN_ERRORS])}; "
         "export the model again, or use --backend onnx"
     )
 
@@ -93,30 +108,27 @@ def _parse(
 def _add_profile(
     builder: trt.Builder, config: trt.IBuilderConfig, settings: EngineSettings
 ) -> None:
-    """From the fewest faces to the most, tuned for the fewest: one is what most frames hold."""
-    fewest, most = (
-        (faces, 3, settings.size_px, settings.size_px)
-        for faces in (settings.slots[0], settings.slots[-1])
+    """Add a profile for all batch sizes, tuned for the smallest: most frames show one face."""
+    smallest, largest = (
+        (batch_size, 3, settings.size_px, settings.size_px)
+        for batch_size in (settings.batch_sizes[0], settings.batch_sizes[-1])
     )
     profile: trt.IOptimizationProfile = builder.create_optimization_profile()
-    profile.set_shape("crops", fewest, fewest, most)
+    profile.set_shape("crops", smallest, smallest, largest)
     config.add_optimization_profile(profile)
 
 
-def _failed_build(library: TensorRTModule, logger: Any, settings: EngineSettings) -> str:
-    words = said(logger)
-    remedy = (
-        "use --backend onnx"
-        if settings.precision == "fp32"
-        else "try --precision fp32, or use --backend onnx"
-    )
-    if is_out_of_memory(words):
-        remedy = f"{OUT_OF_MEMORY_HINT}, or use --backend onnx"
-    return f"{library} cannot build the {settings.precision} network: {words}; {remedy}"
+def _build_error(library: TensorRTModule, logger: Any, settings: EngineSettings) -> str:
+    errors = last_errors(logger)
+    if is_out_of_memory(errors):
+        hint = f"{OUT_OF_MEMORY_HINT}, or use --backend onnx"
+    elif settings.precision == "fp32":
+        hint = "use --backend onnx"
+    else:
+        hint = "try --precision fp32, or use --backend onnx"
+    return f"{library} cannot build the {settings.precision} network: {errors}; {hint}"
 
 
-def is_out_of_memory(words: str) -> bool:
-    """Whether TensorRT's words speak of memory: it has no code for it that all versions share."""
-    return any(
-        word in words.lower() for word in ("out of memory", "outofmemory", "insufficient memory")
-    )
+def is_out_of_memory(errors: str) -> bool:
+    """Whether TensorRT's errors are about memory; it has no error code for it in all versions."""
+    return any(words in errors.lower() for words in _OUT_OF_MEMORY_WORDS)

@@ -1,4 +1,4 @@
-"""What a person sees while an engine is built: a bar on a terminal, one line elsewhere."""
+"""Shows the progress of an engine build: a bar on a terminal, one log line elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = logging.getLogger("faceaffect")
 
 
 class BuildProgress:
-    """A `BuildWatcher` that draws; use it as a context manager around the build."""
+    """A `BuildWatcher` with a progress bar; use it as a context manager around the build."""
 
     def __init__(self, title: str) -> None:
         from rich.console import Console
@@ -21,16 +21,15 @@ class BuildProgress:
         self._progress = Progress(
             *columns, console=console, transient=True, disable=not console.is_terminal
         )
-        self._title, self._is_drawn = title, console.is_terminal
+        self._title = title
+        self._is_terminal = console.is_terminal
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> BuildProgress:
         self._progress.start()
         self._tasks[""] = self._progress.add_task(self._title, total=None)
-        if not self._is_drawn:
-            log.warning(
-                "faceaffect: %s; this takes from seconds to some minutes, once", self._title
-            )
+        if not self._is_terminal:
+            log.warning("faceaffect: %s; this takes seconds to minutes, once", self._title)
         return self
 
     def __exit__(
@@ -42,7 +41,7 @@ class BuildProgress:
         self._progress.stop()
 
     def step(self, phase: str, done: int, steps: int | None) -> None:
-        """Each phase has a line, which goes when it is done. Called from threads of the builder."""
+        """Update the bar of a phase, which disappears when it is done; called from any thread."""
         if phase not in self._tasks:
             self._tasks[phase] = self._progress.add_task(phase, total=steps)
         if steps is not None and done >= steps:

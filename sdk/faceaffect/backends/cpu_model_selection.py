@@ -1,49 +1,45 @@
-"""Which precision a CPU runs: int8 where the processor has dot products for it and the bundle a
-network.
-"""
+"""Selects the model that a CPU backend runs: int8 or float32."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from faceaffect.backends import BackendError, BackendOptions
+from faceaffect.backends.backend import BackendError, BackendOptions
 from faceaffect.bundle.bundle import Bundle, model_bytes
 from faceaffect.bundle.model_spec import AUTO_PRECISION, INT8_CPU
 
-_DOT_PRODUCTS: Final = {"avx512_vnni", "avx_vnni", "asimddp"}
-"""Names of Linux for instructions that sum products of bytes in 32 bits; without them x86 runtimes
-saturate at 16.
+_INT8_DOT_PRODUCT_FLAGS: Final = {"avx512_vnni", "avx_vnni", "asimddp"}
+"""Linux names of instructions that accumulate int8 products in 32 bits.
+
+Without them x86 runtimes saturate at 16 bits.
 """
 
 CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 def has_int8_dot_products(info: Path = CPU_INFO) -> bool:
-    """Whether this processor is one on which int8 is both fast and exact; False where the system
-    does not say.
-    """
+    """Whether int8 is both fast and exact on this processor; False if the system does not say."""
     try:
         lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
-    listed = next(
-        (
-            line.partition(":")[2]
-            for line in lines
-            if line.lower().startswith(("flags", "features"))
-        ),
-        "",
-    )
-    return not _DOT_PRODUCTS.isdisjoint(listed.split())
+    flag_lines = (line for line in lines if line.lower().startswith(("flags", "features")))
+    flags = next(flag_lines, "").partition(":")[2]
+    return not _INT8_DOT_PRODUCT_FLAGS.isdisjoint(flags.split())
 
 
 def select_cpu_model(bundle: Bundle, options: BackendOptions) -> tuple[bytes, str]:
-    """The ONNX network to run on the CPU, and what it computes in.
+    """Select the model for the CPU.
 
-    `auto` is int8 where that is fast and the bundle brings it, else float32. Raises BackendError
-    for a precision that no CPU backend runs, or this processor does not run well, and
-    BundleError for one that the bundle lacks.
+    `auto` is int8 if the processor is fast at it and the bundle has such a model, else float32.
+
+    Returns:
+        The ONNX file and the name of its precision.
+
+    Raises:
+        BackendError: CPU backends, or this processor, do not support the precision.
+        BundleError: The bundle has no model of the precision.
     """
     precision = options.precision
     if precision == AUTO_PRECISION:
@@ -52,10 +48,12 @@ def select_cpu_model(bundle: Bundle, options: BackendOptions) -> tuple[bytes, st
         return bundle.onnx, "float32"
     if precision != "int8":
         raise BackendError(
-            f"CPU backends run in fp32 or int8, got {precision!r}; use --backend tensorrt"
+            f"CPU backends: expected precision fp32 or int8, got {precision!r}; "
+            "use --backend tensorrt"
         )
     if not has_int8_dot_products():
         raise BackendError(
-            "int8 needs a processor with dot products of bytes (VNNI, or dotprod on Arm); use --precision fp32"
+            "int8 needs a processor with int8 dot products (VNNI, or dotprod on Arm); "
+            "use --precision fp32"
         )
     return model_bytes(bundle, INT8_CPU), "int8"

@@ -1,9 +1,7 @@
-"""Built engines on disk: found again only for the very network, TensorRT, device and settings they
-were built for.
+"""Caches TensorRT engines on disk, keyed by model, TensorRT version, device and settings.
 
-One file an engine: a line of JSON that says what it is and the SHA-256 of what follows. A file
-whose line or checksum is not the wanted one is never handed out, so a stale, foreign or damaged
-engine is built again.
+A cache file is a line of JSON (key, SHA-256 of the engine) followed by the engine. A file whose
+line or checksum does not match is ignored, so that stale and damaged engines are built again.
 """
 
 from __future__ import annotations
@@ -21,141 +19,151 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from platformdirs import user_cache_path
+
 CACHE_VARIABLE: Final[str] = "FACEAFFECT_CACHE"
 log = logging.getLogger("faceaffect")
-_FORMAT: Final[int] = 2  # of the file, and of how `build_engine` builds
-_LEFTOVER: Final[str] = ".engine-"  # what a file that is being written is called
-_LEFTOVER_AGE_S: Final[float] = 3600.0
+_FORMAT: Final[int] = 2  # version of the file format and of the build code
+_TEMP_PREFIX: Final[str] = ".engine-"
+_MAX_TEMP_AGE_S: Final[float] = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """All that an engine depends on; another value of any of them is another engine."""
+    """Everything that an engine depends on.
+
+    Attributes:
+        onnx_sha256: SHA-256 of the ONNX file.
+        library: Flavor and version of TensorRT.
+        device: Name of the GPU.
+        compute_capability: Of the GPU.
+        precision: See `EngineSettings`, as the rest.
+    """
 
     onnx_sha256: str
-    library: str  # flavour and version of TensorRT
-    device: str  # name of the GPU
+    library: str
+    device: str
     compute_capability: str
     precision: str
     max_faces: int
     size_px: int
-    dla: int | None
+    dla_core: int | None
 
     @property
     def digest(self) -> str:
+        """SHA-256 of the key."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def cache_folder() -> Path:
-    """`$FACEAFFECT_CACHE`, else the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE, "")
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "faceaffect" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "faceaffect"
+def user_cache_dir() -> Path:
+    """`$FACEAFFECT_CACHE`, else `faceaffect` in the user's cache folder."""
+    override = os.environ.get(CACHE_VARIABLE, "")
+    return Path(override) if override else user_cache_path("faceaffect", appauthor=False)
 
 
 class EngineCache:
     """The engines in one folder, shared by processes."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = (folder or cache_folder()) / "engines"
+        self._folder = (folder or user_cache_dir()) / "engines"
 
-    def path_of(self, key: EngineKey) -> Path:
+    def path_for(self, key: EngineKey) -> Path:
+        """Path of the file for a key."""
         return self._folder / f"{key.precision}-{key.digest[:24]}.engine"
 
     def find(self, key: EngineKey) -> bytes | None:
-        """The engine of this key, if it is there and whole."""
+        """The cached engine of a key, or None if it is missing or damaged."""
         try:
-            head, _, engine = self.path_of(key).read_bytes().partition(b"\n")
-            said = json.loads(head)
-        except (
-            OSError,
-            ValueError,
-            RecursionError,
-        ):  # no file; no JSON, or bytes that are no text; brackets without end
+            line, _, engine = self.path_for(key).read_bytes().partition(b"\n")
+            header = json.loads(line)
+        except (OSError, ValueError, RecursionError):  # no file; no JSON; endless brackets
             return None
-        return engine if isinstance(said, dict) and said == _header(key, engine) else None
+        return engine if isinstance(header, dict) and header == _header(key, engine) else None
 
     def find_or_build(
         self,
         key: EngineKey,
         build: Callable[[], bytes],
         *,
-        waiting: Callable[[Path], None] = lambda _: None,
+        on_wait: Callable[[Path], None] = lambda _: None,
     ) -> bytes:
-        """The engine of this key, built by one process while others wait; `waiting` is told before
-        a wait.
+        """The engine of a key, built by one process while others wait.
+
+        Args:
+            key: The key.
+            build: Builds the engine if there is none.
+            on_wait: Called with the lock file before waiting for another process.
         """
-        found = self.find(key)
-        if found is not None:
-            return found
-        with self._held(key, waiting):
-            found = self.find(key)  # another process may have built it meanwhile
-            if found is None:
-                found = build()
-                self._store(key, found)
-        return found
+        engine = self.find(key)
+        if engine is not None:
+            return engine
+        with self._lock(key, on_wait):
+            engine = self.find(key)  # another process may have built it meanwhile
+            if engine is None:
+                engine = build()
+                self._store(key, engine)
+        return engine
 
     def replace(
         self,
         key: EngineKey,
-        refused: bytes,
+        rejected: bytes,
         build: Callable[[], bytes],
         *,
-        waiting: Callable[[Path], None] = lambda _: None,
+        on_wait: Callable[[Path], None] = lambda _: None,
     ) -> bytes:
-        """Build again what is of no use, unless another process has done so meanwhile."""
-        with self._held(key, waiting):
-            found = self.find(key)
-            if found is None or found == refused:
-                found = build()
-                self._store(key, found)
-        return found
+        """Rebuild the engine `rejected` unless another process has done so meanwhile."""
+        with self._lock(key, on_wait):
+            engine = self.find(key)
+            if engine is None or engine == rejected:
+                engine = build()
+                self._store(key, engine)
+        return engine
 
     @contextmanager
-    def _held(self, key: EngineKey, waiting: Callable[[Path], None]) -> Iterator[None]:
-        """Hold the key's lock. A folder that cannot be written costs the keeping, not the engine:
-        nobody is waited for.
-        """
-        path = self.path_of(key).with_suffix(".lock")
+    def _lock(self, key: EngineKey, on_wait: Callable[[Path], None]) -> Iterator[None]:
+        """Hold the key's lock; without one if the folder is not writable."""
+        path = self.path_for(key).with_suffix(".lock")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             file = path.open("a+b")
         except OSError:
-            yield  # `_store` will say so
+            yield  # `_store` warns
             return
-        with file:  # the system gives the lock back when the process ends, however it ends
+        with file:  # the system releases the lock when the process ends, however it ends
             if not _try_lock(file.fileno(), wait=False):
-                waiting(path)
+                on_wait(path)
                 _try_lock(file.fileno(), wait=True)
             yield
 
     def _store(self, key: EngineKey, engine: bytes) -> None:
-        """Whole or not at all: a reader never sees half a file, not even after a power cut."""
-        name = ""
+        """Write atomically: a reader never sees half a file, not even after a power cut."""
+        temp = ""
         try:
-            self._sweep()
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=_LEFTOVER)
+            self._remove_old_temp_files()
+            handle, temp = tempfile.mkstemp(dir=self._folder, prefix=_TEMP_PREFIX)
             with os.fdopen(handle, "wb") as file:
                 file.write(json.dumps(_header(key, engine)).encode() + b"\n" + engine)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.path_of(key))
+            os.replace(temp, self.path_for(key))
         except BaseException as error:
-            Path(name).unlink(missing_ok=True) if name else None
+            if temp:
+                Path(temp).unlink(missing_ok=True)
             if not isinstance(error, OSError):
                 raise
             log.warning(
-                "faceaffect: the engine cannot be kept in %s (%s), so the next start builds it again; "
-                "%s names another folder", self._folder, error, CACHE_VARIABLE,
-            )  # fmt: skip
+                "faceaffect: the engine cannot be cached in %s (%s), so the next start builds it "
+                "again; set %s to another folder",
+                self._folder,
+                error,
+                CACHE_VARIABLE,
+            )
 
-    def _sweep(self) -> None:
-        """Remove what processes that were killed while they wrote have left."""
-        for path in self._folder.glob(f"{_LEFTOVER}*"):
-            if time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S:
+    def _remove_old_temp_files(self) -> None:
+        """Remove temporary files of processes that were killed while writing."""
+        for path in self._folder.glob(f"{_TEMP_PREFIX}*"):
+            if time.time() - path.stat().st_mtime > _MAX_TEMP_AGE_S:
                 path.unlink(missing_ok=True)
 
 
@@ -183,6 +191,6 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
-        except OSError:  # a file system without locks: two processes may then build the same engine
+        except OSError:  # a file system without locks: two processes may build the same engine
             return True
         return True

@@ -1,7 +1,7 @@
-"""TensorRT on an NVIDIA GPU: frame to read faces without a copy to the host in between.
+"""TensorRT on an NVIDIA GPU: from frame to head outputs without an intermediate copy to the host.
 
-A backend may be shared by threads: each gets its own stream, buffers, execution contexts and
-graphs at its first frame.
+Threads may share a backend: each gets its own stream, buffers, execution contexts and CUDA graphs
+at its first frame.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faceaffect.backends import (
+from faceaffect.backends.backend import (
     DEFAULT_MAX_FACES,
     BackendError,
     BackendOptions,
@@ -33,11 +34,11 @@ from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.tensorrt_compat import (
     TensorRTModule,
-    collecting_logger,
+    create_or_raise,
     find_tensorrt,
+    last_errors,
+    make_error_logger,
     new_context,
-    said,
-    started,
 )
 from faceaffect.bundle.bundle import MODEL_FILE, Bundle, model_bytes
 from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, CropSpec
@@ -49,11 +50,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("faceaffect")
 
+_PRECISION_NAMES = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+
+
+class EngineLoadError(BackendError):
+    """TensorRT cannot load a cached engine."""
+
 
 def unavailable_reason() -> str:
-    """An empty text, or the reason why TensorRT cannot be used."""
+    """Reason why TensorRT cannot be used, or an empty string."""
     if native is None or not native.has_cuda:
-        return "faceaffect was built without CUDA kernels; install the CUDA toolkit and build it again with FACEAFFECT_CUDA=ON"
+        return (
+            "faceaffect was built without CUDA kernels; "
+            "install the CUDA toolkit and build it again with FACEAFFECT_CUDA=ON"
+        )
     try:
         native.require_device()
     except native.CudaError as error:
@@ -62,77 +72,90 @@ def unavailable_reason() -> str:
 
 
 def device_index(device: str) -> int:
-    """`cuda:1` is 1; `cuda` and `auto` are the first GPU. Anything else is a BackendError."""
+    """Index of a GPU: 1 for `cuda:1`, 0 for `cuda` and `auto`; raises BackendError."""
     if device in ("auto", "cuda"):
         return 0
-    found = re.fullmatch(r"cuda:(\d+)", device)
-    if found is None:
+    match = re.fullmatch(r"cuda:(\d+)", device)
+    if match is None:
         raise BackendError(
-            f"backend 'tensorrt' runs on device 'cuda:N', got {device!r}; use --device cuda:0 or --backend onnx"
+            f"backend 'tensorrt' runs on device 'cuda:N', got {device!r}; "
+            "use --device cuda:0 or --backend onnx"
         )
-    return int(found[1])
+    return int(match[1])
 
 
-class _Network:
-    """An engine with execution contexts of one thread, one for each number of faces: graphs stay
-    valid that way.
+class EngineNetwork:
+    """An engine with one thread's execution contexts.
+
+    Each batch size has its own context, so that captured CUDA graphs stay valid.
     """
 
-    def __init__(self, module: Any, engine: trt.ICudaEngine, logger: Any, fewest: int) -> None:
-        """`fewest` faces are the least that the engine takes in a run; `logger` collects what
-        TensorRT says.
+    def __init__(self, module: Any, engine: trt.ICudaEngine, logger: Any, min_faces: int) -> None:
+        """Query the engine.
+
+        Args:
+            module: The TensorRT module.
+            engine: The engine.
+            logger: Its logger, made by `make_error_logger`.
+            min_faces: Smallest batch of the engine.
         """
-        self._module, self._engine, self._logger = module, engine, logger
+        self._module = module
+        self._engine = engine
+        self._logger = logger
         self._contexts: dict[int, trt.IExecutionContext] = {}
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         check_outputs(set(names), MODEL_FILE)
         self._crop_shape = tuple(engine.get_tensor_shape("crops"))[1:]
-        # Some shapes of outputs are known only once that of the input is.
-        context = self._context(fewest)
+        # Some output shapes are known only once the input shape is.
+        context = self._create_context(min_faces)
         self.output_shapes = {
             name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"
         }
-        kinds = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
-        self.crop_typestr = kinds.get(engine.get_tensor_dtype("crops"), "")
-        wrong = [
+        typestrs = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
+        self.crop_typestr = typestrs.get(engine.get_tensor_dtype("crops"), "")
+        unsupported = [
             name
             for name in self.output_shapes
             if engine.get_tensor_dtype(name) != module.DataType.FLOAT
         ]
-        if wrong or not self.crop_typestr:
+        if unsupported or not self.crop_typestr:
             raise BundleError(
-                f"{MODEL_FILE}: outputs must be float32 and crops float32 or float16, others are {wrong or 'crops'}"
+                f"{MODEL_FILE}: expected float32 outputs and float32 or float16 crops, "
+                f"got another type for {unsupported or 'crops'}"
             )
 
-    def _context(self, faces: int) -> trt.IExecutionContext:
+    def _create_context(self, faces: int) -> trt.IExecutionContext:
         context: trt.IExecutionContext | None = new_context(self._module, self._engine)
         if context is None:
-            words = said(self._logger, "the GPU's memory is full")
+            errors = last_errors(self._logger, "the GPU is out of memory")
             raise BackendError(
-                f"TensorRT cannot make an execution context: {words}; {OUT_OF_MEMORY_HINT}"
+                f"TensorRT cannot create an execution context: {errors}; {OUT_OF_MEMORY_HINT}"
             )
         if not context.set_input_shape("crops", (faces, *self._crop_shape)):
             raise BackendError(
-                f"the engine does not take {faces} faces; `faceaffect build-engine --max-faces {faces}` makes one"
+                f"the engine does not take {faces} faces; "
+                f"build one with `faceaffect build-engine --max-faces {faces}`"
             )
         return context
 
     def bind(self, faces: int, addresses: dict[str, int]) -> None:
-        context = self._contexts[faces] = self._context(faces)
+        """Create the context of a batch size and set its tensor addresses."""
+        context = self._contexts[faces] = self._create_context(faces)
         for name, address in addresses.items():
             if not context.set_tensor_address(name, address):
-                raise BackendError(f"TensorRT refuses the memory of {name!r}")
+                raise BackendError(
+                    f"failed to bind tensor {name!r} (set_tensor_address returned False)"
+                )
 
     def enqueue(self, faces: int, stream: int) -> None:
+        """Queue a run of a batch size that was bound."""
         if not self._contexts[faces].execute_async_v3(stream):
-            words = said(self._logger, "the GPU may be lost or its memory full")
-            raise BackendError(f"TensorRT could not run the engine: {words}; start again")
+            errors = last_errors(self._logger, "the GPU may be lost or out of memory")
+            raise BackendError(f"TensorRT could not run the engine: {errors}; restart the process")
 
 
-class TensorrtBackend:
-    """One engine; `infer_frame` is what the pipeline calls, `infer` takes crops that lie on the
-    host.
-    """
+class TensorRTBackend:
+    """One engine; the pipeline calls `infer_frame`, parity checks call `infer`."""
 
     name = "tensorrt"
 
@@ -145,108 +168,102 @@ class TensorrtBackend:
         device: int,
         key: EngineKey,
     ) -> None:
-        self._library, self._bundle, self._settings, self._device, self.key = (
-            library,
-            bundle,
-            settings,
-            device,
-            key,
-        )
-        self._local, self._opening = threading.local(), threading.Lock()
+        self._library = library
+        self._bundle = bundle
+        self._settings = settings
+        self._device = device
+        self.key = key
+        self._local = threading.local()
+        self._opening = threading.Lock()
         # The logger must outlive the runtime.
-        self._logger = collecting_logger(library.module)
-        self._runtime = started(
+        self._logger = make_error_logger(library.module)
+        self._runtime = create_or_raise(
             library.module.Runtime, self._logger, logger=self._logger, what=str(library)
         )
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            words = said(self._logger)
-            if is_out_of_memory(words):
+            errors = last_errors(self._logger)
+            if is_out_of_memory(errors):
                 raise BackendError(
-                    f"{library} cannot load the engine: {words}; {OUT_OF_MEMORY_HINT}, or use --backend onnx"
+                    f"{library} cannot load the engine: {errors}; {OUT_OF_MEMORY_HINT}, "
+                    "or use --backend onnx"
                 )
-            raise EngineLoadError(words)
-        self.precision = {"fp32": "float32", "fp16": "float16", "int8": "int8"}[settings.precision]
+            raise EngineLoadError(errors)
+        self.precision = _PRECISION_NAMES[settings.precision]
         self.version = str(library)
         self.plan_bytes = len(plan)
         self.device = f"cuda:{device}"
 
     @property
-    def path(self) -> CudaFrameRunner:
-        """The calling thread's own, whose current device becomes the engine's."""
+    def frame_runner(self) -> CudaFrameRunner:
+        """The calling thread's runner; makes the engine's GPU the current device."""
         if native is None or self._engine is None:
             raise BackendError("the TensorRT backend was closed")
-        native.use_device(
-            self._device
-        )  # another backend of this thread may have chosen another GPU
-        path: CudaFrameRunner | None = getattr(self._local, "path", None)
-        if path is None:
-            slots = self._settings.slots
-            with self._opening:  # an engine makes its contexts one after the other
-                network = _Network(self._library.module, self._engine, self._logger, slots[0])
-                path = CudaFrameRunner(
-                    native, network, self._bundle.graph, self._bundle.spec.crop, slots
+        # Another backend of this thread may have selected another GPU.
+        native.use_device(self._device)
+        runner: CudaFrameRunner | None = getattr(self._local, "runner", None)
+        if runner is None:
+            sizes = self._settings.batch_sizes
+            with self._opening:  # an engine creates its contexts one after the other
+                network = EngineNetwork(self._library.module, self._engine, self._logger, sizes[0])
+                runner = CudaFrameRunner(
+                    native, network, self._bundle.graph, self._bundle.spec.crop, sizes
                 )
-            self._local.path = path
-        return path
+            self._local.runner = runner
+        return runner
 
     @property
     def cuda_stream(self) -> int:
-        """Handle of the calling thread's own stream."""
-        return self.path.cuda_stream
+        """Handle of the calling thread's stream."""
+        return self.frame_runner.cuda_stream
 
-    def infer_frame(self, frame: Frame, crop_maps: FloatArray) -> tuple[HeadOutputs, FloatArray]:
-        """See `CudaFrameRunner.read`; raises BackendError where the GPU fails."""
+    def infer_frame(
+        self, frame: Frame, crop_to_frame: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
+        """See `CudaFrameRunner.run`; raises BackendError if the GPU fails."""
         try:
-            return self.path.read(frame, crop_maps)
-        except RuntimeError as error:  # CudaError among them
-            raise self._failed(error) from error
+            return self.frame_runner.run(frame, crop_to_frame)
+        except RuntimeError as error:  # includes CudaError
+            raise self._wrap(error) from error
 
     def warm_up(self) -> None:
-        """Take this thread's memory now, so that a GPU without room is known before the first
-        frame.
-        """
+        """Allocate this thread's memory, so that lack of it is known before the first frame."""
         try:
-            _ = self.path
+            _ = self.frame_runner
         except RuntimeError as error:
-            raise self._failed(error) from error
+            raise self._wrap(error) from error
 
-    def _failed(self, error: RuntimeError) -> BackendError:
+    def _wrap(self, error: RuntimeError) -> BackendError:
         return BackendError(f"backend 'tensorrt' failed on {self.device}: {error}")
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
-        """Heads of crops [N, 3, S, S] on the host: the pipeline never does this, parity checks do."""
-        return read_crops(self.infer_frame, self._bundle.spec.crop, crops)
+        """Run the network on crops [N, 3, S, S] in host memory; for parity checks only."""
+        return infer_crops(self.infer_frame, self._bundle.spec.crop, crops)
 
 
-def read_crops(
+def infer_crops(
     infer_frame: Callable[[Frame, FloatArray], tuple[HeadOutputs, FloatArray]],
     spec: CropSpec,
     crops: FloatArray,
 ) -> HeadOutputs:
-    """Heads of crops [N, 3, S, S], each as a frame of its own; these have 8 bits, and heads differ
-    by that rounding.
+    """Run a `FrameBackend` on crops [N, 3, S, S], each as a frame.
+
+    The frames have 8 bits per channel, so outputs differ by that rounding.
     """
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
     identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
-    parts = []
+    outputs = []
     for crop in crops:
-        pixels = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
-        parts.append(
-            infer_frame(
-                Frame(np.ascontiguousarray(pixels.transpose(1, 2, 0)), PixelFormat.RGB), identity
-            )[0]
-        )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-class EngineLoadError(BackendError):
-    """TensorRT does not load an engine that the cache holds."""
+        rgb = np.clip(np.rint((crop * std + mean) * 255), 0, 255).astype(np.uint8)
+        frame = Frame(np.ascontiguousarray(rgb.transpose(1, 2, 0)), PixelFormat.RGB)
+        outputs.append(infer_frame(frame, identity)[0])
+    return {name: np.concatenate([heads[name] for heads in outputs]) for name in outputs[0]}
 
 
 def engine_key(
     library: TensorRTModule, onnx: bytes, settings: EngineSettings, facts: dict[str, Any]
 ) -> EngineKey:
+    """Cache key of an engine; `facts` describe the GPU (`native.device_facts`)."""
     return EngineKey(
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         library=str(library),
@@ -255,7 +272,7 @@ def engine_key(
         precision=settings.precision,
         max_faces=settings.max_faces,
         size_px=settings.size_px,
-        dla=settings.dla,
+        dla_core=settings.dla_core,
     )
 
 
@@ -265,56 +282,76 @@ def open_engine(
     device: str = "cuda:0",
     precision: str = "fp32",
     max_faces: int = DEFAULT_MAX_FACES,
-    dla: int | None = None,
+    dla_core: int | None = None,
     cache: EngineCache | None = None,
-) -> TensorrtBackend:
-    """A backend over the cached engine, which is built now if there is none."""
-    if dla is not None and precision == "fp32":
+) -> TensorRTBackend:
+    """Open a backend with the cached engine, which is built now if there is none.
+
+    Args:
+        bundle: The model.
+        device: `cuda`, `cuda:N` or `auto`.
+        precision: One of `model_spec.PRECISIONS`.
+        max_faces: Largest batch, rounded up to a power of two.
+        dla_core: Deep-learning accelerator; None: the GPU.
+        cache: Engine cache; None: the user's.
+
+    Raises:
+        BackendError: TensorRT, the GPU or the precision cannot be used here.
+        BundleError: The bundle has no model of the precision.
+    """
+    if dla_core is not None and precision == "fp32":
         raise BackendError(
-            "a DLA computes in fp16 or int8, got precision fp32; add --precision fp16, or leave --dla-core out"
+            "a DLA computes in fp16 or int8, got precision fp32; "
+            "add --precision fp16, or omit --dla-core"
         )
     index = device_index(device)
     reason = unavailable_reason()
     if reason:
         raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
-    library, _ = find_tensorrt()
+    library, reason = find_tensorrt()
     if library is None or native is None:
-        raise BackendError("backend 'tensorrt' cannot be used: TensorRT went away")
+        raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
     native.use_device(index)
     onnx = model_bytes(bundle, precision)
-    settings = EngineSettings(precision, batch_sizes(max_faces)[-1], bundle.spec.crop.size_px, dla)
+    settings = EngineSettings(
+        precision, batch_sizes(max_faces)[-1], bundle.spec.crop.size_px, dla_core
+    )
     key = engine_key(library, onnx, settings, native.device_facts(index))
     cache = cache or EngineCache()
 
     def build() -> bytes:
-        with BuildProgress(
-            f"building the {precision} engine of {bundle.spec.name} with {library}"
-        ) as progress:
+        title = f"building the {precision} engine of {bundle.spec.name} with {library}"
+        with BuildProgress(title) as progress:
             return build_engine(library, onnx, settings, progress)
 
-    def waiting(_: Any) -> None:
-        log.warning("faceaffect: another process builds this engine; waiting for it")
-
-    plan = cache.find_or_build(key, build, waiting=waiting)
+    plan = cache.find_or_build(key, build, on_wait=_log_wait)
     try:
-        return TensorrtBackend(library, plan, bundle, settings, index, key)
+        return TensorRTBackend(library, plan, bundle, settings, index, key)
     except EngineLoadError as error:
         log.warning(
-            "faceaffect: %s refuses the engine in the cache (%s); building it again", library, error
+            "faceaffect: %s cannot load the cached engine (%s); building it again", library, error
         )
     try:
-        again = cache.replace(key, plan, build, waiting=waiting)
-        return TensorrtBackend(library, again, bundle, settings, index, key)
+        plan = cache.replace(key, plan, build, on_wait=_log_wait)
+        return TensorRTBackend(library, plan, bundle, settings, index, key)
     except EngineLoadError as error:
         raise BackendError(
-            f"{library} does not run the engine that it built on {key.device}: {error}"
+            f"{library} cannot load the engine that it built on {key.device}: {error}"
         ) from None
 
 
-def open_here(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorrtBackend:
-    precision = "fp32" if options.precision == AUTO_PRECISION else options.precision
+def _log_wait(_: Path) -> None:
+    log.warning("faceaffect: another process builds this engine; waiting for it")
+
+
+def open(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorRTBackend:
+    """Open the backend and warm it up; raises BackendError or BundleError."""
     backend = open_engine(
-        bundle, device=device, precision=precision, max_faces=options.max_faces, dla=options.dla
+        bundle,
+        device=device,
+        precision="fp32" if options.precision == AUTO_PRECISION else options.precision,
+        max_faces=options.max_faces,
+        dla_core=options.dla_core,
     )
     backend.warm_up()
     return backend

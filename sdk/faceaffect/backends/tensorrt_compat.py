@@ -1,6 +1,4 @@
-"""Which TensorRT is here, and everything in which 10.3 to 11.x and TensorRT for RTX differ. The
-rest uses what all have.
-"""
+"""Finds TensorRT and hides the differences between 10.3 to 11.x and TensorRT for RTX."""
 
 from __future__ import annotations
 
@@ -10,129 +8,127 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from faceaffect.backends import BackendError
+from faceaffect.backends.backend import BackendError
 
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-_FLAVOURS: Final[dict[str, str]] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
-_OLDEST: Final[tuple[int, int]] = (10, 3)
-_NEWEST_MAJOR: Final[int] = 11
-SHOWN_MESSAGES: Final[int] = 4
-ADVICE: Final[str] = (
-    "on a Jetson install JetPack's python3-libnvinfer; else `pip install tensorrt`; or use --backend onnx"
+_FLAVORS: Final[dict[str, str]] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
+_MIN_VERSION: Final[tuple[int, int]] = (10, 3)
+_MAX_MAJOR: Final[int] = 11
+MAX_SHOWN_ERRORS: Final[int] = 4
+_INSTALL_HINT: Final[str] = (
+    "on a Jetson install JetPack's python3-libnvinfer; else `pip install tensorrt`; "
+    "or use --backend onnx"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class TensorRTModule:
-    """The Python module of one flavour of TensorRT."""
+    """The Python module of one flavor of TensorRT."""
 
     module: Any
-    flavour: str
+    flavor: str
     version: str
 
     def __str__(self) -> str:
-        return f"{self.flavour} {self.version}"
+        return f"{self.flavor} {self.version}"
 
     @property
     def is_rtx(self) -> bool:
-        return self.flavour == _FLAVOURS["tensorrt_rtx"]
+        """Whether this is TensorRT for RTX."""
+        return self.flavor == _FLAVORS["tensorrt_rtx"]
 
 
 def find_tensorrt(
     importer: Callable[[str], Any] = importlib.import_module,
 ) -> tuple[TensorRTModule | None, str]:
-    """The TensorRT that imports, the full one first, or None and the reason."""
+    """Import TensorRT, else TensorRT for RTX; None and the reason if neither can be used."""
     reasons = []
-    for name, flavour in _FLAVOURS.items():
+    for name, flavor in _FLAVORS.items():
         try:
             module = importer(name)
-        except (
-            Exception
-        ) as error:  # the module may be there without its library, or break on another NumPy
-            reasons.append(
-                f"{name}: {error}"
-                if isinstance(error, ImportError | OSError)
-                else f"{name}: {error!r}"
-            )
+        except Exception as error:  # the module may lack its library, or fail with another NumPy
+            text = str(error) if isinstance(error, ImportError | OSError) else repr(error)
+            reasons.append(f"{name}: {text}")
             continue
-        found = TensorRTModule(module, flavour, str(module.__version__))
-        problem = _version_problem(found)
+        library = TensorRTModule(module, flavor, str(module.__version__))
+        problem = _version_problem(library)
         if not problem:
-            return found, ""
+            return library, ""
         reasons.append(problem)
-    return None, f"no TensorRT that can be used ({'; '.join(reasons)}); {ADVICE}"
+    return None, f"no TensorRT that can be used ({'; '.join(reasons)}); {_INSTALL_HINT}"
 
 
-def _version_problem(found: TensorRTModule) -> str:
-    if found.is_rtx:
+def _version_problem(library: TensorRTModule) -> str:
+    if library.is_rtx:
         return ""
     try:
-        major, minor = (int(part) for part in found.version.split(".")[:2])
+        major, minor = (int(part) for part in library.version.split(".")[:2])
     except ValueError:
-        return f"{found}: a version that is no number"
-    if (major, minor) < _OLDEST or major > _NEWEST_MAJOR:
-        return f"{found} found, 10.3 to {_NEWEST_MAJOR}.x wanted"
+        return f"{library}: unknown version format"
+    if (major, minor) < _MIN_VERSION or major > _MAX_MAJOR:
+        return f"expected TensorRT 10.3 to {_MAX_MAJOR}.x, got {library}"
     return ""
 
 
-def started(make: Callable[..., Any], *given: Any, logger: Any, what: str) -> Any:
-    """An object of TensorRT's, or a BackendError with its words.
+def create_or_raise(factory: Callable[..., Any], *args: Any, logger: Any, what: str) -> Any:
+    """Create a TensorRT object, or raise BackendError with TensorRT's errors.
 
-    Where CUDA does not start, some versions give None and others a TypeError out of their
-    bindings, which says nothing.
+    If CUDA does not start, some versions return None and others raise a TypeError in their
+    bindings that does not name the cause.
     """
     try:
-        made = make(*given)
+        created = factory(*args)
     except (TypeError, RuntimeError) as error:
-        words = said(logger, str(error))
+        errors = last_errors(logger, str(error))
     else:
-        if made is not None:
-            return made
-        words = said(logger)
+        if created is not None:
+            return created
+        errors = last_errors(logger)
     raise BackendError(
-        f"{what} does not start: {words}; check the driver with `nvidia-smi` and `faceaffect doctor`"
+        f"{what} does not start: {errors}; "
+        "check the driver with `nvidia-smi` and `faceaffect doctor`"
     )
 
 
-def said(logger: Any, otherwise: str = "it gave no reason") -> str:
-    """The last errors that TensorRT told a `collecting_logger`."""
-    return "; ".join(logger.messages[-SHOWN_MESSAGES:]) or otherwise
+def last_errors(logger: Any, default: str = "no reason was logged") -> str:
+    """The last errors of a logger made by `make_error_logger`."""
+    return "; ".join(logger.messages[-MAX_SHOWN_ERRORS:]) or default
 
 
 def network_flags(module: Any) -> int:
-    """Strongly typed: the ONNX file says what is computed in which precision. From 11 on there is
-    nothing else.
+    """Flags for a strongly typed network, whose precisions come from the ONNX file.
+
+    From TensorRT 11 on there is no other kind, and no flag.
     """
     flag = getattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
 
 class BuildWatcher(Protocol):
-    """Told how far a build is: `phase` names what is done, `done` of `steps` (None while it is not
-    known).
-    """
+    """Receives the progress of a build."""
 
-    def step(self, phase: str, done: int, steps: int | None) -> None: ...
+    def step(self, phase: str, done: int, steps: int | None) -> None:
+        """Report that `done` of `steps` (None: unknown) of a phase are finished."""
+        ...
 
 
 class BuildMonitor(Protocol):
-    """`stopped` is what a watcher raised, Ctrl-C among it: the build then ends at its next step."""
+    """`error` is what a watcher raised, such as KeyboardInterrupt; it ends the build."""
 
-    stopped: BaseException | None
+    error: BaseException | None
 
 
 def watch_build(
     module: Any, config: trt.IBuilderConfig, watcher: BuildWatcher
 ) -> BuildMonitor | None:
-    """Report a build's progress where the version can (10.0 and later, but not every flavour)."""
+    """Report a build's progress, if this flavor supports it (10.0 and later)."""
     if not hasattr(module, "IProgressMonitor") or not hasattr(config, "progress_monitor"):
         return None
-    monitor = _monitor_class(module)(watcher)
+    monitor: BuildMonitor = _monitor_class(module)(watcher)
     config.progress_monitor = monitor
-    found: BuildMonitor = monitor
-    return found
+    return monitor
 
 
 def _monitor_class(module: Any) -> Any:
@@ -141,49 +137,55 @@ def _monitor_class(module: Any) -> Any:
             module.IProgressMonitor.__init__(self)
             self._watcher = watcher
             self._steps: dict[str, int] = {}
-            self._one_at_a_time = threading.Lock()  # the builder calls from threads of its own
-            self.stopped: BaseException | None = None
+            self._lock = threading.Lock()  # the builder calls from its own threads
+            self.error: BaseException | None = None
 
-        def _tell(self, phase: str, done: int, steps: int | None) -> None:
+        def _report(self, phase: str, done: int, steps: int | None) -> None:
             try:
-                with self._one_at_a_time:
+                with self._lock:
                     self._watcher.step(phase, done, steps)
-            except BaseException as error:  # what gets out of a callback ends the process
-                self.stopped = self.stopped or error
+            except BaseException as error:  # an exception out of a callback ends the process
+                self.error = self.error or error
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             self._steps[phase_name] = num_steps
-            self._tell(phase_name, 0, num_steps)
+            self._report(phase_name, 0, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            self._tell(phase_name, step + 1, self._steps.get(phase_name))
-            return self.stopped is None  # False ends the build
+            self._report(phase_name, step + 1, self._steps.get(phase_name))
+            return self.error is None  # False ends the build
 
         def phase_finish(self, phase_name: str) -> None:
             steps = self._steps.pop(phase_name, 1)
-            self._tell(phase_name, steps, steps)
+            self._report(phase_name, steps, steps)
 
     return Monitor
 
 
 def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core: int) -> str:
-    """Put the network on a DLA core, what that cannot do on the GPU; an empty text, or why it
-    cannot be done.
+    """Run the network on a DLA core, with unsupported layers on the GPU.
+
+    Returns:
+        The reason why that is not possible, or an empty string.
     """
     cores = int(getattr(builder, "num_DLA_cores", 0))
     if not hasattr(module, "DeviceType") or not hasattr(module.DeviceType, "DLA") or cores == 0:
-        return "this device, or this version of TensorRT, has no DLA (10.8 to 11.3 had none); build without --dla-core"
+        return (
+            "this device, or this version of TensorRT, has no DLA (10.8 to 11.3 had none); "
+            "build without --dla-core"
+        )
     if not 0 <= core < cores:
-        return f"DLA core must be from 0 to {cores - 1}, got {core}"
+        return f"expected a DLA core from 0 to {cores - 1}, got {core}"
     config.default_device_type = module.DeviceType.DLA
     config.DLA_core = core
     config.set_flag(module.BuilderFlag.GPU_FALLBACK)
     return ""
 
 
-def allow_capture(module: Any, config: trt.IBuilderConfig) -> None:
-    """TensorRT for RTX allocates while it runs, which no CUDA graph can record, unless the engine
-    is built not to.
+def allow_graph_capture(module: Any, config: trt.IBuilderConfig) -> None:
+    """Build an engine whose runs can be captured as a CUDA graph.
+
+    TensorRT for RTX would otherwise allocate memory during a run, which cannot be captured.
     """
     flag = getattr(module.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)
     if flag is not None:
@@ -191,7 +193,7 @@ def allow_capture(module: Any, config: trt.IBuilderConfig) -> None:
 
 
 def new_context(module: Any, engine: trt.ICudaEngine) -> trt.IExecutionContext | None:
-    """An execution context; None where TensorRT can make none.
+    """Create an execution context; None if TensorRT cannot.
 
     TensorRT for RTX compiles kernels for a new shape in the background and runs slower ones
     meanwhile. A graph captured then would keep those for good, so they are compiled at the first
@@ -200,18 +202,18 @@ def new_context(module: Any, engine: trt.ICudaEngine) -> trt.IExecutionContext |
     strategies = getattr(module, "DynamicShapesKernelSpecializationStrategy", None)
     if strategies is None:
         return engine.create_execution_context()
-    settings: Any = engine.create_runtime_config()  # type: ignore[attr-defined,unused-ignore]  # not in 10.3
-    settings.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
-    return engine.create_execution_context(settings)
+    config: Any = engine.create_runtime_config()  # type: ignore[attr-defined,unused-ignore]  # not in 10.3
+    config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+    return engine.create_execution_context(config)
 
 
 def limit_workspace(module: Any, config: trt.IBuilderConfig, nbytes: int) -> None:
-    """What tactics may use while the engine is built and run."""
+    """Limit the scratch memory of building and running the engine."""
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, nbytes)
 
 
-def collecting_logger(module: Any) -> Any:
-    """A logger that keeps errors in `messages` instead of printing them."""
+def make_error_logger(module: Any) -> Any:
+    """Create a logger that keeps errors in `messages` instead of printing them."""
 
     class Logger(module.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -1,21 +1,21 @@
-"""Model bundles: a folder of `spec.json`, `model.onnx`, `graph.safetensors` and a card, every file
-under its checksum.
+"""Opens model bundles: folders of `spec.json`, `model.onnx`, `graph.safetensors` and a model card.
 
-Models that are made of stages have files of their own, see `staged_bundle`.
+The spec holds the SHA-256 of every other file. `multistage_bundle` opens models made of stages.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from faceaffect.bundle.fp16_delta import HALVES_FILE, half_network
-from faceaffect.bundle.int8_delta import INT8_CPU_BORROWED_FILE, borrowed_network
+from platformdirs import user_data_path
+
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE, decode_fp16
+from faceaffect.bundle.int8_delta import INT8_CPU_DELTA_FILE, decode_int8
 from faceaffect.bundle.model_spec import (
     INT8_CPU,
     INT8_CPU_FILE,
@@ -29,137 +29,146 @@ from faceaffect.kernels import GcnWeights
 MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
 CARD_FILE: Final[str] = "MODEL_CARD.md"
-SHIPPED_FOLDER: Final[Path] = Path(__file__).parents[1] / "models"
+SHIPPED_MODELS_DIR: Final[Path] = Path(__file__).parents[1] / "models"
 DEFAULT_NAME: Final[str] = "default"
-FOLDERS_VARIABLE: Final[str] = "FACEAFFECT_MODELS"
+MODELS_VARIABLE: Final[str] = "FACEAFFECT_MODELS"
+"""Environment variable that lists further folders of bundles."""
+
+_DELTAS: Final[dict[str, tuple[str, Callable[[bytes, bytes], bytes]]]] = {
+    "fp16": (FP16_DELTA_FILE, decode_fp16),
+    INT8_CPU: (INT8_CPU_DELTA_FILE, decode_int8),
+}
+"""Delta file of a precision and its decoder: (fp32 file, delta file) -> ONNX file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle. `onnx` holds the very bytes that the checksum was taken of, so nothing can
-    change in between.
+    """A verified bundle. File contents are the very bytes that were hashed.
+
+    Attributes:
+        path: Folder of the bundle.
+        spec: Its specification.
+        onnx: Content of the fp32 ONNX file.
+        graph: Weights of the graph layer.
+        networks: Precision -> ONNX file, for precisions other than fp32 that are stored in full.
+        deltas: Precision -> delta file, for precisions that are stored as a delta.
     """
 
     path: Path
     spec: ModelSpec
     onnx: bytes
     graph: GcnWeights
-    networks: Mapping[str, bytes] = field(
-        default_factory=dict
-    )  # further precisions that have files of their own, by name
-    told: Mapping[str, bytes] = field(
-        default_factory=dict
-    )  # those told by how they differ from fp32: what the files hold
+    networks: Mapping[str, bytes] = field(default_factory=dict)
+    deltas: Mapping[str, bytes] = field(default_factory=dict)
 
     def has(self, precision: str) -> bool:
-        """Whether `model_bytes` gives this one."""
-        return precision == "fp32" or precision in self.networks or precision in self.told
-
-
-_TOLD: Final[dict[str, tuple[str, Callable[[bytes, bytes], bytes]]]] = {
-    "fp16": (HALVES_FILE, half_network),
-    INT8_CPU: (INT8_CPU_BORROWED_FILE, borrowed_network),
-}
-"""File, and what makes the network of fp32 and the file."""
+        """Whether the bundle contains a model of this precision."""
+        return precision == "fp32" or precision in self.networks or precision in self.deltas
 
 
 def model_bytes(bundle: Bundle, precision: str) -> bytes:
-    """The ONNX network of a precision (or `INT8_CPU`); raises BundleError where the bundle holds
-    none.
+    """Content of the ONNX file of a precision (or `INT8_CPU`).
+
+    Raises:
+        BundleError: The bundle has no such model, or its delta does not fit its fp32 model.
     """
     if precision == "fp32":
         return bundle.onnx
     if precision in bundle.networks:
         return bundle.networks[precision]
-    if precision in bundle.told:
-        file, read = _TOLD[precision]
+    if precision in bundle.deltas:
+        file, decode = _DELTAS[precision]
         try:
-            return read(bundle.onnx, bundle.told[precision])
+            return decode(bundle.onnx, bundle.deltas[precision])
         except ValueError as error:
             raise BundleError(f"{bundle.path / file}: {error}") from None
     file = INT8_CPU_FILE if precision == INT8_CPU else PRECISIONS[precision]
     raise BundleError(
-        f"{bundle.path}: {file} is wanted for precision {precision}, this bundle holds none. In a checkout "
-        f"of faceaffect, with images of faces: `python -m export.add_precisions {bundle.path} --precision {precision} --faces "
-        "IMAGES`; or use --precision fp32"
+        f"{bundle.path}: expected {file} for precision {precision}, got none; "
+        "use --precision fp32, or add it in a checkout of faceaffect with face images: "
+        f"`python -m export.add_precisions {bundle.path} --precision {precision} --faces IMAGES`"
     )
 
 
-def data_folder() -> Path:
-    """Where bundles of the user lie: `faceaffect/models` in the user's data folder."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "faceaffect" / "models"
-    return (
-        Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-        / "faceaffect"
-        / "models"
-    )
+def user_models_dir() -> Path:
+    """Folder of downloaded bundles: `faceaffect/models` in the user's data folder."""
+    return user_data_path("faceaffect", appauthor=False) / "models"
 
 
 def list_bundles() -> list[Path]:
-    """Folders that hold a bundle: shipped, fetched by `models get`, and those in the folders that
-    FACEAFFECT_MODELS names.
-    """
-    extra = [Path(part) for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part]
-    found: list[Path] = []
-    for folder in [SHIPPED_FOLDER, data_folder(), *extra]:
+    """Folders of all bundles: shipped, downloaded, and in the folders of `MODELS_VARIABLE`."""
+    extra = [Path(part) for part in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if part]
+    bundles: list[Path] = []
+    for folder in [SHIPPED_MODELS_DIR, user_models_dir(), *extra]:
         if (folder / SPEC_FILE).is_file():
-            found.append(folder)
+            bundles.append(folder)
         if folder.is_dir():
-            found += sorted(
+            bundles += sorted(
                 child
                 for child in folder.iterdir()
                 if child.name[0] != "." and (child / SPEC_FILE).is_file()
             )
-    return found
+    return bundles
 
 
 def find_bundle(model: str | Path | None = None) -> Path:
-    """The folder of a bundle: `model` as a path, else as the name of a listed bundle; None means
-    the default.
+    """Folder of a bundle.
+
+    Args:
+        model: A folder, else the name of a listed bundle; None means the default model.
+
+    Raises:
+        BundleError: There is neither.
     """
     if model is None:
         model = DEFAULT_NAME
     path = Path(model)
     if path.is_dir():
         return path
-    found, listed = _listed(str(model))
-    if found is None:
-        raise BundleError(f"model must be a bundle folder or one of {listed}, got {str(model)!r}")
-    return found
+    folder, names = _find_by_name(str(model))
+    if folder is None:
+        raise BundleError(f"model must be a bundle folder or one of {names}, got {str(model)!r}")
+    return folder
 
 
 def find_tracker_bundle(spec: ModelSpec) -> Path:
-    """The folder of the model that follows faces for a model of stages: a listed one, never a path."""
-    found, listed = _listed(spec.follow)
-    if found is None:
+    """Folder of the model that tracks faces for a multi-stage model: by name, never by path."""
+    folder, names = _find_by_name(spec.tracker)
+    if folder is None:
         raise BundleError(
-            f"model {spec.name!r} needs the model {spec.follow!r} to follow faces, there are {listed}; put it into a folder "
-            f"that {FOLDERS_VARIABLE} names"
+            f"model {spec.name!r}: expected the model {spec.tracker!r} for face tracking, "
+            f"got {names}; put it into a folder listed in {MODELS_VARIABLE}"
         )
-    return found
+    return folder
 
 
-def _listed(name: str) -> tuple[Path | None, list[str]]:
-    listed = {folder.name: folder for folder in list_bundles()}
-    return listed.get(name), sorted(listed)
+def _find_by_name(name: str) -> tuple[Path | None, list[str]]:
+    bundles = {folder.name: folder for folder in list_bundles()}
+    return bundles.get(name), sorted(bundles)
 
 
 def open_bundle(model: str | Path | None = None) -> Bundle:
-    """Read and check a bundle; raises BundleError on a missing file, a wrong checksum or an
-    unusable spec.
+    """Read and verify a bundle.
+
+    Args:
+        model: See `find_bundle`.
+
+    Raises:
+        BundleError: A file is missing, a checksum is wrong or the spec is not usable.
     """
     path = find_bundle(model)
     spec = ModelSpec.load(path)
     if spec.stages:
         raise BundleError(
-            f"{path}: one network with a graph layer is wanted here, this bundle is made of the stages "
-            f"{[stage.name for stage in spec.stages]}; analyze and bench run such a model, build and export.* do not"
+            f"{path}: expected a single network with a graph layer, got the stages "
+            f"{[stage.name for stage in spec.stages]}; analyze and bench run such a model, "
+            "build-engine and export.* do not"
         )
     missing = {MODEL_FILE, GRAPH_FILE} - spec.files.keys()
     if missing:
         raise BundleError(
-            f"{path / SPEC_FILE}: files must name {MODEL_FILE} and {GRAPH_FILE}, missing {sorted(missing)}"
+            f"{path / SPEC_FILE}: files: expected {MODEL_FILE} and {GRAPH_FILE}, "
+            f"missing {sorted(missing)}"
         )
     contents = read_files(path, spec)
     try:
@@ -172,28 +181,29 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
         for name, file in files.items()
         if file in contents and file != MODEL_FILE
     }
-    told = {name: contents[file] for name, (file, _) in _TOLD.items() if file in contents}
-    return Bundle(path, spec, contents[MODEL_FILE], graph, networks, told)
+    deltas = {name: contents[file] for name, (file, _) in _DELTAS.items() if file in contents}
+    return Bundle(path, spec, contents[MODEL_FILE], graph, networks, deltas)
 
 
 def read_files(path: Path, spec: ModelSpec) -> dict[str, bytes]:
-    """All files that a spec names, each under its checksum; raises BundleError."""
-    return {name: _read_checked(path, name, digest) for name, digest in spec.files.items()}
+    """Read and verify all files that a spec lists; raises BundleError."""
+    return {name: _read_verified(path, name, digest) for name, digest in spec.files.items()}
 
 
-def _read_checked(folder: Path, name: str, digest: str) -> bytes:
+def _read_verified(folder: Path, name: str, expected: str) -> bytes:
     path = folder / name
     if path.parent != folder or not name:
         raise BundleError(
-            f"{folder / SPEC_FILE}: files must be plain names inside the bundle, got {name!r}"
+            f"{folder / SPEC_FILE}: files: expected plain names inside the bundle, got {name!r}"
         )
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         raise BundleError(f"model bundle needs {name}, which cannot be read: {error}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest.lower():
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != expected.lower():
         raise BundleError(
-            f"{path}: SHA-256 must be {digest}, got {found}; the file is damaged or was changed: fetch the bundle again"
+            f"{path}: expected SHA-256 {expected}, got {digest}; "
+            "the file is damaged or was changed: download the bundle again"
         )
     return content

@@ -1,4 +1,4 @@
-"""A model bundle from a web server or a folder into the user's data folder."""
+"""Downloads a model bundle from a web server or copies it from a folder."""
 
 from __future__ import annotations
 
@@ -11,134 +11,162 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from faceaffect.bundle.bundle import data_folder, list_bundles
+from faceaffect.bundle.bundle import list_bundles, user_models_dir
 from faceaffect.bundle.model_spec import SPEC_FILE, BundleError, ModelSpec
-from faceaffect.bundle.resumable_download import DownloadError, Progress, fetch, sha256_of
+from faceaffect.bundle.resumable_download import (
+    DownloadError,
+    Progress,
+    download_file,
+    file_sha256,
+)
 
-_MOST_SPEC_BYTES: Final = 1 << 20
-_MOST_FILE_BYTES: Final = 2 << 30
-_PARTIAL: Final = ".partial"
+_MAX_SPEC_BYTES: Final = 1 << 20
+_MAX_FILE_BYTES: Final = 2 << 30
+_PARTIAL_FOLDER: Final = ".partial"
 
 FileProgress = Callable[[str], Progress]
-"""Takes the name of a file, gives what takes the bytes of it."""
+"""File name -> callback for the progress of that file."""
+
+_Transfer = Callable[[str, str, int], None]
+"""(file, expected SHA-256 or "", maximum bytes): transfer and verify one file."""
 
 
-def get_bundle(
+def download_bundle(
     source: str,
     sha256: str = "",
     name: str = "",
-    progress: FileProgress = lambda _file: lambda _there, _all: None,
+    progress: FileProgress = lambda _file: lambda _received, _total: None,
 ) -> tuple[Path, str]:
-    """Fetch the bundle whose spec.json stands at the address or path `source`; returns its folder
-    and the spec's SHA-256.
+    """Download a bundle into the user's data folder.
 
-    The spec holds the SHA-256 of every other file, so `sha256`, that of the spec, pins them all.
-    An interrupted transfer is gone on with by the same call; the folder appears in one step,
-    when everything in it is verified. Raises DownloadError or BundleError.
+    The spec holds the SHA-256 of every other file, so `sha256` pins them all. Calling it again
+    resumes an interrupted transfer. The folder appears in one step after everything is verified.
+
+    Args:
+        source: URL or path of the bundle's spec.json or of its folder.
+        sha256: Expected SHA-256 of spec.json in hexadecimal; empty: any.
+        name: Name of the bundle; empty: the name in its spec.
+        progress: See `FileProgress`.
+
+    Returns:
+        The folder of the bundle and the SHA-256 of its spec.
+
+    Raises:
+        DownloadError: The source or an argument is invalid, or a transfer failed.
+        BundleError: The spec is not usable.
     """
-    is_remote = urlsplit(source).scheme in ("http", "https")
-    if not is_remote and "://" in source:
-        raise DownloadError(
-            f"{source}: an address that begins with https:// or a folder was wanted"
-        )
-    if source.startswith("http:") and not sha256:
-        raise DownloadError(
-            f"{source}: without encryption anybody on the way could change it; use https:// or give --sha256"
-        )
-    if sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise DownloadError(
-            f"--sha256 must be the 64 hexadecimal digits of the bundle's {SPEC_FILE}, got {sha256!r}"
-        )
+    is_remote = _check_source(source, sha256)
     if not source.endswith(SPEC_FILE):
         source = f"{source.rstrip('/')}/{SPEC_FILE}"
-    partial = (
-        data_folder() / _PARTIAL / hashlib.sha256(f"{source} {sha256}".encode()).hexdigest()[:16]
-    )
+    models = user_models_dir()
+    digest = hashlib.sha256(f"{source} {sha256}".encode()).hexdigest()[:16]
+    partial = models / _PARTIAL_FOLDER / digest
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        take = (
-            _fetcher(source, partial, progress)
+        transfer = (
+            _downloader(source, partial, progress)
             if is_remote
             else _copier(Path(source).parent, partial)
         )
-        # The spec comes anew each time: files of an older one fail their checksum and are fetched
-        # again.
-        (partial / f"{SPEC_FILE}.part").unlink(missing_ok=True)
-        take(SPEC_FILE, sha256, _MOST_SPEC_BYTES)
-        spec = ModelSpec.load(partial)
-        folder = data_folder() / _free_name(name or spec.name, partial)
-        for file, digest in spec.files.items():
-            _require_plain(file)
-            if not _is_right(partial / file, digest):
-                take(file, digest, _MOST_FILE_BYTES)
-        for stray in set(partial.iterdir()) - {partial / file for file in (SPEC_FILE, *spec.files)}:
-            stray.unlink()
-        found = sha256_of(partial / SPEC_FILE)
-        if folder.is_dir():  # the very same bundle: its files may have been damaged since
+        spec = _transfer_spec(transfer, partial, sha256)
+        folder = models / _check_name(name or spec.name, partial)
+        _transfer_files(transfer, partial, spec)
+        spec_sha256 = file_sha256(partial / SPEC_FILE)
+        if folder.is_dir():  # the same bundle; replaced in case its files were damaged since
             shutil.rmtree(folder)
         os.replace(partial, folder)
     except OSError as error:
-        if isinstance(error, (DownloadError, BundleError)):
-            raise
         raise DownloadError(
-            f"{source}: cannot be stored in {data_folder()} ({error.strerror or error}); make room"
+            f"{source}: cannot write to {models} ({error.strerror or error}); free some space"
         ) from None
-    return folder, found
+    return folder, spec_sha256
 
 
-def _fetcher(
-    spec_url: str, partial: Path, progress: FileProgress
-) -> Callable[[str, str, int], None]:
-    def take(file: str, digest: str, most_bytes: int) -> None:
-        fetch(urljoin(spec_url, quote(file)), partial / file, digest, most_bytes, progress(file))
+def _check_source(source: str, sha256: str) -> bool:
+    """Validate the arguments; returns whether `source` is remote."""
+    is_remote = urlsplit(source).scheme in ("http", "https")
+    if not is_remote and "://" in source:
+        raise DownloadError(f"{source}: expected a URL that begins with https://, or a folder")
+    if source.startswith("http:") and not sha256:
+        raise DownloadError(
+            f"{source}: an unencrypted transfer can be modified; use https:// or give --sha256"
+        )
+    if sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise DownloadError(
+            f"--sha256: expected the 64 hexadecimal digits of the bundle's {SPEC_FILE}, "
+            f"got {sha256!r}"
+        )
+    return is_remote
 
-    return take
+
+def _transfer_spec(transfer: _Transfer, partial: Path, sha256: str) -> ModelSpec:
+    # The spec is always transferred again: files of an older one then fail their checksum and are
+    # transferred again too.
+    (partial / f"{SPEC_FILE}.part").unlink(missing_ok=True)
+    transfer(SPEC_FILE, sha256, _MAX_SPEC_BYTES)
+    return ModelSpec.load(partial)
 
 
-def _copier(folder: Path, partial: Path) -> Callable[[str, str, int], None]:
-    def take(file: str, digest: str, _most_bytes: int) -> None:
+def _transfer_files(transfer: _Transfer, partial: Path, spec: ModelSpec) -> None:
+    for file, sha256 in spec.files.items():
+        _require_plain(file)
+        if not _is_verified(partial / file, sha256):
+            transfer(file, sha256, _MAX_FILE_BYTES)
+    expected = {partial / file for file in (SPEC_FILE, *spec.files)}
+    for leftover in set(partial.iterdir()) - expected:
+        leftover.unlink()
+
+
+def _downloader(spec_url: str, partial: Path, progress: FileProgress) -> _Transfer:
+    def transfer(file: str, sha256: str, max_bytes: int) -> None:
+        url = urljoin(spec_url, quote(file))
+        download_file(url, partial / file, sha256, max_bytes, progress(file))
+
+    return transfer
+
+
+def _copier(folder: Path, partial: Path) -> _Transfer:
+    def transfer(file: str, sha256: str, _max_bytes: int) -> None:
         try:
             shutil.copyfile(folder / file, partial / file)
         except FileNotFoundError:
             raise DownloadError(
                 f"{folder / file}: no such file; give the folder that holds the bundle"
             ) from None
-        if digest and not _is_right(partial / file, digest):
+        if sha256 and not _is_verified(partial / file, sha256):
             (partial / file).unlink()
             raise DownloadError(
-                f"{folder / file}: SHA-256 must be {digest.lower()}, it is another; it was changed or damaged"
+                f"{folder / file}: expected SHA-256 {sha256.lower()}, got another; "
+                "it was changed or damaged"
             )
 
-    return take
+    return transfer
 
 
-def _is_right(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_of(path) == digest.lower()
+def _is_verified(path: Path, sha256: str) -> bool:
+    return path.is_file() and file_sha256(path) == sha256.lower()
 
 
 def _require_plain(file: str) -> None:
-    if (
-        not re.fullmatch(r"[\w][\w. -]*", file, re.ASCII)
-        or file in (SPEC_FILE, "..")
-        or file.endswith(".part")
-    ):
-        raise BundleError(f"{SPEC_FILE}: files must be plain names inside the bundle, got {file!r}")
+    is_plain = re.fullmatch(r"[\w][\w. -]*", file, re.ASCII)
+    if not is_plain or file in (SPEC_FILE, "..") or file.endswith(".part"):
+        raise BundleError(
+            f"{SPEC_FILE}: files: expected plain names inside the bundle, got {file!r}"
+        )
 
 
-def _free_name(name: str, partial: Path) -> str:
-    """The name under which the bundle will be listed; one that is taken by another bundle is
-    refused.
-    """
+def _check_name(name: str, partial: Path) -> str:
+    """Return the name for the bundle list; raises DownloadError if another bundle has it."""
     if not re.fullmatch(r"\w[\w.-]{0,63}", name, re.ASCII):
         raise DownloadError(
-            f"a bundle's name must be made of letters, digits, '.', '_' and '-', got {name!r}; give --name"
+            f"bundle name: expected letters, digits, '.', '_' and '-', got {name!r}; give --name"
         )
-    wanted = (partial / SPEC_FILE).read_bytes()
+    spec = (partial / SPEC_FILE).read_bytes()
     for folder in list_bundles():
         if folder.name == name and (
-            folder.parent != data_folder() or (folder / SPEC_FILE).read_bytes() != wanted
+            folder.parent != user_models_dir() or (folder / SPEC_FILE).read_bytes() != spec
         ):
             raise DownloadError(
-                f"{name}: there is another bundle of this name ({folder}); give --name"
+                f"{name}: another bundle of this name exists ({folder}); give --name"
             )
     return name

@@ -1,38 +1,39 @@
-"""A further network of a bundle without the numbers that it shares with the fp32 one: heads that
-stay in float32.
-"""
+"""Encodes the int8 CPU model of a bundle without the tensors that it shares with the fp32 one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
 
-from faceaffect.bundle.model_delta import encode_delta, told_network
+from faceaffect.bundle.model_delta import apply_delta, encode_delta
 
-INT8_CPU_BORROWED_FILE: Final[str] = "model.int8-cpu.delta"
+INT8_CPU_DELTA_FILE: Final[str] = "model.int8-cpu.delta"
 
 
-def encode_int8_delta(full: bytes, network: bytes, shared: Iterable[bytes]) -> bytes:
-    """The file's content; `shared` are runs of bytes of the network. Those that the fp32 file lacks
-    stay where they are.
+def encode_int8_delta(base: bytes, int8: bytes, tensors: Iterable[bytes]) -> bytes:
+    """Encode the int8 model as the content of `INT8_CPU_DELTA_FILE`.
+
+    Args:
+        base: The fp32 ONNX file.
+        int8: The int8 ONNX file.
+        tensors: Contents of tensors of `int8`; those that `base` lacks are stored literally.
     """
-    found = {(network.find(run), full.find(run), len(run)) for run in shared}
-    places, end = [], 0
-    for begin, offset, count in sorted(found):
-        if begin >= end and offset >= 0:  # what begins earlier is the same bytes as a run before
-            places.append((begin, offset, count))
+    candidates = {(int8.find(data), base.find(data), len(data)) for data in tensors}
+    ranges = []
+    end = 0
+    for begin, offset, count in sorted(candidates):
+        if begin >= end and offset >= 0:  # an earlier begin overlaps the previous range
+            ranges.append((begin, offset, count))
             end = begin + count
-    return encode_delta(network, places, 1)
+    return encode_delta(int8, ranges, 1)
 
 
-def borrowed_network(full: bytes, told: bytes) -> bytes:
-    """The whole network; raises ValueError where `told` is damaged or was made of another fp32
-    network.
-    """
-    return told_network(full, told, _lent, INT8_CPU_BORROWED_FILE)
+def decode_int8(base: bytes, delta: bytes) -> bytes:
+    """Decode the int8 ONNX file; raises ValueError as `apply_delta`."""
+    return apply_delta(base, delta, _copy_from_base, INT8_CPU_DELTA_FILE)
 
 
-def _lent(full: bytes, offset: int, count: int) -> bytes:
+def _copy_from_base(base: bytes, offset: int, count: int) -> bytes:
     if min(offset, count) < 0:
-        raise ValueError(f"counts and offsets must not be below 0, got {offset}, {count}")
-    return full[offset : offset + count]
+        raise ValueError(f"expected offset and count >= 0, got {offset} and {count}")
+    return base[offset : offset + count]

@@ -1,4 +1,4 @@
-"""The figures of the log-mel front end; what they mean stands in `mel.py`."""
+"""Parameters of the log-mel front end, as stored in `spec.json`; `audio/mel.py` implements it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MelConfig:
-    """The front end's figures; the default is the one that the methods share."""
+    """Log-mel parameters; the defaults are shared by all methods."""
 
     rate_hz: int = 44100
     window_s: float = 0.020
@@ -24,26 +24,30 @@ class MelConfig:
     def __post_init__(self) -> None:
         if self.window > self.fft:
             raise ValueError(
-                f"a window of {self.window} samples does not fit into an FFT of {self.fft}"
+                f"expected a window of at most {self.fft} samples (the FFT size), got {self.window}"
             )
         if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
             raise ValueError(
-                f"bands must lie in 0 to {self.rate_hz / 2} Hz, got {self.low_hz} to {self.high_hz}"
+                f"expected bands within 0 to {self.rate_hz / 2} Hz, "
+                f"got {self.low_hz} to {self.high_hz}"
             )
         if abs(self.hop_s * self.rate_hz - self.hop) > 1e-6:
             raise ValueError(
-                f"a hop of {self.hop_s} s is no whole number of samples at {self.rate_hz} Hz"
+                f"expected a hop of an integer number of samples at {self.rate_hz} Hz, "
+                f"got {self.hop_s} s"
             )
 
     @property
     def window(self) -> int:
+        """Window length in samples."""
         return round(self.window_s * self.rate_hz)
 
     @property
     def hop(self) -> int:
+        """Hop length in samples."""
         return round(self.hop_s * self.rate_hz)
 
     @property
     def reach(self) -> int:
-        """How many samples from its center on a frame needs; beyond them the window is 0."""
+        """Samples that a frame needs after its center; the window is 0 beyond them."""
         return (self.fft - self.window) // 2 + self.window - self.fft // 2

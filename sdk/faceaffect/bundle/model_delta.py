@@ -1,9 +1,9 @@
-"""A network of a bundle, told by how it differs from the fp32 one.
+"""Stores a model as a delta against the bundle's fp32 ONNX file.
 
-A file of safetensors holds `literal` (bytes), `parts` int64 [K, 3] and `sha256` (of the
-network). Each part is so many bytes of `literal`, then what the fp32 file lends: (bytes, offset,
-count). The rest of `literal` follows the last part. What `count` things at an offset become is
-the matter of `half_network` and `borrowed_network`.
+A safetensors file holds `literal` (bytes), `parts` int64 [K, 3] and `sha256` (of the encoded
+model). Each row of `parts` is (literal_bytes, fp32_offset, count): copy `literal_bytes` from
+`literal`, then `count` elements from the fp32 file at `fp32_offset`. The rest of `literal` follows
+the last row. `fp16_delta` and `int8_delta` define what an element is and how it is copied.
 """
 
 from __future__ import annotations
@@ -18,43 +18,55 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 CopyFromBase = Callable[[bytes, int, int], bytes]
-"""(fp32 file, offset, count) -> bytes; ValueError where the file does not hold them."""
+"""(fp32 file, offset, count) -> bytes; raises ValueError if the range is outside the file."""
 
 
-def encode_delta(network: bytes, places: Iterable[tuple[int, int, int]], count_bytes: int) -> bytes:
-    """The file's content; `places` are (offset in the network, offset in fp32, count), ascending,
-    of which each counted thing takes `count_bytes` of the network.
+def encode_delta(model: bytes, ranges: Iterable[tuple[int, int, int]], element_bytes: int) -> bytes:
+    """Encode `model` as the content of a delta file.
+
+    Args:
+        model: The ONNX file to encode.
+        ranges: (offset in `model`, offset in the fp32 file, count), ascending.
+        element_bytes: Size of one counted element in `model`.
     """
-    literal, parts, at = bytearray(), [], 0
-    for begin, offset, count in places:
-        literal += network[at:begin]
-        parts.append((begin - at, offset, count))
-        at = begin + count_bytes * count
-    literal += network[at:]
+    literal = bytearray()
+    parts = []
+    position = 0
+    for begin, offset, count in ranges:
+        literal += model[position:begin]
+        parts.append((begin - position, offset, count))
+        position = begin + element_bytes * count
+    literal += model[position:]
     tensors: dict[str, NDArray[Any]] = {
         "literal": np.frombuffer(bytes(literal), np.uint8),
         "parts": np.array(parts, np.int64).reshape(-1, 3),
-        "sha256": np.frombuffer(hashlib.sha256(network).digest(), np.uint8),
+        "sha256": np.frombuffer(hashlib.sha256(model).digest(), np.uint8),
     }
     return save(tensors)
 
 
-def told_network(full: bytes, told: bytes, lend: CopyFromBase, file: str) -> bytes:
-    """The whole network; raises ValueError where `told`, of the kind of `file`, is damaged or was
-    made of another network.
+def apply_delta(base: bytes, delta: bytes, copy_from_base: CopyFromBase, file: str) -> bytes:
+    """Decode the model that `delta` encodes against the fp32 file `base`.
+
+    Raises:
+        ValueError: `delta` is not a file of the kind of `file`, is damaged, or was made for
+            another fp32 file.
     """
     try:
-        tensors = load(told)
+        tensors = load(delta)
         literal, parts, digest = (tensors[name] for name in ("literal", "parts", "sha256"))
-        pieces, at, content = list[bytes](), 0, literal.tobytes()
-        for own, offset, count in parts.tolist():
-            if own < 0:
-                raise ValueError(f"counts of bytes must not be below 0, got {own}")
-            pieces += [content[at : at + own], lend(full, offset, count)]
-            at += own
-        network = b"".join([*pieces, content[at:]])
+        content = literal.tobytes()
+        pieces = list[bytes]()
+        position = 0
+        for literal_bytes, offset, count in parts.tolist():
+            if literal_bytes < 0:
+                raise ValueError(f"expected byte counts >= 0, got {literal_bytes}")
+            pieces.append(content[position : position + literal_bytes])
+            pieces.append(copy_from_base(base, offset, count))
+            position += literal_bytes
+        model = b"".join([*pieces, content[position:]])
     except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"a file of {file}'s kind is wanted: {error!r}") from None
-    if hashlib.sha256(network).digest() != digest.tobytes():
-        raise ValueError("it was made of another fp32 network; export the model again")
-    return network
+        raise ValueError(f"expected a delta file like {file}: {error!r}") from None
+    if hashlib.sha256(model).digest() != digest.tobytes():
+        raise ValueError("the delta was made for another fp32 model; export the model again")
+    return model

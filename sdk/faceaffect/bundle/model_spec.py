@@ -1,29 +1,29 @@
-"""What a model wants and says: the contract that training writes, export carries and the SDK obeys
-(`spec.json`).
-"""
+"""The model specification (`spec.json`) that training writes, export copies and the SDK follows."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from faceaffect.bundle.json_value import JsonValue
 from faceaffect.bundle.stage_spec import (
     HEAD_NAMES,
     AudioSpec,
     StageSpec,
     audio_from_json,
-    problems,
     stage_from_json,
     stage_to_json,
+    validation_errors,
 )
 from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
 SPEC_VERSION: Final[int] = 2
-"""Version 1 knew no stages: such a spec is read as one of a single network with all heads."""
+"""Version 1 has no stages: it is read as a single network with all heads."""
 SPEC_FILE: Final[str] = "spec.json"
 
 HEADS: Final[dict[str, tuple[int | str, ...]]] = {
@@ -33,63 +33,81 @@ HEADS: Final[dict[str, tuple[int | str, ...]]] = {
     "landmarks_px": (68, 2),  # crop pixels, (0, 0) at the center of the first pixel
     "pose_deg": (3,),  # yaw, pitch, roll against the crop's axes
     "face_logit": (),  # a face that fills the crop, against anything else
-    "quality_logit": (),  # whether landmarks and read-outs can be trusted
+    "quality_logit": (),  # whether landmarks and predictions can be trusted
 }
-"""Outputs of `model.onnx` by name, each [N, *shape]; D is free. Its one input is `crops`, float32
-[N, 3, S, S], RGB.
-"""
+"""Outputs of `model.onnx`, each [N, *shape]; D is free.
 
+The only input is `crops`, float32 [N, 3, S, S], RGB.
+"""
 
 PRECISIONS: Final[dict[str, str]] = {
     "fp32": "model.onnx",
     "fp16": "model.fp16.onnx",
     "int8": "model.int8.onnx",
 }
-"""The file of each precision; a bundle holds the first, and the others where `python -m
-export.add_precisions` wrote them.
-"""
+"""ONNX file of each precision. fp32 is required; `python -m export.add_precisions` adds others."""
 
-AUTO_PRECISION: Final = "auto"  # the fastest that the place and the bundle are made for
+AUTO_PRECISION: Final = "auto"
+"""The fastest precision that both the device and the bundle support."""
 
 INT8_CPU: Final = "int8-cpu"
 INT8_CPU_FILE: Final = "model.int8-cpu.onnx"
-"""The int8 network of CPUs, whose dot products want unsigned activations; TensorRT wants signed
-ones.
-"""
+"""int8 model for CPUs: their dot products take unsigned activations, TensorRT signed ones."""
 
 
 class BundleError(FaceAffectError, ValueError):
-    """A model bundle that cannot be used: what was wanted, what came, what to do."""
+    """A model bundle that cannot be used: what was expected, what it holds, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """The whole of preprocessing: `(pixel / 255 - mean) / std` of an aligned RGB crop of `size_px`.
+    """Preprocessing: `(pixel / 255 - mean) / std` of an aligned RGB crop.
 
-    `parts`, where there, is mean and std of a fourth channel, the image of facial parts
-    (`part_mask`). The face lies `offset_y_px` (of a crop of 112 px) below where the template has
-    it: 10 in the crops that come with Aff-Wild2.
+    Attributes:
+        size_px: Side of the crop.
+        mean: Mean of each channel.
+        std: Standard deviation of each channel.
+        part_mask_norm: Mean and std of a fourth channel, the face-part mask
+            (`multistage.face_part_mask`); None if the model has no such channel.
+        offset_y_px: Offset of the face below its template position, in pixels of a 112 px crop;
+            10 in the crops distributed with Aff-Wild2.
     """
 
     size_px: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    parts: tuple[float, float] | None = None
+    part_mask_norm: tuple[float, float] | None = None
     offset_y_px: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a crop that the network takes."""
-        return (3 if self.parts is None else 4, self.size_px, self.size_px)
+        """Shape [C, S, S] of the network's input crop."""
+        return (3 if self.part_mask_norm is None else 4, self.size_px, self.size_px)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Everything the SDK must know of a model beside its weights.
+    """Everything that the SDK needs to know about a model besides its weights.
 
-    A model is one network of `HEADS` with its graph layer, or, where `stages` are named, a chain
-    of them that reads `heads` off each face while the model `follow` finds, follows and places
-    faces.
+    A model is either one network with the outputs `HEADS` and a graph layer, or a chain of
+    `stages` that predicts `heads` for each face. In the latter case the model `tracker` detects,
+    tracks and aligns the faces.
+
+    Attributes:
+        name: Name of the model.
+        license: License of code and weights, as text.
+        crop: Preprocessing.
+        au_names: `labels.AU_NAMES`.
+        expression_names: `labels.EXPRESSION_NAMES`.
+        au_thresholds: Probability from which each AU counts as active.
+        files: File name -> SHA-256 in hexadecimal.
+        au_neutral_logits: Median AU logits of neutral faces, for the per-person baseline.
+        heads: Predicted heads, some of `stage_spec.HEAD_NAMES`.
+        stages: Stages in execution order; empty for a single network.
+        audio: Input of the stage `audio`.
+        tracker: Name of the model that tracks faces for a multi-stage model.
+        input_fps: Frame rate of the training videos; None: every frame is used.
+        version: Version of the file format.
     """
 
     name: str
@@ -98,160 +116,137 @@ class ModelSpec:
     au_names: tuple[str, ...]
     expression_names: tuple[str, ...]
     au_thresholds: tuple[float, ...]
-    files: dict[str, str]  # file name -> SHA-256 in hexadecimal
-    au_neutral_logits: tuple[float, ...] | None = (
-        None  # median AU logits of neutral faces, for the per-person baseline
-    )
+    files: dict[str, str]
+    au_neutral_logits: tuple[float, ...] | None = None
     heads: tuple[str, ...] = HEAD_NAMES
     stages: tuple[StageSpec, ...] = ()
     audio: AudioSpec | None = None
-    follow: str = ""
-    input_fps: float | None = (
-        None  # frames of a face a second that the model was trained on; None: each frame counts
-    )
+    tracker: str = ""
+    input_fps: float | None = None
     version: int = SPEC_VERSION
 
     def save(self, folder: Path) -> None:
+        """Write `spec.json` to `folder`."""
         raw = asdict(self) | {"stages": [stage_to_json(stage) for stage in self.stages]}
         (folder / SPEC_FILE).write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> ModelSpec:
+        """Read and validate `spec.json` of `folder`; raises BundleError."""
         path = folder / SPEC_FILE
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise BundleError(
-                f"model bundle needs {SPEC_FILE}, none in {folder}; give the folder that holds it"
+                f"expected {SPEC_FILE} in {folder}, got none; give the folder that holds it"
             ) from None
         except (OSError, ValueError, RecursionError) as error:
-            raise BundleError(f"{path} must be readable JSON: {error}") from None
+            raise BundleError(f"{path}: expected readable JSON: {error}") from None
         return cls.from_json(raw, str(path))
 
     @property
     def uses_audio(self) -> bool:
+        """Whether the model takes audio."""
         return self.audio is not None
 
     @classmethod
     def from_json(cls, raw: Any, where: str = SPEC_FILE) -> ModelSpec:
-        """Check `raw` and build the spec; raises BundleError that names the field, what was wanted
-        and what came.
+        """Validate parsed JSON and build the spec.
+
+        Raises:
+            BundleError: A field is missing, unknown or invalid; the message starts with `where`.
         """
-        if not isinstance(raw, dict):
-            raise BundleError(f"{where} must hold a JSON object, got {type(raw).__name__}")
-        if raw.get("version") not in range(1, SPEC_VERSION + 1) or isinstance(raw["version"], bool):
-            raise BundleError(
-                f"{where}: version must be 1 to {SPEC_VERSION}, got {raw.get('version')!r}; "
-                "export the model again or use the faceaffect release that made it"
-            )
-        names = {f.name for f in fields(cls)}
-        needed = {f.name for f in fields(cls) if f.default is MISSING}
-        missing, unknown = sorted(needed - raw.keys()), sorted(raw.keys() - names)
-        if missing or unknown:
-            raise BundleError(f"{where}: missing fields {missing}, unknown fields {unknown}")
-        neutral = raw.get("au_neutral_logits")
         try:
-            spec = cls(
-                name=str(raw["name"]),
-                license=str(raw["license"]),
-                crop=_crop(raw["crop"]),
-                au_names=tuple(raw["au_names"]),
-                expression_names=tuple(raw["expression_names"]),
-                au_thresholds=tuple(float(value) for value in raw["au_thresholds"]),
-                files={str(name): str(digest) for name, digest in raw["files"].items()},
-                au_neutral_logits=None
-                if neutral is None
-                else tuple(float(value) for value in neutral),
-                heads=tuple(str(name) for name in raw.get("heads", HEAD_NAMES)),
-                stages=tuple(stage_from_json(stage) for stage in raw.get("stages", ())),
-                audio=audio_from_json(raw.get("audio")),
-                follow=str(raw.get("follow", "")),
-                input_fps=None if raw.get("input_fps") is None else float(raw["input_fps"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise BundleError(f"{where}: a field has the wrong form: {error!r}") from None
-        spec._check(where)
+            spec = cls._read(JsonValue(raw))
+        except ValueError as error:
+            raise BundleError(f"{where}: {error}") from None
+        errors = [*spec._field_errors()] or [*spec._stage_errors()]
+        if errors:
+            raise BundleError(f"{where}: {'; '.join(errors)}")
         return spec
 
-    def _check(self, where: str) -> None:
-        if self.au_names != AU_NAMES or self.expression_names != EXPRESSION_NAMES:
-            raise BundleError(
-                f"{where}: labels must be {AU_NAMES} and {EXPRESSION_NAMES}, in this order"
-            )
-        if len(self.au_thresholds) != len(AU_NAMES) or not all(
-            0 < t < 1 for t in self.au_thresholds
-        ):
-            raise BundleError(
-                f"{where}: au_thresholds must be {len(AU_NAMES)} numbers in (0, 1), got {self.au_thresholds}"
-            )
-        neutral = self.au_neutral_logits
-        if neutral is not None and (
-            len(neutral) != len(AU_NAMES) or not all(map(math.isfinite, neutral))
-        ):
-            raise BundleError(
-                f"{where}: au_neutral_logits must be {len(AU_NAMES)} finite numbers or null, got {neutral}"
-            )
-        is_finite = all(math.isfinite(value) for value in (*self.crop.mean, *self.crop.std))
-        if not 16 <= self.crop.size_px <= 1024 or not is_finite or min(self.crop.std) <= 0:
-            raise BundleError(
-                f"{where}: crop must have 16 <= size_px <= 1024, finite mean and std > 0, got {self.crop}"
-            )
-        parts = self.crop.parts or (0.0, 1.0)
-        if not (
-            math.isfinite(parts[0]) and 0 < parts[1] < math.inf and abs(self.crop.offset_y_px) <= 56
-        ):
-            raise BundleError(
-                f"{where}: crop must have parts of finite mean and std > 0, and |offset_y_px| <= 56, got {self.crop}"
-            )
-        self._check_stages(where)
+    @classmethod
+    def _read(cls, raw: JsonValue) -> ModelSpec:
+        version = raw.members().get("version", JsonValue(None, "version"))
+        if version.integer(minimum=1) > SPEC_VERSION:
+            raise version.expected(f"at most {SPEC_VERSION}; use a newer release of faceaffect")
+        is_required = {f.name: f.default is MISSING for f in fields(cls)}
+        spec = raw.fields([name for name, required in is_required.items() if required], is_required)
+        return cls(
+            name=spec["name"].text(),
+            license=spec["license"].text(),
+            crop=_crop_from_json(spec["crop"]),
+            au_names=spec["au_names"].texts(),
+            expression_names=spec["expression_names"].texts(),
+            au_thresholds=spec["au_thresholds"].numbers(),
+            files={name: digest.text() for name, digest in spec["files"].members().items()},
+            au_neutral_logits=spec.get("au_neutral_logits").optional(JsonValue.numbers),
+            heads=spec.get("heads", [*HEAD_NAMES]).texts(),
+            stages=tuple(stage_from_json(stage) for stage in spec.get("stages", []).items()),
+            audio=spec.get("audio").optional(audio_from_json),
+            tracker=spec.get("tracker", "").text(),
+            input_fps=spec.get("input_fps").optional(JsonValue.number),
+        )
 
-    def _check_stages(self, where: str) -> None:
-        if not self.heads or self.heads != tuple(name for name in HEAD_NAMES if name in self.heads):
-            raise BundleError(
-                f"{where}: heads must be some of {HEAD_NAMES} in this order, got {self.heads}"
+    def _field_errors(self) -> Iterator[str]:
+        if self.au_names != AU_NAMES or self.expression_names != EXPRESSION_NAMES:
+            yield f"labels: expected {AU_NAMES} and {EXPRESSION_NAMES}, in this order"
+        aus = len(AU_NAMES)
+        thresholds = self.au_thresholds
+        if len(thresholds) != aus or not all(0 < threshold < 1 for threshold in thresholds):
+            yield f"au_thresholds: expected {aus} numbers in (0, 1), got {thresholds}"
+        neutral = self.au_neutral_logits
+        if neutral is not None and (len(neutral) != aus or not all(map(math.isfinite, neutral))):
+            yield f"au_neutral_logits: expected {aus} finite numbers or null, got {neutral}"
+        crop = self.crop
+        is_finite = all(math.isfinite(value) for value in (*crop.mean, *crop.std))
+        if not 16 <= crop.size_px <= 1024 or not is_finite or min(crop.std) <= 0:
+            yield f"crop: expected 16 <= size_px <= 1024, finite mean and std > 0, got {crop}"
+        mean, std = crop.part_mask_norm or (0.0, 1.0)
+        if not (math.isfinite(mean) and 0 < std < math.inf and abs(crop.offset_y_px) <= 56):
+            yield (
+                "crop: expected part_mask_norm of a finite mean and std > 0, "
+                f"and |offset_y_px| <= 56, got {crop}"
             )
+        if not self.heads or self.heads != tuple(name for name in HEAD_NAMES if name in self.heads):
+            yield f"heads: expected some of {HEAD_NAMES} in this order, got {self.heads}"
+
+    def _stage_errors(self) -> Iterator[str]:
         if not self.stages:
-            if (self.heads, self.follow, self.audio, self.input_fps, self.crop) != (
-                HEAD_NAMES,
-                "",
-                None,
-                None,
-                _plain(self.crop),
-            ):
-                raise BundleError(
-                    f"{where}: without stages a model has all heads {HEAD_NAMES}, no audio, follow nor pace"
+            plain_crop = CropSpec(self.crop.size_px, self.crop.mean, self.crop.std)
+            stage_fields = (self.heads, self.tracker, self.audio, self.input_fps, self.crop)
+            if stage_fields != (HEAD_NAMES, "", None, None, plain_crop):
+                yield (
+                    f"without stages a model has all heads {HEAD_NAMES} and no audio, tracker, "
+                    "input_fps, part_mask_norm or offset_y_px"
                 )
             return
         if self.input_fps is not None and not 0 < self.input_fps <= 1000:
-            raise BundleError(
-                f"{where}: input_fps must be frames a second from 0 to 1000 or null, got {self.input_fps}"
-            )
-        if not self.follow:
-            raise BundleError(
-                f"{where}: a model of stages must name the model that follows faces (field follow)"
-            )
+            yield f"input_fps: expected a number in (0, 1000] or null, got {self.input_fps}"
+        if not self.tracker:
+            yield "tracker: expected the name of the model that tracks faces, got none"
+        yield from validation_errors(self.stages, self.audio, self.heads, self.crop.shape)
         unlisted = [stage.file for stage in self.stages if stage.file not in self.files]
-        found = [*problems(self.stages, self.audio, self.heads, self.crop.shape)]
-        found += [f"files must name {unlisted}"] if unlisted else []
-        if found:
-            raise BundleError(f"{where}: {'; '.join(found)}")
+        if unlisted:
+            yield f"files: expected an entry for each stage, missing {unlisted}"
 
 
-def _plain(crop: CropSpec) -> CropSpec:
-    return CropSpec(crop.size_px, crop.mean, crop.std)
-
-
-def _crop(raw: Any) -> CropSpec:
-    parts = raw.get("parts")
-    if parts is not None:
-        mean, std = (float(value) for value in parts)
-        parts = (mean, std)
-    offset_y_px = float(raw.get("offset_y_px", 0.0))
+def _crop_from_json(raw: JsonValue) -> CropSpec:
+    crop = raw.fields(["size_px", "mean", "std"], ["part_mask_norm", "offset_y_px"])
     return CropSpec(
-        int(raw["size_px"]), _triple(raw["mean"]), _triple(raw["std"]), parts, offset_y_px
+        crop["size_px"].integer(),
+        _triple(crop["mean"]),
+        _triple(crop["std"]),
+        crop.get("part_mask_norm").optional(_pair),
+        crop.get("offset_y_px", 0.0).number(),
     )
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
+def _triple(raw: JsonValue) -> tuple[float, float, float]:
+    red, green, blue = raw.numbers(3)
     return red, green, blue
+
+
+def _pair(raw: JsonValue) -> tuple[float, float]:
+    mean, std = raw.numbers(2)
+    return mean, std

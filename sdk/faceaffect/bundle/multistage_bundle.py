@@ -1,4 +1,4 @@
-"""Bundles of models that are made of stages."""
+"""Opens bundles whose model is a chain of stages."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from faceaffect.bundle.stage_spec import StageSpec
 
 
 @dataclass(frozen=True, slots=True)
-class StagedBundle:
-    """A checked bundle; `networks` are the bytes that the checksums were taken of, by the name of
-    their stage.
-    """
+class MultiStageBundle:
+    """A verified bundle; `networks` maps stage names to the bytes that were hashed."""
 
     path: Path
     spec: ModelSpec
     networks: dict[str, bytes]
 
     def file_of(self, stage: StageSpec) -> Path:
+        """Path of a stage's ONNX file."""
         return self.path / stage.file
 
 
-def open_staged_bundle(model: str | Path, spec: ModelSpec | None = None) -> StagedBundle:
-    """Read and check a bundle whose spec names stages; raises BundleError as `open_bundle`."""
+def open_multistage_bundle(model: str | Path, spec: ModelSpec | None = None) -> MultiStageBundle:
+    """Read and verify a bundle whose spec has stages; raises BundleError as `open_bundle`."""
     path = find_bundle(model)
     spec = spec or ModelSpec.load(path)
     contents = read_files(path, spec)
-    return StagedBundle(path, spec, {stage.name: contents[stage.file] for stage in spec.stages})
+    networks = {stage.name: contents[stage.file] for stage in spec.stages}
+    return MultiStageBundle(path, spec, networks)

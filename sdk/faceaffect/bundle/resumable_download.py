@@ -1,4 +1,4 @@
-"""One file from a web server, verified, resumed where the last try ended."""
+"""Downloads one file over HTTP: verified, with retries, resumed where the last attempt ended."""
 
 from __future__ import annotations
 
@@ -15,64 +15,71 @@ from typing import Any, Final
 from faceaffect.errors import FaceAffectError
 
 OFFLINE_VARIABLE: Final = "FACEAFFECT_OFFLINE"
+RETRY_DELAYS_S: Final = (0.5, 2.0, 5.0)
+"""Backoff between retries; starts again after any progress."""
+
 _BLOCK_BYTES: Final = 1 << 16
-_SILENCE_S: Final = 30.0
-_WAITS_S: Final = (
-    0.5,
-    2.0,
-    5.0,
-)  # before a broken transfer is gone on with; a try that brought something starts them anew
-_PASSING: Final = frozenset([408, 429, 500, 502, 503, 504])
+_TIMEOUT_S: Final = 30.0
+_RETRY_STATUS: Final = frozenset([408, 429, 500, 502, 503, 504])
 
 Progress = Callable[[int, int | None], None]
-"""Takes the bytes that are there and, where the server tells, those that there will be."""
+"""Called with the bytes received so far and the total, None while it is unknown."""
 
 
 class DownloadError(FaceAffectError, ValueError):
-    """A file that cannot be had: what was wanted, what came, what to do."""
+    """A download that failed: what was expected, what happened, what to do."""
 
 
-class _BrokenError(Exception):
-    """A transfer that may succeed when it is tried again."""
+class _InterruptedError(Exception):
+    """A transfer that may succeed on retry."""
 
 
-def fetch(
+def download_file(
     url: str,
     path: Path,
     sha256: str,
-    most_bytes: int,
+    max_bytes: int,
     progress: Progress | None = None,
-    silence_s: float = _SILENCE_S,
+    timeout_s: float = _TIMEOUT_S,
 ) -> None:
-    """Write what `url` holds to `path` once it is whole and has this SHA-256 (hexadecimal, empty:
-    any).
+    """Download `url` to `path`, which appears only when it is complete and verified.
 
-    What has come so far stands in `<path>.part` and is not fetched again. Raises DownloadError.
+    Received bytes are kept in `<path>.part` and are not transferred again.
+
+    Args:
+        url: Address of the file.
+        path: Target.
+        sha256: Expected SHA-256 in hexadecimal; empty: any.
+        max_bytes: Larger files are refused.
+        progress: Called after each block.
+        timeout_s: Longest wait for the server.
+
+    Raises:
+        DownloadError: Offline mode is on, the transfer failed or the checksum is wrong.
     """
     if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
         raise DownloadError(
-            f"{url}: not fetched, {OFFLINE_VARIABLE} is set; unset it, or copy the file here and give its path"
+            f"{url}: not downloaded since {OFFLINE_VARIABLE} is set; unset it, "
+            "or copy the file here and give its path"
         )
     part = path.with_name(path.name + ".part")
     is_resumed = part.exists()
-    _fetch_rest(url, part, most_bytes, progress or (lambda _there, _all: None), silence_s)
-    found = sha256_of(part)
-    if (
-        sha256 and found != sha256.lower() and is_resumed
-    ):  # what was there may have been of another version
+    _download_rest(url, part, max_bytes, progress or (lambda _received, _total: None), timeout_s)
+    digest = file_sha256(part)
+    if sha256 and digest != sha256.lower():
         part.unlink()
-        return fetch(url, path, sha256, most_bytes, progress, silence_s)
-    if sha256 and found != sha256.lower():
-        part.unlink()
+        if is_resumed:  # the resumed part may have been of another version of the file
+            return download_file(url, path, sha256, max_bytes, progress, timeout_s)
         raise DownloadError(
-            f"{url}: SHA-256 must be {sha256.lower()}, got {found}; it was changed or damaged, do not use it"
+            f"{url}: expected SHA-256 {sha256.lower()}, got {digest}; "
+            "it was changed or damaged, do not use it"
         )
     os.replace(part, path)
     return None
 
 
-def sha256_of(path: Path) -> str:
-    """In hexadecimal."""
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
@@ -80,75 +87,77 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch_rest(
-    url: str, part: Path, most_bytes: int, progress: Progress, silence_s: float
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _download_rest(
+    url: str, part: Path, max_bytes: int, progress: Progress, timeout_s: float
 ) -> None:
-    waits = list(_WAITS_S)
+    delays = list(RETRY_DELAYS_S)
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = _size(part)
         try:
-            return _one_try(url, part, most_bytes, progress, silence_s)
+            return _attempt(url, part, max_bytes, progress, timeout_s)
         except urllib.error.HTTPError as error:
-            if (
-                error.code == 416 and before
-            ):  # nothing is left, or the file is another one now: the checksum tells
+            # 416: nothing is left, or the file is another one now, which the checksum detects.
+            if error.code == 416 and before:
                 return None
-            if error.code not in _PASSING:
+            if error.code not in _RETRY_STATUS:
                 raise DownloadError(
-                    f"{url}: the server says {error.code} {error.reason}; check the address"
+                    f"{url}: the server answered {error.code} {error.reason}; check the address"
                 ) from None
             reason = f"{error.code} {error.reason}"
-        except (_BrokenError, OSError, http.client.HTTPException) as error:
+        except (_InterruptedError, OSError, http.client.HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
-        there = part.stat().st_size if part.exists() else 0
-        if there > before:
-            waits = list(_WAITS_S)
-        if not waits:
+        received = _size(part)
+        if received > before:
+            delays = list(RETRY_DELAYS_S)
+        if not delays:
             raise DownloadError(
-                f"{url}: {reason}; the {there} bytes so far are kept, the same command goes on with them"
+                f"{url}: {reason}; {received} bytes are kept, run the same command to resume"
             )
-        time.sleep(waits.pop(0))
+        time.sleep(delays.pop(0))
 
 
-def _one_try(url: str, part: Path, most_bytes: int, progress: Progress, silence_s: float) -> None:
-    there = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "faceaffect", "Accept-Encoding": "identity"}
-    )
-    if there:
-        request.add_header("Range", f"bytes={there}-")
-    with urllib.request.urlopen(request, timeout=silence_s) as answer:
-        if url.startswith("https:") and not answer.geturl().startswith("https:"):
+def _attempt(url: str, part: Path, max_bytes: int, progress: Progress, timeout_s: float) -> None:
+    received = _size(part)
+    headers = {"User-Agent": "faceaffect", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers=headers)
+    if received:
+        request.add_header("Range", f"bytes={received}-")
+    with urllib.request.urlopen(request, timeout=timeout_s) as response:
+        if url.startswith("https:") and not response.geturl().startswith("https:"):
             raise DownloadError(
-                f"{url}: leads to {answer.geturl()}, which is not encrypted; ask whoever offers it"
+                f"{url}: redirected to {response.geturl()}, which is not encrypted; "
+                "ask the provider"
             )
-        goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(
-            f"bytes {there}-"
-        )
-        there = there if goes_on else 0
-        length = answer.headers.get("Content-Length", "")
-        wanted = there + int(length) if length.isdecimal() else None
-        with part.open("ab" if goes_on else "wb") as stream:
-            there = _copy(url, answer, stream, (there, wanted, most_bytes), progress)
-    if wanted is not None and there < wanted:
-        raise _BrokenError(f"the connection ended after {there} of {wanted} bytes")
+        content_range = response.headers.get("Content-Range", "")
+        resumes = response.status == 206 and content_range.startswith(f"bytes {received}-")
+        received = received if resumes else 0
+        length = response.headers.get("Content-Length", "")
+        total = received + int(length) if length.isdecimal() else None
+        with part.open("ab" if resumes else "wb") as stream:
+            received = _copy(url, response, stream, (received, total, max_bytes), progress)
+    if total is not None and received < total:
+        raise _InterruptedError(f"the connection ended after {received} of {total} bytes")
 
 
 def _copy(
-    url: str, answer: Any, stream: Any, sizes: tuple[int, int | None, int], progress: Progress
+    url: str, response: Any, stream: Any, sizes: tuple[int, int | None, int], progress: Progress
 ) -> int:
-    there, wanted, most_bytes = sizes
-    while block := answer.read1(_BLOCK_BYTES):
-        there += len(block)
-        if max(there, wanted or 0) > most_bytes:
+    received, total, max_bytes = sizes
+    while block := response.read1(_BLOCK_BYTES):
+        received += len(block)
+        if max(received, total or 0) > max_bytes:
             raise DownloadError(
-                f"{url}: at most {most_bytes} bytes were wanted, it holds more; is it the right address?"
+                f"{url}: expected at most {max_bytes} bytes, got more; check the address"
             )
         try:
             stream.write(block)
         except OSError as error:
             raise DownloadError(
-                f"{stream.name}: cannot be written ({error.strerror}); make room and try again"
+                f"{stream.name}: cannot be written ({error.strerror}); free some space"
             ) from None
-        progress(there, wanted)
-    return there
+        progress(received, total)
+    return received

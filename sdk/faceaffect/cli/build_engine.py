@@ -45,7 +45,7 @@ def build_engine(
     backend = open_engine(
         bundle, device=device, precision=precision, max_faces=max_faces, dla=dla_core, cache=cache
     )
-    path = cache.path_of(backend.key)
+    path = cache.path_for(backend.key)
     if cache.find(backend.key) is None:
         raise click.ClickException(
             f"engine built but not stored: cannot write {path}; set {CACHE_VARIABLE} to a writable"

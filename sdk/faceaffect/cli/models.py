@@ -79,7 +79,7 @@ def download(source: str, sha256: str, name: str) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from faceaffect.bundle.download_bundle import get_bundle
+    from faceaffect.bundle.download_bundle import download_bundle
 
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}"),

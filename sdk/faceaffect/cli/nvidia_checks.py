@@ -139,7 +139,7 @@ def _release(version: int) -> str:
 
 
 def _tensorrt() -> Iterator[Check]:
-    from faceaffect.backends.engine_cache import cache_folder
+    from faceaffect.backends.engine_cache import user_cache_dir
     from faceaffect.backends.tensorrt_compat import find_tensorrt
 
     library, reason = find_tensorrt()

@@ -127,8 +127,8 @@ def part_mask_channel(landmarks_px: FloatArray, crop: CropSpec) -> FloatArray:
 
     The mask is empty where landmarks are not finite.
     """
-    assert crop.parts is not None
-    mean, std = crop.parts
+    assert crop.part_mask_norm is not None
+    mean, std = crop.part_mask_norm
     if not np.isfinite(landmarks_px).all():
         return np.full((crop.size_px, crop.size_px), -mean / std, np.float32)
     gray = face_part_mask(landmarks_px, crop.size_px).astype(np.float32) / np.float32(255)

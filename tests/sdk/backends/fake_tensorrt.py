@@ -1,4 +1,4 @@
-"""A Python module with the part of TensorRT's interface that is used, and none of its work."""
+"""A fake TensorRT module with the part of its interface that is used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Monitor:
 NO_CUDA = "CUDA initialization failure with error 35"
 
 
-def refuse_to_start(logger: Any) -> None:
-    """As the bindings of TensorRT 10 do where CUDA does not start."""
+def fail_to_start(logger: Any) -> None:
+    """Fail as the bindings of TensorRT 10 if CUDA does not start."""
     logger.log(Logger.Severity.ERROR, NO_CUDA)
     raise TypeError("pybind11::init(): factory function returned nullptr")
 
@@ -49,7 +49,7 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
         def __init__(self, logger: Any) -> None:
             self.logger = logger
             if fails == "start":
-                refuse_to_start(logger)
+                fail_to_start(logger)
 
         def create_network(self, flags: int) -> Any:
             made.network_flags.append(flags)
@@ -66,9 +66,9 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
             made.builds += 1
             if config.progress_monitor is not None:
                 config.progress_monitor.phase_start("tactics", None, 2)
-                goes_on = config.progress_monitor.step_complete("tactics", 0)
+                continues = config.progress_monitor.step_complete("tactics", 0)
                 config.progress_monitor.phase_finish("tactics")
-                if not goes_on:
+                if not continues:
                     self.logger.log(Logger.Severity.ERROR, "cancelled")
                     return None
             if fails.startswith("build"):
@@ -89,12 +89,16 @@ def fake_tensorrt(
     dla_cores: int = 0,
     open_engine: Callable[[Any], Any] = lambda made: object(),
 ) -> Any:
-    """`fails` is what parsing ("parse") or building ("build") reports; "start" and "runtime" are
-    what does not start.
+    """Make the module.
 
-    `refuses_first` engines do not load.
-
-    `open_engine` makes an engine out of what `made` tells of the build.
+    Args:
+        version: Its version; 1.x is TensorRT for RTX.
+        fails: Error of parsing ("parse...") or building ("build..."); "start" and "runtime" fail
+            to start.
+        refuses_first: Number of engines that do not load.
+        refusal: The error logged for them.
+        dla_cores: DLA cores of the device.
+        open_engine: Makes an engine from the record of the build.
     """
     made = SimpleNamespace(
         builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[], onnx=b""
@@ -116,7 +120,7 @@ def fake_tensorrt(
         def __init__(self, logger: Any) -> None:
             self.logger = made.logger = logger
             if fails == "runtime":
-                refuse_to_start(logger)
+                fail_to_start(logger)
 
         def deserialize_cuda_engine(self, plan: bytes) -> Any:
             made.loads += 1

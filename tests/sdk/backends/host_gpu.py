@@ -1,8 +1,8 @@
-"""A GPU that is not there: the native module's interface over host memory, the kernels' own code
-run on the host.
+"""A simulated GPU: the native module's interface over host memory, with the kernels compiled for
+the host.
 
-What it leaves out is time: everything is done when it is queued, or, inside a capture, when the
-graph is launched.
+It is synchronous: everything runs when it is queued, or, inside a capture, when the graph is
+launched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class View:
 
 
 class Buffer:
-    """Device and pinned memory alike."""
+    """Device or pinned memory."""
 
     def __init__(self, nbytes: int) -> None:
         self._memory = np.full(nbytes, 0xFF, np.uint8)  # NaN in every float type
@@ -58,14 +58,14 @@ class Graph:
 
 
 class HostGpu:
-    """Stands in for `faceaffect.kernels._native`; counts what happens."""
+    """Replaces `faceaffect.kernels._native`; counts calls."""
 
     CudaError = CudaError
     DeviceBuffer = PinnedBuffer = Buffer
 
     def __init__(self, kernels: ctypes.CDLL, *, can_capture: bool = True) -> None:
         self._kernels, self._can_capture = kernels, can_capture
-        self._recording: list[Callable[[], None]] | None = None
+        self.recording: list[Callable[[], None]] | None = None
         self.graphs: list[Graph] = []
         self.copied_bytes: list[int] = []
         self.stage_frame = native.stage_frame
@@ -80,29 +80,29 @@ class HostGpu:
             handle = 7
 
             def synchronize(self) -> None:
-                assert gpu._recording is None, "no one may wait inside a capture"
+                assert gpu.recording is None, "synchronization is not allowed inside a capture"
 
             def begin_capture(self) -> None:
                 if not gpu._can_capture:
                     raise CudaError("capture is not possible")
-                gpu._recording = []
+                gpu.recording = []
 
             def end_capture(self) -> Graph:
-                graph = Graph(gpu._recording or [])
-                gpu._recording = None
+                graph = Graph(gpu.recording or [])
+                gpu.recording = None
                 gpu.graphs.append(graph)
                 return graph
 
             def abandon_capture(self) -> None:
-                gpu._recording = None
+                gpu.recording = None
 
         return Stream()
 
     def do(self, step: Callable[[], None]) -> None:
-        if self._recording is None:
+        if self.recording is None:
             step()
         else:
-            self._recording.append(step)
+            self.recording.append(step)
 
     def copy_bytes(self, to: int, origin: int, nbytes: int, stream: Any) -> None:
         self.copied_bytes.append(nbytes)
@@ -145,7 +145,7 @@ class HostGpu:
 
 
 class OnnxNetwork:
-    """ONNX Runtime where an engine would run, reading and writing the addresses it was given."""
+    """ONNX Runtime as a `CudaNetwork`, reading and writing the bound addresses."""
 
     def __init__(self, gpu: HostGpu, onnx: bytes, size_px: int, crop_typestr: str = "<f4") -> None:
         self._gpu, self._size_px, self.crop_typestr = gpu, size_px, crop_typestr

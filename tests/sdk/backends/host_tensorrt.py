@@ -1,6 +1,4 @@
-"""TensorRT's engine and execution contexts over a GPU of host memory, with ONNX Runtime inside:
-TensorrtBackend runs whole.
-"""
+"""Simulated TensorRT engine and contexts over the simulated GPU, with ONNX Runtime inside."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from tests.sdk.backends.host_gpu import CudaError, HostGpu, OnnxNetwork
 
 
 class HostNative(HostGpu):
-    """Stands in for `_native` where a backend is opened. `devices` are those that were chosen, in
-    order.
-    """
+    """Replaces `_native` for opening a backend; `devices` are the selected GPUs in order."""
 
     has_cuda = True
 
@@ -40,14 +36,12 @@ class HostNative(HostGpu):
 
 
 class HostEngine:
-    """An engine of the network and profile that were given to the builder. `trouble` names the call
-    that fails.
-    """
+    """An engine of the builder's network and profile; `failure` names a failing call."""
 
-    def __init__(self, gpu: HostGpu, made: Any, trouble: Callable[[], str]) -> None:
-        self.gpu, self.trouble, self._made = gpu, trouble, made
-        (_, (fewest, _, most)) = made.profiles[-1]
-        self.size_px, self.fewest, self.most = fewest[2], fewest[0], most[0]
+    def __init__(self, gpu: HostGpu, made: Any, failure: Callable[[], str]) -> None:
+        self.gpu, self.failure, self._made = gpu, failure, made
+        (_, (min_batch, _, max_batch)) = made.profiles[-1]
+        self.size_px, self.min_batch, self.max_batch = min_batch[2], min_batch[0], max_batch[0]
         self.network = OnnxNetwork(gpu, made.onnx, self.size_px)
         self._names = ["crops", *HEADS]
         self.num_io_tensors = len(self._names)
@@ -63,7 +57,7 @@ class HostEngine:
         )
 
     def get_tensor_dtype(self, name: str) -> str:
-        return "float16" if self.trouble() == f"dtype {name}" else "float32"
+        return "float16" if self.failure() == f"dtype {name}" else "float32"
 
     def create_runtime_config(self) -> Any:
         return SimpleNamespace(dynamic_shapes_kernel_specialization_strategy="lazy")
@@ -73,12 +67,10 @@ class HostEngine:
         return None if self.fails_at("context") else HostContext(self)
 
     def fails_at(self, call: str) -> bool:
-        """TensorRT's words, where it has any, stand behind the call's name: "execute: out of
-        memory".
-        """
-        name, _, words = self.trouble().partition(": ")
-        if name == call and words:
-            self._made.logger.log(Logger.Severity.ERROR, words)
+        """Log the error message after the call's name, as in "execute: out of memory"."""
+        name, _, message = self.failure().partition(": ")
+        if name == call and message:
+            self._made.logger.log(Logger.Severity.ERROR, message)
         return name == call
 
 
@@ -89,14 +81,14 @@ class HostContext:
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         self._faces = shape[0]
-        return self._engine.fewest <= shape[0] <= self._engine.most
+        return self._engine.min_batch <= shape[0] <= self._engine.max_batch
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return (self._faces, *self._engine.get_tensor_shape(name)[1:])
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self._addresses[name] = address
-        return self._engine.trouble() != "address"
+        return self._engine.failure() != "address"
 
     def execute_async_v3(self, stream: int) -> bool:
         if self._engine.fails_at("execute"):
@@ -106,8 +98,6 @@ class HostContext:
         return True
 
 
-def trouble_box() -> SimpleNamespace:
-    """`box.now` is the name of the call that fails from then on, with TensorRT's words behind it or
-    without.
-    """
+def failure_box() -> SimpleNamespace:
+    """A box whose `now` is the failing call, with an optional error message after it."""
     return SimpleNamespace(now="")

@@ -1,10 +1,9 @@
-"""`python make_tensorrt_stubs.py OUT`: type stubs of several TensorRT releases, from NVIDIA's
-public binding wheels.
+"""`python make_tensorrt_stubs.py OUT`: writes type stubs of several TensorRT releases.
 
-The wheels hold the Python module without the library behind it. A stand-in library with the
-missing names lets the module import, which is all that writing stubs needs. The stubs are
-NVIDIA's signatures: they are made where they are used and never committed. Needs pip with a
-package index, a C compiler and `pip install pybind11-stubgen`.
+NVIDIA's public binding wheels contain the Python module without its library. A dummy library with
+the missing symbols lets the module import, which is enough to write stubs. The stubs are NVIDIA's
+signatures and are never committed. Needs pip with a package index, a C compiler and
+`pip install pybind11-stubgen`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def run(*command: str, **more: str) -> str:
     ).stdout
 
 
-def fetch(requirement: str, folder: Path) -> None:
+def download(requirement: str, folder: Path) -> None:
     run(
         sys.executable,
         "-m",
@@ -48,10 +47,8 @@ def fetch(requirement: str, folder: Path) -> None:
         zipfile.ZipFile(wheel).extractall(folder)
 
 
-def make_stand_ins(module: Path) -> None:
-    """Libraries that the module wants and this machine lacks, each with every name that nothing
-    else defines.
-    """
+def make_dummy_libraries(module: Path) -> None:
+    """Make the missing libraries of a module, each with all its undefined symbols."""
     missing = [
         line.split()[0] for line in run("ldd", str(module)).splitlines() if "not found" in line
     ]
@@ -69,27 +66,26 @@ def make_stand_ins(module: Path) -> None:
         run("cc", "-shared", "-fPIC", "-w", "-o", str(module.parent / library), str(source))
 
 
-def without_syntax_errors(text: str) -> str:
-    """Signatures that are no Python (defaults printed as objects) become ones that take anything."""
+def replace_syntax_errors(text: str) -> str:
+    """Replace signatures that are not valid Python (defaults printed as objects) by `*args`."""
     lines = text.splitlines()
     while True:
         try:
             ast.parse("\n".join(lines))
         except SyntaxError as error:
-            at = (error.lineno or 1) - 1
-            found = re.match(r"(\s*)def (\w+)\(", lines[at])
-            if found is None:
+            index = (error.lineno or 1) - 1
+            match = re.match(r"(\s*)def (\w+)\(", lines[index])
+            if match is None:
                 raise
-            lines[at] = (
-                f"{found[1]}def {found[2]}(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:"
+            lines[index] = (
+                f"{match[1]}def {match[2]}(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:"
             )
         else:
             return "\n".join(lines)
 
 
-def with_hidden_conversions(text: str) -> str:
-    """What pybind11 does and its signatures do not tell: sequences become Dims, and Dims can be
-    iterated over.
+def add_implicit_conversions(text: str) -> str:
+    """Add conversions that pybind11 does but its signatures lack: sequences to Dims, iterable Dims.
 
     The module also has a data type called `bool`, which the annotations do not mean.
     """
@@ -111,13 +107,13 @@ def with_hidden_conversions(text: str) -> str:
 def make_stubs(requirement: str, out: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        fetch(requirement, folder)
+        download(requirement, folder)
         (module,) = folder.glob("tensorrt_bindings/tensorrt*.so")
-        make_stand_ins(module)
+        make_dummy_libraries(module)
         (module.parent / "__init__.py").write_text("")
         paths = {"LD_LIBRARY_PATH": str(module.parent), "PYTHONPATH": str(folder)}
-        made = folder / "made"
-        options = ("--ignore-all-errors", "--root-suffix", "", "-o", str(made))
+        stubs = folder / "stubs"
+        options = ("--ignore-all-errors", "--root-suffix", "", "-o", str(stubs))
         run(
             sys.executable,
             "-m",
@@ -128,12 +124,14 @@ def make_stubs(requirement: str, out: Path) -> None:
         )
         package = out / "tensorrt"
         package.mkdir(parents=True, exist_ok=True)
-        found = made / "tensorrt_bindings" / "tensorrt"
-        files = [found / "__init__.pyi"] if found.is_dir() else [found.with_suffix(".pyi")]
+        generated = stubs / "tensorrt_bindings" / "tensorrt"
+        files = (
+            [generated / "__init__.pyi"] if generated.is_dir() else [generated.with_suffix(".pyi")]
+        )
         text = (
             files[0].read_text(encoding="utf-8").replace("tensorrt_bindings.tensorrt", "tensorrt")
         )
-        text = with_hidden_conversions(without_syntax_errors(text)) + "\n__version__: str\n"
+        text = add_implicit_conversions(replace_syntax_errors(text)) + "\n__version__: str\n"
         (package / "__init__.pyi").write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The whole path of a frame over a GPU made of host memory: the pipeline's CPU path is the truth."""
+"""`CudaFrameRunner` over a simulated GPU, compared with the CPU path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return open_bundle(write_tiny_bundle(tmp_path_factory.mktemp("tiny"), size_px=SIZE))
 
 
-def path_over(
+def make_runner(
     bundle: Bundle, max_faces: int = 4, *, can_capture: bool = True
 ) -> tuple[CudaFrameRunner, HostGpu, OnnxNetwork]:
     gpu = HostGpu(kernels_on_host(), can_capture=can_capture)
@@ -39,25 +39,25 @@ def path_over(
 
 
 def maps_of(count: int, frame: Frame) -> np.ndarray:
-    places = [(frame.width_px * (i + 1) / (count + 1), frame.height_px / 2) for i in range(count)]
+    centers = [(frame.width_px * (i + 1) / (count + 1), frame.height_px / 2) for i in range(count)]
     return np.concatenate(
-        [similarity(SIZE, 1.0 + 0.3 * i, 9.0 * i, at) for i, at in enumerate(places)]
+        [similarity(SIZE, 1.0 + 0.3 * i, 9.0 * i, at) for i, at in enumerate(centers)]
     )
 
 
-def check(bundle: Bundle, path: CudaFrameRunner, frame: Frame, count: int) -> None:
+def check(bundle: Bundle, runner: CudaFrameRunner, frame: Frame, count: int) -> None:
     maps, crop = maps_of(count, frame), bundle.spec.crop
     crops = kernels.crop_face(frame, maps, size_px=SIZE, mean=crop.mean, std=crop.std)
-    wanted = open_backend("onnx", bundle).infer(crops)
-    wanted["au_logit"] = kernels.au_gcn(wanted["au_nodes"], bundle.graph)
-    heads, grid = path.read(frame, maps)
-    assert list(heads) == list(wanted)
-    for name, value in wanted.items():
+    expected = open_backend("onnx", bundle).infer(crops)
+    expected["au_logit"] = kernels.au_gcn(expected["au_nodes"], bundle.graph)
+    heads, grid = runner.run(frame, maps)
+    assert list(heads) == list(expected)
+    for name, value in expected.items():
         np.testing.assert_allclose(heads[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
     np.testing.assert_allclose(grid, sample_grid(crops), rtol=1e-4, atol=1e-4)
 
 
-def test_slots_are_powers_of_two() -> None:
+def test_batch_sizes_are_powers_of_two() -> None:
     assert [batch_sizes(n) for n in (1, 2, 3, 8, 9)] == [
         (1,),
         (1, 2),
@@ -69,55 +69,55 @@ def test_slots_are_powers_of_two() -> None:
 
 @pytest.mark.parametrize("layout", list(PixelFormat))
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_every_layout_and_number_of_faces(bundle: Bundle, layout: PixelFormat, count: int) -> None:
-    """Five faces on an engine for four are two runs; each run is done plainly, captured and
-    replayed.
-    """
-    path, _, _ = path_over(bundle)
+def test_runner_with_each_pixel_format_matches_cpu(
+    bundle: Bundle, layout: PixelFormat, count: int
+) -> None:
+    """Five faces on an engine for four take two runs; plain, captured and replayed."""
+    runner, _, _ = make_runner(bundle)
     for seed in range(3):
-        check(bundle, path, frame_of(layout, 90, 160, seed), count)
+        check(bundle, runner, frame_of(layout, 90, 160, seed), count)
 
 
-def test_first_run_is_plain_second_captured_then_replayed(bundle: Bundle) -> None:
-    path, gpu, network = path_over(bundle)
+def test_runner_captures_second_run_and_replays(bundle: Bundle) -> None:
+    runner, gpu, network = make_runner(bundle)
     frame = frame_of(PixelFormat.BGR, 90, 160)
     graphs = []
     for _ in range(4):
-        check(bundle, path, frame, 1)
+        check(bundle, runner, frame, 1)
         graphs.append([graph.launches for graph in gpu.graphs])
     assert graphs == [[], [1], [2], [3]]
     assert network.runs == [1] * 4
-    check(bundle, path, frame, 3)
+    check(bundle, runner, frame, 3)
     assert network.runs[-1] == 4, "three faces run as four"
-    assert len(gpu.graphs) == 1, "a new kind runs plainly first"
+    assert len(gpu.graphs) == 1, "a new batch size starts with plain launches"
 
 
-def test_a_frame_larger_than_the_buffers_makes_them_grow(bundle: Bundle) -> None:
-    path, gpu, _ = path_over(bundle)
+def test_runner_with_larger_frame_grows_buffers(bundle: Bundle) -> None:
+    runner, gpu, _ = make_runner(bundle)
     small, large = frame_of(PixelFormat.BGR, 90, 160), frame_of(PixelFormat.BGR, 1080, 1920)
     for _ in range(3):
-        check(bundle, path, small, 1)
+        check(bundle, runner, small, 1)
     wide = similarity(SIZE, 20.0, 5, (960, 540))
     crop = bundle.spec.crop
     crops = kernels.crop_face(large, wide, size_px=SIZE, mean=crop.mean, std=crop.std)
     for _ in range(3):
-        heads, _ = path.read(large, wide)
+        heads, _ = runner.run(large, wide)
         np.testing.assert_allclose(
             heads["face_logit"], open_backend("onnx", bundle).infer(crops)["face_logit"], atol=1e-4
         )
-    check(bundle, path, small, 1)
+    check(bundle, runner, small, 1)
     assert max(gpu.copied_bytes) > 2_000_000
     assert len(gpu.graphs) >= 2
 
 
-def test_a_frame_for_which_there_is_no_room_costs_that_frame_only(
+def test_runner_without_memory_for_frame_recovers(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pinned memory that grew without its twin on the GPU would be copied over that one's end."""
-    path, gpu, _ = path_over(bundle)
+    """Growing only the pinned buffer would let copies overrun the GPU buffer."""
+    runner, gpu, _ = make_runner(bundle)
     small, large = frame_of(PixelFormat.BGR, 90, 160), frame_of(PixelFormat.BGR, 1080, 1920)
     for _ in range(2):
-        check(bundle, path, small, 1)
+        check(bundle, runner, small, 1)
     buffer = gpu.DeviceBuffer
 
     def full(nbytes: int) -> Any:
@@ -126,20 +126,20 @@ def test_a_frame_for_which_there_is_no_room_costs_that_frame_only(
     monkeypatch.setattr(gpu, "DeviceBuffer", full)
     for _ in range(2):
         with pytest.raises(gpu.CudaError, match="memory is full"):
-            path.read(large, similarity(SIZE, 20.0, 5, (960, 540)))
-    assert path._block.nbytes == path._block_host.nbytes
-    check(bundle, path, small, 1)
-    assert gpu.graphs[0].launches == 2, "its graph is still good"
+            runner.run(large, similarity(SIZE, 20.0, 5, (960, 540)))
+    assert runner._block.nbytes == runner._block_host.nbytes
+    check(bundle, runner, small, 1)
+    assert gpu.graphs[0].launches == 2, "its graph is still valid"
     monkeypatch.setattr(gpu, "DeviceBuffer", buffer)
-    path.read(large, similarity(SIZE, 20.0, 5, (960, 540)))
-    check(bundle, path, small, 1)
+    runner.run(large, similarity(SIZE, 20.0, 5, (960, 540)))
+    check(bundle, runner, small, 1)
 
 
-def test_nothing_is_left_running_when_a_call_fails(bundle: Bundle) -> None:
-    """What was queued before it still reads the buffers that the next frame fills."""
-    path, _, network = path_over(bundle)
+def test_runner_after_failed_call_synchronizes(bundle: Bundle) -> None:
+    """Launches queued before it still read the buffers that the next frame fills."""
+    runner, _, network = make_runner(bundle)
     waited = []
-    stream, enqueue = path._stream, network.enqueue
+    stream, enqueue = runner._stream, network.enqueue
     synchronize = stream.synchronize
     stream.synchronize = lambda: (waited.append(1), synchronize())
 
@@ -148,53 +148,53 @@ def test_nothing_is_left_running_when_a_call_fails(bundle: Bundle) -> None:
 
     network.enqueue = fails  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="could not run the engine"):
-        path.read(
+        runner.run(
             frame_of(PixelFormat.BGR, 90, 160), maps_of(1, frame_of(PixelFormat.BGR, 90, 160))
         )
     assert waited == [1]
     network.enqueue = enqueue  # type: ignore[method-assign]
     for _ in range(3):
-        check(bundle, path, frame_of(PixelFormat.BGR, 90, 160), 1)
+        check(bundle, runner, frame_of(PixelFormat.BGR, 90, 160), 1)
 
 
-def test_only_the_faces_travel(bundle: Bundle) -> None:
-    path, gpu, _ = path_over(bundle)
+def test_runner_uploads_faces_only(bundle: Bundle) -> None:
+    runner, gpu, _ = make_runner(bundle)
     gpu.copied_bytes.clear()
-    path.read(frame_of(PixelFormat.BGR, 1080, 1920), similarity(SIZE, 1.0, 0, (900, 500)))
+    runner.run(frame_of(PixelFormat.BGR, 1080, 1920), similarity(SIZE, 1.0, 0, (900, 500)))
     assert sum(gpu.copied_bytes) < 100_000, "a full HD frame has 6 million bytes"
 
 
-def test_what_cannot_be_captured_runs_plainly_and_is_told_once(
+def test_runner_with_failed_capture_warns_once(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, gpu, _ = path_over(bundle, can_capture=False)
+    runner, gpu, _ = make_runner(bundle, can_capture=False)
     for seed in range(4):
-        check(bundle, path, frame_of(PixelFormat.GRAY, 90, 160, seed), 2)
+        check(bundle, runner, frame_of(PixelFormat.GRAY, 90, 160, seed), 2)
     assert gpu.graphs == []
     assert len(caplog.records) == 1
     assert "capture is not possible" in caplog.text
-    assert list(path.uncaptured.values()) == ["capture is not possible"]
+    assert list(runner.uncaptured.values()) == ["capture is not possible"]
 
 
 class Backend:
-    """The path as the pipeline meets it."""
+    """A `FrameBackend` over the runner."""
 
     name, precision, version, device = "gpu", "float32", "0", "cuda:0"
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle, self._local = bundle, threading.local()
 
-    def infer_frame(self, frame: Frame, crop_maps: np.ndarray) -> Any:
-        if not hasattr(self._local, "path"):
-            self._local.path = path_over(self._bundle)[0]
-        return self._local.path.read(frame, crop_maps)
+    def infer_frame(self, frame: Frame, crop_to_frame: np.ndarray) -> Any:
+        if not hasattr(self._local, "runner"):
+            self._local.runner = make_runner(self._bundle)[0]
+        return self._local.runner.run(frame, crop_to_frame)
 
     def infer(self, crops: np.ndarray) -> Any:
         heads = open_backend("onnx", self._bundle).infer(crops)
         return heads | {"au_logit": kernels.au_gcn(heads["au_nodes"], self._bundle.graph)}
 
 
-def test_the_reader_reads_the_same_by_either_path(bundle: Bundle) -> None:
+def test_face_network_outputs_match_between_backends(bundle: Bundle) -> None:
     clock, crop = StageTimer(), bundle.spec.crop
     backend = Backend(bundle)
     assert isinstance(backend, FrameBackend)
@@ -215,14 +215,12 @@ def test_the_reader_reads_the_same_by_either_path(bundle: Bundle) -> None:
     assert readers[0].read(frame, maps).join(nobody).heads.keys() == got.heads.keys()
 
 
-def test_the_shipped_model_whole(trained: None, tmp_path: Path) -> None:
-    """Crop, network, graph layer and download of the default model, twice to reach the captured
-    graph.
-    """
+def test_runner_with_shipped_model_matches_cpu(trained: None, tmp_path: Path) -> None:
+    """Runs twice to reach the captured graph."""
     shipped = open_bundle()
     gpu = HostGpu(kernels_on_host())
     crop = shipped.spec.crop
-    path = CudaFrameRunner(
+    runner = CudaFrameRunner(
         gpu, OnnxNetwork(gpu, shipped.onnx, crop.size_px), shipped.graph, crop, 1
     )
     frame = frame_of(PixelFormat.NV12, 360, 640)
@@ -230,6 +228,6 @@ def test_the_shipped_model_whole(trained: None, tmp_path: Path) -> None:
     crops = kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
     nodes = open_backend("onnx", shipped).infer(crops)["au_nodes"]
     for _ in range(2):
-        heads, _ = path.read(frame, maps)
+        heads, _ = runner.run(frame, maps)
     np.testing.assert_allclose(heads["au_logit"], kernels.au_gcn(nodes, shipped.graph), atol=1e-3)
     assert [graph.launches for graph in gpu.graphs] == [1]

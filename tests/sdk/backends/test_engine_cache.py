@@ -1,4 +1,4 @@
-"""Engines are found again only as what they are; two processes that start together build once."""
+"""Engine cache: exact keys, damage, locking between processes, full disks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.backends.engine_cache import CACHE_VARIABLE, EngineCache, EngineKey, cache_folder
+from faceaffect.backends.engine_cache import CACHE_VARIABLE, EngineCache, EngineKey, user_cache_dir
 
 KEY = EngineKey("ab" * 32, "TensorRT 10.3.0", "Orin", "8.7", "fp16", 8, 112, None)
 ENGINE = b"engine\n\x00with a line break"
@@ -26,29 +26,29 @@ OTHER_KEYS = [
     replace(KEY, precision="fp32"),
     replace(KEY, max_faces=4),
     replace(KEY, size_px=224),
-    replace(KEY, dla=0),
+    replace(KEY, dla_core=0),
 ]
 
 
-def never() -> bytes:
-    raise AssertionError("it must not be built again")
+def fail_if_called() -> bytes:
+    raise AssertionError("must not be built again")
 
 
-def test_built_once_then_found(tmp_path: Path) -> None:
+def test_find_or_build_builds_once(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     assert cache.find(KEY) is None
     assert cache.find_or_build(KEY, lambda: ENGINE) == ENGINE
-    assert cache.find_or_build(KEY, never) == ENGINE
+    assert cache.find_or_build(KEY, fail_if_called) == ENGINE
     assert EngineCache(tmp_path).find(KEY) == ENGINE
 
 
 @pytest.mark.parametrize("other", OTHER_KEYS, ids=lambda key: key.digest[:6])
-def test_every_part_of_the_key_counts(tmp_path: Path, other: EngineKey) -> None:
+def test_find_with_any_other_key_field_returns_none(tmp_path: Path, other: EngineKey) -> None:
     cache = EngineCache(tmp_path)
     cache.find_or_build(KEY, lambda: ENGINE)
     assert cache.find(other) is None
-    # even under the other's name
-    cache.path_of(KEY).replace(cache.path_of(other))
+    # even under the other key's file name
+    cache.path_for(KEY).replace(cache.path_for(other))
     assert cache.find(other) is None
 
 
@@ -65,30 +65,30 @@ def test_every_part_of_the_key_counts(tmp_path: Path, other: EngineKey) -> None:
         lambda content: content.replace(b'"format": 2', b'"format": 1'),
     ],
 )
-def test_damage_is_never_handed_out_and_is_repaired(tmp_path: Path, damage: object) -> None:
+def test_find_of_damaged_file_returns_none_and_is_rebuilt(tmp_path: Path, damage: object) -> None:
     cache = EngineCache(tmp_path)
     cache.find_or_build(KEY, lambda: ENGINE)
-    path = cache.path_of(KEY)
+    path = cache.path_for(KEY)
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     assert cache.find(KEY) is None
     assert cache.find_or_build(KEY, lambda: b"new") == b"new"
     assert cache.find(KEY) == b"new"
 
 
-def test_replace_builds_whatever_is_there(tmp_path: Path) -> None:
+def test_replace_rebuilds_rejected_engine(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     cache.find_or_build(KEY, lambda: ENGINE)
     assert cache.replace(KEY, ENGINE, lambda: b"second") == b"second"
     assert cache.find(KEY) == b"second"
 
 
-def test_what_another_process_has_replaced_is_not_built_again(tmp_path: Path) -> None:
+def test_replace_keeps_engine_of_another_process(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     cache.find_or_build(KEY, lambda: b"by another process")
-    assert cache.replace(KEY, ENGINE, never) == b"by another process"
+    assert cache.replace(KEY, ENGINE, fail_if_called) == b"by another process"
 
 
-def test_leftovers_of_killed_processes_go_and_files_in_the_making_stay(tmp_path: Path) -> None:
+def test_find_or_build_removes_only_old_temp_files(tmp_path: Path) -> None:
     folder = tmp_path / "engines"
     folder.mkdir()
     old, new = folder / ".engine-old", folder / ".engine-new"
@@ -100,7 +100,7 @@ def test_leftovers_of_killed_processes_go_and_files_in_the_making_stay(tmp_path:
     assert new.exists()
 
 
-NO_ROOM = """
+FULL_DISK = """
 import json, resource, sys
 from pathlib import Path
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
@@ -110,19 +110,19 @@ print(len(EngineCache(Path(sys.argv[1])).find_or_build(key, lambda: b"engine" * 
 """
 
 
-def test_a_disk_without_room_costs_the_keeping_only(tmp_path: Path) -> None:
-    """A limit on file sizes stands in for the full disk: the write breaks off in its middle."""
-    command = [sys.executable, "-c", NO_ROOM, str(tmp_path), json.dumps(asdict(KEY))]
+def test_find_or_build_on_full_disk_returns_uncached_engine(tmp_path: Path) -> None:
+    """A file size limit simulates the full disk: the write fails in the middle."""
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path), json.dumps(asdict(KEY))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout == "6000\n", done.stderr
-    assert "the engine cannot be kept in" in done.stderr
-    assert "FACEAFFECT_CACHE names another folder" in done.stderr
+    assert "the engine cannot be cached in" in done.stderr
+    assert "set FACEAFFECT_CACHE to another folder" in done.stderr
     assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".lock"], (
-        "nothing half written stays"
+        "no partial file remains"
     )
 
 
-def test_a_failed_build_leaves_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
+def test_find_or_build_after_failed_build_builds_again(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
 
     def fail() -> bytes:
@@ -134,21 +134,23 @@ def test_a_failed_build_leaves_nothing_and_can_be_tried_again(tmp_path: Path) ->
     assert cache.find_or_build(KEY, lambda: ENGINE) == ENGINE
 
 
-def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_user_cache_dir_follows_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    assert EngineCache().path_of(KEY).parent == tmp_path / "engines"
+    assert EngineCache().path_for(KEY).parent == tmp_path / "engines"
     monkeypatch.delenv(CACHE_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     if sys.platform == "linux":
-        assert cache_folder() == tmp_path / "xdg" / "faceaffect"
+        assert user_cache_dir() == tmp_path / "xdg" / "faceaffect"
 
 
-ONE_OF_TWO = """
+ONE_OF_THREE = """
 import json, sys, time
 from pathlib import Path
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 folder, key = Path(sys.argv[1]), EngineKey(**json.loads(sys.argv[2]))
-told = []
+waits = []
 def build():
     with (folder / "builds").open("a") as file:
         file.write("x")
@@ -157,16 +159,16 @@ def build():
 (folder / f"ready{sys.argv[3]}").touch()
 while not all((folder / f"ready{i}").exists() for i in range(3)):
     time.sleep(0.01)
-engine = EngineCache(folder).find_or_build(key, build, waiting=told.append)
-print(len(engine), len(told))
+engine = EngineCache(folder).find_or_build(key, build, on_wait=waits.append)
+print(len(engine), len(waits))
 """
 
 
-def test_processes_that_start_together_build_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", ONE_OF_TWO, str(tmp_path), json.dumps(asdict(KEY))]
-    started = [
+def test_find_or_build_in_concurrent_processes_builds_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ONE_OF_THREE, str(tmp_path), json.dumps(asdict(KEY))]
+    processes = [
         subprocess.Popen([*command, str(i)], stdout=subprocess.PIPE, text=True) for i in range(3)
     ]
-    answers = sorted(process.communicate(timeout=60)[0].split()[0] for process in started)
+    answers = sorted(process.communicate(timeout=60)[0].split()[0] for process in processes)
     assert answers == ["6000"] * 3
     assert (tmp_path / "builds").read_text() == "x"

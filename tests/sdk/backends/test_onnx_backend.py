@@ -1,4 +1,4 @@
-"""ONNX Runtime: the heads of the made-up network are the closed form of the crop's mean value."""
+"""ONNX Runtime: the heads of the synthetic network are a closed form of the crop's mean."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def backend(tmp_path: Path) -> Backend:
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
-def test_heads_have_the_shapes_of_the_contract(backend: Backend, count: int) -> None:
+def test_onnx_backend_heads_have_specified_shapes(backend: Backend, count: int) -> None:
     heads = backend.infer(np.zeros((count, 3, 112, 112), np.float32))
     assert list(heads) == list(HEADS)
     for name, shape in HEADS.items():
@@ -27,7 +27,7 @@ def test_heads_have_the_shapes_of_the_contract(backend: Backend, count: int) -> 
         assert heads[name].dtype == np.float32
 
 
-def test_values_and_rows(backend: Backend) -> None:
+def test_onnx_backend_heads_match_closed_form(backend: Backend) -> None:
     crops = np.random.default_rng(5).normal(size=(3, 3, 112, 112)).astype(np.float32)
     crops += np.float32([-1, 0, 1])[:, None, None, None]
     mean = crops.mean(axis=(1, 2, 3))
@@ -38,6 +38,6 @@ def test_values_and_rows(backend: Backend) -> None:
     np.testing.assert_allclose(backend.infer(crops[1:2])["va_raw"], heads["va_raw"][1:2], atol=1e-6)
 
 
-def test_says_what_it_is(backend: Backend) -> None:
+def test_onnx_backend_describes_itself(backend: Backend) -> None:
     assert (backend.name, backend.precision) == ("onnx", "float32")
     assert backend.version[0].isdigit()

@@ -1,4 +1,4 @@
-"""OpenVINO gives what ONNX Runtime gives."""
+"""OpenVINO returns the same heads as ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,27 +15,25 @@ from tests.sdk.tiny_bundle import write_tiny_bundle
 INSTALLED = importlib.util.find_spec("openvino") is not None
 
 
-@pytest.mark.skipif(INSTALLED, reason="openvino is installed here, so its absence cannot be shown")
-def test_absence_says_what_to_install(tmp_path: Path) -> None:
+@pytest.mark.skipif(INSTALLED, reason="openvino is installed")
+def test_openvino_backend_not_installed_raises(tmp_path: Path) -> None:
     assert "pip install" in available_backends()["openvino"]
     with pytest.raises(BackendError, match=r"pip install 'faceaffect\[openvino\]'"):
         open_backend("openvino", open_bundle(write_tiny_bundle(tmp_path)))
 
 
-@pytest.mark.skipif(not INSTALLED, reason="openvino, an extra, is not installed here")
-def test_same_heads_as_onnx_runtime(tmp_path: Path) -> None:
+@pytest.mark.skipif(not INSTALLED, reason="openvino is not installed")
+def test_openvino_backend_heads_match_onnx_runtime(tmp_path: Path) -> None:
     bundle = open_bundle(write_tiny_bundle(tmp_path))
     crops = np.random.default_rng(2).normal(size=(3, 3, 112, 112)).astype(np.float32)
-    wanted, got = (
-        open_backend("onnx", bundle).infer(crops),
-        open_backend("openvino", bundle).infer(crops),
-    )
-    assert wanted.keys() == got.keys()
-    for name in wanted:
-        np.testing.assert_allclose(got[name], wanted[name], atol=1e-4, err_msg=name)
+    expected = open_backend("onnx", bundle).infer(crops)
+    heads = open_backend("openvino", bundle).infer(crops)
+    assert heads.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(heads[name], expected[name], atol=1e-4, err_msg=name)
 
 
-@pytest.mark.skipif(not INSTALLED, reason="openvino, an extra, is not installed here")
-def test_cpu_only(tmp_path: Path) -> None:
+@pytest.mark.skipif(not INSTALLED, reason="openvino is not installed")
+def test_openvino_backend_with_cuda_device_raises(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="'openvino' runs on device 'cpu' only, got 'cuda'"):
         open_backend("openvino", open_bundle(write_tiny_bundle(tmp_path)), device="cuda")

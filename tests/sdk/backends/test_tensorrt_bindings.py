@@ -1,6 +1,4 @@
-"""Everything around TensorRT that can be wrong before it runs: versions, building, the cache,
-failures, words.
-"""
+"""TensorRT before the first run: versions, builds, cache and error messages."""
 
 from __future__ import annotations
 
@@ -14,9 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from faceaffect import backends
-from faceaffect.backends import BackendError, BackendOptions, open_backend
-from faceaffect.backends import tensorrt_backend as tensorrt_engine
+from faceaffect.backends import (
+    BackendError,
+    BackendOptions,
+    open_backend,
+    registry,
+    tensorrt_backend,
+)
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
 from faceaffect.backends.tensorrt_compat import TensorRTModule, find_tensorrt
@@ -49,13 +51,13 @@ def importer(**modules: Any) -> Any:
 
 
 @pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "10.16.1", "11.0.0", "11.4.0.106"])
-def test_supported_versions(version: str) -> None:
+def test_find_tensorrt_accepts_supported_versions(version: str) -> None:
     library, reason = find_tensorrt(importer(tensorrt=fake_tensorrt(version)))
     assert (str(library), reason) == (f"TensorRT {version}", "")
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "10.2.0", "12.0.0", "unknown"])
-def test_other_versions_are_refused_by_name(version: str) -> None:
+def test_find_tensorrt_rejects_other_versions(version: str) -> None:
     library, reason = find_tensorrt(importer(tensorrt=fake_tensorrt(version)))
     assert library is None
     assert version in reason
@@ -63,7 +65,7 @@ def test_other_versions_are_refused_by_name(version: str) -> None:
     assert "--backend onnx" in reason
 
 
-def test_rtx_serves_where_the_full_one_is_missing_or_broken() -> None:
+def test_find_tensorrt_falls_back_to_rtx() -> None:
     rtx = fake_tensorrt("1.7.1.116")
     for broken in (
         {},
@@ -80,7 +82,7 @@ def test_rtx_serves_where_the_full_one_is_missing_or_broken() -> None:
     assert "libnvinfer.so.10: cannot open" in reason
 
 
-def test_a_module_that_breaks_while_it_is_imported_is_named() -> None:
+def test_find_tensorrt_with_failing_import_names_error() -> None:
     library, reason = find_tensorrt(
         importer(tensorrt=AttributeError("module 'numpy' has no attribute 'bool'"))
     )
@@ -90,7 +92,7 @@ def test_a_module_that_breaks_while_it_is_imported_is_named() -> None:
 
 
 @pytest.mark.parametrize(("version", "flags"), [("10.3.0", 8), ("11.4.0", 0)])
-def test_networks_are_strongly_typed(version: str, flags: int) -> None:
+def test_build_engine_makes_strongly_typed_network(version: str, flags: int) -> None:
     module, watcher = fake_tensorrt(version), Watcher()
     assert (
         build_engine(TensorRTModule(module, "TensorRT", version), b"onnx", SETTINGS, watcher)
@@ -103,7 +105,7 @@ def test_networks_are_strongly_typed(version: str, flags: int) -> None:
     assert watcher.steps == [("tactics", 0, 2), ("tactics", 1, 2), ("tactics", 2, 2)]
 
 
-def test_a_version_without_monitors_builds_too() -> None:
+def test_build_engine_without_progress_monitor_works() -> None:
     module = fake_tensorrt()
     del module.IProgressMonitor
     build_engine(TensorRTModule(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Watcher())
@@ -111,16 +113,19 @@ def test_a_version_without_monitors_builds_too() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("no terminal")])
-def test_what_a_watcher_raises_ends_the_build_and_not_the_process(error: BaseException) -> None:
-    """Out of a callback of TensorRT's it would."""
+def test_build_engine_with_raising_watcher_raises_its_error(error: BaseException) -> None:
+    """An exception that leaves a callback would end the process."""
 
-    class Impatient:
+    class RaisingWatcher:
         def step(self, phase: str, done: int, steps: int | None) -> None:
             raise error
 
     with pytest.raises(type(error)):
         build_engine(
-            TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", SETTINGS, Impatient()
+            TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"),
+            b"onnx",
+            SETTINGS,
+            RaisingWatcher(),
         )
 
 
@@ -139,7 +144,7 @@ def test_what_a_watcher_raises_ends_the_build_and_not_the_process(error: BaseExc
         ),
     ],
 )
-def test_failures_name_cause_and_remedy(fails: str, message: str) -> None:
+def test_build_engine_errors_name_cause_and_remedy(fails: str, message: str) -> None:
     with pytest.raises(BackendError) as caught:
         build_engine(
             TensorRTModule(fake_tensorrt(fails=fails), "TensorRT", "10.3.0"),
@@ -151,7 +156,7 @@ def test_failures_name_cause_and_remedy(fails: str, message: str) -> None:
     assert "not an error" not in str(caught.value)
 
 
-def test_a_smaller_precision_has_another_way_out() -> None:
+def test_build_engine_error_in_fp16_suggests_fp32() -> None:
     with pytest.raises(
         BackendError, match=r"build: no tactic; try --precision fp32, or use --backend onnx"
     ):
@@ -161,11 +166,11 @@ def test_a_smaller_precision_has_another_way_out() -> None:
         )  # fmt: skip
 
 
-def test_phases_are_told_one_at_a_time() -> None:
-    """The builder calls from threads of its own, and a watcher that breaks ends the build."""
+def test_build_engine_reports_phases_one_at_a_time() -> None:
+    """The builder calls from its own threads."""
     module, inside, most = fake_tensorrt(), 0, 0
 
-    class Slow:
+    class SlowWatcher:
         def step(self, phase: str, done: int, steps: int | None) -> None:
             nonlocal inside, most
             inside += 1
@@ -173,7 +178,7 @@ def test_phases_are_told_one_at_a_time() -> None:
             time.sleep(0.01)
             inside -= 1
 
-    build_engine(TensorRTModule(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, Slow())
+    build_engine(TensorRTModule(module, "TensorRT", "10.3.0"), b"onnx", SETTINGS, SlowWatcher())
     monitor = module.made.config.progress_monitor
     threads = [
         threading.Thread(target=monitor.phase_start, args=(f"phase {i}", None, 3)) for i in range(4)
@@ -185,14 +190,15 @@ def test_phases_are_told_one_at_a_time() -> None:
     assert most == 1
 
 
-def test_dla() -> None:
+def test_build_engine_for_dla() -> None:
     module = fake_tensorrt(dla_cores=2)
-    library, dla = TensorRTModule(module, "TensorRT", "10.3.0"), EngineSettings("fp16", 4, 112, 1)
+    library = TensorRTModule(module, "TensorRT", "10.3.0")
+    dla = EngineSettings("fp16", 4, 112, 1)
     build_engine(library, b"onnx", dla, Watcher())
     assert (module.made.config.DLA_core, module.made.config.default_device_type) == (1, "dla")
     assert module.made.flags == ["fallback"]
     assert module.made.profiles == [("crops", ((4, 3, 112, 112),) * 3)]
-    with pytest.raises(BackendError, match="DLA core must be from 0 to 1, got 2"):
+    with pytest.raises(BackendError, match="expected a DLA core from 0 to 1, got 2"):
         build_engine(library, b"onnx", EngineSettings("fp16", 4, 112, 2), Watcher())
     with pytest.raises(BackendError, match=r"has no DLA .*; build without --dla-core"):
         build_engine(TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", dla, Watcher())
@@ -201,14 +207,14 @@ def test_dla() -> None:
 @pytest.mark.parametrize(
     ("device", "index"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:12", 12)]
 )
-def test_device_names(device: str, index: int) -> None:
-    assert tensorrt_engine.device_index(device) == index
+def test_device_index_of_valid_names(device: str, index: int) -> None:
+    assert tensorrt_backend.device_index(device) == index
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu", "cuda:", "cuda:-1", "cuda:0x"])
-def test_other_devices_are_refused(device: str) -> None:
+def test_device_index_of_other_names_raises(device: str) -> None:
     with pytest.raises(BackendError, match="runs on device 'cuda:N', got"):
-        tensorrt_engine.device_index(device)
+        tensorrt_backend.device_index(device)
 
 
 FACTS = {"name": "Orin", "compute_capability": (8, 7)}
@@ -221,7 +227,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """A machine with a GPU and the given TensorRT, as `open_engine` sees it."""
+    """Install a fake TensorRT on a machine with a GPU, as `open_engine` sees it."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     gpu = SimpleNamespace(
         has_cuda=True,
@@ -229,24 +235,24 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         use_device=lambda _: None,
         device_facts=lambda _: FACTS,
     )
-    monkeypatch.setattr(tensorrt_engine, "native", gpu)
+    monkeypatch.setattr(tensorrt_backend, "native", gpu)
     monkeypatch.setattr(
-        tensorrt_engine.TensorrtBackend, "warm_up", lambda _: None
-    )  # these engines hold nothing
+        tensorrt_backend.TensorRTBackend, "warm_up", lambda _: None
+    )  # these engines are fake
 
     def install(module: Any) -> Any:
         library = TensorRTModule(module, "TensorRT", module.__version__)
-        monkeypatch.setattr(tensorrt_engine, "find_tensorrt", lambda: (library, ""))
+        monkeypatch.setattr(tensorrt_backend, "find_tensorrt", lambda: (library, ""))
         return module.made
 
     return install
 
 
-def test_built_at_first_use_and_then_found(
+def test_open_engine_builds_at_first_use_then_loads_cached(
     bundle: Bundle, use: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = use(fake_tensorrt())
-    first = tensorrt_engine.open_engine(bundle)
+    first = tensorrt_backend.open_engine(bundle)
     assert (first.name, first.precision, first.version, first.device) == (
         "tensorrt",
         "float32",
@@ -254,74 +260,73 @@ def test_built_at_first_use_and_then_found(
         "cuda:0",
     )
     assert "building the fp32 engine of tiny with TensorRT 10.3.0" in caplog.text
-    tensorrt_engine.open_engine(bundle)
+    tensorrt_backend.open_engine(bundle)
     assert made.builds == 1
-    tensorrt_engine.open_engine(bundle, max_faces=9)
+    tensorrt_backend.open_engine(bundle, max_faces=9)
     assert made.builds == 2
     assert made.profiles[-1][1][2] == (16, 3, 112, 112)
     use(fake_tensorrt("11.4.0"))
-    tensorrt_engine.open_engine(bundle)
+    tensorrt_backend.open_engine(bundle)
 
 
-def test_another_release_builds_its_own(bundle: Bundle, use: Any) -> None:
+def test_open_engine_with_another_release_builds(bundle: Bundle, use: Any) -> None:
     use(fake_tensorrt())
-    tensorrt_engine.open_engine(bundle)
+    tensorrt_backend.open_engine(bundle)
     newer = use(fake_tensorrt("10.13.3"))
-    tensorrt_engine.open_engine(bundle)
+    tensorrt_backend.open_engine(bundle)
     assert newer.builds == 1
 
 
-def test_an_engine_that_is_refused_is_built_again(
+def test_open_engine_rebuilds_rejected_engine(
     bundle: Bundle, use: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = use(fake_tensorrt(refuses_first=1))
-    tensorrt_engine.open_engine(bundle)
+    tensorrt_backend.open_engine(bundle)
     assert made.builds == 2
     assert (
-        "refuses the engine in the cache (built by another version); building it again"
-        in caplog.text
+        "cannot load the cached engine (built by another version); building it again" in caplog.text
     )
 
 
-def test_an_engine_that_never_loads_is_an_error(bundle: Bundle, use: Any) -> None:
+def test_open_engine_that_never_loads_raises(bundle: Bundle, use: Any) -> None:
     use(fake_tensorrt(refuses_first=9))
     with pytest.raises(
         BackendError,
-        match="does not run the engine that it built on Orin: built by another version",
+        match="cannot load the engine that it built on Orin: built by another version",
     ):
-        tensorrt_engine.open_engine(bundle)
+        tensorrt_backend.open_engine(bundle)
 
 
-def test_a_runtime_that_does_not_start_is_an_error_that_auto_survives(
+def test_open_backend_with_failing_runtime_raises_or_falls_back(
     bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its TypeError says nothing and would get past everything that expects errors of the GPU."""
+    """The bindings raise a TypeError, which GPU error handling would not catch."""
     use(fake_tensorrt(fails="runtime"))
     with pytest.raises(
         BackendError, match=f"TensorRT 10.3.0 does not start: {NO_CUDA}; check the driver"
     ):
         open_backend("tensorrt", bundle)
-    monkeypatch.setattr(backends, "has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(registry, "has_nvidia_gpu", lambda: True)
     assert open_backend("auto", bundle).name == "onnx"
 
 
-def test_a_precision_that_the_bundle_lacks_says_how_to_get_it(bundle: Bundle, use: Any) -> None:
+def test_open_engine_with_missing_precision_raises(bundle: Bundle, use: Any) -> None:
     use(fake_tensorrt())
     with pytest.raises(
-        BundleError, match=r"model.fp16.onnx is wanted .* `python -m export.add_precisions"
+        BundleError, match=r"expected model.fp16.onnx .* `python -m export.add_precisions"
     ):
-        tensorrt_engine.open_engine(bundle, precision="fp16")
+        tensorrt_backend.open_engine(bundle, precision="fp16")
 
 
 @pytest.fixture
 def with_fp16(bundle: Bundle) -> Bundle:
-    """The bundle with a file for fp16; the fake looks into no network."""
+    """The bundle with a file for fp16; the fake does not parse it."""
     (bundle.path / PRECISIONS["fp16"]).write_bytes(bundle.onnx)
     seal(bundle.path)
     return open_bundle(bundle.path)
 
 
-def test_build_command(with_fp16: Bundle, use: Any) -> None:
+def test_build_command_caches_engine(with_fp16: Bundle, use: Any) -> None:
     made = use(fake_tensorrt(dla_cores=1))
     build = ["build-engine", "--model", str(with_fp16.path), "--max-faces", "2"]
     done = CliRunner().invoke(faceaffect, [*build, "--dla-core", "0", "--precision", "fp16"])
@@ -337,10 +342,10 @@ def test_build_command(with_fp16: Bundle, use: Any) -> None:
     assert made.builds == 1
 
 
-def test_build_command_that_cannot_keep_the_engine_fails(
+def test_build_command_with_unwritable_cache_fails(
     bundle: Bundle, use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To keep it is what the command is for."""
+    """The cached engine is the purpose of the command."""
     use(fake_tensorrt())
     (tmp_path / "file").touch()
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
@@ -350,26 +355,29 @@ def test_build_command_that_cannot_keep_the_engine_fails(
     assert "set FACEAFFECT_CACHE to a writable folder" in done.output
 
 
-def test_a_pipeline_gets_the_engine_that_was_asked_for(with_fp16: Bundle, use: Any) -> None:
+def test_open_backend_builds_engine_for_each_option(with_fp16: Bundle, use: Any) -> None:
     made = use(fake_tensorrt(dla_cores=2))
-    asked = [
+    variants = [
         {},
         {"precision": "fp16"},
-        {"precision": "fp16", "dla": 0},
-        {"precision": "fp16", "dla": 1},
+        {"precision": "fp16", "dla_core": 0},
+        {"precision": "fp16", "dla_core": 1},
     ]
-    found = [
-        open_backend("tensorrt", with_fp16, options=BackendOptions(**options)) for options in asked
+    opened = [
+        open_backend("tensorrt", with_fp16, options=BackendOptions(**options))
+        for options in variants
     ]  # type: ignore[arg-type]
-    assert [backend.precision for backend in found] == ["float32", "float16", "float16", "float16"]
-    assert made.builds == 4, "each has an engine of its own"
+    assert [backend.precision for backend in opened] == ["float32", "float16", "float16", "float16"]
+    assert made.builds == 4, "one engine for each"
     assert made.config.DLA_core == 1
-    for options in asked:
+    for options in variants:
         open_backend("tensorrt", with_fp16, options=BackendOptions(**options))  # type: ignore[arg-type]
     assert made.builds == 4
 
 
-def test_analyze_refuses_what_the_device_lacks(with_fp16: Bundle, use: Any, tmp_path: Path) -> None:
+def test_analyze_command_with_unsupported_dla_fails(
+    with_fp16: Bundle, use: Any, tmp_path: Path
+) -> None:
     use(fake_tensorrt())
     arguments = [
         str(tmp_path / "clip.mp4"),
@@ -385,9 +393,9 @@ def test_analyze_refuses_what_the_device_lacks(with_fp16: Bundle, use: Any, tmp_
     assert "has no DLA" in str(done.exception)
 
 
-def test_build_command_without_a_gpu(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_command_without_gpu_fails(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        tensorrt_engine,
+        tensorrt_backend,
         "unavailable_reason",
         lambda: "no NVIDIA driver is loaded; use --backend onnx",
     )
@@ -396,39 +404,42 @@ def test_build_command_without_a_gpu(bundle: Bundle, monkeypatch: pytest.MonkeyP
     assert "no NVIDIA driver is loaded" in str(done.exception)
 
 
-def test_each_thread_has_its_own_path(
+def test_frame_runner_is_per_thread(
     bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(fake_tensorrt())
-    backend = tensorrt_engine.open_engine(bundle)
-    monkeypatch.setattr(tensorrt_engine, "_Network", lambda *_: object())
-    monkeypatch.setattr(tensorrt_engine, "CudaFrameRunner", lambda *_: object())
-    found: list[Any] = []
+    backend = tensorrt_backend.open_engine(bundle)
+    monkeypatch.setattr(tensorrt_backend, "EngineNetwork", lambda *_: object())
+    monkeypatch.setattr(tensorrt_backend, "CudaFrameRunner", lambda *_: object())
+    runners: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: found.extend((backend.path, backend.path)))
+        threading.Thread(
+            target=lambda: runners.extend((backend.frame_runner, backend.frame_runner))
+        )
         for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({id(path) for path in found}) == 3
-    assert found[0] is found[1]
+    assert len({id(runner) for runner in runners}) == 3
+    assert runners[0] is runners[1]
 
 
-def test_a_lost_device_names_itself(
+def test_infer_frame_with_lost_device_raises(
     bundle: Bundle, use: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(fake_tensorrt())
-    backend = tensorrt_engine.open_engine(bundle)
+    backend = tensorrt_backend.open_engine(bundle)
 
-    class Lost:
-        def read(self, *_: Any) -> None:
+    class LostRunner:
+        def run(self, *_: Any) -> None:
             raise RuntimeError(
-                "waiting for the GPU: the GPU was lost to this process, which has to be started again"
+                "waiting for the GPU: the GPU was lost to this process, "
+                "which has to be started again"
             )
 
-    backend._local.path = Lost()
+    monkeypatch.setattr(tensorrt_backend.TensorRTBackend, "frame_runner", LostRunner())
     with pytest.raises(
         BackendError, match=r"'tensorrt' failed on cuda:0: .*has to be started again"
     ):

@@ -1,10 +1,9 @@
-"""Our calls against NVIDIA's own signatures of several TensorRT releases, and the shipped networks
-in a real builder.
+"""Type checks against the signatures of several TensorRT releases, and real builds of the shipped
+models with TensorRT for RTX.
 
-Both need what cannot lie in the repository and `make tools` fetches: signatures
-(FACEAFFECT_TENSORRT_STUBS names another folder) and TensorRT for RTX, which builds without a GPU
-(FACEAFFECT_TENSORRT_RTX, a folder of packages). What it builds is a result with TensorRT for
-RTX, and says nothing of any other TensorRT.
+Both need files that `make tools` downloads: type stubs (or FACEAFFECT_TENSORRT_STUBS, a folder)
+and TensorRT for RTX, which builds without a GPU (or FACEAFFECT_TENSORRT_RTX, a folder of
+packages). These builds say nothing about other flavors of TensorRT.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from faceaffect.bundle.bundle import SHIPPED_FOLDER, model_bytes, open_bundle
+from faceaffect.bundle.bundle import SHIPPED_MODELS_DIR, model_bytes, open_bundle
 from faceaffect.bundle.model_spec import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,11 +25,11 @@ STUBS = Path(os.environ.get("FACEAFFECT_TENSORRT_STUBS") or ROOT / "build/tools/
 RTX = Path(os.environ.get("FACEAFFECT_TENSORRT_RTX") or ROOT / "build/tools/rtx")
 FILES = [
     ROOT / "sdk/faceaffect/backends" / f"{name}.py"
-    for name in ("tensorrt_library", "build_engine", "tensorrt_engine")
+    for name in ("tensorrt_compat", "build_engine", "tensorrt_backend")
 ]
 
 
-def complaints(stubs: Path, files: list[Path], cache: Path) -> list[str]:
+def type_errors(stubs: Path, files: list[Path], cache: Path) -> list[str]:
     command = [
         sys.executable,
         "-m",
@@ -48,63 +47,65 @@ def complaints(stubs: Path, files: list[Path], cache: Path) -> list[str]:
         cwd=ROOT,
     )
     assert "Found" in done.stdout or "Success" in done.stdout, done.stdout + done.stderr
-    # mypy names files under the folder it runs in without that folder.
-    theirs = (str(stubs), os.path.relpath(stubs, ROOT))
+    # mypy prints paths relative to its working folder.
+    stub_paths = (str(stubs), os.path.relpath(stubs, ROOT))
     return [
         line
         for line in done.stdout.splitlines()
-        if not line.startswith(theirs) and ": error:" in line
+        if not line.startswith(stub_paths) and ": error:" in line
     ]
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy learns of NumPy and the rest serves all releases."""
+    """One mypy cache for all releases."""
     return tmp_path_factory.mktemp("mypy")
 
 
 @pytest.mark.parametrize("release", ["10.3", "10.13", "11.4"])
-def test_calls_fit_the_signatures_of(release: str, tmp_path: Path, cache: Path) -> None:
+def test_tensorrt_calls_match_signatures(release: str, tmp_path: Path, cache: Path) -> None:
     stubs = STUBS / release
     if not (stubs / "tensorrt" / "__init__.pyi").is_file():
-        pytest.skip("needs the signatures that `make tools` writes")
+        pytest.skip("needs the type stubs that `make tools` writes")
     wrong = tmp_path / "wrong.py"
     wrong.write_text(
-        "import tensorrt as trt\n\ndef f(c: trt.IBuilderConfig) -> None:\n    c.max_workspace_size = 1\n"
+        "import tensorrt as trt\n\n"
+        "def f(c: trt.IBuilderConfig) -> None:\n    c.max_workspace_size = 1\n"
     )
-    found = complaints(stubs, [*FILES, wrong], cache)
-    assert [line for line in found if "wrong.py" not in line] == []
-    assert any("wrong.py" in line for line in found), "the signatures must have been read"
+    errors = type_errors(stubs, [*FILES, wrong], cache)
+    assert [line for line in errors if "wrong.py" not in line] == []
+    assert any("wrong.py" in line for line in errors), "the signatures must have been read"
 
 
 @functools.cache
 def rtx_environment() -> dict[str, str]:
-    """That of a child process which imports TensorRT for RTX; skips the test where there is none."""
+    """Environment of a child process with TensorRT for RTX; skips the test if it is missing."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(RTX), str(ROOT / "sdk")])}
     done = subprocess.run(
         [sys.executable, "-c", "import tensorrt_rtx"], capture_output=True, env=environment
     )
     if done.returncode != 0:
-        pytest.skip("needs TensorRT for RTX, which `make tools` fetches")
+        pytest.skip("needs TensorRT for RTX, which `make tools` downloads")
     return environment
 
 
 ONLY_IN_RTX = """
 import tensorrt_rtx as trt
 trt.BuilderFlag.REQUIRE_USER_ALLOCATION, trt.DynamicShapesKernelSpecializationStrategy.EAGER
-trt.ICudaEngine.create_runtime_config, trt.IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy
+trt.ICudaEngine.create_runtime_config
+trt.IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy
 """
 
 
-def test_what_is_asked_of_tensorrt_for_rtx_alone_is_called_so() -> None:
-    """A name that it lacks is left out without a word, since no other TensorRT has it."""
+def test_tensorrt_for_rtx_has_names_used_for_it_only() -> None:
+    """A missing name would be skipped silently, since no other TensorRT has it."""
     done = subprocess.run(
         [sys.executable, "-c", ONLY_IN_RTX], capture_output=True, text=True, env=rtx_environment()
     )
     assert done.returncode == 0, done.stderr
 
 
-# A child process: what TensorRT does with a network it cannot stand may be to end the process.
+# A child process: TensorRT may abort the process on an unsupported network.
 BUILD = """
 import json, sys
 from pathlib import Path
@@ -122,7 +123,8 @@ def only_rtx(name):
     import tensorrt_rtx
     return tensorrt_rtx
 library, reason = find_tensorrt(only_rtx)
-plan = build_engine(library, Path(sys.argv[1]).read_bytes(), EngineSettings(sys.argv[2], 2, 112), Watcher())
+onnx = Path(sys.argv[1]).read_bytes()
+plan = build_engine(library, onnx, EngineSettings(sys.argv[2], 2, 112), Watcher())
 print(json.dumps({"library": str(library), "bytes": len(plan), "phases": len(Watcher.phases)}))
 """
 
@@ -135,7 +137,7 @@ def build_with_rtx(onnx: Path, precision: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_shipped_networks_build_with_tensorrt_for_rtx(
+def test_build_engine_of_shipped_models_with_rtx(
     precision: str, trained: None, tmp_path: Path
 ) -> None:
     rtx_environment()
@@ -148,7 +150,7 @@ def test_the_shipped_networks_build_with_tensorrt_for_rtx(
     assert answer["phases"] > 0
 
 
-def test_a_network_that_it_cannot_build_is_named(tmp_path: Path) -> None:
+def test_build_engine_of_unsupported_network_with_rtx_raises(tmp_path: Path) -> None:
     rtx_environment()
     from onnx import TensorProto, helper
 
@@ -167,10 +169,8 @@ def test_a_network_that_it_cannot_build_is_named(tmp_path: Path) -> None:
     assert "cannot read the network" in done.stderr
 
 
-def test_a_build_that_is_interrupted_ends_and_says_so(trained: None) -> None:
-    """Ctrl-C while the builder works: an exception out of its callback would end the process
-    without a word.
-    """
-    done = build_with_rtx(SHIPPED_FOLDER / "default" / PRECISIONS["fp32"], "interrupted")
+def test_build_engine_with_rtx_when_interrupted_raises(trained: None) -> None:
+    """An exception that leaves the builder's callback would abort the process."""
+    done = build_with_rtx(SHIPPED_MODELS_DIR / "default" / PRECISIONS["fp32"], "interrupted")
     assert done.returncode not in (0, -6, -11), "aborted or crashed"
     assert "KeyboardInterrupt: by the watcher" in done.stderr

@@ -15,7 +15,7 @@ import pytest
 from faceaffect.batch import BatchError, Input, TaskSettings, find_inputs, open_store
 from faceaffect.batch.file_analyzer import FileAnalyzer
 from faceaffect.batch.file_task import installed_version
-from faceaffect.bundle.bundle import FOLDERS_VARIABLE
+from faceaffect.bundle.bundle import MODELS_VARIABLE
 from faceaffect.sources.source import SourceOptions
 from tests.sdk.batch.conftest import make_video
 
@@ -92,10 +92,10 @@ def test_analyze_uses_audio_of_each_video(
 ) -> None:
     """The second video has no audio and must not get that of the first."""
     pytest.importorskip("av")
-    from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_staged_bundle
+    from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_multistage_bundle
     from tests.training.audio.synthetic_media import write_video
 
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(tiny_model.parent))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tiny_model.parent))
     times = np.arange(20) / 25
     sine = 0.3 * np.sin(2 * np.pi * 200 * np.arange(round(0.8 * MEL.rate_hz)) / MEL.rate_hz)
     with_audio = write_video(tmp_path / "with_audio.mkv", times, sine[None], MEL.rate_hz)

@@ -1,6 +1,4 @@
-"""Bundles: only checked bytes are used, and every refusal names the file, what was wanted and what
-came.
-"""
+"""Opening bundles: only verified bytes are used; errors name file, expectation and finding."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ def edit_spec(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (folder / SPEC_FILE).write_text(json.dumps(raw))
 
 
-def test_opens_and_holds_the_checked_bytes(folder: Path) -> None:
+def test_open_bundle_holds_verified_bytes(folder: Path) -> None:
     bundle = open_bundle(folder)
     assert bundle.spec.name == "tiny"
     assert bundle.onnx == (folder / MODEL_FILE).read_bytes()
@@ -44,41 +42,41 @@ def test_opens_and_holds_the_checked_bytes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp16", INT8_CPU])
-def test_a_network_told_by_another_one_is_refused_when_it_is_wanted(precision: str) -> None:
-    bundle = open_bundle()  # the shipped one, which has both
+def test_model_bytes_with_delta_of_another_model_raises(precision: str) -> None:
+    bundle = open_bundle()  # the shipped bundle has both
     half = len(bundle.onnx) // 2
     other = replace(bundle, onnx=bundle.onnx[:half] + bytes(len(bundle.onnx) - half))
     assert len(model_bytes(bundle, precision)) > 100_000
     with pytest.raises(
-        BundleError, match=rf"model\.{precision}\.\w+: it was made of another fp32 network"
+        BundleError, match=rf"model\.{precision}\.\w+: the delta was made for another fp32 model"
     ):
         model_bytes(other, precision)
     assert model_bytes(other, "fp32") == other.onnx
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])
-def test_one_changed_bit_is_noticed(folder: Path, name: str) -> None:
+def test_open_bundle_with_flipped_bit_raises(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
     with pytest.raises(
-        BundleError, match=rf"{name}: SHA-256 must be [0-9a-f]{{64}}, got [0-9a-f]{{64}}"
+        BundleError, match=rf"{name}: expected SHA-256 [0-9a-f]{{64}}, got [0-9a-f]{{64}}"
     ):
         open_bundle(folder)
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])
-def test_missing_file(folder: Path, name: str) -> None:
+def test_open_bundle_with_missing_file_raises(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=f"needs {name}, which cannot be read"):
         open_bundle(folder)
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])
-def test_spec_must_list_both_files(folder: Path, name: str) -> None:
+def test_open_bundle_with_unlisted_file_raises(folder: Path, name: str) -> None:
     edit_spec(folder, lambda raw: raw["files"].pop(name))
     with pytest.raises(
-        BundleError, match=rf"must name {MODEL_FILE} and {GRAPH_FILE}, missing \['{name}'\]"
+        BundleError, match=rf"expected {MODEL_FILE} and {GRAPH_FILE}, missing \['{name}'\]"
     ):
         open_bundle(folder)
 
@@ -86,15 +84,15 @@ def test_spec_must_list_both_files(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["../secret", "/etc/hostname", "sub/../../secret", "", ".", "..", "a\0b"]
 )
-def test_no_file_outside_the_bundle_is_read(folder: Path, name: str) -> None:
+def test_open_bundle_never_reads_outside_its_folder(folder: Path, name: str) -> None:
     (folder.parent / "secret").write_bytes(b"secret")
     edit_spec(folder, lambda raw: raw["files"].update({name: "0" * 64}))
-    with pytest.raises(BundleError) as refused:
+    with pytest.raises(BundleError) as caught:
         open_bundle(folder)
-    assert "SHA-256" not in str(refused.value), "the file was read"
+    assert "SHA-256" not in str(caught.value), "the file was read"
 
 
-def test_damaged_graph_weights(folder: Path) -> None:
+def test_open_bundle_with_damaged_graph_weights_raises(folder: Path) -> None:
     content = (folder / GRAPH_FILE).read_bytes()
     for damaged in (b"", b"garbage", content[:20], content[:-4], b"\xff" * 64):
         (folder / GRAPH_FILE).write_bytes(damaged)
@@ -103,7 +101,7 @@ def test_damaged_graph_weights(folder: Path) -> None:
             open_bundle(folder)
 
 
-def test_graph_weights_of_another_form(folder: Path) -> None:
+def test_open_bundle_with_other_graph_tensors_raises(folder: Path) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -116,7 +114,7 @@ def test_graph_weights_of_another_form(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300])
-def test_damaged_network(folder: Path, keep: int) -> None:
+def test_open_backend_with_damaged_network_raises(folder: Path, keep: int) -> None:
     (folder / MODEL_FILE).write_bytes((folder / MODEL_FILE).read_bytes()[:keep])
     seal(folder)
     with pytest.raises(BundleError, match=f"{MODEL_FILE}: ONNX Runtime cannot load it"):
@@ -124,21 +122,21 @@ def test_damaged_network(folder: Path, keep: int) -> None:
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))
-def test_missing_head(tmp_path: Path, head: str) -> None:
-    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny", omit_head=head))
+def test_open_backend_with_missing_head_raises(tmp_path: Path, head: str) -> None:
+    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny", leave_out=head))
     with pytest.raises(BundleError, match=rf"{MODEL_FILE}: .*missing \['{head}'\]"):
         open_backend("onnx", bundle)
 
 
-def test_crop_size_of_network_and_spec_must_agree(folder: Path) -> None:
+def test_open_backend_with_crop_size_mismatch_raises(folder: Path) -> None:
     edit_spec(folder, lambda raw: raw["crop"].update(size_px=96))
     with pytest.raises(
-        BundleError, match=r"input must be crops \[N, 3, 96, 96\], got \[3, 112, 112\]"
+        BundleError, match=r"expected input crops \[N, 3, 96, 96\], got crops \['N', 3, 112, 112\]"
     ):
         open_backend("onnx", open_bundle(folder))
 
 
-def test_found_by_name_in_the_folders_of_the_user(
+def test_find_bundle_by_name_in_models_variable(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEAFFECT_MODELS", str(folder.parent))

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceaffect.bundle.bundle import FOLDERS_VARIABLE
+from faceaffect.bundle.bundle import MODELS_VARIABLE
 from faceaffect.cli import main
 from tests.sdk.tiny_bundle import write_tiny_bundle
-from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_staged_bundle
+from tests.sdk.tiny_multistage_bundle import MEL, write_tiny_multistage_bundle
 from tests.training.audio.synthetic_media import write_audio, write_video
 
 REQUIRES = ("av",)
@@ -23,9 +23,9 @@ RATE = MEL.rate_hz
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
     write_tiny_bundle(tmp_path / "tiny")
-    write_tiny_staged_bundle(tmp_path / "stages")
+    write_tiny_multistage_bundle(tmp_path / "stages")
     return tmp_path
 
 

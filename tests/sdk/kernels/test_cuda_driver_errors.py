@@ -27,10 +27,10 @@ MESSAGES = {
 }
 
 AUTO = """
-from faceaffect import backends
+from faceaffect.backends import registry
 from faceaffect.bundle.bundle import open_bundle
-backends.has_nvidia_gpu = lambda: True
-print(backends.open_backend("auto", open_bundle()).name)
+registry.has_nvidia_gpu = lambda: True
+print(registry.open_backend("auto", open_bundle()).name)
 """
 
 

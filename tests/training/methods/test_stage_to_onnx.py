@@ -74,7 +74,7 @@ def test_the_description_holds_names_shapes_and_pace() -> None:
     described = describe_stages(variant("mean_teacher, 3d").stages())
     assert json.loads(json.dumps(described)) == described
     assert [stage["name"] for stage in described] == ["audio", "temporal"]
-    assert described[1]["every"] == 6
+    assert described[1]["frame_stride"] == 6
     assert described[1]["inputs"] == {"crops": [4, 32, 32], "audio_features": [64]}
     assert described[1]["states"] == {"clip_frames": [7, 4, 32, 32], "frames_seen": [1]}
     assert described[1]["outputs"] == {

@@ -114,7 +114,7 @@ def test_mean_teacher(name: str) -> None:
         runner.hear("a", mel)
     with torch.no_grad():
         wanted = net(batch)
-    every = runner.stages[-1].every
+    every = runner.stages[-1].frame_stride
     assert every == (SPACING if "3d" in name else 1)
     held = (torch.arange(steps) // every) * every
     found = [runner.see("a", {"crops": frame[None]}) for frame in frames[0]]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from faceaffect.audio.mel import STEP_FRAMES
-from faceaffect.bundle.stage_spec import STRETCH
+from faceaffect.bundle.stage_spec import CHUNK
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.models.audio.ftdnn import MEL_BANDS, Ftdnn
 from training.models.backbones.build_backbone import build_backbone, width_of
@@ -215,7 +215,7 @@ class MultimodalTransformer(MethodNet):
                     (mel,),
                     (heard,),
                     audio.state_forms(),
-                    uses_audio=STRETCH,
+                    uses_audio=CHUNK,
                 ),
             )
             inputs = (seen, heard)

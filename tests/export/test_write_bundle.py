@@ -1,10 +1,14 @@
+"""The exported bundle of the default model: parity, shapes, size limit and cost."""
+
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from export import write_bundle as writing
+from export import write_bundle as write_bundle_module
 from export.check_parity import check_parity, exceeding_tolerance
 from export.model_card import model_card
 from export.write_bundle import write_bundle
@@ -41,7 +45,7 @@ def bundle(net: AffectNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_files_say_what_the_network_says(net, bundle):
+def test_exported_files_match_network(net, bundle):
     crops = np.random.default_rng(0).standard_normal((9, 3, 112, 112)).astype(np.float32)
     differences = check_parity(net, bundle, crops)
     assert differences.keys() == HEADS.keys() | {"au_logit"}
@@ -53,16 +57,16 @@ def test_the_files_say_what_the_network_says(net, bundle):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_any_number_of_faces_has_the_shapes_of_the_contract(bundle, count):
+def test_bundle_heads_have_specified_shapes(bundle, count):
     runner = BundleRunner(bundle)
     heads = runner.heads(np.zeros((count, 3, 112, 112), np.float32))
     for name, shape in HEADS.items():
-        wanted = tuple(16 if side == "D" else side for side in shape)
-        assert heads[name].shape == (count, *wanted), name
+        expected = tuple(16 if side == "D" else side for side in shape)
+        assert heads[name].shape == (count, *expected), name
     assert runner.affect(heads).au_probability.shape == (count, 12)
 
 
-def test_changed_files_are_refused(net, tmp_path):
+def test_open_bundle_with_changed_file_raises(net, tmp_path):
     write_bundle(net, tmp_path, "# card", THRESHOLDS)
     open_bundle(tmp_path)
     graph = tmp_path / "graph.safetensors"
@@ -71,14 +75,14 @@ def test_changed_files_are_refused(net, tmp_path):
         open_bundle(tmp_path)
 
 
-def test_a_network_too_large_for_the_wheel_is_refused(net, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "SIZE_LIMIT_BYTES", 1000)
+def test_write_bundle_over_size_limit_raises(net, tmp_path, monkeypatch):
+    monkeypatch.setattr(write_bundle_module, "MAX_BUNDLE_BYTES", 1000)
     with pytest.raises(ValueError, match="at most 1000 bytes"):
         write_bundle(net, tmp_path, "", THRESHOLDS)
     assert not (tmp_path / SPEC_FILE).exists()
 
 
-def test_costs_are_counted(net, bundle):
+def test_cost_figures_count_parameters_and_macs(net, bundle):
     cost = cost_figures(BundleRunner(bundle), runs=3)
     floats = [
         p for name, p in net.state_dict().items() if p.is_floating_point() and "running" not in name
@@ -87,10 +91,10 @@ def test_costs_are_counted(net, bundle):
     assert 1 < cost["mmacs"] < 20
 
 
-def test_the_card_never_calls_the_mapping_truth():
-    for with_renders in (False, True):
-        card = model_card({}, with_renders)
+def test_model_card_states_mapping_and_image_rights():
+    for with_synthetic_images in (False, True):
+        card = model_card({}, with_synthetic_images)
         assert "only a mapping" in card
         assert "unresolved" in card
-        assert ("MakeHuman" in card) == with_renders
-    assert "no direct evidence" in model_card({}, False)
+        assert ("MakeHuman" in card) == with_synthetic_images
+    assert "no direct labels" in model_card({}, False)

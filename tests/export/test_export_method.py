@@ -1,6 +1,4 @@
-"""All eight methods from some steps of training through a bundle to rows: the SDK, frame by frame,
-says what the network says offline.
-"""
+"""All eight methods from training to rows: streaming in the SDK matches offline predictions."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from faceaffect.backends import BackendOptions
 from faceaffect.backends.onnx_multistage import open_stages
 from faceaffect.bundle.bundle import CARD_FILE
 from faceaffect.bundle.model_spec import ModelSpec
-from faceaffect.bundle.multistage_bundle import open_staged_bundle
+from faceaffect.bundle.multistage_bundle import open_multistage_bundle
 from faceaffect.cli import main as cli_main
 from faceaffect.geometry import (
     estimate_crop_to_frame,
@@ -38,7 +36,7 @@ from faceaffect.multistage.face_part_mask import face_part_mask
 from faceaffect.multistage.multistage_model import MultiStageModel
 from faceaffect.multistage.stage_runner import FORGET_S
 from faceaffect.system.stage_timer import StageTimer
-from tests.export.method_runs import offline, train_run, write_run
+from tests.export.method_runs import predict_offline, train_run, write_run
 from tests.training.audio.synthetic_media import write_audio
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import made_up_data
@@ -55,7 +53,7 @@ REQUIRES = ("av",)
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("trained")]
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"
-CLOSE = 1e-5
+TOLERANCE = 1e-5
 RATE = 44100
 HEADS = {
     "prior_aided_streaming": ("au", "expression", "va"),
@@ -67,18 +65,16 @@ HEADS = {
     "pairwise_intensity": ("au",),
     "multi_database": ("expression", "va"),
 }
-Made = tuple[MethodNet, Path]
+Export = tuple[MethodNet, Path]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
-    """Networks and their bundles, by the command, made when first asked for; those with options are
-    not trained.
-    """
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Export]:
+    """Networks and bundles, exported on first access; those with options are untrained."""
     folder = tmp_path_factory.mktemp("methods")
 
-    class Cases(dict[str, Made]):
-        def __missing__(self, name: str) -> Made:
+    class Cases(dict[str, Export]):
+        def __missing__(self, name: str) -> Export:
             recipe, *options = name.split(" ")
             run, bundle = folder / f"run_{len(self)}", folder / f"bundle_{len(self)}"
             net = write_run(recipe, run, *options) if options else train_run(recipe, run)
@@ -96,11 +92,11 @@ def frames() -> list[Frame]:
         return [frame for frame, _ in zip(source, range(48), strict=False)]
 
 
-def analyzed(
+def analyze(
     bundle: Path, frames: list[Frame], audio: AudioFile | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Landmarks [T, 68, 2] of the only face, and its scores by head [T, ...]."""
-    points, found = [], {"au": [], "expression": [], "va": []}
+    points, scores = [], {"au": [], "expression": [], "va": []}
     with open_pipeline(bundle, smooth=False) as pipeline:
         if pipeline.uses_audio:
             pipeline.attach_audio(audio)
@@ -108,14 +104,14 @@ def analyzed(
             faces, affect = pipeline.analyze(frame)
             assert faces.track_id.tolist() == [1]
             points.append(faces.landmarks_xy[0])
-            found["au"].append(affect.au_probability[0])
-            found["expression"].append(affect.expression_probability[0])
-            found["va"].append([affect.valence[0], affect.arousal[0]])
-    return np.array(points), {head: np.array(values) for head, values in found.items()}
+            scores["au"].append(affect.au_probability[0])
+            scores["expression"].append(affect.expression_probability[0])
+            scores["va"].append([affect.valence[0], affect.arousal[0]])
+    return np.array(points), {head: np.array(values) for head, values in scores.items()}
 
 
-def cut(frames: list[Frame], points: np.ndarray, spec: ModelSpec) -> torch.Tensor:
-    """Crops by the readable definition of cropping, one after the other."""
+def crop_faces(frames: list[Frame], points: np.ndarray, spec: ModelSpec) -> torch.Tensor:
+    """Crops by the reference implementation."""
     size, rows = spec.crop.size_px, []
     for frame, landmarks in zip(frames, points, strict=True):
         maps = rescale_transforms(
@@ -124,84 +120,92 @@ def cut(frames: list[Frame], points: np.ndarray, spec: ModelSpec) -> torch.Tenso
         crop = reference.crop_face(
             frame, maps, size_px=size, mean=spec.crop.mean, std=spec.crop.std
         )[0]
-        if spec.crop.parts is not None:
+        if spec.crop.part_mask_norm is not None:
             mask = (
                 face_part_mask(transform_points(invert_transforms(maps), landmarks[None])[0], size) / 255
             )
             crop = np.concatenate(
-                [crop, ((mask - spec.crop.parts[0]) / spec.crop.parts[1])[None]]
+                [crop, ((mask - spec.crop.part_mask_norm[0]) / spec.crop.part_mask_norm[1])[None]]
             ).astype(np.float32)
         rows.append(torch.from_numpy(crop))
     return torch.stack(rows)
 
 
-def scores(outputs: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    read = {
+def scores_by_head(outputs: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    outputs_by_head = {
         "au": ("au_logit", torch.sigmoid),
         "expression": ("expression_logit", lambda x: x.softmax(-1)),
     }
-    read["va"] = ("va", lambda x: x.clamp(-1, 1))
+    outputs_by_head["va"] = ("va", lambda x: x.clamp(-1, 1))
     return {
-        head: how(outputs[name]).numpy() for head, (name, how) in read.items() if name in outputs
+        head: activation(outputs[name]).numpy()
+        for head, (name, activation) in outputs_by_head.items()
+        if name in outputs
     }
 
 
-def assert_same(
-    found: dict[str, np.ndarray], wanted: dict[str, np.ndarray], heads: tuple[str, ...]
+def assert_scores_match(
+    actual: dict[str, np.ndarray], expected: dict[str, np.ndarray], heads: tuple[str, ...]
 ) -> None:
     for head in ("au", "expression", "va"):
         if head not in heads:
-            assert np.isnan(found[head]).all(), head
+            assert np.isnan(actual[head]).all(), head
             continue
-        assert wanted[head].std(axis=0).max() > 10 * CLOSE, (
-            f"{head} hardly changes: that proves nothing"
-        )
-        assert np.abs(found[head] - wanted[head]).max() < CLOSE, head
+        assert expected[head].std(axis=0).max() > 10 * TOLERANCE, f"{head} hardly changes"
+        assert np.abs(actual[head] - expected[head]).max() < TOLERANCE, head
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_frame_by_frame_is_the_whole_sequence(
-    name: str, made: dict[str, Made], frames: list[Frame]
+def test_streaming_matches_offline_predictions(
+    name: str, exports: dict[str, Export], frames: list[Frame]
 ) -> None:
-    net, bundle = made[name]
+    net, bundle = exports[name]
     spec = ModelSpec.load(bundle)
     assert spec.heads == HEADS[name]
     if not any(stage.states for stage in spec.stages):
         frames = frames[::6]
-    points, found = analyzed(bundle, frames)
-    assert_same(found, scores(offline(net, cut(frames, points, spec), [])), spec.heads)
+    points, actual = analyze(bundle, frames)
+    assert_scores_match(
+        actual,
+        scores_by_head(predict_offline(net, crop_faces(frames, points, spec), [])),
+        spec.heads,
+    )
 
 
-def test_a_paced_clip_holds_its_outputs_in_between(
-    made: dict[str, Made], frames: list[Frame]
+def test_stage_with_frame_stride_holds_outputs(
+    exports: dict[str, Export], frames: list[Frame]
 ) -> None:
-    net, bundle = made["mean_teacher net.clip=3d net.base=8"]
+    net, bundle = exports["mean_teacher net.clip=3d net.base=8"]
     spec = ModelSpec.load(bundle)
-    every = spec.stages[-1].every
-    assert every == 6
-    points, found = analyzed(bundle, frames)
-    wanted = scores(offline(net, cut(frames, points, spec), []))
-    held = np.arange(len(frames)) // every * every
-    assert_same(found, {head: values[held] for head, values in wanted.items()}, spec.heads)
+    stride = spec.stages[-1].frame_stride
+    assert stride == 6
+    points, actual = analyze(bundle, frames)
+    expected = scores_by_head(predict_offline(net, crop_faces(frames, points, spec), []))
+    held = np.arange(len(frames)) // stride * stride
+    assert_scores_match(
+        actual, {head: values[held] for head, values in expected.items()}, spec.heads
+    )
 
 
-def test_a_network_of_slow_videos_keeps_their_pace(frames: list[Frame], tmp_path: Path) -> None:
+def test_network_with_input_fps_skips_frames(frames: list[Frame], tmp_path: Path) -> None:
     net = write_run("multi_database", tmp_path / "run")
     done = CliRunner().invoke(
         export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), "--fps", "5"]
     )
     assert done.exit_code == 0, done.output
     spec = ModelSpec.load(tmp_path / "bundle")
-    assert "at most 5 frames a second" in (tmp_path / "bundle" / CARD_FILE).read_text()
-    points, found = analyzed(tmp_path / "bundle", frames)
-    wanted = scores(
-        offline(net, cut(frames[::6], points[::6], spec), [])
-    )  # the demo has 30 frames a second
+    assert "at most 5 frames per second" in (tmp_path / "bundle" / CARD_FILE).read_text()
+    points, actual = analyze(tmp_path / "bundle", frames)
+    expected = scores_by_head(
+        predict_offline(net, crop_faces(frames[::6], points[::6], spec), [])
+    )  # the demo has 30 fps
     held = np.arange(len(frames)) // 6
-    assert_same(found, {head: values[held] for head, values in wanted.items()}, spec.heads)
+    assert_scores_match(
+        actual, {head: values[held] for head, values in expected.items()}, spec.heads
+    )
 
 
-def test_a_network_without_memory_is_read_on_every_frame_whatever_it_was_trained_on(
+def test_network_without_memory_ignores_input_fps(
     tmp_path: Path,
 ) -> None:
     write_run("incomplete_labels", tmp_path / "run")
@@ -210,10 +214,10 @@ def test_a_network_without_memory_is_read_on_every_frame_whatever_it_was_trained
     )
     assert done.exit_code == 0, done.output
     assert ModelSpec.load(tmp_path / "bundle").input_fps is None
-    assert "frames a second" not in (tmp_path / "bundle" / CARD_FILE).read_text()
+    assert "frames per second" not in (tmp_path / "bundle" / CARD_FILE).read_text()
 
 
-def test_thresholds_are_chosen_at_the_pace_of_the_bundle(
+def test_thresholds_are_chosen_at_input_fps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, data = (
@@ -222,11 +226,13 @@ def test_thresholds_are_chosen_at_the_pace_of_the_bundle(
     )
     recipe = find_recipe("mean_teacher", "compact", SMALL["mean_teacher"])
     table = data.validation
-    slow, every = (
-        method_predictions(net, recipe, table, data, input_fps=pace).au for pace in (5, None)
+    slow, full_rate = (
+        method_predictions(net, recipe, table, data, input_fps=fps).au for fps in (5, None)
     )
-    wanted, other = (choose_thresholds(each, table.au > 0, table.au_mask) for each in (slow, every))
-    assert np.abs(np.subtract(wanted, other)).max() > 1e-3
+    expected, other = (
+        choose_thresholds(each, table.au > 0, table.au_mask) for each in (slow, full_rate)
+    )
+    assert np.abs(np.subtract(expected, other)).max() > 1e-3
     monkeypatch.setattr(
         export_method, "open_recipe_data", lambda *_, timing: data if timing else None
     )
@@ -241,29 +247,28 @@ def test_thresholds_are_chosen_at_the_pace_of_the_bundle(
     ]
     done = CliRunner().invoke(export_main, order)
     assert done.exit_code == 0, done.output
-    assert ModelSpec.load(tmp_path / "bundle").au_thresholds == pytest.approx(wanted, abs=1e-4)
+    assert ModelSpec.load(tmp_path / "bundle").au_thresholds == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher"])
-def test_audio_is_heard_in_time_with_the_frames(
-    name: str, made: dict[str, Made], frames: list[Frame], tmp_path: Path
+def test_audio_is_synchronous_with_frames(
+    name: str, exports: dict[str, Export], frames: list[Frame], tmp_path: Path
 ) -> None:
-    net, bundle = made[name]
+    net, bundle = exports[name]
     spec, random = ModelSpec.load(bundle), np.random.default_rng(1)
-    # Bursts: what is heard at a frame tells when it was heard. The last 0.4 s of the frames have no
-    # audio any more.
+    # Bursts, so that a delay of the audio changes the outputs. The last 0.4 s have no audio.
     loud = np.repeat(random.uniform(0, 1, 24) ** 3, RATE // 20)
     samples = (loud * random.standard_normal(len(loud)) * 0.2).astype(np.float32).clip(-1, 1)
     path = write_audio(tmp_path / "a.wav", samples[None], RATE)
     audio = AudioFile(path, RATE)
-    points, found = analyzed(bundle, frames, audio)
+    points, actual = analyze(bundle, frames, audio)
     track = MelTrack.of(read_audio(path, RATE))
-    crops, times = cut(frames, points, spec), [frame.time_s for frame in frames]
-    wanted = scores(offline(net, crops, times, track))
-    assert_same(found, wanted, spec.heads)
-    late = scores(offline(net, crops, [t - 0.1 for t in times], track))["au"]
-    assert np.abs(late - wanted["au"]).max() > 10 * CLOSE, (
-        "audio of 100 ms before would have passed as well"
+    crops, times = crop_faces(frames, points, spec), [frame.time_s for frame in frames]
+    expected = scores_by_head(predict_offline(net, crops, times, track))
+    assert_scores_match(actual, expected, spec.heads)
+    late = scores_by_head(predict_offline(net, crops, [t - 0.1 for t in times], track))["au"]
+    assert np.abs(late - expected["au"]).max() > 10 * TOLERANCE, (
+        "a delay of 100 ms would have passed as well"
     )
     audio.close()
     assert audio.notes == []
@@ -271,34 +276,36 @@ def test_audio_is_heard_in_time_with_the_frames(
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["multimodal_transformer", "mean_teacher"])
-def test_the_audio_of_a_real_clip(name: str, made: dict[str, Made], shared: Path) -> None:
-    """Times come from the container on the training side, from OpenCV's frames and PyAV's audio in
-    the SDK.
-    """
-    net, bundle = made[name]
+def test_audio_of_real_clip_matches_offline_predictions(
+    name: str, exports: dict[str, Export], shared: Path
+) -> None:
+    """Training takes times from the container, the SDK from OpenCV's frames and PyAV's audio."""
+    net, bundle = exports[name]
     clip = shared / "data/videos/grid_bbaf2n.mpg"
     with open_source(clip) as source:
         frames = list(source)
-    points, found = analyzed(bundle, frames, AudioFile(clip, RATE))
+    points, actual = analyze(bundle, frames, AudioFile(clip, RATE))
     track, spec = MelTrack.of(read_audio(clip, RATE)), ModelSpec.load(bundle)
     offsets = frame_audio_offsets(clip).tolist()
     assert len(offsets) == len(frames)
-    assert_same(found, scores(offline(net, cut(frames, points, spec), offsets, track)), spec.heads)
+    assert_scores_match(
+        actual,
+        scores_by_head(predict_offline(net, crop_faces(frames, points, spec), offsets, track)),
+        spec.heads,
+    )
 
 
 @pytest.mark.parametrize(
     "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
 )
-def test_memory_of_one_face_is_nothing_to_another(
-    name: str, made: dict[str, Made], frames: list[Frame]
+def test_states_of_faces_are_independent(
+    name: str, exports: dict[str, Export], frames: list[Frame]
 ) -> None:
-    """Two faces of one image, the second there for a while only, are read as each alone; so is one
-    that was away.
-    """
-    _, bundle = made[name]
+    """Two faces in one image, one of them temporarily, get the same outputs as each alone."""
+    _, bundle = exports[name]
     spec = ModelSpec.load(bundle)
     reader = MultiStageModel(
-        spec, open_stages(open_staged_bundle(bundle), BackendOptions()), StageTimer()
+        spec, open_stages(open_multistage_bundle(bundle), BackendOptions()), StageTimer()
     )
     shape = np.stack([TEMPLATE_FACE * 2 + (180, 60), TEMPLATE_FACE * 1.5 + (260, 120)]).astype(
         np.float32
@@ -320,22 +327,23 @@ def test_memory_of_one_face_is_nothing_to_another(
         found = read([1, 0] if is_there else [0], [5, 7] if is_there else [7], frame)
         assert np.abs(found[-1] - alone[0][step]).max() < 1e-5
         if step == 3:
-            first = read([1], [6], frame)[0]  # a third, new like the second
+            first = read([1], [6], frame)[0]  # a third face, new like the second
             assert np.abs(found[0] - first).max() < 1e-5
     later = replace(few[0], time_s=few[-1].time_s + FORGET_S + 0.1)
     read([0], [7], later)
     assert np.abs(read([0], [5], later)[0] - read([0], [8], later)[0]).max() == 0, (
-        "the second face was remembered"
+        "the state of the second face was kept"
     )
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_analyze_writes_the_columns_of_the_heads(
-    name: str, made: dict[str, Made], tmp_path: Path
+def test_analyze_command_writes_columns_of_heads(
+    name: str, exports: dict[str, Export], tmp_path: Path
 ) -> None:
-    bundle = made[name][1]
+    bundle = exports[name][1]
     clip = short_clip(tmp_path / "clip.mp4", 12)
-    out, seen = tmp_path / "rows.csv", tmp_path / "seen.mp4"
+    out = tmp_path / "rows.csv"
+    overlay = tmp_path / "overlay.mp4"
     order = [
         "analyze",
         "--model",
@@ -344,7 +352,7 @@ def test_analyze_writes_the_columns_of_the_heads(
         "--out",
         str(out),
         "--overlay",
-        str(seen),
+        str(overlay),
     ]
     done = CliRunner().invoke(_command(), order)
     assert done.exit_code == 0, done.output
@@ -361,7 +369,7 @@ def test_analyze_writes_the_columns_of_the_heads(
     assert all(
         (row["expression"] in EXPRESSION_NAMES) == ("expression" in HEADS[name]) for row in rows
     )
-    assert seen.stat().st_size > 1000
+    assert overlay.stat().st_size > 1000
     alone = f"clip.mp4: no audio track: {name} runs on video alone"
     assert (alone in done.output) == (name in ("multimodal_transformer", "mean_teacher"))
     for line, head in (
@@ -399,22 +407,22 @@ def short_clip(path: Path, count: int) -> Path:
     return path
 
 
-def test_the_card_says_what_it_is(made: dict[str, Made]) -> None:
-    card = (made["multi_database"][1] / CARD_FILE).read_text()
+def test_method_card_describes_model(exports: dict[str, Export]) -> None:
+    card = (exports["multi_database"][1] / CARD_FILE).read_text()
     assert "# multi_database (M8)" in card
     assert (
-        "Seven expressions, valence and arousal. Not twelve action units: those columns stay empty."
-        in card
+        "Seven expressions, valence and arousal. "
+        "Not predicted (empty columns): twelve action units." in card
     )
     assert "| model `default` |" in card
     assert "| stage `temporal` |" in card
     assert "trained for 3 steps" in card
-    assert "The run does not say. Whoever passes these weights on" in card
+    assert "Not recorded. Anyone who distributes these weights" in card
     assert "Must not be used for" in card
 
 
-def test_thresholds_terms_and_crops_are_taken_over(tmp_path: Path) -> None:
-    write_run("incomplete_labels", tmp_path / "run")  # not trained, which its card says
+def test_export_method_uses_thresholds_terms_and_crops(tmp_path: Path) -> None:
+    write_run("incomplete_labels", tmp_path / "run")  # untrained
     chosen = {name: round(0.3 + 0.01 * k, 2) for k, name in enumerate(AU_NAMES)}
     (tmp_path / "t.json").write_text(json.dumps(chosen))
     order = [
@@ -426,7 +434,7 @@ def test_thresholds_terms_and_crops_are_taken_over(tmp_path: Path) -> None:
     ]
     done = CliRunner().invoke(
         export_main,
-        [*order, "--trained-on", "affwild2", "--trained-on", "my own", "--official-crops"],
+        [*order, "--trained-on", "affwild2", "--trained-on", "my own", "--affwild2-crops"],
     )
     assert done.exit_code == 0, done.output
     spec = ModelSpec.load(tmp_path / "bundle")
@@ -439,28 +447,30 @@ def test_thresholds_terms_and_crops_are_taken_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        (["--averaged"], "teacher.safetensors is not there"),
+        (["--use-ema"], "teacher.safetensors does not exist"),
         (["--thresholds", "bad"], "12 numbers"),
     ],
 )
-def test_options_that_cannot_be_used(options: list[str], said: str, tmp_path: Path) -> None:
+def test_export_method_with_unusable_option_fails(
+    options: list[str], message: str, tmp_path: Path
+) -> None:
     write_run("incomplete_labels", tmp_path / "run")
     (tmp_path / "bad.json").write_text("[0.5, 2]")
-    given = [option.replace("bad", str(tmp_path / "bad.json")) for option in options]
+    arguments = [option.replace("bad", str(tmp_path / "bad.json")) for option in options]
     done = CliRunner().invoke(
-        export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), *given]
+        export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), *arguments]
     )
     assert done.exit_code == 1
-    assert said in done.output
+    assert message in done.output
     assert not (tmp_path / "bundle" / "spec.json").exists()
 
 
 @pytest.mark.parametrize(
     "option", ["multi_database net.recurrence=both", "multimodal_transformer net.causal=false"]
 )
-def test_what_looks_ahead_gets_no_bundle(option: str, tmp_path: Path) -> None:
+def test_export_of_non_causal_method_fails(option: str, tmp_path: Path) -> None:
     name, changed = option.split(" ")
     write_run(name, tmp_path / "run", changed)
     done = CliRunner().invoke(
@@ -470,7 +480,7 @@ def test_what_looks_ahead_gets_no_bundle(option: str, tmp_path: Path) -> None:
     assert "on video" in done.output
 
 
-def test_a_damaged_run_is_no_traceback(tmp_path: Path) -> None:
+def test_export_of_damaged_run_fails_without_traceback(tmp_path: Path) -> None:
     write_run("incomplete_labels", tmp_path / "run")
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"broken")
     done = CliRunner().invoke(

@@ -1,0 +1,95 @@
+"""The interface of inference backends, their options and checks that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+from faceaffect.bundle.model_spec import HEADS, BundleError
+from faceaffect.errors import FaceAffectError
+from faceaffect.types import FloatArray, Frame
+
+DEFAULT_MAX_FACES: Final[int] = 8
+
+HeadOutputs = dict[str, FloatArray]
+"""Raw network outputs [N, ...] by the names of `model_spec.HEADS`."""
+
+
+class BackendError(FaceAffectError, RuntimeError):
+    """A backend that cannot be used here: which, why, and what to do."""
+
+
+class Backend(Protocol):
+    """A network that is ready to run.
+
+    An instance may be used by one thread at a time; results may share its buffers.
+    """
+
+    name: str
+    precision: str
+    version: str
+
+    def infer(self, crops: FloatArray) -> HeadOutputs:
+        """Run the network on crops [N, 3, S, S], N >= 1."""
+        ...
+
+
+@runtime_checkable
+class FrameBackend(Protocol):
+    """A backend that crops the faces on the device that runs the network.
+
+    It adds the head `au_logit` [N, 12].
+    """
+
+    def infer_frame(
+        self, frame: Frame, crop_to_frame: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
+        """Crop the faces of a frame and run the network.
+
+        Args:
+            frame: The image.
+            crop_to_frame: Transforms from crop to frame pixels [N, 2, 3], N >= 1.
+
+        Returns:
+            The head outputs, and `appearance.sample_grid` of the crops [N, 3, 12, 12].
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """Options of all backends; each uses those that apply to it.
+
+    Attributes:
+        threads: Threads of a CPU backend.
+        precision: One of `model_spec.PRECISIONS`, or "auto".
+        max_faces: Largest batch of an engine.
+        dla_core: Deep-learning accelerator of a Jetson; None: the GPU.
+    """
+
+    threads: int = 1
+    precision: str = "fp32"
+    max_faces: int = DEFAULT_MAX_FACES
+    dla_core: int | None = None
+
+
+def require_cpu(name: str, device: str, options: BackendOptions) -> None:
+    """Raise BackendError unless device and options select the CPU."""
+    if device not in ("cpu", "auto"):
+        raise BackendError(
+            f"backend {name!r} runs on device 'cpu' only, got {device!r}; "
+            "use --backend tensorrt for a GPU"
+        )
+    if options.dla_core is not None:
+        raise BackendError(
+            f"backend {name!r} runs on the CPU, got DLA core {options.dla_core}; "
+            "use --backend tensorrt"
+        )
+
+
+def check_outputs(names: set[str], file: str | Path) -> None:
+    """Raise BundleError unless the network in `file` has an output for every head."""
+    missing = sorted(HEADS.keys() - names)
+    if missing:
+        raise BundleError(f"{file}: expected the outputs {sorted(HEADS)}, missing {missing}")

@@ -1,0 +1,105 @@
+"""The registry of backends and the policy that selects one."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from faceaffect.backends.backend import Backend, BackendError, BackendOptions
+from faceaffect.bundle.model_spec import AUTO_PRECISION, INT8_CPU, PRECISIONS
+
+if TYPE_CHECKING:
+    from faceaffect.bundle.bundle import Bundle
+
+log = logging.getLogger("faceaffect")
+
+_MODULES: Final[dict[str, str]] = {
+    "onnx": "faceaffect.backends.onnx_backend",
+    "openvino": "faceaffect.backends.openvino_backend",
+    "tensorrt": "faceaffect.backends.tensorrt_backend",
+}
+"""Module of each backend, imported on demand; it implements `_BackendModule`."""
+
+_DRIVER_FILES: Final = ("/proc/driver/nvidia/version", "/etc/nv_tegra_release", "/dev/nvidiactl")
+
+
+class _BackendModule(Protocol):
+    def unavailable_reason(self) -> str: ...
+
+    def open(self, bundle: Bundle, *, device: str, options: BackendOptions) -> Backend: ...
+
+
+def _import_backend(name: str) -> _BackendModule:
+    return cast(_BackendModule, importlib.import_module(_MODULES[name]))
+
+
+def available_backends() -> dict[str, str]:
+    """Name of each backend -> "" if it can be used here, else the reason why not."""
+    return {name: _import_backend(name).unavailable_reason() for name in _MODULES}
+
+
+def open_backend(
+    name: str, bundle: Bundle, *, device: str = "auto", options: BackendOptions | None = None
+) -> Backend:
+    """Open a backend.
+
+    `auto` selects TensorRT if there is an NVIDIA GPU (or one was named), else ONNX Runtime on the
+    CPU. Only `auto` falls back to the CPU, with a warning, and only while opening: a GPU that
+    fails later is an error, since the whole process has then lost the device.
+
+    Args:
+        name: `auto`, `onnx`, `openvino` or `tensorrt`.
+        bundle: The model.
+        device: `cpu`, `cuda`, `cuda:N` or `auto` (the device of the backend).
+        options: See `BackendOptions`.
+
+    Raises:
+        BackendError: The backend cannot be used here.
+        BundleError: The bundle has no model for it.
+    """
+    options = options or BackendOptions()
+    if options.precision not in (*PRECISIONS, AUTO_PRECISION):
+        raise BackendError(
+            f"precision must be {AUTO_PRECISION} or one of {', '.join(PRECISIONS)}, "
+            f"got {options.precision!r}"
+        )
+    if name == "auto":
+        return _open_best(bundle, device, options)
+    if name not in _MODULES:
+        raise BackendError(f"backend must be auto or one of {sorted(_MODULES)}, got {name!r}")
+    module = _import_backend(name)
+    reason = module.unavailable_reason()
+    if reason:
+        raise BackendError(f"backend {name!r} cannot be used: {reason}")
+    return module.open(bundle, device=device, options=options)
+
+
+def _open_best(bundle: Bundle, device: str, options: BackendOptions) -> Backend:
+    if device == "cpu":
+        return open_backend("onnx", bundle, device="cpu", options=options)
+    runs_on_cpu = options.precision in (AUTO_PRECISION, "fp32") or (
+        options.precision == "int8" and bundle.has(INT8_CPU)
+    )
+    cpu_options = BackendOptions(options.threads, options.precision if runs_on_cpu else "fp32")
+    if device == "auto" and not has_nvidia_gpu():
+        if options.precision != cpu_options.precision or options.dla_core is not None:
+            core = "" if options.dla_core is None else f" on DLA core {options.dla_core}"
+            log.warning(
+                "faceaffect: running on the CPU with ONNX Runtime in fp32, "
+                "since %s%s needs an NVIDIA GPU",
+                options.precision,
+                core,
+            )
+        return open_backend("onnx", bundle, device="cpu", options=cpu_options)
+    try:
+        return open_backend("tensorrt", bundle, device=device, options=options)
+    except RuntimeError as error:
+        log.warning("faceaffect: running on the CPU with ONNX Runtime, since %s", error)
+        return open_backend("onnx", bundle, device="cpu", options=cpu_options)
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether an NVIDIA driver is loaded, on a PC or a Jetson; creates no CUDA context."""
+    return any(Path(file).exists() for file in _DRIVER_FILES)
