@@ -326,9 +326,9 @@ def _open_multistage(
     if not spec.stages:
         return None
     from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
-    from faceaffect.bundle.multistage_bundle import open_staged_bundle
+    from faceaffect.bundle.multistage_bundle import open_multistage_bundle
     from faceaffect.multistage.multistage_model import MultiStageModel
 
     require_stages_on_cpu(spec.name, backend, device, options)
-    stages = open_stages(open_staged_bundle(path, spec), options)
+    stages = open_stages(open_multistage_bundle(path, spec), options)
     return MultiStageModel(spec, stages, timer)

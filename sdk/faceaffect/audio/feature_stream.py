@@ -53,7 +53,7 @@ class AudioFeatureStream:
         self._mel = MelStream(spec.mel)
         # Mel frames of whole steps that a window may still need, then those of an unfinished step.
         self._window = np.zeros(
-            (columns if spec.form != STRETCH else 0, spec.mel.bands), np.float32
+            (columns if spec.framing != CHUNK else 0, spec.mel.bands), np.float32
         )
         self._remainder = np.zeros((0, spec.mel.bands), np.float32)
         self._is_first = True
@@ -70,7 +70,7 @@ class AudioFeatureStream:
         power = np.concatenate(parts)
         end = len(power) // STEP_FRAMES * STEP_FRAMES
         self._remainder = power[end:]
-        if self._spec.form == STRETCH:
+        if self._spec.framing == CHUNK:
             return self._to_chunks(power[:end])
         return self._to_window(power[:end])
 

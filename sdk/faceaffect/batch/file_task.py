@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceaffect.errors import FaceAffectError
+from faceaffect.errors import FaceAffectError
 from faceaffect.sources.source import SourceOptions
 
 
-class BatchError(RuntimeError):
+class BatchError(FaceAffectError, RuntimeError):
     """Ends a whole batch; output files that are finished stay."""
 
 

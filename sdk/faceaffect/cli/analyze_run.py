@@ -102,7 +102,7 @@ class AnalyzeRun:
             write_report(
                 [Path(out)],
                 path,
-                portraits=self._settings.has_thumbnails,
+                thumbnails=self._settings.has_thumbnails,
                 facts=facts,
                 notes=notes,
             )

@@ -23,7 +23,7 @@ from faceaffect.cli.analyze_options import (
     source_options,
 )
 from faceaffect.sinks.open_sink import is_stdout
-from faceaffect.sinks.parquet_file import require_pyarrow
+from faceaffect.sinks.parquet_sink import require_pyarrow
 from faceaffect.system.cpu_count import cpu_count
 
 _FOLDER_OPTIONS: Final = ("output_format", "ray", "retry_failed")

@@ -65,7 +65,7 @@ def _configurations(options: Mapping[str, Any]) -> list[Configuration]:
         "device": options["devices"],
         "precision": options["precisions"],
         "size": options["sizes"] or (None,),
-        "faces": options["num_faces"] or (None,),
+        "num_faces": options["num_faces"] or (None,),
         "detector": options["detectors"] or (None,),
         "threads": options["threads"],
         "streams": options["streams"],
@@ -74,7 +74,7 @@ def _configurations(options: Mapping[str, Any]) -> list[Configuration]:
         choices,
         max_faces=options["max_faces"],
         min_face_size_px=options["min_face_size"],
-        dla=options["dla_core"],
+        dla_core=options["dla_core"],
     )
     yunet = options["detector_model"]
     return [replace(c, detector=None, yunet=yunet) if c.detector == YUNET else c for c in grid]
@@ -86,9 +86,9 @@ def _settings(options: Mapping[str, Any]) -> BenchSettings:
         frames=options["frames"],
         rounds=options["rounds"],
         warmup=options["warm_up"],
-        live_fps=() if options["no_camera"] else options["camera_fps"],
-        live_s=options["camera_seconds"],
-        pin=options["pin_cores"],
+        camera_fps=() if options["no_camera"] else options["camera_fps"],
+        camera_s=options["camera_seconds"],
+        pin_cores=options["pin_cores"],
     )
 
 
@@ -106,9 +106,9 @@ def _check_outputs(options: Mapping[str, Any]) -> None:
                 f"{path}: the folder {folder} does not exist; create it or choose another"
             )
     if options["save_html"]:
-        from faceaffect.bench.plots import require_matplotlib
+        from faceaffect.bench.html_report import check_packages
 
-        require_matplotlib()
+        check_packages()
     if options["load"] and options["source"]:
         raise click.UsageError(
             "--load shows a saved record and SOURCE is measured: use one of them"

@@ -14,6 +14,7 @@ from faceaffect.cli.doctor import doctor
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
+from faceaffect.errors import FaceAffectError
 
 
 def package_version() -> str:
@@ -69,6 +70,6 @@ def _run(arguments: list[str], show_traceback: bool) -> int:
 
 def _describe_error(error: Exception) -> str:
     """Return the message of an error; errors of other packages need their type as well."""
-    if type(error).__module__.startswith("faceaffect.") or type(error) is ValueError:
+    if isinstance(error, FaceAffectError) or type(error) is ValueError:
         return str(error)
     return f"{type(error).__name__}: {error} (use --debug for the traceback)"

@@ -20,7 +20,7 @@ def list_models() -> None:
     """List the available model bundles."""
     from rich.text import Text
 
-    from faceaffect.bundle.bundle import FOLDERS_VARIABLE, list_bundles
+    from faceaffect.bundle.bundle import MODELS_VARIABLE, list_bundles
     from faceaffect.bundle.model_spec import BundleError, ModelSpec
     from faceaffect.cli.print_table import open_console, print_table
 
@@ -28,7 +28,7 @@ def list_models() -> None:
     if not bundles:
         raise click.ClickException(
             "no model bundle found; download one with `faceaffect models download`, or set"
-            f" ${FOLDERS_VARIABLE} to a folder of bundles"
+            f" ${MODELS_VARIABLE} to a folder of bundles"
         )
     rows = [[Text(name, style="dim") for name in ("name", "model", "size", "license", "path")]]
     for folder in bundles:
@@ -98,7 +98,7 @@ def download(source: str, sha256: str, name: str) -> None:
                 task, completed=done_bytes, total=total_bytes
             )
 
-        folder, digest = get_bundle(source, sha256, name, track_file)
+        folder, digest = download_bundle(source, sha256, name, track_file)
     click.echo(
         f"stored as {folder}; use it with --model {folder.name}, read its card with"
         f" `faceaffect models show {folder.name}`"

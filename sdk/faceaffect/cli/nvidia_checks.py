@@ -144,7 +144,7 @@ def _tensorrt() -> Iterator[Check]:
 
     library, reason = find_tensorrt()
     yield Check("tensorrt", str(library) if library else reason, library is not None)
-    folder = cache_folder() / "engines"
+    folder = user_cache_dir() / "engines"
     engines = list(folder.glob("*.engine"))
     if library is not None or engines:
         size_mb = sum(path.stat().st_size for path in engines) / 1e6

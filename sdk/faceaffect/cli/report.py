@@ -42,4 +42,4 @@ def report(
 
     check_report(out, may_replace=overwrite)
     with Console(stderr=True).status("") as status:  # prints nothing outside a terminal
-        write_report(rows, out, portraits=thumbnails, most_tracks=tracks, say=status.update)
+        write_report(rows, out, thumbnails=thumbnails, max_tracks=tracks, on_progress=status.update)

@@ -113,7 +113,7 @@ def crop_faces(frame: Frame, landmarks_xy: FloatArray, crop: CropSpec) -> FloatA
     images = kernels.crop_face(
         frame, transforms, size_px=crop.size_px, mean=crop.mean, std=crop.std
     )
-    if crop.parts is None:
+    if crop.part_mask_norm is None:
         return images
     crops = np.empty((len(transforms), *crop.shape), np.float32)
     crops[:, :_IMAGE_CHANNELS] = images

@@ -95,7 +95,7 @@ class StageRunner:
         memories = [self._faces.setdefault(key, _Memory()) for key in track_id]
         due = [row for row, memory in enumerate(memories) if self._is_due(memory, time_s)]
         for stage in self._stages:
-            rows = [row for row in due if memories[row].frames % stage.spec.every == 0]
+            rows = [row for row in due if memories[row].frames % stage.spec.frame_stride == 0]
             if rows:
                 selected = crops if len(rows) == len(crops) else crops[rows]
                 inputs = {CROPS: selected}

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
+from faceaffect.errors import FaceAffectError
+
 _CLOSE_TIMEOUT_S: Final = 2.0
 _STDERR_TAIL_BYTES: Final = 1000
 
@@ -110,5 +112,5 @@ class WorkerOutput:
 
 def describe_error(error: Exception) -> str:
     """Return the message of an error; errors of other packages need their type as well."""
-    is_own = type(error).__module__.startswith("faceaffect.")
+    is_own = isinstance(error, FaceAffectError)
     return str(error) if is_own else f"{type(error).__name__}: {error}"

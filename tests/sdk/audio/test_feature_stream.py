@@ -7,7 +7,7 @@ import pytest
 
 from faceaffect.audio.feature_stream import MAX_STEPS, AudioFeatureStream
 from faceaffect.audio.mel import MelConfig, fixed_floor_db, mel_power, normalized_db
-from faceaffect.bundle.stage_spec import STRETCH, WINDOW, AudioSpec
+from faceaffect.bundle.stage_spec import CHUNK, WINDOW, AudioSpec
 
 MEL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 
@@ -37,7 +37,7 @@ TIMES = [0.0, 0.04, 0.1, 0.13, 0.13, 0.35, 0.36, 1.0, 1.05]
 
 def test_feature_stream_of_chunks_returns_each_step_once_in_order() -> None:
     audio = NoiseSource(2)
-    stream = AudioFeatureStream(audio, AudioSpec(STRETCH, MEL), 10)
+    stream = AudioFeatureStream(audio, AudioSpec(CHUNK, MEL), 10)
     power = mel_power(audio.samples, MEL)
     steps = 0
     for time_s in TIMES:
@@ -74,7 +74,7 @@ def test_feature_stream_of_windows_returns_one_per_step_and_one_at_start() -> No
 
 def test_feature_stream_after_jump_keeps_last_ten_seconds() -> None:
     audio = NoiseSource(40)
-    stream = AudioFeatureStream(audio, AudioSpec(STRETCH, MEL), 10)
+    stream = AudioFeatureStream(audio, AudioSpec(CHUNK, MEL), 10)
     stream.read_until(0.5)
     features = stream.read_until(35.0)
     assert features.has_gap

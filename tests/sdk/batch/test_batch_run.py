@@ -85,7 +85,7 @@ def test_batch_failed_input_is_retried_only_on_request(
     make_video(late, FRAMES)
     code, error = finish(analyze(videos, "--out", out))
     assert code == 1
-    assert "late.mp4: a video or image was wanted" in error
+    assert "late.mp4: expected a video or image" in error
     assert output_files(out) == before
     code, error = finish(analyze(videos, "--out", out, "--retry-failed"))
     assert code == 0, error

@@ -100,7 +100,7 @@ def test_analyze_uses_audio_of_each_video(
     sine = 0.3 * np.sin(2 * np.pi * 200 * np.arange(round(0.8 * MEL.rate_hz)) / MEL.rate_hz)
     with_audio = write_video(tmp_path / "with_audio.mkv", times, sine[None], MEL.rate_hz)
     silent = write_video(tmp_path / "silent.mkv", times)
-    base = settings(str(tmp_path / "results"), write_tiny_staged_bundle(tmp_path / "stages"))
+    base = settings(str(tmp_path / "results"), write_tiny_multistage_bundle(tmp_path / "stages"))
     base = replace(base, pipeline={**base.pipeline, "smooth": False})
     rows, notes = [], []
     for options in (base, replace(base, audio="none")):

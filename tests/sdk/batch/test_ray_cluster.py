@@ -78,7 +78,7 @@ def test_run_lost_machine_loses_and_duplicates_nothing(
     _, error = process.communicate(timeout=300)
     assert process.returncode == 1, error
     assert f"{VIDEOS} inputs (0 more by previous runs)" in error
-    assert "late.mp4: a video or image was wanted" in error
+    assert "late.mp4: expected a video or image" in error
     kept = output_files(out)
     assert len(kept) == VIDEOS
     make_video(videos / "late.mp4", FRAMES)

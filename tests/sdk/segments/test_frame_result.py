@@ -25,6 +25,6 @@ def test_unpack_frames_without_faces():
     assert got[0].affect.au_active.shape == (0, 12)
 
 
-def test_frame_has_index_time_and_source():
-    frame = result(50, (1, 0.0)).frame("clip.mp4")
+def test_frame_info_has_index_time_and_source():
+    frame = result(50, (1, 0.0)).frame_info("clip.mp4")
     assert (frame.index, frame.time_s, frame.source) == (50, 2.0, "clip.mp4")
