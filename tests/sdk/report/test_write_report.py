@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceaffect.report.page import MOST_LISTED
+from faceaffect.report.page import MAX_TABLE_ROWS
 from faceaffect.report.plots import clock_time
 from faceaffect.report.read_rows import ReportError
 from faceaffect.report.write_report import check_report, write_report
@@ -75,7 +75,9 @@ def test_figures_of_the_page_are_those_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_no_head_no_panel(tmp_path: Path) -> None:
-    rows = write_rows(tmp_path / "a.csv", one_face("a.mp4", 2.0), reads_aus=False, reads_mood=False)
+    rows = write_rows(
+        tmp_path / "a.csv", one_face("a.mp4", 2.0), has_aus=False, has_valence_arousal=False
+    )
     text = page_of(tmp_path, rows)
     assert "lip corner puller" not in text
     assert ">valence</text>" not in text
@@ -99,13 +101,13 @@ def test_a_face_seen_once_or_twice_in_a_video(tmp_path: Path, count: int) -> Non
 
 
 def test_only_the_longest_tracks_are_drawn_and_the_page_says_so(tmp_path: Path) -> None:
-    frames = [("a.mp4", i, i / 25, [1 + i // 2]) for i in range(2 * (MOST_LISTED + 10))]
+    frames = [("a.mp4", i, i / 25, [1 + i // 2]) for i in range(2 * (MAX_TABLE_ROWS + 10))]
     text = page_of(
         tmp_path,
         write_rows(tmp_path / "a.csv", [*frames, *one_face("b.mp4", 1.0, track_id=999)]),
-        most_tracks=2,
+        max_tracks=2,
     )
-    assert f"Of {MOST_LISTED + 10} tracks, the 1 with the most frames are drawn below" in text
+    assert f"Of {MAX_TABLE_ROWS + 10} tracks, the 1 with the most frames are drawn below" in text
     assert "and 10 more tracks with fewer frames" in text
     assert text.count('class="track"') == 2
     assert "Face 999" in text
@@ -126,7 +128,7 @@ def test_images_are_listed_and_shown_only_where_wanted(tmp_path: Path) -> None:
     without = page_of(tmp_path, rows)
     assert "<td>2.png</td>" in without
     assert "data:image/jpeg" not in without
-    text = page_of(tmp_path, rows, portraits=True)
+    text = page_of(tmp_path, rows, thumbnails=True)
     assert text.count('<img src="data:image/jpeg') == 3
     assert "images of 3 faces: pass it on with care" in text
     assert _Tags(text).open == []
@@ -142,13 +144,13 @@ def test_the_portrait_is_cut_at_the_frame_of_the_best_quality(tmp_path: Path) ->
     writer.release()
     rows = write_rows(tmp_path / "a.csv", one_face(str(clip), 60 / 25))
     found = re.search(
-        r'<img src="data:image/jpeg;base64,([^"]+)"', page_of(tmp_path, rows, portraits=True)
+        r'<img src="data:image/jpeg;base64,([^"]+)"', page_of(tmp_path, rows, thumbnails=True)
     )
     assert found
     image = cv2.imdecode(np.frombuffer(base64.b64decode(found[1]), np.uint8), cv2.IMREAD_COLOR)
     assert abs(int(image[56, 56, 0]) - 4 * 25) <= 3, "of frame 25, whose quality is the highest"
     clip.unlink()
-    assert "no portrait of face 1" in page_of(tmp_path, rows, portraits=True)
+    assert "no portrait of face 1" in page_of(tmp_path, rows, thumbnails=True)
 
 
 @pytest.mark.parametrize(
