@@ -1,4 +1,4 @@
-"""Files of rows, written by the sinks themselves, of faces that were never seen."""
+"""Files of rows of synthetic faces, written by the sinks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def write_rows(
     has_expression: bool = True,
     has_valence_arousal: bool = True,
 ) -> Path:
-    """A row for each track id of each (source, frame, time_s, track ids); what a face shows follows
-    from its time and id.
+    """Write a row per track id of each (source, frame, time_s, track ids).
+
+    Outputs are functions of time, boxes of the id.
     """
     with open_sink(path) as sink:
         for source, index, time_s, ids in frames:
@@ -38,10 +39,9 @@ def face_rows(
     has_expression: bool = True,
     has_valence_arousal: bool = True,
 ) -> tuple[Faces, Affect]:
-    """AU12 is on in odd seconds; happiness wins there and neutral elsewhere; valence is a wave of
-    ten seconds.
-    """
-    count, is_odd = len(ids), int(time_s) % 2 == 1
+    """Make AU12 and happiness active in odd seconds, and valence a sine with a period of 10 s."""
+    count = len(ids)
+    is_odd = int(time_s) % 2 == 1
     track_id = np.array(ids, np.int64).reshape(count)
     aus = np.full((count, 12), 0.1 if has_aus else np.nan, np.float32)
     expression = np.full((count, 7), 0.05 if has_expression else np.nan, np.float32)
@@ -49,7 +49,7 @@ def face_rows(
         aus[:, 6] = 0.9
     if has_expression:
         expression[:, 4 if is_odd else 0] = 0.7
-    mood = np.full(
+    valence = np.full(
         count, np.sin(time_s * 2 * np.pi / 10) if has_valence_arousal else np.nan, np.float32
     )
     faces = Faces(
@@ -60,7 +60,7 @@ def face_rows(
         np.full(count, 0.5 + 0.4 * (time_s == 1.0), np.float32),
         np.tile(np.float32([5, -5, 2]), (count, 1)),
     )
-    return faces, Affect(aus, np.nan_to_num(aus) > 0.5, expression, mood, mood / 2)
+    return faces, Affect(aus, np.nan_to_num(aus) > 0.5, expression, valence, valence / 2)
 
 
 def one_face(
