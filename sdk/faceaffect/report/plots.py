@@ -103,7 +103,9 @@ def plot_images(source: SourceStats) -> str:
             "% of faces",
         )
         if len(means):
-            counts, x, y = np.histogram2d(means[:, 0], means[:, 1], bins=32, range=((-1, 1), (-1, 1)))
+            counts, x, y = np.histogram2d(
+                means[:, 0], means[:, 1], bins=32, range=((-1, 1), (-1, 1))
+            )
             visible = np.ma.masked_equal(counts.T, 0)
             plane.pcolormesh(x, y, visible, cmap="viridis_r", rasterized=True)
         plane.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", title="faces")
