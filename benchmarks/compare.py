@@ -1,6 +1,6 @@
 """Ours beside the packages that a user would otherwise pick, on the same clips in one run.
 
-`python -m benchmarks.baselines.make_environments`, then `python -m benchmarks side-by-side
+`python -m benchmarks.baselines.make_environments`, then `python -m benchmarks compare
 [--clip CLIP] [--weights FOLDER] [--stand-ins] [--record benchmarks/results]`. Each round runs
 every package once, in a process and an environment of its own, pinned to one core; the order
 turns from round to round. Times are of the processor, so other work disturbs them little. What
@@ -171,7 +171,7 @@ def choose(arguments: argparse.Namespace, made: Path) -> tuple[Files, dict[str, 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Options; ends with a message where they cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks side-by-side", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks compare", description=__doc__)
     parser.add_argument("--clip", action="append", help="more than once for more clips")
     parser.add_argument("--model", default=None)
     parser.add_argument("--backend", default="onnx", help="of ours")
@@ -199,7 +199,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks side-by-side`."""
+    """Entry of `python -m benchmarks compare`."""
     arguments = parse(argv)
     watch, prefix = SystemLoadMonitor(), offline_prefix()
     with tempfile.TemporaryDirectory() as folder:
@@ -218,8 +218,8 @@ def main(argv: list[str] | None = None) -> None:
     text = as_markdown(clips, refused, about)
     sys.stdout.write(text)
     if arguments.record:
-        (arguments.record / "side_by_side.md").write_text(text, encoding="utf-8")
-        (arguments.record / "side_by_side.json").write_text(
+        (arguments.record / "compare.md").write_text(text, encoding="utf-8")
+        (arguments.record / "compare.json").write_text(
             as_json(clips, refused, about), encoding="utf-8"
         )
 

@@ -123,7 +123,7 @@ def as_markdown(clips: list[ClipResult], refused: dict[str, str], about: dict[st
 def _row(clip: ClipResult, run: PeerRun) -> str:
     if run.unavailable_reason:
         return f"| {run.peer.title} | {run.peer.computes} | not run: {run.unavailable_reason} | | | | | | | | |"
-    times, against = Distribution.of(run.rounds_ms), clip.against(run)
+    times, against = Distribution.from_rounds(run.rounds_ms), clip.against(run)
     figures = " | ".join(f"{value:.2f}" for value in (times.p50, times.p95, times.p99, times.mean))
     first = f"{np.median(run.first_result_s):.2f}"
     ratio = "1 | 1" if run.peer is OURS else "no frame with the same face | "
@@ -164,7 +164,7 @@ def as_json(clips: list[ClipResult], refused: dict[str, str], about: dict[str, s
                 }
                 | {"ratios_of_means": [round(ratio, 3) for ratio in against.ratios_of_means]}
                 | {
-                    "all_rounds": asdict(Distribution.of(run.rounds_ms)) if run.rounds_ms else None,
+                    "all_rounds": asdict(Distribution.from_rounds(run.rounds_ms)) if run.rounds_ms else None,
                     "rounds_ms": rounds_ms,
                 }
             )

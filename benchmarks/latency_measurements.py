@@ -1,4 +1,4 @@
-"""What `python -m benchmarks limit` measures, one function a line or two of its table; times are of
+"""What `python -m benchmarks latency` measures, one function a line or two of its table; times are of
 the processor.
 """
 
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from faceaffect.bench.configuration import Configuration
-from faceaffect.bench.workload import forth_and_back, make_workload, read_frames
+from faceaffect.bench.workload import ping_pong, make_workload, read_frames
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.sinks.overlay_video import OverlayVideo
 from faceaffect.sources import open_source
@@ -74,7 +74,7 @@ def played(frames: list[Frame], count: int) -> Iterator[Frame]:
     Frames that were read long ago would come from memory: nobody who decodes or films has it so.
     """
     for index in range(count):
-        frame = forth_and_back(frames, index)
+        frame = ping_pong(frames, index)
         yield replace(frame, pixels=frame.pixels.copy(), time_s=index / FPS, index=index)
 
 
@@ -113,7 +113,7 @@ def clip_at(clip: str, size: tuple[int, int]) -> list[Frame]:
 
 def tiled(clip: str, faces: int, folder: Path) -> list[Frame]:
     """The clip's face that many times in a 640x360 image, each no smaller than with eight."""
-    workload = make_workload(clip, Configuration(size=SIZE, faces=faces), 72, folder)
+    workload = make_workload(clip, Configuration(size=SIZE, num_faces=faces), 72, folder)
     return read_frames(workload.path, 72)
 
 
@@ -156,7 +156,7 @@ def detection_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
             found_after = float("inf")
             for index in range(entry + 60):
                 source = three if index < entry else four
-                frame = replace(forth_and_back(source, index), time_s=index / FPS, index=index)
+                frame = replace(ping_pong(source, index), time_s=index / FPS, index=index)
                 faces, _ = pipeline.analyze(frame)
                 if index == entry - 1 and len(faces) != 3:
                     raise ValueError(

@@ -1,4 +1,4 @@
-"""The CPU path against its targets, on one pinned thread: `python -m benchmarks limit [--record
+"""The CPU path against its targets, on one pinned thread: `python -m benchmarks latency [--record
 benchmarks/results]`.
 
 Decoding is left out and times are of the processor, medians of rounds that take turns, so that
@@ -157,7 +157,7 @@ class Measurement:
     def notes(self) -> list[str]:
         """What stands below the table."""
         every = [value for run in self.runs["small"] for value in run.whole[30:]]
-        spread = Distribution.of([every])
+        spread = Distribution.from_rounds([every])
         network = self.median("small", lambda run: run.held(run.stages["network"]))
         operations = 2 * lines.network_macs(open_bundle(self._setup.model).onnx)
         rate, reached = float(np.median(self.rates)), operations / network / 1e6
@@ -278,8 +278,8 @@ def as_markdown(title: str, facts: dict[str, str], table: list[Line], notes: lis
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks limit`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks limit", description=__doc__)
+    """Entry of `python -m benchmarks latency`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks latency", description=__doc__)
     parser.add_argument(
         "--clip", default=str(ROOT.parent / "shared/data/videos/pyfeat_single_face_smile.mp4")
     )
@@ -323,7 +323,7 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.write(text)
     if arguments.record:
         arguments.record.mkdir(parents=True, exist_ok=True)
-        (arguments.record / f"limit_{measurement.about['precision']}.md").write_text(
+        (arguments.record / f"latency_{measurement.about['precision']}.md").write_text(
             text, encoding="utf-8"
         )
 

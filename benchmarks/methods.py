@@ -1,4 +1,4 @@
-"""The board's networks as bundles over real clips: `python -m benchmarks method-clips --work WORK
+"""The board's networks as bundles over real clips: `python -m benchmarks methods --work WORK
 CLIP ... [--record FOLDER]`.
 
 Do all eight run through the command line, and what do they say there? WORK is that of `python -m
@@ -136,7 +136,7 @@ def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
         )
     text = (
         "# The eight compact methods on real clips\n\n"
-        "Made by `python -m benchmarks method-clips`: each board run as a bundle, `faceaffect analyze --model BUNDLE` on\n"
+        "Made by `python -m benchmarks methods`: each board run as a bundle, `faceaffect analyze --model BUNDLE` on\n"
         "each clip. They learned on rendered faces for a few minutes: this says that they run, not that they are right.\n\n"
     )
     (folder / f"{CLIPS_FILE}.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
@@ -148,7 +148,7 @@ def _span(first: float | None, last: float | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks method-clips", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks methods", description=__doc__)
     parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--record", type=Path, default=RECORDS)

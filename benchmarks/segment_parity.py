@@ -1,4 +1,4 @@
-"""What sharing a video out changes: `python -m benchmarks seams CLIP... [--jobs N] [--record
+"""What sharing a video out changes: `python -m benchmarks segments CLIP... [--jobs N] [--record
 FOLDER]`.
 
 Each clip is analyzed by one process and by several, as `faceaffect analyze --jobs` does it, and
@@ -105,8 +105,8 @@ def _stretches(clip: str, jobs: int) -> tuple[list[Segment], float]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks seams`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks seams", description=__doc__)
+    """Entry of `python -m benchmarks segments`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks segments", description=__doc__)
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.write(text)
     if arguments.record:
         arguments.record.mkdir(parents=True, exist_ok=True)
-        (arguments.record / "seams.md").write_text(text, encoding="utf-8")
+        (arguments.record / "segments.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

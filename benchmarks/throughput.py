@@ -1,4 +1,4 @@
-"""What many videos cost: processes against threads, files and cores. `python -m benchmarks scale
+"""What many videos cost: processes against threads, files and cores. `python -m benchmarks throughput
 [--record FILE.md]`.
 
 Each round analyzes every combination of files and workers once, in turn, as `faceaffect analyze
@@ -191,9 +191,9 @@ def growth(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks scale`."""
+    """Entry of `python -m benchmarks throughput`."""
     cores = len(os.sched_getaffinity(0))
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks throughput", description=__doc__)
     parser.add_argument("--clip", type=Path, default=ROOT / "assets" / "demo.mp4")
     parser.add_argument("--kind", action="append", choices=list(RUNNERS))
     parser.add_argument(

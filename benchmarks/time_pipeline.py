@@ -2,7 +2,7 @@
 
 `python -m benchmarks pipeline CLIP [--record FILE.md]`. Decoding is left out; every figure is
 process-CPU time, so other work on the machine disturbs it little. `faceaffect bench` measures
-more, `python -m benchmarks side-by-side` compares with other packages.
+more, `python -m benchmarks compare` compares with other packages.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def time_ours(
 
 
 def _row(name: str, values: list[float]) -> str:
-    found = Distribution.of([values])
+    found = Distribution.from_rounds([values])
     return f"| {name} | {found.p50:.3f} | {found.p95:.3f} | {found.p99:.3f} | {found.mean:.3f} |"
 
 

@@ -1,4 +1,4 @@
-"""How faces are held on real clips: `python -m benchmarks follow CLIP... [--record FOLDER]`.
+"""How faces are held on real clips: `python -m benchmarks tracking CLIP... [--record FOLDER]`.
 
 Frames with faces, ids, detector looks.
 
@@ -70,8 +70,8 @@ def follow(clips: str, model: str | None) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks follow`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks follow", description=__doc__)
+    """Entry of `python -m benchmarks tracking`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks tracking", description=__doc__)
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--model", default=None)
     parser.add_argument("--record", type=Path, default=None, help="folder for follow_clips.md")
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.write(text)
     if arguments.record:
         arguments.record.mkdir(parents=True, exist_ok=True)
-        (arguments.record / "follow_clips.md").write_text(text, encoding="utf-8")
+        (arguments.record / "tracking.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -148,8 +148,8 @@ def test_ours_runs_and_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture
     main([*options, "--clip", str(DEMO), "--record", str(tmp_path)])
     text = capsys.readouterr().out
     assert "## demo.mp4" in text
-    assert text == (tmp_path / "side_by_side.md").read_text(encoding="utf-8")
-    found = json.loads((tmp_path / "side_by_side.json").read_text(encoding="utf-8"))
+    assert text == (tmp_path / "compare.md").read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
     (run,) = found["clips"][0]["runs"]
     assert len(run["rounds_ms"][0]) == 12
     assert run["frames_with_a_face"] > 0
