@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks import latency_measurements as measure
-from benchmarks.baselines.baseline import PEERS, find_files, interpreter
+from benchmarks.baselines.baseline import BASELINES, find_files, interpreter
 from benchmarks.baselines.make_environments import ENVIRONMENTS
 from benchmarks.compare import make_job, offline_prefix, run_once
 from benchmarks.latency_measurements import SIZE, FileRun, Pass, PipelineConfig
@@ -37,7 +37,9 @@ _SHORT_FRAMES: Final = 30
 _TWO_CORES: Final = "speedup on two cores, `faceaffect analyze --jobs 2` on a file"
 _TWO_CORES_TARGET: Final = "at least 1.7 times"
 _NUM_FACES: Final = (1, 2, 4)
-MEDIAPIPE: Final = next(peer for peer in PEERS if peer.name == "mediapipe_face_landmarker")
+MEDIAPIPE: Final = next(
+    baseline for baseline in BASELINES if baseline.name == "mediapipe_face_landmarker"
+)
 
 
 @dataclass(frozen=True, slots=True)

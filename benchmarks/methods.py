@@ -137,8 +137,8 @@ def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
     text = (
         "# The eight compact methods on real clips\n\n"
         "Made by `python -m benchmarks methods`: each leaderboard run as a bundle, with\n"
-        "`faceaffect analyze --model BUNDLE` on each clip. They were trained on rendered faces for a few\n"
-        "minutes: the table shows that they run, not that they are accurate.\n\n"
+        "`faceaffect analyze --model BUNDLE` on each clip. They were trained on rendered faces for "
+        "a few\nminutes: the table shows that they run, not that they are accurate.\n\n"
     )
     (folder / f"{CLIPS_FILE}.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 

@@ -84,9 +84,9 @@ def test_score_counts_detections_by_face_size() -> None:
     score = Score()
     score.add(Case(frame, boxes, points), found, 1.0)
     score.add(Case(frame, boxes, points), wrong, 1.0)
-    at = {k: (score.found[k], score.faces[k]) for k in range(len(BINS)) if score.faces[k]}
+    at = {k: (score.detected[k], score.faces[k]) for k in range(len(BINS)) if score.faces[k]}
     assert at == {2: (0, 2), 4: (1, 2)}, "the face of 10 px is smaller than any bin"
-    assert score.false_finds == 1
+    assert score.false_positives == 1
     assert score.errors == [pytest.approx(5 / 20)]
     np.testing.assert_allclose(
         overlaps(boxes[:1], np.float32([[0, 20, 40, 60]])), [[1 / 3]], rtol=1e-5
