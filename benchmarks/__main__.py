@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [options]` runs one of `BENCHMARKS`; each knows its options."""
+"""Runs a benchmark: `python -m benchmarks NAME [options]`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ BENCHMARKS = {
     "detectors": "benchmarks.detectors",
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
-    "follow": "benchmarks.tracking",
-    "limit": "benchmarks.latency_targets",
-    "side-by-side": "benchmarks.compare",
-    "scale": "benchmarks.throughput",
-    "seams": "benchmarks.segment_parity",
-    "method-clips": "benchmarks.methods",
+    "tracking": "benchmarks.tracking",
+    "latency": "benchmarks.latency_targets",
+    "compare": "benchmarks.compare",
+    "throughput": "benchmarks.throughput",
+    "segments": "benchmarks.segment_parity",
+    "methods": "benchmarks.methods",
     "gpu": "benchmarks.gpu_record",
 }
 
 
 def main() -> None:
+    """Run the benchmark that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in BENCHMARKS:
-        raise SystemExit(f"python -m benchmarks needs one of {', '.join(BENCHMARKS)}, got {name!r}")
+        raise SystemExit(f"expected one of {', '.join(BENCHMARKS)}, got {name!r}")
     sys.argv = [f"benchmarks {name}", *sys.argv[2:]]
     import_module(BENCHMARKS[name]).main()
 

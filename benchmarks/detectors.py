@@ -1,10 +1,9 @@
-"""Detectors side by side: `python -m benchmarks detectors --taught RUN/taught.npz [--clip CLIP ...]
-[--record FOLDER]`.
+"""Compares face detectors: `python -m benchmarks detectors --taught RUN/taught.npz`.
 
-Recall and false finds by face size, error of the five points and processor time of one look.
-Truth on made images is what YuNet said of the whole, large image, laid smaller before clutter;
-on clips it is what YuNet says of the frame itself. The images are those that the distilled
-detector was not trained on.
+Measures recall by face size, false positives, keypoint error and CPU time. Ground truth of
+composited images is YuNet's output on the original, which is then pasted at a smaller size onto a
+background; on clips it is YuNet's output on the frame. The images are held out from the training of
+the distilled detector.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ BINS: Final = (
     (1 / 4, 1 / 2),
     (1 / 2, 1.0),
 )
-"""Heights of faces as shares of the frame's height."""
-_OVERLAP: Final = 0.4
+"""Face heights as fractions of the frame's height."""
+_MIN_IOU: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,12 @@ class Case:
 
 @dataclass(slots=True)
 class Score:
-    """What a detector did: faces of each bin, those found, finds that are none, errors of points,
-    times.
-    """
+    """Results of a detector, by bins of face height where it matters."""
 
     faces: list[int] = field(default_factory=lambda: [0] * len(BINS))
-    found: list[int] = field(default_factory=lambda: [0] * len(BINS))
+    detected: list[int] = field(default_factory=lambda: [0] * len(BINS))
     frames: int = 0
-    false_finds: int = 0
+    false_positives: int = 0
     errors: list[float] = field(
         default_factory=list
     )  # mean distance of the five points over the distance of the eyes
@@ -73,15 +70,15 @@ class Score:
         overlap = overlaps(case.boxes, detections.box_xyxy)
         self.frames += 1
         self.ms.append(ms)
-        self.false_finds += int((overlap.max(axis=0, initial=0) < _OVERLAP).sum())
+        self.false_positives += int((overlap.max(axis=0, initial=0) < _MIN_IOU).sum())
         for row, (box, points) in enumerate(zip(case.boxes, case.points, strict=True)):
             share = float(box[3] - box[1]) / case.frame.height_px
             at = next((k for k, (low, high) in enumerate(BINS) if low <= share < high), None)
             if at is None:
                 continue
             self.faces[at] += 1
-            if overlap.shape[1] and overlap[row].max() >= _OVERLAP:
-                self.found[at] += 1
+            if overlap.shape[1] and overlap[row].max() >= _MIN_IOU:
+                self.detected[at] += 1
                 got = detections.keypoints_xy[int(overlap[row].argmax())]
                 eyes = float(np.linalg.norm(points[0] - points[1]))
                 self.errors.append(
@@ -141,53 +138,54 @@ def _laid(canvas: np.ndarray, taught: TeacherImage, scale: float, rng: np.random
 
 
 def clip_cases(clips: list[str], teacher: YunetDetector, step: int = 5) -> Iterator[Case]:
-    """Every fifth frame of clips, with YuNet's own word for what is there."""
+    """Yield every `step`-th frame of clips, with YuNet's detections as ground truth."""
     for clip in clips:
         with open_source(clip) as source:
             for index, frame in enumerate(source):
                 if index % step == 0:
-                    found = teacher.detect(frame)
-                    yield Case(frame, found.box_xyxy, found.keypoints_xy)
+                    detections = teacher.detect(frame)
+                    yield Case(frame, detections.box_xyxy, detections.keypoints_xy)
 
 
-def judge(
+def evaluate(
     detectors: dict[str, Callable[[Frame], Detector]], cases: Iterator[Case]
 ) -> dict[str, Score]:
-    """Every detector on every case; a detector is made for the first frame of each size."""
+    """Run every detector on every case; a detector is created per frame height."""
     scores = {name: Score() for name in detectors}
     made: dict[tuple[str, int], Detector] = {}
     for case in cases:
         for name, make in detectors.items():
             detector = made.setdefault((name, case.frame.height_px), make(case.frame))
-            started = CPU.now()
+            begin_ns = CPU.mark()
             detections = detector.detect(case.frame)
-            scores[name].add(case, detections, (CPU.now() - started) / 1e6)
+            scores[name].add(case, detections, (CPU.mark() - begin_ns) / 1e6)
     return scores
 
 
 def as_table(title: str, scores: dict[str, Score]) -> list[str]:
+    """Format the scores as a section of the record."""
     names = [f"1/{1 / low:.0f} to 1/{1 / high:.0f}" for low, high in BINS]
     lines = [
         f"## {title}",
         "",
-        f"| detector | {' | '.join(names)} | false finds a frame | error of points | ms a look |",
+        f"| detector | {' | '.join(names)} | false positives per frame | keypoint error | ms per detection |",
     ]
     lines.append("|---" * (len(BINS) + 4) + "|")
     for name, score in scores.items():
         recall = [
             f"{100 * f / n:.0f} % of {n}" if n else "-"
-            for f, n in zip(score.found, score.faces, strict=True)
+            for f, n in zip(score.detected, score.faces, strict=True)
         ]
         error = f"{np.median(score.errors):.3f}" if score.errors else "-"
-        false_finds = f"{score.false_finds / max(1, score.frames):.3f}"
+        false_positives = f"{score.false_positives / max(1, score.frames):.3f}"
         lines.append(
-            f"| {name} | {' | '.join(recall)} | {false_finds} | {error} | {np.median(score.ms):.2f} |"
+            f"| {name} | {' | '.join(recall)} | {false_positives} | {error} | {np.median(score.ms):.2f} |"
         )
     return [*lines, ""]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks detectors`."""
+    """Run `python -m benchmarks detectors`."""
     shared = ROOT.parent / "shared"
     parser = argparse.ArgumentParser(prog="python -m benchmarks detectors", description=__doc__)
     parser.add_argument(
@@ -198,12 +196,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--shared", type=Path, default=shared)
     parser.add_argument(
-        "--clip", action="append", help="more than once; all clips of --shared unless given"
+        "--clip", action="append", help="may be repeated [default: all clips of --shared]"
     )
     parser.add_argument(
-        "--network", type=Path, default=None, help="another detector.onnx than the shipped one"
+        "--network", type=Path, default=None, help="detector.onnx to use instead of the shipped one"
     )
-    parser.add_argument("--per-bin", type=int, default=60, help="made images of each face size")
+    parser.add_argument(
+        "--per-bin", type=int, default=60, help="composited images of each face size"
+    )
     parser.add_argument("--record", type=Path, default=None, help="folder for detectors.md")
     arguments = parser.parse_args(argv)
     if hasattr(os, "sched_setaffinity"):
@@ -234,17 +234,18 @@ def main(argv: list[str] | None = None) -> None:
         "",
     ]
     lines += [
-        "Recall by the face's height as a share of the frame's; error: mean distance of the five points over that of the"
+        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance of the five keypoints"
     ]
     lines += [
-        "eyes, median. Set to faces of a tenth of the height and more; smaller ones are found by the way.",
+        "over the distance of the eyes, median. Detectors are set to faces of at least a tenth of the frame's height.",
         "",
     ]
-    title = f"Held-out web faces before clutter, {SIZE_WH[0]}x{SIZE_WH[1]} ({len(held_out)} images)"
+    title = f"Held-out web faces on backgrounds, {SIZE_WH[0]}x{SIZE_WH[1]} ({len(held_out)} images)"
     lines += as_table(
-        title, judge(detectors, made_cases(held_out, arguments.shared / "data", arguments.per_bin))
+        title,
+        evaluate(detectors, made_cases(held_out, arguments.shared / "data", arguments.per_bin)),
     )
-    of_clips = judge(detectors, clip_cases(clips, teacher))
+    of_clips = evaluate(detectors, clip_cases(clips, teacher))
     lines += as_table(
         f"Clips, every fifth frame, against YuNet ({', '.join(Path(clip).name for clip in clips)})",
         of_clips,

@@ -1,4 +1,4 @@
-"""The one list of what every kernel is tried on: tests compare on it, the benchmark times from it."""
+"""Test cases of all kernels, shared by tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from faceaffect.types import FloatArray, Frame, PixelFormat
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 TOLERANCE = 1e-5
-"""Relative to the larger of 1 and the value: kernels may fuse products and sums, positions they may
-not.
-"""
+"""Relative to max(1, |value|): kernels may fuse multiply-adds, but not of sampling positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class KernelCase:
-    """One call: `make()` gives the keyword arguments of `op`, `out` left out."""
+    """One call: `make()` returns the keyword arguments of `op` without `out`."""
 
     op: str
     name: str
@@ -36,11 +34,12 @@ class KernelCase:
 
 
 def textured(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint8]:
-    """Noise: neighbors differ, so that a wrong tap cannot hide."""
+    """Return noise: neighbors differ, so that a wrong tap changes the result."""
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def frame_of(layout: PixelFormat, height_px: int, width_px: int, seed: int = 0) -> Frame:
+    """Return a frame of noise in a pixel format."""
     shapes = {
         PixelFormat.GRAY: (height_px, width_px),
         PixelFormat.NV12: (height_px * 3 // 2, width_px),
@@ -51,8 +50,13 @@ def frame_of(layout: PixelFormat, height_px: int, width_px: int, seed: int = 0) 
 def similarity(
     size_px: int, scale: float, degrees: float, center_xy: tuple[float, float]
 ) -> FloatArray:
-    """Map [1, 2, 3] that steps `scale` frame pixels a crop pixel, turned, with the crop's middle at
-    `center_xy`.
+    """Return a crop-to-frame similarity transform [1, 2, 3].
+
+    Args:
+        size_px: Side of the crop.
+        scale: Frame pixels per crop pixel.
+        degrees: Rotation.
+        center_xy: Position of the crop's center in the frame.
     """
     radians, middle = np.deg2rad(degrees), (size_px - 1) / 2
     a, b = scale * np.cos(radians), scale * np.sin(radians)
@@ -99,7 +103,7 @@ def _many(count: int) -> dict[str, Any]:
 
 
 def _skewed() -> dict[str, Any]:
-    """No similarity: shear, unequal scales, and one axis that does not move at all."""
+    """Return transforms that are no similarities: shear, unequal scales, and a degenerate axis."""
     maps = np.array(
         [[[1.2, 0.4, -3], [-0.1, 2.7, 4]], [[0, 0, 11.5], [0, 0.7, 3]], [[-1, 0, 70], [0, -1, 50]]]
     )
@@ -154,7 +158,7 @@ _CROPS = [
     for name, pose in _POSES.items()
 ]
 
-_CROP_EXTRAS = {
+_CROP_EXTRAS: dict[str, Callable[[], dict[str, Any]]] = {
     "no face": partial(_many, 0),
     "eight faces": partial(_many, 8),
     "sheared, flat and mirrored maps": _skewed,
@@ -203,7 +207,7 @@ def _images(*shape: int) -> dict[str, Any]:
 def graph_weights(
     width: int = 64, layers: int = 2, seed: int = 0, *, hidden: int | None = None
 ) -> GcnWeights:
-    """Random weights of ordinary size: rows of the adjacency add to 1."""
+    """Return random weights; rows of the adjacency sum to 1."""
     random = np.random.default_rng(seed)
     widths = [width, *[hidden or width] * layers]
     adjacency = random.random((12, 12))
@@ -240,7 +244,7 @@ _GRAPHS = {
     "no layer": partial(_graph, 2, 19, 0),
     "widest": partial(_graph, 1, 512, 1),
 }
-# sums of 512 products, in another order, differ by more than 1e-5 where they cancel
+# Sums of 512 products in another order differ by more than 1e-5 where they cancel.
 _GRAPH_TOLERANCE = 5e-5
 
 CASES: list[KernelCase] = [
@@ -251,9 +255,7 @@ CASES: list[KernelCase] = [
 
 
 def timed_crop(size_px: int, scale: float, layout: PixelFormat = PixelFormat.BGR) -> KernelCase:
-    """A turned face in the middle of a 640 x 360 frame; `scale` frame pixels a pixel of a 112 px
-    crop.
-    """
+    """Return a rotated face in the middle of a 640x360 frame, with the scale of a 112 px crop."""
     step = scale * 112 / size_px
     make = partial(_face, layout, (360, 640), size_px, scale=step, degrees=15, at=(0.5, 0.5))
     return KernelCase("crop_face", f"{layout.value} {size_px} px, face of scale {scale}", make)

@@ -1,6 +1,4 @@
-"""What `python -m benchmarks limit` measures, one function a line or two of its table; times are of
-the processor.
-"""
+"""Measurements of `python -m benchmarks latency`; times are CPU times unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ import cv2
 import numpy as np
 
 from faceaffect.bench.configuration import Configuration
-from faceaffect.bench.workload import forth_and_back, make_workload, read_frames
+from faceaffect.bench.workload import make_workload, ping_pong, read_frames
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.sinks.overlay_video import OverlayVideo
 from faceaffect.sources import open_source
@@ -27,13 +25,13 @@ from faceaffect.types import Frame
 
 FPS: Final = 30.0
 SIZE: Final = (640, 360)
-FIVE_MINUTES: Final = 9000
-_SETTLED: Final = 30  # frames until a face is held and caches are warm
+FIVE_MINUTES: Final = 9000  # frames
+_WARMUP_FRAMES: Final = 30  # until the face is tracked and caches are warm
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """The pipeline that is measured."""
+class PipelineConfig:
+    """Options of the measured pipeline."""
 
     model: str | None
     backend: str
@@ -41,6 +39,7 @@ class Setup:
     detector: str | None
 
     def open(self) -> Pipeline:
+        """Open the pipeline on one CPU thread."""
         return open_pipeline(
             self.model,
             backend=self.backend,
@@ -53,146 +52,147 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over frames: milliseconds of each, all of it and (of a second run) by stage, and how
-    many faces were held.
-    """
+    """Milliseconds of each frame: in total, and by stage in a second run; and tracked faces."""
 
-    whole: list[float]
+    total: list[float]
     stages: dict[str, list[float]]
-    faces: list[int]
+    num_faces: list[int]
 
-    def held(self, values: Sequence[float] | None = None) -> float:
-        """The median over settled frames on which nothing was looked for."""
-        chosen = self.whole if values is None else values
-        still = [v for v, looked in zip(chosen, self.stages["detect"], strict=True) if not looked]
-        return float(np.median(still[_SETTLED:] or still))
+    def tracking_ms(self, values: Sequence[float] | None = None) -> float:
+        """Return the median over frames after warm-up in which the detector did not run.
+
+        Args:
+            values: Milliseconds of each frame; None for the total.
+        """
+        values = self.total if values is None else values
+        tracked = [v for v, detect in zip(values, self.stages["detect"], strict=True) if not detect]
+        return float(np.median(tracked[_WARMUP_FRAMES:] or tracked))
 
 
-def played(frames: list[Frame], count: int) -> Iterator[Frame]:
-    """`count` frames forth and back, by the clock of a camera, each written anew, as by a decoder.
+def play_copies(frames: list[Frame], count: int) -> Iterator[Frame]:
+    """Yield `count` frames in ping-pong order at `FPS`, each copied.
 
-    Frames that were read long ago would come from memory: nobody who decodes or films has it so.
+    Copies are in the cache, as frames of a decoder or camera are; old frames would not be.
     """
     for index in range(count):
-        frame = forth_and_back(frames, index)
+        frame = ping_pong(frames, index)
         yield replace(frame, pixels=frame.pixels.copy(), time_s=index / FPS, index=index)
 
 
-def run_pass(setup: Setup, frames: list[Frame], count: int) -> Pass:
-    """A pipeline of its own over `count` frames, then another for the stages: their clock costs
-    time and is off at first.
+def run_pass(config: PipelineConfig, frames: list[Frame], count: int) -> Pass:
+    """Time `count` frames, then their stages with a second pipeline, as the stage timer costs time.
 
-    What is looked at when follows from the frames' times alone, so both do the same in each frame.
+    The detection schedule depends on timestamps only, so both do the same work in each frame.
     """
-    whole: list[float] = []
-    faces: list[int] = []
+    total: list[float] = []
+    num_faces: list[int] = []
     stages: dict[str, list[float]] = {}
-    with setup.open() as pipeline:
-        for frame in played(frames, count):
-            started = CPU.now()
-            found, _ = pipeline.analyze(frame)
-            whole.append((CPU.now() - started) / 1e6)
-            faces.append(len(found))
-    with setup.open() as pipeline:
-        pipeline.stage_timer.enable(CPU)
-        for frame in played(frames, count):
+    with config.open() as pipeline:
+        for frame in play_copies(frames, count):
+            begin_ns = CPU.mark()
+            faces, _ = pipeline.analyze(frame)
+            total.append((CPU.mark() - begin_ns) / 1e6)
+            num_faces.append(len(faces))
+    with config.open() as pipeline:
+        pipeline.clock.use(CPU)
+        for frame in play_copies(frames, count):
             pipeline.analyze(frame)
             for name, elapsed_ns in pipeline.stage_timer.elapsed_ns[CPU.name].items():
                 stages.setdefault(name, []).append(elapsed_ns / 1e6)
-    return Pass(whole, stages, faces)
+    return Pass(total, stages, num_faces)
 
 
-def clip_at(clip: str, size: tuple[int, int]) -> list[Frame]:
-    """The clip's frames at a size, as many as memory holds."""
+def read_clip(clip: str, size: tuple[int, int]) -> list[Frame]:
+    """Read at most 120 frames of a clip, scaled to a size."""
     scaled = []
     for frame in read_frames(clip, 120):
         fits = (frame.width_px, frame.height_px) == size
-        scaled.append(frame if fits else replace(frame, pixels=cv2.resize(frame.pixels, size)))
+        scaled.append(
+            frame
+            if fits
+            else replace(frame, pixels=np.asarray(cv2.resize(frame.pixels, size), np.uint8))
+        )
     return scaled
 
 
-def tiled(clip: str, faces: int, folder: Path) -> list[Frame]:
-    """The clip's face that many times in a 640x360 image, each no smaller than with eight."""
-    workload = make_workload(clip, Configuration(size=SIZE, faces=faces), 72, folder)
+def tile_faces(clip: str, num_faces: int, folder: Path) -> list[Frame]:
+    """Tile the clip's face in 640x360 frames."""
+    workload = make_workload(clip, Configuration(size=SIZE, num_faces=num_faces), 72, folder)
     return read_frames(workload.path, 72)
 
 
 def detector_cost(run: Pass) -> float:
-    """Milliseconds a frame that looking for others costs once faces are held, spread over all
-    frames.
-    """
-    settled = slice(_SETTLED, None)
-    still = run.held()
-    extra = [
-        w - still
-        for w, d in zip(run.whole[settled], run.stages["detect"][settled], strict=True)
-        if d
-    ]
-    return sum(extra) / max(1, len(run.whole) - _SETTLED)
+    """Return the additional milliseconds of frames with detection, averaged over all frames."""
+    tracking_ms = run.tracking_ms()
+    frames = zip(run.total[_WARMUP_FRAMES:], run.stages["detect"][_WARMUP_FRAMES:], strict=True)
+    additional = [total - tracking_ms for total, detect in frames if detect]
+    return sum(additional) / max(1, len(run.total) - _WARMUP_FRAMES)
 
 
 def hide_quadrant(frames: list[Frame]) -> list[Frame]:
-    """The frames with a blur over their lower right quarter: nobody stands there yet, and too
-    little changes for a cut.
-    """
-    top, left = frames[0].height_px // 2, frames[0].width_px // 2
-    empty = cv2.GaussianBlur(frames[0].pixels[top:, left:], (0, 0), frames[0].width_px / 32)
-    changed = []
+    """Blur the lower right quadrant: it hides a face, and is no shot change when it ends."""
+    top = frames[0].height_px // 2
+    left = frames[0].width_px // 2
+    blurred = cv2.GaussianBlur(frames[0].pixels[top:, left:], (0, 0), frames[0].width_px / 32)
+    hidden = []
     for frame in frames:
         pixels = frame.pixels.copy()
-        pixels[top:, left:] = empty
-        changed.append(replace(frame, pixels=pixels))
-    return changed
+        pixels[top:, left:] = blurred
+        hidden.append(replace(frame, pixels=pixels))
+    return hidden
 
 
-def detection_delay_s(setup: Setup, four: list[Frame]) -> list[float]:
-    """Seconds until the fourth of four faces is found, for entries at eight moments between two
-    looks.
+def detection_delay_s(config: PipelineConfig, frames: list[Frame]) -> list[float]:
+    """Return the seconds until the fourth of four faces is tracked.
+
+    It appears at eight different times between two runs of the detector.
     """
-    three, delays = hide_quadrant(four), []
+    frames_before = hide_quadrant(frames)
+    delays = []
     for offset in range(8):
         entry = 60 + 3 * offset + offset % 2
-        with setup.open() as pipeline:
-            found_after = float("inf")
+        with config.open() as pipeline:
+            delay_s = float("inf")
             for index in range(entry + 60):
-                source = three if index < entry else four
-                frame = replace(forth_and_back(source, index), time_s=index / FPS, index=index)
+                source = frames_before if index < entry else frames
+                frame = replace(ping_pong(source, index), time_s=index / FPS, index=index)
                 faces, _ = pipeline.analyze(frame)
                 if index == entry - 1 and len(faces) != 3:
                     raise ValueError(
-                        f"three faces were to be held before the fourth enters, there are {len(faces)}"
+                        f"expected 3 tracked faces before the fourth appears, got {len(faces)}"
                     )
                 if index >= entry and len(faces) > 3:
-                    found_after = (index - entry) / FPS
+                    delay_s = (index - entry) / FPS
                     break
-        delays.append(found_after)
+        delays.append(delay_s)
     return delays
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Of the last minute of five against the second: time per frame and memory, as shares; the
-    first one settles.
-    """
+    """Relative growth of time per frame and of memory, from the second fifth to the last one."""
 
     time: float
     memory: float
 
 
-def growth(setup: Setup, frames: list[Frame], count: int = FIVE_MINUTES) -> Growth:
-    """Five minutes of video through one pipeline."""
-    times, resident = [], []
-    with setup.open() as pipeline:
-        for index, frame in enumerate(played(frames, count)):
-            started = CPU.now()
+def growth(config: PipelineConfig, frames: list[Frame], count: int = FIVE_MINUTES) -> Growth:
+    """Analyze a long video with one pipeline."""
+    times_ns = []
+    resident_mb = []
+    with config.open() as pipeline:
+        for index, frame in enumerate(play_copies(frames, count)):
+            begin_ns = CPU.mark()
             pipeline.analyze(frame)
-            times.append(CPU.now() - started)
+            times_ns.append(CPU.mark() - begin_ns)
             if index % 100 == 0:
-                resident.append(_resident_mb())
-    fifth, rows = len(times) // 5, max(1, len(resident) // 5)
-    early, late = np.median(times[fifth : 2 * fifth]), np.median(times[-fifth:])
-    memory = np.median(resident[-rows:]) / np.median(resident[rows : 2 * rows])
-    return Growth(float(late / early) - 1, float(memory) - 1)
+                resident_mb.append(_resident_mb())
+    return Growth(_relative_growth(times_ns), _relative_growth(resident_mb))
+
+
+def _relative_growth(values: Sequence[float]) -> float:
+    fifth = max(1, len(values) // 5)
+    return float(np.median(values[-fifth:]) / np.median(values[fifth : 2 * fifth])) - 1
 
 
 def _resident_mb() -> float:
@@ -200,7 +200,7 @@ def _resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-_FRESH: Final = """
+_COLD_START_SCRIPT: Final = """
 import json, sys, time
 import faceaffect
 from faceaffect import open_pipeline, open_source
@@ -215,39 +215,40 @@ print(json.dumps([imported, first, len(faces)]))
 """
 
 
-def fresh_start(setup: Setup, clip: str) -> tuple[float, float]:
-    """Processor seconds of a new process until faceaffect is imported, and until the first frame's
-    faces are there.
-    """
-    job = json.dumps([setup.model, setup.backend, setup.precision, setup.detector, clip])
+def cold_start(config: PipelineConfig, clip: str) -> tuple[float, float]:
+    """Return CPU seconds of a new process to the end of the import, and to the first result."""
+    job = json.dumps([config.model, config.backend, config.precision, config.detector, clip])
     done = subprocess.run(
-        [sys.executable, "-c", _FRESH, job], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _COLD_START_SCRIPT, job], capture_output=True, text=True, check=True
     )
     imported, first, faces = json.loads(done.stdout.splitlines()[-1])
     if not faces:
-        raise ValueError(f"{clip}: a clip whose first frame shows a face is wanted, none was found")
+        raise ValueError(f"{clip}: expected a face in the first frame, got none; use another clip")
     return float(imported), float(first)
 
 
-def file_of(clip: str, count: int, folder: Path) -> str:
-    """A video of exactly `count` frames: the clip forth and back, 640x360, in MPEG-4 part 2. Raises
-    ValueError.
+def write_clip(clip: str, count: int, folder: Path) -> str:
+    """Write a 640x360 video of exactly `count` frames of a clip, in ping-pong order.
+
+    Raises:
+        ValueError: The file has another number of frames.
     """
-    frames, path = clip_at(clip, SIZE), folder / f"{count}.mp4"
+    frames = read_clip(clip, SIZE)
+    path = folder / f"{count}.mp4"
     video = OverlayVideo(path, FPS)
     try:
-        for frame in played(frames, count):
+        for frame in play_copies(frames, count):
             video.write(frame, frame.pixels)
     finally:
         video.close()
     with open_source(path) as source:
         written = sum(1 for _ in source)
     if written != count:
-        raise ValueError(f"{path}: a video of {count} frames was to be made, it has {written}")
+        raise ValueError(f"{path}: expected {count} frames, got {written}")
     return str(path)
 
 
-_FILE: Final = """
+_ANALYZE_SCRIPT: Final = """
 import json, os, sys, time
 os.sched_setaffinity(0, json.loads(sys.argv[1]))
 from faceaffect.cli import main
@@ -260,47 +261,50 @@ finally:
 
 @dataclass(frozen=True, slots=True)
 class FileRun:
-    """Seconds of `faceaffect analyze` on a file: by the clock, of the processor, and of the thread
-    that analyzes.
-    """
+    """Seconds of `faceaffect analyze` on a file: wall, CPU, and CPU of the analysis thread."""
 
     wall_s: float
     cpu_s: float = 0.0
-    analyzing_s: float = 0.0
+    analysis_s: float = 0.0
 
     def __sub__(self, other: FileRun) -> FileRun:
         return FileRun(
             self.wall_s - other.wall_s,
             self.cpu_s - other.cpu_s,
-            self.analyzing_s - other.analyzing_s,
+            self.analysis_s - other.analysis_s,
         )
 
 
 def run_files(
-    setup: Setup, clip: str, shares: Sequence[Sequence[int]], folder: Path, jobs: int = 1
+    config: PipelineConfig,
+    clip: str,
+    core_sets: Sequence[Sequence[int]],
+    folder: Path,
+    jobs: int = 1,
 ) -> FileRun:
-    """Analyze the file once on each share of cores, all at once; `wall_s` ends with the last.
+    """Analyze a file once on each set of cores, concurrently.
 
-    Processor time is that of the first process of each alone, not that of `jobs` others.
+    Wall time ends with the last run. CPU time excludes the worker processes of `jobs`.
     """
-    started = time.perf_counter()
+    begin_s = time.perf_counter()
     running = [
-        _start_file(setup, clip, cores, folder / f"rows{number}.csv", jobs)
-        for number, cores in enumerate(shares)
+        _start_file(config, clip, cores, folder / f"rows{number}.csv", jobs)
+        for number, cores in enumerate(core_sets)
     ]
-    spent = [0.0, 0.0]
+    cpu_s = 0.0
+    analysis_s = 0.0
     for process in running:
         out, errors = process.communicate()
         if process.returncode:
-            raise ValueError(f"{clip}: was to be analyzed, it was not: {errors.strip()}")
-        spent = [
-            have + one for have, one in zip(spent, json.loads(out.splitlines()[-1]), strict=True)
-        ]
-    return FileRun(time.perf_counter() - started, *spent)
+            raise ValueError(f"{clip}: faceaffect analyze failed: {errors.strip()}")
+        process_s, thread_s = json.loads(out.splitlines()[-1])
+        cpu_s += process_s
+        analysis_s += thread_s
+    return FileRun(time.perf_counter() - begin_s, cpu_s, analysis_s)
 
 
 def _start_file(
-    setup: Setup, clip: str, cores: Sequence[int], rows: Path, jobs: int
+    config: PipelineConfig, clip: str, cores: Sequence[int], rows: Path, jobs: int
 ) -> subprocess.Popen[str]:
     options = [
         "analyze",
@@ -310,34 +314,38 @@ def _start_file(
         "--overwrite",
         "--quiet",
         "--backend",
-        setup.backend,
+        config.backend,
         "--jobs",
         str(jobs),
     ]
-    options += ["--precision", setup.precision, *(["--model", setup.model] if setup.model else [])]
-    options += ["--detector", setup.detector] if setup.detector else []
-    command = [sys.executable, "-c", _FILE, json.dumps(list(cores)), *options]
+    options += [
+        "--precision",
+        config.precision,
+        *(["--model", config.model] if config.model else []),
+    ]
+    options += ["--detector", config.detector] if config.detector else []
+    command = [sys.executable, "-c", _ANALYZE_SCRIPT, json.dumps(list(cores)), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def gemm_rate() -> float:
-    """Billions of float32 operations a second of one thread: the best product of square matrices."""
+def gemm_gflops() -> float:
+    """Return the best rate of float32 matrix products on one thread."""
     best = 0.0
     for side in (256, 512, 1024):
         first, second = (np.random.default_rng(k).random((side, side), np.float32) for k in (0, 1))
         out = np.empty_like(first)
         np.matmul(first, second, out=out)
-        times = []
+        times_ns = []
         for _ in range(24):
-            started = CPU.now()
+            begin_ns = CPU.mark()
             np.matmul(first, second, out=out)
-            times.append(CPU.now() - started)
-        best = max(best, 2 * side**3 / float(np.median(times)))
+            times_ns.append(CPU.mark() - begin_ns)
+        best = max(best, 2 * side**3 / float(np.median(times_ns)))
     return best
 
 
 def network_macs(content: bytes) -> int:
-    """Multiply-accumulates of one crop: convolutions, and dense layers by their weights."""
+    """Return the multiply-accumulates of convolutions and dense layers for one crop."""
     import onnx
 
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))

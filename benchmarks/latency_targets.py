@@ -1,9 +1,8 @@
-"""The CPU path against its targets, on one pinned thread: `python -m benchmarks limit [--record
-benchmarks/results]`.
+"""CPU latency against its targets, on one pinned thread: `python -m benchmarks latency`.
 
-Decoding is left out and times are of the processor, medians of rounds that take turns, so that
-other work on the machine disturbs little; only the line of two cores goes by the clock, and is
-worth nothing on a busy machine, which is said.
+Decoding is excluded. Times are CPU times, as medians of interleaved rounds, which other work on the
+machine hardly disturbs. Only the speedup on two cores is measured by wall clock: it is meaningless
+on a busy machine, and the record then has a warning.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +19,11 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from benchmarks import latency_measurements as lines
-from benchmarks.baselines.baseline import PEERS, find_files, interpreter
+from benchmarks import latency_measurements as measure
+from benchmarks.baselines.baseline import BASELINES, find_files, interpreter
 from benchmarks.baselines.make_environments import ENVIRONMENTS
 from benchmarks.compare import make_job, offline_prefix, run_once
-from benchmarks.latency_measurements import SIZE, FileRun, Pass, Setup
+from benchmarks.latency_measurements import SIZE, FileRun, Pass, PipelineConfig
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import SystemLoadMonitor
 from faceaffect.bench.percentiles import Distribution
@@ -31,301 +31,334 @@ from faceaffect.bundle.bundle import open_bundle
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _LARGE: Final = (1920, 1080)
-_COUNT: Final = 240  # frames of a pass
+_PASS_FRAMES: Final = 240
 _FILE_FRAMES: Final = 6000
 _SHORT_FRAMES: Final = 30
-_TWO_CORES: Final = "two cores over one, `faceaffect analyze --jobs 2` on a file"
+_TWO_CORES: Final = "speedup on two cores, `faceaffect analyze --jobs 2` on a file"
 _TWO_CORES_TARGET: Final = "at least 1.7 times"
-_FACES: Final = (1, 2, 4)
-MEDIAPIPE: Final = next(peer for peer in PEERS if peer.name == "mediapipe_face_landmarker")
+_NUM_FACES: Final = (1, 2, 4)
+MEDIAPIPE: Final = next(
+    baseline for baseline in BASELINES if baseline.name == "mediapipe_face_landmarker"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A row of the table; `met` is None where nothing was measured."""
+class Check:
+    """A measured value and its target; `is_met` is None if it was not measured."""
 
-    what: str
+    name: str
     target: str
     measured: str
-    met: bool | None
+    is_met: bool | None
 
 
-def _below(what: str, limit: float, value: float, unit: str, digits: int = 2) -> Line:
-    return Line(what, f"at most {limit:g} {unit}", f"{value:.{digits}f} {unit}", value <= limit)
+def _at_most(name: str, limit: float, value: float, unit: str, digits: int = 2) -> Check:
+    return Check(name, f"at most {limit:g} {unit}", f"{value:.{digits}f} {unit}", value <= limit)
 
 
-class Measurement:
-    """All rounds, and the table made of them."""
+class LatencyBenchmark:
+    """Runs the rounds, and checks their results against the targets."""
 
     def __init__(
-        self, setup: Setup, clip: str, rounds: int, folder: Path, peer: Path | None, weights: Path
+        self,
+        config: PipelineConfig,
+        clip: str,
+        rounds: int,
+        folder: Path,
+        environments: Path,
+        weights: Path,
     ) -> None:
-        self._setup, self._clip, self._weights = setup, clip, weights
-        self._peer = peer if peer is not None and interpreter(MEDIAPIPE, peer).is_file() else None
-        self._small, self._large = lines.clip_at(clip, SIZE), lines.clip_at(clip, _LARGE)
-        self._tiles = {faces: lines.tiled(clip, faces, folder) for faces in _FACES}
+        self._config = config
+        self._clip = clip
+        self._weights = weights
+        python = interpreter(MEDIAPIPE, environments)
+        self._mediapipe_python = python if python.is_file() else None
+        self._small = measure.read_clip(clip, SIZE)
+        self._large = measure.read_clip(clip, _LARGE)
+        self._tiles = {count: measure.tile_faces(clip, count, folder) for count in _NUM_FACES}
         self.runs: dict[str, list[Pass]] = {}
-        self.peers: list[float] = []
-        self.rates: list[float] = []
-        self.peer_version = ""
-        with setup.open() as pipeline:
-            self.about = pipeline.describe()
+        self._mediapipe_ms: list[float] = []
+        self._gemm_gflops: list[float] = []
+        self._mediapipe_version = ""
+        with config.open() as pipeline:
+            self.pipeline_info = pipeline.describe()
         for _ in range(rounds):
             self._round()
 
     def _round(self) -> None:
-        self.rates.append(lines.gemm_rate())
-        self._run("small", self._small, _COUNT)
-        if self._peer is not None:
+        self._gemm_gflops.append(measure.gemm_gflops())
+        self._run("small", self._small, _PASS_FRAMES)
+        if self._mediapipe_python is not None:
             job = make_job(self._clip, 0, None, "onnx") | {
                 "files": find_files(MEDIAPIPE, self._weights)
             }
-            answer = run_once(MEDIAPIPE, interpreter(MEDIAPIPE, self._peer), job, offline_prefix())
-            self.peer_version = answer["versions"]["mediapipe"]
-            self.peers.append(float(np.median(answer["ms"])))
-        self._run("large", self._large, _COUNT)
-        for faces, frames in self._tiles.items():
-            self._run(f"{faces} faces", frames, 120)
+            answer = run_once(MEDIAPIPE, self._mediapipe_python, job, offline_prefix())
+            self._mediapipe_version = answer["versions"]["mediapipe"]
+            self._mediapipe_ms.append(float(np.median(answer["ms"])))
+        self._run("large", self._large, _PASS_FRAMES)
+        for count, frames in self._tiles.items():
+            self._run(f"{count} faces", frames, 120)
 
     def _run(self, name: str, frames: list[Any], count: int) -> None:
-        run = lines.run_pass(self._setup, frames, count)
-        if not min(run.faces[len(run.faces) // 4 :]):
+        run = measure.run_pass(self._config, frames, count)
+        if not min(run.num_faces[len(run.num_faces) // 4 :]):
             raise ValueError(
-                f"{name}: a clip whose face is held all the time is wanted, it was lost"
+                f"{name}: expected a face in every frame, got frames without; use another clip"
             )
         self.runs.setdefault(name, []).append(run)
 
-    def median(self, name: str, figure: Any) -> float:
-        return float(np.median([figure(run) for run in self.runs[name]]))
+    def median(self, name: str, metric: Callable[[Pass], float]) -> float:
+        """Return the median of a metric over rounds."""
+        return float(np.median([metric(run) for run in self.runs[name]]))
 
-    def table(self, minutes_frames: int) -> list[Line]:
-        """Every line of the table; some are measured only now."""
-        held = self.median("small", Pass.held)
-        network = self.median("small", lambda run: run.held(run.stages["network"]))
-        found = [_below("one face held", 1.5, held, "ms"), self._against_peer(held)]
-        shown = [
-            self.median(f"{faces} faces", lambda run: max(run.faces[-60:])) for faces in _FACES
+    def checks(self, growth_frames: int) -> list[Check]:
+        """Check all targets; some are measured here, once.
+
+        Args:
+            growth_frames: Frames of the video for the checks of growth.
+        """
+        tracking_ms = self.median("small", Pass.tracking_ms)
+        network_ms = self.median("small", lambda run: run.tracking_ms(run.stages["network"]))
+        others_percent = 100 * (1 - network_ms / tracking_ms)
+        detector_ms = self.median("small", measure.detector_cost)
+        delays_s = measure.detection_delay_s(self._config, self._tiles[4])
+        growth = measure.growth(self._config, self._small, growth_frames)
+        duration = f"over {growth_frames / measure.FPS / 60:.1f} minutes of video"
+        starts = [measure.cold_start(self._config, self._clip) for _ in range(3)]
+        import_s, first_result_s = np.median(starts, axis=0).tolist()
+        return [
+            _at_most("one tracked face", 1.5, tracking_ms, "ms"),
+            self._mediapipe_check(tracking_ms),
+            self._additional_face_check(),
+            _at_most("all stages but the network", 25, others_percent, "% of the frame", 0),
+            _at_most("face detector, averaged over all frames", 0.5, detector_ms, "ms a frame"),
+            _at_most(
+                "detection delay of a new face, worst of 8 at 30 fps", 0.3, max(delays_s), "s"
+            ),
+            self._large_frame_check(),
+            _at_most(f"growth of time per frame {duration}", 2, 100 * growth.time, "%", 1),
+            _at_most(f"growth of memory {duration}", 2, 100 * growth.memory, "%", 1),
+            _at_most("import", 0.4, import_s, "s of CPU"),
+            _at_most("first result of a new process", 1.0, first_result_s, "s of CPU"),
         ]
-        per_face = [self.median(f"{faces} faces", Pass.held) for faces in _FACES]
-        further = (per_face[-1] - per_face[0]) / max(1.0, shown[-1] - shown[0])
-        found.append(_below(f"each further face (of {shown[-1]:.0f} held)", 1.0, further, "ms"))
-        found.append(
-            _below(
-                "everything but the network", 25, 100 * (1 - network / held), "% of the frame", 0
+
+    def _additional_face_check(self) -> Check:
+        names = [f"{count} faces" for count in _NUM_FACES]
+        tracked = [self.median(name, lambda run: max(run.num_faces[-60:])) for name in names]
+        tracking_ms = [self.median(name, Pass.tracking_ms) for name in names]
+        per_face_ms = (tracking_ms[-1] - tracking_ms[0]) / max(1.0, tracked[-1] - tracked[0])
+        return _at_most(
+            f"each additional face (of {tracked[-1]:.0f} tracked)", 1.0, per_face_ms, "ms"
+        )
+
+    def _large_frame_check(self) -> Check:
+        """Check the median; the mean, which includes detector runs, is reported too."""
+
+        def percent_more(statistic: Callable[[list[float]], float]) -> float:
+            large, small = (
+                self.median(name, lambda run: float(statistic(run.total[30:])))
+                for name in ("large", "small")
             )
-        )
-        found.append(
-            _below(
-                "looks for new faces, over all frames",
-                0.5,
-                self.median("small", lines.detector_cost),
-                "ms a frame",
-            )
-        )
-        delays = lines.detection_delay_s(self._setup, self._tiles[4])
-        found.append(
-            _below("a newcomer is found, worst of eight entries at 30 fps", 0.3, max(delays), "s")
-        )
-        found.append(self._large_frames())
-        grown = lines.growth(self._setup, self._small, minutes_frames)
-        about = f"{minutes_frames / lines.FPS / 60:.1f} minutes of video, growth of "
-        found.append(_below(f"{about}time per frame", 2, 100 * grown.time, "%", 1))
-        found.append(_below(f"{about}memory", 2, 100 * grown.memory, "%", 1))
-        starts = np.median([lines.fresh_start(self._setup, self._clip) for _ in range(3)], axis=0)
-        found.append(_below("import", 0.4, float(starts[0]), "s of CPU"))
-        found.append(_below("first result of a new process", 1.0, float(starts[1]), "s of CPU"))
-        return found
+            return 100 * (large / small - 1)
 
-    def _large_frames(self) -> Line:
-        """By the median, as all lines; the mean, which holds the rare dear looks, stands beside it."""
+        median = percent_more(np.median)
+        mean = percent_more(np.mean)
+        text = f"{median:.0f} % more (mean, with detector runs: {mean:.0f} % more)"
+        return Check("1920x1080 instead of 640x360", "at most 15 % more", text, median <= 15)
 
-        def more(figure: Any) -> float:
-            return 100 * (self.median("large", figure) / self.median("small", figure) - 1)
-
-        median, mean = (more(lambda run, of=of: of(run.whole[30:])) for of in (np.median, np.mean))
-        text = f"{median:.0f} % more (the mean, with looks, {mean:.0f} % more)"
-        return Line("1920x1080 instead of 640x360", "at most 15 % more", text, median <= 15)
-
-    def _against_peer(self, held: float) -> Line:
-        what, target = "MediaPipe FaceLandmarker in the same run", "at least 8 times ours"
-        if not self.peers:
-            return Line(what, target, "not run (no environment; see make_environments)", None)
-        theirs = float(np.median(self.peers))
-        text = f"{theirs:.2f} ms, {theirs / held:.1f} times ours ({self.peer_version})"
-        return Line(what, target, text, theirs >= 8 * held)
+    def _mediapipe_check(self, tracking_ms: float) -> Check:
+        name = "MediaPipe FaceLandmarker in the same run"
+        target = "at least 8 times faceaffect"
+        if not self._mediapipe_ms:
+            return Check(name, target, "not run (no environment; see make_environments)", None)
+        mediapipe_ms = float(np.median(self._mediapipe_ms))
+        ratio = mediapipe_ms / tracking_ms
+        text = f"{mediapipe_ms:.2f} ms, {ratio:.1f} times ({self._mediapipe_version})"
+        return Check(name, target, text, ratio >= 8)
 
     def notes(self) -> list[str]:
-        """What stands below the table."""
-        every = [value for run in self.runs["small"] for value in run.whole[30:]]
-        spread = Distribution.of([every])
-        network = self.median("small", lambda run: run.held(run.stages["network"]))
-        operations = 2 * lines.network_macs(open_bundle(self._setup.model).onnx)
-        rate, reached = float(np.median(self.rates)), operations / network / 1e6
-        stages = {
-            name: self.median("small", lambda run, name=name: run.held(run.stages[name]))
-            for name in self.runs["small"][0].stages
-        }
-        rounds = ", ".join(f"{run.held():.2f}" for run in self.runs["small"])
-        looks = [
-            v
-            for run in self.runs["small"]
-            for v, d in zip(run.whole[30:], run.stages["detect"][30:], strict=True)
-            if d
+        """Return details for the record."""
+        runs = self.runs["small"]
+        all_ms = [ms for run in runs for ms in run.total[30:]]
+        detect_ms = [
+            ms
+            for run in runs
+            for ms, detect in zip(run.total[30:], run.stages["detect"][30:], strict=True)
+            if detect
         ]
+        stages = {
+            name: self.median("small", lambda run, name=name: run.tracking_ms(run.stages[name]))  # type: ignore[misc]
+            for name in runs[0].stages
+        }
+        spread = Distribution.from_rounds([all_ms])
+        rounds = ", ".join(f"{run.tracking_ms():.2f}" for run in runs)
+        stage_text = ", ".join(f"{name} {ms:.3f}" for name, ms in stages.items())
+        operations = 2 * measure.network_macs(open_bundle(self._config.model).onnx)
+        gops = operations / stages["network"] / 1e6
+        gemm_gops = float(np.median(self._gemm_gflops))
+        is_int8 = self.pipeline_info["precision"] == "int8"
         return [
-            f"all frames after the first second: p50 {spread.p50:.2f}, p95 {spread.p95:.2f}, p99 {spread.p99:.2f} ms; "
-            f"frames with a look: median {np.median(looks):.2f} ms, one in {len(every) / max(1, len(looks)):.0f}",
-            f"one face held, by round: {rounds} ms",
-            "median of each stage: "
-            + ", ".join(f"{name} {value:.3f}" for name, value in stages.items())
-            + " ms",
-            f"the network: {operations / 1e6:.0f} million operations in {network:.2f} ms are {reached:.0f} billion a second; "
-            f"float32 matrix products reach {rate:.0f} here (NumPy, one thread): {100 * reached / rate:.0f} %"
-            + (
-                " (more than 100 % is possible in int8)"
-                if self.about["precision"] == "int8"
-                else ""
-            ),
+            f"all frames after the first second: p50 {spread.p50:.2f}, p95 {spread.p95:.2f}, "
+            f"p99 {spread.p99:.2f} ms; frames with detection: median "
+            f"{np.median(detect_ms):.2f} ms, 1 in {len(all_ms) / max(1, len(detect_ms)):.0f}",
+            f"one tracked face, by round: {rounds} ms",
+            f"median of each stage: {stage_text} ms",
+            f"network: {operations / 1e6:.0f} million operations in {stages['network']:.2f} ms are "
+            f"{gops:.0f} GOP/s; float32 matrix products (NumPy, one thread) reach {gemm_gops:.0f} "
+            f"GOP/s: {100 * gops / gemm_gops:.0f} %"
+            + (" (more than 100 % is possible in int8)" if is_int8 else ""),
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class MultiCoreRound:
-    """Of one file: on one core (each of the two once, so that neither's other work counts more); on
-    both, by one process and shared out to two; and two runs at once with a core each, which is
-    what the machine gives to work that shares nothing.
+    """Runs of one file.
+
+    `one_core` is the mean of a run on each core, `one_process` and `two_processes` run on both
+    cores, and `concurrent` are two independent runs with a core each, which bounds the speedup.
     """
 
-    one: FileRun
-    both: FileRun
-    shared: FileRun
-    apart: FileRun
+    one_core: FileRun
+    one_process: FileRun
+    two_processes: FileRun
+    concurrent: FileRun
 
     @property
-    def gain(self) -> float:
-        return self.one.wall_s / self.shared.wall_s
+    def speedup(self) -> float:
+        """Speedup of two processes."""
+        return self.one_core.wall_s / self.two_processes.wall_s
 
     @property
-    def gain_of_threads(self) -> float:
-        return self.one.wall_s / self.both.wall_s
+    def thread_speedup(self) -> float:
+        """Speedup of one process with both cores."""
+        return self.one_core.wall_s / self.one_process.wall_s
 
     @property
-    def most(self) -> float:
-        return 2 * self.one.wall_s / self.apart.wall_s
+    def max_speedup(self) -> float:
+        """Speedup of work without anything shared."""
+        return 2 * self.one_core.wall_s / self.concurrent.wall_s
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every run took longer than the short file that was subtracted."""
+        runs = (self.one_core, self.one_process, self.two_processes, self.concurrent)
+        return min(run.wall_s for run in runs) > 0
 
 
-def two_cores(setup: Setup, clip: str, folder: Path, rounds: int) -> Line:
-    """Throughput of a file on two cores over that on one, by the clock.
+def measure_two_cores(config: PipelineConfig, clip: str, folder: Path, rounds: int) -> Check:
+    """Measure the wall-clock speedup of a file on two cores.
 
-    Loading is taken off by a short file, which is too short to be shared out: that two processes
-    start counts.
+    The time of a short file is subtracted, which excludes loading. It is too short to be split, so
+    starting a second process is included.
     """
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
-        return Line(_TWO_CORES, _TWO_CORES_TARGET, "not run (one core)", None)
-    long, short = (lines.file_of(clip, count, folder) for count in (_FILE_FRAMES, _SHORT_FRAMES))
+        return Check(_TWO_CORES, _TWO_CORES_TARGET, "not run (one core)", None)
+    long = measure.write_clip(clip, _FILE_FRAMES, folder)
+    short = measure.write_clip(clip, _SHORT_FRAMES, folder)
 
-    def spent(*shares: list[int], jobs: int = 1) -> FileRun:
-        runs = (lines.run_files(setup, file, shares, folder, jobs) for file in (long, short))
-        return next(runs) - next(runs)
+    def run(*core_sets: list[int], jobs: int = 1) -> FileRun:
+        long_run = measure.run_files(config, long, core_sets, folder, jobs)
+        return long_run - measure.run_files(config, short, core_sets, folder, jobs)
 
     measured = []
     for _ in range(rounds):
-        first, both, shared = spent(cores[:1]), spent(cores), spent(cores, jobs=2)
-        apart, second = spent(cores[:1], cores[1:]), spent(cores[1:])
-        one = FileRun(
-            *(
-                (getattr(first, name) + getattr(second, name)) / 2
-                for name in ("wall_s", "cpu_s", "analyzing_s")
-            )
+        first = run(cores[:1])
+        one_process = run(cores)
+        two_processes = run(cores, jobs=2)
+        concurrent = run(cores[:1], cores[1:])
+        second = run(cores[1:])
+        one_core = FileRun(
+            wall_s=(first.wall_s + second.wall_s) / 2,
+            cpu_s=(first.cpu_s + second.cpu_s) / 2,
+            analysis_s=(first.analysis_s + second.analysis_s) / 2,
         )
-        measured.append(MultiCoreRound(one, both, shared, apart))
-    return two_cores_line(measured)
+        measured.append(MultiCoreRound(one_core, one_process, two_processes, concurrent))
+    return two_cores_check(measured)
 
 
-def two_cores_line(rounds: list[MultiCoreRound]) -> Line:
-    """The line of rounds whose seconds are those beyond a short file's."""
-    if (
-        min(part.wall_s for one in rounds for part in (one.one, one.both, one.shared, one.apart))
-        <= 0
-    ):
-        return Line(
-            _TWO_CORES,
-            _TWO_CORES_TARGET,
-            "not measured: other work took longer than the file",
-            None,
-        )
-    gains = [one.gain for one in rounds]
-    share = float(np.median([one.both.analyzing_s / one.both.cpu_s for one in rounds]))
-    threads, most = (
-        float(np.median([getattr(one, name) for one in rounds]))
-        for name in ("gain_of_threads", "most")
-    )
+def two_cores_check(rounds: list[MultiCoreRound]) -> Check:
+    """Check the speedup of rounds whose seconds exclude those of a short file."""
+    if not all(one.is_valid for one in rounds):
+        text = "not measured: other work took longer than the file"
+        return Check(_TWO_CORES, _TWO_CORES_TARGET, text, None)
+    speedups = [one.speedup for one in rounds]
+    speedup = float(np.median(speedups))
+    thread_speedup = float(np.median([one.thread_speedup for one in rounds]))
+    max_speedup = float(np.median([one.max_speedup for one in rounds]))
+    fractions = [one.one_process.analysis_s / one.one_process.cpu_s for one in rounds]
+    analysis_percent = 100 * np.median(fractions)
     text = (
-        f"{np.median(gains):.2f} times ({min(gains):.2f} to {max(gains):.2f}; {_FILE_FRAMES - _SHORT_FRAMES} frames, median of "
-        f"{len(gains)}); by one process {threads:.2f} times, whose thread that analyzes has {100 * share:.0f} % of the work; "
-        f"two runs at once, a core each: {most:.2f} times"
+        f"{speedup:.2f} times ({min(speedups):.2f} to {max(speedups):.2f}; "
+        f"{_FILE_FRAMES - _SHORT_FRAMES} frames, median of {len(rounds)}); one process: "
+        f"{thread_speedup:.2f} times, with {analysis_percent:.0f} % of its CPU time in the "
+        f"analysis thread; two concurrent runs on a core each: {max_speedup:.2f} times"
     )
-    return Line(_TWO_CORES, _TWO_CORES_TARGET, text, bool(np.median(gains) >= 1.7))
+    return Check(_TWO_CORES, _TWO_CORES_TARGET, text, speedup >= 1.7)
 
 
-def as_markdown(title: str, facts: dict[str, str], table: list[Line], notes: list[str]) -> str:
-    words = {True: "yes", False: "**no**", None: "-"}
-    text = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
-    text += ["| what | target | measured | met |", "|---|---|---|---|"]
-    text += [f"| {row.what} | {row.target} | {row.measured} | {words[row.met]} |" for row in table]
-    return "\n".join([*text, "", *(f"- {note}" for note in notes)]) + "\n"
+def as_markdown(title: str, facts: dict[str, str], checks: list[Check], notes: list[str]) -> str:
+    """Format the record."""
+    met_text = {True: "yes", False: "**no**", None: "-"}
+    lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    lines += ["| check | target | measured | met |", "|---|---|---|---|"]
+    lines += [
+        f"| {check.name} | {check.target} | {check.measured} | {met_text[check.is_met]} |"
+        for check in checks
+    ]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks limit`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks limit", description=__doc__)
-    parser.add_argument(
-        "--clip", default=str(ROOT.parent / "shared/data/videos/pyfeat_single_face_smile.mp4")
-    )
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parse the options."""
+    shared = ROOT.parent / "shared"
+    parser = argparse.ArgumentParser(prog="python -m benchmarks latency", description=__doc__)
+    parser.add_argument("--clip", default=str(shared / "data/videos/pyfeat_single_face_smile.mp4"))
     parser.add_argument("--model", default=None)
     parser.add_argument("--backend", default="onnx")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--detector", default=None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--minutes", type=float, default=5.0, help="of video for the line of growth"
+        "--minutes", type=float, default=5.0, help="length of the video for checks of growth"
     )
     parser.add_argument(
-        "--environments", type=Path, default=ENVIRONMENTS, help="of make_environments"
+        "--environments", type=Path, default=ENVIRONMENTS, help="made by make_environments"
     )
     parser.add_argument(
         "--weights",
         type=Path,
-        default=ROOT.parent / "shared/teachers",
-        help="where face_landmarker.task is",
+        default=shared / "teachers",
+        help="folder with face_landmarker.task",
     )
     parser.add_argument("--record", type=Path, default=None, help="folder for the record")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `python -m benchmarks latency`."""
+    options = parse(argv)
     cv2.setNumThreads(1)
-    setup = Setup(arguments.model, arguments.backend, arguments.precision, arguments.detector)
+    config = PipelineConfig(options.model, options.backend, options.precision, options.detector)
     load = SystemLoadMonitor()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        cores = two_cores(setup, arguments.clip, folder, min(3, arguments.rounds))
+        two_cores = measure_two_cores(config, options.clip, folder, min(3, options.rounds))
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-        places = (arguments.environments, arguments.weights)
-        measurement = Measurement(setup, arguments.clip, arguments.rounds, folder, *places)
-        table = measurement.table(round(60 * lines.FPS * arguments.minutes))
-    facts = (
-        describe_machine()
-        | measurement.about
-        | {"clip": Path(arguments.clip).name, "rounds": str(arguments.rounds)}
-    )
-    notes = [*measurement.notes(), *load.stop().warnings()]
-    title = f"The CPU path against its targets: one pinned thread, {SIZE[0]}x{SIZE[1]}, decoding left out"
-    text = as_markdown(title, facts, [*table, cores], notes)
-    sys.stdout.write(text)
-    if arguments.record:
-        arguments.record.mkdir(parents=True, exist_ok=True)
-        (arguments.record / f"limit_{measurement.about['precision']}.md").write_text(
-            text, encoding="utf-8"
+        benchmark = LatencyBenchmark(
+            config, options.clip, options.rounds, folder, options.environments, options.weights
         )
+        checks = [*benchmark.checks(round(60 * measure.FPS * options.minutes)), two_cores]
+    facts = describe_machine() | benchmark.pipeline_info
+    facts |= {"clip": Path(options.clip).name, "rounds": str(options.rounds)}
+    notes = [*benchmark.notes(), *load.stop().warnings()]
+    title = f"CPU latency targets: one pinned thread, {SIZE[0]}x{SIZE[1]}, without decoding"
+    text = as_markdown(title, facts, checks, notes)
+    sys.stdout.write(text)
+    if options.record:
+        options.record.mkdir(parents=True, exist_ok=True)
+        path = options.record / f"latency_{benchmark.pipeline_info['precision']}.md"
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

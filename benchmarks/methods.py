@@ -1,8 +1,7 @@
-"""The board's networks as bundles over real clips: `python -m benchmarks method-clips --work WORK
-CLIP ... [--record FOLDER]`.
+"""The eight methods on real clips: `python -m benchmarks methods --work WORK CLIP...`.
 
-Do all eight run through the command line, and what do they say there? WORK is that of `python -m
-training.ablations`.
+The network of each method in the leaderboard is exported and run by `faceaffect analyze`. WORK is
+the working folder of `python -m training.ablations`.
 """
 
 from __future__ import annotations
@@ -27,39 +26,41 @@ from training.ablations.variants import BOARD, FULL, Run
 
 CLIPS_FILE: Final = "clips"
 SEED: Final = 1
-_EDGE: Final = 20  # frames at the beginning and the end of a clip
-_SHOWN: Final = ("AU12", "happiness", "valence")
-_PEOPLE_FPS: Final = (
-    3.0  # of the videos of RenderWild `people`, whose pace networks with memory keep
-)
+_EDGE_ROWS: Final = 20  # at the beginning and the end of a clip
+_COLUMNS: Final = ("AU12", "happiness", "valence")
+_PEOPLE_FPS: Final = 3.0  # of the videos of RenderWild `people`, which recurrent networks expect
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRun:
-    """What a method's bundle said of a clip; means are NaN where it does not read a column."""
+    """Outputs of a method for a clip; means are NaN for columns that it does not predict."""
 
     method: str
     clip: str
     rows: int
-    columns: tuple[str, ...]  # tasks that are filled
+    tasks: tuple[str, ...]
     first: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
 
-def clip_runs(places: RunPaths, clips: Sequence[Path], say: Callable[[str], None]) -> list[ClipRun]:
-    """Export each board run of seed 1 and analyze all clips with it; ValueError where one cannot be
-    exported or run.
+def clip_runs(
+    paths: RunPaths, clips: Sequence[Path], on_progress: Callable[[str], None]
+) -> list[ClipRun]:
+    """Export each leaderboard run of seed 1, and analyze all clips with it.
 
-    A run that was not made is left out, and said.
+    Missing runs are skipped with a message to `on_progress`.
+
+    Raises:
+        ValueError: A network cannot be exported or run.
     """
-    found = []
+    runs: list[ClipRun] = []
     for trial in BOARD:
         run = Run(trial, next(arm for arm in trial.arms if arm.name == FULL), SEED)
-        folder = places.run(run.name, 1.0)
+        folder = paths.run(run.name, 1.0)
         if not (folder / "weights.safetensors").is_file():
-            say(f"{trial.method}: no run in {folder}, left out")
+            on_progress(f"{trial.method}: no run in {folder}, skipped")
             continue
-        bundle = places.work / "bundles" / trial.method
+        bundle = paths.work / "bundles" / trial.method
         export_method(
             folder,
             bundle,
@@ -67,11 +68,10 @@ def clip_runs(places: RunPaths, clips: Sequence[Path], say: Callable[[str], None
             lambda _: None,
         )
         for clip in clips:
-            found.append(_analyze(trial.method, bundle, clip, places.work / "clips"))
-            say(
-                f"{trial.method} {clip.name}: {found[-1].rows} rows of {', '.join(found[-1].columns)}"
-            )
-    return found
+            runs.append(_analyze(trial.method, bundle, clip, paths.work / "clips"))
+            tasks = ", ".join(runs[-1].tasks)
+            on_progress(f"{trial.method} {clip.name}: {runs[-1].rows} rows of {tasks}")
+    return runs
 
 
 def _analyze(method: str, bundle: Path, clip: Path, folder: Path) -> ClipRun:
@@ -88,56 +88,57 @@ def _analyze(method: str, bundle: Path, clip: Path, folder: Path) -> ClipRun:
         "--out",
         str(out),
     ]
-    done = subprocess.run([*command, "--overwrite", "--quiet"], capture_output=True, text=True)
-    if done.returncode:
+    process = subprocess.run([*command, "--overwrite", "--quiet"], capture_output=True, text=True)
+    if process.returncode:
         raise ValueError(
-            f"{method} on {clip.name} ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+            f"{method} on {clip.name} failed with exit code {process.returncode}: "
+            f"{process.stderr.strip()[-500:]}"
         )
     with out.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    filled = {"AU": AU_NAMES[0], "EXPR": "happiness", "VA": "valence"}
+    task_columns = {"AU": AU_NAMES[0], "EXPR": "happiness", "VA": "valence"}
     return ClipRun(
         method,
         clip.name,
         len(rows),
-        tuple(task for task, column in filled.items() if any(row[column] for row in rows)),
-        _means(rows[:_EDGE]),
-        _means(rows[-_EDGE:]),
+        tuple(task for task, column in task_columns.items() if any(row[column] for row in rows)),
+        _means(rows[:_EDGE_ROWS]),
+        _means(rows[-_EDGE_ROWS:]),
     )
 
 
 def _means(rows: Sequence[dict[str, str]]) -> dict[str, float]:
-    values = {name: [float(row[name]) for row in rows if row[name]] for name in _SHOWN}
+    values = {name: [float(row[name]) for row in rows if row[name]] for name in _COLUMNS}
     return {
-        name: round(float(np.mean(each)), 3) if each else float("nan")
-        for name, each in values.items()
+        name: round(float(np.mean(column)), 3) if column else float("nan")
+        for name, column in values.items()
     }
 
 
 def write_clip_runs(runs: Sequence[ClipRun], folder: Path) -> None:
-    """`clips.json` and `clips.md`."""
+    """Write `clips.json` and `clips.md`."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = json.dumps([asdict(run) for run in runs], indent=1)
     (folder / f"{CLIPS_FILE}.json").write_text(
         plain.replace("NaN", "null") + "\n", encoding="utf-8"
     )
-    head = [
+    header = [
         "method",
         "clip",
         "rows",
-        "reads",
-        *(f"{name}, first to last {_EDGE} rows" for name in _SHOWN),
+        "predicts",
+        *(f"{name}, first to last {_EDGE_ROWS} rows" for name in _COLUMNS),
     ]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for run in runs:
-        spans = [_span(run.first.get(name), run.last.get(name)) for name in _SHOWN]
-        lines.append(
-            f"| {' | '.join([run.method, run.clip, str(run.rows), ', '.join(run.columns), *spans])} |"
-        )
+        spans = [_span(run.first.get(name), run.last.get(name)) for name in _COLUMNS]
+        cells = (run.method, run.clip, str(run.rows), ", ".join(run.tasks), *spans)
+        lines.append(f"| {' | '.join(cells)} |")
     text = (
         "# The eight compact methods on real clips\n\n"
-        "Made by `python -m benchmarks method-clips`: each board run as a bundle, `faceaffect analyze --model BUNDLE` on\n"
-        "each clip. They learned on rendered faces for a few minutes: this says that they run, not that they are right.\n\n"
+        "Made by `python -m benchmarks methods`: each leaderboard run as a bundle, with\n"
+        "`faceaffect analyze --model BUNDLE` on each clip. They were trained on rendered faces for "
+        "a few\nminutes: the table shows that they run, not that they are accurate.\n\n"
     )
     (folder / f"{CLIPS_FILE}.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
@@ -148,12 +149,13 @@ def _span(first: float | None, last: float | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks method-clips", description=__doc__)
+    """Run `python -m benchmarks methods`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks methods", description=__doc__)
     parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--record", type=Path, default=RECORDS)
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        write_clip_runs(clip_runs(RunPaths((), given.work), given.clips, print), given.record)
+        write_clip_runs(clip_runs(RunPaths((), options.work), options.clips, print), options.record)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None

@@ -1,9 +1,8 @@
-"""What sharing a video out changes: `python -m benchmarks seams CLIP... [--jobs N] [--record
-FOLDER]`.
+"""Parity of segmented and sequential analysis: `python -m benchmarks segments CLIP... [--jobs N]`.
 
-Each clip is analyzed by one process and by several, as `faceaffect analyze --jobs` does it, and
-the two are compared frame by frame, from the first seam on: before it they are the same. A clip
-that is too short to be shared out is played forth and back, 640x360, to 1,500 frames.
+Each clip is analyzed by one process and by several, as with `faceaffect analyze --jobs`, and the
+results are compared frame by frame after the first segment boundary; before it they are equal. A
+clip that is too short to be segmented is extended to 1,500 frames of 640x360 in ping-pong order.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.latency_measurements import file_of
+from benchmarks.latency_measurements import write_clip
 from faceaffect.bench.machine import describe_machine
 from faceaffect.pipeline import open_pipeline
 from faceaffect.segments.frame_result import FrameResult
@@ -27,17 +26,20 @@ from faceaffect.sources import SourceOptions, open_source
 
 _FRAMES = 1500
 _COLUMNS = (
-    *("clip", "precision", "frames", "after the first seam", "same ids", "box, px, mean (largest)"),
-    *(
-        "AU probability, mean of the worst AU (largest)",
-        "valence, arousal, mean",
-        "faces with other AUs on",
-    ),
+    "clip",
+    "precision",
+    "frames",
+    "after the first boundary",
+    "equal ids",
+    "box, px, mean (max)",
+    "AU probability, mean of the worst AU (max)",
+    "valence, arousal, mean",
+    "faces with other active AUs",
 )
 
 
-def alone(clip: str, precision: str) -> list[FrameResult]:
-    """Every frame's result, by this process."""
+def analyze_sequentially(clip: str, precision: str) -> list[FrameResult]:
+    """Analyze all frames in this process."""
     with open_pipeline(precision=precision) as pipeline, open_source(clip) as source:
         return [
             FrameResult(frame.index, frame.time_s, 0.0, *pipeline.analyze(frame))
@@ -46,92 +48,85 @@ def alone(clip: str, precision: str) -> list[FrameResult]:
 
 
 def difference(
-    name: str, seam: int, one: Sequence[FrameResult], other: Sequence[FrameResult]
+    name: str, boundary: int, expected: Sequence[FrameResult], actual: Sequence[FrameResult]
 ) -> str:
-    """A row of the record, of frames from number `seam` on. Values are compared where both hold the
-    same ids.
+    """Return a row of the record about the frames from index `boundary` on.
 
-    Raises ValueError where the frames are not the same ones, or show nobody.
+    Values are compared in frames with equal track ids.
+
+    Raises:
+        ValueError: The frames differ, or none has a face in both.
     """
-    if [(a.index, a.time_s) for a in one] != [(b.index, b.time_s) for b in other]:
+    if [(a.index, a.time_s) for a in expected] != [(b.index, b.time_s) for b in actual]:
         raise ValueError(
-            f"{name}: the same frames were wanted, {len(other)} of {len(one)} came, or under other times"
+            f"{name}: expected equal frames, got {len(actual)} of {len(expected)}, or other times"
         )
-    after = [(a, b) for a, b in zip(one, other, strict=True) if a.index >= seam]
-    pairs = [(a, b) for a, b in after if np.array_equal(a.faces.track_id, b.faces.track_id)]
-    held = [(a, b) for a, b in pairs if len(a.faces)]
-    if not held:
-        raise ValueError(f"{name}: a clip with faces that both hold was wanted")
-    box = np.concatenate([np.abs(a.faces.box_xyxy - b.faces.box_xyxy) for a, b in held])
-    units = np.concatenate(
-        [np.abs(a.affect.au_probability - b.affect.au_probability) for a, b in held]
+    after = [(a, b) for a, b in zip(expected, actual, strict=True) if a.index >= boundary]
+    equal_ids = [(a, b) for a, b in after if np.array_equal(a.faces.track_id, b.faces.track_id)]
+    pairs = [(a, b) for a, b in equal_ids if len(a.faces)]
+    if not pairs:
+        raise ValueError(f"{name}: expected frames with faces in both results, got none")
+    box = np.concatenate([np.abs(a.faces.box_xyxy - b.faces.box_xyxy) for a, b in pairs])
+    affects = [(a.affect, b.affect) for a, b in pairs]
+    aus = np.concatenate([np.abs(a.au_probability - b.au_probability) for a, b in affects])
+    valence = np.concatenate([np.abs(a.valence - b.valence) for a, b in affects]).mean()
+    arousal = np.concatenate([np.abs(a.arousal - b.arousal) for a, b in affects]).mean()
+    other_aus = sum(int((a.au_active != b.au_active).any(axis=1).sum()) for a, b in affects)
+    cells = (
+        name,
+        len(expected),
+        len(after),
+        len(equal_ids),
+        f"{box.mean():.3f} ({box.max():.2f})",
+        f"{aus.mean(axis=0).max():.4f} ({aus.max():.3f})",
+        f"{valence:.4f}, {arousal:.4f}",
+        f"{other_aus} of {len(aus)}",
     )
-    mood = [
-        float(
-            np.concatenate(
-                [np.abs(getattr(a.affect, part) - getattr(b.affect, part)) for a, b in held]
-            ).mean()
-        )
-        for part in ("valence", "arousal")
-    ]
-    others = sum(int((a.affect.au_active != b.affect.au_active).any(axis=1).sum()) for a, b in held)
-    return (
-        f"| {name} | {len(one)} | {len(after)} | {len(pairs)} | {box.mean():.3f} ({box.max():.2f}) | "
-        f"{units.mean(axis=0).max():.4f} ({units.max():.3f}) | {mood[0]:.4f}, {mood[1]:.4f} | {others} of {len(units)} |"
-    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def compare(clip: str, jobs: int, precision: str, folder: Path) -> str:
-    """A row of the record for a clip."""
-    stretches, fps = _stretches(clip, jobs)
-    played = clip
-    if len(stretches) < 2:
-        played = file_of(clip, _FRAMES, folder)
-        stretches, fps = _stretches(played, jobs)
-    settings = SegmentSettings(played, None, {"precision": precision}, SourceOptions())
-    shared = list(ParallelVideo(settings, stretches, fps, jobs))
-    return difference(
-        f"{Path(clip).name} | {precision}", stretches[1].begin, alone(played, precision), shared
-    )
+    """Analyze a clip both ways, and return a row of the record."""
+    video = clip
+    segments, fps = _segments(video, jobs)
+    if len(segments) < 2:
+        video = write_clip(clip, _FRAMES, folder)
+        segments, fps = _segments(video, jobs)
+    settings = StretchSettings(video, None, {"precision": precision}, SourceOptions())
+    segmented = list(ParallelVideo(settings, segments, fps, jobs))
+    sequential = analyze_sequentially(video, precision)
+    return difference(f"{Path(clip).name} | {precision}", segments[1].begin, sequential, segmented)
 
 
-def _stretches(clip: str, jobs: int) -> tuple[list[Segment], float]:
+def _segments(clip: str, jobs: int) -> tuple[list[Segment], float]:
     with open_source(clip) as source:
         if not source.frame_count or not source.fps:
-            raise ValueError(
-                f"{clip}: a video file that tells its frame rate and how long it is was wanted"
-            )
+            raise ValueError(f"{clip}: expected a video file with known frame rate and length")
         return plan_segments(0, source.frame_count, source.fps, jobs), source.fps
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks seams`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks seams", description=__doc__)
+    """Run `python -m benchmarks segments`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks segments", description=__doc__)
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
-        "--precision", action="append", help="again for more; without it int8 and fp32"
+        "--precision", action="append", help="may be repeated [default: int8 and fp32]"
     )
-    parser.add_argument("--record", type=Path, default=None, help="folder for seams.md")
-    arguments = parser.parse_args(argv)
-    lines = [
-        f"# One video by {arguments.jobs} processes against one",
-        "",
-        *(f"- {k}: {v}" for k, v in describe_machine().items()),
-    ]
+    parser.add_argument("--record", type=Path, default=None, help="folder for segments.md")
+    options = parser.parse_args(argv)
+    lines = [f"# Parity of one process and {options.jobs} processes on one video", ""]
+    lines += [f"- {name}: {value}" for name, value in describe_machine().items()]
     lines += ["", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
-    precisions = arguments.precision or ["int8", "fp32"]
     with tempfile.TemporaryDirectory() as name:
-        lines += [
-            compare(clip, arguments.jobs, one, Path(name))
-            for one in precisions
-            for clip in arguments.clips
-        ]
+        for precision in options.precision or ["int8", "fp32"]:
+            for clip in options.clips:
+                lines.append(compare(clip, options.jobs, precision, Path(name)))
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
-    if arguments.record:
-        arguments.record.mkdir(parents=True, exist_ok=True)
-        (arguments.record / "seams.md").write_text(text, encoding="utf-8")
+    if options.record:
+        options.record.mkdir(parents=True, exist_ok=True)
+        (options.record / "segments.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

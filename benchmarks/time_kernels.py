@@ -1,7 +1,7 @@
-"""Times the kernels against the usual way of doing the same, in pairs on one pinned thread.
+"""Times kernels against their common alternatives, in pairs on one pinned thread.
 
-Both sides of a pair run right after each other, so that whatever else loads the machine slows
-both; the ratio of a pair is what counts, and the median over all pairs is what is printed.
+Both sides of a pair run one after the other, so that other load slows both. The result is the
+median of the ratios of all pairs.
 """
 
 from __future__ import annotations
@@ -30,15 +30,18 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """Times of a kernel and of an alternative."""
+
     name: str
-    rival: str
-    wanted_ratio: float
+    baseline: str
+    target_ratio: float
     kernel_us: float
-    rival_us: float
+    baseline_us: float
     ratio: float  # median of the pairs' ratios
 
 
 def time_call(call: Call, repeats: int) -> float:
+    """Return the mean time of a call in microseconds."""
     start = thread_time_ns()
     for _ in range(repeats):
         call()
@@ -46,27 +49,34 @@ def time_call(call: Call, repeats: int) -> float:
 
 
 def compare(
-    name: str, rival_name: str, wanted: float, calls: tuple[Call, Call], pairs: int
+    name: str, baseline_name: str, target_ratio: float, calls: tuple[Call, Call], pairs: int
 ) -> Comparison:
-    kernel, rival = calls
+    """Time a kernel and an alternative in interleaved pairs."""
+    kernel, baseline = calls
     for call in calls:
         time_call(call, 20)
-    times = np.array([(time_call(kernel, 8), time_call(rival, 4)) for _ in range(pairs)])
-    kernel_us, rival_us = np.median(times, axis=0)
+    times = np.array([(time_call(kernel, 8), time_call(baseline, 4)) for _ in range(pairs)])
+    kernel_us, baseline_us = np.median(times, axis=0)
     return Comparison(
-        name, rival_name, wanted, kernel_us, rival_us, float(np.median(times[:, 1] / times[:, 0]))
+        name,
+        baseline_name,
+        target_ratio,
+        kernel_us,
+        baseline_us,
+        float(np.median(times[:, 1] / times[:, 0])),
     )
 
 
 def kernel_call(case: KernelCase) -> Call:
-    """The public function with everything it needs, into an output that exists."""
-    arguments, function = case.make(), getattr(kernels, case.op)
+    """Return a call of the public function with a preallocated output."""
+    arguments = case.make()
+    function = getattr(kernels, case.op)
     out = np.empty_like(function(**arguments))
     return lambda: function(**arguments, out=out)
 
 
 def warp_chain(case: KernelCase) -> Call:
-    """warpAffine, cvtColor, then scale and transpose in NumPy."""
+    """Return a call of warpAffine, cvtColor, and scaling and transposing in NumPy."""
     arguments = case.make()
     pixels, maps, side = (
         arguments["frame"].pixels,
@@ -86,7 +96,7 @@ def warp_chain(case: KernelCase) -> Call:
 
 
 def blob_chain(case: KernelCase) -> Call:
-    """warpAffine, then blobFromImage, which knows one scale for all channels only."""
+    """Return a call of warpAffine and blobFromImage, which has one scale for all channels."""
     arguments = case.make()
     pixels, maps, side = (
         arguments["frame"].pixels,
@@ -106,7 +116,7 @@ def blob_chain(case: KernelCase) -> Call:
 
 
 def onnx_graph(weights: GcnWeights) -> bytes:
-    """The same graph in plain ONNX operators."""
+    """Return the graph network as ONNX operators."""
     constants = {
         "adjacency": weights.adjacency,
         "r": weights.readout_weight,
@@ -143,21 +153,25 @@ def onnx_graph(weights: GcnWeights) -> bytes:
 
 
 def onnx_call(case: KernelCase) -> Call:
+    """Return a call of the graph network in ONNX Runtime."""
     arguments = case.make()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     content = onnx_graph(arguments["weights"])
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     feed = {"nodes": arguments["nodes"]}
-    ours, theirs = kernels.au_gcn(**arguments), session.run(None, feed)[0]
-    if not np.allclose(ours, theirs, atol=1e-4):
+    logits = kernels.au_gcn(**arguments)
+    onnx_logits = session.run(None, feed)[0]
+    if not np.allclose(logits, onnx_logits, atol=1e-4):
         raise RuntimeError(
-            f"au_gcn must equal ONNX Runtime to be compared, differs by {np.abs(ours - theirs).max()}"
+            "expected au_gcn to equal ONNX Runtime, "
+            f"got a difference of {np.abs(logits - onnx_logits).max()}"
         )
     return lambda: session.run(None, feed)
 
 
 def run_all(pairs: int) -> list[Comparison]:
+    """Run all comparisons."""
     rows = []
     for case in TIMED_CROPS:
         call = kernel_call(case)
@@ -173,7 +187,8 @@ def run_all(pairs: int) -> list[Comparison]:
 
 
 def as_markdown(rows: list[Comparison], pairs: int) -> str:
-    info = kernels.build_info()
+    """Format the record."""
+    info = kernels.info()
     facts = describe_machine() | {
         "kernels": f"{info.isa} (native: {info.native})",
         "threads": "1, pinned",
@@ -181,19 +196,21 @@ def as_markdown(rows: list[Comparison], pairs: int) -> str:
     lines = [f"- {name}: {value}" for name, value in facts.items()]
     lines += [
         "",
-        f"Median of {pairs} interleaved pairs; processor time of the whole Python call.",
+        f"Median of {pairs} interleaved pairs; CPU time of the Python call.",
         "",
-        "| case | rival | kernel, us | rival, us | times faster | aim |",
+        "| case | baseline | kernel, us | baseline, us | speedup | target |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {r.name} | {r.rival} | {r.kernel_us:.1f} | {r.rival_us:.1f} | {r.ratio:.1f} | {r.wanted_ratio:g} |"
-        for r in rows
+        f"| {row.name} | {row.baseline} | {row.kernel_us:.1f} | {row.baseline_us:.1f} "
+        f"| {row.ratio:.1f} | {row.target_ratio:g} |"
+        for row in rows
     ]
     return "\n".join(["# Kernels", "", *lines, ""])
 
 
 def main() -> None:
+    """Run `python -m benchmarks kernels`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=200, help="interleaved pairs per comparison")
     parser.add_argument("--record", type=Path, help="write the table to this Markdown file as well")

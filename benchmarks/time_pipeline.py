@@ -1,8 +1,8 @@
-"""Per-frame cost of the whole pipeline on one pinned thread, whole and per stage.
+"""CPU time of the pipeline per frame and stage, on one pinned thread.
 
-`python -m benchmarks pipeline CLIP [--record FILE.md]`. Decoding is left out; every figure is
-process-CPU time, so other work on the machine disturbs it little. `faceaffect bench` measures
-more, `python -m benchmarks side-by-side` compares with other packages.
+Run `python -m benchmarks pipeline CLIP`. Decoding is excluded. Times are process CPU times, which
+other work hardly disturbs. `faceaffect bench` measures more, and `python -m benchmarks compare`
+compares with other packages.
 """
 
 from __future__ import annotations
@@ -24,63 +24,76 @@ from faceaffect.system.stage_timer import CPU, STAGES
 from faceaffect.types import Frame
 
 
-def time_ours(
+def time_frames(
     frames: list[Frame], model: str | None, backend: str, by_stage: bool
 ) -> dict[str, Any]:
-    """One pass over the frames: `ms` whole [F], `stages` each [F], `held` frames with a face."""
+    """Analyze the frames once.
+
+    Returns:
+        `total_ms` [F], `stages` [F] by name, `frames_with_face`, and `pipeline_info`.
+    """
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
-        pipeline.stage_timer.enable(*([CPU] if by_stage else []))
-        whole, held, stages = [], 0, {name: [] for name in STAGES}  # type: ignore[var-annotated]
+        pipeline.clock.use(*([CPU] if by_stage else []))
+        total_ms: list[float] = []
+        frames_with_face = 0
+        stages: dict[str, list[float]] = {name: [] for name in STAGES}
         for frame in frames:
-            started = CPU.now()
+            begin_ns = CPU.mark()
             faces, _ = pipeline.analyze(frame)
-            whole.append((CPU.now() - started) / 1e6)
-            held += bool(len(faces))
+            total_ms.append((CPU.mark() - begin_ns) / 1e6)
+            frames_with_face += bool(len(faces))
             for name in STAGES if by_stage else ():
-                stages[name].append(pipeline.stage_timer.elapsed_ns[CPU.name][name] / 1e6)
-        return {"ms": whole, "held": held, "stages": stages, "about": pipeline.describe()}
+                stages[name].append(pipeline.clock.elapsed_ns[CPU.name][name] / 1e6)
+        return {
+            "total_ms": total_ms,
+            "frames_with_face": frames_with_face,
+            "stages": stages,
+            "pipeline_info": pipeline.describe(),
+        }
 
 
 def _row(name: str, values: list[float]) -> str:
-    found = Distribution.of([values])
-    return f"| {name} | {found.p50:.3f} | {found.p95:.3f} | {found.p99:.3f} | {found.mean:.3f} |"
+    times = Distribution.from_rounds([values])
+    return f"| {name} | {times.p50:.3f} | {times.p95:.3f} | {times.p99:.3f} | {times.mean:.3f} |"
 
 
 def measure(arguments: argparse.Namespace) -> str:
-    """Run all rounds and give the record as Markdown."""
+    """Run all rounds, and return the record."""
     with open_source(arguments.clip) as source:
         frames = list(source)
     size = f"{frames[0].width_px}x{frames[0].height_px}"
-    time_ours(frames, arguments.model, arguments.backend, by_stage=False)
-    ours = [
-        time_ours(frames, arguments.model, arguments.backend, by_stage=False)
+    time_frames(frames, arguments.model, arguments.backend, by_stage=False)
+    passes = [
+        time_frames(frames, arguments.model, arguments.backend, by_stage=False)
         for _ in range(arguments.rounds)
     ]
-    staged = time_ours(frames, arguments.model, arguments.backend, by_stage=True)
-    medians = [float(np.median(one["ms"])) for one in ours]
-    every = [value for one in ours for value in one["ms"]]
+    staged = time_frames(frames, arguments.model, arguments.backend, by_stage=True)
+    medians = [float(np.median(one["total_ms"])) for one in passes]
+    all_ms = [value for one in passes for value in one["total_ms"]]
     title = (
         f"# Pipeline, one pinned thread: {Path(arguments.clip).name}, {size}, {len(frames)} frames"
     )
     lines = [
         title,
         "",
-        *(f"- {k}: {v}" for k, v in (describe_machine() | ours[0]["about"]).items()),
+        *(f"- {k}: {v}" for k, v in (describe_machine() | passes[0]["pipeline_info"]).items()),
         "",
     ]
-    lines += ["Process-CPU milliseconds per frame, decoding left out.", ""]
-    lines += ["| | p50 | p95 | p99 | mean |", "|---|---|---|---|---|", _row("whole", every)]
+    lines += ["Process CPU milliseconds per frame, without decoding.", ""]
+    lines += ["| | p50 | p95 | p99 | mean |", "|---|---|---|---|---|", _row("total", all_ms)]
     lines += [_row(f"stage: {name}", values) for name, values in staged["stages"].items()]
     network = float(np.median(staged["stages"]["network"]))
-    rest = 1 - network / float(np.median(staged["ms"]))
-    lines += ["", f"- frames with a face: {ours[0]['held']} of {len(frames)}"]
+    others = 1 - network / float(np.median(staged["total_ms"]))
+    lines += ["", f"- frames with a face: {passes[0]['frames_with_face']} of {len(frames)}"]
     lines += [f"- median of each round: {', '.join(f'{m:.3f}' for m in medians)} ms"]
-    lines += [f"- everything but the network: {100 * rest:.0f} % of the median frame (staged pass)"]
+    lines += [
+        f"- all stages but the network: {100 * others:.0f} % of the median frame (staged pass)"
+    ]
     return "\n".join(lines) + "\n"
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks pipeline`."""
+    """Run `python -m benchmarks pipeline`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks pipeline", description=__doc__)
     parser.add_argument("clip")
     parser.add_argument("--model", default=None)

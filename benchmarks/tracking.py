@@ -1,9 +1,7 @@
-"""How faces are held on real clips: `python -m benchmarks follow CLIP... [--record FOLDER]`.
+"""Face tracking on clips: `python -m benchmarks tracking CLIP... [--record FOLDER]`.
 
-Frames with faces, ids, detector looks.
-
-Two clips of one size given as `A+B` are played one after the other, as a cut from one person to
-another.
+Records the frames with faces, track ids and face scores. Clips given as `A+B` are joined by a shot
+cut.
 """
 
 from __future__ import annotations
@@ -15,17 +13,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from faceaffect.bench.machine import describe_machine
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources import open_source
 from faceaffect.types import Frame
 
+_COLUMNS = (
+    "clip",
+    "frames",
+    "with a face",
+    "frames by number of faces",
+    "track ids",
+    "lowest face score",
+)
+_MAX_CHANGES = 6
 
-def play(clips: str) -> list[Frame]:
-    """The frames of one clip, or of several joined by `+`, scaled to the first one's size and
-    clocked on.
-    """
+
+def read_clips(clips: str) -> list[Frame]:
+    """Read one clip, or several joined by `+`, with the first one's size and increasing times."""
     frames: list[Frame] = []
     for clip in clips.split("+"):
         with open_source(clip) as source:
@@ -33,67 +40,63 @@ def play(clips: str) -> list[Frame]:
                 if not frames:
                     frames.append(frame)
                     continue
-                size = (frames[0].width_px, frames[0].height_px)
-                pixels = (
-                    frame.pixels
-                    if (frame.width_px, frame.height_px) == size
-                    else cv2.resize(frame.pixels, size)
-                )
-                step_s = 1 / 30 if "+" in clips else frame.time_s - frames[-1].time_s
+                first = frames[0]
+                previous_s = frames[-1].time_s
+                pixels = frame.pixels
+                if (frame.width_px, frame.height_px) != (first.width_px, first.height_px):
+                    size = (first.width_px, first.height_px)
+                    pixels = np.asarray(cv2.resize(pixels, size), np.uint8)
+                step_s = 1 / 30 if "+" in clips else frame.time_s - previous_s
                 frames.append(
-                    replace(
-                        frame, pixels=pixels, time_s=frames[-1].time_s + step_s, index=len(frames)
-                    )
+                    replace(frame, pixels=pixels, time_s=previous_s + step_s, index=len(frames))
                 )
     return frames
 
 
-def follow(clips: str, model: str | None) -> str:
-    """A row of the record."""
-    frames, counts, held, runs = play(clips), Counter[int](), 0, list[str]()
+def track(clips: str, model: str | None) -> str:
+    """Track the faces of one clip, or of several joined by `+`, and return a row of the record."""
+    frames = read_clips(clips)
+    counts: Counter[int] = Counter()
+    changes: list[str] = []
+    previous_ids = ""
     scores: list[float] = []
     with open_pipeline(model) as pipeline:
         for frame in frames:
             faces, _ = pipeline.analyze(frame)
             counts[len(faces)] += 1
-            held += bool(len(faces))
             ids = "+".join(map(str, faces.track_id.tolist())) or "none"
-            if not runs or runs[-1].split(" ")[0] != ids:
-                runs.append(f"{ids} from frame {frame.index}")
-            scores += faces.face_score.tolist()
-    least = f"{min(scores):.2f}" if scores else "-"
-    name = " then ".join(Path(clip).name for clip in clips.split("+"))
-    shown = "; ".join(runs[:6]) + (f"; {len(runs) - 6} more changes" if len(runs) > 6 else "")
-    return (
-        f"| {name} | {len(frames)} | {held} | {dict(sorted(counts.items()))} | {shown} | {least} |"
+            if ids != previous_ids:
+                changes.append(f"{ids} from frame {frame.index}")
+                previous_ids = ids
+            scores += faces.score.tolist()
+    omitted = len(changes) - _MAX_CHANGES
+    cells = (
+        " then ".join(Path(clip).name for clip in clips.split("+")),
+        len(frames),
+        len(frames) - counts[0],
+        dict(sorted(counts.items())),
+        "; ".join(changes[:_MAX_CHANGES]) + (f"; {omitted} more changes" if omitted > 0 else ""),
+        f"{min(scores):.2f}" if scores else "-",
     )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry of `python -m benchmarks follow`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks follow", description=__doc__)
+    """Run `python -m benchmarks tracking`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks tracking", description=__doc__)
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--model", default=None)
-    parser.add_argument("--record", type=Path, default=None, help="folder for follow_clips.md")
-    arguments = parser.parse_args(argv)
-    lines = [
-        "# Faces held on clips",
-        "",
-        *(f"- {k}: {v}" for k, v in describe_machine().items()),
-        "",
-    ]
-    lines += [
-        "| clip | frames | with a face | frames by number of faces | track ids | least face score |"
-    ]
-    lines += [
-        "|---|---|---|---|---|---|",
-        *(follow(clips, arguments.model) for clips in arguments.clips),
-    ]
+    parser.add_argument("--record", type=Path, default=None, help="folder for tracking.md")
+    options = parser.parse_args(argv)
+    lines = ["# Tracked faces on clips", ""]
+    lines += [f"- {name}: {value}" for name, value in describe_machine().items()]
+    lines += ["", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
+    lines += [track(clips, options.model) for clips in options.clips]
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
-    if arguments.record:
-        arguments.record.mkdir(parents=True, exist_ok=True)
-        (arguments.record / "follow_clips.md").write_text(text, encoding="utf-8")
+    if options.record:
+        options.record.mkdir(parents=True, exist_ok=True)
+        (options.record / "tracking.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,1 @@
-"""Public packages that a user would otherwise pick, each run by an interpreter of its own
-environment.
-"""
+"""Other public packages for comparison, each run by the interpreter of its own environment."""

@@ -1,4 +1,4 @@
-"""dlib as most examples use it: its HOG detector on the gray frame, then 68 landmarks, every frame."""
+"""dlib as in most examples: HOG detector on the gray frame and 68 landmarks, in every frame."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""EmotiEffLib (successor of hsemotion) with ONNX Runtime; YuNet finds the faces, since the package
-brings no detector.
-"""
+"""EmotiEffLib (successor of hsemotion) with ONNX Runtime, and YuNet, as it has no detector."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ class DetectAndClassify:
     def __init__(self, job: Job) -> None:
         self._detector = YunetDetector(job["files"]["yunet_s_640_640.onnx"])
         with tempfile.TemporaryDirectory() as home:
-            # The package looks for its weights in this folder and downloads what is not there.
+            # The package searches this folder for its weights and downloads missing ones.
             folder = Path(home) / ".emotiefflib"
             folder.mkdir()
             (folder / f"{MODEL}.onnx").symlink_to(Path(job["files"][f"{MODEL}.onnx"]).resolve())
@@ -47,9 +45,7 @@ class DetectAndClassify:
 
 
 def open_with_one_thread(model: Any, **options: Any) -> Any:
-    """The package opens its session with the defaults; on one core, waiting threads would only
-    count against it.
-    """
+    """Open a session with one thread: on one core, waiting threads would only cost CPU time."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     return _open_session(model, settings, **options)

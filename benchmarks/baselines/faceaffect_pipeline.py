@@ -1,4 +1,4 @@
-"""Ours, as a user opens it: the shipped model, one thread, faces followed from frame to frame."""
+"""faceaffect with its defaults: the shipped model, one thread, tracked faces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faceaffect import open_pipeline
 from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 
-class Ours:
+class FaceAffect:
     def __init__(self, job: Job) -> None:
         self._pipeline = open_pipeline(job["model"], backend=job["backend"], threads=1)
         self._index = 0
@@ -24,4 +24,4 @@ class Ours:
 
 
 if __name__ == "__main__":
-    time_clip(Ours, ("faceaffect", "onnxruntime", "numpy"))
+    time_clip(FaceAffect, ("faceaffect", "onnxruntime", "numpy"))

@@ -1,8 +1,7 @@
-"""Makes an environment for each peer: `python -m benchmarks.baselines.make_environments [--to
-FOLDER] [NAME...]`.
+"""Makes a virtual environment for each baseline, with the versions pinned in `baseline.py`.
 
-Versions are pinned in `peer.py`. An environment that is complete is left alone, one of other
-versions is made anew.
+Run `python -m benchmarks.baselines.make_environments [--to FOLDER] [NAME...]`. Environments with
+other versions are replaced.
 """
 
 from __future__ import annotations
@@ -14,31 +13,35 @@ import sys
 import venv
 from pathlib import Path
 
-from benchmarks.baselines.baseline import PEERS, Peer, interpreter
+from benchmarks.baselines.baseline import BASELINES, Baseline, interpreter
 
-ENVIRONMENTS = Path(".venv-peers")
+ENVIRONMENTS = Path(".venv-baselines")
 _COMPLETE = "requirements.txt"
 
 
-def make_environment(peer: Peer, environments: Path) -> None:
-    """Raises CalledProcessError where a package cannot be installed."""
-    folder = environments / peer.name
-    wanted = "\n".join([*peer.requirements, "", *peer.alone])
+def make_environment(baseline: Baseline, environments: Path) -> None:
+    """Make the environment of a baseline, unless it is complete.
+
+    Raises:
+        CalledProcessError: A package cannot be installed.
+    """
+    folder = environments / baseline.name
+    expected = "\n".join([*baseline.requirements, "", *baseline.requirements_no_deps])
     stamp = folder / _COMPLETE
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == expected:
         return
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
-    install = [str(interpreter(peer, environments)), "-m", "pip", "install", "--quiet"]
-    subprocess.run([*install, *peer.requirements], check=True)
-    if peer.alone:
-        subprocess.run([*install, "--no-deps", *peer.alone], check=True)
-    stamp.write_text(wanted, encoding="utf-8")
+    install = [str(interpreter(baseline, environments)), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*install, *baseline.requirements], check=True)
+    if baseline.requirements_no_deps:
+        subprocess.run([*install, "--no-deps", *baseline.requirements_no_deps], check=True)
+    stamp.write_text(expected, encoding="utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """One line per peer; 1 where an environment could not be made."""
-    names = [peer.name for peer in PEERS if not peer.unavailable_reason]
+    """Make the environments, and return 1 if one failed."""
+    names = [baseline.name for baseline in BASELINES if not baseline.unavailable_reason]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.baselines.make_environments", description=__doc__
     )
@@ -48,18 +51,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, default=ENVIRONMENTS)
     arguments = parser.parse_args(argv)
     if unknown := sorted(set(arguments.names) - set(names)):
-        parser.error(f"no such peer: {', '.join(unknown)}; choose from {', '.join(names)}")
+        parser.error(f"no such baseline: {', '.join(unknown)}; choose from {', '.join(names)}")
     failed = 0
-    for peer in PEERS:
-        if peer.unavailable_reason or (arguments.names and peer.name not in arguments.names):
+    for baseline in BASELINES:
+        if baseline.unavailable_reason or (
+            arguments.names and baseline.name not in arguments.names
+        ):
             continue
         try:
-            make_environment(peer, arguments.to)
-            print(f"{peer.name}: ready", flush=True)
+            make_environment(baseline, arguments.to)
+            print(f"{baseline.name}: ready", flush=True)
         except subprocess.CalledProcessError as error:
             failed += 1
             print(
-                f"{peer.name}: not made, pip ended with {error.returncode}",
+                f"{baseline.name}: not made, pip ended with {error.returncode}",
                 file=sys.stderr,
                 flush=True,
             )

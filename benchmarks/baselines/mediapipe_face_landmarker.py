@@ -1,4 +1,4 @@
-"""MediaPipe FaceLandmarker in video mode with blendshapes: detector once, then landmarks followed."""
+"""MediaPipe FaceLandmarker in video mode with blendshapes: detection once, then tracking."""
 
 from __future__ import annotations
 

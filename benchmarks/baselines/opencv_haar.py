@@ -1,6 +1,4 @@
-"""The tutorial's way: Haar cascade in every frame, a gray 64 px crop, mini-Xception of FER2013 in
-ONNX Runtime.
-"""
+"""Haar cascade in every frame, and mini-Xception (FER2013) on gray 64 px crops in ONNX Runtime."""
 
 from __future__ import annotations
 

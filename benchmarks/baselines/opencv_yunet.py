@@ -1,6 +1,4 @@
-"""Our own network run the usual way: YuNet in every frame, `warpAffine`, NumPy, ONNX Runtime, no
-following.
-"""
+"""faceaffect's network the usual way: YuNet in every frame, `warpAffine`, NumPy, ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""EfficientNet-B0 with random weights: what a peer costs whose trained weights are not here. It
-recognizes nothing.
+"""EfficientNet-B0 with random weights, to time a baseline whose trained weights are missing.
 
 Layers are those of Tan and Le (2019), table 1, with batch normalization folded into the
 convolutions, as exported models have it: 3x3 stem, seven stages of inverted bottlenecks with
@@ -9,7 +8,7 @@ squeeze-and-excitation, 1x1 head, one linear layer.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -24,16 +23,14 @@ _SIDE_PX = 224
 
 
 class _Graph:
-    """Nodes and weights under construction; each method appends one layer and gives the name of its
-    output.
-    """
+    """Graph under construction; each method appends a layer and returns the name of its output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self._random = np.random.default_rng(0)
 
-    def node(self, op: str, *inputs: str, **attributes: object) -> str:
+    def node(self, op: str, *inputs: str, **attributes: Any) -> str:
         output = f"{op}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
@@ -80,9 +77,10 @@ class _Graph:
         return self.node("Add", x, before) if stride == 1 and inputs == outputs else x
 
 
-def write_stand_in(path: Path, class_count: int) -> None:
-    """`input` float32 [N, 3, 224, 224] to scores [N, classes]; ends in Gemm, as the packages' own
-    models do.
+def write_random_weights(path: Path, class_count: int) -> None:
+    """Write a model from `input` float32 [N, 3, 224, 224] to scores [N, classes].
+
+    It ends in Gemm, as the published models do.
     """
     graph = _Graph()
     x, channels = graph.swish(graph.conv("input", 3, _STEM, 3, stride=2)), _STEM

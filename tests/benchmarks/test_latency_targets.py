@@ -1,4 +1,4 @@
-"""Figures of the limit and detector benchmarks, on passes and finds made up here."""
+"""Metrics of the latency and detector benchmarks on synthetic measurements."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from benchmarks.detectors import BINS, Case, Score, overlaps
 from benchmarks.latency_measurements import (
     FileRun,
     Pass,
-    Setup,
+    PipelineConfig,
     detector_cost,
-    file_of,
     hide_quadrant,
     network_macs,
     run_files,
+    write_clip,
 )
-from benchmarks.latency_targets import Line, MultiCoreRound, as_markdown, two_cores_line
+from benchmarks.latency_targets import Check, MultiCoreRound, as_markdown, two_cores_check
 from faceaffect.detectors import Detections
 from faceaffect.sources import open_source
 from faceaffect.types import Frame
@@ -32,16 +32,16 @@ pytestmark = pytest.mark.train
 REQUIRES = ("moderngl",)
 
 
-def test_looks_are_kept_out_of_a_held_face_and_spread_over_all_frames() -> None:
-    looked = [index % 10 == 0 for index in range(130)]
-    detect = [4.0 if look else 0.0 for look in looked]
-    whole = [99.0 if index < 30 else 2.0 + 5.0 * look for index, look in enumerate(looked)]
-    run = Pass(whole, {"detect": detect}, [1] * 130)
-    assert run.held() == 2.0
-    assert detector_cost(run) == pytest.approx(0.5), "ten looks of 5 ms more over a hundred frames"
+def test_pass_tracking_ms_excludes_detector_and_detector_cost_averages_it() -> None:
+    detects = [index % 10 == 0 for index in range(130)]
+    detect = [4.0 if is_detect else 0.0 for is_detect in detects]
+    total = [99.0 if k < 30 else 2.0 + 5.0 * is_detect for k, is_detect in enumerate(detects)]
+    run = Pass(total, {"detect": detect}, [1] * 130)
+    assert run.tracking_ms() == 2.0
+    assert detector_cost(run) == pytest.approx(0.5), "ten detections of 5 ms over a hundred frames"
 
 
-def test_multiply_accumulates_of_a_network() -> None:
+def test_network_macs_counts_conv_and_dense_layers() -> None:
     weights = [np.zeros((8, 3, 3, 3), np.float32), np.zeros((8 * 16, 10), np.float32)]
     nodes = [
         helper.make_node("Conv", ["x", "w0"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
@@ -56,7 +56,7 @@ def test_multiply_accumulates_of_a_network() -> None:
     assert network_macs(model.SerializeToString()) == 8 * 3 * 9 * 4 * 4 + 128 * 10
 
 
-def test_a_newcomer_is_hidden_and_nobody_else() -> None:
+def test_hide_quadrant_changes_lower_right_only() -> None:
     frames = [
         Frame(np.random.default_rng(k).integers(0, 255, (36, 64, 3)).astype(np.uint8))
         for k in range(2)
@@ -67,15 +67,15 @@ def test_a_newcomer_is_hidden_and_nobody_else() -> None:
     np.testing.assert_array_equal(first.pixels[18:, 32:], second.pixels[18:, 32:])
 
 
-def test_what_was_missed_is_said_in_the_table() -> None:
-    table = [Line("one", "at most 1 ms", "2 ms", False), Line("two", "any", "not run", None)]
-    text = as_markdown("Title", {"processor": "some"}, table, ["a note"])
+def test_as_markdown_marks_missed_targets() -> None:
+    checks = [Check("one", "at most 1 ms", "2 ms", False), Check("two", "any", "not run", None)]
+    text = as_markdown("Title", {"processor": "some"}, checks, ["a note"])
     assert "| one | at most 1 ms | 2 ms | **no** |" in text
     assert "| two | any | not run | - |" in text
     assert text.endswith("- a note\n")
 
 
-def test_finds_are_counted_by_the_size_of_the_face() -> None:
+def test_score_counts_detections_by_face_size() -> None:
     frame = Frame(np.zeros((360, 640, 3), np.uint8))
     boxes = np.float32([[0, 0, 40, 40], [200, 50, 300, 150], [400, 0, 410, 10]])
     points = np.tile(np.float32([[10, 10], [30, 10], [20, 20], [12, 30], [28, 30]]), (3, 1, 1))
@@ -84,52 +84,59 @@ def test_finds_are_counted_by_the_size_of_the_face() -> None:
     score = Score()
     score.add(Case(frame, boxes, points), found, 1.0)
     score.add(Case(frame, boxes, points), wrong, 1.0)
-    at = {k: (score.found[k], score.faces[k]) for k in range(len(BINS)) if score.faces[k]}
+    at = {k: (score.detected[k], score.faces[k]) for k in range(len(BINS)) if score.faces[k]}
     assert at == {2: (0, 2), 4: (1, 2)}, "the face of 10 px is smaller than any bin"
-    assert score.false_finds == 1
+    assert score.false_positives == 1
     assert score.errors == [pytest.approx(5 / 20)]
     np.testing.assert_allclose(
         overlaps(boxes[:1], np.float32([[0, 20, 40, 60]])), [[1 / 3]], rtol=1e-5
     )
 
 
-def test_two_cores_say_nothing_where_other_work_took_longer_than_the_file() -> None:
+def test_two_cores_check_with_negative_time_is_not_measured() -> None:
     quiet = [
         MultiCoreRound(FileRun(one), FileRun(2.5, 4.0, 2.2), FileRun(2.0), FileRun(4.0))
         for one in (4.0, 3.6, 3.0)
     ]
-    busy = two_cores_line(
+    busy = two_cores_check(
         [*quiet, MultiCoreRound(FileRun(4.0), FileRun(2.5), FileRun(-0.5), FileRun(4.0))]
     )
-    assert busy.met is None
+    assert busy.is_met is None
     assert "not measured" in busy.measured
-    line = two_cores_line(quiet)
-    assert line.met
-    assert line.measured.startswith("1.80 times (1.50 to 2.00; ")
-    assert "by one process 1.44 times" in line.measured
-    assert "two runs at once, a core each: 1.80 times" in line.measured
-    assert "55 % of the work" in line.measured
+    check = two_cores_check(quiet)
+    assert check.is_met
+    assert check.measured.startswith("1.80 times (1.50 to 2.00; ")
+    assert "one process: 1.44 times" in check.measured
+    assert "two concurrent runs on a core each: 1.80 times" in check.measured
+    assert "55 % of its CPU time" in check.measured
 
 
-def test_a_file_is_as_long_as_is_said_however_short_the_clip(tmp_path: Path) -> None:
+def test_write_clip_has_requested_number_of_frames(tmp_path: Path) -> None:
     clip = Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"
-    with open_source(file_of(str(clip), 200, tmp_path)) as source:
+    with open_source(write_clip(str(clip), 200, tmp_path)) as source:
         frames = list(source)
-    assert len(frames) == 200, "120 of the clip are held in memory"
+    assert len(frames) == 200, "120 frames of the clip are read"
     assert (frames[0].width_px, frames[0].height_px) == (640, 360)
     assert np.abs(frames[199].pixels.astype(int) - frames[39].pixels).mean() < 2, (
-        "it is played back from frame 119 on"
+        "it is played backwards from frame 119 on"
     )
 
 
-def test_files_run_on_their_share_of_cores(trained: None, tmp_path: Path) -> None:
-    clip = file_of(str(Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"), 12, tmp_path)
+def test_run_files_uses_given_cores(trained: None, tmp_path: Path) -> None:
+    clip = write_clip(
+        str(Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"), 12, tmp_path
+    )
     core = min(os.sched_getaffinity(0))
-    run = run_files(Setup(None, "onnx", "fp32", None), clip, [[core], [core]], tmp_path)
+    run = run_files(PipelineConfig(None, "onnx", "fp32", None), clip, [[core], [core]], tmp_path)
     assert run.wall_s > 0
-    assert 0 < run.analyzing_s < run.cpu_s <= 1.1 * run.wall_s, (
-        "one core has no more than the clock's seconds"
+    assert 0 < run.analysis_s < run.cpu_s <= 1.1 * run.wall_s, (
+        "CPU time of one core is at most wall time"
     )
     assert len((tmp_path / "rows1.csv").read_text().splitlines()) == 13
     with pytest.raises(ValueError, match="no such file"):
-        run_files(Setup(None, "onnx", "fp32", None), str(tmp_path / "none.mp4"), [[core]], tmp_path)
+        run_files(
+            PipelineConfig(None, "onnx", "fp32", None),
+            str(tmp_path / "none.mp4"),
+            [[core]],
+            tmp_path,
+        )

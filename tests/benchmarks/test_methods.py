@@ -1,5 +1,3 @@
-"""What is written of clips is what the rows say; a bundle that cannot run is told."""
-
 from __future__ import annotations
 
 import json
@@ -19,7 +17,7 @@ pytestmark = pytest.mark.train
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
-def test_a_run_is_exported_and_analyzes_a_clip(tmp_path: Path) -> None:
+def test_clip_runs_exports_and_analyzes(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
@@ -27,8 +25,8 @@ def test_a_run_is_exported_and_analyzes_a_clip(tmp_path: Path) -> None:
 
     torch.manual_seed(0)
     recipe = find_recipe("M3", "compact", ["net.size_px=64"])
-    places = RunPaths((), tmp_path)
-    folder = places.run("M3-as_annotated-full-s1", 1.0)
+    paths = RunPaths((), tmp_path)
+    folder = paths.run("M3-as_annotated-full-s1", 1.0)
     folder.mkdir(parents=True)
     net = build_network(recipe.net)
     save_file(
@@ -36,24 +34,24 @@ def test_a_run_is_exported_and_analyzes_a_clip(tmp_path: Path) -> None:
         folder / "weights.safetensors",
     )
     (folder / RUN_FILE).write_text(json.dumps({"recipe": json.loads(recipe.to_json()), "step": 1}))
-    said: list[str] = []
-    (found,) = clip_runs(places, [ASSETS / "demo.mp4"], said.append)
-    assert found.columns == ("AU", "EXPR")
-    assert found.rows > 20
-    assert 0 <= found.first["happiness"] <= 1
-    assert found.first["valence"] != found.first["valence"], "M3 reads no valence"
-    assert sum("left out" in line for line in said) == 7
+    messages: list[str] = []
+    (run,) = clip_runs(paths, [ASSETS / "demo.mp4"], messages.append)
+    assert run.tasks == ("AU", "EXPR")
+    assert run.rows > 20
+    assert 0 <= run.first["happiness"] <= 1
+    assert run.first["valence"] != run.first["valence"], "M3 does not predict valence"
+    assert sum("skipped" in line for line in messages) == 7
 
 
-def test_what_is_written_can_be_read(tmp_path: Path) -> None:
-    nothing = float("nan")
+def test_write_clip_runs_writes_json_and_markdown(tmp_path: Path) -> None:
+    unknown = float("nan")
     run = ClipRun(
         "M4",
         "a.mp4",
         7,
         ("AU",),
-        {"AU12": 0.1, "valence": nothing},
-        {"AU12": 0.8, "valence": nothing},
+        {"AU12": 0.1, "valence": unknown},
+        {"AU12": 0.8, "valence": unknown},
     )
     write_clip_runs([run], tmp_path)
     assert json.loads((tmp_path / "clips.json").read_text())[0]["last"] == {

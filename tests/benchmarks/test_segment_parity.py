@@ -1,5 +1,3 @@
-"""Differences between two runs are those that were put in."""
-
 import pytest
 
 from benchmarks.segment_parity import difference
@@ -8,10 +6,10 @@ from tests.sdk.segments.results import result
 REQUIRES = ("onnx",)
 
 
-def test_what_was_changed_is_what_is_told() -> None:
+def test_difference_reports_changed_values() -> None:
     one = [result(i, (1, 10.0)) for i in range(11)]
     other = [result(i, (1, 10.0)) for i in range(10)] + [result(10, (2, 10.0))]
-    other[0].faces.box_xyxy[:] += 99  # before the seam
+    other[0].faces.box_xyxy[:] += 99  # before the boundary
     other[4].faces.box_xyxy[0, 0] += 3.6
     other[2].affect.au_probability[0, 3] += 0.09
     other[2].affect.au_active[0, 5] ^= True
@@ -29,9 +27,9 @@ def test_what_was_changed_is_what_is_told() -> None:
     ]
 
 
-def test_other_frames_are_no_difference_but_an_error() -> None:
+def test_difference_of_other_frames_raises() -> None:
     one = [result(i, (1, 10.0)) for i in range(5)]
-    with pytest.raises(ValueError, match="4 of 5 came"):
+    with pytest.raises(ValueError, match="got 4 of 5"):
         difference("clip.mp4", 1, one, one[:4])
-    with pytest.raises(ValueError, match="with faces"):
+    with pytest.raises(ValueError, match="with faces in both"):
         difference("clip.mp4", 0, [result(0)], [result(0)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.model_spec import ModelSpec
+from faceaffect.pages import missing_packages
 from training.datasets.affwild2_layout import holds_annotations
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.dataset_metrics import FigureOptions, dataset_metrics, plain
@@ -65,9 +65,9 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Fi
         raise EvaluationError(
             f"{out} holds an evaluation already; add --overwrite or choose another --out"
         )
-    if importlib.util.find_spec("matplotlib") is None:
+    if missing := missing_packages():
         raise EvaluationError(
-            "the report needs matplotlib, which is not installed; pip install 'faceaffect[train]'"
+            f'the report needs {missing}: run pip install "faceaffect[train]"'
         )
     labels, predictions, notes = _predict(bundle, data, options)
     if bundle != NO_BUNDLE:

@@ -1,221 +1,177 @@
-"""The plots of the evaluation page, each an SVG text without any outside reference."""
+"""Plots of the evaluation page, as inline SVG."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-_Given = ParamSpec("_Given")
+from faceaffect.drawing.svg_figure import styled_figure, svg_text
 
 _BLUE: Final = "#1f5fa8"
 _GRAY: Final = "#999999"
-_STYLE: Final[Any] = {
-    "svg.fonttype": "none",  # letters stay letters: small, and they can be searched
-    "svg.hashsalt": "faceaffect",  # the same figures give the same file
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "figure.labelsize": 8.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+_STYLE: Final[dict[str, Any]] = {
+    "font_size": 8.0,
+    "axes_titlesize": 8.0,
+    "figure_labelsize": 8.0,
+    "axes_grid": False,
 }
 
 
-def _styled(plot: Callable[_Given, str]) -> Callable[_Given, str]:
-    """Draws in the style of the page, whatever the settings around are; matplotlib is imported only
-    then.
-    """
-
-    @wraps(plot)
-    def draw(*given: _Given.args, **named: _Given.kwargs) -> str:
-        from matplotlib import rc_context
-
-        with rc_context(_STYLE):
-            return plot(*given, **named)
-
-    return draw
-
-
-@_styled
 def precision_recall_plot(by_au: dict[str, Any]) -> str:
-    """A panel per AU: the curve, and the precision of calling every frame as a dashed line."""
+    """Plot the curve of each AU; a dashed line is the precision of calling every frame."""
 
-    def draw(axes: Axes, name: str) -> None:
+    def draw(axes: Any, name: str) -> None:
         au = by_au[name]
         curve = au["precision_recall"]
-        title = (
-            name if au["average_precision"] is None else f"{name}  AP {au['average_precision']:.2f}"
-        )
+        average_precision = au["average_precision"]
         if curve["recall"]:
             precision = [curve["precision"][0], *curve["precision"]]
             axes.step([0, *curve["recall"]], precision, where="pre", color=_BLUE, linewidth=1.3)
         if au["share_on"] is not None:
             axes.axhline(au["share_on"], color=_GRAY, linestyle="--", linewidth=0.8)
-        axes.set_title(title)
+        axes.set_title(name if average_precision is None else f"{name}  AP {average_precision:.2f}")
 
     return _panels(list(by_au), draw, "recall", "precision")
 
 
-@_styled
 def reliability_plot(curves: dict[str, Any]) -> str:
-    """A panel per curve: how often it came true against the mean probability of each bin; larger
-    dots hold more frames.
-    """
+    """Plot observed frequency against mean probability per bin; larger dots hold more frames."""
 
-    def draw(axes: Axes, name: str) -> None:
+    def draw(axes: Any, name: str) -> None:
         curve = curves[name]["reliability"]
-        kept = [k for k, count in enumerate(curve["count"]) if count]
-        p, frequency = ([curve[part][k] for k in kept] for part in ("probability", "frequency"))
-        count = np.array([curve["count"][k] for k in kept], np.float64)
+        bins = [k for k, count in enumerate(curve["count"]) if count]
+        probability = [curve["probability"][k] for k in bins]
+        frequency = [curve["frequency"][k] for k in bins]
+        count = np.array([curve["count"][k] for k in bins], np.float64)
         axes.plot([0, 1], [0, 1], color=_GRAY, linestyle="--", linewidth=0.8)
-        axes.plot(p, frequency, color=_BLUE, linewidth=1.0)
-        if kept:
-            axes.scatter(
-                p,
-                frequency,
-                s=4 + 60 * np.sqrt(count / count.sum()),
-                color=_BLUE,
-                alpha=0.6,
-                linewidths=0,
-            )
+        axes.plot(probability, frequency, color=_BLUE, linewidth=1.0)
+        if bins:
+            size = 4 + 60 * np.sqrt(count / count.sum())
+            axes.scatter(probability, frequency, s=size, color=_BLUE, alpha=0.6, linewidths=0)
         error = curves[name]["calibration_error"]
         axes.set_title(name if error is None else f"{name}  ECE {error:.3f}")
 
-    return _panels(list(curves), draw, "probability", "share true")
+    return _panels(list(curves), draw, "probability", "observed frequency")
 
 
-@_styled
 def f1_plot(by_au: dict[str, Any]) -> str:
-    """F1 of each AU with its interval, its best threshold's F1 (circle) and that of calling every
-    frame (bar).
-    """
-    names = list(by_au)
-    figure, axes = _figure(7.2, 2.6)
-    place = np.arange(len(names))
-    always, best = (
-        [_number(by_au[name][key]) for name in names]
-        for key in ("f1_always_on", "f1_at_best_threshold")
-    )
-    value, low, high = (
-        [_number(by_au[name]["f1"][key]) for name in names] for key in ("value", "low", "high")
-    )
-    axes.bar(place, always, color="#dddddd", width=0.7, label="every frame called")
-    axes.vlines(place, low, high, color=_BLUE, linewidth=1.5)
-    axes.scatter(place, value, color=_BLUE, s=22, zorder=3, label="F1 and its 95 % interval")
-    axes.scatter(
-        place,
-        best,
-        facecolors="none",
-        edgecolors="#c05020",
-        s=36,
-        zorder=3,
-        label="at the threshold best here",
-    )
-    axes.set_xticks(place, names)
-    axes.set_ylim(0, 1.02)
-    axes.set_ylabel("F1")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, frameon=False)
-    return _svg(figure)
+    """Plot F1 with its interval, F1 at the best threshold (circle) and of calling all (bar)."""
+
+    def f1_of(au: dict[str, Any], bound: str) -> float:
+        return _number(au["f1"][bound])
+
+    aus = by_au.values()
+    x = np.arange(len(by_au))
+    with _figure(7.2, 2.6) as figure:
+        axes = figure.subplots()
+        always_on = [_number(au["f1_always_on"]) for au in aus]
+        axes.bar(x, always_on, color="#dddddd", width=0.7, label="every frame called")
+        low = [f1_of(au, "low") for au in aus]
+        high = [f1_of(au, "high") for au in aus]
+        axes.vlines(x, low, high, color=_BLUE, linewidth=1.5)
+        value = [f1_of(au, "value") for au in aus]
+        axes.scatter(x, value, color=_BLUE, s=22, zorder=3, label="F1 and its 95 % interval")
+        axes.scatter(
+            x,
+            [_number(au["f1_at_best_threshold"]) for au in aus],
+            facecolors="none",
+            edgecolors="#c05020",
+            s=36,
+            zorder=3,
+            label="at the best threshold of these frames",
+        )
+        axes.set_xticks(x, list(by_au))
+        axes.set_ylim(0, 1.02)
+        axes.set_ylabel("F1")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, frameon=False)
+        return svg_text(figure)
 
 
-@_styled
 def confusion_plot(matrix: list[list[int]], names: list[str]) -> str:
-    """Shares of each true class, with the counts written in."""
+    """Plot the confusion matrix, normalized by row, with counts."""
     counts = np.array(matrix, np.float64)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(4.6, 4.0)
-    axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
-    for row in range(len(names)):
-        for column in range(len(names)):
-            color = "white" if shares[row, column] > 0.55 else "black"
-            text = f"{shares[row, column]:.2f}\n{int(counts[row, column])}"
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with _figure(4.6, 4.0) as figure:
+        axes = figure.subplots()
+        axes.pcolormesh(fractions, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
+        for (row, column), fraction in np.ndenumerate(fractions):
             axes.text(
-                column + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=6.5
+                column + 0.5,
+                row + 0.5,
+                f"{fraction:.2f}\n{int(counts[row, column])}",
+                ha="center",
+                va="center",
+                color="white" if fraction > 0.55 else "black",
+                fontsize=6.5,
             )
-    middle = np.arange(len(names)) + 0.5
-    axes.set_xticks(middle, names, rotation=35, ha="right")
-    axes.set_yticks(middle, names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("labeled")
-    axes.invert_yaxis()
-    return _svg(figure)
+        middles = np.arange(len(names)) + 0.5
+        axes.set_xticks(middles, names, rotation=35, ha="right")
+        axes.set_yticks(middles, names)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("labeled")
+        axes.invert_yaxis()
+        return svg_text(figure)
 
 
-@_styled
 def density_plot(section: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Predicted against labeled values: how many frames fall where, dark for many (logarithmic)."""
-    figure, axes = _figure(3.2 * len(names), 3.1, 1, len(names))
-    for panel, name in zip(np.ravel(axes), names, strict=True):
-        counts = np.array(section[name]["density"], np.float64)
-        edges = np.linspace(-1, 1, len(counts) + 1)
-        exponent = np.ma.masked_less(np.log10(np.maximum(counts.T, 1e-9)), 0)
-        panel.pcolormesh(
-            edges, edges, exponent, cmap="viridis_r", vmin=0, rasterized=True
-        )  # 1,600 paths would be slow
-        panel.plot([-1, 1], [-1, 1], color=_GRAY, linestyle="--", linewidth=0.8)
-        panel.set_aspect("equal")
-        panel.set_title(f"{name}  CCC {_number(section[name]['ccc']['value']):.3f}")
-        panel.set_xlabel("labeled")
-        panel.set_ylabel("predicted")
-    return _svg(figure)
+    """Plot the joint histogram of labeled and predicted values, with logarithmic color."""
+    with _figure(3.2 * len(names), 3.1) as figure:
+        for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names, strict=True):
+            counts = np.array(section[name]["density"], np.float64)
+            edges = np.linspace(-1, 1, len(counts) + 1)
+            exponent = np.ma.masked_less(np.log10(np.maximum(counts.T, 1e-9)), 0)
+            # Rasterized: 1,600 paths would be slow.
+            axes.pcolormesh(edges, edges, exponent, cmap="viridis_r", vmin=0, rasterized=True)
+            axes.plot([-1, 1], [-1, 1], color=_GRAY, linestyle="--", linewidth=0.8)
+            axes.set_aspect("equal")
+            axes.set_title(f"{name}  CCC {_number(section[name]['ccc']['value']):.3f}")
+            axes.set_xlabel("labeled")
+            axes.set_ylabel("predicted")
+        return svg_text(figure)
 
 
 def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
+    return float("nan") if value is None else float(value)
 
 
 def _figure(
-    width: float,
-    height: float,
-    rows: int = 1,
-    columns: int = 1,
-    layout: Literal["constrained"] | None = "constrained",
-) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout=layout)
-    return figure, figure.subplots(rows, columns)
+    width_in: float, height_in: float, layout: Any = "constrained"
+) -> AbstractContextManager[Any]:
+    return styled_figure(width_in, height_in, layout, **_STYLE)
 
 
-def _panels(names: list[str], draw: Any, x_label: str, y_label: str) -> str:
-    """Square panels in rows of four, all over [0, 1]; a single one is larger."""
+def _panels(names: list[str], draw: Callable[[Any, str], None], x_label: str, y_label: str) -> str:
+    """Plot square panels over [0, 1] in rows of four; a single one is larger."""
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    side = 1.8 if len(names) > 1 else 3.0
-    width, height = side * columns, side * rows
-    figure, grid = _figure(width, height, rows, columns, layout=None)
-    # The panels are alike: margins in inches do what the search for a layout does, in a fraction of
-    # its time.
-    gap = 0.45 / (side - 0.45)
-    figure.subplots_adjust(
-        0.55 / width, 0.5 / height, 1 - 0.08 / width, 1 - 0.25 / height, gap, gap
-    )
-    panels = np.ravel(grid)
-    for axes, name in zip(panels, names, strict=False):
-        draw(axes, name)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1.02)
-        axes.set_xticks([0, 0.5, 1])
-        axes.set_yticks([0, 0.5, 1])
-        axes.set_aspect("equal")
-    for axes in panels[len(names) :]:
-        axes.set_visible(False)
-    figure.supxlabel(x_label)
-    figure.supylabel(y_label)
-    return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    # The page needs neither the prolog nor the metadata, which name addresses outside.
-    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    side_in = 1.8 if len(names) > 1 else 3.0
+    width_in = side_in * columns
+    height_in = side_in * rows
+    with _figure(width_in, height_in, layout=None) as figure:
+        # All panels are alike: fixed margins look the same as a constrained layout, which takes
+        # several times as long.
+        gap = 0.45 / (side_in - 0.45)
+        figure.subplots_adjust(
+            left=0.55 / width_in,
+            bottom=0.5 / height_in,
+            right=1 - 0.08 / width_in,
+            top=1 - 0.25 / height_in,
+            wspace=gap,
+            hspace=gap,
+        )
+        panels = np.ravel(figure.subplots(rows, columns))
+        for axes, name in zip(panels, names, strict=False):
+            draw(axes, name)
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1.02)
+            axes.set_xticks([0, 0.5, 1])
+            axes.set_yticks([0, 0.5, 1])
+            axes.set_aspect("equal")
+        for axes in panels[len(names) :]:
+            axes.set_visible(False)
+        figure.supxlabel(x_label)
+        figure.supylabel(y_label)
+        return svg_text(figure)

@@ -1,3 +1,1 @@
-"""Latency, throughput and memory of the pipeline, measured so that two measurements can be
-compared.
-"""
+"""Benchmark of the pipeline: latency, throughput and memory, with records that can be compared."""

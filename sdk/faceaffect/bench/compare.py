@@ -1,4 +1,4 @@
-"""What changed between two records, and what only seems to have."""
+"""Comparison of two records: which metrics changed significantly."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.metrics import Metric, metrics_of
 from faceaffect.bench.record import Record, Result
 
-LEVEL: Final = 0.01
-"""Probability with which rounds that do not differ are taken to differ."""
-LEAST_CHANGE: Final = 0.01
-"""A change below 1 % is none: placement in memory alone moves a figure by as much."""
+SIGNIFICANCE_LEVEL: Final = 0.01
+"""Probability of reporting a change between rounds that do not differ."""
+MIN_RELATIVE_CHANGE: Final = 0.01
+"""Smaller changes are not reported: placement in memory alone moves a metric by 1 %."""
 
 
 class Verdict(Enum):
+    """Outcome of comparing one metric."""
+
     BETTER = "better"
     WORSE = "worse"
-    SAME = "within the spread"
-    MACHINE = "no more than the machine itself"
-    BUSY = "machine too busy to tell"
-    UNKNOWN = "too few rounds to tell"
+    UNCHANGED = "within the spread"
+    MACHINE_DRIFT = "within machine drift"
+    MACHINE_BUSY = "machine too busy to tell"
+    INCONCLUSIVE = "too few rounds to tell"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure before and after; `ratio` is after over before."""
+    """One metric before and after."""
 
     before: Metric
     after: Metric
@@ -40,13 +42,16 @@ class Change:
 
     @property
     def ratio(self) -> float:
+        """Median after over median before; NaN if the latter is 0."""
         return self.after.median / self.before.median if self.before.median else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`changes` by configuration; `unmatched` are configurations of one record alone; `notes` is
-    what else differs.
+    """Differences of two records.
+
+    `changes` are keyed by configuration, `unmatched` names configurations of one record only, and
+    `notes` lists other differences, such as versions.
     """
 
     changes: dict[str, list[Change]]
@@ -55,8 +60,12 @@ class Comparison:
 
 
 def compare_records(before: Record, after: Record) -> Comparison:
-    """Configurations are matched by what they are; of two records with one each, those two are.
-    Raises BenchError.
+    """Compare the configurations that two records have in common.
+
+    Two records with one configuration each are compared even if the configurations differ.
+
+    Raises:
+        BenchError: The records have no configuration in common.
     """
     old = {result.configuration.key: result for result in before.results}
     new = {result.configuration.key: result for result in after.results}
@@ -64,11 +73,14 @@ def compare_records(before: Record, after: Record) -> Comparison:
     unmatched = [f"only in the first: {key}" for key in old if key not in new]
     unmatched += [f"only in the second: {key}" for key in new if key not in old]
     if not pairs and len(old) == len(new) == 1:
-        (first,), (second,) = old, new
-        pairs, unmatched = {f"{first} -> {second}": (old[first], new[second])}, []
+        (first,) = old
+        (second,) = new
+        pairs = {f"{first} -> {second}": (old[first], new[second])}
+        unmatched = []
     if not pairs:
         raise BenchError(f"the records have no configuration in common: {'; '.join(unmatched)}")
-    is_busy = any(record.load is not None and record.load.is_busy for record in (before, after))
+    loads = (before.machine_load, after.machine_load)
+    is_busy = any(load is not None and load.is_busy for load in loads)
     changes = {key: _changes(*pair, is_busy) for key, pair in pairs.items()}
     return Comparison(changes, unmatched, _differences(before, after))
 
@@ -81,83 +93,91 @@ def _changes(before: Result, after: Result, is_busy: bool) -> list[Change]:
         for old, now in pairs
         if old.group == "reference"
     }
-    return [judge(old, now, drift.get(old.clock, 0.0), is_busy) for old, now in pairs]
+    return [classify_change(old, now, drift.get(old.clock, 0.0), is_busy) for old, now in pairs]
 
 
-def judge(
+def classify_change(
     before: Metric, after: Metric, machine_drift: float = 0.0, is_busy: bool = False
 ) -> Change:
-    """Whether rounds of one figure differ by more than chance, by more than `LEAST_CHANGE`, and by
-    more than the machine.
+    """Test whether the rounds of one metric differ by more than chance and the machine explain.
 
-    `machine_drift` is the logarithm of how much longer the fixed work beside the rounds took, on
-    the figure's clock. Rounds of one record share the state that the machine is in, so that
-    their spread knows nothing of its change. On a busy machine no change of a wall time is
-    believed: it is the others' doing as likely as ours.
+    Args:
+        before: Metric of the first record.
+        after: Metric of the second record.
+        machine_drift: Logarithm of the ratio (after over before) of the reference workload's time
+            on the metric's clock. Rounds of one record share the state of the machine, so their
+            spread does not include its change.
+        is_busy: Whether other processes disturbed either run. Changes of wall times are then not
+            attributed to the software.
     """
     p_value = rank_sum_p_value(before.rounds, after.rounds)
     difference = after.median - before.median
-    if _least_p_value(len(before.rounds), len(after.rounds)) > LEVEL:
-        verdict = Verdict.UNKNOWN
-    elif p_value > LEVEL or abs(difference) <= LEAST_CHANGE * abs(before.median):
-        verdict = Verdict.SAME
+    if _min_p_value(len(before.rounds), len(after.rounds)) > SIGNIFICANCE_LEVEL:
+        verdict = Verdict.INCONCLUSIVE
+    elif p_value > SIGNIFICANCE_LEVEL or abs(difference) <= MIN_RELATIVE_CHANGE * abs(
+        before.median
+    ):
+        verdict = Verdict.UNCHANGED
     elif abs(_log_ratio(before.median, after.median)) <= abs(machine_drift):
-        verdict = Verdict.MACHINE
+        verdict = Verdict.MACHINE_DRIFT
     elif is_busy and before.clock == "wall":
-        verdict = Verdict.BUSY
+        verdict = Verdict.MACHINE_BUSY
     else:
         verdict = Verdict.BETTER if (difference > 0) == before.is_higher_better else Verdict.WORSE
     return Change(before, after, p_value, verdict)
 
 
 def _log_ratio(before: float, after: float) -> float:
-    """Infinite where one of them is 0: no drift explains that."""
+    """Return log(after / before); infinite if one of them is 0, which no drift explains."""
     return math.log(after / before) if before > 0 and after > 0 else math.inf
 
 
 def rank_sum_p_value(first: Sequence[float], second: Sequence[float]) -> float:
-    """Exact two-sided probability of ranks as unlike as these if all values came from one
-    distribution.
+    """Return the exact two-sided p-value of Wilcoxon's rank-sum test.
 
-    Wilcoxon's rank sum test, by counting all ways to choose the first sample's ranks; equal
-    values share their mean rank. The two-sided value is twice the smaller tail.
+    All choices of the first sample's ranks are counted by dynamic programming; ties share their
+    mean rank. The two-sided value is twice the smaller tail.
     """
     values = np.concatenate([first, second])
-    # Twice the mean ranks: whole numbers.
-    doubled = [int((values < value).sum() + (values <= value).sum() + 1) for value in values]
-    size, total = len(first), sum(doubled)
-    ways = [[0] * (total + 1) for _ in range(size + 1)]  # [chosen][sum of their ranks]
+    # Twice the mean ranks are integers.
+    doubled_ranks = [int((values < value).sum() + (values <= value).sum() + 1) for value in values]
+    size = len(first)
+    max_sum = sum(doubled_ranks)
+    ways = [[0] * (max_sum + 1) for _ in range(size + 1)]  # [ranks chosen][their sum]
     ways[0][0] = 1
-    for rank in doubled:
+    for rank in doubled_ranks:
         for chosen in range(size, 0, -1):
-            row, below = ways[chosen], ways[chosen - 1]
-            for sum_ in range(total, rank - 1, -1):
-                row[sum_] += below[sum_ - rank]
-    seen, all_ways = sum(doubled[:size]), sum(ways[size])
-    lower, upper = sum(ways[size][: seen + 1]), sum(ways[size][seen:])
-    return min(1.0, 2 * min(lower, upper) / all_ways)
+            row = ways[chosen]
+            row_below = ways[chosen - 1]
+            for rank_sum in range(max_sum, rank - 1, -1):
+                row[rank_sum] += row_below[rank_sum - rank]
+    observed = sum(doubled_ranks[:size])
+    lower_tail = sum(ways[size][: observed + 1])
+    upper_tail = sum(ways[size][observed:])
+    return min(1.0, 2 * min(lower_tail, upper_tail) / sum(ways[size]))
 
 
-def _least_p_value(first: int, second: int) -> float:
-    """What two samples without any overlap would give."""
+def _min_p_value(first: int, second: int) -> float:
+    """Return the p-value of two samples of these sizes that do not overlap at all."""
     return rank_sum_p_value(range(first), range(first, first + second)) if first and second else 1.0
 
 
 def _differences(before: Record, after: Record) -> list[str]:
     notes = []
     for name in sorted({*before.machine, *after.machine}):
-        old, new = before.machine.get(name, "none"), after.machine.get(name, "none")
+        old = before.machine.get(name, "none")
+        new = after.machine.get(name, "none")
         if old != new:
             notes.append(f"{name}: {old} -> {new}")
     for name in sorted({*before.settings, *after.settings} - {"source"}):
-        # As JSON has lists where a run has tuples.
-        settings = [_plain(record.settings.get(name)) for record in (before, after)]
-        if settings[0] != settings[1]:
-            notes.append(f"{name}: {settings[0]} -> {settings[1]}")
-    for which, record in (("first", before), ("second", after)):
-        notes += [f"{which} record: {note}" for note in record.notes]
+        old_value, new_value = (_as_json(record.settings.get(name)) for record in (before, after))
+        if old_value != new_value:
+            notes.append(f"{name}: {old_value} -> {new_value}")
+    for label, record in (("first", before), ("second", after)):
+        notes += [f"{label} record: {note}" for note in record.notes]
     return notes
 
 
-def _plain(value: object) -> object:
+def _as_json(value: object) -> object:
+    """Return tuples as lists, which a record loaded from JSON has instead."""
     return list(value) if isinstance(value, tuple) else value

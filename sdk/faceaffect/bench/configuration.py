@@ -1,4 +1,4 @@
-"""What is measured: one point of the grid that the options span."""
+"""Benchmark configurations: the points of the grid that the options span."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
 
 
-class BenchError(FaceAffectError, ValueError):
-    """A benchmark that cannot be run or read: what was wanted, what came, what to do."""
+class BenchError(ValueError):
+    """A benchmark that cannot be run, or a record that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`size` (width, height) and `faces` None: as the source has them; `dla` is the core of a
-    Jetson's accelerator.
+    """Pipeline options and workload of one measurement.
+
+    `size` (width, height) and `num_faces` None: as in the source. `yunet` is a YuNet model file,
+    `dla_core` a core of a Jetson's deep learning accelerator.
     """
 
     model: str | None = None
@@ -30,41 +32,53 @@ class Configuration:
     device: str = "auto"
     precision: str = AUTO_PRECISION
     size: tuple[int, int] | None = None
-    faces: int | None = None
+    num_faces: int | None = None
     threads: int = 1
     streams: int = 1
     max_faces: int = 8
     min_face_size_px: int = 40
     yunet: str | None = None
-    dla: int | None = None
+    dla_core: int | None = None
     detector: str | None = None
 
     @property
     def key(self) -> str:
-        """Says what sets this configuration apart; the same text is the same configuration."""
-        size = "own size" if self.size is None else f"{self.size[0]}x{self.size[1]}"
-        faces = "own faces" if self.faces is None else _counted(self.faces, "face")
-        parts = [self.model or "default", self.backend, self.precision, self.device, size, faces]
-        parts += [_counted(self.threads, "thread"), _counted(self.streams, "stream")]
-        usual = Configuration(faces=self.faces)
-        if self.max_faces != max(usual.max_faces, self.faces or 1):
+        """Description that is equal for equal configurations only."""
+        defaults = Configuration(num_faces=self.num_faces)
+        parts = [
+            self.model or "default",
+            self.backend,
+            self.precision,
+            self.device,
+            "source size" if self.size is None else f"{self.size[0]}x{self.size[1]}",
+            "source faces" if self.num_faces is None else _counted(self.num_faces, "face"),
+            _counted(self.threads, "thread"),
+            _counted(self.streams, "stream"),
+        ]
+        if self.max_faces != max(defaults.max_faces, self.num_faces or 1):
             parts.append(f"at most {_counted(self.max_faces, 'face')}")
-        if self.min_face_size_px != usual.min_face_size_px:
+        if self.min_face_size_px != defaults.min_face_size_px:
             parts.append(f"faces from {self.min_face_size_px} px")
-        parts += [] if self.dla is None else [f"DLA core {self.dla}"]
-        parts += [] if self.detector is None else [f"{self.detector} detector"]
-        return ", ".join([*parts, *(["yunet"] if self.yunet else [])])
+        if self.dla_core is not None:
+            parts.append(f"DLA core {self.dla_core}")
+        if self.detector is not None:
+            parts.append(f"{self.detector} detector")
+        if self.yunet:
+            parts.append("yunet")
+        return ", ".join(parts)
 
     @property
     def gpu(self) -> str:
-        """The GPU that will be used, like `cuda:0`; empty where none will."""
+        """The GPU that will be used, like `cuda:0`; empty on the CPU."""
         if self.device != "auto":
             return self.device if self.device.startswith("cuda") else ""
         return "cuda:0" if self.backend in ("auto", "tensorrt") and has_nvidia_gpu() else ""
 
     def open(self) -> Pipeline:
-        """The pipeline that is asked for. Raises BackendError where another precision or device
-        would run.
+        """Open the pipeline.
+
+        Raises:
+            BackendError: It would run with another precision or device than configured.
         """
         from faceaffect.pipeline import open_pipeline
 
@@ -74,43 +88,48 @@ class Configuration:
             device=self.device,
             threads=self.threads,
             precision=self.precision,
-            dla_core=self.dla,
-            max_faces=max(self.max_faces, self.faces or 1),
+            dla=self.dla_core,
+            max_faces=max(self.max_faces, self.num_faces or 1),
             min_face_size_px=self.min_face_size_px,
             detector=self.yunet or self.detector,
         )
-        # The backend `auto` may step down to the CPU: fine for an analysis, another measurement for
-        # a benchmark.
-        runs = pipeline.describe()
-        is_other = self.precision not in (AUTO_PRECISION, runs["precision"].replace("float", "fp"))
-        if is_other or self.device not in ("auto", runs["device"]):
+        # Backend `auto` may fall back to the CPU: fine for an analysis, but another measurement.
+        info = pipeline.describe()
+        precision = info["precision"].replace("float", "fp")
+        is_other_precision = self.precision not in (AUTO_PRECISION, precision)
+        if is_other_precision or self.device not in ("auto", info["device"]):
             pipeline.close()
             raise BackendError(
-                f"--precision {self.precision} and --device {self.device} were asked for, {runs['backend']} would run in "
-                f"{runs['precision']} on {runs['device']}; name the --backend to see why, or ask for what runs here"
+                f"expected --precision {self.precision} and --device {self.device}, got "
+                f"{info['backend']} in {info['precision']} on {info['device']}; "
+                "name the --backend to see why, or request what runs here"
             )
         return pipeline
 
     def as_json(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, raw: Any) -> Configuration:
-        """Raises BenchError where `raw` is none. Records made before detectors could be chosen name
-        none.
+        """Return the configuration that `as_json` wrote.
+
+        Raises:
+            BenchError: Fields are missing or unknown.
         """
-        raw = {"detector": None, **raw} if isinstance(raw, dict) else raw
-        if not isinstance(raw, dict) or set(raw) != {field.name for field in fields(cls)}:
-            raise BenchError(
-                f"a configuration must have {[field.name for field in fields(cls)]}, got {raw!r:.200}"
-            )
+        names = [field.name for field in fields(cls)]
+        if not isinstance(raw, dict) or set(raw) != set(names):
+            raise BenchError(f"expected a configuration with {names}, got {raw!r:.200}")
         size = raw["size"]
         return cls(**{**raw, "size": None if size is None else (int(size[0]), int(size[1]))})
 
 
 def span_grid(choices: dict[str, Sequence[Any]], **fixed: Any) -> list[Configuration]:
-    """Every combination of `choices`, which names fields of a configuration; the last one varies
-    fastest.
+    """Return the unique combinations of `choices`, the last field varying fastest.
+
+    Args:
+        choices: Values by field of `Configuration`.
+        fixed: Fields that all configurations share.
     """
     grid = [
         Configuration(**fixed, **dict(zip(choices, values, strict=True)))

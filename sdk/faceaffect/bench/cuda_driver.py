@@ -1,6 +1,4 @@
-"""Events and memory of an NVIDIA GPU through its driver library: nothing to install, nothing to
-compile.
-"""
+"""Events and memory of an NVIDIA GPU, through the driver library by ctypes."""
 
 from __future__ import annotations
 
@@ -15,57 +13,70 @@ _LIBRARY: Final = "libcuda.so.1"
 
 
 class CudaDriver:
-    """One GPU, in the context that the CUDA runtime shares. Raises BenchError without a usable
-    driver.
-    """
+    """One GPU, in its primary context, which the CUDA runtime uses too."""
 
     def __init__(self, device: str, library: Any = None) -> None:
-        """`device` is like `cuda:0`; `library` stands in for the driver."""
-        self._library = library or _load()
-        number = int(device.partition(":")[2] or 0)
-        self._call("cuInit", 0)
-        handle, context = ctypes.c_int(), ctypes.c_void_p()
-        self._call("cuDeviceGet", ctypes.byref(handle), number)
-        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
-        self._handle, self._context = handle, context
-        self.enter()
+        """Retain the primary context and make it current.
 
-    def enter(self) -> None:
-        """Make the GPU the calling thread's own: each thread that marks events needs it once."""
+        Args:
+            device: GPU like `cuda:0`.
+            library: Replacement of the driver library, for tests.
+
+        Raises:
+            BenchError: There is no usable driver.
+        """
+        self._library = library or _load()
+        index = int(device.partition(":")[2] or 0)
+        self._call("cuInit", 0)
+        handle = ctypes.c_int()
+        context = ctypes.c_void_p()
+        self._call("cuDeviceGet", ctypes.byref(handle), index)
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
+        self._handle = handle
+        self._context = context
+        self.make_current()
+
+    def make_current(self) -> None:
+        """Make the context current in the calling thread, once per thread that records events."""
         self._call("cuCtxSetCurrent", self._context)
 
     def describe(self) -> str:
-        """Name and memory, for records."""
-        name, version = ctypes.create_string_buffer(256), ctypes.c_int()
+        """Return name, memory and CUDA version, for records."""
+        name = ctypes.create_string_buffer(256)
+        version = ctypes.c_int()
         self._call("cuDeviceGetName", name, len(name), self._handle)
         self._call("cuDriverGetVersion", ctypes.byref(version))
         total_mb = self._memory_bytes()[1] / 1e6
-        number = f"{version.value // 1000}.{version.value % 1000 // 10}"
-        return f"{name.value.decode(errors='replace')}, {total_mb:.0f} MB, driver for CUDA {number}"
+        cuda = f"{version.value // 1000}.{version.value % 1000 // 10}"
+        return f"{name.value.decode(errors='replace')}, {total_mb:.0f} MB, driver for CUDA {cuda}"
 
     def free_bytes(self) -> int:
-        """Memory of the whole GPU that nobody uses."""
+        """Return the free memory of the whole GPU."""
         return self._memory_bytes()[0]
 
-    def make_event(self) -> ctypes.c_void_p:
+    def create_event(self) -> ctypes.c_void_p:
+        """Create an event with timing."""
         event = ctypes.c_void_p()
         self._call("cuEventCreate", ctypes.byref(event), 0)
         return event
 
     def record(self, event: ctypes.c_void_p, stream: int) -> None:
+        """Record an event on a stream."""
         self._call("cuEventRecord", event, ctypes.c_void_p(stream))
 
-    def wait_for(self, event: ctypes.c_void_p) -> None:
+    def synchronize(self, event: ctypes.c_void_p) -> None:
+        """Block until an event has completed."""
         self._call("cuEventSynchronize", event)
 
     def elapsed_ms(self, before: ctypes.c_void_p, after: ctypes.c_void_p) -> float:
-        """Between two events that have happened."""
-        found = ctypes.c_float()
-        self._call("cuEventElapsedTime", ctypes.byref(found), before, after)
-        return float(found.value)
+        """Return the time between two completed events."""
+        elapsed = ctypes.c_float()
+        self._call("cuEventElapsedTime", ctypes.byref(elapsed), before, after)
+        return float(elapsed.value)
 
     def _memory_bytes(self) -> tuple[int, int]:
-        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        free = ctypes.c_size_t()
+        total = ctypes.c_size_t()
         self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
         return free.value, total.value
 
@@ -73,37 +84,46 @@ class CudaDriver:
         status = getattr(self._library, name)(*arguments)
         if status:
             raise BenchError(
-                f"the NVIDIA driver failed in {name} with error {status}; see `nvidia-smi` and `faceaffect doctor`"
+                f"the NVIDIA driver failed in {name} with error {status}; "
+                "see `nvidia-smi` and `faceaffect doctor`"
             )
 
 
 class EventTimer:
-    """Time on the GPU: what the work that was queued between two marks took there, waiting for work
-    included.
+    """Times the work queued between two marks on the GPU, including the time it waits for work.
 
-    Events are queued on `stream` (a CUDA stream handle; 0 is the default stream, which only sees
-    blocking streams). One timer belongs to one thread.
+    Use one timer per thread.
     """
 
     name = "event"
 
     def __init__(self, driver: CudaDriver, stream: int = 0) -> None:
-        self._driver, self._stream = driver, stream
-        self._events: list[ctypes.c_void_p] = []
-        self._used = 0
-        driver.enter()
+        """Make the GPU current in the calling thread.
 
-    def now(self) -> ctypes.c_void_p:
-        if self._used == len(self._events):
-            self._events.append(self._driver.make_event())
-        event = self._events[self._used]
-        self._used += 1
+        Args:
+            driver: The GPU.
+            stream: CUDA stream handle; 0 is the default stream, which only synchronizes with
+                blocking streams.
+        """
+        self._driver = driver
+        self._stream = stream
+        self._events: list[ctypes.c_void_p] = []
+        self._num_used = 0
+        driver.make_current()
+
+    def mark(self) -> ctypes.c_void_p:
+        """Record an event; events are reused after `intervals_ns`."""
+        if self._num_used == len(self._events):
+            self._events.append(self._driver.create_event())
+        event = self._events[self._num_used]
+        self._num_used += 1
         self._driver.record(event, self._stream)
         return event
 
     def intervals_ns(self, marks: Sequence[Any]) -> list[int]:
-        self._driver.wait_for(marks[-1])
-        self._used = 0
+        """Wait for the last mark, and return the times between successive marks."""
+        self._driver.synchronize(marks[-1])
+        self._num_used = 0
         return [
             round(1e6 * self._driver.elapsed_ms(before, after)) for before, after in pairwise(marks)
         ]
@@ -114,5 +134,6 @@ def _load() -> Any:
         return ctypes.CDLL(_LIBRARY)
     except OSError as error:
         raise BenchError(
-            f"a CUDA device was asked for, the NVIDIA driver cannot be loaded ({error}); use --device cpu"
+            f"a CUDA device needs the NVIDIA driver, which cannot be loaded ({error}); "
+            "use --device cpu"
         ) from None

@@ -1,4 +1,4 @@
-"""Power and temperature of a Jetson through jtop (package jetson-stats), where that is there."""
+"""Power and temperature of a Jetson, through jtop (package jetson-stats) if it is installed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-_EVERY_S: Final = 0.5
+_INTERVAL_S: Final = 0.5
 _JETSON_FILE: Final = Path("/etc/nv_tegra_release")
 
 
 @dataclass(slots=True)
 class PowerSamples:
-    """Watts of the whole board and degrees Celsius of its hottest sensor, about two a second."""
+    """Power of the whole board and temperature of its hottest sensor, at about 2 Hz."""
 
     watts: list[float] = field(default_factory=list)
-    hottest_deg_c: list[float] = field(default_factory=list)
+    max_temperature_deg_c: list[float] = field(default_factory=list)
 
 
 class PowerMonitor:
-    """Samples in a thread; `label` says to what the samples belong. Without jtop it does nothing
-    and `note` says why.
+    """Samples power in a thread, by the current `label`; nothing is sampled while it is empty.
+
+    Without jtop there are no samples, and on a Jetson `note` tells why.
     """
 
     def __init__(self) -> None:
+        """Create a monitor that has not started."""
         self.samples: dict[str, PowerSamples] = {}
         self.label = ""
         self.note = ""
@@ -35,17 +37,20 @@ class PowerMonitor:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> PowerMonitor:
+        """Start sampling."""
         try:
             self._jtop = importlib.import_module("jtop").jtop()
             self._jtop.start()
         except ImportError:
             if _JETSON_FILE.is_file():
-                self.note = "power and temperature are not measured: jtop is missing (sudo pip install jetson-stats)"
+                self.note = (
+                    "power and temperature are not measured: jtop is not installed "
+                    "(sudo pip install jetson-stats)"
+                )
             return self
-        except (
-            Exception
-        ) as error:  # jtop raises classes of its own, whose names changed over its releases
-            self.note = f"power and temperature are not measured: jtop says {error}"
+        # jtop has its own exception classes, whose names differ between releases.
+        except Exception as error:
+            self.note = f"power and temperature are not measured: jtop failed ({error})"
             return self
         self._thread = threading.Thread(target=self._run, name="faceaffect-power", daemon=True)
         self._thread.start()
@@ -57,34 +62,44 @@ class PowerMonitor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop sampling."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(2 * _EVERY_S)
+            self._thread.join(2 * _INTERVAL_S)
             self._jtop.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(_EVERY_S):
+        while not self._stop.wait(_INTERVAL_S):
             if not self.label:
                 continue
-            kept = self.samples.setdefault(self.label, PowerSamples())
+            samples = self.samples.setdefault(self.label, PowerSamples())
             try:
-                watts, degrees = read_jtop(self._jtop)
-            except Exception as error:  # a service that goes away must not end the benchmark
-                self.note = f"power and temperature were lost on the way: {error}"
+                watts, temperature_deg_c = read_jtop(self._jtop)
+            except Exception as error:  # losing the service must not end the benchmark
+                self.note = f"power and temperature were lost during the run: {error}"
                 return
-            kept.watts += [] if watts is None else [watts]
-            kept.hottest_deg_c += [] if degrees is None else [degrees]
+            if watts is not None:
+                samples.watts.append(watts)
+            if temperature_deg_c is not None:
+                samples.max_temperature_deg_c.append(temperature_deg_c)
 
 
 def read_jtop(jtop: Any) -> tuple[float | None, float | None]:
-    """Watts and degrees Celsius, None for what is not told. Knows the forms of jetson-stats 3 and
-    4.
+    """Read power and temperature in the formats of jetson-stats 3 and 4.
+
+    Returns:
+        Watts of the board and degrees Celsius of the hottest sensor; None where unknown.
     """
-    power, degrees = jtop.power, []
-    total = power[0] if isinstance(power, tuple) else power.get("tot", {})  # 3: (total, rails)
+    power = jtop.power
+    temperatures = []
+    total = (
+        power[0] if isinstance(power, tuple) else power.get("tot", {})
+    )  # version 3: (total, rails)
     milliwatts = total.get("power", total.get("cur"))
     for sensor in dict(jtop.temperature).values():
-        value = sensor.get("temp") if isinstance(sensor, dict) else sensor  # 3: plain numbers
-        if value is not None and value > -100:  # a sensor that is switched off says -256
-            degrees.append(float(value))
-    return None if milliwatts is None else milliwatts / 1000, max(degrees, default=None)
+        value = (
+            sensor.get("temp") if isinstance(sensor, dict) else sensor
+        )  # version 3: plain numbers
+        if value is not None and value > -100:  # a disabled sensor reports -256
+            temperatures.append(float(value))
+    return None if milliwatts is None else milliwatts / 1000, max(temperatures, default=None)

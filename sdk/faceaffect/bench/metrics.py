@@ -1,6 +1,4 @@
-"""The figures of a result by which runs are judged: one number a round, so that their spread can be
-seen.
-"""
+"""Metrics by which results are compared: one value per round, so that their spread is known."""
 
 from __future__ import annotations
 
@@ -10,17 +8,30 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.bench.cold_start import ColdStart
 from faceaffect.bench.record import Result, Round
 from faceaffect.bench.stage_timing import ALL_STAGES, TOTAL
 
 CLOCK_NAMES: Final[dict[str, str]] = {"wall": "wall", "cpu": "process CPU", "event": "GPU event"}
 
+_COLD_START: Final[tuple[tuple[str, str, str, Callable[[ColdStart], float | None]], ...]] = (
+    ("cpu", "import, process CPU", "s", lambda one: one.import_cpu_s),
+    ("wall", "import, wall", "s", lambda one: one.import_wall_s),
+    ("cpu", "first result, process CPU", "s", lambda one: one.first_cpu_s),
+    ("wall", "first result, wall", "s", lambda one: one.first_wall_s),
+    ("wall", "file to rows", "fps", lambda one: one.file_fps),
+    ("cpu", "file to rows, CPU time per frame", "ms", lambda one: one.file_cpu_ms),
+    ("", "peak memory, host", "MB", lambda one: one.host_peak_mb),
+    ("", "peak memory, GPU", "MB", lambda one: one.device_peak_mb),
+)  # clock, name, unit, value
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`rounds` holds one value a round; `group` is reference, stages, throughput, live or fresh.
+    """One metric of a result.
 
-    `clock` is wall, cpu or event; empty where no clock took part.
+    `group` is reference, stages, throughput, camera or cold_start; `clock` is wall, cpu or event,
+    and empty for metrics that are not times. `rounds` has one value per round.
     """
 
     group: str
@@ -32,11 +43,12 @@ class Metric:
 
     @property
     def median(self) -> float:
+        """Median over rounds."""
         return float(np.median(self.rounds))
 
 
 def metrics_of(result: Result) -> list[Metric]:
-    """All that was measured in every round, in the order of a report."""
+    """Return the metrics that were measured in every round, in the order of a report."""
     return [
         metric
         for metric in _all_metrics(result)
@@ -46,100 +58,55 @@ def metrics_of(result: Result) -> list[Metric]:
 
 def _all_metrics(result: Result) -> Iterator[Metric]:
     rounds = result.rounds
-    clocks = rounds[0].stages.clocks if rounds else {}
     for clock in ("wall", "cpu"):
         values = [one.reference_ms[clock] for one in rounds]
-        yield Metric(
-            "reference",
-            clock,
-            f"the machine itself (fixed work), {CLOCK_NAMES[clock]}",
-            "ms",
-            values,
-        )
-    for clock, stages in clocks.items():
-        label = CLOCK_NAMES.get(clock, clock)
-        for percentile in (50, 95, 99):
-            yield _of_samples(f"{TOTAL} p{percentile}, {label}", rounds, clock, TOTAL, percentile)
-        for stage in ALL_STAGES:
-            if stage in stages:
-                # The detector rests in most frames: its median says nothing, its mean is what it
-                # costs.
-                yield _of_samples(
-                    f"{stage} {'mean' if stage == 'detect' else 'p50'}, {label}",
-                    rounds,
-                    clock,
-                    stage,
-                    50,
-                )
-    yield Metric(
-        "throughput",
-        "cpu",
-        "processor time per frame, all threads",
-        "ms",
-        [one.stages.cpu_ms for one in rounds],
-    )
-    yield Metric(
-        "throughput",
-        "wall",
-        "throughput from memory",
-        "fps",
-        [one.stages.fps for one in rounds],
-        is_higher_better=True,
-    )
-    for fps in rounds[0].live if rounds else {}:
-        live = [one.live[fps] for one in rounds if fps in one.live]
-        for percentile in (50, 95, 99):
+        name = f"reference workload, {CLOCK_NAMES[clock]}"
+        yield Metric("reference", clock, name, "ms", values)
+    for clock in rounds[0].stages.clocks if rounds else ():
+        yield from _stage_metrics(rounds, clock)
+    cpu_ms = [one.stages.cpu_ms for one in rounds]
+    yield Metric("throughput", "cpu", "CPU time per frame, all threads", "ms", cpu_ms)
+    fps = [one.stages.throughput_fps for one in rounds]
+    yield Metric("throughput", "wall", "throughput from memory", "fps", fps, is_higher_better=True)
+    for camera_fps in rounds[0].camera if rounds else ():
+        yield from _camera_metrics(rounds, camera_fps)
+    for clock, name, unit, value_of in _COLD_START:
+        optional = [value_of(one.cold_start) for one in rounds]
+        values = [value for value in optional if value is not None]
+        yield Metric("cold_start", clock, name, unit, values, is_higher_better=unit == "fps")
+
+
+def _stage_metrics(rounds: list[Round], clock: str) -> Iterator[Metric]:
+    label = CLOCK_NAMES.get(clock, clock)
+
+    def metric(stage: str, percentile: int | None) -> Metric:
+        samples = [one.stages.clocks.get(clock, {}).get(stage) for one in rounds]
+        if percentile is None:
+            statistic = "mean"
+            values = [float(np.mean(times_ms)) for times_ms in samples if times_ms]
+        else:
+            statistic = f"p{percentile}"
             values = [
-                float(np.percentile(one.latency_ms, percentile)) for one in live if one.latency_ms
+                float(np.percentile(times_ms, percentile)) for times_ms in samples if times_ms
             ]
-            yield Metric(
-                "live", "wall", f"latency p{percentile}, camera at {fps} fps", "ms", values
-            )
-        yield Metric(
-            "live",
-            "",
-            f"dropped, camera at {fps} fps",
-            "%",
-            [100 * one.dropped / one.delivered for one in live],
-        )
-    yield from _fresh_metrics(rounds)
+        return Metric("stages", clock, f"{stage} {statistic}, {label}", "ms", values)
+
+    for percentile in (50, 95, 99):
+        yield metric(TOTAL, percentile)
+    for stage in ALL_STAGES:
+        # The detector does not run in most frames: its median is 0, its mean is its cost.
+        yield metric(stage, None if stage == "detect" else 50)
 
 
-def _of_samples(name: str, rounds: list[Round], clock: str, stage: str, percentile: int) -> Metric:
-    samples = [
-        one.stages.clocks[clock][stage]
-        for one in rounds
-        if one.stages.clocks.get(clock, {}).get(stage)
-    ]
-    reduce: Callable[[list[float]], float] = lambda values: float(np.percentile(values, percentile))  # noqa: E731
-    if stage == "detect":
-        reduce = lambda values: float(np.mean(values))  # noqa: E731
-    return Metric("stages", clock, name, "ms", [reduce(values) for values in samples])
-
-
-def _fresh_metrics(rounds: list[Round]) -> Iterator[Metric]:
-    fresh = [one.fresh for one in rounds]
-    yield Metric("fresh", "cpu", "import, process CPU", "s", [one.import_cpu_s for one in fresh])
-    yield Metric("fresh", "wall", "import, wall", "s", [one.import_wall_s for one in fresh])
-    yield Metric(
-        "fresh", "cpu", "first result, process CPU", "s", [one.first_cpu_s for one in fresh]
-    )
-    yield Metric("fresh", "wall", "first result, wall", "s", [one.first_wall_s for one in fresh])
-    yield Metric(
-        "fresh",
-        "wall",
-        "file to rows",
-        "fps",
-        [one.file_fps for one in fresh],
-        is_higher_better=True,
-    )
-    yield Metric(
-        "fresh",
-        "cpu",
-        "file to rows, processor time per frame",
-        "ms",
-        [one.file_cpu_ms for one in fresh],
-    )
-    yield Metric("fresh", "", "peak memory, host", "MB", [one.host_peak_mb for one in fresh])
-    lost_mb = [one.device_peak_mb for one in fresh if one.device_peak_mb is not None]
-    yield Metric("fresh", "", "peak memory, GPU", "MB", lost_mb)
+def _camera_metrics(rounds: list[Round], fps: str) -> Iterator[Metric]:
+    cameras = [one.camera[fps] for one in rounds if fps in one.camera]
+    for percentile in (50, 95, 99):
+        values = [
+            float(np.percentile(camera.latency_ms, percentile))
+            for camera in cameras
+            if camera.latency_ms
+        ]
+        name = f"latency p{percentile}, camera at {fps} fps"
+        yield Metric("camera", "wall", name, "ms", values)
+    dropped = [100 * camera.dropped / camera.delivered for camera in cameras]
+    yield Metric("camera", "", f"dropped, camera at {fps} fps", "%", dropped)

@@ -1,4 +1,4 @@
-"""A list of times in a few numbers."""
+"""Summary statistics of latencies."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PERCENTILES: Final[tuple[int, ...]] = (50, 90, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Of times in milliseconds. Percentiles interpolate linearly between order statistics (NumPy's
-    default).
+    """Statistics of times in milliseconds; all NaN if there are none.
 
-    `jitter` is the mean absolute difference of one frame to the next, the interarrival jitter of
-    RFC 3550 (section 6.4.1) as a plain mean instead of its running one.
+    Percentiles interpolate linearly between order statistics (NumPy's default). `jitter` is the
+    mean absolute difference between successive frames: the interarrival jitter of RFC 3550
+    (section 6.4.1) with a plain mean instead of its running one.
     """
 
     p50: float
@@ -30,10 +30,8 @@ class Distribution:
     count: int
 
     @classmethod
-    def of(cls, rounds: Sequence[Sequence[float]]) -> Distribution:
-        """All rounds together; only jitter does not look from the end of one to the start of the
-        next. NaN where empty.
-        """
+    def from_rounds(cls, rounds: Sequence[Sequence[float]]) -> Distribution:
+        """Pool the times of all rounds; jitter is computed within rounds."""
         values = (
             np.concatenate([np.asarray(one, np.float64) for one in rounds])
             if rounds
@@ -41,7 +39,7 @@ class Distribution:
         )
         if not len(values):
             unknown = float("nan")
-            return cls(unknown, unknown, unknown, unknown, unknown, unknown, unknown, 0)
+            return cls(unknown, unknown, unknown, unknown, unknown, unknown, unknown, count=0)
         steps = np.concatenate([np.abs(np.diff(np.asarray(one, np.float64))) for one in rounds])
         p50, p90, p95, p99 = np.percentile(values, PERCENTILES).tolist()
         jitter = float(steps.mean()) if len(steps) else 0.0

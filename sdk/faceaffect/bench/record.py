@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: every sample, as JSON that later releases can read."""
+"""Benchmark records: every sample of a run, as JSON."""
 
 from __future__ import annotations
 
@@ -8,87 +8,96 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from faceaffect.bench.cold_start import FreshRun
+from faceaffect.bench.cold_start import ColdStart
 from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.jetson_power import PowerSamples
 from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.percentiles import Distribution
-from faceaffect.bench.simulated_camera import LiveRound
+from faceaffect.bench.simulated_camera import CameraRound
 from faceaffect.bench.stage_timing import StageRound
 from faceaffect.bench.workload import Workload
 
 FORMAT: Final = "faceaffect bench"
-VERSION: Final = 1
-_DIGITS: Final = 5
+VERSION: Final = 2
+_DECIMALS: Final = 5
 
 _Part = TypeVar("_Part")
 
 
 @dataclass(slots=True)
 class Round:
-    """One pass of one configuration in a process of its own; `live` by frames a second.
+    """One measurement of one configuration in a new process.
 
-    `reference_ms` is what a fixed piece of work took beside it, by clock (see `reference_work`).
+    `camera` is keyed by frame rate; `reference_ms` is the time of the reference workload, by clock.
     """
 
     stages: StageRound
-    fresh: FreshRun
+    cold_start: ColdStart
     reference_ms: dict[str, float]
-    live: dict[str, LiveRound] = field(default_factory=dict)
+    camera: dict[str, CameraRound] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Round:
-        """Raises what the wrong form of a dictionary raises."""
-        live = {fps: _must(LiveRound, one) for fps, one in raw["live"].items()}
-        reference_ms = {str(clock): float(ms) for clock, ms in raw["reference_ms"].items()}
+        """Return the round of a JSON object.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: The object has another form.
+        """
         return cls(
-            _must(StageRound, raw["stages"]), _must(FreshRun, raw["fresh"]), reference_ms, live
+            stages=_from_fields(StageRound, raw["stages"]),
+            cold_start=_from_fields(ColdStart, raw["cold_start"]),
+            reference_ms={str(clock): float(ms) for clock, ms in raw["reference_ms"].items()},
+            camera={fps: _from_fields(CameraRound, one) for fps, one in raw["camera"].items()},
         )
 
 
 @dataclass(slots=True)
 class Result:
-    """`runs` is what the pipeline says of itself."""
+    """All rounds of one configuration; `pipeline_info` is the output of `Pipeline.describe`."""
 
     configuration: Configuration
     workload: Workload
-    runs: dict[str, str]
+    pipeline_info: dict[str, str]
     rounds: list[Round] = field(default_factory=list)
     power: PowerSamples | None = None
 
     def distribution(self, clock: str, stage: str) -> Distribution:
-        """Over all rounds; of nothing where the stage was not measured on this clock."""
-        return Distribution.of(
+        """Return the distribution over all rounds; empty if the stage was not measured."""
+        return Distribution.from_rounds(
             [one.stages.clocks.get(clock, {}).get(stage, []) for one in self.rounds]
         )
 
-    def latency(self, fps: str) -> Distribution:
-        """Of a live source, over all rounds."""
-        return Distribution.of([one.live[fps].latency_ms for one in self.rounds if fps in one.live])
+    def camera_latency(self, fps: str) -> Distribution:
+        """Return the latencies of a simulated camera over all rounds."""
+        return Distribution.from_rounds(
+            [one.camera[fps].latency_ms for one in self.rounds if fps in one.camera]
+        )
 
 
 @dataclass(slots=True)
 class Record:
-    """`settings` are the options that hold for all configurations; `notes` is what a reader must
-    know; `incomplete` says why there are fewer rounds than were wanted, and is empty where there
-    are not.
+    """A benchmark run.
+
+    `settings` are the options shared by all configurations, `notes` are warnings for readers, and
+    `incomplete` tells why rounds are missing; it is empty if none are.
     """
 
-    made: str
+    created: str
     machine: dict[str, str]
     settings: dict[str, Any]
     results: list[Result]
-    load: MachineLoad | None = None
+    machine_load: MachineLoad | None = None
     notes: list[str] = field(default_factory=list)
     incomplete: str = ""
 
     def save(self, path: Path) -> None:
-        """Write the JSON in one step; its `summary` parts are for readers and are made anew when it
-        is loaded.
+        """Replace `path` atomically with JSON.
+
+        Its `summary` objects are for human readers only; loading ignores them.
         """
         raw = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        for result, one in zip(self.results, raw["results"], strict=True):
-            one["summary"] = _summary(result)
+        for result, raw_result in zip(self.results, raw["results"], strict=True):
+            raw_result["summary"] = _summary(result)
         partial = path.with_name(path.name + ".tmp")
         partial.write_text(
             json.dumps(_rounded(raw), indent=1, allow_nan=False) + "\n", encoding="utf-8"
@@ -97,29 +106,33 @@ class Record:
 
     @classmethod
     def load_file(cls, path: Path) -> Record:
-        """Raises BenchError where the file holds no record of this format and version."""
+        """Load a record.
+
+        Raises:
+            BenchError: The file is not a record of this version.
+        """
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise BenchError(
-                f"{path}: a record made by `faceaffect bench --save-json` was wanted: {error}"
+                f"{path}: expected a record made by `faceaffect bench --save-json`: {error}"
             ) from None
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise BenchError(
-                f"{path}: a record made by `faceaffect bench --save-json` was wanted, this is other JSON"
+                f"{path}: expected a record made by `faceaffect bench --save-json`, got other JSON"
             )
         if raw.get("version") != VERSION:
             raise BenchError(
-                f"{path}: version must be {VERSION}, got {raw.get('version')!r}; "
+                f"{path}: expected version {VERSION}, got {raw.get('version')!r}; "
                 "use the faceaffect release that made it, or measure again"
             )
         try:
             return cls(
-                made=str(raw["made"]),
+                created=str(raw["created"]),
                 machine={str(name): str(fact) for name, fact in raw["machine"].items()},
                 settings=dict(raw["settings"]),
                 results=[_result(one) for one in raw["results"]],
-                load=_part(MachineLoad, raw["load"]),
+                machine_load=_optional(MachineLoad, raw["machine_load"]),
                 notes=[str(note) for note in raw["notes"]],
                 incomplete=str(raw["incomplete"]),
             )
@@ -132,46 +145,44 @@ def _result(raw: dict[str, Any]) -> Result:
     workload["size"] = tuple(workload["size"])
     return Result(
         configuration=Configuration.from_json(raw["configuration"]),
-        workload=_must(Workload, workload),
-        runs=dict(raw["runs"]),
+        workload=_from_fields(Workload, workload),
+        pipeline_info=dict(raw["pipeline_info"]),
         rounds=[Round.from_json(one) for one in raw["rounds"]],
-        power=_part(PowerSamples, raw["power"]),
+        power=_optional(PowerSamples, raw["power"]),
     )
 
 
-def _must(make: Callable[..., _Part], raw: dict[str, Any]) -> _Part:
-    wanted = {one.name for one in fields(make)}  # type: ignore[arg-type]
-    if set(raw) != wanted:
-        raise ValueError(
-            f"{getattr(make, '__name__', make)} must have {sorted(wanted)}, got {sorted(raw)}"
-        )
+def _from_fields(make: Callable[..., _Part], raw: dict[str, Any]) -> _Part:
+    names = {one.name for one in fields(make)}  # type: ignore[arg-type]
+    if set(raw) != names:
+        name = getattr(make, "__name__", make)
+        raise ValueError(f"expected {name} with {sorted(names)}, got {sorted(raw)}")
     return make(**raw)
 
 
-def _part(make: Callable[..., _Part], raw: dict[str, Any] | None) -> _Part | None:
-    return None if raw is None else _must(make, raw)
+def _optional(make: Callable[..., _Part], raw: dict[str, Any] | None) -> _Part | None:
+    return None if raw is None else _from_fields(make, raw)
 
 
 def _summary(result: Result) -> dict[str, Any]:
-    """Percentiles by clock and stage, and by rate of the live source."""
-    clocks = result.rounds[0].stages.clocks if result.rounds else {}
+    """Return percentiles by clock and stage, and by frame rate of the simulated camera."""
+    first = result.rounds[0] if result.rounds else None
     return {
         "key": result.configuration.key,
         "clocks": {
-            c: {s: asdict(result.distribution(c, s)) for s in stages}
-            for c, stages in clocks.items()
+            clock: {stage: asdict(result.distribution(clock, stage)) for stage in stages}
+            for clock, stages in (first.stages.clocks if first else {}).items()
         },
-        "live": {
-            fps: asdict(result.latency(fps))
-            for fps in (result.rounds[0].live if result.rounds else {})
+        "camera": {
+            fps: asdict(result.camera_latency(fps)) for fps in (first.camera if first else {})
         },
     }
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers with as many digits as a clock is worth; NaN, which JSON has no word for, as null."""
+    """Round numbers to the resolution of clocks; NaN, which JSON does not have, becomes null."""
     if isinstance(value, float):
-        return round(value, _DIGITS) if value == value else None
+        return round(value, _DECIMALS) if value == value else None
     if isinstance(value, dict):
         return {name: _rounded(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,8 @@
-"""A record as tables for a terminal."""
+"""Records and comparisons as tables for a terminal."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,136 +15,153 @@ from faceaffect.bench.percentiles import Distribution
 from faceaffect.bench.record import Record, Result
 from faceaffect.bench.stage_timing import ALL_STAGES, TOTAL
 
-COLUMNS = ("p50", "p90", "p95", "p99", "max", "mean", "jitter")
-WHOLE_ABOUT = (
-    "whole is everything between a decoded frame and its result: all stages but decode and write"
+DISTRIBUTION_COLUMNS: Final = ("p50", "p90", "p95", "p99", "max", "mean", "jitter")
+METRIC_COLUMNS: Final = ("metric", "median of rounds", "unit", "range of rounds")
+TOTAL_NOTE: Final = (
+    "total is the time from a decoded frame to its result: all stages but decode and write"
 )
-_STYLES = {
+_STYLES: Final = {
     Verdict.BETTER: "green",
     Verdict.WORSE: "red",
-    Verdict.UNKNOWN: "yellow",
-    Verdict.BUSY: "yellow",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.MACHINE_BUSY: "yellow",
 }
 
 
 def print_record(record: Record, console: Console) -> None:
+    """Print the tables of every configuration."""
     for result in record.results:
         console.print(Text(result.configuration.key, style="bold"))
-        runs = ", ".join(f"{name} {value}" for name, value in result.runs.items())
-        console.print(Text(f"{result.workload.about}; {runs}", style="dim"), soft_wrap=True)
+        console.print(Text(describe(result), style="dim"), soft_wrap=True)
         for clock in result.rounds[0].stages.clocks:
             console.print(_stage_table(result, clock))
-        console.print(
-            _figure_table([metric for metric in metrics_of(result) if metric.group != "stages"])
-        )
+        console.print(_metric_table(result))
         if result.power is not None and result.power.watts:
-            console.print(Text(power_line(result)))
+            console.print(Text(describe_power(result)))
         console.print()
-    console.print(Text(WHOLE_ABOUT, style="dim"))
+    console.print(Text(TOTAL_NOTE, style="dim"))
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"))
 
 
-def stage_rows(result: Result, clock: str) -> list[tuple[str, Distribution]]:
-    """What was measured on a clock, in the order in which a frame meets it; the whole last."""
+def describe(result: Result) -> str:
+    """Describe the workload and the pipeline in one line."""
+    info = ", ".join(f"{name} {value}" for name, value in result.pipeline_info.items())
+    return f"{result.workload.description}; {info}"
+
+
+def describe_power(result: Result) -> str:
+    """Describe power and temperature in one line; empty if they were not measured."""
+    power = result.power
+    if power is None or not power.watts:
+        return ""
+    mean_w = sum(power.watts) / len(power.watts)
+    text = f"board power {mean_w:.1f} W, at most {max(power.watts):.1f} W"
+    if power.max_temperature_deg_c:
+        text += f", hottest sensor {max(power.max_temperature_deg_c):.0f} °C"
+    return text
+
+
+def stage_rows(result: Result, clock: str) -> list[tuple[str, ...]]:
+    """Return stage and `DISTRIBUTION_COLUMNS` in ms, in processing order, the total last."""
     measured = result.rounds[0].stages.clocks.get(clock, {})
     return [
-        (stage, result.distribution(clock, stage))
+        (stage, *_format_distribution(result.distribution(clock, stage)))
         for stage in (*ALL_STAGES, TOTAL)
         if stage in measured
     ]
 
 
-def figures(distribution: Distribution) -> list[str]:
-    """The columns, in milliseconds."""
-    return [f"{getattr(distribution, name):.3f}" for name in COLUMNS]
+def stage_title(result: Result, clock: str) -> str:
+    """Return the title of the table of `stage_rows`."""
+    count = result.distribution(clock, TOTAL).count
+    return f"{CLOCK_NAMES.get(clock, clock)}, ms per frame, {count} frames"
 
 
-def spread(metric: Metric) -> str:
-    """Least to largest round."""
-    return f"{number(min(metric.rounds))} to {number(max(metric.rounds))}"
+def metric_rows(result: Result) -> list[tuple[str, ...]]:
+    """Return `METRIC_COLUMNS` of all metrics but those of stages."""
+    return [
+        (metric.name, format_number(metric.median), metric.unit, format_range(metric))
+        for metric in metrics_of(result)
+        if metric.group != "stages"
+    ]
 
 
-def number(value: float) -> str:
-    """Three significant digits, and never fewer than the whole part."""
+def format_range(metric: Metric) -> str:
+    """Format the smallest and the largest round."""
+    return f"{format_number(min(metric.rounds))} to {format_number(max(metric.rounds))}"
+
+
+def format_number(value: float) -> str:
+    """Format a number with three significant digits, or all digits of its integer part."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def power_line(result: Result) -> str:
-    """Mean and peak of what the board drew and how hot it became."""
-    power = result.power
-    if power is None or not power.watts:
-        return ""
-    hottest = f", hottest sensor {max(power.hottest_deg_c):.0f} °C" if power.hottest_deg_c else ""
-    return f"board power {sum(power.watts) / len(power.watts):.1f} W, at most {max(power.watts):.1f} W{hottest}"
+def _format_distribution(distribution: Distribution) -> list[str]:
+    return [f"{getattr(distribution, name):.3f}" for name in DISTRIBUTION_COLUMNS]
 
 
 def _stage_table(result: Result, clock: str) -> Table:
-    count = result.distribution(clock, TOTAL).count
-    table = Table(
-        title=f"{CLOCK_NAMES.get(clock, clock)}, ms per frame, {count} frames", title_justify="left"
-    )
+    table = Table(title=stage_title(result, clock), title_justify="left")
     table.add_column("stage")
-    for name in COLUMNS:
+    for name in DISTRIBUTION_COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    for stage, distribution in stage_rows(result, clock):
-        table.add_row(stage, *figures(distribution), style="bold" if stage == TOTAL else None)
+    for row in stage_rows(result, clock):
+        table.add_row(*row, style="bold" if row[0] == TOTAL else None)
     return table
 
 
-def _figure_table(metrics: list[Metric]) -> Table:
+def _metric_table(result: Result) -> Table:
     table = Table()
-    for name in ("figure", "median of rounds", "", "rounds"):
-        table.add_column(
-            name, justify="right" if name.startswith("median") else "left", no_wrap=True
-        )
-    for metric in metrics:
-        table.add_row(escape(metric.name), number(metric.median), metric.unit, spread(metric))
+    for name in METRIC_COLUMNS:
+        justify = "right" if name.startswith("median") else "left"
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for row in metric_rows(result):
+        table.add_row(*map(escape, row))
     return table
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print a table of changes per configuration, and what else differs."""
     for key, changes in comparison.changes.items():
         table = Table(title=escape(key), title_justify="left")
-        for name in (
-            "figure",
-            "first",
-            "second",
-            "",
-            "change",
-            "rounds of the first",
-            "of the second",
-            "verdict",
-        ):
-            table.add_column(
-                name,
-                justify="right" if name in ("first", "second", "change") else "left",
-                no_wrap=True,
-            )
+        table.add_column("metric", no_wrap=True)
+        table.add_column("first", justify="right", no_wrap=True)
+        table.add_column("second", justify="right", no_wrap=True)
+        table.add_column("unit", no_wrap=True)
+        table.add_column("change", justify="right", no_wrap=True)
+        table.add_column("rounds of the first", no_wrap=True)
+        table.add_column("rounds of the second", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
         for change in changes:
             table.add_row(*_cells(change), style=_STYLES.get(change.verdict, "dim"))
         console.print(table)
         counts = {one: sum(change.verdict is one for change in changes) for one in Verdict}
-        told = [
-            f"{count} {one.value}"
-            for one, count in counts.items()
-            if count or one in (Verdict.BETTER, Verdict.WORSE)
-        ]
-        console.print(Text(", ".join(told)))
+        always_shown = (Verdict.BETTER, Verdict.WORSE)
+        console.print(
+            Text(
+                ", ".join(
+                    f"{count} {verdict.value}"
+                    for verdict, count in counts.items()
+                    if count or verdict in always_shown
+                )
+            )
+        )
     for line in (*comparison.unmatched, *comparison.notes):
         console.print(Text(f"note: {line}", style="yellow"), soft_wrap=True)
 
 
 def _cells(change: Change) -> list[str]:
-    before, after = change.before, change.after
+    before = change.before
+    after = change.after
     percent = f"{100 * (change.ratio - 1):+.1f} %" if change.ratio == change.ratio else "-"
     cells = [
         before.name,
-        number(before.median),
-        number(after.median),
+        format_number(before.median),
+        format_number(after.median),
         before.unit,
         percent,
-        spread(before),
-        spread(after),
+        format_range(before),
+        format_range(after),
     ]
     return [*map(escape, cells), change.verdict.value]

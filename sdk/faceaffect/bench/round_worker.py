@@ -1,10 +1,10 @@
-"""One round of one configuration in a process of its own.
+"""Runs one round of one configuration in a new process.
 
-Rounds of one process share where its memory happens to lie, and with it a few per cent of speed;
-rounds of processes of their own do not, so that their spread is the spread of starting again.
+Rounds of one process share its memory layout, which alone changes speed by a few per cent. Rounds
+of separate processes do not, so their spread includes that of restarting.
 
-Run as `python -m faceaffect.bench.round_worker` with an order as JSON on standard input; answers
-with lines of JSON.
+`python -m faceaffect.bench.round_worker` reads a `RoundRequest` as JSON from standard input and
+answers with lines of JSON.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What the process is to do; `configuration` as JSON, `live_fps` the rates of cameras of
-    `live_s` seconds each.
+class RoundRequest:
+    """Parameters of one round.
+
+    `configuration` is JSON; `camera_fps` are the rates of simulated cameras of `camera_s` seconds
+    each; the process is pinned to `cores`, if there are any.
     """
 
     configuration: dict[str, Any]
@@ -32,30 +34,38 @@ class Order:
     fps: float
     frames: int
     warmup: int
-    live_fps: list[float]
-    live_s: float
+    camera_fps: list[float]
+    camera_s: float
     folder: str
     cores: list[int]
-    """Where to run; empty: anywhere."""
 
 
-def run_round(order: Order, progress: Callable[[str], None]) -> dict[str, Any]:
-    """The round as JSON (see `record.Round`). Raises BenchError with what went wrong there."""
+def run_round(request: RoundRequest, on_progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run a round in a new process.
+
+    Args:
+        request: What to measure.
+        on_progress: Called with the name of each step.
+
+    Returns:
+        The round as JSON, see `record.Round`.
+
+    Raises:
+        BenchError: The process failed; the message is its error.
+    """
     from faceaffect.bench.configuration import BenchError
 
-    # The very package that runs here, also where it was found in a way that a child does not
-    # inherit.
+    # The child must import this very package, even if sys.path was changed at run time.
     roots = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(roots)}
-    command = [sys.executable, "-m", "faceaffect.bench.round_worker"]
-    answer: dict[str, Any] = {}
+    message: dict[str, Any] = {}
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         subprocess.Popen(
-            command,
+            [sys.executable, "-m", "faceaffect.bench.round_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=stderr,
             text=True,
             env=environment,
         ) as process,
@@ -63,97 +73,99 @@ def run_round(order: Order, progress: Callable[[str], None]) -> dict[str, Any]:
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(
-                json.dumps({**asdict(order), "started_ns": time.perf_counter_ns()}) + "\n"
-            )
+            started_ns = time.perf_counter_ns()
+            process.stdin.write(json.dumps({**asdict(request), "started_ns": started_ns}) + "\n")
             process.stdin.flush()
             for line in process.stdout:
-                answer = json.loads(line)
-                if "begins" in answer:
-                    progress(answer["begins"])
+                message = json.loads(line)
+                if "step" in message:
+                    on_progress(message["step"])
             code = process.wait()
-        except BaseException:  # Ctrl-C: nobody is left to hear the answer
+        except BaseException:  # Ctrl-C: the result is not needed any more
             process.kill()
             raise
-        if "round" in answer and code == 0:
-            found: dict[str, Any] = answer["round"]
-            return found
-        errors.seek(0)
-        told = (
-            answer.get("error")
-            or (errors.read().strip().splitlines() or [f"it ended with code {code}"])[-1]
+        if "round" in message and code == 0:
+            result: dict[str, Any] = message["round"]
+            return result
+        stderr.seek(0)
+        lines = stderr.read().strip().splitlines() or [f"exit code {code}"]
+        raise BenchError(
+            f"the process that measures {request.video} failed: {message.get('error') or lines[-1]}"
         )
-        raise BenchError(f"the process that measures {order.video} failed: {told}")
 
 
 def main() -> None:
-    """The other side: carry out the order that comes in."""
-    order = json.loads(sys.stdin.readline())
-    started_ns = order.pop("started_ns")
+    """Run the round requested on standard input."""
+    request = json.loads(sys.stdin.readline())
+    started_ns = request.pop("started_ns")
     try:
-        _answer(round=_carry_out(Order(**order), started_ns))
+        _send(round=_run(RoundRequest(**request), started_ns))
     except Exception as error:
-        _answer(
-            error=str(error)
-            if type(error).__module__.startswith("faceaffect.")
-            else f"{type(error).__name__}: {error}"
-        )
+        is_ours = type(error).__module__.startswith("faceaffect.")
+        _send(error=str(error) if is_ours else f"{type(error).__name__}: {error}")
         sys.exit(1)
 
 
-def _answer(**answer: Any) -> None:
-    print(json.dumps(answer), flush=True)
+def _send(**message: Any) -> None:
+    print(json.dumps(message), flush=True)
 
 
-def _carry_out(order: Order, started_ns: int) -> dict[str, Any]:
-    if order.cores:
-        os.sched_setaffinity(0, order.cores)
-    began = (time.perf_counter_ns(), time.process_time_ns())
-    from faceaffect import open_pipeline, open_source  # noqa: F401  # what a program of three lines imports
+def _run(request: RoundRequest, started_ns: int) -> dict[str, Any]:
+    if request.cores:
+        os.sched_setaffinity(0, request.cores)
+    before_import = (time.perf_counter_ns(), time.process_time_ns())
+    from faceaffect import open_pipeline, open_source  # noqa: F401  # imports of a minimal program
 
-    imported = (time.perf_counter_ns(), time.process_time_ns())
+    after_import = (time.perf_counter_ns(), time.process_time_ns())
     from contextlib import ExitStack
 
-    from faceaffect.bench.cold_start import FreshWatch
+    from faceaffect.bench.cold_start import ColdStartMonitor
     from faceaffect.bench.configuration import Configuration
 
-    _answer(begins="fresh start")
-    configuration = Configuration.from_json(order.configuration)
-    watch = FreshWatch(started_ns, began, imported, configuration)
+    _send(step="cold start")
+    configuration = Configuration.from_json(request.configuration)
+    monitor = ColdStartMonitor(started_ns, before_import, after_import, configuration)
+    rows = Path(request.folder) / "cold_start.csv"
     with ExitStack() as stack:
-        with open_source(order.video) as source:
+        with open_source(request.video) as source:
             pipelines = [stack.enter_context(configuration.open())]
-            fresh = watch.analyze(
-                pipelines[0], source, order.frames, Path(order.folder) / "fresh.csv"
-            )
-        pipelines += [
-            stack.enter_context(configuration.open()) for _ in range(1, configuration.streams)
-        ]
-        return {"fresh": asdict(fresh), **_measure(order, pipelines, configuration.threads)}
+            cold_start = monitor.analyze(pipelines[0], source, request.frames, rows)
+        for _ in range(1, configuration.streams):
+            pipelines.append(stack.enter_context(configuration.open()))
+        return {
+            "cold_start": asdict(cold_start),
+            **_measure(request, pipelines, configuration.threads),
+        }
 
 
-def _measure(order: Order, pipelines: list[Any], threads: int) -> dict[str, Any]:
-    from faceaffect.bench.reference_workload import time_reference
+def _measure(request: RoundRequest, pipelines: list[Any], threads: int) -> dict[str, Any]:
+    from faceaffect.bench.reference_workload import time_reference_workload
     from faceaffect.bench.simulated_camera import measure_cameras
     from faceaffect.bench.stage_timing import StagePlan, measure_stages, time_decoding
     from faceaffect.sources.import_opencv import import_opencv
 
-    _answer(begins="stages")
+    _send(step="stages")
     import_opencv().setNumThreads(threads)
-    reference_ms = time_reference()
-    frames, decoding = time_decoding(order.video, order.frames)
-    device = pipelines[0].describe()["device"]
-    plan = StagePlan(frames, order.frames, order.warmup, order.fps, Path(order.folder), device)
+    reference_ms = time_reference_workload()
+    frames, decoding = time_decoding(request.video, request.frames)
+    plan = StagePlan(
+        frames=frames,
+        count=request.frames,
+        warmup=request.warmup,
+        fps=request.fps,
+        folder=Path(request.folder),
+        device=pipelines[0].describe()["device"],
+    )
     stages = measure_stages(pipelines, plan)
-    for clock, spent in decoding.items():
+    for clock, decode_ms in decoding.items():
         if clock in stages.clocks:
-            stages.clocks[clock] = {**spent, **stages.clocks[clock]}
-    live = {}
-    for fps in order.live_fps:
-        _answer(begins=f"camera at {fps:g} fps")
-        count = max(1, round(order.live_s * fps))
-        live[f"{fps:g}"] = asdict(measure_cameras(pipelines, frames, fps, count, order.warmup))
-    return {"stages": asdict(stages), "live": live, "reference_ms": reference_ms}
+            stages.clocks[clock] = {**decode_ms, **stages.clocks[clock]}
+    cameras = {}
+    for fps in request.camera_fps:
+        _send(step=f"camera at {fps:g} fps")
+        count = max(1, round(request.camera_s * fps))
+        cameras[f"{fps:g}"] = asdict(measure_cameras(pipelines, frames, fps, count, request.warmup))
+    return {"stages": asdict(stages), "camera": cameras, "reference_ms": reference_ms}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""A benchmark run: every configuration in every round, so that what slows the machine slows them
-all.
-"""
+"""Runs a benchmark: each round has all configurations, so all share the machine's slow phases."""
 
 from __future__ import annotations
 
@@ -20,68 +18,73 @@ from faceaffect.bench.jetson_power import PowerMonitor
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import SystemLoadMonitor
 from faceaffect.bench.record import Record, Result, Round
-from faceaffect.bench.round_worker import Order, run_round
-from faceaffect.bench.workload import DRAWN_SIZE, make_workload
+from faceaffect.bench.round_worker import RoundRequest, run_round
+from faceaffect.bench.workload import SYNTHETIC_SIZE, make_workload
 
 INTERRUPTED: Final = "interrupted"
 STOPPED: Final = "stopped"
+_MAX_FACE_COUNT_ERROR: Final = 0.02
+_MIN_MEAN_FACES: Final = 0.5
 
 Progress = Callable[[str], None]
-"""Is told what begins."""
+"""Called with the name of each step as it begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchSettings:
-    """What holds for all configurations. `source` None: drawn faces."""
+    """Options shared by all configurations; `source` None: synthetic faces."""
 
     source: str | None = None
     frames: int = 200
     rounds: int = 5
     warmup: int = 15
-    live_fps: tuple[float, ...] = (30.0, 60.0)
-    live_s: float = 2.0
-    pin: bool = False
+    camera_fps: tuple[float, ...] = (30.0, 60.0)
+    camera_s: float = 2.0
+    pin_cores: bool = False
 
     def steps(self, configurations: int) -> int:
-        """How often `Progress` is told of something."""
-        return configurations * (1 + self.rounds * (2 + len(self.live_fps)))
+        """Return the number of calls of `Progress` in a run."""
+        return configurations * (1 + self.rounds * (2 + len(self.camera_fps)))
 
 
 def run_bench(
-    configurations: Sequence[Configuration], settings: BenchSettings, progress: Progress
+    configurations: Sequence[Configuration], settings: BenchSettings, on_progress: Progress
 ) -> Record:
-    """Measure. What ends it early (Ctrl-C, SIGTERM as `cli.termination` raises it, an error) is
-    noted in a record of the whole rounds before it.
+    """Measure all configurations.
 
-    It is raised where there is no whole round, and so is whatever goes wrong while pipelines and
-    frames are prepared.
+    An exception during the rounds (Ctrl-C, SIGTERM as `cli.signals` raises it, an error) ends the
+    run early: the record then holds the complete rounds, and `Record.incomplete` the reason.
+
+    Raises:
+        BaseException: The exception above if there is no complete round, and any exception while
+            pipelines and workloads are prepared.
     """
     record = Record(
-        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         machine=describe_machine(),
         settings=asdict(settings),
         results=[],
     )
     if settings.source is None:
         configurations = [
-            replace(one, size=one.size or DRAWN_SIZE, faces=one.faces or 1)
+            replace(one, size=one.size or SYNTHETIC_SIZE, num_faces=one.num_faces or 1)
             for one in configurations
         ]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faceaffect_bench_")))
-        record.results = [_prepare(one, settings, folder, progress) for one in configurations]
-        devices = {result.runs["device"] for result in record.results}
+        record.results = [_prepare(one, settings, folder, on_progress) for one in configurations]
+        devices = {result.pipeline_info["device"] for result in record.results}
         for device in sorted(device for device in devices if device.startswith("cuda")):
             record.machine[device] = CudaDriver(device).describe()
         power = stack.enter_context(PowerMonitor())
-        watch = SystemLoadMonitor()
+        load = SystemLoadMonitor()
         try:
-            _run_rounds(record.results, settings, folder, power, progress)
+            _run_rounds(record.results, settings, folder, power, on_progress)
         except BaseException as error:
-            if not _keep_whole_rounds(record):
+            if not _drop_incomplete_rounds(record):
                 raise
             record.incomplete = _reason(error)
-        record.load = watch.stop()
+        record.machine_load = load.stop()
     for result in record.results:
         result.power = power.samples.get(result.configuration.key)
     if record.incomplete:
@@ -89,11 +92,10 @@ def run_bench(
         record.notes.append(
             f"{rounds} of {settings.rounds} rounds were measured: {record.incomplete}"
         )
-    record.notes += [
-        *record.load.warnings(),
-        *([power.note] if power.note else []),
-        *_face_notes(record.results),
-    ]
+    record.notes += record.machine_load.warnings()
+    if power.note:
+        record.notes.append(power.note)
+    record.notes += _face_count_notes(record.results)
     return record
 
 
@@ -104,16 +106,14 @@ def _reason(error: BaseException) -> str:
 
 
 def _prepare(
-    configuration: Configuration, settings: BenchSettings, folder: Path, progress: Progress
+    configuration: Configuration, settings: BenchSettings, folder: Path, on_progress: Progress
 ) -> Result:
-    """The frames of a configuration, and its pipeline once opened, so that what cannot run is found
-    before minutes pass.
-    """
-    progress(f"preparing {configuration.key}")
+    """Make the workload, and open the pipeline once: errors must appear before any measurement."""
+    on_progress(f"preparing {configuration.key}")
     with configuration.open() as pipeline:
-        runs = pipeline.describe()
+        info = pipeline.describe()
     workload = make_workload(settings.source, configuration, settings.frames, folder)
-    return Result(configuration, workload, runs)
+    return Result(configuration, workload, info)
 
 
 def _run_rounds(
@@ -121,66 +121,76 @@ def _run_rounds(
     settings: BenchSettings,
     folder: Path,
     power: PowerMonitor,
-    progress: Progress,
+    on_progress: Progress,
 ) -> None:
     order = list(enumerate(results, 1))
-    for number in range(1, settings.rounds + 1):
-        for place, result in order:
+    for round_number in range(1, settings.rounds + 1):
+        for number, result in order:
             power.label = result.configuration.key
-            told = f"round {number}/{settings.rounds}, configuration {place}/{len(order)}"
-            result.rounds.append(_measure(result, settings, folder, partial(_tell, progress, told)))
+            prefix = (
+                f"round {round_number}/{settings.rounds}, configuration {number}/{len(order)}: "
+            )
+            result.rounds.append(
+                measure_round(
+                    result, settings, folder, partial(_report_with_prefix, on_progress, prefix)
+                )
+            )
             power.label = ""
-        # The first of a round finds another machine than the last (caches, clock rate): each is
-        # first in turn.
+        # The first configuration of a round runs with other caches and clock rates than the last:
+        # the order rotates.
         order = [*order[1:], order[0]]
 
 
-def _tell(progress: Progress, told: str, part: str) -> None:
-    progress(f"{told}: {part}")
+def _report_with_prefix(on_progress: Progress, prefix: str, step: str) -> None:
+    on_progress(prefix + step)
 
 
-def _measure(result: Result, settings: BenchSettings, folder: Path, progress: Progress) -> Round:
-    order = Order(
+def measure_round(
+    result: Result, settings: BenchSettings, folder: Path, on_progress: Progress
+) -> Round:
+    """Measure one round of a result's configuration in a new process.
+
+    Raises:
+        BenchError: The process failed.
+    """
+    request = RoundRequest(
         configuration=result.configuration.as_json(),
         video=result.workload.path,
         fps=result.workload.fps,
         frames=settings.frames,
         warmup=settings.warmup,
-        live_fps=list(settings.live_fps),
-        live_s=settings.live_s,
+        camera_fps=list(settings.camera_fps),
+        camera_s=settings.camera_s,
         folder=str(folder),
-        cores=_cores(result.configuration) if settings.pin else [],
+        cores=_cores(result.configuration) if settings.pin_cores else [],
     )
-    return Round.from_json(run_round(order, progress))
+    return Round.from_json(run_round(request, on_progress))
 
 
 def _cores(configuration: Configuration) -> list[int]:
-    """As many cores as the configuration uses."""
+    """Return as many cores as the configuration uses."""
     if not hasattr(os, "sched_getaffinity"):
-        raise BenchError("--pin-cores needs Linux, this system cannot pin a process; leave it out")
+        raise BenchError("--pin-cores needs Linux, this system cannot pin a process; omit it")
     return sorted(os.sched_getaffinity(0))[: configuration.threads * configuration.streams]
 
 
-def _keep_whole_rounds(record: Record) -> int:
-    """Drop what only some of the configurations have; gives the number of rounds left."""
-    whole = min(len(result.rounds) for result in record.results)
+def _drop_incomplete_rounds(record: Record) -> int:
+    """Drop rounds that only some configurations have; return the number of rounds left."""
+    complete = min(len(result.rounds) for result in record.results)
     for result in record.results:
-        del result.rounds[whole:]
-    return whole
+        del result.rounds[complete:]
+    return complete
 
 
-def _face_notes(results: list[Result]) -> list[str]:
-    """Where another number of faces was held than was asked for, the figures are about that number."""
+def _face_count_notes(results: list[Result]) -> list[str]:
+    """Return notes on results with another number of tracked faces than configured."""
     notes = []
     for result in results:
-        wanted, rounds = result.configuration.faces, [one.stages.faces for one in result.rounds]
-        held = sum(rounds) / len(rounds)
-        if wanted is not None and abs(held - wanted) > 0.02 * wanted:
-            notes.append(
-                f"{result.configuration.key}: {held:.2f} faces were held on average, {wanted} were asked for"
-            )
-        elif wanted is None and held < 0.5:
-            notes.append(
-                f"{result.configuration.key}: hardly a face in these frames; the figures are about looking for one"
-            )
+        expected = result.configuration.num_faces
+        mean = sum(one.stages.mean_faces for one in result.rounds) / len(result.rounds)
+        key = result.configuration.key
+        if expected is not None and abs(mean - expected) > _MAX_FACE_COUNT_ERROR * expected:
+            notes.append(f"{key}: expected {expected} tracked faces, got {mean:.2f} on average")
+        elif expected is None and mean < _MIN_MEAN_FACES:
+            notes.append(f"{key}: few frames have a face; the metrics are about detecting one")
     return notes

@@ -1,4 +1,4 @@
-"""One round over frames in memory: every stage of every frame, on every clock."""
+"""Times every stage of every frame, over frames in memory, on every clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect.bench.cuda_driver import CudaDriver, EventTimer
-from faceaffect.bench.workload import fitting_count, play
+from faceaffect.bench.workload import max_frames_in_memory, play_frames
 from faceaffect.pipeline import Pipeline
 from faceaffect.sinks.open_sink import open_sink
 from faceaffect.sinks.sink import OverwritePolicy, Sink, SinkOptions
@@ -17,7 +17,7 @@ from faceaffect.sources import open_source
 from faceaffect.system.stage_timer import CPU, STAGES, WALL, Clock, HostClock
 from faceaffect.types import Frame
 
-TOTAL: Final = "whole"  # Pipeline.analyze: every stage but decode and write
+TOTAL: Final = "total"  # of Pipeline.analyze: all stages but decode and write
 DECODE: Final = "decode"
 WRITE: Final = "write"
 ALL_STAGES: Final[tuple[str, ...]] = (
@@ -28,50 +28,54 @@ ALL_STAGES: Final[tuple[str, ...]] = (
 )
 
 Clocks = dict[str, dict[str, list[float]]]
-"""Milliseconds of each frame, by clock and stage."""
+"""Milliseconds per frame, by clock and stage."""
 
 
 @dataclass(slots=True)
 class StageRound:
-    """`fps` is frames a second of all streams together, `cpu_ms` processor time per frame of all
-    threads.
+    """Samples of one round.
+
+    `throughput_fps` is that of all streams together, `cpu_ms` the CPU time of all threads per
+    frame, `detector_runs` the number of frames in which the detector ran.
     """
 
     clocks: Clocks = field(default_factory=dict)
-    fps: float = 0.0
+    throughput_fps: float = 0.0
     cpu_ms: float = 0.0
-    faces: float = 0.0
-    """Mean number of faces in a frame."""
-    looks: int = 0
-    """Frames in which the detector ran."""
+    mean_faces: float = 0.0
+    detector_runs: int = 0
 
 
 def time_decoding(path: str, count: int) -> tuple[list[Frame], Clocks]:
-    """The first frames of a video, each timed from the one before: decoding, and the hand-over
-    between threads.
+    """Decode the first frames of a video: at most `count`, or as many as fit in memory.
 
-    At most `count`, or as many as may be held in memory.
+    Returns:
+        The frames, and for each the time since the previous one: decoding, and passing it from
+        the decoding thread.
     """
     frames, wall_ms = _decode(path, count, WALL)
     _, cpu_ms = _decode(path, count, CPU)
     return frames, {WALL.name: {DECODE: wall_ms}, CPU.name: {DECODE: cpu_ms}}
 
 
-def _decode(path: str, count: int, timer: HostClock) -> tuple[list[Frame], list[float]]:
-    frames, marks = list[Frame](), [timer.now()]
+def _decode(path: str, count: int, timer: HostTimer) -> tuple[list[Frame], list[float]]:
+    frames: list[Frame] = []
+    marks = [timer.mark()]
     with open_source(path) as source:
         for frame in source:
             marks.append(timer.now())
             frames.append(frame)
-            if len(frames) >= fitting_count(frame, count):
+            if len(frames) >= max_frames_in_memory(frame, count):
                 break
     return frames, [ns / 1e6 for ns in timer.intervals_ns(marks)]
 
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """Frames in memory, of which `count` are measured at `fps` of their own clock, after `warmup`
-    more; rows go into files in `folder`.
+    """Frames to measure.
+
+    `frames` are played at `fps` of their timestamps: `warmup` unmeasured ones, then `count`. Rows
+    are written to files in `folder`.
     """
 
     frames: list[Frame]
@@ -83,13 +87,11 @@ class StagePlan:
 
 
 def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound:
-    """Analyze the frames in each pipeline, one thread each, and write their rows; once for each
-    clock.
+    """Analyze the frames in each pipeline, in one thread each, and write their rows.
 
-    Every clock has a pass of its own: reading the processor clock is a system call, and a busy
-    machine takes the core away at just such a point, which the wall clock would then find in
-    whatever stage comes next. The processor clock sees all threads, so with several streams only
-    its total per frame is kept.
+    There is one pass per clock: reading the CPU clock is a system call, at which a busy machine
+    preempts the thread, and the wall clock would attribute that to the next stage. The CPU clock
+    includes all threads, so with several streams only its total per frame is kept.
     """
     wall = _run_pass(pipelines, plan, WALL.name)
     passes = [wall]
@@ -105,20 +107,22 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
                 stage: [ms for part in parts for ms in part[stage]] for stage in parts[0]
             }
     wall_ns, cpu_ns = (
-        max(s.ended[i] for s in wall) - min(s.began[i] for s in wall) for i in (0, 1)
+        max(stream.end[k] for stream in wall) - min(stream.begin[k] for stream in wall)
+        for k in (0, 1)
     )
-    total = plan.count * len(wall)
+    frames = plan.count * len(wall)
     return StageRound(
         clocks=clocks,
-        fps=1e9 * total / wall_ns,
-        cpu_ms=cpu_ns / 1e6 / total,
-        faces=sum(stream.faces for stream in wall) / total,
-        looks=sum(stream.looks for stream in wall),
+        throughput_fps=1e9 * frames / wall_ns,
+        cpu_ms=cpu_ns / 1e6 / frames,
+        mean_faces=sum(stream.num_faces for stream in wall) / frames,
+        detector_runs=sum(stream.detector_runs for stream in wall),
     )
 
 
 def _run_pass(pipelines: Sequence[Pipeline], plan: StagePlan, clock: str) -> list[_Stream]:
-    start, stop = threading.Barrier(len(pipelines)), threading.Event()
+    start = threading.Barrier(len(pipelines))
+    stop = threading.Event()
     streams = [
         _Stream(number, pipeline, plan, clock, (start, stop))
         for number, pipeline in enumerate(pipelines)
@@ -136,7 +140,7 @@ def _run_pass(pipelines: Sequence[Pipeline], plan: StagePlan, clock: str) -> lis
             stop.set()
             raise
     errors = [stream.error for stream in streams if stream.error is not None]
-    if errors:  # of which a broken barrier is only the echo
+    if errors:  # a broken barrier is only a consequence of another error
         raise next(
             (error for error in errors if not isinstance(error, threading.BrokenBarrierError)),
             errors[0],
@@ -145,7 +149,7 @@ def _run_pass(pipelines: Sequence[Pipeline], plan: StagePlan, clock: str) -> lis
 
 
 class _Stream:
-    """One pipeline and its frames, in one thread, on one clock."""
+    """Analyzes frames with one pipeline, in one thread, on one clock."""
 
     def __init__(
         self,
@@ -155,21 +159,25 @@ class _Stream:
         clock: str,
         signals: tuple[threading.Barrier, threading.Event],
     ) -> None:
-        self._pipeline, self._plan, self._clock = pipeline, plan, clock
+        self._pipeline = pipeline
+        self._plan = plan
+        self._clock = clock
         self._rows = plan.folder / f"stream{number}.csv"
         self._start, self._stop = signals
-        self._spent: list[dict[str, int]] = []
-        self._written: list[int] = []
+        self._stage_ns: list[dict[str, int]] = []
+        self._write_ns: list[int] = []
         self.samples: Clocks = {}
-        self.faces = self.looks = 0
-        self.began = self.ended = (0, 0)
+        self.num_faces = 0
+        self.detector_runs = 0
+        self.begin = (0, 0)
+        self.end = (0, 0)
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self._run()
-            self._add_up()
-        except BaseException as error:  # raised again by the caller
+            self._collect_samples()
+        except BaseException as error:  # reraised by the caller
             self.error = error
             self._start.abort()
 
@@ -179,39 +187,41 @@ class _Stream:
         return CPU if self._clock == CPU.name else WALL
 
     def _run(self) -> None:
-        pipeline, plan, timer = self._pipeline, self._plan, self._timer()
+        pipeline = self._pipeline
+        plan = self._plan
+        timer = self._timer()
         host = CPU if self._clock == CPU.name else WALL
         pipeline.reset()
-        playing = play(plan.frames, plan.warmup + plan.count, plan.fps)
+        frames = play_frames(plan.frames, plan.warmup + plan.count, plan.fps)
         with open_sink(self._rows, SinkOptions(OverwritePolicy.OVERWRITE)) as sink:
             for _ in range(plan.warmup):
-                frame = next(playing)
+                frame = next(frames)
                 sink.write(frame, *pipeline.analyze(frame))
             pipeline.stage_timer.enable(timer)
             try:
                 self._start.wait()
-                self.began = (WALL.now(), CPU.now())
-                for frame in playing:
+                self.begin = (WALL.mark(), CPU.mark())
+                for frame in frames:
                     self._measure(frame, sink, host)
                     if self._stop.is_set():
                         break
-                self.ended = (WALL.now(), CPU.now())
+                self.end = (WALL.mark(), CPU.mark())
             finally:
                 pipeline.stage_timer.enable()
 
     def _measure(self, frame: Frame, sink: Sink, host: HostClock) -> None:
         faces, affect = self._pipeline.analyze(frame)
-        before = host.now()
+        begin_ns = host.mark()
         sink.write(frame, faces, affect)
-        self._written.append(host.now() - before)
-        self._spent.append(self._pipeline.stage_timer.elapsed_ns[self._clock])
-        self.faces += len(faces)
+        self._write_ns.append(host.mark() - begin_ns)
+        self._stage_ns.append(self._pipeline.clock.elapsed_ns[self._clock])
+        self.num_faces += len(faces)
 
-    def _add_up(self) -> None:
-        """Afterwards, so that it costs no measured time."""
-        samples = {stage: [spent[stage] / 1e6 for spent in self._spent] for stage in STAGES}
-        samples[TOTAL] = [sum(spent.values()) / 1e6 for spent in self._spent]
+    def _collect_samples(self) -> None:
+        """Convert to milliseconds, after the pass so that it costs no measured time."""
+        samples = {stage: [times[stage] / 1e6 for times in self._stage_ns] for stage in STAGES}
+        samples[TOTAL] = [sum(times.values()) / 1e6 for times in self._stage_ns]
         if self._clock != EventTimer.name:
-            samples[WRITE] = [ns / 1e6 for ns in self._written]
+            samples[WRITE] = [ns / 1e6 for ns in self._write_ns]
         self.samples = {self._clock: samples}
-        self.looks = sum(spent["detect"] > 0 for spent in self._spent)
+        self.detector_runs = sum(times["detect"] > 0 for times in self._stage_ns)

@@ -1,1 +1,1 @@
-"""Rows as one HTML page with plots."""
+"""HTML reports with plots of the rows that `faceaffect analyze` writes."""

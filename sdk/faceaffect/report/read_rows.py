@@ -1,4 +1,4 @@
-"""Files of rows, read back a few thousand rows at a time."""
+"""Reads files of rows in chunks of a few thousand rows."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from faceaffect.sinks.parquet_sink import require_pyarrow
 
 CHUNK_ROWS: Final = 4096
 NUMBER_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in NUMBERS)
-PLACE: Final[dict[str, int]] = {name: place for place, name in enumerate(NUMBER_NAMES)}
-"""Where a column stands in `RowChunk.numbers`."""
-AU_PLACES: Final = slice(PLACE[AU_NAMES[0]], PLACE[AU_NAMES[-1]] + 1)
-EXPRESSION_PLACES: Final = slice(PLACE[EXPRESSION_NAMES[0]], PLACE[EXPRESSION_NAMES[-1]] + 1)
+COLUMN_INDEX: Final[dict[str, int]] = {name: index for index, name in enumerate(NUMBER_NAMES)}
+"""Index of each column of `RowChunk.numbers`."""
+AU_COLUMNS: Final = slice(COLUMN_INDEX[AU_NAMES[0]], COLUMN_INDEX[AU_NAMES[-1]] + 1)
+EXPRESSION_COLUMNS: Final = slice(
+    COLUMN_INDEX[EXPRESSION_NAMES[0]], COLUMN_INDEX[EXPRESSION_NAMES[-1]] + 1
+)
 
 
-class ReportError(FaceAffectError, ValueError):
-    """A report that cannot be made: what was wanted, what came, what to do."""
+class ReportError(ValueError):
+    """A report that cannot be made."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowChunk:
-    """N rows in the order of their file; a number that is not known is NaN."""
+    """N rows in file order; unknown numbers are NaN."""
 
     source: list[str]
     frame: NDArray[np.int64]  # [N]
@@ -41,23 +43,30 @@ class RowChunk:
     track_id: NDArray[np.int64]  # [N]
     numbers: NDArray[np.float64]  # [N, 30], order of NUMBER_NAMES
     au_active: NDArray[np.bool_]  # [N, 12]
-    expression: NDArray[np.int64]  # [N], place in EXPRESSION_NAMES, -1 where the model reads none
+    expression: NDArray[np.int64]  # [N], index into EXPRESSION_NAMES; -1: not predicted
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.source)
 
 
-def read_chunks(path: Path, notes: list[str]) -> Iterator[RowChunk]:
-    """The rows of a .csv, .jsonl or .parquet file that `analyze` wrote.
+def read_rows(path: Path, notes: list[str]) -> Iterator[RowChunk]:
+    """Read the rows of a .csv, .jsonl or .parquet file written by `faceaffect analyze`.
 
-    Half a row at the very end (of a run that still writes) is left out with a note; anything
-    else that is no row raises ReportError with its line.
+    An incomplete last row (of a run that is still writing) is skipped.
+
+    Args:
+        path: File of rows.
+        notes: Receives a line if a row was skipped.
+
+    Raises:
+        ReportError: The file, or a line that the message names, is not in this format.
     """
     readers = {".csv": _csv_cells, ".jsonl": _json_cells, ".parquet": _parquet_cells}
     read = readers.get(path.suffix.lower())
     if read is None:
         raise ReportError(
-            f"{path}: rows of `faceaffect analyze` (.csv, .jsonl or .parquet) were wanted"
+            f"{path}: expected rows written by `faceaffect analyze` (.csv, .jsonl or .parquet)"
         )
     try:
         cells = read(path, notes)
@@ -65,7 +74,7 @@ def read_chunks(path: Path, notes: list[str]) -> Iterator[RowChunk]:
             yield _chunk(path, lines)
     except UnicodeDecodeError as error:
         raise ReportError(
-            f"{path}: rows in UTF-8 were wanted, this is no such text ({error.reason})"
+            f"{path}: expected rows in UTF-8, got other bytes ({error.reason})"
         ) from None
     except OSError as error:
         raise ReportError(
@@ -74,9 +83,7 @@ def read_chunks(path: Path, notes: list[str]) -> Iterator[RowChunk]:
 
 
 _Line = tuple[int, list[Any]]
-"""The number of a line and its cells in the order of COLUMN_NAMES; an unknown number is None or
-empty.
-"""
+"""Line number, and cells in the order of COLUMN_NAMES; an unknown number is None or empty."""
 
 
 def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
@@ -84,20 +91,20 @@ def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
         reader = csv.reader(stream)
         try:
             header = next(reader, [])
-            places = [header.index(name) for name in _present(path, header)]
+            _check_columns(path, header)
+            indices = [header.index(name) for name in COLUMN_NAMES]
             for cells in reader:
                 if len(cells) != len(header):
                     if next(reader, None) is None:
-                        notes.append(
-                            f"{path}: half a row at its end was left out; is its run still going on?"
-                        )
+                        notes.append(_incomplete_row_note(path))
                         return
                     raise ReportError(
-                        f"{path}: line {reader.line_num}: {len(header)} cells were wanted, got {len(cells)}"
+                        f"{path}: line {reader.line_num}: "
+                        f"expected {len(header)} cells, got {len(cells)}"
                     )
-                yield reader.line_num, [cells[place] for place in places]
+                yield reader.line_num, [cells[index] for index in indices]
         except csv.Error as error:
-            raise ReportError(f"{path}: line {reader.line_num}: this is no CSV ({error})") from None
+            raise ReportError(f"{path}: line {reader.line_num}: not valid CSV ({error})") from None
 
 
 def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
@@ -106,19 +113,17 @@ def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
             try:
                 if not isinstance(row := json.loads(line), dict):
                     raise TypeError(f"got {line[:20].strip()!r}")
-                named = [row[name] for name in _present(path, list(row))]
+                _check_columns(path, list(row))
             except (ValueError, TypeError) as error:
                 if isinstance(error, ReportError):
                     raise
                 if not line.endswith("\n"):
-                    notes.append(
-                        f"{path}: half a row at its end was left out; is its run still going on?"
-                    )
+                    notes.append(_incomplete_row_note(path))
                     return
                 raise ReportError(
-                    f"{path}: line {number}: a JSON object was wanted ({error})"
+                    f"{path}: line {number}: expected a JSON object ({error})"
                 ) from None
-            yield number, named
+            yield number, [row[name] for name in COLUMN_NAMES]
 
 
 def _parquet_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
@@ -128,62 +133,72 @@ def _parquet_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            names = _present(path, file.schema_arrow.names)
+            _check_columns(path, file.schema_arrow.names)
             number = 0
-            for batch in file.iter_batches(CHUNK_ROWS, columns=list(names)):
-                columns = [batch.column(name).to_pylist() for name in names]
+            for batch in file.iter_batches(CHUNK_ROWS, columns=list(COLUMN_NAMES)):
+                columns = [batch.column(name).to_pylist() for name in COLUMN_NAMES]
                 for cells in zip(*columns, strict=True):
                     number += 1
                     yield number, list(cells)
     except pyarrow.ArrowException as error:
-        raise ReportError(
-            f"{path}: a Parquet file was wanted, this is none that can be read ({error})"
-        ) from None
+        raise ReportError(f"{path}: expected a Parquet file, cannot read it ({error})") from None
 
 
-def _present(path: Path, header: list[str]) -> tuple[str, ...]:
+def _check_columns(path: Path, header: list[str]) -> None:
     if missing := [name for name in COLUMN_NAMES if name not in header]:
         raise ReportError(
-            f"{path}: the columns of `faceaffect analyze` were wanted, {', '.join(missing[:5])}"
-            f"{' and more' if len(missing) > 5 else ''} are missing; give the file as it was written"
+            f"{path}: expected the columns written by `faceaffect analyze`, "
+            f"{', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''} are missing; "
+            "pass the file as it was written"
         )
-    return COLUMN_NAMES
 
 
-_TEXTS: Final = [COLUMN_NAMES.index(name) for name in ("source", "active_aus", "expression")]
-_KEYS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
+def _incomplete_row_note(path: Path) -> str:
+    return f"{path}: an incomplete last row was skipped; is its run still in progress?"
+
+
+_TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "active_aus", "expression")]
+_KEY_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
 _NUMBER_CELLS: Final = [COLUMN_NAMES.index(name) for name in NUMBER_NAMES]
-_EXPRESSIONS: Final = {name: place for place, name in enumerate(EXPRESSION_NAMES)} | {"": -1}
-_AUS: Final = {name: place for place, name in enumerate(AU_NAMES)}
+_EXPRESSION_INDEX: Final = {name: k for k, name in enumerate(EXPRESSION_NAMES)} | {"": -1}
+_AU_INDEX: Final = {name: k for k, name in enumerate(AU_NAMES)}
 
 
 def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
-    count = len(lines)
-    key_rows, number_rows = list[list[float]](), list[list[float]]()
-    au_active, expression = np.zeros((count, len(AU_NAMES)), np.bool_), np.empty(count, np.int64)
     sources: list[str] = []
-    for row, (number, cells) in enumerate(lines):
-        source, on, best = (str(cells[place] or "") for place in _TEXTS)
+    key_rows: list[list[float]] = []
+    number_rows: list[list[float]] = []
+    au_active = np.zeros((len(lines), len(AU_NAMES)), np.bool_)
+    expression = np.empty(len(lines), np.int64)
+    for row, (line_number, cells) in enumerate(lines):
+        source, active_aus, top_expression = (str(cells[k] or "") for k in _TEXT_CELLS)
         try:
-            key_rows.append([float(cells[place]) for place in _KEYS])
+            key_rows.append([float(cells[k]) for k in _KEY_CELLS])
             number_rows.append(
                 [
-                    math.nan if (cell := cells[place]) in ("", None) else float(cell)
-                    for place in _NUMBER_CELLS
+                    math.nan if (cell := cells[k]) in ("", None) else float(cell)
+                    for k in _NUMBER_CELLS
                 ]
             )
-            expression[row] = _EXPRESSIONS[best]
-            for name in on.split("+") if on else ():
-                au_active[row, _AUS[name]] = True
+            expression[row] = _EXPRESSION_INDEX[top_expression]
+            for name in active_aus.split("+") if active_aus else ():
+                au_active[row, _AU_INDEX[name]] = True
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(
-                f"{path}: line {number}: this is no row of `faceaffect analyze` ({error!r})"
+                f"{path}: line {line_number}: not a row of `faceaffect analyze` ({error!r})"
             ) from None
         sources.append(source)
-    keys, numbers = np.array(key_rows), np.array(number_rows)
+    keys = np.array(key_rows)
     if not np.isfinite(keys).all():
         raise ReportError(
             f"{path}: near line {lines[0][0]}: frame, time_s and track_id must be finite numbers"
         )
-    frame, track_id = keys[:, 0].astype(np.int64), keys[:, 2].astype(np.int64)
-    return RowChunk(sources, frame, keys[:, 1], track_id, numbers, au_active, expression)
+    return RowChunk(
+        source=sources,
+        frame=keys[:, 0].astype(np.int64),
+        time_s=keys[:, 1],
+        track_id=keys[:, 2].astype(np.int64),
+        numbers=np.array(number_rows),
+        au_active=au_active,
+        expression=expression,
+    )

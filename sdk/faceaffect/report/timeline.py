@@ -1,4 +1,4 @@
-"""What chosen tracks show over time, in at most a few hundred steps each."""
+"""Time series of selected tracks, downsampled to at most a few hundred bins."""
 
 from __future__ import annotations
 
@@ -11,104 +11,109 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.read_rows import NUMBER_NAMES, RowChunk, read_chunks
-from faceaffect.report.track_stats import Key, TrackTally, grouped
+from faceaffect.report.read_rows import NUMBER_NAMES, RowChunk, read_rows
+from faceaffect.report.track_stats import TrackKey, TrackStats, group_by_track
 
-MOST_STEPS: Final = 400  # two pixels each in the drawing
-_LONGEST_HOLD: Final = (
-    3.0  # times the mean step: what is longer is a gap, in which nobody saw the face
-)
+MAX_BINS: Final = 400  # two pixels each in the plot
+_MAX_HOLD_INTERVALS: Final = 3.0  # a longer time between rows is a gap in the track
 
 
 @dataclass(slots=True)
 class Timeline:
-    """A track with few rows has a step per row; a longer one steps of equal time, each with mean,
-    least and most of its rows.
+    """Values of one track over S bins.
 
-    A step without rows has count 0 and NaN.
+    A track of at most `MAX_BINS` rows has one bin per row, a longer one bins of equal duration. A
+    bin without rows has count 0 and NaN.
     """
 
-    time_s: NDArray[np.float64]  # [S], the middle of each step
-    count: NDArray[np.int64]  # [S]
+    time_s: NDArray[np.float64]  # [S], middle of each bin
+    count: NDArray[np.int64]  # [S], rows in each bin
     mean: NDArray[np.float64]  # [S, 30], order of NUMBER_NAMES
-    least: NDArray[np.float64]  # [S, 30]
-    most: NDArray[np.float64]  # [S, 30]
-    au_active: NDArray[np.float64]  # [S, 12], share of rows
+    minimum: NDArray[np.float64]  # [S, 30]
+    maximum: NDArray[np.float64]  # [S, 30]
+    au_active: NDArray[np.float64]  # [S, 12], fraction of rows
     expression_s: NDArray[np.float64]  # [7], time for which each was the most probable one
-    step_s: float
-    """Width of a step; with a step per row the mean distance of rows."""
+    bin_s: float
+    """Width of a bin; with one bin per row, the mean time between rows."""
     is_binned: bool
 
 
-class _Filled:
-    """Sums of a track on their way to its timeline."""
+class _TimelineBuilder:
+    """Accumulates the rows of one track."""
 
-    def __init__(self, track: TrackTally) -> None:
-        self._track, self._seen = track, 0
-        self._is_binned = track.rows > MOST_STEPS
-        steps, width = (MOST_STEPS if self._is_binned else track.rows), len(NUMBER_NAMES)
-        self._count, self._times = np.zeros(steps, np.int64), np.zeros(steps)
-        self._sums, self._known = np.zeros((steps, width)), np.zeros((steps, width))
-        self._least, self._most = np.full((steps, width), np.inf), np.full((steps, width), -np.inf)
-        self._au_on, self._expression_s = (
-            np.zeros((steps, len(AU_NAMES))),
-            np.zeros(len(EXPRESSION_NAMES)),
-        )
-        self._before_s = track.first_s - track.step_s
+    def __init__(self, track: TrackStats) -> None:
+        self._track = track
+        self._rows_added = 0
+        self._is_binned = track.rows > MAX_BINS
+        bins = MAX_BINS if self._is_binned else track.rows
+        columns = len(NUMBER_NAMES)
+        self._count = np.zeros(bins, np.int64)
+        self._times_s = np.zeros(bins)
+        self._sums = np.zeros((bins, columns))
+        self._valid_counts = np.zeros((bins, columns))
+        self._minimum = np.full((bins, columns), np.inf)
+        self._maximum = np.full((bins, columns), -np.inf)
+        self._au_counts = np.zeros((bins, len(AU_NAMES)))
+        self._expression_s = np.zeros(len(EXPRESSION_NAMES))
+        self._previous_s = track.first_s - track.row_interval_s
 
     def add(self, chunk: RowChunk, rows: NDArray[np.int64]) -> None:
-        times, numbers = chunk.time_s[rows], chunk.numbers[rows]
-        steps = self._steps(times)
-        self._seen += len(rows)
-        np.add.at(self._count, steps, 1)
-        np.add.at(self._times, steps, times)
-        np.add.at(self._sums, steps, np.nan_to_num(numbers))
-        np.add.at(self._known, steps, np.isfinite(numbers))
-        np.fmin.at(self._least, steps, numbers)
-        np.fmax.at(self._most, steps, numbers)
-        np.add.at(self._au_on, steps, chunk.au_active[rows])
-        held_s = np.clip(
-            np.diff(times, prepend=self._before_s), 0, _LONGEST_HOLD * self._track.step_s
-        )
-        self._before_s = float(times[-1])
-        shown = chunk.expression[rows]
-        np.add.at(self._expression_s, shown[shown >= 0], held_s[shown >= 0])
+        """Add the rows of a chunk with these indices."""
+        times_s = chunk.time_s[rows]
+        numbers = chunk.numbers[rows]
+        bins = self._bin_indices(times_s)
+        self._rows_added += len(rows)
+        np.add.at(self._count, bins, 1)
+        np.add.at(self._times_s, bins, times_s)
+        np.add.at(self._sums, bins, np.nan_to_num(numbers))
+        np.add.at(self._valid_counts, bins, np.isfinite(numbers))
+        np.fmin.at(self._minimum, bins, numbers)
+        np.fmax.at(self._maximum, bins, numbers)
+        np.add.at(self._au_counts, bins, chunk.au_active[rows])
+        max_hold_s = _MAX_HOLD_INTERVALS * self._track.row_interval_s
+        held_s = np.clip(np.diff(times_s, prepend=self._previous_s), 0, max_hold_s)
+        self._previous_s = float(times_s[-1])
+        expression = chunk.expression[rows]
+        is_known = expression >= 0
+        np.add.at(self._expression_s, expression[is_known], held_s[is_known])
 
-    def _steps(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
+    def _bin_indices(self, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
         if not self._is_binned:
-            # A file that grew since it was counted: its new rows end up in the last step.
-            return np.minimum(np.arange(self._seen, self._seen + len(times)), len(self._count) - 1)
-        share = (times - self._track.first_s) / max(self._track.seen_s, 1e-9)
-        return np.clip(share * MOST_STEPS, 0, MOST_STEPS - 1).astype(np.int64)
+            # Rows appended to the file after they were counted go into the last bin.
+            rows = np.arange(self._rows_added, self._rows_added + len(times_s))
+            return np.minimum(rows, len(self._count) - 1)
+        fraction = (times_s - self._track.first_s) / max(self._track.duration_s, 1e-9)
+        return np.clip(fraction * MAX_BINS, 0, MAX_BINS - 1).astype(np.int64)
 
-    def timeline(self) -> Timeline:
-        count = self._count[:, None]
+    def build(self) -> Timeline:
+        """Return the timeline of all rows added."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean, au_active = self._sums / self._known, self._au_on / count
-        width_s = self._track.seen_s / MOST_STEPS
-        middles = np.asarray(
+            mean = self._sums / self._valid_counts
+            au_active = self._au_counts / self._count[:, None]
+        width_s = self._track.duration_s / MAX_BINS
+        middles_s = np.asarray(
             self._track.first_s + (np.arange(len(self._count)) + 0.5) * width_s, np.float64
         )
-        unknown = self._known == 0
+        is_unknown = self._valid_counts == 0
         return Timeline(
-            time_s=middles if self._is_binned else self._times,
+            time_s=middles_s if self._is_binned else self._times_s,
             count=self._count,
             mean=mean,
-            least=np.where(unknown, np.nan, self._least),
-            most=np.where(unknown, np.nan, self._most),
+            minimum=np.where(is_unknown, np.nan, self._minimum),
+            maximum=np.where(is_unknown, np.nan, self._maximum),
             au_active=au_active,
             expression_s=self._expression_s,
-            step_s=width_s if self._is_binned else self._track.step_s,
+            bin_s=width_s if self._is_binned else self._track.row_interval_s,
             is_binned=self._is_binned,
         )
 
 
-def read_timelines(files: Sequence[Path], tracks: Sequence[TrackTally]) -> dict[Key, Timeline]:
-    """The timelines of the chosen tracks, in one more pass over the files."""
-    filled = {track.key: _Filled(track) for track in tracks}
-    for number, path in enumerate(files) if filled else ():
-        for chunk in read_chunks(path, []):
-            for key, rows in grouped(chunk, number):
-                if key in filled:
-                    filled[key].add(chunk, rows)
-    return {key: one.timeline() for key, one in filled.items()}
+def read_timelines(files: Sequence[Path], tracks: Sequence[TrackStats]) -> dict[TrackKey, Timeline]:
+    """Read the timelines of selected tracks in a second pass over the files."""
+    builders = {track.key: _TimelineBuilder(track) for track in tracks}
+    for file_index, path in enumerate(files) if builders else ():
+        for chunk in read_rows(path, []):
+            for key, rows in group_by_track(chunk, file_index):
+                if key in builders:
+                    builders[key].add(chunk, rows)
+    return {key: builder.build() for key, builder in builders.items()}

@@ -1,4 +1,4 @@
-"""From files of rows to the report on disk."""
+"""Writes the report of one or several files of rows."""
 
 from __future__ import annotations
 
@@ -9,91 +9,110 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect import __version__
-from faceaffect.report.page import MOST_LISTED, ReportContents, report_page
-from faceaffect.report.plots import require_matplotlib
+from faceaffect.pages import missing_packages, write_page
+from faceaffect.report.page import MAX_TABLE_ROWS, ReportContents, report_page
 from faceaffect.report.read_rows import ReportError
-from faceaffect.report.thumbnails import cut_portraits
+from faceaffect.report.thumbnails import extract_thumbnails
 from faceaffect.report.timeline import read_timelines
-from faceaffect.report.track_stats import SourceTally, TrackTally, tally
+from faceaffect.report.track_stats import SourceStats, TrackStats, collect_stats
 
 DEFAULT_TRACKS: Final = 20
 
 
 def check_report(path: Path, *, may_replace: bool) -> None:
-    """Raise ReportError for a report that could not be written, and change nothing."""
+    """Check that a report can be written to `path`, without changing anything.
+
+    Raises:
+        ReportError: The path or the installed packages do not allow it.
+    """
     if path.suffix.lower() not in (".html", ".htm"):
         raise ReportError(f"{path}: a report must end in .html")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ReportError(
-            f"{path}: the folder {folder} does not exist; create it or choose another place"
+            f"{path}: the folder {folder} does not exist; create it or choose another path"
         )
     if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
         raise ReportError(
-            f"{path}: this cannot be written (folder or no permission); choose another place"
+            f"{path}: cannot be written (folder or no permission); choose another path"
         )
     if path.exists() and not may_replace:
         raise ReportError(f"{path}: exists already; use --overwrite to replace it")
-    require_matplotlib()
+    _check_packages()
 
 
 def write_report(
     files: Sequence[Path],
     path: Path,
     *,
-    portraits: bool = False,
-    most_tracks: int = DEFAULT_TRACKS,
+    thumbnails: bool = False,
+    max_tracks: int = DEFAULT_TRACKS,
     facts: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
-    say: Callable[[str], None] = lambda _doing: None,
+    on_progress: Callable[[str], None] = lambda _step: None,
 ) -> None:
-    """Write one page about the rows of `files` in one step.
+    """Write an HTML page about the rows of `files`.
 
-    The `most_tracks` tracks with the most rows are drawn over time; memory grows with the number
-    of tracks, not with the length of videos. `portraits` reads each drawn face out of its
-    source; `say` is told what is being done. Raises ReportError.
+    Memory grows with the number of tracks, not with the length of videos.
+
+    Args:
+        files: Files of rows (.csv, .jsonl or .parquet).
+        path: The page; an existing file is replaced atomically.
+        thumbnails: Show a small image of each plotted face, read from its source.
+        max_tracks: Number of tracks to plot over time, those with the most rows first.
+        facts: Names and values to show at the top: how the rows were made.
+        notes: Warnings to show at the top.
+        on_progress: Called with the name of each step.
+
+    Raises:
+        ReportError: Rows cannot be read, or the page cannot be written.
     """
-    require_matplotlib()
-    found = list(notes)
-    say("counting rows")
-    sources = tally(files, found)
-    say("reading rows")
-    drawn = _longest(sources, most_tracks)
-    faces = [*drawn, *_of_images(sources)]
-    timelines = read_timelines(files, drawn)
-    say("cutting portraits" if portraits else "drawing")
-    images = cut_portraits(faces, found) if portraits else None
-    say("drawing")
+    _check_packages()
+    all_notes = list(notes)
+    on_progress("counting rows")
+    sources = collect_stats(files, all_notes)
+    on_progress("reading rows")
+    plotted = _longest_tracks(sources, max_tracks)
+    timelines = read_timelines(files, plotted)
+    images = None
+    if thumbnails:
+        on_progress("extracting thumbnails")
+        images = extract_thumbnails([*plotted, *_listed_image_faces(sources)], all_notes)
+    on_progress("drawing")
+    names = ", ".join(file.name for file in files[:3])
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     contents = ReportContents(
         sources=sources,
         timelines=timelines,
-        portraits=images,
+        thumbnails=images,
         facts=facts,
-        notes=found,
-        made=f"faceaffect {__version__} on {datetime.now():%Y-%m-%d %H:%M} from {', '.join(file.name for file in files[:3])}"
-        + (f" and {len(files) - 3} more" if len(files) > 3 else ""),
+        notes=all_notes,
+        origin=f"faceaffect {__version__} on {datetime.now():%Y-%m-%d %H:%M} from {names}{more}",
     )
-    partial = path.with_name(path.name + ".tmp")
     try:
-        partial.write_text(report_page(contents), encoding="utf-8")
-        os.replace(partial, path)
+        write_page(report_page(contents), path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ReportError(
-            f"{path}: the report cannot be written ({error.strerror}); make room or choose another place"
+            f"{path}: the report cannot be written ({error.strerror}); "
+            "make room or choose another path"
         ) from None
 
 
-def _longest(sources: Sequence[SourceTally], count: int) -> list[TrackTally]:
+def _check_packages() -> None:
+    if missing := missing_packages():
+        raise ReportError(f'the report needs {missing}: run pip install "faceaffect[report]"')
+
+
+def _longest_tracks(sources: Sequence[SourceStats], count: int) -> list[TrackStats]:
     tracks = [track for source in sources if source.is_sequence for track in source.tracks.values()]
     return sorted(tracks, key=lambda track: -track.rows)[:count]
 
 
-def _of_images(sources: Sequence[SourceTally]) -> list[TrackTally]:
-    """Those that the page lists."""
+def _listed_image_faces(sources: Sequence[SourceStats]) -> list[TrackStats]:
+    """Return the faces that the page's tables of images list."""
     return [
         track
         for source in sources
         if not source.is_sequence
-        for track in list(source.tracks.values())[:MOST_LISTED]
+        for track in list(source.tracks.values())[:MAX_TABLE_ROWS]
     ]

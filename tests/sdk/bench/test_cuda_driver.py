@@ -1,4 +1,4 @@
-"""Events and memory over a driver of the test's own: no GPU is needed, and none is proved to work."""
+"""Tests with a fake driver library: no GPU is needed, and none is tested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceaffect.system.stage_timer import StageTimer
 
 
 class FakeLibrary:
-    """A GPU whose clock goes on by 0.25 ms with every event; it remembers what it was asked for."""
+    """Driver of a GPU whose clock advances by 0.25 ms per event; records its calls."""
 
     def __init__(self, failing: str = "") -> None:
         self.calls: list[str] = []
@@ -43,21 +43,21 @@ class FakeLibrary:
         self.streams.append(stream.value)
 
     def on_cuEventElapsedTime(  # noqa: N802
-        self, found: Any, before: ctypes.c_void_p, after: ctypes.c_void_p
+        self, elapsed: Any, before: ctypes.c_void_p, after: ctypes.c_void_p
     ) -> None:
-        found._obj.value = self.recorded[after.value or 0] - self.recorded[before.value or 0]
+        elapsed._obj.value = self.recorded[after.value or 0] - self.recorded[before.value or 0]
 
     def on_cuMemGetInfo_v2(self, free: Any, total: Any) -> None:  # noqa: N802
         free._obj.value, total._obj.value = self.free_mb * 10**6, 1000 * 10**6
 
     def on_cuDeviceGetName(self, name: Any, size: int, device: Any) -> None:  # noqa: N802
-        name.value = b"Made-up GPU"
+        name.value = b"Fake GPU"
 
-    def on_cuDriverGetVersion(self, found: Any) -> None:  # noqa: N802
-        found._obj.value = 12040
+    def on_cuDriverGetVersion(self, version: Any) -> None:  # noqa: N802
+        version._obj.value = 12040
 
 
-def test_events_make_a_timer_of_the_stage_clock() -> None:
+def test_event_timer_measures_stages_and_reuses_events() -> None:
     library = FakeLibrary()
     clock = StageTimer(EventTimer(CudaDriver("cuda:0", library), stream=77))
     for _ in range(3):
@@ -67,29 +67,29 @@ def test_events_make_a_timer_of_the_stage_clock() -> None:
         clock.end()
         assert clock.elapsed_ns["event"]["track"] == clock.elapsed_ns["event"]["crop"] == 250_000
         assert clock.elapsed_ns["event"]["network"] == 250_000
-    assert library.calls.count("cuEventCreate") == 4, "events are used again"
+    assert library.calls.count("cuEventCreate") == 4, "events are reused"
     assert library.calls.count("cuEventSynchronize") == 3, (
-        "a frame is waited for once, when it has ended"
+        "one synchronization per frame, at its end"
     )
     assert set(library.streams) == {77}
 
 
-def test_what_the_gpu_is() -> None:
+def test_cuda_driver_describe_returns_name_memory_and_version() -> None:
     library = FakeLibrary()
     driver = CudaDriver("cuda:1", library)
-    assert driver.describe() == "Made-up GPU, 1000 MB, driver for CUDA 12.4"
+    assert driver.describe() == "Fake GPU, 1000 MB, driver for CUDA 12.4"
     assert driver.free_bytes() == 900 * 10**6
 
 
 @pytest.mark.parametrize(
     "failing", ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent"]
 )
-def test_a_driver_that_fails_says_where(failing: str) -> None:
+def test_cuda_driver_call_failure_names_function(failing: str) -> None:
     with pytest.raises(BenchError, match=rf"failed in {failing} with error 2; see `nvidia-smi`"):
         CudaDriver("cuda:0", FakeLibrary(failing))
 
 
-def test_without_a_driver_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faceaffect.bench.cuda_driver._LIBRARY", "libcuda_that_is_not_there.so")
+def test_cuda_driver_without_library_suggests_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faceaffect.bench.cuda_driver._LIBRARY", "libcuda_missing.so")
     with pytest.raises(BenchError, match="use --device cpu"):
         CudaDriver("cuda:0")

@@ -1,5 +1,3 @@
-"""The page of a record: complete, safe to open, and alone in the world."""
-
 from __future__ import annotations
 
 import sys
@@ -12,11 +10,13 @@ import pytest
 
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.html_report import report_page, write_report
-from tests.sdk.bench.synthetic_records import made_up_record
+from tests.sdk.bench.synthetic_records import synthetic_record
+
+REQUIRES = ("jinja2", "matplotlib")
 
 
 class Page(HTMLParser):
-    """Tags, attributes and text of a page."""
+    """Parses tags, attributes and text of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -33,14 +33,13 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    pytest.importorskip("matplotlib", reason="needs the bench extra")
-    records = [made_up_record(faces=faces, seed=faces) for faces in (1, 4)]
-    wide = made_up_record(faces=1, size=(1920, 1080), seed=9)
+    records = [synthetic_record(num_faces=faces, seed=faces) for faces in (1, 4)]
+    wide = synthetic_record(num_faces=1, size=(1920, 1080), seed=9)
     results = [*(record.results[0] for record in records), wide.results[0]]
     return report_page(replace(records[0], results=results))
 
 
-def test_page_needs_nothing_from_elsewhere(page: str) -> None:
+def test_report_page_loads_no_external_resource(page: str) -> None:
     assert "http" not in page
     assert "//" not in page.replace("<!--", "")
     read = Page(page)
@@ -52,7 +51,7 @@ def test_page_needs_nothing_from_elsewhere(page: str) -> None:
     assert all(value.startswith("#") for value in links)
 
 
-def test_what_drawings_refer_to_is_there_and_stands_once(page: str) -> None:
+def test_report_page_ids_are_unique_and_references_resolve(page: str) -> None:
     read = Page(page)
     ids = Counter(value for name, value in read.attributes if name == "id")
     assert [name for name, count in ids.items() if count > 1] == []
@@ -62,45 +61,45 @@ def test_what_drawings_refer_to_is_there_and_stands_once(page: str) -> None:
     assert used <= set(ids)
 
 
-def test_everything_is_shown(page: str) -> None:
+def test_report_page_has_all_plots_and_tables(page: str) -> None:
     read = Page(page)
-    # Stages on two clocks, versus faces, versus resolution; histogram, over time and camera of
-    # three configurations.
+    # Stages on two clocks, by faces and by size; and histogram, over time and camera of three
+    # configurations.
     assert read.tags["svg"] == 2 + 1 + 1 + 3 * 3
     for text in (
-        "Versus faces",
-        "Versus resolution",
+        "Latency by number of faces",
+        "Latency by frame size",
         "decode_heads",
         "p99",
         "jitter",
-        "made up",
+        "synthetic",
         "board power 6.0 W",
         "30 fps",
     ):
         assert text in read.text
 
 
-def test_text_of_others_is_only_text(page: str) -> None:
+def test_report_page_escapes_text(page: str) -> None:
     assert "a <note>" in Page(page).text
     assert "a clip <b>" in Page(page).text
     assert Page(page).tags["note"] == Page(page).tags["b"] == 0
 
 
-def test_one_configuration_without_camera_is_a_page_too(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs the bench extra")
-    record = made_up_record(rounds=1)
-    record.results[0].rounds[0].live.clear()
+def test_write_report_of_single_configuration_without_camera(tmp_path: Path) -> None:
+    record = synthetic_record(rounds=1)
+    record.results[0].rounds[0].camera.clear()
     write_report(record, tmp_path / "a.html")
     assert Page((tmp_path / "a.html").read_text(encoding="utf-8")).tags["svg"] == 2 + 2
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
 
 
-def test_without_matplotlib_the_error_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_write_report_without_package_names_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str
 ) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(BenchError, match=r'pip install "faceaffect\[bench\]"'):
-        write_report(made_up_record(), tmp_path / "a.html")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(BenchError, match=rf'{package} .*pip install "faceaffect\[bench\]"'):
+        write_report(synthetic_record(), tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Files of rows, written by the sinks themselves, of faces that were never seen."""
+"""Files of rows of synthetic faces, written by the sinks."""
 
 from __future__ import annotations
 
@@ -17,39 +17,41 @@ def write_rows(
     path: Path,
     frames: Iterable[tuple[str, int, float, Sequence[int]]],
     *,
-    reads_aus: bool = True,
-    reads_expression: bool = True,
-    reads_mood: bool = True,
+    has_aus: bool = True,
+    has_expression: bool = True,
+    has_valence_arousal: bool = True,
 ) -> Path:
-    """A row for each track id of each (source, frame, time_s, track ids); what a face shows follows
-    from its time and id.
+    """Write a row per track id of each (source, frame, time_s, track ids).
+
+    Outputs are functions of time, boxes of the id.
     """
     with open_sink(path) as sink:
         for source, index, time_s, ids in frames:
             frame = Frame(_NO_PIXELS, PixelFormat.GRAY, time_s, index, source)
-            sink.write(frame, *face_rows(time_s, ids, reads_aus, reads_expression, reads_mood))
+            sink.write(frame, *face_rows(time_s, ids, has_aus, has_expression, has_valence_arousal))
     return path
 
 
 def face_rows(
     time_s: float,
     ids: Sequence[int],
-    reads_aus: bool = True,
-    reads_expression: bool = True,
-    reads_mood: bool = True,
+    has_aus: bool = True,
+    has_expression: bool = True,
+    has_valence_arousal: bool = True,
 ) -> tuple[Faces, Affect]:
-    """AU12 is on in odd seconds; happiness wins there and neutral elsewhere; valence is a wave of
-    ten seconds.
-    """
-    count, is_odd = len(ids), int(time_s) % 2 == 1
+    """Make AU12 and happiness active in odd seconds, and valence a sine with a period of 10 s."""
+    count = len(ids)
+    is_odd = int(time_s) % 2 == 1
     track_id = np.array(ids, np.int64).reshape(count)
-    aus = np.full((count, 12), 0.1 if reads_aus else np.nan, np.float32)
-    expression = np.full((count, 7), 0.05 if reads_expression else np.nan, np.float32)
-    if reads_aus and is_odd:
+    aus = np.full((count, 12), 0.1 if has_aus else np.nan, np.float32)
+    expression = np.full((count, 7), 0.05 if has_expression else np.nan, np.float32)
+    if has_aus and is_odd:
         aus[:, 6] = 0.9
-    if reads_expression:
+    if has_expression:
         expression[:, 4 if is_odd else 0] = 0.7
-    mood = np.full(count, np.sin(time_s * 2 * np.pi / 10) if reads_mood else np.nan, np.float32)
+    valence = np.full(
+        count, np.sin(time_s * 2 * np.pi / 10) if has_valence_arousal else np.nan, np.float32
+    )
     faces = Faces(
         np.tile(np.float32([10, 10, 50, 60]), (count, 1)) + track_id[:, None].astype(np.float32),
         np.full((count, 68, 2), 20, np.float32),
@@ -58,7 +60,7 @@ def face_rows(
         np.full(count, 0.5 + 0.4 * (time_s == 1.0), np.float32),
         np.tile(np.float32([5, -5, 2]), (count, 1)),
     )
-    return faces, Affect(aus, np.nan_to_num(aus) > 0.5, expression, mood, mood / 2)
+    return faces, Affect(aus, np.nan_to_num(aus) > 0.5, expression, valence, valence / 2)
 
 
 def one_face(

@@ -179,7 +179,8 @@ def test_one_video_has_no_interval(labels: LabelTable) -> None:
 
 
 @pytest.mark.parametrize("broken", ["nothing", "one class", "no predictions"])
-def test_the_page_needs_nothing_beside_itself(labels: LabelTable, broken: str) -> None:
+def test_report_page_escapes_text_and_loads_no_external_resource(labels: LabelTable, broken: str) -> None:
+    pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
     predictions = guess(labels, 0.4)
     if broken == "one class":

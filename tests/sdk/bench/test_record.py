@@ -1,5 +1,3 @@
-"""Records survive being written and read, and say what is wrong with one that cannot be read."""
-
 from __future__ import annotations
 
 import json
@@ -12,27 +10,27 @@ import pytest
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.metrics import metrics_of
 from faceaffect.bench.record import Record
-from tests.sdk.bench.synthetic_records import FRAMES, made_up_record
+from tests.sdk.bench.synthetic_records import FRAMES, synthetic_record
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    made_up_record(1.23456789).save(tmp_path / "a.json")
+    synthetic_record(1.23456789).save(tmp_path / "a.json")
     return tmp_path / "a.json"
 
 
 def samples_in(path: Path) -> dict[str, Any]:
-    """All but the summaries, which are made of samples that were rounded meanwhile."""
+    """Load a record without its summaries, which differ by the rounding of samples."""
     raw: dict[str, Any] = json.loads(path.read_text())
     for result in raw["results"]:
         del result["summary"]
     return raw
 
 
-def test_round_trip(saved: Path) -> None:
-    made, read = made_up_record(1.23456789), Record.load_file(saved)
-    assert (read.made, read.machine, read.settings, read.notes) == (
-        made.made,
+def test_record_save_and_load_round_trips(saved: Path) -> None:
+    made, read = synthetic_record(1.23456789), Record.load_file(saved)
+    assert (read.created, read.machine, read.settings, read.notes) == (
+        made.created,
         made.machine,
         made.settings,
         made.notes,
@@ -41,7 +39,7 @@ def test_round_trip(saved: Path) -> None:
         made.results[0].configuration,
         made.results[0].workload,
     )
-    assert (read.load, read.results[0].power) == (made.load, made.results[0].power)
+    assert (read.machine_load, read.results[0].power) == (made.machine_load, made.results[0].power)
     for before, after in zip(metrics_of(made.results[0]), metrics_of(read.results[0]), strict=True):
         assert (before.name, before.unit, before.group) == (after.name, after.unit, after.group)
         assert after.rounds == pytest.approx(before.rounds, abs=1e-5)
@@ -49,9 +47,9 @@ def test_round_trip(saved: Path) -> None:
     assert samples_in(saved.with_name("b.json")) == samples_in(saved)
 
 
-def test_the_summary_is_that_of_the_samples(saved: Path) -> None:
+def test_record_summary_matches_samples(saved: Path) -> None:
     raw = json.loads(saved.read_text())
-    assert (raw["format"], raw["version"]) == ("faceaffect bench", 1)
+    assert (raw["format"], raw["version"]) == ("faceaffect bench", 2)
     (result,) = raw["results"]
     every = np.concatenate([one["stages"]["clocks"]["cpu"]["network"] for one in result["rounds"]])
     summary = result["summary"]["clocks"]["cpu"]["network"]
@@ -61,30 +59,34 @@ def test_the_summary_is_that_of_the_samples(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ({"format": "other"}, "this is other JSON"),
-        ({"version": 99}, "version must be 1, got 99"),
+        ({"format": "other"}, "got other JSON"),
+        ({"version": 99}, "expected version 2, got 99"),
         ({"results": [{}]}, "damaged"),
         ({"machine": None}, "damaged"),
-        ({"load": {"cores": 2}}, "damaged"),
+        ({"machine_load": {"cores": 2}}, "damaged"),
     ],
 )
-def test_what_is_no_record_is_refused(saved: Path, change: dict[str, object], said: str) -> None:
+def test_load_file_of_invalid_record_raises(
+    saved: Path, change: dict[str, object], message: str
+) -> None:
     saved.write_text(json.dumps({**json.loads(saved.read_text()), **change}))
-    with pytest.raises(BenchError, match=said):
+    with pytest.raises(BenchError, match=message):
         Record.load_file(saved)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"not JSON", b"\xff\xfe", b"[" * 100_000])
-def test_rubbish_is_refused(saved: Path, content: bytes) -> None:
+def test_load_file_of_other_content_raises(saved: Path, content: bytes) -> None:
     saved.write_bytes(content)
-    with pytest.raises(BenchError, match="made by `faceaffect bench --save-json` was wanted"):
+    with pytest.raises(
+        BenchError, match="expected a record made by `faceaffect bench --save-json`"
+    ):
         Record.load_file(saved)
 
 
-def test_metrics_are_one_value_a_round_and_the_detector_counts_by_its_mean() -> None:
-    result = made_up_record().results[0]
+def test_metrics_of_has_one_value_per_round_and_mean_of_detector() -> None:
+    result = synthetic_record().results[0]
     metrics = {metric.name: metric for metric in metrics_of(result)}
     assert {len(metric.rounds) for metric in metrics.values()} == {5}
     for number, one in enumerate(result.rounds):
@@ -95,16 +97,16 @@ def test_metrics_are_one_value_a_round_and_the_detector_counts_by_its_mean() -> 
         assert metrics["crop p50, process CPU"].rounds[number] == pytest.approx(
             np.median(stages["crop"])
         )
-        assert metrics["whole p99, process CPU"].rounds[number] == pytest.approx(
-            np.percentile(stages["whole"], 99)
+        assert metrics["total p99, process CPU"].rounds[number] == pytest.approx(
+            np.percentile(stages["total"], 99)
         )
     assert metrics["dropped, camera at 30 fps"].median == pytest.approx(100 * 2 / (FRAMES + 2))
     assert "peak memory, GPU" not in metrics
 
 
-def test_grid_holds_every_combination_once() -> None:
-    grid = span_grid({"faces": (1, 2, 2), "backend": ("onnx", "openvino")}, max_faces=4)
-    assert [(one.faces, one.backend) for one in grid] == [
+def test_span_grid_returns_each_combination_once() -> None:
+    grid = span_grid({"num_faces": (1, 2, 2), "backend": ("onnx", "openvino")}, max_faces=4)
+    assert [(one.num_faces, one.backend) for one in grid] == [
         (1, "onnx"),
         (1, "openvino"),
         (2, "onnx"),
@@ -114,18 +116,26 @@ def test_grid_holds_every_combination_once() -> None:
     assert len({one.key for one in grid}) == 4
 
 
-def test_a_configuration_s_key_tells_all_its_settings() -> None:
-    usual = Configuration()
+def test_configuration_key_depends_on_every_field() -> None:
+    default = Configuration()
     changed = {
-        "model": "small", "backend": "openvino", "device": "cuda:0", "precision": "fp16", "size": (64, 48), "faces": 2,
-        "threads": 2, "streams": 3, "max_faces": 3, "min_face_size_px": 30, "yunet": "file.onnx", "dla": 0,
+        "model": "small",
+        "backend": "openvino",
+        "device": "cuda:0",
+        "precision": "fp16",
+        "size": (64, 48),
+        "num_faces": 2,
+        "threads": 2,
+        "streams": 3,
+        "max_faces": 3,
+        "min_face_size_px": 30,
+        "yunet": "file.onnx",
+        "dla_core": 0,
         "detector": "mtcnn",
-    }  # fmt: skip
+    }
     keys = {Configuration(**{name: value}).key for name, value in changed.items()}  # type: ignore[arg-type]
-    assert len(keys | {usual.key}) == len(changed) + 1
-    assert set(changed) == set(usual.as_json())
+    assert len(keys | {default.key}) == len(changed) + 1
+    assert set(changed) == set(default.as_json())
     assert Configuration.from_json(
         json.loads(json.dumps(Configuration(size=(64, 48)).as_json()))
     ).size == (64, 48)
-    older = {name: value for name, value in usual.as_json().items() if name != "detector"}
-    assert Configuration.from_json(older) == usual

@@ -1,0 +1,60 @@
+"""Renders self-contained HTML pages: no script, font or image is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Final
+
+_BASE_FOLDER: Final = Path(__file__).parent
+_PACKAGES: Final = ("jinja2", "matplotlib.figure")  # both come with an extra
+
+
+def missing_packages() -> str:
+    """Name the packages that pages need and that cannot be imported.
+
+    Returns:
+        For example `jinja2 (No module named 'jinja2')`; empty if pages can be written.
+    """
+    missing = []
+    for name in _PACKAGES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            missing.append(f"{name.partition('.')[0]} ({error})")
+    return " and ".join(missing)
+
+
+def render_page(template: Path, **values: Any) -> str:
+    """Render a template that extends `base.html`.
+
+    Args:
+        template: Template file; its folder and the one of `base.html` are searched for templates.
+        values: Variables of the template. Text is escaped; `markupsafe.Markup` is not.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, _BASE_FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template.name).render(values)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Replace `path` atomically, so that a failed write leaves no partial page.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
