@@ -9,6 +9,7 @@ from typing import Any
 
 from faceaffect.errors import FaceAffectError
 from faceaffect.errors import FaceAffectError
+from faceaffect.errors import FaceAffectError
 from faceaffect.sources.source import SourceOptions
 
 

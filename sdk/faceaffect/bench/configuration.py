@@ -88,7 +88,7 @@ class Configuration:
             device=self.device,
             threads=self.threads,
             precision=self.precision,
-            dla=self.dla_core,
+            dla_core=self.dla_core,
             max_faces=max(self.max_faces, self.num_faces or 1),
             min_face_size_px=self.min_face_size_px,
             detector=self.yunet or self.detector,

@@ -89,10 +89,10 @@ class CudaDriver:
             )
 
 
-class EventTimer:
-    """Times the work queued between two marks on the GPU, including the time it waits for work.
+class EventClock:
+    """Times the work queued between two time stamps on the GPU, including the time it waits for work.
 
-    Use one timer per thread.
+    Use one clock per thread.
     """
 
     name = "event"
@@ -111,7 +111,7 @@ class EventTimer:
         self._num_used = 0
         driver.make_current()
 
-    def mark(self) -> ctypes.c_void_p:
+    def now(self) -> ctypes.c_void_p:
         """Record an event; events are reused after `intervals_ns`."""
         if self._num_used == len(self._events):
             self._events.append(self._driver.create_event())
@@ -120,12 +120,12 @@ class EventTimer:
         self._driver.record(event, self._stream)
         return event
 
-    def intervals_ns(self, marks: Sequence[Any]) -> list[int]:
-        """Wait for the last mark, and return the times between successive marks."""
-        self._driver.synchronize(marks[-1])
+    def intervals_ns(self, stamps: Sequence[Any]) -> list[int]:
+        """Wait for the last time stamp, and return the times between successive time stamps."""
+        self._driver.synchronize(stamps[-1])
         self._num_used = 0
         return [
-            round(1e6 * self._driver.elapsed_ms(before, after)) for before, after in pairwise(marks)
+            round(1e6 * self._driver.elapsed_ms(before, after)) for before, after in pairwise(stamps)
         ]
 
 

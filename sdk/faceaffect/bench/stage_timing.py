@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from faceaffect.bench.cuda_driver import CudaDriver, EventTimer
+from faceaffect.bench.cuda_driver import CudaDriver, EventClock
 from faceaffect.bench.workload import max_frames_in_memory, play_frames
 from faceaffect.pipeline import Pipeline
 from faceaffect.sinks.open_sink import open_sink
@@ -58,9 +58,9 @@ def time_decoding(path: str, count: int) -> tuple[list[Frame], Clocks]:
     return frames, {WALL.name: {DECODE: wall_ms}, CPU.name: {DECODE: cpu_ms}}
 
 
-def _decode(path: str, count: int, timer: HostTimer) -> tuple[list[Frame], list[float]]:
+def _decode(path: str, count: int, timer: HostClock) -> tuple[list[Frame], list[float]]:
     frames: list[Frame] = []
-    marks = [timer.mark()]
+    marks = [timer.now()]
     with open_source(path) as source:
         for frame in source:
             marks.append(timer.now())
@@ -98,7 +98,7 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
     if len(pipelines) == 1:
         passes.append(_run_pass(pipelines, plan, CPU.name))
     if plan.device.startswith("cuda"):
-        passes.append(_run_pass(pipelines, plan, EventTimer.name))
+        passes.append(_run_pass(pipelines, plan, EventClock.name))
     clocks: Clocks = {}
     for streams in passes:
         for name in streams[0].samples:
@@ -182,8 +182,8 @@ class _Stream:
             self._start.abort()
 
     def _timer(self) -> Clock:
-        if self._clock == EventTimer.name:
-            return EventTimer(CudaDriver(self._plan.device), self._pipeline.cuda_stream)
+        if self._clock == EventClock.name:
+            return EventClock(CudaDriver(self._plan.device), self._pipeline.cuda_stream)
         return CPU if self._clock == CPU.name else WALL
 
     def _run(self) -> None:
@@ -200,28 +200,28 @@ class _Stream:
             pipeline.stage_timer.enable(timer)
             try:
                 self._start.wait()
-                self.begin = (WALL.mark(), CPU.mark())
+                self.begin = (WALL.now(), CPU.now())
                 for frame in frames:
                     self._measure(frame, sink, host)
                     if self._stop.is_set():
                         break
-                self.end = (WALL.mark(), CPU.mark())
+                self.end = (WALL.now(), CPU.now())
             finally:
                 pipeline.stage_timer.enable()
 
     def _measure(self, frame: Frame, sink: Sink, host: HostClock) -> None:
         faces, affect = self._pipeline.analyze(frame)
-        begin_ns = host.mark()
+        begin_ns = host.now()
         sink.write(frame, faces, affect)
-        self._write_ns.append(host.mark() - begin_ns)
-        self._stage_ns.append(self._pipeline.clock.elapsed_ns[self._clock])
+        self._write_ns.append(host.now() - begin_ns)
+        self._stage_ns.append(self._pipeline.stage_timer.elapsed_ns[self._clock])
         self.num_faces += len(faces)
 
     def _collect_samples(self) -> None:
         """Convert to milliseconds, after the pass so that it costs no measured time."""
         samples = {stage: [times[stage] / 1e6 for times in self._stage_ns] for stage in STAGES}
         samples[TOTAL] = [sum(times.values()) / 1e6 for times in self._stage_ns]
-        if self._clock != EventTimer.name:
+        if self._clock != EventClock.name:
             samples[WRITE] = [ns / 1e6 for ns in self._write_ns]
         self.samples = {self._clock: samples}
         self.detector_runs = sum(times["detect"] > 0 for times in self._stage_ns)

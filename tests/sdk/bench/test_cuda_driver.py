@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from faceaffect.bench.configuration import BenchError
-from faceaffect.bench.cuda_driver import CudaDriver, EventTimer
+from faceaffect.bench.cuda_driver import CudaDriver, EventClock
 from faceaffect.system.stage_timer import StageTimer
 
 
@@ -59,7 +59,7 @@ class FakeLibrary:
 
 def test_event_timer_measures_stages_and_reuses_events() -> None:
     library = FakeLibrary()
-    clock = StageTimer(EventTimer(CudaDriver("cuda:0", library), stream=77))
+    clock = StageTimer(EventClock(CudaDriver("cuda:0", library), stream=77))
     for _ in range(3):
         clock.begin()
         clock.enter("crop")
