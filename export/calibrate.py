@@ -12,10 +12,10 @@ import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.outputs.decode import sigmoid
-from training.datasets.face_table import FaceTable, join_tables
+from training.datasets.face_table import FaceTable, concat_tables
 from training.datasets.real_faces import load_ferplus
-from training.datasets.renderwild import load_wild
-from training.datasets.synthetic_images import load_rendered, of_threshold_half
+from training.datasets.renderwild import load_renderwild
+from training.datasets.synthetic_images import load_synthetic_images, in_threshold_half
 from training.default_model.build_trainer import ferplus_parts
 from training.evaluation.calibration import (
     choose_low_false_alarm_thresholds,
@@ -53,7 +53,7 @@ class Calibrated:
 def validation_faces(shared: Path, labels: Path) -> FaceTable:
     """The rows of FER+ Training that training left out."""
     table, _, usage = load_ferplus(shared, labels)
-    return table.pick(ferplus_parts(table, usage)[1])
+    return table.select(ferplus_parts(table, usage)[1])
 
 
 def calibrate(
@@ -70,10 +70,10 @@ def calibrate(
     """
     judged = faces
     if renders is not None:
-        rendered, _, columns = load_rendered(renders)
-        judged = rendered.pick(of_threshold_half(columns))
+        rendered, _, columns = load_synthetic_images(renders)
+        judged = rendered.select(in_threshold_half(columns))
         if people is not None:
-            judged = join_tables([judged, load_wild(people, "Validation_Set")[0]])
+            judged = concat_tables([judged, load_renderwild(people, "Validation_Set")[0]])
     truth, known = judged.au >= 0.5, judged.au_weight >= _LEAST_TRUST
     platt = fit_platt(read(net, judged, size_px)[0], truth, known)
     au_logit, expression_logit = read(net, faces, size_px)

@@ -40,10 +40,10 @@ def faces_in_images(source: str, crop: CropSpec, most: int) -> FloatArray:
 
 def rendered_faces(folder: Path, crop: CropSpec, most: int) -> tuple[FloatArray, FloatArray]:
     """Crops of rendered faces nobody trained on, and which AUs they show [N, 12]."""
-    from training.datasets.synthetic_images import load_rendered
+    from training.datasets.synthetic_images import load_synthetic_images
 
-    table, held_out, _ = load_rendered(folder)
-    table = table.pick(np.flatnonzero(held_out)[:most])
+    table, held_out, _ = load_synthetic_images(folder)
+    table = table.select(np.flatnonzero(held_out)[:most])
     maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     frames = [Frame(np.ascontiguousarray(image), PixelFormat.RGB) for image in table.images]
     crops = [_cut(frame, maps[i : i + 1], crop) for i, frame in enumerate(frames)]

@@ -257,7 +257,7 @@ def test_audio_is_heard_in_time_with_the_frames(
     path = write_audio(tmp_path / "a.wav", samples[None], RATE)
     audio = AudioFile(path, RATE)
     points, found = analyzed(bundle, frames, audio)
-    track = MelTrack.of(read_audio(path, RATE))
+    track = MelTrack.from_audio(read_audio(path, RATE))
     crops, times = cut(frames, points, spec), [frame.time_s for frame in frames]
     wanted = scores(offline(net, crops, times, track))
     assert_same(found, wanted, spec.heads)
@@ -280,7 +280,7 @@ def test_the_audio_of_a_real_clip(name: str, made: dict[str, Made], shared: Path
     with open_source(clip) as source:
         frames = list(source)
     points, found = analyzed(bundle, frames, AudioFile(clip, RATE))
-    track, spec = MelTrack.of(read_audio(clip, RATE)), ModelSpec.load(bundle)
+    track, spec = MelTrack.from_audio(read_audio(clip, RATE)), ModelSpec.load(bundle)
     offsets = frame_audio_offsets(clip).tolist()
     assert len(offsets) == len(frames)
     assert_same(found, scores(offline(net, cut(frames, points, spec), offsets, track)), spec.heads)

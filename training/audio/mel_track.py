@@ -25,7 +25,7 @@ from faceaffect.audio.mel import (
 from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError
 from training.audio.audio_file import Audio, read_audio
 
-PIECE_S: Final = 10.0
+WINDOW_S: Final = 10.0
 """Length of the piece around a frame: five seconds before it and five after."""
 _NO_AUDIO: Final = np.zeros(
     1, np.float32
@@ -45,7 +45,7 @@ class MelTrack:
     config: MelConfig
 
     @classmethod
-    def of(cls, audio: Audio, config: MelConfig | None = None) -> MelTrack:
+    def from_audio(cls, audio: Audio, config: MelConfig | None = None) -> MelTrack:
         chosen = config or MelConfig()
         if audio.rate_hz != chosen.rate_hz:
             raise ValueError(
@@ -53,8 +53,8 @@ class MelTrack:
             )
         return cls(mel_power(audio.samples, chosen), chosen)
 
-    def around(
-        self, offset_s: float, before_s: float = PIECE_S / 2, after_s: float = PIECE_S / 2
+    def window_around(
+        self, offset_s: float, before_s: float = WINDOW_S / 2, after_s: float = WINDOW_S / 2
     ) -> NDArray[np.float32]:
         """The piece about a frame, [bands, frames]: 64 x 1001 for five seconds to both sides.
 
@@ -69,7 +69,7 @@ class MelTrack:
         first, last = middle - round(before_s / hop_s), middle + round(after_s / hop_s)
         return normalized_db(self._cut(first, last + 1), self.config)
 
-    def between(self, start_s: float, end_s: float, frames: int) -> NDArray[np.float32]:
+    def window_between(self, start_s: float, end_s: float, frames: int) -> NDArray[np.float32]:
         """The piece from `start_s` to `end_s` brought to [bands, frames] by the nearest frame (for
         sequences of frames).
         """
@@ -81,20 +81,20 @@ class MelTrack:
         piece = normalized_db(self._cut(first, first + count), self.config)
         return piece[:, nearest(count, frames)]
 
-    def arrived(self, offset_s: float) -> int:
+    def frames_available(self, offset_s: float) -> int:
         """How many mel frames a live system knows at a frame; less the first of a piece, that is
         M2's `mel_index`.
         """
         return frames_of(samples_until(offset_s, self.config.rate_hz), self.config)
 
-    def heard(self, offset_s: float, frames: int) -> NDArray[np.float32]:
+    def latest_frames(self, offset_s: float, frames: int) -> NDArray[np.float32]:
         """The last `frames` mel frames that a network which follows a video hears at a frame,
         [bands, frames]: up to the last whole step of 100 ms.
         """
-        end = self.arrived(offset_s) // STEP_FRAMES * STEP_FRAMES
+        end = self.frames_available(offset_s) // STEP_FRAMES * STEP_FRAMES
         return normalized_db(self._cut(end - frames, end), self.config)
 
-    def stretch(self, first: int, end: int) -> NDArray[np.float32]:
+    def chunk(self, first: int, end: int) -> NDArray[np.float32]:
         """Mel frames `first` to `end` for a network that hears stretch by stretch, [frames, bands]."""
         return steady_db(self._cut(first, end), self.config)
 
@@ -128,18 +128,18 @@ class MelTracks:
     """
 
     config: MelConfig = field(default_factory=MelConfig)
-    kept: int = 16
+    max_cached: int = 16
     folder: Path | None = None
     _tracks: OrderedDict[Path, MelTrack | None] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, path: Path) -> MelTrack | None:
+    def get(self, path: Path) -> MelTrack | None:
         with self._lock:
             if path in self._tracks:
                 self._tracks.move_to_end(path)
                 return self._tracks[path]
             self._tracks[path] = self._kept(path)
-            if len(self._tracks) > self.kept:
+            if len(self._tracks) > self.max_cached:
                 self._tracks.popitem(last=False)
             return self._tracks[path]
 
@@ -162,6 +162,6 @@ class MelTracks:
 
     def _read(self, path: Path) -> MelTrack | None:
         try:
-            return MelTrack.of(read_audio(path, self.config.rate_hz), self.config)
+            return MelTrack.from_audio(read_audio(path, self.config.rate_hz), self.config)
         except (SilentVideoError, UnreadableMediaError):
             return None

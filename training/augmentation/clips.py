@@ -27,7 +27,7 @@ _HSV_8BIT: Final = (180.0, 255.0, 255.0)  # OpenCV's units of 8-bit images
 class ClipJitter:
     """How far a clip is changed; 0 or None is not at all.
 
-    flip, flip_down: shares mirrored left-right and upside down. rotate_deg: largest turn to
+    flip, vertical_flip: shares mirrored left-right and upside down. rotate_deg: largest turn to
     either side. crop_area: range of the area that is cut out and enlarged, as a share; its place
     is drawn. crop_ratio: range of width by height of that part (drawn on a logarithmic scale).
     brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x. hue: a turn of -x to
@@ -37,7 +37,7 @@ class ClipJitter:
     """
 
     flip: float = 0.5
-    flip_down: float = 0.0
+    vertical_flip: float = 0.0
     rotate_deg: float = 0.0
     crop_area: tuple[float, float] | None = None
     crop_ratio: tuple[float, float] = (1.0, 1.0)
@@ -53,7 +53,7 @@ class ClipJitter:
 JITTERS: Final[dict[str, ClipJitter]] = {
     "M1-AU": ClipJitter(rotate_deg=45, brightness=0.5, contrast=0.5, hue=0.5),
     "M1-EXPR-VA": ClipJitter(
-        flip_down=0.5,
+        vertical_flip=0.5,
         rotate_deg=30,
         brightness=0.5,
         contrast=0.5,
@@ -125,7 +125,7 @@ def _maps(
     def signs(share: float) -> Tensor:
         return torch.where(uniform(0, 1) < share, -1.0, 1.0)
 
-    across, down = signs(jitter.flip), signs(jitter.flip_down)
+    across, down = signs(jitter.flip), signs(jitter.vertical_flip)
     turn = torch.deg2rad(uniform(-jitter.rotate_deg, jitter.rotate_deg))
     width, height, x, y = (
         torch.ones(count),

@@ -25,24 +25,24 @@ class CropJitter:
 
     shift: float = 0.035  # of the crop's side
     scale: float = 0.06  # of the logarithm
-    turn_deg: float = 6.0
-    wild_share: float = 0.25
-    wild_factor: float = 2.6
+    rotation_deg: float = 6.0
+    coarse_fraction: float = 0.25
+    coarse_factor: float = 2.6
 
 
 def jitter_maps(maps: Tensor, jitter: CropJitter, generator: torch.Generator) -> Tensor:
     """Crop-to-image maps [N, 2, 3] moved, turned and scaled about the crop's center."""
     count = len(maps)
     factor = torch.where(
-        torch.rand(count, generator=generator) < jitter.wild_share, jitter.wild_factor, 1.0
+        torch.rand(count, generator=generator) < jitter.coarse_fraction, jitter.coarse_factor, 1.0
     )
     noise = torch.randn(count, 4, generator=generator).clamp(-2.5, 2.5) * factor[:, None]
-    turn = torch.deg2rad(noise[:, 0] * jitter.turn_deg)
+    turn = torch.deg2rad(noise[:, 0] * jitter.rotation_deg)
     scale = torch.exp(noise[:, 1] * jitter.scale)
-    return compose(maps, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX)
+    return perturb_maps(maps, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX)
 
 
-def compose(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+def perturb_maps(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """`maps` after a turn (radians), a scale and a shift [N, 2] (crop pixels) about the crop's
     center.
     """
@@ -57,7 +57,7 @@ def compose(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     )
 
 
-def cut(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
+def sample_crops(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
     """Crops [N, C, size, size] of images [N, C, P, P] (0..255) through maps of 112 px crops;
     bilinear.
     """
@@ -72,13 +72,13 @@ def cut(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
     )
 
 
-def move_points(maps: Tensor, points: Tensor) -> Tensor:
+def points_to_crops(maps: Tensor, points: Tensor) -> Tensor:
     """Image points [N, L, 2] into the crops of crop-to-image maps [N, 2, 3]."""
     inverse = torch.linalg.inv(maps[:, :, :2])
     return torch.einsum("nij,nlj->nli", inverse, points - maps[:, None, :, 2])
 
 
-def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
+def photometric_jitter(crops: Tensor, generator: torch.Generator) -> Tensor:
     """Light, color, gray, resolution, blur and noise on crops [N, 3, S, S] in 0..1."""
     count, _, size_px, _ = crops.shape
 
@@ -123,7 +123,7 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
     return crops.clamp_(0, 1)
 
 
-def recompress(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def jpeg_compress(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """A share of the crops [N, 3, S, S] (RGB in 0..1) after JPEG of quality 15 to 75, as a poor
     stream leaves them.
     """
@@ -153,7 +153,7 @@ def _motion_kernel(generator: torch.Generator) -> Tensor:
     return kernel / kernel.sum()
 
 
-def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def occlude(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Put a turned rectangle or an ellipse of noisy color over a share of the crops."""
     rows = _some_rows(len(crops), share, generator)
     count, size_px = len(rows), crops.shape[-1]

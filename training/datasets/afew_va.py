@@ -16,13 +16,13 @@ from typing import Any, Final
 import numpy as np
 
 from faceaffect.labels import LANDMARK_COUNT
+from training.datasets.annotation_files import images_by_number, parse_float
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AFEW_VA_RANGE
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import number, numbered_images
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "AFEW-VA"
 
@@ -40,15 +40,15 @@ def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
     )
     if not files:
         raise FileNotFoundError(f"no <clip>/<clip>.json in {root}")
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
-    for path in watched(files, "reading clips", progress=progress):
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    for path in track_progress(files, "reading clips", progress=progress):
         _read_clip(path, rows)
     return rows.table()
 
 
-def _read_clip(path: Path, rows: TableRows) -> None:
+def _read_clip(path: Path, rows: TableBuilder) -> None:
     clip = _document(path)
-    images = numbered_images(path.parent)
+    images = images_by_number(path.parent)
     prefix = os.path.relpath(path.parent, rows.root)
     actor = str(clip.get("actor") or "").strip()
     video = rows.add_video(path.parent.name, group=f"actor {actor}" if actor else path.parent.name)
@@ -59,7 +59,7 @@ def _read_clip(path: Path, rows: TableRows) -> None:
                 path, None, f"{where}: wanted the image's number and what is known of it"
             )
         values = [
-            number(path, None, str(frame.get(k)), f"{where}: {k}", -10, 10)
+            parse_float(path, None, str(frame.get(k)), f"{where}: {k}", -10, 10)
             for k in ("valence", "arousal")
         ]
         image = images.get(int(name))

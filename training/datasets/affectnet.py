@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import LANDMARK_COUNT
+from training.datasets.annotation_files import FileIndex, csv_rows, parse_float, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AFFECTNET, NO_CLASS
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import FilesThere, csv_rows, number, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "AffectNet"
 NO_VA: Final = -2.0
@@ -62,7 +62,7 @@ def read_affectnet(
         BrokenFileError: a line or file that does not hold what it should.
     """
     root = Path(folder).resolve()
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
     sets = [
         (root / name, split) for name, split in (("train_set", "train"), ("val_set", "validation"))
     ]
@@ -91,9 +91,9 @@ def expression_and_va(
     path: Path, line: int | None, cells: tuple[str, str, str], where: str, report: ScanReport
 ) -> tuple[int | None, tuple[float, float] | None]:
     """Our class and values of AffectNet's (expression, valence, arousal); None where there is none."""
-    code = whole(path, line, cells[0], "expression", 0, len(AFFECTNET) - 1)
+    code = parse_int(path, line, cells[0], "expression", 0, len(AFFECTNET) - 1)
     valence, arousal = (
-        number(path, line, text, "valence and arousal", NO_VA, 1) for text in cells[1:]
+        parse_float(path, line, text, "valence and arousal", NO_VA, 1) for text in cells[1:]
     )
     values = None
     if valence != NO_VA and arousal != NO_VA:
@@ -114,11 +114,11 @@ def expression_and_va(
 
 
 def _read_list(
-    path: Path, split: str, images: Path, rows: TableRows, landmarks: bool, progress: bool
+    path: Path, split: str, images: Path, rows: TableBuilder, landmarks: bool, progress: bool
 ) -> None:
-    there = FilesThere(images)
+    there = FileIndex(images)
     prefix = os.path.relpath(images, rows.root)
-    for line, cells in watched(
+    for line, cells in track_progress(
         csv_rows(path, _COLUMNS, may_lack_header=True), path.name, progress=progress
     ):
         name = cells["subDirectory_filePath"]
@@ -131,7 +131,9 @@ def _read_list(
         if name not in there:
             rows.report.skip("image that is not there", name)
             continue
-        x, y, width, height = (number(path, line, cells[c], c, -1e5, 1e5) for c in _COLUMNS[1:5])
+        x, y, width, height = (
+            parse_float(path, line, cells[c], c, -1e5, 1e5) for c in _COLUMNS[1:5]
+        )
         points = _points(path, line, cells["facial_landmarks"].split(";")) if landmarks else None
         rows.add(
             rows.add_video(name, group=name, split=split),
@@ -146,15 +148,17 @@ def _read_list(
         )
 
 
-def _read_files(place: Path, split: str, rows: TableRows, landmarks: bool, progress: bool) -> None:
+def _read_files(
+    place: Path, split: str, rows: TableBuilder, landmarks: bool, progress: bool
+) -> None:
     images, notes = place / "images", place / "annotations"
-    there = FilesThere(rows.root)
+    there = FileIndex(rows.root)
     names = sorted(
         name[: -len("_exp.npy")] for name in os.listdir(notes) if name.endswith("_exp.npy")
     )
     if not names:
         raise FileNotFoundError(f"no <id>_exp.npy in {notes}")
-    for name in watched(names, place.name, progress=progress):
+    for name in track_progress(names, place.name, progress=progress):
         values = tuple(
             str(_array(notes / f"{name}_{part}.npy").item()) for part in ("exp", "val", "aro")
         )
@@ -195,7 +199,7 @@ def _points(path: Path, line: int | None, cells: list[str]) -> NDArray[np.float3
         raise BrokenFileError(
             path, line, f"wanted {LANDMARK_COUNT} landmarks as x;y;..., got {len(cells)} numbers"
         )
-    values = [number(path, line, cell, "a landmark", -1e5, 1e5) for cell in cells]
+    values = [parse_float(path, line, cell, "a landmark", -1e5, 1e5) for cell in cells]
     return np.array(values, np.float32).reshape(LANDMARK_COUNT, 2)
 
 

@@ -39,19 +39,19 @@ from training.datasets.affwild2_annotations import (
     read_test_list,
 )
 from training.datasets.affwild2_layout import (
+    Affwild2Files,
     LabelFile,
-    PixelFormat,
-    find_layout,
+    find_files,
     video_file,
     without_position,
 )
 from training.datasets.affwild2_times import read_offsets, times_at
-from training.datasets.broken_data import BrokenDataSetError, BrokenFileError
+from training.datasets.broken_data import BrokenDatasetError, BrokenFileError
 from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task, empty_labels
 from training.datasets.label_maps import ABAW1_AU_NAMES, ABAW3_EXPRESSIONS
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_cache import DEFAULT_CACHE, folder_key, through_cache
+from training.datasets.table_cache import DEFAULT_CACHE, folder_key, load_or_scan
 
 Version = Literal["auto", "abaw1", "abaw2", "abaw3", "mtl"]
 VERSIONS: Final[tuple[Version, ...]] = ("auto", "abaw1", "abaw2", "abaw3", "mtl")
@@ -99,17 +99,17 @@ def read_affwild2(
 
     Raises:
         FileNotFoundError: no annotation is there, or none of `splits` and no test list.
-        BrokenDataSetError: files that do not hold what they should, each with its line.
+        BrokenDatasetError: files that do not hold what they should, each with its line.
         ValueError: several annotation folders, or a video in two splits of one task.
     """
     report = ScanReport(SOURCE, str(folder))
-    layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
+    layout = find_files(Path(folder).resolve(), report, annotations, progress=progress)
     if splits is not None:
         _choose(layout, splits, version)
     return _table(layout, version, report, timing, skip_broken, progress, is_integer=splits is None)
 
 
-def _choose(layout: PixelFormat, splits: Collection[str], version: Version) -> None:
+def _choose(layout: Affwild2Files, splits: Collection[str], version: Version) -> None:
     """Leave only the label files of some splits in a layout, and of single tasks where "auto" would
     take those.
     """
@@ -151,14 +151,14 @@ def load_cached(
     size and time of all videos.
     """
     report = ScanReport(SOURCE, str(folder))
-    layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
+    layout = find_files(Path(folder).resolve(), report, annotations, progress=progress)
     texts = [file.path for file in (*layout.labels, *layout.multi_task, *layout.test_lists)]
     lists = {c.folder: "\n".join(c.names.to_pylist()) for c in layout.crops.values()}
     # Without timing only the videos' names matter, as a source of audio.
     stats = sorted(layout.videos.values())
     options = {"version": version, "timing": timing, "skip_broken": skip_broken}
     key = folder_key(SOURCE, layout.root, texts=texts, stats=stats, lists=lists, options=options)
-    return through_cache(
+    return load_or_scan(
         cache,
         layout.root,
         key,
@@ -167,7 +167,7 @@ def load_cached(
 
 
 def _table(
-    layout: PixelFormat,
+    layout: Affwild2Files,
     version: Version,
     report: ScanReport,
     timing: bool,
@@ -184,7 +184,7 @@ def _table(
         videos = _task_videos(layout, version, report, broken, progress)
     _add_test_videos(layout, videos, broken)
     if broken and not skip_broken:
-        raise BrokenDataSetError(broken)
+        raise BrokenDatasetError(broken)
     for each in broken:
         report.skip("broken label file", str(each))
     for name in layout.crops if is_integer else ():
@@ -194,7 +194,7 @@ def _table(
 
 
 def _task_videos(
-    layout: PixelFormat,
+    layout: Affwild2Files,
     version: Version,
     report: ScanReport,
     broken: list[BrokenFileError],
@@ -203,7 +203,7 @@ def _task_videos(
     videos: dict[str, _Video] = {}
     seen: dict[tuple[Task, str], LabelFile] = {}
     headers: dict[Task, dict[tuple[str, ...], Path]] = {task: {} for task in TASKS}
-    for file in watched(layout.labels, "reading labels", progress=progress):
+    for file in track_progress(layout.labels, "reading labels", progress=progress):
         task = file.task
         assert task is not None
         if (task, file.video) in seen:
@@ -228,14 +228,14 @@ def _task_videos(
 
 
 def _multi_task_videos(
-    layout: PixelFormat, report: ScanReport, broken: list[BrokenFileError], progress: bool
+    layout: Affwild2Files, report: ScanReport, broken: list[BrokenFileError], progress: bool
 ) -> dict[str, _Video]:
     videos: dict[str, _Video] = {}
     if not layout.multi_task:
         raise FileNotFoundError(
             f"no MTL_Challenge/train_set.txt or validation_set.txt in {layout.root}"
         )
-    for file in watched(layout.multi_task, "reading labels", progress=progress):
+    for file in track_progress(layout.multi_task, "reading labels", progress=progress):
         try:
             content = read_multi_task_file(file.path)
         except BrokenFileError as error:
@@ -262,7 +262,7 @@ def _multi_task_videos(
             for task in TASKS:
                 video.split[task] = file.split
                 video.frames[task] = content.frames[lines]
-                video.labels[task] = content.by_task[task].pick(lines)
+                video.labels[task] = content.by_task[task].select(lines)
     report.note("labels are those of the multi-task files; the version is mtl")
     return videos
 
@@ -297,7 +297,7 @@ def _check_version(
 
 
 def _add_test_videos(
-    layout: PixelFormat, videos: dict[str, _Video], broken: list[BrokenFileError]
+    layout: Affwild2Files, videos: dict[str, _Video], broken: list[BrokenFileError]
 ) -> None:
     for file in layout.test_lists:
         if file.task is None:
@@ -312,7 +312,7 @@ def _add_test_videos(
 
 
 def _assemble(
-    layout: PixelFormat,
+    layout: Affwild2Files,
     videos: dict[str, _Video],
     offsets: dict[str, NDArray[np.float64]],
     report: ScanReport,
@@ -358,14 +358,14 @@ def _assemble(
     return table
 
 
-def _group(name: str, layout: PixelFormat) -> str:
+def _group(name: str, layout: Affwild2Files) -> str:
     return name if name in layout.videos else without_position(name)
 
 
 def _rows_of(
     name: str,
     video: _Video,
-    layout: PixelFormat,
+    layout: Affwild2Files,
     times: NDArray[np.float64] | None,
     report: ScanReport,
 ) -> tuple[dict[str, NDArray[Any]], pa.StringArray]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
-from training.datasets.affwild2_layout import MOST_FRAMES, is_frame_number
+from training.datasets.affwild2_layout import MAX_FRAMES, is_frame_number
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import Task
 from training.datasets.label_maps import (
@@ -51,7 +51,7 @@ class TaskLabels:
     other: NDArray[np.bool_]  # [L] lines of the class "Other"
     partly: NDArray[np.bool_]  # [L] AU lines in which some, not all, columns are absent
 
-    def pick(self, lines: NDArray[np.int64]) -> TaskLabels:
+    def select(self, lines: NDArray[np.int64]) -> TaskLabels:
         """The same, of some lines."""
         return TaskLabels(
             self.header, self.values[lines], self.mask[lines], self.other[lines], self.partly[lines]
@@ -101,7 +101,7 @@ def read_multi_task_file(path: Path) -> MultiTaskLabels:
             )
         image = PurePosixPath(cells[0])
         if len(image.parts) != 2 or not _is_name(image.parts[0]) or not is_frame_number(image.stem):
-            wanted = f"VIDEO/NNNNN.jpg with a frame number from 1 to {MOST_FRAMES:,}"
+            wanted = f"VIDEO/NNNNN.jpg with a frame number from 1 to {MAX_FRAMES:,}"
             raise BrokenFileError(path, k, f"wanted {wanted}, got {_short(cells[0])}")
         videos.append(image.parts[0])
         frames.append(int(image.stem))

@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from training.datasets.frame_table import Task
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
 
 LEFT: Final = "_left"
@@ -30,12 +30,12 @@ POSITIONS: Final = (LEFT, RIGHT, "_main")
 """Suffixes of a video with more than one person; they belong to the annotation file and the crops,
 not to the video.
 """
-MOST_FRAMES: Final = 10_000_000
+MAX_FRAMES: Final = 10_000_000
 """Of a video: four days of it. A higher number is a mistake, and none that memory should be laid
 out for.
 """
 
-NO_FRAME_NUMBER: Final = f"crop whose name is no frame number from 1 to {MOST_FRAMES:,}"
+NO_FRAME_NUMBER: Final = f"crop whose name is no frame number from 1 to {MAX_FRAMES:,}"
 
 _TASK_OF: Final[dict[str, Task]] = {"au": "AU", "expr": "EXPR", "expression": "EXPR", "va": "VA"}
 _SPLIT_OF: Final = {
@@ -72,7 +72,7 @@ class Crops:
 
 
 @dataclass(slots=True)
-class PixelFormat:
+class Affwild2Files:
     """Everything that was found below one root; nothing has been read yet."""
 
     root: Path
@@ -84,13 +84,13 @@ class PixelFormat:
     silent: set[Path] = field(default_factory=set)  # videos found to have no audio that can be read
 
 
-def find_layout(
+def find_files(
     root: Path, report: ScanReport, annotations: str | None = None, *, progress: bool = True
-) -> PixelFormat:
+) -> Affwild2Files:
     """Look through a folder. `annotations` names the annotation folder where a copy holds several."""
     if not root.is_dir():
         raise FileNotFoundError(f"Aff-Wild2 must be a folder, {root} is not one")
-    layout = PixelFormat(root)
+    layout = Affwild2Files(root)
     base = _annotation_folder(root, annotations)
     for folder in _folders(base):
         task = _TASK_OF.get(_head(folder.name))
@@ -129,7 +129,7 @@ def without_position(name: str) -> str:
 
 def is_frame_number(text: str) -> bool:
     """Whether a name or cell numbers a frame: decimal digits, from 1 on."""
-    return text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= MOST_FRAMES
+    return text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= MAX_FRAMES
 
 
 def holds_annotations(root: Path) -> bool:
@@ -191,7 +191,7 @@ def _all_crops(root: Path, report: ScanReport, progress: bool) -> dict[str, Crop
             for inner in _folders(folder):
                 places += _folders(inner) if _BATCH.fullmatch(inner.name) else [inner]
     crops: dict[str, Crops] = {}
-    for place in watched(places, "listing crops", progress=progress):
+    for place in track_progress(places, "listing crops", progress=progress):
         if place.name in crops:
             report.skip("second folder of crops of the same video", str(place.relative_to(root)))
         else:

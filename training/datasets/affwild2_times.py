@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.affwild2_layout import PixelFormat, video_file
-from training.datasets.scan_progress import watched
+from training.datasets.affwild2_layout import Affwild2Files, video_file
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
 
 
 def read_offsets(
-    layout: PixelFormat, names: list[str], report: ScanReport, progress: bool
+    layout: Affwild2Files, names: list[str], report: ScanReport, progress: bool
 ) -> dict[str, NDArray[np.float64]]:
     """Times of the frames in the audio, by annotation name; entry k is frame k + 1.
 
@@ -37,7 +37,7 @@ def read_offsets(
         frame_audio_offsets,
     )
 
-    for path, of in watched(
+    for path, of in track_progress(
         by_file.items(), "reading times", total=len(by_file), progress=progress
     ):
         where = path.relative_to(layout.root).as_posix()

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from training.datasets.affwild2_annotations import text_lines
+from training.datasets.annotation_files import find_folder, images_by_number, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AU_ABSENT, INTENSITY_MAX, au_column
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import first_folder, numbered_images, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "BP4D"
 _IMAGES: Final = ("2D+3D", "Sequences(2D+3D)", "BP4D/Sequences(2D+3D)", "2D", ".")
@@ -42,13 +42,13 @@ def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) 
         FileNotFoundError, BrokenFileError
     """
     root = Path(folder).resolve()
-    codes = first_folder(root, ("AUCoding/AU_OCC", "AU_OCC", "AUCoding"), "the AU codes")
-    images = first_folder(root, _IMAGES, "the images")
-    rows = TableRows(name, root, ScanReport(name, str(folder)))
+    codes = find_folder(root, ("AUCoding/AU_OCC", "AU_OCC", "AUCoding"), "the AU codes")
+    images = find_folder(root, _IMAGES, "the images")
+    rows = TableBuilder(name, root, ScanReport(name, str(folder)))
     files = sorted(path for path in codes.glob("*.csv") if not path.name.startswith("."))
     if not files:
         raise FileNotFoundError(f"no <person>_<task>.csv in {codes}")
-    for path in watched(files, "reading sessions", progress=progress):
+    for path in track_progress(files, "reading sessions", progress=progress):
         person, _, task = path.stem.rpartition("_")
         if not person:
             raise BrokenFileError(path, None, "a session's file is named <person>_<task>.csv")
@@ -57,13 +57,13 @@ def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) 
 
 
 def _read_session(
-    path: Path, person: str, task: str, images: Path, intensities: Path, rows: TableRows
+    path: Path, person: str, task: str, images: Path, intensities: Path, rows: TableBuilder
 ) -> None:
     occurrence = _occurrence(path)
     intensity = _intensity(intensities, path.stem)
     place = images / person / task
     if place.is_dir():
-        found = numbered_images(place)
+        found = images_by_number(place)
     else:
         packed = " (unpack its .zip first)" if list(images.glob(f"{person}*.zip")) else ""
         rows.report.skip(f"session without images{packed}", f"{person}/{task}")
@@ -101,12 +101,12 @@ def _occurrence(path: Path) -> dict[int, dict[int, float]]:
         cells = line.split(",")
         if len(cells) != len(header):
             raise BrokenFileError(path, k, f"wanted {len(header)} fields, got {len(cells)}")
-        frame = whole(path, k, cells[0], "the frame", 1, 10_000_000)
+        frame = parse_int(path, k, cells[0], "the frame", 1, 10_000_000)
         if frame in frames:
             raise BrokenFileError(path, k, f"frame {frame} stands here a second time")
         frames[frame] = {}
         for column, cell in zip(columns, cells[1:], strict=True):
-            code = whole(path, k, cell, "a code", -1, 999)
+            code = parse_int(path, k, cell, "a code", -1, 999)
             if code not in AU_ABSENT and code not in (0, 1):
                 raise BrokenFileError(path, k, f"a code must be 0, 1 or 9, got {cell!r}")
             if column is not None and code not in AU_ABSENT:
@@ -125,8 +125,8 @@ def _intensity(folder: Path, session: str) -> dict[int, dict[int, float]]:
             cells = line.split(",")
             if len(cells) != 2:
                 raise BrokenFileError(path, k, f"wanted frame,intensity, got {line[:60]!r}")
-            frame = whole(path, k, cells[0], "the frame", 1, 10_000_000)
-            value = whole(path, k, cells[1], "an intensity", -1, 999)
+            frame = parse_int(path, k, cells[0], "the frame", 1, 10_000_000)
+            value = parse_int(path, k, cells[1], "an intensity", -1, 999)
             if value in AU_ABSENT:
                 continue
             if not 0 <= value <= INTENSITY_MAX:

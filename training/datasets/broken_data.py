@@ -17,7 +17,7 @@ class BrokenFileError(ValueError):
         super().__init__(f"{path}{'' if line is None else f':{line}'}: {problem}")
 
 
-class BrokenDataSetError(ValueError):
+class BrokenDatasetError(ValueError):
     """Everything that is broken in a data set, so that it can be mended in one go."""
 
     def __init__(self, broken: list[BrokenFileError]) -> None:

@@ -18,11 +18,13 @@ from faceaffect.outputs.decode import sigmoid
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, SampleConfig
 from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import ImageStore, absolute_paths, made_once
-from training.datasets.scan_progress import watched
+from training.datasets.image_store import ImageStore, absolute_paths, build_lock
+from training.datasets.progress_bar import track_progress
 
 _BATCH: Final = 64
-FACE_FROM: Final = 0.5  # least probability of a face; the landmarks of anything else mean nothing
+MIN_FACE_PROBABILITY: Final = (
+    0.5  # least probability of a face; the landmarks of anything else mean nothing
+)
 
 
 def with_landmarks(
@@ -37,7 +39,7 @@ def with_landmarks(
         digest.update(str(os.stat(path).st_mtime_ns).encode())
     stem = folder / f"{table.root.resolve().name or 'root'}-landmarks-{digest.hexdigest()[:16]}"
     file = stem.with_suffix(".npy")
-    with made_once(stem):
+    with build_lock(stem):
         if not file.is_file():
             partial = stem.with_suffix(".partial")
             with partial.open("wb") as out:
@@ -68,10 +70,12 @@ def _find(table: FrameTable, progress: bool) -> NDArray[np.float32]:
             return np.zeros((3, crop.size_px, crop.size_px), np.float32)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in watched(range(0, len(rows), _BATCH), "finding landmarks", progress=progress):
+        for start in track_progress(
+            range(0, len(rows), _BATCH), "finding landmarks", progress=progress
+        ):
             crops = np.stack(list(pool.map(image, rows[start : start + _BATCH].tolist())))
             heads = backend.infer(((crops - mean) / std).astype(np.float32))
-            is_face = sigmoid(np.asarray(heads["face_logit"])).reshape(-1) >= FACE_FROM
+            is_face = sigmoid(np.asarray(heads["face_logit"])).reshape(-1) >= MIN_FACE_PROBABILITY
             points = (np.asarray(heads["landmarks_px"]) + 0.5) / crop.size_px
             found[start : start + _BATCH] = np.where(is_face[:, None, None], points, np.nan)
     return found

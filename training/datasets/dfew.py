@@ -13,13 +13,13 @@ import os
 from pathlib import Path
 from typing import Final
 
+from training.datasets.annotation_files import csv_rows, find_folder, images_by_number, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import DFEW, NO_CLASS
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import csv_rows, first_folder, numbered_images, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "DFEW"
 FOLDS: Final = 5
@@ -48,13 +48,13 @@ def read_dfew(folder: Path | str, *, fold: int = 1, progress: bool = True) -> Fr
     if not 1 <= fold <= FOLDS:
         raise ValueError(f"fold must be 1 to {FOLDS}, got {fold}")
     root = Path(folder).resolve()
-    clips = first_folder(root, _PLACES, "the clips' frames")
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    clips = find_folder(root, _PLACES, "the clips' frames")
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
     for half, split in (("train", "train"), ("test", "validation")):
         path = root / "EmoLabel_DataSplit" / f"{half}(single-labeled)" / f"set_{fold}.csv"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there")
-        for line, cells in watched(
+        for line, cells in track_progress(
             list(csv_rows(path, ("video_name", "label"))), f"{half} clips", progress=progress
         ):
             _add_clip(path, line, cells, split, clips, rows)
@@ -62,14 +62,14 @@ def read_dfew(folder: Path | str, *, fold: int = 1, progress: bool = True) -> Fr
 
 
 def _add_clip(
-    path: Path, line: int, cells: dict[str, str], split: str, clips: Path, rows: TableRows
+    path: Path, line: int, cells: dict[str, str], split: str, clips: Path, rows: TableBuilder
 ) -> None:
-    name = f"{whole(path, line, cells['video_name'], 'video_name', 0, 99_999):05d}"
-    expression = DFEW[whole(path, line, cells["label"], "label", 0, len(DFEW) - 1)]
+    name = f"{parse_int(path, line, cells['video_name'], 'video_name', 0, 99_999):05d}"
+    expression = DFEW[parse_int(path, line, cells["label"], "label", 0, len(DFEW) - 1)]
     if rows.has_video(name):
         raise BrokenFileError(path, line, f"clip {name} is listed a second time")
     place = clips / name
-    images = numbered_images(place) if place.is_dir() else {}
+    images = images_by_number(place) if place.is_dir() else {}
     if not images:
         rows.report.skip("clip without images", name)
         return

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from training.datasets.affwild2_annotations import text_lines
+from training.datasets.annotation_files import find_folder, images_by_number, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import DISFA_AUS, DISFA_PRESENT_FROM, INTENSITY_MAX, au_column
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import first_folder, numbered_images, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "DISFA"
 FRAMES_FOLDER: Final = "frames"
@@ -50,15 +50,15 @@ def read_disfa(
         FileNotFoundError, BrokenFileError
     """
     root = Path(folder).resolve()
-    labels = first_folder(root, ("ActionUnit_Labels",), "the labels")
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    labels = find_folder(root, ("ActionUnit_Labels",), "the labels")
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
     people = sorted(
         place for place in labels.iterdir() if place.is_dir() and not place.name.startswith(".")
     )
-    for place in watched(people, "reading people", progress=progress):
+    for place in track_progress(people, "reading people", progress=progress):
         intensity = _intensities(place, rows.report)
         images = root / FRAMES_FOLDER / camera / place.name
-        found = numbered_images(images) if images.is_dir() else {}
+        found = images_by_number(images) if images.is_dir() else {}
         if not found:
             rows.report.skip("person without images", place.name)
             rows.report.note(
@@ -107,11 +107,11 @@ def _intensities(place: Path, report: ScanReport) -> dict[int, dict[int, float]]
             cells = line.split(",")
             if len(cells) != 2:
                 raise BrokenFileError(path, k, f"wanted frame,intensity, got {line[:60]!r}")
-            frame = whole(path, k, cells[0], "the frame", 1, 10_000_000)
+            frame = parse_int(path, k, cells[0], "the frame", 1, 10_000_000)
             if frame in seen:
                 raise BrokenFileError(path, k, f"frame {frame} stands here a second time")
             seen.add(frame)
-            value = whole(path, k, cells[1], "an intensity", 0, INTENSITY_MAX)
+            value = parse_int(path, k, cells[1], "an intensity", 0, INTENSITY_MAX)
             frames.setdefault(frame, {})[column] = float(value)
         if first is not None and seen != set(frames):
             raise BrokenFileError(

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from training.datasets.affwild2_annotations import text_lines
+from training.datasets.annotation_files import FileIndex, find_folder, parse_float, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import EXPW
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import FilesThere, first_folder, number, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "ExpW"
 _FIELDS: Final = "image face_id top left right bottom confidence expression"
@@ -43,23 +43,25 @@ def read_expw(
     path = next((each for each in lists if each.is_file()), None)
     if path is None:
         raise FileNotFoundError(f"{root} must hold label/label.lst")
-    images = first_folder(root, ("image/origin", "origin", "image"), "the images")
-    there, prefix = FilesThere(images), os.path.relpath(images, root)
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
-    for line, text in watched(list(enumerate(text_lines(path), 1)), path.name, progress=progress):
+    images = find_folder(root, ("image/origin", "origin", "image"), "the images")
+    there, prefix = FileIndex(images), os.path.relpath(images, root)
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    for line, text in track_progress(
+        list(enumerate(text_lines(path), 1)), path.name, progress=progress
+    ):
         cells = text.split()
         if len(cells) != len(_FIELDS.split()):
             raise BrokenFileError(path, line, f"wanted {_FIELDS}, got {len(cells)} fields")
         name, face = cells[0], f"{cells[0]}#{cells[1]}"
         top, left, right, bottom = (
-            float(whole(path, line, cell, "a box", -100_000, 100_000)) for cell in cells[2:6]
+            float(parse_int(path, line, cell, "a box", -100_000, 100_000)) for cell in cells[2:6]
         )
         if right <= left or bottom <= top:
             raise BrokenFileError(
                 path, line, f"a box must be top left right bottom, got {' '.join(cells[2:6])}"
             )
-        confidence = number(path, line, cells[6], "the confidence", 0, float("inf"))
-        code = whole(path, line, cells[7], "expression", 0, len(EXPW) - 1)
+        confidence = parse_float(path, line, cells[6], "the confidence", 0, float("inf"))
+        code = parse_int(path, line, cells[7], "expression", 0, len(EXPW) - 1)
         if name not in there:
             rows.report.skip("image that is not there", name)
         elif rows.has_video(face):

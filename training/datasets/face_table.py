@@ -44,7 +44,7 @@ class FaceTable:
     def __len__(self) -> int:
         return len(self.images)
 
-    def pick(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> FaceTable:
+    def select(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> FaceTable:
         """The same, of some rows."""
         arrays = {name: getattr(self, name)[rows] for name in self.__slots__ if name != "name"}
         return replace(self, **arrays)
@@ -62,7 +62,7 @@ def empty_targets(count: int) -> dict[str, NDArray[np.float32]]:
     return targets
 
 
-def join_tables(tables: Sequence[FaceTable]) -> FaceTable:
+def concat_tables(tables: Sequence[FaceTable]) -> FaceTable:
     """All faces of tables whose images are of one form, under the first one's name; ValueError for
     none at all.
     """

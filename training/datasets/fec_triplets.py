@@ -19,10 +19,10 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from training.datasets.annotation_files import FileIndex, parse_float, parse_int
 from training.datasets.broken_data import BrokenFileError
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_text import FilesThere, number, whole
 
 SOURCE: Final = "FEC"
 KINDS: Final = ("ONE_CLASS_TRIPLET", "TWO_CLASS_TRIPLET", "THREE_CLASS_TRIPLET")
@@ -80,11 +80,11 @@ def read_fec(
     """
     path = Path(path)
     folder = Path(images) if images is not None else path.parent / "images"
-    there, report = FilesThere(folder), ScanReport(SOURCE, str(path))
+    there, report = FileIndex(folder), ScanReport(SOURCE, str(path))
     urls, paths, boxes, kinds, votes = [], [], [], [], []
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
-        for cells in watched(reader, path.name, progress=progress):
+        for cells in track_progress(reader, path.name, progress=progress):
             line = reader.line_num
             if not cells:
                 continue
@@ -134,12 +134,12 @@ def _kind_and_answers(path: Path, line: int, cells: list[str]) -> tuple[int, lis
         raise BrokenFileError(
             path, line, f"the kind must be one of {', '.join(KINDS)}, got {kind!r}"
         )
-    answers = [whole(path, line, cell, "an answer", 1, 3) for cell in cells[first + 2 :: 2]]
+    answers = [parse_int(path, line, cell, "an answer", 1, 3) for cell in cells[first + 2 :: 2]]
     return KINDS.index(kind), [answers.count(k) for k in (1, 2, 3)]
 
 
 def _box(path: Path, line: int, cells: list[str]) -> tuple[float, float, float, float]:
-    left, right, top, bottom = (number(path, line, cell, "a box", -0.5, 1.5) for cell in cells)
+    left, right, top, bottom = (parse_float(path, line, cell, "a box", -0.5, 1.5) for cell in cells)
     if right <= left or bottom <= top:
         raise BrokenFileError(
             path, line, f"a box must be left, right, top, bottom, got {', '.join(cells)}"

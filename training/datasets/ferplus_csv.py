@@ -16,10 +16,10 @@ from typing import Final
 import cv2
 import numpy as np
 
+from training.datasets.annotation_files import csv_rows, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.ferplus import IMAGE_PX, VOTE_NAMES, FerPlus
-from training.datasets.scan_progress import watched
-from training.datasets.table_text import csv_rows, whole
+from training.datasets.progress_bar import track_progress
 
 FOLDERS: Final = {
     "Training": "FER2013Train",
@@ -56,7 +56,7 @@ def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
     rows = list(csv_rows(votes, _VOTES))
     images, counts, usage, names = [], [], [], []
     for k, (line, row) in enumerate(
-        watched(csv_rows(pixels, _PIXELS), pixels.name, total=len(rows), progress=progress)
+        track_progress(csv_rows(pixels, _PIXELS), pixels.name, total=len(rows), progress=progress)
     ):
         if k >= len(rows):
             raise BrokenFileError(pixels, line, f"has more rows than {votes.name}")
@@ -87,7 +87,7 @@ def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
 def _from_folders(votes: Path, root: Path, progress: bool) -> FerPlus:
     images, counts, usage, names = [], [], [], []
     rows = [(line, row) for line, row in csv_rows(votes, _VOTES) if row["Image name"]]
-    for line, row in watched(rows, votes.name, progress=progress):
+    for line, row in track_progress(rows, votes.name, progress=progress):
         if row["Usage"] not in FOLDERS:
             raise BrokenFileError(
                 votes, line, f"Usage must be one of {', '.join(FOLDERS)}, got {row['Usage']!r}"
@@ -108,4 +108,4 @@ def _from_folders(votes: Path, root: Path, progress: bool) -> FerPlus:
 
 
 def _counts(votes: Path, line: int, row: dict[str, str]) -> list[int]:
-    return [whole(votes, line, row[name], f"votes for {name}", 0, 100) for name in VOTE_NAMES]
+    return [parse_int(votes, line, row[name], f"votes for {name}", 0, 100) for name in VOTE_NAMES]

@@ -207,7 +207,7 @@ class FrameSamples:
         path = self.table.media_of(int(known[-1])) if len(known) else None
         offsets = self.table.audio_offset_s[known]
         track = (
-            self._tracks.of(path)
+            self._tracks.get(path)
             if path is not None and np.isfinite(offsets).all() and len(offsets)
             else None
         )
@@ -220,10 +220,10 @@ class FrameSamples:
                 np.zeros((0, self._tracks.config.bands), np.float32), self._tracks.config
             ).silence(frames), False
         if config.audio == "around":
-            return track.around(float(offsets[-1]), config.before_s, config.after_s), True
+            return track.window_around(float(offsets[-1]), config.before_s, config.after_s), True
         step = float(np.median(np.diff(offsets))) if len(offsets) > 1 else 0.0
         step = step if step > 0 else 0.04
-        return track.between(
+        return track.window_between(
             float(offsets[0]), float(offsets[-1]) + step, config.audio_frames
         ), True
 

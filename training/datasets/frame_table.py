@@ -61,7 +61,7 @@ class FrameTable:
         None  # [N, 68, 2] pixels of the image, NaN where unknown
     )
     report: ScanReport = field(default_factory=lambda: ScanReport("", ""))
-    kept_in: Path | None = None  # the cache's file of it
+    cache_path: Path | None = None  # the cache's file of it
 
     def __post_init__(self) -> None:
         count, wanted = len(self.video), _row_shapes()
@@ -123,7 +123,7 @@ class FrameTable:
         name = self.media[self.video[row]]
         return self.root / name if name else None
 
-    def pick(self, rows: Rows | NDArray[np.bool_]) -> FrameTable:
+    def select(self, rows: Rows | NDArray[np.bool_]) -> FrameTable:
         """The same, of some rows; videos without a row are left out."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
         kept, video = np.unique(self.video[rows], return_inverse=True)
@@ -161,7 +161,7 @@ def empty_labels(count: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def join_tables(tables: list[FrameTable]) -> FrameTable:
+def concat_tables(tables: list[FrameTable]) -> FrameTable:
     """Several sources as one table: paths become absolute, videos are renamed `source/video`.
 
     What only some of them have (boxes, landmarks, intensities) is NaN for the others.

@@ -27,7 +27,7 @@ from faceaffect.labels import LANDMARK_COUNT
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, SampleConfig
 from training.datasets.frame_table import FrameTable
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 
 _CHUNK: Final = 512  # images between two notes of how far a file is
 _TABLES_REMEMBERED: Final = 8
@@ -91,7 +91,7 @@ class ImageStore:
         places = _at(self.places(table), rows)
         return self._taken(self.array, places, 0)
 
-    def read_points(self, table: FrameTable, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def read_landmarks(self, table: FrameTable, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Landmarks [..., 68, 2] in pixels of the stored images, NaN where unknown."""
         places = _at(self.places(table), rows)
         if self.points is None:
@@ -108,7 +108,7 @@ class ImageStore:
         return taken
 
 
-def join_stores(stores: Sequence[ImageStore]) -> ImageStore:
+def concat_stores(stores: Sequence[ImageStore]) -> ImageStore:
     """Several stores of one size as one, in memory."""
     points = None
     if all(store.points is not None for store in stores):
@@ -123,7 +123,7 @@ def absolute_paths(table: FrameTable) -> list[str | None]:
     return [None if name is None else os.path.join(root, name) for name in table.path.to_pylist()]
 
 
-def store_images(
+def build_store(
     table: FrameTable, size_px: int, folder: Path, progress: bool = True
 ) -> tuple[ImageStore, list[str]]:
     """The store of a table's images at one size, made in `folder` where it is not there, and paths
@@ -141,7 +141,7 @@ def store_images(
     stem = folder / f"{table.root.resolve().name or 'root'}-{size_px}px-{_key(paths, size_px)}"
     data, note = stem.with_suffix(".npy"), stem.with_suffix(".json")
     folder.mkdir(parents=True, exist_ok=True)
-    with made_once(stem):
+    with build_lock(stem):
         if not (data.is_file() and note.is_file()):
             _decode(table, rows, size_px, stem, progress)
     array = np.load(data, mmap_mode="r", allow_pickle=False)
@@ -150,7 +150,7 @@ def store_images(
 
 
 @contextmanager
-def made_once(stem: Path) -> Iterator[None]:
+def build_lock(stem: Path) -> Iterator[None]:
     """Other processes that want the same file wait here until it is made."""
     with stem.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -182,7 +182,7 @@ def _decode(
 
     starts = range(done, len(rows), _CHUNK)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in watched(
+        for start in track_progress(
             starts, f"decoding {len(rows):,} images at {size_px} px", progress=progress
         ):
             end = min(start + _CHUNK, len(rows))

@@ -15,7 +15,7 @@ from training.datasets.dfew import read_dfew
 from training.datasets.disfa import read_disfa
 from training.datasets.expw import read_expw
 from training.datasets.frame_table import FrameTable
-from training.datasets.table_cache import DEFAULT_CACHE, folder_key, through_cache
+from training.datasets.table_cache import DEFAULT_CACHE, folder_key, load_or_scan
 
 READERS: Final[dict[str, Callable[..., FrameTable]]] = {
     "affwild2": affwild2.read_affwild2,
@@ -52,7 +52,7 @@ def load_cached(
         raise FileNotFoundError(f"{folder} is not a folder")
     texts, arrays, names = _contents(root)
     key = folder_key(kind, root, texts=texts, stats=arrays, lists=names, options=options)
-    return through_cache(
+    return load_or_scan(
         cache, root, key, lambda: READERS[kind](folder, progress=progress, **options)
     )
 

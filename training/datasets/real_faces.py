@@ -19,14 +19,14 @@ from training.labeling.head_pose import angles_deg, frontal_reference, rigid_poi
 from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
 from training.labeling.mediapipe_teacher import LANDMARKS_68
 
-HELD_OUT_SHARE: Final = 0.1
+HELD_OUT_FRACTION: Final = 0.1
 _WEB_IMAGE_PX: Final = 192
 _PRESENT: Final = 0.5
 
 
 def is_held_out(name: str) -> bool:
     """Whether a web face is kept for evaluation: a tenth of them, by the hash of the file name."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 1000 < HELD_OUT_SHARE * 1000
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 1000 < HELD_OUT_FRACTION * 1000
 
 
 def _pose_reference(labels: Path) -> NDArray[np.float64]:

@@ -28,12 +28,12 @@ from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.synthetic_images import RIGS, au_target
 
 IMAGE_PX: Final = 160
-SURROUNDINGS: Final = 1.6  # width of an image in aligned crops, as that of rendered stills
+CROP_MARGIN: Final = 1.6  # width of an image in aligned crops, as that of rendered stills
 LANDMARK_WEIGHT: Final = (
     0.0  # the mesh's own points place the crops; the landmark teacher's are learned elsewhere
 )
 EXPRESSION_WEIGHT: Final = 0.5
-RATE_HZ: Final = 3.0  # frames closer together are too alike to be worth their memory
+SAMPLE_RATE_HZ: Final = 3.0  # frames closer together are too alike to be worth their memory
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
 
 
@@ -41,17 +41,17 @@ Origin = tuple[str, int]
 """Name of a video and number of a frame, from 1, as the label files count."""
 
 
-def load_wild(
-    folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
+def load_renderwild(
+    folder: Path, split: str = "Train_Set", rate_hz: float = SAMPLE_RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64]]:
     """About `rate_hz` frames a second of a split (Train_Set, Validation_Set), and each frame's rig
     (index in RIGS).
     """
-    return load_wild_frames(folder, split, rate_hz)[:2]
+    return load_renderwild_frames(folder, split, rate_hz)[:2]
 
 
-def load_wild_frames(
-    folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
+def load_renderwild_frames(
+    folder: Path, split: str = "Train_Set", rate_hz: float = SAMPLE_RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64], list[Origin]]:
     """The same, and where each frame comes from."""
     notes = [
@@ -90,13 +90,13 @@ def load_wild_frames(
     return table, np.array(rigs, np.int64), origins
 
 
-def without_rest(table: FaceTable, share: float, seed: int = 0) -> FaceTable:
+def drop_neutral(table: FaceTable, share: float, seed: int = 0) -> FaceTable:
     """The table with a share of its plainly neutral frames left out: people rest most of the time."""
-    return table.pick(not_resting(table, share, seed))
+    return table.select(neutral_keep_mask(table, share, seed))
 
 
-def not_resting(table: FaceTable, share: float, seed: int = 0) -> NDArray[np.bool_]:
-    """Which rows [N] `without_rest` keeps."""
+def neutral_keep_mask(table: FaceTable, share: float, seed: int = 0) -> NDArray[np.bool_]:
+    """Which rows [N] `drop_neutral` keeps."""
     random = np.random.default_rng(seed)
     return np.asarray((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= share))
 
@@ -124,7 +124,7 @@ def _cut_out(
     """The square around a face, level as its frame is, RGB; and its landmarks there."""
     crop_map = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy[None]))[0]
     scale = (
-        float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * SURROUNDINGS / IMAGE_PX
+        float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * CROP_MARGIN / IMAGE_PX
     )
     center = transform_points(
         crop_map[None], np.full((1, 1, 2), (TEMPLATE_SIZE_PX - 1) / 2, np.float32)

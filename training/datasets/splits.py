@@ -42,7 +42,7 @@ def training_view(
     held_out = np.asarray(np.isin(table.splits[:, columns], _HELD_OUT).any(axis=1))
     refused = {group for group, out in zip(table.groups, held_out, strict=True) if out}
     allowed = np.array([group not in refused for group in table.groups], bool)
-    view = table.pick(np.flatnonzero(allowed[table.video] & table.has_crop))
+    view = table.select(np.flatnonzero(allowed[table.video] & table.has_crop))
     on = {
         task: (task in tasks) & (view.splits[:, k] == _TRAIN)[view.video]
         for k, task in enumerate(TASKS)
@@ -63,31 +63,22 @@ def labeled_rows(table: FrameTable) -> Rows:
     return np.flatnonzero(table.masks.any(axis=1))
 
 
-def leaks(table: FrameTable, view: FrameTable, selected_on: Sequence[Task]) -> list[str]:
-    """Groups that a view would train on although a task of `selected_on` holds them out; empty is
-    right.
-    """
-    held: set[str] = set()
-    for task in selected_on:
-        column = table.splits[:, TASKS.index(task)]
-        held |= {
-            group for group, split in zip(table.groups, column, strict=True) if split in _HELD_OUT
-        }
-    return sorted(held & {view.groups[k] for k in np.unique(view.video)})
-
-
-def with_group_split(table: FrameTable, validation_share: float = 0.1, seed: int = 0) -> FrameTable:
+def with_group_split(
+    table: FrameTable, validation_fraction: float = 0.1, seed: int = 0
+) -> FrameTable:
     """The table with a split for sets that come without one: whole groups, by a hash of the group's
     name.
 
     The same group falls on the same side whatever else is in the table, for all tasks alike.
     """
-    if not 0 <= validation_share < 1:
-        raise ValueError(f"validation_share must be from 0 to below 1, got {validation_share}")
-    codes = np.array([_side(group, validation_share, seed) for group in table.groups], np.int8)
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(
+            f"validation_fraction must be from 0 to below 1, got {validation_fraction}"
+        )
+    codes = np.array([_side(group, validation_fraction, seed) for group in table.groups], np.int8)
     return replace(table, splits=np.repeat(codes[:, None], len(TASKS), axis=1))
 
 
-def _side(group: str, validation_share: float, seed: int) -> int:
+def _side(group: str, validation_fraction: float, seed: int) -> int:
     place = int(hashlib.sha256(f"{seed}/{group}".encode()).hexdigest()[:12], 16) / 16**12
-    return SPLITS.index("validation") if place < validation_share else _TRAIN
+    return SPLITS.index("validation") if place < validation_fraction else _TRAIN

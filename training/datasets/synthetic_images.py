@@ -13,8 +13,8 @@ from training.labeling.label_faces import teacher_file
 from training.labeling.mediapipe_teacher import LANDMARKS_68
 from training.synthesis.face import VALIDATION_EVERY
 
-AU_SURELY_OFF: Final = 0.15
-AU_SURELY_ON: Final = 0.45
+AU_ABSENT_INTENSITY: Final = 0.15
+AU_PRESENT_INTENSITY: Final = 0.45
 """Intensities between which the target of an AU rises from 0 to 1; a half at 0.3, where presence
 begins.
 """
@@ -34,13 +34,13 @@ _PRESENT: Final = 0.5
 _COLUMNS: Final = (
     "image", "au_intensity", "au_present", "landmarks_xy", "pose_deg", "identity", "rig", "au_visible", "split",
 )  # fmt: skip
-RENDERS: Final = "renders"
+SYNTHETIC_IMAGES: Final = "renders"
 """Name of the table."""
 
 RIGS: Final = ("facs", "arkit")  # the number that a shard's column `rig` holds
 
 
-def load_rendered(
+def load_synthetic_images(
     folder: Path,
 ) -> tuple[FaceTable, NDArray[np.bool_], dict[str, NDArray[np.generic]]]:
     """The table of all shards, which faces are validation [N] (identities of their own), and
@@ -69,11 +69,11 @@ def load_rendered(
     targets["au"] = au_target(columns["au_intensity"].astype(np.float32))
     # What hair or a hand hides cannot be learned from the image, nor judged by it.
     targets["au_weight"] = columns["au_visible"].astype(np.float32)
-    table = FaceTable(name=RENDERS, images=columns["image"].astype(np.uint8), **targets)
+    table = FaceTable(name=SYNTHETIC_IMAGES, images=columns["image"].astype(np.uint8), **targets)
     return table, columns["split"] == 1, columns
 
 
-def of_threshold_half(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+def in_threshold_half(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
     """Every other held-out identity [N]: those choose thresholds and calibrate, the rest give
     figures.
     """
@@ -87,9 +87,9 @@ def au_target(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability that a unit of this intensity is called present, so that what nobody can decide
     pulls at nothing.
     """
-    return np.clip((intensity - AU_SURELY_OFF) / (AU_SURELY_ON - AU_SURELY_OFF), 0, 1).astype(
-        np.float32
-    )
+    return np.clip(
+        (intensity - AU_ABSENT_INTENSITY) / (AU_PRESENT_INTENSITY - AU_ABSENT_INTENSITY), 0, 1
+    ).astype(np.float32)
 
 
 def _landmarks(

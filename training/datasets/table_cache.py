@@ -57,7 +57,7 @@ def cache_file(cache: Path, root: Path, key: str) -> Path:
     return cache / f"{root.resolve().name or 'root'}-{key[:16]}.parquet"
 
 
-def through_cache(cache: Path, root: Path, key: str, read: Callable[[], FrameTable]) -> FrameTable:
+def load_or_scan(cache: Path, root: Path, key: str, read: Callable[[], FrameTable]) -> FrameTable:
     """The table of that key; `read` and kept where it is not there, or where its file is damaged or
     of another key.
     """
@@ -68,7 +68,7 @@ def through_cache(cache: Path, root: Path, key: str, read: Callable[[], FrameTab
         except ValueError:
             kept_key = ""
         if kept_key == key:
-            return replace(table, kept_in=path)
+            return replace(table, cache_path=path)
     table = read()
     write_table(table, path, key)
-    return replace(table, kept_in=path)
+    return replace(table, cache_path=path)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training.metrics.arguments import check_finite
+from training.metrics.checks import check_finite
 from training.metrics.classes import f1_of_confusion
 from training.metrics.continuous import (
     MOMENTS,
@@ -36,7 +36,7 @@ VA_UNLABELED: Final = -5
 _AUS: Final = len(AU_NAMES)
 _CLASSES: Final = len(EXPRESSION_NAMES)
 
-Figures = dict[str, NDArray[np.float64]]
+Metrics = dict[str, NDArray[np.float64]]
 Videos = NDArray[np.integer]
 
 
@@ -102,7 +102,7 @@ def au_sums(
     return _by_video(rows, video, videos)
 
 
-def au_figures(sums: NDArray[np.float64]) -> Figures:
+def au_metrics(sums: NDArray[np.float64]) -> Metrics:
     """`score`, `f1_mean`, `accuracy` [...], `f1` [..., 12], and `exact_match`: the share of frames
     with all AUs right.
 
@@ -138,7 +138,7 @@ def expression_sums(
     return counts.reshape(videos, _CLASSES**2).astype(np.float64)
 
 
-def expression_figures(sums: NDArray[np.float64]) -> Figures:
+def expression_metrics(sums: NDArray[np.float64]) -> Metrics:
     """`score`, `macro_f1`, `accuracy` [...] and `f1` [..., 7]; a class absent on both sides counts
     0, NaN without frames.
     """
@@ -166,7 +166,7 @@ def va_sums(
     return _by_video(rows, video[known], videos)
 
 
-def va_figures(sums: NDArray[np.float64]) -> Figures:
+def va_metrics(sums: NDArray[np.float64]) -> Metrics:
     """`score` [...], and `ccc`, `pearson`, `rmse`, `sign_agreement` [..., 2] of valence and
     arousal; NaN without frames.
     """
@@ -181,21 +181,21 @@ def va_figures(sums: NDArray[np.float64]) -> Figures:
     }
 
 
-def au_score(on: NDArray[np.bool_], label: NDArray[np.integer]) -> Figures:
-    """Figures of AU decisions [N, 12] against raw labels [N, 12], all frames pooled."""
-    return au_figures(au_sums(on, label, np.zeros(len(on), np.int64), 1)[0])
+def au_score(on: NDArray[np.bool_], label: NDArray[np.integer]) -> Metrics:
+    """Metrics of AU decisions [N, 12] against raw labels [N, 12], all frames pooled."""
+    return au_metrics(au_sums(on, label, np.zeros(len(on), np.int64), 1)[0])
 
 
-def expression_score(predicted: NDArray[np.integer], label: NDArray[np.integer]) -> Figures:
-    """Figures of expression classes [N] against raw labels [N], all frames pooled."""
-    return expression_figures(
+def expression_score(predicted: NDArray[np.integer], label: NDArray[np.integer]) -> Metrics:
+    """Metrics of expression classes [N] against raw labels [N], all frames pooled."""
+    return expression_metrics(
         expression_sums(predicted, label, np.zeros(len(label), np.int64), 1)[0]
     )
 
 
-def va_score(predicted: NDArray[np.floating], label: NDArray[np.floating]) -> Figures:
-    """Figures of valence and arousal [N, 2] against raw labels [N, 2], all frames pooled."""
-    return va_figures(va_sums(predicted, label, np.zeros(len(label), np.int64), 1)[0])
+def va_score(predicted: NDArray[np.floating], label: NDArray[np.floating]) -> Metrics:
+    """Metrics of valence and arousal [N, 2] against raw labels [N, 2], all frames pooled."""
+    return va_metrics(va_sums(predicted, label, np.zeros(len(label), np.int64), 1)[0])
 
 
 def _by_video(rows: NDArray[np.generic], video: Videos, videos: int) -> NDArray[np.float64]:

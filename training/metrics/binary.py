@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics.arguments import check_rows
+from training.metrics.checks import check_rows
 
 Scores = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -52,7 +52,7 @@ class PrecisionRecall:
             return math.nan
         return float((np.diff(self.recall, prepend=0.0) * self.precision).sum())
 
-    def thinned(self, points: int) -> PrecisionRecall:
+    def downsampled(self, points: int) -> PrecisionRecall:
         """About `points` of the curve, evenly along the recall, with both ends: for drawing."""
         if len(self.recall) <= points:
             return self

@@ -10,16 +10,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Figures = dict[str, NDArray[np.float64]]
+Metrics = dict[str, NDArray[np.float64]]
 
 
 def bootstrap(
     sums: NDArray[np.float64],
-    figures: Callable[[NDArray[np.float64]], Figures],
+    figures: Callable[[NDArray[np.float64]], Metrics],
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> Figures:
+) -> Metrics:
     """Lower and upper bound [2, ...] of each figure: percentiles over `resamples` draws of V videos
     with replacement.
 

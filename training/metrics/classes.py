@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import EXPRESSION_NAMES
-from training.metrics.arguments import check_rows
+from training.metrics.checks import check_rows
 
 Classes = NDArray[np.integer]
 

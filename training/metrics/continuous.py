@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics.arguments import check_rows
+from training.metrics.checks import check_rows
 
 Values = NDArray[np.floating]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
 from training.metrics.abaw import labeled_expression
-from training.metrics.arguments import check_rows
+from training.metrics.checks import check_rows
 
 BINS: Final = 15
 """Bins of equal width, as many as Guo et al. (2017, "On Calibration of Modern Neural Networks")

@@ -33,10 +33,10 @@ def write_video(
             video.codec_context.time_base = MILLISECOND
         if b_frames:
             video.codec_context.max_b_frames = b_frames
-        audio = None
+        stream = None
         if audio is not None:
             layout = "stereo" if len(audio) == 2 else "mono"
-            audio = container.add_stream(audio_codec, rate=rate_hz, layout=layout)
+            stream = container.add_stream(audio_codec, rate=rate_hz, layout=layout)
         for k, time_s in enumerate(times_s):
             frame = av.VideoFrame.from_ndarray(
                 np.full((32, 32, 3), (k * 37) % 256, np.uint8), format="rgb24"
@@ -48,7 +48,7 @@ def write_video(
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if audio is not None:
-            _write_audio(container, audio, audio, rate_hz, audio_start_s)
+            _write_audio(container, stream, audio, rate_hz, audio_start_s)
     return path
 
 

@@ -126,21 +126,21 @@ def test_what_cannot_be_is_refused():
 @pytest.fixture(scope="module")
 def track() -> MelTrack:
     x = (RANDOM.standard_normal(44100 * 3) * 0.1).astype(np.float32)
-    return MelTrack.of(Audio(x, 44100, 0.0))
+    return MelTrack.from_audio(Audio(x, 44100, 0.0))
 
 
 def test_a_piece_lies_where_its_frame_is(track):
-    piece = track.around(1.5, 0.5, 0.5)
+    piece = track.window_around(1.5, 0.5, 0.5)
     assert piece.shape == (64, 101)
     assert piece == pytest.approx(normalized_db(track.power[100:201], track.config))
-    assert track.around(1.5).shape == (64, 1001)
+    assert track.window_around(1.5).shape == (64, 1001)
 
 
 @pytest.mark.parametrize(
     ("offset", "silent"), [(0.2, slice(0, 30)), (-0.1, slice(0, 60)), (2.8, slice(71, 101))]
 )
 def test_outside_the_audio_is_silence_of_full_length(track, offset, silent):
-    piece = track.around(offset, 0.5, 0.5)
+    piece = track.window_around(offset, 0.5, 0.5)
     assert piece.shape == (64, 101)
     floor = piece.max() - 80 / 19.895
     quiet = np.zeros(101, bool)
@@ -150,19 +150,19 @@ def test_outside_the_audio_is_silence_of_full_length(track, offset, silent):
 
 
 def test_far_outside_there_is_only_silence(track):
-    assert track.around(-100, 0.5, 0.5) == pytest.approx(track.silence(101))
-    assert track.around(100, 0.5, 0.5) == pytest.approx(track.silence(101))
+    assert track.window_around(-100, 0.5, 0.5) == pytest.approx(track.silence(101))
+    assert track.window_around(100, 0.5, 0.5) == pytest.approx(track.silence(101))
     with pytest.raises(ValueError, match="must be a number"):
-        track.around(float("nan"))
+        track.window_around(float("nan"))
 
 
 def test_a_sequence_of_frames_gets_its_own_stretch(track):
-    piece = track.between(0.5, 1.5, 100)
+    piece = track.window_between(0.5, 1.5, 100)
     assert piece == pytest.approx(normalized_db(track.power[50:150], track.config))
-    longer = track.between(0.5, 1.5, 200)
+    longer = track.window_between(0.5, 1.5, 200)
     assert longer[:, ::2] == pytest.approx(piece)
     with pytest.raises(ValueError, match="must have a length"):
-        track.between(1, 1, 10)
+        track.window_between(1, 1, 10)
 
 
 def test_nearest_is_center_to_center():
@@ -179,7 +179,7 @@ def test_nearest_is_center_to_center():
 
 def test_a_rate_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="wants 44100"):
-        MelTrack.of(Audio(np.zeros(100, np.float32), 16000, 0))
+        MelTrack.from_audio(Audio(np.zeros(100, np.float32), 16000, 0))
 
 
 def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
@@ -199,21 +199,21 @@ def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
         (tmp_path / name).write_text(name)
     for _ in range(2):
         on_disk = MelTracks(SMALL, folder=tmp_path / "mel")
-        assert on_disk.of(tmp_path / "mute") is None
+        assert on_disk.get(tmp_path / "mute") is None
         np.testing.assert_array_equal(
-            on_disk.of(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL)
+            on_disk.get(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL)
         )
     assert calls == ["mute", "a"]  # the second time nothing is read
     (tmp_path / "a").write_text("another audio")
-    MelTracks(SMALL, folder=tmp_path / "mel").of(tmp_path / "a")
+    MelTracks(SMALL, folder=tmp_path / "mel").get(tmp_path / "a")
     assert calls == ["mute", "a", "a"]
     calls.clear()
-    tracks = MelTracks(SMALL, kept=2)
-    assert tracks.of(tmp_path / "mute") is None
-    first = tracks.of(tmp_path / "a")
-    assert tracks.of(tmp_path / "a") is first
-    tracks.of(tmp_path / "b")
-    tracks.of(tmp_path / "mute")
+    tracks = MelTracks(SMALL, max_cached=2)
+    assert tracks.get(tmp_path / "mute") is None
+    first = tracks.get(tmp_path / "a")
+    assert tracks.get(tmp_path / "a") is first
+    tracks.get(tmp_path / "b")
+    tracks.get(tmp_path / "mute")
     assert calls == ["mute", "a", "b", "mute"]
 
 
@@ -233,12 +233,21 @@ def test_a_real_voice_is_louder_where_it_speaks(shared):
 
 
 def test_what_a_follower_hears_ends_with_the_last_whole_step(track):
-    assert [track.arrived(t) for t in (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)] == [0, 0, 0, 10, 19, 20]
-    assert track.heard(0.57, 30) == pytest.approx(normalized_db(track.power[20:50], track.config))
-    early = track.heard(0.1, 30)
+    assert [track.frames_available(t) for t in (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)] == [
+        0,
+        0,
+        0,
+        10,
+        19,
+        20,
+    ]
+    assert track.latest_frames(0.57, 30) == pytest.approx(
+        normalized_db(track.power[20:50], track.config)
+    )
+    early = track.latest_frames(0.1, 30)
     assert early == pytest.approx(
         normalized_db(
             np.concatenate([np.zeros((20, 64), np.float32), track.power[:10]]), track.config
         )
     )
-    assert track.stretch(10, 20) == pytest.approx(steady_db(track.power[10:20], track.config))
+    assert track.chunk(10, 20) == pytest.approx(steady_db(track.power[10:20], track.config))

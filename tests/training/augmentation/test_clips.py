@@ -20,7 +20,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def made_up_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.Tensor:
+def synthetic_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.Tensor:
     """Smooth images; the frames of a clip differ in one corner only."""
     coarse = torch.rand(count, 3, 4, 4, generator=generator(9))
     smooth = torch.nn.functional.interpolate(coarse, (size_px, size_px), mode="bilinear")
@@ -31,7 +31,7 @@ def made_up_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.T
 
 @pytest.mark.parametrize("name", JITTERS)
 def test_all_frames_of_a_clip_change_alike(name):
-    still = made_up_clips(6)[:, :1].repeat(1, 5, 1, 1, 1)
+    still = synthetic_clips(6)[:, :1].repeat(1, 5, 1, 1, 1)
     changed, _ = augment_clips(still, JITTERS[name], generator(3))
     assert changed.shape == still.shape
     assert 0 <= changed.min() <= changed.max() <= 1
@@ -42,7 +42,7 @@ def test_all_frames_of_a_clip_change_alike(name):
 
 
 def test_what_is_given_is_not_written_to():
-    clips, points = made_up_clips(), torch.rand(3, 4, 68, 2)
+    clips, points = synthetic_clips(), torch.rand(3, 4, 68, 2)
     kept, kept_points = clips.clone(), points.clone()
     for jitter in JITTERS.values():
         augment_clips(clips, jitter, generator(), points)
@@ -51,14 +51,14 @@ def test_what_is_given_is_not_written_to():
 
 
 def test_nothing_asked_is_nothing_done():
-    clips = made_up_clips()
+    clips = synthetic_clips()
     changed, points = augment_clips(clips, NONE, generator())
     assert torch.equal(changed, clips)
     assert points is None
 
 
 def test_a_mirrored_face_keeps_left_and_right_apart():
-    clips = made_up_clips(1, 2, 112)
+    clips = synthetic_clips(1, 2, 112)
     points = torch.from_numpy(MEAN_SHAPE_PX)[None, None].repeat(1, 2, 1, 1) + torch.tensor(
         [7.0, 3.0]
     )
@@ -67,14 +67,14 @@ def test_a_mirrored_face_keeps_left_and_right_apart():
     wanted = points[0, 0].clone()
     wanted[:, 0] = 111 - wanted[:, 0]
     assert torch.allclose(moved[0, 0], wanted[list(FLIP_ORDER)], atol=1e-3)
-    upside, _ = augment_clips(clips, ClipJitter(flip=0, flip_down=1), generator())
+    upside, _ = augment_clips(clips, ClipJitter(flip=0, vertical_flip=1), generator())
     assert torch.allclose(upside, clips.flip(-2), atol=1e-5)
 
 
 GEOMETRY = {
     "turn": ClipJitter(flip=0, rotate_deg=45),
     "crop": ClipJitter(flip=0, crop_area=(0.5, 0.9), crop_ratio=(3 / 4, 4 / 3)),
-    "all": ClipJitter(flip=0.5, flip_down=0.5, rotate_deg=30, crop_area=(0.6, 1.0)),
+    "all": ClipJitter(flip=0.5, vertical_flip=0.5, rotate_deg=30, crop_area=(0.6, 1.0)),
 }
 
 
@@ -156,7 +156,7 @@ def test_light_and_contrast_are_factors():
 
 
 def test_absent_frames_stay_black_and_do_not_darken_the_rest():
-    clips = made_up_clips()
+    clips = synthetic_clips()
     clips[:, 0] = 0
     there = torch.tensor([[False, True, True, True]]).repeat(3, 1)
     jitter = ClipJitter(flip=0, contrast=0.5, hsv=(10, 25, 20), autocontrast=1)
@@ -178,7 +178,7 @@ def test_blur_against_opencv():
 
 
 def test_images_are_clips_of_one_frame():
-    images = made_up_clips()[:, 0]
+    images = synthetic_clips()[:, 0]
     points = torch.rand(3, 68, 2) * 32
     one, moved = augment_clips(images, JITTERS["M2"], generator(4), points)
     clip, moved_clip = augment_clips(images[:, None], JITTERS["M2"], generator(4), points[:, None])

@@ -11,13 +11,13 @@ from faceaffect.geometry import (
 )
 from training.augmentation.crops import (
     CropJitter,
-    compose,
-    cover,
-    cut,
     jitter_maps,
-    move_points,
-    photometric,
-    recompress,
+    jpeg_compress,
+    occlude,
+    perturb_maps,
+    photometric_jitter,
+    points_to_crops,
+    sample_crops,
 )
 from training.default_model.batch_mixer import _blend, _flip, au_balanced_weights
 from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps
@@ -73,10 +73,10 @@ def test_landmarks_stay_on_the_image(size_px):
     start = torch.tensor([[[1.2, 0, 12], [0, 1.2, 12]]])
     for seed in range(12):
         maps = jitter_maps(start, CropJitter(), generator(seed))
-        expected = move_points(maps, point)[0, 0]
+        expected = points_to_crops(maps, point)[0, 0]
         if not ((expected > 8) & (expected < 103)).all():
             continue
-        crop = cut(image, maps, size_px, "zeros")[0, 0]
+        crop = sample_crops(image, maps, size_px, "zeros")[0, 0]
         ratio = 112 / size_px
         row, column = divmod(int(crop.argmax()), size_px)
         found = (torch.tensor([column, row]) + 0.5) * ratio - 0.5
@@ -95,7 +95,7 @@ def test_the_cut_is_the_runtime_s_crop():
         Frame(image, PixelFormat.RGB), maps, size_px=112, mean=(0, 0, 0), std=(1, 1, 1)
     )[0]
     got = (
-        cut(
+        sample_crops(
             torch.from_numpy(image).permute(2, 0, 1)[None].float(),
             torch.from_numpy(maps),
             112,
@@ -109,7 +109,7 @@ def test_the_cut_is_the_runtime_s_crop():
 def test_numpy_and_torch_move_maps_alike():
     maps = estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None] * 2))
     turn, scale, shift = np.array([0.3]), np.array([1.2]), np.array([[5.0, -3.0]])
-    wanted = compose(
+    wanted = perturb_maps(
         torch.from_numpy(maps),
         *(torch.from_numpy(v.astype(np.float32)) for v in (turn, scale, shift)),
     )
@@ -136,7 +136,7 @@ def test_tracking_maps_hold_the_face_and_beside_maps_do_not():
 def test_light_and_cover_keep_the_range_and_the_seed_decides():
     crops = torch.rand(16, 3, 48, 48)
     first, again = (
-        cover(photometric(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3))
+        occlude(photometric_jitter(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3))
     )
     assert torch.equal(first, again)
     assert first.min() >= 0
@@ -148,7 +148,7 @@ def test_recompression_touches_its_share_and_keeps_the_image():
     crops = torch.nn.functional.interpolate(
         torch.rand(20, 3, 6, 6, generator=generator(1)), (64, 64), mode="bicubic"
     ).clamp(0, 1)
-    worse = recompress(crops.clone(), 0.25, generator())
+    worse = jpeg_compress(crops.clone(), 0.25, generator())
     changed = (worse - crops).abs().amax(dim=(1, 2, 3)) > 0
     assert int(changed.sum()) == 5
     assert (worse - crops).abs().mean() < 0.05

@@ -10,7 +10,7 @@ import pyarrow as pa
 from training.datasets.frame_table import SPLITS, FrameTable, empty_labels
 
 
-def made_up_table(
+def make_synthetic_table(
     frames: dict[str, list[int]],
     *,
     au: list[list[float] | None] | None = None,

@@ -18,7 +18,7 @@ from tests.training.datasets.synthetic_affwild2 import (
 )
 from training.datasets.affwild2 import read_affwild2
 from training.datasets.affwild2_layout import video_file, without_position
-from training.datasets.broken_data import BrokenDataSetError
+from training.datasets.broken_data import BrokenDatasetError
 from training.datasets.frame_table import FrameTable
 
 REQUIRES = ("pyarrow",)
@@ -204,7 +204,7 @@ def test_a_frame_twice_in_a_multi_task_file_is_named(tmp_path):
     text = f"image,valence,arousal,expression,aus\na/00002.jpg,{line}\na/00001.jpg,{line}\na/00002.jpg,{line}\n"
     write(tmp_path / "annotations/MTL_Challenge/train_set.txt", text)
     with pytest.raises(
-        BrokenDataSetError, match=r"train_set\.txt:4: frame 2 of a stands here a second time"
+        BrokenDatasetError, match=r"train_set\.txt:4: frame 2 of a stands here a second time"
     ):
         read_affwild2(tmp_path, progress=False)
 
@@ -229,7 +229,7 @@ BROKEN = {
 def test_a_broken_line_is_named(tmp_path, task, text, line, problem):
     path = write(tmp_path / f"annotations/{task}_Set/Train_Set/bad.txt", text)
     write(tmp_path / "annotations/VA_Set/Train_Set/good.txt", f"{HEADER_VA}\n0,0\n")
-    with pytest.raises(BrokenDataSetError, match=problem) as raised:
+    with pytest.raises(BrokenDatasetError, match=problem) as raised:
         read_affwild2(tmp_path, progress=False)
     (broken,) = raised.value.broken
     assert (broken.path, broken.line) == (path, line)
@@ -242,7 +242,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "annotations/VA_Set/Train_Set/bad.txt"
     write(path, "")
     path.write_bytes(b"valence,arousal\n0,0\n\xff\xfe\n")
-    with pytest.raises(BrokenDataSetError, match=r"bad\.txt:3: not UTF-8"):
+    with pytest.raises(BrokenDatasetError, match=r"bad\.txt:3: not UTF-8"):
         read_affwild2(tmp_path, progress=False)
 
 

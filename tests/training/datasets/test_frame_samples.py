@@ -9,11 +9,11 @@ import torch
 
 from faceaffect.audio.mel import MelConfig
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, keypoints_from_landmarks
-from tests.training.datasets.synthetic_table import made_up_table
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.audio.mel_track import MelTrack, MelTracks
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, Sample, SampleConfig
-from training.datasets.sampling.label_samplers import Mixed, TaskRows
+from training.datasets.sampling.label_samplers import MixedSampler, TaskRows
 from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
@@ -28,7 +28,7 @@ UNITS = [0.0] * 11 + [1.0]
 @pytest.fixture
 def table(tmp_path):
     """Three frames of `a` (the second without a crop) and two of `b`; pixel values tell the row."""
-    table = made_up_table(
+    table = make_synthetic_table(
         {"a": [1, 2, 3], "b": [1, 2]},
         au=[UNITS, UNITS, None, None, UNITS],
         expression=[3, 2, None, 6, None],
@@ -57,7 +57,7 @@ def test_a_batch_holds_images_labels_and_masks(table):
 
 
 def test_crops_are_taken_as_they_are(tmp_path):
-    table = made_up_table({"v": [1]}, root=tmp_path)
+    table = make_synthetic_table({"v": [1]}, root=tmp_path)
     path = table.path_of(0)
     path.parent.mkdir()
     pixels = RANDOM.integers(0, 256, (112, 112, 3)).astype(np.uint8)
@@ -103,7 +103,7 @@ def test_a_sample_is_one_row_of_it(table):
 
 
 def test_faces_are_aligned_by_landmarks(tmp_path):
-    table = made_up_table({"v": [1]}, root=tmp_path)
+    table = make_synthetic_table({"v": [1]}, root=tmp_path)
     points = (MEAN_SHAPE_PX * 1.7 + np.array([60, 30])).astype(np.float32)
     table = replace(table, landmarks_xy=points[None])
     path = table.path_of(0)
@@ -131,7 +131,8 @@ def test_faces_are_aligned_by_landmarks(tmp_path):
 
 def test_faces_are_cut_around_their_box(tmp_path):
     table = replace(
-        made_up_table({"v": [1]}, root=tmp_path), box=np.array([[40, 60, 80, 90]], np.float32)
+        make_synthetic_table({"v": [1]}, root=tmp_path),
+        box=np.array([[40, 60, 80, 90]], np.float32),
     )
     path = table.path_of(0)
     path.parent.mkdir()
@@ -157,7 +158,7 @@ def test_a_broken_image_is_named(table):
 
 def test_steps_are_read_ahead_in_order(table):
     samples = FrameSamples(table, SampleConfig(size_px=16))
-    sampler = Mixed(TaskRows(("AU", "EXPR"), np.array([0, 2, 3, 4, 0, 2, 3])), 2, seed=1)
+    sampler = MixedSampler(TaskRows(("AU", "EXPR"), np.array([0, 2, 3, 4, 0, 2, 3])), 2, seed=1)
     wanted = [step.parts[0].rows.tolist() for step in sampler.steps(0)]
     loaded = list(samples.load(sampler.steps(0), workers=3))
     assert [batch["row"].tolist() for ((_, batch),) in loaded] == wanted
@@ -178,7 +179,7 @@ def heard(table):
     )
 
     class Tracks(MelTracks):
-        def of(self, path):
+        def get(self, path):
             return track if path.name == "a.mp4" else None
 
     return replace(table, media=("a.mp4", "b.mp4"), audio_offset_s=offsets), track, Tracks(SMALL)
@@ -190,11 +191,11 @@ def test_a_frame_comes_with_the_audio_about_it(heard):
     batch = FrameSamples(table, config, tracks).batch(np.array([0, 2, 3]))
     assert batch["audio"].shape == (3, 1, 6, 71)
     assert batch["has_audio"].tolist() == [True, True, False]
-    np.testing.assert_array_equal(batch["audio"][1, 0], track.around(1.08, 0.5, 0.2))
+    np.testing.assert_array_equal(batch["audio"][1, 0], track.window_around(1.08, 0.5, 0.2))
     assert batch["audio"][2].unique().numel() == 1  # silence
     clip = FrameSamples(table, config, tracks).batch(np.array([[-1, 0, 2]]))
     np.testing.assert_array_equal(
-        clip["audio"][0, 0], track.around(1.08, 0.5, 0.2)
+        clip["audio"][0, 0], track.window_around(1.08, 0.5, 0.2)
     )  # about its last frame
 
 
@@ -203,5 +204,5 @@ def test_a_window_comes_with_its_own_stretch_of_audio(heard):
     config = SampleConfig(size_px=16, audio="between", audio_frames=20)
     batch = FrameSamples(table, config, tracks).batch(np.array([[0, 1, 2], [3, 4, 4]]))
     assert batch["audio"].shape == (2, 1, 6, 20)
-    np.testing.assert_array_equal(batch["audio"][0, 0], track.between(1.0, 1.12, 20))
+    np.testing.assert_array_equal(batch["audio"][0, 0], track.window_between(1.0, 1.12, 20))
     assert batch["has_audio"].tolist() == [True, False]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.datasets.renderwild import IMAGE_PX, load_wild, without_rest
+from training.datasets.renderwild import IMAGE_PX, drop_neutral, load_renderwild
 from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
@@ -61,7 +61,7 @@ def folder(tmp_path):
 
 
 def test_images_places_and_labels_belong_together(folder):
-    table, rig = load_wild(folder, "Train_Set", rate_hz=5)
+    table, rig = load_renderwild(folder, "Train_Set", rate_hz=5)
     assert len(table) == 6  # frames 0, 5 and 10 of two videos
     assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
     assert table.images.shape[1:] == (IMAGE_PX, IMAGE_PX, 3)
@@ -79,19 +79,19 @@ def test_images_places_and_labels_belong_together(folder):
 
 
 def test_validation_videos_are_no_training_videos(folder):
-    assert len(load_wild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
+    assert len(load_renderwild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
     with pytest.raises(FileNotFoundError, match="Test_Set split"):
-        load_wild(folder, "Test_Set")
+        load_renderwild(folder, "Test_Set")
 
 
 def test_an_unreadable_video_is_named(folder):
     (folder / "videos" / "one.avi").write_bytes(b"no video")
     with pytest.raises(ValueError, match=r"one\.avi"):
-        load_wild(folder)
+        load_renderwild(folder)
 
 
 def test_rest_can_be_thinned_out(folder):
-    table, _ = load_wild(folder, rate_hz=25)
-    thinned = without_rest(table, 1.0)
-    assert 0 < len(thinned) < len(table)
-    assert (thinned.expression[:, 0] < 0.9).all()
+    table, _ = load_renderwild(folder, rate_hz=25)
+    downsampled = drop_neutral(table, 1.0)
+    assert 0 < len(downsampled) < len(table)
+    assert (downsampled.expression[:, 0] < 0.9).all()

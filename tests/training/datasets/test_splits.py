@@ -15,7 +15,7 @@ from tests.training.datasets.synthetic_affwild2 import (
 )
 from training.datasets.affwild2 import read_affwild2
 from training.datasets.frame_table import TASKS
-from training.datasets.splits import labeled_rows, leaks, training_view, with_group_split
+from training.datasets.splits import labeled_rows, training_view, with_group_split
 
 REQUIRES = ("pyarrow",)
 
@@ -56,7 +56,6 @@ def test_no_video_of_a_validation_set_that_counts_is_trained_on(table):
     assert seen(view, "AU") == {"all", "au"}  # `two_left` shares its video with a validation video
     assert seen(view, "EXPR") == {"all"}
     assert seen(view, "VA") == {"all", "va"}
-    assert leaks(table, view, TASKS) == []
 
 
 def test_a_video_held_out_for_another_task_is_used_without_that_label(table):
@@ -65,9 +64,6 @@ def test_a_video_held_out_for_another_task_is_used_without_that_label(table):
     assert "mixed" in seen(view, "EXPR")
     assert "mixed" not in seen(view, "VA")  # its VA labels are validation labels
     assert seen(view, "EXPR") == {"all", "mixed"}  # nor are those of `expr_v` ever learned
-    assert leaks(table, view, ("VA",)) == [
-        "mixed"
-    ]  # such a model must not be chosen by its VA score
     assert (view.va[~view.va_mask] == 0).all()
 
 
@@ -94,5 +90,5 @@ def test_groups_stay_whole_and_keep_their_side(table):
         sides[seed] = split.splits[:, 0].tolist()
     share = np.mean([np.array(s) == 2 for s in sides.values()])
     assert 0.25 < share < 0.55
-    half = with_group_split(many.pick(np.arange(2)), 0.4, 3)
+    half = with_group_split(many.select(np.arange(2)), 0.4, 3)
     assert half.splits[:, 0].tolist() == sides[3][: len(half.videos)]

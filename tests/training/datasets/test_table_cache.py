@@ -11,14 +11,14 @@ from rich.console import Console
 from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, crops, write
 from training.datasets import affwild2
 from training.datasets.affwild2 import load_cached, read_affwild2
-from training.datasets.frame_table import FrameTable, join_tables
+from training.datasets.frame_table import FrameTable, concat_tables
 from training.datasets.table_parquet import read_table, write_table
 
 
 def assert_same(one: FrameTable, other: FrameTable) -> None:
     for each in fields(FrameTable):
         a, b = getattr(one, each.name), getattr(other, each.name)
-        if each.name == "kept_in":
+        if each.name == "cache_path":
             continue
         if each.name == "report":
             assert a.to_json() == b.to_json()
@@ -136,13 +136,13 @@ def test_what_is_no_table_is_said(tmp_path):
 def test_sources_are_joined_under_their_names(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     with pytest.raises(ValueError, match="same name"):
-        join_tables([table, table])
+        concat_tables([table, table])
     values = {each.name: getattr(table, each.name) for each in fields(FrameTable)}
     other = FrameTable(
         **values
         | {"sources": ("Other",) * len(table.videos), "box": np.ones((len(table), 4), np.float32)}
     )
-    both = join_tables([table, other])
+    both = concat_tables([table, other])
     assert len(both) == 2 * len(table)
     k = int(both.rows("AU")[-1])
     assert both.videos[both.video[k]] == "Other/one"
@@ -150,7 +150,7 @@ def test_sources_are_joined_under_their_names(tmp_path):
     assert np.isnan(both.box[0]).all()
     assert (both.box[k] == 1).all()
     np.testing.assert_array_equal(both.au[len(table) :], table.au)
-    picked = both.pick(both.rows("EXPR"))
+    picked = both.select(both.rows("EXPR"))
     assert picked.videos == (
         "Aff-Wild2/1-30-1280x720_right",
         "Aff-Wild2/one",

@@ -39,7 +39,7 @@ def test_au_score_agrees_with_scikit_learn(au: tuple[np.ndarray, np.ndarray]) ->
 def test_by_column_a_frame_counts_for_the_aus_it_has(au: tuple[np.ndarray, np.ndarray]) -> None:
     on, label = au
     label[:, 8] = -1  # an AU that nobody labeled
-    figures = metrics.au_figures(
+    figures = metrics.au_metrics(
         metrics.au_sums(on, label, np.zeros(300, int), 1, by_column=True)[0]
     )
     known = label >= 0
@@ -97,9 +97,9 @@ def test_va_score_is_the_mean_concordance_of_valid_clipped_rows() -> None:
 def test_sums_of_videos_add_up_to_the_pool(au: tuple[np.ndarray, np.ndarray]) -> None:
     on, label = au
     video = np.repeat(np.arange(3), 100)
-    np.testing.assert_allclose(metrics.au_figures(metrics.au_sums(on, label, video, 5).sum(axis=0))["score"],
+    np.testing.assert_allclose(metrics.au_metrics(metrics.au_sums(on, label, video, 5).sum(axis=0))["score"],
                                metrics.au_score(on, label)["score"])  # fmt: skip
-    first = metrics.au_figures(metrics.au_sums(on, label, video, 5))["score"]
+    first = metrics.au_metrics(metrics.au_sums(on, label, video, 5))["score"]
     assert first[1] == pytest.approx(metrics.au_score(on[100:200], label[100:200])["score"])
     assert np.isnan(first[3:]).all()
 

@@ -50,12 +50,12 @@ def test_the_curve_agrees_with_scikit_learn(scored: tuple[np.ndarray, np.ndarray
 
 def test_a_thinned_curve_lies_on_the_whole_one(scored: tuple[np.ndarray, np.ndarray]) -> None:
     curve = metrics.precision_recall(*scored)
-    thinned = curve.thinned(20)
-    assert len(thinned.recall) <= min(22, len(curve.recall))
-    assert {*zip(thinned.recall, thinned.precision, strict=True)} <= {
+    downsampled = curve.downsampled(20)
+    assert len(downsampled.recall) <= min(22, len(curve.recall))
+    assert {*zip(downsampled.recall, downsampled.precision, strict=True)} <= {
         *zip(curve.recall, curve.precision, strict=True)
     }
-    assert (thinned.recall[0], thinned.recall[-1]) == (curve.recall[0], 1)
+    assert (downsampled.recall[0], downsampled.recall[-1]) == (curve.recall[0], 1)
 
 
 def test_one_class_or_no_rows_have_no_area() -> None:

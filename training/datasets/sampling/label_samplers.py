@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.frame_table import TASKS, FrameTable, Rows, Task
+from training.datasets.frame_table import Task
 from training.datasets.sampling.step import Part, RowSource, Step
 
 
@@ -50,7 +50,7 @@ class TaskRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class MixedSampler:
     """One stream of rows of any label pattern; the masks decide which losses count (M5, M6)."""
 
     rows: TaskRows
@@ -119,7 +119,7 @@ class PerTaskSampler:
 
 
 @dataclass(frozen=True, slots=True)
-class Alternate:
+class AlternatingSampler:
     """Tasks take turns, an optimizer step each (M2).
 
     turn "batch": a batch of every set in turn, as long as the last set lasts; the others start
@@ -151,7 +151,7 @@ class Alternate:
 
 
 @dataclass(frozen=True, slots=True)
-class Phases:
+class CurriculumSampler:
     """Groups of rows by what they are labeled for, one whole group after the other (M3).
 
     The name of a group is the step's `phase`; a recipe rests the heads that are not in the
@@ -169,44 +169,6 @@ class Phases:
 
     def count(self, epoch: int) -> int:
         return sum(group.batch_count(epoch, self.batch) for group in self.groups.values())
-
-
-def label_groups(
-    table: FrameTable,
-    first: Task = "EXPR",
-    second: Task = "AU",
-    *,
-    disjoint: bool = True,
-    rows: Rows | None = None,
-) -> dict[str, TaskRows]:
-    """The groups of `Phases`: labeled for the first task, for the second, for both.
-
-    With `disjoint` the first two hold only rows that lack the other label, as M3's text says;
-    without, all rows of each task, as its code does. Groups without a row are left out.
-    """
-    within = np.zeros(len(table), bool)
-    within[np.arange(len(table)) if rows is None else rows] = True
-    one, two = table.labeled(first) & within, table.labeled(second) & within
-    masks = {
-        first: one & ~two if disjoint else one,
-        second: two & ~one if disjoint else two,
-        "both": one & two,
-    }
-    tasks: dict[str, tuple[Task, ...]] = {
-        first: (first,),
-        second: (second,),
-        "both": (first, second),
-    }
-    return {
-        name: TaskRows(tasks[name], np.flatnonzero(mask))
-        for name, mask in masks.items()
-        if mask.any()
-    }
-
-
-def task_sets(table: FrameTable, tasks: tuple[Task, ...] = TASKS) -> dict[str, TaskRows]:
-    """The rows of each task of a table (a `splits.training_view`), by the task's name."""
-    return {task: TaskRows((task,), table.rows(task)) for task in tasks}
 
 
 def _endless(

@@ -11,14 +11,14 @@ from training.datasets.frame_table import FrameTable, Rows
 VA_BINS = 20
 
 
-def inverse_class(table: FrameTable, rows: Rows) -> NDArray[np.float64]:
+def class_balanced_weights(table: FrameTable, rows: Rows) -> NDArray[np.float64]:
     """1 / count of the row's expression [N]; 0 for rows without one."""
     classes, known = table.expression[rows], table.expression_mask[rows]
     counts = np.bincount(classes[known], minlength=len(EXPRESSION_NAMES))
     return np.where(known, 1 / np.maximum(counts, 1)[classes], 0.0)
 
 
-def inverse_va(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
+def va_balanced_weights(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
     """1 / count of the row's cell in a `bins` x `bins` grid over valence and arousal [N]; 0 for
     rows without them.
     """
@@ -29,6 +29,8 @@ def inverse_va(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np
     return np.where(known, 1 / np.maximum(counts, 1)[cell], 0.0)
 
 
-def inverse_both(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
+def class_and_va_balanced_weights(
+    table: FrameTable, rows: Rows, bins: int = VA_BINS
+) -> NDArray[np.float64]:
     """The sum of the two [N], for sets that carry both labels (M8)."""
-    return inverse_class(table, rows) + inverse_va(table, rows, bins)
+    return class_balanced_weights(table, rows) + va_balanced_weights(table, rows, bins)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,8 +20,8 @@ def windows(
     stride: int,
     *,
     drop_gaps: bool = False,
-    reach_end: bool = False,
-    repeat_short: bool = False,
+    include_tail: bool = False,
+    pad_short: bool = False,
     random: np.random.Generator | None = None,
 ) -> NDArray[np.int64]:
     """Windows [W, length] of rows that follow each other in their video.
@@ -32,9 +31,9 @@ def windows(
         length, stride: of the windows, in rows.
         drop_gaps: a window holds consecutive frame numbers only (M8); else rows follow each
         other over gaps (M2).
-        reach_end: a last window over the last `length` rows where the stride leaves some
+        include_tail: a last window over the last `length` rows where the stride leaves some
         out.
-        repeat_short: a stretch shorter than a window gives one all the same, its last row
+        pad_short: a stretch shorter than a window gives one all the same, its last row
         repeated.
         random: draws the start of each stretch from 0 to stride - 1, anew with each call (an
         epoch's other windows).
@@ -45,12 +44,12 @@ def windows(
     for stretch in _stretches(table, rows, drop_gaps):
         count = len(stretch)
         if count < length:
-            if repeat_short:
+            if pad_short:
                 found.append(np.concatenate([stretch, np.full(length - count, stretch[-1])])[None])
             continue
         start = 0 if random is None else int(random.integers(0, min(stride, count - length + 1)))
         starts = np.arange(start, count - length + 1, stride)
-        if reach_end and starts[-1] != count - length:
+        if include_tail and starts[-1] != count - length:
             starts = np.append(starts, count - length)
         found.append(stretch[starts[:, None] + np.arange(length)])
     return np.concatenate(found) if found else np.zeros((0, length), np.int64)
@@ -63,11 +62,11 @@ def covering_windows(
     least one.
     """
     return windows(
-        table, rows, length, length, drop_gaps=drop_gaps, reach_end=True, repeat_short=True
+        table, rows, length, length, drop_gaps=drop_gaps, include_tail=True, pad_short=True
     )
 
 
-def first_places(places: NDArray[np.int64]) -> NDArray[np.bool_]:
+def first_occurrences(places: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Where in windows [W, L] each row occurs for the first time: its one prediction, when windows
     overlap.
     """
@@ -75,26 +74,6 @@ def first_places(places: NDArray[np.int64]) -> NDArray[np.bool_]:
     values, at = np.unique(places.ravel(), return_index=True)
     first[at[values != NO_FRAME]] = True
     return first.reshape(places.shape)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EpochWindows:
-    """Windows whose starts are drawn anew every epoch: a row source for the samplers."""
-
-    table: FrameTable
-    rows: Rows
-    length: int
-    stride: int
-    drop_gaps: bool = False
-    repeat_short: bool = True
-    seed: int = 0
-
-    def __call__(self, epoch: int) -> NDArray[np.int64]:
-        random = np.random.default_rng([self.seed, epoch])
-        return windows(
-            self.table, self.rows, self.length, self.stride,
-            drop_gaps=self.drop_gaps, repeat_short=self.repeat_short, random=random,
-        )  # fmt: skip
 
 
 def clips_ending_at(

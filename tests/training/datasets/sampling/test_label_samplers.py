@@ -5,16 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.label_samplers import (
-    Alternate,
-    Mixed,
+    AlternatingSampler,
+    CurriculumSampler,
+    MixedSampler,
     PerTaskSampler,
-    Phases,
     SemiSupervisedSampler,
     TaskRows,
-    label_groups,
-    task_sets,
 )
 from training.datasets.sampling.step import Part, Step, shard
 
@@ -44,12 +41,12 @@ def same(one, other) -> bool:
 
 
 SAMPLERS = {
-    "mixed": Mixed(TaskRows(("EXPR", "AU", "VA"), np.arange(39)), 8, seed=3),
+    "mixed": MixedSampler(TaskRows(("EXPR", "AU", "VA"), np.arange(39)), 8, seed=3),
     "longest": PerTaskSampler(ALL, 4, seed=3),
     "shortest": PerTaskSampler(ALL, 4, "shortest", seed=3),
-    "alternate by batch": Alternate(ALL, 4, seed=3),
-    "alternate by epoch": Alternate(ALL, 4, "epoch", seed=3),
-    "phases": Phases({"EXPR": EXPR, "AU": AU}, 4, seed=3),
+    "alternate by batch": AlternatingSampler(ALL, 4, seed=3),
+    "alternate by epoch": AlternatingSampler(ALL, 4, "epoch", seed=3),
+    "phases": CurriculumSampler({"EXPR": EXPR, "AU": AU}, 4, seed=3),
 }
 
 
@@ -114,7 +111,7 @@ def test_a_joint_set_counts_for_both_tasks():
 
 
 def test_alternating_by_batch_takes_a_step_each():
-    steps = list(Alternate({"EXPR": EXPR, "AU": AU}, 4).steps(0))
+    steps = list(AlternatingSampler({"EXPR": EXPR, "AU": AU}, 4).steps(0))
     assert [step.phase for step in steps] == ["EXPR", "AU"] * 7
     assert rows_by_task(steps)["AU"] == Counter(range(10, 35))
     assert all(len(step.parts) == 1 for step in steps)
@@ -122,57 +119,17 @@ def test_alternating_by_batch_takes_a_step_each():
 
 def test_alternating_by_epoch_and_phases_finish_one_before_the_next():
     for sampler in (
-        Alternate({"EXPR": EXPR, "AU": AU}, 4, "epoch"),
-        Phases({"EXPR": EXPR, "AU": AU}, 4),
+        AlternatingSampler({"EXPR": EXPR, "AU": AU}, 4, "epoch"),
+        CurriculumSampler({"EXPR": EXPR, "AU": AU}, 4),
     ):
         steps = list(sampler.steps(0))
         assert [step.phase for step in steps] == ["EXPR"] * 3 + ["AU"] * 7
         assert rows_by_task(steps) == {"EXPR": Counter(range(10)), "AU": Counter(range(10, 35))}
 
 
-def labeled_table():
-    units = [0.0] * 12
-    return made_up_table(
-        {"v": list(range(1, 8))},
-        expression=[0, None, 1, None, 2, None, 3],
-        au=[None, units, units, None, units, units, None],
-        va=[None] * 6 + [(0, 0)],
-    )
-
-
-def test_groups_are_by_what_is_labeled():
-    groups = label_groups(labeled_table())
-    assert {name: g.rows.tolist() for name, g in groups.items()} == {
-        "EXPR": [0, 6],
-        "AU": [1, 5],
-        "both": [2, 4],
-    }
-    assert groups["both"].tasks == ("EXPR", "AU")
-    whole = label_groups(labeled_table(), disjoint=False)
-    assert {name: g.rows.tolist() for name, g in whole.items()} == {
-        "EXPR": [0, 2, 4, 6],
-        "AU": [1, 2, 4, 5],
-        "both": [2, 4],
-    }
-    some = label_groups(labeled_table(), rows=np.array([0, 1, 3]))
-    assert {name: g.rows.tolist() for name, g in some.items()} == {
-        "EXPR": [0],
-        "AU": [1],
-    }  # nobody has both
-
-
-def test_sets_hold_the_rows_of_their_task():
-    sets = task_sets(labeled_table())
-    assert {name: s.rows.tolist() for name, s in sets.items()} == {
-        "AU": [1, 2, 4, 5],
-        "EXPR": [0, 2, 4, 6],
-        "VA": [6],
-    }
-
-
 def test_weights_say_how_often_a_row_is_drawn():
     weights = np.array([0, 1.0, 3, 0, 0, 0, 0, 0, 0, 0])
-    sampler = Mixed(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
+    sampler = MixedSampler(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
     seen = Counter(
         r
         for epoch in range(400)
@@ -185,17 +142,19 @@ def test_weights_say_how_often_a_row_is_drawn():
 
 def test_an_empty_task_says_so():
     for sampler in (
-        Mixed(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
+        MixedSampler(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
         PerTaskSampler(ALL | {"none": TaskRows(("AU", "VA"), np.zeros(0, np.int64))}, 4),
     ):
         with pytest.raises(ValueError, match=r"no row to train on for .*VA"):
             list(sampler.steps(0))
     with pytest.raises(ValueError, match="10 rows and 3 weights"):
-        list(Mixed(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
+        list(MixedSampler(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
 
 
 def test_rows_may_be_clips_and_differ_by_epoch():
-    sampler = Mixed(TaskRows(("AU",), lambda epoch: np.arange(12).reshape(4, 3) + 100 * epoch), 3)
+    sampler = MixedSampler(
+        TaskRows(("AU",), lambda epoch: np.arange(12).reshape(4, 3) + 100 * epoch), 3
+    )
     first, second = sampler.steps(2)
     assert first.parts[0].rows.shape == (3, 3)
     assert second.parts[0].rows.shape == (1, 3)

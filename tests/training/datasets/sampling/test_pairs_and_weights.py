@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
-from tests.training.datasets.synthetic_table import made_up_table
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.datasets.sampling.pairs import au_pairs, draw_pairs
-from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
+from training.datasets.sampling.sample_weights import (
+    class_and_va_balanced_weights,
+    class_balanced_weights,
+    va_balanced_weights,
+)
 
 REQUIRES = ("pyarrow",)
 
@@ -61,7 +65,7 @@ def test_without_a_difference_there_is_no_pair():
 def test_intensity_is_used_where_a_video_has_it():
     intensity = np.full((8, 12), np.nan, np.float32)
     intensity[:3, AU12] = [0, 1, 4]  # presence alone would call the first two equal
-    table = made_up_table(
+    table = make_synthetic_table(
         {"graded": [1, 2, 3, 4], "plain": [1, 2, 3, 4]},
         au=[units(0), units(0), units(1), units(1), units(0), units(1), None, units(1)],
         intensity=intensity,
@@ -85,8 +89,8 @@ def test_intensity_is_used_where_a_video_has_it():
 
 def test_class_weights_make_classes_equal():
     expression = [0] * 50 + [3] * 5 + [6] + [None]
-    table = made_up_table({"v": list(range(57))}, expression=expression)
-    weights = inverse_class(table, np.arange(57))
+    table = make_synthetic_table({"v": list(range(57))}, expression=expression)
+    weights = class_balanced_weights(table, np.arange(57))
     assert [weights[:50].sum(), weights[50:55].sum(), weights[55]] == pytest.approx([1, 1, 1])
     assert weights[56] == 0
 
@@ -98,8 +102,8 @@ def test_va_weights_make_cells_equal():
         (1.0, 1.0),
         None,
     ]
-    table = made_up_table({"v": list(range(len(points)))}, va=points)
-    weights = inverse_va(table, np.arange(len(points)))
+    table = make_synthetic_table({"v": list(range(len(points)))}, va=points)
+    weights = va_balanced_weights(table, np.arange(len(points)))
     values = np.array(points[:-1])
     counts = np.histogram2d(values[:, 0], values[:, 1], bins=20, range=[[-1, 1], [-1, 1]])[0]
     edges = np.linspace(-1, 1, 21)
@@ -114,5 +118,7 @@ def test_va_weights_make_cells_equal():
 
 
 def test_both_is_the_sum():
-    table = made_up_table({"v": [1, 2, 3]}, expression=[0, 0, 1], va=[(0, 0), None, (0.9, 0.9)])
-    assert inverse_both(table, np.arange(3)) == pytest.approx([1.5, 0.5, 2])
+    table = make_synthetic_table(
+        {"v": [1, 2, 3]}, expression=[0, 0, 1], va=[(0, 0), None, (0.9, 0.9)]
+    )
+    assert class_and_va_balanced_weights(table, np.arange(3)) == pytest.approx([1.5, 0.5, 2])

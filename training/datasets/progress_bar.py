@@ -19,7 +19,7 @@ from rich.progress import (
 Item = TypeVar("Item")
 
 
-def watched(
+def track_progress(
     items: Iterable[Item], what: str, *, total: int | None = None, progress: bool = True
 ) -> Iterator[Item]:
     """`items` one by one, with a bar named `what` that says how many are done and how long the rest

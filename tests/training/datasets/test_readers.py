@@ -334,10 +334,10 @@ def test_afew_va(tmp_path):
 def test_tables_of_other_sets_are_cached_too(affectnet, tmp_path):
     cache = tmp_path / "cache"
     first = load_cached("affectnet", affectnet, cache=cache, progress=False)
-    assert first.kept_in is not None
-    stamp = first.kept_in.stat().st_mtime_ns
+    assert first.cache_path is not None
+    stamp = first.cache_path.stat().st_mtime_ns
     again = load_cached("affectnet", affectnet, cache=cache, progress=False)
-    assert (again.kept_in, again.kept_in.stat().st_mtime_ns) == (first.kept_in, stamp)
+    assert (again.cache_path, again.cache_path.stat().st_mtime_ns) == (first.cache_path, stamp)
     assert expressions(again) == expressions(first)
     np.testing.assert_array_equal(again.landmarks_xy, first.landmarks_xy)
     images(affectnet / "Manually_Annotated_Images", "1/gone.jpg")

@@ -70,7 +70,9 @@ def _named(
     return {column: cells[place[low]].strip() for column, low in zip(columns, wanted, strict=True)}
 
 
-def number(path: Path, line: int | None, text: str, what: str, low: float, high: float) -> float:
+def parse_float(
+    path: Path, line: int | None, text: str, what: str, low: float, high: float
+) -> float:
     """`text` as a number from `low` to `high`."""
     try:
         value = float(text)
@@ -83,15 +85,15 @@ def number(path: Path, line: int | None, text: str, what: str, low: float, high:
     return value
 
 
-def whole(path: Path, line: int | None, text: str, what: str, low: int, high: int) -> int:
+def parse_int(path: Path, line: int | None, text: str, what: str, low: int, high: int) -> int:
     """`text` as a whole number from `low` to `high`."""
-    value = number(path, line, text, what, low, high)
+    value = parse_float(path, line, text, what, low, high)
     if value != int(value):
         raise BrokenFileError(path, line, f"{what} must be a whole number, got {text!r}")
     return int(value)
 
 
-class FilesThere:
+class FileIndex:
     """Whether files are there, by listing each folder once: far quicker than asking for each of
     half a million.
     """
@@ -108,7 +110,7 @@ class FilesThere:
         return name in self._folders[folder]
 
 
-def numbered_images(folder: Path) -> dict[int, str]:
+def images_by_number(folder: Path) -> dict[int, str]:
     """Names of a folder's images by the whole number that their name ends in; hidden files are
     passed over.
     """
@@ -121,7 +123,7 @@ def numbered_images(folder: Path) -> dict[int, str]:
     return found
 
 
-def first_folder(root: Path, names: Sequence[str], what: str) -> Path:
+def find_folder(root: Path, names: Sequence[str], what: str) -> Path:
     """The first of several usual places that is there."""
     for name in names:
         if (root / name).is_dir():

@@ -30,7 +30,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class TableRows:
+class TableBuilder:
     """Rows video by video."""
 
     source: str
@@ -88,7 +88,7 @@ class TableRows:
             **_places(rows),
         )
         if len(set(self._of)) < len(self._videos):
-            table = table.pick(np.arange(len(rows)))  # forget videos without a row
+            table = table.select(np.arange(len(rows)))  # forget videos without a row
         check_classes(table)
         count_rows(table, self.report)
         return table

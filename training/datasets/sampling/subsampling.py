@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,7 @@ def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Thinned:
+class EpochSubsample:
     """A share of the rows, another one every epoch: a row source for the samplers. After n epochs
     all had their turn.
     """
@@ -42,20 +41,3 @@ class Thinned:
         # Where all videos are shorter than that place, there would be nothing to train on in this
         # epoch.
         return kept if len(kept) else every_nth(self.table, self.rows, self.n)
-
-
-def keep_shares(table: FrameTable, rows: Rows, shares: Mapping[int, float], seed: int = 0) -> Rows:
-    """Rows of which only a share is kept for some expressions, by class index (M8: a tenth of
-    neutral, half of happy, sad).
-
-    Rows of other classes and rows without an expression are kept.
-    """
-    rows = np.asarray(rows, np.int64)
-    random = np.random.default_rng(seed)
-    keep = np.ones(len(rows), bool)
-    for expression, share in shares.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"a share must be from 0 to 1, got {share}")
-        of = np.flatnonzero((table.expression[rows] == expression) & table.expression_mask[rows])
-        keep[random.permutation(of)[round(share * len(of)) :]] = False
-    return rows[keep]
