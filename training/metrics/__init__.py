@@ -1,8 +1,7 @@
-"""What the results are measured by; definitions of the ABAW challenge of 2021 (ABAW2) where it has
-one.
+"""Evaluation metrics, as defined by the ABAW2 challenge (ICCV 2021) where it defines one.
 
-Empty rows and rows of one class are no errors: a figure that does not exist for them is NaN, as
-each function says.
+A metric that is undefined for its input (no rows, a single class) is NaN rather than an error;
+each function says when.
 """
 
 from __future__ import annotations

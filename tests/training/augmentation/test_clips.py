@@ -30,7 +30,7 @@ def synthetic_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch
 
 
 @pytest.mark.parametrize("name", JITTERS)
-def test_all_frames_of_a_clip_change_alike(name):
+def test_augment_clips_changes_all_frames_alike(name):
     still = synthetic_clips(6)[:, :1].repeat(1, 5, 1, 1, 1)
     changed, _ = augment_clips(still, JITTERS[name], generator(3))
     assert changed.shape == still.shape
@@ -41,7 +41,7 @@ def test_all_frames_of_a_clip_change_alike(name):
     assert torch.equal(changed, again)
 
 
-def test_what_is_given_is_not_written_to():
+def test_augment_clips_does_not_modify_input():
     clips, points = synthetic_clips(), torch.rand(3, 4, 68, 2)
     kept, kept_points = clips.clone(), points.clone()
     for jitter in JITTERS.values():
@@ -50,14 +50,14 @@ def test_what_is_given_is_not_written_to():
     assert torch.equal(points, kept_points)
 
 
-def test_nothing_asked_is_nothing_done():
+def test_augment_clips_without_jitter_is_identity():
     clips = synthetic_clips()
     changed, points = augment_clips(clips, NONE, generator())
     assert torch.equal(changed, clips)
     assert points is None
 
 
-def test_a_mirrored_face_keeps_left_and_right_apart():
+def test_augment_clips_flip_swaps_landmarks():
     clips = synthetic_clips(1, 2, 112)
     points = torch.from_numpy(MEAN_SHAPE_PX)[None, None].repeat(1, 2, 1, 1) + torch.tensor(
         [7.0, 3.0]
@@ -79,7 +79,7 @@ GEOMETRY = {
 
 
 @pytest.mark.parametrize("jitter", GEOMETRY.values(), ids=GEOMETRY)
-def test_landmarks_move_with_the_image(jitter):
+def test_augment_clips_moves_landmarks_with_image(jitter):
     """A bright blob at each landmark is found where the landmark was moved to."""
     size, count = 112, 8
     random = torch.Generator().manual_seed(5)
@@ -104,7 +104,7 @@ def test_landmarks_move_with_the_image(jitter):
         assert (moved[k, 0, 0] - spots[k]).abs().max() > 0.2
 
 
-def test_a_crop_stays_inside_the_image():
+def test_augment_clips_crop_stays_inside_image():
     changed, _ = augment_clips(torch.ones(40, 1, 3, 32, 32), JITTERS["M8"], generator())
     inner = changed[..., 1:-1, 1:-1]
     assert inner.min() > 0.999  # no black edge
@@ -114,7 +114,7 @@ def test_a_crop_stays_inside_the_image():
     assert np.mean(spans) == pytest.approx(112 / 134, abs=0.02)
 
 
-def test_colors_against_the_standard_library():
+def test_rgb_to_hsv_matches_colorsys():
     rgb = torch.rand(50, 3, 1, 1, generator=generator())
     rgb[0], rgb[1], rgb[2] = 0, 1, 0.5
     hsv = rgb_to_hsv(rgb)
@@ -125,7 +125,7 @@ def test_colors_against_the_standard_library():
     assert torch.allclose(hsv_to_rgb(hsv), rgb, atol=1e-5)
 
 
-def test_hsv_is_in_the_units_of_opencv():
+def test_hsv_jitter_is_in_opencv_units():
     pixels = np.random.default_rng(2).integers(60, 200, (1, 16, 16, 3)).astype(np.uint8)
     clip = torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, None].float() / 255
     shifts = []
@@ -140,7 +140,7 @@ def test_hsv_is_in_the_units_of_opencv():
     assert -20 <= min(shifts) < -12
 
 
-def test_light_and_contrast_are_factors():
+def test_brightness_and_contrast_are_factors():
     clips = torch.full((200, 1, 3, 8, 8), 0.4)
     bright, _ = augment_clips(clips, ClipJitter(flip=0, brightness=0.5), generator())
     factors = bright[:, 0, 0, 0, 0] / 0.4
@@ -155,7 +155,7 @@ def test_light_and_contrast_are_factors():
     assert 1.4 < spread.max() <= 1.5001
 
 
-def test_absent_frames_stay_black_and_do_not_darken_the_rest():
+def test_augment_clips_keeps_absent_frames_black():
     clips = synthetic_clips()
     clips[:, 0] = 0
     there = torch.tensor([[False, True, True, True]]).repeat(3, 1)
@@ -167,7 +167,7 @@ def test_absent_frames_stay_black_and_do_not_darken_the_rest():
     assert torch.allclose(only[:, 1:], without, atol=1e-6)
 
 
-def test_blur_against_opencv():
+def test_blur_matches_opencv():
     clip = torch.rand(1, 2, 3, 16, 16, generator=generator())
     blurred, _ = augment_clips(clip, ClipJitter(flip=0, blur_sigma_px=(0.8, 0.8)), generator())
     for t in range(2):
@@ -177,7 +177,7 @@ def test_blur_against_opencv():
         assert blurred[0, t].permute(1, 2, 0).numpy() == pytest.approx(wanted, abs=1e-5)
 
 
-def test_images_are_clips_of_one_frame():
+def test_augment_clips_of_images_equals_one_frame_clips():
     images = synthetic_clips()[:, 0]
     points = torch.rand(3, 68, 2) * 32
     one, moved = augment_clips(images, JITTERS["M2"], generator(4), points)

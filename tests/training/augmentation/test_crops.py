@@ -33,7 +33,7 @@ def generator(seed: int = 0) -> "torch.Generator":
     return torch.Generator().manual_seed(seed)
 
 
-def test_mirroring_twice_changes_nothing():
+def test_flip_twice_is_identity():
     order = np.array(FLIP_ORDER)
     assert sorted(order) == list(range(68))
     assert (order[order] == np.arange(68)).all()
@@ -43,7 +43,7 @@ def test_mirroring_twice_changes_nothing():
     assert order[8] == 8
 
 
-def test_a_mirrored_batch_keeps_right_on_the_right():
+def test_flip_of_batch_swaps_sides():
     crops = torch.rand(64, 3, 16, 16)
     landmarks = torch.from_numpy(MEAN_SHAPE_PX).repeat(64, 1, 1) + torch.tensor([3.0, 0.0])
     batch = {
@@ -65,7 +65,7 @@ def test_a_mirrored_batch_keeps_right_on_the_right():
 
 
 @pytest.mark.parametrize("size_px", [80, 112])
-def test_landmarks_stay_on_the_image(size_px):
+def test_points_to_crops_follow_image(size_px):
     image = torch.zeros(1, 3, 160, 160)
     y, x = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")
     point = torch.tensor([[[70.0, 90.0]]])
@@ -83,7 +83,7 @@ def test_landmarks_stay_on_the_image(size_px):
         assert (found - expected).abs().max() < 1.0 * ratio
 
 
-def test_the_cut_is_the_runtime_s_crop():
+def test_sample_crops_matches_runtime_crop():
     from faceaffect import kernels
     from faceaffect.types import Frame, PixelFormat
 
@@ -106,7 +106,7 @@ def test_the_cut_is_the_runtime_s_crop():
     assert np.abs(got.numpy() - wanted)[:, 8:-8, 8:-8].max() < 0.02
 
 
-def test_numpy_and_torch_move_maps_alike():
+def test_perturb_maps_matches_numpy():
     maps = estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None] * 2))
     turn, scale, shift = np.array([0.3]), np.array([1.2]), np.array([[5.0, -3.0]])
     wanted = perturb_maps(
@@ -122,7 +122,7 @@ def test_numpy_and_torch_move_maps_alike():
     )
 
 
-def test_tracking_maps_hold_the_face_and_beside_maps_do_not():
+def test_tracking_maps_contain_face_and_beside_maps_do_not():
     maps = np.repeat(
         estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None])), 40, axis=0
     )
@@ -133,7 +133,7 @@ def test_tracking_maps_hold_the_face_and_beside_maps_do_not():
     assert away.min() > 0.6 * 112
 
 
-def test_light_and_cover_keep_the_range_and_the_seed_decides():
+def test_photometric_jitter_and_occlude_keep_range_and_are_seeded():
     crops = torch.rand(16, 3, 48, 48)
     first, again = (
         occlude(photometric_jitter(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3))
@@ -144,7 +144,7 @@ def test_light_and_cover_keep_the_range_and_the_seed_decides():
     assert not torch.equal(first, crops)
 
 
-def test_recompression_touches_its_share_and_keeps_the_image():
+def test_jpeg_compress_changes_its_fraction_of_crops():
     crops = torch.nn.functional.interpolate(
         torch.rand(20, 3, 6, 6, generator=generator(1)), (64, 64), mode="bicubic"
     ).clamp(0, 1)
@@ -157,7 +157,7 @@ def test_recompression_touches_its_share_and_keeps_the_image():
     )  # colors stay
 
 
-def test_blended_faces_share_images_and_labels_alike():
+def test_blend_mixes_images_and_labels_alike():
     batch = {
         "crops": torch.arange(10.0)[:, None, None, None].expand(10, 3, 4, 4).clone(),
         "expression": torch.arange(10.0)[:, None].expand(10, 7).clone(),
@@ -183,7 +183,7 @@ def test_blended_faces_share_images_and_labels_alike():
     assert not lost[:, :3].any()
 
 
-def test_a_share_is_blended():
+def test_blend_changes_its_fraction_of_faces():
     count = 40
     batch = {
         name: torch.ones(count)
@@ -199,7 +199,7 @@ def test_a_share_is_blended():
     assert int((batch["landmark_weight"] == 0).sum()) == 20
 
 
-def test_faces_with_rare_units_are_drawn_more_often():
+def test_au_balanced_weights_draw_rare_units_more_often():
     au = np.zeros((100, 12), np.float32)
     au[:50, 0], au[50:52, 1] = 1, 1
     chance = au_balanced_weights(au, 0.5)

@@ -37,7 +37,7 @@ def write_pixels(root, images, usage=USAGE):
     return write(root / "fer2013.csv", "\n".join(["emotion,pixels,Usage", *lines]))
 
 
-def test_tables_are_matched_row_by_row(faces):
+def test_read_ferplus_csv_matches_rows_of_both_tables(faces):
     root, images, votes = faces
     write_pixels(root, images)
     read = read_ferplus_csv(root, progress=False)
@@ -47,7 +47,7 @@ def test_tables_are_matched_row_by_row(faces):
     assert read.names.tolist() == list(NAMES)
 
 
-def test_folders_are_matched_by_name(faces):
+def test_read_ferplus_csv_from_folders_matches_names(faces):
     root, images, votes = faces
     for image, usage, name in zip(images, USAGE, NAMES, strict=True):
         if name:
@@ -64,7 +64,7 @@ def test_folders_are_matched_by_name(faces):
         read_ferplus_csv(root, progress=False)
 
 
-def test_what_does_not_match_is_named(faces):
+def test_read_ferplus_csv_with_mismatch_names_it(faces):
     root, images, _ = faces
     with pytest.raises(FileNotFoundError, match=r"must hold fer2013\.csv, or FER2013Train"):
         read_ferplus_csv(root, progress=False)
@@ -88,7 +88,7 @@ def test_what_does_not_match_is_named(faces):
 
 
 @pytest.mark.shared
-def test_real_faces_in_the_published_form_are_those_of_the_atlases(shared, tmp_path):
+def test_read_ferplus_csv_of_real_faces_equals_atlases(shared, tmp_path):
     known = read_ferplus(shared / "data/ferplus")
     chosen = np.concatenate(
         [np.flatnonzero(known.usage == usage)[:40] for usage in np.unique(known.usage)]

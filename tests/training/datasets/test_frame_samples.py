@@ -45,7 +45,7 @@ def table(tmp_path):
     return table
 
 
-def test_a_batch_holds_images_labels_and_masks(table):
+def test_batch_holds_images_labels_and_masks(table):
     batch = FrameSamples(table).batch(np.array([4, 0, 3]))
     assert batch["image"].shape == (3, 3, 112, 112)
     assert batch["image"][:, 2, 50, 50].tolist() == pytest.approx([40 / 255, 0, 30 / 255])
@@ -56,7 +56,7 @@ def test_a_batch_holds_images_labels_and_masks(table):
     assert batch["expression"].dtype == torch.int64
 
 
-def test_crops_are_taken_as_they_are(tmp_path):
+def test_batch_of_crops_keeps_pixels(tmp_path):
     table = make_synthetic_table({"v": [1]}, root=tmp_path)
     path = table.path_of(0)
     path.parent.mkdir()
@@ -66,7 +66,7 @@ def test_crops_are_taken_as_they_are(tmp_path):
     np.testing.assert_allclose(image.transpose(1, 2, 0)[:, :, ::-1] * 255, pixels, atol=1e-3)
 
 
-def test_frames_that_are_not_there_are_black_and_without_label(table):
+def test_batch_of_missing_frames_is_black_and_unlabeled(table):
     batch = FrameSamples(table, SampleConfig(size_px=32)).batch(np.array([[-1, 0, 1], [2, 3, -1]]))
     assert batch["image"].shape == (2, 3, 3, 32, 32)
     assert batch["is_frame"].tolist() == [[False, True, False], [True, True, False]]
@@ -78,7 +78,7 @@ def test_frames_that_are_not_there_are_black_and_without_label(table):
     assert batch["va"][0, 2].tolist() == [0, 0]  # row 1 has a label but no image
 
 
-def test_a_sample_is_one_row_of_it(table):
+def test_sample_equals_batch_row(table):
     samples = FrameSamples(table)
     sample = samples.sample(2)
     assert {f.name for f in fields(Sample)} >= {
@@ -102,7 +102,7 @@ def test_a_sample_is_one_row_of_it(table):
         samples.sample(np.array([-1, -1]))
 
 
-def test_faces_are_aligned_by_landmarks(tmp_path):
+def test_batch_aligns_faces_by_landmarks(tmp_path):
     table = make_synthetic_table({"v": [1]}, root=tmp_path)
     points = (MEAN_SHAPE_PX * 1.7 + np.array([60, 30])).astype(np.float32)
     table = replace(table, landmarks_xy=points[None])
@@ -129,7 +129,7 @@ def test_faces_are_aligned_by_landmarks(tmp_path):
         assert found[30] == pytest.approx(center, abs=0.3)
 
 
-def test_faces_are_cut_around_their_box(tmp_path):
+def test_batch_crops_faces_around_box(tmp_path):
     table = replace(
         make_synthetic_table({"v": [1]}, root=tmp_path),
         box=np.array([[40, 60, 80, 90]], np.float32),
@@ -150,13 +150,13 @@ def test_faces_are_cut_around_their_box(tmp_path):
     assert wider[:10].max() == wider[50:].max() == wider[:, :10].max() == 0
 
 
-def test_a_broken_image_is_named(table):
+def test_batch_with_broken_image_names_it(table):
     table.path_of(3).write_bytes(b"\xff\xd8 broken")
     with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be read as an image"):
         FrameSamples(table).batch(np.array([3]))
 
 
-def test_steps_are_read_ahead_in_order(table):
+def test_load_prefetches_steps_in_order(table):
     samples = FrameSamples(table, SampleConfig(size_px=16))
     sampler = MixedSampler(TaskRows(("AU", "EXPR"), np.array([0, 2, 3, 4, 0, 2, 3])), 2, seed=1)
     wanted = [step.parts[0].rows.tolist() for step in sampler.steps(0)]
@@ -185,7 +185,7 @@ def heard(table):
     return replace(table, media=("a.mp4", "b.mp4"), audio_offset_s=offsets), track, Tracks(SMALL)
 
 
-def test_a_frame_comes_with_the_audio_about_it(heard):
+def test_batch_with_audio_around_frame(heard):
     table, track, tracks = heard
     config = SampleConfig(size_px=16, audio="around", before_s=0.5, after_s=0.2)
     batch = FrameSamples(table, config, tracks).batch(np.array([0, 2, 3]))
@@ -199,7 +199,7 @@ def test_a_frame_comes_with_the_audio_about_it(heard):
     )  # about its last frame
 
 
-def test_a_window_comes_with_its_own_stretch_of_audio(heard):
+def test_batch_with_audio_of_window(heard):
     table, track, tracks = heard
     config = SampleConfig(size_px=16, audio="between", audio_frames=20)
     batch = FrameSamples(table, config, tracks).batch(np.array([[0, 1, 2], [3, 4, 4]]))

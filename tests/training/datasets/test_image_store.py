@@ -31,7 +31,7 @@ def faces(
     return table, images
 
 
-def test_stored_images_are_those_on_disk(tmp_path: Path) -> None:
+def test_build_store_holds_images_on_disk(tmp_path: Path) -> None:
     table, images = faces(tmp_path / "set")
     store, broken = build_store(table, 20, tmp_path / "cache")
     assert broken == []
@@ -39,7 +39,7 @@ def test_stored_images_are_those_on_disk(tmp_path: Path) -> None:
     assert (store.read(table, np.arange(5)) == images).all()
 
 
-def test_rows_are_found_by_path_in_any_table_made_of_it(tmp_path: Path) -> None:
+def test_store_finds_rows_of_derived_tables(tmp_path: Path) -> None:
     first, one = faces(tmp_path / "first")
     second, two = faces(tmp_path / "second", 3, video="two")
     stores = [build_store(table, 20, tmp_path / "cache")[0] for table in (first, second)]
@@ -50,7 +50,7 @@ def test_rows_are_found_by_path_in_any_table_made_of_it(tmp_path: Path) -> None:
         stores[0].read(joined, np.array([0]))
 
 
-def test_no_row_and_no_image_are_black(tmp_path: Path) -> None:
+def test_store_returns_black_for_missing_rows(tmp_path: Path) -> None:
     table, images = faces(tmp_path / "set")
     store, _ = build_store(table, 20, tmp_path / "cache")
     without = make_synthetic_table({"one": [1, 2, 3, 4, 5]}, no_crop=(2,), root=tmp_path / "set")
@@ -62,7 +62,7 @@ def test_no_row_and_no_image_are_black(tmp_path: Path) -> None:
     assert np.isnan(store.read_landmarks(table, np.array([0]))).all()
 
 
-def test_a_image_that_changed_is_read_anew(tmp_path: Path) -> None:
+def test_build_store_after_image_change_decodes_again(tmp_path: Path) -> None:
     table, _ = faces(tmp_path / "set")
     build_store(table, 20, tmp_path / "cache")
     cv2.imwrite(str(table.path_of(0)), np.zeros((20, 20, 3), np.uint8))
@@ -71,7 +71,7 @@ def test_a_image_that_changed_is_read_anew(tmp_path: Path) -> None:
     assert not store.read(table, np.array([0])).any()
 
 
-def test_a_broken_image_is_told_and_the_rest_is_there(tmp_path: Path) -> None:
+def test_build_store_reports_broken_images(tmp_path: Path) -> None:
     table, images = faces(tmp_path / "set")
     table.path_of(3).write_bytes(b"no image")
     for _ in range(2):  # the second time out of the cache
@@ -80,7 +80,7 @@ def test_a_broken_image_is_told_and_the_rest_is_there(tmp_path: Path) -> None:
         assert (store.read(table, np.array([2, 4])) == images[[2, 4]]).all()
 
 
-def test_decoding_that_was_broken_off_goes_on(
+def test_build_store_after_interruption_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, images = faces(tmp_path / "set", 7)
@@ -107,7 +107,7 @@ def test_decoding_that_was_broken_off_goes_on(
     assert (store.read(table, np.arange(7)) == images).all()
 
 
-def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_store_with_invalid_input_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, _ = faces(tmp_path / "set")
     with pytest.raises(ValueError, match=r"holds no image to train on"):
         build_store(make_synthetic_table({"one": [1]}, no_crop=(0,)), 20, tmp_path / "cache")

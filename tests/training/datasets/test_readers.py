@@ -81,7 +81,7 @@ def affectnet(tmp_path):
     return tmp_path
 
 
-def test_affectnet_lists(affectnet):
+def test_read_affectnet_2017_lists(affectnet):
     table = read_affectnet(affectnet, progress=False)
     assert expressions(table) == {
         f"1/{k}.jpg": name for k, name in enumerate(AFFECTNET_CLASSES)
@@ -95,7 +95,7 @@ def test_affectnet_lists(affectnet):
     assert table.report.skipped["image that is not there"].examples == ["1/gone.jpg"]
 
 
-def test_affectnet_files(tmp_path):
+def test_read_affectnet_2021_files(tmp_path):
     for place, split in (("train_set", 3), ("val_set", 2)):
         for k in range(split):
             images(tmp_path / place / "images", f"{k}.jpg")
@@ -132,7 +132,7 @@ def test_affectnet_files(tmp_path):
         ("1/1.jpg,1,2", "wanted 9 fields, got 3"),
     ],
 )
-def test_affectnet_names_the_broken_line(affectnet, line, problem):
+def test_read_affectnet_with_broken_line_names_it(affectnet, line, problem):
     path = affectnet / "Manually_Annotated_file_lists/training.csv"
     write(path, "\n".join([AFFECTNET_HEADER, affectnet_line("1/0.jpg", 0), line]))
     with pytest.raises(BrokenFileError, match=problem) as raised:
@@ -144,7 +144,7 @@ def test_affectnet_names_the_broken_line(affectnet, line, problem):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-def test_expw(tmp_path):
+def test_read_expw(tmp_path):
     lines = [f"a.jpg {k} 10 20 120 140 50.5 {k}" for k in range(7)]
     write(
         tmp_path / "label/label.lst",
@@ -173,7 +173,7 @@ def test_expw(tmp_path):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-def test_bp4d(tmp_path):
+def test_read_bp4d(tmp_path):
     codes = tmp_path / "AUCoding/AU_OCC"
     write(codes / "F001_T1.csv", "0,1,2,5,12,14\n7,1,0,1,9,0\n8,0,9,0,1,1\n9,9,9,0,9,1\n")
     write(codes / "M002_T8.csv", "0,6\n1,1\n2,0\n")
@@ -199,7 +199,7 @@ def test_bp4d(tmp_path):
     assert table.report.skipped["frame without a code of our AUs"].count == 1
 
 
-def test_bp4d_images_that_count_from_one_keep_their_number(tmp_path):
+def test_read_bp4d_with_images_from_one_keeps_numbers(tmp_path):
     write(tmp_path / "AUCoding/F001_T1.csv", "0,1\n1,1\n2,0\n")
     images(tmp_path / "Sequences(2D+3D)/F001/T1", "001.jpg", "002.jpg")
     assert read_bp4d(tmp_path, progress=False).path.to_pylist() == [
@@ -216,7 +216,7 @@ def test_bp4d_images_that_count_from_one_keep_their_number(tmp_path):
         ("frame,AU1\n1,1\n", 1, "header of AU numbers"),
     ],
 )
-def test_bp4d_names_the_broken_line(tmp_path, text, line, problem):
+def test_read_bp4d_with_broken_line_names_it(tmp_path, text, line, problem):
     path = write(tmp_path / "AUCoding/AU_OCC/F001_T1.csv", text)
     with pytest.raises(BrokenFileError, match=problem) as raised:
         read_bp4d(tmp_path, progress=False)
@@ -236,7 +236,7 @@ def disfa(root, intensity: dict[int, list[int]]) -> None:
         write(root / f"ActionUnit_Labels/SN001/SN001_au{unit}.txt", text)
 
 
-def test_disfa(tmp_path):
+def test_read_disfa(tmp_path):
     disfa(tmp_path, {12: [0, 1, 5], 25: [2, 0, 0], 5: [5, 5, 5]})
     images(tmp_path / "frames/left/SN001", "00001.png", "00003.png")
     table = read_disfa(tmp_path, progress=False)
@@ -250,7 +250,7 @@ def test_disfa(tmp_path):
     assert [units(traces, k)["AU12"] for k in range(3)] == [0, 1, 1]
 
 
-def test_disfa_names_what_is_broken(tmp_path):
+def test_read_disfa_with_broken_file_names_it(tmp_path):
     disfa(tmp_path, {12: [0, 1]})
     with pytest.raises(
         BrokenFileError, match=r"SN001_au12\.txt: holds 2 frames, SN001_au1\.txt and others 3"
@@ -268,7 +268,7 @@ def test_disfa_names_what_is_broken(tmp_path):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-def test_dfew(tmp_path):
+def test_read_dfew(tmp_path):
     split = tmp_path / "EmoLabel_DataSplit"
     write(
         split / "train(single-labeled)/set_2.csv",
@@ -304,7 +304,7 @@ def afew_clip(valence: object = -3, points: int = 68) -> str:
     return json.dumps({"video_id": "001", "actor": "A. Actor", "frames": frames})
 
 
-def test_afew_va(tmp_path):
+def test_read_afew_va(tmp_path):
     write(tmp_path / "01/001/001.json", afew_clip())
     write(tmp_path / "12/600/600.json", afew_clip(10))
     images(tmp_path / "01/001", "00000.png", "00001.png")
@@ -331,7 +331,7 @@ def test_afew_va(tmp_path):
 # ----------------------------------------------------------------------------------------------------------
 
 
-def test_tables_of_other_sets_are_cached_too(affectnet, tmp_path):
+def test_load_cached_reuses_table_until_folder_changes(affectnet, tmp_path):
     cache = tmp_path / "cache"
     first = load_cached("affectnet", affectnet, cache=cache, progress=False)
     assert first.cache_path is not None
@@ -349,6 +349,6 @@ def test_tables_of_other_sets_are_cached_too(affectnet, tmp_path):
 @pytest.mark.parametrize(
     "read", [read_affectnet, read_expw, read_bp4d, read_disfa, read_dfew, read_afew_va]
 )
-def test_an_empty_folder_says_what_was_wanted(tmp_path, read):
+def test_reader_of_empty_folder_names_expected_files(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=f"{tmp_path}"):
         read(tmp_path, progress=False)

@@ -60,7 +60,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_images_places_and_labels_belong_together(folder):
+def test_load_renderwild_keeps_images_landmarks_and_labels_together(folder):
     table, rig = load_renderwild(folder, "Train_Set", rate_hz=5)
     assert len(table) == 6  # frames 0, 5 and 10 of two videos
     assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
@@ -78,19 +78,19 @@ def test_images_places_and_labels_belong_together(folder):
     )
 
 
-def test_validation_videos_are_no_training_videos(folder):
+def test_load_renderwild_separates_splits(folder):
     assert len(load_renderwild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
     with pytest.raises(FileNotFoundError, match="Test_Set split"):
         load_renderwild(folder, "Test_Set")
 
 
-def test_an_unreadable_video_is_named(folder):
+def test_load_renderwild_with_unreadable_video_names_it(folder):
     (folder / "videos" / "one.avi").write_bytes(b"no video")
     with pytest.raises(ValueError, match=r"one\.avi"):
         load_renderwild(folder)
 
 
-def test_rest_can_be_thinned_out(folder):
+def test_drop_neutral_removes_neutral_frames(folder):
     table, _ = load_renderwild(folder, rate_hz=25)
     downsampled = drop_neutral(table, 1.0)
     assert 0 < len(downsampled) < len(table)

@@ -51,14 +51,14 @@ def seen(view, task):
     return {view.videos[view.video[k]] for k in view.rows(task)}
 
 
-def test_no_video_of_a_validation_set_that_counts_is_trained_on(table):
+def test_training_view_excludes_validation_videos(table):
     view = training_view(table, TASKS)
     assert seen(view, "AU") == {"all", "au"}  # `two_left` shares its video with a validation video
     assert seen(view, "EXPR") == {"all"}
     assert seen(view, "VA") == {"all", "va"}
 
 
-def test_a_video_held_out_for_another_task_is_used_without_that_label(table):
+def test_training_view_uses_video_held_out_for_other_task_without_label(table):
     view = training_view(table, TASKS, selected_on=("AU",))
     assert "mixed" in seen(view, "AU")
     assert "mixed" in seen(view, "EXPR")
@@ -67,7 +67,7 @@ def test_a_video_held_out_for_another_task_is_used_without_that_label(table):
     assert (view.va[~view.va_mask] == 0).all()
 
 
-def test_only_the_asked_tasks_stay_on(table):
+def test_training_view_masks_other_tasks(table):
     view = training_view(table, ("AU",))
     assert not view.expression_mask.any()
     assert not view.va_mask.any()
@@ -76,7 +76,7 @@ def test_only_the_asked_tasks_stay_on(table):
         training_view(table, ("FACE",))  # type: ignore[arg-type]
 
 
-def test_groups_stay_whole_and_keep_their_side(table):
+def test_with_group_split_keeps_groups_together(table):
     many = replace(table, groups=tuple(f"person {k // 2}" for k in range(len(table.videos))))
     sides = {}
     for seed in range(40):

@@ -31,7 +31,7 @@ def assert_same(one: FrameTable, other: FrameTable) -> None:
             assert a == b, each.name
 
 
-def test_a_table_comes_back_as_it_was(tmp_path):
+def test_read_table_returns_written_table(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     write_table(table, tmp_path / "table.parquet", "key")
     again, key = read_table(tmp_path / "table.parquet")
@@ -40,7 +40,7 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_boxes_landmarks_and_intensities_come_back(tmp_path):
+def test_read_table_returns_boxes_landmarks_and_intensities(tmp_path):
     random = np.random.default_rng(0)
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     count = len(table)
@@ -60,7 +60,7 @@ def test_boxes_landmarks_and_intensities_come_back(tmp_path):
     assert_same(full, read_table(tmp_path / "table.parquet")[0])
 
 
-def test_other_tools_read_the_file(tmp_path):
+def test_written_table_is_readable_by_pyarrow(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     write_table(table, tmp_path / "table.parquet")
     rows = pq.read_table(tmp_path / "table.parquet").to_pylist()
@@ -84,7 +84,7 @@ def scans(monkeypatch):
     return calls
 
 
-def test_an_unchanged_folder_is_scanned_once(tmp_path, scans):
+def test_load_cached_of_unchanged_folder_scans_once(tmp_path, scans):
     root, cache = abaw2(tmp_path / "data"), tmp_path / "cache"
     first = load_cached(root, cache=cache, progress=False)
     assert_same(first, load_cached(root, cache=cache, progress=False))
@@ -107,7 +107,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_changed_folder_is_scanned_again(tmp_path, scans, change):
+def test_load_cached_of_changed_folder_scans_again(tmp_path, scans, change):
     root, cache = abaw2(tmp_path / "data"), tmp_path / "cache"
     load_cached(root, cache=cache, progress=False)
     change(root)
@@ -116,7 +116,7 @@ def test_a_changed_folder_is_scanned_again(tmp_path, scans, change):
     assert_same(changed, read_affwild2(root, progress=False))
 
 
-def test_a_damaged_cache_is_written_anew(tmp_path, scans):
+def test_load_cached_with_damaged_cache_rewrites_it(tmp_path, scans):
     root, cache = abaw2(tmp_path / "data"), tmp_path / "cache"
     table = load_cached(root, cache=cache, progress=False)
     (file,) = cache.iterdir()
@@ -127,13 +127,13 @@ def test_a_damaged_cache_is_written_anew(tmp_path, scans):
     assert len(scans) == 2
 
 
-def test_what_is_no_table_is_said(tmp_path):
+def test_read_table_of_other_file_raises(tmp_path):
     write(tmp_path / "x.parquet", "hello")
     with pytest.raises(ValueError, match="not a table of frames"):
         read_table(tmp_path / "x.parquet")
 
 
-def test_sources_are_joined_under_their_names(tmp_path):
+def test_concat_tables_prefixes_source_names(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     with pytest.raises(ValueError, match="same name"):
         concat_tables([table, table])
@@ -160,7 +160,7 @@ def test_sources_are_joined_under_their_names(tmp_path):
     assert picked.expression_mask.all()
 
 
-def test_the_summary_is_printed(tmp_path):
+def test_report_prints_summary(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     text = io.StringIO()
     table.report.show(Console(width=160, file=text))

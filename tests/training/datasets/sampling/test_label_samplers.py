@@ -51,7 +51,7 @@ SAMPLERS = {
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
-def test_steps_are_repeatable_counted_and_new_each_epoch(sampler):
+def test_sampler_is_deterministic_counted_and_new_each_epoch(sampler):
     steps = list(sampler.steps(1))
     assert len(steps) == sampler.count(1)
     assert same(steps, sampler.steps(1))
@@ -59,12 +59,12 @@ def test_steps_are_repeatable_counted_and_new_each_epoch(sampler):
     assert all(0 < len(part.rows) <= sampler.batch for step in steps for part in step.parts)
 
 
-def test_mixed_shows_every_row_once():
+def test_mixed_sampler_draws_every_row_once():
     (seen,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
     assert seen == Counter(range(39))
 
 
-def test_unlabeled_rows_come_on_top_and_start_over():
+def test_semi_supervised_sampler_adds_unlabeled_rows():
     steps = list(SemiSupervisedSampler(AU, EXPR, 4, 3, seed=3).steps(0))
     assert (
         len(steps) == SemiSupervisedSampler(AU, EXPR, 4, 3).count(0) == 7
@@ -84,7 +84,7 @@ def test_unlabeled_rows_come_on_top_and_start_over():
     )
 
 
-def test_parallel_longest_wraps_the_shorter_sets():
+def test_per_task_sampler_longest_repeats_shorter_sets():
     sampler = SAMPLERS["longest"]
     steps = list(sampler.steps(0))
     assert len(steps) == 7  # 25 rows of AU in fours
@@ -100,24 +100,24 @@ def test_parallel_longest_wraps_the_shorter_sets():
     assert rounds == [list(range(10))] * 2  # a set is through before it starts over
 
 
-def test_parallel_shortest_ends_with_the_first():
+def test_per_task_sampler_shortest_ends_with_first_set():
     assert len(list(SAMPLERS["shortest"].steps(0))) == 1
 
 
-def test_a_joint_set_counts_for_both_tasks():
+def test_per_task_sampler_joint_set_counts_for_both_tasks():
     joint = TaskRows(("EXPR", "VA"), np.arange(5))
     (step,) = PerTaskSampler({"EXPR": EXPR, "EXPR_VA": joint}, 100).steps(0)
     assert [part.tasks for part in step.parts] == [("EXPR",), ("EXPR", "VA")]
 
 
-def test_alternating_by_batch_takes_a_step_each():
+def test_alternating_sampler_by_batch_takes_turns():
     steps = list(AlternatingSampler({"EXPR": EXPR, "AU": AU}, 4).steps(0))
     assert [step.phase for step in steps] == ["EXPR", "AU"] * 7
     assert rows_by_task(steps)["AU"] == Counter(range(10, 35))
     assert all(len(step.parts) == 1 for step in steps)
 
 
-def test_alternating_by_epoch_and_phases_finish_one_before_the_next():
+def test_alternating_sampler_by_epoch_and_curriculum_finish_sets_in_order():
     for sampler in (
         AlternatingSampler({"EXPR": EXPR, "AU": AU}, 4, "epoch"),
         CurriculumSampler({"EXPR": EXPR, "AU": AU}, 4),
@@ -127,7 +127,7 @@ def test_alternating_by_epoch_and_phases_finish_one_before_the_next():
         assert rows_by_task(steps) == {"EXPR": Counter(range(10)), "AU": Counter(range(10, 35))}
 
 
-def test_weights_say_how_often_a_row_is_drawn():
+def test_task_rows_weights_set_draw_frequency():
     weights = np.array([0, 1.0, 3, 0, 0, 0, 0, 0, 0, 0])
     sampler = MixedSampler(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
     seen = Counter(
@@ -140,7 +140,7 @@ def test_weights_say_how_often_a_row_is_drawn():
     assert seen[102] / seen[101] == pytest.approx(3, rel=0.15)
 
 
-def test_an_empty_task_says_so():
+def test_sampler_with_empty_task_raises():
     for sampler in (
         MixedSampler(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
         PerTaskSampler(ALL | {"none": TaskRows(("AU", "VA"), np.zeros(0, np.int64))}, 4),
@@ -151,7 +151,7 @@ def test_an_empty_task_says_so():
         list(MixedSampler(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
 
 
-def test_rows_may_be_clips_and_differ_by_epoch():
+def test_mixed_sampler_accepts_clips_by_epoch():
     sampler = MixedSampler(
         TaskRows(("AU",), lambda epoch: np.arange(12).reshape(4, 3) + 100 * epoch), 3
     )
@@ -167,7 +167,7 @@ def test_rows_may_be_clips_and_differ_by_epoch():
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_processes_share_a_step_evenly(world):
+def test_shard_splits_step_evenly(world):
     step = Step((Part(("AU",), np.arange(7)), Part(("VA",), np.array([50]))), "x")
     parts = [shard(step, rank, world).parts for rank in range(world)]
     for k, whole in enumerate((set(range(7)), {50})):

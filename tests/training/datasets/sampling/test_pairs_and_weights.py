@@ -25,7 +25,7 @@ def units(value: float) -> list[float]:
     return row
 
 
-def test_pairs_are_of_one_video_and_differ():
+def test_draw_pairs_are_within_video_and_differ():
     random = np.random.default_rng(0)
     values = random.integers(0, 3, 60).astype(np.float32)
     videos = np.repeat(np.arange(6), 10).astype(np.int32)
@@ -40,7 +40,7 @@ def test_pairs_are_of_one_video_and_differ():
     assert abs(pairs.order.mean()) < 0.15
 
 
-def test_pairs_of_labels_then_videos_are_drawn_evenly():
+def test_draw_pairs_are_uniform_over_labels_and_videos():
     # Labels 0/1 in two videos, 0/2 in one with a hundred times the frames.
     values = np.array([0, 1, 0, 1] + [0, 2] * 100, np.float32)
     videos = np.array([0, 0, 1, 1] + [2] * 200, np.int32)
@@ -51,7 +51,7 @@ def test_pairs_of_labels_then_videos_are_drawn_evenly():
     assert seen[1] / 4000 == pytest.approx(0.25, abs=0.03)
 
 
-def test_without_a_difference_there_is_no_pair():
+def test_draw_pairs_without_different_labels_raises():
     with pytest.raises(ValueError, match="no video has frames of different labels"):
         draw_pairs(
             np.array([0, 1], np.float32),
@@ -62,7 +62,7 @@ def test_without_a_difference_there_is_no_pair():
         )
 
 
-def test_intensity_is_used_where_a_video_has_it():
+def test_au_pairs_use_intensity_where_available():
     intensity = np.full((8, 12), np.nan, np.float32)
     intensity[:3, AU12] = [0, 1, 4]  # presence alone would call the first two equal
     table = make_synthetic_table(
@@ -87,7 +87,7 @@ def test_intensity_is_used_where_a_video_has_it():
     assert set(only.first.tolist()) | set(only.second.tolist()) == {4, 5}
 
 
-def test_class_weights_make_classes_equal():
+def test_class_balanced_weights_equalize_classes():
     expression = [0] * 50 + [3] * 5 + [6] + [None]
     table = make_synthetic_table({"v": list(range(57))}, expression=expression)
     weights = class_balanced_weights(table, np.arange(57))
@@ -95,7 +95,7 @@ def test_class_weights_make_classes_equal():
     assert weights[56] == 0
 
 
-def test_va_weights_make_cells_equal():
+def test_va_balanced_weights_equalize_cells():
     numpy_random = np.random.default_rng(4)
     points = [tuple(p) for p in numpy_random.uniform(-1, 1, (300, 2))] + [
         (1.0, -1.0),
@@ -117,7 +117,7 @@ def test_va_weights_make_cells_equal():
     assert weights.sum() == pytest.approx((counts > 0).sum())
 
 
-def test_both_is_the_sum():
+def test_class_and_va_balanced_weights_is_sum():
     table = make_synthetic_table(
         {"v": [1, 2, 3]}, expression=[0, 0, 1], va=[(0, 0), None, (0.9, 0.9)]
     )

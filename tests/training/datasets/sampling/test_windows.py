@@ -21,7 +21,7 @@ TABLE = make_synthetic_table(FRAMES)
 ROWS = np.random.default_rng(0).permutation(len(TABLE))  # any order
 
 
-def test_windows_follow_the_video_over_gaps():
+def test_windows_span_gaps():
     assert windows(TABLE, ROWS, 4, 3).tolist() == [
         [0, 1, 2, 3],
         [3, 4, 5, 6],
@@ -31,7 +31,7 @@ def test_windows_follow_the_video_over_gaps():
     ]
 
 
-def test_windows_without_gaps_hold_consecutive_frames():
+def test_windows_with_drop_gaps_are_consecutive():
     found = windows(TABLE, ROWS, 3, 2, drop_gaps=True)
     assert found.tolist() == [
         [0, 1, 2],
@@ -45,7 +45,7 @@ def test_windows_without_gaps_hold_consecutive_frames():
     assert (np.ptp(TABLE.video[found], axis=1) == 0).all()
 
 
-def test_the_last_window_reaches_the_end():
+def test_windows_with_include_tail_reach_end():
     found = windows(TABLE, np.arange(7, 17), 4, 4, include_tail=True)
     assert found.tolist() == [[7, 8, 9, 10], [11, 12, 13, 14], [13, 14, 15, 16]]
     assert windows(TABLE, np.arange(7, 15), 4, 4, include_tail=True).tolist() == [
@@ -54,12 +54,12 @@ def test_the_last_window_reaches_the_end():
     ]
 
 
-def test_a_video_shorter_than_a_window_is_not_lost():
+def test_windows_with_pad_short_keep_short_videos():
     assert windows(TABLE, np.array([17, 18]), 4, 1).tolist() == []
     assert windows(TABLE, np.array([18, 17]), 4, 1, pad_short=True).tolist() == [[17, 18, 18, 18]]
 
 
-def test_covering_windows_hold_every_row_and_each_once_for_the_first_time():
+def test_covering_windows_cover_every_row():
     found = covering_windows(TABLE, ROWS, 4)
     first = first_occurrences(found)
     assert sorted(found[first].tolist()) == list(range(len(TABLE)))
@@ -70,7 +70,7 @@ def test_covering_windows_hold_every_row_and_each_once_for_the_first_time():
     ]
 
 
-def test_starts_are_drawn_anew_each_epoch():
+def test_windows_with_random_start_vary():
     def draw(seed):
         rows = np.arange(7, 17)
         return windows(TABLE, rows, 3, 5, pad_short=True, random=np.random.default_rng([1, seed]))
@@ -81,7 +81,7 @@ def test_starts_are_drawn_anew_each_epoch():
     assert all((np.diff(w, axis=1) == 1).all() and w.max() <= 16 for w in drawn)
 
 
-def test_windows_that_cannot_be_are_refused():
+def test_windows_with_invalid_length_raise():
     with pytest.raises(ValueError, match="at least 1"):
         windows(TABLE, ROWS, 0, 1)
     assert windows(TABLE, np.zeros(0, np.int64), 4, 1).shape == (0, 4)
@@ -107,13 +107,13 @@ TABLE_WITHOUT = make_synthetic_table(FRAMES, no_crop=(9, 12))
 
 
 @pytest.mark.parametrize(("length", "step"), [(3, 1), (4, 2), (8, 6)])
-def test_clips_end_at_their_frame(length, step):
+def test_clips_ending_at_matches_loop_implementation(length, step):
     ends = np.array([16, 0, 6, 3, 18, 12])
     found = clips_ending_at(TABLE_WITHOUT, ends, length, step)
     assert found.tolist() == [slow_clip(int(end), length, step) for end in ends]
 
 
-def test_clips_by_rows_jump_over_what_is_missing():
+def test_clips_ending_at_by_row_skips_missing_crops():
     found = clips_ending_at(TABLE_WITHOUT, np.array([3, 13, 7]), 3, 2, count_by="row")
     # crops of `long` are rows 7, 8, 10, 11, 13, ...
     assert found.tolist() == [[NO_FRAME, 1, 3], [7, 10, 13], [NO_FRAME, NO_FRAME, 7]]
@@ -121,19 +121,19 @@ def test_clips_by_rows_jump_over_what_is_missing():
         clips_ending_at(TABLE_WITHOUT, np.array([9]), 3, 2, count_by="row")
 
 
-def test_a_table_without_crops_gives_empty_clips():
+def test_clips_ending_at_without_crops_is_empty():
     bare = make_synthetic_table({"v": [1, 2]}, no_crop=(0, 1))
     assert clips_ending_at(bare, np.array([1]), 3, 1).tolist() == [[NO_FRAME] * 3]
 
 
-def test_every_nth_is_counted_within_each_video():
+def test_every_nth_counts_within_each_video():
     assert every_nth(TABLE, ROWS, 3).tolist() == [0, 3, 6, 7, 10, 13, 16, 17]
     assert every_nth(TABLE, ROWS, 3, shift=4).tolist() == [1, 4, 8, 11, 14, 18]
     with pytest.raises(ValueError, match="at least 1"):
         every_nth(TABLE, ROWS, 0)
 
 
-def test_thinning_shows_every_row_once_in_n_epochs():
+def test_epoch_subsample_covers_every_row_in_n_epochs():
     source = EpochSubsample(TABLE, ROWS, 5, seed=2)
     seen = np.concatenate([source(epoch) for epoch in range(5)])
     assert sorted(seen.tolist()) == list(range(len(TABLE)))
