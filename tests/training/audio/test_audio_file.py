@@ -1,6 +1,4 @@
-"""Files of known content, written for the purpose, against what is read; and clips whose frames are
-decoded to compare.
-"""
+"""Decoded audio and frame times compared with files of known content and with decoded frames."""
 
 from __future__ import annotations
 
@@ -47,9 +45,9 @@ def test_read_audio_averages_channels(tmp_path):
 def test_read_audio_at_other_rate_stays_in_sync(tmp_path, rate):
     read = read_audio(write_audio(tmp_path / "a.wav", tone(1.0, rate=rate)[None], rate), RATE)
     assert abs(len(read.samples) - RATE) <= 2
-    wanted = tone(1.0)
+    expected = tone(1.0)
     middle = slice(2000, RATE - 2000)
-    assert np.abs(read.samples[middle] - wanted[middle]).max() < 0.01
+    assert np.abs(read.samples[middle] - expected[middle]).max() < 0.01
 
 
 def test_read_audio_of_video_keeps_start_time(tmp_path):
@@ -69,10 +67,8 @@ def test_read_audio_fills_gap_with_silence(tmp_path):
             frame = av.AudioFrame.from_ndarray(
                 audio[None, k : k + 1024], format="s16", layout="mono"
             )
-            frame.sample_rate, frame.pts = (
-                RATE,
-                k + (RATE if k >= 10240 else 0),
-            )  # a second is missing
+            frame.sample_rate = RATE
+            frame.pts = k + (RATE if k >= 10240 else 0)  # a gap of one second
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     read = read_audio(path, RATE).samples
@@ -120,14 +116,13 @@ def test_frame_audio_offsets_start_at_first_sample(tmp_path):
     late = write_video(tmp_path / "late.mkv", UNEVEN, tone(1)[None], audio_start_s=0.1)
     assert frame_audio_offsets(late) == pytest.approx(UNEVEN - 0.1, abs=0.0011)
     assert frame_audio_offsets(late)[0] < 0
-    # An encoder's lead-in before the first sample is no audio: a click is heard where it was put.
+    # The encoder's priming samples do not count as audio: a click stays where it was written.
     click = np.zeros(RATE, np.float32)
     click[RATE // 2] = 1
     coded = write_video(tmp_path / "coded.mp4", np.arange(25) / 25, click[None], audio_codec="aac")
     offsets, audio = frame_audio_offsets(coded), read_audio(coded, RATE)
-    heard_s = np.abs(audio.samples).argmax() / RATE
-    at_click = np.interp(0.5, np.arange(25) / 25, offsets)
-    assert heard_s == pytest.approx(at_click, abs=0.002)
+    click_s = np.abs(audio.samples).argmax() / RATE
+    assert click_s == pytest.approx(np.interp(0.5, np.arange(25) / 25, offsets), abs=0.002)
 
 
 def test_read_audio_without_audio_raises(tmp_path):
@@ -146,10 +141,10 @@ def test_read_audio_without_audio_raises(tmp_path):
 
 
 def test_read_audio_of_truncated_file_returns_readable_part(tmp_path):
-    whole = write_video(tmp_path / "a.mkv", UNEVEN, tone(1)[None])
-    cut = tmp_path / "cut.mkv"
-    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
-    read = read_audio(cut, RATE)
+    complete = write_video(tmp_path / "a.mkv", UNEVEN, tone(1)[None])
+    truncated = tmp_path / "truncated.mkv"
+    truncated.write_bytes(complete.read_bytes()[: int(complete.stat().st_size * 0.6)])
+    read = read_audio(truncated, RATE)
     assert 0.2 < read.duration_s < 0.9
     assert np.abs(read.samples[:4410] - tone(1)[:4410]).max() < 1e-4
 
@@ -157,11 +152,11 @@ def test_read_audio_of_truncated_file_returns_readable_part(tmp_path):
 def test_read_audio_without_pyav_names_remedy(tmp_path, monkeypatch):
     real = builtins.__import__
 
-    def without(name, *rest, **words):
+    def import_without_av(name, *args, **kwargs):
         if name == "av":
             raise ImportError("No module named 'av'")
-        return real(name, *rest, **words)
+        return real(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(builtins, "__import__", import_without_av)
     with pytest.raises(ImportError, match=r"faceaffect\[audio\].*without audio"):
         frame_times(tmp_path / "a.mp4")

@@ -1,4 +1,4 @@
-"""The log-mel front end against its own formulas written as loops, and against SciPy's transform."""
+"""Log-mel features compared with loop implementations and with SciPy, and windows of a track."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faceaffect.audio.mel import (
     steady_db,
 )
 from training.audio.audio_file import Audio
-from training.audio.mel_track import MelTrack, MelTracks, nearest
+from training.audio.mel_track import MelTrack, MelTracks, nearest_indices
 
 SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 RANDOM = np.random.default_rng(3)
@@ -68,7 +68,7 @@ def slow_log_mel(x: np.ndarray, config: MelConfig) -> np.ndarray:
 
 def test_log_mel_matches_loop_implementation():
     x = (RANDOM.standard_normal(200) * np.linspace(0, 0.5, 200)).astype(np.float32)
-    x[:60] = 0  # silence, so that the floor of top_db is met
+    x[:60] = 0  # silence, so that the floor of top_db applies
     assert log_mel(x, SMALL) == pytest.approx(slow_log_mel(x, SMALL), abs=2e-4)
 
 
@@ -130,9 +130,9 @@ def track() -> MelTrack:
 
 
 def test_window_around_is_centered_on_frame(track):
-    piece = track.window_around(1.5, 0.5, 0.5)
-    assert piece.shape == (64, 101)
-    assert piece == pytest.approx(normalized_db(track.power[100:201], track.config))
+    window = track.window_around(1.5, 0.5, 0.5)
+    assert window.shape == (64, 101)
+    assert window == pytest.approx(normalized_db(track.power[100:201], track.config))
     assert track.window_around(1.5).shape == (64, 1001)
 
 
@@ -140,45 +140,45 @@ def test_window_around_is_centered_on_frame(track):
     ("offset", "silent"), [(0.2, slice(0, 30)), (-0.1, slice(0, 60)), (2.8, slice(71, 101))]
 )
 def test_window_around_beyond_audio_is_padded_with_silence(track, offset, silent):
-    piece = track.window_around(offset, 0.5, 0.5)
-    assert piece.shape == (64, 101)
-    floor = piece.max() - 80 / 19.895
+    window = track.window_around(offset, 0.5, 0.5)
+    assert window.shape == (64, 101)
+    floor = window.max() - 80 / 19.895
     quiet = np.zeros(101, bool)
     quiet[silent] = True
-    assert (piece[:, quiet] <= floor + 1e-5).all()
-    assert (piece[:, ~quiet] > floor + 0.5).all()
+    assert (window[:, quiet] <= floor + 1e-5).all()
+    assert (window[:, ~quiet] > floor + 0.5).all()
 
 
 def test_window_around_far_outside_is_silence(track):
     assert track.window_around(-100, 0.5, 0.5) == pytest.approx(track.silence(101))
     assert track.window_around(100, 0.5, 0.5) == pytest.approx(track.silence(101))
-    with pytest.raises(ValueError, match="must be a number"):
+    with pytest.raises(ValueError, match="expected a finite time"):
         track.window_around(float("nan"))
 
 
 def test_window_between_covers_interval(track):
-    piece = track.window_between(0.5, 1.5, 100)
-    assert piece == pytest.approx(normalized_db(track.power[50:150], track.config))
+    window = track.window_between(0.5, 1.5, 100)
+    assert window == pytest.approx(normalized_db(track.power[50:150], track.config))
     longer = track.window_between(0.5, 1.5, 200)
-    assert longer[:, ::2] == pytest.approx(piece)
-    with pytest.raises(ValueError, match="must have a length"):
+    assert longer[:, ::2] == pytest.approx(window)
+    with pytest.raises(ValueError, match="expected start_s < end_s"):
         track.window_between(1, 1, 10)
 
 
 def test_nearest_indices_matches_nearest_resize():
-    assert nearest(4, 4).tolist() == [0, 1, 2, 3]
-    assert nearest(4, 8).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert nearest(9, 3).tolist() == [1, 4, 7]
+    assert nearest_indices(4, 4).tolist() == [0, 1, 2, 3]
+    assert nearest_indices(4, 8).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert nearest_indices(9, 3).tolist() == [1, 4, 7]
     torch = pytest.importorskip("torch")
-    for count, wanted in ((30, 100), (100, 30), (7, 64)):
+    for count, size in ((30, 100), (100, 30), (7, 64)):
         resized = torch.nn.functional.interpolate(
-            torch.arange(count)[None, None].double(), size=wanted, mode="nearest-exact"
+            torch.arange(count)[None, None].double(), size=size, mode="nearest-exact"
         )
-        assert nearest(count, wanted).tolist() == resized[0, 0].long().tolist()
+        assert nearest_indices(count, size).tolist() == resized[0, 0].long().tolist()
 
 
 def test_from_audio_with_other_sample_rate_raises():
-    with pytest.raises(ValueError, match="wants 44100"):
+    with pytest.raises(ValueError, match="expected audio at 44100 Hz, got 16000 Hz"):
         MelTrack.from_audio(Audio(np.zeros(100, np.float32), 16000, 0))
 
 
@@ -203,7 +203,7 @@ def test_mel_tracks_cache_tracks_and_silent_files(tmp_path, monkeypatch):
         np.testing.assert_array_equal(
             on_disk.get(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL)
         )
-    assert calls == ["mute", "a"]  # the second time nothing is read
+    assert calls == ["mute", "a"]  # the second time nothing is decoded
     (tmp_path / "a").write_text("another audio")
     MelTracks(SMALL, folder=tmp_path / "mel").get(tmp_path / "a")
     assert calls == ["mute", "a", "a"]
@@ -233,14 +233,8 @@ def test_mel_track_of_real_voice_is_louder_during_speech(shared):
 
 
 def test_latest_frames_end_at_last_complete_step(track):
-    assert [track.frames_available(t) for t in (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)] == [
-        0,
-        0,
-        0,
-        10,
-        19,
-        20,
-    ]
+    times_s = (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)
+    assert [track.frames_available(t) for t in times_s] == [0, 0, 0, 10, 19, 20]
     assert track.latest_frames(0.57, 30) == pytest.approx(
         normalized_db(track.power[20:50], track.config)
     )

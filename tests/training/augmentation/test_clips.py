@@ -1,3 +1,5 @@
+"""Clip augmentation compared with OpenCV and colorsys, and its effect on landmarks."""
+
 from __future__ import annotations
 
 import colorsys
@@ -43,11 +45,11 @@ def test_augment_clips_changes_all_frames_alike(name):
 
 def test_augment_clips_does_not_modify_input():
     clips, points = synthetic_clips(), torch.rand(3, 4, 68, 2)
-    kept, kept_points = clips.clone(), points.clone()
+    clips_before, points_before = clips.clone(), points.clone()
     for jitter in JITTERS.values():
         augment_clips(clips, jitter, generator(), points)
-    assert torch.equal(clips, kept)
-    assert torch.equal(points, kept_points)
+    assert torch.equal(clips, clips_before)
+    assert torch.equal(points, points_before)
 
 
 def test_augment_clips_without_jitter_is_identity():
@@ -64,9 +66,9 @@ def test_augment_clips_flip_swaps_landmarks():
     )
     changed, moved = augment_clips(clips, ClipJitter(flip=1), generator(), points)
     assert torch.allclose(changed, clips.flip(-1), atol=1e-5)
-    wanted = points[0, 0].clone()
-    wanted[:, 0] = 111 - wanted[:, 0]
-    assert torch.allclose(moved[0, 0], wanted[list(FLIP_ORDER)], atol=1e-3)
+    expected = points[0, 0].clone()
+    expected[:, 0] = 111 - expected[:, 0]
+    assert torch.allclose(moved[0, 0], expected[list(FLIP_ORDER)], atol=1e-3)
     upside, _ = augment_clips(clips, ClipJitter(flip=0, vertical_flip=1), generator())
     assert torch.allclose(upside, clips.flip(-2), atol=1e-5)
 
@@ -80,7 +82,7 @@ GEOMETRY = {
 
 @pytest.mark.parametrize("jitter", GEOMETRY.values(), ids=GEOMETRY)
 def test_augment_clips_moves_landmarks_with_image(jitter):
-    """A bright blob at each landmark is found where the landmark was moved to."""
+    """A bright blob drawn at a landmark is where the landmark was moved to."""
     size, count = 112, 8
     random = torch.Generator().manual_seed(5)
     spots = torch.rand(count, 2, generator=random) * 40 + 36
@@ -158,11 +160,11 @@ def test_brightness_and_contrast_are_factors():
 def test_augment_clips_keeps_absent_frames_black():
     clips = synthetic_clips()
     clips[:, 0] = 0
-    there = torch.tensor([[False, True, True, True]]).repeat(3, 1)
+    is_frame = torch.tensor([[False, True, True, True]]).repeat(3, 1)
     jitter = ClipJitter(flip=0, contrast=0.5, hsv=(10, 25, 20), autocontrast=1)
-    changed, _ = augment_clips(clips, jitter, generator(), is_frame=there)
+    changed, _ = augment_clips(clips, jitter, generator(), is_frame=is_frame)
     assert changed[:, 0].abs().max() == 0
-    only, _ = augment_clips(clips, ClipJitter(flip=0, contrast=0.5), generator(), is_frame=there)
+    only, _ = augment_clips(clips, ClipJitter(flip=0, contrast=0.5), generator(), is_frame=is_frame)
     without, _ = augment_clips(clips[:, 1:], ClipJitter(flip=0, contrast=0.5), generator())
     assert torch.allclose(only[:, 1:], without, atol=1e-6)
 
@@ -171,10 +173,10 @@ def test_blur_matches_opencv():
     clip = torch.rand(1, 2, 3, 16, 16, generator=generator())
     blurred, _ = augment_clips(clip, ClipJitter(flip=0, blur_sigma_px=(0.8, 0.8)), generator())
     for t in range(2):
-        wanted = cv2.GaussianBlur(
+        expected = cv2.GaussianBlur(
             clip[0, t].permute(1, 2, 0).numpy(), (3, 3), 0.8, borderType=cv2.BORDER_REFLECT_101
         )
-        assert blurred[0, t].permute(1, 2, 0).numpy() == pytest.approx(wanted, abs=1e-5)
+        assert blurred[0, t].permute(1, 2, 0).numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_augment_clips_of_images_equals_one_frame_clips():

@@ -1,3 +1,7 @@
+"""Image augmentation: crop sampling, jitter, occlusion, and the batch operations built on it."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +33,7 @@ pytestmark = pytest.mark.train
 IDENTITY = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
 
 
-def generator(seed: int = 0) -> "torch.Generator":
+def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
@@ -79,8 +83,8 @@ def test_points_to_crops_follow_image(size_px):
         crop = sample_crops(image, maps, size_px, "zeros")[0, 0]
         ratio = 112 / size_px
         row, column = divmod(int(crop.argmax()), size_px)
-        found = (torch.tensor([column, row]) + 0.5) * ratio - 0.5
-        assert (found - expected).abs().max() < 1.0 * ratio
+        peak = (torch.tensor([column, row]) + 0.5) * ratio - 0.5
+        assert (peak - expected).abs().max() < 1.0 * ratio
 
 
 def test_sample_crops_matches_runtime_crop():
@@ -91,7 +95,7 @@ def test_sample_crops_matches_runtime_crop():
     image = random.integers(0, 256, (96, 96, 3)).astype(np.uint8)
     image = np.repeat(np.repeat(image[::6, ::6], 6, axis=0), 6, axis=1)
     maps = np.array([[[0.7, -0.1, 15], [0.1, 0.7, 5]]], np.float32)
-    wanted = kernels.crop_face(
+    expected = kernels.crop_face(
         Frame(image, PixelFormat.RGB), maps, size_px=112, mean=(0, 0, 0), std=(1, 1, 1)
     )[0]
     got = (
@@ -103,21 +107,21 @@ def test_sample_crops_matches_runtime_crop():
         )[0]
         / 255
     )
-    assert np.abs(got.numpy() - wanted)[:, 8:-8, 8:-8].max() < 0.02
+    assert np.abs(got.numpy() - expected)[:, 8:-8, 8:-8].max() < 0.02
 
 
 def test_perturb_maps_matches_numpy():
     maps = estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None] * 2))
     turn, scale, shift = np.array([0.3]), np.array([1.2]), np.array([[5.0, -3.0]])
-    wanted = perturb_maps(
+    expected = perturb_maps(
         torch.from_numpy(maps),
         *(torch.from_numpy(v.astype(np.float32)) for v in (turn, scale, shift)),
     )
-    assert np.abs(moved_maps(maps, turn, scale, shift) - wanted.numpy()).max() < 1e-3
-    assert transform_roll_deg(wanted.numpy())[0] - transform_roll_deg(maps)[0] == pytest.approx(
+    assert np.abs(moved_maps(maps, turn, scale, shift) - expected.numpy()).max() < 1e-3
+    assert transform_roll_deg(expected.numpy())[0] - transform_roll_deg(maps)[0] == pytest.approx(
         np.degrees(0.3), abs=1e-3
     )
-    assert transform_scale(wanted.numpy())[0] / transform_scale(maps)[0] == pytest.approx(
+    assert transform_scale(expected.numpy())[0] / transform_scale(maps)[0] == pytest.approx(
         1.2, rel=1e-4
     )
 
@@ -179,7 +183,7 @@ def test_blend_mixes_images_and_labels_alike():
     assert (batch["crops"][6:8, 0, 0, 0] >= 6).all()
     assert (batch["crops"][:8, 0, 0, 0] != torch.arange(8.0)).any()
     lost = (batch["au_weight"] == 0) & (known > 0)
-    assert lost[:, 3].sum() == 1  # the one that was blended with a face whose unit nobody knows
+    assert lost[:, 3].sum() == 1  # the face that was blended with one whose AU is unlabeled
     assert not lost[:, :3].any()
 
 
