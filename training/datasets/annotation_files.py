@@ -1,6 +1,4 @@
-"""Tables kept as text (.csv, .lst): rows with their line numbers, numbers that are checked, images
-that are there.
-"""
+"""Text annotation files (.csv, .lst, .txt): lines with numbers, checked values, existing images."""
 
 from __future__ import annotations
 
@@ -11,17 +9,40 @@ from pathlib import Path
 
 from training.datasets.broken_data import BrokenFileError
 
-IMAGE_ENDS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+MAX_FRAME = 10_000_000
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
+
+def text_lines(path: Path) -> list[str]:
+    """Lines without line ends; trailing empty lines are dropped, inner ones keep their number."""
+    try:
+        # splitlines() would also split at characters such as U+2028 and shift line numbers.
+        lines = path.read_text(encoding="utf-8-sig").replace("\r", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise BrokenFileError(path, line, f"not UTF-8 text ({error.reason})") from None
+    while lines and not lines[-1].strip(" ,\t"):
+        lines.pop()
+    return lines
+
+
+def frame_values(path: Path, name: str, low: int, high: int) -> Iterator[tuple[int, int, int]]:
+    """(line, frame, value) of a file of `frame,value` lines, with values in [low, high]."""
+    for line, text in enumerate(text_lines(path), 1):
+        cells = text.split(",")
+        if len(cells) != 2:
+            raise BrokenFileError(path, line, f"expected frame,{name}, got {text[:60]!r}")
+        frame = parse_int(path, line, cells[0], "the frame", 1, MAX_FRAME)
+        yield line, frame, parse_int(path, line, cells[1], f"the {name}", low, high)
 
 
 def csv_rows(
     path: Path, columns: Sequence[str], *, may_lack_header: bool = False
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, row) of a file with a header that names at least `columns` (case and spaces at the
-    ends do not count).
+    """(line, row) of a CSV file whose header has at least `columns`, ignoring case and outer spaces.
 
-    With `may_lack_header`, a first line that names none of them is read as a row of exactly
-    `columns`.
+    With `may_lack_header`, a first line that contains none of the names is read as a row of
+    exactly `columns`.
     """
     with path.open(newline="", encoding="utf-8-sig", errors="strict") as file:
         reader = csv.reader(file)
@@ -40,40 +61,42 @@ def _rows(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     line, first = 1, next(reader, None)
     if first is None:
-        raise BrokenFileError(path, 1, f"the file is empty, wanted columns {','.join(columns)}")
+        raise BrokenFileError(path, 1, f"the file is empty, expected columns {','.join(columns)}")
     names = [cell.strip().lower() for cell in first]
-    wanted = [column.lower() for column in columns]
-    if may_lack_header and not set(names) & set(wanted):
-        names = wanted
-        yield line, _named(path, line, names, wanted, columns, first)
+    expected = [column.lower() for column in columns]
+    if may_lack_header and not set(names) & set(expected):
+        names = expected
+        yield line, _named(path, line, names, expected, columns, first)
     elif missing := [column for column in columns if column.lower() not in names]:
         raise BrokenFileError(
-            path, 1, f"wanted columns {','.join(missing)}, got {','.join(first)[:200]}"
+            path, 1, f"expected columns {','.join(missing)}, got {','.join(first)[:200]}"
         )
     for cells in reader:
         line = getattr(reader, "line_num", line + 1)
         if any(cell.strip() for cell in cells):
-            yield line, _named(path, line, names, wanted, columns, cells)
+            yield line, _named(path, line, names, expected, columns, cells)
 
 
 def _named(
     path: Path,
     line: int,
     names: list[str],
-    wanted: list[str],
+    expected: list[str],
     columns: Sequence[str],
     cells: list[str],
 ) -> dict[str, str]:
     if len(cells) < len(names):
-        raise BrokenFileError(path, line, f"wanted {len(names)} fields, got {len(cells)}")
-    place = {name: k for k, name in enumerate(names)}
-    return {column: cells[place[low]].strip() for column, low in zip(columns, wanted, strict=True)}
+        raise BrokenFileError(path, line, f"expected {len(names)} fields, got {len(cells)}")
+    index = {name: k for k, name in enumerate(names)}
+    return {
+        column: cells[index[low]].strip() for column, low in zip(columns, expected, strict=True)
+    }
 
 
 def parse_float(
     path: Path, line: int | None, text: str, what: str, low: float, high: float
 ) -> float:
-    """`text` as a number from `low` to `high`."""
+    """Parse a number in [low, high]; BrokenFileError otherwise."""
     try:
         value = float(text)
     except ValueError:
@@ -86,16 +109,17 @@ def parse_float(
 
 
 def parse_int(path: Path, line: int | None, text: str, what: str, low: int, high: int) -> int:
-    """`text` as a whole number from `low` to `high`."""
+    """Parse an integer in [low, high]; BrokenFileError otherwise."""
     value = parse_float(path, line, text, what, low, high)
     if value != int(value):
-        raise BrokenFileError(path, line, f"{what} must be a whole number, got {text!r}")
+        raise BrokenFileError(path, line, f"{what} must be an integer, got {text!r}")
     return int(value)
 
 
 class FileIndex:
-    """Whether files are there, by listing each folder once: far quicker than asking for each of
-    half a million.
+    """Set of the files below a folder, by relative path.
+
+    Each folder is listed once, which is much faster than `is_file()` on half a million images.
     """
 
     def __init__(self, root: Path) -> None:
@@ -105,27 +129,25 @@ class FileIndex:
     def __contains__(self, relative: str) -> bool:
         folder, _, name = relative.rpartition("/")
         if folder not in self._folders:
-            place = self._root / folder
-            self._folders[folder] = frozenset(os.listdir(place)) if place.is_dir() else frozenset()
+            path = self._root / folder
+            self._folders[folder] = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
         return name in self._folders[folder]
 
 
 def images_by_number(folder: Path) -> dict[int, str]:
-    """Names of a folder's images by the whole number that their name ends in; hidden files are
-    passed over.
-    """
-    found: dict[int, str] = {}
+    """Names of a folder's images by the integer that their stem ends in, without hidden files."""
+    images: dict[int, str] = {}
     for name in sorted(os.listdir(folder)):
-        stem, end = os.path.splitext(name)
+        stem, suffix = os.path.splitext(name)
         digits = stem[len(stem.rstrip("0123456789")) :]
-        if end.lower() in IMAGE_ENDS and not name.startswith(".") and digits:
-            found.setdefault(int(digits), name)
-    return found
+        if suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".") and digits:
+            images.setdefault(int(digits), name)
+    return images
 
 
 def find_folder(root: Path, names: Sequence[str], what: str) -> Path:
-    """The first of several usual places that is there."""
+    """The first of several possible folders that exists; FileNotFoundError if none does."""
     for name in names:
         if (root / name).is_dir():
             return root / name
-    raise FileNotFoundError(f"{root} must hold {what} in one of {', '.join(names)}")
+    raise FileNotFoundError(f"{root} must contain {what} in one of {', '.join(names)}")

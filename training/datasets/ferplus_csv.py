@@ -1,11 +1,9 @@
-"""FER+ as it is published: votes in `fer2013new.csv`, images in `fer2013.csv` or in the folders
-made of it.
+"""Reader of FER+ as published: votes in `fer2013new.csv`, images in `fer2013.csv` or in folders.
 
-The two tables have the same rows in the same order. The folders `FER2013{Train,Valid,Test}` hold
-the images under the names of the column `Image name`, whose numbers are not the tables' rows;
-rows without a name were found to show no face and have no file. `training.datasets.ferplus`
-reads the same images and votes out of atlases. The folder form was tried on real images and
-votes, `fer2013.csv` on made-up ones.
+The two tables have the same rows in the same order. The folders `FER2013{Train,Valid,Test}` have
+the images under the names of the column `Image name`, whose numbers are not row numbers; rows
+without a name show no face and have no file. See `training.datasets.ferplus` for the papers. The
+folder form was tested on real images and votes, `fer2013.csv` on synthetic files only.
 """
 
 from __future__ import annotations
@@ -31,25 +29,24 @@ _PIXELS: Final = ("pixels", "Usage")
 
 
 def read_ferplus_csv(folder: Path | str, *, progress: bool = True) -> FerPlus:
-    """Read `fer2013new.csv` with `fer2013.csv`, or, where that is not there, with the folders of
-    images.
+    """Read `fer2013new.csv` with `fer2013.csv` or, if that is missing, with the image folders.
 
-    Out of `fer2013.csv` come all 35,887 rows, those without a face with an empty name; out of
-    folders only rows with a name.
+    `fer2013.csv` yields all 35,887 rows, those without a face with an empty name; the folders
+    yield only rows with a name.
 
     Raises:
-        FileNotFoundError: no votes, no images, or an image that a row names is not there.
-        BrokenFileError: a line that does not hold what it should, or tables that do not match.
+        FileNotFoundError: votes or images are missing.
+        BrokenFileError: a line is invalid, or the tables do not match.
     """
     root = Path(folder)
     votes = root / "fer2013new.csv"
     if not votes.is_file():
-        raise FileNotFoundError(f"{votes} is not there")
+        raise FileNotFoundError(f"{votes} does not exist")
     if (root / "fer2013.csv").is_file():
         return _from_pixels(votes, root / "fer2013.csv", progress)
     if any((root / name).is_dir() for name in FOLDERS.values()):
         return _from_folders(votes, root, progress)
-    raise FileNotFoundError(f"{root} must hold fer2013.csv, or {', '.join(FOLDERS.values())}")
+    raise FileNotFoundError(f"{root} must contain fer2013.csv, or {', '.join(FOLDERS.values())}")
 
 
 def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
@@ -73,7 +70,7 @@ def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
             or values.astype(int).max() > 255
         ):
             raise BrokenFileError(
-                pixels, line, f"wanted {IMAGE_PX**2} numbers 0 to 255, got {len(values)} fields"
+                pixels, line, f"expected {IMAGE_PX**2} numbers 0 to 255, got {len(values)} fields"
             )
         images.append(values.astype(np.uint8).reshape(IMAGE_PX, IMAGE_PX))
         counts.append(_counts(votes, *rows[k]))
@@ -98,7 +95,7 @@ def _from_folders(votes: Path, root: Path, progress: bool) -> FerPlus:
             raise FileNotFoundError(f"{votes}:{line} names {path}, which cannot be read")
         if image.shape != (IMAGE_PX, IMAGE_PX):
             raise BrokenFileError(
-                path, None, f"wanted {IMAGE_PX} x {IMAGE_PX} pixels, got {image.shape}"
+                path, None, f"expected {IMAGE_PX} x {IMAGE_PX} pixels, got {image.shape}"
             )
         images.append(np.asarray(image, np.uint8))
         counts.append(_counts(votes, line, row))

@@ -64,8 +64,8 @@ class FrameTable:
     cache_path: Path | None = None  # the cache's file of it
 
     def __post_init__(self) -> None:
-        count, wanted = len(self.video), _row_shapes()
-        for name, shape in wanted.items():
+        count, expected = len(self.video), _row_shapes()
+        for name, shape in expected.items():
             value = getattr(self, name)
             if value is not None and value.shape != (count, *shape):
                 raise ValueError(f"{name} must have shape {(count, *shape)}, got {value.shape}")

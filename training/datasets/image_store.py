@@ -72,11 +72,11 @@ class ImageStore:
         known = self._remembered.get(id(table))
         if known is not None and known[0] is table:
             return known[1]
-        wanted = pa.array(absolute_paths(table), pa.string())
-        found = pc.index_in(wanted, value_set=self._index)
-        missing = pc.and_(pc.is_null(found), pc.is_valid(wanted))
+        expected = pa.array(absolute_paths(table), pa.string())
+        found = pc.index_in(expected, value_set=self._index)
+        missing = pc.and_(pc.is_null(found), pc.is_valid(expected))
         if pc.any(missing).as_py():
-            example = wanted.filter(missing)[0].as_py()
+            example = expected.filter(missing)[0].as_py()
             raise KeyError(
                 f"{pc.sum(missing).as_py()} images of the table are not stored, such as {example}"
             )
@@ -136,7 +136,7 @@ def build_store(
     paths = [path for path in absolute_paths(table) if path is not None]
     if not paths:
         raise ValueError(
-            f"{table.root} holds no image to train on (wanted cropped_aligned/<video>/NNNNN.jpg)"
+            f"{table.root} holds no image to train on (expected cropped_aligned/<video>/NNNNN.jpg)"
         )
     stem = folder / f"{table.root.resolve().name or 'root'}-{size_px}px-{_key(paths, size_px)}"
     data, note = stem.with_suffix(".npy"), stem.with_suffix(".json")

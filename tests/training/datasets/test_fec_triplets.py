@@ -48,7 +48,7 @@ def test_usable_triplets_have_clear_answer_and_images(path):
     assert table.usable().tolist() == [0]
     assert table.usable(0.5).tolist() == [0, 1]
     assert [name != "" for name in table.paths[3]] == [True, True, False]
-    assert table.report.skipped["image that is not there"].count == 1
+    assert table.report.skipped["missing image"].count == 1
     assert table.report.found["triplets"] == 4
 
 

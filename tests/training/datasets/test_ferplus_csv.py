@@ -66,7 +66,7 @@ def test_read_ferplus_csv_from_folders_matches_names(faces):
 
 def test_read_ferplus_csv_with_mismatch_names_it(faces):
     root, images, _ = faces
-    with pytest.raises(FileNotFoundError, match=r"must hold fer2013\.csv, or FER2013Train"):
+    with pytest.raises(FileNotFoundError, match=r"must contain fer2013\.csv, or FER2013Train"):
         read_ferplus_csv(root, progress=False)
     write_pixels(root, images, ("Training", "PublicTest", "PublicTest", "PrivateTest"))
     with pytest.raises(BrokenFileError, match=r"fer2013new\.csv:3: Usage must be PublicTest"):
@@ -77,13 +77,13 @@ def test_read_ferplus_csv_with_mismatch_names_it(faces):
     path = write_pixels(root, images)
     path.write_text(path.read_text().replace(",Training", " 9,Training", 1))
     with pytest.raises(
-        BrokenFileError, match=r"fer2013\.csv:2: wanted 2304 numbers 0 to 255, got 2305"
+        BrokenFileError, match=r"fer2013\.csv:2: expected 2304 numbers 0 to 255, got 2305"
     ):
         read_ferplus_csv(root, progress=False)
     path.unlink()
     write(root / "fer2013new.csv", f"{VOTES_HEADER}\nTraining,a.png,1,2\n")
     (root / "FER2013Train").mkdir()
-    with pytest.raises(BrokenFileError, match=r"fer2013new\.csv:2: wanted 12 fields, got 4"):
+    with pytest.raises(BrokenFileError, match=r"fer2013new\.csv:2: expected 12 fields, got 4"):
         read_ferplus_csv(root, progress=False)
 
 

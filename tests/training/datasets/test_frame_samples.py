@@ -159,9 +159,9 @@ def test_batch_with_broken_image_names_it(table):
 def test_load_prefetches_steps_in_order(table):
     samples = FrameSamples(table, SampleConfig(size_px=16))
     sampler = MixedSampler(TaskRows(("AU", "EXPR"), np.array([0, 2, 3, 4, 0, 2, 3])), 2, seed=1)
-    wanted = [step.parts[0].rows.tolist() for step in sampler.steps(0)]
+    expected = [step.parts[0].rows.tolist() for step in sampler.steps(0)]
     loaded = list(samples.load(sampler.steps(0), workers=3))
-    assert [batch["row"].tolist() for ((_, batch),) in loaded] == wanted
+    assert [batch["row"].tolist() for ((_, batch),) in loaded] == expected
     table.path_of(3).unlink()
     with pytest.raises(BrokenFileError):
         list(samples.load(sampler.steps(0)))

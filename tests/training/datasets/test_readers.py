@@ -92,7 +92,7 @@ def test_read_affectnet_2017_lists(affectnet):
     assert table.landmarks_xy[0, 1].tolist() == [2.5, 3.5]
     assert table.path_of(3).is_file()
     assert table.rows("EXPR", "validation").tolist() == [11]
-    assert table.report.skipped["image that is not there"].examples == ["1/gone.jpg"]
+    assert table.report.skipped["missing image"].examples == ["1/gone.jpg"]
 
 
 def test_read_affectnet_2021_files(tmp_path):
@@ -129,7 +129,7 @@ def test_read_affectnet_2021_files(tmp_path):
         (affectnet_line("1/1.jpg", 1, "-1.5,0"), "from -1 to 1, or -2"),
         (affectnet_line("1/1.jpg", 1, "high,0"), "from -2 to 1, got 'high'"),
         (affectnet_line("1/1.jpg", 1).replace("135.5", ""), "68 landmarks"),
-        ("1/1.jpg,1,2", "wanted 9 fields, got 3"),
+        ("1/1.jpg,1,2", "expected 9 fields, got 3"),
     ],
 )
 def test_read_affectnet_with_broken_line_names_it(affectnet, line, problem):
@@ -159,7 +159,7 @@ def test_read_expw(tmp_path):
     assert table.box[0].tolist() == [20, 10, 120, 140]  # the file says top left right bottom
     assert table.groups == ("a.jpg",) * 7 + ("b.jpg",)
     assert {reason: entry.count for reason, entry in table.report.skipped.items()} == {
-        "face listed twice": 1, "image that is not there": 1,
+        "face listed twice": 1, "missing image": 1,
     }  # fmt: skip
     assert len(read_expw(tmp_path, min_confidence=10, progress=False)) == 7
     write(
@@ -196,7 +196,7 @@ def test_read_bp4d(tmp_path):
     assert table.au_intensity[1, column] == 3
     assert np.isnan(table.au_intensity[0, column])
     assert table.rows("AU").tolist() == [0, 1, 3, 4]
-    assert table.report.skipped["frame without a code of our AUs"].count == 1
+    assert table.report.skipped["frame without a code of the twelve AUs"].count == 1
 
 
 def test_read_bp4d_with_images_from_one_keeps_numbers(tmp_path):
@@ -211,8 +211,8 @@ def test_read_bp4d_with_images_from_one_keeps_numbers(tmp_path):
     ("text", "line", "problem"),
     [
         ("0,1\n1,2\n", 2, "0, 1 or 9"),
-        ("0,1\n1,1\n1,0\n", 3, "frame 1 stands here a second time"),
-        ("0,1\n1\n", 2, "wanted 2 fields"),
+        ("0,1\n1,1\n1,0\n", 3, "frame 1 appears a second time"),
+        ("0,1\n1\n", 2, "expected 2 fields"),
         ("frame,AU1\n1,1\n", 1, "header of AU numbers"),
     ],
 )
@@ -253,7 +253,7 @@ def test_read_disfa(tmp_path):
 def test_read_disfa_with_broken_file_names_it(tmp_path):
     disfa(tmp_path, {12: [0, 1]})
     with pytest.raises(
-        BrokenFileError, match=r"SN001_au12\.txt: holds 2 frames, SN001_au1\.txt and others 3"
+        BrokenFileError, match=r"SN001_au12\.txt: has 2 frames, but SN001_au1\.txt and others have 3"
     ):
         read_disfa(tmp_path, progress=False)
     disfa(tmp_path, {12: [0, 1, 6]})
@@ -318,9 +318,9 @@ def test_read_afew_va(tmp_path):
     for text, problem in (
         (afew_clip("high"), "frame 00000: valence must be a number"),
         (afew_clip(11), "from -10 to 10"),
-        (afew_clip(points=5), "wanted 68 landmarks"),
+        (afew_clip(points=5), "expected 68 landmarks"),
         ('{"frames": {\n"00000": }}', r"001\.json:2: not JSON"),
-        ("[]", "wanted an object"),
+        ("[]", "expected an object"),
     ):
         write(tmp_path / "01/001/001.json", text)
         with pytest.raises(BrokenFileError, match=problem):

@@ -101,9 +101,9 @@ def clips_ending_at(
         return np.full((len(ends), length), NO_FRAME)
     if count_by == "frame":
         keys = _key(table.video[order], table.frame[order])
-        wanted = _key(table.video[ends][:, None], table.frame[ends][:, None] - back)
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        is_there = (keys[at] == wanted) & (table.frame[ends][:, None] - back >= 0)
+        expected = _key(table.video[ends][:, None], table.frame[ends][:, None] - back)
+        at = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
+        is_there = (keys[at] == expected) & (table.frame[ends][:, None] - back >= 0)
     else:
         place = np.full(len(table), -1, np.int64)
         place[order] = np.arange(len(order))
@@ -120,7 +120,7 @@ def _key(video: NDArray[np.int32], frame: NDArray[np.int32]) -> NDArray[np.int64
 
 
 def _stretches(table: FrameTable, rows: Rows, drop_gaps: bool) -> Iterator[NDArray[np.int64]]:
-    """Rows by video and frame, cut at the ends of videos and, if wanted, at gaps."""
+    """Rows by video and frame, cut at the ends of videos and, if expected, at gaps."""
     rows = np.unique(np.asarray(rows, np.int64))
     if not len(rows):
         return
