@@ -48,7 +48,7 @@ def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
     rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
     for path in track_progress(files, "reading clips", progress=progress):
         _read_clip(path, rows)
-    return rows.table()
+    return rows.build()
 
 
 def _read_clip(path: Path, rows: TableBuilder) -> None:

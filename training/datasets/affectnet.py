@@ -80,7 +80,7 @@ def read_affectnet(
     if sets:
         for path, split in sets:
             _read_files(path, split, rows, landmarks, progress)
-        return rows.table()
+        return rows.build()
     lists = [*_LISTS, _AUTOMATIC] if automatic else list(_LISTS)
     files = [
         (path, split, kind)
@@ -94,7 +94,7 @@ def read_affectnet(
         )
     for path, split, kind in files:
         _read_list(path, split, _image_folder(root, kind), rows, landmarks, progress)
-    return rows.table()
+    return rows.build()
 
 
 def expression_and_va(

@@ -66,7 +66,7 @@ def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) 
         if not person:
             raise BrokenFileError(path, None, "expected a file name <person>_<task>.csv")
         _read_session(path, person, task, images, codes.parent / "AU_INT", rows)
-    return rows.table()
+    return rows.build()
 
 
 def _read_session(

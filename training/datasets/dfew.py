@@ -61,7 +61,7 @@ def read_dfew(folder: Path | str, *, fold: int = 1, progress: bool = True) -> Fr
             list(csv_rows(path, ("video_name", "label"))), f"{half} clips", progress=progress
         ):
             _add_clip(path, line, cells, split, clips, rows)
-    return rows.table()
+    return rows.build()
 
 
 def _add_clip(

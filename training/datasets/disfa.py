@@ -75,7 +75,7 @@ def read_disfa(
             path = f"{prefix}/{images[frame]}" if frame in images else None
             au = {column: float(value >= present_from) for column, value in values.items()}
             rows.add(video, Row(frame, path, au=au, intensity=values))
-    return rows.table()
+    return rows.build()
 
 
 def camera_videos(folder: Path, camera: Camera) -> dict[str, Path]:

@@ -82,4 +82,4 @@ def read_expw(
         else:
             row = Row(0, f"{prefix}/{name}", expression=EXPW[code], box=(left, top, right, bottom))
             rows.add(rows.add_video(face, group=name), row)
-    return rows.table()
+    return rows.build()

@@ -1,4 +1,4 @@
-"""All readers that give a frame table, by name, and their tables out of the cache."""
+"""Registry of the dataset readers, with caching of their tables."""
 
 from __future__ import annotations
 
@@ -37,14 +37,13 @@ def load_cached(
     progress: bool = True,
     **options: Any,
 ) -> FrameTable:
-    """The table of `READERS[kind](folder, **options)`, kept in `cache` while the folder is
-    unchanged.
+    """The table of `READERS[kind](folder, **options)`, cached while the folder is unchanged.
 
-    The key covers the content of texts and the names of everything else (label files that are
-    arrays: size and time too).
+    The cache key covers the content of text files, size and modification time of .npy files, and
+    the names of all files.
     """
     if kind not in READERS:
-        raise ValueError(f"a data set is one of {', '.join(READERS)}, got {kind!r}")
+        raise ValueError(f"expected one of {', '.join(READERS)}, got {kind!r}")
     if kind == "affwild2":
         return affwild2.load_cached(folder, cache=cache, progress=progress, **options)
     root = Path(folder).resolve()
@@ -59,9 +58,9 @@ def load_cached(
 
 def _contents(root: Path) -> tuple[list[Path], list[Path], dict[str, str]]:
     texts, arrays, names = [], [], {}
-    for place, inner, files in os.walk(root):
-        inner.sort()
-        # A cache that lies in the folder itself is no part of it.
+    for folder, subfolders, files in os.walk(root):
+        subfolders.sort()
+        # The cache may be inside the folder; its files do not count.
         kept = sorted(
             name
             for name in files
@@ -69,7 +68,7 @@ def _contents(root: Path) -> tuple[list[Path], list[Path], dict[str, str]]:
         )
         if not kept:
             continue
-        names[Path(place).relative_to(root).as_posix()] = "\n".join(kept)
-        texts += [Path(place) / name for name in kept if name.lower().endswith(_TEXTS)]
-        arrays += [Path(place) / name for name in kept if name.lower().endswith(".npy")]
+        names[Path(folder).relative_to(root).as_posix()] = "\n".join(kept)
+        texts += [Path(folder) / name for name in kept if name.lower().endswith(_TEXTS)]
+        arrays += [Path(folder) / name for name in kept if name.lower().endswith(".npy")]
     return texts, arrays, names

@@ -133,11 +133,11 @@ def test_report_counts_skipped_items(table):
     assert skipped["VA line marked as not annotated"] == 2
     assert skipped["valid EXPR label of a frame without a crop"] == 2  # one/3, _right/1
     assert skipped["crop without an EXPR line"] == 1  # one/6
-    assert table.report.found["label files, VA train"] == 1  # neither .DS_Store nor ._my_video.txt
-    assert table.report.found["usable frames, AU train"] == 3
-    assert table.report.found["frames labeled for AU + EXPR + VA"] == 2  # one/1 and one/5
+    assert table.report.counts["label files, VA train"] == 1  # neither .DS_Store nor ._my_video.txt
+    assert table.report.counts["usable frames, AU train"] == 3
+    assert table.report.counts["frames labeled for AU + EXPR + VA"] == 2  # one/1 and one/5
     patterns = [
-        n for what, n in table.report.found.items() if what.startswith("frames labeled for")
+        n for what, n in table.report.counts.items() if what.startswith("frames labeled for")
     ]
     assert sum(patterns) == len(table)
 
@@ -196,7 +196,7 @@ def test_read_affwild2_multi_task_files_name_frames(tmp_path):
     assert table.va[1].tolist() == [0.5, -0.5]
     assert table.rows("AU", "train").tolist() == [1]
     assert table.rows("AU", "validation", need_crop=False).tolist() == [3]
-    assert any("has no header line" in note for note in table.report.notes)
+    assert any("has no header" in note for note in table.report.notes)
 
 
 def test_read_affwild2_with_repeated_multi_task_frame_raises(tmp_path):

@@ -49,7 +49,7 @@ def test_usable_triplets_have_clear_answer_and_images(path):
     assert table.usable(0.5).tolist() == [0, 1]
     assert [name != "" for name in table.paths[3]] == [True, True, False]
     assert table.report.skipped["missing image"].count == 1
-    assert table.report.found["triplets"] == 4
+    assert table.report.counts["triplets"] == 4
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_batch_crops_faces_around_box(tmp_path):
 
 def test_batch_with_broken_image_names_it(table):
     table.path_of(3).write_bytes(b"\xff\xd8 broken")
-    with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be read as an image"):
+    with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be decoded as an image"):
         FrameSamples(table).batch(np.array([3]))
 
 

@@ -109,12 +109,12 @@ def test_build_store_after_interruption_resumes(
 
 def test_build_store_with_invalid_input_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, _ = faces(tmp_path / "set")
-    with pytest.raises(ValueError, match=r"holds no image to train on"):
+    with pytest.raises(ValueError, match=r"has no images"):
         build_store(make_synthetic_table({"one": [1]}, no_crop=(0,)), 20, tmp_path / "cache")
     monkeypatch.setattr(
         image_store.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100})()
     )
     with pytest.raises(OSError, match=r"5 images of 20 px need .* choose another --cache"):
         build_store(table, 20, tmp_path / "cache")
-    with pytest.raises(ValueError, match=r"images must be \[2, S, S, 3\]"):
+    with pytest.raises(ValueError, match=r"expected images \[2, S, S, 3\]"):
         ImageStore(["a", "b"], np.zeros((1, 4, 4, 3), np.uint8))

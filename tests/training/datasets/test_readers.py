@@ -259,7 +259,7 @@ def test_read_disfa_with_broken_file_names_it(tmp_path):
     disfa(tmp_path, {12: [0, 1, 6]})
     with pytest.raises(
         BrokenFileError,
-        match=r"SN001_au12\.txt:3: an intensity must be a number from 0 to 5, got '6'",
+        match=r"SN001_au12\.txt:3: the intensity must be a number from 0 to 5, got '6'",
     ):
         read_disfa(tmp_path, progress=False)
 
@@ -342,7 +342,7 @@ def test_load_cached_reuses_table_until_folder_changes(affectnet, tmp_path):
     np.testing.assert_array_equal(again.landmarks_xy, first.landmarks_xy)
     images(affectnet / "Manually_Annotated_Images", "1/gone.jpg")
     assert len(load_cached("affectnet", affectnet, cache=cache, progress=False)) == len(first) + 1
-    with pytest.raises(ValueError, match="a data set is one of"):
+    with pytest.raises(ValueError, match="expected one of"):
         load_cached("unheard of", affectnet, cache=cache)
 
 

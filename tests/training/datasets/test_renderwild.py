@@ -80,7 +80,7 @@ def test_load_renderwild_keeps_images_landmarks_and_labels_together(folder):
 
 def test_load_renderwild_separates_splits(folder):
     assert len(load_renderwild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
-    with pytest.raises(FileNotFoundError, match="Test_Set split"):
+    with pytest.raises(FileNotFoundError, match="split Test_Set"):
         load_renderwild(folder, "Test_Set")
 
 

@@ -129,13 +129,13 @@ def test_load_cached_with_damaged_cache_rewrites_it(tmp_path, scans):
 
 def test_read_table_of_other_file_raises(tmp_path):
     write(tmp_path / "x.parquet", "hello")
-    with pytest.raises(ValueError, match="not a table of frames"):
+    with pytest.raises(ValueError, match="not a frame table"):
         read_table(tmp_path / "x.parquet")
 
 
 def test_concat_tables_prefixes_source_names(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
-    with pytest.raises(ValueError, match="same name"):
+    with pytest.raises(ValueError, match="must be unique"):
         concat_tables([table, table])
     values = {each.name: getattr(table, each.name) for each in fields(FrameTable)}
     other = FrameTable(
