@@ -14,7 +14,7 @@ from faceaffect.audio.open_media import SilentVideoError, UnreadableMediaError, 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Mono samples [n] in about -1..1; sample k is at `start_s + k / rate_hz` on the container clock."""
+    """Mono samples [n] in about -1..1; sample k is at `start_s + k / rate_hz` of the container."""
 
     samples: NDArray[np.float32]
     rate_hz: int

@@ -56,7 +56,7 @@ class MelTrack:
     def window_around(
         self, offset_s: float, before_s: float = WINDOW_S / 2, after_s: float = WINDOW_S / 2
     ) -> NDArray[np.float32]:
-        """Normalized window around a frame, [bands, frames]: 64 x 1001 for five seconds either side.
+        """Normalized window around a frame, [bands, frames]: 64 x 1001 for 5 s on either side.
 
         Args:
             offset_s: time of the frame in the audio (`audio_offset_s`); may be outside of it.
@@ -94,7 +94,7 @@ class MelTrack:
         return normalized_db(self._slice(end - frames, end), self.config)
 
     def chunk(self, first: int, end: int) -> NDArray[np.float32]:
-        """Mel frames `first` to `end`, [frames, bands], for a network that takes audio in chunks."""
+        """Mel frames `first` to `end`, [frames, bands], for a network that streams audio."""
         return steady_db(self._slice(first, end), self.config)
 
     def silence(self, frames: int) -> NDArray[np.float32]:

@@ -54,7 +54,7 @@ def perturb_maps(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Te
 
 
 def sample_crops(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
-    """Bilinear crops [N, C, size, size] of images [N, C, P, P] by crop-to-image maps of 112 px crops."""
+    """Bilinear crops [N, C, size, size] of images [N, C, P, P]; maps are of 112 px crops."""
     ratio = TEMPLATE_SIZE_PX / size_px
     steps = (torch.arange(size_px) + 0.5) * ratio - 0.5
     y, x = torch.meshgrid(steps, steps, indexing="ij")
@@ -67,7 +67,7 @@ def sample_crops(images: Tensor, maps: Tensor, size_px: int, border: str) -> Ten
 
 
 def points_to_crops(maps: Tensor, points: Tensor) -> Tensor:
-    """Points [N, L, 2] in the images, transformed to crop pixels by crop-to-image maps [N, 2, 3]."""
+    """Image points [N, L, 2] in crop pixels, by crop-to-image maps [N, 2, 3]."""
     inverse = torch.linalg.inv(maps[:, :, :2])
     return torch.einsum("nij,nlj->nli", inverse, points - maps[:, None, :, 2])
 

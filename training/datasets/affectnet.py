@@ -76,10 +76,10 @@ def read_affectnet(
     sets = [
         (root / name, split) for name, split in (("train_set", "train"), ("val_set", "validation"))
     ]
-    sets = [(path, split) for path, split in sets if (path / "annotations").is_dir()]
+    sets = [(half, split) for half, split in sets if (half / "annotations").is_dir()]
     if sets:
-        for path, split in sets:
-            _read_files(path, split, rows, landmarks, progress)
+        for half, split in sets:
+            _read_files(half, split, rows, landmarks, progress)
         return rows.build()
     lists = [*_LISTS, _AUTOMATIC] if automatic else list(_LISTS)
     files = [
@@ -100,7 +100,7 @@ def read_affectnet(
 def expression_and_va(
     path: Path, line: int | None, cells: tuple[str, ...], where: str, report: ScanReport
 ) -> tuple[int | None, tuple[float, float] | None]:
-    """Class index and (valence, arousal) of AffectNet's three label cells; None for a missing one."""
+    """Class index and (valence, arousal) of three label cells; None for a missing one."""
     code = parse_int(path, line, cells[0], "expression", 0, len(AFFECTNET) - 1)
     valence, arousal = (
         parse_float(path, line, text, "valence and arousal", NO_VA, 1) for text in cells[1:]

@@ -109,7 +109,7 @@ def read_affwild2(
 
 
 def _select_splits(layout: Affwild2Files, splits: Collection[str], version: Version) -> None:
-    """Drop the label files of other splits, and the multi-task files if "auto" would ignore them."""
+    """Drop the label files of other splits, and multi-task files that "auto" would ignore."""
     if unknown := sorted(set(splits) - set(SPLITS[1:])):
         raise ValueError(
             f"splits must be among {', '.join(SPLITS[1:])}, got {', '.join(map(repr, unknown))}"

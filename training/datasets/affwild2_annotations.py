@@ -81,7 +81,7 @@ def read_task_file(path: Path, task: Task) -> TaskLabels:
 
 
 def read_multi_task_file(path: Path) -> MultiTaskLabels:
-    """All lines `video/NNNNN.jpg,valence,arousal,expression,au1..au12`; some copies lack the header."""
+    """All lines `video/NNNNN.jpg,valence,arousal,expression,au1..au12`, with or without header."""
     lines = text_lines(path)
     has_header = bool(lines) and "/" not in lines[0]
     if has_header and tuple(_fields(lines[0].lower()))[:4] != MTL_HEADER[:4]:

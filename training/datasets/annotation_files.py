@@ -39,7 +39,7 @@ def frame_values(path: Path, name: str, low: int, high: int) -> Iterator[tuple[i
 def csv_rows(
     path: Path, columns: Sequence[str], *, may_lack_header: bool = False
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, row) of a CSV file whose header has at least `columns`, ignoring case and outer spaces.
+    """(line, row) of a CSV file with at least `columns`, ignoring case and outer spaces.
 
     With `may_lack_header`, a first line that contains none of the names is read as a row of
     exactly `columns`.

@@ -33,7 +33,7 @@ _PER_IMAGE: Final = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TripletTable:
-    """N triplets. In a triplet loss `odd` is the negative; the other two are anchor and positive."""
+    """N triplets. In a triplet loss, `odd` is the negative and the others anchor and positive."""
 
     urls: NDArray[np.str_]  # [N, 3]
     paths: NDArray[np.str_]  # [N, 3] "" if the image is missing
@@ -47,7 +47,7 @@ class TripletTable:
 
     @property
     def odd(self) -> NDArray[np.int8]:
-        """Image [N], 0 to 2, that most annotators found least similar to the others; -1 for a tie."""
+        """Image [N], 0 to 2, that most annotators found least similar; -1 for a tie."""
         best = self.votes.max(axis=1, keepdims=True)
         is_clear = (self.votes == best).sum(axis=1) == 1
         return np.where(is_clear, self.votes.argmax(axis=1), -1).astype(np.int8)

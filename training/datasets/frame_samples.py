@@ -73,7 +73,10 @@ class Sample:
 
 
 class FrameSamples:
-    """Loads rows of a table; a row of -1 (`windows.NO_FRAME`) or without an image is black and unlabeled."""
+    """Loads rows of a table.
+
+    A row of -1 (`windows.NO_FRAME`) or without an image is black and unlabeled.
+    """
 
     def __init__(
         self, table: FrameTable, config: SampleConfig | None = None, tracks: MelTracks | None = None

@@ -66,7 +66,7 @@ def load_ferplus(
     targets["va_weight"] = targets["expression_weight"].copy()
     add_vote_evidence(targets["au"], targets["au_weight"], distribution)
     targets["au_weight"][no_face] = 0
-    # If the teacher detected no face, the crop is placed by the median landmarks; their weight is 0.
+    # Without a detected face the crop is placed by the median landmarks, with weight 0.
     undetected = outputs["presence"] <= _PRESENT
     targets["landmarks_xy"][undetected] = np.median(targets["landmarks_xy"][~undetected], axis=0)
     targets["face"] = np.where(no_face, 0, 1).astype(np.float32)

@@ -42,7 +42,7 @@ Origin = tuple[str, int]
 def load_renderwild(
     folder: Path, split: str = "Train_Set", rate_hz: float = SAMPLE_RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64]]:
-    """About `rate_hz` frames per second of a split, and the rig [N] of each frame (index in RIGS)."""
+    """About `rate_hz` frames per second of a split, and their rigs [N] (index in RIGS)."""
     return load_renderwild_frames(folder, split, rate_hz)[:2]
 
 

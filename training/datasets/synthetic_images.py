@@ -86,16 +86,15 @@ def in_threshold_half(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.boo
 
 
 def au_target(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Soft presence target of AU intensities, so that ambiguous intensities give little gradient."""
-    return np.clip(
-        (intensity - AU_ABSENT_INTENSITY) / (AU_PRESENT_INTENSITY - AU_ABSENT_INTENSITY), 0, 1
-    ).astype(np.float32)
+    """Soft presence targets of AU intensities; ambiguous intensities are near 0.5."""
+    ramp = (intensity - AU_ABSENT_INTENSITY) / (AU_PRESENT_INTENSITY - AU_ABSENT_INTENSITY)
+    return np.asarray(np.clip(ramp, 0, 1), np.float32)
 
 
 def _landmarks(
     shard: Path, truth: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Landmarks [n, 68, 2] and weights [n]: the teacher's if it detects the face, else the mesh's."""
+    """Landmarks [n, 68, 2] and weights [n]: the teacher's if valid, else the mesh's."""
     points = truth.copy()
     weight = np.full(len(truth), _MESH_WEIGHT, np.float32)
     path = teacher_file(shard)

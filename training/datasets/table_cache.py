@@ -28,7 +28,7 @@ def folder_key(
 
     Args:
         kind: name of the reader.
-        root: the scanned folder; its path is part of the key, since it is the base of the table's paths.
+        root: the scanned folder; part of the key as the base of the table's paths.
         texts: files that are hashed by content.
         stats: files that are hashed by name, size and modification time (videos).
         lists: other content by name, such as the names of the images in a folder.
@@ -58,7 +58,7 @@ def cache_file(cache: Path, root: Path, key: str) -> Path:
 
 
 def load_or_scan(cache: Path, root: Path, key: str, scan: Callable[[], FrameTable]) -> FrameTable:
-    """The cached table of `key`; otherwise, or if the file is damaged, `scan()`, which is cached."""
+    """The cached table of `key`; if missing or damaged, the result of `scan`, which is cached."""
     path = cache_file(cache, root, key)
     if path.is_file():
         try:

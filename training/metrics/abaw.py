@@ -55,7 +55,7 @@ def labeled_au(label: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def labeled_expression(label: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Frames [N] with an expression label; raises ValueError for a label other than 0 to 6 and -1."""
+    """Frames [N] with an expression; ValueError for a label other than 0 to 6 and -1."""
     wrong = (label < EXPRESSION_UNLABELED) | (label >= _CLASSES)
     if wrong.any():
         got = np.unique(label[wrong])[:5].tolist()

@@ -12,7 +12,8 @@ def check_rows(predicted: NDArray[Any], truth: NDArray[Any]) -> None:
     """Raise ValueError unless the shapes are equal and `predicted` is finite."""
     if predicted.shape != truth.shape:
         raise ValueError(
-            f"expected predictions and truth of equal shape, got {predicted.shape} and {truth.shape}"
+            f"expected predictions and truth of equal shape, got {predicted.shape} and "
+            f"{truth.shape}"
         )
     check_finite(predicted)
 

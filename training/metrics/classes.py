@@ -27,7 +27,7 @@ def accuracy(predicted: Classes, truth: Classes) -> float:
 def confusion(
     predicted: Classes, truth: Classes, classes: int = len(EXPRESSION_NAMES)
 ) -> NDArray[np.int64]:
-    """Confusion matrix [true, predicted]; raises ValueError for an index outside 0 .. classes - 1."""
+    """Confusion matrix [true, predicted]; ValueError for an index outside 0 .. classes - 1."""
     check_rows(predicted, truth)
     both = np.concatenate([predicted, truth])
     if len(both) and not (both.min() >= 0 and both.max() < classes):

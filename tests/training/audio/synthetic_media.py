@@ -22,7 +22,7 @@ def write_video(
     audio_codec: str = "pcm_s16le",
     b_frames: int = 0,
 ) -> Path:
-    """Write frames at `times_s` and `audio` [channels, n] in -1..1 that starts at `audio_start_s`."""
+    """Write frames at `times_s` and `audio` [channels, n] that starts at `audio_start_s`."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=25)
         video.width = video.height = 32

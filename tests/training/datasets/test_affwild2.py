@@ -1,4 +1,4 @@
-"""The made-up copy is written by hand, so the truth of each test is what a person reads in it."""
+"""Aff-Wild2 reader on a hand-written synthetic copy."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ REQUIRES = ("pyarrow",)
 
 
 def row(table: FrameTable, video: str, frame: int) -> int:
-    (found,) = np.flatnonzero((table.video == table.videos.index(video)) & (table.frame == frame))
-    return int(found)
+    (index,) = np.flatnonzero((table.video == table.videos.index(video)) & (table.frame == frame))
+    return int(index)
 
 
 @pytest.fixture
@@ -89,8 +89,12 @@ def test_rows_have_label_and_crop(table):
     assert named("AU", "train") == [("one", 1), ("one", 2), ("one", 5)]
     assert named("AU", "validation") == [("1-30-1280x720_left", 1), ("1-30-1280x720_left", 3)]
     assert named("EXPR", "train") == [
-        ("1-30-1280x720_right", 2), ("1-30-1280x720_right", 3), ("one", 1), ("one", 2), ("one", 5),
-    ]  # fmt: skip
+        ("1-30-1280x720_right", 2),
+        ("1-30-1280x720_right", 3),
+        ("one", 1),
+        ("one", 2),
+        ("one", 5),
+    ]
     assert named("VA", "train") == [("my_video", 2)]
     assert named("VA", "validation") == [("one", 1), ("one", 4), ("one", 5)]
     assert table.rows("EXPR", "test").tolist() == []
@@ -108,10 +112,14 @@ def test_read_affwild2_groups_people_of_one_video(table):
 @pytest.mark.parametrize(
     ("name", "video"),
     [
-        ("my_video_right", "my_video"), ("video_left_1", "video_left_1"), ("video5_main", "video5"), ("_left", "_left"),
-        ("a_left_left", "a_left"), ("upright", "upright"),
+        ("my_video_right", "my_video"),
+        ("video_left_1", "video_left_1"),
+        ("video5_main", "video5"),
+        ("_left", "_left"),
+        ("a_left_left", "a_left"),
+        ("upright", "upright"),
     ],
-)  # fmt: skip
+)
 def test_without_position_strips_position_suffix_only(name, video):
     assert without_position(name) == video
 
@@ -126,10 +134,7 @@ def test_read_affwild2_keeps_video_name_ending_in_position(tmp_path):
 def test_report_counts_skipped_items(table):
     skipped = {reason: entry.count for reason, entry in table.report.skipped.items()}
     assert skipped["AU line marked as not annotated"] == 2
-    assert (
-        skipped["AU line with some columns absent: dropped, counted as not annotated"]
-        == 1
-    )
+    assert skipped["AU line with some columns absent: dropped, counted as not annotated"] == 1
     assert skipped["VA line marked as not annotated"] == 2
     assert skipped["valid EXPR label of a frame without a crop"] == 2  # one/3, _right/1
     assert skipped["crop without an EXPR line"] == 1  # one/6
@@ -158,9 +163,7 @@ def test_read_affwild2_abaw1_masks_missing_aus(tmp_path):
     ]
     assert [AU_NAMES[k] for k in np.flatnonzero(table.au[0])] == ["AU12"]
     assert table.rows("AU", "train").tolist() == [0]
-    with pytest.raises(
-        ValueError, match="expected headers of version abaw2, got those of abaw1"
-    ):
+    with pytest.raises(ValueError, match="expected headers of version abaw2, got those of abaw1"):
         read_affwild2(tmp_path, "abaw2", progress=False)
 
 
@@ -201,7 +204,8 @@ def test_read_affwild2_multi_task_files_name_frames(tmp_path):
 
 def test_read_affwild2_with_repeated_multi_task_frame_raises(tmp_path):
     line = "0,0,1," + ",".join(["0"] * 12)
-    text = f"image,valence,arousal,expression,aus\na/00002.jpg,{line}\na/00001.jpg,{line}\na/00002.jpg,{line}\n"
+    lines = [f"a/{frame:05d}.jpg,{line}" for frame in (2, 1, 2)]
+    text = "\n".join(["image,valence,arousal,expression,aus", *lines, ""])
     write(tmp_path / "annotations/MTL_Challenge/train_set.txt", text)
     with pytest.raises(
         BrokenDatasetError, match=r"train_set\.txt:4: frame 2 of a appears a second time"

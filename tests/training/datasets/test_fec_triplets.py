@@ -1,3 +1,5 @@
+"""FEC reader on synthetic files."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,4 @@
-"""The published tables, made of images and votes that are known; and the folder form against the
-atlases.
-"""
+"""FER+ reader on synthetic tables, and on real images compared with the atlases."""
 
 from __future__ import annotations
 

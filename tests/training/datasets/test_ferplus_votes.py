@@ -1,3 +1,5 @@
+"""Soft labels and majority of FER+ votes."""
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_expression_distribution_maps_each_class_to_its_index(name):
 @pytest.mark.parametrize(
     "row",
     [
-        votes(neutral=4, anger=3, sadness=3),  # nobody has five
+        votes(neutral=4, anger=3, sadness=3),  # no class has five votes
         votes(neutral=5, sadness=5),  # a tie
         votes(contempt=6, neutral=4),  # the winner is none of the seven
         votes(neutral=5, unknown=5),

@@ -1,3 +1,5 @@
+"""Samples of a frame table: crops, labels, masks and audio."""
+
 from __future__ import annotations
 
 from dataclasses import fields, replace
@@ -27,7 +29,7 @@ UNITS = [0.0] * 11 + [1.0]
 
 @pytest.fixture
 def table(tmp_path):
-    """Three frames of `a` (the second without a crop) and two of `b`; pixel values tell the row."""
+    """Three frames of `a` (the second without a crop) and two of `b`; the blue value encodes the row."""
     table = make_synthetic_table(
         {"a": [1, 2, 3], "b": [1, 2]},
         au=[UNITS, UNITS, None, None, UNITS],
@@ -39,9 +41,8 @@ def table(tmp_path):
     for row in (0, 2, 3, 4):
         path = table.path_of(row)
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(
-            str(path), np.full((112, 112, 3), (10 * row, 50, 200), np.uint8)
-        )  # blue, green, red
+        bgr = np.full((112, 112, 3), (10 * row, 50, 200), np.uint8)
+        cv2.imwrite(str(path), bgr)
     return table
 
 
@@ -92,7 +93,7 @@ def test_sample_equals_batch_row(table):
         "frame",
         "source",
     }
-    assert (sample.video, sample.frame, sample.source) == ("a", 3, "made up")
+    assert (sample.video, sample.frame, sample.source) == ("a", 3, "synthetic")
     assert sample.mask.tolist() == [False, False, True]
     assert sample.image.shape == (3, 112, 112)
     clip = samples.sample(np.array([-1, 3, 4]))
@@ -117,16 +118,16 @@ def test_batch_aligns_faces_by_landmarks(tmp_path):
     ).max()
     for size_px in (112, 224):
         batch = FrameSamples(table, SampleConfig(size_px=size_px)).batch(np.array([0]))
-        found, image = batch["landmarks"][0].numpy(), batch["image"][0, 0].numpy()
+        landmarks, image = batch["landmarks"][0].numpy(), batch["image"][0, 0].numpy()
         template = (CANONICAL_KEYPOINTS_XY + 0.5) * (size_px / 112) - 0.5
         # The least-squares fit leaves what the mean face itself differs from the template.
         assert (
-            np.abs(keypoints_from_landmarks(found[None])[0] - template).max()
+            np.abs(keypoints_from_landmarks(landmarks[None])[0] - template).max()
             < straight * size_px / 112 + 1
         )
         row, column = np.mgrid[:size_px, :size_px]
         center = [(image * column).sum() / image.sum(), (image * row).sum() / image.sum()]
-        assert found[30] == pytest.approx(center, abs=0.3)
+        assert landmarks[30] == pytest.approx(center, abs=0.3)
 
 
 def test_batch_crops_faces_around_box(tmp_path):
@@ -171,7 +172,7 @@ SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high
 
 
 @pytest.fixture
-def heard(table):
+def table_with_audio(table):
     """`a` has audio that gets louder; `b` has none. Frame 1 of `a` is at 1 s, frame 3 at 1.08 s."""
     offsets = np.array([1, 1.04, 1.08, np.nan, np.nan])
     track = MelTrack(
@@ -185,8 +186,8 @@ def heard(table):
     return replace(table, media=("a.mp4", "b.mp4"), audio_offset_s=offsets), track, Tracks(SMALL)
 
 
-def test_batch_with_audio_around_frame(heard):
-    table, track, tracks = heard
+def test_batch_with_audio_around_frame(table_with_audio):
+    table, track, tracks = table_with_audio
     config = SampleConfig(size_px=16, audio="around", before_s=0.5, after_s=0.2)
     batch = FrameSamples(table, config, tracks).batch(np.array([0, 2, 3]))
     assert batch["audio"].shape == (3, 1, 6, 71)
@@ -199,8 +200,8 @@ def test_batch_with_audio_around_frame(heard):
     )  # about its last frame
 
 
-def test_batch_with_audio_of_window(heard):
-    table, track, tracks = heard
+def test_batch_with_audio_of_window(table_with_audio):
+    table, track, tracks = table_with_audio
     config = SampleConfig(size_px=16, audio="between", audio_frames=20)
     batch = FrameSamples(table, config, tracks).batch(np.array([[0, 1, 2], [3, 4, 4]]))
     assert batch["audio"].shape == (2, 1, 6, 20)

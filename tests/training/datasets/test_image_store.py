@@ -1,4 +1,4 @@
-"""Images in one array: what is stored is what lies on disk, whatever becomes of the table."""
+"""Image stores: contents, lookup by path, caching and resuming."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ def test_build_store_after_interruption_resumes(
     assert (store.read(table, np.arange(7)) == images).all()
 
 
-def test_build_store_with_invalid_input_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_store_with_invalid_input_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table, _ = faces(tmp_path / "set")
     with pytest.raises(ValueError, match=r"has no images"):
         build_store(make_synthetic_table({"one": [1]}, no_crop=(0,)), 20, tmp_path / "cache")

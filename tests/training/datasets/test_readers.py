@@ -1,6 +1,4 @@
-"""Each reader on a few made-up files in the published form; the truth is what a person reads in
-them.
-"""
+"""Dataset readers on a few synthetic files in the published formats."""
 
 from __future__ import annotations
 
@@ -44,11 +42,13 @@ def units(table: FrameTable, row: int) -> dict[str, float]:
     return {AU_NAMES[k]: float(table.au[row, k]) for k in np.flatnonzero(table.au_mask[row])}
 
 
-# AffectNet
-# ------------------------------------------------------------------------------------------------------------
+# --- AffectNet ---
 
 POINTS = ";".join(f"{k}.5" for k in range(136))
-AFFECTNET_HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+AFFECTNET_HEADER = (
+    "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,"
+    "valence,arousal"
+)
 AFFECTNET_CLASSES = [
     "neutral",
     "happiness",
@@ -96,19 +96,23 @@ def test_read_affectnet_2017_lists(affectnet):
 
 
 def test_read_affectnet_2021_files(tmp_path):
-    for place, split in (("train_set", 3), ("val_set", 2)):
+    for folder, split in (("train_set", 3), ("val_set", 2)):
         for k in range(split):
-            images(tmp_path / place / "images", f"{k}.jpg")
-            notes = tmp_path / place / "annotations"
-            notes.mkdir(exist_ok=True)
-            np.save(notes / f"{k}_exp.npy", np.array(str(k + 4)))  # some copies keep text
-            np.save(notes / f"{k}_val.npy", np.array(0.5))
-            np.save(notes / f"{k}_aro.npy", np.array("-0.25"))
-            np.save(notes / f"{k}_lnd.npy", np.arange(136.0))
+            images(tmp_path / folder / "images", f"{k}.jpg")
+            annotations = tmp_path / folder / "annotations"
+            annotations.mkdir(exist_ok=True)
+            np.save(annotations / f"{k}_exp.npy", np.array(str(k + 4)))  # some copies keep text
+            np.save(annotations / f"{k}_val.npy", np.array(0.5))
+            np.save(annotations / f"{k}_aro.npy", np.array("-0.25"))
+            np.save(annotations / f"{k}_lnd.npy", np.arange(136.0))
     table = read_affectnet(tmp_path, progress=False)
     assert expressions(table) == {
-        "train_set/0": "fear", "train_set/1": "disgust", "train_set/2": "anger", "val_set/0": "fear", "val_set/1": "disgust",
-    }  # fmt: skip
+        "train_set/0": "fear",
+        "train_set/1": "disgust",
+        "train_set/2": "anger",
+        "val_set/0": "fear",
+        "val_set/1": "disgust",
+    }
     assert table.va.tolist() == [[0.5, -0.25]] * 5
     assert table.landmarks_xy[4, 67].tolist() == [134, 135]
     assert table.rows("VA", "validation").tolist() == [3, 4]
@@ -140,8 +144,7 @@ def test_read_affectnet_with_broken_line_names_it(affectnet, line, problem):
     assert (raised.value.path, raised.value.line) == (path, 3)
 
 
-# ExpW
-# -----------------------------------------------------------------------------------------------------------------
+# --- ExpW ---
 
 
 def test_read_expw(tmp_path):
@@ -159,8 +162,9 @@ def test_read_expw(tmp_path):
     assert table.box[0].tolist() == [20, 10, 120, 140]  # the file says top left right bottom
     assert table.groups == ("a.jpg",) * 7 + ("b.jpg",)
     assert {reason: entry.count for reason, entry in table.report.skipped.items()} == {
-        "face listed twice": 1, "missing image": 1,
-    }  # fmt: skip
+        "face listed twice": 1,
+        "missing image": 1,
+    }
     assert len(read_expw(tmp_path, min_confidence=10, progress=False)) == 7
     write(
         tmp_path / "label/label.lst", "a.jpg 0 10 20 120 140 50.5 3\na.jpg 1 120 20 10 140 50.5 3\n"
@@ -169,8 +173,7 @@ def test_read_expw(tmp_path):
         read_expw(tmp_path, progress=False)
 
 
-# BP4D
-# -----------------------------------------------------------------------------------------------------------------
+# --- BP4D ---
 
 
 def test_read_bp4d(tmp_path):
@@ -203,8 +206,9 @@ def test_read_bp4d_with_images_from_one_keeps_numbers(tmp_path):
     write(tmp_path / "AUCoding/F001_T1.csv", "0,1\n1,1\n2,0\n")
     images(tmp_path / "Sequences(2D+3D)/F001/T1", "001.jpg", "002.jpg")
     assert read_bp4d(tmp_path, progress=False).path.to_pylist() == [
-        "Sequences(2D+3D)/F001/T1/001.jpg", "Sequences(2D+3D)/F001/T1/002.jpg",
-    ]  # fmt: skip
+        "Sequences(2D+3D)/F001/T1/001.jpg",
+        "Sequences(2D+3D)/F001/T1/002.jpg",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +227,7 @@ def test_read_bp4d_with_broken_line_names_it(tmp_path, text, line, problem):
     assert (raised.value.path, raised.value.line) == (path, line)
 
 
-# DISFA
-# ----------------------------------------------------------------------------------------------------------------
+# --- DISFA ---
 
 DISFA_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
@@ -253,7 +256,8 @@ def test_read_disfa(tmp_path):
 def test_read_disfa_with_broken_file_names_it(tmp_path):
     disfa(tmp_path, {12: [0, 1]})
     with pytest.raises(
-        BrokenFileError, match=r"SN001_au12\.txt: has 2 frames, but SN001_au1\.txt and others have 3"
+        BrokenFileError,
+        match=r"SN001_au12\.txt: has 2 frames, but SN001_au1\.txt and others have 3",
     ):
         read_disfa(tmp_path, progress=False)
     disfa(tmp_path, {12: [0, 1, 6]})
@@ -264,8 +268,7 @@ def test_read_disfa_with_broken_file_names_it(tmp_path):
         read_disfa(tmp_path, progress=False)
 
 
-# DFEW
-# -----------------------------------------------------------------------------------------------------------------
+# --- DFEW ---
 
 
 def test_read_dfew(tmp_path):
@@ -292,8 +295,7 @@ def test_read_dfew(tmp_path):
         read_dfew(tmp_path, fold=6)
 
 
-# AFEW-VA
-# --------------------------------------------------------------------------------------------------------------
+# --- AFEW-VA ---
 
 
 def afew_clip(valence: object = -3, points: int = 68) -> str:
@@ -327,8 +329,7 @@ def test_read_afew_va(tmp_path):
             read_afew_va(tmp_path, progress=False)
 
 
-# All of them
-# ----------------------------------------------------------------------------------------------------------
+# --- All readers ---
 
 
 def test_load_cached_reuses_table_until_folder_changes(affectnet, tmp_path):

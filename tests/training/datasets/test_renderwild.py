@@ -1,6 +1,4 @@
-"""Videos with known truth, drawn here: what comes out must be the frame, the place and the labels
-that went in.
-"""
+"""RenderWild reader on synthetic videos with known landmarks and labels."""
 
 import json
 
@@ -32,7 +30,7 @@ def folder(tmp_path):
         ("two", "Validation_Set", "arkit"),
         ("three", "Train_Set", "arkit"),
     ):
-        film = cv2.VideoWriter(
+        video = cv2.VideoWriter(
             str(tmp_path / "videos" / f"{name}.avi"),
             cv2.VideoWriter_fourcc(*"MJPG"),
             25,
@@ -42,15 +40,18 @@ def folder(tmp_path):
             image = np.full((240, 320, 3), 30, np.uint8)
             for x, y in landmarks(k)[list(DOTS)]:
                 cv2.circle(image, (round(x), round(y)), 3, (40, 40, 250), -1)  # red
-            film.write(image)
-        film.release()
+            video.write(image)
+        video.release()
         strength = np.zeros((FRAMES, 7), np.float32)
         strength[:, 4], strength[:, 0] = np.linspace(0, 1, FRAMES), np.linspace(1, 0, FRAMES)
         truth = {
-            "time_s": np.arange(FRAMES) / 25, "landmarks_xy": np.stack([landmarks(k) for k in range(FRAMES)]),
-            "pose_deg": np.tile([10.0, -5, 2], (FRAMES, 1)), "au_intensity": np.tile(np.linspace(0, 1, 12), (FRAMES, 1)),
-            "strength": strength, "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
-        }  # fmt: skip
+            "time_s": np.arange(FRAMES) / 25,
+            "landmarks_xy": np.stack([landmarks(k) for k in range(FRAMES)]),
+            "pose_deg": np.tile([10.0, -5, 2], (FRAMES, 1)),
+            "au_intensity": np.tile(np.linspace(0, 1, 12), (FRAMES, 1)),
+            "strength": strength,
+            "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
+        }
         np.savez(
             tmp_path / "truth" / f"{name}.npz",
             **{key: value.astype(np.float32) for key, value in truth.items()},

@@ -1,3 +1,5 @@
+"""Training views of tables with splits per task."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -47,23 +49,29 @@ def table(tmp_path):
     return read_affwild2(tmp_path, progress=False)
 
 
-def seen(view, task):
+def trained_videos(view, task):
     return {view.videos[view.video[k]] for k in view.rows(task)}
 
 
 def test_training_view_excludes_validation_videos(table):
     view = training_view(table, TASKS)
-    assert seen(view, "AU") == {"all", "au"}  # `two_left` shares its video with a validation video
-    assert seen(view, "EXPR") == {"all"}
-    assert seen(view, "VA") == {"all", "va"}
+    assert trained_videos(view, "AU") == {
+        "all",
+        "au",
+    }  # `two_left` shares its video with a validation video
+    assert trained_videos(view, "EXPR") == {"all"}
+    assert trained_videos(view, "VA") == {"all", "va"}
 
 
 def test_training_view_uses_video_held_out_for_other_task_without_label(table):
     view = training_view(table, TASKS, selected_on=("AU",))
-    assert "mixed" in seen(view, "AU")
-    assert "mixed" in seen(view, "EXPR")
-    assert "mixed" not in seen(view, "VA")  # its VA labels are validation labels
-    assert seen(view, "EXPR") == {"all", "mixed"}  # nor are those of `expr_v` ever learned
+    assert "mixed" in trained_videos(view, "AU")
+    assert "mixed" in trained_videos(view, "EXPR")
+    assert "mixed" not in trained_videos(view, "VA")  # its VA labels are validation labels
+    assert trained_videos(view, "EXPR") == {
+        "all",
+        "mixed",
+    }  # nor are the labels of `expr_v` learned
     assert (view.va[~view.va_mask] == 0).all()
 
 

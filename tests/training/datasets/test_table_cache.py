@@ -1,3 +1,5 @@
+"""Parquet files of tables and the table cache."""
+
 from __future__ import annotations
 
 import io

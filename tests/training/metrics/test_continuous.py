@@ -31,9 +31,7 @@ def test_ccc_matches_closed_form() -> None:
     assert metrics.ccc(-truth, truth) == pytest.approx(-1)
     for shift in (0.5, 2.0):  # 2 / (2 + shift^2)
         assert metrics.ccc(truth + shift, truth) == pytest.approx(2 / (2 + shift**2))
-        assert metrics.pearson(truth + shift, truth) == pytest.approx(
-            1
-        )  # invariant to the shift
+        assert metrics.pearson(truth + shift, truth) == pytest.approx(1)  # invariant to the shift
     for factor in (0.5, 3.0):  # 2 f / (1 + f^2)
         assert metrics.ccc(factor * truth, truth) == pytest.approx(2 * factor / (1 + factor**2))
     assert metrics.ccc(np.full(4, 0.3), truth) == pytest.approx(0, abs=1e-12)

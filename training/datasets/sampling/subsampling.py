@@ -1,4 +1,4 @@
-"""Fewer rows: neighboring frames are near-duplicates, and some classes have far too many."""
+"""Temporal subsampling of rows, since neighboring frames are near-duplicates."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from training.datasets.frame_table import FrameTable, Rows
 
 
 def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
-    """Every n-th of the rows within each video, in the order of frames, starting at place `shift`
-    modulo n.
-    """
+    """Every n-th row of each video, ordered by frame, starting at index `shift` modulo n."""
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     rows = np.asarray(rows, np.int64)
@@ -25,9 +23,7 @@ def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EpochSubsample:
-    """A share of the rows, another one every epoch: a row source for the samplers. After n epochs
-    all had their turn.
-    """
+    """Row source of every n-th row, with another offset each epoch; n epochs cover all rows."""
 
     table: FrameTable
     rows: Rows
@@ -35,9 +31,8 @@ class EpochSubsample:
     seed: int = 0
 
     def __call__(self, epoch: int) -> NDArray[np.int64]:
-        turn, place = divmod(epoch, self.n)
-        shift = np.random.default_rng([self.seed, turn]).permutation(self.n)[place]
+        cycle, position = divmod(epoch, self.n)
+        shift = np.random.default_rng([self.seed, cycle]).permutation(self.n)[position]
         kept = every_nth(self.table, self.rows, self.n, int(shift))
-        # Where all videos are shorter than that place, there would be nothing to train on in this
-        # epoch.
+        # If all videos are shorter than the offset, the epoch would be empty.
         return kept if len(kept) else every_nth(self.table, self.rows, self.n)

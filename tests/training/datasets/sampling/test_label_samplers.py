@@ -1,3 +1,5 @@
+"""Multi-task samplers: order, coverage and repeatability."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -26,11 +28,11 @@ ALL = {"EXPR": EXPR, "AU": AU, "VA": VA}
 
 
 def rows_by_task(steps) -> dict[str, Counter]:
-    seen: dict[str, Counter] = {}
+    drawn: dict[str, Counter] = {}
     for step in steps:
         for part in step.parts:
-            seen.setdefault("+".join(part.tasks), Counter()).update(part.rows.tolist())
-    return seen
+            drawn.setdefault("+".join(part.tasks), Counter()).update(part.rows.tolist())
+    return drawn
 
 
 def same(one, other) -> bool:
@@ -60,8 +62,8 @@ def test_sampler_is_deterministic_counted_and_new_each_epoch(sampler):
 
 
 def test_mixed_sampler_draws_every_row_once():
-    (seen,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
-    assert seen == Counter(range(39))
+    (drawn,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
+    assert drawn == Counter(range(39))
 
 
 def test_semi_supervised_sampler_adds_unlabeled_rows():
@@ -91,11 +93,11 @@ def test_per_task_sampler_longest_repeats_shorter_sets():
     assert all(
         [part.tasks for part in step.parts] == [("EXPR",), ("AU",), ("VA",)] for step in steps
     )
-    seen = rows_by_task(steps)
-    assert seen["AU"] == Counter(range(10, 35))
-    assert set(seen["VA"].values()) == {7}  # one batch of all four in every step
-    assert set(seen["EXPR"]) == set(range(10))
-    assert max(seen["EXPR"].values()) - min(seen["EXPR"].values()) <= 1
+    drawn = rows_by_task(steps)
+    assert drawn["AU"] == Counter(range(10, 35))
+    assert set(drawn["VA"].values()) == {7}  # one batch of all four in every step
+    assert set(drawn["EXPR"]) == set(range(10))
+    assert max(drawn["EXPR"].values()) - min(drawn["EXPR"].values()) <= 1
     rounds = [sorted(r for s in steps[k : k + 3] for r in s.parts[0].rows.tolist()) for k in (0, 3)]
     assert rounds == [list(range(10))] * 2  # a set is through before it starts over
 
@@ -130,14 +132,14 @@ def test_alternating_sampler_by_epoch_and_curriculum_finish_sets_in_order():
 def test_task_rows_weights_set_draw_frequency():
     weights = np.array([0, 1.0, 3, 0, 0, 0, 0, 0, 0, 0])
     sampler = MixedSampler(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
-    seen = Counter(
+    drawn = Counter(
         r
         for epoch in range(400)
         for step in sampler.steps(epoch)
         for r in step.parts[0].rows.tolist()
     )
-    assert set(seen) == {101, 102}
-    assert seen[102] / seen[101] == pytest.approx(3, rel=0.15)
+    assert set(drawn) == {101, 102}
+    assert drawn[102] / drawn[101] == pytest.approx(3, rel=0.15)
 
 
 def test_sampler_with_empty_task_raises():
@@ -147,7 +149,7 @@ def test_sampler_with_empty_task_raises():
     ):
         with pytest.raises(ValueError, match=r"no row to train on for .*VA"):
             list(sampler.steps(0))
-    with pytest.raises(ValueError, match="10 rows and 3 weights"):
+    with pytest.raises(ValueError, match="expected 10 weights, got 3"):
         list(MixedSampler(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
 
 
@@ -170,7 +172,7 @@ def test_mixed_sampler_accepts_clips_by_epoch():
 def test_shard_splits_step_evenly(world):
     step = Step((Part(("AU",), np.arange(7)), Part(("VA",), np.array([50]))), "x")
     parts = [shard(step, rank, world).parts for rank in range(world)]
-    for k, whole in enumerate((set(range(7)), {50})):
+    for k, expected in enumerate((set(range(7)), {50})):
         assert len({len(p[k].rows) for p in parts}) == 1  # no process waits for another
-        assert set().union(*(p[k].rows.tolist() for p in parts)) == whole
+        assert set().union(*(p[k].rows.tolist() for p in parts)) == expected
     assert shard(step, 0, world).phase == "x"

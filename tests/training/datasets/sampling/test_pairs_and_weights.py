@@ -1,3 +1,5 @@
+"""Ranking pairs and sampling weights."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -45,10 +47,10 @@ def test_draw_pairs_are_uniform_over_labels_and_videos():
     values = np.array([0, 1, 0, 1] + [0, 2] * 100, np.float32)
     videos = np.array([0, 0, 1, 1] + [2] * 200, np.int32)
     pairs = draw_pairs(values, videos, np.arange(204), 4000, np.random.default_rng(1))
-    seen = Counter(videos[pairs.first].tolist())
-    assert seen[2] / 4000 == pytest.approx(0.5, abs=0.03)
-    assert seen[0] / 4000 == pytest.approx(0.25, abs=0.03)
-    assert seen[1] / 4000 == pytest.approx(0.25, abs=0.03)
+    drawn = Counter(videos[pairs.first].tolist())
+    assert drawn[2] / 4000 == pytest.approx(0.5, abs=0.03)
+    assert drawn[0] / 4000 == pytest.approx(0.25, abs=0.03)
+    assert drawn[1] / 4000 == pytest.approx(0.25, abs=0.03)
 
 
 def test_draw_pairs_without_different_labels_raises():

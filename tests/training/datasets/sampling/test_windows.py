@@ -1,3 +1,5 @@
+"""Windows, clips and temporal subsampling."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -32,8 +34,8 @@ def test_windows_span_gaps():
 
 
 def test_windows_with_drop_gaps_are_consecutive():
-    found = windows(TABLE, ROWS, 3, 2, drop_gaps=True)
-    assert found.tolist() == [
+    result = windows(TABLE, ROWS, 3, 2, drop_gaps=True)
+    assert result.tolist() == [
         [0, 1, 2],
         [3, 4, 5],
         [7, 8, 9],
@@ -41,13 +43,13 @@ def test_windows_with_drop_gaps_are_consecutive():
         [11, 12, 13],
         [13, 14, 15],
     ]
-    assert (np.diff(TABLE.frame[found], axis=1) == 1).all()
-    assert (np.ptp(TABLE.video[found], axis=1) == 0).all()
+    assert (np.diff(TABLE.frame[result], axis=1) == 1).all()
+    assert (np.ptp(TABLE.video[result], axis=1) == 0).all()
 
 
 def test_windows_with_include_tail_reach_end():
-    found = windows(TABLE, np.arange(7, 17), 4, 4, include_tail=True)
-    assert found.tolist() == [[7, 8, 9, 10], [11, 12, 13, 14], [13, 14, 15, 16]]
+    result = windows(TABLE, np.arange(7, 17), 4, 4, include_tail=True)
+    assert result.tolist() == [[7, 8, 9, 10], [11, 12, 13, 14], [13, 14, 15, 16]]
     assert windows(TABLE, np.arange(7, 15), 4, 4, include_tail=True).tolist() == [
         [7, 8, 9, 10],
         [11, 12, 13, 14],
@@ -60,10 +62,10 @@ def test_windows_with_pad_short_keep_short_videos():
 
 
 def test_covering_windows_cover_every_row():
-    found = covering_windows(TABLE, ROWS, 4)
-    first = first_occurrences(found)
-    assert sorted(found[first].tolist()) == list(range(len(TABLE)))
-    assert sorted(set(found.ravel().tolist())) == list(range(len(TABLE)))
+    result = covering_windows(TABLE, ROWS, 4)
+    first = first_occurrences(result)
+    assert sorted(result[first].tolist()) == list(range(len(TABLE)))
+    assert sorted(set(result.ravel().tolist())) == list(range(len(TABLE)))
     assert first_occurrences(np.array([[NO_FRAME, 3], [3, 4]])).tolist() == [
         [False, True],
         [False, True],
@@ -92,14 +94,14 @@ def slow_clip(end: int, length: int, step: int) -> list[int]:
     clip = []
     for back in range(length - 1, -1, -1):
         number = TABLE_WITHOUT.frame[end] - back * step
-        found = [
+        result = [
             k
             for k in range(len(TABLE_WITHOUT))
             if TABLE_WITHOUT.video[k] == TABLE_WITHOUT.video[end]
             and TABLE_WITHOUT.frame[k] == number
             and TABLE_WITHOUT.has_crop[k]
         ]
-        clip.append(found[0] if found else NO_FRAME)
+        clip.append(result[0] if result else NO_FRAME)
     return clip
 
 
@@ -109,14 +111,14 @@ TABLE_WITHOUT = make_synthetic_table(FRAMES, no_crop=(9, 12))
 @pytest.mark.parametrize(("length", "step"), [(3, 1), (4, 2), (8, 6)])
 def test_clips_ending_at_matches_loop_implementation(length, step):
     ends = np.array([16, 0, 6, 3, 18, 12])
-    found = clips_ending_at(TABLE_WITHOUT, ends, length, step)
-    assert found.tolist() == [slow_clip(int(end), length, step) for end in ends]
+    result = clips_ending_at(TABLE_WITHOUT, ends, length, step)
+    assert result.tolist() == [slow_clip(int(end), length, step) for end in ends]
 
 
 def test_clips_ending_at_by_row_skips_missing_crops():
-    found = clips_ending_at(TABLE_WITHOUT, np.array([3, 13, 7]), 3, 2, count_by="row")
+    result = clips_ending_at(TABLE_WITHOUT, np.array([3, 13, 7]), 3, 2, count_by="row")
     # crops of `long` are rows 7, 8, 10, 11, 13, ...
-    assert found.tolist() == [[NO_FRAME, 1, 3], [7, 10, 13], [NO_FRAME, NO_FRAME, 7]]
+    assert result.tolist() == [[NO_FRAME, 1, 3], [7, 10, 13], [NO_FRAME, NO_FRAME, 7]]
     with pytest.raises(ValueError, match="row with a crop"):
         clips_ending_at(TABLE_WITHOUT, np.array([9]), 3, 2, count_by="row")
 
@@ -135,6 +137,6 @@ def test_every_nth_counts_within_each_video():
 
 def test_epoch_subsample_covers_every_row_in_n_epochs():
     source = EpochSubsample(TABLE, ROWS, 5, seed=2)
-    seen = np.concatenate([source(epoch) for epoch in range(5)])
-    assert sorted(seen.tolist()) == list(range(len(TABLE)))
+    drawn = np.concatenate([source(epoch) for epoch in range(5)])
+    assert sorted(drawn.tolist()) == list(range(len(TABLE)))
     assert all(len(EpochSubsample(TABLE, np.array([17, 18]), 100)(epoch)) for epoch in range(100))
