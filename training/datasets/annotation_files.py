@@ -94,7 +94,7 @@ def _named(
 
 
 def parse_float(
-    path: Path, line: int | None, text: str, what: str, low: float, high: float
+    path: Path, line: int | None, text: str, name: str, low: float, high: float
 ) -> float:
     """Parse a number in [low, high]; BrokenFileError otherwise."""
     try:
@@ -103,16 +103,16 @@ def parse_float(
         value = float("nan")
     if not low <= value <= high:
         raise BrokenFileError(
-            path, line, f"{what} must be a number from {low:g} to {high:g}, got {text!r}"
+            path, line, f"{name} must be a number from {low:g} to {high:g}, got {text!r}"
         )
     return value
 
 
-def parse_int(path: Path, line: int | None, text: str, what: str, low: int, high: int) -> int:
+def parse_int(path: Path, line: int | None, text: str, name: str, low: int, high: int) -> int:
     """Parse an integer in [low, high]; BrokenFileError otherwise."""
-    value = parse_float(path, line, text, what, low, high)
+    value = parse_float(path, line, text, name, low, high)
     if value != int(value):
-        raise BrokenFileError(path, line, f"{what} must be an integer, got {text!r}")
+        raise BrokenFileError(path, line, f"{name} must be an integer, got {text!r}")
     return int(value)
 
 
@@ -145,9 +145,9 @@ def images_by_number(folder: Path) -> dict[int, str]:
     return images
 
 
-def find_folder(root: Path, names: Sequence[str], what: str) -> Path:
+def find_folder(root: Path, names: Sequence[str], content: str) -> Path:
     """The first of several possible folders that exists; FileNotFoundError if none does."""
     for name in names:
         if (root / name).is_dir():
             return root / name
-    raise FileNotFoundError(f"{root} must contain {what} in one of {', '.join(names)}")
+    raise FileNotFoundError(f"{root} must contain {content} in one of {', '.join(names)}")

@@ -189,8 +189,8 @@ def concat_tables(tables: list[FrameTable]) -> FrameTable:
         " + ".join(t.report.source for t in tables), ", ".join(t.report.root for t in tables)
     )
     for table in tables:
-        for what, number in table.report.counts.items():
-            report.count(f"{table.report.source}: {what}", number)
+        for name, number in table.report.counts.items():
+            report.count(f"{table.report.source}: {name}", number)
     return FrameTable(
         root=Path("/"),
         videos=tuple(f"{s}/{v}" for t in tables for s, v in zip(t.sources, t.videos, strict=True)),

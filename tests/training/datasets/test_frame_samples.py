@@ -29,7 +29,7 @@ UNITS = [0.0] * 11 + [1.0]
 
 @pytest.fixture
 def table(tmp_path):
-    """Three frames of `a` (the second without a crop) and two of `b`; the blue value encodes the row."""
+    """Three frames of `a` (the second without a crop), two of `b`; blue encodes the row."""
     table = make_synthetic_table(
         {"a": [1, 2, 3], "b": [1, 2]},
         au=[UNITS, UNITS, None, None, UNITS],
