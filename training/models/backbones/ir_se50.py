@@ -43,7 +43,8 @@ class IrSeBlock(nn.Module):
         )  # fmt: skip
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.shortcut_layer(features) + self.res_layer(features)
+        output: Tensor = self.shortcut_layer(features) + self.res_layer(features)
+        return output
 
 
 class IrSe50(nn.Module):
@@ -68,7 +69,8 @@ class IrSe50(nn.Module):
 
     def last_map(self, crops: Tensor) -> Tensor:
         """[N, 512, 7, 7]."""
-        return self.body(self.input_layer(crops))
+        output: Tensor = self.body(self.input_layer(crops))
+        return output
 
     def forward(self, crops: Tensor) -> Tensor:
         return functional.normalize(self.output_layer(self.last_map(crops)), dim=1, eps=1e-6)

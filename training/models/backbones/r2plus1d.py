@@ -106,4 +106,5 @@ class R2Plus1d18(nn.Module):
         for level in range(1, 5):
             features = self.get_submodule(f"layer{level}")(features)
         pooled = features.mean(dim=(2, 3, 4))
-        return pooled if self.fc is None else self.fc(pooled)
+        output: Tensor = pooled if self.fc is None else self.fc(pooled)
+        return output

@@ -1,4 +1,4 @@
-"""VGG16 (Simonyan & Zisserman 2015) and narrower ones; parameters bear torchvision's names."""
+"""VGG16 (Simonyan & Zisserman 2015) and narrower ones; with torchvision's parameter names."""
 
 from __future__ import annotations
 
@@ -41,4 +41,5 @@ class Vgg16(nn.Module):
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]
 
     def forward(self, crops: Tensor) -> Tensor:
-        return self.classifier(self.features(crops).flatten(1))
+        output: Tensor = self.classifier(self.features(crops).flatten(1))
+        return output

@@ -99,9 +99,11 @@ class PyramidRead(nn.Module):
     def forward(self, levels: list[Tensor]) -> Tensor:
         means = [level.mean(dim=(2, 3)) for level in levels]
         if self.mode == "concat":
-            return self.linear[0](torch.cat(means, dim=1))
+            output: Tensor = self.linear[0](torch.cat(means, dim=1))
+            return output
         if self.mode == "last":
-            return self.linear[0](means[-2])
+            output: Tensor = self.linear[0](means[-2])
+            return output
         return torch.stack(
             [linear(mean) for linear, mean in zip(self.linear, means, strict=True)]
         ).mean(dim=0)

@@ -35,7 +35,8 @@ class PatchConv(nn.Module):
         )
         channels = out.shape[1] // (side * side)
         out = out.reshape(n, side, side, channels, height, width).permute(0, 3, 1, 4, 2, 5)
-        return out.reshape(n, channels, side * height, side * width)
+        output: Tensor = out.reshape(n, channels, side * height, side * width)
+        return output
 
     def plain(self, features: Tensor) -> Tensor:
         """The definition: patch by patch. In evaluation mode; `forward` gives the same values."""

@@ -1,5 +1,7 @@
-"""M5: a clip of faces with an image of their parts, and audio, for all three tasks; trained with a
-moving teacher.
+"""Network of M5: all tasks from a clip with face part masks, and audio; trained by a mean teacher.
+
+Wang et al., "A Multi-task Mean Teacher for Semi-supervised Facial Affective Behavior Analysis",
+ICCV Workshops 2021.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ class TimeConvolutions(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor, real: Tensor) -> Tensor:
-        return self.layers((features * real[..., None]).transpose(1, 2)).mean(dim=2)
+        output: Tensor = self.layers((features * real[..., None]).transpose(1, 2)).mean(dim=2)
+        return output
 
 
 class MeanTeacherClip(MethodNet):
@@ -119,7 +122,8 @@ class MeanTeacherClip(MethodNet):
 
     def _clip_3d(self, clip: Tensor, real: Tensor) -> Tensor:
         shown = real[..., None, None, None]
-        return self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
+        output: Tensor = self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
+        return output
 
     def _read(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
         """AU, eight expression logits, va, alpha."""

@@ -1,5 +1,7 @@
-"""M2: expression frame by frame; AUs from image and audio, fused and passed through a transformer
-encoder.
+"""Network of M2: expression per frame; AUs from image and audio through a transformer encoder.
+
+Jin et al., "A Multi-modal and Multi-task Learning Method for Action Unit and Expression
+Recognition", 2021 (arXiv 2107.04187).
 """
 
 from __future__ import annotations
@@ -162,7 +164,7 @@ class MultimodalTransformer(MethodNet):
                 "au_logit": self.frame_au(alone),
             }
         features, expression, au_alone = (
-            each.unflatten(0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1))
+            torch.unflatten(each, 0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1))
         )
         if self.audio is not None:
             features = torch.cat([features, self._audio_of(batch, features)], dim=2)
