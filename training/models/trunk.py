@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 
@@ -118,4 +117,4 @@ def initialize(module: nn.Module) -> None:
         if isinstance(part, Block) and part.add:
             last = part.branch[-1]
             assert isinstance(last, nn.Sequential)
-            nn.init.constant_(torch.nn.Module.get_parameter(last[1], "weight"), 0.2)
+            nn.init.constant_(last.get_parameter("1.weight"), 0.2)

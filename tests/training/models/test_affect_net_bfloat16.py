@@ -1,4 +1,4 @@
-"""Training in bfloat16 changes the trunk alone: heads, and everything in evaluation, stay float32."""
+"""bfloat16 training affects only the trunk: heads and evaluation stay float32."""
 
 import pytest
 import torch

@@ -113,9 +113,14 @@ class Ftdnn(nn.Module):
     """
 
     def __init__(
-        self, outputs: int = 512, first: int = 512, width: int = 1024, between: int = 256, causal: bool = False,
+        self,
+        outputs: int = 512,
+        first: int = 512,
+        width: int = 1024,
+        between: int = 256,
+        causal: bool = False,
         utterance: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.causal, self.outputs = causal, outputs
         self.first = TimeConv(MEL_BANDS, first, 5, 1, None if causal else 2)

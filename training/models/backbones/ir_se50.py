@@ -38,9 +38,13 @@ class IrSeBlock(nn.Module):
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
         self.res_layer = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.PReLU(outputs),
-            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), SqueezeExcite(outputs),
-        )  # fmt: skip
+            nn.BatchNorm2d(inputs),
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+            nn.PReLU(outputs),
+            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            SqueezeExcite(outputs),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         output: Tensor = self.shortcut_layer(features) + self.res_layer(features)
@@ -63,9 +67,12 @@ class IrSe50(nn.Module):
         self.body = nn.Sequential(*blocks)
         self.map_width, self.map_cells, self.width = channels, 7, embedding
         self.output_layer = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.Dropout(dropout), nn.Flatten(),
-            nn.Linear(channels * 49, embedding), nn.BatchNorm1d(embedding),
-        )  # fmt: skip
+            nn.BatchNorm2d(channels),
+            nn.Dropout(dropout),
+            nn.Flatten(),
+            nn.Linear(channels * 49, embedding),
+            nn.BatchNorm1d(embedding),
+        )
 
     def last_map(self, crops: Tensor) -> Tensor:
         """[N, 512, 7, 7]."""

@@ -10,7 +10,7 @@ from training.models.backbones.build_backbone import build_backbone, width_of
 
 
 class FaceEmbedding(nn.Module):
-    """[N, 3, S, S] -> unit embeddings [N, embedding]; Inception-ResNet-v1 has its own projection."""
+    """[N, 3, S, S] -> unit vectors [N, embedding]; Inception-ResNet-v1 has its own projection."""
 
     def __init__(self, trunk: str, embedding: int) -> None:
         super().__init__()

@@ -68,7 +68,8 @@ class AttentionGraph(MethodNet):
         super().__init__()
         if config.size_px % 16:
             raise ValueError(
-                f"size_px must divide by 16 (8 x 8 patches on two resolutions), got {config.size_px}"
+                "size_px must be divisible by 16 (8 x 8 patches on two resolutions), "
+                f"got {config.size_px}"
             )
         self.config, unit = config, config.unit
         self.map_cells = config.size_px // 4

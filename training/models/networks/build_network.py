@@ -34,7 +34,7 @@ def build_network(config: Any) -> MethodNet:
     """Network of a configuration, with random weights."""
     if type(config) not in NETWORKS:
         raise TypeError(
-            f"no network is described by {type(config).__name__}, only by {[c.__name__ for c in NETWORKS]}"
+            f"expected one of {[c.__name__ for c in NETWORKS]}, got {type(config).__name__}"
         )
     net = NETWORKS[type(config)](config)
     assert isinstance(net, MethodNet)

@@ -132,7 +132,8 @@ class MeanTeacherClip(MethodNet):
                 [seen, seen.new_zeros(len(seen), self.audio_width) if heard is None else heard],
                 dim=1,
             )
-        return self.heads(seen)
+        outputs: tuple[Tensor, ...] = self.heads(seen)
+        return outputs
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         clip = batch["clip"]
@@ -150,9 +151,12 @@ class MeanTeacherClip(MethodNet):
             heard = heard * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(seen, heard)
         return {
-            "au_logit": au, "expression_logit": expression[:, : len(EXPRESSION_NAMES)], "expression_logit_8": expression,
-            "va": va, "alpha": alpha,
-        }  # fmt: skip
+            "au_logit": au,
+            "expression_logit": expression[:, : len(EXPRESSION_NAMES)],
+            "expression_logit_8": expression,
+            "va": va,
+            "alpha": alpha,
+        }
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size = self.config.size_px

@@ -133,7 +133,7 @@ class MultiDatabase(MethodNet):
             return (Stage("frame", StageCall(self, whole), (crops,), (EXPRESSION_LOGIT, VA)),)
         if self.config.recurrence == "both":
             raise ValueError(
-                "a GRU that looks both ways cannot run on video; build the network with recurrence=forward"
+                "a bidirectional GRU cannot run on video; build the network with recurrence=forward"
             )
         grus = self.grus
 

@@ -88,7 +88,7 @@ class MultimodalTransformer(MethodNet):
         name = config.sequence_trunk or config.trunk
         if name not in _STRIDES:
             raise ValueError(
-                f"the sequence needs a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}"
+                f"expected a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}"
             )
         channels = int(getattr(self.sequence_trunk or self.trunk, "map_width"))  # noqa: B009
         cells, width = -(-config.size_px // _STRIDES[name]), config.embedding
@@ -124,7 +124,7 @@ class MultimodalTransformer(MethodNet):
         )
 
     def _visual(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of [N, 3, S, S]: sequence features, expression logits and AU logits of the frame alone."""
+        """Sequence features, expression logits and AU logits of single frames [N, 3, S, S]."""
         trunk = self.sequence_trunk or self.trunk
         features = self.embed(trunk.last_map(crops))  # type: ignore[operator]
         alone = self.trunk(crops)
@@ -183,7 +183,8 @@ class MultimodalTransformer(MethodNet):
     def stages(self) -> tuple[Stage, ...]:
         if not self.config.causal:
             raise ValueError(
-                "this network looks ahead within its window; build it with causal=true to run it on video"
+                "this network looks ahead within its window; build it with causal=true "
+                "to run it on video"
             )
         size, width = self.config.size_px, self.config.embedding
         seen, heard = TensorForm("frame_features", (width,)), TensorForm("audio_features", (width,))

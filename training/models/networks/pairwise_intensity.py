@@ -242,7 +242,8 @@ class PairwiseIntensity(MethodNet):
             return (Stage("frame", StageCall(self, direct), (crops,), (AU_LOGIT,)),)
         if self.history is None:
             raise ValueError(
-                "whole-video percentiles look ahead; build the network with causal=true to run it on video"
+                "whole-video percentiles look ahead; build the network with causal=true "
+                "to run it on video"
             )
         history, forms = (
             self.history,

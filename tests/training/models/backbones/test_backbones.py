@@ -75,16 +75,16 @@ def test_names_of_face_recognition_weights() -> None:
         MobileFaceNet: ("conv_3.model.3.conv_dw.prelu.weight", "conv_45.project.bn.bias", "conv_6_dw.conv.weight",
                         "linear.weight", "bn.running_var"),
     }  # fmt: skip
-    for build, wanted in names.items():
-        assert not set(wanted) - on_meta(build).state_dict().keys()
+    for build, expected in names.items():
+        assert not set(expected) - on_meta(build).state_dict().keys()
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_width_is_the_length_of_the_output(name: str) -> None:
+def test_backbone_width_is_output_length(name: str) -> None:
     net = on_meta(lambda: build_backbone(name))
     assert net(torch.zeros(2, 3, 112, 112, device="meta")).shape == (2, width_of(net))
 
 
-def test_an_unknown_backbone_lists_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r"unknown backbone 'resnet'.*'resnet50'"):
+def test_build_backbone_with_unknown_name_lists_names() -> None:
+    with pytest.raises(ValueError, match=r"'resnet50'.*got 'resnet'"):
         build_backbone("resnet")
