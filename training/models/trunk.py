@@ -115,6 +115,6 @@ def initialize(module: nn.Module) -> None:
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
     for part in module.modules():
         if isinstance(part, Block) and part.add:
+            assert isinstance(part.branch, nn.Sequential)
             last = part.branch[-1]
-            assert isinstance(last, nn.Sequential)
             nn.init.constant_(last.get_parameter("1.weight"), 0.2)
