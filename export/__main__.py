@@ -177,7 +177,7 @@ def _parity(net: AffectNet, bundle_dir: Path, faces: FaceTable | None) -> dict[s
     torch.manual_seed(0)
     crops = torch.randn(_PARITY_CROPS, 3, CROP.size_px, CROP.size_px)
     if faces is not None:
-        crops = table_crops(faces.pick(faces.face > 0).pick(slice(_PARITY_CROPS)), CROP.size_px)  # type: ignore[arg-type]
+        crops = table_crops(faces.select(faces.face > 0).select(slice(_PARITY_CROPS)), CROP.size_px)  # type: ignore[arg-type]
     differences = check_parity(net, bundle_dir, crops.numpy())
     for name, value in differences.items():
         click.echo(f"{name:18s} {value:.2e}")

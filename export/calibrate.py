@@ -12,8 +12,8 @@ from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus
-from training.datasets.renderwild import load_wild
-from training.datasets.synthetic_images import load_rendered, of_threshold_half
+from training.datasets.renderwild import load_renderwild
+from training.datasets.synthetic_images import load_synthetic_images, in_threshold_half
 from training.default_model.build_trainer import ferplus_parts
 from training.evaluation.calibration import (
     choose_low_false_alarm_thresholds,
@@ -49,7 +49,7 @@ class Calibrated:
 def validation_faces(shared: Path, labels: Path) -> FaceTable:
     """Rows of FER+ "Training" that are held out from training."""
     table, _, usage = load_ferplus(shared, labels)
-    return table.pick(ferplus_parts(table, usage)[1])
+    return table.select(ferplus_parts(table, usage)[1])
 
 
 def calibrate(

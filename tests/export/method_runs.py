@@ -80,15 +80,15 @@ def predict_offline(
         batch = {"clip": clips[0], "clip_real": real[0]}
         if track is not None:
             batch["mel"] = torch.stack(
-                [torch.from_numpy(track.heard(t, net.config.mel_columns)) for t in offsets_s]
+                [torch.from_numpy(track.latest_frames(t, net.config.mel_columns)) for t in offsets_s]
             )
         return net(batch)
     batch = {"crops": crops[None]}
     if isinstance(net, MultimodalTransformer) and track is not None:
-        arrived = [track.arrived(t) for t in offsets_s]
+        arrived = [track.frames_available(t) for t in offsets_s]
         end = -(-(arrived[-1] + 1) // STEP_FRAMES) * STEP_FRAMES
         batch |= {
-            "mel": torch.from_numpy(track.stretch(0, end))[None],
+            "mel": torch.from_numpy(track.chunk(0, end))[None],
             "mel_index": torch.tensor([arrived]).float(),
         }
     if net.stages()[-1].name == "temporal":

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from export.__main__ import main as export_main
 from faceaffect import open_pipeline
 from training.__main__ import main as training_main
-from training.datasets.renderwild import load_wild, without_rest
+from training.datasets.renderwild import load_renderwild, drop_neutral
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 
@@ -28,7 +28,7 @@ def run(command, *arguments):
 
 def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
     pytest.importorskip("matplotlib")
-    frames = without_rest(load_wild(renderwild_tiny)[0], 0.5)
+    frames = drop_neutral(load_renderwild(renderwild_tiny)[0], 0.5)
     steps = -(-EPOCHS * len(frames) // BATCH)
     options = [
         f"mix.wild={BATCH}", "mix.no_face=2", f"schedule.steps={steps}", "schedule.warmup_steps=1",

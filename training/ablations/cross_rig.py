@@ -17,9 +17,9 @@ from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import AU_NAMES
 from training import metrics
-from training.datasets.face_table import join_tables
-from training.datasets.renderwild import load_wild
-from training.datasets.synthetic_images import RIGS, load_rendered, of_threshold_half
+from training.datasets.face_table import concat_tables
+from training.datasets.renderwild import load_renderwild
+from training.datasets.synthetic_images import RIGS, load_synthetic_images, in_threshold_half
 from training.default_model.build_trainer import open_loop
 from training.default_model.recipe import Recipe
 from training.default_model.trainer import EMA_FILE
@@ -77,17 +77,17 @@ def _size_px(recipe: Recipe) -> int:
 def _figures(
     net: AffectNet, learned: str, renders: Path, size_px: int, people: Path | None
 ) -> dict[str, Any]:
-    table, held_out, columns = load_rendered(renders)
+    table, held_out, columns = load_synthetic_images(renders)
     rig = columns["rig"].astype(np.int64)
-    choose = of_threshold_half(columns) & (rig == RIGS.index(learned))
-    judged = table.pick(choose)
+    choose = in_threshold_half(columns) & (rig == RIGS.index(learned))
+    judged = table.select(choose)
     if people is not None:
-        frames, their_rig = load_wild(people, "Validation_Set")
-        judged = join_tables([judged, frames.pick(their_rig == RIGS.index(learned))])
+        frames, their_rig = load_renderwild(people, "Validation_Set")
+        judged = concat_tables([judged, frames.select(their_rig == RIGS.index(learned))])
     thresholds = choose_thresholds(
         sigmoid(read(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0
     )
-    truth = table.pick(held_out)
+    truth = table.select(held_out)
     probability = sigmoid(read(net, truth, size_px)[0])
     result: dict[str, Any] = {"faces that chose thresholds": len(judged)}
     result["thresholds"] = dict(zip(AU_NAMES, thresholds, strict=True))

@@ -46,11 +46,11 @@ class FullGroundTruth:
     def __len__(self) -> int:
         return len(self.table)
 
-    def pick(self, rows: Rows | NDArray[np.bool_]) -> FullGroundTruth:
+    def select(self, rows: Rows | NDArray[np.bool_]) -> FullGroundTruth:
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
         arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ROW_ARRAYS}
         return replace(
-            self, table=self.table.pick(rows), official=self.official.pick(rows), **arrays
+            self, table=self.table.select(rows), official=self.official.select(rows), **arrays
         )
 
 
@@ -68,7 +68,7 @@ def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> FullGroundTru
     """A RenderWild folder; FileNotFoundError for one that lacks the side files."""
     size = size_of(folder)
     official = load_cached(folder, cache=cache, progress=False)
-    official = official.pick(np.flatnonzero(official.has_crop))
+    official = official.select(np.flatnonzero(official.has_crop))
     columns = _row_columns(folder, official)
     notes = [
         json.loads((folder / "truth" / f"{video}.json").read_text(encoding="utf-8"))

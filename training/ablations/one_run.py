@@ -20,7 +20,7 @@ from training.ablations.scenarios import SETTINGS, SettingData
 from training.ablations.transformed_images import transformed_images
 from training.ablations.variants import Ablation, Run
 from training.datasets.frame_table import TASKS, FrameTable, Task
-from training.datasets.image_store import join_stores
+from training.datasets.image_store import concat_stores
 from training.methods.batch_builder import LABELS, InputSpec
 from training.methods.build_sampler import build_sampler, recipe_tasks
 from training.methods.data import MethodData, open_method_data
@@ -132,7 +132,7 @@ def method_data(run: Run, recipe: Recipe, setting: SettingData, places: RunPaths
         for folder in places.data
         if _is_used(folder, setting)
     ]
-    images = opened[0].images if len(opened) == 1 else join_stores([each.images for each in opened])
+    images = opened[0].images if len(opened) == 1 else concat_stores([each.images for each in opened])
     images = transformed_images(images, setting, places.cache / "settings")
     return MethodData(setting.train, setting.validation, images, opened[0].tracks)
 
@@ -150,7 +150,7 @@ def _is_used(folder: Path, setting: SettingData) -> bool:
 def arm_table(table: FrameTable, run: Run) -> FrameTable:
     """The training rows of an arm."""
     if run.arm.rows == "both":
-        return table.pick(table.labeled("AU") & table.labeled("EXPR"))
+        return table.select(table.labeled("AU") & table.labeled("EXPR"))
     return table
 
 

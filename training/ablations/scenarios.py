@@ -83,7 +83,7 @@ def _assembled(train: FullGroundTruth, validation: FullGroundTruth, **more: Any)
 
 
 def _sides(truth: FullGroundTruth) -> tuple[FullGroundTruth, FullGroundTruth]:
-    return truth.pick(truth.is_train), truth.pick(~truth.is_train)
+    return truth.select(truth.is_train), truth.select(~truth.is_train)
 
 
 def masked(
@@ -124,7 +124,7 @@ def noisy_images(data: RenderedData, seed: int) -> SettingData:
     """M2. Images of both sides are dim, coarse and noisy; videos whose voice does not fit the face
     are left out.
     """
-    train, validation = _sides(data.people.pick(~data.people.is_mismatched))
+    train, validation = _sides(data.people.select(~data.people.is_mismatched))
     amounts = np.ones(len(train) + len(validation), np.float32)
     return _assembled(train, validation, change="noisy", amounts=amounts)
 
@@ -132,7 +132,7 @@ def noisy_images(data: RenderedData, seed: int) -> SettingData:
 def one_label_each(data: RenderedData, seed: int) -> SettingData:
     """M3. A frame is labeled for AUs or for expression; a tenth for both."""
     train, validation = _sides(data.people)
-    train = train.pick(train.table.expression_mask)
+    train = train.select(train.table.expression_mask)
     kind = np.random.default_rng([seed, 3]).random(len(train))
     both, half = kind < BOTH_SHARE, BOTH_SHARE + (1 - BOTH_SHARE) / 2
     train = masked(train, both | (kind >= half), both | (kind < half), np.zeros(len(train), bool))
@@ -143,7 +143,7 @@ def together_and_hidden(data: RenderedData, seed: int) -> SettingData:
     """M4. Frames of clear expressions, whose units come together; in six of ten a part of the face
     is covered.
     """
-    clear = data.people.pick(data.people.strength.max(axis=1) >= CLEAR_STRENGTH)
+    clear = data.people.select(data.people.strength.max(axis=1) >= CLEAR_STRENGTH)
     train, validation = _sides(clear)
     covers = _covers([*train.table.path.to_pylist(), *validation.table.path.to_pylist()])
     hidden = hidden_units(covers[len(train) :])
@@ -229,7 +229,7 @@ def resting_faces(data: RenderedData, seed: int) -> SettingData:
         "least_oddness": float(scores[chosen].min()),
         "mean_oddness_of_all": float(scores.mean()),
     }
-    return _assembled(train, validation.pick(np.isin(validation.table.video, chosen)), facts=facts)
+    return _assembled(train, validation.select(np.isin(validation.table.video, chosen)), facts=facts)
 
 
 def hidden_stretches(data: RenderedData, seed: int) -> SettingData:
@@ -290,7 +290,7 @@ def as_annotated(data: RenderedData, seed: int) -> SettingData:
         else float(max(SIZES[data.people.size].fps))
     )
     if data.people is not data.video:
-        train = join_truths([data.people.pick(data.people.is_train), train])
+        train = join_truths([data.people.select(data.people.is_train), train])
     train, validation = (replace(side, table=side.official) for side in (train, validation))
     return _assembled(train, validation, input_fps=input_fps, facts={"input_fps": input_fps})
 

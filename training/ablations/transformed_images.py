@@ -23,7 +23,7 @@ def transformed_images(store: ImageStore, data: SettingData, folder: Path) -> Im
         return store
     tables = (data.train, data.validation)
     paths = [path for table in tables for path in absolute_paths(table) if path is not None]
-    places = np.concatenate([store.places(table) for table in tables])
+    places = np.concatenate([store.indices(table) for table in tables])
     if len(paths) != len(data.amounts) or (places < 0).any():
         raise ValueError(
             f"a setting that changes images needs one for every row: {len(data.amounts)} rows, {len(paths)} images"

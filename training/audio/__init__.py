@@ -1,1 +1,1 @@
-"""Audio of videos and audio files: read, timed against the frames, turned into log-mel."""
+"""Audio of videos and audio files: decoding, alignment with the frames, log-mel features."""

@@ -1,4 +1,4 @@
-"""Audio as one mono signal at one rate, in step with the container's clock."""
+"""Decodes the audio of a file to mono samples on the container's clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError,
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Mono samples [n] in about -1..1; sample k is heard at `start_s + k / rate_hz` of the
-    container's clock.
-    """
+    """Mono samples [n] in about -1..1; sample k is at `start_s + k / rate_hz` of the container."""
 
     samples: NDArray[np.float32]
     rate_hz: int
@@ -28,25 +26,27 @@ class Audio:
 
 
 def read_audio(path: Path, rate_hz: int) -> Audio:
-    """All audio of a video or audio file at `rate_hz`; channels are averaged, holes between packets
-    become silence.
+    """Decode all audio of a video or audio file at `rate_hz`.
 
-    A file whose audio breaks off is read up to there.
+    Channels are averaged, gaps between packets become silence, and a truncated file is read up to
+    the truncation.
 
     Raises:
-        FileNotFoundError, UnreadableMediaError, NoAudioTrackError
+        FileNotFoundError: the file does not exist.
+        SilentVideoError: there is no audio track.
+        UnreadableMediaError: no sample can be decoded.
     """
     with open_media(path) as container:
         if not container.streams.audio:
             raise NoAudioTrackError(f"{path} has no audio track")
         stream = AudioChunks(container, rate_hz)
-        pieces = list(stream)
-    if not pieces:
-        reason = f" ({stream.error})" if stream.error else ""
+        chunks = list(stream)
+    if not chunks:
+        reason = f" ({stream.broken})" if stream.broken else ""
         raise UnreadableMediaError(
-            f"{path} has an audio track without a sample that can be read{reason}"
+            f"{path} has an audio track, but no sample can be decoded{reason}"
         )
-    total = np.zeros(pieces[-1].start + len(pieces[-1].samples), np.float32)
-    for piece in pieces:
-        total[piece.start : piece.start + len(piece.samples)] = piece.samples
-    return Audio(total, rate_hz, pieces[0].start_s)
+    samples = np.zeros(chunks[-1].at + len(chunks[-1].samples), np.float32)
+    for chunk in chunks:
+        samples[chunk.at : chunk.at + len(chunk.samples)] = chunk.samples
+    return Audio(samples, rate_hz, chunks[0].start_s)

@@ -1,4 +1,4 @@
-"""When each frame of a video is shown, and where that is in its audio."""
+"""Presentation times of the frames of a video, and their positions in its audio."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ __all__ = ["NoAudioTrackError", "UnreadableMediaError", "frame_audio_offsets", "
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
-    """Times [n] of a video's frames in the order they are shown, seconds of the container's clock.
+    """Presentation times [n] of a video's frames in seconds of the container's clock, ascending.
 
-    The packets' own time stamps: frame rates vary, and a rate out of the header drifts. Nothing
-    is decoded.
+    Taken from the packets' timestamps without decoding: frame rates vary, and times computed from
+    the rate in the header drift.
     """
     with open_media(path) as container:
         return _times(container, path)
 
 
 def frame_audio_offsets(path: Path) -> NDArray[np.float64]:
-    """Times [n] of a video's frames in its audio: 0 is the audio's first sample.
+    """Times [n] of a video's frames relative to the first audio sample; negative before it.
 
-    Below 0 the audio has not begun yet. Both start times are the container's own, so audio that
-    starts late or early is put right by the difference.
+    Both start times come from the container, so audio that starts late or early stays in sync.
 
     Raises:
         NoAudioTrackError: there is no audio track.
@@ -45,31 +44,29 @@ def _times(container: Any, path: Path) -> NDArray[np.float64]:
     if not container.streams.video:
         raise UnreadableMediaError(f"{path} has no video track")
     stream = container.streams.video[0]
-    shown, sent = [], []
+    presentation, decoding = [], []
     for packet in container.demux(stream):
         if packet.size and not packet.is_discard:
-            shown.append(packet.pts)
-            sent.append(packet.dts)
-    # .avi has no presentation times, only the order of sending, which is that of showing but for
-    # reordered frames.
-    stamps = shown if all(s is not None for s in shown) else sent
-    if not stamps:
+            presentation.append(packet.pts)
+            decoding.append(packet.dts)
+    # .avi has no presentation timestamps; its decoding order is the presentation order except for
+    # B-frames.
+    timestamps = presentation if all(pts is not None for pts in presentation) else decoding
+    if not timestamps:
         raise UnreadableMediaError(f"{path} has no frame that can be read")
-    if any(s is None for s in stamps):
+    if any(timestamp is None for timestamp in timestamps):
         rate = stream.average_rate or stream.guessed_rate
         if not rate:
-            raise UnreadableMediaError(f"{path} has neither time stamps nor a frame rate")
-        return np.arange(len(stamps)) / float(rate)
-    return np.sort(np.array(stamps, np.float64)) * float(stream.time_base)
+            raise UnreadableMediaError(f"{path} has neither timestamps nor a frame rate")
+        return np.arange(len(timestamps)) / float(rate)
+    return np.sort(np.array(timestamps, np.float64)) * float(stream.time_base)
 
 
 def _audio_start_s(container: Any, path: Path) -> float:
-    """Time of the first sample: the decoder's word, since a track's header counts the encoder's
-    lead-in as audio.
-    """
+    """Time of the first decoded sample; the track header includes the encoder's priming samples."""
     stream = container.streams.audio[0]
     for frame in container.decode(stream):
         if frame.pts is not None:
             return float(frame.pts * frame.time_base)
         return float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
-    raise UnreadableMediaError(f"{path} has an audio track without a sample that can be read")
+    raise UnreadableMediaError(f"{path} has an audio track, but no sample can be decoded")

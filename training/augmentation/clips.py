@@ -1,10 +1,9 @@
-"""Changes of whole clips: every frame of a clip is moved and colored alike, or a clip would
-flicker.
+"""Augmentation of clips: all frames of a clip get the same change, or it would flicker.
 
-What the eight methods ask for, one draw a clip; a single image is a clip of one frame.
-`training.augmentation.crops` varies single images further (resolution, noise, cover). Parts of a
-face's mask that are drawn from landmarks are drawn afterwards, from the landmarks that are given
-back: left and right change places in a mirrored face.
+Parameters are drawn once per clip; a single image is a clip of one frame. The jitters of the
+eight published methods are in `JITTERS`; `training.augmentation.crops` varies still images
+further (resolution, noise, occlusion). Face part masks are drawn afterwards from the returned
+landmarks, in which left and right are swapped for a mirrored face.
 """
 
 from __future__ import annotations
@@ -20,24 +19,29 @@ from torch.nn import functional
 from training.models.mean_shape import FLIP_ORDER
 
 _GRAY: Final = (0.299, 0.587, 0.114)
-_HSV_8BIT: Final = (180.0, 255.0, 255.0)  # OpenCV's units of 8-bit images
+_HSV_8BIT: Final = (180.0, 255.0, 255.0)  # ranges of OpenCV's 8-bit HSV
 
 
 @dataclass(frozen=True, slots=True)
 class ClipJitter:
-    """How far a clip is changed; 0 or None is not at all.
+    """Ranges of the random changes; 0 or None disables one.
 
-    flip, flip_down: shares mirrored left-right and upside down. rotate_deg: largest turn to
-    either side. crop_area: range of the area that is cut out and enlarged, as a share; its place
-    is drawn. crop_ratio: range of width by height of that part (drawn on a logarithmic scale).
-    brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x. hue: a turn of -x to
-    x of the circle. hsv: largest addition to hue, saturation and value in OpenCV's 8-bit units.
-    blur_sigma_px: range of a 3 x 3 Gaussian's width. autocontrast: share of clips stretched to
-    the full range.
+    Attributes:
+        flip: fraction of clips mirrored left-right.
+        vertical_flip: fraction of clips mirrored upside down.
+        rotate_deg: maximum rotation to either side.
+        crop_area: range of the area of a random crop that is resized to the full image, as a
+            fraction of the image.
+        crop_ratio: range of the aspect ratio (width / height) of that crop, log-uniform.
+        brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x.
+        hue: maximum shift as a fraction of the hue circle.
+        hsv: maximum shift of hue, saturation and value in OpenCV's 8-bit units.
+        blur_sigma_px: range of the sigma of a 3 x 3 Gaussian.
+        autocontrast: fraction of clips scaled to the full range.
     """
 
     flip: float = 0.5
-    flip_down: float = 0.0
+    vertical_flip: float = 0.0
     rotate_deg: float = 0.0
     crop_area: tuple[float, float] | None = None
     crop_ratio: tuple[float, float] = (1.0, 1.0)
@@ -53,7 +57,7 @@ class ClipJitter:
 JITTERS: Final[dict[str, ClipJitter]] = {
     "M1-AU": ClipJitter(rotate_deg=45, brightness=0.5, contrast=0.5, hue=0.5),
     "M1-EXPR-VA": ClipJitter(
-        flip_down=0.5,
+        vertical_flip=0.5,
         rotate_deg=30,
         brightness=0.5,
         contrast=0.5,
@@ -75,8 +79,9 @@ JITTERS: Final[dict[str, ClipJitter]] = {
     "M6": ClipJitter(),
     "M8": ClipJitter(crop_area=((112 / 134) ** 2, (112 / 134) ** 2)),
 }
-"""What each method does to its training images, by METHODS' names. M1's are strong; M4 and M7 state
-none.
+"""Augmentation stated in the papers of the methods (names as in `training.methods.recipes`).
+
+The papers of M4 and M7 state none.
 """
 
 
@@ -87,26 +92,26 @@ def augment_clips(
     landmarks: Tensor | None = None,
     is_frame: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Changed copies of clips, and the landmarks moved along.
+    """Randomly changed copies of clips with their landmarks.
 
     Args:
-        clips: [B, T, 3, S, S] or [B, 3, S, S], 0..1, RGB; not written to.
-        jitter: how far.
-        generator: the source of chance.
+        clips: [B, T, 3, S, S] or [B, 3, S, S], RGB in 0..1; not modified.
+        jitter: ranges of the changes.
+        generator: random numbers.
         landmarks: [B, T, 68, 2] or [B, 68, 2], pixels.
-        is_frame: [B, T] or [B]; frames that are not there stay black.
+        is_frame: [B, T] or [B]; absent frames stay black.
     """
     single = clips.ndim == 4
     moved = clips[:, None] if single else clips
     if moved.ndim != 5 or moved.shape[2] != 3 or moved.shape[3] != moved.shape[4]:
         raise ValueError(f"clips must be [B, T, 3, S, S] or [B, 3, S, S], got {list(clips.shape)}")
-    there = None if is_frame is None else (is_frame[:, None] if single else is_frame)
+    is_present = None if is_frame is None else (is_frame[:, None] if single else is_frame)
     maps, is_mirrored = _maps(len(moved), moved.shape[-1], jitter, generator)
     if not _is_identity(maps):
         moved = _warp(moved, maps)
-    moved = _color(moved, jitter, generator, there)
-    if there is not None:
-        moved = moved * there[:, :, None, None, None].to(moved.dtype)
+    moved = _color(moved, jitter, generator, is_present)
+    if is_present is not None:
+        moved = moved * is_present[:, :, None, None, None].to(moved.dtype)
     points = None
     if landmarks is not None:
         points = _move_landmarks(landmarks[:, None] if single else landmarks, maps, is_mirrored)
@@ -117,34 +122,32 @@ def augment_clips(
 def _maps(
     count: int, size_px: int, jitter: ClipJitter, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Output-to-input maps [B, 2, 3] in pixels about the center, and which mirror the face [B]."""
+    """Output-to-input maps [B, 2, 3] in pixels, and which of them mirror the face [B]."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
 
-    def signs(share: float) -> Tensor:
-        return torch.where(uniform(0, 1) < share, -1.0, 1.0)
+    def signs(fraction: float) -> Tensor:
+        return torch.where(uniform(0, 1) < fraction, -1.0, 1.0)
 
-    across, down = signs(jitter.flip), signs(jitter.flip_down)
+    across = signs(jitter.flip)
+    down = signs(jitter.vertical_flip)
     turn = torch.deg2rad(uniform(-jitter.rotate_deg, jitter.rotate_deg))
-    width, height, x, y = (
-        torch.ones(count),
-        torch.ones(count),
-        torch.zeros(count),
-        torch.zeros(count),
-    )
+    width = height = torch.ones(count)
+    x = y = torch.zeros(count)
     if jitter.crop_area is not None:
         area = uniform(*jitter.crop_area)
         ratio = torch.exp(uniform(math.log(jitter.crop_ratio[0]), math.log(jitter.crop_ratio[1])))
-        width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+        width = (area * ratio).sqrt().clamp(max=1)
+        height = (area / ratio).sqrt().clamp(max=1)
         x = (uniform(0, 1) - 0.5) * (1 - width) * size_px
         y = (uniform(0, 1) - 0.5) * (1 - height) * size_px
     cos, sin = torch.cos(turn), torch.sin(turn)
     to_x = torch.stack([cos * across * width, -sin * down * height], 1)
     to_y = torch.stack([sin * across * width, cos * down * height], 1)
     linear = torch.stack([to_x, to_y], 1)
-    middle = torch.full((2,), (size_px - 1) / 2)
-    offset = middle + torch.stack([x, y], 1) - torch.einsum("nij,j->ni", linear, middle)
+    center = torch.full((2,), (size_px - 1) / 2)
+    offset = center + torch.stack([x, y], 1) - torch.einsum("nij,j->ni", linear, center)
     return torch.cat([linear, offset[:, :, None]], 2), across * down < 0
 
 
@@ -157,11 +160,10 @@ def _warp(clips: Tensor, maps: Tensor) -> Tensor:
     steps = torch.arange(size_px, dtype=torch.float32)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], -1)
-    places = torch.einsum("nij,hwj->nhwi", maps, points)
-    grid = (places + 0.5) * (2 / size_px) - 1
-    flat = clips.reshape(
-        count, frames * channels, size_px, size_px
-    )  # one map a clip: its frames are channels
+    positions = torch.einsum("nij,hwj->nhwi", maps, points)
+    grid = (positions + 0.5) * (2 / size_px) - 1
+    # There is one map per clip, so its frames are sampled as channels of one image.
+    flat = clips.reshape(count, frames * channels, size_px, size_px)
     moved = functional.grid_sample(
         flat, grid.to(flat), mode="bilinear", padding_mode="zeros", align_corners=False
     )
@@ -175,33 +177,33 @@ def _move_landmarks(landmarks: Tensor, maps: Tensor, is_mirrored: Tensor) -> Ten
 
 
 def _color(
-    clips: Tensor, jitter: ClipJitter, generator: torch.Generator, there: Tensor | None
+    clips: Tensor, jitter: ClipJitter, generator: torch.Generator, is_present: Tensor | None
 ) -> Tensor:
     count = len(clips)
 
-    def draw(reach: float, middle: float) -> Tensor:
-        return ((torch.rand(count, generator=generator) * 2 - 1) * reach + middle)[
+    def draw(spread: float, center: float) -> Tensor:
+        return ((torch.rand(count, generator=generator) * 2 - 1) * spread + center)[
             :, None, None, None, None
         ]
 
     if jitter.brightness:
         clips = (clips * draw(jitter.brightness, 1)).clamp(0, 1)
     if jitter.contrast:
-        mean = _mean_gray(clips, there)
+        mean = _mean_gray(clips, is_present)
         clips = (mean + (clips - mean) * draw(jitter.contrast, 1)).clamp(0, 1)
     if jitter.saturation:
         gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2, keepdim=True)
         clips = (gray + (clips - gray) * draw(jitter.saturation, 1)).clamp(0, 1)
     if jitter.hue or jitter.hsv is not None:
         hsv = rgb_to_hsv(clips)
-        reach = [jitter.hue, 0.0, 0.0]
+        spread = [jitter.hue, 0.0, 0.0]
         if jitter.hsv is not None:
-            reach = [
+            spread = [
                 max(jitter.hue, jitter.hsv[0] / _HSV_8BIT[0]),
                 jitter.hsv[1] / _HSV_8BIT[1],
                 jitter.hsv[2] / _HSV_8BIT[2],
             ]
-        shift = torch.cat([draw(r, 0) for r in reach], 2)
+        shift = torch.cat([draw(r, 0) for r in spread], 2)
         hsv = hsv + shift
         clips = hsv_to_rgb(torch.cat([hsv[:, :, :1] % 1, hsv[:, :, 1:].clamp(0, 1)], 2))
     if jitter.blur_sigma_px is not None:
@@ -209,19 +211,20 @@ def _color(
         clips = _blur(clips, torch.rand(count, generator=generator) * (high - low) + low)
     if jitter.autocontrast:
         chosen = torch.rand(count, generator=generator) < jitter.autocontrast
-        clips = torch.where(chosen[:, None, None, None, None], _stretched(clips), clips)
+        clips = torch.where(chosen[:, None, None, None, None], _autocontrast(clips), clips)
     return clips
 
 
-def _mean_gray(clips: Tensor, there: Tensor | None) -> Tensor:
-    """Mean [B, 1, 1, 1, 1] over the frames that are there."""
+def _mean_gray(clips: Tensor, is_present: Tensor | None) -> Tensor:
+    """Mean gray value [B, 1, 1, 1, 1] over the frames that exist."""
     gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2).mean((2, 3))
-    weight = torch.ones_like(gray) if there is None else there.to(gray.dtype)
+    weight = torch.ones_like(gray) if is_present is None else is_present.to(gray.dtype)
     return ((gray * weight).sum(1) / weight.sum(1).clamp(min=1))[:, None, None, None, None]
 
 
-def _stretched(clips: Tensor) -> Tensor:
-    low, high = clips.amin((1, 3, 4), keepdim=True), clips.amax((1, 3, 4), keepdim=True)
+def _autocontrast(clips: Tensor) -> Tensor:
+    low = clips.amin((1, 3, 4), keepdim=True)
+    high = clips.amax((1, 3, 4), keepdim=True)
     return torch.where(high > low, (clips - low) / (high - low).clamp(min=1e-6), clips)
 
 
@@ -236,21 +239,24 @@ def _blur(clips: Tensor, sigma_px: Tensor) -> Tensor:
 
 
 def rgb_to_hsv(rgb: Tensor) -> Tensor:
-    """Hue, saturation, value in 0..1 of [..., 3, H, W] in 0..1 (the hexcone model)."""
-    value, place = rgb.max(-3)
+    """Hue, saturation, value in 0..1 of [..., 3, H, W] in 0..1 (hexcone model, Smith 1978).
+
+    Own code because kornia, which has it, is no dependency for two functions.
+    """
+    value, largest = rgb.max(-3)
     spread = value - rgb.amin(-3)
     red, green, blue = rgb.unbind(-3)
     safe = spread.clamp(min=1e-8)
     sectors = torch.stack(
         [(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4], -3
     )
-    hue = torch.gather(sectors, -3, place.unsqueeze(-3)).squeeze(-3) / 6 % 1
+    hue = torch.gather(sectors, -3, largest.unsqueeze(-3)).squeeze(-3) / 6 % 1
     hue = torch.where(spread > 0, hue, torch.zeros_like(hue))
     return torch.stack([hue, spread / value.clamp(min=1e-8), value], -3)
 
 
 def hsv_to_rgb(hsv: Tensor) -> Tensor:
-    """The inverse of `rgb_to_hsv`."""
+    """Inverse of `rgb_to_hsv`."""
     hue, saturation, value = hsv.unbind(-3)
     offset = torch.tensor([5.0, 3.0, 1.0])[:, None, None]
     k = (offset + hue.unsqueeze(-3) * 6) % 6

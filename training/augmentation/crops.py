@@ -1,6 +1,4 @@
-"""Crops out of images as the runtime would cut them, and worse: jittered maps, light, blur, noise,
-cover.
-"""
+"""Augmentation of still images: jittered crops, color, blur, noise, occlusion, compression."""
 
 from __future__ import annotations
 
@@ -17,39 +15,37 @@ from faceaffect.geometry import TEMPLATE_SIZE_PX
 
 @dataclass(frozen=True, slots=True)
 class CropJitter:
-    """Spread of the map about the aligned one: standard deviations, each clipped at 2.5 of them.
+    """Standard deviations of the crop transform about the aligned one, clipped at 2.5 sigma.
 
-    The runtime places a crop by the landmarks of the frame before, or by a detector's coarse
-    points (`wild`).
+    At run time a crop is placed by the landmarks of the previous frame, or by the detector's
+    coarse keypoints; the latter are simulated by `coarse_factor` times the jitter.
     """
 
-    shift: float = 0.035  # of the crop's side
-    scale: float = 0.06  # of the logarithm
-    turn_deg: float = 6.0
-    wild_share: float = 0.25
-    wild_factor: float = 2.6
+    shift: float = 0.035  # fraction of the crop side
+    scale: float = 0.06  # of the log scale
+    rotation_deg: float = 6.0
+    coarse_fraction: float = 0.25
+    coarse_factor: float = 2.6
 
 
 def jitter_maps(maps: Tensor, jitter: CropJitter, generator: torch.Generator) -> Tensor:
-    """Crop-to-image maps [N, 2, 3] moved, turned and scaled about the crop's center."""
+    """Randomly shifted, rotated and scaled crop-to-image maps [N, 2, 3]."""
     count = len(maps)
     factor = torch.where(
-        torch.rand(count, generator=generator) < jitter.wild_share, jitter.wild_factor, 1.0
+        torch.rand(count, generator=generator) < jitter.coarse_fraction, jitter.coarse_factor, 1.0
     )
     noise = torch.randn(count, 4, generator=generator).clamp(-2.5, 2.5) * factor[:, None]
-    turn = torch.deg2rad(noise[:, 0] * jitter.turn_deg)
+    turn = torch.deg2rad(noise[:, 0] * jitter.rotation_deg)
     scale = torch.exp(noise[:, 1] * jitter.scale)
-    return compose(maps, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX)
+    return perturb_maps(maps, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX)
 
 
-def compose(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """`maps` after a turn (radians), a scale and a shift [N, 2] (crop pixels) about the crop's
-    center.
-    """
+def perturb_maps(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Maps [N, 2, 3] rotated (radians), scaled and shifted [N, 2] (px) about the crop center."""
     cos, sin = scale * torch.cos(turn), scale * torch.sin(turn)
     linear = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
-    middle = torch.full((2,), (TEMPLATE_SIZE_PX - 1) / 2)
-    offset = middle + shift - torch.einsum("nij,j->ni", linear, middle)
+    center = torch.full((2,), (TEMPLATE_SIZE_PX - 1) / 2)
+    offset = center + shift - torch.einsum("nij,j->ni", linear, center)
     moved = torch.matmul(maps[:, :, :2], linear)
     return torch.cat(
         [moved, torch.einsum("nij,nj->ni", maps[:, :, :2], offset)[:, :, None] + maps[:, :, 2:]],
@@ -57,53 +53,51 @@ def compose(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     )
 
 
-def cut(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
-    """Crops [N, C, size, size] of images [N, C, P, P] (0..255) through maps of 112 px crops;
-    bilinear.
-    """
+def sample_crops(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
+    """Bilinear crops [N, C, size, size] of images [N, C, P, P]; maps are of 112 px crops."""
     ratio = TEMPLATE_SIZE_PX / size_px
     steps = (torch.arange(size_px) + 0.5) * ratio - 0.5
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
-    places = torch.einsum("nij,pj->npi", maps, points)
-    grid = ((places + 0.5) * (2 / images.shape[-1]) - 1).reshape(len(maps), size_px, size_px, 2)
+    positions = torch.einsum("nij,pj->npi", maps, points)
+    grid = ((positions + 0.5) * (2 / images.shape[-1]) - 1).reshape(len(maps), size_px, size_px, 2)
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode=border, align_corners=False
     )
 
 
-def move_points(maps: Tensor, points: Tensor) -> Tensor:
-    """Image points [N, L, 2] into the crops of crop-to-image maps [N, 2, 3]."""
+def points_to_crops(maps: Tensor, points: Tensor) -> Tensor:
+    """Image points [N, L, 2] in crop pixels, by crop-to-image maps [N, 2, 3]."""
     inverse = torch.linalg.inv(maps[:, :, :2])
     return torch.einsum("nij,nlj->nli", inverse, points - maps[:, None, :, 2])
 
 
-def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Light, color, gray, resolution, blur and noise on crops [N, 3, S, S] in 0..1."""
+def photometric_jitter(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Randomly change light, color, resolution, blur and noise of crops [N, 3, S, S] in 0..1."""
     count, _, size_px, _ = crops.shape
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=generator) * (high - low) + low
 
-    def some(share: float) -> Tensor:
-        return (torch.rand(count, generator=generator) < share)[:, None, None, None]
+    def chosen(fraction: float) -> Tensor:
+        return (torch.rand(count, generator=generator) < fraction)[:, None, None, None]
 
     gray = (crops * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    crops = torch.where(some(0.3), gray, crops)
-    crops = crops * torch.where(some(0.5), uniform(0.85, 1.15, 3, 1, 1), torch.ones(1))
+    crops = torch.where(chosen(0.3), gray, crops)
+    crops = crops * torch.where(chosen(0.5), uniform(0.85, 1.15, 3, 1, 1), torch.ones(1))
     mean = crops.mean(dim=(1, 2, 3), keepdim=True)
     contrast = uniform(0.6, 1.4, 1, 1, 1)
     crops = crops * contrast + mean * (uniform(0.65, 1.35, 1, 1, 1) - contrast)
     crops = crops.clamp_(1e-4, 1)
-    # From here on only the rows that an effect falls on are computed.
+    # The following effects are computed for the affected rows only.
     rows = _some_rows(count, 0.7, generator)
     crops[rows] = crops[rows] ** uniform(0.7, 1.4, 1, 1, 1)[rows]
-    # A soft light from one side.
+    # Soft light from one side.
     ramp = torch.linspace(-1, 1, size_px)
     rows = _some_rows(count, 0.4, generator)
     down, across = uniform(-0.25, 0.25, 1, 1, 1)[rows], uniform(-0.3, 0.3, 1, 1, 1)[rows]
     crops[rows] *= 1 + down * ramp[:, None] + across * ramp
-    # Faces of few pixels, by a detour over a small image: one size a batch.
+    # Low resolution: down- and upsampling through one size per batch.
     small = int(torch.randint(24, 64, (1,), generator=generator))
     rows = _some_rows(count, 0.25, generator)
     coarse = functional.interpolate(
@@ -123,26 +117,30 @@ def photometric(crops: Tensor, generator: torch.Generator) -> Tensor:
     return crops.clamp_(0, 1)
 
 
-def recompress(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A share of the crops [N, 3, S, S] (RGB in 0..1) after JPEG of quality 15 to 75, as a poor
-    stream leaves them.
+def jpeg_compress(crops: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Apply JPEG compression of quality 15 to 75 in place to a fraction of crops [N, 3, S, S].
+
+    Crops are RGB in 0..1. Simulates low-bit-rate video.
     """
-    for row in _some_rows(len(crops), share, generator).tolist():
+    for row in _some_rows(len(crops), fraction, generator).tolist():
         quality = int(torch.randint(15, 76, (1,), generator=generator))
         pixels = (crops[row].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-        packed = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        worse = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[:, :, ::-1])
-        crops[row] = torch.from_numpy(worse).permute(2, 0, 1).float() / 255
+        encoded = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+        crops[row] = (
+            torch.from_numpy(np.ascontiguousarray(decoded[:, :, ::-1])).permute(2, 0, 1).float()
+            / 255
+        )
     return crops
 
 
-def _some_rows(count: int, share: float, generator: torch.Generator) -> Tensor:
-    """Row numbers, at least one, about a share of all."""
-    return torch.randperm(count, generator=generator)[: max(1, round(count * share))]
+def _some_rows(count: int, fraction: float, generator: torch.Generator) -> Tensor:
+    """Random row indices, a fraction of all but at least one."""
+    return torch.randperm(count, generator=generator)[: max(1, round(count * fraction))]
 
 
 def _motion_kernel(generator: torch.Generator) -> Tensor:
-    """A 7 x 7 line or blob that sums to one."""
+    """A random 7 x 7 motion or Gaussian blur kernel that sums to one."""
     steps = torch.arange(7) - 3.0
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     angle, along, across = torch.rand(3, generator=generator) * torch.tensor(
@@ -153,9 +151,9 @@ def _motion_kernel(generator: torch.Generator) -> Tensor:
     return kernel / kernel.sum()
 
 
-def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Put a turned rectangle or an ellipse of noisy color over a share of the crops."""
-    rows = _some_rows(len(crops), share, generator)
+def occlude(crops: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Copy of crops [N, 3, S, S]; a fraction is occluded by a rotated rectangle or ellipse."""
+    rows = _some_rows(len(crops), fraction, generator)
     count, size_px = len(rows), crops.shape[-1]
     random = torch.rand(count, 9, generator=generator)
     steps = torch.linspace(0, 1, size_px)

@@ -76,7 +76,7 @@ def scan(folder: Path, kind: str, cache: Path, **options: Any) -> None:
     except (ValueError, OSError, ImportError) as error:
         raise click.ClickException(str(error)) from None
     table.report.show()
-    click.echo(f"table: {table.kept_in} ({len(table):,} rows)")
+    click.echo(f"table: {table.cache_path} ({len(table):,} rows)")
 
 
 @data.command()
@@ -88,7 +88,7 @@ def extract(folder: Path, camera: Any) -> None:
     """
     from training.datasets.disfa import FRAMES_FOLDER, camera_videos
     from training.datasets.extract_frames import extract_frames
-    from training.datasets.scan_progress import watched
+    from training.datasets.progress_bar import track_progress
 
     videos = camera_videos(folder, camera)
     if not videos:
@@ -97,7 +97,7 @@ def extract(folder: Path, camera: Any) -> None:
         )
     total = 0
     try:
-        for person, video in watched(videos.items(), "writing frames", total=len(videos)):
+        for person, video in track_progress(videos.items(), "writing frames", total=len(videos)):
             total += extract_frames(video, folder / FRAMES_FOLDER / camera / person)
     except (ValueError, OSError, ImportError) as error:
         raise click.ClickException(str(error)) from None

@@ -1,1 +1,1 @@
-"""One file per source of images; each gives a `FaceTable`."""
+"""Datasets: readers, frame and face tables, caches and samplers."""

@@ -1,9 +1,12 @@
-"""AFEW-VA: 600 film clips with valence and arousal of every frame. Tried on made-up files only:
-given out on request.
+"""Reader of AFEW-VA: 600 film clips with valence and arousal per frame.
 
-`<01..12>/<001..600>/<clip>.json` beside the frames `00000.png ...` (the twelve outer folders may
-be gone). The JSON holds `video_id`, `actor` and `frames`: by the image's name, 68 `landmarks`,
-and `valence` and `arousal` as whole numbers from -10 to 10.
+Layout: `<01..12>/<001..600>/<clip>.json` beside the frames `00000.png ...`; the twelve outer
+folders may be missing. The JSON file holds `video_id`, `actor` and `frames`, which maps the image
+name to 68 `landmarks` and integer `valence` and `arousal` in [-10, 10].
+
+Kossaifi et al., "AFEW-VA database for valence and arousal estimation in-the-wild", Image and
+Vision Computing 2017. The dataset is available on request. The reader was tested on synthetic
+files only, not on the real dataset.
 """
 
 from __future__ import annotations
@@ -16,23 +19,25 @@ from typing import Any, Final
 import numpy as np
 
 from faceaffect.labels import LANDMARK_COUNT
+from training.datasets.annotation_files import images_by_number, parse_float
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AFEW_VA_RANGE
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import number, numbered_images
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "AFEW-VA"
 
 
 def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
-    """Scan a copy of AFEW-VA. A video is a clip, its group the actor (the clip where none is
-    named); there is no split.
+    """Scan a copy of AFEW-VA.
+
+    A video is a clip; its group is the actor, or the clip if no actor is named. There is no split.
 
     Raises:
-        FileNotFoundError, BrokenFileError
+        FileNotFoundError: there is no clip in `folder`.
+        BrokenFileError: a file is not as described in the module.
     """
     root = Path(folder).resolve()
     files = sorted(
@@ -40,15 +45,15 @@ def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
     )
     if not files:
         raise FileNotFoundError(f"no <clip>/<clip>.json in {root}")
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
-    for path in watched(files, "reading clips", progress=progress):
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    for path in track_progress(files, "reading clips", progress=progress):
         _read_clip(path, rows)
-    return rows.table()
+    return rows.build()
 
 
-def _read_clip(path: Path, rows: TableRows) -> None:
+def _read_clip(path: Path, rows: TableBuilder) -> None:
     clip = _document(path)
-    images = numbered_images(path.parent)
+    images = images_by_number(path.parent)
     prefix = os.path.relpath(path.parent, rows.root)
     actor = str(clip.get("actor") or "").strip()
     video = rows.add_video(path.parent.name, group=f"actor {actor}" if actor else path.parent.name)
@@ -56,10 +61,10 @@ def _read_clip(path: Path, rows: TableRows) -> None:
         where = f"frame {name}"
         if not isinstance(frame, dict) or not name.isdigit():
             raise BrokenFileError(
-                path, None, f"{where}: wanted the image's number and what is known of it"
+                path, None, f"{where}: expected an image number and an object of labels"
             )
         values = [
-            number(path, None, str(frame.get(k)), f"{where}: {k}", -10, 10)
+            parse_float(path, None, str(frame.get(k)), f"{where}: {k}", -10, 10)
             for k in ("valence", "arousal")
         ]
         image = images.get(int(name))
@@ -72,7 +77,7 @@ def _read_clip(path: Path, rows: TableRows) -> None:
                 raise BrokenFileError(
                     path,
                     None,
-                    f"{where}: wanted {LANDMARK_COUNT} landmarks, got shape {points.shape}",
+                    f"{where}: expected {LANDMARK_COUNT} landmarks, got shape {points.shape}",
                 )
         va = (values[0] / AFEW_VA_RANGE, values[1] / AFEW_VA_RANGE)
         row = Row(
@@ -89,5 +94,5 @@ def _document(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BrokenFileError(path, None, f"not UTF-8 text ({error.reason})") from None
     if not isinstance(document, dict) or not isinstance(document.get("frames"), dict):
-        raise BrokenFileError(path, None, "wanted an object with `frames`")
+        raise BrokenFileError(path, None, "expected an object with `frames`")
     return document

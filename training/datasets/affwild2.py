@@ -1,23 +1,25 @@
-"""Aff-Wild2 in its official layout (ABAW1, ABAW2, ABAW3 and later, MTL) as one table of frames.
+"""Reader of Aff-Wild2 in its official layout (ABAW1, ABAW2, ABAW3 and later, MTL).
 
-    table = read_affwild2(folder)                     # scans, with a progress bar
-    table = load_cached(folder)                       # the same out of a Parquet file while
-    the folder is unchanged
-    table.report.show()                               # what was found, what was left out,
-    and why
-    train = table.rows("EXPR", "train")               # rows with a label and a crop
+    table = read_affwild2(folder)         # scans the folder, with a progress bar
+    table = load_cached(folder)           # from a Parquet file while the folder is unchanged
+    table.report.show()                   # counts, skipped items and reasons
+    train = table.rows("EXPR", "train")   # rows with a label and a crop
     valid = table.rows("EXPR", "validation")
 
-`version` is "auto" (told by the files), "abaw1" (8 AUs), "abaw2" (12 AUs, 7 expressions),
-"abaw3" (and later: 8th class "Other", which is none of our seven and is masked) or "mtl" (the
-files of all tasks in one). Named outright, a version is checked against the headers.
+`version` is "auto" (from the headers), "abaw1" (8 AUs), "abaw2" (12 AUs, 7 expressions), "abaw3"
+(and later: the 8th class "Other" is masked) or "mtl" (files with the labels of all tasks). An
+explicit version is checked against the headers. The layout on disk is described in
+`affwild2_layout`, the label format in `affwild2_annotations`.
 
-A row is a frame that has a label line or a crop; the two are joined on the frame number, never
-by order. A video of the table is an annotation name (`video63_left`); its group is the source
-video (`video63`), so that two people of one video never stand on both sides of a split. A video
-may be in the training split of one task and in the validation split of another:
-`training.datasets.splits` keeps that apart. Videos without annotation (test videos) give rows
-without labels.
+A row is a frame with a label line or a crop; the two are joined by frame number. A video of the
+table is an annotation name (`video63_left`); its group is the source video (`video63`), so that
+two people of one video are never on both sides of a split. A video may be in the training split
+of one task and in the validation split of another; `training.datasets.splits` handles that.
+Videos without annotation (test videos) have rows without labels.
+
+Kollias & Zafeiriou, "Expression, Affect, Action Unit Recognition: Aff-Wild2, Multi-Task Learning
+and ArcFace", BMVC 2019, and the ABAW competitions. The reader was tested on synthetic files in
+the official layout only, not on the real dataset.
 """
 
 from __future__ import annotations
@@ -39,30 +41,30 @@ from training.datasets.affwild2_annotations import (
     read_test_list,
 )
 from training.datasets.affwild2_layout import (
+    Affwild2Files,
     LabelFile,
-    PixelFormat,
-    find_layout,
+    find_files,
     video_file,
     without_position,
 )
 from training.datasets.affwild2_times import read_offsets, times_at
-from training.datasets.broken_data import BrokenDataSetError, BrokenFileError
+from training.datasets.broken_data import BrokenDatasetError, BrokenFileError
 from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task, empty_labels
 from training.datasets.label_maps import ABAW1_AU_NAMES, ABAW3_EXPRESSIONS
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_cache import DEFAULT_CACHE, folder_key, through_cache
+from training.datasets.table_cache import DEFAULT_CACHE, folder_key, load_or_scan
 
 Version = Literal["auto", "abaw1", "abaw2", "abaw3", "mtl"]
 VERSIONS: Final[tuple[Version, ...]] = ("auto", "abaw1", "abaw2", "abaw3", "mtl")
 SOURCE: Final = "Aff-Wild2"
-OTHER_CLASS: Final = "expression Other (class 7), none of our seven"
-"""Reason in the report."""
+OTHER_CLASS: Final = "expression Other (class 7), outside the seven"
+"""Skip reason in the report."""
 
 
 @dataclass(slots=True)
 class _Video:
-    """What is known of one annotation name before its rows are made."""
+    """Labels and splits of one annotation name."""
 
     split: dict[Task, str] = field(default_factory=dict)
     labels: dict[Task, TaskLabels] = field(default_factory=dict)
@@ -82,44 +84,39 @@ def read_affwild2(
     """Scan a copy of Aff-Wild2.
 
     Args:
-        folder: the folder that holds the annotation folder, `cropped_aligned` and `videos`
-        (the last two may be missing).
+        folder: contains the annotation folder, `cropped_aligned` and `videos` (the last two are
+            optional).
         version: see the module.
-        annotations: name of the annotation folder, where a copy holds those of several
-        years.
-        splits: read the label files of these splits alone ("train", "validation", "test").
-        The table then holds their
-            videos and those of the test lists and no other, each of them even where it
-            has neither labels nor crops.
-        timing: read the frames' times and the start of the audio out of the videos (needs
-        PyAV); without it, or without
-            a video file, `audio_offset_s` is NaN.
-        skip_broken: leave broken files out, and say so in the report, instead of raising.
-        progress: show progress bars where standard error is a terminal.
+        annotations: name of the annotation folder, if the copy has those of several years.
+        splits: read only the label files of these splits ("train", "validation", "test"). The
+            table then has exactly their videos and those of the test lists, including videos
+            with neither labels nor crops.
+        timing: read frame times and the start of the audio from the videos (needs PyAV);
+            otherwise, or without a video file, `audio_offset_s` is NaN.
+        skip_broken: report broken files instead of raising.
+        progress: show progress bars if standard error is a terminal.
 
     Raises:
-        FileNotFoundError: no annotation is there, or none of `splits` and no test list.
-        BrokenDataSetError: files that do not hold what they should, each with its line.
+        FileNotFoundError: there are no annotations, or none of `splits` and no test list.
+        BrokenDatasetError: invalid label files, each with its line.
         ValueError: several annotation folders, or a video in two splits of one task.
     """
     report = ScanReport(SOURCE, str(folder))
-    layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
+    layout = find_files(Path(folder).resolve(), report, annotations, progress=progress)
     if splits is not None:
-        _choose(layout, splits, version)
-    return _table(layout, version, report, timing, skip_broken, progress, is_integer=splits is None)
+        _select_splits(layout, splits, version)
+    return _table(layout, version, report, timing, skip_broken, progress, all_splits=splits is None)
 
 
-def _choose(layout: PixelFormat, splits: Collection[str], version: Version) -> None:
-    """Leave only the label files of some splits in a layout, and of single tasks where "auto" would
-    take those.
-    """
+def _select_splits(layout: Affwild2Files, splits: Collection[str], version: Version) -> None:
+    """Drop the label files of other splits, and multi-task files that "auto" would ignore."""
     if unknown := sorted(set(splits) - set(SPLITS[1:])):
         raise ValueError(
-            f"splits must be some of {', '.join(SPLITS[1:])}, got {', '.join(map(repr, unknown))}"
+            f"splits must be among {', '.join(SPLITS[1:])}, got {', '.join(map(repr, unknown))}"
         )
     if layout.labels and version != "mtl":
         layout.multi_task = []
-    there = sorted({file.split for file in (*layout.labels, *layout.multi_task)})
+    available = sorted({file.split for file in (*layout.labels, *layout.multi_task)})
     layout.labels = [file for file in layout.labels if file.split in splits]
     layout.multi_task = [file for file in layout.multi_task if file.split in splits]
     if (
@@ -127,10 +124,9 @@ def _choose(layout: PixelFormat, splits: Collection[str], version: Version) -> N
         and not layout.multi_task
         and not any(file.task for file in layout.test_lists)
     ):
-        wanted = " or ".join(sorted(splits))
         raise FileNotFoundError(
-            f"{layout.root}: no label file of the split {wanted} and no test list is there; there are labels of "
-            f"{', '.join(there)}"
+            f"{layout.root} has no label file of split {' or '.join(sorted(splits))} and no test "
+            f"list, only labels of {', '.join(available)}"
         )
 
 
@@ -144,21 +140,19 @@ def load_cached(
     skip_broken: bool = False,
     progress: bool = True,
 ) -> FrameTable:
-    """The table of `read_affwild2` out of `cache`, where it is kept by the folder's contents;
-    scanned where it is not.
+    """The table of `read_affwild2`, cached in the folder `cache` by the contents of `folder`.
 
-    The key covers the text of all annotation files and lists, the names of all crops, and the
-    size and time of all videos.
+    The key covers the text of all annotation files and lists, the names of all crops, and size
+    and modification time of all videos.
     """
     report = ScanReport(SOURCE, str(folder))
-    layout = find_layout(Path(folder).resolve(), report, annotations, progress=progress)
+    layout = find_files(Path(folder).resolve(), report, annotations, progress=progress)
     texts = [file.path for file in (*layout.labels, *layout.multi_task, *layout.test_lists)]
     lists = {c.folder: "\n".join(c.names.to_pylist()) for c in layout.crops.values()}
-    # Without timing only the videos' names matter, as a source of audio.
     stats = sorted(layout.videos.values())
     options = {"version": version, "timing": timing, "skip_broken": skip_broken}
     key = folder_key(SOURCE, layout.root, texts=texts, stats=stats, lists=lists, options=options)
-    return through_cache(
+    return load_or_scan(
         cache,
         layout.root,
         key,
@@ -167,13 +161,13 @@ def load_cached(
 
 
 def _table(
-    layout: PixelFormat,
+    layout: Affwild2Files,
     version: Version,
     report: ScanReport,
     timing: bool,
     skip_broken: bool,
     progress: bool,
-    is_integer: bool = True,
+    all_splits: bool = True,
 ) -> FrameTable:
     if version not in VERSIONS:
         raise ValueError(f"version must be one of {', '.join(VERSIONS)}, got {version!r}")
@@ -184,17 +178,17 @@ def _table(
         videos = _task_videos(layout, version, report, broken, progress)
     _add_test_videos(layout, videos, broken)
     if broken and not skip_broken:
-        raise BrokenDataSetError(broken)
+        raise BrokenDatasetError(broken)
     for each in broken:
         report.skip("broken label file", str(each))
-    for name in layout.crops if is_integer else ():
+    for name in layout.crops if all_splits else ():
         videos.setdefault(name, _Video())
     offsets = read_offsets(layout, list(videos), report, progress) if timing else {}
-    return _assemble(layout, videos, offsets, report, keep_empty=not is_integer)
+    return _assemble(layout, videos, offsets, report, keep_empty=not all_splits)
 
 
 def _task_videos(
-    layout: PixelFormat,
+    layout: Affwild2Files,
     version: Version,
     report: ScanReport,
     broken: list[BrokenFileError],
@@ -203,13 +197,13 @@ def _task_videos(
     videos: dict[str, _Video] = {}
     seen: dict[tuple[Task, str], LabelFile] = {}
     headers: dict[Task, dict[tuple[str, ...], Path]] = {task: {} for task in TASKS}
-    for file in watched(layout.labels, "reading labels", progress=progress):
+    for file in track_progress(layout.labels, "reading labels", progress=progress):
         task = file.task
         assert task is not None
         if (task, file.video) in seen:
-            both = f"{seen[task, file.video].path} and {file.path}"
             raise ValueError(
-                f"{file.video} is annotated twice for {task} ({both}): one split of a task must hold a video"
+                f"{file.video} is annotated twice for {task} ({seen[task, file.video].path} and "
+                f"{file.path}); a video must be in one split of a task"
             )
         seen[task, file.video] = file
         try:
@@ -228,14 +222,14 @@ def _task_videos(
 
 
 def _multi_task_videos(
-    layout: PixelFormat, report: ScanReport, broken: list[BrokenFileError], progress: bool
+    layout: Affwild2Files, report: ScanReport, broken: list[BrokenFileError], progress: bool
 ) -> dict[str, _Video]:
     videos: dict[str, _Video] = {}
     if not layout.multi_task:
         raise FileNotFoundError(
             f"no MTL_Challenge/train_set.txt or validation_set.txt in {layout.root}"
         )
-    for file in watched(layout.multi_task, "reading labels", progress=progress):
+    for file in track_progress(layout.multi_task, "reading labels", progress=progress):
         try:
             content = read_multi_task_file(file.path)
         except BrokenFileError as error:
@@ -243,7 +237,7 @@ def _multi_task_videos(
             continue
         report.count(f"label files, all tasks {file.split}")
         if not content.has_header:
-            report.note(f"{file.path.name} has no header line; its first line was read as a label")
+            report.note(f"{file.path.name} has no header; its first line was read as a label")
         names, codes = np.unique(np.array(content.videos), return_inverse=True)
         for k, name in enumerate(names):
             lines = np.flatnonzero(codes == k)
@@ -251,53 +245,55 @@ def _multi_task_videos(
             twice = np.flatnonzero(np.diff(content.frames[lines]) == 0)
             if len(twice):
                 again = int(lines[twice[0] + 1])
-                problem = f"frame {content.frames[again]} of {name} stands here a second time"
+                problem = f"frame {content.frames[again]} of {name} appears a second time"
                 broken.append(BrokenFileError(file.path, again + 1 + content.has_header, problem))
                 continue
             if str(name) in videos:
                 raise ValueError(
-                    f"{name} is in two splits of {file.path.parent}: one split must hold a video"
+                    f"{name} is in two splits of {file.path.parent}; a video must be in one split"
                 )
             video = videos[str(name)] = _Video()
             for task in TASKS:
                 video.split[task] = file.split
                 video.frames[task] = content.frames[lines]
-                video.labels[task] = content.by_task[task].pick(lines)
-    report.note("labels are those of the multi-task files; the version is mtl")
+                video.labels[task] = content.by_task[task].select(lines)
+    report.note("labels are from the multi-task files (version mtl)")
     return videos
 
 
 def _check_version(
     version: Version, headers: dict[Task, dict[tuple[str, ...], Path]], report: ScanReport
 ) -> None:
-    for task, found in headers.items():
-        if len(found) > 1:
-            places = "; ".join(f"{path} has {','.join(header)}" for header, path in found.items())
-            raise ValueError(f"the {task} files are of two versions: {places}")
-    eight, other = ABAW1_AU_NAMES in headers["AU"], ABAW3_EXPRESSIONS in headers["EXPR"]
-    told: Version = "abaw1" if eight else "abaw3" if other else "abaw2"
-    if eight and other:
+    for task, by_header in headers.items():
+        if len(by_header) > 1:
+            files = "; ".join(
+                f"{path} has {','.join(header)}" for header, path in by_header.items()
+            )
+            raise ValueError(f"the {task} files are of two versions: {files}")
+    has_eight_aus = ABAW1_AU_NAMES in headers["AU"]
+    has_other = ABAW3_EXPRESSIONS in headers["EXPR"]
+    if has_eight_aus and has_other:
         raise ValueError("the AU files are of ABAW1 and the expression files of ABAW3 or later")
-    knows = any(headers[task] for task in ("AU", "EXPR"))
-    # ABAW1 and ABAW2 share the expression header, ABAW2 and later the AU header: only what
-    # contradicts is an error.
-    au_wrong = headers["AU"] and (version == "abaw1") != eight
-    expression_wrong = headers["EXPR"] and (version == "abaw3") != other
-    if version != "auto" and (au_wrong or expression_wrong):
-        raise ValueError(f"version {version} was asked for, but the headers are those of {told}")
+    detected: Version = "abaw1" if has_eight_aus else "abaw3" if has_other else "abaw2"
+    # ABAW1 and ABAW2 share the expression header, ABAW2 and later versions the AU header: only a
+    # contradiction is an error.
+    is_au_wrong = headers["AU"] and (version == "abaw1") != has_eight_aus
+    is_expression_wrong = headers["EXPR"] and (version == "abaw3") != has_other
+    if version != "auto" and (is_au_wrong or is_expression_wrong):
+        raise ValueError(f"expected headers of version {version}, got those of {detected}")
     if version == "auto":
         report.note(
-            f"by the headers this is {told}"
-            if knows
+            f"version by the headers: {detected}"
+            if headers["AU"] or headers["EXPR"]
             else "valence/arousal files are the same in all versions"
         )
-    if eight:
+    if has_eight_aus:
         missing = ", ".join(name for name in AU_NAMES if name not in ABAW1_AU_NAMES)
-        report.note(f"ABAW1 annotates 8 AUs: AU20 is left out, {missing} are masked")
+        report.note(f"ABAW1 annotates 8 AUs: AU20 is ignored, {missing} are masked")
 
 
 def _add_test_videos(
-    layout: PixelFormat, videos: dict[str, _Video], broken: list[BrokenFileError]
+    layout: Affwild2Files, videos: dict[str, _Video], broken: list[BrokenFileError]
 ) -> None:
     for file in layout.test_lists:
         if file.task is None:
@@ -312,7 +308,7 @@ def _add_test_videos(
 
 
 def _assemble(
-    layout: PixelFormat,
+    layout: Affwild2Files,
     videos: dict[str, _Video],
     offsets: dict[str, NDArray[np.float64]],
     report: ScanReport,
@@ -320,17 +316,18 @@ def _assemble(
 ) -> FrameTable:
     names, parts, paths = [], [], []
     for name in sorted(videos):
-        rows = _rows_of(name, videos[name], layout, offsets.get(name), report)
-        if not len(rows[1]):
+        columns_of_video, path = _rows_of(name, videos[name], layout, offsets.get(name), report)
+        if not len(path):
             report.skip("listed video with neither labels nor crops", name)
             if not keep_empty:
                 continue
         names.append(name)
-        parts.append(rows[0])
-        paths.append(rows[1])
+        parts.append(columns_of_video)
+        paths.append(path)
     if not names:
         raise ValueError(
-            f"{layout.root} has neither a label line nor a crop: wanted <video>.txt with lines below its header"
+            f"{layout.root} has neither labels nor crops; expected <video>.txt with lines below "
+            "the header"
         )
     counts = [len(part["frame"]) for part in parts]
     columns: dict[str, Any] = {
@@ -358,18 +355,18 @@ def _assemble(
     return table
 
 
-def _group(name: str, layout: PixelFormat) -> str:
+def _group(name: str, layout: Affwild2Files) -> str:
     return name if name in layout.videos else without_position(name)
 
 
 def _rows_of(
     name: str,
     video: _Video,
-    layout: PixelFormat,
+    layout: Affwild2Files,
     times: NDArray[np.float64] | None,
     report: ScanReport,
 ) -> tuple[dict[str, NDArray[Any]], pa.StringArray]:
-    """The rows of one video: every frame that has a label line or a crop, by number."""
+    """Rows of one video: all frames with a label line or a crop, ordered by number."""
     crops = layout.crops.get(name)
     numbers = list(video.frames.values()) + ([] if crops is None else [crops.numbers])
     frame = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, np.int32)
@@ -385,7 +382,7 @@ def _rows_of(
             )
         else:
             columns["va"][at], columns["va_mask"][at] = labels.values, labels.mask
-        _note_lines(
+        _report_lines(
             name,
             task,
             labels,
@@ -404,7 +401,7 @@ def _rows_of(
     return columns, pa.array(names, pa.string())
 
 
-def _note_lines(
+def _report_lines(
     name: str,
     task: Task,
     labels: TaskLabels,
@@ -417,7 +414,7 @@ def _note_lines(
     report.skip(OTHER_CLASS, name, int(labels.other.sum()))
     partly = int(labels.partly.sum())
     report.skip(
-        "AU line with some columns absent: dropped as a whole, counted as not annotated",
+        "AU line with some columns absent: dropped, counted as not annotated",
         name,
         partly,
     )
@@ -429,7 +426,7 @@ def _note_lines(
     if len(frames):
         report.skip(f"crop without an {task} line", name, int((~np.isin(crops, frames)).sum()))
     else:
-        report.skip(f"{task} file with a header and no line", name)
+        report.skip(f"{task} file without lines below the header", name)
 
 
 def _count(table: FrameTable, report: ScanReport) -> None:
@@ -441,17 +438,17 @@ def _count(table: FrameTable, report: ScanReport) -> None:
         for split in ("train", "validation"):
             report.count(f"usable frames, {task} {split}", len(table.rows(task, split)))
     masks = table.masks
-    for wanted in _patterns():
-        number = int((masks == wanted).all(axis=1).sum())
+    for pattern in _label_patterns():
+        number = int((masks == pattern).all(axis=1).sum())
         if number:
-            named = " + ".join(task for task, on in zip(TASKS, wanted, strict=True) if on)
+            named = " + ".join(task for task, on in zip(TASKS, pattern, strict=True) if on)
             report.count(f"frames labeled for {named or 'nothing'}", number)
     if not table.has_crop.any():
         report.note(
-            "no crop was found (cropped_aligned/<video>/NNNNN.jpg): no row can be trained on"
+            "there are no crops (cropped_aligned/<video>/NNNNN.jpg): no row can be trained on"
         )
 
 
-def _patterns() -> Iterator[tuple[bool, bool, bool]]:
+def _label_patterns() -> Iterator[tuple[bool, bool, bool]]:
     for code in range(7, -1, -1):
         yield bool(code & 4), bool(code & 2), bool(code & 1)

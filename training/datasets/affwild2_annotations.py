@@ -1,9 +1,8 @@
-"""The text files of Aff-Wild2: one line a frame under a header, of one task or (MTL) of all three.
+"""Parses the label files of Aff-Wild2: a header and one line per frame, of one task or (MTL) three.
 
-Line 0 is the header, line k (from 1) belongs to frame k. Spaces and commas at a line's end, a
-byte order mark, Windows line ends and a missing newline at the end of the file occur and are
-accepted; anything else is a BrokenFileError that names the line. Codes of absent labels become
-masks here and are met nowhere else.
+Line 0 is the header, line k (from 1) is frame k. Trailing spaces and commas, a byte order mark,
+Windows line ends and a missing final newline are accepted; anything else is a BrokenFileError
+with its line. Codes of absent labels become masks here and appear nowhere else.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
-from training.datasets.affwild2_layout import MOST_FRAMES, is_frame_number
+from training.datasets.affwild2_layout import MAX_FRAMES, is_frame_number
+from training.datasets.annotation_files import text_lines
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import Task
 from training.datasets.label_maps import (
@@ -37,7 +37,7 @@ HEADERS: Final[dict[Task, tuple[tuple[str, ...], ...]]] = {
     "EXPR": (ABAW2_EXPRESSIONS, ABAW3_EXPRESSIONS),
     "VA": (VA_HEADER,),
 }
-"""First lines of a task's files, those of ABAW2 first: submissions have them too."""
+"""Headers of the files of each task, that of ABAW2 first; submissions use it too."""
 OTHER: Final = len(ABAW2_EXPRESSIONS)  # class 7 of ABAW3 and later
 
 
@@ -51,8 +51,8 @@ class TaskLabels:
     other: NDArray[np.bool_]  # [L] lines of the class "Other"
     partly: NDArray[np.bool_]  # [L] AU lines in which some, not all, columns are absent
 
-    def pick(self, lines: NDArray[np.int64]) -> TaskLabels:
-        """The same, of some lines."""
+    def select(self, lines: NDArray[np.int64]) -> TaskLabels:
+        """The labels of some lines."""
         return TaskLabels(
             self.header, self.values[lines], self.mask[lines], self.other[lines], self.partly[lines]
         )
@@ -73,7 +73,7 @@ def read_task_file(path: Path, task: Task) -> TaskLabels:
     lines = text_lines(path)
     if not lines:
         raise BrokenFileError(
-            path, 1, f"the file is empty, wanted the header {','.join(HEADERS[task][0])}"
+            path, 1, f"the file is empty, expected the header {','.join(HEADERS[task][0])}"
         )
     header = _header(path, lines[0], task)
     parse = {"AU": _parse_au, "EXPR": _parse_expression, "VA": _parse_va}[task]
@@ -81,14 +81,12 @@ def read_task_file(path: Path, task: Task) -> TaskLabels:
 
 
 def read_multi_task_file(path: Path) -> MultiTaskLabels:
-    """All lines `video/NNNNN.jpg,valence,arousal,expression,au1..au12` of an MTL file; some copies
-    lack the header.
-    """
+    """All lines `video/NNNNN.jpg,valence,arousal,expression,au1..au12`, with or without header."""
     lines = text_lines(path)
     has_header = bool(lines) and "/" not in lines[0]
     if has_header and tuple(_fields(lines[0].lower()))[:4] != MTL_HEADER[:4]:
         raise BrokenFileError(
-            path, 1, f"wanted the header {','.join(MTL_HEADER)}, got {_short(lines[0])}"
+            path, 1, f"expected the header {','.join(MTL_HEADER)}, got {_short(lines[0])}"
         )
     first = 1 if has_header else 0
     videos, frames = [], []
@@ -97,12 +95,14 @@ def read_multi_task_file(path: Path) -> MultiTaskLabels:
         cells = _fields(line)
         if len(cells) != 4 + len(AU_NAMES):
             raise BrokenFileError(
-                path, k, f"wanted an image and {3 + len(AU_NAMES)} numbers, got {len(cells)} fields"
+                path,
+                k,
+                f"expected an image and {3 + len(AU_NAMES)} numbers, got {len(cells)} fields",
             )
         image = PurePosixPath(cells[0])
         if len(image.parts) != 2 or not _is_name(image.parts[0]) or not is_frame_number(image.stem):
-            wanted = f"VIDEO/NNNNN.jpg with a frame number from 1 to {MOST_FRAMES:,}"
-            raise BrokenFileError(path, k, f"wanted {wanted}, got {_short(cells[0])}")
+            expected = f"VIDEO/NNNNN.jpg with a frame number from 1 to {MAX_FRAMES:,}"
+            raise BrokenFileError(path, k, f"expected {expected}, got {_short(cells[0])}")
         videos.append(image.parts[0])
         frames.append(int(image.stem))
         parts["VA"].append(",".join(cells[1:3]))
@@ -117,7 +117,7 @@ def read_multi_task_file(path: Path) -> MultiTaskLabels:
 
 
 def read_test_list(path: Path) -> list[str]:
-    """The videos of a test list, one a line, or (MTL) one image a line under a header."""
+    """Videos of a test list: one per line, or (MTL) one image per line under a header."""
     videos = []
     for k, line in enumerate(text_lines(path), 1):
         name, _, image = line.strip().removesuffix(".txt").partition("/")
@@ -125,40 +125,26 @@ def read_test_list(path: Path) -> list[str]:
             continue
         if not _is_name(name) or "/" in image:
             raise BrokenFileError(
-                path, k, f"wanted the name of a video, or VIDEO/NNNNN.jpg, got {_short(line)}"
+                path, k, f"expected a video name or VIDEO/NNNNN.jpg, got {_short(line)}"
             )
         videos.append(name)
     return list(dict.fromkeys(videos))
 
 
 def _is_name(text: str) -> bool:
-    """Whether a text can be the name of a video: files are found and written under it."""
+    """Whether a text is a valid video name: it must not change paths that are built from it."""
     return text not in ("", ".", "..") and not set(text) & set("/\\\0")
-
-
-def text_lines(path: Path) -> list[str]:
-    """Lines without their ends; empty lines after the last one are dropped, others stay and keep
-    the count right.
-    """
-    try:
-        # Not splitlines(): it also splits at characters that are no line ends to an editor, and
-        # would shift the frames.
-        lines = path.read_text(encoding="utf-8-sig").replace("\r", "\n").split("\n")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise BrokenFileError(path, line, f"not UTF-8 text ({error.reason})") from None
-    while lines and not lines[-1].strip(" ,\t"):
-        lines.pop()
-    return lines
 
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
     path: Path
     lines: list[str]
-    first: int  # number of the first of them in the file
+    first: int  # number of the first line in the file
 
-    def parsed(self, width: int, parse: Callable[[str], float], wanted: str) -> NDArray[np.float32]:
+    def parsed(
+        self, width: int, parse: Callable[[str], float], expected: str
+    ) -> NDArray[np.float32]:
         """Every line as `width` numbers; lines that occurred before are not parsed again."""
         known: dict[str, tuple[float, ...]] = {}
         rows = np.empty((len(self.lines), width), np.float32)
@@ -172,30 +158,29 @@ class _Lines:
                     row = ()
                 if len(row) != width:
                     raise BrokenFileError(
-                        self.path, self.first + k, f"wanted {wanted}, got {_short(line)}"
+                        self.path, self.first + k, f"expected {expected}, got {_short(line)}"
                     )
                 if len(known) < 100_000:
                     known[line] = row
             rows[k] = row
         return rows
 
-    def broken(self, rows: NDArray[np.bool_], wanted: str) -> None:
-        """Raise for the first line of a mask that has one."""
+    def broken(self, rows: NDArray[np.bool_], expected: str) -> None:
+        """Raise BrokenFileError for the first line set in a mask, if any."""
         if rows.any():
             k = int(rows.argmax())
             raise BrokenFileError(
-                self.path, self.first + k, f"wanted {wanted}, got {_short(self.lines[k])}"
+                self.path, self.first + k, f"expected {expected}, got {_short(self.lines[k])}"
             )
 
 
 def _parse_au(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
-    wanted = f"{len(header)} numbers 0, 1 or -1"
-    read = lines.parsed(len(header), float, wanted)
+    expected = f"{len(header)} numbers 0, 1 or -1"
+    read = lines.parsed(len(header), float, expected)
     absent = np.isin(read, list(AU_ABSENT))
-    lines.broken(np.asarray((~absent & (read != 0) & (read != 1)).any(axis=1)), wanted)
-    dropped = np.asarray(
-        absent.any(axis=1)
-    )  # the rule of the challenge: a row with any column absent counts for no AU
+    lines.broken(np.asarray((~absent & (read != 0) & (read != 1)).any(axis=1)), expected)
+    # The challenge's rule: a row with any column absent counts for no AU.
+    dropped = np.asarray(absent.any(axis=1))
     values = np.zeros((len(read), len(AU_NAMES)), np.float32)
     mask = np.zeros(values.shape, bool)
     for column, name in enumerate(header):
@@ -208,11 +193,11 @@ def _parse_au(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
 
 
 def _parse_expression(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
-    wanted = f"one whole number, 0 to {len(header) - 1} or -1"
-    read = lines.parsed(1, float, wanted)[:, 0]
+    expected = f"one integer, 0 to {len(header) - 1} or -1"
+    read = lines.parsed(1, float, expected)[:, 0]
     has_other = len(header) > OTHER
     absent = np.isin(read, [*EXPRESSION_ABSENT, *(() if has_other else (EXPRESSION_IGNORED,))])
-    lines.broken(~absent & ~np.isin(read, np.arange(len(header))), wanted)
+    lines.broken(~absent & ~np.isin(read, np.arange(len(header))), expected)
     other = (read == OTHER) & has_other
     mask = ~absent & ~other
     values = np.where(mask, read, 0).astype(np.float32)[:, None]
@@ -220,10 +205,10 @@ def _parse_expression(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
 
 
 def _parse_va(header: tuple[str, ...], lines: _Lines) -> TaskLabels:
-    wanted = "valence and arousal from -1 to 1, or -5"
-    read = lines.parsed(2, float, wanted)
+    expected = "valence and arousal from -1 to 1, or -5"
+    read = lines.parsed(2, float, expected)
     absent = np.isin(read, list(VA_ABSENT))
-    lines.broken(np.asarray((~absent & ~(np.abs(read) <= 1)).any(axis=1)), wanted)
+    lines.broken(np.asarray((~absent & ~(np.abs(read) <= 1)).any(axis=1)), expected)
     mask = np.asarray(~absent.any(axis=1))
     values, none = np.where(mask[:, None], read, 0).astype(np.float32), np.zeros(len(read), bool)
     return TaskLabels(header, values, mask, none, none)
@@ -234,8 +219,8 @@ def _header(path: Path, line: str, task: Task) -> tuple[str, ...]:
     for header in HEADERS[task]:
         if got == tuple(name.lower() for name in header):
             return header
-    wanted = " or ".join(",".join(header) for header in HEADERS[task])
-    raise BrokenFileError(path, 1, f"wanted the header {wanted}, got {_short(line)}")
+    expected = " or ".join(",".join(header) for header in HEADERS[task])
+    raise BrokenFileError(path, 1, f"expected the header {expected}, got {_short(line)}")
 
 
 def _fields(line: str) -> list[str]:

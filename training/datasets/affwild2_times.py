@@ -1,6 +1,4 @@
-"""When the frames of Aff-Wild2 are heard: each video file is read once for all its annotation
-names.
-"""
+"""Times of the frames of Aff-Wild2 in the audio of their videos."""
 
 from __future__ import annotations
 
@@ -9,17 +7,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.affwild2_layout import PixelFormat, video_file
-from training.datasets.scan_progress import watched
+from training.datasets.affwild2_layout import Affwild2Files, video_file
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
 
 
 def read_offsets(
-    layout: PixelFormat, names: list[str], report: ScanReport, progress: bool
+    layout: Affwild2Files, names: list[str], report: ScanReport, progress: bool
 ) -> dict[str, NDArray[np.float64]]:
-    """Times of the frames in the audio, by annotation name; entry k is frame k + 1.
+    """Times of the frames in the audio by annotation name; entry k is frame k + 1.
 
-    Videos without audio, or that cannot be read, are reported and noted in `layout.silent`.
+    Each video file is read once. Videos without readable audio are reported and added to
+    `layout.silent`.
     """
     by_file: dict[Path, list[str]] = {}
     for name in names:
@@ -37,7 +36,7 @@ def read_offsets(
         frame_audio_offsets,
     )
 
-    for path, of in watched(
+    for path, names_of_file in track_progress(
         by_file.items(), "reading times", total=len(by_file), progress=progress
     ):
         where = path.relative_to(layout.root).as_posix()
@@ -50,13 +49,14 @@ def read_offsets(
             report.skip("video that cannot be read (no audio offset)", f"{where}: {error}")
             layout.silent.add(path)
         else:
-            offsets.update(dict.fromkeys(of, times))
+            offsets.update(dict.fromkeys(names_of_file, times))
     return offsets
 
 
 def times_at(times: NDArray[np.float64], frame: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Times of frame numbers; past the last known one (frame counts differ by one or so) the usual
-    step goes on.
+    """Times of frame numbers, extrapolated by the median step past the last known frame.
+
+    The number of labels and of decoded frames may differ by about one.
     """
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
     last = np.minimum(frame - 1, len(times) - 1)

@@ -1,13 +1,18 @@
-"""BP4D and BP4D+: action units of people in a laboratory. Tried on made-up files only: both need an
-agreement.
+"""Reader of BP4D and BP4D+: action units of people in a laboratory.
 
-`AUCoding/AU_OCC/<person>_<task>.csv`: a header with AU numbers behind the column of frame
-numbers; 0 absent, 1 present, 9 not coded. `AUCoding/AU_INT/AU06/<person>_<task>_AU06.csv`,
-without a header: frame, intensity 0 to 5, or 9. Images lie in `2D+3D/<person>/<task>/NNNN.jpg`
-(BP4D+) or `Sequences(2D+3D)/...` (BP4D), unpacked, their numbers of any width.
+- `AUCoding/AU_OCC/<person>_<task>.csv`: a header with AU numbers after the frame column; 0 absent,
+  1 present, 9 not coded.
+- `AUCoding/AU_INT/AU06/<person>_<task>_AU06.csv`, without a header: frame, intensity 0 to 5 or 9.
+- Images, unpacked: `2D+3D/<person>/<task>/NNNN.jpg` (BP4D+) or `Sequences(2D+3D)/...` (BP4D), with
+  numbers of any width.
 
-AU25 and AU26 of ours are not coded in either and are masked. Frames count from 1; where a
-session's images count from 0 (some releases of BP4D+), frame f is image f - 1.
+AU25 and AU26 are coded in neither and are masked. Frames are numbered from 1; if a session's
+images are numbered from 0 (some releases of BP4D+), frame f is image f - 1.
+
+Zhang et al., "BP4D-Spontaneous: a high-resolution spontaneous 3D dynamic facial expression
+database", Image and Vision Computing 2014; Zhang et al., "Multimodal Spontaneous Emotion Corpus
+for Human Behavior Analysis", CVPR 2016 (BP4D+). Both require an agreement. The reader was tested
+on synthetic files only, not on the real datasets.
 """
 
 from __future__ import annotations
@@ -16,97 +21,105 @@ import os
 from pathlib import Path
 from typing import Final
 
-from training.datasets.affwild2_annotations import text_lines
+from training.datasets.annotation_files import (
+    MAX_FRAME,
+    find_folder,
+    frame_values,
+    images_by_number,
+    parse_int,
+    text_lines,
+)
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AU_ABSENT, INTENSITY_MAX, au_column
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import first_folder, numbered_images, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "BP4D"
 _IMAGES: Final = ("2D+3D", "Sequences(2D+3D)", "BP4D/Sequences(2D+3D)", "2D", ".")
 
 
 def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) -> FrameTable:
-    """Scan a copy of BP4D or BP4D+. A video is `F001_T1`, its group the person `F001`; there is no
-    split.
+    """Scan a copy of BP4D or BP4D+.
+
+    A video is a session `F001_T1`; its group is the person `F001`. There is no split.
 
     Args:
-        folder: holds `AUCoding` and the images.
-        name: what the source is called in the table ("BP4D+", to keep two copies apart).
+        folder: contains `AUCoding` and the images.
+        name: source name in the table, such as "BP4D+".
         progress: show a progress bar.
 
     Raises:
-        FileNotFoundError, BrokenFileError
+        FileNotFoundError: codes or images are missing.
+        BrokenFileError: a file is not as described in the module.
     """
     root = Path(folder).resolve()
-    codes = first_folder(root, ("AUCoding/AU_OCC", "AU_OCC", "AUCoding"), "the AU codes")
-    images = first_folder(root, _IMAGES, "the images")
-    rows = TableRows(name, root, ScanReport(name, str(folder)))
+    codes = find_folder(root, ("AUCoding/AU_OCC", "AU_OCC", "AUCoding"), "the AU codes")
+    images = find_folder(root, _IMAGES, "the images")
+    rows = TableBuilder(name, root, ScanReport(name, str(folder)))
     files = sorted(path for path in codes.glob("*.csv") if not path.name.startswith("."))
     if not files:
         raise FileNotFoundError(f"no <person>_<task>.csv in {codes}")
-    for path in watched(files, "reading sessions", progress=progress):
+    for path in track_progress(files, "reading sessions", progress=progress):
         person, _, task = path.stem.rpartition("_")
         if not person:
-            raise BrokenFileError(path, None, "a session's file is named <person>_<task>.csv")
+            raise BrokenFileError(path, None, "expected a file name <person>_<task>.csv")
         _read_session(path, person, task, images, codes.parent / "AU_INT", rows)
-    return rows.table()
+    return rows.build()
 
 
 def _read_session(
-    path: Path, person: str, task: str, images: Path, intensities: Path, rows: TableRows
+    path: Path, person: str, task: str, images: Path, intensities: Path, rows: TableBuilder
 ) -> None:
     occurrence = _occurrence(path)
     intensity = _intensity(intensities, path.stem)
-    place = images / person / task
-    if place.is_dir():
-        found = numbered_images(place)
+    folder = images / person / task
+    if folder.is_dir():
+        numbered = images_by_number(folder)
     else:
         packed = " (unpack its .zip first)" if list(images.glob(f"{person}*.zip")) else ""
         rows.report.skip(f"session without images{packed}", f"{person}/{task}")
-        found = {}
-    shift = -1 if 0 in found else 0
+        numbered = {}
+    shift = -1 if 0 in numbered else 0
     if shift:
-        rows.report.note("images that count from 0: frame f of the codes is image f - 1")
-    prefix = os.path.relpath(place, rows.root)
+        rows.report.note("images are numbered from 0: frame f of the codes is image f - 1")
+    prefix = os.path.relpath(folder, rows.root)
     video = rows.add_video(path.stem, group=person)
     for frame, au in occurrence.items():
-        image = found.get(frame + shift)
-        if image is None and found:
+        image = numbered.get(frame + shift)
+        if image is None and numbered:
             rows.report.skip("coded frame without an image", f"{path.stem} frame {frame}")
         if not au:
-            rows.report.skip("frame without a code of our AUs", f"{path.stem} frame {frame}")
+            rows.report.skip("frame without a code of the twelve AUs", f"{path.stem} frame {frame}")
         file = None if image is None else f"{prefix}/{image}"
         rows.add(video, Row(frame, file, au=au, intensity=intensity.get(frame)))
 
 
 def _occurrence(path: Path) -> dict[int, dict[int, float]]:
-    """By frame and our column."""
+    """Occurrence (0 or 1) by frame and AU column."""
     lines = text_lines(path)
     if not lines:
-        raise BrokenFileError(path, 1, "the file is empty, wanted a header with AU numbers")
+        raise BrokenFileError(path, 1, "the file is empty, expected a header with AU numbers")
     header = [cell.strip() for cell in lines[0].split(",")]
     if len(header) < 2 or not all(cell.isdigit() for cell in header[1:]):
         raise BrokenFileError(
             path,
             1,
-            f"wanted a header of AU numbers behind the frame's column, got {lines[0][:60]!r}",
+            f"expected a header of AU numbers after the frame column, got {lines[0][:60]!r}",
         )
     columns = [au_column(int(cell)) for cell in header[1:]]
     frames: dict[int, dict[int, float]] = {}
     for k, line in enumerate(lines[1:], 2):
         cells = line.split(",")
         if len(cells) != len(header):
-            raise BrokenFileError(path, k, f"wanted {len(header)} fields, got {len(cells)}")
-        frame = whole(path, k, cells[0], "the frame", 1, 10_000_000)
+            raise BrokenFileError(path, k, f"expected {len(header)} fields, got {len(cells)}")
+        frame = parse_int(path, k, cells[0], "the frame", 1, MAX_FRAME)
         if frame in frames:
-            raise BrokenFileError(path, k, f"frame {frame} stands here a second time")
+            raise BrokenFileError(path, k, f"frame {frame} appears a second time")
         frames[frame] = {}
         for column, cell in zip(columns, cells[1:], strict=True):
-            code = whole(path, k, cell, "a code", -1, 999)
+            code = parse_int(path, k, cell, "a code", -1, 999)
             if code not in AU_ABSENT and code not in (0, 1):
                 raise BrokenFileError(path, k, f"a code must be 0, 1 or 9, got {cell!r}")
             if column is not None and code not in AU_ABSENT:
@@ -115,23 +128,18 @@ def _occurrence(path: Path) -> dict[int, dict[int, float]]:
 
 
 def _intensity(folder: Path, session: str) -> dict[int, dict[int, float]]:
-    """By frame and our column; empty where a session's intensities are not there."""
+    """Intensity by frame and AU column; empty if the session has no intensity files."""
     frames: dict[int, dict[int, float]] = {}
     for path in sorted(folder.glob(f"AU*/{session}_AU*.csv")):
         column = au_column(int(path.stem.rpartition("_AU")[2]))
         if column is None:
             continue
-        for k, line in enumerate(text_lines(path), 1):
-            cells = line.split(",")
-            if len(cells) != 2:
-                raise BrokenFileError(path, k, f"wanted frame,intensity, got {line[:60]!r}")
-            frame = whole(path, k, cells[0], "the frame", 1, 10_000_000)
-            value = whole(path, k, cells[1], "an intensity", -1, 999)
+        for line, frame, value in frame_values(path, "intensity", -1, 999):
             if value in AU_ABSENT:
                 continue
             if not 0 <= value <= INTENSITY_MAX:
                 raise BrokenFileError(
-                    path, k, f"an intensity must be 0 to {INTENSITY_MAX} or 9, got {cells[1]!r}"
+                    path, line, f"the intensity must be 0 to {INTENSITY_MAX} or 9, got {value}"
                 )
             frames.setdefault(frame, {})[column] = float(value)
     return frames

@@ -1,30 +1,30 @@
-"""What a reader says of data that cannot be read: which file, which line, what was wanted and what
-came.
-"""
+"""Errors of the dataset readers: file, line, and expected and actual content."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 class BrokenFileError(ValueError):
-    """One place in one file; `line` counts from 1 as an editor does."""
+    """Invalid content of one file; `line` counts from 1."""
 
     def __init__(self, path: Path | str, line: int | None, problem: str) -> None:
-        self.path, self.line, self.problem = Path(path), line, problem
+        self.path = Path(path)
+        self.line = line
+        self.problem = problem
         super().__init__(f"{path}{'' if line is None else f':{line}'}: {problem}")
 
 
-class BrokenDataSetError(ValueError):
-    """Everything that is broken in a data set, so that it can be mended in one go."""
+class BrokenDatasetError(ValueError):
+    """All invalid files of a dataset, so that they can be fixed at once."""
 
     def __init__(self, broken: list[BrokenFileError]) -> None:
         self.broken = broken
-        shown = "\n".join(f"  {each}" for each in broken[:_SHOWN])
-        more = f"\n  ... and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+        shown = "\n".join(f"  {each}" for each in broken[:_MAX_SHOWN])
+        more = f"\n  ... and {len(broken) - _MAX_SHOWN} more" if len(broken) > _MAX_SHOWN else ""
         count = "1 file is" if len(broken) == 1 else f"{len(broken)} files are"
         super().__init__(
-            f"{count} broken (mend them, or leave them out with skip_broken):\n{shown}{more}"
+            f"{count} broken (fix them, or skip them with skip_broken):\n{shown}{more}"
         )

@@ -1,6 +1,4 @@
-"""Valence and arousal of named emotions: a mapping out of the literature, no ratings of these
-images by people.
-"""
+"""Valence and arousal of emotion words: a mapping from the literature, not ratings of images."""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
-"""ExpW (Expression in-the-Wild). Tried on made-up files only: the images are given out on request.
+"""Reader of ExpW (Expression in-the-Wild): web images with an expression per face.
 
 `label/label.lst` has no header; a line is `image face_id top left right bottom confidence
-expression`. Images lie in `image/origin`. An image may hold several faces: each is a row, and
-all of an image are one group.
+expression`. Images are in `image/origin`. An image may have several faces: each is a row, and all
+faces of an image are one group.
+
+Zhang et al., "From Facial Expression Recognition to Interpersonal Relation Prediction",
+International Journal of Computer Vision 2018. The images are available on request. The reader was
+tested on synthetic files only, not on the real dataset.
 """
 
 from __future__ import annotations
@@ -11,14 +15,19 @@ import os
 from pathlib import Path
 from typing import Final
 
-from training.datasets.affwild2_annotations import text_lines
+from training.datasets.annotation_files import (
+    FileIndex,
+    find_folder,
+    parse_float,
+    parse_int,
+    text_lines,
+)
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import EXPW
-from training.datasets.scan_progress import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
-from training.datasets.table_rows import Row, TableRows
-from training.datasets.table_text import FilesThere, first_folder, number, whole
+from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "ExpW"
 _FIELDS: Final = "image face_id top left right bottom confidence expression"
@@ -27,41 +36,45 @@ _FIELDS: Final = "image face_id top left right bottom confidence expression"
 def read_expw(
     folder: Path | str, *, min_confidence: float = 0.0, progress: bool = True
 ) -> FrameTable:
-    """Scan a copy of ExpW; it has no split of its own (`splits.with_group_split` gives one).
+    """Scan a copy of ExpW. It has no split; `splits.with_group_split` makes one.
 
     Args:
-        folder: holds `label/label.lst` (or `label.lst`) and `image/origin` (or `origin`, or
-        `image`).
-        min_confidence: leave out faces whose box the set's detector trusted less.
+        folder: contains `label/label.lst` (or `label.lst`) and `image/origin` (or `origin`, or
+            `image`).
+        min_confidence: skip faces whose published detection confidence is lower.
         progress: show a progress bar.
 
     Raises:
-        FileNotFoundError, BrokenFileError
+        FileNotFoundError: labels or images are missing.
+        BrokenFileError: a file is not as described in the module.
     """
     root = Path(folder).resolve()
     lists = [root / "label" / "label.lst", root / "label.lst"]
     path = next((each for each in lists if each.is_file()), None)
     if path is None:
-        raise FileNotFoundError(f"{root} must hold label/label.lst")
-    images = first_folder(root, ("image/origin", "origin", "image"), "the images")
-    there, prefix = FilesThere(images), os.path.relpath(images, root)
-    rows = TableRows(SOURCE, root, ScanReport(SOURCE, str(folder)))
-    for line, text in watched(list(enumerate(text_lines(path), 1)), path.name, progress=progress):
+        raise FileNotFoundError(f"{root} must contain label/label.lst")
+    images = find_folder(root, ("image/origin", "origin", "image"), "the images")
+    files = FileIndex(images)
+    prefix = os.path.relpath(images, root)
+    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    for line, text in track_progress(
+        list(enumerate(text_lines(path), 1)), path.name, progress=progress
+    ):
         cells = text.split()
         if len(cells) != len(_FIELDS.split()):
-            raise BrokenFileError(path, line, f"wanted {_FIELDS}, got {len(cells)} fields")
+            raise BrokenFileError(path, line, f"expected {_FIELDS}, got {len(cells)} fields")
         name, face = cells[0], f"{cells[0]}#{cells[1]}"
         top, left, right, bottom = (
-            float(whole(path, line, cell, "a box", -100_000, 100_000)) for cell in cells[2:6]
+            float(parse_int(path, line, cell, "a box", -100_000, 100_000)) for cell in cells[2:6]
         )
         if right <= left or bottom <= top:
             raise BrokenFileError(
                 path, line, f"a box must be top left right bottom, got {' '.join(cells[2:6])}"
             )
-        confidence = number(path, line, cells[6], "the confidence", 0, float("inf"))
-        code = whole(path, line, cells[7], "expression", 0, len(EXPW) - 1)
-        if name not in there:
-            rows.report.skip("image that is not there", name)
+        confidence = parse_float(path, line, cells[6], "the confidence", 0, float("inf"))
+        code = parse_int(path, line, cells[7], "expression", 0, len(EXPW) - 1)
+        if name not in files:
+            rows.report.skip("missing image", name)
         elif rows.has_video(face):
             rows.report.skip("face listed twice", face)
         elif confidence < min_confidence:
@@ -69,4 +82,4 @@ def read_expw(
         else:
             row = Row(0, f"{prefix}/{name}", expression=EXPW[code], box=(left, top, right, bottom))
             rows.add(rows.add_video(face, group=name), row)
-    return rows.table()
+    return rows.build()

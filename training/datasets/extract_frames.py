@@ -1,4 +1,4 @@
-"""Frames of a video as numbered images, for sets that are published as videos."""
+"""Extracts the frames of a video to numbered images, for datasets published as videos."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from faceaffect.audio.open_media import UnreadableMediaError, open_media
 
 
 def extract_frames(video: Path, folder: Path) -> int:
-    """Write every frame as `NNNNN.png` from 00001; the number of frames.
+    """Write every frame to `folder/NNNNN.png` from 00001 and return the number of frames.
 
-    The folder appears once all of them are written; where it is there already, nothing is done
-    and its images are counted.
+    The folder is created once all frames are written; if it exists, its images are counted and
+    nothing is written.
+
+    Raises:
+        UnreadableMediaError: there is no video track or no frame can be decoded.
+        OSError: an image cannot be written.
     """
     if folder.is_dir():
         return len(list(folder.glob("*.png")))

@@ -1,11 +1,9 @@
-"""FER+ as it is published: votes in `fer2013new.csv`, images in `fer2013.csv` or in the folders
-made of it.
+"""Reader of FER+ as published: votes in `fer2013new.csv`, images in `fer2013.csv` or in folders.
 
-The two tables have the same rows in the same order. The folders `FER2013{Train,Valid,Test}` hold
-the images under the names of the column `Image name`, whose numbers are not the tables' rows;
-rows without a name were found to show no face and have no file. `training.datasets.ferplus`
-reads the same images and votes out of atlases. The folder form was tried on real images and
-votes, `fer2013.csv` on made-up ones.
+The two tables have the same rows in the same order. The folders `FER2013{Train,Valid,Test}` have
+the images under the names of the column `Image name`, whose numbers are not row numbers; rows
+without a name show no face and have no file. See `training.datasets.ferplus` for the papers. The
+folder form was tested on real images and votes, `fer2013.csv` on synthetic files only.
 """
 
 from __future__ import annotations
@@ -16,10 +14,10 @@ from typing import Final
 import cv2
 import numpy as np
 
+from training.datasets.annotation_files import csv_rows, parse_int
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.ferplus import IMAGE_PX, VOTE_NAMES, FerPlus
-from training.datasets.scan_progress import watched
-from training.datasets.table_text import csv_rows, whole
+from training.datasets.progress_bar import track_progress
 
 FOLDERS: Final = {
     "Training": "FER2013Train",
@@ -31,32 +29,31 @@ _PIXELS: Final = ("pixels", "Usage")
 
 
 def read_ferplus_csv(folder: Path | str, *, progress: bool = True) -> FerPlus:
-    """Read `fer2013new.csv` with `fer2013.csv`, or, where that is not there, with the folders of
-    images.
+    """Read `fer2013new.csv` with `fer2013.csv` or, if that is missing, with the image folders.
 
-    Out of `fer2013.csv` come all 35,887 rows, those without a face with an empty name; out of
-    folders only rows with a name.
+    `fer2013.csv` yields all 35,887 rows, those without a face with an empty name; the folders
+    yield only rows with a name.
 
     Raises:
-        FileNotFoundError: no votes, no images, or an image that a row names is not there.
-        BrokenFileError: a line that does not hold what it should, or tables that do not match.
+        FileNotFoundError: votes or images are missing.
+        BrokenFileError: a line is invalid, or the tables do not match.
     """
     root = Path(folder)
     votes = root / "fer2013new.csv"
     if not votes.is_file():
-        raise FileNotFoundError(f"{votes} is not there")
+        raise FileNotFoundError(f"{votes} does not exist")
     if (root / "fer2013.csv").is_file():
         return _from_pixels(votes, root / "fer2013.csv", progress)
     if any((root / name).is_dir() for name in FOLDERS.values()):
         return _from_folders(votes, root, progress)
-    raise FileNotFoundError(f"{root} must hold fer2013.csv, or {', '.join(FOLDERS.values())}")
+    raise FileNotFoundError(f"{root} must contain fer2013.csv, or {', '.join(FOLDERS.values())}")
 
 
 def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
     rows = list(csv_rows(votes, _VOTES))
     images, counts, usage, names = [], [], [], []
     for k, (line, row) in enumerate(
-        watched(csv_rows(pixels, _PIXELS), pixels.name, total=len(rows), progress=progress)
+        track_progress(csv_rows(pixels, _PIXELS), pixels.name, total=len(rows), progress=progress)
     ):
         if k >= len(rows):
             raise BrokenFileError(pixels, line, f"has more rows than {votes.name}")
@@ -73,7 +70,7 @@ def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
             or values.astype(int).max() > 255
         ):
             raise BrokenFileError(
-                pixels, line, f"wanted {IMAGE_PX**2} numbers 0 to 255, got {len(values)} fields"
+                pixels, line, f"expected {IMAGE_PX**2} numbers 0 to 255, got {len(values)} fields"
             )
         images.append(values.astype(np.uint8).reshape(IMAGE_PX, IMAGE_PX))
         counts.append(_counts(votes, *rows[k]))
@@ -87,7 +84,7 @@ def _from_pixels(votes: Path, pixels: Path, progress: bool) -> FerPlus:
 def _from_folders(votes: Path, root: Path, progress: bool) -> FerPlus:
     images, counts, usage, names = [], [], [], []
     rows = [(line, row) for line, row in csv_rows(votes, _VOTES) if row["Image name"]]
-    for line, row in watched(rows, votes.name, progress=progress):
+    for line, row in track_progress(rows, votes.name, progress=progress):
         if row["Usage"] not in FOLDERS:
             raise BrokenFileError(
                 votes, line, f"Usage must be one of {', '.join(FOLDERS)}, got {row['Usage']!r}"
@@ -98,7 +95,7 @@ def _from_folders(votes: Path, root: Path, progress: bool) -> FerPlus:
             raise FileNotFoundError(f"{votes}:{line} names {path}, which cannot be read")
         if image.shape != (IMAGE_PX, IMAGE_PX):
             raise BrokenFileError(
-                path, None, f"wanted {IMAGE_PX} x {IMAGE_PX} pixels, got {image.shape}"
+                path, None, f"expected {IMAGE_PX} x {IMAGE_PX} pixels, got {image.shape}"
             )
         images.append(np.asarray(image, np.uint8))
         counts.append(_counts(votes, line, row))
@@ -108,4 +105,4 @@ def _from_folders(votes: Path, root: Path, progress: bool) -> FerPlus:
 
 
 def _counts(votes: Path, line: int, row: dict[str, str]) -> list[int]:
-    return [whole(votes, line, row[name], f"votes for {name}", 0, 100) for name in VOTE_NAMES]
+    return [parse_int(votes, line, row[name], f"votes for {name}", 0, 100) for name in VOTE_NAMES]

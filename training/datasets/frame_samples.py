@@ -1,11 +1,10 @@
-"""Rows of a frame table as tensors: images cut as the runtime cuts them, labels, masks, audio.
+"""Loads rows of a frame table as tensors: images cropped as at run time, labels, masks, audio.
 
     samples = FrameSamples(table, SampleConfig(size_px=112, audio="around"))
     for batch in samples.load(sampler.steps(epoch)): ...
 
-Images that come with landmarks are aligned by them as at run time, images with a box are cut
-around it, crops are taken whole. What is read: images 0..1 without any normalization, which is a
-recipe's own.
+Images with landmarks are aligned by them, images with a box are cropped around it, and stored
+crops are only resized. Images are in 0..1; normalization is left to the recipe.
 """
 
 from __future__ import annotations
@@ -39,14 +38,13 @@ from training.datasets.sampling.step import Part, Step
 
 @dataclass(frozen=True, slots=True)
 class SampleConfig:
-    """What is read of a row.
+    """Form of the samples.
 
-    size_px: side of the images.
-    box_margin: how much wider than its box a face is cut, as a share of the longer side, where
-    there are no landmarks.
-    audio: "around" a piece of `before_s` and `after_s` about the (last) frame; "between" the
-    stretch of a window of
-        frames, brought to `audio_frames`.
+    Attributes:
+        size_px: side of the images.
+        box_margin: margin around a box, as a fraction of its longer side, without landmarks.
+        audio: "around" takes `before_s` and `after_s` around the (last) frame; "between" takes the
+            interval of a window of frames, resized to `audio_frames`.
     """
 
     size_px: int = 112
@@ -59,7 +57,7 @@ class SampleConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One frame, or a clip of T of them; values stand at 0 where their mask is off."""
+    """One frame, or a clip of T frames; masked values are 0."""
 
     image: Tensor  # [3, S, S], or [T, 3, S, S]; 0..1, RGB
     audio: Tensor | None  # [1, bands, frames]
@@ -75,24 +73,26 @@ class Sample:
 
 
 class FrameSamples:
-    """Reads rows of a table. A row of -1 (`windows.NO_FRAME`), and one without an image, is black
-    and has no label.
+    """Loads rows of a table.
+
+    A row of -1 (`windows.NO_FRAME`) or without an image is black and unlabeled.
     """
 
     def __init__(
         self, table: FrameTable, config: SampleConfig | None = None, tracks: MelTracks | None = None
     ) -> None:
-        self.table, self.config = table, config or SampleConfig()
+        self.table = table
+        self.config = config or SampleConfig()
         self._tracks = tracks or MelTracks()
         self._has_crop = table.has_crop
 
     def sample(self, rows: int | NDArray[np.int64]) -> Sample:
         """One row, or the rows of a clip [T]."""
-        places = np.asarray(rows, np.int64)
-        batch = self.batch(places[None])
-        known = places[places >= 0]
+        clip = np.asarray(rows, np.int64)
+        batch = self.batch(clip[None])
+        known = clip[clip >= 0]
         if not known.size:
-            raise ValueError("a sample needs at least one frame")
+            raise ValueError("expected at least one frame, got none")
         last = int(known.ravel()[-1])
         masks = torch.stack(
             [batch["au_mask"][0].any(-1), batch["expression_mask"][0], batch["va_mask"][0]], -1
@@ -112,11 +112,12 @@ class FrameSamples:
         )
 
     def batch(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Rows [B] or clips [B, T] as tensors of that leading shape.
+        """Tensors of rows [B] or clips [B, T].
 
-        image [..., 3, S, S]; au, au_mask [..., 12]; expression, expression_mask [...]; va [...,
-        2], va_mask [...]; is_frame [...]; row [...]; landmarks [..., 68, 2] where the table has
-        any; with audio, audio [B, 1, bands, F] and has_audio [B].
+        Returns:
+            image [..., 3, S, S]; au, au_mask [..., 12]; expression, expression_mask [...];
+            va [..., 2], va_mask [...]; is_frame [...]; row [...]; landmarks [..., 68, 2] if the
+            table has any; with audio, audio [B, 1, bands, F] and has_audio [B].
         """
         table, rows = self.table, np.asarray(rows, np.int64)
         is_frame = (rows >= 0) & self._has_crop[rows]
@@ -136,43 +137,39 @@ class FrameSamples:
             mask = mask & (is_frame[..., None] if name == "au" else is_frame)
             values = getattr(table, name)[rows]
             values = np.where(mask if name != "va" else mask[..., None], values, 0)
-            kind = np.int64 if name == "expression" else np.float32
-            batch[name], batch[f"{name}_mask"] = (
-                torch.from_numpy(values.astype(kind)),
-                torch.from_numpy(mask),
-            )
+            dtype = np.int64 if name == "expression" else np.float32
+            batch[name] = torch.from_numpy(values.astype(dtype))
+            batch[f"{name}_mask"] = torch.from_numpy(mask)
         if table.landmarks_xy is not None:
             batch["landmarks"] = torch.from_numpy(points.reshape(*rows.shape, 68, 2))
         if self.config.audio != "none":
-            pieces = [self._audio(clip) for clip in rows.reshape(len(rows), -1)]
-            batch["audio"] = torch.from_numpy(np.stack([piece for piece, _ in pieces])[:, None])
-            batch["has_audio"] = torch.tensor([has for _, has in pieces])
+            windows = [self._audio(clip) for clip in rows.reshape(len(rows), -1)]
+            batch["audio"] = torch.from_numpy(np.stack([window for window, _ in windows])[:, None])
+            batch["has_audio"] = torch.tensor([has_audio for _, has_audio in windows])
         return batch
 
     def load(
         self, steps: Iterator[Step], workers: int = 2
     ) -> Iterator[list[tuple[Part, dict[str, Tensor]]]]:
-        """The parts of each step with their batches, read ahead by threads; in order, whatever
-        thread is first.
-        """
+        """Parts of each step with their batches, in order, prefetched by threads."""
         with ThreadPoolExecutor(max(workers, 1)) as pool:
-            waiting: deque[Future[list[tuple[Part, dict[str, Tensor]]]]] = deque()
+            pending: deque[Future[list[tuple[Part, dict[str, Tensor]]]]] = deque()
             for step in steps:
-                waiting.append(
+                pending.append(
                     pool.submit(lambda s: [(part, self.batch(part.rows)) for part in s.parts], step)
                 )
-                if len(waiting) > workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
 
     def _image(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         path = self.table.path_of(row)
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if bgr is None:
-            raise BrokenFileError(str(path), None, "cannot be read as an image")
+            raise BrokenFileError(str(path), None, "cannot be decoded as an image")
         pixels = np.asarray(bgr, np.uint8)
-        crop_map = self._map(row, pixels.shape[1], pixels.shape[0])
+        crop_map = self._crop_map(row, pixels.shape[1], pixels.shape[0])
         frame = Frame(pixels, source=str(path))
         crop = crop_face(
             frame, crop_map, size_px=self.config.size_px, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
@@ -184,8 +181,8 @@ class FrameSamples:
             )[0]
         return crop, points
 
-    def _map(self, row: int, width_px: int, height_px: int) -> NDArray[np.float32]:
-        """Crop to image [1, 2, 3]."""
+    def _crop_map(self, row: int, width_px: int, height_px: int) -> NDArray[np.float32]:
+        """Crop-to-image map [1, 2, 3]."""
         table, size = self.table, self.config.size_px
         if table.landmarks_xy is not None and np.isfinite(table.landmarks_xy[row]).all():
             return rescale_transforms(
@@ -199,15 +196,13 @@ class FrameSamples:
         return _square(width_px / 2, height_px / 2, min(width_px, height_px), size)
 
     def _audio(self, clip: NDArray[np.int64]) -> tuple[NDArray[np.float32], bool]:
-        """The piece [bands, F] of a clip of rows, and whether there is audio; silence where there
-        is none.
-        """
+        """Mel window [bands, F] of a clip of rows and whether it has audio; silence if not."""
         config = self.config
         known = clip[clip >= 0]
         path = self.table.media_of(int(known[-1])) if len(known) else None
         offsets = self.table.audio_offset_s[known]
         track = (
-            self._tracks.of(path)
+            self._tracks.get(path)
             if path is not None and np.isfinite(offsets).all() and len(offsets)
             else None
         )
@@ -220,17 +215,18 @@ class FrameSamples:
                 np.zeros((0, self._tracks.config.bands), np.float32), self._tracks.config
             ).silence(frames), False
         if config.audio == "around":
-            return track.around(float(offsets[-1]), config.before_s, config.after_s), True
+            return track.window_around(float(offsets[-1]), config.before_s, config.after_s), True
         step = float(np.median(np.diff(offsets))) if len(offsets) > 1 else 0.0
         step = step if step > 0 else 0.04
-        return track.between(
+        return track.window_between(
             float(offsets[0]), float(offsets[-1]) + step, config.audio_frames
         ), True
 
 
 def _square(x: float, y: float, side: float, size_px: int) -> NDArray[np.float32]:
-    """Crop to image [1, 2, 3] of an upright square about (x, y), where an image's edges are 0 and
-    its width.
+    """Crop-to-image map [1, 2, 3] of an axis-aligned square about (x, y).
+
+    `x` and `y` are measured from the image edges, not from pixel centers.
     """
     scale = side / size_px
     shift = -side / 2 + 0.5 * scale - 0.5

@@ -1,11 +1,9 @@
-"""One row per frame or image: where its crop lies and what is known of the face. Every reader gives
-this table.
+"""Table of frames with labels and image paths, the common output of the dataset readers.
 
-Rows hold labels and paths, no pixels; a table of all of Aff-Wild2 (2.8 million frames) fits into
-half a gigabyte. What belongs to a whole video (name, source, group, split by task, media file)
-is kept once a video. Still images are videos of one frame. A group is what must not be divided
-between training and validation: a person where the set names people, else the source video, else
-the image.
+Rows have labels and paths but no pixels; a table of all of Aff-Wild2 (2.8 million frames) takes
+half a gigabyte. Values of a video (name, source, group, split by task, media file) are stored once
+per video. Still images are videos of one frame. A group must not be divided between training and
+validation: it is a person if the dataset names people, else the source video, else the image.
 """
 
 from __future__ import annotations
@@ -24,48 +22,42 @@ from training.datasets.scan_report import ScanReport
 Task = Literal["AU", "EXPR", "VA"]
 TASKS: Final[tuple[Task, ...]] = ("AU", "EXPR", "VA")
 SPLITS: Final = ("", "train", "validation", "test")
-"""The split of a video for a task; "" where the set gives none."""
+"""Splits of a video for a task; "" if the dataset defines none."""
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameTable:
-    """N rows of V videos. Values are 0 where their mask is off, so that no loss meets a code of an
-    absent label.
-    """
+    """N rows of V videos. Masked values are 0, so no loss sees the code of an absent label."""
 
-    root: Path  # paths are relative to it
+    root: Path  # base of the relative paths
     videos: tuple[str, ...]  # [V] names, unique
-    sources: tuple[str, ...]  # [V] name of the data set
+    sources: tuple[str, ...]  # [V] dataset name
     groups: tuple[str, ...]  # [V]
-    media: tuple[str, ...]  # [V] file with the audio, relative to the root; "" where there is none
+    media: tuple[str, ...]  # [V] file with the audio, relative to the root; "" for none
     splits: NDArray[np.int8]  # [V, 3] by task, index in SPLITS
     video: NDArray[np.int32]  # [N] index in videos
-    frame: NDArray[np.int32]  # [N] the set's own number of the frame
-    path: pa.StringArray  # [N] image relative to the root; null where there is none
+    frame: NDArray[np.int32]  # [N] frame number of the dataset
+    path: pa.StringArray  # [N] image relative to the root; null for none
     au: NDArray[np.float32]  # [N, 12] 1 present, 0 absent
     au_mask: NDArray[np.bool_]  # [N, 12]
     expression: NDArray[np.int8]  # [N] class index
     expression_mask: NDArray[np.bool_]  # [N]
     va: NDArray[np.float32]  # [N, 2]
     va_mask: NDArray[np.bool_]  # [N]
-    audio_offset_s: NDArray[
-        np.float64
-    ]  # [N] time of the frame in its video's audio; NaN where unknown
-    au_intensity: NDArray[np.float32] | None = None  # [N, 12] 0..5, NaN where not annotated
-    box: NDArray[np.float32] | None = (
-        None  # [N, 4] face in the image: x1, y1, x2, y2; None if images are crops
-    )
-    landmarks_xy: NDArray[np.float32] | None = (
-        None  # [N, 68, 2] pixels of the image, NaN where unknown
-    )
+    audio_offset_s: NDArray[np.float64]  # [N] frame time in the video's audio; NaN if unknown
+    au_intensity: NDArray[np.float32] | None = None  # [N, 12] 0..5, NaN if not annotated
+    # [N, 4] face box x1, y1, x2, y2 in the image; None if the images are crops
+    box: NDArray[np.float32] | None = None
+    # [N, 68, 2] pixels of the image, NaN if unknown
+    landmarks_xy: NDArray[np.float32] | None = None
     report: ScanReport = field(default_factory=lambda: ScanReport("", ""))
-    kept_in: Path | None = None  # the cache's file of it
+    cache_path: Path | None = None  # file of the table in the cache
 
     def __post_init__(self) -> None:
-        count, wanted = len(self.video), _row_shapes()
-        for name, shape in wanted.items():
+        count = len(self.video)
+        for name, shape in _row_shapes().items():
             value = getattr(self, name)
             if value is not None and value.shape != (count, *shape):
                 raise ValueError(f"{name} must have shape {(count, *shape)}, got {value.shape}")
@@ -75,16 +67,18 @@ class FrameTable:
             name: len(getattr(self, name)) for name in ("sources", "groups", "media", "splits")
         }
         if set(lengths.values()) != {len(self.videos)}:
-            raise ValueError(f"there are {len(self.videos)} videos, but {lengths}")
+            raise ValueError(
+                f"expected one value for each of {len(self.videos)} videos, got {lengths}"
+            )
         if len(set(self.videos)) != len(self.videos):
-            raise ValueError("two videos of a table have the same name")
+            raise ValueError("video names must be unique")
 
     def __len__(self) -> int:
         return len(self.video)
 
     @property
     def masks(self) -> NDArray[np.bool_]:
-        """Whether a row has a label of each task [N, 3], AU where any of the twelve is known."""
+        """Whether a row has a label of each task [N, 3]; AU if any of the twelve is labeled."""
         return np.stack([self.au_mask.any(axis=1), self.expression_mask, self.va_mask], axis=1)
 
     @property
@@ -103,28 +97,26 @@ class FrameTable:
         return np.asarray((self.splits[:, TASKS.index(task)] == SPLITS.index(split))[self.video])
 
     def rows(self, task: Task, split: str | None = None, *, need_crop: bool = True) -> Rows:
-        """Rows with a label of the task, of one split or of all, and with an image unless
-        `need_crop` is off.
-        """
-        chosen = self.labeled(task).copy()
+        """Rows with a label of the task and, by default, an image; of one split or all."""
+        is_selected = self.labeled(task).copy()
         if need_crop:
-            chosen &= self.has_crop
+            is_selected &= self.has_crop
         if split is not None:
-            chosen &= self.in_split(task, split)
-        return np.flatnonzero(chosen)
+            is_selected &= self.in_split(task, split)
+        return np.flatnonzero(is_selected)
 
     def path_of(self, row: int) -> Path | None:
-        """The image of a row, or None."""
+        """Image path of a row, or None."""
         name = self.path[int(row)].as_py()
         return None if name is None else self.root / name
 
     def media_of(self, row: int) -> Path | None:
-        """The file with the audio of a row's video, or None."""
+        """File with the audio of a row's video, or None."""
         name = self.media[self.video[row]]
         return self.root / name if name else None
 
-    def pick(self, rows: Rows | NDArray[np.bool_]) -> FrameTable:
-        """The same, of some rows; videos without a row are left out."""
+    def select(self, rows: Rows | NDArray[np.bool_]) -> FrameTable:
+        """The table of some rows; videos without rows are dropped."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
         kept, video = np.unique(self.video[rows], return_inverse=True)
         arrays: dict[str, Any] = {
@@ -141,15 +133,25 @@ class FrameTable:
 
 
 def _row_shapes() -> dict[str, tuple[int, ...]]:
-    aus = len(AU_NAMES)
+    """Shape of one row of each column, without `path`."""
     return {
-        "video": (), "frame": (), "au": (aus,), "au_mask": (aus,), "expression": (), "expression_mask": (), "va": (2,),
-        "va_mask": (), "audio_offset_s": (), "au_intensity": (aus,), "box": (4,), "landmarks_xy": (LANDMARK_COUNT, 2),
-    }  # fmt: skip
+        "video": (),
+        "frame": (),
+        "au": (len(AU_NAMES),),
+        "au_mask": (len(AU_NAMES),),
+        "expression": (),
+        "expression_mask": (),
+        "va": (2,),
+        "va_mask": (),
+        "audio_offset_s": (),
+        "au_intensity": (len(AU_NAMES),),
+        "box": (4,),
+        "landmarks_xy": (LANDMARK_COUNT, 2),
+    }
 
 
 def empty_labels(count: int) -> dict[str, NDArray[Any]]:
-    """The row columns of `count` rows without any label, to be filled in by a reader."""
+    """Label columns of `count` unlabeled rows, to be filled in by a reader."""
     return {
         "au": np.zeros((count, len(AU_NAMES)), np.float32),
         "au_mask": np.zeros((count, len(AU_NAMES)), bool),
@@ -161,13 +163,13 @@ def empty_labels(count: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def join_tables(tables: list[FrameTable]) -> FrameTable:
-    """Several sources as one table: paths become absolute, videos are renamed `source/video`.
+def concat_tables(tables: list[FrameTable]) -> FrameTable:
+    """Concatenate tables: paths become absolute and videos are renamed `source/video`.
 
-    What only some of them have (boxes, landmarks, intensities) is NaN for the others.
+    Columns that only some of them have (boxes, landmarks, intensities) are NaN for the others.
     """
     if not tables:
-        raise ValueError("no table to join")
+        raise ValueError("expected at least one table, got none")
     columns: dict[str, Any] = {}
     for name, shape in _row_shapes().items():
         parts = [getattr(table, name) for table in tables]
@@ -187,8 +189,8 @@ def join_tables(tables: list[FrameTable]) -> FrameTable:
         " + ".join(t.report.source for t in tables), ", ".join(t.report.root for t in tables)
     )
     for table in tables:
-        for what, number in table.report.found.items():
-            report.count(f"{table.report.source}: {what}", number)
+        for name, number in table.report.counts.items():
+            report.count(f"{table.report.source}: {name}", number)
     return FrameTable(
         root=Path("/"),
         videos=tuple(f"{s}/{v}" for t in tables for s, v in zip(t.sources, t.videos, strict=True)),
@@ -210,11 +212,10 @@ def _absolute(table: FrameTable) -> pa.StringArray:
 
 
 def check_classes(table: FrameTable) -> None:
-    """Raise where a labeled expression is none of our classes: a reader's mistake, found before
-    training does.
-    """
+    """Raise ValueError for an expression label out of range, which is a bug of a reader."""
     classes = table.expression[table.expression_mask]
     if len(classes) and not (classes.min() >= 0 and classes.max() < len(EXPRESSION_NAMES)):
         raise ValueError(
-            f"expressions must be 0 to {len(EXPRESSION_NAMES) - 1}, got {classes.min()} to {classes.max()}"
+            f"expected expressions 0 to {len(EXPRESSION_NAMES) - 1}, got {classes.min()} to "
+            f"{classes.max()}"
         )

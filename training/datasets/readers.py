@@ -1,4 +1,4 @@
-"""All readers that give a frame table, by name, and their tables out of the cache."""
+"""Registry of the dataset readers, with caching of their tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.datasets.dfew import read_dfew
 from training.datasets.disfa import read_disfa
 from training.datasets.expw import read_expw
 from training.datasets.frame_table import FrameTable
-from training.datasets.table_cache import DEFAULT_CACHE, folder_key, through_cache
+from training.datasets.table_cache import DEFAULT_CACHE, folder_key, load_or_scan
 
 READERS: Final[dict[str, Callable[..., FrameTable]]] = {
     "affwild2": affwild2.read_affwild2,
@@ -37,14 +37,13 @@ def load_cached(
     progress: bool = True,
     **options: Any,
 ) -> FrameTable:
-    """The table of `READERS[kind](folder, **options)`, kept in `cache` while the folder is
-    unchanged.
+    """The table of `READERS[kind](folder, **options)`, cached while the folder is unchanged.
 
-    The key covers the content of texts and the names of everything else (label files that are
-    arrays: size and time too).
+    The cache key covers the content of text files, size and modification time of .npy files, and
+    the names of all files.
     """
     if kind not in READERS:
-        raise ValueError(f"a data set is one of {', '.join(READERS)}, got {kind!r}")
+        raise ValueError(f"expected one of {', '.join(READERS)}, got {kind!r}")
     if kind == "affwild2":
         return affwild2.load_cached(folder, cache=cache, progress=progress, **options)
     root = Path(folder).resolve()
@@ -52,16 +51,16 @@ def load_cached(
         raise FileNotFoundError(f"{folder} is not a folder")
     texts, arrays, names = _contents(root)
     key = folder_key(kind, root, texts=texts, stats=arrays, lists=names, options=options)
-    return through_cache(
+    return load_or_scan(
         cache, root, key, lambda: READERS[kind](folder, progress=progress, **options)
     )
 
 
 def _contents(root: Path) -> tuple[list[Path], list[Path], dict[str, str]]:
     texts, arrays, names = [], [], {}
-    for place, inner, files in os.walk(root):
-        inner.sort()
-        # A cache that lies in the folder itself is no part of it.
+    for folder, subfolders, files in os.walk(root):
+        subfolders.sort()
+        # The cache may be inside the folder; its files do not count.
         kept = sorted(
             name
             for name in files
@@ -69,7 +68,7 @@ def _contents(root: Path) -> tuple[list[Path], list[Path], dict[str, str]]:
         )
         if not kept:
             continue
-        names[Path(place).relative_to(root).as_posix()] = "\n".join(kept)
-        texts += [Path(place) / name for name in kept if name.lower().endswith(_TEXTS)]
-        arrays += [Path(place) / name for name in kept if name.lower().endswith(".npy")]
+        names[Path(folder).relative_to(root).as_posix()] = "\n".join(kept)
+        texts += [Path(folder) / name for name in kept if name.lower().endswith(_TEXTS)]
+        arrays += [Path(folder) / name for name in kept if name.lower().endswith(".npy")]
     return texts, arrays, names

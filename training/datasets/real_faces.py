@@ -1,4 +1,4 @@
-"""FER+ and the web faces as tables, with what the teachers and the voters said of them."""
+"""FER+ and web faces as face tables, with targets from teacher models and annotator votes."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from training.labeling.head_pose import angles_deg, frontal_reference, rigid_poi
 from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
 from training.labeling.mediapipe_teacher import LANDMARKS_68
 
-HELD_OUT_SHARE: Final = 0.1
+HELD_OUT_FRACTION: Final = 0.1
 _WEB_IMAGE_PX: Final = 192
 _PRESENT: Final = 0.5
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a web face is kept for evaluation: a tenth of them, by the hash of the file name."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 1000 < HELD_OUT_SHARE * 1000
+    """Whether a web face is held out for evaluation: a tenth, by a hash of the file name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 1000 < HELD_OUT_FRACTION * 1000
 
 
 def _pose_reference(labels: Path) -> NDArray[np.float64]:
-    answers = np.load(labels / WEBFACES_FILE, allow_pickle=False)
-    return frontal_reference(rigid_points(answers["points_xyz"][answers["presence"] > _PRESENT]))
+    outputs = np.load(labels / WEBFACES_FILE, allow_pickle=False)
+    return frontal_reference(rigid_points(outputs["points_xyz"][outputs["presence"] > _PRESENT]))
 
 
 def _teacher_targets(
-    answers: Any, labels: Path, shared: Path, landmark_weight: float
+    outputs: Any, labels: Path, shared: Path, landmark_weight: float
 ) -> dict[str, NDArray[np.float32]]:
-    count = len(answers["presence"])
+    count = len(outputs["presence"])
     targets = empty_targets(count)
-    present = (answers["presence"] > _PRESENT).astype(np.float32)
-    points = answers["points_xyz"]
+    present = (outputs["presence"] > _PRESENT).astype(np.float32)
+    points = outputs["points_xyz"]
     targets["landmarks_xy"] = points[:, LANDMARKS_68, :2].astype(np.float32)
     targets["landmark_weight"] = present * landmark_weight
     targets["pose_deg"] = angles_deg(rotations(rigid_points(points), _pose_reference(labels)))
     targets["pose_weight"] = present * landmark_weight
     order = shared / "teachers" / "mediapipe_face_landmarker" / "blendshape_order.json"
     names = tuple(json.loads(order.read_text(encoding="utf-8")))
-    targets["au"], weight = aus_from_blendshapes(answers["blendshapes"], names)
+    targets["au"], weight = aus_from_blendshapes(outputs["blendshapes"], names)
     targets["au_weight"] = weight * present[:, None]
     return targets
 
@@ -55,10 +55,10 @@ def _teacher_targets(
 def load_ferplus(
     shared: Path, labels: Path
 ) -> tuple[FaceTable, NDArray[np.int64], NDArray[np.str_]]:
-    """The table of all of FER+, the votes [N, 10] and the usage [N]."""
+    """Table of FER+, the votes [N, 10] and the usage [N]."""
     source = read_ferplus(shared / "data" / "ferplus")
-    answers = np.load(labels / FERPLUS_FILE, allow_pickle=False)
-    targets = _teacher_targets(answers, labels, shared, landmark_weight=0.3)
+    outputs = np.load(labels / FERPLUS_FILE, allow_pickle=False)
+    targets = _teacher_targets(outputs, labels, shared, landmark_weight=0.3)
     distribution, weight = expression_distribution(source.votes)
     no_face = no_face_majority(source.votes)
     targets["expression"], targets["va"] = distribution, valence_arousal(distribution)
@@ -66,24 +66,26 @@ def load_ferplus(
     targets["va_weight"] = targets["expression_weight"].copy()
     add_vote_evidence(targets["au"], targets["au_weight"], distribution)
     targets["au_weight"][no_face] = 0
-    # Where the teacher saw no face the image is placed by the mean of the others; its landmarks are
-    # not learned.
-    unseen = answers["presence"] <= _PRESENT
-    targets["landmarks_xy"][unseen] = np.median(targets["landmarks_xy"][~unseen], axis=0)
+    # Without a detected face the crop is placed by the median landmarks, with weight 0.
+    undetected = outputs["presence"] <= _PRESENT
+    targets["landmarks_xy"][undetected] = np.median(targets["landmarks_xy"][~undetected], axis=0)
     targets["face"] = np.where(no_face, 0, 1).astype(np.float32)
     return FaceTable(name="FER+", images=source.images, **targets), source.votes, source.usage
 
 
 def load_webfaces(shared: Path, labels: Path) -> tuple[FaceTable, NDArray[np.bool_]]:
-    """The table of the web faces that the teacher saw, and which of them are held out [N]."""
-    answers = np.load(labels / WEBFACES_FILE, allow_pickle=False)
-    seen = np.flatnonzero(answers["presence"] > _PRESENT)
-    names = answers["names"][seen]
-    picked = {key: answers[key][seen] for key in answers.files}
-    targets = _teacher_targets(picked, labels, shared, landmark_weight=1.0)
-    images = np.empty((len(seen), _WEB_IMAGE_PX, _WEB_IMAGE_PX, 3), np.uint8)
+    """Table of the web faces that the teacher detected, and which are held out [N]."""
+    outputs = np.load(labels / WEBFACES_FILE, allow_pickle=False)
+    detected = np.flatnonzero(outputs["presence"] > _PRESENT)
+    names = outputs["names"][detected]
+    detected_outputs = {key: outputs[key][detected] for key in outputs.files}
+    targets = _teacher_targets(detected_outputs, labels, shared, landmark_weight=1.0)
+    images = np.empty((len(detected), _WEB_IMAGE_PX, _WEB_IMAGE_PX, 3), np.uint8)
     for row, name in enumerate(names):
-        bgr = cv2.imread(str(shared / "data" / "webfaces" / str(name)), cv2.IMREAD_COLOR)
+        path = shared / "data" / "webfaces" / str(name)
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise FileNotFoundError(f"{path} is not a readable image")
         scale = _WEB_IMAGE_PX / bgr.shape[0]
         small = cv2.resize(bgr, (_WEB_IMAGE_PX, _WEB_IMAGE_PX), interpolation=cv2.INTER_AREA)
         images[row] = small[:, :, ::-1]

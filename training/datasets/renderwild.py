@@ -1,8 +1,7 @@
-"""Frames of RenderWild's training videos as a table: expression, valence and arousal with exact
-truth, beside AUs.
+"""Frames of RenderWild, the synthetic videos of `training.synthesis`, as a face table.
 
-Reads the videos and the side files of truth that `training.synthesis` writes beside the official
-layout.
+Reads the videos and `truth/<name>.{json,npz}`, which hold the exact AUs, expressions, valence,
+arousal, landmarks and pose of every frame.
 """
 
 from __future__ import annotations
@@ -28,50 +27,45 @@ from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.synthetic_images import RIGS, au_target
 
 IMAGE_PX: Final = 160
-SURROUNDINGS: Final = 1.6  # width of an image in aligned crops, as that of rendered stills
-LANDMARK_WEIGHT: Final = (
-    0.0  # the mesh's own points place the crops; the landmark teacher's are learned elsewhere
-)
+CROP_MARGIN: Final = 1.6  # width of an image in aligned crops, as for the synthetic images
+# The mesh landmarks only place the crops; those of the landmark teacher are learned elsewhere.
+LANDMARK_WEIGHT: Final = 0.0
 EXPRESSION_WEIGHT: Final = 0.5
-RATE_HZ: Final = 3.0  # frames closer together are too alike to be worth their memory
+SAMPLE_RATE_HZ: Final = 3.0  # closer frames are too similar to be worth their memory
 _NAMES: Final = ("landmarks_xy", "pose_deg", "au", "expression", "va")
 
 
 Origin = tuple[str, int]
-"""Name of a video and number of a frame, from 1, as the label files count."""
+"""Video name and frame number, from 1 as in the label files."""
 
 
-def load_wild(
-    folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
+def load_renderwild(
+    folder: Path, split: str = "Train_Set", rate_hz: float = SAMPLE_RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64]]:
-    """About `rate_hz` frames a second of a split (Train_Set, Validation_Set), and each frame's rig
-    (index in RIGS).
-    """
-    return load_wild_frames(folder, split, rate_hz)[:2]
+    """About `rate_hz` frames per second of a split, and their rigs [N] (index in RIGS)."""
+    return load_renderwild_frames(folder, split, rate_hz)[:2]
 
 
-def load_wild_frames(
-    folder: Path, split: str = "Train_Set", rate_hz: float = RATE_HZ
+def load_renderwild_frames(
+    folder: Path, split: str = "Train_Set", rate_hz: float = SAMPLE_RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64], list[Origin]]:
-    """The same, and where each frame comes from."""
+    """As `load_renderwild`, with the origin of each frame; FileNotFoundError without videos."""
     notes = [
         json.loads(path.read_text(encoding="utf-8"))
         for path in sorted((folder / "truth").glob("*.json"))
     ]
     notes = [note for note in notes if note["split"] == split]
     if not notes:
-        raise FileNotFoundError(
-            f"{folder}/truth must describe videos of the {split} split, none found"
-        )
+        raise FileNotFoundError(f"expected videos of split {split} in {folder}/truth, got none")
     images: list[NDArray[np.uint8]] = []
     columns: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _NAMES}
     rigs: list[int] = []
     origins: list[Origin] = []
     for note in notes:
         with np.load(folder / "truth" / f"{note['name']}.npz", allow_pickle=False) as truth:
-            every = max(1, round(note["fps"] / rate_hz))
-            for k, bgr in _frames(folder / note["video"], len(truth["time_s"]), every):
-                image, points = _cut_out(bgr, truth["landmarks_xy"][k])
+            stride = max(1, round(note["fps"] / rate_hz))
+            for k, bgr in _frames(folder / note["video"], len(truth["time_s"]), stride):
+                image, points = _crop_face(bgr, truth["landmarks_xy"][k])
                 images.append(image)
                 values = (
                     points,
@@ -90,15 +84,15 @@ def load_wild_frames(
     return table, np.array(rigs, np.int64), origins
 
 
-def without_rest(table: FaceTable, share: float, seed: int = 0) -> FaceTable:
-    """The table with a share of its plainly neutral frames left out: people rest most of the time."""
-    return table.pick(not_resting(table, share, seed))
+def drop_neutral(table: FaceTable, fraction: float, seed: int = 0) -> FaceTable:
+    """Drop a random fraction of the neutral frames, since faces are neutral most of the time."""
+    return table.select(neutral_keep_mask(table, fraction, seed))
 
 
-def not_resting(table: FaceTable, share: float, seed: int = 0) -> NDArray[np.bool_]:
-    """Which rows [N] `without_rest` keeps."""
+def neutral_keep_mask(table: FaceTable, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
+    """Rows [N] that `drop_neutral` keeps."""
     random = np.random.default_rng(seed)
-    return np.asarray((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= share))
+    return np.asarray((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= fraction))
 
 
 def _table(images: list[NDArray[np.uint8]], columns: dict[str, NDArray[np.float32]]) -> FaceTable:
@@ -118,13 +112,13 @@ def _table(images: list[NDArray[np.uint8]], columns: dict[str, NDArray[np.float3
     )
 
 
-def _cut_out(
+def _crop_face(
     bgr: NDArray[np.uint8], landmarks_xy: FloatArray
 ) -> tuple[NDArray[np.uint8], FloatArray]:
-    """The square around a face, level as its frame is, RGB; and its landmarks there."""
+    """Axis-aligned RGB square around a face, and the landmarks in it."""
     crop_map = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy[None]))[0]
     scale = (
-        float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * SURROUNDINGS / IMAGE_PX
+        float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * CROP_MARGIN / IMAGE_PX
     )
     center = transform_points(
         crop_map[None], np.full((1, 1, 2), (TEMPLATE_SIZE_PX - 1) / 2, np.float32)
@@ -140,17 +134,18 @@ def _cut_out(
     )
 
 
-def _frames(video: Path, count: int, every: int) -> Iterator[tuple[int, NDArray[Any]]]:
+def _frames(video: Path, count: int, stride: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    """(index, BGR image) of every `stride`-th of the first `count` frames."""
     capture = cv2.VideoCapture(str(video))
     try:
         for k in range(count):
             if not capture.grab():
                 if k == 0:
-                    raise ValueError(f"{video} must be a readable video, no frame came")
+                    raise ValueError(f"{video} is not a readable video: no frame decoded")
                 return
-            if k % every == 0:
-                there, bgr = capture.retrieve()
-                if there:
+            if k % stride == 0:
+                is_decoded, bgr = capture.retrieve()
+                if is_decoded:
                     yield k, bgr
     finally:
         capture.release()

@@ -1,4 +1,4 @@
-"""What a scan of a data set found and what it left out, and why."""
+"""Summary of a dataset scan: counts, skipped items with reasons, notes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXAMPLES = 3
 
 @dataclass(slots=True)
 class Skipped:
-    """How often one reason to leave something out applied, with the first few places."""
+    """Number of items skipped for one reason, with the first few locations."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
@@ -22,21 +22,20 @@ class Skipped:
 
 @dataclass(slots=True)
 class ScanReport:
-    """Counts in the order they were made; `skipped` by reason; `notes` are sentences for the
-    reader.
-    """
+    """Counts in order of appearance, skipped items by reason, and notes to the user."""
 
     source: str
     root: str
-    found: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, Skipped] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def count(self, what: str, number: int = 1) -> None:
-        self.found[what] = self.found.get(what, 0) + int(number)
+    def count(self, name: str, number: int = 1) -> None:
+        """Add `number` to the count `name`."""
+        self.counts[name] = self.counts.get(name, 0) + int(number)
 
     def skip(self, reason: str, where: str, number: int = 1) -> None:
-        """Note that `number` things were left out at `where`; nothing is noted for 0."""
+        """Record that `number` items at `where` were skipped; nothing is recorded for 0."""
         if number <= 0:
             return
         entry = self.skipped.setdefault(reason, Skipped())
@@ -45,47 +44,50 @@ class ScanReport:
             entry.examples.append(where)
 
     def note(self, sentence: str) -> None:
+        """Add a note once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
     def show(self, console: Console | None = None) -> None:
-        """Print it as tables."""
+        """Print the report as tables."""
         console = console or Console()
-        found = Table(title=escape(f"{self.source} in {self.root}"), title_justify="left")
-        found.add_column("found")
-        found.add_column("count", justify="right")
-        for what, number in self.found.items():
-            found.add_row(escape(what), f"{number:,}")
-        console.print(found)
+        counts = Table(title=escape(f"{self.source} in {self.root}"), title_justify="left")
+        counts.add_column("item")
+        counts.add_column("count", justify="right")
+        for name, number in self.counts.items():
+            counts.add_row(escape(name), f"{number:,}")
+        console.print(counts)
         if self.skipped:
-            skipped = Table(title="left out, or used only in part", title_justify="left")
-            skipped.add_column("why")
+            skipped = Table(title="skipped, entirely or in part", title_justify="left")
+            skipped.add_column("reason")
             skipped.add_column("count", justify="right")
-            skipped.add_column("for example")
+            skipped.add_column("examples")
             for reason, entry in self.skipped.items():
                 skipped.add_row(
                     escape(reason), f"{entry.count:,}", escape(", ".join(entry.examples))
                 )
             console.print(skipped)
         else:
-            console.print("nothing was left out")
+            console.print("nothing was skipped")
         for sentence in self.notes:
             console.print(f"note: {escape(sentence)}", highlight=False)
 
     def to_json(self) -> dict[str, Any]:
+        """JSON document of the report."""
         skipped = {
             reason: {"count": e.count, "examples": e.examples} for reason, e in self.skipped.items()
         }
         return {
             "source": self.source,
             "root": self.root,
-            "found": self.found,
+            "found": self.counts,
             "skipped": skipped,
             "notes": self.notes,
         }
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ScanReport:
+        """The report of a document of `to_json`."""
         skipped = {
             reason: Skipped(int(e["count"]), list(e["examples"]))
             for reason, e in document["skipped"].items()

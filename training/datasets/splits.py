@@ -1,8 +1,8 @@
-"""Which rows a task may be trained on, when a video can be in another split for each task.
+"""Training rows of datasets in which a video is in different splits for different tasks.
 
 In Aff-Wild2 a video of the EXPR training set may be in the VA validation set. A model that
-learns both and is chosen by its VA score must not see such a video at all: not its VA labels,
-and not its images with EXPR labels either.
+learns both and is selected by its VA score must not train on such a video at all, neither with
+its VA labels nor with its EXPR labels.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ _TRAIN = SPLITS.index("train")
 def training_view(
     table: FrameTable, tasks: Sequence[Task], selected_on: Sequence[Task] | None = None
 ) -> FrameTable:
-    """The rows that may be trained on for `tasks`, with every mask off that must stay unseen.
+    """Select the rows that may be used to train `tasks`, with held-out labels masked.
 
-    Kept are rows with a crop whose group (source video or person) is in the validation or test
-    split of no task of `selected_on`. Of those, only labels of `tasks` whose video is in the
-    training split of that very task stay on; rows without any such label stay too, as images
-    without labels. Draw from `view.rows(task)` or `labeled_rows(view)`.
+    The view has the rows with a crop whose group (source video or person) is in the validation or
+    test split of no task of `selected_on`. Labels of a task are kept only for videos in the
+    training split of that task; rows without labels stay as unlabeled images. Draw from
+    `view.rows(task)` or `labeled_rows(view)`.
 
     Args:
-        table: whatever a reader gave.
+        table: output of a reader.
         tasks: the tasks that are learned.
-        selected_on: the tasks whose validation score chooses the model; None for all of `tasks`.
+        selected_on: the tasks whose validation score selects the model; None for all of `tasks`.
     """
-    chosen = tuple(tasks if selected_on is None else selected_on)
-    for task in (*tasks, *chosen):
+    selection_tasks = tuple(tasks if selected_on is None else selected_on)
+    for task in (*tasks, *selection_tasks):
         if task not in TASKS:
-            raise ValueError(f"a task is one of {', '.join(TASKS)}, got {task!r}")
-    columns = [TASKS.index(task) for task in chosen]
+            raise ValueError(f"expected a task, one of {', '.join(TASKS)}, got {task!r}")
+    columns = [TASKS.index(task) for task in selection_tasks]
     held_out = np.asarray(np.isin(table.splits[:, columns], _HELD_OUT).any(axis=1))
-    refused = {group for group, out in zip(table.groups, held_out, strict=True) if out}
-    allowed = np.array([group not in refused for group in table.groups], bool)
-    view = table.pick(np.flatnonzero(allowed[table.video] & table.has_crop))
-    on = {
+    excluded = {group for group, is_out in zip(table.groups, held_out, strict=True) if is_out}
+    is_allowed = np.array([group not in excluded for group in table.groups], bool)
+    view = table.select(np.flatnonzero(is_allowed[table.video] & table.has_crop))
+    is_labeled = {
         task: (task in tasks) & (view.splits[:, k] == _TRAIN)[view.video]
         for k, task in enumerate(TASKS)
     }
     return replace(
         view,
-        au_mask=view.au_mask & on["AU"][:, None],
-        expression_mask=view.expression_mask & on["EXPR"],
-        va_mask=view.va_mask & on["VA"],
-        au=np.where(on["AU"][:, None], view.au, 0),
-        expression=np.where(on["EXPR"], view.expression, 0).astype(np.int8),
-        va=np.where(on["VA"][:, None], view.va, 0),
+        au_mask=view.au_mask & is_labeled["AU"][:, None],
+        expression_mask=view.expression_mask & is_labeled["EXPR"],
+        va_mask=view.va_mask & is_labeled["VA"],
+        au=np.where(is_labeled["AU"][:, None], view.au, 0),
+        expression=np.where(is_labeled["EXPR"], view.expression, 0).astype(np.int8),
+        va=np.where(is_labeled["VA"][:, None], view.va, 0),
     )
 
 
@@ -63,31 +63,20 @@ def labeled_rows(table: FrameTable) -> Rows:
     return np.flatnonzero(table.masks.any(axis=1))
 
 
-def leaks(table: FrameTable, view: FrameTable, selected_on: Sequence[Task]) -> list[str]:
-    """Groups that a view would train on although a task of `selected_on` holds them out; empty is
-    right.
+def with_group_split(
+    table: FrameTable, validation_fraction: float = 0.1, seed: int = 0
+) -> FrameTable:
+    """Assign whole groups to training or validation, for datasets without a split.
+
+    The split is a hash of the group name, so it does not depend on the rest of the table; it is
+    the same for all tasks.
     """
-    held: set[str] = set()
-    for task in selected_on:
-        column = table.splits[:, TASKS.index(task)]
-        held |= {
-            group for group, split in zip(table.groups, column, strict=True) if split in _HELD_OUT
-        }
-    return sorted(held & {view.groups[k] for k in np.unique(view.video)})
-
-
-def with_group_split(table: FrameTable, validation_share: float = 0.1, seed: int = 0) -> FrameTable:
-    """The table with a split for sets that come without one: whole groups, by a hash of the group's
-    name.
-
-    The same group falls on the same side whatever else is in the table, for all tasks alike.
-    """
-    if not 0 <= validation_share < 1:
-        raise ValueError(f"validation_share must be from 0 to below 1, got {validation_share}")
-    codes = np.array([_side(group, validation_share, seed) for group in table.groups], np.int8)
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(f"expected validation_fraction in [0, 1), got {validation_fraction}")
+    codes = np.array([_side(group, validation_fraction, seed) for group in table.groups], np.int8)
     return replace(table, splits=np.repeat(codes[:, None], len(TASKS), axis=1))
 
 
-def _side(group: str, validation_share: float, seed: int) -> int:
-    place = int(hashlib.sha256(f"{seed}/{group}".encode()).hexdigest()[:12], 16) / 16**12
-    return SPLITS.index("validation") if place < validation_share else _TRAIN
+def _side(group: str, validation_fraction: float, seed: int) -> int:
+    position = int(hashlib.sha256(f"{seed}/{group}".encode()).hexdigest()[:12], 16) / 16**12
+    return SPLITS.index("validation") if position < validation_fraction else _TRAIN

@@ -1,4 +1,4 @@
-"""Tables of scanned folders, kept as Parquet files under a key of the folders' contents."""
+"""Cache of the tables of scanned folders as Parquet files, keyed by the folders' contents."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def folder_key(
     lists: dict[str, str] | None = None,
     options: dict[str, Any] | None = None,
 ) -> str:
-    """A SHA-256 over everything that the table depends on.
+    """SHA-256 of everything that the table depends on.
 
     Args:
         kind: name of the reader.
-        root: the scanned folder; its place counts, since a table's paths start there.
-        texts: files whose content counts.
-        stats: files of which name, size and time of change count (videos, too long to read).
-        lists: further content by name, such as the names of the images in a folder.
-        options: what the reader was asked for.
+        root: the scanned folder; part of the key as the base of the table's paths.
+        texts: files that are hashed by content.
+        stats: files that are hashed by name, size and modification time (videos).
+        lists: other content by name, such as the names of the images in a folder.
+        options: arguments of the reader.
     """
     digest = hashlib.sha256()
 
@@ -53,22 +53,20 @@ def folder_key(
 
 
 def cache_file(cache: Path, root: Path, key: str) -> Path:
-    """Where the table of a folder is kept."""
+    """Path of the cached table of a folder."""
     return cache / f"{root.resolve().name or 'root'}-{key[:16]}.parquet"
 
 
-def through_cache(cache: Path, root: Path, key: str, read: Callable[[], FrameTable]) -> FrameTable:
-    """The table of that key; `read` and kept where it is not there, or where its file is damaged or
-    of another key.
-    """
+def load_or_scan(cache: Path, root: Path, key: str, scan: Callable[[], FrameTable]) -> FrameTable:
+    """The cached table of `key`; if missing or damaged, the result of `scan`, which is cached."""
     path = cache_file(cache, root, key)
     if path.is_file():
         try:
-            table, kept_key = read_table(path)
+            table, cached_key = read_table(path)
         except ValueError:
-            kept_key = ""
-        if kept_key == key:
-            return replace(table, kept_in=path)
-    table = read()
+            cached_key = ""
+        if cached_key == key:
+            return replace(table, cache_path=path)
+    table = scan()
     write_table(table, path, key)
-    return replace(table, kept_in=path)
+    return replace(table, cache_path=path)

@@ -1,9 +1,9 @@
-"""A frame table as a Parquet file that other tools can read too, and back.
+"""Reads and writes frame tables as Parquet files that other tools can read, too.
 
-Columns: source, video, group, frame, path, AU1..AU26, expression, valence, arousal (all null
-where not known), mask_AU, mask_EXPR, mask_VA, audio_offset_s, media, split_AU, split_EXPR,
-split_VA; intensity_AU1.., box and landmarks_xy where the set has them. The scan's report and the
-key of the scanned folder stand in the file's metadata.
+Columns: source, video, group, frame, path, AU1..AU26, expression, valence, arousal (null if
+unknown), mask_AU, mask_EXPR, mask_VA, audio_offset_s, media, split_AU, split_EXPR, split_VA;
+intensity_AU1.., box and landmarks_xy if the dataset has them. The scan report and the cache key
+are in the metadata of the file.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ _BY_VIDEO: Final = ("video", "source", "group", "media", *(f"split_{task}" for t
 
 
 def write_table(table: FrameTable, path: Path, key: str = "") -> None:
-    """Write it beside and move it into place, so that a stop leaves no half file. `key` is kept for
-    the reader.
-    """
+    """Write a table and its cache key atomically, by renaming a temporary file."""
     columns: dict[str, Any] = {
         "video": _dictionary(table.video, table.videos),
         "source": _dictionary(table.video, table.sources),
@@ -62,13 +60,13 @@ def write_table(table: FrameTable, path: Path, key: str = "") -> None:
         columns["landmarks_xy"] = pa.FixedSizeListArray.from_arrays(
             table.landmarks_xy.ravel(), 2 * LANDMARK_COUNT
         )
-    about = {
+    metadata = {
         "format": FORMAT,
         "key": key,
         "root": str(table.root),
         "report": table.report.to_json(),
     }
-    arrow = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about).encode()})
+    arrow = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(metadata).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -79,29 +77,25 @@ def write_table(table: FrameTable, path: Path, key: str = "") -> None:
 
 
 def read_table(path: Path) -> tuple[FrameTable, str]:
-    """The table and the key it was written with; ValueError for a file that is not one of ours or
-    is of another format.
-    """
+    """Read a table and its cache key; ValueError for another kind of file or format version."""
     try:
         arrow = pq.read_table(path, read_dictionary=list(_BY_VIDEO))
-        about = json.loads((arrow.schema.metadata or {})[_METADATA])
+        metadata = json.loads((arrow.schema.metadata or {})[_METADATA])
     except (pa.ArrowException, KeyError, OSError) as error:
+        raise ValueError(f"{path} is not a frame table ({error})") from None
+    if metadata.get("format") != FORMAT:
         raise ValueError(
-            f"{path} is not a table of frames that was written here ({error})"
-        ) from None
-    if about.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} has format {about.get('format')}, this program reads {FORMAT}: scan the folder again"
+            f"expected format {FORMAT}, {path} has {metadata.get('format')}; scan the folder again"
         )
     video, names = _codes(arrow, "video")
-    first = np.zeros(len(names), np.int64)  # any row of each video tells what belongs to the video
+    first = np.zeros(len(names), np.int64)  # a row of each video, for the values of the video
     first[video[::-1]] = np.arange(len(video))[::-1]
     values = {name: _values_at(arrow, name, first) for name in _BY_VIDEO if name != "video"}
     splits = np.array(
         [[SPLITS.index(s) for s in values[f"split_{task}"]] for task in TASKS], np.int8
     ).reshape(len(TASKS), -1)
     table = FrameTable(
-        root=Path(about["root"]),
+        root=Path(metadata["root"]),
         videos=names,
         sources=values["source"],
         groups=values["group"],
@@ -110,10 +104,10 @@ def read_table(path: Path) -> tuple[FrameTable, str]:
         video=video,
         frame=_numbers(arrow, "frame", np.int32),
         path=arrow.column("path").cast(pa.string()).combine_chunks(),
-        report=ScanReport.from_json(about["report"]),
+        report=ScanReport.from_json(metadata["report"]),
         **_labels(arrow),
     )
-    return table, str(about["key"])
+    return table, str(metadata["key"])
 
 
 def _labels(arrow: pa.Table) -> dict[str, Any]:
@@ -142,15 +136,15 @@ def _labels(arrow: pa.Table) -> dict[str, Any]:
 
 def _dictionary(codes: NDArray[np.int32], values: tuple[str, ...]) -> pa.DictionaryArray:
     unique = sorted(set(values))
-    place = {value: k for k, value in enumerate(unique)}
-    to_unique = np.array([place[value] for value in values], np.int32)
+    index = {value: k for k, value in enumerate(unique)}
+    to_unique = np.array([index[value] for value in values], np.int32)
     return pa.DictionaryArray.from_arrays(
         to_unique[codes] if len(codes) else codes, pa.array(unique, pa.string())
     )
 
 
 def _codes(arrow: pa.Table, name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """Codes by first appearance, and their values."""
+    """Codes in order of first appearance, and their values."""
     column = arrow.column(name).cast(pa.string()).combine_chunks().dictionary_encode()
     return column.indices.to_numpy().astype(np.int32), tuple(column.dictionary.to_pylist())
 

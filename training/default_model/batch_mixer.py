@@ -14,13 +14,13 @@ from torch import Tensor
 from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from training.augmentation.crops import (
     CropJitter,
-    compose,
-    cover,
-    cut,
+    perturb_maps,
+    occlude,
+    sample_crops,
     jitter_maps,
-    move_points,
-    photometric,
-    recompress,
+    points_to_crops,
+    photometric_jitter,
+    jpeg_compress,
 )
 from training.datasets.face_table import FaceTable
 from training.models.mean_shape import FLIP_ORDER
@@ -82,8 +82,8 @@ class BatchMaker:
         parts.append(self._misplaced(size_px, generator, random))
         batch = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         _flip(batch, generator)
-        crops = cover(photometric(batch["crops"], generator), 0.2, generator)
-        batch["crops"] = recompress(crops, 0.12, generator)
+        crops = occlude(photometric_jitter(batch["crops"], generator), 0.2, generator)
+        batch["crops"] = jpeg_compress(crops, 0.12, generator)
         _blend(
             batch,
             self._blend_share,
@@ -125,7 +125,7 @@ class BatchMaker:
         )
         shift = np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
         as_tensor = [torch.from_numpy(a.astype(np.float32)) for a in (turn, scale, shift)]
-        maps = compose(self._maps[number][rows], *as_tensor)
+        maps = perturb_maps(self._maps[number][rows], *as_tensor)
         part = _assemble(source.table, rows, maps, size_px, _BORDERS[int(random.integers(3))])
         for name, value in part.items():
             if name.endswith("weight") or name == "face":
@@ -149,8 +149,8 @@ def _assemble(
     roll = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
     pose[:, 2] = (pose[:, 2] - roll + 180) % 360 - 180
     part = {
-        "crops": (cut(images, maps, size_px, border) / 255).expand(-1, 3, -1, -1).contiguous(),
-        "landmarks": move_points(maps, landmarks),
+        "crops": (sample_crops(images, maps, size_px, border) / 255).expand(-1, 3, -1, -1).contiguous(),
+        "landmarks": points_to_crops(maps, landmarks),
         "pose": pose,
     }
     names = (

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.labels import EXPRESSION_NAMES
-from training.datasets.face_table import FaceTable, join_tables
+from training.datasets.face_table import FaceTable, concat_tables
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.renderwild import Origin, load_wild_frames, not_resting
-from training.datasets.synthetic_images import RIGS, load_rendered
+from training.datasets.renderwild import Origin, load_renderwild_frames, neutral_keep_mask
+from training.datasets.synthetic_images import RIGS, load_synthetic_images
 from training.default_model.batch_mixer import BatchMaker, Source, au_balanced_weights, balanced
 from training.default_model.recipe import Mix, Recipe
 from training.default_model.trainer import TrainLoop, class_weights
@@ -54,9 +54,9 @@ def open_loop(
     weight: Tensor = torch.ones(len(EXPRESSION_NAMES))
     if labels is not None:
         ferplus, _, usage = load_ferplus(shared, labels)
-        ferplus = ferplus.pick(ferplus_parts(ferplus, usage)[0])
+        ferplus = ferplus.select(ferplus_parts(ferplus, usage)[0])
         webfaces, held_out = load_webfaces(shared, labels)
-        webfaces = webfaces.pick(~held_out)
+        webfaces = webfaces.select(~held_out)
         sources = [
             Source(
                 _taught(ferplus, teaching),
@@ -70,8 +70,8 @@ def open_loop(
     if not rigs:
         raise ValueError(f"mix.rig must be both or one of {RIGS}, got {mix.rig!r}")
     if renders is not None:
-        rendered, validation, columns = load_rendered(renders)
-        rendered = rendered.pick(~validation & np.isin(columns["rig"], rigs))
+        rendered, validation, columns = load_synthetic_images(renders)
+        rendered = rendered.select(~validation & np.isin(columns["rig"], rigs))
         chance = au_balanced_weights(rendered.au, mix.rare_unit_power)
         sources.append(Source(_taught(rendered, teaching), mix.renders, chance))
     if wild:
@@ -111,12 +111,12 @@ def _wild_frames(
     """Frames of all folders, and how likely each is drawn, by its own labels."""
     tables, labels = [], []
     for folder in folders:
-        own, shown, origins = load_wild_frames(folder)
+        own, shown, origins = load_renderwild_frames(folder)
         taught = own if teaching is None else teaching.frames(own, folder, origins)
-        tables.append(taught.pick(np.isin(shown, rigs)))
-        labels.append(own.pick(np.isin(shown, rigs)))
+        tables.append(taught.select(np.isin(shown, rigs)))
+        labels.append(own.select(np.isin(shown, rigs)))
     # Chosen by the labels, so that a teacher changes targets and nothing else.
-    awake = not_resting(join_tables(labels), NEUTRAL_LEFT_OUT)
-    return join_tables(tables).pick(awake), au_balanced_weights(
-        join_tables(labels).au[awake], mix.rare_unit_power
+    awake = neutral_keep_mask(concat_tables(labels), NEUTRAL_LEFT_OUT)
+    return concat_tables(tables).select(awake), au_balanced_weights(
+        concat_tables(labels).au[awake], mix.rare_unit_power
     )

@@ -84,7 +84,7 @@ class TrainLoop:
         self._class_weight = class_weight
         torch.manual_seed(recipe.schedule.seed)
         self.net = AffectNet(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net.bfloat16 = recipe.schedule.bfloat16
+        self.net.uses_bfloat16 = recipe.schedule.bfloat16
         self.ema = copy.deepcopy(self.net).eval()
         decayed = [p for p in self.net.parameters() if p.ndim > 1]
         others = [p for p in self.net.parameters() if p.ndim <= 1]

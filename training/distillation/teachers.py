@@ -27,8 +27,8 @@ from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin
-from training.datasets.scan_progress import watched
-from training.datasets.synthetic_images import RENDERS
+from training.datasets.progress_bar import track_progress
+from training.datasets.synthetic_images import SYNTHETIC_IMAGES
 from training.evaluation.network_runner import table_crops
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
@@ -121,11 +121,11 @@ class BundleTeacher:
     def stills(self, table: FaceTable) -> TeacherOutputs:
         said = TeacherOutputs.nothing(len(table))
         names = ["au_nodes", "expression_logit", "va_raw"]
-        for at in watched(
+        for at in track_progress(
             range(0, len(table), _AT_ONCE), f"{self.facts['bundle']} looks at {table.name}"
         ):
             rows = np.arange(at, min(at + _AT_ONCE, len(table)))
-            crops = table_crops(table.pick(rows), self._size_px)
+            crops = table_crops(table.select(rows), self._size_px)
             both = torch.cat([crops, crops.flip(3)]).contiguous().numpy()
             nodes, expression, va = self._session.run(names, {"crops": both})
             read = sigmoid(au_gcn(nodes, self._graph)), softmax(expression), np.tanh(va)
@@ -180,7 +180,7 @@ class Teachers:
 
     def stills(self, table: FaceTable) -> FaceTable:
         """The table's targets after the teachers' word."""
-        if table.name == RENDERS and not self._options.rendered:
+        if table.name == SYNTHETIC_IMAGES and not self._options.rendered:
             return table
         each = [
             self._kept(teacher, table, lambda teacher=teacher: teacher.stills(table))
@@ -224,9 +224,9 @@ class Teachers:
 def predict_images(recipe: Recipe, net: MethodNet, table: FaceTable) -> TeacherOutputs:
     """A method's read-outs of aligned still faces."""
     said = TeacherOutputs.nothing(len(table))
-    for at in watched(range(0, len(table), _AT_ONCE), f"{recipe.paper} looks at {table.name}"):
+    for at in track_progress(range(0, len(table), _AT_ONCE), f"{recipe.paper} looks at {table.name}"):
         rows = np.arange(at, min(at + _AT_ONCE, len(table)))
-        outputs = predict_stills(recipe, net, table.pick(rows))
+        outputs = predict_stills(recipe, net, table.select(rows))
         if "au_logit" in outputs:
             said.au[rows] = torch.sigmoid(outputs["au_logit"]).numpy()
         if "expression_logit" in outputs:
@@ -246,7 +246,7 @@ def predict_videos(
     options = {} if cache is None else {"cache": cache}
     table = load_cached("affwild2", wild, timing=data.tracks is not None, **options)
     wanted = {name: k for k, name in enumerate(table.videos)}
-    asked = table.pick(
+    asked = table.select(
         np.isin(table.video, [wanted[name] for name, _ in origins if name in wanted])
     )
     predictions = method_predictions(net, recipe, asked, data)

@@ -13,7 +13,7 @@ from faceaffect.labels import AU_NAMES
 from faceaffect.sources.import_opencv import import_opencv
 from training.datasets.affwild2 import OTHER_CLASS, read_affwild2
 from training.datasets.affwild2_layout import MOST_FRAMES, NO_FRAME_NUMBER
-from training.datasets.broken_data import BrokenDataSetError
+from training.datasets.broken_data import BrokenDatasetError
 from training.datasets.frame_table import FrameTable
 from training.evaluation.label_table import TASKS, LabelTable, unlabeled
 from training.metrics import AU_UNLABELED, EXPRESSION_UNLABELED, VA_UNLABELED
@@ -52,7 +52,7 @@ def load_labels(
         table = read_affwild2(
             folder, annotations=annotations, splits=SPLITS[split], timing=False, progress=progress
         )
-    except BrokenDataSetError as error:
+    except BrokenDatasetError as error:
         more = len(error.broken) - _SHOWN
         lines = [*map(str, error.broken[:_SHOWN]), *([f"... and {more} more"] if more > 0 else [])]
         raise LabelError("\n".join(lines)) from None

@@ -151,7 +151,7 @@ def _action_units(
             by_column=options.by_column,
         )
 
-    figures = _judge(sums, metrics.au_figures, counted, predictions.known, options)
+    figures = _judge(sums, metrics.au_metrics, counted, predictions.known, options)
     f1 = _by_name(figures.pop("f1"), AU_NAMES)
     there = counted & predictions.known
     curves = metrics.au_reliability(predictions.au_probability[there], labels.au[there])
@@ -177,7 +177,7 @@ def _action_units(
 
 def _ranking(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Figures:
     curve = metrics.precision_recall(probability, truth)
-    drawn = curve.thinned(CURVE_POINTS)
+    drawn = curve.downsampled(CURVE_POINTS)
     return {
         "auroc": metrics.auroc(probability, truth),
         "average_precision": curve.average_precision,
@@ -206,7 +206,7 @@ def _expression(
             predicted[rows], labels.expression[rows], labels.video[rows], len(labels.videos)
         )
 
-    figures = _judge(sums, metrics.expression_figures, counted, predictions.known, options)
+    figures = _judge(sums, metrics.expression_metrics, counted, predictions.known, options)
     figures["by_class"] = {
         name: {
             "frames": int((labels.expression[counted] == k).sum()),
@@ -242,7 +242,7 @@ def _valence_arousal(
             judged.va[rows], labels.va[rows], labels.video[rows], len(labels.videos)
         )
 
-    figures = _judge(sums, metrics.va_figures, counted, predictions.known, options)
+    figures = _judge(sums, metrics.va_metrics, counted, predictions.known, options)
     measures = {
         name: _by_name(figures.pop(name), VA_NAMES)
         for name in ("ccc", "pearson", "rmse", "sign_agreement")

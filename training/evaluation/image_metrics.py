@@ -44,14 +44,14 @@ def read_table(
     )
 
 
-def expression_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
+def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
     """PublicTest of FER+, never trained on: images with a clear majority for one of the seven
     classes.
     """
     table, votes, usage = load_ferplus(shared, labels)
     truth = clear_majority(votes)
     rows = (usage == "PublicTest") & (truth >= 0)
-    table, truth = table.pick(rows), truth[rows]
+    table, truth = table.select(rows), truth[rows]
     heads = read_table(runner, table)
     affect = runner.affect(heads)
     predicted = heads["expression_logit"].argmax(axis=1)
@@ -93,7 +93,7 @@ def pose_error(heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable)
 def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
     """Held-out web faces: landmarks, pose and AUs against the teacher, face against no face."""
     table, held_out = load_webfaces(shared, labels)
-    table = table.pick(held_out)
+    table = table.select(held_out)
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     tracked = tracking_maps(aligned, seed=5)
     at_rest, moving = read_table(runner, table, aligned), read_table(runner, table, tracked)

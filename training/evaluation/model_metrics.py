@@ -10,7 +10,7 @@ from typing import Any
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.clip_metrics import clip_figures
 from training.evaluation.cost_metrics import cost_figures
-from training.evaluation.image_metrics import expression_figures, place_figures, rendered_figures
+from training.evaluation.image_metrics import expression_metrics, place_figures, rendered_figures
 from training.evaluation.speech_metrics import speech_figures
 from training.evaluation.stability_metrics import steadiness_figures
 from training.evaluation.video_metrics import wild_figures
@@ -25,7 +25,7 @@ def model_metrics(
     runner = BundleRunner(bundle)
     figures = {
         "cost": cost_figures(runner),
-        "expression": expression_figures(runner, shared, labels),
+        "expression": expression_metrics(runner, shared, labels),
         "place": place_figures(runner, shared, labels),
         "clips": clip_figures(runner, shared),
         "speech": speech_figures(runner, shared),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
-from training.augmentation.crops import cut
+from training.augmentation.crops import sample_crops
 from training.datasets.face_table import FaceTable
 from training.default_model.trainer import normalize
 from training.models.affect_net import AffectNet
@@ -35,7 +35,7 @@ def table_crops(table: FaceTable, size_px: int) -> Tensor:
         images[:, None].expand(-1, 3, -1, -1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     )
     parts = [
-        normalize(cut(images[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255)
+        normalize(sample_crops(images[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255)
         for i in range(0, len(table), 100)
     ]
     return torch.cat(parts)

@@ -43,7 +43,7 @@ class PredictionTable:
         filled = np.where(self.known[:, None], self.expression_probability, 0)
         return np.where(self.known, filled.argmax(axis=1), -1)
 
-    def pick(self, rows: NDArray[np.bool_]) -> PredictionTable:
+    def select(self, rows: NDArray[np.bool_]) -> PredictionTable:
         """The same, of some rows."""
         return PredictionTable(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
@@ -74,7 +74,7 @@ def hold(predictions: PredictionTable, labels: LabelTable) -> PredictionTable:
     source = np.maximum.accumulate(np.where(predictions.known, row, -1))
     first_row = row - (labels.frame - 1)
     is_held = source >= first_row
-    held = predictions.pick(np.maximum(source, 0))
+    held = predictions.select(np.maximum(source, 0))
     neutral = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[0]
     here = is_held[:, None]
     return PredictionTable(

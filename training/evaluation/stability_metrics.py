@@ -31,7 +31,7 @@ def steadiness_figures(
 ) -> dict[str, Any]:
     """Flips on still images, change of scores under one-pixel moves, AUs on neutral faces."""
     webfaces, held_out = load_webfaces(shared, labels)
-    webfaces = webfaces.pick(held_out)
+    webfaces = webfaces.select(held_out)
     return {
         "still": still_flips(bundle, webfaces.images),
         "one_pixel": one_pixel_change(runner, webfaces.images, webfaces.landmarks_xy),
@@ -103,7 +103,7 @@ def neutral_alarms(runner: BundleRunner, shared: Path, labels: Path) -> dict[str
     """AUs called on per face, on average, of PublicTest faces that people agree are neutral."""
     table, votes, usage = load_ferplus(shared, labels)
     rows = (usage == "PublicTest") & (votes[:, VOTE_NAMES.index("neutral")] >= NEUTRAL_VOTES)
-    table = table.pick(rows)
+    table = table.select(rows)
     maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     heads = runner.heads(runner.crop(p, m) for p, m in zip(table.images, maps, strict=True))
     on = runner.affect(heads).au_active

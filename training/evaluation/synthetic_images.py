@@ -14,7 +14,7 @@ from rich.progress import track
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable
-from training.datasets.synthetic_images import load_rendered, of_threshold_half
+from training.datasets.synthetic_images import load_synthetic_images, in_threshold_half
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.crop_jitter import tracking_maps
 from training.evaluation.label_table import LabelTable, unlabeled
@@ -30,15 +30,15 @@ def judged_faces(folder: Path) -> tuple[FaceTable, NDArray[np.int64]]:
     """Renders of every other held-out identity (the rest may choose thresholds), and their
     identities [N].
     """
-    table, held_out, columns = load_rendered(folder)
+    table, held_out, columns = load_synthetic_images(folder)
     identity = columns["identity"].astype(np.int64)
-    rows = held_out & ~of_threshold_half(columns)
+    rows = held_out & ~in_threshold_half(columns)
     if not rows.any():
         raise ValueError(
             f"{folder}: held-out identities to judge by were wanted, none among {len(table)}; render more"
         )
     order = np.argsort(identity[rows], kind="stable")
-    return table.pick(np.flatnonzero(rows)[order]), identity[rows][order]
+    return table.select(np.flatnonzero(rows)[order]), identity[rows][order]
 
 
 def followed_maps(table: FaceTable) -> FloatArray:

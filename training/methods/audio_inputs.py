@@ -26,7 +26,7 @@ def track_of(
     if tracks is None or not len(known) or not np.isfinite(table.audio_offset_s[known]).all():
         return None
     path = table.media_of(int(known[-1]))
-    return None if path is None else tracks.of(path)
+    return None if path is None else tracks.get(path)
 
 
 def clip_audio(
@@ -50,12 +50,12 @@ def clip_audio(
         if ahead:
             half = (columns - 1) // 2 * track.config.hop_s
             found.append(
-                track.around(
+                track.window_around(
                     offset_s, columns * track.config.hop_s - track.config.hop_s - half, half
                 )
             )
         else:
-            found.append(track.heard(offset_s, columns))
+            found.append(track.latest_frames(offset_s, columns))
     return torch.from_numpy(np.stack(found)), torch.tensor(has, dtype=torch.float32)
 
 
@@ -77,7 +77,7 @@ def window_audio(
         times = table.audio_offset_s[rows]
         steps = np.diff(times)
         step_s = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.04
-        found.append(track.between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T)
+        found.append(track.window_between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T)
     return torch.from_numpy(np.stack(found)), torch.tensor(has, dtype=torch.float32)
 
 
@@ -96,10 +96,10 @@ def causal_window_audio(
         if track is None:
             stretches.append(np.zeros((0, bands), np.float32))
             continue
-        known = np.array([track.arrived(float(t)) for t in table.audio_offset_s[rows]])
+        known = np.array([track.frames_available(float(t)) for t in table.audio_offset_s[rows]])
         first = max(0, known[0] // STEP_FRAMES * STEP_FRAMES - WARM_UP)
         end = max(first, known[-1] // STEP_FRAMES * STEP_FRAMES)
-        stretches.append(track.stretch(int(first), int(end)))
+        stretches.append(track.chunk(int(first), int(end)))
         arrived[k] = np.maximum(known - first, 0)
     longest = max(STEP_FRAMES, max(len(stretch) for stretch in stretches))
     mel = np.zeros((len(windows), longest, bands), np.float32)

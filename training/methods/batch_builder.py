@@ -198,7 +198,7 @@ class BatchBuilder:
     def _points(self, rows: NDArray[np.int64]) -> Tensor:
         """[..., 68, 2] pixels of the network's images, NaN where unknown."""
         ratio = self.form.size_px / self.data.images.size_px
-        points = self.data.images.read_points(self.table, rows)
+        points = self.data.images.read_landmarks(self.table, rows)
         return torch.from_numpy(((points + 0.5) * ratio - 0.5).astype(np.float32))
 
     def _audio(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from training.datasets.frame_table import TASKS, FrameTable, Task
 from training.datasets.sampling.label_samplers import (
-    Alternate,
-    Mixed,
+    AlternatingSampler,
+    MixedSampler,
     PerTaskSampler,
-    Phases,
+    CurriculumSampler,
     SemiSupervisedSampler,
     TaskRows,
 )
-from training.datasets.sampling.sample_weights import inverse_both, inverse_class, inverse_va
+from training.datasets.sampling.sample_weights import class_and_va_balanced_weights, class_balanced_weights, va_balanced_weights
 from training.datasets.sampling.step import RowSource, Sampler
-from training.datasets.sampling.thinning import Thinned, every_nth
+from training.datasets.sampling.subsampling import EpochSubsample, every_nth
 from training.datasets.sampling.windows import clips_ending_at, windows
 from training.methods.batch_builder import LABELS, InputSpec
 from training.methods.recipe import Recipe
@@ -92,7 +92,7 @@ def _mixed(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sam
         return SemiSupervisedSampler(
             sets[_ALL], sets[_UNLABELED], batch_of(recipe, form), more, seed
         )
-    return Mixed(sets[_ALL], batch_of(recipe, form), seed)
+    return MixedSampler(sets[_ALL], batch_of(recipe, form), seed)
 
 
 def _parallel(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
@@ -113,7 +113,7 @@ def _alternate(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) ->
     order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
     named = {str(tasks[k]): ((tasks[k],), np.flatnonzero(labeled[:, k])) for k in order}
     sets = _present(named, recipe, table, form, seed)
-    return Alternate(sets, batch_of(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
+    return AlternatingSampler(sets, batch_of(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
 
 
 def _phases(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
@@ -124,7 +124,7 @@ def _phases(recipe: Recipe, table: FrameTable, form: InputSpec, seed: int) -> Sa
         alone = labeled[:, k] & (labeled.sum(axis=1) == 1)
         named[f"{tasks[k]} only"] = ((tasks[k],), np.flatnonzero(alone))
     named["several"] = (tasks, np.flatnonzero(labeled.sum(axis=1) > 1))
-    return Phases(_present(named, recipe, table, form, seed), batch_of(recipe, form), seed)
+    return CurriculumSampler(_present(named, recipe, table, form, seed), batch_of(recipe, form), seed)
 
 
 def _labeled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
@@ -165,10 +165,10 @@ def _task_rows(
         return TaskRows(tasks, source)
     if options.weights == "inverse":
         rows = every_nth(table, rows, options.every)
-        weigh = {("EXPR",): inverse_class, ("VA",): inverse_va}.get(tasks, inverse_both)
+        weigh = {("EXPR",): class_balanced_weights, ("VA",): va_balanced_weights}.get(tasks, class_and_va_balanced_weights)
         if tasks != ("AU",):
             return TaskRows(tasks, rows, weigh(table, rows))
-    thin: RowSource = rows if options.every == 1 else Thinned(table, rows, options.every, seed)
+    thin: RowSource = rows if options.every == 1 else EpochSubsample(table, rows, options.every, seed)
     return TaskRows(
         tasks,
         ClipsAt(table, thin, form.length, recipe.net.spacing) if form.form == "clips" else thin,
@@ -198,7 +198,7 @@ class WindowsWith:
             self.length,
             self.stride,
             drop_gaps=self.drop_gaps,
-            repeat_short=True,
+            pad_short=True,
             random=random,
         )
         wanted = np.zeros(len(self.table), bool)

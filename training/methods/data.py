@@ -18,7 +18,7 @@ from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.audio.mel_track import MelTracks
 from training.datasets.crop_landmarks import with_landmarks
 from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task
-from training.datasets.image_store import ImageStore, absolute_paths, store_images
+from training.datasets.image_store import ImageStore, absolute_paths, build_store
 from training.datasets.readers import load_cached
 from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
@@ -28,7 +28,7 @@ Change = Callable[[dict[str, Tensor], NDArray[np.int64], np.random.Generator], d
 normalized yet.
 """
 
-_TRACKS_KEPT = 512
+_MAX_CACHED_TRACKS = 512
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def open_method_data(
     images, landmarks and mel power; they are made once.
 
     Raises:
-        FileNotFoundError, BrokenDataSetError: as the reader of the data set.
+        FileNotFoundError, BrokenDatasetError: as the reader of the data set.
         ValueError: there is no image, or nothing to train on.
     """
     cache = cache or DEFAULT_CACHE
     table = load_cached("affwild2", folder, cache=cache, progress=progress, timing=audio or timing)
     side = min(size_px, TEMPLATE_SIZE_PX)
-    images, broken = store_images(table, side, cache / "images", progress)
+    images, broken = build_store(table, side, cache / "images", progress)
     if landmarks:
         images = with_landmarks(images, table, cache / "images", progress)
     if broken:
@@ -76,7 +76,7 @@ def open_method_data(
         raise ValueError(
             f"{folder} holds no labeled frame of {', '.join(tasks)} that may be trained on (Train_Set, with a crop)"
         )
-    tracks = MelTracks(kept=_TRACKS_KEPT, folder=cache / "mel") if audio else None
+    tracks = MelTracks(max_cached=_MAX_CACHED_TRACKS, folder=cache / "mel") if audio else None
     return MethodData(train, validation_view(table, tasks), images, tracks)
 
 
@@ -87,7 +87,7 @@ def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:
     held = table.splits == SPLITS.index("validation")
     for k, task in enumerate(TASKS):
         held[:, k] &= task in tasks
-    view = table.pick(held.any(axis=1)[table.video])
+    view = table.select(held.any(axis=1)[table.video])
     on = (view.splits == SPLITS.index("validation"))[view.video] & [task in tasks for task in TASKS]
     return replace(
         view,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.datasets.frame_table import FrameTable
-from training.datasets.sampling.windows import clips_ending_at, covering_windows, first_places
+from training.datasets.sampling.windows import clips_ending_at, covering_windows, first_occurrences
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
 from training.methods.frame_rate import subsample_to_fps
@@ -127,7 +127,7 @@ def _windows(
     device: str,
 ) -> None:
     places = covering_windows(samples.table, rows, samples.form.length, drop_gaps=drop_gaps)
-    first = first_places(places)
+    first = first_occurrences(places)
     each = max(1, _CROPS_AT_ONCE // samples.form.length)
     for k in range(0, len(places), each):
         part, kept = places[k : k + each], first[k : k + each]

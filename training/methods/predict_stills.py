@@ -31,9 +31,9 @@ def face_crops(recipe: Recipe, faces: FaceTable, size_px: int, channels: int) ->
     maps = torch.from_numpy(estimate_crop_to_frame(keypoints_from_landmarks(faces.landmarks_xy)))
     images = torch.from_numpy(np.ascontiguousarray(faces.images)).float()
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-    crops = (cut(images, maps, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
+    crops = (sample_crops(images, maps, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
     if channels == 4:
-        points = move_points(maps, torch.from_numpy(faces.landmarks_xy))
+        points = points_to_crops(maps, torch.from_numpy(faces.landmarks_xy))
         points = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
         parts = np.stack([face_part_mask(each, size_px) for each in points])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)

@@ -116,9 +116,9 @@ def open_pretraining(recipe: PretrainRecipe, out: Path, shared: Path, labels: Pa
     `training label` wrote.
     """
     ferplus, _, usage = load_ferplus(shared, labels)
-    ferplus = ferplus.pick(ferplus_parts(ferplus, usage)[0])
+    ferplus = ferplus.select(ferplus_parts(ferplus, usage)[0])
     webfaces, held_out = load_webfaces(shared, labels)
-    webfaces = webfaces.pick(~held_out)
+    webfaces = webfaces.select(~held_out)
     default: Recipe = default_recipe()
     even = torch.full((len(webfaces),), 1 / len(webfaces), dtype=torch.float64).numpy()
     sources = [

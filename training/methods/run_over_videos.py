@@ -89,18 +89,18 @@ def _heard(
         if track is None:
             continue
         times = samples.table.audio_offset_s[video]
-        steps = np.array([track.arrived(float(t)) for t in times]) // STEP_FRAMES
+        steps = np.array([track.frames_available(float(t)) for t in times]) // STEP_FRAMES
         if stage.states:
             audio = next(part for part in net.modules() if isinstance(part, Ftdnn))
             features = _along_audio(
-                audio, torch.from_numpy(track.stretch(0, int(steps[-1]) * STEP_FRAMES)), device
+                audio, torch.from_numpy(track.chunk(0, int(steps[-1]) * STEP_FRAMES)), device
             )
             found[k, : len(video)] = features[torch.from_numpy(steps)]
             continue
         renewed, place = np.unique(steps, return_inverse=True)
         firsts = [int(np.flatnonzero(steps == each)[0]) for each in renewed]
         columns = stage.inputs[0].shape[-1]
-        mel = torch.from_numpy(np.stack([track.heard(float(times[at]), columns) for at in firsts]))
+        mel = torch.from_numpy(np.stack([track.latest_frames(float(times[at]), columns) for at in firsts]))
         outputs = torch.cat(
             [_call(stage, part.to(device))[0] for part in mel.split(_CROPS_AT_ONCE)]
         )

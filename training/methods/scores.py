@@ -39,7 +39,7 @@ def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str
             1,
             by_column=by_column,
         )
-        found["AU"] = _named(metrics.au_figures(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
+        found["AU"] = _named(metrics.au_metrics(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
     if predictions.expression is not None and table.expression_mask.any():
         rows = table.expression_mask
         figures = metrics.expression_score(

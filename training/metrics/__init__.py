@@ -1,8 +1,7 @@
-"""What the results are measured by; definitions of the ABAW challenge of 2021 (ABAW2) where it has
-one.
+"""Evaluation metrics, as defined by the ABAW2 challenge (ICCV 2021) where it defines one.
 
-Empty rows and rows of one class are no errors: a figure that does not exist for them is NaN, as
-each function says.
+A metric that is undefined for its input (no rows, a single class) is NaN rather than an error;
+each function says when.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ from training.metrics.abaw import (
     AU_UNLABELED,
     EXPRESSION_UNLABELED,
     VA_UNLABELED,
-    Figures,
-    au_figures,
+    Metrics,
+    au_metrics,
     au_score,
     au_sums,
-    expression_figures,
+    expression_metrics,
     expression_score,
     expression_sums,
     labeled_au,
     labeled_expression,
     labeled_va,
-    va_figures,
+    va_metrics,
     va_score,
     va_sums,
 )
@@ -48,11 +47,11 @@ __all__ = [
     "AU_UNLABELED",
     "EXPRESSION_UNLABELED",
     "VA_UNLABELED",
-    "Figures",
+    "Metrics",
     "PrecisionRecall",
     "Reliability",
     "accuracy",
-    "au_figures",
+    "au_metrics",
     "au_reliability",
     "au_score",
     "au_sums",
@@ -63,7 +62,7 @@ __all__ = [
     "bootstrap",
     "ccc",
     "confusion",
-    "expression_figures",
+    "expression_metrics",
     "expression_reliability",
     "expression_score",
     "expression_sums",
@@ -77,7 +76,7 @@ __all__ = [
     "reliability",
     "rmse",
     "sign_agreement",
-    "va_figures",
+    "va_metrics",
     "va_score",
     "va_sums",
 ]

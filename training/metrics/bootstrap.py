@@ -1,5 +1,6 @@
-"""Confidence intervals: the videos are drawn anew, not the frames, since neighboring frames say the
-same.
+"""Bootstrap confidence intervals over videos.
+
+Videos rather than frames are resampled, since neighboring frames are not independent.
 """
 
 from __future__ import annotations
@@ -10,34 +11,39 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Figures = dict[str, NDArray[np.float64]]
+Metrics = dict[str, NDArray[np.float64]]
 
 
 def bootstrap(
     sums: NDArray[np.float64],
-    figures: Callable[[NDArray[np.float64]], Figures],
+    metrics: Callable[[NDArray[np.float64]], Metrics],
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> Figures:
-    """Lower and upper bound [2, ...] of each figure: percentiles over `resamples` draws of V videos
-    with replacement.
+) -> Metrics:
+    """Percentile bootstrap interval of each metric (Efron & Tibshirani 1993).
 
-    `sums` [V, K] holds each video's sums and `figures` turns added sums [B, K] into figures [B,
-    ...]; a video without any labeled frame (all sums 0) is not drawn. NaN for fewer than two
-    videos: one video cannot tell how videos differ. (Efron & Tibshirani 1993, percentile
-    interval.)
+    Args:
+        sums: [V, K] sums of each video; videos without labeled frames (all sums 0) are not drawn.
+        metrics: maps added sums [B, K] to metrics [B, ...].
+        resamples: draws of V videos with replacement.
+        seed: of the draws.
+        level: coverage of the interval.
+
+    Returns:
+        Lower and upper bound [2, ...] of each metric; NaN for fewer than two videos, which say
+        nothing about the variation between videos.
     """
     drawn = sums[sums.any(axis=1)]
     count = len(drawn)
     if count < 2:
-        shapes = {name: np.shape(value) for name, value in figures(sums.sum(axis=0)).items()}
+        shapes = {name: np.shape(value) for name, value in metrics(sums.sum(axis=0)).items()}
         return {name: np.full((2, *shape), np.nan) for name, shape in shapes.items()}
     weights = np.random.default_rng(seed).multinomial(
         count, np.full(count, 1 / count), size=resamples
     )
-    samples = figures(weights.astype(np.float64) @ drawn)
+    samples = metrics(weights.astype(np.float64) @ drawn)
     tails = [50 * (1 - level), 50 * (1 + level)]
-    with warnings.catch_warnings():  # a figure that no draw has is NaN
+    with warnings.catch_warnings():  # a metric undefined in all draws is NaN
         warnings.filterwarnings("ignore", "All-NaN slice")
         return {name: np.nanpercentile(value, tails, axis=0) for name, value in samples.items()}

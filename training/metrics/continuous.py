@@ -1,7 +1,6 @@
-"""Valence and arousal: agreement of two series of numbers.
+"""Regression metrics of valence and arousal: CCC, Pearson correlation, RMSE, sign agreement.
 
-Everything follows from six sums over the rows, so that figures of many videos are figures of
-added sums.
+All are functions of seven sums over rows, so metrics over many videos follow from added sums.
 """
 
 from __future__ import annotations
@@ -12,65 +11,63 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics.arguments import check_rows
+from training.metrics.checks import check_rows
 
 Values = NDArray[np.floating]
 
-SMALL: Final = 1e-8
-"""In the denominator of the concordance, so that two equal constants give 0 and no division by 0.
-"""
+CCC_EPSILON: Final = 1e-8
+"""Added to the denominator of the CCC, so that two equal constants give 0 instead of 0 / 0."""
 
 MOMENTS: Final = 7
 
 
 def moments(predicted: Values, truth: Values) -> NDArray[np.float64]:
-    """Rows [N, 7] to be summed: 1, p, t, p p, t t, p t, and 1 where the signs agree."""
-    p, t = predicted.astype(np.float64), truth.astype(np.float64)
+    """Terms [N, 7] to be summed over rows: 1, p, t, p^2, t^2, p t, and 1 where the signs agree."""
+    p = predicted.astype(np.float64)
+    t = truth.astype(np.float64)
     return np.stack([np.ones_like(p), p, t, p * p, t * t, p * t, np.sign(p) == np.sign(t)], axis=-1)
 
 
 def ccc_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Concordance [...] of summed moments [..., 7]; NaN for no rows."""
+    """CCC [...] of summed moments [..., 7]; NaN without rows."""
     p_mean, t_mean, p_var, t_var, covariance = _central(sums)
-    return 2 * covariance / (p_var + t_var + (p_mean - t_mean) ** 2 + SMALL)
+    return 2 * covariance / (p_var + t_var + (p_mean - t_mean) ** 2 + CCC_EPSILON)
 
 
 def pearson_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's correlation [...] of summed moments [..., 7]; NaN for no rows or where one side is
-    constant.
-    """
+    """Pearson correlation [...] of summed moments [..., 7]; NaN without rows or variance."""
     _, _, p_var, t_var, covariance = _central(sums)
     spread = np.sqrt(p_var * t_var)
     return covariance / np.where(spread > 1e-12, spread, np.nan)
 
 
 def rmse_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root of the mean squared error [...] of summed moments [..., 7]; NaN for no rows."""
+    """Root mean squared error [...] of summed moments [..., 7]; NaN without rows."""
     error = sums[..., 3] + sums[..., 4] - 2 * sums[..., 5]
     return np.sqrt(np.maximum(error, 0) / _count(sums))
 
 
 def sign_agreement_of_moments(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of rows with equal signs [...] of summed moments [..., 7]; NaN for no rows."""
+    """Fraction of rows with equal signs [...] of summed moments [..., 7]; NaN without rows."""
     return sums[..., 6] / _count(sums)
 
 
 def ccc(predicted: Values, truth: Values) -> float:
-    """Concordance correlation coefficient of [N] (Lin 1989, population moments); 0 for a constant
-    prediction.
+    """Concordance correlation coefficient of [N] (Lin 1989, population moments).
 
-    NaN without rows. The 1e-8 in the denominator of the challenge's usual implementation is kept.
+    0 for a constant prediction, NaN without rows. The 1e-8 in the denominator is that of the
+    challenge's reference implementation.
     """
     check_rows(predicted, truth)
     if not len(truth):
         return math.nan
-    # The same shift on both sides changes nothing but the rounding of large values.
+    # The CCC is invariant to a common shift; centering reduces the rounding error of large values.
     shift = np.float64(truth.mean(dtype=np.float64))
     return float(ccc_of_moments(moments(predicted - shift, truth - shift).sum(axis=0)))
 
 
 def pearson(predicted: Values, truth: Values) -> float:
-    """Pearson's correlation of [N]; NaN without rows or where one side is constant."""
+    """Pearson correlation of [N]; NaN without rows or if one side is constant."""
     check_rows(predicted, truth)
     if not len(truth):
         return math.nan
@@ -87,8 +84,9 @@ def rmse(predicted: Values, truth: Values) -> float:
 
 
 def sign_agreement(predicted: Values, truth: Values) -> float:
-    """Share of rows [N] whose signs agree (SAGR of Nicolaou et al. 2011); 0 has a sign of its own.
-    NaN without rows.
+    """Sign agreement rate (SAGR, Nicolaou et al. 2011) of [N]; NaN without rows.
+
+    Zero has a sign of its own: it agrees with zero alone.
     """
     check_rows(predicted, truth)
     return float((np.sign(predicted) == np.sign(truth)).mean()) if len(truth) else math.nan
@@ -99,7 +97,7 @@ def _count(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _central(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Means, variances and covariance out of summed moments."""
+    """Means, variances and covariance from summed moments."""
     count = _count(sums)
     p_mean, t_mean = sums[..., 1] / count, sums[..., 2] / count
     p_var = np.maximum(sums[..., 3] / count - p_mean**2, 0)

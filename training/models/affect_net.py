@@ -1,4 +1,4 @@
-"""The whole network: trunk, heads, graph."""
+"""The default network: trunk, heads and AU graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.models.trunk import Trunk, TrunkConfig, initialize
 
 @dataclass(frozen=True, slots=True)
 class NetConfig:
-    """Widths of everything."""
+    """Layer widths of the network."""
 
     trunk: TrunkConfig
     node_width: int = 64
@@ -27,12 +27,12 @@ class NetConfig:
 
 
 class AffectNet(nn.Module):
-    """Gives the outputs that `spec.HEADS` names; `au_graph` turns `au_nodes` into AU logits."""
+    """Network with the outputs of `spec.HEADS`; `au_graph` maps `au_nodes` to AU logits."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
-        # whether the trunk trains in it; heads never do, a landmark needs more than 8 bits
-        self.bfloat16 = False
+        # Trains the trunk in bfloat16; never the heads, since landmarks need more than 8 bits.
+        self.uses_bfloat16 = False
         self.trunk = Trunk(config.trunk)
         fine, coarse = self.trunk.fine_channels, self.trunk.coarse_channels
         self.au_nodes = AuNodes(fine, coarse, config.node_width)
@@ -44,7 +44,7 @@ class AffectNet(nn.Module):
         initialize(self)
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:  # normalized [N, 3, S, S]
-        if self.bfloat16 and self.training:
+        if self.uses_bfloat16 and self.training:
             with torch.autocast(crops.device.type, torch.bfloat16):
                 fine, coarse = self.trunk(crops)
             fine, coarse = fine.float(), coarse.float()

@@ -1,5 +1,6 @@
-"""The graph layer over AU nodes (M4) in PyTorch; `faceaffect.kernels.reference.au_graph` is its
-definition.
+"""Graph convolution over AU nodes (M4, after Kipf & Welling 2017) in PyTorch.
+
+Defined by the reference kernel in `faceaffect.kernels.reference`.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ PROTOTYPES: Final[tuple[dict[str, float], ...]] = (
     {"AU1": 1.0, "AU2": 1.0, "AU25": 1.0, "AU26": 1.0},  # surprise
     {"AU10": 1.0, "AU4": 0.31, "AU24": 0.26},  # disgust
 )
-"""How often an AU is shown in each basic expression, after the prototypes of Du, Tao & Martinez
-2014 (PNAS), restricted to our twelve. Taken from this table and not from counts, since no real
-faces with AU labels are at hand.
+"""Frequency of each AU in each basic expression, from Du, Tao & Martinez 2014 (PNAS).
+
+Used instead of label counts, since no real faces with AU labels are available.
 """
 
 
-def adjacency_from_prototypes(least: float = 0.3) -> NDArray[np.float32]:
-    """D^-1/2 (A + I) D^-1/2 [12, 12], A_ij = 1 where P(i | j) or P(j | i) reaches `least`."""
+def adjacency_from_prototypes(threshold: float = 0.3) -> NDArray[np.float32]:
+    """D^-1/2 (A + I) D^-1/2 [12, 12], A_ij = 1 if P(i | j) or P(j | i) reaches `threshold`."""
     shown = np.array([[row.get(name, 0.0) for name in AU_NAMES] for row in PROTOTYPES])
     together = shown.T @ shown
     np.fill_diagonal(together, shown.sum(axis=0))
     given = together / shown.sum(axis=0)[:, None]
-    linked = (np.maximum(given, given.T) >= least).astype(np.float64)
+    linked = (np.maximum(given, given.T) >= threshold).astype(np.float64)
     np.fill_diagonal(linked, 1.0)
     root = 1 / np.sqrt(linked.sum(axis=1))
-    return (linked * root[:, None] * root[None, :]).astype(np.float32)
+    return np.asarray(linked * root[:, None] * root[None, :], np.float32)
 
 
 class AuGraph(nn.Module):

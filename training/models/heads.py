@@ -1,6 +1,4 @@
-"""Heads: AU nodes by attention, expression with valence and arousal, and what needs place
-(landmarks, pose, face).
-"""
+"""Heads: AU nodes by attention, expression and VA, and geometry (landmarks, pose, face)."""
 
 from __future__ import annotations
 
@@ -14,17 +12,13 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.models.trunk import conv
 
-COARSE_SIDE: Final = (
-    7  # cells of the coarse map at 112 px; smaller training crops are brought to it
-)
+COARSE_SIDE: Final = 7  # cells of the coarse map at 112 px; other crop sizes are resized to it
 LANDMARK_UNIT_PX: Final = 10.0
 POSE_UNIT_DEG: Final = 20.0
 
 
 class AuNodes(nn.Module):
-    """One attention map and one linear layer per AU over a map that joins fine and coarse features
-    (M4).
-    """
+    """One attention map and one linear layer per AU over merged fine and coarse features (M4)."""
 
     def __init__(self, fine: int, coarse: int, width: int) -> None:
         super().__init__()
@@ -45,11 +39,10 @@ class AuNodes(nn.Module):
 
 
 class AffectHead(nn.Module):
-    """Expression, then valence and arousal: each sees the task before it, as in M1.
+    """Expression, then valence and arousal; each task sees the previous one, as in M1.
 
-    How strong a feeling is depends on which units are strong together, so valence and arousal
-    have a hidden layer over features and AU nodes beside their straight path. Its last layer
-    begins as nothing: a network without it computes the same.
+    Valence and arousal depend on combinations of AUs, so they have a hidden layer over features
+    and AU nodes beside the linear path. Its last layer is initialized to zero.
     """
 
     def __init__(
@@ -67,15 +60,16 @@ class AffectHead(nn.Module):
             nn.init.zeros_(part)
 
     def forward(self, coarse: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:  # -> [N, 7], [N, 2]
-        whole, units = self.embed(coarse).mean(dim=(2, 3)), nodes.flatten(1)
-        features = self.dropout(torch.cat([whole, torch.relu(self.from_nodes(units))], dim=1))
+        pooled = self.embed(coarse).mean(dim=(2, 3))
+        units = nodes.flatten(1)
+        features = self.dropout(torch.cat([pooled, torch.relu(self.from_nodes(units))], dim=1))
         expression = self.expression(features)
         joint = self.va_joint(torch.relu(self.va_hidden(torch.cat([features, units], dim=1))))
         return expression, self.va(torch.cat([features, expression], dim=1)) + joint
 
 
 class GeometryHead(nn.Module):
-    """Landmarks around a mean shape, pose, face-or-not and quality out of the unpooled coarse map."""
+    """Landmarks as offsets of a mean shape, pose, face and quality from the unpooled coarse map."""
 
     mean_shape: Tensor
 
@@ -96,9 +90,9 @@ class GeometryHead(nn.Module):
                 cells, (COARSE_SIDE, COARSE_SIDE), mode="bilinear", align_corners=False
             )
         hidden = torch.relu(self.hidden(cells.flatten(1)))
-        moved = self.landmarks(hidden).reshape(-1, LANDMARK_COUNT, 2) * LANDMARK_UNIT_PX
+        offsets = self.landmarks(hidden).reshape(-1, LANDMARK_COUNT, 2) * LANDMARK_UNIT_PX
         return {
-            "landmarks_px": self.mean_shape + moved,
+            "landmarks_px": self.mean_shape + offsets,
             "pose_deg": self.pose(hidden) * POSE_UNIT_DEG,
             "face_logit": self.face(hidden).squeeze(1),
             "quality_logit": self.quality(hidden).squeeze(1),

@@ -1,6 +1,4 @@
-"""Where the 68 landmarks lie on average in a 112 px crop (web faces, made symmetric), and how a
-flip renames them.
-"""
+"""Mean 68 landmarks in a 112 px crop (web faces, symmetrized), and their order after a flip."""
 
 from __future__ import annotations
 
@@ -34,4 +32,4 @@ FLIP_ORDER: Final[tuple[int, ...]] = (
     54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
 )
 # fmt: on
-"""Landmark i of a mirrored face is landmark FLIP_ORDER[i] of the face before."""
+"""Landmark i of a mirrored face is landmark FLIP_ORDER[i] of the original."""

@@ -1,6 +1,4 @@
-"""How a network runs frame by frame: stages by name, with the tensors and the memory that each
-wants.
-"""
+"""Streaming form of the networks: named stages with their input, output and state tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ STAGE_NAMES: Final = STAGE_ORDER
 
 @dataclass(frozen=True, slots=True)
 class TensorForm:
-    """A float32 tensor [N, *shape] by name; N counts faces."""
+    """Name and shape of a float32 tensor [N, *shape] of N faces."""
 
     name: str
     shape: tuple[int, ...]
@@ -27,8 +25,7 @@ class TensorForm:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`module(*inputs, *states)` gives `(*outputs, *states)`; states start as zeros when a face is
-    first seen.
+    """`module(*inputs, *states)` returns `(*outputs, *states)`; states of a new face are zeros.
 
     A stage with `frame_stride` > 1 runs on frames 0, `frame_stride`, 2 `frame_stride` ... of a face; its outputs hold
     in between. `uses_audio` is the form in which the stage `audio` takes audio,
@@ -44,7 +41,7 @@ class Stage:
     uses_audio: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """The stage as plain JSON values: names, shapes without the batch axis, pace."""
+        """JSON description: names, shapes without the batch axis, frame stride."""
         kinds = {"inputs": self.inputs, "outputs": self.outputs, "states": self.states}
         shapes = {
             kind: {form.name: list(form.shape) for form in forms} for kind, forms in kinds.items()
@@ -53,13 +50,11 @@ class Stage:
 
 
 AU_LOGIT, EXPRESSION_LOGIT, VA = (TensorForm(name, shape) for name, shape in OUTPUT_HEADS.values())
-"""Read-outs that all methods share: an AU is active where its logit is positive; valence and
-arousal are in [-1, 1] once clipped.
-"""
+"""Outputs that all methods share; AUs are active if the logit is positive, VA is to be clipped."""
 
 
 class StageCall(nn.Module):
-    """A function of a network as a module of its own; the network's parameters stay where they are."""
+    """Wraps a function of a network as a module that shares the network's parameters."""
 
     def __init__(self, net: nn.Module, call: Callable[..., tuple[Tensor, ...]]) -> None:
         super().__init__()
@@ -71,31 +66,29 @@ class StageCall(nn.Module):
 
 
 class MethodNet(nn.Module, ABC):
-    """What all eight networks have: an offline call over named tensors, and stages for one frame
-    after the other.
-    """
+    """Base class of the eight networks: an offline forward pass, and stages for streaming."""
 
     @abstractmethod
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All outputs by name for a training batch by name."""
+        """Named outputs of a training batch of named tensors."""
 
     @abstractmethod
     def input_forms(self) -> tuple[TensorForm, ...]:
-        """What `forward` reads, in its longest form."""
+        """Inputs of `forward`, at their maximum length."""
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
-        """The streaming form; ValueError where the network as configured looks ahead."""
+        """The streaming form; ValueError if the configured network is not causal."""
 
     def zeros(self, count: int = 1, device: str = "cpu") -> dict[str, Tensor]:
-        """A batch of `count` empty samples."""
+        """A batch of `count` zero samples."""
         return {
             form.name: torch.zeros(count, *form.shape, device=device) for form in self.input_forms()
         }
 
 
 class FrameNet(MethodNet):
-    """A network without memory: one stage, `frame`."""
+    """Stateless network with the single stage `frame`."""
 
     def __init__(self, size_px: int, outputs: tuple[TensorForm, ...]) -> None:
         super().__init__()
@@ -106,13 +99,13 @@ class FrameNet(MethodNet):
 
     def stages(self) -> tuple[Stage, ...]:
         def frame(crops: Tensor) -> tuple[Tensor, ...]:
-            found = self({"crops": crops})
-            return tuple(found[form.name] for form in self.outputs)
+            outputs = self({"crops": crops})
+            return tuple(outputs[form.name] for form in self.outputs)
 
         return (Stage("frame", StageCall(self, frame), (self.crops,), self.outputs),)
 
 
 def over_time(net: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
-    """`net` on every frame of [N, T, ...] -> [N, T, ...]."""
+    """Apply `net` to every frame of [N, T, ...]."""
     flat = net(frames.flatten(0, 1))
-    return flat.unflatten(0, frames.shape[:2])
+    return torch.unflatten(flat, 0, frames.shape[:2])

@@ -1,11 +1,10 @@
-"""The trunk: convolutions from a crop to two feature maps, 14 x 14 and 7 x 7 at 112 px."""
+"""Convolutional trunk with two feature maps, 14 x 14 and 7 x 7 at 112 px."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 
@@ -27,7 +26,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class TrunkConfig:
-    """The stem halves the crop once; stages follow. The last two stages give the feature maps."""
+    """A stem of stride 2 and stages; the last two stages output the feature maps."""
 
     stem: int
     stages: tuple[Stage, ...]
@@ -36,7 +35,7 @@ class TrunkConfig:
 def conv(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Module:
-    """Convolution, batch normalization and, unless told otherwise, ReLU."""
+    """Convolution, batch normalization and, by default, ReLU."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -59,7 +58,8 @@ class Block(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.branch(features)
-        return self.activate(features + branch if self.add else branch)
+        output: Tensor = self.activate(features + branch if self.add else branch)
+        return output
 
 
 def _residual(inputs: int, width: int, outputs: int, stride: int) -> nn.Module:
@@ -82,7 +82,7 @@ _BRANCHES: Final = {"residual": _residual, "inverted": _inverted, "fused": _fuse
 
 
 class Trunk(nn.Module):
-    """Gives the outputs of the last two stages, finer first."""
+    """Network from crops to the outputs of the last two stages, the finer one first."""
 
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
@@ -109,12 +109,12 @@ class Trunk(nn.Module):
 
 
 def initialize(module: nn.Module) -> None:
-    """He initialization for convolutions; a residual branch starts as nothing."""
+    """He initialization of convolutions; residual branches are scaled down to 0.2."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
     for part in module.modules():
         if isinstance(part, Block) and part.add:
+            assert isinstance(part.branch, nn.Sequential)
             last = part.branch[-1]
-            assert isinstance(last, nn.Sequential)
-            nn.init.constant_(torch.nn.Module.get_parameter(last[1], "weight"), 0.2)
+            nn.init.constant_(last.get_parameter("1.weight"), 0.2)

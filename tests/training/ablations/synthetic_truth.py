@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from tests.training.datasets.synthetic_table import made_up_table
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.ablations.full_ground_truth import FullGroundTruth
 from training.models.mean_shape import MEAN_SHAPE_PX
 
@@ -22,7 +22,7 @@ def made_up_truth(seed: int = 0) -> FullGroundTruth:
     random, count = np.random.default_rng(seed), VIDEOS * FRAMES
     frames = {f"video{k}": list(range(1, FRAMES + 1)) for k in range(VIDEOS)}
     au = (random.random((count, 12)) < 0.3).astype(float)
-    table = made_up_table(
+    table = make_synthetic_table(
         frames,
         au=au.tolist(),
         expression=[

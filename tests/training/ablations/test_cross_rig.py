@@ -18,7 +18,7 @@ from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop
 from tests.training.evaluation.synthetic_data import write_stills
 from training.ablations import cross_rig as rig_transfer
 from training.datasets.face_table import FaceTable
-from training.datasets.synthetic_images import load_rendered
+from training.datasets.synthetic_images import load_synthetic_images
 from training.default_model.recipe import Recipe
 from training.default_model.trainer import EMA_FILE, TrainLoop
 from training.models.mean_shape import MEAN_SHAPE_PX
@@ -141,9 +141,9 @@ def test_a_unit_that_one_rig_lacks_is_left_out_of_the_second_mean(
 def test_validation_people_of_the_learned_rig_help_to_choose_thresholds(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = load_rendered(renders)[0]
+    frames = load_synthetic_images(renders)[0]
     rigs = (np.arange(len(frames)) % 2).astype(np.int64)
-    monkeypatch.setattr(rig_transfer, "load_wild", lambda folder, split: (frames, rigs))
+    monkeypatch.setattr(rig_transfer, "load_renderwild", lambda folder, split: (frames, rigs))
     recipe, given = Recipe("tiny", TINY, schedule=SCHEDULES), (tmp_path, tmp_path, renders)
     alone = rig_transfer.transfer(recipe, tmp_path / "alone", *given)
     helped = rig_transfer.transfer(recipe, tmp_path / "helped", *given, people=tmp_path)

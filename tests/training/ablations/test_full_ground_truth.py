@@ -60,7 +60,7 @@ def test_landmarks_lie_on_the_eyes(truth: FullGroundTruth) -> None:
 
 @pytest.mark.shared
 def test_parts_are_picked_and_joined(truth: FullGroundTruth, tmp_path: Path) -> None:
-    half = truth.pick(np.arange(len(truth)) % 2 == 0)
+    half = truth.select(np.arange(len(truth)) % 2 == 0)
     assert len(half) == len(half.intensity) == len(half.official) == -(-len(truth) // 2)
     with pytest.raises(ValueError, match="different sizes"):
         join_truths([truth, truth])

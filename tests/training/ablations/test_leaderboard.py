@@ -70,7 +70,7 @@ def test_the_default_model_is_its_network_on_the_crops(
     bare network.
     """
     truth = read_whole_truth(renderwild_tiny, tmp_path)
-    table = truth.table.pick(np.arange(0, len(truth), max(1, len(truth) // 40)))
+    table = truth.table.select(np.arange(0, len(truth), max(1, len(truth) // 40)))
     said = pipeline_predictions(table)
     runner = BundleRunner(find_bundle())
     crop = runner.spec.crop

@@ -125,7 +125,7 @@ def test_a_tenth_of_videos_is_labeled_for_each_task(truth: FullGroundTruth) -> N
 
 
 def test_a_fifth_of_frames_has_the_labels_of_another(truth: FullGroundTruth) -> None:
-    train, whole = make("wrong_labels", truth).train, truth.pick(truth.is_train).table
+    train, whole = make("wrong_labels", truth).train, truth.select(truth.is_train).table
     wrong = (train.va != whole.va).any(axis=1)
     assert abs(wrong.mean() - 0.2) < 0.04
     known = {tuple(row) for row in whole.va.tolist()}
@@ -145,7 +145,7 @@ def test_resolutions_lie_between_their_limits_and_labels_are_the_annotated(
     assert abs(np.median(sides) - np.sqrt(12 * 96)) < 4, (
         "as many below the geometric middle as above"
     )
-    assert (made.train.au_mask == truth.official.pick(truth.is_train).au_mask).all()
+    assert (made.train.au_mask == truth.official.select(truth.is_train).au_mask).all()
     assert made.validation.au_mask.all()
 
 

@@ -22,9 +22,7 @@ def write_video(
     audio_codec: str = "pcm_s16le",
     b_frames: int = 0,
 ) -> Path:
-    """Frames at the given times; `audio` is [channels, n] in -1..1, its first sample at
-    `audio_start_s`.
-    """
+    """Write frames at `times_s` and `audio` [channels, n] that starts at `audio_start_s`."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=25)
         video.width = video.height = 32
@@ -64,14 +62,14 @@ def write_audio(path: Path, audio: np.ndarray, rate_hz: int, codec: str = "pcm_s
 def _write_audio(
     container: av.container.OutputContainer, stream, audio: np.ndarray, rate_hz: int, start_s: float
 ) -> None:
-    whole = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
+    samples = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
     resampler = av.AudioResampler(
         format=stream.codec_context.format, layout=stream.codec_context.layout, rate=rate_hz
     )
-    for k in range(0, whole.shape[1], 1024):
-        piece = np.ascontiguousarray(whole[:, k : k + 1024].T.reshape(1, -1))
+    for k in range(0, samples.shape[1], 1024):
+        chunk = np.ascontiguousarray(samples[:, k : k + 1024].T.reshape(1, -1))
         frame = av.AudioFrame.from_ndarray(
-            piece, format="s16", layout="stereo" if len(whole) == 2 else "mono"
+            chunk, format="s16", layout="stereo" if len(samples) == 2 else "mono"
         )
         frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
         frame.pts = round(start_s * rate_hz) + k

@@ -1,4 +1,4 @@
-"""The log-mel front end against its own formulas written as loops, and against SciPy's transform."""
+"""Log-mel features compared with loop implementations and with SciPy, and windows of a track."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faceaffect.audio.mel import (
     normalized_db,
 )
 from training.audio.audio_file import Audio
-from training.audio.mel_track import MelTrack, MelTracks, nearest
+from training.audio.mel_track import MelTrack, MelTracks, nearest_indices
 
 SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 RANDOM = np.random.default_rng(3)
@@ -66,13 +66,13 @@ def slow_log_mel(x: np.ndarray, config: MelConfig) -> np.ndarray:
     return (db + 14.8) / 19.895
 
 
-def test_the_whole_front_end_against_loops():
+def test_log_mel_matches_loop_implementation():
     x = (RANDOM.standard_normal(200) * np.linspace(0, 0.5, 200)).astype(np.float32)
-    x[:60] = 0  # silence, so that the floor of top_db is met
+    x[:60] = 0  # silence, so that the floor of top_db applies
     assert log_mel(x, SMALL) == pytest.approx(slow_log_mel(x, SMALL), abs=2e-4)
 
 
-def test_the_bank_against_loops_and_its_scale():
+def test_mel_bank_matches_loop_implementation():
     config = MelConfig()
     assert mel_bank(config) == pytest.approx(slow_bank(config), abs=1e-5)
     assert mel_bank(config).shape == (513, 64)
@@ -81,7 +81,7 @@ def test_the_bank_against_loops_and_its_scale():
     assert mel_to_hz(hz_to_mel(hz)) == pytest.approx(hz)
 
 
-def test_the_transform_against_scipy():
+def test_stft_matches_scipy():
     signal = pytest.importorskip("scipy.signal")
     config, x = MelConfig(), RANDOM.standard_normal(44100).astype(np.float32)
     window = np.zeros(1024)
@@ -91,13 +91,13 @@ def test_the_transform_against_scipy():
     assert mel_power(x, config) == pytest.approx(frames.T @ slow_bank(config), rel=1e-3, abs=1e-3)
 
 
-def test_ten_seconds_are_1001_frames_of_64_bands():
+def test_log_mel_of_ten_seconds_has_1001_frames_of_64_bands():
     mel = log_mel(np.zeros(441000, np.float32))
     assert mel.shape == (64, 1001)
     assert mel == pytest.approx((-100 + 14.8) / 19.895, abs=1e-5)
 
 
-def test_a_tone_lands_in_its_band():
+def test_log_mel_of_tone_peaks_in_its_band():
     for hz in (300.0, 1000.0, 8000.0):
         x = (0.5 * np.sin(2 * np.pi * hz * np.arange(44100) / 44100)).astype(np.float32)
         middle = log_mel(x)[:, 50]
@@ -105,12 +105,12 @@ def test_a_tone_lands_in_its_band():
         assert abs(centers[middle.argmax()] - hz) / hz < 0.1
 
 
-def test_blocks_make_no_difference():
+def test_mel_power_is_independent_of_block_size():
     x = RANDOM.standard_normal(44100).astype(np.float32)
     assert mel_power(x, MelConfig(), block=7) == pytest.approx(mel_power(x, MelConfig()), rel=1e-5)
 
 
-def test_what_cannot_be_is_refused():
+def test_mel_config_with_invalid_values_raises():
     with pytest.raises(ValueError, match="mono"):
         mel_power(np.zeros((2, 100), np.float32), SMALL)
     with pytest.raises(ValueError, match="NaN"):
@@ -126,64 +126,64 @@ def test_what_cannot_be_is_refused():
 @pytest.fixture(scope="module")
 def track() -> MelTrack:
     x = (RANDOM.standard_normal(44100 * 3) * 0.1).astype(np.float32)
-    return MelTrack.of(Audio(x, 44100, 0.0))
+    return MelTrack.from_audio(Audio(x, 44100, 0.0))
 
 
-def test_a_piece_lies_where_its_frame_is(track):
-    piece = track.around(1.5, 0.5, 0.5)
-    assert piece.shape == (64, 101)
-    assert piece == pytest.approx(normalized_db(track.power[100:201], track.config))
-    assert track.around(1.5).shape == (64, 1001)
+def test_window_around_is_centered_on_frame(track):
+    window = track.window_around(1.5, 0.5, 0.5)
+    assert window.shape == (64, 101)
+    assert window == pytest.approx(normalized_db(track.power[100:201], track.config))
+    assert track.window_around(1.5).shape == (64, 1001)
 
 
 @pytest.mark.parametrize(
     ("offset", "silent"), [(0.2, slice(0, 30)), (-0.1, slice(0, 60)), (2.8, slice(71, 101))]
 )
-def test_outside_the_audio_is_silence_of_full_length(track, offset, silent):
-    piece = track.around(offset, 0.5, 0.5)
-    assert piece.shape == (64, 101)
-    floor = piece.max() - 80 / 19.895
+def test_window_around_beyond_audio_is_padded_with_silence(track, offset, silent):
+    window = track.window_around(offset, 0.5, 0.5)
+    assert window.shape == (64, 101)
+    floor = window.max() - 80 / 19.895
     quiet = np.zeros(101, bool)
     quiet[silent] = True
-    assert (piece[:, quiet] <= floor + 1e-5).all()
-    assert (piece[:, ~quiet] > floor + 0.5).all()
+    assert (window[:, quiet] <= floor + 1e-5).all()
+    assert (window[:, ~quiet] > floor + 0.5).all()
 
 
-def test_far_outside_there_is_only_silence(track):
-    assert track.around(-100, 0.5, 0.5) == pytest.approx(track.silence(101))
-    assert track.around(100, 0.5, 0.5) == pytest.approx(track.silence(101))
-    with pytest.raises(ValueError, match="must be a number"):
-        track.around(float("nan"))
+def test_window_around_far_outside_is_silence(track):
+    assert track.window_around(-100, 0.5, 0.5) == pytest.approx(track.silence(101))
+    assert track.window_around(100, 0.5, 0.5) == pytest.approx(track.silence(101))
+    with pytest.raises(ValueError, match="expected a finite time"):
+        track.window_around(float("nan"))
 
 
-def test_a_sequence_of_frames_gets_its_own_stretch(track):
-    piece = track.between(0.5, 1.5, 100)
-    assert piece == pytest.approx(normalized_db(track.power[50:150], track.config))
-    longer = track.between(0.5, 1.5, 200)
-    assert longer[:, ::2] == pytest.approx(piece)
-    with pytest.raises(ValueError, match="must have a length"):
-        track.between(1, 1, 10)
+def test_window_between_covers_interval(track):
+    window = track.window_between(0.5, 1.5, 100)
+    assert window == pytest.approx(normalized_db(track.power[50:150], track.config))
+    longer = track.window_between(0.5, 1.5, 200)
+    assert longer[:, ::2] == pytest.approx(window)
+    with pytest.raises(ValueError, match="expected start_s < end_s"):
+        track.window_between(1, 1, 10)
 
 
-def test_nearest_is_center_to_center():
-    assert nearest(4, 4).tolist() == [0, 1, 2, 3]
-    assert nearest(4, 8).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert nearest(9, 3).tolist() == [1, 4, 7]
+def test_nearest_indices_matches_nearest_resize():
+    assert nearest_indices(4, 4).tolist() == [0, 1, 2, 3]
+    assert nearest_indices(4, 8).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert nearest_indices(9, 3).tolist() == [1, 4, 7]
     torch = pytest.importorskip("torch")
-    for count, wanted in ((30, 100), (100, 30), (7, 64)):
+    for count, size in ((30, 100), (100, 30), (7, 64)):
         resized = torch.nn.functional.interpolate(
-            torch.arange(count)[None, None].double(), size=wanted, mode="nearest-exact"
+            torch.arange(count)[None, None].double(), size=size, mode="nearest-exact"
         )
-        assert nearest(count, wanted).tolist() == resized[0, 0].long().tolist()
+        assert nearest_indices(count, size).tolist() == resized[0, 0].long().tolist()
 
 
-def test_a_rate_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="wants 44100"):
-        MelTrack.of(Audio(np.zeros(100, np.float32), 16000, 0))
+def test_from_audio_with_other_sample_rate_raises():
+    with pytest.raises(ValueError, match="expected audio at 44100 Hz, got 16000 Hz"):
+        MelTrack.from_audio(Audio(np.zeros(100, np.float32), 16000, 0))
 
 
-def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
-    from faceaffect.audio.open_media import NoAudioTrackError
+def test_mel_tracks_cache_tracks_and_silent_files(tmp_path, monkeypatch):
+    from faceaffect.audio.open_media import SilentVideoError
     from training.audio import mel_track
 
     calls = []
@@ -199,26 +199,26 @@ def test_tracks_are_kept_and_silent_files_are_none(tmp_path, monkeypatch):
         (tmp_path / name).write_text(name)
     for _ in range(2):
         on_disk = MelTracks(SMALL, folder=tmp_path / "mel")
-        assert on_disk.of(tmp_path / "mute") is None
+        assert on_disk.get(tmp_path / "mute") is None
         np.testing.assert_array_equal(
-            on_disk.of(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL)
+            on_disk.get(tmp_path / "a").power, mel_power(np.zeros(1600, np.float32), SMALL)
         )
-    assert calls == ["mute", "a"]  # the second time nothing is read
+    assert calls == ["mute", "a"]  # the second time nothing is decoded
     (tmp_path / "a").write_text("another audio")
-    MelTracks(SMALL, folder=tmp_path / "mel").of(tmp_path / "a")
+    MelTracks(SMALL, folder=tmp_path / "mel").get(tmp_path / "a")
     assert calls == ["mute", "a", "a"]
     calls.clear()
-    tracks = MelTracks(SMALL, kept=2)
-    assert tracks.of(tmp_path / "mute") is None
-    first = tracks.of(tmp_path / "a")
-    assert tracks.of(tmp_path / "a") is first
-    tracks.of(tmp_path / "b")
-    tracks.of(tmp_path / "mute")
+    tracks = MelTracks(SMALL, max_cached=2)
+    assert tracks.get(tmp_path / "mute") is None
+    first = tracks.get(tmp_path / "a")
+    assert tracks.get(tmp_path / "a") is first
+    tracks.get(tmp_path / "b")
+    tracks.get(tmp_path / "mute")
     assert calls == ["mute", "a", "b", "mute"]
 
 
 @pytest.mark.shared
-def test_a_real_voice_is_louder_where_it_speaks(shared):
+def test_mel_track_of_real_voice_is_louder_during_speech(shared):
     pytest.importorskip("av")
     from training.audio.audio_file import read_audio
 
@@ -232,13 +232,16 @@ def test_a_real_voice_is_louder_where_it_speaks(shared):
     assert np.corrcoef(np.log(energy + 1e-4), loudness)[0, 1] > 0.9
 
 
-def test_what_a_follower_hears_ends_with_the_last_whole_step(track):
-    assert [track.arrived(t) for t in (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)] == [0, 0, 0, 10, 19, 20]
-    assert track.heard(0.57, 30) == pytest.approx(normalized_db(track.power[20:50], track.config))
-    early = track.heard(0.1, 30)
+def test_latest_frames_end_at_last_complete_step(track):
+    times_s = (-1.0, 0.0, 0.005, 0.1, 0.1999, 0.2)
+    assert [track.frames_available(t) for t in times_s] == [0, 0, 0, 10, 19, 20]
+    assert track.latest_frames(0.57, 30) == pytest.approx(
+        normalized_db(track.power[20:50], track.config)
+    )
+    early = track.latest_frames(0.1, 30)
     assert early == pytest.approx(
         normalized_db(
             np.concatenate([np.zeros((20, 64), np.float32), track.power[:10]]), track.config
         )
     )
-    assert track.stretch(10, 20) == pytest.approx(fixed_floor_db(track.power[10:20], track.config))
+    assert track.chunk(10, 20) == pytest.approx(steady_db(track.power[10:20], track.config))

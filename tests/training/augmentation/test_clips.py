@@ -1,3 +1,5 @@
+"""Clip augmentation compared with OpenCV and colorsys, and its effect on landmarks."""
+
 from __future__ import annotations
 
 import colorsys
@@ -20,7 +22,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def made_up_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.Tensor:
+def synthetic_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.Tensor:
     """Smooth images; the frames of a clip differ in one corner only."""
     coarse = torch.rand(count, 3, 4, 4, generator=generator(9))
     smooth = torch.nn.functional.interpolate(coarse, (size_px, size_px), mode="bilinear")
@@ -30,8 +32,8 @@ def made_up_clips(count: int = 3, frames: int = 4, size_px: int = 32) -> torch.T
 
 
 @pytest.mark.parametrize("name", JITTERS)
-def test_all_frames_of_a_clip_change_alike(name):
-    still = made_up_clips(6)[:, :1].repeat(1, 5, 1, 1, 1)
+def test_augment_clips_changes_all_frames_alike(name):
+    still = synthetic_clips(6)[:, :1].repeat(1, 5, 1, 1, 1)
     changed, _ = augment_clips(still, JITTERS[name], generator(3))
     assert changed.shape == still.shape
     assert 0 <= changed.min() <= changed.max() <= 1
@@ -41,46 +43,46 @@ def test_all_frames_of_a_clip_change_alike(name):
     assert torch.equal(changed, again)
 
 
-def test_what_is_given_is_not_written_to():
-    clips, points = made_up_clips(), torch.rand(3, 4, 68, 2)
-    kept, kept_points = clips.clone(), points.clone()
+def test_augment_clips_does_not_modify_input():
+    clips, points = synthetic_clips(), torch.rand(3, 4, 68, 2)
+    clips_before, points_before = clips.clone(), points.clone()
     for jitter in JITTERS.values():
         augment_clips(clips, jitter, generator(), points)
-    assert torch.equal(clips, kept)
-    assert torch.equal(points, kept_points)
+    assert torch.equal(clips, clips_before)
+    assert torch.equal(points, points_before)
 
 
-def test_nothing_asked_is_nothing_done():
-    clips = made_up_clips()
+def test_augment_clips_without_jitter_is_identity():
+    clips = synthetic_clips()
     changed, points = augment_clips(clips, NONE, generator())
     assert torch.equal(changed, clips)
     assert points is None
 
 
-def test_a_mirrored_face_keeps_left_and_right_apart():
-    clips = made_up_clips(1, 2, 112)
+def test_augment_clips_flip_swaps_landmarks():
+    clips = synthetic_clips(1, 2, 112)
     points = torch.from_numpy(MEAN_SHAPE_PX)[None, None].repeat(1, 2, 1, 1) + torch.tensor(
         [7.0, 3.0]
     )
     changed, moved = augment_clips(clips, ClipJitter(flip=1), generator(), points)
     assert torch.allclose(changed, clips.flip(-1), atol=1e-5)
-    wanted = points[0, 0].clone()
-    wanted[:, 0] = 111 - wanted[:, 0]
-    assert torch.allclose(moved[0, 0], wanted[list(FLIP_ORDER)], atol=1e-3)
-    upside, _ = augment_clips(clips, ClipJitter(flip=0, flip_down=1), generator())
+    expected = points[0, 0].clone()
+    expected[:, 0] = 111 - expected[:, 0]
+    assert torch.allclose(moved[0, 0], expected[list(FLIP_ORDER)], atol=1e-3)
+    upside, _ = augment_clips(clips, ClipJitter(flip=0, vertical_flip=1), generator())
     assert torch.allclose(upside, clips.flip(-2), atol=1e-5)
 
 
 GEOMETRY = {
     "turn": ClipJitter(flip=0, rotate_deg=45),
     "crop": ClipJitter(flip=0, crop_area=(0.5, 0.9), crop_ratio=(3 / 4, 4 / 3)),
-    "all": ClipJitter(flip=0.5, flip_down=0.5, rotate_deg=30, crop_area=(0.6, 1.0)),
+    "all": ClipJitter(flip=0.5, vertical_flip=0.5, rotate_deg=30, crop_area=(0.6, 1.0)),
 }
 
 
 @pytest.mark.parametrize("jitter", GEOMETRY.values(), ids=GEOMETRY)
-def test_landmarks_move_with_the_image(jitter):
-    """A bright blob at each landmark is found where the landmark was moved to."""
+def test_augment_clips_moves_landmarks_with_image(jitter):
+    """A bright blob drawn at a landmark is where the landmark was moved to."""
     size, count = 112, 8
     random = torch.Generator().manual_seed(5)
     spots = torch.rand(count, 2, generator=random) * 40 + 36
@@ -104,7 +106,7 @@ def test_landmarks_move_with_the_image(jitter):
         assert (moved[k, 0, 0] - spots[k]).abs().max() > 0.2
 
 
-def test_a_crop_stays_inside_the_image():
+def test_augment_clips_crop_stays_inside_image():
     changed, _ = augment_clips(torch.ones(40, 1, 3, 32, 32), JITTERS["M8"], generator())
     inner = changed[..., 1:-1, 1:-1]
     assert inner.min() > 0.999  # no black edge
@@ -114,7 +116,7 @@ def test_a_crop_stays_inside_the_image():
     assert np.mean(spans) == pytest.approx(112 / 134, abs=0.02)
 
 
-def test_colors_against_the_standard_library():
+def test_rgb_to_hsv_matches_colorsys():
     rgb = torch.rand(50, 3, 1, 1, generator=generator())
     rgb[0], rgb[1], rgb[2] = 0, 1, 0.5
     hsv = rgb_to_hsv(rgb)
@@ -125,7 +127,7 @@ def test_colors_against_the_standard_library():
     assert torch.allclose(hsv_to_rgb(hsv), rgb, atol=1e-5)
 
 
-def test_hsv_is_in_the_units_of_opencv():
+def test_hsv_jitter_is_in_opencv_units():
     pixels = np.random.default_rng(2).integers(60, 200, (1, 16, 16, 3)).astype(np.uint8)
     clip = torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, None].float() / 255
     shifts = []
@@ -140,7 +142,7 @@ def test_hsv_is_in_the_units_of_opencv():
     assert -20 <= min(shifts) < -12
 
 
-def test_light_and_contrast_are_factors():
+def test_brightness_and_contrast_are_factors():
     clips = torch.full((200, 1, 3, 8, 8), 0.4)
     bright, _ = augment_clips(clips, ClipJitter(flip=0, brightness=0.5), generator())
     factors = bright[:, 0, 0, 0, 0] / 0.4
@@ -155,30 +157,30 @@ def test_light_and_contrast_are_factors():
     assert 1.4 < spread.max() <= 1.5001
 
 
-def test_absent_frames_stay_black_and_do_not_darken_the_rest():
-    clips = made_up_clips()
+def test_augment_clips_keeps_absent_frames_black():
+    clips = synthetic_clips()
     clips[:, 0] = 0
-    there = torch.tensor([[False, True, True, True]]).repeat(3, 1)
+    is_frame = torch.tensor([[False, True, True, True]]).repeat(3, 1)
     jitter = ClipJitter(flip=0, contrast=0.5, hsv=(10, 25, 20), autocontrast=1)
-    changed, _ = augment_clips(clips, jitter, generator(), is_frame=there)
+    changed, _ = augment_clips(clips, jitter, generator(), is_frame=is_frame)
     assert changed[:, 0].abs().max() == 0
-    only, _ = augment_clips(clips, ClipJitter(flip=0, contrast=0.5), generator(), is_frame=there)
+    only, _ = augment_clips(clips, ClipJitter(flip=0, contrast=0.5), generator(), is_frame=is_frame)
     without, _ = augment_clips(clips[:, 1:], ClipJitter(flip=0, contrast=0.5), generator())
     assert torch.allclose(only[:, 1:], without, atol=1e-6)
 
 
-def test_blur_against_opencv():
+def test_blur_matches_opencv():
     clip = torch.rand(1, 2, 3, 16, 16, generator=generator())
     blurred, _ = augment_clips(clip, ClipJitter(flip=0, blur_sigma_px=(0.8, 0.8)), generator())
     for t in range(2):
-        wanted = cv2.GaussianBlur(
+        expected = cv2.GaussianBlur(
             clip[0, t].permute(1, 2, 0).numpy(), (3, 3), 0.8, borderType=cv2.BORDER_REFLECT_101
         )
-        assert blurred[0, t].permute(1, 2, 0).numpy() == pytest.approx(wanted, abs=1e-5)
+        assert blurred[0, t].permute(1, 2, 0).numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_images_are_clips_of_one_frame():
-    images = made_up_clips()[:, 0]
+def test_augment_clips_of_images_equals_one_frame_clips():
+    images = synthetic_clips()[:, 0]
     points = torch.rand(3, 68, 2) * 32
     one, moved = augment_clips(images, JITTERS["M2"], generator(4), points)
     clip, moved_clip = augment_clips(images[:, None], JITTERS["M2"], generator(4), points[:, None])

@@ -1,3 +1,7 @@
+"""Image augmentation: crop sampling, jitter, occlusion, and the batch operations built on it."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +15,13 @@ from faceaffect.geometry import (
 )
 from training.augmentation.crops import (
     CropJitter,
-    compose,
-    cover,
-    cut,
     jitter_maps,
-    move_points,
-    photometric,
-    recompress,
+    jpeg_compress,
+    occlude,
+    perturb_maps,
+    photometric_jitter,
+    points_to_crops,
+    sample_crops,
 )
 from training.default_model.batch_mixer import _blend, _flip, au_balanced_weights
 from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps
@@ -29,11 +33,11 @@ pytestmark = pytest.mark.train
 IDENTITY = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
 
 
-def generator(seed: int = 0) -> "torch.Generator":
+def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_mirroring_twice_changes_nothing():
+def test_flip_twice_is_identity():
     order = np.array(FLIP_ORDER)
     assert sorted(order) == list(range(68))
     assert (order[order] == np.arange(68)).all()
@@ -43,7 +47,7 @@ def test_mirroring_twice_changes_nothing():
     assert order[8] == 8
 
 
-def test_a_mirrored_batch_keeps_right_on_the_right():
+def test_flip_of_batch_swaps_sides():
     crops = torch.rand(64, 3, 16, 16)
     landmarks = torch.from_numpy(MEAN_SHAPE_PX).repeat(64, 1, 1) + torch.tensor([3.0, 0.0])
     batch = {
@@ -65,7 +69,7 @@ def test_a_mirrored_batch_keeps_right_on_the_right():
 
 
 @pytest.mark.parametrize("size_px", [80, 112])
-def test_landmarks_stay_on_the_image(size_px):
+def test_points_to_crops_follow_image(size_px):
     image = torch.zeros(1, 3, 160, 160)
     y, x = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")
     point = torch.tensor([[[70.0, 90.0]]])
@@ -73,17 +77,17 @@ def test_landmarks_stay_on_the_image(size_px):
     start = torch.tensor([[[1.2, 0, 12], [0, 1.2, 12]]])
     for seed in range(12):
         maps = jitter_maps(start, CropJitter(), generator(seed))
-        expected = move_points(maps, point)[0, 0]
+        expected = points_to_crops(maps, point)[0, 0]
         if not ((expected > 8) & (expected < 103)).all():
             continue
-        crop = cut(image, maps, size_px, "zeros")[0, 0]
+        crop = sample_crops(image, maps, size_px, "zeros")[0, 0]
         ratio = 112 / size_px
         row, column = divmod(int(crop.argmax()), size_px)
-        found = (torch.tensor([column, row]) + 0.5) * ratio - 0.5
-        assert (found - expected).abs().max() < 1.0 * ratio
+        peak = (torch.tensor([column, row]) + 0.5) * ratio - 0.5
+        assert (peak - expected).abs().max() < 1.0 * ratio
 
 
-def test_the_cut_is_the_runtime_s_crop():
+def test_sample_crops_matches_runtime_crop():
     from faceaffect import kernels
     from faceaffect.types import Frame, PixelFormat
 
@@ -91,11 +95,11 @@ def test_the_cut_is_the_runtime_s_crop():
     image = random.integers(0, 256, (96, 96, 3)).astype(np.uint8)
     image = np.repeat(np.repeat(image[::6, ::6], 6, axis=0), 6, axis=1)
     maps = np.array([[[0.7, -0.1, 15], [0.1, 0.7, 5]]], np.float32)
-    wanted = kernels.crop_face(
+    expected = kernels.crop_face(
         Frame(image, PixelFormat.RGB), maps, size_px=112, mean=(0, 0, 0), std=(1, 1, 1)
     )[0]
     got = (
-        cut(
+        sample_crops(
             torch.from_numpy(image).permute(2, 0, 1)[None].float(),
             torch.from_numpy(maps),
             112,
@@ -103,26 +107,26 @@ def test_the_cut_is_the_runtime_s_crop():
         )[0]
         / 255
     )
-    assert np.abs(got.numpy() - wanted)[:, 8:-8, 8:-8].max() < 0.02
+    assert np.abs(got.numpy() - expected)[:, 8:-8, 8:-8].max() < 0.02
 
 
-def test_numpy_and_torch_move_maps_alike():
+def test_perturb_maps_matches_numpy():
     maps = estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None] * 2))
     turn, scale, shift = np.array([0.3]), np.array([1.2]), np.array([[5.0, -3.0]])
-    wanted = compose(
+    expected = perturb_maps(
         torch.from_numpy(maps),
         *(torch.from_numpy(v.astype(np.float32)) for v in (turn, scale, shift)),
     )
-    assert np.abs(moved_maps(maps, turn, scale, shift) - wanted.numpy()).max() < 1e-3
-    assert transform_roll_deg(wanted.numpy())[0] - transform_roll_deg(maps)[0] == pytest.approx(
+    assert np.abs(moved_maps(maps, turn, scale, shift) - expected.numpy()).max() < 1e-3
+    assert transform_roll_deg(expected.numpy())[0] - transform_roll_deg(maps)[0] == pytest.approx(
         np.degrees(0.3), abs=1e-3
     )
-    assert transform_scale(wanted.numpy())[0] / transform_scale(maps)[0] == pytest.approx(
+    assert transform_scale(expected.numpy())[0] / transform_scale(maps)[0] == pytest.approx(
         1.2, rel=1e-4
     )
 
 
-def test_tracking_maps_hold_the_face_and_beside_maps_do_not():
+def test_tracking_maps_contain_face_and_beside_maps_do_not():
     maps = np.repeat(
         estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None])), 40, axis=0
     )
@@ -133,10 +137,10 @@ def test_tracking_maps_hold_the_face_and_beside_maps_do_not():
     assert away.min() > 0.6 * 112
 
 
-def test_light_and_cover_keep_the_range_and_the_seed_decides():
+def test_photometric_jitter_and_occlude_keep_range_and_are_seeded():
     crops = torch.rand(16, 3, 48, 48)
     first, again = (
-        cover(photometric(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3))
+        occlude(photometric_jitter(crops.clone(), g), 0.5, g) for g in (generator(3), generator(3))
     )
     assert torch.equal(first, again)
     assert first.min() >= 0
@@ -144,11 +148,11 @@ def test_light_and_cover_keep_the_range_and_the_seed_decides():
     assert not torch.equal(first, crops)
 
 
-def test_recompression_touches_its_share_and_keeps_the_image():
+def test_jpeg_compress_changes_its_fraction_of_crops():
     crops = torch.nn.functional.interpolate(
         torch.rand(20, 3, 6, 6, generator=generator(1)), (64, 64), mode="bicubic"
     ).clamp(0, 1)
-    worse = recompress(crops.clone(), 0.25, generator())
+    worse = jpeg_compress(crops.clone(), 0.25, generator())
     changed = (worse - crops).abs().amax(dim=(1, 2, 3)) > 0
     assert int(changed.sum()) == 5
     assert (worse - crops).abs().mean() < 0.05
@@ -157,7 +161,7 @@ def test_recompression_touches_its_share_and_keeps_the_image():
     )  # colors stay
 
 
-def test_blended_faces_share_images_and_labels_alike():
+def test_blend_mixes_images_and_labels_alike():
     batch = {
         "crops": torch.arange(10.0)[:, None, None, None].expand(10, 3, 4, 4).clone(),
         "expression": torch.arange(10.0)[:, None].expand(10, 7).clone(),
@@ -179,11 +183,11 @@ def test_blended_faces_share_images_and_labels_alike():
     assert (batch["crops"][6:8, 0, 0, 0] >= 6).all()
     assert (batch["crops"][:8, 0, 0, 0] != torch.arange(8.0)).any()
     lost = (batch["au_weight"] == 0) & (known > 0)
-    assert lost[:, 3].sum() == 1  # the one that was blended with a face whose unit nobody knows
+    assert lost[:, 3].sum() == 1  # the face that was blended with one whose AU is unlabeled
     assert not lost[:, :3].any()
 
 
-def test_a_share_is_blended():
+def test_blend_changes_its_fraction_of_faces():
     count = 40
     batch = {
         name: torch.ones(count)
@@ -199,7 +203,7 @@ def test_a_share_is_blended():
     assert int((batch["landmark_weight"] == 0).sum()) == 20
 
 
-def test_faces_with_rare_units_are_drawn_more_often():
+def test_au_balanced_weights_draw_rare_units_more_often():
     au = np.zeros((100, 12), np.float32)
     au[:50, 0], au[50:52, 1] = 1, 1
     chance = au_balanced_weights(au, 0.5)

@@ -1,6 +1,4 @@
-"""A copy of Aff-Wild2 in the official layout, made up line by line, with everything that goes wrong
-in real ones.
-"""
+"""Synthetic copy of Aff-Wild2 in the official layout, with the irregularities of real copies."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ HEADER_AU = "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26"
 HEADER_AU_2020 = "AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25"
 HEADER_EXPR = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise"
 HEADER_VA = "valence,arousal"
-JPG = b"\xff\xd8 made up"
+JPG = b"\xff\xd8 synthetic"
 
 
 def write(path: Path, text: str) -> Path:
@@ -34,30 +32,30 @@ def abaw2(root: Path) -> Path:
     """Four videos: `one` with all tasks, `1-30-1280x720_left` and `_right` of one source,
     `my_video` with VA only.
     """
-    notes = root / "annotations"
-    # Spaces and commas at the ends, no newline at the end, one line more than crops, a crop missing
-    # in the middle.
+    annotations = root / "annotations"
+    # Trailing spaces and commas, no final newline, more lines than crops, a missing crop.
     lines = [HEADER_AU, au_line(0), au_line(0, 6) + ",", au_line(6) + "  ", "-1," * 12, au_line(11)]
-    write(notes / "AU_Set/Train_Set/one.txt", "\n".join(lines))
-    write(notes / "EXPR_Set/Train_Set/one.txt", f"{HEADER_EXPR}\n0\n4\n4 \n-1\n6\n")
+    write(annotations / "AU_Set/Train_Set/one.txt", "\n".join(lines))
+    write(annotations / "EXPR_Set/Train_Set/one.txt", f"{HEADER_EXPR}\n0\n4\n4 \n-1\n6\n")
     write(
-        notes / "VA_Set/Validation_Set/one.txt",
+        annotations / "VA_Set/Validation_Set/one.txt",
         f"{HEADER_VA}\n0.5,0.25\n-5,-5\n-0.5,-5\n-1,1\n0.1,0.2,\n",
     )
     crops(root, "one", [1, 2, 4, 5, 6])  # frame 3 has no crop, crop 6 has no line
     write(root / "cropped_aligned/one/.DS_Store", "x")
-    # Some, not all, columns are absent: the line counts for no AU.
+    # Some columns are absent: the line counts for no AU.
     left = [HEADER_AU, au_line(1), "1,1,-1,0,0,0,0,0,0,0,0,0", au_line()]
-    write(notes / "AU_Set/Validation_Set/1-30-1280x720_left.txt", "\r\n".join(left) + "\r\n")
+    write(annotations / "AU_Set/Validation_Set/1-30-1280x720_left.txt", "\r\n".join(left) + "\r\n")
     write(
-        notes / "EXPR_Set/Train_Set/1-30-1280x720_right.txt", "\ufeff" + f"{HEADER_EXPR}\n1\n2\n3\n"
+        annotations / "EXPR_Set/Train_Set/1-30-1280x720_right.txt",
+        "\ufeff" + f"{HEADER_EXPR}\n1\n2\n3\n",
     )
     crops(root, "1-30-1280x720_left", [1, 2, 3])
     crops(root, "1-30-1280x720_right", [2, 3])
-    write(notes / "VA_Set/Train_Set/my_video.txt", f"{HEADER_VA}\n0.602,0.389\n-0.1,0\n")
+    write(annotations / "VA_Set/Train_Set/my_video.txt", f"{HEADER_VA}\n0.602,0.389\n-0.1,0\n")
     crops(root, "my_video", [2, 100001])
-    write(notes / "VA_Set/Train_Set/.DS_Store", "x")
-    write(notes / "VA_Set/Train_Set/._my_video.txt", "x")
+    write(annotations / "VA_Set/Train_Set/.DS_Store", "x")
+    write(annotations / "VA_Set/Train_Set/._my_video.txt", "x")
     # A test video: crops, no labels.
     crops(root, "unseen", [1, 2])
     write(root / "test_set_Expr_Challenge.txt", "unseen\n")

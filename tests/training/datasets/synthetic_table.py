@@ -1,4 +1,4 @@
-"""A table of frames out of plain lists, for tests that need no files."""
+"""Frame tables from plain lists, for tests without files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from training.datasets.frame_table import SPLITS, FrameTable, empty_labels
 
 
-def made_up_table(
+def make_synthetic_table(
     frames: dict[str, list[int]],
     *,
     au: list[list[float] | None] | None = None,
@@ -21,9 +21,7 @@ def made_up_table(
     split: str = "train",
     root: Path = Path("/nowhere"),
 ) -> FrameTable:
-    """Frame numbers by video; labels row by row, None where there is none; `no_crop` are row
-    numbers.
-    """
+    """A table of frame numbers by video; labels by row or None; rows in `no_crop` have no image."""
     count = sum(len(numbers) for numbers in frames.values())
     columns = empty_labels(count)
     for name, values in (("au", au), ("expression", expression), ("va", va)):
@@ -40,7 +38,7 @@ def made_up_table(
     return FrameTable(
         root=root,
         videos=names,
-        sources=("made up",) * len(names),
+        sources=("synthetic",) * len(names),
         groups=names,
         media=("",) * len(names),
         splits=np.full((len(names), 3), SPLITS.index(split), np.int8),

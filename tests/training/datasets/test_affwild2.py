@@ -1,4 +1,4 @@
-"""The made-up copy is written by hand, so the truth of each test is what a person reads in it."""
+"""Aff-Wild2 reader on a hand-written synthetic copy."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.training.datasets.synthetic_affwild2 import (
 )
 from training.datasets.affwild2 import read_affwild2
 from training.datasets.affwild2_layout import video_file, without_position
-from training.datasets.broken_data import BrokenDataSetError
+from training.datasets.broken_data import BrokenDatasetError
 from training.datasets.frame_table import FrameTable
 
 REQUIRES = ("pyarrow",)
 
 
 def row(table: FrameTable, video: str, frame: int) -> int:
-    (found,) = np.flatnonzero((table.video == table.videos.index(video)) & (table.frame == frame))
-    return int(found)
+    (index,) = np.flatnonzero((table.video == table.videos.index(video)) & (table.frame == frame))
+    return int(index)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def table(tmp_path):
     return read_affwild2(abaw2(tmp_path), "abaw2", progress=False)
 
 
-def test_every_frame_with_a_line_or_a_crop_is_a_row(table):
+def test_read_affwild2_returns_row_per_labeled_or_cropped_frame(table):
     assert table.videos == (
         "1-30-1280x720_left",
         "1-30-1280x720_right",
@@ -52,7 +52,7 @@ def test_every_frame_with_a_line_or_a_crop_is_a_row(table):
     }
 
 
-def test_crops_are_joined_on_the_number(table):
+def test_read_affwild2_joins_crops_by_frame_number(table):
     assert table.path_of(row(table, "one", 2)).name == "00002.jpg"
     assert table.path_of(row(table, "one", 3)) is None
     assert table.path_of(row(table, "one", 4)).name == "00004.jpg"
@@ -65,7 +65,7 @@ def test_crops_are_joined_on_the_number(table):
     assert [AU_NAMES[k] for k in np.flatnonzero(table.au[five])] == ["AU26"]
 
 
-def test_codes_of_absent_labels_become_masks(table):
+def test_read_affwild2_masks_absent_labels(table):
     au, expression, va = (table.labeled(task) for task in ("AU", "EXPR", "VA"))
     of = [row(table, "one", k) for k in range(1, 7)]
     assert au[of].tolist() == [True, True, True, False, True, False]
@@ -80,7 +80,7 @@ def test_codes_of_absent_labels_become_masks(table):
     assert table.va[row(table, "my_video", 1)] == pytest.approx([0.602, 0.389])
 
 
-def test_rows_to_train_on_have_a_valid_label_and_a_crop(table):
+def test_rows_have_label_and_crop(table):
     def named(task, split):
         return [
             (table.videos[table.video[k]], int(table.frame[k])) for k in table.rows(task, split)
@@ -89,8 +89,12 @@ def test_rows_to_train_on_have_a_valid_label_and_a_crop(table):
     assert named("AU", "train") == [("one", 1), ("one", 2), ("one", 5)]
     assert named("AU", "validation") == [("1-30-1280x720_left", 1), ("1-30-1280x720_left", 3)]
     assert named("EXPR", "train") == [
-        ("1-30-1280x720_right", 2), ("1-30-1280x720_right", 3), ("one", 1), ("one", 2), ("one", 5),
-    ]  # fmt: skip
+        ("1-30-1280x720_right", 2),
+        ("1-30-1280x720_right", 3),
+        ("one", 1),
+        ("one", 2),
+        ("one", 5),
+    ]
     assert named("VA", "train") == [("my_video", 2)]
     assert named("VA", "validation") == [("one", 1), ("one", 4), ("one", 5)]
     assert table.rows("EXPR", "test").tolist() == []
@@ -99,7 +103,7 @@ def test_rows_to_train_on_have_a_valid_label_and_a_crop(table):
     ]
 
 
-def test_people_of_one_video_share_its_group_and_other_underscores_stay(table):
+def test_read_affwild2_groups_people_of_one_video(table):
     groups = dict(zip(table.videos, table.groups, strict=True))
     assert groups["1-30-1280x720_left"] == groups["1-30-1280x720_right"] == "1-30-1280x720"
     assert groups["my_video"] == "my_video"
@@ -108,41 +112,42 @@ def test_people_of_one_video_share_its_group_and_other_underscores_stay(table):
 @pytest.mark.parametrize(
     ("name", "video"),
     [
-        ("my_video_right", "my_video"), ("video_left_1", "video_left_1"), ("video5_main", "video5"), ("_left", "_left"),
-        ("a_left_left", "a_left"), ("upright", "upright"),
+        ("my_video_right", "my_video"),
+        ("video_left_1", "video_left_1"),
+        ("video5_main", "video5"),
+        ("_left", "_left"),
+        ("a_left_left", "a_left"),
+        ("upright", "upright"),
     ],
-)  # fmt: skip
-def test_only_a_true_position_is_cut_off(name, video):
+)
+def test_without_position_strips_position_suffix_only(name, video):
     assert without_position(name) == video
 
 
-def test_a_video_whose_own_name_ends_in_a_position_is_itself(tmp_path):
+def test_read_affwild2_keeps_video_name_ending_in_position(tmp_path):
     videos = {"two_left": tmp_path / "two_left.mp4", "three": tmp_path / "three.avi"}
     assert video_file("two_left", videos) == videos["two_left"]
     assert video_file("three_right", videos) == videos["three"]
     assert video_file("two_right", videos) is None
 
 
-def test_the_report_counts_what_was_left_out(table):
+def test_report_counts_skipped_items(table):
     skipped = {reason: entry.count for reason, entry in table.report.skipped.items()}
     assert skipped["AU line marked as not annotated"] == 2
-    assert (
-        skipped["AU line with some columns absent: dropped as a whole, counted as not annotated"]
-        == 1
-    )
+    assert skipped["AU line with some columns absent: dropped, counted as not annotated"] == 1
     assert skipped["VA line marked as not annotated"] == 2
     assert skipped["valid EXPR label of a frame without a crop"] == 2  # one/3, _right/1
     assert skipped["crop without an EXPR line"] == 1  # one/6
-    assert table.report.found["label files, VA train"] == 1  # neither .DS_Store nor ._my_video.txt
-    assert table.report.found["usable frames, AU train"] == 3
-    assert table.report.found["frames labeled for AU + EXPR + VA"] == 2  # one/1 and one/5
+    assert table.report.counts["label files, VA train"] == 1  # neither .DS_Store nor ._my_video.txt
+    assert table.report.counts["usable frames, AU train"] == 3
+    assert table.report.counts["frames labeled for AU + EXPR + VA"] == 2  # one/1 and one/5
     patterns = [
-        n for what, n in table.report.found.items() if what.startswith("frames labeled for")
+        n for what, n in table.report.counts.items() if what.startswith("frames labeled for")
     ]
     assert sum(patterns) == len(table)
 
 
-def test_abaw1_has_eight_units_of_which_seven_are_ours(tmp_path):
+def test_read_affwild2_abaw1_masks_missing_aus(tmp_path):
     lines = [HEADER_AU_2020, au_line(4, 6, of=8), "-1," * 7 + "-1"]  # AU12 and AU20
     write(tmp_path / "annotations/AU_Set/Training_Set/v.txt", "\n".join(lines))
     crops(tmp_path, "v", [1, 2])
@@ -158,9 +163,7 @@ def test_abaw1_has_eight_units_of_which_seven_are_ours(tmp_path):
     ]
     assert [AU_NAMES[k] for k in np.flatnonzero(table.au[0])] == ["AU12"]
     assert table.rows("AU", "train").tolist() == [0]
-    with pytest.raises(
-        ValueError, match="version abaw2 was asked for, but the headers are those of abaw1"
-    ):
+    with pytest.raises(ValueError, match="expected headers of version abaw2, got those of abaw1"):
         read_affwild2(tmp_path, "abaw2", progress=False)
 
 
@@ -168,18 +171,18 @@ def test_abaw1_has_eight_units_of_which_seven_are_ours(tmp_path):
     "folder", ["Third ABAW Annotations", "6th_ABAW_Annotations", "annotations"]
 )
 @pytest.mark.parametrize("task", ["EXPR_Classification_Challenge", "EXPR_Recognition_Challenge"])
-def test_later_years_have_other_names_and_an_eighth_class(tmp_path, folder, task):
+def test_read_affwild2_of_later_years_masks_other_class(tmp_path, folder, task):
     write(tmp_path / folder / task / "Train_Set/v.txt", f"{HEADER_EXPR},Other\n7\n6\n-1")
     write(tmp_path / folder / "VA_Estimation_Challenge/Validation_Set/v.txt", f"{HEADER_VA}\n0,0\n")
     crops(tmp_path, "v", [1, 2, 3])
     table = read_affwild2(tmp_path, "abaw3", progress=False)
     assert table.expression_mask.tolist() == [False, True, False]
     assert table.expression.tolist() == [0, 6, 0]
-    assert table.report.skipped["expression Other (class 7), none of our seven"].count == 1
+    assert table.report.skipped["expression Other (class 7), outside the seven"].count == 1
     assert table.rows("VA", "validation").tolist() == [0]
 
 
-def test_multi_task_files_name_their_frames(tmp_path):
+def test_read_affwild2_multi_task_files_name_frames(tmp_path):
     base = tmp_path / "4th_ABAW_Annotations/MTL_Challenge"
     ones = ",".join(["1"] * 12)
     lines = [
@@ -196,28 +199,29 @@ def test_multi_task_files_name_their_frames(tmp_path):
     assert table.va[1].tolist() == [0.5, -0.5]
     assert table.rows("AU", "train").tolist() == [1]
     assert table.rows("AU", "validation", need_crop=False).tolist() == [3]
-    assert any("has no header line" in note for note in table.report.notes)
+    assert any("has no header" in note for note in table.report.notes)
 
 
-def test_a_frame_twice_in_a_multi_task_file_is_named(tmp_path):
+def test_read_affwild2_with_repeated_multi_task_frame_raises(tmp_path):
     line = "0,0,1," + ",".join(["0"] * 12)
-    text = f"image,valence,arousal,expression,aus\na/00002.jpg,{line}\na/00001.jpg,{line}\na/00002.jpg,{line}\n"
+    lines = [f"a/{frame:05d}.jpg,{line}" for frame in (2, 1, 2)]
+    text = "\n".join(["image,valence,arousal,expression,aus", *lines, ""])
     write(tmp_path / "annotations/MTL_Challenge/train_set.txt", text)
     with pytest.raises(
-        BrokenDataSetError, match=r"train_set\.txt:4: frame 2 of a stands here a second time"
+        BrokenDatasetError, match=r"train_set\.txt:4: frame 2 of a appears a second time"
     ):
         read_affwild2(tmp_path, progress=False)
 
 
 BROKEN = {
-    "a header of another task": ("AU", f"{HEADER_VA}\n0,0\n", 1, "wanted the header"),
-    "no header": ("EXPR", "0\n1\n", 1, "wanted the header"),
+    "a header of another task": ("AU", f"{HEADER_VA}\n0,0\n", 1, "expected the header"),
+    "no header": ("EXPR", "0\n1\n", 1, "expected the header"),
     "an empty file": ("VA", "", 1, "empty"),
     "too few columns": ("AU", f"{HEADER_AU}\n{au_line()}\n0,1\n", 3, "12 numbers"),
     "an intensity": ("AU", f"{HEADER_AU}\n3,{au_line(of=11)}\n", 2, "0, 1 or -1"),
     "a class too high": ("EXPR", f"{HEADER_EXPR}\n0\n8\n", 3, "0 to 6"),
-    "half a class": ("EXPR", f"{HEADER_EXPR}\n0.5\n", 2, "whole number"),
-    "two classes": ("EXPR", f"{HEADER_EXPR}\n1,2\n", 2, "one whole number"),
+    "half a class": ("EXPR", f"{HEADER_EXPR}\n0.5\n", 2, "one integer"),
+    "two classes": ("EXPR", f"{HEADER_EXPR}\n1,2\n", 2, "one integer"),
     "a word": ("VA", f"{HEADER_VA}\n0,0\n0,high\n", 3, "from -1 to 1"),
     "a valence of 1.5": ("VA", f"{HEADER_VA}\n1.5,0\n", 2, "from -1 to 1"),
     "not a number": ("VA", f"{HEADER_VA}\n0,nan\n", 2, "from -1 to 1"),
@@ -226,10 +230,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("task", "text", "line", "problem"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_line_is_named(tmp_path, task, text, line, problem):
+def test_reader_with_broken_line_names_it(tmp_path, task, text, line, problem):
     path = write(tmp_path / f"annotations/{task}_Set/Train_Set/bad.txt", text)
     write(tmp_path / "annotations/VA_Set/Train_Set/good.txt", f"{HEADER_VA}\n0,0\n")
-    with pytest.raises(BrokenDataSetError, match=problem) as raised:
+    with pytest.raises(BrokenDatasetError, match=problem) as raised:
         read_affwild2(tmp_path, progress=False)
     (broken,) = raised.value.broken
     assert (broken.path, broken.line) == (path, line)
@@ -238,16 +242,16 @@ def test_a_broken_line_is_named(tmp_path, task, text, line, problem):
     assert kept.report.skipped["broken label file"].count == 1
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path):
+def test_read_affwild2_with_invalid_utf8_names_line(tmp_path):
     path = tmp_path / "annotations/VA_Set/Train_Set/bad.txt"
     write(path, "")
     path.write_bytes(b"valence,arousal\n0,0\n\xff\xfe\n")
-    with pytest.raises(BrokenDataSetError, match=r"bad\.txt:3: not UTF-8"):
+    with pytest.raises(BrokenDatasetError, match=r"bad\.txt:3: not UTF-8"):
         read_affwild2(tmp_path, progress=False)
 
 
-def test_what_cannot_be_told_is_asked(tmp_path):
-    with pytest.raises(FileNotFoundError, match="it holds no folder"):
+def test_read_affwild2_with_ambiguous_folder_raises(tmp_path):
+    with pytest.raises(FileNotFoundError, match="got no folder"):
         read_affwild2(tmp_path, progress=False)
     for year in ("3rd", "5th"):
         write(
@@ -261,14 +265,14 @@ def test_what_cannot_be_told_is_asked(tmp_path):
         read_affwild2(tmp_path, "abaw9", annotations="5th_ABAW_Annotations", progress=False)  # type: ignore[arg-type]
 
 
-def test_a_video_in_two_splits_of_one_task_is_refused(tmp_path):
+def test_read_affwild2_with_video_in_two_splits_raises(tmp_path):
     for split in ("Train_Set", "Validation_Set"):
         write(tmp_path / f"annotations/VA_Set/{split}/v.txt", f"{HEADER_VA}\n0,0\n")
     with pytest.raises(ValueError, match="v is annotated twice for VA"):
         read_affwild2(tmp_path, progress=False)
 
 
-def test_files_of_two_versions_are_refused(tmp_path):
+def test_read_affwild2_with_mixed_versions_raises(tmp_path):
     write(tmp_path / "annotations/AU_Set/Train_Set/a.txt", f"{HEADER_AU}\n{au_line()}\n")
     write(tmp_path / "annotations/AU_Set/Train_Set/b.txt", f"{HEADER_AU_2020}\n{au_line(of=8)}\n")
     with pytest.raises(ValueError, match="two versions"):

@@ -1,3 +1,5 @@
+"""FEC reader on synthetic files."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -32,7 +34,7 @@ def path(tmp_path):
     return write(tmp_path / "faceexp-comparison-data-train-public.csv", "\n".join(lines))
 
 
-def test_the_odd_one_is_what_most_people_said(path):
+def test_odd_is_majority_vote(path):
     table = read_fec(path, progress=False)
     assert table.votes.tolist() == [[5, 1, 0], [1, 2, 3], [3, 0, 3], [0, 6, 0]]
     assert table.odd.tolist() == [0, 2, -1, 1]
@@ -43,13 +45,13 @@ def test_the_odd_one_is_what_most_people_said(path):
     )  # the file says left right top bottom
 
 
-def test_only_clear_triplets_with_all_images_are_usable(path):
+def test_usable_triplets_have_clear_answer_and_images(path):
     table = read_fec(path, progress=False)
     assert table.usable().tolist() == [0]
     assert table.usable(0.5).tolist() == [0, 1]
     assert [name != "" for name in table.paths[3]] == [True, True, False]
-    assert table.report.skipped["image that is not there"].count == 1
-    assert table.report.found["triplets"] == 4
+    assert table.report.skipped["missing image"].count == 1
+    assert table.report.counts["triplets"] == 4
 
 
 @pytest.mark.parametrize(
@@ -62,19 +64,19 @@ def test_only_clear_triplets_with_all_images_are_usable(path):
         ("a,b,c", "got 3 fields"),
     ],
 )
-def test_a_broken_line_is_named(path, bad, problem):
+def test_reader_with_broken_line_names_it(path, bad, problem):
     path.write_text(line(KINDS[0], 1) + "\n" + bad + "\n")
     with pytest.raises(BrokenFileError, match=problem) as raised:
         read_fec(path, progress=False)
     assert (raised.value.path, raised.value.line) == (path, 2)
 
 
-def test_names_come_out_of_urls():
+def test_file_name_is_last_url_part():
     assert file_name("http://a.b/c/12345_abc_o.jpg?x=1") == "12345_abc_o.jpg"
     assert file_name(" http://a.b/c/a%20b.jpg ") == "a b.jpg"
 
 
-def test_odd_and_agreement_against_counting():
+def test_odd_and_agreement_match_counting():
     random = np.random.default_rng(0)
     from training.datasets.fec_triplets import TripletTable
 

@@ -1,6 +1,4 @@
-"""The published tables, made of images and votes that are known; and the folder form against the
-atlases.
-"""
+"""FER+ reader on synthetic tables, and on real images compared with the atlases."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ def write_pixels(root, images, usage=USAGE):
     return write(root / "fer2013.csv", "\n".join(["emotion,pixels,Usage", *lines]))
 
 
-def test_tables_are_matched_row_by_row(faces):
+def test_read_ferplus_csv_matches_rows_of_both_tables(faces):
     root, images, votes = faces
     write_pixels(root, images)
     read = read_ferplus_csv(root, progress=False)
@@ -47,7 +45,7 @@ def test_tables_are_matched_row_by_row(faces):
     assert read.names.tolist() == list(NAMES)
 
 
-def test_folders_are_matched_by_name(faces):
+def test_read_ferplus_csv_from_folders_matches_names(faces):
     root, images, votes = faces
     for image, usage, name in zip(images, USAGE, NAMES, strict=True):
         if name:
@@ -64,9 +62,9 @@ def test_folders_are_matched_by_name(faces):
         read_ferplus_csv(root, progress=False)
 
 
-def test_what_does_not_match_is_named(faces):
+def test_read_ferplus_csv_with_mismatch_names_it(faces):
     root, images, _ = faces
-    with pytest.raises(FileNotFoundError, match=r"must hold fer2013\.csv, or FER2013Train"):
+    with pytest.raises(FileNotFoundError, match=r"must contain fer2013\.csv, or FER2013Train"):
         read_ferplus_csv(root, progress=False)
     write_pixels(root, images, ("Training", "PublicTest", "PublicTest", "PrivateTest"))
     with pytest.raises(BrokenFileError, match=r"fer2013new\.csv:3: Usage must be PublicTest"):
@@ -77,18 +75,18 @@ def test_what_does_not_match_is_named(faces):
     path = write_pixels(root, images)
     path.write_text(path.read_text().replace(",Training", " 9,Training", 1))
     with pytest.raises(
-        BrokenFileError, match=r"fer2013\.csv:2: wanted 2304 numbers 0 to 255, got 2305"
+        BrokenFileError, match=r"fer2013\.csv:2: expected 2304 numbers 0 to 255, got 2305"
     ):
         read_ferplus_csv(root, progress=False)
     path.unlink()
     write(root / "fer2013new.csv", f"{VOTES_HEADER}\nTraining,a.png,1,2\n")
     (root / "FER2013Train").mkdir()
-    with pytest.raises(BrokenFileError, match=r"fer2013new\.csv:2: wanted 12 fields, got 4"):
+    with pytest.raises(BrokenFileError, match=r"fer2013new\.csv:2: expected 12 fields, got 4"):
         read_ferplus_csv(root, progress=False)
 
 
 @pytest.mark.shared
-def test_real_faces_in_the_published_form_are_those_of_the_atlases(shared, tmp_path):
+def test_read_ferplus_csv_of_real_faces_equals_atlases(shared, tmp_path):
     known = read_ferplus(shared / "data/ferplus")
     chosen = np.concatenate(
         [np.flatnonzero(known.usage == usage)[:40] for usage in np.unique(known.usage)]

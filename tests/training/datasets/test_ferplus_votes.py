@@ -1,3 +1,5 @@
+"""Soft labels and majority of FER+ votes."""
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def votes(**counts: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", EXPRESSION_NAMES)
-def test_every_class_lands_at_its_own_index(name):
+def test_expression_distribution_maps_each_class_to_its_index(name):
     row = votes(**{name: 10})
     assert clear_majority(row)[0] == EXPRESSION_NAMES.index(name)
     assert expression_distribution(row)[0][0].argmax() == EXPRESSION_NAMES.index(name)
@@ -25,29 +27,29 @@ def test_every_class_lands_at_its_own_index(name):
 @pytest.mark.parametrize(
     "row",
     [
-        votes(neutral=4, anger=3, sadness=3),  # nobody has five
+        votes(neutral=4, anger=3, sadness=3),  # no class has five votes
         votes(neutral=5, sadness=5),  # a tie
         votes(contempt=6, neutral=4),  # the winner is none of the seven
         votes(neutral=5, unknown=5),
     ],
 )
-def test_unclear_images_are_left_out(row):
+def test_clear_majority_of_unclear_votes_is_minus_one(row):
     assert clear_majority(row)[0] == -1
 
 
-def test_votes_for_no_class_lower_the_weight_and_not_the_distribution():
+def test_expression_distribution_non_class_votes_lower_weight_only():
     distribution, weight = expression_distribution(votes(sadness=4, fear=2, contempt=2, unknown=2))
     assert distribution[0].sum() == pytest.approx(1)
     assert distribution[0, EXPRESSION_NAMES.index("sadness")] == pytest.approx(4 / 6)
     assert weight[0] == pytest.approx(0.6)
 
 
-def test_a_single_vote_beside_a_clear_answer_is_a_slip():
+def test_expression_distribution_ignores_single_vote_beside_majority():
     distribution, _ = expression_distribution(votes(happiness=9, disgust=1))
     assert distribution[0, EXPRESSION_NAMES.index("happiness")] == 1
 
 
-def test_a_image_without_any_vote_for_a_class_weighs_nothing():
+def test_expression_distribution_without_class_votes_has_zero_weight():
     distribution, weight = expression_distribution(votes(NF=10))
     assert weight[0] == 0
     assert distribution[0].sum() == pytest.approx(1)
@@ -55,7 +57,7 @@ def test_a_image_without_any_vote_for_a_class_weighs_nothing():
     assert not no_face_majority(votes(NF=5, neutral=5))[0]
 
 
-def test_valence_has_the_sign_that_its_name_promises():
+def test_valence_arousal_signs_match_emotion():
     table = valence_arousal(np.eye(len(EXPRESSION_NAMES), dtype=np.float32))
     valence, arousal = (dict(zip(EXPRESSION_NAMES, table[:, k], strict=True)) for k in (0, 1))
     assert (

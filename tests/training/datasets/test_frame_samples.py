@@ -1,3 +1,5 @@
+"""Samples of a frame table: crops, labels, masks and audio."""
+
 from __future__ import annotations
 
 from dataclasses import fields, replace
@@ -9,11 +11,11 @@ import torch
 
 from faceaffect.audio.mel import MelConfig
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, keypoints_from_landmarks
-from tests.training.datasets.synthetic_table import made_up_table
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.audio.mel_track import MelTrack, MelTracks
 from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_samples import FrameSamples, Sample, SampleConfig
-from training.datasets.sampling.label_samplers import Mixed, TaskRows
+from training.datasets.sampling.label_samplers import MixedSampler, TaskRows
 from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
@@ -27,8 +29,8 @@ UNITS = [0.0] * 11 + [1.0]
 
 @pytest.fixture
 def table(tmp_path):
-    """Three frames of `a` (the second without a crop) and two of `b`; pixel values tell the row."""
-    table = made_up_table(
+    """Three frames of `a` (the second without a crop), two of `b`; blue encodes the row."""
+    table = make_synthetic_table(
         {"a": [1, 2, 3], "b": [1, 2]},
         au=[UNITS, UNITS, None, None, UNITS],
         expression=[3, 2, None, 6, None],
@@ -39,13 +41,12 @@ def table(tmp_path):
     for row in (0, 2, 3, 4):
         path = table.path_of(row)
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(
-            str(path), np.full((112, 112, 3), (10 * row, 50, 200), np.uint8)
-        )  # blue, green, red
+        bgr = np.full((112, 112, 3), (10 * row, 50, 200), np.uint8)
+        cv2.imwrite(str(path), bgr)
     return table
 
 
-def test_a_batch_holds_images_labels_and_masks(table):
+def test_batch_holds_images_labels_and_masks(table):
     batch = FrameSamples(table).batch(np.array([4, 0, 3]))
     assert batch["image"].shape == (3, 3, 112, 112)
     assert batch["image"][:, 2, 50, 50].tolist() == pytest.approx([40 / 255, 0, 30 / 255])
@@ -56,8 +57,8 @@ def test_a_batch_holds_images_labels_and_masks(table):
     assert batch["expression"].dtype == torch.int64
 
 
-def test_crops_are_taken_as_they_are(tmp_path):
-    table = made_up_table({"v": [1]}, root=tmp_path)
+def test_batch_of_crops_keeps_pixels(tmp_path):
+    table = make_synthetic_table({"v": [1]}, root=tmp_path)
     path = table.path_of(0)
     path.parent.mkdir()
     pixels = RANDOM.integers(0, 256, (112, 112, 3)).astype(np.uint8)
@@ -66,7 +67,7 @@ def test_crops_are_taken_as_they_are(tmp_path):
     np.testing.assert_allclose(image.transpose(1, 2, 0)[:, :, ::-1] * 255, pixels, atol=1e-3)
 
 
-def test_frames_that_are_not_there_are_black_and_without_label(table):
+def test_batch_of_missing_frames_is_black_and_unlabeled(table):
     batch = FrameSamples(table, SampleConfig(size_px=32)).batch(np.array([[-1, 0, 1], [2, 3, -1]]))
     assert batch["image"].shape == (2, 3, 3, 32, 32)
     assert batch["is_frame"].tolist() == [[False, True, False], [True, True, False]]
@@ -78,7 +79,7 @@ def test_frames_that_are_not_there_are_black_and_without_label(table):
     assert batch["va"][0, 2].tolist() == [0, 0]  # row 1 has a label but no image
 
 
-def test_a_sample_is_one_row_of_it(table):
+def test_sample_equals_batch_row(table):
     samples = FrameSamples(table)
     sample = samples.sample(2)
     assert {f.name for f in fields(Sample)} >= {
@@ -92,7 +93,7 @@ def test_a_sample_is_one_row_of_it(table):
         "frame",
         "source",
     }
-    assert (sample.video, sample.frame, sample.source) == ("a", 3, "made up")
+    assert (sample.video, sample.frame, sample.source) == ("a", 3, "synthetic")
     assert sample.mask.tolist() == [False, False, True]
     assert sample.image.shape == (3, 112, 112)
     clip = samples.sample(np.array([-1, 3, 4]))
@@ -102,8 +103,8 @@ def test_a_sample_is_one_row_of_it(table):
         samples.sample(np.array([-1, -1]))
 
 
-def test_faces_are_aligned_by_landmarks(tmp_path):
-    table = made_up_table({"v": [1]}, root=tmp_path)
+def test_batch_aligns_faces_by_landmarks(tmp_path):
+    table = make_synthetic_table({"v": [1]}, root=tmp_path)
     points = (MEAN_SHAPE_PX * 1.7 + np.array([60, 30])).astype(np.float32)
     table = replace(table, landmarks_xy=points[None])
     path = table.path_of(0)
@@ -117,21 +118,22 @@ def test_faces_are_aligned_by_landmarks(tmp_path):
     ).max()
     for size_px in (112, 224):
         batch = FrameSamples(table, SampleConfig(size_px=size_px)).batch(np.array([0]))
-        found, image = batch["landmarks"][0].numpy(), batch["image"][0, 0].numpy()
+        landmarks, image = batch["landmarks"][0].numpy(), batch["image"][0, 0].numpy()
         template = (CANONICAL_KEYPOINTS_XY + 0.5) * (size_px / 112) - 0.5
         # The least-squares fit leaves what the mean face itself differs from the template.
         assert (
-            np.abs(keypoints_from_landmarks(found[None])[0] - template).max()
+            np.abs(keypoints_from_landmarks(landmarks[None])[0] - template).max()
             < straight * size_px / 112 + 1
         )
         row, column = np.mgrid[:size_px, :size_px]
         center = [(image * column).sum() / image.sum(), (image * row).sum() / image.sum()]
-        assert found[30] == pytest.approx(center, abs=0.3)
+        assert landmarks[30] == pytest.approx(center, abs=0.3)
 
 
-def test_faces_are_cut_around_their_box(tmp_path):
+def test_batch_crops_faces_around_box(tmp_path):
     table = replace(
-        made_up_table({"v": [1]}, root=tmp_path), box=np.array([[40, 60, 80, 90]], np.float32)
+        make_synthetic_table({"v": [1]}, root=tmp_path),
+        box=np.array([[40, 60, 80, 90]], np.float32),
     )
     path = table.path_of(0)
     path.parent.mkdir()
@@ -149,18 +151,18 @@ def test_faces_are_cut_around_their_box(tmp_path):
     assert wider[:10].max() == wider[50:].max() == wider[:, :10].max() == 0
 
 
-def test_a_broken_image_is_named(table):
+def test_batch_with_broken_image_names_it(table):
     table.path_of(3).write_bytes(b"\xff\xd8 broken")
-    with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be read as an image"):
+    with pytest.raises(BrokenFileError, match=r"00001\.png: cannot be decoded as an image"):
         FrameSamples(table).batch(np.array([3]))
 
 
-def test_steps_are_read_ahead_in_order(table):
+def test_load_prefetches_steps_in_order(table):
     samples = FrameSamples(table, SampleConfig(size_px=16))
-    sampler = Mixed(TaskRows(("AU", "EXPR"), np.array([0, 2, 3, 4, 0, 2, 3])), 2, seed=1)
-    wanted = [step.parts[0].rows.tolist() for step in sampler.steps(0)]
+    sampler = MixedSampler(TaskRows(("AU", "EXPR"), np.array([0, 2, 3, 4, 0, 2, 3])), 2, seed=1)
+    expected = [step.parts[0].rows.tolist() for step in sampler.steps(0)]
     loaded = list(samples.load(sampler.steps(0), workers=3))
-    assert [batch["row"].tolist() for ((_, batch),) in loaded] == wanted
+    assert [batch["row"].tolist() for ((_, batch),) in loaded] == expected
     table.path_of(3).unlink()
     with pytest.raises(BrokenFileError):
         list(samples.load(sampler.steps(0)))
@@ -170,7 +172,7 @@ SMALL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high
 
 
 @pytest.fixture
-def heard(table):
+def table_with_audio(table):
     """`a` has audio that gets louder; `b` has none. Frame 1 of `a` is at 1 s, frame 3 at 1.08 s."""
     offsets = np.array([1, 1.04, 1.08, np.nan, np.nan])
     track = MelTrack(
@@ -178,30 +180,30 @@ def heard(table):
     )
 
     class Tracks(MelTracks):
-        def of(self, path):
+        def get(self, path):
             return track if path.name == "a.mp4" else None
 
     return replace(table, media=("a.mp4", "b.mp4"), audio_offset_s=offsets), track, Tracks(SMALL)
 
 
-def test_a_frame_comes_with_the_audio_about_it(heard):
-    table, track, tracks = heard
+def test_batch_with_audio_around_frame(table_with_audio):
+    table, track, tracks = table_with_audio
     config = SampleConfig(size_px=16, audio="around", before_s=0.5, after_s=0.2)
     batch = FrameSamples(table, config, tracks).batch(np.array([0, 2, 3]))
     assert batch["audio"].shape == (3, 1, 6, 71)
     assert batch["has_audio"].tolist() == [True, True, False]
-    np.testing.assert_array_equal(batch["audio"][1, 0], track.around(1.08, 0.5, 0.2))
+    np.testing.assert_array_equal(batch["audio"][1, 0], track.window_around(1.08, 0.5, 0.2))
     assert batch["audio"][2].unique().numel() == 1  # silence
     clip = FrameSamples(table, config, tracks).batch(np.array([[-1, 0, 2]]))
     np.testing.assert_array_equal(
-        clip["audio"][0, 0], track.around(1.08, 0.5, 0.2)
+        clip["audio"][0, 0], track.window_around(1.08, 0.5, 0.2)
     )  # about its last frame
 
 
-def test_a_window_comes_with_its_own_stretch_of_audio(heard):
-    table, track, tracks = heard
+def test_batch_with_audio_of_window(table_with_audio):
+    table, track, tracks = table_with_audio
     config = SampleConfig(size_px=16, audio="between", audio_frames=20)
     batch = FrameSamples(table, config, tracks).batch(np.array([[0, 1, 2], [3, 4, 4]]))
     assert batch["audio"].shape == (2, 1, 6, 20)
-    np.testing.assert_array_equal(batch["audio"][0, 0], track.between(1.0, 1.12, 20))
+    np.testing.assert_array_equal(batch["audio"][0, 0], track.window_between(1.0, 1.12, 20))
     assert batch["has_audio"].tolist() == [True, False]

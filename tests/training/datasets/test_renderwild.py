@@ -1,6 +1,4 @@
-"""Videos with known truth, drawn here: what comes out must be the frame, the place and the labels
-that went in.
-"""
+"""RenderWild reader on synthetic videos with known landmarks and labels."""
 
 import json
 
@@ -8,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.datasets.renderwild import IMAGE_PX, load_wild, without_rest
+from training.datasets.renderwild import IMAGE_PX, drop_neutral, load_renderwild
 from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
@@ -32,7 +30,7 @@ def folder(tmp_path):
         ("two", "Validation_Set", "arkit"),
         ("three", "Train_Set", "arkit"),
     ):
-        film = cv2.VideoWriter(
+        video = cv2.VideoWriter(
             str(tmp_path / "videos" / f"{name}.avi"),
             cv2.VideoWriter_fourcc(*"MJPG"),
             25,
@@ -42,15 +40,18 @@ def folder(tmp_path):
             image = np.full((240, 320, 3), 30, np.uint8)
             for x, y in landmarks(k)[list(DOTS)]:
                 cv2.circle(image, (round(x), round(y)), 3, (40, 40, 250), -1)  # red
-            film.write(image)
-        film.release()
+            video.write(image)
+        video.release()
         strength = np.zeros((FRAMES, 7), np.float32)
         strength[:, 4], strength[:, 0] = np.linspace(0, 1, FRAMES), np.linspace(1, 0, FRAMES)
         truth = {
-            "time_s": np.arange(FRAMES) / 25, "landmarks_xy": np.stack([landmarks(k) for k in range(FRAMES)]),
-            "pose_deg": np.tile([10.0, -5, 2], (FRAMES, 1)), "au_intensity": np.tile(np.linspace(0, 1, 12), (FRAMES, 1)),
-            "strength": strength, "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
-        }  # fmt: skip
+            "time_s": np.arange(FRAMES) / 25,
+            "landmarks_xy": np.stack([landmarks(k) for k in range(FRAMES)]),
+            "pose_deg": np.tile([10.0, -5, 2], (FRAMES, 1)),
+            "au_intensity": np.tile(np.linspace(0, 1, 12), (FRAMES, 1)),
+            "strength": strength,
+            "va": np.stack([np.linspace(-1, 1, FRAMES)] * 2, axis=1),
+        }
         np.savez(
             tmp_path / "truth" / f"{name}.npz",
             **{key: value.astype(np.float32) for key, value in truth.items()},
@@ -60,8 +61,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_images_places_and_labels_belong_together(folder):
-    table, rig = load_wild(folder, "Train_Set", rate_hz=5)
+def test_load_renderwild_keeps_images_landmarks_and_labels_together(folder):
+    table, rig = load_renderwild(folder, "Train_Set", rate_hz=5)
     assert len(table) == 6  # frames 0, 5 and 10 of two videos
     assert sorted(rig.tolist()) == [0, 0, 0, 1, 1, 1]
     assert table.images.shape[1:] == (IMAGE_PX, IMAGE_PX, 3)
@@ -78,20 +79,20 @@ def test_images_places_and_labels_belong_together(folder):
     )
 
 
-def test_validation_videos_are_no_training_videos(folder):
-    assert len(load_wild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
-    with pytest.raises(FileNotFoundError, match="Test_Set split"):
-        load_wild(folder, "Test_Set")
+def test_load_renderwild_separates_splits(folder):
+    assert len(load_renderwild(folder, "Validation_Set", rate_hz=25)[0]) == FRAMES
+    with pytest.raises(FileNotFoundError, match="split Test_Set"):
+        load_renderwild(folder, "Test_Set")
 
 
-def test_an_unreadable_video_is_named(folder):
+def test_load_renderwild_with_unreadable_video_names_it(folder):
     (folder / "videos" / "one.avi").write_bytes(b"no video")
     with pytest.raises(ValueError, match=r"one\.avi"):
-        load_wild(folder)
+        load_renderwild(folder)
 
 
-def test_rest_can_be_thinned_out(folder):
-    table, _ = load_wild(folder, rate_hz=25)
-    thinned = without_rest(table, 1.0)
-    assert 0 < len(thinned) < len(table)
-    assert (thinned.expression[:, 0] < 0.9).all()
+def test_drop_neutral_removes_neutral_frames(folder):
+    table, _ = load_renderwild(folder, rate_hz=25)
+    downsampled = drop_neutral(table, 1.0)
+    assert 0 < len(downsampled) < len(table)
+    assert (downsampled.expression[:, 0] < 0.9).all()

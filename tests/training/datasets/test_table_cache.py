@@ -1,3 +1,5 @@
+"""Parquet files of tables and the table cache."""
+
 from __future__ import annotations
 
 import io
@@ -11,14 +13,14 @@ from rich.console import Console
 from tests.training.datasets.synthetic_affwild2 import HEADER_VA, abaw2, crops, write
 from training.datasets import affwild2
 from training.datasets.affwild2 import load_cached, read_affwild2
-from training.datasets.frame_table import FrameTable, join_tables
+from training.datasets.frame_table import FrameTable, concat_tables
 from training.datasets.table_parquet import read_table, write_table
 
 
 def assert_same(one: FrameTable, other: FrameTable) -> None:
     for each in fields(FrameTable):
         a, b = getattr(one, each.name), getattr(other, each.name)
-        if each.name == "kept_in":
+        if each.name == "cache_path":
             continue
         if each.name == "report":
             assert a.to_json() == b.to_json()
@@ -31,7 +33,7 @@ def assert_same(one: FrameTable, other: FrameTable) -> None:
             assert a == b, each.name
 
 
-def test_a_table_comes_back_as_it_was(tmp_path):
+def test_read_table_returns_written_table(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     write_table(table, tmp_path / "table.parquet", "key")
     again, key = read_table(tmp_path / "table.parquet")
@@ -40,7 +42,7 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_boxes_landmarks_and_intensities_come_back(tmp_path):
+def test_read_table_returns_boxes_landmarks_and_intensities(tmp_path):
     random = np.random.default_rng(0)
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     count = len(table)
@@ -60,7 +62,7 @@ def test_boxes_landmarks_and_intensities_come_back(tmp_path):
     assert_same(full, read_table(tmp_path / "table.parquet")[0])
 
 
-def test_other_tools_read_the_file(tmp_path):
+def test_written_table_is_readable_by_pyarrow(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     write_table(table, tmp_path / "table.parquet")
     rows = pq.read_table(tmp_path / "table.parquet").to_pylist()
@@ -84,7 +86,7 @@ def scans(monkeypatch):
     return calls
 
 
-def test_an_unchanged_folder_is_scanned_once(tmp_path, scans):
+def test_load_cached_of_unchanged_folder_scans_once(tmp_path, scans):
     root, cache = abaw2(tmp_path / "data"), tmp_path / "cache"
     first = load_cached(root, cache=cache, progress=False)
     assert_same(first, load_cached(root, cache=cache, progress=False))
@@ -107,7 +109,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_changed_folder_is_scanned_again(tmp_path, scans, change):
+def test_load_cached_of_changed_folder_scans_again(tmp_path, scans, change):
     root, cache = abaw2(tmp_path / "data"), tmp_path / "cache"
     load_cached(root, cache=cache, progress=False)
     change(root)
@@ -116,7 +118,7 @@ def test_a_changed_folder_is_scanned_again(tmp_path, scans, change):
     assert_same(changed, read_affwild2(root, progress=False))
 
 
-def test_a_damaged_cache_is_written_anew(tmp_path, scans):
+def test_load_cached_with_damaged_cache_rewrites_it(tmp_path, scans):
     root, cache = abaw2(tmp_path / "data"), tmp_path / "cache"
     table = load_cached(root, cache=cache, progress=False)
     (file,) = cache.iterdir()
@@ -127,22 +129,22 @@ def test_a_damaged_cache_is_written_anew(tmp_path, scans):
     assert len(scans) == 2
 
 
-def test_what_is_no_table_is_said(tmp_path):
+def test_read_table_of_other_file_raises(tmp_path):
     write(tmp_path / "x.parquet", "hello")
-    with pytest.raises(ValueError, match="not a table of frames"):
+    with pytest.raises(ValueError, match="not a frame table"):
         read_table(tmp_path / "x.parquet")
 
 
-def test_sources_are_joined_under_their_names(tmp_path):
+def test_concat_tables_prefixes_source_names(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
-    with pytest.raises(ValueError, match="same name"):
-        join_tables([table, table])
+    with pytest.raises(ValueError, match="must be unique"):
+        concat_tables([table, table])
     values = {each.name: getattr(table, each.name) for each in fields(FrameTable)}
     other = FrameTable(
         **values
         | {"sources": ("Other",) * len(table.videos), "box": np.ones((len(table), 4), np.float32)}
     )
-    both = join_tables([table, other])
+    both = concat_tables([table, other])
     assert len(both) == 2 * len(table)
     k = int(both.rows("AU")[-1])
     assert both.videos[both.video[k]] == "Other/one"
@@ -150,7 +152,7 @@ def test_sources_are_joined_under_their_names(tmp_path):
     assert np.isnan(both.box[0]).all()
     assert (both.box[k] == 1).all()
     np.testing.assert_array_equal(both.au[len(table) :], table.au)
-    picked = both.pick(both.rows("EXPR"))
+    picked = both.select(both.rows("EXPR"))
     assert picked.videos == (
         "Aff-Wild2/1-30-1280x720_right",
         "Aff-Wild2/one",
@@ -160,7 +162,7 @@ def test_sources_are_joined_under_their_names(tmp_path):
     assert picked.expression_mask.all()
 
 
-def test_the_summary_is_printed(tmp_path):
+def test_report_prints_summary(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     text = io.StringIO()
     table.report.show(Console(width=160, file=text))

@@ -21,8 +21,8 @@ from tests.training.methods.network_cases import SMALL, small_net
 from tests.training.methods.synthetic_faces import made_up_data
 from training.__main__ import main
 from training.datasets.face_table import FaceTable, empty_targets
-from training.datasets.renderwild import load_wild_frames
-from training.datasets.synthetic_images import RENDERS
+from training.datasets.renderwild import load_renderwild_frames
+from training.datasets.synthetic_images import SYNTHETIC_IMAGES
 from training.default_model import losses
 from training.distillation.teachers import (
     BundleTeacher,
@@ -190,7 +190,7 @@ def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: 
 
 def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
     teaching = Teachers([open_bundle().path], tmp_path, DistilOptions(rendered=False))
-    renders = replace(faces(3), name=RENDERS)
+    renders = replace(faces(3), name=SYNTHETIC_IMAGES)
     assert teaching.stills(renders) is renders
     assert teaching.frames(renders, tmp_path, []) is renders
     assert not np.array_equal(teaching.stills(faces(3)).au, renders.au)
@@ -209,7 +209,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.mark.shared
 def test_frames_of_videos_are_taught_with_memory(renderwild_tiny: Path, tmp_path: Path) -> None:
     net, recipe = small_net("multi_database"), find_recipe("M8", "compact", SMALL["multi_database"])
-    _, _, origins = load_wild_frames(renderwild_tiny, rate_hz=1.5)
+    _, _, origins = load_renderwild_frames(renderwild_tiny, rate_hz=1.5)
     found = predict_videos(recipe, net, renderwild_tiny, origins, tmp_path)
     data = open_recipe_data(recipe, renderwild_tiny, tmp_path)
     predictions = method_predictions(net, recipe, data.train, data)

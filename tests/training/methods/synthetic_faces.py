@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from faceaffect.audio.mel import MelConfig
-from tests.training.datasets.synthetic_table import made_up_table
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.audio.mel_track import MelTrack, MelTracks
 from training.datasets.frame_table import FrameTable
 from training.datasets.image_store import ImageStore, absolute_paths
@@ -47,7 +47,7 @@ def made_up_faces(
     total = sum(lengths.values())
     on = random.random((total, 12)) < 0.4
     va = random.uniform(-1, 1, (total, 2))
-    table = made_up_table(
+    table = make_synthetic_table(
         frames,
         au=on.astype(float).tolist(),
         expression=random.integers(0, 7, total).tolist(),

@@ -114,13 +114,13 @@ def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
 def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
     data = made_up_data()
     made, rows = samples("M5", data), np.array([[0, 1, 2, 3, 4, 5, 6, 7]])
-    track = data.tracks.of(data.train.media_of(7))
+    track = data.tracks.get(data.train.media_of(7))
     offset_s = float(data.train.audio_offset_s[7])
     assert offset_s == pytest.approx(0.5 + 7 / FPS)
     heard = made.inputs(rows)["mel"][0].numpy()
-    assert (heard == track.heard(offset_s, 101)).all()
+    assert (heard == track.latest_frames(offset_s, 101)).all()
     made.form = replace(made.form, causal=False)
-    assert (made.inputs(rows)["mel"][0].numpy() == track.around(offset_s, 0.5, 0.5)).all()
+    assert (made.inputs(rows)["mel"][0].numpy() == track.window_around(offset_s, 0.5, 0.5)).all()
 
 
 def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
@@ -135,13 +135,13 @@ def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
     data = made_up_data({"one": 60})
     rows = np.arange(50, 56)
     inputs = samples("M2", data).inputs(rows[None])
-    track = data.tracks.of(data.train.media_of(0))
-    known = [track.arrived(float(t)) for t in data.train.audio_offset_s[rows]]
+    track = data.tracks.get(data.train.media_of(0))
+    known = [track.frames_available(float(t)) for t in data.train.audio_offset_s[rows]]
     first = known[0] // 10 * 10 - 100
     assert first > 0
     assert inputs["mel_index"][0].tolist() == [k - first for k in known]
     length = known[-1] // 10 * 10 - first
-    assert (inputs["mel"][0, :length].numpy() == track.stretch(first, first + length)).all()
+    assert (inputs["mel"][0, :length].numpy() == track.chunk(first, first + length)).all()
 
 
 def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:

@@ -20,7 +20,7 @@ from tests.training.datasets.synthetic_affwild2 import (
     au_line,
     write,
 )
-from tests.training.datasets.synthetic_table import made_up_table
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.datasets.frame_table import SPLITS
 from training.methods.data import open_method_data, validation_view
 
@@ -97,7 +97,7 @@ def test_a_set_without_labels_to_train_on_is_told(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
-    table = made_up_table(
+    table = make_synthetic_table(
         {"a": [1, 2], "b": [1, 2]}, expression=[0, 1, 2, 3], no_crop=(3,), split="validation"
     )
     table = replace(table, splits=np.array([[0] * 3, [SPLITS.index("validation")] * 3], np.int8))
@@ -114,7 +114,7 @@ def test_landmarks_lie_where_the_faces_truth_has_them(
     data = open_method_data(renderwild_tiny, 96, False, tmp_path, landmarks=True, progress=False)
     table = data.train
     rows = np.arange(0, len(table), 3)
-    found = data.images.read_points(table, rows)
+    found = data.images.read_landmarks(table, rows)
     errors = []
     for row, points in zip(rows, found, strict=True):
         name = table.videos[table.video[row]]

@@ -41,18 +41,18 @@ def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: i
     heard: dict[str, int] = {}
     for row in range(len(table)):
         name = table.videos[table.video[row]]
-        track = data.tracks.of(table.media_of(row)) if audio is not None else None
+        track = data.tracks.get(table.media_of(row)) if audio is not None else None
         if track is not None:
             offset_s = float(table.audio_offset_s[row])
-            steps = track.arrived(offset_s) // 10
+            steps = track.frames_available(offset_s) // 10
             while heard.get(name, 0) < steps:
                 k = heard[name] = heard.get(name, 0) + 1
                 if audio.states:
-                    runner.hear(name, torch.from_numpy(track.stretch(10 * k - 10, 10 * k))[None])
+                    runner.hear(name, torch.from_numpy(track.chunk(10 * k - 10, 10 * k))[None])
                 elif k == steps:
                     runner.hear(
                         name,
-                        torch.from_numpy(track.heard(offset_s, audio.inputs[0].shape[-1]))[None],
+                        torch.from_numpy(track.latest_frames(offset_s, audio.inputs[0].shape[-1]))[None],
                     )
         for key, value in runner.see(name, {"crops": samples.images(np.array([row]))}).items():
             if key in ("au_logit", "expression_logit", "va"):
@@ -94,7 +94,7 @@ def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) ->
     net, recipe = setting(name)
     table = DATA.validation  # 25 frames a second
     seen = np.flatnonzero((table.frame - 1) % 5 == 0)
-    slow = method_predictions(net, recipe, table.pick(seen), DATA)
+    slow = method_predictions(net, recipe, table.select(seen), DATA)
     found = method_predictions(net, recipe, table, DATA, input_fps=5)
     assert np.flatnonzero(found.known).tolist() == seen.tolist()
     source = np.searchsorted(seen, np.arange(len(table)), side="right") - 1

@@ -1,4 +1,4 @@
-"""The challenge's scores against scikit-learn row by row, and what masked labels do to them."""
+"""ABAW2 scores compared with scikit-learn, and the effect of masked labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training import metrics
 
 @pytest.fixture
 def au() -> tuple[np.ndarray, np.ndarray]:
-    """Decisions and raw labels; some rows are masked wholly, some in one column."""
+    """Decisions and raw labels; some rows are fully masked, some in one column."""
     random = np.random.default_rng(4)
     label = (random.random((300, 12)) < np.linspace(0.05, 0.6, 12)).astype(np.int8)
     on = np.where(random.random((300, 12)) < 0.8, label == 1, random.random((300, 12)) < 0.5)
@@ -20,26 +20,26 @@ def au() -> tuple[np.ndarray, np.ndarray]:
     return on, label
 
 
-def test_au_score_agrees_with_scikit_learn(au: tuple[np.ndarray, np.ndarray]) -> None:
+def test_au_score_matches_scikit_learn(au: tuple[np.ndarray, np.ndarray]) -> None:
     on, label = au
     kept = (label >= 0).all(axis=1)
     assert 0 < kept.sum() < (label >= 0).any(axis=1).sum()
     f1 = sklearn_metrics.f1_score(label[kept], on[kept], average=None, zero_division=0)
     accuracy = np.mean(label[kept] == on[kept])
-    figures = metrics.au_score(on, label)
-    np.testing.assert_allclose(figures["f1"], f1)
-    assert figures["f1_mean"] == pytest.approx(f1.mean())
-    assert figures["accuracy"] == pytest.approx(accuracy)
-    assert figures["score"] == pytest.approx(0.5 * f1.mean() + 0.5 * accuracy)
-    assert figures["exact_match"] == pytest.approx(
+    scores = metrics.au_score(on, label)
+    np.testing.assert_allclose(scores["f1"], f1)
+    assert scores["f1_mean"] == pytest.approx(f1.mean())
+    assert scores["accuracy"] == pytest.approx(accuracy)
+    assert scores["score"] == pytest.approx(0.5 * f1.mean() + 0.5 * accuracy)
+    assert scores["exact_match"] == pytest.approx(
         sklearn_metrics.accuracy_score(label[kept], on[kept])
     )
 
 
-def test_by_column_a_frame_counts_for_the_aus_it_has(au: tuple[np.ndarray, np.ndarray]) -> None:
+def test_au_sums_by_column_counts_partly_labeled_frames(au: tuple[np.ndarray, np.ndarray]) -> None:
     on, label = au
-    label[:, 8] = -1  # an AU that nobody labeled
-    figures = metrics.au_figures(
+    label[:, 8] = -1  # an AU without any label
+    scores = metrics.au_metrics(
         metrics.au_sums(on, label, np.zeros(300, int), 1, by_column=True)[0]
     )
     known = label >= 0
@@ -48,16 +48,18 @@ def test_by_column_a_frame_counts_for_the_aus_it_has(au: tuple[np.ndarray, np.nd
         for k in range(12)
         if k != 8
     ]
-    assert np.isnan(figures["f1"][8])
-    assert figures["f1_mean"] == pytest.approx(np.mean(f1))
-    assert figures["accuracy"] == pytest.approx((on == (label == 1))[known].mean())
-    assert np.isnan(metrics.au_score(on, label)["score"])  # the challenge's rule leaves no frame
+    assert np.isnan(scores["f1"][8])
+    assert scores["f1_mean"] == pytest.approx(np.mean(f1))
+    assert scores["accuracy"] == pytest.approx((on == (label == 1))[known].mean())
+    assert np.isnan(
+        metrics.au_score(on, label)["score"]
+    )  # by the challenge's rule no frame is left
 
 
-def test_an_au_that_is_never_on_counts_nought() -> None:
+def test_au_score_of_absent_au_is_zero() -> None:
     on, label = np.zeros((4, 12), bool), np.zeros((4, 12), int)
-    figures = metrics.au_score(on, label)
-    assert (figures["f1_mean"], figures["accuracy"], figures["score"], figures["exact_match"]) == (
+    scores = metrics.au_score(on, label)
+    assert (scores["f1_mean"], scores["accuracy"], scores["score"], scores["exact_match"]) == (
         0,
         1,
         0.5,
@@ -65,19 +67,19 @@ def test_an_au_that_is_never_on_counts_nought() -> None:
     )
 
 
-def test_expression_score_agrees_with_scikit_learn() -> None:
+def test_expression_score_matches_scikit_learn() -> None:
     random = np.random.default_rng(0)
     label = random.integers(-1, 7, 400)
     predicted = np.where(random.random(400) < 0.5, np.maximum(label, 0), random.integers(0, 7, 400))
     kept = label >= 0
     macro = sklearn_metrics.f1_score(label[kept], predicted[kept], average="macro", labels=range(7))
     accuracy = sklearn_metrics.accuracy_score(label[kept], predicted[kept])
-    figures = metrics.expression_score(predicted, label)
-    assert figures["macro_f1"] == pytest.approx(macro)
-    assert figures["score"] == pytest.approx(0.67 * macro + 0.33 * accuracy)
+    scores = metrics.expression_score(predicted, label)
+    assert scores["macro_f1"] == pytest.approx(macro)
+    assert scores["score"] == pytest.approx(0.67 * macro + 0.33 * accuracy)
 
 
-def test_va_score_is_the_mean_concordance_of_valid_clipped_rows() -> None:
+def test_va_score_is_mean_ccc_of_valid_clipped_rows() -> None:
     random = np.random.default_rng(5)
     label = random.uniform(-1, 1, (200, 2)).astype(np.float32)
     predicted = 1.3 * label + 0.3 * random.standard_normal((200, 2))
@@ -85,27 +87,27 @@ def test_va_score_is_the_mean_concordance_of_valid_clipped_rows() -> None:
     label[3::11, 1] = -5
     kept = (label > -5).all(axis=1)
     clipped = predicted[kept].clip(-1, 1)
-    figures = metrics.va_score(predicted, label)
-    wanted = [metrics.ccc(clipped[:, k], label[kept, k]) for k in range(2)]
-    np.testing.assert_allclose(figures["ccc"], wanted, rtol=1e-7)
-    assert figures["score"] == pytest.approx(np.mean(wanted))
+    scores = metrics.va_score(predicted, label)
+    expected = [metrics.ccc(clipped[:, k], label[kept, k]) for k in range(2)]
+    np.testing.assert_allclose(scores["ccc"], expected, rtol=1e-7)
+    assert scores["score"] == pytest.approx(np.mean(expected))
     for name in ("pearson", "rmse", "sign_agreement"):
-        wanted = [getattr(metrics, name)(clipped[:, k], label[kept, k]) for k in range(2)]
-        np.testing.assert_allclose(figures[name], wanted, rtol=1e-6, err_msg=name)
+        expected = [getattr(metrics, name)(clipped[:, k], label[kept, k]) for k in range(2)]
+        np.testing.assert_allclose(scores[name], expected, rtol=1e-6, err_msg=name)
 
 
-def test_sums_of_videos_add_up_to_the_pool(au: tuple[np.ndarray, np.ndarray]) -> None:
+def test_au_sums_added_over_videos_equal_pooled_score(au: tuple[np.ndarray, np.ndarray]) -> None:
     on, label = au
     video = np.repeat(np.arange(3), 100)
-    np.testing.assert_allclose(metrics.au_figures(metrics.au_sums(on, label, video, 5).sum(axis=0))["score"],
-                               metrics.au_score(on, label)["score"])  # fmt: skip
-    first = metrics.au_figures(metrics.au_sums(on, label, video, 5))["score"]
+    pooled = metrics.au_metrics(metrics.au_sums(on, label, video, 5).sum(axis=0))
+    np.testing.assert_allclose(pooled["score"], metrics.au_score(on, label)["score"])
+    first = metrics.au_metrics(metrics.au_sums(on, label, video, 5))["score"]
     assert first[1] == pytest.approx(metrics.au_score(on[100:200], label[100:200])["score"])
     assert np.isnan(first[3:]).all()
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_labeled_frame_gives_nan_and_no_warning() -> None:
+def test_scores_without_labels_are_nan_without_warning() -> None:
     tasks = (
         metrics.au_score(np.zeros((3, 12), bool), np.full((3, 12), -1)),
         metrics.expression_score(np.zeros(3, int), np.full(3, -1)),
@@ -114,11 +116,11 @@ def test_no_labeled_frame_gives_nan_and_no_warning() -> None:
         metrics.expression_score(np.zeros(0, int), np.zeros(0, int)),
         metrics.va_score(np.zeros((0, 2)), np.zeros((0, 2))),
     )
-    for figures in tasks:
-        assert all(np.isnan(value).all() for value in figures.values()), figures
+    for scores in tasks:
+        assert all(np.isnan(value).all() for value in scores.values()), scores
 
 
-def test_codes_of_other_data_sets_are_refused() -> None:
+def test_labeled_masks_with_foreign_codes_raise() -> None:
     with pytest.raises(ValueError, match=r"0, 1 or -1, got \[9\]"):
         metrics.labeled_au(np.full((1, 12), 9))
     with pytest.raises(ValueError, match=r"got \[7\]"):

@@ -1,4 +1,4 @@
-"""F1, AUROC, average precision and thresholds against scikit-learn and exhaustive search."""
+"""Binary metrics compared with scikit-learn and with exhaustive search."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def scored(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray]:
     return (np.zeros(400) if request.param == "all tied" else score), truth
 
 
-def test_f1_agrees_with_scikit_learn() -> None:
+def test_f1_matches_scikit_learn() -> None:
     random = np.random.default_rng(1)
-    on, seen = random.random(300) < 0.2, random.random(300) < 0.3
-    assert metrics.f1(seen, on) == pytest.approx(sklearn_metrics.f1_score(on, seen))
+    truth, predicted = random.random(300) < 0.2, random.random(300) < 0.3
+    assert metrics.f1(predicted, truth) == pytest.approx(sklearn_metrics.f1_score(truth, predicted))
     assert metrics.f1(np.zeros(5, bool), np.zeros(5, bool)) == 0
 
 
-def test_areas_agree_with_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:
+def test_auroc_and_average_precision_match_scikit_learn(
+    scored: tuple[np.ndarray, np.ndarray],
+) -> None:
     score, truth = scored
     assert metrics.auroc(score, truth) == pytest.approx(sklearn_metrics.roc_auc_score(truth, score))
     assert metrics.average_precision(score, truth) == pytest.approx(
@@ -38,27 +40,27 @@ def test_areas_agree_with_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) ->
     )
 
 
-def test_the_curve_agrees_with_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:
+def test_precision_recall_matches_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:
     score, truth = scored
     curve = metrics.precision_recall(score, truth)
     precision, recall, threshold = sklearn_metrics.precision_recall_curve(truth, score)
-    # scikit-learn goes upwards and adds the point (1, 0).
+    # scikit-learn orders by ascending threshold and adds the point (1, 0).
     np.testing.assert_allclose(curve.precision[::-1], precision[:-1])
     np.testing.assert_allclose(curve.recall[::-1], recall[:-1])
     np.testing.assert_allclose(curve.threshold[::-1], threshold)
 
 
-def test_a_thinned_curve_lies_on_the_whole_one(scored: tuple[np.ndarray, np.ndarray]) -> None:
+def test_downsampled_curve_is_subset_of_full_curve(scored: tuple[np.ndarray, np.ndarray]) -> None:
     curve = metrics.precision_recall(*scored)
-    thinned = curve.thinned(20)
-    assert len(thinned.recall) <= min(22, len(curve.recall))
-    assert {*zip(thinned.recall, thinned.precision, strict=True)} <= {
+    downsampled = curve.downsampled(20)
+    assert len(downsampled.recall) <= min(22, len(curve.recall))
+    assert {*zip(downsampled.recall, downsampled.precision, strict=True)} <= {
         *zip(curve.recall, curve.precision, strict=True)
     }
-    assert (thinned.recall[0], thinned.recall[-1]) == (curve.recall[0], 1)
+    assert (downsampled.recall[0], downsampled.recall[-1]) == (curve.recall[0], 1)
 
 
-def test_one_class_or_no_rows_have_no_area() -> None:
+def test_auroc_and_average_precision_of_one_class_are_nan() -> None:
     score = np.arange(4.0)
     for truth in (np.zeros(4, bool), np.ones(4, bool)):
         assert math.isnan(metrics.auroc(score, truth))
@@ -69,7 +71,7 @@ def test_one_class_or_no_rows_have_no_area() -> None:
     assert metrics.best_f1(NONE, NONE.astype(bool)) == 0
 
 
-def test_scores_that_are_no_numbers_are_refused() -> None:
+def test_auroc_with_nan_or_unequal_shapes_raises() -> None:
     with pytest.raises(ValueError, match="1 of 3 are NaN"):
         metrics.auroc(np.array([0.1, math.nan, 0.3]), np.array([True, False, True]))
     with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
@@ -77,7 +79,7 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.2, 0.8), (0.6, 0.9), (0.5, 0.5)])
-def test_no_threshold_within_the_bounds_is_better(bounds: tuple[float, float]) -> None:
+def test_best_threshold_beats_exhaustive_search_within_bounds(bounds: tuple[float, float]) -> None:
     random = np.random.default_rng(7)
     truth = random.random(60) < 0.4
     probability = np.round(np.clip(0.3 * truth + 0.7 * random.random(60), 0, 1), 2)
@@ -89,28 +91,28 @@ def test_no_threshold_within_the_bounds_is_better(bounds: tuple[float, float]) -
         assert metrics.best_f1(probability, truth) == pytest.approx(max(tried))
 
 
-def test_the_threshold_lies_in_the_middle_of_what_it_separates() -> None:
+def test_best_threshold_is_midpoint_of_separated_scores() -> None:
     truth = np.arange(100) >= 60
     probability = np.where(truth, 0.75, 0.35).astype(np.float32)
     assert metrics.best_threshold(probability, truth) == pytest.approx(0.55)
-    assert metrics.best_threshold(probability, truth, least=0.7) == pytest.approx(0.725)
+    assert metrics.best_threshold(probability, truth, low=0.7) == pytest.approx(0.725)
     assert metrics.best_threshold(probability, np.zeros(100, bool)) == 0.5
 
 
 @pytest.mark.parametrize("slack", [0.01, 0.05, 0.3])
-def test_slack_gives_the_most_sensitive_of_nearly_best_thresholds(slack: float) -> None:
+def test_best_threshold_with_slack_is_lowest_nearly_best(slack: float) -> None:
     random = np.random.default_rng(4)
     truth = random.random(300) < 0.3
     probability = np.clip(0.35 * truth + random.normal(0.35, 0.15, 300), 0, 1)
     chosen = metrics.best_threshold(probability, truth, 0.001, 0.999, slack)
-    found = np.unique(probability)
-    middles = (found[1:] + found[:-1]) / 2
+    distinct = np.unique(probability)
+    midpoints = (distinct[1:] + distinct[:-1]) / 2
     scores = np.array(
         [
             2 * (truth & (probability >= t)).sum() / (truth.sum() + (probability >= t).sum())
-            for t in middles
+            for t in midpoints
         ]
     )
-    wanted = middles[scores >= scores.max() - slack].min()
-    assert np.array_equal(probability >= chosen, probability >= wanted)
-    assert scores[middles < wanted].max(initial=0) < scores.max() - slack
+    expected = midpoints[scores >= scores.max() - slack].min()
+    assert np.array_equal(probability >= chosen, probability >= expected)
+    assert scores[midpoints < expected].max(initial=0) < scores.max() - slack

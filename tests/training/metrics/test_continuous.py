@@ -1,4 +1,4 @@
-"""Concordance, correlation and errors against closed forms and NumPy."""
+"""Regression metrics compared with closed forms and NumPy."""
 
 from __future__ import annotations
 
@@ -18,31 +18,27 @@ def series() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("offset", [0, 1e4])
-def test_concordance_is_its_definition(
-    series: tuple[np.ndarray, np.ndarray], offset: float
-) -> None:
+def test_ccc_matches_definition(series: tuple[np.ndarray, np.ndarray], offset: float) -> None:
     p, t = series
     covariance = ((p - p.mean()) * (t - t.mean())).mean()
-    wanted = 2 * covariance / (p.var() + t.var() + (p.mean() - t.mean()) ** 2 + 1e-8)
-    assert metrics.ccc(p + offset, t + offset) == pytest.approx(wanted, rel=1e-9)
+    expected = 2 * covariance / (p.var() + t.var() + (p.mean() - t.mean()) ** 2 + 1e-8)
+    assert metrics.ccc(p + offset, t + offset) == pytest.approx(expected, rel=1e-9)
 
 
-def test_concordance_in_closed_form() -> None:
+def test_ccc_matches_closed_form() -> None:
     truth = np.array([-1.0, 1.0, -1.0, 1.0])  # mean 0, variance 1
     assert metrics.ccc(truth, truth) == pytest.approx(1)
     assert metrics.ccc(-truth, truth) == pytest.approx(-1)
     for shift in (0.5, 2.0):  # 2 / (2 + shift^2)
         assert metrics.ccc(truth + shift, truth) == pytest.approx(2 / (2 + shift**2))
-        assert metrics.pearson(truth + shift, truth) == pytest.approx(
-            1
-        )  # which does not see the shift
+        assert metrics.pearson(truth + shift, truth) == pytest.approx(1)  # invariant to the shift
     for factor in (0.5, 3.0):  # 2 f / (1 + f^2)
         assert metrics.ccc(factor * truth, truth) == pytest.approx(2 * factor / (1 + factor**2))
     assert metrics.ccc(np.full(4, 0.3), truth) == pytest.approx(0, abs=1e-12)
     assert metrics.ccc(np.zeros(4), np.zeros(4)) == 0
 
 
-def test_correlation_and_errors_agree_with_numpy(series: tuple[np.ndarray, np.ndarray]) -> None:
+def test_pearson_and_rmse_match_numpy(series: tuple[np.ndarray, np.ndarray]) -> None:
     p, t = series
     assert metrics.pearson(p, t) == pytest.approx(np.corrcoef(p, t)[0, 1])
     assert metrics.rmse(p, t) == pytest.approx(np.sqrt(np.mean((p - t) ** 2)))
@@ -52,7 +48,7 @@ def test_correlation_and_errors_agree_with_numpy(series: tuple[np.ndarray, np.nd
     )
 
 
-def test_constants_and_no_rows() -> None:
+def test_continuous_metrics_of_constants_and_no_rows() -> None:
     none = np.zeros(0)
     for measure in (metrics.ccc, metrics.pearson, metrics.rmse, metrics.sign_agreement):
         assert math.isnan(measure(none, none)), measure

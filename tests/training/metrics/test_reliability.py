@@ -1,4 +1,4 @@
-"""Calibration errors against a slow loop, closed forms and scikit-learn's curve."""
+"""Reliability curves compared with a loop, with closed forms and with scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from training import metrics
 
 
-def slow_error(probability: np.ndarray, came_true: np.ndarray, bins: int) -> float:
+def slow_error(probability: np.ndarray, truth: np.ndarray, bins: int) -> float:
     total = 0.0
     for k in range(bins):
         inside = [
@@ -19,44 +19,44 @@ def slow_error(probability: np.ndarray, came_true: np.ndarray, bins: int) -> flo
             if k / bins <= p < (k + 1) / bins or (k == bins - 1 and p == 1)
         ]
         if inside:
-            total += abs(sum(probability[i] for i in inside) - sum(came_true[i] for i in inside))
+            total += abs(sum(probability[i] for i in inside) - sum(truth[i] for i in inside))
     return total / len(probability)
 
 
-def test_the_error_is_its_definition() -> None:
+def test_reliability_error_matches_definition() -> None:
     random = np.random.default_rng(0)
     probability = np.append(random.random(300), [0.0, 1.0])
-    came_true = random.random(302) < probability**2
+    truth = random.random(302) < probability**2
     for bins in (10, 15):
-        assert metrics.reliability(probability, came_true, bins).error == pytest.approx(
-            slow_error(probability, came_true, bins)
+        assert metrics.reliability(probability, truth, bins).error == pytest.approx(
+            slow_error(probability, truth, bins)
         )
 
 
-def test_the_curve_agrees_with_scikit_learn() -> None:
+def test_reliability_curve_matches_scikit_learn() -> None:
     calibration = pytest.importorskip("sklearn.calibration")
     random = np.random.default_rng(1)
     probability = 0.6 * random.random(500)
-    came_true = random.random(500) < probability
-    curve = metrics.reliability(probability, came_true, 10)
-    frequency, mean = calibration.calibration_curve(came_true, probability, n_bins=10)
+    truth = random.random(500) < probability
+    curve = metrics.reliability(probability, truth, 10)
+    frequency, mean = calibration.calibration_curve(truth, probability, n_bins=10)
     filled = curve.count > 0
     np.testing.assert_allclose(curve.frequency[filled], frequency)
     np.testing.assert_allclose(curve.probability[filled], mean)
     assert np.isnan(curve.frequency[~filled]).all()
 
 
-def test_closed_forms() -> None:
-    came_true = np.arange(100) < 70
-    assert metrics.reliability(np.full(100, 0.7), came_true).error == pytest.approx(0)
-    assert metrics.reliability(np.full(100, 0.9), came_true).error == pytest.approx(0.2)
-    assert metrics.reliability(came_true.astype(float), came_true).error == 0
+def test_reliability_error_matches_closed_forms() -> None:
+    truth = np.arange(100) < 70
+    assert metrics.reliability(np.full(100, 0.7), truth).error == pytest.approx(0)
+    assert metrics.reliability(np.full(100, 0.9), truth).error == pytest.approx(0.2)
+    assert metrics.reliability(truth.astype(float), truth).error == 0
     assert math.isnan(metrics.reliability(np.zeros(0), np.zeros(0, bool)).error)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         metrics.reliability(np.array([1.5]), np.array([True]))
 
 
-def test_unlabeled_rows_do_not_count() -> None:
+def test_reliability_ignores_unlabeled_rows() -> None:
     probability = np.full((10, 12), 0.5)
     label = np.tile([[1], [0]], (5, 12))
     label[:4, 2] = -1

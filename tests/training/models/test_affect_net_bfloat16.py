@@ -1,4 +1,4 @@
-"""Training in bfloat16 changes the trunk alone: heads, and everything in evaluation, stay float32."""
+"""bfloat16 training affects only the trunk: heads and evaluation stay float32."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def test_the_trunk_alone_is_rounded():
     net.trunk.register_forward_hook(lambda _, __, found: seen.append(found[1].dtype))
     torch.manual_seed(1)
     plain = net(crops)
-    net.bfloat16 = True
+    net.uses_bfloat16 = True
     torch.manual_seed(1)
     rounded = net(crops)
     assert seen == [torch.float32, torch.bfloat16]
@@ -34,6 +34,6 @@ def test_the_trunk_alone_is_rounded():
     net.eval()
     exact = net(crops)
     assert seen[-1] == torch.float32
-    net.bfloat16 = False
+    net.uses_bfloat16 = False
     for name, value in net(crops).items():
         torch.testing.assert_close(value, exact[name], rtol=0, atol=0)

@@ -1,1 +1,1 @@
-"""Which rows enter a step: samplers by label availability, windows, pairs, weights, thinning."""
+"""Sampling of training rows: multi-task samplers, windows, pairs, weights, subsampling."""

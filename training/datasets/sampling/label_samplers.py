@@ -1,44 +1,44 @@
-"""The four ways in which the eight methods treat frames that are labeled for some tasks only."""
+"""Samplers for multi-task training on frames that are labeled for some tasks only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, count
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.frame_table import TASKS, FrameTable, Rows, Task
+from training.datasets.frame_table import Task
 from training.datasets.sampling.step import Part, RowSource, Step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskRows:
-    """Rows that are drawn for some tasks; with weights they are drawn with replacement, else each
-    once an epoch.
-    """
+    """Rows to draw for some tasks: with weights with replacement, else each once per epoch."""
 
     tasks: tuple[Task, ...]
     rows: RowSource
-    weights: NDArray[np.float64] | None = None  # [N], any positive scale
+    weights: NDArray[np.float64] | None = None  # [N] of any scale
 
-    def of(self, epoch: int) -> NDArray[np.int64]:
+    def rows_of_epoch(self, epoch: int) -> NDArray[np.int64]:
+        """Rows of an epoch; ValueError if there are none."""
         rows = np.asarray(self.rows(epoch) if callable(self.rows) else self.rows)
         if not len(rows):
             raise ValueError(
-                f"no row to train on for {' + '.join(self.tasks)}: none is labeled, has a crop and may be seen"
+                f"no row to train on for {' + '.join(self.tasks)}: none is labeled, has a crop "
+                "and is in the training split"
             )
         if self.weights is not None and len(self.weights) != len(rows):
-            raise ValueError(f"there are {len(rows)} rows and {len(self.weights)} weights")
+            raise ValueError(f"expected {len(rows)} weights, got {len(self.weights)}")
         return rows
 
     def batches(
         self, epoch: int, batch: int, random: np.random.Generator
     ) -> list[NDArray[np.int64]]:
-        """One epoch in batches; the last may be smaller."""
-        rows = self.of(epoch)
+        """Batches of one epoch; the last may be smaller."""
+        rows = self.rows_of_epoch(epoch)
         if self.weights is None:
             order = random.permutation(len(rows))
         else:
@@ -46,12 +46,13 @@ class TaskRows:
         return [rows[order[k : k + batch]] for k in range(0, len(rows), batch)]
 
     def batch_count(self, epoch: int, batch: int) -> int:
-        return -(-len(self.of(epoch)) // batch)
+        """Number of batches of an epoch."""
+        return -(-len(self.rows_of_epoch(epoch)) // batch)
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
-    """One stream of rows of any label pattern; the masks decide which losses count (M5, M6)."""
+class MixedSampler:
+    """Draws from one pool of rows with any labels; masks decide which losses apply (M5, M6)."""
 
     rows: TaskRows
     batch: int
@@ -67,9 +68,10 @@ class Mixed:
 
 @dataclass(frozen=True, slots=True)
 class SemiSupervisedSampler:
-    """A batch of labeled rows, each once an epoch, and to each `more` rows without any label, for a
-    teacher to answer (Tarvainen & Valpola 2017): however few labels there are, a step holds as
-    many as one that learns from labels alone.
+    """Draws batches of labeled rows, each once per epoch, plus `more` unlabeled rows per batch.
+
+    A teacher labels the unlabeled rows (Tarvainen & Valpola 2017). The number of labeled rows per
+    step is that of supervised training, however few labels there are.
     """
 
     labeled: TaskRows
@@ -79,9 +81,9 @@ class SemiSupervisedSampler:
     seed: int = 0
 
     def steps(self, epoch: int) -> Iterator[Step]:
-        others = _endless(self.unlabeled, epoch, self.more, self.seed, 1)
+        unlabeled = _cycle(self.unlabeled, epoch, self.more, self.seed, 1)
         for rows in self.labeled.batches(epoch, self.batch, _random(self.seed, epoch, 0)):
-            yield Step((Part(self.labeled.tasks, np.concatenate([rows, next(others)])),))
+            yield Step((Part(self.labeled.tasks, np.concatenate([rows, next(unlabeled)])),))
 
     def count(self, epoch: int) -> int:
         return self.labeled.batch_count(epoch, self.batch)
@@ -89,11 +91,10 @@ class SemiSupervisedSampler:
 
 @dataclass(frozen=True, slots=True)
 class PerTaskSampler:
-    """One batch of every set in each step, losses added (M1: longest; M8: shortest, with a set for
-    both tasks).
+    """Draws one batch of every set in each step; their losses are added.
 
-    With "longest", shorter sets start over in a new order until the longest is through; with
-    "shortest", the epoch ends with the first set that does.
+    With `length="longest"`, shorter sets repeat in a new order until the longest is exhausted
+    (M1); with "shortest", the epoch ends with the shortest set (M8, with a set for both tasks).
     """
 
     sets: Mapping[str, TaskRows]
@@ -103,7 +104,7 @@ class PerTaskSampler:
 
     def steps(self, epoch: int) -> Iterator[Step]:
         streams = [
-            _endless(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
+            _cycle(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
         ]
         for _ in range(self.count(epoch)):
             yield Step(
@@ -119,12 +120,11 @@ class PerTaskSampler:
 
 
 @dataclass(frozen=True, slots=True)
-class Alternate:
-    """Tasks take turns, an optimizer step each (M2).
+class AlternatingSampler:
+    """Alternates between the sets, with one optimizer step each (M2).
 
-    turn "batch": a batch of every set in turn, as long as the last set lasts; the others start
-    over as often as needed. turn "epoch": within one pass the whole of the first set, then the
-    whole of the next.
+    With `turn="batch"`, a batch of every set in turn until the last set is exhausted; the others
+    repeat as needed. With "epoch", all batches of the first set, then all of the next.
     """
 
     sets: Mapping[str, TaskRows]
@@ -139,7 +139,7 @@ class Alternate:
                     yield Step((Part(each.tasks, rows),), name)
             return
         streams = [
-            _endless(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
+            _cycle(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
         ]
         for _ in range(self.count(epoch) // len(self.sets)):
             for (name, each), stream in zip(self.sets.items(), streams, strict=True):
@@ -151,11 +151,10 @@ class Alternate:
 
 
 @dataclass(frozen=True, slots=True)
-class Phases:
-    """Groups of rows by what they are labeled for, one whole group after the other (M3).
+class CurriculumSampler:
+    """Draws groups of rows by available labels, one group after the other (M3).
 
-    The name of a group is the step's `phase`; a recipe rests the heads that are not in the
-    phase's tasks.
+    The name of the group is the `phase` of the step; heads of other tasks are frozen in it.
     """
 
     groups: Mapping[str, TaskRows]
@@ -171,50 +170,12 @@ class Phases:
         return sum(group.batch_count(epoch, self.batch) for group in self.groups.values())
 
 
-def label_groups(
-    table: FrameTable,
-    first: Task = "EXPR",
-    second: Task = "AU",
-    *,
-    disjoint: bool = True,
-    rows: Rows | None = None,
-) -> dict[str, TaskRows]:
-    """The groups of `Phases`: labeled for the first task, for the second, for both.
-
-    With `disjoint` the first two hold only rows that lack the other label, as M3's text says;
-    without, all rows of each task, as its code does. Groups without a row are left out.
-    """
-    within = np.zeros(len(table), bool)
-    within[np.arange(len(table)) if rows is None else rows] = True
-    one, two = table.labeled(first) & within, table.labeled(second) & within
-    masks = {
-        first: one & ~two if disjoint else one,
-        second: two & ~one if disjoint else two,
-        "both": one & two,
-    }
-    tasks: dict[str, tuple[Task, ...]] = {
-        first: (first,),
-        second: (second,),
-        "both": (first, second),
-    }
-    return {
-        name: TaskRows(tasks[name], np.flatnonzero(mask))
-        for name, mask in masks.items()
-        if mask.any()
-    }
-
-
-def task_sets(table: FrameTable, tasks: tuple[Task, ...] = TASKS) -> dict[str, TaskRows]:
-    """The rows of each task of a table (a `splits.training_view`), by the task's name."""
-    return {task: TaskRows((task,), table.rows(task)) for task in tasks}
-
-
-def _endless(
+def _cycle(
     rows: TaskRows, epoch: int, batch: int, seed: int, number: int
 ) -> Iterator[NDArray[np.int64]]:
-    rounds = enumerate(repeat(None))
+    """Endless batches; each pass over the rows has a new order."""
     return chain.from_iterable(
-        rows.batches(epoch, batch, _random(seed, epoch, number, turn)) for turn, _ in rounds
+        rows.batches(epoch, batch, _random(seed, epoch, number, turn)) for turn in count()
     )
 
 

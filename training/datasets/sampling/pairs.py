@@ -1,4 +1,4 @@
-"""Pairs of frames of one video whose labels differ, for learning to rank (M7)."""
+"""Pairs of frames of one video with different labels, for learning to rank (M7)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from training.datasets.frame_table import FrameTable, Rows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Rows of both sides and the order of their labels."""
+    """C pairs of rows and the order of their labels."""
 
     first: NDArray[np.int64]  # [C]
     second: NDArray[np.int64]  # [C]
-    order: NDArray[np.float32]  # [C] +1 where the second is higher, else -1
+    order: NDArray[np.float32]  # [C] +1 if the label of the second is higher, else -1
 
     def __len__(self) -> int:
         return len(self.first)
@@ -30,38 +30,44 @@ def draw_pairs(
     count: int,
     random: np.random.Generator,
 ) -> Pairs:
-    """Draw pairs: a pair of labels uniformly, then a video that has both, then a frame of each.
+    """Draw pairs: uniformly a pair of labels, then a video with both, then a frame of each.
 
     Args:
-        values: labels [N] of the whole table: 0 and 1, or intensities.
+        values: labels [N] of all rows of the table: 0 and 1, or intensities.
         videos: video of each row [N].
         rows: the rows to draw from, all labeled.
         count: pairs to draw.
-        random: the source of chance; sides are exchanged by chance too.
+        random: random numbers; the order within a pair is random, too.
 
     Raises:
         ValueError: no video has two different labels.
     """
-    places = _places(values, videos, rows)
+    rows_of = _rows_by_video_and_label(values, videos, rows)
     by_pair = {
-        pair: [video for video, labels in places.items() if pair[0] in labels and pair[1] in labels]
+        pair: [
+            video for video, labels in rows_of.items() if pair[0] in labels and pair[1] in labels
+        ]
         for pair in combinations(sorted({float(v) for v in values[rows]}), 2)
     }
-    by_pair = {pair: found for pair, found in by_pair.items() if found}
+    by_pair = {pair: with_both for pair, with_both in by_pair.items() if with_both}
     if not by_pair:
         raise ValueError(
-            f"no video has frames of different labels among {len(rows)} rows: there is no pair to learn from"
+            f"no video has frames of different labels among {len(rows)} rows; "
+            "there is no pair to learn from"
         )
-    names = list(by_pair)
-    low, high = np.empty(count, np.int64), np.empty(count, np.int64)
+    label_pairs = list(by_pair)
+    low = np.empty(count, np.int64)
+    high = np.empty(count, np.int64)
     for k in range(count):
-        pair = names[int(random.integers(len(names)))]
+        pair = label_pairs[int(random.integers(len(label_pairs)))]
         video = by_pair[pair][int(random.integers(len(by_pair[pair])))]
-        low[k], high[k] = (random.choice(places[video][label]) for label in pair)
+        low[k], high[k] = (random.choice(rows_of[video][label]) for label in pair)
     is_up = random.random(count) < 0.5
     return Pairs(
-        np.where(is_up, low, high), np.where(is_up, high, low), np.where(is_up, 1, -1).astype(np.float32)
-    )  # fmt: skip
+        first=np.where(is_up, low, high),
+        second=np.where(is_up, high, low),
+        order=np.where(is_up, 1, -1).astype(np.float32),
+    )
 
 
 def au_pairs(
@@ -72,11 +78,9 @@ def au_pairs(
     *,
     rows: Rows | None = None,
 ) -> Pairs:
-    """Pairs for one AU: by intensity where a source has it, else by presence; rows without a crop
-    are never drawn.
+    """Pairs of rows with a crop for one AU: by intensity where annotated, else by presence.
 
-    A video is taken by intensity or by presence as a whole, so both sides of a pair are on one
-    scale.
+    A video uses either intensity or presence, so both labels of a pair are on one scale.
     """
     values = table.au[:, column].copy()
     known = table.au_mask[:, column] & table.has_crop
@@ -94,7 +98,7 @@ def au_pairs(
     return draw_pairs(values, table.video, np.flatnonzero(known), count, random)
 
 
-def _places(
+def _rows_by_video_and_label(
     values: NDArray[np.float32], videos: NDArray[np.int32], rows: Rows
 ) -> dict[int, dict[float, NDArray[np.int64]]]:
     """Rows by video and label."""
@@ -102,8 +106,8 @@ def _places(
     order = rows[np.lexsort((values[rows], videos[rows]))]
     if not len(order):
         return {}
-    is_cut = (np.diff(videos[order]) != 0) | (np.diff(values[order]) != 0)
-    places: dict[int, dict[float, NDArray[np.int64]]] = {}
-    for group in np.split(order, np.flatnonzero(is_cut) + 1):
-        places.setdefault(int(videos[group[0]]), {})[float(values[group[0]])] = group
-    return places
+    is_boundary = (np.diff(videos[order]) != 0) | (np.diff(values[order]) != 0)
+    rows_of: dict[int, dict[float, NDArray[np.int64]]] = {}
+    for group in np.split(order, np.flatnonzero(is_boundary) + 1):
+        rows_of.setdefault(int(videos[group[0]]), {})[float(values[group[0]])] = group
+    return rows_of

@@ -1,4 +1,4 @@
-"""How likely a row is drawn, so that rare labels are met as often as frequent ones."""
+"""Sampling weights that balance the frequencies of labels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from training.datasets.frame_table import FrameTable, Rows
 VA_BINS = 20
 
 
-def inverse_class(table: FrameTable, rows: Rows) -> NDArray[np.float64]:
-    """1 / count of the row's expression [N]; 0 for rows without one."""
+def class_balanced_weights(table: FrameTable, rows: Rows) -> NDArray[np.float64]:
+    """1 / count of the row's expression class [N]; 0 for unlabeled rows."""
     classes, known = table.expression[rows], table.expression_mask[rows]
     counts = np.bincount(classes[known], minlength=len(EXPRESSION_NAMES))
     return np.where(known, 1 / np.maximum(counts, 1)[classes], 0.0)
 
 
-def inverse_va(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
-    """1 / count of the row's cell in a `bins` x `bins` grid over valence and arousal [N]; 0 for
-    rows without them.
+def va_balanced_weights(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
+    """1 / count of the row's cell in a `bins` x `bins` grid of valence and arousal [N].
+
+    0 for unlabeled rows.
     """
     known = table.va_mask[rows]
     cells = np.clip(((table.va[rows] + 1) / 2 * bins).astype(np.int64), 0, bins - 1)
@@ -29,6 +30,8 @@ def inverse_va(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np
     return np.where(known, 1 / np.maximum(counts, 1)[cell], 0.0)
 
 
-def inverse_both(table: FrameTable, rows: Rows, bins: int = VA_BINS) -> NDArray[np.float64]:
-    """The sum of the two [N], for sets that carry both labels (M8)."""
-    return inverse_class(table, rows) + inverse_va(table, rows, bins)
+def class_and_va_balanced_weights(
+    table: FrameTable, rows: Rows, bins: int = VA_BINS
+) -> NDArray[np.float64]:
+    """Sum of the class and VA weights [N], for rows with either label (M8)."""
+    return class_balanced_weights(table, rows) + va_balanced_weights(table, rows, bins)

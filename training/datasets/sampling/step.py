@@ -1,4 +1,4 @@
-"""What a sampler gives a training loop."""
+"""Types that samplers pass to the training loop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from training.datasets.frame_table import Task
 
 RowSource = NDArray[np.int64] | Callable[[int], NDArray[np.int64]]
-"""Rows [N], or clips of rows [N, T] in which -1 is a frame that is not there; or what gives them
-for an epoch.
-"""
+"""Rows [N] or clips of rows [N, T] with -1 for absent frames; or a function from epoch to those."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One forward pass: the rows of a batch, and the tasks whose losses count for it."""
+    """One forward pass: the rows of a batch, and the tasks whose losses apply to it."""
 
     tasks: tuple[Task, ...]
     rows: NDArray[np.int64]  # [B] or [B, T]
@@ -27,31 +25,29 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of the optimizer: the losses of all parts are added. `phase` names the stage of an
-    epoch, if it has any.
-    """
+    """One optimizer step: the losses of all parts are added; `phase` is the stage of the epoch."""
 
     parts: tuple[Part, ...]
     phase: str = ""
 
 
 class Sampler(Protocol):
-    """The same seed and epoch give the same steps, so a run can go on where it stopped."""
+    """Deterministic source of steps by seed and epoch, so that a run can resume."""
 
-    def steps(self, epoch: int) -> Iterator[Step]: ...
+    def steps(self, epoch: int) -> Iterator[Step]:
+        """The steps of an epoch."""
+        ...
 
     def count(self, epoch: int) -> int:
-        """Steps of an epoch."""
+        """Number of steps of an epoch."""
         ...
 
 
 def shard(step: Step, rank: int, world: int) -> Step:
-    """The share of a step that process `rank` of `world` takes: equal for all, first rows repeated
-    where needed.
-    """
+    """Part of a step for process `rank` of `world`; first rows repeat to make sizes equal."""
     parts = []
     for part in step.parts:
         each = -(-len(part.rows) // world)
-        places = np.resize(np.arange(len(part.rows)), each * world)[rank::world]
-        parts.append(Part(part.tasks, part.rows[places]))
+        indices = np.resize(np.arange(len(part.rows)), each * world)[rank::world]
+        parts.append(Part(part.tasks, part.rows[indices]))
     return Step(tuple(parts), step.phase)

@@ -1,9 +1,8 @@
-"""Stretches of frames of one video: windows for sequence models, clips that end at a frame."""
+"""Sequences of frames of one video: windows for sequence models, clips that end at a frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,80 +20,54 @@ def windows(
     stride: int,
     *,
     drop_gaps: bool = False,
-    reach_end: bool = False,
-    repeat_short: bool = False,
+    include_tail: bool = False,
+    pad_short: bool = False,
     random: np.random.Generator | None = None,
 ) -> NDArray[np.int64]:
-    """Windows [W, length] of rows that follow each other in their video.
+    """Windows [W, length] of successive rows of a video.
 
     Args:
-        table, rows: the rows to draw from, in any order.
-        length, stride: of the windows, in rows.
-        drop_gaps: a window holds consecutive frame numbers only (M8); else rows follow each
-        other over gaps (M2).
-        reach_end: a last window over the last `length` rows where the stride leaves some
-        out.
-        repeat_short: a stretch shorter than a window gives one all the same, its last row
-        repeated.
-        random: draws the start of each stretch from 0 to stride - 1, anew with each call (an
-        epoch's other windows).
+        table: table of the rows.
+        rows: the rows to draw from, in any order.
+        length: rows per window.
+        stride: rows between the starts of two windows.
+        drop_gaps: windows have consecutive frame numbers only (M8); otherwise they span gaps (M2).
+        include_tail: add a window over the last `length` rows if the stride leaves some out.
+        pad_short: a segment shorter than a window yields one that repeats its last row.
+        random: draws the first start in each segment from 0 to stride - 1; None starts at 0.
     """
     if length < 1 or stride < 1:
         raise ValueError(f"length and stride must be at least 1, got {length} and {stride}")
-    found: list[NDArray[np.int64]] = []
-    for stretch in _stretches(table, rows, drop_gaps):
-        count = len(stretch)
+    result: list[NDArray[np.int64]] = []
+    for segment in _segments(table, rows, drop_gaps):
+        count = len(segment)
         if count < length:
-            if repeat_short:
-                found.append(np.concatenate([stretch, np.full(length - count, stretch[-1])])[None])
+            if pad_short:
+                result.append(np.concatenate([segment, np.full(length - count, segment[-1])])[None])
             continue
         start = 0 if random is None else int(random.integers(0, min(stride, count - length + 1)))
         starts = np.arange(start, count - length + 1, stride)
-        if reach_end and starts[-1] != count - length:
+        if include_tail and starts[-1] != count - length:
             starts = np.append(starts, count - length)
-        found.append(stretch[starts[:, None] + np.arange(length)])
-    return np.concatenate(found) if found else np.zeros((0, length), np.int64)
+        result.append(segment[starts[:, None] + np.arange(length)])
+    return np.concatenate(result) if result else np.zeros((0, length), np.int64)
 
 
 def covering_windows(
     table: FrameTable, rows: Rows, length: int, *, drop_gaps: bool = False
 ) -> NDArray[np.int64]:
-    """Windows [W, length] for prediction: side by side, the last one reaching back, every row in at
-    least one.
-    """
+    """Windows [W, length] that cover every row, for prediction; only the last one overlaps."""
     return windows(
-        table, rows, length, length, drop_gaps=drop_gaps, reach_end=True, repeat_short=True
+        table, rows, length, length, drop_gaps=drop_gaps, include_tail=True, pad_short=True
     )
 
 
-def first_places(places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where in windows [W, L] each row occurs for the first time: its one prediction, when windows
-    overlap.
-    """
-    first = np.zeros(places.size, bool)
-    values, at = np.unique(places.ravel(), return_index=True)
-    first[at[values != NO_FRAME]] = True
-    return first.reshape(places.shape)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EpochWindows:
-    """Windows whose starts are drawn anew every epoch: a row source for the samplers."""
-
-    table: FrameTable
-    rows: Rows
-    length: int
-    stride: int
-    drop_gaps: bool = False
-    repeat_short: bool = True
-    seed: int = 0
-
-    def __call__(self, epoch: int) -> NDArray[np.int64]:
-        random = np.random.default_rng([self.seed, epoch])
-        return windows(
-            self.table, self.rows, self.length, self.stride,
-            drop_gaps=self.drop_gaps, repeat_short=self.repeat_short, random=random,
-        )  # fmt: skip
+def first_occurrences(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """First occurrence of each row in windows [W, L], to keep one prediction per row."""
+    is_first = np.zeros(rows.size, bool)
+    values, index = np.unique(rows.ravel(), return_index=True)
+    is_first[index[values != NO_FRAME]] = True
+    return is_first.reshape(rows.shape)
 
 
 def clips_ending_at(
@@ -105,15 +78,16 @@ def clips_ending_at(
     *,
     count_by: Literal["frame", "row"] = "frame",
 ) -> NDArray[np.int64]:
-    """Clips [N, length] of rows t - (length - 1) step, ..., t - step, t for each end t; causal.
+    """Causal clips [N, length] of frames t - (length - 1) step, ..., t - step, t for each end t.
 
-    A frame before the video's start, or without a row or a crop, is NO_FRAME (a black image).
+    A frame before the start of the video, or without a row or a crop, is NO_FRAME (a black image).
 
     Args:
-        table: rows with a crop can be in a clip, whatever their labels.
-        ends: the rows that clips end at.
-        count_by: "frame" counts true frame numbers; "row" counts crops that are there, as
-        M5's code does.
+        table: rows with a crop can be in a clip, with any labels.
+        ends: last rows of the clips.
+        length: frames per clip.
+        step: distance between the frames of a clip.
+        count_by: "frame" counts frame numbers; "row" counts existing crops, as M5's code does.
     """
     usable = np.flatnonzero(table.has_crop)
     order = usable[np.lexsort((table.frame[usable], table.video[usable]))]
@@ -122,31 +96,31 @@ def clips_ending_at(
         return np.full((len(ends), length), NO_FRAME)
     if count_by == "frame":
         keys = _key(table.video[order], table.frame[order])
-        wanted = _key(table.video[ends][:, None], table.frame[ends][:, None] - back)
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        is_there = (keys[at] == wanted) & (table.frame[ends][:, None] - back >= 0)
+        expected = _key(table.video[ends][:, None], table.frame[ends][:, None] - back)
+        at = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
+        is_present = (keys[at] == expected) & (table.frame[ends][:, None] - back >= 0)
     else:
-        place = np.full(len(table), -1, np.int64)
-        place[order] = np.arange(len(order))
-        if (place[ends] < 0).any():
+        position = np.full(len(table), -1, np.int64)
+        position[order] = np.arange(len(order))
+        if (position[ends] < 0).any():
             raise ValueError("a clip can only end at a row with a crop when rows are counted")
-        at = np.maximum(place[ends][:, None] - back, 0)
-        same = table.video[order][at] == table.video[ends][:, None]
-        is_there = same & (place[ends][:, None] - back >= 0)
-    return np.where(is_there, order[at], NO_FRAME)
+        at = np.maximum(position[ends][:, None] - back, 0)
+        is_same_video = table.video[order][at] == table.video[ends][:, None]
+        is_present = is_same_video & (position[ends][:, None] - back >= 0)
+    return np.where(is_present, order[at], NO_FRAME)
 
 
 def _key(video: NDArray[np.int32], frame: NDArray[np.int32]) -> NDArray[np.int64]:
     return video.astype(np.int64) * (1 << 32) + frame.astype(np.int64)
 
 
-def _stretches(table: FrameTable, rows: Rows, drop_gaps: bool) -> Iterator[NDArray[np.int64]]:
-    """Rows by video and frame, cut at the ends of videos and, if wanted, at gaps."""
+def _segments(table: FrameTable, rows: Rows, drop_gaps: bool) -> Iterator[NDArray[np.int64]]:
+    """Rows ordered by video and frame, split at video boundaries and, optionally, at gaps."""
     rows = np.unique(np.asarray(rows, np.int64))
     if not len(rows):
         return
     order = rows[np.lexsort((table.frame[rows], table.video[rows]))]
-    is_cut = np.diff(table.video[order]) != 0
+    is_boundary = np.diff(table.video[order]) != 0
     if drop_gaps:
-        is_cut |= np.diff(table.frame[order]) != 1
-    yield from np.split(order, np.flatnonzero(is_cut) + 1)
+        is_boundary |= np.diff(table.frame[order]) != 1
+    yield from np.split(order, np.flatnonzero(is_boundary) + 1)

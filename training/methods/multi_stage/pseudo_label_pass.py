@@ -49,7 +49,7 @@ def train_on_pseudo_labels(
         own = replace(data, train=alone(data.train, task))
         net = train_method(single, own, folder / f"single_{label}", steps=single_steps, **before)
         said[label] = getattr(
-            method_predictions(net, single, data.train.pick(lacking), data), label
+            method_predictions(net, single, data.train.select(lacking), data), label
         )
     filled = fill_labels(data.train, Predictions(lacking, **said)).table if said else data.train
     return train_method(
@@ -63,7 +63,7 @@ def train_on_pseudo_labels(
 
 def alone(table: FrameTable, task: Task) -> FrameTable:
     """The rows that are labeled for a task, with no other label."""
-    view = table.pick(table.rows(task))
+    view = table.select(table.rows(task))
     return replace(
         view,
         au_mask=view.au_mask & (task == "AU"),

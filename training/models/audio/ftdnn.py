@@ -46,7 +46,8 @@ class TimeConv(nn.Module):
         self.before = self.context if before is None else before
 
     def forward(self, audio: Tensor) -> Tensor:
-        return self.conv(functional.pad(audio, (self.before, self.context - self.before)))
+        output: Tensor = self.conv(functional.pad(audio, (self.before, self.context - self.before)))
+        return output
 
     def step(self, audio: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
         """The next columns, with the `context` columns before them as cache (zeros at first)."""
@@ -99,7 +100,8 @@ class FactorizedLayer(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         for factor in self.factors:
             audio = factor(audio)
-        return self.norm(torch.relu(audio))
+        output: Tensor = self.norm(torch.relu(audio))
+        return output
 
 
 class Ftdnn(nn.Module):
@@ -111,9 +113,14 @@ class Ftdnn(nn.Module):
     """
 
     def __init__(
-        self, outputs: int = 512, first: int = 512, width: int = 1024, between: int = 256, causal: bool = False,
+        self,
+        outputs: int = 512,
+        first: int = 512,
+        width: int = 1024,
+        between: int = 256,
+        causal: bool = False,
         utterance: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.causal, self.outputs = causal, outputs
         self.first = TimeConv(MEL_BANDS, first, 5, 1, None if causal else 2)
@@ -152,7 +159,8 @@ class Ftdnn(nn.Module):
 
         def run(part: TimeConv, audio: Tensor) -> Tensor:
             if caches is None or not part.context:
-                return part(audio)
+                output: Tensor = part(audio)
+                return output
             audio, after[part] = part.step(audio, caches[part])
             return audio
 

@@ -1,4 +1,4 @@
-"""Backbones for images by their names in a recipe."""
+"""Registry of the image backbones by their names in a recipe."""
 
 from __future__ import annotations
 
@@ -24,20 +24,18 @@ BACKBONES: Final[dict[str, Callable[[], nn.Module]]] = {
     "small_resnet": small_resnet,
     "small_region": RegionTrunk,
 }
-"""Each gives a module from [N, 3, S, S] to [N, width]; iResNet-100, IR-SE50 and MobileFaceNet want
-S = 112.
-"""
+"""Modules from [N, 3, S, S] to [N, width]; iResNet-100, IR-SE50 and MobileFaceNet need S = 112."""
 
 
 def build_backbone(name: str) -> nn.Module:
-    """A fresh backbone; an unknown name lists what there is."""
+    """Backbone with random weights; ValueError for an unknown name."""
     if name not in BACKBONES:
-        raise ValueError(f"unknown backbone {name!r}, there are {sorted(BACKBONES)}")
+        raise ValueError(f"expected a backbone among {sorted(BACKBONES)}, got {name!r}")
     return BACKBONES[name]()
 
 
 def width_of(backbone: nn.Module) -> int:
-    """Length of a backbone's feature vector."""
+    """Number of features of a backbone."""
     width = backbone.width
     assert isinstance(width, int)
     return width

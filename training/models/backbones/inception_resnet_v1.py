@@ -1,5 +1,5 @@
-"""Inception-ResNet-v1 (Szegedy et al. 2016) as used for face recognition; parameters bear
-facenet-pytorch's names.
+"""Inception-ResNet-v1 (Szegedy et al. 2016) for face recognition, with the
+parameter names of facenet-pytorch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BasicConv2d(nn.Module):
 
 
 class ResidualInception(nn.Module):
-    """Branches beside each other, joined by a 1x1 convolution, scaled and added to the input."""
+    """Parallel branches, merged by a 1x1 convolution, scaled and added to the input."""
 
     def __init__(
         self, channels: int, branches: list[nn.Module], joined: int, scale: float, relu: bool = True
@@ -77,7 +77,7 @@ def _block35() -> ResidualInception:
 def _crossed(
     channels: int, width: int, length: int, scale: float, relu: bool = True
 ) -> ResidualInception:
-    """A 1x1 branch and one that looks along rows, then along columns."""
+    """A 1x1 branch and one of a row, then a column convolution."""
     half = length // 2
     long = nn.Sequential(
         BasicConv2d(channels, width, 1),
@@ -128,11 +128,12 @@ class InceptionResnetV1(nn.Module):
         self.width = 512
 
     def pooled(self, crops: Tensor) -> Tensor:
-        """The averaged last map [N, 1792]."""
+        """Average-pooled last feature map [N, 1792]."""
         features = self.maxpool_3a(self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(crops))))
         features = self.conv2d_4b(self.conv2d_4a(self.conv2d_3b(features)))
         features = self.repeat_2(self.mixed_6a(self.repeat_1(features)))
-        return self.block8(self.repeat_3(self.mixed_7a(features))).mean(dim=(2, 3))
+        output: Tensor = self.block8(self.repeat_3(self.mixed_7a(features))).mean(dim=(2, 3))
+        return output
 
     def forward(self, crops: Tensor) -> Tensor:
         embedding = self.last_bn(self.last_linear(self.dropout(self.pooled(crops))))

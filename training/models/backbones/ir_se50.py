@@ -38,12 +38,17 @@ class IrSeBlock(nn.Module):
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
         self.res_layer = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.PReLU(outputs),
-            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), SqueezeExcite(outputs),
-        )  # fmt: skip
+            nn.BatchNorm2d(inputs),
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+            nn.PReLU(outputs),
+            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            SqueezeExcite(outputs),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.shortcut_layer(features) + self.res_layer(features)
+        output: Tensor = self.shortcut_layer(features) + self.res_layer(features)
+        return output
 
 
 class IrSe50(nn.Module):
@@ -62,13 +67,17 @@ class IrSe50(nn.Module):
         self.body = nn.Sequential(*blocks)
         self.map_width, self.map_cells, self.width = channels, 7, embedding
         self.output_layer = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.Dropout(dropout), nn.Flatten(),
-            nn.Linear(channels * 49, embedding), nn.BatchNorm1d(embedding),
-        )  # fmt: skip
+            nn.BatchNorm2d(channels),
+            nn.Dropout(dropout),
+            nn.Flatten(),
+            nn.Linear(channels * 49, embedding),
+            nn.BatchNorm1d(embedding),
+        )
 
     def last_map(self, crops: Tensor) -> Tensor:
         """[N, 512, 7, 7]."""
-        return self.body(self.input_layer(crops))
+        output: Tensor = self.body(self.input_layer(crops))
+        return output
 
     def forward(self, crops: Tensor) -> Tensor:
         return functional.normalize(self.output_layer(self.last_map(crops)), dim=1, eps=1e-6)

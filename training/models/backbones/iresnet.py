@@ -1,4 +1,4 @@
-"""iResNet-100 (Duta et al. 2020, as ArcFace uses it); parameters bear insightface's names."""
+"""iResNet-100 (Duta et al. 2020, as ArcFace uses it); with insightface's parameter names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class ImprovedBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(features))))))
-        return branch + (features if self.downsample is None else self.downsample(features))
+        output: Tensor = branch + (
+            features if self.downsample is None else self.downsample(features)
+        )
+        return output
 
 
 class IResNet(nn.Module):
@@ -71,10 +74,12 @@ class IResNet(nn.Module):
         features = self.prelu(self.bn1(self.conv1(crops)))
         for level in range(1, 5):
             features = self.get_submodule(f"layer{level}")(features)
-        return features
+        output: Tensor = features
+        return output
 
     def embed(self, last_map: Tensor) -> Tensor:
-        return self.features(self.fc(self.dropout(self.bn2(last_map).flatten(1))))
+        output: Tensor = self.features(self.fc(self.dropout(self.bn2(last_map).flatten(1))))
+        return output
 
     def forward(self, crops: Tensor) -> Tensor:
         return self.embed(self.last_map(crops))

@@ -1,4 +1,4 @@
-"""Public weights into a network by parameter names; says what was missing and what was left over."""
+"""Loads public weights by parameter name and reports missing and unexpected ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class WeightsError(ValueError):
-    """A file of weights that cannot be used: what was wanted, what came, what to do."""
+    """A weights file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         Exception
     ) as error:  # readers raise what they please at broken files, an unpickling error among it
         raise WeightsError(
-            f"{path} holds no readable tensors ({type(error).__name__}); only .safetensors and plain torch files do"
+            f"{path} has no readable tensors ({type(error).__name__}); expected .safetensors or "
+            "a plain torch file"
         ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(raw, dict) and isinstance(raw.get(wrapper), dict):
@@ -84,7 +85,7 @@ def load_weights(net: nn.Module, path: Path, strict: bool = False) -> LoadReport
 
 
 def compare_weights(net: nn.Module, given: Mapping[str, Tensor]) -> LoadReport:
-    """What `copy_weights` would do; `num_batches_tracked` counts as neither missing nor unexpected."""
+    """Report of what `copy_weights` would do; `num_batches_tracked` is ignored."""
     own = net.state_dict()
     counters = {name for name in {*given, *own} if name.endswith("num_batches_tracked")}
     shared = (given.keys() & own.keys()) - counters

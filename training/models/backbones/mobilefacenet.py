@@ -26,7 +26,8 @@ class ConvBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         out = self.bn(self.conv(features))
-        return out if self.prelu is None else self.prelu(out)
+        output: Tensor = out if self.prelu is None else self.prelu(out)
+        return output
 
 
 class DepthWise(nn.Module):
@@ -43,7 +44,8 @@ class DepthWise(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.project(self.conv_dw(self.conv(features)))
-        return features + branch if self.residual else branch
+        output: Tensor = features + branch if self.residual else branch
+        return output
 
 
 class Repeated(nn.Module):
@@ -56,7 +58,8 @@ class Repeated(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.model(features)
+        output: Tensor = self.model(features)
+        return output
 
 
 class MobileFaceNet(nn.Module):

@@ -74,7 +74,7 @@ class ClipBlock(nn.Module):
 
 
 class R2Plus1d18(nn.Module):
-    """Clip [N, inputs, T, H, W] -> [N, width], the averaged last map; with `classes` > 0 -> logits."""
+    """[N, inputs, T, H, W] -> pooled features [N, width]; with `classes` > 0 -> logits."""
 
     def __init__(
         self, inputs: int = 3, classes: int = 0, base: int = 64, depth: int = 2, gated: bool = False
@@ -83,9 +83,12 @@ class R2Plus1d18(nn.Module):
         between = base * 45 // 64
         self.stem = nn.Sequential(
             nn.Conv3d(inputs, between, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
-            nn.BatchNorm3d(between), nn.ReLU(inplace=True),
-            nn.Conv3d(between, base, (3, 1, 1), 1, (1, 0, 0), bias=False), nn.BatchNorm3d(base), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.BatchNorm3d(between),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(between, base, (3, 1, 1), 1, (1, 0, 0), bias=False),
+            nn.BatchNorm3d(base),
+            nn.ReLU(inplace=True),
+        )
         channels = base
         for level in range(4):
             blocks: list[nn.Module] = []
@@ -106,4 +109,5 @@ class R2Plus1d18(nn.Module):
         for level in range(1, 5):
             features = self.get_submodule(f"layer{level}")(features)
         pooled = features.mean(dim=(2, 3, 4))
-        return pooled if self.fc is None else self.fc(pooled)
+        output: Tensor = pooled if self.fc is None else self.fc(pooled)
+        return output

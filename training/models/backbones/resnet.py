@@ -1,4 +1,4 @@
-"""ResNet-18, ResNet-50 (He et al. 2016) and narrower ones; parameters bear torchvision's names."""
+"""ResNet-18, ResNet-50 (He et al. 2016) and narrower ones; with torchvision's parameter names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VGG16 (Simonyan & Zisserman 2015) and narrower ones; parameters bear torchvision's names."""
+"""VGG16 (Simonyan & Zisserman 2015) and narrower ones; with torchvision's parameter names."""
 
 from __future__ import annotations
 
@@ -31,9 +31,14 @@ class Vgg16(nn.Module):
             layers.append(nn.MaxPool2d(2, 2))
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
-            nn.Linear(channels * cells**2, hidden), nn.ReLU(inplace=True), nn.Dropout(),
-            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(hidden, outputs),
-        )  # fmt: skip
+            nn.Linear(channels * cells**2, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(),
+            nn.Linear(hidden, outputs),
+        )
         self.width = outputs
         for part in self.features:
             if isinstance(part, nn.Conv2d):
@@ -41,4 +46,5 @@ class Vgg16(nn.Module):
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]
 
     def forward(self, crops: Tensor) -> Tensor:
-        return self.classifier(self.features(crops).flatten(1))
+        output: Tensor = self.classifier(self.features(crops).flatten(1))
+        return output

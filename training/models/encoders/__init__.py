@@ -1,1 +1,1 @@
-"""Encoders beyond plain backbones: what of a face each method looks at."""
+"""Encoders beyond plain backbones: deviation, AU attention, patches, feature pyramid."""

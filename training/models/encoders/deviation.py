@@ -1,4 +1,4 @@
-"""What a face shows beyond who it is: the deviation embedding of M1 (after DLN, Zhang et al. 2021)."""
+"""Deviation embedding of M1: expression without identity (after DLN, Zhang et al. 2021)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.models.backbones.build_backbone import build_backbone, width_of
 
 
 class FaceEmbedding(nn.Module):
-    """[N, 3, S, S] -> [N, embedding] of unit length; Inception-ResNet-v1 brings this layer with it."""
+    """[N, 3, S, S] -> unit vectors [N, embedding]; Inception-ResNet-v1 has its own projection."""
 
     def __init__(self, trunk: str, embedding: int) -> None:
         super().__init__()
@@ -35,8 +35,7 @@ class DeviationEncoder(nn.Module):
     """e = sigmoid(f_face(x)) - sigmoid(f_identity(x)), [N, embedding].
 
     The identity network is frozen and stays in evaluation mode, so that its statistics do not
-    drift. Without `subtract_identity` it is left out and e = sigmoid(f_face(x)) - 1/2, which has
-    the same range.
+    drift. Without `subtract_identity`, e = sigmoid(f_face(x)) - 1/2, which has the same range.
     """
 
     def __init__(self, trunk: str, embedding: int, subtract_identity: bool = True) -> None:
@@ -55,17 +54,17 @@ class DeviationEncoder(nn.Module):
         return self
 
     def start_from_identity(self) -> None:
-        """Both networks begin with the identity network's weights."""
+        """Initialize the face network with the weights of the identity network."""
         if self.identity is not None:
             self.face.load_state_dict(self.identity.state_dict())
 
     def forward(self, crops: Tensor) -> Tensor:
-        shown = torch.sigmoid(self.face(crops))
-        return shown - (0.5 if self.identity is None else torch.sigmoid(self.identity(crops)))
+        face = torch.sigmoid(self.face(crops))
+        return face - (0.5 if self.identity is None else torch.sigmoid(self.identity(crops)))
 
 
 class DeviationStudent(nn.Module):
-    """One network in place of the pair, trained to give its deviation: [N, embedding]."""
+    """Single network that is distilled from the pair: [N, embedding]."""
 
     def __init__(self, trunk: str, embedding: int) -> None:
         super().__init__()
@@ -73,16 +72,3 @@ class DeviationStudent(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         return torch.sigmoid(self.face(crops)) - 0.5
-
-
-class ExpressionCode(nn.Module):
-    """[N, embedding] -> [N, 16] of unit length, for comparing expressions in triplets (pretraining
-    only).
-    """
-
-    def __init__(self, embedding: int, width: int = 16) -> None:
-        super().__init__()
-        self.linear = nn.Linear(embedding, width, bias=False)
-
-    def forward(self, deviation: Tensor) -> Tensor:
-        return functional.normalize(self.linear(deviation), dim=1, eps=1e-6)

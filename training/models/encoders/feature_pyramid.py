@@ -1,4 +1,4 @@
-"""Feature pyramid over ResNet maps (Lin et al. 2017), as M6 uses it; torchvision's parameter names."""
+"""Feature pyramid over ResNet maps (Lin et al. 2017) of M6, with torchvision's parameter names."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class FeaturePyramid(nn.Module):
         return self
 
     def forward(self, crops: Tensor) -> list[Tensor]:
-        return self.fpn(self.body.maps(crops)[-self.used :])
+        levels: list[Tensor] = self.fpn(self.body.maps(crops)[-self.used :])
+        return levels
 
 
 class PyramidRead(nn.Module):
@@ -98,10 +99,10 @@ class PyramidRead(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> Tensor:
         means = [level.mean(dim=(2, 3)) for level in levels]
-        if self.mode == "concat":
-            return self.linear[0](torch.cat(means, dim=1))
-        if self.mode == "last":
-            return self.linear[0](means[-2])
+        if self.mode in ("concat", "last"):
+            features = torch.cat(means, dim=1) if self.mode == "concat" else means[-2]
+            output: Tensor = self.linear[0](features)
+            return output
         return torch.stack(
             [linear(mean) for linear, mean in zip(self.linear, means, strict=True)]
         ).mean(dim=0)

@@ -35,7 +35,8 @@ class PatchConv(nn.Module):
         )
         channels = out.shape[1] // (side * side)
         out = out.reshape(n, side, side, channels, height, width).permute(0, 3, 1, 4, 2, 5)
-        return out.reshape(n, channels, side * height, side * width)
+        output: Tensor = out.reshape(n, channels, side * height, side * width)
+        return output
 
     def plain(self, features: Tensor) -> Tensor:
         """The definition: patch by patch. In evaluation mode; `forward` gives the same values."""
@@ -49,16 +50,20 @@ class PatchConv(nn.Module):
                 k = i * side + j
                 own = slice(k * self.inputs, (k + 1) * self.inputs)
                 patch = functional.batch_norm(
-                    patch, self.norm.running_mean[own], self.norm.running_var[own], self.norm.weight[own],
-                    self.norm.bias[own], eps=self.norm.eps,
-                )  # fmt: skip
+                    patch,
+                    self.norm.running_mean[own],
+                    self.norm.running_var[own],
+                    self.norm.weight[own],
+                    self.norm.bias[own],
+                    eps=self.norm.eps,
+                )
                 cells.append(functional.conv2d(torch.relu(patch), weights[k], biases[k], padding=1))
             rows.append(torch.cat(cells, dim=3))
         return torch.cat(rows, dim=2)
 
 
 class RegionLayer(nn.Module):
-    """A plain convolution beside patches on an 8 x 8, a 4 x 4 and a 2 x 2 grid, one upon the other."""
+    """A convolution plus stacked patch convolutions on 8 x 8, 4 x 4 and 2 x 2 grids."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

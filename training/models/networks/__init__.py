@@ -1,1 +1,1 @@
-"""The eight networks, composed of backbones, encoders, temporal parts and heads."""
+"""The networks of the eight methods M1 to M8, from the ABAW2 challenge (2021)."""

@@ -1,5 +1,7 @@
-"""M4: landmarks and AUs together; attention cuts out a region for each AU, a graph joins the
-regions.
+"""Network of M4: landmarks and AUs; attention selects a region per AU, a graph connects them.
+
+"Action Unit Detection with Joint Adaptive Attention and Graph Relation", 2021 (arXiv 2107.04389),
+on top of JAA-Net (Shao et al. 2021).
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class AttentionGraphConfig:
 
 
 def refinement(width: int) -> nn.Sequential:
-    """Four unpadded convolutions for each AU's map, 1 - width - width - width - 1, then a sigmoid."""
+    """Four unpadded convolutions per AU map, 1 - width - width - width - 1, then a sigmoid."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((1, width), (width, width), (width, width)):
         layers += [nn.Conv2d(_COUNT * inputs, _COUNT * outputs, 3, groups=_COUNT),
@@ -66,7 +68,8 @@ class AttentionGraph(MethodNet):
         super().__init__()
         if config.size_px % 16:
             raise ValueError(
-                f"size_px must divide by 16 (8 x 8 patches on two resolutions), got {config.size_px}"
+                "size_px must be divisible by 16 (8 x 8 patches on two resolutions), "
+                f"got {config.size_px}"
             )
         self.config, unit = config, config.unit
         self.map_cells = config.size_px // 4
@@ -96,7 +99,7 @@ class AttentionGraph(MethodNet):
         self._start_at_mean_shape()
 
     def _start_at_mean_shape(self) -> None:
-        """So that attention lies on the face from the first step on."""
+        """Initialize landmarks to the mean shape, so that attention starts on the face."""
         last = self.landmarks[1]
         assert isinstance(last, nn.Linear)
         mean = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)]) / MEAN_SHAPE_SIDE_PX - 0.5
@@ -118,7 +121,8 @@ class AttentionGraph(MethodNet):
     def _landmarks(self, aligned: Tensor) -> Tensor:
         """[N, 49, 2] in pixels; the layer gives them in crop sides around the middle."""
         sides = self.landmarks(aligned.flatten(1)).unflatten(1, (len(POINTS), 2))
-        return (sides + 0.5) * self.config.size_px
+        output: Tensor = (sides + 0.5) * self.config.size_px
+        return output
 
     def _local(self, region: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, 12, channels, cells, cells] of each AU's region, and its attention map [N,
@@ -168,7 +172,7 @@ class AttentionGraph(MethodNet):
         return (TensorForm("crops", (3, self.config.size_px, self.config.size_px)),)
 
     def stages(self) -> tuple[Stage, ...]:
-        """`frame` leaves out what only training reads; `graph` joins its nodes and logits."""
+        """`frame` omits outputs for training only; `graph` combines its nodes and logits."""
         crops = self.input_forms()
         if self.relation is None:
 
@@ -196,5 +200,5 @@ class AttentionGraph(MethodNet):
 
 
 def _active(pairs: Tensor) -> Tensor:
-    """Logit of being active out of (inactive, active)."""
+    """Logit of "active" from (inactive, active) pairs."""
     return pairs[..., 1] - pairs[..., 0]

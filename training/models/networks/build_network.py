@@ -1,4 +1,4 @@
-"""A network out of its configuration."""
+"""Builds a network from its configuration."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NETWORKS: Final[dict[type, Any]] = {
     PairwiseConfig: PairwiseIntensity,
     MultiDatabaseConfig: MultiDatabase,
 }
-"""The class of network that each configuration describes, in the order M1 to M8."""
+"""Network class of each configuration class, M1 to M8."""
 
 
 def build_network(config: Any) -> MethodNet:
-    """A fresh network with random weights."""
+    """Network of a configuration, with random weights."""
     if type(config) not in NETWORKS:
         raise TypeError(
-            f"no network is described by {type(config).__name__}, only by {[c.__name__ for c in NETWORKS]}"
+            f"expected one of {[c.__name__ for c in NETWORKS]}, got {type(config).__name__}"
         )
     net = NETWORKS[type(config)](config)
     assert isinstance(net, MethodNet)

@@ -1,5 +1,7 @@
-"""M3: one trunk, one head with a hidden layer for each task; its idea lies in the order of
-training.
+"""Network of M3: one trunk and an MLP head per task; the method is in the order of training.
+
+Thinh et al., "Emotion Recognition with Incomplete Labels Using Modified Multi-task Learning
+Technique", 2021 (arXiv 2107.04192).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from training.models.tasks.mlp_head import MlpHead
 
 @dataclass(frozen=True, slots=True)
 class IncompleteLabelsConfig:
-    """Widths of everything."""
+    """Backbone and layer widths."""
 
     trunk: str = "resnet50"
     size_px: int = 112
@@ -26,7 +28,7 @@ class IncompleteLabelsConfig:
 
 
 class IncompleteLabels(FrameNet):
-    """Gives AU and expression logits."""
+    """Predicts AU and expression logits."""
 
     def __init__(self, config: IncompleteLabelsConfig) -> None:
         super().__init__(config.size_px, (AU_LOGIT, EXPRESSION_LOGIT))

@@ -1,5 +1,7 @@
-"""M5: a clip of faces with an image of their parts, and audio, for all three tasks; trained with a
-moving teacher.
+"""Network of M5: all tasks from a clip with face part masks, and audio; trained by a mean teacher.
+
+Wang et al., "A Multi-task Mean Teacher for Semi-supervised Facial Affective Behavior Analysis",
+ICCV Workshops 2021.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ class TimeConvolutions(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor, real: Tensor) -> Tensor:
-        return self.layers((features * real[..., None]).transpose(1, 2)).mean(dim=2)
+        output: Tensor = self.layers((features * real[..., None]).transpose(1, 2)).mean(dim=2)
+        return output
 
 
 class MeanTeacherClip(MethodNet):
@@ -119,7 +122,8 @@ class MeanTeacherClip(MethodNet):
 
     def _clip_3d(self, clip: Tensor, real: Tensor) -> Tensor:
         shown = real[..., None, None, None]
-        return self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
+        output: Tensor = self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
+        return output
 
     def _read(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
         """AU, eight expression logits, va, alpha."""
@@ -128,7 +132,8 @@ class MeanTeacherClip(MethodNet):
                 [seen, seen.new_zeros(len(seen), self.audio_width) if heard is None else heard],
                 dim=1,
             )
-        return self.heads(seen)
+        outputs: tuple[Tensor, ...] = self.heads(seen)
+        return outputs
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         clip = batch["clip"]
@@ -146,9 +151,12 @@ class MeanTeacherClip(MethodNet):
             heard = heard * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(seen, heard)
         return {
-            "au_logit": au, "expression_logit": expression[:, : len(EXPRESSION_NAMES)], "expression_logit_8": expression,
-            "va": va, "alpha": alpha,
-        }  # fmt: skip
+            "au_logit": au,
+            "expression_logit": expression[:, : len(EXPRESSION_NAMES)],
+            "expression_logit_8": expression,
+            "va": va,
+            "alpha": alpha,
+        }
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size = self.config.size_px

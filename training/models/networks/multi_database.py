@@ -1,5 +1,6 @@
-"""M8: a trunk with two narrow heads, valence and arousal over bins, then a GRU over each head's
-features.
+"""Network of M8: a trunk with two narrow heads, VA over bins, and a GRU over their features.
+
+Vu et al., "Multitask Multi-database Emotion Recognition", 2021.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import EXPRESSION_NAMES
@@ -75,7 +77,7 @@ class MultiDatabase(MethodNet):
         self.bins = ValueBins(config.bins)
 
     def freeze_trunk(self) -> None:
-        """For the second stage: trunk and narrow heads stay as they are, in evaluation mode."""
+        """Freeze trunk and narrow heads in evaluation mode, for the second training stage."""
         self.trunk.requires_grad_(False)
         self.heads.requires_grad_(False)
         self._frozen = True
@@ -107,7 +109,8 @@ class MultiDatabase(MethodNet):
             _, _, logit, bins = self._features(crops)
             return self._named(logit, bins)
         expression, va, logit, bins = (
-            each.unflatten(0, crops.shape[:2]) for each in self._features(crops.flatten(0, 1))
+            torch.unflatten(each, 0, crops.shape[:2])
+            for each in self._features(crops.flatten(0, 1))
         )
         if self.grus is None:
             return self._named(logit, bins)
@@ -130,7 +133,7 @@ class MultiDatabase(MethodNet):
             return (Stage("frame", StageCall(self, whole), (crops,), (EXPRESSION_LOGIT, VA)),)
         if self.config.recurrence == "both":
             raise ValueError(
-                "a GRU that looks both ways cannot run on video; build the network with recurrence=forward"
+                "a bidirectional GRU cannot run on video; build the network with recurrence=forward"
             )
         grus = self.grus
 

@@ -1,5 +1,7 @@
-"""M2: expression frame by frame; AUs from image and audio, fused and passed through a transformer
-encoder.
+"""Network of M2: expression per frame; AUs from image and audio through a transformer encoder.
+
+Jin et al., "A Multi-modal and Multi-task Learning Method for Action Unit and Expression
+Recognition", 2021 (arXiv 2107.04187).
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class MultimodalTransformer(MethodNet):
         name = config.sequence_trunk or config.trunk
         if name not in _STRIDES:
             raise ValueError(
-                f"the sequence needs a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}"
+                f"expected a trunk with a last map, one of {sorted(_STRIDES)}, got {name!r}"
             )
         channels = int(getattr(self.sequence_trunk or self.trunk, "map_width"))  # noqa: B009
         cells, width = -(-config.size_px // _STRIDES[name]), config.embedding
@@ -122,7 +124,7 @@ class MultimodalTransformer(MethodNet):
         )
 
     def _visual(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of [N, 3, S, S]: sequence features, expression logits and AU logits of the frame alone."""
+        """Sequence features, expression logits and AU logits of single frames [N, 3, S, S]."""
         trunk = self.sequence_trunk or self.trunk
         features = self.embed(trunk.last_map(crops))  # type: ignore[operator]
         alone = self.trunk(crops)
@@ -162,7 +164,7 @@ class MultimodalTransformer(MethodNet):
                 "au_logit": self.frame_au(alone),
             }
         features, expression, au_alone = (
-            each.unflatten(0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1))
+            torch.unflatten(each, 0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1))
         )
         if self.audio is not None:
             features = torch.cat([features, self._audio_of(batch, features)], dim=2)
@@ -181,7 +183,8 @@ class MultimodalTransformer(MethodNet):
     def stages(self) -> tuple[Stage, ...]:
         if not self.config.causal:
             raise ValueError(
-                "this network looks ahead within its window; build it with causal=true to run it on video"
+                "this network looks ahead within its window; build it with causal=true "
+                "to run it on video"
             )
         size, width = self.config.size_px, self.config.embedding
         seen, heard = TensorForm("frame_features", (width,)), TensorForm("audio_features", (width,))

@@ -1,5 +1,7 @@
-"""M7: an intensity learned from pairs of frames, its uncertainty, and a mapping that sees both over
-time.
+"""Network of M7: AU intensity learned from pairs, its uncertainty, and a mapping over time.
+
+Saito et al., "Action Units Recognition Using Improved Pairwise Deep Architecture", 2021 (arXiv
+2107.03143).
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ class IntensityMapping(nn.Module):
         self.layers = nn.Sequential(*parts, GroupedLinear(len(AU_NAMES), features, 1))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features).squeeze(2)
+        output: Tensor = self.layers(features).squeeze(2)
+        return output
 
 
 class PairwiseIntensity(MethodNet):
@@ -106,7 +109,7 @@ class PairwiseIntensity(MethodNet):
             self.register_buffer(name, torch.full((count,), value))
 
     def networks(self) -> list[nn.Module]:
-        """Of intensity and uncertainty, whatever their number."""
+        """All intensity and uncertainty networks."""
         found = (
             [self.joint]
             if self.joint is not None
@@ -115,7 +118,7 @@ class PairwiseIntensity(MethodNet):
         return [each for each in found if each is not None]
 
     def freeze_first_convolutions(self) -> None:
-        """As published for pretrained VGG16s."""
+        """Freeze the first convolutions, as published for pretrained VGG16s."""
         for net in self.networks():
             for part in [part for part in net.modules() if isinstance(part, nn.Conv2d)][:2]:
                 part.requires_grad_(False)
@@ -136,7 +139,7 @@ class PairwiseIntensity(MethodNet):
         self._freeze(frozen)
 
     def freeze_networks(self) -> None:
-        """For the third stage: only the mapping learns."""
+        """Freeze everything but the mapping, for the third training stage."""
         self._freeze(self.networks())
 
     def _freeze(self, parts: list[nn.Module]) -> None:
@@ -151,7 +154,7 @@ class PairwiseIntensity(MethodNet):
         return self
 
     def fit_ranges(self, intensity_raw: Tensor, log_sigma: Tensor) -> None:
-        """Take the training set's extremes [n, 12] for the scales of intensity and confidence."""
+        """Set the scales of intensity and confidence to the range of training outputs [n, 12]."""
         self.low.copy_(intensity_raw.amin(dim=0))
         self.high.copy_(intensity_raw.amax(dim=0))
         self.sigma_high.copy_(log_sigma.exp().amax(dim=0))
@@ -185,9 +188,10 @@ class PairwiseIntensity(MethodNet):
         return {"au_value": value, "au_logit": logit_of(value)}
 
     def features_of(self, intensity: Tensor, confidence: Tensor) -> Tensor:
-        """What the mapping sees [N, T, 12, F] of sequences [N, T, 12]."""
+        """Input of the mapping [N, T, 12, F] from sequences [N, T, 12]."""
         if self.history is not None:
-            return self.history(intensity, confidence)
+            output: Tensor = self.history(intensity, confidence)
+            return output
         videos = [
             whole_video_features(s, c, self.config.window)
             for s, c in zip(intensity, confidence, strict=True)
@@ -203,8 +207,8 @@ class PairwiseIntensity(MethodNet):
             raw, log_sigma = self.measure(crops.flatten(0, 1) if crops.ndim == 5 else crops)
             if crops.ndim == 5:
                 raw, log_sigma = (
-                    raw.unflatten(0, crops.shape[:2]),
-                    log_sigma.unflatten(0, crops.shape[:2]),
+                    torch.unflatten(raw, 0, crops.shape[:2]),
+                    torch.unflatten(log_sigma, 0, crops.shape[:2]),
                 )
             found = {"intensity_raw": raw, "log_sigma": log_sigma}
             if self.mapping is None:
@@ -215,7 +219,10 @@ class PairwiseIntensity(MethodNet):
         mapped = self.mapped(self.features_of(intensity, confidence).flatten(0, 1))
         return {
             **found,
-            **{name: value.unflatten(0, intensity.shape[:2]) for name, value in mapped.items()},
+            **{
+                name: torch.unflatten(value, 0, intensity.shape[:2])
+                for name, value in mapped.items()
+            },
         }
 
     def input_forms(self) -> tuple[TensorForm, ...]:
@@ -235,7 +242,8 @@ class PairwiseIntensity(MethodNet):
             return (Stage("frame", StageCall(self, direct), (crops,), (AU_LOGIT,)),)
         if self.history is None:
             raise ValueError(
-                "whole-video percentiles look ahead; build the network with causal=true to run it on video"
+                "whole-video percentiles look ahead; build the network with causal=true "
+                "to run it on video"
             )
         history, forms = (
             self.history,

@@ -1,5 +1,7 @@
-"""M1: deviation embedding (a face minus its identity) and heads in the order AU -> expression ->
-valence/arousal.
+"""Network of M1: deviation embedding (face minus identity) and heads AU -> expression -> VA.
+
+Zhang et al., "Prior Aided Streaming Network for Multi-task Affective Recognition at the 2nd ABAW2
+Competition", 2021.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""M6: all three tasks out of a feature pyramid."""
+"""Network of M6: all tasks from a feature pyramid.
+
+He et al., "Feature Pyramid Network for Multi-task Affective Analysis", 2021 (arXiv 2107.03670).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class PyramidConfig:
 
 
 class PyramidMultitask(FrameNet):
-    """Valence and arousal are linear, as published; clip them."""
+    """Predicts all tasks; valence and arousal are linear, as published, and must be clipped."""
 
     def __init__(self, config: PyramidConfig) -> None:
         super().__init__(config.size_px, (AU_LOGIT, EXPRESSION_LOGIT, VA))

@@ -1,4 +1,4 @@
-"""AUs that appear together inform each other over a fixed graph counted from labels (M4)."""
+"""Graph over AUs with an adjacency from label co-occurrence (M4)."""
 
 from __future__ import annotations
 
@@ -40,26 +40,8 @@ class GraphRelation(nn.Module):
         self.graph = AuGraph(width, layers)
 
     def fit_adjacency(self, active: Tensor, known: Tensor, threshold: float = 0.4) -> None:
-        """Take the graph from training labels."""
+        """Set the adjacency from training labels."""
         self.graph.adjacency.copy_(adjacency_from_labels(active, known, threshold))
 
     def forward(self, local: Tensor) -> Tensor:
         return torch.relu(self.node(local))
-
-
-def graph_plain(graph: AuGraph, nodes: Tensor) -> Tensor:
-    """The definition of the graph layer, neighbor by neighbor."""
-    for weight, bias in zip(graph.weights, graph.biases, strict=True):
-        after = []
-        for i in range(nodes.shape[1]):
-            total = torch.zeros_like(nodes[:, 0])
-            for j in range(nodes.shape[1]):
-                total = total + graph.adjacency[i, j] * nodes[:, j]
-            after.append(torch.relu(total @ weight + bias))
-        nodes = torch.stack(after, dim=1)
-    return (
-        torch.stack(
-            [(nodes[:, i] * graph.readout_weight[i]).sum(1) for i in range(nodes.shape[1])], 1
-        )
-        + graph.readout_bias
-    )

@@ -15,4 +15,5 @@ class MlpHead(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features)
+        output: Tensor = self.layers(features)
+        return output

@@ -22,7 +22,7 @@ class ValueBins(nn.Module):
         self.register_buffer("centers", (torch.arange(bins) + 0.5) * (2 / bins) - 1)
 
     def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        logits = logits.unflatten(-1, (2, self.bins))
+        logits = torch.unflatten(logits, -1, (2, self.bins))
         return logits, torch.matmul(logits.softmax(dim=-1), self.centers)
 
 

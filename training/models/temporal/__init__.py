@@ -1,1 +1,1 @@
-"""Parts with memory: each gives the same over a whole sequence as step by step with carried state."""
+"""Temporal modules; a forward pass over a sequence equals stepping with carried state."""

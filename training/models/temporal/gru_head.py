@@ -19,7 +19,8 @@ class GruHead(nn.Module):
         self.read = nn.Linear(width * (2 if both_ways else 1), outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.read(torch.relu(self.gru(features)[0]))
+        output: Tensor = self.read(torch.relu(self.gru(features)[0]))
+        return output
 
     def step(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One frame [N, inputs] with state [N, width] (zeros at first) -> [N, outputs] and the

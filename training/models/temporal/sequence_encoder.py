@@ -53,14 +53,15 @@ class EncoderLayer(nn.Module):
         self.distance_bias = nn.Parameter(torch.zeros(heads, window)) if causal else None
 
     def _split(self, values: Tensor) -> Tensor:  # [N, T, inner] -> [N, heads, T, head_width]
-        return values.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)
+        return torch.unflatten(values, 2, (self.heads, self.head_width)).transpose(1, 2)
 
     def _after(self, frames: Tensor, scores: Tensor, values: Tensor) -> Tensor:
         attended = (
             torch.matmul(self.dropout(scores.softmax(dim=-1)), values).transpose(1, 2).flatten(2)
         )
         frames = self.norm_attention(frames + self.dropout(self.join(attended)))
-        return self.norm_hidden(frames + self.dropout(self.hidden(frames)))
+        output: Tensor = self.norm_hidden(frames + self.dropout(self.hidden(frames)))
+        return output
 
     def forward(self, frames: Tensor) -> Tensor:  # [N, T, width]
         query, key, value = (

@@ -1,3 +1,5 @@
+"""Multi-task samplers: order, coverage and repeatability."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -5,16 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.training.datasets.synthetic_table import made_up_table
 from training.datasets.sampling.label_samplers import (
-    Alternate,
-    Mixed,
+    AlternatingSampler,
+    CurriculumSampler,
+    MixedSampler,
     PerTaskSampler,
-    Phases,
     SemiSupervisedSampler,
     TaskRows,
-    label_groups,
-    task_sets,
 )
 from training.datasets.sampling.step import Part, Step, shard
 
@@ -29,11 +28,11 @@ ALL = {"EXPR": EXPR, "AU": AU, "VA": VA}
 
 
 def rows_by_task(steps) -> dict[str, Counter]:
-    seen: dict[str, Counter] = {}
+    drawn: dict[str, Counter] = {}
     for step in steps:
         for part in step.parts:
-            seen.setdefault("+".join(part.tasks), Counter()).update(part.rows.tolist())
-    return seen
+            drawn.setdefault("+".join(part.tasks), Counter()).update(part.rows.tolist())
+    return drawn
 
 
 def same(one, other) -> bool:
@@ -44,17 +43,17 @@ def same(one, other) -> bool:
 
 
 SAMPLERS = {
-    "mixed": Mixed(TaskRows(("EXPR", "AU", "VA"), np.arange(39)), 8, seed=3),
+    "mixed": MixedSampler(TaskRows(("EXPR", "AU", "VA"), np.arange(39)), 8, seed=3),
     "longest": PerTaskSampler(ALL, 4, seed=3),
     "shortest": PerTaskSampler(ALL, 4, "shortest", seed=3),
-    "alternate by batch": Alternate(ALL, 4, seed=3),
-    "alternate by epoch": Alternate(ALL, 4, "epoch", seed=3),
-    "phases": Phases({"EXPR": EXPR, "AU": AU}, 4, seed=3),
+    "alternate by batch": AlternatingSampler(ALL, 4, seed=3),
+    "alternate by epoch": AlternatingSampler(ALL, 4, "epoch", seed=3),
+    "phases": CurriculumSampler({"EXPR": EXPR, "AU": AU}, 4, seed=3),
 }
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
-def test_steps_are_repeatable_counted_and_new_each_epoch(sampler):
+def test_sampler_is_deterministic_counted_and_new_each_epoch(sampler):
     steps = list(sampler.steps(1))
     assert len(steps) == sampler.count(1)
     assert same(steps, sampler.steps(1))
@@ -62,12 +61,12 @@ def test_steps_are_repeatable_counted_and_new_each_epoch(sampler):
     assert all(0 < len(part.rows) <= sampler.batch for step in steps for part in step.parts)
 
 
-def test_mixed_shows_every_row_once():
-    (seen,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
-    assert seen == Counter(range(39))
+def test_mixed_sampler_draws_every_row_once():
+    (drawn,) = rows_by_task(SAMPLERS["mixed"].steps(0)).values()
+    assert drawn == Counter(range(39))
 
 
-def test_unlabeled_rows_come_on_top_and_start_over():
+def test_semi_supervised_sampler_adds_unlabeled_rows():
     steps = list(SemiSupervisedSampler(AU, EXPR, 4, 3, seed=3).steps(0))
     assert (
         len(steps) == SemiSupervisedSampler(AU, EXPR, 4, 3).count(0) == 7
@@ -87,115 +86,77 @@ def test_unlabeled_rows_come_on_top_and_start_over():
     )
 
 
-def test_parallel_longest_wraps_the_shorter_sets():
+def test_per_task_sampler_longest_repeats_shorter_sets():
     sampler = SAMPLERS["longest"]
     steps = list(sampler.steps(0))
     assert len(steps) == 7  # 25 rows of AU in fours
     assert all(
         [part.tasks for part in step.parts] == [("EXPR",), ("AU",), ("VA",)] for step in steps
     )
-    seen = rows_by_task(steps)
-    assert seen["AU"] == Counter(range(10, 35))
-    assert set(seen["VA"].values()) == {7}  # one batch of all four in every step
-    assert set(seen["EXPR"]) == set(range(10))
-    assert max(seen["EXPR"].values()) - min(seen["EXPR"].values()) <= 1
+    drawn = rows_by_task(steps)
+    assert drawn["AU"] == Counter(range(10, 35))
+    assert set(drawn["VA"].values()) == {7}  # one batch of all four in every step
+    assert set(drawn["EXPR"]) == set(range(10))
+    assert max(drawn["EXPR"].values()) - min(drawn["EXPR"].values()) <= 1
     rounds = [sorted(r for s in steps[k : k + 3] for r in s.parts[0].rows.tolist()) for k in (0, 3)]
     assert rounds == [list(range(10))] * 2  # a set is through before it starts over
 
 
-def test_parallel_shortest_ends_with_the_first():
+def test_per_task_sampler_shortest_ends_with_first_set():
     assert len(list(SAMPLERS["shortest"].steps(0))) == 1
 
 
-def test_a_joint_set_counts_for_both_tasks():
+def test_per_task_sampler_joint_set_counts_for_both_tasks():
     joint = TaskRows(("EXPR", "VA"), np.arange(5))
     (step,) = PerTaskSampler({"EXPR": EXPR, "EXPR_VA": joint}, 100).steps(0)
     assert [part.tasks for part in step.parts] == [("EXPR",), ("EXPR", "VA")]
 
 
-def test_alternating_by_batch_takes_a_step_each():
-    steps = list(Alternate({"EXPR": EXPR, "AU": AU}, 4).steps(0))
+def test_alternating_sampler_by_batch_takes_turns():
+    steps = list(AlternatingSampler({"EXPR": EXPR, "AU": AU}, 4).steps(0))
     assert [step.phase for step in steps] == ["EXPR", "AU"] * 7
     assert rows_by_task(steps)["AU"] == Counter(range(10, 35))
     assert all(len(step.parts) == 1 for step in steps)
 
 
-def test_alternating_by_epoch_and_phases_finish_one_before_the_next():
+def test_alternating_sampler_by_epoch_and_curriculum_finish_sets_in_order():
     for sampler in (
-        Alternate({"EXPR": EXPR, "AU": AU}, 4, "epoch"),
-        Phases({"EXPR": EXPR, "AU": AU}, 4),
+        AlternatingSampler({"EXPR": EXPR, "AU": AU}, 4, "epoch"),
+        CurriculumSampler({"EXPR": EXPR, "AU": AU}, 4),
     ):
         steps = list(sampler.steps(0))
         assert [step.phase for step in steps] == ["EXPR"] * 3 + ["AU"] * 7
         assert rows_by_task(steps) == {"EXPR": Counter(range(10)), "AU": Counter(range(10, 35))}
 
 
-def labeled_table():
-    units = [0.0] * 12
-    return made_up_table(
-        {"v": list(range(1, 8))},
-        expression=[0, None, 1, None, 2, None, 3],
-        au=[None, units, units, None, units, units, None],
-        va=[None] * 6 + [(0, 0)],
-    )
-
-
-def test_groups_are_by_what_is_labeled():
-    groups = label_groups(labeled_table())
-    assert {name: g.rows.tolist() for name, g in groups.items()} == {
-        "EXPR": [0, 6],
-        "AU": [1, 5],
-        "both": [2, 4],
-    }
-    assert groups["both"].tasks == ("EXPR", "AU")
-    whole = label_groups(labeled_table(), disjoint=False)
-    assert {name: g.rows.tolist() for name, g in whole.items()} == {
-        "EXPR": [0, 2, 4, 6],
-        "AU": [1, 2, 4, 5],
-        "both": [2, 4],
-    }
-    some = label_groups(labeled_table(), rows=np.array([0, 1, 3]))
-    assert {name: g.rows.tolist() for name, g in some.items()} == {
-        "EXPR": [0],
-        "AU": [1],
-    }  # nobody has both
-
-
-def test_sets_hold_the_rows_of_their_task():
-    sets = task_sets(labeled_table())
-    assert {name: s.rows.tolist() for name, s in sets.items()} == {
-        "AU": [1, 2, 4, 5],
-        "EXPR": [0, 2, 4, 6],
-        "VA": [6],
-    }
-
-
-def test_weights_say_how_often_a_row_is_drawn():
+def test_task_rows_weights_set_draw_frequency():
     weights = np.array([0, 1.0, 3, 0, 0, 0, 0, 0, 0, 0])
-    sampler = Mixed(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
-    seen = Counter(
+    sampler = MixedSampler(TaskRows(("EXPR",), np.arange(10) + 100, weights), 10)
+    drawn = Counter(
         r
         for epoch in range(400)
         for step in sampler.steps(epoch)
         for r in step.parts[0].rows.tolist()
     )
-    assert set(seen) == {101, 102}
-    assert seen[102] / seen[101] == pytest.approx(3, rel=0.15)
+    assert set(drawn) == {101, 102}
+    assert drawn[102] / drawn[101] == pytest.approx(3, rel=0.15)
 
 
-def test_an_empty_task_says_so():
+def test_sampler_with_empty_task_raises():
     for sampler in (
-        Mixed(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
+        MixedSampler(TaskRows(("VA",), np.zeros(0, np.int64)), 4),
         PerTaskSampler(ALL | {"none": TaskRows(("AU", "VA"), np.zeros(0, np.int64))}, 4),
     ):
         with pytest.raises(ValueError, match=r"no row to train on for .*VA"):
             list(sampler.steps(0))
-    with pytest.raises(ValueError, match="10 rows and 3 weights"):
-        list(Mixed(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
+    with pytest.raises(ValueError, match="expected 10 weights, got 3"):
+        list(MixedSampler(TaskRows(("EXPR",), np.arange(10), np.ones(3)), 4).steps(0))
 
 
-def test_rows_may_be_clips_and_differ_by_epoch():
-    sampler = Mixed(TaskRows(("AU",), lambda epoch: np.arange(12).reshape(4, 3) + 100 * epoch), 3)
+def test_mixed_sampler_accepts_clips_by_epoch():
+    sampler = MixedSampler(
+        TaskRows(("AU",), lambda epoch: np.arange(12).reshape(4, 3) + 100 * epoch), 3
+    )
     first, second = sampler.steps(2)
     assert first.parts[0].rows.shape == (3, 3)
     assert second.parts[0].rows.shape == (1, 3)
@@ -208,10 +169,10 @@ def test_rows_may_be_clips_and_differ_by_epoch():
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_processes_share_a_step_evenly(world):
+def test_shard_splits_step_evenly(world):
     step = Step((Part(("AU",), np.arange(7)), Part(("VA",), np.array([50]))), "x")
     parts = [shard(step, rank, world).parts for rank in range(world)]
-    for k, whole in enumerate((set(range(7)), {50})):
+    for k, expected in enumerate((set(range(7)), {50})):
         assert len({len(p[k].rows) for p in parts}) == 1  # no process waits for another
-        assert set().union(*(p[k].rows.tolist() for p in parts)) == whole
+        assert set().union(*(p[k].rows.tolist() for p in parts)) == expected
     assert shard(step, 0, world).phase == "x"

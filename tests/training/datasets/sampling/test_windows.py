@@ -1,16 +1,17 @@
+"""Windows, clips and temporal subsampling."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.training.datasets.synthetic_table import made_up_table
-from training.datasets.sampling.thinning import Thinned, every_nth, keep_shares
+from tests.training.datasets.synthetic_table import make_synthetic_table
+from training.datasets.sampling.subsampling import EpochSubsample, every_nth
 from training.datasets.sampling.windows import (
     NO_FRAME,
-    EpochWindows,
     clips_ending_at,
     covering_windows,
-    first_places,
+    first_occurrences,
     windows,
 )
 
@@ -18,11 +19,11 @@ REQUIRES = ("pyarrow",)
 
 # Rows 0..6, 7..16, 17..18; `gap` misses frames 4 and 5.
 FRAMES = {"gap": [1, 2, 3, 6, 7, 8, 9], "long": list(range(1, 11)), "short": [1, 2]}
-TABLE = made_up_table(FRAMES)
+TABLE = make_synthetic_table(FRAMES)
 ROWS = np.random.default_rng(0).permutation(len(TABLE))  # any order
 
 
-def test_windows_follow_the_video_over_gaps():
+def test_windows_span_gaps():
     assert windows(TABLE, ROWS, 4, 3).tolist() == [
         [0, 1, 2, 3],
         [3, 4, 5, 6],
@@ -32,9 +33,9 @@ def test_windows_follow_the_video_over_gaps():
     ]
 
 
-def test_windows_without_gaps_hold_consecutive_frames():
-    found = windows(TABLE, ROWS, 3, 2, drop_gaps=True)
-    assert found.tolist() == [
+def test_windows_with_drop_gaps_are_consecutive():
+    result = windows(TABLE, ROWS, 3, 2, drop_gaps=True)
+    assert result.tolist() == [
         [0, 1, 2],
         [3, 4, 5],
         [7, 8, 9],
@@ -42,47 +43,47 @@ def test_windows_without_gaps_hold_consecutive_frames():
         [11, 12, 13],
         [13, 14, 15],
     ]
-    assert (np.diff(TABLE.frame[found], axis=1) == 1).all()
-    assert (np.ptp(TABLE.video[found], axis=1) == 0).all()
+    assert (np.diff(TABLE.frame[result], axis=1) == 1).all()
+    assert (np.ptp(TABLE.video[result], axis=1) == 0).all()
 
 
-def test_the_last_window_reaches_the_end():
-    found = windows(TABLE, np.arange(7, 17), 4, 4, reach_end=True)
-    assert found.tolist() == [[7, 8, 9, 10], [11, 12, 13, 14], [13, 14, 15, 16]]
-    assert windows(TABLE, np.arange(7, 15), 4, 4, reach_end=True).tolist() == [
+def test_windows_with_include_tail_reach_end():
+    result = windows(TABLE, np.arange(7, 17), 4, 4, include_tail=True)
+    assert result.tolist() == [[7, 8, 9, 10], [11, 12, 13, 14], [13, 14, 15, 16]]
+    assert windows(TABLE, np.arange(7, 15), 4, 4, include_tail=True).tolist() == [
         [7, 8, 9, 10],
         [11, 12, 13, 14],
     ]
 
 
-def test_a_video_shorter_than_a_window_is_not_lost():
+def test_windows_with_pad_short_keep_short_videos():
     assert windows(TABLE, np.array([17, 18]), 4, 1).tolist() == []
-    assert windows(TABLE, np.array([18, 17]), 4, 1, repeat_short=True).tolist() == [
-        [17, 18, 18, 18]
-    ]
+    assert windows(TABLE, np.array([18, 17]), 4, 1, pad_short=True).tolist() == [[17, 18, 18, 18]]
 
 
-def test_covering_windows_hold_every_row_and_each_once_for_the_first_time():
-    found = covering_windows(TABLE, ROWS, 4)
-    first = first_places(found)
-    assert sorted(found[first].tolist()) == list(range(len(TABLE)))
-    assert sorted(set(found.ravel().tolist())) == list(range(len(TABLE)))
-    assert first_places(np.array([[NO_FRAME, 3], [3, 4]])).tolist() == [
+def test_covering_windows_cover_every_row():
+    result = covering_windows(TABLE, ROWS, 4)
+    first = first_occurrences(result)
+    assert sorted(result[first].tolist()) == list(range(len(TABLE)))
+    assert sorted(set(result.ravel().tolist())) == list(range(len(TABLE)))
+    assert first_occurrences(np.array([[NO_FRAME, 3], [3, 4]])).tolist() == [
         [False, True],
         [False, True],
     ]
 
 
-def test_starts_are_drawn_anew_each_epoch():
-    source = EpochWindows(TABLE, np.arange(7, 17), 3, 5, seed=1)
-    starts = {int(source(epoch)[0, 0]) for epoch in range(60)}
-    assert starts == {7, 8, 9, 10, 11}
-    assert (source(4) == source(4)).all()
-    shapes = {epoch: source(epoch) for epoch in range(20)}
-    assert all((np.diff(w, axis=1) == 1).all() and w.max() <= 16 for w in shapes.values())
+def test_windows_with_random_start_vary():
+    def draw(seed):
+        rows = np.arange(7, 17)
+        return windows(TABLE, rows, 3, 5, pad_short=True, random=np.random.default_rng([1, seed]))
+
+    assert {int(draw(seed)[0, 0]) for seed in range(60)} == {7, 8, 9, 10, 11}
+    assert (draw(4) == draw(4)).all()
+    drawn = [draw(seed) for seed in range(20)]
+    assert all((np.diff(w, axis=1) == 1).all() and w.max() <= 16 for w in drawn)
 
 
-def test_windows_that_cannot_be_are_refused():
+def test_windows_with_invalid_length_raise():
     with pytest.raises(ValueError, match="at least 1"):
         windows(TABLE, ROWS, 0, 1)
     assert windows(TABLE, np.zeros(0, np.int64), 4, 1).shape == (0, 4)
@@ -93,60 +94,49 @@ def slow_clip(end: int, length: int, step: int) -> list[int]:
     clip = []
     for back in range(length - 1, -1, -1):
         number = TABLE_WITHOUT.frame[end] - back * step
-        found = [
+        result = [
             k
             for k in range(len(TABLE_WITHOUT))
             if TABLE_WITHOUT.video[k] == TABLE_WITHOUT.video[end]
             and TABLE_WITHOUT.frame[k] == number
             and TABLE_WITHOUT.has_crop[k]
         ]
-        clip.append(found[0] if found else NO_FRAME)
+        clip.append(result[0] if result else NO_FRAME)
     return clip
 
 
-TABLE_WITHOUT = made_up_table(FRAMES, no_crop=(9, 12))
+TABLE_WITHOUT = make_synthetic_table(FRAMES, no_crop=(9, 12))
 
 
 @pytest.mark.parametrize(("length", "step"), [(3, 1), (4, 2), (8, 6)])
-def test_clips_end_at_their_frame(length, step):
+def test_clips_ending_at_matches_loop_implementation(length, step):
     ends = np.array([16, 0, 6, 3, 18, 12])
-    found = clips_ending_at(TABLE_WITHOUT, ends, length, step)
-    assert found.tolist() == [slow_clip(int(end), length, step) for end in ends]
+    result = clips_ending_at(TABLE_WITHOUT, ends, length, step)
+    assert result.tolist() == [slow_clip(int(end), length, step) for end in ends]
 
 
-def test_clips_by_rows_jump_over_what_is_missing():
-    found = clips_ending_at(TABLE_WITHOUT, np.array([3, 13, 7]), 3, 2, count_by="row")
+def test_clips_ending_at_by_row_skips_missing_crops():
+    result = clips_ending_at(TABLE_WITHOUT, np.array([3, 13, 7]), 3, 2, count_by="row")
     # crops of `long` are rows 7, 8, 10, 11, 13, ...
-    assert found.tolist() == [[NO_FRAME, 1, 3], [7, 10, 13], [NO_FRAME, NO_FRAME, 7]]
+    assert result.tolist() == [[NO_FRAME, 1, 3], [7, 10, 13], [NO_FRAME, NO_FRAME, 7]]
     with pytest.raises(ValueError, match="row with a crop"):
         clips_ending_at(TABLE_WITHOUT, np.array([9]), 3, 2, count_by="row")
 
 
-def test_a_table_without_crops_gives_empty_clips():
-    bare = made_up_table({"v": [1, 2]}, no_crop=(0, 1))
+def test_clips_ending_at_without_crops_is_empty():
+    bare = make_synthetic_table({"v": [1, 2]}, no_crop=(0, 1))
     assert clips_ending_at(bare, np.array([1]), 3, 1).tolist() == [[NO_FRAME] * 3]
 
 
-def test_every_nth_is_counted_within_each_video():
+def test_every_nth_counts_within_each_video():
     assert every_nth(TABLE, ROWS, 3).tolist() == [0, 3, 6, 7, 10, 13, 16, 17]
     assert every_nth(TABLE, ROWS, 3, shift=4).tolist() == [1, 4, 8, 11, 14, 18]
     with pytest.raises(ValueError, match="at least 1"):
         every_nth(TABLE, ROWS, 0)
 
 
-def test_thinning_shows_every_row_once_in_n_epochs():
-    source = Thinned(TABLE, ROWS, 5, seed=2)
-    seen = np.concatenate([source(epoch) for epoch in range(5)])
-    assert sorted(seen.tolist()) == list(range(len(TABLE)))
-    assert all(len(Thinned(TABLE, np.array([17, 18]), 100)(epoch)) for epoch in range(100))
-
-
-def test_shares_of_classes_are_kept():
-    expression = [0] * 100 + [4] * 50 + [5] * 30 + [None] * 20
-    table = made_up_table({"v": list(range(200))}, expression=expression)
-    kept = keep_shares(table, np.arange(200), {0: 0.1, 4: 0.5})
-    counts = np.bincount(table.expression[kept][table.expression_mask[kept]], minlength=7)
-    assert counts.tolist() == [10, 0, 0, 0, 25, 30, 0]
-    assert (kept >= 180).sum() == 20
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        keep_shares(table, np.arange(200), {0: 2.0})
+def test_epoch_subsample_covers_every_row_in_n_epochs():
+    source = EpochSubsample(TABLE, ROWS, 5, seed=2)
+    drawn = np.concatenate([source(epoch) for epoch in range(5)])
+    assert sorted(drawn.tolist()) == list(range(len(TABLE)))
+    assert all(len(EpochSubsample(TABLE, np.array([17, 18]), 100)(epoch)) for epoch in range(100))

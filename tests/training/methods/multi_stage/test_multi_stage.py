@@ -36,9 +36,9 @@ def data(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Met
     cache = tmp_path_factory.mktemp("cache")
     truth = read_whole_truth(renderwild_tiny, cache)
     opened = open_method_data(renderwild_tiny, SIZE, False, cache, progress=False)
-    train = truth.pick(truth.is_train).table
+    train = truth.select(truth.is_train).table
     train = replace(train, expression_mask=train.expression_mask & (np.arange(len(train)) % 2 == 0))
-    return replace(opened, train=train, validation=truth.pick(~truth.is_train).table)
+    return replace(opened, train=train, validation=truth.select(~truth.is_train).table)
 
 
 def compact(method: str, *options: str) -> Recipe:
@@ -101,7 +101,7 @@ def test_the_identity_branch_is_learned_then_frozen_and_the_face_branch_starts_f
 
 
 def test_one_person_is_no_one_to_tell_apart(data: MethodData, tmp_path: Path) -> None:
-    one = data.train.pick(data.train.video == 0)
+    one = data.train.select(data.train.video == 0)
     with pytest.raises(ValueError, match="at least two people"):
         run(compact("M1"), replace(data, train=one), tmp_path)
 

@@ -1,4 +1,4 @@
-"""Pretrained trunks reach every network of a compact preset that looks at images, and nothing else."""
+"""Pretrained trunks are loaded by every network of a compact preset with an image trunk."""
 
 from __future__ import annotations
 

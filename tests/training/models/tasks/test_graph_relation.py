@@ -1,22 +1,22 @@
-"""The graph of AUs: its adjacency against counting, its propagation against neighbor by neighbor."""
+"""AU graph: adjacency compared with counting, propagation with a loop over neighbors."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from training.models.tasks.graph_relation import GraphRelation, adjacency_from_labels, graph_plain
+from training.models.au_graph import AuGraph
+from training.models.tasks.graph_relation import GraphRelation, adjacency_from_labels
 
 pytestmark = pytest.mark.train
 
 
-def test_adjacency_counts_conditional_probabilities() -> None:
+def test_adjacency_matches_conditional_probabilities() -> None:
     rng = np.random.default_rng(0)
     active = (rng.random((400, 12)) < 0.3).astype(float)
-    active[:, 1] = np.where(
-        rng.random(400) < 0.8, active[:, 0], active[:, 1]
-    )  # these two go together
+    active[:, 1] = np.where(rng.random(400) < 0.8, active[:, 0], active[:, 1])  # correlated
     known = (rng.random((400, 12)) < 0.9).astype(float)
     linked = np.eye(12)
     for i in range(12):
@@ -31,27 +31,45 @@ def test_adjacency_counts_conditional_probabilities() -> None:
     root = linked.sum(axis=1) ** -0.5
     assert linked[0, 1] == 1
     assert linked.sum() < 60
-    found = adjacency_from_labels(torch.from_numpy(active), torch.from_numpy(known))
-    assert np.allclose(found.numpy(), linked * root[:, None] * root[None, :], atol=1e-6)
+    adjacency = adjacency_from_labels(torch.from_numpy(active), torch.from_numpy(known))
+    assert np.allclose(adjacency.numpy(), linked * root[:, None] * root[None, :], atol=1e-6)
 
 
-def test_an_au_never_seen_is_linked_to_itself_alone() -> None:
+def test_adjacency_of_absent_au_is_identity_row() -> None:
     active = torch.zeros(20, 12)
     active[:, 0] = 1
-    found = adjacency_from_labels(active, torch.ones(20, 12))
-    assert torch.equal(found[5], torch.eye(12)[5])
+    adjacency = adjacency_from_labels(active, torch.ones(20, 12))
+    assert torch.equal(adjacency[5], torch.eye(12)[5])
 
 
-def test_propagation_neighbor_by_neighbor() -> None:
+def loop_graph(graph: AuGraph, nodes: Tensor) -> Tensor:
+    """Graph layer as a loop over neighbors."""
+    for weight, bias in zip(graph.weights, graph.biases, strict=True):
+        after = []
+        for i in range(nodes.shape[1]):
+            total = torch.zeros_like(nodes[:, 0])
+            for j in range(nodes.shape[1]):
+                total = total + graph.adjacency[i, j] * nodes[:, j]
+            after.append(torch.relu(total @ weight + bias))
+        nodes = torch.stack(after, dim=1)
+    return (
+        torch.stack(
+            [(nodes[:, i] * graph.readout_weight[i]).sum(1) for i in range(nodes.shape[1])], 1
+        )
+        + graph.readout_bias
+    )
+
+
+def test_graph_matches_loop_over_neighbors() -> None:
     torch.manual_seed(0)
     relation = GraphRelation(20, 16)
     nodes = relation(torch.randn(3, 12, 20)).double()
     graph = relation.graph.double()
     with torch.no_grad():
-        assert float((graph(nodes) - graph_plain(graph, nodes)).abs().max()) < 1e-12
+        assert float((graph(nodes) - loop_graph(graph, nodes)).abs().max()) < 1e-12
 
 
-def test_without_links_nodes_do_not_inform_each_other() -> None:
+def test_graph_without_edges_keeps_nodes_independent() -> None:
     relation = GraphRelation(8, 8)
     nodes = torch.rand(1, 12, 8, requires_grad=True)
     for adjacency, informed in ((torch.eye(12), False), (torch.full((12, 12), 1 / 12), True)):

@@ -1,6 +1,4 @@
-"""Each reader on a few made-up files in the published form; the truth is what a person reads in
-them.
-"""
+"""Dataset readers on a few synthetic files in the published formats."""
 
 from __future__ import annotations
 
@@ -44,11 +42,13 @@ def units(table: FrameTable, row: int) -> dict[str, float]:
     return {AU_NAMES[k]: float(table.au[row, k]) for k in np.flatnonzero(table.au_mask[row])}
 
 
-# AffectNet
-# ------------------------------------------------------------------------------------------------------------
+# --- AffectNet ---
 
 POINTS = ";".join(f"{k}.5" for k in range(136))
-AFFECTNET_HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+AFFECTNET_HEADER = (
+    "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,"
+    "valence,arousal"
+)
 AFFECTNET_CLASSES = [
     "neutral",
     "happiness",
@@ -81,7 +81,7 @@ def affectnet(tmp_path):
     return tmp_path
 
 
-def test_affectnet_lists(affectnet):
+def test_read_affectnet_2017_lists(affectnet):
     table = read_affectnet(affectnet, progress=False)
     assert expressions(table) == {
         f"1/{k}.jpg": name for k, name in enumerate(AFFECTNET_CLASSES)
@@ -92,23 +92,27 @@ def test_affectnet_lists(affectnet):
     assert table.landmarks_xy[0, 1].tolist() == [2.5, 3.5]
     assert table.path_of(3).is_file()
     assert table.rows("EXPR", "validation").tolist() == [11]
-    assert table.report.skipped["image that is not there"].examples == ["1/gone.jpg"]
+    assert table.report.skipped["missing image"].examples == ["1/gone.jpg"]
 
 
-def test_affectnet_files(tmp_path):
-    for place, split in (("train_set", 3), ("val_set", 2)):
+def test_read_affectnet_2021_files(tmp_path):
+    for folder, split in (("train_set", 3), ("val_set", 2)):
         for k in range(split):
-            images(tmp_path / place / "images", f"{k}.jpg")
-            notes = tmp_path / place / "annotations"
-            notes.mkdir(exist_ok=True)
-            np.save(notes / f"{k}_exp.npy", np.array(str(k + 4)))  # some copies keep text
-            np.save(notes / f"{k}_val.npy", np.array(0.5))
-            np.save(notes / f"{k}_aro.npy", np.array("-0.25"))
-            np.save(notes / f"{k}_lnd.npy", np.arange(136.0))
+            images(tmp_path / folder / "images", f"{k}.jpg")
+            annotations = tmp_path / folder / "annotations"
+            annotations.mkdir(exist_ok=True)
+            np.save(annotations / f"{k}_exp.npy", np.array(str(k + 4)))  # some copies keep text
+            np.save(annotations / f"{k}_val.npy", np.array(0.5))
+            np.save(annotations / f"{k}_aro.npy", np.array("-0.25"))
+            np.save(annotations / f"{k}_lnd.npy", np.arange(136.0))
     table = read_affectnet(tmp_path, progress=False)
     assert expressions(table) == {
-        "train_set/0": "fear", "train_set/1": "disgust", "train_set/2": "anger", "val_set/0": "fear", "val_set/1": "disgust",
-    }  # fmt: skip
+        "train_set/0": "fear",
+        "train_set/1": "disgust",
+        "train_set/2": "anger",
+        "val_set/0": "fear",
+        "val_set/1": "disgust",
+    }
     assert table.va.tolist() == [[0.5, -0.25]] * 5
     assert table.landmarks_xy[4, 67].tolist() == [134, 135]
     assert table.rows("VA", "validation").tolist() == [3, 4]
@@ -129,10 +133,10 @@ def test_affectnet_files(tmp_path):
         (affectnet_line("1/1.jpg", 1, "-1.5,0"), "from -1 to 1, or -2"),
         (affectnet_line("1/1.jpg", 1, "high,0"), "from -2 to 1, got 'high'"),
         (affectnet_line("1/1.jpg", 1).replace("135.5", ""), "68 landmarks"),
-        ("1/1.jpg,1,2", "wanted 9 fields, got 3"),
+        ("1/1.jpg,1,2", "expected 9 fields, got 3"),
     ],
 )
-def test_affectnet_names_the_broken_line(affectnet, line, problem):
+def test_read_affectnet_with_broken_line_names_it(affectnet, line, problem):
     path = affectnet / "Manually_Annotated_file_lists/training.csv"
     write(path, "\n".join([AFFECTNET_HEADER, affectnet_line("1/0.jpg", 0), line]))
     with pytest.raises(BrokenFileError, match=problem) as raised:
@@ -140,11 +144,10 @@ def test_affectnet_names_the_broken_line(affectnet, line, problem):
     assert (raised.value.path, raised.value.line) == (path, 3)
 
 
-# ExpW
-# -----------------------------------------------------------------------------------------------------------------
+# --- ExpW ---
 
 
-def test_expw(tmp_path):
+def test_read_expw(tmp_path):
     lines = [f"a.jpg {k} 10 20 120 140 50.5 {k}" for k in range(7)]
     write(
         tmp_path / "label/label.lst",
@@ -159,8 +162,9 @@ def test_expw(tmp_path):
     assert table.box[0].tolist() == [20, 10, 120, 140]  # the file says top left right bottom
     assert table.groups == ("a.jpg",) * 7 + ("b.jpg",)
     assert {reason: entry.count for reason, entry in table.report.skipped.items()} == {
-        "face listed twice": 1, "image that is not there": 1,
-    }  # fmt: skip
+        "face listed twice": 1,
+        "missing image": 1,
+    }
     assert len(read_expw(tmp_path, min_confidence=10, progress=False)) == 7
     write(
         tmp_path / "label/label.lst", "a.jpg 0 10 20 120 140 50.5 3\na.jpg 1 120 20 10 140 50.5 3\n"
@@ -169,11 +173,10 @@ def test_expw(tmp_path):
         read_expw(tmp_path, progress=False)
 
 
-# BP4D
-# -----------------------------------------------------------------------------------------------------------------
+# --- BP4D ---
 
 
-def test_bp4d(tmp_path):
+def test_read_bp4d(tmp_path):
     codes = tmp_path / "AUCoding/AU_OCC"
     write(codes / "F001_T1.csv", "0,1,2,5,12,14\n7,1,0,1,9,0\n8,0,9,0,1,1\n9,9,9,0,9,1\n")
     write(codes / "M002_T8.csv", "0,6\n1,1\n2,0\n")
@@ -196,35 +199,35 @@ def test_bp4d(tmp_path):
     assert table.au_intensity[1, column] == 3
     assert np.isnan(table.au_intensity[0, column])
     assert table.rows("AU").tolist() == [0, 1, 3, 4]
-    assert table.report.skipped["frame without a code of our AUs"].count == 1
+    assert table.report.skipped["frame without a code of the twelve AUs"].count == 1
 
 
-def test_bp4d_images_that_count_from_one_keep_their_number(tmp_path):
+def test_read_bp4d_with_images_from_one_keeps_numbers(tmp_path):
     write(tmp_path / "AUCoding/F001_T1.csv", "0,1\n1,1\n2,0\n")
     images(tmp_path / "Sequences(2D+3D)/F001/T1", "001.jpg", "002.jpg")
     assert read_bp4d(tmp_path, progress=False).path.to_pylist() == [
-        "Sequences(2D+3D)/F001/T1/001.jpg", "Sequences(2D+3D)/F001/T1/002.jpg",
-    ]  # fmt: skip
+        "Sequences(2D+3D)/F001/T1/001.jpg",
+        "Sequences(2D+3D)/F001/T1/002.jpg",
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
         ("0,1\n1,2\n", 2, "0, 1 or 9"),
-        ("0,1\n1,1\n1,0\n", 3, "frame 1 stands here a second time"),
-        ("0,1\n1\n", 2, "wanted 2 fields"),
+        ("0,1\n1,1\n1,0\n", 3, "frame 1 appears a second time"),
+        ("0,1\n1\n", 2, "expected 2 fields"),
         ("frame,AU1\n1,1\n", 1, "header of AU numbers"),
     ],
 )
-def test_bp4d_names_the_broken_line(tmp_path, text, line, problem):
+def test_read_bp4d_with_broken_line_names_it(tmp_path, text, line, problem):
     path = write(tmp_path / "AUCoding/AU_OCC/F001_T1.csv", text)
     with pytest.raises(BrokenFileError, match=problem) as raised:
         read_bp4d(tmp_path, progress=False)
     assert (raised.value.path, raised.value.line) == (path, line)
 
 
-# DISFA
-# ----------------------------------------------------------------------------------------------------------------
+# --- DISFA ---
 
 DISFA_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
@@ -236,7 +239,7 @@ def disfa(root, intensity: dict[int, list[int]]) -> None:
         write(root / f"ActionUnit_Labels/SN001/SN001_au{unit}.txt", text)
 
 
-def test_disfa(tmp_path):
+def test_read_disfa(tmp_path):
     disfa(tmp_path, {12: [0, 1, 5], 25: [2, 0, 0], 5: [5, 5, 5]})
     images(tmp_path / "frames/left/SN001", "00001.png", "00003.png")
     table = read_disfa(tmp_path, progress=False)
@@ -250,25 +253,25 @@ def test_disfa(tmp_path):
     assert [units(traces, k)["AU12"] for k in range(3)] == [0, 1, 1]
 
 
-def test_disfa_names_what_is_broken(tmp_path):
+def test_read_disfa_with_broken_file_names_it(tmp_path):
     disfa(tmp_path, {12: [0, 1]})
     with pytest.raises(
-        BrokenFileError, match=r"SN001_au12\.txt: holds 2 frames, SN001_au1\.txt and others 3"
+        BrokenFileError,
+        match=r"SN001_au12\.txt: has 2 frames, but SN001_au1\.txt and others have 3",
     ):
         read_disfa(tmp_path, progress=False)
     disfa(tmp_path, {12: [0, 1, 6]})
     with pytest.raises(
         BrokenFileError,
-        match=r"SN001_au12\.txt:3: an intensity must be a number from 0 to 5, got '6'",
+        match=r"SN001_au12\.txt:3: the intensity must be a number from 0 to 5, got '6'",
     ):
         read_disfa(tmp_path, progress=False)
 
 
-# DFEW
-# -----------------------------------------------------------------------------------------------------------------
+# --- DFEW ---
 
 
-def test_dfew(tmp_path):
+def test_read_dfew(tmp_path):
     split = tmp_path / "EmoLabel_DataSplit"
     write(
         split / "train(single-labeled)/set_2.csv",
@@ -292,8 +295,7 @@ def test_dfew(tmp_path):
         read_dfew(tmp_path, fold=6)
 
 
-# AFEW-VA
-# --------------------------------------------------------------------------------------------------------------
+# --- AFEW-VA ---
 
 
 def afew_clip(valence: object = -3, points: int = 68) -> str:
@@ -304,7 +306,7 @@ def afew_clip(valence: object = -3, points: int = 68) -> str:
     return json.dumps({"video_id": "001", "actor": "A. Actor", "frames": frames})
 
 
-def test_afew_va(tmp_path):
+def test_read_afew_va(tmp_path):
     write(tmp_path / "01/001/001.json", afew_clip())
     write(tmp_path / "12/600/600.json", afew_clip(10))
     images(tmp_path / "01/001", "00000.png", "00001.png")
@@ -318,37 +320,36 @@ def test_afew_va(tmp_path):
     for text, problem in (
         (afew_clip("high"), "frame 00000: valence must be a number"),
         (afew_clip(11), "from -10 to 10"),
-        (afew_clip(points=5), "wanted 68 landmarks"),
+        (afew_clip(points=5), "expected 68 landmarks"),
         ('{"frames": {\n"00000": }}', r"001\.json:2: not JSON"),
-        ("[]", "wanted an object"),
+        ("[]", "expected an object"),
     ):
         write(tmp_path / "01/001/001.json", text)
         with pytest.raises(BrokenFileError, match=problem):
             read_afew_va(tmp_path, progress=False)
 
 
-# All of them
-# ----------------------------------------------------------------------------------------------------------
+# --- All readers ---
 
 
-def test_tables_of_other_sets_are_cached_too(affectnet, tmp_path):
+def test_load_cached_reuses_table_until_folder_changes(affectnet, tmp_path):
     cache = tmp_path / "cache"
     first = load_cached("affectnet", affectnet, cache=cache, progress=False)
-    assert first.kept_in is not None
-    stamp = first.kept_in.stat().st_mtime_ns
+    assert first.cache_path is not None
+    stamp = first.cache_path.stat().st_mtime_ns
     again = load_cached("affectnet", affectnet, cache=cache, progress=False)
-    assert (again.kept_in, again.kept_in.stat().st_mtime_ns) == (first.kept_in, stamp)
+    assert (again.cache_path, again.cache_path.stat().st_mtime_ns) == (first.cache_path, stamp)
     assert expressions(again) == expressions(first)
     np.testing.assert_array_equal(again.landmarks_xy, first.landmarks_xy)
     images(affectnet / "Manually_Annotated_Images", "1/gone.jpg")
     assert len(load_cached("affectnet", affectnet, cache=cache, progress=False)) == len(first) + 1
-    with pytest.raises(ValueError, match="a data set is one of"):
+    with pytest.raises(ValueError, match="expected one of"):
         load_cached("unheard of", affectnet, cache=cache)
 
 
 @pytest.mark.parametrize(
     "read", [read_affectnet, read_expw, read_bp4d, read_disfa, read_dfew, read_afew_va]
 )
-def test_an_empty_folder_says_what_was_wanted(tmp_path, read):
+def test_reader_of_empty_folder_names_expected_files(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=f"{tmp_path}"):
         read(tmp_path, progress=False)

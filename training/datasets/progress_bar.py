@@ -1,4 +1,4 @@
-"""The progress bar of a long scan, on standard error, and only on a terminal."""
+"""Progress bar on standard error, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ from rich.progress import (
 Item = TypeVar("Item")
 
 
-def watched(
-    items: Iterable[Item], what: str, *, total: int | None = None, progress: bool = True
+def track_progress(
+    items: Iterable[Item], description: str, *, total: int | None = None, progress: bool = True
 ) -> Iterator[Item]:
-    """`items` one by one, with a bar named `what` that says how many are done and how long the rest
-    takes.
-    """
+    """Iterate over `items` with a progress bar of count, elapsed and remaining time."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -37,4 +35,4 @@ def watched(
     )
     with bar:
         count = total if total is not None else len(items) if isinstance(items, Sized) else None
-        yield from bar.track(items, total=count, description=what)
+        yield from bar.track(items, total=count, description=description)

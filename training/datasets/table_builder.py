@@ -1,4 +1,4 @@
-"""Builds a frame table row by row, for sets that are small enough or come in no better order."""
+"""Builds a frame table row by row."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from training.datasets.scan_report import ScanReport
 
 @dataclass(slots=True)
 class Row:
-    """One frame or image; None where nothing is known."""
+    """One frame or image; None for unknown values."""
 
     frame: int
     path: str | None
-    au: dict[int, float] | None = None  # by our column
-    intensity: dict[int, float] | None = None  # by our column
+    au: dict[int, float] | None = None  # by AU column
+    intensity: dict[int, float] | None = None  # by AU column
     expression: int | None = None
     va: tuple[float, float] | None = None
     box: tuple[float, float, float, float] | None = None
@@ -30,8 +30,8 @@ class Row:
 
 
 @dataclass(slots=True)
-class TableRows:
-    """Rows video by video."""
+class TableBuilder:
+    """Collects videos and their rows."""
 
     source: str
     root: Path
@@ -40,15 +40,13 @@ class TableRows:
     _groups: list[str] = field(default_factory=list)
     _media: list[str] = field(default_factory=list)
     _splits: list[list[int]] = field(default_factory=list)
-    _of: list[int] = field(default_factory=list)
+    _video_of_row: list[int] = field(default_factory=list)
     _rows: list[Row] = field(default_factory=list)
 
     def add_video(self, name: str, group: str, split: str = "", media: str = "") -> int:
-        """The number of a video; its split holds for all tasks. A name that was added before is an
-        error.
-        """
+        """Add a video with one split for all tasks and return its index; names must be unique."""
         if name in self._videos:
-            raise ValueError(f"{self.source}: {name} occurs twice")
+            raise ValueError(f"{self.source}: {name} is listed twice")
         self._videos[name] = len(self._videos)
         self._groups.append(group)
         self._media.append(media)
@@ -56,20 +54,22 @@ class TableRows:
         return self._videos[name]
 
     def has_video(self, name: str) -> bool:
+        """Whether a video of that name was added."""
         return name in self._videos
 
     def add(self, video: int, row: Row) -> None:
-        self._of.append(video)
+        """Add a row to a video."""
+        self._video_of_row.append(video)
         self._rows.append(row)
 
-    def table(self) -> FrameTable:
-        """The table of all rows so far; an error where there is none."""
+    def build(self) -> FrameTable:
+        """The table of all rows; ValueError if there are none."""
         if not self._rows:
-            left_out = "; ".join(
-                f"{why}: {entry.count}" for why, entry in self.report.skipped.items()
+            skipped = "; ".join(
+                f"{reason}: {entry.count}" for reason, entry in self.report.skipped.items()
             )
             raise ValueError(
-                f"{self.source}: nothing usable in {self.root} ({left_out or 'the label files hold no row'})"
+                f"{self.source}: no usable row in {self.root} ({skipped or 'empty label files'})"
             )
         rows = self._rows
         table = FrameTable(
@@ -79,23 +79,23 @@ class TableRows:
             groups=tuple(self._groups),
             media=tuple(self._media),
             splits=np.array(self._splits, np.int8),
-            video=np.array(self._of, np.int32),
+            video=np.array(self._video_of_row, np.int32),
             frame=np.array([row.frame for row in rows], np.int32),
             path=pa.array([row.path for row in rows], pa.string()),
             audio_offset_s=np.full(len(rows), np.nan),
             report=self.report,
             **_labels(rows),
-            **_places(rows),
+            **_geometry(rows),
         )
-        if len(set(self._of)) < len(self._videos):
-            table = table.pick(np.arange(len(rows)))  # forget videos without a row
+        if len(set(self._video_of_row)) < len(self._videos):
+            table = table.select(np.arange(len(rows)))  # drops videos without rows
         check_classes(table)
         count_rows(table, self.report)
         return table
 
 
 def count_rows(table: FrameTable, report: ScanReport) -> None:
-    """The lines of a summary that every set has."""
+    """Add the counts that all datasets have in common to a report."""
     report.count("videos or images", len(table.videos))
     report.count("groups (people, videos or images)", len(set(table.groups)))
     report.count("rows", len(table))
@@ -122,16 +122,16 @@ def _labels(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _places(rows: list[Row]) -> dict[str, Any]:
-    places: dict[str, Any] = {}
+def _geometry(rows: list[Row]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
     if any(row.box is not None for row in rows):
-        places["box"] = np.array([row.box or (np.nan,) * 4 for row in rows], np.float32)
+        columns["box"] = np.array([row.box or (np.nan,) * 4 for row in rows], np.float32)
     if any(row.landmarks_xy is not None for row in rows):
-        none = np.full((LANDMARK_COUNT, 2), np.nan, np.float32)
-        places["landmarks_xy"] = np.stack(
-            [none if row.landmarks_xy is None else row.landmarks_xy for row in rows]
+        unknown = np.full((LANDMARK_COUNT, 2), np.nan, np.float32)
+        columns["landmarks_xy"] = np.stack(
+            [unknown if row.landmarks_xy is None else row.landmarks_xy for row in rows]
         )
-    return places
+    return columns
 
 
 def _by_column(
@@ -141,5 +141,6 @@ def _by_column(
     known = np.zeros(dense.shape, bool)
     for k, row in enumerate(values):
         for column, value in (row or {}).items():
-            dense[k, column], known[k, column] = value, True
+            dense[k, column] = value
+            known[k, column] = True
     return dense, known
