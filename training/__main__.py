@@ -54,12 +54,12 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
     """Run the landmark and blendshape teachers over FER+ and the web faces (3 to 10 minutes on two
     cores).
     """
-    from training.labeling.label_faces import label_ferplus, label_renders, label_webfaces
+    from training.labeling.label_faces import label_ferplus, label_synthetic_images, label_web_faces
 
     if renders is not None:
-        label_renders(shared, renders)
+        label_synthetic_images(shared, renders)
         return
-    label_webfaces(shared, out)
+    label_web_faces(shared, out)
     label_ferplus(shared, out)
 
 

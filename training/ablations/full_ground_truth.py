@@ -106,7 +106,7 @@ def size_of(folder: Path) -> str:
     note = folder / NOTE
     if not note.is_file() or not (folder / "truth").is_dir():
         raise FileNotFoundError(
-            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis wild` writes it"
+            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis videos` writes it"
         )
     return str(json.loads(note.read_text(encoding="utf-8"))["size"])
 
@@ -123,7 +123,7 @@ def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:
                 name: arrays[name]
                 for name in ("au_intensity", "strength", "expression", "va", "occluded", "cropped")
             }
-            to_crop = invert_transforms(arrays["estimate_crop_to_frame"])
+            to_crop = invert_transforms(arrays["crop_to_frame"])
             landmarks = transform_points(to_crop, arrays["landmarks_xy"])
         if not mine["cropped"][at].all():
             raise ValueError(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.face_table import FaceTable, empty_targets
-from training.labeling.label_faces import teacher_file
+from training.labeling.label_faces import teacher_path
 from training.labeling.mediapipe_teacher import LANDMARKS_68
-from training.synthesis.face import VALIDATION_EVERY
+from training.synthesis.face_renderer import VALIDATION_STRIDE
 
 AU_SURELY_OFF: Final = 0.15
 AU_SURELY_ON: Final = 0.45
@@ -79,7 +79,7 @@ def of_threshold_half(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.boo
     """
     return np.asarray(
         (columns["split"] == 1)
-        & (columns["identity"].astype(np.int64) // VALIDATION_EVERY % 2 == 0)
+        & (columns["identity"].astype(np.int64) // VALIDATION_STRIDE % 2 == 0)
     )
 
 
@@ -99,7 +99,7 @@ def _landmarks(
     face, else the mesh's.
     """
     points, weight = truth.copy(), np.full(len(truth), _MESH_WEIGHT, np.float32)
-    path = teacher_file(shard)
+    path = teacher_path(shard)
     if not path.exists():
         return points, weight
     with np.load(path, allow_pickle=False) as answers:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training.labeling.blendshape_aus import HINT_WEIGHT, add_vote_evidence
+from training.labeling.blendshape_aus import VOTE_PRIOR_WEIGHT, refine_with_votes
 
 pytestmark = pytest.mark.train
 
@@ -15,7 +15,7 @@ def votes(**share: float) -> np.ndarray:
 
 def after(**share: float) -> tuple[dict[str, float], dict[str, float]]:
     target, weight = np.full((1, 12), 0.8, np.float32), np.full((1, 12), 0.1, np.float32)
-    add_vote_evidence(target, weight, votes(**share))
+    refine_with_votes(target, weight, votes(**share))
     return dict(zip(AU_NAMES, target[0].tolist(), strict=True)), dict(
         zip(AU_NAMES, weight[0].tolist(), strict=True)
     )
@@ -30,6 +30,6 @@ def test_inner_brows_of_neutral_faces_are_doubted():
 
 def test_votes_hint_at_units_that_the_teacher_cannot_see():
     target, weight = after(happiness=1.0)
-    assert (target["AU6"], weight["AU6"]) == pytest.approx((0.9, HINT_WEIGHT))
+    assert (target["AU6"], weight["AU6"]) == pytest.approx((0.9, VOTE_PRIOR_WEIGHT))
     assert target["AU12"] == pytest.approx(0.8)
     assert after(sadness=0.9, happiness=0.05)[0]["AU12"] == 0, "nobody saw happiness"

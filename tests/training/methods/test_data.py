@@ -124,7 +124,7 @@ def test_landmarks_lie_where_the_faces_truth_has_them(
         )
         with np.load(renderwild_tiny / "truth" / f"{name}.npz") as truth:
             k = int(table.frame[row]) - 1
-            to_crop = invert_transforms(truth["estimate_crop_to_frame"][k][None])
+            to_crop = invert_transforms(truth["crop_to_frame"][k][None])
             wanted = (
                 transform_points(to_crop, truth["landmarks_xy"][k][None])[0] + 0.5
             ) * 96 / 112 - 0.5

@@ -8,10 +8,10 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def studio(shared) -> Any:
+def renderer(shared) -> Any:
     """Draws faces of 96 px; skips where there is no mesh or no OpenGL."""
     pytest.importorskip("moderngl")
-    from training.synthesis.face import FaceRenderer
+    from training.synthesis.face_renderer import FaceRenderer
     from training.synthesis.head_mesh import load_head
 
     data = shared / "data"

@@ -1,4 +1,4 @@
-"""What an image shows: shares of a shape, regions, hidden units, light maps, dense points,
+"""What an image shows: shares of a shape, regions, hidden units, light transforms, dense points,
 visibility.
 """
 
@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
-from training.synthesis.au_regions import visible_units
-from training.synthesis.au_targets import RIG_NAMES, response
+from training.synthesis.au_regions import visible_aus
+from training.synthesis.au_targets import RIG_NAMES, intensity_to_weight
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, TRACE_INTENSITY
 from training.synthesis.occluders import cover_face
-from training.synthesis.renderer import REGION_EYES, REGION_FACE, REGION_HAIR
+from training.synthesis.head_renderer import REGION_EYES, REGION_FACE, REGION_HAIR
 from training.synthesis.shadow_maps import light_matrix
 
 
 def test_response_grows_and_lifts_what_counts_as_present():
-    values = [response(x) for x in np.linspace(0, 1, 101)]
+    values = [intensity_to_weight(x) for x in np.linspace(0, 1, 101)]
     assert values[0] == 0.0
     assert values[-1] == 1.0
     assert np.all(np.diff(values) > 0)
-    assert response(TRACE_INTENSITY) < TRACE_INTENSITY
-    assert response(PRESENT_INTENSITY) > PRESENT_INTENSITY
+    assert intensity_to_weight(TRACE_INTENSITY) < TRACE_INTENSITY
+    assert intensity_to_weight(PRESENT_INTENSITY) > PRESENT_INTENSITY
 
 
 def test_light_sees_what_is_nearer_to_it_first():
@@ -49,13 +49,13 @@ def test_covered_mouth_hides_its_units_only():
     regions = np.full((100, 100), REGION_FACE, np.uint8)
     hidden = np.zeros((100, 100), np.bool_)
     landmarks = _flat_landmarks()
-    assert visible_units(regions, hidden, landmarks).all()
+    assert visible_aus(regions, hidden, landmarks).all()
     hidden[64:] = True
-    seen = dict(zip(AU_NAMES, visible_units(regions, hidden, landmarks), strict=True))
+    seen = dict(zip(AU_NAMES, visible_aus(regions, hidden, landmarks), strict=True))
     assert not any(seen[name] for name in ("AU12", "AU15", "AU23", "AU24", "AU25", "AU26"))
     assert all(seen[name] for name in ("AU1", "AU2", "AU4", "AU6", "AU7"))
     regions[:35] = REGION_HAIR
-    assert not visible_units(regions, hidden, landmarks)[AU_NAMES.index("AU1")]
+    assert not visible_aus(regions, hidden, landmarks)[AU_NAMES.index("AU1")]
 
 
 def test_hidden_pixels_are_those_that_do_not_show_what_is_behind():
@@ -73,9 +73,9 @@ def test_hidden_pixels_are_those_that_do_not_show_what_is_behind():
 
 
 @pytest.mark.shared
-def test_regions_lie_where_the_landmarks_are(studio):
+def test_regions_lie_where_the_landmarks_are(renderer):
     for index in (0, 6, 12):
-        face = studio.make(21, index, "facs")
+        face = renderer.make(21, index, "facs")
         if face.occluded or abs(face.pose_deg[0]) > 30:
             continue
         x, y = np.clip(np.rint(face.landmarks_xy).astype(int), 0, 95).T
@@ -85,9 +85,9 @@ def test_regions_lie_where_the_landmarks_are(studio):
 
 
 @pytest.mark.shared
-def test_dense_points_follow_the_face(studio):
-    face = studio.make(21, 1, "arkit")
-    numbers = studio.dense_points.numbers
+def test_dense_points_follow_the_face(renderer):
+    face = renderer.make(21, 1, "arkit")
+    numbers = renderer.mesh_points.numbers
     assert len(numbers) == len(face.dense_xy) == len(set(numbers.tolist()))
     place = {int(n): xy for n, xy in zip(numbers, face.dense_xy, strict=True)}
     span = np.linalg.norm(face.landmarks_xy[36] - face.landmarks_xy[45])
@@ -98,10 +98,10 @@ def test_dense_points_follow_the_face(studio):
 
 
 @pytest.mark.shared
-def test_each_unit_changes_the_image_on_both_rigs(studio):
+def test_each_unit_changes_the_image_on_both_rigs(renderer):
     from training.synthesis.au_visibility import measure_visibility
 
     for rig in RIG_NAMES:
-        for row in measure_visibility(studio, rig, 3, 1):
+        for row in measure_visibility(renderer, rig, 3, 1):
             assert row.peak_at_threshold > 3.0, row
             assert row.peak_at_full > row.peak_at_threshold, row

@@ -5,17 +5,17 @@ from itertools import chain
 
 import pytest
 
-from training.synthesis.au_targets import RECIPES, RIG_NAMES
-from training.synthesis.face import VALIDATION_EVERY
+from training.synthesis.au_targets import AU_TARGETS, RIG_NAMES
+from training.synthesis.face_renderer import VALIDATION_STRIDE
 from training.synthesis.videos.emotion_prototypes import COMPOUNDS, EMOTION_NAMES, PROTOTYPES
-from training.synthesis.videos.plan import COMBINATIONS, MISMATCHED_SHARE, SIZES, plan_wild
+from training.synthesis.videos.plan import TASK_COMBINATIONS, MISMATCHED_FRACTION, SIZES, plan_videos
 
 CASES = [("tiny", 1), ("tiny", 7), ("small", 1), ("small", 2), ("large", 1)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def plan(request):
-    return plan_wild(*request.param)
+    return plan_videos(*request.param)
 
 
 def people_of(videos):
@@ -29,7 +29,7 @@ def sides(videos):
 def test_sizes_are_as_stated():
     assert SIZES["small"].tracks == 40
     for name, size in SIZES.items():
-        assert len(people_of(plan_wild(name, 3))) == size.tracks
+        assert len(people_of(plan_videos(name, 3))) == size.tracks
 
 
 def test_identities_are_on_one_side_only(plan):
@@ -38,9 +38,9 @@ def test_identities_are_on_one_side_only(plan):
     assert validation
     assert not train & validation
     assert all(
-        number % VALIDATION_EVERY for number in train
+        number % VALIDATION_STRIDE for number in train
     )  # the rule of the single images holds here too
-    assert not any(number % VALIDATION_EVERY for number in validation)
+    assert not any(number % VALIDATION_STRIDE for number in validation)
 
 
 def test_two_people_of_a_video_are_two(plan):
@@ -54,7 +54,7 @@ def test_two_people_of_a_video_are_two(plan):
 
 def test_all_seven_combinations_occur(plan):
     combinations = Counter(person.tasks for person in people_of(plan))
-    assert set(combinations) == set(COMBINATIONS)
+    assert set(combinations) == set(TASK_COMBINATIONS)
     assert len(combinations) == 7
     for side in sides(plan):
         assert {task for person in people_of(side) for task in person.tasks} == {"AU", "EXPR", "VA"}
@@ -67,7 +67,7 @@ def test_both_rigs_on_both_sides(plan):
 
 def test_mismatched_share(plan):
     for side in sides(plan):
-        assert sum(video.is_mismatched for video in side) == round(MISMATCHED_SHARE * len(side))
+        assert sum(video.is_mismatched for video in side) == round(MISMATCHED_FRACTION * len(side))
     assert sum(video.is_mismatched for video in plan) > 0
 
 
@@ -92,21 +92,21 @@ def test_names_are_unique_and_lengths_as_ordered(plan):
 
 
 def test_same_seed_same_plan():
-    assert plan_wild("small", 5) == plan_wild("small", 5)
-    assert plan_wild("small", 5) != plan_wild("small", 6)
+    assert plan_videos("small", 5) == plan_videos("small", 5)
+    assert plan_videos("small", 5) != plan_videos("small", 6)
 
 
 def test_unknown_size_is_an_error():
     with pytest.raises(
         ValueError, match="size must be one of tiny, small, people, crowd, large, got 'huge'"
     ):
-        plan_wild("huge", 1)
+        plan_videos("huge", 1)
 
 
 def test_prototypes_can_be_shown():
     assert set(PROTOTYPES) == set(EMOTION_NAMES)
     for variants in PROTOTYPES.values():
         for units in variants:
-            assert units.keys() <= RECIPES["facs"].keys() & RECIPES["arkit"].keys()
+            assert units.keys() <= AU_TARGETS["facs"].keys() & AU_TARGETS["arkit"].keys()
             assert 0.9 <= max(units.values()) <= 1 or "AU9" in units
     assert set(chain.from_iterable(COMPOUNDS)) == set(EMOTION_NAMES)

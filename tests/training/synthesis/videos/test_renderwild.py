@@ -22,15 +22,15 @@ from faceaffect.labels import AU_NAMES
 from training.audio.audio_file import read_audio
 from training.synthesis.__main__ import main
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
-from training.synthesis.videos.plan import MISMATCHED_SHARE
+from training.synthesis.videos.plan import MISMATCHED_FRACTION
 from training.synthesis.videos.video_file import (
     AUDIO_RATE_HZ,
-    MovieError,
+    VideoFileError,
     require_ffmpeg,
     stream_starts,
 )
-from training.synthesis.videos.voices import FITTING_VOICES, VALIDATION_SPEAKERS
-from training.synthesis.videos.write_videos import WildOrder, write_wild
+from training.synthesis.videos.voice_corpus import MATCHING_VOICE_EMOTIONS, VALIDATION_SPEAKERS
+from training.synthesis.videos.write_videos import VideoSetConfig, write_videos
 
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(900)]  # the first one waits for the videos
 
@@ -160,13 +160,13 @@ def test_crops_are_aligned_and_some_are_missing(renderwild_tiny, notes):
             crop = cv2.imread(str(folder / f"{number:05d}.jpg"))
             assert crop.shape == (112, 112, 3)
             assert crop[30:90, 30:80].std() > 4  # not an empty piece of wall
-        maps, landmarks = note["arrays"]["estimate_crop_to_frame"], note["arrays"]["landmarks_xy"]
+        transforms, landmarks = note["arrays"]["crop_to_frame"], note["arrays"]["landmarks_xy"]
         frontal = np.abs(note["arrays"]["pose_deg"][:, 0]) < 12
-        anchors = transform_points(invert_transforms(maps), keypoints_from_landmarks(landmarks))[
+        keypoints = transform_points(invert_transforms(transforms), keypoints_from_landmarks(landmarks))[
             frontal
         ]
-        if len(anchors):
-            assert np.abs(anchors - CANONICAL_KEYPOINTS_XY).mean() < 4
+        if len(keypoints):
+            assert np.abs(keypoints - CANONICAL_KEYPOINTS_XY).mean() < 4
     assert gaps > 5
     assert list(renderwild_tiny.glob("cropped_aligned/*/.DS_Store"))
 
@@ -186,7 +186,7 @@ def test_crops_show_the_frame_of_their_number(renderwild_tiny, notes):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         near = [
             cv2.warpAffine(
-                frames[k + d], note["arrays"]["estimate_crop_to_frame"][k], (112, 112), flags=flags
+                frames[k + d], note["arrays"]["crop_to_frame"][k], (112, 112), flags=flags
             )
             for d in range(-3, 4)
         ]
@@ -246,19 +246,19 @@ def test_voices_fit_but_for_the_stated_share(renderwild_tiny, notes):
     }
     for split in ("Train_Set", "Validation_Set"):
         flags = [mismatched for mismatched, side in videos.values() if side == split]
-        assert sum(flags) == round(MISMATCHED_SHARE * len(flags))
+        assert sum(flags) == round(MISMATCHED_FRACTION * len(flags))
     assert (
         json.loads((renderwild_tiny / "renderwild.json").read_text())["mismatched_share"]
-        == MISMATCHED_SHARE
+        == MISMATCHED_FRACTION
     )
-    spoken = [
+    speech = [
         (note["voice"]["mismatched"], s)
         for note in notes.values()
         for s in note["voice"]["sentences"]
     ]
-    assert len(spoken) >= 6
-    for is_mismatched, sentence in spoken:
-        assert (sentence["emotion"] in FITTING_VOICES[sentence["expression"]]) != is_mismatched
+    assert len(speech) >= 6
+    for is_mismatched, sentence in speech:
+        assert (sentence["emotion"] in MATCHING_VOICE_EMOTIONS[sentence["expression"]]) != is_mismatched
 
 
 def test_truth_is_whole(notes):
@@ -300,23 +300,23 @@ def test_a_stopped_run_goes_on_and_workers_change_nothing(renderwild_tiny, notes
         crop.unlink()
     (copy / ".unfinished" / name).mkdir(parents=True)
     assert (
-        write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="validation") == 0
+        write_videos(VideoSetConfig("tiny", 1), copy, shared / "data", workers=1, part="validation") == 0
     )
-    assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1, part="train") == 1
+    assert write_videos(VideoSetConfig("tiny", 1), copy, shared / "data", workers=1, part="train") == 1
     after = contents(copy)
     assert after.keys() == before.keys()
     assert [str(path) for path in before if before[path] != after[path]] == []
-    assert write_wild(WildOrder("tiny", 1), copy, shared / "data", workers=1) == 0
+    assert write_videos(VideoSetConfig("tiny", 1), copy, shared / "data", workers=1) == 0
 
 
 def test_a_folder_belongs_to_one_order(renderwild_tiny, shared, tmp_path):
-    with pytest.raises(ValueError, match=r"same order .*'seed': 2.*got .*'seed': 1"):
-        write_wild(WildOrder("tiny", 2), renderwild_tiny, shared / "data", workers=1)
+    with pytest.raises(ValueError, match=r"same config .*'seed': 2.*got .*'seed': 1"):
+        write_videos(VideoSetConfig("tiny", 2), renderwild_tiny, shared / "data", workers=1)
     with pytest.raises(ValueError, match="part must be one of all, train, validation, got 'test'"):
-        write_wild(WildOrder("tiny", 1), renderwild_tiny, shared / "data", workers=1, part="test")
+        write_videos(VideoSetConfig("tiny", 1), renderwild_tiny, shared / "data", workers=1, part="test")
     (tmp_path / "precious.txt").write_text("keep")
     with pytest.raises(ValueError, match="got other files"):
-        write_wild(WildOrder("tiny", 1), tmp_path, shared / "data", workers=1)
+        write_videos(VideoSetConfig("tiny", 1), tmp_path, shared / "data", workers=1)
     assert (tmp_path / "precious.txt").read_text() == "keep"
 
 
@@ -327,5 +327,5 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
     assert result.exit_code == 1
     assert "voices must lie in" in result.output
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MovieError, match="needs ffmpeg and ffprobe on the PATH"):
+    with pytest.raises(VideoFileError, match="needs ffmpeg and ffprobe on the PATH"):
         require_ffmpeg()

@@ -19,28 +19,28 @@ from training.datasets.emotion_to_va import COORDINATES
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
 from training.synthesis.videos import affect_track
 from training.synthesis.videos.affect_track import (
-    draw_stretches,
-    follow_affect,
-    follow_circumplex,
-    label_expression,
+    sample_segments,
+    make_affect_track,
+    simulate_valence_arousal,
+    label_expressions,
 )
 from training.synthesis.videos.annotations import (
-    InvalidStretch,
-    draw_invalid,
+    UnlabeledSpan,
+    sample_unlabeled_spans,
     task_rows,
     write_annotation,
 )
 from training.synthesis.videos.au_tracks import (
     blink_track,
-    emotion_units,
-    resolve_tracks,
-    stray_units,
+    emotion_aus,
+    resolve_conflicts,
+    non_emotional_aus,
 )
-from training.synthesis.videos.crops import find_misses, jittered_maps
+from training.synthesis.videos.crops import sample_missed_frames, jittered_transforms
 from training.synthesis.videos.emotion_prototypes import EMOTION_NAMES
-from training.synthesis.videos.head_tracks import move_head
-from training.synthesis.videos.smooth_tracks import onset_apex_offset, smooth_noise
-from training.synthesis.videos.speech_mouth import mouth_units, voice_color, voice_energy
+from training.synthesis.videos.head_tracks import sample_head_tracks
+from training.synthesis.videos.motion_curves import onset_apex_offset, smooth_noise
+from training.synthesis.videos.lip_sync import speech_aus, voice_brightness, voice_energy
 from training.synthesis.videos.video_file import AUDIO_RATE_HZ
 
 FPS = 25.0
@@ -64,14 +64,14 @@ def test_noise_has_unit_variance_and_is_smooth():
 @pytest.mark.parametrize("duration_s", [2.8, 5.0, 20.0])
 def test_stretches_fill_the_video(duration_s):
     for seed in range(30):
-        stretches = draw_stretches(np.random.default_rng(seed), duration_s, ("anger", "happiness"))
-        assert stretches[0].start_s == 0
-        assert stretches[-1].end_s == duration_s
-        for before, after in pairwise(stretches):
+        segments = sample_segments(np.random.default_rng(seed), duration_s, ("anger", "happiness"))
+        assert segments[0].start_s == 0
+        assert segments[-1].end_s == duration_s
+        for before, after in pairwise(segments):
             assert before.end_s == after.start_s
-        assert any(stretch.shares for stretch in stretches)
+        assert any(segment.shares for segment in segments)
         assert all(
-            abs(sum(share for _, share in s.shares) - 1) < 1e-9 for s in stretches if s.shares
+            abs(sum(share for _, share in s.shares) - 1) < 1e-9 for s in segments if s.shares
         )
 
 
@@ -84,7 +84,7 @@ def test_labels_of_strengths():
         np.float32,
     )
     fear = EXPRESSION_NAMES.index("fear")
-    assert label_expression(strength).tolist() == [0, 0, fear, fear, -1]
+    assert label_expressions(strength).tolist() == [0, 0, fear, fear, -1]
 
 
 def test_circumplex_is_followed_with_inertia(monkeypatch):
@@ -92,11 +92,11 @@ def test_circumplex_is_followed_with_inertia(monkeypatch):
     emotion's coordinates.
     """
     monkeypatch.setattr(affect_track, "VA_NOISE", 0.0)
-    monkeypatch.setattr(affect_track, "HOME_SPREAD", 0.0)
+    monkeypatch.setattr(affect_track, "HOME_BASE_SD", 0.0)
     strength = np.zeros((len(TIME_S), 7), np.float32)
     strength[:, 0] = 1
     strength[100:, 0], strength[100:, EXPRESSION_NAMES.index("sadness")] = 0.2, 0.8
-    va = follow_circumplex(np.random.default_rng(0), strength, TIME_S)
+    va = simulate_valence_arousal(np.random.default_rng(0), strength, TIME_S)
     assert np.abs(va[:100]).max() == 0
     since_s = (np.arange(200) + 1) / FPS
     wanted = (
@@ -110,7 +110,7 @@ def test_circumplex_is_followed_with_inertia(monkeypatch):
 def test_truth_of_a_video_is_consistent():
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        track = follow_affect(rng, draw_stretches(rng, 12.0, ("disgust", "surprise")), TIME_S)
+        track = make_affect_track(rng, sample_segments(rng, 12.0, ("disgust", "surprise")), TIME_S)
         np.testing.assert_allclose(track.strength.sum(axis=1), 1, atol=1e-5)
         assert track.strength.min() > -1e-6
         assert np.abs(np.diff(track.va, axis=0)).max() < 0.12  # no jumps
@@ -122,11 +122,11 @@ def test_resolved_units_hold_no_contradiction(rig):
     quiet = np.zeros(len(TIME_S), np.float32)
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        stretches = draw_stretches(rng, 12.0, tuple(rng.permutation(EMOTION_NAMES)[:3]))
-        tracks = {**emotion_units(rng, stretches, TIME_S, FPS), "blink": blink_track(rng, TIME_S)}
-        for unit, track in stray_units(rng, stretches, TIME_S, quiet).items():
+        segments = sample_segments(rng, 12.0, tuple(rng.permutation(EMOTION_NAMES)[:3]))
+        tracks = {**emotion_aus(rng, segments, TIME_S, FPS), "blink": blink_track(rng, TIME_S)}
+        for unit, track in non_emotional_aus(rng, segments, TIME_S, quiet).items():
             tracks[unit] = np.maximum(tracks.get(unit, 0), track)
-        kept = resolve_tracks(tracks, rig)
+        kept = resolve_conflicts(tracks, rig)
         on = {unit: track >= PRESENT_INTENSITY for unit, track in kept.items()}
         off = np.zeros(len(TIME_S), bool)
 
@@ -164,7 +164,7 @@ def test_mouth_follows_the_voice():
     rng = np.random.default_rng(2)
     samples, loudness = speech(rng)
     energy = voice_energy(samples, TIME_S)
-    units = mouth_units(rng, energy, voice_color(samples, TIME_S), FPS)
+    units = speech_aus(rng, energy, voice_brightness(samples, TIME_S), FPS)
     assert np.corrcoef(units["AU26"], loudness)[0, 1] > 0.85
     assert units["AU25"][TIME_S > 8.3].max() < 0.02
 
@@ -172,13 +172,13 @@ def test_mouth_follows_the_voice():
 def test_silence_keeps_the_mouth_shut():
     silent = np.zeros(len(TIME_S) * AUDIO_RATE_HZ // int(FPS), np.float32)
     assert voice_energy(silent, TIME_S).max() == 0
-    assert voice_color(silent, TIME_S).max() == 0
+    assert voice_brightness(silent, TIME_S).max() == 0
 
 
 def test_heads_move_smoothly():
     strength = np.tile(np.eye(7, dtype=np.float32)[0], (len(TIME_S), 1))
     for seed in range(20):
-        head = move_head(
+        head = sample_head_tracks(
             np.random.default_rng(seed), TIME_S, FPS, strength, np.zeros(len(TIME_S), np.float32)
         )
         step = np.abs(np.diff(head.pose_deg, axis=0))
@@ -193,8 +193,8 @@ def test_crops_have_an_error_of_the_stated_size():
     landmarks = np.zeros((2000, 68, 2), np.float32)
     landmarks[:, 36:42], landmarks[:, 42:48] = (100, 90), (160, 92)
     landmarks[:, 30], landmarks[:, 48], landmarks[:, 54] = (130, 125), (105, 160), (154, 161)
-    maps = jittered_maps(rng, landmarks, FPS)
-    inside = transform_points(invert_transforms(maps), keypoints_from_landmarks(landmarks))
+    transforms = jittered_transforms(rng, landmarks, FPS)
+    inside = transform_points(invert_transforms(transforms), keypoints_from_landmarks(landmarks))
     still = inside - inside.mean(axis=0)
     spread_px = np.sqrt((still**2).sum(axis=2).mean())
     assert 0.2 < spread_px < 1.6  # of 112: visible, and far from losing the face
@@ -204,14 +204,14 @@ def test_crops_have_an_error_of_the_stated_size():
 def test_misses_leave_most_of_a_face():
     pose = np.zeros((250, 3), np.float32)
     share = [
-        find_misses(np.random.default_rng(k), pose, np.zeros(250, bool), FPS).mean()
+        sample_missed_frames(np.random.default_rng(k), pose, np.zeros(250, bool), FPS).mean()
         for k in range(60)
     ]
     assert min(share) > 0
     assert np.mean(share) < 0.08
     pose[100:150, 0] = 44
     turned = [
-        find_misses(np.random.default_rng(k), pose, np.zeros(250, bool), FPS)[100:150].mean()
+        sample_missed_frames(np.random.default_rng(k), pose, np.zeros(250, bool), FPS)[100:150].mean()
         for k in range(60)
     ]
     assert np.mean(turned) > 0.5
@@ -221,15 +221,15 @@ def test_rows_mark_what_was_not_annotated():
     present, expression = np.zeros((6, 12), bool), np.array([0, 1, -1, 3, 4, 5], np.int8)
     present[:, 2] = True
     va = np.full((6, 2), 0.25, np.float32)
-    partial = [InvalidStretch(1, 3, None), InvalidStretch(4, 5, 2)]
+    partial = [UnlabeledSpan(1, 3, None), UnlabeledSpan(4, 5, 2)]
     rows = task_rows("AU", present, expression, va, partial)
     assert rows[0] == ["0", "0", "1"] + ["0"] * 9
     assert rows[1] == rows[2] == ["-1"] * 12
     assert rows[4] == ["0", "0", "-1"] + ["0"] * 9
-    assert task_rows("EXPR", present, expression, va, [InvalidStretch(3, 4, None)]) == [
+    assert task_rows("EXPR", present, expression, va, [UnlabeledSpan(3, 4, None)]) == [
         ["0"], ["1"], ["-1"], ["-1"], ["4"], ["5"],
     ]  # fmt: skip
-    assert task_rows("VA", present, expression, va, [InvalidStretch(0, 1, None), InvalidStretch(1, 2, 1)])[:3] == [
+    assert task_rows("VA", present, expression, va, [UnlabeledSpan(0, 1, None), UnlabeledSpan(1, 2, 1)])[:3] == [
         ["-5", "-5"], ["0.250", "-5"], ["0.250", "0.250"],
     ]  # fmt: skip
 
@@ -237,9 +237,9 @@ def test_rows_mark_what_was_not_annotated():
 @pytest.mark.parametrize("task", ["AU", "EXPR", "VA"])
 def test_invalid_stretches_lie_inside(task):
     for seed in range(50):
-        for stretch in draw_invalid(np.random.default_rng(seed), task, 34, 12.0):
-            assert 0 <= stretch.start < stretch.end <= 34
-            assert task != "EXPR" or stretch.column is None
+        for segment in sample_unlabeled_spans(np.random.default_rng(seed), task, 34, 12.0):
+            assert 0 <= segment.start < segment.end <= 34
+            assert task != "EXPR" or segment.column is None
 
 
 @pytest.mark.parametrize(
@@ -263,8 +263,8 @@ def test_a_slow_film_has_stray_units_without_a_warning() -> None:
         warnings.simplefilter("error")
         for seed in range(40):
             rng = np.random.default_rng(seed)
-            stretches = draw_stretches(rng, 6.0, ("anger", "happiness"))
-            for track in stray_units(
-                rng, stretches, time_s, np.linspace(0, 1, 6, dtype=np.float32)
+            segments = sample_segments(rng, 6.0, ("anger", "happiness"))
+            for track in non_emotional_aus(
+                rng, segments, time_s, np.linspace(0, 1, 6, dtype=np.float32)
             ).values():
                 assert np.isfinite(track).all()

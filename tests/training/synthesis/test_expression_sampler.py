@@ -1,14 +1,14 @@
-"""Random expressions without a mesh: labels agree with what is asked of the rig."""
+"""Random to_expressions without a mesh: labels agree with what is asked of the rig."""
 
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
-from training.synthesis.au_targets import RECIPES, RIG_NAMES, gaze_weights
+from training.synthesis.au_targets import AU_TARGETS, RIG_NAMES, gaze_weights
 from training.synthesis.camera import pose_rotation
 from training.synthesis.expression_sampler import (
-    _WRINKLES,
-    EXTRA_NAMES,
+    AU_WRINKLES,
+    EXTRA_AU_NAMES,
     PRESENT_INTENSITY,
     TRACE_INTENSITY,
     sample_expression,
@@ -18,11 +18,11 @@ from training.synthesis.wrinkles import WRINKLE_NAMES
 
 @pytest.mark.parametrize("rig", RIG_NAMES)
 def test_every_unit_has_a_recipe(rig):
-    assert set(RECIPES[rig]) == {*AU_NAMES, *EXTRA_NAMES}
+    assert set(AU_TARGETS[rig]) == {*AU_NAMES, *EXTRA_AU_NAMES}
 
 
 def test_every_fold_is_a_map():
-    assert {fold for folds in _WRINKLES.values() for fold in folds} <= set(WRINKLE_NAMES)
+    assert {fold for folds in AU_WRINKLES.values() for fold in folds} <= set(WRINKLE_NAMES)
 
 
 @pytest.mark.parametrize("rig", RIG_NAMES)
