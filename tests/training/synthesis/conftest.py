@@ -1,4 +1,4 @@
-"""What tests of rendered faces share: the head mesh, ready to be drawn."""
+"""Fixtures of the synthesis tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def renderer(shared) -> Any:
-    """Draws faces of 96 px; skips where there is no mesh or no OpenGL."""
+    """Renderer of 96 px faces; skips without the head mesh or OpenGL."""
     pytest.importorskip("moderngl")
     from training.synthesis.face_renderer import FaceRenderer
     from training.synthesis.head_mesh import load_head
