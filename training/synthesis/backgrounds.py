@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.camera import CameraView
+from training.synthesis.draw_call import Appearance
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.head_renderer import Appearance
 
 # Of a 256 px photograph of a centered face: the upper corners show background or hair.
 _CORNER_PX = 72

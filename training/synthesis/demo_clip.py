@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from faceaffect.labels import AU_NAMES
 from training.synthesis.backgrounds import draw_torso
 from training.synthesis.camera import CameraView, look_at_head, zoom_to_face
+from training.synthesis.draw_call import Appearance, Assets
 from training.synthesis.expression_sampler import Expression
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import FloatArray, load_head
-from training.synthesis.head_renderer import Appearance, Assets
 from training.synthesis.identity import Identity, center_on_eyes
 
 WIDTH_PX, HEIGHT_PX, FPS, FRAMES = 640, 360, 30, 180

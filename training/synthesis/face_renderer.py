@@ -15,9 +15,10 @@ from training.synthesis.au_targets import RIG_NAMES, displace_sides
 from training.synthesis.backgrounds import draw_background, draw_torso
 from training.synthesis.camera import CameraView, look_at_head, zoom_to_face
 from training.synthesis.degrade import auto_expose, degrade
+from training.synthesis.draw_call import Appearance, DrawCall
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression, sample_expression
 from training.synthesis.head_mesh import FloatArray, HeadMesh
-from training.synthesis.head_renderer import REGION_NAMES, Appearance, DrawCall, HeadRenderer
+from training.synthesis.head_renderer import REGION_NAMES, HeadRenderer
 from training.synthesis.identity import Identity, sample_identity
 from training.synthesis.landmark_vertices import landmark_vertices, lip_openings, lip_pairs
 from training.synthesis.mesh_points import load_mesh_points

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from training.synthesis.draw_call import Assets
 from training.synthesis.head_mesh import FloatArray, HeadMesh
-from training.synthesis.head_renderer import Assets
 
 _SHAPE_GROUPS: Final[dict[str, float]] = {
     "cheek": 0.5,

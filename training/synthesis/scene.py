@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.synthesis.draw_call import Appearance
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.head_renderer import Appearance
 from training.synthesis.identity import Identity
 
 YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 45.0, 25.0, 25.0

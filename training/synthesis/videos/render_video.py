@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from training.synthesis.backgrounds import draw_background, draw_torso
 from training.synthesis.camera import CameraView, look_at_head, zoom_to_face
+from training.synthesis.draw_call import Appearance
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.head_renderer import Appearance
 from training.synthesis.occluders import add_occluders
 from training.synthesis.scene import sample_appearance
 from training.synthesis.videos.performance import Performance
