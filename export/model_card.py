@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.datasets.emotion_to_va import COORDINATES
-from training.evaluation.record import figures_text
+from training.evaluation.record import format_metrics
 
 _TEXTS: Final = Path(__file__).parent / "card"
 _FROM_CHANCE: Final = "The weights were trained from random initialization on the sources below."
@@ -66,7 +66,7 @@ def model_card(
         notes=notes,
         au_truth=card_text("au_with_renders" if with_renders else "au_without_renders").strip(),
         mapping=mapping,
-        figures=figures_text(figures) if figures else _NOTHING_MEASURED,
+        figures=format_metrics(figures) if figures else _NOTHING_MEASURED,
         must_not=card_text("must_not"),
     )
 

@@ -11,7 +11,7 @@ from export.write_bundle import write_bundle
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.bundle.model_spec import HEADS, SPEC_FILE, BundleError
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.cost_metrics import cost_figures
+from training.evaluation.cost_metrics import cost_metrics
 from training.models.affect_net import AffectNet, NetConfig
 from training.models.trunk import Stage, TrunkConfig
 
@@ -79,7 +79,7 @@ def test_a_network_too_large_for_the_wheel_is_refused(net, tmp_path, monkeypatch
 
 
 def test_costs_are_counted(net, bundle):
-    cost = cost_figures(BundleRunner(bundle), runs=3)
+    cost = cost_metrics(BundleRunner(bundle), runs=3)
     floats = [
         p for name, p in net.state_dict().items() if p.is_floating_point() and "running" not in name
     ]

@@ -115,7 +115,7 @@ def test_a_bad_line_is_named(tmp_path: Path, task: str, line: str, message: str)
     write_labels(tmp_path, "VA_Set", "Validation_Set", "w", ["0,0"])
     with pytest.raises(LabelError, match=message):
         load_labels(tmp_path)
-    # What is not judged need not be whole.
+    # What is not evaluated need not be whole.
     write_labels(tmp_path, task, "Train_Set", "u", [good])
     assert load_labels(tmp_path, "training").videos == ("u",)
 
@@ -208,7 +208,7 @@ def test_eight_units_of_the_first_year_are_taken_with_a_note(tmp_path: Path) -> 
     labels = load_labels(tmp_path)
     assert labels.au.tolist() == [[0, 0, 0, 0, -1, -1, 1, 0, -1, -1, 0, -1], [-1] * 12]
     assert labels.notes == (
-        "AU labels are those of ABAW1, which annotates none of AU7, AU10, AU23, AU24, AU26: these are not judged.",
+        "AU labels are those of ABAW1, which annotates none of AU7, AU10, AU23, AU24, AU26: these are not evaluated.",
     )
 
 

@@ -63,7 +63,7 @@ def test_thresholds_keep_to_labeled_cells_and_to_evidence() -> None:
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def evaluated() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities [600, 12] that tell the truth more or less well by AU, and those [400, 12] of
     neutral faces.
     """
@@ -84,9 +84,9 @@ def f1_sum(thresholds: tuple[float, ...], probability: np.ndarray, truth: np.nda
 
 
 def test_without_a_need_for_quiet_it_is_the_best_f1(
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray],
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    probability, truth, neutral = judged
+    probability, truth, neutral = evaluated
     best, quiet = (
         choose_thresholds(probability, truth),
         choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12),
@@ -98,9 +98,9 @@ def test_without_a_need_for_quiet_it_is_the_best_f1(
 
 @pytest.mark.parametrize("alarms", [0.3, 0.8, 2.0])
 def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
 ) -> None:
-    probability, truth, neutral = judged
+    probability, truth, neutral = evaluated
     quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=alarms)
     assert 0.7 * alarms < alarms_of(quiet, neutral) <= alarms
     found = f1_sum(quiet, probability, truth)
@@ -123,9 +123,9 @@ def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
 
 
 def test_quiet_thresholds_keep_half_where_chance_would_choose(
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray],
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    probability, truth, neutral = judged
+    probability, truth, neutral = evaluated
     truth = truth.copy()
     truth[:, 11] = False
     quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=1.0, slack=0.02)

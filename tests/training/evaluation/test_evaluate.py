@@ -49,7 +49,7 @@ def out(bundle: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_a_folder_like_affwild2(out: Path) -> None:
-    figures = json.loads((out / "figures.json").read_text())
+    figures = json.loads((out / "metrics.json").read_text())
     assert figures["frames"]["videos"] == 4
     assert figures["frames"]["labeled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
     assert figures["frames"]["labeled_but_not_predicted"] == {
@@ -90,7 +90,7 @@ def test_the_predictions_give_the_same_figures_again(
     result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")
     assert result.exit_code == 0, result.output
     first, again = (
-        json.loads((folder / "figures.json").read_text()) for folder in (out, tmp_path / "again")
+        json.loads((folder / "metrics.json").read_text()) for folder in (out, tmp_path / "again")
     )
     for task in ("action_units", "expression", "valence_arousal"):
         assert again[task]["score"]["value"] == pytest.approx(
@@ -105,17 +105,17 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
     folder = write_stills(tmp_path / "stills", landmarks)
     result = run(bundle, folder, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     with np.load(folder / "faces_0000.npz") as arrays:
         identity, on = arrays["identity"], arrays["au_intensity"] > 0.3
         images = arrays["image"]
-    judged = identity % 20 == 10  # held out, and not of the half that thresholds may be chosen by
-    assert judged.sum() > 10
+    evaluated = identity % 20 == 10  # held out, and not of the half that thresholds may be chosen by
+    assert evaluated.sum() > 10
     by_au = figures["action_units"]["by_au"]
-    assert by_au["AU1"]["frames"] == judged.sum() == figures["action_units"]["frames"]
-    assert by_au["AU23"]["frames"] == (judged & (identity % 3 > 0)).sum() < judged.sum()
-    assert figures["frames"]["videos"] == len(np.unique(identity[judged]))
-    assert by_au["AU12"]["share_on"] == pytest.approx(on[judged, 6].mean())
+    assert by_au["AU1"]["frames"] == evaluated.sum() == figures["action_units"]["frames"]
+    assert by_au["AU23"]["frames"] == (evaluated & (identity % 3 > 0)).sum() < evaluated.sum()
+    assert figures["frames"]["videos"] == len(np.unique(identity[evaluated]))
+    assert by_au["AU12"]["share_on"] == pytest.approx(on[evaluated, 6].mean())
     assert figures["expression"] is None
     assert not (tmp_path / "out" / "submission").exists()
     # What is called agrees with the SDK's own look at the same crops.
@@ -126,7 +126,7 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
     ).astype(int)
     called = []
     with open_pipeline(bundle, crops=True) as pipeline:
-        for image in images[judged]:
+        for image in images[evaluated]:
             crop = np.ascontiguousarray(
                 image[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]]
             )
@@ -159,14 +159,14 @@ def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) 
         "text": tmp_path / "notes.txt",
     }
     names["csv"] = out / "predictions.csv"
-    before = (out / "figures.json").read_bytes()
+    before = (out / "metrics.json").read_bytes()
     given = [argument.format(**names) for argument in arguments]
     if "--out" not in given:
         given += ["--out", str(tmp_path / "new")]
     result = run(*given)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
-    assert (out / "figures.json").read_bytes() == before
+    assert (out / "metrics.json").read_bytes() == before
     assert not (tmp_path / "new").exists()
 
 

@@ -24,9 +24,9 @@ from training.evaluation.predict_crops import NOMINAL_FPS, predict_crops
 from training.evaluation.prediction_file import PredictionError, read_predictions, write_predictions
 from training.evaluation.prediction_table import (
     PredictionTable,
-    hold,
-    no_predictions,
-    without_broken,
+    hold_last,
+    empty_predictions,
+    drop_non_finite,
 )
 from training.evaluation.submission import write_submission
 
@@ -50,7 +50,7 @@ def table_of(videos: dict[str, int]) -> LabelTable:
 
 def made_up(labels: LabelTable, known: np.ndarray) -> PredictionTable:
     random = np.random.default_rng(0)
-    predictions = no_predictions(len(labels))
+    predictions = empty_predictions(len(labels))
     n = int(known.sum())
     predictions.known[known] = True
     predictions.au_probability[known] = random.random((n, 12))
@@ -144,7 +144,7 @@ def test_each_video_is_one_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_holding_is_what_a_loop_would_do(two: tuple[LabelTable, PredictionTable]) -> None:
     labels, predictions = two
-    held = hold(predictions, labels)
+    held = hold_last(predictions, labels)
     last = None
     for row in range(len(labels)):
         if labels.frame[row] == 1:
@@ -168,7 +168,7 @@ def test_broken_outputs_count_as_none(two: tuple[LabelTable, PredictionTable]) -
     _, predictions = two
     predictions.va[3, 1] = np.inf
     predictions.au_probability[4, 2] = np.nan
-    audio, broken = without_broken(predictions)
+    audio, broken = drop_non_finite(predictions)
     assert broken == 2
     assert np.flatnonzero(audio.known).tolist() == [1, 8]
 
@@ -179,7 +179,7 @@ def test_submissions_are_read_back_as_label_files(
     labels, predictions = two
     labels = replace(labels, listed={**labels.listed, "VA_Set": frozenset({"b"})})
     assert write_submission(tmp_path / "hold", labels, predictions, "hold") == 7
-    held = hold(predictions, labels)
+    held = hold_last(predictions, labels)
     for name in labels.videos:
         part = labels.rows_of(labels.videos.index(name))
         au = read_task_file(tmp_path / "hold" / "AU_Set" / f"{name}.txt", "AU").values

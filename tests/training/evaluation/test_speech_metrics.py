@@ -75,18 +75,18 @@ def test_lips_that_part_with_the_voice_are_seen(
     write_video(folder / "grid_a.mkv", frame_s, np.stack([audio, audio]), RATE_HZ, start_s)
     (folder / "other.mkv").write_bytes(b"no clip of speech")
 
-    def follow(*_: Any) -> dict[str, np.ndarray]:
+    def track_face(*_: Any) -> dict[str, np.ndarray]:
         parted = ((frame_s > 0.6) & (frame_s < 0.9)).astype(float)
         dropped = ((frame_s > 1.4) & (frame_s < 1.6)).astype(float)
         parted[3] = np.nan  # a frame without a face
         return {"time_s": frame_s, "AU25": parted, "AU26": dropped}
 
     monkeypatch.setattr(speech, "SPEECH_CLIPS", "grid_*.mkv")
-    monkeypatch.setattr(speech, "follow", follow)
+    monkeypatch.setattr(speech, "track_face", track_face)
     monkeypatch.setattr(
         speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None))
     )
-    figures = speech.speech_figures(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
+    figures = speech.speech_metrics(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
     assert list(figures["clips"]) == ["grid_a.mkv"]
     both = figures["clips"]["grid_a.mkv"]
     assert both == figures["mean"]

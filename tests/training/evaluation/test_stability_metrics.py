@@ -1,4 +1,4 @@
-"""Figures of steadiness on a made-up network whose heads follow the crop's mean brightness, so that
+"""Metrics of steadiness on a made-up network whose heads track_face the crop's mean brightness, so that
 the truth is known.
 """
 
@@ -87,7 +87,7 @@ def test_alarms_are_counted_on_agreed_neutral_faces_of_the_public_test(
     targets = empty_targets(len(faces)) | {"landmarks_xy": landmarks(len(faces))}
     table = FaceTable(name="made up", images=images, **targets)
     monkeypatch.setattr(steadiness, "load_ferplus", lambda shared, labels: (table, votes, usage))
-    figures = steadiness.neutral_alarms(runner, Path("shared"), Path("labels"))
+    figures = steadiness.count_neutral_false_alarms(runner, Path("shared"), Path("labels"))
     on = np.stack([au_logit(runner, normalized(brightness)) > 0 for brightness in (60, 220)])
     assert 0 < on.sum() < on.size
     assert on[0].sum() != on[1].sum()
