@@ -150,7 +150,7 @@ def evaluate(
             bundle,
             data,
             out,
-            EvaluateOptions(figures=MetricOptions(missing, resamples, seed), **given),
+            EvaluateOptions(metrics=MetricOptions(missing, resamples, seed), **given),
         )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None

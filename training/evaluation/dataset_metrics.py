@@ -302,15 +302,16 @@ def _notes(results: Metrics, videos: int) -> list[str]:
         lost = results["frames"]["labeled_but_not_predicted"][task]
         if lost:
             notes.append(
-                f"{task}: {lost} of {results['frames']['labeled'][task]} labeled frames have no prediction."
+                f"{task}: {lost} of {results['frames']['labeled'][task]} labeled frames have no "
+                "prediction."
             )
     for name, au in (results["action_units"] or {"by_au": {}})["by_au"].items():
         if au["frames"] == 0:
             notes.append(f"{name} has no labels: it is excluded from the mean F1.")
         elif au["share_on"] == 0:
             notes.append(
-                f"{name} is never active in these labels: its F1 is 0 by definition and lowers the mean; "
-                "no AUROC."
+                f"{name} is never active in these labels: its F1 is 0 by definition and lowers the "
+                "mean; no AUROC."
             )
         elif au["share_on"] == 1:
             notes.append(f"{name} is always active in these labels: no AUROC.")

@@ -147,7 +147,7 @@ def test_headers_of_other_files_are_refused(tmp_path: Path) -> None:
 def test_an_empty_folder_says_what_was_wanted(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="must hold `annotations`"):
         load_labels(tmp_path)
-    with pytest.raises(LabelError, match="split must be one of"):
+    with pytest.raises(LabelError, match="expected split to be one of"):
         load_labels(tmp_path, "test")
     write_labels(tmp_path, "VA_Set", "Train_Set", "v", ["0,0"])
     with pytest.raises(
@@ -208,7 +208,7 @@ def test_eight_units_of_the_first_year_are_taken_with_a_note(tmp_path: Path) -> 
     labels = load_labels(tmp_path)
     assert labels.au.tolist() == [[0, 0, 0, 0, -1, -1, 1, 0, -1, -1, 0, -1], [-1] * 12]
     assert labels.notes == (
-        "AU labels are those of ABAW1, which annotates none of AU7, AU10, AU23, AU24, AU26: these are not evaluated.",
+        "AU labels are those of ABAW1, without AU7, AU10, AU23, AU24, AU26: these are not evaluated.",
     )
 
 

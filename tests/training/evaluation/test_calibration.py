@@ -282,5 +282,5 @@ def test_the_folded_network_is_the_calibrated_one() -> None:
     np.testing.assert_array_equal(on, still_on)
     assert on.any(axis=0).all()
     assert not on.all(axis=0).any()
-    with pytest.raises(ValueError, match="temperature must lie"):
+    with pytest.raises(ValueError, match="expected temperature between"):
         calibration.fold_into_head(net, platt, temperature=0)

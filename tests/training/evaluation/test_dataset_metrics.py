@@ -113,7 +113,7 @@ def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, mi
     frames = figures["frames"]
     assert frames["labeled_but_not_predicted"]["AU_Set"] == (whole & ~seen).sum()
     assert frames["videos_without_any_prediction"] == ["v00"]
-    assert any("1 of 12 videos have no prediction at all: v00" in note for note in figures["notes"])
+    assert any("1 of 12 videos have no prediction: v00" in note for note in figures["notes"])
 
 
 def test_what_does_not_exist_is_none_and_noted(labels: LabelTable) -> None:
@@ -128,9 +128,9 @@ def test_what_does_not_exist_is_none_and_noted(labels: LabelTable) -> None:
     assert figures["action_units"]["by_au"]["AU6"]["f1"]["value"] == 0
     notes = " ".join(figures["notes"])
     for text in (
-        "VA_Set: nothing to judge",
-        "AU6 is never on",
-        "AU10 is always on",
+        "VA_Set: not evaluated",
+        "AU6 is never active",
+        "AU10 is always active",
         "No frame is labeled disgust",
     ):
         assert text in notes

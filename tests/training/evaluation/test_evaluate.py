@@ -138,14 +138,14 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("{bundle}", "{empty}"), r"wanted a folder in the layout of Aff-Wild2"),
-        (("{bundle}", "{empty}"), "it is empty"),
+        (("{bundle}", "{empty}"), "expected a folder in the layout of Aff-Wild2"),
+        (("{bundle}", "{empty}"), "got an empty folder"),
         (("-", "{data}"), "BUNDLE may be - only"),
-        (("{bundle}", "{data}", "--labels", "{data}"), "--labels is for files of predictions"),
+        (("{bundle}", "{data}", "--labels", "{data}"), "--labels is for prediction files"),
         (("-", "{csv}"), "add --labels FOLDER"),
-        (("-", "{text}", "--labels", "{data}"), "must end in .csv or .parquet"),
+        (("-", "{text}", "--labels", "{data}"), "expected a prediction file ending in .csv or .parquet"),
         (("no such model", "{data}"), "model must be a bundle folder"),
-        (("{bundle}", "{data}", "--out", "{out}"), "holds an evaluation already; add --overwrite"),
+        (("{bundle}", "{data}", "--out", "{out}"), "already contains an evaluation; add --overwrite"),
     ],
 )
 def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) -> None:
@@ -160,10 +160,10 @@ def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) 
     }
     names["csv"] = out / "predictions.csv"
     before = (out / "metrics.json").read_bytes()
-    given = [argument.format(**names) for argument in arguments]
-    if "--out" not in given:
-        given += ["--out", str(tmp_path / "new")]
-    result = run(*given)
+    argv = [argument.format(**names) for argument in arguments]
+    if "--out" not in argv:
+        argv += ["--out", str(tmp_path / "new")]
+    result = run(*argv)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
     assert (out / "metrics.json").read_bytes() == before

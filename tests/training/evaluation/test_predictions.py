@@ -220,7 +220,7 @@ def test_written_predictions_are_read_back(
     _, notes = read_predictions(path, shorter, None)
     assert notes == [
         "1 videos of the predictions have no labels: b",
-        "1 rows of predictions lie outside the frames of their video",
+        "1 rows are outside the frames of their video",
     ]
 
 
@@ -321,16 +321,16 @@ def test_sides_are_told_by_company(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("AU6,", "AU5,", 1), "must have the columns AU6"),
+        (lambda text: text.replace("AU6,", "AU5,", 1), "expected the columns AU6"),
         (lambda text: text.replace("video,", "film,", 1), r"video \(or source\)"),
         (
             lambda text: text + text.splitlines()[1] + "\n",
-            "1 frames have several, first video a, frame 2",
+            "1 frames have several rows, first video a, frame 2",
         ),
-        (lambda text: text.replace('"a",2,', '"a",two,'), "frame must hold numbers"),
-        (lambda text: text.replace('"a",2,', '"a",2.5,'), "whole numbers"),
-        (lambda text: text + "a,1\n", "cannot be read"),
-        (lambda text: "", "cannot be read"),
+        (lambda text: text.replace('"a",2,', '"a",two,'), "expected numbers in column frame"),
+        (lambda text: text.replace('"a",2,', '"a",2.5,'), "expected integers"),
+        (lambda text: text + "a,1\n", "failed to read"),
+        (lambda text: "", "failed to read"),
     ],
 )
 def test_unusable_files_say_why(tmp_path, two, change, message) -> None:
