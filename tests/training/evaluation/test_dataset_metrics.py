@@ -65,7 +65,7 @@ def guess(labels: LabelTable, noise: float, missing: float = 0.0) -> PredictionT
     )
 
 
-def test_perfect_predictions_reach_the_top(labels: LabelTable) -> None:
+def test_dataset_metrics_of_perfect_predictions_are_maximal(labels: LabelTable) -> None:
     figures = dataset_metrics(labels, guess(labels, 0), MetricOptions(resamples=100))
     for task in ("action_units", "expression", "valence_arousal"):
         score = figures[task]["score"]
@@ -83,7 +83,7 @@ def test_perfect_predictions_reach_the_top(labels: LabelTable) -> None:
 
 
 @pytest.mark.parametrize("missing", ["hold", "drop"])
-def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, missing: str) -> None:
+def test_dataset_metrics_equal_metrics_of_counted_frames(labels: LabelTable, missing: str) -> None:
     predictions = guess(labels, 0.5, missing=0.3)
     figures = dataset_metrics(labels, predictions, MetricOptions(missing, resamples=200))
     evaluated = hold_last(predictions, labels) if missing == "hold" else predictions
@@ -116,7 +116,7 @@ def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, mi
     assert any("1 of 12 videos have no prediction: v00" in note for note in figures["notes"])
 
 
-def test_what_does_not_exist_is_none_and_noted(labels: LabelTable) -> None:
+def test_dataset_metrics_of_undefined_values_are_none_with_notes(labels: LabelTable) -> None:
     au, expression = labels.au.copy(), labels.expression.copy()
     au[au[:, 3] == 1, 3] = 0
     au[au[:, 5] == 0, 5] = 1
@@ -137,7 +137,7 @@ def test_what_does_not_exist_is_none_and_noted(labels: LabelTable) -> None:
     json.dumps(figures, allow_nan=False)
 
 
-def test_by_column_frames_count_for_the_aus_they_have(labels: LabelTable) -> None:
+def test_dataset_metrics_by_column_counts_partially_labeled_frames(labels: LabelTable) -> None:
     au = labels.au.copy()
     au[::2, 8] = -1
     part = replace(labels, au=au)
@@ -152,7 +152,7 @@ def test_by_column_frames_count_for_the_aus_they_have(labels: LabelTable) -> Non
     )
 
 
-def test_nothing_at_all_is_no_crash(labels: LabelTable) -> None:
+def test_dataset_metrics_of_no_frames_does_not_fail(labels: LabelTable) -> None:
     nothing = replace(
         labels,
         au=np.full_like(labels.au, -1),
@@ -169,7 +169,7 @@ def test_nothing_at_all_is_no_crash(labels: LabelTable) -> None:
     assert dropped["expression"] is None
 
 
-def test_one_video_has_no_interval(labels: LabelTable) -> None:
+def test_dataset_metrics_of_one_video_has_no_interval(labels: LabelTable) -> None:
     alone = replace(
         labels, expression=np.where(labels.video == 3, labels.expression, -1).astype(np.int8)
     )

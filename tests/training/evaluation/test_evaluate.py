@@ -48,7 +48,7 @@ def out(bundle: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def test_a_folder_like_affwild2(out: Path) -> None:
+def test_evaluate_affwild2_folder_writes_metrics(out: Path) -> None:
     figures = json.loads((out / "metrics.json").read_text())
     assert figures["frames"]["videos"] == 4
     assert figures["frames"]["labeled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
@@ -65,7 +65,7 @@ def test_a_folder_like_affwild2(out: Path) -> None:
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
+def test_evaluate_writes_submission_with_one_row_per_frame(out: Path) -> None:
     files = {
         str(path.relative_to(out / "submission")): path
         for path in sorted((out / "submission").rglob("*.txt"))
@@ -84,7 +84,7 @@ def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
     np.testing.assert_array_equal(va[[3, 3]], va[4:])
 
 
-def test_the_predictions_give_the_same_figures_again(
+def test_evaluate_of_own_predictions_reproduces_metrics(
     out: Path, data: Path, bundle: Path, tmp_path: Path
 ) -> None:
     result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")
@@ -100,7 +100,7 @@ def test_the_predictions_give_the_same_figures_again(
         assert path.read_text() == (tmp_path / "again" / path.relative_to(out)).read_text()
 
 
-def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
+def test_evaluate_synthetic_images_matches_pipeline(bundle: Path, tmp_path: Path) -> None:
     landmarks = (face_shape() + 24).astype(np.float32)
     folder = write_stills(tmp_path / "stills", landmarks)
     result = run(bundle, folder, "--out", tmp_path / "out")
@@ -109,7 +109,9 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
     with np.load(folder / "faces_0000.npz") as arrays:
         identity, on = arrays["identity"], arrays["au_intensity"] > 0.3
         images = arrays["image"]
-    evaluated = identity % 20 == 10  # held out, and not of the half that thresholds may be chosen by
+    evaluated = (
+        identity % 20 == 10
+    )  # held out, and not of the half that thresholds may be chosen by
     assert evaluated.sum() > 10
     by_au = figures["action_units"]["by_au"]
     assert by_au["AU1"]["frames"] == evaluated.sum() == figures["action_units"]["frames"]
@@ -143,12 +145,20 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
         (("-", "{data}"), "BUNDLE may be - only"),
         (("{bundle}", "{data}", "--labels", "{data}"), "--labels is for prediction files"),
         (("-", "{csv}"), "add --labels FOLDER"),
-        (("-", "{text}", "--labels", "{data}"), "expected a prediction file ending in .csv or .parquet"),
+        (
+            ("-", "{text}", "--labels", "{data}"),
+            "expected a prediction file ending in .csv or .parquet",
+        ),
         (("no such model", "{data}"), "model must be a bundle folder"),
-        (("{bundle}", "{data}", "--out", "{out}"), "already contains an evaluation; add --overwrite"),
+        (
+            ("{bundle}", "{data}", "--out", "{out}"),
+            "already contains an evaluation; add --overwrite",
+        ),
     ],
 )
-def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) -> None:
+def test_evaluate_of_invalid_arguments_reports_remedy(
+    arguments, message, bundle, data, out, tmp_path
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("")
     names = {
@@ -170,7 +180,9 @@ def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) 
     assert not (tmp_path / "new").exists()
 
 
-def test_an_evaluation_is_replaced_when_asked(bundle: Path, data: Path, tmp_path: Path) -> None:
+def test_evaluate_with_overwrite_replaces_evaluation(
+    bundle: Path, data: Path, tmp_path: Path
+) -> None:
     arguments = (bundle, data, "--out", tmp_path, "--missing", "drop")
     assert run(*arguments).exit_code == 0
     assert run(*arguments).exit_code == 1

@@ -9,7 +9,7 @@ import pytest
 
 from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.partial_models import select_heads
-from training.evaluation.prediction_table import empty_predictions, drop_non_finite
+from training.evaluation.prediction_table import drop_non_finite, empty_predictions
 from training.evaluation.submission import write_submission
 
 pytestmark = pytest.mark.train
@@ -30,7 +30,7 @@ def labeled() -> LabelTable:
 @pytest.mark.parametrize(
     ("heads", "files"), [(("au",), ["AU_Set"]), (("expression", "va"), ["EXPR_Set", "VA_Set"])]
 )
-def test_only_what_is_read_is_judged_and_submitted(
+def test_select_heads_restricts_evaluation_and_submission(
     heads: tuple[str, ...], files: list[str], tmp_path: Path
 ) -> None:
     labels, predictions = labeled(), empty_predictions(COUNT)
@@ -57,6 +57,10 @@ def test_only_what_is_read_is_judged_and_submitted(
     assert sorted(folder.name for folder in tmp_path.iterdir()) == files
 
 
-def test_a_whole_model_is_left_as_it_is() -> None:
+def test_select_heads_of_complete_model_changes_nothing() -> None:
     labels, predictions = labeled(), empty_predictions(COUNT)
-    assert select_heads(labels, predictions, ("au", "expression", "va")) == (labels, predictions, [])
+    assert select_heads(labels, predictions, ("au", "expression", "va")) == (
+        labels,
+        predictions,
+        [],
+    )
