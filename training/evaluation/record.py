@@ -45,7 +45,8 @@ def _cost(m: Metrics) -> str:
         "## Cost\n"
         f"{m['parameters'] / 1e6:.2f} M parameters, {m['mmacs']:.1f} M multiply-accumulates, "
         f"{m['onnx_bytes'] / 1e6:.2f} MB of ONNX; ONNX Runtime, one thread, one face: least "
-        f"{m['network_ms']['least']:.2f} ms, median {m['network_ms']['median']:.2f} ms (on a shared machine).\n"
+        f"{m['network_ms']['least']:.2f} ms, median {m['network_ms']['median']:.2f} ms (on a "
+        "shared machine).\n"
     )
 
 
@@ -56,13 +57,19 @@ def _expression(m: Metrics) -> str:
     )
     return (
         "## Expression: FER+ PublicTest, votes of people\n"
-        "Counted are images where one of the seven classes has at least 5 of 10 votes and more than any other "
-        f"answer: {m['faces']} of {m['of']}. Never trained on and not used for thresholds, but looked at for several "
-        "checkpoints of the run while it was still decided how long to train: slightly optimistic, not blind.\n\n"
+        "Counted are images where one of the seven classes has at least 5 of 10 votes and more "
+        "than any other "
+        f"answer: {m['faces']} of {m['of']}. Never trained on and not used for thresholds, but "
+        "looked at for several "
+        "checkpoints of the run while it was still decided how long to train: slightly "
+        "optimistic, not blind.\n\n"
         f"Accuracy **{100 * m['accuracy']:.2f} %**, macro-F1 **{m['macro_f1']:.3f}**.\n\n"
-        f"| true \\ predicted | F1 | {' | '.join(EXPRESSION_NAMES)} |\n|---|{'---|' * 8}\n{rows}\n\n"
-        "Valence and arousal have no truth from people here. Against the same fixed mapping from votes that they were "
-        f"trained on: CCC {m['valence_ccc_to_mapping']:.3f} and {m['arousal_ccc_to_mapping']:.3f}.\n"
+        f"| true \\ predicted | F1 | {' | '.join(EXPRESSION_NAMES)} "
+        f"|\n|---|{'---|' * 8}\n{rows}\n\n"
+        "Valence and arousal have no truth from people here. Against the same fixed mapping from "
+        "votes that they were "
+        f"trained on: CCC {m['valence_ccc_to_mapping']:.3f} and "
+        f"{m['arousal_ccc_to_mapping']:.3f}.\n"
     )
 
 
@@ -75,13 +82,17 @@ def _web_faces(m: Metrics) -> str:
     return (
         f"## Landmarks, face score: {m['faces']} held-out web faces, against the landmark teacher\n"
         "Never trained on; looked at for several checkpoints of the run, too.\n"
-        f"Landmark error in % of the eye distance: aligned crops mean {e['aligned_mean']:.2f}, median "
-        f"{e['aligned_median']:.2f}; crops moved as in tracking (shift to 5 %, scale to 8 %, turn to 8 degrees) mean "
+        f"Landmark error in % of the eye distance: aligned crops mean {e['aligned_mean']:.2f}, "
+        "median "
+        f"{e['aligned_median']:.2f}; crops moved as in tracking (shift to 5 %, scale to 8 %, "
+        "turn to 8 degrees) mean "
         f"**{e['moved_mean']:.2f}**, 95th percentile {e['moved_p95']:.2f}; "
         f"yaw under 30 degrees {e['moved_frontal_mean']:.2f}.\n"
-        f"Yaw, pitch, roll against the teacher: {', '.join(f'{v:.1f}' for v in pose)} degrees mean absolute.\n"
+        f"Yaw, pitch, roll against the teacher: {', '.join(f'{v:.1f}' for v in pose)} degrees "
+        "mean absolute.\n"
         f"Faces called a face: {faces}. Crops that miss the face (beside, part, far, "
-        f"upside down): {100 * m['beside_below_0.2']:.1f} % below 0.2, {100 * m['beside_called_face']:.1f} % called a face.\n"
+        f"upside down): {100 * m['beside_below_0.2']:.1f} % below 0.2, "
+        f"{100 * m['beside_called_face']:.1f} % called a face.\n"
         f"AU agreement with the teacher's blendshapes (F1; a teacher's opinion, no truth): {f1}.\n"
     )
 
@@ -95,8 +106,10 @@ def _synthetic_images(m: Metrics) -> str:
         f"## Action units and pose: {m['faces']} rendered faces of unseen identities, exact truth\n"
         f"AU F1: {f1}; mean **{m['au_f1_mean']:.3f}** (always on would give "
         f"{m['au_f1_mean_if_always_on']:.3f}). Renders only: says nothing of how real faces fare.\n"
-        f"Expected calibration error: {calibration}; mean {np.mean(list(m['au_calibration_error'].values())):.3f}.\n"
-        f"Landmark error {m['landmark_error_percent']:.2f} % of the eye distance; yaw, pitch, roll off by "
+        f"Expected calibration error: {calibration}; mean "
+        f"{np.mean(list(m['au_calibration_error'].values())):.3f}.\n"
+        f"Landmark error {m['landmark_error_percent']:.2f} % of the eye distance; yaw, pitch, "
+        "roll off by "
         f"{', '.join(f'{v:.1f}' for v in m['pose_mae_deg'])} degrees on average.\n"
     )
 
@@ -110,15 +123,20 @@ def _renderwild(m: Metrics) -> str:
     errors = [value for value in au["calibration_error"].values() if value is not None]
     return (
         f"## RenderWild: {m['videos']} rendered validation videos of unseen people, exact truth\n"
-        f"Every frame of the aligned crops, through the SDK, with the thresholds of the spec; labeled frames: {m['frames']}.\n"
-        f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. Expected calibration error: mean "
+        "Every frame of the aligned crops, through the SDK, with the thresholds of the spec; "
+        f"labeled frames: {m['frames']}.\n"
+        f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. "
+        "Expected calibration error: mean "
         f"{np.mean(errors):.3f}, worst {max(errors):.3f}.\n"
-        f"Expression: accuracy {_interval(expression['accuracy'])}, macro-F1 **{_interval(expression['macro_f1'])}**, "
+        f"Expression: accuracy {_interval(expression['accuracy'])}, macro-F1 "
+        f"**{_interval(expression['macro_f1'])}**, "
         f"calibration error {expression['calibration_error']:.3f}.\n"
-        f"CCC of valence **{_interval(m['ccc']['valence'])}**, of arousal **{_interval(m['ccc']['arousal'])}**.\n"
-        f"Scores of ABAW2: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. Intervals (95 %) are drawn over "
-        "videos. The videos show whole expressions with onset and offset, so many frames lie at the threshold of presence.\n"
-        + "".join(f"- {note}\n" for note in m["notes"])
+        f"CCC of valence **{_interval(m['ccc']['valence'])}**, of arousal "
+        f"**{_interval(m['ccc']['arousal'])}**.\n"
+        f"Scores of ABAW2: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. "
+        "Intervals (95 %) are drawn over "
+        "videos. The videos show whole expressions with onset and offset, so many frames lie at "
+        "the threshold of presence.\n" + "".join(f"- {note}\n" for note in m["notes"])
     )
 
 
@@ -138,7 +156,8 @@ def _clips(m: Metrics) -> str:
     return (
         "## Real clips, means without smoothing (no labels; for sense only)\n"
         f"| part | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n" + "\n".join(lines) + "\n"
-        "The woman of the second clip cries, then laughs. Share of frames with AU1, AU4 or AU15 on / valence below -0.2 / "
+        "The woman of the second clip cries, then laughs. Share of frames with AU1, AU4 or AU15 "
+        "on / valence below -0.2 / "
         "both: "
         + "; ".join(
             f"{part} {_percentages(values)}" for part, values in m["sad_share_of_frames"].items()
@@ -157,7 +176,8 @@ def _speech(m: Metrics) -> str:
         for clip, values in m["clips"].items()
     )
     mean = ", ".join(f"{name} **{value:.2f}**" for name, value in m["mean"].items())
-    return f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. Mean: {mean}.\n"
+    return f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. "
+    f"Mean: {mean}.\n"
 
 
 def _stability(m: Metrics) -> str:
@@ -165,11 +185,16 @@ def _stability(m: Metrics) -> str:
     shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in neutral["share_on"].items())
     return (
         "## Steadiness and false alarms, real faces\n"
-        f"{still['images']} held-out web faces, each repeated under fresh noise of 1 %: {still['flips']} of "
-        f"{still['decisions']} AU decisions flip, on {still['images_with_a_flip']} images (the pipeline as shipped).\n"
-        f"A crop moved by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst {pixel['au_worst']:.3f}), "
-        f"{pixel['expression']:.3f} (expressions), {pixel['valence']:.3f} and {pixel['arousal']:.3f} (valence, arousal).\n"
-        f"{neutral['faces']} PublicTest faces that 8 of 10 people call neutral: **{neutral['aus_on_per_face']:.2f}** AUs on "
+        f"{still['images']} held-out web faces, each repeated under fresh noise of 1 %: "
+        f"{still['flips']} of "
+        f"{still['decisions']} AU decisions flip, on {still['images_with_a_flip']} images (the "
+        "pipeline as shipped).\n"
+        f"A crop moved by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst "
+        f"{pixel['au_worst']:.3f}), "
+        f"{pixel['expression']:.3f} (expressions), {pixel['valence']:.3f} and "
+        f"{pixel['arousal']:.3f} (valence, arousal).\n"
+        f"{neutral['faces']} PublicTest faces that 8 of 10 people call neutral: "
+        f"**{neutral['aus_on_per_face']:.2f}** AUs on "
         f"per face ({shares}).\n"
     )
 
