@@ -176,8 +176,10 @@ def _speech(m: Metrics) -> str:
         for clip, values in m["clips"].items()
     )
     mean = ", ".join(f"{name} **{value:.2f}**" for name, value in m["mean"].items())
-    return f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. "
-    f"Mean: {mean}.\n"
+    return (
+        f"## Speech: correlation of parted lips with the loudness of the voice\n{clips}. "
+        f"Mean: {mean}.\n"
+    )
 
 
 def _stability(m: Metrics) -> str:
