@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from export.calibrate import F1_SLACK, MAX_FALSE_ALARMS, MIN_THRESHOLD
 from training.datasets.emotion_to_va import COORDINATES
-from training.evaluation.record import figures_text
+from training.evaluation.record import format_metrics
 
 _TEMPLATES: Final = Path(__file__).parent / "card"
 _FROM_SCRATCH: Final = "The weights were trained from random initialization on the sources below."

@@ -54,12 +54,12 @@ def label(shared: Path, out: Path, renders: Path | None) -> None:
     """Run the landmark and blendshape teachers over FER+ and the web faces (3 to 10 minutes on two
     cores).
     """
-    from training.labeling.label_faces import label_ferplus, label_renders, label_webfaces
+    from training.labeling.label_faces import label_ferplus, label_synthetic_images, label_web_faces
 
     if renders is not None:
-        label_renders(shared, renders)
+        label_synthetic_images(shared, renders)
         return
-    label_webfaces(shared, out)
+    label_web_faces(shared, out)
     label_ferplus(shared, out)
 
 
@@ -78,9 +78,9 @@ def figures(
 ) -> None:
     """Print the figures of the model record: FER+, web faces, clips, cost."""
     from training.evaluation.model_metrics import model_metrics
-    from training.evaluation.record import figures_text
+    from training.evaluation.record import format_metrics
 
-    click.echo(figures_text(model_metrics(bundle, shared, labels, renders, wild)))
+    click.echo(format_metrics(model_metrics(bundle, shared, labels, renders, wild)))
 
 
 @main.command()
@@ -140,7 +140,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from training.evaluation.dataset_metrics import FigureOptions
+    from training.evaluation.dataset_metrics import MetricOptions
     from training.evaluation.evaluate import PAGE_FILE, EvaluateOptions, print_scores
     from training.evaluation.evaluate import evaluate as judge
 
@@ -150,7 +150,7 @@ def evaluate(
             bundle,
             data,
             out,
-            EvaluateOptions(figures=FigureOptions(missing, resamples, seed), **given),
+            EvaluateOptions(metrics=MetricOptions(missing, resamples, seed), **given),
         )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None

@@ -21,8 +21,8 @@ def renderwild_tiny(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         moderngl.create_context(standalone=True, backend="egl").release()
     except Exception as error:  # moderngl raises bare Exception without a GL driver
         pytest.skip(f"needs OpenGL through EGL: {error}")
-    from training.synthesis.videos.write_videos import WildOrder, write_wild
+    from training.synthesis.videos.write_videos import VideoSetConfig, write_videos
 
     folder = tmp_path_factory.mktemp("renderwild")
-    write_wild(WildOrder("tiny", 1), folder, shared / "data", workers=2)
+    write_videos(VideoSetConfig("tiny", 1), folder, shared / "data", workers=2)
     return folder

@@ -61,7 +61,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
         "--resamples",
         100,
     )
-    figures = json.loads((tmp_path / "judged" / "figures.json").read_text())
+    figures = json.loads((tmp_path / "judged" / "metrics.json").read_text())
     assert figures
     assert (
         "<svg" in (tmp_path / "judged" / "report.html").read_text()

@@ -26,7 +26,7 @@ from training.default_model.trainer import EMA_FILE
 from training.evaluation.calibration import choose_thresholds
 from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet
-from training.synthesis.au_targets import PUT_TOGETHER
+from training.synthesis.au_targets import APPROXIMATED_AUS
 
 _PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
 
@@ -47,7 +47,7 @@ def transfer(
     Thresholds come from half of the held-out identities of the rig that was learned, and from
     its validation people in a RenderWild `people`; nothing of the other rig is seen. With
     `base_steps` both runs begin with one network that has learned of images of people alone for
-    so long. Means are of all units, and of those that both rigs have (`PUT_TOGETHER`).
+    so long. Means are of all units, and of those that both rigs have (`APPROXIMATED_AUS`).
     """
     base = folder / "base"
     if base_steps:
@@ -100,7 +100,7 @@ def _figures(
             for k, au in enumerate(AU_NAMES)
             if seen[:, k].any()
         }
-        of_both = [value for au, value in f1.items() if au not in PUT_TOGETHER]
+        of_both = [value for au, value in f1.items() if au not in APPROXIMATED_AUS]
         means = {
             "mean_f1": float(np.mean(list(f1.values()))),
             "mean_f1_of_units_of_both": float(np.mean(of_both)),

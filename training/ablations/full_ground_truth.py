@@ -106,7 +106,7 @@ def size_of(folder: Path) -> str:
     note = folder / NOTE
     if not note.is_file() or not (folder / "truth").is_dir():
         raise FileNotFoundError(
-            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis wild` writes it"
+            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis videos` writes it"
         )
     return str(json.loads(note.read_text(encoding="utf-8"))["size"])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training.datasets.emotion_to_va import valence_arousal
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.ferplus import expression_distribution, no_face_majority, read_ferplus
-from training.labeling.blendshape_aus import add_vote_evidence, aus_from_blendshapes
+from training.labeling.blendshape_aus import refine_with_votes, aus_from_blendshapes
 from training.labeling.head_pose import angles_deg, frontal_reference, rigid_points, rotations
 from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
 from training.labeling.mediapipe_teacher import LANDMARKS_68
@@ -64,7 +64,7 @@ def load_ferplus(
     targets["expression"], targets["va"] = distribution, valence_arousal(distribution)
     targets["expression_weight"] = np.where(no_face, 0, weight).astype(np.float32)
     targets["va_weight"] = targets["expression_weight"].copy()
-    add_vote_evidence(targets["au"], targets["au_weight"], distribution)
+    refine_with_votes(targets["au"], targets["au_weight"], distribution)
     targets["au_weight"][no_face] = 0
     # Without a detected face the crop is placed by the median landmarks, with weight 0.
     undetected = outputs["presence"] <= _PRESENT

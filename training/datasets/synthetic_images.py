@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.face_table import FaceTable, empty_targets
-from training.labeling.label_faces import teacher_file
+from training.labeling.label_faces import teacher_path
 from training.labeling.mediapipe_teacher import LANDMARKS_68
-from training.synthesis.face import VALIDATION_EVERY
+from training.synthesis.face_renderer import VALIDATION_STRIDE
 
 AU_ABSENT_INTENSITY: Final = 0.15
 AU_PRESENT_INTENSITY: Final = 0.45
@@ -81,7 +81,7 @@ def in_threshold_half(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.boo
     """
     return np.asarray(
         (columns["split"] == 1)
-        & (columns["identity"].astype(np.int64) // VALIDATION_EVERY % 2 == 0)
+        & (columns["identity"].astype(np.int64) // VALIDATION_STRIDE % 2 == 0)
     )
 
 

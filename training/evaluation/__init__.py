@@ -1,3 +1,1 @@
-"""Figures of a model bundle, measured on its ONNX file and the graph kernel; nothing here needs
-torch.
-"""
+"""Evaluates model bundles with the ONNX file and the graph kernel of the SDK."""

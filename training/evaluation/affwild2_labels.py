@@ -1,6 +1,4 @@
-"""Labels and crops of a copy of Aff-Wild2 as evaluation needs them: every frame of every listed
-video, without gaps.
-"""
+"""Loads Aff-Wild2 for evaluation: every frame of every listed video, without gaps."""
 
 from __future__ import annotations
 
@@ -23,13 +21,13 @@ SPLITS: Final = {
     "validation": ("validation",),
     "all": ("train", "validation"),
 }
-"""What may be judged, and the splits of the data set that it is made of."""
+"""Evaluation splits and the splits of the data set that they consist of."""
 
-_SHOWN: Final = 20
+_MAX_ERRORS_SHOWN: Final = 20
 
 
 class LabelError(ValueError):
-    """Labels that cannot be read: file, line, what was wanted and what came."""
+    """Error for unreadable labels, with file, line, expected and actual content."""
 
 
 def load_labels(
@@ -39,22 +37,31 @@ def load_labels(
     annotations: str | None = None,
     progress: bool = True,
 ) -> LabelTable:
-    """Frames of all videos that a task's `split` (training, validation, all) or a test list names.
+    """Loads the frames of all videos in a split of any task or in a test list.
 
-    A task's labels are those of this split only: a video that trains one task may validate
-    another. A video has as many frames as its file says, or as the labels or crops reach where
-    they reach further. `annotations` names the annotation folder where a copy holds those of
-    several years. Raises LabelError.
+    The labels of a task are those of this split only: a video can be in the training set of one
+    task and in the validation set of another. The number of frames of a video is that of its file,
+    or the largest number among labels and crops if that is larger.
+
+    Args:
+        folder: Copy of Aff-Wild2.
+        split: One of `SPLITS`.
+        annotations: Annotation folder, if the copy has those of several years.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        LabelError: The labels cannot be read.
     """
     if split not in SPLITS:
-        raise LabelError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+        raise LabelError(f"expected split to be one of {', '.join(SPLITS)}, got {split!r}")
     try:
         table = read_affwild2(
             folder, annotations=annotations, splits=SPLITS[split], timing=False, progress=progress
         )
-    except BrokenDatasetError as error:
-        more = len(error.broken) - _SHOWN
-        lines = [*map(str, error.broken[:_SHOWN]), *([f"... and {more} more"] if more > 0 else [])]
+    except BrokenDataSetError as error:
+        more = len(error.broken) - _MAX_ERRORS_SHOWN
+        lines = [str(broken) for broken in error.broken[:_MAX_ERRORS_SHOWN]]
+        lines += [f"... and {more} more"] if more > 0 else []
         raise LabelError("\n".join(lines)) from None
     except (OSError, ValueError) as error:
         raise LabelError(str(error)) from None
@@ -62,7 +69,7 @@ def load_labels(
 
 
 def _without_gaps(table: FrameTable) -> LabelTable:
-    """A table whose videos are all listed, with the frames between its rows."""
+    """Returns a label table with all frames, including those without rows in the frame table."""
     count = len(table.videos)
     length = np.array(
         [0 if not file else _frame_count(table.root / file) for file in table.media], np.int64
@@ -77,8 +84,8 @@ def _without_gaps(table: FrameTable) -> LabelTable:
     )
     labels["va"][row] = np.where(table.va_mask[:, None], table.va, VA_UNLABELED)
     crop: list[str | None] = [None] * int(length.sum())
-    for at, name in zip(row.tolist(), table.path.to_pylist(), strict=True):
-        crop[at] = None if name is None else str(table.root / name)
+    for index, name in zip(row.tolist(), table.path.to_pylist(), strict=True):
+        crop[index] = None if name is None else str(table.root / name)
     video = np.repeat(np.arange(count), length)
     return LabelTable(
         videos=table.videos,
@@ -92,7 +99,7 @@ def _without_gaps(table: FrameTable) -> LabelTable:
 
 
 def _listed(table: FrameTable, task: int) -> frozenset[str]:
-    """Videos of the split that was read, or of a test list of the task."""
+    """Returns the videos of the loaded split or of a test list of the task."""
     return frozenset(
         name for name, split in zip(table.videos, table.splits[:, task], strict=True) if split
     )
@@ -102,24 +109,25 @@ def _notes(table: FrameTable) -> tuple[str, ...]:
     notes = []
     known = np.asarray(table.au_mask.any(axis=0))
     if known.any() and not known.all():
-        missing = ", ".join(name for name, there in zip(AU_NAMES, known, strict=True) if not there)
-        notes.append(
-            f"AU labels are those of ABAW1, which annotates none of {missing}: these are not judged."
+        missing = ", ".join(
+            name for name, is_known in zip(AU_NAMES, known, strict=True) if not is_known
         )
+        notes.append(f"AU labels are those of ABAW1, without {missing}: these are not evaluated.")
     if other := table.report.skipped.get(OTHER_CLASS):
         notes.append(
-            f"{other.count} frames are of the class Other (ABAW3 and later), which is none of the seven: they are not judged. "
-            "Scores and submissions are those of ABAW2."
+            f"{other.count} frames are of the class Other (ABAW3 and later), which is none of the "
+            "seven: they are not evaluated. Scores and submissions are those of ABAW2."
         )
-    if strange := table.report.skipped.get(NO_FRAME_NUMBER):
+    if invalid := table.report.skipped.get(NO_FRAME_NUMBER):
         notes.append(
-            f"{strange.count} files among the crops were skipped: {NO_FRAME_NUMBER}: {', '.join(strange.examples)}."
+            f"{invalid.count} files among the crops were skipped: {NO_FRAME_NUMBER}: "
+            f"{', '.join(invalid.examples)}."
         )
     return tuple(notes)
 
 
 def _frame_count(video: Path) -> int:
-    """Frames that a video file says it has; 0 where it does not say."""
+    """Returns the frame count in the header of a video file; 0 if unknown."""
     cv2 = import_opencv()
     capture = cv2.VideoCapture(str(video))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0

@@ -1,6 +1,4 @@
-"""A bundle as a function from images and maps to read-outs, with the same kernels that the SDK
-uses.
-"""
+"""Runs a bundle on images and crop transforms with the kernels of the SDK."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ BATCH: Final = 64
 
 
 class BundleRunner:
-    """Holds the session; `threads` as the SDK would set it."""
+    """Runs the network of a bundle with ONNX Runtime on `threads` threads."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self.bundle = open_bundle(folder)
@@ -36,7 +34,7 @@ class BundleRunner:
         self._names = [output.name for output in self.session.get_outputs()]
 
     def crop(self, image: NDArray[np.uint8], crop_map: FloatArray) -> FloatArray:
-        """The normalized crop [3, S, S] of an RGB [H, W, 3] or gray [H, W] image."""
+        """Returns the normalized crop [3, S, S] of an RGB [H, W, 3] or gray [H, W] image."""
         frame = Frame(
             np.ascontiguousarray(image), PixelFormat.GRAY if image.ndim == 2 else PixelFormat.RGB
         )
@@ -47,24 +45,24 @@ class BundleRunner:
         return np.asarray(crops[0], np.float32)
 
     def heads(self, crops: Iterable[FloatArray]) -> dict[str, FloatArray]:
-        """All heads, and `au_logit`, of normalized crops [3, S, S] each."""
+        """Returns all heads, and `au_logit`, of normalized crops [3, S, S]."""
         rows = iter(crops)
         parts: dict[str, list[FloatArray]] = {name: [] for name in self._names}
         while batch := list(islice(rows, BATCH)):
-            answer = self.session.run(self._names, {"crops": np.stack(batch)})
-            for name, value in zip(self._names, answer, strict=True):
+            outputs = self.session.run(self._names, {"crops": np.stack(batch)})
+            for name, value in zip(self._names, outputs, strict=True):
                 parts[name].append(value)
         heads = {name: np.concatenate(values) for name, values in parts.items()}
         heads["au_logit"] = kernels.au_gcn(heads["au_nodes"], self.bundle.graph)
         return heads
 
     def affect(self, heads: dict[str, FloatArray]) -> Affect:
-        """Heads as the SDK decodes them, without smoothing."""
+        """Decodes heads as the SDK does, without smoothing."""
         return decode_affect(
             heads["au_logit"], heads["expression_logit"], heads["va_raw"], self.spec
         )
 
 
 def face_probability(heads: dict[str, FloatArray]) -> FloatArray:
-    """Probability [N] that a crop holds a face."""
+    """Returns the probability [N] that a crop contains a face."""
     return sigmoid(heads["face_logit"])

@@ -1,6 +1,4 @@
-"""Figures on real clips without labels: does a smile raise AU12 and happiness, does a sad face
-lower valence.
-"""
+"""Sanity checks on real clips without labels: response to a smile and to a sad face."""
 
 from __future__ import annotations
 
@@ -23,13 +21,13 @@ SAD_CLIP: Final = "pexels_wolfganglanger_sad_woman.mp4"
 SAD_UNTIL_S: Final = 9.0
 
 
-def clip_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
-    """Both clips; faces are found by YuNet once and then followed by the network's own landmarks."""
+def clip_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
+    """Measures both clips; YuNet detects the face, the landmarks of the network track it."""
     detector = cv2.FaceDetectorYN.create(
         str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
     )
-    smile = follow(runner, detector, shared / "data" / "videos" / SMILE_CLIP)
-    sad = follow(runner, detector, shared / "data" / "videos" / SAD_CLIP)
+    smile = track_face(runner, detector, shared / "data" / "videos" / SMILE_CLIP)
+    sad = track_face(runner, detector, shared / "data" / "videos" / SAD_CLIP)
     crying = sad["time_s"] < SAD_UNTIL_S
     return {
         "smile": {
@@ -42,28 +40,29 @@ def clip_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
             "whole": _means(sad, slice(None)),
         },
         "sad_share_of_frames": {
-            f"before {SAD_UNTIL_S:g} s": _grief(sad, crying, runner.spec.au_thresholds),
-            "whole": _grief(sad, np.ones_like(crying), runner.spec.au_thresholds),
+            f"before {SAD_UNTIL_S:g} s": _sadness_fractions(sad, crying, runner.spec.au_thresholds),
+            "whole": _sadness_fractions(sad, np.ones_like(crying), runner.spec.au_thresholds),
         },
     }
 
 
-def follow(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDArray[Any]]:
-    """Read-outs of the one face of a clip by frame; NaN where no face was found."""
-    rows, anchors = [], None
+def track_face(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDArray[Any]]:
+    """Returns the outputs for the face of a clip by frame; NaN where no face is detected."""
+    rows = []
+    keypoints = None
     for time_s, bgr in _frames(clip):
         rgb = np.ascontiguousarray(bgr[:, :, ::-1])
-        if anchors is None:
-            anchors = _detect(detector, bgr)
-        heads = None if anchors is None else _read(runner, rgb, anchors)
+        if keypoints is None:
+            keypoints = _detect(detector, bgr)
+        heads = None if keypoints is None else _predict(runner, rgb, keypoints)
         if heads is None or face_probability(heads)[0] < 0.35:
-            anchors = _detect(detector, bgr)
-            heads = None if anchors is None else _read(runner, rgb, anchors)
+            keypoints = _detect(detector, bgr)
+            heads = None if keypoints is None else _predict(runner, rgb, keypoints)
         if heads is None:
             rows.append(np.full(2 + len(EXPRESSION_NAMES) + len(AU_NAMES) + 2, np.nan))
             rows[-1][0] = time_s
             continue
-        anchors = keypoints_from_landmarks(heads["landmarks_xy"])[0]
+        keypoints = keypoints_from_landmarks(heads["landmarks_xy"])[0]
         affect = runner.affect(heads)
         values = [
             affect.valence,
@@ -79,10 +78,10 @@ def follow(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDArray
     return dict(zip(names, table.T, strict=True))
 
 
-def _read(
-    runner: BundleRunner, rgb: NDArray[np.uint8], anchors: FloatArray
+def _predict(
+    runner: BundleRunner, rgb: NDArray[np.uint8], keypoints: FloatArray
 ) -> dict[str, FloatArray]:
-    maps = estimate_crop_to_frame(anchors[None])
+    maps = estimate_crop_to_frame(keypoints[None])
     heads = runner.heads([runner.crop(rgb, maps[0])])
     heads["landmarks_xy"] = transform_points(maps, heads["landmarks_px"])
     return heads
@@ -90,10 +89,11 @@ def _read(
 
 def _detect(detector: Any, bgr: NDArray[np.uint8]) -> FloatArray | None:
     detector.setInputSize((bgr.shape[1], bgr.shape[0]))
-    found = detector.detect(bgr)[1]
-    if found is None:
+    detections = detector.detect(bgr)[1]
+    if detections is None:
         return None
-    return np.asarray(max(found, key=lambda row: row[2] * row[3])[4:14].reshape(5, 2), np.float32)
+    largest = max(detections, key=lambda row: row[2] * row[3])
+    return np.asarray(largest[4:14].reshape(5, 2), np.float32)
 
 
 def _frames(clip: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -101,41 +101,30 @@ def _frames(clip: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     rate = video.get(cv2.CAP_PROP_FPS) or 25.0
     index = 0
     while True:
-        there, bgr = video.read()
-        if not there:
+        is_read, bgr = video.read()
+        if not is_read:
             return
         yield index / rate, np.asarray(bgr, np.uint8)
         index += 1
 
 
 def _means(values: dict[str, NDArray[Any]], rows: slice | NDArray[np.bool_]) -> dict[str, float]:
-    kept = (
-        "valence",
-        "arousal",
-        "happiness",
-        "sadness",
-        "neutral",
-        "AU4",
-        "AU6",
-        "AU12",
-        "AU15",
-        "AU25",
-        "face",
-    )
-    return {name: round(float(np.nanmean(values[name][rows])), 3) for name in kept}
+    names = ["valence", "arousal", "happiness", "sadness", "neutral"]
+    names += ["AU4", "AU6", "AU12", "AU15", "AU25", "face"]
+    return {name: round(float(np.nanmean(values[name][rows])), 3) for name in names}
 
 
-def _grief(
+def _sadness_fractions(
     values: dict[str, NDArray[Any]], rows: NDArray[np.bool_], thresholds: tuple[float, ...]
 ) -> dict[str, float]:
-    """Share of the frames in which AU1, AU4 or AU15 is on, valence is below -0.2, or both."""
-    on = np.any(
+    """Returns the fraction of frames with AU1, AU4 or AU15 active, valence below -0.2, or both."""
+    is_active = np.any(
         [values[name][rows] >= thresholds[AU_NAMES.index(name)] for name in ("AU1", "AU4", "AU15")],
         axis=0,
     )
-    low = values["valence"][rows] < -0.2
+    is_low = values["valence"][rows] < -0.2
     return {
-        "AU1, AU4 or AU15": float(on.mean()),
-        "valence": float(low.mean()),
-        "both": float((on & low).mean()),
+        "AU1, AU4 or AU15": float(is_active.mean()),
+        "valence": float(is_low.mean()),
+        "both": float((is_active & is_low).mean()),
     }

@@ -1,4 +1,4 @@
-"""What a bundle costs: parameters, multiply-accumulates, bytes, time for one face on one thread."""
+"""Cost of a bundle: parameters, multiply-accumulates, bytes, time per face on one thread."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import onnx
 from training.evaluation.bundle_runner import BundleRunner
 
 
-def cost_figures(runner: BundleRunner, runs: int = 400) -> dict[str, Any]:
-    """Times are of ONNX Runtime alone, for one crop."""
+def cost_metrics(runner: BundleRunner, runs: int = 400) -> dict[str, Any]:
+    """Measures the cost; times are of ONNX Runtime alone, for one crop."""
     size = runner.spec.crop.size_px
     crops = np.random.default_rng(0).standard_normal((1, 3, size, size)).astype(np.float32)
     times = []
     for _ in range(runs):
-        started = time.perf_counter()
+        start_s = time.perf_counter()
         runner.session.run(None, {"crops": crops})
-        times.append(time.perf_counter() - started)
+        times.append(time.perf_counter() - start_s)
     model = onnx.load_from_string(runner.bundle.onnx)
     graph = runner.bundle.graph
     arrays = [graph.readout_weight, graph.readout_bias, *graph.layer_weights, *graph.layer_biases]
@@ -35,7 +35,7 @@ def cost_figures(runner: BundleRunner, runs: int = 400) -> dict[str, Any]:
 
 
 def multiply_accumulates(model: onnx.ModelProto, size_px: int) -> int:
-    """Of convolutions and matrix products for one crop."""
+    """Counts multiply-accumulates of convolutions and matrix products for one crop."""
     sizes = model.graph.input[0].type.tensor_type.shape.dim
     for dim, value in zip(sizes, (1, 3, size_px, size_px), strict=True):
         dim.ClearField("dim_param")

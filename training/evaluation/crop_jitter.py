@@ -1,6 +1,4 @@
-"""Maps beside the aligned one, drawn by NumPy with a fixed seed: what the runtime's crops look
-like, and what they must not look like.
-"""
+"""Perturbs aligned crop transforms with a fixed seed: tracking errors, and crops off the face."""
 
 from __future__ import annotations
 
@@ -17,21 +15,22 @@ def moved_maps(
     scale: NDArray[np.floating],
     shift_px: NDArray[np.floating],
 ) -> FloatArray:
-    """Maps [N, 2, 3] after turns [N], scales [N] and shifts [N, 2] about the crop's center."""
-    cos, sin = scale * np.cos(turn_rad), scale * np.sin(turn_rad)
+    """Rotates [N], scales [N] and shifts [N, 2] transforms [N, 2, 3] about the crop center."""
+    cos = scale * np.cos(turn_rad)
+    sin = scale * np.sin(turn_rad)
     linear = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
-    middle = np.full(2, (TEMPLATE_SIZE_PX - 1) / 2)
-    offset = middle + shift_px - linear @ middle
-    turned = maps[:, :, :2] @ linear
+    center = np.full(2, (TEMPLATE_SIZE_PX - 1) / 2)
+    offset = center + shift_px - linear @ center
+    rotated = maps[:, :, :2] @ linear
     return np.concatenate(
-        [turned, (maps[:, :, :2] @ offset[:, :, None]) + maps[:, :, 2:]], axis=2
+        [rotated, (maps[:, :, :2] @ offset[:, :, None]) + maps[:, :, 2:]], axis=2
     ).astype(np.float32)
 
 
 def tracking_maps(
     maps: FloatArray, seed: int, shift: float = 0.05, scale: float = 0.08, turn_deg: float = 8
 ) -> FloatArray:
-    """Aligned maps [N, 2, 3] as a moving face leaves them: uniform up to these bounds."""
+    """Perturbs aligned transforms [N, 2, 3] like tracking errors, uniformly within bounds."""
     random = np.random.default_rng(seed)
     count = len(maps)
     turn = np.radians(random.uniform(-turn_deg, turn_deg, count))
@@ -42,14 +41,12 @@ def tracking_maps(
 
 
 def beside_maps(maps: FloatArray, seed: int) -> FloatArray:
-    """Maps [N, 2, 3] that miss the face: a crop's width away, a small part, tiny in the distance,
-    or upside down.
-    """
+    """Returns transforms [N, 2, 3] off the face: beside it, too close, too far, upside down."""
     random = np.random.default_rng(seed)
     count = len(maps)
     kind = np.arange(count) % 4
     angle = random.uniform(0, 2 * np.pi, count)
-    reach = np.where(kind == 0, random.uniform(0.7, 1.1, count), 0.05) * TEMPLATE_SIZE_PX
+    distance = np.where(kind == 0, random.uniform(0.7, 1.1, count), 0.05) * TEMPLATE_SIZE_PX
     scale = np.select(
         [kind == 1, kind == 2],
         [random.uniform(0.15, 0.35, count), random.uniform(2.4, 3.5, count)],
@@ -57,5 +54,5 @@ def beside_maps(maps: FloatArray, seed: int) -> FloatArray:
     )
     turn = np.where(kind == 3, random.uniform(2.4, 3.9, count), 0.0)
     return moved_maps(
-        maps, turn, scale, reach[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        maps, turn, scale, distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     )

@@ -1,10 +1,9 @@
-"""Figures of predictions against labels, as plain values: what figures.json holds and the page
-shows.
+"""Metrics of predictions against labels, as stored in metrics.json and shown in the report.
 
-Decisions (F1, accuracy, CCC) are judged on every labeled frame, frames without a prediction by
-the rule for them. Rankings and calibration (AUROC, precision and recall, reliability) are judged
-where the model spoke, since a stand-in has no probability; `where_predicted` repeats the scores
-on those frames alone.
+Decisions (F1, accuracy, CCC) are evaluated on every labeled frame; the `missing` rule determines
+frames without a prediction. Ranking and calibration metrics (AUROC, precision-recall, reliability)
+are evaluated on predicted frames only, since a substitute has no probability. `where_predicted`
+holds the scores on predicted frames alone.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training import metrics
 from training.evaluation.label_table import TASKS, LabelTable
-from training.evaluation.prediction_table import HOLD, MISSING_RULES, PredictionTable, hold
+from training.evaluation.prediction_table import HOLD, MISSING_RULES, PredictionTable, hold_last
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 CURVE_POINTS = 150
 DENSITY_BINS = 40
@@ -30,37 +29,36 @@ VA_NAMES = ("valence", "arousal")
 
 
 @dataclass(frozen=True, slots=True)
-class FigureOptions:
-    """How frames without a prediction count, and how the confidence intervals are drawn."""
+class MetricOptions:
+    """Handling of frames without a prediction, and parameters of the confidence intervals."""
 
     missing: str = HOLD
     resamples: int = 1000
     seed: int = 0
-    by_column: bool = (
-        False  # frames with some AU unlabeled count for the others; not so in the challenge
-    )
+    # Whether frames with some unlabeled AUs count for the others; they do not in the challenge.
+    by_column: bool = False
 
 
 def dataset_metrics(
-    labels: LabelTable, predictions: PredictionTable, options: FigureOptions
-) -> Figures:
-    """All figures; a task without labeled frames is None."""
-    judged = hold(predictions, labels) if options.missing == HOLD else predictions
+    labels: LabelTable, predictions: PredictionTable, options: MetricOptions
+) -> Metrics:
+    """Computes all metrics; a task without labeled frames is None."""
+    evaluated = hold_last(predictions, labels) if options.missing == HOLD else predictions
     tasks = {
         "action_units": _action_units,
         "expression": _expression,
         "valence_arousal": _valence_arousal,
     }
-    figures: Figures = {
+    results: Metrics = {
         "frames": _frames(labels, predictions, options),
-        **{name: task(labels, predictions, judged, options) for name, task in tasks.items()},
-        "videos": _videos(labels, predictions, judged),
+        **{name: task(labels, predictions, evaluated, options) for name, task in tasks.items()},
+        "videos": _videos(labels, predictions, evaluated),
     }
-    return figures | {"notes": _notes(figures, len(labels.videos))}
+    return results | {"notes": _notes(results, len(labels.videos))}
 
 
 def plain(value: Any) -> Any:
-    """Arrays and NumPy numbers as what JSON knows; NaN becomes None."""
+    """Converts arrays and NumPy numbers to JSON types; NaN becomes None."""
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -72,15 +70,17 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _labeled(labels: LabelTable, options: FigureOptions) -> dict[str, NDArray[np.bool_]]:
-    """Frames [N] that count, by task."""
-    whole = metrics.labeled_au(labels.au)
-    au = (labels.au != metrics.AU_UNLABELED).any(axis=1) if options.by_column else whole
+def _labeled(labels: LabelTable, options: MetricOptions) -> dict[str, NDArray[np.bool_]]:
+    """Returns the labeled frames [N] of each task."""
+    if options.by_column:
+        au = (labels.au != metrics.AU_UNLABELED).any(axis=1)
+    else:
+        au = metrics.labeled_au(labels.au)
     rows = (au, metrics.labeled_expression(labels.expression), metrics.labeled_va(labels.va))
     return dict(zip(TASKS, rows, strict=True))
 
 
-def _frames(labels: LabelTable, predictions: PredictionTable, options: FigureOptions) -> Figures:
+def _frames(labels: LabelTable, predictions: PredictionTable, options: MetricOptions) -> Metrics:
     labeled = _labeled(labels, options)
     return {
         "videos": len(labels.videos),
@@ -99,20 +99,18 @@ def _frames(labels: LabelTable, predictions: PredictionTable, options: FigureOpt
     }
 
 
-def _judge(
+def _with_intervals(
     sums_of: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
-    figures_of: Callable[[NDArray[np.float64]], metrics.Figures],
+    metrics_of: Callable[[NDArray[np.float64]], metrics.Figures],
     counted: NDArray[np.bool_],
     predicted: NDArray[np.bool_],
-    options: FigureOptions,
-) -> Figures:
-    """Each figure with its interval over the counted frames, and its value over the predicted ones
-    among them.
-    """
+    options: MetricOptions,
+) -> Metrics:
+    """Returns each metric with its interval on labeled frames, and its value on predicted ones."""
     sums = sums_of(counted)
-    bounds = metrics.bootstrap(sums, figures_of, options.resamples, options.seed)
-    values = figures_of(sums.sum(axis=0))
-    there = figures_of(sums_of(counted & predicted).sum(axis=0))
+    bounds = metrics.bootstrap(sums, metrics_of, options.resamples, options.seed)
+    values = metrics_of(sums.sum(axis=0))
+    there = metrics_of(sums_of(counted & predicted).sum(axis=0))
     return {
         "frames": int(counted.sum()),
         "videos": int(sums.any(axis=1).sum()),
@@ -124,47 +122,47 @@ def _judge(
     }
 
 
-def _by_name(figure: Figures, names: tuple[str, ...]) -> Figures:
-    """A figure of one value per name as one figure per name."""
+def _by_name(metric: Metrics, names: tuple[str, ...]) -> Metrics:
+    """Splits a metric with one value per name into one metric per name."""
     return {
-        name: {part: values[k] for part, values in figure.items()} for k, name in enumerate(names)
+        name: {part: values[k] for part, values in metric.items()} for k, name in enumerate(names)
     }
 
 
 def _action_units(
     labels: LabelTable,
     predictions: PredictionTable,
-    judged: PredictionTable,
-    options: FigureOptions,
-) -> Figures | None:
-    counted = _labeled(labels, options)[TASKS[0]] & judged.known
+    evaluated: PredictionTable,
+    options: MetricOptions,
+) -> Metrics | None:
+    counted = _labeled(labels, options)[TASKS[0]] & evaluated.known
     if not counted.any():
         return None
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         video = labels.video[rows]
         return metrics.au_sums(
-            judged.au_active[rows],
+            evaluated.au_active[rows],
             labels.au[rows],
             video,
             len(labels.videos),
             by_column=options.by_column,
         )
 
-    figures = _judge(sums, metrics.au_metrics, counted, predictions.known, options)
-    f1 = _by_name(figures.pop("f1"), AU_NAMES)
+    results = _with_intervals(sums, metrics.au_figures, counted, predictions.known, options)
+    f1 = _by_name(results.pop("f1"), AU_NAMES)
     there = counted & predictions.known
     curves = metrics.au_reliability(predictions.au_probability[there], labels.au[there])
-    figures["by_au"] = {}
+    results["by_au"] = {}
     for k, name in enumerate(AU_NAMES):
         known = counted & (labels.au[:, k] != metrics.AU_UNLABELED)
         truth = labels.au[known, k] == 1
-        figures["by_au"][name] = {
+        results["by_au"][name] = {
             "frames": int(known.sum()),
             "f1": f1[name],
             "f1_always_on": metrics.f1(np.ones_like(truth), truth),
             "share_on": truth.mean() if len(truth) else math.nan,
-            "share_called": judged.au_active[known, k].mean() if len(truth) else math.nan,
+            "share_called": evaluated.au_active[known, k].mean() if len(truth) else math.nan,
             **_ranking(
                 predictions.au_probability[known & there, k], labels.au[known & there, k] == 1
             ),
@@ -172,55 +170,55 @@ def _action_units(
             "reliability": _curve(curves[k]),
         }
     errors = [curve.error for curve in curves if curve.count.any()]
-    return figures | {"calibration_error_mean": float(np.mean(errors)) if errors else math.nan}
+    return results | {"calibration_error_mean": float(np.mean(errors)) if errors else math.nan}
 
 
-def _ranking(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Figures:
+def _ranking(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Metrics:
     curve = metrics.precision_recall(probability, truth)
-    drawn = curve.downsampled(CURVE_POINTS)
+    thinned = curve.thinned(CURVE_POINTS)
     return {
         "auroc": metrics.auroc(probability, truth),
         "average_precision": curve.average_precision,
         "f1_at_best_threshold": metrics.best_f1(probability, truth) if truth.any() else math.nan,
-        "precision_recall": {"recall": drawn.recall, "precision": drawn.precision},
+        "precision_recall": {"recall": thinned.recall, "precision": thinned.precision},
     }
 
 
-def _curve(curve: metrics.Reliability) -> Figures:
+def _curve(curve: metrics.Reliability) -> Metrics:
     return {"probability": curve.probability, "frequency": curve.frequency, "count": curve.count}
 
 
 def _expression(
     labels: LabelTable,
     predictions: PredictionTable,
-    judged: PredictionTable,
-    options: FigureOptions,
-) -> Figures | None:
-    counted = metrics.labeled_expression(labels.expression) & judged.known
+    evaluated: PredictionTable,
+    options: MetricOptions,
+) -> Metrics | None:
+    counted = metrics.labeled_expression(labels.expression) & evaluated.known
     if not counted.any():
         return None
-    predicted = judged.expression
+    predicted = evaluated.expression
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         return metrics.expression_sums(
             predicted[rows], labels.expression[rows], labels.video[rows], len(labels.videos)
         )
 
-    figures = _judge(sums, metrics.expression_metrics, counted, predictions.known, options)
-    figures["by_class"] = {
+    results = _with_intervals(sums, metrics.expression_figures, counted, predictions.known, options)
+    results["by_class"] = {
         name: {
             "frames": int((labels.expression[counted] == k).sum()),
             "called": int((predicted[counted] == k).sum()),
             "f1": f1,
         }
-        for k, (name, f1) in enumerate(_by_name(figures.pop("f1"), EXPRESSION_NAMES).items())
+        for k, (name, f1) in enumerate(_by_name(results.pop("f1"), EXPRESSION_NAMES).items())
     }
     there = counted & predictions.known
     curve = metrics.expression_reliability(
         predictions.expression_probability[there], labels.expression[there]
     )
     matrix = metrics.confusion(predicted[counted], labels.expression[counted])
-    return figures | {
+    return results | {
         "confusion": matrix,
         "calibration_error": curve.error,
         "reliability": _curve(curve),
@@ -230,47 +228,47 @@ def _expression(
 def _valence_arousal(
     labels: LabelTable,
     predictions: PredictionTable,
-    judged: PredictionTable,
-    options: FigureOptions,
-) -> Figures | None:
-    counted = metrics.labeled_va(labels.va) & judged.known
+    evaluated: PredictionTable,
+    options: MetricOptions,
+) -> Metrics | None:
+    counted = metrics.labeled_va(labels.va) & evaluated.known
     if not counted.any():
         return None
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         return metrics.va_sums(
-            judged.va[rows], labels.va[rows], labels.video[rows], len(labels.videos)
+            evaluated.va[rows], labels.va[rows], labels.video[rows], len(labels.videos)
         )
 
-    figures = _judge(sums, metrics.va_metrics, counted, predictions.known, options)
+    results = _with_intervals(sums, metrics.va_figures, counted, predictions.known, options)
     measures = {
-        name: _by_name(figures.pop(name), VA_NAMES)
+        name: _by_name(results.pop(name), VA_NAMES)
         for name in ("ccc", "pearson", "rmse", "sign_agreement")
     }
     for k, name in enumerate(VA_NAMES):
-        figures[name] = {measure: values[name] for measure, values in measures.items()}
-        figures[name]["density"] = np.histogram2d(
+        results[name] = {measure: values[name] for measure, values in measures.items()}
+        results[name]["density"] = np.histogram2d(
             labels.va[counted, k],
-            judged.va[counted, k].clip(-1, 1),
+            evaluated.va[counted, k].clip(-1, 1),
             bins=DENSITY_BINS,
             range=((-1, 1), (-1, 1)),
         )[0].astype(np.int64)
-    return figures
+    return results
 
 
 def _videos(
-    labels: LabelTable, predictions: PredictionTable, judged: PredictionTable
-) -> list[Figures]:
-    """What a look at single videos needs: how many frames, how many predicted, how far off."""
+    labels: LabelTable, predictions: PredictionTable, evaluated: PredictionTable
+) -> list[Metrics]:
+    """Returns the number of frames, predictions and errors of each video."""
     rows = []
-    expression = judged.expression
+    expression = evaluated.expression
     for position, name in enumerate(labels.videos):
         part = labels.rows_of(position)
-        known = judged.known[part]
+        known = evaluated.known[part]
         au = metrics.labeled_au(labels.au[part]) & known
-        felt = metrics.labeled_expression(labels.expression[part]) & known
+        is_expression_labeled = metrics.labeled_expression(labels.expression[part]) & known
         va = metrics.labeled_va(labels.va[part]) & known
-        wrong = (judged.au_active[part] != (labels.au[part] == 1))[au]
+        wrong = (evaluated.au_active[part] != (labels.au[part] == 1))[au]
         rows.append(
             {
                 "video": name,
@@ -278,52 +276,52 @@ def _videos(
                 "predicted": int(predictions.known[part].sum()),
                 "au_accuracy": 1 - wrong.mean() if au.any() else math.nan,
                 "expression_accuracy": metrics.accuracy(
-                    expression[part][felt], labels.expression[part][felt]
+                    expression[part][is_expression_labeled],
+                    labels.expression[part][is_expression_labeled],
                 ),
-                "valence_rmse": metrics.rmse(judged.va[part][va, 0], labels.va[part][va, 0]),
-                "arousal_rmse": metrics.rmse(judged.va[part][va, 1], labels.va[part][va, 1]),
+                "valence_rmse": metrics.rmse(evaluated.va[part][va, 0], labels.va[part][va, 0]),
+                "arousal_rmse": metrics.rmse(evaluated.va[part][va, 1], labels.va[part][va, 1]),
             }
         )
     return rows
 
 
-def _notes(figures: Figures, videos: int) -> list[str]:
-    """What a reader of the figures has to know."""
+def _notes(results: Metrics, videos: int) -> list[str]:
+    """Returns caveats for readers of the metrics."""
     notes = []
     named = dict(zip(TASKS, ("action_units", "expression", "valence_arousal"), strict=True))
     for task, section in named.items():
-        if figures[section] is None:
-            notes.append(f"{task}: nothing to judge, no labeled frame counts.")
-        elif figures[section]["videos"] < 2:
+        if results[section] is None:
+            notes.append(f"{task}: not evaluated, no labeled frames.")
+        elif results[section]["videos"] < 2:
+            notes.append(f"{task}: no confidence intervals, all labeled frames are of one video.")
+        elif results[section]["videos"] < 10:
             notes.append(
-                f"{task}: no confidence intervals, since all labeled frames are of one video."
+                f"{task}: intervals over {results[section]['videos']} videos are imprecise."
             )
-        elif figures[section]["videos"] < 10:
-            notes.append(
-                f"{task}: intervals over {figures[section]['videos']} videos only are rough."
-            )
-        lost = figures["frames"]["labeled_but_not_predicted"][task]
+        lost = results["frames"]["labeled_but_not_predicted"][task]
         if lost:
             notes.append(
-                f"{task}: {lost} of {figures['frames']['labeled'][task]} labeled frames have no prediction."
+                f"{task}: {lost} of {results['frames']['labeled'][task]} labeled frames have no "
+                "prediction."
             )
-    for name, au in (figures["action_units"] or {"by_au": {}})["by_au"].items():
+    for name, au in (results["action_units"] or {"by_au": {}})["by_au"].items():
         if au["frames"] == 0:
-            notes.append(f"{name} has no labels: it is left out of the mean F1.")
+            notes.append(f"{name} has no labels: it is excluded from the mean F1.")
         elif au["share_on"] == 0:
             notes.append(
-                f"{name} is never on in these labels: its F1 is 0 by definition and lowers the mean; no AUROC."
+                f"{name} is never active in these labels: its F1 is 0 by definition and lowers the "
+                "mean; no AUROC."
             )
         elif au["share_on"] == 1:
-            notes.append(f"{name} is always on in these labels: no AUROC.")
-    for name, row in (figures["expression"] or {"by_class": {}})["by_class"].items():
+            notes.append(f"{name} is always active in these labels: no AUROC.")
+    for name, row in (results["expression"] or {"by_class": {}})["by_class"].items():
         if row["frames"] == 0:
             notes.append(
                 f"No frame is labeled {name}: its F1 is 0 by definition and lowers the macro-F1."
             )
-    silent = figures["frames"]["videos_without_any_prediction"]
-    if silent:
-        notes.append(
-            f"{len(silent)} of {videos} videos have no prediction at all: {', '.join(silent[:5])}."
-        )
+    unpredicted = results["frames"]["videos_without_any_prediction"]
+    if unpredicted:
+        names = ", ".join(unpredicted[:5])
+        notes.append(f"{len(unpredicted)} of {videos} videos have no prediction: {names}.")
     return notes

@@ -1,4 +1,4 @@
-"""Which of several faces of a frame the labels speak of."""
+"""Matches faces of multi-person videos to the labels."""
 
 from __future__ import annotations
 
@@ -15,45 +15,52 @@ def choose_faces(
     boxes_xyxy: NDArray[np.float64] | None,
     track: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-    """Which of M face rows are used [K], for which position in `videos` [K], and the names that
-    belong to no video.
+    """Selects the face of each labeled video in each frame.
 
-    Rows have the `name` of their source, their `frame`, box [M, 4] and track. A video takes the
-    largest box of each frame. Where labels of `X_left` or `X_right` exist, they take the
-    leftmost or rightmost box of those frames of X that show two people or more, and X itself,
-    beside one of them, takes the other side; a single face goes to the side on which its track
-    was seen most often. Left and right are those of the image; `X_main` takes the largest box.
+    A video uses the largest box of each frame. Labels `X_left` and `X_right` use the leftmost or
+    rightmost box in frames of X with two or more people, and X itself, if only one of them exists,
+    uses the other side; a single face is assigned to the side on which its track occurs most
+    often. Left and right are those of the image; `X_main` uses the largest box.
+
+    Args:
+        videos: Names of the labeled videos.
+        name: Source name [M] of each row.
+        frame: Frame number [M].
+        boxes_xyxy: Face boxes [M, 4], or None.
+        track: Track id [M].
+
+    Returns:
+        Selected rows [K], the index into `videos` [K] of each, and source names without labels.
     """
     rows_of: dict[str, NDArray[np.int64]] = {
         str(n): np.flatnonzero(name == n) for n in np.unique(name)
     }
-    used, positions, matched = [], [], set()
+    used = []
+    positions = []
+    matched = set()
     for position, video in enumerate(videos):
         source = video if video in rows_of else without_position(video)
         rows = rows_of.get(source)
         if rows is None:
             continue
         matched.add(source)
-        # Rows under the very name of a sided label are its own already: nobody has to be told
-        # apart.
+        # Rows whose name is the label itself already show one person only.
         side = _side(video, videos) if without_position(video) == source else ""
         if boxes_xyxy is not None:
             kept = (frame[rows], boxes_xyxy[rows])
             rows = rows[_on_side(side, *kept, track[rows]) if side else _largest(*kept)]
         used.append(rows)
         positions.append(np.full(len(rows), position, np.int64))
-    strangers = sorted(rows_of.keys() - matched)
+    unmatched = sorted(rows_of.keys() - matched)
     return (
         np.concatenate([*used, np.zeros(0, np.int64)]),
         np.concatenate([*positions, np.zeros(0, np.int64)]),
-        strangers,
+        unmatched,
     )
 
 
 def _side(video: str, videos: tuple[str, ...]) -> str:
-    """The side on which a label's person is, or nothing where it has no neighbor or its name gives
-    no side.
-    """
+    """Returns the side of a label's person, or "" if there is no second person or no side."""
     if without_position(video) != video:
         return next((side for side in (LEFT, RIGHT) if video.endswith(side)), "")
     has_left, has_right = (video + side in videos for side in (LEFT, RIGHT))
@@ -66,7 +73,7 @@ def _largest(frame: NDArray[np.int64], boxes_xyxy: NDArray[np.float64]) -> NDArr
 
 
 def _last_of_each(frame: NDArray[np.int64], key: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The row with the highest key of each frame."""
+    """Returns the row with the highest key of each frame."""
     order = np.lexsort((key, frame))
     return np.asarray(order[np.append(np.diff(frame[order]) != 0, True)], np.int64)
 
@@ -74,15 +81,15 @@ def _last_of_each(frame: NDArray[np.int64], key: NDArray[np.float64]) -> NDArray
 def _on_side(
     side: str, frame: NDArray[np.int64], boxes_xyxy: NDArray[np.float64], track: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The rows that show the person of `side`."""
+    """Returns the rows of the person on `side`."""
     center = boxes_xyxy[:, 0] + boxes_xyxy[:, 2]
-    _, place, faces = np.unique(frame, return_inverse=True, return_counts=True)
-    is_alone = faces[place] == 1
+    _, inverse, faces = np.unique(frame, return_inverse=True, return_counts=True)
+    is_alone = faces[inverse] == 1
     ends = {LEFT: _last_of_each(frame, -center), RIGHT: _last_of_each(frame, center)}
-    # Who stands where is known from the frames with company only.
-    company = {name: end[~is_alone[end]] for name, end in ends.items()}
+    # The side of a track is known only from frames with several people.
+    several = {name: end[~is_alone[end]] for name, end in ends.items()}
     code = np.unique(track, return_inverse=True)[1]
-    seen = {name: np.bincount(code[end], minlength=len(track)) for name, end in company.items()}
+    counts = {name: np.bincount(code[end], minlength=len(track)) for name, end in several.items()}
     other = RIGHT if side == LEFT else LEFT
-    belongs = (seen[side] > seen[other])[code]
-    return np.concatenate([company[side], np.flatnonzero(is_alone & belongs)])
+    belongs = (counts[side] > counts[other])[code]
+    return np.concatenate([several[side], np.flatnonzero(is_alone & belongs)])

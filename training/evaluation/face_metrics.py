@@ -1,4 +1,4 @@
-"""The face score where it is hard: faces that must stay faces, and crops that hold none."""
+"""Face score on hard cases: occluded or degraded faces, and crops without a face."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_ma
 Image = NDArray[np.uint8]
 
 
-def hard_faces(runner: BundleRunner, table: FaceTable, seed: int = 8) -> dict[str, float]:
-    """Share of faces of a table with a score above 0.5, by what was done to them."""
+def hard_face_recall(runner: BundleRunner, table: FaceTable, seed: int = 8) -> dict[str, float]:
+    """Returns the fraction of faces with a score above 0.5, by kind of corruption."""
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     tracked = tracking_maps(aligned, seed)
-    shares = {}
-    for name, change in _CHANGES.items():
+    fractions = {}
+    for name, corrupt in _CORRUPTIONS.items():
         crops = [
             runner.crop(
-                change(
+                corrupt(
                     table.images[i],
                     table.landmarks_xy[i],
                     float(transform_scale(tracked[i : i + 1])[0]),
@@ -35,59 +35,60 @@ def hard_faces(runner: BundleRunner, table: FaceTable, seed: int = 8) -> dict[st
             )
             for i in range(len(table))
         ]
-        shares[name] = float((face_probability(runner.heads(crops)) > 0.5).mean())
+        fractions[name] = float((face_probability(runner.heads(crops)) > 0.5).mean())
     random = np.random.default_rng(seed)
     angle = random.uniform(0, 2 * np.pi, len(table))
     shift = 0.2 * 112 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    wild = moved_maps(
+    loose = moved_maps(
         aligned,
         random.uniform(-0.5, 0.5, len(table)),
         np.exp(random.uniform(-0.25, 0.25, len(table))),
         shift,
     )
     crops = [
-        runner.crop(image, crop_map) for image, crop_map in zip(table.images, wild, strict=True)
+        runner.crop(image, crop_map) for image, crop_map in zip(table.images, loose, strict=True)
     ]
-    shares["placed as by a coarse detector"] = float(
+    fractions["placed as by a coarse detector"] = float(
         (face_probability(runner.heads(crops)) > 0.5).mean()
     )
-    return shares
+    return fractions
 
 
-def missed_faces(runner: BundleRunner, table: FaceTable, seed: int = 6) -> FloatArray:
-    """Scores [N] of crops that miss the face."""
+def off_face_scores(runner: BundleRunner, table: FaceTable, seed: int = 6) -> FloatArray:
+    """Returns face scores [N] of crops that miss the face."""
     maps = beside_maps(estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)), seed)
     return face_probability(
         runner.heads(runner.crop(p, m) for p, m in zip(table.images, maps, strict=True))
     )
 
 
-def _blurred(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
+def _motion_blur(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
     length = max(3, round(12 * frame_px_per_crop_px))
     return np.asarray(cv2.blur(image, (length, 1)), np.uint8)
 
 
-def _mouth_covered(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
-    covered = image.copy()
-    mouth, half = landmarks_xy[48:68].mean(axis=0), 17 * frame_px_per_crop_px
+def _occlude_mouth(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
+    occluded = image.copy()
+    mouth = landmarks_xy[48:68].mean(axis=0)
+    half = 17 * frame_px_per_crop_px
     skin = image[
         tuple(np.clip(landmarks_xy[30, ::-1], 0, np.array(image.shape[:2]) - 1).astype(int))
     ].tolist()
     center = (int(mouth[0]), int(mouth[1] + 0.3 * half))
     return np.asarray(
-        cv2.ellipse(covered, center, (int(1.7 * half), int(half)), 20, 0, 360, skin, -1), np.uint8
+        cv2.ellipse(occluded, center, (int(1.7 * half), int(half)), 20, 0, 360, skin, -1), np.uint8
     )
 
 
-def _side_lost(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
-    lost = image.copy()
-    lost[:, : max(0, int(landmarks_xy[36:42, 0].mean()))] = 0
-    return np.asarray(lost, np.uint8)
+def _hide_side(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:
+    hidden = image.copy()
+    hidden[:, : max(0, int(landmarks_xy[36:42, 0].mean()))] = 0
+    return np.asarray(hidden, np.uint8)
 
 
-_CHANGES: Final[dict[str, Callable[[Image, FloatArray, float], Image]]] = {
+_CORRUPTIONS: Final[dict[str, Callable[[Image, FloatArray, float], Image]]] = {
     "moved as in tracking": lambda image, landmarks_xy, scale: image,
-    "motion blur over a third of the eye distance": _blurred,
-    "mouth covered": _mouth_covered,
-    "one side outside the frame": _side_lost,
+    "motion blur over a third of the eye distance": _motion_blur,
+    "mouth covered": _occlude_mouth,
+    "one side outside the frame": _hide_side,
 }

@@ -1,5 +1,5 @@
-"""Figures on images: expression against votes, landmarks and pose against the teacher, AUs against
-renders.
+"""Metrics on images: expressions against votes, landmarks and pose against the teacher, AUs against
+synthetic images.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 from training.evaluation.crop_jitter import tracking_maps
-from training.evaluation.face_metrics import hard_faces, missed_faces
-from training.evaluation.synthetic_images import followed_maps, judged_faces
+from training.evaluation.face_metrics import hard_face_recall, off_face_scores
+from training.evaluation.synthetic_images import evaluation_faces, tracked_transforms
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 
-def read_table(
+def predict_table(
     runner: BundleRunner, table: FaceTable, maps: FloatArray | None = None
 ) -> dict[str, FloatArray]:
-    """Heads of all faces of a table, cut by the aligned maps unless others are given."""
+    """Returns the heads of all faces of a table, cropped with `maps`, or aligned if None."""
     maps = (
         estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
         if maps is None
@@ -44,15 +44,13 @@ def read_table(
     )
 
 
-def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
-    """PublicTest of FER+, never trained on: images with a clear majority for one of the seven
-    classes.
-    """
+def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metrics:
+    """Evaluates PublicTest images of FER+ (not trained on) with a clear majority for one class."""
     table, votes, usage = load_ferplus(shared, labels)
     truth = clear_majority(votes)
     rows = (usage == "PublicTest") & (truth >= 0)
-    table, truth = table.select(rows), truth[rows]
-    heads = read_table(runner, table)
+    table, truth = table.pick(rows), truth[rows]
+    heads = predict_table(runner, table)
     affect = runner.affect(heads)
     predicted = heads["expression_logit"].argmax(axis=1)
     matrix = metrics.confusion(predicted, truth)
@@ -74,37 +72,36 @@ def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Figu
 def landmark_error(
     heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable
 ) -> NDArray[np.float64]:
-    """Mean point distance [N] in the image, in eye distances of the reference landmarks."""
-    found = transform_points(maps, heads["landmarks_px"])
+    """Returns the mean landmark error [N] relative to the interocular distance."""
+    predicted = transform_points(maps, heads["landmarks_px"])
     eyes = keypoints_from_landmarks(table.landmarks_xy)
     distance = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
     return np.asarray(
-        np.linalg.norm(found - table.landmarks_xy, axis=2).mean(axis=1) / distance, np.float64
+        np.linalg.norm(predicted - table.landmarks_xy, axis=2).mean(axis=1) / distance, np.float64
     )
 
 
 def pose_error(heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable) -> list[float]:
-    """Mean absolute error of yaw, pitch and roll against the image's axes, degrees."""
+    """Returns the mean absolute error of yaw, pitch and roll in image axes, degrees."""
     pose = heads["pose_deg"].astype(np.float64)
     pose[:, 2] += transform_roll_deg(maps)
     return [float(v) for v in np.abs((pose - table.pose_deg + 180) % 360 - 180).mean(axis=0)]
 
 
-def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
-    """Held-out web faces: landmarks, pose and AUs against the teacher, face against no face."""
+def web_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metrics:
+    """Evaluates landmarks, pose, AUs (against the teacher) and face scores on web faces."""
     table, held_out = load_webfaces(shared, labels)
     table = table.select(held_out)
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     tracked = tracking_maps(aligned, seed=5)
-    at_rest, moving = read_table(runner, table, aligned), read_table(runner, table, tracked)
-    missed = missed_faces(runner, table)
-    error, moving_error = (
-        landmark_error(at_rest, aligned, table),
-        landmark_error(moving, tracked, table),
-    )
+    static = predict_table(runner, table, aligned)
+    moving = predict_table(runner, table, tracked)
+    missed = off_face_scores(runner, table)
+    error = landmark_error(static, aligned, table)
+    moving_error = landmark_error(moving, tracked, table)
     frontal = np.abs(table.pose_deg[:, 0]) < 30
-    au = runner.affect(at_rest).au_active
-    trusted = table.au_weight.max(axis=0) > 0
+    au = runner.affect(static).au_active
+    has_target = table.au_weight.max(axis=0) > 0
     return {
         "faces": len(table),
         "landmark_error_percent": {
@@ -118,21 +115,22 @@ def place_figures(runner: BundleRunner, shared: Path, labels: Path) -> Figures:
         "au_f1_to_teacher": {
             name: metrics.f1(au[:, k], table.au[:, k] >= 0.5)
             for k, name in enumerate(AU_NAMES)
-            if trusted[k]
+            if has_target[k]
         },
-        "faces_called_face": hard_faces(runner, table),
+        "faces_called_face": hard_face_recall(runner, table),
         "beside_below_0.2": float((missed < 0.2).mean()),
         "beside_called_face": float((missed > 0.5).mean()),
     }
 
 
-def rendered_figures(runner: BundleRunner, renders: Path) -> Figures:
-    """Renders of every other held-out identity (the rest chose thresholds): AUs, landmarks, pose
-    against the truth.
+def synthetic_image_metrics(runner: BundleRunner, renders: Path) -> Metrics:
+    """Evaluates AUs, landmarks and pose on synthetic images of held-out identities.
+
+    Every other held-out identity is used; the others chose the thresholds.
     """
-    table, _ = judged_faces(renders)
-    maps = followed_maps(table)
-    heads = read_table(runner, table, maps)
+    table, _ = evaluation_faces(renders)
+    maps = tracked_transforms(table)
+    heads = predict_table(runner, table, maps)
     affect = runner.affect(heads)
     on = affect.au_active
     known = table.au_weight > 0

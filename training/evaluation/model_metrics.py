@@ -1,6 +1,4 @@
-"""All figures of the record of the default model: `python -m training figures BUNDLE`, and part of
-every export.
-"""
+"""Measures all metrics of the record of the default model, as part of every export."""
 
 from __future__ import annotations
 
@@ -8,31 +6,37 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.clip_metrics import clip_figures
-from training.evaluation.cost_metrics import cost_figures
-from training.evaluation.image_metrics import expression_metrics, place_figures, rendered_figures
-from training.evaluation.speech_metrics import speech_figures
-from training.evaluation.stability_metrics import steadiness_figures
-from training.evaluation.video_metrics import wild_figures
+from training.evaluation.clip_metrics import clip_metrics
+from training.evaluation.cost_metrics import cost_metrics
+from training.evaluation.image_metrics import (
+    expression_metrics,
+    synthetic_image_metrics,
+    web_face_metrics,
+)
+from training.evaluation.speech_metrics import speech_metrics
+from training.evaluation.stability_metrics import stability_metrics
+from training.evaluation.video_metrics import renderwild_metrics
 
 
 def model_metrics(
     bundle: Path, shared: Path, labels: Path, renders: Path | None = None, wild: Path | None = None
 ) -> dict[str, Any]:
-    """Figures by section; of `renders` and the RenderWild in `wild` only identities count that were
-    never trained on.
+    """Returns metrics by section.
+
+    Only identities that were not trained on count in `renders` (synthetic images) and `wild` (a
+    RenderWild folder, synthetic videos in the layout of Aff-Wild2).
     """
     runner = BundleRunner(bundle)
-    figures = {
-        "cost": cost_figures(runner),
+    results = {
+        "cost": cost_metrics(runner),
         "expression": expression_metrics(runner, shared, labels),
-        "place": place_figures(runner, shared, labels),
-        "clips": clip_figures(runner, shared),
-        "speech": speech_figures(runner, shared),
-        "steadiness": steadiness_figures(runner, bundle, shared, labels),
+        "place": web_face_metrics(runner, shared, labels),
+        "clips": clip_metrics(runner, shared),
+        "speech": speech_metrics(runner, shared),
+        "steadiness": stability_metrics(runner, bundle, shared, labels),
     }
     if renders is not None:
-        figures["rendered"] = rendered_figures(runner, renders)
+        results["rendered"] = synthetic_image_metrics(runner, renders)
     if wild is not None:
-        figures["wild"] = wild_figures(bundle, wild)
-    return figures
+        results["wild"] = renderwild_metrics(bundle, wild)
+    return results

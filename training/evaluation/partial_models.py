@@ -1,6 +1,4 @@
-"""Models that read only some of the three tasks: the others are judged by nothing and submitted
-nowhere.
-"""
+"""Restricts an evaluation to the tasks that a model predicts."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.prediction_table import PredictionTable
 from training.metrics import AU_UNLABELED, EXPRESSION_UNLABELED, VA_UNLABELED
 
-_SAID: Final = dict(
+_TITLES: Final = dict(
     zip(HEAD_NAMES, ("action units", "expressions", "valence and arousal"), strict=True)
 )
 _UNLABELED: Final = dict(
@@ -24,13 +22,13 @@ _UNLABELED: Final = dict(
 )
 
 
-def of_heads(
+def select_heads(
     labels: LabelTable, predictions: PredictionTable, heads: Sequence[str]
 ) -> tuple[LabelTable, PredictionTable, list[str]]:
-    """Both tables for a model of `heads` (as in its spec), and a note where it lacks one.
+    """Returns both tables restricted to `heads` (of the spec), and a note on missing ones.
 
-    Labels of a missing head are off; its predictions, NaN before, are neutral, so that the rows
-    count for the others.
+    Labels of missing heads are removed; their predictions (NaN) are replaced by neutral ones, so
+    that the rows count for the other heads.
     """
     missing = [head for head in HEAD_NAMES if head not in heads]
     if not missing:
@@ -38,8 +36,11 @@ def of_heads(
     off: dict[str, Any] = {
         head: np.full_like(getattr(labels, head), _UNLABELED[head]) for head in missing
     }
-    listed = {task: frozenset() if head in missing else labels.listed[task]
-              for task, head in zip(TASKS, HEAD_NAMES, strict=True) if task in labels.listed}  # fmt: skip
+    listed = {
+        task: frozenset() if head in missing else labels.listed[task]
+        for task, head in zip(TASKS, HEAD_NAMES, strict=True)
+        if task in labels.listed
+    }
     neutral = {
         "au": {"au_probability": np.zeros_like(predictions.au_probability)},
         "expression": {
@@ -52,5 +53,6 @@ def of_heads(
     filled: dict[str, Any] = {
         name: value for head in missing for name, value in neutral[head].items()
     }
-    note = f"The model does not read {' and '.join(_SAID[head] for head in missing)}: not judged, not submitted."
+    names = " and ".join(_TITLES[head] for head in missing)
+    note = f"The model does not predict {names}: not evaluated, not submitted."
     return replace(labels, **off, listed=listed), replace(predictions, **filled), [note]

@@ -1,6 +1,4 @@
-"""A bundle over the aligned crops of a label table, along the path on which the SDK takes images
-that are crops.
-"""
+"""Runs a bundle on the aligned crops of a label table with the pipeline of the SDK."""
 
 from __future__ import annotations
 
@@ -27,52 +25,53 @@ from faceaffect.sources.source import SourceError
 from faceaffect.system.cpu_count import cpu_count
 from faceaffect.types import Frame
 from training.evaluation.label_table import LabelTable
-from training.evaluation.prediction_table import PredictionTable, no_predictions
+from training.evaluation.prediction_table import PredictionTable, empty_predictions
 
 NOMINAL_FPS: Final = 30.0
-"""Crops carry no times; the frame's number over this stands for it."""
+"""Frame rate that converts frame numbers to times: crops have no timestamps."""
 
 
-def usual_workers() -> int:
-    """One thread a usable core, eight at most."""
+def default_workers() -> int:
+    """Returns one thread per usable core, at most eight."""
     return min(8, cpu_count())
 
 
 def predict_crops(
     bundle: str | Path, labels: LabelTable, workers: int
 ) -> tuple[PredictionTable, list[str]]:
-    """Predictions of all crops, and what was skipped because its file cannot be read.
+    """Returns predictions of all crops, and notes on unreadable files.
 
-    Each video runs through one pipeline, frame after frame, smoothed over time as any video is;
-    `workers` run at a time.
+    Each video is processed sequentially by one pipeline, with temporal smoothing; `workers` videos
+    are processed in parallel.
     """
-    predictions, notes = no_predictions(len(labels)), list[str]()
+    predictions = empty_predictions(len(labels))
+    notes: list[str] = []
     pipelines: list[Pipeline] = []
-    own = threading.local()
+    local = threading.local()
     is_stopped = threading.Event()
 
-    def open_own() -> None:
-        own.pipeline = open_pipeline(bundle, aligned_crops=True, is_video=True)
-        pipelines.append(own.pipeline)
+    def open_local_pipeline() -> None:
+        local.pipeline = open_pipeline(bundle, crops=True, sequence=True)
+        pipelines.append(local.pipeline)
 
     def run(video: int) -> None:
-        own.pipeline.reset()
-        if own.pipeline.uses_audio:
-            own.pipeline.attach_audio(None)
+        local.pipeline.reset()
+        if local.pipeline.uses_audio:
+            local.pipeline.listen(None)
         for row in _rows_with_crop(labels, video):
             if is_stopped.is_set():
                 return
             try:
-                _predict_row(own.pipeline, labels, row, predictions)
+                _predict_row(local.pipeline, labels, row, predictions)
             except SourceError as error:
                 notes.append(f"skipped {error}")
             progress.advance(bar)
 
-    open_pipeline(bundle, aligned_crops=True).close()  # an unusable bundle is told before any thread starts
+    open_pipeline(bundle, crops=True).close()  # fails early for an unusable bundle
     with ExitStack() as stack:
         progress = stack.enter_context(_progress())
         bar = progress.add_task("crops", total=sum(crop is not None for crop in labels.crop))
-        pool = stack.enter_context(ThreadPoolExecutor(workers, initializer=open_own))
+        pool = stack.enter_context(ThreadPoolExecutor(workers, initializer=open_local_pipeline))
         try:
             for future in as_completed(
                 [pool.submit(run, video) for video in range(len(labels.videos))]
@@ -95,7 +94,7 @@ def _rows_with_crop(labels: LabelTable, video: int) -> Iterator[int]:
 def _predict_row(
     pipeline: Pipeline, labels: LabelTable, row: int, predictions: PredictionTable
 ) -> None:
-    """Fill one row in; raises SourceError for a crop that cannot be read."""
+    """Predicts one row; raises SourceError for an unreadable crop."""
     path = str(labels.crop[row])
     pixels, layout = read_image(Path(path))
     index = int(labels.frame[row]) - 1

@@ -1,16 +1,13 @@
-"""Predictions as a table on disk: what an evaluation writes, and what `faceaffect analyze --out`
-writes.
+"""Reads and writes prediction tables: those of an evaluation, and those of `faceaffect analyze`.
 
-Both have a row per face with the columns `AU1` .. `AU26` and `neutral` .. `surprise`
-(probabilities), `valence`, `arousal` and, where the decisions were made already, `active_aus`
-(`AU6+AU12`). They say where a row belongs in one of two ways:
+Both have one row per face with the columns `AU1` .. `AU26` and `neutral` .. `surprise`
+(probabilities), `valence`, `arousal` and, if decisions were made, `active_aus` (`AU6+AU12`). A row
+is identified in one of two ways:
 
-    video, frame          a name of the label folder, and the number of the frame from 1 as
-    in the names of the crops
-    source, frame, ...    a video file or an image, and its index from 0, as the SDK writes
-    it; with several faces in a
-                          frame the columns `track_id` and `box_*`
-                          decide
+    video, frame          a name in the label folder, and the frame number from 1 as in the names
+                          of the crops
+    source, frame, ...    a video file or image, and its index from 0, as the SDK writes it; the
+                          columns `track_id` and `box_*` select among several faces of a frame
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sources.image_files import is_image
 from training.evaluation.face_choice import choose_faces
 from training.evaluation.label_table import LabelTable
-from training.evaluation.prediction_table import PredictionTable, no_predictions
+from training.evaluation.prediction_table import PredictionTable, empty_predictions
 
 SUFFIXES: Final = (".csv", ".parquet")
 _SCORES: Final = (*AU_NAMES, *EXPRESSION_NAMES, "valence", "arousal")
@@ -33,11 +30,11 @@ _BOX: Final = ("box_x1", "box_y1", "box_x2", "box_y2")
 
 
 class PredictionError(ValueError):
-    """A file of predictions that cannot be used: what was wanted, what came."""
+    """Error for an unusable prediction file: expected and actual content."""
 
 
 def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTable) -> None:
-    """The rows that are known, by video and frame from 1; probabilities keep six decimals."""
+    """Writes known rows by video and frame from 1; probabilities have six decimals."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -53,7 +50,7 @@ def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTab
     names = np.array(AU_NAMES)
     columns["active_aus"] = ["+".join(names[on]) for on in predictions.au_active[rows]]
     columns["expression"] = np.array(EXPRESSION_NAMES)[predictions.expression[rows]]
-    with path.open("wb") as stream:  # pyarrow would quote the header
+    with path.open("wb") as stream:  # written here because pyarrow quotes the header
         stream.write((",".join(columns) + "\n").encode())
         csv.write_csv(
             pa.table(columns),
@@ -65,28 +62,29 @@ def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTab
 def read_predictions(
     path: Path, labels: LabelTable, thresholds: tuple[float, ...] | None
 ) -> tuple[PredictionTable, list[str]]:
-    """The predictions for the frames of `labels`, and notes on rows that belong to none.
+    """Reads the predictions for the frames of `labels`, and notes on unmatched rows.
 
-    `active_aus` decides which AUs are on; without that column `thresholds` [12] do. Raises
-    PredictionError.
+    AU decisions are those of the column `active_aus`, or made with `thresholds` [12] without it.
+    Raises PredictionError.
     """
     columns = _read(path)
     missing = [name for name in ("frame", *_SCORES) if name not in columns]
-    if missing or not {"video", "source"} & columns.keys():
-        lost = [*missing, *([] if {"video", "source"} & columns.keys() else ["video (or source)"])]
+    if not {"video", "source"} & columns.keys():
+        missing.append("video (or source)")
+    if missing:
         raise PredictionError(
-            f"{path}: predictions must have the columns {', '.join(lost)}; it has {sorted(columns)}"
+            f"{path}: expected the columns {', '.join(missing)}, got {sorted(columns)}"
         )
     if "active_aus" not in columns and thresholds is None:
         raise PredictionError(
-            f"{path}: decisions were wanted in a column active_aus, or a bundle whose thresholds make them"
+            f"{path}: expected a column active_aus, or a bundle with thresholds, got neither"
         )
     scores = np.stack([_numbers(path, columns, name) for name in _SCORES], axis=1).astype(
         np.float32
     )
-    rows, target, notes = _places(path, columns, labels)
+    rows, target, notes = _match_rows(path, columns, labels)
     scores = scores[rows]
-    predictions = no_predictions(len(labels))
+    predictions = empty_predictions(len(labels))
     expression_start, va_start = len(AU_NAMES), len(AU_NAMES) + len(EXPRESSION_NAMES)
     predictions.au_probability[target] = scores[:, :expression_start]
     predictions.expression_probability[target] = scores[:, expression_start:va_start]
@@ -108,7 +106,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     text = {name: pa.string() for name in ("video", "source", "active_aus")}
     try:
         if path.suffix.lower() == ".parquet":
-            table = parquet.read_table(path)
+            table = parquet.predict_table(path)
         else:
             table = csv.read_csv(
                 path,
@@ -116,7 +114,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             )
     except (OSError, pa.ArrowException) as error:
         raise PredictionError(
-            f"{path}: a table of predictions was wanted, it cannot be read: {error}"
+            f"{path}: expected a table of predictions, failed to read it: {error}"
         ) from None
     return {
         name: np.asarray(table.column(name).to_numpy(zero_copy_only=False))
@@ -128,35 +126,38 @@ def _numbers(path: Path, columns: dict[str, NDArray[Any]], name: str) -> NDArray
     try:
         return columns[name].astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise PredictionError(f"{path}: column {name} must hold numbers: {error}") from None
+        raise PredictionError(f"{path}: expected numbers in column {name}: {error}") from None
 
 
 def _decisions(path: Path, active_aus: NDArray[Any]) -> NDArray[np.bool_]:
-    """Decisions [N, 12] of cells like `AU6+AU12`; an empty one is none."""
-    cells, place = np.unique(
+    """Parses decisions [N, 12] of cells like `AU6+AU12`; an empty cell is no AU."""
+    cells, inverse = np.unique(
         np.array(["" if cell is None else str(cell) for cell in active_aus], np.str_),
         return_inverse=True,
     )
-    called = [{name for name in cell.split("+") if name} for cell in cells.tolist()]
-    unknown = set().union(*called) - set(AU_NAMES)
+    active = [{name for name in cell.split("+") if name} for cell in cells.tolist()]
+    unknown = set().union(*active) - set(AU_NAMES)
     if unknown:
         raise PredictionError(
-            f"{path}: active_aus must name some of {', '.join(AU_NAMES)}, got {sorted(unknown)[:5]}"
+            f"{path}: expected active_aus to name some of {', '.join(AU_NAMES)}, "
+            f"got {sorted(unknown)[:5]}"
         )
-    table = np.array([[name in names for name in AU_NAMES] for names in called], np.bool_).reshape(
+    table = np.array([[name in names for name in AU_NAMES] for names in active], np.bool_).reshape(
         -1, len(AU_NAMES)
     )
-    return table[place]
+    return table[inverse]
 
 
-def _places(
+def _match_rows(
     path: Path, columns: dict[str, NDArray[Any]], labels: LabelTable
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-    """Rows of the file that are used [K], the label rows [K] they are for, and notes on the others."""
+    """Returns used rows [K] of the file, their label rows [K], and notes on the others."""
     number = _numbers(path, columns, "frame")
     if not np.isfinite(number).all() or (number % 1).any():
-        raise PredictionError(f"{path}: column frame must hold whole numbers")
-    frame, boxes, track = number.astype(np.int64), None, np.zeros(len(number))
+        raise PredictionError(f"{path}: expected integers in column frame")
+    frame = number.astype(np.int64)
+    boxes = None
+    track = np.zeros(len(number))
     if "video" in columns:
         name = columns["video"].astype(np.str_)
     else:
@@ -164,36 +165,37 @@ def _places(
         if columns.keys() >= {*_BOX, "track_id"}:
             boxes = np.stack([_numbers(path, columns, side) for side in _BOX], axis=1)
             track = _numbers(path, columns, "track_id")
-    rows, video, strangers = choose_faces(labels.videos, name, frame, boxes, track)
-    place = labels.row_index(video, frame[rows])
+    rows, video, unmatched = choose_faces(labels.videos, name, frame, boxes, track)
+    label_row = labels.row_index(video, frame[rows])
     notes = []
-    if strangers:
+    if unmatched:
         notes.append(
-            f"{len(strangers)} videos of the predictions have no labels: {', '.join(strangers[:5])}"
+            f"{len(unmatched)} videos of the predictions have no labels: {', '.join(unmatched[:5])}"
         )
-    if (place < 0).any():
-        notes.append(
-            f"{int((place < 0).sum())} rows of predictions lie outside the frames of their video"
-        )
-    rows, place = rows[place >= 0], place[place >= 0]
-    kept, count = np.unique(place, return_counts=True)
+    is_outside = label_row < 0
+    if is_outside.any():
+        notes.append(f"{int(is_outside.sum())} rows are outside the frames of their video")
+    rows = rows[~is_outside]
+    label_row = label_row[~is_outside]
+    kept, count = np.unique(label_row, return_counts=True)
     if (count > 1).any():
         row = int(kept[count > 1][0])
         where = f"video {labels.videos[labels.video[row]]}, frame {labels.frame[row]}"
-        wanted = "a frame must have one row, or boxes and track_id must tell faces apart"
         raise PredictionError(
-            f"{path}: {wanted}; {int((count > 1).sum())} frames have several, first {where}"
+            f"{path}: expected one row per frame, or boxes and track_id; "
+            f"{int((count > 1).sum())} frames have several rows, first {where}"
         )
-    return rows, place, notes
+    return rows, label_row, notes
 
 
 def _names_of_sources(
     source: NDArray[Any], frame: NDArray[np.int64]
 ) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Video names and frame numbers from 1: of a crop its folder and number, of a video its name
-    and index + 1.
+    """Returns video names and frame numbers from 1.
+
+    For a crop these are its folder and number, for a video its name and index + 1.
     """
-    unique, place = np.unique(source.astype(np.str_), return_inverse=True)
+    unique, inverse = np.unique(source.astype(np.str_), return_inverse=True)
     paths = [Path(name) for name in unique.tolist()]
     is_crop = [is_image(path) and path.stem.isdecimal() for path in paths]
     names = np.array(
@@ -202,4 +204,5 @@ def _names_of_sources(
     number = np.array(
         [int(p.stem) if crop else 0 for p, crop in zip(paths, is_crop, strict=True)], np.int64
     )
-    return names[place], np.where(np.array(is_crop, np.bool_)[place], number[place], frame + 1)
+    is_crop_row = np.array(is_crop, np.bool_)[inverse]
+    return names[inverse], np.where(is_crop_row, number[inverse], frame + 1)

@@ -1,6 +1,4 @@
-"""What was predicted for the frames of a label table, and what stands for frames without a
-prediction.
-"""
+"""Predictions for the frames of a label table, and substitutes for missing ones."""
 
 from __future__ import annotations
 
@@ -18,18 +16,19 @@ HOLD: Final = "hold"
 DROP: Final = "drop"
 
 MISSING_RULES: Final = {
-    HOLD: "A frame without a prediction takes that of the frame before it in its video; before the first prediction "
-    "stands a neutral face: no AU, expression neutral, valence and arousal 0.",
-    DROP: "A frame without a prediction counts for nothing; submissions hold -1 (AU, expression) and -5 (valence, arousal).",
+    HOLD: "A frame without a prediction repeats the previous prediction of its video; frames "
+    "before the first prediction are neutral: no AU, expression neutral, valence and arousal 0.",
+    DROP: "A frame without a prediction is ignored; submissions contain -1 (AU, expression) and "
+    "-5 (valence, arousal).",
 }
-"""Hold is what most entries of the challenge did and what a live system does: a submission has a
-row for every frame, and every labeled frame counts whether a face was found in it or not.
+"""`hold` is what most challenge entries and live systems do: a submission has a row for every
+frame, and every labeled frame counts whether a face is detected or not.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionTable:
-    """Row for row with a label table; NaN and False where `known` is False."""
+    """Predictions of the rows of a label table; NaN and False where `known` is False."""
 
     known: NDArray[np.bool_]  # [N]
     au_probability: FloatArray  # [N, 12]
@@ -39,17 +38,17 @@ class PredictionTable:
 
     @property
     def expression(self) -> NDArray[np.int64]:
-        """The most probable class [N]; -1 where nothing is known."""
+        """Most probable class [N]; -1 where unknown."""
         filled = np.where(self.known[:, None], self.expression_probability, 0)
         return np.where(self.known, filled.argmax(axis=1), -1)
 
-    def select(self, rows: NDArray[np.bool_]) -> PredictionTable:
-        """The same, of some rows."""
+    def pick(self, rows: NDArray[np.bool_]) -> PredictionTable:
+        """Returns the predictions of some rows."""
         return PredictionTable(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
-def no_predictions(count: int) -> PredictionTable:
-    """Of `count` frames nothing is known yet; to be filled in row by row."""
+def empty_predictions(count: int) -> PredictionTable:
+    """Returns a table of `count` frames without predictions."""
     return PredictionTable(
         known=np.zeros(count, np.bool_),
         au_probability=np.full((count, len(AU_NAMES)), np.nan, np.float32),
@@ -59,8 +58,8 @@ def no_predictions(count: int) -> PredictionTable:
     )
 
 
-def without_broken(predictions: PredictionTable) -> tuple[PredictionTable, int]:
-    """Rows that hold a NaN or infinity count as not predicted; the table, and how many there were."""
+def drop_non_finite(predictions: PredictionTable) -> tuple[PredictionTable, int]:
+    """Marks rows with NaN or infinity as unknown; returns the table and their number."""
     scores = (predictions.au_probability, predictions.expression_probability, predictions.va)
     is_finite = np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in scores])
     return replace(predictions, known=predictions.known & is_finite), int(
@@ -68,19 +67,19 @@ def without_broken(predictions: PredictionTable) -> tuple[PredictionTable, int]:
     )
 
 
-def hold(predictions: PredictionTable, labels: LabelTable) -> PredictionTable:
-    """Every row filled by the rule `hold`."""
+def hold_last(predictions: PredictionTable, labels: LabelTable) -> PredictionTable:
+    """Fills missing rows by the rule `hold`."""
     row = np.arange(len(labels))
     source = np.maximum.accumulate(np.where(predictions.known, row, -1))
     first_row = row - (labels.frame - 1)
     is_held = source >= first_row
     held = predictions.select(np.maximum(source, 0))
     neutral = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[0]
-    here = is_held[:, None]
+    mask = is_held[:, None]
     return PredictionTable(
         known=np.ones(len(labels), np.bool_),
-        au_probability=np.where(here, held.au_probability, np.float32(0)),
-        au_active=held.au_active & here,
-        expression_probability=np.where(here, held.expression_probability, neutral),
-        va=np.where(here, held.va, np.float32(0)),
+        au_probability=np.where(mask, held.au_probability, np.float32(0)),
+        au_active=held.au_active & mask,
+        expression_probability=np.where(mask, held.expression_probability, neutral),
+        va=np.where(mask, held.va, np.float32(0)),
     )

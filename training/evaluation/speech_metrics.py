@@ -1,6 +1,4 @@
-"""Does the mouth open with the voice: AU25 and AU26 beside the loudness of clips of people who
-speak.
-"""
+"""Correlation of AU25 and AU26 with the loudness of the voice on clips of speaking people."""
 
 from __future__ import annotations
 
@@ -14,29 +12,30 @@ from numpy.typing import NDArray
 from training.audio.audio_file import read_audio
 from training.audio.frame_times import frame_audio_offsets
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.clip_metrics import follow
+from training.evaluation.clip_metrics import track_face
 
 SPEECH_CLIPS: Final = "grid_*.mpg"
 RATE_HZ: Final = 16_000
 _QUIET_DB: Final = -60.0
-_WINDOW_S: Final = 0.12  # about a syllable: lips part before the audio and close after it
+_WINDOW_S: Final = 0.12  # about a syllable: lips part before and close after the sound
 
 
-def speech_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
-    """Correlation of the parted-lips scores with loudness, by clip."""
+def speech_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
+    """Returns the correlation of mouth-opening AU scores with loudness, by clip."""
     detector = cv2.FaceDetectorYN.create(
         str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
     )
     clips = {}
     for clip in sorted((shared / "data" / "videos").glob(SPEECH_CLIPS)):
-        rows = follow(runner, detector, clip)
+        rows = track_face(runner, detector, clip)
         in_audio_s = rows["time_s"] + frame_audio_offsets(clip)[0]
         loudness = loudness_db(read_audio(clip, RATE_HZ).samples, in_audio_s)
-        seen = np.isfinite(rows["AU25"])
-        scores = {name: rows[name][seen] for name in ("AU25", "AU26")}
+        is_tracked = np.isfinite(rows["AU25"])
+        scores = {name: rows[name][is_tracked] for name in ("AU25", "AU26")}
         scores["AU25 or AU26"] = np.maximum(scores["AU25"], scores["AU26"])
         clips[clip.name] = {
-            name: correlation(_smooth(score), loudness[seen]) for name, score in scores.items()
+            name: correlation(_smooth(score), loudness[is_tracked])
+            for name, score in scores.items()
         }
     mean = {
         name: float(np.mean([values[name] for values in clips.values()]))
@@ -48,11 +47,9 @@ def speech_figures(runner: BundleRunner, shared: Path) -> dict[str, Any]:
 def loudness_db(
     audio: NDArray[np.float32], time_s: NDArray[np.float64], window_s: float = _WINDOW_S
 ) -> NDArray[np.float64]:
-    """Root mean square [T] of mono samples [n] at `RATE_HZ`, in decibels of full scale; silence is
-    -60.
+    """Returns the RMS level [T] in dBFS of mono samples [n] at `RATE_HZ`; silence is -60.
 
-    It is taken over a window around each time [T], seconds since the first sample, as far as
-    there is audio.
+    The level is that of a window around each time [T] in seconds since the first sample.
     """
     half = window_s * RATE_HZ / 2
     total = np.concatenate([[0.0], np.cumsum(audio.astype(np.float64) ** 2)])
@@ -63,15 +60,13 @@ def loudness_db(
 
 
 def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Pearson's correlation; 0 where one of them does not change."""
+    """Returns the Pearson correlation; 0 if one input is constant."""
     if first.std() < 1e-9 or second.std() < 1e-9:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over three frames, so that scores and loudness are seen through windows of the same
-    length.
-    """
+    """Averages three frames, to match the window length of the loudness."""
     padded = np.pad(values, 1, mode="edge")
     return np.convolve(padded, np.full(3, 1 / 3), mode="valid")

@@ -1,6 +1,4 @@
-"""How steady and how reserved the product is: still images under noise, crops moved by a pixel,
-neutral real faces.
-"""
+"""Stability and false alarms: still images under noise, crops shifted by a pixel, neutral faces."""
 
 from __future__ import annotations
 
@@ -22,32 +20,35 @@ from training.evaluation.crop_jitter import moved_maps
 
 STILL_FRAMES: Final = 30
 NOISE: Final = 0.01  # standard deviation, of full scale
-NEUTRAL_VOTES: Final = 8  # of ten: nobody doubts that the face is neutral
-_PIXEL_MOVES: Final = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
+NEUTRAL_VOTES: Final = 8  # of ten: the face is clearly neutral
+_PIXEL_SHIFTS: Final = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 
 
-def steadiness_figures(
+def stability_metrics(
     runner: BundleRunner, bundle: Path, shared: Path, labels: Path
 ) -> dict[str, Any]:
-    """Flips on still images, change of scores under one-pixel moves, AUs on neutral faces."""
+    """Measures flips on still images, one-pixel sensitivity, and neutral false alarms."""
     webfaces, held_out = load_webfaces(shared, labels)
     webfaces = webfaces.select(held_out)
     return {
-        "still": still_flips(bundle, webfaces.images),
+        "still": count_flips_on_still_images(bundle, webfaces.images),
         "one_pixel": one_pixel_change(runner, webfaces.images, webfaces.landmarks_xy),
-        "neutral": neutral_alarms(runner, shared, labels),
+        "neutral": count_neutral_false_alarms(runner, shared, labels),
     }
 
 
-def still_flips(bundle: Path, images: NDArray[np.uint8], seed: int = 11) -> dict[str, float]:
-    """AU decisions that change from one frame to the next on images [N, P, P, 3] repeated under
-    fresh noise.
+def count_flips_on_still_images(
+    bundle: Path, images: NDArray[np.uint8], seed: int = 11
+) -> dict[str, float]:
+    """Counts AU decisions that change between frames of images [N, P, P, 3] repeated with noise.
 
-    The whole pipeline as a user runs it, smoothing and following included; its first second is
-    left out.
+    Uses the complete pipeline with smoothing and tracking; the first second is excluded.
     """
     random = np.random.default_rng(seed)
-    flips, decisions, seen, flipped_images = 0, 0, 0, 0
+    flips = 0
+    decisions = 0
+    tracked_images = 0
+    flipped_images = 0
     with open_pipeline(bundle, max_faces=1) as pipeline:
         for image in images:
             pipeline.reset()
@@ -63,12 +64,12 @@ def still_flips(bundle: Path, images: NDArray[np.uint8], seed: int = 11) -> dict
             if len(rows) < 2:
                 continue
             changes = int((np.diff(np.array(rows).astype(np.int8), axis=0) != 0).sum())
-            seen += 1
+            tracked_images += 1
             flips += changes
             flipped_images += changes > 0
             decisions += (len(rows) - 1) * len(AU_NAMES)
     return {
-        "images": seen,
+        "images": tracked_images,
         "decisions": decisions,
         "flips": flips,
         "images_with_a_flip": flipped_images,
@@ -78,16 +79,16 @@ def still_flips(bundle: Path, images: NDArray[np.uint8], seed: int = 11) -> dict
 def one_pixel_change(
     runner: BundleRunner, images: NDArray[np.uint8], landmarks_xy: FloatArray
 ) -> dict[str, float]:
-    """Mean absolute change of raw scores when the crop moves by one of its pixels in each
-    direction.
-    """
+    """Returns the mean absolute change of raw scores when the crop shifts by one pixel."""
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy))
-    still = np.zeros(len(aligned)), np.ones(len(aligned))
-    at_rest = _scores(runner, images, aligned)
+    no_rotation = np.zeros(len(aligned))
+    no_scaling = np.ones(len(aligned))
+    reference = _scores(runner, images, aligned)
     changes = []
-    for move in _PIXEL_MOVES:
-        moved = moved_maps(aligned, *still, np.tile(np.array(move), (len(aligned), 1)))
-        changes.append(np.abs(_scores(runner, images, moved) - at_rest))
+    for move in _PIXEL_SHIFTS:
+        shift = np.tile(np.array(move), (len(aligned), 1))
+        moved = moved_maps(aligned, no_rotation, no_scaling, shift)
+        changes.append(np.abs(_scores(runner, images, moved) - reference))
     change = np.stack(changes).mean(axis=(0, 1))
     au = len(AU_NAMES)
     return {
@@ -99,8 +100,8 @@ def one_pixel_change(
     }
 
 
-def neutral_alarms(runner: BundleRunner, shared: Path, labels: Path) -> dict[str, Any]:
-    """AUs called on per face, on average, of PublicTest faces that people agree are neutral."""
+def count_neutral_false_alarms(runner: BundleRunner, shared: Path, labels: Path) -> dict[str, Any]:
+    """Returns the mean number of active AUs on PublicTest faces that are clearly neutral."""
     table, votes, usage = load_ferplus(shared, labels)
     rows = (usage == "PublicTest") & (votes[:, VOTE_NAMES.index("neutral")] >= NEUTRAL_VOTES)
     table = table.select(rows)

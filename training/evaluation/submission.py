@@ -1,6 +1,4 @@
-"""Submission files of ABAW2: a text file per task and video, headed like the labels, with a row for
-every frame.
-"""
+"""Writes ABAW2 submission files: one text file per task and video, one row per frame."""
 
 from __future__ import annotations
 
@@ -11,19 +9,19 @@ import numpy as np
 from training.datasets.affwild2_annotations import HEADERS
 from training.datasets.frame_table import TASKS as DATA_TASKS
 from training.evaluation.label_table import TASKS, LabelTable
-from training.evaluation.prediction_table import HOLD, PredictionTable, hold
+from training.evaluation.prediction_table import HOLD, PredictionTable, hold_last
 from training.metrics import AU_UNLABELED, EXPRESSION_UNLABELED, VA_UNLABELED
 
 
 def write_submission(
     folder: Path, labels: LabelTable, predictions: PredictionTable, missing: str
 ) -> int:
-    """Write `folder`/<task>/<video>.txt for all videos that the task lists; returns how many files.
+    """Writes `folder`/<task>/<video>.txt for all listed videos; returns the number of files.
 
     AU rows are twelve 0 or 1, expression rows a class from 0 to 6, valence and arousal two
     numbers with four decimals, clipped to [-1, 1]. `missing` is one of `MISSING_RULES`.
     """
-    filled = hold(predictions, labels) if missing == HOLD else predictions
+    filled = hold_last(predictions, labels) if missing == HOLD else predictions
     au = np.where(filled.known[:, None], filled.au_active.astype(np.int64), AU_UNLABELED)
     expression = np.where(filled.known, filled.expression, EXPRESSION_UNLABELED)
     clipped = np.round(np.clip(filled.va.astype(np.float64), -1, 1), 4) + 0.0  # never "-0.0000"

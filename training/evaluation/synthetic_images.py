@@ -1,6 +1,4 @@
-"""Rendered stills as a label table: each identity is a "video", so that intervals are drawn over
-people.
-"""
+"""Synthetic images as a label table; each identity is a "video", so intervals are over people."""
 
 from __future__ import annotations
 
@@ -22,40 +20,42 @@ from training.evaluation.prediction_table import PredictionTable
 from training.metrics import AU_UNLABELED
 
 
-def is_stills(folder: Path) -> bool:
+def is_synthetic_image_folder(folder: Path) -> bool:
+    """Whether a folder contains shards of synthetic images."""
     return any(folder.glob("faces_*.npz"))
 
 
-def judged_faces(folder: Path) -> tuple[FaceTable, NDArray[np.int64]]:
-    """Renders of every other held-out identity (the rest may choose thresholds), and their
-    identities [N].
+def evaluation_faces(folder: Path) -> tuple[FaceTable, NDArray[np.int64]]:
+    """Loads images of every other held-out identity, and their identities [N].
+
+    The remaining held-out identities are reserved for choosing thresholds.
     """
     table, held_out, columns = load_synthetic_images(folder)
     identity = columns["identity"].astype(np.int64)
     rows = held_out & ~in_threshold_half(columns)
     if not rows.any():
         raise ValueError(
-            f"{folder}: held-out identities to judge by were wanted, none among {len(table)}; render more"
+            f"{folder}: expected held-out identities, got none in {len(table)} faces; render more"
         )
     order = np.argsort(identity[rows], kind="stable")
     return table.select(np.flatnonzero(rows)[order]), identity[rows][order]
 
 
-def followed_maps(table: FaceTable) -> FloatArray:
-    """Maps [N, 2, 3] about the true landmarks, a little off as those of a followed face are."""
+def tracked_transforms(table: FaceTable) -> FloatArray:
+    """Returns transforms [N, 2, 3] of the true landmarks with the small errors of tracking."""
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     return tracking_maps(aligned, seed=7, shift=0.02, scale=0.03, turn_deg=3)
 
 
-def predict_stills(bundle: Path, folder: Path) -> tuple[LabelTable, PredictionTable]:
-    """Labels and predictions of the judged faces; AUs only, decided with the bundle's thresholds."""
-    table, identity = judged_faces(folder)
+def predict_synthetic_images(bundle: Path, folder: Path) -> tuple[LabelTable, PredictionTable]:
+    """Returns labels and predictions of the AUs, decided with the thresholds of the bundle."""
+    table, identity = evaluation_faces(folder)
     names, video, count = np.unique(identity, return_inverse=True, return_counts=True)
     labels = unlabeled(len(table))
     labels["au"] = np.where(table.au_weight > 0, table.au >= 0.5, AU_UNLABELED).astype(np.int8)
     frame = np.concatenate([np.arange(1, n + 1) for n in count])
     runner = BundleRunner(bundle)
-    maps = followed_maps(table)
+    maps = tracked_transforms(table)
     faces = track(
         zip(table.images, maps, strict=True),
         "faces",

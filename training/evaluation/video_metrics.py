@@ -1,5 +1,5 @@
-"""The model on RenderWild's validation videos: people it has never seen, with exact truth, through
-the SDK's own crops path.
+"""Metrics on the validation videos of RenderWild, synthetic videos of unseen identities with exact
+ground truth, through the aligned-crop path of the SDK.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation.affwild2_labels import load_labels
-from training.evaluation.dataset_metrics import FigureOptions, dataset_metrics, plain
-from training.evaluation.predict_crops import predict_crops, usual_workers
+from training.evaluation.dataset_metrics import MetricOptions, dataset_metrics, plain
+from training.evaluation.predict_crops import default_workers, predict_crops
 
 
-def wild_figures(bundle: Path, wild: Path) -> dict[str, Any]:
-    """The scores of ABAW2 with their intervals over videos, and what a reader needs beside them."""
+def renderwild_metrics(bundle: Path, wild: Path) -> dict[str, Any]:
+    """Returns the ABAW2 scores with intervals over videos, and further metrics."""
     labels = load_labels(wild, "validation")
-    predictions, notes = predict_crops(str(bundle), labels, usual_workers())
-    judged = plain(dataset_metrics(labels, predictions, FigureOptions()))
+    predictions, notes = predict_crops(str(bundle), labels, default_workers())
+    evaluated = plain(dataset_metrics(labels, predictions, MetricOptions()))
     au, expression, va = (
-        judged[name] for name in ("action_units", "expression", "valence_arousal")
+        evaluated[name] for name in ("action_units", "expression", "valence_arousal")
     )
     return {
-        "videos": judged["frames"]["videos"],
+        "videos": evaluated["frames"]["videos"],
         "frames": {"AU": au["frames"], "EXPR": expression["frames"], "VA": va["frames"]},
         "au": {
             "f1_mean": au["f1_mean"],
@@ -39,5 +39,5 @@ def wild_figures(bundle: Path, wild: Path) -> dict[str, Any]:
             "calibration_error": expression["calibration_error"],
         },
         "ccc": {name: va[name]["ccc"] for name in ("valence", "arousal")},
-        "notes": [*judged["notes"], *notes],
+        "notes": [*evaluated["notes"], *notes],
     }

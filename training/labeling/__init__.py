@@ -1,3 +1,1 @@
-"""Runs teachers over images that carry no labels of their own and keeps what they say as .npz
-files.
-"""
+"""Pseudo-labels unlabeled images with teacher models and stores the outputs as .npz files."""

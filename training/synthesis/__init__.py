@@ -1,1 +1,1 @@
-"""Renders faces whose action units are known, from CC0 and LGPL head models."""
+"""Renders synthetic faces with known action units from CC0 and LGPL head models."""

@@ -1,13 +1,14 @@
-"""Which targets of the mesh make which action unit, for the two rigs.
+"""Morph targets (blend shapes) that produce each action unit on the two rigs.
 
-A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are those of intensity
-1. Where a unit has several recipes one is drawn per face, so that the network does not learn one
-sculptor's hand. The ARKit units have no lip tightener; there AU23 is made of what it does: the
-mouth narrows (a part of the pucker) while both lips turn in (parts of the rolls, which also take
-back the pucker's pout), so the red of the lips gets thin and short. Both rigs' cheek raisers
-lack the pad that rises below the eye: `made/cheek_bulge` adds it (see `head_mesh`); both rigs'
-lid tighteners lack the roll of the lower lid: `made/lid_bulge`. The lower lid rises in each of
-them, since an upper lid that comes down alone is half a blink.
+A name ending in `*` stands for the pair `...Left` and `...Right`. Weights are for intensity 1.
+Where an action unit has several variants, one is drawn per face so that a network does not
+overfit to one sculptor's style. The ARKit rig has no lip tightener; AU23 is approximated there by
+its effect: the mouth narrows (part of the pucker) while both lips roll in (parts of the rolls,
+which also cancel the pucker's protrusion), so the red of the lips becomes thin and short. The
+cheek raisers of both rigs lack the pad that rises below the eye, which `custom/cheek_bulge` adds
+(see `head_mesh`); the lid tighteners of both rigs lack the bulge of the lower lid, which
+`custom/lid_bulge` adds. Every AU7 variant raises the lower lid, because an upper lid that comes
+down alone is half a blink.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ import numpy as np
 
 from training.synthesis.head_mesh import FloatArray, HeadMesh
 
-Recipe = dict[str, float]
+TargetWeights = dict[str, float]
 
 RIG_NAMES: Final[tuple[str, str]] = ("facs", "arkit")
 
-PUT_TOGETHER: Final[frozenset[str]] = frozenset({"AU23"})
-"""AUs that one of the rigs lacks and that are made of other units' parts there: no fair test of
-what carries over.
+APPROXIMATED_AUS: Final[frozenset[str]] = frozenset({"AU23"})
+"""AUs that one rig lacks and approximates with targets of other AUs: not a fair test of transfer
+between rigs.
 """
 
-_FACS: Final[dict[str, list[Recipe]]] = {
+_FACS: Final[dict[str, list[TargetWeights]]] = {
     "AU1": [{"facs/1": 0.95}, {"facs/1": 0.55, "facs/1_a": 0.7}],
     "AU2": [{"facs/2": 1.2}, {"facs/2": 0.8, "facs/2_a": 0.7}],
     "AU4": [
@@ -36,11 +37,11 @@ _FACS: Final[dict[str, list[Recipe]]] = {
         {"facs/4_a": 0.9, "facs/4_b": 0.5},
     ],
     "AU6": [
-        {"facs/6": 1.3, "made/cheek_bulge": 1.0},
-        {"facs/6_a": 1.3, "made/cheek_bulge": 0.9},
-        {"facs/6_b": 1.1, "made/cheek_bulge": 1.0},
+        {"facs/6": 1.3, "custom/cheek_bulge": 1.0},
+        {"facs/6_a": 1.3, "custom/cheek_bulge": 0.9},
+        {"facs/6_b": 1.1, "custom/cheek_bulge": 1.0},
     ],
-    "AU7": [{"facs/7": 1.1, "made/lid_bulge": 1.2}],
+    "AU7": [{"facs/7": 1.1, "custom/lid_bulge": 1.2}],
     "AU10": [{"facs/10": 1.3}],
     "AU12": [{"facs/12": 1.15}, {"facs/12_a": 1.15}, {"facs/12_b": 1.2}],
     "AU15": [{"facs/15": 1.5}],
@@ -63,18 +64,18 @@ _FACS: Final[dict[str, list[Recipe]]] = {
     "tongue": [{"facs/19": 1.0}],
 }
 
-_ARKIT: Final[dict[str, list[Recipe]]] = {
+_ARKIT: Final[dict[str, list[TargetWeights]]] = {
     "AU1": [{"arkit/browInnerUp": 1.9}],
     "AU2": [{"arkit/browOuterUp*": 1.35}],
     "AU4": [{"arkit/browDown*": 1.3}],
-    "AU6": [{"arkit/cheekSquint*": 1.4, "made/cheek_bulge": 0.9}],
+    "AU6": [{"arkit/cheekSquint*": 1.4, "custom/cheek_bulge": 0.9}],
     "AU7": [
-        {"arkit/eyeSquint*": 1.35, "made/lid_bulge": 1.1},
+        {"arkit/eyeSquint*": 1.35, "custom/lid_bulge": 1.1},
         {
             "arkit/eyeSquint*": 0.85,
             "mhunits/eye-left-slit": 0.4,
             "mhunits/eye-right-slit": 0.4,
-            "made/lid_bulge": 1.2,
+            "custom/lid_bulge": 1.2,
         },
     ],
     "AU10": [{"arkit/mouthUpperUp*": 0.75, "arkit/noseSneer*": 0.35}],
@@ -114,46 +115,49 @@ _ARKIT: Final[dict[str, list[Recipe]]] = {
     "tongue": [{"arkit/tongueOut": 0.9}],
 }
 
-RECIPES: Final[dict[str, dict[str, list[Recipe]]]] = {"facs": _FACS, "arkit": _ARKIT}
+AU_TARGETS: Final[dict[str, dict[str, list[TargetWeights]]]] = {"facs": _FACS, "arkit": _ARKIT}
 
-_RESPONSE: Final = ((0.0, 0.15, 0.3, 0.4, 1.0), (0.0, 0.08, 0.38, 0.5, 1.0))
-"""Intensity and share of the full shape that shows it: a trace hides, 0.3 can be seen, 1 is strong.
+_INTENSITY_TO_WEIGHT: Final = ((0.0, 0.15, 0.3, 0.4, 1.0), (0.0, 0.08, 0.38, 0.5, 1.0))
+"""Piecewise linear map from AU intensity to morph target weight: a trace is invisible, 0.3 is
+visible, 1 is strong.
 """
 
 
-def response(intensity: float) -> float:
-    """Share of a unit's full shape at an intensity; both 0..1."""
-    return float(np.interp(intensity, *_RESPONSE))
+def intensity_to_weight(intensity: float) -> float:
+    """Returns the weight of an action unit's full shape at an intensity; both in 0..1."""
+    return float(np.interp(intensity, *_INTENSITY_TO_WEIGHT))
 
 
-MIDDLE_BLEND_DM: Final[float] = 0.07
-"""Half width of the band around the middle of the face in which the left weight gives way to the
-right one.
-"""
+MIDLINE_BLEND_DM: Final[float] = 0.07
+"""Half width of the band around the facial midline in which left weights blend into right ones."""
 
 
-def unit_weights(
-    rig: str, units: dict[str, tuple[float, float]], recipe_index: dict[str, int]
+def target_weights(
+    rig: str, units: dict[str, tuple[float, float]], variant_index: dict[str, int]
 ) -> dict[str, tuple[float, float]]:
-    """Target weights (left, right) for unit intensities (left, right); `recipe_index` picks among a
-    unit's recipes.
+    """Returns target weights (left, right) of intensities (left, right) by AU name.
+
+    `variant_index` selects one of the variants of each AU.
     """
     weights: dict[str, tuple[float, float]] = {}
     for unit, (left, right) in units.items():
-        recipes = RECIPES[rig][unit]
-        left, right = response(left), response(right)
-        for target, full in recipes[recipe_index.get(unit, 0) % len(recipes)].items():
-            before = weights.get(target, (0.0, 0.0))
-            weights[target] = (before[0] + full * left, before[1] + full * right)
+        variants = AU_TARGETS[rig][unit]
+        left = intensity_to_weight(left)
+        right = intensity_to_weight(right)
+        for target, weight in variants[variant_index.get(unit, 0) % len(variants)].items():
+            previous = weights.get(target, (0.0, 0.0))
+            weights[target] = (previous[0] + weight * left, previous[1] + weight * right)
     return weights
 
 
 def gaze_weights(right_deg: float, up_deg: float) -> dict[str, tuple[float, float]]:
-    """Target weights that turn both eyes towards the image's right and up; lids follow, about 30
-    degrees at 1.
+    """Returns target weights that turn both eyes towards the right and top of the image.
+
+    The lids follow; weight 1 is about 30 degrees.
     """
-    h, v = np.clip(right_deg / 30, -1, 1), np.clip(up_deg / 30, -1, 1)
-    pairs = {
+    h = np.clip(right_deg / 30, -1, 1)
+    v = np.clip(up_deg / 30, -1, 1)
+    eye_weights = {
         "arkit/eyeLookOutLeft": max(h, 0.0),
         "arkit/eyeLookInRight": max(h, 0.0),
         "arkit/eyeLookInLeft": max(-h, 0.0),
@@ -163,34 +167,33 @@ def gaze_weights(right_deg: float, up_deg: float) -> dict[str, tuple[float, floa
         "arkit/eyeLookDownLeft": max(-v, 0.0),
         "arkit/eyeLookDownRight": max(-v, 0.0),
     }
-    return {name: (float(w), float(w)) for name, w in pairs.items() if w}
+    return {name: (float(w), float(w)) for name, w in eye_weights.items() if w}
 
 
 UPPER_FACE_Y: Final[tuple[float, float]] = (6.80, 6.95)
-"""The cheek raiser's targets also move the lips; below this band (base decimetres) they are faded
-out.
+"""Vertical band (base mesh decimeters) over which the cheek raiser targets fade out downwards:
+they would also move the lips.
 """
 
 
 def displace_sides(head: HeadMesh, weights: dict[str, tuple[float, float]]) -> FloatArray:
-    """Displacements [N, 3] in decimetres of targets with a weight for each half of the face."""
-    moved = np.zeros_like(head.base)
-    is_left = np.clip(0.5 + head.base[:, 0] / (2 * MIDDLE_BLEND_DM), 0, 1)
+    """Returns displacements [N, 3] in decimeters of targets weighted per half of the face."""
+    displacement = np.zeros_like(head.base)
+    is_left = np.clip(0.5 + head.base[:, 0] / (2 * MIDLINE_BLEND_DM), 0, 1)
     is_left = is_left * is_left * (3 - 2 * is_left)
     for name, (left, right) in weights.items():
         if name.endswith("*"):
-            sides = ((name[:-1] + "Left", left, left), (name[:-1] + "Right", right, right))
+            sides = [(name[:-1] + "Left", left, left), (name[:-1] + "Right", right, right)]
         else:
-            sides = ((name, left, right),)
+            sides = [(name, left, right)]
         for target, w_left, w_right in sides:
             if w_left == 0.0 and w_right == 0.0:
                 continue
             index, delta = head.targets[target]
-            share = is_left[index]
+            left_weight = is_left[index]
             if target.startswith("facs/6"):
                 low, high = UPPER_FACE_Y
                 delta = delta * np.clip((head.base[index, 1:2] - low) / (high - low), 0, 1)
-            moved[index] += (w_left * share + w_right * (1 - share))[:, None].astype(
-                np.float32
-            ) * delta
-    return moved
+            weight = w_left * left_weight + w_right * (1 - left_weight)
+            displacement[index] += weight[:, None].astype(np.float32) * delta
+    return displacement

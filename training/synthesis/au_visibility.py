@@ -1,12 +1,12 @@
-"""How much each action unit changes the image, and which other unit it looks most like.
+"""Measures how much each action unit changes a rendered image, and which other one it resembles.
 
     python -m training.synthesis.au_visibility [--people 8] [--json FILE]
 
-Everything but the unit is equal: the same person, light and camera. For each unit of a rig the
-table shows the mean absolute change of gray levels (0..255) in the aligned 112 px crop at
-intensity 0.3 and at 1.0, the change of the most changed hundredth of the pixels (what an expert
-looks at), and the unit whose change resembles it most (cosine of the two difference images, 1 is
-the same image). A unit below about 2 in the "peak at 0.3" column drowns in noise.
+Identity, lighting and camera are held fixed. For each action unit of a rig the table lists the
+mean absolute change of gray levels (0..255) in the aligned 112 px crop at intensities 0.3 and
+1.0, the mean change of the most changed 1 % of the pixels (what an expert looks at), and the
+action unit with the most similar change (cosine of the two difference images; 1 is identical).
+An action unit below about 2 in the "peak at 0.3" column is lost in noise.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from faceaffect.labels import AU_NAMES
 from training.synthesis.au_targets import RIG_NAMES
 from training.synthesis.contact_sheet import crop_face
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression
-from training.synthesis.face import FaceRenderer
+from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import DEFAULT_DATA, FloatArray, load_head
 from training.synthesis.identity import Identity
-from training.synthesis.scene import CameraPose, sample_look
+from training.synthesis.scene import CameraPose, sample_appearance
 
 _GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 _YAWS_DEG = (0.0, 15.0, -15.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
-class UnitVisibility:
-    """Figures of one unit on one rig, means over people; gray levels of 0..255."""
+class AuVisibility:
+    """Metrics of one action unit on one rig, averaged over people, in gray levels (0..255)."""
 
     rig: str
     unit: str
@@ -49,61 +49,61 @@ class UnitVisibility:
 
 
 def measure_visibility(
-    studio: FaceRenderer, rig: str, seed: int, people: int
-) -> list[UnitVisibility]:
-    """Visibility of the twelve units on a rig."""
+    renderer: FaceRenderer, rig: str, seed: int, people: int
+) -> list[AuVisibility]:
+    """Measures the visibility of the twelve action units on a rig."""
     changes = np.zeros((people, len(AU_NAMES), 2, 112, 112), np.float32)
-    for person in track(range(people), f"units of {rig}"):
-        identity = studio.identity_of(seed, person)
-        rest = _crop(studio, identity, rig, {}, seed, person)
+    for person in track(range(people), f"action units of {rig}"):
+        identity = renderer.identity(seed, person)
+        neutral = _crop(renderer, identity, rig, {}, seed, person)
         for k, unit in enumerate(AU_NAMES):
             for j, value in enumerate((PRESENT_INTENSITY, 1.0)):
                 changes[person, k, j] = (
-                    _crop(studio, identity, rig, {unit: value}, seed, person) - rest
+                    _crop(renderer, identity, rig, {unit: value}, seed, person) - neutral
                 )
-    size = np.abs(changes)
-    peak = np.sort(size.reshape(*size.shape[:3], -1), axis=3)[..., -125:].mean(axis=(0, 3))
-    mean = size.mean(axis=(0, 3, 4))
+    magnitude = np.abs(changes)
+    by_pixel = magnitude.reshape(*magnitude.shape[:3], -1)
+    peak = np.sort(by_pixel, axis=3)[..., -125:].mean(axis=(0, 3))
+    mean = magnitude.mean(axis=(0, 3, 4))
     flat = changes[:, :, 1].reshape(people, len(AU_NAMES), -1)
-    unit_length = flat / np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), 1e-6)
-    alike = np.einsum("pak,pbk->ab", unit_length, unit_length) / people - 2 * np.eye(len(AU_NAMES))
+    normalized = flat / np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), 1e-6)
+    cosine = np.einsum("pak,pbk->ab", normalized, normalized) / people
+    cosine -= 2 * np.eye(len(AU_NAMES))  # excludes the action unit itself from the maximum
     return [
-        UnitVisibility(
+        AuVisibility(
             rig=rig,
             unit=unit,
             mean_at_threshold=float(mean[k, 0]),
             peak_at_threshold=float(peak[k, 0]),
             mean_at_full=float(mean[k, 1]),
             peak_at_full=float(peak[k, 1]),
-            nearest=AU_NAMES[int(alike[k].argmax())],
-            cosine=float(alike[k].max()),
+            nearest=AU_NAMES[int(cosine[k].argmax())],
+            cosine=float(cosine[k].max()),
         )
         for k, unit in enumerate(AU_NAMES)
     ]
 
 
 def _crop(
-    studio: FaceRenderer,
+    renderer: FaceRenderer,
     identity: Identity,
     rig: str,
     units: dict[str, float],
     seed: int,
     person: int,
 ) -> FloatArray:
-    """Gray levels [112, 112] of a person; the camera is framed on the face at rest, so only the
-    face changes.
-    """
+    """Returns a gray crop [112, 112], aligned to the neutral face: only the expression varies."""
     expression = Expression(
         {name: (v, v) for name, v in units.items()}, (0.0, 0.0), {name: person for name in units}
     )
-    vertices, _ = studio.pose_head(identity, rig, expression)
+    vertices, _ = renderer.deform_head(identity, rig, expression)
     yaw = _YAWS_DEG[person % len(_YAWS_DEG)]
-    stance = CameraPose(np.array([yaw, 0, 0], np.float32), 25.0, np.zeros(2, np.float32), 1.0)
-    camera = studio.view(stance, identity.vertices)
-    look = sample_look(np.random.default_rng([seed, person]), identity)
-    drawn = studio.draw(identity, vertices, expression, look, camera)
+    camera_pose = CameraPose(np.array([yaw, 0, 0], np.float32), 25.0, np.zeros(2, np.float32), 1.0)
+    camera = renderer.camera_view(camera_pose, identity.vertices)
+    appearance = sample_appearance(np.random.default_rng([seed, person]), identity)
+    drawn = renderer.draw(identity, vertices, expression, appearance, camera)
     pixels = (drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])).clip(0, 1) * 255
-    return crop_face(pixels, camera.project(identity.vertices[studio.landmark_index])) @ _GRAY
+    return crop_face(pixels, camera.project(identity.vertices[renderer.landmark_index])) @ _GRAY
 
 
 @click.command()
@@ -119,18 +119,25 @@ def _crop(
     "--json",
     "json_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the figures there too.",
+    help="Also write the metrics to this file.",
 )
 def main(people: int, seed: int, data: Path, json_path: Path | None) -> None:
     """Print how visible each action unit is on both rigs."""
-    studio = FaceRenderer(load_head(data), 180, data)
-    rows = [row for rig in RIG_NAMES for row in measure_visibility(studio, rig, seed, people)]
+    renderer = FaceRenderer(load_head(data), 180, data)
+    rows = [row for rig in RIG_NAMES for row in measure_visibility(renderer, rig, seed, people)]
     table = Table(
-        "rig", "unit", "mean at 0.3", "peak at 0.3", "mean at 1", "peak at 1", "most like", "cosine"
+        "rig",
+        "unit",
+        "mean at 0.3",
+        "peak at 0.3",
+        "mean at 1",
+        "peak at 1",
+        "most similar",
+        "cosine",
     )
     for r in rows:
-        figures = (r.mean_at_threshold, r.peak_at_threshold, r.mean_at_full, r.peak_at_full)
-        table.add_row(r.rig, r.unit, *(f"{v:.2f}" for v in figures), r.nearest, f"{r.cosine:.2f}")
+        metrics = (r.mean_at_threshold, r.peak_at_threshold, r.mean_at_full, r.peak_at_full)
+        table.add_row(r.rig, r.unit, *(f"{v:.2f}" for v in metrics), r.nearest, f"{r.cosine:.2f}")
     Console(width=100).print(table)
     if json_path is not None:
         json_path.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")

@@ -1,6 +1,4 @@
-"""What stands behind the head: gradients, noise, and blurred and scrambled photographs that show no
-face any more.
-"""
+"""Random backgrounds: gradients, noise, rectangles, and photographs without recognizable faces."""
 
 from __future__ import annotations
 
@@ -12,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.camera import CameraView
+from training.synthesis.draw_call import Appearance
 from training.synthesis.head_mesh import FloatArray
-from training.synthesis.renderer import Look
 
-_CORNER_PX = (
-    72  # of a 256 px photograph of a centered face: the upper corners hold background or hair
-)
+# Of a 256 px photograph of a centered face: the upper corners show background or hair.
+_CORNER_PX = 72
 
 
 @lru_cache(maxsize=1)
@@ -27,8 +24,11 @@ def _photo_paths(data_dir: Path) -> tuple[Path, ...]:
 
 def _gradient(rng: np.random.Generator, size_px: int) -> FloatArray:
     corners = rng.random((2, 2, 3)).astype(np.float32) ** rng.uniform(0.5, 2.0)
-    image = cv2.resize(corners, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
-    return image * 0.45 + image.mean(axis=2, keepdims=True) * 0.55
+    image: FloatArray = np.asarray(
+        cv2.resize(corners, (size_px, size_px), interpolation=cv2.INTER_CUBIC), np.float32
+    )
+    gray: FloatArray = image.mean(axis=2, keepdims=True)
+    return image * 0.45 + gray * 0.55
 
 
 def _noise(rng: np.random.Generator, size_px: int) -> FloatArray:
@@ -44,13 +44,14 @@ def _noise(rng: np.random.Generator, size_px: int) -> FloatArray:
 
 
 def _blocks(rng: np.random.Generator, size_px: int) -> FloatArray:
-    """Flat rectangles, like furniture and walls."""
+    """Uniform rectangles that resemble furniture and walls."""
     image = np.empty((size_px, size_px, 3), np.float32)
     image[:] = rng.random(3)
     for _ in range(rng.integers(3, 10)):
-        a, b = rng.integers(-size_px // 2, size_px, 2), rng.integers(size_px // 10, size_px, 2)
-        cv2.rectangle(image, a.tolist(), (a + b).tolist(), rng.random(3).tolist(), -1)
-    return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 6)))
+        corner = rng.integers(-size_px // 2, size_px, 2)
+        size = rng.integers(size_px // 10, size_px, 2)
+        cv2.rectangle(image, corner.tolist(), (corner + size).tolist(), rng.random(3).tolist(), -1)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 6))), np.float32)
 
 
 def _photo(rng: np.random.Generator, size_px: int, data_dir: Path) -> FloatArray | None:
@@ -64,7 +65,7 @@ def _photo(rng: np.random.Generator, size_px: int, data_dir: Path) -> FloatArray
         column = 0 if rng.random() < 0.5 else image.shape[1] - _CORNER_PX
         image = image[:_CORNER_PX, column : column + _CORNER_PX]
         blur = size_px * rng.uniform(0.002, 0.03)
-    else:  # quarters swapped and turned over: nothing is left of the face's order
+    else:  # quadrants swapped and flipped: the face can no longer be recognized
         half = image.shape[0] // 2
         image = np.roll(image, (half, half), axis=(0, 1))[::-1]
         blur = size_px * rng.uniform(0.05, 0.10)
@@ -72,11 +73,11 @@ def _photo(rng: np.random.Generator, size_px: int, data_dir: Path) -> FloatArray
         cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR).astype(np.float32)
         / 255
     )
-    return cv2.GaussianBlur(image[..., ::-1], (0, 0), float(blur))
+    return np.asarray(cv2.GaussianBlur(image[..., ::-1], (0, 0), float(blur)), np.float32)
 
 
 def draw_background(rng: np.random.Generator, size_px: int, data_dir: Path) -> NDArray[np.float32]:
-    """RGB [S, S, 3] in 0..1."""
+    """Returns a random background, RGB [S, S, 3] in 0..1."""
     kind = rng.random()
     image: FloatArray | None = None
     if kind < 0.45:
@@ -87,31 +88,23 @@ def draw_background(rng: np.random.Generator, size_px: int, data_dir: Path) -> N
         image = _blocks(rng, size_px)
     if image is None:
         image = _gradient(rng, size_px)
-    return np.clip(image * rng.uniform(0.5, 1.1), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(image * rng.uniform(0.5, 1.1), 0, 1), np.float32)
 
 
 _TORSO = np.array(
-    [
-        (-0.55, 6.05),
-        (0.55, 6.05),
-        (1.45, 5.72),
-        (1.85, 5.35),
-        (2.3, 2.0),
-        (-2.3, 2.0),
-        (-1.85, 5.35),
-        (-1.45, 5.72),
-    ],
+    [(-0.55, 6.05), (0.55, 6.05), (1.45, 5.72), (1.85, 5.35)]
+    + [(2.3, 2.0), (-2.3, 2.0), (-1.85, 5.35), (-1.45, 5.72)],
     np.float32,
 )
-"""Outline of the upper body in front view, head decimetres: what hides the lower edge of the mesh.
-"""
+"""Front view outline of the upper body in head decimeters; hides the lower edge of the mesh."""
 
 _NECK = np.array([[0.0, 5.95, 0.1]], np.float32)
 
 
-def draw_torso(background: FloatArray, camera: CameraView, look: Look) -> FloatArray:
-    """Background RGB [S, S, 3] with a flat upper body in the shirt's color; it stays upright when
-    the head leans.
+def draw_torso(background: FloatArray, camera: CameraView, appearance: Appearance) -> FloatArray:
+    """Draws a flat, shirt-colored upper body on a background RGB [S, S, 3].
+
+    The body stays upright when the head rolls.
     """
     span = camera.project(_NECK + np.array([[0.0, 0.0, 0.0], [0.0, -0.5, 0.0]], np.float32))
     scale_px = (
@@ -120,9 +113,9 @@ def draw_torso(background: FloatArray, camera: CameraView, look: Look) -> FloatA
         / max(abs(float(camera.head_to_camera[1, 1])), 0.5)
     )
     outline = span[0] + (_TORSO - _NECK[0, :2]) * np.array([1.0, -1.0]) * scale_px
-    cover = np.zeros(background.shape[:2], np.float32)
-    cv2.fillPoly(cover, [np.rint(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
-    cover = cv2.GaussianBlur(cover, (0, 0), 0.7)[..., None]
-    light = 0.5 * (look.sky_rgb + look.ground_rgb) + 0.3 * look.light_rgb[0]
-    rgb = np.clip(look.shirt_rgb * light, 0, 1) ** (1 / 2.2)
-    return (background * (1 - cover) + rgb * cover).astype(np.float32)
+    mask = np.zeros(background.shape[:2], np.float32)
+    cv2.fillPoly(mask, [np.rint(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32)[..., None]
+    light = 0.5 * (appearance.sky_rgb + appearance.ground_rgb) + 0.3 * appearance.light_rgb[0]
+    rgb = np.clip(appearance.shirt_rgb * light, 0, 1) ** (1 / 2.2)
+    return np.asarray(background * (1 - soft) + rgb * soft, np.float32)

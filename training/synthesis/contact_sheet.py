@@ -1,4 +1,4 @@
-"""Images for people to look at: each action unit alone, and random samples."""
+"""Contact sheets for visual inspection: each action unit in isolation, and random samples."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.labels import AU_NAMES
-from training.synthesis.expression_sampler import EXTRA_NAMES, Expression
-from training.synthesis.face import FaceRenderer
+from training.synthesis.expression_sampler import EXTRA_AU_NAMES, Expression
+from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import load_head
-from training.synthesis.scene import CameraPose, sample_look
+from training.synthesis.scene import CameraPose, sample_appearance
 
 CROP_PX = 112
 
@@ -22,18 +22,19 @@ _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 
 def crop_face(image: NDArray[_Pixel], landmarks_xy: NDArray[np.float32]) -> NDArray[_Pixel]:
-    """The aligned crop [112, 112, C] of an image [H, W, C] whose landmarks [68, 2] are known."""
-    crop_map = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy)[None])[0]
+    """Returns the aligned crop [112, 112, C] of an image [H, W, C] with landmarks [68, 2]."""
+    crop_to_frame = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy)[None])[0]
     crop = cv2.warpAffine(
-        image, crop_map, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        image, crop_to_frame, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
     return np.asarray(crop, image.dtype)
 
 
 def _label(tile: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    tile = cv2.copyMakeBorder(tile, 14, 2, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-    cv2.putText(tile, text, (2, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
-    return tile
+    white = (255, 255, 255)
+    bordered = cv2.copyMakeBorder(tile, 14, 2, 1, 1, cv2.BORDER_CONSTANT, value=white)
+    cv2.putText(bordered, text, (2, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.asarray(bordered, np.uint8)
 
 
 def _grid(tiles: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
@@ -42,30 +43,30 @@ def _grid(tiles: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
     return np.vstack([np.hstack(tiles[k : k + columns]) for k in range(0, len(tiles), columns)])
 
 
-def unit_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[np.uint8]:
-    """Rows of units; for each person intensities 0, 0.5, 1 in the aligned 112 px crop. BGR."""
-    studio = FaceRenderer(load_head(data_dir), 160, data_dir)
+def au_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[np.uint8]:
+    """Returns a BGR grid: one row per action unit, intensities 0, 0.5 and 1 for each person."""
+    renderer = FaceRenderer(load_head(data_dir), 160, data_dir)
     tiles = []
-    for unit in [*AU_NAMES, *EXTRA_NAMES]:
+    for unit in [*AU_NAMES, *EXTRA_AU_NAMES]:
         for person in range(people):
-            identity = studio.identity_of(seed, person)
+            identity = renderer.identity(seed, person)
             for value in (0.0, 0.5, 1.0):
                 rng = np.random.default_rng([seed, person])
                 expression = Expression({unit: (value, value)}, (0.0, 0.0), {unit: person})
-                vertices, intensity = studio.pose_head(identity, rig, expression)
-                stance = CameraPose(
+                vertices, intensity = renderer.deform_head(identity, rig, expression)
+                camera_pose = CameraPose(
                     np.array([8.0 * person - 8, 0, 0], np.float32),
                     25.0,
                     np.zeros(2, np.float32),
                     1.0,
                 )
-                camera = studio.view(stance, vertices)
-                drawn = studio.draw(
-                    identity, vertices, expression, sample_look(rng, identity), camera
+                camera = renderer.camera_view(camera_pose, vertices)
+                drawn = renderer.draw(
+                    identity, vertices, expression, sample_appearance(rng, identity), camera
                 )
                 image = drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])
                 pixels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
-                crop = crop_face(pixels, camera.project(vertices[studio.landmark_index]))
+                crop = crop_face(pixels, camera.project(vertices[renderer.landmark_index]))
                 tiles.append(_label(crop[..., ::-1], f"{unit} {value} lip {intensity[10]:.2f}"))
     return _grid(tiles, 3 * people)
 
@@ -73,11 +74,11 @@ def unit_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[
 def sample_sheet(
     data_dir: Path, rig: str, seed: int, count: int, *, with_landmarks: bool = False
 ) -> NDArray[np.uint8]:
-    """Random faces as the writer stores them, each with the units that are present. BGR."""
-    studio = FaceRenderer(load_head(data_dir), 160, data_dir)
+    """Returns a BGR grid of random faces as they are stored, captioned with the AUs present."""
+    renderer = FaceRenderer(load_head(data_dir), 160, data_dir)
     tiles = []
     for index in range(count):
-        face = studio.make(seed, index * 5, rig)
+        face = renderer.render(seed, index * 5, rig)
         image = np.ascontiguousarray(face.image[..., ::-1])
         if with_landmarks:
             for point in face.landmarks_xy:

@@ -1,4 +1,4 @@
-"""The MakeHuman head, its targets and its fitted parts, read once from the data folder."""
+"""Loads the MakeHuman head mesh with its morph targets and fitted parts."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ FACE_ISLAND, NECK_ISLAND, MOUTH_ISLAND, SOCKET_ISLAND = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class FittedPart:
-    """A mesh whose vertices are weighted sums of three head vertices plus an offset (eyes, teeth,
-    brows, hair).
+    """A mesh bound to the head (eyes, teeth, brows, hair).
+
+    Each vertex is a weighted sum of three head vertices plus an offset.
     """
 
     ref: IntArray  # [V, 3] head vertices
     weight: FloatArray  # [V, 3]
-    offset: FloatArray  # [V, 3] decimetres
+    offset: FloatArray  # [V, 3] decimeters
     quads: IntArray  # [Q, 4] into V
     corner_uv: IntArray  # [Q, 4] into uv
     uv: FloatArray  # [T, 2], origin at the bottom left
 
     def fit(self, vertices: FloatArray) -> FloatArray:
-        """Part vertices [V, 3] on head vertices [N, 3], decimetres."""
-        return np.einsum("vk,vkc->vc", self.weight, vertices[self.ref]) + self.offset
+        """Returns part vertices [V, 3] for head vertices [N, 3], decimeters."""
+        bound: FloatArray = np.einsum("vk,vkc->vc", self.weight, vertices[self.ref])
+        return bound + self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class HeadMesh:
-    """Head geometry in decimetres: x to the subject's left, y up, z out of the face."""
+    """Head geometry in decimeters: x to the subject's left, y up, z out of the face."""
 
     base: FloatArray  # [N, 3]
     quads: IntArray  # [Q, 4] into N
     corner_uv: IntArray  # [Q, 4] into uv
     uv: FloatArray  # [T, 2]
-    targets: dict[
-        str, tuple[NDArray[np.int64], FloatArray]
-    ]  # name -> vertices [K], deltas [K, 3] decimetres
+    # name -> vertices [K], deltas [K, 3] decimeters
+    targets: dict[str, tuple[NDArray[np.int64], FloatArray]]
     parts: dict[str, FittedPart]
     texture_dir: Path
 
@@ -55,16 +56,17 @@ class HeadMesh:
         return len(self.base)
 
     def displace(self, weights: dict[str, float]) -> FloatArray:
-        """Sum of weighted targets as displacements [N, 3] in decimetres; an unknown name is an
-        error.
+        """Returns the weighted sum of targets as displacements [N, 3] in decimeters.
+
+        Raises KeyError for an unknown target name.
         """
-        moved = np.zeros_like(self.base)
+        displacement = np.zeros_like(self.base)
         for name, weight in weights.items():
             if weight == 0.0:
                 continue
             index, delta = self.targets[name]
-            moved[index] += np.float32(weight) * delta
-        return moved
+            displacement[index] += np.float32(weight) * delta
+        return displacement
 
 
 def _read_targets(
@@ -83,45 +85,46 @@ def _read_targets(
     }
 
 
-_BULGE_XY, _BULGE_SPREAD, _BULGE_MOVE = (0.35, 7.04), (0.15, 0.075), (0.0, 0.055, 0.055)
-_BULGE_LID_Y = (7.20, 7.12)  # the lower lid itself stays
+_BULGE_XY = (0.35, 7.04)
+_BULGE_SIGMA = (0.15, 0.075)
+_BULGE_OFFSET = (0.0, 0.055, 0.055)
+_BULGE_LID_Y = (7.20, 7.12)  # the lower lid itself does not move
 
 
 def _cheek_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], FloatArray]:
-    """The pad of a raised cheek below both eyes, as a target: up and forwards, fading out at the
-    lower lid.
-    """
+    """Returns a target for the pads of raised cheeks, fading out at the lower lid."""
     offset = (
-        (np.abs(base[:, 0]) - _BULGE_XY[0]) / _BULGE_SPREAD[0],
-        (base[:, 1] - _BULGE_XY[1]) / _BULGE_SPREAD[1],
+        (np.abs(base[:, 0]) - _BULGE_XY[0]) / _BULGE_SIGMA[0],
+        (base[:, 1] - _BULGE_XY[1]) / _BULGE_SIGMA[1],
     )
-    share = np.exp(-0.5 * (offset[0] ** 2 + offset[1] ** 2))
-    share *= np.clip((_BULGE_LID_Y[0] - base[:, 1]) / (_BULGE_LID_Y[0] - _BULGE_LID_Y[1]), 0, 1)
-    share[base[:, 2] < 0.9] = 0.0
-    index = np.intersect1d(np.flatnonzero(share > 0.02), quads)
-    return index, (share[index, None] * np.array(_BULGE_MOVE)).astype(np.float32)
+    weight = np.exp(-0.5 * (offset[0] ** 2 + offset[1] ** 2))
+    weight *= np.clip((_BULGE_LID_Y[0] - base[:, 1]) / (_BULGE_LID_Y[0] - _BULGE_LID_Y[1]), 0, 1)
+    weight[base[:, 2] < 0.9] = 0.0
+    index = np.intersect1d(np.flatnonzero(weight > 0.02), quads)
+    return index, (weight[index, None] * np.array(_BULGE_OFFSET)).astype(np.float32)
 
 
-_LID_XY, _LID_SPREAD, _LID_MOVE = (0.325, 7.172), (0.075, 0.021), (0.0, 0.012, 0.034)
-_LID_RISE = 1.6  # 1/dm: how the lower lid climbs from its middle to both corners, as a parabola
+_LID_XY = (0.325, 7.172)
+_LID_SIGMA = (0.075, 0.021)
+_LID_OFFSET = (0.0, 0.012, 0.034)
+_LID_CURVATURE = 1.6  # 1/dm, parabola of the lower lid from its center up to both corners
 
 
 def _lid_bulge(base: FloatArray, quads: IntArray) -> tuple[NDArray[np.int64], FloatArray]:
-    """The roll of a tightened lower lid (FACS manual, AU7: the lid bulges) under both eyes, as a
-    target.
-    """
+    """Returns a target for the bulge of tightened lower lids (FACS manual, AU7)."""
     along = np.abs(base[:, 0]) - _LID_XY[0]
-    across = base[:, 1] - (_LID_XY[1] + _LID_RISE * along**2)
-    share = np.exp(-0.5 * ((along / _LID_SPREAD[0]) ** 2 + (across / _LID_SPREAD[1]) ** 2))
-    share[base[:, 2] < 1.3] = 0.0  # the inside of the lid and the socket
-    index = np.intersect1d(np.flatnonzero(share > 0.02), quads)
-    return index, (share[index, None] * np.array(_LID_MOVE)).astype(np.float32)
+    across = base[:, 1] - (_LID_XY[1] + _LID_CURVATURE * along**2)
+    weight = np.exp(-0.5 * ((along / _LID_SIGMA[0]) ** 2 + (across / _LID_SIGMA[1]) ** 2))
+    weight[base[:, 2] < 1.3] = 0.0  # the inside of the lid and the socket
+    index = np.intersect1d(np.flatnonzero(weight > 0.02), quads)
+    return index, (weight[index, None] * np.array(_LID_OFFSET)).astype(np.float32)
 
 
 @lru_cache(maxsize=2)
 def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadMesh:
-    """Read the head. FACSHuman targets get the prefix `facs/`; without them the result holds CC0
-    parts only.
+    """Loads the head.
+
+    FACSHuman targets get the prefix `facs/`; without them the result is CC0 only.
     """
     head_dir = data_dir / "makehuman_head"
     with np.load(head_dir / "mh_head.npz") as stored:
@@ -135,8 +138,8 @@ def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadM
                 stored["names"], stored["start"], stored["index"], stored["delta"], "facs/"
             )
         targets.update({"facs/" + name.rsplit("/", 1)[-1]: value for name, value in facs.items()})
-    targets["made/lid_bulge"] = _lid_bulge(arrays["base"], arrays["quads"])
-    targets["made/cheek_bulge"] = _cheek_bulge(arrays["base"], arrays["quads"])
+    targets["custom/lid_bulge"] = _lid_bulge(arrays["base"], arrays["quads"])
+    targets["custom/cheek_bulge"] = _cheek_bulge(arrays["base"], arrays["quads"])
     part_names = sorted(
         {name[3:-4] for name in arrays if name.startswith("px_") and name.endswith("_ref")}
     )
@@ -163,7 +166,7 @@ def load_head(data_dir: Path = DEFAULT_DATA, *, with_facs: bool = True) -> HeadM
 
 
 def uv_island(uv: FloatArray) -> IntArray:
-    """Which piece of the skin's UV map each UV point [T, 2] belongs to, by its place in the map."""
+    """Returns the UV island of each UV point [T, 2] of the skin, from its position in the map."""
     u, v = uv[:, 0], uv[:, 1]
     island = np.full(len(uv), FACE_ISLAND, np.int32)
     island[(v < 0.14) & (u > 0.7)] = MOUTH_ISLAND
@@ -174,7 +177,7 @@ def uv_island(uv: FloatArray) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class RenderMesh:
-    """Triangles over unique (vertex, UV) pairs, and what smooth normals need."""
+    """Triangles over unique (vertex, UV) pairs, with the adjacency for smooth normals."""
 
     source: IntArray  # [R] mesh vertex of each render vertex
     uv: FloatArray  # [R, 2]
@@ -187,28 +190,28 @@ class RenderMesh:
 def build_render_mesh(
     vertex_count: int, quads: IntArray, corner_uv: IntArray, uv: FloatArray
 ) -> RenderMesh:
-    """Split quads into triangles over unique (vertex, UV) pairs."""
+    """Splits quads into triangles over unique (vertex, UV) pairs."""
     pairs = np.stack([quads.ravel(), corner_uv.ravel()], axis=1)
     unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
     corners = inverse.reshape(-1, 4)
     triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
-    around: list[list[int]] = [[] for _ in range(vertex_count)]
-    beside: list[set[int]] = [set() for _ in range(vertex_count)]
+    incident: list[list[int]] = [[] for _ in range(vertex_count)]
+    neighbors: list[set[int]] = [set() for _ in range(vertex_count)]
     for face, quad in enumerate(quads):
         for k in range(4):
-            around[quad[k]].append(face)
-            beside[quad[k]].update((int(quad[k - 1]), int(quad[(k + 1) % 4])))
+            incident[quad[k]].append(face)
+            neighbors[quad[k]].update((int(quad[k - 1]), int(quad[(k + 1) % 4])))
     return RenderMesh(
         source=unique[:, 0].astype(np.int32),
         uv=uv[unique[:, 1]].astype(np.float32),
         triangles=triangles.astype(np.int32),
         faces=quads.astype(np.int32),
-        incident=_padded([list(a) for a in around], [len(quads)] * vertex_count),
-        neighbors=_padded([sorted(b) for b in beside], list(range(vertex_count))),
+        incident=_pad(incident, [len(quads)] * vertex_count),
+        neighbors=_pad([sorted(row) for row in neighbors], list(range(vertex_count))),
     )
 
 
-def _padded(rows: list[list[int]], fill: list[int]) -> IntArray:
+def _pad(rows: list[list[int]], fill: list[int]) -> IntArray:
     width = max(1, max(len(row) for row in rows))
     table = np.empty((len(rows), width), np.int32)
     for i, row in enumerate(rows):
@@ -218,18 +221,18 @@ def _padded(rows: list[list[int]], fill: list[int]) -> IntArray:
 
 
 def vertex_normals(mesh: RenderMesh, vertices: FloatArray) -> FloatArray:
-    """Area-weighted unit normals [V, 3] of vertices [V, 3]."""
+    """Returns area-weighted unit normals [V, 3] of vertices [V, 3]."""
     corner = vertices[mesh.faces]
     normals = np.zeros((len(mesh.faces) + 1, 3), np.float32)
     normals[:-1] = np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 1])
-    summed = normals[mesh.incident].sum(axis=1)
-    return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)
+    summed: FloatArray = normals[mesh.incident].sum(axis=1)
+    lengths: FloatArray = np.linalg.norm(summed, axis=1, keepdims=True)
+    return np.asarray(summed / np.maximum(lengths, 1e-9), np.float32)
 
 
 def concavity(mesh: RenderMesh, vertices: FloatArray, normals: FloatArray) -> FloatArray:
-    """How far the neighbors stand above each vertex along its normal, as a slope [V]; folds are
-    positive.
-    """
+    """Returns the mean slope [V] from each vertex up to its neighbors; folds are positive."""
     offset = vertices[mesh.neighbors].mean(axis=1) - vertices
-    reach = np.linalg.norm(vertices[mesh.neighbors[:, 0]] - vertices, axis=1) + 1e-4
-    return np.einsum("vc,vc->v", offset, normals) / reach
+    distance = np.linalg.norm(vertices[mesh.neighbors[:, 0]] - vertices, axis=1) + 1e-4
+    rise: FloatArray = np.einsum("vc,vc->v", offset, normals)
+    return np.asarray(rise / distance)

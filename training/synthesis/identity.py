@@ -1,4 +1,4 @@
-"""Who is shown: a head shape, a skin, eyes, brows and hair, drawn from a random generator."""
+"""Samples identities: head shape, skin, eyes, brows and hair."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from training.synthesis.draw_call import Assets
 from training.synthesis.head_mesh import FloatArray, HeadMesh
-from training.synthesis.renderer import Assets
 
 _SHAPE_GROUPS: Final[dict[str, float]] = {
     "cheek": 0.5,
@@ -22,7 +23,7 @@ _SHAPE_GROUPS: Final[dict[str, float]] = {
     "neck": 0.4,
     "nose": 0.45,
 }
-"""Strongest weight of a shape target, by group of the mesh's names."""
+"""Largest weight of shape targets, by target group."""
 
 _EYES: Final = (
     "brown",
@@ -31,12 +32,12 @@ _EYES: Final = (
     "bluegreen",
     "deepblue",
     "green",
-    "gray",
+    "grey",  # as in the texture file
     "ice",
     "lightblue",
 )
-# Twice is twice as often; styles that hang over the brows are rare, those that hide an eye are left
-# out.
+# Repeated names are sampled more often. Styles that cover the brows are rare; those that cover an
+# eye are excluded.
 _HAIR_FEMALE: Final = (
     "long01",
     "long01",
@@ -49,58 +50,61 @@ _HAIR_FEMALE: Final = (
 )
 _HAIR_MALE: Final = ("short01", "short01", "short02", "short04", "short04", "afro01", "short03")
 _OPPOSITES: Final = (
-    ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"),
+    ("decr", "incr"),
+    ("down", "up"),
+    ("in", "out"),
+    ("backward", "forward"),
+    ("concave", "convex"),
     ("compress", "uncompress"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One person. `vertices` is the head without expression."""
+    """Shape and appearance of one person with a neutral expression."""
 
     number: int
-    vertices: FloatArray  # [N, 3] decimetres
-    wardrobe: Assets
+    vertices: FloatArray  # [N, 3] decimeters
+    assets: Assets
     skin_tint: FloatArray  # [3] linear RGB factors
     hair_tint: FloatArray  # [3]
     brow_tint: FloatArray  # [3]
     stubble: FloatArray  # [4] linear RGB, strength
     lip_red: float
-    wrinkle_gain: float  # how deep the folds of this skin get
-    wrinkle_rest: FloatArray  # [12] folds that the face shows at rest
+    wrinkle_gain: float  # depth of expression folds
+    neutral_wrinkles: FloatArray  # [12] depth of folds without expression
     shirt_rgb: FloatArray  # [3] linear
-    fold_blur: float = 0.0  # how soft the folds are: levels of detail taken off their maps
+    fold_blur: float = 0.0  # softness of the folds, mipmap bias of the wrinkle maps
 
 
-def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Identity:
-    """A random person; the same generator state gives the same person."""
+def sample_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Identity:
+    """Samples a person; the same generator state returns the same person."""
     is_male = rng.random() < 0.5
     oldness = float(np.clip(rng.beta(1.1, 1.8), 0, 1))
     race = rng.dirichlet([0.5, 0.5, 0.6])  # african, asian, caucasian
     weights = _macro_weights(rng, 0.9 if is_male else 0.1, oldness, race)
     weights.update(_shape_weights(head, rng))
-    weights.update(_resting_face(rng))
+    weights.update(_neutral_face_weights(rng))
     vertices = center_on_eyes(head, head.base + head.displace(weights))
     is_dark = race[0] > 0.45
-    wardrobe = _draw_wardrobe(head, rng, is_male, oldness, is_dark)
-    tint, lip_red = _draw_skin_tone(rng, is_dark, race)
-    hair_tint, brow_tint = _draw_hair_tints(rng, oldness, is_dark or race[1] > 0.5)
+    assets = _sample_assets(head, rng, is_male, oldness, is_dark)
+    tint, lip_red = _sample_skin_tone(rng, is_dark, race)
+    hair_tint, brow_tint = _sample_hair_tints(rng, oldness, is_dark or race[1] > 0.5)
     beard = rng.uniform(0.15, 0.85) if is_male and rng.random() < 0.45 else 0.0
     gain = float(np.clip(rng.normal(0.85 + 0.35 * oldness, 0.22), 0.6, 1.5))
-    rest = (
-        (rng.random(12) < 0.25 + 0.5 * oldness) * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
-    )
+    has_wrinkle = rng.random(12) < 0.25 + 0.5 * oldness
+    neutral_wrinkles = has_wrinkle * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
     return Identity(
         number=number,
         vertices=vertices,
-        wardrobe=wardrobe,
+        assets=assets,
         skin_tint=tint,
         hair_tint=hair_tint,
         brow_tint=brow_tint,
         stubble=np.array([*(0.05 * brow_tint + 0.006), beard], np.float32),
         lip_red=lip_red,
         wrinkle_gain=gain,
-        wrinkle_rest=rest.astype(np.float32),
+        neutral_wrinkles=neutral_wrinkles.astype(np.float32),
         fold_blur=float(rng.uniform(0.0, 2.2)),
         shirt_rgb=(rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01).astype(
             np.float32
@@ -109,20 +113,23 @@ def draw_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Iden
 
 
 def center_on_eyes(head: HeadMesh, vertices: FloatArray) -> FloatArray:
-    """Shift a head [N, 3] so that its eyes lie where those of the base mesh do: body height moves
-    heads up and down.
+    """Shifts a head [N, 3] so that its eyes match those of the base mesh.
+
+    Targets of the body height move heads up and down.
     """
     eyes = head.parts["eyes_low"]
-    return vertices + (eyes.fit(head.base) - eyes.fit(vertices)).mean(axis=0)
+    offset: FloatArray = (eyes.fit(head.base) - eyes.fit(vertices)).mean(axis=0)
+    return vertices + offset
 
 
 def _macro_weights(
-    rng: np.random.Generator, maleness: float, oldness: float, race: FloatArray
+    rng: np.random.Generator, maleness: float, oldness: float, race: NDArray[np.float64]
 ) -> dict[str, float]:
     weights: dict[str, float] = {}
     sexes = (("male", maleness), ("female", 1 - maleness))
     ages = (("old", oldness), ("young", 1 - oldness))
-    muscle, weight = rng.uniform(-0.8, 0.8), rng.uniform(-0.9, 0.9)
+    muscle = rng.uniform(-0.8, 0.8)
+    weight = rng.uniform(-0.9, 0.9)
     for sex, s in sexes:
         for age, a in ages:
             for name, r in zip(("african", "asian", "caucasian"), race, strict=True):
@@ -130,34 +137,34 @@ def _macro_weights(
             stem = f"macro/universal-{sex}-{age}"
             muscle_name = "maxmuscle" if muscle > 0 else "minmuscle"
             weight_name = "maxweight" if weight > 0 else "minweight"
-            m, w = abs(muscle), abs(weight)
+            m = abs(muscle)
+            w = abs(weight)
             weights[f"{stem}-{muscle_name}-{weight_name}"] = float(s * a * m * w)
             weights[f"{stem}-{muscle_name}-averageweight"] = float(s * a * m * (1 - w))
             weights[f"{stem}-averagemuscle-{weight_name}"] = float(s * a * (1 - m) * w)
     return weights
 
 
-def _resting_face(rng: np.random.Generator) -> dict[str, float]:
-    """How the brows and the corners of the mouth lie at rest: on the bare mesh everybody looks a
-    little stern.
+def _neutral_face_weights(rng: np.random.Generator) -> dict[str, float]:
+    """Returns random weights of the neutral brows, lids and mouth corners.
+
+    The bare mesh looks a little stern.
     """
-    brows, inner, corners = (
-        rng.uniform(-0.75, 0.1),
-        rng.uniform(-0.1, 0.3),
-        rng.uniform(-0.12, 0.16),
-    )
-    bend = "mouthSmile" if corners > 0 else "mouthFrown"
+    brows = rng.uniform(-0.75, 0.1)
+    inner = rng.uniform(-0.1, 0.3)
+    corners = rng.uniform(-0.12, 0.16)
+    mouth_target = "mouthSmile" if corners > 0 else "mouthFrown"
     lids = rng.uniform(-0.1, 0.2)
     weights = {"arkit/browInnerUp": inner}
     for side in ("Left", "Right"):
         weights[f"arkit/browDown{side}"] = brows
-        weights[f"arkit/{bend}{side}"] = abs(corners)
+        weights[f"arkit/{mouth_target}{side}"] = abs(corners)
         weights[f"arkit/eyeBlink{side}"] = lids
     return {name: float(weight) for name, weight in weights.items()}
 
 
 def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]:
-    """Symmetric shape targets, about a third of them used; of two opposites at most one."""
+    """Returns symmetric shape target weights, about a third of them nonzero."""
     weights: dict[str, float] = {}
     for name in head.targets:
         if not name.startswith("shape/"):
@@ -167,7 +174,7 @@ def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]
             continue
         opposite = next((b for a, b in _OPPOSITES if stem.endswith("-" + a)), None)
         if any(stem.endswith("-" + b) for _, b in _OPPOSITES):
-            continue  # met together with its opposite
+            continue  # handled together with its opposite
         if (
             rng.random() > 0.35
             or ("trans-in" in stem and not stem.startswith("l-"))
@@ -183,11 +190,13 @@ def _shape_weights(head: HeadMesh, rng: np.random.Generator) -> dict[str, float]
     return weights
 
 
-def _draw_wardrobe(
+def _sample_assets(
     head: HeadMesh, rng: np.random.Generator, is_male: bool, oldness: float, is_dark: bool
 ) -> Assets:
     age = "young" if oldness < 0.35 else "middleage" if oldness < 0.7 else "old"
-    stem = f"skin_{age}_{'dark' if is_dark else 'light'}skinned_{'male' if is_male else 'female'}_diffuse"
+    tone = "dark" if is_dark else "light"
+    sex = "male" if is_male else "female"
+    stem = f"skin_{age}_{tone}skinned_{sex}_diffuse"
     skins = sorted(path.stem for path in head.texture_dir.glob(stem + "*"))
     eyes = "brown" if is_dark or rng.random() < 0.5 else str(rng.choice(_EYES))
     styles = _HAIR_MALE if is_male else _HAIR_FEMALE
@@ -200,8 +209,8 @@ def _draw_wardrobe(
     )
 
 
-def _draw_skin_tone(
-    rng: np.random.Generator, is_dark: bool, race: FloatArray
+def _sample_skin_tone(
+    rng: np.random.Generator, is_dark: bool, race: NDArray[np.float64]
 ) -> tuple[FloatArray, float]:
     bright = rng.uniform(0.95, 2.1) if is_dark else rng.uniform(0.55, 1.12)
     warmth = rng.normal(0, 0.05)
@@ -210,10 +219,10 @@ def _draw_skin_tone(
     return tint.astype(np.float32), float(np.clip(rng.normal(0.1, 0.25), -0.2, 1.0))
 
 
-def _draw_hair_tints(
+def _sample_hair_tints(
     rng: np.random.Generator, oldness: float, is_black: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Factors on the dark hair textures; gray and blond are brighter than one."""
+    """Returns factors on the dark hair textures; gray and blond are brighter than 1."""
     if rng.random() < max(0.0, oldness - 0.45) * 1.4:
         hair = np.full(3, rng.uniform(2.0, 6.0)) * np.array([1.0, 0.98, 0.95])
     elif is_black or rng.random() < 0.45:

@@ -1,4 +1,4 @@
-"""Depth of the head as its lights see it: what lies in the shadow of nose, brows and chin."""
+"""Shadow maps: depth of the head from its lights, for shadows of nose, brows and chin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.synthesis.shaders import DEPTH_FRAGMENT, DEPTH_VERTEX
 SHADOW_PX: Final[int] = 192
 
 SHADOW_HALF_DM: Final[float] = 1.35
-"""Half the side of what a shadow map covers."""
+"""Half the side of the area covered by a shadow map."""
 
 SHADOW_DEPTH_DM: Final[float] = 2.5
 
@@ -27,8 +27,11 @@ _TO_TEXTURE: Final = np.array(
 
 
 def light_matrix(direction: FloatArray, center: FloatArray) -> FloatArray:
-    """Orthographic clip space [4, 4] of a light towards `direction` [3], camera axes, about
-    `center` [3]; decimetres.
+    """Returns the orthographic projection [4, 4] of a light.
+
+    Args:
+        direction: Direction [3] towards the light, camera axes.
+        center: Center [3] of the covered volume in decimeters.
     """
     forward = direction / np.linalg.norm(direction)
     up = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
@@ -43,15 +46,20 @@ def light_matrix(direction: FloatArray, center: FloatArray) -> FloatArray:
 
 
 class ShadowMaps:
-    """Two depth maps, of the key light and of the sky, bound to texture units from SHADOW_UNIT on."""
+    """Shadow maps of the key light and of the sky, bound to texture units from SHADOW_UNIT on."""
 
     def __init__(
         self, context: moderngl.Context, vertices: moderngl.Buffer, index: moderngl.Buffer
     ) -> None:
-        """`vertices` holds rows of eight floats that begin with the position, `index` triangles of
-        int32.
+        """Creates both maps.
+
+        `vertices` has rows of eight floats that start with the position, `index` int32 triangles.
         """
         self._program = context.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
+        head_to_light = self._program["head_to_light"]
+        if not isinstance(head_to_light, moderngl.Uniform):
+            raise TypeError("expected head_to_light to be a uniform")
+        self._head_to_light = head_to_light
         self._maps: list[moderngl.Framebuffer] = []
         for k in range(2):
             depth = context.depth_texture((SHADOW_PX, SHADOW_PX))
@@ -68,21 +76,21 @@ class ShadowMaps:
         self,
         head_to_camera: FloatArray,
         directions: tuple[FloatArray, FloatArray],
-        shares: tuple[float, float],
+        strengths: tuple[float, float],
     ) -> FloatArray:
-        """Draw both maps; returns maps [2, 4, 4], columns first, from camera axes to texture space.
+        """Renders both maps; returns column-major camera to texture transforms [2, 4, 4].
 
-        A light whose share of shadow is 0 is not drawn.
+        A light with shadow strength 0 is not rendered.
         """
-        turn = np.eye(4, dtype=np.float32)
-        turn[:3, :3] = head_to_camera
+        rotation = np.eye(4, dtype=np.float32)
+        rotation[:3, :3] = head_to_camera
         matrices = []
-        for target, direction, share in zip(self._maps, directions, shares, strict=True):
+        for target, direction, strength in zip(self._maps, directions, strengths, strict=True):
             camera_to_light = light_matrix(direction, head_to_camera @ PIVOT)
-            self._program["head_to_light"].write((camera_to_light @ turn).T.astype("f4").tobytes())
+            self._head_to_light.write((camera_to_light @ rotation).T.astype("f4").tobytes())
             target.use()
             target.clear(depth=1.0)
-            if share > 0:
+            if strength > 0:
                 self._mesh.render()
             matrices.append((_TO_TEXTURE @ camera_to_light).T)
         return np.stack(matrices).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Skin folds that the mesh is too coarse for, drawn in the front view of the base mesh.
+"""Depth maps of skin folds too fine for the mesh, drawn in the front view of the base mesh.
 
-A map is read at a vertex's place in the base mesh (x, y in decimetres), so a fold stays where it
-belongs on every identity and in every expression. Twelve depth maps, one a channel, are mixed
-with a weight per side of the face.
+The maps are sampled at base mesh coordinates (x, y in decimeters), so a fold stays at its
+anatomical position for every identity and expression. The twelve maps, one per channel, are
+blended with one weight per half of the face.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BOX_XY: Final[tuple[float, float, float, float]] = (-0.8, 6.1, 0.8, 8.1)
-"""x0, y0, x1, y1 of the maps in base decimetres."""
+"""x0, y0, x1, y1 of the maps in base mesh decimeters."""
 
 MAP_WIDTH_PX: Final[int] = 768
 
@@ -30,12 +30,11 @@ WRINKLE_NAMES: Final[tuple[str, ...]] = (
     "nose_root",  # AU9
     "lip_edge",  # AU23, AU24
     "lower_lid",  # AU7, AU6
-    "cheek_line",  # AU12, AU14: the bracket beside the mouth
+    "cheek_line",  # AU12, AU14: the line beside the mouth corner
 )
 
-Line = tuple[
-    list[tuple[float, float]], float, float
-]  # points x, y on the subject's left; width; depth
+# points x, y on the subject's left; width; depth
+Line = tuple[list[tuple[float, float]], float, float]
 
 _LINES: Final[dict[str, list[Line]]] = {
     "forehead_middle": [
@@ -103,17 +102,19 @@ def _to_px(
 
 
 def _smooth_path(points: NDArray[np.float64], count: int = 40) -> NDArray[np.float64]:
-    """A Catmull-Rom curve [count, 2] through points [K, 2]."""
+    """Returns a Catmull-Rom spline [count, 2] through points [K, 2]."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     t = np.linspace(0, len(points) - 1 - 1e-9, count)
-    i, f = t.astype(int), (t % 1)[:, None]
+    i = t.astype(int)
+    f = (t % 1)[:, None]
     p0, p1, p2, p3 = (padded[i + k] for k in range(4))
-    return 0.5 * (
+    curve: NDArray[np.float64] = 0.5 * (
         2 * p1
         + (p2 - p0) * f
         + (2 * p0 - 5 * p1 + 4 * p2 - p3) * f**2
         + (3 * p1 - p0 - 3 * p2 + p3) * f**3
     )
+    return curve
 
 
 def _draw_line(canvas: NDArray[np.float32], line: Line, mirror: bool) -> None:
@@ -126,13 +127,13 @@ def _draw_line(canvas: NDArray[np.float32], line: Line, mirror: bool) -> None:
         1.0, np.minimum(np.arange(len(path)) + 2, len(path) - np.arange(len(path)) + 1) / 9.0
     )
     for a, b, strength in zip(path[:-1], path[1:], taper, strict=False):
-        cv2.line(layer, _fixed(a), _fixed(b), float(strength), 2, cv2.LINE_AA, 4)
-    layer = cv2.GaussianBlur(layer, (0, 0), sigma)
+        cv2.line(layer, _to_fixed_point(a), _to_fixed_point(b), float(strength), 2, cv2.LINE_AA, 4)
+    layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.float32)
     peak = float(layer.max())
     np.maximum(canvas, layer * (depth / max(peak, 1e-6)), out=canvas)
 
 
-def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
+def _to_fixed_point(point: NDArray[np.float64]) -> tuple[int, int]:
     return round(float(point[0]) * 16), round(float(point[1]) * 16)
 
 
@@ -142,9 +143,7 @@ def _map_height_px() -> int:
 
 
 def draw_wrinkle_maps() -> list[NDArray[np.uint8]]:
-    """Three RGBA maps [H, W, 4], top row first: depth 0..255 of the twelve `WRINKLE_NAMES`, in
-    order.
-    """
+    """Draws three RGBA maps [H, W, 4], top row first: depths 0..255 of `WRINKLE_NAMES` in order."""
     planes = []
     for name in WRINKLE_NAMES:
         canvas = np.zeros((_map_height_px(), MAP_WIDTH_PX), np.float32)
@@ -170,7 +169,7 @@ def _draw_chin_dimples(canvas: NDArray[np.float32]) -> None:
 
 
 def draw_skin_areas() -> NDArray[np.uint8]:
-    """One RGBA map [H, W, 4], top row first: red where a beard grows, green the lips."""
+    """Draws one RGBA map [H, W, 4], top row first: red is the beard area, green the lips."""
     height_px = _map_height_px()
     beard = np.zeros((height_px, MAP_WIDTH_PX), np.float32)
     lips = np.zeros_like(beard)
@@ -187,10 +186,11 @@ def draw_skin_areas() -> NDArray[np.uint8]:
     half = [(0.0, 6.69), (0.08, 6.71), (0.18, 6.68), (0.262, 6.61), (0.18, 6.545), (0.0, 6.505)]
     mouth = [*half, *[(-x, y) for x, y in half[::-1]]]
     cv2.fillPoly(lips, [_to_px(mouth, False, height_px).astype(np.int32)], 1.0)
-    lips = cv2.GaussianBlur(lips, (0, 0), 5)
-    beard = cv2.GaussianBlur(beard, (0, 0), 16) * (1.0 - np.clip(lips * 1.6, 0, 1))
+    lips = np.asarray(cv2.GaussianBlur(lips, (0, 0), 5), np.float32)
+    beard = np.asarray(cv2.GaussianBlur(beard, (0, 0), 16), np.float32)
+    beard = beard * (1.0 - np.clip(lips * 1.6, 0, 1))
     grain = np.random.default_rng(5).uniform(0.55, 1.0, beard.shape).astype(np.float32)
     beard *= cv2.GaussianBlur(grain, (0, 0), 1.2)
     empty = np.zeros_like(beard)
     stacked = np.stack([beard, lips, empty, empty], axis=2)
-    return (np.clip(stacked, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(stacked, 0, 1) * 255).astype(np.uint8)

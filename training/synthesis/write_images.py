@@ -1,31 +1,26 @@
-"""Writes labeled faces as shards that need no pickle: `faces_0000.npz`, `faces_0001.npz`, ...
+"""Writes labeled faces as shards without pickle: `faces_0000.npz`, `faces_0001.npz`, ...
 
-Each shard is an uncompressed NumPy archive (`np.load(path, allow_pickle=False)`) of n faces, row
-for row:
+Each shard is an uncompressed NumPy archive (`np.load(path, allow_pickle=False)`) of n faces:
 
-    image         uint8   [n, S, S, 3]  RGB; the aligned 112 px crop covers about 1 / 1.6 of
-    the width, in the middle
+    image         uint8   [n, S, S, 3]  RGB; the aligned 112 px crop covers about 1 / 1.6 of the
+                                        width, centered
     au_intensity  float32 [n, 12]       0..1 in the order of `faceaffect.labels.AU_NAMES`
     au_present    bool    [n, 12]       au_intensity >= 0.3
-    landmarks_xy  float32 [n, 68, 2]    pixels of that image, (0, 0) at the center of the
-    first pixel
-    pose_deg      float32 [n, 3]        yaw, pitch, roll with the signs of
-    `faceaffect.types.Faces`
+    landmarks_xy  float32 [n, 68, 2]    pixels; (0, 0) is the center of the first pixel
+    pose_deg      float32 [n, 3]        yaw, pitch, roll with the signs of `faceaffect.types.Faces`
     identity      int64   [n]           seed * 1,000,000 + person; six faces each
     rig           uint8   [n]           0 FACSHuman targets, 1 ARKit face units
-    occluded      bool    [n]           a mask, hand, bar or dark glasses hide part of the
-    face; labels stay true
-    au_visible    bool    [n, 12]       false where hair or a thing in front hides more than
-    half of the unit's place
-    dense_xy      float32 [n, P, 2]     a subset of the 478-point face mesh
-    (`dense_points.py` holds their numbers)
+    occluded      bool    [n]           a mask, hand, bar or dark glasses hide part of the face;
+                                        labels describe the face behind the occluder
+    au_visible    bool    [n, 12]       false where hair or an occluder hides more than half of
+                                        the AU's region
+    dense_xy      float32 [n, P, 2]     subset of the 478-point face mesh (`mesh_points.py`)
     regions       uint8   [n, S, S]     0 background, 1 face, 2 eyes, 3 inside of the mouth,
-    4 hair, 5 neck and ears, 6 hidden
-    split         uint8   [n]           0 training, 1 validation; a person is on one side
-    only
+                                        4 hair, 5 neck and ears, 6 occluded
+    split         uint8   [n]           0 training, 1 validation; split by identity
 
-A face depends on seed and number only, so a stopped run goes on where it was and the number of
-workers changes nothing.
+A face depends only on the seed and its index, so an interrupted run resumes where it stopped and
+the number of workers does not change the result.
 """
 
 from __future__ import annotations
@@ -47,15 +42,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from training.synthesis.face import VALIDATION_EVERY, FaceRenderer, LabeledFace
+from training.synthesis.face_renderer import VALIDATION_STRIDE, FaceRenderer, LabeledFace
 from training.synthesis.head_mesh import load_head
 
 SHARD_FACES = 300
 
 
 @dataclass(frozen=True, slots=True)
-class FaceOrder:
-    """What to render."""
+class ImageSetConfig:
+    """Parameters that determine a set of images."""
 
     count: int
     seed: int
@@ -63,25 +58,25 @@ class FaceOrder:
     rig: str  # facs, arkit or mixed
 
 
-_worker: tuple[FaceOrder, FaceRenderer, Path] | None = None
+_worker: tuple[ImageSetConfig, FaceRenderer, Path] | None = None
 
 
-def _start_worker(order: FaceOrder, data_dir: Path, out_dir: Path) -> None:
+def _start_worker(config: ImageSetConfig, data_dir: Path, out_dir: Path) -> None:
     global _worker
     import cv2
 
     cv2.setNumThreads(1)
-    _worker = (order, FaceRenderer(load_head(data_dir), order.size_px, data_dir), out_dir)
+    _worker = (config, FaceRenderer(load_head(data_dir), config.size_px, data_dir), out_dir)
 
 
 def _render_shard(shard: int) -> int:
     if _worker is None:
-        raise RuntimeError("worker must be started before it renders")
-    order, studio, out_dir = _worker
+        raise RuntimeError("worker process is not initialized")
+    config, renderer, out_dir = _worker
     first = shard * SHARD_FACES
     faces = [
-        studio.make(order.seed, i, order.rig)
-        for i in range(first, min(first + SHARD_FACES, order.count))
+        renderer.render(config.seed, i, config.rig)
+        for i in range(first, min(first + SHARD_FACES, config.count))
     ]
     write_shard(shard_path(out_dir, shard), faces)
     return len(faces)
@@ -92,7 +87,7 @@ def shard_path(out_dir: Path, shard: int) -> Path:
 
 
 def stack_faces(faces: list[LabeledFace]) -> dict[str, NDArray[np.generic]]:
-    """The arrays of one shard."""
+    """Returns the arrays of one shard."""
     identity = np.array([face.identity for face in faces], np.int64)
     return {
         "image": np.stack([face.image for face in faces]),
@@ -106,39 +101,40 @@ def stack_faces(faces: list[LabeledFace]) -> dict[str, NDArray[np.generic]]:
         "au_visible": np.stack([face.au_visible for face in faces]),
         "dense_xy": np.stack([face.dense_xy for face in faces]).astype(np.float32),
         "regions": np.stack([face.regions for face in faces]),
-        "split": (identity % VALIDATION_EVERY == 0).astype(np.uint8),
+        "split": (identity % VALIDATION_STRIDE == 0).astype(np.uint8),
     }
 
 
 def write_shard(path: Path, faces: list[LabeledFace]) -> None:
-    """Write all or nothing: a stop leaves no half shard behind under its final name."""
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as stream:
-        np.savez(stream, **stack_faces(faces))
-    os.replace(unfinished, path)
+    """Writes a shard atomically: an interruption leaves no partial file under the final name."""
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as stream:
+        np.savez(stream, **stack_faces(faces))  # type: ignore[arg-type]  # any name is an array
+    os.replace(partial, path)
 
 
-def _check_order(order: FaceOrder, out_dir: Path) -> None:
-    """A folder belongs to one order; a larger count may continue it by whole shards."""
-    note = out_dir / "order.json"
-    wanted = asdict(order)
-    if note.exists():
-        stored = json.loads(note.read_text())
-        if any(stored[key] != wanted[key] for key in ("seed", "size_px", "rig")):
+def _check_config(config: ImageSetConfig, out_dir: Path) -> None:
+    """Checks that a folder holds this configuration; only the count may differ."""
+    path = out_dir / "config.json"
+    expected = asdict(config)
+    if path.exists():
+        stored = json.loads(path.read_text())
+        if any(stored[key] != expected[key] for key in ("seed", "size_px", "rig")):
             raise ValueError(
-                f"out must be empty or hold the same order {wanted}, got {stored} in {note}"
+                f"expected an empty folder or one with {expected}, got {stored} in {path}; "
+                "choose another --out"
             )
         last = shard_path(out_dir, stored["count"] // SHARD_FACES)
-        if stored["count"] != order.count and stored["count"] % SHARD_FACES:
-            last.unlink(missing_ok=True)  # it was cut short by the smaller count
-    note.write_text(json.dumps(wanted) + "\n")
+        if stored["count"] != config.count and stored["count"] % SHARD_FACES:
+            last.unlink(missing_ok=True)  # truncated by the smaller count
+    path.write_text(json.dumps(expected) + "\n")
 
 
-def write_faces(order: FaceOrder, out_dir: Path, data_dir: Path, workers: int) -> int:
-    """Render what is missing of an order; returns how many faces were rendered now."""
+def write_images(config: ImageSetConfig, out_dir: Path, data_dir: Path, workers: int) -> int:
+    """Renders the missing shards of a configuration; returns the number of new images."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    _check_order(order, out_dir)
-    shards = range((order.count + SHARD_FACES - 1) // SHARD_FACES)
+    _check_config(config, out_dir)
+    shards = range((config.count + SHARD_FACES - 1) // SHARD_FACES)
     missing = [shard for shard in shards if not shard_path(out_dir, shard).exists()]
     columns = (
         TextColumn("faces"),
@@ -149,12 +145,14 @@ def write_faces(order: FaceOrder, out_dir: Path, data_dir: Path, workers: int) -
     )
     rendered = 0
     with Progress(*columns) as progress:
-        already = sum(
-            min(SHARD_FACES, order.count - k * SHARD_FACES) for k in shards if k not in set(missing)
+        completed = sum(
+            min(SHARD_FACES, config.count - k * SHARD_FACES)
+            for k in shards
+            if k not in set(missing)
         )
-        bar = progress.add_task("faces", total=order.count, completed=already)
+        bar = progress.add_task("faces", total=config.count, completed=completed)
         context = multiprocessing.get_context("spawn")
-        with context.Pool(workers, _start_worker, (order, data_dir, out_dir)) as pool:
+        with context.Pool(workers, _start_worker, (config, data_dir, out_dir)) as pool:
             for count in pool.imap_unordered(_render_shard, missing):
                 rendered += count
                 progress.advance(bar, count)

@@ -41,19 +41,19 @@ def rows(labels: LabelTable, name: str) -> slice:
     return labels.rows_of(labels.videos.index(name))
 
 
-def test_videos_are_those_of_the_split_and_of_the_test_lists(labels: LabelTable) -> None:
+def test_load_labels_lists_videos_of_split_and_test_lists(labels: LabelTable) -> None:
     assert labels.videos == ("12-30-9x9", "one", "two_left", "unseen")
     assert labels.listed["AU_Set"] == {"12-30-9x9", "one", "unseen"}
     assert labels.listed["VA_Set"] == {"12-30-9x9", "two_left"}
 
 
-def test_frames_reach_as_far_as_labels_crops_or_video(labels: LabelTable) -> None:
+def test_load_labels_frame_count_is_maximum_of_labels_crops_and_video(labels: LabelTable) -> None:
     counts = {name: rows(labels, name).stop - rows(labels, name).start for name in labels.videos}
     assert counts == {"12-30-9x9": 6, "one": 5, "two_left": 2, "unseen": 1}
     assert labels.frame[rows(labels, "one")].tolist() == [1, 2, 3, 4, 5]
 
 
-def test_crops_are_joined_by_their_number(labels: LabelTable) -> None:
+def test_load_labels_joins_crops_by_number(labels: LabelTable) -> None:
     crops = labels.crop[rows(labels, "one")]
     assert [None if crop is None else Path(crop).name for crop in crops] == [
         None,
@@ -65,7 +65,7 @@ def test_crops_are_joined_by_their_number(labels: LabelTable) -> None:
     assert labels.crop[rows(labels, "two_left")] == (None, None)
 
 
-def test_labels_stay_raw(labels: LabelTable) -> None:
+def test_load_labels_keeps_raw_values(labels: LabelTable) -> None:
     one = rows(labels, "one")
     assert labels.expression[one].tolist() == [0, 4, -1, 6, 4]
     assert labels.au[one][:, 0].tolist() == [0, 0, -1, 1, 0]
@@ -76,14 +76,14 @@ def test_labels_stay_raw(labels: LabelTable) -> None:
     )
 
 
-def test_the_training_split_has_its_own_labels(folder: Path) -> None:
+def test_load_labels_of_training_split_reads_training_labels(folder: Path) -> None:
     training = load_labels(folder, "training")
     assert training.listed["VA_Set"] == {"one"}
     assert (training.au == -1).all()
     assert (load_labels(folder, "all").va[:, 0] > -5).sum() == 5 + 2 + 2
 
 
-def test_rows_are_found_by_video_and_frame(labels: LabelTable) -> None:
+def test_row_index_finds_rows_by_video_and_frame(labels: LabelTable) -> None:
     video = np.array(
         [labels.videos.index(name) for name in ("one", "one", "one", "unseen", "two_left")]
     )
@@ -109,18 +109,20 @@ def test_only_a_true_suffix_is_a_side() -> None:
         ("VA_Set", "", r"v\.txt:3: wanted valence and arousal"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, task: str, line: str, message: str) -> None:
+def test_load_labels_of_invalid_line_names_it(
+    tmp_path: Path, task: str, line: str, message: str
+) -> None:
     good = {"AU_Set": AU_ROW, "EXPR_Set": "1", "VA_Set": "0,0"}[task]
     write_labels(tmp_path, task, "Validation_Set", "v", [good, line, good])
     write_labels(tmp_path, "VA_Set", "Validation_Set", "w", ["0,0"])
     with pytest.raises(LabelError, match=message):
         load_labels(tmp_path)
-    # What is not judged need not be whole.
+    # What is not evaluated need not be whole.
     write_labels(tmp_path, task, "Train_Set", "u", [good])
     assert load_labels(tmp_path, "training").videos == ("u",)
 
 
-def test_all_that_is_broken_is_named_at_once(tmp_path: Path) -> None:
+def test_load_labels_reports_all_errors_at_once(tmp_path: Path) -> None:
     for name in "ab":
         write_labels(tmp_path, "VA_Set", "Validation_Set", name, ["0,0", "2,0"])
     (tmp_path / "test_set_VA_Challenge.txt").write_text("fine\n../../etc\n")
@@ -131,7 +133,7 @@ def test_all_that_is_broken_is_named_at_once(tmp_path: Path) -> None:
         load_labels(tmp_path)
 
 
-def test_headers_of_other_files_are_refused(tmp_path: Path) -> None:
+def test_load_labels_of_wrong_header_raises(tmp_path: Path) -> None:
     path = write_labels(tmp_path, "AU_Set", "Validation_Set", "v", [])
     path.write_text(HEADER_VA)
     with pytest.raises(LabelError, match=r"v\.txt:1: wanted the header AU1,AU2,AU4,AU6,AU7"):
@@ -144,10 +146,10 @@ def test_headers_of_other_files_are_refused(tmp_path: Path) -> None:
         load_labels(tmp_path)
 
 
-def test_an_empty_folder_says_what_was_wanted(tmp_path: Path) -> None:
+def test_load_labels_of_empty_folder_names_expected_layout(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="must hold `annotations`"):
         load_labels(tmp_path)
-    with pytest.raises(LabelError, match="split must be one of"):
+    with pytest.raises(LabelError, match="expected split to be one of"):
         load_labels(tmp_path, "test")
     write_labels(tmp_path, "VA_Set", "Train_Set", "v", ["0,0"])
     with pytest.raises(
@@ -157,7 +159,7 @@ def test_an_empty_folder_says_what_was_wanted(tmp_path: Path) -> None:
         load_labels(tmp_path)
 
 
-def test_a_video_in_two_splits_of_one_task_is_refused(tmp_path: Path) -> None:
+def test_load_labels_of_video_in_two_splits_raises(tmp_path: Path) -> None:
     for split in ("Train_Set", "Validation_Set"):
         write_labels(tmp_path, "EXPR_Set", split, "v", ["1"])
     load_labels(tmp_path)
@@ -165,7 +167,7 @@ def test_a_video_in_two_splits_of_one_task_is_refused(tmp_path: Path) -> None:
         load_labels(tmp_path, "all")
 
 
-def test_listed_videos_stay_without_labels_and_crops(tmp_path: Path) -> None:
+def test_load_labels_keeps_listed_videos_without_labels_and_crops(tmp_path: Path) -> None:
     write_labels(tmp_path, "VA_Set", "Validation_Set", "v", ["0,0"])
     (tmp_path / "test_set_VA_Challenge.txt").write_text("nowhere\nfilmed_left\n")
     write_video(tmp_path / "videos" / "filmed.avi", 4)
@@ -176,7 +178,7 @@ def test_listed_videos_stay_without_labels_and_crops(tmp_path: Path) -> None:
     assert labels.listed["AU_Set"] == set()
 
 
-def test_labels_beyond_a_gap_stand_at_their_frame(tmp_path: Path) -> None:
+def test_load_labels_after_gap_keeps_frame_numbers(tmp_path: Path) -> None:
     """The folder that the reader of data sets is tested with: one video reaches to crop 6 with five
     lines.
     """
@@ -202,17 +204,17 @@ def test_labels_beyond_a_gap_stand_at_their_frame(tmp_path: Path) -> None:
     assert labels.notes == ()
 
 
-def test_eight_units_of_the_first_year_are_taken_with_a_note(tmp_path: Path) -> None:
+def test_load_labels_of_abaw1_has_eight_aus_and_note(tmp_path: Path) -> None:
     lines = [HEADER_AU_2020, au_line(4, 6, of=8), ",".join(["-1"] * 8)]
     write(tmp_path / "annotations/AU_Set/Validation_Set/v.txt", "\n".join(lines))
     labels = load_labels(tmp_path)
     assert labels.au.tolist() == [[0, 0, 0, 0, -1, -1, 1, 0, -1, -1, 0, -1], [-1] * 12]
     assert labels.notes == (
-        "AU labels are those of ABAW1, which annotates none of AU7, AU10, AU23, AU24, AU26: these are not judged.",
+        "AU labels are those of ABAW1, without AU7, AU10, AU23, AU24, AU26: these are not evaluated.",
     )
 
 
-def test_the_eighth_class_of_later_years_is_not_judged(tmp_path: Path) -> None:
+def test_load_labels_of_class_other_is_not_evaluated(tmp_path: Path) -> None:
     base = tmp_path / "5th_ABAW_Annotations"
     write(
         base / "EXPR_Classification_Challenge/Validation_Set/v.txt",
@@ -231,7 +233,7 @@ def test_the_eighth_class_of_later_years_is_not_judged(tmp_path: Path) -> None:
     assert [note[:36] for note in labels.notes] == ["1 frames are of the class Other (ABA"]
 
 
-def test_files_of_all_tasks_fill_the_frames_they_name(tmp_path: Path) -> None:
+def test_load_labels_of_multi_task_files_fills_named_frames(tmp_path: Path) -> None:
     base = tmp_path / "4th_ABAW_Annotations/MTL_Challenge"
     zeros = ",".join(["0"] * 12)
     write(
@@ -253,7 +255,7 @@ def test_files_of_all_tasks_fill_the_frames_they_name(tmp_path: Path) -> None:
         load_labels(tmp_path)
 
 
-def test_a_crop_with_an_absurd_number_is_skipped_and_noted(tmp_path: Path) -> None:
+def test_load_labels_of_crop_with_invalid_number_skips_it_with_note(tmp_path: Path) -> None:
     write_labels(tmp_path, "VA_Set", "Validation_Set", "v", ["0,0"])
     crops(tmp_path, "v", [1, 20240131123456])
     labels = load_labels(tmp_path)

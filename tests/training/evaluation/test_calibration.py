@@ -36,7 +36,7 @@ def column(values: np.ndarray) -> np.ndarray:
     return np.tile(values[:, None], (1, 12))
 
 
-def test_the_threshold_of_calibrated_uniform_probabilities() -> None:
+def test_choose_thresholds_of_uniform_probabilities_matches_closed_form() -> None:
     """F1 of "on from t" is (1 - t^2) / (1.5 - t): highest at (3 - sqrt 5) / 2, which is half of it
     (Lipton et al. 2014).
     """
@@ -48,7 +48,7 @@ def test_the_threshold_of_calibrated_uniform_probabilities() -> None:
     )
 
 
-def test_thresholds_keep_to_labeled_cells_and_to_evidence() -> None:
+def test_choose_thresholds_ignores_unlabeled_cells_and_rare_aus() -> None:
     truth = column(np.arange(100) >= 60)
     probability = np.where(truth, 0.9, 0.3)
     known = np.ones_like(truth)
@@ -63,7 +63,7 @@ def test_thresholds_keep_to_labeled_cells_and_to_evidence() -> None:
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def evaluated() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities [600, 12] that tell the truth more or less well by AU, and those [400, 12] of
     neutral faces.
     """
@@ -83,10 +83,10 @@ def f1_sum(thresholds: tuple[float, ...], probability: np.ndarray, truth: np.nda
     return sum(f1(probability[:, k] >= thresholds[k], truth[:, k]) for k in range(12))
 
 
-def test_without_a_need_for_quiet_it_is_the_best_f1(
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray],
+def test_low_false_alarm_thresholds_without_limit_equal_best_f1(
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    probability, truth, neutral = judged
+    probability, truth, neutral = evaluated
     best, quiet = (
         choose_thresholds(probability, truth),
         choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12),
@@ -97,10 +97,10 @@ def test_without_a_need_for_quiet_it_is_the_best_f1(
 
 
 @pytest.mark.parametrize("alarms", [0.3, 0.8, 2.0])
-def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
+def test_low_false_alarm_thresholds_satisfy_limit_at_least_cost(
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
 ) -> None:
-    probability, truth, neutral = judged
+    probability, truth, neutral = evaluated
     quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=alarms)
     assert 0.7 * alarms < alarms_of(quiet, neutral) <= alarms
     found = f1_sum(quiet, probability, truth)
@@ -122,10 +122,10 @@ def test_alarms_keep_to_what_is_allowed_at_the_least_cost(
     assert found > f1_sum(uniform, probability, truth) or alarms_of(uniform, neutral) > alarms
 
 
-def test_quiet_thresholds_keep_half_where_chance_would_choose(
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray],
+def test_low_false_alarm_thresholds_of_rare_aus_stay_at_half(
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    probability, truth, neutral = judged
+    probability, truth, neutral = evaluated
     truth = truth.copy()
     truth[:, 11] = False
     quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=1.0, slack=0.02)
@@ -141,7 +141,7 @@ def test_quiet_thresholds_keep_half_where_chance_would_choose(
     )
 
 
-def test_platt_finds_the_optimum_of_scipy(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
+def test_fit_platt_matches_scipy_optimum(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
     logit, truth = overconfident
     fitted = fit_platt(logit, truth)
     on, off = truth[:, 0].sum(), (~truth[:, 0]).sum()
@@ -162,7 +162,9 @@ def test_platt_finds_the_optimum_of_scipy(overconfident: tuple[np.ndarray, np.nd
     assert after < 0.03
 
 
-def test_a_temperature_per_au_has_no_offset(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
+def test_fit_platt_without_offset_fits_temperatures(
+    overconfident: tuple[np.ndarray, np.ndarray],
+) -> None:
     logit, _ = overconfident
     truth = np.random.default_rng(1).random(logit.shape) < sigmoid(2 * logit)
     fitted = fit_platt(logit, truth, with_offset=False)
@@ -170,7 +172,7 @@ def test_a_temperature_per_au_has_no_offset(overconfident: tuple[np.ndarray, np.
     np.testing.assert_allclose(fitted.scale, 2, atol=0.25)
 
 
-def test_masked_cells_do_not_count(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
+def test_fit_platt_ignores_unlabeled_cells(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
     logit, truth = overconfident
     known = np.arange(len(logit))[:, None] < np.full(12, 2500)
     wrong = np.where(known, truth, ~truth)
@@ -179,7 +181,7 @@ def test_masked_cells_do_not_count(overconfident: tuple[np.ndarray, np.ndarray])
     )
 
 
-def test_platt_where_there_is_nothing_to_fit() -> None:
+def test_fit_platt_of_degenerate_aus_is_identity_with_notes() -> None:
     z = np.linspace(-3, 3, 200)
     logit, truth = column(z), column(z > 0)
     truth[:, 1] = False
@@ -193,7 +195,7 @@ def test_platt_where_there_is_nothing_to_fit() -> None:
     assert [note.split(":")[0] for note in fitted.notes] == ["AU2", "AU4", "AU6"]
 
 
-def test_the_temperature_is_the_optimum_of_scipy() -> None:
+def test_fit_temperature_matches_scipy_optimum() -> None:
     random = np.random.default_rng(3)
     logit = 2 * random.standard_normal((3000, 7))
     share = np.exp(logit / 2.5)
@@ -213,14 +215,14 @@ def test_the_temperature_is_the_optimum_of_scipy() -> None:
     assert best == pytest.approx(2.5, rel=0.1)
 
 
-def test_temperatures_stay_within_their_bounds() -> None:
+def test_fit_temperature_is_bounded() -> None:
     logit = np.eye(7) * 3
     assert fit_temperature(logit, np.arange(7)) == calibration.TEMPERATURE_BOUNDS[0]
     assert fit_temperature(-logit, np.arange(7)) == calibration.TEMPERATURE_BOUNDS[1]
     assert fit_temperature(logit, np.full(7, -1)) == 1
 
 
-def test_wrong_arguments_are_named() -> None:
+def test_fit_platt_of_invalid_arguments_raises() -> None:
     with pytest.raises(ValueError, match=r"\[N, 12\], got \(3, 7\)"):
         fit_platt(np.zeros((3, 7)), np.zeros((3, 7), bool))
     with pytest.raises(ValueError, match="boolean"):
@@ -229,7 +231,7 @@ def test_wrong_arguments_are_named() -> None:
         fit_platt(np.full((3, 12), np.nan), np.zeros((3, 12), bool))
 
 
-def test_folded_thresholds_decide_alike(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
+def test_fold_thresholds_preserves_decisions(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
     logit, truth = overconfident
     platt = fit_platt(logit, truth)
     thresholds = choose_thresholds(sigmoid(logit), truth)
@@ -246,7 +248,7 @@ def test_folded_thresholds_decide_alike(overconfident: tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.train
-def test_the_folded_network_is_the_calibrated_one() -> None:
+def test_fold_into_head_equals_calibrated_logits() -> None:
     torch = pytest.importorskip("torch")
     from training.models.affect_net import AffectNet, NetConfig
     from training.models.trunk import Stage, TrunkConfig
@@ -282,5 +284,5 @@ def test_the_folded_network_is_the_calibrated_one() -> None:
     np.testing.assert_array_equal(on, still_on)
     assert on.any(axis=0).all()
     assert not on.all(axis=0).any()
-    with pytest.raises(ValueError, match="temperature must lie"):
+    with pytest.raises(ValueError, match="expected temperature between"):
         calibration.fold_into_head(net, platt, temperature=0)

@@ -1,4 +1,4 @@
-"""Figures of tables: against the metrics themselves, with masked labels, missing predictions and
+"""Metrics of tables: against the metrics themselves, with masked labels, missing predictions and
 tasks without labels.
 """
 
@@ -12,9 +12,9 @@ import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training import metrics
-from training.evaluation.dataset_metrics import FigureOptions, dataset_metrics, plain
+from training.evaluation.dataset_metrics import MetricOptions, dataset_metrics, plain
 from training.evaluation.label_table import LabelTable
-from training.evaluation.prediction_table import PredictionTable, hold
+from training.evaluation.prediction_table import PredictionTable, hold_last
 from training.evaluation.report_page import report_page
 
 FRAMES, VIDEOS = 40, 12
@@ -65,8 +65,8 @@ def guess(labels: LabelTable, noise: float, missing: float = 0.0) -> PredictionT
     )
 
 
-def test_perfect_predictions_reach_the_top(labels: LabelTable) -> None:
-    figures = dataset_metrics(labels, guess(labels, 0), FigureOptions(resamples=100))
+def test_dataset_metrics_of_perfect_predictions_are_maximal(labels: LabelTable) -> None:
+    figures = dataset_metrics(labels, guess(labels, 0), MetricOptions(resamples=100))
     for task in ("action_units", "expression", "valence_arousal"):
         score = figures[task]["score"]
         assert (score["value"], score["low"], score["high"]) == pytest.approx((1, 1, 1))
@@ -83,14 +83,14 @@ def test_perfect_predictions_reach_the_top(labels: LabelTable) -> None:
 
 
 @pytest.mark.parametrize("missing", ["hold", "drop"])
-def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, missing: str) -> None:
+def test_dataset_metrics_equal_metrics_of_counted_frames(labels: LabelTable, missing: str) -> None:
     predictions = guess(labels, 0.5, missing=0.3)
-    figures = dataset_metrics(labels, predictions, FigureOptions(missing, resamples=200))
-    judged = hold(predictions, labels) if missing == "hold" else predictions
-    rows, seen = judged.known, predictions.known
-    expression, va = judged.expression, judged.va
+    figures = dataset_metrics(labels, predictions, MetricOptions(missing, resamples=200))
+    evaluated = hold_last(predictions, labels) if missing == "hold" else predictions
+    rows, seen = evaluated.known, predictions.known
+    expression, va = evaluated.expression, evaluated.va
     cases = {
-        "action_units": metrics.au_score(judged.au_active[rows], labels.au[rows]),
+        "action_units": metrics.au_score(evaluated.au_active[rows], labels.au[rows]),
         "expression": metrics.expression_score(expression[rows], labels.expression[rows]),
         "valence_arousal": metrics.va_score(va[rows], labels.va[rows]),
     }
@@ -113,35 +113,35 @@ def test_figures_are_the_metrics_of_the_frames_that_count(labels: LabelTable, mi
     frames = figures["frames"]
     assert frames["labeled_but_not_predicted"]["AU_Set"] == (whole & ~seen).sum()
     assert frames["videos_without_any_prediction"] == ["v00"]
-    assert any("1 of 12 videos have no prediction at all: v00" in note for note in figures["notes"])
+    assert any("1 of 12 videos have no prediction: v00" in note for note in figures["notes"])
 
 
-def test_what_does_not_exist_is_none_and_noted(labels: LabelTable) -> None:
+def test_dataset_metrics_of_undefined_values_are_none_with_notes(labels: LabelTable) -> None:
     au, expression = labels.au.copy(), labels.expression.copy()
     au[au[:, 3] == 1, 3] = 0
     au[au[:, 5] == 0, 5] = 1
     expression[expression == 2] = 1
     one_class = replace(labels, au=au, expression=expression, va=np.full_like(labels.va, -5))
-    figures = plain(dataset_metrics(one_class, guess(one_class, 0.3), FigureOptions(resamples=100)))
+    figures = plain(dataset_metrics(one_class, guess(one_class, 0.3), MetricOptions(resamples=100)))
     assert figures["valence_arousal"] is None
     assert figures["action_units"]["by_au"]["AU6"]["auroc"] is None
     assert figures["action_units"]["by_au"]["AU6"]["f1"]["value"] == 0
     notes = " ".join(figures["notes"])
     for text in (
-        "VA_Set: nothing to judge",
-        "AU6 is never on",
-        "AU10 is always on",
+        "VA_Set: not evaluated",
+        "AU6 is never active",
+        "AU10 is always active",
         "No frame is labeled disgust",
     ):
         assert text in notes
     json.dumps(figures, allow_nan=False)
 
 
-def test_by_column_frames_count_for_the_aus_they_have(labels: LabelTable) -> None:
+def test_dataset_metrics_by_column_counts_partially_labeled_frames(labels: LabelTable) -> None:
     au = labels.au.copy()
     au[::2, 8] = -1
     part = replace(labels, au=au)
-    figures = dataset_metrics(part, guess(part, 0.4), FigureOptions(resamples=100, by_column=True))[
+    figures = dataset_metrics(part, guess(part, 0.4), MetricOptions(resamples=100, by_column=True))[
         "action_units"
     ]
     assert figures["frames"] == (au >= 0).any(axis=1).sum()
@@ -152,28 +152,28 @@ def test_by_column_frames_count_for_the_aus_they_have(labels: LabelTable) -> Non
     )
 
 
-def test_nothing_at_all_is_no_crash(labels: LabelTable) -> None:
+def test_dataset_metrics_of_no_frames_does_not_fail(labels: LabelTable) -> None:
     nothing = replace(
         labels,
         au=np.full_like(labels.au, -1),
         expression=np.full_like(labels.expression, -1),
         va=np.full_like(labels.va, -5),
     )
-    figures = dataset_metrics(nothing, guess(nothing, 0.3), FigureOptions())
+    figures = dataset_metrics(nothing, guess(nothing, 0.3), MetricOptions())
     assert [figures[task] for task in ("action_units", "expression", "valence_arousal")] == [
         None
     ] * 3
     dropped = dataset_metrics(
-        labels, replace(guess(labels, 0), known=np.zeros(len(labels), bool)), FigureOptions("drop")
+        labels, replace(guess(labels, 0), known=np.zeros(len(labels), bool)), MetricOptions("drop")
     )
     assert dropped["expression"] is None
 
 
-def test_one_video_has_no_interval(labels: LabelTable) -> None:
+def test_dataset_metrics_of_one_video_has_no_interval(labels: LabelTable) -> None:
     alone = replace(
         labels, expression=np.where(labels.video == 3, labels.expression, -1).astype(np.int8)
     )
-    figures = plain(dataset_metrics(alone, guess(alone, 0.3), FigureOptions()))
+    figures = plain(dataset_metrics(alone, guess(alone, 0.3), MetricOptions()))
     assert figures["expression"]["score"]["low"] is None
     assert any("no confidence intervals" in note for note in figures["notes"])
 
@@ -188,7 +188,7 @@ def test_report_page_escapes_text_and_loads_no_external_resource(labels: LabelTa
     if broken == "no predictions":
         predictions = replace(predictions, known=np.zeros(len(labels), bool))
     labels = replace(labels, videos=("<b>&", *labels.videos[1:]))
-    figures = plain(dataset_metrics(labels, predictions, FigureOptions(resamples=100)))
+    figures = plain(dataset_metrics(labels, predictions, MetricOptions(resamples=100)))
     page = report_page({"origin": {"model": "a & b", "data": "d"}, **figures})
     outside = page.replace("http://www.w3.org/2000/svg", "").replace(
         "http://www.w3.org/1999/xlink", ""

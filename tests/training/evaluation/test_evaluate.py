@@ -48,8 +48,8 @@ def out(bundle: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def test_a_folder_like_affwild2(out: Path) -> None:
-    figures = json.loads((out / "figures.json").read_text())
+def test_evaluate_affwild2_folder_writes_metrics(out: Path) -> None:
+    figures = json.loads((out / "metrics.json").read_text())
     assert figures["frames"]["videos"] == 4
     assert figures["frames"]["labeled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
     assert figures["frames"]["labeled_but_not_predicted"] == {
@@ -65,7 +65,7 @@ def test_a_folder_like_affwild2(out: Path) -> None:
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
+def test_evaluate_writes_submission_with_one_row_per_frame(out: Path) -> None:
     files = {
         str(path.relative_to(out / "submission")): path
         for path in sorted((out / "submission").rglob("*.txt"))
@@ -84,13 +84,13 @@ def test_submissions_have_a_row_for_every_frame(out: Path) -> None:
     np.testing.assert_array_equal(va[[3, 3]], va[4:])
 
 
-def test_the_predictions_give_the_same_figures_again(
+def test_evaluate_of_own_predictions_reproduces_metrics(
     out: Path, data: Path, bundle: Path, tmp_path: Path
 ) -> None:
     result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")
     assert result.exit_code == 0, result.output
     first, again = (
-        json.loads((folder / "figures.json").read_text()) for folder in (out, tmp_path / "again")
+        json.loads((folder / "metrics.json").read_text()) for folder in (out, tmp_path / "again")
     )
     for task in ("action_units", "expression", "valence_arousal"):
         assert again[task]["score"]["value"] == pytest.approx(
@@ -100,22 +100,24 @@ def test_the_predictions_give_the_same_figures_again(
         assert path.read_text() == (tmp_path / "again" / path.relative_to(out)).read_text()
 
 
-def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
+def test_evaluate_synthetic_images_matches_pipeline(bundle: Path, tmp_path: Path) -> None:
     landmarks = (face_shape() + 24).astype(np.float32)
     folder = write_stills(tmp_path / "stills", landmarks)
     result = run(bundle, folder, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     with np.load(folder / "faces_0000.npz") as arrays:
         identity, on = arrays["identity"], arrays["au_intensity"] > 0.3
         images = arrays["image"]
-    judged = identity % 20 == 10  # held out, and not of the half that thresholds may be chosen by
-    assert judged.sum() > 10
+    evaluated = (
+        identity % 20 == 10
+    )  # held out, and not of the half that thresholds may be chosen by
+    assert evaluated.sum() > 10
     by_au = figures["action_units"]["by_au"]
-    assert by_au["AU1"]["frames"] == judged.sum() == figures["action_units"]["frames"]
-    assert by_au["AU23"]["frames"] == (judged & (identity % 3 > 0)).sum() < judged.sum()
-    assert figures["frames"]["videos"] == len(np.unique(identity[judged]))
-    assert by_au["AU12"]["share_on"] == pytest.approx(on[judged, 6].mean())
+    assert by_au["AU1"]["frames"] == evaluated.sum() == figures["action_units"]["frames"]
+    assert by_au["AU23"]["frames"] == (evaluated & (identity % 3 > 0)).sum() < evaluated.sum()
+    assert figures["frames"]["videos"] == len(np.unique(identity[evaluated]))
+    assert by_au["AU12"]["share_on"] == pytest.approx(on[evaluated, 6].mean())
     assert figures["expression"] is None
     assert not (tmp_path / "out" / "submission").exists()
     # What is called agrees with the SDK's own look at the same crops.
@@ -125,8 +127,8 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
         ]
     ).astype(int)
     called = []
-    with open_pipeline(bundle, aligned_crops=True) as pipeline:
-        for image in images[judged]:
+    with open_pipeline(bundle, crops=True) as pipeline:
+        for image in images[evaluated]:
             crop = np.ascontiguousarray(
                 image[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]]
             )
@@ -138,17 +140,25 @@ def test_rendered_stills(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("{bundle}", "{empty}"), r"wanted a folder in the layout of Aff-Wild2"),
-        (("{bundle}", "{empty}"), "it is empty"),
+        (("{bundle}", "{empty}"), "expected a folder in the layout of Aff-Wild2"),
+        (("{bundle}", "{empty}"), "got an empty folder"),
         (("-", "{data}"), "BUNDLE may be - only"),
-        (("{bundle}", "{data}", "--labels", "{data}"), "--labels is for files of predictions"),
+        (("{bundle}", "{data}", "--labels", "{data}"), "--labels is for prediction files"),
         (("-", "{csv}"), "add --labels FOLDER"),
-        (("-", "{text}", "--labels", "{data}"), "must end in .csv or .parquet"),
+        (
+            ("-", "{text}", "--labels", "{data}"),
+            "expected a prediction file ending in .csv or .parquet",
+        ),
         (("no such model", "{data}"), "model must be a bundle folder"),
-        (("{bundle}", "{data}", "--out", "{out}"), "holds an evaluation already; add --overwrite"),
+        (
+            ("{bundle}", "{data}", "--out", "{out}"),
+            "already contains an evaluation; add --overwrite",
+        ),
     ],
 )
-def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) -> None:
+def test_evaluate_of_invalid_arguments_reports_remedy(
+    arguments, message, bundle, data, out, tmp_path
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("")
     names = {
@@ -159,18 +169,20 @@ def test_errors_say_what_to_do(arguments, message, bundle, data, out, tmp_path) 
         "text": tmp_path / "notes.txt",
     }
     names["csv"] = out / "predictions.csv"
-    before = (out / "figures.json").read_bytes()
-    given = [argument.format(**names) for argument in arguments]
-    if "--out" not in given:
-        given += ["--out", str(tmp_path / "new")]
-    result = run(*given)
+    before = (out / "metrics.json").read_bytes()
+    argv = [argument.format(**names) for argument in arguments]
+    if "--out" not in argv:
+        argv += ["--out", str(tmp_path / "new")]
+    result = run(*argv)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
-    assert (out / "figures.json").read_bytes() == before
+    assert (out / "metrics.json").read_bytes() == before
     assert not (tmp_path / "new").exists()
 
 
-def test_an_evaluation_is_replaced_when_asked(bundle: Path, data: Path, tmp_path: Path) -> None:
+def test_evaluate_with_overwrite_replaces_evaluation(
+    bundle: Path, data: Path, tmp_path: Path
+) -> None:
     arguments = (bundle, data, "--out", tmp_path, "--missing", "drop")
     assert run(*arguments).exit_code == 0
     assert run(*arguments).exit_code == 1

@@ -1,4 +1,4 @@
-"""What a model does not read is judged by nothing, and costs the tasks that it reads no row."""
+"""What a model does not read is evaluated by nothing, and costs the tasks that it reads no row."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from training.evaluation.label_table import TASKS, LabelTable
-from training.evaluation.partial_models import of_heads
-from training.evaluation.prediction_table import no_predictions, without_broken
+from training.evaluation.partial_models import select_heads
+from training.evaluation.prediction_table import drop_non_finite, empty_predictions
 from training.evaluation.submission import write_submission
 
 pytestmark = pytest.mark.train
@@ -30,33 +30,37 @@ def labeled() -> LabelTable:
 @pytest.mark.parametrize(
     ("heads", "files"), [(("au",), ["AU_Set"]), (("expression", "va"), ["EXPR_Set", "VA_Set"])]
 )
-def test_only_what_is_read_is_judged_and_submitted(
+def test_select_heads_restricts_evaluation_and_submission(
     heads: tuple[str, ...], files: list[str], tmp_path: Path
 ) -> None:
-    labels, predictions = labeled(), no_predictions(COUNT)
+    labels, predictions = labeled(), empty_predictions(COUNT)
     predictions.known[:] = True
     if "au" in heads:
         predictions.au_probability[:] = 0.7
     else:
         predictions.expression_probability[:], predictions.va[:] = 1 / 7, 0.2
-    assert without_broken(predictions)[1] == COUNT, (
+    assert drop_non_finite(predictions)[1] == COUNT, (
         "NaN of a head that is not there would cost all rows"
     )
-    judged, filled, notes = of_heads(labels, predictions, heads)
-    assert without_broken(filled)[1] == 0
+    evaluated, filled, notes = select_heads(labels, predictions, heads)
+    assert drop_non_finite(filled)[1] == 0
     for head, unlabeled in (("au", -1), ("expression", -1), ("va", -5)):
         wanted = (
             getattr(labels, head)
             if head in heads
             else np.full_like(getattr(labels, head), unlabeled)
         )
-        assert (getattr(judged, head) == wanted).all()
+        assert (getattr(evaluated, head) == wanted).all()
     assert (filled.au_probability == predictions.au_probability).all() == ("au" in heads)
     assert len(notes) == 1
-    write_submission(tmp_path, judged, filled, "hold")
+    write_submission(tmp_path, evaluated, filled, "hold")
     assert sorted(folder.name for folder in tmp_path.iterdir()) == files
 
 
-def test_a_whole_model_is_left_as_it_is() -> None:
-    labels, predictions = labeled(), no_predictions(COUNT)
-    assert of_heads(labels, predictions, ("au", "expression", "va")) == (labels, predictions, [])
+def test_select_heads_of_complete_model_changes_nothing() -> None:
+    labels, predictions = labeled(), empty_predictions(COUNT)
+    assert select_heads(labels, predictions, ("au", "expression", "va")) == (
+        labels,
+        predictions,
+        [],
+    )

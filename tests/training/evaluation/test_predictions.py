@@ -24,9 +24,9 @@ from training.evaluation.predict_crops import NOMINAL_FPS, predict_crops
 from training.evaluation.prediction_file import PredictionError, read_predictions, write_predictions
 from training.evaluation.prediction_table import (
     PredictionTable,
-    hold,
-    no_predictions,
-    without_broken,
+    drop_non_finite,
+    empty_predictions,
+    hold_last,
 )
 from training.evaluation.submission import write_submission
 
@@ -50,7 +50,7 @@ def table_of(videos: dict[str, int]) -> LabelTable:
 
 def made_up(labels: LabelTable, known: np.ndarray) -> PredictionTable:
     random = np.random.default_rng(0)
-    predictions = no_predictions(len(labels))
+    predictions = empty_predictions(len(labels))
     n = int(known.sum())
     predictions.known[known] = True
     predictions.au_probability[known] = random.random((n, 12))
@@ -76,7 +76,7 @@ def two() -> tuple[LabelTable, PredictionTable]:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_every_crop_is_read_as_the_sdk_reads_it(tmp_path: Path, workers: int) -> None:
+def test_predict_crops_matches_pipeline(tmp_path: Path, workers: int) -> None:
     labels = load_labels(write_affwild2(tmp_path / "data"))
     bundle = write_tiny_bundle(tmp_path / "bundle")
     predictions, notes = predict_crops(bundle, labels, workers)
@@ -131,7 +131,9 @@ class Counting:
         self.reset()
 
 
-def test_each_video_is_one_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_crops_resets_pipeline_per_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("training.evaluation.predict_crops.open_pipeline", Counting)
     labels = load_labels(write_affwild2(tmp_path))
     predictions, _ = predict_crops(tmp_path, labels, workers=1)
@@ -142,9 +144,9 @@ def test_each_video_is_one_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ]
 
 
-def test_holding_is_what_a_loop_would_do(two: tuple[LabelTable, PredictionTable]) -> None:
+def test_hold_last_matches_reference_loop(two: tuple[LabelTable, PredictionTable]) -> None:
     labels, predictions = two
-    held = hold(predictions, labels)
+    held = hold_last(predictions, labels)
     last = None
     for row in range(len(labels)):
         if labels.frame[row] == 1:
@@ -164,22 +166,22 @@ def test_holding_is_what_a_loop_would_do(two: tuple[LabelTable, PredictionTable]
     assert held.known.all()
 
 
-def test_broken_outputs_count_as_none(two: tuple[LabelTable, PredictionTable]) -> None:
+def test_drop_non_finite_marks_rows_unknown(two: tuple[LabelTable, PredictionTable]) -> None:
     _, predictions = two
     predictions.va[3, 1] = np.inf
     predictions.au_probability[4, 2] = np.nan
-    audio, broken = without_broken(predictions)
+    audio, broken = drop_non_finite(predictions)
     assert broken == 2
     assert np.flatnonzero(audio.known).tolist() == [1, 8]
 
 
-def test_submissions_are_read_back_as_label_files(
+def test_write_submission_is_readable_as_labels(
     tmp_path: Path, two: tuple[LabelTable, PredictionTable]
 ) -> None:
     labels, predictions = two
     labels = replace(labels, listed={**labels.listed, "VA_Set": frozenset({"b"})})
     assert write_submission(tmp_path / "hold", labels, predictions, "hold") == 7
-    held = hold(predictions, labels)
+    held = hold_last(predictions, labels)
     for name in labels.videos:
         part = labels.rows_of(labels.videos.index(name))
         au = read_task_file(tmp_path / "hold" / "AU_Set" / f"{name}.txt", "AU").values
@@ -191,7 +193,7 @@ def test_submissions_are_read_back_as_label_files(
     assert [path.name for path in (tmp_path / "hold" / "VA_Set").iterdir()] == ["b.txt"]
 
 
-def test_submissions_without_holding_mark_what_is_missing(
+def test_write_submission_with_drop_marks_missing_frames(
     tmp_path: Path, two: tuple[LabelTable, PredictionTable]
 ) -> None:
     labels, predictions = two
@@ -207,7 +209,7 @@ def test_submissions_without_holding_mark_what_is_missing(
     ).read_text() == "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise\n-1\n-1\n-1\n"
 
 
-def test_written_predictions_are_read_back(
+def test_write_predictions_round_trips(
     tmp_path: Path, two: tuple[LabelTable, PredictionTable]
 ) -> None:
     labels, predictions = two
@@ -220,11 +222,11 @@ def test_written_predictions_are_read_back(
     _, notes = read_predictions(path, shorter, None)
     assert notes == [
         "1 videos of the predictions have no labels: b",
-        "1 rows of predictions lie outside the frames of their video",
+        "1 rows are outside the frames of their video",
     ]
 
 
-def test_thresholds_decide_where_the_file_does_not(
+def test_read_predictions_without_decisions_applies_thresholds(
     tmp_path: Path, two: tuple[LabelTable, PredictionTable]
 ) -> None:
     labels, predictions = two
@@ -278,7 +280,7 @@ def analyzed(
     return np.arange(count) / 100
 
 
-def test_files_of_the_sdk_are_read_by_video_and_index(tmp_path: Path) -> None:
+def test_read_predictions_of_sdk_file_matches_video_and_index(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     analyzed(
         path,
@@ -298,7 +300,7 @@ def test_files_of_the_sdk_are_read_by_video_and_index(tmp_path: Path) -> None:
     assert EXPRESSION_NAMES[predictions.expression[0]] == "happiness"
 
 
-def test_sides_are_told_by_company(tmp_path: Path) -> None:
+def test_read_predictions_assigns_sides_from_frames_with_two_people(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     frames = {
         0: [(7, 5, 10)],  # alone: the person of track 7, who is on the right later
@@ -321,19 +323,19 @@ def test_sides_are_told_by_company(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("AU6,", "AU5,", 1), "must have the columns AU6"),
+        (lambda text: text.replace("AU6,", "AU5,", 1), "expected the columns AU6"),
         (lambda text: text.replace("video,", "film,", 1), r"video \(or source\)"),
         (
             lambda text: text + text.splitlines()[1] + "\n",
-            "1 frames have several, first video a, frame 2",
+            "1 frames have several rows, first video a, frame 2",
         ),
-        (lambda text: text.replace('"a",2,', '"a",two,'), "frame must hold numbers"),
-        (lambda text: text.replace('"a",2,', '"a",2.5,'), "whole numbers"),
-        (lambda text: text + "a,1\n", "cannot be read"),
-        (lambda text: "", "cannot be read"),
+        (lambda text: text.replace('"a",2,', '"a",two,'), "expected numbers in column frame"),
+        (lambda text: text.replace('"a",2,', '"a",2.5,'), "expected integers"),
+        (lambda text: text + "a,1\n", "failed to read"),
+        (lambda text: "", "failed to read"),
     ],
 )
-def test_unusable_files_say_why(tmp_path, two, change, message) -> None:
+def test_read_predictions_of_invalid_file_names_error(tmp_path, two, change, message) -> None:
     labels, predictions = two
     path = tmp_path / "predictions.csv"
     write_predictions(path, labels, predictions)
@@ -342,7 +344,9 @@ def test_unusable_files_say_why(tmp_path, two, change, message) -> None:
         read_predictions(path, labels, None)
 
 
-def test_unknown_units_are_refused(tmp_path: Path, two: tuple[LabelTable, PredictionTable]) -> None:
+def test_read_predictions_of_unknown_aus_raises(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
     path = tmp_path / "predictions.csv"
     write_predictions(path, *two)
     names = path.read_text().splitlines()

@@ -21,7 +21,7 @@ REQUIRES = ("av",)
 WINDOW_S = 0.12
 
 
-def test_a_tone_has_the_level_of_its_amplitude() -> None:
+def test_loudness_db_of_tone_matches_amplitude() -> None:
     time_s = np.arange(2 * RATE_HZ) / RATE_HZ
     for amplitude in (1.0, 0.25, 0.01):
         tone = (amplitude * np.sin(2 * np.pi * 400 * time_s)).astype(
@@ -31,7 +31,7 @@ def test_a_tone_has_the_level_of_its_amplitude() -> None:
         np.testing.assert_allclose(level, 20 * np.log10(amplitude / np.sqrt(2)), atol=0.01)
 
 
-def test_the_window_lies_around_its_time_and_ends_with_the_audio() -> None:
+def test_loudness_db_window_is_centered_and_clipped() -> None:
     step = np.concatenate([np.zeros(RATE_HZ), np.full(RATE_HZ, 0.5)]).astype(np.float32)
     times = 1 + WINDOW_S * np.array([-0.51, -0.25, 0, 0.25, 0.51])
     share = np.array([0, 0.25, 0.5, 0.75, 1])
@@ -45,12 +45,12 @@ def test_the_window_lies_around_its_time_and_ends_with_the_audio() -> None:
     )
 
 
-def test_silence_is_the_floor() -> None:
+def test_loudness_db_of_silence_is_floor() -> None:
     assert loudness_db(np.zeros(RATE_HZ, np.float32), np.array([0.0, 0.5])).tolist() == [-60, -60]
     assert loudness_db(np.full(RATE_HZ, 1e-4, np.float32), np.array([0.5])).tolist() == [-60]
 
 
-def test_correlation_is_pearsons() -> None:
+def test_correlation_is_pearson() -> None:
     random = np.random.default_rng(0)
     first = random.normal(size=80)
     for share in (-1.0, 0.0, 0.5, 3.0):
@@ -62,7 +62,7 @@ def test_correlation_is_pearsons() -> None:
     assert correlation(first, np.full(80, 0.3)) == correlation(np.full(80, 0.3), first) == 0
 
 
-def test_lips_that_part_with_the_voice_are_seen(
+def test_speech_metrics_detect_lips_moving_with_voice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two bursts on the image's clock; the audio track begins 0.4 s after the first image."""
@@ -75,18 +75,18 @@ def test_lips_that_part_with_the_voice_are_seen(
     write_video(folder / "grid_a.mkv", frame_s, np.stack([audio, audio]), RATE_HZ, start_s)
     (folder / "other.mkv").write_bytes(b"no clip of speech")
 
-    def follow(*_: Any) -> dict[str, np.ndarray]:
+    def track_face(*_: Any) -> dict[str, np.ndarray]:
         parted = ((frame_s > 0.6) & (frame_s < 0.9)).astype(float)
         dropped = ((frame_s > 1.4) & (frame_s < 1.6)).astype(float)
         parted[3] = np.nan  # a frame without a face
         return {"time_s": frame_s, "AU25": parted, "AU26": dropped}
 
     monkeypatch.setattr(speech, "SPEECH_CLIPS", "grid_*.mkv")
-    monkeypatch.setattr(speech, "follow", follow)
+    monkeypatch.setattr(speech, "track_face", track_face)
     monkeypatch.setattr(
         speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None))
     )
-    figures = speech.speech_figures(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
+    figures = speech.speech_metrics(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
     assert list(figures["clips"]) == ["grid_a.mkv"]
     both = figures["clips"]["grid_a.mkv"]
     assert both == figures["mean"]

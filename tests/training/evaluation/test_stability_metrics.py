@@ -1,4 +1,4 @@
-"""Figures of steadiness on a made-up network whose heads follow the crop's mean brightness, so that
+"""Metrics of steadiness on a made-up network whose heads track_face the crop's mean brightness, so that
 the truth is known.
 """
 
@@ -41,7 +41,7 @@ def au_logit(runner: BundleRunner, mean: float) -> np.ndarray:
     return np.asarray(kernels.au_gcn(nodes, runner.bundle.graph)[0], np.float64)
 
 
-def test_a_pixel_on_a_ramp_changes_scores_by_its_slope(runner: BundleRunner) -> None:
+def test_one_pixel_change_on_ramp_equals_slope(runner: BundleRunner) -> None:
     flat = np.full((SIDE, SIDE, 3), 128, np.uint8)
     ramp = np.broadcast_to(40 + np.arange(SIDE, dtype=np.uint8)[None, :, None], flat.shape)
     figures = steadiness.one_pixel_change(runner, np.stack([flat, ramp]), landmarks(2))
@@ -60,7 +60,7 @@ def test_a_pixel_on_a_ramp_changes_scores_by_its_slope(runner: BundleRunner) -> 
     assert figures["expression"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_ramp_downwards_counts_as_much_as_sideways(runner: BundleRunner) -> None:
+def test_one_pixel_change_is_isotropic(runner: BundleRunner) -> None:
     steps = np.arange(SIDE, dtype=np.uint8)
     along = np.broadcast_to((40 + steps)[None, :, None], (SIDE, SIDE, 3))
     down = np.broadcast_to((40 + steps)[:, None, None], (SIDE, SIDE, 3))
@@ -70,7 +70,7 @@ def test_a_ramp_downwards_counts_as_much_as_sideways(runner: BundleRunner) -> No
     assert one == pytest.approx(other, rel=0.02, abs=1e-6)
 
 
-def test_alarms_are_counted_on_agreed_neutral_faces_of_the_public_test(
+def test_count_neutral_false_alarms_uses_clearly_neutral_public_test_faces(
     runner: BundleRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = [
@@ -87,7 +87,7 @@ def test_alarms_are_counted_on_agreed_neutral_faces_of_the_public_test(
     targets = empty_targets(len(faces)) | {"landmarks_xy": landmarks(len(faces))}
     table = FaceTable(name="made up", images=images, **targets)
     monkeypatch.setattr(steadiness, "load_ferplus", lambda shared, labels: (table, votes, usage))
-    figures = steadiness.neutral_alarms(runner, Path("shared"), Path("labels"))
+    figures = steadiness.count_neutral_false_alarms(runner, Path("shared"), Path("labels"))
     on = np.stack([au_logit(runner, normalized(brightness)) > 0 for brightness in (60, 220)])
     assert 0 < on.sum() < on.size
     assert on[0].sum() != on[1].sum()

@@ -1,4 +1,4 @@
-"""What tests of rendered faces share: the head mesh, ready to be drawn."""
+"""Fixtures of the synthesis tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def studio(shared) -> Any:
-    """Draws faces of 96 px; skips where there is no mesh or no OpenGL."""
+def renderer(shared) -> Any:
+    """Renderer of 96 px faces; skips without the head mesh or OpenGL."""
     pytest.importorskip("moderngl")
-    from training.synthesis.face import FaceRenderer
+    from training.synthesis.face_renderer import FaceRenderer
     from training.synthesis.head_mesh import load_head
 
     data = shared / "data"

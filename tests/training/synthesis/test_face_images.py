@@ -1,35 +1,31 @@
-"""The mesh and the images: units move what they should, labels are those of the image, runs can be
-resumed.
-"""
+"""Tests of deformed meshes, rendered images and their labels."""
 
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
-from training.synthesis.camera import look_at_head, place_face
+from training.synthesis.camera import look_at_head, zoom_to_face
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression
 from training.synthesis.write_images import stack_faces, write_shard
 
 pytestmark = pytest.mark.shared
 
 
-def landmarks_of(studio, rig, **units):
-    """Landmarks [68, 3] of one person, y up, in distances between the eyes."""
-    identity = studio.identity_of(1, 0)
+def landmarks_of(renderer, rig, **units):
+    """Returns landmarks [68, 3] of one person, y up, in units of the interocular distance."""
+    identity = renderer.identity(1, 0)
     expression = Expression({name: (value, value) for name, value in units.items()}, (0.0, 0.0), {})
-    vertices, _ = studio.pose_head(identity, rig, expression)
-    points = vertices[studio.landmark_index]
-    rest = identity.vertices[studio.landmark_index]
-    return points / np.linalg.norm(rest[36:42].mean(axis=0) - rest[42:48].mean(axis=0))
+    vertices, _ = renderer.deform_head(identity, rig, expression)
+    points = vertices[renderer.landmark_index]
+    neutral = identity.vertices[renderer.landmark_index]
+    return points / np.linalg.norm(neutral[36:42].mean(axis=0) - neutral[42:48].mean(axis=0))
 
 
-INNER_BROW, OUTER_BROW, CORNERS, CHIN, LOWER_LID = (
-    [21, 22],
-    [17, 18, 25, 26],
-    [48, 54],
-    [8],
-    [40, 41, 46, 47],
-)
+INNER_BROW = [21, 22]
+OUTER_BROW = [17, 18, 25, 26]
+CORNERS = [48, 54]
+CHIN = [8]
+LOWER_LID = [40, 41, 46, 47]
 UPPER_LIP = [50, 51, 52]
 
 
@@ -47,21 +43,22 @@ UPPER_LIP = [50, 51, 52]
         ("AU26", CHIN, -1),
     ],
 )
-def test_unit_moves_its_region(studio, rig, unit, points, sign):
-    moved = landmarks_of(studio, rig, **{unit: 1.0}) - landmarks_of(studio, rig)
+def test_deform_head_moves_landmarks_of_the_unit(renderer, rig, unit, points, sign):
+    moved = landmarks_of(renderer, rig, **{unit: 1.0}) - landmarks_of(renderer, rig)
     assert sign * moved[points, 1].mean() > 0.015
 
 
 @pytest.mark.parametrize("rig", ["facs", "arkit"])
-@pytest.mark.parametrize("recipe", [0, 1])
-def test_a_tightened_lower_lid_rises_and_bulges(studio, rig, recipe):
-    identity = studio.identity_of(1, 0)
-    vertices, _ = studio.pose_head(
-        identity, rig, Expression({"AU7": (1.0, 1.0)}, (0.0, 0.0), {"AU7": recipe})
+@pytest.mark.parametrize("variant", [0, 1])
+def test_deform_head_au7_raises_and_bulges_lower_lid(renderer, rig, variant):
+    identity = renderer.identity(1, 0)
+    vertices, _ = renderer.deform_head(
+        identity, rig, Expression({"AU7": (1.0, 1.0)}, (0.0, 0.0), {"AU7": variant})
     )
-    moved, base = vertices - identity.vertices, studio.head.base
-    width = np.linalg.norm(np.subtract(*identity.vertices[studio.landmark_index][[36, 45]]))
-    assert moved[studio.landmark_index[LOWER_LID], 1].mean() > 0.01 * width
+    moved = vertices - identity.vertices
+    base = renderer.head.base
+    width = np.linalg.norm(np.subtract(*identity.vertices[renderer.landmark_index][[36, 45]]))
+    assert moved[renderer.landmark_index[LOWER_LID], 1].mean() > 0.01 * width
     skin = (
         (np.abs(np.abs(base[:, 0]) - 0.325) < 0.04)
         & (np.abs(base[:, 1] - 7.172) < 0.02)
@@ -73,44 +70,42 @@ def test_a_tightened_lower_lid_rises_and_bulges(studio, rig, recipe):
         & (base[:, 2] > 1.3)
     )
     assert skin.sum() >= 4 <= below.sum()
-    assert (
-        moved[skin, 2].mean() > 0.02 * width > 2 * np.abs(moved[below, 2]).mean()
-    )  # a roll of the lid, not a cheek
+    # The lid bulges, the cheek does not.
+    assert moved[skin, 2].mean() > 0.02 * width > 2 * np.abs(moved[below, 2]).mean()
 
 
 @pytest.mark.parametrize("rig", ["facs", "arkit"])
-def test_upper_face_units_leave_the_mouth_alone(studio, rig):
+def test_deform_head_upper_face_units_do_not_move_mouth(renderer, rig):
     for unit in ("AU1", "AU2", "AU4", "AU6", "AU7"):
-        moved = landmarks_of(studio, rig, **{unit: 1.0}) - landmarks_of(studio, rig)
+        moved = landmarks_of(renderer, rig, **{unit: 1.0}) - landmarks_of(renderer, rig)
         assert np.abs(moved[48:]).max() < 0.06, unit
 
 
-def test_one_sided_smile_is_on_the_subjects_left(studio):
-    identity = studio.identity_of(1, 0)
+def test_deform_head_one_sided_smile_is_on_left_of_subject(renderer):
+    identity = renderer.identity(1, 0)
     expression = Expression({"AU12": (1.0, 0.0)}, (0.0, 0.0), {})
-    vertices, intensity = studio.pose_head(identity, "facs", expression)
-    moved = (vertices - identity.vertices)[studio.landmark_index]
-    assert moved[54, 1] > 5 * abs(
-        moved[48, 1]
-    )  # 54 is the subject's left corner, right in the image
+    vertices, intensity = renderer.deform_head(identity, "facs", expression)
+    moved = (vertices - identity.vertices)[renderer.landmark_index]
+    # 54 is the left mouth corner of the subject, on the right of the image.
+    assert moved[54, 1] > 5 * abs(moved[48, 1])
     assert intensity[AU_NAMES.index("AU12")] == 1.0
 
 
-def test_lips_part_is_measured(studio):
+def test_deform_head_measures_au25_from_lip_opening(renderer):
     part = AU_NAMES.index("AU25")
     for units, is_open in (
         ({"AU26": (0.8, 0.8)}, True),
         ({"AU24": (1.0, 1.0)}, False),
         ({"AU17": (0.9, 0.9)}, False),
     ):
-        _, intensity = studio.pose_head(
-            studio.identity_of(1, 1), "facs", Expression(units, (0.0, 0.0), {})
+        _, intensity = renderer.deform_head(
+            renderer.identity(1, 1), "facs", Expression(units, (0.0, 0.0), {})
         )
         assert (intensity[part] >= PRESENT_INTENSITY) == is_open, units
 
 
-def test_semantic_order_of_landmarks(studio):
-    x, y = landmarks_of(studio, "facs")[:, :2].T
+def test_landmark_vertices_have_semantic_order(renderer):
+    x, y = landmarks_of(renderer, "facs")[:, :2].T
     assert np.all(np.diff(x[:17]) > 0)  # from the left of the image to the right
     assert np.all(np.diff(x[17:27]) > 0)
     assert np.all(np.diff(y[27:31]) < 0)
@@ -121,31 +116,31 @@ def test_semantic_order_of_landmarks(studio):
 
 
 @pytest.mark.parametrize("pose_deg", [(0, 0, 0), (45, 0, 0), (-45, 25, 25), (0, -25, -25)])
-def test_landmarks_lie_inside_the_image(studio, pose_deg):
-    vertices = studio.identity_of(1, 0).vertices
-    points = vertices[studio.landmark_index]
-    wide = look_at_head(np.array(pose_deg, np.float32), 30.0, 96)
-    xy = place_face(wide, points, np.zeros(2), 1.0).project(points)
+def test_zoom_to_face_keeps_landmarks_inside_image(renderer, pose_deg):
+    vertices = renderer.identity(1, 0).vertices
+    points = vertices[renderer.landmark_index]
+    full_head = look_at_head(np.array(pose_deg, np.float32), 30.0, 96)
+    xy = zoom_to_face(full_head, points, np.zeros(2), 1.0).project(points)
     assert xy.min() > 0
     assert xy.max() < 95
-    if pose_deg[0] > 0:  # turned to the right of the image: the nose goes there
+    if pose_deg[0] > 0:  # turned to the right of the image: so does the nose
         assert xy[30, 0] > xy[[36, 45], 0].mean()
 
 
-def test_resumed_run_gives_the_same_shard(studio, tmp_path):
-    straight = stack_faces([studio.make(7, index, "mixed") for index in range(4)])
-    studio.make(8, 3, "facs")  # another person in between
-    resumed = stack_faces([studio.make(7, index, "mixed") for index in range(2, 4)])
+def test_render_is_independent_of_previous_faces(renderer, tmp_path):
+    uninterrupted = stack_faces([renderer.render(7, index, "mixed") for index in range(4)])
+    renderer.render(8, 3, "facs")  # another person in between
+    resumed = stack_faces([renderer.render(7, index, "mixed") for index in range(2, 4)])
     for name, rows in resumed.items():
-        np.testing.assert_array_equal(rows, straight[name][2:], err_msg=name)
-    write_shard(tmp_path / "faces_0000.npz", [studio.make(7, 0, "mixed")])
+        np.testing.assert_array_equal(rows, uninterrupted[name][2:], err_msg=name)
+    write_shard(tmp_path / "faces_0000.npz", [renderer.render(7, 0, "mixed")])
     with np.load(tmp_path / "faces_0000.npz", allow_pickle=False) as stored:
         assert stored["image"].shape == (1, 96, 96, 3)
-        assert set(stored.files) == set(straight)
+        assert set(stored.files) == set(uninterrupted)
 
 
-def test_labels_and_image_agree(studio):
-    arrays = stack_faces([studio.make(11, index, "mixed") for index in range(7)])
+def test_stack_faces_has_consistent_labels(renderer):
+    arrays = stack_faces([renderer.render(11, index, "mixed") for index in range(7)])
     np.testing.assert_array_equal(arrays["au_present"], arrays["au_intensity"] >= PRESENT_INTENSITY)
     assert np.ptp(arrays["image"].astype(int), axis=(1, 2, 3)).min() > 60  # no empty image
     assert len(np.unique(arrays["identity"])) == 2

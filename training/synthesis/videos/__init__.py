@@ -1,1 +1,1 @@
-"""RenderWild: rendered videos of known faces, written in the layout of Aff-Wild2."""
+"""Writes RenderWild, a data set of synthetic videos in the layout of Aff-Wild2."""

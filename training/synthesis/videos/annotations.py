@@ -1,4 +1,4 @@
-"""Annotation files as Aff-Wild2 writes them, with stretches that nobody annotated."""
+"""Writes annotation files in the Aff-Wild2 format, with unlabeled spans."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ HEADERS: Final[dict[str, str]] = {
     "VA": "valence,arousal",
 }
 
-INVALID_CLASS, INVALID_VA = -1, -5
-INVALID_S: Final = (0.25, 1.5)
-PARTIAL_SHARE: Final[float] = 0.3
-"""Share of unannotated stretches that lack one column only (AU, VA)."""
+INVALID_CLASS = -1
+INVALID_VA = -5
+UNLABELED_S: Final = (0.25, 1.5)
+PARTIAL_PROBABILITY: Final[float] = 0.3
+"""Probability that an unlabeled span after the first affects one column only (AU, VA)."""
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidStretch:
-    """Frames (0-based, end excluded) without annotation; `column` None means all columns."""
+class UnlabeledSpan:
+    """Frames (0-based, end exclusive) without labels; `column` None means all columns."""
 
     start: int
     end: int
     column: int | None
 
 
-def draw_invalid(
+def sample_unlabeled_spans(
     rng: np.random.Generator, task: str, count: int, fps: float
-) -> list[InvalidStretch]:
-    """One or two stretches of a video of `count` frames; a first one lacks all columns."""
-    stretches = []
+) -> list[UnlabeledSpan]:
+    """Samples one or two spans of a video of `count` frames; the first one affects all columns."""
+    spans = []
     for k in range(1 + (rng.random() < 0.5)):
-        length = min(count // 4, max(1, round(float(rng.uniform(*INVALID_S)) * fps)))
+        length = min(count // 4, max(1, round(float(rng.uniform(*UNLABELED_S)) * fps)))
         start = int(rng.integers(0, count - length))
         column = None
-        if k and task != "EXPR" and rng.random() < PARTIAL_SHARE:
+        if k and task != "EXPR" and rng.random() < PARTIAL_PROBABILITY:
             column = int(rng.integers(len(AU_NAMES) if task == "AU" else 2))
-        stretches.append(InvalidStretch(start, start + length, column))
-    return stretches
+        spans.append(UnlabeledSpan(start, start + length, column))
+    return spans
 
 
 def task_rows(
@@ -53,10 +54,16 @@ def task_rows(
     present: NDArray[np.bool_],
     expression: NDArray[np.int8],
     va: FloatArray,
-    invalid: list[InvalidStretch],
+    unlabeled: list[UnlabeledSpan],
 ) -> list[list[str]]:
-    """Cells of each frame's line for a task, from presence [n, 12], class [n] (-1 for none) and
-    valence, arousal [n, 2].
+    """Returns the cells of each frame's row for a task.
+
+    Args:
+        task: "AU", "EXPR" or "VA".
+        present: AU presence [n, 12].
+        expression: Class index [n], -1 for none.
+        va: Valence and arousal [n, 2].
+        unlabeled: Spans to mark as invalid.
     """
     if task == "AU":
         rows = [[str(int(value)) for value in row] for row in present]
@@ -65,10 +72,10 @@ def task_rows(
     else:
         rows = [[f"{value:.3f}" for value in row] for row in va]
     mark = str(INVALID_VA if task == "VA" else INVALID_CLASS)
-    for stretch in invalid:
-        for row in rows[stretch.start : stretch.end]:
+    for span in unlabeled:
+        for row in rows[span.start : span.end]:
             for column in range(len(row)):
-                if stretch.column is None or column == stretch.column:
+                if span.column is None or column == span.column:
                     row[column] = mark
     return rows
 
@@ -76,13 +83,13 @@ def task_rows(
 def write_annotation(
     path: Path, task: str, rows: list[list[str]], row_difference: int, quirk: str
 ) -> None:
-    """Write header and lines. A difference of -1 leaves out the last line, of 1 repeats it."""
+    """Writes header and rows; a row difference of -1 drops the last row, of 1 repeats it."""
     if row_difference < 0:
         rows = rows[:row_difference]
     elif row_difference > 0:
         rows = rows + rows[-1:] * row_difference
-    end = {"trailing spaces": " ", "trailing commas": ","}.get(quirk, "")
-    lines = [HEADERS[task], *(",".join(row) + end for row in rows)]
+    line_end = {"trailing spaces": " ", "trailing commas": ","}.get(quirk, "")
+    lines = [HEADERS[task], *(",".join(row) + line_end for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         "\n".join(lines) + ("" if quirk == "no newline at the end" else "\n"),

@@ -1,10 +1,11 @@
-"""Which action units show which emotion.
+"""Action unit prototypes of emotions.
 
 Prototypes and major variants of the EMFACS tables: Ekman, Friesen and Hager (2002), Facial
 Action Coding System, Investigator's Guide, table 10-2 (first Friesen and Ekman 1983, EMFACS-7).
-AU27 is a wider AU26 here; AU11 is not on the rigs; AU22 and AU23 with parted lips are left out
-because neither rig shows them apart. Compound emotions: Du, Tao and Martinez (2014), Compound
-facial expressions of emotion, PNAS 111(15), table 1.
+AU27 is represented by a stronger
+AU26; the rigs have no AU11; AU22 and AU23 with parted lips are left out because they look alike on
+both rigs. Compound emotions: Du, Tao and Martinez (2014), Compound
+facial to_expressions of emotion, PNAS 111(15), table 1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from faceaffect.labels import EXPRESSION_NAMES
 EMOTION_NAMES: Final[tuple[str, ...]] = EXPRESSION_NAMES[1:]
 
 Prototype = dict[str, float]
-"""Unit and its intensity when the emotion is at full strength."""
+"""Intensity by unit when the emotion is at full strength."""
 
 PROTOTYPES: Final[dict[str, tuple[Prototype, ...]]] = {
     "anger": (
@@ -73,9 +74,9 @@ COMPOUNDS: Final[tuple[tuple[str, str], ...]] = (
     ("anger", "disgust"),
     ("disgust", "surprise"),
 )
-"""Pairs that people were seen to blend."""
+"""Pairs of emotions with observed compound expressions."""
 
 
-def partners(emotion: str) -> tuple[str, ...]:
-    """Emotions that blend with one."""
+def blend_partners(emotion: str) -> tuple[str, ...]:
+    """Returns the emotions that form a compound with `emotion`."""
     return tuple(b if a == emotion else a for a, b in COMPOUNDS if emotion in (a, b))

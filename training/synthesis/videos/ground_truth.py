@@ -1,27 +1,24 @@
-"""The whole truth of a video, kept outside the official layout: `truth/VIDEO.npz` and
-`truth/VIDEO.json`.
+"""Ground truth of RenderWild tracks, outside the Aff-Wild2 layout: `truth/TRACK.npz` and `.json`.
 
-VIDEO is the name of the annotated track (with `_left` or `_right`). Arrays of `VIDEO.npz`, one
-row a frame of the video:
+TRACK is the name of the annotated track (with `_left` or `_right`). Arrays of `TRACK.npz`, one
+row per video frame:
 
-    time_s          float32 [n]        since the first frame
-    au_intensity    float32 [n, 12]    0..1 in the order of AU_NAMES; present from
-    PRESENT_INTENSITY on
-    strength        float32 [n, 7]     of each expression in the order of EXPRESSION_NAMES;
-    rows sum to 1
-    expression      int8    [n]        class index, -1 where a blend has no dominant emotion
-    va              float32 [n, 2]     valence, arousal in -1..1
-    landmarks_xy    float32 [n, 68, 2] pixels of the video
-    pose_deg        float32 [n, 3]     yaw, pitch, roll with the signs of
-    `faceaffect.types.Faces`
-    gaze_deg        float32 [n, 2]     right, up in the image
-    blink           float32 [n]        closure of the lids, 0..1
-    voice_energy    float32 [n]        of this person's own speech, 0..1
-    (`speech_mouth.voice_energy`)
-    occluded        bool    [n]        something hides part of the face; labels tell what is
-    behind it
-    cropped         bool    [n]        a crop was written
-    crop_to_frame   float32 [n, 2, 3]  the map of each crop, with its error
+    time_s          float32 [n]         since the first frame
+    au_intensity    float32 [n, 12]     0..1 in the order of AU_NAMES; present from
+                                        PRESENT_INTENSITY on
+    strength        float32 [n, 7]      of expressions in the order of EXPRESSION_NAMES; rows sum
+                                        to 1
+    expression      int8    [n]         class index, -1 for blends without a dominant emotion
+    va              float32 [n, 2]      valence, arousal in -1..1
+    landmarks_xy    float32 [n, 68, 2]  pixels of the video
+    pose_deg        float32 [n, 3]      yaw, pitch, roll with the signs of `faceaffect.types.Faces`
+    gaze_deg        float32 [n, 2]      right, up in the image
+    blink           float32 [n]         lid closure, 0..1
+    voice_energy    float32 [n]         of this person's speech, 0..1 (`lip_sync.voice_energy`)
+    occluded        bool    [n]         part of the face is hidden; labels describe the face behind
+                                        the occluder
+    cropped         bool    [n]         a crop was written
+    crop_to_frame   float32 [n, 2, 3]   transform of each crop, including its jitter
 """
 
 from __future__ import annotations
@@ -34,61 +31,64 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.videos.annotations import InvalidStretch
+from training.synthesis.videos.annotations import UnlabeledSpan
 from training.synthesis.videos.audio_track import AudioTrack
 from training.synthesis.videos.performance import Performance, frame_times, is_female
 from training.synthesis.videos.plan import VideoPlan
-from training.synthesis.videos.render_video import FilmedPerson
+from training.synthesis.videos.render_video import RenderedPerson
 
 
-def truth_arrays(
+def track_arrays(
     video: VideoPlan,
-    act: Performance,
-    filmed: FilmedPerson,
-    maps: NDArray[np.float32],
+    performance: Performance,
+    rendered: RenderedPerson,
+    transforms: NDArray[np.float32],
     is_missed: NDArray[np.bool_],
 ) -> dict[str, NDArray[Any]]:
-    """The arrays of one track."""
+    """Returns the arrays of one track."""
     return {
         "time_s": frame_times(video),
-        "au_intensity": filmed.au_intensity,
-        "strength": act.affect.strength,
-        "expression": act.affect.expression,
-        "va": act.affect.va,
-        "landmarks_xy": filmed.landmarks_xy,
-        "pose_deg": act.head.pose_deg,
-        "gaze_deg": act.head.gaze_deg,
-        "blink": act.blink,
-        "voice_energy": act.voice_energy,
-        "occluded": filmed.is_occluded,
+        "au_intensity": rendered.au_intensity,
+        "strength": performance.affect.strength,
+        "expression": performance.affect.expression,
+        "va": performance.affect.va,
+        "landmarks_xy": rendered.landmarks_xy,
+        "pose_deg": performance.head.pose_deg,
+        "gaze_deg": performance.head.gaze_deg,
+        "blink": performance.blink,
+        "voice_energy": performance.voice_energy,
+        "occluded": rendered.is_occluded,
         "cropped": ~is_missed,
-        "crop_to_frame": maps,
+        "crop_to_frame": transforms,
     }
 
 
-def truth_note(
-    video: VideoPlan, number: int, act: Performance, audio: AudioTrack, filmed: FilmedPerson,
-    invalid: dict[str, list[InvalidStretch]], audio_start_s: float,
-) -> dict[str, Any]:  # fmt: skip
-    """What is not one value a frame, of person `number` of a video; `audio_start_s` as the file's
-    time stamps say.
-    """
+def track_metadata(
+    video: VideoPlan,
+    number: int,
+    performance: Performance,
+    audio: AudioTrack,
+    rendered: RenderedPerson,
+    unlabeled: dict[str, list[UnlabeledSpan]],
+    audio_start_s: float,
+) -> dict[str, Any]:
+    """Returns the metadata of person `number`; `audio_start_s` is that of the video file."""
     person = video.people[number]
-    said = [utterance for utterance in audio.utterances if utterance.person == number]
+    utterances = [utterance for utterance in audio.utterances if utterance.person == number]
     return {
         "name": person.name,
         "video": video.file_name,
         "split": video.split,
         "tasks": list(person.tasks),
         "identity": person.identity,
-        "is_female": is_female(act.identity),
+        "is_female": is_female(performance.identity),
         "rig": person.rig,
         "fps": video.fps,
         "frame_count": video.frame_count,
         "size_wh": list(video.size_wh),
         "emotions": list(person.emotions),
         "voice": {
-            "speaker": act.speaker,
+            "speaker": performance.voice,
             "mismatched": video.is_mismatched,
             "sentences": [
                 {
@@ -98,30 +98,28 @@ def truth_note(
                     "start_s": round(utterance.start_s, 4),
                     "end_s": round(utterance.end_s, 4),
                 }
-                for utterance in said
+                for utterance in utterances
             ],
         },
         "audio_start_s": round(audio_start_s, 4),
-        "occluded_frames": _runs(filmed.is_occluded),
+        "occluded_frames": _runs(rendered.is_occluded),
         "row_difference": dict(zip(person.tasks, person.row_difference, strict=True)),
-        "invalid": {
-            task: [asdict(stretch) for stretch in stretches] for task, stretches in invalid.items()
-        },
+        "invalid": {task: [asdict(span) for span in spans] for task, spans in unlabeled.items()},
         "quirk": video.quirk,
     }
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[list[int]]:
-    """Start and end (excluded) of each run of true."""
+    """Returns start and end (exclusive) of each run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return [[int(a), int(b)] for a, b in edges.reshape(-1, 2)]
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # numpy takes any name as an array
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # numpy accepts any keyword as an array name
 
 
-def write_note(path: Path, note: dict[str, Any]) -> None:
+def write_json(path: Path, metadata: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Everything that one person does in a video, frame by frame, before a camera sees it."""
+"""Simulates everything a person does in a video, frame by frame, before rendering."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceaffect.labels import AU_NAMES
-from training.synthesis.expression_sampler import EXTRA_NAMES, Expression
-from training.synthesis.face import FaceRenderer
+from training.synthesis.expression_sampler import EXTRA_AU_NAMES, Expression
+from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import FloatArray
 from training.synthesis.identity import Identity
 from training.synthesis.videos.affect_track import (
     AffectTrack,
-    Segment,
-    draw_stretches,
-    follow_affect,
+    EmotionSegment,
+    make_affect_track,
+    sample_segments,
 )
 from training.synthesis.videos.au_tracks import (
     blink_track,
-    draw_manner,
-    emotion_units,
-    expressions,
-    join_tracks,
-    resolve_tracks,
-    stray_units,
+    emotion_aus,
+    merge_tracks,
+    non_emotional_aus,
+    resolve_conflicts,
+    sample_motion_style,
+    to_expressions,
 )
-from training.synthesis.videos.audio_track import AudioTrack, Speaker, compose, pick_speaker
-from training.synthesis.videos.head_tracks import HeadTracks, move_head
-from training.synthesis.videos.plan import PersonPlan, VideoPlan
-from training.synthesis.videos.speech_mouth import (
+from training.synthesis.videos.audio_track import AudioTrack, Speaker, choose_voice, compose_audio
+from training.synthesis.videos.head_tracks import HeadTracks, sample_head_tracks
+from training.synthesis.videos.lip_sync import (
     blend_speech,
     brow_accents,
-    mouth_units,
-    voice_color,
+    speech_aus,
+    voice_brightness,
     voice_energy,
 )
-from training.synthesis.videos.voices import VoiceCorpus
+from training.synthesis.videos.plan import PersonPlan, VideoPlan
+from training.synthesis.videos.voice_corpus import VoiceCorpus
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """One person over n frames."""
+    """Behavior of one person over n frames."""
 
     identity: Identity
     rig: str
@@ -49,45 +49,45 @@ class Performance:
     head: HeadTracks
     frames: list[Expression]
     blink: FloatArray  # [n]
-    voice_energy: FloatArray  # [n] of this person's own voice
-    speaker: str | None
+    voice_energy: FloatArray  # [n] of this person
+    voice: str | None  # speaker of the corpus
 
 
 def is_female(identity: Identity) -> bool:
-    """Sex of a person, as the skin shows it."""
-    return "_female_" in identity.wardrobe.skin
+    """Whether the person has a female skin texture."""
+    return "_female_" in identity.assets.skin
 
 
 def frame_times(video: VideoPlan) -> FloatArray:
-    """Seconds [n] of the frames since the first one."""
+    """Returns frame times [n] in seconds since the first frame."""
     return (np.arange(video.frame_count) / video.fps).astype(np.float32)
 
 
-def perform(
-    seed: int, video: VideoPlan, studio: FaceRenderer, shelf: VoiceCorpus
+def generate_performances(
+    seed: int, video: VideoPlan, renderer: FaceRenderer, corpus: VoiceCorpus
 ) -> tuple[list[Performance], AudioTrack]:
-    """What the people of a video do and say; depends on seed and video only."""
+    """Simulates behavior and audio of the people of a video; deterministic per seed and video."""
     time_s = frame_times(video)
     duration_s = video.frame_count / video.fps
     rng = np.random.default_rng([seed, video.index, 41])
-    stretches = [draw_stretches(rng, duration_s, person.emotions) for person in video.people]
-    identities = [studio.identity_of(seed, person.identity) for person in video.people]
-    talkers: list[Speaker] = []
-    for identity, plan in zip(identities, stretches, strict=True):
-        taken = {talker.speaker for talker in talkers}
+    segments = [sample_segments(rng, duration_s, person.emotions) for person in video.people]
+    identities = [renderer.identity(seed, person.identity) for person in video.people]
+    speakers: list[Speaker] = []
+    for identity, plan in zip(identities, segments, strict=True):
+        used = {speaker.voice for speaker in speakers}
         pool = [
-            s for s in shelf.speakers(is_female(identity), video.is_validation) if s not in taken
+            s for s in corpus.speakers(is_female(identity), video.is_validation) if s not in used
         ]
-        talkers.append(Speaker(pick_speaker(rng, shelf, pool, plan), plan))
-    track = compose(rng, shelf, talkers, duration_s, video.is_mismatched)
+        speakers.append(Speaker(choose_voice(rng, corpus, pool, plan), plan))
+    track = compose_audio(rng, corpus, speakers, duration_s, video.is_mismatched)
     performances = [
-        _perform_one(
+        _generate_one(
             [seed, video.index, 42 + k],
             video,
             person,
             identities[k],
-            talkers[k],
-            track.spoken[k],
+            speakers[k],
+            track.speech[k],
             time_s,
         )
         for k, person in enumerate(video.people)
@@ -95,32 +95,37 @@ def perform(
     return performances, track
 
 
-def _perform_one(
-    key: list[int], video: VideoPlan, person: PersonPlan, identity: Identity, talker: Speaker, spoken: FloatArray,
+def _generate_one(
+    key: list[int],
+    video: VideoPlan,
+    person: PersonPlan,
+    identity: Identity,
+    speaker: Speaker,
+    speech: FloatArray,
     time_s: FloatArray,
-) -> Performance:  # fmt: skip
+) -> Performance:
     rng = np.random.default_rng(key)
     fps = float(video.fps)
-    stretches: list[Segment] = talker.stretches
-    affect = follow_affect(rng, stretches, time_s)
-    energy = voice_energy(spoken, time_s)
-    tracks = join_tracks(
-        blend_speech(emotion_units(rng, stretches, time_s, fps), energy, fps),
-        stray_units(rng, stretches, time_s, energy),
-        mouth_units(rng, energy, voice_color(spoken, time_s), fps),
+    segments: list[EmotionSegment] = speaker.segments
+    affect = make_affect_track(rng, segments, time_s)
+    energy = voice_energy(speech, time_s)
+    tracks = merge_tracks(
+        blend_speech(emotion_aus(rng, segments, time_s, fps), energy, fps),
+        non_emotional_aus(rng, segments, time_s, energy),
+        speech_aus(rng, energy, voice_brightness(speech, time_s), fps),
         brow_accents(rng, energy, time_s, fps),
         {"blink": blink_track(rng, time_s)},
     )
-    tracks = resolve_tracks(tracks, person.rig)
-    head = move_head(rng, time_s, fps, affect.strength, energy)
-    manner = draw_manner(rng, [*AU_NAMES, *EXTRA_NAMES])
+    tracks = resolve_conflicts(tracks, person.rig)
+    head = sample_head_tracks(rng, time_s, fps, affect.strength, energy)
+    motion_style = sample_motion_style(rng, [*AU_NAMES, *EXTRA_AU_NAMES])
     return Performance(
         identity=identity,
         rig=person.rig,
         affect=affect,
         head=head,
-        frames=expressions(tracks, head.gaze_deg, manner),
+        frames=to_expressions(tracks, head.gaze_deg, motion_style),
         blink=tracks["blink"],
         voice_energy=energy,
-        speaker=talker.speaker,
+        voice=speaker.voice,
     )

@@ -1,49 +1,55 @@
-"""Plans of all sizes: splits, tasks, rigs and shares are as stated. Nothing is rendered."""
+"""Tests of video plans of all sizes: splits, tasks, rigs, irregularities."""
 
 from collections import Counter
 from itertools import chain
 
 import pytest
 
-from training.synthesis.au_targets import RECIPES, RIG_NAMES
-from training.synthesis.face import VALIDATION_EVERY
+from training.synthesis.au_targets import AU_TARGETS, RIG_NAMES
+from training.synthesis.face_renderer import VALIDATION_STRIDE
 from training.synthesis.videos.emotion_prototypes import COMPOUNDS, EMOTION_NAMES, PROTOTYPES
-from training.synthesis.videos.plan import COMBINATIONS, MISMATCHED_SHARE, SIZES, plan_wild
+from training.synthesis.videos.plan import (
+    MISMATCHED_FRACTION,
+    SIZES,
+    TASK_COMBINATIONS,
+    plan_videos,
+)
 
 CASES = [("tiny", 1), ("tiny", 7), ("small", 1), ("small", 2), ("large", 1)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def plan(request):
-    return plan_wild(*request.param)
+    return plan_videos(*request.param)
 
 
 def people_of(videos):
     return list(chain.from_iterable(video.people for video in videos))
 
 
-def sides(videos):
-    return [[video for video in videos if video.is_validation == side] for side in (False, True)]
+def splits(videos):
+    return [
+        [video for video in videos if video.is_validation == is_validation]
+        for is_validation in (False, True)
+    ]
 
 
-def test_sizes_are_as_stated():
+def test_plan_videos_has_documented_number_of_tracks():
     assert SIZES["small"].tracks == 40
     for name, size in SIZES.items():
-        assert len(people_of(plan_wild(name, 3))) == size.tracks
+        assert len(people_of(plan_videos(name, 3))) == size.tracks
 
 
-def test_identities_are_on_one_side_only(plan):
-    train, validation = ({person.identity for person in people_of(side)} for side in sides(plan))
+def test_plan_videos_splits_by_identity(plan):
+    train, validation = ({person.identity for person in people_of(split)} for split in splits(plan))
     assert train
     assert validation
     assert not train & validation
-    assert all(
-        number % VALIDATION_EVERY for number in train
-    )  # the rule of the single images holds here too
-    assert not any(number % VALIDATION_EVERY for number in validation)
+    assert all(number % VALIDATION_STRIDE for number in train)  # same rule as for images
+    assert not any(number % VALIDATION_STRIDE for number in validation)
 
 
-def test_two_people_of_a_video_are_two(plan):
+def test_plan_videos_pairs_have_distinct_identities_and_suffixes(plan):
     pairs = [video for video in plan if len(video.people) == 2]
     assert pairs
     for video in pairs:
@@ -52,36 +58,42 @@ def test_two_people_of_a_video_are_two(plan):
         assert (left.name, right.name) == (f"{video.name}_left", f"{video.name}_right")
 
 
-def test_all_seven_combinations_occur(plan):
+def test_plan_videos_contains_all_task_combinations(plan):
     combinations = Counter(person.tasks for person in people_of(plan))
-    assert set(combinations) == set(COMBINATIONS)
+    assert set(combinations) == set(TASK_COMBINATIONS)
     assert len(combinations) == 7
-    for side in sides(plan):
-        assert {task for person in people_of(side) for task in person.tasks} == {"AU", "EXPR", "VA"}
+    for split in splits(plan):
+        assert {task for person in people_of(split) for task in person.tasks} == {
+            "AU",
+            "EXPR",
+            "VA",
+        }
 
 
-def test_both_rigs_on_both_sides(plan):
-    for side in sides(plan):
-        assert {person.rig for person in people_of(side)} == set(RIG_NAMES)
+def test_plan_videos_uses_both_rigs_in_both_splits(plan):
+    for split in splits(plan):
+        assert {person.rig for person in people_of(split)} == set(RIG_NAMES)
 
 
-def test_mismatched_share(plan):
-    for side in sides(plan):
-        assert sum(video.is_mismatched for video in side) == round(MISMATCHED_SHARE * len(side))
+def test_plan_videos_has_documented_mismatched_fraction(plan):
+    for split in splits(plan):
+        assert sum(video.is_mismatched for video in split) == round(
+            MISMATCHED_FRACTION * len(split)
+        )
     assert sum(video.is_mismatched for video in plan) > 0
 
 
-def test_every_trap_is_there(plan):
+def test_plan_videos_contains_all_irregularities(plan):
     people = people_of(plan)
     assert {-1, 0, 1} == set(chain.from_iterable(person.row_difference for person in people))
-    assert {True, False} == set(chain.from_iterable(person.has_invalid for person in people))
+    assert {True, False} == set(chain.from_iterable(person.has_unlabeled for person in people))
     assert any(video.audio_start_s for video in plan)
     assert any(video.is_occluded for video in plan)
     assert any(video.has_stray_file for video in plan)
     assert len({video.quirk for video in plan}) == 4
 
 
-def test_names_are_unique_and_lengths_as_ordered(plan):
+def test_plan_videos_has_unique_names_and_valid_durations(plan):
     assert len({video.name for video in plan}) == len(plan)
     size = next(size for size in SIZES.values() if size.tracks == len(people_of(plan)))
     for video in plan:
@@ -91,22 +103,22 @@ def test_names_are_unique_and_lengths_as_ordered(plan):
         assert not video.is_avi or video.audio_start_s == 0
 
 
-def test_same_seed_same_plan():
-    assert plan_wild("small", 5) == plan_wild("small", 5)
-    assert plan_wild("small", 5) != plan_wild("small", 6)
+def test_plan_videos_is_deterministic_per_seed():
+    assert plan_videos("small", 5) == plan_videos("small", 5)
+    assert plan_videos("small", 5) != plan_videos("small", 6)
 
 
-def test_unknown_size_is_an_error():
+def test_plan_videos_of_unknown_size_raises():
     with pytest.raises(
-        ValueError, match="size must be one of tiny, small, people, crowd, large, got 'huge'"
+        ValueError, match="expected size to be one of tiny, small, people, crowd, large, got 'huge'"
     ):
-        plan_wild("huge", 1)
+        plan_videos("huge", 1)
 
 
-def test_prototypes_can_be_shown():
+def test_prototypes_use_units_of_both_rigs():
     assert set(PROTOTYPES) == set(EMOTION_NAMES)
     for variants in PROTOTYPES.values():
         for units in variants:
-            assert units.keys() <= RECIPES["facs"].keys() & RECIPES["arkit"].keys()
+            assert units.keys() <= AU_TARGETS["facs"].keys() & AU_TARGETS["arkit"].keys()
             assert 0.9 <= max(units.values()) <= 1 or "AU9" in units
     assert set(chain.from_iterable(COMPOUNDS)) == set(EMOTION_NAMES)

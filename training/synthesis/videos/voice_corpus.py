@@ -1,6 +1,4 @@
-"""Spoken sentences of the Berlin Database of Emotional Speech (Burkhardt et al. 2005), by speaker
-and emotion.
-"""
+"""Sentences of the Berlin Database of Emotional Speech (Burkhardt et al. 2005)."""
 
 from __future__ import annotations
 
@@ -17,9 +15,9 @@ from training.synthesis.videos.video_file import AUDIO_RATE_HZ
 
 FEMALE_SPEAKERS: Final = frozenset({"08", "09", "13", "14", "16"})
 VALIDATION_SPEAKERS: Final = frozenset({"12", "13"})
-"""One man and one woman who are heard in validation videos only; both speak all seven emotions."""
+"""One man and one woman used in validation videos only; both speak all seven emotions."""
 
-FITTING_VOICES: Final[dict[str, tuple[str, ...]]] = {
+MATCHING_VOICE_EMOTIONS: Final[dict[str, tuple[str, ...]]] = {
     "neutral": ("neutral", "boredom"),
     "anger": ("anger",),
     "disgust": ("disgust",),
@@ -28,12 +26,12 @@ FITTING_VOICES: Final[dict[str, tuple[str, ...]]] = {
     "sadness": ("sadness",),
     "surprise": ("happiness", "fear"),
 }
-"""Emotions of the voice that fit an expression. The database has no surprise: the two voices of
-high arousal stand in, as `circumplex.COORDINATES` places surprise.
+"""Emotions of the voice that match an expression. The database has no surprise; the two voices of
+high arousal replace it, according to the coordinates of surprise in `emotion_to_va.COORDINATES`.
 """
 
 SPEECH_RMS: Final[float] = 0.08
-EDGE_RMS_SHARE: Final[float] = 0.02
+SILENCE_RMS_FRACTION: Final[float] = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +45,27 @@ class Sentence:
 
 @dataclass(slots=True)
 class VoiceCorpus:
-    """All sentences; decoded ones are kept."""
+    """All sentences of the database, with a cache of decoded ones."""
 
     folder: Path
     sentences: list[Sentence]
     _audio: dict[str, FloatArray] = field(default_factory=dict)
 
     def speakers(self, is_female: bool, is_validation: bool) -> list[str]:
-        """Speakers of one sex on one side of the split, sorted."""
-        known = {sentence.speaker for sentence in self.sentences}
+        """Returns the speakers of one sex and split, sorted."""
+        speakers = {sentence.speaker for sentence in self.sentences}
         return sorted(
             s
-            for s in known
+            for s in speakers
             if (s in FEMALE_SPEAKERS) == is_female and (s in VALIDATION_SPEAKERS) == is_validation
         )
 
-    def of(self, speaker: str, emotions: tuple[str, ...]) -> list[Sentence]:
-        """What a speaker says in some emotions."""
+    def select(self, speaker: str, emotions: tuple[str, ...]) -> list[Sentence]:
+        """Returns the sentences of a speaker in the given emotions."""
         return [s for s in self.sentences if s.speaker == speaker and s.emotion in emotions]
 
-    def audio(self, sentence: Sentence) -> FloatArray:
-        """Samples [m] at `AUDIO_RATE_HZ`, silence at the ends cut, brought to one loudness."""
+    def load_audio(self, sentence: Sentence) -> FloatArray:
+        """Returns samples [m] at `AUDIO_RATE_HZ`, trimmed and normalized to `SPEECH_RMS`."""
         if sentence.file not in self._audio:
             self._audio[sentence.file] = _trim(
                 read_audio(self.folder / sentence.file, AUDIO_RATE_HZ).samples
@@ -75,14 +73,14 @@ class VoiceCorpus:
         return self._audio[sentence.file]
 
 
-def open_voices(data_dir: Path) -> VoiceCorpus:
-    """The shelf of `data_dir/emodb`; FileNotFoundError says what is missing."""
+def open_voice_corpus(data_dir: Path) -> VoiceCorpus:
+    """Opens the corpus in `data_dir/emodb`; raises FileNotFoundError if it is missing."""
     folder = data_dir / "emodb"
     table = folder / "labels.csv"
     if not table.is_file():
         raise FileNotFoundError(
-            f"voices must lie in {folder} (labels.csv with columns file, speaker, emotion, and the recordings), none found; "
-            "give their parent folder with --data"
+            f"expected labels.csv (columns file, speaker, emotion) and recordings in {folder}, "
+            "got none; give the parent folder with --data"
         )
     with table.open(newline="", encoding="utf-8") as stream:
         rows = [
@@ -96,6 +94,6 @@ def _trim(samples: FloatArray) -> FloatArray:
     rms = np.sqrt(
         (samples[: len(samples) // block * block].reshape(-1, block) ** 2).mean(axis=1) + 1e-12
     )
-    loud = np.flatnonzero(rms > EDGE_RMS_SHARE * np.quantile(rms, 0.95))
+    loud = np.flatnonzero(rms > SILENCE_RMS_FRACTION * np.quantile(rms, 0.95))
     cut = samples[loud[0] * block : (loud[-1] + 1) * block]
     return np.asarray(cut * (SPEECH_RMS / np.sqrt((cut**2).mean() + 1e-12)), np.float32)
