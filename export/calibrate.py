@@ -60,12 +60,11 @@ def calibrate(
     AUs: Platt scaling, and for each AU the lowest threshold within `F1_SLACK` of the best F1 on
     half of the held-out synthetic identities (or, without them, on real faces with the landmark
     teacher's labels) and on the validation set of `people`. Thresholds are raised until a neutral
-    real face shows at most `MAX_FALSE_ALARMS` active AUs on average, since thresholds chosen on
-    synthetic images cause false alarms on people. Expressions: a temperature, fitted to the votes.
+    real face shows at most `MAX_FALSE_ALARMS` active AUs on average. Expressions: a temperature.
 
     Args:
         net: The trained network.
-        faces: Held-out real faces.
+        faces: Held-out real faces with votes.
         renders: Folder of synthetic images.
         size_px: Side of the crops.
         people: RenderWild folder; not the one used for evaluation.
@@ -111,6 +110,5 @@ def calibrate(
             f"Thresholds raised so that a neutral real face shows {active:.2f} active AUs "
             f"(limit {MAX_FALSE_ALARMS:g}): {', '.join(raised)}."
         )
-    return Calibrated(
-        net, thresholds, tuple(float(v) for v in np.median(neutral, axis=0)), " ".join(notes) + "\n"
-    )
+    neutral_logits = tuple(float(value) for value in np.median(neutral, axis=0))
+    return Calibrated(net, thresholds, neutral_logits, " ".join(notes) + "\n")

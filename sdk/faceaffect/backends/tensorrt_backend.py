@@ -306,9 +306,7 @@ def open_engine(
         )
     index = device_index(device)
     reason = unavailable_reason()
-    if reason:
-        raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
-    library, reason = find_tensorrt()
+    library = None if reason else find_tensorrt()[0]
     if library is None or native is None:
         raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
     native.use_device(index)

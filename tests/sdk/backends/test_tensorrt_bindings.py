@@ -162,8 +162,10 @@ def test_build_engine_error_in_fp16_suggests_fp32() -> None:
     ):
         build_engine(
             TensorRTModule(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0"),
-            b"onnx", EngineSettings("fp16", 8, 112), Watcher(),
-        )  # fmt: skip
+            b"onnx",
+            EngineSettings("fp16", 8, 112),
+            Watcher(),
+        )
 
 
 def test_build_engine_reports_phases_one_at_a_time() -> None:
