@@ -168,7 +168,8 @@ def as_table(title: str, scores: dict[str, Score]) -> list[str]:
     lines = [
         f"## {title}",
         "",
-        f"| detector | {' | '.join(names)} | false positives per frame | keypoint error | ms per detection |",
+        f"| detector | {' | '.join(names)} "
+        "| false positives per frame | keypoint error | ms per detection |",
     ]
     lines.append("|---" * (len(BINS) + 4) + "|")
     for name, score in scores.items():
@@ -179,7 +180,8 @@ def as_table(title: str, scores: dict[str, Score]) -> list[str]:
         error = f"{np.median(score.errors):.3f}" if score.errors else "-"
         false_positives = f"{score.false_positives / max(1, score.frames):.3f}"
         lines.append(
-            f"| {name} | {' | '.join(recall)} | {false_positives} | {error} | {np.median(score.ms):.2f} |"
+            f"| {name} | {' | '.join(recall)} | {false_positives} | {error} "
+            f"| {np.median(score.ms):.2f} |"
         )
     return [*lines, ""]
 
@@ -234,10 +236,10 @@ def main(argv: list[str] | None = None) -> None:
         "",
     ]
     lines += [
-        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance of the five keypoints"
-    ]
-    lines += [
-        "over the distance of the eyes, median. Detectors are set to faces of at least a tenth of the frame's height.",
+        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance of "
+        "the five keypoints",
+        "over the distance of the eyes, median. Detectors are set to faces of at least a tenth of "
+        "the frame's height.",
         "",
     ]
     title = f"Held-out web faces on backgrounds, {SIZE_WH[0]}x{SIZE_WH[1]} ({len(held_out)} images)"
