@@ -186,8 +186,8 @@ def as_table(title: str, scores: dict[str, Score]) -> list[str]:
     return [*lines, ""]
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run `python -m benchmarks detectors`."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parse the options."""
     shared = ROOT.parent / "shared"
     parser = argparse.ArgumentParser(prog="python -m benchmarks detectors", description=__doc__)
     parser.add_argument(
@@ -207,7 +207,12 @@ def main(argv: list[str] | None = None) -> None:
         "--per-bin", type=int, default=60, help="composited images of each face size"
     )
     parser.add_argument("--record", type=Path, default=None, help="folder for detectors.md")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `python -m benchmarks detectors`."""
+    arguments = parse(argv)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
@@ -236,8 +241,8 @@ def main(argv: list[str] | None = None) -> None:
         "",
     ]
     lines += [
-        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance of "
-        "the five keypoints",
+        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance "
+        "of the five keypoints",
         "over the distance of the eyes, median. Detectors are set to faces of at least a tenth of "
         "the frame's height.",
         "",
