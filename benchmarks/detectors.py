@@ -168,7 +168,8 @@ def as_table(title: str, scores: dict[str, Score]) -> list[str]:
     lines = [
         f"## {title}",
         "",
-        f"| detector | {' | '.join(names)} | false positives per frame | keypoint error | ms per detection |",
+        f"| detector | {' | '.join(names)} "
+        "| false positives per frame | keypoint error | ms per detection |",
     ]
     lines.append("|---" * (len(BINS) + 4) + "|")
     for name, score in scores.items():
@@ -179,13 +180,14 @@ def as_table(title: str, scores: dict[str, Score]) -> list[str]:
         error = f"{np.median(score.errors):.3f}" if score.errors else "-"
         false_positives = f"{score.false_positives / max(1, score.frames):.3f}"
         lines.append(
-            f"| {name} | {' | '.join(recall)} | {false_positives} | {error} | {np.median(score.ms):.2f} |"
+            f"| {name} | {' | '.join(recall)} | {false_positives} | {error} "
+            f"| {np.median(score.ms):.2f} |"
         )
     return [*lines, ""]
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run `python -m benchmarks detectors`."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parse the options."""
     shared = ROOT.parent / "shared"
     parser = argparse.ArgumentParser(prog="python -m benchmarks detectors", description=__doc__)
     parser.add_argument(
@@ -205,7 +207,12 @@ def main(argv: list[str] | None = None) -> None:
         "--per-bin", type=int, default=60, help="composited images of each face size"
     )
     parser.add_argument("--record", type=Path, default=None, help="folder for detectors.md")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `python -m benchmarks detectors`."""
+    arguments = parse(argv)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
@@ -234,10 +241,10 @@ def main(argv: list[str] | None = None) -> None:
         "",
     ]
     lines += [
-        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance of the five keypoints"
-    ]
-    lines += [
-        "over the distance of the eyes, median. Detectors are set to faces of at least a tenth of the frame's height.",
+        "Recall by the face's height as a fraction of the frame's. Keypoint error: mean distance "
+        "of the five keypoints",
+        "over the distance of the eyes, median. Detectors are set to faces of at least a tenth of "
+        "the frame's height.",
         "",
     ]
     title = f"Held-out web faces on backgrounds, {SIZE_WH[0]}x{SIZE_WH[1]} ({len(held_out)} images)"
