@@ -16,7 +16,7 @@ from training.datasets.face_table import FaceTable, join_tables
 from training.datasets.real_faces import load_ferplus
 from training.datasets.renderwild import load_wild
 from training.datasets.synthetic_images import load_rendered, of_threshold_half
-from training.default_model.build_trainer import ferplus_parts
+from training.default_model.build_trainer import split_ferplus
 from training.evaluation.calibration import (
     choose_low_false_alarm_thresholds,
     fit_platt,
@@ -53,7 +53,7 @@ class Calibrated:
 def validation_faces(shared: Path, labels: Path) -> FaceTable:
     """The rows of FER+ Training that training left out."""
     table, _, usage = load_ferplus(shared, labels)
-    return table.pick(ferplus_parts(table, usage)[1])
+    return table.pick(split_ferplus(usage)[1])
 
 
 def calibrate(

@@ -23,7 +23,7 @@ from faceaffect.bundle.bundle import CARD_FILE
 from faceaffect.detectors.fast_detector import LEAST_PX
 from faceaffect.detectors.names import DIGEST_SUFFIX
 from training.detector.network import DetectorConfig, DetectorMaps, DetectorNet
-from training.methods.trainer import RUN_FILE, TEACHER_FILE
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 
 _CLOSE: Final = 0.05  # pixels and scores, between PyTorch and ONNX Runtime
 
@@ -54,7 +54,7 @@ def read_detector(run: Path) -> DetectorNet:
         **{name: tuple(value) for name, value in about["recipe"]["net"].items()}
     )
     net = DetectorNet(config)
-    net.load_state_dict(load_file(run / TEACHER_FILE))
+    net.load_state_dict(load_file(run / EMA_FILE))
     return net.eval()
 
 

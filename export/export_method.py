@@ -23,9 +23,9 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.evaluation.calibration import choose_thresholds
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.train_run import SCORES_FILE, open_recipe_data
-from training.methods.trainer import RUN_FILE, TEACHER_FILE
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 from training.models.stages import MethodNet
 
 _LEAST_NEUTRAL: Final = 100  # frames of a neutral face, from which a neutral reference is taken
@@ -65,7 +65,7 @@ def export_method(
     recipe, net = read_method_run(run_dir)
     if options.averaged:
         net.load_state_dict(
-            load_file(_needed(run_dir / TEACHER_FILE, "a run with a moving average (mean_teacher)"))
+            load_file(_needed(run_dir / EMA_FILE, "a run with a moving average (mean_teacher)"))
         )
     thresholds, neutral, where = _decisions(recipe, net.eval(), options)
     networks = export_stages(net)
@@ -105,7 +105,7 @@ def _reads(net: MethodNet, tensor: str) -> bool:
 
 
 def _decisions(
-    recipe: Recipe, net: MethodNet, options: MethodOptions
+    recipe: MethodRecipe, net: MethodNet, options: MethodOptions
 ) -> tuple[tuple[float, ...], tuple[float, ...] | None, str]:
     """AU thresholds, AU logits of neutral faces where they can be had, and where both come from."""
     if options.thresholds is not None and options.validation is not None:
@@ -159,7 +159,7 @@ def _scores(run_dir: Path, averaged: bool) -> dict[str, Any] | None:
     """What the run's own validation said, where it was judged."""
     try:
         said = json.loads((run_dir / SCORES_FILE).read_text(encoding="utf-8"))
-        found = said["teacher" if averaged else "final"]
+        found = said["ema" if averaged else "final"]
         return found if isinstance(found, dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

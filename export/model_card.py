@@ -48,10 +48,10 @@ def _teachers_sentence(teaching: Mapping[str, Any]) -> str:
             else f"{teacher['paper']} ({teacher['preset']})"
         )
         names.append(f"{kind} of SHA-256 {teacher['weights']}")
-    whom = "" if teaching.get("rendered", True) else " on images of people"
+    whom = "" if teaching.get("synthetic", True) else " on images of people"
     return (
-        f" Its targets{whom} are mixed with what teachers say: {', '.join(names)}; their share is {teaching['share']:g} where "
-        f"there is a label, and where there is none theirs count alone, with a weight of {teaching['weight']:g}."
+        f" Its targets{whom} are mixed with what teachers say: {', '.join(names)}; their share is {teaching['teacher_weight']:g} where "
+        f"there is a label, and where there is none theirs count alone, with a weight of {teaching['unlabeled_weight']:g}."
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from export.calibrate import ALARMS, calibrate
 from faceaffect.labels import EXPRESSION_NAMES
 from faceaffect.outputs.decode import sigmoid
-from tests.training.default_model.test_trainer import TINY, made_up_faces
+from tests.training.default_model.synthetic_faces import TINY, synthetic_faces
 from training import metrics
 from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet
@@ -30,7 +30,7 @@ def faces(net):
     the offset 0.3.
     """
     random = np.random.default_rng(5)
-    table = made_up_faces(300)
+    table = synthetic_faces(300)
     logit = read(net, table, 112)[0]
     spread = logit.std(axis=0) + 1e-6
     probability = sigmoid(

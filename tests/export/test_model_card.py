@@ -26,8 +26,13 @@ def test_teachers_are_named_with_their_share(tmp_path: Path) -> None:
         {"bundle": "default", "weights": "cd34"},
         {"paper": "M8", "preset": "compact", "weights": "ef56"},
     ]
-    told = {"teachers": teachers, "share": 0.3, "weight": 0.25, "rendered": False}
-    (tmp_path / "distil.json").write_text(json.dumps(told))
+    told = {
+        "teachers": teachers,
+        "teacher_weight": 0.3,
+        "unlabeled_weight": 0.25,
+        "synthetic": False,
+    }
+    (tmp_path / "distill.json").write_text(json.dumps(told))
     card = model_card({}, True, origin=read_origin(tmp_path, {}))
     assert "the bundle default of SHA-256 cd34, M8 (compact) of SHA-256 ef56" in card
     assert "targets on images of people are mixed" in card

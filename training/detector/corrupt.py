@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 
-def spoil(pixels: Image, rng: np.random.Generator) -> Image:
+def corrupt(pixels: Image, rng: np.random.Generator) -> Image:
     """The same scene as another camera might give it, BGR [H, W, 3]."""
     image = pixels.astype(np.float32)
     if rng.random() < 0.8:

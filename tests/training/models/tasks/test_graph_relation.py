@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.models.tasks.graph_relation import GraphRelation, adjacency_from_labels, graph_plain
+from training.models.tasks.graph_relation import GraphRelation, adjacency_supervised, graph_plain
 
 pytestmark = pytest.mark.train
 
@@ -31,14 +31,14 @@ def test_adjacency_counts_conditional_probabilities() -> None:
     root = linked.sum(axis=1) ** -0.5
     assert linked[0, 1] == 1
     assert linked.sum() < 60
-    found = adjacency_from_labels(torch.from_numpy(active), torch.from_numpy(known))
+    found = adjacency_supervised(torch.from_numpy(active), torch.from_numpy(known))
     assert np.allclose(found.numpy(), linked * root[:, None] * root[None, :], atol=1e-6)
 
 
 def test_an_au_never_seen_is_linked_to_itself_alone() -> None:
     active = torch.zeros(20, 12)
     active[:, 0] = 1
-    found = adjacency_from_labels(active, torch.ones(20, 12))
+    found = adjacency_supervised(active, torch.ones(20, 12))
     assert torch.equal(found[5], torch.eye(12)[5])
 
 
