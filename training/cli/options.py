@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 ASSETS: Final = Path(__file__).resolve().parents[2] / "shared"
 PATH: Final = click.Path(path_type=Path)
@@ -51,7 +54,7 @@ threads_option = click.option(
 )
 
 
-def out_option(default: str) -> object:
+def out_option(default: str) -> Callable[[Command], Command]:
     """`--out` with this default."""
     return click.option(
         "--out", type=PATH, default=Path(default), show_default=True, help="Folder of the run."

@@ -39,7 +39,7 @@ def multi_task(weights: LossWeights, class_weight: Tensor) -> Objective:
         assert isinstance(net, AffectNet)
         heads = net(normalize(batch["crops"]).contiguous(memory_format=torch.channels_last))
         parts = head_losses(net, heads, batch, class_weight)
-        parts["loss"] = sum(getattr(weights, name) * value for name, value in parts.items())  # type: ignore[assignment]
+        parts["loss"] = sum(getattr(weights, name) * value for name, value in parts.items())
         return parts
 
     return objective

@@ -87,7 +87,9 @@ class YunetTeacher:
     ) -> TeacherImage:
         """The image with the teacher's boxes and points, taken with `border_px` more around it."""
         padded = (
-            cv2.copyMakeBorder(pixels, *([border_px] * 4), cv2.BORDER_REPLICATE)
+            cv2.copyMakeBorder(
+                pixels, border_px, border_px, border_px, border_px, cv2.BORDER_REPLICATE
+            )
             if border_px
             else pixels
         )

@@ -41,7 +41,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:  # np.savez would append .npz to a name
-            np.savez(file, **arrays)
+            np.savez(file, **dict[str, Any](arrays))
 
     replace_file(path, write)
 

@@ -174,7 +174,7 @@ class Trainer:
                 "resume with a lower optimizer.rate"
             )
         if parts["loss"].requires_grad:
-            self._scaler.scale(parts["loss"]).backward()
+            self._scaler.scale(parts["loss"]).backward()  # type: ignore[no-untyped-call]
         return losses
 
     def _usable(self, batch: dict[str, Tensor]) -> dict[str, Tensor] | None:

@@ -32,7 +32,8 @@ def landmark_smooth_l1(landmarks: Tensor, target: Tensor, weight: Tensor) -> Ten
 
 def landmark_error(landmarks: Tensor, target: Tensor) -> Tensor:
     """Mean distance of 68 points [N], in eye distances of an aligned crop."""
-    return (landmarks - target).norm(dim=2).mean(dim=1) / EYE_DISTANCE_PX
+    distance: Tensor = (landmarks - target).norm(dim=2).mean(dim=1)  # type: ignore[no-untyped-call]
+    return distance / EYE_DISTANCE_PX
 
 
 def pose_smooth_l1(pose_deg: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def bins_ce(logit: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     bins = bin_of(target, logit.shape[2])
     loss = functional.cross_entropy(
         logit.flatten(0, 1), bins.flatten(), reduction="none"
-    ).unflatten(0, (-1, 2))
+    ).reshape(-1, 2)
     return masked_mean(loss.sum(dim=1), mask)
 
 

@@ -178,7 +178,7 @@ class BatchBuilder:
             images = functional.interpolate(
                 images, (size, size), mode="bilinear", align_corners=False
             )
-        return images.unflatten(0, rows.shape)
+        return images.reshape(*rows.shape, *images.shape[1:])
 
     def _points(self, rows: NDArray[np.int64]) -> Tensor:
         """[..., 68, 2] pixels of the network's images, NaN where unknown."""

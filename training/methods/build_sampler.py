@@ -48,7 +48,7 @@ def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed
     `pairs` see `PairSampler`.
     """
     tasks = recipe_tasks(recipe)
-    has_rows = _labeled(table, tasks).any(axis=0)
+    has_rows = np.asarray(_labeled(table, tasks).any(axis=0)).tolist()
     absent = [task for task, has in zip(tasks, has_rows, strict=True) if not has]
     if len(absent) == len(tasks):
         raise ValueError(
@@ -164,7 +164,11 @@ def _task_rows(
         return TaskRows(tasks, source)
     if options.weights == "inverse":
         rows = every_nth(table, rows, options.every)
-        weigh = {("EXPR",): inverse_class, ("VA",): inverse_va}.get(tasks, inverse_both)
+        weigh = inverse_both
+        if tasks == ("EXPR",):
+            weigh = inverse_class
+        elif tasks == ("VA",):
+            weigh = inverse_va
         if tasks != ("AU",):
             return TaskRows(tasks, rows, weigh(table, rows))
     thin: RowSource = rows if options.every == 1 else Thinned(table, rows, options.every, seed)

@@ -52,7 +52,8 @@ def read_recipe(folder: Path) -> MethodRecipe:
         saved = json.loads(path.read_text(encoding="utf-8"))["recipe"]
         base = find_recipe(saved["paper"], saved["preset"])
         losses = tuple(_loss_term(term) for term in saved.pop("losses"))
-        return replace(_replace_fields(base, saved), losses=losses)
+        recipe: MethodRecipe = replace(_replace_fields(base, saved), losses=losses)
+        return recipe
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not of a method's run: {type(error).__name__}: {error}"

@@ -32,8 +32,8 @@ def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: i
     crops = (cut(images, crop_to_frame, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
     if channels == 4:
         points = move_points(crop_to_frame, torch.from_numpy(faces.landmarks_xy))
-        points = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
-        parts = np.stack([part_mask(each, size_px) for each in points])
+        points_px = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
+        parts = np.stack([part_mask(each, size_px) for each in points_px])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
     norm = NORMALIZATIONS[recipe.normalization]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))

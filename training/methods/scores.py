@@ -55,8 +55,8 @@ def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str
             ("ccc", "pearson", "rmse", "sign_agreement"),
             int(rows.sum()),
         )
-    values = [task["score"] for task in scores.values() if task["score"] is not None]
-    return {**scores, "total": float(np.mean(values)) if values else None}
+    totals = [task["score"] for task in scores.values() if task["score"] is not None]
+    return {**scores, "total": float(np.mean(totals)) if totals else None}
 
 
 def _named(

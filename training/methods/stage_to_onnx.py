@@ -53,4 +53,4 @@ def stage_to_onnx(stage: Stage) -> bytes:
         )
     model = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
