@@ -27,8 +27,8 @@ from faceaffect.detectors.yunet import YunetDetector
 from faceaffect.sources import open_source
 from faceaffect.system.stage_timer import CPU
 from faceaffect.types import FloatArray, Frame
-from training.detector.backgrounds import clutter
-from training.detector.yunet_teacher import TEACHER, TeacherImage, load_taught
+from training.detector.backgrounds import compose_background
+from training.detector.yunet_teacher import TEACHER, TeacherImage, load_teacher_images
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SIZE_WH: Final = (640, 360)
@@ -104,7 +104,7 @@ def made_cases(images: list[TeacherImage], data: Path, per_bin: int) -> Iterator
     for number in range(per_bin * len(BINS)):
         low, high = BINS[number % len(BINS)]
         taught = whole[int(rng.integers(len(whole)))]
-        canvas = clutter(SIZE_WH, images, data, rng)
+        canvas = compose_background(SIZE_WH, images, data, rng)
         scale = (
             SIZE_WH[1]
             * float(rng.uniform(low, high))
@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> None:
         "YuNet (teacher), 640 px": lambda _: teacher,
     }
     held_out = [
-        one for one in load_taught(arguments.taught) if one.held_out and one.name.endswith(".jpg")
+        one for one in load_teacher_images(arguments.taught) if one.held_out and one.name.endswith(".jpg")
     ]
     clips = arguments.clip or sorted(
         str(path) for path in (arguments.shared / "data/videos").iterdir() if path.suffix != ".txt"

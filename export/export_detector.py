@@ -19,7 +19,7 @@ from faceaffect.bundle.bundle import CARD_FILE
 from faceaffect.detectors.fast_detector import MIN_FACE_INPUT_PX
 from faceaffect.detectors.names import DIGEST_SUFFIX
 from training.detector.network import DetectorConfig, DetectorMaps, DetectorNet
-from training.methods.trainer import RUN_FILE, TEACHER_FILE
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 
 _TOLERANCE: Final = 0.05  # in pixels and scores, between PyTorch and ONNX Runtime
 
@@ -31,7 +31,7 @@ def load_detector(run: Path) -> DetectorNet:
         **{name: tuple(value) for name, value in record["recipe"]["net"].items()}
     )
     net = DetectorNet(config)
-    net.load_state_dict(load_file(run / TEACHER_FILE))
+    net.load_state_dict(load_file(run / EMA_FILE))
     return net.eval()
 
 

@@ -23,9 +23,9 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.evaluation.calibration import choose_thresholds
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.train_run import SCORES_FILE, open_recipe_data
-from training.methods.trainer import RUN_FILE, TEACHER_FILE
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 from training.models.stages import MethodNet
 
 _MIN_NEUTRAL_FRAMES: Final = 100  # needed for a neutral reference

@@ -15,7 +15,7 @@ from faceaffect.bundle.bundle import DEFAULT_NAME, open_bundle
 from faceaffect.bundle.stage_spec import OUTPUT_HEADS
 from faceaffect.labels import AU_NAMES
 from training.evaluation.cost_metrics import multiply_accumulates
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES
 from training.methods.scores import scores_text
 from training.models.cost import macs_of
@@ -61,7 +61,7 @@ class CardFacts:
 
 
 def method_card(
-    recipe: Recipe, net: MethodNet, networks: Mapping[str, bytes], facts: CardFacts
+    recipe: MethodRecipe, net: MethodNet, networks: Mapping[str, bytes], facts: CardFacts
 ) -> str:
     """Write the model card as Markdown; `networks` maps stage names to ONNX files."""
     stages = net.stages()

@@ -15,7 +15,7 @@ from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
 from faceaffect.bundle.model_spec import CropSpec, ModelSpec
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training.default_model.trainer import MEAN, STD
+from training.default_model.objective import MEAN, STD
 from training.models.affect_net import AffectNet
 
 MAX_BUNDLE_BYTES: Final = 8 * 1024 * 1024

@@ -13,7 +13,7 @@ from faceaffect.bundle.model_spec import CropSpec, ModelSpec
 from faceaffect.bundle.stage_spec import OUTPUT_HEADS, AudioSpec, StageSpec
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.methods.normalization import NORMALIZATIONS
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES
 from training.methods.stage_to_onnx import stage_to_onnx
 from training.models.stages import MethodNet, Stage
@@ -80,7 +80,7 @@ def _stage_spec(stage: Stage) -> StageSpec:
     )
 
 
-def _crop_of(recipe: Recipe, stages: tuple[Stage, ...], offset_y_px: float) -> CropSpec:
+def _crop_of(recipe: MethodRecipe, stages: tuple[Stage, ...], offset_y_px: float) -> CropSpec:
     size_px = next(
         form.shape[-1] for stage in stages for form in stage.inputs if form.name == "crops"
     )

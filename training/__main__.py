@@ -1,6 +1,4 @@
-"""`python -m training`: look through data sets, label images with teachers, train a recipe, measure
-what came out.
-"""
+"""`python -m training`: scan data sets, label images with teachers, train recipes, evaluate models."""
 
 from __future__ import annotations
 
@@ -12,12 +10,18 @@ import click
 
 from training.cli.data import data
 from training.cli.detector import train_detector
-from training.cli.distill import distil
-from training.cli.methods import costs, list_recipes, pretrain
+from training.cli.distill import distill
+from training.cli.methods import list_recipes, model_cost, pretrain
+from training.cli.options import (
+    EXISTING,
+    assets_option,
+    labels_option,
+    out_option,
+    set_option,
+    synthetic_images_option,
+    synthetic_videos_option,
+)
 from training.cli.train import train
-from training.methods.recipe_overrides import with_options
-
-_SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @click.group()
@@ -27,60 +31,50 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(list_recipes)
-main.add_command(costs)
+main.add_command(model_cost)
 main.add_command(train)
 main.add_command(train_detector)
-main.add_command(distil)
+main.add_command(distill)
 main.add_command(pretrain)
 
 
-@main.command()
-@click.option(
-    "--shared",
-    type=click.Path(path_type=Path),
-    default=_SHARED,
-    help="Folder of faces and teachers.",
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True
-)
-@click.option(
-    "--renders",
-    type=click.Path(path_type=Path, exists=True),
-    default=None,
-    help="Label these renders instead.",
-)
-def label(shared: Path, out: Path, renders: Path | None) -> None:
+@main.command("pseudo-label")
+@assets_option
+@out_option("runs/labels")
+@synthetic_images_option
+def pseudo_label(assets: Path, out: Path, synthetic_images: Path | None) -> None:
     """Run the landmark and blendshape teachers over FER+ and the web faces (3 to 10 minutes on two
-    cores).
+    cores), or over --synthetic-images instead.
     """
     from training.labeling.label_faces import label_ferplus, label_synthetic_images, label_web_faces
 
-    if renders is not None:
-        label_synthetic_images(shared, renders)
+    if synthetic_images is not None:
+        label_renders(assets, synthetic_images)
         return
-    label_web_faces(shared, out)
-    label_ferplus(shared, out)
+    label_webfaces(assets, out)
+    label_ferplus(assets, out)
 
 
 @main.command()
-@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
-@click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
-@click.option(
-    "--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True
-)
-@click.option(
-    "--renders", type=click.Path(path_type=Path), default=None, help="Folder of rendered faces."
-)
-@click.option("--wild", type=click.Path(path_type=Path), default=None, help="A RenderWild folder.")
-def figures(
-    bundle: Path, shared: Path, labels: Path, renders: Path | None, wild: Path | None
+@click.argument("bundle", type=EXISTING)
+@assets_option
+@labels_option
+@synthetic_images_option
+@click.option("--synthetic-videos", type=EXISTING, help="A RenderWild folder (synthetic videos).")
+def metrics(
+    bundle: Path,
+    assets: Path,
+    labels: Path,
+    synthetic_images: Path | None,
+    synthetic_videos: Path | None,
 ) -> None:
-    """Print the figures of the model record: FER+, web faces, clips, cost."""
+    """Print the metrics of the model record: FER+, web faces, clips, cost."""
     from training.evaluation.model_metrics import model_metrics
     from training.evaluation.record import format_metrics
 
-    click.echo(format_metrics(model_metrics(bundle, shared, labels, renders, wild)))
+    click.echo(
+        figures_text(model_metrics(bundle, assets, labels, synthetic_images, synthetic_videos))
+    )
 
 
 @main.command()
@@ -106,7 +100,7 @@ def figures(
 @click.option(
     "--annotations",
     metavar="NAME",
-    help="The annotation folder, where a copy of Aff-Wild2 holds several.",
+    help="The annotation folder, if a copy of Aff-Wild2 has several.",
 )
 @click.option(
     "--missing",
@@ -116,21 +110,27 @@ def figures(
     help="Frames without a face: hold the last prediction, or leave them out (-1 and -5 in submissions).",
 )
 @click.option(
-    "--workers", type=click.IntRange(1), help="Videos at a time; one a core unless told otherwise."
+    "--workers", type=click.IntRange(1), help="Videos at a time.  [default: number of cores]"
 )
 @click.option(
-    "--resamples",
+    "--bootstrap-samples",
     type=click.IntRange(100),
     default=1000,
     show_default=True,
-    help="Draws for the intervals.",
+    help="Bootstrap samples of the confidence intervals.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
 def evaluate(
-    bundle: str, data: Path, out: Path, missing: str, resamples: int, seed: int, **options: Any
+    bundle: str,
+    data: Path,
+    out: Path,
+    missing: str,
+    bootstrap_samples: int,
+    seed: int,
+    **options: Any,
 ) -> None:
-    """Judge BUNDLE (a folder or a name) by the labels of DATA; write figures, a page and ABAW2
+    """Evaluate BUNDLE (a folder or a name) on the labels of DATA; write metrics, a page and ABAW2
     submissions to --out.
 
     DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of
@@ -142,15 +142,15 @@ def evaluate(
 
     from training.evaluation.dataset_metrics import MetricOptions
     from training.evaluation.evaluate import PAGE_FILE, EvaluateOptions, print_scores
-    from training.evaluation.evaluate import evaluate as judge
+    from training.evaluation.evaluate import evaluate as run_evaluation
 
-    given = {name: value for name, value in options.items() if value is not None}
+    chosen = {name: value for name, value in options.items() if value is not None}
     try:
-        measured = judge(
+        measured = run_evaluation(
             bundle,
             data,
             out,
-            EvaluateOptions(metrics=MetricOptions(missing, resamples, seed), **given),
+            EvaluateOptions(figures=FigureOptions(missing, bootstrap_samples, seed), **chosen),
         )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
@@ -158,44 +158,46 @@ def evaluate(
     click.echo(f"{out / PAGE_FILE}")
 
 
-@main.command()
+@main.command("cross-rig")
+@out_option("runs/transfer")
+@assets_option
+@labels_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/transfer"), show_default=True
+    "--synthetic-images", type=EXISTING, required=True, help="Rendered faces of both rigs."
 )
-@click.option("--shared", type=click.Path(path_type=Path), default=_SHARED)
+@synthetic_videos_option
 @click.option(
-    "--labels", type=click.Path(path_type=Path), default=Path("runs/labels"), show_default=True
-)
-@click.option(
-    "--renders",
-    type=click.Path(path_type=Path, exists=True),
-    required=True,
-    help="Faces of both rigs.",
-)
-@click.option(
-    "--wild",
-    type=click.Path(path_type=Path, exists=True),
-    multiple=True,
-    help="A RenderWild folder; may be repeated.",
+    "--base-steps",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Train one network on real faces for so many steps first and start both runs with it.",
 )
 @click.option(
-    "--base-steps", type=click.IntRange(0), default=0, show_default=True,
-    help="Both runs begin with one network that has learned of people's images alone for so many steps.",
-)  # fmt: skip
-@click.option(
-    "--people",
-    type=click.Path(path_type=Path, exists=True),
-    help="A RenderWild whose validation people help to choose thresholds.",
+    "--threshold-data",
+    type=EXISTING,
+    help="A RenderWild folder whose validation people help to choose thresholds.",
 )
-@click.option(
-    "--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe."
-)
-def transfer(out: Path, options: tuple[str, ...], **given: Any) -> None:
-    """Train on each face rig alone, test on the one left out; a stopped run goes on where it was."""
+@set_option
+def cross_rig(
+    out: Path,
+    assets: Path,
+    labels: Path,
+    synthetic_images: Path,
+    synthetic_videos: tuple[Path, ...],
+    base_steps: int,
+    threshold_data: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train on each face rig alone, test on the one left out; a stopped run is resumed."""
     from training.ablations.cross_rig import transfer as measure
     from training.default_model.default_recipe import recipe
+    from training.engine.recipe_overrides import apply_overrides
 
-    click.echo(json.dumps(measure(with_options(recipe(), list(options)), out, **given), indent=1))
+    student = apply_overrides(recipe(), overrides)
+    paths = (assets, labels, synthetic_images, synthetic_videos)
+    measured = measure(student, out, *paths, base_steps, threshold_data)
+    click.echo(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.methods import ClipRun, clip_runs, write_clip_runs
 from training.ablations.one_run import RunPaths
 from training.methods.recipe_lookup import find_recipe
-from training.methods.trainer import RUN_FILE
+from training.engine.checkpoint import RUN_FILE
 
 REQUIRES = ("torch",)
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from faceaffect.audio.mel import STEP_FRAMES
 from tests.training.methods.network_cases import SMALL, small_net
-from tests.training.methods.synthetic_faces import made_up_data
+from tests.training.methods.synthetic_faces import synthetic_data
 from training.audio.mel_track import MelTrack
+from training.engine.checkpoint import RUN_FILE, WEIGHTS_FILE
+from training.engine.trainer import TrainerConfig
 from training.methods.recipe_lookup import find_recipe
 from training.methods.train_method import train_method
-from training.methods.trainer import RUN_FILE, WEIGHTS_FILE
 from training.models.networks.mean_teacher_clip import FRAMES, MeanTeacherClip
 from training.models.networks.multimodal_transformer import MultimodalTransformer
 from training.models.networks.pairwise_intensity import PairwiseIntensity

@@ -31,7 +31,7 @@ def net() -> AffectNet:
 def faces(net):
     """300 faces with AUs drawn from the network's logits; the true scale is 0.5, the offset 0.3."""
     random = np.random.default_rng(5)
-    table = made_up_faces(300)
+    table = synthetic_faces(300)
     logit = read(net, table, 112)[0]
     spread = logit.std(axis=0) + 1e-6
     probability = sigmoid(

@@ -17,7 +17,7 @@ from faceaffect.detectors.fast_detector import FastFaceDetector
 from faceaffect.types import Frame
 from training.detector.network import DetectorMaps, DetectorNet
 from training.detector.train_detector import DetectorRecipe
-from training.methods.trainer import RUN_FILE, TEACHER_FILE
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 
 pytestmark = pytest.mark.train
 
@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
         if isinstance(part, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(part.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(part.running_var, 0.5, 1.5)
-    save_file(net.state_dict(), tmp_path / TEACHER_FILE)
+    save_file(net.state_dict(), tmp_path / EMA_FILE)
     (tmp_path / RUN_FILE).write_text(
         json.dumps({"recipe": asdict(recipe), "step": 1}), encoding="utf-8"
     )

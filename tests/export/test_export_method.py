@@ -39,7 +39,7 @@ from faceaffect.system.stage_timer import StageTimer
 from tests.export.method_runs import predict_offline, train_run, write_run
 from tests.training.audio.synthetic_media import write_audio
 from tests.training.methods.network_cases import SMALL
-from tests.training.methods.synthetic_faces import made_up_data
+from tests.training.methods.synthetic_faces import synthetic_data
 from training.audio.audio_file import read_audio
 from training.audio.frame_times import frame_audio_offsets
 from training.audio.mel_track import MelTrack
@@ -222,7 +222,7 @@ def test_thresholds_are_chosen_at_input_fps(
 ) -> None:
     net, data = (
         write_run("mean_teacher", tmp_path / "run"),
-        made_up_data(validation={"one": 60, "two": 45}, size_px=32),
+        synthetic_data(validation={"one": 60, "two": 45}, size_px=32),
     )
     recipe = find_recipe("mean_teacher", "compact", SMALL["mean_teacher"])
     table = data.validation

@@ -32,7 +32,7 @@ _PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
 
 
 def transfer(
-    recipe: Recipe,
+    recipe: DefaultModelRecipe,
     folder: Path,
     shared: Path,
     labels: Path,
@@ -52,13 +52,13 @@ def transfer(
     base = folder / "base"
     if base_steps:
         run = replace(recipe, schedule=replace(recipe.schedule, steps=base_steps, small_until=1.0))
-        loop = open_loop(run, base, shared, labels, None)
+        loop = build_default_trainer(run, base, DataPaths(shared, labels))
         loop.resume()
         loop.run()
     figures: dict[str, Any] = {"base_steps": base_steps}
     for rig in RIGS:
         run = replace(recipe, mix=replace(recipe.mix, rig=rig))
-        loop = open_loop(run, folder / rig, shared, labels, renders, wild)
+        loop = build_default_trainer(run, folder / rig, DataPaths(shared, labels, renders, wild))
         if not loop.resume() and base_steps:
             loop.init_from_run(base)
         loop.run()
@@ -69,7 +69,7 @@ def transfer(
     return figures
 
 
-def _size_px(recipe: Recipe) -> int:
+def _size_px(recipe: DefaultModelRecipe) -> int:
     """The crop size that a run ended with."""
     return recipe.schedule.small_px if recipe.schedule.small_until >= 1 else TEMPLATE_SIZE_PX
 

@@ -26,7 +26,7 @@ from training.methods.build_sampler import build_sampler, recipe_tasks
 from training.methods.data import MethodData, open_method_data
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
 from training.methods.predict import MethodPredictions
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.scores import method_predictions, method_scores
 from training.methods.train_method import train_method
 from training.metrics import f1
@@ -119,7 +119,7 @@ def setting_data(trial: Ablation, seed: int, places: RunPaths) -> SettingData:
     return SETTINGS[trial.setting].make(_truth(places), seed)
 
 
-def method_data(run: Run, recipe: Recipe, setting: SettingData, places: RunPaths) -> MethodData:
+def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: RunPaths) -> MethodData:
     """The setting's tables with images at the network's size, and audio and landmarks where the
     method wants them.
     """
@@ -127,7 +127,7 @@ def method_data(run: Run, recipe: Recipe, setting: SettingData, places: RunPaths
     audio, points = method in _WITH_AUDIO, method in _WITH_LANDMARKS
     opened = [
         open_method_data(
-            folder, side, audio, places.cache, landmarks=points, progress=False, to_judge=True
+            folder, side, audio, places.cache, landmarks=points, progress=False, evaluation_only=True
         )
         for folder in places.data
         if _is_used(folder, setting)
@@ -154,7 +154,7 @@ def arm_table(table: FrameTable, run: Run) -> FrameTable:
     return table
 
 
-def run_steps(run: Run, recipe: Recipe, table: FrameTable, scale: float) -> int:
+def run_steps(run: Run, recipe: MethodRecipe, table: FrameTable, scale: float) -> int:
     """Steps of the judged network; whole epochs where an epoch has phases, so that none is cut off."""
     steps = max(1, round(run.trial.steps * scale))
     if recipe.sampler not in _BY_PHASE and not (
@@ -210,7 +210,7 @@ def make_record(
 
 def _trained(
     run: Run,
-    recipe: Recipe,
+    recipe: MethodRecipe,
     data: MethodData,
     folder: Path,
     steps: int,
@@ -240,10 +240,10 @@ def _trained(
 
 
 def _train(
-    recipe: Recipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int
+    recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int
 ) -> MethodNet:
     train = multi_stage_training_for(recipe) or train_method
-    return train(recipe, data, folder, seed=seed, resume=True, steps=steps, save_every=save_every)
+    return train(recipe, data, TrainerConfig(folder, seed=seed, resume=True, steps=steps, save_every=save_every))
 
 
 def _only(table: FrameTable, task: Task) -> FrameTable:

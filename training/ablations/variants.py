@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES, find_recipe
-from training.methods.total_loss import LossTerm
+from training.losses.total_loss import LossTerm
 
 FULL: Final = "full"
 DIRECT: Final = (LossTerm("bce", "au_logit", "au"),)
@@ -155,7 +155,7 @@ class Run:
         """Of its record and folder."""
         return f"{self.trial.name}-{slug(self.arm.name)}-s{self.seed}"
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> MethodRecipe:
         recipe = find_recipe(self.trial.method, "compact", [*self.trial.options, *self.arm.options])
         return recipe if self.arm.losses is None else replace(recipe, losses=self.arm.losses)
 

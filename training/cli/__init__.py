@@ -1,1 +1,1 @@
-"""TODO."""
+"""Commands of `python -m training`."""

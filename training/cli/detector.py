@@ -7,50 +7,46 @@ from typing import TYPE_CHECKING
 
 import click
 
-from training.cli.loop import run_loop
-from training.methods.recipe_overrides import with_options
+from training.cli.loop import run_trainer
+from training.cli.options import (
+    EXISTING,
+    assets_option,
+    out_option,
+    resume_option,
+    set_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
-    from training.methods.trainer import MethodLoop
-
-_SHARED = Path(__file__).resolve().parents[3] / "shared"
+    from training.engine.trainer import Trainer
 
 
 @click.command("train-detector")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/detector"), show_default=True
-)
-@click.option(
-    "--shared",
-    type=click.Path(path_type=Path),
-    default=_SHARED,
-    help="Folder of faces and teachers.",
-)
-@click.option(
-    "--wild",
-    type=click.Path(path_type=Path, exists=True),
-    default=None,
-    help="A RenderWild folder.",
-)
-@click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@click.option(
-    "--set", "options", multiple=True, metavar="NAME=VALUE", help="Change an option of the recipe."
-)
+@out_option("runs/detector")
+@assets_option
+@click.option("--synthetic-videos", type=EXISTING, help="A RenderWild folder (synthetic videos).")
+@resume_option
+@threads_option
+@set_option
 def train_detector(
-    out: Path, shared: Path, wild: Path | None, resume: bool, threads: int, options: tuple[str, ...]
+    out: Path,
+    assets: Path,
+    synthetic_videos: Path | None,
+    resume: bool,
+    threads: int,
+    overrides: tuple[str, ...],
 ) -> None:
-    """Distil the face detector from YuNet (about 20 minutes of one core); a stop loses at most 100
+    """Distill the face detector from YuNet (about 20 minutes of one core); a stop loses at most 100
     steps.
     """
-    from training.detector.train_detector import DetectorRecipe, open_detector_loop
+    from training.detector.train_detector import DetectorRecipe, build_detector_trainer
+    from training.engine.recipe_overrides import apply_overrides
 
-    def opened() -> MethodLoop:
-        return open_detector_loop(
-            with_options(DetectorRecipe(), list(options)), out, shared, wild, threads
-        )
+    def build() -> Trainer:
+        recipe = apply_overrides(DetectorRecipe(), overrides)
+        return build_detector_trainer(recipe, out, assets, synthetic_videos, threads)
 
-    loop = run_loop(out, resume, opened)
+    trainer = run_trainer(out, resume, build)
     click.echo(
-        f"{out}: {loop.steps} steps; `python -m export.export_detector {out}` writes the ONNX file"
+        f"{out}: {trainer.steps} steps; `python -m export.export_detector {out}` writes the ONNX file"
     )

@@ -1,117 +1,106 @@
-"""`python -m training distil`: trained methods or bundles teach the default model."""
+"""`python -m training distill`: trains the default model on the predictions of methods or bundles."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from training.methods.recipe_overrides import with_options
-
-_SHARED = Path(__file__).resolve().parents[2] / "shared"
-_PATH = click.Path(path_type=Path)
+from training.cli.loop import check_folder
+from training.cli.options import (
+    EXISTING_FOLDER,
+    assets_option,
+    cache_option,
+    init_from_option,
+    labels_option,
+    out_option,
+    resume_option,
+    set_option,
+    synthetic_images_option,
+    synthetic_only_option,
+    synthetic_videos_option,
+)
 
 
 @click.command()
 @click.option(
-    "--teacher", "teachers", type=click.Path(path_type=Path, exists=True, file_okay=False), multiple=True, required=True,
-    help="Folder of a trained method or of a bundle; give several for the mean of their probabilities.",
-)  # fmt: skip
-@click.option(
-    "--out",
-    type=_PATH,
-    default=Path("runs/distilled"),
-    show_default=True,
-    help="Folder of the student's run.",
-)
-@click.option(
-    "--data",
-    "--wild",
-    "wild",
-    type=click.Path(path_type=Path, exists=True),
+    "--teacher",
+    "teachers",
+    type=EXISTING_FOLDER,
     multiple=True,
-    help="A RenderWild folder; may be repeated.",
+    required=True,
+    help="Folder of a trained method or of a bundle; repeat for the mean of their probabilities.",
 )
-@click.option(
-    "--renders", type=click.Path(path_type=Path, exists=True), help="Folder of rendered faces."
-)
-@click.option("--shared", type=_PATH, default=_SHARED, help="Folder of faces and teachers.")
-@click.option(
-    "--labels", type=_PATH, default=Path("runs/labels"), show_default=True, help="Of `label`."
-)
-@click.option("--rendered-only", is_flag=True, help="Leave out FER+ and the web faces.")
-@click.option(
-    "--share",
-    type=float,
-    default=0.4,
-    show_default=True,
-    help="Of the teachers where a face has a label.",
-)
-@click.option(
-    "--weight",
-    type=float,
-    default=0.5,
-    show_default=True,
-    help="Of targets that are the teachers' alone.",
-)
+@out_option("runs/distilled")
+@synthetic_videos_option
+@synthetic_images_option
+@assets_option
+@labels_option
+@synthetic_only_option
 @click.option(
     "--real-only",
     is_flag=True,
-    help="Teachers speak of people alone, not of rendered faces, whose truth is known.",
+    help="Use the teachers for real faces alone, not for synthetic ones, whose truth is known.",
 )
 @click.option(
-    "--start", metavar="BUNDLE", help="Begin with this bundle's weights: a folder, or default."
+    "--teacher-weight",
+    type=float,
+    default=0.4,
+    show_default=True,
+    help="Weight of the teachers' targets beside a label.",
 )
 @click.option(
-    "--cache", type=_PATH, default=None, help="Decoded images and tables.  [default: runs/tables]"
+    "--unlabeled-weight",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Loss weight of targets that are the teachers' alone.",
 )
-@click.option("--resume", is_flag=True, help="Go on where a stopped run was saved.")
-@click.option(
-    "--set",
-    "options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change an option of the default recipe.",
-)
-def distil(
+@init_from_option
+@cache_option
+@resume_option
+@set_option
+def distill(
     teachers: tuple[Path, ...],
     out: Path,
+    synthetic_videos: tuple[Path, ...],
+    synthetic_images: Path | None,
+    assets: Path,
+    labels: Path,
+    synthetic_only: bool,
+    real_only: bool,
+    teacher_weight: float,
+    unlabeled_weight: float,
+    init_from: str | None,
     cache: Path | None,
-    share: float,
-    weight: float,
-    **given: Any,
+    resume: bool,
+    overrides: tuple[str, ...],
 ) -> None:
-    """Train the default model on its sources with the soft targets of trained methods, or of a
-    default model's bundle.
+    """Train the default model with the soft targets of trained methods, or of a default model's
+    bundle.
 
-    Teachers say AUs, expressions, valence and arousal of every face: those they read. Their
-    answers are kept in --out, so that a stopped run goes on with --resume. The run is exported
-    and measured as any run of the default model.
+    Each teacher predicts AUs, expressions, valence and arousal, as far as it has these outputs.
+    Predictions are kept in --out for a later --resume. The run is exported and measured as any
+    run of the default model.
     """
-    from training.default_model.build_trainer import open_loop, prepare_loop
-    from training.default_model.default_recipe import recipe
-    from training.default_model.trainer import STATE_FILE
-    from training.distillation.teachers import DistilOptions, Teachers
-
-    resume, rendered_only, options = (
-        given.pop("resume"),
-        given.pop("rendered_only"),
-        given.pop("options"),
+    from training.default_model.build_trainer import (
+        DataPaths,
+        build_default_trainer,
+        prepare_trainer,
     )
-    start, real_only = given.pop("start"), given.pop("real_only")
-    if (out / STATE_FILE).exists() and not resume:
-        raise click.ClickException(
-            f"{out} holds a run already; add --resume or choose another --out"
-        )
-    if rendered_only:
-        given["labels"] = None
+    from training.default_model.default_recipe import recipe
+    from training.distillation.teachers import DistillationConfig, TeacherEnsemble
+    from training.engine.recipe_overrides import apply_overrides
+
+    check_folder(out, resume)
+    data = DataPaths(assets, None if synthetic_only else labels, synthetic_images, synthetic_videos)
     try:
-        student = with_options(recipe(), list(options))
-        teaching = Teachers(teachers, out, DistilOptions(share, weight, not real_only), cache)
-        teaching.check()
-        loop = open_loop(student, out, **given, teaching=teaching)
-        prepare_loop(loop, resume, start)
+        student = apply_overrides(recipe(), overrides)
+        config = DistillationConfig(teacher_weight, unlabeled_weight, not real_only)
+        ensemble = TeacherEnsemble(teachers, out, config, cache)
+        ensemble.write_record()
+        trainer = build_default_trainer(student, out, data, ensemble)
+        prepare_trainer(trainer, resume, init_from)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    loop.run()
+    trainer.run()

@@ -1,5 +1,5 @@
-"""What the commands that train by one `MethodLoop` share: a folder that is not written over,
-resuming, plain errors.
+"""Shared steps of the commands that train: a folder in use is refused, a run is resumed, errors are
+plain.
 """
 
 from __future__ import annotations
@@ -11,28 +11,34 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from training.methods.trainer import MethodLoop
+    from training.engine.trainer import Trainer
 
 
-def run_loop(out: Path, resume: bool, open_loop: Callable[[], MethodLoop]) -> MethodLoop:
-    """Open, resume where that is wanted, train to the end; raises ClickException for a folder in
-    use and for what fails.
-    """
-    from training.methods.trainer import STATE_FILE, TrainingError
+def check_folder(out: Path, resume: bool) -> None:
+    """ClickException if the folder holds a run that is not to be resumed."""
+    from training.engine.checkpoint import STATE_FILE
 
     if not resume and (out / STATE_FILE).exists():
         raise click.ClickException(
             f"{out} holds a run already; add --resume or choose another --out"
         )
+
+
+def run_trainer(out: Path, resume: bool, build: Callable[[], Trainer]) -> Trainer:
+    """Build a trainer, resume it if asked, and train to the end."""
+    from training.engine.checkpoint import TrainingError
+
+    check_folder(out, resume)
     try:
-        loop = open_loop()
+        trainer = build()
         if resume:
+            is_resumed = trainer.resume()
             click.echo(
-                f"resumed at step {loop.step}"
-                if loop.resume()
+                f"resumed at step {trainer.step}"
+                if is_resumed
                 else "nothing to resume, starting anew"
             )
-        loop.run()
+        trainer.run()
     except (ValueError, OSError, TrainingError) as error:
         raise click.ClickException(str(error)) from None
-    return loop
+    return trainer

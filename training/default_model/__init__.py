@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training of the default model: one network for all tasks on single faces."""

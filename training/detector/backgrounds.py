@@ -40,7 +40,7 @@ def piece_beside_faces(taught: TeacherImage, rng: np.random.Generator) -> Image 
     return None
 
 
-def clutter(
+def compose_background(
     size_wh: tuple[int, int], images: list[TeacherImage], data: Path, rng: np.random.Generator
 ) -> Image:
     """BGR [H, W, 3] without a face."""

@@ -1,5 +1,5 @@
-"""What the detector learns: a map of where face centers are, and from those cells the box and its
-points.
+"""Losses of the detector: a heat map of face centers, and box and points from the cells at the
+centers.
 """
 
 from __future__ import annotations
@@ -90,5 +90,5 @@ def _unless_ignored(regions: Tensor, rows: int, columns: int) -> Tensor:
     """1, but 0 in cells [N, h, w] whose center lies in one of the regions [N, I, 4]."""
     x, y = cell_centers(rows, columns)
     left, top, right, bottom = (regions[..., k, None, None] for k in range(4))
-    inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
-    return (~inside.any(dim=1)).float()
+    is_inside: Tensor = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
+    return (~is_inside.any(dim=1)).float()

@@ -1,10 +1,9 @@
-"""Trains the detector: `python -m training train-detector`."""
+"""Training of the face detector: `python -m training train-detector`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,87 +12,88 @@ from torch import Tensor
 
 from training.detector.network import DetectorConfig, DetectorNet
 from training.detector.objective import DetectorObjective
-from training.detector.scenes import SceneGenerator, as_batch, mirrored
+from training.detector.scenes import SceneGenerator, mirrored, to_batch
 from training.detector.yunet_teacher import (
     TeacherImage,
+    label_synthetic_frames,
     label_web_faces,
-    load_taught,
-    save_taught,
-    taught_renders,
+    load_teacher_images,
+    save_teacher_images,
 )
-from training.methods.ema_teacher import Teacher
-from training.methods.optimizer import OptimizerConfig
-from training.methods.trainer import MethodLoop
+from training.engine.ema import EmaModel
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import Recipe
+from training.engine.trainer import Trainer, TrainerConfig
 
-TAUGHT_FILE: Final = "taught.npz"
+TEACHER_IMAGES_FILE: Final = "teacher_images.npz"
 _STEPS_PER_EPOCH: Final = 100
 
 
+def _optimizer() -> OptimizerConfig:
+    return OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
+
+
 @dataclass(frozen=True, slots=True)
-class DetectorRecipe:
-    """Everything that decides a run; of the form that `MethodLoop` wants."""
+class DetectorRecipe(Recipe):
+    """Recipe of the detector; epochs have 100 steps of `batch` scenes of 256x160."""
 
     name: str = "detector"
-    paper: str = "distilled from YuNet"
-    preset: str = "scenes of 256x160"
     net: DetectorConfig = field(default_factory=DetectorConfig)
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(
-            rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5
-        )
-    )
+    optimizer: OptimizerConfig = field(default_factory=_optimizer)
+    epochs: int = 40
     batch: int = 16
-    epochs: int = 40  # of 100 steps
     ema_decay: float = 0.998
     seed: int = 1
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
 
 
 @dataclass(slots=True)
 class SceneBatches:
-    """Batches of scenes by the number of the step."""
+    """Batch source of scenes and their mirror images."""
 
     scenes: SceneGenerator
     batch: int
     steps_per_epoch: int = _STEPS_PER_EPOCH
 
-    def make(self, step: int) -> Sequence[dict[str, Tensor]]:
-        scenes = [self.scenes.make(step * self.batch // 2 + i) for i in range(self.batch // 2)]
-        return [as_batch([*scenes, *map(mirrored, scenes)])]
+    def get(self, step: int) -> Sequence[dict[str, Tensor]]:
+        half = self.batch // 2
+        scenes = [self.scenes.generate(step * self.batch // 2 + i) for i in range(half)]
+        return [to_batch([*scenes, *map(mirrored, scenes)])]
 
 
-def taught_images(shared: Path, wild: Path | None, kept: Path) -> list[TeacherImage]:
-    """Web faces, and frames of RenderWild where there are some, with what YuNet says of them; asked
-    once, then `kept`.
+def teacher_images(
+    assets: Path, synthetic_videos: Path | None, cache_file: Path
+) -> list[TeacherImage]:
+    """Web faces and, if given, frames of RenderWild, labeled by YuNet once and kept in
+    `cache_file`.
     """
-    if not kept.exists():
-        save_taught(
-            [*label_web_faces(shared), *(taught_renders(shared, wild) if wild is not None else ())],
-            kept,
-        )
-    return load_taught(kept)
+    if not cache_file.exists():
+        images = list(label_web_faces(assets))
+        if synthetic_videos is not None:
+            images += label_synthetic_frames(assets, synthetic_videos)
+        save_teacher_images(images, cache_file)
+    return load_teacher_images(cache_file)
 
 
-def open_detector_loop(
-    recipe: DetectorRecipe, out: Path, shared: Path, wild: Path | None, threads: int = 1
-) -> MethodLoop:
-    """The loop over everything that is not held out. Some minutes: the teacher looks at each image."""
+def build_detector_trainer(
+    recipe: DetectorRecipe,
+    out: Path,
+    assets: Path,
+    synthetic_videos: Path | None,
+    threads: int = 1,
+) -> Trainer:
+    """The trainer over all images that are not held out; labeling them takes some minutes."""
     torch.set_num_threads(threads)
-    images = [one for one in taught_images(shared, wild, out / TAUGHT_FILE) if not one.held_out]
+    labeled = teacher_images(assets, synthetic_videos, out / TEACHER_IMAGES_FILE)
+    images = [image for image in labeled if not image.held_out]
     if not images:
-        raise ValueError(f"{shared}: images in data/webfaces are wanted, none found")
+        raise ValueError(f"expected images in {assets}/data/webfaces, got none")
     torch.manual_seed(recipe.seed)
     net = DetectorNet(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = SceneBatches(SceneGenerator(images, shared / "data", recipe.seed), recipe.batch)
-    return MethodLoop(
-        recipe,
+    return Trainer(
         net,
         DetectorObjective(),
-        batches,
-        out,
-        Teacher(net, recipe.ema_decay),
-        save_every=100,
-        seed=recipe.seed,
-    )  # type: ignore[arg-type]
+        SceneBatches(SceneGenerator(images, assets / "data", recipe.seed), recipe.batch),
+        recipe,
+        TrainerConfig(out, seed=recipe.seed),
+        ema=EmaModel(net, recipe.ema_decay),
+    )

@@ -37,7 +37,7 @@ class TeacherImage:
     held_out: bool
 
 
-def save_taught(images: list[TeacherImage], path: Path) -> None:
+def save_teacher_images(images: list[TeacherImage], path: Path) -> None:
     """One file of plain arrays: pixels of all images one after the other, and rows with the number
     of their image.
     """
@@ -58,8 +58,8 @@ def save_taught(images: list[TeacherImage], path: Path) -> None:
     partial.replace(path)
 
 
-def load_taught(path: Path) -> list[TeacherImage]:
-    """What `save_taught` wrote."""
+def load_teacher_images(path: Path) -> list[TeacherImage]:
+    """What `save_teacher_images` wrote."""
     with np.load(path, allow_pickle=False) as file:
         values = {name: file[name] for name in file.files}
     ends = np.cumsum(values["shape"].prod(axis=1))
@@ -87,7 +87,9 @@ class YunetTeacher:
     ) -> TeacherImage:
         """The image with the teacher's boxes and points, taken with `border_px` more around it."""
         padded = (
-            cv2.copyMakeBorder(pixels, *([border_px] * 4), cv2.BORDER_REPLICATE)
+            cv2.copyMakeBorder(
+                pixels, border_px, border_px, border_px, border_px, cv2.BORDER_REPLICATE
+            )
             if border_px
             else pixels
         )
@@ -107,7 +109,7 @@ def label_web_faces(shared: Path) -> Iterator[TeacherImage]:
         )
 
 
-def taught_renders(shared: Path, wild: Path) -> Iterator[TeacherImage]:
+def label_synthetic_frames(shared: Path, wild: Path) -> Iterator[TeacherImage]:
     """Some frames of each video of RenderWild; its validation videos are held out.
 
     A face of the rendering that the teacher does not see becomes unsure, so that the student is

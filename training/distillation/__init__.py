@@ -1,1 +1,1 @@
-"""TODO."""
+"""Distillation of trained methods and bundles into the default model."""

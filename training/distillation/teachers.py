@@ -1,9 +1,9 @@
 """Trained methods and bundles as teachers of the default model: their soft targets beside, or in
 place of, its labels.
 
-A loss that is linear in its target (cross-entropy of AUs and expressions) against a label and
-against a teacher, weighted and added, is the loss against the weighted mean of the two; so the
-teachers' word is written into the tables, and the default model's own loop trains on them.
+For a loss that is linear in its target (cross-entropy of AUs and expressions) the weighted sum of
+the losses against label and teacher is the loss against the weighted mean of the two. So the
+teachers' predictions are mixed into the targets of the tables that the trainer reads.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -27,285 +28,282 @@ from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin
-from training.datasets.progress_bar import track_progress
-from training.datasets.synthetic_images import SYNTHETIC_IMAGES
+from training.datasets.scan_progress import watched
+from training.datasets.synthetic_images import RENDERS
+from training.engine.checkpoint import WEIGHTS_FILE, write_arrays, write_json
 from training.evaluation.network_runner import table_crops
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
 from training.methods.predict_stills import predict_stills
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.train_run import open_recipe_data
-from training.methods.trainer import WEIGHTS_FILE
 from training.models.stages import MethodNet
 
-RECORD_FILE: Final = "distil.json"
+RECORD_FILE: Final = "distill.json"
 _TASKS: Final = ("au", "expression", "va")
-_AT_ONCE: Final = 64
+_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class DistilOptions:
-    """`share` of the teachers where there is a label (M8's 0.4); `weight` of a target that is
-    theirs alone; `rendered`, whether they speak of rendered faces too, whose truth is known.
+class DistillationConfig:
+    """Weights of the teachers' targets.
+
+    teacher_weight: of the teachers beside a label (M8: 0.4).
+    unlabeled_weight: loss weight of a target that is the teachers' alone.
+    synthetic: whether they replace the targets of synthetic faces, whose truth is known, too.
     """
 
-    share: float = 0.4
-    weight: float = 0.5
-    rendered: bool = True
+    teacher_weight: float = 0.4
+    unlabeled_weight: float = 0.5
+    synthetic: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1 or self.weight < 0:
+        if not 0 <= self.teacher_weight <= 1 or self.unlabeled_weight < 0:
             raise ValueError(
-                f"share must lie in 0 to 1 and weight not below 0, got {self.share} and {self.weight}"
+                "teacher_weight must be in 0 to 1 and unlabeled_weight at least 0, got "
+                f"{self.teacher_weight} and {self.unlabeled_weight}"
             )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TeacherOutputs:
-    """What a teacher, or the mean of several, says of N faces; rows of NaN are those it says
-    nothing of.
-    """
+    """Predictions of a teacher, or the mean of several, for N faces; NaN where there is none."""
 
     au: NDArray[np.float32]  # [N, 12] probabilities
     expression: NDArray[np.float32]  # [N, 7] probabilities
     va: NDArray[np.float32]  # [N, 2]
 
     @classmethod
-    def nothing(cls, count: int) -> TeacherOutputs:
+    def empty(cls, count: int) -> TeacherOutputs:
         return cls(*(np.full((count, width), np.nan, np.float32) for width in (12, 7, 2)))
 
 
 class Teacher(Protocol):
-    """Something trained; `digest` is the SHA-256 of its weights, `facts` say what it is."""
+    """A trained model; `sha256` is of its weights, `description` goes into the record."""
 
     @property
-    def digest(self) -> str: ...
+    def sha256(self) -> str: ...
 
     @property
-    def facts(self) -> dict[str, str]: ...
+    def description(self) -> dict[str, str]: ...
 
-    def stills(self, table: FaceTable) -> TeacherOutputs: ...
+    def predict_images(self, table: FaceTable) -> TeacherOutputs: ...
 
-    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> TeacherOutputs:
-        """Frames of RenderWild's videos."""
+    def predict_frames(
+        self, table: FaceTable, folder: Path, origins: list[Origin]
+    ) -> TeacherOutputs:
+        """Predictions for frames of the RenderWild videos in `folder`."""
         ...
 
 
 class MethodTeacher:
-    """A trained method: frames are read as videos, with audio where it has it, so that memory
-    helps; a still is a face's first frame.
+    """A trained method: runs over whole videos, with audio if it uses it, so that its memory helps;
+    a still image is the first frame of a track.
     """
 
     def __init__(self, run: Path, cache: Path | None = None) -> None:
         self._recipe, self._net = read_method_run(run)
         self._cache = cache
-        self.digest = hashlib.sha256((run / WEIGHTS_FILE).read_bytes()).hexdigest()
-        self.facts = {"paper": self._recipe.paper, "preset": self._recipe.preset}
+        self.sha256 = hashlib.sha256((run / WEIGHTS_FILE).read_bytes()).hexdigest()
+        self.description = {"paper": self._recipe.paper, "preset": self._recipe.preset}
 
-    def stills(self, table: FaceTable) -> TeacherOutputs:
+    def predict_images(self, table: FaceTable) -> TeacherOutputs:
         return predict_images(self._recipe, self._net, table)
 
-    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> TeacherOutputs:
-        return predict_videos(self._recipe, self._net, wild, origins, self._cache)
+    def predict_frames(
+        self, table: FaceTable, folder: Path, origins: list[Origin]
+    ) -> TeacherOutputs:
+        return predict_videos(self._recipe, self._net, folder, origins, self._cache)
 
 
 class BundleTeacher:
-    """A default model's bundle: the mean of what it says of each image and of its mirror image."""
+    """A bundle of the default model: the mean of its predictions for each image and the mirrored
+    image.
+    """
 
     def __init__(self, folder: Path) -> None:
         bundle = open_bundle(folder)
         self._graph, self._size_px = bundle.graph, bundle.spec.crop.size_px
         self._session = open_session(bundle.onnx, torch.get_num_threads(), folder)
-        self.digest, self.facts = bundle.spec.files[MODEL_FILE], {"bundle": bundle.spec.name}
+        self.sha256 = bundle.spec.files[MODEL_FILE]
+        self.description = {"bundle": bundle.spec.name}
 
-    def stills(self, table: FaceTable) -> TeacherOutputs:
-        said = TeacherOutputs.nothing(len(table))
+    def predict_images(self, table: FaceTable) -> TeacherOutputs:
+        outputs = TeacherOutputs.empty(len(table))
         names = ["au_nodes", "expression_logit", "va_raw"]
-        for at in track_progress(
-            range(0, len(table), _AT_ONCE), f"{self.facts['bundle']} looks at {table.name}"
-        ):
-            rows = np.arange(at, min(at + _AT_ONCE, len(table)))
-            crops = table_crops(table.select(rows), self._size_px)
+        title = f"{self.description['bundle']} predicts {table.name}"
+        for start in watched(range(0, len(table), _BATCH), title):
+            rows = np.arange(start, min(start + _BATCH, len(table)))
+            crops = table_crops(table.pick(rows), self._size_px)
             both = torch.cat([crops, crops.flip(3)]).contiguous().numpy()
             nodes, expression, va = self._session.run(names, {"crops": both})
-            read = sigmoid(au_gcn(nodes, self._graph)), softmax(expression), np.tanh(va)
-            for task, values in zip(_TASKS, read, strict=True):
-                getattr(said, task)[rows] = values.reshape(2, len(rows), -1).mean(axis=0)
-        return said
+            predictions = (sigmoid(au_gcn(nodes, self._graph)), softmax(expression), np.tanh(va))
+            for task, values in zip(_TASKS, predictions, strict=True):
+                mean = values.reshape(2, len(rows), -1).mean(axis=0)
+                getattr(outputs, task)[rows] = mean
+        return outputs
 
-    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> TeacherOutputs:
-        return self.stills(table)
+    def predict_frames(
+        self, table: FaceTable, folder: Path, origins: list[Origin]
+    ) -> TeacherOutputs:
+        return self.predict_images(table)
 
 
 def open_teacher(folder: Path, cache: Path | None = None) -> Teacher:
-    """The teacher in a folder: a bundle, where there is a spec, else a trained method."""
+    """The teacher in a folder: a bundle if it has a spec, else a trained method."""
     return BundleTeacher(folder) if (folder / SPEC_FILE).is_file() else MethodTeacher(folder, cache)
 
 
-class Teachers:
-    """Several teachers, each asked for what it reads; the mean of their probabilities counts.
+class TeacherEnsemble:
+    """Target provider of the default model: the mean of several teachers' predictions.
 
-    Answers are kept in `folder` and found once.
+    Predictions are computed once and kept in `folder`.
     """
 
     def __init__(
         self,
-        places: Sequence[Path],
+        teachers: Sequence[Path],
         folder: Path,
-        options: DistilOptions,
+        config: DistillationConfig,
         cache: Path | None = None,
     ) -> None:
-        if not places:
+        if not teachers:
             raise ValueError(
-                "distillation needs at least one teacher: the folder of a trained method or of a bundle"
+                "expected at least one teacher, the folder of a trained method or of a bundle; "
+                "got none"
             )
-        self._teachers = [open_teacher(place, cache) for place in places]
-        self._folder, self._options = folder, options
+        self._teachers = [open_teacher(teacher, cache) for teacher in teachers]
+        self._folder, self._config = folder, config
 
     def record(self) -> dict[str, Any]:
-        """What a distillation is made of, by content."""
-        teachers = [teacher.facts | {"weights": teacher.digest} for teacher in self._teachers]
-        return {"teachers": teachers, **asdict(self._options)}
+        """Teachers with the SHA-256 of their weights, and the configuration."""
+        teachers = [teacher.description | {"weights": teacher.sha256} for teacher in self._teachers]
+        return {"teachers": teachers, **asdict(self._config)}
 
-    def check(self) -> None:
-        """Write down the teachers; ValueError where the folder's run has others."""
+    def write_record(self) -> None:
+        """Write the record; ValueError if the folder's run has another one."""
         path = self._folder / RECORD_FILE
-        own = self.record()
-        if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != own:
+        record = self.record()
+        if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != record:
             raise ValueError(
                 f"{path} names other teachers or weights than these; choose another --out"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")
+        write_json(path, record)
 
-    def stills(self, table: FaceTable) -> FaceTable:
-        """The table's targets after the teachers' word."""
-        if table.name == SYNTHETIC_IMAGES and not self._options.rendered:
+    def images(self, table: FaceTable) -> FaceTable:
+        """The table with the teachers' targets."""
+        if table.name == RENDERS and not self._config.synthetic:
             return table
-        each = [
-            self._kept(teacher, table, lambda teacher=teacher: teacher.stills(table))
+        outputs = [
+            self._cached(teacher, table, partial(teacher.predict_images, table))
             for teacher in self._teachers
         ]
-        return with_teacher_targets(table, mean_of(each), self._options)
+        return with_teacher_targets(table, mean_outputs(outputs), self._config)
 
-    def frames(self, table: FaceTable, wild: Path, origins: list[Origin]) -> FaceTable:
-        """The same for frames of RenderWild's videos."""
-        if not self._options.rendered:
+    def frames(self, table: FaceTable, folder: Path, origins: list[Origin]) -> FaceTable:
+        """The table of frames of the RenderWild videos in `folder` with the teachers' targets."""
+        if not self._config.synthetic:
             return table
-        each = [
-            self._kept(teacher, table, lambda teacher=teacher: teacher.frames(table, wild, origins))
+        outputs = [
+            self._cached(teacher, table, partial(teacher.predict_frames, table, folder, origins))
             for teacher in self._teachers
         ]
-        return with_teacher_targets(table, mean_of(each), self._options)
+        return with_teacher_targets(table, mean_outputs(outputs), self._config)
 
-    def _kept(
-        self, teacher: Teacher, table: FaceTable, ask: Callable[[], TeacherOutputs]
+    def _cached(
+        self, teacher: Teacher, table: FaceTable, predict: Callable[[], TeacherOutputs]
     ) -> TeacherOutputs:
-        """An answer out of the folder, or asked for and put there."""
+        """Predictions from the folder, computed and written if they are missing."""
         content = hashlib.sha256(
-            f"{teacher.digest}|{table.name}|{len(table)}".encode() + table.landmarks_xy.tobytes()
+            f"{teacher.sha256}|{table.name}|{len(table)}".encode() + table.landmarks_xy.tobytes()
         )
-        path = (
-            self._folder
-            / "teachers"
-            / f"{table.name.replace(' ', '_')}-{content.hexdigest()[:16]}.npz"
-        )
+        name = f"{table.name.replace(' ', '_')}-{content.hexdigest()[:16]}.npz"
+        path = self._folder / "teachers" / name
         if not path.is_file():
-            said = ask()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as out:
-                np.savez(out, **{task: getattr(said, task) for task in _TASKS})
-            partial.replace(path)
-        with np.load(path, allow_pickle=False) as kept:
-            return TeacherOutputs(*(kept[task] for task in _TASKS))
+            outputs = predict()
+            write_arrays(path, {task: getattr(outputs, task) for task in _TASKS})
+        with np.load(path, allow_pickle=False) as file:
+            return TeacherOutputs(*(file[task] for task in _TASKS))
 
 
-def predict_images(recipe: Recipe, net: MethodNet, table: FaceTable) -> TeacherOutputs:
-    """A method's read-outs of aligned still faces."""
-    said = TeacherOutputs.nothing(len(table))
-    for at in track_progress(range(0, len(table), _AT_ONCE), f"{recipe.paper} looks at {table.name}"):
-        rows = np.arange(at, min(at + _AT_ONCE, len(table)))
-        outputs = predict_stills(recipe, net, table.select(rows))
+def predict_images(recipe: MethodRecipe, net: MethodNet, table: FaceTable) -> TeacherOutputs:
+    """A method's predictions for aligned still faces."""
+    predictions = TeacherOutputs.empty(len(table))
+    for start in watched(range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"):
+        rows = np.arange(start, min(start + _BATCH, len(table)))
+        outputs = predict_stills(recipe, net, table.pick(rows))
         if "au_logit" in outputs:
-            said.au[rows] = torch.sigmoid(outputs["au_logit"]).numpy()
+            predictions.au[rows] = torch.sigmoid(outputs["au_logit"]).numpy()
         if "expression_logit" in outputs:
-            said.expression[rows] = outputs["expression_logit"].softmax(dim=1).numpy()
+            predictions.expression[rows] = outputs["expression_logit"].softmax(dim=1).numpy()
         if "va" in outputs:
-            said.va[rows] = outputs["va"].clamp(-1, 1).numpy()
-    return said
+            predictions.va[rows] = outputs["va"].clamp(-1, 1).numpy()
+    return predictions
 
 
 def predict_videos(
-    recipe: Recipe, net: MethodNet, wild: Path, origins: list[Origin], cache: Path | None
+    recipe: MethodRecipe, net: MethodNet, folder: Path, origins: list[Origin], cache: Path | None
 ) -> TeacherOutputs:
-    """A method's read-outs of frames of RenderWild, read as videos out of their crops; nothing
-    where a crop is missing.
+    """A method's predictions for frames of the RenderWild data set in `folder`, run over the crops of
+    whole videos; NaN where a crop is missing.
     """
-    data = open_recipe_data(recipe, wild, cache)
+    data = open_recipe_data(recipe, folder, cache)
     options = {} if cache is None else {"cache": cache}
-    table = load_cached("affwild2", wild, timing=data.tracks is not None, **options)
-    wanted = {name: k for k, name in enumerate(table.videos)}
-    asked = table.select(
-        np.isin(table.video, [wanted[name] for name, _ in origins if name in wanted])
-    )
-    predictions = method_predictions(net, recipe, asked, data)
-    place = {
-        (asked.videos[video], int(frame)): row
+    table = load_cached("affwild2", folder, timing=data.tracks is not None, **options)
+    video_index = {name: k for k, name in enumerate(table.videos)}
+    videos = [video_index[name] for name, _ in origins if name in video_index]
+    table = table.pick(np.isin(table.video, videos))
+    predictions = method_predictions(net, recipe, table, data)
+    row_of = {
+        (table.videos[video], int(frame)): row
         for row, (video, frame) in enumerate(
-            zip(asked.video.tolist(), asked.frame.tolist(), strict=True)
+            zip(table.video.tolist(), table.frame.tolist(), strict=True)
         )
         if predictions.known[row]
     }
-    said = TeacherOutputs.nothing(len(origins))
-    found = [(row, place[origin]) for row, origin in enumerate(origins) if origin in place]
-    if found:
-        rows, places = np.array(found).T
+    outputs = TeacherOutputs.empty(len(origins))
+    pairs = [(k, row_of[origin]) for k, origin in enumerate(origins) if origin in row_of]
+    if pairs:
+        targets, rows = np.array(pairs).T
         for task in _TASKS:
             value = getattr(predictions, task)
             if value is not None:
-                getattr(said, task)[rows] = value[places]
-    return said
+                getattr(outputs, task)[targets] = value[rows]
+    return outputs
 
 
-def mean_of(each: Sequence[TeacherOutputs]) -> TeacherOutputs:
-    """The mean of several teachers, of those that say something, face by face and task by task."""
-    parts = []
+def mean_outputs(outputs: Sequence[TeacherOutputs]) -> TeacherOutputs:
+    """Mean over the teachers that have a prediction, face by face and task by task."""
+    means = []
     for task in _TASKS:
-        values = np.stack([getattr(said, task) for said in each])
+        values = np.stack([getattr(each, task) for each in outputs])
         known = np.isfinite(values)
         total = np.where(known, values, 0).sum(axis=0)
-        parts.append(
-            np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan).astype(
-                np.float32
-            )
-        )
-    return TeacherOutputs(*parts)
+        mean = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+        means.append(mean.astype(np.float32))
+    return TeacherOutputs(*means)
 
 
 def with_teacher_targets(
-    table: FaceTable, said: TeacherOutputs, options: DistilOptions
+    table: FaceTable, outputs: TeacherOutputs, config: DistillationConfig
 ) -> FaceTable:
-    """The table with targets (1 - share) label + share teacher where a face has a label, the
-    teacher's elsewhere.
+    """The table with targets (1 - w) label + w teacher (w = `teacher_weight`) for labeled faces, the
+    teacher's for the others.
 
-    Weights of labeled targets stay; those of the teachers' alone are `weight`. What holds no
-    face is left as it is.
+    Loss weights of labeled targets are unchanged; those of the teachers' alone are
+    `unlabeled_weight`. Rows without a face are unchanged.
     """
     changed: dict[str, NDArray[np.float32]] = {}
     for task in _TASKS:
-        own, weight, value = (
-            getattr(table, task),
-            getattr(table, f"{task}_weight"),
-            getattr(said, task),
-        )
-        is_face = (table.face > 0)[:, None]
-        known = np.isfinite(value) & is_face
-        wide = weight if weight.ndim == 2 else np.repeat(weight[:, None], own.shape[1], axis=1)
-        share = np.where(known, np.where(wide > 0, options.share, 1.0), 0.0)
-        changed[task] = (own * (1 - share) + np.where(known, value, 0) * share).astype(np.float32)
-        answered = known if weight.ndim == 2 else known.all(axis=1)
+        label, weight = getattr(table, task), getattr(table, f"{task}_weight")
+        target = getattr(outputs, task)
+        known = np.isfinite(target) & (table.face > 0)[:, None]
+        wide = weight if weight.ndim == 2 else np.repeat(weight[:, None], label.shape[1], axis=1)
+        alpha = np.where(known, np.where(wide > 0, config.teacher_weight, 1.0), 0.0)
+        mixed = label * (1 - alpha) + np.where(known, target, 0) * alpha
+        changed[task] = mixed.astype(np.float32)
+        has_target = known if weight.ndim == 2 else known.all(axis=1)
         changed[f"{task}_weight"] = np.where(
-            answered & (weight == 0), options.weight, weight
+            has_target & (weight == 0), config.unlabeled_weight, weight
         ).astype(np.float32)
     return replace(table, **changed)

@@ -10,7 +10,7 @@ from torch import Tensor
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from training.augmentation.crops import sample_crops
 from training.datasets.face_table import FaceTable
-from training.default_model.trainer import normalize
+from training.default_model.objective import normalize
 from training.models.affect_net import AffectNet
 
 

@@ -1,3 +1,3 @@
-"""Losses of the eight methods: (prediction, target, mask) -> a number, 0 with a gradient of 0 where
+"""Losses of all models: (prediction, target, mask or weight) -> a number; 0 with a gradient of 0 where
 nothing is labeled.
 """

@@ -1,4 +1,4 @@
-"""Losses of AU read-outs against 0/1 or soft labels [N, 12] with mask [N, 12]."""
+"""Losses of AU outputs against 0/1 or soft labels [N, 12] with mask [N, 12]."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from torch.nn import functional
 from training.losses.masked import filled, masked_mean
 
 
-def inverse_rates(active: Tensor, known: Tensor) -> Tensor:
-    """Weight of each AU [12]: one over how often it is active, of mean one (M1's, M4's weights).
+def inverse_rate_weights(active: Tensor, known: Tensor) -> Tensor:
+    """Weight of each AU [12]: the inverse of its rate of activation, of mean one (M1, M4).
 
-    An AU active in less than one in a hundred frames counts as if it were that, or one never
-    seen would outweigh all others.
+    Rates are clamped to at least 0.01, or an AU that is never active would outweigh all others.
     """
     rate = ((active * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)).clamp(min=0.01)
     return (1 / rate) / (1 / rate).mean()
@@ -26,7 +25,7 @@ def bce(
     positive_weight: tuple[float, ...] = (),
     summed: bool = False,
 ) -> Tensor:
-    """Binary cross-entropy, mean over what is known; `summed` adds the means of the AUs instead
+    """Binary cross-entropy, mean over labeled entries; `summed` adds the means of the AUs instead
     (M5).
     """
     weight = logit.new_tensor(positive_weight) if positive_weight else None
@@ -47,23 +46,27 @@ def shifted_bce(
     positive_weight: tuple[float, ...] = (),
     shift: float = 0.05,
 ) -> Tensor:
-    """-(w y log((p + s) / (1 + s)) + (1 - y) log((1 + s - p) / (1 + s))): bounded at wrong
-    certainty (M2's sequence).
+    """-(w y log((p + s) / (1 + s)) + (1 - y) log((1 + s - p) / (1 + s))): bounded for confident
+    errors (M2's sequence outputs).
     """
-    p, y = torch.sigmoid(logit), filled(target, mask)
+    p = torch.sigmoid(logit)
+    y = filled(target, mask)
     weight = logit.new_tensor(positive_weight) if positive_weight else torch.ones_like(logit[:1])
-    active, inactive = ((p + shift) / (1 + shift)).log(), ((1 + shift - p) / (1 + shift)).log()
+    active = ((p + shift) / (1 + shift)).log()
+    inactive = ((1 + shift - p) / (1 + shift)).log()
     return masked_mean(-(weight * y * active + (1 - y) * inactive), mask)
 
 
 def multi_label_ce(logit: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """log(1 + sum_{y=0} e^q) + log(1 + sum_{y=1} e^-q) of each row (M1): active ones above 0, all
-    others below.
+    """log(1 + sum_{y=0} e^q) + log(1 + sum_{y=1} e^-q) of each row (M1): pushes logits of active
+    AUs above 0, all others below.
     """
-    y, never = filled(target, mask), torch.full_like(logit, -1e9)
-    is_active, is_inactive = (y > 0.5) & (mask > 0), (y <= 0.5) & (mask > 0)
-    above = torch.where(is_active, -logit, never)
-    below = torch.where(is_inactive, logit, never)
+    y = filled(target, mask)
+    excluded = torch.full_like(logit, -1e9)
+    is_active = (y > 0.5) & (mask > 0)
+    is_inactive = (y <= 0.5) & (mask > 0)
+    above = torch.where(is_active, -logit, excluded)
+    below = torch.where(is_inactive, logit, excluded)
     zero = torch.zeros_like(logit[:, :1])
     loss = torch.cat([zero, above], dim=1).logsumexp(dim=1) + torch.cat(
         [zero, below], dim=1
@@ -80,11 +83,12 @@ def pair_ce(
     class_weight: Tensor | None = None,
 ) -> Tensor:
     """Two-class cross-entropy of pairs [N, 12, 2], smoothed as `ce_smooth`; `class_weight` [12]
-    weighs AUs (M1, M4).
+    weights AUs (M1, M4).
     """
-    y, log_probability = filled(target, mask), functional.log_softmax(pair, dim=2)
-    own = -(y * log_probability[..., 1] + (1 - y) * log_probability[..., 0])
-    loss = (1 - (2 if published else 1) * eps) * own + eps * -log_probability.mean(dim=2)
+    y = filled(target, mask)
+    log_probability = functional.log_softmax(pair, dim=2)
+    cross_entropy = -(y * log_probability[..., 1] + (1 - y) * log_probability[..., 0])
+    loss = (1 - (2 if published else 1) * eps) * cross_entropy + eps * -log_probability.mean(dim=2)
     return masked_mean(loss, mask if class_weight is None else mask * class_weight)
 
 

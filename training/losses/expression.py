@@ -1,8 +1,12 @@
-"""Losses of expression logits [N, C] against class indices [N] with mask [N]."""
+"""Losses of expression logits [N, C] against class indices [N], or distributions [N, C], with mask
+[N].
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,13 +27,13 @@ def ce_smooth(
 ) -> Tensor:
     """(1 - eps) of the true class's cross-entropy and eps of the mean over classes.
 
-    `published` reproduces M1's factor of 1 - 2 eps on the first part. `class_weight` [C] weighs
+    `published` reproduces M1's factor of 1 - 2 eps on the first part. `class_weight` [C] weights
     samples by their class.
     """
     classes = _classes(target, mask)
     log_probability = functional.log_softmax(logit, dim=1)
-    own = -log_probability.gather(1, classes[:, None])[:, 0]
-    loss = (1 - (2 if published else 1) * eps) * own + eps * -log_probability.mean(dim=1)
+    cross_entropy = -log_probability.gather(1, classes[:, None])[:, 0]
+    loss = (1 - (2 if published else 1) * eps) * cross_entropy + eps * -log_probability.mean(dim=1)
     return masked_mean(loss, mask if class_weight is None else mask * class_weight[classes])
 
 
@@ -57,3 +61,22 @@ def focal_sigmoid(
     missed = torch.where(one_hot > 0, 1 - p, p)
     weight = torch.where(one_hot > 0, torch.full_like(p, alpha), torch.full_like(p, 1 - alpha))
     return masked_mean((weight * missed**gamma * entropy).mean(dim=1), mask)
+
+
+def distribution_ce(
+    logit: Tensor, distribution: Tensor, weight: Tensor, class_weight: Tensor
+) -> Tensor:
+    """Cross-entropy against distributions [N, C] (votes) with sample weights [N] and class weights
+    [C].
+    """
+    log_probability = functional.log_softmax(logit, dim=1)
+    return masked_mean(-(distribution * class_weight * log_probability).sum(dim=1), weight)
+
+
+def inverse_frequency_weights(
+    distribution: NDArray[np.float32], weight: NDArray[np.float32], power: float = 0.25
+) -> Tensor:
+    """Weight of each class [C] by (1 / frequency) ** power, of mean one over the data."""
+    frequency = (distribution * weight[:, None]).sum(axis=0) / weight.sum()
+    raw = 1 / np.maximum(frequency, 1e-4) ** power
+    return torch.from_numpy((raw / (raw * frequency).sum()).astype(np.float32))

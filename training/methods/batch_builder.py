@@ -1,5 +1,5 @@
-"""Rows of a table as the tensors by name that a recipe's network and losses want: one definition
-for training and judging.
+"""Tensors by name from rows of a table, as a recipe's network and losses need them: one definition
+for training and evaluation.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from training.datasets.frame_table import FrameTable, Task
 from training.methods.audio_inputs import causal_window_audio, clip_audio, window_audio
 from training.methods.data import MethodData
 from training.methods.normalization import NORMALIZATIONS
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.models.encoders.au_attention import POINTS
 from training.models.networks.mean_teacher_clip import CHANNELS
 from training.models.stages import MethodNet
 
 Form = Literal["frames", "windows", "clips"]
 LABELS: Final[dict[Task, str]] = {"AU": "au", "EXPR": "expression", "VA": "va"}
-LIGHT: Final = ClipJitter(rotate_deg=8, crop_area=(0.8, 1.0), brightness=0.2, contrast=0.2)
-_PUBLISHED: Final = {"M1": "M1-EXPR-VA"}  # of a batch that is for AUs: M1-AU
+LIGHT_JITTER: Final = ClipJitter(rotate_deg=8, crop_area=(0.8, 1.0), brightness=0.2, contrast=0.2)
+_PUBLISHED_JITTER: Final = {"M1": "M1-EXPR-VA"}  # M1-AU for batches of the AU task
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """What a network takes: single frames, windows of `length` frames that follow each other, or
-    clips of `length`.
+    """Input of a network: single frames, windows of `length` consecutive frames, or clips of
+    `length` frames.
     """
 
     form: Form
@@ -44,25 +44,21 @@ class InputSpec:
 
     @classmethod
     def of(cls, net: MethodNet, form: str = "auto") -> InputSpec:
-        """`form` "frames" gives a network over windows single frames."""
-        forms = {each.name: each.shape for each in net.input_forms()}
+        """The input of `net`; with `form` "frames" single frames for a network over windows."""
+        shapes = {each.name: each.shape for each in net.input_forms()}
         config = getattr(net, "config", None)
         audio = 0
-        if "mel" in forms:
-            audio = forms["mel"][1] if "clip" in forms else forms["mel"][0]
-        if "clip" in forms:
-            return cls(
-                "clips",
-                forms["clip"][0],
-                forms["clip"][-1],
-                audio,
-                getattr(config, "clip", "") == "2d1d",
-            )
-        shape = forms["crops"]
+        if "mel" in shapes:
+            audio = shapes["mel"][1] if "clip" in shapes else shapes["mel"][0]
+        if "clip" in shapes:
+            is_causal = getattr(config, "clip", "") == "2d1d"
+            return cls("clips", shapes["clip"][0], shapes["clip"][-1], audio, is_causal)
+        shape = shapes["crops"]
         if len(shape) == 3 or form == "frames":
             if form == "windows":
                 raise ValueError(
-                    "sampling.form=windows needs a network over sequences, this one takes single frames"
+                    "sampling.form=windows needs a network over sequences, "
+                    "got one over single frames"
                 )
             return cls("frames", 1, shape[-1])
         length = int(getattr(config, "window", shape[0]))
@@ -70,88 +66,76 @@ class InputSpec:
 
 
 class BatchBuilder:
-    """Makes inputs and labels of rows for one recipe and network."""
+    """Builds inputs and labels of rows for one recipe and network."""
 
     def __init__(
-        self, recipe: Recipe, form: InputSpec, data: MethodData, table: FrameTable
+        self, recipe: MethodRecipe, form: InputSpec, data: MethodData, table: FrameTable
     ) -> None:
         self.recipe, self.form, self.data, self.table = recipe, form, data, table
         norm = NORMALIZATIONS[recipe.normalization]
         self._mean, self._std = (
             torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
         )
-        self._wants_points = (
-            any(term.label == "landmarks_49" for term in recipe.losses) or form.form == "clips"
-        )
+        self._labels_landmarks = any(term.label == "landmarks_49" for term in recipe.losses)
 
     def batch(
         self, rows: NDArray[np.int64], tasks: tuple[Task, ...], seed: tuple[int, ...]
     ) -> dict[str, Tensor]:
-        """Varied inputs and the labels of `tasks`, for training; the same seed gives the same
+        """Augmented inputs and the labels of `tasks`, for training; the same seed returns the same
         batch.
         """
         inputs, points = self._inputs(rows, np.random.default_rng(seed), self._jitter(tasks))
-        if any(term.label == "landmarks_49" for term in self.recipe.losses):
+        if self._labels_landmarks:
             inputs |= _landmark_labels(points)
-        if (
-            self.form.audio_columns
-            and self.form.form == "clips"
-            and self.recipe.sampling.drop_audio
-        ):
-            dropped = (
-                np.random.default_rng([*seed, 1]).random(len(rows))
-                < self.recipe.sampling.drop_audio
-            )
-            inputs["mel_real"] = inputs["mel_real"] * torch.from_numpy(~dropped)
+        drop_audio = self.recipe.sampling.drop_audio
+        if self.form.audio_columns and self.form.form == "clips" and drop_audio:
+            is_dropped = np.random.default_rng([*seed, 1]).random(len(rows)) < drop_audio
+            inputs["mel_real"] = inputs["mel_real"] * torch.from_numpy(~is_dropped)
         return inputs | self.labels(rows, tasks)
 
     def inputs(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Inputs as they are, for judging; what `change` draws depends on the rows alone."""
+        """Inputs without augmentation, for evaluation; random numbers of `data.change` depend on the
+        rows alone.
+        """
         return self._inputs(rows, np.random.default_rng([0, max(0, int(rows.flat[0]))]), None)[0]
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
-        """The network's images [n, C, S, S] of single rows, as they are; for networks that run
-        frame after frame.
+        """Images [n, C, S, S] of single rows without augmentation, for networks that run frame by
+        frame.
         """
         clips = rows[:, None] if self.form.form == "clips" else rows
         name = "clip" if self.form.form == "clips" else "crops"
-        found = self._inputs(
-            clips, np.random.default_rng([0, max(0, int(rows[0]))]), None, audio=False
-        )[0][name]
-        return found[:, 0] if self.form.form == "clips" else found
+        random = np.random.default_rng([0, max(0, int(rows[0]))])
+        images = self._inputs(clips, random, None, audio=False)[0][name]
+        return images[:, 0] if self.form.form == "clips" else images
 
     def labels(self, rows: NDArray[np.int64], tasks: tuple[Task, ...]) -> dict[str, Tensor]:
-        """Labels and masks of `tasks` alone. Rows of -1 have none. A clip has those of its last
-        frame.
-        """
+        """Labels and masks of `tasks`. Rows of -1 have none; a clip has those of its last frame."""
         rows = np.asarray(rows, np.int64)
-        places = rows[:, -1] if self.form.form == "clips" and rows.ndim == 2 else rows
-        found: dict[str, Tensor] = {}
+        labeled = rows[:, -1] if self.form.form == "clips" and rows.ndim == 2 else rows
+        labels: dict[str, Tensor] = {}
         for task in tasks:
             name = LABELS[task]
-            values, mask = (
-                getattr(self.table, name)[places],
-                getattr(self.table, f"{name}_mask")[places],
-            )
-            mask = mask & ((places >= 0)[..., None] if task == "AU" else places >= 0)
-            found[name] = torch.from_numpy(
-                values.astype(np.int64 if task == "EXPR" else np.float32)
-            )
-            found[f"{name}_mask"] = torch.from_numpy(mask.astype(np.float32))
-        return found
+            values = getattr(self.table, name)[labeled]
+            mask = getattr(self.table, f"{name}_mask")[labeled]
+            mask = mask & ((labeled >= 0)[..., None] if task == "AU" else labeled >= 0)
+            dtype = np.int64 if task == "EXPR" else np.float32
+            labels[name] = torch.from_numpy(values.astype(dtype))
+            labels[f"{name}_mask"] = torch.from_numpy(mask.astype(np.float32))
+        return labels
 
     def _jitter(self, tasks: tuple[Task, ...]) -> ClipJitter | None:
         kind = self.recipe.sampling.jitter
         if kind == "auto":
             kind = "published" if self.recipe.preset == "published" else "light"
         if kind != "published":
-            return LIGHT if kind == "light" else None
+            return LIGHT_JITTER if kind == "light" else None
         name = (
             "M1-AU"
             if self.recipe.paper == "M1" and tasks == ("AU",)
-            else _PUBLISHED.get(self.recipe.paper, self.recipe.paper)
+            else _PUBLISHED_JITTER.get(self.recipe.paper, self.recipe.paper)
         )
-        return JITTERS.get(name, LIGHT)
+        return JITTERS.get(name, LIGHT_JITTER)
 
     def _inputs(
         self,
@@ -167,13 +151,14 @@ class BatchBuilder:
         if self.data.change is not None:
             inputs = self.data.change(inputs, rows, random)
         images = inputs[name]
-        points = self._points(rows) if self._wants_points else None
+        needs_points = self._labels_landmarks or self.form.form == "clips"
+        points = self._points(rows) if needs_points else None
         if jitter is not None:
             generator = torch.Generator().manual_seed(int(random.integers(2**62)))
             images, points = augment_clips(images, jitter, generator, points)
         if name == "clip":
             inputs["clip_real"] = torch.from_numpy((rows >= 0).astype(np.float32))
-            images = torch.cat([images, _masks(points, rows.shape, self.form.size_px)], dim=2)
+            images = torch.cat([images, _part_masks(points, rows.shape, self.form.size_px)], dim=2)
             assert images.shape[2] == CHANNELS
         inputs[name] = (images - self._mean) / self._std
         return inputs, points
@@ -193,7 +178,7 @@ class BatchBuilder:
             images = functional.interpolate(
                 images, (size, size), mode="bilinear", align_corners=False
             )
-        return images.unflatten(0, rows.shape)
+        return images.reshape(*rows.shape, *images.shape[1:])
 
     def _points(self, rows: NDArray[np.int64]) -> Tensor:
         """[..., 68, 2] pixels of the network's images, NaN where unknown."""
@@ -202,35 +187,36 @@ class BatchBuilder:
         return torch.from_numpy(((points + 0.5) * ratio - 0.5).astype(np.float32))
 
     def _audio(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        form, tracks = self.form, self.data.tracks
+        form = self.form
+        tracks = self.data.tracks
         if not form.audio_columns:
             return {}
         if form.form == "clips":
-            mel, has = clip_audio(
-                self.table, tracks, rows, form.audio_columns, ahead=not form.causal
+            mel, has_audio = clip_audio(
+                self.table, tracks, rows, form.audio_columns, centered=not form.causal
             )
-            return {"mel": mel, "mel_real": has}
+            return {"mel": mel, "mel_real": has_audio}
         if not form.causal:
-            mel, has = window_audio(self.table, tracks, rows)
-            return {"mel": mel, "mel_real": has}
-        mel, arrived, has = causal_window_audio(self.table, tracks, rows)
-        return {"mel": mel, "mel_index": arrived, "mel_real": has}
+            mel, has_audio = window_audio(self.table, tracks, rows)
+            return {"mel": mel, "mel_real": has_audio}
+        mel, mel_index, has_audio = causal_window_audio(self.table, tracks, rows)
+        return {"mel": mel, "mel_index": mel_index, "mel_real": has_audio}
 
 
 def _landmark_labels(points: Tensor | None) -> dict[str, Tensor]:
     assert points is not None
-    chosen = points[:, list(POINTS)]
-    known = torch.isfinite(chosen).flatten(1).all(dim=1)
-    return {"landmarks_49": torch.nan_to_num(chosen), "landmarks_49_mask": known.float()}
+    points_49 = points[:, list(POINTS)]
+    is_known = torch.isfinite(points_49).flatten(1).all(dim=1)
+    return {"landmarks_49": torch.nan_to_num(points_49), "landmarks_49_mask": is_known.float()}
 
 
-def _masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> Tensor:
+def _part_masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> Tensor:
     """Images of facial parts [B, T, 1, S, S] in 0..1; empty where no landmarks are known."""
     masks = np.zeros((*shape, 1, size_px, size_px), np.uint8)
     if points is not None:
         values = points.numpy()
-        known = np.isfinite(values).all(axis=(-2, -1))
-        for place in np.argwhere(known):
-            at = tuple(place)
-            masks[at][0] = face_part_mask(values[at], size_px)
+        is_known = np.isfinite(values).all(axis=(-2, -1))
+        for position in np.argwhere(is_known):
+            index = tuple(position)
+            masks[index][0] = part_mask(values[index], size_px)
     return torch.from_numpy(masks).float().div_(255)

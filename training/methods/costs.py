@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,8 @@ class CostRow:
         """Relative differences of parameters and multiply-accumulates from what was expected."""
         ours = (self.cost.parameters / 1e6, self.cost.macs / 1e9)
         first, second = (
-            None if wanted is None else own / wanted - 1
-            for own, wanted in zip(ours, self.expected, strict=True)
+            None if expected is None else value / expected - 1
+            for value, expected in zip(ours, self.expected, strict=True)
         )
         return first, second
 
@@ -54,7 +55,7 @@ def _cost(parts: nn.Module | list[nn.Module], call: Callable[[], object]) -> Cos
     return Cost(sum(parameter_count(part) for part in parts), macs_of(call))
 
 
-def _whole(
+def _network_row(
     paper: str, part: str, expected: tuple[float | None, float | None], *options: str
 ) -> CostRow:
     net = _net(paper, *options)
@@ -123,28 +124,28 @@ def _pairwise() -> Iterator[CostRow]:
         yield CostRow(
             "M7",
             part,
-            _cost(net.networks(), lambda net=net, crops=crops: net.measure(crops)),
+            _cost(net.networks(), partial(net.measure, crops)),
             expected,
-        )  # type: ignore[misc]
+        )
     mapping = net.get_submodule("mapping")
-    whole = _cost(mapping, lambda: mapping(_zeros(1, 12, 1221)))
+    total = _cost(mapping, lambda: mapping(_zeros(1, 12, 1221)))
     yield CostRow(
-        "M7", "mapping of one AU", Cost(whole.parameters // 12, whole.macs // 12), (21.8, 0.022)
+        "M7", "mapping of one AU", Cost(total.parameters // 12, total.macs // 12), (21.8, 0.022)
     )
 
 
 def cost_rows() -> Iterator[CostRow]:
     """All rows, M1 to M8, each at its published input size unless the part says another."""
-    yield _whole("M1", "pair @224", (47.0, 6.28))
-    yield _whole("M1", "pair @112", (47.0, 1.19), "net.size_px=112")
-    yield _whole("M1", "student @224", (23.5, 3.14), "net.student=true")
+    yield _network_row("M1", "pair @224", (47.0, 6.28))
+    yield _network_row("M1", "pair @112", (47.0, 1.19), "net.size_px=112")
+    yield _network_row("M1", "student @224", (23.5, 3.14), "net.student=true")
     yield from _multimodal()
-    yield _whole("M3", "@112", (25.6, 1.08))
-    yield _whole("M4", "@176", (25.2, 8.76))
+    yield _network_row("M3", "@112", (25.6, 1.08))
+    yield _network_row("M4", "@176", (25.2, 8.76))
     yield from _clip()
-    yield _whole("M6", "@128", (26.8, 2.26))
+    yield _network_row("M6", "@128", (26.8, 2.26))
     yield from _pairwise()
-    yield _whole("M8", "CNN @112", (24.0, 1.08), "net.recurrence=none")
+    yield _network_row("M8", "CNN @112", (24.0, 1.08), "net.recurrence=none")
     yield from _recurrent()
 
 

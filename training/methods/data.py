@@ -1,5 +1,5 @@
-"""A data set as the methods train on it: tables of both splits, images in one mapped array, audio
-as mel tracks.
+"""Data set of the methods: tables of both splits, images in one memory-mapped array, audio as mel
+tracks.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
 
 Change = Callable[[dict[str, Tensor], NDArray[np.int64], np.random.Generator], dict[str, Tensor]]
-"""(inputs by name, their rows, chance) -> inputs: images are RGB in 0..1, neither jittered nor
-normalized yet.
+"""(inputs by name, their rows, random generator) -> inputs: images are RGB in 0..1, before jitter and
+normalization.
 """
 
-_MAX_CACHED_TRACKS = 512
+_CACHED_TRACKS = 512
 
 
 @dataclass(frozen=True)
 class MethodData:
-    """`train` holds what may be trained on, `validation` every row of the held-out videos, those
-    without a crop too.
+    """`train` holds the rows to train on, `validation` every row of the held-out videos, with or
+    without a crop.
     """
 
     train: FrameTable
@@ -45,20 +45,27 @@ class MethodData:
 
 
 def open_method_data(
-    folder: Path, size_px: int, audio: bool, cache: Path | None = None, *,
-    landmarks: bool = False, tasks: Sequence[Task] = TASKS, progress: bool = True, to_judge: bool = False,
+    folder: Path,
+    size_px: int,
+    audio: bool,
+    cache: Path | None = None,
+    *,
+    landmarks: bool = False,
+    tasks: Sequence[Task] = TASKS,
+    progress: bool = True,
+    evaluation_only: bool = False,
     timing: bool = False,
-) -> MethodData:  # fmt: skip
-    """A data set in the layout of Aff-Wild2 (RenderWild's too).
+) -> MethodData:
+    """Open a data set in the layout of Aff-Wild2, such as RenderWild (synthetic videos).
 
-    Images are kept at `size_px`, but not above the 112 px that crops have. `landmarks` finds
-    those of every crop (M4's and M5's networks want them). A set `to_judge` by needs nothing to
-    train on. With audio, or with `timing`, the frames' times are read. `cache` keeps tables,
-    images, landmarks and mel power; they are made once.
+    Images are stored at `size_px`, at most the 112 px of crops. `landmarks` detects those of
+    every crop (for M4 and M5). A set for `evaluation_only` may have no training frame. With audio,
+    or with `timing`, the frames' times are read. Tables, images, landmarks and mel power are
+    computed once and kept in `cache`.
 
     Raises:
-        FileNotFoundError, BrokenDatasetError: as the reader of the data set.
-        ValueError: there is no image, or nothing to train on.
+        FileNotFoundError, BrokenDataSetError: as the reader of the data set.
+        ValueError: no image, or no training frame.
     """
     cache = cache or DEFAULT_CACHE
     table = load_cached("affwild2", folder, cache=cache, progress=progress, timing=audio or timing)
@@ -68,21 +75,21 @@ def open_method_data(
         images = with_landmarks(images, table, cache / "images", progress)
     if broken:
         table.report.note(
-            f"{len(broken)} images cannot be read and count as not there, such as {broken[0]}"
+            f"{len(broken)} images cannot be read and count as missing, such as {broken[0]}"
         )
         table = without_images(table, broken)
     train = training_view(table, tasks)
-    if not to_judge and not train.masks.any():
+    if not evaluation_only and not train.masks.any():
         raise ValueError(
-            f"{folder} holds no labeled frame of {', '.join(tasks)} that may be trained on (Train_Set, with a crop)"
+            f"{folder} has no training frame (Train_Set, with a crop) labeled for {', '.join(tasks)}"
         )
-    tracks = MelTracks(max_cached=_MAX_CACHED_TRACKS, folder=cache / "mel") if audio else None
+    tracks = MelTracks(kept=_CACHED_TRACKS, folder=cache / "mel") if audio else None
     return MethodData(train, validation_view(table, tasks), images, tracks)
 
 
 def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:
-    """All rows of videos that a task of `tasks` validates on; labels of other tasks and splits are
-    off.
+    """All rows of validation videos of any of `tasks`; labels of other tasks and splits are masked
+    out.
     """
     held = table.splits == SPLITS.index("validation")
     for k, task in enumerate(TASKS):
@@ -98,11 +105,12 @@ def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:
 
 
 def without_images(table: FrameTable, paths: Sequence[str]) -> FrameTable:
-    """The table whose rows have lost some of their images."""
-    lost = set(paths)
+    """The table without the images at `paths`; rows are kept."""
+    removed = set(paths)
     pairs: list[tuple[str | None, Any]] = list(
         zip(absolute_paths(table), table.path.to_pylist(), strict=True)
     )
     return replace(
-        table, path=pa.array([None if path in lost else name for path, name in pairs], pa.string())
+        table,
+        path=pa.array([None if path in removed else name for path, name in pairs], pa.string()),
     )

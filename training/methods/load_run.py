@@ -1,4 +1,4 @@
-"""A method's recipe and network out of what a run has saved."""
+"""Loads a method's recipe and network from the files of a run."""
 
 from __future__ import annotations
 
@@ -10,72 +10,75 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from training.methods.recipe import Recipe
+from training.engine.checkpoint import RUN_FILE, WEIGHTS_FILE
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import find_recipe
-from training.methods.total_loss import LossTerm
-from training.methods.trainer import RUN_FILE, WEIGHTS_FILE
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
 
-def read_method_run(folder: Path) -> tuple[Recipe, MethodNet]:
+def read_method_run(folder: Path) -> tuple[MethodRecipe, MethodNet]:
     """The recipe of `run.json` and its network with the saved weights, in evaluation mode.
 
     Raises:
-        FileNotFoundError: there is no run.
-        ValueError: its files are damaged, or not those of a method.
+        FileNotFoundError: the folder holds no run.
+        ValueError: its files are damaged, or not of a method.
     """
     recipe = read_recipe(folder)
     net = build_network(recipe.net)
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} holds no {WEIGHTS_FILE}: wanted the folder of a trained method"
+            f"{folder} has no {WEIGHTS_FILE}: expected the folder of a trained method"
         )
     try:
         net.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(
-            f"{path} cannot be used ({error}); train again or take another run"
+            f"{path} cannot be used ({error}); train again or use another run"
         ) from None
     return recipe, net.eval()
 
 
-def read_recipe(folder: Path) -> Recipe:
-    """The recipe of a run, as it was after all options."""
+def read_recipe(folder: Path) -> MethodRecipe:
+    """The recipe of a run, with all overrides."""
     path = folder / RUN_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} holds no {RUN_FILE}: wanted the folder of a trained method"
+            f"{folder} has no {RUN_FILE}: expected the folder of a trained method"
         )
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-        base = find_recipe(said["paper"], said["preset"])
-        losses = tuple(_term(term) for term in said.pop("losses"))
-        return replace(_with(base, said), losses=losses)
+        saved = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+        base = find_recipe(saved["paper"], saved["preset"])
+        losses = tuple(_loss_term(term) for term in saved.pop("losses"))
+        recipe: MethodRecipe = replace(_replace_fields(base, saved), losses=losses)
+        return recipe
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is not the record of a method's run: {type(error).__name__}: {error}"
+            f"{path} is not of a method's run: {type(error).__name__}: {error}"
         ) from None
 
 
-def _term(said: dict[str, Any]) -> LossTerm:
+def _loss_term(saved: dict[str, Any]) -> LossTerm:
     options = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in said["options"].items()
+        for name, value in saved["options"].items()
     }
-    return LossTerm(**{**said, "options": options})
+    return LossTerm(**{**saved, "options": options})
 
 
-def _with(value: Any, said: dict[str, Any]) -> Any:
-    """A dataclass with the values that were written; one unknown name is an error."""
-    names = {field.name for field in fields(value)}
-    if unknown := sorted(said.keys() - names):
+def _replace_fields(config: Any, saved: dict[str, Any]) -> Any:
+    """A dataclass with saved values; ValueError on an unknown name."""
+    names = {field.name for field in fields(config)}
+    if unknown := sorted(saved.keys() - names):
         raise ValueError(f"unknown names {unknown}, known are {sorted(names)}")
     changed: dict[str, Any] = {}
-    for name, new in said.items():
-        old = getattr(value, name)
-        changed[name] = (
-            _with(old, new) if is_dataclass(old) else tuple(new) if isinstance(old, tuple) else new
-        )
-    return replace(value, **changed)
+    for name, value in saved.items():
+        default = getattr(config, name)
+        if is_dataclass(default):
+            value = _replace_fields(default, value)
+        elif isinstance(default, tuple):
+            value = tuple(value)
+        changed[name] = value
+    return replace(config, **changed)

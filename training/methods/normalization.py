@@ -1,4 +1,4 @@
-"""What each method does to pixels before its network."""
+"""Normalization of pixels by method."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NORMALIZATIONS: Final[dict[str, Normalization]] = {
     "unit": Normalization((0.0,) * 3, (1.0,) * 3),
     "half": Normalization((0.5,) * 3, (0.5,) * 3),
     "imagenet": Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    # Weights trained on FER+ want 0..255 less the mean, not scaled.
+    # Weights pretrained on FER+ expect 0..255 minus the mean, unscaled.
     "ferplus": Normalization(
         tuple(mean / 255 for mean in (131.0912, 103.8827, 91.4953)), (1 / 255,) * 3
     ),
     "kinetics4": Normalization(CHANNEL_MEAN, CHANNEL_STD),
 }
-"""By name in a recipe; `kinetics4` has the image of facial parts as its fourth channel."""
+"""By name in a recipe; the fourth channel of `kinetics4` is the mask of facial parts."""

@@ -1,31 +1,34 @@
-"""What a step of training minimizes: labels, a teacher's answers, or the order of pairs."""
+"""Training objectives: labels, a teacher's predictions, or the order of pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from faceaffect.labels import EXPRESSION_NAMES
+from training.engine.ema import EmaModel
+from training.engine.trainer import Objective
 from training.losses.action_units import bce
-from training.losses.distillation import distil_classes, distil_values, ramp, rank_regularization
+from training.losses.distillation import (
+    distill_classes,
+    distill_values,
+    rank_regularization,
+    sigmoid_rampup,
+)
 from training.losses.ranking import pair_gauss, pair_hinge
-from training.methods.ema_teacher import Teacher, pseudo_targets
-from training.methods.recipe import Recipe
-from training.methods.total_loss import total_loss
-
-Objective = Callable[[nn.Module, Mapping[str, Tensor], float], dict[str, Tensor]]
-"""(network, batch, epochs passed) -> losses by name, `loss` their sum."""
+from training.losses.total_loss import total_loss
+from training.methods.recipe import MethodRecipe
 
 RANK_WEIGHT: Final = 12.0
-TEACHER_SHARE: Final = (
-    0.4  # of the loss where a label is there too; without a label the teacher has all of it
-)
+TEACHER_WEIGHT: Final = 0.4
+"""Weight of the teacher's loss on labeled samples, beside 1 - 0.4 of the label's; 1 on the others."""
 
 
-def from_labels(recipe: Recipe, au_weight: Tensor | None = None) -> Objective:
-    """The recipe's own losses."""
+def supervised(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Objective:
+    """The recipe's own losses on the labels."""
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
         return total_loss(recipe.losses, net(batch), batch, au_weight)
@@ -33,138 +36,162 @@ def from_labels(recipe: Recipe, au_weight: Tensor | None = None) -> Objective:
     return objective
 
 
-def with_moving_teacher(
-    recipe: Recipe, teacher: Teacher, cure: bool = True, jitter: float = 0.2
+def mean_teacher(
+    recipe: MethodRecipe, teacher: EmaModel, cure: bool = True, jitter: float = 0.2
 ) -> Objective:
-    """M5: the recipe's losses, and by a growing weight the same against the teacher's answers where
-    labels are missing.
+    """The recipe's losses, and with a growing weight the same against the EMA teacher's predictions
+    where labels are missing (M5).
 
-    `recipe.teacher_mean` says over which samples these are means. The teacher sees the clip
-    brighter or darker, by up to `jitter` of its deviation. With `cure` doubtful expressions are
-    parted from sure ones.
+    `recipe.teacher_mean` says which samples the latter are means over. The teacher's input is
+    brighter or darker by up to `jitter` of the normalized range. With `cure` uncertain expressions
+    are separated from certain ones (rank regularization).
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
         outputs = net(batch)
         parts = total_loss(recipe.losses, outputs, batch)
-        seen = dict(batch)
+        teacher_input = dict(batch)
         for name in {"clip", "crops"} & batch.keys():
             shift = torch.empty(len(batch[name])).uniform_(-jitter, jitter).to(batch[name])
-            seen[name] = batch[name] + shift.reshape(-1, *[1] * (batch[name].ndim - 1))
-        answers = pseudo_targets(batch, teacher.outputs(seen))
-        consistent = parts["loss"] * 0
-        if answers:
-            taught = total_loss(recipe.losses, outputs, answers)
+            teacher_input[name] = batch[name] + shift.reshape(-1, *[1] * (batch[name].ndim - 1))
+        targets = pseudo_targets(batch, teacher.predict(teacher_input))
+        consistency = parts["loss"] * 0
+        if targets:
+            teacher_losses = total_loss(recipe.losses, outputs, targets)
             if recipe.teacher_mean == "batch":
-                taught["loss"] = _over_batch(recipe, taught, answers)
-            consistent = taught["loss"]
+                consistency = _mean_over_batch(recipe, teacher_losses, targets)
+            else:
+                consistency = teacher_losses["loss"]
         if cure and "alpha" in outputs:
             parts["rank"] = RANK_WEIGHT * rank_regularization(outputs["alpha"])
-            consistent = consistent + parts["rank"]
-        parts["teacher"] = ramp(epoch) * consistent
+            consistency = consistency + parts["rank"]
+        parts["teacher"] = sigmoid_rampup(epoch) * consistency
         parts["loss"] = parts["loss"] + parts["teacher"]
         return parts
 
     return objective
 
 
-def _over_batch(
-    recipe: Recipe, taught: Mapping[str, Tensor], answers: Mapping[str, Tensor]
-) -> Tensor:
-    """The teacher's losses as means over all samples: each times the share of those that it answers
-    for.
+def pseudo_targets(
+    batch: Mapping[str, Tensor], predictions: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """A teacher's predictions as labels with inverted masks: hard for expressions, soft for AUs and
+    valence and arousal (M5).
+
+    Holds only tasks that the teacher predicts; labeled entries are masked out.
     """
-    terms = {f"{term.loss}:{term.output}": term.label for term in recipe.losses}
-    shares = [
-        answers[f"{terms[name]}_mask"].float().mean() * value
-        for name, value in taught.items()
-        if name in terms
+    targets: dict[str, Tensor] = {}
+    if "au_logit" in predictions and "au_mask" in batch:
+        targets["au"] = torch.sigmoid(predictions["au_logit"])
+        targets["au_mask"] = 1 - batch["au_mask"].float()
+    if "expression_logit" in predictions and "expression_mask" in batch:
+        logit = predictions["expression_logit"][..., : len(EXPRESSION_NAMES)]
+        targets["expression"] = logit.argmax(dim=-1)
+        targets["expression_mask"] = 1 - batch["expression_mask"].float()
+    if "va" in predictions and "va_mask" in batch:
+        targets["va"] = predictions["va"].clamp(-1, 1)
+        targets["va_mask"] = 1 - batch["va_mask"].float()
+    return targets
+
+
+def _mean_over_batch(
+    recipe: MethodRecipe, losses: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+) -> Tensor:
+    """Sum of the teacher's losses as means over all samples: each times the fraction of samples
+    with a target.
+    """
+    labels = {f"{term.loss}:{term.output}": term.label for term in recipe.losses}
+    means = [
+        targets[f"{labels[name]}_mask"].float().mean() * value
+        for name, value in losses.items()
+        if name in labels
     ]
-    return torch.stack(shares).sum()
+    return torch.stack(means).sum()
 
 
-def distilled(
-    recipe: Recipe, teacher: Teacher, temperature: float = 1.5, labels: bool = True
+def distillation(
+    recipe: MethodRecipe, teacher: EmaModel, temperature: float = 1.5, use_labels: bool = True
 ) -> Objective:
-    """A frozen teacher of any recipe: 0.6 of the label's loss and 0.4 of the teacher's where there
-    is a label, the teacher's alone elsewhere (M8). Without `labels` the teacher alone
-    (distillation into a student).
+    """Soft targets of a frozen teacher of any recipe: 0.6 of the label's loss and 0.4 of the
+    teacher's on labeled samples, the teacher's alone elsewhere (M8).
 
-    The teacher teaches what both networks give: expression and bins by softened classes, AUs by
-    probabilities, valence and arousal, where there are no bins, by distance.
+    Without `use_labels` the teacher's alone everywhere. Outputs that both networks have are
+    distilled: expressions and bins as softened classes, AUs as probabilities, valence and arousal
+    (where there are no bins) by distance.
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
-        outputs, said = net(batch), teacher.outputs(batch)
-        share = TEACHER_SHARE if labels else 1.0
-        parts: dict[str, Tensor] = {}
-        if labels:
-            parts |= {
-                name: (1 - share) * value
-                for name, value in total_loss(recipe.losses, outputs, batch).items()
-            }
-        label_loss = parts.pop("loss", None)
-        for name, value in _taught(outputs, said, batch, share, temperature).items():
-            parts[f"teacher:{name}"] = value
-        if len(parts) == 0:
+        outputs, predictions = net(batch), teacher.predict(batch)
+        weight = TEACHER_WEIGHT if use_labels else 1.0
+        label_losses = total_loss(recipe.losses, outputs, batch) if use_labels else {}
+        parts = {name: (1 - weight) * value for name, value in label_losses.items()}
+        label_loss = parts.pop("loss", 0)
+        teacher_losses = _teacher_losses(outputs, predictions, batch, weight, temperature)
+        if not parts and not teacher_losses:
             raise ValueError(
-                f"teacher and student share no read-out: {sorted(said)} and {sorted(outputs)}"
+                "expected an output that teacher and student share, got "
+                f"{sorted(predictions)} and {sorted(outputs)}"
             )
-        taught = [value for name, value in parts.items() if name.startswith("teacher:")]
-        parts["loss"] = sum(taught) + (0 if label_loss is None else label_loss)  # type: ignore[assignment]
+        parts |= {f"teacher:{name}": value for name, value in teacher_losses.items()}
+        parts["loss"] = sum(teacher_losses.values()) + label_loss  # type: ignore[assignment]
         return parts
 
     return objective
 
 
-def _taught(
+def _teacher_losses(
     outputs: Mapping[str, Tensor],
-    said: Mapping[str, Tensor],
+    predictions: Mapping[str, Tensor],
     batch: Mapping[str, Tensor],
-    share: float,
+    labeled_weight: float,
     temperature: float,
 ) -> dict[str, Tensor]:
-    """The teacher's losses by output; a sample counts `share` where it is labeled, fully elsewhere."""
-    found: dict[str, Tensor] = {}
+    """The teacher's losses by output; a sample weighs `labeled_weight` if labeled, else 1."""
+    losses: dict[str, Tensor] = {}
     for name, label in (
         ("expression_logit", "expression"),
         ("va_bin_logit", "va"),
         ("va", "va"),
         ("au_logit", "au"),
     ):
-        if name not in outputs or name not in said or (name == "va" and "va_bin_logit" in found):
+        if name not in outputs or name not in predictions:
             continue
-        own, theirs = outputs[name], said[name]
-        width = 2 if name == "va_bin_logit" else 1
-        lead = own.ndim - width
-        own, theirs = (each.flatten(0, lead - 1) for each in (own, theirs))
+        if name == "va" and "va_bin_logit" in losses:
+            continue
+        batch_axes = outputs[name].ndim - (2 if name == "va_bin_logit" else 1)
+        student = outputs[name].flatten(0, batch_axes - 1)
+        target = predictions[name].flatten(0, batch_axes - 1)
         mask = batch.get(f"{label}_mask")
-        known = own.new_zeros(len(own)) if mask is None else mask.flatten(0, lead - 1).float()
-        weight = 1 - (1 - share) * known
-        if name == "au_logit":
-            wide = weight if weight.ndim == 2 else weight[:, None].expand_as(own)
-            found[name] = wide.mean() * bce(own, torch.sigmoid(theirs), wide)
-        elif name == "va":
-            found[name] = weight.mean() * distil_values(own, theirs, weight)
+        if mask is None:
+            is_labeled = student.new_zeros(len(student))
         else:
-            found[name] = weight.mean() * distil_classes(own, theirs, weight, temperature)
-    return found
+            is_labeled = mask.flatten(0, batch_axes - 1).float()
+        weight = 1 - (1 - labeled_weight) * is_labeled
+        if name == "au_logit":
+            wide = weight if weight.ndim == 2 else weight[:, None].expand_as(student)
+            losses[name] = wide.mean() * bce(student, torch.sigmoid(target), wide)
+        elif name == "va":
+            losses[name] = weight.mean() * distill_values(student, target, weight)
+        else:
+            losses[name] = weight.mean() * distill_classes(student, target, weight, temperature)
+    return losses
 
 
-def ordering_pairs(uncertainty: bool, margin: float = 1.0) -> Objective:
+def pairwise_ranking(uncertainty: bool, margin: float = 1.0) -> Objective:
     """M7's first stage, and with `uncertainty` its second, over batches of `first`, `second` and
     `order` [N, 12].
 
-    In the second stage intensities carry no gradient; the caller freezes what they share with
-    their uncertainty.
+    In the second stage intensities get no gradient; the caller freezes the layers that they share
+    with their uncertainty.
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
-        both = net({"crops": torch.cat([batch["first"], batch["second"]])})
-        first, second = both["intensity_raw"].chunk(2)
+        outputs = net({"crops": torch.cat([batch["first"], batch["second"]])})
+        first, second = outputs["intensity_raw"].chunk(2)
         if not uncertainty:
             return {"loss": pair_hinge(first, second, batch["order"], margin)}
-        doubt, doubt_second = both["log_sigma"].chunk(2)
-        return {"loss": pair_gauss(first, second, doubt, doubt_second, batch["order"], margin)}
+        log_sigma, second_log_sigma = outputs["log_sigma"].chunk(2)
+        loss = pair_gauss(first, second, log_sigma, second_log_sigma, batch["order"], margin)
+        return {"loss": loss}
 
     return objective

@@ -1,5 +1,5 @@
-"""What a trained network says of every row of a table: windows, clips and whole videos run as its
-recipe runs them.
+"""Predictions of a trained network for every row of a table, over frames, windows, clips or whole
+videos as its recipe runs them.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from training.datasets.sampling.windows import clips_ending_at, covering_windows
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
 from training.methods.frame_rate import subsample_to_fps
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.run_over_videos import run_over_videos
 from training.models.stages import MethodNet
 
-_CROPS_AT_ONCE: Final = 128
+_BATCH: Final = 128
 OUTPUT_HEADS: Final = ("au_logit", "expression_logit", "va")
 
-Put = Callable[[NDArray[np.int64], Mapping[str, Tensor]], None]
-"""Takes rows and the network's read-outs for them."""
+WriteOutputs = Callable[[NDArray[np.int64], Mapping[str, Tensor]], None]
+"""Called with rows and the network's outputs for them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MethodPredictions:
-    """Row for row with a table; None for tasks that the network does not read. Rows that the
-    network did not see (no image, or between two of its pace) hold what the row before them in
-    their video got (a neutral face before the first).
+    """Predictions for each row of a table; None for tasks without output.
+
+    Rows that the network did not run on (no image, or skipped at its frame rate) repeat the
+    previous row of their video (a neutral face before the first).
     """
 
-    known: NDArray[np.bool_]  # [N] rows that the network saw
+    known: NDArray[np.bool_]  # [N] rows that the network ran on
     au: NDArray[np.float32] | None  # [N, 12] probabilities
     expression: NDArray[np.float32] | None  # [N, 7] probabilities
     va: NDArray[np.float32] | None  # [N, 2] in [-1, 1]
@@ -45,49 +46,51 @@ class MethodPredictions:
 
 @torch.no_grad()
 def method_predictions(
-    net: MethodNet, recipe: Recipe, table: FrameTable, data: MethodData, device: str | None = None,
+    net: MethodNet,
+    recipe: MethodRecipe,
+    table: FrameTable,
+    data: MethodData,
+    device: str | None = None,
     input_fps: float | None = None,
-) -> MethodPredictions:  # fmt: skip
-    """Predictions for all rows of a table whose images (and audio) `data` holds, on `device` or
-    where the network is.
+) -> MethodPredictions:
+    """Predictions for all rows of a table whose images (and audio) are in `data`, on `device` (None:
+    the network's).
 
-    Networks without memory see single frames. Causal ones run frame after frame over each video,
-    as the SDK runs them; with `input_fps` they are read on so many frames a second at most and
-    hold in between, as a bundle of that pace does. Those that look ahead see windows side by
-    side, whole videos (M7) or clips about each frame, as published.
+    Networks without memory get single frames. Causal ones run frame by frame over each video as
+    in the SDK, on at most `input_fps` frames per second. Those that look ahead get adjacent
+    windows, whole videos (M7) or clips around each frame, as published.
     """
     device = device or str(next(net.parameters()).device)
     net.eval().to(device)
     form = InputSpec.of(net, recipe.sampling.form)
-    samples = BatchBuilder(recipe, form, data, table)
+    builder = BatchBuilder(recipe, form, data, table)
     logits: dict[str, NDArray[np.float32]] = {}
 
-    def put(rows: NDArray[np.int64], found: Mapping[str, Tensor]) -> None:
+    def write(rows: NDArray[np.int64], outputs: Mapping[str, Tensor]) -> None:
         for name in OUTPUT_HEADS:
-            if name in found:
-                value = found[name].float().cpu().numpy()
-                logits.setdefault(name, np.zeros((len(table), value.shape[-1]), np.float32))[
-                    rows
-                ] = value
+            if name in outputs:
+                value = outputs[name].float().cpu().numpy()
+                empty = np.zeros((len(table), value.shape[-1]), np.float32)
+                logits.setdefault(name, empty)[rows] = value
 
     rows = np.flatnonzero(table.has_crop)
     rows = rows[np.lexsort((table.frame[rows], table.video[rows]))]
     if form.form == "frames":
-        _frames(net, samples, rows, put, device)
+        _predict_frames(net, builder, rows, write, device)
     elif is_causal(net):
         rows = subsample_to_fps(table, rows, input_fps)
-        run_over_videos(net, samples, rows, put, device)
+        run_over_videos(net, builder, rows, write, device)
     elif form.form == "clips":
-        _clips(net, samples, rows, put, device)
+        _predict_clips(net, builder, rows, write, device)
     elif recipe.sampler == "pairs":
-        _whole_videos(net, samples, rows, put, device)
+        _predict_videos(net, builder, rows, write, device)
     else:
-        _windows(net, samples, rows, recipe.sampling.drop_gaps, put, device)
-    return _held(table, rows, logits)
+        _predict_windows(net, builder, rows, recipe.sampling.drop_gaps, write, device)
+    return _to_predictions(table, rows, logits)
 
 
 def is_causal(net: MethodNet) -> bool:
-    """Whether a network runs frame after frame with what it remembers, at one frame's pace."""
+    """Whether all stages of a network run on every frame, with memory of earlier ones."""
     try:
         return all(stage.frame_stride == 1 for stage in net.stages())
     except ValueError:
@@ -95,72 +98,71 @@ def is_causal(net: MethodNet) -> bool:
 
 
 def run(net: MethodNet, inputs: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = net({name: value.to(device) for name, value in inputs.items()})
-    return found
+    outputs: dict[str, Tensor] = net({name: value.to(device) for name, value in inputs.items()})
+    return outputs
 
 
-def _frames(
-    net: MethodNet, samples: BatchBuilder, rows: NDArray[np.int64], put: Put, device: str
+def _predict_frames(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
 ) -> None:
-    for k in range(0, len(rows), _CROPS_AT_ONCE):
-        part = rows[k : k + _CROPS_AT_ONCE]
-        put(part, run(net, samples.inputs(part), device))
+    for k in range(0, len(rows), _BATCH):
+        part = rows[k : k + _BATCH]
+        write(part, run(net, builder.inputs(part), device))
 
 
-def _clips(
-    net: MethodNet, samples: BatchBuilder, rows: NDArray[np.int64], put: Put, device: str
+def _predict_clips(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
 ) -> None:
     clips = clips_ending_at(
-        samples.table, rows, samples.form.length, samples.recipe.net.spacing, count_by="row"
+        builder.table, rows, builder.form.length, builder.recipe.net.spacing, count_by="row"
     )
-    each = max(1, _CROPS_AT_ONCE // samples.form.length)
+    each = max(1, _BATCH // builder.form.length)
     for k in range(0, len(rows), each):
-        put(rows[k : k + each], run(net, samples.inputs(clips[k : k + each]), device))
+        write(rows[k : k + each], run(net, builder.inputs(clips[k : k + each]), device))
 
 
-def _windows(
+def _predict_windows(
     net: MethodNet,
-    samples: BatchBuilder,
+    builder: BatchBuilder,
     rows: NDArray[np.int64],
     drop_gaps: bool,
-    put: Put,
+    write: WriteOutputs,
     device: str,
 ) -> None:
-    places = covering_windows(samples.table, rows, samples.form.length, drop_gaps=drop_gaps)
-    first = first_occurrences(places)
-    each = max(1, _CROPS_AT_ONCE // samples.form.length)
-    for k in range(0, len(places), each):
-        part, kept = places[k : k + each], first[k : k + each]
-        found = run(net, samples.inputs(part), device)
-        put(
+    windows = covering_windows(builder.table, rows, builder.form.length, drop_gaps=drop_gaps)
+    first = first_places(windows)
+    each = max(1, _BATCH // builder.form.length)
+    for k in range(0, len(windows), each):
+        part, kept = windows[k : k + each], first[k : k + each]
+        outputs = run(net, builder.inputs(part), device)
+        write(
             part[kept],
             {
-                name: found[name][torch.from_numpy(kept).to(device)]
+                name: outputs[name][torch.from_numpy(kept).to(device)]
                 for name in OUTPUT_HEADS
-                if name in found
+                if name in outputs
             },
         )
 
 
-def _whole_videos(
-    net: MethodNet, samples: BatchBuilder, rows: NDArray[np.int64], put: Put, device: str
+def _predict_videos(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
 ) -> None:
-    """M7 as published: intensities of all frames first, then their mapping over the whole video."""
-    for video in np.split(rows, np.flatnonzero(np.diff(samples.table.video[rows])) + 1):
+    """Predict as M7 publishes: intensities of all frames, then their mapping over the whole video."""
+    for video in np.split(rows, np.flatnonzero(np.diff(builder.table.video[rows])) + 1):
         parts = [
-            samples.inputs(video[k : k + _CROPS_AT_ONCE])["crops"]
-            for k in range(0, len(video), _CROPS_AT_ONCE)
+            builder.inputs(video[k : k + _BATCH])["crops"] for k in range(0, len(video), _BATCH)
         ]
         measured = [net.scaled(*net.measure(part.to(device))) for part in parts]  # type: ignore[operator]
         intensity, confidence = (torch.cat(each)[None] for each in zip(*measured, strict=True))
-        found = run(net, {"intensity": intensity, "confidence": confidence}, device)
-        put(video, {name: found[name][0] for name in OUTPUT_HEADS if name in found})
+        outputs = run(net, {"intensity": intensity, "confidence": confidence}, device)
+        write(video, {name: outputs[name][0] for name in OUTPUT_HEADS if name in outputs})
 
 
-def _held(
+def _to_predictions(
     table: FrameTable, rows: NDArray[np.int64], logits: Mapping[str, NDArray[np.float32]]
 ) -> MethodPredictions:
-    """Probabilities, the rows without an image filled in."""
+    """Probabilities of all rows; those without an image repeat the previous one."""
     known = np.zeros(len(table), bool)
     known[rows] = True
     order = np.lexsort((table.frame, table.video))

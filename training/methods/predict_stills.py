@@ -1,6 +1,4 @@
-"""A method's network on still faces: each is the first frame of a face never seen before, and makes
-no audio.
-"""
+"""Runs a method's network on still faces: each is the first frame of a new track, without audio."""
 
 from __future__ import annotations
 
@@ -13,29 +11,29 @@ from faceaffect.multistage.face_part_mask import face_part_mask
 from training.augmentation.crops import cut, move_points
 from training.datasets.face_table import FaceTable
 from training.methods.normalization import NORMALIZATIONS
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.models.stages import STAGE_NAMES, MethodNet
 
 
 @torch.no_grad()
-def predict_stills(recipe: Recipe, net: MethodNet, faces: FaceTable) -> dict[str, Tensor]:
-    """Read-outs [N, ...] by name of aligned faces."""
+def predict_stills(recipe: MethodRecipe, net: MethodNet, faces: FaceTable) -> dict[str, Tensor]:
+    """Outputs [N, ...] by name for aligned faces."""
     form = net.input_forms()[0]
     return first_frame(net.eval(), face_crops(recipe, faces, form.shape[-1], form.shape[-3]))
 
 
-def face_crops(recipe: Recipe, faces: FaceTable, size_px: int, channels: int) -> Tensor:
-    """Aligned crops [N, channels, S, S] as the recipe's network wants them; a fourth channel shows
-    the facial parts.
-    """
-    maps = torch.from_numpy(estimate_crop_to_frame(keypoints_from_landmarks(faces.landmarks_xy)))
+def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: int) -> Tensor:
+    """Normalized aligned crops [N, channels, S, S]; a fourth channel is the mask of facial parts."""
+    crop_to_frame = torch.from_numpy(
+        estimate_crop_to_frame(keypoints_from_landmarks(faces.landmarks_xy))
+    )
     images = torch.from_numpy(np.ascontiguousarray(faces.images)).float()
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-    crops = (sample_crops(images, maps, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
+    crops = (cut(images, crop_to_frame, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
     if channels == 4:
-        points = points_to_crops(maps, torch.from_numpy(faces.landmarks_xy))
-        points = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
-        parts = np.stack([face_part_mask(each, size_px) for each in points])
+        points = move_points(crop_to_frame, torch.from_numpy(faces.landmarks_xy))
+        points_px = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
+        parts = np.stack([part_mask(each, size_px) for each in points_px])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
     norm = NORMALIZATIONS[recipe.normalization]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
@@ -43,14 +41,14 @@ def face_crops(recipe: Recipe, faces: FaceTable, size_px: int, channels: int) ->
 
 
 def first_frame(net: MethodNet, crops: Tensor) -> dict[str, Tensor]:
-    """The stages' outputs for frames [N, C, S, S] without anything before them; a network that
-    looks ahead gets windows of one frame.
+    """The stages' outputs for frames [N, C, S, S] with empty memory; a network that looks ahead gets
+    windows of one frame.
     """
     try:
         stages = sorted(net.stages(), key=lambda stage: STAGE_NAMES.index(stage.name))
     except ValueError:
-        found = net({"crops": crops[:, None]})
-        return {name: value[:, 0] for name, value in found.items()}
+        outputs = net({"crops": crops[:, None]})
+        return {name: value[:, 0] for name, value in outputs.items()}
     values = {"crops": crops}
     for stage in stages:
         if stage.name == "audio":

@@ -1,67 +1,60 @@
-"""An image trunk that has seen faces before any method trains it: what a published method takes
-from a large face data set.
+"""Pretraining of the image trunk that compact methods start with, in place of the large face data set
+of the published ones.
 
-Small trunks learn expressions by people's votes and action units by the landmark teacher from
-FER+ (its part "Training") and web faces. All arms of a comparison begin with the same file.
+A small trunk learns expressions from votes and action units from the landmark teacher, on FER+
+Training and web faces.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.default_model import losses
-from training.default_model.batch_mixer import BatchMaker, Source, balanced
-from training.default_model.build_trainer import ferplus_parts
+from training.default_model.batch_mixer import BatchMixer, Source, class_balanced_weights
+from training.default_model.build_trainer import load_real_faces, uniform_weights
 from training.default_model.default_recipe import recipe as default_recipe
-from training.default_model.recipe import Recipe
-from training.default_model.trainer import class_weights
+from training.engine.checkpoint import write_json, write_weights
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import Recipe
+from training.engine.trainer import Trainer, TrainerConfig
+from training.losses.action_units import bce
+from training.losses.expression import distribution_ce, inverse_frequency_weights
 from training.methods.normalization import NORMALIZATIONS
-from training.methods.optimizer import OptimizerConfig
-from training.methods.trainer import MethodLoop
 from training.models.backbones.build_backbone import build_backbone, width_of
 
 TRUNK_FILE: Final = "trunk.safetensors"
-NOTE_FILE: Final = "trunk.json"
-_STEPS_PER_EPOCH: Final = 100
+RECORD_FILE: Final = "trunk.json"
+
+
+def _optimizer() -> OptimizerConfig:
+    return OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
 
 
 @dataclass(frozen=True, slots=True)
-class PretrainRecipe:
-    """Everything that decides a run; of the form that `MethodLoop` wants."""
+class PretrainRecipe(Recipe):
+    """Recipe of a trunk; `net` is the name of its backbone."""
 
     name: str = "trunk"
-    paper: str = "beforehand"
-    preset: str = "compact"
-    trunk: str = "small_resnet"
+    net: str = "small_resnet"
+    optimizer: OptimizerConfig = field(default_factory=_optimizer)
+    epochs: int = 16
     size_px: int = 64
     normalization: str = "half"
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(
-            rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5
-        )
-    )
     ferplus: int = 104  # faces of a batch
     webfaces: int = 24
     no_face: int = 2
-    epochs: int = 16  # of 100 steps
+    steps_per_epoch: int = 100
     seed: int = 1
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
 
-
-class TrunkReader(nn.Module):
+class TrunkWithHeads(nn.Module):
     """A trunk with a linear layer for expressions and one for action units."""
 
     def __init__(self, trunk: str) -> None:
@@ -84,72 +77,73 @@ class _Objective:
     ) -> dict[str, Tensor]:
         expression, au = net(batch["crops"].contiguous(memory_format=torch.channels_last))
         parts = {
-            "expression": losses.expression_loss(
+            "expression": distribution_ce(
                 expression,
                 batch["expression"],
                 batch["expression_weight"],
                 self.class_weight.to(expression.device),
             ),
-            "au": losses.au_loss(au, batch["au"], batch["au_weight"]),
+            "au": bce(au, batch["au"], batch["au_weight"]),
         }
         return parts | {"loss": parts["expression"] + parts["au"]}
 
 
-@dataclass(frozen=True, slots=True)
-class _Batches:
-    """Normalized batches by the number of the step."""
+class _NormalizedBatches:
+    """Batch source of a mixer's faces, normalized for the trunk."""
 
-    maker: BatchMaker
-    recipe: PretrainRecipe
-    steps_per_epoch: int = _STEPS_PER_EPOCH
+    def __init__(self, mixer: BatchMixer, recipe: PretrainRecipe) -> None:
+        self._mixer, self._size_px = mixer, recipe.size_px
+        norm = NORMALIZATIONS[recipe.normalization]
+        self._mean, self._std = (
+            torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
+        )
+        self.steps_per_epoch = recipe.steps_per_epoch
 
-    def make(self, step: int) -> Sequence[dict[str, Tensor]]:
-        batch = self.maker.make(step, self.recipe.size_px)
-        norm = NORMALIZATIONS[self.recipe.normalization]
-        mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
+    def get(self, step: int) -> Sequence[dict[str, Tensor]]:
+        batch = self._mixer.build(step, self._size_px)
         names = ("expression", "expression_weight", "au", "au_weight")
-        return [{"crops": (batch["crops"] - mean) / std, **{name: batch[name] for name in names}}]
+        crops = (batch["crops"] - self._mean) / self._std
+        return [{"crops": crops, **{name: batch[name] for name in names}}]
 
 
-def open_pretraining(recipe: PretrainRecipe, out: Path, shared: Path, labels: Path) -> MethodLoop:
-    """The loop over FER+ Training and the web faces that are not held out; `labels` is what
-    `training label` wrote.
+def build_pretrainer(recipe: PretrainRecipe, out: Path, assets: Path, labels: Path) -> Trainer:
+    """The trainer over FER+ Training and the web faces that are not held out; `labels` is the output
+    of `training pseudo-label`.
     """
-    ferplus, _, usage = load_ferplus(shared, labels)
-    ferplus = ferplus.select(ferplus_parts(ferplus, usage)[0])
-    webfaces, held_out = load_webfaces(shared, labels)
-    webfaces = webfaces.select(~held_out)
-    default: Recipe = default_recipe()
-    even = torch.full((len(webfaces),), 1 / len(webfaces), dtype=torch.float64).numpy()
+    ferplus, webfaces = load_real_faces(assets, labels)
+    mix = default_recipe().mix
+    weights = class_balanced_weights(ferplus.expression, mix.balance_power)
     sources = [
-        Source(ferplus, recipe.ferplus, balanced(ferplus.expression, default.mix.balance_power)),
-        Source(webfaces, recipe.webfaces, even),
+        Source(ferplus, recipe.ferplus, weights),
+        Source(webfaces, recipe.webfaces, uniform_weights(len(webfaces))),
     ]
-    maker = BatchMaker(
-        sources, recipe.no_face, recipe.seed, default.jitter, default.mix.blend_share
+    mixer = BatchMixer(
+        sources, recipe.no_face, recipe.seed, default_recipe().jitter, mix.mixup_fraction
     )
     torch.manual_seed(recipe.seed)
-    net = TrunkReader(recipe.trunk).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = _Objective(class_weights(ferplus.expression, ferplus.expression_weight))
-    return MethodLoop(
-        recipe, net, objective, _Batches(maker, recipe), out, save_every=100, seed=recipe.seed
-    )  # type: ignore[arg-type]
-
-
-def write_trunk(loop: MethodLoop, out: Path) -> dict[str, Any]:
-    """`trunk.safetensors` and, beside it, what it was trained on."""
-    net = loop.net
-    assert isinstance(net, TrunkReader)
-    path = out / TRUNK_FILE
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in net.trunk.state_dict().items()},
-        path,
+    net = TrunkWithHeads(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    class_weight = inverse_frequency_weights(ferplus.expression, ferplus.expression_weight)
+    return Trainer(
+        net,
+        _Objective(class_weight),
+        _NormalizedBatches(mixer, recipe),
+        recipe,
+        TrainerConfig(out, seed=recipe.seed),
     )
-    note = {
-        "trunk": loop.recipe.trunk,  # type: ignore[attr-defined]
-        "steps": loop.step,
-        "trained_on": "FER+ Training (expressions by votes) and web faces, action units by the landmark teacher's blendshapes",
+
+
+def write_trunk(trainer: Trainer, out: Path) -> dict[str, Any]:
+    """Write `trunk.safetensors` and a record of its training; returns the record."""
+    net = trainer.net
+    assert isinstance(net, TrunkWithHeads)
+    path = out / TRUNK_FILE
+    write_weights(path, net.trunk)
+    record = {
+        "trunk": trainer.recipe.net,
+        "steps": trainer.step,
+        "trained_on": "FER+ Training (expressions by votes) and web faces; action units are the "
+        "landmark teacher's blendshapes",
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
-    (out / NOTE_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-    return note
+    write_json(out / RECORD_FILE, record)
+    return record

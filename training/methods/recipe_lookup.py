@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Final
 
-from training.methods.recipe import Recipe
-from training.methods.recipe_overrides import with_options
-from training.methods.validate_recipe import check_recipe
+from training.engine.recipe_overrides import apply_overrides
+from training.methods.recipe import MethodRecipe
+from training.methods.validate_recipe import validate_recipe
 
 RECIPES: Final = (
     "prior_aided_streaming",
@@ -19,19 +20,18 @@ RECIPES: Final = (
     "pairwise_intensity",
     "multi_database",
 )
-"""Files of `training/recipes`, M1 to M8."""
+"""Modules of `training.methods.recipes`, M1 to M8."""
 
 
-def find_recipe(name: str, preset: str = "published", options: list[str] | None = None) -> Recipe:
-    """A recipe by its name or by M1 to M8, with `a.b=value` options applied."""
-    ids = {f"M{i}": each for i, each in enumerate(RECIPES, start=1)}
-    found = ids.get(name.upper(), name)
-    if found not in RECIPES:
-        raise ValueError(
-            f"unknown recipe {name!r}, there are {', '.join(f'{each} ({i})' for i, each in ids.items())}"
-        )
-    recipe = importlib.import_module(f"training.methods.recipes.{found}").recipe(preset)
-    assert isinstance(recipe, Recipe)
-    changed = with_options(recipe, options or [])
-    assert isinstance(changed, Recipe)
-    return check_recipe(changed)
+def find_recipe(
+    name: str, preset: str = "published", overrides: Sequence[str] = ()
+) -> MethodRecipe:
+    """A recipe by its name or by M1 to M8, with `a.b=value` overrides applied."""
+    names_by_paper = {f"M{i}": each for i, each in enumerate(RECIPES, start=1)}
+    module = names_by_paper.get(name.upper(), name)
+    if module not in RECIPES:
+        known = ", ".join(f"{each} ({paper})" for paper, each in names_by_paper.items())
+        raise ValueError(f"unknown recipe {name!r}, expected one of {known}")
+    recipe = importlib.import_module(f"training.methods.recipes.{module}").recipe(preset)
+    assert isinstance(recipe, MethodRecipe)
+    return validate_recipe(apply_overrides(recipe, overrides))

@@ -1,4 +1,4 @@
-"""Scores of ABAW2 for a method's predictions."""
+"""ABAW2 scores of a method's predictions."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ THRESHOLD = 0.5
 
 
 def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str, Any]:
-    """ABAW2's scores of the tasks that a method reads and the table labels, all labeled frames
-    pooled, as plain values.
+    """ABAW2's scores of the tasks that are both predicted and labeled, over all labeled frames, as
+    plain values.
 
     `AU`: score, f1_mean, accuracy, exact_match and f1 by AU at 0.5; `EXPR`: score, macro_f1,
     accuracy and f1 by class; `VA`: score, ccc, rmse of valence and arousal; each with its
-    frames. `total` is the mean of the scores there are (None without any).
+    frames. `total` is the mean of the available scores (None without any).
     """
-    found: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     if predictions.au is not None and table.au_mask.any():
         label = np.where(table.au_mask, table.au, metrics.AU_UNLABELED).astype(np.int64)
-        # Where no frame has all twelve (a source that labels some of them), each AU counts where it
-        # is known.
+        # If no frame has all twelve (a source that labels some of them), each AU counts wherever it
+        # is labeled.
         by_column = not metrics.labeled_au(label).any()
         rows = table.au_mask.any(axis=1) if by_column else metrics.labeled_au(label)
         sums = metrics.au_sums(
@@ -39,36 +39,36 @@ def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str
             1,
             by_column=by_column,
         )
-        found["AU"] = _named(metrics.au_metrics(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
+        scores["AU"] = _named(metrics.au_figures(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
     if predictions.expression is not None and table.expression_mask.any():
         rows = table.expression_mask
-        figures = metrics.expression_score(
+        values = metrics.expression_score(
             predictions.expression[rows].argmax(axis=1), table.expression[rows].astype(np.int64)
         )
-        found["EXPR"] = _named(figures, EXPRESSION_NAMES, ("f1",), int(rows.sum()))
+        scores["EXPR"] = _named(values, EXPRESSION_NAMES, ("f1",), int(rows.sum()))
     if predictions.va is not None and table.va_mask.any():
         rows = table.va_mask
-        figures = metrics.va_score(predictions.va[rows], table.va[rows])
-        found["VA"] = _named(
-            figures,
+        values = metrics.va_score(predictions.va[rows], table.va[rows])
+        scores["VA"] = _named(
+            values,
             ("valence", "arousal"),
             ("ccc", "pearson", "rmse", "sign_agreement"),
             int(rows.sum()),
         )
-    scores = [figures["score"] for figures in found.values() if figures["score"] is not None]
-    return {**found, "total": float(np.mean(scores)) if scores else None}
+    totals = [task["score"] for task in scores.values() if task["score"] is not None]
+    return {**scores, "total": float(np.mean(totals)) if totals else None}
 
 
 def _named(
-    figures: metrics.Figures, names: tuple[str, ...], listed: tuple[str, ...], frames: int
+    values: metrics.Figures, names: tuple[str, ...], listed: tuple[str, ...], frames: int
 ) -> dict[str, Any]:
-    """Figures as plain values, those of several AUs, classes or dimensions by name."""
+    """Metrics as plain values, those of several AUs, classes or dimensions by name."""
     named = {
         key: dict(zip(names, value, strict=True)) if key in listed else value
-        for key, value in figures.items()
+        for key, value in values.items()
     }
-    found: dict[str, Any] = plain({**named, "frames": frames})
-    return found
+    scores: dict[str, Any] = plain({**named, "frames": frames})
+    return scores
 
 
 def scores_text(scores: dict[str, Any]) -> str:
@@ -83,7 +83,7 @@ def scores_text(scores: dict[str, Any]) -> str:
     return (
         ", ".join([*parts, f"mean {_number(scores['total'])}"])
         if parts
-        else "no labeled frame to judge by"
+        else "no labeled frame to evaluate on"
     )
 
 

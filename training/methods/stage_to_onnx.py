@@ -1,11 +1,10 @@
-"""A stage of a network as an ONNX model: inputs and states in, outputs and new states out, by name."""
+"""Exports a stage of a network as an ONNX model: inputs and states to outputs and new states, by name."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import onnx
 import torch
@@ -24,8 +23,8 @@ class _Positional(nn.Module):
         self.module = stage.module
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = self.module(*tensors)
-        return found
+        outputs: tuple[Tensor, ...] = self.module(*tensors)
+        return outputs
 
 
 def names_in(stage: Stage) -> list[str]:
@@ -37,21 +36,21 @@ def names_out(stage: Stage) -> list[str]:
 
 
 def stage_to_onnx(stage: Stage) -> bytes:
-    """A checked model with the batch axis N free; the network is put into evaluation mode."""
+    """A checked model with a dynamic batch axis N; the network is put into evaluation mode."""
     example = tuple(torch.zeros(2, *form.shape) for form in (*stage.inputs, *stage.states))
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Positional(stage).eval(), example, buffer,  # type: ignore[arg-type]
-            input_names=names_in(stage), output_names=names_out(stage),
-            dynamic_axes={name: {0: BATCH} for name in names_in(stage) + names_out(stage)}, opset_version=OPSET, dynamo=False,
-        )  # fmt: skip
+            _Positional(stage).eval(),
+            example,
+            buffer,  # type: ignore[arg-type]
+            input_names=names_in(stage),
+            output_names=names_out(stage),
+            dynamic_axes={name: {0: BATCH} for name in names_in(stage) + names_out(stage)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
     model = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
-
-
-def describe_stages(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """All stages as plain JSON values, in the order in which they run."""
-    return [stage.describe() for stage in stages]
+    return bytes(model.SerializeToString())

@@ -1,4 +1,4 @@
-"""A network's stages frame by frame, with memory for each face."""
+"""Runs a network's stages frame by frame, with a memory for each track."""
 
 from __future__ import annotations
 
@@ -15,26 +15,24 @@ Call = Callable[[Stage, tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 @dataclass(slots=True)
 class _Memory:
-    """Of one face."""
+    """State of one track."""
 
     frames: int = 0
     states: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
-    held: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[str, Tensor] = field(default_factory=dict)
 
 
 def run_in_torch(stage: Stage, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     with torch.no_grad():
-        found: tuple[Tensor, ...] = stage.module(*tensors)
-    return found
+        outputs: tuple[Tensor, ...] = stage.module(*tensors)
+    return outputs
 
 
 class StreamRunner:
-    """Gives each face of each frame its read-outs; a face's memory starts empty and ends with its
-    track.
+    """Computes the outputs of each face of each frame; a track's memory starts empty.
 
-    `call` runs one stage; the default is PyTorch, an ONNX session does as well. A stage runs
-    where all its inputs are there; audio that has not come yet counts as zeros, so that a
-    network with audio runs on video alone.
+    `call` runs one stage, by default in PyTorch (or in an ONNX session). Audio that has not
+    arrived counts as zeros, so that a network with audio runs on video alone.
     """
 
     def __init__(self, stages: Sequence[Stage], call: Call = run_in_torch) -> None:
@@ -42,46 +40,44 @@ class StreamRunner:
         self._call = call
         self._tracks: dict[Hashable, _Memory] = {}
 
-    def tracks(self) -> list[Hashable]:
-        """Faces that are remembered."""
+    def active_tracks(self) -> list[Hashable]:
         return list(self._tracks)
 
     def drop(self, track: Hashable) -> None:
-        """Forget a face; a later one of the same id starts anew."""
+        """Delete the memory of a track."""
         self._tracks.pop(track, None)
 
-    def hear(self, track: Hashable, mel: Tensor) -> None:
-        """Audio up to now, one stretch as the `audio` stage wants it; without such a stage nothing
-        happens.
-        """
+    def push_audio(self, track: Hashable, mel: Tensor) -> None:
+        """Run the `audio` stage, if there is one, on a chunk of audio up to now."""
         memory = self._tracks.setdefault(track, _Memory())
         for stage in self.stages:
             if stage.name == "audio":
                 self._run(stage, memory, {"mel": mel})
 
-    def see(self, track: Hashable, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """One frame of one face, [1, ...] by name -> all stages' outputs by name."""
+    def step(self, track: Hashable, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run one frame of one face, inputs [1, ...] by name; returns all stages' outputs by name."""
         memory = self._tracks.setdefault(track, _Memory())
         for stage in self.stages:
             if stage.name == "audio":
                 for form in stage.outputs:
-                    memory.held.setdefault(form.name, torch.zeros(1, *form.shape))
-            elif memory.frames % stage.frame_stride == 0:
-                self._run(stage, memory, {**memory.held, **inputs})
+                    memory.outputs.setdefault(form.name, torch.zeros(1, *form.shape))
+            elif memory.frames % stage.every == 0:
+                self._run(stage, memory, {**memory.outputs, **inputs})
         memory.frames += 1
-        return dict(memory.held)
+        return dict(memory.outputs)
 
     def _run(self, stage: Stage, memory: _Memory, values: Mapping[str, Tensor]) -> None:
         missing = [form.name for form in stage.inputs if form.name not in values]
         if missing:
             raise ValueError(
-                f"stage {stage.name!r} wants {[form.name for form in stage.inputs]}, {missing} did not come"
+                f"stage {stage.name!r} expected {[form.name for form in stage.inputs]}, "
+                f"got no {', '.join(missing)}"
             )
         states = memory.states.get(stage.name) or tuple(
             torch.zeros(1, *form.shape) for form in stage.states
         )
-        found = self._call(stage, (*(values[form.name] for form in stage.inputs), *states))
-        memory.held.update(
-            {form.name: value for form, value in zip(stage.outputs, found, strict=False)}
+        results = self._call(stage, (*(values[form.name] for form in stage.inputs), *states))
+        memory.outputs.update(
+            {form.name: value for form, value in zip(stage.outputs, results, strict=False)}
         )
-        memory.states[stage.name] = tuple(found[len(stage.outputs) :])
+        memory.states[stage.name] = tuple(results[len(stage.outputs) :])

@@ -5,124 +5,122 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from training.losses.action_units import inverse_rates
+from training.engine.distributed import ProcessGroup
+from training.engine.ema import EmaModel
+from training.engine.trainer import BatchSource, Objective, Trainer, TrainerConfig
+from training.losses.action_units import inverse_rate_weights
 from training.methods.batch_builder import InputSpec
 from training.methods.batch_loader import BatchLoader
 from training.methods.build_sampler import recipe_tasks
 from training.methods.data import MethodData
-from training.methods.distributed import Processes
-from training.methods.ema_teacher import Teacher
-from training.methods.objectives import Objective, from_labels, ordering_pairs, with_moving_teacher
-from training.methods.recipe import Recipe
-from training.methods.trainer import BatchSource, MethodLoop
+from training.methods.objectives import mean_teacher, pairwise_ranking, supervised
+from training.methods.recipe import MethodRecipe
 from training.models.backbones.start_trunks import start_trunks
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
+AfterEpoch = Callable[[int, MethodNet], None]
+"""Called with each epoch's number and the network."""
+
 
 def train_method(
-    recipe: Recipe, data: MethodData, folder: Path, *, seed: int = 1, resume: bool = False, device: str = "cpu",
-    bfloat16: bool = False, objective: Objective | None = None, start: Mapping[str, Tensor] | None = None,
-    steps_limit: int | None = None, steps: int | None = None, source: BatchSource | None = None,
-    prepare: Callable[[MethodNet], None] | None = None, after_epoch: Callable[[int, MethodNet], None] | None = None,
-    **options: Any,
-) -> MethodNet:  # fmt: skip
-    """Train and save into `folder`; gives the network, in evaluation mode.
+    recipe: MethodRecipe,
+    data: MethodData,
+    config: TrainerConfig,
+    *,
+    objective: Objective | None = None,
+    batches: BatchSource | None = None,
+    initial_weights: Mapping[str, Tensor] | None = None,
+    prepare: Callable[[MethodNet], None] | None = None,
+    after_epoch: AfterEpoch | None = None,
+    stop_at: int | None = None,
+) -> MethodNet:
+    """Train and save into `config.folder`; returns the network in evaluation mode.
 
     Args:
-        resume: go on from what `folder` holds, if anything.
-        objective: in place of the recipe's own (labels, a moving teacher, order of pairs).
-        start: weights by name that the network begins with; those it lacks are told in a
-        warning.
-        steps_limit: stop after so many steps of the run; the state is saved, a resumed run
-        goes on.
-        steps: length of the whole run in steps, over which the rates' course is stretched;
-        None for the recipe's epochs.
-        source: batches in place of the recipe's sampler.
-        prepare: called with the network before its optimizer is made, such as to freeze
-        parts; on resuming too.
-        after_epoch: called with each epoch's number and the network.
-        options: of `MethodLoop` (precision, save_every, facts).
+        objective: in place of the recipe's own (labels, mean teacher, order of pairs).
+        batches: in place of those of the recipe's sampler.
+        initial_weights: by name; a warning lists those that the network lacks.
+        prepare: called with the network before its optimizer is built, such as to freeze parts;
+            on resuming too.
+        stop_at: stop after this step of the run; the state is saved for a resumed run.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(config.seed)
     net = build_network(recipe.net)
     if recipe.trunk_weights:
         start_trunks(net, Path(recipe.trunk_weights))
-    if start is not None:
-        load_start(net, start)
+    if initial_weights is not None:
+        load_initial_weights(net, initial_weights)
     if prepare is not None:
         prepare(net)
-    processes = Processes.joined(device)
-    own = source is None
-    if source is None:
-        form = InputSpec.of(net, "frames" if recipe.sampler == "pairs" else recipe.sampling.form)
-        source = BatchLoader(recipe, data, form, seed, processes.rank, processes.world)
-    teacher = None
-    if objective is None:
-        objective, teacher = own_objective(recipe, net, data)
-    loop = MethodLoop(
-        recipe, net, objective, source, folder, teacher, processes.device(device), bfloat16, seed=seed, steps=steps,
-        processes=processes, **options,
-    )  # fmt: skip
-    if resume:
-        loop.resume()
-    try:
-        loop.run(
-            None if after_epoch is None else lambda epoch: after_epoch(epoch, net), steps_limit
+    processes = ProcessGroup.from_environment(config.device)
+    loader = None
+    if batches is None:
+        form = "frames" if recipe.sampler == "pairs" else recipe.sampling.form
+        loader = batches = BatchLoader(
+            recipe, data, InputSpec.of(net, form), config.seed, processes
         )
+    ema = None
+    if objective is None:
+        objective, ema = recipe_objective(recipe, net, data)
+    trainer = Trainer(net, objective, batches, recipe, config, ema=ema, processes=processes)
+    if config.resume:
+        trainer.resume()
+    try:
+        trainer.run(None if after_epoch is None else lambda epoch: after_epoch(epoch, net), stop_at)
     finally:
-        if own:
-            source.close()  # type: ignore[attr-defined]
+        if loader is not None:
+            loader.close()
     return net.eval()
 
 
-def own_objective(
-    recipe: Recipe, net: MethodNet, data: MethodData
-) -> tuple[Objective, Teacher | None]:
-    """What the recipe minimizes on labels, and its moving teacher if it has one."""
+def recipe_objective(
+    recipe: MethodRecipe, net: MethodNet, data: MethodData
+) -> tuple[Objective, EmaModel | None]:
+    """The recipe's objective, and its EMA teacher if it has one."""
     if recipe.sampler == "pairs":
-        return ordering_pairs(uncertainty=False), None
+        return pairwise_ranking(uncertainty=False), None
     if recipe.targets == "ema_teacher":
-        teacher = Teacher(net)
-        return with_moving_teacher(
-            recipe, teacher, cure=getattr(recipe.net, "cure", False)
-        ), teacher
-    return from_labels(recipe, au_weights(data) if "AU" in recipe_tasks(recipe) else None), None
+        ema = EmaModel(net)
+        return mean_teacher(recipe, ema, cure=getattr(recipe.net, "cure", False)), ema
+    return supervised(recipe, au_weights(data) if "AU" in recipe_tasks(recipe) else None), None
 
 
 def au_weights(data: MethodData) -> Tensor:
-    """Weight of each AU [12] by how rare it is among the training frames."""
+    """Weight of each AU [12] by its rarity among the training frames."""
     table = data.train
-    return inverse_rates(
+    return inverse_rate_weights(
         torch.from_numpy(table.au), torch.from_numpy(table.au_mask.astype("float32"))
     )
 
 
-def load_start(net: MethodNet, start: Mapping[str, Tensor]) -> None:
-    """Take the weights that the network knows by name; the others are told. ValueError where
-    nothing or a shape fits not.
+def load_initial_weights(net: MethodNet, weights: Mapping[str, Tensor]) -> None:
+    """Load the weights whose names the network has and warn of the others.
+
+    Raises:
+        ValueError: no name is known, or a shape differs.
     """
-    own = net.state_dict()
-    known = {name: value for name, value in start.items() if name in own}
-    wrong = {
-        name: (tuple(value.shape), tuple(own[name].shape))
-        for name, value in known.items()
-        if value.shape != own[name].shape
-    }
-    if wrong or not known:
-        first = next(iter(wrong.items()), None)
-        text = f"{first[0]} is {first[1][0]}, wanted {first[1][1]}" if first else "no name is known"
-        raise ValueError(f"the start weights are of another network: {text}")
+    current = net.state_dict()
+    known = {name: value for name, value in weights.items() if name in current}
+    if not known:
+        raise ValueError("the initial weights are of another network: no name is known")
+    for name, value in known.items():
+        if value.shape != current[name].shape:
+            raise ValueError(
+                f"the initial weights are of another network: expected {name} of shape "
+                f"{tuple(current[name].shape)}, got {tuple(value.shape)}"
+            )
     net.load_state_dict(known, strict=False)
-    missing, unexpected = sorted(own.keys() - known.keys()), sorted(start.keys() - known.keys())
+    missing = sorted(current.keys() - known.keys())
+    unexpected = sorted(weights.keys() - known.keys())
     if missing or unexpected:
         warnings.warn(
-            f"start weights: {len(known)} taken, {len(missing)} not there ({', '.join(missing[:3])} ...), "
-            f"{len(unexpected)} unknown ({', '.join(unexpected[:3])} ...)",
+            f"initial weights: {len(known)} loaded, {len(missing)} missing "
+            f"({', '.join(missing[:3])} ...), {len(unexpected)} unknown "
+            f"({', '.join(unexpected[:3])} ...)",
             stacklevel=2,
         )

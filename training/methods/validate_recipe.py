@@ -1,5 +1,5 @@
-"""Options of a recipe that are each of the right type but impossible, or do not go together: told
-before any training.
+"""Checks of a recipe's options that each have the right type but are impossible or do not fit
+together, before any training.
 """
 
 from __future__ import annotations
@@ -8,33 +8,31 @@ import math
 from dataclasses import fields
 from typing import Any, Final
 
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 
-_LEAST: Final = {
-    "layers": 0,
-    "hidden_layers": 0,
-}  # every other whole number of a network is at least one
+_MIN_INTEGERS: Final = {"layers": 0, "hidden_layers": 0}  # every other integer is at least one
 _TARGETS: Final[dict[str, tuple[str, ...]]] = {
     "PyramidConfig": ("ignore", "offline_pseudo", "ema_teacher"),
     "PairwiseConfig": ("ignore",),
     "MultiDatabaseConfig": ("ignore", "frozen_teacher"),
 }
-_TARGETS_ELSE: Final = ("ignore", "ema_teacher")
+_DEFAULT_TARGETS: Final = ("ignore", "ema_teacher")
 
 
-def check_recipe(recipe: Recipe) -> Recipe:
-    """The recipe itself; ValueError says which option cannot be and what can."""
+def validate_recipe(recipe: MethodRecipe) -> MethodRecipe:
+    """The recipe itself; ValueError names an impossible option and what is possible."""
     _check_numbers(recipe.net)
     has_mapping = getattr(recipe.net, "mapping", None)
     if recipe.sampler == "pairs" and has_mapping is None:
         raise ValueError(
-            f"sampler=pairs is of M7, whose network orders frames; {recipe.paper} takes any other"
+            f"sampler=pairs is for M7, whose network orders frames; choose another for {recipe.paper}"
         )
     if recipe.sampler != "pairs" and has_mapping:
         raise ValueError(
-            f"a mapping of intensities learns from sampler=pairs, got {recipe.sampler}; net.mapping=false classifies directly"
+            f"a mapping of intensities needs sampler=pairs, got {recipe.sampler}; "
+            "net.mapping=false classifies directly"
         )
-    targets = _TARGETS.get(type(recipe.net).__name__, _TARGETS_ELSE)
+    targets = _TARGETS.get(type(recipe.net).__name__, _DEFAULT_TARGETS)
     if recipe.targets not in targets:
         raise ValueError(
             f"targets of {recipe.paper} must be one of {', '.join(targets)}, got {recipe.targets}"
@@ -47,10 +45,10 @@ def _check_numbers(net: Any) -> None:
         value = getattr(net, field.name)
         if isinstance(value, bool):
             continue
-        least = _LEAST.get(field.name, 1)
-        if isinstance(value, int) and value < least:
-            raise ValueError(f"net.{field.name} must be at least {least}, got {value}")
+        minimum = _MIN_INTEGERS.get(field.name, 1)
+        if isinstance(value, int) and value < minimum:
+            raise ValueError(f"net.{field.name} must be at least {minimum}, got {value}")
         if isinstance(value, float) and not (math.isfinite(value) and 0 <= value < 1):
             raise ValueError(
-                f"net.{field.name} is a share and must be from 0 to below 1, got {value:g}"
+                f"net.{field.name} is a fraction and must be from 0 to below 1, got {value:g}"
             )

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from faceaffect.labels import AU_NAMES
-from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop
+from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
 from tests.training.evaluation.synthetic_data import write_stills
 from training.ablations import cross_rig as rig_transfer
 from training.datasets.face_table import FaceTable
@@ -47,14 +47,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was opened for training, in order, and the weights at its start; the data are made up."""
     calls: list[dict[str, Any]] = []
 
-    def open_loop(
-        recipe: Recipe, folder: Path, shared: Path, labels: Path, given: Path | None, wild: Any = ()
-    ) -> TrainLoop:
-        training = loop(folder, recipe.schedule)
+    def build(recipe: DefaultModelRecipe, folder: Path, data: DataPaths) -> Trainer:
+        training = tiny_trainer(folder, recipe.schedule)
         call = {
             "folder": folder.name,
             "rig": recipe.mix.rig,
-            "renders": given,
+            "renders": data.synthetic_images,
             "steps": recipe.schedule.steps,
         }
         run = training.run
@@ -69,7 +67,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append(call)
         return training
 
-    monkeypatch.setattr(rig_transfer, "open_loop", open_loop)
+    monkeypatch.setattr(rig_transfer, "build_default_trainer", build)
     return calls
 
 
@@ -85,7 +83,7 @@ def test_both_rigs_begin_with_a_base_that_saw_no_render(
     monkeypatch.setattr(rig_transfer, "read", knows_facs_alone)
     out = tmp_path / "out"
     figures = rig_transfer.transfer(
-        Recipe("tiny", TINY, schedule=SCHEDULES), out, tmp_path, tmp_path, renders, base_steps=3
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), out, tmp_path, tmp_path, renders, base_steps=3
     )
     assert [(call["folder"], call["rig"], call["renders"], call["steps"]) for call in opened] == [
         ("base", "both", None, 3),
@@ -105,7 +103,7 @@ def test_without_a_base_both_begin_with_chance(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     figures = rig_transfer.transfer(
-        Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
     )
     assert [call["folder"] for call in opened] == ["facs", "arkit"]
     assert set(figures["arkit"]) == {
@@ -129,7 +127,7 @@ def test_a_unit_that_one_rig_lacks_is_left_out_of_the_second_mean(
 ) -> None:
     monkeypatch.setattr(rig_transfer, "read", knows_all_but_what_is_put_together)
     figures = rig_transfer.transfer(
-        Recipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
     )
     for learned in ("facs", "arkit"):
         for tested in ("on facs", "on arkit"):

@@ -15,7 +15,8 @@ import torch
 from export.write_bundle import write_bundle
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.labels import AU_NAMES
-from tests.training.default_model.test_trainer import SCHEDULE, TINY, loop
+from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
+from training.default_model.build_trainer import init_from_bundle
 from training.default_model.default_recipe import recipe
 from training.default_model.init_from_bundle import _NEWER, _values, init_from_bundle_weights
 from training.models.affect_net import AffectNet
@@ -27,10 +28,10 @@ pytestmark = pytest.mark.train
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[AffectNet, Path]:
     """A small network after some steps, so that its normalization means something, and its bundle."""
     place = tmp_path_factory.mktemp("start")
-    training = loop(place / "run", replace(SCHEDULE, steps=12, ema_decay=0.5))
+    trainer = tiny_trainer(place / "run", replace(SCHEDULE, steps=12, ema_decay=0.5))
     for _ in range(12):
-        training.train_step()
-    net = training.ema.eval()
+        trainer.train_step()
+    net = trainer.ema.net.eval()
     write_bundle(net, place / "bundle", "card\n", (0.5,) * len(AU_NAMES))
     return net, place / "bundle"
 
@@ -100,17 +101,17 @@ def test_a_run_begins_with_it_and_says_so_after_a_stop(
     trained: tuple[AffectNet, Path], tmp_path: Path
 ) -> None:
     _, folder = trained
-    begun = loop(tmp_path)
-    begun.init_from_bundle(folder)
+    begun = tiny_trainer(tmp_path)
+    init_from_bundle(begun, folder)
     crops = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(
-            begun.ema.eval()(crops)["landmarks_px"], begun.net.eval()(crops)["landmarks_px"]
+            begun.ema.net(crops)["landmarks_px"], begun.net.eval()(crops)["landmarks_px"]
         )
     begun.train_step()
     tmp_path.mkdir(exist_ok=True)
     begun.save()
-    again = loop(tmp_path)
+    again = tiny_trainer(tmp_path)
     assert again.resume()
     assert again.started_from == begun.started_from != ""
 

@@ -12,11 +12,11 @@ import torch
 from faceaffect.bench.synthetic_faces import SyntheticExpression, draw_face
 from training.detector.network import STRIDE, DetectorConfig, DetectorMaps, DetectorNet, decode
 from training.detector.objective import DetectorObjective, score_targets
-from training.detector.scenes import SIZE_WH, Scene, SceneGenerator, as_batch, mirrored
+from training.detector.scenes import SIZE_WH, Scene, SceneGenerator, mirrored, to_batch
 from training.detector.train_detector import DetectorRecipe, SceneBatches
-from training.detector.yunet_teacher import TeacherImage, load_taught, save_taught
-from training.methods.ema_teacher import Teacher
-from training.methods.trainer import MethodLoop
+from training.detector.yunet_teacher import TeacherImage, load_teacher_images, save_teacher_images
+from training.engine.ema import EmaModel
+from training.engine.trainer import Trainer, TrainerConfig
 
 pytestmark = pytest.mark.train
 
@@ -45,8 +45,8 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> SceneGenerator:
 def test_what_was_taught_is_kept(tmp_path: Path) -> None:
     unsure = replace(taught("b.jpg", held_out=True), unsure=np.float32([[1, 2, 3, 4]]), boxes=np.zeros((0, 4), np.float32),
                      points=np.zeros((0, 5, 2), np.float32))  # fmt: skip
-    save_taught([taught("a.jpg"), unsure, taught("c.jpg")], tmp_path / "taught.npz")
-    first, second, third = load_taught(tmp_path / "taught.npz")
+    save_teacher_images([taught("a.jpg"), unsure, taught("c.jpg")], tmp_path / "taught.npz")
+    first, second, third = load_teacher_images(tmp_path / "taught.npz")
     assert (first.name, second.name, third.name) == ("a.jpg", "b.jpg", "c.jpg")
     np.testing.assert_array_equal(third.pixels, taught("c.jpg").pixels)
     np.testing.assert_array_equal(second.unsure, [[1, 2, 3, 4]])
@@ -56,8 +56,8 @@ def test_what_was_taught_is_kept(tmp_path: Path) -> None:
 
 
 def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneGenerator) -> None:
-    scenes = [maker.make(number) for number in range(40)]
-    np.testing.assert_array_equal(scenes[7].pixels, maker.make(7).pixels)
+    scenes = [maker.generate(number) for number in range(40)]
+    np.testing.assert_array_equal(scenes[7].pixels, maker.generate(7).pixels)
     heights = []
     for scene in scenes:
         assert scene.pixels.shape == (SIZE_WH[1], SIZE_WH[0], 3)
@@ -74,7 +74,7 @@ def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneGenera
 
 
 def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneGenerator) -> None:
-    scene = next(one for one in map(maker.make, range(20)) if one.boxes)
+    scene = next(one for one in map(maker.generate, range(20)) if one.boxes)
     turned = mirrored(scene)
     np.testing.assert_array_equal(turned.pixels, scene.pixels[:, ::-1])
     np.testing.assert_allclose(turned.boxes[0][[0, 2]], SIZE_WH[0] - 1 - scene.boxes[0][[2, 0]])
@@ -114,7 +114,7 @@ def test_ignored_regions_weigh_nothing_and_a_right_answer_costs_least() -> None:
         [POINTS],
         [np.float32([160, 0, 250, 90])],
     )
-    batch = as_batch([scene, Scene(np.zeros((160, 256, 3), np.uint8))])
+    batch = to_batch([scene, Scene(np.zeros((160, 256, 3), np.uint8))])
     wanted, _ = score_targets(batch["boxes"], 20, 32)
     right = torch.zeros(2, 15, 20, 32)
     right[:, 0] = torch.where(wanted > 0.999, 8.0, -8.0)
@@ -136,22 +136,22 @@ def test_the_loop_learns_and_goes_on_where_it_stopped(
     net = DetectorConfig(widths=(8, 8, 16, 16, 16), blocks=(1, 1, 1))
     recipe = replace(DetectorRecipe(net=net), batch=4, epochs=1)
 
-    def loop() -> MethodLoop:
+    def build() -> Trainer:
         torch.manual_seed(1)
         student = DetectorNet(recipe.net)
         batches = SceneBatches(maker, recipe.batch, steps_per_epoch=60)
-        return MethodLoop(
-            recipe, student, DetectorObjective(), batches, tmp_path, Teacher(student, 0.9)
-        )  # type: ignore[arg-type]
+        ema = EmaModel(student, 0.9)
+        config = TrainerConfig(tmp_path)
+        return Trainer(student, DetectorObjective(), batches, recipe, config, ema=ema)
 
-    first = loop()
+    first = build()
     parts = [first.train_step() for _ in range(36)]
     places = [part["box"] + part["points"] for part in parts]
     assert np.mean(places[-8:]) < 0.8 * np.mean(places[:8])
     first.save()
-    going_on = loop()
-    assert going_on.resume()
-    assert going_on.train_step()["loss"] == pytest.approx(first.train_step()["loss"], rel=1e-4)
+    resumed = build()
+    assert resumed.resume()
+    assert resumed.train_step()["loss"] == pytest.approx(first.train_step()["loss"], rel=1e-4)
 
 
 def test_exported_maps_keep_only_peaks() -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.kernels import au_gcn
 from tests.training.methods.network_cases import SMALL, small_net
-from tests.training.methods.synthetic_faces import made_up_data
+from tests.training.methods.synthetic_faces import synthetic_data
 from training.__main__ import main
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.renderwild import load_renderwild_frames
@@ -135,7 +135,7 @@ def test_a_still_is_the_first_frame_of_a_stream(name: str) -> None:
     form = net.input_forms()[0]
     crops = face_crops(recipe, table, form.shape[-1], form.shape[-3])
     for row in range(3):
-        seen = StreamRunner(net.stages()).see("face", {"crops": crops[row : row + 1]})
+        seen = StreamRunner(net.stages()).step("face", {"crops": crops[row : row + 1]})
         if "au_logit" in seen:
             assert np.allclose(found.au[row], torch.sigmoid(seen["au_logit"][0]).numpy(), atol=1e-5)
         if "va" in seen:
@@ -202,7 +202,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     place = tmp_path_factory.mktemp("teachers")
     for name in ("feature_pyramid", "mean_teacher"):
         recipe = find_recipe(name, "compact", [*SMALL[name], "batch=4", "targets=ignore"])
-        train_method(recipe, made_up_data(size_px=32), place / name, steps=1)
+        train_method(recipe, synthetic_data(size_px=32), TrainerConfig(place / name, steps=1))
     return [place / "feature_pyramid", place / "mean_teacher"]
 
 

@@ -106,7 +106,7 @@ def test_pair_losses() -> None:
 def test_rare_aus_weigh_more() -> None:
     active = torch.zeros(100, 12)
     active[:, 0], active[:10, 1:] = 1, 1
-    weight = action_units.inverse_rates(active, torch.ones(100, 12))
+    weight = action_units.inverse_rate_weights(active, torch.ones(100, 12))
     assert float(weight[1] / weight[0]) == pytest.approx(10)
     assert float(weight.mean()) == pytest.approx(1)
 
@@ -140,21 +140,21 @@ def test_distillation() -> None:
     p, q = (teacher / 1.5).softmax(dim=1), (student / 1.5).softmax(dim=1)
     wanted = 2.25 * (p * (p / q).log()).sum(dim=1)[:3].mean()
     mask = torch.tensor([1.0, 1, 1, 0])
-    assert float(teaching.distil_classes(student, teacher, mask)) == pytest.approx(
+    assert float(teaching.distill_classes(student, teacher, mask)) == pytest.approx(
         float(wanted), rel=1e-5
     )
-    assert float(teaching.distil_classes(teacher, teacher, mask)) == pytest.approx(0, abs=1e-6)
+    assert float(teaching.distill_classes(teacher, teacher, mask)) == pytest.approx(0, abs=1e-6)
     both = torch.stack([student, teacher], dim=1), torch.stack([teacher, teacher], dim=1)
-    assert float(teaching.distil_classes(*both, mask)) == pytest.approx(float(wanted), rel=1e-5)
-    assert float(teaching.distil_values(student[:, :2], teacher[:, :2], mask)) == pytest.approx(
+    assert float(teaching.distill_classes(*both, mask)) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(teaching.distill_values(student[:, :2], teacher[:, :2], mask)) == pytest.approx(
         float((student - teacher)[:3, :2].square().sum(dim=1).mean())
     )
 
 
-def test_ramp() -> None:
-    assert teaching.ramp(0) == pytest.approx(0.4 * math.exp(-5))
-    assert teaching.ramp(15) == teaching.ramp(90) == 0.4
-    assert teaching.ramp(3) < teaching.ramp(9)
+def test_sigmoid_rampup_grows_to_its_peak() -> None:
+    assert teaching.sigmoid_rampup(0) == pytest.approx(0.4 * math.exp(-5))
+    assert teaching.sigmoid_rampup(15) == teaching.sigmoid_rampup(90) == 0.4
+    assert teaching.sigmoid_rampup(3) < teaching.sigmoid_rampup(9)
 
 
 def test_self_cure_parts_sure_from_unsure() -> None:
@@ -194,13 +194,6 @@ def test_doubt_grows_where_the_order_is_wrong() -> None:
     assert gradient[0] > 0  # right order: less doubt lowers the loss
     assert gradient[1] < 0
     assert untouched is None
-
-
-def test_triplets() -> None:
-    a, p, n = (functional.normalize(torch.randn(4, 16), dim=1) for _ in range(3))
-    near, far, other = ((x - y).square().sum(dim=1) for x, y in ((a, p), (a, n), (p, n)))
-    wanted = ((near - far + 0.2).clamp(min=0) + (near - other + 0.2).clamp(min=0)).mean()
-    assert float(comparing.triplet(a, p, n, 0.2)) == pytest.approx(float(wanted))
 
 
 def test_landmarks_in_eye_distances() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.methods.total_loss import LOSSES
+from training.losses.total_loss import LOSSES
 
 pytestmark = pytest.mark.train
 

@@ -21,7 +21,7 @@ FPS = 25.0
 
 
 @dataclass(slots=True)
-class MadeUpAudio(MelTracks):
+class SyntheticAudio(MelTracks):
     """A track of noise for each video but those whose name ends in `silent`."""
 
     def of(self, path: Path) -> MelTrack | None:
@@ -31,7 +31,7 @@ class MadeUpAudio(MelTracks):
         return MelTrack(random.uniform(0, 1, (400, 64)).astype(np.float32), MelConfig())
 
 
-def made_up_faces(
+def synthetic_faces(
     videos: dict[str, int] | None = None,
     size_px: int = 32,
     split: str = "train",
@@ -62,7 +62,7 @@ def made_up_faces(
     return table, images
 
 
-def made_up_data(
+def synthetic_data(
     train: dict[str, int] | None = None,
     validation: dict[str, int] | None = None,
     size_px: int = 32,
@@ -70,8 +70,8 @@ def made_up_data(
 ) -> MethodData:
     """Four training videos and two for validation, of 14 frames each unless told otherwise."""
     parts = [
-        made_up_faces(train, size_px, "train", 0, audio),
-        made_up_faces(
+        synthetic_faces(train, size_px, "train", 0, audio),
+        synthetic_faces(
             validation or {"validation0": 14, "validation1": 9}, size_px, "validation", 1, audio
         ),
     ]
@@ -79,4 +79,4 @@ def made_up_data(
     array = np.concatenate([images for _, images in parts])
     points = ((MEAN_SHAPE_PX + 0.5) * size_px / 112 - 0.5).astype(np.float32)
     store = ImageStore(paths, array, np.repeat(points[None], len(paths), axis=0))
-    return MethodData(parts[0][0], parts[1][0], store, MadeUpAudio() if audio else None)
+    return MethodData(parts[0][0], parts[1][0], store, SyntheticAudio() if audio else None)

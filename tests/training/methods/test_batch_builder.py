@@ -10,7 +10,7 @@ import torch
 
 from faceaffect.multistage.face_part_mask import face_part_mask
 from tests.training.methods.network_cases import SMALL
-from tests.training.methods.synthetic_faces import FPS, made_up_data
+from tests.training.methods.synthetic_faces import FPS, synthetic_data
 from training.datasets.sampling.windows import NO_FRAME
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
@@ -32,7 +32,7 @@ def samples(name: str, data: MethodData, *options: str) -> BatchBuilder:
 
 
 def test_images_and_labels_are_those_of_the_rows() -> None:
-    data = made_up_data(size_px=48)
+    data = synthetic_data(size_px=48)
     rows = np.array([3, 30, 7])
     batch = samples("M3", data, "sampling.jitter=none").batch(rows, ALL, (1, 0))
     norm = NORMALIZATIONS["imagenet"]
@@ -50,7 +50,7 @@ def test_images_and_labels_are_those_of_the_rows() -> None:
 
 
 def test_the_same_step_gives_the_same_batch_and_another_another() -> None:
-    made = samples("M5", made_up_data())
+    made = samples("M5", synthetic_data())
     rows = np.array([[0, 1, 2, 3, 4, 5, 6, 7]] * 2)
     first, again, other = (made.batch(rows, ALL, (1, step)) for step in (5, 5, 6))
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -58,7 +58,7 @@ def test_the_same_step_gives_the_same_batch_and_another_another() -> None:
 
 
 def test_unlabeled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
-    data = made_up_data()
+    data = synthetic_data()
     known = replace(data, train=replace(data.train, expression_mask=np.arange(56) != 1))
     labels = samples("M2", known).labels(np.array([[0, 1, NO_FRAME]]), ALL)
     assert labels["expression_mask"].tolist() == [[1, 0, 0]]
@@ -66,7 +66,7 @@ def test_unlabeled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
 
 
 def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
-    data = made_up_data(size_px=48)
+    data = synthetic_data(size_px=48)
     data.images.points[:, :, 0] += 3  # not symmetric any more
     made = samples("M4", data)
     made.form = replace(made.form, size_px=48)
@@ -90,7 +90,7 @@ def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
 
 
 def test_unknown_landmarks_are_masked() -> None:
-    data = made_up_data(size_px=48)
+    data = synthetic_data(size_px=48)
     data.images.points[2] = np.nan
     batch = samples("M4", data).batch(np.arange(4), ("AU",), (1, 0))
     assert batch["landmarks_49_mask"].tolist() == [1, 1, 0, 1]
@@ -98,7 +98,7 @@ def test_unknown_landmarks_are_masked() -> None:
 
 
 def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
-    data = made_up_data()
+    data = synthetic_data()
     data.images.points[5] = np.nan
     clip = np.array([[NO_FRAME] * 5 + [3, 4, 5]])
     inputs = samples("M5", data).inputs(clip)
@@ -112,7 +112,7 @@ def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
 
 
 def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
-    data = made_up_data()
+    data = synthetic_data()
     made, rows = samples("M5", data), np.array([[0, 1, 2, 3, 4, 5, 6, 7]])
     track = data.tracks.get(data.train.media_of(7))
     offset_s = float(data.train.audio_offset_s[7])
@@ -124,7 +124,7 @@ def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
 
 
 def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
-    data = made_up_data({"loud": 14, "silent": 14})
+    data = synthetic_data({"loud": 14, "silent": 14})
     inputs = samples("M2", data).inputs(np.array([np.arange(6), 14 + np.arange(6)]))
     assert inputs["mel_real"].tolist() == [1, 0]
     assert inputs["mel_index"][1].tolist() == [0] * 6
@@ -132,7 +132,7 @@ def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
 
 
 def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
-    data = made_up_data({"one": 60})
+    data = synthetic_data({"one": 60})
     rows = np.arange(50, 56)
     inputs = samples("M2", data).inputs(rows[None])
     track = data.tracks.get(data.train.media_of(0))
@@ -145,7 +145,7 @@ def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
 
 
 def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:
-    data = made_up_data({"one": 200})  # 8.5 s of video, 4 s of audio
+    data = synthetic_data({"one": 200})  # 8.5 s of video, 4 s of audio
     inputs = samples("M2", data).inputs(np.arange(190, 196)[None])
     assert torch.isfinite(inputs["mel"]).all()
     assert inputs["mel"].unique().numel() == 1
@@ -153,7 +153,7 @@ def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:
 
 
 def test_change_sees_images_as_they_are_and_the_rows() -> None:
-    data = made_up_data()
+    data = synthetic_data()
     seen = []
 
     def darken(batch, rows, random):  # type: ignore[no-untyped-def]
@@ -181,7 +181,7 @@ def test_change_sees_images_as_they_are_and_the_rows() -> None:
 @pytest.mark.parametrize("jitter", ["light", "published", "none"])
 @pytest.mark.parametrize("name", [f"M{i}" for i in (1, 2, 3, 4, 5, 6, 8)])
 def test_every_recipe_has_its_inputs_by_name(name: str, jitter: str) -> None:
-    data = made_up_data(size_px=48)
+    data = synthetic_data(size_px=48)
     options = ["net.window=8"] if name == "M8" else []
     made = samples(name, data, f"sampling.jitter={jitter}", *options)
     rows = np.arange(2 * made.form.length).reshape(2, -1) if made.form.length > 1 else np.arange(2)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.training.methods.network_cases import SMALL
-from tests.training.methods.synthetic_faces import made_up_data, made_up_faces
+from tests.training.methods.synthetic_faces import synthetic_data, synthetic_faces
 from training.datasets.frame_table import FrameTable
 from training.methods.batch_builder import InputSpec
 from training.methods.batch_loader import BatchLoader
@@ -45,7 +45,7 @@ def test_tasks_are_those_of_the_losses() -> None:
 
 
 def test_phases_are_one_task_the_other_then_both() -> None:
-    table = partly(made_up_faces()[0])
+    table = partly(synthetic_faces()[0])
     steps = list(build_sampler(recipe("M3"), table, FRAMES, 1).steps(0))
     phases = [step.phase for step in steps]
     assert phases == sorted(phases, key=["EXPR only", "AU only", "several"].index)
@@ -59,7 +59,7 @@ def test_phases_are_one_task_the_other_then_both() -> None:
 
 
 def test_parallel_tasks_have_a_batch_each_and_last_as_long_as_the_longest() -> None:
-    table = partly(made_up_faces()[0])
+    table = partly(synthetic_faces()[0])
     sampler = build_sampler(recipe("M1"), table, FRAMES, 1)
     steps = list(sampler.steps(0))
     assert len(steps) == sampler.count(0) == 5  # 38 rows of eight
@@ -70,7 +70,7 @@ def test_parallel_tasks_have_a_batch_each_and_last_as_long_as_the_longest() -> N
 
 
 def test_a_joint_set_holds_rows_with_all_labels_and_the_shortest_ends_the_epoch() -> None:
-    table = partly(made_up_faces()[0])
+    table = partly(synthetic_faces()[0])
     both = table.expression_mask & table.va_mask
     steps = list(build_sampler(recipe("M8", "net.recurrence=none"), table, FRAMES, 1).steps(0))
     assert len(steps) == -(-int(both.sum()) // 8)
@@ -78,7 +78,7 @@ def test_a_joint_set_holds_rows_with_all_labels_and_the_shortest_ends_the_epoch(
 
 
 def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
-    table = partly(made_up_faces()[0])
+    table = partly(synthetic_faces()[0])
     turns = {
         turn: [
             step.phase
@@ -93,7 +93,7 @@ def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
 
 
 def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
-    table = partly(made_up_faces()[0])
+    table = partly(synthetic_faces()[0])
     few = np.arange(56) < 10
     nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
     for options, count in (
@@ -107,7 +107,7 @@ def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
 
 
 def test_labeled_samples_of_a_step_do_not_depend_on_how_few_there_are() -> None:
-    table = partly(made_up_faces()[0])
+    table = partly(synthetic_faces()[0])
     few = np.arange(56) < 16
     nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
     taught = recipe("M5", "sampling.every=1", "sampling.unlabeled=5")
@@ -142,7 +142,7 @@ def test_unlabeled_samples_want_a_teacher() -> None:
 
 
 def test_thinning_takes_every_row_once_in_n_epochs() -> None:
-    table = made_up_faces()[0]
+    table = synthetic_faces()[0]
     sampler = build_sampler(recipe("M6", "sampling.every=4"), table, FRAMES, 1)
     epochs = [
         np.concatenate([step.parts[0].rows for step in sampler.steps(epoch)]) for epoch in range(4)
@@ -152,7 +152,7 @@ def test_thinning_takes_every_row_once_in_n_epochs() -> None:
 
 
 def test_rare_expressions_are_drawn_as_often_as_frequent_ones() -> None:
-    table = made_up_faces({"one": 400})[0]
+    table = synthetic_faces({"one": 400})[0]
     rare = replace(table, expression=np.where(np.arange(400) < 20, 3, 0).astype(np.int8))
     chosen = recipe("M8", "net.recurrence=none", "sampling.joint=false")
     steps = build_sampler(chosen, rare, FRAMES, 1).steps(0)
@@ -161,7 +161,7 @@ def test_rare_expressions_are_drawn_as_often_as_frequent_ones() -> None:
 
 
 def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> None:
-    table = made_up_faces({"long": 40, "short": 3})[0]
+    table = synthetic_faces({"long": 40, "short": 3})[0]
     some = replace(
         table, expression_mask=np.isin(np.arange(43), (5, 41)), au_mask=np.zeros((43, 12), bool)
     )
@@ -175,14 +175,14 @@ def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> No
 
 
 def test_nothing_to_train_on_is_told() -> None:
-    table = made_up_faces()[0]
+    table = synthetic_faces()[0]
     none = replace(table, au_mask=np.zeros_like(table.au_mask))
     with pytest.raises(ValueError, match="no row to train M4 on: none is labeled for AU"):
         build_sampler(recipe("M4"), none, FRAMES, 1)
 
 
 def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
-    data = made_up_data()
+    data = synthetic_data()
     chosen = recipe("M7", *SMALL["pairwise_intensity"], "sampling.pairs=60", "sampling.jitter=none")
     source = BatchLoader(chosen, data, FRAMES, 1)
     assert source.steps_per_epoch == 8
@@ -199,7 +199,7 @@ def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
 
 
 def test_a_single_class_leaves_no_pair() -> None:
-    data = made_up_data()
+    data = synthetic_data()
     flat = replace(data, train=replace(data.train, au=np.ones_like(data.train.au)))
     with pytest.raises(ValueError, match="no pair to learn from"):
         BatchLoader(recipe("M7"), flat, FRAMES, 1)

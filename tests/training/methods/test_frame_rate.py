@@ -9,7 +9,7 @@ import pytest
 
 from faceaffect.bundle.stage_spec import StageSpec
 from faceaffect.multistage.stage_runner import StageRunner
-from tests.training.methods.synthetic_faces import made_up_faces
+from tests.training.methods.synthetic_faces import synthetic_faces
 from training.datasets.frame_table import FrameTable
 from training.methods.frame_rate import subsample_to_fps
 
@@ -39,7 +39,7 @@ def read_by_the_sdk(table: FrameTable, input_fps: float) -> list[int]:
 
 @pytest.mark.parametrize("input_fps", [3.0, 7.0, 12.5, 25.0, 60.0])
 def test_rows_are_those_of_the_runner(input_fps: float) -> None:
-    table, _ = made_up_faces({"one": 40, "two": 33, "slow": 9})
+    table, _ = synthetic_faces({"one": 40, "two": 33, "slow": 9})
     random = np.random.default_rng(2)
     times = np.concatenate([
         np.round(np.arange(40) / 25, 3) - 0.2,
@@ -54,12 +54,12 @@ def test_rows_are_those_of_the_runner(input_fps: float) -> None:
 
 
 def test_without_a_pace_every_frame_is_read() -> None:
-    table, _ = made_up_faces()
+    table, _ = synthetic_faces()
     assert subsample_to_fps(table, np.array([3, 4, 9]), None).tolist() == [3, 4, 9]
 
 
 def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
-    table, _ = made_up_faces({"one": 10, "mute": 10})
+    table, _ = synthetic_faces({"one": 10, "mute": 10})
     times = table.audio_offset_s.copy()
     times[10:] = np.nan
     with pytest.warns(UserWarning, match="times of 1 videos are not known, such as mute"):
@@ -69,6 +69,6 @@ def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
 
 @pytest.mark.parametrize("input_fps", [0.0, -3.0, float("nan")])
 def test_no_pace_at_all(input_fps: float) -> None:
-    table, _ = made_up_faces()
+    table, _ = synthetic_faces()
     with pytest.raises(ValueError, match="a number of frames a second above 0"):
         subsample_to_fps(table, np.arange(3), input_fps)

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.methods.network_cases import small_net
+from training.engine.ema import EmaModel
+from training.engine.optimizer import build_optimizer
 from training.losses.action_units import bce
-from training.losses.distillation import distil_classes, ramp
-from training.methods.ema_teacher import Teacher
-from training.methods.objectives import distilled, from_labels, ordering_pairs, with_moving_teacher
-from training.methods.optimizer import build_optimizer
+from training.losses.distillation import distill_classes, sigmoid_rampup
+from training.losses.total_loss import total_loss
+from training.methods.objectives import distillation, mean_teacher, pairwise_ranking, supervised
 from training.methods.recipe_lookup import find_recipe
-from training.methods.total_loss import total_loss
 from training.models.networks.pairwise_intensity import PairwiseIntensity
 
 pytestmark = pytest.mark.train
@@ -46,12 +46,12 @@ def test_distillation_shares_labeled_samples_and_has_the_others() -> None:
     student = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
     teacher = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
     given = batch(1, 0, 0, 1)
-    parts = distilled(recipe, Teacher(teacher, 1.0))(student, given, 0.0)
+    parts = distillation(recipe, EmaModel(teacher, 1.0))(student, given, 0.0)
     own, theirs = (
         {name: value.detach() for name, value in net.outputs.items()} for net in (student, teacher)
     )
     pair = [each["expression_logit"].split(1) for each in (own, theirs)]
-    each = [float(distil_classes(a, b, torch.ones(1))) for a, b in zip(*pair, strict=True)]
+    each = [float(distill_classes(a, b, torch.ones(1))) for a, b in zip(*pair, strict=True)]
     wanted = (0.4 * each[0] + each[1] + each[2] + 0.4 * each[3]) / 4
     assert float(parts["teacher:expression_logit"].detach()) == pytest.approx(wanted, rel=1e-5)
     label = total_loss(recipe.losses, dict(own), given)["loss"]
@@ -63,7 +63,7 @@ def test_distillation_shares_labeled_samples_and_has_the_others() -> None:
 
 def test_without_labels_the_teacher_alone() -> None:
     student, teacher = (Answers(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2))
-    parts = distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(
+    parts = distillation(find_recipe("M1"), EmaModel(teacher, 1.0), use_labels=False)(
         student, {"crops": torch.zeros(3, 1)}, 0.0
     )
     ones = torch.ones(3, 12)
@@ -74,8 +74,11 @@ def test_without_labels_the_teacher_alone() -> None:
 
 def test_nothing_in_common_is_told() -> None:
     student, teacher = Answers(au_logit=torch.zeros(2, 12)), Answers(va=torch.zeros(2, 2))
-    with pytest.raises(ValueError, match=r"share no read-out: \['va'\] and \['au_logit'\]"):
-        distilled(find_recipe("M1"), Teacher(teacher, 1.0), labels=False)(
+    with pytest.raises(
+        ValueError,
+        match=r"expected an output that teacher and student share, got \['va'\] and \['au_logit'\]",
+    ):
+        distillation(find_recipe("M1"), EmaModel(teacher, 1.0), use_labels=False)(
             student, {"crops": torch.zeros(2, 1)}, 0.0
         )
 
@@ -92,7 +95,7 @@ def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labeled_one() -> No
     given, taught = batch(1, 0, 1, 1), {}
     for mean in ("missing", "batch"):
         recipe = find_recipe("M5", "compact", [f"teacher_mean={mean}"])
-        parts = with_moving_teacher(recipe, Teacher(teacher), cure=False)(student, given, 20.0)
+        parts = mean_teacher(recipe, EmaModel(teacher), cure=False)(student, given, 20.0)
         taught[mean] = float(parts["teacher"].detach())
     assert taught["batch"] == pytest.approx(
         taught["missing"] / 4, rel=1e-5
@@ -111,15 +114,17 @@ def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> N
         Answers(**outputs),
         Answers(**{name: torch.randn_like(value) for name, value in outputs.items()}),
     )
-    objective = with_moving_teacher(recipe, Teacher(teacher), cure=False)
+    objective = mean_teacher(recipe, EmaModel(teacher), cure=False)
     early, late = (objective(student, batch(1, 0, 0, 1), epoch) for epoch in (0.0, 20.0))
-    assert float(early["teacher"] / late["teacher"]) == pytest.approx(ramp(0) / ramp(20), rel=1e-4)
+    assert float(early["teacher"] / late["teacher"]) == pytest.approx(
+        sigmoid_rampup(0) / sigmoid_rampup(20), rel=1e-4
+    )
     full = objective(student, batch(1, 1, 1, 1), 20.0)
     assert float(full["teacher"].detach()) == 0
     assert float(full["loss"]) == pytest.approx(
-        float(from_labels(recipe)(student, batch(1, 1, 1, 1), 0)["loss"])
+        float(supervised(recipe)(student, batch(1, 1, 1, 1), 0)["loss"])
     )
-    cured = with_moving_teacher(recipe, Teacher(teacher))(student, batch(1, 1, 1, 1), 20.0)
+    cured = mean_teacher(recipe, EmaModel(teacher))(student, batch(1, 1, 1, 1), 20.0)
     assert float(cured["loss"] - full["loss"]) == pytest.approx(
         0.4 * float(cured["rank"]), rel=1e-3
     )
@@ -132,14 +137,14 @@ def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
         "second": torch.randn(3, 3, 32, 32),
         "order": torch.ones(3, 12),
     }
-    ordering_pairs(uncertainty=True)(net, pairs, 0.0)["loss"].backward()
+    pairwise_ranking(uncertainty=True)(net, pairs, 0.0)["loss"].backward()
     reached = {
         name.split(".")[0]
         for name, p in net.named_parameters()
         if p.grad is not None and float(p.grad.abs().max()) > 0
     }
     assert reached == {"sigma"}
-    ordering_pairs(uncertainty=False)(net, pairs, 0.0)["loss"].backward()
+    pairwise_ranking(uncertainty=False)(net, pairs, 0.0)["loss"].backward()
     reached = {
         name.split(".")[0]
         for name, p in net.named_parameters()
@@ -162,7 +167,7 @@ def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> N
     optimizer = build_optimizer(net, find_recipe("M7", "compact").optimizer)
     with torch.no_grad():
         before = net({"crops": pairs["first"]})
-    objective, losses = ordering_pairs(uncertainty=True), []
+    objective, losses = pairwise_ranking(uncertainty=True), []
     for _ in range(5):
         loss = objective(net, pairs, 0.0)["loss"]
         optimizer.zero_grad()
@@ -195,7 +200,7 @@ def test_the_head_of_a_task_that_a_batch_lacks_stays() -> None:
         chosen = {
             name: value for name, value in given.items() if name.split("_")[0] in ("crops", *labels)
         }
-        loss = from_labels(recipe)(net, chosen, 0.0)["loss"]
+        loss = supervised(recipe)(net, chosen, 0.0)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

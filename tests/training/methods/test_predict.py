@@ -13,7 +13,7 @@ import torch
 
 from faceaffect.labels import EXPRESSION_NAMES
 from tests.training.methods.network_cases import SMALL, small_net
-from tests.training.methods.synthetic_faces import made_up_data
+from tests.training.methods.synthetic_faces import synthetic_data
 from training.datasets.frame_table import FrameTable
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
@@ -23,7 +23,7 @@ from training.methods.scores import method_predictions, method_scores, scores_te
 from training.methods.stream_runner import StreamRunner
 
 pytestmark = pytest.mark.train
-DATA = made_up_data(validation={"one": 13, "two silent": 9, "three": 21}, size_px=48)
+DATA = synthetic_data(validation={"one": 13, "two silent": 9, "three": 21}, size_px=48)
 
 
 def setting(name: str, *options: str):  # type: ignore[no-untyped-def]
@@ -48,13 +48,15 @@ def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: i
             while heard.get(name, 0) < steps:
                 k = heard[name] = heard.get(name, 0) + 1
                 if audio.states:
-                    runner.hear(name, torch.from_numpy(track.chunk(10 * k - 10, 10 * k))[None])
+                    runner.push_audio(
+                        name, torch.from_numpy(track.stretch(10 * k - 10, 10 * k))[None]
+                    )
                 elif k == steps:
-                    runner.hear(
+                    runner.push_audio(
                         name,
                         torch.from_numpy(track.latest_frames(offset_s, audio.inputs[0].shape[-1]))[None],
                     )
-        for key, value in runner.see(name, {"crops": samples.images(np.array([row]))}).items():
+        for key, value in runner.step(name, {"crops": samples.images(np.array([row]))}).items():
             if key in ("au_logit", "expression_logit", "va"):
                 found.setdefault(key, []).append(value[0].numpy())
     return {key: np.stack(values) for key, values in found.items()}

@@ -1,6 +1,4 @@
-"""`training pretrain`: a trunk of either kind learns, resumes, and its file is what networks begin
-with.
-"""
+"""`training pretrain`: a trunk of either kind learns, resumes, and networks start with its file."""
 
 from __future__ import annotations
 
@@ -13,79 +11,71 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from tests.training.default_model.test_trainer import made_up_faces
+from tests.training.default_model.synthetic_faces import synthetic_faces
 from training.cli.methods import pretrain
-from training.methods import pretrain_trunk
+from training.default_model import build_trainer
+from training.methods.pretrain_trunk import PretrainRecipe, build_pretrainer
 from training.methods.recipe_lookup import find_recipe
-from training.methods.trainer import MethodLoop
 from training.models.backbones.start_trunks import start_trunks
 from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 
-FEW = (
-    "--set",
-    "size_px=32",
-    "--set",
-    "ferplus=6",
-    "--set",
-    "webfaces=3",
-    "--set",
-    "no_face=1",
-    "--set",
-    "epochs=1",
-)
+SMALL = {
+    "size_px": 32,
+    "ferplus": 6,
+    "webfaces": 3,
+    "no_face": 1,
+    "epochs": 1,
+    "steps_per_epoch": 3,
+}
+OVERRIDES = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
 
 
 @pytest.fixture(autouse=True)
-def _few_made_up_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    faces = made_up_faces(20)
+def _synthetic_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = synthetic_faces(20)
     usage = np.array(["Training"] * 16 + ["PublicTest"] * 4)
-    monkeypatch.setattr(pretrain_trunk, "load_ferplus", lambda shared, labels: (faces, None, usage))
-    monkeypatch.setattr(
-        pretrain_trunk, "load_webfaces", lambda shared, labels: (faces, np.arange(20) < 4)
-    )
-    monkeypatch.setattr(pretrain_trunk, "_STEPS_PER_EPOCH", 3)
-    whole = pretrain_trunk._Batches
-    monkeypatch.setattr(pretrain_trunk, "_Batches", lambda maker, recipe: whole(maker, recipe, 3))
+    held_out = np.arange(20) < 4
+    monkeypatch.setattr(build_trainer, "load_ferplus", lambda assets, labels: (faces, None, usage))
+    monkeypatch.setattr(build_trainer, "load_webfaces", lambda assets, labels: (faces, held_out))
 
 
 @pytest.mark.parametrize(
     ("trunk", "paper", "tensor"),
     [("small_resnet", "M3", "trunk.conv1.weight"), ("small_region", "M4", "region.0.conv.weight")],
 )
-def test_a_trunk_is_made_that_a_network_begins_with(
+def test_pretrain_writes_trunk_that_a_network_starts_with(
     trunk: str, paper: str, tensor: str, tmp_path: Path
 ) -> None:
-    done = CliRunner().invoke(pretrain, ["--out", str(tmp_path), *FEW, "--set", f"trunk={trunk}"])
-    assert done.exit_code == 0, done.output
-    note = json.loads((tmp_path / "trunk.json").read_text(encoding="utf-8"))
-    assert (note["trunk"], note["steps"]) == (trunk, 3)
+    result = CliRunner().invoke(
+        pretrain, ["--out", str(tmp_path), *OVERRIDES, "--set", f"net={trunk}"]
+    )
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "trunk.json").read_text(encoding="utf-8"))
+    assert (record["trunk"], record["steps"]) == (trunk, 3)
     net = build_network(find_recipe(paper, "compact", ["net.size_px=64"]).net)
     before = net.state_dict()[tensor].clone()
     start_trunks(net, tmp_path / "trunk.safetensors")
     assert not torch.equal(net.state_dict()[tensor], before)
 
 
-def test_a_folder_in_use_is_not_written_over_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
+def test_pretrain_refuses_folder_in_use_and_resumes_stopped_run(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert CliRunner().invoke(pretrain, ["--out", str(whole), *FEW]).exit_code == 0
-    again = CliRunner().invoke(pretrain, ["--out", str(whole), *FEW])
+    assert CliRunner().invoke(pretrain, ["--out", str(whole), *OVERRIDES]).exit_code == 0
+    again = CliRunner().invoke(pretrain, ["--out", str(whole), *OVERRIDES])
     assert again.exit_code == 1
     assert "holds a run already; add --resume or choose another --out" in again.output
 
-    recipe = replace(
-        pretrain_trunk.PretrainRecipe(), size_px=32, ferplus=6, webfaces=3, no_face=1, epochs=1
-    )
-    stopped: MethodLoop = pretrain_trunk.open_pretraining(recipe, parts, Path(), Path())
-    stopped.run(until=2)
-    went_on = CliRunner().invoke(pretrain, ["--out", str(parts), *FEW, "--resume"])
-    assert went_on.exit_code == 0, went_on.output
-    assert "resumed at step 2" in went_on.output
+    recipe = replace(PretrainRecipe(), **SMALL)
+    build_pretrainer(recipe, parts, Path(), Path()).run(stop_at=2)
+    resumed = CliRunner().invoke(pretrain, ["--out", str(parts), *OVERRIDES, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    assert "resumed at step 2" in resumed.output
     assert (parts / "trunk.safetensors").read_bytes() == (whole / "trunk.safetensors").read_bytes()
 
 
-def test_an_unknown_trunk_lists_what_there_is(tmp_path: Path) -> None:
-    done = CliRunner().invoke(pretrain, ["--out", str(tmp_path), *FEW, "--set", "trunk=vgg"])
-    assert done.exit_code == 1
-    assert "expected a backbone among" in done.output
+def test_pretrain_with_unknown_trunk_lists_known_ones(tmp_path: Path) -> None:
+    result = CliRunner().invoke(pretrain, ["--out", str(tmp_path), *OVERRIDES, "--set", "net=vgg"])
+    assert result.exit_code == 1
+    assert "unknown backbone 'vgg', there are" in result.output

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.methods.network_cases import VARIANTS, variant
-from training.methods.stage_to_onnx import describe_stages, names_in, names_out, stage_to_onnx
+from training.methods.stage_to_onnx import names_in, names_out, stage_to_onnx
 from training.methods.stream_runner import StreamRunner, run_in_torch
 from training.models.stages import STAGE_NAMES, Stage
 
@@ -67,11 +67,11 @@ def test_a_runner_over_onnx_sessions_is_one_over_torch() -> None:
     theirs = StreamRunner(stages, lambda stage, tensors: run(opened[stage.name], stage, tensors))
     for _ in range(5):
         crops = {"crops": torch.randn(1, 3, 32, 32)}
-        assert torch.allclose(ours.see(0, crops)["va"], theirs.see(0, crops)["va"], atol=CLOSE)
+        assert torch.allclose(ours.step(0, crops)["va"], theirs.step(0, crops)["va"], atol=CLOSE)
 
 
 def test_the_description_holds_names_shapes_and_pace() -> None:
-    described = describe_stages(variant("mean_teacher, 3d").stages())
+    described = [stage.describe() for stage in variant("mean_teacher, 3d").stages()]
     assert json.loads(json.dumps(described)) == described
     assert [stage["name"] for stage in described] == ["audio", "temporal"]
     assert described[1]["frame_stride"] == 6

@@ -25,7 +25,7 @@ def streamed(
     runner: StreamRunner, frames: Tensor, name: str, track: str = "a", name_in: str = "crops"
 ) -> Tensor:
     """One output of all frames [T, ...] of one face."""
-    return torch.cat([runner.see(track, {name_in: frame[None]})[name] for frame in frames])
+    return torch.cat([runner.step(track, {name_in: frame[None]})[name] for frame in frames])
 
 
 def gap(first: Tensor, second: Tensor) -> float:
@@ -49,9 +49,9 @@ def test_multimodal_transformer(options: tuple[str, ...]) -> None:
     found, heard = [], 0
     for frame, columns in zip(batch["crops"][0], arrived, strict=True):
         while heard + STEP_FRAMES <= columns:
-            runner.hear("a", batch["mel"][:, heard : heard + STEP_FRAMES])
+            runner.push_audio("a", batch["mel"][:, heard : heard + STEP_FRAMES])
             heard += STEP_FRAMES
-        found.append(runner.see("a", {"crops": frame[None]}))
+        found.append(runner.step("a", {"crops": frame[None]}))
     for name in ("au_logit", "expression_logit"):
         assert gap(wanted[name][0], torch.cat([each[name] for each in found])) < CLOSE
 
@@ -111,13 +111,13 @@ def test_mean_teacher(name: str) -> None:
     runner = StreamRunner(net.stages())
     if audio:
         batch["mel"] = mel.expand(steps, -1, -1)
-        runner.hear("a", mel)
+        runner.push_audio("a", mel)
     with torch.no_grad():
         wanted = net(batch)
     every = runner.stages[-1].frame_stride
     assert every == (SPACING if "3d" in name else 1)
     held = (torch.arange(steps) // every) * every
-    found = [runner.see("a", {"crops": frame[None]}) for frame in frames[0]]
+    found = [runner.step("a", {"crops": frame[None]}) for frame in frames[0]]
     for output in ("au_logit", "expression_logit", "va"):
         assert gap(wanted[output][held], torch.cat([each[output] for each in found])) < CLOSE
     assert torch.allclose(
@@ -154,11 +154,11 @@ def test_memory_never_leaks_between_faces_and_ends_with_the_track(name: str) -> 
     runner = StreamRunner(net.stages())
     found = []
     for mine, theirs in zip(first, second, strict=True):
-        found.append(runner.see("a", {"crops": mine[None]})[output])
-        runner.see("b", {"crops": theirs[None]})
+        found.append(runner.step("a", {"crops": mine[None]})[output])
+        runner.step("b", {"crops": theirs[None]})
     assert torch.equal(torch.cat(found), alone)
     runner.drop("a")
-    assert runner.tracks() == ["b"]
+    assert runner.active_tracks() == ["b"]
     assert torch.equal(streamed(runner, first, output), alone)
 
 
@@ -173,4 +173,4 @@ def test_what_looks_ahead_says_so(name: str) -> None:
 def test_an_input_that_did_not_come_is_named() -> None:
     runner = StreamRunner(small_net("incomplete_labels").stages())
     with pytest.raises(ValueError, match=r"stage 'frame' wants \['crops'\]"):
-        runner.see("a", {"image": torch.zeros(1, 3, 48, 48)})
+        runner.step("a", {"image": torch.zeros(1, 3, 48, 48)})

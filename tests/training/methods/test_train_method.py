@@ -12,21 +12,22 @@ import pytest
 import torch
 
 from tests.training.methods.network_cases import SMALL
-from tests.training.methods.synthetic_faces import made_up_data
+from tests.training.methods.synthetic_faces import synthetic_data
+from training.engine.checkpoint import TrainingError
+from training.engine.trainer import TrainerConfig
 from training.methods.data import MethodData
 from training.methods.load_run import read_method_run
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES, find_recipe
 from training.methods.scores import method_predictions
-from training.methods.train_method import load_start, train_method
-from training.methods.trainer import TrainingError
+from training.methods.train_method import load_initial_weights, train_method
 from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
-DATA = made_up_data(size_px=48)
+DATA = synthetic_data(size_px=48)
 
 
-def recipe(name: str, *options: str) -> Recipe:
+def recipe(name: str, *options: str) -> MethodRecipe:
     few = ["batch=6", "epochs=2", "sampling.windows=2", "sampling.pairs=24", "sampling.every=2"]
     return find_recipe(name, "compact", [*SMALL[name], *few, *options])
 
@@ -43,11 +44,11 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_in_two_parts_is_an_unbroken_one(name: str, tmp_path: Path) -> None:
     chosen = recipe(name)
-    whole = train_method(chosen, DATA, tmp_path / "whole", steps=5)
-    train_method(chosen, DATA, tmp_path / "parts", steps=5, steps_limit=2)
-    parts = train_method(chosen, DATA, tmp_path / "parts", steps=5, resume=True)
+    whole = train_method(chosen, DATA, TrainerConfig(tmp_path / "whole", steps=5))
+    train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5), stop_at=2)
+    parts = train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5, resume=True))
     assert same(whole, parts)
-    fresh = train_method(chosen, DATA, tmp_path / "fresh", steps=1, steps_limit=1)
+    fresh = train_method(chosen, DATA, TrainerConfig(tmp_path / "fresh", steps=1), stop_at=1)
     assert not same(whole, fresh)
     predictions = method_predictions(whole, chosen, DATA.validation, DATA)
     assert predictions.known.all()
@@ -59,16 +60,20 @@ def test_a_run_in_two_parts_is_an_unbroken_one(name: str, tmp_path: Path) -> Non
 def test_clips_as_published_train_too(tmp_path: Path) -> None:
     """Convolutions over time have weights of five axes, which the layout of images is not made for."""
     chosen = recipe("mean_teacher", "net.clip=3d", "net.base=8")
-    whole = train_method(chosen, DATA, tmp_path / "whole", steps=3)
-    train_method(chosen, DATA, tmp_path / "parts", steps=3, steps_limit=1)
-    assert same(whole, train_method(chosen, DATA, tmp_path / "parts", steps=3, resume=True))
+    whole = train_method(chosen, DATA, TrainerConfig(tmp_path / "whole", steps=3))
+    train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3), stop_at=1)
+    assert same(
+        whole, train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3, resume=True))
+    )
 
 
 def test_a_moving_teacher_is_for_any_network_over_frames(tmp_path: Path) -> None:
     net = train_method(
-        recipe("incomplete_labels", "targets=ema_teacher", "sampler=mixed"), DATA, tmp_path, steps=2
+        recipe("incomplete_labels", "targets=ema_teacher", "sampler=mixed"),
+        DATA,
+        TrainerConfig(tmp_path, steps=2),
     )
-    assert (tmp_path / "teacher.safetensors").is_file()
+    assert (tmp_path / "ema.safetensors").is_file()
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
@@ -82,7 +87,7 @@ def test_what_is_plain_to_see_is_learned(tmp_path: Path) -> None:
         "targets=ignore",
         "sampling.jitter=none",
     )
-    net = train_method(chosen, DATA, tmp_path)
+    net = train_method(chosen, DATA, TrainerConfig(tmp_path))
     predictions = method_predictions(net, chosen, DATA.train, DATA)
     assert ((predictions.au[:, 0] > 0.5) == (DATA.train.au[:, 0] > 0.5)).mean() > 0.9
 
@@ -97,17 +102,19 @@ def test_epochs_are_told_and_steps_stretch_them(tmp_path: Path) -> None:
 def test_start_weights_are_taken_by_name_and_the_rest_is_told() -> None:
     frames = build_network(recipe("multi_database", "net.recurrence=none").net)
     net = build_network(recipe("multi_database").net)
-    with pytest.warns(UserWarning, match=r"start weights: \d+ taken, 12 not there \(grus"):
-        load_start(net, frames.state_dict())
+    with pytest.warns(UserWarning, match=r"initial weights: \d+ loaded, 12 missing \(grus"):
+        load_initial_weights(net, frames.state_dict())
     assert torch.equal(
         net.state_dict()["heads.va.read.1.weight"], frames.state_dict()["heads.va.read.1.weight"]
     )
-    with pytest.raises(ValueError, match="start weights are of another network: no name is known"):
-        load_start(net, {"other": torch.zeros(1)})
     with pytest.raises(
-        ValueError, match=r"another network: heads.va.read.1.weight is \(1,\), wanted \(40, 64\)"
+        ValueError, match="initial weights are of another network: no name is known"
     ):
-        load_start(net, {"heads.va.read.1.weight": torch.zeros(1)})
+        load_initial_weights(net, {"other": torch.zeros(1)})
+    with pytest.raises(
+        ValueError, match=r"expected heads.va.read.1.weight of shape \(40, 64\), got \(1,\)"
+    ):
+        load_initial_weights(net, {"heads.va.read.1.weight": torch.zeros(1)})
 
 
 def masked(data: MethodData, **masks: np.ndarray) -> MethodData:
@@ -116,8 +123,10 @@ def masked(data: MethodData, **masks: np.ndarray) -> MethodData:
 
 def test_an_empty_task_is_told_and_the_others_are_learned(tmp_path: Path) -> None:
     none = masked(DATA, expression_mask=np.zeros(56, bool))
-    with pytest.warns(UserWarning, match="M1 trains without EXPR: no training row is labeled so"):
-        net = train_method(recipe("prior_aided_streaming"), none, tmp_path, steps=2)
+    with pytest.warns(
+        UserWarning, match="M1 trains without EXPR: no training row is labeled for it"
+    ):
+        net = train_method(recipe("prior_aided_streaming"), none, TrainerConfig(tmp_path, steps=2))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
@@ -129,7 +138,7 @@ def test_data_of_a_single_class_trains_without_harm(name: str, tmp_path: Path) -
         expression=np.full(56, 4, np.int8),
         va=np.full((56, 2), 0.3, np.float32),
     )
-    net = train_method(recipe(name), flat, tmp_path, steps=3)
+    net = train_method(recipe(name), flat, TrainerConfig(tmp_path, steps=3))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     predictions = method_predictions(net, recipe(name), DATA.validation, DATA)
     assert all(
@@ -144,7 +153,7 @@ def test_a_batch_without_any_label_does_no_harm(tmp_path: Path) -> None:
     bare = masked(
         DATA, au_mask=np.repeat(few[:, None], 12, axis=1), expression_mask=few, va_mask=few
     )
-    net = train_method(recipe("mean_teacher"), bare, tmp_path, steps=6)
+    net = train_method(recipe("mean_teacher"), bare, TrainerConfig(tmp_path, steps=6))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
@@ -154,7 +163,9 @@ def test_images_with_nan_are_left_out_and_the_rest_is_learned(tmp_path: Path) ->
         crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
         return {**batch, "crops": crops}
 
-    net = train_method(recipe("incomplete_labels"), replace(DATA, change=spoil), tmp_path, steps=8)
+    net = train_method(
+        recipe("incomplete_labels"), replace(DATA, change=spoil), TrainerConfig(tmp_path, steps=8)
+    )
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["left_out"] > 0
@@ -165,29 +176,35 @@ def test_nothing_but_nan_stops_the_run_instead_of_wasting_it(tmp_path: Path) -> 
         return {**batch, "crops": batch["crops"] * float("nan")}
 
     with pytest.raises(TrainingError, match="no usable sample in 50 steps"):
-        train_method(recipe("incomplete_labels"), replace(DATA, change=spoil), tmp_path, steps=80)
+        train_method(
+            recipe("incomplete_labels"),
+            replace(DATA, change=spoil),
+            TrainerConfig(tmp_path, steps=80),
+        )
 
 
 def test_videos_shorter_than_the_window_are_learned_from_and_judged(tmp_path: Path) -> None:
-    short = made_up_data({"a": 3, "b": 5, "c silent": 2}, {"d": 1, "e silent": 4}, size_px=48)
+    short = synthetic_data({"a": 3, "b": 5, "c silent": 2}, {"d": 1, "e silent": 4}, size_px=48)
     for name, options in (
         ("multimodal_transformer", []),
         ("multi_database", ["net.recurrence=both", "sampling.drop_gaps=false"]),
         ("mean_teacher", []),
     ):
         chosen = recipe(name, "sampling.every=1", *options)
-        net = train_method(chosen, short, tmp_path / name, steps=2)
+        net = train_method(chosen, short, TrainerConfig(tmp_path / name, steps=2))
         predictions = method_predictions(net, chosen, short.validation, short)
         assert predictions.known.all()
         assert np.isfinite(predictions.expression).all()
 
 
 def test_audio_shorter_than_the_video_is_silence_behind_its_end(tmp_path: Path) -> None:
-    long = made_up_data(
+    long = synthetic_data(
         {"a": 130, "b": 130}, {"c": 130}, size_px=48
     )  # 5.2 s of video, 4 s of audio
     for name in ("multimodal_transformer", "mean_teacher"):
-        net = train_method(recipe(name, "sampling.every=20"), long, tmp_path / name, steps=2)
+        net = train_method(
+            recipe(name, "sampling.every=20"), long, TrainerConfig(tmp_path / name, steps=2)
+        )
         predictions = method_predictions(net, recipe(name), long.validation, long)
         assert np.isfinite(predictions.au).all()
 
@@ -202,38 +219,50 @@ def test_a_batch_of_one_is_refused() -> None:
 
 
 def test_a_checkpoint_of_another_recipe_or_length_is_refused_and_stays(tmp_path: Path) -> None:
-    train_method(recipe("incomplete_labels"), DATA, tmp_path, steps=2)
+    train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=2))
     before = (tmp_path / "state.pt").read_bytes()
-    with pytest.raises(TrainingError, match=r"of another run: .*take another folder"):
-        train_method(recipe("attention_graph"), DATA, tmp_path, steps=2, resume=True)
+    with pytest.raises(TrainingError, match=r"of another run: .*use another folder"):
+        train_method(recipe("attention_graph"), DATA, TrainerConfig(tmp_path, steps=2, resume=True))
     with pytest.raises(TrainingError, match="of a run of 2 steps, not 5"):
-        train_method(recipe("incomplete_labels"), DATA, tmp_path, steps=5, resume=True)
+        train_method(
+            recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=5, resume=True)
+        )
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", ["state.pt", "weights.safetensors", "run.json"])
 def test_damaged_files_of_a_run_are_told(damage: str, tmp_path: Path) -> None:
-    train_method(recipe("incomplete_labels"), DATA, tmp_path, steps=2)
+    train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=2))
     path = tmp_path / damage
     path.write_bytes(path.read_bytes()[:100])
     if damage == "state.pt":
         with pytest.raises(TrainingError, match=r"cannot be read .* delete it to start anew"):
-            train_method(recipe("incomplete_labels"), DATA, tmp_path, steps=2, resume=True)
+            train_method(
+                recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=2, resume=True)
+            )
         return
-    with pytest.raises(ValueError, match=r"cannot be used|is not the record of a method's run"):
+    with pytest.raises(ValueError, match=r"cannot be used|is not of a method's run"):
         read_method_run(tmp_path)
 
 
 def test_half_precision_trains_on_the_cpu_with_bfloat16_alone(tmp_path: Path) -> None:
     net = train_method(
-        recipe("feature_pyramid"), DATA, tmp_path / "half", steps=2, precision="bfloat16"
+        recipe("feature_pyramid"),
+        DATA,
+        TrainerConfig(tmp_path / "half", steps=2, precision="bfloat16"),
     )
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
-    full = train_method(recipe("feature_pyramid"), DATA, tmp_path / "full", steps=2)
+    full = train_method(recipe("feature_pyramid"), DATA, TrainerConfig(tmp_path / "full", steps=2))
     assert not same(net, full)
     with pytest.raises(ValueError, match="float16 needs a CUDA device"):
         train_method(
-            recipe("feature_pyramid"), DATA, tmp_path / "other", steps=2, precision="float16"
+            recipe("feature_pyramid"),
+            DATA,
+            TrainerConfig(tmp_path / "other", steps=2, precision="float16"),
         )
     with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, float16"):
-        train_method(recipe("feature_pyramid"), DATA, tmp_path / "other", steps=2, precision="fp8")
+        train_method(
+            recipe("feature_pyramid"),
+            DATA,
+            TrainerConfig(tmp_path / "other", steps=2, precision="fp8"),
+        )

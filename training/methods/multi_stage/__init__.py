@@ -1,3 +1,3 @@
-"""What some methods do around the one loop: stages that prepare another network, targets or
-measures.
+"""Methods trained in several stages, whose earlier ones prepare another network, targets or
+features.
 """

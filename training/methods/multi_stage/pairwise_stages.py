@@ -1,11 +1,10 @@
-"""M7: frames of one video are ordered by intensity; then what to doubt is learned; then intensities
-over time become labels.
+"""M7: frames of one video are ordered by intensity; then their uncertainty is learned; then
+intensities over time are mapped to labels.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,95 +13,110 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.datasets.frame_table import FrameTable
+from training.engine.trainer import Objective, TrainerConfig
+from training.losses.total_loss import total_loss
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
-from training.methods.objectives import Objective, ordering_pairs
-from training.methods.recipe import Recipe
-from training.methods.total_loss import total_loss
-from training.methods.train_method import train_method
+from training.methods.objectives import pairwise_ranking
+from training.methods.recipe import MethodRecipe
+from training.methods.train_method import AfterEpoch, train_method
 from training.models.networks.pairwise_intensity import PairwiseIntensity
 from training.models.stages import MethodNet
 
 MAPPING_FRAMES: Final = 10_000
 """Training frames that the mapping learns from, drawn once: as published."""
 
-_MEASURED_AT_ONCE: Final = 128
+_MEASURE_BATCH: Final = 128
 _MAPPING_BATCH: Final = 128
 
 
 def train_pairwise(
-    recipe: Recipe, data: MethodData, folder: Path, *, steps: int | None = None, **options: Any
+    recipe: MethodRecipe,
+    data: MethodData,
+    config: TrainerConfig,
+    *,
+    after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
-    """Stage `order`, stage `doubt` (left out without `uncertainty`), then the mapping on frozen
-    measures in `folder` itself.
+    """Stage `ranking`, stage `uncertainty` (if the network has it), then the mapping on frozen
+    measurements.
 
-    Steps are those of each stage; the second learns the last layer's upper half alone where the
-    trunk is shared.
+    `config.steps` are those of each stage; the second learns the last layer's upper half alone if
+    the trunk is shared.
     """
     pairs = replace(recipe, sampling=replace(recipe.sampling, form="frames"))
-
-    def frozen_intensity(net: MethodNet) -> None:
-        assert isinstance(net, PairwiseIntensity)
-        net.freeze_intensity()
-
-    objective, before = ordering_pairs(uncertainty=False), {**options, "after_epoch": None}
-    net = train_method(pairs, data, folder / "order", steps=steps, objective=objective, **before)
+    net = train_method(
+        pairs,
+        data,
+        replace(config, folder=config.folder / "ranking"),
+        objective=pairwise_ranking(uncertainty=False),
+    )
     if recipe.net.uncertainty:
         net = train_method(
-            pairs, data, folder / "doubt", steps=steps, objective=ordering_pairs(uncertainty=True),
-            start=net.state_dict(), prepare=frozen_intensity, **before,
-        )  # fmt: skip
+            pairs,
+            data,
+            replace(config, folder=config.folder / "uncertainty"),
+            objective=pairwise_ranking(uncertainty=True),
+            initial_weights=net.state_dict(),
+            prepare=_freeze_intensity,
+        )
     assert isinstance(net, PairwiseIntensity)
     raw, log_sigma = measure(net, pairs, data, data.train)
     net.fit_ranges(raw, log_sigma)
-    source = MappingFrames(net, data.train, net.scaled(raw, log_sigma), int(options.get("seed", 1)))
-
-    def frozen_networks(fresh: MethodNet) -> None:
-        assert isinstance(fresh, PairwiseIntensity)
-        fresh.freeze_networks()
-
     return train_method(
-        recipe, data, folder, steps=steps, objective=mapping_objective(recipe), source=source,
-        start=net.state_dict(), prepare=frozen_networks, **options,
-    )  # fmt: skip
+        recipe,
+        data,
+        config,
+        objective=mapping_objective(recipe),
+        batches=MappingFrames(net, data.train, net.scaled(raw, log_sigma), config.seed),
+        initial_weights=net.state_dict(),
+        prepare=_freeze_networks,
+        after_epoch=after_epoch,
+    )
+
+
+def _freeze_intensity(net: MethodNet) -> None:
+    assert isinstance(net, PairwiseIntensity)
+    net.freeze_intensity()
+
+
+def _freeze_networks(net: MethodNet) -> None:
+    assert isinstance(net, PairwiseIntensity)
+    net.freeze_networks()
 
 
 @torch.no_grad()
 def measure(
-    net: PairwiseIntensity, recipe: Recipe, data: MethodData, table: FrameTable
+    net: PairwiseIntensity, recipe: MethodRecipe, data: MethodData, table: FrameTable
 ) -> tuple[Tensor, Tensor]:
-    """Raw intensity and log sigma [N, 12] of every row; 0 of rows without an image."""
-    samples = BatchBuilder(recipe, InputSpec("frames", 1, net.config.size_px), data, table)
+    """Raw intensity and log sigma [N, 12] of every row; 0 for rows without an image."""
+    builder = BatchBuilder(recipe, InputSpec("frames", 1, net.config.size_px), data, table)
     net.eval()
     device = net.low.device
-    found = torch.zeros(2, len(table), len(net.low))
+    raw, log_sigma = torch.zeros(2, len(table), len(net.low))
     rows = np.flatnonzero(table.has_crop)
-    for part in np.array_split(rows, max(1, -(-len(rows) // _MEASURED_AT_ONCE))):
-        for kept, values in zip(
-            found, net.measure(samples.inputs(part)["crops"].to(device)), strict=True
-        ):
-            kept[part] = values.cpu()
-    return found[0].to(device), found[1].to(device)
+    for batch in np.array_split(rows, max(1, -(-len(rows) // _MEASURE_BATCH))):
+        values = net.measure(builder.inputs(batch)["crops"].to(device))
+        raw[batch], log_sigma[batch] = (value.cpu() for value in values)
+    return raw.to(device), log_sigma.to(device)
 
 
 class MappingFrames:
-    """Features of training frames over their whole video, with labels; a step's batch depends on
-    its number alone.
+    """Batch source of training frames' features over their whole video, with labels.
 
-    Features are found once. Frames are drawn so that videos come alike often; an AU's present
-    and absent frames weigh the same, since the loss (L1) would else give up rare AUs.
+    Features are computed once. Videos are drawn equally often; an AU's active and inactive frames
+    have the same total weight, since an L1 loss would otherwise ignore rare AUs.
     """
 
     def __init__(
         self, net: PairwiseIntensity, table: FrameTable, measures: tuple[Tensor, Tensor], seed: int
     ) -> None:
         self._seed = seed
-        rows, features = self._gather(net, table, measures, np.random.default_rng([seed, 73]))
-        self._features = features
-        known = torch.from_numpy(table.au_mask[rows].astype(np.float32))
-        self._au = torch.from_numpy(table.au[rows]) * known
-        present = (self._au.sum(dim=0) / known.sum(dim=0).clamp(min=1)).clamp(0.01, 0.99)
-        self._weight = known * torch.where(self._au > 0.5, 0.5 / present, 0.5 / (1 - present))
+        random = np.random.default_rng([seed, 73])
+        rows, self._features = self._gather(net, table, measures, random)
+        mask = torch.from_numpy(table.au_mask[rows].astype(np.float32))
+        self._au = torch.from_numpy(table.au[rows]) * mask
+        rate = (self._au.sum(dim=0) / mask.sum(dim=0).clamp(min=1)).clamp(0.01, 0.99)
+        self._weight = mask * torch.where(self._au > 0.5, 0.5 / rate, 0.5 / (1 - rate))
         self.steps_per_epoch = max(1, -(-len(rows) // _MAPPING_BATCH))
 
     @staticmethod
@@ -118,20 +132,20 @@ class MappingFrames:
                 "no training frame has AU labels and an image: there is nothing to map intensities to"
             )
         videos = np.unique(table.video[usable])
-        each = max(1, MAPPING_FRAMES // len(videos))
+        frames_per_video = max(1, MAPPING_FRAMES // len(videos))
         rows, features = [], []
         with torch.no_grad():
             for video in videos:
-                shown = np.flatnonzero((table.video == video) & table.has_crop)
-                shown = shown[np.argsort(table.frame[shown])]
-                over_time = net.features_of(*(values[shown][None] for values in measures))[0]
-                places = np.flatnonzero(table.labeled("AU")[shown])
-                chosen = np.sort(random.permutation(places)[:each])
-                rows.append(shown[chosen])
+                frames = np.flatnonzero((table.video == video) & table.has_crop)
+                frames = frames[np.argsort(table.frame[frames])]
+                over_time = net.features_of(*(values[frames][None] for values in measures))[0]
+                labeled = np.flatnonzero(table.labeled("AU")[frames])
+                chosen = np.sort(random.permutation(labeled)[:frames_per_video])
+                rows.append(frames[chosen])
                 features.append(over_time[chosen].half().cpu())
         return np.concatenate(rows), torch.cat(features)
 
-    def make(self, step: int) -> list[dict[str, Tensor]]:
+    def get(self, step: int) -> list[dict[str, Tensor]]:
         random = np.random.default_rng([self._seed, step, 74])
         chosen = torch.from_numpy(random.integers(0, len(self._features), _MAPPING_BATCH))
         return [
@@ -143,8 +157,8 @@ class MappingFrames:
         ]
 
 
-def mapping_objective(recipe: Recipe) -> Objective:
-    """The recipe's loss on what the mapping makes of features."""
+def mapping_objective(recipe: MethodRecipe) -> Objective:
+    """The recipe's losses on the mapping of features."""
 
     def objective(net: nn.Module, batch: Any, epoch: float) -> dict[str, Tensor]:
         assert isinstance(net, PairwiseIntensity)

@@ -1,67 +1,72 @@
-"""M6: a pyramid for each task, whose predictions fill in the labels that frames lack; then one
-pyramid on all of them.
+"""M6: a pyramid for each task predicts the labels that frames lack; then one pyramid learns all of
+them.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from training.datasets.frame_table import FrameTable, Task
-from training.datasets.targets.pseudo_labels import Predictions, fill_labels
+from training.engine.trainer import TrainerConfig
+from training.methods.batch_builder import LABELS
 from training.methods.data import MethodData
-from training.methods.recipe import Recipe
+from training.methods.multi_stage.fill_labels import fill_labels
+from training.methods.recipe import MethodRecipe
 from training.methods.scores import method_predictions
-from training.methods.train_method import train_method
+from training.methods.train_method import AfterEpoch, train_method
 from training.models.stages import MethodNet
 
-SINGLE_SHARE: Final = 4
+SINGLE_TASK_DIVISOR: Final = 4
 """The public code takes a quarter of the batches in each epoch of a single-task model."""
-
-_LABELS: dict[Task, str] = {"AU": "au", "EXPR": "expression", "VA": "va"}
 
 
 def train_on_pseudo_labels(
-    recipe: Recipe, data: MethodData, folder: Path, *, steps: int | None = None, **options: Any
+    recipe: MethodRecipe,
+    data: MethodData,
+    config: TrainerConfig,
+    *,
+    after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
     """Hard labels as published: the best expression, AU p > 0.5, valence and arousal within +-0.99;
-    true labels stay.
+    true labels are kept.
 
-    Frames that lack a task's label get that of the task's own model; a task nobody is labeled
-    for stays empty. The single-task models take a quarter of the joint one's steps, as many
+    Frames that lack a task's label get the prediction of the task's own model; a task without any
+    label stays empty. The single-task models take a quarter of the joint one's steps: as many
     epochs over a quarter of the frames each.
     """
-    said: dict[str, Any] = {}
-    before = {**options, "after_epoch": None}
+    predictions: dict[str, Any] = {}
     lacking = np.flatnonzero(~data.train.masks.all(axis=1) & data.train.has_crop)
-    single_steps = None if steps is None else max(1, steps // SINGLE_SHARE)
-    for task, label in _LABELS.items():
+    steps, every = config.steps, recipe.sampling.every * SINGLE_TASK_DIVISOR
+    if steps is not None:
+        steps, every = max(1, steps // SINGLE_TASK_DIVISOR), recipe.sampling.every
+    for task, label in LABELS.items():
         if not data.train.labeled(task).any() or not len(lacking):
             continue
-        own_losses = tuple(term for term in recipe.losses if term.label == label)
-        thinned = replace(
-            recipe.sampling, every=recipe.sampling.every * (1 if steps else SINGLE_SHARE)
+        single = replace(
+            recipe,
+            losses=tuple(term for term in recipe.losses if term.label == label),
+            targets="ignore",
+            sampling=replace(recipe.sampling, every=every),
         )
-        single = replace(recipe, losses=own_losses, targets="ignore", sampling=thinned)
-        own = replace(data, train=alone(data.train, task))
-        net = train_method(single, own, folder / f"single_{label}", steps=single_steps, **before)
-        said[label] = getattr(
-            method_predictions(net, single, data.train.select(lacking), data), label
+        net = train_method(
+            single,
+            replace(data, train=single_task_table(data.train, task)),
+            replace(config, folder=config.folder / f"single_{label}", steps=steps),
         )
-    filled = fill_labels(data.train, Predictions(lacking, **said)).table if said else data.train
+        predicted = method_predictions(net, single, data.train.pick(lacking), data)
+        predictions[label] = getattr(predicted, label)
     return train_method(
         replace(recipe, targets="ignore"),
-        replace(data, train=filled),
-        folder,
-        steps=steps,
-        **options,
+        replace(data, train=fill_labels(data.train, lacking, predictions)),
+        config,
+        after_epoch=after_epoch,
     )
 
 
-def alone(table: FrameTable, task: Task) -> FrameTable:
+def single_task_table(table: FrameTable, task: Task) -> FrameTable:
     """The rows that are labeled for a task, with no other label."""
     view = table.select(table.rows(task))
     return replace(

@@ -4,23 +4,27 @@ completed.
 
 from __future__ import annotations
 
-from training.methods.optimizer import OptimizerConfig
-from training.methods.recipe import Recipe, pick
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import select_preset
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.methods.sampling_config import SamplingConfig
-from training.methods.total_loss import LossTerm
 from training.models.networks.pyramid_multitask import PyramidConfig
 
 
-def recipe(preset: str = "published") -> Recipe:
-    return Recipe(
+def recipe(preset: str = "published") -> MethodRecipe:
+    return MethodRecipe(
         name="feature pyramid",
         paper="M6",
         sentence="Reads five resolutions at once; single-task models first write the labels that frames lack.",
         preset=preset,
-        net=pick(preset, {
-            "published": PyramidConfig(),
-            "compact": PyramidConfig("small_resnet", size_px=96, width=64, frozen=False),
-        }),
+        net=select_preset(
+            preset,
+            {
+                "published": PyramidConfig(),
+                "compact": PyramidConfig("small_resnet", size_px=96, width=64, frozen=False),
+            },
+        ),
         normalization="imagenet",
         losses=(
             LossTerm("mse", "va", "va"),
@@ -30,7 +34,7 @@ def recipe(preset: str = "published") -> Recipe:
         sampler="mixed",
         targets="offline_pseudo",
         optimizer=OptimizerConfig("adam", 1e-3),
-        batch=pick(preset, {"published": 128, "compact": 64}),
-        epochs=pick(preset, {"published": 20, "compact": 10}),
-        sampling=SamplingConfig(every=pick(preset, {"published": 1, "compact": 2})),
-    )  # fmt: skip
+        batch=select_preset(preset, {"published": 128, "compact": 64}),
+        epochs=select_preset(preset, {"published": 20, "compact": 10}),
+        sampling=SamplingConfig(every=select_preset(preset, {"published": 1, "compact": 2})),
+    )

@@ -4,23 +4,24 @@ missing labels.
 
 from __future__ import annotations
 
-from training.methods.optimizer import OptimizerConfig
-from training.methods.recipe import Recipe, pick
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import select_preset
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.methods.sampling_config import SamplingConfig
-from training.methods.total_loss import LossTerm
 from training.models.networks.mean_teacher_clip import MeanTeacherClipConfig
 
 
-def recipe(preset: str = "published") -> Recipe:
+def recipe(preset: str = "published") -> MethodRecipe:
     compact = MeanTeacherClipConfig(
         "2d1d", size_px=64, base=16, depth=1, audio_base=8, audio_depth=1, mel_columns=201
     )
-    return Recipe(
+    return MethodRecipe(
         name="mean teacher",
         paper="M5",
         sentence="Learns unlabeled tasks of each clip from its own moving average and discounts doubtful expressions.",
         preset=preset,
-        net=pick(preset, {"published": MeanTeacherClipConfig(), "compact": compact}),
+        net=select_preset(preset, {"published": MeanTeacherClipConfig(), "compact": compact}),
         normalization="kinetics4",
         losses=(
             LossTerm("ce_smooth", "expression_logit_8", "expression", weight=3.0),
@@ -29,12 +30,15 @@ def recipe(preset: str = "published") -> Recipe:
         ),
         sampler="mixed",
         targets="ema_teacher",
-        teacher_mean=pick(preset, {"published": "missing", "compact": "batch"}),
-        optimizer=pick(preset, {
-            "published": OptimizerConfig("adam", 5e-4, 5e-5),
-            "compact": OptimizerConfig("adam", 2e-3, 5e-5, schedule="cosine"),
-        }),
+        teacher_mean=select_preset(preset, {"published": "missing", "compact": "batch"}),
+        optimizer=select_preset(
+            preset,
+            {
+                "published": OptimizerConfig("adam", 5e-4, 5e-5),
+                "compact": OptimizerConfig("adam", 2e-3, 5e-5, schedule="cosine"),
+            },
+        ),
         batch=28,
-        epochs=pick(preset, {"published": 100, "compact": 20}),
-        sampling=SamplingConfig(every=pick(preset, {"published": 100, "compact": 3})),
-    )  # fmt: skip
+        epochs=select_preset(preset, {"published": 100, "compact": 20}),
+        sampling=SamplingConfig(every=select_preset(preset, {"published": 100, "compact": 3})),
+    )

@@ -4,23 +4,24 @@ over frames.
 
 from __future__ import annotations
 
-from training.methods.optimizer import OptimizerConfig
-from training.methods.recipe import Recipe, pick
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import select_preset
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.methods.sampling_config import SamplingConfig
-from training.methods.total_loss import LossTerm
 from training.models.networks.multi_database import MultiDatabaseConfig
 
 
-def recipe(preset: str = "published") -> Recipe:
+def recipe(preset: str = "published") -> MethodRecipe:
     compact = MultiDatabaseConfig(
         "small_resnet", size_px=96, hidden=64, recurrence="forward", gru_width=32
     )
-    return Recipe(
+    return MethodRecipe(
         name="multi-database recurrent",
         paper="M8",
         sentence="Joins three differently labeled sources through a teacher's soft targets and adds a GRU over frames.",
         preset=preset,
-        net=pick(preset, {"published": MultiDatabaseConfig(), "compact": compact}),
+        net=select_preset(preset, {"published": MultiDatabaseConfig(), "compact": compact}),
         normalization="ferplus",
         losses=(
             LossTerm("ce_smooth", "expression_logit", "expression"),
@@ -29,11 +30,17 @@ def recipe(preset: str = "published") -> Recipe:
         ),
         sampler="parallel_tasks",
         targets="frozen_teacher",
-        optimizer=OptimizerConfig("adam", pick(preset, {"published": 1e-4, "compact": 1e-3}), momentum=0.5),
+        optimizer=OptimizerConfig(
+            "adam", select_preset(preset, {"published": 1e-4, "compact": 1e-3}), momentum=0.5
+        ),
         batch=64,
-        epochs=pick(preset, {"published": 40, "compact": 10}),
+        epochs=select_preset(preset, {"published": 40, "compact": 10}),
         sampling=SamplingConfig(
-            windows=pick(preset, {"published": 16, "compact": 4}), stride=16, drop_gaps=True, length="shortest", joint=True,
+            windows=select_preset(preset, {"published": 16, "compact": 4}),
+            stride=16,
+            drop_gaps=True,
+            length="shortest",
+            joint=True,
             weights="inverse",
         ),
-    )  # fmt: skip
+    )

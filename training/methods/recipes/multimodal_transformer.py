@@ -4,28 +4,41 @@ frames.
 
 from __future__ import annotations
 
-from training.methods.optimizer import OptimizerConfig
-from training.methods.recipe import Recipe, pick
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import select_preset
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.methods.sampling_config import SamplingConfig
-from training.methods.total_loss import LossTerm
 from training.models.networks.multimodal_transformer import MultimodalConfig
 
 FRAME_AU_WEIGHT = (1, 2, 1, 1, 1, 1, 1, 6, 6, 5, 1, 5)
 SEQUENCE_AU_WEIGHT = (1, 2, 1, 1, 1, 1, 1, 3, 3, 3, 1, 2)
 
 
-def recipe(preset: str = "published") -> Recipe:
+def recipe(preset: str = "published") -> MethodRecipe:
     compact = MultimodalConfig(
-        "small_resnet", "", size_px=64, embedding=64, audio_first=64, audio_width=96, audio_between=32, utterance_tail=False,
-        audio_dropout=0.2, heads=4, head_width=16, hidden=256, causal=True, dropout=0.3,
-    )  # fmt: skip
+        "small_resnet",
+        "",
+        size_px=64,
+        embedding=64,
+        audio_first=64,
+        audio_width=96,
+        audio_between=32,
+        utterance_tail=False,
+        audio_dropout=0.2,
+        heads=4,
+        head_width=16,
+        hidden=256,
+        causal=True,
+        dropout=0.3,
+    )
     published = OptimizerConfig("sgd", 1e-3, 5e-4, schedule="steps", milestones=(8, 10, 12))
-    return Recipe(
+    return MethodRecipe(
         name="multimodal transformer",
         paper="M2",
         sentence="Fuses face and audio features and relates 30 frames by a transformer; tasks are trained in turn.",
         preset=preset,
-        net=pick(preset, {"published": MultimodalConfig(), "compact": compact}),
+        net=select_preset(preset, {"published": MultimodalConfig(), "compact": compact}),
         normalization="half",
         losses=(
             LossTerm("focal_sigmoid", "expression_logit", "expression"),
@@ -36,11 +49,11 @@ def recipe(preset: str = "published") -> Recipe:
         ),
         sampler="alternate",
         targets="ignore",
-        optimizer=pick(
+        optimizer=select_preset(
             preset,
             {"published": published, "compact": OptimizerConfig("adam", 2e-3, schedule="cosine")},
         ),
-        batch=pick(preset, {"published": 64, "compact": 8}),
-        epochs=pick(preset, {"published": 15, "compact": 10}),
+        batch=select_preset(preset, {"published": 64, "compact": 8}),
+        epochs=select_preset(preset, {"published": 15, "compact": 10}),
         sampling=SamplingConfig(windows=8),
     )

@@ -4,13 +4,14 @@ mapped over time.
 
 from __future__ import annotations
 
-from training.methods.optimizer import OptimizerConfig
-from training.methods.recipe import Recipe, pick
-from training.methods.total_loss import LossTerm
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import select_preset
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.models.networks.pairwise_intensity import PairwiseConfig
 
 
-def recipe(preset: str = "published") -> Recipe:
+def recipe(preset: str = "published") -> MethodRecipe:
     compact = PairwiseConfig(
         "small_resnet",
         size_px=96,
@@ -20,19 +21,21 @@ def recipe(preset: str = "published") -> Recipe:
         hidden_layers=1,
         dropout=0.2,
     )
-    return Recipe(
+    return MethodRecipe(
         name="pairwise intensity",
         paper="M7",
         sentence="Orders frames of one person by AU intensity, then judges each against how that face looked before.",
         preset=preset,
-        net=pick(preset, {"published": PairwiseConfig(), "compact": compact}),
+        net=select_preset(preset, {"published": PairwiseConfig(), "compact": compact}),
         normalization="imagenet",
         # Of the third stage and of direct classification; stages 1 and 2 compare pairs (pair_hinge,
         # pair_gauss).
         losses=(LossTerm("value_l1", "au_value", "au"),),
         sampler="pairs",
         targets="ignore",
-        optimizer=OptimizerConfig("adam", pick(preset, {"published": 5e-5, "compact": 1e-3})),
+        optimizer=OptimizerConfig(
+            "adam", select_preset(preset, {"published": 5e-5, "compact": 1e-3})
+        ),
         batch=32,
         epochs=10,
     )

@@ -4,24 +4,28 @@ EXPR -> VA.
 
 from __future__ import annotations
 
-from training.methods.optimizer import OptimizerConfig
-from training.methods.recipe import Recipe, pick
-from training.methods.total_loss import LossTerm
+from training.engine.optimizer import OptimizerConfig
+from training.engine.recipe import select_preset
+from training.losses.total_loss import LossTerm
+from training.methods.recipe import MethodRecipe
 from training.models.networks.prior_aided_streaming import PriorAidedStreamingConfig
 
 
-def recipe(preset: str = "published") -> Recipe:
+def recipe(preset: str = "published") -> MethodRecipe:
     published = OptimizerConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5)
     compact = OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine")
-    return Recipe(
+    return MethodRecipe(
         name="prior-aided streaming",
         paper="M1",
         sentence="Subtracts identity from a face's embedding; AUs then inform expression, and that valence and arousal.",
         preset=preset,
-        net=pick(preset, {
-            "published": PriorAidedStreamingConfig(),
-            "compact": PriorAidedStreamingConfig("small_resnet", size_px=96, embedding=128),
-        }),
+        net=select_preset(
+            preset,
+            {
+                "published": PriorAidedStreamingConfig(),
+                "compact": PriorAidedStreamingConfig("small_resnet", size_px=96, embedding=128),
+            },
+        ),
         normalization="unit",
         losses=(
             LossTerm("smooth_l1", "va", "va"),
@@ -32,7 +36,7 @@ def recipe(preset: str = "published") -> Recipe:
         ),
         sampler="parallel_tasks",
         targets="ignore",
-        optimizer=pick(preset, {"published": published, "compact": compact}),
+        optimizer=select_preset(preset, {"published": published, "compact": compact}),
         batch=70,
-        epochs=pick(preset, {"published": 50, "compact": 10}),
-    )  # fmt: skip
+        epochs=select_preset(preset, {"published": 50, "compact": 10}),
+    )

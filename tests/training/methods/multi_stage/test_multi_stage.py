@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from training.ablations.full_ground_truth import read_whole_truth
+from training.engine.trainer import Trainer, TrainerConfig
 from training.methods.data import MethodData, open_method_data
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
 from training.methods.multi_stage.pairwise_stages import MappingFrames, measure
-from training.methods.recipe import Recipe
+from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import find_recipe
-from training.methods.trainer import MethodLoop
 from training.models.networks.pairwise_intensity import PairwiseIntensity
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
@@ -41,14 +41,14 @@ def data(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Met
     return replace(opened, train=train, validation=truth.select(~truth.is_train).table)
 
 
-def compact(method: str, *options: str) -> Recipe:
+def compact(method: str, *options: str) -> MethodRecipe:
     return find_recipe(method, "compact", [f"net.size_px={SIZE}", "batch=8", *options])
 
 
-def run(recipe: Recipe, data: MethodData, folder: Path, steps: int = 3) -> Weights:
+def run(recipe: MethodRecipe, data: MethodData, folder: Path, steps: int = 3) -> Weights:
     driver = multi_stage_training_for(recipe)
     assert driver is not None
-    driver(recipe, data, folder, seed=1, resume=True, steps=steps)
+    driver(recipe, data, TrainerConfig(folder, resume=True, steps=steps))
     return weights(folder)
 
 
@@ -74,11 +74,11 @@ def test_recipes_of_one_stage_have_no_driver() -> None:
         multi_stage_training_for(find_recipe(method)) is not None
         for method in ("M1", "M6", "M7", "M8")
     )
-    assert multi_stage_training_for(find_recipe("M6", options=["targets=ignore"])) is None
-    assert multi_stage_training_for(find_recipe("M7", options=["net.mapping=false"])) is None
+    assert multi_stage_training_for(find_recipe("M6", overrides=["targets=ignore"])) is None
+    assert multi_stage_training_for(find_recipe("M7", overrides=["net.mapping=false"])) is None
     assert (
         multi_stage_training_for(
-            find_recipe("M8", options=["targets=ignore", "net.recurrence=none"])
+            find_recipe("M8", overrides=["targets=ignore", "net.recurrence=none"])
         )
         is None
     )
@@ -114,9 +114,11 @@ def test_pseudo_labels_fill_what_is_missing_and_nothing_else(
     seen = {}
     plain = pseudo_label_pass.train_method
 
-    def spy(recipe: Recipe, given: MethodData, folder: Path, **options: object) -> object:
-        seen[folder.name] = given.train
-        return plain(recipe, given, folder, **options)  # type: ignore[arg-type]
+    def spy(
+        recipe: MethodRecipe, given: MethodData, config: TrainerConfig, **options: object
+    ) -> object:
+        seen[config.folder.name] = given.train
+        return plain(recipe, given, config, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pseudo_label_pass, "train_method", spy)
     run(compact("M6", "net.width=8"), data, tmp_path / "joint")
@@ -133,7 +135,7 @@ def test_pseudo_labels_fill_what_is_missing_and_nothing_else(
 def test_the_three_stages_of_pairs_leave_each_other_alone(data: MethodData, tmp_path: Path) -> None:
     recipe = compact("M7", "net.window=20", "net.hidden=8", "sampling.pairs=48")
     made = run(recipe, data, tmp_path)
-    ordered, doubted = weights(tmp_path / "order"), weights(tmp_path / "doubt")
+    ordered, doubted = weights(tmp_path / "ranking"), weights(tmp_path / "uncertainty")
     last = max(
         name
         for name in ordered
@@ -152,7 +154,7 @@ def test_the_three_stages_of_pairs_leave_each_other_alone(data: MethodData, tmp_
         replace(recipe, net=replace(recipe.net, uncertainty=False)), data, tmp_path / "sure"
     )
     assert plain.keys() == made.keys()
-    assert not (tmp_path / "sure" / "doubt").exists()
+    assert not (tmp_path / "sure" / "uncertainty").exists()
 
 
 def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> None:
@@ -162,7 +164,7 @@ def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> Non
     raw, log_sigma = measure(net, recipe, data, data.train)
     net.fit_ranges(raw, log_sigma)
     frames = MappingFrames(net, data.train, net.scaled(raw, log_sigma), seed=1)
-    (batch,) = frames.make(0)
+    (batch,) = frames.get(0)
     assert batch["features"].shape[1:] == (12, 4 * 20 + 21)
     rows = np.flatnonzero(data.train.video == 0)
     order = rows[np.argsort(data.train.frame[rows])]
@@ -205,21 +207,21 @@ def test_a_broken_off_driver_goes_on_where_it_was(
     recipe = compact("M8", "net.recurrence=none")
     whole = run(recipe, data, tmp_path / "whole", steps=4)
     steps: list[str] = []
-    plain = MethodLoop.train_step
+    plain = Trainer.train_step
 
-    def counted(loop: MethodLoop) -> dict[str, float]:
+    def counted(loop: Trainer) -> dict[str, float]:
         if len(steps) == 6:
             raise KeyboardInterrupt
-        steps.append(loop.folder.name)
+        steps.append(loop.config.folder.name)
         return plain(loop)
 
     driver = multi_stage_training_for(recipe)
     assert driver is not None
-    monkeypatch.setattr(MethodLoop, "train_step", counted)
+    monkeypatch.setattr(Trainer, "train_step", counted)
     with pytest.raises(KeyboardInterrupt):
-        driver(recipe, data, tmp_path / "broken", seed=1, resume=True, steps=4, save_every=1)
+        driver(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4, save_every=1))
     assert steps == ["teacher_frames"] * 4 + ["broken"] * 2
     steps.clear()
-    driver(recipe, data, tmp_path / "broken", seed=1, resume=True, steps=4)
+    driver(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4))
     assert steps == ["broken"] * 2
     assert equal(whole, weights(tmp_path / "broken"))

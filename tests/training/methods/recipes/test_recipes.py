@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from tests.training.methods.network_cases import VARIANTS, small_net, variant
 from training.__main__ import main
+from training.engine.optimizer import build_optimizer
 from training.losses.ranking import pair_gauss, pair_hinge
+from training.losses.total_loss import total_loss
 from training.methods.costs import CostRow, cost_rows
-from training.methods.optimizer import build_optimizer
 from training.methods.recipe_lookup import RECIPES, find_recipe
-from training.methods.total_loss import total_loss
 from training.models.cost import on_meta, parameter_count
 from training.models.encoders.au_attention import POINTS
 from training.models.mean_shape import MEAN_SHAPE_PX

@@ -1,4 +1,4 @@
-"""The losses of a recipe over a batch."""
+"""Weighted sum of a recipe's losses over a batch."""
 
 from __future__ import annotations
 
@@ -28,16 +28,14 @@ LOSSES: Final[dict[str, Callable[..., Tensor]]] = {
 }
 """Losses of (prediction, target, mask) by their names in recipes."""
 
-_WEIGHTED: Final = {
-    "pair_ce",
-    "pair_dice",
-}  # take one weight per AU, counted from the training labels
+_AU_WEIGHTED: Final = {"pair_ce", "pair_dice"}
+"""Losses with one weight per AU, computed from the training labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class LossTerm:
-    """`weight` times a loss between an output of the network and a label of the batch (`label`,
-    `label`_mask).
+    """`weight` times a loss between an output of the network and a label of the batch with its
+    `<label>_mask`.
     """
 
     loss: str
@@ -57,11 +55,11 @@ def total_loss(
     batch: Mapping[str, Tensor],
     au_weight: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Each term by `loss:output`, and `loss`, their weighted sum.
+    """Losses by `loss:output`, and `loss`, their weighted sum.
 
     Labels are `au` [N, 12], `expression` [N], `va` [N, 2], `landmarks_49` [N, 49, 2] and their
-    masks (`au_mask` [N, 12], others [N]). A sequence [N, T, ...] counts as N T samples. A label
-    that the batch lacks leaves its terms out; ValueError where nothing is left.
+    masks (`au_mask` [N, 12], others [N]). A sequence [N, T, ...] counts as N T samples. Terms
+    whose label is not in the batch are left out; ValueError if no term is left.
     """
     parts: dict[str, Tensor] = {}
     for term in terms:
@@ -69,21 +67,22 @@ def total_loss(
             continue
         target, mask = batch[term.label], batch[f"{term.label}_mask"]
         prediction = outputs[term.output]
-        lead = mask.ndim - (1 if term.label == "au" else 0)
-        if lead > 1:
+        batch_axes = mask.ndim - (1 if term.label == "au" else 0)
+        if batch_axes > 1:
             prediction, target, mask = (
-                each.flatten(0, lead - 1) for each in (prediction, target, mask)
+                value.flatten(0, batch_axes - 1) for value in (prediction, target, mask)
             )
         options = dict(term.options)
-        if term.loss in _WEIGHTED and au_weight is not None:
+        if term.loss in _AU_WEIGHTED and au_weight is not None:
             options["class_weight"] = au_weight
         parts[f"{term.loss}:{term.output}"] = term.weight * LOSSES[term.loss](
             prediction, target, mask.float(), **options
         )
     if not parts:
-        wanted = sorted({f"{term.output} against {term.label}" for term in terms})
+        expected = sorted({f"{term.output} against {term.label}" for term in terms})
         raise ValueError(
-            f"no loss applies: wanted {wanted}, the batch holds {sorted(batch)}, outputs are {sorted(outputs)}"
+            f"no loss applies: expected {expected}, got a batch of {sorted(batch)} "
+            f"and outputs {sorted(outputs)}"
         )
     parts["loss"] = sum(parts.values())  # type: ignore[assignment]
     return parts

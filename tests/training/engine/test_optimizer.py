@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.methods.optimizer import OptimizerConfig, build_optimizer, rate_at
+from training.engine.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
 
 pytestmark = pytest.mark.train
 
@@ -39,14 +39,14 @@ def test_schedules_are_pytorch_s(schedule: str) -> None:
         "steps": lambda: schedulers.MultiStepLR(optimizer, [20, 30], 0.3),
     }[schedule]()
     per_epoch = 40 if schedule == "restarts" else 10
-    found = [rate_at(config, step, per_epoch, 40 // per_epoch) for step in range(40)]
+    found = [learning_rate_at(config, step, per_epoch, 40 // per_epoch) for step in range(40)]
     assert found == pytest.approx(theirs(made, optimizer, 40))
 
 
 def test_restarts_begin_anew_with_each_epoch() -> None:
     config = OptimizerConfig("sgd", 0.1, schedule="restarts", period=5)
-    assert [rate_at(config, step, 12, 3) for step in range(12)] == [
-        rate_at(config, step, 12, 3) for step in range(12, 24)
+    assert [learning_rate_at(config, step, 12, 3) for step in range(12)] == [
+        learning_rate_at(config, step, 12, 3) for step in range(12, 24)
     ]
 
 

@@ -1,0 +1,87 @@
+"""One of two processes of `test_distributed.py`: trains in step with the other and saves its weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tests.training.methods.network_cases import SMALL
+from tests.training.methods.synthetic_faces import synthetic_data
+from training.engine.distributed import ProcessGroup
+from training.engine.recipe import Recipe
+from training.engine.trainer import Trainer, TrainerConfig
+from training.methods.recipe_lookup import find_recipe
+from training.methods.train_method import train_method
+
+STEPS, BATCH, NAN_STEP = 6, 8, 3
+
+
+class NetWithoutStatistics(nn.Module):
+    """A network without batch statistics, for which shards of a batch equal the whole batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(27, 16), nn.Tanh(), nn.Linear(16, 2))
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(crops)
+        return outputs
+
+
+class Shards:
+    """The process's shard of each step's eight samples; the second one's is NaN at step 3."""
+
+    steps_per_epoch = STEPS
+
+    def __init__(self, processes: ProcessGroup) -> None:
+        self.processes = processes
+
+    def get(self, step: int) -> list[dict[str, Tensor]]:
+        generator = torch.Generator().manual_seed(step)
+        crops = torch.randn(BATCH, 3, 3, 3, generator=generator)
+        target = torch.randn(BATCH, 2, generator=generator)
+        if step == NAN_STEP:
+            crops[1::2] = float("nan")
+        shard = slice(self.processes.rank, None, self.processes.world_size)
+        return [{"crops": crops[shard], "target": target[shard]}]
+
+
+def squared_error(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
+    return {"loss": ((net(batch["crops"]) - batch["target"]) ** 2).mean()}
+
+
+def train_without_statistics(folder: Path, processes: ProcessGroup) -> nn.Module:
+    torch.manual_seed(0)
+    trainer = Trainer(
+        NetWithoutStatistics(),
+        squared_error,
+        Shards(processes),
+        Recipe("plain", None, find_recipe("M3", "compact").optimizer),
+        TrainerConfig(folder),
+        processes=processes,
+    )
+    trainer.run()
+    return trainer.net
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    processes = ProcessGroup.from_environment("cpu")
+    net = train_without_statistics(folder / "plain", processes)
+    torch.save(net.state_dict(), folder / f"plain{processes.rank}.pt")
+    overrides = [*SMALL["mean_teacher"], "batch=8", "epochs=1", "sampling.every=2"]
+    method_net = train_method(
+        find_recipe("M5", "compact", overrides),
+        synthetic_data(),
+        TrainerConfig(folder / "method", steps=3),
+    )
+    torch.save(method_net.state_dict(), folder / f"method{processes.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Training engine of all models: trainer, EMA, optimizer, checkpoints, data-parallel processes."""

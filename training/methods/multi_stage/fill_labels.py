@@ -1,0 +1,53 @@
+"""Replaces missing labels of a table by predictions of trained models (M6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.datasets.frame_table import SPLITS, TASKS, FrameTable
+from training.methods.batch_builder import LABELS
+
+MAX_VA: Final = 0.99
+
+
+def fill_labels(
+    table: FrameTable, rows: NDArray[np.int64], predictions: Mapping[str, NDArray[np.float32]]
+) -> FrameTable:
+    """The table with hard labels where there were none: AU p > 0.5, the best expression, valence and
+    arousal within +-0.99.
+
+    `predictions` are `au` [K, 12], `expression` [K, 7] and `va` [K, 2] of `rows` [K], each or none.
+    True labels are kept. Held-out videos of a task (validation, test) are not filled for it.
+    """
+    columns: dict[str, Any] = {
+        f"{name}{suffix}": getattr(table, f"{name}{suffix}").copy()
+        for name in predictions
+        for suffix in ("", "_mask")
+    }
+    held_out_splits = [SPLITS.index("validation"), SPLITS.index("test")]
+    is_held_out = np.isin(table.splits, held_out_splits)[table.video[rows]]
+    is_labeled = table.masks[rows]
+    for k, task in enumerate(TASKS):
+        name = LABELS[task]
+        if name not in predictions:
+            continue
+        values = predictions[name]
+        if not np.isfinite(values).all():
+            raise ValueError(f"expected finite predictions of {name}, got NaN or infinity")
+        fill = ~is_labeled[:, k] & ~is_held_out[:, k]
+        columns[name][rows[fill]] = _hard_labels(name, values[fill])
+        columns[f"{name}_mask"][rows[fill]] = True
+    return replace(table, **columns)
+
+
+def _hard_labels(name: str, values: NDArray[np.float32]) -> NDArray[Any]:
+    if name == "au":
+        return (values > 0.5).astype(np.float32)
+    if name == "expression":
+        return np.asarray(values.argmax(axis=1).astype(np.int8))
+    return np.clip(values, -MAX_VA, MAX_VA)
