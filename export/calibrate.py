@@ -10,7 +10,7 @@ import numpy as np
 
 from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from training.datasets.face_table import FaceTable, join_tables
+from training.datasets.face_table import FaceTable, concat_tables
 from training.datasets.real_faces import load_ferplus
 from training.datasets.renderwild import load_renderwild
 from training.datasets.synthetic_images import load_synthetic_images, in_threshold_half
@@ -71,10 +71,10 @@ def calibrate(
     """
     labeled = faces
     if renders is not None:
-        rendered, _, columns = load_rendered(renders)
+        rendered, _, columns = load_synthetic_images(renders)
         labeled = rendered.pick(of_threshold_half(columns))
         if people is not None:
-            labeled = join_tables([labeled, load_wild(people, "Validation_Set")[0]])
+            labeled = concat_tables([labeled, load_renderwild(people, "Validation_Set")[0]])
     truth, known = labeled.au >= 0.5, labeled.au_weight >= _MIN_LABEL_WEIGHT
     platt = fit_platt(read(net, labeled, size_px)[0], truth, known)
     au_logit, expression_logit = read(net, faces, size_px)

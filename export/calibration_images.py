@@ -35,9 +35,9 @@ def faces_in_images(source: str, crop: CropSpec, max_faces: int) -> FloatArray:
 
 def synthetic_faces(folder: Path, crop: CropSpec, max_faces: int) -> tuple[FloatArray, FloatArray]:
     """Crops of held-out synthetic faces, and their AU labels [N, 12]."""
-    from training.datasets.synthetic_images import load_rendered
+    from training.datasets.synthetic_images import load_synthetic_images
 
-    table, held_out, _ = load_rendered(folder)
+    table, held_out, _ = load_synthetic_images(folder)
     table = table.pick(np.flatnonzero(held_out)[:max_faces])
     maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     frames = [Frame(np.ascontiguousarray(image), PixelFormat.RGB) for image in table.images]

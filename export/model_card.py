@@ -76,7 +76,7 @@ def model_card(
         max_false_alarms=MAX_FALSE_ALARMS,
         min_threshold=MIN_THRESHOLD,
         f1_slack=F1_SLACK,
-        metrics=figures_text(metrics) if metrics else _NOT_MEASURED,
+        metrics=format_metrics(metrics) if metrics else _NOT_MEASURED,
         must_not=load_template("must_not"),
     )
 

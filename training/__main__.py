@@ -49,9 +49,9 @@ def pseudo_label(assets: Path, out: Path, synthetic_images: Path | None) -> None
     from training.labeling.label_faces import label_ferplus, label_synthetic_images, label_web_faces
 
     if synthetic_images is not None:
-        label_renders(assets, synthetic_images)
+        label_synthetic_images(assets, synthetic_images)
         return
-    label_webfaces(assets, out)
+    label_web_faces(assets, out)
     label_ferplus(assets, out)
 
 
@@ -73,7 +73,7 @@ def metrics(
     from training.evaluation.record import format_metrics
 
     click.echo(
-        figures_text(model_metrics(bundle, assets, labels, synthetic_images, synthetic_videos))
+        format_metrics(model_metrics(bundle, assets, labels, synthetic_images, synthetic_videos))
     )
 
 
@@ -150,7 +150,7 @@ def evaluate(
             bundle,
             data,
             out,
-            EvaluateOptions(figures=FigureOptions(missing, bootstrap_samples, seed), **chosen),
+            EvaluateOptions(metrics=MetricOptions(missing, bootstrap_samples, seed), **chosen),
         )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None

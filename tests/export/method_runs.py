@@ -30,7 +30,7 @@ def train_run(name: str, folder: Path) -> MethodNet:
     options = ["batch=6", "sampling.windows=2", "sampling.pairs=24"]
     net = train_method(
         find_recipe(name, "compact", [*SMALL[name], *options]),
-        made_up_data(size_px=48),
+        synthetic_data(size_px=48),
         folder,
         steps=3,
     )

@@ -33,7 +33,7 @@ def read_audio(path: Path, rate_hz: int) -> Audio:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        SilentVideoError: there is no audio track.
+        NoAudioTrackError: there is no audio track.
         UnreadableMediaError: no sample can be decoded.
     """
     with open_media(path) as container:
@@ -42,11 +42,11 @@ def read_audio(path: Path, rate_hz: int) -> Audio:
         stream = AudioChunks(container, rate_hz)
         chunks = list(stream)
     if not chunks:
-        reason = f" ({stream.broken})" if stream.broken else ""
+        reason = f" ({stream.error})" if stream.error else ""
         raise UnreadableMediaError(
             f"{path} has an audio track, but no sample can be decoded{reason}"
         )
-    samples = np.zeros(chunks[-1].at + len(chunks[-1].samples), np.float32)
+    samples = np.zeros(chunks[-1].start + len(chunks[-1].samples), np.float32)
     for chunk in chunks:
-        samples[chunk.at : chunk.at + len(chunk.samples)] = chunk.samples
+        samples[chunk.start : chunk.start + len(chunk.samples)] = chunk.samples
     return Audio(samples, rate_hz, chunks[0].start_s)

@@ -83,7 +83,7 @@ class MelTrack:
 
     def frames_available(self, offset_s: float) -> int:
         """Number of mel frames that a live system has computed by `offset_s`."""
-        return frames_of(samples_until(offset_s, self.config.rate_hz), self.config)
+        return frame_count(sample_count(offset_s, self.config.rate_hz), self.config)
 
     def latest_frames(self, offset_s: float, frames: int) -> NDArray[np.float32]:
         """Normalized last `frames` mel frames [bands, frames] that a streaming network has.
@@ -95,7 +95,7 @@ class MelTrack:
 
     def chunk(self, first: int, end: int) -> NDArray[np.float32]:
         """Mel frames `first` to `end`, [frames, bands], for a network that streams audio."""
-        return steady_db(self._slice(first, end), self.config)
+        return fixed_floor_db(self._slice(first, end), self.config)
 
     def silence(self, frames: int) -> NDArray[np.float32]:
         """Normalized window without audio, [bands, frames]."""
@@ -161,5 +161,5 @@ class MelTracks:
     def _read(self, path: Path) -> MelTrack | None:
         try:
             return MelTrack.from_audio(read_audio(path, self.config.rate_hz), self.config)
-        except (SilentVideoError, UnreadableMediaError):
+        except (NoAudioTrackError, UnreadableMediaError):
             return None

@@ -97,7 +97,7 @@ def _landmarks(
     """Landmarks [n, 68, 2] and weights [n]: the teacher's if valid, else the mesh's."""
     points = truth.copy()
     weight = np.full(len(truth), _MESH_WEIGHT, np.float32)
-    path = teacher_file(shard)
+    path = teacher_path(shard)
     if not path.exists():
         return points, weight
     with np.load(path, allow_pickle=False) as outputs:

@@ -83,8 +83,8 @@ class BatchMixer:
         parts.append(self._draw_no_faces(size_px, generator, random))
         batch = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         flip_half(batch, generator)
-        crops = cover(photometric(batch["crops"], generator), 0.2, generator)
-        batch["crops"] = recompress(crops, 0.12, generator)
+        crops = occlude(photometric_jitter(batch["crops"], generator), 0.2, generator)
+        batch["crops"] = jpeg_compress(crops, 0.12, generator)
         source = np.repeat(np.arange(len(parts)), [len(part["face"]) for part in parts])
         mixup(batch, self._mixup_fraction, random, source)
         return batch
@@ -173,7 +173,7 @@ def _misplace(crop_to_frame: Tensor, random: np.random.Generator) -> Tensor:
         np.stack([np.cos(angle), np.sin(angle)], axis=1) * (distance * TEMPLATE_SIZE_PX)[:, None]
     )
     as_tensors = [torch.from_numpy(a.astype(np.float32)) for a in (turn, scale, shift)]
-    return compose(crop_to_frame, *as_tensors)
+    return perturb_maps(crop_to_frame, *as_tensors)
 
 
 def _aligned_crops(table: FaceTable) -> Tensor:
@@ -190,10 +190,10 @@ def _assemble(
     roll = torch.rad2deg(torch.atan2(crop_to_frame[:, 1, 0], crop_to_frame[:, 0, 0]))
     pose[:, 2] = (pose[:, 2] - roll + 180) % 360 - 180
     part = {
-        "crops": (cut(images, crop_to_frame, size_px, border) / 255)
+        "crops": (sample_crops(images, crop_to_frame, size_px, border) / 255)
         .expand(-1, 3, -1, -1)
         .contiguous(),
-        "landmarks": move_points(crop_to_frame, landmarks),
+        "landmarks": points_to_crops(crop_to_frame, landmarks),
         "pose": pose,
     }
     names = (

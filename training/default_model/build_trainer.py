@@ -16,8 +16,8 @@ from torch import Tensor
 from faceaffect.labels import EXPRESSION_NAMES
 from training.datasets.face_table import FaceTable, concat_tables
 from training.datasets.real_faces import load_ferplus, load_webfaces
-from training.datasets.renderwild import Origin, load_wild_frames, not_resting
-from training.datasets.synthetic_images import RIGS, load_rendered
+from training.datasets.renderwild import Origin, load_renderwild_frames, neutral_keep_mask
+from training.datasets.synthetic_images import RIGS, load_synthetic_images
 from training.default_model.batch_mixer import (
     BatchMixer,
     MixedBatches,
@@ -164,26 +164,26 @@ class _SourceBuilder:
         self.class_weight = inverse_frequency_weights(ferplus.expression, ferplus.expression_weight)
 
     def add_synthetic_images(self, folder: Path) -> None:
-        faces, is_validation, columns = load_rendered(folder)
-        faces = faces.pick(~is_validation & np.isin(columns["rig"], self._rigs))
+        faces, is_validation, columns = load_synthetic_images(folder)
+        faces = faces.select(~is_validation & np.isin(columns["rig"], self._rigs))
         weights = au_balanced_weights(faces.au, self._mix.au_balance_power)
         self.sources.append(Source(self._targets(faces), self._mix.synthetic_images, weights))
 
     def add_synthetic_videos(self, folders: Sequence[Path]) -> None:
         tables, labels = [], []
         for folder in folders:
-            frames, rigs, origins = load_wild_frames(folder)
+            frames, rigs, origins = load_renderwild_frames(folder)
             targets = frames
             if self._provider is not None:
                 targets = self._provider.frames(frames, folder, origins)
             is_used = np.isin(rigs, self._rigs)
-            tables.append(targets.pick(is_used))
-            labels.append(frames.pick(is_used))
+            tables.append(targets.select(is_used))
+            labels.append(frames.select(is_used))
         # Selected by the labels, so that a teacher changes nothing but targets.
-        label_table = join_tables(labels)
-        kept = not_resting(label_table, NEUTRAL_FRAMES_DROPPED)
+        label_table = concat_tables(labels)
+        kept = neutral_keep_mask(label_table, NEUTRAL_FRAMES_DROPPED)
         weights = au_balanced_weights(label_table.au[kept], self._mix.au_balance_power)
-        frames = join_tables(tables).pick(kept)
+        frames = concat_tables(tables).select(kept)
         self.sources.append(Source(frames, self._mix.synthetic_videos, weights))
 
     def _targets(self, table: FaceTable) -> FaceTable:
@@ -194,7 +194,7 @@ def load_real_faces(assets: Path, labels: Path) -> tuple[FaceTable, FaceTable]:
     """Faces to train on: of FER+ Training, and the web faces that are not held out."""
     ferplus, _, usage = load_ferplus(assets, labels)
     webfaces, held_out = load_webfaces(assets, labels)
-    return ferplus.pick(split_ferplus(usage)[0]), webfaces.pick(~held_out)
+    return ferplus.select(split_ferplus(usage)[0]), webfaces.select(~held_out)
 
 
 def split_ferplus(usage: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

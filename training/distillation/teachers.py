@@ -28,8 +28,8 @@ from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin
-from training.datasets.scan_progress import watched
-from training.datasets.synthetic_images import RENDERS
+from training.datasets.progress_bar import watched
+from training.datasets.synthetic_images import SYNTHETIC_IMAGES
 from training.engine.checkpoint import WEIGHTS_FILE, write_arrays, write_json
 from training.evaluation.network_runner import table_crops
 from training.methods.load_run import read_method_run
@@ -134,7 +134,7 @@ class BundleTeacher:
         title = f"{self.description['bundle']} predicts {table.name}"
         for start in watched(range(0, len(table), _BATCH), title):
             rows = np.arange(start, min(start + _BATCH, len(table)))
-            crops = table_crops(table.pick(rows), self._size_px)
+            crops = table_crops(table.select(rows), self._size_px)
             both = torch.cat([crops, crops.flip(3)]).contiguous().numpy()
             nodes, expression, va = self._session.run(names, {"crops": both})
             predictions = (sigmoid(au_gcn(nodes, self._graph)), softmax(expression), np.tanh(va))
@@ -192,7 +192,7 @@ class TeacherEnsemble:
 
     def images(self, table: FaceTable) -> FaceTable:
         """The table with the teachers' targets."""
-        if table.name == RENDERS and not self._config.synthetic:
+        if table.name == SYNTHETIC_IMAGES and not self._config.synthetic:
             return table
         outputs = [
             self._cached(teacher, table, partial(teacher.predict_images, table))
@@ -231,7 +231,7 @@ def predict_images(recipe: MethodRecipe, net: MethodNet, table: FaceTable) -> Te
     predictions = TeacherOutputs.empty(len(table))
     for start in watched(range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"):
         rows = np.arange(start, min(start + _BATCH, len(table)))
-        outputs = predict_stills(recipe, net, table.pick(rows))
+        outputs = predict_stills(recipe, net, table.select(rows))
         if "au_logit" in outputs:
             predictions.au[rows] = torch.sigmoid(outputs["au_logit"]).numpy()
         if "expression_logit" in outputs:
@@ -252,7 +252,7 @@ def predict_videos(
     table = load_cached("affwild2", folder, timing=data.tracks is not None, **options)
     video_index = {name: k for k, name in enumerate(table.videos)}
     videos = [video_index[name] for name, _ in origins if name in video_index]
-    table = table.pick(np.isin(table.video, videos))
+    table = table.select(np.isin(table.video, videos))
     predictions = method_predictions(net, recipe, table, data)
     row_of = {
         (table.videos[video], int(frame)): row

@@ -10,7 +10,7 @@ import numpy as np
 from faceaffect.labels import AU_NAMES
 from faceaffect.sources.import_opencv import import_opencv
 from training.datasets.affwild2 import OTHER_CLASS, read_affwild2
-from training.datasets.affwild2_layout import MOST_FRAMES, NO_FRAME_NUMBER
+from training.datasets.affwild2_layout import MAX_FRAMES, NO_FRAME_NUMBER
 from training.datasets.broken_data import BrokenDatasetError
 from training.datasets.frame_table import FrameTable
 from training.evaluation.label_table import TASKS, LabelTable, unlabeled
@@ -58,7 +58,7 @@ def load_labels(
         table = read_affwild2(
             folder, annotations=annotations, splits=SPLITS[split], timing=False, progress=progress
         )
-    except BrokenDataSetError as error:
+    except BrokenDatasetError as error:
         more = len(error.broken) - _MAX_ERRORS_SHOWN
         lines = [str(broken) for broken in error.broken[:_MAX_ERRORS_SHOWN]]
         lines += [f"... and {more} more"] if more > 0 else []
@@ -132,4 +132,4 @@ def _frame_count(video: Path) -> int:
     capture = cv2.VideoCapture(str(video))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()
-    return count if 0 < count <= MOST_FRAMES else 0
+    return count if 0 < count <= MAX_FRAMES else 0

@@ -101,7 +101,7 @@ def _frames(labels: LabelTable, predictions: PredictionTable, options: MetricOpt
 
 def _with_intervals(
     sums_of: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
-    metrics_of: Callable[[NDArray[np.float64]], metrics.Figures],
+    metrics_of: Callable[[NDArray[np.float64]], metrics.Metrics],
     counted: NDArray[np.bool_],
     predicted: NDArray[np.bool_],
     options: MetricOptions,
@@ -149,7 +149,7 @@ def _action_units(
             by_column=options.by_column,
         )
 
-    results = _with_intervals(sums, metrics.au_figures, counted, predictions.known, options)
+    results = _with_intervals(sums, metrics.au_metrics, counted, predictions.known, options)
     f1 = _by_name(results.pop("f1"), AU_NAMES)
     there = counted & predictions.known
     curves = metrics.au_reliability(predictions.au_probability[there], labels.au[there])
@@ -175,7 +175,7 @@ def _action_units(
 
 def _ranking(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Metrics:
     curve = metrics.precision_recall(probability, truth)
-    thinned = curve.thinned(CURVE_POINTS)
+    thinned = curve.downsampled(CURVE_POINTS)
     return {
         "auroc": metrics.auroc(probability, truth),
         "average_precision": curve.average_precision,
@@ -204,7 +204,7 @@ def _expression(
             predicted[rows], labels.expression[rows], labels.video[rows], len(labels.videos)
         )
 
-    results = _with_intervals(sums, metrics.expression_figures, counted, predictions.known, options)
+    results = _with_intervals(sums, metrics.expression_metrics, counted, predictions.known, options)
     results["by_class"] = {
         name: {
             "frames": int((labels.expression[counted] == k).sum()),
@@ -240,7 +240,7 @@ def _valence_arousal(
             evaluated.va[rows], labels.va[rows], labels.video[rows], len(labels.videos)
         )
 
-    results = _with_intervals(sums, metrics.va_figures, counted, predictions.known, options)
+    results = _with_intervals(sums, metrics.va_metrics, counted, predictions.known, options)
     measures = {
         name: _by_name(results.pop(name), VA_NAMES)
         for name in ("ccc", "pearson", "rmse", "sign_agreement")

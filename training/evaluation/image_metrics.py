@@ -49,7 +49,7 @@ def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metr
     table, votes, usage = load_ferplus(shared, labels)
     truth = clear_majority(votes)
     rows = (usage == "PublicTest") & (truth >= 0)
-    table, truth = table.pick(rows), truth[rows]
+    table, truth = table.select(rows), truth[rows]
     heads = predict_table(runner, table)
     affect = runner.affect(heads)
     predicted = heads["expression_logit"].argmax(axis=1)

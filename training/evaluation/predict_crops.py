@@ -51,7 +51,7 @@ def predict_crops(
     is_stopped = threading.Event()
 
     def open_local_pipeline() -> None:
-        local.pipeline = open_pipeline(bundle, crops=True, sequence=True)
+        local.pipeline = open_pipeline(bundle, aligned_crops=True, is_video=True)
         pipelines.append(local.pipeline)
 
     def run(video: int) -> None:
@@ -67,7 +67,7 @@ def predict_crops(
                 notes.append(f"skipped {error}")
             progress.advance(bar)
 
-    open_pipeline(bundle, crops=True).close()  # fails early for an unusable bundle
+    open_pipeline(bundle, aligned_crops=True).close()  # fails early for an unusable bundle
     with ExitStack() as stack:
         progress = stack.enter_context(_progress())
         bar = progress.add_task("crops", total=sum(crop is not None for crop in labels.crop))

@@ -53,9 +53,9 @@ def clip_audio(
         if centered:
             hop_s = track.config.hop_s
             after_s = (columns - 1) // 2 * hop_s
-            mel.append(track.around(offset_s, columns * hop_s - hop_s - after_s, after_s))
+            mel.append(track.window_around(offset_s, columns * hop_s - hop_s - after_s, after_s))
         else:
-            mel.append(track.heard(offset_s, columns))
+            mel.append(track.latest_frames(offset_s, columns))
     return torch.from_numpy(np.stack(mel)), torch.tensor(has_audio, dtype=torch.float32)
 
 
@@ -77,7 +77,7 @@ def window_audio(
         times = table.audio_offset_s[rows]
         steps = np.diff(times)
         step_s = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.04
-        mel.append(track.between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T)
+        mel.append(track.window_between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T)
     return torch.from_numpy(np.stack(mel)), torch.tensor(has_audio, dtype=torch.float32)
 
 
@@ -102,7 +102,7 @@ def causal_window_audio(
         known = np.array([track.frames_available(float(t)) for t in table.audio_offset_s[rows]])
         first = max(0, known[0] // STEP_FRAMES * STEP_FRAMES - WARM_UP)
         end = max(first, known[-1] // STEP_FRAMES * STEP_FRAMES)
-        chunks.append(track.stretch(int(first), int(end)))
+        chunks.append(track.chunk(int(first), int(end)))
         arrived[k] = np.maximum(known - first, 0)
     longest = max(STEP_FRAMES, max(len(chunk) for chunk in chunks))
     mel = np.zeros((len(windows), longest, bands), np.float32)

@@ -218,5 +218,5 @@ def _part_masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> 
         is_known = np.isfinite(values).all(axis=(-2, -1))
         for position in np.argwhere(is_known):
             index = tuple(position)
-            masks[index][0] = part_mask(values[index], size_px)
+            masks[index][0] = face_part_mask(values[index], size_px)
     return torch.from_numpy(masks).float().div_(255)

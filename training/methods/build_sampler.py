@@ -88,7 +88,7 @@ def _mixed(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) 
         return SemiSupervisedSampler(
             sets[_ALL], sets[_UNLABELED], batch_size(recipe, form), more, seed
         )
-    return Mixed(sets[_ALL], batch_size(recipe, form), seed)
+    return MixedSampler(sets[_ALL], batch_size(recipe, form), seed)
 
 
 def _parallel(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
@@ -109,7 +109,7 @@ def _alternate(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: i
     order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
     named = {str(tasks[k]): ((tasks[k],), np.flatnonzero(labeled[:, k])) for k in order}
     sets = _present(named, recipe, table, form, seed)
-    return Alternate(sets, batch_size(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
+    return AlternatingSampler(sets, batch_size(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
 
 
 def _phases(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
@@ -120,7 +120,7 @@ def _phases(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int)
         alone = labeled[:, k] & (labeled.sum(axis=1) == 1)
         named[f"{tasks[k]} only"] = ((tasks[k],), np.flatnonzero(alone))
     named["several"] = (tasks, np.flatnonzero(labeled.sum(axis=1) > 1))
-    return Phases(_present(named, recipe, table, form, seed), batch_size(recipe, form), seed)
+    return CurriculumSampler(_present(named, recipe, table, form, seed), batch_size(recipe, form), seed)
 
 
 def _labeled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
@@ -164,11 +164,11 @@ def _task_rows(
         return TaskRows(tasks, source)
     if options.weights == "inverse":
         rows = every_nth(table, rows, options.every)
-        weigh = inverse_both
+        weigh = class_and_va_balanced_weights
         if tasks == ("EXPR",):
-            weigh = inverse_class
+            weigh = class_balanced_weights
         elif tasks == ("VA",):
-            weigh = inverse_va
+            weigh = va_balanced_weights
         if tasks != ("AU",):
             return TaskRows(tasks, rows, weigh(table, rows))
     thin: RowSource = rows if options.every == 1 else EpochSubsample(table, rows, options.every, seed)

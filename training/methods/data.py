@@ -64,7 +64,7 @@ def open_method_data(
     computed once and kept in `cache`.
 
     Raises:
-        FileNotFoundError, BrokenDataSetError: as the reader of the data set.
+        FileNotFoundError, BrokenDatasetError: as the reader of the data set.
         ValueError: no image, or no training frame.
     """
     cache = cache or DEFAULT_CACHE
@@ -83,7 +83,7 @@ def open_method_data(
         raise ValueError(
             f"{folder} has no training frame (Train_Set, with a crop) labeled for {', '.join(tasks)}"
         )
-    tracks = MelTracks(kept=_CACHED_TRACKS, folder=cache / "mel") if audio else None
+    tracks = MelTracks(max_cached=_CACHED_TRACKS, folder=cache / "mel") if audio else None
     return MethodData(train, validation_view(table, tasks), images, tracks)
 
 

@@ -130,7 +130,7 @@ def _predict_windows(
     device: str,
 ) -> None:
     windows = covering_windows(builder.table, rows, builder.form.length, drop_gaps=drop_gaps)
-    first = first_places(windows)
+    first = first_occurrences(windows)
     each = max(1, _BATCH // builder.form.length)
     for k in range(0, len(windows), each):
         part, kept = windows[k : k + each], first[k : k + each]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.multistage.face_part_mask import face_part_mask
-from training.augmentation.crops import cut, move_points
+from training.augmentation.crops import sample_crops, points_to_crops
 from training.datasets.face_table import FaceTable
 from training.methods.normalization import NORMALIZATIONS
 from training.methods.recipe import MethodRecipe
@@ -29,11 +29,11 @@ def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: i
     )
     images = torch.from_numpy(np.ascontiguousarray(faces.images)).float()
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-    crops = (cut(images, crop_to_frame, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
+    crops = (sample_crops(images, crop_to_frame, size_px, "zeros") / 255).expand(-1, 3, -1, -1)
     if channels == 4:
-        points = move_points(crop_to_frame, torch.from_numpy(faces.landmarks_xy))
+        points = points_to_crops(crop_to_frame, torch.from_numpy(faces.landmarks_xy))
         points_px = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
-        parts = np.stack([part_mask(each, size_px) for each in points_px])
+        parts = np.stack([face_part_mask(each, size_px) for each in points_px])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
     norm = NORMALIZATIONS[recipe.normalization]
     mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))

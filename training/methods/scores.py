@@ -39,7 +39,7 @@ def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str
             1,
             by_column=by_column,
         )
-        scores["AU"] = _named(metrics.au_figures(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
+        scores["AU"] = _named(metrics.au_metrics(sums[0]), AU_NAMES, ("f1",), int(rows.sum()))
     if predictions.expression is not None and table.expression_mask.any():
         rows = table.expression_mask
         values = metrics.expression_score(
@@ -60,7 +60,7 @@ def method_scores(predictions: MethodPredictions, table: FrameTable) -> dict[str
 
 
 def _named(
-    values: metrics.Figures, names: tuple[str, ...], listed: tuple[str, ...], frames: int
+    values: metrics.Metrics, names: tuple[str, ...], listed: tuple[str, ...], frames: int
 ) -> dict[str, Any]:
     """Metrics as plain values, those of several AUs, classes or dimensions by name."""
     named = {

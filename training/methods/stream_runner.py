@@ -61,7 +61,7 @@ class StreamRunner:
             if stage.name == "audio":
                 for form in stage.outputs:
                     memory.outputs.setdefault(form.name, torch.zeros(1, *form.shape))
-            elif memory.frames % stage.every == 0:
+            elif memory.frames % stage.frame_stride == 0:
                 self._run(stage, memory, {**memory.outputs, **inputs})
         memory.frames += 1
         return dict(memory.outputs)

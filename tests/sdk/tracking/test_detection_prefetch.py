@@ -57,7 +57,7 @@ class FakeDetector(Detector):
         )
 
 
-def frames_of(
+def frame_count(
     count: int, fps: float = 32.0, level: Callable[[int], int] = lambda index: 90
 ) -> list[Frame]:
     return [
@@ -67,7 +67,7 @@ def frames_of(
 
 
 def test_prefetcher_pop_needs_same_pixels_and_resolution() -> None:
-    frames = frames_of(2)
+    frames = frame_count(2)
     prefetcher = DetectionPrefetcher(FakeDetector(), SCHEDULE)
     prefetcher.submit(frames[0])
     assert (
@@ -86,7 +86,7 @@ def test_prefetcher_pop_needs_same_pixels_and_resolution() -> None:
 
 
 def test_prefetcher_pop_drops_earlier_frames() -> None:
-    frames = frames_of(40)
+    frames = frame_count(40)
     detector = FakeDetector()
     prefetcher = DetectionPrefetcher(detector, SCHEDULE)
     for frame in frames:
@@ -97,7 +97,7 @@ def test_prefetcher_pop_drops_earlier_frames() -> None:
 
 
 def test_prefetcher_after_detector_error_raises_at_its_frame() -> None:
-    frames = frames_of(9)
+    frames = frame_count(9)
     prefetcher = DetectionPrefetcher(FakeDetector(RuntimeError("out of order")), SCHEDULE)
     for frame in frames:
         prefetcher.submit(frame)
@@ -107,7 +107,7 @@ def test_prefetcher_after_detector_error_raises_at_its_frame() -> None:
 
 
 def test_prefetcher_reschedule_with_expected_schedule_changes_nothing() -> None:
-    detector, frames = FakeDetector(), frames_of(64)
+    detector, frames = FakeDetector(), frame_count(64)
     prefetcher = DetectionPrefetcher(detector, replace(SCHEDULE, has_tracks=True))
     for frame in frames[:30]:
         prefetcher.submit(frame)
@@ -166,7 +166,7 @@ def people_at(index: int) -> list[Person]:
 def test_tracker_with_prefetcher_returns_same_rows(
     fps: float, clock: Callable[[float], float]
 ) -> None:
-    stamped = frames_of(500, fps, level=lambda index: 90 if index < 300 else 160)
+    stamped = frame_count(500, fps, level=lambda index: 90 if index < 300 else 160)
     frames = [replace(frame, time_s=clock(frame.time_s)) for frame in stamped]
 
     def run(prefetch_frames: int) -> tuple[list[object], Play, Play]:

@@ -126,7 +126,7 @@ def test_frame_audio_offsets_start_at_first_sample(tmp_path):
 
 
 def test_read_audio_without_audio_raises(tmp_path):
-    with pytest.raises(SilentVideoError, match="no audio track"):
+    with pytest.raises(NoAudioTrackError, match="no audio track"):
         frame_audio_offsets(write_video(tmp_path / "mute.mp4", UNEVEN))
     with pytest.raises(NoAudioTrackError, match="no audio track"):
         read_audio(tmp_path / "mute.mp4", RATE)

@@ -56,7 +56,7 @@ def train_on_pseudo_labels(
             replace(data, train=single_task_table(data.train, task)),
             replace(config, folder=config.folder / f"single_{label}", steps=steps),
         )
-        predicted = method_predictions(net, single, data.train.pick(lacking), data)
+        predicted = method_predictions(net, single, data.train.select(lacking), data)
         predictions[label] = getattr(predicted, label)
     return train_method(
         replace(recipe, targets="ignore"),
