@@ -24,7 +24,7 @@ FPS = 25.0
 class SyntheticAudio(MelTracks):
     """A track of noise for each video but those whose name ends in `silent`."""
 
-    def of(self, path: Path) -> MelTrack | None:
+    def get(self, path: Path) -> MelTrack | None:
         if path.stem.endswith("silent"):
             return None
         random = np.random.default_rng(sum(path.name.encode()))
