@@ -28,7 +28,7 @@ from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin
-from training.datasets.progress_bar import watched
+from training.datasets.progress_bar import track_progress
 from training.datasets.synthetic_images import SYNTHETIC_IMAGES
 from training.engine.checkpoint import WEIGHTS_FILE, write_arrays, write_json
 from training.evaluation.network_runner import table_crops
@@ -132,7 +132,7 @@ class BundleTeacher:
         outputs = TeacherOutputs.empty(len(table))
         names = ["au_nodes", "expression_logit", "va_raw"]
         title = f"{self.description['bundle']} predicts {table.name}"
-        for start in watched(range(0, len(table), _BATCH), title):
+        for start in track_progress(range(0, len(table), _BATCH), title):
             rows = np.arange(start, min(start + _BATCH, len(table)))
             crops = table_crops(table.select(rows), self._size_px)
             both = torch.cat([crops, crops.flip(3)]).contiguous().numpy()
@@ -229,7 +229,7 @@ class TeacherEnsemble:
 def predict_images(recipe: MethodRecipe, net: MethodNet, table: FaceTable) -> TeacherOutputs:
     """A method's predictions for aligned still faces."""
     predictions = TeacherOutputs.empty(len(table))
-    for start in watched(range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"):
+    for start in track_progress(range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"):
         rows = np.arange(start, min(start + _BATCH, len(table)))
         outputs = predict_stills(recipe, net, table.select(rows))
         if "au_logit" in outputs:

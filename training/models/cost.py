@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Size and compute of a network or a part of it.
+
+    Attributes:
+        parameters: Number of parameters.
+        macs: Multiply-accumulates of one call.
+    """
+
+    parameters: int
+    macs: int
 
 
 def parameter_count(net: nn.Module) -> int:
