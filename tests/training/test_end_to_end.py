@@ -31,7 +31,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
     frames = drop_neutral(load_renderwild(renderwild_tiny)[0], 0.5)
     steps = -(-EPOCHS * len(frames) // BATCH)
     options = [
-        f"mix.wild={BATCH}", "mix.no_face=2", f"schedule.steps={steps}", "schedule.warmup_steps=1",
+        f"mix.synthetic_videos={BATCH}", "mix.no_face=2", f"schedule.steps={steps}", "optimizer.warmup_steps=1",
         f"schedule.save_every={steps}", "schedule.small_px=64", "schedule.small_until=1",
     ]  # fmt: skip
     settings = [part for option in options for part in ("--set", option)]
@@ -40,9 +40,9 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
         "default",
         "--out",
         tmp_path / "run",
-        "--wild",
+        "--synthetic-videos",
         renderwild_tiny,
-        "--rendered-only",
+        "--synthetic-only",
         *settings,
     )
     assert f"{steps}/{steps}" in run(training_main, *train)
@@ -58,7 +58,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
         renderwild_tiny,
         "--out",
         tmp_path / "judged",
-        "--resamples",
+        "--bootstrap-samples",
         100,
     )
     figures = json.loads((tmp_path / "judged" / "metrics.json").read_text())
@@ -75,7 +75,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
 
 def test_no_faces_at_all_is_an_error(tmp_path):
     result = CliRunner().invoke(
-        training_main, ["train", "default", "--out", str(tmp_path / "run"), "--rendered-only"]
+        training_main, ["train", "default", "--out", str(tmp_path / "run"), "--synthetic-only"]
     )
     assert result.exit_code != 0
-    assert "faces to train on were wanted" in result.output
+    assert "expected faces to train on" in result.output

@@ -1,4 +1,4 @@
-"""`python -m training data`: look through a data set, keep its table, write the frames of videos."""
+"""`python -m training data`: scan a data set, cache its table, extract frames of videos."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def extract(folder: Path, camera: Any) -> None:
     videos = camera_videos(folder, camera)
     if not videos:
         raise click.ClickException(
-            f"no video of the {camera} camera in {folder} (wanted Videos_{camera.capitalize()}Camera/*.avi)"
+            f"no video of the {camera} camera in {folder} (expected Videos_{camera.capitalize()}Camera/*.avi)"
         )
     total = 0
     try:
@@ -112,8 +112,8 @@ def _chosen(kind: str, options: dict[str, Any]) -> dict[str, Any]:
             "timing": not options["no_timing"],
             "skip_broken": options["skip_broken"],
         }
-    wanted = {"dfew": "fold", "disfa": "camera"}.get(kind)
-    return {wanted: options[wanted]} if wanted else {}
+    option = {"dfew": "fold", "disfa": "camera"}.get(kind)
+    return {option: options[option]} if option else {}
 
 
 def _show_without_table(kind: str, folder: Path) -> None:

@@ -91,7 +91,7 @@ _METHOD_OPTIONS: Final = {
 @synthetic_only_option
 @init_from_option
 @click.pass_context
-def train(context: click.Context, recipe_name: str, **options: Any) -> None:
+def train(context: click.Context, /, recipe_name: str, **options: Any) -> None:
     """Train RECIPE: `default`, or a method by its name or M1 to M8 (`list-recipes`) on --data.
 
     A stop loses at most the steps since the last save. Several GPUs: `torchrun --nproc-per-node

@@ -1,10 +1,10 @@
-"""A network that begins with a bundle's weights: to go on from the shipped model, or to teach it
-one's own faces.
+"""Initializes a network with a bundle's weights, to continue training or to fine-tune on other faces.
 
-A bundle holds convolutions with their batch normalization folded in. Training needs the two
-apart, so the normalization is put back: each filter is divided by the spread of what it gives on
-real batches, and the normalization's scale and offset undo that. Evaluated, the network computes
-what the bundle does; while training, the statistics of a batch are those that it is used to.
+A bundle holds convolutions with their batch normalization folded in. Training needs them
+separate, so the normalization is restored: each filter is divided by the standard deviation of
+its output on real batches, and the normalization's scale and offset undo that. In evaluation mode
+the network computes the same as the bundle; in training mode the batch statistics match the
+restored ones.
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ from faceaffect.bundle.bundle import MODEL_FILE, Bundle, open_bundle
 from training.models.affect_net import AffectNet
 
 _SCOPE: Final = "net"  # under which `export.to_onnx` writes the network
-_LEAST_VARIANCE: Final = (
-    1e-6  # of a filter that gives next to nothing; it is left as large as it is
-)
+_MIN_VARIANCE: Final = 1e-6  # filters with less output variance are not rescaled
 
 _NEWER: Final = ("affect.va_hidden.", "affect.va_joint.")
-"""Parts that earlier bundles lack; their last layer begins as nothing, so without them the network
-computes the same.
+"""Layers that earlier bundles lack; their last layer is initialized to zero, so without them the
+network computes the same.
 """
 
 Values = dict[str, NDArray[np.float32]]
@@ -40,7 +38,7 @@ Values = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A convolution, the batch normalization behind it, and their names in the network."""
+    """A convolution and its batch normalization, with their names in the network."""
 
     name: str
     norm_name: str
@@ -49,17 +47,17 @@ class _Pair:
 
 
 def init_from_bundle_weights(net: AffectNet, model: str | Path, crops: Sequence[Tensor]) -> str:
-    """Give `net` the weights of a bundle (a folder or a listed name), in place; returns the SHA-256
-    of its network.
+    """Load the weights of a bundle (a folder or a listed name) into `net`; returns the SHA-256 of its
+    model file.
 
-    `crops` are batches [N, 3, S, S] as the network takes them, normalized; on them the filters'
-    spread is measured. Raises ValueError where the bundle's network has other parts or widths,
-    or (BundleError) the bundle cannot be read.
+    Args:
+        crops: normalized batches [N, 3, S, S], on which the filters' variance is measured.
+
+    Raises:
+        ValueError: the bundle's network has other layers or widths, or cannot be read.
     """
     if not crops:
-        raise ValueError(
-            "at least one batch of crops is wanted, to measure what the filters give; got none"
-        )
+        raise ValueError("expected at least one batch of crops to measure the filters on, got none")
     bundle = open_bundle(model)
     values = _values(bundle)
     pairs = list(_pairs(net))
@@ -167,7 +165,7 @@ def _put_normalization_back(net: AffectNet, pairs: list[_Pair], crops: Sequence[
     for pair in pairs:
         mean, square = sums[pair.name] / counts[pair.name]
         variance = (square - mean**2).clamp(min=0)
-        spread = torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt()
+        spread = torch.where(variance > _MIN_VARIANCE, variance, torch.ones_like(variance)).sqrt()
         norm = pair.norm
         norm.running_mean.copy_(mean / spread)  # type: ignore[union-attr]
         norm.running_var.copy_(variance / spread**2)  # type: ignore[union-attr]

@@ -1,6 +1,4 @@
-"""Images without faces, to put faces before: drawn rooms, pieces of photographs beside the face,
-shapes and letters.
-"""
+"""Backgrounds without faces: drawn rooms, patches of photographs beside the face, shapes and letters."""
 
 from __future__ import annotations
 
@@ -16,17 +14,15 @@ from training.synthesis.backgrounds import draw_background
 
 Image = NDArray[np.uint8]
 _LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZabdefghkmnqrstuxy023456789&@?!"
-_PIECE_PX: Final = (40, 140)
+_PATCH_PX: Final = (40, 140)
 
 
-def piece_beside_faces(taught: TeacherImage, rng: np.random.Generator) -> Image | None:
-    """A rectangle of the image that shows (almost) nothing of its faces: hair, clothes, walls,
-    leaves; None if none fits.
-    """
-    height, width = taught.pixels.shape[:2]
-    faces = np.concatenate([taught.boxes, taught.unsure])
+def patch_beside_faces(image: TeacherImage, rng: np.random.Generator) -> Image | None:
+    """A rectangle of the image that shows (almost) nothing of its faces; None if none fits."""
+    height, width = image.pixels.shape[:2]
+    faces = np.concatenate([image.boxes, image.unsure])
     for _ in range(8):
-        size = rng.integers(*_PIECE_PX, 2)
+        size = rng.integers(*_PATCH_PX, 2)
         x, y = (
             int(rng.integers(0, max(1, whole - part)))
             for whole, part in zip((width, height), size, strict=True)
@@ -36,7 +32,7 @@ def piece_beside_faces(taught: TeacherImage, rng: np.random.Generator) -> Image 
         down = np.minimum(faces[:, 3], bottom) - np.maximum(faces[:, 1], y)
         shared = np.maximum(across, 0) * np.maximum(down, 0)
         if not len(faces) or (shared / ((right - x) * (bottom - y))).max() < 0.03:
-            return np.ascontiguousarray(taught.pixels[y:bottom, x:right])
+            return np.ascontiguousarray(image.pixels[y:bottom, x:right])
     return None
 
 
@@ -51,26 +47,26 @@ def compose_background(
     canvas = np.ascontiguousarray(canvas)
     if rng.random() < 0.6:
         for _ in range(int(rng.integers(2, 16))):
-            piece = piece_beside_faces(images[int(rng.integers(len(images)))], rng)
-            if piece is not None:
-                _lay(canvas, piece, rng)
+            patch = patch_beside_faces(images[int(rng.integers(len(images)))], rng)
+            if patch is not None:
+                _paste(canvas, patch, rng)
     if rng.random() < 0.5:
         for _ in range(int(rng.integers(1, 12))):
             _draw_shape(canvas, rng)
     return canvas
 
 
-def _lay(canvas: Image, piece: Image, rng: np.random.Generator) -> None:
+def _paste(canvas: Image, patch: Image, rng: np.random.Generator) -> None:
     height, width = canvas.shape[:2]
     longest = float(np.exp(rng.uniform(np.log(20), np.log(1.2 * width))))
-    scale = longest / max(piece.shape[:2])
-    size = (max(4, round(piece.shape[1] * scale)), max(4, round(piece.shape[0] * scale)))
-    piece = np.asarray(
-        cv2.resize(piece, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
+    scale = longest / max(patch.shape[:2])
+    size = (max(4, round(patch.shape[1] * scale)), max(4, round(patch.shape[0] * scale)))
+    patch = np.asarray(
+        cv2.resize(patch, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
         np.uint8,
     )
     if rng.random() < 0.5:
-        piece = piece[::-1] if rng.random() < 0.3 else piece[:, ::-1]
+        patch = patch[::-1] if rng.random() < 0.3 else patch[:, ::-1]
     x, y = (
         int(rng.integers(-size[0] // 2, width - size[0] // 2)),
         int(rng.integers(-size[1] // 2, height - size[1] // 2)),
@@ -82,22 +78,20 @@ def _lay(canvas: Image, piece: Image, rng: np.random.Generator) -> None:
         min(y + size[1], height),
     )
     if left < right and top < bottom:
-        canvas[top:bottom, left:right] = piece[top - y : bottom - y, left - x : right - x]
+        canvas[top:bottom, left:right] = patch[top - y : bottom - y, left - x : right - x]
 
 
 def _draw_shape(canvas: Image, rng: np.random.Generator) -> None:
-    """A filled or hollow ellipse, a box, a line or some letters: the round and the dark-on-light
-    that are no face.
-    """
+    """Draw a filled or hollow ellipse, a box, a line or letters: hard negatives."""
     height, width = canvas.shape[:2]
     color = rng.integers(0, 256, 3).tolist()
-    place = (int(rng.integers(width)), int(rng.integers(height)))
+    position = (int(rng.integers(width)), int(rng.integers(height)))
     radius = np.exp(rng.uniform(np.log(3), np.log(80), 2)).astype(int) + 1
     kind, thickness = rng.random(), -1 if rng.random() < 0.6 else int(rng.integers(1, 5))
     if kind < 0.35:
         cv2.ellipse(
             canvas,
-            place,
+            position,
             radius.tolist(),
             float(rng.uniform(0, 180)),
             0,
@@ -108,14 +102,20 @@ def _draw_shape(canvas: Image, rng: np.random.Generator) -> None:
         )
     elif kind < 0.55:
         cv2.rectangle(
-            canvas, place, (place[0] + int(radius[0]), place[1] + int(radius[1])), color, thickness
+            canvas,
+            position,
+            (position[0] + int(radius[0]), position[1] + int(radius[1])),
+            color,
+            thickness,
         )
     elif kind < 0.75:
         other = (int(rng.integers(width)), int(rng.integers(height)))
-        cv2.line(canvas, place, other, color, int(rng.integers(1, 6)), cv2.LINE_AA)
+        cv2.line(canvas, position, other, color, int(rng.integers(1, 6)), cv2.LINE_AA)
     else:
         text = "".join(
             _LETTERS[i] for i in rng.integers(len(_LETTERS), size=int(rng.integers(1, 9)))
         )
         font, scale = int(rng.integers(0, 8)), float(rng.uniform(0.3, 2.5))
-        cv2.putText(canvas, text, place, font, scale, color, int(rng.integers(1, 4)), cv2.LINE_AA)
+        cv2.putText(
+            canvas, text, position, font, scale, color, int(rng.integers(1, 4)), cv2.LINE_AA
+        )

@@ -36,7 +36,9 @@ def corrupt(pixels: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.4:
         quality = int(rng.integers(30, 95))
         corrupted = np.asarray(
-            cv2.imdecode(cv2.imencode(".jpg", corrupted, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1),
+            cv2.imdecode(
+                cv2.imencode(".jpg", corrupted, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1
+            ),
             np.uint8,
         )
     return corrupted

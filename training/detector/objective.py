@@ -13,36 +13,36 @@ from torch.nn import functional
 
 from training.detector.network import STRIDE, cell_centers, decode
 
-_SPREAD: Final = 0.10  # of a face's side: standard deviation of the score around its center
-_LEAST_SPREAD_PX: Final = 5.0
-_REGRESSED: Final = 0.5  # cells whose wanted score is at least this also learn box and points
+_SIGMA: Final = 0.10  # of the score around a face's center, in sides of the face
+_MIN_SIGMA_PX: Final = 5.0
+_MIN_REGRESSION_SCORE: Final = 0.5  # target score of cells that also learn box and points
 BOX_WEIGHT: Final = 2.0
 POINT_WEIGHT: Final = 4.0
 
 
 def score_targets(boxes: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """Wanted scores [N, h, w] of boxes [N, K, 4] (x1 = x2 where there is none), and the face that
-    each cell belongs to.
+    """Target scores [N, h, w] of boxes [N, K, 4] (x1 = x2 for padding), and the face index of each
+    cell.
 
     A Gaussian about each center whose largest cell is one (CenterNet, Zhou et al. 2019).
     """
-    places = cell_centers(rows, columns)
+    cells = cell_centers(rows, columns)
     centers = 0.5 * (boxes[..., :2] + boxes[..., 2:])
     side = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1).sqrt()
-    spread = (_SPREAD * side).clamp(min=_LEAST_SPREAD_PX)
-    squared = ((places[None, None] - centers[..., None, None]) ** 2).sum(dim=2)  # [N, K, h, w]
+    spread = (_SIGMA * side).clamp(min=_MIN_SIGMA_PX)
+    squared = ((cells[None, None] - centers[..., None, None]) ** 2).sum(dim=2)  # [N, K, h, w]
     heat = torch.exp(-squared / (2 * spread[..., None, None] ** 2)) * (side > 0)[..., None, None]
     largest = heat.flatten(2).amax(dim=2)[..., None, None].clamp(min=1e-6)
     scores, owners = (heat / largest * (side > 0)[..., None, None]).max(dim=1)
     return scores, owners
 
 
-def focal_loss(logit: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+def focal_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Penalty-reduced focal loss (Zhou et al. 2019) of maps [N, h, w], per face."""
     probability = torch.sigmoid(logit).clamp(1e-5, 1 - 1e-5)
-    is_center = (wanted > 0.999).float()
+    is_center = (target > 0.999).float()
     found = is_center * (1 - probability) ** 2 * torch.log(probability)
-    other = (1 - is_center) * (1 - wanted) ** 4 * probability**2 * torch.log(1 - probability)
+    other = (1 - is_center) * (1 - target) ** 4 * probability**2 * torch.log(1 - probability)
     return -((found + other) * weight).sum() / is_center.sum().clamp(min=1)
 
 
@@ -56,21 +56,22 @@ class DetectorObjective(nn.Module):
     ) -> dict[str, Tensor]:
         raw = net(batch["image"].contiguous(memory_format=torch.channels_last)).float()
         rows, columns = raw.shape[2:]
-        wanted, owners = score_targets(batch["boxes"], rows, columns)
+        target, owners = score_targets(batch["boxes"], rows, columns)
         weight = torch.maximum(
-            _unless_ignored(batch["ignored"], rows, columns), (wanted >= _REGRESSED).float()
+            _unless_ignored(batch["ignored"], rows, columns),
+            (target >= _MIN_REGRESSION_SCORE).float(),
         )
-        parts = {"score": focal_loss(raw[:, 0], wanted, weight)}
-        cells = wanted >= _REGRESSED
+        parts = {"score": focal_loss(raw[:, 0], target, weight)}
+        cells = target >= _MIN_REGRESSION_SCORE
         image = torch.arange(len(raw))[:, None, None].expand_as(owners)[cells]
         faces = owners[cells]
         boxes, points = batch["boxes"][image, faces], batch["points"][image, faces]
         read = decode(raw).permute(0, 2, 3, 1)[cells]
         side = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt().clamp(min=STRIDE)[:, None]
-        share = wanted[cells]
-        parts["box"] = BOX_WEIGHT * _mean(_robust((read[:, :4] - boxes) / side), share)
+        score_weight = target[cells]
+        parts["box"] = BOX_WEIGHT * _mean(_robust((read[:, :4] - boxes) / side), score_weight)
         parts["points"] = POINT_WEIGHT * _mean(
-            _robust((read[:, 4:] - points.flatten(1)) / side), share
+            _robust((read[:, 4:] - points.flatten(1)) / side), score_weight
         )
         parts["loss"] = parts["score"] + parts["box"] + parts["points"]
         return parts
@@ -82,8 +83,8 @@ def _robust(error: Tensor) -> Tensor:
     ).mean(dim=1)
 
 
-def _mean(values: Tensor, share: Tensor) -> Tensor:
-    return (values * share).sum() / share.sum().clamp(min=1)
+def _mean(values: Tensor, score_weight: Tensor) -> Tensor:
+    return (values * score_weight).sum() / score_weight.sum().clamp(min=1)
 
 
 def _unless_ignored(regions: Tensor, rows: int, columns: int) -> Tensor:

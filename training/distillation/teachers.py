@@ -28,8 +28,9 @@ from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin
-from training.datasets.progress_bar import track_progress
-from training.datasets.synthetic_images import SYNTHETIC_IMAGES
+from training.datasets.scan_progress import watched
+from training.datasets.synthetic_images import RENDERS
+from training.datasets.table_cache import DEFAULT_CACHE
 from training.engine.checkpoint import WEIGHTS_FILE, write_arrays, write_json
 from training.evaluation.network_runner import table_crops
 from training.methods.load_run import read_method_run
@@ -248,8 +249,9 @@ def predict_videos(
     whole videos; NaN where a crop is missing.
     """
     data = open_recipe_data(recipe, folder, cache)
-    options = {} if cache is None else {"cache": cache}
-    table = load_cached("affwild2", folder, timing=data.tracks is not None, **options)
+    table = load_cached(
+        "affwild2", folder, cache=cache or DEFAULT_CACHE, timing=data.tracks is not None
+    )
     video_index = {name: k for k, name in enumerate(table.videos)}
     videos = [video_index[name] for name, _ in origins if name in video_index]
     table = table.select(np.isin(table.video, videos))
@@ -293,7 +295,7 @@ def with_teacher_targets(
     Loss weights of labeled targets are unchanged; those of the teachers' alone are
     `unlabeled_weight`. Rows without a face are unchanged.
     """
-    changed: dict[str, NDArray[np.float32]] = {}
+    changed: dict[str, Any] = {}
     for task in _TASKS:
         label, weight = getattr(table, task), getattr(table, f"{task}_weight")
         target = getattr(outputs, task)

@@ -52,9 +52,9 @@ def bins_ce(logit: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of bin logits [N, 2, bins], summed over the two dimensions (M8)."""
     target = filled(target, mask[:, None].expand_as(target))
     bins = bin_of(target, logit.shape[2])
-    loss = functional.cross_entropy(
-        logit.flatten(0, 1), bins.flatten(), reduction="none"
-    ).reshape(-1, 2)
+    loss = functional.cross_entropy(logit.flatten(0, 1), bins.flatten(), reduction="none").reshape(
+        -1, 2
+    )
     return masked_mean(loss.sum(dim=1), mask)
 
 

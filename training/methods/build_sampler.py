@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -164,7 +164,7 @@ def _task_rows(
         return TaskRows(tasks, source)
     if options.weights == "inverse":
         rows = every_nth(table, rows, options.every)
-        weigh = class_and_va_balanced_weights
+        weigh: Callable[[FrameTable, NDArray[np.int64]], NDArray[np.float64]] = inverse_both
         if tasks == ("EXPR",):
             weigh = class_balanced_weights
         elif tasks == ("VA",):

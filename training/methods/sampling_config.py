@@ -1,4 +1,4 @@
-"""What of the training rows enters an epoch, and how images are varied: options of a recipe."""
+"""Sampling and augmentation options of a recipe."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ def open_recipe_data(
     """A data set with the image size, audio, landmarks and tasks that the recipe needs, and with
     frame times if `timing`.
     """
-    form = InputSpec.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
+    net = on_meta(lambda: build_network(recipe.net))
+    assert isinstance(net, MethodNet)
+    form = InputSpec.of(net, recipe.sampling.form)
     return open_method_data(
         folder,
         form.size_px,
@@ -160,7 +162,7 @@ class ScoreLog:
 
     def at_end(self, net: MethodNet) -> None:
         """Scores of the trained network, and of its EMA if it has one."""
-        content = {"epochs": self._read_epochs(), "final": self._evaluate(net)}
+        content: dict[str, Any] = {"epochs": self._read_epochs(), "final": self._evaluate(net)}
         self._echo(f"trained: {scores_text(content['final'])}")
         if (self._run.out / EMA_FILE).is_file():
             ema = build_network(self._recipe.net)

@@ -74,7 +74,7 @@ def test_every_recipe_trains_and_is_judged(
         task for task, output in (("AU", "au"), ("EXPR", "expression"), ("VA", "va"))
         if any(term["label"] == output for term in run["recipe"]["losses"])
     }  # fmt: skip
-    assert ("teacher" in scores) == (name == "mean_teacher")
+    assert ("ema" in scores) == (name == "mean_teacher")
     assert "trained: " in result.output
     assert list(out.glob("events.out.tfevents*"))
 
@@ -93,7 +93,7 @@ def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
                 "6",
                 "--save-every",
                 "1",
-                "--judge",
+                "--eval-every",
                 "never",
             )
         )
@@ -104,7 +104,7 @@ def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
         "schedule.steps=6",
         "schedule.save_every=1",
         "schedule.small_px=48",
-        "mix.wild=6",
+        "mix.synthetic_videos=6",
         "mix.no_face=2",
     ]
     runs = [
@@ -114,7 +114,7 @@ def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
     teachers = " ".join(f"--teacher {run}" for run in runs)
     options = " ".join(f"--set {option}" for option in few)
     commands.append(
-        f"distil {teachers} --data {renderwild_tiny} --rendered-only --cache {cache} {options}"
+        f"distill {teachers} --synthetic-videos {renderwild_tiny} --synthetic-only --cache {cache} {options}"
     )
     process = [sys.executable, "-m", "tests.training.crash_runs", str(tmp_path), *commands]
     # Matrix products whose sums do not depend on where in memory their operands lie: two processes
@@ -141,7 +141,7 @@ def test_a_folder_with_a_run_is_not_trained_over(
         cache,
         "--steps",
         "2",
-        "--judge",
+        "--eval-every",
         "never",
         "--out",
         str(tmp_path),
@@ -171,10 +171,10 @@ def test_a_folder_with_a_run_is_not_trained_over(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["M9"], "unknown recipe 'M9', there are prior_aided_streaming (M1)"),
+        (["M9"], "unknown recipe 'M9', expected one of prior_aided_streaming (M1)"),
         (
             ["M3", "--set", "net.size=3"],
-            "'net.size': in net there are ['dropout', 'hidden', 'size_px', 'trunk']",
+            "'net.size': net has ['dropout', 'hidden', 'size_px', 'trunk']",
         ),
         (["M3", "--set", "epochs=many"], "option 'epochs' must be int, got 'many'"),
         (
@@ -185,10 +185,10 @@ def test_a_folder_with_a_run_is_not_trained_over(
         (["M3", "--preset", "huge"], "is not one of 'published', 'compact'"),
         (["M3"], "add --data FOLDER"),
         (
-            ["M3", "--rendered-only"],
-            "--rendered-only is of the recipe default, M3 does not take it",
+            ["M3", "--synthetic-only"],
+            "--synthetic-only is an option of the recipe default, not of M3",
         ),
-        (["default", "--data", "."], "--data is of the methods, default does not take it"),
+        (["default", "--data", "."], "--data is an option of the methods, not of default"),
         (["M3", "--data", ".", "--fp16"], "16-bit floats (--fp16) need --device cuda"),
     ],
 )

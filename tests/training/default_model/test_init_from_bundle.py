@@ -122,7 +122,7 @@ def test_another_network_is_refused(trained: tuple[AffectNet, Path], tmp_path: P
         ValueError, match=r"affect\.embed\.0\.weight must have the shape .* of the recipe's network"
     ):
         init_from_bundle_weights(AffectNet(replace(TINY, embed_width=24)), folder, batches(1))
-    with pytest.raises(ValueError, match="at least one batch"):
+    with pytest.raises(ValueError, match="at least one batch of crops"):
         init_from_bundle_weights(AffectNet(TINY), folder, [])
     with pytest.raises(ValueError, match=r"spec\.json"):
         init_from_bundle_weights(AffectNet(TINY), tmp_path, batches(1))

@@ -21,20 +21,22 @@ from tests.training.methods.network_cases import SMALL, small_net
 from tests.training.methods.synthetic_faces import synthetic_data
 from training.__main__ import main
 from training.datasets.face_table import FaceTable, empty_targets
-from training.datasets.renderwild import load_renderwild_frames
-from training.datasets.synthetic_images import SYNTHETIC_IMAGES
-from training.default_model import losses
+from training.datasets.renderwild import load_wild_frames
+from training.datasets.synthetic_images import RENDERS
 from training.distillation.teachers import (
     BundleTeacher,
-    DistilOptions,
+    DistillationConfig,
+    TeacherEnsemble,
     TeacherOutputs,
-    Teachers,
-    mean_of,
+    mean_outputs,
     predict_images,
     predict_videos,
     with_teacher_targets,
 )
+from training.engine.trainer import TrainerConfig
 from training.evaluation.network_runner import table_crops
+from training.losses.action_units import bce
+from training.losses.expression import distribution_ce
 from training.methods.predict import method_predictions
 from training.methods.predict_stills import face_crops
 from training.methods.recipe_lookup import RECIPES, find_recipe
@@ -71,14 +73,12 @@ def said(count: int = 6) -> TeacherOutputs:
 
 def test_the_loss_on_taught_targets_is_the_weighted_sum_of_both() -> None:
     table, teacher, share = faces(), said(), 0.4
-    taught = with_teacher_targets(table, teacher, DistilOptions(share, 0.5))
+    taught = with_teacher_targets(table, teacher, DistillationConfig(share, 0.5))
     logit, seven = torch.randn(6, 12), torch.randn(6, 7)
     known = table.au_weight > 0
 
     def au(target: np.ndarray, weight: np.ndarray) -> float:
-        return float(
-            losses.au_loss(logit, torch.from_numpy(target), torch.from_numpy(weight)) * weight.sum()
-        )
+        return float(bce(logit, torch.from_numpy(target), torch.from_numpy(weight)) * weight.sum())
 
     only = known.astype(np.float32)
     wanted = (
@@ -96,7 +96,7 @@ def test_the_loss_on_taught_targets_is_the_weighted_sum_of_both() -> None:
             torch.from_numpy(weight),
             torch.from_numpy(both),
         )
-        return float(losses.expression_loss(*arguments) * weight.sum())
+        return float(distribution_ce(*arguments) * weight.sum())
 
     wanted = (1 - share) * felt(table.expression, labeled) + share * felt(
         teacher.expression, labeled
@@ -109,7 +109,7 @@ def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> Non
     table = replace(faces(), face=np.array([1, 1, 0, 1, 1, 1], np.float32))
     teacher = said()
     teacher.au[4] = np.nan
-    taught = with_teacher_targets(table, teacher, DistilOptions())
+    taught = with_teacher_targets(table, teacher, DistillationConfig())
     for row in (2, 4):
         assert (taught.au[row] == table.au[row]).all()
         assert (taught.au_weight[row] == table.au_weight[row]).all()
@@ -118,13 +118,13 @@ def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> Non
 
 
 def test_several_teachers_are_averaged_over_those_that_answer() -> None:
-    first, second = said(), TeacherOutputs.nothing(6)
+    first, second = said(), TeacherOutputs.empty(6)
     second.au[:3] = 1
-    mean = mean_of([first, second])
+    mean = mean_outputs([first, second])
     assert np.allclose(mean.au[:3], (first.au[:3] + 1) / 2)
     assert np.allclose(mean.au[3:], first.au[3:])
     assert np.allclose(mean.va, first.va)
-    assert np.isnan(mean_of([second, second]).va).all()
+    assert np.isnan(mean_outputs([second, second]).va).all()
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -156,19 +156,19 @@ def test_networks_that_look_ahead_teach_stills_too() -> None:
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="share must lie in 0 to 1"):
-        DistilOptions(1.5)
+    with pytest.raises(ValueError, match="teacher_weight must be in 0 to 1"):
+        DistillationConfig(1.5)
     with pytest.raises(ValueError, match="at least one teacher"):
-        Teachers([], tmp_path, DistilOptions())
+        TeacherEnsemble([], tmp_path, DistillationConfig())
     with pytest.raises(
-        FileNotFoundError, match=r"holds no run\.json: wanted the folder of a trained method"
+        FileNotFoundError, match=r"has no run\.json: expected the folder of a trained method"
     ):
-        Teachers([tmp_path], tmp_path, DistilOptions())
+        TeacherEnsemble([tmp_path], tmp_path, DistillationConfig())
 
 
 def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: Path) -> None:
     table, bundle = faces(3), open_bundle()
-    found = BundleTeacher(bundle.path).stills(table)
+    found = BundleTeacher(bundle.path).predict_images(table)
     session = onnxruntime.InferenceSession(bundle.onnx)
     names, crops = ["au_nodes", "expression_logit", "va_raw"], table_crops(table, 112)
     for row in range(3):
@@ -184,16 +184,18 @@ def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: 
         assert np.allclose(
             found.va[row], np.mean([np.tanh(va[0]) for _, _, va in seen], axis=0), atol=1e-4
         )
-    taught = Teachers([bundle.path], tmp_path, DistilOptions(0.4, 0.5)).stills(table)
-    assert np.array_equal(taught.au, with_teacher_targets(table, found, DistilOptions(0.4, 0.5)).au)
+    taught = TeacherEnsemble([bundle.path], tmp_path, DistillationConfig(0.4, 0.5)).images(table)
+    assert np.array_equal(
+        taught.au, with_teacher_targets(table, found, DistillationConfig(0.4, 0.5)).au
+    )
 
 
 def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
-    teaching = Teachers([open_bundle().path], tmp_path, DistilOptions(rendered=False))
-    renders = replace(faces(3), name=SYNTHETIC_IMAGES)
-    assert teaching.stills(renders) is renders
+    teaching = TeacherEnsemble([open_bundle().path], tmp_path, DistillationConfig(synthetic=False))
+    renders = replace(faces(3), name=RENDERS)
+    assert teaching.images(renders) is renders
     assert teaching.frames(renders, tmp_path, []) is renders
-    assert not np.array_equal(teaching.stills(faces(3)).au, renders.au)
+    assert not np.array_equal(teaching.images(faces(3)).au, renders.au)
 
 
 @pytest.fixture(scope="module")
@@ -237,17 +239,17 @@ def test_the_command_teaches_a_student_and_keeps_to_its_teachers(
             "schedule.steps=2",
             "schedule.save_every=2",
             "schedule.small_px=48",
-            "mix.wild=6",
+            "mix.synthetic_videos=6",
             "mix.no_face=2",
         ]
         options = [part for option in few for part in ("--set", option)]
         named = [part for each in who for part in ("--teacher", str(each))]
         given = [
-            "distil",
+            "distill",
             *named,
-            "--data",
+            "--synthetic-videos",
             str(renderwild_tiny),
-            "--rendered-only",
+            "--synthetic-only",
             "--cache",
             str(tmp_path / "cache"),
         ]
@@ -255,7 +257,7 @@ def test_the_command_teaches_a_student_and_keeps_to_its_teachers(
 
     whole = call(tmp_path / "whole")
     assert whole.exit_code == 0, whole.output
-    record = json.loads((tmp_path / "whole" / "distil.json").read_text())
+    record = json.loads((tmp_path / "whole" / "distill.json").read_text())
     assert [each["paper"] for each in record["teachers"]] == ["M6", "M5"]
     assert len(list((tmp_path / "whole" / "teachers").glob("*.npz"))) == 2
     taught = load_file(tmp_path / "whole" / "ema.safetensors")

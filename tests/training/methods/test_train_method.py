@@ -92,11 +92,15 @@ def test_what_is_plain_to_see_is_learned(tmp_path: Path) -> None:
     assert ((predictions.au[:, 0] > 0.5) == (DATA.train.au[:, 0] > 0.5)).mean() > 0.9
 
 
-def test_epochs_are_told_and_steps_stretch_them(tmp_path: Path) -> None:
-    told: list[int] = []
-    chosen = recipe("incomplete_labels", "epochs=3")
-    train_method(chosen, DATA, tmp_path, steps=7, after_epoch=lambda epoch, net: told.append(epoch))
-    assert told == [1, 2, 3]
+def test_train_method_calls_after_epoch_with_steps_stretched_over_epochs(tmp_path: Path) -> None:
+    epochs: list[int] = []
+    train_method(
+        recipe("incomplete_labels", "epochs=3"),
+        DATA,
+        TrainerConfig(tmp_path, steps=7),
+        after_epoch=lambda epoch, net: epochs.append(epoch),
+    )
+    assert epochs == [1, 2, 3]
 
 
 def test_start_weights_are_taken_by_name_and_the_rest_is_told() -> None:
