@@ -156,9 +156,9 @@ def evaluate(
     for case in cases:
         for name, make in detectors.items():
             detector = made.setdefault((name, case.frame.height_px), make(case.frame))
-            begin_ns = CPU.mark()
+            begin_ns = CPU.now()
             detections = detector.detect(case.frame)
-            scores[name].add(case, detections, (CPU.mark() - begin_ns) / 1e6)
+            scores[name].add(case, detections, (CPU.now() - begin_ns) / 1e6)
     return scores
 
 
@@ -229,7 +229,9 @@ def main(argv: list[str] | None = None) -> None:
         "YuNet (teacher), 640 px": lambda _: teacher,
     }
     held_out = [
-        one for one in load_teacher_images(arguments.taught) if one.held_out and one.name.endswith(".jpg")
+        one
+        for one in load_teacher_images(arguments.taught)
+        if one.held_out and one.name.endswith(".jpg")
     ]
     clips = arguments.clip or sorted(
         str(path) for path in (arguments.shared / "data/videos").iterdir() if path.suffix != ".txt"

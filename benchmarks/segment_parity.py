@@ -92,7 +92,7 @@ def compare(clip: str, jobs: int, precision: str, folder: Path) -> str:
     if len(segments) < 2:
         video = write_clip(clip, _FRAMES, folder)
         segments, fps = _segments(video, jobs)
-    settings = StretchSettings(video, None, {"precision": precision}, SourceOptions())
+    settings = SegmentSettings(video, None, {"precision": precision}, SourceOptions())
     segmented = list(ParallelVideo(settings, segments, fps, jobs))
     sequential = analyze_sequentially(video, precision)
     return difference(f"{Path(clip).name} | {precision}", segments[1].begin, sequential, segmented)

@@ -188,7 +188,7 @@ def run_all(pairs: int) -> list[Comparison]:
 
 def as_markdown(rows: list[Comparison], pairs: int) -> str:
     """Format the record."""
-    info = kernels.info()
+    info = kernels.build_info()
     facts = describe_machine() | {
         "kernels": f"{info.isa} (native: {info.native})",
         "threads": "1, pinned",

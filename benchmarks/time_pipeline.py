@@ -33,17 +33,17 @@ def time_frames(
         `total_ms` [F], `stages` [F] by name, `frames_with_face`, and `pipeline_info`.
     """
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
-        pipeline.clock.use(*([CPU] if by_stage else []))
+        pipeline.stage_timer.use(*([CPU] if by_stage else []))
         total_ms: list[float] = []
         frames_with_face = 0
         stages: dict[str, list[float]] = {name: [] for name in STAGES}
         for frame in frames:
-            begin_ns = CPU.mark()
+            begin_ns = CPU.now()
             faces, _ = pipeline.analyze(frame)
-            total_ms.append((CPU.mark() - begin_ns) / 1e6)
+            total_ms.append((CPU.now() - begin_ns) / 1e6)
             frames_with_face += bool(len(faces))
             for name in STAGES if by_stage else ():
-                stages[name].append(pipeline.clock.elapsed_ns[CPU.name][name] / 1e6)
+                stages[name].append(pipeline.stage_timer.elapsed_ns[CPU.name][name] / 1e6)
         return {
             "total_ms": total_ms,
             "frames_with_face": frames_with_face,

@@ -68,7 +68,7 @@ def track(clips: str, model: str | None) -> str:
             if ids != previous_ids:
                 changes.append(f"{ids} from frame {frame.index}")
                 previous_ids = ids
-            scores += faces.score.tolist()
+            scores += faces.face_score.tolist()
     omitted = len(changes) - _MAX_CHANGES
     cells = (
         " then ".join(Path(clip).name for clip in clips.split("+")),

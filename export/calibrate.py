@@ -13,8 +13,8 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.datasets.face_table import FaceTable, concat_tables
 from training.datasets.real_faces import load_ferplus
 from training.datasets.renderwild import load_renderwild
-from training.datasets.synthetic_images import load_synthetic_images, in_threshold_half
-from training.default_model.build_trainer import ferplus_parts
+from training.datasets.synthetic_images import in_threshold_half, load_synthetic_images
+from training.default_model.build_trainer import split_ferplus
 from training.evaluation.calibration import (
     choose_low_false_alarm_thresholds,
     fit_platt,
@@ -49,7 +49,7 @@ class Calibrated:
 def validation_faces(shared: Path, labels: Path) -> FaceTable:
     """Rows of FER+ "Training" that are held out from training."""
     table, _, usage = load_ferplus(shared, labels)
-    return table.select(ferplus_parts(table, usage)[1])
+    return table.select(split_ferplus(usage)[1])
 
 
 def calibrate(
@@ -72,7 +72,7 @@ def calibrate(
     labeled = faces
     if renders is not None:
         rendered, _, columns = load_synthetic_images(renders)
-        labeled = rendered.pick(of_threshold_half(columns))
+        labeled = rendered.select(in_threshold_half(columns))
         if people is not None:
             labeled = concat_tables([labeled, load_renderwild(people, "Validation_Set")[0]])
     truth, known = labeled.au >= 0.5, labeled.au_weight >= _MIN_LABEL_WEIGHT

@@ -38,7 +38,7 @@ def synthetic_faces(folder: Path, crop: CropSpec, max_faces: int) -> tuple[Float
     from training.datasets.synthetic_images import load_synthetic_images
 
     table, held_out, _ = load_synthetic_images(folder)
-    table = table.pick(np.flatnonzero(held_out)[:max_faces])
+    table = table.select(np.flatnonzero(held_out)[:max_faces])
     maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     frames = [Frame(np.ascontiguousarray(image), PixelFormat.RGB) for image in table.images]
     crops = [_crop(frame, maps[i : i + 1], crop) for i, frame in enumerate(frames)]

@@ -88,7 +88,7 @@ def main(run: Path, file: Path) -> None:
         parameters=f"{parameters:,}",
         steps=record["step"],
         batch=record["recipe"]["batch"],
-        least=LEAST_PX,
+        least=MIN_FACE_INPUT_PX,
     )
     (file.parent / CARD_FILE).write_text(card, encoding="utf-8")
     click.echo(f"{file}: {len(content) / 1e3:.0f} kB, {parameters} parameters, {difference:.1e}")

@@ -20,12 +20,12 @@ from export.write_method_bundle import export_stages, write_method_bundle
 from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.geometry import AFFWILD2_EYE_OFFSET_PX
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 from training.evaluation.calibration import choose_thresholds
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
 from training.methods.train_run import SCORES_FILE, open_recipe_data
-from training.engine.checkpoint import EMA_FILE, RUN_FILE
 from training.models.stages import MethodNet
 
 _MIN_NEUTRAL_FRAMES: Final = 100  # needed for a neutral reference
@@ -71,7 +71,7 @@ def export_method(
     recipe, net = read_method_run(run_dir)
     if options.use_ema:
         net.load_state_dict(
-            load_file(_require(run_dir / TEACHER_FILE, "a run with EMA weights (mean_teacher)"))
+            load_file(_require(run_dir / EMA_FILE, "a run with EMA weights (mean_teacher)"))
         )
     thresholds, neutral, origin = _choose_thresholds(recipe, net.eval(), options)
     networks = export_stages(net)
@@ -115,7 +115,7 @@ def _has_output(net: MethodNet, tensor: str) -> bool:
 
 
 def _choose_thresholds(
-    recipe: Recipe, net: MethodNet, options: MethodOptions
+    recipe: MethodRecipe, net: MethodNet, options: MethodOptions
 ) -> tuple[tuple[float, ...], tuple[float, ...] | None, str]:
     """AU thresholds, AU logits of neutral faces if available, and the origin of both."""
     if options.thresholds is not None and options.validation is not None:

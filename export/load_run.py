@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from export.model_card import Origin
 from training.default_model.recipe import net_from_json
-from training.engine.checkpoint import EMA_FILE, RUN_FILE
 from training.distillation.teachers import RECORD_FILE
+from training.engine.checkpoint import EMA_FILE, RUN_FILE
 from training.models.affect_net import AffectNet
 
 

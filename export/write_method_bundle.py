@@ -22,7 +22,7 @@ _COLORS: Final = 3
 
 
 def write_method_bundle(
-    recipe: Recipe,
+    recipe: MethodRecipe,
     net: MethodNet,
     networks: Mapping[str, bytes],
     folder: Path,

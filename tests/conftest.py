@@ -78,7 +78,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def trained() -> None:
     """Skips tests of the default model where this checkout has none."""
-    from faceaffect.bundle.bundle import DEFAULT_NAME, SHIPPED_FOLDER
+    from faceaffect.bundle.bundle import DEFAULT_NAME
 
     if not (SHIPPED_MODELS_DIR / DEFAULT_NAME).is_dir():
         pytest.skip("needs the shipped model, sdk/faceaffect/models/default, which is not there")

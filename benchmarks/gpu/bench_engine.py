@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,9 @@ class PathBackend:
     def __init__(self, path: CudaFrameRunner, version: str, crop: CropSpec) -> None:
         self.version, self._path, self._crop = version, path, crop
 
-    def infer_frame(self, frame: Frame, crop_to_frame: FloatArray) -> tuple[HeadOutputs, FloatArray]:
+    def infer_frame(
+        self, frame: Frame, crop_to_frame: FloatArray
+    ) -> tuple[HeadOutputs, FloatArray]:
         return self._path.run(frame, crop_to_frame)
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
@@ -152,12 +155,12 @@ def parity(session: Session) -> Iterator[str]:
             )
         return found
 
+    def rows_of_engine(precision: str) -> list[str]:
+        return rows(precision, open_tensorrt(session, precision).frame_runner)
+
     for precision in PRECISIONS:
         name = f"TensorRT {precision}"
-        yield from sub_part(
-            name,
-            lambda precision=precision: rows(precision, open_tensorrt(session, precision).frame_runner),
-        )  # type: ignore[misc]
+        yield from sub_part(name, partial(rows_of_engine, precision))
     yield from sub_part("path over PyTorch", lambda: rows("PyTorch", torch_path(session.bundle)))
     yield from sub_part("PyTorch", lambda: torch_parity(session))
 

@@ -5,6 +5,7 @@ launches, rivals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,7 @@ def whole(session: Session) -> Iterator[str]:
                 kept = dict(path._graphs)
                 path.uses_cuda_graphs = captures
                 path._graphs.clear() if not captures else None
-                times = wall_times_us(
-                    lambda frame=frame, maps=maps: path.run(frame, maps), session.repeats
-                )  # type: ignore[misc]
+                times = wall_times_us(partial(path.run, frame, maps), session.repeats)
                 path._graphs.update(kept)
                 session.figures[f"whole {size} {count} {kind}"] = float(np.median(times))
                 yield f"| {size} | {count} | {kind} | {percentiles(times)} |"
@@ -85,9 +84,7 @@ def whole_half(session: Session) -> Iterator[str]:
     for size in SIZES:
         for count in FACES:
             frame, maps = faces_of(session, size, count)
-            times = wall_times_us(
-                lambda frame=frame, maps=maps: path.run(frame, maps), session.repeats
-            )  # type: ignore[misc]
+            times = wall_times_us(partial(path.run, frame, maps), session.repeats)
             session.figures[f"whole fp16 {size} {count} graph"] = float(np.median(times))
             yield f"| {size} | {count} | {percentiles(times)} |"
 
@@ -224,8 +221,9 @@ def analysis(session: Session) -> list[str]:
     """
     from faceaffect.detectors.names import default_detector
     from faceaffect.detectors.open_detector import open_detector
-    from faceaffect.pipeline import TrackerConfig, assemble_pipeline
+    from faceaffect.pipeline import assemble_pipeline
     from faceaffect.sources import open_source
+    from faceaffect.tracking.tracker import TrackerConfig
 
     path, engine = open_path(session, max_faces=8)
     with open_source(ROOT / "assets" / "demo.mp4") as source:

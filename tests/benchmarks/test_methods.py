@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.methods import ClipRun, clip_runs, write_clip_runs
 from training.ablations.one_run import RunPaths
-from training.methods.recipe_lookup import find_recipe
 from training.engine.checkpoint import RUN_FILE
+from training.methods.recipe_lookup import find_recipe
 
 REQUIRES = ("torch",)
 

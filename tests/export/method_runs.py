@@ -14,7 +14,6 @@ from tests.training.methods.network_cases import SMALL, small_net
 from tests.training.methods.synthetic_faces import synthetic_data
 from training.audio.mel_track import MelTrack
 from training.engine.checkpoint import RUN_FILE, WEIGHTS_FILE
-from training.engine.trainer import TrainerConfig
 from training.methods.recipe_lookup import find_recipe
 from training.methods.train_method import train_method
 from training.models.networks.mean_teacher_clip import FRAMES, MeanTeacherClip
@@ -81,7 +80,10 @@ def predict_offline(
         batch = {"clip": clips[0], "clip_real": real[0]}
         if track is not None:
             batch["mel"] = torch.stack(
-                [torch.from_numpy(track.latest_frames(t, net.config.mel_columns)) for t in offsets_s]
+                [
+                    torch.from_numpy(track.latest_frames(t, net.config.mel_columns))
+                    for t in offsets_s
+                ]
             )
         return net(batch)
     batch = {"crops": crops[None]}

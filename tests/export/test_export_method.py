@@ -122,7 +122,8 @@ def crop_faces(frames: list[Frame], points: np.ndarray, spec: ModelSpec) -> torc
         )[0]
         if spec.crop.part_mask_norm is not None:
             mask = (
-                face_part_mask(transform_points(invert_transforms(maps), landmarks[None])[0], size) / 255
+                face_part_mask(transform_points(invert_transforms(maps), landmarks[None])[0], size)
+                / 255
             )
             crop = np.concatenate(
                 [crop, ((mask - spec.crop.part_mask_norm[0]) / spec.crop.part_mask_norm[1])[None]]

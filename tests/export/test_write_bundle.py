@@ -15,7 +15,6 @@ from export.write_bundle import write_bundle
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.bundle.model_spec import HEADS, SPEC_FILE, BundleError
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.cost_metrics import cost_metrics
 from training.models.affect_net import AffectNet, NetConfig
 from training.models.trunk import Stage, TrunkConfig
 

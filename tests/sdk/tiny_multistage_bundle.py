@@ -30,7 +30,9 @@ TEMPORAL = StageSpec(
 AUDIO = StageSpec("audio", "audio.onnx", {"mel": (10, MEL.bands)}, {"loudness": (1,)})
 
 
-def write_tiny_multistage_bundle(folder: Path, *, tracker: str = "tiny", frame_stride: int = 1) -> Path:
+def write_tiny_multistage_bundle(
+    folder: Path, *, tracker: str = "tiny", frame_stride: int = 1
+) -> Path:
     """Write the bundle to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, model in {"audio": _audio(), "frame": _frame(), "temporal": _temporal()}.items():

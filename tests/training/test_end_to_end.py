@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from export.__main__ import main as export_main
 from faceaffect import open_pipeline
 from training.__main__ import main as training_main
-from training.datasets.renderwild import load_renderwild, drop_neutral
+from training.datasets.renderwild import drop_neutral, load_renderwild
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 

@@ -61,7 +61,7 @@ def noisy(
     small = max(4, round(side * random.uniform(*NOISY_SIDE_PX) / CROP_PX))
     values = _coarse(image, small).astype(np.float32) / 255 * random.uniform(0.4, 0.9)
     values = values + random.normal(0, NOISE * amount, image.shape).astype(np.float32)
-    return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(values.clip(0, 1) * 255), np.uint8)
 
 
 def coarse(
@@ -95,7 +95,7 @@ def covered(
     box = cv2.boxPoints(((middle * side).tolist(), (2 * half * side).tolist(), turn))
     out = image.copy()
     cv2.fillPoly(out, [np.rint(box).astype(np.int32)], random.integers(20, 236, 3).tolist())
-    return out
+    return np.asarray(out)
 
 
 CHANGES: Final[

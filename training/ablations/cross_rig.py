@@ -19,10 +19,10 @@ from faceaffect.labels import AU_NAMES
 from training import metrics
 from training.datasets.face_table import concat_tables
 from training.datasets.renderwild import load_renderwild
-from training.datasets.synthetic_images import RIGS, load_synthetic_images, in_threshold_half
-from training.default_model.build_trainer import open_loop
-from training.default_model.recipe import Recipe
-from training.default_model.trainer import EMA_FILE
+from training.datasets.synthetic_images import RIGS, in_threshold_half, load_synthetic_images
+from training.default_model.build_trainer import DataPaths, build_default_trainer
+from training.default_model.recipe import DefaultModelRecipe
+from training.engine.checkpoint import EMA_FILE
 from training.evaluation.calibration import choose_thresholds
 from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet

@@ -21,6 +21,7 @@ from training.ablations.transformed_images import transformed_images
 from training.ablations.variants import Ablation, Run
 from training.datasets.frame_table import TASKS, FrameTable, Task
 from training.datasets.image_store import concat_stores
+from training.engine.trainer import TrainerConfig
 from training.methods.batch_builder import LABELS, InputSpec
 from training.methods.build_sampler import build_sampler, recipe_tasks
 from training.methods.data import MethodData, open_method_data
@@ -119,7 +120,9 @@ def setting_data(trial: Ablation, seed: int, places: RunPaths) -> SettingData:
     return SETTINGS[trial.setting].make(_truth(places), seed)
 
 
-def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: RunPaths) -> MethodData:
+def method_data(
+    run: Run, recipe: MethodRecipe, setting: SettingData, places: RunPaths
+) -> MethodData:
     """The setting's tables with images at the network's size, and audio and landmarks where the
     method wants them.
     """
@@ -127,12 +130,20 @@ def method_data(run: Run, recipe: MethodRecipe, setting: SettingData, places: Ru
     audio, points = method in _WITH_AUDIO, method in _WITH_LANDMARKS
     opened = [
         open_method_data(
-            folder, side, audio, places.cache, landmarks=points, progress=False, evaluation_only=True
+            folder,
+            side,
+            audio,
+            places.cache,
+            landmarks=points,
+            progress=False,
+            evaluation_only=True,
         )
         for folder in places.data
         if _is_used(folder, setting)
     ]
-    images = opened[0].images if len(opened) == 1 else concat_stores([each.images for each in opened])
+    images = (
+        opened[0].images if len(opened) == 1 else concat_stores([each.images for each in opened])
+    )
     images = transformed_images(images, setting, places.cache / "settings")
     return MethodData(setting.train, setting.validation, images, opened[0].tracks)
 
@@ -243,7 +254,11 @@ def _train(
     recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int
 ) -> MethodNet:
     train = multi_stage_training_for(recipe) or train_method
-    return train(recipe, data, TrainerConfig(folder, seed=seed, resume=True, steps=steps, save_every=save_every))
+    return train(
+        recipe,
+        data,
+        TrainerConfig(folder, seed=seed, resume=True, steps=steps, save_every=save_every),
+    )
 
 
 def _only(table: FrameTable, task: Task) -> FrameTable:

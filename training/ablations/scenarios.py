@@ -229,7 +229,9 @@ def resting_faces(data: RenderedData, seed: int) -> SettingData:
         "least_oddness": float(scores[chosen].min()),
         "mean_oddness_of_all": float(scores.mean()),
     }
-    return _assembled(train, validation.select(np.isin(validation.table.video, chosen)), facts=facts)
+    return _assembled(
+        train, validation.select(np.isin(validation.table.video, chosen)), facts=facts
+    )
 
 
 def hidden_stretches(data: RenderedData, seed: int) -> SettingData:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from training.losses.total_loss import LossTerm
 from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES, find_recipe
-from training.losses.total_loss import LossTerm
 
 FULL: Final = "full"
 DIRECT: Final = (LossTerm("bce", "au_logit", "au"),)

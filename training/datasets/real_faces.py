@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training.datasets.emotion_to_va import valence_arousal
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.ferplus import expression_distribution, no_face_majority, read_ferplus
-from training.labeling.blendshape_aus import refine_with_votes, aus_from_blendshapes
+from training.labeling.blendshape_aus import aus_from_blendshapes, refine_with_votes
 from training.labeling.head_pose import angles_deg, frontal_reference, rigid_points, rotations
 from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
 from training.labeling.mediapipe_teacher import LANDMARKS_68

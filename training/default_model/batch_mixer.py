@@ -16,13 +16,13 @@ from torch.utils.data import DataLoader, Dataset
 from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from training.augmentation.crops import (
     CropJitter,
-    perturb_maps,
-    occlude,
-    sample_crops,
     jitter_maps,
-    points_to_crops,
-    photometric_jitter,
     jpeg_compress,
+    occlude,
+    perturb_maps,
+    photometric_jitter,
+    points_to_crops,
+    sample_crops,
 )
 from training.datasets.face_table import FaceTable
 from training.default_model.recipe import Schedule

@@ -98,7 +98,7 @@ def trainer_of(
     schedule = recipe.schedule
     torch.manual_seed(schedule.seed)
     net = AffectNet(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net.bfloat16 = schedule.bfloat16
+    net.uses_bfloat16 = schedule.bfloat16
     config = TrainerConfig(
         folder,
         seed=schedule.seed,

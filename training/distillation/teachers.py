@@ -26,10 +26,10 @@ from faceaffect.bundle.model_spec import SPEC_FILE
 from faceaffect.kernels import au_gcn
 from faceaffect.kernels.activations import sigmoid, softmax
 from training.datasets.face_table import FaceTable
+from training.datasets.progress_bar import track_progress
 from training.datasets.readers import load_cached
 from training.datasets.renderwild import Origin
-from training.datasets.scan_progress import watched
-from training.datasets.synthetic_images import RENDERS
+from training.datasets.synthetic_images import SYNTHETIC_IMAGES
 from training.datasets.table_cache import DEFAULT_CACHE
 from training.engine.checkpoint import WEIGHTS_FILE, write_arrays, write_json
 from training.evaluation.network_runner import table_crops
@@ -230,7 +230,9 @@ class TeacherEnsemble:
 def predict_images(recipe: MethodRecipe, net: MethodNet, table: FaceTable) -> TeacherOutputs:
     """A method's predictions for aligned still faces."""
     predictions = TeacherOutputs.empty(len(table))
-    for start in track_progress(range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"):
+    for start in track_progress(
+        range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"
+    ):
         rows = np.arange(start, min(start + _BATCH, len(table)))
         outputs = predict_stills(recipe, net, table.select(rows))
         if "au_logit" in outputs:

@@ -70,9 +70,7 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
             f"{out} already contains an evaluation; add --overwrite or choose another --out"
         )
     if missing := missing_packages():
-        raise EvaluationError(
-            f'the report needs {missing}: run pip install "faceaffect[train]"'
-        )
+        raise EvaluationError(f'the report needs {missing}: run pip install "faceaffect[train]"')
     labels, predictions, notes = _predict(bundle, data, options)
     if bundle != NO_BUNDLE:
         labels, predictions, partial = select_heads(labels, predictions, _spec_of(bundle).heads)

@@ -20,7 +20,7 @@ def read(
     """AU logits [N, 12] and expression logits [N, 7] of a table's aligned faces."""
     au, expression = [], []
     with torch.no_grad():
-        for part in table_crops(table, size_px).split(100):
+        for part in torch.split(table_crops(table, size_px), 100):
             heads = net(part)
             au.append(net.au_graph(heads["au_nodes"]))
             expression.append(heads["expression_logit"])
@@ -35,7 +35,9 @@ def table_crops(table: FaceTable, size_px: int) -> Tensor:
         images[:, None].expand(-1, 3, -1, -1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     )
     parts = [
-        normalize(sample_crops(images[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255)
+        normalize(
+            sample_crops(images[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255
+        )
         for i in range(0, len(table), 100)
     ]
     return torch.cat(parts)

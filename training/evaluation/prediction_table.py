@@ -42,7 +42,7 @@ class PredictionTable:
         filled = np.where(self.known[:, None], self.expression_probability, 0)
         return np.where(self.known, filled.argmax(axis=1), -1)
 
-    def pick(self, rows: NDArray[np.bool_]) -> PredictionTable:
+    def select(self, rows: NDArray[np.bool_]) -> PredictionTable:
         """Returns the predictions of some rows."""
         return PredictionTable(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from faceaffect import open_pipeline
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
-from faceaffect.labels import AU_NAMES
 from faceaffect.kernels.activations import sigmoid, softmax
+from faceaffect.labels import AU_NAMES
 from faceaffect.types import FloatArray, Frame, PixelFormat
 from training.datasets.ferplus import VOTE_NAMES
 from training.datasets.real_faces import load_ferplus, load_webfaces

@@ -12,7 +12,7 @@ from rich.progress import track
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable
-from training.datasets.synthetic_images import load_synthetic_images, in_threshold_half
+from training.datasets.synthetic_images import in_threshold_half, load_synthetic_images
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.crop_jitter import tracking_maps
 from training.evaluation.label_table import LabelTable, unlabeled

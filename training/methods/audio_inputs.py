@@ -77,7 +77,9 @@ def window_audio(
         times = table.audio_offset_s[rows]
         steps = np.diff(times)
         step_s = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.04
-        mel.append(track.window_between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T)
+        mel.append(
+            track.window_between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T
+        )
     return torch.from_numpy(np.stack(mel)), torch.tensor(has_audio, dtype=torch.float32)
 
 

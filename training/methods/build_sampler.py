@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from training.datasets.frame_table import TASKS, FrameTable, Task
 from training.datasets.sampling.label_samplers import (
     AlternatingSampler,
+    CurriculumSampler,
     MixedSampler,
     PerTaskSampler,
-    CurriculumSampler,
     SemiSupervisedSampler,
     TaskRows,
 )
-from training.datasets.sampling.sample_weights import class_and_va_balanced_weights, class_balanced_weights, va_balanced_weights
+from training.datasets.sampling.sample_weights import (
+    class_and_va_balanced_weights,
+    class_balanced_weights,
+    va_balanced_weights,
+)
 from training.datasets.sampling.step import RowSource, Sampler
 from training.datasets.sampling.subsampling import EpochSubsample, every_nth
 from training.datasets.sampling.windows import clips_ending_at, windows
@@ -120,7 +124,9 @@ def _phases(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int)
         alone = labeled[:, k] & (labeled.sum(axis=1) == 1)
         named[f"{tasks[k]} only"] = ((tasks[k],), np.flatnonzero(alone))
     named["several"] = (tasks, np.flatnonzero(labeled.sum(axis=1) > 1))
-    return CurriculumSampler(_present(named, recipe, table, form, seed), batch_size(recipe, form), seed)
+    return CurriculumSampler(
+        _present(named, recipe, table, form, seed), batch_size(recipe, form), seed
+    )
 
 
 def _labeled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
@@ -164,14 +170,18 @@ def _task_rows(
         return TaskRows(tasks, source)
     if options.weights == "inverse":
         rows = every_nth(table, rows, options.every)
-        weigh: Callable[[FrameTable, NDArray[np.int64]], NDArray[np.float64]] = inverse_both
+        weigh: Callable[[FrameTable, NDArray[np.int64]], NDArray[np.float64]] = (
+            class_and_va_balanced_weights
+        )
         if tasks == ("EXPR",):
             weigh = class_balanced_weights
         elif tasks == ("VA",):
             weigh = va_balanced_weights
         if tasks != ("AU",):
             return TaskRows(tasks, rows, weigh(table, rows))
-    thin: RowSource = rows if options.every == 1 else EpochSubsample(table, rows, options.every, seed)
+    thin: RowSource = (
+        rows if options.every == 1 else EpochSubsample(table, rows, options.every, seed)
+    )
     return TaskRows(
         tasks,
         LabeledClips(table, thin, form.length, recipe.net.spacing)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.multistage.face_part_mask import face_part_mask
-from training.augmentation.crops import sample_crops, points_to_crops
+from training.augmentation.crops import points_to_crops, sample_crops
 from training.datasets.face_table import FaceTable
 from training.methods.normalization import NORMALIZATIONS
 from training.methods.recipe import MethodRecipe

@@ -107,7 +107,9 @@ def _audio_outputs(
         unique_steps, index = np.unique(steps, return_inverse=True)
         firsts = [int(np.flatnonzero(steps == step)[0]) for step in unique_steps]
         columns = stage.inputs[0].shape[-1]
-        mel = torch.from_numpy(np.stack([track.latest_frames(float(times[at]), columns) for at in firsts]))
+        mel = torch.from_numpy(
+            np.stack([track.latest_frames(float(times[at]), columns) for at in firsts])
+        )
         outputs = torch.cat([_call(stage, part.to(device))[0] for part in torch.split(mel, _BATCH)])
         found[k, : len(video)] = outputs[torch.from_numpy(index)]
     return {form.name: found}

@@ -32,7 +32,9 @@ def names_in(stage: Stage) -> list[str]:
 
 
 def names_out(stage: Stage) -> list[str]:
-    return [form.name for form in stage.outputs] + [form.name + STATE_SUFFIX for form in stage.states]
+    return [form.name for form in stage.outputs] + [
+        form.name + STATE_SUFFIX for form in stage.states
+    ]
 
 
 def stage_to_onnx(stage: Stage) -> bytes:

@@ -8,8 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceaffect.errors import FaceAffectError
-from faceaffect.errors import FaceAffectError
-from faceaffect.errors import FaceAffectError
 from faceaffect.sources.source import SourceOptions
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from faceaffect.backends import BackendError, has_nvidia_gpu
 from faceaffect.bundle.model_spec import AUTO_PRECISION
-from faceaffect.errors import FaceAffectError
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline

@@ -125,7 +125,8 @@ class EventClock:
         self._driver.synchronize(stamps[-1])
         self._num_used = 0
         return [
-            round(1e6 * self._driver.elapsed_ms(before, after)) for before, after in pairwise(stamps)
+            round(1e6 * self._driver.elapsed_ms(before, after))
+            for before, after in pairwise(stamps)
         ]
 
 

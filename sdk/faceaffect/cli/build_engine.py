@@ -43,7 +43,12 @@ def build_engine(
     bundle = open_bundle(model)
     cache = EngineCache()
     backend = open_engine(
-        bundle, device=device, precision=precision, max_faces=max_faces, dla_core=dla_core, cache=cache
+        bundle,
+        device=device,
+        precision=precision,
+        max_faces=max_faces,
+        dla_core=dla_core,
+        cache=cache,
     )
     path = cache.path_for(backend.key)
     if cache.find(backend.key) is None:

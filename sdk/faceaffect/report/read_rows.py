@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
 from faceaffect.sinks.parquet_sink import require_pyarrow

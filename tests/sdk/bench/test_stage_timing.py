@@ -15,7 +15,7 @@ from faceaffect.bench.stage_timing import (
     measure_stages,
     time_decoding,
 )
-from faceaffect.detectors import Detections, Detector
+from faceaffect.detectors import Detections
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, transform_points
 from faceaffect.system.stage_timer import STAGES
 from tests.sdk.test_geometry import similarity_map

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from faceaffect.backends import BackendError
-from faceaffect.sinks.parquet_sink import journal_path, csv_to_parquet
+from faceaffect.sinks.parquet_sink import csv_to_parquet, journal_path
 from faceaffect.sources import open_source
 from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run, make_clip
@@ -268,7 +268,9 @@ def test_analyze_precision_and_dla_core_reach_pipeline(
         == 0
     )
     assert run("analyze", clip, "--out", tmp_path / "b.csv") == 0
-    assert [(pipeline.options["precision"], pipeline.options["dla_core"]) for pipeline in opened] == [
+    assert [
+        (pipeline.options["precision"], pipeline.options["dla_core"]) for pipeline in opened
+    ] == [
         ("int8", 1),
         ("auto", None),
     ]

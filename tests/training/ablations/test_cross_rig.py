@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from training.default_model.trainer import EMA_FILE
 
 from faceaffect.labels import AU_NAMES
 from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
@@ -20,7 +21,6 @@ from training.ablations import cross_rig as rig_transfer
 from training.datasets.face_table import FaceTable
 from training.datasets.synthetic_images import load_synthetic_images
 from training.default_model.recipe import Recipe
-from training.default_model.trainer import EMA_FILE, TrainLoop
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.synthesis.au_targets import APPROXIMATED_AUS
 
@@ -83,7 +83,12 @@ def test_both_rigs_begin_with_a_base_that_saw_no_render(
     monkeypatch.setattr(rig_transfer, "read", knows_facs_alone)
     out = tmp_path / "out"
     figures = rig_transfer.transfer(
-        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), out, tmp_path, tmp_path, renders, base_steps=3
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
+        out,
+        tmp_path,
+        tmp_path,
+        renders,
+        base_steps=3,
     )
     assert [(call["folder"], call["rig"], call["renders"], call["steps"]) for call in opened] == [
         ("base", "both", None, 3),
@@ -103,7 +108,11 @@ def test_without_a_base_both_begin_with_chance(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     figures = rig_transfer.transfer(
-        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
+        tmp_path / "out",
+        tmp_path,
+        tmp_path,
+        renders,
     )
     assert [call["folder"] for call in opened] == ["facs", "arkit"]
     assert set(figures["arkit"]) == {
@@ -127,7 +136,11 @@ def test_a_unit_that_one_rig_lacks_is_left_out_of_the_second_mean(
 ) -> None:
     monkeypatch.setattr(rig_transfer, "read", knows_all_but_what_is_put_together)
     figures = rig_transfer.transfer(
-        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), tmp_path / "out", tmp_path, tmp_path, renders
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
+        tmp_path / "out",
+        tmp_path,
+        tmp_path,
+        renders,
     )
     for learned in ("facs", "arkit"):
         for tested in ("on facs", "on arkit"):

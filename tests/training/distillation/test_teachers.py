@@ -21,7 +21,7 @@ from tests.training.methods.network_cases import SMALL, small_net
 from tests.training.methods.synthetic_faces import synthetic_data
 from training.__main__ import main
 from training.datasets.face_table import FaceTable, empty_targets
-from training.datasets.renderwild import load_wild_frames
+from training.datasets.renderwild import load_renderwild_frames
 from training.datasets.synthetic_images import RENDERS
 from training.distillation.teachers import (
     BundleTeacher,

@@ -179,7 +179,9 @@ def test_dataset_metrics_of_one_video_has_no_interval(labels: LabelTable) -> Non
 
 
 @pytest.mark.parametrize("broken", ["nothing", "one class", "no predictions"])
-def test_report_page_escapes_text_and_loads_no_external_resource(labels: LabelTable, broken: str) -> None:
+def test_report_page_escapes_text_and_loads_no_external_resource(
+    labels: LabelTable, broken: str
+) -> None:
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
     predictions = guess(labels, 0.4)

@@ -54,7 +54,9 @@ def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: i
                 elif k == steps:
                     runner.push_audio(
                         name,
-                        torch.from_numpy(track.latest_frames(offset_s, audio.inputs[0].shape[-1]))[None],
+                        torch.from_numpy(track.latest_frames(offset_s, audio.inputs[0].shape[-1]))[
+                            None
+                        ],
                     )
         for key, value in runner.step(name, {"crops": samples.images(np.array([row]))}).items():
             if key in ("au_logit", "expression_logit", "va"):
