@@ -94,7 +94,7 @@ def run_pass(config: PipelineConfig, frames: list[Frame], count: int) -> Pass:
             total.append((CPU.now() - begin_ns) / 1e6)
             num_faces.append(len(faces))
     with config.open() as pipeline:
-        pipeline.stage_timer.use(CPU)
+        pipeline.stage_timer.enable(CPU)
         for frame in play_copies(frames, count):
             pipeline.analyze(frame)
             for name, elapsed_ns in pipeline.stage_timer.elapsed_ns[CPU.name].items():

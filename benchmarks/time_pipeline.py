@@ -33,7 +33,7 @@ def time_frames(
         `total_ms` [F], `stages` [F] by name, `frames_with_face`, and `pipeline_info`.
     """
     with open_pipeline(model, backend=backend, threads=1) as pipeline:
-        pipeline.stage_timer.use(*([CPU] if by_stage else []))
+        pipeline.stage_timer.enable(*([CPU] if by_stage else []))
         total_ms: list[float] = []
         frames_with_face = 0
         stages: dict[str, list[float]] = {name: [] for name in STAGES}

@@ -78,10 +78,10 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def trained() -> None:
     """Skips tests of the default model where this checkout has none."""
-    from faceaffect.bundle.bundle import DEFAULT_NAME
+    from faceaffect.bundle.bundle import DEFAULT_NAME, SHIPPED_MODELS_DIR
 
     if not (SHIPPED_MODELS_DIR / DEFAULT_NAME).is_dir():
-        pytest.skip("needs the shipped model, sdk/faceaffect/models/default, which is not there")
+        pytest.skip("needs the shipped model, sdk/faceaffect/models/default")
 
 
 @pytest.fixture(scope="module")

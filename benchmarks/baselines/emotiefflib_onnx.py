@@ -41,7 +41,7 @@ class DetectAndClassify:
         return rows, self._recognizer.predict_emotions(faces, logits=False) if faces else None
 
     def boxes(self, result: tuple[np.ndarray, Any]) -> list[Box]:
-        return boxes_of_rows(result[0])
+        return list(boxes_of_rows(result[0]))
 
 
 def open_with_one_thread(model: Any, **options: Any) -> Any:

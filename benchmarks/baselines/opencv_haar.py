@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import onnxruntime
@@ -13,8 +15,9 @@ _SMALLEST_PX = 48
 
 class CascadeAndExpression:
     def __init__(self, job: Job) -> None:
-        self._cascade = cv2.CascadeClassifier(
-            cv2.data.haarcascades + "haarcascade_frontalface_default.xml"
+        opencv: Any = cv2  # OpenCV 5 has no cascades; this baseline runs with OpenCV 4
+        self._cascade = opencv.CascadeClassifier(
+            opencv.data.haarcascades + "haarcascade_frontalface_default.xml"
         )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

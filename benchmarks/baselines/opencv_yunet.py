@@ -46,7 +46,7 @@ class DetectAlignRun:
         return rows, heads
 
     def boxes(self, result: tuple[np.ndarray, list[np.ndarray]]) -> list[Box]:
-        return boxes_of_rows(result[0])
+        return list(boxes_of_rows(result[0]))
 
 
 if __name__ == "__main__":

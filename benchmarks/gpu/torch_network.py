@@ -145,7 +145,7 @@ class TorchEngine:
         with (
             torch.no_grad(),
             torch.cuda.use_mem_pool(self._pool),
-            torch.cuda.stream(torch.cuda.ExternalStream(stream)),
+            torch.cuda.stream(torch.cuda.ExternalStream(stream)),  # type: ignore[no-untyped-call]
         ):
             for name, value in zip(HEADS, self._network(bound["crops"]), strict=True):
                 bound[name].copy_(value)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.training.default_model.test_trainer import TINY
 
 from export.calibrate import MAX_FALSE_ALARMS, calibrate
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import EXPRESSION_NAMES
+from tests.training.default_model.synthetic_faces import TINY, synthetic_faces
 from training import metrics
 from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet

@@ -34,7 +34,7 @@ from faceaffect.kernels import reference
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.multistage.face_part_mask import face_part_mask
 from faceaffect.multistage.multistage_model import MultiStageModel
-from faceaffect.multistage.stage_runner import FORGET_S
+from faceaffect.multistage.stage_runner import MEMORY_TIMEOUT_S
 from faceaffect.system.stage_timer import StageTimer
 from tests.export.method_runs import predict_offline, train_run, write_run
 from tests.training.audio.synthetic_media import write_audio
@@ -330,7 +330,7 @@ def test_states_of_faces_are_independent(
         if step == 3:
             first = read([1], [6], frame)[0]  # a third face, new like the second
             assert np.abs(found[0] - first).max() < 1e-5
-    later = replace(few[0], time_s=few[-1].time_s + FORGET_S + 0.1)
+    later = replace(few[0], time_s=few[-1].time_s + MEMORY_TIMEOUT_S + 0.1)
     read([0], [7], later)
     assert np.abs(read([0], [5], later)[0] - read([0], [8], later)[0]).max() == 0, (
         "the state of the second face was kept"

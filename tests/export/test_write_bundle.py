@@ -15,6 +15,7 @@ from export.write_bundle import write_bundle
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.bundle.model_spec import HEADS, SPEC_FILE, BundleError
 from training.evaluation.bundle_runner import BundleRunner
+from training.evaluation.cost_metrics import cost_metrics
 from training.models.affect_net import AffectNet, NetConfig
 from training.models.trunk import Stage, TrunkConfig
 
@@ -81,8 +82,8 @@ def test_write_bundle_over_size_limit_raises(net, tmp_path, monkeypatch):
     assert not (tmp_path / SPEC_FILE).exists()
 
 
-def test_cost_figures_count_parameters_and_macs(net, bundle):
-    cost = cost_figures(BundleRunner(bundle), runs=3)
+def test_cost_metrics_count_parameters_and_macs(net, bundle):
+    cost = cost_metrics(BundleRunner(bundle), runs=3)
     floats = [
         p for name, p in net.state_dict().items() if p.is_floating_point() and "running" not in name
     ]

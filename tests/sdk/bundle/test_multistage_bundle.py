@@ -18,7 +18,7 @@ from faceaffect.backends.onnx_multistage import open_stages
 from faceaffect.bundle.bundle import MODELS_VARIABLE, open_bundle
 from faceaffect.bundle.model_spec import SPEC_FILE, BundleError, ModelSpec
 from faceaffect.bundle.multistage_bundle import open_multistage_bundle
-from faceaffect.outputs.decode import sigmoid
+from faceaffect.kernels.activations import sigmoid
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.types import Frame
 from tests.sdk.tiny_bundle import write_tiny_bundle

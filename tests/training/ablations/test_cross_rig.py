@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from training.default_model.trainer import EMA_FILE
 
 from faceaffect.labels import AU_NAMES
 from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
@@ -20,7 +19,10 @@ from tests.training.evaluation.synthetic_data import write_stills
 from training.ablations import cross_rig as rig_transfer
 from training.datasets.face_table import FaceTable
 from training.datasets.synthetic_images import load_synthetic_images
-from training.default_model.recipe import Recipe
+from training.default_model.build_trainer import DataPaths
+from training.default_model.recipe import DefaultModelRecipe
+from training.engine.checkpoint import EMA_FILE
+from training.engine.trainer import Trainer
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.synthesis.au_targets import APPROXIMATED_AUS
 
@@ -155,7 +157,7 @@ def test_validation_people_of_the_learned_rig_help_to_choose_thresholds(
     frames = load_synthetic_images(renders)[0]
     rigs = (np.arange(len(frames)) % 2).astype(np.int64)
     monkeypatch.setattr(rig_transfer, "load_renderwild", lambda folder, split: (frames, rigs))
-    recipe, given = Recipe("tiny", TINY, schedule=SCHEDULES), (tmp_path, tmp_path, renders)
+    recipe, given = DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), (tmp_path, tmp_path, renders)
     alone = rig_transfer.transfer(recipe, tmp_path / "alone", *given)
     helped = rig_transfer.transfer(recipe, tmp_path / "helped", *given, people=tmp_path)
     name = "faces that chose thresholds"

@@ -22,7 +22,7 @@ from tests.training.methods.synthetic_faces import synthetic_data
 from training.__main__ import main
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.renderwild import load_renderwild_frames
-from training.datasets.synthetic_images import RENDERS
+from training.datasets.synthetic_images import SYNTHETIC_IMAGES
 from training.distillation.teachers import (
     BundleTeacher,
     DistillationConfig,
@@ -192,7 +192,7 @@ def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: 
 
 def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
     teaching = TeacherEnsemble([open_bundle().path], tmp_path, DistillationConfig(synthetic=False))
-    renders = replace(faces(3), name=RENDERS)
+    renders = replace(faces(3), name=SYNTHETIC_IMAGES)
     assert teaching.images(renders) is renders
     assert teaching.frames(renders, tmp_path, []) is renders
     assert not np.array_equal(teaching.images(faces(3)).au, renders.au)
