@@ -12,7 +12,7 @@ from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import synthetic_data, synthetic_faces
 from training.datasets.frame_table import FrameTable
 from training.methods.batch_builder import InputSpec
-from training.methods.batch_loader import BatchLoader
+from training.methods.batch_loader import BatchLoader, PairSampler
 from training.methods.build_sampler import build_sampler, recipe_tasks
 from training.methods.recipe_lookup import find_recipe
 
@@ -135,7 +135,7 @@ def test_labeled_samples_of_a_step_do_not_depend_on_how_few_there_are() -> None:
 
 
 def test_unlabeled_samples_want_a_teacher() -> None:
-    with pytest.raises(ValueError, match=r"wants sampler=mixed and targets=ema_teacher"):
+    with pytest.raises(ValueError, match=r"needs sampler=mixed and targets=ema_teacher"):
         recipe("M5", "sampling.unlabeled=5", "targets=ignore")
     with pytest.raises(ValueError, match=r"sampling.unlabeled must be at least 0, got -1"):
         recipe("M5", "sampling.unlabeled=-1")
@@ -177,7 +177,7 @@ def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> No
 def test_nothing_to_train_on_is_told() -> None:
     table = synthetic_faces()[0]
     none = replace(table, au_mask=np.zeros_like(table.au_mask))
-    with pytest.raises(ValueError, match="no row to train M4 on: none is labeled for AU"):
+    with pytest.raises(ValueError, match="no row to train M4 on: no training row with a crop is labeled for AU"):
         build_sampler(recipe("M4"), none, FRAMES, 1)
 
 
@@ -186,12 +186,13 @@ def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
     chosen = recipe("M7", *SMALL["pairwise_intensity"], "sampling.pairs=60", "sampling.jitter=none")
     source = BatchLoader(chosen, data, FRAMES, 1)
     assert source.steps_per_epoch == 8
-    for step in source._plan(0):
+    steps = PairSampler(data, chosen.batch, 60, 1).steps(0)
+    for step in steps:
         rows = step.parts[0].rows
         assert (data.train.video[rows[:, 0]] == data.train.video[rows[:, 1]]).all()
         assert (data.train.au[rows[:, 0]] != data.train.au[rows[:, 1]]).any(axis=1).all()
-    (batch,) = source.make(0)
-    rows = source._plan(0)[0].parts[0].rows
+    (batch,) = source.get(0)
+    rows = steps[0].parts[0].rows
     assert torch.equal(
         batch["order"], torch.from_numpy(data.train.au[rows[:, 1]] - data.train.au[rows[:, 0]])
     )

@@ -87,12 +87,12 @@ def test_a_broken_image_counts_as_not_there(tmp_path: Path) -> None:
     (folder / "cropped_aligned/one/00002.jpg").write_bytes(b"\xff\xd8 no image")
     data = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
     assert data.train.frame.tolist() == [1, 3]
-    assert any("cannot be read and count as not there" in note for note in data.train.report.notes)
+    assert any("cannot be read and count as missing" in note for note in data.train.report.notes)
 
 
 def test_a_set_without_labels_to_train_on_is_told(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
-    with pytest.raises(ValueError, match=r"holds no labeled frame of VA that may be trained on"):
+    with pytest.raises(ValueError, match=r"has no training frame .* labeled for VA"):
         open_method_data(folder, 48, False, tmp_path / "cache", tasks=("VA",), progress=False)
 
 

@@ -62,7 +62,7 @@ def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
     table, _ = synthetic_faces({"one": 10, "mute": 10})
     times = table.audio_offset_s.copy()
     times[10:] = np.nan
-    with pytest.warns(UserWarning, match="times of 1 videos are not known, such as mute"):
+    with pytest.warns(UserWarning, match="times of 1 videos are unknown, such as mute"):
         found = subsample_to_fps(replace(table, audio_offset_s=times), np.arange(20), 5.0)
     assert found.tolist() == [0, 5, *range(10, 20)]
 
@@ -70,5 +70,5 @@ def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
 @pytest.mark.parametrize("input_fps", [0.0, -3.0, float("nan")])
 def test_no_pace_at_all(input_fps: float) -> None:
     table, _ = synthetic_faces()
-    with pytest.raises(ValueError, match="a number of frames a second above 0"):
+    with pytest.raises(ValueError, match="must be a number above 0"):
         subsample_to_fps(table, np.arange(3), input_fps)

@@ -214,7 +214,7 @@ def test_nothing_labeled_has_no_score() -> None:
         MethodPredictions(np.ones(len(table), bool), table.au, None, table.va), bare
     )
     assert scores == {"total": None}
-    assert scores_text(scores) == "no labeled frame to judge by"
+    assert scores_text(scores) == "no labeled frame to evaluate on"
 
 
 def test_an_au_that_is_labeled_on_some_frames_counts_where_it_is() -> None:

@@ -172,5 +172,5 @@ def test_what_looks_ahead_says_so(name: str) -> None:
 
 def test_an_input_that_did_not_come_is_named() -> None:
     runner = StreamRunner(small_net("incomplete_labels").stages())
-    with pytest.raises(ValueError, match=r"stage 'frame' wants \['crops'\]"):
+    with pytest.raises(ValueError, match=r"stage 'frame' expected \['crops'\], got no crops"):
         runner.step("a", {"image": torch.zeros(1, 3, 48, 48)})

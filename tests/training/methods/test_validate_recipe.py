@@ -17,7 +17,7 @@ pytestmark = pytest.mark.train
         ("M2", ["net.window=0"], "net.window must be at least 1, got 0"),
         ("M2", ["net.layers=-1"], "net.layers must be at least 0, got -1"),
         ("M5", ["net.spacing=0"], "net.spacing must be at least 1, got 0"),
-        ("M3", ["net.dropout=3"], "net.dropout is a share and must be from 0 to below 1, got 3"),
+        ("M3", ["net.dropout=3"], "net.dropout is a fraction and must be from 0 to below 1, got 3"),
         ("M3", ["optimizer.rate=nan"], "optimizer.rate must be a number above 0, got nan"),
         ("M3", ["optimizer.rate=-1"], "optimizer.rate must be a number above 0, got -1"),
         (
@@ -29,12 +29,12 @@ pytestmark = pytest.mark.train
         (
             "M3",
             ["sampler=pairs"],
-            "sampler=pairs is of M7, whose network orders frames; M3 takes any other",
+            "sampler=pairs is for M7, whose network orders frames; choose another for M3",
         ),
         (
             "M7",
             ["sampler=phases"],
-            "learns from sampler=pairs, got phases; net.mapping=false classifies directly",
+            "needs sampler=pairs, got phases; net.mapping=false classifies directly",
         ),
         (
             "M3",
