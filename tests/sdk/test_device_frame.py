@@ -15,7 +15,7 @@ from faceaffect import device_frame, kernels
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
 from faceaffect.types import Frame, PixelFormat
-from tests.sdk.backends.test_cuda_frame_runner import SIZE, maps_of, path_over
+from tests.sdk.backends.test_cuda_frame_runner import SIZE, make_runner, maps_of
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 
@@ -96,15 +96,15 @@ def test_cuda_frame_runner_reads_device_frame_in_place(
     layout: PixelFormat, in_planes: bool, tmp_path: Path
 ) -> None:
     bundle = open_bundle(write_tiny_bundle(tmp_path, size_px=SIZE))
-    path, gpu, _ = path_over(bundle)
+    runner, gpu, _ = make_runner(bundle)
     frame = frame_of(layout, 300, 400)
     device, downloads = frame_on_gpu(frame, in_planes=in_planes)
     maps = maps_of(2, frame)
-    wanted, _ = path.read(frame, maps)
+    expected, _ = runner.run(frame, maps)
     gpu.copied_bytes.clear()
     for _ in range(3):
-        got, _ = path.read(device, maps)  # the third replays a graph
-        for name, value in wanted.items():
+        got, _ = runner.run(device, maps)  # the third replays a graph
+        for name, value in expected.items():
             np.testing.assert_array_equal(got[name], value, err_msg=name)
     assert downloads == []
     assert max(gpu.copied_bytes) < 100_000, "only what says where the faces are travels"

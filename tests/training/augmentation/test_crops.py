@@ -23,7 +23,7 @@ from training.augmentation.crops import (
     points_to_crops,
     sample_crops,
 )
-from training.default_model.batch_mixer import _blend, _flip, au_balanced_weights
+from training.default_model.batch_mixer import au_balanced_weights, flip_half, mixup
 from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps
 from training.models.mean_shape import FLIP_ORDER, MEAN_SHAPE_PX
 
@@ -55,7 +55,7 @@ def test_flip_of_batch_swaps_sides():
         "landmarks": landmarks.clone(),
         "pose": torch.tensor([[20.0, 5.0, -7.0]]).repeat(64, 1),
     }
-    _flip(batch, generator())
+    flip_half(batch, generator())
     mirrored = batch["pose"][:, 0] < 0
     assert 10 < int(mirrored.sum()) < 54
     assert torch.equal(batch["crops"][mirrored], crops[mirrored].flip(3))
@@ -174,7 +174,7 @@ def test_blend_mixes_images_and_labels_alike():
     batch["au_weight"][0, 3] = 0
     known = batch["au_weight"].clone()
     source = np.array([0] * 6 + [1] * 4)
-    _blend(batch, 0.99, np.random.default_rng(0), source)
+    mixup(batch, 0.99, np.random.default_rng(0), source)
     blended = batch["landmark_weight"] == 0
     assert blended.tolist() == [True] * 8 + [False] * 2
     for name in ("expression", "va", "au"):
@@ -199,7 +199,7 @@ def test_blend_changes_its_fraction_of_faces():
         "va": torch.rand(count, 2),
     }
     batch |= {"au": torch.rand(count, 12), "au_weight": torch.ones(count, 12)}
-    _blend(batch, 0.5, np.random.default_rng(0), np.zeros(count, np.int64))
+    mixup(batch, 0.5, np.random.default_rng(0), np.zeros(count, np.int64))
     assert int((batch["landmark_weight"] == 0).sum()) == 20
 
 
