@@ -38,13 +38,13 @@ def textured(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def frame_of(layout: PixelFormat, height_px: int, width_px: int, seed: int = 0) -> Frame:
+def frame_of(pixel_format: PixelFormat, height_px: int, width_px: int, seed: int = 0) -> Frame:
     """Return a frame of noise in a pixel format."""
     shapes = {
         PixelFormat.GRAY: (height_px, width_px),
         PixelFormat.NV12: (height_px * 3 // 2, width_px),
     }
-    return Frame(textured(shapes.get(layout, (height_px, width_px, 3)), seed), layout)
+    return Frame(textured(shapes.get(pixel_format, (height_px, width_px, 3)), seed), pixel_format)
 
 
 def similarity(
@@ -76,7 +76,7 @@ def _crop(frame: Frame, maps: FloatArray, size_px: int) -> dict[str, Any]:
 
 
 def _face(
-    layout: PixelFormat,
+    pixel_format: PixelFormat,
     frame_hw: tuple[int, int],
     size_px: int,
     *,
@@ -85,7 +85,7 @@ def _face(
     at: Any,
 ) -> Any:
     height, width = frame_hw
-    frame = frame_of(layout, height, width)
+    frame = frame_of(pixel_format, height, width)
     return _crop(
         frame, similarity(size_px, scale, degrees, (at[0] * width, at[1] * height)), size_px
     )
@@ -112,10 +112,10 @@ def _skewed() -> dict[str, Any]:
 
 def _viewed(
     view: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
-    layout: PixelFormat,
+    pixel_format: PixelFormat,
     shape: tuple[int, ...],
 ) -> Any:
-    return _crop(Frame(view(textured(shape)), layout), similarity(32, 1.1, 20, (20, 14)), 32)
+    return _crop(Frame(view(textured(shape)), pixel_format), similarity(32, 1.1, 20, (20, 14)), 32)
 
 
 _POSES: dict[str, dict[str, Any]] = {
@@ -153,8 +153,12 @@ _POSES: dict[str, dict[str, Any]] = {
 }
 
 _CROPS = [
-    KernelCase("crop_face", f"{layout.value} {name}", partial(_face, layout, size_px=45, **pose))
-    for layout in PixelFormat
+    KernelCase(
+        "crop_face",
+        f"{pixel_format.value} {name}",
+        partial(_face, pixel_format, size_px=45, **pose),
+    )
+    for pixel_format in PixelFormat
     for name, pose in _POSES.items()
 ]
 
@@ -254,11 +258,15 @@ CASES: list[KernelCase] = [
 ]
 
 
-def timed_crop(size_px: int, scale: float, layout: PixelFormat = PixelFormat.BGR) -> KernelCase:
+def timed_crop(
+    size_px: int, scale: float, pixel_format: PixelFormat = PixelFormat.BGR
+) -> KernelCase:
     """Return a rotated face in the middle of a 640x360 frame, with the scale of a 112 px crop."""
     step = scale * 112 / size_px
-    make = partial(_face, layout, (360, 640), size_px, scale=step, degrees=15, at=(0.5, 0.5))
-    return KernelCase("crop_face", f"{layout.value} {size_px} px, face of scale {scale}", make)
+    make = partial(_face, pixel_format, (360, 640), size_px, scale=step, degrees=15, at=(0.5, 0.5))
+    return KernelCase(
+        "crop_face", f"{pixel_format.value} {size_px} px, face of scale {scale}", make
+    )
 
 
 TIMED_CROPS: list[KernelCase] = [

@@ -133,8 +133,9 @@ PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray
 
 // See pack_upload.h; `block` is the address of writable host memory of `capacity` bytes. Returns
 // the bytes needed.
-size_t stage_frame(py::handle pixels, py::handle pixel_format, py::handle crop_to_frame, int slots,
-                   int size_px, uintptr_t block, uintptr_t device, size_t capacity) {
+size_t pack_frame_upload(py::handle pixels, py::handle pixel_format, py::handle crop_to_frame,
+                         int slots, int size_px, uintptr_t block, uintptr_t device,
+                         size_t capacity) {
   py::object owner;
   const FrameView frame = view_frame(pixels, pixel_format, &owner);
   const FloatArray transforms = check_transforms(crop_to_frame);
@@ -166,7 +167,7 @@ PYBIND11_MODULE(_native, m) {
       .def_property_readonly("widths", [](const PackedGraph& g) {
         return std::vector<int>(g.shape.widths, g.shape.widths + g.shape.layers + 1);
       });
-  m.def("stage_frame", &stage_frame);
+  m.def("pack_upload", &pack_frame_upload);
   bind_face_steps(m);
   m.attr("face_job_bytes") = sizeof(FaceJob);
 #if defined(FACEAFFECT_HAS_CUDA)

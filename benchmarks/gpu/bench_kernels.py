@@ -75,7 +75,7 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
         if wanted.size:
             cuda.crop_face_cuda(
                 frame,
-                arguments["frame"].layout.value,
+                arguments["frame"].pixel_format.value,
                 maps,
                 arguments["mean"],
                 arguments["std"],
@@ -111,10 +111,10 @@ def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, 
     if not len(maps):
         return np.empty(0), np.empty(0)
     slots = len(maps) + 1
-    ask = (frame.pixels, frame.layout.value, maps, slots, side)
-    nbytes = cuda.stage_frame(*ask, 0, 0, 0)
+    ask = (frame.pixels, frame.pixel_format.value, maps, slots, side)
+    nbytes = cuda.pack_upload(*ask, 0, 0, 0)
     pinned, block = cuda.PinnedBuffer(nbytes), cuda.DeviceBuffer(nbytes)
-    cuda.stage_frame(*ask, pinned.address, block.address, nbytes)
+    cuda.pack_upload(*ask, pinned.address, block.address, nbytes)
     cuda.copy_bytes(block.address, pinned.address, nbytes, None)
     out = upload(cuda, np.full((slots, 3, side, side), np.nan, dtype))
     cuda.crop_jobs_cuda(block.view([nbytes], "|u1"), arguments["mean"], arguments["std"], out, None)
@@ -136,7 +136,7 @@ def fresh_cases(seed: int) -> list[KernelCase]:
     """Cases that nobody has tuned for."""
     random, found = np.random.default_rng(seed), list[KernelCase]()
     for i in range(6):
-        layout, side = list(PixelFormat)[i % 4], int(random.integers(1, 140))
+        pixel_format, side = list(PixelFormat)[i % 4], int(random.integers(1, 140))
         height, width = (2 * int(n) for n in random.integers(1, 200, 2))
         places = random.uniform(-0.2, 1.2, (int(random.integers(1, 9)), 2)) * (width, height)
         maps = [
@@ -146,7 +146,7 @@ def fresh_cases(seed: int) -> list[KernelCase]:
             for x, y in places
         ]
         crop = {
-            "frame": frame_of(layout, height, width, seed + i),
+            "frame": frame_of(pixel_format, height, width, seed + i),
             "crop_to_frame": np.concatenate(maps),
             "size_px": side,
         }
@@ -170,7 +170,7 @@ def fresh_cases(seed: int) -> list[KernelCase]:
 RUNNERS: dict[str, tuple[str, Callable[[Any, KernelCase, Any], tuple[np.ndarray, np.ndarray]]]] = {
     "crop_face": ("crop_face", on_gpu),
     "crop_face, staged": ("crop_face", staged_on_gpu),
-    "portrait_grid": ("crop_face", portrait_on_gpu),
+    "appearance_grid": ("crop_face", portrait_on_gpu),
     "normalize": ("normalize", on_gpu),
     "au_gcn": ("au_gcn", on_gpu),
 }
@@ -247,9 +247,9 @@ def time_all(session: Session) -> Iterator[str]:
         )
         side = arguments["size_px"]
         out = upload(cuda, np.zeros((1, 3, side, side), np.float32))
-        layout = arguments["frame"].layout.value
+        pixel_format = arguments["frame"].pixel_format.value
 
-        def crop(stream: Any, call: Any = (frame, layout, maps, MEAN, STD, out)) -> None:
+        def crop(stream: Any, call: Any = (frame, pixel_format, maps, MEAN, STD, out)) -> None:
             cuda.crop_face_cuda(*call, stream)
 
         step = float(np.abs(arguments["crop_to_frame"][0, :, :2]).sum(axis=1).max())
@@ -323,7 +323,7 @@ def torch_crop(session: Session) -> list[str]:
 
 def torch_cropper(torch: Any, frame: Frame, maps: np.ndarray, size_px: int) -> Any:
     """A function from BGR pixels [H, W, 3] on the GPU to normalized crops [N, 3, S, S]."""
-    if frame.layout is not PixelFormat.BGR:
+    if frame.pixel_format is not PixelFormat.BGR:
         raise NotRunError("the rival crops BGR frames only")
     height, width = frame.height_px, frame.width_px
     grid_y, grid_x = torch.meshgrid(

@@ -86,11 +86,11 @@ def matching_cropper(
 def _cropper(
     cvcuda: Any, torch: Any, frame: Frame, xform: FloatArray, side: int, *, stream: Any, device: str
 ) -> Callable[[], Any]:
-    if frame.layout is not PixelFormat.BGR:
+    if frame.pixel_format is not PixelFormat.BGR:
         raise NotRunError("the rival crops BGR frames only")
 
-    def tensor(memory: Any, layout: str = "NHWC") -> Any:
-        return cvcuda.as_tensor(memory, layout)
+    def tensor(memory: Any, tensor_layout: str = "NHWC") -> Any:
+        return cvcuda.as_tensor(memory, tensor_layout)
 
     def empty(*shape: int, dtype: Any = torch.float32) -> Any:
         return torch.zeros(shape, dtype=dtype, device=device)

@@ -26,7 +26,7 @@ class DeviceFrame:
     def __init__(
         self,
         gpu: Any,
-        layout: PixelFormat,
+        pixel_format: PixelFormat,
         time_s: float = 0.0,
         index: int = 0,
         source: str = "",
@@ -38,29 +38,29 @@ class DeviceFrame:
         Args:
             gpu: uint8 array with `__cuda_array_interface__` and the shape of `Frame.pixels`, rows
                 may be padded; for NV12 also a tuple of luma [H, W] and chroma [H / 2, W / 2, 2].
-            layout: Pixel format of `gpu`.
+            pixel_format: Pixel format of `gpu`.
             time_s: Presentation time, seconds from the start of the source.
             index: Number of the frame in the source, from 0.
             source: Name of the file or device.
             download: Replacement for the CUDA copy to the host.
 
         Raises:
-            ValueError: `gpu` is no such array, or its shape does not fit `layout`.
+            ValueError: `gpu` is no such array, or its shape does not fit `pixel_format`.
         """
         self.gpu = gpu
-        self.layout = layout
+        self.pixel_format = pixel_format
         self.time_s = time_s
         self.index = index
         self.source = source
         planes = gpu if isinstance(gpu, tuple) else (gpu,)
         self._planes = [_interface(plane) for plane in planes]
         first = self._planes[0]["shape"]
-        ndim = 3 if layout in (PixelFormat.BGR, PixelFormat.RGB) else 2
+        ndim = 3 if pixel_format in (PixelFormat.BGR, PixelFormat.RGB) else 2
         has_chroma_plane = len(planes) == 2
-        if len(first) != ndim or (has_chroma_plane and layout is not PixelFormat.NV12):
+        if len(first) != ndim or (has_chroma_plane and pixel_format is not PixelFormat.NV12):
             shapes = [plane["shape"] for plane in self._planes]
-            raise ValueError(f"expected the shape of a {layout.value} frame, got {shapes}")
-        is_single_nv12 = layout is PixelFormat.NV12 and not has_chroma_plane
+            raise ValueError(f"expected the shape of a {pixel_format.value} frame, got {shapes}")
+        is_single_nv12 = pixel_format is PixelFormat.NV12 and not has_chroma_plane
         self.height_px = int(first[0]) * 2 // 3 if is_single_nv12 else int(first[0])
         self.width_px = int(first[1])
         self._download = download or _download

@@ -36,34 +36,34 @@ class Frame:
     """One image as its source delivered it; nothing is converted before the crop kernel reads it.
 
     Attributes:
-        pixels: uint8 array, shape by `layout`; may be a view with padded rows.
-        layout: Pixel format of `pixels`.
+        pixels: uint8 array, shape by `pixel_format`; may be a view with padded rows.
+        pixel_format: Pixel format of `pixels`.
         time_s: Presentation time, seconds from the start of the source.
         index: Number of the frame in the source, from 0.
         source: Name of the file or device.
 
     Raises:
-        ValueError: `pixels` does not fit `layout`, or `time_s` is not finite.
+        ValueError: `pixels` does not fit `pixel_format`, or `time_s` is not finite.
     """
 
     pixels: NDArray[np.uint8]
-    layout: PixelFormat = PixelFormat.BGR
+    pixel_format: PixelFormat = PixelFormat.BGR
     time_s: float = 0.0
     index: int = 0
     source: str = ""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
-        expected = _SHAPES[self.layout]
-        ndim = 3 if self.layout in (PixelFormat.BGR, PixelFormat.RGB) else 2
+        expected = _SHAPES[self.pixel_format]
+        ndim = 3 if self.pixel_format in (PixelFormat.BGR, PixelFormat.RGB) else 2
         if self.pixels.dtype != np.uint8 or len(shape) != ndim or (ndim == 3 and shape[2] != 3):
             raise ValueError(
-                f"frame must be uint8 {expected} for layout {self.layout.value}, "
+                f"frame must be uint8 {expected} for pixel_format {self.pixel_format.value}, "
                 f"got {self.pixels.dtype} {shape}"
             )
-        if self.layout is PixelFormat.NV12 and (shape[0] % 3 or shape[1] % 2):
+        if self.pixel_format is PixelFormat.NV12 and (shape[0] % 3 or shape[1] % 2):
             raise ValueError(
-                f"frame must be uint8 {expected} with even H and W for layout NV12, got {shape}"
+                f"frame must be uint8 {expected} with even H and W for pixel format NV12, got {shape}"
             )
         if 0 in shape:
             raise ValueError(f"frame must hold at least one pixel, got shape {shape}")
@@ -74,7 +74,7 @@ class Frame:
     def height_px(self) -> int:
         """Height of the image, in pixels."""
         rows = int(self.pixels.shape[0])
-        return rows * 2 // 3 if self.layout is PixelFormat.NV12 else rows
+        return rows * 2 // 3 if self.pixel_format is PixelFormat.NV12 else rows
 
     @property
     def width_px(self) -> int:

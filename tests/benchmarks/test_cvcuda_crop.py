@@ -44,7 +44,7 @@ def fake_cvcuda(*, maps_are_inverse: bool = False, normalizes: bool = True) -> A
         to[...] = (source - base) / scale if normalizes else source
 
     return SimpleNamespace(
-        as_tensor=lambda memory, layout: memory,
+        as_tensor=lambda memory, tensor_layout: memory,
         warp_affine_into=warp,
         cvtcolor_into=lambda to, source, code, *, stream: to.copy_(source.flip(3)),
         convertto_into=lambda to, source, *, scale, stream: to.copy_(source.float() * scale),

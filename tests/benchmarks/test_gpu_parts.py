@@ -65,10 +65,10 @@ class BenchGpu(HostNative):
     Event = Event
 
     def crop_face_cuda(
-        self, frame: Any, layout: str, maps: Any, mean: Any, std: Any, out: Any, stream: Any
+        self, frame: Any, pixel_format: str, maps: Any, mean: Any, std: Any, out: Any, stream: Any
     ) -> None:
         pixels, numbers = frame.array, np.array([*mean, *std], np.float32)
-        height = len(pixels) // 3 * 2 if layout == "NV12" else len(pixels)
+        height = len(pixels) // 3 * 2 if pixel_format == "NV12" else len(pixels)
         width, stride = pixels.shape[1], pixels.strides[0]
         luma = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
         planes = np.array(
@@ -81,7 +81,7 @@ class BenchGpu(HostNative):
         def run() -> None:
             assert numbers.size == 6
             self._kernels.host_crop_face(
-                at(planes), list(PixelFormat).index(PixelFormat(layout)), *where, is_half
+                at(planes), list(PixelFormat).index(PixelFormat(pixel_format)), *where, is_half
             )
 
         self.do(run)

@@ -69,7 +69,7 @@ def pack_case(case: KernelCase, arguments: dict[str, Any]) -> bytes:
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
         head = [
             0,
-            list(PixelFormat).index(frame.layout),
+            list(PixelFormat).index(frame.pixel_format),
             *pixels.shape[:2],
             channels,
             arguments["size_px"],

@@ -145,26 +145,26 @@ def test_padded_and_mirrored_rows_give_same_landmarks(pipeline: Pipeline, face: 
 
 
 @pytest.mark.parametrize(
-    ("pixels", "layout", "message"),
+    ("pixels", "pixel_format", "message"),
     [
         (
             np.zeros((4, 4, 4), np.uint8),
             PixelFormat.BGR,
-            r"uint8 \[H, W, 3\] for layout BGR, got uint8 \(4, 4, 4\)",
+            r"uint8 \[H, W, 3\] for pixel format BGR, got uint8 \(4, 4, 4\)",
         ),
         (np.zeros((4, 4, 3), np.float32), PixelFormat.RGB, r"got float32"),
         (np.zeros((4, 4), np.uint8), PixelFormat.BGR, r"got uint8 \(4, 4\)"),
-        (np.zeros((4, 4, 3), np.uint8), PixelFormat.GRAY, r"uint8 \[H, W\] for layout GRAY"),
+        (np.zeros((4, 4, 3), np.uint8), PixelFormat.GRAY, r"uint8 \[H, W\] for pixel format GRAY"),
         (np.zeros((7, 4), np.uint8), PixelFormat.NV12, "even H and W"),
         (np.zeros((6, 5), np.uint8), PixelFormat.NV12, "even H and W"),
         (np.zeros((0, 5, 3), np.uint8), PixelFormat.BGR, "at least one pixel"),
     ],
 )
 def test_frame_with_wrong_pixels_raises(
-    pixels: np.ndarray, layout: PixelFormat, message: str
+    pixels: np.ndarray, pixel_format: PixelFormat, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Frame(pixels, layout)
+        Frame(pixels, pixel_format)
 
 
 @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])

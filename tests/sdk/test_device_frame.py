@@ -52,15 +52,17 @@ def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame,
             padded(frame.pixels[:height]),
             padded(frame.pixels[height:].reshape(height // 2, -1, 2)),
         )
-    return DeviceFrame(gpu, frame.layout, 1.5, download=download), downloads
+    return DeviceFrame(gpu, frame.pixel_format, 1.5, download=download), downloads
 
 
-CASES = [(layout, False) for layout in PixelFormat] + [(PixelFormat.NV12, True)]
+CASES = [(pixel_format, False) for pixel_format in PixelFormat] + [(PixelFormat.NV12, True)]
 
 
-@pytest.mark.parametrize(("layout", "in_planes"), CASES)
-def test_device_frame_pixels_are_downloaded_once(layout: PixelFormat, in_planes: bool) -> None:
-    frame = frame_of(layout, 24, 32)
+@pytest.mark.parametrize(("pixel_format", "in_planes"), CASES)
+def test_device_frame_pixels_are_downloaded_once(
+    pixel_format: PixelFormat, in_planes: bool
+) -> None:
+    frame = frame_of(pixel_format, 24, 32)
     device, downloads = frame_on_gpu(frame, in_planes=in_planes)
     assert (device.height_px, device.width_px, device.time_s) == (24, 32, 1.5)
     assert downloads == []
@@ -91,13 +93,13 @@ def test_device_frame_download_waits_for_producer(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.skipif(not kernels.build_info().has_cuda, reason="built without CUDA")
-@pytest.mark.parametrize(("layout", "in_planes"), CASES)
+@pytest.mark.parametrize(("pixel_format", "in_planes"), CASES)
 def test_cuda_frame_runner_reads_device_frame_in_place(
-    layout: PixelFormat, in_planes: bool, tmp_path: Path
+    pixel_format: PixelFormat, in_planes: bool, tmp_path: Path
 ) -> None:
     bundle = open_bundle(write_tiny_bundle(tmp_path, size_px=SIZE))
     runner, gpu, _ = make_runner(bundle)
-    frame = frame_of(layout, 300, 400)
+    frame = frame_of(pixel_format, 300, 400)
     device, downloads = frame_on_gpu(frame, in_planes=in_planes)
     maps = maps_of(2, frame)
     expected, _ = runner.run(frame, maps)

@@ -132,9 +132,9 @@ def to_nv12(bgr: np.ndarray) -> np.ndarray:
     return np.concatenate([planar[:height], np.stack([u, v], axis=2).reshape(height // 2, width)])
 
 
-@pytest.mark.parametrize("layout", [PixelFormat.RGB, PixelFormat.GRAY, PixelFormat.NV12])
+@pytest.mark.parametrize("pixel_format", [PixelFormat.RGB, PixelFormat.GRAY, PixelFormat.NV12])
 def test_pixel_formats_give_similar_landmarks(
-    pipeline: Pipeline, videos: Path, layout: PixelFormat
+    pipeline: Pipeline, videos: Path, pixel_format: PixelFormat
 ) -> None:
     bgr = images(videos / SMILE, count=1)[0]
     change = {
@@ -144,9 +144,12 @@ def test_pixel_formats_give_similar_landmarks(
     }
     expected, _ = pipeline.analyze(Frame(bgr))
     pipeline.reset()
-    got, _ = pipeline.analyze(Frame(change[layout](), layout))
+    got, _ = pipeline.analyze(Frame(change[pixel_format](), pixel_format))
     eyes_px = np.linalg.norm(
         expected.landmarks_xy[0, 36:42].mean(axis=0) - expected.landmarks_xy[0, 42:48].mean(axis=0)
     )
     error = np.linalg.norm(got.landmarks_xy - expected.landmarks_xy, axis=-1).mean() / eyes_px
-    assert error < {PixelFormat.RGB: 0.005, PixelFormat.GRAY: 0.06, PixelFormat.NV12: 0.02}[layout]
+    assert (
+        error
+        < {PixelFormat.RGB: 0.005, PixelFormat.GRAY: 0.06, PixelFormat.NV12: 0.02}[pixel_format]
+    )

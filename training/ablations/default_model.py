@@ -38,8 +38,8 @@ def pipeline_predictions(table: FrameTable, model: Path | None = None) -> Method
     va = np.zeros((count, 2), np.float32)
     with open_pipeline(model, aligned_crops=True) as pipeline:
         for row, path in enumerate(absolute_paths(table)):
-            pixels, layout = read_image(Path(str(path)))
-            _, affect = pipeline.analyze(Frame(pixels, layout, 0.0, row, str(path)))
+            pixels, pixel_format = read_image(Path(str(path)))
+            _, affect = pipeline.analyze(Frame(pixels, pixel_format, 0.0, row, str(path)))
             au[row], expression[row] = affect.au_active[0], affect.expression_probability[0]
             va[row] = affect.valence[0], affect.arousal[0]
     return MethodPredictions(np.ones(count, bool), au, expression, va)

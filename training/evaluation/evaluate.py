@@ -58,7 +58,7 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
 
     Args:
         bundle: Bundle name or folder, or `NO_BUNDLE` for a prediction file.
-        data: Folder in the Aff-Wild2 layout, folder of synthetic images, or prediction file.
+        data: Folder in the Aff-Wild2 pixel_format, folder of synthetic images, or prediction file.
         out: Output folder.
         options: Further options.
 

@@ -96,9 +96,9 @@ def _predict_row(
 ) -> None:
     """Predicts one row; raises SourceError for an unreadable crop."""
     path = str(labels.crop[row])
-    pixels, layout = read_image(Path(path))
+    pixels, pixel_format = read_image(Path(path))
     index = int(labels.frame[row]) - 1
-    _, affect = pipeline.analyze(Frame(pixels, layout, index / NOMINAL_FPS, index, path))
+    _, affect = pipeline.analyze(Frame(pixels, pixel_format, index / NOMINAL_FPS, index, path))
     predictions.au_probability[row] = affect.au_probability[0]
     predictions.au_active[row] = affect.au_active[0]
     predictions.expression_probability[row] = affect.expression_probability[0]

@@ -208,7 +208,7 @@ class CudaFrameRunner:
         self._network.enqueue(batch_size, stream.handle)
         nodes, logits = self._view(outputs["au_nodes"]), self._view(outputs["au_logit"])
         cuda.au_gcn_cuda(nodes, self._weights, self._widths, logits, stream)
-        cuda.portrait_grid_cuda(crops, self._view(outputs[_GRID]), stream)
+        cuda.appearance_grid_cuda(crops, self._view(outputs[_GRID]), stream)
         cuda.copy_bytes(self._out_host.address, self._out.address, out_bytes, stream)
 
     def _view(self, output: _OutputSlice) -> Any:
@@ -233,11 +233,11 @@ class CudaFrameRunner:
                 block.nbytes,
             )
             if isinstance(frame, DeviceFrame):
-                needed: int = self._cuda.stage_gpu_frame(
-                    frame.gpu, frame.layout.value, *target, self._stream
+                needed: int = self._cuda.pack_device_upload(
+                    frame.gpu, frame.pixel_format.value, *target, self._stream
                 )
             else:
-                needed = self._cuda.stage_frame(frame.pixels, frame.layout.value, *target)
+                needed = self._cuda.pack_upload(frame.pixels, frame.pixel_format.value, *target)
             if needed <= block.nbytes:
                 return min(_upload_size(needed), int(block.nbytes))
             self._allocate_upload(_upload_size(needed))

@@ -86,7 +86,7 @@ def measure_camera(
     pipeline.reset()
     finished_s: dict[int, float] = {}
     config = CameraConfig(
-        f"camera at {fps:g} fps", open_capture, frames[0].layout, "this camera is simulated"
+        f"camera at {fps:g} fps", open_capture, frames[0].pixel_format, "this camera is simulated"
     )
     with CameraSource(config, SourceOptions(reconnect_timeout_s=0)) as source:
         for frame in source:

@@ -136,10 +136,10 @@ def _bgr(frame: Frame) -> Image:
         PixelFormat.GRAY: cv2.COLOR_GRAY2BGR,
         PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
     }
-    if frame.layout is PixelFormat.BGR:
+    if frame.pixel_format is PixelFormat.BGR:
         return frame.pixels
     return np.asarray(
-        cv2.cvtColor(np.ascontiguousarray(frame.pixels), codes[frame.layout]), np.uint8
+        cv2.cvtColor(np.ascontiguousarray(frame.pixels), codes[frame.pixel_format]), np.uint8
     )
 
 

@@ -34,15 +34,15 @@ def resize_to_bgr(
     buffers = buffers or BufferPool()
     scale = max(1.0, max(frame.height_px, frame.width_px) / longest_px)
     pixels: Any = frame.pixels
-    if frame.layout is PixelFormat.NV12:
+    if frame.pixel_format is PixelFormat.NV12:
         bgr = buffers.get("bgr", (frame.height_px, frame.width_px, 3))
         pixels = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_YUV2BGR_NV12, dst=bgr)
     if scale > 1:
         size = (max(1, round(frame.width_px / scale)), max(1, round(frame.height_px / scale)))
         pixels = _downscale(pixels, size, scale, buffers)
-    if frame.layout is PixelFormat.RGB:
+    if frame.pixel_format is PixelFormat.RGB:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    elif frame.layout is PixelFormat.GRAY:
+    elif frame.pixel_format is PixelFormat.GRAY:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(pixels), scale
 

@@ -91,9 +91,9 @@ def _bgr_copy(frame: Frame) -> Canvas:
         PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
     }
     pixels = np.ascontiguousarray(frame.pixels)
-    if frame.layout is PixelFormat.BGR:
+    if frame.pixel_format is PixelFormat.BGR:
         return np.array(pixels)
-    return np.asarray(cv2.cvtColor(pixels, codes[frame.layout]), np.uint8)
+    return np.asarray(cv2.cvtColor(pixels, codes[frame.pixel_format]), np.uint8)
 
 
 def _enlarge(image: Canvas) -> tuple[Canvas, int]:

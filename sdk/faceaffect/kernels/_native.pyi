@@ -23,7 +23,7 @@ def compiled_isas() -> list[str]: ...
 def usable_isas() -> list[str]: ...
 def crop_face(
     pixels: NDArray[np.uint8],
-    layout: str,
+    pixel_format: str,
     crop_to_frame: Any,
     size_px: int,
     mean: Any,
@@ -41,9 +41,9 @@ def pack_graph(
     readout: FloatArray,
     readout_bias: FloatArray,
 ) -> PackedGraph: ...
-def stage_frame(
+def pack_upload(
     pixels: NDArray[np.uint8],
-    layout: str,
+    pixel_format: str,
     crop_to_frame: Any,
     slots: int,
     size_px: int,
@@ -99,7 +99,7 @@ def smooth_scores(
 ) -> None: ...
 def scene_change(
     pixels: NDArray[np.uint8],
-    layout: str,
+    pixel_format: str,
     row_step: int,
     column_step: int,
     previous: FloatArray | None,
@@ -165,15 +165,15 @@ def runtime_version() -> int: ...
 def describe_cuda_array(value: Any) -> tuple[int, list[int], list[int], str, int]: ...
 def stream_handle(stream: Any) -> int: ...
 def crop_face_cuda(
-    frame: Any, layout: str, crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
+    frame: Any, pixel_format: str, crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
 ) -> None: ...
 def normalize_cuda(pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
 def au_gcn_cuda(nodes: Any, weights: Any, widths: list[int], out: Any, stream: Any) -> None: ...
 def appearance_grid_cuda(crops: Any, out: Any, stream: Any) -> None: ...
 def crop_jobs_cuda(jobs: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
-def stage_gpu_frame(
+def pack_device_upload(
     frame: Any,
-    layout: str,
+    pixel_format: str,
     crop_to_frame: Any,
     slots: int,
     size_px: int,

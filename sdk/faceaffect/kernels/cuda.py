@@ -77,7 +77,7 @@ def device_array(shape: Sequence[int], typestr: str = "<f4") -> BufferView:
 
 def crop_face(
     frame: Any,
-    layout: PixelFormat,
+    pixel_format: PixelFormat,
     crop_to_frame: Any,
     *,
     mean: Sequence[float],
@@ -91,7 +91,7 @@ def crop_face(
     Args:
         frame: uint8 with the shape of `Frame.pixels`, or for NV12 a tuple of luma [H, W] and chroma
             [H / 2, W / 2, 2] whose rows may be padded differently.
-        layout: Pixel format of `frame`.
+        pixel_format: Pixel format of `frame`.
         crop_to_frame: float32 [N, 2, 3].
         mean: Of each RGB channel.
         std: Of each RGB channel.
@@ -103,7 +103,7 @@ def crop_face(
         if size_px is None:
             raise ValueError("crop_face on the GPU needs out or size_px, got neither")
         out = device_array([_length(crop_to_frame), 3, size_px, size_px])
-    _native.crop_face_cuda(frame, layout, crop_to_frame, mean, std, out, stream)
+    _native.crop_face_cuda(frame, pixel_format, crop_to_frame, mean, std, out, stream)
     return out
 
 

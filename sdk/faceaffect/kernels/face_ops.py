@@ -195,12 +195,12 @@ def shot_change(
         The grid [rows, columns] of every `row_step`-th row and `column_step`-th column, and its
         mean absolute change from `previous` in gray levels, None where the shapes differ.
     """
-    is_color = frame.layout in (PixelFormat.BGR, PixelFormat.RGB)
+    is_color = frame.pixel_format in (PixelFormat.BGR, PixelFormat.RGB)
     # The native code would copy all pixels of an image whose rows are not contiguous.
     has_contiguous_rows = frame.pixels.strides[1:] == ((3, 1) if is_color else (1,))
     if native is None or not has_contiguous_rows:
         return reference.shot_change(frame, row_step, column_step, previous)
     change: tuple[FloatArray, float | None] = native.scene_change(
-        frame.pixels, frame.layout, row_step, column_step, previous
+        frame.pixels, frame.pixel_format, row_step, column_step, previous
     )
     return change

@@ -41,7 +41,7 @@ def crop_face(
         level = level_of(transform)
         x, y = _positions(_transform_at_level(transform, level), size)
         planes = [halve(plane, level) for plane in split_planes(frame)]
-        rgb = _sample_rgb(frame.layout, planes, x, y)
+        rgb = _sample_rgb(frame.pixel_format, planes, x, y)
         result[face] = (rgb / _F(255) - mean_rgb) / std_rgb
     return result
 
@@ -105,9 +105,9 @@ def halve(plane: Bytes, level: int) -> Bytes:
 def split_planes(frame: Frame) -> list[Bytes]:
     """Split a frame into planes [H, W, C]: one, or luma and (U, V) for NV12."""
     pixels = frame.pixels
-    if frame.layout is PixelFormat.GRAY:
+    if frame.pixel_format is PixelFormat.GRAY:
         return [pixels[:, :, None]]
-    if frame.layout is not PixelFormat.NV12:
+    if frame.pixel_format is not PixelFormat.NV12:
         return [pixels]
     height = frame.height_px
     return [pixels[:height, :, None], pixels[height:].reshape(height // 2, frame.width_px // 2, 2)]
@@ -149,16 +149,16 @@ def _coverage(position: FloatArray, size: int) -> FloatArray:
 
 
 def _sample_rgb(
-    layout: PixelFormat, planes: list[Bytes], x: FloatArray, y: FloatArray
+    pixel_format: PixelFormat, planes: list[Bytes], x: FloatArray, y: FloatArray
 ) -> FloatArray:
     """Sample RGB [3, S, S] in 0..255 at positions x, y [S, S], black outside the frame."""
     height, width, _ = planes[0].shape
     values = _bilinear(planes[0], x, y)
-    if layout is PixelFormat.BGR:
+    if pixel_format is PixelFormat.BGR:
         values = values[::-1]
-    elif layout is PixelFormat.GRAY:
+    elif pixel_format is PixelFormat.GRAY:
         values = values.repeat(3, axis=0)
-    elif layout is PixelFormat.NV12:
+    elif pixel_format is PixelFormat.NV12:
         chroma = _bilinear(planes[1], x * _F(0.5) - _F(0.25), y * _F(0.5) - _F(0.25))
         values = rgb_from_yuv(values[0], chroma[0], chroma[1])
     return _coverage(x, width) * _coverage(y, height) * values

@@ -175,7 +175,7 @@ def shot_change(
     """Sample a grid of gray levels and its mean absolute change; see `face_ops.shot_change`."""
     rows = slice(row_step // 2, frame.height_px, row_step)
     columns = slice(column_step // 2, frame.width_px, column_step)
-    is_color = frame.layout in (PixelFormat.BGR, PixelFormat.RGB)
+    is_color = frame.pixel_format in (PixelFormat.BGR, PixelFormat.RGB)
     # Green alone stands for gray in color frames.
     samples = frame.pixels[rows, columns, 1] if is_color else frame.pixels[rows, columns]
     grid = samples.astype(np.float32)

@@ -24,13 +24,13 @@ class CameraConfig:
     Attributes:
         name: name for frames and messages.
         open_capture: opens the device.
-        layout: pixel format of its frames.
+        pixel_format: pixel format of its frames.
         advice: what the user should check if it cannot be opened.
     """
 
     name: str
     open_capture: Callable[[], Capture]
-    layout: PixelFormat
+    pixel_format: PixelFormat
     advice: str
 
 
@@ -124,7 +124,7 @@ class CameraSource(Source):
             self.notes.append(f"{self._loss_note()}, back after {lost_for_s:.1f} s")
             self._lost_s = None
         time_s = time.monotonic() - self.opened_s
-        frame = Frame(pixels, self._config.layout, time_s, self._index, self.name)
+        frame = Frame(pixels, self._config.pixel_format, time_s, self._index, self.name)
         self._index += 1
         with self._changed:
             self.dropped += self._newest is not None

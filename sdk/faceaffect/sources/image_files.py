@@ -64,14 +64,16 @@ class ImageFiles(FileSource):
         for index in range(self._options.start_frame, len(self._paths)):
             path = self._paths[index]
             try:
-                pixels, layout = self._single if self._is_single else read_image(path)
+                pixels, pixel_format = self._single if self._is_single else read_image(path)
             except SourceError as error:
                 self._unreadable += 1
                 self.notes.append(f"skipped {error}")
                 continue
             if self.size_px is None:
                 self.size_px = (pixels.shape[1], pixels.shape[0])
-            yield Frame(pixels, layout, index / self.fps if self.fps else 0.0, index, str(path))
+            yield Frame(
+                pixels, pixel_format, index / self.fps if self.fps else 0.0, index, str(path)
+            )
         if self._unreadable == len(self._paths):
             raise SourceError(
                 f"{self.name}: none of its {len(self._paths)} images can be decoded; see the notes"

@@ -72,8 +72,8 @@ class VideoFile(FileSource):
         while read is not None:
             pixels, container_s = read
             time_s = self._monotonic(container_s, time_s, index)
-            layout = PixelFormat.BGR if pixels.ndim == 3 else PixelFormat.GRAY
-            yield Frame(pixels, layout, time_s, index, self.name)
+            pixel_format = PixelFormat.BGR if pixels.ndim == 3 else PixelFormat.GRAY
+            yield Frame(pixels, pixel_format, time_s, index, self.name)
             index += 1
             read = self._read()
         self._note_truncation(index, time_s)

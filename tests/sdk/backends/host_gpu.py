@@ -68,10 +68,10 @@ class HostGpu:
         self.recording: list[Callable[[], None]] | None = None
         self.graphs: list[Graph] = []
         self.copied_bytes: list[int] = []
-        self.stage_frame = native.stage_frame
+        self.pack_upload = native.pack_upload
 
-    def stage_gpu_frame(self, *arguments: Any) -> int:
-        return int(native.stage_gpu_frame(*arguments[:-1], None))
+    def pack_device_upload(self, *arguments: Any) -> int:
+        return int(native.pack_device_upload(*arguments[:-1], None))
 
     def Stream(self) -> Any:  # noqa: N802
         gpu = self

@@ -67,15 +67,15 @@ def test_batch_sizes_are_powers_of_two() -> None:
     ]
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_runner_with_each_pixel_format_matches_cpu(
-    bundle: Bundle, layout: PixelFormat, count: int
+    bundle: Bundle, pixel_format: PixelFormat, count: int
 ) -> None:
     """Five faces on an engine for four take two runs; plain, captured and replayed."""
     runner, _, _ = make_runner(bundle)
     for seed in range(3):
-        check(bundle, runner, frame_of(layout, 90, 160, seed), count)
+        check(bundle, runner, frame_of(pixel_format, 90, 160, seed), count)
 
 
 def test_runner_captures_second_run_and_replays(bundle: Bundle) -> None:

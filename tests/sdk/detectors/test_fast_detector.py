@@ -116,15 +116,17 @@ def test_detector_below_full_resolution_has_constant_input_size(open_fake: Any) 
         )
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
-def test_detector_with_any_pixel_format_reuses_canvas(open_fake: Any, layout: PixelFormat) -> None:
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_detector_with_any_pixel_format_reuses_canvas(
+    open_fake: Any, pixel_format: PixelFormat
+) -> None:
     detector, session = open_fake(min_face_size_px=40)
     for height, width, level in ((360, 640, 255), (300, 640, 0), (360, 640, 255)):
         session.image_wh = (256, round(height * 0.4))
         shape = {PixelFormat.GRAY: (height, width), PixelFormat.NV12: (height * 3 // 2, width)}.get(
-            layout, (height, width, 3)
+            pixel_format, (height, width, 3)
         )
-        assert len(detector.detect(Frame(np.full(shape, level, np.uint8), layout))) == 1
+        assert len(detector.detect(Frame(np.full(shape, level, np.uint8), pixel_format))) == 1
         last_row = session.input[0, :, round(height * 0.4) :]
         assert not last_row.size or abs(last_row).max() < 0.02
 

@@ -38,16 +38,18 @@ def test_resize_at_any_factor_matches_blurred_frame(
     assert inside.max() < 40 * max(1.0, 100 / longest_px)
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
 @pytest.mark.parametrize("longest_px", [64, 100, 160])
-def test_resize_with_buffer_pool_returns_same_pixels(layout: PixelFormat, longest_px: int) -> None:
+def test_resize_with_buffer_pool_returns_same_pixels(
+    pixel_format: PixelFormat, longest_px: int
+) -> None:
     random = np.random.default_rng(3)
     buffers = BufferPool()
     for _ in range(3):
         shape = {PixelFormat.NV12: (270, 320), PixelFormat.GRAY: (180, 320)}.get(
-            layout, (180, 320, 3)
+            pixel_format, (180, 320, 3)
         )
-        frame = Frame(random.integers(0, 256, shape, np.uint8), layout)
+        frame = Frame(random.integers(0, 256, shape, np.uint8), pixel_format)
         fresh, scale = resize_to_bgr(frame, longest_px)
         again, same_scale = resize_to_bgr(frame, longest_px, buffers)
         np.testing.assert_array_equal(again, fresh)

@@ -59,13 +59,15 @@ def test_yunet_detections_are_sorted_and_in_frame_pixels(
     assert detections.keypoints_xy.shape == (2, 5, 2)
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
 def test_yunet_without_faces_returns_empty_for_any_pixel_format(
-    layout: PixelFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pixel_format: PixelFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shape = {PixelFormat.GRAY: (480, 640), PixelFormat.NV12: (720, 640)}.get(layout, (480, 640, 3))
+    shape = {PixelFormat.GRAY: (480, 640), PixelFormat.NV12: (720, 640)}.get(
+        pixel_format, (480, 640, 3)
+    )
     detections = open_fake(None, tmp_path, monkeypatch).detect(
-        Frame(np.zeros(shape, np.uint8), layout)
+        Frame(np.zeros(shape, np.uint8), pixel_format)
     )
     assert len(detections) == 0
     assert detections.keypoints_xy.shape == (0, 5, 2)

@@ -69,11 +69,15 @@ def test_annotator_highlights_active_aus() -> None:
     assert 35 <= rows.min() < rows.max() <= 60  # the fourth row of bars, and no other
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
-def test_annotator_draws_any_pixel_format_and_leaves_frame_unchanged(layout: PixelFormat) -> None:
-    shape = {PixelFormat.GRAY: (240, 320), PixelFormat.NV12: (360, 320)}.get(layout, (240, 320, 3))
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_annotator_draws_any_pixel_format_and_leaves_frame_unchanged(
+    pixel_format: PixelFormat,
+) -> None:
+    shape = {PixelFormat.GRAY: (240, 320), PixelFormat.NV12: (360, 320)}.get(
+        pixel_format, (240, 320, 3)
+    )
     pixels = np.full(shape, 128, np.uint8)
-    drawn = FaceAnnotator().draw(Frame(pixels, layout), *synthetic_result(1)[1:])
+    drawn = FaceAnnotator().draw(Frame(pixels, pixel_format), *synthetic_result(1)[1:])
     assert drawn.shape[2] == 3
     assert (pixels == 128).all()
 

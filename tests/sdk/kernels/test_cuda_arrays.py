@@ -134,7 +134,7 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
 
 
 @pytest.mark.parametrize(
-    ("frame", "layout", "maps", "out", "message"),
+    ("frame", "pixel_format", "maps", "out", "message"),
     [
         (
             GpuArray((9, 9, 3)),
@@ -153,7 +153,7 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
             OUT,
             "half as wide and half as high",
         ),
-        (GpuArray((9, 9, 3), "|u1"), "CMYK", MAPS, OUT, "layout must be BGR"),
+        (GpuArray((9, 9, 3), "|u1"), "CMYK", MAPS, OUT, "pixel_format must be BGR"),
         (
             GpuArray((9, 9, 3), "|u1"),
             "BGR",
@@ -185,10 +185,10 @@ STATISTICS = ((0, 0, 0), (1, 1, 1))
     ],
 )
 def test_crop_face_cuda_with_wrong_arguments_raises(
-    frame: Any, layout: str, maps: Any, out: Any, message: str
+    frame: Any, pixel_format: str, maps: Any, out: Any, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        native.crop_face_cuda(frame, layout, maps, *STATISTICS, out, None)
+        native.crop_face_cuda(frame, pixel_format, maps, *STATISTICS, out, None)
 
 
 @pytest.mark.parametrize(

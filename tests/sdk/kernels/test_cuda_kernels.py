@@ -55,7 +55,7 @@ def with_adjacent_pixels(frame: Frame) -> Frame:
     return (
         frame
         if frame.pixels.strides[1:] == expected
-        else Frame(np.ascontiguousarray(frame.pixels), frame.layout)
+        else Frame(np.ascontiguousarray(frame.pixels), frame.pixel_format)
     )
 
 
@@ -87,11 +87,11 @@ def test_crop_face_cuda_matches_numpy(host: ctypes.CDLL, case: KernelCase, is_ha
     )
     out = poisoned((len(maps), 3, size_px, size_px), is_half)
     planes, numbers = plane_numbers(frame), packed_normalize(arguments)
-    layout = list(PixelFormat).index(frame.layout)
+    pixel_format = list(PixelFormat).index(frame.pixel_format)
     maps = np.ascontiguousarray(maps, np.float32)
     host.host_crop_face(
         address(planes),
-        layout,
+        pixel_format,
         address(maps),
         len(maps),
         size_px,
@@ -103,23 +103,23 @@ def test_crop_face_cuda_matches_numpy(host: ctypes.CDLL, case: KernelCase, is_ha
 
 
 def random_planes(
-    random: np.random.Generator, layout: PixelFormat
+    random: np.random.Generator, pixel_format: PixelFormat
 ) -> tuple[Frame, np.ndarray, list[np.ndarray]]:
     """A frame of any size, and the same in memory whose rows are padded, for NV12 each plane in its
     own way.
     """
     height, width = (int(side) for side in random.integers(1, 90, 2))
-    if layout is PixelFormat.NV12:
+    if pixel_format is PixelFormat.NV12:
         height, width = 2 * height, 2 * width
     shape = (
         (height * 3 // 2, width)
-        if layout is PixelFormat.NV12
-        else (height, width) + ((3,) if layout is not PixelFormat.GRAY else ())
+        if pixel_format is PixelFormat.NV12
+        else (height, width) + ((3,) if pixel_format is not PixelFormat.GRAY else ())
     )
     pixels = random.integers(0, 256, shape, dtype=np.uint8)
     parts = (
         [pixels[:height], pixels[height:].reshape(-1, width // 2, 2)]
-        if layout is PixelFormat.NV12
+        if pixel_format is PixelFormat.NV12
         else [pixels]
     )
     numbers, kept = [], []
@@ -131,18 +131,22 @@ def random_planes(
         wide[:, :row] = part.reshape(len(part), -1)
         kept.append(wide)
         numbers += [wide.ctypes.data, wide.strides[0], row // channels, len(part), channels]
-    return Frame(pixels, layout), np.array(numbers + [0] * (10 - len(numbers)), np.int64), kept
+    return (
+        Frame(pixels, pixel_format),
+        np.array(numbers + [0] * (10 - len(numbers)), np.int64),
+        kept,
+    )
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
 def test_crop_face_cuda_with_random_padded_frames_matches_numpy(
-    host: ctypes.CDLL, layout: PixelFormat
+    host: ctypes.CDLL, pixel_format: PixelFormat
 ) -> None:
     """Random sizes, strides and crops; a failure names the seed."""
     seed = int(np.random.SeedSequence().generate_state(1)[0])
     random = np.random.default_rng(seed)
     for _ in range(4):
-        frame, planes, kept = random_planes(random, layout)
+        frame, planes, kept = random_planes(random, pixel_format)
         size_px, count = int(random.integers(1, 40)), int(random.integers(1, 6))
         centers = random.uniform(-0.5, 1.5, (count, 2)) * (frame.width_px, frame.height_px)
         scales, turns = np.exp(random.uniform(-2, 3, count)), random.uniform(-180, 180, count)
@@ -156,7 +160,7 @@ def test_crop_face_cuda_with_random_padded_frames_matches_numpy(
             out = poisoned((count, 3, size_px, size_px), is_half)
             numbers = np.array([*MEAN, *STD], np.float32)
             where = (address(maps), count, size_px, address(numbers), address(out), int(is_half))
-            host.host_crop_face(address(planes), list(PixelFormat).index(layout), *where)
+            host.host_crop_face(address(planes), list(PixelFormat).index(pixel_format), *where)
             expected = reference.crop_face(frame, maps, size_px=size_px, mean=MEAN, std=STD)
             tolerance = 2.0**-10 if is_half else 1e-5
             np.testing.assert_allclose(
@@ -181,10 +185,10 @@ def test_packed_frame_contains_all_pixels_that_are_read(
     if not len(maps):
         pytest.skip("nothing is staged for nobody")
     slots = len(maps) + 1
-    ask = (frame.pixels, frame.layout.value, maps, slots, size_px)
-    block = guarded((native.stage_frame(*ask, 0, 0, 0),), np.uint8, before=False)
+    ask = (frame.pixels, frame.pixel_format.value, maps, slots, size_px)
+    block = guarded((native.pack_upload(*ask, 0, 0, 0),), np.uint8, before=False)
     assert (
-        native.stage_frame(*ask, block.ctypes.data, block.ctypes.data, block.nbytes) == block.nbytes
+        native.pack_upload(*ask, block.ctypes.data, block.ctypes.data, block.nbytes) == block.nbytes
     )
     out = poisoned((slots, 3, size_px, size_px), False)
     host.host_crop_jobs(
@@ -198,14 +202,14 @@ def test_packed_frame_contains_only_pixels_that_are_read() -> None:
     """A face 112 px wide at scale 1 in a full HD frame needs a hundredth of it."""
     frame = np.zeros((1080, 1920, 3), np.uint8)
     maps = np.array([[[1, 0, 500], [0, 1, 300]]], np.float32)
-    needed = native.stage_frame(frame, "BGR", maps, 1, 112, 0, 0, 0)
+    needed = native.pack_upload(frame, "BGR", maps, 1, 112, 0, 0, 0)
     assert 113 * 113 * 3 <= needed <= 113 * 113 * 3 + 512
 
 
 def test_packing_more_faces_than_slots_raises() -> None:
     frame, maps = np.zeros((9, 9, 3), np.uint8), np.zeros((2, 2, 3), np.float32)
     with pytest.raises(ValueError, match="slots must be at least the number of faces"):
-        native.stage_frame(frame, "BGR", maps, 1, 112, 0, 0, 0)
+        native.pack_upload(frame, "BGR", maps, 1, 112, 0, 0, 0)
 
 
 @HALF

@@ -180,20 +180,24 @@ def test_decode_and_smooth_scores_match_numpy(run_in_numpy) -> None:  # type: ig
     assert_same(run, run_in_numpy)
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
-def test_shot_change_matches_numpy(layout: PixelFormat, run_in_numpy) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_shot_change_matches_numpy(pixel_format: PixelFormat, run_in_numpy) -> None:  # type: ignore[no-untyped-def]
     def frame(height: int, width: int) -> Frame:
-        rows = height * 3 // 2 if layout is PixelFormat.NV12 else height
-        shape = (rows, width, 3) if layout in (PixelFormat.BGR, PixelFormat.RGB) else (rows, width)
-        return Frame(RANDOM.integers(0, 256, shape, np.uint8), layout)
+        rows = height * 3 // 2 if pixel_format is PixelFormat.NV12 else height
+        shape = (
+            (rows, width, 3)
+            if pixel_format in (PixelFormat.BGR, PixelFormat.RGB)
+            else (rows, width)
+        )
+        return Frame(RANDOM.integers(0, 256, shape, np.uint8), pixel_format)
 
     frames = [frame(90, 160), frame(90, 160), frame(34, 20), frame(2, 2), frame(1080, 1922)]
     frames.append(
         Frame(
             frame(180, 320).pixels[::-1, ::-1]
-            if layout is not PixelFormat.NV12
+            if pixel_format is not PixelFormat.NV12
             else frame(180, 320).pixels,
-            layout,
+            pixel_format,
         )
     )
 

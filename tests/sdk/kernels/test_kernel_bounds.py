@@ -43,14 +43,14 @@ def guarded(shape: tuple[int, ...], dtype: type, *, before: bool) -> np.ndarray:
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
 @pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
-@pytest.mark.parametrize("layout", list(PixelFormat))
-def test_crop_face_stays_inside_its_arrays(layout: PixelFormat, before: bool) -> None:
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_crop_face_stays_inside_its_arrays(pixel_format: PixelFormat, before: bool) -> None:
     shapes = {PixelFormat.GRAY: (48, 64), PixelFormat.NV12: (72, 64)}
-    pixels = guarded(shapes.get(layout, (48, 64, 3)), np.uint8, before=before)
+    pixels = guarded(shapes.get(pixel_format, (48, 64, 3)), np.uint8, before=before)
     pixels[...] = 77
     out = guarded((len(MAPS), 3, SIDE, SIDE), np.float32, before=before)
     out[...] = np.nan
-    kernels.crop_face(Frame(pixels, layout), MAPS, size_px=SIDE, mean=MEAN, std=STD, out=out)
+    kernels.crop_face(Frame(pixels, pixel_format), MAPS, size_px=SIDE, mean=MEAN, std=STD, out=out)
     assert np.isfinite(out).all()
 
 

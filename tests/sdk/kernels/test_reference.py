@@ -40,8 +40,8 @@ def test_crop_face_outside_is_black_and_fades_at_border() -> None:
 def test_crop_face_with_integer_transform_copies_pixels() -> None:
     pixels = textured((20, 30, 3))
     maps = np.array([[[1, 0, 5], [0, 1, 7]]], np.float32)
-    for layout, rgb in ((PixelFormat.BGR, pixels[..., ::-1]), (PixelFormat.RGB, pixels)):
-        got = reference.crop_face(Frame(pixels, layout), maps, size_px=10, **PLAIN)[0]
+    for pixel_format, rgb in ((PixelFormat.BGR, pixels[..., ::-1]), (PixelFormat.RGB, pixels)):
+        got = reference.crop_face(Frame(pixels, pixel_format), maps, size_px=10, **PLAIN)[0]
         np.testing.assert_allclose(got.transpose(1, 2, 0), rgb[7:17, 5:15], atol=1e-4)
 
 

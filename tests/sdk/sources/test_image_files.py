@@ -71,7 +71,7 @@ GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 
 
 @pytest.mark.parametrize(
-    ("name", "pixels", "layout"),
+    ("name", "pixels", "pixel_format"),
     [
         ("gray.png", GRAY, PixelFormat.GRAY),
         ("bgra.png", np.dstack([GRAY, GRAY, 255 - GRAY, np.full_like(GRAY, 9)]), PixelFormat.BGR),
@@ -82,15 +82,19 @@ GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
     ],
 )
 def test_read_image_of_any_depth_returns_uint8(
-    tmp_path: Path, name: str, pixels: np.ndarray, layout: PixelFormat
+    tmp_path: Path, name: str, pixels: np.ndarray, pixel_format: PixelFormat
 ) -> None:
     path = write_image(tmp_path / name, pixels)
     with open_source(path) as source:
         (frame,) = source
         assert source.size_px == (pixels.shape[1], pixels.shape[0])
-    assert (frame.layout, frame.pixels.shape[:2], frame.time_s) == (layout, pixels.shape[:2], 0.0)
+    assert (frame.pixel_format, frame.pixels.shape[:2], frame.time_s) == (
+        pixel_format,
+        pixels.shape[:2],
+        0.0,
+    )
     if name in ("bgra.png", "gray16.png", "color16.tiff"):
-        expected = (pixels[..., :3] if layout is PixelFormat.BGR else pixels) // (
+        expected = (pixels[..., :3] if pixel_format is PixelFormat.BGR else pixels) // (
             257 if pixels.dtype == np.uint16 else 1
         )
         assert np.abs(frame.pixels.astype(int) - expected.astype(int)).max() <= 1

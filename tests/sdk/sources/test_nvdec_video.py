@@ -58,7 +58,7 @@ def test_nvdec_video_yields_nv12_frames_with_times(clip: Path) -> None:
         frames = list(source)
     assert [frame.index for frame in frames] == [1, 2, 3]
     assert [round(frame.time_s, 3) for frame in frames] == [0.04, 0.08, 0.12]
-    assert {frame.layout for frame in frames} == {PixelFormat.NV12}
+    assert {frame.pixel_format for frame in frames} == {PixelFormat.NV12}
     assert (frames[0].height_px, frames[0].width_px) == (24, 32)
     assert capture.released
 

@@ -16,16 +16,16 @@ def image(seed: int, height: int = 180, width: int = 320) -> np.ndarray:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-@pytest.mark.parametrize("layout", list(PixelFormat))
-def test_shot_detector_with_other_image_detects_cut(layout: PixelFormat) -> None:
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_shot_detector_with_other_image_detects_cut(pixel_format: PixelFormat) -> None:
     detector, cuts = ShotChangeDetector(), []
     for seed in (1, 1, 1, 2, 2, 1):
         pixels = image(seed)
-        if layout is PixelFormat.GRAY:
+        if pixel_format is PixelFormat.GRAY:
             pixels = pixels[..., 1]
-        elif layout is PixelFormat.NV12:
+        elif pixel_format is PixelFormat.NV12:
             pixels = np.concatenate([pixels[..., 1], np.full((90, 320), 128, np.uint8)])
-        cuts.append(detector.update(Frame(pixels, layout)))
+        cuts.append(detector.update(Frame(pixels, pixel_format)))
     assert cuts == [True, False, False, True, False, True]
 
 

@@ -157,7 +157,10 @@ def test_validation_people_of_the_learned_rig_help_to_choose_thresholds(
     frames = load_synthetic_images(renders)[0]
     rigs = (np.arange(len(frames)) % 2).astype(np.int64)
     monkeypatch.setattr(rig_transfer, "load_renderwild", lambda folder, split: (frames, rigs))
-    recipe, given = DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES), (tmp_path, tmp_path, renders)
+    recipe, given = (
+        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
+        (tmp_path, tmp_path, renders),
+    )
     alone = rig_transfer.transfer(recipe, tmp_path / "alone", *given)
     helped = rig_transfer.transfer(recipe, tmp_path / "helped", *given, people=tmp_path)
     name = "faces that chose thresholds"

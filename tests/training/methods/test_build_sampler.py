@@ -177,7 +177,9 @@ def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> No
 def test_nothing_to_train_on_is_told() -> None:
     table = synthetic_faces()[0]
     none = replace(table, au_mask=np.zeros_like(table.au_mask))
-    with pytest.raises(ValueError, match="no row to train M4 on: no training row with a crop is labeled for AU"):
+    with pytest.raises(
+        ValueError, match="no row to train M4 on: no training row with a crop is labeled for AU"
+    ):
         build_sampler(recipe("M4"), none, FRAMES, 1)
 
 
