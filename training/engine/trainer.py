@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -123,9 +123,7 @@ class Trainer:
         self.steps = config.steps or batches.steps_per_epoch * recipe.epochs
         self.steps_per_epoch = self.steps / recipe.epochs
         self._optimizer = build_optimizer(self.net, recipe.optimizer)
-        self._constrained = [
-            layer for layer in self.net.modules() if isinstance(layer, ConstrainedLayer)
-        ]
+        self._constrained = list(_constrained_layers(self.net))
         # Small float16 gradients would underflow; the scaler's factor is part of the state.
         self._scaler = torch.amp.GradScaler("cuda", enabled=config.precision == "float16")
         self.step = self.left_out = 0
@@ -318,6 +316,15 @@ class Trainer:
         self.started_from = sha256
         if self.ema is not None:
             self.ema.net.load_state_dict(self.net.state_dict())
+
+
+def _constrained_layers(net: nn.Module) -> Iterator[ConstrainedLayer]:
+    """Outermost constrained layers: an F-TDNN constrains its own factors."""
+    if isinstance(net, ConstrainedLayer):
+        yield net
+        return
+    for child in net.children():
+        yield from _constrained_layers(child)
 
 
 def to_device(net: nn.Module, device: str) -> nn.Module:
