@@ -79,7 +79,7 @@ def write_crops(
     for k, pixels in enumerate(frames):
         if is_missed[k]:
             continue
-        frame = Frame(pixels=pixels, layout=PixelFormat.RGB)
+        frame = Frame(pixels=pixels, pixel_format=PixelFormat.RGB)
         crop = crop_face(
             frame,
             transforms[k : k + 1],
