@@ -63,7 +63,7 @@ class Frame:
             )
         if self.pixel_format is PixelFormat.NV12 and (shape[0] % 3 or shape[1] % 2):
             raise ValueError(
-                f"frame must be uint8 {expected} with even H and W for pixel format NV12, got {shape}"
+                f"frame must be uint8 {expected} with even H and W for NV12, got {shape}"
             )
         if 0 in shape:
             raise ValueError(f"frame must hold at least one pixel, got shape {shape}")

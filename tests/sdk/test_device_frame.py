@@ -20,15 +20,19 @@ from tests.sdk.tiny_bundle import write_tiny_bundle
 
 
 class OnGpu:
-    """Host memory that says it were on a GPU."""
+    """Host memory that claims to be on a GPU."""
 
     def __init__(self, array: np.ndarray) -> None:
         self._array = array
         data = (array.ctypes.data, False)
         shape, strides = array.shape, array.strides
         self.__cuda_array_interface__ = {
-            "shape": shape, "typestr": "|u1", "data": data, "strides": strides, "version": 3,
-        }  # fmt: skip
+            "shape": shape,
+            "typestr": "|u1",
+            "data": data,
+            "strides": strides,
+            "version": 3,
+        }
 
 
 def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame, list[int]]:

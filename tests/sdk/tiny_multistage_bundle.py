@@ -25,8 +25,12 @@ SIZE_PX = 32
 MEL = MelConfig(rate_hz=1600, window_s=0.02, hop_s=0.01, fft=64, bands=6, high_hz=800)
 FRAME = StageSpec("frame", "frame.onnx", {"crops": (3, SIZE_PX, SIZE_PX)}, {"light": (1,)})
 TEMPORAL = StageSpec(
-    "temporal", "temporal.onnx", {"light": (1,), "loudness": (1,)}, {"au_logit": (12,), "va": (2,)}, {"sum": (1,)}
-)  # fmt: skip
+    "temporal",
+    "temporal.onnx",
+    {"light": (1,), "loudness": (1,)},
+    {"au_logit": (12,), "va": (2,)},
+    {"sum": (1,)},
+)
 AUDIO = StageSpec("audio", "audio.onnx", {"mel": (10, MEL.bands)}, {"loudness": (1,)})
 
 
@@ -46,9 +50,18 @@ def write_tiny_multistage_bundle(
 def multistage_spec(tracker: str = "tiny", frame_stride: int = 1) -> ModelSpec:
     files = dict.fromkeys(["audio.onnx", "frame.onnx", "temporal.onnx"], "")
     return ModelSpec(
-        "tiny stages", "Apache-2.0", CropSpec(SIZE_PX, (0.0,) * 3, (1.0,) * 3), AU_NAMES, EXPRESSION_NAMES, (0.6,) * 12, files,
-        heads=("au", "va"), stages=(AUDIO, FRAME, replace(TEMPORAL, frame_stride=frame_stride)), audio=AudioSpec(CHUNK, MEL), tracker=tracker,
-    )  # fmt: skip
+        "tiny stages",
+        "Apache-2.0",
+        CropSpec(SIZE_PX, (0.0,) * 3, (1.0,) * 3),
+        AU_NAMES,
+        EXPRESSION_NAMES,
+        (0.6,) * 12,
+        files,
+        heads=("au", "va"),
+        stages=(AUDIO, FRAME, replace(TEMPORAL, frame_stride=frame_stride)),
+        audio=AudioSpec(CHUNK, MEL),
+        tracker=tracker,
+    )
 
 
 def seal_stages(folder: Path) -> None:

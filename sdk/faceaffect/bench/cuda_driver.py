@@ -90,7 +90,7 @@ class CudaDriver:
 
 
 class EventClock:
-    """Times the work queued between two time stamps on the GPU, including the time it waits for work.
+    """Times the GPU between two time stamps, including the time it waits for work.
 
     Use one clock per thread.
     """

@@ -1,1 +1,1 @@
-"""From the heads of the network to `Affect`: decoding, per-person baseline, temporal smoothing."""
+"""Conversion of network heads to `Affect`: decoding, per-person baseline, temporal smoothing."""

@@ -99,8 +99,17 @@ def _about(contents: ReportContents) -> str:
 
 
 def _overview(sources: Sequence[SourceStats]) -> _Table:
-    header = ("source", "last face at", "frames", "faces", "tracks", "valence", "arousal",
-              "top expression", "most active AUs")  # fmt: skip
+    header = (
+        "source",
+        "last face at",
+        "frames",
+        "faces",
+        "tracks",
+        "valence",
+        "arousal",
+        "top expression",
+        "most active AUs",
+    )
     rows = []
     for source in sources[:MAX_TABLE_ROWS]:
         tracks = list(source.tracks.values())
@@ -194,8 +203,17 @@ def _expression_bar(expression_s: NDArray[np.float64]) -> list[dict[str, Any]]:
 
 def _track_table(tracks: Sequence[TrackStats]) -> _Table:
     last_s = max(track.last_s for track in tracks)
-    header = ("face", "from", "to", "frames", "quality", "valence", "arousal", "top expression",
-              "most active AUs")  # fmt: skip
+    header = (
+        "face",
+        "from",
+        "to",
+        "frames",
+        "quality",
+        "valence",
+        "arousal",
+        "top expression",
+        "most active AUs",
+    )
     rows = [
         (
             f"face {track.key[2]}",

@@ -10,7 +10,7 @@ from faceaffect.types import DEFAULT_FRAME_INTERVAL_S
 
 @dataclass(frozen=True, slots=True)
 class DetectionSchedule:
-    """When the detector runs next. Times are seconds of a `MonotonicClock`."""
+    """Schedule of detector runs. Times are seconds of a `MonotonicClock`."""
 
     interval_s: float
     max_interval_s: float

@@ -39,7 +39,7 @@ class FaceOutputs:
         )
 
     def concat(self, other: FaceOutputs) -> FaceOutputs:
-        """These rows, then those of `other`."""
+        """Append the rows of `other`."""
         if not len(self.face_score):
             return other
         return FaceOutputs(

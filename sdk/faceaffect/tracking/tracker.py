@@ -348,7 +348,7 @@ class FaceTracker:
 
 
 def _suppress_duplicate_tracks(rows: list[int], tracks: list[Track]) -> list[int]:
-    """Of tracks that have moved onto one face, keep the longest."""
+    """Keep the longest of the tracks that have moved onto one face."""
     if len(rows) < 2:
         return rows
     kept: list[int] = []
