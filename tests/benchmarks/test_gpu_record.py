@@ -191,7 +191,7 @@ def test_targets_are_judged_by_the_figures() -> None:
     ]
 
 
-def test_parts_of_record_exist(trained: None) -> None:
+def test_parts_of_record_exist() -> None:
     for part in PARTS:
         assert callable(find_part(part.where)), part.where
 
