@@ -39,18 +39,18 @@ class PartOfRecord:
 
 
 PARTS: tuple[PartOfRecord, ...] = (
-    PartOfRecord(FIRST, "machine_part.environment", 60),
-    PartOfRecord("Kernels against the definition", "kernel_part.check"),
-    PartOfRecord("Frame to result", "path_part.whole", 180),
-    PartOfRecord("Frame to result, float16 engine", "path_part.whole_half"),
-    PartOfRecord("Stages", "path_part.stages"),
-    PartOfRecord("Rivals", "path_part.rivals", 180),
-    PartOfRecord("Kernels: times", "kernel_part.time_all"),
-    PartOfRecord("Engines: build", "engine_part.build_all", 240),
-    PartOfRecord("Engines: parity", "engine_part.parity", 240),
-    PartOfRecord("Analysis of the demo clip", "path_part.analysis"),
-    PartOfRecord("Memory", "path_part.memory"),
-    PartOfRecord("Kernels under compute-sanitizer", "kernel_part.sanitize", 300),
+    PartOfRecord(FIRST, "machine_facts.environment", 60),
+    PartOfRecord("Kernels against the definition", "bench_kernels.check"),
+    PartOfRecord("Frame to result", "bench_pipeline.whole", 180),
+    PartOfRecord("Frame to result, float16 engine", "bench_pipeline.whole_half"),
+    PartOfRecord("Stages", "bench_pipeline.stages"),
+    PartOfRecord("Baselines", "bench_pipeline.baselines", 180),
+    PartOfRecord("Kernels: times", "bench_kernels.time_all"),
+    PartOfRecord("Engines: build", "bench_engine.build_all", 240),
+    PartOfRecord("Engines: parity", "bench_engine.parity", 240),
+    PartOfRecord("Analysis of the demo clip", "bench_pipeline.analysis"),
+    PartOfRecord("Memory", "bench_pipeline.memory"),
+    PartOfRecord("Kernels under compute-sanitizer", "bench_kernels.sanitize", 300),
 )
 
 

@@ -22,7 +22,7 @@ from export.export_method import MethodOptions, export_method
 from faceaffect.labels import AU_NAMES
 from training.ablations.one_run import RunPaths
 from training.ablations.records import RECORDS
-from training.ablations.variants import BOARD, FULL, Run
+from training.ablations.variants import FULL, LEADERBOARD, Run
 
 CLIPS_FILE: Final = "clips"
 SEED: Final = 1
@@ -54,13 +54,14 @@ def clip_runs(
         ValueError: A network cannot be exported or run.
     """
     runs: list[ClipRun] = []
-    for trial in BOARD:
-        run = Run(trial, next(arm for arm in trial.arms if arm.name == FULL), SEED)
+    for ablation in LEADERBOARD:
+        full = next(variant for variant in ablation.variants if variant.name == FULL)
+        run = Run(ablation, full, SEED)
         folder = paths.run(run.name, 1.0)
         if not (folder / "weights.safetensors").is_file():
-            on_progress(f"{trial.method}: no run in {folder}, skipped")
+            on_progress(f"{ablation.method}: no run in {folder}, skipped")
             continue
-        bundle = paths.work / "bundles" / trial.method
+        bundle = paths.work / "bundles" / ablation.method
         export_method(
             folder,
             bundle,
@@ -68,9 +69,9 @@ def clip_runs(
             lambda _: None,
         )
         for clip in clips:
-            runs.append(_analyze(trial.method, bundle, clip, paths.work / "clips"))
+            runs.append(_analyze(ablation.method, bundle, clip, paths.work / "clips"))
             tasks = ", ".join(runs[-1].tasks)
-            on_progress(f"{trial.method} {clip.name}: {runs[-1].rows} rows of {tasks}")
+            on_progress(f"{ablation.method} {clip.name}: {runs[-1].rows} rows of {tasks}")
     return runs
 
 

@@ -79,7 +79,7 @@ def _decode(clip: str, most: int) -> tuple[list[np.ndarray], float]:
             break
         frames.append(bgr)
     if not frames:
-        raise SystemExit(f"{clip}: a video was wanted, no frame of this file decodes")
+        raise SystemExit(f"{clip}: expected a video, but no frame could be decoded")
     return frames, fps
 
 

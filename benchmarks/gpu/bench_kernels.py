@@ -324,7 +324,7 @@ def torch_crop(session: Session) -> list[str]:
 def torch_cropper(torch: Any, frame: Frame, maps: np.ndarray, size_px: int) -> Any:
     """A function from BGR pixels [H, W, 3] on the GPU to normalized crops [N, 3, S, S]."""
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("the rival crops BGR frames only")
+        raise NotRunError("the baseline crops BGR frames only")
     height, width = frame.height_px, frame.width_px
     grid_y, grid_x = torch.meshgrid(
         *[torch.arange(size_px, dtype=torch.float32, device="cuda")] * 2, indexing="ij"

@@ -1,5 +1,5 @@
 """The whole way of a frame in host memory to read faces: stages, percentiles, graph against plain
-launches, rivals.
+launches, baselines.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ def stage_times(
         yield name, device_times_us(cuda, step, session.repeats)
 
 
-def rivals(session: Session) -> Iterator[str]:
+def baselines(session: Session) -> Iterator[str]:
     """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face,
     640x360.
     """
     torch = require_torch()
-    yield from ("| rival | p50, us | p95 | p99 |", "|---|---|---|---|")
+    yield from ("| baseline | p50, us | p95 | p99 |", "|---|---|---|---|")
 
     def torch_rows(name: str, wrap: Callable[[Any], Any]) -> list[str]:
         times = wall_times_us(torch_pipeline(torch, session, wrap), session.repeats)

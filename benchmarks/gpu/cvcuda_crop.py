@@ -21,7 +21,7 @@ SAME = 0.05
 
 
 def time_cvcuda(session: Session) -> list[str]:
-    """One face of a BGR frame that lies on the GPU, as `kernel_part.torch_crop` times it."""
+    """One face of a BGR frame that lies on the GPU, as `bench_kernels.torch_crop` times it."""
     try:
         cvcuda = importlib.import_module("cvcuda")
     except ImportError as error:
@@ -67,7 +67,7 @@ def matching_cropper(
     """A cropper whose crop is the `wanted` one, and the average difference; NotRunError where there
     is none.
 
-    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong rival
+    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong baseline
     must not be timed.
     """
     inverse = np.linalg.inv(np.vstack([crop_map, [0, 0, 1]]))[:2].astype(np.float32)
@@ -87,7 +87,7 @@ def _cropper(
     cvcuda: Any, torch: Any, frame: Frame, xform: FloatArray, side: int, *, stream: Any, device: str
 ) -> Callable[[], Any]:
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("the rival crops BGR frames only")
+        raise NotRunError("the baseline crops BGR frames only")
 
     def tensor(memory: Any, tensor_layout: str = "NHWC") -> Any:
         return cvcuda.as_tensor(memory, tensor_layout)

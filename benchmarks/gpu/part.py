@@ -70,7 +70,7 @@ def run_part(part: Part, session: Session, say: Callable[[str], None]) -> None:
 
 
 def sub_part(name: str, run: Callable[[], list[str]]) -> list[str]:
-    """Some rows of a part: a rival that is missing must not cost the others."""
+    """Rows of a part; a missing baseline must not prevent the others."""
     try:
         return run()
     except Exception as error:

@@ -1,5 +1,5 @@
-"""The exported network in PyTorch, operator by operator: the rival, and an engine where TensorRT
-refuses a GPU.
+"""The exported network in PyTorch, operator by operator: the baseline, and an engine where TensorRT
+rejects a GPU.
 """
 
 from __future__ import annotations

@@ -224,16 +224,16 @@ def test_frame_to_result_and_stages(
     assert targets(session.figures)[2].endswith(("| met |", "| missed |"))
 
 
-def test_rivals_that_are_missing_say_so(
+def test_baselines_without_packages_report_not_run(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
     monkeypatch.setattr(path_part, "require_torch", lambda: torch)
-    lines = list(path_part.rivals(session))
+    lines = list(path_part.baselines(session))
     said = " ".join(lines)
-    for rival in ("PyTorch eager", "torch.compile", "ONNX Runtime on the GPU"):
-        assert f"- {rival}: not run: " in said
+    for baseline in ("PyTorch eager", "torch.compile", "ONNX Runtime on the GPU"):
+        assert f"- {baseline}: not run: " in said
 
 
 def test_engines_that_cannot_be_built_say_so(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gpu_record
+from benchmarks.gpu.__main__ import find_part
 from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, sub_part
 from benchmarks.gpu_record import PARTS, PartOfRecord, record, run_apart, targets
 from faceaffect.bundle.bundle import open_bundle
@@ -174,7 +175,7 @@ def test_a_part_that_breaks_costs_no_other() -> None:
     session, said = Session(None), list[str]()  # type: ignore[arg-type]
     run_part(broken, session, said.append)
     assert said == ["row", "not run: ZeroDivisionError: a b"]
-    assert sub_part("rival", lambda: list(broken(session))) == ["- rival: not run: a b"]
+    assert sub_part("baseline", lambda: list(broken(session))) == ["- baseline: not run: a b"]
 
 
 def test_targets_are_judged_by_the_figures() -> None:
@@ -190,8 +191,13 @@ def test_targets_are_judged_by_the_figures() -> None:
     ]
 
 
-def test_the_rival_network_is_the_network(trained: None) -> None:
-    """A wrong rival would flatter us."""
+def test_parts_of_record_exist() -> None:
+    for part in PARTS:
+        assert callable(find_part(part.where)), part.where
+
+
+def test_torch_network_matches_onnx_runtime(trained: None) -> None:
+    """A wrong baseline would be misleading."""
     from benchmarks.gpu.bench_engine import torch_difference
 
     assert torch_difference(open_bundle(), "cpu") < 1e-4

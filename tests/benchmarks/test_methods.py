@@ -26,7 +26,7 @@ def test_clip_runs_exports_and_analyzes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     recipe = find_recipe("M3", "compact", ["net.size_px=64"])
     paths = RunPaths((), tmp_path)
-    folder = paths.run("M3-as_annotated-full-s1", 1.0)
+    folder = paths.run("M3-original_annotations-full-s1", 1.0)
     folder.mkdir(parents=True)
     net = build_network(recipe.net)
     save_file(

@@ -1,3 +1,5 @@
-"""Trials of the eight methods on rendered videos: each on a setting where its own part should
-matter, with and without it.
+"""Ablation studies of the eight methods on RenderWild.
+
+Each method is trained on a scenario in which its distinctive component should matter, with and
+without that component.
 """

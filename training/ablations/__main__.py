@@ -1,4 +1,4 @@
-"""Command line: `python -m training.ablations run | board | table | page`."""
+"""Command line: `python -m training.ablations run | run-one | leaderboard | table | page`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,29 @@ _DATA = click.option(
     type=_FOLDER,
     multiple=True,
     required=True,
-    help="A RenderWild folder; may be given twice.",
+    help="A RenderWild folder; may be repeated.",
 )
-_WORK = click.option("--work", type=_FOLDER, default=Path("runs/experiments"), show_default=True)
+_WORK = click.option("--work", type=_FOLDER, default=Path("runs/ablations"), show_default=True)
 _RECORDS = click.option("--records", type=_FOLDER, default=RECORDS, show_default=True)
 _TRUNK = click.option(
-    "--trunk", "trunks", type=click.Path(path_type=Path, exists=True, dir_okay=False), multiple=True,
-    help="Weights that the image trunks begin with, of `training pretrain`: one file for each kind of trunk.",
-)  # fmt: skip
+    "--trunk",
+    "trunks",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Initial trunk weights of `python -m training pretrain`, one file for each kind of trunk.",
+)
 _SCALE = click.option(
-    "--scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True
+    "--scale",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Factor of the number of steps.",
 )
 
 
 @click.group()
 def main() -> None:
-    """Each of the eight methods on a setting of its own, with and without its distinctive part."""
+    """Ablations of the eight methods on RenderWild, and their leaderboard."""
 
 
 @main.command()
@@ -42,16 +49,18 @@ def main() -> None:
 @_RECORDS
 @_TRUNK
 @_SCALE
-@click.option("--method", "methods", multiple=True, help="M1 to M8; all unless given.")
+@click.option(
+    "--method", "methods", multiple=True, help="M1 to M8; may be repeated.  [default: all]"
+)
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2), show_default=True)
 @click.option(
     "--workers",
     type=click.IntRange(1),
     default=2,
     show_default=True,
-    help="Runs at a time, a core each.",
+    help="Runs in parallel, one core each.",
 )
-@click.option("--minutes", type=float, help="Begin no run after so many minutes.")
+@click.option("--max-minutes", type=float, help="Start no run after this time.")
 def run(
     data: tuple[Path, ...],
     work: Path,
@@ -60,28 +69,28 @@ def run(
     scale: float,
     **options: Any,
 ) -> None:
-    """Do all runs that have no record yet; may be stopped and called again at any time. Prints the
-    table.
+    """Run everything that has no record yet, then print the comparison.
 
-    --scale multiplies the steps of every run. All of the first seed comes before the second.
+    Runs are ordered by seed. A stopped call is resumed by the next one.
     """
     from rich.console import Console
 
     from training.ablations.one_run import RunPaths
-    from training.ablations.run_all import Order, run_all
+    from training.ablations.run_all import RunnerConfig, run_all
     from training.ablations.variants import all_runs
 
     signal.signal(signal.SIGTERM, _stop)
     try:
         runs = all_runs(list(options["seeds"]), list(options["methods"]) or None)
-        places = RunPaths(tuple(data), work, trunks)
+        paths = RunPaths(tuple(data), work, trunks)
         outcome = run_all(
-            Order(runs, places, records, scale, options["workers"], options["minutes"]), Console()
+            RunnerConfig(runs, paths, records, scale, options["workers"], options["max_minutes"]),
+            Console(),
         )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; call again to go on") from None
+        raise click.ClickException("stopped; call again to resume") from None
     _print_table(records)
     if outcome.failed:
         raise click.ClickException(
@@ -93,7 +102,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-@main.command()
+@main.command("run-one")
 @click.argument("name")
 @_DATA
 @_WORK
@@ -105,9 +114,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Steps that a kill may cost.",
+    help="Steps between two saves.",
 )
-def one(
+def run_one(
     name: str,
     data: tuple[Path, ...],
     work: Path,
@@ -116,22 +125,24 @@ def one(
     scale: float,
     save_every: int,
 ) -> None:
-    """Do the run NAME (as the table and the records name it) and write its record."""
-    from training.ablations.one_run import RunPaths, make_record
+    """Run NAME (as in the table and the records) and write its record."""
+    from training.ablations.one_run import RunPaths, train_and_evaluate
     from training.ablations.variants import find_run
 
     try:
-        made = make_record(find_run(name), RunPaths(tuple(data), work, trunks), scale, save_every)
+        record = train_and_evaluate(
+            find_run(name), RunPaths(tuple(data), work, trunks), scale, save_every
+        )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    made.write(records)
-    click.echo(f"{name}: {made.headline:.4f}")
+    record.write(records)
+    click.echo(f"{name}: {record.score:.4f}")
 
 
 @main.command()
 @_RECORDS
 def table(records: Path) -> None:
-    """Print the comparison out of the records; runs that are missing are shown as missing."""
+    """Print the comparison of all recorded runs."""
     _print_table(records)
 
 
@@ -149,10 +160,8 @@ def _print_table(records: Path) -> None:
 @_DATA
 @_WORK
 @_RECORDS
-def board(data: tuple[Path, ...], work: Path, records: Path) -> None:
-    """Measure what the leaderboard needs beside the runs: costs of all networks, the default
-    model's scores.
-    """
+def leaderboard(data: tuple[Path, ...], work: Path, records: Path) -> None:
+    """Measure the costs of all networks and the scores of the default model for the leaderboard."""
     from training.ablations.default_model import default_record
     from training.ablations.leaderboard_costs import write_costs
     from training.ablations.one_run import RunPaths
@@ -163,7 +172,8 @@ def board(data: tuple[Path, ...], work: Path, records: Path) -> None:
         raise click.ClickException(str(error)) from None
     for row in write_costs(records):
         click.echo(
-            f"{row.method}: {row.parameters / 1e3:.0f} k, {row.macs / 1e6:.1f} M MACs, {row.frame_ms:.2f} ms a frame"
+            f"{row.method}: {row.parameters / 1e3:.0f} k parameters, {row.macs / 1e6:.1f} M MACs, "
+            f"{row.frame_ms:.2f} ms per frame"
         )
 
 
@@ -173,10 +183,10 @@ def board(data: tuple[Path, ...], work: Path, records: Path) -> None:
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="training/RESULTS.md unless given.",
+    help="Output file.  [default: training/RESULTS.md]",
 )
 def page(records: Path, out: Path | None) -> None:
-    """Write training/RESULTS.md out of the records."""
+    """Write training/RESULTS.md from the records."""
     from training.ablations.results_page import PAGE, results_text
 
     try:

@@ -1,4 +1,4 @@
-"""The comparison of arms out of their records, every seed's figure."""
+"""Comparison of the variants of each ablation, with the scores of every seed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.ablations.records import Record
-from training.ablations.scenarios import SETTINGS
-from training.ablations.variants import TRIALS, Ablation, Run, Variant
+from training.ablations.scenarios import SCENARIOS
+from training.ablations.variants import ABLATIONS, Ablation, Run, Variant
 
 MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
-class ArmFigures:
-    """Headline scores of an arm by seed; None where the record is missing."""
+class VariantScores:
+    """Scores of a variant by seed; None where the record is missing."""
 
-    arm: Variant
+    variant: Variant
     by_seed: dict[int, float | None]
 
     @property
@@ -26,85 +26,92 @@ class ArmFigures:
         return {seed: value for seed, value in self.by_seed.items() if value is not None}
 
 
-def seeds_of(records: Mapping[str, Record]) -> list[int]:
-    """Seeds that any run has a record of; 1 where there is none."""
-    return sorted({record.seed for record in records.values() if record.arm != "majority"}) or [1]
+def recorded_seeds(records: Mapping[str, Record]) -> list[int]:
+    """Seeds of all records; [1] if there are none."""
+    return sorted({each.seed for each in records.values() if each.variant != "majority"}) or [1]
 
 
-def arm_figures(trial: Ablation, records: Mapping[str, Record]) -> list[ArmFigures]:
-    found = []
-    for arm in trial.arms:
-        named = {seed: records.get(Run(trial, arm, seed).name) for seed in seeds_of(records)}
-        found.append(
-            ArmFigures(
-                arm, {seed: None if each is None else each.headline for seed, each in named.items()}
+def variant_scores(ablation: Ablation, records: Mapping[str, Record]) -> list[VariantScores]:
+    """Scores of each variant, for all recorded seeds."""
+    scores = []
+    for variant in ablation.variants:
+        by_seed = {
+            seed: records.get(Run(ablation, variant, seed).name) for seed in recorded_seeds(records)
+        }
+        scores.append(
+            VariantScores(
+                variant,
+                {seed: None if each is None else each.score for seed, each in by_seed.items()},
             )
         )
-    return found
+    return scores
 
 
-def verdict(full: ArmFigures, other: ArmFigures) -> str:
-    """What the figures say, seed by seed: helps or hurts only where all seeds agree and by more
-    than seeds differ.
+def verdict(full: VariantScores, other: VariantScores) -> str:
+    """Mean gain of the full method over a variant.
+
+    It "helps" or "hurts" only if all seeds agree, with a remark if the gain is smaller than the
+    range over seeds.
     """
-    both = sorted(full.known.keys() & other.known.keys())
-    if not both:
+    seeds = sorted(full.known.keys() & other.known.keys())
+    if not seeds:
         return MISSING
-    gains = np.array([full.known[seed] - other.known[seed] for seed in both])
-    said = f"{gains.mean():+.3f}"
-    if len(both) == 1:
-        return f"{said} (one seed: not decided)"
-    spread = max(float(np.ptp([figures.known[seed] for seed in both])) for figures in (full, other))
+    gains = np.array([full.known[seed] - other.known[seed] for seed in seeds])
+    text = f"{gains.mean():+.3f}"
+    if len(seeds) == 1:
+        return f"{text} (one seed: undecided)"
+    spread = max(float(np.ptp([each.known[seed] for seed in seeds])) for each in (full, other))
     if (gains > 0).all() or (gains < 0).all():
-        way = "helps" if gains[0] > 0 else "hurts"
-        sure = "" if abs(gains.mean()) > spread else ", less than seeds differ"
-        return f"{said} {way}{sure}"
-    return f"{said} no clear difference: seeds disagree"
+        direction = "helps" if gains[0] > 0 else "hurts"
+        remark = "" if abs(gains.mean()) > spread else ", within the range over seeds"
+        return f"{text} {direction}{remark}"
+    return f"{text} no clear difference: seeds disagree"
 
 
 def comparison_text(records: Mapping[str, Record]) -> str:
-    """All trials as a Markdown table, then what is missing."""
-    seeds = seeds_of(records)
-    head = [
+    """All ablations as a Markdown table, followed by the missing runs."""
+    seeds = recorded_seeds(records)
+    header = [
         "method",
-        "setting (score)",
-        "arm",
+        "scenario (score)",
+        "variant",
         *[f"seed {seed}" for seed in seeds],
         "mean",
-        "full less this arm",
+        "full minus variant",
     ]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines = [_line(header), f"|{'---|' * len(header)}"]
     missing = []
-    for trial in TRIALS:
-        figures = arm_figures(trial, records)
-        lines += _trial_lines(trial, figures, records)
+    for ablation in ABLATIONS:
+        scores = variant_scores(ablation, records)
+        lines += _ablation_lines(ablation, scores, records)
         missing += [
-            Run(trial, each.arm, seed).name
-            for each in figures
+            Run(ablation, each.variant, seed).name
+            for each in scores
             for seed, value in each.by_seed.items()
             if value is None
         ]
-    tail = [f"{len(missing)} runs are missing: {', '.join(missing)}"] if missing else []
-    return "\n".join([*lines, *([""] if tail else []), *tail])
+    if missing:
+        lines += ["", f"{len(missing)} runs are missing: {', '.join(missing)}"]
+    return "\n".join(lines)
 
 
-def _trial_lines(
-    trial: Ablation, figures: list[ArmFigures], records: Mapping[str, Record]
+def _ablation_lines(
+    ablation: Ablation, scores: list[VariantScores], records: Mapping[str, Record]
 ) -> list[str]:
     lines = []
-    for k, each in enumerate(figures):
+    for k, each in enumerate(scores):
         values = [MISSING if value is None else f"{value:.3f}" for value in each.by_seed.values()]
         mean = f"{np.mean(list(each.known.values())):.3f}" if each.known else MISSING
-        first = (
-            [trial.method, f"{trial.setting} ({' + '.join(trial.judged)})"] if not k else ["", ""]
-        )
-        name = f"**{each.arm.name}**" if not k else each.arm.name
-        lines.append(_line([*first, name, *values, mean, verdict(figures[0], each) if k else ""]))
-    base = records.get(f"{trial.name}-majority")
-    value = MISSING if base is None else f"{base.headline:.3f}"
-    lines.append(
-        _line(["", "", "majority baseline", *[value] * len(figures[0].by_seed), value, ""])
-    )
+        if k == 0:
+            tasks = " + ".join(ablation.tasks)
+            first = [ablation.method, f"{ablation.scenario} ({tasks})", f"**{each.variant.name}**"]
+        else:
+            first = ["", "", each.variant.name]
+        lines.append(_line([*first, *values, mean, verdict(scores[0], each) if k else ""]))
+    baseline = records.get(f"{ablation.name}-majority")
+    value = MISSING if baseline is None else f"{baseline.score:.3f}"
+    values = [value] * len(scores[0].by_seed)
+    lines.append(_line(["", "", "majority baseline", *values, value, ""]))
     return lines
 
 
@@ -112,6 +119,6 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def setting_lines() -> list[str]:
-    """What each setting is, for the page."""
-    return [f"- `{trial.setting}`: {SETTINGS[trial.setting].sentence}" for trial in TRIALS]
+def scenario_lines() -> list[str]:
+    """Markdown list of the scenarios with their descriptions."""
+    return [f"- `{each.scenario}`: {SCENARIOS[each.scenario].description}" for each in ABLATIONS]

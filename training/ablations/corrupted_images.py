@@ -1,5 +1,6 @@
-"""What the settings do to crops: noise, coarse pixels, things in front. Each crop once, always the
-same way.
+"""Corruptions of aligned crops: noise, low resolution, occlusion.
+
+Every crop is corrupted once, with a random generator seeded by its path.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from numpy.typing import NDArray
 from faceaffect.labels import AU_NAMES
 
 VERSION: Final = 1
-"""Raised whenever the same amounts would give other images; stored ones of another version are not
-used.
+"""Increment when the same parameters would produce other images: stored images of another version
+are not used.
 """
 
 Image = NDArray[np.uint8]  # [S, S, 3] RGB
 
-COVERS: Final[dict[str, tuple[str, ...]]] = {
+FACE_PARTS: Final[dict[str, tuple[str, ...]]] = {
     "brows": ("AU1", "AU2", "AU4"),
     "eyes": ("AU6", "AU7"),
     "mouth": ("AU10", "AU12", "AU15", "AU23", "AU24", "AU25", "AU26"),
 }
-"""Parts of the face that can be covered, and the units that show there; a row's cover is 0 for
-none, else 1 + the place.
+"""Face parts that can be occluded, with the AUs visible there. The parameter of `occlude` is 0 for
+no occlusion, else 1 + the index of the part.
 """
 
-_POINTS: Final = {
+_LANDMARKS: Final = {
     "brows": tuple(range(17, 27)),
     "eyes": tuple(range(36, 48)),
     "mouth": tuple(range(48, 68)),
@@ -39,77 +40,77 @@ _MARGIN: Final = {
     "brows": (0.06, 0.07),
     "eyes": (0.08, 0.07),
     "mouth": (0.1, 0.1),
-}  # in sides of the crop, x and y
+}  # x and y, in crop sides
 
-COARSE_PX: Final = (12, 96)
-"""Sides to which crops of 112 px are shrunk."""
+LOW_RESOLUTION_PX: Final = (12, 96)
+"""Range of the sides to which crops of 112 px are downsampled."""
 CROP_PX: Final = 112
 NOISE: Final = 0.12
 NOISY_SIDE_PX: Final = (16, 32)
 
 
-def row_random(path: str, stream: int = 0) -> np.random.Generator:
-    """The source of chance of one crop."""
+def crop_rng(path: str, stream: int = 0) -> np.random.Generator:
+    """Random generator of one crop."""
     return np.random.default_rng([stream, zlib.crc32(path.encode())])
 
 
-def noisy(
-    image: Image, amount: float, landmarks: NDArray[np.float32], random: np.random.Generator
+def add_noise(
+    image: Image, parameter: float, landmarks: NDArray[np.float32], rng: np.random.Generator
 ) -> Image:
-    """Few pixels, dim light and much noise: the image still tells something, but little."""
+    """Downsample, darken, and add Gaussian noise of `parameter` times `NOISE`."""
     side = image.shape[0]
-    small = max(4, round(side * random.uniform(*NOISY_SIDE_PX) / CROP_PX))
-    values = _coarse(image, small).astype(np.float32) / 255 * random.uniform(0.4, 0.9)
-    values = values + random.normal(0, NOISE * amount, image.shape).astype(np.float32)
-    return np.asarray(np.rint(values.clip(0, 1) * 255), np.uint8)
+    small_px = max(4, round(side * rng.uniform(*NOISY_SIDE_PX) / CROP_PX))
+    values = _down_and_up(image, small_px).astype(np.float32) / 255 * rng.uniform(0.4, 0.9)
+    values = values + rng.normal(0, NOISE * parameter, image.shape).astype(np.float32)
+    noisy: Image = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    return noisy
 
 
-def coarse(
-    image: Image, amount: float, landmarks: NDArray[np.float32], random: np.random.Generator
+def lower_resolution(
+    image: Image, parameter: float, landmarks: NDArray[np.float32], rng: np.random.Generator
 ) -> Image:
-    """Shrunk to `amount` of its side, and back."""
-    return _coarse(image, max(2, round(image.shape[0] * amount)))
+    """Downsample to `parameter` times the side, then upsample to the original size."""
+    return _down_and_up(image, max(2, round(image.shape[0] * parameter)))
 
 
-def _coarse(image: Image, small_px: int) -> Image:
+def _down_and_up(image: Image, small_px: int) -> Image:
     side = image.shape[0]
     small = cv2.resize(image, (small_px, small_px), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def covered(
-    image: Image, amount: float, landmarks: NDArray[np.float32], random: np.random.Generator
+def occlude(
+    image: Image, parameter: float, landmarks: NDArray[np.float32], rng: np.random.Generator
 ) -> Image:
-    """A plain thing of any color over the part `amount` of COVERS, somewhat larger than it."""
-    if not amount:
+    """Draw a rotated box of a random color over a face part (see `FACE_PARTS`)."""
+    if not parameter:
         return image
-    name = tuple(COVERS)[int(amount) - 1]
+    name = tuple(FACE_PARTS)[int(parameter) - 1]
     side = image.shape[0]
-    points = landmarks[list(_POINTS[name])]
-    low, high = points.min(axis=0) - _MARGIN[name], points.max(axis=0) + _MARGIN[name]
-    middle, half = (
-        (low + high) / 2 + random.normal(0, 0.015, 2),
-        (high - low) / 2 * random.uniform(1.0, 1.2, 2),
-    )
-    turn = random.normal(0, 8)
-    box = cv2.boxPoints(((middle * side).tolist(), (2 * half * side).tolist(), turn))
-    out = image.copy()
-    cv2.fillPoly(out, [np.rint(box).astype(np.int32)], random.integers(20, 236, 3).tolist())
-    return np.asarray(out)
+    points = landmarks[list(_LANDMARKS[name])]
+    low = points.min(axis=0) - _MARGIN[name]
+    high = points.max(axis=0) + _MARGIN[name]
+    center = (low + high) / 2 + rng.normal(0, 0.015, 2)
+    half_size = (high - low) / 2 * rng.uniform(1.0, 1.2, 2)
+    angle_deg = rng.normal(0, 8)
+    box = cv2.boxPoints(((center * side).tolist(), (2 * half_size * side).tolist(), angle_deg))
+    out: Image = image.copy()
+    cv2.fillPoly(out, [np.rint(box).astype(np.int32)], rng.integers(20, 236, 3).tolist())
+    return out
 
 
-CHANGES: Final[
+CORRUPTIONS: Final[
     dict[str, Callable[[Image, float, NDArray[np.float32], np.random.Generator], Image]]
 ] = {
-    "noisy": noisy,
-    "coarse": coarse,
-    "covered": covered,
+    "noise": add_noise,
+    "low_resolution": lower_resolution,
+    "occlusion": occlude,
 }
 
 
-def hidden_units(covers: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which units [N, 12] the covers [N] hide."""
-    found = np.zeros((len(covers), len(AU_NAMES)), bool)
-    for k, units in enumerate(COVERS.values(), start=1):
-        found[np.ix_(covers == k, [AU_NAMES.index(unit) for unit in units])] = True
-    return found
+def find_occluded_aus(parts: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """AUs [N, 12] hidden by occlusions with the parameters `parts` [N]."""
+    is_occluded = np.zeros((len(parts), len(AU_NAMES)), bool)
+    for k, aus in enumerate(FACE_PARTS.values(), start=1):
+        is_occluded[np.ix_(parts == k, [AU_NAMES.index(au) for au in aus])] = True
+    return is_occluded

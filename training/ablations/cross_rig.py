@@ -1,6 +1,4 @@
-"""Do action units learned on one face rig hold on another: trains on each rig alone and tests on
-the one left out.
-"""
+"""Cross-rig generalization: trains on each face rig alone and tests AUs on both."""
 
 from __future__ import annotations
 
@@ -28,82 +26,99 @@ from training.evaluation.network_runner import read
 from training.models.affect_net import AffectNet
 from training.synthesis.au_targets import APPROXIMATED_AUS
 
-_PRESENT: Final = 0.5  # target, a half at the intensity where presence begins
+_PRESENT: Final = 0.5  # soft AU target at the intensity of presence
 
 
 def transfer(
     recipe: DefaultModelRecipe,
     folder: Path,
-    shared: Path,
+    assets: Path,
     labels: Path,
-    renders: Path,
-    wild: Sequence[Path] = (),
+    synthetic_images: Path,
+    synthetic_videos: Sequence[Path] = (),
     base_steps: int = 0,
-    people: Path | None = None,
+    threshold_data: Path | None = None,
 ) -> dict[str, Any]:
-    """One run of `recipe` for each rig in `folder` (resumed where it stopped); F1 on new identities
-    of both rigs.
+    """Train one model for each rig in `folder` (resumed if stopped) and test it on both rigs.
 
-    Thresholds come from half of the held-out identities of the rig that was learned, and from
-    its validation people in a RenderWild `people`; nothing of the other rig is seen. With
-    `base_steps` both runs begin with one network that has learned of images of people alone for
-    so long. Means are of all units, and of those that both rigs have (`APPROXIMATED_AUS`).
+    Thresholds are chosen on half of the held-out identities of the training rig, and on its
+    validation people in the RenderWild `threshold_data`, without data of the other rig. With
+    `base_steps` both runs start with one network trained on real faces for that many steps. Means
+    are over all AUs, and over the AUs that both rigs have (all but `APPROXIMATED_AUS`).
+
+    Returns:
+        For each training rig its thresholds, and F1 on held-out identities by test rig.
     """
+    data = DataPaths(assets, labels, synthetic_images, synthetic_videos)
     base = folder / "base"
     if base_steps:
         run = replace(recipe, schedule=replace(recipe.schedule, steps=base_steps, small_until=1.0))
-        loop = build_default_trainer(run, base, DataPaths(shared, labels))
-        loop.resume()
-        loop.run()
-    figures: dict[str, Any] = {"base_steps": base_steps}
+        trainer = build_default_trainer(run, base, DataPaths(assets, labels))
+        trainer.resume()
+        trainer.run()
+    results: dict[str, Any] = {"base_steps": base_steps}
     for rig in RIGS:
         run = replace(recipe, mix=replace(recipe.mix, rig=rig))
-        loop = build_default_trainer(run, folder / rig, DataPaths(shared, labels, renders, wild))
-        if not loop.resume() and base_steps:
-            loop.init_from_run(base)
-        loop.run()
+        trainer = build_default_trainer(run, folder / rig, data)
+        if not trainer.resume() and base_steps:
+            trainer.init_from_run(base)
+        trainer.run()
         net = AffectNet(run.net)
         net.load_state_dict(load_file(folder / rig / EMA_FILE))
-        figures[rig] = _figures(net.eval(), rig, renders, _size_px(run), people)
-    (folder / "transfer.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return figures
+        results[rig] = _test_on_rigs(
+            net.eval(), rig, synthetic_images, _size_px(run), threshold_data
+        )
+    (folder / "cross_rig.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return results
 
 
 def _size_px(recipe: DefaultModelRecipe) -> int:
-    """The crop size that a run ended with."""
+    """Crop size of the last training steps."""
     return recipe.schedule.small_px if recipe.schedule.small_until >= 1 else TEMPLATE_SIZE_PX
 
 
-def _figures(
-    net: AffectNet, learned: str, renders: Path, size_px: int, people: Path | None
+def _test_on_rigs(
+    net: AffectNet,
+    training_rig: str,
+    synthetic_images: Path,
+    size_px: int,
+    threshold_data: Path | None,
 ) -> dict[str, Any]:
-    table, held_out, columns = load_synthetic_images(renders)
+    table, held_out, columns = load_synthetic_images(synthetic_images)
     rig = columns["rig"].astype(np.int64)
-    choose = in_threshold_half(columns) & (rig == RIGS.index(learned))
-    judged = table.select(choose)
-    if people is not None:
-        frames, their_rig = load_renderwild(people, "Validation_Set")
-        judged = concat_tables([judged, frames.select(their_rig == RIGS.index(learned))])
+    is_threshold_face = in_threshold_half(columns) & (rig == RIGS.index(training_rig))
+    threshold_faces = table.select(is_threshold_face)
+    if threshold_data is not None:
+        frames, frame_rig = load_renderwild(threshold_data, "Validation_Set")
+        threshold_faces = concat_tables(
+            [threshold_faces, frames.select(frame_rig == RIGS.index(training_rig))]
+        )
     thresholds = choose_thresholds(
-        sigmoid(read(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0
+        sigmoid(read(net, threshold_faces, size_px)[0]),
+        threshold_faces.au >= _PRESENT,
+        threshold_faces.au_weight > 0,
     )
     truth = table.select(held_out)
     probability = sigmoid(read(net, truth, size_px)[0])
-    result: dict[str, Any] = {"faces that chose thresholds": len(judged)}
-    result["thresholds"] = dict(zip(AU_NAMES, thresholds, strict=True))
+    tested_on: dict[str, Any] = {}
     for number, name in enumerate(RIGS):
-        rows = (rig[held_out] == number) & ~choose[held_out]
-        on, wanted = probability[rows] >= np.array(thresholds), truth.au[rows] >= _PRESENT
-        seen = truth.au_weight[rows] > 0
+        rows = (rig[held_out] == number) & ~is_threshold_face[held_out]
+        is_active = probability[rows] >= np.array(thresholds)
+        expected = truth.au[rows] >= _PRESENT
+        is_labeled = truth.au_weight[rows] > 0
         f1 = {
-            au: metrics.f1(on[seen[:, k], k], wanted[seen[:, k], k])
+            au: metrics.f1(is_active[is_labeled[:, k], k], expected[is_labeled[:, k], k])
             for k, au in enumerate(AU_NAMES)
-            if seen[:, k].any()
+            if is_labeled[:, k].any()
         }
-        of_both = [value for au, value in f1.items() if au not in APPROXIMATED_AUS]
+        common = [value for au, value in f1.items() if au not in APPROXIMATED_AUS]
         means = {
             "mean_f1": float(np.mean(list(f1.values()))),
-            "mean_f1_of_units_of_both": float(np.mean(of_both)),
+            "mean_f1_common_aus": float(np.mean(common)),
         }
-        result[f"on {name}"] = {"faces": int(rows.sum()), "f1": f1, **means}
-    return result
+        tested_on[name] = {"faces": int(rows.sum()), "f1": f1, **means}
+    return {
+        "threshold_faces": len(threshold_faces),
+        "thresholds": dict(zip(AU_NAMES, thresholds, strict=True)),
+        "tested_on": tested_on,
+    }

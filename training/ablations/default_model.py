@@ -1,4 +1,4 @@
-"""The wheel's model on the same frames as the methods."""
+"""Default model on the validation frames of the leaderboard."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources.read_image import read_image
 from faceaffect.types import Frame
-from training.ablations.one_run import RunPaths, judged, setting_data
+from training.ablations.one_run import RunPaths, evaluate_predictions, scenario_data
 from training.ablations.records import Record, machine_name
-from training.ablations.variants import BOARD
+from training.ablations.variants import LEADERBOARD
 from training.datasets.frame_table import FrameTable
 from training.datasets.image_store import absolute_paths
 from training.evaluation.bundle_runner import BundleRunner
@@ -27,14 +27,13 @@ _WARM_UP = 20
 
 
 def pipeline_predictions(table: FrameTable, model: Path | None = None) -> MethodPredictions:
-    """Of every row, as the SDK takes images that are crops; AUs are its decisions (0 or 1) by the
-    thresholds of the spec.
+    """Predictions of the SDK for all rows, read as aligned crops.
+
+    AUs are decisions (0 or 1) at the thresholds of the bundle.
     """
     count = len(table)
-    au, expression = (
-        np.zeros((count, len(AU_NAMES)), np.float32),
-        np.zeros((count, len(EXPRESSION_NAMES)), np.float32),
-    )
+    au = np.zeros((count, len(AU_NAMES)), np.float32)
+    expression = np.zeros((count, len(EXPRESSION_NAMES)), np.float32)
     va = np.zeros((count, 2), np.float32)
     with open_pipeline(model, aligned_crops=True) as pipeline:
         for row, path in enumerate(absolute_paths(table)):
@@ -46,8 +45,9 @@ def pipeline_predictions(table: FrameTable, model: Path | None = None) -> Method
 
 
 def bundle_cost(runner: BundleRunner, runs: int = 200) -> dict[str, float]:
-    """As the board's networks are measured: CPU time of ONNX Runtime and of the graph layer, on one
-    thread.
+    """Cost of a bundle, measured as that of the leaderboard's networks.
+
+    Time is CPU time of ONNX Runtime and the graph layer on one thread.
     """
     size = runner.spec.crop.size_px
     crop = np.random.default_rng(0).standard_normal((3, size, size)).astype(np.float32)
@@ -69,13 +69,23 @@ def bundle_cost(runner: BundleRunner, runs: int = 200) -> dict[str, float]:
     }
 
 
-def default_record(places: RunPaths, model: Path | None = None) -> Record:
-    """The default bundle on the board's validation set, with its cost among the facts."""
-    trial = BOARD[0]
-    setting = setting_data(trial, 1, places)
+def default_record(paths: RunPaths, model: Path | None = None) -> Record:
+    """Evaluate the default bundle on the leaderboard's validation set; `details` holds its cost."""
+    ablation = LEADERBOARD[0]
+    scenario = scenario_data(ablation, 1, paths)
     runner = BundleRunner(model or find_bundle())
-    scores, headline = judged(trial, pipeline_predictions(setting.validation, model), setting)
+    scores, score = evaluate_predictions(
+        ablation, pipeline_predictions(scenario.validation, model), scenario
+    )
     return Record(
-        name=NAME, method="default", setting=trial.setting, arm="as shipped", seed=1, judged=trial.judged, headline=headline,
-        scores=scores, facts=bundle_cost(runner), machine=machine_name(),
-    )  # fmt: skip
+        name=NAME,
+        method="default",
+        scenario=ablation.scenario,
+        variant="released",
+        seed=1,
+        tasks=ablation.tasks,
+        score=score,
+        scores=scores,
+        details=bundle_cost(runner),
+        machine=machine_name(),
+    )

@@ -1,8 +1,7 @@
-"""RenderWild with everything that its side files know: labels of all tasks for every crop, who it
-is, where the face lies.
+"""Full ground truth of RenderWild: labels of all tasks, identity and landmarks of every crop.
 
-The annotation files label some tasks of some videos; a setting starts from whole labels and
-takes away what it wants.
+RenderWild (synthetic videos in the layout of Aff-Wild2) annotates some tasks of some videos, as
+Aff-Wild2 does. Scenarios start with the full labels of its `truth/` files and remove some.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ NOTE: Final = "renderwild.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FullGroundTruth:
-    """A table whose every row has a crop and labels of all tasks (no expression where a blend has
-    none), and more by row.
+    """Table whose rows all have a crop and labels of all tasks, with further arrays by row.
 
-    Groups are people. `official` has the annotation files' labels of the same rows.
+    Blends of expressions have no expression label. Groups are identities. `official` has the
+    labels of the annotation files for the same rows.
     """
 
     table: FrameTable
@@ -38,10 +37,10 @@ class FullGroundTruth:
     is_train: NDArray[np.bool_]  # [N]
     intensity: NDArray[np.float32]  # [N, 12] 0..1
     strength: NDArray[np.float32]  # [N, 7] of each expression
-    landmarks_xy: NDArray[np.float32]  # [N, 68, 2] in crops of side 1: 0 and 1 are the outer edges
+    landmarks_xy: NDArray[np.float32]  # [N, 68, 2] in crop sides: 0 and 1 are the outer edges
     is_occluded: NDArray[np.bool_]  # [N]
-    is_mismatched: NDArray[np.bool_]  # [N] the voice does not fit the face
-    size: str  # of the RenderWild
+    is_mismatched: NDArray[np.bool_]  # [N] audio is of another utterance
+    size: str  # name of RenderWild's size
 
     def __len__(self) -> int:
         return len(self.table)
@@ -64,9 +63,13 @@ _ROW_ARRAYS: Final = (
 )
 
 
-def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> FullGroundTruth:
-    """A RenderWild folder; FileNotFoundError for one that lacks the side files."""
-    size = size_of(folder)
+def read_full_ground_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> FullGroundTruth:
+    """Read a RenderWild folder.
+
+    Raises:
+        FileNotFoundError: The folder has no ground truth files.
+    """
+    size = renderwild_size(folder)
     official = load_cached(folder, cache=cache, progress=False)
     official = official.select(np.flatnonzero(official.has_crop))
     columns = _row_columns(folder, official)
@@ -101,40 +104,46 @@ def read_whole_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> FullGroundTru
     )
 
 
-def size_of(folder: Path) -> str:
-    """Name of the size that a RenderWild folder was made at; FileNotFoundError for another folder."""
+def renderwild_size(folder: Path) -> str:
+    """Name of the size of a RenderWild folder.
+
+    Raises:
+        FileNotFoundError: Not a RenderWild folder.
+    """
     note = folder / NOTE
     if not note.is_file() or not (folder / "truth").is_dir():
         raise FileNotFoundError(
-            f"{folder} must be a RenderWild (with {NOTE} and truth/), as `python -m training.synthesis videos` writes it"
+            f"expected a RenderWild folder with {NOTE} and truth/, got {folder}; create one with "
+            "`python -m training.synthesis videos`"
         )
     return str(json.loads(note.read_text(encoding="utf-8"))["size"])
 
 
 def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:
-    """Truth of each row; a row's frame number counts from 1."""
-    found: dict[str, list[NDArray[Any]]] = {}
+    """Ground truth of each row. Frame numbers start at 1."""
+    columns: dict[str, list[NDArray[Any]]] = {}
     order: list[NDArray[np.int64]] = []
     for k, video in enumerate(table.videos):
         rows = np.flatnonzero(table.video == k)
-        at = table.frame[rows] - 1
+        frames = table.frame[rows] - 1
         with np.load(folder / "truth" / f"{video}.npz", allow_pickle=False) as arrays:
-            mine = {
+            of_video = {
                 name: arrays[name]
                 for name in ("au_intensity", "strength", "expression", "va", "occluded", "cropped")
             }
             to_crop = invert_transforms(arrays["crop_to_frame"])
             landmarks = transform_points(to_crop, arrays["landmarks_xy"])
-        if not mine["cropped"][at].all():
+        if not of_video["cropped"][frames].all():
             raise ValueError(
-                f"{folder}: {video} has crops that truth/{video}.npz does not know; is it another RenderWild's?"
+                f"{folder}: {video} has crops that are not in truth/{video}.npz; do the files "
+                "belong to the same RenderWild?"
             )
-        mine["landmarks"] = ((landmarks + 0.5) / TEMPLATE_SIZE_PX).astype(np.float32)
-        for name, values in mine.items():
-            found.setdefault(name, []).append(values[at])
+        of_video["landmarks"] = ((landmarks + 0.5) / TEMPLATE_SIZE_PX).astype(np.float32)
+        for name, values in of_video.items():
+            columns.setdefault(name, []).append(values[frames])
         order.append(rows)
     back = np.argsort(np.concatenate(order))
-    return {name: np.concatenate(values)[back] for name, values in found.items()}
+    return {name: np.concatenate(values)[back] for name, values in columns.items()}
 
 
 def _absolute(table: FrameTable) -> pa.StringArray:
@@ -142,30 +151,35 @@ def _absolute(table: FrameTable) -> pa.StringArray:
     return pa.array([str(root / name) for name in table.path.to_pylist()], pa.string())
 
 
-def join_truths(truths: list[FullGroundTruth]) -> FullGroundTruth:
-    """Several as one; a video's name is led by its RenderWild's size, and people of one number are
-    one person.
+def concat_ground_truth(truths: list[FullGroundTruth]) -> FullGroundTruth:
+    """Concatenate ground truths of several RenderWilds.
+
+    Videos are prefixed with the size; equal identity numbers are the same identity.
     """
     if len({truth.size for truth in truths}) != len(truths):
         raise ValueError(
-            f"RenderWilds must be of different sizes to be joined, got {[truth.size for truth in truths]}"
+            f"expected RenderWilds of different sizes, got {[truth.size for truth in truths]}"
         )
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(truth, name) for truth in truths]) for name in _ROW_ARRAYS
     }
     return FullGroundTruth(
-        table=_joined([replace(truth.table, videos=_led(truth)) for truth in truths]),
-        official=_joined([replace(truth.official, videos=_led(truth)) for truth in truths]),
+        table=_concat_tables(
+            [replace(truth.table, videos=_prefixed_videos(truth)) for truth in truths]
+        ),
+        official=_concat_tables(
+            [replace(truth.official, videos=_prefixed_videos(truth)) for truth in truths]
+        ),
         size="+".join(truth.size for truth in truths),
         **arrays,
     )
 
 
-def _led(truth: FullGroundTruth) -> tuple[str, ...]:
+def _prefixed_videos(truth: FullGroundTruth) -> tuple[str, ...]:
     return tuple(f"{truth.size}/{video}" for video in truth.table.videos)
 
 
-def _joined(tables: list[FrameTable]) -> FrameTable:
+def _concat_tables(tables: list[FrameTable]) -> FrameTable:
     first = np.cumsum([0, *(len(table.videos) for table in tables)])
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(table, name) for table in tables])

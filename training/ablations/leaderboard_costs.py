@@ -1,6 +1,4 @@
-"""What one frame of one face costs in each network of the board: parameters, multiply-accumulates,
-time on one thread.
-"""
+"""Cost of the leaderboard's networks per frame of one face: parameters, MACs, CPU time."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training.ablations.records import machine_name
-from training.ablations.variants import BOARD, FULL, Run
+from training.ablations.variants import FULL, LEADERBOARD, Run
 from training.methods.recipe_lookup import find_recipe
 from training.methods.stage_to_onnx import names_in, stage_to_onnx
 from training.methods.stream_runner import StreamRunner
@@ -31,12 +29,10 @@ _WARM_UP: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class BoardCost:
-    """Of one frame of one face, frame by frame with the memory that the network has; audio is
-    apart, for one call of it.
+class NetworkCost:
+    """Cost of one frame of one face in streaming operation; audio is counted separately, per call.
 
-    Times are ONNX Runtime's CPU time on one thread, medians over frames: other work on the
-    machine does not count.
+    Times are medians of ONNX Runtime's CPU time on one thread, which excludes other processes.
     """
 
     method: str
@@ -51,10 +47,10 @@ class BoardCost:
 def session_call(
     stages: tuple[Stage, ...],
 ) -> Callable[[Stage, tuple[Tensor, ...]], tuple[Tensor, ...]]:
-    """Runs a stage as the ONNX model that it exports to, on one thread."""
+    """Function that runs a stage as its exported ONNX model on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    opened = {
+    sessions = {
         stage.name: onnxruntime.InferenceSession(
             stage_to_onnx(stage), options, providers=["CPUExecutionProvider"]
         )
@@ -63,31 +59,32 @@ def session_call(
 
     def call(stage: Stage, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         feed = {name: tensor.numpy() for name, tensor in zip(names_in(stage), tensors, strict=True)}
-        return tuple(torch.from_numpy(value) for value in opened[stage.name].run(None, feed))
+        return tuple(torch.from_numpy(value) for value in sessions[stage.name].run(None, feed))
 
     return call
 
 
-def board_cost(method: str, options: tuple[str, ...], frames: int = 200) -> BoardCost:
-    """Measured on images of noise: what a network costs does not depend on what it sees or has
-    learned.
-    """
+def network_cost(method: str, options: tuple[str, ...], frames: int = 200) -> NetworkCost:
+    """Measure a network with random weights on random images: neither affects the cost."""
     recipe = find_recipe(method, "compact", list(options))
     torch.manual_seed(1)
     net = build_network(recipe.net).eval()
     stages = net.stages()
-    seen = [stage for stage in stages if stage.name != AUDIO]
-    made = {form.name for stage in stages for form in stage.outputs}
-    forms = {form.name: form for stage in seen for form in stage.inputs if form.name not in made}
-    runner, random = StreamRunner(stages, session_call(stages)), np.random.default_rng(1)
+    visual = [stage for stage in stages if stage.name != AUDIO]
+    computed = {form.name for stage in stages for form in stage.outputs}
+    forms = {
+        form.name: form for stage in visual for form in stage.inputs if form.name not in computed
+    }
+    runner = StreamRunner(stages, session_call(stages))
+    rng = np.random.default_rng(1)
     times = []
     for _ in range(_WARM_UP + frames):
-        shown = {
-            n: torch.from_numpy(random.standard_normal((1, *f.shape)).astype(np.float32))
-            for n, f in forms.items()
+        inputs = {
+            name: torch.from_numpy(rng.standard_normal((1, *form.shape)).astype(np.float32))
+            for name, form in forms.items()
         }
         started = time.process_time()
-        runner.step("face", shown)
+        runner.step("face", inputs)
         times.append(time.process_time() - started)
     macs, audio_macs = 0, 0
     for stage in stages:
@@ -97,7 +94,7 @@ def board_cost(method: str, options: tuple[str, ...], frames: int = 200) -> Boar
         audio_macs += counted if stage.name == AUDIO else 0
     audio_ms = _audio_ms(stages, frames)
     median = 1e3 * float(np.median(times[_WARM_UP:]))
-    return BoardCost(
+    return NetworkCost(
         method, recipe.net.size_px, parameter_count(net), macs, median, audio_macs, audio_ms
     )
 
@@ -116,24 +113,27 @@ def _audio_ms(stages: tuple[Stage, ...], calls: int) -> float | None:
     return 1e3 * float(np.median(times[_WARM_UP:]))
 
 
-def write_costs(folder: Path, frames: int = 200) -> list[BoardCost]:
-    """Measure all networks of the board into `costs.json` of the records."""
+def write_costs(folder: Path, frames: int = 200) -> list[NetworkCost]:
+    """Measure all networks of the leaderboard and write `costs.json`."""
     rows = [
-        board_cost(trial.method, Run(trial, trial.arms[0], 1).trial.options, frames)
-        for trial in BOARD
+        network_cost(
+            ablation.method, Run(ablation, ablation.variants[0], 1).ablation.options, frames
+        )
+        for ablation in LEADERBOARD
     ]
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(
-        {"machine": machine_name(), "arm": FULL, "rows": [asdict(row) for row in rows]}, indent=1
+        {"machine": machine_name(), "variant": FULL, "rows": [asdict(row) for row in rows]},
+        indent=1,
     )
     (folder / COSTS).write_text(text + "\n", encoding="utf-8")
     return rows
 
 
-def read_costs(folder: Path) -> tuple[str, dict[str, BoardCost]]:
-    """The machine and the rows by method; nothing where they were not measured."""
+def read_costs(folder: Path) -> tuple[str, dict[str, NetworkCost]]:
+    """Machine and costs by method; empty if they were not measured."""
     path = folder / COSTS
     if not path.is_file():
         return "", {}
-    said = json.loads(path.read_text(encoding="utf-8"))
-    return said["machine"], {row["method"]: BoardCost(**row) for row in said["rows"]}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return record["machine"], {row["method"]: NetworkCost(**row) for row in record["rows"]}

@@ -1,6 +1,4 @@
-"""What knowing nothing of the image gives: the commonest answer of the training labels for every
-frame.
-"""
+"""Majority baseline: the most frequent training label for every frame."""
 
 from __future__ import annotations
 
@@ -12,16 +10,16 @@ from training.methods.predict import MethodPredictions
 
 
 def majority_predictions(train: FrameTable, count: int) -> MethodPredictions:
-    """`count` frames: each AU as most frames have it, the most frequent expression, mean valence
-    and arousal.
+    """Predict the majority of each AU, the most frequent expression, and mean valence and arousal
+    for `count` frames.
     """
     known = train.au_mask.sum(axis=0)
     rate = np.where(train.au_mask, train.au, 0).sum(axis=0) / np.maximum(known, 1)
     classes = train.expression[train.expression_mask]
-    best = int(np.bincount(classes, minlength=len(EXPRESSION_NAMES)).argmax())
+    majority = int(np.bincount(classes, minlength=len(EXPRESSION_NAMES)).argmax())
     va = train.va[train.va_mask].mean(axis=0) if train.va_mask.any() else np.zeros(2, np.float32)
     expression = np.zeros((count, len(EXPRESSION_NAMES)), np.float32)
-    expression[:, best] = 1
+    expression[:, majority] = 1
     return MethodPredictions(
         known=np.ones(count, bool),
         au=np.tile((rate > 0.5).astype(np.float32), (count, 1)).reshape(count, len(AU_NAMES)),

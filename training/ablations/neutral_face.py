@@ -1,6 +1,4 @@
-"""How odd a face lies at rest: brows and corners of the mouth, by landmarks of frames where they do
-not move.
-"""
+"""Outlierness of a person's neutral face: brow height and mouth corner height, by landmarks."""
 
 from __future__ import annotations
 
@@ -12,14 +10,19 @@ from numpy.typing import NDArray
 from faceaffect.labels import AU_NAMES
 from training.ablations.full_ground_truth import FullGroundTruth
 
-_STILL: Final = 0.1  # intensity below which a unit counts as absent
-_BROW_UNITS: Final = ("AU1", "AU2", "AU4")
-_MOUTH_UNITS: Final = ("AU10", "AU12", "AU15", "AU23", "AU24", "AU26")
+_MAX_NEUTRAL_INTENSITY: Final = 0.1  # AU intensity up to which a frame is neutral
+_BROW_AUS: Final = ("AU1", "AU2", "AU4")
+_MOUTH_AUS: Final = ("AU10", "AU12", "AU15", "AU23", "AU24", "AU26")
 
 
-def resting_measures(landmarks_xy: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of [N, 68, 2]: height of the brows over the eyes and of the mouth's corners over its middle
-    [N, 2], in nose lengths.
+def neutral_face_measures(landmarks_xy: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Height of the brows above the eyes and of the mouth corners above the mouth center.
+
+    Args:
+        landmarks_xy: [N, 68, 2].
+
+    Returns:
+        [N, 2], in nose lengths.
     """
     nose = np.linalg.norm(landmarks_xy[:, 27] - landmarks_xy[:, 33], axis=1).clip(min=1e-6)
     brows = landmarks_xy[:, 36:48, 1].mean(axis=1) - landmarks_xy[:, 17:27, 1].mean(axis=1)
@@ -28,23 +31,24 @@ def resting_measures(landmarks_xy: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def neutral_face_outlierness(truth: FullGroundTruth) -> dict[str, float]:
-    """By video: the larger distance of the two measures from the median person, in deviations of
-    persons.
+    """Distance of each video's neutral face from the median: the larger robust z-score of the two
+    measures.
 
-    A measure is the median over the video's calm frames (the calmest tenth where none is calm).
+    A measure is the median over the video's neutral frames (those of the lowest decile of
+    intensity if none is neutral). The deviation is 1.4826 times the median absolute deviation.
     """
-    measures = resting_measures(truth.landmarks_xy)
-    moved = [
-        truth.intensity[:, [AU_NAMES.index(unit) for unit in units]].max(axis=1)
-        for units in (_BROW_UNITS, _MOUTH_UNITS)
+    measures = neutral_face_measures(truth.landmarks_xy)
+    intensity = [
+        truth.intensity[:, [AU_NAMES.index(au) for au in aus]].max(axis=1)
+        for aus in (_BROW_AUS, _MOUTH_AUS)
     ]
-    at_rest = np.full((len(truth.table.videos), 2), np.nan)
-    for video in range(len(at_rest)):
+    neutral = np.full((len(truth.table.videos), 2), np.nan)
+    for video in range(len(neutral)):
         rows = np.flatnonzero(truth.table.video == video)
         for k in range(2):
-            limit = max(_STILL, float(np.quantile(moved[k][rows], 0.1)))
-            at_rest[video, k] = np.median(measures[rows[moved[k][rows] <= limit], k])
-    middle = np.median(at_rest, axis=0)
-    spread = np.median(np.abs(at_rest - middle), axis=0) * 1.4826
-    distance = np.abs(at_rest - middle) / np.where(spread > 0, spread, 1)
+            threshold = max(_MAX_NEUTRAL_INTENSITY, float(np.quantile(intensity[k][rows], 0.1)))
+            neutral[video, k] = np.median(measures[rows[intensity[k][rows] <= threshold], k])
+    median = np.median(neutral, axis=0)
+    spread = np.median(np.abs(neutral - median), axis=0) * 1.4826
+    distance = np.abs(neutral - median) / np.where(spread > 0, spread, 1)
     return dict(zip(truth.table.videos, distance.max(axis=1).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""One run: the data of its setting, training, scores, record."""
+"""One run: build the scenario's data, train, evaluate, return the record."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.ablations.full_ground_truth import FullGroundTruth, read_whole_truth, size_of
+from training.ablations.full_ground_truth import (
+    FullGroundTruth,
+    read_full_ground_truth,
+    renderwild_size,
+)
 from training.ablations.majority import majority_predictions
 from training.ablations.records import Record, machine_name
-from training.ablations.scenarios import SETTINGS, SettingData
+from training.ablations.scenarios import SCENARIOS, ScenarioData
 from training.ablations.transformed_images import transformed_images
 from training.ablations.variants import Ablation, Run
 from training.datasets.frame_table import TASKS, FrameTable, Task
@@ -36,121 +40,113 @@ from training.models.backbones.start_trunks import is_region_trunk
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
-SPARSE: Final = "people"
-"""Size of the RenderWild with many people and few frames a second."""
+LOW_FPS_SIZE: Final = "people"
+"""RenderWild size with many people and few frames a second."""
 
 _WITH_LANDMARKS: Final = ("M4", "M5")
 _WITH_AUDIO: Final = ("M2", "M5")
 SAVE_EVERY: Final = 100
 _BY_PHASE: Final = ("phases", "epoch")
 _REGION_TRUNK: Final = ("M4",)
-"""Methods whose compact network begins with a region trunk; all others have a small ResNet."""
+"""Methods whose compact network has a region trunk; all others have a small ResNet."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Where things lie: RenderWild folders, and a folder for everything that is made on the way."""
+    """RenderWild folders, working folder, and initial trunk weights.
+
+    Trunk weights are those of `python -m training pretrain`, one file for each kind of trunk.
+    """
 
     data: tuple[Path, ...]
     work: Path
-    trunks: tuple[
-        Path, ...
-    ] = ()  # weights that image trunks begin with, of `training pretrain`: one file for each kind
+    trunks: tuple[Path, ...] = ()
 
     @property
     def cache(self) -> Path:
         return self.work / "cache"
 
     def run(self, name: str, scale: float) -> Path:
-        """Folder of a run; one of other steps is another run."""
+        """Folder of a run at a scale."""
         return self.work / "runs" / f"{name}-x{scale:g}"
 
 
-def trunk_of(run: Run, places: RunPaths) -> Path | None:
-    """The weights that a run's network begins with; None where no file is of its kind: it begins
-    with chance.
-    """
-    wants_region = run.trial.method in _REGION_TRUNK
+def trunk_path(run: Run, paths: RunPaths) -> Path | None:
+    """Initial trunk weights of a run; None (random weights) if no file has its kind of trunk."""
+    needs_region = run.ablation.method in _REGION_TRUNK
     return next(
-        (path for path in places.trunks if is_region_trunk(read_weights(path)) == wants_region),
+        (path for path in paths.trunks if is_region_trunk(read_weights(path)) == needs_region),
         None,
     )
 
 
-def trunk_digest(run: Run, places: RunPaths) -> str:
-    """SHA-256 of the weights that a run begins with; empty where it begins with chance."""
-    path = trunk_of(run, places)
+def trunk_digest(run: Run, paths: RunPaths) -> str:
+    """SHA-256 of the initial trunk weights; empty if they are random."""
+    path = trunk_path(run, paths)
     return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class FoldersTruth:
-    """The folders' whole truths, read when they are asked for; `people` is the one of that size,
-    `video` the other.
-    """
+class RenderWildFolders:
+    """Ground truth of the RenderWild folders, read on first use."""
 
-    def __init__(self, places: RunPaths) -> None:
-        if not 1 <= len(places.data) <= 2:
-            raise ValueError(f"one or two RenderWild folders are wanted, got {len(places.data)}")
-        sizes = {folder: size_of(folder) for folder in places.data}
-        self._sparse = next(
-            (folder for folder, size in sizes.items() if size == SPARSE), places.data[0]
+    def __init__(self, paths: RunPaths) -> None:
+        if not 1 <= len(paths.data) <= 2:
+            raise ValueError(f"expected one or two RenderWild folders, got {len(paths.data)}")
+        sizes = {folder: renderwild_size(folder) for folder in paths.data}
+        self._low_fps_folder = next(
+            (folder for folder, size in sizes.items() if size == LOW_FPS_SIZE), paths.data[0]
         )
-        self._dense = next(
-            (folder for folder in places.data if folder != self._sparse), self._sparse
+        self._full_fps_folder = next(
+            (folder for folder in paths.data if folder != self._low_fps_folder),
+            self._low_fps_folder,
         )
-        self._cache = places.cache
+        self._cache = paths.cache
 
     @cached_property
-    def people(self) -> FullGroundTruth:
-        return read_whole_truth(self._sparse, self._cache)
+    def low_fps(self) -> FullGroundTruth:
+        return read_full_ground_truth(self._low_fps_folder, self._cache)
 
     @cached_property
-    def video(self) -> FullGroundTruth:
+    def full_fps(self) -> FullGroundTruth:
         return (
-            self.people
-            if self._dense == self._sparse
-            else read_whole_truth(self._dense, self._cache)
+            self.low_fps
+            if self._full_fps_folder == self._low_fps_folder
+            else read_full_ground_truth(self._full_fps_folder, self._cache)
         )
 
 
-_truth = lru_cache(maxsize=1)(FoldersTruth)
+_truth = lru_cache(maxsize=1)(RenderWildFolders)
 
 
-def setting_data(trial: Ablation, seed: int, places: RunPaths) -> SettingData:
-    return SETTINGS[trial.setting].make(_truth(places), seed)
+def scenario_data(ablation: Ablation, seed: int, paths: RunPaths) -> ScenarioData:
+    return SCENARIOS[ablation.scenario].build(_truth(paths), seed)
 
 
 def method_data(
-    run: Run, recipe: MethodRecipe, setting: SettingData, places: RunPaths
+    run: Run, recipe: MethodRecipe, scenario: ScenarioData, paths: RunPaths
 ) -> MethodData:
-    """The setting's tables with images at the network's size, and audio and landmarks where the
-    method wants them.
+    """Tables of the scenario with images at the network's size, and audio and landmarks if the
+    method uses them.
     """
-    method, side = run.trial.method, recipe.net.size_px
+    method, side = run.ablation.method, recipe.net.size_px
     audio, points = method in _WITH_AUDIO, method in _WITH_LANDMARKS
     opened = [
         open_method_data(
-            folder,
-            side,
-            audio,
-            places.cache,
-            landmarks=points,
-            progress=False,
-            evaluation_only=True,
+            folder, side, audio, paths.cache, landmarks=points, progress=False, evaluation_only=True
         )
-        for folder in places.data
-        if _is_used(folder, setting)
+        for folder in paths.data
+        if _is_used(folder, scenario)
     ]
     images = (
         opened[0].images if len(opened) == 1 else concat_stores([each.images for each in opened])
     )
-    images = transformed_images(images, setting, places.cache / "settings")
-    return MethodData(setting.train, setting.validation, images, opened[0].tracks)
+    images = transformed_images(images, scenario, paths.cache / "scenarios")
+    return MethodData(scenario.train, scenario.validation, images, opened[0].tracks)
 
 
-def _is_used(folder: Path, setting: SettingData) -> bool:
+def _is_used(folder: Path, scenario: ScenarioData) -> bool:
     root = f"{folder.resolve()}/"
-    tables = (setting.train, setting.validation)
+    tables = (scenario.train, scenario.validation)
     return any(
         table.path[int(row)].as_py().startswith(root)
         for table in tables
@@ -158,58 +154,59 @@ def _is_used(folder: Path, setting: SettingData) -> bool:
     )
 
 
-def arm_table(table: FrameTable, run: Run) -> FrameTable:
-    """The training rows of an arm."""
-    if run.arm.rows == "both":
+def variant_table(table: FrameTable, run: Run) -> FrameTable:
+    """Training rows of a variant."""
+    if run.variant.fully_labeled_only:
         return table.select(table.labeled("AU") & table.labeled("EXPR"))
     return table
 
 
 def run_steps(run: Run, recipe: MethodRecipe, table: FrameTable, scale: float) -> int:
-    """Steps of the judged network; whole epochs where an epoch has phases, so that none is cut off."""
-    steps = max(1, round(run.trial.steps * scale))
+    """Steps of the evaluated network, rounded to complete epochs if an epoch has phases."""
+    steps = max(1, round(run.ablation.steps * scale))
     if recipe.sampler not in _BY_PHASE and not (
         recipe.sampler == "alternate" and recipe.sampling.turn in _BY_PHASE
     ):
         return steps
-    each = build_sampler(
+    epoch_steps = build_sampler(
         recipe, table, InputSpec.of(build_network(recipe.net), recipe.sampling.form), run.seed
     ).count(0)
-    return max(1, round(steps / each)) * each
+    return max(1, round(steps / epoch_steps)) * epoch_steps
 
 
-def make_record(
-    run: Run, places: RunPaths, scale: float = 1.0, save_every: int = SAVE_EVERY
+def train_and_evaluate(
+    run: Run, paths: RunPaths, scale: float = 1.0, save_every: int = SAVE_EVERY
 ) -> Record:
-    """Train, resuming what is there, judge on the setting's validation set, and tell."""
+    """Train or resume a run and evaluate it on the scenario's validation set."""
     torch.set_num_threads(1)
-    recipe, setting = run.recipe(), setting_data(run.trial, run.seed, places)
-    trunk = trunk_of(run, places)
+    recipe, scenario = run.recipe(), scenario_data(run.ablation, run.seed, paths)
+    trunk = trunk_path(run, paths)
     if trunk is not None:
         recipe = replace(recipe, trunk_weights=str(trunk))
-    setting = replace(setting, train=arm_table(setting.train, run))
-    data = method_data(run, recipe, setting, places)
-    started, is_new = time.process_time(), not places.run(run.name, scale).exists()
+    scenario = replace(scenario, train=variant_table(scenario.train, run))
+    data = method_data(run, recipe, scenario, paths)
+    started = time.process_time()
+    is_new = not paths.run(run.name, scale).exists()
     steps = run_steps(run, recipe, data.train, scale)
-    predictions, net = _trained(
-        run, recipe, data, places.run(run.name, scale), steps, save_every, setting.input_fps
+    predictions, net = _train_and_predict(
+        run, recipe, data, paths.run(run.name, scale), steps, save_every, scenario.input_fps
     )
-    scores, headline = judged(run.trial, predictions, setting)
+    scores, score = evaluate_predictions(run.ablation, predictions, scenario)
     return Record(
         name=run.name,
-        method=run.trial.method,
-        setting=run.trial.setting,
-        arm=run.arm.name,
+        method=run.ablation.method,
+        scenario=run.ablation.scenario,
+        variant=run.variant.name,
         seed=run.seed,
-        judged=tuple(task for task in run.trial.judged if task in scores),
-        headline=headline,
+        tasks=tuple(task for task in run.ablation.tasks if task in scores),
+        score=score,
         scores=scores,
-        facts=setting.facts,
+        details=scenario.details,
         recipe={
-            "options": [*run.trial.options, *run.arm.options],
+            "options": [*run.ablation.options, *run.variant.options],
             "batch": recipe.batch,
             "preset": recipe.preset,
-            "trunk": trunk_digest(run, places),
+            "trunk": trunk_digest(run, paths),
         },
         steps=steps,
         scale=scale,
@@ -219,7 +216,7 @@ def make_record(
     )
 
 
-def _trained(
+def _train_and_predict(
     run: Run,
     recipe: MethodRecipe,
     data: MethodData,
@@ -228,8 +225,8 @@ def _trained(
     save_every: int,
     input_fps: float | None,
 ) -> tuple[MethodPredictions, MethodNet]:
-    """Predictions of all validation rows, and the (last) network."""
-    if not run.arm.one_by_one:
+    """Predictions for all validation rows, and the (last) network."""
+    if not run.variant.single_task:
         net = _train(recipe, data, folder, run.seed, steps, save_every)
         return method_predictions(net, recipe, data.validation, data, input_fps=input_fps), net
     parts: dict[str, Any] = {}
@@ -239,30 +236,29 @@ def _trained(
         )
         net = _train(
             single,
-            replace(data, train=_only(data.train, task)),
+            replace(data, train=_single_task_labels(data.train, task)),
             folder / LABELS[task],
             run.seed,
             steps,
             save_every,
         )
-        said = method_predictions(net, single, data.validation, data, input_fps=input_fps)
-        parts[LABELS[task]] = getattr(said, LABELS[task])
-    return MethodPredictions(said.known, **{name: parts.get(name) for name in LABELS.values()}), net
+        predictions = method_predictions(net, single, data.validation, data, input_fps=input_fps)
+        parts[LABELS[task]] = getattr(predictions, LABELS[task])
+    return MethodPredictions(
+        predictions.known, **{name: parts.get(name) for name in LABELS.values()}
+    ), net
 
 
 def _train(
     recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int
 ) -> MethodNet:
     train = multi_stage_training_for(recipe) or train_method
-    return train(
-        recipe,
-        data,
-        TrainerConfig(folder, seed=seed, resume=True, steps=steps, save_every=save_every),
-    )
+    config = TrainerConfig(folder, seed=seed, resume=True, steps=steps, save_every=save_every)
+    return train(recipe, data, config)
 
 
-def _only(table: FrameTable, task: Task) -> FrameTable:
-    """All rows, with the labels of one task."""
+def _single_task_labels(table: FrameTable, task: Task) -> FrameTable:
+    """Table with the labels of one task only."""
     return replace(
         table,
         au_mask=table.au_mask & (task == "AU"),
@@ -271,45 +267,57 @@ def _only(table: FrameTable, task: Task) -> FrameTable:
     )
 
 
-def judged(
-    trial: Ablation, predictions: MethodPredictions, setting: SettingData
+def evaluate_predictions(
+    ablation: Ablation, predictions: MethodPredictions, scenario: ScenarioData
 ) -> tuple[dict[str, Any], float]:
-    """Scores by task, with F1 of covered units where there are any, and the mean of the judged
-    tasks' scores.
+    """Scores by task, and the mean score of the ablation's tasks.
+
+    If the scenario occludes faces, AU scores include the mean F1 of occluded and visible AUs.
     """
-    scores = method_scores(predictions, setting.validation)
-    if setting.hidden is not None and predictions.au is not None:
-        hidden = setting.hidden & setting.validation.au_mask
-        scores["AU"]["f1_mean_hidden"] = _mean_f1(
-            predictions.au > 0.5, setting.validation.au > 0.5, hidden
-        )
-        scores["AU"]["f1_mean_seen"] = _mean_f1(
-            predictions.au > 0.5, setting.validation.au > 0.5, ~hidden
-        )
-    tasks = [task for task in TASKS if task in trial.judged and task in scores]
+    scores = method_scores(predictions, scenario.validation)
+    if scenario.occluded_aus is not None and predictions.au is not None:
+        occluded = scenario.occluded_aus & scenario.validation.au_mask
+        is_active = predictions.au > 0.5
+        expected = scenario.validation.au > 0.5
+        scores["AU"]["f1_mean_occluded"] = _mean_f1(is_active, expected, occluded)
+        scores["AU"]["f1_mean_visible"] = _mean_f1(is_active, expected, ~occluded)
+    tasks = [task for task in TASKS if task in ablation.tasks and task in scores]
     if not tasks:
         raise ValueError(
-            f"{trial.name} is judged by {', '.join(trial.judged)}, its network answers {', '.join(scores)}"
+            f"{ablation.name}: expected predictions of {', '.join(ablation.tasks)}, "
+            f"got {', '.join(scores)}"
         )
     return scores, float(np.mean([scores[task]["score"] for task in tasks]))
 
 
-def _mean_f1(on: NDArray[np.bool_], truth: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float:
-    """Mean over units of F1 on the chosen (frame, unit) pairs; units that are never chosen or never
-    present are left out.
+def _mean_f1(
+    is_active: NDArray[np.bool_], truth: NDArray[np.bool_], selected: NDArray[np.bool_]
+) -> float:
+    """Mean over AUs of F1 on the selected (frame, AU) pairs, without AUs that are never selected or
+    never present.
     """
-    found = [
-        f1(on[rows, k], truth[rows, k]) for k, rows in enumerate(chosen.T) if truth[rows, k].any()
+    scores = [
+        f1(is_active[rows, k], truth[rows, k])
+        for k, rows in enumerate(selected.T)
+        if truth[rows, k].any()
     ]
-    return float(np.mean(found)) if found else float("nan")
+    return float(np.mean(scores)) if scores else float("nan")
 
 
-def majority_record(trial: Ablation, places: RunPaths) -> Record:
-    """The baseline of a trial's setting and tasks."""
-    setting = setting_data(trial, 1, places)
-    predictions = majority_predictions(setting.train, len(setting.validation))
-    scores, headline = judged(trial, predictions, setting)
+def majority_record(ablation: Ablation, paths: RunPaths) -> Record:
+    """Majority baseline of an ablation's scenario and tasks."""
+    scenario = scenario_data(ablation, 1, paths)
+    predictions = majority_predictions(scenario.train, len(scenario.validation))
+    scores, score = evaluate_predictions(ablation, predictions, scenario)
     return Record(
-        name=f"{trial.name}-majority", method=trial.method, setting=trial.setting, arm="majority", seed=1,
-        judged=trial.judged, headline=headline, scores=scores, facts=setting.facts, machine=machine_name(),
-    )  # fmt: skip
+        name=f"{ablation.name}-majority",
+        method=ablation.method,
+        scenario=ablation.scenario,
+        variant="majority",
+        seed=1,
+        tasks=ablation.tasks,
+        score=score,
+        scores=scores,
+        details=scenario.details,
+        machine=machine_name(),
+    )

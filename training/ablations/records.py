@@ -1,4 +1,4 @@
-"""Records of runs: one JSON file each, all that the tables are made of."""
+"""Records of runs, one JSON file each; all tables are made of them."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ RECORDS: Final = Path(__file__).resolve().parents[2] / "benchmarks" / "results" 
 
 
 class RecordError(ValueError):
-    """A record that cannot be read, or is of other conditions."""
+    """A record is unreadable or was made under other conditions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a run was and what came out; `scores` by task, `headline` the mean score of the tasks in
-    `judged`.
+    """Configuration and result of a run.
+
+    `scores` holds metrics by task, `score` the mean score of `tasks`.
     """
 
     name: str
     method: str
-    setting: str
-    arm: str
+    scenario: str
+    variant: str
     seed: int
-    judged: tuple[str, ...]
-    headline: float
+    tasks: tuple[str, ...]
+    score: float
     scores: dict[str, Any]
-    facts: dict[str, Any] = field(default_factory=dict)  # of the setting
+    details: dict[str, Any] = field(default_factory=dict)  # of the scenario's data
     recipe: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
     scale: float = 1.0
-    cpu_seconds: float | None = None  # of training and judging; None where the run was resumed
+    cpu_seconds: float | None = None  # training and evaluation; None if the run was resumed
     parameters: int = 0
     machine: str = ""
 
@@ -49,29 +50,35 @@ class Record:
 def read_record(path: Path) -> Record:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        record = Record(**{**values, "judged": tuple(values["judged"])})
+        record = Record(**{**values, "tasks": tuple(values["tasks"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RecordError(
-            f"{path} is no record of a run ({type(error).__name__}: {error}); delete it to run again"
+            f"expected the record of a run, got {path} ({type(error).__name__}: {error}); "
+            "delete it to run again"
         ) from None
     if record.name != path.stem:
-        raise RecordError(f"{path} holds the record of {record.name}; it must be named after it")
+        raise RecordError(
+            f"expected the record of {path.stem} in {path}, got that of {record.name}"
+        )
     return record
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """All records of a folder by name; records of runs begin with M."""
+    """Read all records of a folder, by name; their file names begin with M."""
     names = sorted(folder.glob("M*.json")) if folder.is_dir() else []
     return {path.stem: read_record(path) for path in names}
 
 
-def finished(trunks: Mapping[str, str], folder: Path, scale: float) -> set[str]:
-    """Which runs have a record, of runs by name with the SHA-256 of the trunk that they begin with.
+def finished_runs(trunks: Mapping[str, str], folder: Path, scale: float) -> set[str]:
+    """Names of the runs that have a record.
 
-    RecordError where one was made with other steps or another trunk: both would be mixed in one
-    table.
+    Args:
+        trunks: SHA-256 of the initial trunk weights, by run name.
+
+    Raises:
+        RecordError: A record was made with another scale or trunk; one table must not mix them.
     """
-    found = set()
+    names = set()
     for name, trunk in trunks.items():
         path = folder / f"{name}.json"
         if not path.is_file():
@@ -79,19 +86,21 @@ def finished(trunks: Mapping[str, str], folder: Path, scale: float) -> set[str]:
         record = read_record(path)
         if record.scale != scale:
             raise RecordError(
-                f"{path} was made at scale {record.scale:g}, this is {scale:g}; take another --records folder or that scale"
+                f"expected scale {scale:g}, got {path} of scale {record.scale:g}; "
+                "use another --records folder or that scale"
             )
         if record.recipe.get("trunk", "") != trunk:
             raise RecordError(
-                f"{path} began with trunk {record.recipe.get('trunk', '')[:12] or 'of chance'}, this is "
-                f"{trunk[:12] or 'of chance'}; take another --records folder or that --trunk"
+                f"expected trunk {trunk[:12] or 'none'}, got {path} with "
+                f"{record.recipe.get('trunk', '')[:12] or 'none'}; "
+                "use another --records folder or that --trunk"
             )
-        found.add(name)
-    return found
+        names.add(name)
+    return names
 
 
 def machine_name() -> str:
-    """Processor and cores, as the record names them."""
+    """Processor model and number of cores."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

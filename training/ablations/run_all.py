@@ -1,6 +1,4 @@
-"""All runs one after the other, some at a time; what is finished is left alone, what was broken off
-goes on.
-"""
+"""Runs all ablations in parallel processes; skips recorded runs, resumes interrupted ones."""
 
 from __future__ import annotations
 
@@ -16,10 +14,10 @@ from pathlib import Path
 from rich.console import Console
 
 from training.ablations.one_run import RunPaths, majority_record, trunk_digest
-from training.ablations.records import finished, read_record
-from training.ablations.variants import BOARD, TRIALS, Run
+from training.ablations.records import finished_runs, read_record
+from training.ablations.variants import ABLATIONS, LEADERBOARD, Run
 
-_LOOK_EVERY_S = 0.5
+_POLL_INTERVAL_S = 0.5
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -29,97 +27,103 @@ _ONE_THREAD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to run, and how. `minutes`: no run is begun after so many."""
+class RunnerConfig:
+    """Runs to do; none is started after `max_minutes`."""
 
     runs: list[Run]
-    places: RunPaths
+    paths: RunPaths
     records: Path
     scale: float = 1.0
     workers: int = 2
-    minutes: float | None = None
+    max_minutes: float | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Names of runs by what became of them in this call."""
+    """Names of the runs by their outcome."""
 
-    done: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
 
 
-def run_all(order: Order, console: Console | None = None) -> Outcome:
-    """Run what has no record yet, in the order given; a failed run is told and does not stop the
-    others.
+def run_all(config: RunnerConfig, console: Console | None = None) -> Outcome:
+    """Run everything that has no record yet, in order; a failed run is reported and does not stop
+    the others.
 
-    Every run is a process of its own on one thread. When this one is stopped its runs are
-    stopped too; they go on from their last saved step another time.
+    Each run is a single-threaded process. Runs are terminated with this process; the next call
+    resumes them from their last saved step.
     """
     console = console or Console()
-    _write_baselines(order)
-    known = finished(
-        {run.name: trunk_digest(run, order.places) for run in order.runs},
-        order.records,
-        order.scale,
+    _write_baselines(config)
+    known = finished_runs(
+        {run.name: trunk_digest(run, config.paths) for run in config.runs},
+        config.records,
+        config.scale,
     )
-    waiting = [run for run in order.runs if run.name not in known]
+    waiting = [run for run in config.runs if run.name not in known]
     console.print(
-        f"{len(known)} of {len(order.runs)} runs have their record; {len(waiting)} to go, {order.workers} at a time"
+        f"{len(known)} of {len(config.runs)} runs have a record; running {len(waiting)}, "
+        f"{config.workers} at a time"
     )
-    outcome, started = Outcome(), time.perf_counter()
+    outcome = Outcome()
+    started = time.perf_counter()
     running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
-    with _ended(running):
+    with _terminate_on_exit(running):
         while waiting or running:
             is_late = (
-                order.minutes is not None and time.perf_counter() - started > 60 * order.minutes
+                config.max_minutes is not None
+                and time.perf_counter() - started > 60 * config.max_minutes
             )
-            while waiting and len(running) < order.workers and not is_late:
+            while waiting and len(running) < config.workers and not is_late:
                 run = waiting.pop(0)
-                running[run.name] = (_begin(run, order), time.perf_counter())
+                running[run.name] = (_start(run, config), time.perf_counter())
             if is_late and not running:
                 break
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_INTERVAL_S)
             for name in [
                 name for name, (process, _) in running.items() if process.poll() is not None
             ]:
-                process, begun = running.pop(name)
-                _tell(name, process, time.perf_counter() - begun, order, outcome, console)
+                process, started_s = running.pop(name)
+                _report(name, process, time.perf_counter() - started_s, config, outcome, console)
                 console.print(
-                    f"    {len(known) + len(outcome.done)} of {len(order.runs)} done, {len(waiting)} waiting"
+                    f"    {len(known) + len(outcome.finished)} of {len(config.runs)} done, "
+                    f"{len(waiting)} waiting"
                 )
-    outcome.left = [run.name for run in waiting]
+    outcome.pending = [run.name for run in waiting]
     return outcome
 
 
-def _write_baselines(order: Order) -> None:
-    # The board has one setting: one baseline of all three tasks serves it.
-    wanted = {
-        BOARD[0].name if run.trial.setting == BOARD[0].setting else run.trial.name
-        for run in order.runs
+def _write_baselines(config: RunnerConfig) -> None:
+    # The leaderboard has one scenario, so one baseline of all three tasks.
+    names = {
+        LEADERBOARD[0].name
+        if run.ablation.scenario == LEADERBOARD[0].scenario
+        else run.ablation.name
+        for run in config.runs
     }
-    for trial in (*TRIALS, BOARD[0]):
-        path = order.records / f"{trial.name}-majority.json"
-        if trial.name in wanted and not path.is_file():
-            majority_record(trial, order.places).write(order.records)
+    for ablation in (*ABLATIONS, LEADERBOARD[0]):
+        path = config.records / f"{ablation.name}-majority.json"
+        if ablation.name in names and not path.is_file():
+            majority_record(ablation, config.paths).write(config.records)
 
 
-def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
-    log = _log(run.name, order)
+def _start(run: Run, config: RunnerConfig) -> subprocess.Popen[bytes]:
+    log = _log_path(run.name, config)
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable,
         "-m",
         "training.ablations",
-        "one",
+        "run-one",
         run.name,
         "--work",
-        str(order.places.work),
+        str(config.paths.work),
     ]
-    command += ["--records", str(order.records), "--scale", str(order.scale)]
-    for data in order.places.data:
+    command += ["--records", str(config.records), "--scale", str(config.scale)]
+    for data in config.paths.data:
         command += ["--data", str(data)]
-    for trunk in order.places.trunks:
+    for trunk in config.paths.trunks:
         command += ["--trunk", str(trunk)]
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -127,26 +131,26 @@ def _begin(run: Run, order: Order) -> subprocess.Popen[bytes]:
         )
 
 
-def _log(name: str, order: Order) -> Path:
-    folder = order.places.run(name, order.scale)
+def _log_path(name: str, config: RunnerConfig) -> Path:
+    folder = config.paths.run(name, config.scale)
     return folder.parent / f"{folder.name}.log"
 
 
-def _tell(
+def _report(
     name: str,
     process: subprocess.Popen[bytes],
     seconds: float,
-    order: Order,
+    config: RunnerConfig,
     outcome: Outcome,
     console: Console,
 ) -> None:
-    path = order.records / f"{name}.json"
+    path = config.records / f"{name}.json"
     if process.returncode == 0 and path.is_file():
-        outcome.done.append(name)
-        console.print(f"{name}: [bold]{read_record(path).headline:.4f}[/bold] in {seconds:.0f} s")
+        outcome.finished.append(name)
+        console.print(f"{name}: [bold]{read_record(path).score:.4f}[/bold] in {seconds:.0f} s")
         return
     outcome.failed.append(name)
-    log = _log(name, order)
+    log = _log_path(name, config)
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     console.print(
         f"{name}: failed ({process.returncode}) after {seconds:.0f} s; {log} ends with",
@@ -156,7 +160,7 @@ def _tell(
 
 
 @contextmanager
-def _ended(running: dict[str, tuple[subprocess.Popen[bytes], float]]) -> Iterator[None]:
+def _terminate_on_exit(running: dict[str, tuple[subprocess.Popen[bytes], float]]) -> Iterator[None]:
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""The settings of the trials: for each method one in which its distinctive part should matter.
+"""Scenarios of the ablations: for each method one in which its distinctive component should matter.
 
-A setting takes labels and pixels away from RenderWild; it never adds any. What it draws for
-training depends on the seed; the validation set is always the same.
+A scenario removes labels or corrupts images of RenderWild; it never adds labels. Its random draws
+for training depend on the seed; the validation set is always the same.
 """
 
 from __future__ import annotations
@@ -13,86 +13,90 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ablations.corrupted_images import COARSE_PX, COVERS, CROP_PX, hidden_units, row_random
-from training.ablations.full_ground_truth import FullGroundTruth, join_truths
+from training.ablations.corrupted_images import (
+    CROP_PX,
+    FACE_PARTS,
+    LOW_RESOLUTION_PX,
+    crop_rng,
+    find_occluded_aus,
+)
+from training.ablations.full_ground_truth import FullGroundTruth, concat_ground_truth
 from training.ablations.neutral_face import neutral_face_outlierness
 from training.datasets.frame_table import FrameTable
 from training.synthesis.videos.plan import SIZES
 
-FEW_PEOPLE: Final = 30
-BOTH_SHARE: Final = 0.1
-LABELED_SHARE: Final = 0.1
-WRONG_SHARE: Final = 0.2
-COVERED_SHARE: Final = 0.6
-STRETCH_SHARE: Final = 0.4
-CLEAR_STRENGTH: Final = 0.5
-ODD_SHARE: Final = 1 / 3
+MAX_LABELED_IDENTITIES: Final = 30
+FULLY_LABELED_FRACTION: Final = 0.1
+LABELED_FRACTION: Final = 0.1
+LABEL_NOISE_FRACTION: Final = 0.2
+OCCLUDED_FRACTION: Final = 0.6
+OCCLUDED_SEGMENT_FRACTION: Final = 0.4
+MIN_EXPRESSION_STRENGTH: Final = 0.5
+ATYPICAL_FRACTION: Final = 1 / 3
 
 
-class RenderedData(Protocol):
-    """`people`: many short videos of few frames a second; `video`: full frame rate. They may be the
-    same.
+class RenderWildData(Protocol):
+    """`low_fps`: many short videos of few frames a second; `full_fps`: videos of the full frame
+    rate. They may be the same.
     """
 
     @property
-    def people(self) -> FullGroundTruth: ...
+    def low_fps(self) -> FullGroundTruth: ...
 
     @property
-    def video(self) -> FullGroundTruth: ...
+    def full_fps(self) -> FullGroundTruth: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SettingData:
-    """Tables of a setting; `change` is done to all images (a key of CHANGES), with each row's
-    amount and landmarks.
+class ScenarioData:
+    """Tables of a scenario, and the corruption of its images (a key of `CORRUPTIONS`), with the
+    corruption's parameter and the landmarks of each row.
     """
 
     train: FrameTable
     validation: FrameTable
-    landmarks_xy: NDArray[np.float32]  # [train + validation, 68, 2] sides of the crop
-    change: str = ""
-    amounts: NDArray[np.float32] | None = None  # [train + validation]
-    hidden: NDArray[np.bool_] | None = None  # [validation, 12] units that something covers
-    input_fps: float | None = (
-        # at which networks with memory see the validation videos, where these have more frames
-        None
-    )
-    facts: dict[str, Any] = field(default_factory=dict)
+    landmarks_xy: NDArray[np.float32]  # [train + validation, 68, 2] in crop sides
+    corruption: str = ""
+    parameters: NDArray[np.float32] | None = None  # [train + validation]
+    occluded_aus: NDArray[np.bool_] | None = None  # [validation, 12]
+    # Frame rate to which validation videos are subsampled for networks with memory; None: all.
+    input_fps: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """`make(data, seed)` with one line that says what it is."""
+class Scenario:
+    """`build(data, seed)` with a one-line description."""
 
-    sentence: str
-    make: Callable[[RenderedData, int], SettingData]
+    description: str
+    build: Callable[[RenderWildData, int], ScenarioData]
 
 
-def _assembled(train: FullGroundTruth, validation: FullGroundTruth, **more: Any) -> SettingData:
-    points = np.concatenate([train.landmarks_xy, validation.landmarks_xy])
-    facts = {
+def _build_data(train: FullGroundTruth, validation: FullGroundTruth, **fields: Any) -> ScenarioData:
+    landmarks = np.concatenate([train.landmarks_xy, validation.landmarks_xy])
+    details = {
         "train_frames": len(train),
         "validation_frames": len(validation),
-        "validation_people": len(set(validation.table.groups)),
+        "validation_identities": len(set(validation.table.groups)),
         "labeled_train_frames": dict(
             zip(("AU", "EXPR", "VA"), train.table.masks.sum(axis=0).tolist(), strict=True)
         ),
-        **more.pop("facts", {}),
+        **fields.pop("details", {}),
     }
-    return SettingData(train.table, validation.table, points, facts=facts, **more)
+    return ScenarioData(train.table, validation.table, landmarks, details=details, **fields)
 
 
-def _sides(truth: FullGroundTruth) -> tuple[FullGroundTruth, FullGroundTruth]:
+def _split(truth: FullGroundTruth) -> tuple[FullGroundTruth, FullGroundTruth]:
     return truth.select(truth.is_train), truth.select(~truth.is_train)
 
 
-def masked(
+def mask_labels(
     truth: FullGroundTruth,
     au: NDArray[np.bool_] | None = None,
     expression: NDArray[np.bool_] | None = None,
     va: NDArray[np.bool_] | None = None,
 ) -> FullGroundTruth:
-    """Labels stay where [N] is true; None leaves a task as it is."""
+    """Keep labels of a task only where its mask [N] is true; None keeps them all."""
     table = truth.table
     if au is not None:
         table = replace(table, au_mask=table.au_mask & au[:, None])
@@ -109,199 +113,217 @@ def masked(
     return replace(truth, table=zeroed)
 
 
-def few_identities(data: RenderedData, seed: int) -> SettingData:
-    """M1. All others of the training side stay as images of known people without labels."""
-    train, validation = _sides(data.people)
+def few_identities(data: RenderWildData, seed: int) -> ScenarioData:
+    """M1. 30 training identities are labeled; images of the others have only their identity."""
+    train, validation = _split(data.low_fps)
     names = sorted(set(train.table.groups))
-    count = min(FEW_PEOPLE, max(1, len(names) // 2))
+    count = min(MAX_LABELED_IDENTITIES, max(1, len(names) // 2))
     chosen = set(np.random.default_rng([seed, 1]).permutation(names)[:count].tolist())
-    of_chosen = np.array([group in chosen for group in train.table.groups])[train.table.video]
-    train = masked(train, of_chosen, of_chosen, of_chosen)
-    return _assembled(train, validation, facts={"labeled_people": count, "people": len(names)})
+    is_labeled = np.array([group in chosen for group in train.table.groups])[train.table.video]
+    train = mask_labels(train, is_labeled, is_labeled, is_labeled)
+    details = {"labeled_identities": count, "identities": len(names)}
+    return _build_data(train, validation, details=details)
 
 
-def noisy_images(data: RenderedData, seed: int) -> SettingData:
-    """M2. Images of both sides are dim, coarse and noisy; videos whose voice does not fit the face
-    are left out.
+def noisy_images(data: RenderWildData, seed: int) -> ScenarioData:
+    """M2. All images are dark, noisy and of low resolution; videos with mismatched audio are
+    excluded.
     """
-    train, validation = _sides(data.people.select(~data.people.is_mismatched))
-    amounts = np.ones(len(train) + len(validation), np.float32)
-    return _assembled(train, validation, change="noisy", amounts=amounts)
+    train, validation = _split(data.low_fps.select(~data.low_fps.is_mismatched))
+    parameters = np.ones(len(train) + len(validation), np.float32)
+    return _build_data(train, validation, corruption="noise", parameters=parameters)
 
 
-def one_label_each(data: RenderedData, seed: int) -> SettingData:
-    """M3. A frame is labeled for AUs or for expression; a tenth for both."""
-    train, validation = _sides(data.people)
+def partial_labels(data: RenderWildData, seed: int) -> ScenarioData:
+    """M3. Each training frame has AU labels or an expression label; 10 % have both."""
+    train, validation = _split(data.low_fps)
     train = train.select(train.table.expression_mask)
     kind = np.random.default_rng([seed, 3]).random(len(train))
-    both, half = kind < BOTH_SHARE, BOTH_SHARE + (1 - BOTH_SHARE) / 2
-    train = masked(train, both | (kind >= half), both | (kind < half), np.zeros(len(train), bool))
-    return _assembled(train, validation, facts={"doubly_labeled": int(both.sum())})
+    both = kind < FULLY_LABELED_FRACTION
+    half = FULLY_LABELED_FRACTION + (1 - FULLY_LABELED_FRACTION) / 2
+    no_va = np.zeros(len(train), bool)
+    train = mask_labels(train, both | (kind >= half), both | (kind < half), no_va)
+    return _build_data(train, validation, details={"fully_labeled_frames": int(both.sum())})
 
 
-def together_and_hidden(data: RenderedData, seed: int) -> SettingData:
-    """M4. Frames of clear expressions, whose units come together; in six of ten a part of the face
-    is covered.
+def occluded_expressions(data: RenderWildData, seed: int) -> ScenarioData:
+    """M4. Frames with a clear expression, whose AUs co-occur; one face part is occluded in 60 % of
+    them.
     """
-    clear = data.people.select(data.people.strength.max(axis=1) >= CLEAR_STRENGTH)
-    train, validation = _sides(clear)
-    covers = _covers([*train.table.path.to_pylist(), *validation.table.path.to_pylist()])
-    hidden = hidden_units(covers[len(train) :])
-    facts = {
-        "covered_share": float((covers > 0).mean()),
-        "mean_largest_correlation": _together(train.table.au),
+    clear = data.low_fps.select(data.low_fps.strength.max(axis=1) >= MIN_EXPRESSION_STRENGTH)
+    train, validation = _split(clear)
+    parts = _random_parts([*train.table.path.to_pylist(), *validation.table.path.to_pylist()])
+    details = {
+        "occluded_fraction": float((parts > 0).mean()),
+        "mean_max_correlation": _mean_max_correlation(train.table.au),
     }
-    return _assembled(
-        train, validation, change="covered", amounts=covers, hidden=hidden, facts=facts
+    return _build_data(
+        train,
+        validation,
+        corruption="occlusion",
+        parameters=parts,
+        occluded_aus=find_occluded_aus(parts[len(train) :]),
+        details=details,
     )
 
 
-def _covers(paths: list[str]) -> NDArray[np.float32]:
-    found = []
+def _random_parts(paths: list[str]) -> NDArray[np.float32]:
+    parts = []
     for path in paths:
-        random = row_random(path, 4)
-        found.append(random.integers(1, len(COVERS) + 1) if random.random() < COVERED_SHARE else 0)
-    return np.array(found, np.float32)
+        rng = crop_rng(path, 4)
+        part = rng.integers(1, len(FACE_PARTS) + 1) if rng.random() < OCCLUDED_FRACTION else 0
+        parts.append(part)
+    return np.array(parts, np.float32)
 
 
-def _together(au: NDArray[np.float32]) -> float:
-    """Mean over units of the largest correlation with another one."""
-    used = au[:, au.std(axis=0) > 0]
-    correlation = np.corrcoef(used.T)
+def _mean_max_correlation(au: NDArray[np.float32]) -> float:
+    """Mean over AUs of the largest correlation with another AU."""
+    varying = au[:, au.std(axis=0) > 0]
+    correlation = np.corrcoef(varying.T)
     np.fill_diagonal(correlation, -1)
     return float(correlation.max(axis=1).mean())
 
 
-def tenth_of_labels(data: RenderedData, seed: int) -> SettingData:
-    """M5. A tenth of the videos is labeled for each task, drawn anew for each; images and audio of
-    all are there.
+def ten_percent_labels(data: RenderWildData, seed: int) -> ScenarioData:
+    """M5. 10 % of the videos are labeled for each task, drawn independently; images and audio of
+    all videos are available.
     """
-    train, validation = _sides(data.people)
-    random, videos = np.random.default_rng([seed, 5]), len(train.table.videos)
-    kept = max(2, round(LABELED_SHARE * videos))
-    known = [np.isin(train.table.video, random.permutation(videos)[:kept]) for _ in range(3)]
-    return _assembled(
-        masked(train, *known), validation, facts={"labeled_videos": kept, "videos": videos}
+    train, validation = _split(data.low_fps)
+    rng = np.random.default_rng([seed, 5])
+    videos = len(train.table.videos)
+    labeled = max(2, round(LABELED_FRACTION * videos))
+    masks = [np.isin(train.table.video, rng.permutation(videos)[:labeled]) for _ in range(3)]
+    return _build_data(
+        mask_labels(train, *masks),
+        validation,
+        details={"labeled_videos": labeled, "videos": videos},
     )
 
 
-def wrong_labels(data: RenderedData, seed: int) -> SettingData:
-    """M5. A fifth of the training frames carry the labels of another frame."""
-    train, validation = _sides(data.people)
-    random, table = np.random.default_rng([seed, 6]), train.table
-    wrong = random.random(len(train)) < WRONG_SHARE
+def label_noise(data: RenderWildData, seed: int) -> ScenarioData:
+    """M5. 20 % of the training frames have the labels of another frame."""
+    train, validation = _split(data.low_fps)
+    rng = np.random.default_rng([seed, 6])
+    table = train.table
+    is_wrong = rng.random(len(train)) < LABEL_NOISE_FRACTION
     source = np.arange(len(train))
-    source[wrong] = random.permutation(len(train))[: int(wrong.sum())]
+    source[is_wrong] = rng.permutation(len(train))[: int(is_wrong.sum())]
     names = ("au", "au_mask", "expression", "expression_mask", "va", "va_mask")
     columns: dict[str, Any] = {name: getattr(table, name)[source] for name in names}
     train = replace(train, table=replace(table, **columns))
-    return _assembled(
-        train,
-        validation,
-        facts={"wrongly_labeled_frames": int((source != np.arange(len(train))).sum())},
-    )
+    mislabeled = int((source != np.arange(len(train))).sum())
+    return _build_data(train, validation, details={"mislabeled_frames": mislabeled})
 
 
-def mixed_resolutions(data: RenderedData, seed: int) -> SettingData:
-    """M6. Crops of 12 to 96 px on both sides; training frames have the labels that their annotation
-    files give.
+def mixed_resolutions(data: RenderWildData, seed: int) -> ScenarioData:
+    """M6. Crops are downsampled to 12 to 96 px; training frames have the labels of their annotation
+    files.
     """
-    train, validation = _sides(data.people)
+    train, validation = _split(data.low_fps)
     train = replace(train, table=train.official)
     paths = [*train.table.path.to_pylist(), *validation.table.path.to_pylist()]
-    low, high = np.log(COARSE_PX)
-    sides = np.array([np.exp(row_random(path, 6).uniform(low, high)) for path in paths])
-    return _assembled(
-        train, validation, change="coarse", amounts=(sides / CROP_PX).astype(np.float32)
+    low, high = np.log(LOW_RESOLUTION_PX)
+    sides_px = np.array([np.exp(crop_rng(path, 6).uniform(low, high)) for path in paths])
+    return _build_data(
+        train,
+        validation,
+        corruption="low_resolution",
+        parameters=(sides_px / CROP_PX).astype(np.float32),
     )
 
 
-def resting_faces(data: RenderedData, seed: int) -> SettingData:
-    """M7. Validation people are the third whose brows or mouth lie oddest at rest, told by
-    landmarks of calm frames.
+def atypical_neutral_faces(data: RenderWildData, seed: int) -> ScenarioData:
+    """M7. Validation uses the third of the videos with the most atypical neutral brows or mouth, by
+    landmarks of low-intensity frames.
     """
-    train, validation = _sides(data.people)
-    odd = neutral_face_outlierness(data.people)
-    scores = np.array([odd[video] for video in validation.table.videos])
-    kept = max(1, round(ODD_SHARE * len(scores)))
-    chosen = np.argsort(-scores, kind="stable")[:kept]
-    facts = {
-        "least_oddness": float(scores[chosen].min()),
-        "mean_oddness_of_all": float(scores.mean()),
+    train, validation = _split(data.low_fps)
+    outlierness = neutral_face_outlierness(data.low_fps)
+    scores = np.array([outlierness[video] for video in validation.table.videos])
+    count = max(1, round(ATYPICAL_FRACTION * len(scores)))
+    chosen = np.argsort(-scores, kind="stable")[:count]
+    details = {
+        "min_outlierness": float(scores[chosen].min()),
+        "mean_outlierness": float(scores.mean()),
     }
-    return _assembled(
-        train, validation.select(np.isin(validation.table.video, chosen)), facts=facts
-    )
+    validation = validation.select(np.isin(validation.table.video, chosen))
+    return _build_data(train, validation, details=details)
 
 
-def hidden_stretches(data: RenderedData, seed: int) -> SettingData:
-    """M7. In every video one part of the face is covered for two fifths of the time, in one
-    stretch.
+def occluded_segments(data: RenderWildData, seed: int) -> ScenarioData:
+    """M7. In every video one face part is occluded during one contiguous segment of 40 % of the
+    frames.
     """
-    train, validation = _sides(data.people)
-    covers = np.concatenate([_stretches(train.table), _stretches(validation.table)])
-    hidden = hidden_units(covers[len(train) :])
-    facts = {"covered_share": float((covers > 0).mean())}
-    return _assembled(
-        train, validation, change="covered", amounts=covers, hidden=hidden, facts=facts
+    train, validation = _split(data.low_fps)
+    parts = np.concatenate([_segment_parts(train.table), _segment_parts(validation.table)])
+    return _build_data(
+        train,
+        validation,
+        corruption="occlusion",
+        parameters=parts,
+        occluded_aus=find_occluded_aus(parts[len(train) :]),
+        details={"occluded_fraction": float((parts > 0).mean())},
     )
 
 
-def _stretches(table: FrameTable) -> NDArray[np.float32]:
-    covers = np.zeros(len(table), np.float32)
+def _segment_parts(table: FrameTable) -> NDArray[np.float32]:
+    parts = np.zeros(len(table), np.float32)
     for k, video in enumerate(table.videos):
         rows = np.flatnonzero(table.video == k)
-        random = row_random(video, 7)
-        length = round(STRETCH_SHARE * len(rows))
-        start = int(random.integers(0, len(rows) - length + 1))
-        covers[rows[start : start + length]] = random.integers(1, len(COVERS) + 1)
-    return covers
+        rng = crop_rng(video, 7)
+        length = round(OCCLUDED_SEGMENT_FRACTION * len(rows))
+        start = int(rng.integers(0, len(rows) - length + 1))
+        parts[rows[start : start + length]] = rng.integers(1, len(FACE_PARTS) + 1)
+    return parts
 
 
-def three_sources(data: RenderedData, seed: int) -> SettingData:
-    """M8. Videos of one source are labeled for expression, of one for valence and arousal, a tenth
-    of all for both.
+def multi_database(data: RenderWildData, seed: int) -> ScenarioData:
+    """M8. Videos have expression labels or valence-arousal labels, as from two databases; 10 % have
+    both.
     """
-    train, validation = _sides(data.people)
+    train, validation = _split(data.low_fps)
     videos = len(train.table.videos)
-    place = np.random.default_rng([seed, 8]).permutation(videos) / videos
-    both, half = place < BOTH_SHARE, BOTH_SHARE + (1 - BOTH_SHARE) / 2
-    of_video = train.table.video
-    nothing = np.zeros(len(train), bool)
-    train = masked(
-        train, nothing, (both | (place < half))[of_video], (both | (place >= half))[of_video]
-    )
+    rank = np.random.default_rng([seed, 8]).permutation(videos) / videos
+    both = rank < FULLY_LABELED_FRACTION
+    half = FULLY_LABELED_FRACTION + (1 - FULLY_LABELED_FRACTION) / 2
+    video = train.table.video
+    no_au = np.zeros(len(train), bool)
+    train = mask_labels(train, no_au, (both | (rank < half))[video], (both | (rank >= half))[video])
     counts = {
         "both": int(both.sum()),
-        "EXPR": int(((place < half) & ~both).sum()),
-        "VA": int((place >= half).sum()),
+        "EXPR": int(((rank < half) & ~both).sum()),
+        "VA": int((rank >= half).sum()),
     }
-    return _assembled(train, validation, facts={"videos": counts})
+    return _build_data(train, validation, details={"videos": counts})
 
 
-def as_annotated(data: RenderedData, seed: int) -> SettingData:
-    """Everything as the annotation files have it, of both RenderWilds; validation is that of the
-    full frame rate.
+def original_annotations(data: RenderWildData, seed: int) -> ScenarioData:
+    """All labels of the annotation files, of both RenderWilds; validation at the full frame rate.
 
-    A network with memory that has learned from few frames a second alone sees as few there.
+    A network with memory trained only on low-frame-rate videos is validated at that frame rate.
     """
-    train, validation = _sides(data.video)
-    input_fps = (
-        None
-        if len(train) or data.people.size not in SIZES
-        else float(max(SIZES[data.people.size].fps))
-    )
-    if data.people is not data.video:
-        train = join_truths([data.people.select(data.people.is_train), train])
+    train, validation = _split(data.full_fps)
+    is_low_fps_only = not len(train) and data.low_fps.size in SIZES
+    input_fps = float(max(SIZES[data.low_fps.size].fps)) if is_low_fps_only else None
+    if data.low_fps is not data.full_fps:
+        train = concat_ground_truth([data.low_fps.select(data.low_fps.is_train), train])
     train, validation = (replace(side, table=side.official) for side in (train, validation))
-    return _assembled(train, validation, input_fps=input_fps, facts={"input_fps": input_fps})
+    return _build_data(train, validation, input_fps=input_fps, details={"input_fps": input_fps})
 
 
-SETTINGS: Final[dict[str, Setting]] = {
-    make.__name__: Setting(" ".join((make.__doc__ or "").split()), make)
-    for make in (
-        few_identities, noisy_images, one_label_each, together_and_hidden, tenth_of_labels, wrong_labels,
-        mixed_resolutions, resting_faces, hidden_stretches, three_sources, as_annotated,
+SCENARIOS: Final[dict[str, Scenario]] = {
+    build.__name__: Scenario(" ".join((build.__doc__ or "").split()), build)
+    for build in (
+        few_identities,
+        noisy_images,
+        partial_labels,
+        occluded_expressions,
+        ten_percent_labels,
+        label_noise,
+        mixed_resolutions,
+        atypical_neutral_faces,
+        occluded_segments,
+        multi_database,
+        original_annotations,
     )
-}  # fmt: skip
+}
 """By name."""

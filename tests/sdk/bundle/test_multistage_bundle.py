@@ -152,9 +152,9 @@ def test_audio_affects_frames_from_first_full_chunk(folder: Path) -> None:
 def test_audio_with_another_sample_rate_raises(folder: Path) -> None:
     with (
         open_crops_pipeline(folder) as pipeline,
-        pytest.raises(AudioError, match="audio of 1600 Hz is wanted, this has 8000"),
+        pytest.raises(AudioError, match="expected audio of 1600 Hz, got 8000"),
     ):
-        pipeline.listen(ConstantAudio(8000))
+        pipeline.attach_audio(ConstantAudio(8000))
 
 
 def test_pipeline_without_audio_model_refuses_audio(tmp_path: Path) -> None:

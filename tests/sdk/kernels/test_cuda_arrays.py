@@ -17,7 +17,7 @@ NO_GPU = "no NVIDIA driver is loaded|no NVIDIA GPU is visible|the driver knows C
 
 
 class GpuArray:
-    """As torch, CuPy, PyCUDA and Numba describe an array; the address is made up."""
+    """As torch, CuPy, PyCUDA and Numba describe an array; the address is fake."""
 
     def __init__(
         self, shape: tuple[int, ...], typestr: str = "<f4", address: int = 4096, **more: Any

@@ -122,7 +122,7 @@ def test_prefetcher_reschedule_with_expected_schedule_changes_nothing() -> None:
     for frame in frames[30:33]:
         prefetcher.submit(frame)
     assert detector.calls[-1][:2] == ("coarse", 32), (
-        "runs before the submitted frames are not made up for"
+        "detections due before the submitted frames are not caught up on"
     )
     prefetcher.reschedule(
         replace(SCHEDULE, has_tracks=True, last_run_s=28 / 32, last_full_resolution_s=28 / 32)

@@ -1,4 +1,4 @@
-"""A FullGroundTruth out of chance, for settings: no file is there."""
+"""Random FullGroundTruth for tests of scenarios; its image files do not exist."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ VIDEOS, FRAMES = 60, 20
 VALIDATION = 12
 
 
-def made_up_truth(seed: int = 0) -> FullGroundTruth:
-    """60 videos of 20 frames; the last twelve validate; two videos of each person; every fifth
-    video is mismatched.
+def synthetic_truth(seed: int = 0) -> FullGroundTruth:
+    """Create 60 videos of 20 frames, two per person; the last twelve are validation videos, and
+    every fifth has mismatched audio.
     """
-    random, count = np.random.default_rng(seed), VIDEOS * FRAMES
+    rng = np.random.default_rng(seed)
+    count = VIDEOS * FRAMES
     frames = {f"video{k}": list(range(1, FRAMES + 1)) for k in range(VIDEOS)}
-    au = (random.random((count, 12)) < 0.3).astype(float)
+    au = (rng.random((count, 12)) < 0.3).astype(float)
     table = make_synthetic_table(
         frames,
         au=au.tolist(),
-        expression=[
-            None if random.random() < 0.05 else int(random.integers(7)) for _ in range(count)
-        ],
-        va=[tuple(random.uniform(-1, 1, 2)) for _ in range(count)],
+        expression=[None if rng.random() < 0.05 else int(rng.integers(7)) for _ in range(count)],
+        va=[tuple(rng.uniform(-1, 1, 2)) for _ in range(count)],
     )
     is_train = np.arange(VIDEOS) < VIDEOS - VALIDATION
     table = replace(
@@ -38,7 +37,7 @@ def made_up_truth(seed: int = 0) -> FullGroundTruth:
         groups=tuple(f"person {k // 2}" for k in range(VIDEOS)),
         splits=np.where(is_train, 1, 2)[:, None].repeat(3, axis=1).astype(np.int8),
     )
-    known = random.random((count, 3)) < 0.5
+    known = rng.random((count, 3)) < 0.5
     official = replace(
         table,
         au_mask=table.au_mask & known[:, :1],
@@ -48,13 +47,13 @@ def made_up_truth(seed: int = 0) -> FullGroundTruth:
         va_mask=table.va_mask & known[:, 2],
         va=table.va * known[:, 2:],
     )
-    points = (MEAN_SHAPE_PX / 112)[None] + random.normal(0, 0.003, (count, 68, 2))
+    points = (MEAN_SHAPE_PX / 112)[None] + rng.normal(0, 0.003, (count, 68, 2))
     return FullGroundTruth(
         table=table,
         official=official,
         is_train=is_train[table.video],
         intensity=(au * 0.8).astype(np.float32),
-        strength=random.dirichlet(np.full(7, 0.3), count).astype(np.float32),
+        strength=rng.dirichlet(np.full(7, 0.3), count).astype(np.float32),
         landmarks_xy=points.astype(np.float32),
         is_occluded=np.zeros(count, bool),
         is_mismatched=(table.video % 5 == 0),

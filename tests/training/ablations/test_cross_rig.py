@@ -1,7 +1,3 @@
-"""Runs of each rig alone: what they begin with, what they see, and figures of a network whose
-answers are known.
-"""
-
 from __future__ import annotations
 
 from dataclasses import replace
@@ -16,7 +12,7 @@ from safetensors.torch import load_file
 from faceaffect.labels import AU_NAMES
 from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
 from tests.training.evaluation.synthetic_data import write_stills
-from training.ablations import cross_rig as rig_transfer
+from training.ablations import cross_rig
 from training.datasets.face_table import FaceTable
 from training.datasets.synthetic_images import load_synthetic_images
 from training.default_model.build_trainer import DataPaths
@@ -33,20 +29,22 @@ SCHEDULES = replace(SCHEDULE, steps=2)
 
 
 @pytest.fixture
-def renders(tmp_path: Path) -> Path:
-    """Stills of both rigs, by turns of held-out and other people alike."""
+def synthetic_images(tmp_path: Path) -> Path:
+    """Rendered images of both rigs in turn, of held-out and other identities."""
     folder = write_stills(tmp_path / "renders", MEAN_SHAPE_PX + 24)
     with np.load(folder / "faces_0000.npz") as arrays:
         parts = dict(arrays)
     parts["rig"] = (np.arange(len(parts["image"])) % 2).astype(np.uint8)
-    parts["image"][:, 0, 0] = 255 * parts["rig"][:, None]  # by which the readers below know it
+    parts["image"][:, 0, 0] = (
+        255 * parts["rig"][:, None]
+    )  # lets the fake models below recognize the rig
     np.savez(folder / "faces_0000.npz", **parts)
     return folder
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was opened for training, in order, and the weights at its start; the data are made up."""
+    """Calls that open a training run, with its initial weights; the data are synthetic."""
     calls: list[dict[str, Any]] = []
 
     def build(recipe: DefaultModelRecipe, folder: Path, data: DataPaths) -> Trainer:
@@ -54,114 +52,121 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         call = {
             "folder": folder.name,
             "rig": recipe.mix.rig,
-            "renders": data.synthetic_images,
+            "synthetic_images": data.synthetic_images,
             "steps": recipe.schedule.steps,
         }
         run = training.run
 
-        def noted() -> None:
+        def record_start() -> None:
             call["start"] = {
                 name: value.clone() for name, value in training.net.state_dict().items()
             }
             run()
 
-        training.run = noted  # type: ignore[method-assign]
+        training.run = record_start  # type: ignore[method-assign]
         calls.append(call)
         return training
 
-    monkeypatch.setattr(rig_transfer, "build_default_trainer", build)
+    monkeypatch.setattr(cross_rig, "build_default_trainer", build)
     return calls
 
 
-def knows_facs_alone(net: object, table: FaceTable, size_px: int) -> tuple[Any, None]:
-    """Right about faces of the first rig, wrong about those of the second."""
+def predict_only_facs(net: object, table: FaceTable, size_px: int) -> tuple[Any, None]:
+    """Predict the correct AUs for the first rig and their complement for the second."""
     wrong = table.images[:, 0, 0, 0] == 255
     return np.where((table.au >= 0.5) ^ wrong[:, None], 4.0, -4.0).astype(np.float32), None
 
 
-def test_both_rigs_begin_with_a_base_that_saw_no_render(
-    renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_transfer_with_base_starts_both_rigs_from_it(
+    synthetic_images: Path,
+    opened: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rig_transfer, "read", knows_facs_alone)
+    monkeypatch.setattr(cross_rig, "read", predict_only_facs)
     out = tmp_path / "out"
-    figures = rig_transfer.transfer(
+    results = cross_rig.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         out,
         tmp_path,
         tmp_path,
-        renders,
+        synthetic_images,
         base_steps=3,
     )
-    assert [(call["folder"], call["rig"], call["renders"], call["steps"]) for call in opened] == [
+    assert [
+        (call["folder"], call["rig"], call["synthetic_images"], call["steps"]) for call in opened
+    ] == [
         ("base", "both", None, 3),
-        ("facs", "facs", renders, 2),
-        ("arkit", "arkit", renders, 2),
+        ("facs", "facs", synthetic_images, 2),
+        ("arkit", "arkit", synthetic_images, 2),
     ]
     base = load_file(out / "base" / EMA_FILE)
     for call in opened[1:]:
         assert all(torch.equal(call["start"][name], value) for name, value in base.items())
     assert not torch.equal(opened[0]["start"]["trunk.stem.0.weight"], base["trunk.stem.0.weight"])
-    assert figures["base_steps"] == 3
-    assert figures["facs"]["on facs"]["mean_f1"] == 1
-    assert figures["facs"]["on arkit"]["mean_f1"] < 0.2
+    assert results["base_steps"] == 3
+    assert results["facs"]["tested_on"]["facs"]["mean_f1"] == 1
+    assert results["facs"]["tested_on"]["arkit"]["mean_f1"] < 0.2
 
 
-def test_without_a_base_both_begin_with_chance(
-    renders: Path, opened: list[dict[str, Any]], tmp_path: Path
+def test_transfer_without_base_trains_each_rig_once(
+    synthetic_images: Path, opened: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    figures = rig_transfer.transfer(
+    results = cross_rig.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         tmp_path / "out",
         tmp_path,
         tmp_path,
-        renders,
+        synthetic_images,
     )
     assert [call["folder"] for call in opened] == ["facs", "arkit"]
-    assert set(figures["arkit"]) == {
-        "faces that chose thresholds",
-        "thresholds",
-        "on facs",
-        "on arkit",
-    }
-    assert 0 <= figures["arkit"]["on facs"]["mean_f1"] <= 1
+    assert set(results["arkit"]) == {"threshold_faces", "thresholds", "tested_on"}
+    assert 0 <= results["arkit"]["tested_on"]["facs"]["mean_f1"] <= 1
 
 
-def knows_all_but_what_is_put_together(
+def predict_all_but_approximated_aus(
     net: object, table: FaceTable, size_px: int
 ) -> tuple[Any, None]:
     wrong = np.array([au in APPROXIMATED_AUS for au in AU_NAMES])
     return np.where((table.au >= 0.5) ^ wrong, 4.0, -4.0).astype(np.float32), None
 
 
-def test_a_unit_that_one_rig_lacks_is_left_out_of_the_second_mean(
-    renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_transfer_common_mean_excludes_approximated_aus(
+    synthetic_images: Path,
+    opened: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rig_transfer, "read", knows_all_but_what_is_put_together)
-    figures = rig_transfer.transfer(
+    monkeypatch.setattr(cross_rig, "read", predict_all_but_approximated_aus)
+    results = cross_rig.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         tmp_path / "out",
         tmp_path,
         tmp_path,
-        renders,
+        synthetic_images,
     )
-    for learned in ("facs", "arkit"):
-        for tested in ("on facs", "on arkit"):
-            found = figures[learned][tested]
-            assert found["mean_f1_of_units_of_both"] == 1
-            assert found["mean_f1"] < 1
+    for training_rig in ("facs", "arkit"):
+        for scores in results[training_rig]["tested_on"].values():
+            assert scores["mean_f1_common_aus"] == 1
+            assert scores["mean_f1"] < 1
 
 
-def test_validation_people_of_the_learned_rig_help_to_choose_thresholds(
-    renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_transfer_with_validation_people_adds_threshold_faces(
+    synthetic_images: Path,
+    opened: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    frames = load_synthetic_images(renders)[0]
+    frames = load_synthetic_images(synthetic_images)[0]
     rigs = (np.arange(len(frames)) % 2).astype(np.int64)
-    monkeypatch.setattr(rig_transfer, "load_renderwild", lambda folder, split: (frames, rigs))
-    recipe, given = (
+    monkeypatch.setattr(cross_rig, "load_renderwild", lambda folder, split: (frames, rigs))
+    recipe, paths = (
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
-        (tmp_path, tmp_path, renders),
+        (tmp_path, tmp_path, synthetic_images),
     )
-    alone = rig_transfer.transfer(recipe, tmp_path / "alone", *given)
-    helped = rig_transfer.transfer(recipe, tmp_path / "helped", *given, people=tmp_path)
-    name = "faces that chose thresholds"
-    assert helped["facs"][name] - alone["facs"][name] == (rigs == 0).sum()
+    alone = cross_rig.transfer(recipe, tmp_path / "alone", *paths)
+    with_people = cross_rig.transfer(
+        recipe, tmp_path / "with_people", *paths, threshold_data=tmp_path
+    )
+    added = with_people["facs"]["threshold_faces"] - alone["facs"]["threshold_faces"]
+    assert added == (rigs == 0).sum()

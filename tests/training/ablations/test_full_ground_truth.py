@@ -1,5 +1,3 @@
-"""Whole truths of a rendered folder agree with its annotation files, and lie on the faces."""
-
 from __future__ import annotations
 
 import json
@@ -9,16 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
-from training.ablations.full_ground_truth import FullGroundTruth, join_truths, read_whole_truth
+from training.ablations.full_ground_truth import (
+    FullGroundTruth,
+    concat_ground_truth,
+    read_full_ground_truth,
+)
 
 
 @pytest.fixture(scope="module")
 def truth(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> FullGroundTruth:
-    return read_whole_truth(renderwild_tiny, tmp_path_factory.mktemp("cache"))
+    return read_full_ground_truth(renderwild_tiny, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.shared
-def test_annotations_are_part_of_the_truth(truth: FullGroundTruth) -> None:
+def test_official_labels_are_a_subset_of_full_labels(truth: FullGroundTruth) -> None:
     official, table = truth.official, truth.table
     assert official.au_mask.any()
     assert not official.au_mask.all()
@@ -30,9 +32,7 @@ def test_annotations_are_part_of_the_truth(truth: FullGroundTruth) -> None:
 
 
 @pytest.mark.shared
-def test_people_and_sides_are_those_of_the_notes(
-    truth: FullGroundTruth, renderwild_tiny: Path
-) -> None:
+def test_groups_and_splits_match_truth_files(truth: FullGroundTruth, renderwild_tiny: Path) -> None:
     for k, video in enumerate(truth.table.videos):
         note = json.loads((renderwild_tiny / "truth" / f"{video}.json").read_text())
         rows = truth.table.video == k
@@ -46,10 +46,8 @@ def test_people_and_sides_are_those_of_the_notes(
 
 
 @pytest.mark.shared
-def test_landmarks_lie_on_the_eyes(truth: FullGroundTruth) -> None:
-    """Crops are aligned by the eyes: their middles lie where the template has them, up to the
-    crops' jitter.
-    """
+def test_landmarks_match_aligned_eyes(truth: FullGroundTruth) -> None:
+    """Crops are aligned by the eyes, so eye centers are at the template's up to the crop jitter."""
     from training.models.mean_shape import MEAN_SHAPE_PX
 
     eyes = truth.landmarks_xy[:, 36:48].mean(axis=1) * 112 - 0.5
@@ -59,10 +57,10 @@ def test_landmarks_lie_on_the_eyes(truth: FullGroundTruth) -> None:
 
 
 @pytest.mark.shared
-def test_parts_are_picked_and_joined(truth: FullGroundTruth, tmp_path: Path) -> None:
+def test_select_and_concat_check_their_input(truth: FullGroundTruth, tmp_path: Path) -> None:
     half = truth.select(np.arange(len(truth)) % 2 == 0)
     assert len(half) == len(half.intensity) == len(half.official) == -(-len(truth) // 2)
     with pytest.raises(ValueError, match="different sizes"):
-        join_truths([truth, truth])
-    with pytest.raises(FileNotFoundError, match="must be a RenderWild"):
-        read_whole_truth(tmp_path)
+        concat_ground_truth([truth, truth])
+    with pytest.raises(FileNotFoundError, match="expected a RenderWild"):
+        read_full_ground_truth(tmp_path)

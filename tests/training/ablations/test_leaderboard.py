@@ -1,5 +1,3 @@
-"""What stands on the leaderboard beside the runs: costs, and the default model on the same frames."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,8 +9,8 @@ from torch import nn
 
 from faceaffect.bundle.bundle import find_bundle
 from training.ablations.default_model import pipeline_predictions
-from training.ablations.full_ground_truth import read_whole_truth
-from training.ablations.leaderboard_costs import COSTS, board_cost, read_costs, session_call
+from training.ablations.full_ground_truth import read_full_ground_truth
+from training.ablations.leaderboard_costs import COSTS, network_cost, read_costs, session_call
 from training.datasets.frame_samples import FrameSamples, SampleConfig
 from training.evaluation.bundle_runner import BundleRunner
 from training.methods.recipe_lookup import find_recipe
@@ -23,9 +21,9 @@ REQUIRES = ("onnxruntime",)
 pytestmark = pytest.mark.train
 
 
-def test_costs_are_those_of_the_layers() -> None:
+def test_network_cost_counts_macs_of_all_layers() -> None:
     options = ("net.size_px=48",)
-    cost = board_cost("M3", options, frames=5)
+    cost = network_cost("M3", options, frames=5)
     net = build_network(find_recipe("M3", "compact", list(options)).net).eval()
     macs = 0
 
@@ -44,34 +42,32 @@ def test_costs_are_those_of_the_layers() -> None:
     assert cost.size_px == 48
 
 
-def test_what_is_timed_is_the_network() -> None:
+def test_session_call_matches_the_network() -> None:
     recipe = find_recipe("M6", "compact", ["net.size_px=64", "net.width=8"])
     torch.manual_seed(3)
     net = build_network(recipe.net).eval()
     (stage,) = net.stages()
     crops = torch.randn(1, 3, 64, 64)
-    found = session_call((stage,))(stage, (crops,))
+    outputs = session_call((stage,))(stage, (crops,))
     with torch.no_grad():
-        wanted = net({"crops": crops})
-    for form, value in zip(stage.outputs, found, strict=True):
-        assert torch.allclose(value, wanted[form.name], atol=1e-4)
+        expected = net({"crops": crops})
+    for form, value in zip(stage.outputs, outputs, strict=True):
+        assert torch.allclose(value, expected[form.name], atol=1e-4)
 
 
-def test_no_costs_are_no_figures(tmp_path: Path) -> None:
+def test_read_costs_without_file_returns_nothing(tmp_path: Path) -> None:
     assert read_costs(tmp_path) == ("", {})
     assert not (tmp_path / COSTS).exists()
 
 
 @pytest.mark.shared
-def test_the_default_model_is_its_network_on_the_crops(
+def test_pipeline_predictions_agree_with_the_network(
     renderwild_tiny: Path, tmp_path: Path, trained: None
 ) -> None:
-    """The SDK aligns a crop once more by the landmarks it finds, so figures are near those of the
-    bare network.
-    """
-    truth = read_whole_truth(renderwild_tiny, tmp_path)
+    """The SDK realigns crops by predicted landmarks, so predictions are close, not equal."""
+    truth = read_full_ground_truth(renderwild_tiny, tmp_path)
     table = truth.table.select(np.arange(0, len(truth), max(1, len(truth) // 40)))
-    said = pipeline_predictions(table)
+    predictions = pipeline_predictions(table)
     runner = BundleRunner(find_bundle())
     crop = runner.spec.crop
     images = (
@@ -80,13 +76,13 @@ def test_the_default_model_is_its_network_on_the_crops(
         .numpy()
     )
     mean, std = (np.array(each, np.float32)[:, None, None] for each in (crop.mean, crop.std))
-    bare = runner.affect(runner.heads(list((images - mean) / std)))
-    assert said.expression is not None
-    assert said.va is not None
-    assert said.au is not None
+    direct = runner.affect(runner.heads(list((images - mean) / std)))
+    assert predictions.expression is not None
+    assert predictions.va is not None
+    assert predictions.au is not None
     assert (
-        said.expression.argmax(axis=1) == bare.expression_probability.argmax(axis=1)
+        predictions.expression.argmax(axis=1) == direct.expression_probability.argmax(axis=1)
     ).mean() > 0.7
-    assert np.corrcoef(said.va[:, 0], bare.valence)[0, 1] > 0.8
-    assert (said.au.astype(bool) == bare.au_active).mean() > 0.9
-    assert set(np.unique(said.au)) == {0, 1}
+    assert np.corrcoef(predictions.va[:, 0], direct.valence)[0, 1] > 0.8
+    assert (predictions.au.astype(bool) == direct.au_active).mean() > 0.9
+    assert set(np.unique(predictions.au)) == {0, 1}

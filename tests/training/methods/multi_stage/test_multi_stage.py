@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.ablations.full_ground_truth import read_whole_truth
+from training.ablations.full_ground_truth import read_full_ground_truth
 from training.engine.trainer import Trainer, TrainerConfig
 from training.methods.data import MethodData, open_method_data
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
@@ -34,7 +34,7 @@ def data(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Met
     its expression.
     """
     cache = tmp_path_factory.mktemp("cache")
-    truth = read_whole_truth(renderwild_tiny, cache)
+    truth = read_full_ground_truth(renderwild_tiny, cache)
     opened = open_method_data(renderwild_tiny, SIZE, False, cache, progress=False)
     train = truth.select(truth.is_train).table
     train = replace(train, expression_mask=train.expression_mask & (np.arange(len(train)) % 2 == 0))
