@@ -58,7 +58,7 @@ class Frame:
         ndim = 3 if self.pixel_format in (PixelFormat.BGR, PixelFormat.RGB) else 2
         if self.pixels.dtype != np.uint8 or len(shape) != ndim or (ndim == 3 and shape[2] != 3):
             raise ValueError(
-                f"frame must be uint8 {expected} for pixel_format {self.pixel_format.value}, "
+                f"frame must be uint8 {expected} for pixel format {self.pixel_format.value}, "
                 f"got {self.pixels.dtype} {shape}"
             )
         if self.pixel_format is PixelFormat.NV12 and (shape[0] % 3 or shape[1] % 2):

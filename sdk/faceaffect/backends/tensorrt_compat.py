@@ -126,9 +126,10 @@ def watch_build(
     """Report a build's progress, if this flavor supports it (10.0 and later)."""
     if not hasattr(module, "IProgressMonitor") or not hasattr(config, "progress_monitor"):
         return None
-    monitor: BuildMonitor = _monitor_class(module)(watcher)
+    monitor = _monitor_class(module)(watcher)
     config.progress_monitor = monitor
-    return monitor
+    result: BuildMonitor = monitor
+    return result
 
 
 def _monitor_class(module: Any) -> Any:

@@ -123,7 +123,7 @@ def test_open_backend_with_damaged_network_raises(folder: Path, keep: int) -> No
 
 @pytest.mark.parametrize("head", sorted(HEADS))
 def test_open_backend_with_missing_head_raises(tmp_path: Path, head: str) -> None:
-    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny", leave_out=head))
+    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny", omit_head=head))
     with pytest.raises(BundleError, match=rf"{MODEL_FILE}: .*missing \['{head}'\]"):
         open_backend("onnx", bundle)
 

@@ -254,7 +254,7 @@ def test_models_command_downloads_and_lists_bundle(
 ) -> None:
     digest = serve_bundle(server)
     with pytest.raises(SystemExit) as exited:
-        main(["models", "get", f"{server.url}/tiny", "--sha256", digest, "--name", "mine"])
+        main(["models", "download", f"{server.url}/tiny", "--sha256", digest, "--name", "mine"])
     assert not exited.value.code
     assert "use it with --model mine" in capsys.readouterr().out
     with pytest.raises(SystemExit) as exited:

@@ -53,7 +53,7 @@ def gray_frame(value: int, index: int = 0) -> Frame:
 
 
 def open_crops_pipeline(folder: Path, **options: Any) -> Pipeline:
-    return open_pipeline(folder, crops=True, **options)
+    return open_pipeline(folder, aligned_crops=True, **options)
 
 
 def test_multistage_spec_save_and_load_round_trip(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_model_spec_of_version_1_is_single_network_with_all_heads(tmp_path: Path
 
 def test_pipeline_outputs_match_stages(folder: Path) -> None:
     with open_crops_pipeline(folder) as pipeline:
-        pipeline.listen(None)
+        pipeline.attach_audio(None)
         total = 0.0
         for index, value in enumerate((100, 200, 150)):
             _, affect = pipeline.analyze(gray_frame(value, index))
@@ -101,7 +101,7 @@ def test_stage_with_frame_stride_holds_outputs(folder: Path) -> None:
     write_tiny_multistage_bundle(folder, frame_stride=3)
     values = [100, 200, 150, 120, 90, 60, 30]
     with open_crops_pipeline(folder) as pipeline:
-        pipeline.listen(None)
+        pipeline.attach_audio(None)
         valence = [
             float(pipeline.analyze(gray_frame(v, i))[1].valence[0]) for i, v in enumerate(values)
         ]
@@ -134,7 +134,7 @@ def test_audio_affects_frames_from_first_full_chunk(folder: Path) -> None:
         runs = []
         for audio in (None, ConstantAudio()):
             pipeline.reset()
-            pipeline.listen(audio)
+            pipeline.attach_audio(audio)
             runs.append(
                 [float(pipeline.analyze(gray_frame(20, i))[1].arousal[0]) for i in range(6)]
             )
@@ -248,7 +248,7 @@ def test_open_pipeline_with_invalid_spec_raises(
 ) -> None:
     edit_spec(folder, change)
     with pytest.raises(BundleError, match=message):
-        open_pipeline(folder, crops=True)
+        open_pipeline(folder, aligned_crops=True)
 
 
 @pytest.mark.parametrize("name", ["audio.onnx", "frame.onnx", "temporal.onnx"])

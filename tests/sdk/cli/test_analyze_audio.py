@@ -147,7 +147,7 @@ def test_pipeline_resumed_gets_same_audio_as_full_run(folder: Path) -> None:
     runs = []
     for start in (0, 20):
         with (
-            open_pipeline("stages", aligned_aligned_aligned_crops=True, smooth=False) as pipeline,
+            open_pipeline("stages", aligned_crops=True, smooth=False) as pipeline,
             open_source(clip, SourceOptions(start)) as source,
         ):
             pipeline.attach_audio(open_audio("auto", source, pipeline.audio_sample_rate_hz))

@@ -97,7 +97,7 @@ def test_dlpack_is_read_without_copy() -> None:
         (GpuArray((3,), mask=GpuArray((3,), "|b1")), "array must have no mask"),
         (
             np.zeros(3, np.float32),
-            "this NumPy array lies in ordinary host memory; copy it into a PinnedBuffer",
+            "this NumPy array is in ordinary host memory; copy it into a PinnedBuffer",
         ),
         ([1.0, 2.0], "must be an array on an NVIDIA GPU .*, got list"),
     ],

@@ -88,7 +88,7 @@ def test_runner_push_audio_is_shared_by_all_faces() -> None:
     assert step(runner, {1: 1.0}, 0.0) == {1: [1, 0]}
     runner.push_audio(AudioFeatures([mel, 2 * mel]))
     assert step(runner, {1: 1.0, 2: 1.0}, 0.1) == {1: [2, 3], 2: [1, 3]}
-    runner.push_audio(AudioFeatures([mel], skipped=True))
+    runner.push_audio(AudioFeatures([mel], has_gap=True))
     assert step(runner, {1: 1.0}, 0.2) == {1: [3, 1]}
     runner.reset()
     assert step(runner, {1: 1.0}, 0.3) == {1: [1, 0]}
