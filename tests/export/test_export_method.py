@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +35,8 @@ from faceaffect.multistage.face_part_mask import face_part_mask
 from faceaffect.multistage.multistage_model import MultiStageModel
 from faceaffect.multistage.stage_runner import MEMORY_TIMEOUT_S
 from faceaffect.system.stage_timer import StageTimer
-from tests.export.method_runs import predict_offline, train_run, write_run
+from tests.export.conftest import Export
+from tests.export.method_runs import predict_offline, write_run
 from tests.training.audio.synthetic_media import write_audio
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import synthetic_data
@@ -47,7 +47,6 @@ from training.evaluation.calibration import choose_thresholds
 from training.methods.predict import method_predictions
 from training.methods.recipe_lookup import RECIPES, find_recipe
 from training.models.mean_shape import MEAN_SHAPE_PX as TEMPLATE_FACE
-from training.models.stages import MethodNet
 
 REQUIRES = ("av",)
 
@@ -65,25 +64,6 @@ HEADS = {
     "pairwise_intensity": ("au",),
     "multi_database": ("expression", "va"),
 }
-Export = tuple[MethodNet, Path]
-
-
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Export]:
-    """Networks and bundles, exported on first access; those with options are untrained."""
-    folder = tmp_path_factory.mktemp("methods")
-
-    class Cases(dict[str, Export]):
-        def __missing__(self, name: str) -> Export:
-            recipe, *options = name.split(" ")
-            run, bundle = folder / f"run_{len(self)}", folder / f"bundle_{len(self)}"
-            net = write_run(recipe, run, *options) if options else train_run(recipe, run)
-            done = CliRunner().invoke(export_main, [str(run), "--to", str(bundle)])
-            assert done.exit_code == 0, done.output
-            self[name] = (net, bundle)
-            return self[name]
-
-    return Cases()
 
 
 @pytest.fixture(scope="module")
@@ -398,10 +378,9 @@ def short_clip(path: Path, count: int) -> Path:
 
     with open_source(DEMO) as source:
         images = [frame.pixels for frame, _ in zip(source, range(count), strict=False)]
-    height, width = images[0].shape[:2]
-    writer = cv2.VideoWriter(
-        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (width, height)
-    )
+    size = images[0].shape[1::-1]
+    codec = cv2.VideoWriter.fourcc(*"mp4v")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, 30.0, size)
     for image in images:
         writer.write(image)
     writer.release()
@@ -420,72 +399,3 @@ def test_method_card_describes_model(exports: dict[str, Export]) -> None:
     assert "trained for 3 steps" in card
     assert "Not recorded. Anyone who distributes these weights" in card
     assert "Must not be used for" in card
-
-
-def test_export_method_uses_thresholds_terms_and_crops(tmp_path: Path) -> None:
-    write_run("incomplete_labels", tmp_path / "run")  # untrained
-    chosen = {name: round(0.3 + 0.01 * k, 2) for k, name in enumerate(AU_NAMES)}
-    (tmp_path / "t.json").write_text(json.dumps(chosen))
-    order = [
-        str(tmp_path / "run"),
-        "--to",
-        str(tmp_path / "bundle"),
-        "--thresholds",
-        str(tmp_path / "t.json"),
-    ]
-    done = CliRunner().invoke(
-        export_main,
-        [*order, "--trained-on", "affwild2", "--trained-on", "my own", "--affwild2-crops"],
-    )
-    assert done.exit_code == 0, done.output
-    spec = ModelSpec.load(tmp_path / "bundle")
-    assert spec.au_thresholds == tuple(chosen.values())
-    assert spec.crop.offset_y_px == 10
-    card = (tmp_path / "bundle" / CARD_FILE).read_text()
-    assert "AU26 0.41" in card
-    assert "non-commercial research" in card
-    assert "- my own" in card
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--use-ema"], "teacher.safetensors does not exist"),
-        (["--thresholds", "bad"], "12 numbers"),
-    ],
-)
-def test_export_method_with_unusable_option_fails(
-    options: list[str], message: str, tmp_path: Path
-) -> None:
-    write_run("incomplete_labels", tmp_path / "run")
-    (tmp_path / "bad.json").write_text("[0.5, 2]")
-    arguments = [option.replace("bad", str(tmp_path / "bad.json")) for option in options]
-    done = CliRunner().invoke(
-        export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle"), *arguments]
-    )
-    assert done.exit_code == 1
-    assert message in done.output
-    assert not (tmp_path / "bundle" / "spec.json").exists()
-
-
-@pytest.mark.parametrize(
-    "option", ["multi_database net.recurrence=both", "multimodal_transformer net.causal=false"]
-)
-def test_export_of_non_causal_method_fails(option: str, tmp_path: Path) -> None:
-    name, changed = option.split(" ")
-    write_run(name, tmp_path / "run", changed)
-    done = CliRunner().invoke(
-        export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle")]
-    )
-    assert done.exit_code == 1
-    assert "on video" in done.output
-
-
-def test_export_of_damaged_run_fails_without_traceback(tmp_path: Path) -> None:
-    write_run("incomplete_labels", tmp_path / "run")
-    (tmp_path / "run" / "weights.safetensors").write_bytes(b"broken")
-    done = CliRunner().invoke(
-        export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle")]
-    )
-    assert done.exit_code == 1
-    assert "weights.safetensors cannot be used" in done.output
