@@ -9,8 +9,9 @@ import numpy as np
 
 from faceaffect.labels import AU_NAMES
 from faceaffect.sources.import_opencv import import_opencv
-from training.datasets.affwild2 import OTHER_CLASS, read_affwild2
+from training.datasets.affwild2 import read_affwild2
 from training.datasets.affwild2_layout import MAX_FRAMES, NO_FRAME_NUMBER
+from training.datasets.affwild2_rows import OTHER_CLASS
 from training.datasets.broken_data import BrokenDatasetError
 from training.datasets.frame_table import FrameTable
 from training.evaluation.label_table import TASKS, LabelTable, unlabeled
