@@ -26,7 +26,7 @@ def run(command, *arguments):
     return result.output
 
 
-def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
+def test_training_to_evaluation_produces_bundle_and_report(renderwild_tiny, tmp_path):
     pytest.importorskip("matplotlib")
     frames = drop_neutral(load_renderwild(renderwild_tiny)[0], 0.5)
     steps = -(-EPOCHS * len(frames) // BATCH)
@@ -73,7 +73,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
     assert "--resume" in again.output
 
 
-def test_no_faces_at_all_is_an_error(tmp_path):
+def test_train_without_faces_raises(tmp_path):
     result = CliRunner().invoke(
         training_main, ["train", "default", "--out", str(tmp_path / "run"), "--synthetic-only"]
     )

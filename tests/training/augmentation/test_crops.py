@@ -37,7 +37,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_flip_twice_is_identity():
+def test_flip_order_twice_is_identity():
     order = np.array(FLIP_ORDER)
     assert sorted(order) == list(range(68))
     assert (order[order] == np.arange(68)).all()
@@ -47,7 +47,7 @@ def test_flip_twice_is_identity():
     assert order[8] == 8
 
 
-def test_flip_of_batch_swaps_sides():
+def test_flip_half_swaps_sides():
     crops = torch.rand(64, 3, 16, 16)
     landmarks = torch.from_numpy(MEAN_SHAPE_PX).repeat(64, 1, 1) + torch.tensor([3.0, 0.0])
     batch = {
@@ -110,7 +110,7 @@ def test_sample_crops_matches_runtime_crop():
     assert np.abs(got.numpy() - expected)[:, 8:-8, 8:-8].max() < 0.02
 
 
-def test_perturb_maps_matches_numpy():
+def test_perturb_transforms_matches_numpy():
     maps = estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None] * 2))
     turn, scale, shift = np.array([0.3]), np.array([1.2]), np.array([[5.0, -3.0]])
     expected = perturb_maps(
@@ -126,7 +126,7 @@ def test_perturb_maps_matches_numpy():
     )
 
 
-def test_tracking_maps_contain_face_and_beside_maps_do_not():
+def test_tracking_crops_contain_face_and_background_crops_do_not():
     maps = np.repeat(
         estimate_crop_to_frame(keypoints_from_landmarks(MEAN_SHAPE_PX[None])), 40, axis=0
     )
@@ -161,7 +161,7 @@ def test_jpeg_compress_changes_its_fraction_of_crops():
     )  # colors stay
 
 
-def test_blend_mixes_images_and_labels_alike():
+def test_mixup_blends_images_and_labels_alike():
     batch = {
         "crops": torch.arange(10.0)[:, None, None, None].expand(10, 3, 4, 4).clone(),
         "expression": torch.arange(10.0)[:, None].expand(10, 7).clone(),
@@ -187,7 +187,7 @@ def test_blend_mixes_images_and_labels_alike():
     assert not lost[:, :3].any()
 
 
-def test_blend_changes_its_fraction_of_faces():
+def test_mixup_changes_given_fraction_of_faces():
     count = 40
     batch = {
         name: torch.ones(count)

@@ -36,7 +36,7 @@ def run(*arguments) -> str:
     return result.output
 
 
-def test_frames_are_heard_at_their_own_time(root):
+def test_read_affwild2_assigns_audio_offsets_from_frame_times(root):
     table = read_affwild2(root, progress=False)
     of = {name: table.audio_offset_s[table.video == k] for k, name in enumerate(table.videos)}
     # Six rows, five frames in the video: the step goes on.
@@ -59,7 +59,7 @@ def test_frames_are_heard_at_their_own_time(root):
     assert np.isnan(read_affwild2(root, timing=False, progress=False).audio_offset_s).all()
 
 
-def test_a_changed_video_is_scanned_again(root, tmp_path):
+def test_load_cached_after_video_change_scans_again(root, tmp_path):
     before = load_cached(root, cache=tmp_path / "cache", progress=False)
     write_video(root / "videos/batch1/one.mkv", TIMES, np.zeros((1, 44100), np.float32))
     after = load_cached(root, cache=tmp_path / "cache", progress=False)
@@ -68,7 +68,7 @@ def test_a_changed_video_is_scanned_again(root, tmp_path):
     assert after.audio_offset_s[after.video == k][0] == pytest.approx(0, abs=0.002)
 
 
-def test_scan_prints_the_summary_and_writes_the_table(root, tmp_path):
+def test_scan_prints_summary_and_writes_table(root, tmp_path):
     output = run("scan", root, "--cache", tmp_path / "cache")
     assert "usable frames, AU train" in output
     assert "video without audio" in output
@@ -80,7 +80,7 @@ def test_scan_prints_the_summary_and_writes_the_table(root, tmp_path):
     assert run("scan", root, "--cache", tmp_path / "cache").split() == output.split()
 
 
-def test_scan_says_what_is_broken(root, tmp_path):
+def test_scan_of_broken_label_file_names_line(root, tmp_path):
     write(root / "annotations/VA_Set/Train_Set/bad.txt", f"{HEADER_VA}\n0,0\n7,0\n")
     result = CliRunner().invoke(data, ["scan", str(root), "--cache", str(tmp_path / "cache")])
     assert result.exit_code == 1
@@ -103,7 +103,7 @@ def test_scan_says_what_is_broken(root, tmp_path):
     assert "must hold the clips' frames" in result.output
 
 
-def test_scan_counts_what_has_no_table(tmp_path):
+def test_scan_of_triplets_counts_missing_images(tmp_path):
     write(tmp_path / "x.csv", line(KINDS[0], 1, 1))
     output = run("scan", tmp_path / "x.csv", "--kind", "fec")
     assert "image that is not there" in output

@@ -57,7 +57,7 @@ def call(*given: str) -> Result:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_and_is_judged(
+def test_train_of_each_recipe_writes_run_and_scores(
     name: str, renderwild_tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -80,7 +80,7 @@ def test_every_recipe_trains_and_is_judged(
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
+def test_train_resumed_after_kill_equals_uninterrupted_run(
     renderwild_tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
     commands = [
@@ -132,7 +132,7 @@ def same_weights(folder: Path, file: str) -> bool:
     return all(torch.equal(value, broken[key]) for key, value in whole.items())
 
 
-def test_a_folder_with_a_run_is_not_trained_over(
+def test_train_into_folder_with_run_requires_resume(
     renderwild_tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
     given = arguments(
@@ -192,13 +192,13 @@ def test_a_folder_with_a_run_is_not_trained_over(
         (["M3", "--data", ".", "--fp16"], "16-bit floats (--fp16) need --device cuda"),
     ],
 )
-def test_mistakes_say_what_is_right(given: list[str], said: str) -> None:
+def test_train_of_invalid_arguments_reports_remedy(given: list[str], said: str) -> None:
     result = call("train", *given)
     assert result.exit_code != 0
     assert said in result.output
 
 
-def test_a_folder_without_a_data_set_is_told(tmp_path: Path) -> None:
+def test_train_on_empty_folder_names_it(tmp_path: Path) -> None:
     result = call(
         "train",
         "M3",

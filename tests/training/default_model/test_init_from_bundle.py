@@ -41,7 +41,7 @@ def batches(count: int = 3) -> list[torch.Tensor]:
     return [torch.randn(16, 3, 64, 64, generator=generator) for _ in range(count)]
 
 
-def test_it_computes_what_the_bundle_does(trained: tuple[AffectNet, Path]) -> None:
+def test_init_from_bundle_weights_reproduces_bundle_outputs(trained: tuple[AffectNet, Path]) -> None:
     net, folder = trained
     begun = AffectNet(TINY)
     digest = init_from_bundle_weights(begun, folder, batches())
@@ -59,7 +59,7 @@ def test_it_computes_what_the_bundle_does(trained: tuple[AffectNet, Path]) -> No
         )
 
 
-def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None:
+def test_init_from_bundle_weights_of_older_bundle_zeroes_newer_layers() -> None:
     """A network whose newer parts are cut off the bundle begins with nothing in them."""
     values = _values(open_bundle("default"))
     older = {name: value for name, value in values.items() if not name.startswith(_NEWER)}
@@ -76,7 +76,7 @@ def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None
         assert torch.equal(begun(crops)["va_raw"], features)
 
 
-def test_statistics_of_a_batch_are_those_that_it_is_used_to(
+def test_init_from_bundle_weights_restores_batch_statistics(
     trained: tuple[AffectNet, Path],
 ) -> None:
     """Batch statistics change nothing where the batch is the one that was measured; without them
@@ -97,7 +97,7 @@ def test_statistics_of_a_batch_are_those_that_it_is_used_to(
     assert all((value.max() < 30) for value in spreads)
 
 
-def test_a_run_begins_with_it_and_says_so_after_a_stop(
+def test_init_from_bundle_records_origin_in_saved_state(
     trained: tuple[AffectNet, Path], tmp_path: Path
 ) -> None:
     _, folder = trained
@@ -116,7 +116,7 @@ def test_a_run_begins_with_it_and_says_so_after_a_stop(
     assert again.started_from == begun.started_from != ""
 
 
-def test_another_network_is_refused(trained: tuple[AffectNet, Path], tmp_path: Path) -> None:
+def test_init_from_bundle_weights_of_other_network_raises(trained: tuple[AffectNet, Path], tmp_path: Path) -> None:
     _, folder = trained
     with pytest.raises(
         ValueError, match=r"affect\.embed\.0\.weight must have the shape .* of the recipe's network"

@@ -42,7 +42,7 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> SceneGenerator:
     return SceneGenerator(images, tmp_path_factory.mktemp("nothing"), seed=3, backgrounds=4)
 
 
-def test_what_was_taught_is_kept(tmp_path: Path) -> None:
+def test_save_teacher_images_round_trips(tmp_path: Path) -> None:
     unsure = replace(taught("b.jpg", held_out=True), unsure=np.float32([[1, 2, 3, 4]]), boxes=np.zeros((0, 4), np.float32),
                      points=np.zeros((0, 5, 2), np.float32))  # fmt: skip
     save_teacher_images([taught("a.jpg"), unsure, taught("c.jpg")], tmp_path / "taught.npz")
@@ -55,7 +55,7 @@ def test_what_was_taught_is_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(third.points, POINTS[None])
 
 
-def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneGenerator) -> None:
+def test_scene_generator_is_deterministic_with_boxes_inside_image(maker: SceneGenerator) -> None:
     scenes = [maker.generate(number) for number in range(40)]
     np.testing.assert_array_equal(scenes[7].pixels, maker.generate(7).pixels)
     heights = []
@@ -73,7 +73,7 @@ def test_scenes_depend_on_their_number_and_hold_what_they_say(maker: SceneGenera
     assert max(heights) > 80
 
 
-def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneGenerator) -> None:
+def test_mirrored_flips_pixels_boxes_and_points(maker: SceneGenerator) -> None:
     scene = next(one for one in map(maker.generate, range(20)) if one.boxes)
     turned = mirrored(scene)
     np.testing.assert_array_equal(turned.pixels, scene.pixels[:, ::-1])
@@ -83,7 +83,7 @@ def test_a_mirrored_scene_is_the_scene_mirrored(maker: SceneGenerator) -> None:
     np.testing.assert_allclose(again.points[0], scene.points[0], atol=1e-4)
 
 
-def test_score_targets_are_one_at_each_center_and_fall_off() -> None:
+def test_score_targets_peak_at_box_centers() -> None:
     boxes = torch.tensor([[[20.0, 20, 60, 60], [100, 40, 110, 54], [0, 0, 0, 0]]])
     scores, owners = score_targets(boxes, 20, 32)
     assert scores[0, 5, 5] == pytest.approx(1), (
@@ -94,7 +94,7 @@ def test_score_targets_are_one_at_each_center_and_fall_off() -> None:
     assert scores[0, 19, 31] < 1e-3
 
 
-def test_decoding_gives_boxes_and_points_in_pixels() -> None:
+def test_decode_returns_boxes_and_points_in_pixels() -> None:
     raw = torch.zeros(1, 15, 4, 5)
     raw[0, 1:5, 2, 3] = torch.tensor([0.25, -0.5, np.log(3.0), np.log(4.0)])
     raw[0, 5:7, 2, 3] = torch.tensor([1.0, -1.0])
@@ -107,7 +107,7 @@ def test_decoding_gives_boxes_and_points_in_pixels() -> None:
     np.testing.assert_allclose(read[4:6], [x + side, y - side], rtol=1e-5)
 
 
-def test_ignored_regions_weigh_nothing_and_a_right_answer_costs_least() -> None:
+def test_detector_objective_ignores_masked_regions_and_penalizes_false_alarms() -> None:
     scene = Scene(
         np.zeros((160, 256, 3), np.uint8),
         [np.float32([40, 40, 88, 104])],
@@ -130,7 +130,7 @@ def test_ignored_regions_weigh_nothing_and_a_right_answer_costs_least() -> None:
     assert losses[2] > losses[0] + 0.5
 
 
-def test_the_loop_learns_and_goes_on_where_it_stopped(
+def test_detector_trainer_learns_and_resumes(
     maker: SceneGenerator, tmp_path: Path
 ) -> None:
     net = DetectorConfig(widths=(8, 8, 16, 16, 16), blocks=(1, 1, 1))
@@ -154,7 +154,7 @@ def test_the_loop_learns_and_goes_on_where_it_stopped(
     assert resumed.train_step()["loss"] == pytest.approx(first.train_step()["loss"], rel=1e-4)
 
 
-def test_exported_maps_keep_only_peaks() -> None:
+def test_detector_maps_keep_only_peaks() -> None:
     torch.manual_seed(0)
     net = DetectorNet(DetectorConfig(widths=(8, 8, 16, 16, 16), blocks=(1, 1, 1))).eval()
     maps = DetectorMaps(net)(torch.randn(2, 3, 96, 64))

@@ -71,7 +71,7 @@ def said(count: int = 6) -> TeacherOutputs:
     )
 
 
-def test_the_loss_on_taught_targets_is_the_weighted_sum_of_both() -> None:
+def test_with_teacher_targets_loss_is_weighted_sum_of_label_and_teacher() -> None:
     table, teacher, share = faces(), said(), 0.4
     taught = with_teacher_targets(table, teacher, DistillationConfig(share, 0.5))
     logit, seven = torch.randn(6, 12), torch.randn(6, 7)
@@ -105,7 +105,7 @@ def test_the_loss_on_taught_targets_is_the_weighted_sum_of_both() -> None:
     assert felt(taught.expression, taught.expression_weight) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> None:
+def test_with_teacher_targets_of_missing_outputs_or_faces_keeps_labels() -> None:
     table = replace(faces(), face=np.array([1, 1, 0, 1, 1, 1], np.float32))
     teacher = said()
     teacher.au[4] = np.nan
@@ -117,7 +117,7 @@ def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> Non
     assert taught.va_weight.tolist() == [0.5, 0.5, 0, 0.5, 0.5, 0.5]
 
 
-def test_several_teachers_are_averaged_over_those_that_answer() -> None:
+def test_mean_outputs_ignores_missing_predictions() -> None:
     first, second = said(), TeacherOutputs.empty(6)
     second.au[:3] = 1
     mean = mean_outputs([first, second])
@@ -128,7 +128,7 @@ def test_several_teachers_are_averaged_over_those_that_answer() -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_still_is_the_first_frame_of_a_stream(name: str) -> None:
+def test_predict_images_equals_first_frame_of_stream(name: str) -> None:
     net, recipe = small_net(name), find_recipe(name, "compact", SMALL[name])
     table = faces(3)
     found = predict_images(recipe, net, table)
@@ -143,7 +143,7 @@ def test_a_still_is_the_first_frame_of_a_stream(name: str) -> None:
     assert np.isnan(found.expression).all() == (name in ("attention_graph", "pairwise_intensity"))
 
 
-def test_networks_that_look_ahead_teach_stills_too() -> None:
+def test_predict_images_of_non_causal_network_is_finite() -> None:
     for name, options in (
         ("multi_database", ["net.recurrence=both"]),
         ("multimodal_transformer", ["net.causal=false"]),
@@ -155,7 +155,7 @@ def test_networks_that_look_ahead_teach_stills_too() -> None:
         assert np.isfinite(predict_images(recipe, net, faces(3)).expression).all()
 
 
-def test_options_are_checked(tmp_path: Path) -> None:
+def test_teacher_ensemble_of_invalid_options_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="teacher_weight must be in 0 to 1"):
         DistillationConfig(1.5)
     with pytest.raises(ValueError, match="at least one teacher"):
@@ -166,7 +166,7 @@ def test_options_are_checked(tmp_path: Path) -> None:
         TeacherEnsemble([tmp_path], tmp_path, DistillationConfig())
 
 
-def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: Path) -> None:
+def test_bundle_teacher_averages_image_and_its_mirror_image(tmp_path: Path) -> None:
     table, bundle = faces(3), open_bundle()
     found = BundleTeacher(bundle.path).predict_images(table)
     session = onnxruntime.InferenceSession(bundle.onnx)
@@ -190,7 +190,7 @@ def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: 
     )
 
 
-def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
+def test_teacher_ensemble_without_synthetic_keeps_synthetic_tables(tmp_path: Path) -> None:
     teaching = TeacherEnsemble([open_bundle().path], tmp_path, DistillationConfig(synthetic=False))
     renders = replace(faces(3), name=SYNTHETIC_IMAGES)
     assert teaching.images(renders) is renders
@@ -209,7 +209,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.shared
-def test_frames_of_videos_are_taught_with_memory(renderwild_tiny: Path, tmp_path: Path) -> None:
+def test_predict_videos_matches_streamed_predictions(renderwild_tiny: Path, tmp_path: Path) -> None:
     net, recipe = small_net("multi_database"), find_recipe("M8", "compact", SMALL["multi_database"])
     _, _, origins = load_renderwild_frames(renderwild_tiny, rate_hz=1.5)
     found = predict_videos(recipe, net, renderwild_tiny, origins, tmp_path)
@@ -231,7 +231,7 @@ def test_frames_of_videos_are_taught_with_memory(renderwild_tiny: Path, tmp_path
 
 
 @pytest.mark.shared
-def test_the_command_teaches_a_student_and_keeps_to_its_teachers(
+def test_distill_command_trains_student_and_rejects_other_teachers(
     renderwild_tiny: Path, teachers: list[Path], tmp_path: Path
 ) -> None:
     def call(out: Path, *more: str, who: list[Path] = teachers) -> Result:

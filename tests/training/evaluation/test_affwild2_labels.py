@@ -91,7 +91,7 @@ def test_row_index_finds_rows_by_video_and_frame(labels: LabelTable) -> None:
     assert found.tolist() == [6, 10, -1, -1, 12]
 
 
-def test_only_a_true_suffix_is_a_side() -> None:
+def test_side_of_video_name_requires_exact_suffix() -> None:
     names = ("12_left", "video_1", "left", "_left", "a_right_b", "10-60-1280x720_right", "12_main")
     wanted = ["12", "video_1", "left", "_left", "a_right_b", "10-60-1280x720", "12"]
     assert [without_position(name) for name in names] == wanted

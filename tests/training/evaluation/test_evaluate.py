@@ -84,7 +84,7 @@ def test_evaluate_writes_submission_with_one_row_per_frame(out: Path) -> None:
     np.testing.assert_array_equal(va[[3, 3]], va[4:])
 
 
-def test_evaluate_of_own_predictions_reproduces_metrics(
+def test_evaluate_of_saved_predictions_reproduces_metrics(
     out: Path, data: Path, bundle: Path, tmp_path: Path
 ) -> None:
     result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")

@@ -31,7 +31,7 @@ def samples(name: str, data: MethodData, *options: str) -> BatchBuilder:
     return BatchBuilder(recipe, form, data, data.train)
 
 
-def test_images_and_labels_are_those_of_the_rows() -> None:
+def test_batch_holds_images_and_labels_of_rows() -> None:
     data = synthetic_data(size_px=48)
     rows = np.array([3, 30, 7])
     batch = samples("M3", data, "sampling.jitter=none").batch(rows, ALL, (1, 0))
@@ -49,7 +49,7 @@ def test_images_and_labels_are_those_of_the_rows() -> None:
     assert batch["au_mask"].shape == (3, 12)
 
 
-def test_the_same_step_gives_the_same_batch_and_another_another() -> None:
+def test_batch_is_deterministic_per_step() -> None:
     made = samples("M5", synthetic_data())
     rows = np.array([[0, 1, 2, 3, 4, 5, 6, 7]] * 2)
     first, again, other = (made.batch(rows, ALL, (1, step)) for step in (5, 5, 6))
@@ -57,7 +57,7 @@ def test_the_same_step_gives_the_same_batch_and_another_another() -> None:
     assert not torch.equal(first["clip"], other["clip"])
 
 
-def test_unlabeled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
+def test_labels_of_unlabeled_or_absent_rows_are_masked() -> None:
     data = synthetic_data()
     known = replace(data, train=replace(data.train, expression_mask=np.arange(56) != 1))
     labels = samples("M2", known).labels(np.array([[0, 1, NO_FRAME]]), ALL)
@@ -65,7 +65,7 @@ def test_unlabeled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
     assert labels["au_mask"].sum(dim=2).tolist() == [[12, 12, 0]]
 
 
-def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
+def test_batch_flip_mirrors_and_reorders_landmarks() -> None:
     data = synthetic_data(size_px=48)
     data.images.points[:, :, 0] += 3  # not symmetric any more
     made = samples("M4", data)
@@ -89,7 +89,7 @@ def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
     assert seen == {"plain", "mirrored"}
 
 
-def test_unknown_landmarks_are_masked() -> None:
+def test_batch_of_unknown_landmarks_masks_them() -> None:
     data = synthetic_data(size_px=48)
     data.images.points[2] = np.nan
     batch = samples("M4", data).batch(np.arange(4), ("AU",), (1, 0))
@@ -97,7 +97,7 @@ def test_unknown_landmarks_are_masked() -> None:
     assert torch.isfinite(batch["landmarks_49"]).all()
 
 
-def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
+def test_inputs_of_clips_have_part_masks_and_frame_mask() -> None:
     data = synthetic_data()
     data.images.points[5] = np.nan
     clip = np.array([[NO_FRAME] * 5 + [3, 4, 5]])
@@ -111,7 +111,7 @@ def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
     assert parts[0].abs().max() < 1e-6
 
 
-def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
+def test_inputs_of_clips_have_audio_before_or_around_frame() -> None:
     data = synthetic_data()
     made, rows = samples("M5", data), np.array([[0, 1, 2, 3, 4, 5, 6, 7]])
     track = data.tracks.get(data.train.media_of(7))
@@ -123,7 +123,7 @@ def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
     assert (made.inputs(rows)["mel"][0].numpy() == track.window_around(offset_s, 0.5, 0.5)).all()
 
 
-def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
+def test_inputs_of_window_without_audio_are_masked() -> None:
     data = synthetic_data({"loud": 14, "silent": 14})
     inputs = samples("M2", data).inputs(np.array([np.arange(6), 14 + np.arange(6)]))
     assert inputs["mel_real"].tolist() == [1, 0]
@@ -131,7 +131,7 @@ def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
     assert inputs["mel"].shape[0] == 2
 
 
-def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
+def test_inputs_of_causal_window_have_preceding_second_of_audio() -> None:
     data = synthetic_data({"one": 60})
     rows = np.arange(50, 56)
     inputs = samples("M2", data).inputs(rows[None])
@@ -144,7 +144,7 @@ def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
     assert (inputs["mel"][0, :length].numpy() == track.chunk(first, first + length)).all()
 
 
-def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:
+def test_inputs_past_end_of_audio_are_silence() -> None:
     data = synthetic_data({"one": 200})  # 8.5 s of video, 4 s of audio
     inputs = samples("M2", data).inputs(np.arange(190, 196)[None])
     assert torch.isfinite(inputs["mel"]).all()
@@ -152,7 +152,7 @@ def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:
     assert inputs["mel_real"].tolist() == [1]
 
 
-def test_change_sees_images_as_they_are_and_the_rows() -> None:
+def test_inputs_apply_change_to_unnormalized_images() -> None:
     data = synthetic_data()
     seen = []
 
@@ -180,7 +180,7 @@ def test_change_sees_images_as_they_are_and_the_rows() -> None:
 
 @pytest.mark.parametrize("jitter", ["light", "published", "none"])
 @pytest.mark.parametrize("name", [f"M{i}" for i in (1, 2, 3, 4, 5, 6, 8)])
-def test_every_recipe_has_its_inputs_by_name(name: str, jitter: str) -> None:
+def test_batch_of_each_recipe_matches_input_forms(name: str, jitter: str) -> None:
     data = synthetic_data(size_px=48)
     options = ["net.window=8"] if name == "M8" else []
     made = samples(name, data, f"sampling.jitter={jitter}", *options)

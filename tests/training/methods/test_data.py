@@ -55,7 +55,7 @@ def small_set(root: Path) -> Path:
     return root
 
 
-def test_held_out_videos_of_any_task_that_is_judged_are_not_trained_on(tmp_path: Path) -> None:
+def test_open_method_data_excludes_held_out_videos_of_evaluated_tasks(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     every = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
     assert every.train.videos == ("one",)
@@ -73,7 +73,7 @@ def test_held_out_videos_of_any_task_that_is_judged_are_not_trained_on(tmp_path:
     assert not without_va.train.va_mask.any()
 
 
-def test_images_are_kept_at_the_networks_size_but_no_larger_than_crops(tmp_path: Path) -> None:
+def test_open_method_data_stores_images_at_network_size_up_to_crop_size(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     for size, kept in ((48, 48), (224, 112)):
         data = open_method_data(folder, size, False, tmp_path / "cache", progress=False)
@@ -82,7 +82,7 @@ def test_images_are_kept_at_the_networks_size_but_no_larger_than_crops(tmp_path:
         assert np.abs(shown.mean(axis=(1, 2, 3)) - [10, 50, 90]).max() < 2
 
 
-def test_a_broken_image_counts_as_not_there(tmp_path: Path) -> None:
+def test_open_method_data_skips_broken_image(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     (folder / "cropped_aligned/one/00002.jpg").write_bytes(b"\xff\xd8 no image")
     data = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
@@ -90,13 +90,13 @@ def test_a_broken_image_counts_as_not_there(tmp_path: Path) -> None:
     assert any("cannot be read and count as missing" in note for note in data.train.report.notes)
 
 
-def test_a_set_without_labels_to_train_on_is_told(tmp_path: Path) -> None:
+def test_open_method_data_without_training_labels_raises(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     with pytest.raises(ValueError, match=r"has no training frame .* labeled for VA"):
         open_method_data(folder, 48, False, tmp_path / "cache", tasks=("VA",), progress=False)
 
 
-def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
+def test_validation_view_keeps_rows_without_crop() -> None:
     table = make_synthetic_table(
         {"a": [1, 2], "b": [1, 2]}, expression=[0, 1, 2, 3], no_crop=(3,), split="validation"
     )
@@ -108,7 +108,7 @@ def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
 
 
 @pytest.mark.shared
-def test_landmarks_lie_where_the_faces_truth_has_them(
+def test_read_landmarks_match_ground_truth(
     renderwild_tiny: Path, tmp_path: Path, trained: None
 ) -> None:
     data = open_method_data(renderwild_tiny, 96, False, tmp_path, landmarks=True, progress=False)

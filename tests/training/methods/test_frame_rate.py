@@ -38,7 +38,7 @@ def read_by_the_sdk(table: FrameTable, input_fps: float) -> list[int]:
 
 
 @pytest.mark.parametrize("input_fps", [3.0, 7.0, 12.5, 25.0, 60.0])
-def test_rows_are_those_of_the_runner(input_fps: float) -> None:
+def test_subsample_to_fps_matches_stage_runner(input_fps: float) -> None:
     table, _ = synthetic_faces({"one": 40, "two": 33, "slow": 9})
     random = np.random.default_rng(2)
     times = np.concatenate([
@@ -53,12 +53,12 @@ def test_rows_are_those_of_the_runner(input_fps: float) -> None:
     assert (len(found) == len(rows)) == (input_fps >= 25)
 
 
-def test_without_a_pace_every_frame_is_read() -> None:
+def test_subsample_to_fps_without_rate_keeps_all_rows() -> None:
     table, _ = synthetic_faces()
     assert subsample_to_fps(table, np.array([3, 4, 9]), None).tolist() == [3, 4, 9]
 
 
-def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
+def test_subsample_to_fps_of_unknown_times_keeps_video_and_warns() -> None:
     table, _ = synthetic_faces({"one": 10, "mute": 10})
     times = table.audio_offset_s.copy()
     times[10:] = np.nan
@@ -68,7 +68,7 @@ def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
 
 
 @pytest.mark.parametrize("input_fps", [0.0, -3.0, float("nan")])
-def test_no_pace_at_all(input_fps: float) -> None:
+def test_subsample_to_fps_of_invalid_rate_raises(input_fps: float) -> None:
     table, _ = synthetic_faces()
     with pytest.raises(ValueError, match="must be a number above 0"):
         subsample_to_fps(table, np.arange(3), input_fps)

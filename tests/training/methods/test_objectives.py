@@ -41,7 +41,7 @@ def batch(*known: float) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-def test_distillation_shares_labeled_samples_and_has_the_others() -> None:
+def test_distillation_loss_weights_labeled_and_unlabeled_samples() -> None:
     recipe = find_recipe("M3")
     student = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
     teacher = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
@@ -61,7 +61,7 @@ def test_distillation_shares_labeled_samples_and_has_the_others() -> None:
     )
 
 
-def test_without_labels_the_teacher_alone() -> None:
+def test_distillation_without_labels_uses_teacher_only() -> None:
     student, teacher = (Answers(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2))
     parts = distillation(find_recipe("M1"), EmaModel(teacher, 1.0), use_labels=False)(
         student, {"crops": torch.zeros(3, 1)}, 0.0
@@ -72,7 +72,7 @@ def test_without_labels_the_teacher_alone() -> None:
     assert float(parts["loss"]) == pytest.approx(float(entropy + distance), rel=1e-5)
 
 
-def test_nothing_in_common_is_told() -> None:
+def test_distillation_without_common_outputs_raises() -> None:
     student, teacher = Answers(au_logit=torch.zeros(2, 12)), Answers(va=torch.zeros(2, 2))
     with pytest.raises(
         ValueError,
@@ -83,7 +83,7 @@ def test_nothing_in_common_is_told() -> None:
         )
 
 
-def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labeled_one() -> None:
+def test_mean_teacher_over_batch_divides_by_batch_size() -> None:
     outputs = {
         "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
         "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
@@ -104,7 +104,7 @@ def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labeled_one() -> No
         find_recipe("M5", "compact", ["teacher_mean=all"])
 
 
-def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> None:
+def test_mean_teacher_loss_ramps_up_on_unlabeled_samples() -> None:
     recipe = find_recipe("M5", "compact")
     outputs = {
         "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
@@ -130,7 +130,7 @@ def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> N
     )
 
 
-def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
+def test_pairwise_ranking_with_uncertainty_trains_sigma_only() -> None:
     net = small_net("pairwise_intensity", "net.shared=false")
     pairs = {
         "first": torch.randn(3, 3, 32, 32),
@@ -154,7 +154,7 @@ def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
 
 
 @pytest.mark.parametrize("options", [("net.shared=false",), ("net.shared=true",)])
-def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> None:
+def test_pairwise_ranking_with_frozen_intensity_keeps_intensity(options: tuple[str, ...]) -> None:
     net = small_net("pairwise_intensity", *options)
     assert isinstance(net, PairwiseIntensity)
     net.freeze_intensity()
@@ -181,7 +181,7 @@ def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> N
     assert not torch.equal(after["log_sigma"], before["log_sigma"])
 
 
-def test_the_third_stage_trains_the_mapping_alone() -> None:
+def test_freeze_networks_leaves_mapping_trainable() -> None:
     net = small_net("pairwise_intensity")
     assert isinstance(net, PairwiseIntensity)
     net.freeze_networks()
@@ -190,7 +190,7 @@ def test_the_third_stage_trains_the_mapping_alone() -> None:
     assert trained == {"mapping"}
 
 
-def test_the_head_of_a_task_that_a_batch_lacks_stays() -> None:
+def test_supervised_step_keeps_head_of_unlabeled_task() -> None:
     """Under Adam's momentum too, which a gradient of 0 would let go on."""
     net, recipe = small_net("incomplete_labels"), find_recipe("M3", "compact")
     optimizer = build_optimizer(net, recipe.optimizer)

@@ -67,7 +67,7 @@ def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: i
 @pytest.mark.parametrize(
     "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
 )
-def test_causal_networks_say_what_they_will_say_in_a_stream(name: str) -> None:
+def test_method_predictions_of_causal_network_match_stream(name: str) -> None:
     net, recipe = setting(name)
     assert is_causal(net)
     predictions, wanted = (
@@ -94,7 +94,7 @@ def test_causal_networks_say_what_they_will_say_in_a_stream(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
 )
-def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) -> None:
+def test_method_predictions_at_input_fps_hold_skipped_frames(name: str) -> None:
     net, recipe = setting(name)
     table = DATA.validation  # 25 frames a second
     seen = np.flatnonzero((table.frame - 1) % 5 == 0)
@@ -112,7 +112,7 @@ def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) ->
             )
 
 
-def test_a_network_without_memory_knows_no_pace() -> None:
+def test_method_predictions_of_stateless_network_ignore_input_fps() -> None:
     net, recipe = setting("feature_pyramid")
     plain, paced = (
         method_predictions(net, recipe, DATA.validation, DATA, input_fps=pace) for pace in (None, 5)
@@ -121,7 +121,7 @@ def test_a_network_without_memory_knows_no_pace() -> None:
     assert np.array_equal(plain.va, paced.va)
 
 
-def test_a_forward_gru_over_whole_videos_is_the_offline_network() -> None:
+def test_method_predictions_of_forward_gru_match_offline_network() -> None:
     net, recipe = setting("multi_database")
     found = method_predictions(net, recipe, DATA.validation, DATA)
     samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
@@ -131,7 +131,7 @@ def test_a_forward_gru_over_whole_videos_is_the_offline_network() -> None:
     assert np.allclose(found.va[rows], whole["va"][0].numpy(), atol=1e-5)
 
 
-def test_networks_that_look_ahead_see_windows_side_by_side() -> None:
+def test_method_predictions_of_non_causal_network_use_adjacent_windows() -> None:
     net, recipe = setting(
         "multi_database", "net.recurrence=both", "net.window=8", "sampling.drop_gaps=false"
     )
@@ -146,7 +146,7 @@ def test_networks_that_look_ahead_see_windows_side_by_side() -> None:
     assert np.allclose(found.va[8:13], last[3:], atol=1e-5)
 
 
-def test_published_clips_end_at_each_frame() -> None:
+def test_method_predictions_of_published_clips_end_at_each_frame() -> None:
     options = ["net.clip=3d", "net.base=8", "net.spacing=2"]
     net, recipe = setting("mean_teacher", *options)
     assert not is_causal(net)
@@ -157,7 +157,7 @@ def test_published_clips_end_at_each_frame() -> None:
     assert np.allclose(found.va[4], early, atol=1e-5)
 
 
-def test_a_whole_video_is_mapped_at_once_where_percentiles_look_ahead() -> None:
+def test_method_predictions_of_non_causal_percentiles_use_full_video() -> None:
     net, recipe = setting("pairwise_intensity", "net.causal=false")
     found = method_predictions(net, recipe, DATA.validation, DATA)
     samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
@@ -171,7 +171,7 @@ def without_crops(table: FrameTable, rows: list[int]) -> FrameTable:
     return replace(table, path=pa.array(paths, pa.string()))
 
 
-def test_frames_without_a_face_hold_the_last_word_and_begin_neutral() -> None:
+def test_method_predictions_without_face_hold_last_or_neutral() -> None:
     net, recipe = setting("feature_pyramid")
     table = without_crops(DATA.validation, [0, 5, 6, 13, 14])
     plain, held = (method_predictions(net, recipe, each, DATA) for each in (DATA.validation, table))
@@ -183,7 +183,7 @@ def test_frames_without_a_face_hold_the_last_word_and_begin_neutral() -> None:
         assert not held.au[row].any()
 
 
-def test_scores_are_those_of_what_is_labeled() -> None:
+def test_method_scores_cover_labeled_frames_only() -> None:
     table = DATA.validation
     known = np.ones(len(table), bool)
     one_hot = np.eye(7, dtype=np.float32)[table.expression]
@@ -206,7 +206,7 @@ def test_scores_are_those_of_what_is_labeled() -> None:
     assert scores_text(half).startswith("AU 0.917 (43 frames), VA 1.000 (20 frames), mean")
 
 
-def test_nothing_labeled_has_no_score() -> None:
+def test_method_scores_without_labels_are_none() -> None:
     table = DATA.validation
     none = np.zeros(len(table), bool)
     bare = replace(table, au_mask=np.zeros_like(table.au_mask), expression_mask=none, va_mask=none)
@@ -217,7 +217,7 @@ def test_nothing_labeled_has_no_score() -> None:
     assert scores_text(scores) == "no labeled frame to evaluate on"
 
 
-def test_an_au_that_is_labeled_on_some_frames_counts_where_it_is() -> None:
+def test_method_scores_of_partially_labeled_au_skip_unlabeled_frames() -> None:
     table = DATA.validation
     some = table.au_mask.copy()
     some[:, :4] = False

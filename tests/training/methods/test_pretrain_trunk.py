@@ -45,7 +45,7 @@ def _synthetic_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     ("trunk", "paper", "tensor"),
     [("small_resnet", "M3", "trunk.conv1.weight"), ("small_region", "M4", "region.0.conv.weight")],
 )
-def test_pretrain_writes_trunk_that_a_network_starts_with(
+def test_pretrain_writes_trunk_that_network_loads(
     trunk: str, paper: str, tensor: str, tmp_path: Path
 ) -> None:
     result = CliRunner().invoke(

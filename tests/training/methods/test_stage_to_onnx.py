@@ -36,7 +36,7 @@ def run(
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_stages_agree_over_frames_of_several_faces(name: str) -> None:
+def test_stage_to_onnx_matches_torch_over_frames_and_faces(name: str) -> None:
     """States are carried over three frames, each side its own."""
     net = variant(name)
     torch.manual_seed(1)
@@ -59,7 +59,7 @@ def test_stages_agree_over_frames_of_several_faces(name: str) -> None:
                 ours, theirs = wanted[len(stage.outputs) :], found[len(stage.outputs) :]
 
 
-def test_a_runner_over_onnx_sessions_is_one_over_torch() -> None:
+def test_stream_runner_over_onnx_matches_torch() -> None:
     net = variant("multi_database")
     stages = net.stages()
     opened = {stage.name: session(stage) for stage in stages}
@@ -70,7 +70,7 @@ def test_a_runner_over_onnx_sessions_is_one_over_torch() -> None:
         assert torch.allclose(ours.step(0, crops)["va"], theirs.step(0, crops)["va"], atol=CLOSE)
 
 
-def test_the_description_holds_names_shapes_and_pace() -> None:
+def test_stage_describe_lists_names_shapes_and_frame_stride() -> None:
     described = [stage.describe() for stage in variant("mean_teacher, 3d").stages()]
     assert json.loads(json.dumps(described)) == described
     assert [stage["name"] for stage in described] == ["audio", "temporal"]
@@ -86,7 +86,7 @@ def test_the_description_holds_names_shapes_and_pace() -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_stages_are_known_and_each_input_comes_from_somewhere(name: str) -> None:
+def test_stage_inputs_are_outputs_of_earlier_stages(name: str) -> None:
     given = {"crops", "mel"}
     for stage in variant(name).stages():
         assert stage.name in STAGE_NAMES

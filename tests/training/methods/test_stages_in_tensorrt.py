@@ -60,7 +60,7 @@ def build_all(files: list[Path]) -> tuple[list[dict[str, object]], str]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_stages_of_a_method_build(name: str, tmp_path: Path) -> None:
+def test_tensorrt_builds_stages_of_each_method(name: str, tmp_path: Path) -> None:
     rtx_environment()
     torch.manual_seed(0)
     files = []
@@ -73,7 +73,7 @@ def test_the_stages_of_a_method_build(name: str, tmp_path: Path) -> None:
     assert wrong == [], words
 
 
-def test_a_stage_that_it_cannot_read_is_told(tmp_path: Path) -> None:
+def test_tensorrt_of_unsupported_stage_reports_error(tmp_path: Path) -> None:
     rtx_environment()
     from onnx import TensorProto, helper
 

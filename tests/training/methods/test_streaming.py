@@ -37,7 +37,7 @@ def gap(first: Tensor, second: Tensor) -> float:
 @pytest.mark.parametrize(
     "options", [(), ("net.audio=false",), ("net.layers=0",), ("net.layers=1",)]
 )
-def test_multimodal_transformer(options: tuple[str, ...]) -> None:
+def test_stream_runner_of_multimodal_transformer_matches_sequence(options: tuple[str, ...]) -> None:
     net = small_net("multimodal_transformer", *options)
     steps = 15  # more than two windows of six
     batch = {"crops": torch.randn(1, steps, 3, 48, 48), "mel": torch.randn(1, 60, 64)}
@@ -56,7 +56,7 @@ def test_multimodal_transformer(options: tuple[str, ...]) -> None:
         assert gap(wanted[name][0], torch.cat([each[name] for each in found])) < CLOSE
 
 
-def test_what_lies_outside_the_window_does_not_matter() -> None:
+def test_multimodal_transformer_ignores_frames_outside_window() -> None:
     net = small_net("multimodal_transformer", "net.layers=1")
     crops = torch.randn(1, 10, 3, 48, 48)
     other = crops.clone()
@@ -68,7 +68,7 @@ def test_what_lies_outside_the_window_does_not_matter() -> None:
     assert (changed[6:] < 1e-6).all()
 
 
-def test_a_network_with_audio_runs_without() -> None:
+def test_stream_runner_without_audio_matches_sequence() -> None:
     net = small_net("multimodal_transformer")
     crops = torch.randn(1, 8, 3, 48, 48)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_a_network_with_audio_runs_without() -> None:
 
 
 @pytest.mark.parametrize("name", ["multi_database", "multi_database, no GRU"])
-def test_multi_database(name: str) -> None:
+def test_stream_runner_of_multi_database_matches_sequence(name: str) -> None:
     net = variant(name)
     crops = torch.randn(1, 12, 3, 32, 32)
     with torch.no_grad():
@@ -88,7 +88,7 @@ def test_multi_database(name: str) -> None:
         )
 
 
-def test_pairwise_intensity() -> None:
+def test_stream_runner_of_pairwise_intensity_matches_sequence() -> None:
     net = small_net("pairwise_intensity")
     assert isinstance(net, PairwiseIntensity)
     steps = 60  # three times the window
@@ -102,7 +102,7 @@ def test_pairwise_intensity() -> None:
 
 
 @pytest.mark.parametrize("name", ["mean_teacher", "mean_teacher, 3d", "mean_teacher, no cure"])
-def test_mean_teacher(name: str) -> None:
+def test_stream_runner_of_mean_teacher_matches_clips(name: str) -> None:
     net = variant(name)
     steps, audio = 50, "mel" in {form.name for form in net.input_forms()}
     frames, mel = torch.randn(1, steps, 4, 32, 32), torch.randn(1, 64, 101)
@@ -130,7 +130,7 @@ def test_mean_teacher(name: str) -> None:
     ["prior_aided_streaming", "incomplete_labels", "attention_graph", "feature_pyramid", "attention_graph, no graph",
      "pairwise_intensity, direct"],
 )  # fmt: skip
-def test_networks_without_memory(name: str) -> None:
+def test_stream_runner_of_stateless_network_matches_batch(name: str) -> None:
     net = variant(name)
     crops = torch.randn(3, *net.zeros()["crops"].shape[1:])
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_networks_without_memory(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
 )
-def test_memory_never_leaks_between_faces_and_ends_with_the_track(name: str) -> None:
+def test_stream_runner_keeps_states_per_track_until_drop(name: str) -> None:
     net = small_net(name)
     output = "au_logit" if name != "multi_database" else "va"
     shape = net.stages()[-2].inputs[0].shape
@@ -163,14 +163,14 @@ def test_memory_never_leaks_between_faces_and_ends_with_the_track(name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["multimodal_transformer", "pairwise_intensity", "multi_database"])
-def test_what_looks_ahead_says_so(name: str) -> None:
+def test_stages_of_non_causal_network_raise(name: str) -> None:
     options = ["net.recurrence=both"] if name == "multi_database" else ["net.causal=false"]
     net = build_network(find_recipe(name, "compact", options).net)
     with pytest.raises(ValueError, match=r"cannot run on video|to run it on video"):
         net.stages()
 
 
-def test_an_input_that_did_not_come_is_named() -> None:
+def test_stream_runner_of_missing_input_names_it() -> None:
     runner = StreamRunner(small_net("incomplete_labels").stages())
     with pytest.raises(ValueError, match=r"stage 'frame' expected \['crops'\], got no crops"):
         runner.step("a", {"image": torch.zeros(1, 3, 48, 48)})

@@ -9,7 +9,7 @@ from training.models.affect_net import AffectNet
 pytestmark = pytest.mark.train
 
 
-def test_the_trunk_alone_is_rounded():
+def test_affect_net_in_bfloat16_rounds_trunk_only():
     torch.manual_seed(0)
     net = AffectNet(recipe().net).train()
     crops = torch.randn(4, 3, 48, 48)

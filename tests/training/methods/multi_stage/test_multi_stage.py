@@ -66,7 +66,7 @@ def equal(first: Weights, second: Weights) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_recipes_of_one_stage_have_no_driver() -> None:
+def test_multi_stage_training_for_single_stage_recipe_is_none() -> None:
     assert all(
         multi_stage_training_for(find_recipe(method)) is None for method in ("M2", "M3", "M4", "M5")
     )
@@ -84,7 +84,7 @@ def test_recipes_of_one_stage_have_no_driver() -> None:
     )
 
 
-def test_the_identity_branch_is_learned_then_frozen_and_the_face_branch_starts_from_it(
+def test_identity_prior_freezes_identity_branch_and_initializes_face_branch(
     data: MethodData, tmp_path: Path
 ) -> None:
     recipe = compact("M1", "net.embedding=16")
@@ -100,13 +100,13 @@ def test_the_identity_branch_is_learned_then_frozen_and_the_face_branch_starts_f
     assert not under(alone, "encoder.identity.")
 
 
-def test_one_person_is_no_one_to_tell_apart(data: MethodData, tmp_path: Path) -> None:
+def test_identity_prior_of_one_person_raises(data: MethodData, tmp_path: Path) -> None:
     one = data.train.select(data.train.video == 0)
     with pytest.raises(ValueError, match="at least two people"):
         run(compact("M1"), replace(data, train=one), tmp_path)
 
 
-def test_pseudo_labels_fill_what_is_missing_and_nothing_else(
+def test_pseudo_label_pass_fills_only_missing_labels(
     data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training.methods.multi_stage import pseudo_label_pass
@@ -132,7 +132,7 @@ def test_pseudo_labels_fill_what_is_missing_and_nothing_else(
     assert set(filled.expression[~known].tolist()) <= set(range(7))
 
 
-def test_the_three_stages_of_pairs_leave_each_other_alone(data: MethodData, tmp_path: Path) -> None:
+def test_pairwise_stages_freeze_earlier_stages(data: MethodData, tmp_path: Path) -> None:
     recipe = compact("M7", "net.window=20", "net.hidden=8", "sampling.pairs=48")
     made = run(recipe, data, tmp_path)
     ordered, doubted = weights(tmp_path / "ranking"), weights(tmp_path / "uncertainty")
@@ -157,7 +157,7 @@ def test_the_three_stages_of_pairs_leave_each_other_alone(data: MethodData, tmp_
     assert not (tmp_path / "sure" / "uncertainty").exists()
 
 
-def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> None:
+def test_mapping_frames_hold_network_features(data: MethodData) -> None:
     recipe = compact("M7", "net.causal=false", "net.window=20", "net.hidden=8")
     torch.manual_seed(1)
     net = PairwiseIntensity(recipe.net).eval()
@@ -182,7 +182,7 @@ def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> Non
     )
 
 
-def test_teacher_student_and_grus(data: MethodData, tmp_path: Path) -> None:
+def test_multi_database_stages_distill_then_train_grus(data: MethodData, tmp_path: Path) -> None:
     options = ("net.window=8", "sampling.stride=4", "sampling.drop_gaps=false")
     made = run(compact("M8", *options), data, tmp_path, steps=4)
     student, teacher = weights(tmp_path / "student_frames"), weights(tmp_path / "teacher_frames")
@@ -200,7 +200,7 @@ def test_teacher_student_and_grus(data: MethodData, tmp_path: Path) -> None:
     assert equal(frames, student)
 
 
-def test_a_broken_off_driver_goes_on_where_it_was(
+def test_multi_stage_training_resumed_skips_finished_stages(
     data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within the student's stage: the teacher is not trained again and the end is the same."""

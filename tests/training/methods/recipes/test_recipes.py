@@ -32,7 +32,7 @@ def rows() -> list[CostRow]:
     return list(cost_rows())
 
 
-def test_costs_are_those_of_the_literature(rows: list[CostRow]) -> None:
+def test_cost_rows_match_literature(rows: list[CostRow]) -> None:
     assert {row.paper for row in rows} == {f"M{i}" for i in range(1, 9)}
     differences = {(row.paper, row.part): row.differences() for row in rows}
     far = {
@@ -44,7 +44,7 @@ def test_costs_are_those_of_the_literature(rows: list[CostRow]) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_files_are_short_and_names_and_sentences_there(name: str) -> None:
+def test_recipe_file_is_short_and_described(name: str) -> None:
     assert len((FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 60
     recipe = find_recipe(name)
     assert recipe.paper == f"M{RECIPES.index(name) + 1}"
@@ -54,7 +54,7 @@ def test_files_are_short_and_names_and_sentences_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_compact_is_small(name: str) -> None:
+def test_compact_preset_is_small(name: str) -> None:
     compact, published = find_recipe(name, "compact"), find_recipe(name)
     assert compact.net.size_px <= 112
     assert type(compact.net) is type(published.net)
@@ -64,20 +64,20 @@ def test_compact_is_small(name: str) -> None:
     assert counts[0] < 1.5e6 < counts[1] / 10
 
 
-def test_list_prints_one_line_for_each() -> None:
+def test_list_recipes_prints_one_line_per_recipe() -> None:
     lines = CliRunner().invoke(main, ["list-recipes"]).output.splitlines()
     assert [line.split()[:2] for line in lines] == [
         [name, f"M{i}"] for i, name in enumerate(RECIPES, start=1)
     ]
 
 
-def test_costs_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_cost_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.methods.costs.cost_rows", lambda: iter(rows))
     output = CliRunner().invoke(main, ["model-cost"]).output
     assert all(row.part in output for row in rows)
 
 
-def test_mistakes_list_what_is_right() -> None:
+def test_find_recipe_of_unknown_name_lists_known_ones() -> None:
     with pytest.raises(
         ValueError, match=r"unknown recipe 'M9', expected one of prior_aided_streaming \(M1\)"
     ):
@@ -121,7 +121,7 @@ def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     "name", [name for name in VARIANTS if name != "pairwise_intensity, direct"]
 )
-def test_each_learns_two_kinds_of_samples(name: str) -> None:
+def test_variant_reduces_loss_and_reaches_all_parameters(name: str) -> None:
     """Every trained parameter gets a gradient, and a few steps lower the recipe's loss on one
     batch.
     """
@@ -153,7 +153,7 @@ def unreached(case: str, parameter: str) -> bool:
     return case == "multi_database" and parameter.startswith("heads.") and ".read." in parameter
 
 
-def test_pairs_train_intensity_then_uncertainty() -> None:
+def test_pair_hinge_orders_intensities() -> None:
     net = small_net("pairwise_intensity").train()
     assert isinstance(net, PairwiseIntensity)
     torch.manual_seed(0)
@@ -179,7 +179,7 @@ def test_pairs_train_intensity_then_uncertainty() -> None:
     assert torch.isfinite(pair_gauss(*arguments, torch.ones(6, 12)))
 
 
-def test_a_batch_without_any_label_is_told() -> None:
+def test_total_loss_of_batch_without_labels_raises() -> None:
     net, recipe = small_net("incomplete_labels"), find_recipe("M3")
     batch = {"crops": torch.zeros(1, 3, 48, 48)}
     with pytest.raises(ValueError, match=r"no loss applies: expected \['au_logit against au'"):

@@ -16,7 +16,7 @@ def small(causal: bool) -> Ftdnn:
 
 
 @pytest.mark.parametrize("stretches", [(10, 10, 10, 10), (1, 2, 3, 4, 30), (40,)])
-def test_stretches_with_state_give_the_whole(stretches: tuple[int, ...]) -> None:
+def test_ftdnn_step_by_chunks_matches_full_input(stretches: tuple[int, ...]) -> None:
     net, mel = small(causal=True), torch.randn(2, 40, 64)
     states = tuple(torch.zeros(2, *form.shape) for form in net.state_forms())
     found = []
@@ -29,7 +29,7 @@ def test_stretches_with_state_give_the_whole(stretches: tuple[int, ...]) -> None
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_what_it_sees(causal: bool) -> None:
+def test_ftdnn_receptive_field_matches_layers(causal: bool) -> None:
     net = small(causal)
     mel = torch.randn(1, 120, 64, requires_grad=True)
     seen = (
@@ -45,7 +45,7 @@ def test_what_it_sees(causal: bool) -> None:
     assert 0.8 * 42 <= before <= 42 if causal else 0.8 * 21 <= before <= 21
 
 
-def test_the_constraint_makes_rows_orthogonal() -> None:
+def test_time_conv_constrain_makes_rows_orthogonal() -> None:
     conv = TimeConv(20, 5, 2, 1, bias=False)
     for _ in range(60):
         conv.constrain()
@@ -55,13 +55,13 @@ def test_the_constraint_makes_rows_orthogonal() -> None:
     assert product[0, 0] > 1e-3
 
 
-def test_a_recording_is_described_as_a_whole() -> None:
+def test_describe_utterance_returns_one_vector() -> None:
     net, mel = small(causal=False), torch.randn(2, 50, 64)
     assert net.describe_utterance(mel).shape == (2, 8)
     with pytest.raises(ValueError, match="utterance=True"):
         Ftdnn(8, 12, 16, 6).describe_utterance(mel)
 
 
-def test_what_looks_ahead_cannot_run_as_audio_comes_in() -> None:
+def test_ftdnn_step_of_non_causal_network_raises() -> None:
     with pytest.raises(ValueError, match="build it causal"):
         small(causal=False).step(torch.zeros(1, 10, 64))

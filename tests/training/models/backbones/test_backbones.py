@@ -66,7 +66,7 @@ def test_backbone_cost_matches_literature(
     assert macs / 1e9 == pytest.approx(gmacs, rel=0.01)
 
 
-def test_names_of_face_recognition_weights() -> None:
+def test_backbone_names_match_face_recognition_weights() -> None:
     """A name of each kind, as the public files spell them."""
     names = {
         IResNet: ("prelu.weight", "layer1.0.downsample.1.running_var", "layer3.29.bn3.bias", "fc.weight", "features.bias"),

@@ -30,7 +30,7 @@ def trunk_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_every_compact_network_takes_it(paper: str, trunk_file: Path) -> None:
+def test_start_trunks_loads_trunk_of_each_compact_network(paper: str, trunk_file: Path) -> None:
     net = build_network(find_recipe(paper, "compact").net)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     reports = start_trunks(net, trunk_file)
@@ -52,13 +52,13 @@ def test_every_compact_network_takes_it(paper: str, trunk_file: Path) -> None:
     assert not changed
 
 
-def test_the_image_of_facial_parts_is_not_looked_at_in_the_beginning(trunk_file: Path) -> None:
+def test_start_trunks_zeroes_part_mask_channel(trunk_file: Path) -> None:
     net = build_network(find_recipe("M5", "compact").net)
     start_trunks(net, trunk_file)
     assert net.get_submodule("video").conv1.weight[:, 3].abs().max() == 0
 
 
-def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path) -> None:
+def test_start_trunks_copies_region_trunk_into_all_blocks(tmp_path: Path) -> None:
     torch.manual_seed(4)
     trunk = RegionTrunk()
     save_file(trunk.state_dict(), tmp_path / "trunk.safetensors")
@@ -78,7 +78,7 @@ def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path)
     )
 
 
-def test_names_that_do_not_fit_are_told(trunk_file: Path, tmp_path: Path) -> None:
+def test_start_trunks_of_mismatched_names_warns(trunk_file: Path, tmp_path: Path) -> None:
     state = load_file(trunk_file)
     state["fc.weight"] = state.pop("conv1.weight")
     save_file(state, tmp_path / "other.safetensors")
@@ -91,7 +91,7 @@ def test_names_that_do_not_fit_are_told(trunk_file: Path, tmp_path: Path) -> Non
         start_trunks(net, trunk_file)
 
 
-def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path, tmp_path: Path) -> None:
+def test_start_trunks_without_matching_trunk_raises(trunk_file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="fits none of the network's trunks"):
         start_trunks(build_network(find_recipe("M4", "compact").net), trunk_file)
     save_file(RegionTrunk().state_dict(), tmp_path / "region.safetensors")

@@ -12,7 +12,7 @@ from training.models.encoders.feature_pyramid import FeaturePyramid, PyramidRead
 pytestmark = pytest.mark.train
 
 
-def test_names_are_torchvision_s() -> None:
+def test_feature_pyramid_names_match_torchvision() -> None:
     names = on_meta(FeaturePyramid).state_dict().keys()
     wanted = {
         "body.conv1.weight",
@@ -24,7 +24,7 @@ def test_names_are_torchvision_s() -> None:
     assert {name.split(".")[0] for name in names} == {"body", "fpn"}
 
 
-def test_top_down_sums_by_hand() -> None:
+def test_feature_pyramid_matches_reference_sums() -> None:
     net = FeaturePyramid("small_resnet", 8).eval()
     crops = torch.randn(
         1, 3, 72, 72
@@ -45,7 +45,7 @@ def test_top_down_sums_by_hand() -> None:
         assert torch.equal(levels[4], levels[3][:, :, ::2, ::2])
 
 
-def test_readings() -> None:
+def test_pyramid_read_matches_reference() -> None:
     levels = [torch.randn(2, 8, side, side) for side in (16, 8, 4, 2, 1)]
     per_level, last = PyramidRead(8, 3, "per_level"), PyramidRead(8, 3, "last")
     with torch.no_grad():
@@ -64,7 +64,7 @@ def test_readings() -> None:
         PyramidRead(8, 3, "all")
 
 
-def test_what_is_frozen_does_not_learn() -> None:
+def test_freeze_low_levels_stops_their_training() -> None:
     net = FeaturePyramid("small_resnet", 8)
     net.freeze_low_levels()
     net.train()

@@ -16,7 +16,7 @@ SHAPES = pytest.mark.parametrize(
 
 
 @SHAPES
-def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int, size: int) -> None:
+def test_patch_conv_of_integers_equals_reference(side: int, inputs: int, outputs: int, size: int) -> None:
     """On small whole numbers, whose sums have no rounding: equal to the last bit whatever the order
     of summation.
     """
@@ -34,7 +34,7 @@ def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int,
 
 
 @SHAPES
-def test_on_any_numbers_only_rounding_differs(
+def test_patch_conv_matches_reference(
     side: int, inputs: int, outputs: int, size: int
 ) -> None:
     torch.manual_seed(0)
@@ -46,7 +46,7 @@ def test_on_any_numbers_only_rounding_differs(
         assert float((layer(features) - layer.plain(features)).abs().max()) < 1e-6
 
 
-def test_patches_do_not_see_each_other() -> None:
+def test_patch_conv_keeps_patches_independent() -> None:
     layer = PatchConv(2, 2, 4).eval()
     features = torch.randn(1, 2, 16, 16)
     other = features.clone()
@@ -58,5 +58,5 @@ def test_patches_do_not_see_each_other() -> None:
     assert not changed[:, 4:].any()
 
 
-def test_the_region_layer_keeps_the_map() -> None:
+def test_region_layer_preserves_shape() -> None:
     assert RegionLayer(3, 8)(torch.randn(2, 3, 32, 32)).shape == (2, 8, 32, 32)
