@@ -1,6 +1,4 @@
-"""From nothing to a judged bundle: RenderWild is made, two epochs trained, stopped and resumed,
-exported and evaluated.
-"""
+"""End-to-end test: render videos, train two epochs, stop and resume, export, and evaluate."""
 
 import json
 
@@ -31,10 +29,15 @@ def test_training_to_evaluation_produces_bundle_and_report(renderwild_tiny, tmp_
     frames = drop_neutral(load_renderwild(renderwild_tiny)[0], 0.5)
     steps = -(-EPOCHS * len(frames) // BATCH)
     options = [
-        f"mix.synthetic_videos={BATCH}", "mix.no_face=2", f"schedule.steps={steps}", "optimizer.warmup_steps=1",
-        f"schedule.save_every={steps}", "schedule.small_px=64", "schedule.small_until=1",
-    ]  # fmt: skip
-    settings = [part for option in options for part in ("--set", option)]
+        f"mix.synthetic_videos={BATCH}",
+        "mix.no_face=2",
+        f"schedule.steps={steps}",
+        "optimizer.warmup_steps=1",
+        f"schedule.save_every={steps}",
+        "schedule.small_px=64",
+        "schedule.small_until=1",
+    ]
+    overrides = [part for option in options for part in ("--set", option)]
     train = (
         "train",
         "default",
@@ -43,7 +46,7 @@ def test_training_to_evaluation_produces_bundle_and_report(renderwild_tiny, tmp_
         "--synthetic-videos",
         renderwild_tiny,
         "--synthetic-only",
-        *settings,
+        *overrides,
     )
     assert f"{steps}/{steps}" in run(training_main, *train)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
@@ -57,17 +60,17 @@ def test_training_to_evaluation_produces_bundle_and_report(renderwild_tiny, tmp_
         tmp_path / "bundle",
         renderwild_tiny,
         "--out",
-        tmp_path / "judged",
+        tmp_path / "evaluation",
         "--bootstrap-samples",
         100,
     )
-    figures = json.loads((tmp_path / "judged" / "metrics.json").read_text())
-    assert figures
+    metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    assert metrics
     assert (
-        "<svg" in (tmp_path / "judged" / "report.html").read_text()
-        or "data:image" in (tmp_path / "judged" / "report.html").read_text()
+        "<svg" in (tmp_path / "evaluation" / "report.html").read_text()
+        or "data:image" in (tmp_path / "evaluation" / "report.html").read_text()
     )
-    assert list((tmp_path / "judged" / "submission" / "AU_Set").glob("*.txt"))
+    assert list((tmp_path / "evaluation" / "submission" / "AU_Set").glob("*.txt"))
     again = CliRunner().invoke(training_main, [str(argument) for argument in train])
     assert again.exit_code != 0
     assert "--resume" in again.output

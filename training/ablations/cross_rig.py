@@ -24,7 +24,7 @@ from training.default_model.build_trainer import DataPaths, build_default_traine
 from training.default_model.recipe import DefaultModelRecipe
 from training.engine.checkpoint import EMA_FILE
 from training.evaluation.calibration import choose_thresholds
-from training.evaluation.network_runner import read
+from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
 from training.synthesis.au_targets import APPROXIMATED_AUS
 
@@ -85,10 +85,10 @@ def _figures(
         frames, their_rig = load_renderwild(people, "Validation_Set")
         judged = concat_tables([judged, frames.select(their_rig == RIGS.index(learned))])
     thresholds = choose_thresholds(
-        sigmoid(read(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0
+        sigmoid(predict_faces(net, judged, size_px)[0]), judged.au >= _PRESENT, judged.au_weight > 0
     )
     truth = table.select(held_out)
-    probability = sigmoid(read(net, truth, size_px)[0])
+    probability = sigmoid(predict_faces(net, truth, size_px)[0])
     result: dict[str, Any] = {"faces that chose thresholds": len(judged)}
     result["thresholds"] = dict(zip(AU_NAMES, thresholds, strict=True))
     for number, name in enumerate(RIGS):

@@ -1,4 +1,4 @@
-"""`python -m training data`, on a copy of Aff-Wild2 with real videos in it."""
+"""`python -m training data` on a synthetic Aff-Wild2 folder with playable videos."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def root(tmp_path):
     write_video(folder / "videos/batch1/one.mkv", TIMES, noise, audio_start_s=0.1)
     write_video(folder / "videos/batch1/1-30-1280x720.mp4", TIMES, noise)
     write_video(folder / "videos/my_video.mp4", TIMES)
-    write(folder / "videos/unseen.mp4", "not a video")
+    write(folder / "videos/broken.mp4", "not a video")
     return folder
 
 
@@ -38,22 +38,22 @@ def run(*arguments) -> str:
 
 def test_read_affwild2_assigns_audio_offsets_from_frame_times(root):
     table = read_affwild2(root, progress=False)
-    of = {name: table.audio_offset_s[table.video == k] for k, name in enumerate(table.videos)}
-    # Six rows, five frames in the video: the step goes on.
-    assert of["one"] == pytest.approx([*(TIMES - 0.1), 0.18], abs=0.002)
-    # Two people of one video, whose file has the name without their positions.
-    assert of["1-30-1280x720_left"] == pytest.approx(TIMES[:3], abs=0.002)
-    assert of["1-30-1280x720_right"] == pytest.approx(TIMES[:3], abs=0.002)
-    assert np.isnan(of["my_video"]).all()
-    assert np.isnan(of["unseen"]).all()
+    offsets = {name: table.audio_offset_s[table.video == k] for k, name in enumerate(table.videos)}
+    # Six rows, five frames in the video: the frame interval is extrapolated.
+    assert offsets["one"] == pytest.approx([*(TIMES - 0.1), 0.18], abs=0.002)
+    # Two people of one video, whose file name has no position.
+    assert offsets["1-30-1280x720_left"] == pytest.approx(TIMES[:3], abs=0.002)
+    assert offsets["1-30-1280x720_right"] == pytest.approx(TIMES[:3], abs=0.002)
+    assert np.isnan(offsets["my_video"]).all()
+    assert np.isnan(offsets["broken"]).all()
     media = dict(zip(table.videos, table.media, strict=True))
     assert media["1-30-1280x720_right"] == "videos/batch1/1-30-1280x720.mp4"
-    assert media["my_video"] == media["unseen"] == ""  # no audio to be had
+    assert media["my_video"] == media["broken"] == ""  # no audio available
     assert table.report.skipped["video without audio (no audio offset)"].examples == [
         "videos/my_video.mp4"
     ]
     assert (
-        "videos/unseen.mp4"
+        "videos/broken.mp4"
         in table.report.skipped["video that cannot be read (no audio offset)"].examples[0]
     )
     assert np.isnan(read_affwild2(root, timing=False, progress=False).audio_offset_s).all()
@@ -85,7 +85,7 @@ def test_scan_of_broken_label_file_names_line(root, tmp_path):
     result = CliRunner().invoke(data, ["scan", str(root), "--cache", str(tmp_path / "cache")])
     assert result.exit_code == 1
     assert re.search(
-        r"bad\.txt:3: wanted valence and arousal from -1 to 1, or -5, got '7,0'", result.output
+        r"bad\.txt:3: expected valence and arousal from -1 to 1, or -5, got '7,0'", result.output
     )
     output = run(
         "scan",

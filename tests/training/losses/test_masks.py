@@ -1,6 +1,4 @@
-"""What every loss must do with what is not labeled: markers and NaN there change nothing, and
-nothing gives zero.
-"""
+"""Masks of all losses: unlabeled targets have no effect, and without labels the loss is zero."""
 
 from __future__ import annotations
 
@@ -13,10 +11,21 @@ from training.losses.total_loss import LOSSES
 pytestmark = pytest.mark.train
 
 PREDICTION = {
-    "ce_smooth": (7,), "focal_softmax": (7,), "focal_sigmoid": (7,), "bce": (12,), "shifted_bce": (12,),
-    "multi_label_ce": (12,), "pair_ce": (12, 2), "pair_dice": (12, 2), "value_l1": (12,), "smooth_l1": (2,), "mse": (2,),
-    "ccc": (2,), "bins_ce": (2, 20), "landmark": (49, 2),
-}  # fmt: skip
+    "ce_smooth": (7,),
+    "focal_softmax": (7,),
+    "focal_sigmoid": (7,),
+    "bce": (12,),
+    "shifted_bce": (12,),
+    "multi_label_ce": (12,),
+    "pair_ce": (12, 2),
+    "pair_dice": (12, 2),
+    "value_l1": (12,),
+    "smooth_l1": (2,),
+    "mse": (2,),
+    "ccc": (2,),
+    "bins_ce": (2, 20),
+    "landmark": (49, 2),
+}
 
 
 def sample(name: str, count: int) -> tuple[Tensor, Tensor, Tensor]:

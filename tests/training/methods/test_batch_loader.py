@@ -24,8 +24,8 @@ def test_batch_loader_shards_combine_to_batch_of_one_process() -> None:
         for rank, world_size in ((0, 1), (0, 2), (1, 2))
     ]
     for step in range(3):
-        whole, *shards = (loader.build(step)[0]["crops"] for loader in loaders)
-        assert torch.equal(torch.stack(shards, dim=1).flatten(0, 1), whole)
+        batch, *shards = (loader.build(step)[0]["crops"] for loader in loaders)
+        assert torch.equal(torch.stack(shards, dim=1).flatten(0, 1), batch)
     for loader in loaders:
         loader.close()
     with pytest.raises(

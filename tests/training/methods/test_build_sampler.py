@@ -1,4 +1,4 @@
-"""Which rows a recipe's steps hold, counted independently of the samplers."""
+"""Rows of the steps of recipes, counted independently of the samplers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ pytestmark = pytest.mark.train
 FRAMES = InputSpec("frames", 1, 32)
 
 
-def partly(table: FrameTable) -> FrameTable:
-    """Rows in threes: labeled for expression only, for AUs only, for both; valence and arousal in
-    the first half.
-    """
+def partly_labeled(table: FrameTable) -> FrameTable:
+    """Rows labeled in turn for expression, AUs or both; valence and arousal in the first half."""
     kind = np.arange(len(table)) % 3
     return replace(
         table,
@@ -45,7 +43,7 @@ def test_recipe_tasks_follow_losses() -> None:
 
 
 def test_curriculum_sampler_orders_phases() -> None:
-    table = partly(synthetic_faces()[0])
+    table = partly_labeled(synthetic_faces()[0])
     steps = list(build_sampler(recipe("M3"), table, FRAMES, 1).steps(0))
     phases = [step.phase for step in steps]
     assert phases == sorted(phases, key=["EXPR only", "AU only", "several"].index)
@@ -53,13 +51,13 @@ def test_curriculum_sampler_orders_phases() -> None:
         phase: np.concatenate([s.parts[0].rows for s in steps if s.phase == phase])
         for phase in set(phases)
     }
-    kinds = {phase: set((found % 3).tolist()) for phase, found in rows.items()}
+    kinds = {phase: set((indices % 3).tolist()) for phase, indices in rows.items()}
     assert kinds == {"EXPR only": {0}, "AU only": {1}, "several": {2}}
     assert sorted(np.concatenate(list(rows.values()))) == list(range(56))
 
 
 def test_per_task_sampler_has_batch_per_task_and_longest_epoch() -> None:
-    table = partly(synthetic_faces()[0])
+    table = partly_labeled(synthetic_faces()[0])
     sampler = build_sampler(recipe("M1"), table, FRAMES, 1)
     steps = list(sampler.steps(0))
     assert len(steps) == sampler.count(0) == 5  # 38 rows of eight
@@ -70,7 +68,7 @@ def test_per_task_sampler_has_batch_per_task_and_longest_epoch() -> None:
 
 
 def test_per_task_sampler_of_joint_set_ends_with_shortest_task() -> None:
-    table = partly(synthetic_faces()[0])
+    table = partly_labeled(synthetic_faces()[0])
     both = table.expression_mask & table.va_mask
     steps = list(build_sampler(recipe("M8", "net.recurrence=none"), table, FRAMES, 1).steps(0))
     assert len(steps) == -(-int(both.sum()) // 8)
@@ -78,7 +76,7 @@ def test_per_task_sampler_of_joint_set_ends_with_shortest_task() -> None:
 
 
 def test_alternating_sampler_alternates_by_batch_or_epoch() -> None:
-    table = partly(synthetic_faces()[0])
+    table = partly_labeled(synthetic_faces()[0])
     turns = {
         turn: [
             step.phase
@@ -93,44 +91,49 @@ def test_alternating_sampler_alternates_by_batch_or_epoch() -> None:
 
 
 def test_build_sampler_with_ema_teacher_includes_unlabeled_frames() -> None:
-    table = partly(synthetic_faces()[0])
+    table = partly_labeled(synthetic_faces()[0])
     few = np.arange(56) < 10
-    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
+    sparse = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
     for options, count in (
         ((), 56),
         (("targets=ignore",), 10),
     ):  # every frame: neighbors are not thinned here
-        steps = build_sampler(recipe("M5", "sampling.every=1", *options), nothing, FRAMES, 1).steps(
+        steps = build_sampler(recipe("M5", "sampling.every=1", *options), sparse, FRAMES, 1).steps(
             0
         )
         assert sum(len(step.parts[0].rows) for step in steps) == count
 
 
 def test_semi_supervised_sampler_adds_unlabeled_samples_to_full_batch() -> None:
-    table = partly(synthetic_faces()[0])
+    table = partly_labeled(synthetic_faces()[0])
     few = np.arange(56) < 16
-    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
-    taught = recipe("M5", "sampling.every=1", "sampling.unlabeled=5")
-    alone = recipe("M5", "sampling.every=1", "targets=ignore")
+    sparse = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
+    with_teacher = recipe("M5", "sampling.every=1", "sampling.unlabeled=5")
+    supervised = recipe("M5", "sampling.every=1", "targets=ignore")
     rows = [
         step.parts[0].rows[:, -1]
-        for step in build_sampler(taught, nothing, InputSpec("clips", 4, 32), 1).steps(0)
+        for step in build_sampler(with_teacher, sparse, InputSpec("clips", 4, 32), 1).steps(0)
     ]
     plain = [
         step.parts[0].rows[:, -1]
-        for step in build_sampler(alone, nothing, InputSpec("clips", 4, 32), 1).steps(0)
+        for step in build_sampler(supervised, sparse, InputSpec("clips", 4, 32), 1).steps(0)
     ]
-    assert [int((each < 16).sum()) for each in rows] == [len(each) for each in plain] == [8, 8]
-    assert [int((each >= 16).sum()) for each in rows] == [5, 5]
-    # Where everything is labeled there is nothing to add.
-    whole = replace(
+    assert (
+        [int((indices < 16).sum()) for indices in rows]
+        == [len(indices) for indices in plain]
+        == [8, 8]
+    )
+    assert [int((indices >= 16).sum()) for indices in rows] == [5, 5]
+    # If everything is labeled, no sample is added.
+    fully_labeled = replace(
         table,
         au_mask=np.ones((56, 12), bool),
         expression_mask=np.ones(56, bool),
         va_mask=np.ones(56, bool),
     )
     assert all(
-        len(step.parts[0].rows) == 8 for step in build_sampler(taught, whole, FRAMES, 1).steps(0)
+        len(step.parts[0].rows) == 8
+        for step in build_sampler(with_teacher, fully_labeled, FRAMES, 1).steps(0)
     )
 
 
@@ -168,10 +171,10 @@ def test_window_sampling_holds_labeled_frame_and_pads_short_videos() -> None:
     form = InputSpec("windows", 10, 32)
     with pytest.warns(UserWarning, match="M2 trains without AU"):
         steps = list(build_sampler(recipe("M2", "sampling.stride=5"), some, form, 1).steps(0))
-    found = np.concatenate([step.parts[0].rows for step in steps])
-    assert found.shape[1] == 10
-    assert all(5 in window or 41 in window for window in found.tolist())
-    assert [40, 41, 42, 42, 42, 42, 42, 42, 42, 42] in found.tolist()
+    windows = np.concatenate([step.parts[0].rows for step in steps])
+    assert windows.shape[1] == 10
+    assert all(5 in window or 41 in window for window in windows.tolist())
+    assert [40, 41, 42, 42, 42, 42, 42, 42, 42, 42] in windows.tolist()
 
 
 def test_build_sampler_without_labeled_rows_raises() -> None:

@@ -1,4 +1,4 @@
-"""Every stage of every compact network says the same as ONNX, with one face and with several."""
+"""ONNX stages of the compact networks compared with PyTorch, with one face and several."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_stage_to_onnx_matches_torch_over_frames_and_faces(name: str) -> None:
-    """States are carried over three frames, each side its own."""
+    """States are carried over three frames, separately for both."""
     net = variant(name)
     torch.manual_seed(1)
     for stage in net.stages():
@@ -46,17 +46,17 @@ def test_stage_to_onnx_matches_torch_over_frames_and_faces(name: str) -> None:
             ours = theirs = tuple(torch.zeros(count, *form.shape) for form in stage.states)
             for _ in range(3):
                 inputs = tuple(torch.randn(count, *form.shape) for form in stage.inputs)
-                wanted, found = (
+                expected, actual = (
                     run_in_torch(stage, (*inputs, *ours)),
                     run(opened, stage, (*inputs, *theirs)),
                 )
-                for value, form in zip(wanted, (*stage.outputs, *stage.states), strict=True):
+                for value, form in zip(expected, (*stage.outputs, *stage.states), strict=True):
                     assert tuple(value.shape) == (count, *form.shape), form.name
                 assert (
-                    max(float((a - b).abs().max()) for a, b in zip(wanted, found, strict=True))
+                    max(float((a - b).abs().max()) for a, b in zip(expected, actual, strict=True))
                     < CLOSE
                 )
-                ours, theirs = wanted[len(stage.outputs) :], found[len(stage.outputs) :]
+                ours, theirs = expected[len(stage.outputs) :], actual[len(stage.outputs) :]
 
 
 def test_stream_runner_over_onnx_matches_torch() -> None:
@@ -87,8 +87,8 @@ def test_stage_describe_lists_names_shapes_and_frame_stride() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_stage_inputs_are_outputs_of_earlier_stages(name: str) -> None:
-    given = {"crops", "mel"}
+    available = {"crops", "mel"}
     for stage in variant(name).stages():
         assert stage.name in STAGE_NAMES
-        assert {form.name for form in stage.inputs} <= given
-        given |= {form.name for form in stage.outputs}
+        assert {form.name for form in stage.inputs} <= available
+        available |= {form.name for form in stage.outputs}

@@ -1,6 +1,4 @@
-"""Training of a recipe on a data set: it learns, goes on where it was, and bad input costs no
-training time.
-"""
+"""Training of recipes on a dataset: learning, resuming, and invalid input."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
-def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+def equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     other = weights(second)
     return all(torch.equal(value, other[name]) for name, value in weights(first).items())
 
@@ -44,26 +42,27 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 @pytest.mark.parametrize("name", RECIPES)
 def test_train_method_resumed_equals_uninterrupted_run(name: str, tmp_path: Path) -> None:
     chosen = recipe(name)
-    whole = train_method(chosen, DATA, TrainerConfig(tmp_path / "whole", steps=5))
+    uninterrupted = train_method(chosen, DATA, TrainerConfig(tmp_path / "uninterrupted", steps=5))
     train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5), stop_at=2)
-    parts = train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5, resume=True))
-    assert same(whole, parts)
+    resumed = train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5, resume=True))
+    assert equal(uninterrupted, resumed)
     fresh = train_method(chosen, DATA, TrainerConfig(tmp_path / "fresh", steps=1), stop_at=1)
-    assert not same(whole, fresh)
-    predictions = method_predictions(whole, chosen, DATA.validation, DATA)
+    assert not equal(uninterrupted, fresh)
+    predictions = method_predictions(uninterrupted, chosen, DATA.validation, DATA)
     assert predictions.known.all()
-    said_recipe, said = read_method_run(tmp_path / "parts")
-    assert said_recipe == chosen
-    assert same(said, whole)
+    loaded_recipe, loaded = read_method_run(tmp_path / "parts")
+    assert loaded_recipe == chosen
+    assert equal(loaded, uninterrupted)
 
 
 def test_train_method_of_published_clips_resumes(tmp_path: Path) -> None:
-    """Convolutions over time have weights of five axes, which the layout of images is not made for."""
+    """Weights of 3D convolutions have five axes, unsupported by the channels-last layout."""
     chosen = recipe("mean_teacher", "net.clip=3d", "net.base=8")
-    whole = train_method(chosen, DATA, TrainerConfig(tmp_path / "whole", steps=3))
+    uninterrupted = train_method(chosen, DATA, TrainerConfig(tmp_path / "uninterrupted", steps=3))
     train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3), stop_at=1)
-    assert same(
-        whole, train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3, resume=True))
+    assert equal(
+        uninterrupted,
+        train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3, resume=True)),
     )
 
 
@@ -78,7 +77,7 @@ def test_train_method_with_ema_teacher_trains_frame_network(tmp_path: Path) -> N
 
 
 def test_train_method_learns_visible_au(tmp_path: Path) -> None:
-    """The first AU brightens the left half of a made-up face."""
+    """The first AU brightens the left half of a synthetic face."""
     chosen = recipe(
         "feature_pyramid",
         "batch=16",
@@ -152,23 +151,23 @@ def test_train_method_of_single_class_stays_finite(name: str, tmp_path: Path) ->
 
 
 def test_train_method_of_unlabeled_batches_stays_finite(tmp_path: Path) -> None:
-    """A moving teacher sees frames that nobody labeled, here nearly all of them."""
+    """A mean teacher uses unlabeled frames, here nearly all of them."""
     few = np.arange(56) < 2
-    bare = masked(
+    sparse = masked(
         DATA, au_mask=np.repeat(few[:, None], 12, axis=1), expression_mask=few, va_mask=few
     )
-    net = train_method(recipe("mean_teacher"), bare, TrainerConfig(tmp_path, steps=6))
+    net = train_method(recipe("mean_teacher"), sparse, TrainerConfig(tmp_path, steps=6))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
 def test_train_method_skips_samples_with_nan(tmp_path: Path) -> None:
-    def spoil(batch, rows, random):  # type: ignore[no-untyped-def]
+    def corrupt(batch, rows, random):  # type: ignore[no-untyped-def]
         crops = batch["crops"].clone()
         crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
         return {**batch, "crops": crops}
 
     net = train_method(
-        recipe("incomplete_labels"), replace(DATA, change=spoil), TrainerConfig(tmp_path, steps=8)
+        recipe("incomplete_labels"), replace(DATA, change=corrupt), TrainerConfig(tmp_path, steps=8)
     )
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     state = torch.load(tmp_path / "state.pt", weights_only=True)
@@ -176,13 +175,13 @@ def test_train_method_skips_samples_with_nan(tmp_path: Path) -> None:
 
 
 def test_train_method_of_only_nan_raises(tmp_path: Path) -> None:
-    def spoil(batch, rows, random):  # type: ignore[no-untyped-def]
+    def corrupt(batch, rows, random):  # type: ignore[no-untyped-def]
         return {**batch, "crops": batch["crops"] * float("nan")}
 
     with pytest.raises(TrainingError, match="no usable sample in 50 steps"):
         train_method(
             recipe("incomplete_labels"),
-            replace(DATA, change=spoil),
+            replace(DATA, change=corrupt),
             TrainerConfig(tmp_path, steps=80),
         )
 
@@ -257,7 +256,7 @@ def test_train_method_on_cpu_supports_bfloat16_only(tmp_path: Path) -> None:
     )
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
     full = train_method(recipe("feature_pyramid"), DATA, TrainerConfig(tmp_path / "full", steps=2))
-    assert not same(net, full)
+    assert not equal(net, full)
     with pytest.raises(ValueError, match="float16 needs a CUDA device"):
         train_method(
             recipe("feature_pyramid"),

@@ -1,4 +1,4 @@
-"""Options that cannot be are told with those that can, in whatever order they are given."""
+"""Invalid options of recipes are rejected with the valid ones, in any order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.train
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
         ("M1", ["net.size_px=-3"], "net.size_px must be at least 1, got -3"),
         ("M2", ["net.window=0"], "net.window must be at least 1, got 0"),
@@ -48,8 +48,8 @@ pytestmark = pytest.mark.train
         ),
     ],
 )
-def test_find_recipe_of_invalid_option_raises(name: str, options: list[str], said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_find_recipe_of_invalid_option_raises(name: str, options: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         find_recipe(name, "compact", options)
 
 

@@ -1,3 +1,5 @@
+"""AU graph layer compared with the SDK kernel, and its adjacency."""
+
 import numpy as np
 import pytest
 import torch
@@ -17,8 +19,8 @@ def test_au_graph_matches_kernel():
     nodes = torch.randn(5, 12, 24)
     weights = GcnWeights.from_bytes(save(layer.tensors()))
     with torch.no_grad():
-        wanted = layer(nodes).numpy()
-    assert np.abs(reference.au_gcn(nodes.numpy(), weights) - wanted).max() < 1e-5
+        expected = layer(nodes).numpy()
+    assert np.abs(reference.au_gcn(nodes.numpy(), weights) - expected).max() < 1e-5
 
 
 def test_adjacency_from_prototypes_is_symmetric_and_normalized():

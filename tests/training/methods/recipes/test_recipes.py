@@ -1,6 +1,4 @@
-"""The eight recipes: composed of what there is, short, within two per cent of the literature, and
-able to learn.
-"""
+"""Recipes: descriptions, costs within two percent of the literature, and ability to learn."""
 
 from __future__ import annotations
 
@@ -36,9 +34,9 @@ def test_cost_rows_match_literature(rows: list[CostRow]) -> None:
     assert {row.paper for row in rows} == {f"M{i}" for i in range(1, 9)}
     differences = {(row.paper, row.part): row.differences() for row in rows}
     far = {
-        where: each
-        for where, each in differences.items()
-        if any(d is not None and abs(d) > 0.02 for d in each)
+        row: values
+        for row, values in differences.items()
+        if any(d is not None and abs(d) > 0.02 for d in values)
     }
     assert far == {}
 
@@ -87,7 +85,7 @@ def test_find_recipe_of_unknown_name_lists_known_ones() -> None:
 
 
 def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
-    """A batch with all labels, each sample of one of two kinds that images and audio tell apart."""
+    """Batch with all labels, of two kinds of samples that differ in images and audio."""
     torch.manual_seed(0)
     kind = torch.arange(count) % 2
     batch = {}
@@ -101,10 +99,9 @@ def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
     lead = (count, *steps)
     over_time = kind.reshape(count, *[1] * len(steps)).expand(lead)
     batch |= {
-        "au": over_time[..., None].expand(*lead, 12).float(), "expression": over_time.float() * 3,
+        "au": over_time[..., None].expand(*lead, 12).float(),
+        "expression": over_time.float() * 3,
         "va": (over_time[..., None] * torch.tensor([0.8, -0.6])).float(),
-    }  # fmt: skip
-    batch |= {
         "au_mask": torch.ones(*lead, 12),
         "expression_mask": torch.ones(lead),
         "va_mask": torch.ones(lead),
@@ -122,9 +119,7 @@ def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
     "name", [name for name in VARIANTS if name != "pairwise_intensity, direct"]
 )
 def test_variant_reduces_loss_and_reaches_all_parameters(name: str) -> None:
-    """Every trained parameter gets a gradient, and a few steps lower the recipe's loss on one
-    batch.
-    """
+    """All trained parameters get a gradient, and a few steps reduce the loss on a batch."""
     net, recipe = variant(name).train(), find_recipe(VARIANTS[name][0], "compact")
     batch = labeled(net, 6)
     optimizer = build_optimizer(net, recipe.optimizer)
@@ -142,14 +137,12 @@ def test_variant_reduces_loss_and_reaches_all_parameters(name: str) -> None:
         }
         losses.append(float(parts["loss"].detach()))
     assert losses[-1] < losses[0]
-    still = {name for name, p in net.named_parameters() if p.requires_grad} - reached
-    assert not {each for each in still if not unreached(name, each)}, still
+    untrained = {name for name, p in net.named_parameters() if p.requires_grad} - reached
+    assert not {each for each in untrained if not is_reached_in_other_stage(name, each)}, untrained
 
 
-def unreached(case: str, parameter: str) -> bool:
-    """What only another stage of training reaches: M8's read-outs of the CNN alone, which its
-    sequences do not pass.
-    """
+def is_reached_in_other_stage(case: str, parameter: str) -> bool:
+    """Whether only another stage trains a parameter: outputs of the CNN alone in M8."""
     return case == "multi_database" and parameter.startswith("heads.") and ".read." in parameter
 
 

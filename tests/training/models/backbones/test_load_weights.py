@@ -1,4 +1,4 @@
-"""Weights by name out of both kinds of files."""
+"""Loading weights by name from safetensors and torch files."""
 
 from __future__ import annotations
 
@@ -78,13 +78,15 @@ def test_read_weights_of_broken_file_raises(tmp_path: Path) -> None:
 
 
 class _Payload:
-    """Would run a call while it is unpickled."""
+    """Object that runs a call when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Path.touch, (Path("unpickled-here"),))
 
 
-def test_read_weights_of_pickled_object_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_weights_of_pickled_object_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"a": _Payload()}, tmp_path / "evil.pt")
     with pytest.raises(WeightsError, match="no readable tensors"):

@@ -1,4 +1,4 @@
-"""Attention maps in closed form against cell by cell."""
+"""Attention maps compared with a cell-by-cell reference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_au_attention_equals_reference(size: int, grid: int) -> None:
     attention = AuAttention(size, grid)
     landmarks = MEAN * (size / 112) + torch.randn(2, 49, 2) * size / 20
     landmarks[1] += size * 0.4  # some centers outside of the image
-    assert torch.equal(attention(landmarks), attention.plain(landmarks))
+    assert torch.equal(attention(landmarks), attention.reference(landmarks))
 
 
 def test_au_attention_of_published_grid_has_published_values() -> None:
@@ -49,7 +49,7 @@ def test_au_attention_is_located_at_au() -> None:
     )
     assert set(CENTERS) == set(AU_NAMES)
     across = (maps.sum(dim=1) * rows).sum(dim=1) / maps.sum(dim=(1, 2))
-    assert (across - 17.5).abs().max() < 1  # a face is symmetric to a cell
+    assert (across - 17.5).abs().max() < 1  # the face is symmetric to within a cell
 
 
 def test_au_attention_has_no_gradient() -> None:

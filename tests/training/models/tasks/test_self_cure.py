@@ -1,4 +1,4 @@
-"""Doubt flattens an expression's distribution and changes nothing else."""
+"""Self-cure heads: alpha flattens the expression distribution only."""
 
 from __future__ import annotations
 

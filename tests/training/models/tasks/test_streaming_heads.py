@@ -1,4 +1,4 @@
-"""The order of the streaming heads against the formulas written out."""
+"""Streaming heads compared with their formulas."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_streaming_heads_match_separate_layers() -> None:
         e = heads.norm(x)
         weight, bias = heads.au_features.weight, heads.au_features.bias
         a = [e @ weight[16 * i : 16 * i + 16].T + bias[16 * i : 16 * i + 16] for i in range(12)]
-        wanted = torch.stack([a[i] @ heads.au_pairs[i] for i in range(12)], dim=1)
-        assert torch.allclose(pairs, wanted, atol=1e-6)
+        expected = torch.stack([a[i] @ heads.au_pairs[i] for i in range(12)], dim=1)
+        assert torch.allclose(pairs, expected, atol=1e-6)
         c = torch.cat(
             [heads.au_to_expression(torch.cat(a, dim=1)), heads.expression_branch(e)], dim=1
         )

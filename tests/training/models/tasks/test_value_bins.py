@@ -13,8 +13,8 @@ pytestmark = pytest.mark.train
 
 def test_bin_of_matches_numpy_digitize() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, 500)
-    wanted = np.digitize(values, np.linspace(-1, 1, 21)[1:-1])
-    assert np.array_equal(bin_of(torch.from_numpy(values)).numpy(), wanted)
+    expected = np.digitize(values, np.linspace(-1, 1, 21)[1:-1])
+    assert np.array_equal(bin_of(torch.from_numpy(values)).numpy(), expected)
     assert bin_of(torch.tensor([-1.0, -3.0, 1.0, 2.0])).tolist() == [0, 0, 19, 19]
 
 

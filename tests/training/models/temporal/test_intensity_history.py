@@ -1,4 +1,4 @@
-"""Histories of intensities against loops over numpy."""
+"""Intensity histories compared with NumPy loops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.models.temporal.intensity_history import (
     feature_count,
     logit_of,
     whole_video_features,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.train
 
@@ -32,7 +32,7 @@ def test_feature_count_of_published_window_is_1221() -> None:
 def test_whole_video_features_match_reference_loops() -> None:
     s, c = values(40)
     c[:, 3] *= 0.6  # no frame of AU 3 reaches the last level
-    found = whole_video_features(s, c, window=7).numpy()
+    features = whole_video_features(s, c, window=7).numpy()
     for k in (0, 3):
         sk, ck = s[:, k].numpy(), c[:, k].numpy()
         levels: list[float] = []
@@ -45,35 +45,35 @@ def test_whole_video_features_match_reference_loops() -> None:
             )
             levels += row
         for t in (0, 3, 39):
-            places = [min(max(t + d, 0), 39) for d in [*range(1, 8), *range(-1, -8, -1)]]
-            wanted = [
+            indices = [min(max(t + d, 0), 39) for d in [*range(1, 8), *range(-1, -8, -1)]]
+            expected = [
                 sk[t],
                 *np.percentile(sk, [0, 10, 20]),
                 *levels,
-                *sk[places],
-                *ck[places],
+                *sk[indices],
+                *ck[indices],
                 ck[t],
             ]
-            assert np.allclose(found[t, k], wanted, atol=1e-5)
+            assert np.allclose(features[t, k], expected, atol=1e-5)
 
 
 def test_running_history_percentiles_match_numpy() -> None:
     s, c = values(400)
     history = RunningHistory(window=10, stride=5, bins=64)
-    found = history(s[None], c[None])[0]
+    features = history(s[None], c[None])[0]
     for t in (200, 399):  # after the warm-up
         for k in (0, 11):
-            seen = s[: t + 1, k].numpy()
-            assert found[t, k, 1:4].numpy() == pytest.approx(
-                np.percentile(seen, [0, 10, 20]), abs=2 / 64
+            past = s[: t + 1, k].numpy()
+            assert features[t, k, 1:4].numpy() == pytest.approx(
+                np.percentile(past, [0, 10, 20]), abs=2 / 64
             )
-            sure = seen[c[: t + 1, k].numpy() >= 0.5]
+            confident = past[c[: t + 1, k].numpy() >= 0.5]
             at = 4 + 2 * 4
-            assert found[t, k, at : at + 3].numpy() == pytest.approx(
-                np.percentile(sure, [0, 10, 20]), abs=2 / 64
+            assert features[t, k, at : at + 3].numpy() == pytest.approx(
+                np.percentile(confident, [0, 10, 20]), abs=2 / 64
             )
-            assert float(found[t, k, at + 3]) == pytest.approx(len(sure) / (t + 1))
-            assert found[t, k, 20:22].tolist() == [float(s[t - 5, k]), float(s[t - 10, k])]
+            assert float(features[t, k, at + 3]) == pytest.approx(len(confident) / (t + 1))
+            assert features[t, k, 20:22].tolist() == [float(s[t - 5, k]), float(s[t - 10, k])]
 
 
 def test_running_history_starts_from_population() -> None:
@@ -85,9 +85,9 @@ def test_running_history_starts_from_population() -> None:
 
 def test_running_history_of_empty_level_repeats_previous() -> None:
     s, _ = values(30)
-    found = RunningHistory(window=10, stride=5)(s[None], torch.full((1, 30, 12), 0.3))[0]
-    assert torch.equal(found[..., 12:16], found[..., 8:12])
-    assert torch.equal(found[..., 16:20], found[..., 8:12])
+    features = RunningHistory(window=10, stride=5)(s[None], torch.full((1, 30, 12), 0.3))[0]
+    assert torch.equal(features[..., 12:16], features[..., 8:12])
+    assert torch.equal(features[..., 16:20], features[..., 8:12])
 
 
 def test_running_history_is_causal() -> None:

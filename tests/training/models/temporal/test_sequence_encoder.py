@@ -1,4 +1,4 @@
-"""The encoder against PyTorch's own, and what a causal one may see."""
+"""Sequence encoder compared with PyTorch's, and its causal receptive field."""
 
 from __future__ import annotations
 
