@@ -1,5 +1,5 @@
 """The whole way of a frame in host memory to read faces: stages, percentiles, graph against plain
-launches, rivals.
+launches, baselines.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def whole(session: Session) -> Iterator[str]:
 
 
 def whole_half(session: Session) -> Iterator[str]:
-    """The same with the float16 engine, replayed graphs alone."""
+    """Time replayed graphs of the float16 engine."""
     path, engine = open_path(session, "fp16")
     yield from (
         f"- engine: {engine}",
@@ -144,12 +144,10 @@ def stage_times(
         yield name, device_times_us(cuda, step, session.repeats)
 
 
-def rivals(session: Session) -> Iterator[str]:
-    """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face,
-    640x360.
-    """
+def baselines(session: Session) -> Iterator[str]:
+    """Time PyTorch, eager and compiled, and ONNX Runtime on the GPU; one face, 640x360."""
     torch = require_torch()
-    yield from ("| rival | p50, us | p95 | p99 |", "|---|---|---|---|")
+    yield from ("| baseline | p50, us | p95 | p99 |", "|---|---|---|---|")
 
     def torch_rows(name: str, wrap: Callable[[Any], Any]) -> list[str]:
         times = wall_times_us(torch_pipeline(torch, session, wrap), session.repeats)
@@ -247,7 +245,7 @@ def analysis(session: Session) -> list[str]:
 
 
 def memory(session: Session) -> list[str]:
-    """What one open path takes on the GPU, and the process on the host."""
+    """Memory of an open path on the GPU, and of the process on the host."""
     require_gpu()
     if native is None:
         raise NotRunError("no native module")

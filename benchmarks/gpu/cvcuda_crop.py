@@ -21,7 +21,7 @@ SAME = 0.05
 
 
 def time_cvcuda(session: Session) -> list[str]:
-    """One face of a BGR frame that lies on the GPU, as `kernel_part.torch_crop` times it."""
+    """One face of a BGR frame that lies on the GPU, as `bench_kernels.torch_crop` times it."""
     try:
         cvcuda = importlib.import_module("cvcuda")
     except ImportError as error:
@@ -49,7 +49,8 @@ def time_cvcuda(session: Session) -> list[str]:
     end.synchronize()
     took_us = start.elapsed_time(end) * 1e3 / session.repeats
     return [
-        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by {difference:.3f} on average"
+        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by "
+        f"{difference:.3f} on average"
     ]
 
 
@@ -67,7 +68,7 @@ def matching_cropper(
     """A cropper whose crop is the `wanted` one, and the average difference; NotRunError where there
     is none.
 
-    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong rival
+    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong baseline
     must not be timed.
     """
     inverse = np.linalg.inv(np.vstack([crop_to_frame, [0, 0, 1]]))[:2].astype(np.float32)
@@ -79,7 +80,8 @@ def matching_cropper(
         if difference <= SAME:
             return step, difference
     raise NotRunError(
-        f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, {SAME} is allowed"
+        f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, "
+        f"{SAME} is allowed"
     )
 
 
@@ -87,7 +89,7 @@ def _cropper(
     cvcuda: Any, torch: Any, frame: Frame, xform: FloatArray, side: int, *, stream: Any, device: str
 ) -> Callable[[], Any]:
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("the rival crops BGR frames only")
+        raise NotRunError("this baseline crops BGR frames only")
 
     def tensor(memory: Any, tensor_layout: str = "NHWC") -> Any:
         return cvcuda.as_tensor(memory, tensor_layout)

@@ -55,8 +55,8 @@ def test_evaluate_affwild2_folder_writes_metrics(out: Path) -> None:
         "EXPR_Set": 3,
         "VA_Set": 3,
     }
-    # The synthetic network always predicts surprise; the first frame of "one" has no face and counts
-    # as neutral, as labeled.
+    # The synthetic network always predicts surprise; the first frame of "one" has no face and
+    # counts as neutral, as labeled.
     assert results["expression"]["accuracy"]["value"] == pytest.approx(4 / 7)
     assert results["expression"]["predicted_only"]["accuracy"] == pytest.approx(2 / 4)
     assert any("00003.jpg" in note and "skipped" in note for note in results["notes"])

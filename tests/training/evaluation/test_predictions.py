@@ -250,9 +250,7 @@ def test_read_predictions_without_decisions_applies_thresholds(
 def analyzed(
     path: Path, faces_of: dict[str, dict[int, list[tuple[int, float, float]]]]
 ) -> np.ndarray:
-    """Write an SDK file of (track, left edge, width) by source and index; returns the valence of the
-    rows.
-    """
+    """Write an SDK file of (track, left edge, width) by source and index; returns the valences."""
     count = 0
     with TextSink(path, CsvFormat(), SinkOptions()) as sink:
         for source, frames in faces_of.items():

@@ -38,8 +38,8 @@ def test_loudness_db_window_is_centered_and_clipped() -> None:
     with np.errstate(divide="ignore"):
         expected = np.maximum(10 * np.log10(0.25 * fraction), -60)
     np.testing.assert_allclose(loudness_db(step, times, WINDOW_S), expected, atol=0.01)
-    # The window is clipped to the audio: at the end, its second half does not count; beyond the audio
-    # there is silence.
+    # The window is clipped to the audio: at the end, its second half does not count; beyond the
+    # audio there is silence.
     np.testing.assert_allclose(
         loudness_db(step, np.array([2.0, 2.1, -1.0])), [20 * np.log10(0.5), -60, -60], atol=0.01
     )

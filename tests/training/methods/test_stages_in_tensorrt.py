@@ -20,7 +20,7 @@ from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 
-# Runs in a child process, since TensorRT may abort on unsupported networks. Prints one line per file.
+# Runs in a child process, since TensorRT may abort on unsupported networks. Prints a line per file.
 BUILD = """
 import json, sys
 from pathlib import Path

@@ -126,11 +126,12 @@ class MultiDatabase(MethodNet):
         crops = TensorForm("crops", (3, size, size))
         if self.grus is None:
 
-            def frame(images: Tensor) -> tuple[Tensor, ...]:
+            def frame_outputs(images: Tensor) -> tuple[Tensor, ...]:
                 outputs = self({"crops": images})
                 return outputs["expression_logit"], outputs["va"]
 
-            return (Stage("frame", StageCall(self, frame), (crops,), (EXPRESSION_LOGIT, VA)),)
+            outputs = (EXPRESSION_LOGIT, VA)
+            return (Stage("frame", StageCall(self, frame_outputs), (crops,), outputs),)
         if self.config.recurrence == "both":
             raise ValueError(
                 "a bidirectional GRU cannot run on video; build the network with recurrence=forward"

@@ -93,9 +93,14 @@ class MultimodalTransformer(MethodNet):
         channels = int(getattr(self.sequence_trunk or self.trunk, "map_width"))  # noqa: B009
         cells, width = -(-config.size_px // _STRIDES[name]), config.embedding
         self.embed = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.Dropout(config.dropout), nn.ReLU(), nn.Flatten(),
-            nn.Linear(channels * cells**2, width), nn.BatchNorm1d(width), nn.ReLU(),
-        )  # fmt: skip
+            nn.BatchNorm2d(channels),
+            nn.Dropout(config.dropout),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(channels * cells**2, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
         self.audio = None
         if config.audio:
             self.audio = Ftdnn(

@@ -23,7 +23,7 @@ from training.models.temporal.intensity_history import (
     logit_of,
     soft_clamp,
     whole_video_features,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
