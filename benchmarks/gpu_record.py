@@ -39,7 +39,7 @@ class PartOfRecord:
 
 
 PARTS: tuple[PartOfRecord, ...] = (
-    PartOfRecord(FIRST, "machine_part.environment", 60),
+    PartOfRecord(FIRST, "machine_facts.environment", 60),
     PartOfRecord("Kernels against the definition", "bench_kernels.check"),
     PartOfRecord("Frame to result", "bench_pipeline.whole", 180),
     PartOfRecord("Frame to result, float16 engine", "bench_pipeline.whole_half"),

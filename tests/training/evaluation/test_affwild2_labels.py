@@ -102,9 +102,9 @@ def test_side_of_video_name_requires_exact_suffix() -> None:
     [
         ("AU_Set", "0,1", r"v\.txt:3: expected 12 numbers 0, 1 or -1, got '0,1'"),
         ("AU_Set", AU_ROW.replace("1", "3"), r"v\.txt:3: expected 12 numbers"),
-        ("EXPR_Set", "happy", r"v\.txt:3: expected one whole number, 0 to 6 or -1, got 'happy'"),
-        ("EXPR_Set", "8", r"v\.txt:3: expected one whole number"),
-        ("EXPR_Set", "1.5", r"v\.txt:3: expected one whole number"),
+        ("EXPR_Set", "happy", r"v\.txt:3: expected one integer, 0 to 6 or -1, got 'happy'"),
+        ("EXPR_Set", "8", r"v\.txt:3: expected one integer"),
+        ("EXPR_Set", "1.5", r"v\.txt:3: expected one integer"),
         ("VA_Set", "0.5,nan", r"v\.txt:3: expected valence and arousal from -1 to 1, or -5"),
         ("VA_Set", "", r"v\.txt:3: expected valence and arousal"),
     ],
@@ -128,7 +128,7 @@ def test_load_labels_reports_all_errors_at_once(tmp_path: Path) -> None:
     (tmp_path / "test_set_VA_Challenge.txt").write_text("fine\n../../etc\n")
     with pytest.raises(
         LabelError,
-        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: expected the name",
+        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: expected a video name",
     ):
         load_labels(tmp_path)
 

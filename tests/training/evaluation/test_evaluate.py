@@ -128,7 +128,7 @@ def test_evaluate_synthetic_images_matches_pipeline(bundle: Path, tmp_path: Path
         ]
     ).astype(int)
     active = []
-    with open_pipeline(bundle, crops=True) as pipeline:
+    with open_pipeline(bundle, aligned_crops=True) as pipeline:
         for image in images[evaluated]:
             crop = np.ascontiguousarray(
                 image[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]]

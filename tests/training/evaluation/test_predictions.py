@@ -114,7 +114,7 @@ class CountingPipeline:
 
     uses_audio = False
 
-    def __init__(self, bundle: Path, crops: bool, sequence: bool = False) -> None:
+    def __init__(self, bundle: Path, aligned_crops: bool, is_video: bool = False) -> None:
         self.frame_count = 0
 
     def reset(self) -> None:
