@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from faceaffect.labels import AU_NAMES
 from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
-from tests.training.evaluation.synthetic_data import write_stills
+from tests.training.evaluation.synthetic_data import write_synthetic_images
 from training.ablations import cross_rig as rig_transfer
 from training.datasets.face_table import FaceTable
 from training.datasets.synthetic_images import load_synthetic_images
@@ -35,7 +35,7 @@ SCHEDULES = replace(SCHEDULE, steps=2)
 @pytest.fixture
 def renders(tmp_path: Path) -> Path:
     """Stills of both rigs, by turns of held-out and other people alike."""
-    folder = write_stills(tmp_path / "renders", MEAN_SHAPE_PX + 24)
+    folder = write_synthetic_images(tmp_path / "renders", MEAN_SHAPE_PX + 24)
     with np.load(folder / "faces_0000.npz") as arrays:
         parts = dict(arrays)
     parts["rig"] = (np.arange(len(parts["image"])) % 2).astype(np.uint8)
@@ -82,7 +82,7 @@ def knows_facs_alone(net: object, table: FaceTable, size_px: int) -> tuple[Any, 
 def test_both_rigs_begin_with_a_base_that_saw_no_render(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rig_transfer, "read", knows_facs_alone)
+    monkeypatch.setattr(rig_transfer, "predict_faces", knows_facs_alone)
     out = tmp_path / "out"
     figures = rig_transfer.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
@@ -136,7 +136,7 @@ def knows_all_but_what_is_put_together(
 def test_a_unit_that_one_rig_lacks_is_left_out_of_the_second_mean(
     renders: Path, opened: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rig_transfer, "read", knows_all_but_what_is_put_together)
+    monkeypatch.setattr(rig_transfer, "predict_faces", knows_all_but_what_is_put_together)
     figures = rig_transfer.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         tmp_path / "out",
