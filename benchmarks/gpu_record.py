@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = "Environment"
-"""Its part is run every time: it says on which GPU the others are."""
+"""Title of the part that runs every time, since it names the GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,17 @@ class Target:
     is_least: bool = False
 
     def row(self) -> str:
-        said = f"| {self.name} | {'at least' if self.is_least else 'at most'} {self.aim:g}{self.unit} |"
+        bound = "at least" if self.is_least else "at most"
+        row = f"| {self.name} | {bound} {self.aim:g}{self.unit} |"
         if self.found is None:
-            return f"{said} | | not run |"
+            return f"{row} | | not run |"
         is_met = self.found >= self.aim if self.is_least else self.found <= self.aim
-        return f"{said} {self.found:.1f} | {self.found / self.aim:.2f} | {'met' if is_met else 'missed'} |"
+        result = "met" if is_met else "missed"
+        return f"{row} {self.found:.1f} | {self.found / self.aim:.2f} | {result} |"
 
 
 def targets(figures: dict[str, float]) -> list[str]:
-    """What was aimed at, one face in a 640x360 frame in host memory, on a data-center GPU."""
+    """Targets for one face in a 640x360 frame in host memory, on a data-center GPU."""
     whole, eager = figures.get("whole 640x360 1 graph"), figures.get("PyTorch eager")
     network = figures.get("stage network")
     crops = [
@@ -132,7 +134,7 @@ def run_apart(command: list[str], longest_s: float) -> Iterator[str]:
 
 @dataclass(slots=True)
 class Learned:
-    """What a run has so far; kept beside the record, so that another can go on with it."""
+    """State of a run, saved beside the record so that the run can be resumed."""
 
     sections: dict[str, list[str]] = field(default_factory=dict)  # lines, by the title of the part
     figures: dict[str, float] = field(default_factory=dict)
@@ -141,7 +143,7 @@ class Learned:
 
     @classmethod
     def load(cls, path: Path) -> Learned:
-        """Of an earlier run; nothing where there is none or its file is damaged."""
+        """Load the state of an earlier run; empty if there is none or its file is damaged."""
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(
@@ -212,7 +214,7 @@ def _lines_of(part: PartOfRecord, command: list[str], minutes: float, left_s: fl
 
 
 def _take_over(learned: Learned, shared: Path) -> None:
-    """What the part's process has added to figures and notes."""
+    """Read the figures and notes that the process of a part has added."""
     if shared.is_file():
         found = json.loads(shared.read_text(encoding="utf-8"))
         learned.figures, learned.notes = found["figures"], found["notes"]

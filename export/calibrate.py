@@ -21,7 +21,7 @@ from training.evaluation.calibration import (
     fit_temperature,
     fold_into_head,
 )
-from training.evaluation.network_runner import read
+from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
 
 DEFAULT_THRESHOLD: Final = 0.5
@@ -53,7 +53,11 @@ def validation_faces(shared: Path, labels: Path) -> FaceTable:
 
 
 def calibrate(
-    net: AffectNet, faces: FaceTable, renders: Path | None, size_px: int, people: Path | None = None
+    net: AffectNet,
+    faces: FaceTable,
+    synthetic_images: Path | None,
+    size_px: int,
+    people: Path | None = None,
 ) -> Calibrated:
     """Fit the calibration, fold it into the network and choose thresholds.
 
@@ -65,19 +69,19 @@ def calibrate(
     Args:
         net: The trained network.
         faces: Held-out real faces with votes.
-        renders: Folder of synthetic images.
+        synthetic_images: Folder of synthetic images.
         size_px: Side of the crops.
         people: RenderWild folder; not the one used for evaluation.
     """
     labeled = faces
-    if renders is not None:
-        rendered, _, columns = load_synthetic_images(renders)
-        labeled = rendered.select(in_threshold_half(columns))
+    if synthetic_images is not None:
+        synthetic, _, columns = load_synthetic_images(synthetic_images)
+        labeled = synthetic.select(in_threshold_half(columns))
         if people is not None:
             labeled = concat_tables([labeled, load_renderwild(people, "Validation_Set")[0]])
     truth, known = labeled.au >= 0.5, labeled.au_weight >= _MIN_LABEL_WEIGHT
-    platt = fit_platt(read(net, labeled, size_px)[0], truth, known)
-    au_logit, expression_logit = read(net, faces, size_px)
+    platt = fit_platt(predict_faces(net, labeled, size_px)[0], truth, known)
+    au_logit, expression_logit = predict_faces(net, faces, size_px)
     majority = np.where(
         faces.expression.max(axis=1) >= _MIN_MAJORITY, faces.expression.argmax(axis=1), -1
     )
@@ -87,7 +91,7 @@ def calibrate(
     net = fold_into_head(net, platt, temperature)
     is_neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] >= NEUTRAL_VOTES
     neutral = platt.apply(au_logit)[is_neutral & (faces.expression_weight > 0)]
-    probability = sigmoid(read(net, labeled, size_px)[0])
+    probability = sigmoid(predict_faces(net, labeled, size_px)[0])
     neutral_probability = sigmoid(neutral)
     unlimited, thresholds = (
         choose_low_false_alarm_thresholds(

@@ -39,12 +39,12 @@ def synthetic_faces(folder: Path, crop: CropSpec, max_faces: int) -> tuple[Float
 
     table, held_out, _ = load_synthetic_images(folder)
     table = table.select(np.flatnonzero(held_out)[:max_faces])
-    maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+    transforms = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
     frames = [Frame(np.ascontiguousarray(image), PixelFormat.RGB) for image in table.images]
-    crops = [_crop(frame, maps[i : i + 1], crop) for i, frame in enumerate(frames)]
+    crops = [_crop(frame, transforms[i : i + 1], crop) for i, frame in enumerate(frames)]
     return np.concatenate(crops), np.asarray(table.au, np.float32)
 
 
-def _crop(frame: Frame, maps: FloatArray, crop: CropSpec) -> FloatArray:
-    scaled = rescale_transforms(maps, crop.size_px)
+def _crop(frame: Frame, transforms: FloatArray, crop: CropSpec) -> FloatArray:
+    scaled = rescale_transforms(transforms, crop.size_px)
     return kernels.crop_face(frame, scaled, size_px=crop.size_px, mean=crop.mean, std=crop.std)

@@ -1,4 +1,4 @@
-"""`python -m training`: scan data sets, label images with teachers, train recipes, evaluate models."""
+"""Command line of training: scan data sets, pseudo-label images, train recipes, evaluate models."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def metrics(
     type=click.Choice(["hold", "drop"]),
     default="hold",
     show_default=True,
-    help="Frames without a face: hold the last prediction, or leave them out (-1 and -5 in submissions).",
+    help="Frames without a face: hold the last prediction or drop them (-1, -5 in submissions).",
 )
 @click.option(
     "--workers", type=click.IntRange(1), help="Videos at a time.  [default: number of cores]"

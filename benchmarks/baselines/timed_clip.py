@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in frame pix
 
 
 class Analyzer(Protocol):
-    """What a user would write around the package; `analyze` alone is timed."""
+    """User code around the package; only `analyze` is timed."""
 
     def analyze(self, bgr: np.ndarray, time_s: float) -> Any: ...
 
@@ -79,7 +79,7 @@ def _decode(clip: str, most: int) -> tuple[list[np.ndarray], float]:
             break
         frames.append(bgr)
     if not frames:
-        raise SystemExit(f"{clip}: expected a video, but no frame could be decoded")
+        raise SystemExit(f"{clip}: expected a video, got a file without a decodable frame")
     return frames, fps
 
 

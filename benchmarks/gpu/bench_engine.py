@@ -200,7 +200,7 @@ def path_differences(bundle: Bundle, path: CudaFrameRunner, count: int) -> dict[
 
 
 def torch_parity(session: Session) -> list[str]:
-    """The reference network itself against ONNX Runtime; a wrong baseline would be misleading."""
+    """Compare the reference network with ONNX Runtime: a wrong baseline would flatter us."""
     require_torch()
     return [
         f"- PyTorch on the GPU against ONNX Runtime: {torch_difference(session.bundle, 'cuda'):.2e}"

@@ -64,7 +64,7 @@ def synchronize(cuda: Any) -> None:
 
 
 def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """What the kernel and what the definition give, into an output full of NaN."""
+    """Outputs of the kernel, into an array of NaN, and of the reference."""
     arguments = case.make()
     wanted = getattr(reference, case.op)(**arguments)
     out_type = np.float32 if case.op == "au_gcn" else dtype
@@ -99,8 +99,8 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
 
 
 def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The same crop as the pipeline makes it: only the faces' pixels travel, and the last face
-    fills the empty slots.
+    """Crop as in the pipeline: only the pixels of faces are uploaded, and the last face pads the
+    batch.
     """
     arguments = case.make()
     frame, maps, side = (
@@ -177,8 +177,8 @@ RUNNERS: dict[str, tuple[str, Callable[[Any, KernelCase, Any], tuple[np.ndarray,
 
 
 def check(session: Session) -> Iterator[str]:
-    """Every case of the kernel tests and fresh random ones, in both precisions, into outputs full
-    of NaN.
+    """Compare all cases of the kernel tests and new random ones, in both precisions, with outputs
+    filled with NaN before.
     """
     cuda = require_gpu()
     seed = int(np.random.SeedSequence().generate_state(1)[0])
@@ -200,24 +200,27 @@ def check(session: Session) -> Iterator[str]:
                     wrong.append(case.name)
                 worst = max(worst, float(np.abs(got - wanted).max()) if got.size else 0.0)
             session.figures[f"wrong {name} {np.dtype(dtype).name}"] = len(wrong)
-            yield f"| {name} | {np.dtype(dtype).name} | {len(cases)} | {worst:.2e} | {', '.join(wrong) or 'none'} |"
+            failed = ", ".join(wrong) or "none"
+            yield f"| {name} | {np.dtype(dtype).name} | {len(cases)} | {worst:.2e} | {failed} |"
 
 
 def sanitize(session: Session) -> Iterator[str]:
-    """The same cases under compute-sanitizer, each of its tools in a process of its own."""
+    """Run the cases under the tools of compute-sanitizer, each in a separate process."""
     require_gpu()
     tool = shutil.which("compute-sanitizer")
     if tool is None:
         raise NotRunError("compute-sanitizer is not on PATH")
-    code = "from benchmarks.gpu.bench_kernels import check; from benchmarks.gpu.part import Session; list(check(Session(None)))"
+    code = (
+        "from benchmarks.gpu.bench_kernels import check; "
+        "from benchmarks.gpu.part import Session; list(check(Session(None)))"
+    )
 
     def run(kind: str) -> list[str]:
         command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable, "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_CHECK_S)
         last = [line for line in done.stdout.splitlines() if "SUMMARY" in line]
-        return [
-            f"- {kind}: {'clean' if done.returncode == 0 else 'ERRORS'}; {last[-1] if last else done.stderr[-200:]}"
-        ]
+        result = "clean" if done.returncode == 0 else "ERRORS"
+        return [f"- {kind}: {result}; {last[-1] if last else done.stderr[-200:]}"]
 
     for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
         yield from sub_part(kind, partial(run, kind))
@@ -316,15 +319,14 @@ def torch_crop(session: Session) -> list[str]:
         step(pixels)
     end.record()
     end.synchronize()
-    return [
-        f"- torch grid_sample and normalize, {case.name}: {start.elapsed_time(end) * 1e3 / session.repeats:.1f} us"
-    ]
+    took_us = start.elapsed_time(end) * 1e3 / session.repeats
+    return [f"- torch grid_sample and normalize, {case.name}: {took_us:.1f} us"]
 
 
 def torch_cropper(torch: Any, frame: Frame, maps: np.ndarray, size_px: int) -> Any:
     """A function from BGR pixels [H, W, 3] on the GPU to normalized crops [N, 3, S, S]."""
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("the baseline crops BGR frames only")
+        raise NotRunError("this baseline crops BGR frames only")
     height, width = frame.height_px, frame.width_px
     grid_y, grid_x = torch.meshgrid(
         *[torch.arange(size_px, dtype=torch.float32, device="cuda")] * 2, indexing="ij"

@@ -73,7 +73,7 @@ def whole(session: Session) -> Iterator[str]:
 
 
 def whole_half(session: Session) -> Iterator[str]:
-    """The same with the float16 engine, replayed graphs alone."""
+    """Time replayed graphs of the float16 engine."""
     path, engine = open_path(session, "fp16")
     yield from (
         f"- engine: {engine}",
@@ -145,9 +145,7 @@ def stage_times(
 
 
 def baselines(session: Session) -> Iterator[str]:
-    """The same work by PyTorch, eager and compiled, and by ONNX Runtime on the GPU; one face,
-    640x360.
-    """
+    """Time PyTorch, eager and compiled, and ONNX Runtime on the GPU; one face, 640x360."""
     torch = require_torch()
     yield from ("| baseline | p50, us | p95 | p99 |", "|---|---|---|---|")
 
@@ -247,7 +245,7 @@ def analysis(session: Session) -> list[str]:
 
 
 def memory(session: Session) -> list[str]:
-    """What one open path takes on the GPU, and the process on the host."""
+    """Memory of an open path on the GPU, and of the process on the host."""
     require_gpu()
     if native is None:
         raise NotRunError("no native module")

@@ -29,7 +29,7 @@ def time_cvcuda(session: Session) -> list[str]:
     torch = require_torch()
     case = TIMED_CROPS[0]
     arguments = case.make()
-    frame, crop_map, side = (
+    frame, crop_to_frame, side = (
         arguments["frame"],
         arguments["crop_to_frame"][0],
         arguments["size_px"],
@@ -37,7 +37,7 @@ def time_cvcuda(session: Session) -> list[str]:
     stream = cvcuda.as_stream(torch.cuda.current_stream())
     wanted = reference.crop_face(**arguments)
     step, difference = matching_cropper(
-        cvcuda, torch, frame, crop_map, side, wanted, stream=stream, device="cuda"
+        cvcuda, torch, frame, crop_to_frame, side, wanted, stream=stream, device="cuda"
     )
     for _ in range(30):
         step()
@@ -49,7 +49,8 @@ def time_cvcuda(session: Session) -> list[str]:
     end.synchronize()
     took_us = start.elapsed_time(end) * 1e3 / session.repeats
     return [
-        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by {difference:.3f} on average"
+        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by "
+        f"{difference:.3f} on average"
     ]
 
 
@@ -57,7 +58,7 @@ def matching_cropper(
     cvcuda: Any,
     torch: Any,
     frame: Frame,
-    crop_map: FloatArray,
+    crop_to_frame: FloatArray,
     side: int,
     wanted: FloatArray,
     *,
@@ -70,16 +71,17 @@ def matching_cropper(
     Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong baseline
     must not be timed.
     """
-    inverse = np.linalg.inv(np.vstack([crop_map, [0, 0, 1]]))[:2].astype(np.float32)
+    inverse = np.linalg.inv(np.vstack([crop_to_frame, [0, 0, 1]]))[:2].astype(np.float32)
     found = []
-    for xform in (inverse, np.asarray(crop_map, np.float32)):
+    for xform in (inverse, np.asarray(crop_to_frame, np.float32)):
         step = _cropper(cvcuda, torch, frame, xform, side, stream=stream, device=device)
         difference = float(np.abs(step().cpu().numpy() - wanted).mean())
         found.append(difference)
         if difference <= SAME:
             return step, difference
     raise NotRunError(
-        f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, {SAME} is allowed"
+        f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, "
+        f"{SAME} is allowed"
     )
 
 
@@ -87,7 +89,7 @@ def _cropper(
     cvcuda: Any, torch: Any, frame: Frame, xform: FloatArray, side: int, *, stream: Any, device: str
 ) -> Callable[[], Any]:
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("the baseline crops BGR frames only")
+        raise NotRunError("this baseline crops BGR frames only")
 
     def tensor(memory: Any, tensor_layout: str = "NHWC") -> Any:
         return cvcuda.as_tensor(memory, tensor_layout)

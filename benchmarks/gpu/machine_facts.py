@@ -1,4 +1,4 @@
-"""What the GPU record must say of the machine it was made on."""
+"""Facts about the machine for the GPU record."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What the parts of the GPU record share: how a part says that it did not run, and how times are
-written.
-"""
+"""Common code of the parts of the GPU record: errors and formatting of times."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ BATCH = 20
 
 
 class NotRunError(Exception):
-    """Why a part could not run here."""
+    """Reason that a part could not run here."""
 
 
 @dataclass(slots=True)
 class Session:
-    """What one part learns and a later one uses."""
+    """Results that a part passes to later ones."""
 
     bundle: Bundle
     repeats: int = REPEATS
@@ -70,7 +68,7 @@ def run_part(part: Part, session: Session, say: Callable[[str], None]) -> None:
 
 
 def sub_part(name: str, run: Callable[[], list[str]]) -> list[str]:
-    """Rows of a part; a missing baseline must not prevent the others."""
+    """Rows of a part; a missing baseline does not affect the others."""
     try:
         return run()
     except Exception as error:

@@ -1,5 +1,5 @@
 """The exported network in PyTorch, operator by operator: the baseline, and an engine where TensorRT
-rejects a GPU.
+refuses a GPU.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class TorchNetwork(torch.nn.Module):
                 )
             else:
                 raise ValueError(
-                    f"the network has the operator {node.op_type}, which this reference does not know"
+                    f"the network has the operator {node.op_type}, which this reference does not "
+                    "support"
                 )
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
@@ -75,7 +76,7 @@ def _gemm(a: dict[str, Any], x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _slice(
     a: dict[str, Any], x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor, *_: Tensor
 ) -> Tensor:
-    """Of shapes, and along one axis, as the exporter writes it."""
+    """Slice of shapes, and along one axis, as exported."""
     at: list[Any] = [slice(None)] * x.ndim
     for start, end, axis in zip(starts.tolist(), ends.tolist(), axes.tolist(), strict=True):
         at[axis] = slice(start, end)

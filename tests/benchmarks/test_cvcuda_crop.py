@@ -71,7 +71,7 @@ def match(cvcuda: Any) -> float:
 
 
 @pytest.mark.parametrize("maps_are_inverse", [False, True])
-def test_the_crop_is_ours_whichever_way_maps_are_read(maps_are_inverse: bool) -> None:
+def test_cvcuda_crop_matches_for_either_transform_direction(maps_are_inverse: bool) -> None:
     assert match(fake_cvcuda(maps_are_inverse=maps_are_inverse)) <= SAME
 
 

@@ -65,11 +65,11 @@ def child(code: str) -> list[str]:
         ("os.system('sleep 60')", 6, "not run: ended after 6 s, unfinished"),
     ],
 )
-def test_a_part_that_dies_keeps_what_it_said(code: str, longest_s: float, last: str) -> None:
+def test_part_that_crashes_keeps_its_lines(code: str, longest_s: float, last: str) -> None:
     assert list(run_apart(child(code), longest_s)) == ["first row", last]
 
 
-def test_the_record_is_written_after_every_part_and_ends_in_time(
+def test_record_is_written_after_each_part_within_time_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Lines, crash and all: what a run that is cut off leaves behind."""
@@ -125,9 +125,7 @@ def run_parts(
     return ran, text
 
 
-def test_a_resume_runs_what_did_not_reach_its_end(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_resume_runs_unfinished_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     state = tmp_path / "record.json"
     assert run_parts(monkeypatch, state, {"one"})[0] == ["first", "one", "two"]
     ran, text = run_parts(monkeypatch, state, set(), commit="def")
@@ -159,7 +157,7 @@ def test_figures_of_two_gpus_or_settings_are_not_mixed(
 @pytest.mark.parametrize(
     "damage", ["", "{}", "[]", '{"sections": 3, "figures": {}, "notes": {}, "options": []}']
 )
-def test_a_damaged_state_is_no_state(
+def test_state_of_damaged_file_is_empty(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str
 ) -> None:
     state = tmp_path / "record.json"
@@ -167,7 +165,7 @@ def test_a_damaged_state_is_no_state(
     assert run_parts(monkeypatch, state, set())[0] == ["first", "one", "two"]
 
 
-def test_a_part_that_breaks_costs_no_other() -> None:
+def test_sub_part_that_fails_keeps_other_parts() -> None:
     def broken(_: Session) -> Iterator[str]:
         yield "row"
         raise ZeroDivisionError("a\nb")
@@ -178,7 +176,7 @@ def test_a_part_that_breaks_costs_no_other() -> None:
     assert sub_part("baseline", lambda: list(broken(session))) == ["- baseline: not run: a b"]
 
 
-def test_targets_are_judged_by_the_figures() -> None:
+def test_targets_compare_figures_with_aims() -> None:
     figures = {"whole 640x360 1 graph": 200.0, "PyTorch eager": 500.0, "stage network": 130.0}
     figures["floor share: BGR 112 px, face of scale 1.0"] = 1.4
     cells = [[cell.strip() for cell in line.split("|")] for line in targets(figures)[2:]]
@@ -203,7 +201,7 @@ def test_torch_network_matches_onnx_runtime(trained: None) -> None:
     assert torch_difference(open_bundle(), "cpu") < 1e-4
 
 
-def test_an_unknown_operator_is_refused() -> None:
+def test_torch_network_of_unknown_operator_raises() -> None:
     from onnx import TensorProto, helper
 
     from benchmarks.gpu.torch_network import TorchNetwork

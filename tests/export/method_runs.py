@@ -14,6 +14,7 @@ from tests.training.methods.network_cases import SMALL, small_net
 from tests.training.methods.synthetic_faces import synthetic_data
 from training.audio.mel_track import MelTrack
 from training.engine.checkpoint import RUN_FILE, WEIGHTS_FILE
+from training.engine.trainer import TrainerConfig
 from training.methods.recipe_lookup import find_recipe
 from training.methods.train_method import train_method
 from training.models.networks.mean_teacher_clip import FRAMES, MeanTeacherClip
@@ -30,8 +31,7 @@ def train_run(name: str, folder: Path) -> MethodNet:
     net = train_method(
         find_recipe(name, "compact", [*SMALL[name], *options]),
         synthetic_data(size_px=48),
-        folder,
-        steps=3,
+        TrainerConfig(folder, steps=3),
     )
     return net.eval()
 

@@ -13,7 +13,7 @@ from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import EXPRESSION_NAMES
 from tests.training.default_model.synthetic_faces import TINY, synthetic_faces
 from training import metrics
-from training.evaluation.network_runner import read
+from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
 
 pytestmark = pytest.mark.train
@@ -33,7 +33,7 @@ def faces(net):
     """300 faces with AUs drawn from the network's logits; the true scale is 0.5, the offset 0.3."""
     random = np.random.default_rng(5)
     table = synthetic_faces(300)
-    logit = read(net, table, 112)[0]
+    logit = predict_faces(net, table, 112)[0]
     spread = logit.std(axis=0) + 1e-6
     probability = sigmoid(
         (0.5 * (logit - logit.mean(axis=0)) / spread * 3 + 0.3).astype(np.float32)
@@ -47,7 +47,9 @@ def faces(net):
 
 def test_calibrate_reduces_calibration_error(net, faces):
     calibrated = calibrate(net, faces, None, 112)
-    before, after = (sigmoid(read(network, faces, 112)[0]) for network in (net, calibrated.net))
+    before, after = (
+        sigmoid(predict_faces(network, faces, 112)[0]) for network in (net, calibrated.net)
+    )
     label = (faces.au >= 0.5).astype(np.int64)
     errors = [
         np.mean([curve.error for curve in metrics.au_reliability(p, label)])
@@ -60,7 +62,7 @@ def test_calibrate_reduces_calibration_error(net, faces):
 def test_calibrate_limits_false_alarms_on_neutral_faces(net, faces):
     calibrated = calibrate(net, faces, None, 112)
     neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] > 0.8
-    active = sigmoid(read(calibrated.net, faces, 112)[0])[neutral] >= np.array(
+    active = sigmoid(predict_faces(calibrated.net, faces, 112)[0])[neutral] >= np.array(
         calibrated.thresholds
     )
     assert active.sum(axis=1).mean() <= MAX_FALSE_ALARMS + 0.02
@@ -70,7 +72,7 @@ def test_calibrate_neutral_logits_are_median_of_neutral_faces(net, faces):
     calibrated = calibrate(net, faces, None, 112)
     neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] > 0.8
     np.testing.assert_allclose(
-        np.median(read(calibrated.net, faces, 112)[0][neutral], axis=0),
+        np.median(predict_faces(calibrated.net, faces, 112)[0][neutral], axis=0),
         calibrated.neutral_logits,
         atol=1e-4,
     )

@@ -285,7 +285,7 @@ def test_states_of_faces_are_independent(
     """Two faces in one image, one of them temporarily, get the same outputs as each alone."""
     _, bundle = exports[name]
     spec = ModelSpec.load(bundle)
-    reader = MultiStageModel(
+    model = MultiStageModel(
         spec, open_stages(open_multistage_bundle(bundle), BackendOptions()), StageTimer()
     )
     shape = np.stack([TEMPLATE_FACE * 2 + (180, 60), TEMPLATE_FACE * 1.5 + (260, 120)]).astype(
@@ -293,26 +293,26 @@ def test_states_of_faces_are_independent(
     )
     few = frames[:16]
 
-    def read(rows: list[int], track_id: list[int], frame: Frame) -> np.ndarray:
-        found = reader.read(frame, shape[rows], np.array(track_id, np.int64))
-        return np.concatenate([np.nan_to_num(value) for value in found.values()], axis=1)
+    def run(rows: list[int], track_id: list[int], frame: Frame) -> np.ndarray:
+        outputs = model.run(frame, shape[rows], np.array(track_id, np.int64))
+        return np.concatenate([np.nan_to_num(value) for value in outputs.values()], axis=1)
 
     alone = []
     for row in (0, 1):
-        reader.reset()
-        alone.append(np.array([read([row], [9], frame)[0] for frame in few]))
+        model.reset()
+        alone.append(np.array([run([row], [9], frame)[0] for frame in few]))
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
-    reader.reset()
+    model.reset()
     for step, frame in enumerate(few):
         is_there = 3 <= step < 12
-        found = read([1, 0] if is_there else [0], [5, 7] if is_there else [7], frame)
-        assert np.abs(found[-1] - alone[0][step]).max() < 1e-5
+        scores = run([1, 0] if is_there else [0], [5, 7] if is_there else [7], frame)
+        assert np.abs(scores[-1] - alone[0][step]).max() < 1e-5
         if step == 3:
-            first = read([1], [6], frame)[0]  # a third face, new like the second
-            assert np.abs(found[0] - first).max() < 1e-5
+            first = run([1], [6], frame)[0]  # a third face, new like the second
+            assert np.abs(scores[0] - first).max() < 1e-5
     later = replace(few[0], time_s=few[-1].time_s + MEMORY_TIMEOUT_S + 0.1)
-    read([0], [7], later)
-    assert np.abs(read([0], [5], later)[0] - read([0], [8], later)[0]).max() == 0, (
+    run([0], [7], later)
+    assert np.abs(run([0], [5], later)[0] - run([0], [8], later)[0]).max() == 0, (
         "the state of the second face was kept"
     )
 

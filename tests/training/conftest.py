@@ -1,4 +1,4 @@
-"""The smallest RenderWild, made once for every test that wants videos with labels."""
+"""Fixture of the smallest RenderWild, rendered once for tests that need labeled videos."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def renderwild_tiny(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a RenderWild of size tiny and seed 1; a test that needs it carries the mark
-    `shared`. Do not write there.
-    """
+    """Read-only RenderWild folder of size tiny and seed 1; its tests need the mark `shared`."""
     missing = [name for name in ("ffmpeg", "ffprobe") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"needs {' and '.join(missing)}, not found on the PATH")

@@ -1,9 +1,8 @@
-"""Runs of the command line that are killed outright and resumed, each in a forked child of one
-process.
+"""Runs of the command line that are killed and resumed, each in a forked child process.
 
 Called by tests as `python -m tests.training.crash_runs OUT COMMAND ...`; a command is one
-argument, its words hold no spaces. Each is run whole into OUT/k/whole, and into OUT/k/broken,
-killed after its first save and called again with --resume.
+argument, whose words have no spaces. Each runs once to the end, into OUT/k/uninterrupted, and once
+into OUT/k/resumed, where it is killed after its first save and run again with --resume.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ WAIT_S = 240
 
 
 def child(arguments: list[str], log: Path) -> int:
-    """The process that runs one command."""
+    """Start the process of a command; returns its id."""
     process = os.fork()
     if process:
         return process
@@ -37,14 +36,14 @@ def child(arguments: list[str], log: Path) -> int:
             os._exit(1)
 
 
-def finished(process: int, log: Path) -> None:
+def wait(process: int, log: Path) -> None:
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if status:
         sys.exit(f"ended with {status}: {log.read_text()[-3000:]}")
 
 
 def kill_after_first_save(process: int, folder: Path, log: Path) -> None:
-    """SIGKILL as soon as any stage has saved; the command must not have ended by then."""
+    """Kill the process once any stage has saved; it must not have ended by then."""
     until = time.monotonic() + WAIT_S
     while not any(folder.glob("**/state.pt")):
         if os.waitpid(process, os.WNOHANG)[0] or time.monotonic() > until:
@@ -56,15 +55,16 @@ def kill_after_first_save(process: int, folder: Path, log: Path) -> None:
 
 
 def run(number: int, arguments: list[str], out: Path) -> None:
-    place, log = out / str(number), out / f"{number}.log"
-    finished(child([*arguments, "--out", str(place / "whole")], log), log)
+    folder = out / str(number)
+    log = out / f"{number}.log"
+    wait(child([*arguments, "--out", str(folder / "uninterrupted")], log), log)
     kill_after_first_save(
-        child([*arguments, "--out", str(place / "broken")], log), place / "broken", log
+        child([*arguments, "--out", str(folder / "resumed")], log), folder / "resumed", log
     )
-    finished(child([*arguments, "--out", str(place / "broken"), "--resume"], log), log)
+    wait(child([*arguments, "--out", str(folder / "resumed"), "--resume"], log), log)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for place, command in enumerate(sys.argv[2:]):
-        run(place, command.split(), Path(sys.argv[1]))
+    for number, command in enumerate(sys.argv[2:]):
+        run(number, command.split(), Path(sys.argv[1]))

@@ -1,6 +1,4 @@
-"""From nothing to a judged bundle: RenderWild is made, two epochs trained, stopped and resumed,
-exported and evaluated.
-"""
+"""End-to-end test: render videos, train two epochs, stop and resume, export, and evaluate."""
 
 import json
 
@@ -26,15 +24,20 @@ def run(command, *arguments):
     return result.output
 
 
-def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
+def test_training_to_evaluation_produces_bundle_and_report(renderwild_tiny, tmp_path):
     pytest.importorskip("matplotlib")
     frames = drop_neutral(load_renderwild(renderwild_tiny)[0], 0.5)
     steps = -(-EPOCHS * len(frames) // BATCH)
     options = [
-        f"mix.synthetic_videos={BATCH}", "mix.no_face=2", f"schedule.steps={steps}", "optimizer.warmup_steps=1",
-        f"schedule.save_every={steps}", "schedule.small_px=64", "schedule.small_until=1",
-    ]  # fmt: skip
-    settings = [part for option in options for part in ("--set", option)]
+        f"mix.synthetic_videos={BATCH}",
+        "mix.no_face=2",
+        f"schedule.steps={steps}",
+        "optimizer.warmup_steps=1",
+        f"schedule.save_every={steps}",
+        "schedule.small_px=64",
+        "schedule.small_until=1",
+    ]
+    overrides = [part for option in options for part in ("--set", option)]
     train = (
         "train",
         "default",
@@ -43,7 +46,7 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
         "--synthetic-videos",
         renderwild_tiny,
         "--synthetic-only",
-        *settings,
+        *overrides,
     )
     assert f"{steps}/{steps}" in run(training_main, *train)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
@@ -57,23 +60,23 @@ def test_renderwild_to_judged_bundle(renderwild_tiny, tmp_path):
         tmp_path / "bundle",
         renderwild_tiny,
         "--out",
-        tmp_path / "judged",
+        tmp_path / "evaluation",
         "--bootstrap-samples",
         100,
     )
-    figures = json.loads((tmp_path / "judged" / "metrics.json").read_text())
-    assert figures
+    metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    assert metrics
     assert (
-        "<svg" in (tmp_path / "judged" / "report.html").read_text()
-        or "data:image" in (tmp_path / "judged" / "report.html").read_text()
+        "<svg" in (tmp_path / "evaluation" / "report.html").read_text()
+        or "data:image" in (tmp_path / "evaluation" / "report.html").read_text()
     )
-    assert list((tmp_path / "judged" / "submission" / "AU_Set").glob("*.txt"))
+    assert list((tmp_path / "evaluation" / "submission" / "AU_Set").glob("*.txt"))
     again = CliRunner().invoke(training_main, [str(argument) for argument in train])
     assert again.exit_code != 0
     assert "--resume" in again.output
 
 
-def test_no_faces_at_all_is_an_error(tmp_path):
+def test_train_without_faces_raises(tmp_path):
     result = CliRunner().invoke(
         training_main, ["train", "default", "--out", str(tmp_path / "run"), "--synthetic-only"]
     )

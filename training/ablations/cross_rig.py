@@ -22,7 +22,7 @@ from training.default_model.build_trainer import DataPaths, build_default_traine
 from training.default_model.recipe import DefaultModelRecipe
 from training.engine.checkpoint import EMA_FILE
 from training.evaluation.calibration import choose_thresholds
-from training.evaluation.network_runner import read
+from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
 from training.synthesis.au_targets import APPROXIMATED_AUS
 
@@ -94,12 +94,12 @@ def _test_on_rigs(
             [threshold_faces, frames.select(frame_rig == RIGS.index(training_rig))]
         )
     thresholds = choose_thresholds(
-        sigmoid(read(net, threshold_faces, size_px)[0]),
+        sigmoid(predict_faces(net, threshold_faces, size_px)[0]),
         threshold_faces.au >= _PRESENT,
         threshold_faces.au_weight > 0,
     )
     truth = table.select(held_out)
-    probability = sigmoid(read(net, truth, size_px)[0])
+    probability = sigmoid(predict_faces(net, truth, size_px)[0])
     tested_on: dict[str, Any] = {}
     for number, name in enumerate(RIGS):
         rows = (rig[held_out] == number) & ~is_threshold_face[held_out]

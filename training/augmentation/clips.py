@@ -106,23 +106,25 @@ def augment_clips(
     if moved.ndim != 5 or moved.shape[2] != 3 or moved.shape[3] != moved.shape[4]:
         raise ValueError(f"clips must be [B, T, 3, S, S] or [B, 3, S, S], got {list(clips.shape)}")
     is_present = None if is_frame is None else (is_frame[:, None] if single else is_frame)
-    maps, is_mirrored = _maps(len(moved), moved.shape[-1], jitter, generator)
-    if not _is_identity(maps):
-        moved = _warp(moved, maps)
+    transforms, is_mirrored = _transforms(len(moved), moved.shape[-1], jitter, generator)
+    if not _is_identity(transforms):
+        moved = _warp(moved, transforms)
     moved = _color(moved, jitter, generator, is_present)
     if is_present is not None:
         moved = moved * is_present[:, :, None, None, None].to(moved.dtype)
     points = None
     if landmarks is not None:
-        points = _move_landmarks(landmarks[:, None] if single else landmarks, maps, is_mirrored)
+        points = _move_landmarks(
+            landmarks[:, None] if single else landmarks, transforms, is_mirrored
+        )
         points = points[:, 0] if single else points
     return (moved[:, 0] if single else moved), points
 
 
-def _maps(
+def _transforms(
     count: int, size_px: int, jitter: ClipJitter, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Output-to-input maps [B, 2, 3] in pixels, and which of them mirror the face [B]."""
+    """Output-to-input transforms [B, 2, 3] in pixels, and which of them mirror the face [B]."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
@@ -151,16 +153,16 @@ def _maps(
     return torch.cat([linear, offset[:, :, None]], 2), across * down < 0
 
 
-def _is_identity(maps: Tensor) -> bool:
-    return bool(torch.allclose(maps, torch.tensor([[1.0, 0, 0], [0, 1, 0]]), atol=1e-6))
+def _is_identity(transforms: Tensor) -> bool:
+    return bool(torch.allclose(transforms, torch.tensor([[1.0, 0, 0], [0, 1, 0]]), atol=1e-6))
 
 
-def _warp(clips: Tensor, maps: Tensor) -> Tensor:
+def _warp(clips: Tensor, transforms: Tensor) -> Tensor:
     count, frames, channels, size_px, _ = clips.shape
     steps = torch.arange(size_px, dtype=torch.float32)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], -1)
-    positions = torch.einsum("nij,hwj->nhwi", maps, points)
+    positions = torch.einsum("nij,hwj->nhwi", transforms, points)
     grid = (positions + 0.5) * (2 / size_px) - 1
     # There is one map per clip, so its frames are sampled as channels of one image.
     flat = clips.reshape(count, frames * channels, size_px, size_px)
@@ -170,9 +172,9 @@ def _warp(clips: Tensor, maps: Tensor) -> Tensor:
     return moved.reshape(clips.shape)
 
 
-def _move_landmarks(landmarks: Tensor, maps: Tensor, is_mirrored: Tensor) -> Tensor:
-    inverse = torch.linalg.inv(maps[:, :, :2])
-    moved = torch.einsum("nij,ntlj->ntli", inverse, landmarks - maps[:, None, None, :, 2])
+def _move_landmarks(landmarks: Tensor, transforms: Tensor, is_mirrored: Tensor) -> Tensor:
+    inverse = torch.linalg.inv(transforms[:, :, :2])
+    moved = torch.einsum("nij,ntlj->ntli", inverse, landmarks - transforms[:, None, None, :, 2])
     return torch.where(is_mirrored[:, None, None, None], moved[:, :, list(FLIP_ORDER)], moved)
 
 

@@ -28,48 +28,56 @@ class CropJitter:
     coarse_factor: float = 2.6
 
 
-def jitter_maps(maps: Tensor, jitter: CropJitter, generator: torch.Generator) -> Tensor:
-    """Randomly shifted, rotated and scaled crop-to-image maps [N, 2, 3]."""
-    count = len(maps)
+def jitter_transforms(transforms: Tensor, jitter: CropJitter, generator: torch.Generator) -> Tensor:
+    """Randomly shifted, rotated and scaled crop-to-image transforms [N, 2, 3]."""
+    count = len(transforms)
     factor = torch.where(
         torch.rand(count, generator=generator) < jitter.coarse_fraction, jitter.coarse_factor, 1.0
     )
     noise = torch.randn(count, 4, generator=generator).clamp(-2.5, 2.5) * factor[:, None]
     turn = torch.deg2rad(noise[:, 0] * jitter.rotation_deg)
     scale = torch.exp(noise[:, 1] * jitter.scale)
-    return perturb_maps(maps, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX)
+    return perturb_transforms(
+        transforms, turn, scale, noise[:, 2:] * jitter.shift * TEMPLATE_SIZE_PX
+    )
 
 
-def perturb_maps(maps: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+def perturb_transforms(transforms: Tensor, turn: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Maps [N, 2, 3] rotated (radians), scaled and shifted [N, 2] (px) about the crop center."""
     cos, sin = scale * torch.cos(turn), scale * torch.sin(turn)
     linear = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     center = torch.full((2,), (TEMPLATE_SIZE_PX - 1) / 2)
     offset = center + shift - torch.einsum("nij,j->ni", linear, center)
-    moved = torch.matmul(maps[:, :, :2], linear)
+    moved = torch.matmul(transforms[:, :, :2], linear)
     return torch.cat(
-        [moved, torch.einsum("nij,nj->ni", maps[:, :, :2], offset)[:, :, None] + maps[:, :, 2:]],
+        [
+            moved,
+            torch.einsum("nij,nj->ni", transforms[:, :, :2], offset)[:, :, None]
+            + transforms[:, :, 2:],
+        ],
         dim=2,
     )
 
 
-def sample_crops(images: Tensor, maps: Tensor, size_px: int, border: str) -> Tensor:
-    """Bilinear crops [N, C, size, size] of images [N, C, P, P]; maps are of 112 px crops."""
+def sample_crops(images: Tensor, transforms: Tensor, size_px: int, border: str) -> Tensor:
+    """Bilinear crops [N, C, size, size] of images [N, C, P, P]; transforms are of 112 px crops."""
     ratio = TEMPLATE_SIZE_PX / size_px
     steps = (torch.arange(size_px) + 0.5) * ratio - 0.5
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
-    positions = torch.einsum("nij,pj->npi", maps, points)
-    grid = ((positions + 0.5) * (2 / images.shape[-1]) - 1).reshape(len(maps), size_px, size_px, 2)
+    positions = torch.einsum("nij,pj->npi", transforms, points)
+    grid = ((positions + 0.5) * (2 / images.shape[-1]) - 1).reshape(
+        len(transforms), size_px, size_px, 2
+    )
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode=border, align_corners=False
     )
 
 
-def points_to_crops(maps: Tensor, points: Tensor) -> Tensor:
-    """Image points [N, L, 2] in crop pixels, by crop-to-image maps [N, 2, 3]."""
-    inverse = torch.linalg.inv(maps[:, :, :2])
-    return torch.einsum("nij,nlj->nli", inverse, points - maps[:, None, :, 2])
+def points_to_crops(transforms: Tensor, points: Tensor) -> Tensor:
+    """Image points [N, L, 2] in crop pixels, by crop-to-image transforms [N, 2, 3]."""
+    inverse = torch.linalg.inv(transforms[:, :, :2])
+    return torch.einsum("nij,nlj->nli", inverse, points - transforms[:, None, :, 2])
 
 
 def photometric_jitter(crops: Tensor, generator: torch.Generator) -> Tensor:

@@ -93,7 +93,8 @@ def extract(folder: Path, camera: Any) -> None:
     videos = camera_videos(folder, camera)
     if not videos:
         raise click.ClickException(
-            f"no video of the {camera} camera in {folder} (expected Videos_{camera.capitalize()}Camera/*.avi)"
+            f"no video of the {camera} camera in {folder}, expected "
+            f"Videos_{camera.capitalize()}Camera/*.avi"
         )
     total = 0
     try:

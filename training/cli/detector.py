@@ -48,5 +48,5 @@ def train_detector(
 
     trainer = run_trainer(out, resume, build)
     click.echo(
-        f"{out}: {trainer.steps} steps; `python -m export.export_detector {out}` writes the ONNX file"
+        f"{out}: {trainer.steps} steps; export it with `python -m export.export_detector {out}`"
     )

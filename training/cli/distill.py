@@ -1,4 +1,4 @@
-"""`python -m training distill`: trains the default model on the predictions of methods or bundles."""
+"""Command `distill`: trains the default model on the predictions of methods or bundles."""
 
 from __future__ import annotations
 

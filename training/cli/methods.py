@@ -33,7 +33,7 @@ def list_recipes() -> None:
 
 @click.command("model-cost")
 def model_cost() -> None:
-    """Print parameters and multiply-accumulates of the published networks, beside the literature's."""
+    """Print parameters and multiply-accumulates of the published networks and of the literature."""
     from rich.console import Console
     from rich.table import Table
 

@@ -145,7 +145,7 @@ class _Lines:
     def parsed(
         self, width: int, parse: Callable[[str], float], expected: str
     ) -> NDArray[np.float32]:
-        """Every line as `width` numbers; lines that occurred before are not parsed again."""
+        """Lines as `width` numbers each; repeated lines are parsed once."""
         known: dict[str, tuple[float, ...]] = {}
         rows = np.empty((len(self.lines), width), np.float32)
         for k, line in enumerate(self.lines):

@@ -169,15 +169,19 @@ class FrameSamples:
         if bgr is None:
             raise BrokenFileError(str(path), None, "cannot be decoded as an image")
         pixels = np.asarray(bgr, np.uint8)
-        crop_map = self._crop_map(row, pixels.shape[1], pixels.shape[0])
+        crop_to_frame = self._crop_map(row, pixels.shape[1], pixels.shape[0])
         frame = Frame(pixels, source=str(path))
         crop = crop_face(
-            frame, crop_map, size_px=self.config.size_px, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+            frame,
+            crop_to_frame,
+            size_px=self.config.size_px,
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
         )[0]
         points = np.full((68, 2), np.nan, np.float32)
         if self.table.landmarks_xy is not None:
             points = transform_points(
-                invert_transforms(crop_map), self.table.landmarks_xy[row][None]
+                invert_transforms(crop_to_frame), self.table.landmarks_xy[row][None]
             )[0]
         return crop, points
 

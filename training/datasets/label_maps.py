@@ -28,7 +28,7 @@ ABAW1_AU_NAMES: Final = ("AU1", "AU2", "AU4", "AU6", "AU12", "AU15", "AU20", "AU
 
 ABAW2_EXPRESSIONS: Final = tuple(name.capitalize() for name in EXPRESSION_NAMES)
 ABAW3_EXPRESSIONS: Final = (*ABAW2_EXPRESSIONS, "Other")
-"""From ABAW3 on, class 7 is "Other": a valid label, but outside the seven."""
+"""Class names since ABAW3; class 7, "Other", is a valid label, but not one of the seven."""
 
 AFFECTNET: Final = _classes(
     "neutral",

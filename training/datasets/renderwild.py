@@ -49,7 +49,7 @@ def load_renderwild(
 def load_renderwild_frames(
     folder: Path, split: str = "Train_Set", rate_hz: float = SAMPLE_RATE_HZ
 ) -> tuple[FaceTable, NDArray[np.int64], list[Origin]]:
-    """As `load_renderwild`, with the origin of each frame; FileNotFoundError without videos."""
+    """Load with the origin of each frame; FileNotFoundError without videos."""
     notes = [
         json.loads(path.read_text(encoding="utf-8"))
         for path in sorted((folder / "truth").glob("*.json"))
@@ -116,12 +116,15 @@ def _crop_face(
     bgr: NDArray[np.uint8], landmarks_xy: FloatArray
 ) -> tuple[NDArray[np.uint8], FloatArray]:
     """Axis-aligned RGB square around a face, and the landmarks in it."""
-    crop_map = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy[None]))[0]
+    crop_to_frame = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy[None]))[0]
     scale = (
-        float(np.hypot(crop_map[0, 0], crop_map[1, 0])) * TEMPLATE_SIZE_PX * CROP_MARGIN / IMAGE_PX
+        float(np.hypot(crop_to_frame[0, 0], crop_to_frame[1, 0]))
+        * TEMPLATE_SIZE_PX
+        * CROP_MARGIN
+        / IMAGE_PX
     )
     center = transform_points(
-        crop_map[None], np.full((1, 1, 2), (TEMPLATE_SIZE_PX - 1) / 2, np.float32)
+        crop_to_frame[None], np.full((1, 1, 2), (TEMPLATE_SIZE_PX - 1) / 2, np.float32)
     )[0, 0]
     offset = center - scale * (IMAGE_PX - 1) / 2
     to_frame = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]], np.float32)

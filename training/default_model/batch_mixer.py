@@ -1,6 +1,4 @@
-"""Batches of faces from several sources in fixed numbers, cropped with jitter, with crops of no face
-among them.
-"""
+"""Jittered batches with fixed numbers of faces from each source and of crops without a face."""
 
 from __future__ import annotations
 
@@ -16,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from training.augmentation.crops import (
     CropJitter,
-    jitter_maps,
+    jitter_transforms,
     jpeg_compress,
     occlude,
-    perturb_maps,
+    perturb_transforms,
     photometric_jitter,
     points_to_crops,
     sample_crops,
@@ -94,7 +92,9 @@ class BatchMixer:
     ) -> dict[str, Tensor]:
         source = self._sources[number]
         rows = random.choice(len(source.table), source.count, p=source.probability)
-        crop_to_frame = jitter_maps(self._crops_to_frames[number][rows], self._jitter, generator)
+        crop_to_frame = jitter_transforms(
+            self._crops_to_frames[number][rows], self._jitter, generator
+        )
         return _assemble(
             source.table, rows, crop_to_frame, size_px, _BORDERS[int(random.integers(3))]
         )
@@ -173,7 +173,7 @@ def _misplace(crop_to_frame: Tensor, random: np.random.Generator) -> Tensor:
         np.stack([np.cos(angle), np.sin(angle)], axis=1) * (distance * TEMPLATE_SIZE_PX)[:, None]
     )
     as_tensors = [torch.from_numpy(a.astype(np.float32)) for a in (turn, scale, shift)]
-    return perturb_maps(crop_to_frame, *as_tensors)
+    return perturb_transforms(crop_to_frame, *as_tensors)
 
 
 def _aligned_crops(table: FaceTable) -> Tensor:

@@ -1,4 +1,4 @@
-"""Initializes a network with a bundle's weights, to continue training or to fine-tune on other faces.
+"""Initializes a network with the weights of a bundle, to continue training or to fine-tune.
 
 A bundle holds convolutions with their batch normalization folded in. Training needs them
 separate, so the normalization is restored: each filter is divided by the standard deviation of
@@ -28,7 +28,7 @@ from training.models.affect_net import AffectNet
 _SCOPE: Final = "net"  # under which `export.to_onnx` writes the network
 _MIN_VARIANCE: Final = 1e-6  # filters with less output variance are not rescaled
 
-_NEWER: Final = ("affect.va_hidden.", "affect.va_joint.")
+NEWER_LAYERS: Final = ("affect.va_hidden.", "affect.va_joint.")
 """Layers that earlier bundles lack; their last layer is initialized to zero, so without them the
 network computes the same.
 """
@@ -47,8 +47,9 @@ class _Pair:
 
 
 def init_from_bundle_weights(net: AffectNet, model: str | Path, crops: Sequence[Tensor]) -> str:
-    """Load the weights of a bundle (a folder or a listed name) into `net`; returns the SHA-256 of its
-    model file.
+    """Load the weights of a bundle (a folder or a listed name) into `net`.
+
+    Returns the SHA-256 of the model file.
 
     Args:
         crops: normalized batches [N, 3, S, S], on which the filters' variance is measured.
@@ -59,7 +60,7 @@ def init_from_bundle_weights(net: AffectNet, model: str | Path, crops: Sequence[
     if not crops:
         raise ValueError("expected at least one batch of crops to measure the filters on, got none")
     bundle = open_bundle(model)
-    values = _values(bundle)
+    values = bundle_weights(bundle)
     pairs = list(_pairs(net))
     with torch.no_grad():
         for pair in pairs:
@@ -72,7 +73,7 @@ def init_from_bundle_weights(net: AffectNet, model: str | Path, crops: Sequence[
             if name in normal and name.endswith("weight"):
                 continue
             source = f"{normal[name].name}.bias" if name in normal else name
-            if source not in values and source.startswith(_NEWER):
+            if source not in values and source.startswith(NEWER_LAYERS):
                 continue
             if source not in values:
                 raise ValueError(
@@ -83,28 +84,26 @@ def init_from_bundle_weights(net: AffectNet, model: str | Path, crops: Sequence[
     return str(bundle.spec.files[MODEL_FILE])
 
 
-def _values(bundle: Bundle) -> Values:
-    """Every weight of the bundle by the name of the parameter that it was; a folded convolution's
-    bias by the convolution's.
-    """
+def bundle_weights(bundle: Bundle) -> Values:
+    """Weights of the bundle by parameter name; folded biases belong to their convolutions."""
     model = onnx.load_from_string(bundle.onnx)
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    found = {name.removeprefix(f"{_SCOPE}."): value for name, value in tensors.items()}
+    weights = {name.removeprefix(f"{_SCOPE}."): value for name, value in tensors.items()}
     for node in model.graph.node:
         if node.op_type == "Conv" and len(node.input) == 3:
             name = _module_name(node.name)
-            found[f"{name}.weight"], found[f"{name}.bias"] = (
+            weights[f"{name}.weight"], weights[f"{name}.bias"] = (
                 tensors[node.input[1]],
                 tensors[node.input[2]],
             )
     graph = bundle.graph
-    found |= {
+    weights |= {
         "au_graph.readout_weight": graph.readout_weight,
         "au_graph.readout_bias": graph.readout_bias,
     }
     for i, (weight, bias) in enumerate(zip(graph.layer_weights, graph.layer_biases, strict=True)):
-        found |= {f"au_graph.weights.{i}": weight, f"au_graph.biases.{i}": bias}
-    return found
+        weights |= {f"au_graph.weights.{i}": weight, f"au_graph.biases.{i}": bias}
+    return weights
 
 
 def _module_name(node_name: str) -> str:
@@ -116,7 +115,9 @@ def _module_name(node_name: str) -> str:
         levels = levels[1:]
     following = [*levels[1:], ""]
     return ".".join(
-        own for own, after in zip(levels, following, strict=True) if not after.startswith(f"{own}.")
+        level
+        for level, after in zip(levels, following, strict=True)
+        if not after.startswith(f"{level}.")
     )
 
 
@@ -131,7 +132,8 @@ def _pairs(net: nn.Module) -> Iterator[_Pair]:
 def _copy(target: Tensor, value: NDArray[np.float32], name: str, folder: Path) -> None:
     if tuple(target.shape) != value.shape:
         raise ValueError(
-            f"{folder}: {name} must have the shape {tuple(target.shape)} of the recipe's network, got {value.shape}"
+            f"{folder}: {name} must have the shape {tuple(target.shape)} of the recipe's network, "
+            f"got {value.shape}"
         )
     target.copy_(torch.from_numpy(np.array(value)))
 
@@ -147,9 +149,9 @@ def _put_normalization_back(net: AffectNet, pairs: list[_Pair], crops: Sequence[
 
     def watch(name: str) -> nn.modules.module.RemovableHandle:  # type: ignore[name-defined]
         def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen = inputs[0].double()
-            sums[name] += torch.stack([seen.sum(dim=(0, 2, 3)), (seen**2).sum(dim=(0, 2, 3))])
-            counts[name] += seen.numel() // seen.shape[1]
+            values = inputs[0].double()
+            sums[name] += torch.stack([values.sum(dim=(0, 2, 3)), (values**2).sum(dim=(0, 2, 3))])
+            counts[name] += values.numel() // values.shape[1]
 
         return by_name[name].norm.register_forward_pre_hook(note)
 

@@ -1,4 +1,4 @@
-"""Backgrounds without faces: drawn rooms, patches of photographs beside the face, shapes and letters."""
+"""Backgrounds without faces: drawn rooms, patches of photographs beside faces, shapes, letters."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def patch_beside_faces(image: TeacherImage, rng: np.random.Generator) -> Image |
     for _ in range(8):
         size = rng.integers(*_PATCH_PX, 2)
         x, y = (
-            int(rng.integers(0, max(1, whole - part)))
-            for whole, part in zip((width, height), size, strict=True)
+            int(rng.integers(0, max(1, extent - part)))
+            for extent, part in zip((width, height), size, strict=True)
         )
         right, bottom = min(width, x + int(size[0])), min(height, y + int(size[1]))
         across = np.minimum(faces[:, 2], right) - np.maximum(faces[:, 0], x)

@@ -84,11 +84,9 @@ def cell_centers(rows: int, columns: int) -> Tensor:
 
 
 class DetectorMaps(nn.Module):
-    """What is exported: scores only where they are the largest of their 3x3 neighbors, the rest in
-    pixels.
+    """Exported network with decoded outputs, after 3x3 non-maximum suppression of scores.
 
-    Output [N, 15, H/8, W/8]: score, box (x1, y1, x2, y2), five points; so that a reader needs no
-    formula of its own.
+    Output [N, 15, H/8, W/8]: score, box (x1, y1, x2, y2) and five points, in pixels.
     """
 
     def __init__(self, net: DetectorNet) -> None:

@@ -41,9 +41,9 @@ def focal_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Penalty-reduced focal loss (Zhou et al. 2019) of maps [N, h, w], per face."""
     probability = torch.sigmoid(logit).clamp(1e-5, 1 - 1e-5)
     is_center = (target > 0.999).float()
-    found = is_center * (1 - probability) ** 2 * torch.log(probability)
-    other = (1 - is_center) * (1 - target) ** 4 * probability**2 * torch.log(1 - probability)
-    return -((found + other) * weight).sum() / is_center.sum().clamp(min=1)
+    positive = is_center * (1 - probability) ** 2 * torch.log(probability)
+    negative = (1 - is_center) * (1 - target) ** 4 * probability**2 * torch.log(1 - probability)
+    return -((positive + negative) * weight).sum() / is_center.sum().clamp(min=1)
 
 
 class DetectorObjective(nn.Module):

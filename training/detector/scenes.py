@@ -1,5 +1,6 @@
-"""Training scenes: faces of known position at all sizes, pasted onto backgrounds; a scene depends on
-its number alone.
+"""Training scenes: faces of known position at all sizes, pasted onto backgrounds.
+
+A scene depends only on its number.
 """
 
 from __future__ import annotations
@@ -40,9 +41,7 @@ class Scene:
 
 
 class SceneGenerator:
-    """Generates scenes from labeled images; `backgrounds` are drawn once, since they are the slowest
-    part.
-    """
+    """Generates scenes from labeled images; the slow `backgrounds` are drawn once."""
 
     def __init__(
         self, images: list[TeacherImage], data: Path, seed: int = 1, backgrounds: int = 300
@@ -213,7 +212,7 @@ def _transform_points(points: FloatArray, to_scene: NDArray[np.float64]) -> Floa
 
 
 def _transform_box(box: FloatArray, to_scene: NDArray[np.float64]) -> FloatArray:
-    """Upright box at the transformed center, scaled by the transform (a rotated face is not larger)."""
+    """Upright box at the transformed center, with the scale but not the rotation applied."""
     center = _transform_points(0.5 * (box[:2] + box[2:]), to_scene)
     half = 0.5 * (box[2:] - box[:2]) * np.sqrt(abs(np.linalg.det(to_scene[:, :2])))
     return np.concatenate([center - half, center + half]).astype(np.float32)

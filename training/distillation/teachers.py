@@ -1,5 +1,6 @@
-"""Trained methods and bundles as teachers of the default model: their soft targets beside, or in
-place of, its labels.
+"""Trained methods and bundles as teachers of the default model.
+
+Their soft targets are blended with its labels or replace them.
 
 For a loss that is linear in its target (cross-entropy of AUs and expressions) the weighted sum of
 the losses against label and teacher is the loss against the weighted mean of the two. So the
@@ -98,8 +99,9 @@ class Teacher(Protocol):
 
 
 class MethodTeacher:
-    """A trained method: runs over whole videos, with audio if it uses it, so that its memory helps;
-    a still image is the first frame of a track.
+    """Trained method that runs over complete videos, with audio if the method uses it.
+
+    A still image is the first frame of a track.
     """
 
     def __init__(self, run: Path, cache: Path | None = None) -> None:
@@ -247,8 +249,9 @@ def predict_images(recipe: MethodRecipe, net: MethodNet, table: FaceTable) -> Te
 def predict_videos(
     recipe: MethodRecipe, net: MethodNet, folder: Path, origins: list[Origin], cache: Path | None
 ) -> TeacherOutputs:
-    """A method's predictions for frames of the RenderWild data set in `folder`, run over the crops of
-    whole videos; NaN where a crop is missing.
+    """Predictions of a method for frames of the RenderWild dataset in `folder`; NaN without a crop.
+
+    The method runs over the crops of complete videos.
     """
     data = open_recipe_data(recipe, folder, cache)
     table = load_cached(
@@ -291,8 +294,9 @@ def mean_outputs(outputs: Sequence[TeacherOutputs]) -> TeacherOutputs:
 def with_teacher_targets(
     table: FaceTable, outputs: TeacherOutputs, config: DistillationConfig
 ) -> FaceTable:
-    """The table with targets (1 - w) label + w teacher (w = `teacher_weight`) for labeled faces, the
-    teacher's for the others.
+    """Replace targets by (1 - w) label + w teacher, or by the teacher's for unlabeled faces.
+
+    w is `teacher_weight`.
 
     Loss weights of labeled targets are unchanged; those of the teachers' alone are
     `unlabeled_weight`. Rows without a face are unchanged.

@@ -79,7 +79,7 @@ def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Opti
 def learning_rate_at(
     config: OptimizerConfig, step: int, steps_per_epoch: float, epochs: int
 ) -> float:
-    """Learning rate of step `step` (from 0) of the run; `steps_per_epoch` need not be an integer."""
+    """Learning rate of step `step` (from 0) of the run; `steps_per_epoch` may be fractional."""
     if config.schedule == "constant":
         return config.rate
     if config.schedule == "steps":

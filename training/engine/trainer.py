@@ -61,14 +61,14 @@ class ConstrainedLayer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:
-    """Where and how a recipe is trained.
+    """Output folder and options of a training run.
 
-    steps: length of the run, over which the learning-rate schedule is stretched; None for
+    steps: length of the run, which the learning-rate schedule spans; None for
     `recipe.epochs` times the steps of an epoch.
     precision: float32, or the type of mixed precision.
     resume: continue from the saved state in `folder`, if there is one.
     allow_changed_recipe: resume from the state of another recipe or length too.
-    metadata: what run.json holds beside the recipe and the step.
+    metadata: further entries of run.json.
     """
 
     folder: Path
@@ -176,7 +176,7 @@ class Trainer:
         return losses
 
     def _usable(self, batch: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        """The batch without samples whose inputs are not finite; None if fewer than two are left."""
+        """Batch without samples of non-finite inputs; None if fewer than two are left."""
         count = len(next(iter(batch.values())))
         is_finite = torch.ones(count, dtype=torch.bool, device=self._device)
         for name in _INPUTS:

@@ -33,14 +33,14 @@ class BundleRunner:
         )
         self._names = [output.name for output in self.session.get_outputs()]
 
-    def crop(self, image: NDArray[np.uint8], crop_map: FloatArray) -> FloatArray:
+    def crop(self, image: NDArray[np.uint8], crop_to_frame: FloatArray) -> FloatArray:
         """Returns the normalized crop [3, S, S] of an RGB [H, W, 3] or gray [H, W] image."""
         frame = Frame(
             np.ascontiguousarray(image), PixelFormat.GRAY if image.ndim == 2 else PixelFormat.RGB
         )
         crop = self.spec.crop
         crops = kernels.crop_face(
-            frame, crop_map[None], size_px=crop.size_px, mean=crop.mean, std=crop.std
+            frame, crop_to_frame[None], size_px=crop.size_px, mean=crop.mean, std=crop.std
         )
         return np.asarray(crops[0], np.float32)
 

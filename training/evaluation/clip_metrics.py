@@ -37,11 +37,11 @@ def clip_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
         "sad": {
             f"before {SAD_UNTIL_S:g} s": _means(sad, crying),
             f"after {SAD_UNTIL_S:g} s": _means(sad, ~crying),
-            "whole": _means(sad, slice(None)),
+            "all frames": _means(sad, slice(None)),
         },
-        "sad_share_of_frames": {
+        "sad_fraction_of_frames": {
             f"before {SAD_UNTIL_S:g} s": _sadness_fractions(sad, crying, runner.spec.au_thresholds),
-            "whole": _sadness_fractions(sad, np.ones_like(crying), runner.spec.au_thresholds),
+            "all frames": _sadness_fractions(sad, np.ones_like(crying), runner.spec.au_thresholds),
         },
     }
 
@@ -81,9 +81,9 @@ def track_face(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDA
 def _predict(
     runner: BundleRunner, rgb: NDArray[np.uint8], keypoints: FloatArray
 ) -> dict[str, FloatArray]:
-    maps = estimate_crop_to_frame(keypoints[None])
-    heads = runner.heads([runner.crop(rgb, maps[0])])
-    heads["landmarks_xy"] = transform_points(maps, heads["landmarks_px"])
+    transforms = estimate_crop_to_frame(keypoints[None])
+    heads = runner.heads([runner.crop(rgb, transforms[0])])
+    heads["landmarks_xy"] = transform_points(transforms, heads["landmarks_px"])
     return heads
 
 

@@ -30,7 +30,7 @@ def cost_metrics(runner: BundleRunner, runs: int = 400) -> dict[str, Any]:
         "parameters": parameters,
         "mmacs": multiply_accumulates(model, size) / 1e6,
         "onnx_bytes": len(runner.bundle.onnx),
-        "network_ms": {"least": 1e3 * min(times), "median": 1e3 * float(np.median(times))},
+        "network_ms": {"min": 1e3 * min(times), "median": 1e3 * float(np.median(times))},
     }
 
 

@@ -9,8 +9,8 @@ from faceaffect.geometry import TEMPLATE_SIZE_PX
 from faceaffect.types import FloatArray
 
 
-def moved_maps(
-    maps: FloatArray,
+def moved_transforms(
+    transforms: FloatArray,
     turn_rad: NDArray[np.floating],
     scale: NDArray[np.floating],
     shift_px: NDArray[np.floating],
@@ -21,29 +21,29 @@ def moved_maps(
     linear = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
     center = np.full(2, (TEMPLATE_SIZE_PX - 1) / 2)
     offset = center + shift_px - linear @ center
-    rotated = maps[:, :, :2] @ linear
+    rotated = transforms[:, :, :2] @ linear
     return np.concatenate(
-        [rotated, (maps[:, :, :2] @ offset[:, :, None]) + maps[:, :, 2:]], axis=2
+        [rotated, (transforms[:, :, :2] @ offset[:, :, None]) + transforms[:, :, 2:]], axis=2
     ).astype(np.float32)
 
 
-def tracking_maps(
-    maps: FloatArray, seed: int, shift: float = 0.05, scale: float = 0.08, turn_deg: float = 8
+def tracking_transforms(
+    transforms: FloatArray, seed: int, shift: float = 0.05, scale: float = 0.08, turn_deg: float = 8
 ) -> FloatArray:
     """Perturbs aligned transforms [N, 2, 3] like tracking errors, uniformly within bounds."""
     random = np.random.default_rng(seed)
-    count = len(maps)
+    count = len(transforms)
     turn = np.radians(random.uniform(-turn_deg, turn_deg, count))
     factor = np.exp(random.uniform(-scale, scale, count))
-    return moved_maps(
-        maps, turn, factor, random.uniform(-shift, shift, (count, 2)) * TEMPLATE_SIZE_PX
+    return moved_transforms(
+        transforms, turn, factor, random.uniform(-shift, shift, (count, 2)) * TEMPLATE_SIZE_PX
     )
 
 
-def beside_maps(maps: FloatArray, seed: int) -> FloatArray:
+def background_transforms(transforms: FloatArray, seed: int) -> FloatArray:
     """Returns transforms [N, 2, 3] off the face: beside it, too close, too far, upside down."""
     random = np.random.default_rng(seed)
-    count = len(maps)
+    count = len(transforms)
     kind = np.arange(count) % 4
     angle = random.uniform(0, 2 * np.pi, count)
     distance = np.where(kind == 0, random.uniform(0.7, 1.1, count), 0.05) * TEMPLATE_SIZE_PX
@@ -53,6 +53,9 @@ def beside_maps(maps: FloatArray, seed: int) -> FloatArray:
         1.0,
     )
     turn = np.where(kind == 3, random.uniform(2.4, 3.9, count), 0.0)
-    return moved_maps(
-        maps, turn, scale, distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return moved_transforms(
+        transforms,
+        turn,
+        scale,
+        distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1),
     )

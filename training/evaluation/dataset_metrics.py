@@ -2,7 +2,7 @@
 
 Decisions (F1, accuracy, CCC) are evaluated on every labeled frame; the `missing` rule determines
 frames without a prediction. Ranking and calibration metrics (AUROC, precision-recall, reliability)
-are evaluated on predicted frames only, since a substitute has no probability. `where_predicted`
+are evaluated on predicted frames only, since a substitute has no probability. `predicted_only`
 holds the scores on predicted frames alone.
 """
 
@@ -118,7 +118,7 @@ def _with_intervals(
             name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
             for name in values
         },
-        "where_predicted": {name: value for name, value in there.items() if np.ndim(value) == 0},
+        "predicted_only": {name: value for name, value in there.items() if np.ndim(value) == 0},
     }
 
 
@@ -160,9 +160,9 @@ def _action_units(
         results["by_au"][name] = {
             "frames": int(known.sum()),
             "f1": f1[name],
-            "f1_always_on": metrics.f1(np.ones_like(truth), truth),
-            "share_on": truth.mean() if len(truth) else math.nan,
-            "share_called": evaluated.au_active[known, k].mean() if len(truth) else math.nan,
+            "f1_if_always_active": metrics.f1(np.ones_like(truth), truth),
+            "active_fraction": truth.mean() if len(truth) else math.nan,
+            "predicted_fraction": evaluated.au_active[known, k].mean() if len(truth) else math.nan,
             **_ranking(
                 predictions.au_probability[known & there, k], labels.au[known & there, k] == 1
             ),
@@ -208,7 +208,7 @@ def _expression(
     results["by_class"] = {
         name: {
             "frames": int((labels.expression[counted] == k).sum()),
-            "called": int((predicted[counted] == k).sum()),
+            "predicted": int((predicted[counted] == k).sum()),
             "f1": f1,
         }
         for k, (name, f1) in enumerate(_by_name(results.pop("f1"), EXPRESSION_NAMES).items())
@@ -308,12 +308,12 @@ def _notes(results: Metrics, videos: int) -> list[str]:
     for name, au in (results["action_units"] or {"by_au": {}})["by_au"].items():
         if au["frames"] == 0:
             notes.append(f"{name} has no labels: it is excluded from the mean F1.")
-        elif au["share_on"] == 0:
+        elif au["active_fraction"] == 0:
             notes.append(
                 f"{name} is never active in these labels: its F1 is 0 by definition and lowers the "
                 "mean; no AUROC."
             )
-        elif au["share_on"] == 1:
+        elif au["active_fraction"] == 1:
             notes.append(f"{name} is always active in these labels: no AUROC.")
     for name, row in (results["expression"] or {"by_class": {}})["by_class"].items():
         if row["frames"] == 0:

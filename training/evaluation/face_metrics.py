@@ -13,7 +13,11 @@ from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable
 from training.evaluation.bundle_runner import BundleRunner, face_probability
-from training.evaluation.crop_jitter import beside_maps, moved_maps, tracking_maps
+from training.evaluation.crop_jitter import (
+    background_transforms,
+    moved_transforms,
+    tracking_transforms,
+)
 
 Image = NDArray[np.uint8]
 
@@ -21,7 +25,7 @@ Image = NDArray[np.uint8]
 def hard_face_recall(runner: BundleRunner, table: FaceTable, seed: int = 8) -> dict[str, float]:
     """Returns the fraction of faces with a score above 0.5, by kind of corruption."""
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-    tracked = tracking_maps(aligned, seed)
+    tracked = tracking_transforms(aligned, seed)
     fractions = {}
     for name, corrupt in _CORRUPTIONS.items():
         crops = [
@@ -39,14 +43,15 @@ def hard_face_recall(runner: BundleRunner, table: FaceTable, seed: int = 8) -> d
     random = np.random.default_rng(seed)
     angle = random.uniform(0, 2 * np.pi, len(table))
     shift = 0.2 * 112 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    loose = moved_maps(
+    loose = moved_transforms(
         aligned,
         random.uniform(-0.5, 0.5, len(table)),
         np.exp(random.uniform(-0.25, 0.25, len(table))),
         shift,
     )
     crops = [
-        runner.crop(image, crop_map) for image, crop_map in zip(table.images, loose, strict=True)
+        runner.crop(image, crop_to_frame)
+        for image, crop_to_frame in zip(table.images, loose, strict=True)
     ]
     fractions["placed as by a coarse detector"] = float(
         (face_probability(runner.heads(crops)) > 0.5).mean()
@@ -56,9 +61,11 @@ def hard_face_recall(runner: BundleRunner, table: FaceTable, seed: int = 8) -> d
 
 def off_face_scores(runner: BundleRunner, table: FaceTable, seed: int = 6) -> FloatArray:
     """Returns face scores [N] of crops that miss the face."""
-    maps = beside_maps(estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)), seed)
+    transforms = background_transforms(
+        estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)), seed
+    )
     return face_probability(
-        runner.heads(runner.crop(p, m) for p, m in zip(table.images, maps, strict=True))
+        runner.heads(runner.crop(p, m) for p, m in zip(table.images, transforms, strict=True))
     )
 
 

@@ -23,7 +23,7 @@ from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner, face_probability
-from training.evaluation.crop_jitter import tracking_maps
+from training.evaluation.crop_jitter import tracking_transforms
 from training.evaluation.face_metrics import hard_face_recall, off_face_scores
 from training.evaluation.synthetic_images import evaluation_faces, tracked_transforms
 
@@ -31,16 +31,17 @@ Metrics = dict[str, Any]
 
 
 def predict_table(
-    runner: BundleRunner, table: FaceTable, maps: FloatArray | None = None
+    runner: BundleRunner, table: FaceTable, transforms: FloatArray | None = None
 ) -> dict[str, FloatArray]:
-    """Returns the heads of all faces of a table, cropped with `maps`, or aligned if None."""
-    maps = (
+    """Returns the heads of all faces of a table, cropped with `transforms`, or aligned if None."""
+    transforms = (
         estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-        if maps is None
-        else maps
+        if transforms is None
+        else transforms
     )
     return runner.heads(
-        runner.crop(image, crop_map) for image, crop_map in zip(table.images, maps, strict=True)
+        runner.crop(image, crop_to_frame)
+        for image, crop_to_frame in zip(table.images, transforms, strict=True)
     )
 
 
@@ -56,7 +57,7 @@ def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metr
     matrix = metrics.confusion(predicted, truth)
     return {
         "faces": len(truth),
-        "of": int((usage == "PublicTest").sum()),
+        "total_faces": int((usage == "PublicTest").sum()),
         "accuracy": metrics.accuracy(predicted, truth),
         "macro_f1": metrics.macro_f1(predicted, truth),
         "f1": {
@@ -65,15 +66,15 @@ def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metr
         "confusion": matrix.tolist(),
         "valence_ccc_to_mapping": metrics.ccc(affect.valence, table.va[:, 0]),
         "arousal_ccc_to_mapping": metrics.ccc(affect.arousal, table.va[:, 1]),
-        "called_a_face": float((face_probability(heads) > 0.5).mean()),
+        "face_recall": float((face_probability(heads) > 0.5).mean()),
     }
 
 
 def landmark_error(
-    heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable
+    heads: dict[str, FloatArray], transforms: FloatArray, table: FaceTable
 ) -> NDArray[np.float64]:
     """Returns the mean landmark error [N] relative to the interocular distance."""
-    predicted = transform_points(maps, heads["landmarks_px"])
+    predicted = transform_points(transforms, heads["landmarks_px"])
     eyes = keypoints_from_landmarks(table.landmarks_xy)
     distance = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
     return np.asarray(
@@ -81,10 +82,12 @@ def landmark_error(
     )
 
 
-def pose_error(heads: dict[str, FloatArray], maps: FloatArray, table: FaceTable) -> list[float]:
+def pose_error(
+    heads: dict[str, FloatArray], transforms: FloatArray, table: FaceTable
+) -> list[float]:
     """Returns the mean absolute error of yaw, pitch and roll in image axes, degrees."""
     pose = heads["pose_deg"].astype(np.float64)
-    pose[:, 2] += transform_roll_deg(maps)
+    pose[:, 2] += transform_roll_deg(transforms)
     return [float(v) for v in np.abs((pose - table.pose_deg + 180) % 360 - 180).mean(axis=0)]
 
 
@@ -93,7 +96,7 @@ def web_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metric
     table, held_out = load_webfaces(shared, labels)
     table = table.select(held_out)
     aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-    tracked = tracking_maps(aligned, seed=5)
+    tracked = tracking_transforms(aligned, seed=5)
     static = predict_table(runner, table, aligned)
     moving = predict_table(runner, table, tracked)
     missed = off_face_scores(runner, table)
@@ -117,20 +120,20 @@ def web_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metric
             for k, name in enumerate(AU_NAMES)
             if has_target[k]
         },
-        "faces_called_face": hard_face_recall(runner, table),
-        "beside_below_0.2": float((missed < 0.2).mean()),
-        "beside_called_face": float((missed > 0.5).mean()),
+        "face_recall": hard_face_recall(runner, table),
+        "off_face_below_0.2": float((missed < 0.2).mean()),
+        "off_face_above_0.5": float((missed > 0.5).mean()),
     }
 
 
-def synthetic_image_metrics(runner: BundleRunner, renders: Path) -> Metrics:
+def synthetic_image_metrics(runner: BundleRunner, folder: Path) -> Metrics:
     """Evaluates AUs, landmarks and pose on synthetic images of held-out identities.
 
     Every other held-out identity is used; the others chose the thresholds.
     """
-    table, _ = evaluation_faces(renders)
-    maps = tracked_transforms(table)
-    heads = predict_table(runner, table, maps)
+    table, _ = evaluation_faces(folder)
+    transforms = tracked_transforms(table)
+    heads = predict_table(runner, table, transforms)
     affect = runner.affect(heads)
     on = affect.au_active
     known = table.au_weight > 0
@@ -151,8 +154,8 @@ def synthetic_image_metrics(runner: BundleRunner, renders: Path) -> Metrics:
         "au_f1": f1,
         "au_f1_mean": float(np.mean(list(f1.values()))),
         "au_calibration_error": dict(zip(AU_NAMES, [curve.error for curve in curves], strict=True)),
-        "au_f1_mean_if_always_on": float(np.mean(list(always.values()))),
+        "au_f1_mean_if_always_active": float(np.mean(list(always.values()))),
         "landmark_error_percent": 100
-        * float(landmark_error(heads, maps, table)[table.landmark_weight > 0].mean()),
-        "pose_mae_deg": pose_error(heads, maps, table),
+        * float(landmark_error(heads, transforms, table)[table.landmark_weight > 0].mean()),
+        "pose_mae_deg": pose_error(heads, transforms, table),
     }

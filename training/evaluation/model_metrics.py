@@ -19,24 +19,28 @@ from training.evaluation.video_metrics import renderwild_metrics
 
 
 def model_metrics(
-    bundle: Path, shared: Path, labels: Path, renders: Path | None = None, wild: Path | None = None
+    bundle: Path,
+    shared: Path,
+    labels: Path,
+    synthetic_images: Path | None = None,
+    synthetic_videos: Path | None = None,
 ) -> dict[str, Any]:
     """Returns metrics by section.
 
-    Only identities that were not trained on count in `renders` (synthetic images) and `wild` (a
-    RenderWild folder, synthetic videos in the layout of Aff-Wild2).
+    Only identities that were not trained on count in `synthetic_images` and `synthetic_videos` (a
+    RenderWild folder in the layout of Aff-Wild2).
     """
     runner = BundleRunner(bundle)
     results = {
         "cost": cost_metrics(runner),
         "expression": expression_metrics(runner, shared, labels),
-        "place": web_face_metrics(runner, shared, labels),
+        "web_faces": web_face_metrics(runner, shared, labels),
         "clips": clip_metrics(runner, shared),
         "speech": speech_metrics(runner, shared),
-        "steadiness": stability_metrics(runner, bundle, shared, labels),
+        "stability": stability_metrics(runner, bundle, shared, labels),
     }
-    if renders is not None:
-        results["rendered"] = synthetic_image_metrics(runner, renders)
-    if wild is not None:
-        results["wild"] = renderwild_metrics(bundle, wild)
+    if synthetic_images is not None:
+        results["synthetic_images"] = synthetic_image_metrics(runner, synthetic_images)
+    if synthetic_videos is not None:
+        results["renderwild"] = renderwild_metrics(bundle, synthetic_videos)
     return results

@@ -1,4 +1,4 @@
-"""A network in PyTorch over the faces of a table, before anything is exported."""
+"""Runs a PyTorch network on the faces of a table."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from training.default_model.objective import normalize
 from training.models.affect_net import AffectNet
 
 
-def read(
+def predict_faces(
     net: AffectNet, table: FaceTable, size_px: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """AU logits [N, 12] and expression logits [N, 7] of a table's aligned faces."""
+    """Return AU logits [N, 12] and expression logits [N, 7] of a table's aligned faces."""
     au, expression = [], []
     with torch.no_grad():
         for part in torch.split(table_crops(table, size_px), 100):
@@ -29,14 +29,17 @@ def read(
 
 def table_crops(table: FaceTable, size_px: int) -> Tensor:
     """Aligned, normalized crops [N, 3, S, S] of a table."""
-    maps = torch.from_numpy(estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)))
+    transforms = torch.from_numpy(
+        estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+    )
     images = torch.from_numpy(np.ascontiguousarray(table.images))
     images = (
         images[:, None].expand(-1, 3, -1, -1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     )
     parts = [
         normalize(
-            sample_crops(images[i : i + 100].float(), maps[i : i + 100], size_px, "zeros") / 255
+            sample_crops(images[i : i + 100].float(), transforms[i : i + 100], size_px, "zeros")
+            / 255
         )
         for i in range(0, len(table), 100)
     ]

@@ -57,7 +57,7 @@ def predict_crops(
     def run(video: int) -> None:
         local.pipeline.reset()
         if local.pipeline.uses_audio:
-            local.pipeline.listen(None)
+            local.pipeline.attach_audio(None)
         for row in _rows_with_crop(labels, video):
             if is_stopped.is_set():
                 return

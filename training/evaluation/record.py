@@ -26,12 +26,12 @@ def format_metrics(metrics: Metrics) -> str:
     writers = {
         "cost": _cost,
         "expression": _expression,
-        "place": _web_faces,
-        "rendered": _synthetic_images,
-        "wild": _renderwild,
+        "web_faces": _web_faces,
+        "synthetic_images": _synthetic_images,
+        "renderwild": _renderwild,
         "clips": _clips,
         "speech": _speech,
-        "steadiness": _stability,
+        "stability": _stability,
         "parity": _parity,
     }
     return (
@@ -44,8 +44,8 @@ def _cost(m: Metrics) -> str:
     return (
         "## Cost\n"
         f"{m['parameters'] / 1e6:.2f} M parameters, {m['mmacs']:.1f} M multiply-accumulates, "
-        f"{m['onnx_bytes'] / 1e6:.2f} MB of ONNX; ONNX Runtime, one thread, one face: least "
-        f"{m['network_ms']['least']:.2f} ms, median {m['network_ms']['median']:.2f} ms (on a "
+        f"{m['onnx_bytes'] / 1e6:.2f} MB of ONNX; ONNX Runtime, one thread, one face: minimum "
+        f"{m['network_ms']['min']:.2f} ms, median {m['network_ms']['median']:.2f} ms (on a "
         "shared machine).\n"
     )
 
@@ -56,19 +56,16 @@ def _expression(m: Metrics) -> str:
         for name, row in zip(EXPRESSION_NAMES, m["confusion"], strict=True)
     )
     return (
-        "## Expression: FER+ PublicTest, votes of people\n"
-        "Counted are images where one of the seven classes has at least 5 of 10 votes and more "
-        "than any other "
-        f"answer: {m['faces']} of {m['of']}. Never trained on and not used for thresholds, but "
-        "looked at for several "
-        "checkpoints of the run while it was still decided how long to train: slightly "
-        "optimistic, not blind.\n\n"
+        "## Expression: FER+ PublicTest, human votes\n"
+        "Images where one of the seven classes has at least 5 of 10 votes and more than any other "
+        f"answer: {m['faces']} of {m['total_faces']}. Not used for training or thresholds, but "
+        "several checkpoints were compared on it to choose the length of training: slightly "
+        "optimistic, not a blind test.\n\n"
         f"Accuracy **{100 * m['accuracy']:.2f} %**, macro-F1 **{m['macro_f1']:.3f}**.\n\n"
         f"| true \\ predicted | F1 | {' | '.join(EXPRESSION_NAMES)} "
         f"|\n|---|{'---|' * 8}\n{rows}\n\n"
-        "Valence and arousal have no truth from people here. Against the same fixed mapping from "
-        "votes that they were "
-        f"trained on: CCC {m['valence_ccc_to_mapping']:.3f} and "
+        "Valence and arousal have no human labels here. Against the fixed mapping from votes that "
+        f"they were trained on: CCC {m['valence_ccc_to_mapping']:.3f} and "
         f"{m['arousal_ccc_to_mapping']:.3f}.\n"
     )
 
@@ -76,24 +73,20 @@ def _expression(m: Metrics) -> str:
 def _web_faces(m: Metrics) -> str:
     e, pose = m["landmark_error_percent"], m["pose_to_teacher_deg"]
     f1 = ", ".join(f"{name} {value:.2f}" for name, value in m["au_f1_to_teacher"].items())
-    faces = ", ".join(
-        f"{name} {100 * value:.1f} %" for name, value in m["faces_called_face"].items()
-    )
+    faces = ", ".join(f"{name} {100 * value:.1f} %" for name, value in m["face_recall"].items())
     return (
         f"## Landmarks, face score: {m['faces']} held-out web faces, against the landmark teacher\n"
-        "Never trained on; looked at for several checkpoints of the run, too.\n"
+        "Not used for training; several checkpoints were compared on them.\n"
         f"Landmark error in % of the eye distance: aligned crops mean {e['aligned_mean']:.2f}, "
-        "median "
-        f"{e['aligned_median']:.2f}; crops moved as in tracking (shift to 5 %, scale to 8 %, "
-        "turn to 8 degrees) mean "
-        f"**{e['moved_mean']:.2f}**, 95th percentile {e['moved_p95']:.2f}; "
-        f"yaw under 30 degrees {e['moved_frontal_mean']:.2f}.\n"
+        f"median {e['aligned_median']:.2f}; crops perturbed as in tracking (shift up to 5 %, scale "
+        f"up to 8 %, rotation up to 8 degrees) mean **{e['moved_mean']:.2f}**, 95th percentile "
+        f"{e['moved_p95']:.2f}; yaw under 30 degrees {e['moved_frontal_mean']:.2f}.\n"
         f"Yaw, pitch, roll against the teacher: {', '.join(f'{v:.1f}' for v in pose)} degrees "
-        "mean absolute.\n"
-        f"Faces called a face: {faces}. Crops that miss the face (beside, part, far, "
-        f"upside down): {100 * m['beside_below_0.2']:.1f} % below 0.2, "
-        f"{100 * m['beside_called_face']:.1f} % called a face.\n"
-        f"AU agreement with the teacher's blendshapes (F1; a teacher's opinion, no truth): {f1}.\n"
+        "mean absolute error.\n"
+        f"Recall of the face score at 0.5: {faces}. Crops that miss the face (background, part of "
+        f"a face, too far, upside down): {100 * m['off_face_below_0.2']:.1f} % score below 0.2, "
+        f"{100 * m['off_face_above_0.5']:.1f} % above 0.5.\n"
+        f"AU agreement with the teacher's blendshapes (F1; not ground truth): {f1}.\n"
     )
 
 
@@ -103,14 +96,16 @@ def _synthetic_images(m: Metrics) -> str:
         f"{name} {value:.3f}" for name, value in m["au_calibration_error"].items()
     )
     return (
-        f"## Action units and pose: {m['faces']} rendered faces of unseen identities, exact truth\n"
-        f"AU F1: {f1}; mean **{m['au_f1_mean']:.3f}** (always on would give "
-        f"{m['au_f1_mean_if_always_on']:.3f}). Renders only: says nothing of how real faces fare.\n"
+        f"## Action units and pose: {m['faces']} synthetic images of unseen identities, exact "
+        "ground truth\n"
+        f"AU F1: {f1}; mean **{m['au_f1_mean']:.3f}** (if always active: "
+        f"{m['au_f1_mean_if_always_active']:.3f}). Synthetic images do not predict the accuracy on "
+        "real faces.\n"
         f"Expected calibration error: {calibration}; mean "
         f"{np.mean(list(m['au_calibration_error'].values())):.3f}.\n"
-        f"Landmark error {m['landmark_error_percent']:.2f} % of the eye distance; yaw, pitch, "
-        "roll off by "
-        f"{', '.join(f'{v:.1f}' for v in m['pose_mae_deg'])} degrees on average.\n"
+        f"Landmark error {m['landmark_error_percent']:.2f} % of the eye distance; mean absolute "
+        "error of yaw, pitch, roll "
+        f"{', '.join(f'{v:.1f}' for v in m['pose_mae_deg'])} degrees.\n"
     )
 
 
@@ -122,8 +117,9 @@ def _renderwild(m: Metrics) -> str:
     }
     errors = [value for value in au["calibration_error"].values() if value is not None]
     return (
-        f"## RenderWild: {m['videos']} rendered validation videos of unseen people, exact truth\n"
-        "Every frame of the aligned crops, through the SDK, with the thresholds of the spec; "
+        f"## RenderWild: {m['videos']} synthetic validation videos of unseen people, exact ground "
+        "truth\n"
+        "All frames of the aligned crops through the SDK, with the thresholds of the bundle; "
         f"labeled frames: {m['frames']}.\n"
         f"AU F1: {named['f1']}; mean **{_interval(au['f1_mean'])}**. AUROC: {named['auroc']}. "
         "Expected calibration error: mean "
@@ -133,10 +129,10 @@ def _renderwild(m: Metrics) -> str:
         f"calibration error {expression['calibration_error']:.3f}.\n"
         f"CCC of valence **{_interval(m['ccc']['valence'])}**, of arousal "
         f"**{_interval(m['ccc']['arousal'])}**.\n"
-        f"Scores of ABAW2: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. "
-        "Intervals (95 %) are drawn over "
-        "videos. The videos show whole expressions with onset and offset, so many frames lie at "
-        "the threshold of presence.\n" + "".join(f"- {note}\n" for note in m["notes"])
+        f"ABAW2 scores: AU {_interval(au['score'])}, EXPR {_interval(expression['score'])}. "
+        "Confidence intervals (95 %) are bootstrapped over videos. The videos contain the onset "
+        "and offset of expressions, so many frames are near the threshold of presence.\n"
+        + "".join(f"- {note}\n" for note in m["notes"])
     )
 
 
@@ -154,13 +150,12 @@ def _clips(m: Metrics) -> str:
         for clip, part, values in parts
     ]
     return (
-        "## Real clips, means without smoothing (no labels; for sense only)\n"
+        "## Real clips, means without smoothing (no labels; plausibility check)\n"
         f"| part | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n" + "\n".join(lines) + "\n"
-        "The woman of the second clip cries, then laughs. Share of frames with AU1, AU4 or AU15 "
-        "on / valence below -0.2 / "
-        "both: "
+        "The woman of the second clip cries, then laughs. Fraction of frames with AU1, AU4 or AU15 "
+        "active / valence below -0.2 / both: "
         + "; ".join(
-            f"{part} {_percentages(values)}" for part, values in m["sad_share_of_frames"].items()
+            f"{part} {_percentages(values)}" for part, values in m["sad_fraction_of_frames"].items()
         )
         + ".\n"
     )
@@ -184,27 +179,26 @@ def _speech(m: Metrics) -> str:
 
 def _stability(m: Metrics) -> str:
     still, pixel, neutral = m["still"], m["one_pixel"], m["neutral"]
-    shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in neutral["share_on"].items())
+    fractions = ", ".join(
+        f"{name} {100 * value:.1f} %" for name, value in neutral["active_fraction"].items()
+    )
     return (
-        "## Steadiness and false alarms, real faces\n"
-        f"{still['images']} held-out web faces, each repeated under fresh noise of 1 %: "
-        f"{still['flips']} of "
-        f"{still['decisions']} AU decisions flip, on {still['images_with_a_flip']} images (the "
-        "pipeline as shipped).\n"
-        f"A crop moved by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst "
-        f"{pixel['au_worst']:.3f}), "
-        f"{pixel['expression']:.3f} (expressions), {pixel['valence']:.3f} and "
-        f"{pixel['arousal']:.3f} (valence, arousal).\n"
-        f"{neutral['faces']} PublicTest faces that 8 of 10 people call neutral: "
-        f"**{neutral['aus_on_per_face']:.2f}** AUs on "
-        f"per face ({shares}).\n"
+        "## Stability and false alarms, real faces\n"
+        f"{still['images']} held-out web faces, each repeated with new noise of 1 %: "
+        f"{still['flips']} of {still['decisions']} AU decisions flip, on "
+        f"{still['images_with_flips']} images (the pipeline as shipped).\n"
+        f"A crop shifted by one pixel changes raw scores by {pixel['au']:.3f} (AUs; the worst "
+        f"{pixel['au_worst']:.3f}), {pixel['expression']:.3f} (expressions), "
+        f"{pixel['valence']:.3f} and {pixel['arousal']:.3f} (valence, arousal).\n"
+        f"{neutral['faces']} PublicTest faces that 8 of 10 people label neutral: "
+        f"**{neutral['active_aus_per_face']:.2f}** active AUs per face ({fractions}).\n"
     )
 
 
 def _parity(m: Metrics) -> str:
     worst = max(m.values()) if m else float(np.nan)
     return (
-        "## Exported files against PyTorch\nLargest absolute difference on 200 crops: "
+        "## Exported files compared with PyTorch\nLargest absolute difference on 200 crops: "
         + ", ".join(f"{name} {value:.1e}" for name, value in m.items())
         + f"; the worst is {worst:.1e}.\n"
     )

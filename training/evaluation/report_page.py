@@ -42,12 +42,21 @@ _SCORE_ROWS: Final = (
     ),
     ("valence_arousal", "Valence and arousal", (("score", "S_VA = mean CCC"),)),
 )
-_AU_HEADER: Final = ("AU", "frames", "on", "called", "F1", "F1 at best threshold",
-                     "F1 if always called", "AUROC", "AP", "ECE")  # fmt: skip
+_AU_HEADER: Final = (
+    "AU",
+    "frames",
+    "active",
+    "predicted",
+    "F1",
+    "F1 at best threshold",
+    "F1 if always active",
+    "AUROC",
+    "AP",
+    "ECE",
+)
 _AU_CAPTION: Final = (
-    "F1 at best threshold is chosen on these very frames: no result, but what a better threshold "
-    "could reach. AUROC, average precision (AP) and expected calibration error (ECE) are over "
-    "predicted frames only."
+    "The best threshold is chosen on these frames: its F1 is an upper bound, not a result. AUROC, "
+    "average precision (AP) and expected calibration error (ECE) are over predicted frames only."
 )
 _VIDEO_COLUMNS: Final = {
     "frames": "frames",
@@ -111,7 +120,7 @@ def _score_rows(metrics: Metrics) -> list[Sequence[str]]:
         if scores is None:
             continue
         for name, text in names:
-            predicted_only = _cell(scores["where_predicted"][name])
+            predicted_only = _cell(scores["predicted_only"][name])
             rows.append((f"{title}: {text}", _interval(scores[name]), predicted_only))
         if section == "valence_arousal":
             for name in VA_NAMES:
@@ -125,11 +134,11 @@ def _action_unit_blocks(scores: Metrics) -> list[_Block]:
         (
             name,
             au["frames"],
-            _cell(au["share_on"]),
-            _cell(au["share_called"]),
+            _cell(au["active_fraction"]),
+            _cell(au["predicted_fraction"]),
             _interval(au["f1"]),
             _cell(au["f1_at_best_threshold"]),
-            _cell(au["f1_always_on"]),
+            _cell(au["f1_if_always_active"]),
             _cell(au["auroc"]),
             _cell(au["average_precision"]),
             _cell(au["calibration_error"]),
@@ -152,7 +161,7 @@ def _action_unit_blocks(scores: Metrics) -> list[_Block]:
 
 def _expression_blocks(scores: Metrics) -> list[_Block]:
     rows = [
-        (name, row["frames"], row["called"], _interval(row["f1"]))
+        (name, row["frames"], row["predicted"], _interval(row["f1"]))
         for name, row in scores["by_class"].items()
     ]
     confusion = report_plots.confusion_plot(scores["confusion"], list(EXPRESSION_NAMES))

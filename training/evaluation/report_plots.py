@@ -30,8 +30,8 @@ def precision_recall_plot(by_au: dict[str, Any]) -> str:
         if curve["recall"]:
             precision = [curve["precision"][0], *curve["precision"]]
             axes.step([0, *curve["recall"]], precision, where="pre", color=_BLUE, linewidth=1.3)
-        if au["share_on"] is not None:
-            axes.axhline(au["share_on"], color=_GRAY, linestyle="--", linewidth=0.8)
+        if au["active_fraction"] is not None:
+            axes.axhline(au["active_fraction"], color=_GRAY, linestyle="--", linewidth=0.8)
         axes.set_title(name if average_precision is None else f"{name}  AP {average_precision:.2f}")
 
     return _panels(list(by_au), draw, "recall", "precision")
@@ -67,8 +67,8 @@ def f1_plot(by_au: dict[str, Any]) -> str:
     x = np.arange(len(by_au))
     with _figure(7.2, 2.6) as figure:
         axes = figure.subplots()
-        always_on = [_number(au["f1_always_on"]) for au in aus]
-        axes.bar(x, always_on, color="#dddddd", width=0.7, label="every frame called")
+        always_on = [_number(au["f1_if_always_active"]) for au in aus]
+        axes.bar(x, always_on, color="#dddddd", width=0.7, label="always active")
         low = [f1_of(au, "low") for au in aus]
         high = [f1_of(au, "high") for au in aus]
         axes.vlines(x, low, high, color=_BLUE, linewidth=1.5)

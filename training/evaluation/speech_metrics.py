@@ -17,7 +17,7 @@ from training.evaluation.clip_metrics import track_face
 SPEECH_CLIPS: Final = "grid_*.mpg"
 RATE_HZ: Final = 16_000
 _QUIET_DB: Final = -60.0
-_WINDOW_S: Final = 0.12  # about a syllable: lips open before and close after the voice
+_WINDOW_S: Final = 0.12  # about a syllable: lips part before a syllable and close after it
 
 
 def speech_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:

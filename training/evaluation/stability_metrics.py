@@ -16,7 +16,7 @@ from faceaffect.types import FloatArray, Frame, PixelFormat
 from training.datasets.ferplus import VOTE_NAMES
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.crop_jitter import moved_maps
+from training.evaluation.crop_jitter import moved_transforms
 
 STILL_FRAMES: Final = 30
 NOISE: Final = 0.01  # standard deviation, of full scale
@@ -72,7 +72,7 @@ def count_flips_on_still_images(
         "images": tracked_images,
         "decisions": decisions,
         "flips": flips,
-        "images_with_a_flip": flipped_images,
+        "images_with_flips": flipped_images,
     }
 
 
@@ -87,7 +87,7 @@ def one_pixel_change(
     changes = []
     for move in _PIXEL_SHIFTS:
         shift = np.tile(np.array(move), (len(aligned), 1))
-        moved = moved_maps(aligned, no_rotation, no_scaling, shift)
+        moved = moved_transforms(aligned, no_rotation, no_scaling, shift)
         changes.append(np.abs(_scores(runner, images, moved) - reference))
     change = np.stack(changes).mean(axis=(0, 1))
     au = len(AU_NAMES)
@@ -105,18 +105,18 @@ def count_neutral_false_alarms(runner: BundleRunner, shared: Path, labels: Path)
     table, votes, usage = load_ferplus(shared, labels)
     rows = (usage == "PublicTest") & (votes[:, VOTE_NAMES.index("neutral")] >= NEUTRAL_VOTES)
     table = table.select(rows)
-    maps = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-    heads = runner.heads(runner.crop(p, m) for p, m in zip(table.images, maps, strict=True))
+    transforms = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+    heads = runner.heads(runner.crop(p, m) for p, m in zip(table.images, transforms, strict=True))
     on = runner.affect(heads).au_active
     return {
         "faces": len(table),
-        "aus_on_per_face": float(on.sum(axis=1).mean()),
-        "share_on": {name: float(on[:, k].mean()) for k, name in enumerate(AU_NAMES)},
+        "active_aus_per_face": float(on.sum(axis=1).mean()),
+        "active_fraction": {name: float(on[:, k].mean()) for k, name in enumerate(AU_NAMES)},
     }
 
 
-def _scores(runner: BundleRunner, images: NDArray[np.uint8], maps: FloatArray) -> FloatArray:
-    heads = runner.heads(runner.crop(p, m) for p, m in zip(images, maps, strict=True))
+def _scores(runner: BundleRunner, images: NDArray[np.uint8], transforms: FloatArray) -> FloatArray:
+    heads = runner.heads(runner.crop(p, m) for p, m in zip(images, transforms, strict=True))
     parts = [
         sigmoid(heads["au_logit"]),
         softmax(heads["expression_logit"]),

@@ -12,9 +12,9 @@ from training.evaluation.dataset_metrics import MetricOptions, dataset_metrics, 
 from training.evaluation.predict_crops import default_workers, predict_crops
 
 
-def renderwild_metrics(bundle: Path, wild: Path) -> dict[str, Any]:
+def renderwild_metrics(bundle: Path, folder: Path) -> dict[str, Any]:
     """Returns the ABAW2 scores with intervals over videos, and further metrics."""
-    labels = load_labels(wild, "validation")
+    labels = load_labels(folder, "validation")
     predictions, notes = predict_crops(str(bundle), labels, default_workers())
     evaluated = plain(dataset_metrics(labels, predictions, MetricOptions()))
     au, expression, va = (

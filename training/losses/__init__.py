@@ -1,3 +1,4 @@
-"""Losses of all models: (prediction, target, mask or weight) -> a number; 0 with a gradient of 0 where
-nothing is labeled.
+"""Losses of all models: (prediction, target, mask or weight) -> scalar.
+
+Without labels the loss and its gradient are 0.
 """

@@ -99,7 +99,7 @@ def pair_dice(
     class_weight: Tensor | None = None,
     smooth: float = 1.0,
 ) -> Tensor:
-    """1 - (2 sum p y + s) / (sum p^2 + sum y^2 + s) over the batch, weighted mean of the AUs (M4)."""
+    """Dice loss 1 - (2 sum p y + s) / (sum p^2 + sum y^2 + s), weighted mean of the AUs (M4)."""
     p = pair.softmax(dim=2)[..., 1] * (mask > 0)
     y = filled(target, mask)
     loss = 1 - (2 * (p * y).sum(dim=0) + smooth) / (

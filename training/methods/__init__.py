@@ -1,3 +1,1 @@
-"""How the eight methods are trained: recipes, losses, targets for what has no label, and running
-them frame by frame.
-"""
+"""Training of the eight methods: recipes, losses, pseudo-targets and streaming inference."""

@@ -94,8 +94,9 @@ class BatchBuilder:
         return inputs | self.labels(rows, tasks)
 
     def inputs(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Inputs without augmentation, for evaluation; random numbers of `data.change` depend on the
-        rows alone.
+        """Inputs without augmentation, for evaluation.
+
+        Random numbers of `data.change` depend on the rows only.
         """
         return self._inputs(rows, np.random.default_rng([0, max(0, int(rows.flat[0]))]), None)[0]
 

@@ -164,8 +164,8 @@ def _task_rows(
         )
         if not len(source(0)):
             raise ValueError(
-                f"no window of {form.length} consecutive frames is labeled for {' + '.join(tasks)}; "
-                "set a smaller net.window or sampling.drop_gaps=false"
+                f"no window of {form.length} consecutive frames is labeled for "
+                f"{' + '.join(tasks)}; set a smaller net.window or sampling.drop_gaps=false"
             )
         return TaskRows(tasks, source)
     if options.weights == "inverse":

@@ -1,4 +1,4 @@
-"""What the published networks hold and do, beside the figures of the literature."""
+"""Parameters and costs of the published networks, compared with the literature."""
 
 from __future__ import annotations
 

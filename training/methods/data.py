@@ -24,8 +24,9 @@ from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
 
 Change = Callable[[dict[str, Tensor], NDArray[np.int64], np.random.Generator], dict[str, Tensor]]
-"""(inputs by name, their rows, random generator) -> inputs: images are RGB in 0..1, before jitter and
-normalization.
+"""(inputs by name, their rows, random generator) -> changed inputs.
+
+Images are RGB in 0..1, before jitter and normalization.
 """
 
 _CACHED_TRACKS = 512
@@ -81,7 +82,8 @@ def open_method_data(
     train = training_view(table, tasks)
     if not evaluation_only and not train.masks.any():
         raise ValueError(
-            f"{folder} has no training frame (Train_Set, with a crop) labeled for {', '.join(tasks)}"
+            f"{folder} has no training frame (Train_Set, with a crop) labeled for "
+            f"{', '.join(tasks)}"
         )
     tracks = MelTracks(max_cached=_CACHED_TRACKS, folder=cache / "mel") if audio else None
     return MethodData(train, validation_view(table, tasks), images, tracks)

@@ -32,7 +32,8 @@ def subsample_to_fps(
     if len(untimed):
         warnings.warn(
             f"the frame times of {len(untimed)} videos are unknown, such as "
-            f"{table.videos[untimed[0]]}; all of their frames are used, not {input_fps:g} per second",
+            f"{table.videos[untimed[0]]}; all their frames are used instead of {input_fps:g} per "
+            "second",
             stacklevel=3,
         )
     step_s = 1 / input_fps

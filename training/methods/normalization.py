@@ -26,4 +26,4 @@ NORMALIZATIONS: Final[dict[str, Normalization]] = {
     ),
     "kinetics4": Normalization(CHANNEL_MEAN, CHANNEL_STD),
 }
-"""By name in a recipe; the fourth channel of `kinetics4` is the mask of facial parts."""
+"""Normalizations by name in a recipe; the fourth channel of `kinetics4` is the part mask."""

@@ -24,7 +24,7 @@ from training.methods.recipe import MethodRecipe
 
 RANK_WEIGHT: Final = 12.0
 TEACHER_WEIGHT: Final = 0.4
-"""Weight of the teacher's loss on labeled samples, beside 1 - 0.4 of the label's; 1 on the others."""
+"""Weight of the teacher's loss on labeled samples (0.6 for the label's loss); 1 on the others."""
 
 
 def supervised(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Objective:

@@ -53,8 +53,9 @@ def method_predictions(
     device: str | None = None,
     input_fps: float | None = None,
 ) -> MethodPredictions:
-    """Predictions for all rows of a table whose images (and audio) are in `data`, on `device` (None:
-    the network's).
+    """Predict all rows of a table whose images (and audio) are in `data`.
+
+    `device` None is that of the network.
 
     Networks without memory get single frames. Causal ones run frame by frame over each video as
     in the SDK, on at most `input_fps` frames per second. Those that look ahead get adjacent
@@ -148,7 +149,7 @@ def _predict_windows(
 def _predict_videos(
     net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
 ) -> None:
-    """Predict as M7 publishes: intensities of all frames, then their mapping over the whole video."""
+    """Predict as published for M7: intensities of all frames, then their mapping per video."""
     for video in np.split(rows, np.flatnonzero(np.diff(builder.table.video[rows])) + 1):
         parts = [
             builder.inputs(video[k : k + _BATCH])["crops"] for k in range(0, len(video), _BATCH)

@@ -23,7 +23,7 @@ def predict_stills(recipe: MethodRecipe, net: MethodNet, faces: FaceTable) -> di
 
 
 def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: int) -> Tensor:
-    """Normalized aligned crops [N, channels, S, S]; a fourth channel is the mask of facial parts."""
+    """Normalized aligned crops [N, channels, S, S]; a fourth channel is the facial part mask."""
     crop_to_frame = torch.from_numpy(
         estimate_crop_to_frame(keypoints_from_landmarks(faces.landmarks_xy))
     )
@@ -41,8 +41,9 @@ def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: i
 
 
 def first_frame(net: MethodNet, crops: Tensor) -> dict[str, Tensor]:
-    """The stages' outputs for frames [N, C, S, S] with empty memory; a network that looks ahead gets
-    windows of one frame.
+    """Outputs of the stages for frames [N, C, S, S] with empty states.
+
+    A non-causal network gets windows of one frame.
     """
     try:
         stages = sorted(net.stages(), key=lambda stage: STAGE_NAMES.index(stage.name))

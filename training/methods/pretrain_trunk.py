@@ -1,5 +1,6 @@
-"""Pretraining of the image trunk that compact methods start with, in place of the large face data set
-of the published ones.
+"""Pretraining of the image trunk of compact methods.
+
+It replaces the large face datasets of the published methods.
 
 A small trunk learns expressions from votes and action units from the landmark teacher, on FER+
 Training and web faces.
@@ -107,8 +108,9 @@ class _NormalizedBatches:
 
 
 def build_pretrainer(recipe: PretrainRecipe, out: Path, assets: Path, labels: Path) -> Trainer:
-    """The trainer over FER+ Training and the web faces that are not held out; `labels` is the output
-    of `training pseudo-label`.
+    """Trainer over FER+ Training and the web faces that are not held out.
+
+    `labels` is the output of `training pseudo-label`.
     """
     ferplus, webfaces = load_real_faces(assets, labels)
     mix = default_recipe().mix

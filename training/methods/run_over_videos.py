@@ -72,7 +72,7 @@ def _frame_outputs(
     stage: Stage, builder: BatchBuilder, videos: Videos, device: str
 ) -> dict[str, Tensor]:
     """Outputs of the frame stage [V, T, ...], zeros after the end of a video."""
-    found = {
+    results = {
         form.name: torch.zeros(len(videos), len(videos[0]), *form.shape, device=device)
         for form in stage.outputs
     }
@@ -81,8 +81,8 @@ def _frame_outputs(
             part = video[at : at + _BATCH]
             outputs = _call(stage, builder.images(part).to(device))
             for form, value in zip(stage.outputs, outputs, strict=True):
-                found[form.name][k, at : at + len(part)] = value
-    return found
+                results[form.name][k, at : at + len(part)] = value
+    return results
 
 
 def _audio_outputs(
@@ -90,7 +90,7 @@ def _audio_outputs(
 ) -> dict[str, Tensor]:
     """Audio features [V, T, ...] at each frame; zeros if a video has no audio, or none yet."""
     (form,) = stage.outputs
-    found = torch.zeros(len(videos), len(videos[0]), *form.shape, device=device)
+    results = torch.zeros(len(videos), len(videos[0]), *form.shape, device=device)
     for k, video in enumerate(videos):
         track = track_of(builder.table, builder.data.tracks, video)
         if track is None:
@@ -102,7 +102,7 @@ def _audio_outputs(
             features = _along_audio(
                 audio, torch.from_numpy(track.chunk(0, int(steps[-1]) * STEP_FRAMES)), device
             )
-            found[k, : len(video)] = features[torch.from_numpy(steps)]
+            results[k, : len(video)] = features[torch.from_numpy(steps)]
             continue
         unique_steps, index = np.unique(steps, return_inverse=True)
         firsts = [int(np.flatnonzero(steps == step)[0]) for step in unique_steps]
@@ -111,8 +111,8 @@ def _audio_outputs(
             np.stack([track.latest_frames(float(times[at]), columns) for at in firsts])
         )
         outputs = torch.cat([_call(stage, part.to(device))[0] for part in torch.split(mel, _BATCH)])
-        found[k, : len(video)] = outputs[torch.from_numpy(index)]
-    return {form.name: found}
+        results[k, : len(video)] = outputs[torch.from_numpy(index)]
+    return {form.name: results}
 
 
 def _along_audio(audio: Ftdnn, mel: Tensor, device: str) -> Tensor:
@@ -134,7 +134,7 @@ def _temporal_outputs(
     """Outputs [V, T, ...] of a stage with memory, run on one frame of each video at a time; videos
     are ordered longest first.
     """
-    found = {
+    results = {
         form.name: torch.zeros(len(lengths), lengths[0], *form.shape, device=device)
         for form in stage.outputs
     }
@@ -144,6 +144,6 @@ def _temporal_outputs(
         inputs = [values[form.name][:count, step] for form in stage.inputs]
         outputs = _call(stage, *inputs, *[state[:count] for state in states])
         for form, value in zip(stage.outputs, outputs, strict=False):
-            found[form.name][:count, step] = value
+            results[form.name][:count, step] = value
         states = list(outputs[len(stage.outputs) :])
-    return found
+    return results

@@ -58,7 +58,8 @@ class SamplingConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(
-                    f"sampling.{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                    f"sampling.{name} must be one of {', '.join(choices)}, "
+                    f"got {getattr(self, name)!r}"
                 )
         for name in ("every", "stride", "pairs"):
             if getattr(self, name) < 1:

@@ -1,4 +1,4 @@
-"""Exports a stage of a network as an ONNX model: inputs and states to outputs and new states, by name."""
+"""Exports a stage as an ONNX model: inputs and states to outputs and new states, by name."""
 
 from __future__ import annotations
 

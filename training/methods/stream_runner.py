@@ -55,7 +55,7 @@ class StreamRunner:
                 self._run(stage, memory, {"mel": mel})
 
     def step(self, track: Hashable, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Run one frame of one face, inputs [1, ...] by name; returns all stages' outputs by name."""
+        """Run a frame of a face, inputs [1, ...] by name; returns the outputs of all stages."""
         memory = self._tracks.setdefault(track, _Memory())
         for stage in self.stages:
             if stage.name == "audio":

@@ -35,7 +35,7 @@ EVAL_EVERY: Final = ("epoch", "end", "never")
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Data of a run and how it is trained; `eval_every` says when validation scores are computed."""
+    """Data and options of a run; `eval_every` is the interval of validation scores."""
 
     data: Path
     out: Path

@@ -25,7 +25,8 @@ def validate_recipe(recipe: MethodRecipe) -> MethodRecipe:
     has_mapping = getattr(recipe.net, "mapping", None)
     if recipe.sampler == "pairs" and has_mapping is None:
         raise ValueError(
-            f"sampler=pairs is for M7, whose network orders frames; choose another for {recipe.paper}"
+            f"sampler=pairs is for M7, whose network orders frames; choose another for "
+            f"{recipe.paper}"
         )
     if recipe.sampler != "pairs" and has_mapping:
         raise ValueError(

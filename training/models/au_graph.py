@@ -33,8 +33,8 @@ def adjacency_from_prototypes(threshold: float = 0.3) -> NDArray[np.float32]:
     shown = np.array([[row.get(name, 0.0) for name in AU_NAMES] for row in PROTOTYPES])
     together = shown.T @ shown
     np.fill_diagonal(together, shown.sum(axis=0))
-    given = together / shown.sum(axis=0)[:, None]
-    linked = (np.maximum(given, given.T) >= threshold).astype(np.float64)
+    conditional = together / shown.sum(axis=0)[:, None]
+    linked = (np.maximum(conditional, conditional.T) >= threshold).astype(np.float64)
     np.fill_diagonal(linked, 1.0)
     root = 1 / np.sqrt(linked.sum(axis=1))
     return np.asarray(linked * root[:, None] * root[None, :], np.float32)
@@ -65,7 +65,7 @@ class AuGraph(nn.Module):
         return (nodes * self.readout_weight).sum(dim=-1) + self.readout_bias
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """What `graph.safetensors` holds."""
+        """Tensors of `graph.safetensors`."""
         named = {
             "adjacency": self.adjacency,
             "readout.weight": self.readout_weight,

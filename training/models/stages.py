@@ -27,9 +27,9 @@ class TensorForm:
 class Stage:
     """`module(*inputs, *states)` returns `(*outputs, *states)`; states of a new face are zeros.
 
-    A stage with `frame_stride` > 1 runs on frames 0, `frame_stride`, 2 `frame_stride` ... of a face; its outputs hold
-    in between. `uses_audio` is the form in which the stage `audio` takes audio,
-    `stage_spec.CHUNK` or `WINDOW`.
+    A stage runs on every `frame_stride`-th frame of a face, from the first; its outputs hold in
+    between. `uses_audio` is the framing of the audio of stage `audio`, `stage_spec.CHUNK` or
+    `WINDOW`.
     """
 
     name: str

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from faceaffect.labels import AU_NAMES
 from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
-from tests.training.evaluation.synthetic_data import write_stills
+from tests.training.evaluation.synthetic_data import write_synthetic_images
 from training.ablations import cross_rig
 from training.datasets.face_table import FaceTable
 from training.datasets.synthetic_images import load_synthetic_images
@@ -31,7 +31,7 @@ SCHEDULES = replace(SCHEDULE, steps=2)
 @pytest.fixture
 def synthetic_images(tmp_path: Path) -> Path:
     """Rendered images of both rigs in turn, of held-out and other identities."""
-    folder = write_stills(tmp_path / "renders", MEAN_SHAPE_PX + 24)
+    folder = write_synthetic_images(tmp_path / "renders", MEAN_SHAPE_PX + 24)
     with np.load(folder / "faces_0000.npz") as arrays:
         parts = dict(arrays)
     parts["rig"] = (np.arange(len(parts["image"])) % 2).astype(np.uint8)
@@ -83,7 +83,7 @@ def test_transfer_with_base_starts_both_rigs_from_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cross_rig, "read", predict_only_facs)
+    monkeypatch.setattr(cross_rig, "predict_faces", predict_only_facs)
     out = tmp_path / "out"
     results = cross_rig.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
@@ -137,7 +137,7 @@ def test_transfer_common_mean_excludes_approximated_aus(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cross_rig, "read", predict_all_but_approximated_aus)
+    monkeypatch.setattr(cross_rig, "predict_faces", predict_all_but_approximated_aus)
     results = cross_rig.transfer(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         tmp_path / "out",

@@ -1,4 +1,4 @@
-"""`python -m training data`, on a copy of Aff-Wild2 with real videos in it."""
+"""`python -m training data` on a synthetic Aff-Wild2 folder with playable videos."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def root(tmp_path):
     write_video(folder / "videos/batch1/one.mkv", TIMES, noise, audio_start_s=0.1)
     write_video(folder / "videos/batch1/1-30-1280x720.mp4", TIMES, noise)
     write_video(folder / "videos/my_video.mp4", TIMES)
-    write(folder / "videos/unseen.mp4", "not a video")
+    write(folder / "videos/broken.mp4", "not a video")
     return folder
 
 
@@ -36,30 +36,30 @@ def run(*arguments) -> str:
     return result.output
 
 
-def test_frames_are_heard_at_their_own_time(root):
+def test_read_affwild2_assigns_audio_offsets_from_frame_times(root):
     table = read_affwild2(root, progress=False)
-    of = {name: table.audio_offset_s[table.video == k] for k, name in enumerate(table.videos)}
-    # Six rows, five frames in the video: the step goes on.
-    assert of["one"] == pytest.approx([*(TIMES - 0.1), 0.18], abs=0.002)
-    # Two people of one video, whose file has the name without their positions.
-    assert of["1-30-1280x720_left"] == pytest.approx(TIMES[:3], abs=0.002)
-    assert of["1-30-1280x720_right"] == pytest.approx(TIMES[:3], abs=0.002)
-    assert np.isnan(of["my_video"]).all()
-    assert np.isnan(of["unseen"]).all()
+    offsets = {name: table.audio_offset_s[table.video == k] for k, name in enumerate(table.videos)}
+    # Six rows, five frames in the video: the frame interval is extrapolated.
+    assert offsets["one"] == pytest.approx([*(TIMES - 0.1), 0.18], abs=0.002)
+    # Two people of one video, whose file name has no position.
+    assert offsets["1-30-1280x720_left"] == pytest.approx(TIMES[:3], abs=0.002)
+    assert offsets["1-30-1280x720_right"] == pytest.approx(TIMES[:3], abs=0.002)
+    assert np.isnan(offsets["my_video"]).all()
+    assert np.isnan(offsets["broken"]).all()
     media = dict(zip(table.videos, table.media, strict=True))
     assert media["1-30-1280x720_right"] == "videos/batch1/1-30-1280x720.mp4"
-    assert media["my_video"] == media["unseen"] == ""  # no audio to be had
+    assert media["my_video"] == media["broken"] == ""  # no audio available
     assert table.report.skipped["video without audio (no audio offset)"].examples == [
         "videos/my_video.mp4"
     ]
     assert (
-        "videos/unseen.mp4"
+        "videos/broken.mp4"
         in table.report.skipped["video that cannot be read (no audio offset)"].examples[0]
     )
     assert np.isnan(read_affwild2(root, timing=False, progress=False).audio_offset_s).all()
 
 
-def test_a_changed_video_is_scanned_again(root, tmp_path):
+def test_load_cached_after_video_change_scans_again(root, tmp_path):
     before = load_cached(root, cache=tmp_path / "cache", progress=False)
     write_video(root / "videos/batch1/one.mkv", TIMES, np.zeros((1, 44100), np.float32))
     after = load_cached(root, cache=tmp_path / "cache", progress=False)
@@ -68,7 +68,7 @@ def test_a_changed_video_is_scanned_again(root, tmp_path):
     assert after.audio_offset_s[after.video == k][0] == pytest.approx(0, abs=0.002)
 
 
-def test_scan_prints_the_summary_and_writes_the_table(root, tmp_path):
+def test_scan_prints_summary_and_writes_table(root, tmp_path):
     output = run("scan", root, "--cache", tmp_path / "cache")
     assert "usable frames, AU train" in output
     assert "video without audio" in output
@@ -80,12 +80,12 @@ def test_scan_prints_the_summary_and_writes_the_table(root, tmp_path):
     assert run("scan", root, "--cache", tmp_path / "cache").split() == output.split()
 
 
-def test_scan_says_what_is_broken(root, tmp_path):
+def test_scan_of_broken_label_file_names_line(root, tmp_path):
     write(root / "annotations/VA_Set/Train_Set/bad.txt", f"{HEADER_VA}\n0,0\n7,0\n")
     result = CliRunner().invoke(data, ["scan", str(root), "--cache", str(tmp_path / "cache")])
     assert result.exit_code == 1
     assert re.search(
-        r"bad\.txt:3: wanted valence and arousal from -1 to 1, or -5, got '7,0'", result.output
+        r"bad\.txt:3: expected valence and arousal from -1 to 1, or -5, got '7,0'", result.output
     )
     output = run(
         "scan",
@@ -103,7 +103,7 @@ def test_scan_says_what_is_broken(root, tmp_path):
     assert "must hold the clips' frames" in result.output
 
 
-def test_scan_counts_what_has_no_table(tmp_path):
+def test_scan_of_triplets_counts_missing_images(tmp_path):
     write(tmp_path / "x.csv", line(KINDS[0], 1, 1))
     output = run("scan", tmp_path / "x.csv", "--kind", "fec")
     assert "image that is not there" in output

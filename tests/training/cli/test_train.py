@@ -1,6 +1,4 @@
-"""`python -m training train` for the eight methods, on rendered videos: what a person types, and
-what is left after a kill.
-"""
+"""`python -m training train` for the eight methods on synthetic videos, also after a kill."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(name: str, data: Path, cache: Path, *more: str) -> list[str]:
-    """A few steps of a compact recipe made small."""
+    """Arguments for a few steps of a small compact recipe."""
     few = [
         "batch=6",
         "epochs=2",
@@ -52,12 +50,12 @@ def arguments(name: str, data: Path, cache: Path, *more: str) -> list[str]:
     ]
 
 
-def call(*given: str) -> Result:
-    return CliRunner().invoke(main, list(given))
+def call(*options: str) -> Result:
+    return CliRunner().invoke(main, list(options))
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_and_is_judged(
+def test_train_of_each_recipe_writes_run_and_scores(
     name: str, renderwild_tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -68,19 +66,18 @@ def test_every_recipe_trains_and_is_judged(
     assert run["recipe"]["paper"] == f"M{RECIPES.index(name) + 1}"
     assert run["data"]["train"]["videos"] > 0
     scores = json.loads((out / "scores.json").read_text())
-    assert [each["epoch"] for each in scores["epochs"]] == [1, 2]
+    assert [epoch["epoch"] for epoch in scores["epochs"]] == [1, 2]
     assert -1 <= scores["final"]["total"] <= 1
-    assert set(scores["final"]) - {"total"} == {
-        task for task, output in (("AU", "au"), ("EXPR", "expression"), ("VA", "va"))
-        if any(term["label"] == output for term in run["recipe"]["losses"])
-    }  # fmt: skip
+    labels = {term["label"] for term in run["recipe"]["losses"]}
+    tasks = {"AU": "au", "EXPR": "expression", "VA": "va"}
+    assert set(scores["final"]) - {"total"} == {name for name in tasks if tasks[name] in labels}
     assert ("ema" in scores) == (name == "mean_teacher")
     assert "trained: " in result.output
     assert list(out.glob("events.out.tfevents*"))
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
+def test_train_resumed_after_kill_equals_uninterrupted_run(
     renderwild_tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
     commands = [
@@ -99,7 +96,7 @@ def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
         )
         for name in RECIPES
     ]
-    # Distillation from two of these runs, which is as any run of the default model afterwards.
+    # Distillation from two of these runs.
     few = [
         "schedule.steps=6",
         "schedule.save_every=1",
@@ -108,19 +105,21 @@ def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
         "mix.no_face=2",
     ]
     runs = [
-        tmp_path / str(RECIPES.index(name)) / "whole"
+        tmp_path / str(RECIPES.index(name)) / "uninterrupted"
         for name in ("feature_pyramid", "mean_teacher")
     ]
     teachers = " ".join(f"--teacher {run}" for run in runs)
     options = " ".join(f"--set {option}" for option in few)
     commands.append(
-        f"distill {teachers} --synthetic-videos {renderwild_tiny} --synthetic-only --cache {cache} {options}"
+        f"distill {teachers} --synthetic-videos {renderwild_tiny} --synthetic-only "
+        f"--cache {cache} {options}"
     )
     process = [sys.executable, "-m", "tests.training.crash_runs", str(tmp_path), *commands]
-    # Matrix products whose sums do not depend on where in memory their operands lie: two processes
-    # must agree to the bit.
-    exact = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE"}
-    done = subprocess.run(process, cwd=ROOT, env=exact, capture_output=True, text=True, timeout=540)
+    # Sums of matrix products must not depend on memory alignment: two processes must agree exactly.
+    deterministic = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE"}
+    done = subprocess.run(
+        process, cwd=ROOT, env=deterministic, capture_output=True, text=True, timeout=540
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for number, name in enumerate(RECIPES):
         assert same_weights(tmp_path / str(number), "weights.safetensors"), name
@@ -128,14 +127,16 @@ def test_a_killed_run_of_every_recipe_ends_as_an_unbroken_one(
 
 
 def same_weights(folder: Path, file: str) -> bool:
-    whole, broken = (load_file(folder / part / file) for part in ("whole", "broken"))
-    return all(torch.equal(value, broken[key]) for key, value in whole.items())
+    uninterrupted, resumed = (
+        load_file(folder / part / file) for part in ("uninterrupted", "resumed")
+    )
+    return all(torch.equal(value, resumed[key]) for key, value in uninterrupted.items())
 
 
-def test_a_folder_with_a_run_is_not_trained_over(
+def test_train_into_folder_with_run_requires_resume(
     renderwild_tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
-    given = arguments(
+    command = arguments(
         "incomplete_labels",
         renderwild_tiny,
         cache,
@@ -146,8 +147,8 @@ def test_a_folder_with_a_run_is_not_trained_over(
         "--out",
         str(tmp_path),
     )
-    assert call(*given).exit_code == 0
-    again = call(*given)
+    assert call(*command).exit_code == 0
+    again = call(*command)
     assert again.exit_code == 1
     assert "holds a run already; add --resume or choose another --out" in again.output
     other = arguments(
@@ -161,15 +162,15 @@ def test_a_folder_with_a_run_is_not_trained_over(
         "--resume",
     )
     assert "holds a run of M3 compact, not of M4 compact" in call(*other).output
-    assert call(*given, "--resume").exit_code == 0
+    assert call(*command, "--resume").exit_code == 0
     before = (tmp_path / "weights.safetensors").read_bytes()
     (tmp_path / "state.pt").write_bytes(b"broken")
-    assert "cannot be read" in call(*given, "--resume").output
+    assert "cannot be read" in call(*command, "--resume").output
     assert (tmp_path / "weights.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "message"),
     [
         (["M9"], "unknown recipe 'M9', expected one of prior_aided_streaming (M1)"),
         (
@@ -192,13 +193,13 @@ def test_a_folder_with_a_run_is_not_trained_over(
         (["M3", "--data", ".", "--fp16"], "16-bit floats (--fp16) need --device cuda"),
     ],
 )
-def test_mistakes_say_what_is_right(given: list[str], said: str) -> None:
-    result = call("train", *given)
+def test_train_of_invalid_arguments_reports_remedy(options: list[str], message: str) -> None:
+    result = call("train", *options)
     assert result.exit_code != 0
-    assert said in result.output
+    assert message in result.output
 
 
-def test_a_folder_without_a_data_set_is_told(tmp_path: Path) -> None:
+def test_train_on_empty_folder_names_it(tmp_path: Path) -> None:
     result = call(
         "train",
         "M3",

@@ -79,7 +79,7 @@ def test_written_table_is_readable_by_pyarrow(tmp_path):
 
 @pytest.fixture
 def scans(monkeypatch):
-    """How often a folder was scanned, not read from the cache."""
+    """Number of scans of a folder that were not read from the cache."""
     calls = []
     real = affwild2._assemble
     monkeypatch.setattr(affwild2, "_assemble", lambda *a, **k: calls.append(1) or real(*a, **k))

@@ -1,6 +1,4 @@
-"""A network that begins with a bundle's weights computes what the bundle does, and trains as one
-with normalization.
-"""
+"""Networks initialized from a bundle: equal outputs, and batch normalization for training."""
 
 from __future__ import annotations
 
@@ -18,7 +16,11 @@ from faceaffect.labels import AU_NAMES
 from tests.training.default_model.synthetic_faces import SCHEDULE, TINY, tiny_trainer
 from training.default_model.build_trainer import init_from_bundle
 from training.default_model.default_recipe import recipe
-from training.default_model.init_from_bundle import _NEWER, _values, init_from_bundle_weights
+from training.default_model.init_from_bundle import (
+    NEWER_LAYERS,
+    bundle_weights,
+    init_from_bundle_weights,
+)
 from training.models.affect_net import AffectNet
 
 pytestmark = pytest.mark.train
@@ -26,14 +28,14 @@ pytestmark = pytest.mark.train
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[AffectNet, Path]:
-    """A small network after some steps, so that its normalization means something, and its bundle."""
-    place = tmp_path_factory.mktemp("start")
-    trainer = tiny_trainer(place / "run", replace(SCHEDULE, steps=12, ema_decay=0.5))
+    """Small network after some steps, with non-trivial batch statistics, and its bundle."""
+    root = tmp_path_factory.mktemp("start")
+    trainer = tiny_trainer(root / "run", replace(SCHEDULE, steps=12, ema_decay=0.5))
     for _ in range(12):
         trainer.train_step()
     net = trainer.ema.net.eval()
-    write_bundle(net, place / "bundle", "card\n", (0.5,) * len(AU_NAMES))
-    return net, place / "bundle"
+    write_bundle(net, root / "bundle", "card\n", (0.5,) * len(AU_NAMES))
+    return net, root / "bundle"
 
 
 def batches(count: int = 3) -> list[torch.Tensor]:
@@ -41,82 +43,88 @@ def batches(count: int = 3) -> list[torch.Tensor]:
     return [torch.randn(16, 3, 64, 64, generator=generator) for _ in range(count)]
 
 
-def test_it_computes_what_the_bundle_does(trained: tuple[AffectNet, Path]) -> None:
+def test_init_from_bundle_weights_reproduces_bundle_outputs(
+    trained: tuple[AffectNet, Path],
+) -> None:
     net, folder = trained
-    begun = AffectNet(TINY)
-    digest = init_from_bundle_weights(begun, folder, batches())
+    initialized = AffectNet(TINY)
+    digest = init_from_bundle_weights(initialized, folder, batches())
     assert digest == open_bundle(folder).spec.files["model.onnx"]
     crops = torch.randn(4, 3, 112, 112)
     session = onnxruntime.InferenceSession((folder / "model.onnx").read_bytes())
     names = [output.name for output in session.get_outputs()]
-    wanted = dict(zip(names, session.run(names, {"crops": crops.numpy()}), strict=True))
+    expected = dict(zip(names, session.run(names, {"crops": crops.numpy()}), strict=True))
     with torch.no_grad():
-        found, own = begun.eval()(crops), net(crops)
+        actual = initialized.eval()(crops)
+        original = net(crops)
         for name in names:
-            assert np.abs(found[name].numpy() - wanted[name]).max() < 1e-4, name
+            assert np.abs(actual[name].numpy() - expected[name]).max() < 1e-4, name
         assert torch.allclose(
-            begun.au_graph(found["au_nodes"]), net.au_graph(own["au_nodes"]), atol=1e-4
+            initialized.au_graph(actual["au_nodes"]), net.au_graph(original["au_nodes"]), atol=1e-4
         )
 
 
-def test_the_shipped_bundle_may_lack_newer_parts_and_computes_the_same() -> None:
-    """A network whose newer parts are cut off the bundle begins with nothing in them."""
-    values = _values(open_bundle("default"))
-    older = {name: value for name, value in values.items() if not name.startswith(_NEWER)}
-    begun = AffectNet(recipe().net)
+def test_init_from_bundle_weights_of_older_bundle_zeroes_newer_layers() -> None:
+    """Layers that the bundle lacks are initialized to 0."""
+    values = bundle_weights(open_bundle("default"))
+    older = {name: value for name, value in values.items() if not name.startswith(NEWER_LAYERS)}
+    initialized = AffectNet(recipe().net)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.default_model.init_from_bundle._values", lambda bundle: older)
-        init_from_bundle_weights(begun, "default", batches(1))
-    assert not begun.affect.va_joint.weight.any()
+        patch.setattr(
+            "training.default_model.init_from_bundle.bundle_weights", lambda bundle: older
+        )
+        init_from_bundle_weights(initialized, "default", batches(1))
+    assert not initialized.affect.va_joint.weight.any()
     crops = torch.randn(2, 3, 112, 112)
     with torch.no_grad():
-        heads = begun.eval()(crops)
+        heads = initialized.eval()(crops)
         features = heads["va_raw"].clone()
-        begun.affect.va_hidden.weight.fill_(7.0)
-        assert torch.equal(begun(crops)["va_raw"], features)
+        initialized.affect.va_hidden.weight.fill_(7.0)
+        assert torch.equal(initialized(crops)["va_raw"], features)
 
 
-def test_statistics_of_a_batch_are_those_that_it_is_used_to(
+def test_init_from_bundle_weights_restores_batch_statistics(
     trained: tuple[AffectNet, Path],
 ) -> None:
-    """Batch statistics change nothing where the batch is the one that was measured; without them
-    put back they would.
-    """
+    """Training mode equals evaluation mode on the batch that the statistics were measured on."""
     _, folder = trained
     batch = batches(1)
-    begun = AffectNet(replace(TINY, dropout=0.0))
-    init_from_bundle_weights(begun, folder, batch)
+    initialized = AffectNet(replace(TINY, dropout=0.0))
+    init_from_bundle_weights(initialized, folder, batch)
     with torch.no_grad():
-        measured = begun.eval()(batch[0])
-        trained_on = begun.train()(batch[0])
+        measured = initialized.eval()(batch[0])
+        trained_on = initialized.train()(batch[0])
     for name, value in measured.items():
         assert torch.allclose(value, trained_on[name], atol=2e-2, rtol=2e-2), name
     spreads = [
-        part.running_var for part in begun.modules() if isinstance(part, torch.nn.BatchNorm2d)
+        part.running_var for part in initialized.modules() if isinstance(part, torch.nn.BatchNorm2d)
     ]
     assert all((value.max() < 30) for value in spreads)
 
 
-def test_a_run_begins_with_it_and_says_so_after_a_stop(
+def test_init_from_bundle_records_origin_in_saved_state(
     trained: tuple[AffectNet, Path], tmp_path: Path
 ) -> None:
     _, folder = trained
-    begun = tiny_trainer(tmp_path)
-    init_from_bundle(begun, folder)
+    initialized = tiny_trainer(tmp_path)
+    init_from_bundle(initialized, folder)
     crops = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(
-            begun.ema.net(crops)["landmarks_px"], begun.net.eval()(crops)["landmarks_px"]
+            initialized.ema.net(crops)["landmarks_px"],
+            initialized.net.eval()(crops)["landmarks_px"],
         )
-    begun.train_step()
+    initialized.train_step()
     tmp_path.mkdir(exist_ok=True)
-    begun.save()
-    again = tiny_trainer(tmp_path)
-    assert again.resume()
-    assert again.started_from == begun.started_from != ""
+    initialized.save()
+    resumed = tiny_trainer(tmp_path)
+    assert resumed.resume()
+    assert resumed.started_from == initialized.started_from != ""
 
 
-def test_another_network_is_refused(trained: tuple[AffectNet, Path], tmp_path: Path) -> None:
+def test_init_from_bundle_weights_of_other_network_raises(
+    trained: tuple[AffectNet, Path], tmp_path: Path
+) -> None:
     _, folder = trained
     with pytest.raises(
         ValueError, match=r"affect\.embed\.0\.weight must have the shape .* of the recipe's network"

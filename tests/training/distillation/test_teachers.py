@@ -1,6 +1,4 @@
-"""Methods teach the default model: what its tables hold afterwards, and the command from teacher to
-student.
-"""
+"""Distillation of methods into the default model: targets of its tables, and the command."""
 
 from __future__ import annotations
 
@@ -57,11 +55,11 @@ def faces(count: int = 6) -> FaceTable:
     targets["expression"] = np.eye(7, dtype=np.float32)[random.integers(0, 7, count)]
     targets["expression_weight"] = (np.arange(count) % 2).astype(np.float32)
     return FaceTable(
-        "made up", random.integers(0, 256, (count, 160, 160, 3)).astype(np.uint8), **targets
+        "synthetic", random.integers(0, 256, (count, 160, 160, 3)).astype(np.uint8), **targets
     )
 
 
-def said(count: int = 6) -> TeacherOutputs:
+def teacher_outputs(count: int = 6) -> TeacherOutputs:
     random = np.random.default_rng(1)
     expression = random.random((count, 7))
     return TeacherOutputs(
@@ -71,54 +69,56 @@ def said(count: int = 6) -> TeacherOutputs:
     )
 
 
-def test_the_loss_on_taught_targets_is_the_weighted_sum_of_both() -> None:
-    table, teacher, share = faces(), said(), 0.4
-    taught = with_teacher_targets(table, teacher, DistillationConfig(share, 0.5))
+def test_with_teacher_targets_loss_is_weighted_sum_of_label_and_teacher() -> None:
+    table, teacher, weight = faces(), teacher_outputs(), 0.4
+    distilled = with_teacher_targets(table, teacher, DistillationConfig(weight, 0.5))
     logit, seven = torch.randn(6, 12), torch.randn(6, 7)
     known = table.au_weight > 0
 
-    def au(target: np.ndarray, weight: np.ndarray) -> float:
-        return float(bce(logit, torch.from_numpy(target), torch.from_numpy(weight)) * weight.sum())
+    def au(target: np.ndarray, mask: np.ndarray) -> float:
+        return float(bce(logit, torch.from_numpy(target), torch.from_numpy(mask)) * mask.sum())
 
     only = known.astype(np.float32)
-    wanted = (
-        (1 - share) * au(table.au, only)
-        + share * au(teacher.au, only)
+    expected = (
+        (1 - weight) * au(table.au, only)
+        + weight * au(teacher.au, only)
         + 0.5 * au(teacher.au, 1 - only)
     )
-    assert au(taught.au, taught.au_weight) == pytest.approx(wanted, rel=1e-5)
+    assert au(distilled.au, distilled.au_weight) == pytest.approx(expected, rel=1e-5)
     both, labeled = np.ones(7, np.float32), table.expression_weight
 
-    def felt(target: np.ndarray, weight: np.ndarray) -> float:
+    def expression(target: np.ndarray, mask: np.ndarray) -> float:
         arguments = (
             seven,
             torch.from_numpy(target),
-            torch.from_numpy(weight),
+            torch.from_numpy(mask),
             torch.from_numpy(both),
         )
-        return float(distribution_ce(*arguments) * weight.sum())
+        return float(distribution_ce(*arguments) * mask.sum())
 
-    wanted = (1 - share) * felt(table.expression, labeled) + share * felt(
+    expected = (1 - weight) * expression(table.expression, labeled) + weight * expression(
         teacher.expression, labeled
     )
-    wanted += 0.5 * felt(teacher.expression, 1 - labeled)
-    assert felt(taught.expression, taught.expression_weight) == pytest.approx(wanted, rel=1e-5)
+    expected += 0.5 * expression(teacher.expression, 1 - labeled)
+    assert expression(distilled.expression, distilled.expression_weight) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
-def test_where_a_teacher_is_silent_and_where_no_face_is_nothing_changes() -> None:
+def test_with_teacher_targets_of_missing_outputs_or_faces_keeps_labels() -> None:
     table = replace(faces(), face=np.array([1, 1, 0, 1, 1, 1], np.float32))
-    teacher = said()
+    teacher = teacher_outputs()
     teacher.au[4] = np.nan
-    taught = with_teacher_targets(table, teacher, DistillationConfig())
+    distilled = with_teacher_targets(table, teacher, DistillationConfig())
     for row in (2, 4):
-        assert (taught.au[row] == table.au[row]).all()
-        assert (taught.au_weight[row] == table.au_weight[row]).all()
-    assert (taught.va[[0, 4]] == teacher.va[[0, 4]]).all()
-    assert taught.va_weight.tolist() == [0.5, 0.5, 0, 0.5, 0.5, 0.5]
+        assert (distilled.au[row] == table.au[row]).all()
+        assert (distilled.au_weight[row] == table.au_weight[row]).all()
+    assert (distilled.va[[0, 4]] == teacher.va[[0, 4]]).all()
+    assert distilled.va_weight.tolist() == [0.5, 0.5, 0, 0.5, 0.5, 0.5]
 
 
-def test_several_teachers_are_averaged_over_those_that_answer() -> None:
-    first, second = said(), TeacherOutputs.empty(6)
+def test_mean_outputs_ignores_missing_predictions() -> None:
+    first, second = teacher_outputs(), TeacherOutputs.empty(6)
     second.au[:3] = 1
     mean = mean_outputs([first, second])
     assert np.allclose(mean.au[:3], (first.au[:3] + 1) / 2)
@@ -128,22 +128,26 @@ def test_several_teachers_are_averaged_over_those_that_answer() -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_still_is_the_first_frame_of_a_stream(name: str) -> None:
+def test_predict_images_equals_first_frame_of_stream(name: str) -> None:
     net, recipe = small_net(name), find_recipe(name, "compact", SMALL[name])
     table = faces(3)
-    found = predict_images(recipe, net, table)
+    predicted = predict_images(recipe, net, table)
     form = net.input_forms()[0]
     crops = face_crops(recipe, table, form.shape[-1], form.shape[-3])
     for row in range(3):
-        seen = StreamRunner(net.stages()).step("face", {"crops": crops[row : row + 1]})
-        if "au_logit" in seen:
-            assert np.allclose(found.au[row], torch.sigmoid(seen["au_logit"][0]).numpy(), atol=1e-5)
-        if "va" in seen:
-            assert np.allclose(found.va[row], seen["va"][0].clamp(-1, 1).numpy(), atol=1e-5)
-    assert np.isnan(found.expression).all() == (name in ("attention_graph", "pairwise_intensity"))
+        outputs = StreamRunner(net.stages()).step("face", {"crops": crops[row : row + 1]})
+        if "au_logit" in outputs:
+            assert np.allclose(
+                predicted.au[row], torch.sigmoid(outputs["au_logit"][0]).numpy(), atol=1e-5
+            )
+        if "va" in outputs:
+            assert np.allclose(predicted.va[row], outputs["va"][0].clamp(-1, 1).numpy(), atol=1e-5)
+    assert np.isnan(predicted.expression).all() == (
+        name in ("attention_graph", "pairwise_intensity")
+    )
 
 
-def test_networks_that_look_ahead_teach_stills_too() -> None:
+def test_predict_images_of_non_causal_network_is_finite() -> None:
     for name, options in (
         ("multi_database", ["net.recurrence=both"]),
         ("multimodal_transformer", ["net.causal=false"]),
@@ -155,7 +159,7 @@ def test_networks_that_look_ahead_teach_stills_too() -> None:
         assert np.isfinite(predict_images(recipe, net, faces(3)).expression).all()
 
 
-def test_options_are_checked(tmp_path: Path) -> None:
+def test_teacher_ensemble_of_invalid_options_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="teacher_weight must be in 0 to 1"):
         DistillationConfig(1.5)
     with pytest.raises(ValueError, match="at least one teacher"):
@@ -166,75 +170,75 @@ def test_options_are_checked(tmp_path: Path) -> None:
         TeacherEnsemble([tmp_path], tmp_path, DistillationConfig())
 
 
-def test_a_bundle_teaches_by_the_mean_of_a_image_and_its_mirror_image(tmp_path: Path) -> None:
+def test_bundle_teacher_averages_image_and_its_mirror_image(tmp_path: Path) -> None:
     table, bundle = faces(3), open_bundle()
-    found = BundleTeacher(bundle.path).predict_images(table)
+    predicted = BundleTeacher(bundle.path).predict_images(table)
     session = onnxruntime.InferenceSession(bundle.onnx)
     names, crops = ["au_nodes", "expression_logit", "va_raw"], table_crops(table, 112)
     for row in range(3):
-        seen = [
+        outputs = [
             session.run(names, {"crops": c[None].numpy()}) for c in (crops[row], crops[row].flip(2))
         ]
         au = np.mean(
-            [1 / (1 + np.exp(-au_gcn(nodes, bundle.graph)[0])) for nodes, _, _ in seen], axis=0
+            [1 / (1 + np.exp(-au_gcn(nodes, bundle.graph)[0])) for nodes, _, _ in outputs], axis=0
         )
-        shown = np.mean([np.exp(e[0]) / np.exp(e[0]).sum() for _, e, _ in seen], axis=0)
-        assert np.allclose(found.au[row], au, atol=1e-4)
-        assert np.allclose(found.expression[row], shown, atol=1e-4)
+        shown = np.mean([np.exp(e[0]) / np.exp(e[0]).sum() for _, e, _ in outputs], axis=0)
+        assert np.allclose(predicted.au[row], au, atol=1e-4)
+        assert np.allclose(predicted.expression[row], shown, atol=1e-4)
         assert np.allclose(
-            found.va[row], np.mean([np.tanh(va[0]) for _, _, va in seen], axis=0), atol=1e-4
+            predicted.va[row], np.mean([np.tanh(va[0]) for _, _, va in outputs], axis=0), atol=1e-4
         )
-    taught = TeacherEnsemble([bundle.path], tmp_path, DistillationConfig(0.4, 0.5)).images(table)
+    distilled = TeacherEnsemble([bundle.path], tmp_path, DistillationConfig(0.4, 0.5)).images(table)
     assert np.array_equal(
-        taught.au, with_teacher_targets(table, found, DistillationConfig(0.4, 0.5)).au
+        distilled.au, with_teacher_targets(table, predicted, DistillationConfig(0.4, 0.5)).au
     )
 
 
-def test_teachers_of_people_alone_leave_renders_as_they_are(tmp_path: Path) -> None:
+def test_teacher_ensemble_without_synthetic_keeps_synthetic_tables(tmp_path: Path) -> None:
     teaching = TeacherEnsemble([open_bundle().path], tmp_path, DistillationConfig(synthetic=False))
-    renders = replace(faces(3), name=SYNTHETIC_IMAGES)
-    assert teaching.images(renders) is renders
-    assert teaching.frames(renders, tmp_path, []) is renders
-    assert not np.array_equal(teaching.images(faces(3)).au, renders.au)
+    synthetic = replace(faces(3), name=SYNTHETIC_IMAGES)
+    assert teaching.images(synthetic) is synthetic
+    assert teaching.frames(synthetic, tmp_path, []) is synthetic
+    assert not np.array_equal(teaching.images(faces(3)).au, synthetic.au)
 
 
 @pytest.fixture(scope="module")
 def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two methods after a step each: one of single frames, one with memory and audio."""
-    place = tmp_path_factory.mktemp("teachers")
+    """Two methods after one step each: one of single frames, one with states and audio."""
+    folder = tmp_path_factory.mktemp("teachers")
     for name in ("feature_pyramid", "mean_teacher"):
         recipe = find_recipe(name, "compact", [*SMALL[name], "batch=4", "targets=ignore"])
-        train_method(recipe, synthetic_data(size_px=32), TrainerConfig(place / name, steps=1))
-    return [place / "feature_pyramid", place / "mean_teacher"]
+        train_method(recipe, synthetic_data(size_px=32), TrainerConfig(folder / name, steps=1))
+    return [folder / "feature_pyramid", folder / "mean_teacher"]
 
 
 @pytest.mark.shared
-def test_frames_of_videos_are_taught_with_memory(renderwild_tiny: Path, tmp_path: Path) -> None:
+def test_predict_videos_matches_streamed_predictions(renderwild_tiny: Path, tmp_path: Path) -> None:
     net, recipe = small_net("multi_database"), find_recipe("M8", "compact", SMALL["multi_database"])
     _, _, origins = load_renderwild_frames(renderwild_tiny, rate_hz=1.5)
-    found = predict_videos(recipe, net, renderwild_tiny, origins, tmp_path)
+    predicted = predict_videos(recipe, net, renderwild_tiny, origins, tmp_path)
     data = open_recipe_data(recipe, renderwild_tiny, tmp_path)
     predictions = method_predictions(net, recipe, data.train, data)
     rows = {
         (data.train.videos[v], int(f)): k
         for k, (v, f) in enumerate(zip(data.train.video, data.train.frame, strict=True))
     }
-    met = 0
+    compared = 0
     for k, origin in enumerate(origins):
         row = rows.get(origin)
         if row is None:
             continue
-        assert np.allclose(found.va[k], predictions.va[row], atol=1e-5)
-        met += 1
-    assert met > 10
-    assert np.isnan(found.au).all()  # M8 reads no AUs
+        assert np.allclose(predicted.va[k], predictions.va[row], atol=1e-5)
+        compared += 1
+    assert compared > 10
+    assert np.isnan(predicted.au).all()  # M8 has no AUs
 
 
 @pytest.mark.shared
-def test_the_command_teaches_a_student_and_keeps_to_its_teachers(
+def test_distill_command_trains_student_and_rejects_other_teachers(
     renderwild_tiny: Path, teachers: list[Path], tmp_path: Path
 ) -> None:
-    def call(out: Path, *more: str, who: list[Path] = teachers) -> Result:
+    def call(out: Path, *more: str, runs: list[Path] = teachers) -> Result:
         few = [
             "schedule.steps=2",
             "schedule.save_every=2",
@@ -243,28 +247,28 @@ def test_the_command_teaches_a_student_and_keeps_to_its_teachers(
             "mix.no_face=2",
         ]
         options = [part for option in few for part in ("--set", option)]
-        named = [part for each in who for part in ("--teacher", str(each))]
-        given = [
+        teacher_options = [part for run in runs for part in ("--teacher", str(run))]
+        arguments = [
             "distill",
-            *named,
+            *teacher_options,
             "--synthetic-videos",
             str(renderwild_tiny),
             "--synthetic-only",
             "--cache",
             str(tmp_path / "cache"),
         ]
-        return CliRunner().invoke(main, [*given, "--out", str(out), *options, *more])
+        return CliRunner().invoke(main, [*arguments, "--out", str(out), *options, *more])
 
     whole = call(tmp_path / "whole")
     assert whole.exit_code == 0, whole.output
     record = json.loads((tmp_path / "whole" / "distill.json").read_text())
     assert [each["paper"] for each in record["teachers"]] == ["M6", "M5"]
     assert len(list((tmp_path / "whole" / "teachers").glob("*.npz"))) == 2
-    taught = load_file(tmp_path / "whole" / "ema.safetensors")
-    other = call(tmp_path / "one", who=teachers[:1])
+    distilled = load_file(tmp_path / "whole" / "ema.safetensors")
+    other = call(tmp_path / "one", runs=teachers[:1])
     assert other.exit_code == 0, other.output
     one = load_file(tmp_path / "one" / "ema.safetensors")
-    assert not all(torch.equal(value, one[name]) for name, value in taught.items())
+    assert not all(torch.equal(value, one[name]) for name, value in distilled.items())
     assert "add --resume" in call(tmp_path / "whole").output
-    assert "names other teachers" in call(tmp_path / "whole", "--resume", who=teachers[:1]).output
+    assert "names other teachers" in call(tmp_path / "whole", "--resume", runs=teachers[:1]).output
     assert "resumed at step 2" in call(tmp_path / "whole", "--resume").output

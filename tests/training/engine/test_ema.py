@@ -1,4 +1,4 @@
-"""EMA of a network's weights."""
+"""Exponential moving average of network weights."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def test_load_state_dict_restores_number_of_updates() -> None:
     assert torch.equal(first.net[0].weight, second.net[0].weight)
 
 
-def test_decay_above_one_is_refused() -> None:
+def test_ema_with_decay_above_one_raises() -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         EmaModel(synthetic_net(), 1.5)

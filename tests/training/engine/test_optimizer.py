@@ -1,4 +1,4 @@
-"""Rates over a run, and what decays."""
+"""Learning rate schedules and weight decay groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def theirs(scheduler: object, optimizer: torch.optim.Optimizer, steps: int) -> l
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "restarts", "steps"])
-def test_schedules_are_pytorch_s(schedule: str) -> None:
+def test_learning_rate_matches_pytorch_schedulers(schedule: str) -> None:
     config = OptimizerConfig(
         "sgd",
         0.1,
@@ -43,14 +43,14 @@ def test_schedules_are_pytorch_s(schedule: str) -> None:
     assert found == pytest.approx(theirs(made, optimizer, 40))
 
 
-def test_restarts_begin_anew_with_each_epoch() -> None:
+def test_learning_rate_with_restarts_repeats_each_period() -> None:
     config = OptimizerConfig("sgd", 0.1, schedule="restarts", period=5)
     assert [learning_rate_at(config, step, 12, 3) for step in range(12)] == [
         learning_rate_at(config, step, 12, 3) for step in range(12, 24)
     ]
 
 
-def test_only_weights_decay_and_only_what_is_trained_is_there() -> None:
+def test_build_optimizer_decays_weights_and_skips_frozen_parameters() -> None:
     net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2).requires_grad_(False))
     decayed, others = build_optimizer(net, OptimizerConfig(weight_decay=0.1)).param_groups
     assert [p.shape for p in decayed["params"]] == [(4, 3)]

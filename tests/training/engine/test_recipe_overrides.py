@@ -1,4 +1,4 @@
-"""Options by dotted names."""
+"""Overrides of recipe fields by dotted names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.train
 RECIPE = find_recipe("M7", "compact")
 
 
-def test_each_kind_of_value() -> None:
+def test_apply_overrides_parses_each_type() -> None:
     options = [
         "net.shared=false",
         "net.window=9",
@@ -29,7 +29,7 @@ def test_each_kind_of_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         ("net.shard=true", r"unknown option 'net.shard': net has \[.*'shared'"),
         ("nets.shared=true", r"the recipe has \[.*'net'"),
@@ -42,6 +42,6 @@ def test_each_kind_of_value() -> None:
         ("optimizer.kind=sdg", "optimizer.kind must be one of sgd, adam, adamw"),
     ],
 )
-def test_mistakes_are_told(option: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_apply_overrides_of_invalid_option_raises(option: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         apply_overrides(RECIPE, [option])

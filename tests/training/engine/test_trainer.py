@@ -131,7 +131,7 @@ def test_resume_without_saved_state_returns_false(tmp_path: Path) -> None:
     assert frame_trainer(tmp_path).resume() is False
 
 
-def test_resume_with_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
+def test_resume_with_state_of_another_recipe_raises(tmp_path: Path) -> None:
     clip_trainer(tmp_path).save()
     other = frame_trainer(tmp_path)
     before = weights(other.net)

@@ -1,4 +1,4 @@
-"""One of two processes of `test_distributed.py`: trains in step with the other and saves its weights."""
+"""Process of `test_distributed.py`: trains in step with another and saves its weights."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A small folder in the layout of Aff-Wild2, with the traps that the real one has, and a folder of
-rendered stills.
-"""
+"""Small folder in the layout of Aff-Wild2, with its irregularities, and one of synthetic images."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ def write_labels(
 
 
 def write_crop(folder: Path, video: str, frame: int) -> None:
-    """A plain image whose brightness tells the frame."""
+    """Write a uniform image whose brightness encodes the frame."""
     path = folder / "cropped_aligned" / video / f"{frame:05d}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((112, 112, 3), brightness(frame), np.uint8))
@@ -38,12 +36,12 @@ def brightness(frame: int) -> int:
 
 
 def write_affwild2(folder: Path) -> Path:
-    """Three labeled videos and one of the test lists:
+    """Write three labeled videos and one of the test lists:
 
     one        AU and expression; 5 rows, crops 2, 3 and 5; VA is of the training split
-    12-30-9x9  all tasks; 3 rows, 4 crops, a damaged one among them; the video file has 6 frames
-    two_left   VA alone; no crop at all
-    unseen     test list of AU alone; crop 1
+    12-30-9x9  all tasks; 3 rows, 4 crops, one of them damaged; the video file has 6 frames
+    two_left   VA only; no crop at all
+    unseen     test list of AU only; crop 1
     """
     write_labels(
         folder,
@@ -81,9 +79,10 @@ def write_video(path: Path, frames: int) -> None:
     writer.release()
 
 
-def write_stills(folder: Path, landmarks_xy: np.ndarray, count: int = 400) -> Path:
-    """One shard of plain images, two of an identity; AU23 is hidden on every third identity, every
-    tenth is held out.
+def write_synthetic_images(folder: Path, landmarks_xy: np.ndarray, count: int = 400) -> Path:
+    """Write a shard of uniform images, two per identity.
+
+    AU23 is hidden on every third identity, and every tenth is held out.
     """
     random = np.random.default_rng(0)
     identity = np.arange(count) // 2

@@ -1,4 +1,4 @@
-"""Rows, crops and frames of a made-up Aff-Wild2 folder with the traps of the real one."""
+"""Rows, crops and frames of a synthetic Aff-Wild2 folder with irregular files."""
 
 from __future__ import annotations
 
@@ -87,26 +87,26 @@ def test_row_index_finds_rows_by_video_and_frame(labels: LabelTable) -> None:
     video = np.array(
         [labels.videos.index(name) for name in ("one", "one", "one", "unseen", "two_left")]
     )
-    found = labels.row_index(video, np.array([1, 5, 6, 0, 2]))
-    assert found.tolist() == [6, 10, -1, -1, 12]
+    rows = labels.row_index(video, np.array([1, 5, 6, 0, 2]))
+    assert rows.tolist() == [6, 10, -1, -1, 12]
 
 
-def test_only_a_true_suffix_is_a_side() -> None:
+def test_side_of_video_name_requires_exact_suffix() -> None:
     names = ("12_left", "video_1", "left", "_left", "a_right_b", "10-60-1280x720_right", "12_main")
-    wanted = ["12", "video_1", "left", "_left", "a_right_b", "10-60-1280x720", "12"]
-    assert [without_position(name) for name in names] == wanted
+    expected = ["12", "video_1", "left", "_left", "a_right_b", "10-60-1280x720", "12"]
+    assert [without_position(name) for name in names] == expected
 
 
 @pytest.mark.parametrize(
     ("task", "line", "message"),
     [
-        ("AU_Set", "0,1", r"v\.txt:3: wanted 12 numbers 0, 1 or -1, got '0,1'"),
-        ("AU_Set", AU_ROW.replace("1", "3"), r"v\.txt:3: wanted 12 numbers"),
-        ("EXPR_Set", "happy", r"v\.txt:3: wanted one whole number, 0 to 6 or -1, got 'happy'"),
-        ("EXPR_Set", "8", r"v\.txt:3: wanted one whole number"),
-        ("EXPR_Set", "1.5", r"v\.txt:3: wanted one whole number"),
-        ("VA_Set", "0.5,nan", r"v\.txt:3: wanted valence and arousal from -1 to 1, or -5"),
-        ("VA_Set", "", r"v\.txt:3: wanted valence and arousal"),
+        ("AU_Set", "0,1", r"v\.txt:3: expected 12 numbers 0, 1 or -1, got '0,1'"),
+        ("AU_Set", AU_ROW.replace("1", "3"), r"v\.txt:3: expected 12 numbers"),
+        ("EXPR_Set", "happy", r"v\.txt:3: expected one integer, 0 to 6 or -1, got 'happy'"),
+        ("EXPR_Set", "8", r"v\.txt:3: expected one integer"),
+        ("EXPR_Set", "1.5", r"v\.txt:3: expected one integer"),
+        ("VA_Set", "0.5,nan", r"v\.txt:3: expected valence and arousal from -1 to 1, or -5"),
+        ("VA_Set", "", r"v\.txt:3: expected valence and arousal"),
     ],
 )
 def test_load_labels_of_invalid_line_names_it(
@@ -117,7 +117,7 @@ def test_load_labels_of_invalid_line_names_it(
     write_labels(tmp_path, "VA_Set", "Validation_Set", "w", ["0,0"])
     with pytest.raises(LabelError, match=message):
         load_labels(tmp_path)
-    # What is not evaluated need not be whole.
+    # Tasks that are not evaluated may be invalid.
     write_labels(tmp_path, task, "Train_Set", "u", [good])
     assert load_labels(tmp_path, "training").videos == ("u",)
 
@@ -128,7 +128,7 @@ def test_load_labels_reports_all_errors_at_once(tmp_path: Path) -> None:
     (tmp_path / "test_set_VA_Challenge.txt").write_text("fine\n../../etc\n")
     with pytest.raises(
         LabelError,
-        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: wanted the name",
+        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: expected a video name",
     ):
         load_labels(tmp_path)
 
@@ -136,7 +136,7 @@ def test_load_labels_reports_all_errors_at_once(tmp_path: Path) -> None:
 def test_load_labels_of_wrong_header_raises(tmp_path: Path) -> None:
     path = write_labels(tmp_path, "AU_Set", "Validation_Set", "v", [])
     path.write_text(HEADER_VA)
-    with pytest.raises(LabelError, match=r"v\.txt:1: wanted the header AU1,AU2,AU4,AU6,AU7"):
+    with pytest.raises(LabelError, match=r"v\.txt:1: expected the header AU1,AU2,AU4,AU6,AU7"):
         load_labels(tmp_path)
     path.write_text("")
     with pytest.raises(LabelError, match=r"v\.txt:1: the file is empty"):
@@ -210,7 +210,8 @@ def test_load_labels_of_abaw1_has_eight_aus_and_note(tmp_path: Path) -> None:
     labels = load_labels(tmp_path)
     assert labels.au.tolist() == [[0, 0, 0, 0, -1, -1, 1, 0, -1, -1, 0, -1], [-1] * 12]
     assert labels.notes == (
-        "AU labels are those of ABAW1, without AU7, AU10, AU23, AU24, AU26: these are not evaluated.",
+        "AU labels are those of ABAW1, without AU7, AU10, AU23, AU24, AU26: "
+        "these are not evaluated.",
     )
 
 
@@ -251,7 +252,7 @@ def test_load_labels_of_multi_task_files_fills_named_frames(tmp_path: Path) -> N
         base / "validation_set.txt",
         f"image,valence,arousal,expression,aus\na/99999999999.jpg,0,0,1,{zeros}\n",
     )
-    with pytest.raises(LabelError, match=r"validation_set\.txt:2: wanted VIDEO/NNNNN\.jpg"):
+    with pytest.raises(LabelError, match=r"validation_set\.txt:2: expected VIDEO/NNNNN\.jpg"):
         load_labels(tmp_path)
 
 

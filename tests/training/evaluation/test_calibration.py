@@ -1,6 +1,4 @@
-"""Thresholds and calibration against closed forms and SciPy's optimum; folding against the layers
-it replaces.
-"""
+"""Thresholds and calibration compared with closed forms and SciPy; folding with separate layers."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ def column(values: np.ndarray) -> np.ndarray:
 
 
 def test_choose_thresholds_of_uniform_probabilities_matches_closed_form() -> None:
-    """F1 of "on from t" is (1 - t^2) / (1.5 - t): highest at (3 - sqrt 5) / 2, which is half of it
+    """F1 at threshold t is (1 - t^2) / (1.5 - t): its maximum is at (3 - sqrt 5) / 2, half the F1
     (Lipton et al. 2014).
     """
     levels = np.linspace(0.005, 0.995, 100)
@@ -64,7 +62,7 @@ def test_choose_thresholds_ignores_unlabeled_cells_and_rare_aus() -> None:
 
 @pytest.fixture(scope="module")
 def evaluated() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities [600, 12] that tell the truth more or less well by AU, and those [400, 12] of
+    """Probabilities [600, 12] of different accuracy by AU, labels, and probabilities [400, 12] of
     neutral faces.
     """
     random = np.random.default_rng(8)
@@ -103,23 +101,28 @@ def test_low_false_alarm_thresholds_satisfy_limit_at_least_cost(
     probability, truth, neutral = evaluated
     quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=alarms)
     assert 0.7 * alarms < alarms_of(quiet, neutral) <= alarms
-    found = f1_sum(quiet, probability, truth)
-    # No change of one or two AUs' thresholds that calls as few or fewer does better by more than
-    # the grid's gap explains.
+    total_f1 = f1_sum(quiet, probability, truth)
+    # No change of two thresholds without more false alarms improves F1 by more than the grid
+    # spacing explains.
     grid = np.arange(0.05, 0.951, 0.01)
     score = np.array([[f1(probability[:, k] >= t, truth[:, k]) for t in grid] for k in range(12)])
-    called = np.array([[(neutral[:, k] >= t).mean() for t in grid] for k in range(12)])
-    own_score = np.array([f1(probability[:, k] >= quiet[k], truth[:, k]) for k in range(12)])
-    own_called = np.array([(neutral[:, k] >= quiet[k]).mean() for k in range(12)])
+    alarm_rate = np.array([[(neutral[:, k] >= t).mean() for t in grid] for k in range(12)])
+    chosen_score = np.array([f1(probability[:, k] >= quiet[k], truth[:, k]) for k in range(12)])
+    chosen_alarm_rate = np.array([(neutral[:, k] >= quiet[k]).mean() for k in range(12)])
     for a in range(12):
         for b in range(a):
-            total = called[a][:, None] + called[b][None] - own_called[a] - own_called[b]
-            gain = score[a][:, None] + score[b][None] - own_score[a] - own_score[b]
+            total = (
+                alarm_rate[a][:, None]
+                + alarm_rate[b][None]
+                - chosen_alarm_rate[a]
+                - chosen_alarm_rate[b]
+            )
+            gain = score[a][:, None] + score[b][None] - chosen_score[a] - chosen_score[b]
             assert gain[total <= 0].max(initial=0) < 0.02
     equal = tuple(float(np.quantile(neutral[:, k], 1 - alarms / 12)) for k in range(12))
     best = choose_thresholds(probability, truth)
     uniform = tuple(max(pair) for pair in zip(equal, best, strict=True))
-    assert found > f1_sum(uniform, probability, truth) or alarms_of(uniform, neutral) > alarms
+    assert total_f1 > f1_sum(uniform, probability, truth) or alarms_of(uniform, neutral) > alarms
 
 
 def test_low_false_alarm_thresholds_of_rare_aus_stay_at_half(
@@ -189,7 +192,7 @@ def test_fit_platt_of_degenerate_aus_is_identity_with_notes() -> None:
     known = np.ones_like(truth)
     known[:, 3] = False
     fitted = fit_platt(logit, truth, known)
-    assert 1 < fitted.scale[0] < 100  # told without error, and yet finite
+    assert 1 < fitted.scale[0] < 100  # finite, though the classes are separable
     assert (fitted.scale[1], fitted.offset[1], fitted.scale[3]) == (1, 0, 1)
     assert (fitted.scale[2], fitted.offset[2]) == pytest.approx((1, 0), abs=1e-6)
     assert [note.split(":")[0] for note in fitted.notes] == ["AU2", "AU4", "AU6"]
@@ -198,9 +201,9 @@ def test_fit_platt_of_degenerate_aus_is_identity_with_notes() -> None:
 def test_fit_temperature_matches_scipy_optimum() -> None:
     random = np.random.default_rng(3)
     logit = 2 * random.standard_normal((3000, 7))
-    share = np.exp(logit / 2.5)
+    odds = np.exp(logit / 2.5)
     truth = (
-        random.random((3000, 1)) > np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)
+        random.random((3000, 1)) > np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)
     ).sum(axis=1)
     truth[:100] = -1
 

@@ -1,6 +1,4 @@
-"""Metrics of tables: against the metrics themselves, with masked labels, missing predictions and
-tasks without labels.
-"""
+"""Metrics of datasets with masked labels, missing predictions and tasks without labels."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ def labels() -> LabelTable:
 
 
 def guess(labels: LabelTable, noise: float, missing: float = 0.0) -> PredictionTable:
-    """Predictions that are right but for noise; the first video has none if some are missing."""
+    """Noisy predictions; the first video has none if some are missing."""
     random = np.random.default_rng(1)
     count = len(labels)
     au = np.clip(0.1 + 0.8 * (labels.au == 1) + noise * random.normal(size=(count, 12)), 0, 1)
@@ -66,54 +64,56 @@ def guess(labels: LabelTable, noise: float, missing: float = 0.0) -> PredictionT
 
 
 def test_dataset_metrics_of_perfect_predictions_are_maximal(labels: LabelTable) -> None:
-    figures = dataset_metrics(labels, guess(labels, 0), MetricOptions(resamples=100))
+    results = dataset_metrics(labels, guess(labels, 0), MetricOptions(resamples=100))
     for task in ("action_units", "expression", "valence_arousal"):
-        score = figures[task]["score"]
+        score = results[task]["score"]
         assert (score["value"], score["low"], score["high"]) == pytest.approx((1, 1, 1))
     for name in AU_NAMES:
-        au = figures["action_units"]["by_au"][name]
+        au = results["action_units"]["by_au"][name]
         assert (au["auroc"], au["average_precision"], au["f1_at_best_threshold"]) == (1, 1, 1)
         assert au["calibration_error"] == pytest.approx(
             0.1, abs=1e-6
-        )  # says 0.1 and 0.9, means 0 and 1
+        )  # predicts 0.1 and 0.9 for 0 and 1
     assert (
-        np.diag(figures["expression"]["confusion"])
-        == figures["expression"]["confusion"].sum(axis=1)
+        np.diag(results["expression"]["confusion"])
+        == results["expression"]["confusion"].sum(axis=1)
     ).all()
 
 
 @pytest.mark.parametrize("missing", ["hold", "drop"])
 def test_dataset_metrics_equal_metrics_of_counted_frames(labels: LabelTable, missing: str) -> None:
     predictions = guess(labels, 0.5, missing=0.3)
-    figures = dataset_metrics(labels, predictions, MetricOptions(missing, resamples=200))
+    results = dataset_metrics(labels, predictions, MetricOptions(missing, resamples=200))
     evaluated = hold_last(predictions, labels) if missing == "hold" else predictions
-    rows, seen = evaluated.known, predictions.known
+    rows, predicted = evaluated.known, predictions.known
     expression, va = evaluated.expression, evaluated.va
     cases = {
         "action_units": metrics.au_score(evaluated.au_active[rows], labels.au[rows]),
         "expression": metrics.expression_score(expression[rows], labels.expression[rows]),
         "valence_arousal": metrics.va_score(va[rows], labels.va[rows]),
     }
-    for task, wanted in cases.items():
-        score = figures[task]["score"]
-        assert score["value"] == pytest.approx(wanted["score"]), task
+    for task, expected in cases.items():
+        score = results[task]["score"]
+        assert score["value"] == pytest.approx(expected["score"]), task
         assert score["low"] < score["value"] < score["high"], task
-    whole = (labels.au >= 0).all(axis=1)
-    assert figures["action_units"]["frames"] == (whole & rows).sum()
-    there = metrics.au_score(predictions.au_active[seen], labels.au[seen])["score"]
-    assert figures["action_units"]["where_predicted"]["score"] == pytest.approx(there)
-    assert (there == pytest.approx(cases["action_units"]["score"])) == (missing == "drop")
-    au7 = figures["action_units"]["by_au"]["AU7"]
-    kept = whole & seen  # a stand-in has no probability
+    labeled = (labels.au >= 0).all(axis=1)
+    assert results["action_units"]["frames"] == (labeled & rows).sum()
+    predicted_score = metrics.au_score(predictions.au_active[predicted], labels.au[predicted])[
+        "score"
+    ]
+    assert results["action_units"]["predicted_only"]["score"] == pytest.approx(predicted_score)
+    assert (predicted_score == pytest.approx(cases["action_units"]["score"])) == (missing == "drop")
+    au7 = results["action_units"]["by_au"]["AU7"]
+    kept = labeled & predicted  # substitutes have no probability
     assert au7["auroc"] == pytest.approx(
         metrics.auroc(predictions.au_probability[kept, 4], labels.au[kept, 4] == 1)
     )
-    assert au7["frames"] == (whole & rows).sum()
+    assert au7["frames"] == (labeled & rows).sum()
     assert au7["reliability"]["count"].sum() == kept.sum()
-    frames = figures["frames"]
-    assert frames["labeled_but_not_predicted"]["AU_Set"] == (whole & ~seen).sum()
+    frames = results["frames"]
+    assert frames["labeled_but_not_predicted"]["AU_Set"] == (labeled & ~predicted).sum()
     assert frames["videos_without_any_prediction"] == ["v00"]
-    assert any("1 of 12 videos have no prediction: v00" in note for note in figures["notes"])
+    assert any("1 of 12 videos have no prediction: v00" in note for note in results["notes"])
 
 
 def test_dataset_metrics_of_undefined_values_are_none_with_notes(labels: LabelTable) -> None:
@@ -122,11 +122,11 @@ def test_dataset_metrics_of_undefined_values_are_none_with_notes(labels: LabelTa
     au[au[:, 5] == 0, 5] = 1
     expression[expression == 2] = 1
     one_class = replace(labels, au=au, expression=expression, va=np.full_like(labels.va, -5))
-    figures = plain(dataset_metrics(one_class, guess(one_class, 0.3), MetricOptions(resamples=100)))
-    assert figures["valence_arousal"] is None
-    assert figures["action_units"]["by_au"]["AU6"]["auroc"] is None
-    assert figures["action_units"]["by_au"]["AU6"]["f1"]["value"] == 0
-    notes = " ".join(figures["notes"])
+    results = plain(dataset_metrics(one_class, guess(one_class, 0.3), MetricOptions(resamples=100)))
+    assert results["valence_arousal"] is None
+    assert results["action_units"]["by_au"]["AU6"]["auroc"] is None
+    assert results["action_units"]["by_au"]["AU6"]["f1"]["value"] == 0
+    notes = " ".join(results["notes"])
     for text in (
         "VA_Set: not evaluated",
         "AU6 is never active",
@@ -134,33 +134,33 @@ def test_dataset_metrics_of_undefined_values_are_none_with_notes(labels: LabelTa
         "No frame is labeled disgust",
     ):
         assert text in notes
-    json.dumps(figures, allow_nan=False)
+    json.dumps(results, allow_nan=False)
 
 
 def test_dataset_metrics_by_column_counts_partially_labeled_frames(labels: LabelTable) -> None:
     au = labels.au.copy()
     au[::2, 8] = -1
     part = replace(labels, au=au)
-    figures = dataset_metrics(part, guess(part, 0.4), MetricOptions(resamples=100, by_column=True))[
+    results = dataset_metrics(part, guess(part, 0.4), MetricOptions(resamples=100, by_column=True))[
         "action_units"
     ]
-    assert figures["frames"] == (au >= 0).any(axis=1).sum()
+    assert results["frames"] == (au >= 0).any(axis=1).sum()
     assert (
-        figures["by_au"]["AU23"]["frames"]
+        results["by_au"]["AU23"]["frames"]
         == (au[:, 8] >= 0).sum()
-        < figures["by_au"]["AU1"]["frames"]
+        < results["by_au"]["AU1"]["frames"]
     )
 
 
 def test_dataset_metrics_of_no_frames_does_not_fail(labels: LabelTable) -> None:
-    nothing = replace(
+    unlabeled = replace(
         labels,
         au=np.full_like(labels.au, -1),
         expression=np.full_like(labels.expression, -1),
         va=np.full_like(labels.va, -5),
     )
-    figures = dataset_metrics(nothing, guess(nothing, 0.3), MetricOptions())
-    assert [figures[task] for task in ("action_units", "expression", "valence_arousal")] == [
+    results = dataset_metrics(unlabeled, guess(unlabeled, 0.3), MetricOptions())
+    assert [results[task] for task in ("action_units", "expression", "valence_arousal")] == [
         None
     ] * 3
     dropped = dataset_metrics(
@@ -173,9 +173,9 @@ def test_dataset_metrics_of_one_video_has_no_interval(labels: LabelTable) -> Non
     alone = replace(
         labels, expression=np.where(labels.video == 3, labels.expression, -1).astype(np.int8)
     )
-    figures = plain(dataset_metrics(alone, guess(alone, 0.3), MetricOptions()))
-    assert figures["expression"]["score"]["low"] is None
-    assert any("no confidence intervals" in note for note in figures["notes"])
+    results = plain(dataset_metrics(alone, guess(alone, 0.3), MetricOptions()))
+    assert results["expression"]["score"]["low"] is None
+    assert any("no confidence intervals" in note for note in results["notes"])
 
 
 @pytest.mark.parametrize("broken", ["nothing", "one class", "no predictions"])
@@ -190,8 +190,8 @@ def test_report_page_escapes_text_and_loads_no_external_resource(
     if broken == "no predictions":
         predictions = replace(predictions, known=np.zeros(len(labels), bool))
     labels = replace(labels, videos=("<b>&", *labels.videos[1:]))
-    figures = plain(dataset_metrics(labels, predictions, MetricOptions(resamples=100)))
-    page = report_page({"origin": {"model": "a & b", "data": "d"}, **figures})
+    results = plain(dataset_metrics(labels, predictions, MetricOptions(resamples=100)))
+    page = report_page({"origin": {"model": "a & b", "data": "d"}, **results})
     outside = page.replace("http://www.w3.org/2000/svg", "").replace(
         "http://www.w3.org/1999/xlink", ""
     )
@@ -202,4 +202,4 @@ def test_report_page_escapes_text_and_loads_no_external_resource(
     assert "<td>&lt;b&gt;&amp;</td>" in page
     for name in (*AU_NAMES, *EXPRESSION_NAMES):
         assert f"<td>{name}</td>" in page
-    assert f"{figures['action_units']['score']['value']:.3f}" in page
+    assert f"{results['action_units']['score']['value']:.3f}" in page

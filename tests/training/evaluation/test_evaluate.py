@@ -1,6 +1,4 @@
-"""`python -m training evaluate` as a whole: a folder like Aff-Wild2, rendered stills, a file of
-predictions.
-"""
+"""Command `evaluate` on an Aff-Wild2 folder, synthetic images and prediction files."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from faceaffect.geometry import estimate_crop_to_frame, invert_transforms, keypo
 from faceaffect.pipeline import open_pipeline
 from faceaffect.types import Frame, PixelFormat
 from tests.sdk.tiny_bundle import face_shape, write_tiny_bundle
-from tests.training.evaluation.synthetic_data import write_affwild2, write_stills
+from tests.training.evaluation.synthetic_data import write_affwild2, write_synthetic_images
 from training.__main__ import main
 from training.datasets.affwild2_annotations import read_task_file
 
@@ -49,19 +47,19 @@ def out(bundle: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_evaluate_affwild2_folder_writes_metrics(out: Path) -> None:
-    figures = json.loads((out / "metrics.json").read_text())
-    assert figures["frames"]["videos"] == 4
-    assert figures["frames"]["labeled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
-    assert figures["frames"]["labeled_but_not_predicted"] == {
+    results = json.loads((out / "metrics.json").read_text())
+    assert results["frames"]["videos"] == 4
+    assert results["frames"]["labeled"] == {"AU_Set": 7, "EXPR_Set": 7, "VA_Set": 4}
+    assert results["frames"]["labeled_but_not_predicted"] == {
         "AU_Set": 3,
         "EXPR_Set": 3,
         "VA_Set": 3,
     }
-    # The made-up network always says surprise; the first frame of "one" has no face and stands as
-    # neutral, as labeled.
-    assert figures["expression"]["accuracy"]["value"] == pytest.approx(4 / 7)
-    assert figures["expression"]["where_predicted"]["accuracy"] == pytest.approx(2 / 4)
-    assert any("00003.jpg" in note and "skipped" in note for note in figures["notes"])
+    # The synthetic network always predicts surprise; the first frame of "one" has no face and
+    # counts as neutral, as labeled.
+    assert results["expression"]["accuracy"]["value"] == pytest.approx(4 / 7)
+    assert results["expression"]["predicted_only"]["accuracy"] == pytest.approx(2 / 4)
+    assert any("00003.jpg" in note and "skipped" in note for note in results["notes"])
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
@@ -71,20 +69,25 @@ def test_evaluate_writes_submission_with_one_row_per_frame(out: Path) -> None:
         for path in sorted((out / "submission").rglob("*.txt"))
     }
     assert list(files) == [
-        "AU_Set/12-30-9x9.txt", "AU_Set/one.txt", "AU_Set/unseen.txt", "EXPR_Set/12-30-9x9.txt", "EXPR_Set/one.txt",
-        "VA_Set/12-30-9x9.txt", "VA_Set/two_left.txt",
-    ]  # fmt: skip
+        "AU_Set/12-30-9x9.txt",
+        "AU_Set/one.txt",
+        "AU_Set/unseen.txt",
+        "EXPR_Set/12-30-9x9.txt",
+        "EXPR_Set/one.txt",
+        "VA_Set/12-30-9x9.txt",
+        "VA_Set/two_left.txt",
+    ]
     rows = {name: read_task_file(path, name.split("_")[0]).values for name, path in files.items()}
     assert [len(values) for values in rows.values()] == [6, 5, 1, 6, 5, 6, 2]
     assert rows["EXPR_Set/one.txt"][:, 0].tolist() == [0, 6, 6, 6, 6]
-    assert not rows["VA_Set/two_left.txt"].any()  # nobody was ever seen
+    assert not rows["VA_Set/two_left.txt"].any()  # never a face
     va = rows["VA_Set/12-30-9x9.txt"]
     np.testing.assert_array_equal(va[1], va[2])  # the damaged crop
     assert (va[3] != va[2]).all()
     np.testing.assert_array_equal(va[[3, 3]], va[4:])
 
 
-def test_evaluate_of_own_predictions_reproduces_metrics(
+def test_evaluate_of_saved_predictions_reproduces_metrics(
     out: Path, data: Path, bundle: Path, tmp_path: Path
 ) -> None:
     result = run("-", out / "predictions.csv", "--labels", data, "--out", tmp_path / "again")
@@ -102,39 +105,37 @@ def test_evaluate_of_own_predictions_reproduces_metrics(
 
 def test_evaluate_synthetic_images_matches_pipeline(bundle: Path, tmp_path: Path) -> None:
     landmarks = (face_shape() + 24).astype(np.float32)
-    folder = write_stills(tmp_path / "stills", landmarks)
+    folder = write_synthetic_images(tmp_path / "images", landmarks)
     result = run(bundle, folder, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    results = json.loads((tmp_path / "out" / "metrics.json").read_text())
     with np.load(folder / "faces_0000.npz") as arrays:
         identity, on = arrays["identity"], arrays["au_intensity"] > 0.3
         images = arrays["image"]
-    evaluated = (
-        identity % 20 == 10
-    )  # held out, and not of the half that thresholds may be chosen by
+    evaluated = identity % 20 == 10  # held out, and not in the half for choosing thresholds
     assert evaluated.sum() > 10
-    by_au = figures["action_units"]["by_au"]
-    assert by_au["AU1"]["frames"] == evaluated.sum() == figures["action_units"]["frames"]
+    by_au = results["action_units"]["by_au"]
+    assert by_au["AU1"]["frames"] == evaluated.sum() == results["action_units"]["frames"]
     assert by_au["AU23"]["frames"] == (evaluated & (identity % 3 > 0)).sum() < evaluated.sum()
-    assert figures["frames"]["videos"] == len(np.unique(identity[evaluated]))
-    assert by_au["AU12"]["share_on"] == pytest.approx(on[evaluated, 6].mean())
-    assert figures["expression"] is None
+    assert results["frames"]["videos"] == len(np.unique(identity[evaluated]))
+    assert by_au["AU12"]["active_fraction"] == pytest.approx(on[evaluated, 6].mean())
+    assert results["expression"] is None
     assert not (tmp_path / "out" / "submission").exists()
-    # What is called agrees with the SDK's own look at the same crops.
+    # The decisions agree with those of the SDK on the same crops.
     inside = np.round(
         invert_transforms(estimate_crop_to_frame(keypoints_from_landmarks(landmarks[None])))[
             0, :, 2
         ]
     ).astype(int)
-    called = []
+    active = []
     with open_pipeline(bundle, aligned_crops=True) as pipeline:
         for image in images[evaluated]:
             crop = np.ascontiguousarray(
                 image[-inside[1] : 112 - inside[1], -inside[0] : 112 - inside[0]]
             )
-            called.append(pipeline.analyze(Frame(crop, PixelFormat.RGB))[1].au_active[0])
-    shares = [by_au[name]["share_called"] for name in by_au]
-    assert np.abs(np.mean(called, axis=0) - shares).max() < 0.2
+            active.append(pipeline.analyze(Frame(crop, PixelFormat.RGB))[1].au_active[0])
+    fractions = [by_au[name]["predicted_fraction"] for name in by_au]
+    assert np.abs(np.mean(active, axis=0) - fractions).max() < 0.2
 
 
 @pytest.mark.parametrize(

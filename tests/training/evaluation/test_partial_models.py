@@ -1,4 +1,4 @@
-"""What a model does not read is evaluated by nothing, and costs the tasks that it reads no row."""
+"""Evaluation of models without all heads: missing heads are excluded and cost no rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ COUNT = 6
 def labeled() -> LabelTable:
     random = np.random.default_rng(0)
     return LabelTable(
-        ("a",), np.zeros(COUNT, np.int64), np.arange(1, COUNT + 1), ("x.jpg",) * COUNT,
-        random.integers(0, 2, (COUNT, 12)).astype(np.int8), random.integers(0, 7, COUNT).astype(np.int8),
-        random.uniform(-1, 1, (COUNT, 2)).astype(np.float32), dict.fromkeys(TASKS, frozenset({"a"})),
-    )  # fmt: skip
+        videos=("a",),
+        video=np.zeros(COUNT, np.int64),
+        frame=np.arange(1, COUNT + 1),
+        crop=("x.jpg",) * COUNT,
+        au=random.integers(0, 2, (COUNT, 12)).astype(np.int8),
+        expression=random.integers(0, 7, COUNT).astype(np.int8),
+        va=random.uniform(-1, 1, (COUNT, 2)).astype(np.float32),
+        listed=dict.fromkeys(TASKS, frozenset({"a"})),
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,18 +44,16 @@ def test_select_heads_restricts_evaluation_and_submission(
         predictions.au_probability[:] = 0.7
     else:
         predictions.expression_probability[:], predictions.va[:] = 1 / 7, 0.2
-    assert drop_non_finite(predictions)[1] == COUNT, (
-        "NaN of a head that is not there would cost all rows"
-    )
+    assert drop_non_finite(predictions)[1] == COUNT, "NaN of a missing head would drop all rows"
     evaluated, filled, notes = select_heads(labels, predictions, heads)
     assert drop_non_finite(filled)[1] == 0
     for head, unlabeled in (("au", -1), ("expression", -1), ("va", -5)):
-        wanted = (
+        expected = (
             getattr(labels, head)
             if head in heads
             else np.full_like(getattr(labels, head), unlabeled)
         )
-        assert (getattr(evaluated, head) == wanted).all()
+        assert (getattr(evaluated, head) == expected).all()
     assert (filled.au_probability == predictions.au_probability).all() == ("au" in heads)
     assert len(notes) == 1
     write_submission(tmp_path, evaluated, filled, "hold")

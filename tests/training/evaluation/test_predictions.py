@@ -1,4 +1,4 @@
-"""Predictions of crops, what stands for missing ones, and tables on disk."""
+"""Predictions of crops, substitutes for missing ones, and prediction files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from training.evaluation.submission import write_submission
 
 
 def table_of(videos: dict[str, int]) -> LabelTable:
-    """Nothing but frames."""
+    """Label table without labels."""
     counts = list(videos.values())
     return LabelTable(
         videos=tuple(videos),
@@ -48,7 +48,7 @@ def table_of(videos: dict[str, int]) -> LabelTable:
     )
 
 
-def made_up(labels: LabelTable, known: np.ndarray) -> PredictionTable:
+def synthetic_predictions(labels: LabelTable, known: np.ndarray) -> PredictionTable:
     random = np.random.default_rng(0)
     predictions = empty_predictions(len(labels))
     n = int(known.sum())
@@ -60,7 +60,7 @@ def made_up(labels: LabelTable, known: np.ndarray) -> PredictionTable:
     return predictions
 
 
-def same(one: PredictionTable, other: PredictionTable, atol: float = 0) -> None:
+def assert_equal(one: PredictionTable, other: PredictionTable, atol: float = 0) -> None:
     for name in ("known", "au_active"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     for name in ("au_probability", "expression_probability", "va"):
@@ -72,7 +72,9 @@ def same(one: PredictionTable, other: PredictionTable, atol: float = 0) -> None:
 @pytest.fixture
 def two() -> tuple[LabelTable, PredictionTable]:
     labels = table_of({"a": 6, "b": 4, "c": 3})
-    return labels, made_up(labels, np.array([0, 1, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0], bool))
+    return labels, synthetic_predictions(
+        labels, np.array([0, 1, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0], bool)
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -100,32 +102,32 @@ def test_predict_crops_matches_pipeline(tmp_path: Path, workers: int) -> None:
                 )
                 assert predictions.expression[row] == affect.expression_probability[0].argmax()
     assert predictions.known.sum() == 7
-    assert len(np.unique(predictions.va[predictions.known, 0])) >= 5  # brightness tells five frames
+    assert len(np.unique(predictions.va[predictions.known, 0])) >= 5  # five levels of brightness
     assert len(notes) == 1
     assert "12-30-9x9/00003.jpg" in notes[0]
 
 
-class Counting:
-    """A pipeline that tells as valence how many frames it saw since it was reset, and as arousal
-    which one it sees.
+class CountingPipeline:
+    """Pipeline whose valence is the number of frames since the last reset, and whose arousal is
+    the index of the frame.
     """
 
     uses_audio = False
 
-    def __init__(self, bundle: Path, crops: bool, sequence: bool = False) -> None:
-        self.seen = 0
+    def __init__(self, bundle: Path, aligned_crops: bool, is_video: bool = False) -> None:
+        self.frame_count = 0
 
     def reset(self) -> None:
-        self.seen = 0
+        self.frame_count = 0
 
     def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
-        self.seen += 1
+        self.frame_count += 1
         scores = (
             np.zeros((1, 12), np.float32),
             np.zeros((1, 12), bool),
             np.zeros((1, 7), np.float32),
         )
-        return Faces(), Affect(*scores, np.float32([self.seen]), np.float32([frame.index]))
+        return Faces(), Affect(*scores, np.float32([self.frame_count]), np.float32([frame.index]))
 
     def close(self) -> None:
         self.reset()
@@ -134,13 +136,13 @@ class Counting:
 def test_predict_crops_resets_pipeline_per_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.evaluation.predict_crops.open_pipeline", Counting)
+    monkeypatch.setattr("training.evaluation.predict_crops.open_pipeline", CountingPipeline)
     labels = load_labels(write_affwild2(tmp_path))
     predictions, _ = predict_crops(tmp_path, labels, workers=1)
-    for name, wanted in (("one", [(1, 1), (2, 2), (3, 4)]), ("unseen", [(1, 0)])):
+    for name, expected in (("one", [(1, 1), (2, 2), (3, 4)]), ("unseen", [(1, 0)])):
         part = labels.rows_of(labels.videos.index(name))
         assert predictions.va[part][predictions.known[part]].tolist() == [
-            list(pair) for pair in wanted
+            list(pair) for pair in expected
         ]
 
 
@@ -170,9 +172,9 @@ def test_drop_non_finite_marks_rows_unknown(two: tuple[LabelTable, PredictionTab
     _, predictions = two
     predictions.va[3, 1] = np.inf
     predictions.au_probability[4, 2] = np.nan
-    audio, broken = drop_non_finite(predictions)
-    assert broken == 2
-    assert np.flatnonzero(audio.known).tolist() == [1, 8]
+    finite, dropped = drop_non_finite(predictions)
+    assert dropped == 2
+    assert np.flatnonzero(finite.known).tolist() == [1, 8]
 
 
 def test_write_submission_is_readable_as_labels(
@@ -216,7 +218,7 @@ def test_write_predictions_round_trips(
     path = tmp_path / "predictions.csv"
     write_predictions(path, labels, predictions)
     again, notes = read_predictions(path, labels, None)
-    same(again, predictions, atol=1e-6)
+    assert_equal(again, predictions, atol=1e-6)
     assert notes == []
     shorter = table_of({"a": 4, "c": 3})
     _, notes = read_predictions(path, shorter, None)
@@ -248,9 +250,7 @@ def test_read_predictions_without_decisions_applies_thresholds(
 def analyzed(
     path: Path, faces_of: dict[str, dict[int, list[tuple[int, float, float]]]]
 ) -> np.ndarray:
-    """A file as the SDK writes it, of (track, left edge, width) by source and index; each row's own
-    valence, in order.
-    """
+    """Write an SDK file of (track, left edge, width) by source and index; returns the valences."""
     count = 0
     with TextSink(path, CsvFormat(), SinkOptions()) as sink:
         for source, frames in faces_of.items():
@@ -260,20 +260,20 @@ def analyzed(
                 track, left, width = (np.array(column) for column in zip(*faces, strict=True))
                 box = np.stack([left, np.zeros(n), left + width, width], axis=1).astype(np.float32)
                 au = np.tile(np.float32(np.arange(12) / 20), (n, 1))
-                felt = np.tile(np.eye(7, dtype=np.float32)[4], (n, 1))
+                expression = np.tile(np.eye(7, dtype=np.float32)[4], (n, 1))
                 valence = np.float32(np.arange(count, count + n) / 100)
-                some = np.ones(n, np.float32)
+                ones = np.ones(n, np.float32)
                 sink.write(
                     Frame(np.zeros((4, 4, 3), np.uint8), index=index, source=source),
                     Faces(
                         box,
                         np.zeros((n, 68, 2), np.float32),
                         track.astype(np.int64),
-                        some,
-                        some,
+                        ones,
+                        ones,
                         np.zeros((n, 3)),
                     ),
-                    Affect(au, au > 0.5, felt, valence, -valence),
+                    Affect(au, au > 0.5, expression, valence, -valence),
                 )
                 count += n
             sink.end(source)
@@ -303,11 +303,11 @@ def test_read_predictions_of_sdk_file_matches_video_and_index(tmp_path: Path) ->
 def test_read_predictions_assigns_sides_from_frames_with_two_people(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     frames = {
-        0: [(7, 5, 10)],  # alone: the person of track 7, who is on the right later
+        0: [(7, 5, 10)],  # alone: track 7, later on the right
         1: [(7, 90, 10), (8, 10, 10), (9, 50, 10)],
         2: [(8, 12, 10), (7, 88, 10)],
         3: [(8, 80, 10)],  # alone, on the other side of the image
-        4: [(3, 0, 10)],  # a stranger, nowhere in company
+        4: [(3, 0, 10)],  # a third person, always alone
     }
     analyzed(path, {"v.avi": frames, "w.avi": frames})
     labels = table_of({"v_left": 5, "v_right": 5, "w": 5, "w_right": 5})

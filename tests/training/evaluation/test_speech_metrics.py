@@ -1,5 +1,5 @@
-"""Loudness against closed forms, correlation against the standard library, and both on a clip whose
-audio starts late.
+"""Loudness compared with closed forms, correlation with the standard library, and both on a clip
+whose audio starts late.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def test_loudness_db_of_tone_matches_amplitude() -> None:
 def test_loudness_db_window_is_centered_and_clipped() -> None:
     step = np.concatenate([np.zeros(RATE_HZ), np.full(RATE_HZ, 0.5)]).astype(np.float32)
     times = 1 + WINDOW_S * np.array([-0.51, -0.25, 0, 0.25, 0.51])
-    share = np.array([0, 0.25, 0.5, 0.75, 1])
+    fraction = np.array([0, 0.25, 0.5, 0.75, 1])
     with np.errstate(divide="ignore"):
-        wanted = np.maximum(10 * np.log10(0.25 * share), -60)
-    np.testing.assert_allclose(loudness_db(step, times, WINDOW_S), wanted, atol=0.01)
-    # At the very end, half a window of audio is still as loud; behind it there is silence, as
-    # before the start.
+        expected = np.maximum(10 * np.log10(0.25 * fraction), -60)
+    np.testing.assert_allclose(loudness_db(step, times, WINDOW_S), expected, atol=0.01)
+    # The window is clipped to the audio: at the end, its second half does not count; beyond the
+    # audio there is silence.
     np.testing.assert_allclose(
         loudness_db(step, np.array([2.0, 2.1, -1.0])), [20 * np.log10(0.5), -60, -60], atol=0.01
     )
@@ -53,8 +53,8 @@ def test_loudness_db_of_silence_is_floor() -> None:
 def test_correlation_is_pearson() -> None:
     random = np.random.default_rng(0)
     first = random.normal(size=80)
-    for share in (-1.0, 0.0, 0.5, 3.0):
-        second = share * first + random.normal(size=80)
+    for slope in (-1.0, 0.0, 0.5, 3.0):
+        second = slope * first + random.normal(size=80)
         assert correlation(first, second) == pytest.approx(
             statistics.correlation(first.tolist(), second.tolist()), abs=1e-12
         )
@@ -65,7 +65,7 @@ def test_correlation_is_pearson() -> None:
 def test_speech_metrics_detect_lips_moving_with_voice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two bursts on the image's clock; the audio track begins 0.4 s after the first image."""
+    """Two bursts in video time; the audio track starts 0.4 s after the first frame."""
     start_s, frame_s = 0.4, np.arange(50) * 0.04
     audio_s = start_s + np.arange(int(1.6 * RATE_HZ)) / RATE_HZ
     loud = ((audio_s > 0.6) & (audio_s < 0.9)) | ((audio_s > 1.4) & (audio_s < 1.6))
@@ -86,9 +86,9 @@ def test_speech_metrics_detect_lips_moving_with_voice(
     monkeypatch.setattr(
         speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None))
     )
-    figures = speech.speech_metrics(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
-    assert list(figures["clips"]) == ["grid_a.mkv"]
-    both = figures["clips"]["grid_a.mkv"]
-    assert both == figures["mean"]
+    results = speech.speech_metrics(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
+    assert list(results["clips"]) == ["grid_a.mkv"]
+    both = results["clips"]["grid_a.mkv"]
+    assert both == results["mean"]
     assert both["AU25 or AU26"] > 0.85
     assert 0.3 < both["AU26"] < both["AU25"] < 0.8

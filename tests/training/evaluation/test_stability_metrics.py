@@ -1,6 +1,4 @@
-"""Metrics of steadiness on a made-up network whose heads track_face the crop's mean brightness, so that
-the truth is known.
-"""
+"""Stability metrics of a synthetic network whose outputs follow the mean brightness of the crop."""
 
 from __future__ import annotations
 
@@ -14,10 +12,10 @@ from faceaffect.labels import AU_NAMES
 from tests.sdk.tiny_bundle import NODE_WIDTH, face_shape, write_tiny_bundle
 from training.datasets.face_table import FaceTable, empty_targets
 from training.datasets.ferplus import VOTE_NAMES
-from training.evaluation import stability_metrics as steadiness
+from training.evaluation import stability_metrics
 from training.evaluation.bundle_runner import BundleRunner
 
-BORDER = 24  # of the made-up images around the crop
+BORDER = 24  # of the synthetic images around the crop
 SIDE = 112 + 2 * BORDER
 
 
@@ -27,7 +25,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> BundleRunner:
 
 
 def landmarks(count: int) -> np.ndarray:
-    """Of faces that lie in the middle of an image, unturned and at the crop's own scale."""
+    """Landmarks of upright faces at the center of an image, at the scale of the crop."""
     return np.tile(face_shape() + BORDER, (count, 1, 1)).astype(np.float32)
 
 
@@ -36,7 +34,7 @@ def normalized(brightness: float) -> float:
 
 
 def au_logit(runner: BundleRunner, mean: float) -> np.ndarray:
-    """Logits [12] of a crop with that normalized mean."""
+    """AU logits [12] of a crop with a normalized mean."""
     nodes = np.full((1, len(AU_NAMES), NODE_WIDTH), mean, np.float32)
     return np.asarray(kernels.au_gcn(nodes, runner.bundle.graph)[0], np.float64)
 
@@ -44,20 +42,22 @@ def au_logit(runner: BundleRunner, mean: float) -> np.ndarray:
 def test_one_pixel_change_on_ramp_equals_slope(runner: BundleRunner) -> None:
     flat = np.full((SIDE, SIDE, 3), 128, np.uint8)
     ramp = np.broadcast_to(40 + np.arange(SIDE, dtype=np.uint8)[None, :, None], flat.shape)
-    figures = steadiness.one_pixel_change(runner, np.stack([flat, ramp]), landmarks(2))
+    results = stability_metrics.one_pixel_change(runner, np.stack([flat, ramp]), landmarks(2))
     middle = 40 + (SIDE - 1) / 2
-    rest, right, left = (normalized(middle + step) for step in (0, 1, -1))
+    center, right, left = (normalized(middle + step) for step in (0, 1, -1))
     # Of two images and four directions, only the ramp's left and right change anything.
-    valence = (abs(np.tanh(right) - np.tanh(rest)) + abs(np.tanh(left) - np.tanh(rest))) / 8
-    assert figures["valence"] == pytest.approx(valence, rel=0.01)
-    assert figures["arousal"] == pytest.approx(valence, rel=0.01)
-    at_rest, *moved = (1 / (1 + np.exp(-au_logit(runner, mean))) for mean in (rest, right, left))
-    au = sum(abs(score - at_rest) for score in moved) / 8
-    assert figures["au"] == pytest.approx(au.mean(), rel=0.01)
-    assert figures["au_worst"] == pytest.approx(au.max(), rel=0.01)
+    valence = (abs(np.tanh(right) - np.tanh(center)) + abs(np.tanh(left) - np.tanh(center))) / 8
+    assert results["valence"] == pytest.approx(valence, rel=0.01)
+    assert results["arousal"] == pytest.approx(valence, rel=0.01)
+    at_center, *moved = (
+        1 / (1 + np.exp(-au_logit(runner, mean))) for mean in (center, right, left)
+    )
+    au = sum(abs(score - at_center) for score in moved) / 8
+    assert results["au"] == pytest.approx(au.mean(), rel=0.01)
+    assert results["au_worst"] == pytest.approx(au.max(), rel=0.01)
     assert au.max() > 1e-4
-    # A softmax does not see what is added to all its classes.
-    assert figures["expression"] == pytest.approx(0, abs=1e-6)
+    # A softmax is invariant to a constant added to all logits.
+    assert results["expression"] == pytest.approx(0, abs=1e-6)
 
 
 def test_one_pixel_change_is_isotropic(runner: BundleRunner) -> None:
@@ -65,7 +65,8 @@ def test_one_pixel_change_is_isotropic(runner: BundleRunner) -> None:
     along = np.broadcast_to((40 + steps)[None, :, None], (SIDE, SIDE, 3))
     down = np.broadcast_to((40 + steps)[:, None, None], (SIDE, SIDE, 3))
     one, other = (
-        steadiness.one_pixel_change(runner, image[None], landmarks(1)) for image in (along, down)
+        stability_metrics.one_pixel_change(runner, image[None], landmarks(1))
+        for image in (along, down)
     )
     assert one == pytest.approx(other, rel=0.02, abs=1e-6)
 
@@ -85,12 +86,14 @@ def test_count_neutral_false_alarms_uses_clearly_neutral_public_test_faces(
     votes[:, VOTE_NAMES.index("fear")] = 10 - votes.max(axis=1)
     images = np.stack([np.full((SIDE, SIDE), brightness, np.uint8) for _, _, brightness in faces])
     targets = empty_targets(len(faces)) | {"landmarks_xy": landmarks(len(faces))}
-    table = FaceTable(name="made up", images=images, **targets)
-    monkeypatch.setattr(steadiness, "load_ferplus", lambda shared, labels: (table, votes, usage))
-    figures = steadiness.count_neutral_false_alarms(runner, Path("shared"), Path("labels"))
+    table = FaceTable(name="synthetic", images=images, **targets)
+    monkeypatch.setattr(
+        stability_metrics, "load_ferplus", lambda shared, labels: (table, votes, usage)
+    )
+    results = stability_metrics.count_neutral_false_alarms(runner, Path("shared"), Path("labels"))
     on = np.stack([au_logit(runner, normalized(brightness)) > 0 for brightness in (60, 220)])
     assert 0 < on.sum() < on.size
     assert on[0].sum() != on[1].sum()
-    assert figures["faces"] == 2
-    assert figures["aus_on_per_face"] == on.sum(axis=1).mean()
-    assert figures["share_on"] == dict(zip(AU_NAMES, on.mean(axis=0).tolist(), strict=True))
+    assert results["faces"] == 2
+    assert results["active_aus_per_face"] == on.sum(axis=1).mean()
+    assert results["active_fraction"] == dict(zip(AU_NAMES, on.mean(axis=0).tolist(), strict=True))

@@ -59,8 +59,10 @@ def test_focal_losses() -> None:
         (-((1 - p) ** 2) * np.log(p)).mean()
     )
     s, y = 1 / (1 + np.exp(-LOGIT)), np.eye(7)[CLASSES]
-    wanted = np.where(y > 0, -0.25 * (1 - s) ** 2 * np.log(s), -0.75 * s**2 * np.log(1 - s)).mean()
-    assert over(expression.focal_sigmoid, LOGIT, CLASSES) == pytest.approx(wanted)
+    expected = np.where(
+        y > 0, -0.25 * (1 - s) ** 2 * np.log(s), -0.75 * s**2 * np.log(1 - s)
+    ).mean()
+    assert over(expression.focal_sigmoid, LOGIT, CLASSES) == pytest.approx(expected)
 
 
 def test_binary_cross_entropies() -> None:
@@ -125,10 +127,10 @@ def test_valence_and_arousal() -> None:
     smooth = np.where(bend < 1, bend**2 / 2, bend - 0.5).mean(axis=0).sum()
     assert over(valence_arousal.smooth_l1, value, target) == pytest.approx(smooth)
     logit = RNG.normal(size=(40, 2, 20))
-    place = np.digitize(target, np.linspace(-1, 1, 21)[1:-1])
+    index = np.digitize(target, np.linspace(-1, 1, 21)[1:-1])
     q = np.exp(logit) / np.exp(logit).sum(axis=2, keepdims=True)
-    wanted = -np.log(np.take_along_axis(q, place[..., None], 2)).sum(axis=1).mean()
-    assert over(valence_arousal.bins_ce, logit, target) == pytest.approx(wanted)
+    expected = -np.log(np.take_along_axis(q, index[..., None], 2)).sum(axis=1).mean()
+    assert over(valence_arousal.bins_ce, logit, target) == pytest.approx(expected)
 
 
 def test_ccc_of_one_sample_is_left_out() -> None:
@@ -138,14 +140,14 @@ def test_ccc_of_one_sample_is_left_out() -> None:
 def test_distillation() -> None:
     student, teacher = torch.randn(4, 7), torch.randn(4, 7)
     p, q = (teacher / 1.5).softmax(dim=1), (student / 1.5).softmax(dim=1)
-    wanted = 2.25 * (p * (p / q).log()).sum(dim=1)[:3].mean()
+    expected = 2.25 * (p * (p / q).log()).sum(dim=1)[:3].mean()
     mask = torch.tensor([1.0, 1, 1, 0])
     assert float(teaching.distill_classes(student, teacher, mask)) == pytest.approx(
-        float(wanted), rel=1e-5
+        float(expected), rel=1e-5
     )
     assert float(teaching.distill_classes(teacher, teacher, mask)) == pytest.approx(0, abs=1e-6)
     both = torch.stack([student, teacher], dim=1), torch.stack([teacher, teacher], dim=1)
-    assert float(teaching.distill_classes(*both, mask)) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(teaching.distill_classes(*both, mask)) == pytest.approx(float(expected), rel=1e-5)
     assert float(teaching.distill_values(student[:, :2], teacher[:, :2], mask)) == pytest.approx(
         float((student - teacher)[:3, :2].square().sum(dim=1).mean())
     )
@@ -159,9 +161,11 @@ def test_sigmoid_rampup_grows_to_its_peak() -> None:
 
 def test_self_cure_parts_sure_from_unsure() -> None:
     alpha = torch.tensor([0.9, 0.8, 0.7, 0.9, 0.8, 0.7, 0.9, 0.75, 0.72, 0.78])
-    wanted = 0.15 - (alpha.sort(descending=True).values[:7].mean() - alpha.sort().values[:3].mean())
+    expected = 0.15 - (
+        alpha.sort(descending=True).values[:7].mean() - alpha.sort().values[:3].mean()
+    )
     assert float(teaching.rank_regularization(alpha)) == pytest.approx(
-        max(0.0, float(wanted)), abs=1e-6
+        max(0.0, float(expected)), abs=1e-6
     )
     assert float(teaching.rank_regularization(torch.tensor([0.9] * 7 + [0.1] * 3))) == 0
     assert float(teaching.rank_regularization(torch.full((10,), 0.5))) == pytest.approx(0.15)
@@ -177,9 +181,9 @@ def test_pairs_of_intensities() -> None:
     assert float(comparing.pair_hinge(first, second, order)) == pytest.approx((0 + 1.5) / 2)
     zero = torch.zeros(3)
     normal = torch.distributions.Normal(0.0, 2**0.5)
-    wanted = -(1 - normal.cdf(torch.tensor([1 - 3.0, 1 + 0.5]))).log().mean()
+    expected = -(1 - normal.cdf(torch.tensor([1 - 3.0, 1 + 0.5]))).log().mean()
     assert float(comparing.pair_gauss(first, second, zero, zero, order)) == pytest.approx(
-        float(wanted), rel=1e-5
+        float(expected), rel=1e-5
     )
 
 

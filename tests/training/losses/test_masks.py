@@ -1,6 +1,4 @@
-"""What every loss must do with what is not labeled: markers and NaN there change nothing, and
-nothing gives zero.
-"""
+"""Masks of all losses: unlabeled targets have no effect, and without labels the loss is zero."""
 
 from __future__ import annotations
 
@@ -13,10 +11,21 @@ from training.losses.total_loss import LOSSES
 pytestmark = pytest.mark.train
 
 PREDICTION = {
-    "ce_smooth": (7,), "focal_softmax": (7,), "focal_sigmoid": (7,), "bce": (12,), "shifted_bce": (12,),
-    "multi_label_ce": (12,), "pair_ce": (12, 2), "pair_dice": (12, 2), "value_l1": (12,), "smooth_l1": (2,), "mse": (2,),
-    "ccc": (2,), "bins_ce": (2, 20), "landmark": (49, 2),
-}  # fmt: skip
+    "ce_smooth": (7,),
+    "focal_softmax": (7,),
+    "focal_sigmoid": (7,),
+    "bce": (12,),
+    "shifted_bce": (12,),
+    "multi_label_ce": (12,),
+    "pair_ce": (12, 2),
+    "pair_dice": (12, 2),
+    "value_l1": (12,),
+    "smooth_l1": (2,),
+    "mse": (2,),
+    "ccc": (2,),
+    "bins_ce": (2, 20),
+    "landmark": (49, 2),
+}
 
 
 def sample(name: str, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -40,13 +49,13 @@ def sample(name: str, count: int) -> tuple[Tensor, Tensor, Tensor]:
     return prediction, torch.rand(count, *width, generator=generator) * 2 - 1, torch.ones(count)
 
 
-def test_every_loss_is_tried() -> None:
+def test_losses_are_all_covered() -> None:
     assert PREDICTION.keys() == LOSSES.keys()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("marker", [-5.0, 999.0, float("nan")])
-def test_what_is_masked_neither_counts_nor_learns(name: str, marker: float) -> None:
+def test_loss_of_masked_targets_has_no_gradient(name: str, marker: float) -> None:
     prediction, target, mask = sample(name, 6)
     alone = LOSSES[name](prediction[:4], target[:4], mask[:4])
     target[4:], mask[4:] = marker, 0
@@ -60,7 +69,7 @@ def test_what_is_masked_neither_counts_nor_learns(name: str, marker: float) -> N
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_nothing_labeled_gives_zero_with_a_gradient(name: str) -> None:
+def test_loss_without_labels_is_zero_with_gradient(name: str) -> None:
     prediction, target, mask = sample(name, 3)
     prediction.requires_grad_()
     loss = LOSSES[name](prediction, torch.full_like(target, float("nan")), torch.zeros_like(mask))
@@ -69,5 +78,5 @@ def test_nothing_labeled_gives_zero_with_a_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_batch_of_one_is_finite(name: str) -> None:
+def test_loss_of_one_sample_is_finite(name: str) -> None:
     assert torch.isfinite(LOSSES[name](*sample(name, 1)))

@@ -1,4 +1,4 @@
-"""Compact networks of all eight methods with random weights and statistics, small enough for tests."""
+"""Small compact networks of all eight methods with random weights and statistics."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "pairwise_intensity, no uncertainty": ("pairwise_intensity", ["net.uncertainty=false"]),
     "multi_database, no GRU": ("multi_database", ["net.recurrence=none"]),
 }
-"""Each recipe, and each form of it that an ablation needs."""
+"""Recipes and their variants for ablations."""
 
 
 def small_net(name: str, *options: str, seed: int = 0) -> MethodNet:
-    """A compact network in evaluation mode whose batch statistics are not those of a fresh one."""
+    """Compact network in evaluation mode with random batch statistics."""
     recipe = find_recipe(name, "compact", [*SMALL[name], *options])
     torch.manual_seed(seed)
     net = build_network(recipe.net)

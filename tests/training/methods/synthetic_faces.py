@@ -1,6 +1,4 @@
-"""Videos of made-up faces in memory, with all labels, landmarks and audio: what methods train on,
-without any file.
-"""
+"""Training data of methods in memory: synthetic videos with all labels, landmarks and audio."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ FPS = 25.0
 
 @dataclass(slots=True)
 class SyntheticAudio(MelTracks):
-    """A track of noise for each video but those whose name ends in `silent`."""
+    """Tracks of noise, except for videos whose name ends in `silent`."""
 
     def get(self, path: Path) -> MelTrack | None:
         if path.stem.endswith("silent"):
@@ -38,9 +36,7 @@ def synthetic_faces(
     seed: int = 0,
     audio: bool = True,
 ) -> tuple[FrameTable, np.ndarray]:
-    """A table of videos (frames by name), every frame labeled, and its images, of which the left
-    half shows AUs.
-    """
+    """Labeled table of videos (name to frame count), and images whose left half shows AU1."""
     random = np.random.default_rng(seed)
     lengths = videos or {f"{split}{k}": 14 for k in range(4)}
     frames = {name: list(range(1, count + 1)) for name, count in lengths.items()}
@@ -68,7 +64,7 @@ def synthetic_data(
     size_px: int = 32,
     audio: bool = True,
 ) -> MethodData:
-    """Four training videos and two for validation, of 14 frames each unless told otherwise."""
+    """Training and validation data; by default four training videos and two validation videos."""
     parts = [
         synthetic_faces(train, size_px, "train", 0, audio),
         synthetic_faces(

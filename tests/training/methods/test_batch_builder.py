@@ -1,4 +1,4 @@
-"""What networks are fed, against the table, the images and the audio it comes from."""
+"""Network inputs compared with the table, images and audio that they are built from."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ pytestmark = pytest.mark.train
 ALL = ("AU", "EXPR", "VA")
 
 
-def samples(name: str, data: MethodData, *options: str) -> BatchBuilder:
+def build_inputs(name: str, data: MethodData, *options: str) -> BatchBuilder:
     recipe = find_recipe(name, "compact", [*SMALL[RECIPES[int(name[1]) - 1]], *options])
     form = InputSpec.of(on_meta(lambda: build_network(recipe.net)), recipe.sampling.form)
     return BatchBuilder(recipe, form, data, data.train)
 
 
-def test_images_and_labels_are_those_of_the_rows() -> None:
+def test_batch_holds_images_and_labels_of_rows() -> None:
     data = synthetic_data(size_px=48)
     rows = np.array([3, 30, 7])
-    batch = samples("M3", data, "sampling.jitter=none").batch(rows, ALL, (1, 0))
+    batch = build_inputs("M3", data, "sampling.jitter=none").batch(rows, ALL, (1, 0))
     norm = NORMALIZATIONS["imagenet"]
-    mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
-    shown = (batch["crops"] * std + mean) * 255
+    mean, std = (torch.tensor(value)[:, None, None] for value in (norm.mean, norm.std))
+    images = (batch["crops"] * std + mean) * 255
     assert torch.allclose(
-        shown, torch.from_numpy(data.images.array[rows]).permute(0, 3, 1, 2).float(), atol=1e-2
+        images, torch.from_numpy(data.images.array[rows]).permute(0, 3, 1, 2).float(), atol=1e-2
     )
     assert torch.equal(batch["au"], torch.from_numpy(data.train.au[rows]))
     assert torch.equal(
@@ -49,92 +49,95 @@ def test_images_and_labels_are_those_of_the_rows() -> None:
     assert batch["au_mask"].shape == (3, 12)
 
 
-def test_the_same_step_gives_the_same_batch_and_another_another() -> None:
-    made = samples("M5", synthetic_data())
+def test_batch_is_deterministic_per_step() -> None:
+    builder = build_inputs("M5", synthetic_data())
     rows = np.array([[0, 1, 2, 3, 4, 5, 6, 7]] * 2)
-    first, again, other = (made.batch(rows, ALL, (1, step)) for step in (5, 5, 6))
-    assert all(torch.equal(first[name], again[name]) for name in first)
+    first, repeated, other = (builder.batch(rows, ALL, (1, step)) for step in (5, 5, 6))
+    assert all(torch.equal(first[name], repeated[name]) for name in first)
     assert not torch.equal(first["clip"], other["clip"])
 
 
-def test_unlabeled_rows_and_rows_that_are_not_there_have_no_mask() -> None:
+def test_labels_of_unlabeled_or_absent_rows_are_masked() -> None:
     data = synthetic_data()
     known = replace(data, train=replace(data.train, expression_mask=np.arange(56) != 1))
-    labels = samples("M2", known).labels(np.array([[0, 1, NO_FRAME]]), ALL)
+    labels = build_inputs("M2", known).labels(np.array([[0, 1, NO_FRAME]]), ALL)
     assert labels["expression_mask"].tolist() == [[1, 0, 0]]
     assert labels["au_mask"].sum(dim=2).tolist() == [[12, 12, 0]]
 
 
-def test_a_mirrored_face_has_its_landmarks_mirrored_and_renamed() -> None:
+def test_batch_flip_mirrors_and_reorders_landmarks() -> None:
     data = synthetic_data(size_px=48)
     data.images.points[:, :, 0] += 3  # not symmetric any more
-    made = samples("M4", data)
-    made.form = replace(made.form, size_px=48)
-    plain = data.images.points[0]
-    seen = set()
+    builder = build_inputs("M4", data)
+    builder.form = replace(builder.form, size_px=48)
+    original = data.images.points[0]
+    orientations = set()
     for step in range(12):
-        batch = made.batch(np.arange(8), ("AU",), (1, step))
+        batch = builder.batch(np.arange(8), ("AU",), (1, step))
         assert batch["landmarks_49_mask"].all()
         for points in batch["landmarks_49"].numpy():
-            # Turn, scale and shift apart, a mirrored face is the plain one with x negated.
+            # Up to rotation, scale and shift, a mirrored face is the original with x negated.
             both = {}
-            for name, shape in (("plain", plain), ("mirrored", plain[list(FLIP_ORDER)] * [-1, 1])):
-                wanted = shape[list(POINTS)]
-                design = np.column_stack([wanted, np.ones(49)])
+            for name, shape in (
+                ("original", original),
+                ("mirrored", original[list(FLIP_ORDER)] * [-1, 1]),
+            ):
+                expected = shape[list(POINTS)]
+                design = np.column_stack([expected, np.ones(49)])
                 fit, *_ = np.linalg.lstsq(design, points, rcond=None)
                 both[name] = np.abs(design @ fit - points).max(), np.linalg.det(fit[:2])
-            name = min(both, key=lambda each: both[each][0] if both[each][1] > 0 else np.inf)
+            name = min(both, key=lambda shape: both[shape][0] if both[shape][1] > 0 else np.inf)
             assert both[name][0] < 1e-2
-            seen.add(name)
-    assert seen == {"plain", "mirrored"}
+            orientations.add(name)
+    assert orientations == {"original", "mirrored"}
 
 
-def test_unknown_landmarks_are_masked() -> None:
+def test_batch_of_unknown_landmarks_masks_them() -> None:
     data = synthetic_data(size_px=48)
     data.images.points[2] = np.nan
-    batch = samples("M4", data).batch(np.arange(4), ("AU",), (1, 0))
+    batch = build_inputs("M4", data).batch(np.arange(4), ("AU",), (1, 0))
     assert batch["landmarks_49_mask"].tolist() == [1, 1, 0, 1]
     assert torch.isfinite(batch["landmarks_49"]).all()
 
 
-def test_clips_carry_parts_and_say_which_frames_are_there() -> None:
+def test_inputs_of_clips_have_part_masks_and_frame_mask() -> None:
     data = synthetic_data()
     data.images.points[5] = np.nan
     clip = np.array([[NO_FRAME] * 5 + [3, 4, 5]])
-    inputs = samples("M5", data).inputs(clip)
+    inputs = build_inputs("M5", data).inputs(clip)
     assert inputs["clip"].shape == (1, 8, 4, 32, 32)
     assert inputs["clip_real"].tolist() == [[0] * 5 + [1] * 3]
     parts = inputs["clip"][0, :, 3] * 0.225 + 0.5
-    wanted = torch.from_numpy(face_part_mask(data.images.points[3], 32)).float() / 255
-    assert torch.allclose(parts[5], wanted, atol=1e-6)
+    expected = torch.from_numpy(face_part_mask(data.images.points[3], 32)).float() / 255
+    assert torch.allclose(parts[5], expected, atol=1e-6)
     assert parts[7].abs().max() < 1e-6  # no landmarks, no parts
     assert parts[0].abs().max() < 1e-6
 
 
-def test_a_clip_hears_what_came_before_its_frame_or_around_it() -> None:
+def test_inputs_of_clips_have_audio_before_or_around_frame() -> None:
     data = synthetic_data()
-    made, rows = samples("M5", data), np.array([[0, 1, 2, 3, 4, 5, 6, 7]])
+    builder, rows = build_inputs("M5", data), np.array([[0, 1, 2, 3, 4, 5, 6, 7]])
     track = data.tracks.get(data.train.media_of(7))
     offset_s = float(data.train.audio_offset_s[7])
     assert offset_s == pytest.approx(0.5 + 7 / FPS)
-    heard = made.inputs(rows)["mel"][0].numpy()
-    assert (heard == track.latest_frames(offset_s, 101)).all()
-    made.form = replace(made.form, causal=False)
-    assert (made.inputs(rows)["mel"][0].numpy() == track.window_around(offset_s, 0.5, 0.5)).all()
+    mel = builder.inputs(rows)["mel"][0].numpy()
+    assert (mel == track.latest_frames(offset_s, 101)).all()
+    builder.form = replace(builder.form, causal=False)
+    assert (builder.inputs(rows)["mel"][0].numpy() == track.window_around(offset_s, 0.5, 0.5)).all()
 
 
-def test_a_window_without_audio_is_marked_and_keeps_its_shape() -> None:
+def test_inputs_of_window_without_audio_are_masked() -> None:
     data = synthetic_data({"loud": 14, "silent": 14})
-    inputs = samples("M2", data).inputs(np.array([np.arange(6), 14 + np.arange(6)]))
+    inputs = build_inputs("M2", data).inputs(np.array([np.arange(6), 14 + np.arange(6)]))
     assert inputs["mel_real"].tolist() == [1, 0]
     assert inputs["mel_index"][1].tolist() == [0] * 6
     assert inputs["mel"].shape[0] == 2
 
 
-def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
+def test_inputs_of_causal_window_have_preceding_second_of_audio() -> None:
     data = synthetic_data({"one": 60})
     rows = np.arange(50, 56)
-    inputs = samples("M2", data).inputs(rows[None])
+    inputs = build_inputs("M2", data).inputs(rows[None])
     track = data.tracks.get(data.train.media_of(0))
     known = [track.frames_available(float(t)) for t in data.train.audio_offset_s[rows]]
     first = known[0] // 10 * 10 - 100
@@ -144,20 +147,20 @@ def test_a_causal_window_hears_a_second_before_it_in_whole_steps() -> None:
     assert (inputs["mel"][0, :length].numpy() == track.chunk(first, first + length)).all()
 
 
-def test_audio_shorter_than_the_video_goes_on_as_silence() -> None:
+def test_inputs_past_end_of_audio_are_silence() -> None:
     data = synthetic_data({"one": 200})  # 8.5 s of video, 4 s of audio
-    inputs = samples("M2", data).inputs(np.arange(190, 196)[None])
+    inputs = build_inputs("M2", data).inputs(np.arange(190, 196)[None])
     assert torch.isfinite(inputs["mel"]).all()
     assert inputs["mel"].unique().numel() == 1
     assert inputs["mel_real"].tolist() == [1]
 
 
-def test_change_sees_images_as_they_are_and_the_rows() -> None:
+def test_inputs_apply_change_to_unnormalized_images() -> None:
     data = synthetic_data()
-    seen = []
+    calls = []
 
     def darken(batch, rows, random):  # type: ignore[no-untyped-def]
-        seen.append(
+        calls.append(
             (
                 rows.tolist(),
                 float(batch["crops"].min()),
@@ -167,26 +170,30 @@ def test_change_sees_images_as_they_are_and_the_rows() -> None:
         )
         return {**batch, "crops": batch["crops"] * 0}
 
-    made = samples("M3", replace(data, change=darken))
-    shown = made.inputs(np.array([4, 2]))["crops"]
-    assert made.inputs(np.array([4, 2]))["crops"].equal(shown)
-    assert seen[0][0] == [4, 2]
-    assert 0 <= seen[0][1] <= seen[0][2] <= 1
-    assert seen[0] == seen[1]
+    builder = build_inputs("M3", replace(data, change=darken))
+    images = builder.inputs(np.array([4, 2]))["crops"]
+    assert builder.inputs(np.array([4, 2]))["crops"].equal(images)
+    assert calls[0][0] == [4, 2]
+    assert 0 <= calls[0][1] <= calls[0][2] <= 1
+    assert calls[0] == calls[1]
     norm = NORMALIZATIONS["imagenet"]
-    mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
-    assert torch.allclose(shown * std + mean, torch.zeros(()), atol=1e-6)
+    mean, std = (torch.tensor(value)[:, None, None] for value in (norm.mean, norm.std))
+    assert torch.allclose(images * std + mean, torch.zeros(()), atol=1e-6)
 
 
 @pytest.mark.parametrize("jitter", ["light", "published", "none"])
 @pytest.mark.parametrize("name", [f"M{i}" for i in (1, 2, 3, 4, 5, 6, 8)])
-def test_every_recipe_has_its_inputs_by_name(name: str, jitter: str) -> None:
+def test_batch_of_each_recipe_matches_input_forms(name: str, jitter: str) -> None:
     data = synthetic_data(size_px=48)
     options = ["net.window=8"] if name == "M8" else []
-    made = samples(name, data, f"sampling.jitter={jitter}", *options)
-    rows = np.arange(2 * made.form.length).reshape(2, -1) if made.form.length > 1 else np.arange(2)
-    batch = made.batch(rows, ALL, (1, 2))
-    forms = {form.name: form.shape for form in build_network(made.recipe.net).input_forms()}
+    builder = build_inputs(name, data, f"sampling.jitter={jitter}", *options)
+    rows = (
+        np.arange(2 * builder.form.length).reshape(2, -1)
+        if builder.form.length > 1
+        else np.arange(2)
+    )
+    batch = builder.batch(rows, ALL, (1, 2))
+    forms = {form.name: form.shape for form in build_network(builder.recipe.net).input_forms()}
     for input_name, shape in forms.items():
         assert batch[input_name].shape[0] == 2
         assert input_name == "mel" or batch[input_name].shape[1:] == shape

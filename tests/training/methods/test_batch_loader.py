@@ -15,7 +15,7 @@ from training.methods.recipe_lookup import find_recipe
 pytestmark = pytest.mark.train
 
 
-def test_shards_of_two_processes_make_the_batch_of_one() -> None:
+def test_batch_loader_shards_combine_to_batch_of_one_process() -> None:
     overrides = [*SMALL["incomplete_labels"], "batch=8", "sampling.jitter=none"]
     recipe = find_recipe("M3", "compact", overrides)
     data, form = synthetic_data(size_px=48), InputSpec("frames", 1, 48)
@@ -24,8 +24,8 @@ def test_shards_of_two_processes_make_the_batch_of_one() -> None:
         for rank, world_size in ((0, 1), (0, 2), (1, 2))
     ]
     for step in range(3):
-        whole, *shards = (loader.build(step)[0]["crops"] for loader in loaders)
-        assert torch.equal(torch.stack(shards, dim=1).flatten(0, 1), whole)
+        batch, *shards = (loader.build(step)[0]["crops"] for loader in loaders)
+        assert torch.equal(torch.stack(shards, dim=1).flatten(0, 1), batch)
     for loader in loaders:
         loader.close()
     with pytest.raises(

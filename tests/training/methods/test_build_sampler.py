@@ -1,4 +1,4 @@
-"""Which rows a recipe's steps hold, counted independently of the samplers."""
+"""Rows of the steps of recipes, counted independently of the samplers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ pytestmark = pytest.mark.train
 FRAMES = InputSpec("frames", 1, 32)
 
 
-def partly(table: FrameTable) -> FrameTable:
-    """Rows in threes: labeled for expression only, for AUs only, for both; valence and arousal in
-    the first half.
-    """
+def partly_labeled(table: FrameTable) -> FrameTable:
+    """Rows labeled in turn for expression, AUs or both; valence and arousal in the first half."""
     kind = np.arange(len(table)) % 3
     return replace(
         table,
@@ -37,15 +35,15 @@ def recipe(name: str, *options: str):  # type: ignore[no-untyped-def]
     return find_recipe(name, "compact", ["batch=8", *options])
 
 
-def test_tasks_are_those_of_the_losses() -> None:
+def test_recipe_tasks_follow_losses() -> None:
     assert recipe_tasks(find_recipe("M3")) == ("AU", "EXPR")
     assert recipe_tasks(find_recipe("M4")) == ("AU",)
     assert recipe_tasks(find_recipe("M5")) == ("AU", "EXPR", "VA")
     assert recipe_tasks(find_recipe("M8")) == ("EXPR", "VA")
 
 
-def test_phases_are_one_task_the_other_then_both() -> None:
-    table = partly(synthetic_faces()[0])
+def test_curriculum_sampler_orders_phases() -> None:
+    table = partly_labeled(synthetic_faces()[0])
     steps = list(build_sampler(recipe("M3"), table, FRAMES, 1).steps(0))
     phases = [step.phase for step in steps]
     assert phases == sorted(phases, key=["EXPR only", "AU only", "several"].index)
@@ -53,13 +51,13 @@ def test_phases_are_one_task_the_other_then_both() -> None:
         phase: np.concatenate([s.parts[0].rows for s in steps if s.phase == phase])
         for phase in set(phases)
     }
-    kinds = {phase: set((found % 3).tolist()) for phase, found in rows.items()}
+    kinds = {phase: set((indices % 3).tolist()) for phase, indices in rows.items()}
     assert kinds == {"EXPR only": {0}, "AU only": {1}, "several": {2}}
     assert sorted(np.concatenate(list(rows.values()))) == list(range(56))
 
 
-def test_parallel_tasks_have_a_batch_each_and_last_as_long_as_the_longest() -> None:
-    table = partly(synthetic_faces()[0])
+def test_per_task_sampler_has_batch_per_task_and_longest_epoch() -> None:
+    table = partly_labeled(synthetic_faces()[0])
     sampler = build_sampler(recipe("M1"), table, FRAMES, 1)
     steps = list(sampler.steps(0))
     assert len(steps) == sampler.count(0) == 5  # 38 rows of eight
@@ -69,16 +67,16 @@ def test_parallel_tasks_have_a_batch_each_and_last_as_long_as_the_longest() -> N
         assert table.va_mask[step.parts[2].rows].all()
 
 
-def test_a_joint_set_holds_rows_with_all_labels_and_the_shortest_ends_the_epoch() -> None:
-    table = partly(synthetic_faces()[0])
+def test_per_task_sampler_of_joint_set_ends_with_shortest_task() -> None:
+    table = partly_labeled(synthetic_faces()[0])
     both = table.expression_mask & table.va_mask
     steps = list(build_sampler(recipe("M8", "net.recurrence=none"), table, FRAMES, 1).steps(0))
     assert len(steps) == -(-int(both.sum()) // 8)
     assert all(both[step.parts[2].rows].all() and len(step.parts) == 3 for step in steps)
 
 
-def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
-    table = partly(synthetic_faces()[0])
+def test_alternating_sampler_alternates_by_batch_or_epoch() -> None:
+    table = partly_labeled(synthetic_faces()[0])
     turns = {
         turn: [
             step.phase
@@ -92,56 +90,61 @@ def test_alternate_takes_turns_by_batch_or_by_epoch() -> None:
     assert turns["epoch"] == ["EXPR"] * 5 + ["AU"] * 5
 
 
-def test_a_moving_teacher_sees_frames_without_labels_too() -> None:
-    table = partly(synthetic_faces()[0])
+def test_build_sampler_with_ema_teacher_includes_unlabeled_frames() -> None:
+    table = partly_labeled(synthetic_faces()[0])
     few = np.arange(56) < 10
-    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
+    sparse = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
     for options, count in (
         ((), 56),
         (("targets=ignore",), 10),
     ):  # every frame: neighbors are not thinned here
-        steps = build_sampler(recipe("M5", "sampling.every=1", *options), nothing, FRAMES, 1).steps(
+        steps = build_sampler(recipe("M5", "sampling.every=1", *options), sparse, FRAMES, 1).steps(
             0
         )
         assert sum(len(step.parts[0].rows) for step in steps) == count
 
 
-def test_labeled_samples_of_a_step_do_not_depend_on_how_few_there_are() -> None:
-    table = partly(synthetic_faces()[0])
+def test_semi_supervised_sampler_adds_unlabeled_samples_to_full_batch() -> None:
+    table = partly_labeled(synthetic_faces()[0])
     few = np.arange(56) < 16
-    nothing = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
-    taught = recipe("M5", "sampling.every=1", "sampling.unlabeled=5")
-    alone = recipe("M5", "sampling.every=1", "targets=ignore")
+    sparse = replace(table, au_mask=table.au_mask & few[:, None], expression_mask=few, va_mask=few)
+    with_teacher = recipe("M5", "sampling.every=1", "sampling.unlabeled=5")
+    supervised = recipe("M5", "sampling.every=1", "targets=ignore")
     rows = [
         step.parts[0].rows[:, -1]
-        for step in build_sampler(taught, nothing, InputSpec("clips", 4, 32), 1).steps(0)
+        for step in build_sampler(with_teacher, sparse, InputSpec("clips", 4, 32), 1).steps(0)
     ]
     plain = [
         step.parts[0].rows[:, -1]
-        for step in build_sampler(alone, nothing, InputSpec("clips", 4, 32), 1).steps(0)
+        for step in build_sampler(supervised, sparse, InputSpec("clips", 4, 32), 1).steps(0)
     ]
-    assert [int((each < 16).sum()) for each in rows] == [len(each) for each in plain] == [8, 8]
-    assert [int((each >= 16).sum()) for each in rows] == [5, 5]
-    # Where everything is labeled there is nothing to add.
-    whole = replace(
+    assert (
+        [int((indices < 16).sum()) for indices in rows]
+        == [len(indices) for indices in plain]
+        == [8, 8]
+    )
+    assert [int((indices >= 16).sum()) for indices in rows] == [5, 5]
+    # If everything is labeled, no sample is added.
+    fully_labeled = replace(
         table,
         au_mask=np.ones((56, 12), bool),
         expression_mask=np.ones(56, bool),
         va_mask=np.ones(56, bool),
     )
     assert all(
-        len(step.parts[0].rows) == 8 for step in build_sampler(taught, whole, FRAMES, 1).steps(0)
+        len(step.parts[0].rows) == 8
+        for step in build_sampler(with_teacher, fully_labeled, FRAMES, 1).steps(0)
     )
 
 
-def test_unlabeled_samples_want_a_teacher() -> None:
+def test_unlabeled_sampling_without_teacher_raises() -> None:
     with pytest.raises(ValueError, match=r"needs sampler=mixed and targets=ema_teacher"):
         recipe("M5", "sampling.unlabeled=5", "targets=ignore")
     with pytest.raises(ValueError, match=r"sampling.unlabeled must be at least 0, got -1"):
         recipe("M5", "sampling.unlabeled=-1")
 
 
-def test_thinning_takes_every_row_once_in_n_epochs() -> None:
+def test_build_sampler_with_frame_stride_visits_each_row_once_in_n_epochs() -> None:
     table = synthetic_faces()[0]
     sampler = build_sampler(recipe("M6", "sampling.every=4"), table, FRAMES, 1)
     epochs = [
@@ -151,7 +154,7 @@ def test_thinning_takes_every_row_once_in_n_epochs() -> None:
     assert sorted(np.concatenate(epochs)) == list(range(56))
 
 
-def test_rare_expressions_are_drawn_as_often_as_frequent_ones() -> None:
+def test_build_sampler_balances_expressions() -> None:
     table = synthetic_faces({"one": 400})[0]
     rare = replace(table, expression=np.where(np.arange(400) < 20, 3, 0).astype(np.int8))
     chosen = recipe("M8", "net.recurrence=none", "sampling.joint=false")
@@ -160,7 +163,7 @@ def test_rare_expressions_are_drawn_as_often_as_frequent_ones() -> None:
     assert 0.4 < (drawn == 3).mean() < 0.6
 
 
-def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> None:
+def test_window_sampling_holds_labeled_frame_and_pads_short_videos() -> None:
     table = synthetic_faces({"long": 40, "short": 3})[0]
     some = replace(
         table, expression_mask=np.isin(np.arange(43), (5, 41)), au_mask=np.zeros((43, 12), bool)
@@ -168,13 +171,13 @@ def test_windows_hold_a_labeled_frame_and_short_videos_repeat_their_last() -> No
     form = InputSpec("windows", 10, 32)
     with pytest.warns(UserWarning, match="M2 trains without AU"):
         steps = list(build_sampler(recipe("M2", "sampling.stride=5"), some, form, 1).steps(0))
-    found = np.concatenate([step.parts[0].rows for step in steps])
-    assert found.shape[1] == 10
-    assert all(5 in window or 41 in window for window in found.tolist())
-    assert [40, 41, 42, 42, 42, 42, 42, 42, 42, 42] in found.tolist()
+    windows = np.concatenate([step.parts[0].rows for step in steps])
+    assert windows.shape[1] == 10
+    assert all(5 in window or 41 in window for window in windows.tolist())
+    assert [40, 41, 42, 42, 42, 42, 42, 42, 42, 42] in windows.tolist()
 
 
-def test_nothing_to_train_on_is_told() -> None:
+def test_build_sampler_without_labeled_rows_raises() -> None:
     table = synthetic_faces()[0]
     none = replace(table, au_mask=np.zeros_like(table.au_mask))
     with pytest.raises(
@@ -183,7 +186,7 @@ def test_nothing_to_train_on_is_told() -> None:
         build_sampler(recipe("M4"), none, FRAMES, 1)
 
 
-def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
+def test_pair_sampler_draws_differing_frames_of_one_video() -> None:
     data = synthetic_data()
     chosen = recipe("M7", *SMALL["pairwise_intensity"], "sampling.pairs=60", "sampling.jitter=none")
     source = BatchLoader(chosen, data, FRAMES, 1)
@@ -201,7 +204,7 @@ def test_pairs_differ_in_one_video_and_say_which_is_higher() -> None:
     source.close()
 
 
-def test_a_single_class_leaves_no_pair() -> None:
+def test_batch_loader_of_pairs_with_single_class_raises() -> None:
     data = synthetic_data()
     flat = replace(data, train=replace(data.train, au=np.ones_like(data.train.au)))
     with pytest.raises(ValueError, match="no pair to learn from"):

@@ -1,6 +1,4 @@
-"""A data set as methods see it: who may be trained on, what is judged, images that are broken,
-landmarks that fit.
-"""
+"""Data of a method: training and validation rows, broken images, landmarks."""
 
 from __future__ import annotations
 
@@ -28,8 +26,8 @@ pytestmark = pytest.mark.train
 
 
 def small_set(root: Path) -> Path:
-    """Two training videos and one for validation, of three frames each; valence of one training
-    video is held out.
+    """Two training and one validation video of three frames; valence of one training video is held
+    out.
     """
     for name, split, count in (
         ("one", "Train_Set", 3),
@@ -55,16 +53,16 @@ def small_set(root: Path) -> Path:
     return root
 
 
-def test_held_out_videos_of_any_task_that_is_judged_are_not_trained_on(tmp_path: Path) -> None:
+def test_open_method_data_excludes_held_out_videos_of_evaluated_tasks(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
-    every = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
-    assert every.train.videos == ("one",)
-    assert sorted(every.validation.videos) == ["three", "two"]
-    two = every.validation.video == every.validation.videos.index("two")
-    assert every.validation.va_mask[two].all()
-    assert not every.validation.expression_mask[
+    data = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
+    assert data.train.videos == ("one",)
+    assert sorted(data.validation.videos) == ["three", "two"]
+    two = data.validation.video == data.validation.videos.index("two")
+    assert data.validation.va_mask[two].all()
+    assert not data.validation.expression_mask[
         two
-    ].any()  # labeled to train on, not to be judged by
+    ].any()  # labeled for training, not for validation
     without_va = open_method_data(
         folder, 48, False, tmp_path / "cache", tasks=("AU", "EXPR"), progress=False
     )
@@ -73,16 +71,16 @@ def test_held_out_videos_of_any_task_that_is_judged_are_not_trained_on(tmp_path:
     assert not without_va.train.va_mask.any()
 
 
-def test_images_are_kept_at_the_networks_size_but_no_larger_than_crops(tmp_path: Path) -> None:
+def test_open_method_data_stores_images_at_network_size_up_to_crop_size(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
-    for size, kept in ((48, 48), (224, 112)):
+    for size, stored in ((48, 48), (224, 112)):
         data = open_method_data(folder, size, False, tmp_path / "cache", progress=False)
-        shown = data.images.read(data.train, np.arange(3))
-        assert shown.shape == (3, kept, kept, 3)
-        assert np.abs(shown.mean(axis=(1, 2, 3)) - [10, 50, 90]).max() < 2
+        images = data.images.read(data.train, np.arange(3))
+        assert images.shape == (3, stored, stored, 3)
+        assert np.abs(images.mean(axis=(1, 2, 3)) - [10, 50, 90]).max() < 2
 
 
-def test_a_broken_image_counts_as_not_there(tmp_path: Path) -> None:
+def test_open_method_data_skips_broken_image(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     (folder / "cropped_aligned/one/00002.jpg").write_bytes(b"\xff\xd8 no image")
     data = open_method_data(folder, 48, False, tmp_path / "cache", progress=False)
@@ -90,13 +88,13 @@ def test_a_broken_image_counts_as_not_there(tmp_path: Path) -> None:
     assert any("cannot be read and count as missing" in note for note in data.train.report.notes)
 
 
-def test_a_set_without_labels_to_train_on_is_told(tmp_path: Path) -> None:
+def test_open_method_data_without_training_labels_raises(tmp_path: Path) -> None:
     folder = small_set(tmp_path / "set")
     with pytest.raises(ValueError, match=r"has no training frame .* labeled for VA"):
         open_method_data(folder, 48, False, tmp_path / "cache", tasks=("VA",), progress=False)
 
 
-def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
+def test_validation_view_keeps_rows_without_crop() -> None:
     table = make_synthetic_table(
         {"a": [1, 2], "b": [1, 2]}, expression=[0, 1, 2, 3], no_crop=(3,), split="validation"
     )
@@ -108,15 +106,15 @@ def test_rows_without_a_crop_are_judged_but_not_those_of_other_splits() -> None:
 
 
 @pytest.mark.shared
-def test_landmarks_lie_where_the_faces_truth_has_them(
+def test_read_landmarks_match_ground_truth(
     renderwild_tiny: Path, tmp_path: Path, trained: None
 ) -> None:
     data = open_method_data(renderwild_tiny, 96, False, tmp_path, landmarks=True, progress=False)
     table = data.train
     rows = np.arange(0, len(table), 3)
-    found = data.images.read_landmarks(table, rows)
+    landmarks = data.images.read_landmarks(table, rows)
     errors = []
-    for row, points in zip(rows, found, strict=True):
+    for row, points in zip(rows, landmarks, strict=True):
         name = table.videos[table.video[row]]
         assert (
             json.loads((renderwild_tiny / "truth" / f"{name}.json").read_text())["split"]
@@ -125,12 +123,11 @@ def test_landmarks_lie_where_the_faces_truth_has_them(
         with np.load(renderwild_tiny / "truth" / f"{name}.npz") as truth:
             k = int(table.frame[row]) - 1
             to_crop = invert_transforms(truth["crop_to_frame"][k][None])
-            wanted = (
+            expected = (
                 transform_points(to_crop, truth["landmarks_xy"][k][None])[0] + 0.5
             ) * 96 / 112 - 0.5
         if np.isfinite(points).all():
-            errors.append(np.linalg.norm(points - wanted, axis=1).mean())
+            errors.append(np.linalg.norm(points - expected, axis=1).mean())
     assert len(errors) > 0.7 * len(rows)
-    # Pixels of 96: the mesh has its points elsewhere than landmark labels do; crops that are
-    # wrongly scaled are beyond it.
+    # In pixels of 96: mesh points differ from landmark labels; wrongly scaled crops exceed this.
     assert np.median(errors) < 4.5

@@ -1,4 +1,4 @@
-"""Judging at a pace reads the frames that the SDK reads at it."""
+"""Evaluation at a frame rate uses the frames that the SDK uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.train
 
 
 class CountedStage:
-    """Gives back what it was shown last."""
+    """Stage that returns its last input."""
 
     spec = StageSpec("temporal", "temporal.onnx", {"crops": (1,)}, {"seen": (1,)}, {"count": (1,)})
 
@@ -25,50 +25,50 @@ class CountedStage:
         return {"seen": tensors["crops"], "count": tensors["count"] + 1}
 
 
-def read_by_the_sdk(table: FrameTable, input_fps: float) -> list[int]:
-    """Rows that its runner counts, each video being a face of its own."""
-    counted = []
+def sdk_rows(table: FrameTable, input_fps: float) -> list[int]:
+    """Rows that the SDK's runner processes, with one face per video."""
+    processed = []
     for video in range(len(table.videos)):
         runner = StageRunner([CountedStage()], input_fps)
         for row in np.flatnonzero(table.video == video):
-            found = runner.see(np.array([[row]], np.float32), [1], float(table.audio_offset_s[row]))
-            if int(found[0]["seen"][0]) == row:
-                counted.append(int(row))
-    return counted
+            outputs = runner.step(
+                np.array([[row]], np.float32), [1], float(table.audio_offset_s[row])
+            )
+            if int(outputs[0]["seen"][0]) == row:
+                processed.append(int(row))
+    return processed
 
 
 @pytest.mark.parametrize("input_fps", [3.0, 7.0, 12.5, 25.0, 60.0])
-def test_rows_are_those_of_the_runner(input_fps: float) -> None:
+def test_subsample_to_fps_matches_stage_runner(input_fps: float) -> None:
     table, _ = synthetic_faces({"one": 40, "two": 33, "slow": 9})
     random = np.random.default_rng(2)
-    times = np.concatenate([
-        np.round(np.arange(40) / 25, 3) - 0.2,
-        np.cumsum(random.uniform(0.02, 0.12, 33)),  # a rate that varies
-        np.arange(9) / 2,
-    ])  # fmt: skip
+    constant = np.round(np.arange(40) / 25, 3) - 0.2
+    varying = np.cumsum(random.uniform(0.02, 0.12, 33))
+    times = np.concatenate([constant, varying, np.arange(9) / 2])
     table = replace(table, audio_offset_s=times)
     rows = np.arange(len(table))
-    found = subsample_to_fps(table, rows, input_fps)
-    assert found.tolist() == read_by_the_sdk(table, input_fps)
-    assert (len(found) == len(rows)) == (input_fps >= 25)
+    subset = subsample_to_fps(table, rows, input_fps)
+    assert subset.tolist() == sdk_rows(table, input_fps)
+    assert (len(subset) == len(rows)) == (input_fps >= 25)
 
 
-def test_without_a_pace_every_frame_is_read() -> None:
+def test_subsample_to_fps_without_rate_keeps_all_rows() -> None:
     table, _ = synthetic_faces()
     assert subsample_to_fps(table, np.array([3, 4, 9]), None).tolist() == [3, 4, 9]
 
 
-def test_a_video_of_unknown_times_is_read_whole_and_named() -> None:
+def test_subsample_to_fps_of_unknown_times_keeps_video_and_warns() -> None:
     table, _ = synthetic_faces({"one": 10, "mute": 10})
     times = table.audio_offset_s.copy()
     times[10:] = np.nan
     with pytest.warns(UserWarning, match="times of 1 videos are unknown, such as mute"):
-        found = subsample_to_fps(replace(table, audio_offset_s=times), np.arange(20), 5.0)
-    assert found.tolist() == [0, 5, *range(10, 20)]
+        subset = subsample_to_fps(replace(table, audio_offset_s=times), np.arange(20), 5.0)
+    assert subset.tolist() == [0, 5, *range(10, 20)]
 
 
 @pytest.mark.parametrize("input_fps", [0.0, -3.0, float("nan")])
-def test_no_pace_at_all(input_fps: float) -> None:
+def test_subsample_to_fps_of_invalid_rate_raises(input_fps: float) -> None:
     table, _ = synthetic_faces()
     with pytest.raises(ValueError, match="must be a number above 0"):
         subsample_to_fps(table, np.arange(3), input_fps)

@@ -1,4 +1,4 @@
-"""What a step minimizes, by hand."""
+"""Objectives of training steps compared with formulas."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from training.models.networks.pairwise_intensity import PairwiseIntensity
 pytestmark = pytest.mark.train
 
 
-class Answers(nn.Module):
-    """Gives what it was built with."""
+class ConstantNet(nn.Module):
+    """Network with constant outputs."""
 
     def __init__(self, **outputs: Tensor) -> None:
         super().__init__()
@@ -36,33 +36,51 @@ def batch(*known: float) -> dict[str, Tensor]:
     n = len(known)
     mask = torch.tensor(known)
     return {
-        "crops": torch.zeros(n, 3, 4, 4), "au": torch.ones(n, 12), "au_mask": mask[:, None].expand(n, 12),
-        "expression": torch.zeros(n), "expression_mask": mask, "va": torch.zeros(n, 2), "va_mask": mask,
-    }  # fmt: skip
+        "crops": torch.zeros(n, 3, 4, 4),
+        "au": torch.ones(n, 12),
+        "au_mask": mask[:, None].expand(n, 12),
+        "expression": torch.zeros(n),
+        "expression_mask": mask,
+        "va": torch.zeros(n, 2),
+        "va_mask": mask,
+    }
 
 
-def test_distillation_shares_labeled_samples_and_has_the_others() -> None:
+def m5_outputs() -> dict[str, Tensor]:
+    """Random outputs of M5 for four samples."""
+    return {
+        "au_logit": torch.randn(4, 12),
+        "expression_logit_8": torch.randn(4, 8),
+        "va": torch.rand(4, 2),
+        "alpha": torch.rand(4),
+        "expression_logit": torch.randn(4, 7),
+    }
+
+
+def test_distillation_loss_weights_labeled_and_unlabeled_samples() -> None:
     recipe = find_recipe("M3")
-    student = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
-    teacher = Answers(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
-    given = batch(1, 0, 0, 1)
-    parts = distillation(recipe, EmaModel(teacher, 1.0))(student, given, 0.0)
-    own, theirs = (
+    student = ConstantNet(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
+    teacher = ConstantNet(expression_logit=torch.randn(4, 7), au_logit=torch.randn(4, 12))
+    samples = batch(1, 0, 0, 1)
+    parts = distillation(recipe, EmaModel(teacher, 1.0))(student, samples, 0.0)
+    student_outputs, teacher_outputs = (
         {name: value.detach() for name, value in net.outputs.items()} for net in (student, teacher)
     )
-    pair = [each["expression_logit"].split(1) for each in (own, theirs)]
+    pair = [outputs["expression_logit"].split(1) for outputs in (student_outputs, teacher_outputs)]
     each = [float(distill_classes(a, b, torch.ones(1))) for a, b in zip(*pair, strict=True)]
-    wanted = (0.4 * each[0] + each[1] + each[2] + 0.4 * each[3]) / 4
-    assert float(parts["teacher:expression_logit"].detach()) == pytest.approx(wanted, rel=1e-5)
-    label = total_loss(recipe.losses, dict(own), given)["loss"]
-    taught = parts["teacher:expression_logit"] + parts["teacher:au_logit"]
+    expected = (0.4 * each[0] + each[1] + each[2] + 0.4 * each[3]) / 4
+    assert float(parts["teacher:expression_logit"].detach()) == pytest.approx(expected, rel=1e-5)
+    label = total_loss(recipe.losses, dict(student_outputs), samples)["loss"]
+    teacher_loss = parts["teacher:expression_logit"] + parts["teacher:au_logit"]
     assert float(parts["loss"].detach()) == pytest.approx(
-        float((0.6 * label + taught).detach()), rel=1e-5
+        float((0.6 * label + teacher_loss).detach()), rel=1e-5
     )
 
 
-def test_without_labels_the_teacher_alone() -> None:
-    student, teacher = (Answers(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2))
+def test_distillation_without_labels_uses_teacher_only() -> None:
+    student, teacher = (
+        ConstantNet(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2)
+    )
     parts = distillation(find_recipe("M1"), EmaModel(teacher, 1.0), use_labels=False)(
         student, {"crops": torch.zeros(3, 1)}, 0.0
     )
@@ -72,8 +90,8 @@ def test_without_labels_the_teacher_alone() -> None:
     assert float(parts["loss"]) == pytest.approx(float(entropy + distance), rel=1e-5)
 
 
-def test_nothing_in_common_is_told() -> None:
-    student, teacher = Answers(au_logit=torch.zeros(2, 12)), Answers(va=torch.zeros(2, 2))
+def test_distillation_without_common_outputs_raises() -> None:
+    student, teacher = ConstantNet(au_logit=torch.zeros(2, 12)), ConstantNet(va=torch.zeros(2, 2))
     with pytest.raises(
         ValueError,
         match=r"expected an output that teacher and student share, got \['va'\] and \['au_logit'\]",
@@ -83,36 +101,31 @@ def test_nothing_in_common_is_told() -> None:
         )
 
 
-def test_a_moving_teacher_may_count_each_sample_as_much_as_a_labeled_one() -> None:
-    outputs = {
-        "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
-        "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
-    }  # fmt: skip
+def test_mean_teacher_over_batch_divides_by_batch_size() -> None:
+    outputs = m5_outputs()
     student, teacher = (
-        Answers(**outputs),
-        Answers(**{name: torch.randn_like(value) for name, value in outputs.items()}),
+        ConstantNet(**outputs),
+        ConstantNet(**{name: torch.randn_like(value) for name, value in outputs.items()}),
     )
-    given, taught = batch(1, 0, 1, 1), {}
+    samples = batch(1, 0, 1, 1)
+    losses = {}
     for mean in ("missing", "batch"):
         recipe = find_recipe("M5", "compact", [f"teacher_mean={mean}"])
-        parts = mean_teacher(recipe, EmaModel(teacher), cure=False)(student, given, 20.0)
-        taught[mean] = float(parts["teacher"].detach())
-    assert taught["batch"] == pytest.approx(
-        taught["missing"] / 4, rel=1e-5
+        parts = mean_teacher(recipe, EmaModel(teacher), cure=False)(student, samples, 20.0)
+        losses[mean] = float(parts["teacher"].detach())
+    assert losses["batch"] == pytest.approx(
+        losses["missing"] / 4, rel=1e-5
     )  # one of four lacks its labels
     with pytest.raises(ValueError, match=r"teacher_mean must be one of"):
         find_recipe("M5", "compact", ["teacher_mean=all"])
 
 
-def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> None:
+def test_mean_teacher_loss_ramps_up_on_unlabeled_samples() -> None:
     recipe = find_recipe("M5", "compact")
-    outputs = {
-        "au_logit": torch.randn(4, 12), "expression_logit_8": torch.randn(4, 8), "va": torch.rand(4, 2),
-        "alpha": torch.rand(4), "expression_logit": torch.randn(4, 7),
-    }  # fmt: skip
+    outputs = m5_outputs()
     student, teacher = (
-        Answers(**outputs),
-        Answers(**{name: torch.randn_like(value) for name, value in outputs.items()}),
+        ConstantNet(**outputs),
+        ConstantNet(**{name: torch.randn_like(value) for name, value in outputs.items()}),
     )
     objective = mean_teacher(recipe, EmaModel(teacher), cure=False)
     early, late = (objective(student, batch(1, 0, 0, 1), epoch) for epoch in (0.0, 20.0))
@@ -130,7 +143,7 @@ def test_a_moving_teacher_speaks_where_labels_are_missing_and_ever_louder() -> N
     )
 
 
-def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
+def test_pairwise_ranking_with_uncertainty_trains_sigma_only() -> None:
     net = small_net("pairwise_intensity", "net.shared=false")
     pairs = {
         "first": torch.randn(3, 3, 32, 32),
@@ -154,7 +167,7 @@ def test_the_second_stage_of_pairs_leaves_intensity_alone() -> None:
 
 
 @pytest.mark.parametrize("options", [("net.shared=false",), ("net.shared=true",)])
-def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> None:
+def test_pairwise_ranking_with_frozen_intensity_keeps_intensity(options: tuple[str, ...]) -> None:
     net = small_net("pairwise_intensity", *options)
     assert isinstance(net, PairwiseIntensity)
     net.freeze_intensity()
@@ -181,7 +194,7 @@ def test_uncertainty_learns_while_intensity_stays(options: tuple[str, ...]) -> N
     assert not torch.equal(after["log_sigma"], before["log_sigma"])
 
 
-def test_the_third_stage_trains_the_mapping_alone() -> None:
+def test_freeze_networks_leaves_mapping_trainable() -> None:
     net = small_net("pairwise_intensity")
     assert isinstance(net, PairwiseIntensity)
     net.freeze_networks()
@@ -190,15 +203,17 @@ def test_the_third_stage_trains_the_mapping_alone() -> None:
     assert trained == {"mapping"}
 
 
-def test_the_head_of_a_task_that_a_batch_lacks_stays() -> None:
-    """Under Adam's momentum too, which a gradient of 0 would let go on."""
+def test_supervised_step_keeps_head_of_unlabeled_task() -> None:
+    """A gradient of 0 would still move the head by Adam's momentum."""
     net, recipe = small_net("incomplete_labels"), find_recipe("M3", "compact")
     optimizer = build_optimizer(net, recipe.optimizer)
-    given = {**batch(1, 1, 1), "crops": torch.randn(3, 3, 48, 48)}
+    samples = {**batch(1, 1, 1), "crops": torch.randn(3, 3, 48, 48)}
     for labels in (("au", "expression"), ("expression",)):
         before = {name: value.clone() for name, value in net.named_parameters()}
         chosen = {
-            name: value for name, value in given.items() if name.split("_")[0] in ("crops", *labels)
+            name: value
+            for name, value in samples.items()
+            if name.split("_")[0] in ("crops", *labels)
         }
         loss = supervised(recipe)(net, chosen, 0.0)["loss"]
         optimizer.zero_grad()

@@ -1,6 +1,4 @@
-"""Judging runs each network as its recipe does: causal ones as the SDK will, others by windows,
-clips and whole videos.
-"""
+"""Predictions for evaluation: causal networks as in the SDK, others by window, clip or video."""
 
 from __future__ import annotations
 
@@ -26,30 +24,28 @@ pytestmark = pytest.mark.train
 DATA = synthetic_data(validation={"one": 13, "two silent": 9, "three": 21}, size_px=48)
 
 
-def setting(name: str, *options: str):  # type: ignore[no-untyped-def]
+def build(name: str, *options: str):  # type: ignore[no-untyped-def]
     return small_net(name, *options), find_recipe(name, "compact", [*SMALL[name], *options])
 
 
 def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
-    """Every frame through a stream runner, which hears each whole 100 ms before the frame that
-    knows it.
-    """
+    """Outputs of a stream runner for all frames, with audio in steps of 100 ms."""
     table, runner = data.validation, StreamRunner(net.stages())
     samples = BatchBuilder(recipe, InputSpec.of(net), data, table)
     audio = next((stage for stage in net.stages() if stage.name == "audio"), None)
-    found: dict[str, list[np.ndarray]] = {}
-    heard: dict[str, int] = {}
+    outputs: dict[str, list[np.ndarray]] = {}
+    audio_steps: dict[str, int] = {}
     for row in range(len(table)):
         name = table.videos[table.video[row]]
         track = data.tracks.get(table.media_of(row)) if audio is not None else None
         if track is not None:
             offset_s = float(table.audio_offset_s[row])
             steps = track.frames_available(offset_s) // 10
-            while heard.get(name, 0) < steps:
-                k = heard[name] = heard.get(name, 0) + 1
+            while audio_steps.get(name, 0) < steps:
+                k = audio_steps[name] = audio_steps.get(name, 0) + 1
                 if audio.states:
                     runner.push_audio(
-                        name, torch.from_numpy(track.stretch(10 * k - 10, 10 * k))[None]
+                        name, torch.from_numpy(track.chunk(10 * k - 10, 10 * k))[None]
                     )
                 elif k == steps:
                     runner.push_audio(
@@ -60,110 +56,111 @@ def streamed(net, recipe, data: MethodData) -> dict[str, np.ndarray]:  # type: i
                     )
         for key, value in runner.step(name, {"crops": samples.images(np.array([row]))}).items():
             if key in ("au_logit", "expression_logit", "va"):
-                found.setdefault(key, []).append(value[0].numpy())
-    return {key: np.stack(values) for key, values in found.items()}
+                outputs.setdefault(key, []).append(value[0].numpy())
+    return {key: np.stack(values) for key, values in outputs.items()}
 
 
 @pytest.mark.parametrize(
     "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
 )
-def test_causal_networks_say_what_they_will_say_in_a_stream(name: str) -> None:
-    net, recipe = setting(name)
+def test_method_predictions_of_causal_network_match_stream(name: str) -> None:
+    net, recipe = build(name)
     assert is_causal(net)
-    predictions, wanted = (
+    predictions, expected = (
         method_predictions(net, recipe, DATA.validation, DATA),
         streamed(net, recipe, DATA),
     )
     assert predictions.known.all()
     if predictions.au is not None:
-        assert np.allclose(predictions.au, 1 / (1 + np.exp(-wanted["au_logit"])), atol=1e-5)
+        assert np.allclose(predictions.au, 1 / (1 + np.exp(-expected["au_logit"])), atol=1e-5)
     if predictions.expression is not None:
         soft = np.exp(
-            wanted["expression_logit"] - wanted["expression_logit"].max(axis=1, keepdims=True)
+            expected["expression_logit"] - expected["expression_logit"].max(axis=1, keepdims=True)
         )
         assert np.allclose(
             predictions.expression, soft / soft.sum(axis=1, keepdims=True), atol=1e-5
         )
     if predictions.va is not None:
-        assert np.allclose(predictions.va, wanted["va"].clip(-1, 1), atol=1e-5)
+        assert np.allclose(predictions.va, expected["va"].clip(-1, 1), atol=1e-5)
     assert {
         each for each in ("au", "expression", "va") if getattr(predictions, each) is not None
-    } == {{"au_logit": "au", "expression_logit": "expression"}.get(key, key) for key in wanted}
+    } == {{"au_logit": "au", "expression_logit": "expression"}.get(key, key) for key in expected}
 
 
 @pytest.mark.parametrize(
     "name", ["multimodal_transformer", "mean_teacher", "pairwise_intensity", "multi_database"]
 )
-def test_at_a_pace_a_network_sees_some_frames_and_holds_in_between(name: str) -> None:
-    net, recipe = setting(name)
+def test_method_predictions_at_input_fps_hold_skipped_frames(name: str) -> None:
+    net, recipe = build(name)
     table = DATA.validation  # 25 frames a second
-    seen = np.flatnonzero((table.frame - 1) % 5 == 0)
-    slow = method_predictions(net, recipe, table.select(seen), DATA)
-    found = method_predictions(net, recipe, table, DATA, input_fps=5)
-    assert np.flatnonzero(found.known).tolist() == seen.tolist()
-    source = np.searchsorted(seen, np.arange(len(table)), side="right") - 1
+    processed = np.flatnonzero((table.frame - 1) % 5 == 0)
+    slow = method_predictions(net, recipe, table.select(processed), DATA)
+    predictions = method_predictions(net, recipe, table, DATA, input_fps=5)
+    assert np.flatnonzero(predictions.known).tolist() == processed.tolist()
+    source = np.searchsorted(processed, np.arange(len(table)), side="right") - 1
     every = method_predictions(net, recipe, table, DATA)
     for head in ("au", "expression", "va"):
-        value = getattr(found, head)
+        value = getattr(predictions, head)
         if value is not None:
             assert np.allclose(value, getattr(slow, head)[source], atol=1e-6), head
             assert np.abs(value - getattr(every, head)).max() > 1e-4, (
-                f"{head}: a pace changes nothing, that proves nothing"
+                f"{head}: the frame rate has no effect"
             )
 
 
-def test_a_network_without_memory_knows_no_pace() -> None:
-    net, recipe = setting("feature_pyramid")
+def test_method_predictions_of_stateless_network_ignore_input_fps() -> None:
+    net, recipe = build("feature_pyramid")
     plain, paced = (
-        method_predictions(net, recipe, DATA.validation, DATA, input_fps=pace) for pace in (None, 5)
+        method_predictions(net, recipe, DATA.validation, DATA, input_fps=input_fps)
+        for input_fps in (None, 5)
     )
     assert paced.known.all()
     assert np.array_equal(plain.va, paced.va)
 
 
-def test_a_forward_gru_over_whole_videos_is_the_offline_network() -> None:
-    net, recipe = setting("multi_database")
-    found = method_predictions(net, recipe, DATA.validation, DATA)
+def test_method_predictions_of_forward_gru_match_offline_network() -> None:
+    net, recipe = build("multi_database")
+    predictions = method_predictions(net, recipe, DATA.validation, DATA)
     samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     rows = np.flatnonzero(DATA.validation.video == 2)
     with torch.no_grad():
-        whole = net({"crops": samples.images(rows)[None]})
-    assert np.allclose(found.va[rows], whole["va"][0].numpy(), atol=1e-5)
+        offline = net({"crops": samples.images(rows)[None]})
+    assert np.allclose(predictions.va[rows], offline["va"][0].numpy(), atol=1e-5)
 
 
-def test_networks_that_look_ahead_see_windows_side_by_side() -> None:
-    net, recipe = setting(
+def test_method_predictions_of_non_causal_network_use_adjacent_windows() -> None:
+    net, recipe = build(
         "multi_database", "net.recurrence=both", "net.window=8", "sampling.drop_gaps=false"
     )
-    found = method_predictions(net, recipe, DATA.validation, DATA)
+    predictions = method_predictions(net, recipe, DATA.validation, DATA)
     samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
-    # "one" has 13 frames: 0 to 7, and the last eight, of which 5 to 7 are already said.
+    # "one" has 13 frames: 0 to 7, and the last eight, of which 5 to 7 are already predicted.
     with torch.no_grad():
         first, last = (
             net(samples.inputs(np.arange(k, k + 8)[None]))["va"][0].numpy() for k in (0, 5)
         )
-    assert np.allclose(found.va[:8], first, atol=1e-5)
-    assert np.allclose(found.va[8:13], last[3:], atol=1e-5)
+    assert np.allclose(predictions.va[:8], first, atol=1e-5)
+    assert np.allclose(predictions.va[8:13], last[3:], atol=1e-5)
 
 
-def test_published_clips_end_at_each_frame() -> None:
+def test_method_predictions_of_published_clips_end_at_each_frame() -> None:
     options = ["net.clip=3d", "net.base=8", "net.spacing=2"]
-    net, recipe = setting("mean_teacher", *options)
+    net, recipe = build("mean_teacher", *options)
     assert not is_causal(net)
-    found = method_predictions(net, recipe, DATA.validation, DATA)
+    predictions = method_predictions(net, recipe, DATA.validation, DATA)
     samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     with torch.no_grad():
         early = net(samples.inputs(np.array([[-1, -1, -1, -1, -1, 0, 2, 4]])))["va"][0].numpy()
-    assert np.allclose(found.va[4], early, atol=1e-5)
+    assert np.allclose(predictions.va[4], early, atol=1e-5)
 
 
-def test_a_whole_video_is_mapped_at_once_where_percentiles_look_ahead() -> None:
-    net, recipe = setting("pairwise_intensity", "net.causal=false")
-    found = method_predictions(net, recipe, DATA.validation, DATA)
+def test_method_predictions_of_non_causal_percentiles_use_full_video() -> None:
+    net, recipe = build("pairwise_intensity", "net.causal=false")
+    predictions = method_predictions(net, recipe, DATA.validation, DATA)
     samples = BatchBuilder(recipe, InputSpec.of(net), DATA, DATA.validation)
     with torch.no_grad():
-        whole = net({"crops": samples.images(np.arange(13))[None]})["au_logit"][0]
-    assert np.allclose(found.au[:13], torch.sigmoid(whole).numpy(), atol=1e-5)
+        offline = net({"crops": samples.images(np.arange(13))[None]})["au_logit"][0]
+    assert np.allclose(predictions.au[:13], torch.sigmoid(offline).numpy(), atol=1e-5)
 
 
 def without_crops(table: FrameTable, rows: list[int]) -> FrameTable:
@@ -171,8 +168,8 @@ def without_crops(table: FrameTable, rows: list[int]) -> FrameTable:
     return replace(table, path=pa.array(paths, pa.string()))
 
 
-def test_frames_without_a_face_hold_the_last_word_and_begin_neutral() -> None:
-    net, recipe = setting("feature_pyramid")
+def test_method_predictions_without_face_hold_last_or_neutral() -> None:
+    net, recipe = build("feature_pyramid")
     table = without_crops(DATA.validation, [0, 5, 6, 13, 14])
     plain, held = (method_predictions(net, recipe, each, DATA) for each in (DATA.validation, table))
     assert held.known.sum() == len(table) - 5
@@ -183,7 +180,7 @@ def test_frames_without_a_face_hold_the_last_word_and_begin_neutral() -> None:
         assert not held.au[row].any()
 
 
-def test_scores_are_those_of_what_is_labeled() -> None:
+def test_method_scores_cover_labeled_frames_only() -> None:
     table = DATA.validation
     known = np.ones(len(table), bool)
     one_hot = np.eye(7, dtype=np.float32)[table.expression]
@@ -206,7 +203,7 @@ def test_scores_are_those_of_what_is_labeled() -> None:
     assert scores_text(half).startswith("AU 0.917 (43 frames), VA 1.000 (20 frames), mean")
 
 
-def test_nothing_labeled_has_no_score() -> None:
+def test_method_scores_without_labels_are_none() -> None:
     table = DATA.validation
     none = np.zeros(len(table), bool)
     bare = replace(table, au_mask=np.zeros_like(table.au_mask), expression_mask=none, va_mask=none)
@@ -217,7 +214,7 @@ def test_nothing_labeled_has_no_score() -> None:
     assert scores_text(scores) == "no labeled frame to evaluate on"
 
 
-def test_an_au_that_is_labeled_on_some_frames_counts_where_it_is() -> None:
+def test_method_scores_of_partially_labeled_au_skip_unlabeled_frames() -> None:
     table = DATA.validation
     some = table.au_mask.copy()
     some[:, :4] = False

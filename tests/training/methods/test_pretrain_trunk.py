@@ -1,4 +1,4 @@
-"""`training pretrain`: a trunk of either kind learns, resumes, and networks start with its file."""
+"""`training pretrain`: trains and resumes trunks of both kinds, which networks load."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _synthetic_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     ("trunk", "paper", "tensor"),
     [("small_resnet", "M3", "trunk.conv1.weight"), ("small_region", "M4", "region.0.conv.weight")],
 )
-def test_pretrain_writes_trunk_that_a_network_starts_with(
+def test_pretrain_writes_trunk_that_network_loads(
     trunk: str, paper: str, tensor: str, tmp_path: Path
 ) -> None:
     result = CliRunner().invoke(
@@ -61,18 +61,20 @@ def test_pretrain_writes_trunk_that_a_network_starts_with(
 
 
 def test_pretrain_refuses_folder_in_use_and_resumes_stopped_run(tmp_path: Path) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert CliRunner().invoke(pretrain, ["--out", str(whole), *OVERRIDES]).exit_code == 0
-    again = CliRunner().invoke(pretrain, ["--out", str(whole), *OVERRIDES])
+    uninterrupted, stopped = tmp_path / "uninterrupted", tmp_path / "stopped"
+    assert CliRunner().invoke(pretrain, ["--out", str(uninterrupted), *OVERRIDES]).exit_code == 0
+    again = CliRunner().invoke(pretrain, ["--out", str(uninterrupted), *OVERRIDES])
     assert again.exit_code == 1
     assert "holds a run already; add --resume or choose another --out" in again.output
 
     recipe = replace(PretrainRecipe(), **SMALL)
-    build_pretrainer(recipe, parts, Path(), Path()).run(stop_at=2)
-    resumed = CliRunner().invoke(pretrain, ["--out", str(parts), *OVERRIDES, "--resume"])
+    build_pretrainer(recipe, stopped, Path(), Path()).run(stop_at=2)
+    resumed = CliRunner().invoke(pretrain, ["--out", str(stopped), *OVERRIDES, "--resume"])
     assert resumed.exit_code == 0, resumed.output
     assert "resumed at step 2" in resumed.output
-    assert (parts / "trunk.safetensors").read_bytes() == (whole / "trunk.safetensors").read_bytes()
+    assert (stopped / "trunk.safetensors").read_bytes() == (
+        uninterrupted / "trunk.safetensors"
+    ).read_bytes()
 
 
 def test_pretrain_with_unknown_trunk_lists_known_ones(tmp_path: Path) -> None:

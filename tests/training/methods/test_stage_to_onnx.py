@@ -1,4 +1,4 @@
-"""Every stage of every compact network says the same as ONNX, with one face and with several."""
+"""ONNX stages of the compact networks compared with PyTorch, with one face and several."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def run(
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_stages_agree_over_frames_of_several_faces(name: str) -> None:
-    """States are carried over three frames, each side its own."""
+def test_stage_to_onnx_matches_torch_over_frames_and_faces(name: str) -> None:
+    """States are carried over three frames, separately for both."""
     net = variant(name)
     torch.manual_seed(1)
     for stage in net.stages():
@@ -46,20 +46,20 @@ def test_stages_agree_over_frames_of_several_faces(name: str) -> None:
             ours = theirs = tuple(torch.zeros(count, *form.shape) for form in stage.states)
             for _ in range(3):
                 inputs = tuple(torch.randn(count, *form.shape) for form in stage.inputs)
-                wanted, found = (
+                expected, actual = (
                     run_in_torch(stage, (*inputs, *ours)),
                     run(opened, stage, (*inputs, *theirs)),
                 )
-                for value, form in zip(wanted, (*stage.outputs, *stage.states), strict=True):
+                for value, form in zip(expected, (*stage.outputs, *stage.states), strict=True):
                     assert tuple(value.shape) == (count, *form.shape), form.name
                 assert (
-                    max(float((a - b).abs().max()) for a, b in zip(wanted, found, strict=True))
+                    max(float((a - b).abs().max()) for a, b in zip(expected, actual, strict=True))
                     < CLOSE
                 )
-                ours, theirs = wanted[len(stage.outputs) :], found[len(stage.outputs) :]
+                ours, theirs = expected[len(stage.outputs) :], actual[len(stage.outputs) :]
 
 
-def test_a_runner_over_onnx_sessions_is_one_over_torch() -> None:
+def test_stream_runner_over_onnx_matches_torch() -> None:
     net = variant("multi_database")
     stages = net.stages()
     opened = {stage.name: session(stage) for stage in stages}
@@ -70,7 +70,7 @@ def test_a_runner_over_onnx_sessions_is_one_over_torch() -> None:
         assert torch.allclose(ours.step(0, crops)["va"], theirs.step(0, crops)["va"], atol=CLOSE)
 
 
-def test_the_description_holds_names_shapes_and_pace() -> None:
+def test_stage_describe_lists_names_shapes_and_frame_stride() -> None:
     described = [stage.describe() for stage in variant("mean_teacher, 3d").stages()]
     assert json.loads(json.dumps(described)) == described
     assert [stage["name"] for stage in described] == ["audio", "temporal"]
@@ -86,9 +86,9 @@ def test_the_description_holds_names_shapes_and_pace() -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_stages_are_known_and_each_input_comes_from_somewhere(name: str) -> None:
-    given = {"crops", "mel"}
+def test_stage_inputs_are_outputs_of_earlier_stages(name: str) -> None:
+    available = {"crops", "mel"}
     for stage in variant(name).stages():
         assert stage.name in STAGE_NAMES
-        assert {form.name for form in stage.inputs} <= given
-        given |= {form.name for form in stage.outputs}
+        assert {form.name for form in stage.inputs} <= available
+        available |= {form.name for form in stage.outputs}

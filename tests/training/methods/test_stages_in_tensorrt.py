@@ -1,7 +1,6 @@
-"""Every stage of every method's compact network is read and built by TensorRT for RTX, where that
-is installed.
+"""TensorRT for RTX builds the stages of all compact networks, if it is installed.
 
-What it builds is a result with TensorRT for RTX, and says nothing of any other TensorRT.
+The results do not apply to other variants of TensorRT.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 
-# A child process: what TensorRT does with a network it cannot stand may be to end the process. One
-# line a file.
+# Runs in a child process, since TensorRT may abort on unsupported networks. Prints a line per file.
 BUILD = """
 import json, sys
 from pathlib import Path
@@ -49,7 +47,7 @@ for file in map(Path, sys.argv[1:]):
 
 
 def build_all(files: list[Path]) -> tuple[list[dict[str, object]], str]:
-    """What became of each file, as far as the child got, and its words."""
+    """Results of the files up to the end of the child process, and its stderr."""
     command = [sys.executable, "-c", BUILD, *map(str, files)]
     done = subprocess.run(
         command, capture_output=True, text=True, env=rtx_environment(), timeout=280
@@ -60,20 +58,20 @@ def build_all(files: list[Path]) -> tuple[list[dict[str, object]], str]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_stages_of_a_method_build(name: str, tmp_path: Path) -> None:
+def test_tensorrt_builds_stages_of_each_method(name: str, tmp_path: Path) -> None:
     rtx_environment()
     torch.manual_seed(0)
     files = []
     for stage in build_network(find_recipe(name, "compact").net).eval().stages():
         files.append(tmp_path / f"{stage.name}.onnx")
         files[-1].write_bytes(stage_to_onnx(stage))
-    answers, words = build_all(files)
-    assert [answer["file"] for answer in answers] == [file.stem for file in files], words
-    wrong = [answer for answer in answers if answer["errors"] or not answer["bytes"]]
-    assert wrong == [], words
+    answers, errors = build_all(files)
+    assert [answer["file"] for answer in answers] == [file.stem for file in files], errors
+    failed = [answer for answer in answers if answer["errors"] or not answer["bytes"]]
+    assert failed == [], errors
 
 
-def test_a_stage_that_it_cannot_read_is_told(tmp_path: Path) -> None:
+def test_tensorrt_of_unsupported_stage_reports_error(tmp_path: Path) -> None:
     rtx_environment()
     from onnx import TensorProto, helper
 

@@ -1,6 +1,4 @@
-"""Training of a recipe on a data set: it learns, goes on where it was, and bad input costs no
-training time.
-"""
+"""Training of recipes on a dataset: learning, resuming, and invalid input."""
 
 from __future__ import annotations
 
@@ -36,38 +34,39 @@ def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
-def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+def equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     other = weights(second)
     return all(torch.equal(value, other[name]) for name, value in weights(first).items())
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_run_in_two_parts_is_an_unbroken_one(name: str, tmp_path: Path) -> None:
+def test_train_method_resumed_equals_uninterrupted_run(name: str, tmp_path: Path) -> None:
     chosen = recipe(name)
-    whole = train_method(chosen, DATA, TrainerConfig(tmp_path / "whole", steps=5))
+    uninterrupted = train_method(chosen, DATA, TrainerConfig(tmp_path / "uninterrupted", steps=5))
     train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5), stop_at=2)
-    parts = train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5, resume=True))
-    assert same(whole, parts)
+    resumed = train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=5, resume=True))
+    assert equal(uninterrupted, resumed)
     fresh = train_method(chosen, DATA, TrainerConfig(tmp_path / "fresh", steps=1), stop_at=1)
-    assert not same(whole, fresh)
-    predictions = method_predictions(whole, chosen, DATA.validation, DATA)
+    assert not equal(uninterrupted, fresh)
+    predictions = method_predictions(uninterrupted, chosen, DATA.validation, DATA)
     assert predictions.known.all()
-    said_recipe, said = read_method_run(tmp_path / "parts")
-    assert said_recipe == chosen
-    assert same(said, whole)
+    loaded_recipe, loaded = read_method_run(tmp_path / "parts")
+    assert loaded_recipe == chosen
+    assert equal(loaded, uninterrupted)
 
 
-def test_clips_as_published_train_too(tmp_path: Path) -> None:
-    """Convolutions over time have weights of five axes, which the layout of images is not made for."""
+def test_train_method_of_published_clips_resumes(tmp_path: Path) -> None:
+    """Weights of 3D convolutions have five axes, unsupported by the channels-last layout."""
     chosen = recipe("mean_teacher", "net.clip=3d", "net.base=8")
-    whole = train_method(chosen, DATA, TrainerConfig(tmp_path / "whole", steps=3))
+    uninterrupted = train_method(chosen, DATA, TrainerConfig(tmp_path / "uninterrupted", steps=3))
     train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3), stop_at=1)
-    assert same(
-        whole, train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3, resume=True))
+    assert equal(
+        uninterrupted,
+        train_method(chosen, DATA, TrainerConfig(tmp_path / "parts", steps=3, resume=True)),
     )
 
 
-def test_a_moving_teacher_is_for_any_network_over_frames(tmp_path: Path) -> None:
+def test_train_method_with_ema_teacher_trains_frame_network(tmp_path: Path) -> None:
     net = train_method(
         recipe("incomplete_labels", "targets=ema_teacher", "sampler=mixed"),
         DATA,
@@ -77,8 +76,8 @@ def test_a_moving_teacher_is_for_any_network_over_frames(tmp_path: Path) -> None
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
-def test_what_is_plain_to_see_is_learned(tmp_path: Path) -> None:
-    """The first AU brightens the left half of a made-up face."""
+def test_train_method_learns_visible_au(tmp_path: Path) -> None:
+    """The first AU brightens the left half of a synthetic face."""
     chosen = recipe(
         "feature_pyramid",
         "batch=16",
@@ -92,7 +91,7 @@ def test_what_is_plain_to_see_is_learned(tmp_path: Path) -> None:
     assert ((predictions.au[:, 0] > 0.5) == (DATA.train.au[:, 0] > 0.5)).mean() > 0.9
 
 
-def test_train_method_calls_after_epoch_with_steps_stretched_over_epochs(tmp_path: Path) -> None:
+def test_train_method_calls_after_epoch_once_per_epoch(tmp_path: Path) -> None:
     epochs: list[int] = []
     train_method(
         recipe("incomplete_labels", "epochs=3"),
@@ -103,7 +102,7 @@ def test_train_method_calls_after_epoch_with_steps_stretched_over_epochs(tmp_pat
     assert epochs == [1, 2, 3]
 
 
-def test_start_weights_are_taken_by_name_and_the_rest_is_told() -> None:
+def test_load_initial_weights_matches_names_and_warns_of_rest() -> None:
     frames = build_network(recipe("multi_database", "net.recurrence=none").net)
     net = build_network(recipe("multi_database").net)
     with pytest.warns(UserWarning, match=r"initial weights: \d+ loaded, 12 missing \(grus"):
@@ -125,7 +124,7 @@ def masked(data: MethodData, **masks: np.ndarray) -> MethodData:
     return replace(data, train=replace(data.train, **masks))
 
 
-def test_an_empty_task_is_told_and_the_others_are_learned(tmp_path: Path) -> None:
+def test_train_method_of_empty_task_warns_and_trains_others(tmp_path: Path) -> None:
     none = masked(DATA, expression_mask=np.zeros(56, bool))
     with pytest.warns(
         UserWarning, match="M1 trains without EXPR: no training row is labeled for it"
@@ -135,7 +134,7 @@ def test_an_empty_task_is_told_and_the_others_are_learned(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "pairwise_intensity"])
-def test_data_of_a_single_class_trains_without_harm(name: str, tmp_path: Path) -> None:
+def test_train_method_of_single_class_stays_finite(name: str, tmp_path: Path) -> None:
     flat = masked(
         DATA,
         au=np.zeros_like(DATA.train.au),
@@ -151,43 +150,43 @@ def test_data_of_a_single_class_trains_without_harm(name: str, tmp_path: Path) -
     )
 
 
-def test_a_batch_without_any_label_does_no_harm(tmp_path: Path) -> None:
-    """A moving teacher sees frames that nobody labeled, here nearly all of them."""
+def test_train_method_of_unlabeled_batches_stays_finite(tmp_path: Path) -> None:
+    """A mean teacher uses unlabeled frames, here nearly all of them."""
     few = np.arange(56) < 2
-    bare = masked(
+    sparse = masked(
         DATA, au_mask=np.repeat(few[:, None], 12, axis=1), expression_mask=few, va_mask=few
     )
-    net = train_method(recipe("mean_teacher"), bare, TrainerConfig(tmp_path, steps=6))
+    net = train_method(recipe("mean_teacher"), sparse, TrainerConfig(tmp_path, steps=6))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
-def test_images_with_nan_are_left_out_and_the_rest_is_learned(tmp_path: Path) -> None:
-    def spoil(batch, rows, random):  # type: ignore[no-untyped-def]
+def test_train_method_skips_samples_with_nan(tmp_path: Path) -> None:
+    def corrupt(batch, rows, random):  # type: ignore[no-untyped-def]
         crops = batch["crops"].clone()
         crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
         return {**batch, "crops": crops}
 
     net = train_method(
-        recipe("incomplete_labels"), replace(DATA, change=spoil), TrainerConfig(tmp_path, steps=8)
+        recipe("incomplete_labels"), replace(DATA, change=corrupt), TrainerConfig(tmp_path, steps=8)
     )
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["left_out"] > 0
 
 
-def test_nothing_but_nan_stops_the_run_instead_of_wasting_it(tmp_path: Path) -> None:
-    def spoil(batch, rows, random):  # type: ignore[no-untyped-def]
+def test_train_method_of_only_nan_raises(tmp_path: Path) -> None:
+    def corrupt(batch, rows, random):  # type: ignore[no-untyped-def]
         return {**batch, "crops": batch["crops"] * float("nan")}
 
     with pytest.raises(TrainingError, match="no usable sample in 50 steps"):
         train_method(
             recipe("incomplete_labels"),
-            replace(DATA, change=spoil),
+            replace(DATA, change=corrupt),
             TrainerConfig(tmp_path, steps=80),
         )
 
 
-def test_videos_shorter_than_the_window_are_learned_from_and_judged(tmp_path: Path) -> None:
+def test_train_method_of_videos_shorter_than_window_trains(tmp_path: Path) -> None:
     short = synthetic_data({"a": 3, "b": 5, "c silent": 2}, {"d": 1, "e silent": 4}, size_px=48)
     for name, options in (
         ("multimodal_transformer", []),
@@ -201,7 +200,7 @@ def test_videos_shorter_than_the_window_are_learned_from_and_judged(tmp_path: Pa
         assert np.isfinite(predictions.expression).all()
 
 
-def test_audio_shorter_than_the_video_is_silence_behind_its_end(tmp_path: Path) -> None:
+def test_train_method_of_audio_shorter_than_video_trains(tmp_path: Path) -> None:
     long = synthetic_data(
         {"a": 130, "b": 130}, {"c": 130}, size_px=48
     )  # 5.2 s of video, 4 s of audio
@@ -213,7 +212,7 @@ def test_audio_shorter_than_the_video_is_silence_behind_its_end(tmp_path: Path) 
         assert np.isfinite(predictions.au).all()
 
 
-def test_a_batch_of_one_is_refused() -> None:
+def test_recipe_with_batch_of_one_raises() -> None:
     with pytest.raises(
         ValueError, match="batch must be at least 2, since batch statistics need two samples, got 1"
     ):
@@ -222,7 +221,7 @@ def test_a_batch_of_one_is_refused() -> None:
         recipe("multi_database", "sampling.windows=1")
 
 
-def test_a_checkpoint_of_another_recipe_or_length_is_refused_and_stays(tmp_path: Path) -> None:
+def test_train_method_resumed_with_other_recipe_raises_and_keeps_checkpoint(tmp_path: Path) -> None:
     train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=2))
     before = (tmp_path / "state.pt").read_bytes()
     with pytest.raises(TrainingError, match=r"of another run: .*use another folder"):
@@ -235,7 +234,7 @@ def test_a_checkpoint_of_another_recipe_or_length_is_refused_and_stays(tmp_path:
 
 
 @pytest.mark.parametrize("damage", ["state.pt", "weights.safetensors", "run.json"])
-def test_damaged_files_of_a_run_are_told(damage: str, tmp_path: Path) -> None:
+def test_read_method_run_of_damaged_file_raises(damage: str, tmp_path: Path) -> None:
     train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=2))
     path = tmp_path / damage
     path.write_bytes(path.read_bytes()[:100])
@@ -249,7 +248,7 @@ def test_damaged_files_of_a_run_are_told(damage: str, tmp_path: Path) -> None:
         read_method_run(tmp_path)
 
 
-def test_half_precision_trains_on_the_cpu_with_bfloat16_alone(tmp_path: Path) -> None:
+def test_train_method_on_cpu_supports_bfloat16_only(tmp_path: Path) -> None:
     net = train_method(
         recipe("feature_pyramid"),
         DATA,
@@ -257,7 +256,7 @@ def test_half_precision_trains_on_the_cpu_with_bfloat16_alone(tmp_path: Path) ->
     )
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
     full = train_method(recipe("feature_pyramid"), DATA, TrainerConfig(tmp_path / "full", steps=2))
-    assert not same(net, full)
+    assert not equal(net, full)
     with pytest.raises(ValueError, match="float16 needs a CUDA device"):
         train_method(
             recipe("feature_pyramid"),

@@ -1,4 +1,4 @@
-"""Options that cannot be are told with those that can, in whatever order they are given."""
+"""Invalid options of recipes are rejected with the valid ones, in any order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.train
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
         ("M1", ["net.size_px=-3"], "net.size_px must be at least 1, got -3"),
         ("M2", ["net.window=0"], "net.window must be at least 1, got 0"),
@@ -48,23 +48,23 @@ pytestmark = pytest.mark.train
         ),
     ],
 )
-def test_what_cannot_be_is_told(name: str, options: list[str], said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_find_recipe_of_invalid_option_raises(name: str, options: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         find_recipe(name, "compact", options)
 
 
 @pytest.mark.parametrize(
     "options", [["sampler=mixed", "net.mapping=false"], ["net.mapping=false", "sampler=mixed"]]
 )
-def test_options_are_checked_together_not_one_by_one(options: list[str]) -> None:
+def test_find_recipe_validates_options_together(options: list[str]) -> None:
     assert find_recipe("M7", "compact", options).sampler == "mixed"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_passes(name: str, preset: str) -> None:
+def test_find_recipe_of_each_preset_is_valid(name: str, preset: str) -> None:
     assert find_recipe(name, preset).preset == preset
 
 
-def test_no_layers_are_a_transformer_less_network() -> None:
+def test_find_recipe_with_zero_layers_is_valid() -> None:
     assert find_recipe("M2", "compact", ["net.layers=0"]).net.layers == 0

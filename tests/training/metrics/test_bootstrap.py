@@ -30,7 +30,7 @@ def test_bootstrap_of_sums_equals_resampling_frames() -> None:
 
 
 def test_bootstrap_interval_width_matches_theory() -> None:
-    """For V videos of equal length, the standard error of the accuracy is std / sqrt(V)."""
+    """Standard error of the accuracy of V videos of equal length is std / sqrt(V)."""
     random = np.random.default_rng(1)
     accuracy = random.uniform(0.3, 0.9, 60)
     right = np.round(1000 * accuracy)

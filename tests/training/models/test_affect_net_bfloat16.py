@@ -9,18 +9,18 @@ from training.models.affect_net import AffectNet
 pytestmark = pytest.mark.train
 
 
-def test_the_trunk_alone_is_rounded():
+def test_affect_net_in_bfloat16_rounds_trunk_only():
     torch.manual_seed(0)
     net = AffectNet(recipe().net).train()
     crops = torch.randn(4, 3, 48, 48)
-    seen = []
-    net.trunk.register_forward_hook(lambda _, __, found: seen.append(found[1].dtype))
+    dtypes = []
+    net.trunk.register_forward_hook(lambda _, __, outputs: dtypes.append(outputs[1].dtype))
     torch.manual_seed(1)
     plain = net(crops)
     net.uses_bfloat16 = True
     torch.manual_seed(1)
     rounded = net(crops)
-    assert seen == [torch.float32, torch.bfloat16]
+    assert dtypes == [torch.float32, torch.bfloat16]
     for name, value in rounded.items():
         assert value.dtype == torch.float32
         difference = (value - plain[name]).abs().max()
@@ -33,7 +33,7 @@ def test_the_trunk_alone_is_rounded():
     )
     net.eval()
     exact = net(crops)
-    assert seen[-1] == torch.float32
+    assert dtypes[-1] == torch.float32
     net.uses_bfloat16 = False
     for name, value in net(crops).items():
         torch.testing.assert_close(value, exact[name], rtol=0, atol=0)

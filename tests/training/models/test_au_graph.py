@@ -1,3 +1,5 @@
+"""AU graph layer compared with the SDK kernel, and its adjacency."""
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from training.models.au_graph import AuGraph, adjacency_from_prototypes
 pytestmark = pytest.mark.train
 
 
-def test_the_layer_in_torch_is_the_kernel_s_twin():
+def test_au_graph_matches_kernel():
     torch.manual_seed(0)
     layer = AuGraph(24, layers=2)
     for bias in layer.biases:
@@ -17,11 +19,11 @@ def test_the_layer_in_torch_is_the_kernel_s_twin():
     nodes = torch.randn(5, 12, 24)
     weights = GcnWeights.from_bytes(save(layer.tensors()))
     with torch.no_grad():
-        wanted = layer(nodes).numpy()
-    assert np.abs(reference.au_gcn(nodes.numpy(), weights) - wanted).max() < 1e-5
+        expected = layer(nodes).numpy()
+    assert np.abs(reference.au_gcn(nodes.numpy(), weights) - expected).max() < 1e-5
 
 
-def test_the_adjacency_is_symmetric_and_normalized():
+def test_adjacency_from_prototypes_is_symmetric_and_normalized():
     adjacency = adjacency_from_prototypes()
     assert np.allclose(adjacency, adjacency.T)
     linked = adjacency > 0

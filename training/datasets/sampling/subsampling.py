@@ -11,7 +11,7 @@ from training.datasets.frame_table import FrameTable, Rows
 
 
 def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
-    """Every n-th row of each video, ordered by frame, starting at index `shift` modulo n."""
+    """One in n rows of each video, ordered by frame, starting at index `shift` modulo n."""
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     rows = np.asarray(rows, np.int64)

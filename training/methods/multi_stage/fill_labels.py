@@ -18,8 +18,9 @@ MAX_VA: Final = 0.99
 def fill_labels(
     table: FrameTable, rows: NDArray[np.int64], predictions: Mapping[str, NDArray[np.float32]]
 ) -> FrameTable:
-    """The table with hard labels where there were none: AU p > 0.5, the best expression, valence and
-    arousal within +-0.99.
+    """Fill missing labels of a table by hard pseudo-labels.
+
+    These are AU p > 0.5, the most probable expression, and valence and arousal within +-0.99.
 
     `predictions` are `au` [K, 12], `expression` [K, 7] and `va` [K, 2] of `rows` [K], each or none.
     True labels are kept. Held-out videos of a task (validation, test) are not filled for it.

@@ -30,16 +30,14 @@ from training.models.stages import MethodNet
 
 SCALE: Final = 16.0
 MARGIN: Final = 0.2
-"""Of the cosines in the identity loss (CosFace, Wang et al. 2018); the scale suits some hundred
-people.
-"""
+"""Scale and margin of the CosFace loss (Wang et al. 2018); the scale suits some hundred people."""
 
 _BATCH: Final = 64
 _PAIRS: Final = 20_000
 
 
 class IdentityNet(nn.Module):
-    """A face embedding with one direction for each known person."""
+    """Face embedding with a class vector for each training identity."""
 
     def __init__(self, trunk: str, embedding: int, people: int) -> None:
         super().__init__()
@@ -93,12 +91,11 @@ def train_with_identity_prior(
     *,
     after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
-    """Stage `identity`, then the recipe with both branches initialized from it (the only one without
-    `subtract_identity`).
+    """Train stage `identity`, then the recipe with its branches initialized from it.
 
     Identities are the groups of the training table (people if the data set names them, else source
-    videos), with all its rows, labeled or not. `identity/identity.json` holds how well unseen
-    people are told apart.
+    videos), with all its rows, labeled or not. `identity/identity.json` holds the verification
+    accuracy on unseen people.
     """
     face = _train_identity(recipe, data, config)
     weights = {f"encoder.face.{name}": value for name, value in face.state_dict().items()}

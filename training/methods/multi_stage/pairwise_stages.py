@@ -129,7 +129,7 @@ class MappingFrames:
         usable = np.flatnonzero(table.has_crop & table.labeled("AU"))
         if not len(usable):
             raise ValueError(
-                "no training frame has AU labels and an image: there is nothing to map intensities to"
+                "no training frame has AU labels and an image, so intensities cannot be mapped"
             )
         videos = np.unique(table.video[usable])
         frames_per_video = max(1, MAPPING_FRAMES // len(videos))

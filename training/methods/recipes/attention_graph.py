@@ -22,7 +22,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="attention and graph relation",
         paper="M4",
-        sentence="Draws attention around each AU's landmarks and lets AUs that appear together inform each other.",
+        sentence="Attends to the landmarks of each AU and relates AUs by a co-occurrence graph.",
         preset=preset,
         net=select_preset(preset, {"published": AttentionGraphConfig(), "compact": compact}),
         normalization="half",

@@ -16,7 +16,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="feature pyramid",
         paper="M6",
-        sentence="Reads five resolutions at once; single-task models first write the labels that frames lack.",
+        sentence="Uses five resolutions; single-task models first pseudo-label missing labels.",
         preset=preset,
         net=select_preset(
             preset,

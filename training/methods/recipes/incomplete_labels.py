@@ -15,7 +15,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="incomplete labels",
         paper="M3",
-        sentence="Trains one trunk in phases: frames labeled for expression, for AUs, and for both.",
+        sentence="Trains one trunk in phases: frames labeled for expression, AUs, or both.",
         preset=preset,
         net=select_preset(
             preset,

@@ -19,7 +19,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="mean teacher",
         paper="M5",
-        sentence="Learns unlabeled tasks of each clip from its own moving average and discounts doubtful expressions.",
+        sentence="Learns missing labels of clips from a mean teacher, with self-cure.",
         preset=preset,
         net=select_preset(preset, {"published": MeanTeacherClipConfig(), "compact": compact}),
         normalization="kinetics4",

@@ -19,7 +19,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="multi-database recurrent",
         paper="M8",
-        sentence="Joins three differently labeled sources through a teacher's soft targets and adds a GRU over frames.",
+        sentence="Distills differently labeled sources into one model, then adds a GRU.",
         preset=preset,
         net=select_preset(preset, {"published": MultiDatabaseConfig(), "compact": compact}),
         normalization="ferplus",

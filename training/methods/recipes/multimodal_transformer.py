@@ -36,7 +36,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="multimodal transformer",
         paper="M2",
-        sentence="Fuses face and audio features and relates 30 frames by a transformer; tasks are trained in turn.",
+        sentence="Fuses face and audio features over 30 frames by a transformer; tasks alternate.",
         preset=preset,
         net=select_preset(preset, {"published": MultimodalConfig(), "compact": compact}),
         normalization="half",

@@ -24,7 +24,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="pairwise intensity",
         paper="M7",
-        sentence="Orders frames of one person by AU intensity, then judges each against how that face looked before.",
+        sentence="Ranks frames of a person by AU intensity, relative to the face's history.",
         preset=preset,
         net=select_preset(preset, {"published": PairwiseConfig(), "compact": compact}),
         normalization="imagenet",

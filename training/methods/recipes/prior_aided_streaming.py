@@ -17,7 +17,7 @@ def recipe(preset: str = "published") -> MethodRecipe:
     return MethodRecipe(
         name="prior-aided streaming",
         paper="M1",
-        sentence="Subtracts identity from a face's embedding; AUs then inform expression, and that valence and arousal.",
+        sentence="Subtracts identity; AUs inform expression, then valence and arousal.",
         preset=preset,
         net=select_preset(
             preset,

@@ -1,4 +1,4 @@
-"""F-TDNN over log-mel frames (Povey et al. 2018; the speaker recognizer's shape that M2 uses)."""
+"""F-TDNN over log-mel frames (Povey et al. 2018), in the speaker recognition layout of M2."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.nn import functional
 from training.models.stages import TensorForm
 
 MEL_BANDS: Final = 64
-# Kernel, dilations of the three convolutions, and which earlier layers join the input (besides the
-# one before).
+# Kernel, dilations of the three convolutions, and earlier layers concatenated to the input (besides
+# the previous one).
 _LAYERS: Final[tuple[tuple[int, tuple[int, int, int], tuple[int, ...]], ...]] = (
     (2, (2, 2, 2), ()),  # 02
     (1, (1, 1, 1), ()),  # 03
@@ -27,8 +27,9 @@ _LAYERS: Final[tuple[tuple[int, tuple[int, int, int], tuple[int, ...]], ...]] = 
 
 
 class TimeConv(nn.Module):
-    """Convolution along time [N, C, L] -> [N, C', L], with `before` columns of its context before a
-    frame (default all).
+    """Convolution along time, [N, C, L] -> [N, C', L].
+
+    `before` columns of its context precede a frame (default: all).
     """
 
     def __init__(
@@ -50,14 +51,12 @@ class TimeConv(nn.Module):
         return output
 
     def step(self, audio: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
-        """The next columns, with the `context` columns before them as cache (zeros at first)."""
+        """Process the next columns; `cache` holds the `context` columns before (zeros first)."""
         joined = torch.cat([cache, audio], dim=2)
         return self.conv(joined), joined[:, :, joined.shape[2] - self.context :]
 
     def constrain(self) -> None:
-        """One step towards rows that are orthogonal and of one length (Kaldi's semi-orthogonal
-        update).
-        """
+        """Step towards orthogonal rows of equal length (Kaldi's semi-orthogonal update)."""
         with torch.no_grad():
             weight = self.conv.weight.flatten(1)
             if weight.shape[0] > weight.shape[1]:
@@ -86,7 +85,7 @@ class FactorizedLayer(nn.Module):
         super().__init__()
         widths = (inputs, between, between, outputs)
         before: list[int | None] = [None] * 3
-        if not causal:  # as even around a frame as the three together can be
+        if not causal:  # the three together are as symmetric around a frame as possible
             halves = [math.ceil((kernel - 1) * sum(dilations[:i]) / 2) for i in range(4)]
             before = [halves[i + 1] - halves[i] for i in range(3)]
         self.factors = nn.ModuleList(
@@ -108,8 +107,8 @@ class Ftdnn(nn.Module):
     """Log-mel [N, L, 64] -> [N, L, outputs].
 
     `causal` puts all context before a frame. `utterance` adds the speaker recognizer's tail,
-    which describes a whole recording by statistics over time; it serves pretraining on
-    recordings with one label and is not run per frame.
+    which describes a recording by statistics over time; it is for pretraining on recordings
+    with one label and does not run per frame.
     """
 
     def __init__(
@@ -145,7 +144,7 @@ class Ftdnn(nn.Module):
         return [part for part in self.modules() if isinstance(part, TimeConv)]
 
     def constrain(self) -> None:
-        """Keep the bottlenecks semi-orthogonal; call it after every few steps of the optimizer."""
+        """Keep the bottlenecks semi-orthogonal; call this every few optimizer steps."""
         for layer in self.layers:
             assert isinstance(layer, FactorizedLayer)
             for factor in list(layer.factors)[:2]:
@@ -165,23 +164,23 @@ class Ftdnn(nn.Module):
             return audio
 
         audio = self.first_norm(torch.relu(run(self.first, mel.transpose(1, 2))))
-        found: dict[int, Tensor] = {}
+        outputs: dict[int, Tensor] = {}
         for number, (layer, (_, _, joined)) in enumerate(
             zip(self.layers, _LAYERS, strict=True), start=2
         ):
             assert isinstance(layer, FactorizedLayer)
-            audio = torch.cat([audio, *[found[each] for each in joined]], dim=1)
+            audio = torch.cat([audio, *[outputs[earlier] for earlier in joined]], dim=1)
             for factor in layer.factors:
                 assert isinstance(factor, TimeConv)
                 audio = run(factor, audio)
-            audio = found[number] = layer.norm(torch.relu(audio))
+            audio = outputs[number] = layer.norm(torch.relu(audio))
         return audio.transpose(1, 2), after
 
     def forward(self, mel: Tensor) -> Tensor:
         return torch.relu(self.read(self._hidden(mel, None)[0]))
 
     def describe_utterance(self, mel: Tensor) -> Tensor:
-        """A whole recording [N, L, 64] -> [N, outputs], by mean and deviation over time."""
+        """Describe recordings [N, L, 64] -> [N, outputs] by mean and deviation over time."""
         if self.utterance is None:
             raise ValueError(
                 "this F-TDNN was built without its utterance tail; build it with utterance=True"
@@ -191,7 +190,7 @@ class Ftdnn(nn.Module):
         return torch.relu(self.utterance[1](statistics))
 
     def state_forms(self) -> tuple[TensorForm, ...]:
-        """The columns that each convolution with context remembers."""
+        """Cached columns of each convolution with context."""
         held = [part for part in self._convolutions() if part.context]
         return tuple(
             TensorForm(f"audio_{i}", (part.conv.in_channels, part.context))
@@ -199,13 +198,17 @@ class Ftdnn(nn.Module):
         )
 
     def step(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """The next mel frames [N, L, 64] and the states of `state_forms` -> [N, L, outputs] and the
-        states after them.
+        """Process the next mel frames.
+
+        Args:
+            mel: [N, L, 64].
+            states: those of `state_forms`.
+
+        Returns:
+            [N, L, outputs] and the new states.
         """
         if not self.causal:
-            raise ValueError(
-                "an F-TDNN that looks ahead cannot run as audio comes in; build it causal"
-            )
+            raise ValueError("a non-causal F-TDNN cannot run on streamed audio; build it causal")
         held = [part for part in self._convolutions() if part.context]
         hidden, after = self._hidden(mel, dict(zip(held, states, strict=True)))
         return (torch.relu(self.read(hidden)), *[after[part] for part in held])

@@ -17,10 +17,10 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """Names by what became of them; all empty but `loaded` where file and network agree."""
+    """Names of parameters by outcome; only `loaded` is not empty where file and network agree."""
 
     loaded: tuple[str, ...]
-    missing: tuple[str, ...]  # in the network, not in the file: they keep their start values
+    missing: tuple[str, ...]  # in the network, not in the file: they keep their initial values
     unexpected: tuple[str, ...]  # in the file, not in the network: left out
     misshapen: tuple[str, ...]  # in both, with different shapes: left out
 
@@ -37,23 +37,24 @@ class LoadReport:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict out of a .safetensors file or a torch file of plain tensors; nothing is
-    unpickled but tensors.
+    """Read a state dict from a .safetensors file or a torch file of plain tensors.
+
+    Only tensors are unpickled.
 
     A torch file may wrap the dict as `state_dict` or `model`, and its names may start with
     `module.`.
     """
     if not path.is_file():
-        raise WeightsError(f"no file of weights at {path}; give a .safetensors, .pt or .pth file")
+        raise WeightsError(
+            f"no file of weights at {path}; expected a .safetensors, .pt or .pth file"
+        )
     try:
         raw = (
             load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (
-        Exception
-    ) as error:  # readers raise what they please at broken files, an unpickling error among it
+    except Exception as error:  # readers raise various types on broken files, also UnpicklingError
         raise WeightsError(
             f"{path} has no readable tensors ({type(error).__name__}); expected .safetensors or "
             "a plain torch file"
@@ -77,29 +78,29 @@ def load_weights(net: nn.Module, path: Path, strict: bool = False) -> LoadReport
     unexpected or misshapen; the network is then unchanged. `num_batches_tracked` counts as
     neither.
     """
-    given = read_weights(path)
-    report = compare_weights(net, given)
+    weights = read_weights(path)
+    report = compare_weights(net, weights)
     if not report.loaded or (strict and (report.missing or report.unexpected or report.misshapen)):
         raise WeightsError(f"{path} does not fit {type(net).__name__}: {report}")
-    return copy_weights(net, given)
+    return copy_weights(net, weights)
 
 
-def compare_weights(net: nn.Module, given: Mapping[str, Tensor]) -> LoadReport:
+def compare_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
     """Report of what `copy_weights` would do; `num_batches_tracked` is ignored."""
-    own = net.state_dict()
-    counters = {name for name in {*given, *own} if name.endswith("num_batches_tracked")}
-    shared = (given.keys() & own.keys()) - counters
-    fitting = {name for name in shared if given[name].shape == own[name].shape}
+    parameters = net.state_dict()
+    counters = {name for name in {*weights, *parameters} if name.endswith("num_batches_tracked")}
+    shared = (weights.keys() & parameters.keys()) - counters
+    fitting = {name for name in shared if weights[name].shape == parameters[name].shape}
     return LoadReport(
         loaded=tuple(sorted(fitting)),
-        missing=tuple(sorted(own.keys() - given.keys() - counters)),
-        unexpected=tuple(sorted(given.keys() - own.keys() - counters)),
+        missing=tuple(sorted(parameters.keys() - weights.keys() - counters)),
+        unexpected=tuple(sorted(weights.keys() - parameters.keys() - counters)),
         misshapen=tuple(sorted(shared - fitting)),
     )
 
 
-def copy_weights(net: nn.Module, given: Mapping[str, Tensor]) -> LoadReport:
+def copy_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
     """Copy tensors into `net` where name and shape agree."""
-    report = compare_weights(net, given)
-    net.load_state_dict({name: given[name] for name in report.loaded}, strict=False)
+    report = compare_weights(net, weights)
+    net.load_state_dict({name: weights[name] for name in report.loaded}, strict=False)
     return report

@@ -1,4 +1,4 @@
-"""MobileFaceNet (Chen et al. 2018), a student's trunk; the usual public parameter names."""
+"""MobileFaceNet (Chen et al. 2018), a student's trunk; with the usual public parameter names."""
 
 from __future__ import annotations
 

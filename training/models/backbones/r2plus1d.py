@@ -33,7 +33,7 @@ class ChannelGate(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        between = max(4, channels // reduction)  # fewer may all stay dark
+        between = max(4, channels // reduction)  # with fewer, all ReLUs may stay inactive
         self.down, self.up = nn.Linear(channels, between), nn.Linear(between, channels)
 
     def forward(self, features: Tensor) -> Tensor:  # [N, C, T, H, W]
@@ -42,12 +42,12 @@ class ChannelGate(nn.Module):
 
 
 class ClipBlock(nn.Module):
-    """Two factorized convolutions, a shortcut and, where asked for, a channel gate."""
+    """Two factorized convolutions, a shortcut and, if `gated`, a channel gate."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, gated: bool) -> None:
         super().__init__()
-        # The width between keeps the parameters of a full 3x3x3 convolution; both halves use the
-        # block's figure.
+        # This width keeps the parameter count of a full 3x3x3 convolution; both convolutions of the
+        # block use it.
         between = (inputs * outputs * 27) // (inputs * 9 + 3 * outputs)
         self.conv1 = nn.Sequential(
             _factorized(inputs, between, outputs, stride),

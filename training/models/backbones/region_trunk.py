@@ -1,5 +1,5 @@
-"""The image trunk of attention networks: two region layers and one feature block (JAA-Net, Shao et
-al. 2021).
+"""Image trunk of attention networks: two region layers and a feature block (JAA-Net, Shao et al.
+2021).
 """
 
 from __future__ import annotations
@@ -26,20 +26,24 @@ def region_layers(unit: int) -> nn.Sequential:
 
 
 def feature_block(inputs: int, unit: int, groups: int = 1) -> nn.Sequential:
-    """Three times two 3x3 convolutions and a max pooling, `groups` of them beside each other."""
+    """Three times two 3x3 convolutions and a max pooling, in `groups` parallel groups."""
     layers: list[nn.Module] = []
     for width in (12 * unit, 16 * unit, 20 * unit):
         for _ in range(2):
-            layers += [nn.Conv2d(groups * inputs, groups * width, 3, padding=1, groups=groups),
-                       nn.BatchNorm2d(groups * width), nn.ReLU()]  # fmt: skip
+            layers += [
+                nn.Conv2d(groups * inputs, groups * width, 3, padding=1, groups=groups),
+                nn.BatchNorm2d(groups * width),
+                nn.ReLU(),
+            ]
             inputs = width
         layers.append(nn.MaxPool2d(2, 2))
     return nn.Sequential(*layers)
 
 
 class RegionTrunk(nn.Module):
-    """[N, 3, S, S] -> [N, 20 unit], the mean over the cells: what an attention network can learn
-    before it has attention.
+    """[N, 3, S, S] -> [N, 20 unit], averaged over the cells.
+
+    The part of an attention network that can be pretrained without attention.
     """
 
     def __init__(self, unit: int = 2) -> None:
@@ -47,7 +51,7 @@ class RegionTrunk(nn.Module):
         self.region = region_layers(unit)
         self.block = feature_block(8 * unit, unit)
         self.width = 20 * unit
-        start_convolutions(self)
+        init_convolutions(self)
 
     def forward(self, crops: Tensor) -> Tensor:
         features: Tensor = self.block(self.region(crops))
@@ -56,28 +60,26 @@ class RegionTrunk(nn.Module):
 
 @runtime_checkable
 class TakesRegionTrunk(Protocol):
-    """A network that begins several of its parts with one region trunk."""
+    """Network that initializes several of its parts from one region trunk."""
 
-    def of_region_trunk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The network's own names and tensors out of those of a `RegionTrunk`."""
+    def from_region_trunk(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Map weights of a `RegionTrunk` to the names and tensors of this network."""
         ...
 
 
-def start_convolutions(net: nn.Module) -> None:
-    """Kaiming's start for every convolution."""
+def init_convolutions(net: nn.Module) -> None:
+    """Initialize every convolution by Kaiming's method."""
     for part in net.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
 
 
-def copies(given: Mapping[str, Tensor], name: str, count: int = 1) -> dict[str, Tensor]:
-    """The trunk's block as the part `name`; for a grouped block `count` copies of it beside each
-    other.
-    """
-    found = {}
-    for key, value in given.items():
+def block_copies(weights: Mapping[str, Tensor], name: str, count: int = 1) -> dict[str, Tensor]:
+    """Weights of the trunk's block as `name`, repeated `count` times for a grouped block."""
+    renamed = {}
+    for key, value in weights.items():
         if key.startswith(f"{BLOCK}."):
-            found[f"{name}{key.removeprefix(BLOCK)}"] = (
+            renamed[f"{name}{key.removeprefix(BLOCK)}"] = (
                 value.repeat(count, *[1] * (value.ndim - 1)) if value.ndim else value
             )
-    return found
+    return renamed

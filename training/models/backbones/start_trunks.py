@@ -1,4 +1,4 @@
-"""Pretrained weights into the image trunks of a network, wherever it holds one."""
+"""Loads pretrained weights into all image trunks of a network."""
 
 from __future__ import annotations
 
@@ -29,18 +29,22 @@ _COLORS = 3
 
 
 def start_trunks(net: nn.Module, path: Path) -> dict[str, LoadReport]:
-    """Copy the weights of `path` into every trunk of `net` that looks at images; says what became
-    of each, by its name.
+    """Copy the weights of `path` into every image trunk of `net`.
 
-    A first convolution with channels beside red, green and blue takes the colors' weights and 0
-    for the others, so that it begins by looking at the image alone. A network of region layers
-    takes a region trunk. Names that are missing, left over or of another shape are told in a
-    warning. Raises WeightsError where there is no trunk, or the file fits none.
+    A first convolution with more channels than red, green and blue gets weights of 0 for them, so
+    that the trunk starts from the image alone. A network of region layers needs a region trunk.
+    Names that are missing, unexpected or misshapen are named in a warning.
+
+    Returns:
+        A report for each trunk, by its name.
+
+    Raises:
+        WeightsError: The network has no trunk, or the file fits none.
     """
-    given = read_weights(path)
-    if isinstance(net, TakesRegionTrunk) and is_region_trunk(given):
-        return {"": copy_weights(net, net.of_region_trunk(given))}
-    reports = {name: copy_weights(trunk, _widened(trunk, given)) for name, trunk in _trunks(net)}
+    weights = read_weights(path)
+    if isinstance(net, TakesRegionTrunk) and is_region_trunk(weights):
+        return {"": copy_weights(net, net.from_region_trunk(weights))}
+    reports = {name: copy_weights(trunk, _widened(trunk, weights)) for name, trunk in _trunks(net)}
     fitting = {name: report for name, report in reports.items() if report.loaded}
     if not fitting:
         raise WeightsError(
@@ -67,19 +71,19 @@ def _first_convolution(trunk: nn.Module) -> nn.Conv2d | nn.Conv3d:
     return next(part for part in trunk.modules() if isinstance(part, nn.Conv2d | nn.Conv3d))
 
 
-def _widened(trunk: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights with a first convolution as wide as the trunk's."""
+def _widened(trunk: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with the first convolution padded to the input channels of the trunk."""
     first = _first_convolution(trunk).weight
     name = next(name for name, value in trunk.named_parameters() if value is first)
-    weight = given.get(name)
+    weight = weights.get(name)
     if (
         weight is None
         or weight.ndim != first.ndim
         or weight.shape[1] != _COLORS
         or first.shape[1] == _COLORS
     ):
-        return given
+        return weights
     more = torch.zeros(
         weight.shape[0], first.shape[1] - _COLORS, *weight.shape[2:], dtype=weight.dtype
     )
-    return given | {name: torch.cat([weight, more], dim=1)}
+    return weights | {name: torch.cat([weight, more], dim=1)}

@@ -13,8 +13,8 @@ class Vgg16(nn.Module):
     """[N, 3, 32 cells, 32 cells] -> [N, outputs].
 
     `base` channels grow to 8 `base`. The published input is 224 px, whose last map has 7 x 7
-    cells; for another crop size `cells` says how many remain (the public network averages to 7 x
-    7, which a fixed graph cannot do from fewer).
+    cells; `cells` is the side of the last map for another crop size (the public network averages to
+    7 x 7, which a fixed graph cannot do from fewer).
     """
 
     def __init__(

@@ -1,6 +1,4 @@
-"""Where each AU shows: a first attention map around two points of the face (JAA-Net, Shao et al.
-2021).
-"""
+"""Initial attention maps of AUs, each around two landmarks (JAA-Net, Shao et al. 2021)."""
 
 from __future__ import annotations
 
@@ -14,10 +12,10 @@ from faceaffect.labels import AU_NAMES, LANDMARK_COUNT
 POINTS: Final = tuple(i for i in range(17, LANDMARK_COUNT) if i not in (60, 64))
 """The 49 points among the usual 68: no jaw line, no inner corners of the mouth."""
 
-INNER_EYE_CORNERS: Final = (22, 25)  # of the 49; their distance is the ruler
+INNER_EYE_CORNERS: Final = (22, 25)  # of the 49; their distance is the unit of length
 OUTER_AND_INNER_EYES: Final = ((19, 22), (25, 28))  # corners of the right and the left eye
 
-# Two points of the 49 and a shift downwards in rulers.
+# Two points of the 49 and a shift downwards in inner eye distances.
 CENTERS: Final[dict[str, tuple[int, int, float]]] = {
     "AU1": (4, 5, -1 / 2),
     "AU2": (1, 8, -1 / 3),
@@ -33,15 +31,15 @@ CENTERS: Final[dict[str, tuple[int, int, float]]] = {
     "AU26": (39, 41, 1 / 2),
 }
 _REACH: Final = 0.14  # half side of the square around a center, in sides of the grid
-_FALL: Final = 0.56  # what is lost over that half side
+_FALL: Final = 0.56  # decrease over that half side
 
 
 class AuAttention(nn.Module):
     """Landmarks [N, 49, 2] in crop pixels -> maps [N, 12, grid, grid], without gradient to the
     landmarks.
 
-    1 at a center, falling with the city-block distance inside a square around it, 0 outside, the
-    larger of two centers.
+    A map is 1 at a center, decreases with the city-block distance inside a square around it and is
+    0 outside; where two squares overlap, the larger value counts.
     """
 
     first: Tensor
@@ -61,12 +59,15 @@ class AuAttention(nn.Module):
         self.register_buffer("cells", torch.arange(grid, dtype=torch.float32), persistent=False)
 
     def centers(self, landmarks: Tensor) -> Tensor:
-        """Cells [N, 2, 12, 2] as (column, row), whole numbers."""
+        """Cells [N, 2, 12, 2] as (column, row), rounded to integers."""
         landmarks = landmarks.detach()
         left, right = INNER_EYE_CORNERS
         between = landmarks[:, left] - landmarks[:, right]
-        ruler = (between * between).sum(dim=1).sqrt()
-        down = torch.stack([torch.zeros_like(self.shift), self.shift], dim=1) * ruler[:, None, None]
+        eye_distance = (between * between).sum(dim=1).sqrt()
+        down = (
+            torch.stack([torch.zeros_like(self.shift), self.shift], dim=1)
+            * eye_distance[:, None, None]
+        )
         points = torch.stack(
             [landmarks[:, self.first] + down, landmarks[:, self.second] + down], dim=1
         )
@@ -79,8 +80,8 @@ class AuAttention(nn.Module):
         inside = (across <= self.reach).to(across.dtype) * (down <= self.reach).to(down.dtype)
         return (torch.relu(1 - (down + across) * self.slope) * inside).amax(dim=1)
 
-    def plain(self, landmarks: Tensor) -> Tensor:
-        """The definition, cell by cell; `forward` gives the same values."""
+    def reference(self, landmarks: Tensor) -> Tensor:
+        """Compute the maps of `forward` cell by cell."""
         maps = torch.zeros(len(landmarks), len(AU_NAMES), self.grid, self.grid)
         for n, both in enumerate(self.centers(landmarks).tolist()):
             for points in both:

@@ -20,7 +20,7 @@ class _TopDown(nn.Module):
     def __init__(self, inputs: list[int], width: int) -> None:
         super().__init__()
         self.inner_blocks = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(each, width, 1)) for each in inputs]
+            [nn.Sequential(nn.Conv2d(channels, width, 1)) for channels in inputs]
         )
         self.layer_blocks = nn.ModuleList(
             [nn.Sequential(nn.Conv2d(width, width, 3, padding=1)) for _ in inputs]
@@ -31,18 +31,19 @@ class _TopDown(nn.Module):
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        laterals = [block(each) for block, each in zip(self.inner_blocks, maps, strict=True)]
+        laterals = [block(level) for block, level in zip(self.inner_blocks, maps, strict=True)]
         summed = [laterals[-1]]
         for lateral in reversed(laterals[:-1]):
             size = [int(side) for side in lateral.shape[-2:]]
             summed.insert(0, lateral + functional.interpolate(summed[0], size, mode="nearest"))
-        smooth = [block(each) for block, each in zip(self.layer_blocks, summed, strict=True)]
+        smooth = [block(level) for block, level in zip(self.layer_blocks, summed, strict=True)]
         return [*smooth, functional.max_pool2d(smooth[-1], 1, 2)]
 
 
 class FeaturePyramid(nn.Module):
-    """[N, 3, S, S] -> five maps [N, width, ...], finest first; with `last_only` the trunk's last
-    level and its pooling.
+    """[N, 3, S, S] -> five maps [N, width, ...], finest first.
+
+    With `last_only`: the last level of the trunk and its pooling.
     """
 
     def __init__(self, trunk: str = "resnet50", width: int = 256, last_only: bool = False) -> None:
@@ -55,9 +56,7 @@ class FeaturePyramid(nn.Module):
         self.fpn = _TopDown(body.map_widths[-self.used :], width)
 
     def freeze_low_levels(self) -> None:
-        """As published for a pretrained trunk: stem, first level and all normalizations are not
-        trained.
-        """
+        """Freeze stem, first level and all normalizations, as published for a pretrained trunk."""
         for part in self.body.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.requires_grad_(False)
@@ -81,9 +80,8 @@ class FeaturePyramid(nn.Module):
 class PyramidRead(nn.Module):
     """Five maps -> [N, outputs].
 
-    `concat`: the levels' means side by side into one linear layer (published code). `per_level`:
-    a linear layer on each level, averaged. `last`: the trunk's last level alone, without what
-    the pyramid adds.
+    `concat`: concatenated level means into one linear layer (published code). `per_level`: a
+    linear layer on each level, averaged. `last`: the trunk's last level only, without the pyramid.
     """
 
     MODES: Final = ("concat", "per_level", "last")

@@ -1,5 +1,5 @@
-"""Convolutions with weights of their own for each patch of a map (the region layer of JAA-Net, Shao
-et al. 2021).
+"""Convolutions with separate weights for each patch of a map (region layer of JAA-Net, Shao et al.
+2021).
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from torch.nn import functional
 
 
 class PatchConv(nn.Module):
-    """BN, ReLU and a 3x3 convolution for each of `side` x `side` patches: [N, C, H, W] -> [N, C',
-    H, W].
+    """BN, ReLU and 3x3 convolution for each of `side` x `side` patches of a map.
 
-    Patches are laid into the channel axis, so that one grouped convolution does them all; zeros
-    at a patch's border are those of its own padding. H and W must divide by `side`.
+    [N, C, H, W] -> [N, C', H, W].
+
+    Patches are moved to the channel axis, so that one grouped convolution processes all; each
+    patch is padded with zeros. H and W must be divisible by `side`.
     """
 
     def __init__(self, inputs: int, outputs: int, side: int) -> None:
@@ -38,8 +39,8 @@ class PatchConv(nn.Module):
         output: Tensor = out.reshape(n, channels, side * height, side * width)
         return output
 
-    def plain(self, features: Tensor) -> Tensor:
-        """The definition: patch by patch. In evaluation mode; `forward` gives the same values."""
+    def reference(self, features: Tensor) -> Tensor:
+        """Compute `forward` patch by patch, in evaluation mode."""
         side, rows = self.side, []
         assert self.norm.running_mean is not None
         assert self.norm.running_var is not None
@@ -48,13 +49,13 @@ class PatchConv(nn.Module):
             cells = []
             for j, patch in enumerate(row.chunk(side, dim=3)):
                 k = i * side + j
-                own = slice(k * self.inputs, (k + 1) * self.inputs)
+                channels_of_patch = slice(k * self.inputs, (k + 1) * self.inputs)
                 patch = functional.batch_norm(
                     patch,
-                    self.norm.running_mean[own],
-                    self.norm.running_var[own],
-                    self.norm.weight[own],
-                    self.norm.bias[own],
+                    self.norm.running_mean[channels_of_patch],
+                    self.norm.running_var[channels_of_patch],
+                    self.norm.weight[channels_of_patch],
+                    self.norm.bias[channels_of_patch],
                     eps=self.norm.eps,
                 )
                 cells.append(functional.conv2d(torch.relu(patch), weights[k], biases[k], padding=1))
@@ -74,7 +75,9 @@ class RegionLayer(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        whole = self.conv(features)
-        fine = self.fine(whole)
+        convolved = self.conv(features)
+        fine = self.fine(convolved)
         middle = self.middle(fine)
-        return torch.relu(self.norm(whole + torch.cat([fine, middle, self.coarse(middle)], dim=1)))
+        return torch.relu(
+            self.norm(convolved + torch.cat([fine, middle, self.coarse(middle)], dim=1))
+        )

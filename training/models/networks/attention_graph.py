@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from faceaffect.labels import AU_NAMES
 from training.models.backbones.region_trunk import (
     REGION,
-    copies,
+    block_copies,
     feature_block,
+    init_convolutions,
     region_layers,
-    start_convolutions,
 )
 from training.models.encoders.au_attention import POINTS, AuAttention
 from training.models.mean_shape import MEAN_SHAPE_PX
@@ -50,18 +50,20 @@ def refinement(width: int) -> nn.Sequential:
     """Four unpadded convolutions per AU map, 1 - width - width - width - 1, then a sigmoid."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((1, width), (width, width), (width, width)):
-        layers += [nn.Conv2d(_COUNT * inputs, _COUNT * outputs, 3, groups=_COUNT),
-                   nn.BatchNorm2d(_COUNT * outputs), nn.ReLU()]  # fmt: skip
+        layers += [
+            nn.Conv2d(_COUNT * inputs, _COUNT * outputs, 3, groups=_COUNT),
+            nn.BatchNorm2d(_COUNT * outputs),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers, nn.Conv2d(_COUNT * width, _COUNT, 3, groups=_COUNT), nn.Sigmoid())
 
 
 class AttentionGraph(MethodNet):
-    """Gives `au_logit`, the mean of head and graph, and what training needs: `au_pair` and
-    `local_pair` [N, 12, 2] (inactive, active), `graph_logit` [N, 12] and `landmarks_49` [N, 49,
-    2] in crop pixels.
+    """Returns `au_logit`, the mean of head and graph, and outputs for training.
 
-    Nodes are the means of the local features over their cells; how M4 chose and joined them is
-    not published.
+    These are `au_pair` and `local_pair` [N, 12, 2] (inactive, active), `graph_logit` [N, 12] and
+    `landmarks_49` [N, 49, 2] in crop pixels. Nodes are the local features averaged over their
+    cells; the construction used by M4 is not published.
     """
 
     def __init__(self, config: AttentionGraphConfig) -> None:
@@ -95,7 +97,7 @@ class AttentionGraph(MethodNet):
             nn.Linear(3 * flat, config.head_hidden), nn.Linear(config.head_hidden, 2 * _COUNT)
         )
         self.relation = GraphRelation(channels, config.node_width) if config.graph else None
-        start_convolutions(self)
+        init_convolutions(self)
         self._start_at_mean_shape()
 
     def _start_at_mean_shape(self) -> None:
@@ -108,34 +110,32 @@ class AttentionGraph(MethodNet):
             if last.bias.device.type != "meta":
                 last.bias.copy_(mean.flatten())
 
-    def of_region_trunk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Every feature block, each AU's too, begins as the trunk's."""
-        region = {name: value for name, value in given.items() if name.startswith(f"{REGION}.")}
+    def from_region_trunk(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Initialize all feature blocks, also those of the AUs, from the trunk's block."""
+        region = {name: value for name, value in weights.items() if name.startswith(f"{REGION}.")}
         return (
             region
-            | copies(given, "align")
-            | copies(given, "whole")
-            | copies(given, "local", _COUNT)
+            | block_copies(weights, "align")
+            | block_copies(weights, "whole")
+            | block_copies(weights, "local", _COUNT)
         )
 
     def _landmarks(self, aligned: Tensor) -> Tensor:
-        """[N, 49, 2] in pixels; the layer gives them in crop sides around the middle."""
+        """Landmarks [N, 49, 2] in pixels; the layer outputs them in crop sides from the center."""
         sides = self.landmarks(aligned.flatten(1)).unflatten(1, (len(POINTS), 2))
         output: Tensor = (sides + 0.5) * self.config.size_px
         return output
 
     def _local(self, region: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [N, 12, channels, cells, cells] of each AU's region, and its attention map [N,
-        12, H, W].
-        """
+        """Features [N, 12, channels, cells, cells] and attention maps [N, 12, H, W] of the AUs."""
         if self.first_attention is None or self.refine is None:
             attention = torch.ones_like(region[:, :1]).expand(-1, _COUNT, -1, -1)
         else:
             attention = self.refine(self.first_attention(landmarks))
-        seen = region.unsqueeze(1) * attention.unsqueeze(2)
-        return self.local(seen.flatten(1, 2)).unflatten(1, (_COUNT, -1)), attention
+        attended = region.unsqueeze(1) * attention.unsqueeze(2)
+        return self.local(attended.flatten(1, 2)).unflatten(1, (_COUNT, -1)), attention
 
-    def _see(self, crops: Tensor) -> dict[str, Tensor]:
+    def _heads(self, crops: Tensor) -> dict[str, Tensor]:
         region = self.region(crops)
         aligned = self.align(region)
         landmarks = self._landmarks(aligned)
@@ -146,27 +146,27 @@ class AttentionGraph(MethodNet):
             .unflatten(1, (_COUNT, 2))
         )
         joined = [aligned, self.whole(region), local.detach().mean(dim=1)]
-        head = self.head(torch.cat([each.flatten(1) for each in joined], dim=1)).unflatten(
+        head = self.head(torch.cat([features.flatten(1) for features in joined], dim=1)).unflatten(
             1, (_COUNT, 2)
         )
-        found = {
+        outputs = {
             "au_pair": head,
             "local_pair": pairs,
             "landmarks_49": landmarks,
             "attention": attention,
         }
         if self.relation is not None:
-            found["au_nodes"] = self.relation(local.mean(dim=(3, 4)))
-        return found
+            outputs["au_nodes"] = self.relation(local.mean(dim=(3, 4)))
+        return outputs
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        found = self._see(batch["crops"])
-        logit = _active(found["au_pair"])
+        outputs = self._heads(batch["crops"])
+        logit = _active(outputs["au_pair"])
         if self.relation is not None:
-            graph = self.relation.graph(found["au_nodes"])
-            found |= {"graph_logit": graph}
+            graph = self.relation.graph(outputs["au_nodes"])
+            outputs |= {"graph_logit": graph}
             logit = (logit + graph) / 2
-        return {**found, "au_logit": logit}
+        return {**outputs, "au_logit": logit}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         return (TensorForm("crops", (3, self.config.size_px, self.config.size_px)),)
@@ -177,14 +177,14 @@ class AttentionGraph(MethodNet):
         if self.relation is None:
 
             def alone(images: Tensor) -> tuple[Tensor, ...]:
-                return (_active(self._see(images)["au_pair"]),)
+                return (_active(self._heads(images)["au_pair"]),)
 
             return (Stage("frame", StageCall(self, alone), crops, (AU_LOGIT,)),)
         relation = self.relation
 
         def frame(images: Tensor) -> tuple[Tensor, ...]:
-            found = self._see(images)
-            return found["au_nodes"], _active(found["au_pair"])
+            outputs = self._heads(images)
+            return outputs["au_nodes"], _active(outputs["au_pair"])
 
         def graph(nodes: Tensor, head: Tensor) -> tuple[Tensor, ...]:
             return ((head + relation.graph(nodes)) / 2,)

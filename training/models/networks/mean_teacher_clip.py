@@ -125,31 +125,38 @@ class MeanTeacherClip(MethodNet):
         output: Tensor = self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
         return output
 
-    def _read(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
+    def _read(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
         """AU, eight expression logits, va, alpha."""
         if self.audio is not None:
-            seen = torch.cat(
-                [seen, seen.new_zeros(len(seen), self.audio_width) if heard is None else heard],
+            video_features = torch.cat(
+                [
+                    video_features,
+                    video_features.new_zeros(len(video_features), self.audio_width)
+                    if audio_features is None
+                    else audio_features,
+                ],
                 dim=1,
             )
-        outputs: tuple[Tensor, ...] = self.heads(seen)
+        outputs: tuple[Tensor, ...] = self.heads(video_features)
         return outputs
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         clip = batch["clip"]
         real = batch.get("clip_real", torch.ones_like(clip[:, :, 0, 0, 0]))
         if self.over_time is None:
-            seen = self._clip_3d(clip, real)
+            video_features = self._clip_3d(clip, real)
         else:
-            seen = self.over_time(self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real)
-        heard = (
+            video_features = self.over_time(
+                self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real
+            )
+        audio_features = (
             self.audio(batch["mel"].unsqueeze(1))
             if self.audio is not None and "mel" in batch
             else None
         )
-        if heard is not None and "mel_real" in batch:
-            heard = heard * batch["mel_real"][:, None]
-        au, expression, va, alpha = self._read(seen, heard)
+        if audio_features is not None and "mel_real" in batch:
+            audio_features = audio_features * batch["mel_real"][:, None]
+        au, expression, va, alpha = self._read(video_features, audio_features)
         return {
             "au_logit": au,
             "expression_logit": expression[:, : len(EXPRESSION_NAMES)],
@@ -176,17 +183,19 @@ class MeanTeacherClip(MethodNet):
         ahead) must be trained again on past audio before it is run so.
         """
         size = self.config.size_px
-        crops, seen = (
+        crops, video_features = (
             TensorForm("crops", (CHANNELS, size, size)),
             TensorForm("frame_features", (self.width,)),
         )
         outputs, count = (AU_LOGIT, EXPRESSION_LOGIT, VA, ALPHA), TensorForm("frames_seen", (1,))
-        stages, heard = self._audio_stage()
+        stages, audio_features = self._audio_stage()
         if self.over_time is None:
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
             step = StageCall(self, self._step_3d)
             stages.append(
-                Stage("temporal", step, (crops, *heard), outputs, states, self.config.spacing)
+                Stage(
+                    "temporal", step, (crops, *audio_features), outputs, states, self.config.spacing
+                )
             )
             return tuple(stages)
 
@@ -197,51 +206,59 @@ class MeanTeacherClip(MethodNet):
             TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)),
             count,
         )
-        stages.append(Stage("frame", StageCall(self, frame), (crops,), (seen,)))
+        stages.append(Stage("frame", StageCall(self, frame), (crops,), (video_features,)))
         stages.append(
-            Stage("temporal", StageCall(self, self._step_2d1d), (seen, *heard), outputs, states)
+            Stage(
+                "temporal",
+                StageCall(self, self._step_2d1d),
+                (video_features, *audio_features),
+                outputs,
+                states,
+            )
         )
         return tuple(stages)
 
     def _audio_stage(self) -> tuple[list[Stage], tuple[TensorForm, ...]]:
         if self.audio is None:
             return [], ()
-        audio, heard = self.audio, TensorForm("audio_features", (self.audio_width,))
+        audio, audio_features = self.audio, TensorForm("audio_features", (self.audio_width,))
 
         def audio_step(mel: Tensor) -> tuple[Tensor, ...]:
             return (audio(mel.unsqueeze(1)),)
 
         mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
-        return [Stage("audio", StageCall(self, audio_step), (mel,), (heard,), uses_audio=WINDOW)], (
-            heard,
-        )
+        return [
+            Stage(
+                "audio", StageCall(self, audio_step), (mel,), (audio_features,), uses_audio=WINDOW
+            )
+        ], (audio_features,)
 
-    def _outputs(self, seen: Tensor, heard: Tensor | None) -> tuple[Tensor, ...]:
-        au, expression, va, alpha = self._read(seen, heard)
+    def _outputs(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
+        au, expression, va, alpha = self._read(video_features, audio_features)
         return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha
 
     def _step_3d(self, crops: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        *heard, ring, count = rest
+        *audio_features, ring, count = rest
         clip = push(ring, crops)
         back = torch.arange(FRAMES - 1, -1, -1, dtype=crops.dtype, device=crops.device)
-        seen = self._clip_3d(clip, present(count, back))
+        video_features = self._clip_3d(clip, present(count, back))
         return (
-            *self._outputs(seen, heard[0] if heard else None),
+            *self._outputs(video_features, audio_features[0] if audio_features else None),
             clip[:, 1:],
             (count + 1).clamp(max=FRAMES - 1),
         )
 
     def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        *heard, ring, count = rest
+        *audio_features, ring, count = rest
         assert self.over_time is not None
         spacing = self.config.spacing
         joined, last = push(ring, features), (FRAMES - 1) * spacing
         back = (
             torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
         )
-        seen = self.over_time(joined[:, ::spacing], present(count, back))
+        video_features = self.over_time(joined[:, ::spacing], present(count, back))
         return (
-            *self._outputs(seen, heard[0] if heard else None),
+            *self._outputs(video_features, audio_features[0] if audio_features else None),
             joined[:, 1:],
             (count + 1).clamp(max=last),
         )

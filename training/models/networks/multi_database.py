@@ -114,8 +114,8 @@ class MultiDatabase(MethodNet):
         )
         if self.grus is None:
             return self._named(logit, bins)
-        found = self._named(self.grus["expression"](expression), self.grus["va"](va))
-        return {**found, **self._named(logit, bins, "frame_")}
+        outputs = self._named(self.grus["expression"](expression), self.grus["va"](va))
+        return {**outputs, **self._named(logit, bins, "frame_")}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size, steps = self.config.size_px, () if self.grus is None else (self.config.window,)
@@ -126,11 +126,12 @@ class MultiDatabase(MethodNet):
         crops = TensorForm("crops", (3, size, size))
         if self.grus is None:
 
-            def whole(images: Tensor) -> tuple[Tensor, ...]:
-                found = self({"crops": images})
-                return found["expression_logit"], found["va"]
+            def frame_outputs(images: Tensor) -> tuple[Tensor, ...]:
+                outputs = self({"crops": images})
+                return outputs["expression_logit"], outputs["va"]
 
-            return (Stage("frame", StageCall(self, whole), (crops,), (EXPRESSION_LOGIT, VA)),)
+            outputs = (EXPRESSION_LOGIT, VA)
+            return (Stage("frame", StageCall(self, frame_outputs), (crops,), outputs),)
         if self.config.recurrence == "both":
             raise ValueError(
                 "a bidirectional GRU cannot run on video; build the network with recurrence=forward"

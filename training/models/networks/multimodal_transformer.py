@@ -71,7 +71,7 @@ class MultimodalTransformer(MethodNet):
 
     As published the L mel frames span the same time as the T frames and are resized to them. A
     causal network takes `mel_index` [N, T], how many mel frames had arrived at each frame, and
-    reads the last whole 100 ms before it. Without audio, or where `mel_real` [N] is 0, the audio
+    reads the last complete 100 ms before it. Without audio, or where `mel_real` [N] is 0, the audio
     half of the fused features is zero; training drops audio by `audio_dropout` so that this is
     known.
     """
@@ -93,9 +93,14 @@ class MultimodalTransformer(MethodNet):
         channels = int(getattr(self.sequence_trunk or self.trunk, "map_width"))  # noqa: B009
         cells, width = -(-config.size_px // _STRIDES[name]), config.embedding
         self.embed = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.Dropout(config.dropout), nn.ReLU(), nn.Flatten(),
-            nn.Linear(channels * cells**2, width), nn.BatchNorm1d(width), nn.ReLU(),
-        )  # fmt: skip
+            nn.BatchNorm2d(channels),
+            nn.Dropout(config.dropout),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(channels * cells**2, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
         self.audio = None
         if config.audio:
             self.audio = Ftdnn(
@@ -135,25 +140,31 @@ class MultimodalTransformer(MethodNet):
         assert self.audio is not None
         if "mel" not in batch:
             return torch.zeros_like(frames)
-        heard = self.audio(batch["mel"])
+        audio_features = self.audio(batch["mel"])
         if self.config.causal:
-            whole = (batch["mel_index"].long() // STEP_FRAMES) * STEP_FRAMES
-            heard = functional.pad(
-                heard, (0, 0, 1, 0)
-            )  # entry k is after k mel frames, nothing heard at 0
-            heard = heard.gather(
-                1, whole.clamp(max=heard.shape[1] - 1)[..., None].expand(-1, -1, heard.shape[2])
+            complete = (batch["mel_index"].long() // STEP_FRAMES) * STEP_FRAMES
+            audio_features = functional.pad(
+                audio_features, (0, 0, 1, 0)
+            )  # entry k is after k mel frames, entry 0 is empty
+            audio_features = audio_features.gather(
+                1,
+                complete.clamp(max=audio_features.shape[1] - 1)[..., None].expand(
+                    -1, -1, audio_features.shape[2]
+                ),
             )
         else:
-            heard = functional.interpolate(
-                heard.transpose(1, 2), frames.shape[1], mode="nearest"
+            audio_features = functional.interpolate(
+                audio_features.transpose(1, 2), frames.shape[1], mode="nearest"
             ).transpose(1, 2)
         if "mel_real" in batch:
-            heard = heard * batch["mel_real"][:, None, None]
+            audio_features = audio_features * batch["mel_real"][:, None, None]
         if self.training and self.config.audio_dropout:
-            kept = torch.rand(len(heard), 1, 1, device=heard.device) >= self.config.audio_dropout
-            heard = heard * kept
-        return heard
+            kept = (
+                torch.rand(len(audio_features), 1, 1, device=audio_features.device)
+                >= self.config.audio_dropout
+            )
+            audio_features = audio_features * kept
+        return audio_features
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         crops = batch["crops"]
@@ -187,21 +198,26 @@ class MultimodalTransformer(MethodNet):
                 "to run it on video"
             )
         size, width = self.config.size_px, self.config.embedding
-        seen, heard = TensorForm("frame_features", (width,)), TensorForm("audio_features", (width,))
+        frame_features, audio_features = (
+            TensorForm("frame_features", (width,)),
+            TensorForm("audio_features", (width,)),
+        )
 
         def frame(crops: Tensor) -> tuple[Tensor, ...]:
             return self._visual(crops)[:2]
 
         def temporal(*tensors: Tensor) -> tuple[Tensor, ...]:
-            given = 1 if self.audio is None else 2
+            input_count = 1 if self.audio is None else 2
             encoded, *states = self.encoder.step(
-                torch.cat(tensors[:given], dim=1), *tensors[given:]
+                torch.cat(tensors[:input_count], dim=1), *tensors[input_count:]
             )
             return (self.read(encoded), *states)
 
         crops = TensorForm("crops", (3, size, size))
-        stages = [Stage("frame", StageCall(self, frame), (crops,), (seen, EXPRESSION_LOGIT))]
-        inputs: tuple[TensorForm, ...] = (seen,)
+        stages = [
+            Stage("frame", StageCall(self, frame), (crops,), (frame_features, EXPRESSION_LOGIT))
+        ]
+        inputs: tuple[TensorForm, ...] = (frame_features,)
         if self.audio is not None:
             audio = self.audio
 
@@ -216,12 +232,12 @@ class MultimodalTransformer(MethodNet):
                     "audio",
                     StageCall(self, audio_step),
                     (mel,),
-                    (heard,),
+                    (audio_features,),
                     audio.state_forms(),
                     uses_audio=CHUNK,
                 ),
             )
-            inputs = (seen, heard)
+            inputs = (frame_features, audio_features)
         states = self.encoder.state_forms()
         stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))
         return tuple(stages)

@@ -23,7 +23,7 @@ from training.models.temporal.intensity_history import (
     logit_of,
     soft_clamp,
     whole_video_features,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class PairwiseIntensity(MethodNet):
     """`crops` [N, 3, S, S] give `intensity_raw` and `log_sigma` [N, 12] (stages 1 and 2 of
     training).
 
-    Sequences, as `crops` [N, T, 3, S, S] or as `intensity` and `confidence` [N, T, 12] found
-    before, give `au_value` (stage 3, trained with L1) and `au_logit` [N, T, 12].
+    Sequences, as `crops` [N, T, 3, S, S] or as `intensity` and `confidence` [N, T, 12]
+    computed before, return `au_value` (stage 3, trained with L1) and `au_logit` [N, T, 12].
     """
 
     low: Tensor
@@ -110,12 +110,12 @@ class PairwiseIntensity(MethodNet):
 
     def networks(self) -> list[nn.Module]:
         """All intensity and uncertainty networks."""
-        found = (
+        networks = (
             [self.joint]
             if self.joint is not None
             else [*(self.intensity or ()), *(self.sigma or ())]
         )
-        return [each for each in found if each is not None]
+        return [network for network in networks if network is not None]
 
     def freeze_first_convolutions(self) -> None:
         """Freeze the first convolutions, as published for pretrained VGG16s."""
@@ -124,9 +124,10 @@ class PairwiseIntensity(MethodNet):
                 part.requires_grad_(False)
 
     def freeze_intensity(self) -> None:
-        """For the second stage: only what gives uncertainty learns. Of a shared trunk that is the
-        last layer's upper half alone, whose lower half gets no gradient from the uncertainty's
-        loss and so stays where it is.
+        """Freeze all layers but those of uncertainty, for the second stage.
+
+        Of a shared trunk only the last layer is trained: the loss of uncertainty has no gradient
+        for the intensity half of it, which stays unchanged.
         """
         frozen = list(self.intensity or ())
         if self.joint is not None:
@@ -199,7 +200,7 @@ class PairwiseIntensity(MethodNet):
         return torch.stack(videos)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         if "intensity" in batch:
             intensity, confidence = batch["intensity"], batch["confidence"]
         else:
@@ -210,15 +211,15 @@ class PairwiseIntensity(MethodNet):
                     torch.unflatten(raw, 0, crops.shape[:2]),
                     torch.unflatten(log_sigma, 0, crops.shape[:2]),
                 )
-            found = {"intensity_raw": raw, "log_sigma": log_sigma}
+            outputs = {"intensity_raw": raw, "log_sigma": log_sigma}
             if self.mapping is None:
-                return {**found, "au_logit": raw}
+                return {**outputs, "au_logit": raw}
             if crops.ndim == 4:
-                return found
+                return outputs
             intensity, confidence = self.scaled(raw, log_sigma)
         mapped = self.mapped(self.features_of(intensity, confidence).flatten(0, 1))
         return {
-            **found,
+            **outputs,
             **{
                 name: torch.unflatten(value, 0, intensity.shape[:2])
                 for name, value in mapped.items()

@@ -1,4 +1,4 @@
-"""Several linear layers of one shape as one product."""
+"""Several linear layers of one shape as one matrix product."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class GroupedLinear(nn.Module):
-    """[N, groups, inputs] -> [N, groups, outputs], each group with weights of its own."""
+    """[N, groups, inputs] -> [N, groups, outputs], with separate weights for each group."""
 
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A head with one hidden layer (M3)."""
+"""Head with one hidden layer (M3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Heads of M5: linear read-outs, and a weight with which the network discounts an expression that
-it doubts.
-"""
+"""Heads of M5: linear outputs, and a confidence that scales the expression logits (self-cure)."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ class SelfCureHeads(nn.Module):
     """[N, inputs] -> AU logits [N, 12], expression logits [N, 8], valence and arousal [N, 2], alpha
     [N].
 
-    The eighth expression stands for "none of them" in training and is left out when reading.
+    The eighth expression is "none of them" in training and is dropped at inference.
     Expression logits are multiplied by alpha = sigmoid(FC(x)): a low weight flattens the
     distribution. Without `cure` alpha is one.
     """

@@ -1,6 +1,4 @@
-"""Heads in a fixed order, AU -> expression -> valence and arousal: each later task sees the one
-before (M1).
-"""
+"""Heads in the order AU -> expression -> valence and arousal: each task feeds the next (M1)."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ class StreamingHeads(nn.Module):
     """[N, embedding] -> AU pairs [N, 12, 2] (inactive, active), expression logits [N, 7], valence
     and arousal [N, 2].
 
-    `parallel` is the ablation: same layers and widths, but what comes from the task before is a
-    branch of its own.
+    `parallel` is the ablation: the same layers and widths, but a separate branch replaces the
+    features of the previous task.
     """
 
     def __init__(self, embedding: int = 512, width: int = 64, order: str = ORDERS[0]) -> None:
@@ -30,8 +28,8 @@ class StreamingHeads(nn.Module):
         count = len(AU_NAMES)
         self.parallel = order == "parallel"
         self.norm = nn.BatchNorm1d(embedding)
-        # The twelve linear layers of the paper are one; the twelve read-outs a block-diagonal
-        # product.
+        # The twelve linear layers of the paper are merged into one, the twelve outputs into a
+        # block-diagonal product.
         self.au_features = nn.Linear(embedding, count * _AU_WIDTH)
         self.au_pairs = nn.Parameter(torch.randn(count, _AU_WIDTH, 2) * _AU_WIDTH**-0.5)
         self.au_to_expression = nn.Linear(embedding if self.parallel else count * _AU_WIDTH, width)
@@ -52,10 +50,10 @@ class StreamingHeads(nn.Module):
         nodes = self.au_features(embedding).unflatten(1, (len(AU_NAMES), _AU_WIDTH))
         pairs = torch.matmul(nodes.unsqueeze(2), self.au_pairs).squeeze(2)
         before = self.au_to_expression(embedding if self.parallel else nodes.flatten(1))
-        seen = torch.cat([before, self.expression_branch(embedding)], dim=1)
-        before = self.expression_to_va(embedding if self.parallel else seen)
+        features = torch.cat([before, self.expression_branch(embedding)], dim=1)
+        before = self.expression_to_va(embedding if self.parallel else features)
         return (
             pairs,
-            self.expression(seen),
+            self.expression(features),
             self.va(torch.cat([before, self.va_branch(embedding)], dim=1)),
         )

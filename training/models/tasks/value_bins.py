@@ -10,7 +10,7 @@ class ValueBins(nn.Module):
     """Logits [..., 2 bins] -> logits [..., 2, bins] and their expectation [..., 2].
 
     Values are the bins' centers, so that the expectation agrees with the edges `linspace(-1, 1,
-    bins + 1)` that labels are sorted by; the public code takes `linspace(-1, 1, bins)`, which
+    bins + 1)` that labels are binned by; the public code has `linspace(-1, 1, bins)`, which
     differs by up to half a bin.
     """
 
@@ -27,5 +27,5 @@ class ValueBins(nn.Module):
 
 
 def bin_of(values: Tensor, bins: int = 20) -> Tensor:
-    """Index of the bin of each value; what lies outside [-1, 1] goes to the outermost."""
+    """Index of the bin of each value; values outside [-1, 1] are in the outermost bins."""
     return ((values + 1) * (bins / 2)).floor().long().clamp(0, bins - 1)

@@ -1,5 +1,5 @@
-"""Transformer encoder over fused features: over a whole window (M2 as published), or causal with a
-cache of keys.
+"""Transformer encoder over fused features: over a full window (M2 as published), or causal with a
+key-value cache.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _NEVER = -1e9
 
 
 def sinusoids(steps: int, width: int) -> Tensor:
-    """Positions [steps, width] as sines and cosines (Vaswani et al. 2017)."""
+    """Sinusoidal positions [steps, width] (Vaswani et al. 2017)."""
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     angle = torch.arange(steps)[:, None] * rate
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
 
 
 class EncoderLayer(nn.Module):
-    """Attention and feed-forward, each with a shortcut and normalized afterwards.
+    """Attention and feed-forward, each with a shortcut and post-normalization.
 
-    A causal layer attends to the last `window` frames, itself among them; a learned bias per
-    head and distance takes the place of absolute positions, so that cached keys stay valid while
-    the window slides.
+    A causal layer attends to the last `window` frames, including the current one; a learned bias
+    per head and distance replaces absolute positions, so that cached keys stay valid while the
+    window slides.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class EncoderLayer(nn.Module):
         )
         scores = torch.matmul(query, key.transpose(2, 3)) * self.head_width**-0.5
         if self.distance_bias is not None:
-            place = torch.arange(frames.shape[1], device=frames.device)
-            distance = place[:, None] - place[None, :]
+            position = torch.arange(frames.shape[1], device=frames.device)
+            distance = position[:, None] - position[None, :]
             outside = (distance < 0) | (distance >= self.window)
             scores = scores + self.distance_bias[:, distance.clamp(0, self.window - 1)]
             scores = scores.masked_fill(outside, _NEVER)
@@ -79,30 +79,33 @@ class EncoderLayer(nn.Module):
     def step(
         self, frame: Tensor, keys: Tensor, values: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One frame [N, width] with caches [N, window - 1, inner] and `count` [N, 1] frames seen
-        before it.
-        """
+        """Process a frame [N, width]; caches [N, window - 1, inner] hold `count` [N, 1] frames."""
         if self.distance_bias is None:
-            raise ValueError(
-                "an encoder that looks ahead cannot run frame by frame; build it causal"
-            )
+            raise ValueError("a non-causal encoder cannot run frame by frame; build it causal")
         keys, values = push(keys, self.key(frame)), push(values, self.value(frame))
         query = self._split(self.query(frame).unsqueeze(1))
         scores = torch.matmul(query, self._split(keys).transpose(2, 3)) * self.head_width**-0.5
         back = torch.arange(self.window - 1, -1, -1, device=frame.device, dtype=frame.dtype)
-        seen = present(count, back)[:, None, None, :]
-        scores = (scores + self.distance_bias.flip(1)[:, None, :]) * seen + (1 - seen) * _NEVER
+        mask = present(count, back)[:, None, None, :]
+        scores = (scores + self.distance_bias.flip(1)[:, None, :]) * mask + (1 - mask) * _NEVER
         out = self._after(frame.unsqueeze(1), scores, self._split(values)).squeeze(1)
         return out, keys[:, 1:], values[:, 1:]
 
 
 class SequenceEncoder(nn.Module):
-    """[N, T, width] -> [N, T, width]; with no layers only the normalization is left."""
+    """[N, T, width] -> [N, T, width]; without layers it is only a normalization."""
 
     def __init__(
-        self, width: int, layers: int = 1, heads: int = 8, head_width: int = 64, hidden: int = 2048,
-        window: int = 30, causal: bool = False, dropout: float = 0.1,
-    ) -> None:  # fmt: skip
+        self,
+        width: int,
+        layers: int = 1,
+        heads: int = 8,
+        head_width: int = 64,
+        hidden: int = 2048,
+        window: int = 30,
+        causal: bool = False,
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__()
         self.causal, self.window, self.inner = causal, window, heads * head_width
         self.norm = nn.LayerNorm(width)
@@ -122,7 +125,7 @@ class SequenceEncoder(nn.Module):
         return frames
 
     def state_forms(self) -> tuple[TensorForm, ...]:
-        """Keys and values of each layer, then the count of frames seen (it stops at the window)."""
+        """Keys and values of each layer, then the number of frames so far (up to the window)."""
         cache = (self.window - 1, self.inner)
         forms = [
             TensorForm(f"{kind}_{i}", cache)
@@ -132,13 +135,13 @@ class SequenceEncoder(nn.Module):
         return (*forms, TensorForm("frames_seen", (1,)))
 
     def step(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """One frame [N, width] and the states of `state_forms` -> the frame encoded and the states
-        after it.
+        """Encode a frame [N, width] with the states of `state_forms`.
+
+        Returns:
+            The encoded frame and the new states.
         """
         if not self.causal:
-            raise ValueError(
-                "an encoder that looks ahead cannot run frame by frame; build it causal"
-            )
+            raise ValueError("a non-causal encoder cannot run frame by frame; build it causal")
         frame, count, after = self.norm(frame), states[-1], []
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, EncoderLayer)

@@ -36,7 +36,7 @@ MISMATCHED_FRACTION: Final[float] = 0.2
 """Fraction of the videos of each split whose voice never matches the face, rounded to videos."""
 
 ARKIT_STRIDE: Final[int] = 3
-"""Every third annotated track uses the ARKit rig, the others the FACS rig."""
+"""Stride of the annotated tracks that use the ARKit rig; the others use the FACS rig."""
 
 FIRST_IDENTITY: Final[int] = 500_000
 """First identity number, distinct from those of the images. As there, numbers divisible by

@@ -1,6 +1,4 @@
-"""Every driver on real frames for a few steps: each stage changes what it should and leaves alone
-what it should.
-"""
+"""Multi-stage training for a few steps on rendered frames: each stage trains only its parts."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ Weights = dict[str, torch.Tensor]
 
 @pytest.fixture(scope="module")
 def data(renderwild_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> MethodData:
-    """The tiny RenderWild with labels of all tasks on its training frames, every other one without
-    its expression.
-    """
+    """Tiny RenderWild with labels of all tasks; half of the training frames lack the expression."""
     cache = tmp_path_factory.mktemp("cache")
     truth = read_full_ground_truth(renderwild_tiny, cache)
     opened = open_method_data(renderwild_tiny, SIZE, False, cache, progress=False)
@@ -46,9 +42,9 @@ def compact(method: str, *options: str) -> MethodRecipe:
 
 
 def run(recipe: MethodRecipe, data: MethodData, folder: Path, steps: int = 3) -> Weights:
-    driver = multi_stage_training_for(recipe)
-    assert driver is not None
-    driver(recipe, data, TrainerConfig(folder, resume=True, steps=steps))
+    train = multi_stage_training_for(recipe)
+    assert train is not None
+    train(recipe, data, TrainerConfig(folder, resume=True, steps=steps))
     return weights(folder)
 
 
@@ -56,8 +52,10 @@ def weights(folder: Path) -> Weights:
     return load_file(folder / "weights.safetensors")
 
 
-def under(found: Weights, prefix: str) -> Weights:
-    return {name[len(prefix) :]: value for name, value in found.items() if name.startswith(prefix)}
+def under(net_weights: Weights, prefix: str) -> Weights:
+    return {
+        name[len(prefix) :]: value for name, value in net_weights.items() if name.startswith(prefix)
+    }
 
 
 def equal(first: Weights, second: Weights) -> bool:
@@ -66,7 +64,7 @@ def equal(first: Weights, second: Weights) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_recipes_of_one_stage_have_no_driver() -> None:
+def test_multi_stage_training_for_single_stage_recipe_is_none() -> None:
     assert all(
         multi_stage_training_for(find_recipe(method)) is None for method in ("M2", "M3", "M4", "M5")
     )
@@ -84,80 +82,80 @@ def test_recipes_of_one_stage_have_no_driver() -> None:
     )
 
 
-def test_the_identity_branch_is_learned_then_frozen_and_the_face_branch_starts_from_it(
+def test_identity_prior_freezes_identity_branch_and_initializes_face_branch(
     data: MethodData, tmp_path: Path
 ) -> None:
     recipe = compact("M1", "net.embedding=16")
-    made = run(recipe, data, tmp_path)
+    trained = run(recipe, data, tmp_path)
     learned = under(weights(tmp_path / "identity"), "face.")
-    assert equal(under(made, "encoder.identity."), learned)
-    assert not equal(under(made, "encoder.face."), learned), "the face branch goes on from there"
-    said = json.loads((tmp_path / "identity" / "identity.json").read_text())
-    assert said["people"] == len(set(data.train.groups))
+    assert equal(under(trained, "encoder.identity."), learned)
+    assert not equal(under(trained, "encoder.face."), learned), "the face branch is trained further"
+    record = json.loads((tmp_path / "identity" / "identity.json").read_text())
+    assert record["people"] == len(set(data.train.groups))
     alone = run(
         compact("M1", "net.embedding=16", "net.subtract_identity=false"), data, tmp_path / "alone"
     )
     assert not under(alone, "encoder.identity.")
 
 
-def test_one_person_is_no_one_to_tell_apart(data: MethodData, tmp_path: Path) -> None:
+def test_identity_prior_of_one_person_raises(data: MethodData, tmp_path: Path) -> None:
     one = data.train.select(data.train.video == 0)
     with pytest.raises(ValueError, match="at least two people"):
         run(compact("M1"), replace(data, train=one), tmp_path)
 
 
-def test_pseudo_labels_fill_what_is_missing_and_nothing_else(
+def test_pseudo_label_pass_fills_only_missing_labels(
     data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training.methods.multi_stage import pseudo_label_pass
 
-    seen = {}
-    plain = pseudo_label_pass.train_method
+    training_tables = {}
+    original = pseudo_label_pass.train_method
 
     def spy(
-        recipe: MethodRecipe, given: MethodData, config: TrainerConfig, **options: object
+        recipe: MethodRecipe, data: MethodData, config: TrainerConfig, **options: object
     ) -> object:
-        seen[config.folder.name] = given.train
-        return plain(recipe, given, config, **options)  # type: ignore[arg-type]
+        training_tables[config.folder.name] = data.train
+        return original(recipe, data, config, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pseudo_label_pass, "train_method", spy)
     run(compact("M6", "net.width=8"), data, tmp_path / "joint")
-    assert set(seen) == {"single_au", "single_expression", "single_va", "joint"}
-    assert seen["single_expression"].expression_mask.all()
-    assert not seen["single_expression"].au_mask.any()
-    filled, known = seen["joint"], data.train.expression_mask
+    assert set(training_tables) == {"single_au", "single_expression", "single_va", "joint"}
+    assert training_tables["single_expression"].expression_mask.all()
+    assert not training_tables["single_expression"].au_mask.any()
+    filled, known = training_tables["joint"], data.train.expression_mask
     assert filled.masks.all()
     assert (filled.expression == data.train.expression)[known].all()
     assert np.array_equal(filled.au, data.train.au)
     assert set(filled.expression[~known].tolist()) <= set(range(7))
 
 
-def test_the_three_stages_of_pairs_leave_each_other_alone(data: MethodData, tmp_path: Path) -> None:
+def test_pairwise_stages_freeze_earlier_stages(data: MethodData, tmp_path: Path) -> None:
     recipe = compact("M7", "net.window=20", "net.hidden=8", "sampling.pairs=48")
-    made = run(recipe, data, tmp_path)
-    ordered, doubted = weights(tmp_path / "ranking"), weights(tmp_path / "uncertainty")
+    trained = run(recipe, data, tmp_path)
+    ordered, uncertain = weights(tmp_path / "ranking"), weights(tmp_path / "uncertainty")
     last = max(
         name
         for name in ordered
         if name.startswith("joint.") and name.endswith("weight") and ordered[name].ndim == 2
     )
-    assert torch.equal(ordered[last][:12], doubted[last][:12]), (
-        "doubt leaves intensities as they are"
+    assert torch.equal(ordered[last][:12], uncertain[last][:12]), (
+        "uncertainty training keeps intensities"
     )
-    assert not torch.equal(ordered[last][12:], doubted[last][12:])
-    assert equal(under(made, "joint."), under(doubted, "joint.")), (
-        "the mapping leaves both as they are"
+    assert not torch.equal(ordered[last][12:], uncertain[last][12:])
+    assert equal(under(trained, "joint."), under(uncertain, "joint.")), (
+        "training of the mapping keeps both"
     )
-    assert not equal(under(made, "mapping."), under(doubted, "mapping."))
-    assert (made["high"] > made["low"]).all()
+    assert not equal(under(trained, "mapping."), under(uncertain, "mapping."))
+    assert (trained["high"] > trained["low"]).all()
     plain = run(
         replace(recipe, net=replace(recipe.net, uncertainty=False)), data, tmp_path / "sure"
     )
-    assert plain.keys() == made.keys()
+    assert plain.keys() == trained.keys()
     assert not (tmp_path / "sure" / "uncertainty").exists()
 
 
-def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> None:
+def test_mapping_frames_hold_network_features(data: MethodData) -> None:
     recipe = compact("M7", "net.causal=false", "net.window=20", "net.hidden=8")
     torch.manual_seed(1)
     net = PairwiseIntensity(recipe.net).eval()
@@ -169,10 +167,10 @@ def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> Non
     rows = np.flatnonzero(data.train.video == 0)
     order = rows[np.argsort(data.train.frame[rows])]
     intensity, confidence = (values[order][None] for values in net.scaled(raw, log_sigma))
-    wanted = net.features_of(intensity, confidence)[0].half().float()
-    found = (batch["features"][:, None] == wanted[None]).flatten(2).all(dim=2)
-    assert found.any(), "a batch of all videos holds some frame of the first"
-    k, t = (int(place) for place in found.nonzero()[0])
+    expected = net.features_of(intensity, confidence)[0].half().float()
+    matches = (batch["features"][:, None] == expected[None]).flatten(2).all(dim=2)
+    assert matches.any(), "a batch of all videos holds some frame of the first"
+    k, t = (int(index) for index in matches.nonzero()[0])
     assert np.array_equal(batch["au"][k].numpy(), data.train.au[order[t]])
     assert (frames._weight > 0).all()
     balance = torch.stack([(frames._weight * (frames._au == side)).sum(dim=0) for side in (0, 1)])
@@ -182,30 +180,30 @@ def test_the_mapping_sees_what_the_network_itself_finds(data: MethodData) -> Non
     )
 
 
-def test_teacher_student_and_grus(data: MethodData, tmp_path: Path) -> None:
+def test_multi_database_stages_distill_then_train_grus(data: MethodData, tmp_path: Path) -> None:
     options = ("net.window=8", "sampling.stride=4", "sampling.drop_gaps=false")
-    made = run(compact("M8", *options), data, tmp_path, steps=4)
+    trained = run(compact("M8", *options), data, tmp_path, steps=4)
     student, teacher = weights(tmp_path / "student_frames"), weights(tmp_path / "teacher_frames")
     assert not equal(student, teacher)
-    assert equal({name: made[name] for name in student}, student), (
+    assert equal({name: trained[name] for name in student}, student), (
         "trunk and narrow heads are frozen under the GRUs"
     )
-    assert under(made, "grus.")
-    assert not equal(under(made, "grus."), under(weights(tmp_path / "teacher_windows"), "grus."))
+    assert under(trained, "grus.")
+    assert not equal(under(trained, "grus."), under(weights(tmp_path / "teacher_windows"), "grus."))
     plain = run(compact("M8", "targets=ignore", *options), data, tmp_path / "plain", steps=4)
     assert equal({name: plain[name] for name in teacher}, teacher), (
-        "without distillation the teacher's own frames stay"
+        "without distillation the teacher's frame network is kept"
     )
     frames = run(compact("M8", "net.recurrence=none"), data, tmp_path / "frames", steps=4)
     assert equal(frames, student)
 
 
-def test_a_broken_off_driver_goes_on_where_it_was(
+def test_multi_stage_training_resumed_skips_finished_stages(
     data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped within the student's stage: the teacher is not trained again and the end is the same."""
+    """Stopped in the student stage: the teacher is not trained again, and the result is equal."""
     recipe = compact("M8", "net.recurrence=none")
-    whole = run(recipe, data, tmp_path / "whole", steps=4)
+    uninterrupted = run(recipe, data, tmp_path / "uninterrupted", steps=4)
     steps: list[str] = []
     plain = Trainer.train_step
 
@@ -215,13 +213,13 @@ def test_a_broken_off_driver_goes_on_where_it_was(
         steps.append(loop.config.folder.name)
         return plain(loop)
 
-    driver = multi_stage_training_for(recipe)
-    assert driver is not None
+    train = multi_stage_training_for(recipe)
+    assert train is not None
     monkeypatch.setattr(Trainer, "train_step", counted)
     with pytest.raises(KeyboardInterrupt):
-        driver(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4, save_every=1))
+        train(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4, save_every=1))
     assert steps == ["teacher_frames"] * 4 + ["broken"] * 2
     steps.clear()
-    driver(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4))
+    train(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4))
     assert steps == ["broken"] * 2
-    assert equal(whole, weights(tmp_path / "broken"))
+    assert equal(uninterrupted, weights(tmp_path / "broken"))

@@ -1,6 +1,4 @@
-"""The eight recipes: composed of what there is, short, within two per cent of the literature, and
-able to learn.
-"""
+"""Recipes: descriptions, costs within two percent of the literature, and ability to learn."""
 
 from __future__ import annotations
 
@@ -32,19 +30,19 @@ def rows() -> list[CostRow]:
     return list(cost_rows())
 
 
-def test_costs_are_those_of_the_literature(rows: list[CostRow]) -> None:
+def test_cost_rows_match_literature(rows: list[CostRow]) -> None:
     assert {row.paper for row in rows} == {f"M{i}" for i in range(1, 9)}
     differences = {(row.paper, row.part): row.differences() for row in rows}
     far = {
-        where: each
-        for where, each in differences.items()
-        if any(d is not None and abs(d) > 0.02 for d in each)
+        row: values
+        for row, values in differences.items()
+        if any(d is not None and abs(d) > 0.02 for d in values)
     }
     assert far == {}
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_files_are_short_and_names_and_sentences_there(name: str) -> None:
+def test_recipe_file_is_short_and_described(name: str) -> None:
     assert len((FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 60
     recipe = find_recipe(name)
     assert recipe.paper == f"M{RECIPES.index(name) + 1}"
@@ -54,7 +52,7 @@ def test_files_are_short_and_names_and_sentences_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_compact_is_small(name: str) -> None:
+def test_compact_preset_is_small(name: str) -> None:
     compact, published = find_recipe(name, "compact"), find_recipe(name)
     assert compact.net.size_px <= 112
     assert type(compact.net) is type(published.net)
@@ -64,20 +62,20 @@ def test_compact_is_small(name: str) -> None:
     assert counts[0] < 1.5e6 < counts[1] / 10
 
 
-def test_list_prints_one_line_for_each() -> None:
+def test_list_recipes_prints_one_line_per_recipe() -> None:
     lines = CliRunner().invoke(main, ["list-recipes"]).output.splitlines()
     assert [line.split()[:2] for line in lines] == [
         [name, f"M{i}"] for i, name in enumerate(RECIPES, start=1)
     ]
 
 
-def test_costs_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_cost_prints_every_row(rows: list[CostRow], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.methods.costs.cost_rows", lambda: iter(rows))
     output = CliRunner().invoke(main, ["model-cost"]).output
     assert all(row.part in output for row in rows)
 
 
-def test_mistakes_list_what_is_right() -> None:
+def test_find_recipe_of_unknown_name_lists_known_ones() -> None:
     with pytest.raises(
         ValueError, match=r"unknown recipe 'M9', expected one of prior_aided_streaming \(M1\)"
     ):
@@ -87,7 +85,7 @@ def test_mistakes_list_what_is_right() -> None:
 
 
 def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
-    """A batch with all labels, each sample of one of two kinds that images and audio tell apart."""
+    """Batch with all labels, of two kinds of samples that differ in images and audio."""
     torch.manual_seed(0)
     kind = torch.arange(count) % 2
     batch = {}
@@ -101,10 +99,9 @@ def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
     lead = (count, *steps)
     over_time = kind.reshape(count, *[1] * len(steps)).expand(lead)
     batch |= {
-        "au": over_time[..., None].expand(*lead, 12).float(), "expression": over_time.float() * 3,
+        "au": over_time[..., None].expand(*lead, 12).float(),
+        "expression": over_time.float() * 3,
         "va": (over_time[..., None] * torch.tensor([0.8, -0.6])).float(),
-    }  # fmt: skip
-    batch |= {
         "au_mask": torch.ones(*lead, 12),
         "expression_mask": torch.ones(lead),
         "va_mask": torch.ones(lead),
@@ -121,10 +118,8 @@ def labeled(net: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     "name", [name for name in VARIANTS if name != "pairwise_intensity, direct"]
 )
-def test_each_learns_two_kinds_of_samples(name: str) -> None:
-    """Every trained parameter gets a gradient, and a few steps lower the recipe's loss on one
-    batch.
-    """
+def test_variant_reduces_loss_and_reaches_all_parameters(name: str) -> None:
+    """All trained parameters get a gradient, and a few steps reduce the loss on a batch."""
     net, recipe = variant(name).train(), find_recipe(VARIANTS[name][0], "compact")
     batch = labeled(net, 6)
     optimizer = build_optimizer(net, recipe.optimizer)
@@ -142,18 +137,16 @@ def test_each_learns_two_kinds_of_samples(name: str) -> None:
         }
         losses.append(float(parts["loss"].detach()))
     assert losses[-1] < losses[0]
-    still = {name for name, p in net.named_parameters() if p.requires_grad} - reached
-    assert not {each for each in still if not unreached(name, each)}, still
+    untrained = {name for name, p in net.named_parameters() if p.requires_grad} - reached
+    assert not {each for each in untrained if not is_reached_in_other_stage(name, each)}, untrained
 
 
-def unreached(case: str, parameter: str) -> bool:
-    """What only another stage of training reaches: M8's read-outs of the CNN alone, which its
-    sequences do not pass.
-    """
+def is_reached_in_other_stage(case: str, parameter: str) -> bool:
+    """Whether only another stage trains a parameter: outputs of the CNN alone in M8."""
     return case == "multi_database" and parameter.startswith("heads.") and ".read." in parameter
 
 
-def test_pairs_train_intensity_then_uncertainty() -> None:
+def test_pair_hinge_orders_intensities() -> None:
     net = small_net("pairwise_intensity").train()
     assert isinstance(net, PairwiseIntensity)
     torch.manual_seed(0)
@@ -179,7 +172,7 @@ def test_pairs_train_intensity_then_uncertainty() -> None:
     assert torch.isfinite(pair_gauss(*arguments, torch.ones(6, 12)))
 
 
-def test_a_batch_without_any_label_is_told() -> None:
+def test_total_loss_of_batch_without_labels_raises() -> None:
     net, recipe = small_net("incomplete_labels"), find_recipe("M3")
     batch = {"crops": torch.zeros(1, 3, 48, 48)}
     with pytest.raises(ValueError, match=r"no loss applies: expected \['au_logit against au'"):

@@ -1,4 +1,4 @@
-"""The F-TDNN: what it sees of the audio, its constraint, its carried state."""
+"""F-TDNN: receptive field, semi-orthogonal constraint and carried state."""
 
 from __future__ import annotations
 
@@ -15,37 +15,36 @@ def small(causal: bool) -> Ftdnn:
     return Ftdnn(8, first=12, width=16, between=6, causal=causal, utterance=True).eval()
 
 
-@pytest.mark.parametrize("stretches", [(10, 10, 10, 10), (1, 2, 3, 4, 30), (40,)])
-def test_stretches_with_state_give_the_whole(stretches: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("lengths", [(10, 10, 10, 10), (1, 2, 3, 4, 30), (40,)])
+def test_ftdnn_step_by_chunks_matches_full_input(lengths: tuple[int, ...]) -> None:
     net, mel = small(causal=True), torch.randn(2, 40, 64)
     states = tuple(torch.zeros(2, *form.shape) for form in net.state_forms())
-    found = []
+    outputs = []
     with torch.no_grad():
-        for part in mel.split(list(stretches), dim=1):
+        for part in mel.split(list(lengths), dim=1):
             out, *after = net.step(part, *states)
             states = tuple(after)
-            found.append(out)
-        assert float((torch.cat(found, dim=1) - net(mel)).abs().max()) < 1e-5
+            outputs.append(out)
+        assert float((torch.cat(outputs, dim=1) - net(mel)).abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_what_it_sees(causal: bool) -> None:
+def test_ftdnn_receptive_field_matches_layers(causal: bool) -> None:
     net = small(causal)
     mel = torch.randn(1, 120, 64, requires_grad=True)
-    seen = (
+    frames = (
         torch.autograd.grad(net(mel)[0, 60].square().sum(), mel)[0][0]
         .abs()
         .amax(dim=1)
         .nonzero()[:, 0]
     )
-    assert (int(seen.max()) == 60) is causal
-    before = 60 - int(
-        seen.min()
-    )  # 4 of the first layer, 6 and four times 8 of the others; or half of them
+    assert (int(frames.max()) == 60) is causal
+    # 4 frames of the first layer, 6 and four times 8 of the others; or half of them.
+    before = 60 - int(frames.min())
     assert 0.8 * 42 <= before <= 42 if causal else 0.8 * 21 <= before <= 21
 
 
-def test_the_constraint_makes_rows_orthogonal() -> None:
+def test_time_conv_constrain_makes_rows_orthogonal() -> None:
     conv = TimeConv(20, 5, 2, 1, bias=False)
     for _ in range(60):
         conv.constrain()
@@ -55,13 +54,13 @@ def test_the_constraint_makes_rows_orthogonal() -> None:
     assert product[0, 0] > 1e-3
 
 
-def test_a_recording_is_described_as_a_whole() -> None:
+def test_describe_utterance_returns_one_vector() -> None:
     net, mel = small(causal=False), torch.randn(2, 50, 64)
     assert net.describe_utterance(mel).shape == (2, 8)
     with pytest.raises(ValueError, match="utterance=True"):
         Ftdnn(8, 12, 16, 6).describe_utterance(mel)
 
 
-def test_what_looks_ahead_cannot_run_as_audio_comes_in() -> None:
+def test_ftdnn_step_of_non_causal_network_raises() -> None:
     with pytest.raises(ValueError, match="build it causal"):
         small(causal=False).step(torch.zeros(1, 10, 64))

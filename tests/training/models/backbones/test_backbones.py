@@ -1,6 +1,4 @@
-"""Backbones against the public ones: parameter counts, and a digest of all names and shapes of
-their state dicts.
-"""
+"""Backbones compared with public ones: parameter counts and digests of state dicts."""
 
 from __future__ import annotations
 
@@ -23,8 +21,8 @@ from training.models.cost import on_meta
 
 pytestmark = pytest.mark.train
 
-# Printed from torchvision 0.29.2 and facenet-pytorch 2.6.0, whose outputs ours also equal bit by
-# bit on random weights.
+# Computed from torchvision 0.29.2 and facenet-pytorch 2.6.0; outputs on random weights are also
+# bit-identical.
 PUBLIC = {
     "resnet18": (lambda: resnet18(classes=1000), 11_689_512, "5191d63ec3989592"),
     "resnet50": (lambda: resnet50(classes=1000), 25_557_032, "a87e91cd6bd1f939"),
@@ -49,7 +47,7 @@ def test_backbone_names_and_shapes_match_public_weights(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("build", "shape", "parameters", "gmacs"),
-    [  # counts and multiply-accumulates at the published input size, as the literature gives them
+    [  # counts and multiply-accumulates at the published input size, from the literature
         (IResNet, (1, 3, 112, 112), 65_156_160, 12.09),
         (IrSe50, (1, 3, 112, 112), 43_797_696, 6.30),
         (MobileFaceNet, (1, 3, 112, 112), 1_200_512, 0.221),
@@ -66,15 +64,31 @@ def test_backbone_cost_matches_literature(
     assert macs / 1e9 == pytest.approx(gmacs, rel=0.01)
 
 
-def test_names_of_face_recognition_weights() -> None:
-    """A name of each kind, as the public files spell them."""
+def test_backbone_names_match_face_recognition_weights() -> None:
+    """Sample names of the public files."""
     names = {
-        IResNet: ("prelu.weight", "layer1.0.downsample.1.running_var", "layer3.29.bn3.bias", "fc.weight", "features.bias"),
-        IrSe50: ("input_layer.2.weight", "body.3.shortcut_layer.0.weight", "body.23.res_layer.5.fc2.weight",
-                 "output_layer.3.bias", "output_layer.4.running_mean"),
-        MobileFaceNet: ("conv_3.model.3.conv_dw.prelu.weight", "conv_45.project.bn.bias", "conv_6_dw.conv.weight",
-                        "linear.weight", "bn.running_var"),
-    }  # fmt: skip
+        IResNet: (
+            "prelu.weight",
+            "layer1.0.downsample.1.running_var",
+            "layer3.29.bn3.bias",
+            "fc.weight",
+            "features.bias",
+        ),
+        IrSe50: (
+            "input_layer.2.weight",
+            "body.3.shortcut_layer.0.weight",
+            "body.23.res_layer.5.fc2.weight",
+            "output_layer.3.bias",
+            "output_layer.4.running_mean",
+        ),
+        MobileFaceNet: (
+            "conv_3.model.3.conv_dw.prelu.weight",
+            "conv_45.project.bn.bias",
+            "conv_6_dw.conv.weight",
+            "linear.weight",
+            "bn.running_var",
+        ),
+    }
     for build, expected in names.items():
         assert not set(expected) - on_meta(build).state_dict().keys()
 

@@ -1,4 +1,4 @@
-"""Weights by name out of both kinds of files."""
+"""Loading weights by name from safetensors and torch files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def net(classes: int = 5) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, classes))
 
 
-def test_both_kinds_of_files_load_everything(tmp_path: Path) -> None:
+def test_load_weights_reads_safetensors_and_pth(tmp_path: Path) -> None:
     source = net()
     save_file(source.state_dict(), tmp_path / "a.safetensors")
     torch.save(
@@ -34,7 +34,7 @@ def test_both_kinds_of_files_load_everything(tmp_path: Path) -> None:
         )
 
 
-def test_what_differs_is_reported_and_the_rest_is_loaded(tmp_path: Path) -> None:
+def test_load_weights_reports_mismatches_and_loads_rest(tmp_path: Path) -> None:
     state = net(classes=7).state_dict()
     del state["1.bias"]
     state["logits.weight"] = torch.zeros(2)
@@ -50,7 +50,7 @@ def test_what_differs_is_reported_and_the_rest_is_loaded(tmp_path: Path) -> None
     assert "1 missing: 1.bias; 1 unexpected: logits.weight" in str(report)
 
 
-def test_strict_changes_nothing(tmp_path: Path) -> None:
+def test_load_weights_strict_with_mismatch_keeps_network(tmp_path: Path) -> None:
     save_file(net(classes=7).state_dict(), tmp_path / "a.safetensors")
     target = net(classes=5)
     before = target[0].weight.clone()
@@ -59,13 +59,13 @@ def test_strict_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(target[0].weight, before)
 
 
-def test_what_does_not_fit_at_all_is_an_error(tmp_path: Path) -> None:
+def test_load_weights_without_common_names_raises(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(WeightsError, match="does not fit Sequential"):
         load_weights(net(), tmp_path / "a.safetensors")
 
 
-def test_broken_files_say_so(tmp_path: Path) -> None:
+def test_read_weights_of_broken_file_raises(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no file of weights"):
         read_weights(tmp_path / "none.pt")
     for name in ("a.pt", "a.safetensors"):
@@ -78,13 +78,15 @@ def test_broken_files_say_so(tmp_path: Path) -> None:
 
 
 class _Payload:
-    """Would run a call while it is unpickled."""
+    """Object that runs a call when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Path.touch, (Path("unpickled-here"),))
 
 
-def test_a_pickled_object_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_weights_of_pickled_object_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"a": _Payload()}, tmp_path / "evil.pt")
     with pytest.raises(WeightsError, match="no readable tensors"):

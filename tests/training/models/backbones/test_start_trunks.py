@@ -1,4 +1,4 @@
-"""Pretrained trunks are loaded by every network of a compact preset with an image trunk."""
+"""Loading of pretrained trunks by all compact networks with an image trunk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.models.networks.build_network import build_network
 
 pytestmark = pytest.mark.train
 
-PAPERS = ("M1", "M2", "M3", "M5", "M6", "M7", "M8")  # M4 takes a trunk of another kind
+PAPERS = ("M1", "M2", "M3", "M5", "M6", "M7", "M8")  # M4 has a region trunk
 
 
 @pytest.fixture(scope="module")
@@ -30,35 +30,35 @@ def trunk_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_every_compact_network_takes_it(paper: str, trunk_file: Path) -> None:
+def test_start_trunks_loads_trunk_of_each_compact_network(paper: str, trunk_file: Path) -> None:
     net = build_network(find_recipe(paper, "compact").net)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     reports = start_trunks(net, trunk_file)
     torch.manual_seed(3)
-    wanted = small_resnet().state_dict()
+    expected = small_resnet().state_dict()
     changed = {
         name for name, value in net.state_dict().items() if not torch.equal(value, before[name])
     }
     assert changed
     for trunk, report in reports.items():
         assert not report.missing
-        own = net.get_submodule(trunk).state_dict()
-        for name, value in wanted.items():
+        loaded = net.get_submodule(trunk).state_dict()
+        for name, value in expected.items():
             if value.is_floating_point():
-                assert torch.equal(
-                    own[name][:, :3] if own[name].shape != value.shape else own[name], value
-                ), name
+                is_widened = loaded[name].shape != value.shape
+                actual = loaded[name][:, :3] if is_widened else loaded[name]
+                assert torch.equal(actual, value), name
         changed = {name for name in changed if not name.startswith(f"{trunk}.")}
     assert not changed
 
 
-def test_the_image_of_facial_parts_is_not_looked_at_in_the_beginning(trunk_file: Path) -> None:
+def test_start_trunks_zeroes_part_mask_channel(trunk_file: Path) -> None:
     net = build_network(find_recipe("M5", "compact").net)
     start_trunks(net, trunk_file)
     assert net.get_submodule("video").conv1.weight[:, 3].abs().max() == 0
 
 
-def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path) -> None:
+def test_start_trunks_copies_region_trunk_into_all_blocks(tmp_path: Path) -> None:
     torch.manual_seed(4)
     trunk = RegionTrunk()
     save_file(trunk.state_dict(), tmp_path / "trunk.safetensors")
@@ -68,30 +68,33 @@ def test_region_layers_and_every_block_begin_as_the_region_trunk(tmp_path: Path)
     assert not report.misshapen
     crops = torch.randn(2, 3, 64, 64)
     region = trunk.eval().region(crops)
-    wanted = trunk.block(region)
+    expected = trunk.block(region)
     assert torch.equal(net.region(crops), region)
     for block in (net.align, net.whole):
-        assert torch.equal(block(region), wanted)
+        assert torch.equal(block(region), expected)
     each = net.local(region.repeat(1, 12, 1, 1)).unflatten(1, (12, -1))
     torch.testing.assert_close(
-        each, wanted[:, None].expand(-1, 12, -1, -1, -1), rtol=1e-5, atol=1e-5
+        each, expected[:, None].expand(-1, 12, -1, -1, -1), rtol=1e-5, atol=1e-5
     )
 
 
-def test_names_that_do_not_fit_are_told(trunk_file: Path, tmp_path: Path) -> None:
+def test_start_trunks_of_mismatched_names_warns(trunk_file: Path, tmp_path: Path) -> None:
     state = load_file(trunk_file)
     state["fc.weight"] = state.pop("conv1.weight")
     save_file(state, tmp_path / "other.safetensors")
     net = build_network(find_recipe("M3", "compact").net)
-    told = r"other.safetensors into trunk: \d+ tensors loaded; 1 missing: conv1.weight; 1 unexpected: fc.weight"
-    with pytest.warns(UserWarning, match=told):
+    message = (
+        r"other.safetensors into trunk: \d+ tensors loaded; 1 missing: conv1.weight; "
+        "1 unexpected: fc.weight"
+    )
+    with pytest.warns(UserWarning, match=message):
         start_trunks(net, tmp_path / "other.safetensors")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         start_trunks(net, trunk_file)
 
 
-def test_a_network_without_such_a_trunk_is_refused(trunk_file: Path, tmp_path: Path) -> None:
+def test_start_trunks_without_matching_trunk_raises(trunk_file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="fits none of the network's trunks"):
         start_trunks(build_network(find_recipe("M4", "compact").net), trunk_file)
     save_file(RegionTrunk().state_dict(), tmp_path / "region.safetensors")

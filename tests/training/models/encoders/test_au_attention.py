@@ -1,4 +1,4 @@
-"""Attention maps in closed form against cell by cell."""
+"""Attention maps compared with a cell-by-cell reference."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MEAN = torch.from_numpy(MEAN_SHAPE_PX[list(POINTS)])
 
 
 @pytest.mark.parametrize(("size", "grid"), [(176, 52), (48, 20)])
-def test_the_closed_form_equals_the_plain_one(size: int, grid: int) -> None:
+def test_au_attention_equals_reference(size: int, grid: int) -> None:
     torch.manual_seed(0)
     attention = AuAttention(size, grid)
     landmarks = MEAN * (size / 112) + torch.randn(2, 49, 2) * size / 20
     landmarks[1] += size * 0.4  # some centers outside of the image
-    assert torch.equal(attention(landmarks), attention.plain(landmarks))
+    assert torch.equal(attention(landmarks), attention.reference(landmarks))
 
 
-def test_the_published_grid() -> None:
+def test_au_attention_of_published_grid_has_published_values() -> None:
     attention = AuAttention(176, 52)
     assert attention.reach == 4
     maps = attention(MEAN[None] * (176 / 112))[0]
@@ -32,7 +32,7 @@ def test_the_published_grid() -> None:
     assert (maps > 0).sum(dim=(1, 2)).max() <= 2 * 9 * 9
 
 
-def test_maps_lie_where_the_au_shows() -> None:
+def test_au_attention_is_located_at_au() -> None:
     maps = AuAttention(112, 36)(MEAN[None])[0]
     rows = torch.arange(36.0)
     height = {
@@ -49,9 +49,9 @@ def test_maps_lie_where_the_au_shows() -> None:
     )
     assert set(CENTERS) == set(AU_NAMES)
     across = (maps.sum(dim=1) * rows).sum(dim=1) / maps.sum(dim=(1, 2))
-    assert (across - 17.5).abs().max() < 1  # a face is symmetric to a cell
+    assert (across - 17.5).abs().max() < 1  # the face is symmetric to within a cell
 
 
-def test_no_gradient_reaches_the_landmarks() -> None:
+def test_au_attention_has_no_gradient() -> None:
     landmarks = MEAN[None].clone().requires_grad_()
     assert not AuAttention(112, 36)(landmarks).requires_grad

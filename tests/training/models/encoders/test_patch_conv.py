@@ -1,4 +1,4 @@
-"""Patches in the channel axis against patches one by one."""
+"""Grouped patch convolutions compared with patch-by-patch references."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SHAPES = pytest.mark.parametrize(
 
 
 @SHAPES
-def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int, size: int) -> None:
-    """On small whole numbers, whose sums have no rounding: equal to the last bit whatever the order
-    of summation.
-    """
+def test_patch_conv_of_integers_equals_reference(
+    side: int, inputs: int, outputs: int, size: int
+) -> None:
+    """Sums of small integers have no rounding, so the results are bit-identical."""
     torch.manual_seed(0)
     layer = PatchConv(inputs, outputs, side).eval()
     layer.norm.eps = 0.0
@@ -28,25 +28,23 @@ def test_the_grouped_form_is_the_plain_one(side: int, inputs: int, outputs: int,
     layer.norm.running_var.fill_(1)
     features = torch.randint(-9, 10, (2, inputs, size, size)).float()
     with torch.no_grad():
-        wanted = layer.plain(features)
-        assert wanted.std() > 1
-        assert torch.equal(layer(features), wanted)
+        expected = layer.reference(features)
+        assert expected.std() > 1
+        assert torch.equal(layer(features), expected)
 
 
 @SHAPES
-def test_on_any_numbers_only_rounding_differs(
-    side: int, inputs: int, outputs: int, size: int
-) -> None:
+def test_patch_conv_matches_reference(side: int, inputs: int, outputs: int, size: int) -> None:
     torch.manual_seed(0)
     layer = PatchConv(inputs, outputs, side).eval()
     layer.norm.running_mean.normal_(0, 0.3)
     layer.norm.running_var.uniform_(0.5, 2)
     features = torch.randn(2, inputs, size, size)
     with torch.no_grad():
-        assert float((layer(features) - layer.plain(features)).abs().max()) < 1e-6
+        assert float((layer(features) - layer.reference(features)).abs().max()) < 1e-6
 
 
-def test_patches_do_not_see_each_other() -> None:
+def test_patch_conv_keeps_patches_independent() -> None:
     layer = PatchConv(2, 2, 4).eval()
     features = torch.randn(1, 2, 16, 16)
     other = features.clone()
@@ -58,5 +56,5 @@ def test_patches_do_not_see_each_other() -> None:
     assert not changed[:, 4:].any()
 
 
-def test_the_region_layer_keeps_the_map() -> None:
+def test_region_layer_preserves_shape() -> None:
     assert RegionLayer(3, 8)(torch.randn(2, 3, 32, 32)).shape == (2, 8, 32, 32)

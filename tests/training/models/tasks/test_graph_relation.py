@@ -22,10 +22,11 @@ def test_adjacency_matches_conditional_probabilities() -> None:
     for i in range(12):
         for j in range(12):
             both = (known[:, i] > 0) & (known[:, j] > 0)
-            for given in (i, j):
+            for condition in (i, j):
                 if (
-                    active[both, given].sum()
-                    and (active[both, i] * active[both, j]).sum() / active[both, given].sum() >= 0.4
+                    active[both, condition].sum()
+                    and (active[both, i] * active[both, j]).sum() / active[both, condition].sum()
+                    >= 0.4
                 ):
                     linked[i, j] = 1
     root = linked.sum(axis=1) ** -0.5

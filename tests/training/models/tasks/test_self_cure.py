@@ -1,4 +1,4 @@
-"""Doubt flattens an expression's distribution and changes nothing else."""
+"""Self-cure heads: alpha flattens the expression distribution only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.models.tasks.self_cure import SelfCureHeads
 pytestmark = pytest.mark.train
 
 
-def test_alpha_scales_expression_logits_alone() -> None:
+def test_self_cure_alpha_scales_expression_logits_only() -> None:
     heads, plain = SelfCureHeads(6), SelfCureHeads(6, cure=False)
     plain.load_state_dict(
         {name: value for name, value in heads.state_dict().items() if "alpha" not in name}

@@ -1,4 +1,4 @@
-"""The order of the streaming heads against the formulas written out."""
+"""Streaming heads compared with their formulas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.models.tasks.streaming_heads import StreamingHeads
 pytestmark = pytest.mark.train
 
 
-def test_against_twelve_separate_layers() -> None:
+def test_streaming_heads_match_separate_layers() -> None:
     torch.manual_seed(0)
     heads = StreamingHeads(32).eval()
     x = torch.randn(5, 32)
@@ -19,8 +19,8 @@ def test_against_twelve_separate_layers() -> None:
         e = heads.norm(x)
         weight, bias = heads.au_features.weight, heads.au_features.bias
         a = [e @ weight[16 * i : 16 * i + 16].T + bias[16 * i : 16 * i + 16] for i in range(12)]
-        wanted = torch.stack([a[i] @ heads.au_pairs[i] for i in range(12)], dim=1)
-        assert torch.allclose(pairs, wanted, atol=1e-6)
+        expected = torch.stack([a[i] @ heads.au_pairs[i] for i in range(12)], dim=1)
+        assert torch.allclose(pairs, expected, atol=1e-6)
         c = torch.cat(
             [heads.au_to_expression(torch.cat(a, dim=1)), heads.expression_branch(e)], dim=1
         )
@@ -30,7 +30,7 @@ def test_against_twelve_separate_layers() -> None:
 
 
 @pytest.mark.parametrize(("order", "informs"), [("au_expression_va", True), ("parallel", False)])
-def test_later_tasks_see_earlier_ones_only_in_order(order: str, informs: bool) -> None:
+def test_streaming_heads_pass_earlier_tasks_only_in_order(order: str, informs: bool) -> None:
     heads = StreamingHeads(32, order=order).eval()
     _, expression, va = heads(torch.randn(5, 32))
     for output in (expression, va):
@@ -40,6 +40,6 @@ def test_later_tasks_see_earlier_ones_only_in_order(order: str, informs: bool) -
         assert (gradient is not None and bool(gradient.abs().max() > 0)) is informs
 
 
-def test_an_unknown_order_lists_what_there_is() -> None:
+def test_streaming_heads_of_unknown_order_lists_known_ones() -> None:
     with pytest.raises(ValueError, match="parallel"):
         StreamingHeads(order="va_first")

@@ -1,4 +1,4 @@
-"""Histories of intensities against loops over numpy."""
+"""Intensity histories compared with NumPy loops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.models.temporal.intensity_history import (
     feature_count,
     logit_of,
     whole_video_features,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.train
 
@@ -23,16 +23,16 @@ def values(steps: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(intensity).float(), torch.from_numpy(rng.random((steps, 12))).float()
 
 
-def test_the_published_features_number_1221() -> None:
+def test_feature_count_of_published_window_is_1221() -> None:
     assert feature_count(600) == 1221
     assert feature_count(60) == 141
     assert whole_video_features(*values(10)).shape == (10, 12, 1221)
 
 
-def test_published_features_by_loops() -> None:
+def test_whole_video_features_match_reference_loops() -> None:
     s, c = values(40)
     c[:, 3] *= 0.6  # no frame of AU 3 reaches the last level
-    found = whole_video_features(s, c, window=7).numpy()
+    features = whole_video_features(s, c, window=7).numpy()
     for k in (0, 3):
         sk, ck = s[:, k].numpy(), c[:, k].numpy()
         levels: list[float] = []
@@ -45,52 +45,52 @@ def test_published_features_by_loops() -> None:
             )
             levels += row
         for t in (0, 3, 39):
-            places = [min(max(t + d, 0), 39) for d in [*range(1, 8), *range(-1, -8, -1)]]
-            wanted = [
+            indices = [min(max(t + d, 0), 39) for d in [*range(1, 8), *range(-1, -8, -1)]]
+            expected = [
                 sk[t],
                 *np.percentile(sk, [0, 10, 20]),
                 *levels,
-                *sk[places],
-                *ck[places],
+                *sk[indices],
+                *ck[indices],
                 ck[t],
             ]
-            assert np.allclose(found[t, k], wanted, atol=1e-5)
+            assert np.allclose(features[t, k], expected, atol=1e-5)
 
 
-def test_running_percentiles_are_numpy_s_to_a_bin() -> None:
+def test_running_history_percentiles_match_numpy() -> None:
     s, c = values(400)
     history = RunningHistory(window=10, stride=5, bins=64)
-    found = history(s[None], c[None])[0]
+    features = history(s[None], c[None])[0]
     for t in (200, 399):  # after the warm-up
         for k in (0, 11):
-            seen = s[: t + 1, k].numpy()
-            assert found[t, k, 1:4].numpy() == pytest.approx(
-                np.percentile(seen, [0, 10, 20]), abs=2 / 64
+            past = s[: t + 1, k].numpy()
+            assert features[t, k, 1:4].numpy() == pytest.approx(
+                np.percentile(past, [0, 10, 20]), abs=2 / 64
             )
-            sure = seen[c[: t + 1, k].numpy() >= 0.5]
+            confident = past[c[: t + 1, k].numpy() >= 0.5]
             at = 4 + 2 * 4
-            assert found[t, k, at : at + 3].numpy() == pytest.approx(
-                np.percentile(sure, [0, 10, 20]), abs=2 / 64
+            assert features[t, k, at : at + 3].numpy() == pytest.approx(
+                np.percentile(confident, [0, 10, 20]), abs=2 / 64
             )
-            assert float(found[t, k, at + 3]) == pytest.approx(len(sure) / (t + 1))
-            assert found[t, k, 20:22].tolist() == [float(s[t - 5, k]), float(s[t - 10, k])]
+            assert float(features[t, k, at + 3]) == pytest.approx(len(confident) / (t + 1))
+            assert features[t, k, 20:22].tolist() == [float(s[t - 5, k]), float(s[t - 10, k])]
 
 
-def test_before_much_is_seen_the_population_counts() -> None:
+def test_running_history_starts_from_population() -> None:
     s, c = values(5)
     history = RunningHistory(window=10, stride=5)
     history.fit_population(torch.full((10, 12), -0.8))
     assert history(s[None], c[None])[0, 0, :, 1:4].sub(-0.8).abs().max() < 0.02
 
 
-def test_a_level_without_frames_repeats_the_one_before() -> None:
+def test_running_history_of_empty_level_repeats_previous() -> None:
     s, _ = values(30)
-    found = RunningHistory(window=10, stride=5)(s[None], torch.full((1, 30, 12), 0.3))[0]
-    assert torch.equal(found[..., 12:16], found[..., 8:12])
-    assert torch.equal(found[..., 16:20], found[..., 8:12])
+    features = RunningHistory(window=10, stride=5)(s[None], torch.full((1, 30, 12), 0.3))[0]
+    assert torch.equal(features[..., 12:16], features[..., 8:12])
+    assert torch.equal(features[..., 16:20], features[..., 8:12])
 
 
-def test_nothing_later_is_seen() -> None:
+def test_running_history_is_causal() -> None:
     s, c = values(40)
     history = RunningHistory(window=20, stride=5)
     other = s.clone()
@@ -98,7 +98,7 @@ def test_nothing_later_is_seen() -> None:
     assert torch.equal(history(s[None], c[None])[:, :25], history(other[None], c[None])[:, :25])
 
 
-def test_logits_of_values() -> None:
+def test_logit_of_inverts_sigmoid_within_limits() -> None:
     assert torch.sigmoid(logit_of(torch.tensor([0.2, 0.5, 7.0, -3.0]))).tolist() == pytest.approx(
         [0.2, 0.5, 0.99, 0.01]
     )

@@ -1,4 +1,4 @@
-"""The encoder against PyTorch's own, and what a causal one may see."""
+"""Sequence encoder compared with PyTorch's, and its causal receptive field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.models.temporal.sequence_encoder import EncoderLayer, SequenceEnco
 pytestmark = pytest.mark.train
 
 
-def test_a_layer_that_looks_both_ways_is_pytorch_s() -> None:
+def test_encoder_layer_of_non_causal_matches_pytorch() -> None:
     torch.manual_seed(0)
     ours = EncoderLayer(32, 4, 8, 48, window=30, causal=False, dropout=0.0).eval()
     theirs = nn.TransformerEncoderLayer(32, 4, 48, dropout=0.0, batch_first=True).eval()
@@ -33,7 +33,7 @@ def test_a_layer_that_looks_both_ways_is_pytorch_s() -> None:
     assert torch.allclose(ours(frames), theirs(frames), atol=1e-5)
 
 
-def test_sinusoids() -> None:
+def test_sinusoids_match_formula() -> None:
     table = sinusoids(5, 8)
     assert table[3, 2].item() == pytest.approx(
         torch.sin(torch.tensor(3 / 10_000 ** (2 / 8))).item()
@@ -43,7 +43,7 @@ def test_sinusoids() -> None:
     )
 
 
-def test_a_causal_encoder_sees_its_window_and_no_later_frame() -> None:
+def test_sequence_encoder_of_causal_window_has_limited_receptive_field() -> None:
     encoder = SequenceEncoder(16, 1, 2, 8, 32, window=4, causal=True).eval()
     frames = torch.randn(1, 10, 16, requires_grad=True)
     gradient = (
@@ -54,7 +54,7 @@ def test_a_causal_encoder_sees_its_window_and_no_later_frame() -> None:
     assert gradient[7:].max() == 0
 
 
-def test_position_counts_only_relatively() -> None:
+def test_sequence_encoder_depends_on_relative_position_only() -> None:
     encoder = SequenceEncoder(16, 2, 2, 8, 32, window=3, causal=True).eval()
     for layer in encoder.layers:
         nn.init.normal_(layer.distance_bias)

@@ -47,7 +47,7 @@ def test_label_expressions_returns_dominant_neutral_or_none():
 
 
 def test_simulate_valence_arousal_without_noise_is_first_order_response(monkeypatch):
-    """Without noise and home base the step response is 1 - exp(-t / tau)."""
+    """Step response without noise and home base is 1 - exp(-t / tau)."""
     monkeypatch.setattr(affect_track, "VA_NOISE", 0.0)
     monkeypatch.setattr(affect_track, "HOME_BASE_SD", 0.0)
     strength = np.zeros((len(TIME_S), 7), np.float32)
