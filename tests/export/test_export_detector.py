@@ -47,8 +47,8 @@ def test_exported_detector_matches_network(run: Path) -> None:
     frame = Frame(np.random.default_rng(0).integers(0, 255, (360, 640, 3)).astype(np.uint8))
     detections = detector.detect(frame)
     assert len(detections) > 0
-    seen = detector._kept.take("canvas", (1, 160, 256, 3))[0, :144, :256].copy()
-    image = torch.from_numpy(detector._prepare(seen))
+    canvas = detector._buffers.get("canvas", (1, 160, 256, 3))[0, :144, :256].copy()
+    image = torch.from_numpy(detector._prepare(canvas))
     with torch.no_grad():
         maps = DetectorMaps(load_detector(run))(image)[0].numpy()
     assert detections.score[0] == pytest.approx(float(maps[0].max()), abs=1e-4)

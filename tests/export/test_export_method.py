@@ -243,7 +243,7 @@ def test_audio_is_synchronous_with_frames(
     path = write_audio(tmp_path / "a.wav", samples[None], RATE)
     audio = AudioFile(path, RATE)
     points, actual = analyze(bundle, frames, audio)
-    track = MelTrack.of(read_audio(path, RATE))
+    track = MelTrack.from_audio(read_audio(path, RATE))
     crops, times = crop_faces(frames, points, spec), [frame.time_s for frame in frames]
     expected = scores_by_head(predict_offline(net, crops, times, track))
     assert_scores_match(actual, expected, spec.heads)
@@ -266,7 +266,7 @@ def test_audio_of_real_clip_matches_offline_predictions(
     with open_source(clip) as source:
         frames = list(source)
     points, actual = analyze(bundle, frames, AudioFile(clip, RATE))
-    track, spec = MelTrack.of(read_audio(clip, RATE)), ModelSpec.load(bundle)
+    track, spec = MelTrack.from_audio(read_audio(clip, RATE)), ModelSpec.load(bundle)
     offsets = frame_audio_offsets(clip).tolist()
     assert len(offsets) == len(frames)
     assert_scores_match(

@@ -47,7 +47,7 @@ def test_export_method_uses_thresholds_terms_and_crops(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--use-ema"], "teacher.safetensors does not exist"),
+        (["--use-ema"], "ema.safetensors does not exist"),
         (["--thresholds", "bad"], "12 numbers"),
     ],
 )

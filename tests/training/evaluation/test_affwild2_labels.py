@@ -128,7 +128,8 @@ def test_load_labels_reports_all_errors_at_once(tmp_path: Path) -> None:
     (tmp_path / "test_set_VA_Challenge.txt").write_text("fine\n../../etc\n")
     with pytest.raises(
         LabelError,
-        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)test_set_VA_Challenge\.txt:2: expected a video name",
+        match=r"a\.txt:3: (?s:.*)b\.txt:3: (?s:.*)"
+        r"test_set_VA_Challenge\.txt:2: expected a video name",
     ):
         load_labels(tmp_path)
 
@@ -147,7 +148,7 @@ def test_load_labels_of_wrong_header_raises(tmp_path: Path) -> None:
 
 
 def test_load_labels_of_empty_folder_names_expected_layout(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="must hold `annotations`"):
+    with pytest.raises(LabelError, match="expected `annotations`"):
         load_labels(tmp_path)
     with pytest.raises(LabelError, match="expected split to be one of"):
         load_labels(tmp_path, "test")
