@@ -154,14 +154,14 @@ def test_check_of_wrong_kernel_names_it(
         def __getattr__(self, name: str) -> Any:
             return (
                 (lambda *_: None)
-                if name in ("host_crop_jobs", "host_au_graph")
+                if name in ("host_crop_jobs", "host_au_gcn")
                 else getattr(right, name)
             )
 
     gpu._kernels = Wrong()
     list(bench_kernels.check(session))
     wrong = {name.rpartition(" ")[0] for name, count in session.figures.items() if count}
-    assert wrong == {"wrong crop_face, staged", "wrong au_graph"}, "outputs full of NaN are seen"
+    assert wrong == {"wrong crop_face, staged", "wrong au_gcn"}, "outputs full of NaN are seen"
 
 
 def test_fresh_cases_differ_by_seed() -> None:
