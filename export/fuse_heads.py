@@ -1,4 +1,4 @@
-"""Rewrites the heads of a network into fewer, larger operators that GPU engines run as fewer kernels.
+"""Rewrites the heads of a network into larger operators that GPU engines run as fewer kernels.
 
 Float32 outputs change by rounding only. Networks with other heads than those of
 `training.models` are left as they are. CPU models are not rewritten: their rows must not change.
