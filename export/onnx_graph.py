@@ -157,8 +157,8 @@ def remove_cast_pairs(model: onnx.ModelProto, float32_nodes: Iterable[str]) -> o
         node.input[:] = [source(name) for name in node.input]
     renamed = {source(output.name): output.name for output in copy.graph.output}
     for node in list(copy.graph.node):
-        is_replaced = any(output in renamed.values() for output in node.output)
-        if is_replaced and node.output[0] not in renamed:
+        is_replaced = node.output[0] in renamed.values() and node.output[0] not in renamed
+        if node.op_type == "Cast" and is_replaced:
             copy.graph.node.remove(node)
             continue
         node.input[:] = [renamed.get(name, name) for name in node.input]
