@@ -1,0 +1,138 @@
+"""Dockerfiles and the systemd unit: instructions, good practice, and names that exist."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from faceaffect.backends.engine_cache import CACHE_VARIABLE
+from faceaffect.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
+DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
+INSTRUCTIONS = {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "RUN", "USER", "VOLUME"}
+INSTRUCTIONS |= {"WORKDIR"}
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """Instructions with their arguments; continued lines are joined, comments removed."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n", " ", "\n".join(lines))
+    parsed = []
+    for line in filter(str.strip, joined.splitlines()):
+        name, _, argument = line.strip().partition(" ")
+        parsed.append((name, " ".join(argument.split())))
+    return parsed
+
+
+def problems(text: str) -> list[str]:
+    """Violations of the rules that matter here, as hadolint would report them."""
+    found = []
+    steps = instructions(text)
+    found += [f"unknown instruction {name}" for name, _ in steps if name not in INSTRUCTIONS]
+    stages = {
+        words[2]
+        for name, argument in steps
+        if name == "FROM" and len(words := argument.split()) == 3
+    }
+    if not steps or steps[0][0] not in ("FROM", "ARG"):
+        found.append("the first instruction must be FROM or ARG")
+    for name, argument in steps:
+        if name == "FROM" and not re.search(r":[\w.-]+( AS \w+)?$", argument):
+            found.append(f"image without a tag: {argument}")
+        if name == "FROM" and ":latest" in argument:
+            found.append(f"image with the tag latest: {argument}")
+        if name == "RUN":
+            done = subprocess.run(["sh", "-n"], input=argument, text=True, capture_output=True)
+            if done.returncode:
+                found.append(f"shell syntax: {done.stderr.strip()}")
+            if "apt-get install" in argument:
+                for word in (
+                    "apt-get update",
+                    "-y",
+                    "--no-install-recommends",
+                    "rm -rf /var/lib/apt",
+                ):
+                    if word not in argument:
+                        found.append(f"apt-get install without {word}")
+            if "pip install" in argument and "--no-cache-dir" not in argument:
+                found.append("pip install without --no-cache-dir")
+            if re.search(r"\bcd |\bsudo\b", argument):
+                found.append("cd or sudo in RUN")
+        if name == "COPY":
+            origin = re.match(r"--from=(\w+)", argument)
+            if origin and origin.group(1) not in stages:
+                found.append(f"COPY from an unknown stage {origin.group(1)}")
+            elif not origin and not all((ROOT / path).exists() for path in argument.split()[:-1]):
+                found.append(f"COPY of a missing file: {argument}")
+        if name in ("CMD", "ENTRYPOINT") and not isinstance(json.loads(argument), list):
+            found.append(f"{name} in shell form")
+        if name == "WORKDIR" and not argument.startswith("/"):
+            found.append("relative WORKDIR")
+    users = [argument for name, argument in steps if name == "USER"]
+    if not users or users[-1] == "root":
+        found.append("the container runs as root")
+    return found
+
+
+def test_dockerfiles_exist_for_both_jetpacks_and_cuda() -> None:
+    assert [path.suffix for path in DOCKERFILES] == [".cuda", ".jetpack6", ".jetpack7"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.suffix)
+def test_dockerfile_follows_the_rules(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert problems(text) == []
+    for script in re.findall(r"python (docker/\S+\.py)", text):
+        assert (ROOT / script).is_file()
+    build = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for variable in re.findall(r"(FACEAFFECT_\w+)=", text):
+        assert variable == CACHE_VARIABLE or f'"{variable}"' in build or variable in build, variable
+    extras = re.findall(r'"\.\[(\w+)\]"', text)
+    assert all(f"\n{extra} = [" in build for extra in extras)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("FROM ubuntu", "image without a tag: ubuntu"),
+        ("RUN apt-get install -y curl", "apt-get install without apt-get update"),
+        ("RUN pip install .", "pip install without --no-cache-dir"),
+        ("RUN if true; then echo", "shell syntax"),
+        ("COPY missing.txt /src", "COPY of a missing file: missing.txt /src"),
+        ("COPY --from=build /a /a", "COPY from an unknown stage build"),
+        ("USER root", "the container runs as root"),
+        ("ADDD . .", "unknown instruction ADDD"),
+    ],
+)
+def test_problems_finds_planted_fault(line: str, problem: str) -> None:
+    text = f"FROM ubuntu:24.04\nUSER affect\n{line}\n"
+    assert any(found.startswith(problem) for found in problems(text)), problems(text)
+
+
+def test_systemd_unit_restarts_and_calls_existing_options() -> None:
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    text = (DOCKER / "faceaffect.service").read_text(encoding="utf-8")
+    text = re.sub(r"^Environment=.*\n", "", text, flags=re.MULTILINE)  # may occur several times
+    parser.read_string(text)
+    service = parser["Service"]
+    assert (service["Type"], service["Restart"]) == ("notify", "always")
+    assert int(service["WatchdogSec"]) > 10
+    shell = shlex.split(service["ExecStart"])
+    assert shell[:2] == ["/bin/sh", "-c"]
+    assert shell[2].startswith("exec "), "systemd must see the process itself"
+    words = shlex.split(shell[2].removeprefix("exec ").replace("%%", "%"))
+    assert Path(words[0]).name == "faceaffect"
+    usage = CliRunner().invoke(main, [words[1], "--help"])
+    assert usage.exit_code == 0
+    for option in (word for word in words if word.startswith("--")):
+        assert option in usage.output, option
