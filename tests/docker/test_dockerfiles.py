@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
-from faceaffect.cli import main
+from faceaffect.cli.command_line import faceaffect
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -132,7 +132,7 @@ def test_systemd_unit_restarts_and_calls_existing_options() -> None:
     assert shell[2].startswith("exec "), "systemd must see the process itself"
     words = shlex.split(shell[2].removeprefix("exec ").replace("%%", "%"))
     assert Path(words[0]).name == "faceaffect"
-    usage = CliRunner().invoke(main, [words[1], "--help"])
+    usage = CliRunner().invoke(faceaffect, [words[1], "--help"])
     assert usage.exit_code == 0
     for option in (word for word in words if word.startswith("--")):
         assert option in usage.output, option

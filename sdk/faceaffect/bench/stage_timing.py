@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from faceaffect.bench.energy import EnergyMeter
 from faceaffect.bench.cuda_driver import CudaDriver, EventClock
+from faceaffect.bench.energy import EnergyMeter
 from faceaffect.bench.workload import max_frames_in_memory, play_frames
 from faceaffect.pipeline import Pipeline
 from faceaffect.sinks.open_sink import open_sink

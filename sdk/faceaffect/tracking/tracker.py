@@ -165,7 +165,7 @@ class FaceTracker:
 
     @property
     def next_crops(self) -> FloatArray:
-        """Transforms [N, 2, 3] (crop to frame) on which the network runs first in the next frame."""
+        """Transforms [N, 2, 3] (crop to frame) of the tracks, for the next frame."""
         crops = [track.next_crop for track in self.tracks]
         return np.array(crops, np.float32).reshape(-1, 2, 3)
 
