@@ -1,9 +1,10 @@
 """`python docker/use_system_opencv.py`: makes pip keep the system's OpenCV instead of PyPI's.
 
 OpenCV from PyPI has no GStreamer and hides the one of JetPack. pip does not know the system's,
-since it was not installed as a Python package. This writes the metadata of `opencv-python-headless` into
-the current environment, so that pip takes the requirement as satisfied. No code is installed; the
-version names the real one behind a plus sign. `pip uninstall opencv-python-headless` undoes it.
+since it was not installed as a Python package. This writes the metadata of
+`opencv-python-headless` into the current environment, so that pip takes the requirement as
+satisfied. No code is installed; the version names the real one behind a plus sign.
+`pip uninstall opencv-python-headless` undoes it.
 """
 
 from __future__ import annotations

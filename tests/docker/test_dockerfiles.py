@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import json
 import re
 import shlex
 import subprocess
@@ -33,49 +32,56 @@ def instructions(text: str) -> list[tuple[str, str]]:
     return parsed
 
 
+APT_RULES = ("apt-get update", "-y", "--no-install-recommends", "rm -rf /var/lib/apt")
+
+
+def problems_of_run(command: str) -> list[str]:
+    found = []
+    done = subprocess.run(["sh", "-n"], input=command, text=True, capture_output=True, check=False)
+    if done.returncode:
+        found.append(f"shell syntax: {done.stderr.strip()}")
+    if "apt-get install" in command:
+        found += [f"apt-get install without {rule}" for rule in APT_RULES if rule not in command]
+    if "pip install" in command and "--no-cache-dir" not in command:
+        found.append("pip install without --no-cache-dir")
+    if re.search(r"\bcd |\bsudo\b", command):
+        found.append("cd or sudo in RUN")
+    return found
+
+
+def problems_of_copy(argument: str, stages: set[str]) -> list[str]:
+    origin = re.match(r"--from=(\w+)", argument)
+    if origin:
+        known = origin.group(1) in stages
+        return [] if known else [f"COPY from an unknown stage {origin.group(1)}"]
+    exists = all((ROOT / path).exists() for path in argument.split()[:-1])
+    return [] if exists else [f"COPY of a missing file: {argument}"]
+
+
+def problems_of_image(argument: str) -> list[str]:
+    if ":latest" in argument:
+        return [f"image with the tag latest: {argument}"]
+    has_tag = re.search(r":[\w.-]+( AS \w+)?$", argument)
+    return [] if has_tag else [f"image without a tag: {argument}"]
+
+
 def problems(text: str) -> list[str]:
     """Violations of the rules that matter here, as hadolint would report them."""
-    found = []
     steps = instructions(text)
-    found += [f"unknown instruction {name}" for name, _ in steps if name not in INSTRUCTIONS]
-    stages = {
-        words[2]
-        for name, argument in steps
-        if name == "FROM" and len(words := argument.split()) == 3
-    }
+    stages = {argument.split()[-1] for name, argument in steps if name == "FROM"}
+    found = [f"unknown instruction {name}" for name, _ in steps if name not in INSTRUCTIONS]
     if not steps or steps[0][0] not in ("FROM", "ARG"):
         found.append("the first instruction must be FROM or ARG")
     for name, argument in steps:
-        if name == "FROM" and not re.search(r":[\w.-]+( AS \w+)?$", argument):
-            found.append(f"image without a tag: {argument}")
-        if name == "FROM" and ":latest" in argument:
-            found.append(f"image with the tag latest: {argument}")
-        if name == "RUN":
-            done = subprocess.run(["sh", "-n"], input=argument, text=True, capture_output=True)
-            if done.returncode:
-                found.append(f"shell syntax: {done.stderr.strip()}")
-            if "apt-get install" in argument:
-                for word in (
-                    "apt-get update",
-                    "-y",
-                    "--no-install-recommends",
-                    "rm -rf /var/lib/apt",
-                ):
-                    if word not in argument:
-                        found.append(f"apt-get install without {word}")
-            if "pip install" in argument and "--no-cache-dir" not in argument:
-                found.append("pip install without --no-cache-dir")
-            if re.search(r"\bcd |\bsudo\b", argument):
-                found.append("cd or sudo in RUN")
-        if name == "COPY":
-            origin = re.match(r"--from=(\w+)", argument)
-            if origin and origin.group(1) not in stages:
-                found.append(f"COPY from an unknown stage {origin.group(1)}")
-            elif not origin and not all((ROOT / path).exists() for path in argument.split()[:-1]):
-                found.append(f"COPY of a missing file: {argument}")
-        if name in ("CMD", "ENTRYPOINT") and not isinstance(json.loads(argument), list):
+        if name == "FROM":
+            found += problems_of_image(argument)
+        elif name == "RUN":
+            found += problems_of_run(argument)
+        elif name == "COPY":
+            found += problems_of_copy(argument, stages)
+        elif name in ("CMD", "ENTRYPOINT") and not argument.startswith("["):
             found.append(f"{name} in shell form")
-        if name == "WORKDIR" and not argument.startswith("/"):
+        elif name == "WORKDIR" and not argument.startswith("/"):
             found.append("relative WORKDIR")
     users = [argument for name, argument in steps if name == "USER"]
     if not users or users[-1] == "root":

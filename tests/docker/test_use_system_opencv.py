@@ -36,7 +36,8 @@ class Environment:
         needs = site / "needs_opencv-1.0.dist-info"
         needs.mkdir()
         (needs / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: needs-opencv\nVersion: 1.0\nRequires-Dist: {REQUIREMENT}\n"
+            "Metadata-Version: 2.1\nName: needs-opencv\nVersion: 1.0\n"
+            f"Requires-Dist: {REQUIREMENT}\n"
         )
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
