@@ -230,7 +230,7 @@ def open_pipeline(
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
     """
-    _check_limits(max_faces, min_face_size_px, threads)
+    check_limits(max_faces, min_face_size_px, threads)
     path = find_bundle(model)
     spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla_core)
@@ -243,7 +243,7 @@ def open_pipeline(
     return assemble_pipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else _to_detector(detector, min_face_size_px, threads),
+        None if aligned_crops else to_detector(detector, min_face_size_px, threads),
         TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
         multistage=multistage,
         timer=timer,
@@ -298,7 +298,8 @@ def assemble_pipeline(
     return Pipeline(locator, model, decoder, backend, timer)
 
 
-def _check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
+def check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
+    """Raise ValueError if a number is out of range."""
     if max_faces < 1 or min_face_size_px < 20 or threads < 1:
         raise ValueError(
             "expected max_faces >= 1, min_face_size_px >= 20, threads >= 1, "
@@ -306,9 +307,10 @@ def _check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
         )
 
 
-def _to_detector(
+def to_detector(
     detector: Detector | str | Path | None, min_face_size_px: int, threads: int
 ) -> Detector:
+    """The detector itself, or the one of that name or path."""
     if detector is None or isinstance(detector, (str, Path)):
         return open_detector(detector or default_detector(), min_face_size_px, threads)
     return detector

@@ -31,6 +31,7 @@ from faceaffect.backends.build_engine import (
 )
 from faceaffect.backends.build_progress import BuildProgress
 from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
+from faceaffect.backends.dla_placement import check_dla
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.tensorrt_compat import (
     TensorRTModule,
@@ -189,6 +190,8 @@ class TensorRTBackend:
                     "or use --backend onnx"
                 )
             raise EngineLoadError(errors)
+        if settings.dla_core is not None:
+            check_dla(library.module, self._engine)
         self.precision = _PRECISION_NAMES[settings.precision]
         self.version = str(library)
         self.plan_bytes = len(plan)

@@ -180,6 +180,9 @@ def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core:
     config.default_device_type = module.DeviceType.DLA
     config.DLA_core = core
     config.set_flag(module.BuilderFlag.GPU_FALLBACK)
+    verbosity = getattr(module, "ProfilingVerbosity", None)
+    if verbosity is not None:
+        config.profiling_verbosity = verbosity.DETAILED  # so that the engine names its devices
     return ""
 
 

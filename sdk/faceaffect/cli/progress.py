@@ -23,6 +23,7 @@ from rich.table import Column
 from faceaffect.batch.file_task import FileResult
 from faceaffect.sources.open_source import is_live
 from faceaffect.sources.rtsp_stream import redact_password
+from faceaffect.system.systemd_watchdog import SystemdWatchdog
 
 _MAX_NAME_LENGTH: Final = 20  # leaves room for the rate on 80 columns
 _Self = TypeVar("_Self", bound="_ProgressBar")
@@ -70,6 +71,7 @@ class SourceProgress(_ProgressBar):
     def __init__(self, source_count: int, is_quiet: bool) -> None:
         super().__init__("", None, is_quiet)
         self._source_count = source_count
+        self._watchdog = SystemdWatchdog()
 
     def start_source(self, number: int, uri: str) -> None:
         """Show the name of the source about to be opened; `number` counts from 1."""
@@ -84,9 +86,11 @@ class SourceProgress(_ProgressBar):
         self._frames = 0
         self._started_s = time.monotonic()
         self._bar.update(self._task, total=frame_count, completed=first_frame)
+        self._watchdog.ready()
 
     def advance(self, face_count: int, dropped: int) -> None:
         """Count one frame and show its number of faces."""
+        self._watchdog.ping()
         if not self._bar.disable:
             self._frames += 1
             dropped_text = f", {dropped} dropped" if dropped else ""
@@ -94,6 +98,7 @@ class SourceProgress(_ProgressBar):
 
     def advance_many(self, frames: int) -> None:
         """Count frames that worker processes have analyzed."""
+        self._watchdog.ping()
         if not self._bar.disable:
             self._frames += frames
             self._update(frames, "")

@@ -26,6 +26,9 @@ from faceaffect.types import Frame, PixelFormat
 
 SCHEME: Final = "nvdec"
 STREAM_SCHEME: Final = "nvdec+rtsp"
+_VIDEO_PAD: Final = "application/x-rtp, media=video"
+"""Links the video of a camera, which without it may be the pad of its microphone."""
+
 _DECODE_TO_NV12: Final = "parsebin ! nvv4l2decoder ! nvvidconv ! video/x-raw, format=NV12"
 
 
@@ -41,7 +44,7 @@ def nvdec_stream_pipeline(uri: str) -> str:
     """Return the GStreamer pipeline of a stream: the newest frame."""
     return (
         f"rtspsrc location={_quoted(uri.partition('+')[2])} latency=0 protocols=tcp ! "
-        f"{_DECODE_TO_NV12} ! appsink drop=true max-buffers=1 sync=false"
+        f"{_VIDEO_PAD} ! {_DECODE_TO_NV12} ! appsink drop=true max-buffers=1 sync=false"
     )
 
 

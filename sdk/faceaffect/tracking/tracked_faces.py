@@ -7,17 +7,17 @@ import numpy as np
 from faceaffect.detectors.detector import Detector
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
-from faceaffect.tracking.face_network import FaceNetwork
+from faceaffect.tracking.face_network import FrameNetwork
 from faceaffect.tracking.located_faces import LocatedFaces
 from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
-from faceaffect.types import Frame
+from faceaffect.types import FloatArray, Frame
 
 
 class TrackedFaces:
     """Locates faces with a `FaceTracker`."""
 
     def __init__(
-        self, detector: Detector, network: FaceNetwork, config: TrackerConfig, timer: StageTimer
+        self, detector: Detector, network: FrameNetwork, config: TrackerConfig, timer: StageTimer
     ) -> None:
         self._detector = detector
         self._tracker = FaceTracker(detector, network.run, config, timer)
@@ -26,6 +26,11 @@ class TrackedFaces:
     def detector_name(self) -> str:
         """Name of the detector, for reports."""
         return self._detector.name
+
+    @property
+    def next_crops(self) -> FloatArray:
+        """Transforms [N, 2, 3] (crop to frame) of the tracked faces in the next frame."""
+        return self._tracker.next_crops
 
     def locate(self, frame: Frame) -> LocatedFaces:
         """Faces [N] of the next frame."""

@@ -163,6 +163,12 @@ class FaceTracker:
             outputs = self._detect_new_faces(frame, outputs, full_resolution)
         return outputs
 
+    @property
+    def next_crops(self) -> FloatArray:
+        """Transforms [N, 2, 3] (crop to frame) of the tracks, for the next frame."""
+        crops = [track.next_crop for track in self.tracks]
+        return np.array(crops, np.float32).reshape(-1, 2, 3)
+
     def _with_monotonic_time(self, frame: Frame) -> Frame:
         """The frame, at a later time than the last one."""
         if self._clock.peek(frame.time_s) < self._schedule.last_run_s:
@@ -176,8 +182,7 @@ class FaceTracker:
     def _update_tracks(self, frame: Frame) -> tuple[list[Track], FaceOutputs]:
         """Tracks that continue in `frame`, with their outputs; the others become lost tracks."""
         tracks = self.tracks
-        crops = np.array([track.next_crop for track in tracks], np.float32).reshape(-1, 2, 3)
-        outputs = self._run(frame, crops)
+        outputs = self._run(frame, self.next_crops)
         rows: list[int] = []
         for row, track in enumerate(tracks):
             landmarks_xy = outputs.landmarks_xy[row]
