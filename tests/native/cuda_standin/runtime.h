@@ -44,6 +44,7 @@ struct StreamData {
   std::condition_variable changed;
   std::deque<Operation> queue;
   bool is_busy = false, must_stop = false;
+  bool has_ended = false;  // its thread was ended while Python exits
   std::thread worker;
   std::shared_ptr<GraphData> capture;
   bool is_capture_broken = false;

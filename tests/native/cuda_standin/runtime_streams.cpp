@@ -23,6 +23,27 @@ struct EventData {
 
 EventData* event_of(cudaEvent_t event) { return reinterpret_cast<EventData*>(event); }
 
+// Python ends threads that call it while it exits: nobody may wait for such a stream.
+struct EndOnUnwinding {
+  StreamData* stream;
+  ~EndOnUnwinding() {
+    if (stream == nullptr) return;
+    std::lock_guard<std::mutex> hold(stream->mutex);
+    stream->has_ended = true;
+    stream->changed.notify_all();
+  }
+};
+
+void run_operation(StreamData* stream, const Operation& operation) {
+  EndOnUnwinding guard{stream};
+  try {
+    operation.run();
+  } catch (const Fault& fault) {
+    lose_device(fault.code, operation.name + ": " + fault.what);
+  }
+  guard.stream = nullptr;
+}
+
 void run_stream(StreamData* stream) {
   std::mt19937 random(std::random_device{}());
   const int delay_us = setting("DELAY_US", 0);
@@ -37,13 +58,7 @@ void run_stream(StreamData* stream) {
     if (delay_us > 0)
       std::this_thread::sleep_for(
           std::chrono::microseconds(random() % static_cast<unsigned>(delay_us)));
-    if (g_sticky == 0) {
-      try {
-        operation.run();
-      } catch (const Fault& fault) {
-        lose_device(fault.code, operation.name + ": " + fault.what);
-      }
-    }
+    if (g_sticky == 0) run_operation(stream, operation);
     hold.lock();
     stream->is_busy = false;
     stream->changed.notify_all();
@@ -106,7 +121,8 @@ bool is_pending(StreamData* stream) {
 
 void drain(StreamData* stream) {
   std::unique_lock<std::mutex> hold(stream->mutex);
-  stream->changed.wait(hold, [&] { return stream->queue.empty() && !stream->is_busy; });
+  stream->changed.wait(
+      hold, [&] { return (stream->queue.empty() && !stream->is_busy) || stream->has_ended; });
 }
 
 cudaError_t put(StreamData* stream, Operation operation) {
