@@ -75,17 +75,26 @@ HOST_DEVICE int load_byte(const uint8_t* at) {
 #endif
 }
 
-// All channels of pixel (x, y) of the plane at a level.
+// All channels of pixel (x, y) of the plane at a level of 1 or more.
 template <int channels>
 HOST_DEVICE void level_pixel(const PlaneView& plane, int level, int y, int x, float* value) {
   const int side = 1 << level, shift = sum_shift(level);
+  const int left = x * side, top = y * side;
+  const bool is_inside = left + side <= plane.width_px && top + side <= plane.height_px;
   int sum[channels] = {};
   for (int i = 0; i < side; ++i) {
     if (!row_counts(level, i)) continue;
-    const int from_y = y * side + i < plane.height_px ? y * side + i : plane.height_px - 1;
+    const int from_y = top + i < plane.height_px ? top + i : plane.height_px - 1;
     const uint8_t* row = plane.data + from_y * plane.row_stride;
+    if (is_inside) {  // nearly always; without clamping, pairs of pixels
+      const uint8_t* at = row + left * channels;
+      for (int j = 0; j < side; j += 2, at += 2 * channels)
+        for (int c = 0; c < channels; ++c)
+          sum[c] += load_byte(at + c) + load_byte(at + channels + c);
+      continue;
+    }
     for (int j = 0; j < side; ++j) {
-      const int from_x = x * side + j < plane.width_px ? x * side + j : plane.width_px - 1;
+      const int from_x = left + j < plane.width_px ? left + j : plane.width_px - 1;
       for (int c = 0; c < channels; ++c) sum[c] += load_byte(row + from_x * channels + c);
     }
   }

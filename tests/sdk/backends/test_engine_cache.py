@@ -14,7 +14,7 @@ import pytest
 
 from faceaffect.backends.engine_cache import CACHE_VARIABLE, EngineCache, EngineKey, user_cache_dir
 
-KEY = EngineKey("ab" * 32, "TensorRT 10.3.0", "Orin", "8.7", "fp16", 8, 112, None)
+KEY = EngineKey("ab" * 32, "TensorRT 10.3.0", "Orin", "8.7", 8, "fp16", 8, 112, None, None, False)
 ENGINE = b"engine\n\x00with a line break"
 
 OTHER_KEYS = [
