@@ -6,25 +6,25 @@ namespace faceaffect {
 namespace {
 
 // One block per graph and one launch for all layers; node features and their mix stay in shared
-// memory: float32 2 x [12, max width]. A thread computes one column of kRows nodes, so that each
-// weight is loaded once for them and their sums are independent chains of operations.
-constexpr int kThreads = 256, kRows = 3, kGroups = kNodes / kRows, kWarp = 32;
-static_assert(kNodes % kRows == 0, "nodes must form whole groups");
+// memory: float32 2 x [12, max width]. A thread computes one column of kTogether nodes, so that
+// each weight is loaded once for them and their sums are independent chains of operations.
+constexpr int kThreads = 256, kTogether = 3, kGroups = kNodes / kTogether, kWarp = 32;
+static_assert(kNodes % kTogether == 0, "nodes must form whole groups");
 
 // mixed = A h for one group of nodes and column
 template <typename T>
 __device__ void mix_nodes(const T* adjacency, const float* h, int width, int group, int column,
                           float* mixed) {
-  float sum[kRows] = {};
+  float sum[kTogether] = {};
 #pragma unroll
   for (int m = 0; m < kNodes; ++m) {
     const float value = h[m * width + column];
 #pragma unroll
-    for (int n = 0; n < kRows; ++n)
-      sum[n] += as_float(adjacency[(group * kRows + n) * kPad + m]) * value;
+    for (int n = 0; n < kTogether; ++n)
+      sum[n] += as_float(adjacency[(group * kTogether + n) * kPad + m]) * value;
   }
 #pragma unroll
-  for (int n = 0; n < kRows; ++n) mixed[(group * kRows + n) * width + column] = sum[n];
+  for (int n = 0; n < kTogether; ++n) mixed[(group * kTogether + n) * width + column] = sum[n];
 }
 
 // h = relu(mixed W + b) for one group of nodes and column
@@ -32,19 +32,19 @@ template <typename T>
 __device__ void apply_weight(const T* weight, const float* mixed, int width_in, int width_out,
                              int group, int column, float* h) {
   const int stride = padded(width_out);
-  const float* row = mixed + group * kRows * width_in;
+  const float* row = mixed + group * kTogether * width_in;
   const T* at = weight + column;
-  float sum[kRows] = {};
+  float sum[kTogether] = {};
 #pragma unroll 4
   for (int k = 0; k < width_in; ++k, at += stride) {
     const float value = as_float(*at);
 #pragma unroll
-    for (int n = 0; n < kRows; ++n) sum[n] += row[n * width_in + k] * value;
+    for (int n = 0; n < kTogether; ++n) sum[n] += row[n * width_in + k] * value;
   }
   const float bias = as_float(*at);  // b follows W
 #pragma unroll
-  for (int n = 0; n < kRows; ++n)
-    h[(group * kRows + n) * width_out + column] = fmaxf(sum[n] + bias, 0.0f);
+  for (int n = 0; n < kTogether; ++n)
+    h[(group * kTogether + n) * width_out + column] = fmaxf(sum[n] + bias, 0.0f);
 }
 
 template <typename T>

@@ -267,13 +267,13 @@ def test_face_network_outputs_match_between_backends(bundle: Bundle) -> None:
     maps = np.concatenate(
         [similarity(112, 1.1, 4, (100, 120)), similarity(112, 0.8, -9, (220, 110))]
     )
-    got, wanted = (reader.read(frame, maps) for reader in readers)
+    got, wanted = (reader.run(frame, maps) for reader in readers)
     np.testing.assert_allclose(got.landmarks_xy, wanted.landmarks_xy, atol=1e-3)
-    np.testing.assert_allclose(got.portraits, wanted.portraits, atol=1e-5)
-    np.testing.assert_allclose(got.score, wanted.score, atol=1e-5)
-    nobody = readers[0].read(frame, maps[:0])
+    np.testing.assert_allclose(got.appearance, wanted.appearance, atol=1e-5)
+    np.testing.assert_allclose(got.face_score, wanted.face_score, atol=1e-5)
+    nobody = readers[0].run(frame, maps[:0])
     assert nobody.heads["au_logit"].shape == (0, 12)
-    assert readers[0].read(frame, maps).join(nobody).heads.keys() == got.heads.keys()
+    assert readers[0].run(frame, maps).concat(nobody).heads.keys() == got.heads.keys()
 
 
 def test_runner_with_shipped_model_matches_cpu(trained: None, tmp_path: Path) -> None:
