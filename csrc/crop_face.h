@@ -75,31 +75,42 @@ HOST_DEVICE int load_byte(const uint8_t* at) {
 #endif
 }
 
-// All channels of pixel (x, y) of the plane at a level of 1 or more.
+// All channels of pixels (x0, y) and (x1, y), x0 <= x1, of the plane at a level of 1 or more.
 template <int channels>
-HOST_DEVICE void level_pixel(const PlaneView& plane, int level, int y, int x, float* value) {
-  const int side = 1 << level, shift = sum_shift(level);
-  const int left = x * side, top = y * side;
-  const bool is_inside = left + side <= plane.width_px && top + side <= plane.height_px;
-  int sum[channels] = {};
+HOST_DEVICE void level_pixels(const PlaneView& plane, int level, int y, int x0, int x1,
+                              float* first, float* second) {
+  const int side = 1 << level, shift = sum_shift(level), half = (1 << shift) >> 1;
+  const int left0 = x0 * side, left1 = x1 * side, top = y * side;
+  const bool is_inside = left1 + side <= plane.width_px && top + side <= plane.height_px;
+  int sum0[channels] = {}, sum1[channels] = {};
   for (int i = 0; i < side; ++i) {
     if (!row_counts(level, i)) continue;
     const int from_y = top + i < plane.height_px ? top + i : plane.height_px - 1;
     const uint8_t* row = plane.data + from_y * plane.row_stride;
     if (is_inside) {  // nearly always; without clamping, pairs of pixels
-      const uint8_t* at = row + left * channels;
-      for (int j = 0; j < side; j += 2, at += 2 * channels)
-        for (int c = 0; c < channels; ++c)
-          sum[c] += load_byte(at + c) + load_byte(at + channels + c);
+      const uint8_t* at0 = row + left0 * channels;
+      const uint8_t* at1 = row + left1 * channels;
+      for (int j = 0; j < side; j += 2, at0 += 2 * channels, at1 += 2 * channels)
+        for (int c = 0; c < channels; ++c) {
+          sum0[c] += load_byte(at0 + c) + load_byte(at0 + channels + c);
+          sum1[c] += load_byte(at1 + c) + load_byte(at1 + channels + c);
+        }
       continue;
     }
+    const int last_x = plane.width_px - 1;
     for (int j = 0; j < side; ++j) {
-      const int from_x = left + j < plane.width_px ? left + j : plane.width_px - 1;
-      for (int c = 0; c < channels; ++c) sum[c] += load_byte(row + from_x * channels + c);
+      const uint8_t* at0 = row + (left0 + j < last_x ? left0 + j : last_x) * channels;
+      const uint8_t* at1 = row + (left1 + j < last_x ? left1 + j : last_x) * channels;
+      for (int c = 0; c < channels; ++c) {
+        sum0[c] += load_byte(at0 + c);
+        sum1[c] += load_byte(at1 + c);
+      }
     }
   }
-  for (int c = 0; c < channels; ++c)
-    value[c] = static_cast<float>((sum[c] + ((1 << shift) >> 1)) >> shift);
+  for (int c = 0; c < channels; ++c) {
+    first[c] = static_cast<float>((sum0[c] + half) >> shift);
+    second[c] = static_cast<float>((sum1[c] + half) >> shift);
+  }
 }
 
 // All channels of a plane at a position: they share the taps and their weights.
@@ -123,10 +134,8 @@ HOST_DEVICE void bilinear(const PlaneView& plane, int level, float y, float x, f
       low_right[c] = static_cast<float>(load_byte(lower + x1 * channels + c));
     }
   } else {
-    level_pixel<channels>(plane, level, y0, x0, top_left);
-    level_pixel<channels>(plane, level, y0, x1, top_right);
-    level_pixel<channels>(plane, level, y1, x0, low_left);
-    level_pixel<channels>(plane, level, y1, x1, low_right);
+    level_pixels<channels>(plane, level, y0, x0, x1, top_left, top_right);
+    level_pixels<channels>(plane, level, y1, x0, x1, low_left, low_right);
   }
   for (int c = 0; c < channels; ++c) {
     const float top = top_left[c] + x_weight * (top_right[c] - top_left[c]);

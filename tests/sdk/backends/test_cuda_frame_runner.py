@@ -199,9 +199,11 @@ def test_runner_tries_a_failed_capture_again(bundle: Bundle) -> None:
     attempts = []
     stream = runner._stream
     begin = stream.begin_capture
-    stream.begin_capture = lambda: (attempts.append(frames), begin())
+    stream.begin_capture = lambda: (attempts.append(len(frames)), begin())
     frame = frame_of(PixelFormat.BGR, 90, 160)
-    for frames in range(300):
+    frames: list[int] = []
+    for _ in range(300):
+        frames.append(0)
         runner.run(frame, maps_of(1, frame))
     assert attempts == [1, 12, 113]
     runner, gpu, _ = make_runner(bundle, 1, can_capture=False)
