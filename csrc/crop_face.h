@@ -83,10 +83,9 @@ HOST_DEVICE void level_pixels(const PlaneView& plane, int level, int y, int x0, 
   const int left0 = x0 * side, left1 = x1 * side, top = y * side;
   const bool is_inside = left1 + side <= plane.width_px && top + side <= plane.height_px;
   int sum0[channels] = {}, sum1[channels] = {};
-  for (int i = 0; i < side; ++i) {
+  const uint8_t* row = plane.data + top * plane.row_stride;
+  for (int i = 0; i < side; ++i, row += top + i < plane.height_px ? plane.row_stride : 0) {
     if (!row_counts(level, i)) continue;
-    const int from_y = top + i < plane.height_px ? top + i : plane.height_px - 1;
-    const uint8_t* row = plane.data + from_y * plane.row_stride;
     if (is_inside) {  // nearly always; without clamping, pairs of pixels
       const uint8_t* at0 = row + left0 * channels;
       const uint8_t* at1 = row + left1 * channels;

@@ -239,9 +239,7 @@ def open_pipeline(
     _check_limits(max_faces, min_face_size_px, threads)
     path = find_bundle(model)
     spec = ModelSpec.load(path)
-    options = BackendOptions(
-        threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions()
-    )
+    options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
     timer = StageTimer()
     multistage = _open_multistage(path, spec, backend, device, options, timer)
     if multistage is not None:
