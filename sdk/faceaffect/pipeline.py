@@ -178,7 +178,8 @@ class Pipeline:
     def close(self) -> None:
         """Forget all faces and refuse further frames.
 
-        If another thread is analyzing a frame, this waits for it. The memory of the network is freed with the last reference to the pipeline.
+        If another thread is analyzing a frame, this waits for it. The memory of the network is
+        freed with the last reference to the pipeline.
         """
         with self._state_lock:
             self._is_closed = True

@@ -62,7 +62,7 @@ def ptx_of_object(path: Path) -> Iterator[str]:
     at = data.find(b".version ")
     if at < 0:
         raise NotKnownError(
-            f"{path} holds no PTX as text; it must be compiled with -no-compress and a virtual architecture"
+            f"{path} holds no PTX as text; compile it with -no-compress for a virtual architecture"
         )
     while at >= 0:
         end = data.find(b"\0", at)
@@ -91,7 +91,8 @@ class Kernel:
             yield f"  {TYPES[kind]} {names};"
         yield "  uint64_t SP{}, SPL{};"
         if self.local_bytes:
-            yield f"  alignas(16) unsigned char local[{self.local_bytes}]; memset(local, 0xA5, sizeof local);"
+            yield f"  alignas(16) unsigned char local[{self.local_bytes}];"
+            yield "  memset(local, 0xA5, sizeof local);"
 
     def _statements(self, body: str) -> Iterator[str]:
         text = re.sub(r"//[^\n]*", "", body)
@@ -141,7 +142,7 @@ class Kernel:
             return "0u"  # offset in the block's shared memory, of which a kernel has one array
         raise NotKnownError(f"operand {text}")
 
-    def _effect(self, operation: str, given: list[str], number: int) -> str:
+    def _effect(self, operation: str, given: list[str], number: int) -> str:  # noqa: C901
         words = operation.split(".")
         verb, kind = words[0], words[-1]
         if verb == "bra":
@@ -176,7 +177,8 @@ class Kernel:
             if words[1] in COMPARE:
                 return f"{out}{x}{COMPARE[words[1]]}{y};"
             if words[1] in ("equ", "neu"):
-                return f"{out}std::isnan({x})||std::isnan({y})||({x}{'==' if words[1] == 'equ' else '!='}{y});"
+                sign = "==" if words[1] == "equ" else "!="
+                return f"{out}std::isnan({x})||std::isnan({y})||({x}{sign}{y});"
             if words[1] in UNORDERED:  # true where one is not a number
                 return f"{out}!({x}{UNORDERED[words[1]]}{y});"
         raise NotKnownError(f"{operation} {', '.join(given)}")
@@ -204,7 +206,8 @@ class Kernel:
         else:
             width = "uint32_t" if space == "shared" else "uint64_t"
             verb = "load" if is_load else "store"
-            begin = f"char* q = t.{space}_{verb}(({width}){self.operand(base)}+({offset}),{size * count},{number});"
+            address = f"({width}){self.operand(base)}+({offset})"
+            begin = f"char* q = t.{space}_{verb}({address},{size * count},{number});"
         if is_load:
             moves = (
                 f"{{{TYPES[kind]} v; memcpy(&v,q+{i * size},{size}); {name}=v;}}"
@@ -266,14 +269,18 @@ def integer_effect(words: list[str], out: str, a: list[str], number: int) -> str
         plus = f"+({{}})({a[3]})" if verb == "mad" else ""
         if "wide" in words:
             wide = WIDE[kind]
-            return f"{out}({UNSIGNED['s64'] if bits == 32 else 'uint32_t'})(({wide})({signed})({a[1]})*({wide})({signed})({a[2]}){plus.format(wide)});"
+            to = UNSIGNED["s64"] if bits == 32 else "uint32_t"
+            product = f"({wide})({signed})({a[1]})*({wide})({signed})({a[2]})"
+            return f"{out}({to})({product}{plus.format(wide)});"
         if "hi" in words and bits == 32:
             wide = WIDE[kind]
-            return f"{out}(uint32_t)((({wide})({signed})({a[1]})*({wide})({signed})({a[2]}))>>32){plus.format(unsigned)};"
+            product = f"({wide})({signed})({a[1]})*({wide})({signed})({a[2]})"
+            return f"{out}(uint32_t)(({product})>>32){plus.format(unsigned)};"
         if "lo" in words:
             return f"{out}({unsigned})({a[1]})*({unsigned})({a[2]}){plus.format(unsigned)};"
     if verb in ("div", "rem"):
-        return f"t.nonzero({a[2]},{number}); {out}({signed})({a[1]}){'/' if verb == 'div' else '%'}({signed})({a[2]});"
+        sign = "/" if verb == "div" else "%"
+        return f"t.nonzero({a[2]},{number}); {out}({signed})({a[1]}){sign}({signed})({a[2]});"
     if verb in ("max", "min"):
         return f"{out}std::{verb}(({signed})({a[1]}),({signed})({a[2]}));"
     if verb == "neg":
