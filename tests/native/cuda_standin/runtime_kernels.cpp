@@ -167,6 +167,16 @@ void run_kernel(const KernelEntry* entry, Dim grid, Dim size, size_t shared_byte
   fclose(out);
 }
 
+// A mangled name without the hashes of its file's path, which differ for a copy of the file.
+std::string without_hashes(std::string name) {
+  for (const char* before : {"_GLOBAL__N__", "_cu_"}) {
+    const size_t at = name.find(before);
+    if (at != std::string::npos && at + strlen(before) + 8 <= name.size())
+      name.replace(at + strlen(before), 8, 8, '0');
+  }
+  return name;
+}
+
 cudaError_t launch(const KernelEntry* entry, dim3 grid, dim3 block, void** arguments,
                    size_t shared_bytes, cudaStream_t stream) {
   ENTER(cudaLaunchKernel);
@@ -202,7 +212,8 @@ void __cudaRegisterVar(void**, char*, char*, const char*, int, size_t, int, int)
 void __cudaRegisterFunction(void**, const char* host, char*, const char* name, int, uint3*, uint3*,
                             dim3*, dim3*, int*) {
   for (int i = 0; i < ptx_kernel_count; ++i)
-    if (strcmp(ptx_kernels[i].name, name) == 0) g_kernels[host] = &ptx_kernels[i];
+    if (without_hashes(ptx_kernels[i].name) == without_hashes(name))
+      g_kernels[host] = &ptx_kernels[i];
 }
 
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared_bytes,
