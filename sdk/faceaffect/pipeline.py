@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from faceaffect import kernels
-from faceaffect.backends import Backend, BackendOptions, open_backend
+from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_backend
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
@@ -74,6 +75,7 @@ class Pipeline:
         self._decoder = decoder
         self._backend = backend
         self._is_closed = False
+        self._state_lock = threading.RLock()
 
     def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
         """Analyze the next frame of the source.
@@ -87,15 +89,16 @@ class Pipeline:
         Raises:
             ValueError: The pipeline is closed.
         """
-        if self._is_closed:
-            raise ValueError("this pipeline was closed; open another with open_pipeline()")
-        self.stage_timer.begin()
-        located = self._locator.locate(frame)
-        logits = self._model.predict(frame, located)
-        affect = self._decoder.decode(logits, located.track_id, frame.time_s)
-        faces = located.to_faces()
-        self.stage_timer.end()
-        return faces, affect
+        with self._state_lock:  # another thread may close the pipeline
+            if self._is_closed:
+                raise ValueError("this pipeline was closed; open another with open_pipeline()")
+            self.stage_timer.begin()
+            located = self._locator.locate(frame)
+            logits = self._model.predict(frame, located)
+            affect = self._decoder.decode(logits, located.track_id, frame.time_s)
+            faces = located.to_faces()
+            self.stage_timer.end()
+            return faces, affect
 
     @property
     def uses_audio(self) -> bool:
@@ -175,10 +178,12 @@ class Pipeline:
     def close(self) -> None:
         """Forget all faces and refuse further frames.
 
-        The memory of the network is freed with the last reference to the pipeline.
+        If another thread is analyzing a frame, this waits for it. The memory of the network is
+        freed with the last reference to the pipeline.
         """
-        self._is_closed = True
-        self.reset()
+        with self._state_lock:
+            self._is_closed = True
+            self.reset()
 
     def __enter__(self) -> Pipeline:
         return self
@@ -207,6 +212,7 @@ def open_pipeline(
     aligned_crops: bool = False,
     is_video: bool = False,
     detector: Detector | str | Path | None = None,
+    tensorrt: TensorRTOptions | None = None,
 ) -> Pipeline:
     """Open a pipeline over a model bundle.
 
@@ -224,6 +230,7 @@ def open_pipeline(
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
         is_video: Whether such crops are one face in order of time.
         detector: A `Detector`, a name in `detectors.names`, or the path of a YuNet file.
+        tensorrt: Further options of TensorRT.
 
     Raises:
         BundleError: The bundle is missing, damaged or does not support an option.
@@ -233,7 +240,7 @@ def open_pipeline(
     check_limits(max_faces, min_face_size_px, threads)
     path = find_bundle(model)
     spec = ModelSpec.load(path)
-    options = BackendOptions(threads, precision, max_faces, dla_core)
+    options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
     timer = StageTimer()
     multistage = _open_multistage(path, spec, backend, device, options, timer)
     if multistage is not None:

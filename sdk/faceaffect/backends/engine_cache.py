@@ -23,7 +23,7 @@ from platformdirs import user_cache_path
 
 CACHE_VARIABLE: Final[str] = "FACEAFFECT_CACHE"
 log = logging.getLogger("faceaffect")
-_FORMAT: Final[int] = 2  # version of the file format and of the build code
+_FORMAT: Final[int] = 3  # version of the file format and of the build code
 _TEMP_PREFIX: Final[str] = ".engine-"
 _MAX_TEMP_AGE_S: Final[float] = 3600.0
 
@@ -37,6 +37,7 @@ class EngineKey:
         library: Flavor and version of TensorRT.
         device: Name of the GPU.
         compute_capability: Of the GPU.
+        multiprocessors: Of the GPU: boards of the same name may differ.
         precision: See `EngineSettings`, as the rest.
     """
 
@@ -44,10 +45,13 @@ class EngineKey:
     library: str
     device: str
     compute_capability: str
+    multiprocessors: int
     precision: str
     max_faces: int
     size_px: int
     dla_core: int | None
+    optimization_level: int | None
+    profile_per_batch_size: bool
 
     @property
     def digest(self) -> str:
@@ -137,16 +141,26 @@ class EngineCache:
             yield
 
     def _store(self, key: EngineKey, engine: bytes) -> None:
+        header = json.dumps(_header(key, engine)).encode()
+        self._write(self.path_for(key), header + b"\n" + engine)
+
+    def timing_file(self, key: EngineKey) -> TimingFile:
+        """The kernel timings of all engines of a key's TensorRT and GPU."""
+        machine = [key.library, key.device, key.compute_capability, key.multiprocessors]
+        digest = hashlib.sha256(json.dumps(machine).encode()).hexdigest()
+        return TimingFile(self._folder / f"timings-{digest[:24]}.cache", self._write)
+
+    def _write(self, path: Path, content: bytes) -> None:
         """Write atomically: a reader never sees half a file, not even after a power cut."""
         temp = ""
         try:
             self._remove_old_temp_files()
             handle, temp = tempfile.mkstemp(dir=self._folder, prefix=_TEMP_PREFIX)
             with os.fdopen(handle, "wb") as file:
-                file.write(json.dumps(_header(key, engine)).encode() + b"\n" + engine)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temp, self.path_for(key))
+            os.replace(temp, path)
         except BaseException as error:
             if temp:
                 Path(temp).unlink(missing_ok=True)
@@ -165,6 +179,26 @@ class EngineCache:
         for path in self._folder.glob(f"{_TEMP_PREFIX}*"):
             if time.time() - path.stat().st_mtime > _MAX_TEMP_AGE_S:
                 path.unlink(missing_ok=True)
+
+
+class TimingFile:
+    """Kernel timings of builds, on disk; see `build_engine.TimingStore`."""
+
+    def __init__(self, path: Path, write: Callable[[Path, bytes], None]) -> None:
+        self._path = path
+        self._write = write
+
+    def load(self) -> bytes:
+        """Return the stored timings; TensorRT checks them."""
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return b""
+
+    def store(self, timings: bytes) -> None:
+        """Replace them."""
+        if timings:
+            self._write(self._path, timings)
 
 
 def _header(key: EngineKey, engine: bytes) -> dict[str, Any]:

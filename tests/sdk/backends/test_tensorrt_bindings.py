@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -198,7 +199,15 @@ def test_build_engine_for_dla() -> None:
     dla = EngineSettings("fp16", 4, 112, 1)
     build_engine(library, b"onnx", dla, Watcher())
     assert (module.made.config.DLA_core, module.made.config.default_device_type) == (1, "dla")
-    assert module.made.flags == ["fallback"]
+    assert module.made.flags == ["fallback", "fp16"]
+    assert module.made.network_flags == [0], "a DLA runs no strongly typed network"
+    with pytest.raises(BackendError, match="none of the network's 2 layers runs on it"):
+        build_engine(
+            TensorRTModule(fake_tensorrt(dla_cores=2, fails="no layer on DLA"), "TensorRT", "10.3"),
+            b"onnx",
+            dla,
+            Watcher(),
+        )
     assert module.made.profiles == [("crops", ((4, 3, 112, 112),) * 3)]
     with pytest.raises(BackendError, match="expected a DLA core from 0 to 1, got 2"):
         build_engine(library, b"onnx", EngineSettings("fp16", 4, 112, 2), Watcher())
@@ -219,7 +228,7 @@ def test_device_index_of_other_names_raises(device: str) -> None:
         tensorrt_backend.device_index(device)
 
 
-FACTS = {"name": "Orin", "compute_capability": (8, 7)}
+FACTS = {"name": "Orin", "compute_capability": (8, 7), "multiprocessors": 8}
 
 
 @pytest.fixture
@@ -234,7 +243,8 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     gpu = SimpleNamespace(
         has_cuda=True,
         require_device=lambda: None,
-        use_device=lambda _: None,
+        CudaError=RuntimeError,
+        DeviceGuard=lambda _: nullcontext(),
         device_facts=lambda _: FACTS,
     )
     monkeypatch.setattr(tensorrt_backend, "native", gpu)
@@ -412,7 +422,7 @@ def test_frame_runner_is_per_thread(
     use(fake_tensorrt())
     backend = tensorrt_backend.open_engine(bundle)
     monkeypatch.setattr(tensorrt_backend, "EngineNetwork", lambda *_: object())
-    monkeypatch.setattr(tensorrt_backend, "CudaFrameRunner", lambda *_: object())
+    monkeypatch.setattr(tensorrt_backend, "CudaFrameRunner", lambda *_, **__: object())
     runners: list[Any] = []
     threads = [
         threading.Thread(
