@@ -26,7 +26,7 @@ def root(tmp_path):
     write_video(folder / "videos/batch1/one.mkv", TIMES, noise, audio_start_s=0.1)
     write_video(folder / "videos/batch1/1-30-1280x720.mp4", TIMES, noise)
     write_video(folder / "videos/my_video.mp4", TIMES)
-    write(folder / "videos/broken.mp4", "not a video")
+    write(folder / "videos/unseen.mp4", "not a video")
     return folder
 
 
@@ -45,7 +45,7 @@ def test_read_affwild2_assigns_audio_offsets_from_frame_times(root):
     assert offsets["1-30-1280x720_left"] == pytest.approx(TIMES[:3], abs=0.002)
     assert offsets["1-30-1280x720_right"] == pytest.approx(TIMES[:3], abs=0.002)
     assert np.isnan(offsets["my_video"]).all()
-    assert np.isnan(offsets["broken"]).all()
+    assert np.isnan(offsets["unseen"]).all()
     media = dict(zip(table.videos, table.media, strict=True))
     assert media["1-30-1280x720_right"] == "videos/batch1/1-30-1280x720.mp4"
     assert media["my_video"] == media["broken"] == ""  # no audio available
@@ -53,7 +53,7 @@ def test_read_affwild2_assigns_audio_offsets_from_frame_times(root):
         "videos/my_video.mp4"
     ]
     assert (
-        "videos/broken.mp4"
+        "videos/unseen.mp4"
         in table.report.skipped["video that cannot be read (no audio offset)"].examples[0]
     )
     assert np.isnan(read_affwild2(root, timing=False, progress=False).audio_offset_s).all()
@@ -100,13 +100,13 @@ def test_scan_of_broken_label_file_names_line(root, tmp_path):
     assert "broken label file" in output
     result = CliRunner().invoke(data, ["scan", str(tmp_path), "--kind", "dfew"])
     assert result.exit_code == 1
-    assert "must hold the clips' frames" in result.output
+    assert "must contain the clips' frames" in result.output
 
 
 def test_scan_of_triplets_counts_missing_images(tmp_path):
     write(tmp_path / "x.csv", line(KINDS[0], 1, 1))
     output = run("scan", tmp_path / "x.csv", "--kind", "fec")
-    assert "image that is not there" in output
+    assert "missing image" in output
 
 
 def test_extract_writes_frames_once(tmp_path):
@@ -116,7 +116,7 @@ def test_extract_writes_frames_once(tmp_path):
     assert "4 frames of 1 videos" in run("extract", tmp_path)
     assert "4 frames of 1 videos" in run("extract", tmp_path)
     output = run("scan", tmp_path, "--kind", "disfa", "--cache", tmp_path / "cache")
-    assert "label file that is not there" in output
+    assert "missing label file" in output
     assert re.search(r"rows with an image\s+\S\s+4", output)
     result = CliRunner().invoke(data, ["extract", str(tmp_path), "--camera", "right"])
     assert result.exit_code == 1

@@ -81,8 +81,8 @@ def test_written_table_is_readable_by_pyarrow(tmp_path):
 def scans(monkeypatch):
     """Number of scans of a folder that were not read from the cache."""
     calls = []
-    real = affwild2._assemble
-    monkeypatch.setattr(affwild2, "_assemble", lambda *a, **k: calls.append(1) or real(*a, **k))
+    real = affwild2.assemble_table
+    monkeypatch.setattr(affwild2, "assemble_table", lambda *a, **k: calls.append(1) or real(*a, **k))
     return calls
 
 
