@@ -25,7 +25,7 @@ def unavailable_reason() -> str:
     try:
         import_onnxruntime()
     except ImportError as error:
-        return f"onnxruntime does not import ({error}); pip install 'onnxruntime<1.29'"
+        return f"onnxruntime does not import ({error}); pip install onnxruntime"
     return ""
 
 
