@@ -62,4 +62,3 @@ def _check_owner(status: os.stat_result, name: str) -> None:
             f"{name}: expected a file that only this user can write; run `chmod go-w` on it, or "
             "choose another folder"
         )
-
