@@ -104,7 +104,7 @@ def test_redirect_out_of_encryption_is_refused_before_it_is_requested() -> None:
     request = urllib.request.Request("https://host/spec.json")
     headers = Message()
     for target in ("http://host/spec.json", "ftp://host/x", "file:///etc/passwd"):
-        with pytest.raises(DownloadError, match="not encrypted|begins with https"):
+        with pytest.raises(DownloadError, match=r"not encrypted|begins with https"):
             handler.redirect_request(request, None, 302, "Found", headers, target)  # type: ignore[arg-type]
     followed = handler.redirect_request(
         request,
