@@ -87,8 +87,10 @@ def _getresponse(
 ) -> http.client.HTTPResponse:
     """Wait for all headers within the time limit, which otherwise holds for each byte of them."""
     peer = connection.sock
+    is_late = threading.Event()
 
     def end() -> None:
+        is_late.set()
         # The method of the base class: the one of TLS would discard what the reader uses.
         socket.socket.shutdown(peer, socket.SHUT_RDWR)
 
@@ -99,6 +101,9 @@ def _getresponse(
         response: http.client.HTTPResponse = wait()
     finally:
         timer.cancel()
+    if is_late.is_set():  # headers that were cut off look like complete ones
+        response.close()
+        raise TimeoutError("the headers timed out")
     return response
 
 

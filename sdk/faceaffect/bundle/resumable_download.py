@@ -138,7 +138,7 @@ def _raise_if_permanent(url: str, error: Exception) -> None:
     """Raise DownloadError for a TLS error, which the next attempt would meet again."""
     cause = getattr(error, "reason", error)
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, _TEMPORARY_TLS_ERRORS):
-        detail = getattr(cause, "verify_message", "") or cause.reason or str(cause)
+        detail = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
         raise DownloadError(
             f"{shown_url(url)}: no secure connection ({detail}); check the address and the clock "
             "of this machine, or ask the provider for a valid certificate"

@@ -45,10 +45,9 @@ class VideoFile(FileSource):
         count = self._capture.get(CAP_PROP_FRAME_COUNT)
         self.frame_count = int(count) if 0 < count < 1e9 else None
         self._offset_s = 0.0
-        declared_px = (
-            self._capture.get(prop) for prop in (CAP_PROP_FRAME_WIDTH, CAP_PROP_FRAME_HEIGHT)
-        )
-        check_pixel_count(str(path), *map(int, declared_px), self._options.max_pixels)
+        width_px = int(self._capture.get(CAP_PROP_FRAME_WIDTH))
+        height_px = int(self._capture.get(CAP_PROP_FRAME_HEIGHT))
+        check_pixel_count(str(path), width_px, height_px, self._options.max_pixels)
         self._first = self._read()
         if self._first is None:
             self._capture.release()
