@@ -59,7 +59,7 @@ def test_misaligned_output_is_refused(graph: GcnWeights) -> None:
 def test_bindings_copy_misaligned_arguments() -> None:
     random = np.random.default_rng(2)
     logits = random.normal(size=(3, 12)).astype(np.float32)
-    expressions = random.normal(size=(3, 8)).astype(np.float32)
+    expressions = random.normal(size=(3, 7)).astype(np.float32)
     va = random.normal(size=(3, 2)).astype(np.float32)
     transforms = random.normal(size=(3, 2, 3)).astype(np.float32)
     pose = random.normal(size=(3, 3)).astype(np.float32)
@@ -77,7 +77,7 @@ def test_bindings_copy_misaligned_arguments() -> None:
 
 
 def smooth(on: np.ndarray, **changes: np.ndarray) -> np.ndarray:
-    scores, mean = np.full(22, 0.5, np.float32), np.zeros(22, np.float32)
+    scores, mean = np.full(21, 0.5, np.float32), np.zeros(21, np.float32)
     limits = [np.full(12, value, np.float32) for value in (0.3, 0.5, 0.7)]
     native.smooth_scores(
         changes.get("scores", scores), changes.get("mean", mean), on, False, 1.0, 1.0, 1.0, *limits
@@ -95,4 +95,4 @@ def test_smooth_scores_with_a_bool_other_than_0_and_1_reads_it_as_true() -> None
 @needs_native
 def test_smooth_scores_with_misaligned_output_raises() -> None:
     with pytest.raises(ValueError, match="mean must be a writable, aligned"):
-        smooth(np.zeros(12, bool), mean=misaligned(np.zeros(22, np.float32)))
+        smooth(np.zeros(12, bool), mean=misaligned(np.zeros(21, np.float32)))

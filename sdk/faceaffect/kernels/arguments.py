@@ -50,7 +50,7 @@ def check_size_px(size_px: int) -> int:
     except TypeError:
         size = 0
     if not 1 <= size <= MAX_SIZE_PX:
-        raise ValueError(f"size_px must be a whole number from 1 to {MAX_SIZE_PX}, got {size_px!r}")
+        raise ValueError(f"size_px must be an integer from 1 to {MAX_SIZE_PX}, got {size_px!r}")
     return size
 
 

@@ -173,11 +173,11 @@ def _kernels(data: bytes) -> None:
         calls += [
             lambda: native.logistic(values.array(n)),
             lambda: native.decode_scores(
-                values.array(n, 12), values.array(n, 8), values.array(n, 2), values.byte() % 2 == 1
+                values.array(n, 12), values.array(n, 7), values.array(n, 2), values.byte() % 2 == 1
             ),
             lambda: native.smooth_scores(
-                values.array(22),
-                values.array(22),
+                values.array(21),
+                values.array(21),
                 values.array(12).astype(np.uint8).view(bool),
                 values.byte() % 2 == 1,
                 *map(float, values.array(3).ravel()[:3]),

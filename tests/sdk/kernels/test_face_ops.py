@@ -254,11 +254,11 @@ def test_shot_change_matches_numpy(pixel_format: PixelFormat, run_in_numpy) -> N
         ),
         (
             lambda: native.is_plausible_motion(np.zeros((2, 2)), np.zeros((2, 3)), 1, 1, 1),
-            r"place must be float32 \[2, 3\]",
+            r"next must be float32 \[2, 3\]",
         ),
         (
             lambda: native.pose_in_frame(np.zeros((2, 3)), np.zeros((1, 2, 3))),
-            r"maps must be float32 \[2, 2, 3\]",
+            r"transforms must be float32 \[2, 2, 3\]",
         ),
         (lambda: native.correlation(np.zeros(3), np.zeros(4)), r"second must be float32 \[3\]"),
         (lambda: native.logistic(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
