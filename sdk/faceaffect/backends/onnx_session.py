@@ -83,18 +83,22 @@ class OnnxSession:
         return results
 
 
-def open_session(content: bytes, threads: int, file: Path) -> OnnxSession:
+def open_session(
+    content: bytes, threads: int, file: Path, *, is_checked: bool = False
+) -> OnnxSession:
     """Create a CPU session.
 
     Args:
         content: The ONNX model.
         threads: Threads of one operator.
         file: Name for errors.
+        is_checked: Whether `check_onnx` has seen it, as all that `model_bytes` returns.
 
     Raises:
         BundleError: `check_onnx` refuses the model, or ONNX Runtime cannot load it.
     """
-    check_onnx(content, file)
+    if not is_checked:
+        check_onnx(content, file)
     onnxruntime = import_onnxruntime()
     with _arena_lock:
         _limit_memory()
