@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import click
@@ -119,6 +120,11 @@ Examples:
     help="Frame rate for the time stamps of a folder of images.",
 )
 @click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    help="Refuse images, and videos with frames, of more pixels.  [default: 134 million]",
+)
+@click.option(
     "--reconnect-timeout",
     default=10.0,
     show_default=True,
@@ -152,7 +158,11 @@ def analyze(**options: object) -> int:
     csi://0) or an rtsp:// stream.
     """
     from faceaffect.cli.batch_options import BatchSettings, is_output_folder
+    from faceaffect.sources.import_opencv import MAX_PIXELS_VARIABLE
 
+    # OpenCV reads its limit when it is imported; the processes of --jobs inherit it.
+    if options["max_pixels"] is not None:
+        os.environ[MAX_PIXELS_VARIABLE] = str(options["max_pixels"])
     if is_output_folder(options):
         from faceaffect.cli.analyze_batch import AnalyzeBatch
 

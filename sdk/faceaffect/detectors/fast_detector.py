@@ -18,6 +18,7 @@ from faceaffect.detectors.buffer_pool import BufferPool
 from faceaffect.detectors.detector import Detections, Detector
 from faceaffect.detectors.face_verifier import OnetVerifier
 from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX
+from faceaffect.detectors.read_network import read_network
 from faceaffect.detectors.resize_image import resize_to_bgr
 from faceaffect.types import BoolArray, FloatArray, Frame
 
@@ -73,7 +74,7 @@ class FastFaceDetector(Detector):
                 "make one with `python -m training train-detector` and "
                 "`python -m export.export_detector` from a checkout, or use --detector mtcnn"
             )
-        content = path.read_bytes()
+        content = read_network(path)
         _check_digest(content, path)
         self._session = open_session(content, threads, path)
         self._input_name = self._session.get_inputs()[0].name

@@ -52,7 +52,7 @@ class ImageFiles(FileSource):
         self.fps = None if self._is_single else self._options.image_fps
         self._unreadable = 0
         if self._is_single:
-            self._single = read_image(self._paths[0])
+            self._single = read_image(self._paths[0], self._options.max_pixels)
             if is_animated_webp(self._paths[0]):
                 self.notes.append(
                     f"{name}: only the first image of this animation is read; "
@@ -64,7 +64,9 @@ class ImageFiles(FileSource):
         for index in range(self._options.start_frame, len(self._paths)):
             path = self._paths[index]
             try:
-                pixels, pixel_format = self._single if self._is_single else read_image(path)
+                pixels, pixel_format = (
+                    self._single if self._is_single else read_image(path, self._options.max_pixels)
+                )
             except SourceError as error:
                 self._unreadable += 1
                 self.notes.append(f"skipped {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from faceaffect.errors import FaceAffectError
 from faceaffect.types import Frame
@@ -15,6 +15,20 @@ SelfSource = TypeVar("SelfSource", bound="Source")
 
 class SourceError(FaceAffectError, ValueError):
     """A source that cannot be read; the message says what was expected and what to do."""
+
+
+DEFAULT_MAX_PIXELS: Final[int] = 1 << 27
+"""134 megapixels, as 16384 x 8192: 400 MB once decoded. A file of 128 kB can declare eight times as
+many."""
+
+
+def check_pixel_count(name: str, width_px: int, height_px: int, max_pixels: int) -> None:
+    """Raise SourceError if an image, or the frames of a video, have more than `max_pixels`."""
+    if width_px * height_px > max_pixels:
+        raise SourceError(
+            f"{name}: expected at most {max_pixels} pixels, got {width_px} x {height_px}; "
+            "raise --max-pixels if you trust the file"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +43,7 @@ class SourceOptions:
         image_fps: frame rate of a folder of images: time_s = index / image_fps.
         is_video: True if the images of a folder are the frames of one video.
         reconnect_timeout_s: how long to try to reopen a camera or stream that was lost.
+        max_pixels: pixels of the largest image, or frame of a video file, that is decoded.
     """
 
     start_frame: int = 0
@@ -37,16 +52,18 @@ class SourceOptions:
     image_fps: float = 30.0
     is_video: bool = False
     reconnect_timeout_s: float = 10.0
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
         if (
             min(self.start_frame, self.seek_s, self.reconnect_timeout_s) < 0
             or self.prefetch_frames < 1
             or self.image_fps <= 0
+            or self.max_pixels < 1
         ):
             raise SourceError(
-                "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0 and "
-                f"reconnect_timeout_s >= 0, got {self}"
+                "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0, "
+                f"max_pixels >= 1 and reconnect_timeout_s >= 0, got {self}"
             )
 
 

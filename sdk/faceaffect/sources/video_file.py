@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from faceaffect.sources.capture import CAP_PROP_FRAME_COUNT, CAP_PROP_POS_MSEC, capture_fps
+from faceaffect.sources.capture import (
+    CAP_PROP_FRAME_COUNT,
+    CAP_PROP_FRAME_HEIGHT,
+    CAP_PROP_FRAME_WIDTH,
+    CAP_PROP_POS_MSEC,
+    capture_fps,
+)
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.import_opencv import import_opencv
-from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.sources.source import SourceError, SourceOptions, check_pixel_count
 from faceaffect.system.path_text import is_utf8
 from faceaffect.types import Frame, PixelFormat
 
@@ -39,6 +45,9 @@ class VideoFile(FileSource):
         count = self._capture.get(CAP_PROP_FRAME_COUNT)
         self.frame_count = int(count) if 0 < count < 1e9 else None
         self._offset_s = 0.0
+        width_px = int(self._capture.get(CAP_PROP_FRAME_WIDTH))
+        height_px = int(self._capture.get(CAP_PROP_FRAME_HEIGHT))
+        check_pixel_count(str(path), width_px, height_px, self._options.max_pixels)
         self._first = self._read()
         if self._first is None:
             self._capture.release()
