@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -74,6 +75,7 @@ class Pipeline:
         self._decoder = decoder
         self._backend = backend
         self._is_closed = False
+        self._busy = threading.Lock()
 
     def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
         """Analyze the next frame of the source.
@@ -86,16 +88,25 @@ class Pipeline:
 
         Raises:
             ValueError: The pipeline is closed.
+            RuntimeError: Another thread analyzes a frame with it.
         """
         if self._is_closed:
             raise ValueError("this pipeline was closed; open another with open_pipeline()")
-        self.stage_timer.begin()
-        located = self._locator.locate(frame)
-        logits = self._model.predict(frame, located)
-        affect = self._decoder.decode(logits, located.track_id, frame.time_s)
-        faces = located.to_faces()
-        self.stage_timer.end()
-        return faces, affect
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError(
+                "expected one thread per pipeline, got a frame while another thread analyzes one;"
+                " open a pipeline per thread"
+            )
+        try:
+            self.stage_timer.begin()
+            located = self._locator.locate(frame)
+            logits = self._model.predict(frame, located)
+            affect = self._decoder.decode(logits, located.track_id, frame.time_s)
+            faces = located.to_faces()
+            self.stage_timer.end()
+            return faces, affect
+        finally:
+            self._busy.release()
 
     @property
     def uses_audio(self) -> bool:
