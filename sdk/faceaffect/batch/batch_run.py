@@ -129,8 +129,7 @@ def execute(store: OutputStore, plan: Plan, runner: Runner) -> Iterator[Event]:
     if not plan.todo:
         return
     failures = store.names(FAILED)
-    identities = {one.name: identify(one.uri) for one in plan.todo}
-    missing = set(identities)
+    missing = {one.name for one in plan.todo}
     with closing(runner.run(plan.todo)) as events:  # type: ignore[type-var]  # a generator
         for event in events:
             if isinstance(event, FileResult):
@@ -141,7 +140,7 @@ def execute(store: OutputStore, plan: Plan, runner: Runner) -> Iterator[Event]:
                     failure = {"uri": uri, "error": error}
                     store.write(f"{FAILED}/{name}", json.dumps(failure))
                 else:
-                    store.log_input(event.name, identities[event.name])
+                    store.log_input(event.name, identify(event.uri))
                     if name in failures:
                         store.remove(f"{FAILED}/{name}")
             yield event

@@ -141,6 +141,7 @@ class LocalStore(OutputStore):
         line = json.dumps({"name": name, **asdict(identity)}) + "\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW
         try:
+            (self._root / STATE).mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._root / INPUTS, flags, 0o666)
             try:
                 os.write(descriptor, line.encode())
@@ -157,7 +158,8 @@ class LocalStore(OutputStore):
                 for line in stream:
                     with suppress(ValueError, TypeError, KeyError, RecursionError):
                         raw = json.loads(line)
-                        identities[str(raw.pop("name"))] = FileIdentity(**raw)
+                        name = str(raw.pop("name"))
+                        identities[name] = FileIdentity(**raw)
         except FileNotFoundError:
             return {}
         except OSError as error:
