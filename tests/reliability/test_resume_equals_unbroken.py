@@ -113,16 +113,19 @@ def test_resume_after_input_was_replaced_is_refused(
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
-def test_written_faces_are_those_of_the_last_frames(tmp_path: Path, name: str) -> None:
+def test_written_faces_are_those_of_the_last_frames(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faceaffect.sinks.written_rows._BLOCK_BYTES", 1000)
     with open_sink(tmp_path / name) as sink:
-        for source, count in (("other.mp4", 3000), ("clip.mp4", 2000), ("later.mp4", 40)):
+        for source, count in (("other.mp4", 30), ("clip.mp4", 200), ("later.mp4", 40)):
             sink.begin(source)
             write_frames(sink, range(count), source)
             sink.end(source)
-        faces = sink.written_faces("clip.mp4", 1990)
+        faces = sink.written_faces("clip.mp4", 190)
         assert sink.written_faces("missing.mp4", 0) == []
     expected = []
-    for index in range(1990, 2000):
+    for index in range(190, 200):
         frame, one, _ = synthetic_result(index, index % 3, "clip.mp4")
         expected += [
             WrittenFace(index, frame.time_s, int(track_id), tuple(np.round(box, 2).tolist()))

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.segments.frame_result import FrameResult
 from faceaffect.segments.plan import WARMUP_S
 from faceaffect.segments.stitching import TrackIdMapper
@@ -21,6 +22,13 @@ from faceaffect.sinks.sink import WrittenFace
 from faceaffect.types import Affect, Faces
 
 _UNKNOWN_FPS: Final = 60.0
+_UNKNOWN_AFFECT: Final = Affect(
+    np.zeros((0, len(AU_NAMES)), np.float32),
+    np.zeros((0, len(AU_NAMES)), np.bool_),
+    np.zeros((0, len(EXPRESSION_NAMES)), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.float32),
+)
 
 
 def warmup_start(next_frame: int, fps: float | None, *, needs_history: bool) -> int:
@@ -53,7 +61,7 @@ def written_results(faces: Sequence[WrittenFace]) -> list[FrameResult]:
                     track_id=np.array([face.track_id for face in row], np.int64),
                     face_score=np.zeros(count, np.float32),
                 ),
-                affect=Affect(),
+                affect=_UNKNOWN_AFFECT,
             )
         )
     return results
@@ -82,7 +90,7 @@ class ResumedTracks:
         """Return whether a frame has its rows already; it is then taken as a warm-up."""
         if index >= self._next_frame:
             return False
-        self._warmup.append(FrameResult(index, time_s, 0.0, faces, Affect()))
+        self._warmup.append(FrameResult(index, time_s, 0.0, faces, _UNKNOWN_AFFECT))
         return True
 
     def renumber(self, faces: Faces) -> Faces:
