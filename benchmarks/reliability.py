@@ -282,9 +282,10 @@ def _soak(
     before: tuple[float, int, int] | None = None
     now = (0.0, 0, 0)
     count = 0
-    with open_pipeline(precision="fp32") as pipeline, ThreadedSink(
-        open_sink(folder / "soak.csv")
-    ) as sink:
+    with (
+        open_pipeline(precision="fp32") as pipeline,
+        ThreadedSink(open_sink(folder / "soak.csv")) as sink,
+    ):
         sink.begin(str(clip))
         while time.monotonic() < end_s:
             for frame in frames:

@@ -81,7 +81,9 @@ def _mutate_bytes(content: bytes, chance: random.Random) -> bytes:
         if kind == 0 and data:
             data[at] ^= 1 << chance.randrange(8)
         elif kind == 1:
-            data[at : at + 4] = chance.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"))
+            data[at : at + 4] = chance.choice(
+                (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")
+            )
         elif kind == 2:
             del data[at : at + chance.randrange(1, 64)]
         elif kind == 3:
@@ -96,8 +98,8 @@ def _mutate_json(value: object, chance: random.Random) -> object:
     path: list[tuple[dict[str, object] | list[object], str | int]] = []
     node = value
     while isinstance(node, (dict, list)) and node:
-        key: str | int = chance.choice(list(node)) if isinstance(node, dict) else chance.randrange(
-            len(node)
+        key: str | int = (
+            chance.choice(list(node)) if isinstance(node, dict) else chance.randrange(len(node))
         )
         path.append((node, key))
         node = node[key]  # type: ignore[call-overload, index]

@@ -75,9 +75,7 @@ def test_parallel_video_whose_processes_cannot_start_raises_backend_error(
 
     monkeypatch.setattr(worker_process.subprocess, "Popen", fail)
     segments = [Segment(0, 100, 0), Segment(100, 200, 50), Segment(200, None, 150)]
-    video = ParallelVideo(
-        SegmentSettings("clip.mp4", None, {}, SourceOptions()), segments, 25.0, 2
-    )
+    video = ParallelVideo(SegmentSettings("clip.mp4", None, {}, SourceOptions()), segments, 25.0, 2)
     with pytest.raises(BackendError, match="Too many open files"):
         list(video)
 

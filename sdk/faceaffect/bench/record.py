@@ -135,7 +135,14 @@ class Record:
                 notes=[str(note) for note in raw["notes"]],
                 incomplete=str(raw["incomplete"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+        ) as error:
             raise BenchError(f"{path}: the record is damaged ({error!r}); measure again") from None
 
 

@@ -134,8 +134,10 @@ class AnalyzeBatch:
             lines = totals.lines(len(plan.finished), time.monotonic() - self._started_s)
             print_table(
                 console,
-                [(Text(name, style="dim"), Text(printable_message(value)))
-                    for name, value in [*lines, ("out", out)]],
+                [
+                    (Text(name, style="dim"), Text(printable_message(value)))
+                    for name, value in [*lines, ("out", out)]
+                ],
             )
             print_messages(console, "note", totals.notes, "yellow")
         print_messages(console, "error", totals.failed, "red")

@@ -88,7 +88,9 @@ class AnalyzeRun:
                     self._summary.failed.append(str(error))
                     code = FAILURE
             is_reported = True
-            is_complete = code in (0, FAILURE, PARTIAL) or is_live(settings.sources[0])  # Ctrl-C ends those
+            is_complete = code in (0, FAILURE, PARTIAL) or is_live(
+                settings.sources[0]
+            )  # Ctrl-C ends those
             if settings.report is not None and is_complete:
                 is_reported = self._write_report(settings.report, pipeline)
         self._print_summary(code)

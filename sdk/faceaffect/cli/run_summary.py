@@ -116,7 +116,10 @@ def print_summary(summary: RunSummary, stream: TextIO) -> None:
     if summary.frames or not summary.failed:
         paths = ("standard output" if path == "-" else path for path in summary.outputs)
         lines = [*summary.lines(), ("output", ", ".join(paths))]
-        print_table(console, [(Text(name, style="dim"), Text(printable_message(value))) for name, value in lines])
+        print_table(
+            console,
+            [(Text(name, style="dim"), Text(printable_message(value))) for name, value in lines],
+        )
     print_messages(console, "note", summary.notes, "yellow")
     for failure in summary.failed:
         console.print(Text(printable_message(f"error: {failure}"), style="red"))

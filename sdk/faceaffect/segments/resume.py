@@ -70,9 +70,7 @@ def written_results(faces: Sequence[WrittenFace]) -> list[FrameResult]:
 class ResumedTracks:
     """Gives the faces of a resumed run the track ids of an unbroken one."""
 
-    def __init__(
-        self, written: Sequence[WrittenFace], next_frame: int, next_track_id: int
-    ) -> None:
+    def __init__(self, written: Sequence[WrittenFace], next_frame: int, next_track_id: int) -> None:
         """Begin the warm-up.
 
         Args:

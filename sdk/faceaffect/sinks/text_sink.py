@@ -214,9 +214,7 @@ class TextSink(Sink):
     @property
     def is_unused(self) -> bool:
         """Whether this run created the file and has analyzed nothing."""
-        return (
-            self._is_new and not self._checkpoint.sources and self._position.next_frame == 0
-        )
+        return self._is_new and not self._checkpoint.sources and self._position.next_frame == 0
 
     def _resumed(self) -> Checkpoint | None:
         options = self._options
