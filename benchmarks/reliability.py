@@ -1,9 +1,9 @@
 """A reliability campaign: `python -m benchmarks reliability --minutes N --record FILE`.
 
 Parts: mutated inputs (videos, images, bundles, rows, progress, annotations, engines, records), runs
-that are killed and resumed (CSV, JSON Lines, Parquet, overlay, processes, folder), full disks, a soak
-and threads. Failures are: crash, hang, memory over a limit, an exception of another package, a row
-lost or doubled, memory that grows. `benchmarks/reliability_inputs.py` has the mutations.
+that are killed and resumed (CSV, JSON Lines, Parquet, overlay, processes, folder), full disks, a
+soak and threads. Failures are: crash, hang, memory over a limit, an exception of another package, a
+row lost or doubled, memory that grows. `benchmarks/reliability_inputs.py` has the mutations.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _start(
         command,
         cwd=work,
         stderr=subprocess.DEVNULL,
-        preexec_fn=limit if limit_bytes else None,  # noqa: PLW1509
+        preexec_fn=limit if limit_bytes else None,
     )
 
 

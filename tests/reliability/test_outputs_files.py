@@ -165,12 +165,11 @@ def test_threaded_sink_dropped_without_close_ends_thread_and_keeps_rows(tmp_path
     path = tmp_path / "rows.csv"
     threads = threading.active_count()
     descriptors = len(os.listdir("/proc/self/fd"))
+    sink = ThreadedSink(open_sink(path))
+    sink.begin("clip.mp4")
+    write_frames(sink, range(9))
     with pytest.warns(ResourceWarning, match="unclosed ThreadedSink"):
-        sink = ThreadedSink(open_sink(path))
-        sink.begin("clip.mp4")
-        write_frames(sink, range(9))
         del sink
-        gc.collect()
     end_s = time.monotonic() + 5
     while threading.active_count() > threads and time.monotonic() < end_s:
         time.sleep(0.01)
@@ -236,10 +235,13 @@ def _resume_damaged(path: Path, rows: bytes, log: bytes) -> None:
     """Resume: either words, or whole rows from the first frame on with the rest analyzed anew."""
     path.write_bytes(rows)
     checkpoint_path(path).write_bytes(log)
+    message = ""
     try:
         sink = open_sink(path, RESUME)
     except SinkError as error:
-        assert "use --overwrite" in str(error) or "settings" in str(error)
+        message = str(error)
+    if message:
+        assert "use --overwrite" in message
         return
     start = sink.begin("clip.mp4").next_frame
     sink.close(is_complete=False)

@@ -69,7 +69,10 @@ def test_resumed_run_has_ids_and_values_of_unbroken_run(
         assert [row[name] for row in rows] == [row[name] for row in expected]
     for column in NUMBERS:
         difference = np.abs(
-            [float(a[column.name]) - float(b[column.name]) for a, b in zip(rows, expected)]
+            [
+                float(a[column.name]) - float(b[column.name])
+                for a, b in zip(rows, expected, strict=True)
+            ]
         )
         assert difference.max() <= (1e-3 if column.decimals == 4 else 0.05), column.name
 
@@ -82,11 +85,11 @@ def test_resume_under_another_spelling_continues_under_the_first(
     Path("link.mp4").symlink_to("clip.mp4")
     interrupt_run(Path("rows.csv"), range(6))
     for number, name in enumerate(("./clip.mp4", str(tmp_path / "clip.mp4"), "link.mp4")):
-        with pytest.raises(KeyboardInterrupt), open_sink("rows.csv", RESUME) as sink:
-            start = sink.begin(name).next_frame
-            assert start == 6 + 3 * number
-            write_frames(sink, range(start, start + 3), name)
-            raise KeyboardInterrupt
+        sink = open_sink("rows.csv", RESUME)
+        start = sink.begin(name).next_frame
+        assert start == 6 + 3 * number
+        write_frames(sink, range(start, start + 3), name)
+        sink.close(is_complete=False)
     assert {row["source"] for row in read(Path("rows.csv"))} == {"clip.mp4"}
 
 
@@ -96,17 +99,17 @@ def test_resume_after_input_was_replaced_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("clip.mp4").write_bytes(b"first")
-    with pytest.raises(KeyboardInterrupt), open_sink("rows.csv") as sink:
-        sink.begin("clip.mp4")
-        write_frames(sink, range(6))
-        if is_finished:
-            sink.end("clip.mp4")
-        raise KeyboardInterrupt
+    sink = open_sink("rows.csv")
+    sink.begin("clip.mp4")
+    write_frames(sink, range(6))
+    if is_finished:
+        sink.end("clip.mp4")
+    sink.close(is_complete=False)
     Path("clip.mp4").write_bytes(b"other")
-    with pytest.raises(KeyboardInterrupt), open_sink("rows.csv", RESUME) as resumed:
-        with pytest.raises(InputReplacedError, match="was replaced since its rows were written"):
-            resumed.begin("clip.mp4")
-        raise KeyboardInterrupt
+    resumed = open_sink("rows.csv", RESUME)
+    with pytest.raises(InputReplacedError, match="was replaced since its rows were written"):
+        resumed.begin("clip.mp4")
+    resumed.close(is_complete=False)
     Path("clip.mp4").write_bytes(b"first")  # a copy is the same input
     with open_sink("rows.csv", RESUME) as resumed:
         assert resumed.begin("clip.mp4").is_finished is is_finished
@@ -129,7 +132,7 @@ def test_written_faces_are_those_of_the_last_frames(
         frame, one, _ = synthetic_result(index, index % 3, "clip.mp4")
         expected += [
             WrittenFace(index, frame.time_s, int(track_id), tuple(np.round(box, 2).tolist()))
-            for track_id, box in zip(one.track_id, one.box_xyxy.astype(float))
+            for track_id, box in zip(one.track_id, one.box_xyxy.astype(float), strict=True)
         ]
     assert [(one.frame, one.track_id) for one in faces] == [
         (one.frame, one.track_id) for one in expected

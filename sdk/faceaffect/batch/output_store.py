@@ -1,7 +1,8 @@
 """Output folders, local or remote. A file appears under its name only when it is complete.
 
 Beside the output files is `.faceaffect/`: `run.json` (configuration), `failed/` (one file per input
-that failed), `inputs.jsonl` (identity of each analyzed input) and `work/` (files being written). Readers of datasets skip names with a leading dot.
+that failed), `inputs.jsonl` (identity of each analyzed input) and `work/` (files being written).
+Readers of datasets skip names with a leading dot.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class OutputStore(Protocol):
     def publish(self, file: Path, name: str) -> None:
         """Move a finished file to `name` atomically; an existing file is replaced."""
 
-    def log_input(self, name: str, identity: FileIdentity) -> None:  # noqa: B027
+    def log_input(self, name: str, identity: FileIdentity) -> None:
         """Record what the input of an output file was; no-op where files cannot grow."""
 
     def logged_inputs(self) -> dict[str, FileIdentity]:

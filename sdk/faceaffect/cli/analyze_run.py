@@ -13,9 +13,9 @@ import click
 
 from faceaffect.audio.audio_source import AUTO, NONE
 from faceaffect.cli.analyze_options import AnalyzeSettings
+from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.progress import SourceProgress
 from faceaffect.cli.run_summary import RunSummary, print_summary
-from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.signals import (
     FAILURE,
     INTERRUPTED,

@@ -56,6 +56,8 @@ class StdoutSink(Sink):
         try:
             self._stream.write(text)
             self._stream.flush()
+        except BrokenPipeError:  # the next program of a pipe ended: no error
+            raise
         except OSError as error:
             if self._stream is sys.stdout:
                 _discard_stdout()
