@@ -88,7 +88,7 @@ def test_resume_under_another_spelling_continues_under_the_first(
         sink = open_sink("rows.csv", RESUME)
         start = sink.begin(name).next_frame
         assert start == 6 + 3 * number
-        write_frames(sink, range(start, start + 3), name)
+        write_frames(sink, range(start, start + 3), str(Path(name)))  # as sources name frames
         sink.close(is_complete=False)
     assert {row["source"] for row in read(Path("rows.csv"))} == {"clip.mp4"}
 

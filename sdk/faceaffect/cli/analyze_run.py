@@ -191,7 +191,8 @@ class AnalyzeRun:
                     pipeline.prefetch_detections(source)
                     with source_audio(pipeline, source, self._settings.audio, self._summary.notes):
                         tracks = self._resume_tracks(source, point, first_frame, sink)
-                        self._analyze_frames(source, point, pipeline, sink, tracks)
+                        stem = self._stems.get(uri, "")
+                        self._analyze_frames(source, point, pipeline, sink, tracks, stem)
             finally:
                 self._summary.notes += source.notes if video is None else video.notes
                 self._summary.dropped += source.dropped
@@ -283,9 +284,10 @@ class AnalyzeRun:
         pipeline: Pipeline,
         sink: Sink,
         tracks: ResumedTracks | None,
+        stem: str,
     ) -> None:
         self._progress.start_frames(source.frame_count, point.next_frame)
-        with self._open_overlay(source, pipeline) as overlay:
+        with self._open_overlay(source, pipeline, stem) as overlay:
             for frame in limit_time(source, source.name, self._settings.file_timeout_s):
                 if not source.is_sequence:
                     pipeline.reset()
@@ -301,7 +303,7 @@ class AnalyzeRun:
                     overlay.write(frame, faces, affect)
                 self._progress.advance(len(faces), source.dropped)
 
-    def _open_overlay(self, source: Source, pipeline: Pipeline) -> Any:
+    def _open_overlay(self, source: Source, pipeline: Pipeline, stem: str) -> Any:
         settings = self._settings
         if settings.overlay is None:
             return nullcontext()
@@ -310,7 +312,7 @@ class AnalyzeRun:
             source,
             settings.when_existing,
             pipeline.spec.au_thresholds,
-            stem=self._stems.get(source.name, ""),
+            stem=stem,
             inputs=settings.sources,
         )
         self._summary.outputs.append(overlay.path)

@@ -116,10 +116,11 @@ class TextSink(Sink):
                 f"{source}: was replaced since its rows were written to {self.path}; put the former"
                 " file back, or use --overwrite"
             )
+        name = _row_name(source)
         if state is None:
-            state = SourceState(redact_passwords(source), 0, False, identity)
+            state = SourceState(name, 0, False, identity)
         self._source = state.identity
-        self._typed_name, self._name = source, state.name
+        self._typed_name, self._name = name, state.name
         self._position = _Position(
             self._position.output_bytes, self._position.last_track_id, state.next_frame
         )
@@ -132,7 +133,7 @@ class TextSink(Sink):
     def written_faces(self, source: str, first_frame: int) -> list[WrittenFace]:
         """Return the faces of `source` in the rows from `first_frame` on."""
         state = self._checkpoint.sources.get(identify(source).key)
-        name = source if state is None else state.name
+        name = _row_name(source) if state is None else state.name
         end = self._position.output_bytes
         return read_written_faces(self._file.read, end, self._format, name, first_frame)
 
@@ -323,3 +324,11 @@ class TextSink(Sink):
         if self._options.is_resumable:
             with suppress(OSError):
                 os.unlink(self._checkpoint_path)
+
+
+def _row_name(source: str) -> str:
+    """Return the name that frames of `source` have in rows: sources normalize paths."""
+    scheme, separator, rest = source.partition("://")
+    if separator and scheme != "file":
+        return redact_passwords(source)
+    return str(Path(rest if separator else source))
