@@ -200,9 +200,11 @@ class LocalStore(OutputStore):
             ) from None
         try:
             self._remove_work()
-            yield
+            try:
+                yield
+            finally:
+                self._remove_work()
         finally:
-            self._remove_work()
             os.close(descriptor)
 
     def _remove_work(self) -> None:

@@ -91,7 +91,7 @@ class AnalyzeRun:
             is_complete = code in (0, FAILURE, PARTIAL) or is_live(
                 settings.sources[0]
             )  # Ctrl-C ends those
-            if settings.report is not None and is_complete:
+            if settings.report is not None and is_complete and Path(settings.out).exists():
                 is_reported = self._write_report(settings.report, pipeline)
         self._print_summary(code)
         return code if is_reported else code or FAILURE

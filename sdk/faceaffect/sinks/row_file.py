@@ -34,6 +34,7 @@ class RowFile:
             SinkError: It cannot be opened, or another run writes it.
         """
         self.path = path
+        self._location = path.absolute()  # the process may change its folder
         self._descriptor = _open_locked(path, must_be_new, follows_links)
         self.is_regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._finalizer = weakref.finalize(self, _close_dropped, self._descriptor, str(path))
@@ -67,11 +68,11 @@ class RowFile:
     def sync_name(self) -> None:
         """Make the name of the file durable."""
         if self.is_regular:
-            sync_folder(self.path.absolute().parent)
+            sync_folder(self._location.parent)
 
     def require_present(self) -> None:
         """Raise SinkError if the file was removed or replaced since it was opened."""
-        if self.is_regular and not _is_at(self._descriptor, self.path):
+        if self.is_regular and not _is_at(self._descriptor, self._location):
             raise SinkError(
                 f"{self.path}: was removed or replaced while it was written; its rows are lost:"
                 " run again, and leave the file in place until the run ends"
@@ -79,8 +80,8 @@ class RowFile:
 
     def delete(self) -> None:
         """Delete the file, while it is still locked."""
-        if self.is_regular and _is_at(self._descriptor, self.path):
-            os.unlink(self.path)
+        if self.is_regular and _is_at(self._descriptor, self._location):
+            os.unlink(self._location)
 
     def close(self) -> None:
         """Close the file and release the lock."""

@@ -74,7 +74,7 @@ class TextSink(Sink):
         self.path = str(path)
         self._format = row_format
         self._options = options
-        self._checkpoint_path = checkpoint_path(path)
+        self._checkpoint_path = checkpoint_path(path.absolute())
         self._log: CheckpointLog | None = None
         self._is_closed = False
         self._saved_s = time.monotonic()
@@ -168,9 +168,7 @@ class TextSink(Sink):
     def settle(self) -> None:
         """Make all rows durable, under a checkpoint that describes them."""
         self._file.truncate(self._position.output_bytes)  # cuts rows torn by an interruption
-        self._file.sync()
-        self._file.sync_name()
-        self._file.require_present()
+        self._sync()
         self._save_checkpoint()
 
     def close(self, *, is_complete: bool = True) -> None:
@@ -187,9 +185,7 @@ class TextSink(Sink):
         try:
             if is_complete:
                 self._file.truncate(self._position.output_bytes)
-                self._file.sync()
-                self._file.sync_name()
-                self._file.require_present()
+                self._sync()
                 self._delete_checkpoint()
             elif self.is_unused:
                 self._delete_checkpoint()
@@ -319,6 +315,22 @@ class TextSink(Sink):
         except OSError:
             self._changed = {**changed, **self._changed}
             self._saved_s += 10 * _CHECKPOINT_INTERVAL_S
+
+    def _sync(self) -> None:
+        """Make the rows and the name of the file durable.
+
+        Raises:
+            SinkError: that failed, or the file was removed.
+        """
+        self._file.require_present()
+        try:
+            self._file.sync()
+            self._file.sync_name()
+        except OSError as error:
+            raise SinkError(
+                f"{self.path}: its rows may not survive a power cut ({error.strerror}); check the"
+                " disk"
+            ) from None
 
     def _delete_checkpoint(self) -> None:
         if self._options.is_resumable:
