@@ -27,6 +27,7 @@ from faceaffect.cli.signals import (
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
+from faceaffect.sinks.parquet_sink import journal_path
 from faceaffect.sinks.sink import (
     InputReplacedError,
     OverwritePolicy,
@@ -143,7 +144,8 @@ class AnalyzeRun:
         if code and not is_stdout(self._settings.out):
             state = "incomplete" if code in (FAILURE, PARTIAL) else "stopped"
             rows = "there are no rows"
-            if Path(self._settings.out).exists():
+            out = Path(self._settings.out)
+            if out.exists() or journal_path(out).exists():
                 rows = f"rows so far are in {self._settings.out}; continue with --resume"
             click.echo(printable_message(f"{state}: {rows}"), err=True)
 

@@ -99,6 +99,8 @@ class TextSink(Sink):
                 self._file.truncate(self._position.output_bytes)
             self._start_log()
         except BaseException:
+            if refuses:  # this call created it
+                self._file.delete()
             self._file.close()
             raise
 
