@@ -15,6 +15,7 @@ BENCHMARKS = {
     "throughput": "benchmarks.throughput",
     "segments": "benchmarks.segment_parity",
     "methods": "benchmarks.methods",
+    "reliability": "benchmarks.reliability",
     "gpu": "benchmarks.gpu_record",
 }
 

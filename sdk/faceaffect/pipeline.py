@@ -75,7 +75,7 @@ class Pipeline:
         self._decoder = decoder
         self._backend = backend
         self._is_closed = False
-        self._state_lock = threading.RLock()
+        self._busy = threading.Lock()
 
     def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
         """Analyze the next frame of the source.
@@ -88,8 +88,14 @@ class Pipeline:
 
         Raises:
             ValueError: The pipeline is closed.
+            RuntimeError: Another thread analyzes a frame with it.
         """
-        with self._state_lock:  # another thread may close the pipeline
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError(
+                "expected one thread per pipeline, got a frame while another thread analyzes one;"
+                " open a pipeline per thread"
+            )
+        try:
             if self._is_closed:
                 raise ValueError("this pipeline was closed; open another with open_pipeline()")
             self.stage_timer.begin()
@@ -99,6 +105,8 @@ class Pipeline:
             faces = located.to_faces()
             self.stage_timer.end()
             return faces, affect
+        finally:
+            self._busy.release()
 
     @property
     def uses_audio(self) -> bool:
@@ -181,7 +189,7 @@ class Pipeline:
         If another thread is analyzing a frame, this waits for it. The memory of the network is
         freed with the last reference to the pipeline.
         """
-        with self._state_lock:
+        with self._busy:
             self._is_closed = True
             self.reset()
 

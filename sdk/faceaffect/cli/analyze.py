@@ -149,6 +149,12 @@ Examples:
     metavar="ADDRESS",
     help="Run on a Ray cluster: local, auto, host:port or ray://host:port.",
 )
+@click.option(
+    "--file-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up on an input that takes longer.  [default: no limit]",
+)
 @click.option("--retry-failed", is_flag=True, help="Retry inputs that failed in a previous run.")
 @click.option("--quiet", is_flag=True, help="Print no progress bar and no summary.")
 def analyze(**options: object) -> int:

@@ -15,7 +15,15 @@ from faceaffect.batch.output_store import FAILED, open_store
 from faceaffect.cli.batch_options import BatchSettings
 from faceaffect.cli.print_table import open_console, print_messages, print_table
 from faceaffect.cli.progress import BatchProgress
-from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated, sigterm_raises
+from faceaffect.cli.signals import (
+    FAILURE,
+    INTERRUPTED,
+    PARTIAL,
+    TERMINATED,
+    Terminated,
+    sigterm_raises,
+)
+from faceaffect.system.path_text import printable_message
 
 
 @dataclass(slots=True)
@@ -74,7 +82,8 @@ class AnalyzeBatch:
         """Analyze every input that is not done yet.
 
         Returns:
-            The exit code: 0, 1 if an input failed, 130 after Ctrl-C, 143 after SIGTERM.
+            The exit code: 0, 1 after an error or if no input could be analyzed, 3 if some could
+            and others not, 130 after Ctrl-C, 143 after SIGTERM.
         """
         settings = self._settings
         store = open_store(settings.tasks.out)
@@ -100,10 +109,12 @@ class AnalyzeBatch:
             except Terminated:
                 code = TERMINATED
             except BatchError as error:
-                click.echo(f"error: {error}", err=True)
+                click.echo(printable_message(f"error: {error}"), err=True)
                 code = FAILURE
         self._print_summary(plan, code)
-        return code or (FAILURE if self._totals.failed else 0)
+        if code or not self._totals.failed:
+            return code
+        return PARTIAL if self._totals.finished or plan.finished else FAILURE
 
     def _open_runner(self) -> Runner:
         settings = self._settings
@@ -123,13 +134,17 @@ class AnalyzeBatch:
             lines = totals.lines(len(plan.finished), time.monotonic() - self._started_s)
             print_table(
                 console,
-                [(Text(name, style="dim"), Text(value)) for name, value in [*lines, ("out", out)]],
+                [
+                    (Text(name, style="dim"), Text(printable_message(value)))
+                    for name, value in [*lines, ("out", out)]
+                ],
             )
             print_messages(console, "note", totals.notes, "yellow")
         print_messages(console, "error", totals.failed, "red")
         if totals.failed:
             folder = f"{out.rstrip('/')}/{FAILED}"
-            console.print(Text(f"failures are recorded in {folder}; retry with --retry-failed"))
+            advice = f"failures are recorded in {folder}; retry with --retry-failed"
+            console.print(Text(printable_message(advice)))
         failed_now = len(totals.failed) - len(plan.failed_before)
         remaining = len(plan.todo) - totals.finished - failed_now
         if code and remaining:

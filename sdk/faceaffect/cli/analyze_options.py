@@ -24,6 +24,7 @@ class AnalyzeSettings:
     Attributes:
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
+        file_timeout_s: Time limit of a source; 0 for none.
     """
 
     sources: list[str]
@@ -38,6 +39,7 @@ class AnalyzeSettings:
     when_existing: OverwritePolicy
     is_quiet: bool
     jobs: int = 1
+    file_timeout_s: float = 0.0
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> AnalyzeSettings:
@@ -60,6 +62,7 @@ class AnalyzeSettings:
             when_existing=OverwritePolicy.OVERWRITE if options["overwrite"] else when_existing,
             is_quiet=options["quiet"],
             jobs=options["jobs"] or 1,
+            file_timeout_s=options["file_timeout"] or 0.0,
         )
 
     def run_config(self, model_name: str, precision: str) -> dict[str, str]:

@@ -92,6 +92,7 @@ class BatchSettings:
             source_options=reading,
             audio=options["audio"],
             version=installed_version(),
+            file_timeout_s=options["file_timeout"] or 0.0,
         )
         inputs = find_inputs(options["sources"])
         if uses_ray:

@@ -22,7 +22,7 @@ from rich.table import Column
 
 from faceaffect.batch.file_task import FileResult
 from faceaffect.sources.open_source import is_live
-from faceaffect.sources.rtsp_stream import redact_password
+from faceaffect.system.path_text import printable_text, redact_passwords
 from faceaffect.system.systemd_watchdog import SystemdWatchdog
 
 _MAX_NAME_LENGTH: Final = 20  # leaves room for the rate on 80 columns
@@ -42,7 +42,7 @@ class _ProgressBar:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            disable=is_quiet or not sys.stderr.isatty(),
+            disable=is_quiet or sys.stderr is None or not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(description, total=total, rate="")
         self._frames = 0
@@ -76,7 +76,8 @@ class SourceProgress(_ProgressBar):
     def start_source(self, number: int, uri: str) -> None:
         """Show the name of the source about to be opened; `number` counts from 1."""
         position = f"[{number}/{self._source_count}] " if self._source_count > 1 else ""
-        name = redact_password(uri) if is_live(uri) else Path(uri).name or uri
+        name = redact_passwords(uri) if is_live(uri) else Path(uri).name or uri
+        name = printable_text(name)
         if len(name) > _MAX_NAME_LENGTH:
             name = name[: _MAX_NAME_LENGTH - 3] + "..."
         self._bar.reset(self._task, total=None, description=escape(f"{position}{name}"), rate="")

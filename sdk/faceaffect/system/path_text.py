@@ -1,4 +1,4 @@
-"""File names and texts of others, as text that can be written and shown anywhere.
+"""File names, addresses and texts of others as text that can be written and shown anywhere.
 
 Linux allows any bytes in a name; Python represents bytes that are not UTF-8 by lone surrogates,
 which no text file can hold. Names may also hold escape sequences, which a terminal would obey.
@@ -6,12 +6,14 @@ which no text file can hold. Names may also hold escape sequences, which a termi
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
 _OBEYED: Final = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
 _JOINERS: Final = frozenset("\u200c\u200d\u00ad")
 """Format characters that scripts need; they neither move the cursor nor reorder text."""
+_PASSWORD: Final = re.compile(r"(?<=://)([^/?#\s:@]*):[^/?#\s]*@")
 
 
 def is_utf8(name: str) -> bool:
@@ -46,3 +48,13 @@ def _is_harmless(char: str) -> bool:
     # Cc: control, Cf: reorders or hides text (joiners and variation of scripts stay), Cs: lone
     # surrogates, Zl and Zp: separators of lines and paragraphs.
     return unicodedata.category(char) not in _OBEYED or char in _JOINERS
+
+
+def printable_message(message: str) -> str:
+    """A message for people: printable lines without the passwords of addresses."""
+    return "\n".join(printable_text(line) for line in redact_passwords(message).split("\n"))
+
+
+def redact_passwords(text: str) -> str:
+    """`text` with the passwords of addresses such as `rtsp://user:password@host` as `***`."""
+    return _PASSWORD.sub(r"\1:***@", text) if "://" in text else text
