@@ -48,7 +48,7 @@ def test_read_affwild2_assigns_audio_offsets_from_frame_times(root):
     assert np.isnan(offsets["unseen"]).all()
     media = dict(zip(table.videos, table.media, strict=True))
     assert media["1-30-1280x720_right"] == "videos/batch1/1-30-1280x720.mp4"
-    assert media["my_video"] == media["broken"] == ""  # no audio available
+    assert media["my_video"] == media["unseen"] == ""  # no audio available
     assert table.report.skipped["video without audio (no audio offset)"].examples == [
         "videos/my_video.mp4"
     ]
