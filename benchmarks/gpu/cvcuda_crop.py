@@ -34,7 +34,7 @@ def time_cvcuda(session: Session) -> list[str]:
     stream = cvcuda.as_stream(torch.cuda.current_stream())
     expected = reference.crop_face(**arguments)
     step, difference = matching_cropper(
-        cvcuda, torch, frame, crop_map, side, expected, stream=stream, device="cuda"
+        cvcuda, torch, frame, crop_to_frame, side, expected, stream=stream, device="cuda"
     )
     for _ in range(30):
         step()
@@ -67,9 +67,9 @@ def matching_cropper(
     The direction of the transform depends on the release of CV-CUDA, so both are tried: a wrong
     baseline must not be timed.
     """
-    inverse = np.linalg.inv(np.vstack([crop_map, [0, 0, 1]]))[:2].astype(np.float32)
+    inverse = np.linalg.inv(np.vstack([crop_to_frame, [0, 0, 1]]))[:2].astype(np.float32)
     differences = []
-    for xform in (inverse, np.asarray(crop_map, np.float32)):
+    for xform in (inverse, np.asarray(crop_to_frame, np.float32)):
         step = _cropper(cvcuda, torch, frame, xform, side, stream=stream, device=device)
         difference = float(np.abs(step().cpu().numpy() - expected).mean())
         differences.append(difference)
