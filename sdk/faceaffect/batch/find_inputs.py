@@ -10,7 +10,8 @@ from typing import Final
 
 from faceaffect.batch.file_task import Input
 from faceaffect.batch.remote_files import is_remote, list_remote
-from faceaffect.sources.image_files import is_glob, is_image
+from faceaffect.sources.image_files import is_image
+from faceaffect.sources.patterns import is_glob
 from faceaffect.sources.natural_sort import natural_sort_key
 from faceaffect.sources.source import SourceError
 

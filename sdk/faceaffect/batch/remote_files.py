@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from faceaffect.batch.file_task import BatchError, Input
-from faceaffect.sources.image_files import is_glob
+from faceaffect.sources.patterns import is_glob
 from faceaffect.sources.open_source import LIVE_SCHEMES
 from faceaffect.sources.source import SourceError
 

@@ -22,7 +22,7 @@ from rich.table import Column
 
 from faceaffect.batch.file_task import FileResult
 from faceaffect.sources.open_source import is_live
-from faceaffect.sources.rtsp_stream import redact_password
+from faceaffect.sources.redact_password import redact_password
 
 _MAX_NAME_LENGTH: Final = 20  # leaves room for the rate on 80 columns
 _Self = TypeVar("_Self", bound="_ProgressBar")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceaffect.sources import SourceError, SourceOptions, open_source
-from faceaffect.sources.read_image import is_animated_webp
+from faceaffect.sources.animated_image import is_animated_webp
 from faceaffect.types import PixelFormat
 from tests.sdk.sources.conftest import decode_number, numbered_image
 
