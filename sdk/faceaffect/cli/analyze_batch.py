@@ -67,7 +67,7 @@ class AnalyzeBatch:
 
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
-        self._totals = BatchTotals()
+        self._totals = BatchTotals(notes=list(settings.notes))
         self._started_s = time.monotonic()
 
     def run(self) -> int:

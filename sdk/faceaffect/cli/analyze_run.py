@@ -36,7 +36,7 @@ class AnalyzeRun:
         self._settings = settings
         # Overlay names are only needed to tell several sources apart; a live source is alone.
         self._stems = overlay_stems(settings.sources) if len(settings.sources) > 1 else {}
-        self._summary = RunSummary()
+        self._summary = RunSummary(notes=list(settings.notes))
         self._progress = SourceProgress(len(settings.sources), settings.is_quiet)
 
     def run(self) -> int:
