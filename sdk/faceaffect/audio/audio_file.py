@@ -22,9 +22,9 @@ _NOTED_GAP_S: Final = 0.5  # audio that ends this long before the frames is note
 class AudioFile:
     """Reads the audio track of a file.
 
-    Both its samples and a video's frames are placed on the container's clock, which begins with the
-    first of its streams. There are no samples before the track begins, and silence after its end or where
-    it breaks off.
+    Both its samples and a video's frames are placed on the container's clock, which begins with
+    the first of its streams. There are no samples before the track begins, and silence after its
+    end or where it breaks off.
     """
 
     def __init__(self, path: str | Path, rate_hz: int) -> None:

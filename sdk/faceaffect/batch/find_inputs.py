@@ -85,7 +85,11 @@ def _expand(uri: str, notes: list[str], *, lists_remote: bool) -> list[Input]:
     if is_live(uri) or scheme in WEB_SCHEMES:
         return [Input(uri, PurePosixPath(rest.partition("?")[0]).name or "stream")]
     if is_remote(uri):
-        return list_remote(uri, has_video_name) if lists_remote else [Input(uri, PurePosixPath(rest).name)]
+        return (
+            list_remote(uri, has_video_name)
+            if lists_remote
+            else [Input(uri, PurePosixPath(rest).name)]
+        )
     path = Path(rest if scheme == "file" else uri)
     is_local = scheme in ("", "file") and split_stream_option(str(path))[1] is None
     if is_local and not exists(path) and is_glob(str(path)):

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from faceaffect.batch.file_task import BatchError, Input
-from faceaffect.sources.patterns import is_glob
 from faceaffect.sources.open_source import LIVE_SCHEMES, WEB_SCHEMES, split_scheme
+from faceaffect.sources.patterns import is_glob
 from faceaffect.sources.source import SourceError
 
 _LOCAL_SCHEMES: Final = ("file", "nvdec", *LIVE_SCHEMES, *WEB_SCHEMES)

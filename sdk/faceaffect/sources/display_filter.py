@@ -90,9 +90,7 @@ class DisplayFilter:
         self._inside: deque[tuple[int, float]] = deque()
         self._has_alpha = False
 
-    def push(
-        self, frame: Any, aspect_ratio: Fraction, number: int, time_s: float
-    ) -> list[Picture]:
+    def push(self, frame: Any, aspect_ratio: Fraction, number: int, time_s: float) -> list[Picture]:
         """Convert a picture; deinterlacing returns each one after its successor has come."""
         self.is_deinterlacing = self.is_deinterlacing or frame.interlaced_frame
         key = (

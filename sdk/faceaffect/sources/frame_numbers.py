@@ -19,7 +19,9 @@ def frame_numbers(paths: Sequence[Path]) -> list[int] | None:
     """
     matches = [_NUMBERED.fullmatch(path.stem) for path in paths]
     numbers = [int(match[2]) for match in matches if match and len(match[2]) <= _MAX_DIGITS]
-    prefixes = {(path.parent, match[1] if match else "") for path, match in zip(paths, matches)}
+    prefixes = {
+        (path.parent, match[1] if match else "") for path, match in zip(paths, matches, strict=True)
+    }
     if len(numbers) < max(2, len(paths)) or len(prefixes) > 1 or len(set(numbers)) < len(paths):
         return None
     first = 0 if 0 in numbers else 1

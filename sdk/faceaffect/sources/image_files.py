@@ -84,8 +84,8 @@ class ImageFiles(FileSource):
         missing = numbers[-1] + 1 - min(numbers[0], 1) - len(numbers)
         if missing > 0:
             self.notes.append(
-                f"{self.name}: {missing} frames are missing by the numbers of its images; frame and "
-                "time follow the numbers"
+                f"{self.name}: {missing} frames are missing by the numbers of its images; "
+                "frame and time follow the numbers"
             )
 
 

@@ -29,7 +29,9 @@ def file_mode(path: Path, shown: str) -> int:
         raise SourceError(f"{shown}: no such file; {hint}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SourceError(f"{shown}: cannot be read ({reason}); check path and permission") from None
+        raise SourceError(
+            f"{shown}: cannot be read ({reason}); check path and permission"
+        ) from None
 
 
 def is_pipe(mode: int) -> bool:

@@ -95,8 +95,10 @@ def _read_with_ffmpeg(path: Path) -> NDArray[np.uint8]:
     from faceaffect.sources.video_file import VideoFile
 
     container = open_file(path, SourceOptions())
-    tiles = sum(stream.disposition.name is not None and "dependent" in stream.disposition.name
-                for stream in container.streams.video)
+    tiles = sum(
+        stream.disposition.name is not None and "dependent" in stream.disposition.name
+        for stream in container.streams.video
+    )
     if tiles > 1:
         container.close()
         raise SourceError(

@@ -10,9 +10,9 @@ from typing import Any, Final
 from faceaffect.sources.display_filter import DisplayGeometry, Picture
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.media_container import choose_video_stream, open_address, open_file
+from faceaffect.sources.path_checks import exists
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.sources.video_decoder import VideoDecoder
-from faceaffect.sources.path_checks import exists
 from faceaffect.types import Frame, PixelFormat
 
 _TIME_TOLERANCE_S: Final = 1e-3
