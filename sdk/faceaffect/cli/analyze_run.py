@@ -14,7 +14,7 @@ import click
 from faceaffect.audio.audio_source import AUTO, NONE
 from faceaffect.cli.analyze_options import AnalyzeSettings
 from faceaffect.cli.progress import SourceProgress
-from faceaffect.cli.run_summary import RunSummary, print_summary
+from faceaffect.cli.run_summary import RunSummary, no_face_hint, print_summary
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated, sigterm_raises
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
@@ -69,6 +69,8 @@ class AnalyzeRun:
                 except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
                     self._summary.failed.append(str(error))
                     code = FAILURE
+            if self._summary.frames and not self._summary.faces:
+                self._summary.notes.append(no_face_hint(settings.pipeline["min_face_size_px"]))
             is_reported = True
             is_complete = code in (0, FAILURE) or is_live(settings.sources[0])  # Ctrl-C ends those
             if settings.report is not None and is_complete:

@@ -230,7 +230,7 @@ def test_video_of_a_web_server_is_read_frame_by_frame(make_video: MakeVideo) -> 
     content = make_video().read_bytes()
 
     class Files(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -247,7 +247,7 @@ def test_mjpeg_camera_of_a_web_server_is_live() -> None:
     jpeg = cv2.imencode(".jpg", numbered_image(20, (320, 240)))[1].tobytes()
 
     class Camera(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
