@@ -111,8 +111,9 @@ def _expand_matches(
         if match in folders:
             continue
         kind = left_out.kind(match)
-        has_images = has_images or kind is FileKind.IMAGE
-        if kind is FileKind.VIDEO:
+        is_in_folder = kind is FileKind.IMAGE and is_image(match)
+        has_images = has_images or is_in_folder
+        if kind is not FileKind.OTHER and not is_in_folder:
             inputs.append(Input(str(match), _relative_name(match, root)))
     if has_images:
         inputs.append(Input(str(pattern), root.name or "images"))
@@ -141,13 +142,14 @@ def _expand_folder(folder: Path, root: Path, notes: list[str]) -> list[Input]:
         for hidden in [one for one in folders if one.startswith(".")]:
             folders.remove(hidden)
             left_out.add(here / hidden, "hidden")
-        kinds = {here / one: left_out.kind(here / one) for one in files}
-        inputs += [
-            (path, Input(str(path), _relative_name(path, root)))
-            for path, kind in kinds.items()
-            if kind is FileKind.VIDEO
-        ]
-        if any(kind is FileKind.IMAGE for kind in kinds.values()):
+        has_images = False
+        for path in (here / one for one in files):
+            kind = left_out.kind(path)
+            if kind is FileKind.IMAGE and is_image(path):
+                has_images = True
+            elif kind is not FileKind.OTHER:
+                inputs.append((path, Input(str(path), _relative_name(path, root))))
+        if has_images:
             inputs.append(
                 (here, Input(name, folder.name if here == root else _relative_name(here, root)))
             )
@@ -176,7 +178,7 @@ class _LeftOut:
             self.add(path, "images that cannot be decoded; convert them to .jpg")
             return FileKind.OTHER
         if _is_dangling_link(path):  # it fails by name, while a skipped one would not be noticed
-            return FileKind.VIDEO if not is_image(path) else FileKind.IMAGE
+            return FileKind.VIDEO
         if not path.is_file():
             self.add(path, "no regular files; pass them by name")
             return FileKind.OTHER

@@ -154,14 +154,14 @@ def test_folder_with_any_content_loses_nothing_without_a_word(make_video: MakeVi
     (root / "circle").symlink_to(root)
     found = find_inputs([str(root)])
     assert {one.name for one in found.inputs} == {
-        *("clip.mp4", "clip.qt", "no_ending", "stills", root.name)
+        *("clip.mp4", "clip.qt", "no_ending", "stills", "photo")
     }
     assert found.notes == [f"{root}: 2 left out (neither video nor image): data.bin, notes.txt"]
     assert [one.uri for one in find_inputs([str(root)], is_single_output=True).inputs] == [
         one.uri for one in found.inputs
     ]
-    with open_source(root) as source:
-        assert len(list(source)) == 1, "the image without an ending"
+    with open_source(root / "photo") as source:
+        assert (len(list(source)), source.is_sequence) == (1, False)
 
 
 def test_brackets_in_a_folder_name_are_no_wildcard(make_video: MakeVideo, tmp_path: Path) -> None:
