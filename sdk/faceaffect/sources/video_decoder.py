@@ -228,7 +228,7 @@ def _discard_others(container: Any, stream: Any) -> None:
 
 
 def _nominal_fps(stream: Any) -> float | None:
-    for rate in (stream.guessed_rate, stream.average_rate):
+    for rate in (stream.average_rate, stream.guessed_rate):
         if rate and 0 < rate < _MAX_RATE_FPS:
             return float(rate)
     return None
