@@ -95,6 +95,13 @@ class VideoDecoder:
         self._next_number = None
         return True
 
+    def rewind(self) -> None:
+        """Continue from the first frame; what `skip_until` leaves out stays left out."""
+        self._seek(0.0)
+        self._filter.reset()
+        self._offset_s = self._previous_s = 0.0
+        self._next_number = 0
+
     def pictures(self) -> Iterator[Picture]:
         """Yield the pictures that are not skipped."""
         for frame in self._frames():

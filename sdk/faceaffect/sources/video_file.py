@@ -82,6 +82,12 @@ class VideoFile(FileSource):
         self._first = None
         if self._decoder.skip_until(options.start_frame, options.seek_s):
             self._pictures = self._decoder.pictures()
+            first = next(self._pictures, None)
+            if first is None:  # no key frame after the place: some containers have no index
+                self._decoder.rewind()
+                self._pictures = self._decoder.pictures()
+            else:
+                yield self._to_frame(first)
         elif first is not None and not self._decoder.is_skipped(first.number, first.time_s):
             yield self._to_frame(first)
         for picture in self._pictures:
