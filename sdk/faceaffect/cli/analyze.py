@@ -125,6 +125,18 @@ Examples:
     help="Refuse images, and videos with frames, of more pixels.  [default: 134 million]",
 )
 @click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="FPS",
+    help="Frame rate of streams without time stamps, such as .h264 and .mjpeg.  [default: what the"
+    " stream says, else 25]",
+)
+@click.option(
+    "--playlists",
+    is_flag=True,
+    help="Allow playlists (.m3u8, .mpd, ffconcat), which may name any file of this machine.",
+)
+@click.option(
     "--reconnect-timeout",
     default=10.0,
     show_default=True,
@@ -160,8 +172,8 @@ Examples:
 def analyze(**options: object) -> int:
     """Analyze every face in images and video.
 
-    SOURCE is a video, an image, a folder, a glob pattern, a camera (0, v4l2:///dev/video0,
-    csi://0) or an rtsp:// stream.
+    SOURCE is a video, an image, a folder, a glob pattern, a FIFO or /dev/stdin, a camera (0,
+    v4l2:///dev/video0, csi://0) or a stream (rtsp://, rtsps://, http://, https://).
     """
     from faceaffect.cli.batch_options import BatchSettings, is_output_folder
     from faceaffect.sources.import_opencv import MAX_PIXELS_VARIABLE

@@ -15,6 +15,7 @@ from faceaffect.batch.output_store import FAILED, open_store
 from faceaffect.cli.batch_options import BatchSettings
 from faceaffect.cli.print_table import open_console, print_messages, print_table
 from faceaffect.cli.progress import BatchProgress
+from faceaffect.cli.run_summary import no_face_hint
 from faceaffect.cli.signals import (
     FAILURE,
     INTERRUPTED,
@@ -37,6 +38,7 @@ class BatchTotals:
     cpu_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    without_faces: list[str] = field(default_factory=list)
 
     def add(self, result: FileResult) -> None:
         """Add one input."""
@@ -49,6 +51,8 @@ class BatchTotals:
         self.video_s += result.video_s
         self.cpu_s += result.cpu_s
         self.notes += result.notes
+        if result.frames and not result.faces:
+            self.without_faces.append(result.uri)
 
     def lines(self, finished_before: int, elapsed_s: float) -> list[tuple[str, str]]:
         """Return (name, value) pairs for the summary."""
@@ -75,7 +79,7 @@ class AnalyzeBatch:
 
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
-        self._totals = BatchTotals()
+        self._totals = BatchTotals(notes=list(settings.notes))
         self._started_s = time.monotonic()
 
     def run(self) -> int:
@@ -139,7 +143,13 @@ class AnalyzeBatch:
                     for name, value in [*lines, ("out", out)]
                 ],
             )
-            print_messages(console, "note", totals.notes, "yellow")
+            notes = list(totals.notes)
+            if totals.without_faces:
+                size_px = self._settings.tasks.pipeline["min_face_size_px"]
+                first, count = totals.without_faces[0], len(totals.without_faces)
+                others = f" and {count - 1} more" if count > 1 else ""
+                notes.append(f"{first}{others}: {no_face_hint(size_px)}")
+            print_messages(console, "note", notes, "yellow")
         print_messages(console, "error", totals.failed, "red")
         if totals.failed:
             folder = f"{out.rstrip('/')}/{FAILED}"

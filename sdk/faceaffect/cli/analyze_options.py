@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from faceaffect.audio.audio_source import AUTO
+from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.cli.shared_options import check_detector_model
 from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.sink import OverwritePolicy
-from faceaffect.sources.open_source import expand_sources, is_live
+from faceaffect.sources.open_source import is_live
 from faceaffect.sources.source import DEFAULT_MAX_PIXELS, SourceOptions
 
 
@@ -22,12 +23,14 @@ class AnalyzeSettings:
     """Settings of a run with a single output.
 
     Attributes:
+        notes: What was left out of folders and patterns.
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
         file_timeout_s: Time limit of a source; 0 for none.
     """
 
     sources: list[str]
+    notes: list[str]
     out: str
     overlay: Path | None
     report: Path | None
@@ -45,12 +48,14 @@ class AnalyzeSettings:
     def from_options(cls, options: Mapping[str, Any]) -> AnalyzeSettings:
         """Validate command line options; raises UsageError or SourceError."""
         _check_outputs(options)
-        sources = expand_sources(options["sources"])
+        found = find_inputs(options["sources"], is_single_output=True)
+        sources = [one.uri for one in found.inputs]
         if len(sources) > 1:
             reject_live_sources(sources, "analyze it alone")
         when_existing = OverwritePolicy.RESUME if options["resume"] else OverwritePolicy.REFUSE
         return cls(
             sources=sources,
+            notes=found.notes,
             out=options["out"],
             overlay=Path(options["overlay"]) if options["overlay"] else None,
             report=Path(options["report"]) if options["report"] else None,
@@ -128,6 +133,8 @@ def source_options(options: Mapping[str, Any]) -> SourceOptions:
         is_video=_is_video(options),
         reconnect_timeout_s=options["reconnect_timeout"],
         max_pixels=options["max_pixels"] or DEFAULT_MAX_PIXELS,
+        rate_fps=options["rate"],
+        allow_playlists=options["playlists"],
     )
 
 
@@ -149,4 +156,6 @@ def run_config(
     config = {"model": model_name, "precision": precision}
     config |= {name: str(pipeline[name]) for name in names}
     config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}
+    if options.rate_fps is not None:
+        config["rate_fps"] = str(options.rate_fps)
     return config if audio == AUTO else {**config, "audio": audio}

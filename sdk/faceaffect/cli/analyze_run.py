@@ -15,7 +15,7 @@ from faceaffect.audio.audio_source import AUTO, NONE
 from faceaffect.cli.analyze_options import AnalyzeSettings
 from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.progress import SourceProgress
-from faceaffect.cli.run_summary import RunSummary, print_summary
+from faceaffect.cli.run_summary import RunSummary, no_face_hint, print_summary
 from faceaffect.cli.signals import (
     FAILURE,
     INTERRUPTED,
@@ -54,7 +54,7 @@ class AnalyzeRun:
         self._settings = settings
         # Overlay names are only needed to tell several sources apart; a live source is alone.
         self._stems = overlay_stems(settings.sources) if len(settings.sources) > 1 else {}
-        self._summary = RunSummary()
+        self._summary = RunSummary(notes=list(settings.notes))
         self._progress = SourceProgress(len(settings.sources), settings.is_quiet)
 
     def run(self) -> int:
@@ -88,6 +88,8 @@ class AnalyzeRun:
                 except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
                     self._summary.failed.append(str(error))
                     code = FAILURE
+            if self._summary.frames and not self._summary.faces:
+                self._summary.notes.append(no_face_hint(settings.pipeline["min_face_size_px"]))
             is_reported = True
             is_complete = code in (0, FAILURE, PARTIAL) or is_live(
                 settings.sources[0]

@@ -110,6 +110,14 @@ class RunSummary:
         return lines
 
 
+def no_face_hint(min_face_size_px: float) -> str:
+    """Return what to try where no face was found in a whole input."""
+    return (
+        f"no face was found: faces smaller than {min_face_size_px:g} px need --min-face-size, and "
+        "sideways or upside-down images must be turned first"
+    )
+
+
 def print_summary(summary: RunSummary, stream: TextIO) -> None:
     """Print the summary table, notes and errors."""
     console = open_console(stream)

@@ -44,6 +44,9 @@ class SourceOptions:
         is_video: True if the images of a folder are the frames of one video.
         reconnect_timeout_s: how long to try to reopen a camera or stream that was lost.
         max_pixels: pixels of the largest image, or frame of a video file, that is decoded.
+        rate_fps: frame rate of a stream without time stamps, as .h264 and .mjpeg are; None for
+            what the stream says.
+        allow_playlists: whether to open playlists, which may name any file of this machine.
     """
 
     start_frame: int = 0
@@ -53,6 +56,8 @@ class SourceOptions:
     is_video: bool = False
     reconnect_timeout_s: float = 10.0
     max_pixels: int = DEFAULT_MAX_PIXELS
+    rate_fps: float | None = None
+    allow_playlists: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -60,10 +65,11 @@ class SourceOptions:
             or self.prefetch_frames < 1
             or self.image_fps <= 0
             or self.max_pixels < 1
+            or (self.rate_fps is not None and self.rate_fps <= 0)
         ):
             raise SourceError(
                 "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0, "
-                f"max_pixels >= 1 and reconnect_timeout_s >= 0, got {self}"
+                f"max_pixels >= 1, rate_fps > 0 and reconnect_timeout_s >= 0, got {self}"
             )
 
 
@@ -82,7 +88,9 @@ class Source(Protocol):
     fps: float | None
     """Nominal frame rate; None if unknown."""
     frame_count: int | None
-    """Number of frames that the container declares, skipped ones included; None if unknown."""
+    """Expected number of frames, skipped ones included; None if unknown.
+
+    It comes from the file's header and may be wrong."""
     size_px: tuple[int, int] | None
     """Width and height of the first frame; a later frame may differ."""
     dropped: int
