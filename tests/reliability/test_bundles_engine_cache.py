@@ -14,7 +14,7 @@ from faceaffect.backends.engine_cache import EngineCache, EngineKey
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs modes, links and pipes")
 
-KEY = EngineKey("0" * 64, "TensorRT 10", "GPU", "9.0", "fp16", 8, 112, None)
+KEY = EngineKey("0" * 64, "TensorRT 10", "GPU", "9.0", 8, "fp16", 8, 112, None, None, False)
 
 
 @pytest.fixture

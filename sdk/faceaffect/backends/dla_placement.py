@@ -27,8 +27,8 @@ def layer_placement(module: Any, engine: Any) -> LayerPlacement | None:
         return None
     text = create().get_engine_information(module.LayerInformationFormat.JSON)
     layers = json.loads(text).get("Layers", [])
-    kinds = [layer.get("LayerType") for layer in layers if isinstance(layer, dict)]
-    if not kinds or len(kinds) != len(layers) or None in kinds:
+    kinds = [str(layer.get("LayerType", "")) for layer in layers if isinstance(layer, dict)]
+    if not kinds or len(kinds) != len(layers) or "" in kinds:
         return None  # built without detailed profiling: names only
     dla = sum(kind.upper().startswith("DLA") for kind in kinds)
     return LayerPlacement(dla, len(kinds) - dla)

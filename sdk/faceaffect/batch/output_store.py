@@ -68,8 +68,9 @@ class OutputStore(Protocol):
     def publish(self, file: Path, name: str) -> None:
         """Move a finished file to `name` atomically; an existing file is replaced."""
 
-    def log_input(self, name: str, identity: FileIdentity) -> None:
+    def log_input(self, name: str, identity: FileIdentity) -> None:  # a hook
         """Record what the input of an output file was; no-op where files cannot grow."""
+        return
 
     def logged_inputs(self) -> dict[str, FileIdentity]:
         """Return what `log_input` recorded."""

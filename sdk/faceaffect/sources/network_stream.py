@@ -34,7 +34,7 @@ class NetworkCapture:
         """Open `uri`, unless it is open as `container`; see `isOpened` for success."""
         self._name = redact_password(uri)
         self._container = container
-        self._pictures: Iterator[DecodedFrame] = iter(())
+        self._decoded_frames: Iterator[DecodedFrame] = iter(())
         self._first: DecodedFrame | None = None
         self._fps = 0.0
         try:
@@ -43,8 +43,8 @@ class NetworkCapture:
             stream = choose_video_stream(self._container, None, self._name)
             decoder = VideoDecoder(self._container, stream, self._name, is_live=True)
             self._fps = decoder.fps or 0.0
-            self._pictures = decoder.frames()
-            self._first = next(self._pictures, None)
+            self._decoded_frames = decoder.frames()
+            self._first = next(self._decoded_frames, None)
         except SourceError:
             self.release()
 
@@ -54,7 +54,7 @@ class NetworkCapture:
 
     def read(self) -> tuple[bool, Any]:
         """Return whether there was a frame, and its pixels."""
-        image = self._first if self._first is not None else next(self._pictures, None)
+        image = self._first if self._first is not None else next(self._decoded_frames, None)
         self._first = None
         return image is not None, None if image is None else image.pixels
 
@@ -71,7 +71,7 @@ class NetworkCapture:
         if self._container is not None:
             self._container.close()
         self._container = None
-        self._pictures = iter(())
+        self._decoded_frames = iter(())
 
 
 def rtsp_stream(uri: str) -> CameraConfig:

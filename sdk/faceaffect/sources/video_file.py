@@ -57,8 +57,8 @@ class VideoFile(FileSource):
             max_pixels = self._options.max_pixels
             check_pixel_count(self.name, context.width or 1, context.height or 1, max_pixels)
             self._decoder = VideoDecoder(container, stream, self.name, self._options.rate_fps)
-            self._pictures: Iterator[DecodedFrame] = self._decoder.frames()
-            self._first = next(self._pictures, None)
+            self._decoded_frames: Iterator[DecodedFrame] = self._decoder.frames()
+            self._first = next(self._decoded_frames, None)
             if self._first is None:
                 raise SourceError(
                     f"{path}: expected a video, got a file without a frame that can be decoded; "
@@ -84,16 +84,16 @@ class VideoFile(FileSource):
         options, first = self._options, self._first
         self._first = None
         if self._decoder.skip_until(options.start_frame, options.seek_s):
-            self._pictures = self._decoder.frames()
-            first = next(self._pictures, None)
+            self._decoded_frames = self._decoder.frames()
+            first = next(self._decoded_frames, None)
             if first is None:  # no key frame after the place: some containers have no index
                 self._decoder.rewind()
-                self._pictures = self._decoder.frames()
+                self._decoded_frames = self._decoder.frames()
             else:
                 yield self._to_frame(first)
         elif first is not None and not self._decoder.is_skipped(first.number, first.time_s):
             yield self._to_frame(first)
-        for image in self._pictures:
+        for image in self._decoded_frames:
             yield self._to_frame(image)
 
     def _to_frame(self, image: DecodedFrame) -> Frame:

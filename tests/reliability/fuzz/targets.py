@@ -105,7 +105,7 @@ def _delta_seed() -> bytes:
     return encode_int8_delta(base, base[:500] + b"changed" + base[600:], [base[700:1700]])
 
 
-_KEY = EngineKey("0" * 64, "TensorRT 10", "GPU", "9.0", "fp16", 8, 112, None)
+_KEY = EngineKey("0" * 64, "TensorRT 10", "GPU", "9.0", 8, "fp16", 8, 112, None, None, False)
 
 
 def _engine(data: bytes) -> None:
