@@ -17,4 +17,4 @@ def blend_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.ascontiguousarray(pixels[:, :, :3])
     weight = alpha.astype(np.uint16)
     total = pixels[:, :, :3] * weight + (255 - weight) * np.uint16(_BACKGROUND)
-    return ((total + 127) // 255).astype(np.uint8)
+    return np.asarray((total + 127) // 255, np.uint8)

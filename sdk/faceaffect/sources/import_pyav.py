@@ -18,6 +18,9 @@ def import_pyav() -> ModuleType:
             f"video and audio are decoded by PyAV, which cannot be imported ({error}); "
             "reinstall it: pip install --force-reinstall av"
         ) from None
-    av.logging.set_level(av.logging.PANIC)
+    # PyAV's log callback takes the GIL: a decoder thread that logs would wait for the thread that
+    # frees the decoder and waits for it. FFmpeg's own callback is silent at this level.
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.PANIC)
     module: ModuleType = av
     return module
