@@ -102,10 +102,10 @@ def _mutate_json(value: object, chance: random.Random) -> object:
             chance.choice(list(node)) if isinstance(node, dict) else chance.randrange(len(node))
         )
         path.append((node, key))
-        node = node[key]  # type: ignore[call-overload, index]
+        node = node[key]  # type: ignore[index]
     if path:
         holder, key = chance.choice(path)
-        holder[key] = chance.choice(_WORDS)  # type: ignore[call-overload, index]
+        holder[key] = chance.choice(_WORDS)  # type: ignore[index]
     return value
 
 
@@ -234,7 +234,7 @@ def void(_value: object) -> None:
 
 def _engine(clip: Path, folder: Path, chance: random.Random) -> Case:
     cache = EngineCache(folder)
-    key = EngineKey("0" * 64, "TensorRT 10", "GPU", "9.0", "fp16", 8, 224, None)
+    key = EngineKey("0" * 64, "TensorRT 10", "GPU", "9.0", 8, "fp16", 8, 224, None, None, False)
     path = cache.path_for(key)
     path.parent.mkdir(exist_ok=True, mode=0o700)
     engine = bytes(range(256)) * 8

@@ -80,8 +80,9 @@ def _run(arguments: list[str], show_traceback: bool) -> int:
     try:
         return int(faceaffect.main(arguments, prog_name="faceaffect", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.message = printable_message(error.message)
-        error.show()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        click.echo(f"Error: {printable_message(error.format_message())}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

@@ -125,7 +125,7 @@ class DisplayFilter:
 
     def _pull(self) -> list[DecodedFrame]:
         av = import_pyav()
-        done = []
+        done: list[DecodedFrame] = []
         while True:
             try:
                 frame = self._graph.vpull()
@@ -189,4 +189,9 @@ def _turning_filters(orientation: tuple[int, int, int, int]) -> list[tuple[str, 
     a, b, c, d = orientation
     if not a:
         return [("transpose", f"dir={_TRANSPOSE_DIRS[c, b]}")]
-    return [("hflip",)] * (a < 0) + [("vflip",)] * (d < 0)
+    filters: list[tuple[str, ...]] = []
+    if a < 0:
+        filters.append(("hflip",))
+    if d < 0:
+        filters.append(("vflip",))
+    return filters
