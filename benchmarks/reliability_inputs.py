@@ -155,7 +155,7 @@ def _bundle(clip: Path, folder: Path, chance: random.Random) -> Case:
 def write_rows(sink: Sink, frames: Iterable[int], source: str = "clip.mp4") -> None:
     """Write frames with one synthetic face each."""
     faces = Faces(
-        np.float32([[10, 10, 90, 90]]),
+        np.array([[10, 10, 90, 90]], np.float32),
         np.zeros((1, 68, 2), np.float32),
         np.ones(1, np.int64),
         np.ones(1, np.float32),

@@ -174,4 +174,4 @@ def start_s(container: Any) -> float:
         for stream in container.streams.video
         if stream.start_time is not None and not is_attached_picture(stream)
     ]
-    return max(start, min([0.0, *videos])) if videos else start
+    return float(max(start, min([0.0, *videos]))) if videos else float(start)
