@@ -82,7 +82,9 @@ def scans(monkeypatch):
     """Number of scans of a folder that were not read from the cache."""
     calls = []
     real = affwild2.assemble_table
-    monkeypatch.setattr(affwild2, "assemble_table", lambda *a, **k: calls.append(1) or real(*a, **k))
+    monkeypatch.setattr(
+        affwild2, "assemble_table", lambda *a, **k: calls.append(1) or real(*a, **k)
+    )
     return calls
 
 
