@@ -96,7 +96,7 @@ py::object map_points(py::handle transforms, py::handle points_xy) {
 }
 
 bool check_motion(py::handle next, py::handle current, double crop_center, double width_px,
-                         double height_px) {
+                  double height_px) {
   const FloatArray next_transform = take(next, "next", {2, 3});
   const FloatArray current_transform = take(current, "current", {2, 3});
   return is_plausible_motion(next_transform.data(), current_transform.data(), crop_center, width_px,

@@ -24,8 +24,7 @@ void normalize_cuda(const uint8_t* pixels, int64_t count, int64_t plane_px,
   const int64_t total = count * plane_px;
   if (total == 0) return;
   const int64_t expected = (total + 255) / 256;
-  const dim3 grid(static_cast<unsigned>(expected < kMaxBlocks ? expected : kMaxBlocks)),
-      block(256);
+  const dim3 grid(static_cast<unsigned>(expected < kMaxBlocks ? expected : kMaxBlocks)), block(256);
   if (type == Element::Float16)
     launch_kernel("normalize_cuda", normalize_kernel<Half>, grid, block, 0, stream, pixels, total,
                   plane_px, params, static_cast<Half*>(out));

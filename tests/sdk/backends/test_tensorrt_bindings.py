@@ -340,17 +340,10 @@ def test_analyze_command_with_unsupported_dla_fails(
     with_fp16: Bundle, use: Any, tmp_path: Path
 ) -> None:
     use(fake_tensorrt())
-    arguments = [
-        str(tmp_path / "clip.mp4"),
-        "--model",
-        str(with_fp16.path),
-        "--backend",
-        "tensorrt",
-        "--precision",
-        "fp16",
-    ]
+    clip, model = str(tmp_path / "clip.mp4"), str(with_fp16.path)
+    options = ["--backend", "tensorrt", "--precision", "fp16", "--dla-core", "0"]
     (tmp_path / "clip.mp4").touch()
-    done = CliRunner().invoke(faceaffect, ["analyze", *arguments, "--dla-core", "0"])
+    done = CliRunner().invoke(faceaffect, ["analyze", clip, "--model", model, *options])
     assert "has no DLA" in str(done.exception)
 
 
