@@ -7,8 +7,8 @@ SANITIZE := -fsanitize=address,undefined
 .SHELLFLAGS := -o pipefail -ec
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/tensorrt_plugin/*.h csrc/tensorrt_plugin/*.cpp)
-# pip hides the output of builds; of its verbose log only the progress of the compiler is shown.
-PROGRESS := grep --line-buffered -E "^ *(\[[0-9]+/[0-9]+\]|-- faceaffect|faceaffect:|.*(error|FAILED))|^(Successfully|ERROR)"
+# pip hides the output of builds; of its verbose log only the packages and the progress of the compiler are shown.
+PROGRESS := grep --line-buffered -E "^ *(\[[0-9]+/[0-9]+\]|-- faceaffect|faceaffect:|.*(error|FAILED))|^(Collecting|Successfully|ERROR)"
 
 .PHONY: demo test lint format bench native sanitize tools clean
 
@@ -38,7 +38,7 @@ bench: $(VENV)/.test  ## kernel, pipeline and command-line benchmarks
 	$(BIN)/faceaffect bench assets/demo.mp4
 
 native: $(VENV)/.test  ## rebuild the kernels
-	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install -v --no-deps -e . 2>&1 | $(PROGRESS)
+	@FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install -v --no-deps -e . 2>&1 | $(PROGRESS)
 
 # The sanitizers' runtime is loaded first; Python itself does not release everything at its end.
 sanitize: $(VENV)/.test  ## kernels with address and undefined-behavior sanitizers: tests and fuzzing
@@ -62,13 +62,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 	@echo "installing faceaffect and compiling its kernels (one to two minutes)"
-	$(BIN)/python -m pip install -v ".[parquet]" 2>&1 | $(PROGRESS)
+	@$(BIN)/python -m pip install -v ".[parquet]" 2>&1 | $(PROGRESS)
 	@mkdir -p demo_out && touch $@
 
 $(VENV)/.test: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/python -m pip install "torch==2.13.0"
 	@echo "installing faceaffect with its development tools and compiling its kernels (one to two minutes)"
-	$(BIN)/python -m pip install -v -e ".[parquet,train,dev]" 2>&1 | $(PROGRESS)
+	@$(BIN)/python -m pip install -v -e ".[parquet,train,dev]" 2>&1 | $(PROGRESS)
 	touch $@
 
 clean:

@@ -52,6 +52,15 @@ def validation_faces(shared: Path, labels: Path) -> FaceTable:
     return table.select(split_ferplus(usage)[1])
 
 
+def _threshold_faces(synthetic_images: Path, people: Path | None) -> FaceTable:
+    """Returns the synthetic faces that thresholds are chosen on."""
+    synthetic, _, columns = load_synthetic_images(synthetic_images)
+    faces = synthetic.select(in_threshold_half(columns))
+    if people is None:
+        return faces
+    return concat_tables([faces, load_renderwild(people, "Validation_Set")[0]])
+
+
 def calibrate(
     net: AffectNet,
     faces: FaceTable,
@@ -73,12 +82,7 @@ def calibrate(
         size_px: Side of the crops.
         people: RenderWild folder; not the one used for evaluation.
     """
-    labeled = faces
-    if synthetic_images is not None:
-        synthetic, _, columns = load_synthetic_images(synthetic_images)
-        labeled = synthetic.select(in_threshold_half(columns))
-        if people is not None:
-            labeled = concat_tables([labeled, load_renderwild(people, "Validation_Set")[0]])
+    labeled = faces if synthetic_images is None else _threshold_faces(synthetic_images, people)
     truth, known = labeled.au >= 0.5, labeled.au_weight >= _MIN_LABEL_WEIGHT
     platt = fit_platt(predict_faces(net, labeled, size_px)[0], truth, known)
     au_logit, expression_logit = predict_faces(net, faces, size_px)

@@ -46,10 +46,9 @@ from training.audio.mel_track import MelTrack
 from training.evaluation.calibration import choose_thresholds
 from training.methods.predict import method_predictions
 from training.methods.recipe_lookup import RECIPES, find_recipe
-from training.models.mean_shape import MEAN_SHAPE_PX as TEMPLATE_FACE
+from training.models.mean_shape import MEAN_SHAPE_PX
 
 REQUIRES = ("av",)
-
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("trained")]
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.mp4"
 TOLERANCE = 1e-5
@@ -288,7 +287,7 @@ def test_states_of_faces_are_independent(
     model = MultiStageModel(
         spec, open_stages(open_multistage_bundle(bundle), BackendOptions()), StageTimer()
     )
-    shape = np.stack([TEMPLATE_FACE * 2 + (180, 60), TEMPLATE_FACE * 1.5 + (260, 120)]).astype(
+    shape = np.stack([MEAN_SHAPE_PX * 2 + (180, 60), MEAN_SHAPE_PX * 1.5 + (260, 120)]).astype(
         np.float32
     )
     few = frames[:16]

@@ -84,6 +84,15 @@ def _initialization(records: Mapping[str, Record]) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
+def _default_cost(record: Record | None) -> NetworkCost | None:
+    """Recorded cost of the default model; None if it was not measured."""
+    if record is None or not record.details:
+        return None
+    details = record.details
+    parameters, macs = int(details["parameters"]), int(1e6 * details["mmacs"])
+    return NetworkCost("", details["size_px"], parameters, macs, details["frame_ms"], 0, None)
+
+
 def _leaderboard(
     records: Mapping[str, Record], machine: str, costs: Mapping[str, NetworkCost]
 ) -> str:
@@ -119,20 +128,7 @@ def _leaderboard(
             )
         )
     default = records.get(DEFAULT_NAME)
-    details = {} if default is None else default.details
-    cost = (
-        NetworkCost(
-            "",
-            details["size_px"],
-            int(details["parameters"]),
-            int(1e6 * details["mmacs"]),
-            details["frame_ms"],
-            0,
-            None,
-        )
-        if details
-        else None
-    )
+    cost = _default_cost(default)
     lines.append(_line(["default model", *_scores([default] if default else []), "", *_cost(cost)]))
     baseline = records.get(f"{LEADERBOARD[0].name}-majority")
     lines.append(_line(["majority baseline", *_scores([baseline] if baseline else []), *[""] * 5]))

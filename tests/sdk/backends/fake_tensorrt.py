@@ -107,18 +107,6 @@ def fake_tensorrt(
         builds=0, loads=0, profiles=[], flags=[], network_flags=[], config=None, phases=[], onnx=b""
     )
 
-    class OnnxParser:
-        num_errors = 1
-
-        def __init__(self, network: Any, logger: Any) -> None: ...
-
-        def parse(self, onnx: bytes) -> bool:
-            made.onnx = onnx
-            return not fails.startswith("parse")
-
-        def get_error(self, index: int) -> str:
-            return fails
-
     class Runtime:
         def __init__(self, logger: Any) -> None:
             self.logger = made.logger = logger
@@ -141,7 +129,7 @@ def fake_tensorrt(
         made=made,
         ILogger=Logger,
         Builder=_builder_class(made, fails, dla_cores),
-        OnnxParser=OnnxParser,
+        OnnxParser=_parser_class(made, fails),
         Runtime=Runtime,
         NetworkDefinitionCreationFlag=SimpleNamespace(**flags),
         IProgressMonitor=Monitor,
@@ -150,6 +138,22 @@ def fake_tensorrt(
         DeviceType=SimpleNamespace(DLA="dla"),
         ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="user managed"),
     )
+
+
+def _parser_class(made: SimpleNamespace, fails: str) -> type:
+    class OnnxParser:
+        num_errors = 1
+
+        def __init__(self, network: Any, logger: Any) -> None: ...
+
+        def parse(self, onnx: bytes) -> bool:
+            made.onnx = onnx
+            return not fails.startswith("parse")
+
+        def get_error(self, index: int) -> str:
+            return fails
+
+    return OnnxParser
 
 
 def _only_in_rtx() -> dict[str, Any]:

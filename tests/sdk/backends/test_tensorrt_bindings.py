@@ -22,7 +22,7 @@ from faceaffect.backends import (
 )
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
-from faceaffect.backends.tensorrt_compat import TensorRTModule, find_tensorrt
+from faceaffect.backends.tensorrt_compat import TensorRTModule
 from faceaffect.bundle.bundle import Bundle, open_bundle
 from faceaffect.bundle.model_spec import PRECISIONS, BundleError
 from faceaffect.cli.command_line import faceaffect
@@ -49,47 +49,6 @@ def importer(**modules: Any) -> Any:
         return modules[name]
 
     return find
-
-
-@pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "10.16.1", "11.0.0", "11.4.0.106"])
-def test_find_tensorrt_accepts_supported_versions(version: str) -> None:
-    library, reason = find_tensorrt(importer(tensorrt=fake_tensorrt(version)))
-    assert (str(library), reason) == (f"TensorRT {version}", "")
-
-
-@pytest.mark.parametrize("version", ["8.6.1", "10.2.0", "12.0.0", "unknown"])
-def test_find_tensorrt_rejects_other_versions(version: str) -> None:
-    library, reason = find_tensorrt(importer(tensorrt=fake_tensorrt(version)))
-    assert library is None
-    assert version in reason
-    assert "JetPack" in reason
-    assert "--backend onnx" in reason
-
-
-def test_find_tensorrt_falls_back_to_rtx() -> None:
-    rtx = fake_tensorrt("1.7.1.116")
-    for broken in (
-        {},
-        {"tensorrt": OSError("libnvinfer.so.10: cannot open")},
-        {"tensorrt": fake_tensorrt("8.6.1")},
-    ):
-        library, _ = find_tensorrt(importer(tensorrt_rtx=rtx, **broken))
-        assert library is not None
-        assert library.is_rtx
-        assert str(library) == "TensorRT for RTX 1.7.1.116"
-    library, _ = find_tensorrt(importer(tensorrt_rtx=rtx, tensorrt=fake_tensorrt("11.4.0")))
-    assert not library.is_rtx  # type: ignore[union-attr]
-    _, reason = find_tensorrt(importer(tensorrt=OSError("libnvinfer.so.10: cannot open")))
-    assert "libnvinfer.so.10: cannot open" in reason
-
-
-def test_find_tensorrt_with_failing_import_names_error() -> None:
-    library, reason = find_tensorrt(
-        importer(tensorrt=AttributeError("module 'numpy' has no attribute 'bool'"))
-    )
-    assert library is None
-    assert "tensorrt: AttributeError" in reason
-    assert "has no attribute 'bool'" in reason
 
 
 @pytest.mark.parametrize(("version", "flags"), [("10.3.0", 8), ("11.4.0", 0)])
@@ -391,17 +350,10 @@ def test_analyze_command_with_unsupported_dla_fails(
     with_fp16: Bundle, use: Any, tmp_path: Path
 ) -> None:
     use(fake_tensorrt())
-    arguments = [
-        str(tmp_path / "clip.mp4"),
-        "--model",
-        str(with_fp16.path),
-        "--backend",
-        "tensorrt",
-        "--precision",
-        "fp16",
-    ]
+    clip, model = str(tmp_path / "clip.mp4"), str(with_fp16.path)
+    options = ["--backend", "tensorrt", "--precision", "fp16", "--dla-core", "0"]
     (tmp_path / "clip.mp4").touch()
-    done = CliRunner().invoke(faceaffect, ["analyze", *arguments, "--dla-core", "0"])
+    done = CliRunner().invoke(faceaffect, ["analyze", clip, "--model", model, *options])
     assert "has no DLA" in str(done.exception)
 
 

@@ -160,7 +160,7 @@ def test_audio_with_another_sample_rate_raises(folder: Path) -> None:
 def test_pipeline_without_audio_model_refuses_audio(tmp_path: Path) -> None:
     with (
         open_crops_pipeline(write_tiny_bundle(tmp_path / "tiny")) as pipeline,
-        pytest.raises(ValueError, match="hears no audio"),
+        pytest.raises(ValueError, match="uses no audio"),
     ):
         pipeline.attach_audio(None)
 
@@ -173,7 +173,7 @@ def test_pipeline_without_attached_audio_warns_once(
             pipeline.analyze(gray_frame(100, index))
             pipeline.reset()
     assert [record.message for record in caplog.records if "video alone" in record.message] == [
-        "faceaffect: tiny stages hears audio and was given none (Pipeline.listen): "
+        "faceaffect: tiny stages uses audio and has none (Pipeline.attach_audio): "
         "it runs on video alone"
     ]
 
