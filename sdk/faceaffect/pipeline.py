@@ -11,8 +11,9 @@ from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import default_detector
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
 from faceaffect.detectors.open_detector import open_detector
+from faceaffect.detectors.turned_detector import TurnedDetector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
 from faceaffect.sources.source import PrefetchingSource, Source
@@ -22,7 +23,7 @@ from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import FaceLocator, LocatedFaces
 from faceaffect.tracking.tracked_faces import TrackedFaces
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Affect, Faces, Frame
 
 if TYPE_CHECKING:
@@ -201,7 +202,8 @@ def open_pipeline(
     precision: str = AUTO_PRECISION,
     dla_core: int | None = None,
     max_faces: int = 8,
-    min_face_size_px: int = 40,
+    min_face_size_px: int = 24,
+    rotate: str = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
     aligned_crops: bool = False,
@@ -219,6 +221,9 @@ def open_pipeline(
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
+        rotate: By how many degrees clockwise the frames must be turned to be upright: "0", "90",
+            "180" or "270"; "auto" looks for sideways faces where no upright one is found.
+            Coordinates and pose stay those of the frame as it is.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
@@ -231,6 +236,8 @@ def open_pipeline(
         ValueError: A number is out of range.
     """
     _check_limits(max_faces, min_face_size_px, threads)
+    if rotate not in (AUTO_ROTATION, *ROTATIONS):
+        raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
     path = find_bundle(model)
     spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla_core)
@@ -243,8 +250,13 @@ def open_pipeline(
     return assemble_pipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else _to_detector(detector, min_face_size_px, threads),
-        TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
+        None if aligned_crops else _to_detector(detector, min_face_size_px, rotate, threads),
+        TrackerConfig(
+            max_faces=max_faces,
+            min_face_size_px=min_face_size_px,
+            smooth=smooth,
+            tries_turned=rotate == AUTO_ROTATION,
+        ),
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -299,19 +311,20 @@ def assemble_pipeline(
 
 
 def _check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
-    if max_faces < 1 or min_face_size_px < 20 or threads < 1:
+    if max_faces < 1 or min_face_size_px < 12 or threads < 1:
         raise ValueError(
-            "expected max_faces >= 1, min_face_size_px >= 20, threads >= 1, "
+            "expected max_faces >= 1, min_face_size_px >= 12, threads >= 1, "
             f"got {max_faces}, {min_face_size_px}, {threads}"
         )
 
 
 def _to_detector(
-    detector: Detector | str | Path | None, min_face_size_px: int, threads: int
+    detector: Detector | str | Path | None, min_face_size_px: int, rotate: str, threads: int
 ) -> Detector:
     if detector is None or isinstance(detector, (str, Path)):
-        return open_detector(detector or default_detector(), min_face_size_px, threads)
-    return detector
+        detector = open_detector(detector or default_detector(), min_face_size_px, threads)
+    quarter_turns = 0 if rotate == AUTO_ROTATION else ROTATIONS[rotate]
+    return TurnedDetector(detector, quarter_turns) if quarter_turns else detector
 
 
 def _open_multistage(

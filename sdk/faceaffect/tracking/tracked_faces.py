@@ -9,7 +9,8 @@ from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import LocatedFaces
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Frame
 
 

@@ -11,7 +11,8 @@ import pytest
 from faceaffect.detectors import Detections, Detector
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_points
 from faceaffect.tracking.face_network import FaceOutputs
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import BoolArray, FloatArray, Frame
 from tests.sdk.tiny_bundle import face_shape
 
