@@ -126,12 +126,16 @@ class Pipeline:
         self._model.attach_audio(audio)
 
     def prefetch_detections(self, source: Source) -> None:
-        """Run the detector ahead of time in the decoding thread of `source`, until `reset`.
+        """Run the detector beside the analysis of `source`, until `reset`.
 
-        This is faster and yields the same rows. Call it before iterating over `source`, and pass
-        its frames to `analyze` unchanged. No-op for cameras, independent images, detectors that
-        cannot be cloned, and on a single core.
+        Files: ahead of time in the decoding thread, which yields the same rows; no-op on a single
+        core, for independent images, and for detectors that cannot be cloned. Live sources: in a
+        thread of its own, so that no frame waits for it; a new face appears a frame later. Call it
+        before iterating over `source`, and pass its frames to `analyze` unchanged.
         """
+        if source.is_live:
+            self._locator.detect_in_background()
+            return
         if cpu_count() < 2 or not source.is_sequence or not isinstance(source, PrefetchingSource):
             return
         prefetcher = self._locator.create_prefetcher()

@@ -54,3 +54,7 @@ class TrackedFaces:
         """Prefetcher for the source that begins now; None if the detector cannot be cloned."""
         clone = self._detector.clone()
         return None if clone is None else self._tracker.create_prefetcher(clone)
+
+    def detect_in_background(self) -> None:
+        """Run the detector of a live source beside its frames, until `reset`."""
+        self._tracker.detect_in_background()

@@ -12,6 +12,7 @@ from faceaffect.detectors.turned_detector import turned_detectors
 from faceaffect.geometry import FacePlacement, place_face
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.appearance import cosine_similarity
+from faceaffect.tracking.background_detection import BackgroundDetection
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.tracking.face_network import FaceOutputs, RunFaceNetwork
@@ -48,6 +49,7 @@ class FaceTracker:
             max_idle_interval_s=config.max_idle_interval_s,
         )
         self._next_id = 1
+        self._background: BackgroundDetection | None = None
         self.reset()
 
     def reset(self, track_ids: bool = False) -> None:
@@ -61,6 +63,9 @@ class FaceTracker:
         self._schedule = self._initial_schedule
         self._clock = MonotonicClock()
         self._prefetcher: DetectionPrefetcher | None = None
+        if self._background is not None:
+            self._background.close()
+        self._background = None
 
     def set_next_track_id(self, track_id: int) -> None:
         """Give new tracks ids of at least `track_id`; ids never go back."""
@@ -70,6 +75,14 @@ class FaceTracker:
         """Take detections from a prefetcher over a clone of the detector, until `reset`."""
         self._prefetcher = DetectionPrefetcher(detector, self._schedule)
         return self._prefetcher
+
+    def detect_in_background(self) -> None:
+        """Run the detector beside the frames, until `reset`; not all runs give the same rows then.
+
+        Detections enter in the first frame after the run, mostly the next one.
+        """
+        self._background = BackgroundDetection()
+        self._is_detection_urgent = False
 
     def update(self, frame: Frame) -> FaceOutputs:
         """Track the faces into `frame`, and detect new ones when the schedule says so.
@@ -88,6 +101,8 @@ class FaceTracker:
             for track in self._lost_tracks
             if now_s - track.last_seen_s <= self._config.lost_track_timeout_s
         ]
+        if self._background is not None and isinstance(frame, Frame):
+            return self._detect_in_background(frame, outputs, is_urgent=cut or lost)
         if cut or lost or self._schedule.should_detect(now_s):
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
             outputs = self._detect_new_faces(frame, outputs, full_resolution)
@@ -202,6 +217,33 @@ class FaceTracker:
         self._reschedule(frame.time_s, full_resolution, has_new_tracks)
         return outputs
 
+    def _detect_in_background(
+        self, frame: Frame, outputs: FaceOutputs, is_urgent: bool
+    ) -> FaceOutputs:
+        """Take the detections of a finished run, and start the next one when it is due."""
+        background, schedule = self._background, self._schedule
+        assert background is not None
+        self._is_detection_urgent |= is_urgent
+        if self._is_cut:
+            background.discard()
+        count_before = len(self.tracks)
+        for detections in background.poll() or ():
+            if len(self.tracks) > count_before:
+                break
+            outputs = self._add_faces(frame, outputs, detections)
+        now_s = frame.time_s
+        if not background.is_busy and (self._is_detection_urgent or schedule.should_detect(now_s)):
+            full_resolution = self._is_detection_urgent or schedule.full_resolution(now_s)
+            turned = [] if self.tracks else self._turned_of_run()
+            background.submit(frame, [self._detector, *turned], full_resolution)
+            self._is_detection_urgent = False
+            self._reschedule(now_s, full_resolution, has_new_tracks=False)
+        if len(self.tracks) > count_before:
+            self._schedule = replace(
+                self._schedule, interval_s=self._initial_schedule.interval_s, has_tracks=True
+            )
+        return outputs
+
     def _add_faces(
         self, frame: Frame, outputs: FaceOutputs, detections: Detections
     ) -> FaceOutputs:
@@ -216,8 +258,7 @@ class FaceTracker:
 
     def _detect_turned_faces(self, frame: Frame, outputs: FaceOutputs) -> FaceOutputs:
         """Look for sideways faces: in all directions at first, then in one a run."""
-        runs = self._schedule.idle_runs
-        for turned in self._turned if runs == 0 else [self._turned[runs % len(self._turned)]]:
+        for turned in self._turned_of_run():
             with self._timer.stage("detect"):
                 detections = turned.detect(frame)
             outputs = self._add_faces(frame, outputs, detections)
@@ -247,6 +288,13 @@ class FaceTracker:
         )
         if self._prefetcher is not None:
             self._prefetcher.reschedule(self._schedule)
+
+    def _turned_of_run(self) -> list[Detector]:
+        """Detectors for sideways faces: all in the first run without a face, then one a run."""
+        runs = self._schedule.idle_runs
+        if runs == 0 or not self._turned:
+            return self._turned
+        return [self._turned[runs % len(self._turned)]]
 
     def _start_track(self, outputs: FaceOutputs, row: int, time_s: float) -> Track:
         """A track for a new face: a lost one that it certainly is, else one with a new id."""
