@@ -41,6 +41,7 @@ class Track:
     # Center of the face and time at the last update of the reference.
     anchor: tuple[float, float, float] = (0.0, 0.0, 0.0)
     velocity_xy: tuple[float, float] = (0.0, 0.0)  # pixels a second
+    was_hidden: bool = False  # whether it was lost where another face overlaps
 
     def update(
         self,
@@ -76,9 +77,15 @@ class Track:
         self.last_seen_s = time_s
         self.next_crop = placement.crop_to_frame
         self.box_xyxy = placement.box_xyxy
-        if is_alone and self.frames_tracked % _REFERENCE_STRIDE == 0:
+        if (is_alone or not len(self.reference)) and self.frames_tracked % _REFERENCE_STRIDE == 0:
             self._update_reference(time_s)
         self.frames_tracked += 1
+
+    def resume(self, lost: Track) -> None:
+        """Take over the memory of a lost track of the same person."""
+        self.reference = lost.reference
+        self.anchor = lost.anchor
+        self.velocity_xy = lost.velocity_xy
 
     def _update_reference(self, time_s: float) -> None:
         x, y = face_center(self.box_xyxy)

@@ -142,7 +142,13 @@ class FaceTracker:
                 is_alone=row not in overlapping,
             )
         if len(rows) < len(tracks):
-            self._lost_tracks += [t for row, t in enumerate(tracks) if row not in rows]
+            kept = [tracks[row] for row in rows]
+            for track in (track for row, track in enumerate(tracks) if row not in rows):
+                track.was_hidden = any(
+                    overlap_of_smaller(track.box_xyxy, other.box_xyxy) >= _TOUCHING_OVERLAP
+                    for other in kept
+                )
+                self._lost_tracks.append(track)
             outputs = outputs.select(rows)
         return [tracks[row] for row in rows], outputs
 
@@ -305,7 +311,15 @@ class FaceTracker:
         else:
             track_id = lost.track_id
         track = Track(track_id, outputs.landmarks_xy[row], outputs.appearance[row], time_s)
-        track.update(outputs, row, placement, time_s, smooth=self._config.smooth)
+        if lost is not None:
+            track.resume(lost)
+        is_alone = not any(
+            overlap_of_smaller(placement.box_xyxy, other.box_xyxy) >= _TOUCHING_OVERLAP
+            for other in self.tracks
+        )
+        track.update(
+            outputs, row, placement, time_s, smooth=self._config.smooth, is_alone=is_alone
+        )
         return track
 
     def _resume_lost_track(
@@ -322,11 +336,14 @@ class FaceTracker:
         appearance = outputs.appearance[row]
         ranked = [(track.similarity(appearance), track) for track in self._lost_tracks]
         for similarity, track in sorted(ranked, key=lambda pair: -pair[0]):
-            is_same = similarity >= threshold or (
-                not self._is_cut
-                and similarity >= config.appearance_turned_threshold
-                and track.may_have_turned_to(outputs, row, box, time_s)
-            )
+            is_same = similarity >= threshold
+            if not self._is_cut and not is_same:
+                is_same = (
+                    track.was_hidden and similarity >= config.appearance_hidden_threshold
+                ) or (
+                    similarity >= config.appearance_turned_threshold
+                    and track.may_have_turned_to(outputs, row, box, time_s)
+                )
             if is_same and track.could_be_at(box, time_s):
                 self._lost_tracks.remove(track)
                 return track
