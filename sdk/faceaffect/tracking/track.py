@@ -158,6 +158,20 @@ def overlap_of_smaller(first: FloatArray, second: FloatArray) -> float:
     return float(width * height / max(smaller, 1e-6))
 
 
+def is_beside(first: FloatArray, second: FloatArray) -> bool:
+    """Whether a head at the box `second` can hide a part of the face at `first`.
+
+    Hair and ears reach some half of a face beyond the box of the landmarks.
+    """
+    ax1, ay1, ax2, ay2 = first.tolist()
+    bx1, by1, bx2, by2 = second.tolist()
+    reach_x, reach_y = (ax2 - ax1) / 2, (ay2 - ay1) / 2
+    return bool(
+        min(ax2 + reach_x, bx2) > max(ax1 - reach_x, bx1)
+        and min(ay2 + reach_y, by2) > max(ay1 - reach_y, by1)
+    )
+
+
 def is_same_face(first: FloatArray, second: FloatArray) -> bool:
     """Whether two boxes lie on one face: one of them is mostly inside the other."""
     return overlap_of_smaller(first, second) >= SAME_FACE_OVERLAP

@@ -18,7 +18,7 @@ from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicC
 from faceaffect.tracking.face_network import FaceOutputs, RunFaceNetwork
 from faceaffect.tracking.new_faces import NewFaces, is_plausible
 from faceaffect.tracking.shot_detector import ShotChangeDetector
-from faceaffect.tracking.track import SAME_FACE_OVERLAP, Track, overlap_of_smaller
+from faceaffect.tracking.track import SAME_FACE_OVERLAP, Track, is_beside, overlap_of_smaller
 from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Frame
 
@@ -144,10 +144,7 @@ class FaceTracker:
         if len(rows) < len(tracks):
             kept = [tracks[row] for row in rows]
             for track in (track for row, track in enumerate(tracks) if row not in rows):
-                track.was_hidden = any(
-                    overlap_of_smaller(track.box_xyxy, other.box_xyxy) >= _TOUCHING_OVERLAP
-                    for other in kept
-                )
+                track.was_hidden = any(is_beside(track.box_xyxy, t.box_xyxy) for t in kept)
                 self._lost_tracks.append(track)
             outputs = outputs.select(rows)
         return [tracks[row] for row in rows], outputs
@@ -164,12 +161,13 @@ class FaceTracker:
         dropped: set[int] = set()
         for index, first in enumerate(rows):
             for second in rows[index + 1 :]:
-                overlap = overlap_of_smaller(
-                    placements[first].box_xyxy, placements[second].box_xyxy
-                )
-                if overlap < _TOUCHING_OVERLAP or first in dropped or second in dropped:
+                boxes = placements[first].box_xyxy, placements[second].box_xyxy
+                if first in dropped or second in dropped or not is_beside(*boxes):
                     continue
                 overlapping |= {first, second}
+                overlap = overlap_of_smaller(*boxes)
+                if overlap < _TOUCHING_OVERLAP:
+                    continue
                 margins = {
                     row: self._margin(outputs, row, other)
                     for row, other in ((first, second), (second, first))
@@ -313,10 +311,7 @@ class FaceTracker:
         track = Track(track_id, outputs.landmarks_xy[row], outputs.appearance[row], time_s)
         if lost is not None:
             track.resume(lost)
-        is_alone = not any(
-            overlap_of_smaller(placement.box_xyxy, other.box_xyxy) >= _TOUCHING_OVERLAP
-            for other in self.tracks
-        )
+        is_alone = not any(is_beside(placement.box_xyxy, other.box_xyxy) for other in self.tracks)
         track.update(
             outputs, row, placement, time_s, smooth=self._config.smooth, is_alone=is_alone
         )
