@@ -87,9 +87,10 @@ def still_conditions(data: Path, count: int) -> Iterator[tuple[str, Callable[[],
     pictures = web_faces(data, real=count // 3, fake=count - count // 3)
     for roll in _ROLLS_DEG:
         yield f"roll {roll}", lambda roll=roll: [paste((640, 480), p, 256, roll) for p in pictures]  # type: ignore[misc]
-    yield "512 px face at roll 0 and 45", lambda: [
-        paste((1600, 1200), p, 512, roll) for p in pictures for roll in (0, 45)
-    ]
+    yield (
+        "512 px face at roll 0 and 45",
+        lambda: [paste((1600, 1200), p, 512, roll) for p in pictures for roll in (0, 45)],
+    )
     for height in _SIZES_PX:
         side = round(height * 256 / 148)
         yield f"{height} px", lambda side=side: [paste((640, 360), p, side) for p in pictures]  # type: ignore[misc]
@@ -100,9 +101,7 @@ def still_conditions(data: Path, count: int) -> Iterator[tuple[str, Callable[[],
     yield "panorama 24000x1200, 120 px", lambda: [_panorama(p, 24000) for p in pictures[:3]]
 
 
-def _changed(
-    name: str, change: Callable[[Image], Image], pictures: list[Image]
-) -> list[FaceImage]:
+def _changed(name: str, change: Callable[[Image], Image], pictures: list[Image]) -> list[FaceImage]:
     """The changed faces in gray frames; a change of light changes the frame, too."""
     if "light" in name:
         return [FaceImage(change(one.pixels), one.box_xyxy) for one in map(_plain, pictures)]
@@ -132,9 +131,12 @@ def yaw_conditions(data: Path, people: int) -> Iterator[tuple[str, Callable[[], 
         sys.stderr.write(f"rendered heads are left out: {error}\n")
         return
     for yaw in _YAWS_DEG:
-        yield f"yaw {yaw} (rendered)", lambda yaw=yaw: [  # type: ignore[misc]
-            _embed(heads.render(number, yaw)) for number in range(people)
-        ]
+        yield (
+            f"yaw {yaw} (rendered)",
+            lambda yaw=yaw: [  # type: ignore[misc]
+                _embed(heads.render(number, yaw)) for number in range(people)
+            ],
+        )
 
 
 def _embed(image: FaceImage) -> FaceImage:

@@ -1,4 +1,4 @@
-"""Images with one known face for `python -m benchmarks faces`: web faces, rendered heads, animals."""
+"""Images with one known face, for `python -m benchmarks faces`, and animals."""
 
 from __future__ import annotations
 
@@ -132,9 +132,7 @@ class TurningHeads:
         )
         expression = Expression({}, (0.0, 0.0), {})
         vertices, _ = renderer.deform_head(identity, "arkit", expression)
-        camera = look_at_head(
-            np.array([yaw_deg, 0, 0], np.float32), _TURN_FOV_DEG, self._size_px
-        )
+        camera = look_at_head(np.array([yaw_deg, 0, 0], np.float32), _TURN_FOV_DEG, self._size_px)
         drawn = renderer.draw(identity, vertices, expression, appearance, camera)
         background = np.full((self._size_px, self._size_px, 3), 0.4, np.float32)
         background = draw_torso(background, camera, appearance)

@@ -122,7 +122,9 @@ class FastFaceDetector(Detector):
 
     def _detect(self, frame: Frame, max_side_px: int, shrunk: float = 1.0) -> Detections:
         """Detections in an image; `shrunk` is by how much it was made smaller before."""
-        image, scale = resize_to_bgr(frame, self._input_side_px(frame, max_side_px, shrunk), self._buffers)
+        image, scale = resize_to_bgr(
+            frame, self._input_side_px(frame, max_side_px, shrunk), self._buffers
+        )
         maps = self._session.run(None, {self._input_name: self._prepare(image)})[0]
         return decode_maps(maps[0], self._min_score, scale)
 

@@ -58,9 +58,7 @@ class BackgroundDetection:
         self._thread.shutdown()
 
 
-def _detect(
-    frame: Frame, detectors: Sequence[Detector], full_resolution: bool
-) -> list[Detections]:
+def _detect(frame: Frame, detectors: Sequence[Detector], full_resolution: bool) -> list[Detections]:
     first, *others = detectors
     found = [first.detect(frame, full_resolution=full_resolution)]
     if not len(found[0]):

@@ -131,7 +131,9 @@ class NewFaces:
         crops = estimate_crop_to_frame(keypoints_from_landmarks(outputs.landmarks_xy[doubtful]))
         with self._timer.stage("detect"):
             is_accepted = self._detector.verify(frame, crops).tolist()
-        rejected = {row for row, accepted in zip(doubtful, is_accepted, strict=True) if not accepted}
+        rejected = {
+            row for row, accepted in zip(doubtful, is_accepted, strict=True) if not accepted
+        }
         return [row for row in rows if row not in rejected]
 
 

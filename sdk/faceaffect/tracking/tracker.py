@@ -248,9 +248,7 @@ class FaceTracker:
             )
         return outputs
 
-    def _add_faces(
-        self, frame: Frame, outputs: FaceOutputs, detections: Detections
-    ) -> FaceOutputs:
+    def _add_faces(self, frame: Frame, outputs: FaceOutputs, detections: Detections) -> FaceOutputs:
         boxes = [track.box_xyxy for track in self.tracks]
         room = self._config.max_faces - len(boxes)
         new = self._new_faces.find(frame, detections, boxes, room)
@@ -312,9 +310,7 @@ class FaceTracker:
         if lost is not None:
             track.resume(lost)
         is_alone = not any(is_beside(placement.box_xyxy, other.box_xyxy) for other in self.tracks)
-        track.update(
-            outputs, row, placement, time_s, smooth=self._config.smooth, is_alone=is_alone
-        )
+        track.update(outputs, row, placement, time_s, smooth=self._config.smooth, is_alone=is_alone)
         return track
 
     def _resume_lost_track(
