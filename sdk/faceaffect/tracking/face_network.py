@@ -57,7 +57,7 @@ class FaceOutputs:
         """These rows, but `row` is row `other_row` of `other`."""
 
         def replaced(mine: FloatArray, theirs: FloatArray) -> FloatArray:
-            values = mine.copy()
+            values: FloatArray = mine.copy()
             values[row] = theirs[other_row]
             return values
 
