@@ -12,8 +12,9 @@ from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_b
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import default_detector
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
 from faceaffect.detectors.open_detector import open_detector
+from faceaffect.detectors.turned_detector import TurnedDetector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
 from faceaffect.sources.source import PrefetchingSource, Source
@@ -23,7 +24,7 @@ from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import FaceLocator, LocatedFaces
 from faceaffect.tracking.tracked_faces import TrackedFaces
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Affect, Faces, Frame
 
 if TYPE_CHECKING:
@@ -136,12 +137,16 @@ class Pipeline:
         self._model.attach_audio(audio)
 
     def prefetch_detections(self, source: Source) -> None:
-        """Run the detector ahead of time in the decoding thread of `source`, until `reset`.
+        """Run the detector beside the analysis of `source`, until `reset`.
 
-        This is faster and yields the same rows. Call it before iterating over `source`, and pass
-        its frames to `analyze` unchanged. No-op for cameras, independent images, detectors that
-        cannot be cloned, and on a single core.
+        Files: ahead of time in the decoding thread, which yields the same rows; no-op on a single
+        core, for independent images, and for detectors that cannot be cloned. Live sources: in a
+        thread of its own, so that no frame waits for it; a new face appears a frame later. Call it
+        before iterating over `source`, and pass its frames to `analyze` unchanged.
         """
+        if source.is_live:
+            self._locator.detect_in_background()
+            return
         if cpu_count() < 2 or not source.is_sequence or not isinstance(source, PrefetchingSource):
             return
         prefetcher = self._locator.create_prefetcher()
@@ -214,7 +219,8 @@ def open_pipeline(
     precision: str = AUTO_PRECISION,
     dla_core: int | None = None,
     max_faces: int = 8,
-    min_face_size_px: int = 40,
+    min_face_size_px: int = 24,
+    rotate: str = AUTO_ROTATION,
     smooth: bool = True,
     neutral_baseline: bool = False,
     aligned_crops: bool = False,
@@ -233,6 +239,9 @@ def open_pipeline(
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
+        rotate: By how many degrees clockwise the frames must be turned to be upright: "0", "90",
+            "180" or "270"; "auto" looks for sideways faces where no upright one is found.
+            Coordinates and pose stay those of the frame as it is.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
@@ -245,7 +254,7 @@ def open_pipeline(
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
     """
-    check_limits(max_faces, min_face_size_px, threads)
+    check_limits(max_faces, min_face_size_px, threads, rotate)
     path = find_bundle(model)
     spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
@@ -258,8 +267,13 @@ def open_pipeline(
     return assemble_pipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else to_detector(detector, min_face_size_px, threads),
-        TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
+        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads),
+        TrackerConfig(
+            max_faces=max_faces,
+            min_face_size_px=min_face_size_px,
+            smooth=smooth,
+            tries_turned=rotate == AUTO_ROTATION,
+        ),
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -313,22 +327,25 @@ def assemble_pipeline(
     return Pipeline(locator, model, decoder, backend, timer)
 
 
-def check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
-    """Raise ValueError if a number is out of range."""
-    if max_faces < 1 or min_face_size_px < 20 or threads < 1:
+def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: str) -> None:
+    """Raise ValueError if an option is out of range."""
+    if max_faces < 1 or min_face_size_px < 12 or threads < 1:
         raise ValueError(
-            "expected max_faces >= 1, min_face_size_px >= 20, threads >= 1, "
+            "expected max_faces >= 1, min_face_size_px >= 12, threads >= 1, "
             f"got {max_faces}, {min_face_size_px}, {threads}"
         )
+    if rotate not in (AUTO_ROTATION, *ROTATIONS):
+        raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
 
 
 def to_detector(
-    detector: Detector | str | Path | None, min_face_size_px: int, threads: int
+    detector: Detector | str | Path | None, min_face_size_px: int, rotate: str, threads: int
 ) -> Detector:
     """The detector itself, or the one of that name or path."""
     if detector is None or isinstance(detector, (str, Path)):
-        return open_detector(detector or default_detector(), min_face_size_px, threads)
-    return detector
+        detector = open_detector(detector or default_detector(), min_face_size_px, threads)
+    quarter_turns = 0 if rotate == AUTO_ROTATION else ROTATIONS[rotate]
+    return TurnedDetector(detector, quarter_turns) if quarter_turns else detector
 
 
 def _open_multistage(

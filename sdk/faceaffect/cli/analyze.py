@@ -14,6 +14,7 @@ from faceaffect.cli.shared_options import (
     dla_core_option,
     min_face_size_option,
     model_option,
+    rotate_option,
 )
 from faceaffect.detectors.names import default_detector
 
@@ -80,6 +81,7 @@ Examples:
     help="Maximum number of faces per frame.",
 )
 @min_face_size_option
+@rotate_option
 @click.option(
     "--detector",
     default=default_detector(),

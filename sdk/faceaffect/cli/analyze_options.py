@@ -118,6 +118,7 @@ def pipeline_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "dla_core": options["dla_core"],
         "max_faces": options["max_faces"],
         "min_face_size_px": options["min_face_size"],
+        "rotate": options["rotate"],
         "smooth": not options["no_smoothing"],
         "neutral_baseline": options["neutral_baseline"],
         "aligned_crops": options["aligned_crops"],
@@ -152,7 +153,14 @@ def run_config(
     Backend, device and DLA core change no more than the last digit of a score and are left out, as
     is everything that only changes the speed.
     """
-    names = ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
+    names = (
+        "max_faces",
+        "min_face_size_px",
+        "rotate",
+        "smooth",
+        "neutral_baseline",
+        "aligned_crops",
+    )
     config = {"model": model_name, "precision": precision}
     config |= {name: str(pipeline[name]) for name in names}
     config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}
