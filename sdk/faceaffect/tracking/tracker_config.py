@@ -21,6 +21,9 @@ class TrackerConfig:
     # Quality of a new face. Measured: animals, and detections inside of a face, have at most 0.08,
     # of them one in five above 0.05; faces at a yaw of 60 degrees or half covered have 0.1 to 0.4.
     min_new_quality: float = 0.05
+    # The same for faces of less than 40 px, where hair and foliage have up to 0.15 and faces seen
+    # from the front 0.45 and more.
+    min_new_quality_small: float = 0.2
 
     # Similarities of appearance. Measured: one face in consecutive frames has at least 0.88, two
     # people have less than 0.77 in 99.9 % of the pairs.
