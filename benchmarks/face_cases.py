@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ _ROLLS_DEG: Final = (0, 15, 30, 45, -45, 60, 75, 90, 120, 150, 180, -90)
 _YAWS_DEG: Final = (0, 30, 45, 60, -60, 75)
 _SIZES_PX: Final = (40, 30, 24, 19)
 _PAIRS: Final = ((0, 9), (3, 30), (5, 44), (12, 60), (20, 71))
+_STEPS_PX: Final = (6, 3, 12)
+_RANDOM_PAIRS: Final = 24
 _MIN_QUALITY: Final = 0.2
 """Face score and quality from which a row counts as trusted."""
 _MIN_SCORE: Final = 0.8
@@ -158,10 +160,21 @@ class People:
     on_hidden: int = 0  # rows beyond the visible people
     missing: int = 0
 
-    def add(self, faces: Faces, visible: dict[str, tuple[float, float]]) -> None:
-        """Assign each row to the nearest visible person."""
+    def add(
+        self,
+        faces: Faces,
+        visible: dict[str, tuple[float, float]],
+        clear: Collection[str] | None = None,
+    ) -> None:
+        """Assign each row to the nearest person of whom something is seen.
+
+        Args:
+            faces: Rows of the frame.
+            visible: Centers of the people of whom something is seen.
+            clear: Names of those of whom at least half is seen; None: all.
+        """
         self.on_hidden += max(0, len(faces) - len(visible))
-        self.missing += max(0, len(visible) - len(faces))
+        self.missing += max(0, len(visible if clear is None else clear) - len(faces))
         for box, track_id in zip(faces.box_xyxy, faces.track_id.tolist(), strict=True):
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             name = min(
@@ -186,8 +199,8 @@ class People:
         return f"| {name} | {kept} | {ids} | {self.on_hidden} | {self.missing} |"
 
 
-Scene = Callable[[int, Image], dict[str, tuple[float, float]]]
-"""Draws frame number `i` and returns the centers of the visible people."""
+Scene = Callable[[int, Image], tuple[dict[str, tuple[float, float]], list[str]]]
+"""Draws frame number `i`; returns centers of people in sight, and who is at least half visible."""
 
 
 def play(pipeline: Pipeline, scene: Scene, count: int, fps: float = 25) -> People:
@@ -197,11 +210,11 @@ def play(pipeline: Pipeline, scene: Scene, count: int, fps: float = 25) -> Peopl
     people = People()
     for index in range(count):
         canvas = np.full((360, 900, 3), GRAY, np.uint8)
-        visible = scene(index, canvas)
+        visible, clear = scene(index, canvas)
         noise = rng.integers(-3, 4, canvas.shape)
         pixels = (canvas.astype(np.int16) + noise).clip(0, 255).astype(np.uint8)
         faces, _ = pipeline.analyze(Frame(pixels, time_s=index / fps, index=index))
-        people.add(faces, visible)
+        people.add(faces, visible, clear)
     return people
 
 
@@ -221,36 +234,52 @@ def _draw(canvas: Image, picture: Image, x: int, y: int) -> None:
 def crossing(first: Image, second: Image, step_px: int) -> Scene:
     """Two people pass each other; the second is in front."""
 
-    def scene(index: int, canvas: Image) -> dict[str, tuple[float, float]]:
+    def scene(index: int, canvas: Image) -> tuple[dict[str, tuple[float, float]], list[str]]:
         x1, x2 = 30 + step_px * index, 720 - step_px * index
         _draw(canvas, first, x1, 90)
         _draw(canvas, second, x2, 90)
-        visible = {"front": (x2 + 75.0, 180.0)}
-        if abs(x1 - x2) > 75:  # half of the face behind is seen
+        visible, clear = {"front": (x2 + 75.0, 180.0)}, ["front"]
+        share = min(1.0, abs(x1 - x2) / 150)
+        if share > 0.25:  # of the face behind
             visible["behind"] = (x1 + 75.0, 180.0)
-        return visible
+        if share > 0.5:
+            clear.append("behind")
+        return visible, clear
 
     return scene
 
 
 def sequence_rows(data: Path, pipeline: Pipeline) -> Iterator[str]:
     """Yield the rows of all sequences."""
-    paths = sorted((data / "webfaces").glob("fake_*.jpg"))
-    for step_px in (6, 3, 12):
-        kept = 0
-        total = People()
-        for pair in _PAIRS:
-            first, second = (_cut(np.asarray(cv2.imread(str(paths[k])), np.uint8)) for k in pair)
-            people = play(pipeline, crossing(first, second, step_px), 660 // step_px)
-            kept += people.keeps_ids
-            total.on_hidden += people.on_hidden
-            total.missing += people.missing
-            yield people.row(f"crossing {pair[0]}/{pair[1]}, {step_px} px a frame")
-        yield (
-            f"| crossing, {step_px} px a frame | {kept} of {len(_PAIRS)} | | {total.on_hidden} "
-            f"| {total.missing} |"
-        )
+    fake, real = (sorted((data / "webfaces").glob(f"{kind}_*.jpg")) for kind in ("fake", "real"))
+    for step_px in _STEPS_PX:
+        pairs = [(fake[first], fake[second]) for first, second in _PAIRS]
+        names = [f"crossing {first}/{second}, {step_px} px a frame" for first, second in _PAIRS]
+        rows = [_cross(pipeline, pair, step_px) for pair in pairs]
+        yield from (people.row(name) for people, name in zip(rows, names, strict=True))
+        yield _sum_of_rows(f"crossing, {step_px} px a frame", rows)
+    rng = np.random.default_rng(8)
+    rows = []
+    for number in range(_RANDOM_PAIRS):
+        paths = (fake, real)[number % 2]
+        first, second = rng.choice(len(paths), 2, replace=False)
+        step_px = _STEPS_PX[number % len(_STEPS_PX)]
+        rows.append(_cross(pipeline, (paths[first], paths[second]), step_px))
+    yield _sum_of_rows("crossing, random pairs, 3 to 12 px a frame", rows)
     yield from _turn_rows(data, pipeline)
+
+
+def _cross(pipeline: Pipeline, pair: tuple[Path, Path], step_px: int) -> People:
+    first, second = (_cut(np.asarray(cv2.imread(str(path)), np.uint8)) for path in pair)
+    return play(pipeline, crossing(first, second, step_px), 660 // step_px)
+
+
+def _sum_of_rows(name: str, rows: list[People]) -> str:
+    kept, hidden, missing = (
+        sum(values)
+        for values in zip(*((p.keeps_ids, p.on_hidden, p.missing) for p in rows), strict=True)
+    )
+    return f"| {name} | {kept} of {len(rows)} | | {hidden} | {missing} |"
 
 
 def _turn_rows(data: Path, pipeline: Pipeline) -> Iterator[str]:

@@ -23,6 +23,12 @@ from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import FloatArray, Frame
 
 _TOUCHING_OVERLAP: Final = 0.1
+_ANYBODY: Final = -0.1
+"""Similarity of strangers, which the half of a face and its whole may have, too."""
+_NEXT_FRAME_S: Final = 0.1
+"""Time within which a face that was lost and one that is found are most likely the same."""
+_BRIEFLY_HIDDEN_S: Final = 1.5
+"""Time within which the one who comes out beside a face is most likely the one lost there."""
 
 
 class FaceTracker:
@@ -324,23 +330,30 @@ class FaceTracker:
         """The most similar lost track nearby, which is no longer lost."""
         config = self._config
         box = placement.box_xyxy
-        threshold = (
-            config.appearance_after_cut_threshold
-            if self._is_cut
-            else config.appearance_reid_threshold
-        )
+        threshold = config.appearance_after_cut_threshold
         appearance = outputs.appearance[row]
         ranked = [(track.similarity(appearance), track) for track in self._lost_tracks]
         for similarity, track in sorted(ranked, key=lambda pair: -pair[0]):
-            is_same = similarity >= threshold
-            if not self._is_cut and not is_same:
-                is_same = (
-                    track.was_hidden and similarity >= config.appearance_hidden_threshold
-                ) or (
-                    similarity >= config.appearance_turned_threshold
-                    and track.may_have_turned_to(outputs, row, box, time_s)
-                )
-            if is_same and track.could_be_at(box, time_s):
+            if not self._is_cut:
+                threshold = self._resume_threshold(track, outputs, row, box, time_s)
+            if similarity >= threshold and track.could_be_at(box, time_s):
                 self._lost_tracks.remove(track)
                 return track
         return None
+
+    def _resume_threshold(
+        self, lost: Track, outputs: FaceOutputs, row: int, box_xyxy: FloatArray, time_s: float
+    ) -> float:
+        """Similarity from which the new face at `box_xyxy` is the one of a lost track."""
+        config = self._config
+        gap_s = time_s - lost.last_seen_s
+        thresholds = [config.appearance_reid_threshold]
+        if lost.was_hidden:
+            is_brief = gap_s <= _BRIEFLY_HIDDEN_S
+            thresholds.append(_ANYBODY if is_brief else config.appearance_hidden_threshold)
+        is_next = gap_s <= _NEXT_FRAME_S
+        if lost.may_have_turned_to(outputs, row, box_xyxy, time_s):
+            thresholds.append(_ANYBODY if is_next else config.appearance_turned_threshold)
+        elif is_next and lost.is_near(box_xyxy):
+            thresholds.append(config.appearance_next_frame_threshold)
+        return min(thresholds)

@@ -35,6 +35,8 @@ class TrackerConfig:
     appearance_after_cut_threshold: float = 0.85
     # Replaces both where the head has turned at its place and there was no cut.
     appearance_turned_threshold: float = 0.45
+    # Replaces it where a face is found at once, at the place where it was lost in this frame.
+    appearance_next_frame_threshold: float = 0.5
     # Replaces it for a track that was lost behind another face: who comes out there is most likely
     # the one who went in, half covered.
     appearance_hidden_threshold: float = 0.3
