@@ -86,37 +86,37 @@ class Tally:
 
 def still_conditions(data: Path, count: int) -> Iterator[tuple[str, Callable[[], list[FaceImage]]]]:
     """Yield name and images of each condition."""
-    pictures = web_faces(data, real=count // 3, fake=count - count // 3)
+    photos = web_faces(data, real=count // 3, fake=count - count // 3)
     for roll in _ROLLS_DEG:
-        yield f"roll {roll}", lambda roll=roll: [paste((640, 480), p, 256, roll) for p in pictures]  # type: ignore[misc]
+        yield f"roll {roll}", lambda roll=roll: [paste((640, 480), p, 256, roll) for p in photos]  # type: ignore[misc]
     yield (
         "512 px face at roll 0 and 45",
-        lambda: [paste((1600, 1200), p, 512, roll) for p in pictures for roll in (0, 45)],
+        lambda: [paste((1600, 1200), p, 512, roll) for p in photos for roll in (0, 45)],
     )
     for height in _SIZES_PX:
         side = round(height * 256 / 148)
-        yield f"{height} px", lambda side=side: [paste((640, 360), p, side) for p in pictures]  # type: ignore[misc]
+        yield f"{height} px", lambda side=side: [paste((640, 360), p, side) for p in photos]  # type: ignore[misc]
     for name, change in CHANGES.items():
-        yield name, lambda name=name, change=change: _changed(name, change, pictures)  # type: ignore[misc]
+        yield name, lambda name=name, change=change: _changed(name, change, photos)  # type: ignore[misc]
     yield "animals", animals
-    yield "backs of statues", lambda: statues(pictures[:12])
-    yield "panorama 24000x1200, 120 px", lambda: [_panorama(p, 24000) for p in pictures[:3]]
+    yield "backs of statues", lambda: statues(photos[:12])
+    yield "panorama 24000x1200, 120 px", lambda: [_panorama(p, 24000) for p in photos[:3]]
 
 
-def _changed(name: str, change: Callable[[Image], Image], pictures: list[Image]) -> list[FaceImage]:
+def _changed(name: str, change: Callable[[Image], Image], photos: list[Image]) -> list[FaceImage]:
     """The changed faces in gray frames; a change of light changes the frame, too."""
     if "light" in name:
-        return [FaceImage(change(one.pixels), one.box_xyxy) for one in map(_plain, pictures)]
-    return [_plain(change(picture)) for picture in pictures]
+        return [FaceImage(change(one.pixels), one.box_xyxy) for one in map(_plain, photos)]
+    return [_plain(change(photo)) for photo in photos]
 
 
-def _plain(picture: Image) -> FaceImage:
-    return paste((480, 360), picture, 256)
+def _plain(photo: Image) -> FaceImage:
+    return paste((480, 360), photo, 256)
 
 
-def _panorama(picture: Image, width: int) -> FaceImage:
-    """A face of 120 px at a third of a wide picture."""
-    face = paste((600, 1200), picture, round(120 * 256 / 148))
+def _panorama(photo: Image, width: int) -> FaceImage:
+    """A face of 120 px at a third of a wide photo."""
+    face = paste((600, 1200), photo, round(120 * 256 / 148))
     canvas = np.full((face.pixels.shape[0], width, 3), GRAY, np.uint8)
     left = width // 3
     canvas[:, left : left + 600] = face.pixels
@@ -218,17 +218,17 @@ def play(pipeline: Pipeline, scene: Scene, count: int, fps: float = 25) -> Peopl
     return people
 
 
-def _cut(picture: Image) -> Image:
-    small: Any = cv2.resize(picture, (200, 200))
+def _cut(photo: Image) -> Image:
+    small: Any = cv2.resize(photo, (200, 200))
     return np.asarray(small[10:190, 25:175], np.uint8)
 
 
-def _draw(canvas: Image, picture: Image, x: int, y: int) -> None:
+def _draw(canvas: Image, photo: Image, x: int, y: int) -> None:
     x1, y1 = max(0, x), max(0, y)
-    x2 = min(canvas.shape[1], x + picture.shape[1])
-    y2 = min(canvas.shape[0], y + picture.shape[0])
+    x2 = min(canvas.shape[1], x + photo.shape[1])
+    y2 = min(canvas.shape[0], y + photo.shape[0])
     if x2 > x1 and y2 > y1:
-        canvas[y1:y2, x1:x2] = picture[y1 - y : y2 - y, x1 - x : x2 - x]
+        canvas[y1:y2, x1:x2] = photo[y1 - y : y2 - y, x1 - x : x2 - x]
 
 
 def crossing(first: Image, second: Image, step_px: int) -> Scene:

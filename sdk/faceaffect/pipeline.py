@@ -255,25 +255,15 @@ def open_pipeline(
         ValueError: A number is out of range.
     """
     check_limits(max_faces, min_face_size_px, threads, rotate)
-    path = find_bundle(model)
-    spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
     timer = StageTimer()
-    multistage = _open_multistage(path, spec, backend, device, options, timer)
-    if multistage is not None:
-        path = find_tracker_bundle(spec)
-        device = "cpu"
+    multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
     bundle = open_bundle(path)
     return assemble_pipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
         None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads),
-        TrackerConfig(
-            max_faces=max_faces,
-            min_face_size_px=min_face_size_px,
-            smooth=smooth,
-            tries_turned=rotate == AUTO_ROTATION,
-        ),
+        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -349,20 +339,16 @@ def to_detector(
 
 
 def _open_multistage(
-    path: Path,
-    spec: ModelSpec,
-    backend: str,
-    device: str,
-    options: BackendOptions,
-    timer: StageTimer,
-) -> MultiStageModel | None:
-    """The model of a bundle with stages; None for any other bundle."""
+    path: Path, backend: str, device: str, options: BackendOptions, timer: StageTimer
+) -> tuple[MultiStageModel | None, Path, str]:
+    """The model of the bundle at `path` if it has stages, then bundle and device of the tracker."""
+    spec = ModelSpec.load(path)
     if not spec.stages:
-        return None
+        return None, path, device
     from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
     from faceaffect.bundle.multistage_bundle import open_multistage_bundle
     from faceaffect.multistage.multistage_model import MultiStageModel
 
     require_stages_on_cpu(spec.name, backend, device, options)
     stages = open_stages(open_multistage_bundle(path, spec), options)
-    return MultiStageModel(spec, stages, timer)
+    return MultiStageModel(spec, stages, timer), find_tracker_bundle(spec), "cpu"
