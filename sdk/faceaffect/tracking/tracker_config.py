@@ -18,9 +18,9 @@ class TrackerConfig:
     keep_threshold: float = 0.35
     new_track_threshold: float = 0.5
     reject_threshold: float = 0.05  # below which a detection is dropped after the first crop
-    # Quality of a new face. Measured: animals, and detections inside of a face, have at most 0.08,
-    # of them one in five above 0.05; faces at a yaw of 60 degrees or half covered have 0.1 to 0.4.
-    min_new_quality: float = 0.05
+    # Quality of a new face. Measured: animals, hair, and detections inside of a face have less than
+    # 0.1; faces at a yaw of 60 degrees or half covered have 0.2 on average.
+    min_new_quality: float = 0.1
     # The same for faces of less than 40 px, where hair and foliage have up to 0.15 and faces seen
     # from the front 0.45 and more.
     min_new_quality_small: float = 0.2
