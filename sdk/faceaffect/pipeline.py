@@ -7,16 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_backend
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
-from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
+from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, RotateName, default_detector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.detectors.turned_detector import TurnedDetector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
+from faceaffect.sources.frame_from_pixels import PixelFormatName, to_frame
 from faceaffect.sources.source import PrefetchingSource, Source
 from faceaffect.system.cpu_count import cpu_count
 from faceaffect.system.stage_timer import StageTimer
@@ -25,10 +29,12 @@ from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import FaceLocator, LocatedFaces
 from faceaffect.tracking.tracked_faces import TrackedFaces
 from faceaffect.tracking.tracker_config import TrackerConfig
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 if TYPE_CHECKING:
     from faceaffect.audio.audio_source import AudioSource
+    from faceaffect.backends.option_names import BackendName, PrecisionName
+    from faceaffect.device_frame import DeviceFrame
     from faceaffect.multistage.multistage_model import MultiStageModel
 
 
@@ -50,6 +56,14 @@ class Pipeline:
     """Analyzes the frames of one source, in order.
 
     A pipeline is not thread-safe: open one per thread.
+
+    Example:
+        >>> import cv2
+        >>> import faceaffect as fa
+        >>> with fa.open_pipeline() as pipeline:
+        ...     faces, affect = pipeline.analyze(cv2.imread("face.jpg"))
+        >>> len(faces), affect.top_expression()
+        (1, ['happiness'])
     """
 
     def __init__(
@@ -78,16 +92,24 @@ class Pipeline:
         self._is_closed = False
         self._busy = threading.Lock()
 
-    def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
+    def analyze(
+        self,
+        frame: Frame | DeviceFrame | NDArray[np.uint8],
+        *,
+        pixel_format: PixelFormat | PixelFormatName | None = None,
+    ) -> tuple[Faces, Affect]:
         """Analyze the next frame of the source.
 
         Args:
-            frame: A `Frame` or `DeviceFrame`.
+            frame: A `Frame`, a `DeviceFrame`, or an array: uint8 [H, W, 3], BGR unless told, or
+                gray [H, W]. Arrays have no time stamps: they are taken for 30 frames per second.
+            pixel_format: Order of the channels of an array.
 
         Returns:
             The faces [N] of the frame and their affect, row for row; N = 0 if there is none.
 
         Raises:
+            InputError: `frame` is none of these.
             ValueError: The pipeline is closed.
             RuntimeError: Another thread analyzes a frame with it.
         """
@@ -97,6 +119,7 @@ class Pipeline:
                 " open a pipeline per thread"
             )
         try:
+            frame = to_frame(frame, pixel_format)
             if self._is_closed:
                 raise ValueError("this pipeline was closed; open another with open_pipeline()")
             self.stage_timer.begin()
@@ -213,14 +236,14 @@ class Pipeline:
 def open_pipeline(
     model: str | Path | None = None,
     *,
-    backend: str = "auto",
+    backend: BackendName = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = AUTO_PRECISION,
+    precision: PrecisionName = "auto",
     dla_core: int | None = None,
     max_faces: int = 8,
     min_face_size_px: int = 24,
-    rotate: str = AUTO_ROTATION,
+    rotate: RotateName = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
     aligned_crops: bool = False,
@@ -253,6 +276,14 @@ def open_pipeline(
         BundleError: The bundle is missing, damaged or does not support an option.
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> with fa.open_source("clip.mp4") as source, fa.open_pipeline(max_faces=1) as pipeline:
+        ...     for frame in source:
+        ...         faces, affect = pipeline.analyze(frame)
+        >>> faces.track_id.tolist()
+        [1]
     """
     check_limits(max_faces, min_face_size_px, threads, rotate)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())

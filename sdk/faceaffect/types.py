@@ -21,7 +21,13 @@ DEFAULT_FRAME_INTERVAL_S: Final[float] = 1 / 30
 
 
 class PixelFormat(str, Enum):
-    """Color format and memory layout of the pixels of a frame."""
+    """Color format and memory layout of the pixels of a frame.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> fa.PixelFormat("RGB")
+        <PixelFormat.RGB: 'RGB'>
+    """
 
     BGR = "BGR"  # uint8 [H, W, 3]
     RGB = "RGB"  # uint8 [H, W, 3]
@@ -44,6 +50,13 @@ class Frame:
 
     Raises:
         ValueError: `pixels` does not fit `pixel_format`, or `time_s` is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> import faceaffect as fa
+        >>> frame = fa.Frame(np.zeros((480, 640, 3), np.uint8), fa.PixelFormat.RGB, time_s=0.5)
+        >>> frame.width_px, frame.height_px
+        (640, 480)
     """
 
     pixels: NDArray[np.uint8]
@@ -92,7 +105,13 @@ _SHAPES = {
 
 @dataclass(frozen=True, slots=True)
 class FrameInfo:
-    """Which frame a row belongs to: a `Frame` without its pixels."""
+    """Which frame a row belongs to: a `Frame` without its pixels.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> fa.FrameInfo("clip.mp4", index=3, time_s=0.1).index
+        3
+    """
 
     source: str = ""
     index: int = 0
@@ -117,6 +136,12 @@ class Faces:
         quality: How far the outputs of the face can be trusted, 0 to 1.
         pose_deg: Yaw, pitch, roll. Yaw is positive when the subject turns to the right of the
             image, pitch when the face looks up, roll when the head leans clockwise in the image.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> faces = fa.analyze("clip.mp4").faces
+        >>> faces.box_xyxy.shape, faces.landmarks_xy.shape
+        ((60, 4), (60, 68, 2))
     """
 
     box_xyxy: FloatArray = field(default_factory=lambda: _rows(0, 4))  # [N, 4]
@@ -144,6 +169,14 @@ class Affect:
         expression_probability: In the order of `labels.EXPRESSION_NAMES`.
         valence: -1 (unpleasant) to 1 (pleasant).
         arousal: -1 (calm) to 1 (excited).
+
+    Example:
+        >>> import faceaffect as fa
+        >>> affect = fa.analyze("clip.mp4").affect
+        >>> affect.au_active[:, fa.AU_NAMES.index("AU12")].any()
+        np.True_
+        >>> affect.top_expression()[-1]
+        'happiness'
     """
 
     au_probability: FloatArray  # [N, 12]

@@ -41,6 +41,13 @@ class FaceAnnotator:
     Wide frames have the panel on the side away from the face; narrow ones (portraits, face crops)
     are widened by it. The size of the result depends on the frame's size only, so that it is
     constant over a video.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> annotator = fa.FaceAnnotator()
+        >>> image = next(iter(fa.stream("clip.mp4"))).draw(annotator=annotator)
+        >>> image.shape, image.dtype.name
+        ((360, 640, 3), 'uint8')
     """
 
     def __init__(self, au_thresholds: tuple[float, ...] = (0.5,) * len(AU_NAMES)) -> None:

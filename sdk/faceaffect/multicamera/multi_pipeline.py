@@ -27,6 +27,15 @@ class MultiPipeline:
 
     Each stream has its own tracks, ids, smoothing and baselines, as in a `Pipeline` of its own.
     Like a `Pipeline` it is not thread-safe; sources may be read by other threads.
+
+    Example:
+        >>> import cv2
+        >>> import faceaffect as fa
+        >>> image = cv2.imread("face.jpg")
+        >>> with fa.open_multi_pipeline(2) as pipeline:
+        ...     results = pipeline.analyze([fa.Frame(image), None])
+        >>> len(results[0][0]), results[1] is None
+        (1, True)
     """
 
     def __init__(
@@ -169,6 +178,15 @@ def open_multi_pipeline(
         BundleError: The bundle is missing, damaged, has stages, or does not support an option.
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
+
+    Example:
+        >>> import cv2
+        >>> import faceaffect as fa
+        >>> image = cv2.imread("face.jpg")
+        >>> with fa.open_multi_pipeline(2) as pipeline:
+        ...     results = pipeline.analyze([fa.Frame(image), None])
+        >>> len(results[0][0]), results[1] is None
+        (1, True)
     """
     if streams < 1:
         raise ValueError(f"expected streams >= 1, got {streams}")

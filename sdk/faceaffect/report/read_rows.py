@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
 from faceaffect.sinks.parquet_sink import require_pyarrow
@@ -28,8 +29,14 @@ EXPRESSION_COLUMNS: Final = slice(
 )
 
 
-class ReportError(ValueError):
-    """A report that cannot be made."""
+class ReportError(FaceAffectError, ValueError):
+    """Rows that cannot be read, or a report that cannot be made.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.ReportError, fa.FaceAffectError)
+        True
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,16 @@ SelfSink = TypeVar("SelfSink", bound="Sink")
 
 
 class SinkError(FaceAffectError, OSError):
-    """An output that cannot be written; the message says what was expected and what to do."""
+    """An output that cannot be written; the message says what was expected and what to do.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> try:
+        ...     fa.analyze("clip.mp4").save("rows.docx")
+        ... except fa.SinkError as error:
+        ...     print("got .docx" in str(error))
+        True
+    """
 
 
 class InputReplacedError(SinkError):

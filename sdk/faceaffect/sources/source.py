@@ -14,7 +14,13 @@ SelfSource = TypeVar("SelfSource", bound="Source")
 
 
 class SourceError(FaceAffectError, ValueError):
-    """A source that cannot be read; the message says what was expected and what to do."""
+    """A source that cannot be read; the message says what was expected and what to do.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.SourceError, ValueError)
+        True
+    """
 
 
 DEFAULT_MAX_PIXELS: Final[int] = 1 << 27

@@ -1,0 +1,150 @@
+"""`stream` and `astream`: frames of cameras and streams as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceaffect.api.face_view import FrameView
+from faceaffect.api.inputs import InputOptions, check_input, open_input
+from faceaffect.pipeline import open_pipeline
+from faceaffect.sources.frame_from_pixels import PixelFormatName
+from faceaffect.types import Frame, FrameInfo, PixelFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from typing_extensions import Unpack
+
+    from faceaffect.api.options import PipelineOptions
+
+    LiveInput = int | str | PathLike[str] | Iterable[Frame | np.ndarray[Any, Any]]
+
+
+class _LiveAnalysis:
+    """An open source and its pipeline; iterating over it analyzes frames on demand."""
+
+    def __init__(
+        self,
+        source: LiveInput,
+        model: str | Path | None,
+        input_options: InputOptions,
+        options: PipelineOptions,
+    ) -> None:
+        is_number = isinstance(source, int) and not isinstance(source, bool)
+        value: Any = str(source) if is_number else source
+        if not hasattr(value, "__iter__"):
+            check_input(value)
+        self._stack = ExitStack()
+        with self._stack:
+            self._opened = self._stack.enter_context(open_input(value, input_options))
+            self._pipeline = self._stack.enter_context(open_pipeline(model, **options))
+            self._stack = self._stack.pop_all()
+
+    def __iter__(self) -> Iterator[FrameView]:
+        if self._opened.source is not None:
+            self._pipeline.prefetch_detections(self._opened.source)
+        for frame in self._opened.frames:
+            if not self._opened.is_sequence:
+                self._pipeline.reset()
+            faces, affect = self._pipeline.analyze(frame)
+            info = FrameInfo(frame.source, frame.index, frame.time_s)
+            yield FrameView(info, faces, affect, frame)
+
+    def stop(self) -> None:
+        """End the iteration in another thread."""
+        if self._opened.source is not None:
+            self._opened.source.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def stream(
+    source: LiveInput,
+    *,
+    model: str | Path | None = None,
+    pixel_format: PixelFormat | PixelFormatName | None = None,
+    fps: float = 30.0,
+    **options: Unpack[PipelineOptions],
+) -> Iterator[FrameView]:
+    """Analyze frames of a camera or stream as they come; the newest frame wins.
+
+    Frames that arrive while the caller is busy are dropped, so that results are never late. Frames
+    of files and iterators are all analyzed.
+
+    Args:
+        source: A camera (`0`, `"v4l2:///dev/video0"`, `"csi://0"`), a stream
+            (`"rtsp://host/path"`), a file, or an iterator of frames (arrays or `Frame`).
+        model: A folder, the name of an installed bundle, or None for the default one.
+        pixel_format: Order of the channels of arrays; BGR unless told.
+        fps: Frame rate of an iterator of arrays, which have no times.
+        **options: Keyword arguments of `open_pipeline`.
+
+    Yields:
+        Each analyzed frame, with its pixels for `draw`.
+
+    Raises:
+        SourceError: The camera or stream cannot be opened.
+        InputError: `source` is none of these.
+
+    Example:
+        >>> import faceaffect as fa
+        >>> for frame in fa.stream("clip.mp4"):  # fa.stream(0) is the first camera
+        ...     if frame.faces and frame.faces[0].action_units["AU12"] > 0.5:
+        ...         print("smile at", round(frame.time_s, 1))
+        ...         break
+        smile at 1.0
+    """
+    live = _LiveAnalysis(source, model, InputOptions(pixel_format, fps), options)
+    return _frames_until_closed(live)
+
+
+def _frames_until_closed(live: _LiveAnalysis) -> Iterator[FrameView]:
+    try:
+        yield from live
+    finally:
+        live.close()
+
+
+async def astream(
+    source: LiveInput,
+    *,
+    model: str | Path | None = None,
+    pixel_format: PixelFormat | PixelFormatName | None = None,
+    fps: float = 30.0,
+    **options: Unpack[PipelineOptions],
+) -> AsyncIterator[FrameView]:
+    """Analyze frames of a camera or stream in a thread, for `async for`; see `stream`.
+
+    The event loop is free while a frame is awaited and analyzed. Frames that arrive while the
+    caller is busy are dropped.
+
+    Example:
+        >>> import asyncio
+        >>> import faceaffect as fa
+        >>> async def first_face() -> str:
+        ...     async for frame in fa.astream("clip.mp4"):
+        ...         return frame.faces[0].expression
+        >>> asyncio.run(first_face())
+        'neutral'
+    """
+    loop = asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="faceaffect-stream")
+    live: _LiveAnalysis | None = None
+    try:
+        live = await loop.run_in_executor(
+            executor, _LiveAnalysis, source, model, InputOptions(pixel_format, fps), options
+        )
+        frames = iter(live)
+        while (view := await loop.run_in_executor(executor, next, frames, None)) is not None:
+            yield view
+    finally:
+        if live is not None:
+            live.stop()  # a pending read ends
+            await loop.run_in_executor(executor, live.close)
+        executor.shutdown(wait=False)
