@@ -86,7 +86,7 @@ def difference(
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def compare(clip: str, jobs: int, precision: str, folder: Path) -> str:
+def compare(clip: str, jobs: int, precision: PrecisionName, folder: Path) -> str:
     """Analyze a clip both ways, and return a row of the record."""
     video = clip
     segments, fps = _segments(video, jobs)

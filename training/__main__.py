@@ -135,7 +135,7 @@ def evaluate(
 
     DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of
     rendered faces (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect
-    analyze --out` writes, with --labels. For a file that holds decisions (active_aus) BUNDLE may
+    analyze --out` writes, with --labels. For a file that holds decisions (AU1_on ...) BUNDLE may
     be "-".
     """
     from rich.console import Console

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
+from faceaffect.sinks.columns import AU_ON_NAMES, COLUMN_NAMES, NUMBERS
 from faceaffect.sinks.parquet_sink import require_pyarrow
 
 CHUNK_ROWS: Final = 4096
@@ -163,11 +163,12 @@ def _incomplete_row_note(path: Path) -> str:
     return f"{path}: an incomplete last row was skipped; is its run still in progress?"
 
 
-_TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "active_aus", "expression")]
+_TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "expression")]
 _KEY_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
 _NUMBER_CELLS: Final = [COLUMN_NAMES.index(name) for name in NUMBER_NAMES]
 _EXPRESSION_INDEX: Final = {name: k for k, name in enumerate(EXPRESSION_NAMES)} | {"": -1}
-_AU_INDEX: Final = {name: k for k, name in enumerate(AU_NAMES)}
+_AU_ON_CELLS: Final = [COLUMN_NAMES.index(name) for name in AU_ON_NAMES]
+_AU_ON: Final = {"1": True, "0": False, "": False}
 
 
 def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
@@ -177,7 +178,7 @@ def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
     au_active = np.zeros((len(lines), len(AU_NAMES)), np.bool_)
     expression = np.empty(len(lines), np.int64)
     for row, (line_number, cells) in enumerate(lines):
-        source, active_aus, top_expression = (str(cells[k] or "") for k in _TEXT_CELLS)
+        source, top_expression = (str(cells[k] or "") for k in _TEXT_CELLS)
         try:
             key_rows.append([float(cells[k]) for k in _KEY_CELLS])
             number_rows.append(
@@ -187,8 +188,9 @@ def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
                 ]
             )
             expression[row] = _EXPRESSION_INDEX[top_expression]
-            for name in active_aus.split("+") if active_aus else ():
-                au_active[row, _AU_INDEX[name]] = True
+            au_active[row] = [
+                _AU_ON["" if cells[k] is None else str(cells[k])] for k in _AU_ON_CELLS
+            ]
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(
                 f"{path}: line {line_number}: not a row of `faceaffect analyze` ({error!r})"

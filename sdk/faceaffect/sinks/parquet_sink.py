@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from faceaffect.sinks.columns import COLUMNS
+from faceaffect.sinks.columns import COLUMNS, Column, select_columns
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WrittenFace
 from faceaffect.sinks.text_sink import TextSink
@@ -30,8 +30,11 @@ class ParquetSink(Sink):
         """
         require_pyarrow(path)
         self.path = str(path)
+        self._columns = select_columns(options.columns)
         self._journal_path = journal_path(path)
-        self._journal = TextSink(self._journal_path, CsvFormat(), options, is_journal=True)
+        self._journal = TextSink(
+            self._journal_path, CsvFormat(self._columns), options, is_journal=True
+        )
         remove_leftovers(path)
         self._is_closed = False
 
@@ -68,7 +71,8 @@ class ParquetSink(Sink):
         try:
             self._journal.settle()
             replace_file(
-                Path(self.path), lambda partial: csv_to_parquet(self._journal_path, partial)
+                Path(self.path),
+                lambda partial: csv_to_parquet(self._journal_path, partial, self._columns),
             )
             is_converted = True
         except SinkError:
@@ -106,7 +110,7 @@ def require_pyarrow(path: Path) -> ModuleType:
     return pyarrow  # type: ignore[no-any-return]
 
 
-def csv_to_parquet(journal: Path, parquet: Path) -> None:
+def csv_to_parquet(journal: Path, parquet: Path, columns: tuple[Column, ...] = COLUMNS) -> None:
     """Convert a CSV file of rows to Parquet, one row group at a time."""
     import pyarrow
     import pyarrow.csv
@@ -118,7 +122,7 @@ def csv_to_parquet(journal: Path, parquet: Path) -> None:
         else pyarrow.int64()
         if column.is_integer
         else pyarrow.float64()
-        for column in COLUMNS
+        for column in columns
     }
     batches = pyarrow.csv.open_csv(
         journal,

@@ -47,11 +47,13 @@ class SinkOptions:
         run_config: settings that change rows (model, thresholds ...). They are stored with an
             unfinished run; resuming it with different ones is refused.
         is_resumable: whether an interrupted run leaves what is needed to resume it.
+        columns: groups of columns, see `columns.COLUMN_GROUPS`.
     """
 
     if_exists: OverwritePolicy = OverwritePolicy.REFUSE
     run_config: dict[str, str] = field(default_factory=dict)
     is_resumable: bool = True
+    columns: tuple[str, ...] = ("default",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,13 @@ def test_parquet_sink_stores_rows_of_csv_with_types(tmp_path: Path) -> None:
     assert tuple(table.column_names) == COLUMN_NAMES
     types = {
         name: str(table.schema.field(name).type)
-        for name in ("frame", "time_s", "AU1", "active_aus", "source")
+        for name in ("frame", "time_s", "AU1", "AU1_on", "source")
     }
     assert types == {
         "frame": "int64",
         "time_s": "double",
         "AU1": "double",
-        "active_aus": "string",
+        "AU1_on": "int64",
         "source": "string",
     }
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as stream:
@@ -50,7 +50,7 @@ def test_parquet_sink_stores_rows_of_csv_with_types(tmp_path: Path) -> None:
         {k: "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()
     ]
     assert as_text == rows
-    assert table["active_aus"].null_count == 0
+    assert table["AU1_on"].null_count == 0
     assert table["quality"].null_count == len(rows)
 
 
