@@ -70,7 +70,8 @@ class FileAnalyzer:
         try:
             with self._store.work_folder() as folder, local_copy(task.uri) as path:
                 file = folder / f"output.{self._settings.row_format}"
-                with open_sink(file, SinkOptions(is_resumable=False)) as sink:
+                options = SinkOptions(is_resumable=False, columns=self._settings.columns)
+                with open_sink(file, options) as sink:
                     self._write_rows(task, path, sink, counts)
                 self._store.publish(file, self._settings.output_name(task))
         except SourceError as error:

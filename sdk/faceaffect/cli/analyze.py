@@ -10,6 +10,7 @@ import click
 from faceaffect.bundle.model_spec import AUTO_PRECISION, PRECISIONS
 from faceaffect.cli.shared_options import (
     DETECTOR_CHOICES,
+    columns_option,
     detector_model_option,
     dla_core_option,
     min_face_size_option,
@@ -35,6 +36,7 @@ Examples:
     help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, or as"
     " CSV to standard output (-).  [default: -]",
 )
+@columns_option
 @click.option(
     "--overlay",
     metavar="FILE",

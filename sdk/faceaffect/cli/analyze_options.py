@@ -27,6 +27,7 @@ class AnalyzeSettings:
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
         file_timeout_s: Time limit of a source; 0 for none.
+        columns: Groups of columns.
     """
 
     sources: list[str]
@@ -43,6 +44,7 @@ class AnalyzeSettings:
     is_quiet: bool
     jobs: int = 1
     file_timeout_s: float = 0.0
+    columns: tuple[str, ...] = ("default",)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> AnalyzeSettings:
@@ -68,6 +70,7 @@ class AnalyzeSettings:
             is_quiet=options["quiet"],
             jobs=options["jobs"] or 1,
             file_timeout_s=options["file_timeout"] or 0.0,
+            columns=options["columns"],
         )
 
     def run_config(self, model_name: str, precision: str) -> dict[str, str]:
@@ -78,7 +81,10 @@ class AnalyzeSettings:
             precision: The precision that runs; `--precision auto` may select another one on
                 another machine.
         """
-        return run_config(model_name, precision, self.pipeline, self.source_options, self.audio)
+        config = run_config(model_name, precision, self.pipeline, self.source_options, self.audio)
+        if self.columns != ("default",):
+            config["columns"] = ",".join(self.columns)
+        return config
 
 
 def _check_outputs(options: Mapping[str, Any]) -> None:

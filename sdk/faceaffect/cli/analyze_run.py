@@ -16,6 +16,7 @@ from faceaffect.cli.analyze_options import AnalyzeSettings
 from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.progress import SourceProgress
 from faceaffect.cli.run_summary import RunSummary, no_face_hint, print_summary
+from faceaffect.cli.side_car_writer import SideCarWriter
 from faceaffect.cli.signals import (
     FAILURE,
     INTERRUPTED,
@@ -79,10 +80,10 @@ class AnalyzeRun:
                     f" {settings.audio}"
                 )
             config = settings.run_config(pipeline.spec.name, pipeline.precision)
-            sink = ThreadedSink(
-                open_sink(settings.out, SinkOptions(settings.when_existing, config))
-            )
-            with self._progress:
+            self._side_car = SideCarWriter(settings, pipeline, config)
+            sink_options = SinkOptions(settings.when_existing, config, columns=settings.columns)
+            sink = ThreadedSink(open_sink(settings.out, sink_options))
+            with self._progress, closing(self._side_car):
                 try:
                     code = self._analyze_all(pipeline, sink)
                 except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
@@ -188,6 +189,8 @@ class AnalyzeRun:
             video = None
             if self._settings.jobs > 1:
                 video = self._split(source, point, pipeline, sink)
+            is_complete = False
+            frames_before = self._summary.frames
             try:
                 if video is not None:
                     self._write_results(video, source, point, sink)
@@ -197,7 +200,15 @@ class AnalyzeRun:
                         tracks = self._resume_tracks(source, point, first_frame, sink)
                         stem = self._stems.get(uri, "")
                         self._analyze_frames(source, point, pipeline, sink, tracks, stem)
+                is_complete = True
             finally:
+                self._side_car.add(
+                    source,
+                    uri,
+                    self._summary.frames - frames_before,
+                    is_complete=is_complete,
+                    resumed=point.next_frame > 0,
+                )
                 self._summary.notes += source.notes if video is None else video.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)

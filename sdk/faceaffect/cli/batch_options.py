@@ -95,6 +95,7 @@ class BatchSettings:
             audio=options["audio"],
             version=installed_version(),
             file_timeout_s=options["file_timeout"] or 0.0,
+            columns=options["columns"],
         )
         found = find_inputs(options["sources"])
         inputs = found.inputs
@@ -104,6 +105,8 @@ class BatchSettings:
         digest = hashlib.sha256((bundle / SPEC_FILE).read_bytes()).hexdigest()
         model = f"{ModelSpec.load(bundle).name} {digest[:12]}"
         config = run_config(model, options["precision"], pipeline, reading, options["audio"])
+        if options["columns"] != ("default",):
+            config["columns"] = ",".join(options["columns"])
         return cls(
             inputs=inputs,
             notes=found.notes,

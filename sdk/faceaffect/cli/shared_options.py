@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from faceaffect.detectors.names import AUTO_ROTATION, DETECTORS, ROTATIONS
+from faceaffect.sinks.columns import select_columns
 
 YUNET: Final = "yunet"
 DETECTOR_CHOICES: Final = (*DETECTORS, YUNET)
@@ -44,6 +45,27 @@ detector_model_option = click.option(
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
     help="ONNX file of the YuNet detector.",
+)
+
+
+def _column_groups(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    try:
+        select_columns(names)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return names or ("default",)
+
+
+columns_option = click.option(
+    "--columns",
+    default="default",
+    show_default=True,
+    metavar="GROUPS",
+    callback=_column_groups,
+    help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67) or all.",
 )
 
 

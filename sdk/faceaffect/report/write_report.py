@@ -15,6 +15,7 @@ from faceaffect.report.read_rows import ReportError
 from faceaffect.report.thumbnails import extract_thumbnails
 from faceaffect.report.timeline import read_timelines
 from faceaffect.report.track_stats import SourceStats, TrackStats, collect_stats
+from faceaffect.sinks.side_car import read_side_car
 
 DEFAULT_TRACKS: Final = 20
 
@@ -81,6 +82,7 @@ def write_report(
     on_progress("drawing")
     names = ", ".join(file.name for file in files[:3])
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    facts = facts or _side_car_facts(files)
     contents = ReportContents(
         sources=sources,
         timelines=timelines,
@@ -96,6 +98,26 @@ def write_report(
             f"{path}: the report cannot be written ({error.strerror or error}); "
             "make room or choose another path"
         ) from None
+
+
+def _side_car_facts(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Return how rows were made, as far as their side-cars agree on it."""
+    side_cars = [one for one in map(read_side_car, files) if one is not None]
+    all_facts = [
+        {
+            "model": f"{one.model} ({one.model_sha256[:12]})",
+            **one.pipeline,
+            "analyzed by": f"faceaffect {one.version}",
+        }
+        for one in side_cars
+    ]
+    if len(side_cars) < len(files):
+        return []
+    return [
+        (name, value)
+        for name, value in all_facts[0].items()
+        if all(one.get(name) == value for one in all_facts)
+    ]
 
 
 def _check_packages() -> None:
