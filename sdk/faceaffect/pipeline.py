@@ -59,8 +59,7 @@ class Pipeline:
 
     Example:
         >>> import cv2
-        >>> import faceaffect as fa
-        >>> with fa.open_pipeline() as pipeline:
+        >>> with faceaffect.open_pipeline() as pipeline:
         ...     faces, affect = pipeline.analyze(cv2.imread("face.jpg"))
         >>> len(faces), affect.top_expression()
         (1, ['happiness'])
@@ -262,9 +261,8 @@ def open_pipeline(
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
-        rotate: By how many degrees clockwise the frames must be turned to be upright: "0", "90",
-            "180" or "270"; "auto" looks for sideways faces where no upright one is found.
-            Coordinates and pose stay those of the frame as it is.
+        rotate: Degrees clockwise that bring the frames upright; "auto" looks for sideways faces
+            where no upright one is found. Coordinates and pose stay those of the frame as it is.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
@@ -279,22 +277,39 @@ def open_pipeline(
 
     Example:
         >>> import faceaffect as fa
-        >>> with fa.open_source("clip.mp4") as source, fa.open_pipeline(max_faces=1) as pipeline:
-        ...     for frame in source:
-        ...         faces, affect = pipeline.analyze(frame)
-        >>> faces.track_id.tolist()
-        [1]
+        >>> with fa.open_source("clip.mp4") as source, fa.open_pipeline() as pipeline:
+        ...     [len(pipeline.analyze(frame)[0]) for frame, _ in zip(source, range(3))]
+        [1, 1, 1]
     """
     check_limits(max_faces, min_face_size_px, threads, rotate)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
+    config = TrackerConfig(
+        max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION
+    )
+    found = None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads)
+    path = find_bundle(model)
+    return _open_parts(path, backend, device, options, found, config, neutral_baseline, is_video)
+
+
+def _open_parts(
+    path: Path,
+    backend: str,
+    device: str,
+    options: BackendOptions,
+    detector: Detector | None,
+    config: TrackerConfig,
+    neutral_baseline: bool,
+    is_video: bool,
+) -> Pipeline:
+    """Open the bundle at `path`, its stages if it has some, and the backend."""
     timer = StageTimer()
-    multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
+    multistage, path, device = _open_multistage(path, backend, device, options, timer)
     bundle = open_bundle(path)
     return assemble_pipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads),
-        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
+        detector,
+        config,
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,

@@ -85,9 +85,18 @@ def analyze(
         check_input(source)
     input_options = InputOptions(pixel_format, fps, SourceOptions(image_fps=fps))
 
-    def open_one() -> Pipeline:
-        return open_pipeline(model, **options)
+    return _analyze_any(
+        source, input_options, lambda: open_pipeline(model, **options), progress, jobs
+    )
 
+
+def _analyze_any(
+    source: Any,
+    options: InputOptions,
+    open_one: Callable[[], Pipeline],
+    progress: bool | ProgressCallback | None,
+    jobs: int | None,
+) -> Result:
     with ExitStack() as stack:
         callback: Any = progress if callable(progress) else None
         if progress is None or progress is True:
@@ -95,10 +104,8 @@ def analyze(
             if bar is not None:
                 callback = stack.enter_context(closing(bar))
         meter = ProgressMeter(callback, None)
-        if isinstance(source, (list, tuple)):
-            result = _analyze_list(source, input_options, open_one, jobs, meter)
-        else:
-            result = _analyze_one(source, input_options, open_one, jobs, meter)
+        analyze_it = _analyze_list if isinstance(source, (list, tuple)) else _analyze_one
+        result = analyze_it(source, options, open_one, jobs, meter)
         meter.end()
     return result
 
@@ -206,5 +213,5 @@ def _notes(opened: OpenInput) -> list[str]:
 
 def _result(rows: list[FrameRow], pipeline: Pipeline, notes: list[str]) -> Result:
     for note in notes:
-        warnings.warn(note, stacklevel=4)
+        warnings.warn(note, stacklevel=5)
     return Result.from_frames(rows, pipeline.describe(), tuple(pipeline.spec.au_thresholds), notes)

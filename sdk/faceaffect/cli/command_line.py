@@ -13,9 +13,11 @@ from faceaffect.cli.analyze import analyze
 from faceaffect.cli.bench import bench
 from faceaffect.cli.build_engine import build_engine
 from faceaffect.cli.doctor import doctor
+from faceaffect.cli.export import export
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
+from faceaffect.cli.summarize import summarize
 from faceaffect.errors import FaceAffectError
 from faceaffect.system.path_text import printable_message
 
@@ -35,7 +37,7 @@ def faceaffect(debug: bool) -> None:
     """Estimate facial action units, expression, valence and arousal in images and video."""
 
 
-for _command in (analyze, build_engine, bench, doctor, models, report):
+for _command in (analyze, build_engine, bench, doctor, export, models, report, summarize):
     faceaffect.add_command(_command)
 
 

@@ -180,13 +180,8 @@ def open_multi_pipeline(
         ValueError: A number is out of range.
 
     Example:
-        >>> import cv2
-        >>> import faceaffect as fa
-        >>> image = cv2.imread("face.jpg")
-        >>> with fa.open_multi_pipeline(2) as pipeline:
-        ...     results = pipeline.analyze([fa.Frame(image), None])
-        >>> len(results[0][0]), results[1] is None
-        (1, True)
+        >>> faceaffect.open_multi_pipeline(2).streams
+        2
     """
     if streams < 1:
         raise ValueError(f"expected streams >= 1, got {streams}")

@@ -17,7 +17,6 @@ from faceaffect.report.read_rows import (
     read_rows,
 )
 from faceaffect.report.track_stats import group_by_track
-from faceaffect.sources.image_files import is_image
 
 MAX_GAP_S: Final = 0.5
 """Rows of a face that are further apart are not continuous: what is between is unknown."""
@@ -117,7 +116,7 @@ def merge_images(faces: Sequence[FaceRows]) -> Iterator[FaceRows]:
     for face in faces:
         folders.setdefault(face.source, []).append(face)
     for source, members in folders.items():
-        if is_image(Path(source)) and all(len(face) == 1 for face in members):
+        if Path(source).name == "*" and all(len(face) == 1 for face in members):  # of `source_name`
             yield joined_images(source, members)
         else:
             yield from members

@@ -100,8 +100,9 @@ def test_pil_image_is_the_same_as_its_array(frames: list[np.ndarray], mode: str)
 
     rgb = np.ascontiguousarray(frames[-1][:, :, ::-1])
     image = Image.fromarray(rgb).convert(mode)
-    expected = fa.analyze(np.asarray(image)[:, :, :3] if mode != "L" else np.asarray(image),
-                          pixel_format="RGB")  # fmt: skip
+    expected = fa.analyze(
+        np.asarray(image)[:, :, :3] if mode != "L" else np.asarray(image), pixel_format="RGB"
+    )
     got = fa.analyze(image)
     assert len(got.faces) == 1
     np.testing.assert_array_equal(got.affect.au_probability, expected.affect.au_probability)
@@ -154,7 +155,7 @@ def test_pipeline_takes_arrays(frames: list[np.ndarray]) -> None:
         (iter(["a.jpg"]), "got str", "pass its path"),
         (SimpleNamespace(detach=0, __iter__=0), "got types.SimpleNamespace", "pass tensor.permute"),
     ],
-)  # fmt: skip
+)
 def test_wrong_types_name_a_remedy(
     value: object, expected: str, remedy: str, trained: None
 ) -> None:

@@ -67,9 +67,15 @@ def test_side_car_says_how_rows_were_made(clip: Path, tmp_path: Path, suffix: st
     assert content["columns"] == list(COLUMN_NAMES)
     (source,) = content["sources"]
     assert source == {
-        "source": str(clip), "frames": 30, "fps": 30.0, "width_px": 640, "height_px": 360,
-        "dropped": 0, "is_sequence": True, "is_complete": True,
-    }  # fmt: skip
+        "source": str(clip),
+        "frames": 30,
+        "fps": 30.0,
+        "width_px": 640,
+        "height_px": 360,
+        "dropped": 0,
+        "is_sequence": True,
+        "is_complete": True,
+    }
 
 
 def test_resumed_run_counts_all_frames(
