@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from faceaffect.cli.grouped_help import GroupedCommand
+
 _FORMATS: Final = ("elan", "praat", "boris", "openface")
 _EXAMPLES: Final = """\b
 Examples:
@@ -16,7 +18,11 @@ Examples:
   faceaffect export rows.csv --to openface --out openface.csv"""
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    short_help="Rows for ELAN, Praat and BORIS, or as OpenFace columns.",
+    epilog=_EXAMPLES,
+    cls=GroupedCommand,
+)
 @click.argument("rows", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="ROWS...")
 @click.option(
     "--to",

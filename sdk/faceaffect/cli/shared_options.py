@@ -8,7 +8,6 @@ from typing import Final
 import click
 
 from faceaffect.detectors.names import AUTO_ROTATION, DETECTORS, ROTATIONS
-from faceaffect.sinks.columns import select_columns
 
 YUNET: Final = "yunet"
 DETECTOR_CHOICES: Final = (*DETECTORS, YUNET)
@@ -51,6 +50,8 @@ detector_model_option = click.option(
 def _column_groups(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> tuple[str, ...]:
+    from faceaffect.sinks.columns import select_columns  # imports NumPy
+
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     try:
         select_columns(names)

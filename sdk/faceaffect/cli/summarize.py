@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from faceaffect.cli.grouped_help import GroupedCommand
+
 _EXAMPLES: Final = """\b
 Examples:
   faceaffect summarize rows.csv
@@ -14,7 +16,9 @@ Examples:
   faceaffect summarize results/*.csv --participants people.csv --by group --out groups.csv"""
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    short_help="Time, shares and bouts of each person.", epilog=_EXAMPLES, cls=GroupedCommand
+)
 @click.argument("rows", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="ROWS...")
 @click.option(
     "--out",

@@ -16,6 +16,7 @@ from faceaffect.report.thumbnails import extract_thumbnails
 from faceaffect.report.timeline import read_timelines
 from faceaffect.report.track_stats import SourceStats, TrackStats, collect_stats
 from faceaffect.sinks.side_car import read_side_car
+from faceaffect.system.install_command import install_command
 
 DEFAULT_TRACKS: Final = 20
 
@@ -128,7 +129,7 @@ def _check_packages() -> None:
             f"the report needs a writable temporary folder ({error}); set TMPDIR or MPLCONFIGDIR"
         ) from None
     if missing:
-        raise ReportError(f'the report needs {missing}: run pip install "faceaffect[report]"')
+        raise ReportError(f"the report needs {missing}: run {install_command('report')}")
 
 
 def _longest_tracks(sources: Sequence[SourceStats], count: int) -> list[TrackStats]:

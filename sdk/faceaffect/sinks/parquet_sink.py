@@ -10,6 +10,7 @@ from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WrittenFace
 from faceaffect.sinks.text_sink import TextSink
 from faceaffect.system.durable_file import remove_leftovers, replace_file
+from faceaffect.system.install_command import install_command
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 _ROW_GROUP_BYTES = 16 << 20  # of journal text
@@ -105,7 +106,7 @@ def require_pyarrow(path: Path) -> ModuleType:
     except ImportError as error:
         raise SinkError(
             f"{path}: Parquet needs pyarrow, which cannot be imported ({error}); "
-            'pip install "faceaffect[parquet]"'
+            f"{install_command('parquet')}"
         ) from None
     return pyarrow  # type: ignore[no-any-return]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, SinkError, SinkOptions, open_sink
 from faceaffect.sinks.parquet_sink import csv_to_parquet, journal_path
+from faceaffect.system.install_command import install_command
 from tests.sdk.sinks.synthetic_results import (
     frame_column,
     interrupt_run,
@@ -87,6 +89,6 @@ def test_open_sink_without_pyarrow_raises_sink_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(SinkError, match=r'pip install "faceaffect\[parquet\]"'):
+    with pytest.raises(SinkError, match=re.escape(install_command("parquet"))):
         open_sink(tmp_path / "rows.parquet")
     assert list(tmp_path.iterdir()) == []
