@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Pixels = np.ndarray[Any, Any] | PilImage | Frame
     SingleInput = str | PathLike[str] | Pixels
-    Input = SingleInput | Sequence[SingleInput] | Iterable[Frame | np.ndarray[Any, Any]]
+    Input = SingleInput | Iterable[SingleInput]
 
 EXPECTED = "a path, address, image, list or iterator of frames"
 
