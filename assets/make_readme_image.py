@@ -61,17 +61,18 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
     images, duration_ms = annotated_frames(CLIP)
+    ends_ms = [duration_ms * (k + 1) for k in range(len(images))]
     images[0].save(
         out,
         save_all=True,
         append_images=images[1:],
-        duration=[round(duration_ms * (k + 1)) - round(duration_ms * k) for k in range(len(images))],
+        duration=[round(end_ms) - round(end_ms - duration_ms) for end_ms in ends_ms],
         loop=0,
         quality=QUALITY,
         method=6,
     )
     size = out.stat().st_size
-    print(f"{out}: {len(images)} frames, {sum([duration_ms] * len(images)) / 1000:.1f} s, {size} bytes")
+    print(f"{out}: {len(images)} frames, {ends_ms[-1] / 1000:.1f} s, {size} bytes")
     if size > MAX_BYTES:
         raise SystemExit(f"{out}: expected at most {MAX_BYTES} bytes; lower QUALITY or WIDTH_PX")
 

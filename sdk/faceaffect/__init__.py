@@ -1,6 +1,6 @@
 """Facial action units, expression, valence and arousal for every face in a video.
 
-Example:
+Examples:
     >>> import faceaffect as fa
     >>> result = fa.analyze("clip.mp4")
     >>> result[59].faces[0].active_aus

@@ -6,7 +6,7 @@ from __future__ import annotations
 class FaceAffectError(Exception):
     """Base class of the SDK's exceptions, each of which also derives from a built-in one.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> try:
         ...     fa.analyze("missing.mp4")

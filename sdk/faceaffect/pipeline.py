@@ -57,7 +57,7 @@ class Pipeline:
 
     A pipeline is not thread-safe: open one per thread.
 
-    Example:
+    Examples:
         >>> import cv2
         >>> with faceaffect.open_pipeline() as pipeline:
         ...     faces, affect = pipeline.analyze(cv2.imread("face.jpg"))
@@ -275,7 +275,7 @@ def open_pipeline(
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> with fa.open_source("clip.mp4") as source, fa.open_pipeline() as pipeline:
         ...     [len(pipeline.analyze(frame)[0]) for frame, _ in zip(source, range(3))]

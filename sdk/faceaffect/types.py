@@ -23,7 +23,7 @@ DEFAULT_FRAME_INTERVAL_S: Final[float] = 1 / 30
 class PixelFormat(str, Enum):
     """Color format and memory layout of the pixels of a frame.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> fa.PixelFormat("RGB")
         <PixelFormat.RGB: 'RGB'>
@@ -51,7 +51,7 @@ class Frame:
     Raises:
         ValueError: `pixels` does not fit `pixel_format`, or `time_s` is not finite.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import faceaffect as fa
         >>> frame = fa.Frame(np.zeros((480, 640, 3), np.uint8), fa.PixelFormat.RGB, time_s=0.5)
@@ -107,7 +107,7 @@ _SHAPES = {
 class FrameInfo:
     """Which frame a row belongs to: a `Frame` without its pixels.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> fa.FrameInfo("clip.mp4", index=3, time_s=0.1).index
         3
@@ -137,7 +137,7 @@ class Faces:
         pose_deg: Yaw, pitch, roll. Yaw is positive when the subject turns to the right of the
             image, pitch when the face looks up, roll when the head leans clockwise in the image.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> faces = fa.analyze("clip.mp4").faces
         >>> faces.box_xyxy.shape, faces.landmarks_xy.shape
@@ -170,7 +170,7 @@ class Affect:
         valence: -1 (unpleasant) to 1 (pleasant).
         arousal: -1 (calm) to 1 (excited).
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> affect = fa.analyze("clip.mp4").affect
         >>> affect.au_active[:, fa.AU_NAMES.index("AU12")].any()

@@ -71,7 +71,7 @@ def analyze(
         BundleError: The model is missing or damaged.
         BackendError: The backend cannot run.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> result = fa.analyze("clip.mp4")
         >>> result

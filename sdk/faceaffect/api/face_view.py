@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class FaceView:
     """A face in a frame: a view on row `row` of the arrays of a result.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> face = fa.analyze("face.jpg")[0].faces[0]
         >>> face.expression, face.active_aus
@@ -141,7 +141,7 @@ class FrameView:
         affect_arrays: Their affect as arrays, row for row.
         image: The frame with its pixels; None in results of whole inputs, which keep no pixels.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> frame = fa.analyze("clip.mp4")[12]
         >>> frame.index, round(frame.time_s, 2), len(frame)

@@ -23,7 +23,7 @@ class Progress:
         faces: Number of faces found so far, counted in every frame.
         seconds: Time since the start.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> calls: list[fa.Progress] = []
         >>> result = fa.analyze("clip.mp4", progress=calls.append)

@@ -15,7 +15,7 @@ class Report:
 
     It needs the extra `report` (`pip install "faceaffect[report]"`).
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> fa.Report(fa.analyze("clip.mp4")).save("report.html", overwrite=True).name
         'report.html'

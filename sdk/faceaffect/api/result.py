@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class MissingPackageError(FaceAffectError, ImportError):
     """An optional package that a method needs is not installed; the message names the command.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> issubclass(fa.MissingPackageError, ImportError)
         True
@@ -50,7 +50,7 @@ class Result:
         au_thresholds: Threshold [12] of each AU, in the order of `labels.AU_NAMES`.
         notes: Remarks on the inputs, such as frames that could not be decoded.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> result = fa.analyze("clip.mp4")
         >>> len(result), result.affect.au_probability.shape
@@ -142,7 +142,7 @@ class Result:
     def to_pandas(self) -> pandas.DataFrame:
         """Return one row per face, with the columns of `faceaffect analyze`.
 
-        Example:
+        Examples:
             >>> import faceaffect as fa
             >>> table = fa.analyze("clip.mp4").to_pandas()
             >>> table["expression"].value_counts().index.tolist()
@@ -177,7 +177,7 @@ class Result:
     def to_json(self, indent: int | None = None) -> str:
         """Return `to_dict` as JSON.
 
-        Example:
+        Examples:
             >>> import json
             >>> import faceaffect as fa
             >>> frames = json.loads(fa.analyze("face.jpg").to_json())["frames"]
@@ -200,7 +200,7 @@ class Result:
             SinkError: The file exists, cannot be written or has another suffix.
             ReportError: The report cannot be written.
 
-        Example:
+        Examples:
             >>> import faceaffect as fa
             >>> fa.analyze("clip.mp4").save("rows.csv").name
             'rows.csv'
@@ -212,7 +212,7 @@ class Result:
     def summary(self) -> Summary:
         """Return what each face did: time, shares and bouts of AUs, valence, arousal, expressions.
 
-        Example:
+        Examples:
             >>> import faceaffect as fa
             >>> face = fa.analyze("clip.mp4").summary()[0]
             >>> face["expression"], face["AU12_bouts"]

@@ -92,7 +92,7 @@ def stream(
         SourceError: The camera or stream cannot be opened.
         InputError: `source` is none of these.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> for frame in fa.stream("clip.mp4"):  # fa.stream(0) is the first camera
         ...     if frame.faces and frame.faces[0].action_units["AU12"] > 0.5:
@@ -124,7 +124,7 @@ async def astream(
     The event loop is free while a frame is awaited and analyzed. Frames that arrive while the
     caller is busy are dropped.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> import faceaffect as fa
         >>> async def first_face() -> str:

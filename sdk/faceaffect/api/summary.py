@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Summary(Sequence[SummaryRow]):
     """A row per face: dicts with the columns of `faceaffect summarize`.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> summary = fa.analyze("clip.mp4").summary()
         >>> len(summary), round(summary[0]["covered_s"], 1)

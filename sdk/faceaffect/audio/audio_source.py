@@ -22,7 +22,7 @@ MICROPHONE_PREFIX: Final = MICROPHONE + ":"
 class AudioError(FaceAffectError, ValueError):
     """Audio that cannot be read; the message says what was expected and what to do.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> issubclass(fa.AudioError, ValueError)
         True

@@ -19,7 +19,7 @@ HeadOutputs = dict[str, FloatArray]
 class BackendError(FaceAffectError, RuntimeError):
     """A backend that cannot be used here: which, why, and what to do.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> issubclass(fa.BackendError, RuntimeError)
         True

@@ -28,7 +28,7 @@ _PLAIN_NAME: Final = re.compile(r"\w[\w. -]*", re.ASCII)
 class BundleError(FaceAffectError, ValueError):
     """A model bundle that cannot be used: what was expected, what it holds, what to do.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> issubclass(fa.BundleError, ValueError)
         True

@@ -28,7 +28,7 @@ Examples:
 )
 @click.option(
     "--participants",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     metavar="TABLE.csv",
     help="Who the faces are: a CSV file with the columns source, person and optionally track_id and"
     " group. Without it each track is a person.",

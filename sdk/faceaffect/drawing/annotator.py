@@ -42,7 +42,7 @@ class FaceAnnotator:
     are widened by it. The size of the result depends on the frame's size only, so that it is
     constant over a video.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> annotator = fa.FaceAnnotator()
         >>> image = next(iter(fa.stream("clip.mp4"))).draw(annotator=annotator)

@@ -28,7 +28,7 @@ class MultiPipeline:
     Each stream has its own tracks, ids, smoothing and baselines, as in a `Pipeline` of its own.
     Like a `Pipeline` it is not thread-safe; sources may be read by other threads.
 
-    Example:
+    Examples:
         >>> import cv2
         >>> import faceaffect as fa
         >>> image = cv2.imread("face.jpg")
@@ -179,7 +179,7 @@ def open_multi_pipeline(
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
 
-    Example:
+    Examples:
         >>> faceaffect.open_multi_pipeline(2).streams
         2
     """

@@ -32,7 +32,7 @@ EXPRESSION_COLUMNS: Final = slice(
 class ReportError(FaceAffectError, ValueError):
     """Rows that cannot be read, or a report that cannot be made.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> issubclass(fa.ReportError, fa.FaceAffectError)
         True

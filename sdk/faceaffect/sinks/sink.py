@@ -16,7 +16,7 @@ SelfSink = TypeVar("SelfSink", bound="Sink")
 class SinkError(FaceAffectError, OSError):
     """An output that cannot be written; the message says what was expected and what to do.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> try:
         ...     fa.analyze("clip.mp4").save("rows.docx")

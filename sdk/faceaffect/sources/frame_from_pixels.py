@@ -17,7 +17,7 @@ PixelFormatName = Literal["BGR", "RGB", "GRAY", "NV12"]
 class InputError(FaceAffectError, TypeError):
     """An input of another type, shape or element type than the ones that can be analyzed.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> try:
         ...     fa.analyze(3.5)

@@ -16,7 +16,7 @@ SelfSource = TypeVar("SelfSource", bound="Source")
 class SourceError(FaceAffectError, ValueError):
     """A source that cannot be read; the message says what was expected and what to do.
 
-    Example:
+    Examples:
         >>> import faceaffect as fa
         >>> issubclass(fa.SourceError, ValueError)
         True
