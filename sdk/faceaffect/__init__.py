@@ -39,6 +39,7 @@ _MODULES = {
     "Result": "faceaffect.api.result",
     "SinkError": "faceaffect.sinks.sink",
     "SourceError": "faceaffect.sources",
+    "Stream": "faceaffect.api.stream",
     "Summary": "faceaffect.api.summary",
     "analyze": "faceaffect.api.analyze",
     "astream": "faceaffect.api.stream",
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from faceaffect.api.progress import Progress
     from faceaffect.api.report import Report
     from faceaffect.api.result import MissingPackageError, Result
-    from faceaffect.api.stream import astream, stream
+    from faceaffect.api.stream import Stream, astream, stream
     from faceaffect.api.summary import Summary
     from faceaffect.audio.audio_source import AudioError
     from faceaffect.backends import BackendError
@@ -95,6 +96,7 @@ __all__ = [
     "Result",
     "SinkError",
     "SourceError",
+    "Stream",
     "Summary",
     "__version__",
     "analyze",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from faceaffect.api.face_view import FrameView
@@ -64,6 +66,45 @@ class _LiveAnalysis:
         self._stack.close()
 
 
+class Stream(Iterator[FrameView]):
+    """Frames of a camera, stream or file, analyzed when they are asked for.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> with fa.stream("clip.mp4") as frames:
+        ...     print(next(frames).index, next(frames).index)
+        0 1
+    """
+
+    def __init__(self, live: _LiveAnalysis) -> None:
+        """Use `faceaffect.stream` instead."""
+        self._frames = iter(live)
+        self._close = weakref.finalize(self, live.close)
+
+    def __next__(self) -> FrameView:
+        try:
+            return next(self._frames)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the camera or file; no frame follows."""
+        self._frames = iter(())
+        self._close()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
 def stream(
     source: LiveInput,
     *,
@@ -71,7 +112,7 @@ def stream(
     pixel_format: PixelFormat | PixelFormatName | None = None,
     fps: float = 30.0,
     **options: Unpack[PipelineOptions],
-) -> Iterator[FrameView]:
+) -> Stream:
     """Analyze frames of a camera or stream as they come; the newest frame wins.
 
     Frames that arrive while the caller is busy are dropped, so that results are never late. Frames
@@ -85,8 +126,9 @@ def stream(
         fps: Frame rate of an iterator of arrays, which have no times.
         **options: Keyword arguments of `open_pipeline`.
 
-    Yields:
-        Each analyzed frame, with its pixels for `draw`.
+    Returns:
+        An iterator of analyzed frames, with their pixels for `draw`. It closes the camera when it
+        ends, is closed or is deleted.
 
     Raises:
         SourceError: The camera or stream cannot be opened.
@@ -101,14 +143,7 @@ def stream(
         smile at 1.0
     """
     live = _LiveAnalysis(source, model, InputOptions(pixel_format, fps), options)
-    return _frames_until_closed(live)
-
-
-def _frames_until_closed(live: _LiveAnalysis) -> Iterator[FrameView]:
-    try:
-        yield from live
-    finally:
-        live.close()
+    return Stream(live)
 
 
 async def astream(
@@ -135,16 +170,22 @@ async def astream(
     """
     loop = asyncio.get_running_loop()
     executor = ThreadPoolExecutor(1, thread_name_prefix="faceaffect-stream")
+    input_options = InputOptions(pixel_format, fps)
+    opening = executor.submit(_LiveAnalysis, source, model, input_options, options)
     live: _LiveAnalysis | None = None
     try:
-        live = await loop.run_in_executor(
-            executor, _LiveAnalysis, source, model, InputOptions(pixel_format, fps), options
-        )
+        live = await asyncio.wrap_future(opening)
         frames = iter(live)
         while (view := await loop.run_in_executor(executor, next, frames, None)) is not None:
             yield view
     finally:
         if live is not None:
             live.stop()  # a pending read ends
-            await loop.run_in_executor(executor, live.close)
+        await loop.run_in_executor(executor, _close_opened, opening)
         executor.shutdown(wait=False)
+
+
+def _close_opened(opening: Future[_LiveAnalysis]) -> None:
+    """Close what was opened, also where its caller was cancelled meanwhile."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import threading
 import time
@@ -65,7 +66,7 @@ def test_newest_frame_wins(camera: Camera) -> None:
             break
         time.sleep(0.1)
     assert len(view.faces) == 1, "the detector has run beside the first frames"
-    frames.close()  # type: ignore[attr-defined]
+    frames.close()
     numbers = [number for number, _ in seen]
     assert all(b - a >= 5 for a, b in pairwise(numbers)), "late ones dropped"
     assert all(before - number <= 10 for number, before in seen), "frames are fresh"
@@ -102,33 +103,63 @@ def test_async_stream_leaves_the_loop_free_and_closes_the_camera(camera: Camera)
     assert not any(name.startswith("faceaffect-live") for name in names)
 
 
-def test_async_stream_can_be_cancelled_while_it_waits(
-    camera: Camera, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blocked = threading.Event()
+def cancel_when(source_is_blocked: threading.Event) -> float:
+    """Cancel a task that reads an async stream; return how long that takes in seconds."""
 
-    def read() -> tuple[bool, np.ndarray]:
-        blocked.set()
-        time.sleep(0.3)
-        return False, camera.pixels
-
-    monkeypatch.setattr(camera, "read", read)
-
-    async def run() -> None:
+    async def read() -> None:
         async for _ in fa.astream(0):
             pass
 
-    async def cancel() -> None:
-        task = asyncio.create_task(run())
-        while not blocked.is_set():
+    async def cancel() -> float:
+        task = asyncio.create_task(read())
+        while not source_is_blocked.is_set():
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        started_s = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        return time.monotonic() - started_s
 
-    started_s = time.monotonic()
-    asyncio.run(cancel())
-    assert time.monotonic() - started_s < 20
+    return asyncio.run(cancel())
+
+
+def test_async_stream_can_be_cancelled_while_it_waits(
+    camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The camera is lost after 20 frames; without the cancellation that would take 10 s to tell."""
+    original, blocked = camera.read, threading.Event()
+
+    def read() -> tuple[bool, np.ndarray]:
+        if camera.count < 20:
+            return original()
+        if analyzed.is_set():
+            blocked.set()
+        return False, camera.pixels
+
+    analyzed = threading.Event()
+    analyze = fa.Pipeline.analyze
+    monkeypatch.setattr(fa.Pipeline, "analyze", lambda *given: (analyzed.set(), analyze(*given))[1])
+    monkeypatch.setattr(camera, "read", read)
+    assert cancel_when(blocked) < 5
+    assert not camera.is_open
+
+
+def test_async_stream_that_is_cancelled_while_it_opens_closes_the_camera(
+    camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = threading.Event()
+    stream_module = importlib.import_module("faceaffect.api.stream")
+    original = stream_module.open_pipeline
+
+    def open_slowly(*given: object, **options: object) -> object:
+        opening.set()
+        time.sleep(0.5)
+        return original(*given, **options)
+
+    monkeypatch.setattr(stream_module, "open_pipeline", open_slowly)
+    assert cancel_when(opening) < 5
+    assert not camera.is_open
 
 
 def test_files_and_iterators_are_analyzed_whole(
@@ -149,6 +180,24 @@ def test_frames_can_be_drawn_on(clip: Path, result: fa.Result, frames: list[np.n
     with pytest.raises(ValueError, match="frame with pixels"):
         result[0].draw()
     np.testing.assert_array_equal(result[0].draw(fa.Frame(frames[0])), drawn)
+
+
+def test_camera_is_closed_however_a_stream_ends(camera: Camera, clip: Path) -> None:
+    with fa.stream(0) as frames:
+        assert camera.is_open
+    assert not camera.is_open
+    assert list(frames) == []
+    camera.is_open = True
+    unused = fa.stream(0)
+    del unused
+    gc.collect()
+    assert not camera.is_open
+    camera.is_open = True
+    frames = fa.stream(0)
+    frames._frames = (1 / 0 for _ in range(1))  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        next(frames)
+    assert not camera.is_open
 
 
 @pytest.mark.parametrize("source", [None, True, 1.5])
