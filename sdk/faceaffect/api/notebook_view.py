@@ -36,8 +36,6 @@ _STYLE: Final = """<style>
 border-bottom:1px solid rgba(128,128,128,.25);background:none!important;vertical-align:top}
 .faceaffect th{font-weight:500;opacity:.65}
 .faceaffect svg{display:block;width:100%;height:auto;margin-bottom:.8em;overflow:visible}
-.faceaffect text{font:10.5px system-ui,sans-serif;fill:currentColor}
-.faceaffect .dim{opacity:.6}
 </style>"""
 
 
@@ -128,7 +126,8 @@ def face_svg(face: FaceRows) -> str:
     parts.append(_time_axis(top, begin_s, end_s))
     height = top + 20
     return (
-        f'<svg viewBox="0 0 {_LEFT + _WIDTH + 10} {height}" role="img"'
+        f'<svg viewBox="0 0 {_LEFT + _WIDTH + 10} {height}" width="100%" role="img"'
+        ' font-family="system-ui,sans-serif" font-size="10.5" fill="currentColor"'
         f' aria-label="face {face.track_id} over time">{"".join(parts)}</svg>'
     )
 
@@ -159,7 +158,7 @@ def _bands(values: NDArray[np.int64], top: float, height: float, paint: Sequence
 
 
 def _label(top: float, name: str, meaning: str) -> str:
-    dim = f'<text x="0" y="{top + 10:g}" class="dim">{meaning}</text>' if meaning else ""
+    dim = f'<text x="0" y="{top + 10:g}" fill-opacity="0.6">{meaning}</text>' if meaning else ""
     return f'{dim}<text x="{_LEFT - 8}" y="{top + 10:g}" text-anchor="end">{name}</text>'
 
 
@@ -173,7 +172,7 @@ def _expression_key(left: float) -> str:
     parts = []
     for name, color in zip(EXPRESSION_NAMES, EXPRESSION_COLORS, strict=True):
         parts.append(f'<rect x="{left}" y="2" width="9" height="9" rx="2" fill="{color}"/>')
-        parts.append(f'<text x="{left + 13}" y="10" class="dim">{name}</text>')
+        parts.append(f'<text x="{left + 13}" y="10" fill-opacity="0.6">{name}</text>')
         left += 22 + 6.2 * len(name)
     return "".join(parts)
 
@@ -212,8 +211,7 @@ def _valence_arousal(parts: list[str], face: FaceRows, rows: NDArray[np.intp], t
     for line, (name, color) in enumerate((("valence", _ACCENT), ("arousal", _ACTIVE))):
         y = middle - 8 + 16 * line
         parts.append(
-            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" style="fill:{color}">'
-            f"{name}</text>"
+            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" fill="{color}">{name}</text>'
         )
         values = face.column(name)[rows]
         points: list[list[str]] = [[]]
@@ -239,6 +237,6 @@ def _time_axis(top: float, begin_s: float, end_s: float) -> str:
         unit = " s" if end_s < 60 and k == 4 else ""
         parts.append(
             f'<text x="{_LEFT + _WIDTH * k / 4:.0f}" y="{top + 12}" text-anchor="{anchor}"'
-            f' class="dim">{clock_time(round(time_s, 1), end_s)}{unit}</text>'
+            f' fill-opacity="0.6">{clock_time(round(time_s, 1), end_s)}{unit}</text>'
         )
     return "".join(parts)
