@@ -70,7 +70,11 @@ class FileAnalyzer:
         try:
             with self._store.work_folder() as folder, local_copy(task.uri) as path:
                 file = folder / f"output.{self._settings.row_format}"
-                options = SinkOptions(is_resumable=False, columns=self._settings.columns)
+                options = SinkOptions(
+                    is_resumable=False,
+                    columns=self._settings.columns,
+                    every_frame=self._settings.every_frame,
+                )
                 with open_sink(file, options) as sink:
                     self._write_rows(task, path, sink, counts)
                 self._store.publish(file, self._settings.output_name(task))

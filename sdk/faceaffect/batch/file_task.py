@@ -48,6 +48,7 @@ class TaskSettings:
         version: Release of faceaffect, which must be the same in every worker.
         file_timeout_s: Time limit of an input; 0 for none.
         columns: Groups of columns of the rows.
+        every_frame: Whether frames without a face have a row.
     """
 
     out: str
@@ -59,6 +60,7 @@ class TaskSettings:
     version: str
     file_timeout_s: float = 0.0
     columns: tuple[str, ...] = ("default",)
+    every_frame: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as JSON values."""

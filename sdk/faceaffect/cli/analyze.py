@@ -32,6 +32,7 @@ _SECTIONS: Final = {
     "Output": (
         "--out",
         "--columns",
+        "--every-frame",
         "--output-format",
         "--overlay",
         "--report",
@@ -86,6 +87,7 @@ Exit codes:
     " CSV to standard output (-).  [default: -]",
 )
 @columns_option
+@click.option("--every-frame", is_flag=True, help="Write a row for frames without a face as well.")
 @click.option(
     "--overlay",
     type=click.Path(),

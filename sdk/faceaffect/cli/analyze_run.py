@@ -81,7 +81,12 @@ class AnalyzeRun:
                 )
             config = settings.run_config(pipeline.spec.name, pipeline.precision)
             self._side_car = SideCarWriter(settings, pipeline, config)
-            sink_options = SinkOptions(settings.when_existing, config, columns=settings.columns)
+            sink_options = SinkOptions(
+                settings.when_existing,
+                config,
+                columns=settings.columns,
+                every_frame=settings.every_frame,
+            )
             sink = ThreadedSink(open_sink(settings.out, sink_options))
             with self._progress, closing(self._side_car):
                 try:

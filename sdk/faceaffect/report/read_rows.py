@@ -59,7 +59,8 @@ class RowChunk:
 def read_rows(path: Path, notes: list[str]) -> Iterator[RowChunk]:
     """Read the rows of a .csv, .jsonl or .parquet file written by `faceaffect analyze`.
 
-    An incomplete last row (of a run that is still writing) is skipped.
+    An incomplete last row (of a run that is still writing) is skipped, and so are rows of frames
+    without a face.
 
     Args:
         path: File of rows.
@@ -77,7 +78,9 @@ def read_rows(path: Path, notes: list[str]) -> Iterator[RowChunk]:
     try:
         cells = read(path, notes)
         while lines := list(islice(cells, CHUNK_ROWS)):
-            yield _chunk(path, lines)
+            faces = [line for line in lines if line[1][_TRACK_CELL] not in ("", None)]
+            if faces:  # the others are frames without a face
+                yield _chunk(path, faces)
     except UnicodeDecodeError as error:
         raise ReportError(
             f"{path}: expected rows in UTF-8, got other bytes ({error.reason})"
@@ -164,6 +167,7 @@ def _incomplete_row_note(path: Path) -> str:
 
 
 _TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "expression")]
+_TRACK_CELL: Final = COLUMN_NAMES.index("track_id")
 _KEY_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
 _NUMBER_CELLS: Final = [COLUMN_NAMES.index(name) for name in NUMBER_NAMES]
 _EXPRESSION_INDEX: Final = {name: k for k, name in enumerate(EXPRESSION_NAMES)} | {"": -1}

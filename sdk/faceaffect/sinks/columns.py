@@ -120,6 +120,8 @@ def rows_for_frame(
     faces: Faces,
     affect: Affect,
     columns: tuple[Column, ...] = COLUMNS,
+    *,
+    every_frame: bool = False,
 ) -> Iterator[tuple[Value, ...]]:
     """Yield one row per face, rounded as `columns` says: every format stores the same numbers.
 
@@ -128,8 +130,12 @@ def rows_for_frame(
         faces: Its faces [N].
         affect: Their affect, row for row.
         columns: Of `select_columns`.
+        every_frame: Whether a frame without a face has a row, of `source`, `frame` and `time_s`.
     """
     if not len(faces):
+        if every_frame:
+            known = (source_cell(frame.source), frame.index, round(frame.time_s, 6))
+            yield (*known, *("" if column.is_text else None for column in columns[len(known) :]))
         return
     expressions = affect.top_expression()
     time_s = round(frame.time_s, 6)

@@ -34,7 +34,7 @@ def open_sink(path: str | Path | None, options: SinkOptions | None = None) -> Si
     columns = select_columns(options.columns)
     check_output(path, options.if_exists)
     if is_stdout(path):
-        return StdoutSink(columns=columns)
+        return StdoutSink(columns=columns, every_frame=options.every_frame)
     output = Path(str(path))
     if output.suffix.lower() == ".parquet":
         return ParquetSink(output, options)

@@ -48,12 +48,14 @@ class SinkOptions:
             unfinished run; resuming it with different ones is refused.
         is_resumable: whether an interrupted run leaves what is needed to resume it.
         columns: groups of columns, see `columns.COLUMN_GROUPS`.
+        every_frame: whether a frame without a face has a row.
     """
 
     if_exists: OverwritePolicy = OverwritePolicy.REFUSE
     run_config: dict[str, str] = field(default_factory=dict)
     is_resumable: bool = True
     columns: tuple[str, ...] = ("default",)
+    every_frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.report.read_rows import read_rows
 from faceaffect.sinks import COLUMN_NAMES, SinkOptions, open_sink
 from faceaffect.sinks.columns import AU_ON_NAMES, rows_for_frame, select_columns
 from faceaffect.types import FrameInfo
@@ -117,6 +118,24 @@ def test_landmark_columns_are_added_in_every_format(tmp_path: Path, suffix: str)
         assert float(row["x_67"]) == pytest.approx(points[67, 0], abs=0.0051)
         assert float(row["y_0"]) == pytest.approx(points[0, 1], abs=0.0051)
         assert len(row) == len(COLUMN_NAMES) + 136
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_every_frame_has_a_row_on_request(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"rows{suffix}"
+    with open_sink(path, SinkOptions(every_frame=True)) as sink:
+        sink.begin("clip.mp4")
+        for index, count in enumerate((0, 2, 0, 1)):
+            sink.write(*synthetic_result(index, count))
+        sink.end("clip.mp4")
+    rows = _read_rows(path)
+    assert [int(row["frame"]) for row in rows] == [0, 1, 1, 2, 3]
+    filled = {name for name, cell in rows[0].items() if cell not in ("", None)}
+    assert filled == {"source", "frame", "time_s"}
+    (chunk,) = read_rows(path, [])
+    assert chunk.frame.tolist() == [1, 1, 3], "readers of faces skip them"
 
 
 def test_unknown_column_group_names_the_known_ones() -> None:

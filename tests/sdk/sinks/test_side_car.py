@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -147,3 +148,18 @@ def test_side_car_that_was_edited_is_ignored(clip: Path, tmp_path: Path) -> None
     for content in ("", "[]", '{"rows_version": 1}', path.read_text().replace("fps", "fpz")):
         path.write_text(content)
         assert read_side_car(rows) is None
+
+
+@pytest.mark.parametrize("to_folder", [False, True])
+def test_every_frame_of_a_clip_has_a_row(clip: Path, tmp_path: Path, to_folder: bool) -> None:
+    rows = tmp_path / "out" / "clip.mp4.csv"
+    rows.parent.mkdir()
+    out = rows.parent if to_folder else rows
+    assert run("analyze", clip, "--out", out, "--every-frame", "--columns", "landmarks") == 0
+    with rows.open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert [int(row["frame"]) for row in table] == list(range(30))
+    with_face = [row for row in table if row["track_id"]]
+    assert 20 <= len(with_face) < 30
+    assert all(float(row["x_30"]) > 0 for row in with_face)
+    assert all(row["x_30"] == row["AU1_on"] == row["expression"] == "" for row in table[-1:])
