@@ -7,10 +7,11 @@ from pathlib import Path
 from types import TracebackType
 
 from faceaffect.backends import Backend, BackendOptions, open_backend
+from faceaffect.backends.option_names import BackendName, PrecisionName
 from faceaffect.bundle.bundle import Bundle, find_bundle, open_bundle
-from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, ModelSpec
+from faceaffect.bundle.model_spec import BundleError, ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import AUTO_ROTATION
+from faceaffect.detectors.names import AUTO_ROTATION, RotateName
 from faceaffect.multicamera.stream_network import StreamNetwork
 from faceaffect.outputs.affect_decoder import AffectDecoder
 from faceaffect.outputs.single_model import SingleModel
@@ -147,13 +148,13 @@ def open_multi_pipeline(
     streams: int,
     model: str | Path | None = None,
     *,
-    backend: str = "auto",
+    backend: BackendName = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = AUTO_PRECISION,
+    precision: PrecisionName = "auto",
     max_faces: int = 8,
     min_face_size_px: int = 24,
-    rotate: str = AUTO_ROTATION,
+    rotate: RotateName = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
     detector: Detector | str | Path | None = None,

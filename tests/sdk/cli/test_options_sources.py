@@ -62,6 +62,8 @@ def test_config_names_another_file(
     monkeypatch.setenv("FACEAFFECT_CONFIG", "mine.toml")
     assert options_of_analyze(monkeypatch, "analyze", "a.mp4")["max_faces"] == 4
     monkeypatch.delenv("FACEAFFECT_CONFIG")
+    given = options_of_analyze(monkeypatch, "--config", os.devnull, "analyze", "a.mp4")
+    assert given["max_faces"] == 8, "no file is read"
     options_of_analyze(monkeypatch, "analyze", "a.mp4")
     assert "options from faceaffect.toml" in capsys.readouterr().err
 
