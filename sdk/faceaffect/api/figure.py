@@ -13,6 +13,7 @@ from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.plots import EXPRESSION_COLORS
 from faceaffect.report.read_rows import EXPRESSION_COLUMNS
 from faceaffect.summary.face_rows import FaceRows
+from faceaffect.system.install_command import install_command
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def plot_face(face: FaceRows) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingPackageError(
-            'expected matplotlib to be installed, it is not; run `pip install "faceaffect[report]"`'
+            f"expected matplotlib to be installed, it is not; run `{install_command('report')}`"
         ) from None
     figure = Figure(figsize=(9, 6.2), layout="constrained")
     aus, expressions, plane = figure.subplots(
