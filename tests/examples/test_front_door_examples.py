@@ -39,7 +39,9 @@ def run(name: str, *arguments: object) -> str:
 def test_table_lists_every_example() -> None:
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| \[([\w.]+)\]", text, re.M)
-    assert sorted(listed) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+    assert sorted(listed) == sorted(
+        path.name for end in ("py", "ipynb") for path in EXAMPLES.glob(f"*.{end}")
+    )
 
 
 def test_image_prints_the_face_and_draws_it(tmp_path: Path, result: fa.Result) -> None:

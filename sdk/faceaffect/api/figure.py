@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,14 +36,21 @@ def plot_result(result: Result, track_id: int | None) -> Figure:
 def plot_face(face: FaceRows) -> Figure:
     """Plot AU probabilities and decisions, expressions, valence and arousal of a face."""
     try:
-        if "IPython" in sys.modules:
-            import matplotlib.pyplot  # noqa: F401 (makes notebooks show figures)
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingPackageError(
             f"expected matplotlib to be installed, it is not; run `{install_command('report')}`"
         ) from None
-    figure = Figure(figsize=(9, 6.2), layout="constrained")
+
+    class NotebookFigure(Figure):
+        """A figure that notebooks show without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=100)
+            return buffer.getvalue()
+
+    figure = NotebookFigure(figsize=(9, 6.2), layout="constrained")
     aus, expressions, plane = figure.subplots(
         3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 1, 1.2)}
     )
