@@ -155,7 +155,7 @@ def test_load_labels_of_empty_folder_names_expected_layout(tmp_path: Path) -> No
     write_labels(tmp_path, "VA_Set", "Train_Set", "v", ["0,0"])
     with pytest.raises(
         LabelError,
-        match="no label file of the split validation and no test list is there; there are",
+        match="no label file of split validation and no test list, only labels of train",
     ):
         load_labels(tmp_path)
 
