@@ -117,7 +117,7 @@ def test_mel_config_with_invalid_values_raises():
         mel_power(np.full(100, np.nan, np.float32), SMALL)
     with pytest.raises(ValueError, match="window of at most 512 samples"):
         MelConfig(fft=512)
-    with pytest.raises(ValueError, match="expected bands within 0 to 8000.0 Hz"):
+    with pytest.raises(ValueError, match=r"expected bands within 0 to 8000\.0 Hz"):
         MelConfig(rate_hz=16000, fft=1024)
     with pytest.raises(ValueError, match="hop of an integer number of samples"):
         MelConfig(rate_hz=22050, high_hz=11025, hop_s=0.0101)
