@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,8 +40,19 @@ def test_train_step_on_one_batch_lowers_loss(tmp_path: Path) -> None:
     assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: sums over several threads are not reproducible bit for bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-def test_trainer_resumed_equals_uninterrupted_run(workers: int, tmp_path: Path) -> None:
+def test_trainer_resumed_equals_uninterrupted_run(
+    workers: int, tmp_path: Path, one_thread: None
+) -> None:
     uninterrupted = tiny_trainer(tmp_path / "uninterrupted")
     uninterrupted.run()
     stopped = tiny_trainer(tmp_path / "stopped")
