@@ -6,8 +6,8 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/tensorrt_plugin/*.h csrc/tensorrt_plugin/*.cpp)
-# pip hides the output of builds; of its verbose log only the progress of the compiler is shown.
-PROGRESS := grep --line-buffered -E "^ *(\[[0-9]+/[0-9]+\]|-- faceaffect|faceaffect:|.*(error|FAILED))|^(Successfully|ERROR)"
+# pip hides the output of builds; of its verbose log only the packages and the progress of the compiler are shown.
+PROGRESS := grep --line-buffered -E "^ *(\[[0-9]+/[0-9]+\]|-- faceaffect|faceaffect:|.*(error|FAILED))|^(Collecting|Successfully|ERROR)"
 
 .PHONY: demo test lint format bench native tools clean
 

@@ -39,7 +39,7 @@ FACEAFFECT: Final = Baseline(
     "faceaffect",
     (
         "12 AUs, 7 expressions, valence, arousal, 68 landmarks, head pose, quality, track "
-        "ids; followed, detector now and then"
+        "ids; tracked, periodic face detection"
     ),
 )
 
@@ -52,8 +52,8 @@ BASELINES: Final[tuple[Baseline, ...]] = (
         "mediapipe_face_landmarker",
         "MediaPipe FaceLandmarker",
         (
-            "478 landmarks, 52 blendshapes; one face, followed, detector at the start and "
-            "after a loss; no expression, no mood"
+            "478 landmarks, 52 blendshapes; one face, tracked, face detection at the start and "
+            "after a loss; no expression, no valence or arousal"
         ),
         ("mediapipe==1.2.2", _NUMPY, "opencv-contrib-python==5.1.0.95"),
         files=("face_landmarker.task",),

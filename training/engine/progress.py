@@ -1,4 +1,4 @@
-"""Progress of a training run: a progress bar, a line of losses now and then, TensorBoard curves."""
+"""Progress of a training run: a progress bar, periodic lines of losses, TensorBoard curves."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class BatchSource(Protocol):
 
 @runtime_checkable
 class ConstrainedLayer(Protocol):
-    """Layer whose weights are projected onto a constraint now and then (F-TDNN)."""
+    """Layer whose weights are projected onto a constraint every few steps (F-TDNN)."""
 
     def constrain(self) -> None: ...
 
@@ -63,12 +63,13 @@ class ConstrainedLayer(Protocol):
 class TrainerConfig:
     """Output folder and options of a training run.
 
-    steps: length of the run, which the learning-rate schedule spans; None for
-    `recipe.epochs` times the steps of an epoch.
-    precision: float32, or the type of mixed precision.
-    resume: continue from the saved state in `folder`, if there is one.
-    allow_changed_recipe: resume from the state of another recipe or length too.
-    metadata: further entries of run.json.
+    Attributes:
+        steps: Length of the run, which the learning-rate schedule spans; None for
+            `recipe.epochs` times the steps of an epoch.
+        precision: float32, or the type of mixed precision.
+        resume: Continue from the saved state in `folder`, if there is one.
+        allow_changed_recipe: Resume from the state of another recipe or length too.
+        metadata: Further entries of run.json.
     """
 
     folder: Path

@@ -20,13 +20,13 @@ def source_audio(
     """Attach audio to `pipeline` inside the `with` block; does nothing if its model uses none.
 
     Args:
-        pipeline: the pipeline that analyzes the frames.
-        source: the source of the frames.
+        pipeline: The pipeline that analyzes the frames.
+        source: The source of the frames.
         audio_name: `none`, or a name that `open_audio` takes.
-        notes: receives remarks for the user, one of them if `auto` finds no audio.
+        notes: Receives remarks for the user, one of them if `auto` finds no audio.
 
     Raises:
-        SourceError: audio other than `auto` cannot be opened.
+        SourceError: Audio other than `auto` cannot be opened.
     """
     if not pipeline.uses_audio:
         yield
