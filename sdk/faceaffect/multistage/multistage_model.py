@@ -87,9 +87,15 @@ class MultiStageModel:
             self._timer.enter("network")
             self._runner.push_audio(self._audio.read_until(frame.time_s))
         self._timer.enter("crop")
-        crops = crop_faces(frame, landmarks_xy, self.spec.crop)
+        track_ids = track_id.tolist()
+        # Between the frames of `input_fps` the last outputs are repeated.
+        crops = (
+            crop_faces(frame, landmarks_xy, self.spec.crop)
+            if self._runner.needs_crops(track_ids, frame.time_s)
+            else np.empty((0, *self.spec.crop.shape), np.float32)
+        )
         self._timer.enter("network")
-        outputs = self._runner.step(crops, track_id.tolist(), frame.time_s)
+        outputs = self._runner.step(crops, track_ids, frame.time_s)
         values: HeadValues = {}
         for head, (tensor, shape) in OUTPUT_HEADS.items():
             if head in self.spec.heads:

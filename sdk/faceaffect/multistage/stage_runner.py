@@ -84,7 +84,7 @@ class StageRunner:
         """Process one frame.
 
         Args:
-            crops: [N, C, S, S].
+            crops: [N, C, S, S]; not read unless `needs_crops`.
             track_id: Ids of the faces [N].
             time_s: Time of the frame.
 
@@ -94,6 +94,8 @@ class StageRunner:
         self._drop_stale(set(track_id), time_s)
         memories = [self._faces.setdefault(key, _Memory()) for key in track_id]
         due = [row for row, memory in enumerate(memories) if self._is_due(memory, time_s)]
+        for row in due:
+            self._set_next_due(memories[row], time_s)
         for stage in self._stages:
             rows = [row for row in due if memories[row].frames % stage.spec.frame_stride == 0]
             if rows:
@@ -106,18 +108,27 @@ class StageRunner:
             memory.last_seen_s = time_s
         return [memory.outputs for memory in memories]
 
+    def needs_crops(self, track_id: Sequence[int], time_s: float) -> bool:
+        """Whether `step` with the same arguments would process any face."""
+        faces = self._faces
+        return any(key not in faces or self._is_due(faces[key], time_s) for key in track_id)
+
     def _is_due(self, memory: _Memory, time_s: float) -> bool:
         """Whether the frame at `time_s` is processed for a face; below `input_fps` all are."""
+        return time_s >= memory.due_s - _ROUNDING_S or self._was_set_back(memory, time_s)
+
+    def _was_set_back(self, memory: _Memory, time_s: float) -> bool:
+        """Whether the source's clock went back since the last processed frame."""
+        return memory.due_s - time_s > 2 * self._step_s
+
+    def _set_next_due(self, memory: _Memory, time_s: float) -> None:
+        """Schedule the frame after the one at `time_s`; all of them without `input_fps`."""
         if not self._step_s:
-            return True
-        was_set_back = memory.due_s - time_s > 2 * self._step_s
-        if time_s < memory.due_s - _ROUNDING_S and not was_set_back:
-            return False
-        is_first = was_set_back or memory.due_s == -math.inf
+            return
+        is_first = self._was_set_back(memory, time_s) or memory.due_s == -math.inf
         memory.due_s = (
             time_s + self._step_s if is_first else max(memory.due_s + self._step_s, time_s)
         )
-        return True
 
     def _drop_stale(self, present: set[int], time_s: float) -> None:
         stale = [

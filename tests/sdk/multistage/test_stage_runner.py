@@ -138,3 +138,15 @@ def test_runner_with_input_fps_selects_frames_for_each_face() -> None:
     assert step(runner, {1: 1.0, 2: 1.0}, 0.05) == {1: [1, 0], 2: [1, 0]}
     assert step(runner, {1: 1.0, 2: 1.0}, 0.1) == {1: [2, 0], 2: [1, 0]}
     assert step(runner, {1: 1.0, 2: 1.0}, 0.15) == {1: [2, 0], 2: [2, 0]}
+
+
+def test_runner_needs_crops_only_of_frames_that_it_processes() -> None:
+    stage = SumStage()
+    runner = StageRunner([AudioStage(), stage], 3)
+    assert not runner.needs_crops([], 0.0)
+    for time_s in [k / 30 for k in range(31)] + [0.0, 0.1]:
+        needs_crops = runner.needs_crops([1], time_s)
+        calls = len(stage.rows)
+        step(runner, {1: 1.0}, time_s)
+        assert needs_crops == (len(stage.rows) > calls), time_s
+    assert runner.needs_crops([1, 2], 0.1), "a new face"
