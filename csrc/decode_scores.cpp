@@ -5,13 +5,13 @@
 
 namespace faceaffect {
 
-float logistic(float logit) { return 0.5f * (1.0f + std::tanh(0.5f * logit)); }
+float sigmoid(float logit) { return 0.5f * (1.0f + std::tanh(0.5f * logit)); }
 
 void decode_scores(const float* au, const float* expression, const float* va, int64_t count,
                    bool squash, float* scores) {
   for (int64_t n = 0; n < count;
        ++n, au += kActionUnits, expression += kExpressions, va += 2, scores += kScores) {
-    for (int k = 0; k < kActionUnits; ++k) scores[k] = logistic(au[k]);
+    for (int k = 0; k < kActionUnits; ++k) scores[k] = sigmoid(au[k]);
     float most = expression[0], sum = 0;
     // A comparison that lets NaN through, as NumPy's maximum does.
     for (int k = 1; k < kExpressions; ++k)

@@ -9,7 +9,7 @@ namespace faceaffect {
 constexpr int kActionUnits = 12, kExpressions = 7;
 constexpr int kScores = kActionUnits + kExpressions + 2;
 
-float logistic(float logit);
+float sigmoid(float logit);
 
 // au [N, 12] logits, expression [N, 7] logits, va [N, 2] raw (`squash`: tanh) or in -1 .. 1
 // (clipped)  ->  scores [N, 21]

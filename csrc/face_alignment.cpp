@@ -19,13 +19,13 @@ double share_of_newest(double cutoff_hz, double step_s) {
 
 }  // namespace
 
-FacePlacement place_face(const float* landmarks, const FaceModel& model) {
+FacePlacement place_face(const float* landmarks, const AlignmentTemplate& constants) {
   FacePlacement face;
   double keypoints[2 * kKeypoints];
   for (int a = 0; a < kKeypoints; ++a) {
     double x = 0, y = 0;
     for (int i = 0; i < kLandmarks; ++i) {
-      const float weight = model.keypoint_weights[a][i];
+      const float weight = constants.keypoint_weights[a][i];
       // Zero weights are skipped, so that a NaN landmark only affects the keypoints that use it.
       if (weight != 0)
         x += weight * static_cast<double>(landmarks[2 * i]),
@@ -35,7 +35,7 @@ FacePlacement place_face(const float* landmarks, const FaceModel& model) {
   }
   for (int k = 0; k < 6; ++k) {
     double sum = 0;
-    for (int i = 0; i < 2 * kKeypoints; ++i) sum += keypoints[i] * model.solution[i][k];
+    for (int i = 0; i < 2 * kKeypoints; ++i) sum += keypoints[i] * constants.solution[i][k];
     face.crop_to_frame[k] = static_cast<float>(sum);
   }
   face.eyes_px = std::hypot(keypoints[0] - keypoints[2], keypoints[1] - keypoints[3]);

@@ -11,7 +11,7 @@ constexpr int kKeypoints = 5;
 
 // Constants of the alignment: keypoints = weights . landmarks; crop_to_frame = solution^T .
 // keypoints (least squares).
-struct FaceModel {
+struct AlignmentTemplate {
   float keypoint_weights[kKeypoints][kLandmarks];
   double solution[2 * kKeypoints][6];
 };
@@ -24,7 +24,7 @@ struct FacePlacement {
 };
 
 // Aligns a face by its landmarks [68, 2] in frame pixels.
-FacePlacement place_face(const float* landmarks, const FaceModel& model);
+FacePlacement place_face(const float* landmarks, const AlignmentTemplate& constants);
 
 // Transforms points [N, L, 2] by affine matrices [N, 2, 3].
 void transform_points(const float* transforms, const float* points, int64_t count, int64_t length,

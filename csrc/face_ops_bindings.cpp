@@ -65,28 +65,28 @@ py::object grid_descriptors(py::handle grid, py::handle mean_face_in) {
   return std::move(descriptors);
 }
 
-FaceModel face_model(
+AlignmentTemplate alignment_template(
     py::handle keypoint_weights,
     const py::array_t<double, py::array::c_style | py::array::forcecast>& solution) {
   const FloatArray weights = take(keypoint_weights, "keypoint_weights", {kKeypoints, kLandmarks});
   if (solution.ndim() != 2 || solution.shape(0) != 2 * kKeypoints || solution.shape(1) != 6)
     throw py::value_error("solution must be float64 [10, 6], got " + describe(solution));
-  FaceModel model;
-  std::copy_n(weights.data(), kKeypoints * kLandmarks, &model.keypoint_weights[0][0]);
-  std::copy_n(solution.data(), 2 * kKeypoints * 6, &model.solution[0][0]);
-  return model;
+  AlignmentTemplate constants;
+  std::copy_n(weights.data(), kKeypoints * kLandmarks, &constants.keypoint_weights[0][0]);
+  std::copy_n(solution.data(), 2 * kKeypoints * 6, &constants.solution[0][0]);
+  return constants;
 }
 
-py::tuple align_one(const FaceModel& model, py::handle landmarks_xy) {
+py::tuple place_one_face(const AlignmentTemplate& constants, py::handle landmarks_xy) {
   const FloatArray points = take(landmarks_xy, "landmarks_xy", {kLandmarks, 2});
-  const FacePlacement face = place_face(points.data(), model);
+  const FacePlacement face = place_face(points.data(), constants);
   FloatArray crop_to_frame({2, 3}), box(4);
   std::copy_n(face.crop_to_frame, 6, crop_to_frame.mutable_data());
   std::copy_n(face.box, 4, box.mutable_data());
   return py::make_tuple(std::move(crop_to_frame), std::move(box), face.eyes_px, face.is_finite);
 }
 
-py::object map_points(py::handle transforms, py::handle points_xy) {
+py::object transform_all_points(py::handle transforms, py::handle points_xy) {
   const FloatArray affine = take(transforms, "transforms", {kAny, 2, 3});
   const FloatArray points = take(points_xy, "points_xy", {affine.shape(0), kAny, 2});
   FloatArray moved({points.shape(0), points.shape(1), static_cast<py::ssize_t>(2)});
@@ -95,15 +95,15 @@ py::object map_points(py::handle transforms, py::handle points_xy) {
   return std::move(moved);
 }
 
-bool check_motion(py::handle next, py::handle current, double crop_center, double width_px,
-                  double height_px) {
+bool is_plausible_face_motion(py::handle next, py::handle current, double crop_center,
+                              double width_px, double height_px) {
   const FloatArray next_transform = take(next, "next", {2, 3});
   const FloatArray current_transform = take(current, "current", {2, 3});
   return is_plausible_motion(next_transform.data(), current_transform.data(), crop_center, width_px,
                              height_px);
 }
 
-py::object upright_pose(py::handle pose_deg, py::handle transforms) {
+py::object pose_of_faces_in_frame(py::handle pose_deg, py::handle transforms) {
   const FloatArray pose = take(pose_deg, "pose_deg", {kAny, 3});
   const FloatArray affine = take(transforms, "transforms", {pose.shape(0), 2, 3});
   FloatArray out({pose.shape(0), static_cast<py::ssize_t>(3)});
@@ -111,7 +111,7 @@ py::object upright_pose(py::handle pose_deg, py::handle transforms) {
   return std::move(out);
 }
 
-float correlation(py::handle first, py::handle second) {
+float similarity_of(py::handle first, py::handle second) {
   const FloatArray one = take(first, "first", {kAny});
   const FloatArray other = take(second, "second", {one.shape(0)});
   return cosine_similarity(one.data(), other.data(), one.shape(0));
@@ -130,11 +130,11 @@ py::tuple filter_points(py::handle points_xy, py::handle previous_xy, double spe
   return py::make_tuple(std::move(out), state.speed_x, state.speed_y);
 }
 
-py::object logistic_of(py::handle logit) {
+py::object sigmoid_of(py::handle logit) {
   const FloatArray values = take(logit, "logit", {kAny});
   FloatArray out(values.shape(0));
   for (py::ssize_t i = 0; i < values.shape(0); ++i)
-    out.mutable_data()[i] = logistic(values.data()[i]);
+    out.mutable_data()[i] = sigmoid(values.data()[i]);
   return std::move(out);
 }
 
@@ -161,8 +161,8 @@ void smooth(py::handle scores, py::handle mean, py::handle on, bool is_first, fl
                 {weight, va_alpha, jump}, {off.data(), middle.data(), back.data()});
 }
 
-py::tuple scene_change(py::handle pixels, py::handle pixel_format, int row_step, int column_step,
-                       py::handle last) {
+py::tuple shot_change(py::handle pixels, py::handle pixel_format, int row_step, int column_step,
+                      py::handle last) {
   py::object owner;
   const FrameView frame = view_frame(pixels, pixel_format, &owner);
   if (row_step < 1 || column_step < 1) throw py::value_error("steps must be at least 1");
@@ -183,17 +183,17 @@ py::tuple scene_change(py::handle pixels, py::handle pixel_format, int row_step,
 void bind_face_steps(py::module_& m) {
   m.def("appearance_descriptors", &appearance_descriptors);
   m.def("descriptors_from_grid", &grid_descriptors);
-  py::class_<FaceModel>(m, "FaceModel").def(py::init(&face_model));
-  m.def("place_face", &align_one);
-  m.def("transform_points", &map_points);
-  m.def("is_plausible_motion", &check_motion);
-  m.def("pose_in_frame", &upright_pose);
-  m.def("correlation", &correlation);
+  py::class_<AlignmentTemplate>(m, "AlignmentTemplate").def(py::init(&alignment_template));
+  m.def("place_face", &place_one_face);
+  m.def("transform_points", &transform_all_points);
+  m.def("is_plausible_motion", &is_plausible_face_motion);
+  m.def("pose_in_frame", &pose_of_faces_in_frame);
+  m.def("cosine_similarity", &similarity_of);
   m.def("one_euro", &filter_points);
-  m.def("logistic", &logistic_of);
+  m.def("sigmoid", &sigmoid_of);
   m.def("decode_scores", &decode);
   m.def("smooth_scores", &smooth);
-  m.def("scene_change", &scene_change);
+  m.def("shot_change", &shot_change);
 }
 
 }  // namespace faceaffect

@@ -11,7 +11,7 @@ from faceaffect.types import FloatArray
 def sigmoid(logit: FloatArray) -> FloatArray:
     """Logistic function, safe for any finite or infinite input."""
     if native is not None and logit.ndim == 1:
-        probability: FloatArray = native.logistic(logit)
+        probability: FloatArray = native.sigmoid(logit)
         return probability
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)), np.float32)
 

@@ -29,14 +29,16 @@ class FaceAligner:
             solution: [10, 6], matrix from keypoint coordinates to the entries of the transform.
         """
         self._arguments = (keypoint_weights, solution)
-        self._native_model = None if native is None else native.FaceModel(*self._arguments)
+        self._native_template = (
+            None if native is None else native.AlignmentTemplate(*self._arguments)
+        )
 
     def place(self, landmarks_xy: FloatArray) -> tuple[FloatArray, FloatArray, float, bool]:
         """Crop to frame [2, 3], box [4], eye distance in pixels, and whether all is finite."""
         if native is None:
             return reference.place_face(landmarks_xy, *self._arguments)
         placement: tuple[FloatArray, FloatArray, float, bool]
-        placement = native.place_face(self._native_model, landmarks_xy)
+        placement = native.place_face(self._native_template, landmarks_xy)
         return placement
 
 
@@ -94,7 +96,7 @@ def cosine_similarity(first: FloatArray, second: FloatArray) -> float:
     """Dot product of two unit-length descriptors [P], -1 to 1."""
     if native is None:
         return float(first @ second)
-    similarity: float = native.correlation(first, second)
+    similarity: float = native.cosine_similarity(first, second)
     return similarity
 
 
@@ -200,7 +202,7 @@ def shot_change(
     has_contiguous_rows = frame.pixels.strides[1:] == ((3, 1) if is_color else (1,))
     if native is None or not has_contiguous_rows:
         return reference.shot_change(frame, row_step, column_step, previous)
-    change: tuple[FloatArray, float | None] = native.scene_change(
+    change: tuple[FloatArray, float | None] = native.shot_change(
         frame.pixels, frame.pixel_format, row_step, column_step, previous
     )
     return change

@@ -260,8 +260,11 @@ def test_shot_change_matches_numpy(pixel_format: PixelFormat, run_in_numpy) -> N
             lambda: native.pose_in_frame(np.zeros((2, 3)), np.zeros((1, 2, 3))),
             r"transforms must be float32 \[2, 2, 3\]",
         ),
-        (lambda: native.correlation(np.zeros(3), np.zeros(4)), r"second must be float32 \[3\]"),
-        (lambda: native.logistic(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
+        (
+            lambda: native.cosine_similarity(np.zeros(3), np.zeros(4)),
+            r"second must be float32 \[3\]",
+        ),
+        (lambda: native.sigmoid(np.zeros((2, 2))), r"logit must be float32 \[N\]"),
         (
             lambda: native.smooth_scores(
                 np.zeros(21, np.float32),
@@ -276,11 +279,11 @@ def test_shot_change_matches_numpy(pixel_format: PixelFormat, run_in_numpy) -> N
             r"mean must be a writable C-contiguous array of 21",
         ),
         (
-            lambda: native.scene_change(np.zeros((4, 4, 3), np.uint8), "BGR", 0, 1, None),
+            lambda: native.shot_change(np.zeros((4, 4, 3), np.uint8), "BGR", 0, 1, None),
             r"steps must be at least 1",
         ),
         (
-            lambda: native.scene_change(np.zeros((4, 4)), "BGR", 1, 1, None),
+            lambda: native.shot_change(np.zeros((4, 4)), "BGR", 1, 1, None),
             r"frame must be a uint8 array",
         ),
     ],
