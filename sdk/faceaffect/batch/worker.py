@@ -19,19 +19,11 @@ from dataclasses import asdict
 from functools import partial
 
 from faceaffect.batch.file_task import BatchError, Input, TaskSettings
-from faceaffect.system.worker_process import WorkerOutput, describe_error
-
-
-def main() -> None:
-    """Analyze inputs until there are no more."""
-    output = WorkerOutput.from_stdout()
-    try:
-        _serve(output)
-    except BrokenPipeError:
-        os._exit(1)  # without flushing what cannot be written
+from faceaffect.system.worker_process import WorkerOutput, describe_error, run_worker
 
 
 def _serve(output: WorkerOutput) -> None:
+    """Analyze what comes in until there is no more."""
     try:
         from faceaffect.batch.file_analyzer import FileAnalyzer
 
@@ -50,4 +42,4 @@ def _serve(output: WorkerOutput) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_worker(_serve)

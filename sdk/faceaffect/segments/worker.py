@@ -13,7 +13,6 @@ It exits when its input is closed or its output is no longer read.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from dataclasses import replace
@@ -26,21 +25,13 @@ from faceaffect.segments.task import SEEK_MARGIN, SegmentSettings, SegmentTask
 from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import SourceError
-from faceaffect.system.worker_process import WorkerOutput, describe_error
+from faceaffect.system.worker_process import WorkerOutput, describe_error, run_worker
 
 _BATCH_FRAMES: Final = 64  # frames per message
 
 
-def main() -> None:
-    """Analyze segments until there are no more."""
-    output = WorkerOutput.from_stdout()
-    try:
-        _serve(output)
-    except BrokenPipeError:
-        os._exit(1)  # without flushing what cannot be written
-
-
 def _serve(output: WorkerOutput) -> None:
+    """Analyze what comes in until there is no more."""
     try:
         settings = SegmentSettings.from_json(json.loads(sys.stdin.readline()))
         # By default OpenCV uses every core for the detector, but other workers share the machine.
@@ -103,4 +94,4 @@ def _send_frames(frames: list[FrameResult], output: WorkerOutput) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_worker(_serve)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any, Final
 
 from faceaffect.errors import FaceAffectError
@@ -114,3 +114,12 @@ def describe_error(error: Exception) -> str:
     """Return the message of an error; errors of other packages need their type as well."""
     is_own = isinstance(error, FaceAffectError)
     return str(error) if is_own else f"{type(error).__name__}: {error}"
+
+
+def run_worker(serve: Callable[[WorkerOutput], None]) -> None:
+    """Run a worker's loop; exit at once if the process that reads its messages is gone."""
+    output = WorkerOutput.from_stdout()
+    try:
+        serve(output)
+    except BrokenPipeError:
+        os._exit(1)  # without flushing what cannot be written
