@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ OPTIONAL = {
     "torch",
 }
 """Packages of extras; a test module that imports one or lists it in REQUIRES needs it."""
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the processes of tests also where a background shell made them ignore it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class SkippedModule(pytest.Module):
