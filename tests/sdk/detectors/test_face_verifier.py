@@ -14,12 +14,10 @@ from faceaffect.detectors.mtcnn import MTCNNDetector
 from faceaffect.geometry import estimate_crop_to_frame
 from faceaffect.types import Frame
 
-VIDEOS = Path(__file__).resolve().parents[4] / "shared/data/videos"
-pytestmark = pytest.mark.shared
 
-
-def test_verifier_accepts_tilted_faces_and_rejects_background() -> None:
-    image = np.asarray(cv2.imread(str(VIDEOS / "pyfeat_multi_face.jpg")), np.uint8)
+@pytest.mark.shared
+def test_verifier_accepts_tilted_faces_and_rejects_background(shared: Path) -> None:
+    image = np.asarray(cv2.imread(str(shared / "data/videos" / "pyfeat_multi_face.jpg")), np.uint8)
     keypoints = MTCNNDetector(40).detect(Frame(image)).keypoints_xy
     assert len(keypoints) == 5
     verifier = OnetVerifier()
@@ -38,8 +36,9 @@ def test_verifier_accepts_tilted_faces_and_rejects_background() -> None:
     assert not verifier.verify(Frame(image), estimate_crop_to_frame(beside)).any()
 
 
-def test_verifier_rejects_letters() -> None:
-    capture = cv2.VideoCapture(str(VIDEOS / "pyfeat_face_noface.mov"))
+@pytest.mark.shared
+def test_verifier_rejects_letters(shared: Path) -> None:
+    capture = cv2.VideoCapture(str(shared / "data/videos" / "pyfeat_face_noface.mov"))
     detector = FastFaceDetector(40)
     verifier = OnetVerifier()
     count = 0
