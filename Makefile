@@ -37,7 +37,7 @@ bench: $(VENV)/.test  ## kernel, pipeline and command-line benchmarks
 	$(BIN)/faceaffect bench assets/demo.mp4
 
 native: $(VENV)/.test  ## rebuild the kernels
-	FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install -v --no-deps -e . 2>&1 | $(PROGRESS)
+	@FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install -v --no-deps -e . 2>&1 | $(PROGRESS)
 
 tools: $(VENV)/.test  ## TensorRT for RTX, TensorRT stubs and a Python for 64-bit Arm, which some tests use
 	$(BIN)/python tests/make_tools.py build/tools
@@ -48,13 +48,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 	@echo "installing faceaffect and compiling its kernels (one to two minutes)"
-	$(BIN)/python -m pip install -v ".[parquet]" 2>&1 | $(PROGRESS)
+	@$(BIN)/python -m pip install -v ".[parquet]" 2>&1 | $(PROGRESS)
 	@mkdir -p demo_out && touch $@
 
 $(VENV)/.test: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/python -m pip install "torch==2.13.0"
 	@echo "installing faceaffect with its development tools and compiling its kernels (one to two minutes)"
-	$(BIN)/python -m pip install -v -e ".[parquet,train,dev]" 2>&1 | $(PROGRESS)
+	@$(BIN)/python -m pip install -v -e ".[parquet,train,dev]" 2>&1 | $(PROGRESS)
 	touch $@
 
 clean:
