@@ -92,13 +92,13 @@ class Pipeline:
             RuntimeError: Another thread analyzes a frame with it.
         """
         if not self._busy.acquire(blocking=False):
+            self._refuse_if_closed()
             raise RuntimeError(
                 "expected one thread per pipeline, got a frame while another thread analyzes one;"
                 " open a pipeline per thread"
             )
         try:
-            if self._is_closed:
-                raise ValueError("this pipeline was closed; open another with open_pipeline()")
+            self._refuse_if_closed()
             self.stage_timer.begin()
             located = self._locator.locate(frame)
             logits = self._model.predict(frame, located)
@@ -108,6 +108,10 @@ class Pipeline:
             return faces, affect
         finally:
             self._busy.release()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ValueError("this pipeline was closed; open another with open_pipeline()")
 
     @property
     def uses_audio(self) -> bool:
@@ -194,8 +198,8 @@ class Pipeline:
         If another thread is analyzing a frame, this waits for it. The memory of the network is
         freed with the last reference to the pipeline.
         """
+        self._is_closed = True
         with self._busy:
-            self._is_closed = True
             self.reset()
 
     def __enter__(self) -> Pipeline:

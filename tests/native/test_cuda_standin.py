@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 
 from tests.native.cuda_standin.build import (
     HERE,
+    INTERPRETER,
     ROOT,
     Standin,
     build,
@@ -45,7 +46,7 @@ def standin() -> Standin:
 @pytest.fixture
 def check(standin: Standin, trained: None, tmp_path: Path) -> Check:
     def run(name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        paths = (standin.package_path, ROOT, HERE / "doubles")
+        paths = (standin.package_path, ROOT, HERE / "doubles", sysconfig.get_path("purelib"))
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -55,7 +56,7 @@ def check(standin: Standin, trained: None, tmp_path: Path) -> Check:
         }
         environment |= {key: value for key, value in settings.items() if value}
         return subprocess.run(
-            [sys.executable, "-m", f"tests.native.cuda_standin.checks.{name}", *arguments],
+            [*INTERPRETER, "-m", f"tests.native.cuda_standin.checks.{name}", *arguments],
             capture_output=True,
             text=True,
             env=environment,
