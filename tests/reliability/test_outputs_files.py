@@ -190,7 +190,7 @@ def test_threaded_sink_dropped_without_close_ends_thread_and_keeps_rows(tmp_path
         ("-1.png", "./-1.png"),
         ("@SUM(1+1).png", "./@SUM(1+1).png"),
         ("\x1b]0;PWNED\x07.png", "\\x1b]0;PWNED\\x07.png"),
-        ("a\nb\x9b2J\u202e.png", "a\\x0ab\\x9b2J\\u202e.png"),
+        ("a\nb\x9b2J\u202e.png", "a\\nb\\x9b2J\\u202e.png"),
         ("a\udcff.png", "a\\udcff.png"),
         ("s3://key:secret@bucket/a.mp4", "s3://key:***@bucket/a.mp4"),
     ],

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ from faceaffect.pipeline import Pipeline
 from faceaffect.segments.parallel_video import ParallelVideo
 from faceaffect.segments.plan import Segment
 from faceaffect.segments.task import SegmentSettings
+from faceaffect.sources.open_source import open_source
 from faceaffect.sources.prefetch import FramePrefetcher
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.system import worker_process
@@ -156,6 +158,14 @@ def test_replaced_input_of_a_batch_is_told(tmp_path: Path) -> None:
 def frames() -> Iterator[Frame]:
     for index in range(1000):
         yield Frame(np.zeros((4, 4, 3), np.uint8), time_s=0.0, index=index, source="clip.mp4")
+
+
+def test_frames_of_a_source_that_only_its_iterator_holds_are_complete(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    for _ in range(5):
+        iterator = iter(open_source(tmp_path / "a.png"))
+        time.sleep(0.05)  # by then the decoding thread has ended
+        assert len(list(iterator)) == 1
 
 
 def test_prefetcher_dropped_without_close_ends_its_thread() -> None:

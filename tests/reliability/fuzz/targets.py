@@ -171,7 +171,7 @@ def _kernels(data: bytes) -> None:
     ]
     if native is not None:
         calls += [
-            lambda: native.logistic(values.array(n)),
+            lambda: native.sigmoid(values.array(n)),
             lambda: native.decode_scores(
                 values.array(n, 12), values.array(n, 7), values.array(n, 2), values.byte() % 2 == 1
             ),
@@ -185,9 +185,9 @@ def _kernels(data: bytes) -> None:
             ),
             lambda: native.transform_points(values.array(n, 2, 3), values.array(n, side, 2)),
             lambda: native.pose_in_frame(values.array(n, 3), values.array(n, 2, 3)),
-            lambda: native.correlation(values.array(side), values.array(side)),
+            lambda: native.cosine_similarity(values.array(side), values.array(side)),
             lambda: native.appearance_descriptors(values.array(n, 3, 28, 28), values.array(432)),
-            lambda: native.scene_change(
+            lambda: native.shot_change(
                 values.array(side, side, 3), "BGR", values.byte(), values.byte(), None
             ),
             lambda: native.one_euro(
