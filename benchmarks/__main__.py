@@ -9,12 +9,14 @@ BENCHMARKS = {
     "detectors": "benchmarks.detectors",
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
+    "faces": "benchmarks.face_cases",
     "tracking": "benchmarks.tracking",
     "latency": "benchmarks.latency_targets",
     "compare": "benchmarks.compare",
     "throughput": "benchmarks.throughput",
     "segments": "benchmarks.segment_parity",
     "methods": "benchmarks.methods",
+    "reliability": "benchmarks.reliability",
     "gpu": "benchmarks.gpu_record",
 }
 

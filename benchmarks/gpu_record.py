@@ -1,11 +1,10 @@
-"""`python -m benchmarks gpu [--record FILE.md] [--minutes 9] [--resume]`: everything that needs a
-GPU, in one run.
+"""`python -m benchmarks gpu [--record FILE.md] [--minutes 9] [--resume]`: the GPU record.
 
-Each part is a process of its own: one that crashes, hangs or loses the GPU costs no other. A
-part that cannot run says "not run" and why. The record is written after every part, the most
-telling ones first, so that a run that is cut off has them; `--resume` keeps the parts that ran
-on the same GPU and runs the others. On a machine without a GPU no part runs. Nothing is fetched
-from a network. What to prepare stands in benchmarks/gpu/README.md.
+Each part runs in its own process, so that one that crashes, hangs or loses the GPU does not affect
+the others. A part that cannot run is recorded as "not run" with the reason. The record is written
+after every part, in the order of their value, so that an interrupted run has the first ones;
+`--resume` keeps the parts that finished on the same GPU and runs the others. Nothing is downloaded.
+benchmarks/gpu/README.md tells what to prepare.
 """
 
 from __future__ import annotations
@@ -23,278 +22,274 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FIRST = "Environment"
-"""Title of the part that runs every time, since it names the GPU."""
+ENVIRONMENT = "Environment"
+"""Title of the part that always runs: it identifies the GPU of the others."""
+
+KERNELS, TENSORRT = "kernels", "tensorrt"
+GROUPS = (KERNELS, TENSORRT)
+"""Groups of parts: those that need no TensorRT, which is large, and those that do."""
 
 
 @dataclass(frozen=True, slots=True)
-class PartOfRecord:
-    """`where` is a function of `benchmarks.gpu`; `longest_s` how long it may take, if that much is
-    left.
-    """
+class RecordPart:
+    """A function `module.name` of `benchmarks.gpu`, and its time limit."""
 
     title: str
-    where: str
-    longest_s: float = 120
+    function: str
+    timeout_s: float = 60
+    group: str = KERNELS
 
 
-PARTS: tuple[PartOfRecord, ...] = (
-    PartOfRecord(FIRST, "machine_facts.environment", 60),
-    PartOfRecord("Kernels against the definition", "bench_kernels.check"),
-    PartOfRecord("Frame to result", "bench_pipeline.whole", 180),
-    PartOfRecord("Frame to result, float16 engine", "bench_pipeline.whole_half"),
-    PartOfRecord("Stages", "bench_pipeline.stages"),
-    PartOfRecord("Baselines", "bench_pipeline.baselines", 180),
-    PartOfRecord("Kernels: times", "bench_kernels.time_all"),
-    PartOfRecord("Engines: build", "bench_engine.build_all", 240),
-    PartOfRecord("Engines: parity", "bench_engine.parity", 240),
-    PartOfRecord("Analysis of the demo clip", "bench_pipeline.analysis"),
-    PartOfRecord("Memory", "bench_pipeline.memory"),
-    PartOfRecord("Kernels under compute-sanitizer", "bench_kernels.sanitize", 300),
+PARTS: tuple[RecordPart, ...] = (
+    RecordPart(ENVIRONMENT, "machine_facts.environment", 30),
+    RecordPart("Kernels against the definition", "bench_kernels.check"),
+    RecordPart("Kernels: times", "bench_kernels.time_kernels"),
+    RecordPart("Graph capture and parity over PyTorch", "bench_engine.torch_parity"),
+    RecordPart("Frame to result", "bench_pipeline.latency", 90),
+    RecordPart("Stages", "bench_pipeline.stages"),
+    RecordPart("Kernels under compute-sanitizer", "bench_kernels.sanitize", 120),
+    RecordPart("Baselines", "bench_pipeline.baselines", 120),
+    RecordPart("Analysis of the demo clip", "bench_pipeline.analysis"),
+    RecordPart("Memory", "bench_pipeline.memory"),
+    RecordPart("Engines: build", "bench_engine.build_engines", 240, TENSORRT),
+    RecordPart("Engines: parity", "bench_engine.engine_parity", 240, TENSORRT),
+    RecordPart("Frame to result, float16 engine", "bench_pipeline.latency_fp16", 120, TENSORRT),
+    RecordPart("Frame to result, float32 engine", "bench_pipeline.latency_fp32", 120, TENSORRT),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`aim` is the most (or the least) that `found` may be."""
+    """A limit of a metric; `value` is None if it was not measured."""
 
     name: str
-    aim: float
+    limit: float
     unit: str
-    found: float | None
-    is_least: bool = False
+    value: float | None
+    is_minimum: bool = False
 
     def row(self) -> str:
-        bound = "at least" if self.is_least else "at most"
-        row = f"| {self.name} | {bound} {self.aim:g}{self.unit} |"
-        if self.found is None:
-            return f"{row} | | not run |"
-        is_met = self.found >= self.aim if self.is_least else self.found <= self.aim
-        result = "met" if is_met else "missed"
-        return f"{row} {self.found:.1f} | {self.found / self.aim:.2f} | {result} |"
+        relation = "at least" if self.is_minimum else "at most"
+        start = f"| {self.name} | {relation} {self.limit:g}{self.unit} |"
+        if self.value is None:
+            return f"{start} | | not run |"
+        is_met = self.value >= self.limit if self.is_minimum else self.value <= self.limit
+        verdict = "met" if is_met else "missed"
+        return f"{start} {self.value:.1f} | {self.value / self.limit:.2f} | {verdict} |"
 
 
-def targets(figures: dict[str, float]) -> list[str]:
-    """Targets for one face in a 640x360 frame in host memory, on a data-center GPU."""
-    whole, eager = figures.get("whole 640x360 1 graph"), figures.get("PyTorch eager")
-    network = figures.get("stage network")
+def targets(metrics: dict[str, float]) -> list[str]:
+    """Table of the targets on a data-center GPU: one face, 640x360 frame in host memory."""
+    latency = metrics.get("latency 640x360 1 graph")
+    eager, network = metrics.get("PyTorch eager"), metrics.get("stage network")
     crops = [
         value
-        for name, value in figures.items()
-        if name.startswith("floor share: ") and "BGR 112 px" in name
+        for name, value in metrics.items()
+        if name.startswith("times the floor: ") and "BGR 112 px" in name
     ]
-    rest = None if whole is None or network is None else 100 * (1 - network / whole)
+    rest = None if latency is None or network is None else 100 * (1 - network / latency)
+    speedup = None if latency is None or eager is None else eager / latency
     rows = (
-        Target("frame to result, p50", 300, " us", whole),
-        Target("everything but the engine", 40, " %", rest),
-        Target(
-            "times faster than PyTorch eager",
-            3,
-            "",
-            None if whole is None or eager is None else eager / whole,
-            True,
-        ),
+        Target("frame to result, p50", 300, " us", latency),
+        Target("share of all but the engine", 40, " %", rest),
+        Target("times faster than PyTorch eager", 3, "", speedup, is_minimum=True),
         Target("crop kernel, times its floor", 1.5, "", max(crops) if crops else None),
     )
-    return [
-        "| target | aim | found | of the aim | |",
-        "|---|---|---|---|---|",
-        *(row.row() for row in rows),
-    ]
+    header = ["| target | limit | measured | of the limit | |", "|---|---|---|---|---|"]
+    return [*header, *(row.row() for row in rows)]
 
 
-def run_apart(command: list[str], longest_s: float) -> Iterator[str]:
-    """Lines of standard output, all that there are when it ends or is ended; then why, if it did
-    not end well.
-    """
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:
+def run_process(command: list[str], timeout_s: float) -> Iterator[str]:
+    """Lines of standard output up to the end or the timeout, then the reason of a failure."""
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(
-            command, stdout=said, stderr=complaints, cwd=ROOT, start_new_session=True
+            command, stdout=stdout, stderr=stderr, cwd=ROOT, start_new_session=True
         )
         try:
-            code: int | None = process.wait(max(1, longest_s))
+            code: int | None = process.wait(max(1, timeout_s))
         except subprocess.TimeoutExpired:
             code = None
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+                os.killpg(process.pid, signal.SIGKILL)  # including its children
                 process.wait()
-        said.seek(0)
-        yield from said.read().splitlines()
-        complaints.seek(0)
-        last = next(
-            (line for line in reversed(complaints.read().splitlines()) if line.strip()), "no words"
-        )
+        stdout.seek(0)
+        yield from stdout.read().splitlines()
+        stderr.seek(0)
+        lines = [line for line in stderr.read().splitlines() if line.strip()]
+        last = lines[-1] if lines else "no message"
         if code is None:
-            yield f"not run: ended after {longest_s:.0f} s, unfinished"
+            yield f"not run: timeout after {timeout_s:.0f} s"
         elif code != 0:
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             yield f"not run: ended by {how}: {last}"
 
 
 @dataclass(slots=True)
-class Learned:
-    """State of a run, saved beside the record so that the run can be resumed."""
+class RecordState:
+    """Results so far, stored beside the record for `--resume`; `sections` are lines by title."""
 
-    sections: dict[str, list[str]] = field(default_factory=dict)  # lines, by the title of the part
-    figures: dict[str, float] = field(default_factory=dict)
+    sections: dict[str, list[str]] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
 
     @classmethod
-    def load(cls, path: Path) -> Learned:
-        """Load the state of an earlier run; empty if there is none or its file is damaged."""
+    def load(cls, path: Path) -> RecordState:
+        """State of an earlier run; empty if there is none or the file is damaged."""
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(
                 dict(raw["sections"]),
-                dict(raw["figures"]),
+                dict(raw["metrics"]),
                 dict(raw["notes"]),
                 list(raw["options"]),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return cls()
 
-    def has(self, part: PartOfRecord) -> bool:
+    def has_finished(self, part: RecordPart) -> bool:
         """Whether the part ran to its end."""
         lines = self.sections.get(part.title, [])
         return bool(lines) and not any(line.startswith("not run:") for line in lines)
+
+    def load_results(self, results: Path) -> None:
+        """Take over the metrics and notes that a part's process wrote."""
+        if results.is_file():
+            raw = json.loads(results.read_text(encoding="utf-8"))
+            self.metrics, self.notes = raw["metrics"], raw["notes"]
+
+    def save_results(self, results: Path) -> None:
+        """Write metrics and notes for the processes of later parts."""
+        content = json.dumps({"metrics": self.metrics, "notes": self.notes})
+        results.write_text(content, encoding="utf-8")
 
 
 def record(
     options: list[str],
     minutes: float,
     write: Callable[[str], None],
-    parts: tuple[PartOfRecord, ...] = PARTS,
+    parts: tuple[RecordPart, ...] = PARTS,
     *,
-    state: Path | None = None,
+    state_file: Path | None = None,
     resume: bool = False,
+    group: str | None = None,
 ) -> str:
-    """The whole record as Markdown; `write` gets what there is of it after every part, `state` all
-    that a resume needs.
+    """Run the parts.
+
+    Args:
+        options: Options of each part's process.
+        minutes: Time for all parts.
+        write: Receives the record so far after every part.
+        parts: Parts in their order.
+        state_file: File for resuming.
+        resume: Whether to keep the finished parts of `state_file`.
+        group: Run the parts of this group only, and keep those of others.
+
+    Returns:
+        The record as Markdown.
     """
-    until_s = time.monotonic() + 60 * minutes
-    earlier = Learned.load(state) if resume and state is not None else Learned()
+    deadline_s = time.monotonic() + 60 * minutes
+    earlier = RecordState.load(state_file) if resume and state_file is not None else RecordState()
     with tempfile.TemporaryDirectory() as folder:
-        shared = Path(folder) / "learned.json"
-        learned = Learned(options=options)
+        results = Path(folder) / "results.json"
+        state = RecordState(options=options)
         for part in parts:
-            if part.title != FIRST and earlier.has(part):
-                learned.sections[part.title] = _kept(earlier, learned, part)
+            is_environment = part.title == ENVIRONMENT
+            is_left_out = not is_environment and group is not None and part.group != group
+            if not is_environment and earlier.has_finished(part):
+                state.sections[part.title] = _reused_lines(earlier, state, part)
+            elif is_left_out:
+                state.sections[part.title] = [f"not run: part of the group {part.group}"]
             else:
-                command = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.gpu",
-                    part.where,
-                    "--learned",
-                    str(shared),
-                    *options,
-                ]
-                learned.sections[part.title] = _lines_of(
-                    part, command, minutes, until_s - time.monotonic()
-                )
-                _take_over(learned, shared)
-            if part.title == FIRST:
-                earlier = _of_same_kind(earlier, learned, shared)
-            print(_section(part.title, learned), flush=True)
-            if state is not None:
-                state.write_text(json.dumps(asdict(learned)), encoding="utf-8")
-            write(_text(parts, learned) + "\nThe run was cut off here.\n")
-    whole = _text(parts, learned) + "\n".join(["", "## Targets", "", *targets(learned.figures), ""])
-    print(whole[whole.rindex("## Targets") :], flush=True)
-    write(whole)
-    return whole
+                command = [sys.executable, "-m", "benchmarks.gpu", part.function]
+                command += ["--results", str(results), *options]
+                left_s = deadline_s - time.monotonic()
+                state.sections[part.title] = _run_part(part, command, minutes, left_s)
+                state.load_results(results)
+            if is_environment:
+                earlier = _matching_run(earlier, state, results)
+            print(_section(part.title, state), flush=True)
+            if state_file is not None:
+                state_file.write_text(json.dumps(asdict(state)), encoding="utf-8")
+            write(_to_markdown(parts, state) + "\nThe run was interrupted here.\n")
+    summary = "\n".join(["", "## Targets", "", *targets(state.metrics), ""])
+    print(summary, flush=True)
+    text = _to_markdown(parts, state) + summary
+    write(text)
+    return text
 
 
-def _lines_of(part: PartOfRecord, command: list[str], minutes: float, left_s: float) -> list[str]:
+def _run_part(part: RecordPart, command: list[str], minutes: float, left_s: float) -> list[str]:
     if left_s < 5:
         return [f"not run: no time left of {minutes:g} minutes"]
-    return list(run_apart(command, min(part.longest_s, left_s)))
+    return list(run_process(command, min(part.timeout_s, left_s)))
 
 
-def _take_over(learned: Learned, shared: Path) -> None:
-    """Read the figures and notes that the process of a part has added."""
-    if shared.is_file():
-        found = json.loads(shared.read_text(encoding="utf-8"))
-        learned.figures, learned.notes = found["figures"], found["notes"]
-
-
-def _of_same_kind(earlier: Learned, learned: Learned, shared: Path) -> Learned:
-    """The earlier run, its figures handed to the parts to come; nothing where it was of another GPU
-    or other options.
-    """
-    if earlier.notes.get("gpu") != learned.notes.get("gpu") or earlier.options != learned.options:
+def _matching_run(earlier: RecordState, state: RecordState, results: Path) -> RecordState:
+    """The earlier run, whose metrics later parts get; an empty one if GPU or options differ."""
+    if earlier.notes.get("gpu") != state.notes.get("gpu") or earlier.options != state.options:
         if earlier.sections:
-            was = ", ".join([earlier.notes.get("gpu", "no GPU"), *earlier.options])
-            learned.sections[FIRST].append(f"- left out: an earlier run of another kind ({was})")
-        return Learned()
-    learned.figures, learned.notes = (
-        earlier.figures | learned.figures,
-        earlier.notes | learned.notes,
-    )
-    shared.write_text(
-        json.dumps({"figures": learned.figures, "notes": learned.notes}), encoding="utf-8"
-    )
+            other = ", ".join([earlier.notes.get("gpu", "no GPU"), *earlier.options])
+            state.sections[ENVIRONMENT].append(
+                f"- ignored: an earlier run of another kind ({other})"
+            )
+        return RecordState()
+    state.metrics = earlier.metrics | state.metrics
+    state.notes = earlier.notes | state.notes
+    state.save_results(results)
     return earlier
 
 
-def _kept(earlier: Learned, learned: Learned, part: PartOfRecord) -> list[str]:
-    """The part's lines; of another state of the code they say so."""
-    lines, was = earlier.sections[part.title], earlier.notes.get("commit", "unknown")
-    if was == learned.notes.get("commit", "unknown") or any(
-        line.startswith("- kept from") for line in lines
-    ):
+def _reused_lines(earlier: RecordState, state: RecordState, part: RecordPart) -> list[str]:
+    """Lines of a finished part, with its commit if that is another one."""
+    lines, commit = earlier.sections[part.title], earlier.notes.get("commit", "unknown")
+    is_marked = any(line.startswith("- kept from") for line in lines)
+    if is_marked or commit == state.notes.get("commit", "unknown"):
         return lines
-    return [*lines, f"- kept from an earlier run, commit {was}"]
+    return [*lines, f"- kept from an earlier run, commit {commit}"]
 
 
-def _section(title: str, learned: Learned) -> str:
-    return "\n".join(["", f"## {title}", "", *learned.sections[title], ""])
+def _section(title: str, state: RecordState) -> str:
+    return "\n".join(["", f"## {title}", "", *state.sections[title], ""])
 
 
-def _text(parts: tuple[PartOfRecord, ...], learned: Learned) -> str:
-    return "# GPU record\n" + "".join(
-        _section(part.title, learned) for part in parts if part.title in learned.sections
-    )
+def _to_markdown(parts: tuple[RecordPart, ...], state: RecordState) -> str:
+    sections = [_section(part.title, state) for part in parts if part.title in state.sections]
+    return "# GPU record\n" + "".join(sections)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Entry of `python -m benchmarks gpu`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description=__doc__)
-    parser.add_argument("--model", default=None, help="bundle; the shipped one by default")
+    parser.add_argument("--model", default=None, help="bundle [default: the shipped one]")
     parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--minutes", type=float, default=30, help="time for all parts")
+    parser.add_argument("--group", choices=GROUPS, help="run the parts of this group only")
     parser.add_argument(
-        "--minutes",
-        type=float,
-        default=30,
-        help="time for all parts; what comes after it is not run",
+        "--record", type=Path, help="write the record to this Markdown file and FILE.json beside it"
     )
     parser.add_argument(
-        "--record",
-        type=Path,
-        help="write the record to this Markdown file as well, and beside it FILE.json",
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="keep what FILE.json holds of an earlier run on this GPU",
+        "--resume", action="store_true", help="keep the parts that FILE.json has of this GPU"
     )
     options = parser.parse_args(argv)
     if options.resume and options.record is None:
-        parser.error(
-            "--resume goes on with the record of an earlier run: give its --record FILE.md"
-        )
-    given = ["--repeats", str(options.repeats)] + (
-        ["--model", options.model] if options.model else []
-    )
+        parser.error("--resume needs the record of an earlier run: add --record FILE.md")
+    part_options = ["--repeats", str(options.repeats)]
+    part_options += ["--model", options.model] if options.model else []
 
     def write(text: str) -> None:
         if options.record:
             options.record.write_text(text, encoding="utf-8")
 
-    state = options.record.with_suffix(".json") if options.record else None
-    record(given, options.minutes, write, state=state, resume=options.resume)
+    record(
+        part_options,
+        options.minutes,
+        write,
+        state_file=options.record.with_suffix(".json") if options.record else None,
+        resume=options.resume,
+        group=options.group,
+    )
 
 
 if __name__ == "__main__":

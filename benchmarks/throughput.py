@@ -103,7 +103,7 @@ def run_once(kind: str, jobs: int, files: int, clip: Path, folder: Path) -> Run:
     wall_begin_s = time.perf_counter()
     results = [
         one
-        for one in RUNNERS[kind](settings, jobs).run(find_inputs([str(archive)]))
+        for one in RUNNERS[kind](settings, jobs).run(find_inputs([str(archive)]).inputs)
         if isinstance(one, FileResult)
     ]
     wall_s = time.perf_counter() - wall_begin_s

@@ -129,16 +129,20 @@ int check_size_px(py::handle size_px) {
   return static_cast<int>(size);
 }
 
+bool is_writable_aligned(const py::array& array) {
+  return array.writeable() && (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+}
+
 FloatArray check_out(py::handle out, const std::vector<py::ssize_t>& shape) {
   if (out.is_none()) return FloatArray(shape);
   if (py::isinstance<py::array_t<float, py::array::c_style>>(out)) {
     const auto array = py::reinterpret_borrow<FloatArray>(out);
-    if (array.writeable() &&
+    if (is_writable_aligned(array) &&
         std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) == shape)
       return array;
   }
-  throw py::value_error("out must be a writable C-contiguous float32 " + text(shape) + ", got " +
-                        describe(out));
+  throw py::value_error("out must be a writable, aligned, C-contiguous float32 " + text(shape) +
+                        ", got " + describe(out));
 }
 
 }  // namespace faceaffect

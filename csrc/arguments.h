@@ -15,7 +15,11 @@ namespace faceaffect {
 
 namespace py = pybind11;
 
-using FloatArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
+// Conversions copy misaligned arrays: a misaligned load is undefined behavior.
+constexpr int kConverted =
+    py::array::c_style | py::array::forcecast | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+using FloatArray = py::array_t<float, kConverted>;
+using DoubleArray = py::array_t<double, kConverted>;
 using ByteArray = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
 
 // "uint8 (3, 4)" of an array, else the type's name.
@@ -32,6 +36,9 @@ FloatArray check_nodes(py::handle nodes, int width);    // float32 [N, 12, width
 ByteArray check_images(py::handle pixels);              // uint8 [N, H, W, 3]
 NormalizeParams check_normalize(py::handle mean, py::handle std);
 int check_size_px(py::handle size_px);
+
+// Whether an output can be written in place.
+bool is_writable_aligned(const py::array& array);
 
 // `out` itself when it fits, a new array when it is None.
 FloatArray check_out(py::handle out, const std::vector<py::ssize_t>& shape);

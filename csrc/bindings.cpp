@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "cuda_kernels.h"
 #include "face_ops_bindings.h"
+#include "gil_release.h"
 #include "instruction_sets.h"
 #include "pack_upload.h"
 
@@ -60,7 +61,7 @@ py::object crop_face(py::handle pixels, py::handle pixel_format, py::handle crop
   {
     // Cropping one face is shorter than the wait for the GIL if another thread takes it; that
     // thread runs during inference anyway.
-    std::optional<py::gil_scoped_release> release;
+    std::optional<GilRelease> release;
     if (count > 1) release.emplace();
     g_isa->crop_face(frame, transform_data, count, params, result_data, thread_workspace());
   }
@@ -76,7 +77,7 @@ py::object normalize(py::handle pixels, py::handle mean, py::handle std, py::han
   const int64_t count = images.shape(0),
                 plane_px = static_cast<int64_t>(images.shape(1)) * images.shape(2);
   {
-    py::gil_scoped_release release;
+    const GilRelease release;
     g_isa->normalize(data, count, plane_px, params, result_data);
   }
   return std::move(result);

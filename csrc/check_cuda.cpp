@@ -66,6 +66,8 @@ std::string remedy(cudaError_t status) {
 }  // namespace
 
 void throw_cuda_error(cudaError_t status, const char* what) {
+  // Clears the error: otherwise the check of the next kernel launch would raise it again.
+  cudaGetLastError();
   // Checked first: CUDA reports a missing driver as an insufficient one.
   throw CudaError(std::string(what) + ": " + remedy(status) + " (" + cudaGetErrorName(status) +
                   ": " + cudaGetErrorString(status) + ")");

@@ -66,22 +66,55 @@ HOST_DEVICE bool row_counts(int level, int i) { return level < 2 || ((i + 1) & 2
 // Number of bits by which the sum of a block is shifted right (with rounding) to give its mean.
 HOST_DEVICE int sum_shift(int level) { return level < 2 ? 2 * level : 2 * level - 1; }
 
-HOST_DEVICE float level_pixel(const PlaneView& plane, int level, int c, int y, int x) {
-  const int side = 1 << level, shift = sum_shift(level);
-  int sum = 0;
-  for (int i = 0; i < side; ++i) {
-    if (!row_counts(level, i)) continue;
-    const int from_y = y * side + i < plane.height_px ? y * side + i : plane.height_px - 1;
-    const uint8_t* row = plane.data + from_y * plane.row_stride;
-    for (int j = 0; j < side; ++j) {
-      const int from_x = x * side + j < plane.width_px ? x * side + j : plane.width_px - 1;
-      sum += row[static_cast<int64_t>(from_x) * plane.channels + c];
-    }
-  }
-  return static_cast<float>((sum + ((1 << shift) >> 1)) >> shift);
+// A byte of a frame; GPUs read it through their read-only cache.
+HOST_DEVICE int load_byte(const uint8_t* at) {
+#if defined(__CUDA_ARCH__)
+  return __ldg(at);
+#else
+  return *at;
+#endif
 }
 
-HOST_DEVICE float bilinear(const PlaneView& plane, int level, int c, float y, float x) {
+// All channels of pixels (x0, y) and (x1, y), x0 <= x1, of the plane at a level of 1 or more.
+template <int channels>
+HOST_DEVICE void level_pixels(const PlaneView& plane, int level, int y, int x0, int x1,
+                              float* first, float* second) {
+  const int side = 1 << level, shift = sum_shift(level), half = (1 << shift) >> 1;
+  const int left0 = x0 * side, left1 = x1 * side, top = y * side;
+  const bool is_inside = left1 + side <= plane.width_px && top + side <= plane.height_px;
+  int sum0[channels] = {}, sum1[channels] = {};
+  const uint8_t* row = plane.data + top * plane.row_stride;
+  for (int i = 0; i < side; ++i, row += top + i < plane.height_px ? plane.row_stride : 0) {
+    if (!row_counts(level, i)) continue;
+    if (is_inside) {  // nearly always; without clamping, pairs of pixels
+      const uint8_t* at0 = row + left0 * channels;
+      const uint8_t* at1 = row + left1 * channels;
+      for (int j = 0; j < side; j += 2, at0 += 2 * channels, at1 += 2 * channels)
+        for (int c = 0; c < channels; ++c) {
+          sum0[c] += load_byte(at0 + c) + load_byte(at0 + channels + c);
+          sum1[c] += load_byte(at1 + c) + load_byte(at1 + channels + c);
+        }
+      continue;
+    }
+    const int last_x = plane.width_px - 1;
+    for (int j = 0; j < side; ++j) {
+      const uint8_t* at0 = row + (left0 + j < last_x ? left0 + j : last_x) * channels;
+      const uint8_t* at1 = row + (left1 + j < last_x ? left1 + j : last_x) * channels;
+      for (int c = 0; c < channels; ++c) {
+        sum0[c] += load_byte(at0 + c);
+        sum1[c] += load_byte(at1 + c);
+      }
+    }
+  }
+  for (int c = 0; c < channels; ++c) {
+    first[c] = static_cast<float>((sum0[c] + half) >> shift);
+    second[c] = static_cast<float>((sum1[c] + half) >> shift);
+  }
+}
+
+// All channels of a plane at a position: they share the taps and their weights.
+template <int channels>
+HOST_DEVICE void bilinear(const PlaneView& plane, int level, float y, float x, float* value) {
   const int last_x = level_size(plane.width_px, level) - 1,
             last_y = level_size(plane.height_px, level) - 1;
   const float in_x = clamp_to(x, 0.0f, static_cast<float>(last_x));
@@ -89,13 +122,25 @@ HOST_DEVICE float bilinear(const PlaneView& plane, int level, int c, float y, fl
   const int x0 = static_cast<int>(in_x), y0 = static_cast<int>(in_y);
   const int x1 = x0 < last_x ? x0 + 1 : last_x, y1 = y0 < last_y ? y0 + 1 : last_y;
   const float x_weight = in_x - static_cast<float>(x0), y_weight = in_y - static_cast<float>(y0);
-  const float top_left = level_pixel(plane, level, c, y0, x0),
-              top_right = level_pixel(plane, level, c, y0, x1);
-  const float low_left = level_pixel(plane, level, c, y1, x0),
-              low_right = level_pixel(plane, level, c, y1, x1);
-  const float top = top_left + x_weight * (top_right - top_left);
-  const float low = low_left + x_weight * (low_right - low_left);
-  return top + y_weight * (low - top);
+  float top_left[channels], top_right[channels], low_left[channels], low_right[channels];
+  if (level == 0) {  // without loops over the pixels of a block
+    const uint8_t* upper = plane.data + y0 * plane.row_stride;
+    const uint8_t* lower = plane.data + y1 * plane.row_stride;
+    for (int c = 0; c < channels; ++c) {
+      top_left[c] = static_cast<float>(load_byte(upper + x0 * channels + c));
+      top_right[c] = static_cast<float>(load_byte(upper + x1 * channels + c));
+      low_left[c] = static_cast<float>(load_byte(lower + x0 * channels + c));
+      low_right[c] = static_cast<float>(load_byte(lower + x1 * channels + c));
+    }
+  } else {
+    level_pixels<channels>(plane, level, y0, x0, x1, top_left, top_right);
+    level_pixels<channels>(plane, level, y1, x0, x1, low_left, low_right);
+  }
+  for (int c = 0; c < channels; ++c) {
+    const float top = top_left[c] + x_weight * (top_right[c] - top_left[c]);
+    const float low = low_left[c] + x_weight * (low_right[c] - low_left[c]);
+    value[c] = top + y_weight * (low - top);
+  }
 }
 
 // Coverage of the 1 px wide tent around `position` by [0, size): 1 inside, falling to 0 one pixel
@@ -115,23 +160,35 @@ HOST_DEVICE float rgb_from_yuv(float luma, float u, float v, int c) {
   return clamp_to(gray + kUToBlue * blue, 0.0f, 255.0f);
 }
 
-HOST_DEVICE float crop_face_value(const FrameView& frame, const LevelTransform& transform,
-                                  const CropParams& params, int c, int y, int x) {
+// Red, green and blue of the frame at a position of the level, before the coverage is applied.
+HOST_DEVICE void sample_rgb(const FrameView& frame, int level, float y, float x, float* rgb) {
+  float value[3];
+  if (frame.pixel_format == PixelFormat::NV12) {
+    float uv[2];
+    bilinear<1>(frame.plane, level, y, x, value);
+    bilinear<2>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
+    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(value[0], uv[0], uv[1], c);
+  } else if (frame.pixel_format == PixelFormat::GRAY) {
+    bilinear<1>(frame.plane, level, y, x, value);
+    for (int c = 0; c < 3; ++c) rgb[c] = value[0];
+  } else {
+    const bool is_bgr = frame.pixel_format == PixelFormat::BGR;
+    bilinear<3>(frame.plane, level, y, x, value);
+    rgb[0] = is_bgr ? value[2] : value[0];
+    rgb[1] = value[1];
+    rgb[2] = is_bgr ? value[0] : value[2];
+  }
+}
+
+// All channels of one crop pixel.
+HOST_DEVICE void crop_face_pixel(const FrameView& frame, const LevelTransform& transform,
+                                 const CropParams& params, int y, int x, float* value) {
   const float frame_x = position_at(transform.m, x, y),
               frame_y = position_at(transform.m + 3, x, y);
   const float covered = coverage(frame_x, level_size(frame.plane.width_px, transform.level)) *
                         coverage(frame_y, level_size(frame.plane.height_px, transform.level));
-  const bool one_channel =
-      frame.pixel_format == PixelFormat::GRAY || frame.pixel_format == PixelFormat::NV12;
-  const int from_c = one_channel ? 0 : (frame.pixel_format == PixelFormat::BGR ? 2 - c : c);
-  float value = bilinear(frame.plane, transform.level, from_c, frame_y, frame_x);
-  if (frame.pixel_format == PixelFormat::NV12) {
-    const float chroma_x = chroma_position(frame_x), chroma_y = chroma_position(frame_y);
-    const float u = bilinear(frame.chroma, transform.level, 0, chroma_y, chroma_x);
-    const float v = bilinear(frame.chroma, transform.level, 1, chroma_y, chroma_x);
-    value = rgb_from_yuv(value, u, v, c);
-  }
-  return normalize_value(covered * value, params.normalize, c);
+  sample_rgb(frame, transform.level, frame_y, frame_x, value);
+  for (int c = 0; c < 3; ++c) value[c] = normalize_value(covered * value[c], params.normalize, c);
 }
 
 }  // namespace faceaffect

@@ -15,9 +15,11 @@ namespace {
 void crop_by_definition(const FrameView& frame, const LevelTransform& transform,
                         const CropParams& params, int y, int begin, int end, float* out) {
   const int64_t size = params.size_px;
-  for (int x = begin; x < end; ++x)
-    for (int c = 0; c < 3; ++c)
-      out[(c * size + y) * size + x] = crop_face_value(frame, transform, params, c, y, x);
+  for (int x = begin; x < end; ++x) {
+    float value[3];
+    crop_face_pixel(frame, transform, params, y, x, value);
+    for (int c = 0; c < 3; ++c) out[(c * size + y) * size + x] = value[c];
+  }
 }
 
 #if FACEAFFECT_SIMD

@@ -7,17 +7,15 @@ namespace {
 
 constexpr int kColumns = 32, kRows = 4;  // crop pixels per block; faces along z
 
-// Computes all three channels of one crop pixel: they share the position, the coverage and, for
-// NV12, every tap.
 template <typename T>
 __device__ void crop_pixel(const FrameView& frame, const LevelTransform& transform,
                            const CropParams& params, T* out) {
   const int x = blockIdx.x * kColumns + threadIdx.x, y = blockIdx.y * kRows + threadIdx.y;
   if (x >= params.size_px || y >= params.size_px) return;
   float value[3];
-  for (int c = 0; c < 3; ++c) value[c] = crop_face_value(frame, transform, params, c, y, x);
-  const int64_t size = params.size_px, plane_px = size * size;
-  out += 3 * plane_px * blockIdx.z + size * y + x;
+  crop_face_pixel(frame, transform, params, y, x, value);
+  const int plane_px = params.size_px * params.size_px;
+  out += static_cast<int64_t>(3 * plane_px) * blockIdx.z + params.size_px * y + x;
   for (int c = 0; c < 3; ++c) store_value(out + c * plane_px, value[c]);
 }
 

@@ -6,7 +6,9 @@
 #include "cuda_array.h"
 #include "cuda_kernels.h"
 #include "cuda_stream.h"
+#include "device_guard.h"
 #include "device_memory.h"
+#include "gil_release.h"
 
 namespace faceaffect {
 
@@ -54,7 +56,7 @@ py::dict device_facts(int index) {
   cudaDeviceProp device = {};
   check_cuda(cudaGetDeviceProperties(&device, index), "asking a GPU what it is");
   size_t free_bytes = 0, total_bytes = 0;
-  check_cuda(cudaSetDevice(index), "choosing a GPU");
+  const DeviceGuard guard(index);
   check_cuda(cudaMemGetInfo(&free_bytes, &total_bytes), "asking for free memory");
   py::dict facts;
   facts["name"] = std::string(device.name);
@@ -66,6 +68,30 @@ py::dict device_facts(int index) {
   return facts;
 }
 
+// Frees memory, which waits for the GPU, without the GIL.
+struct DeleteWithoutGil {
+  template <typename T>
+  void operator()(T* owned) const {
+    const GilRelease release;
+    delete owned;
+  }
+};
+
+template <typename T>
+using FreedWithoutGil = std::unique_ptr<T, DeleteWithoutGil>;
+
+// A context manager; `with DeviceGuard(1):` selects a GPU for its body.
+class PyDeviceGuard {
+ public:
+  explicit PyDeviceGuard(int index) : index_(index) {}
+  void enter() { guard_ = std::make_unique<DeviceGuard>(index_); }
+  void exit(const py::args&) { guard_.reset(); }
+
+ private:
+  int index_;
+  std::unique_ptr<DeviceGuard> guard_;
+};
+
 int version_of(cudaError_t (*ask)(int*)) {
   int version = 0;
   return ask(&version) == cudaSuccess ? version : 0;
@@ -76,8 +102,8 @@ void bind_memory(py::module_& m) {
       .def_property_readonly("__cuda_array_interface__", &BufferView::interface)
       .def_readonly("shape", &BufferView::shape)
       .def_readonly("address", &BufferView::address);
-  py::class_<DeviceBuffer>(m, "DeviceBuffer")
-      .def(py::init<size_t>())
+  py::class_<DeviceBuffer, FreedWithoutGil<DeviceBuffer>>(m, "DeviceBuffer")
+      .def(py::init<size_t>(), py::call_guard<GilRelease>())
       .def_property_readonly("address", &DeviceBuffer::address)
       .def_property_readonly("nbytes", &DeviceBuffer::bytes)
       .def(
@@ -88,8 +114,8 @@ void bind_memory(py::module_& m) {
             return view_of(self, buffer.address(), buffer.bytes(), shape, typestr, offset);
           },
           py::arg("shape"), py::arg("typestr") = "<f4", py::arg("offset") = 0);
-  py::class_<PinnedBuffer>(m, "PinnedBuffer")
-      .def(py::init<size_t>())
+  py::class_<PinnedBuffer, FreedWithoutGil<PinnedBuffer>>(m, "PinnedBuffer")
+      .def(py::init<size_t>(), py::call_guard<GilRelease>())
       .def_property_readonly(
           "address", [](const PinnedBuffer& b) { return reinterpret_cast<uintptr_t>(b.data()); })
       .def_property_readonly("nbytes", &PinnedBuffer::bytes)
@@ -101,13 +127,12 @@ void bind_memory(py::module_& m) {
 }
 
 void bind_streams(py::module_& m) {
-  py::class_<Graph>(m, "CudaGraph").def("launch", [](const Graph& g, py::handle stream) {
-    g.launch(as_handle(stream));
-  });
+  py::class_<Graph, FreedWithoutGil<Graph>>(m, "CudaGraph")
+      .def("launch", [](const Graph& g, py::handle stream) { g.launch(as_handle(stream)); });
   py::class_<Event>(m, "Event")
       .def(py::init<bool>(), py::arg("timed") = false)
       .def("record", [](const Event& e, py::handle stream) { e.record(as_handle(stream)); })
-      .def("synchronize", &Event::synchronize, py::call_guard<py::gil_scoped_release>())
+      .def("synchronize", &Event::synchronize, py::call_guard<GilRelease>())
       .def_property_readonly("is_done", &Event::is_done)
       .def("elapsed_ms", &Event::elapsed_ms);
   py::class_<Stream>(m, "Stream")
@@ -118,10 +143,14 @@ void bind_streams(py::module_& m) {
            [](const Stream& s) {
              return py::make_tuple(0, reinterpret_cast<uintptr_t>(s.handle()));
            })
-      .def("synchronize", &Stream::synchronize, py::call_guard<py::gil_scoped_release>())
+      .def("synchronize", &Stream::synchronize, py::call_guard<GilRelease>())
       .def("wait", &Stream::wait)
       .def("begin_capture", &Stream::begin_capture)
-      .def("end_capture", &Stream::end_capture)
+      .def("end_capture",
+           [](const Stream& s) {
+             const GilRelease release;
+             return FreedWithoutGil<Graph>(s.end_capture().release());
+           })
       .def("abandon_capture", &Stream::abandon_capture);
 }
 
@@ -132,13 +161,29 @@ void bind_cuda_resources(py::module_& m) {
   bind_memory(m);
   bind_streams(m);
   m.def("copy_bytes", [](uintptr_t to, uintptr_t from, size_t bytes, py::handle stream) {
-    copy_bytes(to, from, bytes, as_handle(stream));
+    void* const handle = as_handle(stream);
+    const GilRelease release;  // copies of pageable memory wait
+    copy_bytes(to, from, bytes, handle);
+  });
+  m.def("copy_rows", [](uintptr_t to, size_t to_stride, uintptr_t from, size_t from_stride,
+                        size_t row_bytes, size_t rows, py::handle stream) {
+    void* const handle = as_handle(stream);
+    const GilRelease release;
+    copy_rows(to, to_stride, from, from_stride, row_bytes, rows, handle);
   });
   m.def("fill_bytes", [](uintptr_t to, int value, size_t bytes, py::handle stream) {
     fill_bytes(to, value, bytes, as_handle(stream));
   });
   m.def("require_device", &require_device);
   m.def("use_device", [](int index) { check_cuda(cudaSetDevice(index), "choosing a GPU"); });
+  py::class_<PyDeviceGuard>(m, "DeviceGuard")
+      .def(py::init<int>())
+      .def("__enter__", &PyDeviceGuard::enter)
+      .def("__exit__", &PyDeviceGuard::exit);
+  m.def("set_wait_mode", [](int index, const std::string& mode) {
+    const GilRelease release;
+    set_wait_mode(index, mode.c_str());
+  });
   m.def("device_count", [] {
     int count = 0;
     check_cuda(cudaGetDeviceCount(&count), "looking for a GPU");

@@ -1,6 +1,7 @@
 #include "cuda_stream.h"
 
 #include "check_cuda.h"
+#include "relaxed_capture.h"
 
 namespace faceaffect {
 
@@ -10,7 +11,10 @@ cudaStream_t as_stream(void* handle) { return static_cast<cudaStream_t>(handle);
 
 }  // namespace
 
-Graph::~Graph() { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_)); }
+Graph::~Graph() {
+  const RelaxedCapture relaxed;
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_));
+}
 
 void Graph::launch(void* stream) const {
   check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), as_stream(stream)),
@@ -79,7 +83,10 @@ void Event::synchronize() const {
 
 bool Event::is_done() const {
   const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(event_));
-  if (status == cudaErrorNotReady) return false;
+  if (status == cudaErrorNotReady) {
+    cudaGetLastError();  // clears the error, which is none
+    return false;
+  }
   check_cuda(status, "asking a CUDA event");
   return true;
 }

@@ -26,7 +26,7 @@ void decode_scores(const float* au, const float* expression, const float* va, in
   }
 }
 
-void smooth_scores(float* scores, float* mean, bool* on, bool is_first, EmaAlpha weight,
+void smooth_scores(float* scores, float* mean, uint8_t* on, bool is_first, EmaAlpha weight,
                    const HysteresisThresholds& limits) {
   for (int k = 0; k < kScores; ++k) {
     const float change = scores[k] - mean[k];

@@ -32,7 +32,7 @@ struct EmaAlpha {
 
 // Updates one face's running mean [21] with `scores` [21], writes the mean back to `scores` and
 // updates the decisions [12]; `is_first` starts both anew.
-void smooth_scores(float* scores, float* mean, bool* on, bool is_first, EmaAlpha weight,
+void smooth_scores(float* scores, float* mean, uint8_t* on, bool is_first, EmaAlpha weight,
                    const HysteresisThresholds& limits);
 
 }  // namespace faceaffect

@@ -39,6 +39,9 @@ class PinnedBuffer {
 
 // Copies between any two of device, pinned and pageable memory; returns once the copy is queued.
 void copy_bytes(uintptr_t to, uintptr_t from, size_t bytes, void* stream);
+// Copies `rows` rows of `row_bytes` whose starts are a stride apart, in bytes.
+void copy_rows(uintptr_t to, size_t to_stride, uintptr_t from, size_t from_stride, size_t row_bytes,
+               size_t rows, void* stream);
 void fill_bytes(uintptr_t to, int value, size_t bytes, void* stream);
 
 }  // namespace faceaffect

@@ -1,4 +1,4 @@
-// Downsamples the region of a frame that one crop reads, once per face: level_pixel() of
+// Downsamples the region of a frame that one crop reads, once per face: level_pixels() of
 // crop_face.h for a rectangle. Needs SimdPairwise (simd.h).
 #pragma once
 

@@ -38,9 +38,9 @@ template <typename Array>
 Array writable_argument(py::handle value, const char* name, py::ssize_t size) {
   if (py::isinstance<Array>(value)) {
     auto array = py::reinterpret_borrow<Array>(value);
-    if (array.writeable() && array.ndim() == 1 && array.shape(0) == size) return array;
+    if (is_writable_aligned(array) && array.ndim() == 1 && array.shape(0) == size) return array;
   }
-  throw py::value_error(std::string(name) + " must be a writable C-contiguous array of " +
+  throw py::value_error(std::string(name) + " must be a writable, aligned, C-contiguous array of " +
                         std::to_string(size) + ", got " + describe(value));
 }
 
@@ -65,9 +65,7 @@ py::object grid_descriptors(py::handle grid, py::handle mean_face_in) {
   return std::move(descriptors);
 }
 
-AlignmentTemplate alignment_template(
-    py::handle keypoint_weights,
-    const py::array_t<double, py::array::c_style | py::array::forcecast>& solution) {
+AlignmentTemplate alignment_template(py::handle keypoint_weights, const DoubleArray& solution) {
   const FloatArray weights = take(keypoint_weights, "keypoint_weights", {kKeypoints, kLandmarks});
   if (solution.ndim() != 2 || solution.shape(0) != 2 * kKeypoints || solution.shape(1) != 6)
     throw py::value_error("solution must be float64 [10, 6], got " + describe(solution));
@@ -157,7 +155,9 @@ void smooth(py::handle scores, py::handle mean, py::handle on, bool is_first, fl
   const FloatArray off = take(low, "low", {kActionUnits}),
                    middle = take(threshold, "threshold", {kActionUnits}),
                    back = take(high, "high", {kActionUnits});
-  smooth_scores(row.mutable_data(), running.mutable_data(), decided.mutable_data(), is_first,
+  // NumPy's bool may hold any byte, C++'s only 0 and 1.
+  auto* decided_bytes = reinterpret_cast<uint8_t*>(decided.mutable_data());
+  smooth_scores(row.mutable_data(), running.mutable_data(), decided_bytes, is_first,
                 {weight, va_alpha, jump}, {off.data(), middle.data(), back.data()});
 }
 

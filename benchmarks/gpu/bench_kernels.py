@@ -1,4 +1,4 @@
-"""The CUDA kernels on a GPU: against the NumPy definition, and against their floor and PyTorch."""
+"""CUDA kernels on a GPU: outputs against the NumPy definition, times against floor and PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.gpu.part import (
     device_time_us,
     require_gpu,
     require_torch,
-    sub_part,
+    run_section,
 )
 from benchmarks.kernel_cases import (
     CASES,
@@ -35,11 +35,11 @@ from faceaffect.kernels.reference_face_ops import sample_grid
 from faceaffect.types import Frame, PixelFormat
 
 HALF_TOLERANCE = 2.0**-10
-LONGEST_CHECK_S = 120
+CHECK_TIMEOUT_S = 120
 
 
 def upload(cuda: Any, array: np.ndarray) -> Any:
-    """The array on the GPU."""
+    """Copy an array to the GPU. The caller keeps the result until the work on it has finished."""
     array = np.ascontiguousarray(array)
     typestr = {"float32": "<f4", "float16": "<f2", "uint8": "|u1"}[array.dtype.name]
     view = cuda.DeviceBuffer(max(1, array.nbytes)).view(list(array.shape), typestr)
@@ -64,15 +64,15 @@ def synchronize(cuda: Any) -> None:
 
 
 def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs of the kernel, into an array of NaN, and of the reference."""
+    """Outputs of the kernel, written over NaN, and of the definition."""
     arguments = case.make()
-    wanted = getattr(reference, case.op)(**arguments)
+    expected = getattr(reference, case.op)(**arguments)
     out_type = np.float32 if case.op == "au_gcn" else dtype
-    out = upload(cuda, np.full(wanted.shape, np.nan, out_type))
+    out = upload(cuda, np.full(expected.shape, np.nan, out_type))
     if case.op == "crop_face":
         frame = upload(cuda, arguments["frame"].pixels)
         maps = upload(cuda, np.asarray(arguments["crop_to_frame"], np.float32))
-        if wanted.size:
+        if expected.size:
             cuda.crop_face_cuda(
                 frame,
                 arguments["frame"].pixel_format.value,
@@ -83,24 +83,19 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
                 None,
             )
     elif case.op == "normalize":
-        cuda.normalize_cuda(
-            upload(cuda, arguments["pixels"]), arguments["mean"], arguments["std"], out, None
-        )
+        pixels = upload(cuda, arguments["pixels"])
+        cuda.normalize_cuda(pixels, arguments["mean"], arguments["std"], out, None)
     else:
-        packed, nodes = arguments["weights"].packed, arguments["nodes"]
-        cuda.au_gcn_cuda(
-            upload(cuda, nodes.astype(dtype)),
-            upload(cuda, packed.flat().astype(dtype)),
-            packed.widths,
-            out,
-            None,
-        )
-    return download(cuda, out, out_type).astype(np.float32), wanted
+        packed = arguments["weights"].packed
+        nodes = upload(cuda, arguments["nodes"].astype(dtype))
+        weights = upload(cuda, packed.flat().astype(dtype))
+        cuda.au_gcn_cuda(nodes, weights, packed.widths, out, None)
+    return download(cuda, out, out_type).astype(np.float32), expected
 
 
-def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Crop as in the pipeline: only the pixels of faces are uploaded, and the last face pads the
-    batch.
+def uploaded_crop_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The same crop as in the pipeline: only the pixels of faces are uploaded, and the last face is
+    repeated in the empty slots.
     """
     arguments = case.make()
     frame, maps, side = (
@@ -111,30 +106,33 @@ def staged_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, 
     if not len(maps):
         return np.empty(0), np.empty(0)
     slots = len(maps) + 1
-    ask = (frame.pixels, frame.pixel_format.value, maps, slots, side)
-    nbytes = cuda.pack_upload(*ask, 0, 0, 0)
+    request = (frame.pixels, frame.pixel_format.value, maps, slots, side)
+    nbytes = cuda.pack_upload(*request, 0, 0, 0)
     pinned, block = cuda.PinnedBuffer(nbytes), cuda.DeviceBuffer(nbytes)
-    cuda.pack_upload(*ask, pinned.address, block.address, nbytes)
+    cuda.pack_upload(*request, pinned.address, block.address, nbytes)
     cuda.copy_bytes(block.address, pinned.address, nbytes, None)
     out = upload(cuda, np.full((slots, 3, side, side), np.nan, dtype))
     cuda.crop_jobs_cuda(block.view([nbytes], "|u1"), arguments["mean"], arguments["std"], out, None)
-    wanted = reference.crop_face(**arguments)
-    return download(cuda, out, dtype).astype(np.float32), np.concatenate([wanted, wanted[-1:]])
+    expected = reference.crop_face(**arguments)
+    return download(cuda, out, dtype).astype(np.float32), np.concatenate([expected, expected[-1:]])
 
 
-def portrait_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The grid of what `case` crops."""
+def appearance_grid_on_gpu(
+    cuda: Any, case: KernelCase, dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Appearance grids of the crops of `case`."""
     crops = reference.crop_face(**case.make()).astype(dtype)
     if not len(crops) or crops.shape[2] < 28:
         return np.empty(0), np.empty(0)
     out = upload(cuda, np.full((len(crops), 3, 12, 12), np.nan, np.float32))
-    cuda.appearance_grid_cuda(upload(cuda, crops), out, None)
+    on_device = upload(cuda, crops)
+    cuda.appearance_grid_cuda(on_device, out, None)
     return download(cuda, out, np.float32), sample_grid(crops.astype(np.float32))
 
 
-def fresh_cases(seed: int) -> list[KernelCase]:
-    """Cases that nobody has tuned for."""
-    random, found = np.random.default_rng(seed), list[KernelCase]()
+def random_cases(seed: int) -> list[KernelCase]:
+    """Random cases, for which nothing was tuned."""
+    random, cases = np.random.default_rng(seed), list[KernelCase]()
     for i in range(6):
         pixel_format, side = list(PixelFormat)[i % 4], int(random.integers(1, 140))
         height, width = (2 * int(n) for n in random.integers(1, 200, 2))
@@ -150,86 +148,84 @@ def fresh_cases(seed: int) -> list[KernelCase]:
             "crop_to_frame": np.concatenate(maps),
             "size_px": side,
         }
-        found.append(KernelCase("crop_face", f"fresh {i}", partial(dict, crop, mean=MEAN, std=STD)))
+        cases.append(
+            KernelCase("crop_face", f"random {i}", partial(dict, crop, mean=MEAN, std=STD))
+        )
         pixels = random.integers(0, 256, (*random.integers(1, 70, 3), 3), dtype=np.uint8)
-        found.append(
-            KernelCase("normalize", f"fresh {i}", partial(dict, pixels=pixels, mean=MEAN, std=STD))
+        cases.append(
+            KernelCase("normalize", f"random {i}", partial(dict, pixels=pixels, mean=MEAN, std=STD))
         )
         width, layers = int(random.integers(1, 129)), int(random.integers(0, 5))
         nodes = random.standard_normal((int(random.integers(1, 20)), 12, width)).astype(np.float32)
-        found.append(
+        cases.append(
             KernelCase(
                 "au_gcn",
-                f"fresh {i}",
+                f"random {i}",
                 partial(dict, nodes=nodes, weights=graph_weights(width, layers)),
             )
         )
-    return found
+    return cases
 
 
 RUNNERS: dict[str, tuple[str, Callable[[Any, KernelCase, Any], tuple[np.ndarray, np.ndarray]]]] = {
     "crop_face": ("crop_face", on_gpu),
-    "crop_face, staged": ("crop_face", staged_on_gpu),
-    "appearance_grid": ("crop_face", portrait_on_gpu),
+    "crop_face, staged": ("crop_face", uploaded_crop_on_gpu),
+    "appearance_grid": ("crop_face", appearance_grid_on_gpu),
     "normalize": ("normalize", on_gpu),
     "au_gcn": ("au_gcn", on_gpu),
 }
 
 
 def check(session: Session) -> Iterator[str]:
-    """Compare all cases of the kernel tests and new random ones, in both precisions, with outputs
-    filled with NaN before.
-    """
+    """Check all cases of the kernel tests and random ones in both precisions."""
     cuda = require_gpu()
     seed = int(np.random.SeedSequence().generate_state(1)[0])
-    yield from (f"- seed of the fresh cases: {seed}", "")
+    yield from (f"- seed of the random cases: {seed}", "")
     yield from (
         "| kernel | precision | cases | largest difference | wrong |",
         "|---|---|---|---|---|",
     )
-    everything = [*CASES, *fresh_cases(seed)]
+    all_cases = [*CASES, *random_cases(seed)]
     for name, (op, runner) in RUNNERS.items():
         for dtype in (np.float32, np.float16):
-            cases, worst, wrong = [case for case in everything if case.op == op], 0.0, []
+            cases, worst, wrong = [case for case in all_cases if case.op == op], 0.0, []
             for case in cases:
-                got, wanted = runner(cuda, case, dtype)
+                actual, expected = runner(cuda, case, dtype)
                 # weights and nodes rounded to float16 change a sum of hundreds of products
                 half = 3e-2 if op == "au_gcn" else HALF_TOLERANCE
                 tolerance = case.tolerance if dtype is np.float32 else max(half, case.tolerance)
-                if not np.allclose(got, wanted, rtol=tolerance, atol=tolerance):
+                if not np.allclose(actual, expected, rtol=tolerance, atol=tolerance):
                     wrong.append(case.name)
-                worst = max(worst, float(np.abs(got - wanted).max()) if got.size else 0.0)
-            session.figures[f"wrong {name} {np.dtype(dtype).name}"] = len(wrong)
-            failed = ", ".join(wrong) or "none"
-            yield f"| {name} | {np.dtype(dtype).name} | {len(cases)} | {worst:.2e} | {failed} |"
+                worst = max(worst, float(np.abs(actual - expected).max()) if actual.size else 0.0)
+            session.metrics[f"wrong {name} {np.dtype(dtype).name}"] = len(wrong)
+            row = (name, np.dtype(dtype).name, len(cases), f"{worst:.2e}", ", ".join(wrong))
+            yield f"| {' | '.join(map(str, row))}{'' if wrong else 'none'} |"
 
 
 def sanitize(session: Session) -> Iterator[str]:
-    """Run the cases under the tools of compute-sanitizer, each in a separate process."""
+    """Run the same cases under each tool of compute-sanitizer."""
     require_gpu()
     tool = shutil.which("compute-sanitizer")
     if tool is None:
         raise NotRunError("compute-sanitizer is not on PATH")
     code = (
-        "from benchmarks.gpu.bench_kernels import check; "
-        "from benchmarks.gpu.part import Session; list(check(Session(None)))"
+        "from benchmarks.gpu.bench_kernels import check; from benchmarks.gpu.part import Session; "
+        "list(check(Session(None)))"
     )
 
     def run(kind: str) -> list[str]:
         command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable, "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_CHECK_S)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_TIMEOUT_S)
         last = [line for line in done.stdout.splitlines() if "SUMMARY" in line]
-        result = "clean" if done.returncode == 0 else "ERRORS"
-        return [f"- {kind}: {result}; {last[-1] if last else done.stderr[-200:]}"]
+        verdict = "clean" if done.returncode == 0 else "ERRORS"
+        return [f"- {kind}: {verdict}; {last[-1] if last else done.stderr[-200:]}"]
 
-    for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
-        yield from sub_part(kind, partial(run, kind))
+    for kind in ("memcheck", "racecheck"):
+        yield from run_section(kind, partial(run, kind))
 
 
-def time_all(session: Session) -> Iterator[str]:
-    """Kernels against their floor: the time to move their bytes, or to launch anything where that
-    is longer.
-    """
+def time_kernels(session: Session) -> Iterator[str]:
+    """Time kernels against their floor: moving their bytes, or a launch if that takes longer."""
     cuda = require_gpu()
     bandwidth = copy_bandwidth(cuda, session.repeats)
     pixel, planes = (
@@ -257,8 +253,8 @@ def time_all(session: Session) -> Iterator[str]:
 
         step = float(np.abs(arguments["crop_to_frame"][0, :, :2]).sum(axis=1).max())
         read = min(arguments["frame"].pixels.nbytes, int((side * step) ** 2 * 3))
-        took = device_time_us(cuda, crop, session.repeats)
-        yield _row(session, case.name, took, 12 * side * side + read, bandwidth, launch_us)
+        time_us = device_time_us(cuda, crop, session.repeats)
+        yield _row(session, case.name, time_us, 12 * side * side + read, bandwidth, launch_us)
     weights = graph_weights(64, 2)
     nodes, flat = (
         upload(cuda, np.zeros((1, 12, 64), np.float32)),
@@ -278,32 +274,32 @@ def time_all(session: Session) -> Iterator[str]:
         bandwidth,
         launch_us,
     )
-    yield from ("", *sub_part("torch grid_sample and normalize", lambda: torch_crop(session)))
-    yield from sub_part("CV-CUDA", lambda: time_cvcuda(session))
+    yield from ("", *run_section("torch grid_sample and normalize", lambda: torch_crop(session)))
+    yield from run_section("CV-CUDA", lambda: time_cvcuda(session))
 
 
 def _row(
-    session: Session, name: str, took_us: float, nbytes: int, bandwidth: float, launch_us: float
+    session: Session, name: str, time_us: float, nbytes: int, bandwidth: float, launch_us: float
 ) -> str:
     floor_us = max(launch_us, nbytes / bandwidth * 1e6)
-    session.figures[f"floor share: {name}"] = took_us / floor_us
-    return f"| {name} | {took_us:.2f} | {floor_us:.2f} | {took_us / floor_us:.2f} |"
+    session.metrics[f"times the floor: {name}"] = time_us / floor_us
+    return f"| {name} | {time_us:.2f} | {floor_us:.2f} | {time_us / floor_us:.2f} |"
 
 
 def copy_bandwidth(cuda: Any, repeats: int) -> float:
-    """Bytes a second, read and written, of a copy of 256 MiB on the device."""
+    """Bytes per second, read and written, of a copy of 256 MiB on the device."""
     nbytes = 1 << 28
     first, second = cuda.DeviceBuffer(nbytes), cuda.DeviceBuffer(nbytes)
-    took = device_time_us(
+    time_us = device_time_us(
         cuda,
         lambda stream: cuda.copy_bytes(second.address, first.address, nbytes, stream),
         min(repeats, 60),
     )
-    return 2 * nbytes / took * 1e6
+    return 2 * nbytes / time_us * 1e6
 
 
 def torch_crop(session: Session) -> list[str]:
-    """The usual way: frame to float, grid_sample, normalize."""
+    """Time the usual PyTorch code: frame to float, grid_sample, normalize."""
     torch = require_torch()
     case = TIMED_CROPS[0]
     arguments = case.make()
@@ -319,14 +315,14 @@ def torch_crop(session: Session) -> list[str]:
         step(pixels)
     end.record()
     end.synchronize()
-    took_us = start.elapsed_time(end) * 1e3 / session.repeats
-    return [f"- torch grid_sample and normalize, {case.name}: {took_us:.1f} us"]
+    time_us = start.elapsed_time(end) * 1e3 / session.repeats
+    return [f"- torch grid_sample and normalize, {case.name}: {time_us:.1f} us"]
 
 
 def torch_cropper(torch: Any, frame: Frame, maps: np.ndarray, size_px: int) -> Any:
-    """A function from BGR pixels [H, W, 3] on the GPU to normalized crops [N, 3, S, S]."""
+    """A function that maps BGR pixels [H, W, 3] on the GPU to normalized crops [N, 3, S, S]."""
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("this baseline crops BGR frames only")
+        raise NotRunError("the baseline supports BGR frames only")
     height, width = frame.height_px, frame.width_px
     grid_y, grid_x = torch.meshgrid(
         *[torch.arange(size_px, dtype=torch.float32, device="cuda")] * 2, indexing="ij"

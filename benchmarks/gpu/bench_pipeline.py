@@ -1,6 +1,4 @@
-"""The whole way of a frame in host memory to read faces: stages, percentiles, graph against plain
-launches, baselines.
-"""
+"""Latency from a frame in host memory to the outputs of its faces: stages, launches, baselines."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.bench_engine import PathBackend, open_path
+from benchmarks.gpu.bench_engine import RunnerBackend, open_runner, open_tensorrt
 from benchmarks.gpu.bench_kernels import torch_cropper
 from benchmarks.gpu.part import (
     NotRunError,
@@ -20,7 +18,7 @@ from benchmarks.gpu.part import (
     percentiles,
     require_gpu,
     require_torch,
-    sub_part,
+    run_section,
     wall_times_us,
 )
 from benchmarks.kernel_cases import frame_of, similarity
@@ -34,8 +32,8 @@ FACES = (1, 2, 4, 8, 16)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray]:
-    """A frame and maps of faces as wide as a tenth of it, spread over it."""
+def synthetic_faces(session: Session, size: str, count: int) -> tuple[Frame, FloatArray]:
+    """A frame, and transforms of faces of a tenth of its width, spread over it."""
     height, width = SIZES[size]
     side = session.bundle.spec.crop.size_px
     scale = width / 10 / side
@@ -45,11 +43,9 @@ def faces_of(session: Session, size: str, count: int) -> tuple[Frame, FloatArray
     )
 
 
-def whole(session: Session) -> Iterator[str]:
-    """Wall time of `CudaFrameRunner.run`: crop to results, frame in ordinary host memory, replayed
-    graph and plain launches.
-    """
-    path, engine = open_path(session)
+def latency(session: Session) -> Iterator[str]:
+    """Wall time of `CudaFrameRunner.run` with replayed graphs and plain launches."""
+    runner, engine = open_runner(session)
     yield from (
         f"- engine: {engine}",
         "",
@@ -58,23 +54,34 @@ def whole(session: Session) -> Iterator[str]:
     )
     for size in SIZES:
         for count in FACES:
-            frame, maps = faces_of(session, size, count)
+            frame, maps = synthetic_faces(session, size, count)
             for captures in (True, False):
                 kind = "graph" if captures else "plain launches"
-                kept = dict(path._graphs)
-                path.uses_cuda_graphs = captures
-                path._graphs.clear() if not captures else None
-                times = wall_times_us(partial(path.run, frame, maps), session.repeats)
-                path._graphs.update(kept)
-                session.figures[f"whole {size} {count} {kind}"] = float(np.median(times))
+                kept = dict(runner._graphs)
+                runner.uses_cuda_graphs = captures
+                runner._graphs.clear() if not captures else None
+                times = wall_times_us(partial(runner.run, frame, maps), session.repeats)
+                runner._graphs.update(kept)
+                session.metrics[f"latency {size} {count} {kind}"] = float(np.median(times))
                 yield f"| {size} | {count} | {kind} | {percentiles(times)} |"
-    if path.uncaptured:
-        yield f"- not captured: {path.uncaptured}"
+    if runner.uncaptured:
+        yield f"- not captured: {runner.uncaptured}"
 
 
-def whole_half(session: Session) -> Iterator[str]:
-    """Time replayed graphs of the float16 engine."""
-    path, engine = open_path(session, "fp16")
+def latency_fp16(session: Session) -> Iterator[str]:
+    """Wall time with the float16 engine."""
+    yield from engine_latency(session, "fp16")
+
+
+def latency_fp32(session: Session) -> Iterator[str]:
+    """Wall time with the float32 engine."""
+    yield from engine_latency(session, "fp32")
+
+
+def engine_latency(session: Session, precision: str) -> Iterator[str]:
+    """Wall time of replayed graphs with the engine of a precision."""
+    runner = open_tensorrt(session, precision).frame_runner
+    engine = f"TensorRT, {precision}"
     yield from (
         f"- engine: {engine}",
         "",
@@ -83,17 +90,15 @@ def whole_half(session: Session) -> Iterator[str]:
     )
     for size in SIZES:
         for count in FACES:
-            frame, maps = faces_of(session, size, count)
-            times = wall_times_us(partial(path.run, frame, maps), session.repeats)
-            session.figures[f"whole fp16 {size} {count} graph"] = float(np.median(times))
+            frame, maps = synthetic_faces(session, size, count)
+            times = wall_times_us(partial(runner.run, frame, maps), session.repeats)
+            session.metrics[f"latency {precision} {size} {count} graph"] = float(np.median(times))
             yield f"| {size} | {count} | {percentiles(times)} |"
 
 
 def stages(session: Session) -> Iterator[str]:
-    """Each step by itself: on the host by the clock, on the GPU by events, there over means of
-    batches of 20.
-    """
-    path, engine = open_path(session)
+    """Time of each step: on the host by the clock, on the GPU by events as means of batches."""
+    runner, engine = open_runner(session)
     yield from (
         f"- engine: {engine}",
         "",
@@ -102,42 +107,44 @@ def stages(session: Session) -> Iterator[str]:
     )
     for size in SIZES:
         for count in FACES:
-            for name, times in stage_times(session, path, size, count):
+            for name, times in stage_times(session, runner, size, count):
                 if (size, count) == ("640x360", 1):
-                    session.figures[f"stage {name}"] = float(np.median(times))
+                    session.metrics[f"stage {name}"] = float(np.median(times))
                 yield f"| {size} | {count} | {name} | {percentiles(times)} |"
 
 
 def stage_times(
-    session: Session, path: CudaFrameRunner, size: str, count: int
+    session: Session, runner: CudaFrameRunner, size: str, count: int
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and times of each step of one kind of run."""
+    """Name and times of each step."""
     cuda = require_gpu()
-    frame, maps = faces_of(session, size, count)
-    path.run(frame, maps)
-    slots = next(slots for slots in path._batch_sizes if slots >= count)
-    upload_bytes = path._pack_upload(frame, maps, slots)
+    frame, maps = synthetic_faces(session, size, count)
+    runner.run(frame, maps)
+    slots = next(slots for slots in runner._batch_sizes if slots >= count)
+    upload_bytes = runner._pack_upload(frame, maps, slots)
     yield (
-        "lay out on the host",
-        wall_times_us(lambda: path._pack_upload(frame, maps, slots), session.repeats),
+        "pack on the host",
+        wall_times_us(lambda: runner._pack_upload(frame, maps, slots), session.repeats),
     )
-    places, out_bytes = path._outputs[slots]
-    side, crop = path._crop.size_px, path._crop
-    jobs = path._block.view([path._block.nbytes], "|u1")
-    crops = path._crops.view([slots, 3, side, side], path._network.crop_typestr)
+    places, out_bytes = runner._outputs[slots]
+    side, crop = runner._crop.size_px, runner._crop
+    jobs = runner._block.view([runner._block.nbytes], "|u1")
+    crops = runner._crops.view([slots, 3, side, side], runner._network.crop_typestr)
     nodes, logits, grid = (
-        path._view(places[name]) for name in ("au_nodes", "au_logit", "appearance_grid")
+        runner._view(places[name]) for name in ("au_nodes", "au_logit", "appearance_grid")
     )
     steps: dict[str, Callable[[Any], Any]] = {
         "upload": lambda s: cuda.copy_bytes(
-            path._block.address, path._block_host.address, upload_bytes, s
+            runner._block.address, runner._block_host.address, upload_bytes, s
         ),
         "crop": lambda s: cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, s),
-        "network": lambda s: path._network.enqueue(slots, s.handle),
-        "graph layer": lambda s: cuda.au_gcn_cuda(nodes, path._weights, path._widths, logits, s),
-        "portrait": lambda s: cuda.appearance_grid_cuda(crops, grid, s),
+        "network": lambda s: runner._network.enqueue(slots, s.handle),
+        "graph layer": lambda s: cuda.au_gcn_cuda(
+            nodes, runner._weights, runner._widths, logits, s
+        ),
+        "appearance grid": lambda s: cuda.appearance_grid_cuda(crops, grid, s),
         "download": lambda s: cuda.copy_bytes(
-            path._out_host.address, path._out.address, out_bytes, s
+            runner._out_host.address, runner._out.address, out_bytes, s
         ),
     }
     for name, step in steps.items():
@@ -145,21 +152,21 @@ def stage_times(
 
 
 def baselines(session: Session) -> Iterator[str]:
-    """Time PyTorch, eager and compiled, and ONNX Runtime on the GPU; one face, 640x360."""
+    """PyTorch, eager and compiled, and ONNX Runtime on the GPU: one face, 640x360."""
     torch = require_torch()
     yield from ("| baseline | p50, us | p95 | p99 |", "|---|---|---|---|")
 
     def torch_rows(name: str, wrap: Callable[[Any], Any]) -> list[str]:
         times = wall_times_us(torch_pipeline(torch, session, wrap), session.repeats)
-        session.figures[name] = float(np.median(times))
+        session.metrics[name] = float(np.median(times))
         return [f"| {name} | {percentiles(times)} |"]
 
-    yield from sub_part(
+    yield from run_section(
         "PyTorch eager", lambda: torch_rows("PyTorch eager", lambda network: network)
     )
-    yield from sub_part("ONNX Runtime on the GPU", lambda: _onnx_rows(session))
+    yield from run_section("ONNX Runtime on the GPU", lambda: _onnx_rows(session))
     compiled = "torch.compile"  # last: it takes longest to start
-    yield from sub_part(
+    yield from run_section(
         compiled,
         lambda: torch_rows(
             compiled, lambda network: torch.compile(network, mode="reduce-overhead")
@@ -168,12 +175,10 @@ def baselines(session: Session) -> Iterator[str]:
 
 
 def torch_pipeline(torch: Any, session: Session, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
-    """Upload of the frame, grid_sample, network, graph layer and download, as one writes it with
-    PyTorch.
-    """
+    """Upload, grid_sample, network, graph layer and download, as commonly written in PyTorch."""
     from benchmarks.gpu.torch_network import TorchNetwork
 
-    frame, maps = faces_of(session, "640x360", 1)
+    frame, maps = synthetic_faces(session, "640x360", 1)
     bundle = session.bundle
     crop = torch_cropper(torch, frame, maps, bundle.spec.crop.size_px)
     network = wrap(TorchNetwork(bundle.onnx, "cuda"))
@@ -206,29 +211,31 @@ def _onnx_rows(session: Session) -> list[str]:
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise NotRunError("this onnxruntime has no CUDA provider")
-    running = onnxruntime.InferenceSession(session.bundle.onnx, providers=["CUDAExecutionProvider"])
+    session_on_gpu = onnxruntime.InferenceSession(
+        session.bundle.onnx, providers=["CUDAExecutionProvider"]
+    )
     side = session.bundle.spec.crop.size_px
     crops = np.zeros((1, 3, side, side), np.float32)
-    times = wall_times_us(lambda: running.run(list(HEADS), {"crops": crops}), session.repeats)
+    times = wall_times_us(
+        lambda: session_on_gpu.run(list(HEADS), {"crops": crops}), session.repeats
+    )
     return [f"| ONNX Runtime {onnxruntime.__version__}, network alone | {percentiles(times)} |"]
 
 
 def analysis(session: Session) -> list[str]:
-    """`Pipeline.analyze` on the demo clip: tracking, decoding of heads and smoothing on the CPU
-    included.
-    """
+    """Wall time of `Pipeline.analyze` on the demo clip, with all work on the CPU."""
     from faceaffect.detectors.names import default_detector
     from faceaffect.detectors.open_detector import open_detector
     from faceaffect.pipeline import assemble_pipeline
     from faceaffect.sources import open_source
-    from faceaffect.tracking.tracker import TrackerConfig
+    from faceaffect.tracking.tracker_config import TrackerConfig
 
-    path, engine = open_path(session, max_faces=8)
+    runner, engine = open_runner(session, max_faces=8)
     with open_source(ROOT / "assets" / "demo.mp4") as source:
         frames = list(source)
     bundle = session.bundle
     backend, detector = (
-        PathBackend(path, engine, bundle.spec.crop),
+        RunnerBackend(runner, engine, bundle.spec.crop),
         open_detector(default_detector(), 40),
     )
     with assemble_pipeline(bundle, backend, detector, TrackerConfig()) as pipeline:
@@ -245,16 +252,16 @@ def analysis(session: Session) -> list[str]:
 
 
 def memory(session: Session) -> list[str]:
-    """Memory of an open path on the GPU, and of the process on the host."""
+    """Memory of a frame runner on the GPU, and of the process on the host."""
     require_gpu()
     if native is None:
         raise NotRunError("no native module")
     before = native.device_facts(0)["free_bytes"]
-    path, engine = open_path(session)
-    frame, maps = faces_of(session, "1920x1080", 8)
+    runner, engine = open_runner(session)
+    frame, maps = synthetic_faces(session, "1920x1080", 8)
     for _ in range(3):
-        path.run(frame, maps)
-    taken = before - native.device_facts(0)["free_bytes"]
+        runner.run(frame, maps)
+    used = before - native.device_facts(0)["free_bytes"]
     resident = [
         line
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -262,6 +269,6 @@ def memory(session: Session) -> list[str]:
     ]
     return [
         f"- engine: {engine}",
-        f"- on the GPU, beyond what was in use: {taken / 1e6:.0f} MB",
+        f"- on the GPU, in addition to the memory in use: {used / 1e6:.0f} MB",
         *(f"- {r}" for r in resident),
     ]

@@ -1,6 +1,4 @@
-"""The crop as CV-CUDA does it: warp, color order, float, normalize, planes; for comparison with the
-crop kernel.
-"""
+"""The crop with CV-CUDA (warp, color order, float, normalize, planes), as a baseline."""
 
 from __future__ import annotations
 
@@ -15,13 +13,12 @@ from benchmarks.kernel_cases import MEAN, STD, TIMED_CROPS
 from faceaffect.kernels import reference
 from faceaffect.types import FloatArray, Frame, PixelFormat
 
-# of normalized values, on average: CV-CUDA rounds the warped image to 8 bits, and an edge pixel may
-# differ more
-SAME = 0.05
+MAX_MEAN_DIFFERENCE = 0.05
+"""Of normalized values: CV-CUDA rounds the warped image to 8 bits; edge pixels may differ more."""
 
 
 def time_cvcuda(session: Session) -> list[str]:
-    """One face of a BGR frame that lies on the GPU, as `bench_kernels.torch_crop` times it."""
+    """Time one face of a BGR frame in GPU memory, as `bench_kernels.torch_crop` does."""
     try:
         cvcuda = importlib.import_module("cvcuda")
     except ImportError as error:
@@ -35,9 +32,9 @@ def time_cvcuda(session: Session) -> list[str]:
         arguments["size_px"],
     )
     stream = cvcuda.as_stream(torch.cuda.current_stream())
-    wanted = reference.crop_face(**arguments)
+    expected = reference.crop_face(**arguments)
     step, difference = matching_cropper(
-        cvcuda, torch, frame, crop_to_frame, side, wanted, stream=stream, device="cuda"
+        cvcuda, torch, frame, crop_to_frame, side, expected, stream=stream, device="cuda"
     )
     for _ in range(30):
         step()
@@ -47,10 +44,10 @@ def time_cvcuda(session: Session) -> list[str]:
         step()
     end.record()
     end.synchronize()
-    took_us = start.elapsed_time(end) * 1e3 / session.repeats
+    time_us = start.elapsed_time(end) * 1e3 / session.repeats
     return [
-        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {took_us:.1f} us; its crop differs by "
-        f"{difference:.3f} on average"
+        f"- CV-CUDA {cvcuda.__version__}, {case.name}: {time_us:.1f} us; "
+        f"mean difference of the crop {difference:.3f}"
     ]
 
 
@@ -60,28 +57,27 @@ def matching_cropper(
     frame: Frame,
     crop_to_frame: FloatArray,
     side: int,
-    wanted: FloatArray,
+    expected: FloatArray,
     *,
     stream: Any,
     device: str,
 ) -> tuple[Callable[[], Any], float]:
-    """A cropper whose crop is the `wanted` one, and the average difference; NotRunError where there
-    is none.
+    """A cropper with the `expected` crop, and its mean difference; NotRunError if there is none.
 
-    Which way a map is read is a matter of CV-CUDA's release, so both are tried: a wrong baseline
-    must not be timed.
+    The direction of the transform depends on the release of CV-CUDA, so both are tried: a wrong
+    baseline must not be timed.
     """
     inverse = np.linalg.inv(np.vstack([crop_to_frame, [0, 0, 1]]))[:2].astype(np.float32)
-    found = []
+    differences = []
     for xform in (inverse, np.asarray(crop_to_frame, np.float32)):
         step = _cropper(cvcuda, torch, frame, xform, side, stream=stream, device=device)
-        difference = float(np.abs(step().cpu().numpy() - wanted).mean())
-        found.append(difference)
-        if difference <= SAME:
+        difference = float(np.abs(step().cpu().numpy() - expected).mean())
+        differences.append(difference)
+        if difference <= MAX_MEAN_DIFFERENCE:
             return step, difference
     raise NotRunError(
-        f"CV-CUDA's crop is another one: it differs by {min(found):.2f} on average, "
-        f"{SAME} is allowed"
+        f"expected the crop of the definition within {MAX_MEAN_DIFFERENCE} on average, "
+        f"got a difference of {min(differences):.2f} from CV-CUDA"
     )
 
 
@@ -89,7 +85,7 @@ def _cropper(
     cvcuda: Any, torch: Any, frame: Frame, xform: FloatArray, side: int, *, stream: Any, device: str
 ) -> Callable[[], Any]:
     if frame.pixel_format is not PixelFormat.BGR:
-        raise NotRunError("this baseline crops BGR frames only")
+        raise NotRunError("the baseline supports BGR frames only")
 
     def tensor(memory: Any, tensor_layout: str = "NHWC") -> Any:
         return cvcuda.as_tensor(memory, tensor_layout)

@@ -1,4 +1,4 @@
-"""Facts about the machine for the GPU record."""
+"""Facts about the machine of a GPU record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from faceaffect import kernels
 from faceaffect.backends.tensorrt_compat import find_tensorrt
 from faceaffect.bench.machine import describe_machine
 
-_ASKED = "driver_version,clocks.sm,clocks.mem,power.limit"
+_QUERY = "driver_version,clocks.sm,clocks.mem,power.limit"
 
 
 def environment(session: Session) -> Iterator[str]:
@@ -32,7 +32,7 @@ def environment(session: Session) -> Iterator[str]:
     yield f"- CUDA of the driver: {cuda.driver_version()}"
     yield f"- CUDA of the kernels: {cuda.runtime_version()}, built for sm_{cuda.cuda_architectures}"
     try:
-        command = ["nvidia-smi", f"--query-gpu={_ASKED}", "--format=csv"]
+        command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
         yield f"- nvidia-smi: {'; '.join(done.stdout.splitlines()).strip('; ')}"
     except (OSError, subprocess.SubprocessError) as error:

@@ -1,4 +1,4 @@
-"""Common code of the parts of the GPU record: errors and formatting of times."""
+"""Shared by the parts of the GPU record: results, reasons for not running, and timing."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import numpy as np
 from faceaffect.bundle.bundle import Bundle
 from faceaffect.kernels.native import native
 
-WARM_UPS, REPEATS = 30, 300
+WARMUP_RUNS, REPEATS = 30, 300
 BATCH = 20
 
 
 class NotRunError(Exception):
-    """Reason that a part could not run here."""
+    """A part cannot run here; the message is the reason."""
 
 
 @dataclass(slots=True)
 class Session:
-    """Results that a part passes to later ones."""
+    """Bundle, settings and results that parts share."""
 
     bundle: Bundle
     repeats: int = REPEATS
-    figures: dict[str, float] = field(default_factory=dict)  # for the targets
+    metrics: dict[str, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
 
 Part = Callable[[Session], Iterable[str]]
-"""Gives its lines as it finds them: those it gave before it broke are kept."""
+"""Yields lines of the record; those before a failure are kept."""
 
 
 def require_gpu() -> Any:
-    """The native module on a machine with a GPU."""
+    """The native module; raises NotRunError without a GPU."""
     if native is None or not native.has_cuda:
         raise NotRunError("the native module was built without CUDA")
     try:
@@ -46,7 +46,7 @@ def require_gpu() -> Any:
 
 
 def require_torch() -> Any:
-    """PyTorch with CUDA."""
+    """PyTorch; raises NotRunError without CUDA."""
     try:
         import torch
     except ImportError as error:
@@ -56,19 +56,19 @@ def require_torch() -> Any:
     return torch
 
 
-def run_part(part: Part, session: Session, say: Callable[[str], None]) -> None:
-    """Say the part's lines; whatever goes wrong in it becomes the last."""
+def run_part(part: Part, session: Session, emit: Callable[[str], None]) -> None:
+    """Emit the lines of a part; an error becomes the last one."""
     try:
         for line in part(session):
-            say(line)
+            emit(line)
     except NotRunError as reason:
-        say(f"not run: {reason}")
+        emit(f"not run: {reason}")
     except Exception as error:
-        say(f"not run: {type(error).__name__}: {' '.join(str(error).split())}")
+        emit(f"not run: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def sub_part(name: str, run: Callable[[], list[str]]) -> list[str]:
-    """Rows of a part; a missing baseline does not affect the others."""
+def run_section(name: str, run: Callable[[], list[str]]) -> list[str]:
+    """Rows of a part; an error becomes a row, so that it does not affect the others."""
     try:
         return run()
     except Exception as error:
@@ -77,7 +77,7 @@ def sub_part(name: str, run: Callable[[], list[str]]) -> list[str]:
 
 def wall_times_us(call: Callable[[], Any], repeats: int) -> np.ndarray:
     """Wall time of each call [repeats]; the call itself must wait for the GPU."""
-    for _ in range(WARM_UPS):
+    for _ in range(WARMUP_RUNS):
         call()
     times = np.empty(repeats)
     for i in range(repeats):
@@ -92,21 +92,21 @@ def percentiles(times: np.ndarray) -> str:
 
 
 def device_time_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> float:
-    """The median of `device_times_us`."""
+    """Median of `device_times_us`."""
     return float(np.median(device_times_us(cuda, queue, repeats)))
 
 
 def device_times_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> np.ndarray:
-    """Time on the GPU of what `queue(stream)` queues, by events: means of batches of 20.
+    """Time on the GPU of the work that `queue(stream)` queues, by events: means of batches of 20.
 
     A batch is one CUDA graph: queued one by one from Python, short kernels would wait for their
     launches.
     """
     stream, start, end = cuda.Stream(), cuda.Event(True), cuda.Event(True)
-    for _ in range(WARM_UPS):
+    for _ in range(WARMUP_RUNS):
         queue(stream)
     stream.synchronize()
-    batch = batch_of(cuda, stream, queue)
+    batch = capture_batch(cuda, stream, queue)
     times = []
     for _ in range(max(3, repeats // BATCH)):
         start.record(stream)
@@ -117,8 +117,8 @@ def device_times_us(cuda: Any, queue: Callable[[Any], Any], repeats: int) -> np.
     return np.array(times)
 
 
-def batch_of(cuda: Any, stream: Any, queue: Callable[[Any], Any]) -> Callable[[], Any]:
-    """Queues 20 of them: as a graph, or one by one where they cannot be captured."""
+def capture_batch(cuda: Any, stream: Any, queue: Callable[[Any], Any]) -> Callable[[], Any]:
+    """A function that queues a batch: as a graph, or one by one if it cannot be captured."""
 
     def one_by_one() -> None:
         for _ in range(BATCH):

@@ -1,5 +1,6 @@
-"""The exported network in PyTorch, operator by operator: the baseline, and an engine where TensorRT
-refuses a GPU.
+"""The exported network in PyTorch, operator by operator.
+
+It is a baseline, and replaces the engine where TensorRT does not support the GPU.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Values = dict[str, Any]
 
 
 class TorchNetwork(torch.nn.Module):
-    """Runs the operators that the exporter writes; another one is a ValueError when it is built."""
+    """Runs the operators that the exporter writes; raises ValueError for any other."""
 
     def __init__(self, onnx_bytes: bytes, device: str = "cpu") -> None:
         super().__init__()
@@ -41,8 +42,7 @@ class TorchNetwork(torch.nn.Module):
                 )
             else:
                 raise ValueError(
-                    f"the network has the operator {node.op_type}, which this reference does not "
-                    "support"
+                    f"expected operators that this reference supports, got {node.op_type}"
                 )
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
@@ -53,7 +53,7 @@ class TorchNetwork(torch.nn.Module):
 
 
 def _constant(array: np.ndarray, device: str) -> Any:
-    """Whole numbers are shapes and stay on the host."""
+    """A tensor; integers are shapes and stay on the host."""
     if array.dtype.kind == "i":
         return torch.from_numpy(np.atleast_1d(array).copy())
     return torch.from_numpy(np.array(array)).to(device)
@@ -76,7 +76,7 @@ def _gemm(a: dict[str, Any], x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _slice(
     a: dict[str, Any], x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor, *_: Tensor
 ) -> Tensor:
-    """Slice of shapes, and along one axis, as exported."""
+    """Slice of shapes, and along axes, as the exporter writes it."""
     at: list[Any] = [slice(None)] * x.ndim
     for start, end, axis in zip(starts.tolist(), ends.tolist(), axes.tolist(), strict=True):
         at[axis] = slice(start, end)
@@ -131,9 +131,7 @@ class TorchEngine:
             name: tuple(value.shape[1:]) for name, value in zip(HEADS, one, strict=True)
         }
         self._bound: dict[int, dict[str, Tensor]] = {}
-        self._pool = (
-            torch.cuda.MemPool()
-        )  # what a captured run uses is never given to anything else
+        self._pool = torch.cuda.MemPool()  # memory of a captured run is not reused
 
     def bind(self, faces: int, addresses: dict[str, int]) -> None:
         shapes = self.output_shapes | {"crops": (3, self._size_px, self._size_px)}

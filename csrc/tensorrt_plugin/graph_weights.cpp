@@ -49,7 +49,9 @@ DeviceWeights::DeviceWeights(const PluginWeights& weights, Element type) : type_
     nbytes = halves.size() * sizeof(__half);
   }
   check_cuda(cudaMalloc(&address_, nbytes), "memory of the graph layer's weights");
-  const cudaError_t status = cudaMemcpy(address_, from, nbytes, cudaMemcpyHostToDevice);
+  cudaError_t status = cudaMemcpy(address_, from, nbytes, cudaMemcpyHostToDevice);
+  // A small copy of pageable memory may return before it is done, and other streams do not wait.
+  if (status == cudaSuccess) status = cudaStreamSynchronize(nullptr);
   if (status != cudaSuccess) cudaFree(address_);
   check_cuda(status, "upload of the graph layer's weights");
 }

@@ -23,7 +23,9 @@ _MODULES = {
     "BundleError": "faceaffect.bundle.model_spec",
     "FaceAffectError": "faceaffect.errors",
     "SourceError": "faceaffect.sources",
+    "MultiPipeline": "faceaffect.multicamera",
     "Pipeline": "faceaffect.pipeline",
+    "open_multi_pipeline": "faceaffect.multicamera",
     "open_pipeline": "faceaffect.pipeline",
     "open_source": "faceaffect.sources",
 }
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from faceaffect.bundle.model_spec import BundleError
     from faceaffect.errors import FaceAffectError
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+    from faceaffect.multicamera import MultiPipeline, open_multi_pipeline
     from faceaffect.pipeline import Pipeline, open_pipeline
     from faceaffect.sources import SourceError, open_source
     from faceaffect.types import Affect, Faces, Frame, PixelFormat
@@ -46,9 +49,11 @@ __all__ = [
     "FaceAffectError",
     "Faces",
     "Frame",
+    "MultiPipeline",
     "Pipeline",
     "PixelFormat",
     "SourceError",
+    "open_multi_pipeline",
     "open_pipeline",
     "open_source",
 ]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from faceaffect.kernels.native import native
 from faceaffect.types import PixelFormat
 
-Download = Callable[[int, int, int], None]
-"""Copies from a device address (second argument) to a host address (first) so many bytes, and waits
-for the copy."""
+Download = Callable[[int, int, int, int, int], None]
+"""Called as download(to, origin, row_bytes, rows, origin_stride): copies rows whose starts are a
+stride apart from a device address to adjacent rows at a host address, and waits for the copy."""
 
 
 class DeviceFrame:
@@ -78,19 +78,13 @@ class DeviceFrame:
         return self._pixels
 
     def _plane_on_host(self, plane: dict[str, Any]) -> NDArray[np.uint8]:
-        """Download a plane after its producer has written it, row by row if rows are padded."""
+        """Download a plane after its producer has written it."""
         _wait_for(plane.get("stream"))
         shape = plane["shape"]
         out = np.empty(shape, np.uint8)
         row_bytes = int(np.prod(shape[1:]))
         stride = plane["strides"][0] if plane.get("strides") else row_bytes
-        if stride == row_bytes:
-            self._download(out.ctypes.data, plane["data"][0], out.nbytes)
-        else:
-            for y in range(shape[0]):
-                self._download(
-                    out.ctypes.data + y * row_bytes, plane["data"][0] + y * stride, row_bytes
-                )
+        self._download(out.ctypes.data, plane["data"][0], row_bytes, int(shape[0]), stride)
         return out
 
 
@@ -110,12 +104,12 @@ def _wait_for(stream: int | None) -> None:
         event.synchronize()
 
 
-def _download(to: int, origin: int, nbytes: int) -> None:
+def _download(to: int, origin: int, row_bytes: int, rows: int, origin_stride: int) -> None:
     if native is None or not native.has_cuda:
         raise RuntimeError(
             "a frame on the GPU needs the CUDA kernels; build faceaffect with FACEAFFECT_CUDA=ON"
         )
-    native.copy_bytes(to, origin, nbytes, None)
+    native.copy_rows(to, row_bytes, origin, origin_stride, row_bytes, rows, None)
     event = native.Event()
     event.record(None)
     event.synchronize()

@@ -1,6 +1,4 @@
-"""CV-CUDA's side of the comparison, over OpenCV in its place: the crop that is timed is the crop
-that is meant.
-"""
+"""The CV-CUDA baseline with a fake over OpenCV: only a crop equal to the definition is timed."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import cv2
 import pytest
 import torch
 
-from benchmarks.gpu.cvcuda_crop import SAME, matching_cropper, time_cvcuda
+from benchmarks.gpu.cvcuda_crop import MAX_MEAN_DIFFERENCE, matching_cropper, time_cvcuda
 from benchmarks.gpu.part import NotRunError, Session
 from benchmarks.kernel_cases import TIMED_CROPS
 from faceaffect.kernels import reference
@@ -21,7 +19,7 @@ pytestmark = pytest.mark.train
 
 
 def fake_cvcuda(*, maps_are_inverse: bool = False, normalizes: bool = True) -> Any:
-    """The calls on tensors in host memory; `maps_are_inverse` reads a map as from crop to frame."""
+    """CV-CUDA on tensors in host memory; with `maps_are_inverse`, transforms map crop to frame."""
 
     def warp(
         to: Any,
@@ -58,29 +56,31 @@ def fake_cvcuda(*, maps_are_inverse: bool = False, normalizes: bool = True) -> A
 
 
 def match(cvcuda: Any) -> float:
-    given = TIMED_CROPS[0].make()
+    case = TIMED_CROPS[0].make()
     arguments = (
-        given["frame"],
-        given["crop_to_frame"][0],
-        given["size_px"],
-        reference.crop_face(**given),
+        case["frame"],
+        case["crop_to_frame"][0],
+        case["size_px"],
+        reference.crop_face(**case),
     )
     step, difference = matching_cropper(cvcuda, torch, *arguments, stream=None, device="cpu")
-    assert step().shape == (1, 3, given["size_px"], given["size_px"])
+    assert step().shape == (1, 3, case["size_px"], case["size_px"])
     return difference
 
 
 @pytest.mark.parametrize("maps_are_inverse", [False, True])
-def test_cvcuda_crop_matches_for_either_transform_direction(maps_are_inverse: bool) -> None:
-    assert match(fake_cvcuda(maps_are_inverse=maps_are_inverse)) <= SAME
+def test_matching_cropper_finds_direction_of_transform(maps_are_inverse: bool) -> None:
+    assert match(fake_cvcuda(maps_are_inverse=maps_are_inverse)) <= MAX_MEAN_DIFFERENCE
 
 
-def test_another_crop_is_not_timed() -> None:
-    with pytest.raises(NotRunError, match=r"CV-CUDA's crop is another one: it differs by \d"):
+def test_matching_cropper_with_other_crop_raises() -> None:
+    with pytest.raises(
+        NotRunError, match=r"expected the crop of the definition .* got a difference of \d"
+    ):
         match(fake_cvcuda(normalizes=False))
 
 
-def test_without_cvcuda_it_says_so() -> None:
+def test_time_cvcuda_without_package_raises() -> None:
     if importlib.util.find_spec("cvcuda") is not None:
         pytest.skip("CV-CUDA is installed here")
     with pytest.raises(NotRunError, match="CV-CUDA is not installed"):

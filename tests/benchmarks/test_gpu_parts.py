@@ -1,4 +1,4 @@
-"""Dry run of all parts of the GPU record on a simulated GPU in host memory."""
+"""All parts of the GPU record on a fake GPU in host memory, before they run on a real one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from faceaffect.backends.cuda_frame_runner import CudaFrameRunner
 from faceaffect.backends.engine_cache import CACHE_VARIABLE
 from faceaffect.backends.tensorrt_compat import TensorRTModule
 from faceaffect.bundle.bundle import open_bundle
+from faceaffect.bundle.model_spec import PRECISIONS
 from faceaffect.types import PixelFormat
 from tests.native.build_on_host import kernels_on_host
 from tests.sdk.backends.fake_tensorrt import fake_tensorrt
@@ -37,7 +38,7 @@ def at(array: np.ndarray) -> ctypes.c_void_p:
 
 
 class Event:
-    """Each lies a millisecond after the one before."""
+    """Each event is a millisecond after the previous one."""
 
     made = 0
 
@@ -55,7 +56,7 @@ class Event:
 
 
 class BenchGpu(HostNative):
-    """The rest of the native module that the benchmarks call."""
+    """The functions of the native module that only benchmarks call."""
 
     Event = Event
 
@@ -104,7 +105,7 @@ def session(tmp_path: Path) -> Session:
 def gpu(session: Session, monkeypatch: pytest.MonkeyPatch) -> BenchGpu:
     found = BenchGpu(kernels_on_host())
 
-    def open_path(
+    def open_runner(
         session: Session, precision: str = "fp32", max_faces: int = 16
     ) -> tuple[CudaFrameRunner, str]:
         bundle = session.bundle
@@ -116,38 +117,36 @@ def gpu(session: Session, monkeypatch: pytest.MonkeyPatch) -> BenchGpu:
     for module in (bench_engine, bench_kernels, part, bench_pipeline):
         monkeypatch.setattr(module, "require_gpu", lambda: found)
     monkeypatch.setattr(bench_pipeline, "native", found)
-    monkeypatch.setattr(bench_pipeline, "open_path", open_path)
-    monkeypatch.setattr(part, "WARM_UPS", 1)
+    monkeypatch.setattr(bench_pipeline, "open_runner", open_runner)
+    monkeypatch.setattr(part, "WARMUP_RUNS", 1)
     monkeypatch.setattr(part, "BATCH", 2)
     return found
 
 
-def few(cases: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One case in sixteen and small fresh ones: thread by thread on the host, all of them take
-    long.
-    """
+def keep_few_cases(cases: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep one case in sixteen and three random ones: on the host all would take long."""
     monkeypatch.setattr(bench_kernels, "CASES", cases[::16])
-    fresh = bench_kernels.fresh_cases
-    monkeypatch.setattr(bench_kernels, "fresh_cases", lambda seed: fresh(seed)[:3])
+    fresh = bench_kernels.random_cases
+    monkeypatch.setattr(bench_kernels, "random_cases", lambda seed: fresh(seed)[:3])
 
 
-def test_kernels_are_checked(
+def test_check_of_right_kernels_finds_none_wrong(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few(bench_kernels.CASES, monkeypatch)
+    keep_few_cases(bench_kernels.CASES, monkeypatch)
     lines = list(bench_kernels.check(session))
     rows = [line.split(" | ") for line in lines if line.startswith("| ") and "cases" not in line]
     assert [row[0].strip("| ") for row in rows] == [
         name for name in bench_kernels.RUNNERS for _ in range(2)
     ]
     assert [row[-1] for row in rows] == ["none |"] * 10, lines
-    assert sum(session.figures.values()) == 0
+    assert sum(session.metrics.values()) == 0
 
 
-def test_check_of_wrong_kernel_names_it(
+def test_check_of_wrong_kernels_names_them(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few(bench_kernels.CASES, monkeypatch)
+    keep_few_cases(bench_kernels.CASES, monkeypatch)
     right = gpu._kernels
 
     class Wrong:
@@ -160,32 +159,32 @@ def test_check_of_wrong_kernel_names_it(
 
     gpu._kernels = Wrong()
     list(bench_kernels.check(session))
-    wrong = {name.rpartition(" ")[0] for name, count in session.figures.items() if count}
-    assert wrong == {"wrong crop_face, staged", "wrong au_gcn"}, "outputs full of NaN are seen"
+    wrong = {name.rpartition(" ")[0] for name, count in session.metrics.items() if count}
+    assert wrong == {"wrong crop_face, staged", "wrong au_gcn"}, "NaN in outputs is seen"
 
 
-def test_fresh_cases_differ_by_seed() -> None:
-    first, second = (bench_kernels.fresh_cases(seed)[0].make() for seed in (1, 2))
+def test_random_cases_with_other_seed_differ() -> None:
+    first, second = (bench_kernels.random_cases(seed)[0].make() for seed in (1, 2))
     assert (
         first["frame"].pixels.shape != second["frame"].pixels.shape
         or first["size_px"] != second["size_px"]
     )
 
 
-def test_times_have_floors(
+def test_time_kernels_reports_floors(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench_kernels, "copy_bandwidth", lambda *_: 1e12)
     monkeypatch.setattr(bench_kernels, "TIMED_CROPS", bench_kernels.TIMED_CROPS[:1])
-    lines = list(bench_kernels.time_all(session))
+    lines = list(bench_kernels.time_kernels(session))
     assert [line for line in lines if line.startswith("| BGR 112 px")]
-    assert any(name.startswith("floor share: BGR 112 px") for name in session.figures)
+    assert any(name.startswith("times the floor: BGR 112 px") for name in session.metrics)
     assert any("torch grid_sample and normalize: not run: " in line for line in lines)
     assert any("CV-CUDA: not run: " in line for line in lines)
     assert len(gpu.graphs) >= 3, "times are taken of graphs"
 
 
-def test_stages_without_graph_capture_are_timed(gpu: BenchGpu) -> None:
+def test_device_time_without_capture_times_plain_launches(gpu: BenchGpu) -> None:
     def queue(stream: Any) -> None:
         if gpu.recording is not None:
             raise RuntimeError("not while capturing")
@@ -193,33 +192,31 @@ def test_stages_without_graph_capture_are_timed(gpu: BenchGpu) -> None:
     assert part.device_time_us(gpu, queue, 2) > 0
 
 
-def test_frame_to_result_and_stages(
+def test_latency_and_stages_report_all_sizes(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench_pipeline, "FACES", (1, 3))
-    lines = list(bench_pipeline.whole(session))
+    lines = list(bench_pipeline.latency(session))
     assert len([line for line in lines if "| graph |" in line]) == 4
     assert not any("not captured" in line for line in lines)
     rows = [line.strip("| ").split(" | ") for line in list(bench_pipeline.stages(session))[4:]]
     steps = [
-        "lay out on the host",
+        "pack on the host",
         "upload",
         "crop",
         "network",
         "graph layer",
-        "portrait",
+        "appearance grid",
         "download",
     ]
     assert [row[:3] for row in rows] == [
         [size, str(n), step] for size in bench_pipeline.SIZES for n in (1, 3) for step in steps
     ]
     assert all(len(row) == 6 for row in rows), "p50, p95, p99"
-    half = list(bench_pipeline.whole_half(session))
-    assert len([line for line in half if line.startswith(("| 640", "| 1920"))]) == 4
-    assert targets(session.figures)[2].endswith(("| met |", "| missed |"))
+    assert targets(session.metrics)[2].endswith(("| met |", "| missed |"))
 
 
-def test_baselines_of_missing_packages_are_not_run(
+def test_baselines_that_are_missing_report_the_reason(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -231,19 +228,19 @@ def test_baselines_of_missing_packages_are_not_run(
         assert f"- {baseline}: not run: " in said
 
 
-def test_engines_that_cannot_be_built_say_so(
+def test_engines_that_cannot_be_built_report_the_reason(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = TensorRTModule(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0")
-    monkeypatch.setattr(bench_engine.tensorrt_engine, "unavailable_reason", lambda: "")
+    monkeypatch.setattr(bench_engine.tensorrt_backend, "unavailable_reason", lambda: "")
     monkeypatch.setattr(bench_engine, "find_tensorrt", lambda: (library, ""))
-    assert [line.partition(": ")[0] for line in list(bench_engine.build_all(session))[4:]] == [
+    assert [line.partition(": ")[0] for line in list(bench_engine.build_engines(session))[4:]] == [
         "- fp32",
         "- fp16",
         "- int8",
     ]
-    lines = list(bench_engine.parity(session))
-    assert len([line for line in lines if ": not run: " in line]) == 5
+    lines = list(bench_engine.engine_parity(session))
+    assert len([line for line in lines if ": not run: " in line]) == len(PRECISIONS)
 
 
 @pytest.fixture
@@ -252,36 +249,38 @@ def tensorrt(gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     module = fake_tensorrt(open_engine=lambda made: HostEngine(gpu, made, lambda: ""))
     library = TensorRTModule(module, "TensorRT", "10.3.0")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(bench_engine.tensorrt_engine, "native", gpu)
-    for where in (bench_engine.tensorrt_engine, bench_engine):
+    monkeypatch.setattr(bench_engine.tensorrt_backend, "native", gpu)
+    for where in (bench_engine.tensorrt_backend, bench_engine):
         monkeypatch.setattr(where, "find_tensorrt", lambda: (library, ""))
-    monkeypatch.setattr(bench_pipeline, "open_path", bench_engine.open_path)
+    monkeypatch.setattr(bench_pipeline, "open_runner", bench_engine.open_runner)
     monkeypatch.setattr(bench_pipeline, "FACES", (1,))
     return module.made
 
 
-def test_engines_are_built_and_compared(session: Session, tensorrt: Any) -> None:
-    rows = list(bench_engine.build_all(session))[4:]
+def test_engines_that_run_are_within_tolerance(session: Session, tensorrt: Any) -> None:
+    rows = list(bench_engine.build_engines(session))[4:]
     assert rows[0].startswith("| fp32 | ")
     assert rows[0].endswith("| runs |")
     assert rows[1].startswith("- fp16: not run: ")
     assert bench_engine.REFUSED not in session.notes, (
         "a precision that the bundle lacks is no refusal"
     )
-    lines = [line for line in bench_engine.parity(session) if line.startswith("| fp32 | ")]
+    lines = [line for line in bench_engine.engine_parity(session) if line.startswith("| fp32 | ")]
     assert [line.split(" | ")[1] for line in lines] == ["1", "3", "8"]
     assert all(line.endswith("| within |") for line in lines), lines
-    assert "- engine: TensorRT 10.3.0, fp32" in list(bench_pipeline.whole(session))
+    assert "- engine: TensorRT 10.3.0, fp32" in list(bench_pipeline.latency(session))
+    rows = list(bench_pipeline.latency_fp32(session))[4:]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {size}" for size in bench_pipeline.SIZES]
 
 
-def test_parity_of_different_network_exceeds_tolerance(
+def test_engine_parity_with_nan_is_beyond(
     session: Session, tensorrt: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_engine, "path_differences", lambda *_: {"va_raw": float("nan")})
-    assert list(bench_engine.parity(session))[2].endswith("| BEYOND |")
+    monkeypatch.setattr(bench_engine, "runner_differences", lambda *_: {"va_raw": float("nan")})
+    assert list(bench_engine.engine_parity(session))[2].endswith("| BEYOND |")
 
 
-def test_open_path_of_unsupported_gpu_uses_pytorch(
+def test_open_runner_on_unsupported_gpu_tries_tensorrt_once(
     session: Session, gpu: BenchGpu, tensorrt: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each try would build an engine anew."""
@@ -291,26 +290,26 @@ def test_open_path_of_unsupported_gpu_uses_pytorch(
         tries.append(1)
         raise RuntimeError("this GPU is\nnot supported")
 
-    monkeypatch.setattr(bench_engine.tensorrt_engine, "open_engine", refuse)
-    built = list(bench_engine.build_all(session))[4]
-    assert built.endswith("| no: TensorRT does not serve here: this GPU is not supported |")
+    monkeypatch.setattr(bench_engine.tensorrt_backend, "open_engine", refuse)
+    built = list(bench_engine.build_engines(session))[4]
+    assert built.endswith("| no: no TensorRT engine runs here: this GPU is not supported |")
     monkeypatch.setattr(
         bench_engine, "require_torch", lambda: (_ for _ in ()).throw(part.NotRunError("no PyTorch"))
     )
     for _ in range(2):
         with pytest.raises(part.NotRunError, match="no PyTorch"):
-            list(bench_pipeline.whole(session))
+            list(bench_pipeline.latency(session))
     with pytest.raises(part.NotRunError, match="this GPU is not supported"):
-        list(bench_pipeline.whole_half(session))
+        list(bench_pipeline.latency_fp16(session))
     assert len(tries) == 1
 
 
-def test_whole_path_is_compared_with_cpu(session: Session, gpu: BenchGpu) -> None:
-    path, _ = bench_pipeline.open_path(session, max_faces=8)
-    assert max(bench_engine.path_differences(session.bundle, path, 3).values()) < 1e-4
+def test_runner_differences_of_right_runner_are_small(session: Session, gpu: BenchGpu) -> None:
+    path, _ = bench_pipeline.open_runner(session, max_faces=8)
+    assert max(bench_engine.runner_differences(session.bundle, path, 3).values()) < 1e-4
 
 
-def test_analysis_and_memory(
+def test_analysis_and_memory_report_frames_and_bytes(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import faceaffect.sources
@@ -330,4 +329,4 @@ def test_analysis_and_memory(
     lines = bench_pipeline.analysis(session)
     assert lines[-1].startswith("| 11 | ")
     assert "- faces in the first 10 frames: 10" in lines
-    assert "- on the GPU, beyond what was in use: 0 MB" in bench_pipeline.memory(session)
+    assert "- on the GPU, in addition to the memory in use: 0 MB" in bench_pipeline.memory(session)

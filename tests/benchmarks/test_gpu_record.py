@@ -1,4 +1,4 @@
-"""The GPU record reaches its end everywhere, and says of each part whether it ran."""
+"""The GPU record is complete everywhere, and tells of each part whether it ran."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gpu_record
-from benchmarks.gpu.__main__ import find_part
-from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, sub_part
-from benchmarks.gpu_record import PARTS, PartOfRecord, record, run_apart, targets
+from benchmarks.gpu.part import NotRunError, Session, require_gpu, run_part, run_section
+from benchmarks.gpu_record import PARTS, RecordPart, record, run_process, targets
 from faceaffect.bundle.bundle import open_bundle
 
 pytestmark = pytest.mark.train
@@ -30,7 +29,7 @@ def has_gpu() -> bool:
 
 
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU here: run `python -m benchmarks gpu`")
-def test_without_a_gpu_every_part_says_why_not(trained: None, tmp_path: Path) -> None:
+def test_record_without_gpu_has_a_reason_for_every_part(trained: None, tmp_path: Path) -> None:
     file = tmp_path / "record.md"
     gpu_record.main(["--record", str(file), "--repeats", "3"])
     sections = file.read_text(encoding="utf-8").split("\n## ")[1:]
@@ -45,7 +44,7 @@ def test_without_a_gpu_every_part_says_why_not(trained: None, tmp_path: Path) ->
         assert "ended by" not in section, section
     assert sections[-1].count("not run") == 4
     assert "met" not in sections[-1]
-    assert "cut off" not in sections[-1]
+    assert "interrupted" not in sections[-1]
 
 
 def child(code: str) -> list[str]:
@@ -53,39 +52,39 @@ def child(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("code", "longest_s", "last"),
+    ("code", "timeout_s", "last"),
     [
         ("print('second row')", 30, "second row"),
-        ("os.abort()", 30, "not run: ended by SIGABRT: no words"),
+        ("os.abort()", 30, "not run: ended by SIGABRT: no message"),
         (
             "raise SystemExit('the driver is gone')",
             30,
             "not run: ended by exit code 1: the driver is gone",
         ),
-        ("os.system('sleep 60')", 6, "not run: ended after 6 s, unfinished"),
+        ("os.system('sleep 60')", 6, "not run: timeout after 6 s"),
     ],
 )
-def test_part_that_crashes_keeps_its_lines(code: str, longest_s: float, last: str) -> None:
-    assert list(run_apart(child(code), longest_s)) == ["first row", last]
+def test_run_process_that_dies_keeps_its_lines(code: str, timeout_s: float, last: str) -> None:
+    assert list(run_process(child(code), timeout_s)) == ["first row", last]
 
 
-def test_record_is_written_after_each_part_within_time_limit(
+def test_record_is_written_after_every_part_and_keeps_time_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Lines, crash and all: what a run that is cut off leaves behind."""
+    """An interrupted run leaves the parts before."""
 
-    def apart(command: list[str], longest_s: float) -> Iterator[str]:
-        yield f"{command[3]} within {longest_s:.0f} s"
+    def apart(command: list[str], timeout_s: float) -> Iterator[str]:
+        yield f"{command[3]} within {timeout_s:.0f} s"
 
     written: list[str] = []
-    monkeypatch.setattr(gpu_record, "run_apart", apart)
-    parts = (PartOfRecord("One", "a.b", 7), PartOfRecord("Two", "c.d", 900))
+    monkeypatch.setattr(gpu_record, "run_process", apart)
+    parts = (RecordPart("One", "a.b", 7), RecordPart("Two", "c.d", 900))
     text = record(["--repeats", "3"], 1, written.append, parts)
     assert "## One\n\na.b within 7 s\n" in written[0]
-    assert written[0].endswith("The run was cut off here.\n")
+    assert written[0].endswith("The run was interrupted here.\n")
     assert "c.d within 60 s" in written[1]
     assert written[-1] == text
-    assert "cut off" not in text
+    assert "interrupted" not in text
     assert "## Two" in capsys.readouterr().out
     assert "not run: no time left of 0.05 minutes" in record([], 0.05, written.append, parts)
 
@@ -99,40 +98,40 @@ def run_parts(
     commit: str = "abc",
     options: str = "3",
 ) -> tuple[list[str], str]:
-    """A run whose `broken` parts die; which parts ran, and the record."""
+    """Run with parts of which `broken` die; returns those that ran, and the record."""
     ran: list[str] = []
 
-    def apart(command: list[str], longest_s: float) -> Iterator[str]:
-        where, learned = command[3], Path(command[command.index("--learned") + 1])
+    def apart(command: list[str], timeout_s: float) -> Iterator[str]:
+        where, state = command[3], Path(command[command.index("--results") + 1])
         ran.append(where)
-        found = (
-            json.loads(learned.read_text()) if learned.is_file() else {"figures": {}, "notes": {}}
-        )
-        found["figures"][where] = float(len(ran))
+        found = json.loads(state.read_text()) if state.is_file() else {"metrics": {}, "notes": {}}
+        found["metrics"][where] = float(len(ran))
         found["notes"] |= {"gpu": gpu, "commit": commit}
-        learned.write_text(json.dumps(found))
+        state.write_text(json.dumps(found))
         yield f"row of {where}"
         if where in broken:
-            yield "not run: ended by SIGKILL: no words"
+            yield "not run: ended by SIGKILL: no message"
 
-    monkeypatch.setattr(gpu_record, "run_apart", apart)
+    monkeypatch.setattr(gpu_record, "run_process", apart)
     parts = (
-        PartOfRecord(gpu_record.FIRST, "first", 7),
-        PartOfRecord("One", "one", 7),
-        PartOfRecord("Two", "two", 7),
+        RecordPart(gpu_record.ENVIRONMENT, "first", 7),
+        RecordPart("One", "one", 7),
+        RecordPart("Two", "two", 7),
     )
-    text = record(["--repeats", options], 1, lambda _: None, parts, state=state, resume=True)
+    text = record(["--repeats", options], 1, lambda _: None, parts, state_file=state, resume=True)
     return ran, text
 
 
-def test_resume_runs_unfinished_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_record_with_resume_runs_unfinished_parts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     state = tmp_path / "record.json"
     assert run_parts(monkeypatch, state, {"one"})[0] == ["first", "one", "two"]
     ran, text = run_parts(monkeypatch, state, set(), commit="def")
     assert ran == ["first", "one"]
     assert "row of two\n- kept from an earlier run, commit abc\n" in text
     assert "SIGKILL" not in text
-    assert set(json.loads(state.read_text())["figures"]) == {"first", "one", "two"}, (
+    assert set(json.loads(state.read_text())["metrics"]) == {"first", "one", "two"}, (
         "targets need those of all parts"
     )
     assert (
@@ -144,20 +143,20 @@ def test_resume_runs_unfinished_parts(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.mark.parametrize("other", [{"gpu": "Orin"}, {"options": "300"}])
-def test_figures_of_two_gpus_or_settings_are_not_mixed(
+def test_record_with_resume_of_other_gpu_or_options_starts_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: dict[str, str]
 ) -> None:
     state = tmp_path / "record.json"
     run_parts(monkeypatch, state, set())
     ran, text = run_parts(monkeypatch, state, set(), **other)
     assert ran == ["first", "one", "two"]
-    assert "- left out: an earlier run of another kind (H100, --repeats, 3)" in text
+    assert "- ignored: an earlier run of another kind (H100, --repeats, 3)" in text
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "{}", "[]", '{"sections": 3, "figures": {}, "notes": {}, "options": []}']
+    "damage", ["", "{}", "[]", '{"sections": 3, "metrics": {}, "notes": {}, "options": []}']
 )
-def test_state_of_damaged_file_is_empty(
+def test_record_with_damaged_state_starts_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str
 ) -> None:
     state = tmp_path / "record.json"
@@ -165,7 +164,7 @@ def test_state_of_damaged_file_is_empty(
     assert run_parts(monkeypatch, state, set())[0] == ["first", "one", "two"]
 
 
-def test_sub_part_that_fails_keeps_other_parts() -> None:
+def test_run_part_with_error_emits_it_as_last_line() -> None:
     def broken(_: Session) -> Iterator[str]:
         yield "row"
         raise ZeroDivisionError("a\nb")
@@ -173,13 +172,13 @@ def test_sub_part_that_fails_keeps_other_parts() -> None:
     session, said = Session(None), list[str]()  # type: ignore[arg-type]
     run_part(broken, session, said.append)
     assert said == ["row", "not run: ZeroDivisionError: a b"]
-    assert sub_part("baseline", lambda: list(broken(session))) == ["- baseline: not run: a b"]
+    assert run_section("baseline", lambda: list(broken(session))) == ["- baseline: not run: a b"]
 
 
-def test_targets_compare_figures_with_aims() -> None:
-    figures = {"whole 640x360 1 graph": 200.0, "PyTorch eager": 500.0, "stage network": 130.0}
-    figures["floor share: BGR 112 px, face of scale 1.0"] = 1.4
-    cells = [[cell.strip() for cell in line.split("|")] for line in targets(figures)[2:]]
+def test_targets_compare_metrics_with_limits() -> None:
+    metrics = {"latency 640x360 1 graph": 200.0, "PyTorch eager": 500.0, "stage network": 130.0}
+    metrics["times the floor: BGR 112 px, face of scale 1.0"] = 1.4
+    cells = [[cell.strip() for cell in line.split("|")] for line in targets(metrics)[2:]]
     assert [row[-2] for row in cells] == ["met", "met", "missed", "met"]
     assert [row[3:5] for row in cells] == [
         ["200.0", "0.67"],
@@ -189,24 +188,59 @@ def test_targets_compare_figures_with_aims() -> None:
     ]
 
 
-def test_parts_of_record_exist() -> None:
-    for part in PARTS:
-        assert callable(find_part(part.where)), part.where
-
-
 def test_torch_network_matches_onnx_runtime(trained: None) -> None:
-    """A wrong baseline would be misleading."""
+    """A wrong baseline would make the results look better than they are."""
     from benchmarks.gpu.bench_engine import torch_difference
 
     assert torch_difference(open_bundle(), "cpu") < 1e-4
 
 
-def test_torch_network_of_unknown_operator_raises() -> None:
+def test_torch_network_with_unknown_operator_raises() -> None:
     from onnx import TensorProto, helper
 
     from benchmarks.gpu.torch_network import TorchNetwork
 
     value = helper.make_tensor_value_info("crops", TensorProto.FLOAT, [1])
     graph = helper.make_graph([helper.make_node("Det", ["crops"], ["d"])], "g", [value], [value])
-    with pytest.raises(ValueError, match="the operator Det"):
+    with pytest.raises(ValueError, match=r"expected operators .* got Det"):
         TorchNetwork(helper.make_model(graph).SerializeToString())
+
+
+def test_record_of_one_group_keeps_the_parts_of_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The call that brings TensorRT continues the record of the one without."""
+
+    def run(command: list[str], timeout_s: float) -> Iterator[str]:
+        yield f"{command[3]} ran"
+
+    monkeypatch.setattr(gpu_record, "run_process", run)
+    parts = (
+        RecordPart(gpu_record.ENVIRONMENT, "environment", 7),
+        RecordPart("One", "one", 7),
+        RecordPart("Two", "two", 7, gpu_record.TENSORRT),
+    )
+    file = tmp_path / "record.json"
+    first = record([], 1, lambda _: None, parts, state_file=file, group=gpu_record.KERNELS)
+    assert "one ran" in first
+    assert "not run: part of the group tensorrt" in first
+    second = record(
+        [], 1, lambda _: None, parts, state_file=file, resume=True, group=gpu_record.TENSORRT
+    )
+    assert "one ran" in second
+    assert "two ran" in second
+
+
+def test_parts_without_tensorrt_fit_one_call_of_ten_minutes() -> None:
+    """Not all reach their limit; the first ones, which matter most, fit even then."""
+    limits = [part.timeout_s for part in PARTS if part.group == gpu_record.KERNELS]
+    assert sum(limits[:6]) <= 6 * 60
+    groups = [part.group for part in PARTS]
+    assert groups == sorted(groups), "kernels first, since they need no other package"
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.function)
+def test_part_function_exists(part: RecordPart) -> None:
+    from benchmarks.gpu.__main__ import find_part
+
+    assert callable(find_part(part.function))

@@ -12,6 +12,7 @@
 
 #define __global__
 #define __device__
+#define __launch_bounds__(threads)
 
 struct dim3 {
   unsigned x, y, z;

@@ -36,7 +36,7 @@ class OnGpu:
 
 
 def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame, list[int]]:
-    """The frame as if on a GPU, rows padded by 13 bytes, and the sizes of all downloads."""
+    """The frame as if on a GPU, rows padded by 13 bytes, and the bytes of each download."""
     downloads: list[int] = []
 
     def padded(array: np.ndarray) -> OnGpu:
@@ -45,9 +45,10 @@ def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame,
         strides = (wide.strides[0], *array.strides[1:])
         return OnGpu(np.lib.stride_tricks.as_strided(wide, array.shape, strides))
 
-    def download(to: int, origin: int, nbytes: int) -> None:
-        downloads.append(nbytes)
-        ctypes.memmove(to, origin, nbytes)
+    def download(to: int, origin: int, row_bytes: int, rows: int, origin_stride: int) -> None:
+        downloads.append(row_bytes * rows)
+        for y in range(rows):
+            ctypes.memmove(to + y * row_bytes, origin + y * origin_stride, row_bytes)
 
     gpu: Any = padded(frame.pixels)
     if in_planes:
@@ -72,6 +73,7 @@ def test_device_frame_pixels_are_downloaded_once(
     assert downloads == []
     np.testing.assert_array_equal(device.pixels, frame.pixels)
     assert sum(downloads) == frame.pixels.nbytes
+    assert len(downloads) == 1 + in_planes, "one copy per plane"
     assert device.pixels is device.pixels
 
 
@@ -89,9 +91,7 @@ def test_device_frame_download_waits_for_producer(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(device_frame, "native", SimpleNamespace(has_cuda=True, Event=Event))
     array = OnGpu(np.zeros((4, 6), np.uint8))
     array.__cuda_array_interface__["stream"] = 77
-    frame = DeviceFrame(
-        array, PixelFormat.GRAY, download=lambda to, origin, nbytes: done.append("copied")
-    )
+    frame = DeviceFrame(array, PixelFormat.GRAY, download=lambda *copy: done.append("copied"))
     assert frame.pixels.shape == (4, 6)
     assert done == [77, "waited", "copied"]
 

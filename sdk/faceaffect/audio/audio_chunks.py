@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from faceaffect.audio.open_media import require_pyav
+from faceaffect.sources.import_pyav import import_pyav
 from faceaffect.types import FloatArray
 
 # Packets are stamped to the millisecond at best; a longer gap is a gap in the audio.
@@ -48,7 +48,7 @@ class AudioChunks:
         self._rate_hz = rate_hz
 
     def __iter__(self) -> Iterator[AudioChunk]:
-        av = require_pyav()
+        av = import_pyav()
         position, start_s, frame_s, expected_s, resampler = 0, np.nan, np.nan, -np.inf, None
 
         def to_chunks(frames: list[Any]) -> Iterator[AudioChunk]:

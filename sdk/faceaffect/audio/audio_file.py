@@ -13,6 +13,7 @@ from faceaffect.audio.audio_chunks import AudioChunk, AudioChunks
 from faceaffect.audio.audio_source import AudioError
 from faceaffect.audio.mel import sample_count
 from faceaffect.audio.open_media import NoAudioTrackError, UnreadableMediaError, open_media
+from faceaffect.sources.media_container import is_attached_picture, start_s
 from faceaffect.types import FloatArray
 
 _NOTED_GAP_S: Final = 0.5  # audio that ends this long before the frames is noted
@@ -21,9 +22,9 @@ _NOTED_GAP_S: Final = 0.5  # audio that ends this long before the frames is note
 class AudioFile:
     """Reads the audio track of a file.
 
-    A video's frames count from its first frame, so the start times of both tracks are
-    compensated. There are no samples before the track begins, and silence after its end or where
-    it breaks off.
+    Both its samples and a video's frames are placed on the container's clock, which begins with
+    the first of its streams. There are no samples before the track begins, and silence after its
+    end or where it breaks off.
     """
 
     def __init__(self, path: str | Path, rate_hz: int) -> None:
@@ -46,7 +47,7 @@ class AudioFile:
             if self._next is None:
                 reason = self._stream.error or "it is empty"
                 raise AudioError(f"{path}: no sample of its audio track can be read ({reason})")
-            self._lead_s = _first_frame_s(container, self._next.start_s) - self._next.start_s
+            self._lead_s = _start_s(container, self._next.start_s) - self._next.start_s
         except (NoAudioTrackError, UnreadableMediaError, OSError) as error:
             self._stack.close()
             raise AudioError(f"{error}") from None
@@ -97,10 +98,7 @@ class AudioFile:
         self._requested_s = 0.0
 
 
-def _first_frame_s(container: Any, audio_start_s: float) -> float:
-    """Return the container's time of a video's first frame, or of the first sample without one."""
-    for stream in container.streams.video:
-        if stream.start_time is not None:
-            return float(stream.start_time * stream.time_base)
-        return 0.0
-    return audio_start_s
+def _start_s(container: Any, audio_start_s: float) -> float:
+    """Return the container's time at which its frames count 0; the first sample without frames."""
+    has_frames = any(not is_attached_picture(stream) for stream in container.streams.video)
+    return start_s(container) if has_frames else audio_start_s

@@ -17,7 +17,7 @@ import numpy as np
 
 from faceaffect.audio.audio_chunks import AudioChunk, AudioChunks
 from faceaffect.audio.audio_source import AudioError
-from faceaffect.audio.open_media import require_pyav
+from faceaffect.sources.import_pyav import import_pyav
 from faceaffect.types import FloatArray
 
 _DEVICE_FORMATS: Final = {"linux": "alsa", "darwin": "avfoundation", "win32": "dshow"}
@@ -133,7 +133,7 @@ class Microphone:
 
 
 def _open_device(device: str) -> Any:
-    av = require_pyav()
+    av = import_pyav()
     device_format = _DEVICE_FORMATS.get(sys.platform, "")
     if device_format not in av.formats_available:
         raise AudioError(

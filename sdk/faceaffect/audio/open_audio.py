@@ -14,7 +14,9 @@ from faceaffect.audio.audio_source import (
 )
 from faceaffect.audio.microphone import Microphone
 from faceaffect.sources.nvdec_video import SCHEME
+from faceaffect.sources.path_checks import exists
 from faceaffect.sources.source import Source
+from faceaffect.sources.video_file import split_stream_option
 
 
 def open_audio(name: str, source: Source, rate_hz: int) -> AudioSource:
@@ -31,7 +33,7 @@ def open_audio(name: str, source: Source, rate_hz: int) -> AudioSource:
             missing.
     """
     try:
-        if name == MICROPHONE or name.startswith(MICROPHONE_PREFIX):
+        if (name == MICROPHONE or name.startswith(MICROPHONE_PREFIX)) and not exists(Path(name)):
             return _open_microphone(name[len(MICROPHONE_PREFIX) :], source, rate_hz)
         if name != AUTO:
             return AudioFile(name, rate_hz)
@@ -40,7 +42,7 @@ def open_audio(name: str, source: Source, rate_hz: int) -> AudioSource:
                 f"{source.name}: the audio of a live source is not read; "
                 "add --audio mic for a microphone"
             )
-        path = Path(source.name.removeprefix(f"{SCHEME}://"))
+        path, _ = split_stream_option(source.name.removeprefix(f"{SCHEME}://"))
         if not (source.is_sequence and path.is_file()):
             raise AudioError(f"{source.name}: images have no audio; add --audio FILE for a file")
         return AudioFile(path, rate_hz)

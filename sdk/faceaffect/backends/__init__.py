@@ -7,6 +7,7 @@ from faceaffect.backends.backend import (
     BackendOptions,
     FrameBackend,
     HeadOutputs,
+    TensorRTOptions,
 )
 from faceaffect.backends.registry import available_backends, has_nvidia_gpu, open_backend
 
@@ -17,6 +18,7 @@ __all__ = [
     "BackendOptions",
     "FrameBackend",
     "HeadOutputs",
+    "TensorRTOptions",
     "available_backends",
     "has_nvidia_gpu",
     "open_backend",

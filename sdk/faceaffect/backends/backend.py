@@ -57,6 +57,39 @@ class FrameBackend(Protocol):
         ...
 
 
+WAIT_MODES: Final = ("auto", "spin", "yield", "block")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRTOptions:
+    """Options of the TensorRT backend alone.
+
+    Attributes:
+        optimization_level: 0 to 5: higher levels build longer, and the engine may be faster; None:
+            TensorRT's default.
+        profile_per_batch_size: Whether the engine is tuned for each batch size instead of for one
+            face; the build takes as many times longer.
+        zero_copy: Whether the GPU reads pixels from and writes results to pinned host memory
+            instead of copying them, for GPUs that share the host's memory, as on a Jetson.
+        wait: One of `WAIT_MODES`: how the host waits for the GPU. "spin" has the least latency and
+            keeps a core busy, "block" the least load, "auto" leaves it to CUDA. It applies if
+            nothing in the process has used the GPU yet.
+    """
+
+    optimization_level: int | None = None
+    profile_per_batch_size: bool = False
+    zero_copy: bool = False
+    wait: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
+            raise BackendError(
+                f"expected an optimization level from 0 to 5, got {self.optimization_level}"
+            )
+        if self.wait not in WAIT_MODES:
+            raise BackendError(f"expected wait to be one of {WAIT_MODES}, got {self.wait!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
     """Options of all backends; each uses those that apply to it.
@@ -66,12 +99,14 @@ class BackendOptions:
         precision: One of `model_spec.PRECISIONS`, or "auto".
         max_faces: Largest batch of an engine.
         dla_core: Deep-learning accelerator of a Jetson; None: the GPU.
+        tensorrt: Options of TensorRT.
     """
 
     threads: int = 1
     precision: str = "fp32"
     max_faces: int = DEFAULT_MAX_FACES
     dla_core: int | None = None
+    tensorrt: TensorRTOptions = TensorRTOptions()
 
 
 def require_cpu(name: str, device: str, options: BackendOptions) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from faceaffect.backends.backend import BackendError
 from faceaffect.backends.cuda_frame_runner import batch_sizes
@@ -13,11 +13,14 @@ from faceaffect.backends.tensorrt_compat import (
     TensorRTModule,
     allow_graph_capture,
     create_or_raise,
+    dla_precision_flags,
     last_errors,
     limit_workspace,
     make_error_logger,
     network_flags,
+    timings,
     use_dla,
+    use_timing_cache,
     watch_build,
 )
 
@@ -38,12 +41,15 @@ class EngineSettings:
         max_faces: Largest batch.
         size_px: Side of the crops.
         dla_core: Deep-learning accelerator; None: the GPU.
+        optimization_level: See `TensorRTOptions`, as the rest.
     """
 
     precision: str
     max_faces: int
     size_px: int
     dla_core: int | None = None
+    optimization_level: int | None = None
+    profile_per_batch_size: bool = False
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -51,8 +57,24 @@ class EngineSettings:
         return batch_sizes(self.max_faces) if self.dla_core is None else (self.max_faces,)
 
 
+class TimingStore(Protocol):
+    """Keeps kernel timings between builds."""
+
+    def load(self) -> bytes:
+        """Return the stored timings, or nothing."""
+        ...
+
+    def store(self, timings: bytes) -> None:
+        """Replace them."""
+        ...
+
+
 def build_engine(
-    library: TensorRTModule, onnx: bytes, settings: EngineSettings, watcher: BuildWatcher
+    library: TensorRTModule,
+    onnx: bytes,
+    settings: EngineSettings,
+    watcher: BuildWatcher,
+    timing_store: TimingStore | None = None,
 ) -> bytes:
     """Build an engine.
 
@@ -61,6 +83,7 @@ def build_engine(
         onnx: The ONNX model.
         settings: See `EngineSettings`.
         watcher: Receives the progress; an exception that it raises ends the build.
+        timing_store: Timings of earlier builds, which shorten this one.
 
     Returns:
         The serialized engine.
@@ -71,14 +94,21 @@ def build_engine(
     module = library.module
     logger = make_error_logger(module)
     builder: trt.Builder = create_or_raise(module.Builder, logger, logger=logger, what=str(library))
-    network: trt.INetworkDefinition = builder.create_network(network_flags(module))
+    precision_flags = (
+        [] if settings.dla_core is None else dla_precision_flags(module, settings.precision)
+    )
+    network: trt.INetworkDefinition = builder.create_network(network_flags(module, precision_flags))
     _parse(library, network, logger, onnx)
     config: trt.IBuilderConfig = builder.create_builder_config()
     limit_workspace(module, config, WORKSPACE_BYTES)
     allow_graph_capture(module, config)
-    _add_profile(builder, config, settings)
+    _add_profiles(builder, config, settings)
+    if settings.optimization_level is not None:
+        config.builder_optimization_level = settings.optimization_level
+    if timing_store is not None:
+        use_timing_cache(module, config, timing_store.load())
     if settings.dla_core is not None:
-        problem = use_dla(module, builder, config, settings.dla_core)
+        problem = use_dla(module, builder, network, config, settings.dla_core, precision_flags)
         if problem:
             raise BackendError(f"DLA cannot be used: {problem}")
     monitor = watch_build(module, config, watcher)
@@ -87,6 +117,8 @@ def build_engine(
         raise monitor.error
     if plan is None:
         raise BackendError(_build_error(library, logger, settings))
+    if timing_store is not None:
+        timing_store.store(timings(config))
     return bytes(plan)
 
 
@@ -105,17 +137,20 @@ def _parse(
     )
 
 
-def _add_profile(
+def _add_profiles(
     builder: trt.Builder, config: trt.IBuilderConfig, settings: EngineSettings
 ) -> None:
-    """Add a profile for all batch sizes, tuned for the smallest: most frames show one face."""
-    smallest, largest = (
-        (batch_size, 3, settings.size_px, settings.size_px)
-        for batch_size in (settings.batch_sizes[0], settings.batch_sizes[-1])
-    )
-    profile: trt.IOptimizationProfile = builder.create_optimization_profile()
-    profile.set_shape("crops", smallest, smallest, largest)
-    config.add_optimization_profile(profile)
+    """Add a profile for each batch size, or one for all of them.
+
+    The latter is tuned for the smallest: most frames show one face.
+    """
+    sizes = settings.batch_sizes
+    ranges = [(n, n) for n in sizes] if settings.profile_per_batch_size else [(sizes[0], sizes[-1])]
+    for limits in ranges:
+        smallest, largest = ((n, 3, settings.size_px, settings.size_px) for n in limits)
+        profile: trt.IOptimizationProfile = builder.create_optimization_profile()
+        profile.set_shape("crops", smallest, smallest, largest)
+        config.add_optimization_profile(profile)
 
 
 def _build_error(library: TensorRTModule, logger: Any, settings: EngineSettings) -> str:

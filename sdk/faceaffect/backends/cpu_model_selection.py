@@ -45,7 +45,7 @@ def select_cpu_model(bundle: Bundle, options: BackendOptions) -> tuple[bytes, st
     if precision == AUTO_PRECISION:
         precision = "int8" if bundle.has(INT8_CPU) and has_int8_dot_products() else "fp32"
     if precision == "fp32":
-        return bundle.onnx, "float32"
+        return model_bytes(bundle, "fp32"), "float32"
     if precision != "int8":
         raise BackendError(
             f"CPU backends: expected precision fp32 or int8, got {precision!r}; "

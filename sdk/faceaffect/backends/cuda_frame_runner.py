@@ -5,8 +5,10 @@ An instance belongs to one thread, as do its stream, buffers, execution contexts
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,10 +18,13 @@ from faceaffect.backends.backend import HeadOutputs
 from faceaffect.bundle.model_spec import HEADS, CropSpec
 from faceaffect.device_frame import DeviceFrame
 from faceaffect.kernels import GcnWeights
-from faceaffect.types import FloatArray, Frame
+from faceaffect.types import FloatArray, Frame, PixelFormat
 
 _ALIGN: Final[int] = 256
-_MIN_UPLOAD_BYTES: Final[int] = 64 * 1024
+_MIN_UPLOAD_BYTES: Final[int] = 4 * 1024 * 1024
+"""Holds the faces of most frames: growing the buffers drops all graphs."""
+_RETRY_AFTER_FRAMES: Final = (1, 10, 100)
+"""Plain runs before each further attempt at a failed capture."""
 _GRID: Final = "appearance_grid"
 _GRID_SHAPE: Final[tuple[int, ...]] = (3, 12, 12)
 log = logging.getLogger("faceaffect")
@@ -65,9 +70,10 @@ def batch_sizes(max_faces: int) -> tuple[int, ...]:
 class CudaFrameRunner:
     """Crops the faces of a frame and runs network and graph layer on them.
 
-    A run of n faces is padded to the next of `batch_sizes`. The first run of a (batch size,
-    upload size) uses plain launches, the second is captured as a CUDA graph, later ones replay
-    the graph. If the capture fails, plain launches are used for good, with one warning.
+    A run of n faces is padded to the next of `batch_sizes`. Each batch size is run and captured as
+    a CUDA graph when the runner is made, so that every frame replays a graph; only the upload,
+    whose size varies, is queued before it. A capture that fails is tried again a few times, since
+    another thread or library may have caused that; meanwhile plain launches are used.
     """
 
     uses_cuda_graphs = True
@@ -80,8 +86,10 @@ class CudaFrameRunner:
         graph: GcnWeights,
         crop: CropSpec,
         sizes: tuple[int, ...] | int,
+        *,
+        zero_copy: bool = False,
     ) -> None:
-        """Allocate all buffers and bind the network.
+        """Allocate all buffers, bind the network and capture the graphs.
 
         Args:
             cuda: The native module `faceaffect.kernels._native`.
@@ -89,10 +97,13 @@ class CudaFrameRunner:
             graph: Weights of the graph layer.
             crop: Preprocessing.
             sizes: Batch sizes, ascending, or the largest of `batch_sizes`.
+            zero_copy: Let the GPU read pixels from and write results to pinned host memory, for
+                GPUs that share the host's memory.
         """
         self._cuda = cuda
         self._network = network
         self._crop = crop
+        self._zero_copy = zero_copy
         self._batch_sizes = batch_sizes(sizes) if isinstance(sizes, int) else sizes
         self._widths = list(graph.packed.widths)
         self._stream = cuda.Stream()
@@ -106,19 +117,29 @@ class CudaFrameRunner:
         self._shapes = network.output_shapes | {"au_logit": (12,), _GRID: _GRID_SHAPE}
         self._outputs = {size: self._output_layout(size) for size in self._batch_sizes}
         nbytes = max(size for _, size in self._outputs.values())
-        self._out = cuda.DeviceBuffer(nbytes)
         self._out_host = cuda.PinnedBuffer(nbytes)
+        self._out = self._out_host if zero_copy else cuda.DeviceBuffer(nbytes)
         self._out_bytes = self._out_host.bytes()
         for size, (outputs, _) in self._outputs.items():
             addresses = {
                 name: self._out.address + outputs[name].offset for name in network.output_shapes
             }
             network.bind(size, addresses | {"crops": self._crops.address})
-        self._launched: set[tuple[int, int]] = set()
-        self._graphs: dict[tuple[int, int], Any] = {}
-        self.uncaptured: dict[tuple[int, int], str] = {}
-        """Reason why a (batch size, upload size) uses plain launches for good."""
+        self._launched: set[int] = set()
+        self._graphs: dict[int, Any] = {}
+        self._frames_until_retry: dict[int, list[int]] = {}
+        self.uncaptured: dict[int, str] = {}
+        """Reason why a batch size uses plain launches at the moment."""
         self._allocate_upload(_MIN_UPLOAD_BYTES)
+        self._capture_all()
+
+    def _capture_all(self) -> None:
+        """Run and capture each batch size."""
+        gray = Frame(np.full((32, 32), 128, np.uint8), PixelFormat.GRAY)
+        identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
+        for size in self._batch_sizes:
+            for _ in range(2):  # plain launches, then the capture
+                self._run_batch(gray, np.repeat(identity, size, axis=0))
 
     @property
     def cuda_stream(self) -> int:
@@ -153,75 +174,111 @@ class CudaFrameRunner:
     ) -> tuple[HeadOutputs, FloatArray]:
         count = len(crop_to_frame)
         batch_size = next(size for size in self._batch_sizes if size >= count)
-        kind = (batch_size, self._pack_upload(frame, crop_to_frame, batch_size))
+        upload_bytes = self._pack_upload(frame, crop_to_frame, batch_size)
         try:
-            self._launch(kind)
-        finally:
-            # Even after an error: launches queued before it still read the buffers that the next
-            # run fills.
-            self._stream.synchronize()
+            if not self._zero_copy:
+                self._cuda.copy_bytes(
+                    self._block.address, self._block_host.address, upload_bytes, self._stream
+                )
+            self._launch(batch_size)
+        except BaseException:
+            # Launches queued before the error still read the buffers that the next run fills.
+            with suppress(self._cuda.CudaError):
+                self._stream.synchronize()
+            raise
+        self._stream.synchronize()
         return self._read_results(batch_size, count)
 
-    def _launch(self, kind: tuple[int, int]) -> None:
-        """Queue everything, as a CUDA graph if there is one."""
-        captured = self._graphs.get(kind)
-        if captured is not None:
-            captured.launch(self._stream)
-        elif kind not in self._launched or kind in self.uncaptured or not self.uses_cuda_graphs:
+    def _launch(self, batch_size: int) -> None:
+        """Queue everything after the upload, as a CUDA graph if there is one."""
+        graph = self._graphs.get(batch_size)
+        if not self.uses_cuda_graphs:
+            self._queue(batch_size)
+        elif graph is not None:
+            graph.launch(self._stream)
+        elif batch_size in self._launched and self._may_capture(batch_size):
+            self._capture(batch_size)
+        else:
             # First a run with plain launches, in which libraries allocate memory: that is not
             # allowed in a capture.
-            self._queue(*kind)
-            self._launched.add(kind)
-        else:
-            self._capture(kind)
+            self._queue(batch_size)
+            self._launched.add(batch_size)
 
-    def _capture(self, kind: tuple[int, int]) -> None:
+    def _may_capture(self, batch_size: int) -> bool:
+        """Whether no capture failed, or the next attempt is due."""
+        if batch_size not in self.uncaptured:
+            return True
+        waits = self._frames_until_retry[batch_size]
+        if not waits:
+            return False
+        waits[0] -= 1
+        return waits[0] < 0
+
+    def _capture(self, batch_size: int) -> None:
         stream = self._stream
+        collects = gc.isenabled()
+        gc.disable()  # finalizers may make calls that a capture does not allow
         try:
             stream.begin_capture()
             try:
-                self._queue(*kind)
+                self._queue(batch_size)
             except BaseException:
                 stream.abandon_capture()
                 raise
-            self._graphs[kind] = stream.end_capture()
+            self._graphs[batch_size] = stream.end_capture()
         except (self._cuda.CudaError, RuntimeError) as error:
-            self.uncaptured[kind] = str(error)
+            self._note_failed_capture(batch_size, str(error))
+            self._queue(batch_size)
+        else:
+            self.uncaptured.pop(batch_size, None)
+            self._graphs[batch_size].launch(stream)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _note_failed_capture(self, batch_size: int, reason: str) -> None:
+        if batch_size in self.uncaptured:
+            self._frames_until_retry[batch_size].pop(0)
+        else:
+            self._frames_until_retry[batch_size] = list(_RETRY_AFTER_FRAMES)
             log.warning(
                 "faceaffect: no CUDA graph for %d faces, continuing with plain launches: %s",
-                kind[0],
-                error,
+                batch_size,
+                reason,
             )
-            self._queue(*kind)
-        else:
-            self._graphs[kind].launch(stream)
+        self.uncaptured[batch_size] = reason
 
-    def _queue(self, batch_size: int, upload_bytes: int) -> None:
-        """Queue one run; every call returns at once."""
+    def _queue(self, batch_size: int) -> None:
+        """Queue one run after its upload; every call returns at once."""
         cuda, stream, crop = self._cuda, self._stream, self._crop
         outputs, out_bytes = self._outputs[batch_size]
-        cuda.copy_bytes(self._block.address, self._block_host.address, upload_bytes, stream)
-        jobs = self._block.view([self._block.nbytes], "|u1")
         shape = [batch_size, 3, crop.size_px, crop.size_px]
         crops = self._crops.view(shape, self._network.crop_typestr)
-        cuda.crop_jobs_cuda(jobs, crop.mean, crop.std, crops, stream)
+        cuda.crop_jobs_cuda(self._jobs(), crop.mean, crop.std, crops, stream)
         self._network.enqueue(batch_size, stream.handle)
         nodes, logits = self._view(outputs["au_nodes"]), self._view(outputs["au_logit"])
         cuda.au_gcn_cuda(nodes, self._weights, self._widths, logits, stream)
         cuda.appearance_grid_cuda(crops, self._view(outputs[_GRID]), stream)
-        cuda.copy_bytes(self._out_host.address, self._out.address, out_bytes, stream)
+        if not self._zero_copy:
+            cuda.copy_bytes(self._out_host.address, self._out.address, out_bytes, stream)
+
+    def _jobs(self) -> Any:
+        """The block with the jobs, as an array for the crop kernel."""
+        return (
+            self._block.bytes()
+            if self._zero_copy
+            else self._block.view([self._block.nbytes], "|u1")
+        )
 
     def _view(self, output: _OutputSlice) -> Any:
+        if self._zero_copy:
+            return np.ndarray(output.shape, np.float32, self._out_bytes, output.offset)
         return self._out.view(list(output.shape), "<f4", output.offset)
 
     def _pack_upload(
         self, frame: Frame | DeviceFrame, crop_to_frame: FloatArray, batch_size: int
     ) -> int:
-        """Pack the visible part of the frame for the upload.
-
-        Returns:
-            Bytes to upload, rounded up so that there are few different sizes.
-        """
+        """Pack the visible part of the frame for the upload; returns the bytes to upload."""
         while True:
             block = self._block_host
             target = (
@@ -239,17 +296,17 @@ class CudaFrameRunner:
             else:
                 needed = self._cuda.pack_upload(frame.pixels, frame.pixel_format.value, *target)
             if needed <= block.nbytes:
-                return min(_upload_size(needed), int(block.nbytes))
-            self._allocate_upload(_upload_size(needed))
+                return needed
+            self._allocate_upload(1 << (needed - 1).bit_length())
 
     def _allocate_upload(self, nbytes: int) -> None:
         """Replace both upload buffers, or neither if memory is short.
 
         Graphs hold the addresses of the old buffers and are dropped.
         """
-        pinned, on_gpu = self._cuda.PinnedBuffer(nbytes), self._cuda.DeviceBuffer(nbytes)
+        pinned = self._cuda.PinnedBuffer(nbytes)
+        on_gpu = pinned if self._zero_copy else self._cuda.DeviceBuffer(nbytes)
         self._graphs.clear()
-        self._launched.clear()
         self._block_host, self._block = pinned, on_gpu
 
     def _output_layout(self, batch_size: int) -> tuple[dict[str, _OutputSlice], int]:
@@ -262,16 +319,12 @@ class CudaFrameRunner:
         return outputs, offset
 
     def _read_results(self, batch_size: int, count: int) -> tuple[HeadOutputs, FloatArray]:
-        """Copy the results of `count` faces: the next run overwrites the buffers."""
-        outputs, _ = self._outputs[batch_size]
-        values = {}
-        for name, output in outputs.items():
-            raw = self._out_bytes[output.offset : output.offset + output.nbytes]
-            values[name] = raw.view(np.float32).reshape(output.shape)[:count].copy()
+        """Copy the results of `count` faces at once: the next run overwrites the buffers."""
+        outputs, nbytes = self._outputs[batch_size]
+        block = self._out_bytes[:nbytes].copy()
+        values: dict[str, FloatArray] = {
+            name: np.ndarray((count, *output.shape[1:]), np.float32, block, output.offset)
+            for name, output in outputs.items()
+        }
         grid = values.pop(_GRID)
         return {name: values[name] for name in (*HEADS, "au_logit")}, grid
-
-
-def _upload_size(needed: int) -> int:
-    """The next power of two: at most twice the bytes, and only a few graphs."""
-    return max(_MIN_UPLOAD_BYTES, 1 << (needed - 1).bit_length())

@@ -2,6 +2,9 @@
 
 A cache file is a line of JSON (key, SHA-256 of the engine) followed by the engine. A file whose
 line or checksum does not match is ignored, so that stale and damaged engines are built again.
+
+An engine is code, and who can write the file can write its checksum too: the folder has mode 0700,
+and links and files that others own or can write are never loaded.
 """
 
 from __future__ import annotations
@@ -10,22 +13,29 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from platformdirs import user_cache_path
 
+from faceaffect.system.interprocess_lock import hold_lock
+from faceaffect.system.private_folder import (
+    check_private_folder,
+    make_private_folder,
+    read_private_file,
+)
+
 CACHE_VARIABLE: Final[str] = "FACEAFFECT_CACHE"
 log = logging.getLogger("faceaffect")
-_FORMAT: Final[int] = 2  # version of the file format and of the build code
+_FORMAT: Final[int] = 3  # version of the file format and of the build code
 _TEMP_PREFIX: Final[str] = ".engine-"
 _MAX_TEMP_AGE_S: Final[float] = 3600.0
+_MAX_ENGINE_BYTES: Final[int] = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class EngineKey:
         library: Flavor and version of TensorRT.
         device: Name of the GPU.
         compute_capability: Of the GPU.
+        multiprocessors: Of the GPU: boards of the same name may differ.
         precision: See `EngineSettings`, as the rest.
     """
 
@@ -44,10 +55,13 @@ class EngineKey:
     library: str
     device: str
     compute_capability: str
+    multiprocessors: int
     precision: str
     max_faces: int
     size_px: int
     dla_core: int | None
+    optimization_level: int | None
+    profile_per_batch_size: bool
 
     @property
     def digest(self) -> str:
@@ -74,9 +88,16 @@ class EngineCache:
     def find(self, key: EngineKey) -> bytes | None:
         """The cached engine of a key, or None if it is missing or damaged."""
         try:
-            line, _, engine = self.path_for(key).read_bytes().partition(b"\n")
+            check_private_folder(self._folder)
+            content = read_private_file(self.path_for(key), _MAX_ENGINE_BYTES)
+            line, _, engine = content.partition(b"\n")
             header = json.loads(line)
-        except (OSError, ValueError, RecursionError):  # no file; no JSON; endless brackets
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("faceaffect: %s: the cached engine is not used (%s)", self._folder, error)
+            return None
+        except (ValueError, RecursionError):  # no JSON; endless brackets
             return None
         return engine if isinstance(header, dict) and header == _header(key, engine) else None
 
@@ -123,30 +144,37 @@ class EngineCache:
     @contextmanager
     def _lock(self, key: EngineKey, on_wait: Callable[[Path], None]) -> Iterator[None]:
         """Hold the key's lock; without one if the folder is not writable."""
-        path = self.path_for(key).with_suffix(".lock")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b")
-        except OSError:
-            yield  # `_store` warns
-            return
-        with file:  # the system releases the lock when the process ends, however it ends
-            if not _try_lock(file.fileno(), wait=False):
-                on_wait(path)
-                _try_lock(file.fileno(), wait=True)
+        with ExitStack() as stack:
+            try:
+                make_private_folder(self._folder)
+                path = self.path_for(key).with_suffix(".lock")
+                stack.enter_context(hold_lock(path, on_wait))
+            except OSError:
+                pass  # `_store` warns
             yield
 
     def _store(self, key: EngineKey, engine: bytes) -> None:
+        header = json.dumps(_header(key, engine)).encode()
+        self._write(self.path_for(key), header + b"\n" + engine)
+
+    def timing_file(self, key: EngineKey) -> TimingFile:
+        """The kernel timings of all engines of a key's TensorRT and GPU."""
+        machine = [key.library, key.device, key.compute_capability, key.multiprocessors]
+        digest = hashlib.sha256(json.dumps(machine).encode()).hexdigest()
+        return TimingFile(self._folder / f"timings-{digest[:24]}.cache", self._write)
+
+    def _write(self, path: Path, content: bytes) -> None:
         """Write atomically: a reader never sees half a file, not even after a power cut."""
         temp = ""
         try:
+            make_private_folder(self._folder)
             self._remove_old_temp_files()
             handle, temp = tempfile.mkstemp(dir=self._folder, prefix=_TEMP_PREFIX)
             with os.fdopen(handle, "wb") as file:
-                file.write(json.dumps(_header(key, engine)).encode() + b"\n" + engine)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temp, self.path_for(key))
+            os.replace(temp, path)
         except BaseException as error:
             if temp:
                 Path(temp).unlink(missing_ok=True)
@@ -167,30 +195,25 @@ class EngineCache:
                 path.unlink(missing_ok=True)
 
 
+class TimingFile:
+    """Kernel timings of builds, on disk; see `build_engine.TimingStore`."""
+
+    def __init__(self, path: Path, write: Callable[[Path, bytes], None]) -> None:
+        self._path = path
+        self._write = write
+
+    def load(self) -> bytes:
+        """Return the stored timings; TensorRT checks them."""
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return b""
+
+    def store(self, timings: bytes) -> None:
+        """Replace them."""
+        if timings:
+            self._write(self._path, timings)
+
+
 def _header(key: EngineKey, engine: bytes) -> dict[str, Any]:
     return {"format": _FORMAT, "sha256": hashlib.sha256(engine).hexdigest(), "key": asdict(key)}
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(handle: int, *, wait: bool) -> bool:
-        while True:
-            try:
-                msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-            except OSError:  # LK_LOCK gives up after ten seconds
-                if not wait:
-                    return False
-            else:
-                return True
-else:
-    import fcntl
-
-    def _try_lock(handle: int, *, wait: bool) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without locks: two processes may build the same engine
-            return True
-        return True

@@ -25,7 +25,7 @@ def unavailable_reason() -> str:
     try:
         import_onnxruntime()
     except ImportError as error:
-        return f"onnxruntime does not import ({error}); pip install 'onnxruntime<1.29'"
+        return f"onnxruntime does not import ({error}); pip install onnxruntime"
     return ""
 
 
@@ -37,7 +37,7 @@ class OnnxBackend:
     def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
         file = bundle.path / MODEL_FILE
         content, self.precision = select_cpu_model(bundle, options)
-        self._session = open_session(content, options.threads, file)
+        self._session = open_session(content, options.threads, file, is_checked=True)
         check_outputs({output.name for output in self._session.get_outputs()}, file)
         network_input = self._session.get_inputs()[0]
         size_px = bundle.spec.crop.size_px

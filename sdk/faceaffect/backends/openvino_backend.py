@@ -10,6 +10,7 @@ from typing import Any
 
 from faceaffect.backends.backend import (
     Backend,
+    BackendError,
     BackendOptions,
     HeadOutputs,
     check_outputs,
@@ -74,7 +75,10 @@ class OpenVINOBackend:
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
         """Run the network on crops [N, 3, S, S]."""
-        self._request.infer({"crops": crops}, share_inputs=True)
+        try:
+            self._request.infer({"crops": crops}, share_inputs=True)
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO cannot run the network: {error}") from None
         return {name: self._request.get_tensor(name).data.copy() for name in HEADS}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -22,6 +23,7 @@ _MODULES: Final[dict[str, str]] = {
 }
 """Module of each backend, imported on demand; it implements `_BackendModule`."""
 
+_DEVICE: Final = re.compile(r"auto|cpu|cuda(:\d{1,3})?", re.ASCII)
 _DRIVER_FILES: Final = ("/proc/driver/nvidia/version", "/etc/nv_tegra_release", "/dev/nvidiactl")
 
 
@@ -45,9 +47,11 @@ def open_backend(
 ) -> Backend:
     """Open a backend.
 
-    `auto` selects TensorRT if there is an NVIDIA GPU (or one was named), else ONNX Runtime on the
-    CPU. Only `auto` falls back to the CPU, with a warning, and only while opening: a GPU that
-    fails later is an error, since the whole process has then lost the device.
+    Backend `auto` selects TensorRT if there is an NVIDIA GPU (or one was named), else ONNX Runtime
+    on the CPU. Only what was left to `auto` changes: a device or precision that was named and is
+    missing is an error. With backend and device `auto` a GPU that does not start is replaced by the
+    CPU, with a warning, and only while opening: a GPU that fails later is an error, since the whole
+    process has then lost the device.
 
     Args:
         name: `auto`, `onnx`, `openvino` or `tensorrt`.
@@ -65,6 +69,8 @@ def open_backend(
             f"precision must be {AUTO_PRECISION} or one of {', '.join(PRECISIONS)}, "
             f"got {options.precision!r}"
         )
+    if not _DEVICE.fullmatch(device):
+        raise BackendError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
     if name == "auto":
         return _open_best(bundle, device, options)
     if name not in _MODULES:
@@ -79,25 +85,33 @@ def open_backend(
 def _open_best(bundle: Bundle, device: str, options: BackendOptions) -> Backend:
     if device == "cpu":
         return open_backend("onnx", bundle, device="cpu", options=options)
-    runs_on_cpu = options.precision in (AUTO_PRECISION, "fp32") or (
-        options.precision == "int8" and bundle.has(INT8_CPU)
-    )
-    cpu_options = BackendOptions(options.threads, options.precision if runs_on_cpu else "fp32")
-    if device == "auto" and not has_nvidia_gpu():
-        if options.precision != cpu_options.precision or options.dla_core is not None:
-            core = "" if options.dla_core is None else f" on DLA core {options.dla_core}"
-            log.warning(
-                "faceaffect: running on the CPU with ONNX Runtime in fp32, "
-                "since %s%s needs an NVIDIA GPU",
-                options.precision,
-                core,
+    if device != "auto":
+        return open_backend("tensorrt", bundle, device=device, options=options)
+    needs_gpu = _gpu_option(bundle, options)
+    if not has_nvidia_gpu():
+        if needs_gpu:
+            raise BackendError(
+                f"{needs_gpu} needs an NVIDIA GPU, and there is none; "
+                f"use --precision {AUTO_PRECISION} for the fastest that this machine runs"
             )
-        return open_backend("onnx", bundle, device="cpu", options=cpu_options)
+        return open_backend("onnx", bundle, device="cpu", options=options)
     try:
         return open_backend("tensorrt", bundle, device=device, options=options)
     except RuntimeError as error:
+        if needs_gpu:
+            raise
         log.warning("faceaffect: running on the CPU with ONNX Runtime, since %s", error)
-        return open_backend("onnx", bundle, device="cpu", options=cpu_options)
+        return open_backend("onnx", bundle, device="cpu", options=options)
+
+
+def _gpu_option(bundle: Bundle, options: BackendOptions) -> str:
+    """The option that only a GPU can follow, or an empty string."""
+    if options.dla_core is not None:
+        return f"DLA core {options.dla_core}"
+    runs_on_cpu = options.precision in (AUTO_PRECISION, "fp32") or (
+        options.precision == "int8" and bundle.has(INT8_CPU)
+    )
+    return "" if runs_on_cpu else f"precision {options.precision}"
 
 
 def has_nvidia_gpu() -> bool:

@@ -21,7 +21,7 @@ from faceaffect.backends.backend import (
     BackendError,
     BackendOptions,
     HeadOutputs,
-    check_outputs,
+    TensorRTOptions,
 )
 from faceaffect.backends.build_engine import (
     OUT_OF_MEMORY_HINT,
@@ -31,17 +31,18 @@ from faceaffect.backends.build_engine import (
 )
 from faceaffect.backends.build_progress import BuildProgress
 from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
+from faceaffect.backends.dla_placement import check_dla
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
+from faceaffect.backends.engine_network import EngineNetwork
 from faceaffect.backends.tensorrt_compat import (
     TensorRTModule,
     create_or_raise,
     find_tensorrt,
     last_errors,
     make_error_logger,
-    new_context,
 )
-from faceaffect.bundle.bundle import MODEL_FILE, Bundle, model_bytes
-from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, CropSpec
+from faceaffect.bundle.bundle import Bundle, model_bytes
+from faceaffect.bundle.model_spec import AUTO_PRECISION, CropSpec
 from faceaffect.kernels.native import native
 from faceaffect.types import FloatArray, Frame, PixelFormat
 
@@ -84,76 +85,6 @@ def device_index(device: str) -> int:
     return int(match[1])
 
 
-class EngineNetwork:
-    """An engine with one thread's execution contexts.
-
-    Each batch size has its own context, so that captured CUDA graphs stay valid.
-    """
-
-    def __init__(self, module: Any, engine: trt.ICudaEngine, logger: Any, min_faces: int) -> None:
-        """Query the engine.
-
-        Args:
-            module: The TensorRT module.
-            engine: The engine.
-            logger: Its logger, made by `make_error_logger`.
-            min_faces: Smallest batch of the engine.
-        """
-        self._module = module
-        self._engine = engine
-        self._logger = logger
-        self._contexts: dict[int, trt.IExecutionContext] = {}
-        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        check_outputs(set(names), MODEL_FILE)
-        self._crop_shape = tuple(engine.get_tensor_shape("crops"))[1:]
-        # Some output shapes are known only once the input shape is.
-        context = self._create_context(min_faces)
-        self.output_shapes = {
-            name: tuple(context.get_tensor_shape(name))[1:] for name in names if name != "crops"
-        }
-        typestrs = {module.DataType.FLOAT: "<f4", module.DataType.HALF: "<f2"}
-        self.crop_typestr = typestrs.get(engine.get_tensor_dtype("crops"), "")
-        unsupported = [
-            name
-            for name in self.output_shapes
-            if engine.get_tensor_dtype(name) != module.DataType.FLOAT
-        ]
-        if unsupported or not self.crop_typestr:
-            raise BundleError(
-                f"{MODEL_FILE}: expected float32 outputs and float32 or float16 crops, "
-                f"got another type for {unsupported or 'crops'}"
-            )
-
-    def _create_context(self, faces: int) -> trt.IExecutionContext:
-        context: trt.IExecutionContext | None = new_context(self._module, self._engine)
-        if context is None:
-            errors = last_errors(self._logger, "the GPU is out of memory")
-            raise BackendError(
-                f"TensorRT cannot create an execution context: {errors}; {OUT_OF_MEMORY_HINT}"
-            )
-        if not context.set_input_shape("crops", (faces, *self._crop_shape)):
-            raise BackendError(
-                f"the engine does not take {faces} faces; "
-                f"build one with `faceaffect build-engine --max-faces {faces}`"
-            )
-        return context
-
-    def bind(self, faces: int, addresses: dict[str, int]) -> None:
-        """Create the context of a batch size and set its tensor addresses."""
-        context = self._contexts[faces] = self._create_context(faces)
-        for name, address in addresses.items():
-            if not context.set_tensor_address(name, address):
-                raise BackendError(
-                    f"failed to bind tensor {name!r} (set_tensor_address returned False)"
-                )
-
-    def enqueue(self, faces: int, stream: int) -> None:
-        """Queue a run of a batch size that was bound."""
-        if not self._contexts[faces].execute_async_v3(stream):
-            errors = last_errors(self._logger, "the GPU may be lost or out of memory")
-            raise BackendError(f"TensorRT could not run the engine: {errors}; restart the process")
-
-
 class TensorRTBackend:
     """One engine; the pipeline calls `infer_frame`, parity checks call `infer`."""
 
@@ -167,11 +98,13 @@ class TensorRTBackend:
         settings: EngineSettings,
         device: int,
         key: EngineKey,
+        options: TensorRTOptions,
     ) -> None:
         self._library = library
         self._bundle = bundle
         self._settings = settings
         self._device = device
+        self._options = options
         self.key = key
         self._local = threading.local()
         self._opening = threading.Lock()
@@ -180,6 +113,10 @@ class TensorRTBackend:
         self._runtime = create_or_raise(
             library.module.Runtime, self._logger, logger=self._logger, what=str(library)
         )
+        if settings.dla_core is not None:
+            self._runtime.DLA_core = (
+                settings.dla_core
+            )  # that of the build is not stored in the plan
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             errors = last_errors(self._logger)
@@ -189,6 +126,8 @@ class TensorRTBackend:
                     "or use --backend onnx"
                 )
             raise EngineLoadError(errors)
+        if settings.dla_core is not None:
+            check_dla(library.module, self._engine)
         self.precision = _PRECISION_NAMES[settings.precision]
         self.version = str(library)
         self.plan_bytes = len(plan)
@@ -196,18 +135,24 @@ class TensorRTBackend:
 
     @property
     def frame_runner(self) -> CudaFrameRunner:
-        """The calling thread's runner; makes the engine's GPU the current device."""
+        """The calling thread's runner. Its GPU must be the current device when it is used."""
         if native is None or self._engine is None:
             raise BackendError("the TensorRT backend was closed")
-        # Another backend of this thread may have selected another GPU.
-        native.use_device(self._device)
         runner: CudaFrameRunner | None = getattr(self._local, "runner", None)
         if runner is None:
             sizes = self._settings.batch_sizes
-            with self._opening:  # an engine creates its contexts one after the other
-                network = EngineNetwork(self._library.module, self._engine, self._logger, sizes[0])
+            # an engine creates its contexts one after the other
+            with self._opening, native.DeviceGuard(self._device):
+                network = EngineNetwork(
+                    native, self._library.module, self._engine, self._logger, sizes
+                )
                 runner = CudaFrameRunner(
-                    native, network, self._bundle.graph, self._bundle.spec.crop, sizes
+                    native,
+                    network,
+                    self._bundle.graph,
+                    self._bundle.spec.crop,
+                    sizes,
+                    zero_copy=self._options.zero_copy,
                 )
             self._local.runner = runner
         return runner
@@ -221,15 +166,20 @@ class TensorRTBackend:
         self, frame: Frame, crop_to_frame: FloatArray
     ) -> tuple[HeadOutputs, FloatArray]:
         """See `CudaFrameRunner.run`; raises BackendError if the GPU fails."""
+        runner = self._open_runner()
         try:
-            return self.frame_runner.run(frame, crop_to_frame)
+            with native.DeviceGuard(self._device):  # type: ignore[union-attr]  # open
+                return runner.run(frame, crop_to_frame)
         except RuntimeError as error:  # includes CudaError
             raise self._wrap(error) from error
 
     def warm_up(self) -> None:
-        """Allocate this thread's memory, so that lack of it is known before the first frame."""
+        """Allocate this thread's memory and capture its graphs, before the first frame."""
+        self._open_runner()
+
+    def _open_runner(self) -> CudaFrameRunner:
         try:
-            _ = self.frame_runner
+            return self.frame_runner
         except RuntimeError as error:
             raise self._wrap(error) from error
 
@@ -269,10 +219,13 @@ def engine_key(
         library=str(library),
         device=str(facts["name"]),
         compute_capability=".".join(map(str, facts["compute_capability"])),
+        multiprocessors=int(facts["multiprocessors"]),
         precision=settings.precision,
         max_faces=settings.max_faces,
         size_px=settings.size_px,
         dla_core=settings.dla_core,
+        optimization_level=settings.optimization_level,
+        profile_per_batch_size=settings.profile_per_batch_size,
     )
 
 
@@ -284,6 +237,7 @@ def open_engine(
     max_faces: int = DEFAULT_MAX_FACES,
     dla_core: int | None = None,
     cache: EngineCache | None = None,
+    tensorrt: TensorRTOptions | None = None,
 ) -> TensorRTBackend:
     """Open a backend with the cached engine, which is built now if there is none.
 
@@ -294,6 +248,7 @@ def open_engine(
         max_faces: Largest batch, rounded up to a power of two.
         dla_core: Deep-learning accelerator; None: the GPU.
         cache: Engine cache; None: the user's.
+        tensorrt: Further options.
 
     Raises:
         BackendError: TensorRT, the GPU or the precision cannot be used here.
@@ -309,29 +264,52 @@ def open_engine(
     library = None if reason else find_tensorrt()[0]
     if library is None or native is None:
         raise BackendError(f"backend 'tensorrt' cannot be used: {reason}")
-    native.use_device(index)
-    onnx = model_bytes(bundle, precision)
+    options = tensorrt or TensorRTOptions()
     settings = EngineSettings(
-        precision, batch_sizes(max_faces)[-1], bundle.spec.crop.size_px, dla_core
+        precision,
+        batch_sizes(max_faces)[-1],
+        bundle.spec.crop.size_px,
+        dla_core,
+        options.optimization_level,
+        options.profile_per_batch_size,
     )
+    try:
+        if options.wait != "auto":
+            native.set_wait_mode(index, options.wait)
+        with native.DeviceGuard(index):
+            return _open_engine(library, bundle, settings, index, cache or EngineCache(), options)
+    except native.CudaError as error:
+        raise BackendError(f"backend 'tensorrt' failed on cuda:{index}: {error}") from error
+
+
+def _open_engine(
+    library: TensorRTModule,
+    bundle: Bundle,
+    settings: EngineSettings,
+    index: int,
+    cache: EngineCache,
+    options: TensorRTOptions,
+) -> TensorRTBackend:
+    """Find or build the engine, and load it; its GPU is the current device."""
+    assert native is not None  # of the caller
+    onnx = model_bytes(bundle, settings.precision)
     key = engine_key(library, onnx, settings, native.device_facts(index))
-    cache = cache or EngineCache()
 
     def build() -> bytes:
-        title = f"building the {precision} engine of {bundle.spec.name} with {library}"
+        title = f"building the {settings.precision} engine of {bundle.spec.name} with {library}"
         with BuildProgress(title) as progress:
-            return build_engine(library, onnx, settings, progress)
+            return build_engine(library, onnx, settings, progress, cache.timing_file(key))
 
     plan = cache.find_or_build(key, build, on_wait=_log_wait)
     try:
-        return TensorRTBackend(library, plan, bundle, settings, index, key)
+        return TensorRTBackend(library, plan, bundle, settings, index, key, options)
     except EngineLoadError as error:
         log.warning(
             "faceaffect: %s cannot load the cached engine (%s); building it again", library, error
         )
     try:
         plan = cache.replace(key, plan, build, on_wait=_log_wait)
-        return TensorRTBackend(library, plan, bundle, settings, index, key)
+        return TensorRTBackend(library, plan, bundle, settings, index, key, options)
     except EngineLoadError as error:
         raise BackendError(
             f"{library} cannot load the engine that it built on {key.device}: {error}"
@@ -350,6 +328,7 @@ def open(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorRTBac
         precision="fp32" if options.precision == AUTO_PRECISION else options.precision,
         max_faces=options.max_faces,
         dla_core=options.dla_core,
+        tensorrt=options.tensorrt,
     )
     backend.warm_up()
     return backend

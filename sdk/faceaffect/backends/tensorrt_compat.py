@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from faceaffect.backends.backend import BackendError
 
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+log = logging.getLogger("faceaffect")
 
 _FLAVORS: Final[dict[str, str]] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 _MIN_VERSION: Final[tuple[int, int]] = (10, 3)
@@ -97,13 +100,22 @@ def last_errors(logger: Any, default: str = "no reason was logged") -> str:
     return "; ".join(logger.messages[-MAX_SHOWN_ERRORS:]) or default
 
 
-def network_flags(module: Any) -> int:
+def network_flags(module: Any, precision_flags: list[Any]) -> int:
     """Flags for a strongly typed network, whose precisions come from the ONNX file.
 
-    From TensorRT 11 on there is no other kind, and no flag.
+    From TensorRT 11 on there is no other kind, and no flag. A network built with
+    `dla_precision_flags` is not strongly typed.
     """
     flag = getattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    return 0 if flag is None else 1 << int(flag)
+    return 0 if flag is None or precision_flags else 1 << int(flag)
+
+
+def dla_precision_flags(module: Any, precision: str) -> list[Any]:
+    """Builder flags that a DLA needs: before TensorRT 11 it runs no strongly typed network."""
+    names = {"fp16": ("FP16",), "int8": ("FP16", "INT8")}[precision]
+    return [
+        getattr(module.BuilderFlag, name) for name in names if hasattr(module.BuilderFlag, name)
+    ]
 
 
 class BuildWatcher(Protocol):
@@ -163,8 +175,17 @@ def _monitor_class(module: Any) -> Any:
     return Monitor
 
 
-def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core: int) -> str:
+def use_dla(
+    module: Any,
+    builder: trt.Builder,
+    network: trt.INetworkDefinition,
+    config: trt.IBuilderConfig,
+    core: int,
+    precision_flags: list[Any],
+) -> str:
     """Run the network on a DLA core, with unsupported layers on the GPU.
+
+    Logs how many layers run on the DLA.
 
     Returns:
         The reason why that is not possible, or an empty string.
@@ -179,8 +200,40 @@ def use_dla(module: Any, builder: trt.Builder, config: trt.IBuilderConfig, core:
         return f"expected a DLA core from 0 to {cores - 1}, got {core}"
     config.default_device_type = module.DeviceType.DLA
     config.DLA_core = core
-    config.set_flag(module.BuilderFlag.GPU_FALLBACK)
+    for flag in (module.BuilderFlag.GPU_FALLBACK, *precision_flags):
+        config.set_flag(flag)
+    layers = [network.get_layer(i) for i in range(network.num_layers)]
+    num_on_dla = sum(bool(config.can_run_on_DLA(layer)) for layer in layers)
+    if num_on_dla == 0:
+        return f"none of the network's {len(layers)} layers runs on it; build without --dla-core"
+    log.info(
+        "faceaffect: %d of %d layers can run on the DLA, the others run on the GPU",
+        num_on_dla,
+        len(layers),
+    )
+    verbosity = getattr(module, "ProfilingVerbosity", None)
+    if verbosity is not None:
+        config.profiling_verbosity = verbosity.DETAILED  # so that the engine names its devices
     return ""
+
+
+def use_timing_cache(module: Any, config: trt.IBuilderConfig, stored: bytes) -> None:
+    """Reuse the kernel timings of earlier builds, if this flavor supports it."""
+    if not hasattr(config, "create_timing_cache"):
+        return
+    for data in (stored, b""):  # timings of another device or version are refused
+        cache = config.create_timing_cache(data)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return
+
+
+def timings(config: trt.IBuilderConfig) -> bytes:
+    """The timing cache after a build; empty if there is none."""
+    cache = config.get_timing_cache() if hasattr(config, "get_timing_cache") else None
+    if cache is None:
+        return b""
+    content: Any = cache.serialize()  # IHostMemory, a buffer
+    return bytes(content)
 
 
 def allow_graph_capture(module: Any, config: trt.IBuilderConfig) -> None:
@@ -194,17 +247,22 @@ def allow_graph_capture(module: Any, config: trt.IBuilderConfig) -> None:
 
 
 def new_context(module: Any, engine: trt.ICudaEngine) -> trt.IExecutionContext | None:
-    """Create an execution context; None if TensorRT cannot.
+    """Create an execution context that runs in the memory it is given; None if TensorRT cannot.
+
+    Contexts that never run at the same time share that memory. TensorRT for RTX requires it of
+    engines that can be captured, see `allow_graph_capture`.
 
     TensorRT for RTX compiles kernels for a new shape in the background and runs slower ones
     meanwhile. A graph captured then would keep those for good, so they are compiled at the first
     run.
     """
+    allocation = module.ExecutionContextAllocationStrategy.USER_MANAGED
     strategies = getattr(module, "DynamicShapesKernelSpecializationStrategy", None)
     if strategies is None:
-        return engine.create_execution_context()
+        return engine.create_execution_context(allocation)
     config: Any = engine.create_runtime_config()  # type: ignore[attr-defined,unused-ignore]  # not in 10.3
     config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+    config.set_execution_context_allocation_strategy(allocation)
     return engine.create_execution_context(config)
 
 

@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 from faceaffect.batch.file_task import BatchError, Event, FileResult, Input, TaskSettings
 from faceaffect.batch.output_store import FAILED, RUN, OutputStore, read_json
+from faceaffect.system.file_identity import identify
+from faceaffect.system.path_text import redact_passwords
 
 _VERSION: Final = 1
 
@@ -89,15 +91,26 @@ def make_plan(
 ) -> Plan:
     """Sort inputs by state.
 
-    Inputs with an output file are finished; the others are to do, failed ones only with
-    `retry_failed`.
+    Inputs with an output file are finished, unless they are other files since; the others are to
+    do, failed and replaced ones only with `retry_failed`.
     """
     outputs = store.names()
     failures = store.names(FAILED)
+    identities = store.logged_inputs()
     plan = Plan()
     for one in inputs:
         if settings.output_name(one) in outputs:
-            plan.finished.append(one)
+            known = identities.get(one.name)
+            if known is None or not known.is_replaced_by(identify(one.uri)):
+                plan.finished.append(one)
+            elif retry_failed:
+                plan.todo.append(one)
+            else:
+                error = (
+                    f"{one.uri}: was replaced since {settings.output_name(one)} was written; use"
+                    " --retry-failed to analyze it again"
+                )
+                plan.failed_before.append(FileResult(one.uri, one.name, error=error))
         elif _failure_name(one.name) in failures and not retry_failed:
             failure = read_json(store, f"{FAILED}/{_failure_name(one.name)}") or {}
             error = str(failure.get("error", "")) or f"{one.uri}: failed in an earlier run"
@@ -108,20 +121,34 @@ def make_plan(
 
 
 def execute(store: OutputStore, plan: Plan, runner: Runner) -> Iterator[Event]:
-    """Run the inputs to do; each failure is recorded before its result is yielded."""
+    """Run the inputs to do; each failure is recorded before its result is yielded.
+
+    Raises:
+        BatchError: If the runner ends without a result for each input.
+    """
     if not plan.todo:
         return
     failures = store.names(FAILED)
+    missing = {one.name for one in plan.todo}
     with closing(runner.run(plan.todo)) as events:  # type: ignore[type-var]  # a generator
         for event in events:
             if isinstance(event, FileResult):
                 name = _failure_name(event.name)
+                missing.discard(event.name)
                 if event.error:
-                    failure = {"uri": event.uri, "error": event.error}
+                    uri, error = redact_passwords(event.uri), redact_passwords(event.error)
+                    failure = {"uri": uri, "error": error}
                     store.write(f"{FAILED}/{name}", json.dumps(failure))
-                elif name in failures:
-                    store.remove(f"{FAILED}/{name}")
+                else:
+                    store.log_input(event.name, identify(event.uri))
+                    if name in failures:
+                        store.remove(f"{FAILED}/{name}")
             yield event
+    if missing:
+        raise BatchError(
+            f"{store.root}: expected results of {len(plan.todo)} inputs, {len(missing)} have none"
+            f" ({', '.join(sorted(missing)[:3])})"
+        )
 
 
 def _failure_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from faceaffect.batch.remote_files import local_copy
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.open_sink import open_sink
-from faceaffect.sinks.sink import Sink, SinkError
+from faceaffect.sinks.sink import Sink, SinkError, SinkOptions
 from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
@@ -69,7 +70,7 @@ class FileAnalyzer:
         try:
             with self._store.work_folder() as folder, local_copy(task.uri) as path:
                 file = folder / f"output.{self._settings.row_format}"
-                with open_sink(file) as sink:
+                with open_sink(file, SinkOptions(is_resumable=False)) as sink:
                     self._write_rows(task, path, sink, counts)
                 self._store.publish(file, self._settings.output_name(task))
         except SourceError as error:
@@ -94,6 +95,7 @@ class FileAnalyzer:
         )
 
     def _write_rows(self, task: Input, path: str, sink: Sink, counts: _Counts) -> None:
+        deadline_s = time.monotonic() + (self._settings.file_timeout_s or math.inf)
         self._pipeline.reset(track_ids=True)
         sink.begin(task.uri)
         with (
@@ -108,6 +110,11 @@ class FileAnalyzer:
                     frame = replace(frame, source=task.uri)
                 sink.write(frame, faces, affect)
                 counts.add(source, frame.time_s, len(faces))
+                if time.monotonic() > deadline_s:
+                    raise SourceError(
+                        f"{task.uri}: took longer than --file-timeout"
+                        f" {self._settings.file_timeout_s:g} seconds"
+                    )
             counts.end(source)
         sink.end(task.uri)
 

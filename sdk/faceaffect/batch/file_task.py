@@ -46,6 +46,7 @@ class TaskSettings:
         pipeline: Keyword arguments of `open_pipeline`.
         audio: auto (the audio track of each video) or none, for models that use audio.
         version: Release of faceaffect, which must be the same in every worker.
+        file_timeout_s: Time limit of an input; 0 for none.
     """
 
     out: str
@@ -55,6 +56,7 @@ class TaskSettings:
     source_options: SourceOptions
     audio: str
     version: str
+    file_timeout_s: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as JSON values."""

@@ -1,7 +1,8 @@
 """Output folders, local or remote. A file appears under its name only when it is complete.
 
 Beside the output files is `.faceaffect/`: `run.json` (configuration), `failed/` (one file per input
-that failed) and `work/` (files being written). Readers of datasets skip names with a leading dot.
+that failed), `inputs.jsonl` (identity of each analyzed input) and `work/` (files being written).
+Readers of datasets skip names with a leading dot.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ import shutil
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
 from faceaffect.batch.file_task import BatchError
 from faceaffect.batch.remote_files import is_remote, open_remote
+from faceaffect.system.durable_file import open_regular, sync_file, sync_folder
+from faceaffect.system.file_identity import FileIdentity
 
 STATE: Final = ".faceaffect"
 RUN: Final = f"{STATE}/run.json"
 FAILED: Final = f"{STATE}/failed"
 WORK: Final = f"{STATE}/work"
 LOCK: Final = f"{STATE}/lock"
+INPUTS: Final = f"{STATE}/inputs.jsonl"
+_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
 class OutputStore(Protocol):
@@ -61,6 +67,14 @@ class OutputStore(Protocol):
     @abstractmethod
     def publish(self, file: Path, name: str) -> None:
         """Move a finished file to `name` atomically; an existing file is replaced."""
+
+    def log_input(self, name: str, identity: FileIdentity) -> None:  # a hook
+        """Record what the input of an output file was; no-op where files cannot grow."""
+        return
+
+    def logged_inputs(self) -> dict[str, FileIdentity]:
+        """Return what `log_input` recorded."""
+        return {}
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[None]:
@@ -104,6 +118,7 @@ class LocalStore(OutputStore):
     def work_folder(self) -> Iterator[Path]:
         """See `OutputStore.work_folder`."""
         work = self._root / WORK
+        self._require_own_folders()
         try:
             work.mkdir(parents=True, exist_ok=True)
             temporary = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
@@ -117,9 +132,50 @@ class LocalStore(OutputStore):
         target = self._root / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            sync_file(file)
             os.replace(file, target)
+            sync_folder(target.parent)
         except OSError as error:
             raise self._not_writable(error) from None
+
+    def log_input(self, name: str, identity: FileIdentity) -> None:
+        """See `OutputStore.log_input`."""
+        line = json.dumps({"name": name, **asdict(identity)}) + "\n"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW
+        try:
+            (self._root / STATE).mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._root / INPUTS, flags, 0o666)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._not_writable(error) from None
+
+    def logged_inputs(self) -> dict[str, FileIdentity]:
+        """See `OutputStore.logged_inputs`; damaged lines are left out."""
+        identities = {}
+        try:
+            with open_regular(self._root / INPUTS) as stream:
+                for line in stream:
+                    with suppress(ValueError, TypeError, KeyError, RecursionError):
+                        raw = json.loads(line)
+                        name = str(raw.pop("name"))
+                        identities[name] = FileIdentity(**raw)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise BatchError(f"{self._root / INPUTS}: cannot be read ({error.strerror})") from None
+        return identities
+
+    def _require_own_folders(self) -> None:
+        """Refuse links in place of the state folders: files behind them would be removed."""
+        for name in (STATE, WORK, FAILED):
+            if (self._root / name).is_symlink():
+                raise BatchError(
+                    f"{self._root / name}: expected a folder, got a link; remove it or choose"
+                    " another --out"
+                )
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -130,9 +186,10 @@ class LocalStore(OutputStore):
         import fcntl
 
         path = self._root / LOCK
+        self._require_own_folders()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o666)
         except OSError as error:
             raise self._not_writable(error) from None
         try:
@@ -143,11 +200,17 @@ class LocalStore(OutputStore):
                 f"{self.root}: another run is writing here; wait for it or choose another --out"
             ) from None
         try:
-            shutil.rmtree(self._root / WORK, ignore_errors=True)
-            yield
+            self._remove_work()
+            try:
+                yield
+            finally:
+                self._remove_work()
         finally:
-            shutil.rmtree(self._root / WORK, ignore_errors=True)
             os.close(descriptor)
+
+    def _remove_work(self) -> None:
+        self._require_own_folders()
+        shutil.rmtree(self._root / WORK, ignore_errors=True)
 
     def _not_writable(self, error: OSError) -> BatchError:
         return BatchError(
@@ -193,7 +256,11 @@ class RemoteStore(OutputStore):
     @contextmanager
     def work_folder(self) -> Iterator[Path]:
         """See `OutputStore.work_folder`."""
-        with TemporaryDirectory(prefix="faceaffect-") as folder:
+        try:
+            temporary = TemporaryDirectory(prefix="faceaffect-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise BatchError(f"a temporary folder is needed ({error}); set TMPDIR to one") from None
+        with temporary as folder:
             yield Path(folder)
 
     def publish(self, file: Path, name: str) -> None:
@@ -222,5 +289,5 @@ def read_json(store: OutputStore, name: str) -> dict[str, Any] | None:
         return None
     try:
         return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BatchError(f"{store.root}/{name} is damaged ({error}); use --overwrite") from None

@@ -9,17 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from faceaffect.batch.file_task import BatchError, Input
-from faceaffect.sources.image_files import is_glob
-from faceaffect.sources.open_source import LIVE_SCHEMES
+from faceaffect.sources.open_source import LIVE_SCHEMES, WEB_SCHEMES, split_scheme
+from faceaffect.sources.patterns import is_glob
 from faceaffect.sources.source import SourceError
 
-_LOCAL_SCHEMES: Final = ("file", "nvdec", *LIVE_SCHEMES)
+_LOCAL_SCHEMES: Final = ("file", "nvdec", *LIVE_SCHEMES, *WEB_SCHEMES)
 
 
 def is_remote(uri: str) -> bool:
     """Return whether `uri` needs fsspec: its scheme is not one that sources open themselves."""
-    scheme, separator, _ = uri.partition("://")
-    return bool(separator) and scheme not in _LOCAL_SCHEMES
+    scheme, _ = split_scheme(uri)
+    return bool(scheme) and scheme not in _LOCAL_SCHEMES
 
 
 def open_remote(uri: str) -> tuple[Any, str]:

@@ -68,6 +68,9 @@ def _all_metrics(result: Result) -> Iterator[Metric]:
     yield Metric("throughput", "cpu", "CPU time per frame, all threads", "ms", cpu_ms)
     fps = [one.stages.throughput_fps for one in rounds]
     yield Metric("throughput", "wall", "throughput from memory", "fps", fps, is_higher_better=True)
+    energy_mj = [one.stages.energy_mj for one in rounds if one.stages.energy_mj is not None]
+    source = rounds[0].stages.energy_source if rounds else ""
+    yield Metric("throughput", "", f"energy per frame ({source})", "mJ", energy_mj)
     for camera_fps in rounds[0].camera if rounds else ():
         yield from _camera_metrics(rounds, camera_fps)
     for clock, name, unit, value_of in _COLD_START:

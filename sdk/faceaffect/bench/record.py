@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from faceaffect.bench.percentiles import Distribution
 from faceaffect.bench.simulated_camera import CameraRound
 from faceaffect.bench.stage_timing import StageRound
 from faceaffect.bench.workload import Workload
+from faceaffect.system.durable_file import write_file
 
 FORMAT: Final = "faceaffect bench"
 VERSION: Final = 2
@@ -98,11 +100,8 @@ class Record:
         raw = {"format": FORMAT, "version": VERSION, **asdict(self)}
         for result, raw_result in zip(self.results, raw["results"], strict=True):
             raw_result["summary"] = _summary(result)
-        partial = path.with_name(path.name + ".tmp")
-        partial.write_text(
-            json.dumps(_rounded(raw), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        partial.replace(path)
+        text = json.dumps(_rounded(raw), indent=1, allow_nan=False) + "\n"
+        write_file(path, text.encode("utf-8"))
 
     @classmethod
     def load_file(cls, path: Path) -> Record:
@@ -136,11 +135,23 @@ class Record:
                 notes=[str(note) for note in raw["notes"]],
                 incomplete=str(raw["incomplete"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+        ) as error:
             raise BenchError(f"{path}: the record is damaged ({error!r}); measure again") from None
 
 
 def _result(raw: dict[str, Any]) -> Result:
+    for one in raw["rounds"]:
+        stages = dict(one["stages"])
+        if not isinstance(stages.pop("energy_source", ""), str):
+            raise TypeError("expected energy_source to be text")
+        _require_numbers({**one, "stages": stages})
     workload = dict(raw["workload"])
     workload["size"] = tuple(workload["size"])
     return Result(
@@ -150,6 +161,15 @@ def _result(raw: dict[str, Any]) -> Result:
         rounds=[Round.from_json(one) for one in raw["rounds"]],
         power=_optional(PowerSamples, raw["power"]),
     )
+
+
+def _require_numbers(value: object) -> None:
+    """Raise TypeError unless all values in lists and objects are finite numbers or null."""
+    if isinstance(value, (list, dict)):
+        for one in value.values() if isinstance(value, dict) else value:
+            _require_numbers(one)
+    elif value is not None and not (isinstance(value, (int, float)) and math.isfinite(value)):
+        raise TypeError(f"expected a number, got {value!r:.40}")
 
 
 def _from_fields(make: Callable[..., _Part], raw: dict[str, Any]) -> _Part:

@@ -70,12 +70,18 @@ class CameraRound:
 
 
 def measure_camera(
-    pipeline: Pipeline, frames: list[Frame], fps: float, count: int, warmup: int
+    pipeline: Pipeline,
+    frames: list[Frame],
+    fps: float,
+    count: int,
+    warmup: int,
+    detects_beside: bool = True,
 ) -> CameraRound:
     """Feed `count` frames at `fps` into the pipeline, after `warmup` more that are not counted.
 
     Latency is measured from the moment at which the camera has a frame, not from its read, so that
-    a pipeline that starves the capture thread does not look faster.
+    a pipeline that starves the capture thread does not look faster. `detects_beside` is whether the
+    detector runs beside the frames, as in `faceaffect analyze`.
     """
     captures: list[SimulatedCapture] = []
 
@@ -89,6 +95,8 @@ def measure_camera(
         f"camera at {fps:g} fps", open_capture, frames[0].pixel_format, "this camera is simulated"
     )
     with CameraSource(config, SourceOptions(reconnect_timeout_s=0)) as source:
+        if detects_beside:
+            pipeline.prefetch_detections(source)
         for frame in source:
             pipeline.analyze(frame)
             finished_s[frame.index] = time.perf_counter()

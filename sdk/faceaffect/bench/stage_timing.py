@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect.bench.cuda_driver import CudaDriver, EventClock
+from faceaffect.bench.energy import EnergyMeter
 from faceaffect.bench.workload import max_frames_in_memory, play_frames
 from faceaffect.pipeline import Pipeline
 from faceaffect.sinks.open_sink import open_sink
@@ -36,7 +37,8 @@ class StageRound:
     """Samples of one round.
 
     `throughput_fps` is that of all streams together, `cpu_ms` the CPU time of all threads per
-    frame, `detector_runs` the number of frames in which the detector ran.
+    frame, `detector_runs` the number of frames in which the detector ran. `energy_mj` is the energy
+    per frame of what `energy_source` covers, idle power included; None if it cannot be read.
     """
 
     clocks: Clocks = field(default_factory=dict)
@@ -44,6 +46,8 @@ class StageRound:
     cpu_ms: float = 0.0
     mean_faces: float = 0.0
     detector_runs: int = 0
+    energy_mj: float | None = None
+    energy_source: str = ""
 
 
 def time_decoding(path: str, count: int) -> tuple[list[Frame], Clocks]:
@@ -93,7 +97,8 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
     preempts the thread, and the wall clock would attribute that to the next stage. The CPU clock
     includes all threads, so with several streams only its total per frame is kept.
     """
-    wall = _run_pass(pipelines, plan, WALL.name)
+    with EnergyMeter() as energy:
+        wall = _run_pass(pipelines, plan, WALL.name)
     passes = [wall]
     if len(pipelines) == 1:
         passes.append(_run_pass(pipelines, plan, CPU.name))
@@ -111,12 +116,15 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
         for k in (0, 1)
     )
     frames = plan.count * len(wall)
+    all_frames = (plan.warmup + plan.count) * len(wall)
     return StageRound(
         clocks=clocks,
         throughput_fps=1e9 * frames / wall_ns,
         cpu_ms=cpu_ns / 1e6 / frames,
         mean_faces=sum(stream.num_faces for stream in wall) / frames,
         detector_runs=sum(stream.detector_runs for stream in wall),
+        energy_mj=None if energy.joules is None else 1e3 * energy.joules / all_frames,
+        energy_source=energy.source,
     )
 
 

@@ -14,22 +14,29 @@ from typing import Final
 
 from platformdirs import user_data_path
 
+from faceaffect.bundle.bundle_files import CARD_FILE as CARD_FILE
+from faceaffect.bundle.bundle_files import (
+    MAX_BUNDLE_BYTES,
+    MAX_FILE_BYTES,
+    MAX_GRAPH_BYTES,
+    SPEC_FILE,
+    BundleError,
+    read_bundle_file,
+)
+from faceaffect.bundle.bundle_files import SHIPPED_MODELS_DIR as SHIPPED_MODELS_DIR
+from faceaffect.bundle.check_onnx import check_onnx
 from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE, decode_fp16
 from faceaffect.bundle.int8_delta import INT8_CPU_DELTA_FILE, decode_int8
 from faceaffect.bundle.model_spec import (
     INT8_CPU,
     INT8_CPU_FILE,
     PRECISIONS,
-    SPEC_FILE,
-    BundleError,
     ModelSpec,
 )
 from faceaffect.kernels import GcnWeights
 
 MODEL_FILE: Final[str] = PRECISIONS["fp32"]
 GRAPH_FILE: Final[str] = "graph.safetensors"
-CARD_FILE: Final[str] = "MODEL_CARD.md"
-SHIPPED_MODELS_DIR: Final[Path] = Path(__file__).parents[1] / "models"
 DEFAULT_NAME: Final[str] = "default"
 MODELS_VARIABLE: Final[str] = "FACEAFFECT_MODELS"
 """Environment variable that lists further folders of bundles."""
@@ -67,11 +74,18 @@ class Bundle:
 
 
 def model_bytes(bundle: Bundle, precision: str) -> bytes:
-    """Content of the ONNX file of a precision (or `INT8_CPU`).
+    """Content of the ONNX file of a precision (or `INT8_CPU`), checked by `check_onnx`.
 
     Raises:
-        BundleError: The bundle has no such model, or its delta does not fit its fp32 model.
+        BundleError: The bundle has no such model, its delta does not fit its fp32 model, or the
+            model is not allowed.
     """
+    content = _model_bytes(bundle, precision)
+    check_onnx(content, bundle.path / {**PRECISIONS, INT8_CPU: INT8_CPU_FILE}[precision])
+    return content
+
+
+def _model_bytes(bundle: Bundle, precision: str) -> bytes:
     if precision == "fp32":
         return bundle.onnx
     if precision in bundle.networks:
@@ -187,17 +201,23 @@ def open_bundle(model: str | Path | None = None) -> Bundle:
 
 def read_files(path: Path, spec: ModelSpec) -> dict[str, bytes]:
     """Read and verify all files that a spec lists; raises BundleError."""
-    return {name: _read_verified(path, name, digest) for name, digest in spec.files.items()}
+    contents = dict[str, bytes]()
+    left_bytes = MAX_BUNDLE_BYTES
+    for name, digest in spec.files.items():
+        max_bytes = MAX_GRAPH_BYTES if name == GRAPH_FILE else MAX_FILE_BYTES
+        contents[name] = _read_verified(path, name, digest, min(max_bytes, left_bytes))
+        left_bytes -= len(contents[name])
+    return contents
 
 
-def _read_verified(folder: Path, name: str, expected: str) -> bytes:
+def _read_verified(folder: Path, name: str, expected: str, max_bytes: int) -> bytes:
     path = folder / name
     if path.parent != folder or not name:
         raise BundleError(
             f"{folder / SPEC_FILE}: files: expected plain names inside the bundle, got {name!r}"
         )
     try:
-        content = path.read_bytes()
+        content = read_bundle_file(folder, name, max_bytes)
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         raise BundleError(f"model bundle needs {name}, which cannot be read: {error}") from None
     digest = hashlib.sha256(content).hexdigest()

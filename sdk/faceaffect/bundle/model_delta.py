@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+
+from faceaffect.bundle.bundle_files import MAX_FILE_BYTES
+
+MAX_GROWTH: Final[int] = 4
+"""Bytes that the parts may copy, in sizes of the fp32 file: a short list of parts could otherwise
+copy the whole file any number of times."""
+_MAX_PARTS: Final[int] = 1 << 16
 
 CopyFromBase = Callable[[bytes, int, int], bytes]
 """(fp32 file, offset, count) -> bytes; raises ValueError if the range is outside the file."""
@@ -55,10 +62,21 @@ def apply_delta(base: bytes, delta: bytes, copy_from_base: CopyFromBase, file: s
     try:
         tensors = load(delta)
         literal, parts, digest = (tensors[name] for name in ("literal", "parts", "sha256"))
+        if parts.dtype != np.int64 or parts.ndim != 2 or len(parts) > _MAX_PARTS:
+            raise ValueError(
+                f"expected at most {_MAX_PARTS} parts of int64, got {parts.dtype} {parts.shape}"
+            )
         content = literal.tobytes()
         pieces = list[bytes]()
         position = 0
+        left_bytes = min(MAX_GROWTH * len(base), MAX_FILE_BYTES)
         for literal_bytes, offset, count in parts.tolist():
+            left_bytes -= max(count, 0)
+            if left_bytes < 0:
+                raise ValueError(
+                    f"expected parts of at most {MAX_GROWTH} times the fp32 model in total, "
+                    "got more"
+                )
             if literal_bytes < 0:
                 raise ValueError(f"expected byte counts >= 0, got {literal_bytes}")
             pieces.append(content[position : position + literal_bytes])

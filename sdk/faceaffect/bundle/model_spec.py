@@ -9,6 +9,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from faceaffect.bundle.bundle_files import MAX_FILES, MAX_SPEC_BYTES, read_bundle_file
+from faceaffect.bundle.bundle_files import SPEC_FILE as SPEC_FILE
+from faceaffect.bundle.bundle_files import BundleError as BundleError
 from faceaffect.bundle.json_value import JsonValue
 from faceaffect.bundle.stage_spec import (
     HEAD_NAMES,
@@ -19,12 +22,10 @@ from faceaffect.bundle.stage_spec import (
     stage_to_json,
     validation_errors,
 )
-from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
 SPEC_VERSION: Final[int] = 2
 """Version 1 has no stages: it is read as a single network with all heads."""
-SPEC_FILE: Final[str] = "spec.json"
 
 HEADS: Final[dict[str, tuple[int | str, ...]]] = {
     "au_nodes": (len(AU_NAMES), "D"),  # node features for the graph layer
@@ -53,10 +54,6 @@ AUTO_PRECISION: Final = "auto"
 INT8_CPU: Final = "int8-cpu"
 INT8_CPU_FILE: Final = "model.int8-cpu.onnx"
 """int8 model for CPUs: their dot products take unsigned activations, TensorRT signed ones."""
-
-
-class BundleError(FaceAffectError, ValueError):
-    """A model bundle that cannot be used: what was expected, what it holds, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +132,14 @@ class ModelSpec:
         """Read and validate `spec.json` of `folder`; raises BundleError."""
         path = folder / SPEC_FILE
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = json.loads(read_bundle_file(folder, SPEC_FILE, MAX_SPEC_BYTES).decode("utf-8"))
         except FileNotFoundError:
             raise BundleError(
                 f"expected {SPEC_FILE} in {folder}, got none; give the folder that holds it"
             ) from None
         except (OSError, ValueError, RecursionError) as error:
-            raise BundleError(f"{path}: expected readable JSON: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise BundleError(f"{path}: expected readable JSON: {reason}") from None
         return cls.from_json(raw, str(path))
 
     @property
@@ -199,6 +197,8 @@ class ModelSpec:
         if neutral is not None and (len(neutral) != aus or not all(map(math.isfinite, neutral))):
             yield f"au_neutral_logits: expected {aus} finite numbers or null, got {neutral}"
         crop = self.crop
+        if len(self.files) > MAX_FILES:
+            yield f"files: expected at most {MAX_FILES}, got {len(self.files)}"
         is_finite = all(math.isfinite(value) for value in (*crop.mean, *crop.std))
         if not 16 <= crop.size_px <= 1024 or not is_finite or min(crop.std) <= 0:
             yield f"crop: expected 16 <= size_px <= 1024, finite mean and std > 0, got {crop}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import click
@@ -13,6 +14,7 @@ from faceaffect.cli.shared_options import (
     dla_core_option,
     min_face_size_option,
     model_option,
+    rotate_option,
 )
 from faceaffect.detectors.names import default_detector
 
@@ -79,6 +81,7 @@ Examples:
     help="Maximum number of faces per frame.",
 )
 @min_face_size_option
+@rotate_option
 @click.option(
     "--detector",
     default=default_detector(),
@@ -119,6 +122,24 @@ Examples:
     help="Frame rate for the time stamps of a folder of images.",
 )
 @click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    help="Refuse images, and videos with frames, of more pixels.  [default: 67 million for an"
+    " image, 35 million for a frame of video]",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="FPS",
+    help="Frame rate of streams without time stamps, such as .h264 and .mjpeg.  [default: what the"
+    " stream says, else 25]",
+)
+@click.option(
+    "--playlists",
+    is_flag=True,
+    help="Allow playlists (.m3u8, .mpd, ffconcat), which may name any file of this machine.",
+)
+@click.option(
     "--reconnect-timeout",
     default=10.0,
     show_default=True,
@@ -143,16 +164,26 @@ Examples:
     metavar="ADDRESS",
     help="Run on a Ray cluster: local, auto, host:port or ray://host:port.",
 )
+@click.option(
+    "--file-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up on an input that takes longer.  [default: no limit]",
+)
 @click.option("--retry-failed", is_flag=True, help="Retry inputs that failed in a previous run.")
 @click.option("--quiet", is_flag=True, help="Print no progress bar and no summary.")
 def analyze(**options: object) -> int:
     """Analyze every face in images and video.
 
-    SOURCE is a video, an image, a folder, a glob pattern, a camera (0, v4l2:///dev/video0,
-    csi://0) or an rtsp:// stream.
+    SOURCE is a video, an image, a folder, a glob pattern, a FIFO or /dev/stdin, a camera (0,
+    v4l2:///dev/video0, csi://0) or a stream (rtsp://, rtsps://, http://, https://).
     """
     from faceaffect.cli.batch_options import BatchSettings, is_output_folder
+    from faceaffect.sources.import_opencv import MAX_PIXELS_VARIABLE
 
+    # OpenCV reads its limit when it is imported; the processes of --jobs inherit it.
+    if options["max_pixels"] is not None:
+        os.environ[MAX_PIXELS_VARIABLE] = str(options["max_pixels"])
     if is_output_folder(options):
         from faceaffect.cli.analyze_batch import AnalyzeBatch
 

@@ -15,7 +15,16 @@ from faceaffect.batch.output_store import FAILED, open_store
 from faceaffect.cli.batch_options import BatchSettings
 from faceaffect.cli.print_table import open_console, print_messages, print_table
 from faceaffect.cli.progress import BatchProgress
-from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated, sigterm_raises
+from faceaffect.cli.run_summary import no_face_hint
+from faceaffect.cli.signals import (
+    FAILURE,
+    INTERRUPTED,
+    PARTIAL,
+    TERMINATED,
+    Terminated,
+    sigterm_raises,
+)
+from faceaffect.system.path_text import printable_message
 
 
 @dataclass(slots=True)
@@ -29,6 +38,7 @@ class BatchTotals:
     cpu_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    without_faces: list[str] = field(default_factory=list)
 
     def add(self, result: FileResult) -> None:
         """Add one input."""
@@ -41,6 +51,8 @@ class BatchTotals:
         self.video_s += result.video_s
         self.cpu_s += result.cpu_s
         self.notes += result.notes
+        if result.frames and not result.faces:
+            self.without_faces.append(result.uri)
 
     def lines(self, finished_before: int, elapsed_s: float) -> list[tuple[str, str]]:
         """Return (name, value) pairs for the summary."""
@@ -67,14 +79,15 @@ class AnalyzeBatch:
 
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
-        self._totals = BatchTotals()
+        self._totals = BatchTotals(notes=list(settings.notes))
         self._started_s = time.monotonic()
 
     def run(self) -> int:
         """Analyze every input that is not done yet.
 
         Returns:
-            The exit code: 0, 1 if an input failed, 130 after Ctrl-C, 143 after SIGTERM.
+            The exit code: 0, 1 after an error or if no input could be analyzed, 3 if some could
+            and others not, 130 after Ctrl-C, 143 after SIGTERM.
         """
         settings = self._settings
         store = open_store(settings.tasks.out)
@@ -100,10 +113,12 @@ class AnalyzeBatch:
             except Terminated:
                 code = TERMINATED
             except BatchError as error:
-                click.echo(f"error: {error}", err=True)
+                click.echo(printable_message(f"error: {error}"), err=True)
                 code = FAILURE
         self._print_summary(plan, code)
-        return code or (FAILURE if self._totals.failed else 0)
+        if code or not self._totals.failed:
+            return code
+        return PARTIAL if self._totals.finished or plan.finished else FAILURE
 
     def _open_runner(self) -> Runner:
         settings = self._settings
@@ -123,13 +138,23 @@ class AnalyzeBatch:
             lines = totals.lines(len(plan.finished), time.monotonic() - self._started_s)
             print_table(
                 console,
-                [(Text(name, style="dim"), Text(value)) for name, value in [*lines, ("out", out)]],
+                [
+                    (Text(name, style="dim"), Text(printable_message(value)))
+                    for name, value in [*lines, ("out", out)]
+                ],
             )
-            print_messages(console, "note", totals.notes, "yellow")
+            notes = list(totals.notes)
+            if totals.without_faces:
+                size_px = self._settings.tasks.pipeline["min_face_size_px"]
+                first, count = totals.without_faces[0], len(totals.without_faces)
+                others = f" and {count - 1} more" if count > 1 else ""
+                notes.append(f"{first}{others}: {no_face_hint(size_px)}")
+            print_messages(console, "note", notes, "yellow")
         print_messages(console, "error", totals.failed, "red")
         if totals.failed:
             folder = f"{out.rstrip('/')}/{FAILED}"
-            console.print(Text(f"failures are recorded in {folder}; retry with --retry-failed"))
+            advice = f"failures are recorded in {folder}; retry with --retry-failed"
+            console.print(Text(printable_message(advice)))
         failed_now = len(totals.failed) - len(plan.failed_before)
         remaining = len(plan.todo) - totals.finished - failed_now
         if code and remaining:

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from faceaffect.audio.audio_source import AUTO
+from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.cli.shared_options import check_detector_model
 from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.sink import OverwritePolicy
-from faceaffect.sources.open_source import expand_sources, is_live
+from faceaffect.sources.open_source import is_live
 from faceaffect.sources.source import SourceOptions
 
 
@@ -22,11 +23,14 @@ class AnalyzeSettings:
     """Settings of a run with a single output.
 
     Attributes:
+        notes: What was left out of folders and patterns.
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
+        file_timeout_s: Time limit of a source; 0 for none.
     """
 
     sources: list[str]
+    notes: list[str]
     out: str
     overlay: Path | None
     report: Path | None
@@ -38,17 +42,20 @@ class AnalyzeSettings:
     when_existing: OverwritePolicy
     is_quiet: bool
     jobs: int = 1
+    file_timeout_s: float = 0.0
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> AnalyzeSettings:
         """Validate command line options; raises UsageError or SourceError."""
         _check_outputs(options)
-        sources = expand_sources(options["sources"])
+        found = find_inputs(options["sources"], is_single_output=True)
+        sources = [one.uri for one in found.inputs]
         if len(sources) > 1:
             reject_live_sources(sources, "analyze it alone")
         when_existing = OverwritePolicy.RESUME if options["resume"] else OverwritePolicy.REFUSE
         return cls(
             sources=sources,
+            notes=found.notes,
             out=options["out"],
             overlay=Path(options["overlay"]) if options["overlay"] else None,
             report=Path(options["report"]) if options["report"] else None,
@@ -60,6 +67,7 @@ class AnalyzeSettings:
             when_existing=OverwritePolicy.OVERWRITE if options["overwrite"] else when_existing,
             is_quiet=options["quiet"],
             jobs=options["jobs"] or 1,
+            file_timeout_s=options["file_timeout"] or 0.0,
         )
 
     def run_config(self, model_name: str, precision: str) -> dict[str, str]:
@@ -110,6 +118,7 @@ def pipeline_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "dla_core": options["dla_core"],
         "max_faces": options["max_faces"],
         "min_face_size_px": options["min_face_size"],
+        "rotate": options["rotate"],
         "smooth": not options["no_smoothing"],
         "neutral_baseline": options["neutral_baseline"],
         "aligned_crops": options["aligned_crops"],
@@ -124,6 +133,9 @@ def source_options(options: Mapping[str, Any]) -> SourceOptions:
         image_fps=options["image_fps"],
         is_video=_is_video(options),
         reconnect_timeout_s=options["reconnect_timeout"],
+        max_pixels=options["max_pixels"],
+        rate_fps=options["rate"],
+        allow_playlists=options["playlists"],
     )
 
 
@@ -141,8 +153,17 @@ def run_config(
     Backend, device and DLA core change no more than the last digit of a score and are left out, as
     is everything that only changes the speed.
     """
-    names = ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
+    names = (
+        "max_faces",
+        "min_face_size_px",
+        "rotate",
+        "smooth",
+        "neutral_baseline",
+        "aligned_crops",
+    )
     config = {"model": model_name, "precision": precision}
     config |= {name: str(pipeline[name]) for name in names}
     config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}
+    if options.rate_fps is not None:
+        config["rate_fps"] = str(options.rate_fps)
     return config if audio == AUTO else {**config, "audio": audio}

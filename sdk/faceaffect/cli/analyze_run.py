@@ -13,20 +13,38 @@ import click
 
 from faceaffect.audio.audio_source import AUTO, NONE
 from faceaffect.cli.analyze_options import AnalyzeSettings
+from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.progress import SourceProgress
-from faceaffect.cli.run_summary import RunSummary, print_summary
-from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated, sigterm_raises
+from faceaffect.cli.run_summary import RunSummary, no_face_hint, print_summary
+from faceaffect.cli.signals import (
+    FAILURE,
+    INTERRUPTED,
+    PARTIAL,
+    TERMINATED,
+    Terminated,
+    sigterm_raises,
+)
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
 from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
-from faceaffect.sinks.sink import OverwritePolicy, ResumePoint, Sink, SinkError, SinkOptions
+from faceaffect.sinks.parquet_sink import journal_path
+from faceaffect.sinks.sink import (
+    InputReplacedError,
+    OverwritePolicy,
+    ResumePoint,
+    Sink,
+    SinkError,
+    SinkOptions,
+)
 from faceaffect.sinks.threaded_sink import ThreadedSink
 from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import Source, SourceError
+from faceaffect.system.path_text import printable_message
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
     from faceaffect.segments.parallel_video import ParallelVideo
+    from faceaffect.segments.resume import ResumedTracks
 
 
 class AnalyzeRun:
@@ -36,14 +54,15 @@ class AnalyzeRun:
         self._settings = settings
         # Overlay names are only needed to tell several sources apart; a live source is alone.
         self._stems = overlay_stems(settings.sources) if len(settings.sources) > 1 else {}
-        self._summary = RunSummary()
+        self._summary = RunSummary(notes=list(settings.notes))
         self._progress = SourceProgress(len(settings.sources), settings.is_quiet)
 
     def run(self) -> int:
         """Analyze all sources.
 
         Returns:
-            The exit code: 0, 1 if a source failed, 130 after Ctrl-C, 143 after SIGTERM.
+            The exit code: 0, 1 after an error or if no source could be analyzed, 3 if some could
+            and others not, 130 after Ctrl-C, 143 after SIGTERM.
         """
         self._check_outputs()
         from faceaffect.backends import BackendError
@@ -69,9 +88,13 @@ class AnalyzeRun:
                 except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
                     self._summary.failed.append(str(error))
                     code = FAILURE
+            if self._summary.frames and not self._summary.faces:
+                self._summary.notes.append(no_face_hint(settings.pipeline["min_face_size_px"]))
             is_reported = True
-            is_complete = code in (0, FAILURE) or is_live(settings.sources[0])  # Ctrl-C ends those
-            if settings.report is not None and is_complete:
+            is_complete = code in (0, FAILURE, PARTIAL) or is_live(
+                settings.sources[0]
+            )  # Ctrl-C ends those
+            if settings.report is not None and is_complete and Path(settings.out).exists():
                 is_reported = self._write_report(settings.report, pipeline)
         self._print_summary(code)
         return code if is_reported else code or FAILURE
@@ -117,28 +140,33 @@ class AnalyzeRun:
     def _print_summary(self, code: int) -> None:
         if self._settings.is_quiet:
             for line in self._summary.failed:
-                click.echo(f"error: {line}", err=True)
+                click.echo(printable_message(f"error: {line}"), err=True)
         else:
             print_summary(self._summary, sys.stderr)
         if code and not is_stdout(self._settings.out):
-            state = "incomplete" if code == FAILURE else "stopped"
-            click.echo(
-                f"{state}: rows so far are in {self._settings.out}; continue with --resume",
-                err=True,
-            )
+            state = "incomplete" if code in (FAILURE, PARTIAL) else "stopped"
+            rows = "there are no rows"
+            out = Path(self._settings.out)
+            if out.exists() or journal_path(out).exists():
+                rows = f"rows so far are in {self._settings.out}; continue with --resume"
+            click.echo(printable_message(f"{state}: {rows}"), err=True)
 
     def _analyze_all(self, pipeline: Pipeline, sink: Sink) -> int:
         self._summary.outputs.append(sink.path)
         is_complete = False
+        analyzed = 0
         try:
             for number, uri in enumerate(self._settings.sources, 1):
                 self._progress.start_source(number, uri)
                 try:
                     self._analyze_source(uri, pipeline, sink)
-                except SourceError as error:
+                    analyzed += 1
+                except (SourceError, InputReplacedError) as error:
                     self._summary.failed.append(str(error))
             is_complete = not self._summary.failed
-            return 0 if is_complete else FAILURE
+            if is_complete:
+                return 0
+            return PARTIAL if analyzed else FAILURE
         except KeyboardInterrupt:
             return INTERRUPTED
         except Terminated:
@@ -151,31 +179,66 @@ class AnalyzeRun:
         if point.is_finished:
             self._summary.notes.append(f"{uri}: skipped, analyzed by the previous run")
             return
-        pipeline.reset()
+        # Ids continue after those in the rows, whether or not this run has written them.
+        pipeline.reset(track_ids=True)
         pipeline.set_next_track_id(max(point.last_track_id, 0) + 1)
-        options = replace(self._settings.source_options, start_frame=point.next_frame)
+        first_frame = self._first_frame(uri, point, pipeline)
+        options = replace(self._settings.source_options, start_frame=first_frame)
         with open_source(uri, options) as source:
-            video = self._split(source, point, pipeline) if self._settings.jobs > 1 else None
+            video = None
+            if self._settings.jobs > 1:
+                video = self._split(source, point, pipeline, sink)
             try:
                 if video is not None:
                     self._write_results(video, source, point, sink)
                 else:
                     pipeline.prefetch_detections(source)
                     with source_audio(pipeline, source, self._settings.audio, self._summary.notes):
-                        self._analyze_frames(
-                            source, point, pipeline, sink, self._stems.get(uri, "")
-                        )
+                        tracks = self._resume_tracks(source, point, first_frame, sink)
+                        stem = self._stems.get(uri, "")
+                        self._analyze_frames(source, point, pipeline, sink, tracks, stem)
             finally:
                 self._summary.notes += source.notes if video is None else video.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)
 
+    def _first_frame(self, uri: str, point: ResumePoint, pipeline: Pipeline) -> int:
+        """Return the first frame to analyze: of a resumed video the first one of the warm-up."""
+        settings = self._settings
+        if not point.next_frame or is_live(uri):
+            return point.next_frame
+        from faceaffect.segments.resume import warmup_start
+
+        needs_history = bool(
+            getattr(pipeline.spec, "stages", ()) or settings.pipeline["neutral_baseline"]
+        )
+        with open_source(uri, settings.source_options) as source:
+            if not source.is_sequence:
+                return point.next_frame
+            if "int8" in pipeline.precision:
+                self._summary.notes.append(
+                    f"{uri}: resumed at frame {point.next_frame}; in int8 the rows after it differ"
+                    " slightly from those of an unbroken run (docs/reliability.md)"
+                )
+            return warmup_start(point.next_frame, source.fps, needs_history=needs_history)
+
+    def _resume_tracks(
+        self, source: Source, point: ResumePoint, first_frame: int, sink: Sink
+    ) -> ResumedTracks | None:
+        if first_frame >= point.next_frame:
+            return None
+        from faceaffect.segments.resume import ResumedTracks
+
+        written = sink.written_faces(source.name, first_frame)
+        return ResumedTracks(written, point.next_frame, max(point.last_track_id, 0) + 1)
+
     def _split(
-        self, source: Source, point: ResumePoint, pipeline: Pipeline
+        self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink
     ) -> ParallelVideo | None:
         """Split the source across processes; None, with a note, if it cannot or need not be."""
         from faceaffect.segments.parallel_video import ParallelVideo
         from faceaffect.segments.plan import plan_segments
+        from faceaffect.segments.resume import written_results
         from faceaffect.segments.task import SegmentSettings
         from faceaffect.sources.video_file import VideoFile
 
@@ -202,6 +265,11 @@ class AnalyzeRun:
             source.fps,
             settings.jobs,
             next_track_id=max(point.last_track_id, 0) + 1,
+            previous=written_results(
+                sink.written_faces(source.name, segments[0].warmup_start)
+                if segments[0].warmup_frames
+                else []
+            ),
             on_progress=self._progress.advance_many,
         )
 
@@ -209,20 +277,30 @@ class AnalyzeRun:
         self, video: ParallelVideo, source: Source, point: ResumePoint, sink: Sink
     ) -> None:
         self._progress.start_frames(source.frame_count, point.next_frame)
-        for one in video:
+        for one in limit_time(video, source.name, self._settings.file_timeout_s):
             self._summary.add(one.faces, one.affect, one.seconds)
             sink.write(one.frame_info(source.name), one.faces, one.affect)
 
     def _analyze_frames(
-        self, source: Source, point: ResumePoint, pipeline: Pipeline, sink: Sink, stem: str
+        self,
+        source: Source,
+        point: ResumePoint,
+        pipeline: Pipeline,
+        sink: Sink,
+        tracks: ResumedTracks | None,
+        stem: str,
     ) -> None:
         self._progress.start_frames(source.frame_count, point.next_frame)
         with self._open_overlay(source, pipeline, stem) as overlay:
-            for frame in source:
+            for frame in limit_time(source, source.name, self._settings.file_timeout_s):
                 if not source.is_sequence:
                     pipeline.reset()
                 start_s = time.perf_counter()
                 faces, affect = pipeline.analyze(frame)
+                if tracks is not None:
+                    if tracks.is_warmup(frame.index, frame.time_s, faces):
+                        continue
+                    faces = tracks.renumber(faces)
                 self._summary.add(faces, affect, time.perf_counter() - start_s)
                 sink.write(frame, faces, affect)
                 if overlay is not None:

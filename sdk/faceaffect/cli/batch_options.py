@@ -57,11 +57,13 @@ class BatchSettings:
     """Settings of a run with an output folder.
 
     Attributes:
+        notes: What was left out of folders and patterns.
         run_config: Settings that a later run into the same folder must share.
         ray: Address of a Ray cluster; None for local processes.
     """
 
     inputs: list[Input]
+    notes: list[str]
     tasks: TaskSettings
     run_config: dict[str, str]
     ray: str | None
@@ -92,8 +94,10 @@ class BatchSettings:
             source_options=reading,
             audio=options["audio"],
             version=installed_version(),
+            file_timeout_s=options["file_timeout"] or 0.0,
         )
-        inputs = find_inputs(options["sources"])
+        found = find_inputs(options["sources"])
+        inputs = found.inputs
         if uses_ray:
             inputs = [Input(_absolute(one.uri), one.name) for one in inputs]
         # The spec holds the digest of every other file of the bundle.
@@ -102,6 +106,7 @@ class BatchSettings:
         config = run_config(model, options["precision"], pipeline, reading, options["audio"])
         return cls(
             inputs=inputs,
+            notes=found.notes,
             tasks=tasks,
             run_config={**config, "output_format": output_format},
             ray=options["ray"],

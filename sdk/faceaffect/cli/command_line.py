@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,6 +17,7 @@ from faceaffect.cli.models import models
 from faceaffect.cli.report import report
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
 from faceaffect.errors import FaceAffectError
+from faceaffect.system.path_text import printable_message
 
 
 def package_version() -> str:
@@ -42,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Command line arguments without the program name; None for those of the process.
     """
+    _repair_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     show_traceback = "--debug" in arguments
     # Accept --debug anywhere: users append it to a command that has failed.
@@ -49,11 +53,36 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(_run(arguments, show_traceback))
 
 
+def _repair_streams() -> None:
+    """Make standard streams usable that are closed or cannot encode every character.
+
+    A closed descriptor must not be taken by the next file that is opened: what is printed to it
+    would end up there.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _run(arguments: list[str], show_traceback: bool) -> int:
+    try:
+        os.getcwd()
+    except OSError:
+        click.echo("error: the current folder was removed; change to another one", err=True)
+        return FAILURE
     try:
         return int(faceaffect.main(arguments, prog_name="faceaffect", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        click.echo(f"Error: {printable_message(error.format_message())}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -64,7 +93,7 @@ def _run(arguments: list[str], show_traceback: bool) -> int:
     except Exception as error:
         if show_traceback:
             raise
-        click.echo(f"error: {_describe_error(error)}", err=True)
+        click.echo(printable_message(f"error: {_describe_error(error)}"), err=True)
         return FAILURE
 
 

@@ -113,7 +113,6 @@ def _extras() -> Iterator[Check]:
     for extra, module in (
         ("parquet", "pyarrow"),
         ("openvino", "openvino"),
-        ("audio", "av"),
         ("report", "matplotlib"),
         ("bench", "matplotlib"),
     ):

@@ -23,6 +23,7 @@ def list_models() -> None:
     from faceaffect.bundle.bundle import MODELS_VARIABLE, list_bundles
     from faceaffect.bundle.model_spec import BundleError, ModelSpec
     from faceaffect.cli.print_table import open_console, print_table
+    from faceaffect.system.path_text import printable_text
 
     bundles = list_bundles()
     if not bundles:
@@ -36,10 +37,11 @@ def list_models() -> None:
         size = f"{size_bytes / 1e6:.1f} MB"
         try:
             spec = ModelSpec.load(folder)
-            cells = (spec.name, size, spec.license)
+            cells: tuple[str, ...] = (spec.name, size, spec.license)
         except BundleError as error:
             cells = ("unusable", size, str(error))
-        rows.append([Text(cell) for cell in (folder.name, *cells, str(folder))])
+        cells = (folder.name, *cells, str(folder))
+        rows.append([Text(printable_text(cell)) for cell in cells])
     print_table(open_console(), rows)
 
 
@@ -50,14 +52,22 @@ def show(name: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from faceaffect.bundle.bundle import CARD_FILE, find_bundle
+    from faceaffect.bundle.bundle import find_bundle
+    from faceaffect.bundle.bundle_files import CARD_FILE, MAX_CARD_BYTES, read_bundle_file
+    from faceaffect.system.path_text import printable_text
 
-    card = find_bundle(name) / CARD_FILE
+    folder = find_bundle(name)
+    card = folder / CARD_FILE
     if not card.is_file():
         raise click.ClickException(
             f"{card}: this bundle has no model card; ask its author for data, license and limits"
         )
-    Console().print(Markdown(card.read_text(encoding="utf-8")))
+    try:
+        text = read_bundle_file(folder, CARD_FILE, MAX_CARD_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise click.ClickException(f"{card}: cannot be read: {error.strerror}") from None
+    # Links of a terminal are escape sequences, which would hide where they lead.
+    Console().print(Markdown(printable_text(text, keeps_lines=True), hyperlinks=False))
 
 
 @models.command()
@@ -68,8 +78,14 @@ def show(name: str) -> None:
     metavar="HEX",
     help="Expected SHA-256 of the bundle's spec.json, which pins every other file.",
 )
+@click.option(
+    "--public-key",
+    default="",
+    metavar="KEY",
+    help="Minisign key, or its .pub file, that must have signed spec.json (spec.json.minisig).",
+)
 @click.option("--name", default="", metavar="NAME", help="Store the bundle under this name.")
-def download(source: str, sha256: str, name: str) -> None:
+def download(source: str, sha256: str, public_key: str, name: str) -> None:
     """Download the bundle at SOURCE (https://host/path/spec.json, or a folder) for --model NAME.
 
     Every file is verified. An interrupted download resumes when the command is run again. This is
@@ -98,12 +114,12 @@ def download(source: str, sha256: str, name: str) -> None:
                 task, completed=done_bytes, total=total_bytes
             )
 
-        folder, digest = download_bundle(source, sha256, name, track_file)
+        folder, digest = download_bundle(source, sha256, name, track_file, public_key)
     click.echo(
         f"stored as {folder}; use it with --model {folder.name}, read its card with"
         f" `faceaffect models show {folder.name}`"
     )
-    if not sha256:
+    if not sha256 and not public_key:
         click.echo(
             f"SHA-256 of spec.json: {digest}; compare it with the one its author published, or pin"
             " it with --sha256"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final, TextIO
@@ -10,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from faceaffect.system.path_text import printable_message
+
 MAX_MESSAGES: Final = 20
 _PIPE_WIDTH: Final = 10_000  # columns; wide enough that no path is folded
 
@@ -17,6 +20,8 @@ _PIPE_WIDTH: Final = 10_000  # columns; wide enough that no path is folded
 def open_console(stream: TextIO | None = None) -> Console:
     """Open a console that folds tables at the width of a terminal, and never in a pipe or file."""
     stream = sys.stdout if stream is None else stream
+    if stream is None:  # the process was started with the stream closed
+        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     return Console(file=stream, soft_wrap=True, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
@@ -34,6 +39,6 @@ def print_table(console: Console, rows: Sequence[Sequence[Text]]) -> None:
 def print_messages(console: Console, label: str, messages: Sequence[str], style: str) -> None:
     """Print the first `MAX_MESSAGES` messages, then the number of those left out."""
     for message in messages[:MAX_MESSAGES]:
-        console.print(Text(f"{label}: {message}", style=style))
+        console.print(Text(printable_message(f"{label}: {message}"), style=style))
     if len(messages) > MAX_MESSAGES:
         console.print(Text(f"{label}: {len(messages) - MAX_MESSAGES} more", style=style))

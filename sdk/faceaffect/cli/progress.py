@@ -22,7 +22,8 @@ from rich.table import Column
 
 from faceaffect.batch.file_task import FileResult
 from faceaffect.sources.open_source import is_live
-from faceaffect.sources.rtsp_stream import redact_password
+from faceaffect.system.path_text import printable_text, redact_passwords
+from faceaffect.system.systemd_watchdog import SystemdWatchdog
 
 _MAX_NAME_LENGTH: Final = 20  # leaves room for the rate on 80 columns
 _Self = TypeVar("_Self", bound="_ProgressBar")
@@ -41,7 +42,7 @@ class _ProgressBar:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            disable=is_quiet or not sys.stderr.isatty(),
+            disable=is_quiet or sys.stderr is None or not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(description, total=total, rate="")
         self._frames = 0
@@ -70,11 +71,13 @@ class SourceProgress(_ProgressBar):
     def __init__(self, source_count: int, is_quiet: bool) -> None:
         super().__init__("", None, is_quiet)
         self._source_count = source_count
+        self._watchdog = SystemdWatchdog()
 
     def start_source(self, number: int, uri: str) -> None:
         """Show the name of the source about to be opened; `number` counts from 1."""
         position = f"[{number}/{self._source_count}] " if self._source_count > 1 else ""
-        name = redact_password(uri) if is_live(uri) else Path(uri).name or uri
+        name = redact_passwords(uri) if is_live(uri) else Path(uri).name or uri
+        name = printable_text(name)
         if len(name) > _MAX_NAME_LENGTH:
             name = name[: _MAX_NAME_LENGTH - 3] + "..."
         self._bar.reset(self._task, total=None, description=escape(f"{position}{name}"), rate="")
@@ -84,9 +87,11 @@ class SourceProgress(_ProgressBar):
         self._frames = 0
         self._started_s = time.monotonic()
         self._bar.update(self._task, total=frame_count, completed=first_frame)
+        self._watchdog.ready()
 
     def advance(self, face_count: int, dropped: int) -> None:
         """Count one frame and show its number of faces."""
+        self._watchdog.ping()
         if not self._bar.disable:
             self._frames += 1
             dropped_text = f", {dropped} dropped" if dropped else ""
@@ -94,6 +99,7 @@ class SourceProgress(_ProgressBar):
 
     def advance_many(self, frames: int) -> None:
         """Count frames that worker processes have analyzed."""
+        self._watchdog.ping()
         if not self._bar.disable:
             self._frames += frames
             self._update(frames, "")

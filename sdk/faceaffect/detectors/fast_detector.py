@@ -18,6 +18,7 @@ from faceaffect.detectors.buffer_pool import BufferPool
 from faceaffect.detectors.detector import Detections, Detector
 from faceaffect.detectors.face_verifier import OnetVerifier
 from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX
+from faceaffect.detectors.read_network import read_network
 from faceaffect.detectors.resize_image import resize_to_bgr
 from faceaffect.types import BoolArray, FloatArray, Frame
 
@@ -31,6 +32,19 @@ MIN_FACE_INPUT_PX: Final[int] = 16
 
 _COARSE_LONGEST_PX: Final[int] = 256
 """Longest side at which a ninth of the height of a 16:9 frame is `MIN_FACE_INPUT_PX`."""
+
+_MAX_ASPECT: Final = 2.5
+"""Ratio of the sides from which a frame is searched in strips; films have up to 2.4."""
+
+_STRIP_ASPECT: Final = 2.0
+"""Ratio of the sides of a strip; half of it, a square, overlaps with the next one."""
+
+_MAX_STRIPS: Final = 16
+
+_DARK_MEAN: Final = 50.0
+_LIT_MEAN: Final = 100.0
+_MAX_GAIN: Final = 6.0
+"""Images with a mean below `_DARK_MEAN` gray levels are brightened to `_LIT_MEAN`."""
 
 _GRAY: Final[int] = 128
 _MAX_CANDIDATES: Final[int] = 64
@@ -48,9 +62,9 @@ class FastFaceDetector(Detector):
 
     def __init__(
         self,
-        min_face_size_px: int = 40,
+        min_face_size_px: int = 24,
         longest_px: int = 960,
-        min_score: float = 0.5,
+        min_score: float = 0.3,
         threads: int = 1,
         model: Path | None = None,
     ) -> None:
@@ -73,7 +87,7 @@ class FastFaceDetector(Detector):
                 "make one with `python -m training train-detector` and "
                 "`python -m export.export_detector` from a checkout, or use --detector mtcnn"
             )
-        content = path.read_bytes()
+        content = read_network(path)
         _check_digest(content, path)
         self._session = open_session(content, threads, path)
         self._input_name = self._session.get_inputs()[0].name
@@ -93,6 +107,10 @@ class FastFaceDetector(Detector):
         """Detect faces; see `Detector.detect`."""
         if not full_resolution:
             return self._detect(frame, _COARSE_LONGEST_PX)
+        longest, shortest = (f(frame.width_px, frame.height_px) for f in (max, min))
+        is_long = longest > _MAX_ASPECT * shortest
+        if is_long and self._input_side_px(frame, longest) > self._longest_px:
+            return _merge(self._detect(frame, self._longest_px), self._detect_strips(frame))
         fine = self._detect(frame, self._longest_px)
         if self._input_side_px(frame, self._longest_px) <= _COARSE_LONGEST_PX:
             return fine
@@ -103,15 +121,33 @@ class FastFaceDetector(Detector):
         """Confirm new faces with O-Net; see `Detector.verify`."""
         return self._verifier.verify(frame, crop_to_frame)
 
-    def _detect(self, frame: Frame, max_side_px: int) -> Detections:
-        image, scale = resize_to_bgr(frame, self._input_side_px(frame, max_side_px), self._buffers)
+    def _detect(self, frame: Frame, max_side_px: int, shrunk: float = 1.0) -> Detections:
+        """Detections in an image; `shrunk` is by how much it was made smaller before."""
+        image, scale = resize_to_bgr(
+            frame, self._input_side_px(frame, max_side_px, shrunk), self._buffers
+        )
         maps = self._session.run(None, {self._input_name: self._prepare(image)})[0]
         return decode_maps(maps[0], self._min_score, scale)
 
-    def _input_side_px(self, frame: Frame, max_side_px: int) -> int:
+    def _detect_strips(self, frame: Frame) -> Detections:
+        """Detections in overlapping strips of a frame that is too wide or tall for one image."""
+        image, scale = resize_to_bgr(frame, _MAX_STRIPS * self._longest_px, self._buffers)
+        axis = int(image.shape[1] < image.shape[0])  # of (x, y)
+        length, across = image.shape[1 - axis], image.shape[axis]
+        strip = round(_STRIP_ASPECT * across)
+        starts = np.linspace(0, length - strip, -(-(length - across) // (strip - across)))
+        found = Detections()
+        for start in starts.round().astype(int).tolist():
+            part = slice(start, start + strip)
+            pixels = image[:, part] if axis == 0 else image[part]
+            one = self._detect(Frame(np.ascontiguousarray(pixels)), self._longest_px, scale)
+            found = _merge(found, one.shifted(start if axis == 0 else 0, start if axis else 0))
+        return found.scaled(scale)
+
+    def _input_side_px(self, frame: Frame, max_side_px: int, shrunk: float = 1.0) -> int:
         """Longest side of the network's input."""
         longest_px = max(frame.height_px, frame.width_px)
-        side_px = longest_px * MIN_FACE_INPUT_PX // self._min_face_px
+        side_px = int(longest_px * shrunk * MIN_FACE_INPUT_PX // self._min_face_px)
         return max(min(max_side_px, side_px), 2 * STRIDE_PX)
 
     def _prepare(self, image: NDArray[np.uint8]) -> FloatArray:
@@ -119,11 +155,22 @@ class FastFaceDetector(Detector):
         height, width = image.shape[:2]
         rows, columns = (-(-side // STRIDE_PX) * STRIDE_PX for side in (height, width))
         canvas = self._buffers.get("canvas", (1, rows, columns, 3))
-        canvas[0, height:] = _GRAY
-        canvas[0, :, width:] = _GRAY
+        gain = _exposure_gain(image)
+        padding = round(_GRAY / gain)
+        canvas[0, height:] = padding
+        canvas[0, :, width:] = padding
         canvas[0, :height, :width] = image
         out = self._buffers.get("network", (1, 3, rows, columns), np.float32)
-        return kernels.normalize(canvas, MEAN, STD, out=out)
+        if gain == 1:
+            return kernels.normalize(canvas, MEAN, STD, out=out)
+        mean, std = (tuple(value / gain for value in values) for values in (MEAN, STD))
+        return kernels.normalize(canvas, mean, std, out=out)
+
+
+def _exposure_gain(image: NDArray[np.uint8]) -> float:
+    """How many times brighter a dark image should be; 1 for any other."""
+    mean = float(np.mean(cv2.mean(image)[:3]))
+    return 1.0 if mean >= _DARK_MEAN else min(_LIT_MEAN / max(mean, 1.0), _MAX_GAIN)
 
 
 def _check_digest(content: bytes, path: Path) -> None:

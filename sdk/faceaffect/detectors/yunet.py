@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceaffect.bundle.check_onnx import check_onnx
 from faceaffect.detectors.detector import Detections, Detector
+from faceaffect.detectors.read_network import read_network
 from faceaffect.detectors.resize_image import resize_to_bgr
 from faceaffect.types import Frame
 
@@ -22,16 +24,19 @@ class YunetDetector(Detector):
 
         Raises:
             FileNotFoundError: `model` does not exist.
-            ValueError: `model` is no such network.
+            ValueError: `model` is no such network, or `check_onnx` refuses it.
         """
-        if not Path(model).is_file():
+        if not Path(model).exists():
             raise FileNotFoundError(
                 f"expected YuNet's ONNX file (face_detection_yunet_2023mar.onnx) at {model}, "
                 "which does not exist"
             )
+        content = read_network(Path(model))
+        check_onnx(content, model)
+        buffer, no_config = np.frombuffer(content, np.uint8), np.empty(0, np.uint8)
         try:
             self._network = cv2.FaceDetectorYN.create(
-                str(model), "", (320, 320), min_score, 0.3, 100
+                "onnx", buffer, no_config, (320, 320), min_score, 0.3, 100
             )
         except cv2.error as error:
             raise ValueError(f"expected YuNet's ONNX file, got {model}: {error}") from None

@@ -59,9 +59,9 @@ def check_out(out: Any, shape: tuple[int, ...]) -> FloatArray:
     if out is None:
         return np.empty(shape, np.float32)
     fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
-    if not fits or not (out.flags.c_contiguous and out.flags.writeable):
+    if not fits or not (out.flags.carray and out.flags.aligned):
         raise ValueError(
-            f"out must be a writable C-contiguous float32 {shape}, "
+            f"out must be a writable, aligned, C-contiguous float32 {shape}, "
             f"got {getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
         )
     filled: FloatArray = out

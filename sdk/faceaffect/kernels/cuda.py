@@ -125,6 +125,9 @@ def gcn_weights_on_device(
     flat = weights.packed.flat().astype(typestr)
     array = device_array(flat.shape, typestr)
     _native.copy_bytes(array.address, flat.ctypes.data, flat.nbytes, stream)
+    uploaded = Event()
+    uploaded.record(stream)
+    uploaded.synchronize()  # other streams do not wait for it, and `flat` ends here
     return array
 
 

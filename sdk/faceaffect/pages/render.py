@@ -6,6 +6,8 @@ import importlib
 from pathlib import Path
 from typing import Any, Final
 
+from faceaffect.system.durable_file import write_file
+
 _BASE_FOLDER: Final = Path(__file__).parent
 _PACKAGES: Final = ("jinja2", "matplotlib.figure")  # both come with an extra
 
@@ -46,15 +48,9 @@ def render_page(template: Path, **values: Any) -> str:
 
 
 def write_page(text: str, path: Path) -> None:
-    """Replace `path` atomically, so that a failed write leaves no partial page.
+    """Replace `path` atomically and durably, so that a failed write leaves no partial page.
 
     Raises:
         OSError: The file cannot be written.
     """
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    write_file(path, text.encode("utf-8"))

@@ -113,7 +113,7 @@ def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
                 if not isinstance(row := json.loads(line), dict):
                     raise TypeError(f"got {line[:20].strip()!r}")
                 _check_columns(path, list(row))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 if isinstance(error, ReportError):
                     raise
                 if not line.endswith("\n"):

@@ -93,13 +93,19 @@ def write_report(
         write_page(report_page(contents), path)
     except OSError as error:
         raise ReportError(
-            f"{path}: the report cannot be written ({error.strerror}); "
+            f"{path}: the report cannot be written ({error.strerror or error}); "
             "make room or choose another path"
         ) from None
 
 
 def _check_packages() -> None:
-    if missing := missing_packages():
+    try:
+        missing = missing_packages()
+    except OSError as error:  # matplotlib without a folder for its cache
+        raise ReportError(
+            f"the report needs a writable temporary folder ({error}); set TMPDIR or MPLCONFIGDIR"
+        ) from None
+    if missing:
         raise ReportError(f'the report needs {missing}: run pip install "faceaffect[report]"')
 
 

@@ -18,7 +18,7 @@ from faceaffect.segments.plan import Segment
 from faceaffect.segments.stitching import TrackIdMapper, frame_offset
 from faceaffect.segments.task import SEEK_MARGIN, SegmentSettings, SegmentTask
 from faceaffect.sources.source import SourceError
-from faceaffect.system.worker_process import WorkerProcess
+from faceaffect.system.worker_process import WorkerProcess, describe_error
 
 WORKER: Final = (sys.executable, "-m", "faceaffect.segments.worker")
 _MAX_AHEAD: Final = 2  # segments per process that may be started or done before their turn
@@ -68,6 +68,7 @@ class ParallelVideo:
         jobs: int,
         *,
         next_track_id: int = 1,
+        previous: Sequence[FrameResult] = (),
         on_progress: Callable[[int], None] = lambda frames: None,
         command: Sequence[str] = WORKER,
     ) -> None:
@@ -79,12 +80,14 @@ class ParallelVideo:
             fps: Frame rate of the video.
             jobs: Maximum number of processes.
             next_track_id: Id of the first new face.
+            previous: Frames before the first segment that an earlier run has analyzed.
             on_progress: Called with the number of frames analyzed since its last call.
             command: Command line of a process.
         """
         self._settings = settings
         self._fps = fps
         self._command = command
+        self._previous = list(previous)
         self._on_progress = on_progress
         self._attempts = [
             _Attempt(number, segment, is_counted=number == 0)
@@ -92,7 +95,8 @@ class ParallelVideo:
         ]
         self._jobs = min(jobs, len(self._attempts))
         self._ids = TrackIdMapper(next_track_id)
-        self._changed = threading.Condition()  # guards the next four
+        self._changed = threading.Condition()  # guards the next five
+        self._running = self._jobs
         self._todo = deque(self._attempts)
         self._current = 0  # number of the segment whose frames are being yielded
         self._analyzed = 0
@@ -107,9 +111,8 @@ class ParallelVideo:
         ]
         max_warmup = max((one.segment.warmup_frames for one in self._attempts), default=0)
         try:
-            for thread in threads:
-                thread.start()
-            previous: list[FrameResult] = []
+            _start_all(threads)
+            previous = self._previous
             for number in range(len(self._attempts)):
                 with self._changed:
                     self._current = number
@@ -124,7 +127,8 @@ class ParallelVideo:
         finally:
             self._close()
             for thread in threads:
-                thread.join(_JOIN_TIMEOUT_S)
+                if thread.ident is not None:
+                    thread.join(_JOIN_TIMEOUT_S)
 
     def _segment_frames(self, number: int, previous: list[FrameResult]) -> Iterator[FrameResult]:
         """Yield the frames of a segment under final numbers and ids.
@@ -138,7 +142,7 @@ class ParallelVideo:
         offset = 0
         next_index = segment.begin
         frames = self._received_frames(attempt)
-        if number:
+        if segment.warmup_frames:
             head = list(_until(frames, segment.begin + SEEK_MARGIN))
             if not attempt.is_counted:
                 seek_offset = frame_offset(previous, head)
@@ -168,6 +172,8 @@ class ParallelVideo:
             segment = self._attempts[number].segment
             self._attempts[number] = _Attempt(number, segment, is_counted=True)
             self._todo.appendleft(self._attempts[number])
+            if not self._running:
+                self._fail_todo()
             self._changed.notify_all()
 
     def _received_frames(self, attempt: _Attempt) -> Iterator[FrameResult]:
@@ -209,19 +215,43 @@ class ParallelVideo:
     def _feed_worker(self) -> None:
         """Body of one thread: feeds one process, and starts a new one if that dies."""
         process: WorkerProcess | None = None
-        while (attempt := self._next_attempt()) is not None:
-            process = process or self._start()
-            process.send(asdict(attempt.task(self._fps)))
-            kind = "frames"
-            while kind == "frames":
-                kind, value = self._receive(process, attempt)
-                attempt.messages.put((kind, value))
-            if kind == "died":
+        try:
+            while (attempt := self._next_attempt()) is not None:
+                try:
+                    process = process or self._start()
+                    kind = self._analyze(process, attempt)
+                except Exception as error:  # whatever it is, the run must end with words
+                    message = f"a worker process failed: {describe_error(error)}"
+                    attempt.messages.put(("stop", message))
+                    return
+                if kind == "died":
+                    self._processes.discard(process)
+                    process = None
+        finally:
+            if process is not None:
                 self._processes.discard(process)
-                process = None
-        if process is not None:
-            self._processes.discard(process)
-            process.close()
+                process.close()
+            self._end_worker()
+
+    def _analyze(self, process: WorkerProcess, attempt: _Attempt) -> str:
+        """Pass on what a process sends of a segment; return the kind of the last message."""
+        process.send(asdict(attempt.task(self._fps)))
+        kind = "frames"
+        while kind == "frames":
+            kind, value = self._receive(process, attempt)
+            attempt.messages.put((kind, value))
+        return kind
+
+    def _end_worker(self) -> None:
+        """Fail the segments that nobody is left to analyze."""
+        with self._changed:
+            self._running -= 1
+            if not self._running and not self._is_closed:
+                self._fail_todo()
+
+    def _fail_todo(self) -> None:
+        for attempt in self._todo:
+            attempt.messages.put(("stop", "no worker process is left; use fewer --jobs"))
 
     def _next_attempt(self) -> _Attempt | None:
         """Wait for a segment that is near its turn; None once the video is closed."""
@@ -255,6 +285,14 @@ class ParallelVideo:
         with self._changed:
             self._analyzed += sum(one.index >= attempt.segment.begin for one in frames)
         return kind, frames
+
+
+def _start_all(threads: Sequence[threading.Thread]) -> None:
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError as error:
+        raise BackendError(f"a thread cannot be started ({error}); use fewer --jobs") from None
 
 
 def _died(process: WorkerProcess) -> _Message:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 
 WARMUP_S: Final = TrackerConfig().lost_track_timeout_s
 """Warm-up of a segment: as long as a lost face is remembered, which is the longest memory."""
@@ -40,6 +40,8 @@ class Segment:
 def plan_segments(first: int, frame_count: int, fps: float, jobs: int) -> list[Segment]:
     """Split frames [first, frame_count) into segments of about equal cost, warm-up included.
 
+    A first segment that does not begin with the video has a warm-up like the others.
+
     Returns:
         Segments in order: a multiple of `jobs`, fewer for a short video; a single one if splitting
         does not pay.
@@ -48,10 +50,13 @@ def plan_segments(first: int, frame_count: int, fps: float, jobs: int) -> list[S
     total = max(0, frame_count - first)
     count = jobs * max(1, math.ceil(total / (jobs * MAX_SEGMENT_FRAMES)))
     count = max(1, min(count, total // (_MIN_WARMUPS * warmup)))
-    cost = (total + warmup * (count - 1)) / count  # frames; the first segment has no warm-up
-    begins = [first] + [first + round(cost + (cost - warmup) * k) for k in range(count - 1)]
+    first_warmup = min(first, warmup)
+    cost = (total + first_warmup + warmup * (count - 1)) / count  # frames
+    begins = [first] + [
+        first + round(cost - first_warmup + (cost - warmup) * k) for k in range(count - 1)
+    ]
     ends: list[int | None] = [*begins[1:], None]
     return [
-        Segment(begin, end, begin if k == 0 else begin - warmup)
+        Segment(begin, end, max(0, begin - warmup))
         for k, (begin, end) in enumerate(zip(begins, ends, strict=True))
     ]

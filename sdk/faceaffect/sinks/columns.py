@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.system.path_text import to_utf8_text
+from faceaffect.system.path_text import printable_text, redact_passwords
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 Value = str | int | float | None
@@ -74,6 +75,7 @@ COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 NUMBERS: Final[list[Column]] = [column for column in COLUMNS[4:] if not column.is_text]
 """Number columns that are measured on a face, in their order."""
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in NUMBERS])
 _AU_END: Final = COLUMN_NAMES.index(AU_NAMES[-1]) - 3  # as an index into NUMBERS
 _VA_START: Final = _AU_END + len(EXPRESSION_NAMES)
@@ -87,7 +89,7 @@ def rows_for_frame(
         return
     expressions = affect.top_expression()
     time_s = round(frame.time_s, 6)
-    source = to_utf8_text(frame.source)
+    source = source_cell(frame.source)
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
         au_active = affect.au_active[i].tolist()
         active_aus = "+".join(
@@ -99,6 +101,18 @@ def rows_for_frame(
             *(*numbers[_AU_END:_VA_START], expressions[i]),
             *numbers[_VA_START:],
         )
+
+
+@lru_cache(maxsize=64)
+def source_cell(source: str) -> str:
+    r"""Return the name of a source as it is written in rows.
+
+    Control characters and bytes that are not UTF-8 are escaped (`\x1b`), passwords of addresses
+    are `***`. A relative path that a spreadsheet would take for a formula (`=1+1.png`) begins with
+    `./`, which is the same file.
+    """
+    cell = printable_text(redact_passwords(source))
+    return f"./{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:

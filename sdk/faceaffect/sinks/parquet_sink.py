@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import ModuleType
 
 from faceaffect.sinks.columns import COLUMNS
 from faceaffect.sinks.row_formats import CsvFormat
-from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions
+from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WrittenFace
 from faceaffect.sinks.text_sink import TextSink
+from faceaffect.system.durable_file import remove_leftovers, replace_file
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 _ROW_GROUP_BYTES = 16 << 20  # of journal text
@@ -31,12 +31,17 @@ class ParquetSink(Sink):
         require_pyarrow(path)
         self.path = str(path)
         self._journal_path = journal_path(path)
-        self._journal = TextSink(self._journal_path, CsvFormat(), options)
+        self._journal = TextSink(self._journal_path, CsvFormat(), options, is_journal=True)
+        remove_leftovers(path)
         self._is_closed = False
 
     def begin(self, source: str) -> ResumePoint:
         """Start, or resume, the rows of `source`."""
         return self._journal.begin(source)
+
+    def written_faces(self, source: str, first_frame: int) -> list[WrittenFace]:
+        """Return the faces of `source` in the rows from `first_frame` on."""
+        return self._journal.written_faces(source, first_frame)
 
     def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
         """Append the rows of one frame to the journal."""
@@ -55,20 +60,29 @@ class ParquetSink(Sink):
         if self._is_closed:
             return
         self._is_closed = True
-        # The journal is needed until the Parquet file is complete.
-        self._journal.close(is_complete=False)
-        partial = Path(self.path + ".tmp")
+        if not is_complete and self._journal.is_unused:
+            self._journal.close(is_complete=False)
+            return
+        # The journal stays, and locked, until the Parquet file is complete and durable.
+        is_converted = False
         try:
-            csv_to_parquet(self._journal_path, partial)
-            os.replace(partial, self.path)
+            self._journal.settle()
+            replace_file(
+                Path(self.path), lambda partial: csv_to_parquet(self._journal_path, partial)
+            )
+            is_converted = True
+        except SinkError:
+            raise
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise SinkError(
                 f"{self.path}: cannot be written ({error}); the rows so far are in "
                 f"{self._journal_path}: make room and use --resume"
             ) from None
-        if is_complete:
-            self._journal.delete()
+        finally:
+            if is_complete and is_converted:
+                self._journal.delete()
+            else:
+                self._journal.close(is_complete=False)
 
 
 def journal_path(path: Path) -> Path:

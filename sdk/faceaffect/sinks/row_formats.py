@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import Protocol
+from typing import Any, Protocol
 
 from faceaffect.sinks.columns import COLUMN_NAMES, Value
 
@@ -18,6 +18,10 @@ class RowFormat(Protocol):
 
     def line(self, row: tuple[Value, ...]) -> str:
         """Return a row, line feed included."""
+        ...
+
+    def parse(self, line: str) -> dict[str, Any] | None:
+        """Return the cells of a line by name; None if it is no row."""
         ...
 
 
@@ -37,6 +41,16 @@ class CsvFormat:
         line: str = self._writer.writerow(row)
         return line
 
+    def parse(self, line: str) -> dict[str, Any] | None:
+        """Return the cells of a line by name; None if it is no row."""
+        try:
+            cells = next(csv.reader([line]), [])
+        except csv.Error:
+            return None
+        if len(cells) != len(COLUMN_NAMES):
+            return None
+        return dict(zip(COLUMN_NAMES, cells, strict=True))
+
 
 class JsonlFormat:
     """One object per line; an unknown number is null."""
@@ -49,6 +63,14 @@ class JsonlFormat:
         """Return a row as a JSON object."""
         named = dict(zip(COLUMN_NAMES, row, strict=True))
         return json.dumps(named, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+    def parse(self, line: str) -> dict[str, Any] | None:
+        """Return the cells of a line by name; None if it is no row."""
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        return row if isinstance(row, dict) else None
 
 
 class _LineFeedEcho:

@@ -17,6 +17,10 @@ class SinkError(FaceAffectError, OSError):
     """An output that cannot be written; the message says what was expected and what to do."""
 
 
+class InputReplacedError(SinkError):
+    """An input that is another file than the one whose rows exist; other inputs are unaffected."""
+
+
 class OverwritePolicy(Enum):
     """What to do with an output that exists already."""
 
@@ -33,10 +37,12 @@ class SinkOptions:
         if_exists: what to do with an existing output.
         run_config: settings that change rows (model, thresholds ...). They are stored with an
             unfinished run; resuming it with different ones is refused.
+        is_resumable: whether an interrupted run leaves what is needed to resume it.
     """
 
     if_exists: OverwritePolicy = OverwritePolicy.REFUSE
     run_config: dict[str, str] = field(default_factory=dict)
+    is_resumable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,16 @@ class ResumePoint:
     is_finished: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenFace:
+    """A face in the rows of an earlier run."""
+
+    frame: int
+    time_s: float
+    track_id: int
+    box_xyxy: tuple[float, float, float, float]
+
+
 class Sink(Protocol):
     """A sink of rows, one per face. Leaving a `with` block by an exception keeps the run resumable.
 
@@ -66,6 +82,10 @@ class Sink(Protocol):
     def begin(self, source: str) -> ResumePoint:
         """Start, or resume, the rows of `source`."""
         ...
+
+    def written_faces(self, source: str, first_frame: int) -> list[WrittenFace]:
+        """Return the faces of `source` in the rows from `first_frame` on, in order."""
+        return []
 
     def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
         """Write the rows of one frame.

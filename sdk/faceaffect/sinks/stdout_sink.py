@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import TextIO
 
 from faceaffect.sinks.columns import rows_for_frame
 from faceaffect.sinks.row_formats import CsvFormat
-from faceaffect.sinks.sink import ResumePoint, Sink
+from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 
@@ -20,8 +22,17 @@ class StdoutSink(Sink):
     path = "-"
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Write the header to `stream` (standard output by default)."""
-        self._stream = stream or sys.stdout
+        """Write the header to `stream` (standard output by default).
+
+        Raises:
+            SinkError: it is closed, or cannot be written.
+        """
+        output = stream or sys.stdout
+        if output is None:
+            raise SinkError("standard output is closed; write to a file with --out rows.csv")
+        if isinstance(output, io.TextIOWrapper):  # rows are UTF-8 in any locale
+            output.reconfigure(encoding="utf-8", newline="\n")
+        self._stream = output
         self._format = CsvFormat()
         self._write_text(self._format.header())
 
@@ -42,5 +53,25 @@ class StdoutSink(Sink):
         """Do nothing: standard output stays open."""
 
     def _write_text(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:  # the next program of a pipe ended: no error
+            raise
+        except OSError as error:
+            if self._stream is sys.stdout:
+                _discard_stdout()
+            raise SinkError(
+                f"standard output: writing stopped ({error.strerror}); write to a file with --out"
+                " rows.csv, which can be resumed"
+            ) from None
+
+
+def _discard_stdout() -> None:
+    """Let the flush at exit, of what could not be written, succeed."""
+    try:
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())
+        os.close(descriptor)
+    except (OSError, ValueError):
+        return

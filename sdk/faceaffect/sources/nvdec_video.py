@@ -20,12 +20,16 @@ from faceaffect.sources.capture import (
 from faceaffect.sources.csi_camera import require_gstreamer
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.import_opencv import import_opencv
-from faceaffect.sources.rtsp_stream import redact_password, rtsp_stream
+from faceaffect.sources.network_stream import rtsp_stream
+from faceaffect.sources.redact_password import redact_password
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.types import Frame, PixelFormat
 
 SCHEME: Final = "nvdec"
 STREAM_SCHEME: Final = "nvdec+rtsp"
+_VIDEO_PAD: Final = "application/x-rtp, media=video"
+"""Links the video of a camera, which without it may be the pad of its microphone."""
+
 _DECODE_TO_NV12: Final = "parsebin ! nvv4l2decoder ! nvvidconv ! video/x-raw, format=NV12"
 
 
@@ -41,7 +45,7 @@ def nvdec_stream_pipeline(uri: str) -> str:
     """Return the GStreamer pipeline of a stream: the newest frame."""
     return (
         f"rtspsrc location={_quoted(uri.partition('+')[2])} latency=0 protocols=tcp ! "
-        f"{_DECODE_TO_NV12} ! appsink drop=true max-buffers=1 sync=false"
+        f"{_VIDEO_PAD} ! {_DECODE_TO_NV12} ! appsink drop=true max-buffers=1 sync=false"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from faceaffect.errors import FaceAffectError
 from faceaffect.types import Frame
@@ -15,6 +15,23 @@ SelfSource = TypeVar("SelfSource", bound="Source")
 
 class SourceError(FaceAffectError, ValueError):
     """A source that cannot be read; the message says what was expected and what to do."""
+
+
+DEFAULT_MAX_IMAGE_PIXELS: Final[int] = 1 << 26
+"""67 megapixels, as 8192 x 8192. Reading such an image takes 0.6 GB, with 16 bits and transparency
+1.1 GB, as a TIFF of floats 2.2 GB; a file of 128 kB can declare sixteen times as many pixels."""
+DEFAULT_MAX_VIDEO_PIXELS: Final[int] = 8192 * 4320
+"""35 megapixels, the largest format of cinemas. A decoder may hold 16 frames for reference, which
+are 1.7 GB with the ones that wait."""
+
+
+def check_pixel_count(name: str, width_px: int, height_px: int, max_pixels: int) -> None:
+    """Raise SourceError if an image, or the frames of a video, have more than `max_pixels`."""
+    if width_px * height_px > max_pixels:
+        raise SourceError(
+            f"{name}: expected at most {max_pixels} pixels, got {width_px} x {height_px}; "
+            "raise --max-pixels if you trust the file"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,11 @@ class SourceOptions:
         image_fps: frame rate of a folder of images: time_s = index / image_fps.
         is_video: True if the images of a folder are the frames of one video.
         reconnect_timeout_s: how long to try to reopen a camera or stream that was lost.
+        max_pixels: pixels of the largest image, or frame of a video, that is decoded; None for
+            `DEFAULT_MAX_IMAGE_PIXELS` and `DEFAULT_MAX_VIDEO_PIXELS`.
+        rate_fps: frame rate of a stream without time stamps, as .h264 and .mjpeg are; None for
+            what the stream says.
+        allow_playlists: whether to open playlists, which may name any file of this machine.
     """
 
     start_frame: int = 0
@@ -37,17 +59,32 @@ class SourceOptions:
     image_fps: float = 30.0
     is_video: bool = False
     reconnect_timeout_s: float = 10.0
+    max_pixels: int | None = None
+    rate_fps: float | None = None
+    allow_playlists: bool = False
 
     def __post_init__(self) -> None:
         if (
             min(self.start_frame, self.seek_s, self.reconnect_timeout_s) < 0
             or self.prefetch_frames < 1
             or self.image_fps <= 0
+            or (self.max_pixels is not None and self.max_pixels < 1)
+            or (self.rate_fps is not None and self.rate_fps <= 0)
         ):
             raise SourceError(
-                "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0 and "
-                f"reconnect_timeout_s >= 0, got {self}"
+                "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0, "
+                f"max_pixels >= 1, rate_fps > 0 and reconnect_timeout_s >= 0, got {self}"
             )
+
+    @property
+    def max_image_pixels(self) -> int:
+        """Pixels of the largest image that is decoded."""
+        return self.max_pixels or DEFAULT_MAX_IMAGE_PIXELS
+
+    @property
+    def max_video_pixels(self) -> int:
+        """Pixels of the largest frame of a video that is decoded."""
+        return self.max_pixels or DEFAULT_MAX_VIDEO_PIXELS
 
 
 class Source(Protocol):
@@ -65,7 +102,9 @@ class Source(Protocol):
     fps: float | None
     """Nominal frame rate; None if unknown."""
     frame_count: int | None
-    """Number of frames that the container declares, skipped ones included; None if unknown."""
+    """Expected number of frames, skipped ones included; None if unknown.
+
+    It comes from the file's header and may be wrong."""
     size_px: tuple[int, int] | None
     """Width and height of the first frame; a later frame may differ."""
     dropped: int

@@ -1,143 +1,122 @@
-"""Source for video files, with the time stamps of their container."""
+"""Source for files of video, FIFOs and pipes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from faceaffect.sources.capture import CAP_PROP_FRAME_COUNT, CAP_PROP_POS_MSEC, capture_fps
+from faceaffect.sources.display_filter import DecodedFrame, DisplayGeometry
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.import_opencv import import_opencv
-from faceaffect.sources.source import SourceError, SourceOptions
-from faceaffect.system.path_text import is_utf8
+from faceaffect.sources.media_container import choose_video_stream, open_address, open_file
+from faceaffect.sources.path_checks import exists
+from faceaffect.sources.source import SourceError, SourceOptions, check_pixel_count
+from faceaffect.sources.video_decoder import VideoDecoder
 from faceaffect.types import Frame, PixelFormat
 
-_COMPLETE_FRACTION: Final = 0.99  # containers without a frame index only estimate their count
-_SEEK_MARGIN_S: Final = 1.0
 _TIME_TOLERANCE_S: Final = 1e-3
+_SEEK_MARGIN_S: Final = 1.0
+_STREAM_OPTION: Final = re.compile(r"(.+)\?stream=(\d+)", re.DOTALL)
 
 
 class VideoFile(FileSource):
-    """Reads a file that OpenCV's FFmpeg can decode.
+    """Reads what FFmpeg can decode, as a player shows it.
 
-    `time_s` is the presentation time of the container, so it is right for variable frame rates
-    too; it never runs backwards. The rotation that a phone stored in the file is applied. OpenCV
-    scales frames of another size in mid-stream to the size of the first one.
+    `time_s` is the presentation time from the container's start; it never runs backwards.
+    Rotation, mirroring and the aspect ratio of pixels are applied, interlaced frames are
+    deinterlaced. A frame in mid-stream may have another size than the one before.
+    `clip.mkv?stream=2` reads the stream of that number.
     """
 
-    def __init__(self, path: str | Path, options: SourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        options: SourceOptions | None = None,
+        container: Any = None,
+    ) -> None:
         """Open the file and decode its first frame.
+
+        Args:
+            path: the file, or what to call an open container.
+            options: how to read it.
+            container: an open container to read instead.
 
         Raises:
             SourceError: the file does not exist or cannot be decoded.
         """
         super().__init__(str(path), options or SourceOptions())
-        self._capture = _open_capture(Path(path))
-        self.fps = capture_fps(self._capture)
-        count = self._capture.get(CAP_PROP_FRAME_COUNT)
-        self.frame_count = int(count) if 0 < count < 1e9 else None
-        self._offset_s = 0.0
-        self._first = self._read()
-        if self._first is None:
-            self._capture.release()
-            raise SourceError(
-                f"{path}: expected a video, got a file without a frame that can be decoded; "
-                "convert it"
+        number = None
+        if container is None:
+            path, number = split_stream_option(str(path))
+            container = open_file(path, self._options)
+        self._container = container
+        try:
+            stream = choose_video_stream(container, number, self.name)
+            context = stream.codec_context
+            max_pixels = self._options.max_video_pixels
+            check_pixel_count(self.name, context.width or 1, context.height or 1, max_pixels)
+            self._decoder = VideoDecoder(
+                container, stream, self.name, self._options.rate_fps, max_pixels=max_pixels
             )
-        height_px, width_px = self._first[0].shape[:2]
-        self.size_px = (width_px, height_px)
+            self._decoded_frames: Iterator[DecodedFrame] = self._decoder.frames()
+            self._first = next(self._decoded_frames, None)
+            if self._first is None:
+                raise SourceError(
+                    f"{path}: expected a video, got a file without a frame that can be decoded; "
+                    "convert it"
+                )
+        except BaseException:
+            container.close()
+            raise
+        self.notes = self._decoder.notes
+        self.fps = self._decoder.fps
+        self.frame_count = self._decoder.frame_count
+        self.size_px = (self._first.pixels.shape[1], self._first.pixels.shape[0])
+
+    @property
+    def geometry(self) -> DisplayGeometry | None:
+        """How the newest decoded image was turned and scaled, to find its stored pixels."""
+        return self._decoder.geometry
 
     def _release(self) -> None:
-        self._capture.release()
-
-    def _read(self) -> tuple[Any, float] | None:
-        """Return the pixels and the container's time of the next frame; None at the end."""
-        ok, pixels = self._capture.read()
-        return (pixels, self._capture.get(CAP_PROP_POS_MSEC) / 1000.0) if ok else None
+        self._container.close()
 
     def _decode(self) -> Generator[Frame, None, None]:
-        index, time_s, read = 0, 0.0, self._first
+        options, first = self._options, self._first
         self._first = None
-        if self._options.seek_s > 0:
-            index, read = self._seek(self._options.seek_s)
-        while read is not None and index < self._options.start_frame:
-            index, time_s = index + 1, read[1]
-            # Grabbing decodes without converting: exact where seeking is not, and several times
-            # faster than reading.
-            while index < self._options.start_frame and self._capture.grab():
-                index += 1
-            read = self._read()
-        while read is not None:
-            pixels, container_s = read
-            time_s = self._monotonic(container_s, time_s, index)
-            pixel_format = PixelFormat.BGR if pixels.ndim == 3 else PixelFormat.GRAY
-            yield Frame(pixels, pixel_format, time_s, index, self.name)
-            index += 1
-            read = self._read()
-        self._note_truncation(index, time_s)
+        if self._decoder.skip_until(options.start_frame, options.seek_s):
+            self._decoded_frames = self._decoder.frames()
+            first = next(self._decoded_frames, None)
+            if first is None:  # no key frame after the place: some containers have no index
+                self._decoder.rewind()
+                self._decoded_frames = self._decoder.frames()
+            else:
+                yield self._to_frame(first)
+        elif first is not None and not self._decoder.is_skipped(first.number, first.time_s):
+            yield self._to_frame(first)
+        for image in self._decoded_frames:
+            yield self._to_frame(image)
 
-    def _seek(self, time_s: float) -> tuple[int, tuple[Any, float] | None]:
-        """Return a frame near `time_s` and its number by the frame rate."""
-        self._capture.set(CAP_PROP_POS_MSEC, 1000 * time_s)
-        read = self._read()
-        return (0 if read is None or self.fps is None else round(read[1] * self.fps)), read
-
-    def _monotonic(self, container_s: float, previous_s: float, index: int) -> float:
-        """Return a frame's time, which never runs backwards.
-
-        Raw streams have no times (all 0): they are counted. Joined recordings start again at 0:
-        they continue one frame later.
-        """
-        step_s = 1 / self.fps if self.fps else 0.0
-        if container_s <= 0 and index > 0:
-            container_s = index * step_s - self._offset_s
-        if container_s + self._offset_s < previous_s:
-            self._offset_s = previous_s + step_s - container_s
-        return max(container_s + self._offset_s, 0.0)
-
-    def _note_truncation(self, decoded: int, time_s: float) -> None:
-        count, fps = self.frame_count, self.fps
-        if count is None or fps is None or decoded >= min(count - 1, count * _COMPLETE_FRACTION):
-            return
-        if time_s < count / fps * _COMPLETE_FRACTION - 1.5 / fps:
-            self.notes.append(
-                f"{self.name}: ended after {decoded} of {count} frames: the file looks truncated"
-            )
+    def _to_frame(self, image: DecodedFrame) -> Frame:
+        return Frame(image.pixels, PixelFormat.BGR, image.time_s, image.number, self.name)
 
 
-def _open_capture(path: Path) -> Any:
-    if not path.exists():
-        raise SourceError(f"{path}: no such file; check the path")
-    if path.stat().st_size == 0:
-        raise SourceError(
-            f"{path}: expected a video, got an empty file (0 bytes); copy or record it again"
-        )
-    cv2 = import_opencv()
-    with _name_for_opencv(path) as name:
-        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        raise SourceError(
-            f"{path}: expected a video or image, got a file that FFmpeg can open as neither; "
-            "it may be damaged, cut short or of another type: try to play it, or convert it to .mp4"
-        )
-    return capture
+def split_stream_option(text: str) -> tuple[Path, int | None]:
+    """Split `clip.mkv?stream=2` into path and number, unless a file has this very name."""
+    match = _STREAM_OPTION.fullmatch(text)
+    if match is None or exists(Path(text)):
+        return Path(text), None
+    return Path(match[1]), int(match[2])
 
 
-@contextmanager
-def _name_for_opencv(path: Path) -> Iterator[str]:
-    """Yield a name that OpenCV can open.
+def open_video_address(uri: str, shown_name: str, options: SourceOptions) -> VideoFile:
+    """Open a video that a web server holds; every frame is read.
 
-    It is absolute, because FFmpeg takes what is before a colon in a relative path for a protocol.
-    OpenCV crashes on names that are not UTF-8, so such a file is opened here and passed by its
-    descriptor.
+    Raises:
+        SourceError: it cannot be opened.
     """
-    if is_utf8(str(path)):
-        yield str(path.absolute())
-        return
-    with path.open("rb") as stream:
-        yield f"/proc/self/fd/{stream.fileno()}"
+    return VideoFile(shown_name, options, open_address(uri, shown_name, options))
 
 
 def read_frame_at(path: Path, time_s: float) -> Any | None:
@@ -149,17 +128,11 @@ def read_frame_at(path: Path, time_s: float) -> Any | None:
     Raises:
         SourceError: the file cannot be opened.
     """
-    capture = _open_capture(path)
-    try:
-        # Seeking is not exact: start earlier.
-        capture.set(CAP_PROP_POS_MSEC, max(0.0, 1000 * (time_s - _SEEK_MARGIN_S)))
-        while capture.grab():
-            frame_s = capture.get(CAP_PROP_POS_MSEC) / 1000.0
-            if abs(frame_s - time_s) < _TIME_TOLERANCE_S:
-                ok, pixels = capture.retrieve()
-                return pixels if ok else None
-            if frame_s > time_s:
+    options = SourceOptions(seek_s=max(0.0, time_s - _SEEK_MARGIN_S), prefetch_frames=1)
+    with VideoFile(path, options) as source:
+        for frame in source:
+            if abs(frame.time_s - time_s) < _TIME_TOLERANCE_S:
+                return frame.pixels
+            if frame.time_s > time_s:
                 return None
-        return None
-    finally:
-        capture.release()
+    return None

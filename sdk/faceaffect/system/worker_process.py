@@ -10,14 +10,20 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import IO, Any, Final
 
 from faceaffect.errors import FaceAffectError
+from faceaffect.system.path_text import printable_message
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 _STDERR_TAIL_BYTES: Final = 1000
+
+
+class WorkerError(FaceAffectError, RuntimeError):
+    """A worker process that cannot be started."""
 
 
 class WorkerProcess:
@@ -27,14 +33,32 @@ class WorkerProcess:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # as long as the process  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [*command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            start_new_session=True,
+        """Start the process.
+
+        Raises:
+            WorkerError: The system has no process, pipe or thread left for it.
+        """
+        try:
+            self._process = subprocess.Popen(
+                [*command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise WorkerError(f"a worker process cannot be started ({error})") from None
+        self._finalizer = weakref.finalize(self, _kill, self._process)
+        assert self._process.stderr is not None
+        self._stderr = _Tail(self._process.stderr)
+        self._reader = threading.Thread(
+            target=self._stderr.read, name="faceaffect-stderr", daemon=True
         )
+        try:
+            self._reader.start()
+        except RuntimeError as error:
+            self.kill()
+            raise WorkerError(f"a thread cannot be started ({error})") from None
 
     @property
     def is_alive(self) -> bool:
@@ -47,7 +71,7 @@ class WorkerProcess:
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             return
 
     def receive(self) -> tuple[str, Any] | None:
@@ -56,24 +80,23 @@ class WorkerProcess:
         try:
             line = self._process.stdout.readline()
             return next(iter(json.loads(line).items())) if line else None
-        except ValueError:  # truncated, or closed
-            return None
+        except (ValueError, AttributeError, StopIteration, RecursionError, OSError):
+            return None  # truncated, closed, or no message
 
     def receive_bytes(self, count: int) -> bytes:
         """Return the bytes that follow a message; fewer if the process died."""
         assert self._process.stdout is not None
         try:
             return self._process.stdout.read(count)
-        except ValueError:  # closed
+        except (ValueError, TypeError, OSError):  # closed
             return b""
 
     def exit_reason(self) -> str:
         """Wait for the process; return its signal or exit code and its last line on stderr."""
         code = self._process.wait()
-        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        size = os.fstat(self._stderr.fileno()).st_size
-        self._stderr.seek(max(0, size - _STDERR_TAIL_BYTES))
-        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        reason = _signal_name(-code) if code < 0 else f"exit code {code}"
+        self._reader.join(_CLOSE_TIMEOUT_S)
+        lines = printable_message(self._stderr.text()).strip().splitlines()
         return f"{reason} ({lines[-1]})" if lines else reason
 
     def close(self) -> None:
@@ -84,11 +107,46 @@ class WorkerProcess:
             self._process.wait(_CLOSE_TIMEOUT_S)
         except (subprocess.TimeoutExpired, OSError):
             self.kill()
+        self._reader.join(_CLOSE_TIMEOUT_S)
 
     def kill(self) -> None:
         """Kill the process and wait for its end."""
-        self._process.kill()
-        self._process.wait()
+        self._finalizer.detach()
+        _kill(self._process)
+
+
+class _Tail:
+    """Reads a stream to its end and keeps its last bytes."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._last = b""
+
+    def read(self) -> None:
+        """Read; body of a thread."""
+        try:
+            while block := os.read(self._stream.fileno(), _STDERR_TAIL_BYTES):
+                self._last = (self._last + block)[-_STDERR_TAIL_BYTES:]
+        except (OSError, ValueError):
+            return
+        finally:
+            self._stream.close()
+
+    def text(self) -> str:
+        """Return the last bytes as text."""
+        return self._last.decode("utf-8", "replace")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 class WorkerOutput:

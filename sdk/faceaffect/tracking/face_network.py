@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -53,9 +54,33 @@ class FaceOutputs:
             },
         )
 
+    def replace(self, row: int, other: FaceOutputs, other_row: int) -> FaceOutputs:
+        """These rows, but `row` is row `other_row` of `other`."""
+
+        def replaced(mine: FloatArray, theirs: FloatArray) -> FloatArray:
+            values: FloatArray = mine.copy()
+            values[row] = theirs[other_row]
+            return values
+
+        return FaceOutputs(
+            replaced(self.crop_to_frame, other.crop_to_frame),
+            replaced(self.landmarks_xy, other.landmarks_xy),
+            replaced(self.face_score, other.face_score),
+            replaced(self.appearance, other.appearance),
+            {name: replaced(values, other.heads[name]) for name, values in self.heads.items()},
+        )
+
 
 RunFaceNetwork = Callable[[Frame, FloatArray], FaceOutputs]
 """Runs the network on the crops of a frame, given their transforms [N, 2, 3] (crop to frame)."""
+
+
+class FrameNetwork(Protocol):
+    """A network that runs on crops of a frame."""
+
+    def run(self, frame: Frame, crop_to_frame: FloatArray) -> FaceOutputs:
+        """Outputs for the crops of `frame` with transforms [N, 2, 3]."""
+        ...
 
 
 class FaceNetwork:
@@ -108,6 +133,49 @@ class FaceNetwork:
         heads = self._backend.infer(crops) if count else self._empty_heads
         timer.enter("track")
         return _outputs(crop_to_frame, transforms, heads, appearance_descriptors(crops))
+
+    def run_frames(self, batch: Sequence[tuple[Frame, FloatArray]]) -> list[FaceOutputs]:
+        """Outputs for the crops of several frames, each with transforms [N, 2, 3].
+
+        On the CPU all crops are one batch. A backend that crops on its device runs frame by frame.
+        The outputs share no memory with those of other runs.
+        """
+        if self._frame_backend is not None:
+            return [_copy(self.run(frame, crops)) for frame, crops in batch]
+        crop = self._crop
+        counts = [len(crops) for _, crops in batch]
+        if sum(counts) > len(self._crops):
+            self._crops = np.empty((sum(counts), *self._crops.shape[1:]), np.float32)
+        self._timer.enter("crop")
+        transforms = [rescale_transforms(crops, crop.size_px) for _, crops in batch]
+        begin = 0
+        for (frame, _), transform in zip(batch, transforms, strict=True):
+            kernels.crop_face(
+                frame,
+                transform,
+                size_px=crop.size_px,
+                mean=crop.mean,
+                std=crop.std,
+                out=self._crops[begin : begin + len(transform)],
+            )
+            begin += len(transform)
+        self._timer.enter("network")
+        heads = self._backend.infer(self._crops[:begin])
+        self._timer.enter("track")
+        appearance = appearance_descriptors(self._crops[:begin])
+        outputs = []
+        begin = 0
+        for (_, crops), transform in zip(batch, transforms, strict=True):
+            rows = slice(begin, begin + len(crops))
+            own = {name: values[rows].copy() for name, values in heads.items()}
+            outputs.append(_outputs(crops, transform, own, appearance[rows].copy()))
+            begin += len(crops)
+        return outputs
+
+
+def _copy(outputs: FaceOutputs) -> FaceOutputs:
+    """Outputs that do not share the backend's buffers."""
+    return outputs.select(list(range(len(outputs.face_score))))
 
 
 def _outputs(

@@ -7,17 +7,18 @@ import numpy as np
 from faceaffect.detectors.detector import Detector
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
-from faceaffect.tracking.face_network import FaceNetwork
+from faceaffect.tracking.face_network import FrameNetwork
 from faceaffect.tracking.located_faces import LocatedFaces
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
-from faceaffect.types import Frame
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
+from faceaffect.types import FloatArray, Frame
 
 
 class TrackedFaces:
     """Locates faces with a `FaceTracker`."""
 
     def __init__(
-        self, detector: Detector, network: FaceNetwork, config: TrackerConfig, timer: StageTimer
+        self, detector: Detector, network: FrameNetwork, config: TrackerConfig, timer: StageTimer
     ) -> None:
         self._detector = detector
         self._tracker = FaceTracker(detector, network.run, config, timer)
@@ -26,6 +27,11 @@ class TrackedFaces:
     def detector_name(self) -> str:
         """Name of the detector, for reports."""
         return self._detector.name
+
+    @property
+    def next_crops(self) -> FloatArray:
+        """Transforms [N, 2, 3] (crop to frame) of the tracked faces in the next frame."""
+        return self._tracker.next_crops
 
     def locate(self, frame: Frame) -> LocatedFaces:
         """Faces [N] of the next frame."""
@@ -53,3 +59,7 @@ class TrackedFaces:
         """Prefetcher for the source that begins now; None if the detector cannot be cloned."""
         clone = self._detector.clone()
         return None if clone is None else self._tracker.create_prefetcher(clone)
+
+    def detect_in_background(self) -> None:
+        """Run the detector of a live source beside its frames, until `reset`."""
+        self._tracker.detect_in_background()

@@ -43,6 +43,9 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
         def set_flag(self, flag: Any) -> None:
             made.flags.append(flag)
 
+        def can_run_on_DLA(self, layer: Any) -> bool:  # noqa: N802
+            return fails != "no layer on DLA"
+
     class Builder:
         num_DLA_cores = dla_cores  # noqa: N815
 
@@ -53,7 +56,7 @@ def _builder_class(made: Any, fails: str, dla_cores: int) -> Any:
 
         def create_network(self, flags: int) -> Any:
             made.network_flags.append(flags)
-            return object()
+            return SimpleNamespace(num_layers=2, get_layer=lambda index: index)
 
         def create_builder_config(self) -> Config:
             made.config = Config()
@@ -121,7 +124,7 @@ def fake_tensorrt(
     return SimpleNamespace(
         **_only_in_rtx()
         if version.startswith("1.")
-        else {"BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback")},
+        else {"BuilderFlag": SimpleNamespace(GPU_FALLBACK="fallback", FP16="fp16", INT8="int8")},
         __version__=version,
         made=made,
         ILogger=Logger,
@@ -133,6 +136,7 @@ def fake_tensorrt(
         DataType=SimpleNamespace(FLOAT="float32", HALF="float16"),
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         DeviceType=SimpleNamespace(DLA="dla"),
+        ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="user managed"),
     )
 
 

@@ -98,6 +98,11 @@ class HostGpu:
 
         return Stream()
 
+    @staticmethod
+    def _array_of(value: Any) -> np.ndarray:
+        """The array of a view, or an array in pinned memory."""
+        return value if isinstance(value, np.ndarray) else value.array
+
     def do(self, step: Callable[[], None]) -> None:
         if self.recording is None:
             step()
@@ -110,25 +115,27 @@ class HostGpu:
 
     def crop_jobs_cuda(self, jobs: View, mean: Any, std: Any, out: View, stream: Any) -> None:
         numbers = np.array([*mean, *std], np.float32)
-        count, _, side, _ = out.array.shape
-        is_half = out.array.dtype == np.float16
-        where = (_at(jobs.array), count, side, _at(numbers), _at(out.array), int(is_half))
+        out_array, job_array = self._array_of(out), self._array_of(jobs)
+        count, _, side, _ = out_array.shape
+        is_half = out_array.dtype == np.float16
+        where = (_at(job_array), count, side, _at(numbers), _at(out_array), int(is_half))
         self.do(lambda: self._kernels.host_crop_jobs(*where) and numbers is None)
 
     def au_gcn_cuda(
         self, nodes: View, weights: View, widths: list[int], out: View, stream: Any
     ) -> None:
-        sizes, is_half = np.array(widths, np.int32), int(nodes.array.dtype == np.float16)
+        node_array, out_array = self._array_of(nodes), self._array_of(out)
+        sizes, is_half = np.array(widths, np.int32), int(node_array.dtype == np.float16)
 
         def run() -> None:
-            count = ctypes.c_int64(len(nodes.array))
+            count = ctypes.c_int64(len(node_array))
             self._kernels.host_au_gcn(
-                _at(nodes.array),
+                _at(node_array),
                 count,
                 _at(sizes),
                 len(sizes) - 1,
                 _at(weights.array),
-                _at(out.array),
+                _at(out_array),
                 is_half,
             )
 
@@ -137,9 +144,10 @@ class HostGpu:
     def appearance_grid_cuda(self, crops: View, out: View, stream: Any) -> None:
         is_half = int(crops.array.dtype == np.float16)
         count, _, side, _ = crops.array.shape
+        out_array = self._array_of(out)
         self.do(
             lambda: self._kernels.host_appearance_grid(
-                _at(crops.array), ctypes.c_int64(count), side, _at(out.array), is_half
+                _at(crops.array), ctypes.c_int64(count), side, _at(out_array), is_half
             )
         )
 

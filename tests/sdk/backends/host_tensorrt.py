@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,15 +20,21 @@ class HostNative(HostGpu):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.devices: list[int] = []
+        self.wait_modes: list[tuple[int, str]] = []
         self.stream_fails = ""
 
     def require_device(self) -> None: ...
 
-    def use_device(self, index: int) -> None:
+    def DeviceGuard(self, index: int) -> Any:  # noqa: N802
+        """Record the selected GPU."""
         self.devices.append(index)
+        return nullcontext()
+
+    def set_wait_mode(self, index: int, mode: str) -> None:
+        self.wait_modes.append((index, mode))
 
     def device_facts(self, index: int) -> dict[str, Any]:
-        return {"name": "Host", "compute_capability": (8, 7)}
+        return {"name": "Host", "compute_capability": (8, 7), "multiprocessors": 8}
 
     def Stream(self) -> Any:  # noqa: N802
         if self.stream_fails:
@@ -40,7 +47,9 @@ class HostEngine:
 
     def __init__(self, gpu: HostGpu, made: Any, failure: Callable[[], str]) -> None:
         self.gpu, self.failure, self._made = gpu, failure, made
-        (_, (min_batch, _, max_batch)) = made.profiles[-1]
+        (_, (min_batch, _, _)), (_, (_, _, max_batch)) = made.profiles[0], made.profiles[-1]
+        self.num_optimization_profiles = len(made.profiles)
+        self.device_memory_size_v2 = 1000
         self.size_px, self.min_batch, self.max_batch = min_batch[2], min_batch[0], max_batch[0]
         self.network = OnnxNetwork(gpu, made.onnx, self.size_px)
         self._names = ["crops", *HEADS]
@@ -60,7 +69,11 @@ class HostEngine:
         return "float16" if self.failure() == f"dtype {name}" else "float32"
 
     def create_runtime_config(self) -> Any:
-        return SimpleNamespace(dynamic_shapes_kernel_specialization_strategy="lazy")
+        config = SimpleNamespace(dynamic_shapes_kernel_specialization_strategy="lazy")
+        config.set_execution_context_allocation_strategy = lambda strategy: setattr(
+            config, "allocation", strategy
+        )
+        return config
 
     def create_execution_context(self, settings: Any = None) -> Any:
         self.settings = settings
@@ -78,6 +91,13 @@ class HostContext:
     def __init__(self, engine: HostEngine) -> None:
         self._engine, self._faces = engine, 0
         self._addresses: dict[str, int] = {}
+
+    def set_device_memory(self, address: int, nbytes: int) -> None:
+        assert address
+        assert nbytes >= self._engine.device_memory_size_v2
+
+    def set_optimization_profile_async(self, index: int, stream: int) -> bool:
+        return index < self._engine.num_optimization_profiles
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         self._faces = shape[0]

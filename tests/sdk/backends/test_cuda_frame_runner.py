@@ -78,18 +78,33 @@ def test_runner_with_each_pixel_format_matches_cpu(
         check(bundle, runner, frame_of(pixel_format, 90, 160, seed), count)
 
 
-def test_runner_captures_second_run_and_replays(bundle: Bundle) -> None:
+def test_runner_captures_all_batch_sizes_at_opening_and_replays(bundle: Bundle) -> None:
     runner, gpu, network = make_runner(bundle)
-    frame = frame_of(PixelFormat.BGR, 90, 160)
-    graphs = []
-    for _ in range(4):
-        check(bundle, runner, frame, 1)
-        graphs.append([graph.launches for graph in gpu.graphs])
-    assert graphs == [[], [1], [2], [3]]
-    assert network.runs == [1] * 4
-    check(bundle, runner, frame, 3)
+    assert [graph.launches for graph in gpu.graphs] == [1, 1, 1]
+    assert network.runs == [1, 1, 2, 2, 4, 4], "plain launches, then the captured graph"
+    for count in (1, 1, 3):
+        check(bundle, runner, frame_of(PixelFormat.BGR, 90, 160), count)
+    assert [graph.launches for graph in gpu.graphs] == [3, 1, 2]
     assert network.runs[-1] == 4, "three faces run as four"
-    assert len(gpu.graphs) == 1, "a new batch size starts with plain launches"
+
+
+def test_runner_with_frames_of_many_sizes_keeps_its_graphs(bundle: Bundle) -> None:
+    runner, gpu, _ = make_runner(bundle)
+    for height, width in ((90, 160), (480, 640), (720, 1280), (90, 160)):
+        check(bundle, runner, frame_of(PixelFormat.NV12, height, width), 1)
+    assert [graph.launches for graph in gpu.graphs] == [5, 1, 1]
+
+
+def test_runner_copies_results_once(bundle: Bundle) -> None:
+    """The next frame overwrites the buffers, not the results."""
+    runner, _, _ = make_runner(bundle)
+    frame = frame_of(PixelFormat.BGR, 90, 160)
+    heads, grid = runner.run(frame, maps_of(3, frame))
+    kept = {name: value.copy() for name, value in heads.items()}
+    assert all(value.base is grid.base for value in heads.values())
+    runner.run(frame_of(PixelFormat.BGR, 90, 160, seed=9), maps_of(3, frame))
+    for name, value in kept.items():
+        np.testing.assert_array_equal(heads[name], value)
 
 
 def test_runner_with_larger_frame_grows_buffers(bundle: Bundle) -> None:
@@ -97,7 +112,7 @@ def test_runner_with_larger_frame_grows_buffers(bundle: Bundle) -> None:
     small, large = frame_of(PixelFormat.BGR, 90, 160), frame_of(PixelFormat.BGR, 1080, 1920)
     for _ in range(3):
         check(bundle, runner, small, 1)
-    wide = similarity(SIZE, 20.0, 5, (960, 540))
+    wide = similarity(SIZE, 40.0, 5, (960, 540))
     crop = bundle.spec.crop
     crops = kernels.crop_face(large, wide, size_px=SIZE, mean=crop.mean, std=crop.std)
     for _ in range(3):
@@ -106,8 +121,8 @@ def test_runner_with_larger_frame_grows_buffers(bundle: Bundle) -> None:
             heads["face_logit"], open_backend("onnx", bundle).infer(crops)["face_logit"], atol=1e-4
         )
     check(bundle, runner, small, 1)
-    assert max(gpu.copied_bytes) > 2_000_000
-    assert len(gpu.graphs) >= 2
+    assert max(gpu.copied_bytes) > 4 * 1024 * 1024
+    assert len(gpu.graphs) == 4, "that of one face is captured again"
 
 
 def test_runner_without_memory_for_frame_recovers(
@@ -126,12 +141,12 @@ def test_runner_without_memory_for_frame_recovers(
     monkeypatch.setattr(gpu, "DeviceBuffer", full)
     for _ in range(2):
         with pytest.raises(gpu.CudaError, match="memory is full"):
-            runner.run(large, similarity(SIZE, 20.0, 5, (960, 540)))
+            runner.run(large, similarity(SIZE, 40.0, 5, (960, 540)))
     assert runner._block.nbytes == runner._block_host.nbytes
     check(bundle, runner, small, 1)
-    assert gpu.graphs[0].launches == 2, "its graph is still valid"
+    assert gpu.graphs[0].launches == 4, "its graph is still valid"
     monkeypatch.setattr(gpu, "DeviceBuffer", buffer)
-    runner.run(large, similarity(SIZE, 20.0, 5, (960, 540)))
+    runner.run(large, similarity(SIZE, 40.0, 5, (960, 540)))
     check(bundle, runner, small, 1)
 
 
@@ -147,12 +162,14 @@ def test_runner_after_failed_call_synchronizes(bundle: Bundle) -> None:
         raise RuntimeError("could not run the engine")
 
     network.enqueue = fails  # type: ignore[method-assign]
+    runner.uses_cuda_graphs = False
     with pytest.raises(RuntimeError, match="could not run the engine"):
         runner.run(
             frame_of(PixelFormat.BGR, 90, 160), maps_of(1, frame_of(PixelFormat.BGR, 90, 160))
         )
     assert waited == [1]
     network.enqueue = enqueue  # type: ignore[method-assign]
+    runner.uses_cuda_graphs = True
     for _ in range(3):
         check(bundle, runner, frame_of(PixelFormat.BGR, 90, 160), 1)
 
@@ -171,9 +188,55 @@ def test_runner_with_failed_capture_warns_once(
     for seed in range(4):
         check(bundle, runner, frame_of(PixelFormat.GRAY, 90, 160, seed), 2)
     assert gpu.graphs == []
-    assert len(caplog.records) == 1
+    assert len(caplog.records) == 3, "one for each batch size"
     assert "capture is not possible" in caplog.text
-    assert list(runner.uncaptured.values()) == ["capture is not possible"]
+    assert runner.uncaptured == dict.fromkeys((1, 2, 4), "capture is not possible")
+
+
+def test_runner_tries_a_failed_capture_again(bundle: Bundle) -> None:
+    """After 1, 10 and 100 plain runs, and then no more."""
+    runner, gpu, _ = make_runner(bundle, 1, can_capture=False)
+    attempts = []
+    stream = runner._stream
+    begin = stream.begin_capture
+    stream.begin_capture = lambda: (attempts.append(len(frames)), begin())
+    frame = frame_of(PixelFormat.BGR, 90, 160)
+    frames: list[int] = []
+    for _ in range(300):
+        frames.append(0)
+        runner.run(frame, maps_of(1, frame))
+    assert attempts == [2, 13, 114]
+    runner, gpu, _ = make_runner(bundle, 1, can_capture=False)
+    gpu._can_capture = True
+    for _ in range(3):
+        check(bundle, runner, frame, 1)
+    assert [graph.launches for graph in gpu.graphs] == [2]
+    assert runner.uncaptured == {}
+
+
+def test_runner_reports_the_first_error(bundle: Bundle) -> None:
+    """A lost GPU fails in the launch and again in the synchronization after it."""
+    runner, gpu, network = make_runner(bundle)
+    runner.uses_cuda_graphs = False
+
+    def fails(*_: object) -> None:
+        raise gpu.CudaError("lost in the launch" if _ else "lost while waiting")
+
+    network.enqueue = fails  # type: ignore[method-assign]
+    runner._stream.synchronize = fails
+    frame = frame_of(PixelFormat.BGR, 90, 160)
+    with pytest.raises(gpu.CudaError, match="in the launch"):
+        runner.run(frame, maps_of(1, frame))
+
+
+def test_runner_with_zero_copy_matches_cpu(bundle: Bundle) -> None:
+    gpu = HostGpu(kernels_on_host())
+    network = OnnxNetwork(gpu, bundle.onnx, SIZE)
+    runner = CudaFrameRunner(gpu, network, bundle.graph, bundle.spec.crop, 4, zero_copy=True)
+    gpu.copied_bytes.clear()
+    for count in (1, 3, 1):
+        check(bundle, runner, frame_of(PixelFormat.NV12, 90, 160), count)
+    assert gpu.copied_bytes == []
 
 
 class Backend:
@@ -216,7 +279,6 @@ def test_face_network_outputs_match_between_backends(bundle: Bundle) -> None:
 
 
 def test_runner_with_shipped_model_matches_cpu(trained: None, tmp_path: Path) -> None:
-    """Runs twice to reach the captured graph."""
     shipped = open_bundle()
     gpu = HostGpu(kernels_on_host())
     crop = shipped.spec.crop
@@ -230,4 +292,4 @@ def test_runner_with_shipped_model_matches_cpu(trained: None, tmp_path: Path) ->
     for _ in range(2):
         heads, _ = runner.run(frame, maps)
     np.testing.assert_allclose(heads["au_logit"], kernels.au_gcn(nodes, shipped.graph), atol=1e-3)
-    assert [graph.launches for graph in gpu.graphs] == [1]
+    assert [graph.launches for graph in gpu.graphs] == [3]

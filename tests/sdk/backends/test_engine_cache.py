@@ -14,7 +14,7 @@ import pytest
 
 from faceaffect.backends.engine_cache import CACHE_VARIABLE, EngineCache, EngineKey, user_cache_dir
 
-KEY = EngineKey("ab" * 32, "TensorRT 10.3.0", "Orin", "8.7", "fp16", 8, 112, None)
+KEY = EngineKey("ab" * 32, "TensorRT 10.3.0", "Orin", "8.7", 8, "fp16", 8, 112, None, None, False)
 ENGINE = b"engine\n\x00with a line break"
 
 OTHER_KEYS = [
@@ -62,7 +62,7 @@ def test_find_with_any_other_key_field_returns_none(tmp_path: Path, other: Engin
         lambda content: b"\xff\xfe" + content,
         lambda content: b"[]\n" + ENGINE,
         lambda content: b"[" * 100_000,
-        lambda content: content.replace(b'"format": 2', b'"format": 1'),
+        lambda content: content.replace(b'"format": 3', b'"format": 2'),
     ],
 )
 def test_find_of_damaged_file_returns_none_and_is_rebuilt(tmp_path: Path, damage: object) -> None:

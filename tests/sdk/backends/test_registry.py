@@ -10,6 +10,7 @@ from faceaffect.backends import (
     BackendError,
     BackendOptions,
     available_backends,
+    cpu_model_selection,
     onnx_multistage,
     open_backend,
     registry,
@@ -54,10 +55,8 @@ def test_open_backend_auto_falls_back_with_one_warning(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tensorrt_backend, "unavailable_reason", lambda: "TensorRT is missing")
-    assert (
-        open_backend("auto", bundle, device="cuda:0", options=BackendOptions(precision="fp16")).name
-        == "onnx"
-    )
+    monkeypatch.setattr(registry, "has_nvidia_gpu", lambda: True)
+    assert open_backend("auto", bundle, options=BackendOptions(precision="auto")).name == "onnx"
     (record,) = caplog.records
     assert "running on the CPU with ONNX Runtime, since" in record.getMessage()
     assert "TensorRT is missing" in record.getMessage()
@@ -74,29 +73,53 @@ def test_open_backend_auto_without_gpu_logs_nothing(
 
 
 @pytest.mark.parametrize(
-    ("options", "unsupported"),
+    ("options", "unsupported", "on_cpu"),
     [
-        (BackendOptions(precision="fp16"), "fp16"),
-        (BackendOptions(precision="fp16", dla_core=1), "fp16 on DLA core 1"),
+        (BackendOptions(precision="fp16"), "precision fp16", "expected precision fp32 or int8"),
+        (BackendOptions(precision="int8"), "precision int8", "needs a processor with int8"),
+        (BackendOptions(precision="fp16", dla_core=1), "DLA core 1", "'onnx' runs on the CPU"),
     ],
 )
-def test_open_backend_auto_without_gpu_warns_of_ignored_options(
+def test_open_backend_auto_without_gpu_refuses_named_options(
     bundle: Bundle,
     options: BackendOptions,
     unsupported: str,
+    on_cpu: str,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(registry, "has_nvidia_gpu", lambda: False)
-    assert open_backend("auto", bundle, options=options).precision == "float32"
-    assert [record.getMessage() for record in caplog.records] == [
-        "faceaffect: running on the CPU with ONNX Runtime in fp32, "
-        f"since {unsupported} needs an NVIDIA GPU"
-    ]
-    with pytest.raises(
-        BackendError, match=r"'onnx' runs on the CPU|CPU backends: expected precision fp32 or int8"
-    ):
+    monkeypatch.setattr(cpu_model_selection, "has_int8_dot_products", lambda: False)
+    with pytest.raises(BackendError, match=f"{unsupported} needs an NVIDIA GPU"):
+        open_backend("auto", bundle, options=options)
+    with pytest.raises(BackendError, match=on_cpu):
         open_backend("auto", bundle, device="cpu", options=options)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7"])
+def test_open_backend_auto_with_missing_named_device_raises(
+    bundle: Bundle, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt_backend, "unavailable_reason", lambda: "no such GPU")
+    with pytest.raises(BackendError, match="no such GPU"):
+        open_backend("auto", bundle, device=device)
+
+
+@pytest.mark.parametrize(
+    "device", ["banana", "", "cpu0", "cuda:", "cuda:-1", "cuda:x", "GPU", "cuda:1\n"]
+)
+@pytest.mark.parametrize("backend", ["auto", "onnx"])
+def test_open_backend_with_unknown_device_raises(bundle: Bundle, backend: str, device: str) -> None:
+    with pytest.raises(BackendError, match="device must be auto, cpu, cuda or cuda:N"):
+        open_backend(backend, bundle, device=device)
+
+
+def test_open_backend_auto_with_gpu_keeps_named_precision(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(tensorrt_backend, "unavailable_reason", lambda: "TensorRT is missing")
+    with pytest.raises(BackendError, match="TensorRT is missing"):
+        open_backend("auto", bundle, options=BackendOptions(precision="fp16"))
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])

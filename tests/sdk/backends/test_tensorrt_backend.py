@@ -16,6 +16,7 @@ from faceaffect import kernels
 from faceaffect.backends import (
     BackendError,
     BackendOptions,
+    TensorRTOptions,
     open_backend,
     registry,
     tensorrt_backend,
@@ -111,9 +112,41 @@ def test_tensorrt_for_rtx_is_configured_for_graph_capture(
         is_rtx = flavor != "TensorRT"
         assert module.made.flags == ["user allocation"] * is_rtx
         settings = engines[-1].settings
-        assert (settings and settings.dynamic_shapes_kernel_specialization_strategy) == (
-            "eager" if is_rtx else None
-        )
+        if is_rtx:
+            assert settings.dynamic_shapes_kernel_specialization_strategy == "eager"
+            assert settings.allocation == "user managed"
+        else:
+            assert settings == "user managed"
+
+
+def test_tensorrt_with_profile_per_batch_size_matches_cpu(bundle: Bundle, machine: Any) -> None:
+    options = TensorRTOptions(optimization_level=5, profile_per_batch_size=True, wait="spin")
+    backend = open_backend(
+        "tensorrt", bundle, options=BackendOptions(max_faces=4, tensorrt=options)
+    )
+    sizes = [shapes[0][0] for _, shapes in machine.made.profiles]
+    assert sizes == [1, 2, 4]
+    assert all(shapes[0] == shapes[2] for _, shapes in machine.made.profiles)
+    assert machine.made.config.builder_optimization_level == 5
+    assert machine.gpu.wait_modes == [(0, "spin")]
+    for count in (1, 3):
+        heads, _ = backend.infer_frame(frame_of(PixelFormat.BGR, 90, 160), maps_of(count))  # type: ignore[attr-defined]
+        expected = cpu_heads(bundle, count)["au_logit"]
+        np.testing.assert_allclose(heads["au_logit"], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_tensorrt_options_out_of_range_raise() -> None:
+    with pytest.raises(BackendError, match="expected an optimization level from 0 to 5, got 6"):
+        TensorRTOptions(optimization_level=6)
+    with pytest.raises(BackendError, match="expected wait to be one of"):
+        TensorRTOptions(wait="busy")
+
+
+def test_dla_core_is_that_of_the_runtime(bundle: Bundle, machine: Any) -> None:
+    """The number that the builder was given is not part of the engine."""
+    options = BackendOptions(precision="fp16", max_faces=4, dla_core=1)
+    backend = open_backend("tensorrt", bundle, options=options)
+    assert backend._runtime.DLA_core == 1  # type: ignore[attr-defined]
 
 
 def test_tensorrt_backends_of_two_gpus_select_their_device(bundle: Bundle, machine: Any) -> None:
@@ -163,13 +196,14 @@ def test_open_backend_without_memory_for_buffers_raises(bundle: Bundle, machine:
     assert open_backend("auto", bundle).name == "onnx"
 
 
-@pytest.mark.parametrize("runs", [0, 1, 2])
-def test_auto_backend_with_lost_device_raises(bundle: Bundle, machine: Any, runs: int) -> None:
-    """Before, during and after the capture of the graph: never a silent fallback."""
+@pytest.mark.parametrize("uses_cuda_graphs", [False, True])
+def test_auto_backend_with_lost_device_raises(
+    bundle: Bundle, machine: Any, uses_cuda_graphs: bool
+) -> None:
+    """Never a silent fallback."""
     backend, frame = open_backend("auto", bundle), frame_of(PixelFormat.BGR, 90, 160)
-    for _ in range(runs):
-        backend.infer_frame(frame, maps_of(1))  # type: ignore[attr-defined]
-    if runs < 2:
+    backend.frame_runner.uses_cuda_graphs = uses_cuda_graphs  # type: ignore[attr-defined]
+    if not uses_cuda_graphs:
         machine.failure.now = "execute"
         with pytest.raises(
             BackendError,
@@ -181,7 +215,7 @@ def test_auto_backend_with_lost_device_raises(bundle: Bundle, machine: Any, runs
     def lost(*_: Any) -> None:
         raise machine.gpu.CudaError("launching a CUDA graph: the GPU was lost to this process")
 
-    machine.gpu.graphs[-1].launch = lost
+    machine.gpu.graphs[0].launch = lost
     with pytest.raises(
         BackendError, match="'tensorrt' failed on cuda:0: launching a CUDA graph: the GPU was lost"
     ):
@@ -190,6 +224,7 @@ def test_auto_backend_with_lost_device_raises(bundle: Bundle, machine: Any, runs
 
 def test_failed_run_raises_with_tensorrt_error(bundle: Bundle, machine: Any) -> None:
     backend = open_backend("tensorrt", bundle)
+    backend.frame_runner.uses_cuda_graphs = False  # type: ignore[attr-defined]
     machine.failure.now = "execute: Cuda Runtime (an illegal memory access was encountered)"
     with pytest.raises(
         BackendError,

@@ -25,7 +25,7 @@ STUBS = Path(os.environ.get("FACEAFFECT_TENSORRT_STUBS") or ROOT / "build/tools/
 RTX = Path(os.environ.get("FACEAFFECT_TENSORRT_RTX") or ROOT / "build/tools/rtx")
 FILES = [
     ROOT / "sdk/faceaffect/backends" / f"{name}.py"
-    for name in ("tensorrt_compat", "build_engine", "tensorrt_backend")
+    for name in ("tensorrt_compat", "build_engine", "engine_network", "tensorrt_backend")
 ]
 
 

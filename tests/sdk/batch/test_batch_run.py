@@ -76,7 +76,7 @@ def test_batch_failed_input_is_retried_only_on_request(
     out, late = tmp_path / "results", videos / "late.mp4"
     late.write_text("no video")
     code, error = finish(analyze(videos, "--out", out, "--jobs", "2"))
-    assert code == 1
+    assert code == 3
     assert "late.mp4: expected a video or image" in error
     assert json.loads((out / ".faceaffect/failed/late.mp4.json").read_text())["uri"] == str(late)
     before = output_files(out)
@@ -84,7 +84,7 @@ def test_batch_failed_input_is_retried_only_on_request(
     late.unlink()
     make_video(late, FRAMES)
     code, error = finish(analyze(videos, "--out", out))
-    assert code == 1
+    assert code == 3
     assert "late.mp4: expected a video or image" in error
     assert output_files(out) == before
     code, error = finish(analyze(videos, "--out", out, "--retry-failed"))
@@ -169,7 +169,7 @@ def test_batch_parquet_files_form_one_dataset(
     code, error = finish(
         analyze(f"{videos}/**/*.mp4", "--out", out, "--output-format", "parquet", "--jobs", "2")
     )
-    assert code == 1
+    assert code == 3
     assert "an empty file" in error
     assert dataset.dataset(out, format="parquet").count_rows() == 4 * FRAMES
 

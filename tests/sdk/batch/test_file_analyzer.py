@@ -44,7 +44,7 @@ def memory(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_analyze_remote_video_writes_remote_file(memory: Any, tiny_model: Path) -> None:
-    (task,) = find_inputs(["memory://videos"])
+    (task,) = find_inputs(["memory://videos"]).inputs
     progress: list[int] = []
     result = FileAnalyzer(settings("memory://results", tiny_model)).analyze(task, progress.append)
     assert (result.error, result.frames, result.faces, sum(progress)) == ("", 12, 12, 12)

@@ -76,7 +76,7 @@ def test_run_lost_machine_loses_and_duplicates_nothing(
     lose(ray_cluster, nodes[0])
     assert len(output_files(out)) < VIDEOS
     _, error = process.communicate(timeout=300)
-    assert process.returncode == 1, error
+    assert process.returncode == 3, error
     assert f"{VIDEOS} inputs (0 more by previous runs)" in error
     assert "late.mp4: expected a video or image" in error
     kept = output_files(out)

@@ -20,13 +20,15 @@ def synthetic_round(random: np.random.Generator, level: float, machine_ms: float
     """Make a round whose metrics are all about `level`, with 10 % deviation between frames."""
 
     def samples() -> list[float]:
-        return (level * random.lognormal(0, 0.1, FRAMES)).tolist()
+        return [float(value) for value in level * random.lognormal(0, 0.1, FRAMES)]
 
     clocks = {
         clock: {stage: samples() for stage in (*ALL_STAGES, TOTAL)} for clock in ("wall", "cpu")
     }
     seconds = [float(level * random.lognormal(0, 0.02)) for _ in range(6)]
-    cold_start = ColdStart(*seconds[:4], 1000 / seconds[4], seconds[5], 100 * seconds[5], None)
+    wall_s, cpu_s, first_s, first_cpu_s, file_s, cpu_ms = seconds
+    rates = (1000 / file_s, cpu_ms, 100 * cpu_ms)
+    cold_start = ColdStart(wall_s, cpu_s, first_s, first_cpu_s, *rates, None)
     camera = {"30": CameraRound(samples(), FRAMES + 2, 2, 0.1)}
     reference_ms = {
         clock: machine_ms * float(random.lognormal(0, 0.001)) for clock in ("wall", "cpu")

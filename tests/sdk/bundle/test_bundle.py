@@ -51,7 +51,8 @@ def test_model_bytes_with_delta_of_another_model_raises(precision: str) -> None:
         BundleError, match=rf"model\.{precision}\.\w+: the delta was made for another fp32 model"
     ):
         model_bytes(other, precision)
-    assert model_bytes(other, "fp32") == other.onnx
+    with pytest.raises(BundleError, match="expected ONNX"):
+        model_bytes(other, "fp32")
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, GRAPH_FILE])
@@ -117,7 +118,7 @@ def test_open_bundle_with_other_graph_tensors_raises(folder: Path) -> None:
 def test_open_backend_with_damaged_network_raises(folder: Path, keep: int) -> None:
     (folder / MODEL_FILE).write_bytes((folder / MODEL_FILE).read_bytes()[:keep])
     seal(folder)
-    with pytest.raises(BundleError, match=f"{MODEL_FILE}: ONNX Runtime cannot load it"):
+    with pytest.raises(BundleError, match=rf"{MODEL_FILE}: expected (one )?ONNX.*export it again"):
         open_backend("onnx", open_bundle(folder))
 
 

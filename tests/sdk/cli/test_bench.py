@@ -233,7 +233,7 @@ def test_bench_save_html_equals_html_of_loaded_record(
         (["--backend", "magic"], "backend must be auto or one of"),
         (
             ["--precision", "fp16"],
-            "expected --precision fp16 and --device auto",
+            "precision fp16 needs an NVIDIA GPU, and there is none",
         ),
         (["--precision", "int9"], "precision must be auto or one of"),
         (["--backend", "onnx", "--device", "cuda:0"], "runs on device 'cpu' only"),

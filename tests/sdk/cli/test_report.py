@@ -17,7 +17,7 @@ def test_analyze_report_equals_command_afterwards(
     run: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows, page = tmp_path / "rows.csv", tmp_path / "page.html"
-    assert run("analyze", clip, tmp_path / "none.mp4", "--out", rows, "--report", page) == 1
+    assert run("analyze", clip, tmp_path / "none.mp4", "--out", rows, "--report", page) == 3
     text = page.read_text(encoding="utf-8")
     assert "not analyzed" in text
     assert "none.mp4: no such file" in text

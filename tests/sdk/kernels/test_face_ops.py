@@ -276,7 +276,7 @@ def test_shot_change_matches_numpy(pixel_format: PixelFormat, run_in_numpy) -> N
                 0.2,
                 *[np.zeros(12)] * 3,
             ),
-            r"mean must be a writable C-contiguous array of 21",
+            r"mean must be a writable, aligned, C-contiguous array of 21",
         ),
         (
             lambda: native.shot_change(np.zeros((4, 4, 3), np.uint8), "BGR", 0, 1, None),

@@ -64,12 +64,12 @@ REFUSED_CROPS = [
     ({"std": (1, 0, 1)}, r"std must be above 0, got \(1, 0, 1\)"),
     (
         {"out": np.empty((1, 3, 8, 9), np.float32)},
-        r"out must be a writable C-contiguous float32 \(1, 3, 8, 8\)",
+        r"out must be a writable, aligned, C-contiguous float32 \(1, 3, 8, 8\)",
     ),
     ({"out": np.empty((1, 3, 8, 8), np.float64)}, r"out must be .*float64"),
     (
         {"out": np.empty((1, 3, 8, 16), np.float32)[..., ::2]},
-        r"out must be a writable C-contiguous",
+        r"out must be a writable, aligned, C-contiguous",
     ),
     ({"out": read_only()}, r"out must be a writable"),
 ]

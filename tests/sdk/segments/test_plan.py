@@ -1,11 +1,12 @@
 """Tests of plan_segments."""
 
+import math
 from itertools import pairwise
 
 import pytest
 
 from faceaffect.segments.plan import MAX_SEGMENT_FRAMES, WARMUP_S, plan_segments
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 
 
 @pytest.mark.parametrize("first", [0, 137])
@@ -14,11 +15,12 @@ from faceaffect.tracking.tracker import TrackerConfig
 @pytest.mark.parametrize("jobs", [1, 2, 3, 8])
 def test_plan_segments_cover_video_once_at_equal_cost(first, count, fps, jobs):
     segments = plan_segments(first, count, fps, jobs)
-    assert segments[0].begin == segments[0].warmup_start == first
+    assert segments[0].begin == first
+    assert segments[0].warmup_start == max(0, first - math.ceil(WARMUP_S * fps))
     assert segments[-1].end is None
     for before, after in pairwise(segments):
         assert before.end == after.begin
-        assert first <= after.warmup_start < after.begin
+        assert before.warmup_start <= after.warmup_start < after.begin
         assert after.warmup_frames / fps >= WARMUP_S
     if jobs > 1 and len(segments) > 1:
         costs = [(one.end or count) - one.warmup_start for one in segments]

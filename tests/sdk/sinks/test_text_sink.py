@@ -45,6 +45,8 @@ def test_resume_drops_rows_after_the_checkpoint(tmp_path: Path) -> None:
     killed.begin("clip.mp4")
     write_frames(killed, range(9))
     assert read_frame_column(path) == frame_column(range(9))
+    with pytest.warns(ResourceWarning, match="unclosed row sink"):
+        del killed
     with open_sink(path, RESUME) as resumed:
         assert resumed.begin("clip.mp4").next_frame == 0
         write_frames(resumed, range(9))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceaffect.sources import SourceError, SourceOptions, open_source
-from faceaffect.sources.read_image import is_animated_webp
+from faceaffect.sources.animated_image import is_animated_webp
 from faceaffect.types import PixelFormat
 from tests.sdk.sources.conftest import decode_number, numbered_image
 
@@ -74,7 +74,7 @@ GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
     ("name", "pixels", "pixel_format"),
     [
         ("gray.png", GRAY, PixelFormat.GRAY),
-        ("bgra.png", np.dstack([GRAY, GRAY, 255 - GRAY, np.full_like(GRAY, 9)]), PixelFormat.BGR),
+        ("bgra.png", np.dstack([GRAY, GRAY, 255 - GRAY, np.full_like(GRAY, 255)]), PixelFormat.BGR),
         ("gray16.png", GRAY.astype(np.uint16) * 257, PixelFormat.GRAY),
         ("color16.tiff", np.dstack([GRAY] * 3).astype(np.uint16) * 257, PixelFormat.BGR),
         ("one.png", np.full((1, 1, 3), 7, np.uint8), PixelFormat.BGR),
@@ -100,7 +100,7 @@ def test_read_image_of_any_depth_returns_uint8(
         assert np.abs(frame.pixels.astype(int) - expected.astype(int)).max() <= 1
 
 
-def test_read_image_of_gray_with_alpha_drops_alpha(tmp_path: Path) -> None:
+def test_read_image_of_gray_with_alpha_blends_it_with_gray(tmp_path: Path) -> None:
     """The PNG is assembled by hand, because OpenCV cannot write one with gray and alpha."""
     import zlib
 
@@ -115,7 +115,8 @@ def test_read_image_of_gray_with_alpha_drops_alpha(tmp_path: Path) -> None:
     (tmp_path / "ga.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
     with open_source(tmp_path / "ga.png") as source:
         (frame,) = source
-    assert frame.pixels[1].reshape(3, -1)[:, 0].tolist() == [10, 10, 10]
+    expected = round((10 * 200 + 127 * 55) / 255)
+    assert frame.pixels[1].reshape(3, -1)[:, 0].tolist() == [expected] * 3
 
 
 def test_read_image_with_exif_orientation_rotates_it(tmp_path: Path) -> None:
@@ -130,14 +131,14 @@ def test_read_image_with_exif_orientation_rotates_it(tmp_path: Path) -> None:
 
 
 def test_unsupported_image_raises_source_error_and_is_noted_in_folder(tmp_path: Path) -> None:
-    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(SourceError, match=r"got \.HEIC; convert it to \.jpg"):
-        open_source(tmp_path / "IMG_1.HEIC")
+    (tmp_path / "IMG_1.JXL").write_bytes(b"\xff\x0a")
+    with pytest.raises(SourceError, match=r"got \.JXL; convert it to \.jpg"):
+        open_source(tmp_path / "IMG_1.JXL")
     write_image(tmp_path / "a.png", numbered_image(1))
     with open_source(tmp_path) as source:
         assert len(list(source)) == 1
         assert source.notes == [
-            "skipped 1 images like IMG_1.HEIC, which OpenCV cannot read; convert them to .jpg"
+            "skipped 1 images like IMG_1.JXL, which cannot be read; convert them to .jpg"
         ]
 
 

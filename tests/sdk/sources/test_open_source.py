@@ -12,8 +12,8 @@ from faceaffect.sources import SourceError, expand_sources, open_source
 def test_open_source_with_missing_file_or_unknown_scheme_raises_source_error() -> None:
     with pytest.raises(SourceError, match="no such file"):
         open_source("missing.mp4")
-    with pytest.raises(SourceError, match="unknown scheme http://"):
-        open_source("http://host/clip.mp4")
+    with pytest.raises(SourceError, match="unknown scheme gopher://"):
+        open_source("gopher://host/clip.mp4")
 
 
 def test_open_source_with_missing_camera_raises_source_error_and_prints_nothing(

@@ -21,7 +21,8 @@ from faceaffect.sources.camera_source import CameraSource
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule
 from faceaffect.tracking.face_network import FaceOutputs
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Affect, BoolArray, Faces, FloatArray, Frame
 from tests.sdk.tracking.test_tracker import FastWorld, Person
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faceaffect.sources import SourceError, open_source
-from faceaffect.sources.rtsp_stream import redact_password
+from faceaffect.sources.redact_password import redact_password
 
 
 def test_redact_password_hides_password() -> None:
