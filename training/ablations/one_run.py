@@ -30,9 +30,9 @@ from training.methods.batch_builder import LABELS, InputSpec
 from training.methods.build_sampler import build_sampler, recipe_tasks
 from training.methods.data import MethodData, open_method_data
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
-from training.methods.predict import MethodPredictions
+from training.methods.predict import MethodPredictions, method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.scores import method_predictions, method_scores
+from training.methods.scores import method_scores
 from training.methods.train_method import train_method
 from training.metrics import f1
 from training.models.backbones.load_weights import read_weights

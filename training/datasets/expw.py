@@ -36,7 +36,7 @@ _FIELDS: Final = "image face_id top left right bottom confidence expression"
 def read_expw(
     folder: Path | str, *, min_confidence: float = 0.0, progress: bool = True
 ) -> FrameTable:
-    """Scan a copy of ExpW. It has no split; `splits.with_group_split` makes one.
+    """Scan a copy of ExpW. It has no split.
 
     Args:
         folder: contains `label/label.lst` (or `label.lst`) and `image/origin` (or `origin`, or

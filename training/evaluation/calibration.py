@@ -2,7 +2,7 @@
 
 All three are fitted on validation data and have no run-time cost. Fit on the raw logits, fold the
 result into the network with `fold_into_head`, then choose thresholds on the calibrated
-probabilities (or convert existing ones with `fold_thresholds`) for the spec of the bundle.
+probabilities for the spec of the bundle.
 """
 
 from __future__ import annotations
@@ -146,9 +146,7 @@ class PlattScaling:
         return np.asarray(logit * self.scale + self.offset, logit.dtype)
 
 
-def fit_platt(
-    logit: Logits, truth: Flags, known: Flags | None = None, *, with_offset: bool = True
-) -> PlattScaling:
+def fit_platt(logit: Logits, truth: Flags, known: Flags | None = None) -> PlattScaling:
     """Fits scale and offset of each AU by maximum likelihood (Platt 1999).
 
     Platt's softened targets, (n+ + 1) / (n+ + 2) and 1 / (n- + 2), keep the fit finite if an AU is
@@ -159,7 +157,6 @@ def fit_platt(
         logit: Logits [N, 12].
         truth: Labels [N, 12].
         known: Labeled cells [N, 12]; all if None.
-        with_offset: False fits a temperature per AU (offset 0).
     """
     _check(logit, truth, known, len(AU_NAMES))
     scale = np.ones(len(AU_NAMES))
@@ -176,17 +173,14 @@ def fit_platt(
             continue
         target = np.where(on, (on.sum() + 1) / (on.sum() + 2), 1 / ((~on).sum() + 2))
         columns = np.stack([z, np.ones_like(z)], axis=1)
-        if with_offset:
-            scale[k], offset[k] = _logistic(columns, target)
-        else:
-            scale[k] = _logistic(columns[:, :1], target)[0]
+        scale[k], offset[k] = _logistic(columns, target)
         if scale[k] < MIN_SCALE:
             notes.append(
                 f"{name}: its logits do not increase with the truth (scale {scale[k]:.3g}), "
                 "only the offset is fitted"
             )
             scale[k] = 1.0
-            offset[k] = _logistic(columns[:, 1:], target, base=z)[0] if with_offset else 0.0
+            offset[k] = _logistic(columns[:, 1:], target, base=z)[0]
     return PlattScaling(scale, offset, tuple(notes))
 
 
@@ -223,13 +217,6 @@ def fit_temperature(logit: Logits, truth: NDArray[np.integer]) -> float:
     return float(1 / (low * high) ** 0.5)
 
 
-def fold_thresholds(thresholds: tuple[float, ...], platt: PlattScaling) -> tuple[float, ...]:
-    """Converts thresholds [12] on raw probabilities to ones on calibrated probabilities."""
-    t = np.asarray(thresholds, np.float64)
-    logit = platt.scale * np.log(t / (1 - t)) + platt.offset
-    return tuple(float(v) for v in 1 / (1 + np.exp(-logit)))
-
-
 def fold_into_head(
     net: AffectNet, platt: PlattScaling | None = None, temperature: float = 1.0
 ) -> AffectNet:
@@ -241,7 +228,7 @@ def fold_into_head(
     - Valence and arousal take the expression logits as input, so these columns are multiplied by
       the temperature: their outputs do not change.
 
-    The top expression does not change; AU decisions do not either with `fold_thresholds`.
+    The top expression does not change.
     """
     import torch
 

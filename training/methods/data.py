@@ -4,15 +4,12 @@ tracks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from torch import Tensor
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.audio.mel_track import MelTracks
@@ -22,12 +19,6 @@ from training.datasets.image_store import ImageStore, absolute_paths, build_stor
 from training.datasets.readers import load_cached
 from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
-
-Change = Callable[[dict[str, Tensor], NDArray[np.int64], np.random.Generator], dict[str, Tensor]]
-"""(inputs by name, their rows, random generator) -> changed inputs.
-
-Images are RGB in 0..1, before jitter and normalization.
-"""
 
 _CACHED_TRACKS = 512
 
@@ -42,7 +33,6 @@ class MethodData:
     validation: FrameTable
     images: ImageStore
     tracks: MelTracks | None = None
-    change: Change | None = None
 
 
 def open_method_data(

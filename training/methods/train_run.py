@@ -22,8 +22,9 @@ from training.methods.build_sampler import recipe_tasks
 from training.methods.data import MethodData, open_method_data
 from training.methods.load_run import read_recipe
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
+from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.scores import method_predictions, method_scores, scores_text
+from training.methods.scores import method_scores, scores_text
 from training.methods.train_method import train_method
 from training.models.cost import on_meta
 from training.models.networks.build_network import build_network

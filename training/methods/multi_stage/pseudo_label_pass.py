@@ -14,8 +14,8 @@ from training.engine.trainer import TrainerConfig
 from training.methods.batch_builder import LABELS
 from training.methods.data import MethodData
 from training.methods.multi_stage.fill_labels import fill_labels
+from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.scores import method_predictions
 from training.methods.train_method import AfterEpoch, train_method
 from training.models.stages import MethodNet
 

@@ -117,12 +117,6 @@ class PairwiseIntensity(MethodNet):
         )
         return [network for network in networks if network is not None]
 
-    def freeze_first_convolutions(self) -> None:
-        """Freeze the first convolutions, as published for pretrained VGG16s."""
-        for net in self.networks():
-            for part in [part for part in net.modules() if isinstance(part, nn.Conv2d)][:2]:
-                part.requires_grad_(False)
-
     def freeze_intensity(self) -> None:
         """Freeze all layers but those of uncertainty, for the second stage.
 
