@@ -94,16 +94,13 @@ class _NormalizedBatches:
 
     def __init__(self, mixer: BatchMixer, recipe: PretrainRecipe) -> None:
         self._mixer, self._size_px = mixer, recipe.size_px
-        norm = NORMALIZATIONS[recipe.normalization]
-        self._mean, self._std = (
-            torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
-        )
+        self._normalization = NORMALIZATIONS[recipe.normalization]
         self.steps_per_epoch = recipe.steps_per_epoch
 
     def get(self, step: int) -> Sequence[dict[str, Tensor]]:
         batch = self._mixer.build(step, self._size_px)
         names = ("expression", "expression_weight", "au", "au_weight")
-        crops = (batch["crops"] - self._mean) / self._std
+        crops = self._normalization.apply(batch["crops"])
         return [{"crops": crops, **{name: batch[name] for name in names}}]
 
 
