@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from training.ablations.records import RECORDS
+from training.cli.loop import reported_errors
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _DATA = click.option(
@@ -80,15 +81,14 @@ def run(
     from training.ablations.variants import all_runs
 
     signal.signal(signal.SIGTERM, _stop)
+    paths = RunPaths(data, work, trunks)
     try:
-        runs = all_runs(list(options["seeds"]), list(options["methods"]) or None)
-        paths = RunPaths(tuple(data), work, trunks)
-        outcome = run_all(
-            RunnerConfig(runs, paths, records, scale, options["workers"], options["max_minutes"]),
-            Console(),
-        )
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        with reported_errors():
+            runs = all_runs(list(options["seeds"]), list(options["methods"]) or None)
+            config = RunnerConfig(
+                runs, paths, records, scale, options["workers"], options["max_minutes"]
+            )
+            outcome = run_all(config, Console())
     except KeyboardInterrupt:
         raise click.ClickException("stopped; call again to resume") from None
     _print_table(records)
@@ -129,12 +129,8 @@ def run_one(
     from training.ablations.one_run import RunPaths, train_and_evaluate
     from training.ablations.variants import find_run
 
-    try:
-        record = train_and_evaluate(
-            find_run(name), RunPaths(tuple(data), work, trunks), scale, save_every
-        )
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    with reported_errors():
+        record = train_and_evaluate(find_run(name), RunPaths(data, work, trunks), scale, save_every)
     record.write(records)
     click.echo(f"{name}: {record.score:.4f}")
 
@@ -150,10 +146,8 @@ def _print_table(records: Path) -> None:
     from training.ablations.comparison import comparison_text
     from training.ablations.records import read_records
 
-    try:
+    with reported_errors():
         click.echo(comparison_text(read_records(records)))
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @main.command()
@@ -166,10 +160,8 @@ def leaderboard(data: tuple[Path, ...], work: Path, records: Path) -> None:
     from training.ablations.leaderboard_costs import write_costs
     from training.ablations.one_run import RunPaths
 
-    try:
-        default_record(RunPaths(tuple(data), work)).write(records)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    with reported_errors():
+        default_record(RunPaths(data, work)).write(records)
     for row in write_costs(records):
         click.echo(
             f"{row.method}: {row.parameters / 1e3:.0f} k parameters, {row.macs / 1e6:.1f} M MACs, "
@@ -189,10 +181,8 @@ def page(records: Path, out: Path | None) -> None:
     """Write training/RESULTS.md from the records."""
     from training.ablations.results_page import PAGE, results_text
 
-    try:
+    with reported_errors():
         text = results_text(records)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
     (out or PAGE).write_text(text, encoding="utf-8")
     click.echo(f"{out or PAGE}")
 

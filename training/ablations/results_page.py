@@ -13,6 +13,8 @@ from training.ablations.comparison import (
     comparison_text,
     recorded_seeds,
     scenario_lines,
+    table_head,
+    table_line,
     variant_scores,
     verdict,
 )
@@ -109,7 +111,7 @@ def _leaderboard(
         "M MACs",
         "CPU ms",
     ]
-    lines = [_line(head), f"|{'---|' * len(head)}"]
+    lines = table_head(head)
     for ablation in LEADERBOARD:
         recorded = [
             records.get(Run(ablation, ablation.variants[0], seed).name)
@@ -117,21 +119,17 @@ def _leaderboard(
         ]
         known = [each for each in recorded if each is not None]
         name = f"{ablation.method} {find_recipe(ablation.method, 'compact').name}"
-        lines.append(
-            _line(
-                [
-                    name,
-                    *_scores(known),
-                    str(len(known)) or MISSING,
-                    *_cost(costs.get(ablation.method)),
-                ]
-            )
-        )
+        cost = costs.get(ablation.method)
+        lines.append(table_line([name, *_scores(known), str(len(known)), *_cost(cost)]))
     default = records.get(DEFAULT_NAME)
     cost = _default_cost(default)
-    lines.append(_line(["default model", *_scores([default] if default else []), "", *_cost(cost)]))
+    lines.append(
+        table_line(["default model", *_scores([default] if default else []), "", *_cost(cost)])
+    )
     baseline = records.get(f"{LEADERBOARD[0].name}-majority")
-    lines.append(_line(["majority baseline", *_scores([baseline] if baseline else []), *[""] * 5]))
+    lines.append(
+        table_line(["majority baseline", *_scores([baseline] if baseline else []), *[""] * 5])
+    )
     return (
         "## Leaderboard: RenderWild `small`, validation\n"
         "Trained on the annotated training frames of both RenderWilds. If all training\n"
@@ -241,18 +239,15 @@ def _conditions(records: Mapping[str, Record]) -> str:
     runs = [record for record in records.values() if record.steps]
     lines = [
         "## Steps and time",
-        _line(["run", "steps", "CPU seconds", "k parameters"]),
-        "|---|---|---|---|",
+        *table_head(["run", "steps", "CPU seconds", "k parameters"]),
     ]
     for record in runs:
         cpu_seconds = "resumed" if record.cpu_seconds is None else f"{record.cpu_seconds:.0f}"
         lines.append(
-            _line([record.name, str(record.steps), cpu_seconds, f"{record.parameters / 1e3:.0f}"])
+            table_line(
+                [record.name, str(record.steps), cpu_seconds, f"{record.parameters / 1e3:.0f}"]
+            )
         )
     machines = "; ".join(sorted({record.machine for record in runs})) or MISSING
     scales = ", ".join(sorted({f"{record.scale:g}" for record in runs})) or MISSING
     return "\n".join([*lines, "", f"Machines: {machines}. Scale of the number of steps: {scales}."])
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from training.cli.loop import reported_errors
+
 _SOURCES = ("affwild2", "affectnet", "expw", "bp4d", "disfa", "dfew", "afew-va", "fec", "ferplus")
 
 
@@ -66,15 +68,13 @@ def scan(folder: Path, kind: str, cache: Path, **options: Any) -> None:
 
     An unchanged folder is not scanned again. FOLDER is a file for fec (one of its two .csv).
     """
-    try:
+    with reported_errors(ImportError):
         if kind in ("fec", "ferplus"):
             _show_without_table(kind, folder)
             return
         from training.datasets.readers import load_cached
 
         table = load_cached(kind, folder, cache=cache, **_chosen(kind, options))
-    except (ValueError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from None
     table.report.show()
     click.echo(f"table: {table.cache_path} ({len(table):,} rows)")
 
@@ -97,11 +97,9 @@ def extract(folder: Path, camera: Any) -> None:
             f"Videos_{camera.capitalize()}Camera/*.avi"
         )
     total = 0
-    try:
+    with reported_errors(ImportError):
         for person, video in track_progress(videos.items(), "writing frames", total=len(videos)):
             total += extract_frames(video, folder / FRAMES_FOLDER / camera / person)
-    except (ValueError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from None
     click.echo(f"{total:,} frames of {len(videos)} videos in {folder / FRAMES_FOLDER / camera}")
 
 

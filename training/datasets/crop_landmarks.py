@@ -16,8 +16,8 @@ from faceaffect.bundle.bundle import DEFAULT_NAME, find_bundle, open_bundle
 from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import LANDMARK_COUNT
 from training.datasets.broken_data import BrokenFileError
-from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import ImageStore, absolute_paths, build_lock
+from training.datasets.frame_table import FrameTable, absolute_paths
+from training.datasets.image_store import ImageStore, build_lock
 from training.datasets.progress_bar import track_progress
 from training.datasets.read_crop import read_crop
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import LANDMARK_COUNT
 from training.datasets.broken_data import BrokenFileError
-from training.datasets.frame_table import FrameTable
+from training.datasets.frame_table import FrameTable, absolute_paths
 from training.datasets.progress_bar import track_progress
 from training.datasets.read_crop import read_crop
 
@@ -114,12 +114,6 @@ def concat_stores(stores: Sequence[ImageStore]) -> ImageStore:
         np.concatenate([store.array for store in stores]),
         np.concatenate(points) if points and len(points) == len(stores) else None,
     )
-
-
-def absolute_paths(table: FrameTable) -> list[str | None]:
-    """Absolute path of each row's image, None for none."""
-    root = table.root.resolve()
-    return [None if name is None else os.path.join(root, name) for name in table.path.to_pylist()]
 
 
 def build_store(

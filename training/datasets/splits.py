@@ -8,7 +8,6 @@ its VA labels nor with its EXPR labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -41,16 +40,5 @@ def training_view(
     excluded = {group for group, is_out in zip(table.groups, held_out, strict=True) if is_out}
     is_allowed = np.array([group not in excluded for group in table.groups], bool)
     view = table.select(np.flatnonzero(is_allowed[table.video] & table.has_crop))
-    is_labeled = {
-        task: (task in tasks) & (view.splits[:, k] == _TRAIN)[view.video]
-        for k, task in enumerate(TASKS)
-    }
-    return replace(
-        view,
-        au_mask=view.au_mask & is_labeled["AU"][:, None],
-        expression_mask=view.expression_mask & is_labeled["EXPR"],
-        va_mask=view.va_mask & is_labeled["VA"],
-        au=np.where(is_labeled["AU"][:, None], view.au, 0),
-        expression=np.where(is_labeled["EXPR"], view.expression, 0).astype(np.int8),
-        va=np.where(is_labeled["VA"][:, None], view.va, 0),
-    )
+    is_labeled = (view.splits == _TRAIN)[view.video] & [task in tasks for task in TASKS]
+    return view.keep_labels(is_labeled)

@@ -72,10 +72,7 @@ class BatchBuilder:
         self, recipe: MethodRecipe, form: InputSpec, data: MethodData, table: FrameTable
     ) -> None:
         self.recipe, self.form, self.data, self.table = recipe, form, data, table
-        norm = NORMALIZATIONS[recipe.normalization]
-        self._mean, self._std = (
-            torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
-        )
+        self._normalization = NORMALIZATIONS[recipe.normalization]
         self._labels_landmarks = any(term.label == "landmarks_49" for term in recipe.losses)
 
     def batch(
@@ -155,7 +152,7 @@ class BatchBuilder:
             inputs["clip_real"] = torch.from_numpy((rows >= 0).astype(np.float32))
             images = torch.cat([images, _part_masks(points, rows.shape, self.form.size_px)], dim=2)
             assert images.shape[2] == CHANNELS
-        inputs[name] = (images - self._mean) / self._std
+        inputs[name] = self._normalization.apply(images)
         return inputs, points
 
     def _images(self, rows: NDArray[np.int64]) -> Tensor:

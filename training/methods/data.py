@@ -14,8 +14,8 @@ import pyarrow as pa
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.audio.mel_track import MelTracks
 from training.datasets.crop_landmarks import with_landmarks
-from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task
-from training.datasets.image_store import ImageStore, absolute_paths, build_store
+from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task, absolute_paths
+from training.datasets.image_store import ImageStore, build_store
 from training.datasets.readers import load_cached
 from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
@@ -88,12 +88,7 @@ def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:
         held[:, k] &= task in tasks
     view = table.select(held.any(axis=1)[table.video])
     on = (view.splits == SPLITS.index("validation"))[view.video] & [task in tasks for task in TASKS]
-    return replace(
-        view,
-        au_mask=view.au_mask & on[:, :1],
-        expression_mask=view.expression_mask & on[:, 1],
-        va_mask=view.va_mask & on[:, 2],
-    )
+    return view.keep_labels(on)
 
 
 def without_images(table: FrameTable, paths: Sequence[str]) -> FrameTable:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from training.models.backbones.resnet import init_convolutions
+
 
 def _spatial(inputs: int, outputs: int, stride: int) -> nn.Conv3d:
     return nn.Conv3d(inputs, outputs, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False)
@@ -100,9 +102,7 @@ class R2Plus1d18(nn.Module):
             self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
         self.width = channels
         self.fc = nn.Linear(channels, classes) if classes else None
-        for part in self.modules():
-            if isinstance(part, nn.Conv3d):
-                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        init_convolutions(self)
 
     def forward(self, clip: Tensor) -> Tensor:
         features = self.stem(clip)

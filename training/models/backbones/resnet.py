@@ -84,7 +84,7 @@ class ResNet(nn.Module):
             self.map_widths.append(channels)
         self.width = self.map_width = channels
         self.fc = nn.Linear(channels, classes) if classes else None
-        _initialize(self)
+        init_convolutions(self)
 
     def maps(self, crops: Tensor) -> list[Tensor]:
         """The four levels, [N, map_widths[i], S / 2^(i+2), S / 2^(i+2)], finest first."""
@@ -102,9 +102,10 @@ class ResNet(nn.Module):
         return pooled if self.fc is None else self.fc(pooled)
 
 
-def _initialize(net: nn.Module) -> None:
+def init_convolutions(net: nn.Module) -> None:
+    """Initialize every convolution by Kaiming's method."""
     for part in net.modules():
-        if isinstance(part, nn.Conv2d):
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
 
 

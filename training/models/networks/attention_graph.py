@@ -17,9 +17,9 @@ from training.models.backbones.region_trunk import (
     REGION,
     block_copies,
     feature_block,
-    init_convolutions,
     region_layers,
 )
+from training.models.backbones.resnet import init_convolutions
 from training.models.encoders.au_attention import POINTS, AuAttention
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm

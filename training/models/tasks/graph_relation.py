@@ -13,7 +13,7 @@ class GraphRelation(nn.Module):
     """Local features [N, 12, inputs] -> nodes [N, 12, width]; `graph` turns nodes into AU logits
     [N, 12].
 
-    The graph is the layer that the SDK has kernels for, with the adjacency of expression prototypes.
+    The graph is the layer that the SDK has kernels for; its edges are from expression prototypes.
     """
 
     def __init__(self, inputs: int, width: int) -> None:
