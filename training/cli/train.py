@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,8 +120,9 @@ def _train_default(out: Path, options: dict[str, Any]) -> None:
 
 def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
     from training.engine.checkpoint import TrainingError
+    from training.engine.trainer import TrainerConfig
     from training.methods.recipe_lookup import find_recipe
-    from training.methods.train_run import RunConfig, train_run
+    from training.methods.train_run import train_run
 
     recipe = find_recipe(name, options["preset"], options["overrides"])
     if options["data"] is None:
@@ -132,8 +132,19 @@ def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
     if options["bf16"] and options["fp16"]:
         raise click.ClickException("--bf16 and --fp16 exclude each other")
     precision = "bfloat16" if options["bf16"] else "float16" if options["fp16"] else "float32"
-    names = {field.name for field in fields(RunConfig)} - {"out", "precision"}
-    run = RunConfig(out=out, precision=precision, **{name: options[name] for name in sorted(names)})
+    if options["fp16"] and not options["device"].startswith("cuda"):
+        raise click.ClickException(
+            "16-bit floats (--fp16) need --device cuda; on the CPU use --bf16"
+        )
+    names = ("seed", "device", "steps", "save_every", "resume")
+    config = TrainerConfig(out, precision=precision, **{name: options[name] for name in names})
     with reported_errors(TrainingError), warnings.catch_warnings():
         warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)
-        train_run(recipe, run, click.echo)
+        train_run(
+            recipe,
+            options["data"],
+            config,
+            cache=options["cache"],
+            eval_every=options["eval_every"],
+            echo=click.echo,
+        )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from training.models.affect_net import AffectNet
 
 DEFAULT_THRESHOLD: Final = 0.5
+LEAST_POSITIVES: Final = 12
 MIN_SCALE: Final = 0.05
 TEMPERATURE_BOUNDS: Final = (0.05, 20.0)
 _GRID_STEP: Final = 0.005
@@ -34,32 +35,25 @@ def choose_thresholds(
     probability: NDArray[np.floating],
     truth: Flags,
     known: Flags | None = None,
-    *,
-    least: float = 0.05,
-    most: float = 0.95,
-    least_positives: int = 12,
-    slack: float = 0.0,
 ) -> tuple[float, ...]:
-    """Returns the threshold of each AU with the best F1.
+    """Returns the threshold of each AU with the best F1, from 0.05 to 0.95.
+
+    An AU with fewer than 12 positives or negatives keeps 0.5: too few to choose.
 
     Args:
         probability: Probabilities [N, 12].
         truth: Labels [N, 12].
         known: Labeled cells [N, 12]; all if None.
-        least: Lower bound of the thresholds.
-        most: Upper bound of the thresholds.
-        least_positives: An AU with fewer positives or negatives keeps 0.5: too few to choose.
-        slack: Choose the lowest threshold whose F1 is at most this much below the best.
     """
     _check(probability, truth, known, len(AU_NAMES))
     thresholds = []
     for k in range(len(AU_NAMES)):
         rows = slice(None) if known is None else known[:, k]
         on = truth[rows, k]
-        if min(on.sum(), (~on).sum()) < least_positives:
+        if min(on.sum(), (~on).sum()) < LEAST_POSITIVES:
             thresholds.append(DEFAULT_THRESHOLD)
         else:
-            thresholds.append(best_threshold(probability[rows, k], on, least, most, slack))
+            thresholds.append(best_threshold(probability[rows, k], on, 0.05, 0.95))
     return tuple(thresholds)
 
 
@@ -72,7 +66,6 @@ def choose_low_false_alarm_thresholds(
     alarms: float,
     least: float = 0.05,
     most: float = 0.95,
-    least_positives: int = 12,
     slack: float = 0.0,
 ) -> tuple[float, ...]:
     """Returns thresholds [12] of the best mean F1 with limited false alarms on neutral faces.
@@ -90,7 +83,6 @@ def choose_low_false_alarm_thresholds(
         alarms: Largest mean number of active AUs per neutral face.
         least: Lower bound of the thresholds.
         most: Upper bound of the thresholds.
-        least_positives: See `choose_thresholds`.
         slack: Choose the lowest threshold whose penalized F1 is at most this much below the best.
     """
     _check(probability, truth, known, len(AU_NAMES))
@@ -101,7 +93,7 @@ def choose_low_false_alarm_thresholds(
         rows = slice(None) if known is None else known[:, k]
         on = truth[rows, k]
         alarm_rate[k] = _fraction_from(neutral[:, k], grid)
-        if min(on.sum(), (~on).sum()) < least_positives:
+        if min(on.sum(), (~on).sum()) < LEAST_POSITIVES:
             alarm_rate[k] = _fraction_from(neutral[:, k], np.array([DEFAULT_THRESHOLD]))
             score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
             continue

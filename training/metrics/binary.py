@@ -84,14 +84,11 @@ def best_f1(score: Scores, truth: Flags) -> float:
     return float((2 * hits / (predicted + truth.sum())).max())
 
 
-def best_threshold(
-    probability: Scores, truth: Flags, low: float = 0.2, high: float = 0.8, slack: float = 0.0
-) -> float:
+def best_threshold(probability: Scores, truth: Flags, low: float = 0.2, high: float = 0.8) -> float:
     """Probability threshold of the best F1 within [low, high]; their mean without positives.
 
     All thresholds between two adjacent probabilities are equivalent, so the midpoint is returned;
-    of equally good intervals, the widest one. With `slack`, the lowest threshold whose F1 is at
-    most `slack` below the best.
+    of equally good intervals, the widest one.
     """
     if not truth.any():
         check_rows(probability, truth)
@@ -104,12 +101,8 @@ def best_threshold(
     bounded_lower = np.maximum(lower, low)
     bounded_upper = np.minimum(upper, high)
     score[(bounded_lower > bounded_upper) | (bounded_upper <= lower)] = -1
-    if slack > 0:
-        # Entries are ordered from high thresholds to low ones.
-        best = int(np.flatnonzero(score >= score.max() - slack)[-1])
-    else:
-        margin = np.where(score == score.max(), bounded_upper - bounded_lower, -1)
-        best = int(margin.argmax())
+    margin = np.where(score == score.max(), bounded_upper - bounded_lower, -1)
+    best = int(margin.argmax())
     return float((bounded_lower[best] + bounded_upper[best]) / 2)
 
 

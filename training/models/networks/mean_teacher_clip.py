@@ -23,7 +23,6 @@ from training.models.stages import (
     VA,
     MethodNet,
     Stage,
-    StageCall,
     TensorForm,
 )
 from training.models.tasks.self_cure import SelfCureHeads
@@ -182,56 +181,38 @@ class MeanTeacherClip(MethodNet):
         Audio is `mel` up to now; a network trained on audio around its frame (as published, 5 s
         ahead) must be trained again on past audio before it is run so.
         """
-        size = self.config.size_px
-        crops, video_features = (
-            TensorForm("crops", (CHANNELS, size, size)),
-            TensorForm("frame_features", (self.width,)),
-        )
+        size, spacing = self.config.size_px, self.config.spacing
+        crops = TensorForm("crops", (CHANNELS, size, size))
         outputs, count = (AU_LOGIT, EXPRESSION_LOGIT, VA, ALPHA), TensorForm("frames_seen", (1,))
         stages, audio_features = self._audio_stage()
         if self.over_time is None:
+            inputs = (crops, *audio_features)
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
-            step = StageCall(self, self._step_3d)
-            stages.append(
-                Stage(
-                    "temporal", step, (crops, *audio_features), outputs, states, self.config.spacing
-                )
+            return (
+                *stages,
+                self.stage(
+                    "temporal", self._step_3d, inputs, outputs, states, frame_stride=spacing
+                ),
             )
-            return tuple(stages)
-
-        def frame(images: Tensor) -> tuple[Tensor, ...]:
-            return (self.video(images),)
-
-        states = (
-            TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)),
-            count,
+        video_features = TensorForm("frame_features", (self.width,))
+        inputs = (video_features, *audio_features)
+        states = (TensorForm("clip_features", ((FRAMES - 1) * spacing, self.width)), count)
+        return (
+            *stages,
+            self.stage("frame", lambda images: (self.video(images),), (crops,), (video_features,)),
+            self.stage("temporal", self._step_2d1d, inputs, outputs, states),
         )
-        stages.append(Stage("frame", StageCall(self, frame), (crops,), (video_features,)))
-        stages.append(
-            Stage(
-                "temporal",
-                StageCall(self, self._step_2d1d),
-                (video_features, *audio_features),
-                outputs,
-                states,
-            )
-        )
-        return tuple(stages)
 
     def _audio_stage(self) -> tuple[list[Stage], tuple[TensorForm, ...]]:
-        if self.audio is None:
+        audio = self.audio
+        if audio is None:
             return [], ()
-        audio, audio_features = self.audio, TensorForm("audio_features", (self.audio_width,))
-
-        def audio_step(mel: Tensor) -> tuple[Tensor, ...]:
-            return (audio(mel.unsqueeze(1)),)
-
         mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
-        return [
-            Stage(
-                "audio", StageCall(self, audio_step), (mel,), (audio_features,), uses_audio=WINDOW
-            )
-        ], (audio_features,)
+        features = (TensorForm("audio_features", (self.audio_width,)),)
+        stage = self.stage(
+            "audio", lambda mel: (audio(mel.unsqueeze(1)),), (mel,), features, uses_audio=WINDOW
+        )
+        return [stage], features
 
     def _outputs(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
         au, expression, va, alpha = self._read(video_features, audio_features)

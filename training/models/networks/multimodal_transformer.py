@@ -24,7 +24,6 @@ from training.models.stages import (
     EXPRESSION_LOGIT,
     MethodNet,
     Stage,
-    StageCall,
     TensorForm,
     over_time,
 )
@@ -198,13 +197,10 @@ class MultimodalTransformer(MethodNet):
                 "to run it on video"
             )
         size, width = self.config.size_px, self.config.embedding
-        frame_features, audio_features = (
+        crops, frame_features = (
+            TensorForm("crops", (3, size, size)),
             TensorForm("frame_features", (width,)),
-            TensorForm("audio_features", (width,)),
         )
-
-        def frame(crops: Tensor) -> tuple[Tensor, ...]:
-            return self._visual(crops)[:2]
 
         def temporal(*tensors: Tensor) -> tuple[Tensor, ...]:
             input_count = 1 if self.audio is None else 2
@@ -213,31 +209,31 @@ class MultimodalTransformer(MethodNet):
             )
             return (self.read(encoded), *states)
 
-        crops = TensorForm("crops", (3, size, size))
         stages = [
-            Stage("frame", StageCall(self, frame), (crops,), (frame_features, EXPRESSION_LOGIT))
+            self.stage(
+                "frame",
+                lambda crops: self._visual(crops)[:2],
+                (crops,),
+                (frame_features, EXPRESSION_LOGIT),
+            )
         ]
         inputs: tuple[TensorForm, ...] = (frame_features,)
-        if self.audio is not None:
-            audio = self.audio
+        audio = self.audio
+        if audio is not None:
 
             def audio_step(mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
                 features, *after = audio.step(mel, *states)
                 return (features[:, -1], *after)
 
             mel = TensorForm("mel", (STEP_FRAMES, MEL_BANDS))
+            audio_features = TensorForm("audio_features", (width,))
+            states = audio.state_forms()
             stages.insert(
                 0,
-                Stage(
-                    "audio",
-                    StageCall(self, audio_step),
-                    (mel,),
-                    (audio_features,),
-                    audio.state_forms(),
-                    uses_audio=CHUNK,
+                self.stage(
+                    "audio", audio_step, (mel,), (audio_features,), states, uses_audio=CHUNK
                 ),
             )
             inputs = (frame_features, audio_features)
         states = self.encoder.state_forms()
-        stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))
-        return tuple(stages)
+        return (*stages, self.stage("temporal", temporal, inputs, (AU_LOGIT,), states))

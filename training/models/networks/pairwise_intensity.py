@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from faceaffect.labels import AU_NAMES
 from training.models.backbones.build_backbone import build_backbone, width_of
 from training.models.backbones.vgg import Vgg16
-from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm
+from training.models.stages import AU_LOGIT, MethodNet, Stage, TensorForm
 from training.models.tasks.grouped_linear import GroupedLinear
 from training.models.temporal.intensity_history import (
     RunningHistory,
@@ -230,29 +230,24 @@ class PairwiseIntensity(MethodNet):
         size, count = self.config.size_px, len(AU_NAMES)
         crops = TensorForm("crops", (3, size, size))
         if self.mapping is None:
-
-            def direct(images: Tensor) -> tuple[Tensor, ...]:
-                return (self.measure(images)[0],)
-
-            return (Stage("frame", StageCall(self, direct), (crops,), (AU_LOGIT,)),)
+            return (
+                self.stage(
+                    "frame", lambda images: (self.measure(images)[0],), (crops,), (AU_LOGIT,)
+                ),
+            )
         if self.history is None:
             raise ValueError(
                 "whole-video percentiles look ahead; build the network with causal=true "
                 "to run it on video"
             )
-        history, forms = (
-            self.history,
-            (TensorForm("intensity", (count,)), TensorForm("confidence", (count,))),
-        )
-
-        def frame(images: Tensor) -> tuple[Tensor, ...]:
-            return self.scaled(*self.measure(images))
+        history = self.history
+        forms = (TensorForm("intensity", (count,)), TensorForm("confidence", (count,)))
 
         def temporal(intensity: Tensor, confidence: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
             features, *after = history.step(intensity, confidence, *states)
             return (self.mapped(features)["au_logit"], *after)
 
         return (
-            Stage("frame", StageCall(self, frame), (crops,), forms),
-            Stage("temporal", StageCall(self, temporal), forms, (AU_LOGIT,), history.state_forms()),
+            self.stage("frame", lambda images: self.scaled(*self.measure(images)), (crops,), forms),
+            self.stage("temporal", temporal, forms, (AU_LOGIT,), history.state_forms()),
         )
