@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources.read_image import read_image
 from faceaffect.types import Frame
+from training.ablations.leaderboard_costs import median_cpu_ms
 from training.ablations.one_run import RunPaths, scenario_data, scored_record
 from training.ablations.records import Record
 from training.ablations.variants import LEADERBOARD
@@ -21,7 +21,6 @@ from training.evaluation.cost_metrics import network_size
 from training.methods.predict import MethodPredictions
 
 NAME = "M0-default"
-_WARM_UP = 20
 
 
 def pipeline_predictions(table: FrameTable, model: Path | None = None) -> MethodPredictions:
@@ -49,16 +48,8 @@ def bundle_cost(runner: BundleRunner, runs: int = 200) -> dict[str, float]:
     """
     size = runner.spec.crop.size_px
     crop = np.random.default_rng(0).standard_normal((3, size, size)).astype(np.float32)
-    times = []
-    for _ in range(_WARM_UP + runs):
-        started = time.process_time()
-        runner.heads([crop])
-        times.append(time.process_time() - started)
-    return {
-        **network_size(runner),
-        "frame_ms": 1e3 * float(np.median(times[_WARM_UP:])),
-        "size_px": size,
-    }
+    frame_ms = median_cpu_ms(lambda: runner.heads([crop]), runs)
+    return {**network_size(runner), "frame_ms": frame_ms, "size_px": size}
 
 
 def default_record(paths: RunPaths, model: Path | None = None) -> Record:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from training.default_model.batch_mixer import BatchMixer, Source, class_balance
 from training.default_model.build_trainer import load_real_faces, uniform_weights
 from training.default_model.default_recipe import recipe as default_recipe
 from training.engine.checkpoint import write_json, write_weights
-from training.engine.optimizer import OptimizerConfig
+from training.engine.optimizer import SHORT_COSINE, OptimizerConfig
 from training.engine.recipe import Recipe
 from training.engine.trainer import Trainer, TrainerConfig
 from training.losses.action_units import bce
@@ -34,17 +34,13 @@ TRUNK_FILE: Final = "trunk.safetensors"
 RECORD_FILE: Final = "trunk.json"
 
 
-def _optimizer() -> OptimizerConfig:
-    return OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
-
-
 @dataclass(frozen=True, slots=True)
 class PretrainRecipe(Recipe):
     """Recipe of a trunk; `net` is the name of its backbone."""
 
     name: str = "trunk"
     net: str = "small_resnet"
-    optimizer: OptimizerConfig = field(default_factory=_optimizer)
+    optimizer: OptimizerConfig = SHORT_COSINE
     epochs: int = 16
     size_px: int = 64
     normalization: str = "half"

@@ -71,11 +71,6 @@ def precision_recall(score: Scores, truth: Flags) -> PrecisionRecall:
     return PrecisionRecall(hits / predicted, hits / truth.sum(), threshold)
 
 
-def average_precision(score: Scores, truth: Flags) -> float:
-    """Area under the precision-recall steps, not interpolated; NaN if no row is positive."""
-    return precision_recall(score, truth).average_precision
-
-
 def best_f1(score: Scores, truth: Flags) -> float:
     """Maximum F1 over all thresholds: an upper bound for any threshold; 0 without positives."""
     if not truth.any():

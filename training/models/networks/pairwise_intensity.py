@@ -202,8 +202,7 @@ class PairwiseIntensity(MethodNet):
             raw, log_sigma = self.measure(crops.flatten(0, 1) if crops.ndim == 5 else crops)
             if crops.ndim == 5:
                 raw, log_sigma = (
-                    torch.unflatten(raw, 0, crops.shape[:2]),
-                    torch.unflatten(log_sigma, 0, crops.shape[:2]),
+                    torch.unflatten(each, 0, crops.shape[:2]) for each in (raw, log_sigma)
                 )
             outputs = {"intensity_raw": raw, "log_sigma": log_sigma}
             if self.mapping is None:
@@ -212,13 +211,8 @@ class PairwiseIntensity(MethodNet):
                 return outputs
             intensity, confidence = self.scaled(raw, log_sigma)
         mapped = self.mapped(self.features_of(intensity, confidence).flatten(0, 1))
-        return {
-            **outputs,
-            **{
-                name: torch.unflatten(value, 0, intensity.shape[:2])
-                for name, value in mapped.items()
-            },
-        }
+        shape = intensity.shape[:2]
+        return outputs | {n: torch.unflatten(value, 0, shape) for n, value in mapped.items()}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size = self.config.size_px
