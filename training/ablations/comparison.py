@@ -33,18 +33,16 @@ def recorded_seeds(records: Mapping[str, Record]) -> list[int]:
 
 def variant_scores(ablation: Ablation, records: Mapping[str, Record]) -> list[VariantScores]:
     """Scores of each variant, for all recorded seeds."""
-    scores = []
-    for variant in ablation.variants:
-        by_seed = {
-            seed: records.get(Run(ablation, variant, seed).name) for seed in recorded_seeds(records)
-        }
-        scores.append(
-            VariantScores(
-                variant,
-                {seed: None if each is None else each.score for seed, each in by_seed.items()},
-            )
-        )
-    return scores
+
+    def score(variant: Variant, seed: int) -> float | None:
+        record = records.get(Run(ablation, variant, seed).name)
+        return None if record is None else record.score
+
+    seeds = recorded_seeds(records)
+    return [
+        VariantScores(variant, {seed: score(variant, seed) for seed in seeds})
+        for variant in ablation.variants
+    ]
 
 
 def verdict(full: VariantScores, other: VariantScores) -> str:

@@ -11,6 +11,13 @@ from training.cli.loop import reported_errors
 
 _SOURCES = ("affwild2", "affectnet", "expw", "bp4d", "disfa", "dfew", "afew-va", "fec", "ferplus")
 
+_OPTIONS = {
+    "affwild2": ("version", "annotations", "timing", "skip_broken"),
+    "dfew": ("fold",),
+    "disfa": ("camera",),
+}
+"""Options of `scan` by the kind of data set that has them."""
+
 
 @click.group()
 def data() -> None:
@@ -104,15 +111,8 @@ def extract(folder: Path, camera: Any) -> None:
 
 
 def _chosen(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    if kind == "affwild2":
-        return {
-            "version": options["version"],
-            "annotations": options["annotations"],
-            "timing": not options["no_timing"],
-            "skip_broken": options["skip_broken"],
-        }
-    option = {"dfew": "fold", "disfa": "camera"}.get(kind)
-    return {option: options[option]} if option else {}
+    options["timing"] = not options["no_timing"]
+    return {name: options[name] for name in _OPTIONS.get(kind, ())}
 
 
 def _show_without_table(kind: str, folder: Path) -> None:

@@ -6,7 +6,7 @@ ICCV Workshops 2021.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ from training.models.stages import (
     MethodNet,
     Stage,
     TensorForm,
+    over_time,
 )
 from training.models.tasks.self_cure import SelfCureHeads
 from training.models.temporal.rings import present, push
@@ -127,15 +128,9 @@ class MeanTeacherClip(MethodNet):
     def _read(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
         """AU, eight expression logits, va, alpha."""
         if self.audio is not None:
-            video_features = torch.cat(
-                [
-                    video_features,
-                    video_features.new_zeros(len(video_features), self.audio_width)
-                    if audio_features is None
-                    else audio_features,
-                ],
-                dim=1,
-            )
+            if audio_features is None:
+                audio_features = video_features.new_zeros(len(video_features), self.audio_width)
+            video_features = torch.cat([video_features, audio_features], dim=1)
         outputs: tuple[Tensor, ...] = self.heads(video_features)
         return outputs
 
@@ -145,16 +140,12 @@ class MeanTeacherClip(MethodNet):
         if self.over_time is None:
             video_features = self._clip_3d(clip, real)
         else:
-            video_features = self.over_time(
-                self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real
-            )
-        audio_features = (
-            self.audio(batch["mel"].unsqueeze(1))
-            if self.audio is not None and "mel" in batch
-            else None
-        )
-        if audio_features is not None and "mel_real" in batch:
-            audio_features = audio_features * batch["mel_real"][:, None]
+            video_features = self.over_time(over_time(self.video, clip), real)
+        audio_features = None
+        if self.audio is not None and "mel" in batch:
+            audio_features = self.audio(batch["mel"].unsqueeze(1))
+            if "mel_real" in batch:
+                audio_features = audio_features * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(video_features, audio_features)
         return {
             "au_logit": au,
@@ -214,32 +205,27 @@ class MeanTeacherClip(MethodNet):
         )
         return [stage], features
 
-    def _outputs(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
-        au, expression, va, alpha = self._read(video_features, audio_features)
-        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha
-
     def _step_3d(self, crops: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        *audio_features, ring, count = rest
-        clip = push(ring, crops)
-        back = torch.arange(FRAMES - 1, -1, -1, dtype=crops.dtype, device=crops.device)
-        video_features = self._clip_3d(clip, present(count, back))
-        return (
-            *self._outputs(video_features, audio_features[0] if audio_features else None),
-            clip[:, 1:],
-            (count + 1).clamp(max=FRAMES - 1),
-        )
+        return self._step(crops, rest, 1, self._clip_3d)
 
     def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        *audio_features, ring, count = rest
         assert self.over_time is not None
-        spacing = self.config.spacing
-        joined, last = push(ring, features), (FRAMES - 1) * spacing
-        back = (
-            torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
+        return self._step(features, rest, self.config.spacing, self.over_time)
+
+    def _step(
+        self,
+        newest: Tensor,
+        rest: tuple[Tensor, ...],
+        spacing: int,
+        read_clip: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, ...]:
+        """Outputs and new states; `rest` are the audio features, if any, and the states."""
+        *audio_features, ring, count = rest
+        joined = push(ring, newest)
+        back = torch.arange(FRAMES - 1, -1, -1, dtype=newest.dtype, device=newest.device) * spacing
+        video_features = read_clip(joined[:, ::spacing], present(count, back))
+        au, expression, va, alpha = self._read(
+            video_features, audio_features[0] if audio_features else None
         )
-        video_features = self.over_time(joined[:, ::spacing], present(count, back))
-        return (
-            *self._outputs(video_features, audio_features[0] if audio_features else None),
-            joined[:, 1:],
-            (count + 1).clamp(max=last),
-        )
+        count = (count + 1).clamp(max=(FRAMES - 1) * spacing)
+        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha, joined[:, 1:], count

@@ -139,31 +139,23 @@ class MultimodalTransformer(MethodNet):
         assert self.audio is not None
         if "mel" not in batch:
             return torch.zeros_like(frames)
-        audio_features = self.audio(batch["mel"])
+        features = self.audio(batch["mel"])
         if self.config.causal:
+            # Entry k is after k mel frames, entry 0 is empty.
+            features = functional.pad(features, (0, 0, 1, 0))
             complete = (batch["mel_index"].long() // STEP_FRAMES) * STEP_FRAMES
-            audio_features = functional.pad(
-                audio_features, (0, 0, 1, 0)
-            )  # entry k is after k mel frames, entry 0 is empty
-            audio_features = audio_features.gather(
-                1,
-                complete.clamp(max=audio_features.shape[1] - 1)[..., None].expand(
-                    -1, -1, audio_features.shape[2]
-                ),
-            )
+            index = complete.clamp(max=features.shape[1] - 1)[..., None]
+            features = features.gather(1, index.expand(-1, -1, features.shape[2]))
         else:
-            audio_features = functional.interpolate(
-                audio_features.transpose(1, 2), frames.shape[1], mode="nearest"
+            features = functional.interpolate(
+                features.transpose(1, 2), frames.shape[1], mode="nearest"
             ).transpose(1, 2)
         if "mel_real" in batch:
-            audio_features = audio_features * batch["mel_real"][:, None, None]
+            features = features * batch["mel_real"][:, None, None]
         if self.training and self.config.audio_dropout:
-            kept = (
-                torch.rand(len(audio_features), 1, 1, device=audio_features.device)
-                >= self.config.audio_dropout
-            )
-            audio_features = audio_features * kept
-        return audio_features
+            drawn = torch.rand(len(features), 1, 1, device=features.device)
+            features = features * (drawn >= self.config.audio_dropout)
+        return features
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         crops = batch["crops"]
