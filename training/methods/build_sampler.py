@@ -211,4 +211,4 @@ class LabeledClips:
 
     def __call__(self, epoch: int) -> NDArray[np.int64]:
         ends = np.asarray(self.rows(epoch) if callable(self.rows) else self.rows)
-        return clips_ending_at(self.table, ends, self.length, self.spacing, count_by="row")
+        return clips_ending_at(self.table, ends, self.length, self.spacing)

@@ -111,9 +111,7 @@ def _over_frames(
 def _over_clips(
     net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], device: str
 ) -> Outputs:
-    clips = clips_ending_at(
-        builder.table, rows, builder.form.length, builder.recipe.net.spacing, count_by="row"
-    )
+    clips = clips_ending_at(builder.table, rows, builder.form.length, builder.recipe.net.spacing)
     each = max(1, _BATCH // builder.form.length)
     for k in range(0, len(rows), each):
         yield rows[k : k + each], run(net, builder.inputs(clips[k : k + each]), device)
