@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reliability.fuzz.mutate import mutate
+from benchmarks.mutate_bytes import mutate
 from tests.reliability.fuzz.targets import TARGETS
 
 REQUIRES = ["onnx"]
