@@ -38,13 +38,14 @@ from faceaffect.sources.open_source import open_source
 
 _CLIP: Final = Path(__file__).resolve().parents[2] / "shared/data/videos/grid_bbaf2n.mpg"
 _SHARES: Final = {
-    "inputs": 0.25,
-    "kills": 0.4,
-    "disks": 0.1,
-    "soak": 0.15,
-    "threads": 0.05,
-    "sockets": 0.05,
+    "inputs": 0.2,
+    "kills": 0.52,
+    "disks": 0.05,
+    "soak": 0.16,
+    "threads": 0.04,
+    "sockets": 0.03,
 }
+"""Fractions of the time."""
 _CASES_PER_PROCESS: Final = 400
 _CASE_TIMEOUT_S: Final = 120.0  # of a process's silence
 _RUN_TIMEOUT_S: Final = 300.0
