@@ -12,6 +12,7 @@ from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_b
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
+from faceaffect.detectors.gpu_detector import move_to_gpu
 from faceaffect.detectors.names import default_detector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
@@ -259,10 +260,14 @@ def open_pipeline(
         path = find_tracker_bundle(spec)
         device = "cpu"
     bundle = open_bundle(path)
+    opened = open_backend(backend, bundle, device=device, options=options)
+    found: Detector | None = None
+    if not aligned_crops:
+        found = move_to_gpu(to_detector(detector, min_face_size_px, threads), opened)
     return assemble_pipeline(
         bundle,
-        open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else to_detector(detector, min_face_size_px, threads),
+        opened,
+        found,
         TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
         multistage=multistage,
         timer=timer,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from faceaffect.detectors.detector import Detections, Detector
+from faceaffect.detectors.detector import BackgroundDetector, Detections, Detector
 from faceaffect.geometry import (
     FacePlacement,
     box_from_landmarks,
     estimate_crop_to_frame,
     iou,
-    is_plausible_motion,
     keypoints_from_landmarks,
     place_face,
 )
@@ -21,11 +20,15 @@ from faceaffect.tracking.appearance import cosine_similarity
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.tracking.face_network import FaceOutputs, RunFaceNetwork
-from faceaffect.tracking.one_euro_filter import OneEuroFilter
 from faceaffect.tracking.shot_detector import ShotChangeDetector
+from faceaffect.tracking.track import (
+    SAME_FACE_IOU,
+    Track,
+    is_near,
+    is_plausible,
+    suppress_duplicate_tracks,
+)
 from faceaffect.types import FloatArray, Frame
-
-_SAME_FACE_IOU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +63,12 @@ class TrackerConfig:
     lost_track_timeout_s: float = 2.0  # how long a lost track can be resumed
 
 
-@dataclass(slots=True)
-class Track:
-    """One face over time."""
-
-    track_id: int
-    landmarks_xy: FloatArray  # [68, 2], smoothed
-    appearance: FloatArray  # [P], of the last frame
-    last_seen_s: float
-    frames_tracked: int = 0
-    filter: OneEuroFilter = field(default_factory=OneEuroFilter)
-    # Crop to frame [2, 3] for the next frame.
-    next_crop: FloatArray = field(default_factory=lambda: np.zeros((2, 3), np.float32))
-    box_xyxy: FloatArray = field(default_factory=lambda: np.zeros(4, np.float32))
-
-    def update(
-        self,
-        landmarks_xy: FloatArray,
-        placement: FacePlacement,
-        appearance: FloatArray,
-        time_s: float,
-        smooth: bool,
-    ) -> None:
-        """Store the outputs of a frame; `placement` is that of `landmarks_xy`."""
-        if smooth:
-            landmarks_xy = self.filter.update(
-                landmarks_xy, placement.eye_distance_px, time_s - self.last_seen_s
-            )
-            placement = place_face(landmarks_xy)
-        self.landmarks_xy = landmarks_xy
-        self.appearance = appearance
-        self.last_seen_s = time_s
-        self.next_crop = placement.crop_to_frame
-        self.box_xyxy = placement.box_xyxy
-        self.frames_tracked += 1
-
-
 class FaceTracker:
-    """Tracks the faces of one source; `tracks` are those of the last frame."""
+    """Tracks the faces of one source; `tracks` are those of the last frame.
+
+    A `BackgroundDetector` runs beside the next frame, in which the faces that it finds appear; on
+    the first frame of a source, which may be the only one, the tracker waits for it.
+    """
 
     def __init__(
         self,
@@ -107,6 +78,8 @@ class FaceTracker:
         timer: StageTimer | None = None,
     ) -> None:
         self._detector = detector
+        self._background = detector if isinstance(detector, BackgroundDetector) else None
+        self._is_detecting = False
         self._run = run
         self._config = config
         self._timer = timer or StageTimer()
@@ -126,6 +99,7 @@ class FaceTracker:
             self._next_id = 1
         self.tracks: list[Track] = []
         self._lost_tracks: list[Track] = []
+        self._drop_background_run()
         self._shot_detector = ShotChangeDetector()
         self._is_cut = False
         self._schedule = self._initial_schedule
@@ -158,10 +132,42 @@ class FaceTracker:
             for track in self._lost_tracks
             if now_s - track.last_seen_s <= self._config.lost_track_timeout_s
         ]
+        if cut:
+            self._drop_background_run()  # its faces are of another shot
+        elif self._background is not None and self._is_detecting:
+            outputs = self._finish_background_run(self._background, frame, outputs)
         if cut or lost or self._schedule.should_detect(now_s):
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
-            outputs = self._detect_new_faces(frame, outputs, full_resolution)
+            if self._background is not None and self._schedule.has_run:
+                self._background.start(frame, full_resolution=full_resolution)
+                self._is_detecting = True
+                self._reschedule(now_s, full_resolution, has_new_tracks=False)
+            else:
+                outputs = self._detect_new_faces(frame, outputs, full_resolution)
         return outputs
+
+    def _finish_background_run(
+        self, detector: BackgroundDetector, frame: Frame, outputs: FaceOutputs
+    ) -> FaceOutputs:
+        """Faces that a run on the frame before found start or resume a track in this one."""
+        self._is_detecting = False
+        count_before = len(self.tracks)
+        outputs = self._add_tracks(frame, outputs, detector.finish())
+        if len(self.tracks) > count_before:
+            self._schedule = replace(
+                self._schedule,
+                interval_s=self._initial_schedule.interval_s,
+                idle_runs=0,
+                has_tracks=True,
+                has_room=len(self.tracks) < self._config.max_faces,
+            )
+        return outputs
+
+    def _drop_background_run(self) -> None:
+        """Wait for the run that was started, if any, and forget its faces."""
+        if self._background is not None and self._is_detecting:
+            self._is_detecting = False
+            self._background.finish()
 
     @property
     def next_crops(self) -> FloatArray:
@@ -198,7 +204,7 @@ class FaceTracker:
                 rows.append(row)
             else:
                 self._lost_tracks.append(track)
-        rows = _suppress_duplicate_tracks(rows, tracks)
+        rows = suppress_duplicate_tracks(rows, tracks)
         if len(rows) < len(tracks):
             outputs = outputs.select(rows)
         return [tracks[row] for row in rows], outputs
@@ -211,7 +217,7 @@ class FaceTracker:
         config = self._config
         if outputs.face_score[row] < config.keep_threshold:
             return False
-        if not _is_plausible(frame, placement, outputs.crop_to_frame[row]):
+        if not is_plausible(frame, placement, outputs.crop_to_frame[row]):
             return False
         if not self._is_cut:
             similarity = cosine_similarity(appearance, outputs.appearance[row])
@@ -232,10 +238,18 @@ class FaceTracker:
         self, frame: Frame, outputs: FaceOutputs, full_resolution: bool
     ) -> FaceOutputs:
         """Run the detector; faces that are not tracked yet start or resume a track."""
-        config = self._config
-        detections = self._detect(frame, full_resolution)
-        untracked = self._untracked(detections)[: config.max_faces - len(self.tracks)]
         count_before = len(self.tracks)
+        outputs = self._add_tracks(frame, outputs, self._detect(frame, full_resolution))
+        has_new_tracks = len(self.tracks) > count_before
+        self._reschedule(frame.time_s, full_resolution, has_new_tracks)
+        return outputs
+
+    def _add_tracks(
+        self, frame: Frame, outputs: FaceOutputs, detections: Detections
+    ) -> FaceOutputs:
+        """Faces that are not tracked yet start or resume a track; their outputs are appended."""
+        config = self._config
+        untracked = self._untracked(detections)[: config.max_faces - len(self.tracks)]
         if untracked:
             crops = estimate_crop_to_frame(detections.keypoints_xy[untracked])
             # The detector's keypoints are coarse: the network's own landmarks refine the crop.
@@ -252,8 +266,6 @@ class FaceTracker:
                 self.tracks.append(self._start_track(refined, row, frame.time_s))
             if rows:
                 outputs = outputs.concat(refined.select(rows))
-        has_new_tracks = len(self.tracks) > count_before
-        self._reschedule(frame.time_s, full_resolution, has_new_tracks)
         return outputs
 
     def _detect(self, frame: Frame, full_resolution: bool) -> Detections:
@@ -294,7 +306,7 @@ class FaceTracker:
         return bool(
             outputs.face_score[row] >= self._config.new_track_threshold
             and np.ptp(landmarks_xy[:, 1]) >= min_height_px
-            and _is_plausible(frame, place_face(landmarks_xy), outputs.crop_to_frame[row])
+            and is_plausible(frame, place_face(landmarks_xy), outputs.crop_to_frame[row])
         )
 
     def _not_overlapping_tracks(self, rows: list[int], outputs: FaceOutputs) -> list[int]:
@@ -303,7 +315,7 @@ class FaceTracker:
         kept = []
         for row in rows:
             box = box_from_landmarks(outputs.landmarks_xy[row : row + 1])[0]
-            if all(iou(box, other) < _SAME_FACE_IOU for other in boxes):
+            if all(iou(box, other) < SAME_FACE_IOU for other in boxes):
                 boxes.append(box)
                 kept.append(row)
         return kept
@@ -344,35 +356,9 @@ class FaceTracker:
         for index in sorted(range(len(similarities)), key=lambda i: -similarities[i]):
             track = self._lost_tracks[index]
             gap_s = time_s - track.last_seen_s
-            if similarities[index] >= threshold and _is_near(
+            if similarities[index] >= threshold and is_near(
                 track.landmarks_xy, landmarks_xy, gap_s
             ):
                 del self._lost_tracks[index]
                 return track.track_id
         return None
-
-
-def _suppress_duplicate_tracks(rows: list[int], tracks: list[Track]) -> list[int]:
-    """Keep the longest of the tracks that have moved onto one face."""
-    if len(rows) < 2:
-        return rows
-    kept: list[int] = []
-    for row in sorted(rows, key=lambda row: -tracks[row].frames_tracked):
-        box = tracks[row].box_xyxy
-        if all(iou(box, tracks[other].box_xyxy) < _SAME_FACE_IOU for other in kept):
-            kept.append(row)
-    return sorted(kept)
-
-
-def _is_plausible(frame: Frame, placement: FacePlacement, crop_to_frame: FloatArray) -> bool:
-    """Whether landmarks are finite, inside the frame and of about the size of their crop."""
-    return placement.is_finite and is_plausible_motion(
-        placement.crop_to_frame, crop_to_frame, frame.width_px, frame.height_px
-    )
-
-
-def _is_near(before_xy: FloatArray, now_xy: FloatArray, gap_s: float) -> bool:
-    """Whether a face could have moved so far in `gap_s`: up to two of its heights a second."""
-    height = np.ptp(before_xy[:, 1])
-    distance = np.hypot(*(now_xy.mean(axis=0) - before_xy.mean(axis=0)))
-    return bool(distance <= height * (0.7 + 2.0 * max(gap_s, 0.0)))
