@@ -116,7 +116,7 @@ class FastFaceDetector(Detector):
         if self._input_side_px(frame, self._longest_px) <= _COARSE_LONGEST_PX:
             return [self._longest_px]
         # The network was trained on faces that fill an image of 256 px, but no larger one.
-        return [_COARSE_LONGEST_PX, self._longest_px]
+        return [self._longest_px, _COARSE_LONGEST_PX]
 
     def open_runner(self, backend: TensorRTBackend) -> CudaDetectorRunner:
         """Runner of the network on the backend's GPU; raises BackendError."""
