@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,7 +140,8 @@ class FaceTracker:
         if cut or lost or self._schedule.should_detect(now_s):
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
             if self._background is not None and self._schedule.has_run:
-                self._background.start(frame, full_resolution=full_resolution)
+                with self._timer.stage("detect"):
+                    self._background.start(frame, full_resolution=full_resolution)
                 self._is_detecting = True
                 self._reschedule(now_s, full_resolution, has_new_tracks=False)
             else:
@@ -152,7 +154,9 @@ class FaceTracker:
         """Faces that a run on the frame before found start or resume a track in this one."""
         self._is_detecting = False
         count_before = len(self.tracks)
-        outputs = self._add_tracks(frame, outputs, detector.finish())
+        with self._timer.stage("detect"):
+            detections = detector.finish()
+        outputs = self._add_tracks(frame, outputs, detections)
         if len(self.tracks) > count_before:
             self._schedule = replace(
                 self._schedule,
@@ -167,7 +171,8 @@ class FaceTracker:
         """Wait for the run that was started, if any, and forget its faces."""
         if self._background is not None and self._is_detecting:
             self._is_detecting = False
-            self._background.finish()
+            with suppress(RuntimeError):  # of a lost GPU: the next run reports it
+                self._background.finish()
 
     @property
     def next_crops(self) -> FloatArray:
