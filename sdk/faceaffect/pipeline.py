@@ -12,6 +12,7 @@ from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_b
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
+from faceaffect.detectors.gpu_detector import move_to_gpu
 from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.detectors.turned_detector import TurnedDetector
@@ -263,10 +264,12 @@ def open_pipeline(
     timer = StageTimer()
     multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
     bundle = open_bundle(path)
+    opened = open_backend(backend, bundle, device=device, options=options)
+    face_detector = to_detector(detector, min_face_size_px, rotate, threads)
     return assemble_pipeline(
         bundle,
-        open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads),
+        opened,
+        None if aligned_crops else move_to_gpu(face_detector, opened),
         TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         multistage=multistage,
         timer=timer,
