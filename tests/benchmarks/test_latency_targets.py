@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.check import Check
 from benchmarks.detectors import BINS, Case, Score, overlaps
 from benchmarks.latency_measurements import (
     FileRun,
@@ -21,7 +22,7 @@ from benchmarks.latency_measurements import (
     run_files,
     write_clip,
 )
-from benchmarks.latency_targets import Check, MultiCoreRound, as_markdown, two_cores_check
+from benchmarks.latency_targets import MultiCoreRound, as_markdown, two_cores_check
 from faceaffect.detectors import Detections
 from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources import open_source
