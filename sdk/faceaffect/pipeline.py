@@ -19,7 +19,6 @@ from faceaffect.detectors.turned_detector import TurnedDetector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
 from faceaffect.sources.source import PrefetchingSource, Source
-from faceaffect.system.cpu_count import cpu_count
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
@@ -144,15 +143,15 @@ class Pipeline:
     def prefetch_detections(self, source: Source) -> None:
         """Run the detector beside the analysis of `source`, until `reset`.
 
-        Files: ahead of time in the decoding thread, which yields the same rows; no-op on a single
-        core, for independent images, and for detectors that cannot be cloned. Live sources: in a
+        Files: ahead of time in the decoding thread, which yields the same rows; no-op for
+        independent images and for detectors that cannot be cloned. Live sources: in a
         thread of its own, so that no frame waits for it; a new face appears a frame later. Call it
         before iterating over `source`, and pass its frames to `analyze` unchanged.
         """
         if source.is_live:
             self._locator.detect_in_background()
             return
-        if cpu_count() < 2 or not source.is_sequence or not isinstance(source, PrefetchingSource):
+        if not source.is_sequence or not isinstance(source, PrefetchingSource):
             return
         prefetcher = self._locator.create_prefetcher()
         if prefetcher is not None:
