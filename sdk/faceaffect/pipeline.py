@@ -257,17 +257,13 @@ def open_pipeline(
     timer = StageTimer()
     multistage = _open_multistage(path, spec, backend, device, options, timer)
     if multistage is not None:
-        path = find_tracker_bundle(spec)
-        device = "cpu"
+        path, device = find_tracker_bundle(spec), "cpu"
     bundle = open_bundle(path)
     opened = open_backend(backend, bundle, device=device, options=options)
-    found: Detector | None = None
-    if not aligned_crops:
-        found = move_to_gpu(to_detector(detector, min_face_size_px, threads), opened)
     return assemble_pipeline(
         bundle,
         opened,
-        found,
+        None if aligned_crops else to_detector(detector, min_face_size_px, threads, opened),
         TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
         multistage=multistage,
         timer=timer,
@@ -332,12 +328,15 @@ def check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
 
 
 def to_detector(
-    detector: Detector | str | Path | None, min_face_size_px: int, threads: int
+    detector: Detector | str | Path | None,
+    min_face_size_px: int,
+    threads: int,
+    backend: Backend | None = None,
 ) -> Detector:
-    """The detector itself, or the one of that name or path."""
+    """The detector itself, or the one of that name or path, on the backend's GPU if it can."""
     if detector is None or isinstance(detector, (str, Path)):
-        return open_detector(detector or default_detector(), min_face_size_px, threads)
-    return detector
+        detector = open_detector(detector or default_detector(), min_face_size_px, threads)
+    return detector if backend is None else move_to_gpu(detector, backend)
 
 
 def _open_multistage(
