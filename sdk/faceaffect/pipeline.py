@@ -264,11 +264,10 @@ def open_pipeline(
     multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
     bundle = open_bundle(path)
     opened = open_backend(backend, bundle, device=device, options=options)
-    face_detector = to_detector(detector, min_face_size_px, rotate, threads)
     return assemble_pipeline(
         bundle,
         opened,
-        None if aligned_crops else move_to_gpu(face_detector, opened),
+        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads, opened),
         TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         multistage=multistage,
         timer=timer,
@@ -335,11 +334,17 @@ def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: st
 
 
 def to_detector(
-    detector: Detector | str | Path | None, min_face_size_px: int, rotate: str, threads: int
+    detector: Detector | str | Path | None,
+    min_face_size_px: int,
+    rotate: str,
+    threads: int,
+    backend: Backend | None = None,
 ) -> Detector:
-    """The detector itself, or the one of that name or path."""
+    """The detector itself, or the one of that name or path, on the backend's GPU if it can."""
     if detector is None or isinstance(detector, (str, Path)):
         detector = open_detector(detector or default_detector(), min_face_size_px, threads)
+    if backend is not None:
+        detector = move_to_gpu(detector, backend)
     quarter_turns = 0 if rotate == AUTO_ROTATION else ROTATIONS[rotate]
     return TurnedDetector(detector, quarter_turns) if quarter_turns else detector
 
