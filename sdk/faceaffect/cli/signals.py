@@ -24,15 +24,37 @@ class Terminated(BaseException):
     """
 
 
+_received: Final[list[type[BaseException]]] = []
+
+
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM inside the block."""
+def stop_signals_raise() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and KeyboardInterrupt on Ctrl-C inside the block.
 
-    def terminate(_signal: int, _stack: object) -> None:
-        raise Terminated
+    Modules in C may turn either into an error of their own, such as an ImportError while they are
+    imported. What leaves the block is then what the signal raised; see also `raise_if_stopped`.
+    """
 
-    previous_handler = signal.signal(signal.SIGTERM, terminate)
+    def stop(number: int, _stack: object) -> None:
+        _received.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        raise _received[-1]
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    _received.clear()
+    previous_handlers = [signal.signal(number, stop) for number in numbers]
     try:
         yield
+    except Exception:
+        raise_if_stopped()
+        raise
     finally:
-        signal.signal(signal.SIGTERM, previous_handler)
+        for number, handler in zip(numbers, previous_handlers, strict=True):
+            signal.signal(number, handler)
+
+
+def raise_if_stopped() -> None:
+    """Raise what the last signal raised, for handlers of errors that it may have become."""
+    if _received:
+        raise _received[-1] from None
