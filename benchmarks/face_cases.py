@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ _ROLLS_DEG: Final = (0, 15, 30, 45, -45, 60, 75, 90, 120, 150, 180, -90)
 _YAWS_DEG: Final = (0, 30, 45, 60, -60, 75)
 _SIZES_PX: Final = (40, 30, 24, 19)
 _PAIRS: Final = ((0, 9), (3, 30), (5, 44), (12, 60), (20, 71))
+_STEPS_PX: Final = (6, 3, 12)
+_RANDOM_PAIRS: Final = 24
 _MIN_QUALITY: Final = 0.2
 """Face score and quality from which a row counts as trusted."""
 _MIN_SCORE: Final = 0.8
@@ -84,37 +86,37 @@ class Tally:
 
 def still_conditions(data: Path, count: int) -> Iterator[tuple[str, Callable[[], list[FaceImage]]]]:
     """Yield name and images of each condition."""
-    pictures = web_faces(data, real=count // 3, fake=count - count // 3)
+    photos = web_faces(data, real=count // 3, fake=count - count // 3)
     for roll in _ROLLS_DEG:
-        yield f"roll {roll}", lambda roll=roll: [paste((640, 480), p, 256, roll) for p in pictures]  # type: ignore[misc]
+        yield f"roll {roll}", lambda roll=roll: [paste((640, 480), p, 256, roll) for p in photos]  # type: ignore[misc]
     yield (
         "512 px face at roll 0 and 45",
-        lambda: [paste((1600, 1200), p, 512, roll) for p in pictures for roll in (0, 45)],
+        lambda: [paste((1600, 1200), p, 512, roll) for p in photos for roll in (0, 45)],
     )
     for height in _SIZES_PX:
         side = round(height * 256 / 148)
-        yield f"{height} px", lambda side=side: [paste((640, 360), p, side) for p in pictures]  # type: ignore[misc]
+        yield f"{height} px", lambda side=side: [paste((640, 360), p, side) for p in photos]  # type: ignore[misc]
     for name, change in CHANGES.items():
-        yield name, lambda name=name, change=change: _changed(name, change, pictures)  # type: ignore[misc]
+        yield name, lambda name=name, change=change: _changed(name, change, photos)  # type: ignore[misc]
     yield "animals", animals
-    yield "backs of statues", lambda: statues(pictures[:12])
-    yield "panorama 24000x1200, 120 px", lambda: [_panorama(p, 24000) for p in pictures[:3]]
+    yield "backs of statues", lambda: statues(photos[:12])
+    yield "panorama 24000x1200, 120 px", lambda: [_panorama(p, 24000) for p in photos[:3]]
 
 
-def _changed(name: str, change: Callable[[Image], Image], pictures: list[Image]) -> list[FaceImage]:
+def _changed(name: str, change: Callable[[Image], Image], photos: list[Image]) -> list[FaceImage]:
     """The changed faces in gray frames; a change of light changes the frame, too."""
     if "light" in name:
-        return [FaceImage(change(one.pixels), one.box_xyxy) for one in map(_plain, pictures)]
-    return [_plain(change(picture)) for picture in pictures]
+        return [FaceImage(change(one.pixels), one.box_xyxy) for one in map(_plain, photos)]
+    return [_plain(change(photo)) for photo in photos]
 
 
-def _plain(picture: Image) -> FaceImage:
-    return paste((480, 360), picture, 256)
+def _plain(photo: Image) -> FaceImage:
+    return paste((480, 360), photo, 256)
 
 
-def _panorama(picture: Image, width: int) -> FaceImage:
-    """A face of 120 px at a third of a wide picture."""
-    face = paste((600, 1200), picture, round(120 * 256 / 148))
+def _panorama(photo: Image, width: int) -> FaceImage:
+    """A face of 120 px at a third of a wide photo."""
+    face = paste((600, 1200), photo, round(120 * 256 / 148))
     canvas = np.full((face.pixels.shape[0], width, 3), GRAY, np.uint8)
     left = width // 3
     canvas[:, left : left + 600] = face.pixels
@@ -158,10 +160,21 @@ class People:
     on_hidden: int = 0  # rows beyond the visible people
     missing: int = 0
 
-    def add(self, faces: Faces, visible: dict[str, tuple[float, float]]) -> None:
-        """Assign each row to the nearest visible person."""
+    def add(
+        self,
+        faces: Faces,
+        visible: dict[str, tuple[float, float]],
+        clear: Collection[str] | None = None,
+    ) -> None:
+        """Assign each row to the nearest person of whom something is seen.
+
+        Args:
+            faces: Rows of the frame.
+            visible: Centers of the people of whom something is seen.
+            clear: Names of those of whom at least half is seen; None: all.
+        """
         self.on_hidden += max(0, len(faces) - len(visible))
-        self.missing += max(0, len(visible) - len(faces))
+        self.missing += max(0, len(visible if clear is None else clear) - len(faces))
         for box, track_id in zip(faces.box_xyxy, faces.track_id.tolist(), strict=True):
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             name = min(
@@ -186,8 +199,8 @@ class People:
         return f"| {name} | {kept} | {ids} | {self.on_hidden} | {self.missing} |"
 
 
-Scene = Callable[[int, Image], dict[str, tuple[float, float]]]
-"""Draws frame number `i` and returns the centers of the visible people."""
+Scene = Callable[[int, Image], tuple[dict[str, tuple[float, float]], list[str]]]
+"""Draws frame number `i`; returns centers of people in sight, and who is at least half visible."""
 
 
 def play(pipeline: Pipeline, scene: Scene, count: int, fps: float = 25) -> People:
@@ -197,60 +210,76 @@ def play(pipeline: Pipeline, scene: Scene, count: int, fps: float = 25) -> Peopl
     people = People()
     for index in range(count):
         canvas = np.full((360, 900, 3), GRAY, np.uint8)
-        visible = scene(index, canvas)
+        visible, clear = scene(index, canvas)
         noise = rng.integers(-3, 4, canvas.shape)
         pixels = (canvas.astype(np.int16) + noise).clip(0, 255).astype(np.uint8)
         faces, _ = pipeline.analyze(Frame(pixels, time_s=index / fps, index=index))
-        people.add(faces, visible)
+        people.add(faces, visible, clear)
     return people
 
 
-def _cut(picture: Image) -> Image:
-    small: Any = cv2.resize(picture, (200, 200))
+def _cut(photo: Image) -> Image:
+    small: Any = cv2.resize(photo, (200, 200))
     return np.asarray(small[10:190, 25:175], np.uint8)
 
 
-def _draw(canvas: Image, picture: Image, x: int, y: int) -> None:
+def _draw(canvas: Image, photo: Image, x: int, y: int) -> None:
     x1, y1 = max(0, x), max(0, y)
-    x2 = min(canvas.shape[1], x + picture.shape[1])
-    y2 = min(canvas.shape[0], y + picture.shape[0])
+    x2 = min(canvas.shape[1], x + photo.shape[1])
+    y2 = min(canvas.shape[0], y + photo.shape[0])
     if x2 > x1 and y2 > y1:
-        canvas[y1:y2, x1:x2] = picture[y1 - y : y2 - y, x1 - x : x2 - x]
+        canvas[y1:y2, x1:x2] = photo[y1 - y : y2 - y, x1 - x : x2 - x]
 
 
 def crossing(first: Image, second: Image, step_px: int) -> Scene:
     """Two people pass each other; the second is in front."""
 
-    def scene(index: int, canvas: Image) -> dict[str, tuple[float, float]]:
+    def scene(index: int, canvas: Image) -> tuple[dict[str, tuple[float, float]], list[str]]:
         x1, x2 = 30 + step_px * index, 720 - step_px * index
         _draw(canvas, first, x1, 90)
         _draw(canvas, second, x2, 90)
-        visible = {"front": (x2 + 75.0, 180.0)}
-        if abs(x1 - x2) > 75:  # half of the face behind is seen
+        visible, clear = {"front": (x2 + 75.0, 180.0)}, ["front"]
+        share = min(1.0, abs(x1 - x2) / 150)
+        if share > 0.25:  # of the face behind
             visible["behind"] = (x1 + 75.0, 180.0)
-        return visible
+        if share > 0.5:
+            clear.append("behind")
+        return visible, clear
 
     return scene
 
 
 def sequence_rows(data: Path, pipeline: Pipeline) -> Iterator[str]:
     """Yield the rows of all sequences."""
-    paths = sorted((data / "webfaces").glob("fake_*.jpg"))
-    for step_px in (6, 3, 12):
-        kept = 0
-        total = People()
-        for pair in _PAIRS:
-            first, second = (_cut(np.asarray(cv2.imread(str(paths[k])), np.uint8)) for k in pair)
-            people = play(pipeline, crossing(first, second, step_px), 660 // step_px)
-            kept += people.keeps_ids
-            total.on_hidden += people.on_hidden
-            total.missing += people.missing
-            yield people.row(f"crossing {pair[0]}/{pair[1]}, {step_px} px a frame")
-        yield (
-            f"| crossing, {step_px} px a frame | {kept} of {len(_PAIRS)} | | {total.on_hidden} "
-            f"| {total.missing} |"
-        )
+    fake, real = (sorted((data / "webfaces").glob(f"{kind}_*.jpg")) for kind in ("fake", "real"))
+    for step_px in _STEPS_PX:
+        pairs = [(fake[first], fake[second]) for first, second in _PAIRS]
+        names = [f"crossing {first}/{second}, {step_px} px a frame" for first, second in _PAIRS]
+        rows = [_cross(pipeline, pair, step_px) for pair in pairs]
+        yield from (people.row(name) for people, name in zip(rows, names, strict=True))
+        yield _sum_of_rows(f"crossing, {step_px} px a frame", rows)
+    rng = np.random.default_rng(8)
+    rows = []
+    for number in range(_RANDOM_PAIRS):
+        paths = (fake, real)[number % 2]
+        first, second = rng.choice(len(paths), 2, replace=False)
+        step_px = _STEPS_PX[number % len(_STEPS_PX)]
+        rows.append(_cross(pipeline, (paths[first], paths[second]), step_px))
+    yield _sum_of_rows("crossing, random pairs, 3 to 12 px a frame", rows)
     yield from _turn_rows(data, pipeline)
+
+
+def _cross(pipeline: Pipeline, pair: tuple[Path, Path], step_px: int) -> People:
+    first, second = (_cut(np.asarray(cv2.imread(str(path)), np.uint8)) for path in pair)
+    return play(pipeline, crossing(first, second, step_px), 660 // step_px)
+
+
+def _sum_of_rows(name: str, rows: list[People]) -> str:
+    kept, hidden, missing = (
+        sum(values)
+        for values in zip(*((p.keeps_ids, p.on_hidden, p.missing) for p in rows), strict=True)
+    )
+    return f"| {name} | {kept} of {len(rows)} | | {hidden} | {missing} |"
 
 
 def _turn_rows(data: Path, pipeline: Pipeline) -> Iterator[str]:

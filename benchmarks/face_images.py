@@ -16,7 +16,7 @@ Image = NDArray[np.uint8]
 """BGR [H, W, 3]."""
 
 GRAY: Final = (100, 100, 100)
-PICTURE_PX: Final = 256
+PHOTO_PX: Final = 256
 """Side of a web face."""
 _FACE: Final = (66.0, 74.0, 190.0, 222.0)
 """Box of the face in a web face, brows to chin, on average."""
@@ -41,19 +41,19 @@ def web_faces(data: Path, real: int, fake: int, skip: int = 0) -> list[Image]:
     return faces
 
 
-def paste(size_wh: tuple[int, int], picture: Image, side_px: int, roll_deg: float = 0) -> FaceImage:
+def paste(size_wh: tuple[int, int], photo: Image, side_px: int, roll_deg: float = 0) -> FaceImage:
     """Draw a web face with sides of `side_px` in the middle of a gray frame, then rotate it."""
     width, height = size_wh
-    shrinks = side_px < picture.shape[0]
+    shrinks = side_px < photo.shape[0]
     small: Any = cv2.resize(
-        picture,
+        photo,
         (side_px, side_px),
         interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
     canvas: Any = np.full((height, width, 3), GRAY, np.uint8)
     left, top = (width - side_px) // 2, (height - side_px) // 2
     canvas[top : top + side_px, left : left + side_px] = small
-    scale = side_px / PICTURE_PX
+    scale = side_px / PHOTO_PX
     box = np.array(_FACE) * scale + (left, top, left, top)
     if roll_deg:
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -roll_deg, 1)
@@ -92,7 +92,7 @@ def cover_eyes(pixels: Image) -> Image:
 def cover_half(pixels: Image) -> Image:
     """Hide the left half of a web face behind a wall."""
     covered: Image = pixels.copy()
-    covered[:, : PICTURE_PX // 2] = GRAY
+    covered[:, : PHOTO_PX // 2] = GRAY
     return covered
 
 
@@ -183,11 +183,11 @@ def _draw_animal(ears: int, muzzle: int) -> Image:
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.uint8)
 
 
-def statues(pictures: list[Image]) -> list[FaceImage]:
+def statues(photos: list[Image]) -> list[FaceImage]:
     """The backs of heads: web faces without their features, as gray stone."""
     images = []
-    for picture in pictures:
-        gray = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 9), cv2.COLOR_BGR2GRAY)
+    for photo in photos:
+        gray = cv2.cvtColor(cv2.GaussianBlur(photo, (0, 0), 9), cv2.COLOR_BGR2GRAY)
         stone: Any = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
         cv2.ellipse(stone, (128, 138), (66, 86), 0, 0, 360, (128, 128, 128), -1, cv2.LINE_AA)
         stone = cv2.GaussianBlur(stone, (0, 0), 5)

@@ -99,14 +99,30 @@ class DeviceFrame:
             )
         return self._host
 
+    def copy_to(self, address: int, stream: Any) -> None:
+        """Queue a copy to adjacent rows at a device address, after the producer's work.
+
+        Args:
+            address: Of GPU memory for the bytes of `pixels`.
+            stream: A `Stream` of the native module.
+        """
+        for plane in self._planes:
+            if plane.get("stream") is not None:
+                event = native.Event()  # type: ignore[union-attr]  # of the module that made `stream`
+                event.record(plane["stream"])
+                stream.wait(event)
+            rows, row_bytes, stride = _rows_of(plane)
+            native.copy_rows(  # type: ignore[union-attr]
+                address, row_bytes, plane["data"][0], stride, row_bytes, rows, stream
+            )
+            address += rows * row_bytes
+
     def _plane_on_host(self, plane: dict[str, Any]) -> NDArray[np.uint8]:
         """Download a plane after its producer has written it."""
         _wait_for(plane.get("stream"))
-        shape = plane["shape"]
-        out = np.empty(shape, np.uint8)
-        row_bytes = int(np.prod(shape[1:]))
-        stride = plane["strides"][0] if plane.get("strides") else row_bytes
-        self._download(out.ctypes.data, plane["data"][0], row_bytes, int(shape[0]), stride)
+        out = np.empty(plane["shape"], np.uint8)
+        rows, row_bytes, stride = _rows_of(plane)
+        self._download(out.ctypes.data, plane["data"][0], row_bytes, rows, stride)
         return out
 
 
@@ -116,6 +132,14 @@ def _interface(array: Any) -> dict[str, Any]:
         got = type(array).__name__ if interface is None else interface["typestr"]
         raise ValueError(f"expected a uint8 array with __cuda_array_interface__, got {got}")
     return dict(interface)
+
+
+def _rows_of(plane: dict[str, Any]) -> tuple[int, int, int]:
+    """Number of rows, their bytes, and the bytes from one to the next."""
+    rows, *rest = plane["shape"]
+    row_bytes = int(np.prod(rest))
+    stride = plane["strides"][0] if plane.get("strides") else row_bytes
+    return int(rows), row_bytes, int(stride)
 
 
 def _wait_for(stream: int | None) -> None:

@@ -12,6 +12,7 @@ from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_b
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
+from faceaffect.detectors.gpu_detector import move_to_gpu
 from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
 from faceaffect.detectors.open_detector import open_detector
 from faceaffect.detectors.turned_detector import TurnedDetector
@@ -91,13 +92,13 @@ class Pipeline:
             RuntimeError: Another thread analyzes a frame with it.
         """
         if not self._busy.acquire(blocking=False):
+            self._refuse_if_closed()
             raise RuntimeError(
                 "expected one thread per pipeline, got a frame while another thread analyzes one;"
                 " open a pipeline per thread"
             )
         try:
-            if self._is_closed:
-                raise ValueError("this pipeline was closed; open another with open_pipeline()")
+            self._refuse_if_closed()
             self.stage_timer.begin()
             located = self._locator.locate(frame)
             logits = self._model.predict(frame, located)
@@ -107,6 +108,10 @@ class Pipeline:
             return faces, affect
         finally:
             self._busy.release()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ValueError("this pipeline was closed; open another with open_pipeline()")
 
     @property
     def uses_audio(self) -> bool:
@@ -193,8 +198,8 @@ class Pipeline:
         If another thread is analyzing a frame, this waits for it. The memory of the network is
         freed with the last reference to the pipeline.
         """
+        self._is_closed = True
         with self._busy:
-            self._is_closed = True
             self.reset()
 
     def __enter__(self) -> Pipeline:
@@ -254,25 +259,17 @@ def open_pipeline(
         ValueError: A number is out of range.
     """
     check_limits(max_faces, min_face_size_px, threads, rotate)
-    path = find_bundle(model)
-    spec = ModelSpec.load(path)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
     timer = StageTimer()
-    multistage = _open_multistage(path, spec, backend, device, options, timer)
-    if multistage is not None:
-        path = find_tracker_bundle(spec)
-        device = "cpu"
+    multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
     bundle = open_bundle(path)
+    opened = open_backend(backend, bundle, device=device, options=options)
+    face_detector = to_detector(detector, min_face_size_px, rotate, threads)
     return assemble_pipeline(
         bundle,
-        open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads),
-        TrackerConfig(
-            max_faces=max_faces,
-            min_face_size_px=min_face_size_px,
-            smooth=smooth,
-            tries_turned=rotate == AUTO_ROTATION,
-        ),
+        opened,
+        None if aligned_crops else move_to_gpu(face_detector, opened),
+        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -348,20 +345,16 @@ def to_detector(
 
 
 def _open_multistage(
-    path: Path,
-    spec: ModelSpec,
-    backend: str,
-    device: str,
-    options: BackendOptions,
-    timer: StageTimer,
-) -> MultiStageModel | None:
-    """The model of a bundle with stages; None for any other bundle."""
+    path: Path, backend: str, device: str, options: BackendOptions, timer: StageTimer
+) -> tuple[MultiStageModel | None, Path, str]:
+    """The model of the bundle at `path` if it has stages, then bundle and device of the tracker."""
+    spec = ModelSpec.load(path)
     if not spec.stages:
-        return None
+        return None, path, device
     from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
     from faceaffect.bundle.multistage_bundle import open_multistage_bundle
     from faceaffect.multistage.multistage_model import MultiStageModel
 
     require_stages_on_cpu(spec.name, backend, device, options)
     stages = open_stages(open_multistage_bundle(path, spec), options)
-    return MultiStageModel(spec, stages, timer)
+    return MultiStageModel(spec, stages, timer), find_tracker_bundle(spec), "cpu"

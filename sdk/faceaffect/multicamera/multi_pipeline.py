@@ -186,12 +186,7 @@ def open_multi_pipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
         to_detector(detector, min_face_size_px, rotate, threads),
-        TrackerConfig(
-            max_faces=max_faces,
-            min_face_size_px=min_face_size_px,
-            smooth=smooth,
-            tries_turned=rotate == AUTO_ROTATION,
-        ),
+        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         streams,
         neutral_baseline=neutral_baseline,
     )

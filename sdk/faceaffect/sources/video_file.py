@@ -56,9 +56,11 @@ class VideoFile(FileSource):
         try:
             stream = choose_video_stream(container, number, self.name)
             context = stream.codec_context
-            max_pixels = self._options.max_pixels
+            max_pixels = self._options.max_video_pixels
             check_pixel_count(self.name, context.width or 1, context.height or 1, max_pixels)
-            self._decoder = VideoDecoder(container, stream, self.name, self._options.rate_fps)
+            self._decoder = VideoDecoder(
+                container, stream, self.name, self._options.rate_fps, max_pixels=max_pixels
+            )
             self._decoded_frames: Iterator[DecodedFrame] = self._decoder.frames()
             self._first = next(self._decoded_frames, None)
             if self._first is None:

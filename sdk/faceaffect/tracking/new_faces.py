@@ -26,6 +26,7 @@ from faceaffect.types import FloatArray, Frame
 _STRONG_SCORE: Final = 0.5
 _MAX_WEAK: Final = 2
 """Candidates below `_STRONG_SCORE` that are examined while faces are tracked."""
+_SMALL_FACE_PX: Final = 40
 _SURE_QUALITY: Final = 0.35
 _SURE_SCORE: Final = 0.9
 """Quality and face score from which no verifier is asked.
@@ -110,9 +111,11 @@ class NewFaces:
         landmarks_xy = outputs.landmarks_xy[row]
         # Of a face on its side the longer extent is its height.
         extent = np.ptp(landmarks_xy, axis=0).max()
+        is_small = extent < _SMALL_FACE_PX
+        least = config.min_new_quality_small if is_small else config.min_new_quality
         return bool(
             outputs.face_score[row] >= config.new_track_threshold
-            and quality[row] >= config.min_new_quality
+            and quality[row] >= least
             and extent >= 0.6 * config.min_face_size_px
             and is_plausible(frame, place_face(landmarks_xy), outputs.crop_to_frame[row])
         )

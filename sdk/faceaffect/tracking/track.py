@@ -131,13 +131,15 @@ class Track:
         pose_deg = outputs.heads.get("pose_deg")
         if pose_deg is None or not len(self.pose_deg) or time_s - self.last_seen_s > _MAX_TURN_S:
             return False
+        yaw, pitch = abs(pose_deg[row, :2] - self.pose_deg[:2]).tolist()
+        return max(yaw, pitch) >= _MIN_TURN_DEG and self.is_near(box_xyxy)
+
+    def is_near(self, box_xyxy: FloatArray) -> bool:
+        """Whether a head that only turns can have its face at `box_xyxy`."""
         x, y = face_center(box_xyxy)
         last_x, last_y = face_center(self.box_xyxy)
         height = float(self.box_xyxy[3] - self.box_xyxy[1])
-        yaw, pitch = abs(pose_deg[row, :2] - self.pose_deg[:2]).tolist()
-        return max(yaw, pitch) >= _MIN_TURN_DEG and (
-            math.hypot(x - last_x, y - last_y) <= _MAX_TURN_SHIFT * height
-        )
+        return math.hypot(x - last_x, y - last_y) <= _MAX_TURN_SHIFT * height
 
 
 def face_center(box_xyxy: FloatArray) -> tuple[float, float]:

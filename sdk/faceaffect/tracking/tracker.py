@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.detectors.detector import Detections, Detector
+from faceaffect.detectors.detector import BackgroundDetector, Detections, Detector
 from faceaffect.detectors.turned_detector import turned_detectors
 from faceaffect.geometry import FacePlacement, place_face
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.appearance import cosine_similarity
-from faceaffect.tracking.background_detection import BackgroundDetection
+from faceaffect.tracking.background_detection import BackgroundDetection, QueuedDetection
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.tracking.face_network import FaceOutputs, RunFaceNetwork
@@ -23,6 +23,12 @@ from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import FloatArray, Frame
 
 _TOUCHING_OVERLAP: Final = 0.1
+_ANYBODY: Final = -0.1
+"""Similarity of strangers, which the half of a face and its whole may have, too."""
+_NEXT_FRAME_S: Final = 0.1
+"""Time within which a face that was lost and one that is found are most likely the same."""
+_BRIEFLY_HIDDEN_S: Final = 1.5
+"""Time within which the one who comes out beside a face is most likely the one lost there."""
 
 
 class FaceTracker:
@@ -49,7 +55,7 @@ class FaceTracker:
             max_idle_interval_s=config.max_idle_interval_s,
         )
         self._next_id = 1
-        self._background: BackgroundDetection | None = None
+        self._background: BackgroundDetection | QueuedDetection | None = None
         self.reset()
 
     def reset(self, track_ids: bool = False) -> None:
@@ -66,6 +72,9 @@ class FaceTracker:
         if self._background is not None:
             self._background.close()
         self._background = None
+        if isinstance(self._detector, BackgroundDetector):
+            self._background = QueuedDetection(self._detector)
+        self._is_detection_urgent = False
 
     def set_next_track_id(self, track_id: int) -> None:
         """Give new tracks ids of at least `track_id`; ids never go back."""
@@ -79,10 +88,11 @@ class FaceTracker:
     def detect_in_background(self) -> None:
         """Run the detector beside the frames, until `reset`; not all runs give the same rows then.
 
-        Detections enter in the first frame after the run, mostly the next one.
+        Detections enter in the first frame after the run, mostly the next one. A detector that
+        needs no thread runs beside the frames in any case.
         """
-        self._background = BackgroundDetection()
-        self._is_detection_urgent = False
+        if self._background is None:
+            self._background = BackgroundDetection()
 
     def update(self, frame: Frame) -> FaceOutputs:
         """Track the faces into `frame`, and detect new ones when the schedule says so.
@@ -101,7 +111,7 @@ class FaceTracker:
             for track in self._lost_tracks
             if now_s - track.last_seen_s <= self._config.lost_track_timeout_s
         ]
-        if self._background is not None and isinstance(frame, Frame):
+        if self._runs_in_background(frame):
             return self._detect_in_background(frame, outputs, is_urgent=cut or lost)
         if cut or lost or self._schedule.should_detect(now_s):
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
@@ -226,6 +236,11 @@ class FaceTracker:
         self._reschedule(frame.time_s, full_resolution, has_new_tracks)
         return outputs
 
+    def _runs_in_background(self, frame: Frame) -> bool:
+        if isinstance(self._background, QueuedDetection):
+            return self._schedule.has_run  # the first frame may be the only one
+        return self._background is not None and isinstance(frame, Frame)
+
     def _detect_in_background(
         self, frame: Frame, outputs: FaceOutputs, is_urgent: bool
     ) -> FaceOutputs:
@@ -236,20 +251,29 @@ class FaceTracker:
         if self._is_cut:
             background.discard()
         count_before = len(self.tracks)
-        for detections in background.poll() or ():
+        with self._timer.stage("detect"):
+            finished = background.poll()
+        for detections in finished or ():
             if len(self.tracks) > count_before:
                 break
             outputs = self._add_faces(frame, outputs, detections)
+        if isinstance(background, QueuedDetection) and finished and not self.tracks:
+            outputs = self._detect_turned_faces(frame, outputs)
         now_s = frame.time_s
         if not background.is_busy and (self._is_detection_urgent or schedule.should_detect(now_s)):
             full_resolution = self._is_detection_urgent or schedule.full_resolution(now_s)
             turned = [] if self.tracks else self._turned_of_run()
-            background.submit(frame, [self._detector, *turned], full_resolution)
+            with self._timer.stage("detect"):
+                background.submit(frame, [self._detector, *turned], full_resolution)
             self._is_detection_urgent = False
             self._reschedule(now_s, full_resolution, has_new_tracks=False)
         if len(self.tracks) > count_before:
             self._schedule = replace(
-                self._schedule, interval_s=self._initial_schedule.interval_s, has_tracks=True
+                self._schedule,
+                interval_s=self._initial_schedule.interval_s,
+                idle_runs=0,
+                has_tracks=True,
+                has_room=len(self.tracks) < self._config.max_faces,
             )
         return outputs
 
@@ -324,23 +348,30 @@ class FaceTracker:
         """The most similar lost track nearby, which is no longer lost."""
         config = self._config
         box = placement.box_xyxy
-        threshold = (
-            config.appearance_after_cut_threshold
-            if self._is_cut
-            else config.appearance_reid_threshold
-        )
+        threshold = config.appearance_after_cut_threshold
         appearance = outputs.appearance[row]
         ranked = [(track.similarity(appearance), track) for track in self._lost_tracks]
         for similarity, track in sorted(ranked, key=lambda pair: -pair[0]):
-            is_same = similarity >= threshold
-            if not self._is_cut and not is_same:
-                is_same = (
-                    track.was_hidden and similarity >= config.appearance_hidden_threshold
-                ) or (
-                    similarity >= config.appearance_turned_threshold
-                    and track.may_have_turned_to(outputs, row, box, time_s)
-                )
-            if is_same and track.could_be_at(box, time_s):
+            if not self._is_cut:
+                threshold = self._resume_threshold(track, outputs, row, box, time_s)
+            if similarity >= threshold and track.could_be_at(box, time_s):
                 self._lost_tracks.remove(track)
                 return track
         return None
+
+    def _resume_threshold(
+        self, lost: Track, outputs: FaceOutputs, row: int, box_xyxy: FloatArray, time_s: float
+    ) -> float:
+        """Similarity from which the new face at `box_xyxy` is the one of a lost track."""
+        config = self._config
+        gap_s = time_s - lost.last_seen_s
+        thresholds = [config.appearance_reid_threshold]
+        if lost.was_hidden:
+            is_brief = gap_s <= _BRIEFLY_HIDDEN_S
+            thresholds.append(_ANYBODY if is_brief else config.appearance_hidden_threshold)
+        is_next = gap_s <= _NEXT_FRAME_S
+        if lost.may_have_turned_to(outputs, row, box_xyxy, time_s):
+            thresholds.append(_ANYBODY if is_next else config.appearance_turned_threshold)
+        elif is_next and lost.is_near(box_xyxy):
+            thresholds.append(config.appearance_next_frame_threshold)
+        return min(thresholds)

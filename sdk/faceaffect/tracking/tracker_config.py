@@ -18,9 +18,12 @@ class TrackerConfig:
     keep_threshold: float = 0.35
     new_track_threshold: float = 0.5
     reject_threshold: float = 0.05  # below which a detection is dropped after the first crop
-    # Quality of a new face. Measured: animals, and detections inside of a face, have at most 0.08,
-    # of them one in five above 0.05; faces at a yaw of 60 degrees or half covered have 0.1 to 0.4.
-    min_new_quality: float = 0.05
+    # Quality of a new face. Measured: animals, hair, and detections inside of a face have less than
+    # 0.1; faces at a yaw of 60 degrees or half covered have 0.2 on average.
+    min_new_quality: float = 0.1
+    # The same for faces of less than 40 px, where hair and foliage have up to 0.15 and faces seen
+    # from the front 0.45 and more.
+    min_new_quality_small: float = 0.2
 
     # Similarities of appearance. Measured: one face in consecutive frames has at least 0.88, two
     # people have less than 0.77 in 99.9 % of the pairs.
@@ -32,6 +35,8 @@ class TrackerConfig:
     appearance_after_cut_threshold: float = 0.85
     # Replaces both where the head has turned at its place and there was no cut.
     appearance_turned_threshold: float = 0.45
+    # Replaces it where a face is found at once, at the place where it was lost in this frame.
+    appearance_next_frame_threshold: float = 0.5
     # Replaces it for a track that was lost behind another face: who comes out there is most likely
     # the one who went in, half covered.
     appearance_hidden_threshold: float = 0.3

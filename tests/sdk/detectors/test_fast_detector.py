@@ -126,7 +126,9 @@ def test_detector_with_any_pixel_format_reuses_canvas(
         session.image_wh = (256, round(height * 0.4))
         assert len(detector.detect(flat_frame(pixel_format, height, width, level))) == 1
         last_row = session.input[0, :, round(height * 0.4) :]
-        assert not last_row.size or abs(last_row).max() < 0.02
+        # A black image is brightened six times, and so is the rounding of the padding.
+        rounding = 0.5 * (6 if level == 0 else 1) / 255 / 0.25
+        assert not last_row.size or abs(last_row).max() < rounding + 0.01
 
 
 def test_decode_maps_suppresses_duplicates_and_sorts() -> None:

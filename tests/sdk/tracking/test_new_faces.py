@@ -25,6 +25,15 @@ def test_tracker_with_face_of_hopeless_quality_starts_no_track(
     assert video.run([ANN], 3) == ids
 
 
+@pytest.mark.parametrize(("scale", "ids"), [(0.3, []), (0.6, [1])])
+def test_tracker_with_small_face_of_low_quality_starts_no_track(
+    scale: float, ids: list[int]
+) -> None:
+    video = Video()
+    video.world.quality_logit = logit(0.15)
+    assert video.run([replace(ANN, scale=scale)], 3) == ids
+
+
 def test_tracker_with_small_face_inside_large_one_returns_one_row() -> None:
     video = Video()
     inner = Person(ANN.x + 4, ANN.y + 20, who=1, scale=0.4)  # its overlap over union is 0.16

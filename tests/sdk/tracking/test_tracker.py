@@ -254,7 +254,7 @@ def test_tracker_with_nan_landmarks_ends_track() -> None:
     video = Video()
     video.run([ANN], 5)
     infer = video.world.infer
-    video.tracker._run = lambda frame, maps: replace(
+    video.tracker._run = video.tracker._new_faces._run = lambda frame, maps: replace(
         infer(frame, maps), landmarks_xy=np.full((len(maps), 68, 2), np.nan)
     )
     assert video.run([ANN], 3) == []
@@ -350,6 +350,7 @@ def test_tracker_with_fast_detector_verifies_new_face_once() -> None:
     world = FastWorld()
     tracker = FaceTracker(world, world.infer, TrackerConfig())
     world.people = [Person(200, 200, 0)]
+    world.quality_logit = -1.0  # a quality of 0.27: in doubt
     world.accepts = False
     frame = Frame(np.full((480, 640, 3), world.level, np.uint8))
     tracker.update(frame)
