@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from faceaffect.sources.capture import Capture, capture_fps, capture_size_px
 from faceaffect.sources.display_filter import DecodedFrame
 from faceaffect.sources.source import Source, SourceError, SourceOptions
+from faceaffect.sources.stream_color import default_color
 from faceaffect.types import Frame, PixelFormat
 
 _MIN_RETRY_S: Final = 0.1
@@ -130,6 +131,8 @@ class CameraSource(Source):
             frame = decoded.to_frame(self.name)
         else:
             frame = Frame(pixels, self._config.pixel_format, time_s, self._index, self.name)
+            if frame.pixel_format.is_yuv:
+                frame = replace(frame, color=default_color(frame.height_px))
         self._index += 1
         with self._changed:
             self.dropped += self._newest is not None

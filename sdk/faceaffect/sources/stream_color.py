@@ -14,14 +14,17 @@ _MATRICES: Final = {1: "BT709", 5: "BT601", 6: "BT601", 9: "BT2020"}
 """AVCOL_SPC_BT709, BT470BG, SMPTE170M and BT2020_NCL."""
 
 
-def matrix_of(frame: Any) -> int:
-    """Return FFmpeg's number of an image's color matrix.
+def default_color(height_px: int) -> YuvColor:
+    """Return the color of video in video range that names no matrix, as players assume it."""
+    return YuvColor.BT709 if height_px >= _HD_LINES else YuvColor.BT601
 
-    Players take video that names none for BT.709 from 720 lines on, for BT.601 below.
-    """
+
+def matrix_of(frame: Any) -> int:
+    """Return FFmpeg's number of an image's color matrix, or of the default one."""
     matrix = int(frame.colorspace)
     is_unspecified = matrix == UNSPECIFIED and not frame.format.is_rgb
-    return BT709 if is_unspecified and frame.height >= _HD_LINES else matrix
+    is_hd = default_color(frame.height) is YuvColor.BT709
+    return BT709 if is_unspecified and is_hd else matrix
 
 
 def yuv_color(frame: Any) -> YuvColor | None:
