@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 FAILURE: Final = 1
@@ -24,6 +27,7 @@ class Terminated(BaseException):
     """
 
 
+_RETRY_S: Final = 0.05
 _received: Final[list[type[BaseException]]] = []
 
 
@@ -31,11 +35,17 @@ _received: Final[list[type[BaseException]]] = []
 def stop_signals_raise() -> Iterator[None]:
     """Raise `Terminated` on SIGTERM and KeyboardInterrupt on Ctrl-C inside the block.
 
-    Modules in C may turn either into an error of their own, such as an ImportError while they are
-    imported. What leaves the block is then what the signal raised; see also `raise_if_stopped`.
+    A signal during an import waits for its end: a module in C that is initialized by half may crash
+    later. Other C code may turn either into an error of its own. What leaves the block is then what
+    the signal raised; see also `raise_if_stopped`.
     """
 
-    def stop(number: int, _stack: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            timer = threading.Timer(_RETRY_S, os.kill, (os.getpid(), number))
+            timer.daemon = True
+            timer.start()
+            return
         _received.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
         raise _received[-1]
 
@@ -52,6 +62,14 @@ def stop_signals_raise() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, previous_handlers, strict=True):
             signal.signal(number, handler)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def raise_if_stopped() -> None:

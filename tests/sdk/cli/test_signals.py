@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +50,24 @@ def test_signal_raises_whatever_it_interrupts(
 ) -> None:
     with pytest.raises(raised), stop_signals_raise():
         action(number)
+
+
+@pytest.mark.parametrize(("number", "raised"), SIGNALS)
+def test_signal_during_an_import_waits_for_its_end(
+    number: int, raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(0.1); is_whole = 1"
+    (tmp_path / f"slow_module_{int(number)}.py").write_text(program)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def import_and_wait() -> None:
+        module = importlib.import_module(f"slow_module_{int(number)}")
+        assert module.is_whole == 1
+        time.sleep(5)
+
+    with pytest.raises(raised), stop_signals_raise():
+        import_and_wait()
+    assert sys.modules.pop(f"slow_module_{int(number)}").is_whole == 1
 
 
 def test_errors_without_signal_stay_and_handlers_are_restored() -> None:
