@@ -317,9 +317,4 @@ def timed_crop(
 TIMED_CROPS: list[KernelCase] = [
     timed_crop(size, scale) for size in (112, 224) for scale in (1.0, 1.4, 2.3)
 ]
-TIMED_YUV_CROPS: list[KernelCase] = [
-    timed_crop(112, scale, pixel_format)
-    for pixel_format in (PixelFormat.NV12, PixelFormat.I420)
-    for scale in (1.0, 2.3)
-]
 TIMED_GRAPH: KernelCase = next(case for case in CASES if str(case) == "au_gcn: one face")

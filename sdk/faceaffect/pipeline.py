@@ -243,9 +243,8 @@ def open_pipeline(
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
-        rotate: By how many degrees clockwise the frames must be turned to be upright: "0", "90",
-            "180" or "270"; "auto" looks for sideways faces where no upright one is found.
-            Coordinates and pose stay those of the frame as it is.
+        rotate: Degrees clockwise that turn frames upright: "0", "90", "180" or "270"; "auto" looks
+            for sideways faces where no upright one is found. Coordinates stay those of the frame.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
