@@ -41,7 +41,7 @@ def draw(annotator: fa.FaceAnnotator, frame: Frame, faces: Faces, affect: Affect
     """Draws at the size of the stored image, so that text and lines are sharp."""
     factor = WIDTH_PX / frame.width_px
     size_px = (WIDTH_PX, round(frame.height_px * factor))
-    original: Any = Image.fromarray(np.ascontiguousarray(frame.pixels[:, :, ::-1]))
+    original: Any = Image.fromarray(np.ascontiguousarray(fa.to_bgr(frame)[:, :, ::-1]))
     enlarged = np.asarray(original.resize(size_px, Image.Resampling.LANCZOS))[:, :, ::-1]
     scaled = Faces(
         (faces.box_xyxy + 0.5) * factor - 0.5,

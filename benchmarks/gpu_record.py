@@ -41,7 +41,7 @@ class RecordPart:
 
 
 PARTS: tuple[RecordPart, ...] = (
-    RecordPart(ENVIRONMENT, "machine_facts.environment", 40),
+    RecordPart(ENVIRONMENT, "machine_facts.environment", 30),
     RecordPart("Kernels against the definition", "bench_kernels.check"),
     RecordPart("Kernels: times", "bench_kernels.time_kernels"),
     RecordPart("Graph capture and parity over PyTorch", "bench_engine.torch_parity"),

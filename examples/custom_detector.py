@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import faceaffect as fa
 from faceaffect.detectors.detector import Detections, Detector
@@ -27,7 +26,7 @@ class RegionDetector(Detector):
     def detect(self, frame: fa.Frame, *, full_resolution: bool = True) -> Detections:
         """Detect the faces of the region."""
         left, top, right, bottom = self._region
-        part = replace(frame, pixels=frame.pixels[top:bottom, left:right])
+        part = fa.Frame(fa.to_bgr(frame)[top:bottom, left:right], time_s=frame.time_s)
         found = self._detector.detect(part, full_resolution=full_resolution)
         return found.shifted(left, top)
 

@@ -47,6 +47,8 @@ _MODULES = {
     "open_pipeline": "faceaffect.pipeline",
     "open_source": "faceaffect.sources",
     "stream": "faceaffect.api.stream",
+    "to_bgr": "faceaffect.kernels.color_conversion",
+    "YuvColor": "faceaffect.types",
 }
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from faceaffect.bundle.model_spec import BundleError
     from faceaffect.drawing.annotator import FaceAnnotator
     from faceaffect.errors import FaceAffectError
+    from faceaffect.kernels.color_conversion import to_bgr
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
     from faceaffect.multicamera import MultiPipeline, open_multi_pipeline
     from faceaffect.pipeline import Pipeline, open_pipeline
@@ -69,7 +72,7 @@ if TYPE_CHECKING:
     from faceaffect.sinks.sink import SinkError
     from faceaffect.sources import SourceError, open_source
     from faceaffect.sources.frame_from_pixels import InputError
-    from faceaffect.types import Affect, Faces, Frame, FrameInfo, PixelFormat
+    from faceaffect.types import Affect, Faces, Frame, FrameInfo, PixelFormat, YuvColor
 
 __all__ = [
     "AU_NAMES",
@@ -98,6 +101,7 @@ __all__ = [
     "SourceError",
     "Stream",
     "Summary",
+    "YuvColor",
     "__version__",
     "analyze",
     "astream",
@@ -105,6 +109,7 @@ __all__ = [
     "open_pipeline",
     "open_source",
     "stream",
+    "to_bgr",
 ]
 
 

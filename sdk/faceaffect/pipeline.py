@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -15,14 +17,12 @@ from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_b
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
 from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, RotateName, default_detector
-from faceaffect.detectors.open_detector import open_detector
-from faceaffect.detectors.turned_detector import TurnedDetector
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, RotateName
+from faceaffect.detectors.to_detector import to_detector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
 from faceaffect.sources.frame_from_pixels import PixelFormatName, to_frame
 from faceaffect.sources.source import PrefetchingSource, Source
-from faceaffect.system.cpu_count import cpu_count
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
@@ -113,14 +113,14 @@ class Pipeline:
             RuntimeError: Another thread analyzes a frame with it.
         """
         if not self._busy.acquire(blocking=False):
+            self._refuse_if_closed()
             raise RuntimeError(
                 "expected one thread per pipeline, got a frame while another thread analyzes one;"
                 " open a pipeline per thread"
             )
         try:
             frame = to_frame(frame, pixel_format)
-            if self._is_closed:
-                raise ValueError("this pipeline was closed; open another with open_pipeline()")
+            self._refuse_if_closed()
             self.stage_timer.begin()
             located = self._locator.locate(frame)
             logits = self._model.predict(frame, located)
@@ -130,6 +130,10 @@ class Pipeline:
             return faces, affect
         finally:
             self._busy.release()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ValueError("this pipeline was closed; open another with open_pipeline()")
 
     @property
     def uses_audio(self) -> bool:
@@ -161,15 +165,15 @@ class Pipeline:
     def prefetch_detections(self, source: Source) -> None:
         """Run the detector beside the analysis of `source`, until `reset`.
 
-        Files: ahead of time in the decoding thread, which yields the same rows; no-op on a single
-        core, for independent images, and for detectors that cannot be cloned. Live sources: in a
+        Files: ahead of time in the decoding thread, which yields the same rows; no-op for
+        independent images and for detectors that cannot be cloned. Live sources: in a
         thread of its own, so that no frame waits for it; a new face appears a frame later. Call it
         before iterating over `source`, and pass its frames to `analyze` unchanged.
         """
         if source.is_live:
             self._locator.detect_in_background()
             return
-        if cpu_count() < 2 or not source.is_sequence or not isinstance(source, PrefetchingSource):
+        if not source.is_sequence or not isinstance(source, PrefetchingSource):
             return
         prefetcher = self._locator.create_prefetcher()
         if prefetcher is not None:
@@ -216,8 +220,8 @@ class Pipeline:
         If another thread is analyzing a frame, this waits for it. The memory of the network is
         freed with the last reference to the pipeline.
         """
+        self._is_closed = True
         with self._busy:
-            self._is_closed = True
             self.reset()
 
     def __enter__(self) -> Pipeline:
@@ -286,9 +290,10 @@ def open_pipeline(
     config = TrackerConfig(
         max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION
     )
-    found = None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads)
+    wanted = partial(to_detector, detector, min_face_size_px, rotate, threads)
+    making = None if aligned_crops else wanted
     path = find_bundle(model)
-    return _open_parts(path, backend, device, options, found, config, neutral_baseline, is_video)
+    return _open_parts(path, backend, device, options, making, config, neutral_baseline, is_video)
 
 
 def _open_parts(
@@ -296,7 +301,7 @@ def _open_parts(
     backend: str,
     device: str,
     options: BackendOptions,
-    detector: Detector | None,
+    make_detector: Callable[[Backend], Detector] | None,
     config: TrackerConfig,
     neutral_baseline: bool,
     is_video: bool,
@@ -305,10 +310,11 @@ def _open_parts(
     timer = StageTimer()
     multistage, path, device = _open_multistage(path, backend, device, options, timer)
     bundle = open_bundle(path)
+    opened = open_backend(backend, bundle, device=device, options=options)
     return assemble_pipeline(
         bundle,
-        open_backend(backend, bundle, device=device, options=options),
-        detector,
+        opened,
+        None if make_detector is None else make_detector(opened),
         config,
         multistage=multistage,
         timer=timer,
@@ -372,16 +378,6 @@ def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: st
         )
     if rotate not in (AUTO_ROTATION, *ROTATIONS):
         raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
-
-
-def to_detector(
-    detector: Detector | str | Path | None, min_face_size_px: int, rotate: str, threads: int
-) -> Detector:
-    """The detector itself, or the one of that name or path."""
-    if detector is None or isinstance(detector, (str, Path)):
-        detector = open_detector(detector or default_detector(), min_face_size_px, threads)
-    quarter_turns = 0 if rotate == AUTO_ROTATION else ROTATIONS[rotate]
-    return TurnedDetector(detector, quarter_turns) if quarter_turns else detector
 
 
 def _open_multistage(

@@ -31,7 +31,7 @@ BUILD = (
 )
 # Test files that start neither a compiler nor another Python.
 TESTS = (
-    "test_twins",
+    "test_native_kernels",
     "test_kernel_bounds",
     "test_kernel_errors",
     "test_gcn_weights",

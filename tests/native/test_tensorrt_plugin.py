@@ -53,6 +53,7 @@ def compile_plugin(target: Path, include: Path, *more: str) -> subprocess.Comple
         "-ffp-contract=off",
         "-DFACEAFFECT_ON_HOST",
         *more,
+        "-Wno-unknown-pragmas",  # the kernel's are nvcc's
     ]
     command += [
         '-DFACEAFFECT_CUDA_ARCHITECTURES="0"',

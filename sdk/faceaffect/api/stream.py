@@ -138,9 +138,9 @@ def stream(
         >>> import faceaffect as fa
         >>> for frame in fa.stream("clip.mp4"):  # fa.stream(0) is the first camera
         ...     if frame.faces and frame.faces[0].action_units["AU12"] > 0.5:
-        ...         print("smile at", round(frame.time_s, 1))
+        ...         print("smile at second", round(frame.time_s))
         ...         break
-        smile at 1.0
+        smile at second 1
     """
     live = _LiveAnalysis(source, model, InputOptions(pixel_format, fps), options)
     return Stream(live)

@@ -230,7 +230,10 @@ def use_timing_cache(module: Any, config: trt.IBuilderConfig, stored: bytes) -> 
 def timings(config: trt.IBuilderConfig) -> bytes:
     """The timing cache after a build; empty if there is none."""
     cache = config.get_timing_cache() if hasattr(config, "get_timing_cache") else None
-    return b"" if cache is None else bytes(cache.serialize())
+    if cache is None:
+        return b""
+    content: Any = cache.serialize()  # IHostMemory, a buffer
+    return bytes(content)
 
 
 def allow_graph_capture(module: Any, config: trt.IBuilderConfig) -> None:

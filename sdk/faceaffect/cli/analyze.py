@@ -179,7 +179,8 @@ Exit codes:
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    help="Refuse images, and videos with frames, of more pixels.  [default: 134 million]",
+    help="Refuse images, and videos with frames, of more pixels.  [default: 67 million for an"
+    " image, 35 million for a frame of video]",
 )
 @click.option(
     "--rate",

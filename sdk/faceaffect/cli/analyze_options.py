@@ -15,7 +15,7 @@ from faceaffect.cli.shared_options import check_detector_model
 from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import is_live
-from faceaffect.sources.source import DEFAULT_MAX_PIXELS, SourceOptions
+from faceaffect.sources.source import SourceOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def source_options(options: Mapping[str, Any]) -> SourceOptions:
         image_fps=options["image_fps"],
         is_video=_is_video(options),
         reconnect_timeout_s=options["reconnect_timeout"],
-        max_pixels=options["max_pixels"] or DEFAULT_MAX_PIXELS,
+        max_pixels=options["max_pixels"],
         rate_fps=options["rate"],
         allow_playlists=options["playlists"],
     )

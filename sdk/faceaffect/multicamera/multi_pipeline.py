@@ -12,10 +12,11 @@ from faceaffect.bundle.bundle import Bundle, find_bundle, open_bundle
 from faceaffect.bundle.model_spec import BundleError, ModelSpec
 from faceaffect.detectors.detector import Detector
 from faceaffect.detectors.names import AUTO_ROTATION, RotateName
+from faceaffect.detectors.to_detector import to_detector
 from faceaffect.multicamera.stream_network import StreamNetwork
 from faceaffect.outputs.affect_decoder import AffectDecoder
 from faceaffect.outputs.single_model import SingleModel
-from faceaffect.pipeline import Pipeline, check_limits, to_detector
+from faceaffect.pipeline import Pipeline, check_limits
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.tracked_faces import TrackedFaces

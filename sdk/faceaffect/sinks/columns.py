@@ -73,6 +73,8 @@ probable expression. What the model does not predict is None in number columns a
 columns.
 """
 
+MAX_ROW_BYTES: Final[int] = 1 << 20
+"""Longest line of a file of rows that is read; a row has some hundred bytes and a name."""
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 LANDMARK_COLUMNS: Final[tuple[Column, ...]] = tuple(

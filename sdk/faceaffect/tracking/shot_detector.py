@@ -30,6 +30,8 @@ class ShotChangeDetector:
         if change is None:
             self.change = 255.0
             return True
+        if frame.pixel_format.is_yuv:
+            change *= frame.color.luma_scale
         self.change = change
         is_cut = change > max(_MIN_CHANGE, _MIN_RATIO * self._mean_change)
         if not is_cut:

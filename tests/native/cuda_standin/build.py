@@ -14,10 +14,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.native.cuda_standin.ptx_to_cpp import ptx_of_object, translate
 
+INTERPRETER = (sys.executable, "-S")
+"""Starts Python without .pth files: those of an editable install precede PYTHONPATH."""
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 RUNTIME_LIBRARY = re.compile(
@@ -74,6 +77,8 @@ def missing_tools() -> list[str]:
             program(name)
         except BuildError:
             tools.append(name)
+    if find_spec("pybind11") is None:
+        tools.append("pybind11")
     return tools
 
 

@@ -172,6 +172,8 @@ class Kernel:
             return f"{out}{'!' if kind == 'pred' else '~'}({TYPES[kind]})({a[1]});"
         if verb == "selp":
             return f"{out}{a[3]}?({TYPES[kind]})({a[1]}):({TYPES[kind]})({a[2]});"
+        if operation == "prmt.b32":
+            return f"{out}permute_bytes({a[1]},{a[2]},{a[3]});"
         if verb == "setp" and len(a) == 3:
             x, y = (f"({TYPES[kind]})({text})" for text in a[1:])
             if words[1] in COMPARE:

@@ -179,7 +179,7 @@ def test_frames_can_be_drawn_on(clip: Path, result: fa.Result, frames: list[np.n
     assert (drawn != frames[0]).any()
     with pytest.raises(ValueError, match="frame with pixels"):
         result[0].draw()
-    np.testing.assert_array_equal(result[0].draw(fa.Frame(frames[0])), drawn)
+    np.testing.assert_array_equal(result[0].draw(view.image), drawn)
 
 
 def test_camera_is_closed_however_a_stream_ends(camera: Camera, clip: Path) -> None:

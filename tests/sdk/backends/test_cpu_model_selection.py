@@ -46,11 +46,13 @@ def test_has_int8_dot_products_reads_cpu_flags(line: str, expected: bool, tmp_pa
 @pytest.mark.parametrize("is_fast", [True, False])
 @pytest.mark.parametrize("has_int8", [True, False])
 def test_select_cpu_model_auto_is_int8_if_fast_and_available(
-    bundle: Bundle, is_fast: bool, has_int8: bool, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, is_fast: bool, has_int8: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cpu_model_selection, "has_int8_dot_products", lambda: is_fast)
-    bundle = replace(bundle, networks={INT8_CPU: b"small"} if has_int8 else {})
-    expected = (b"small", "int8") if is_fast and has_int8 else (bundle.onnx, "float32")
+    small = open_bundle(write_tiny_bundle(tmp_path / "small", size_px=56)).onnx
+    assert small != bundle.onnx
+    bundle = replace(bundle, networks={INT8_CPU: small} if has_int8 else {})
+    expected = (small, "int8") if is_fast and has_int8 else (bundle.onnx, "float32")
     assert select_cpu_model(bundle, BackendOptions(precision="auto")) == expected
     assert select_cpu_model(bundle, BackendOptions(precision="fp32")) == (bundle.onnx, "float32")
 

@@ -194,7 +194,7 @@ def test_runner_with_failed_capture_warns_once(
 
 
 def test_runner_tries_a_failed_capture_again(bundle: Bundle) -> None:
-    """After 1, 10 and 100 frames, and then no more."""
+    """After 1, 10 and 100 plain runs, and then no more."""
     runner, gpu, _ = make_runner(bundle, 1, can_capture=False)
     attempts = []
     stream = runner._stream
@@ -205,7 +205,7 @@ def test_runner_tries_a_failed_capture_again(bundle: Bundle) -> None:
     for _ in range(300):
         frames.append(0)
         runner.run(frame, maps_of(1, frame))
-    assert attempts == [1, 12, 113]
+    assert attempts == [2, 13, 114]
     runner, gpu, _ = make_runner(bundle, 1, can_capture=False)
     gpu._can_capture = True
     for _ in range(3):

@@ -57,9 +57,12 @@ def test_check_dla_with_dla_layers_logs_placement(caplog: pytest.LogCaptureFixtu
 def test_use_dla_builds_engines_with_details() -> None:
     module = SimpleNamespace(
         DeviceType=SimpleNamespace(DLA="dla"),
-        BuilderFlag=SimpleNamespace(GPU_FALLBACK="fallback"),
+        BuilderFlag=SimpleNamespace(GPU_FALLBACK="fallback", FP16="fp16"),
         ProfilingVerbosity=SimpleNamespace(DETAILED="detailed"),
     )
-    config = SimpleNamespace(set_flag=lambda flag: None)
-    assert use_dla(module, SimpleNamespace(num_DLA_cores=2), config, 1) == ""
+    flags: list[str] = []
+    config = SimpleNamespace(set_flag=flags.append, can_run_on_DLA=lambda layer: layer == 0)
+    network = SimpleNamespace(num_layers=2, get_layer=lambda index: index)
+    assert use_dla(module, SimpleNamespace(num_DLA_cores=2), network, config, 1, ["fp16"]) == ""
     assert (config.DLA_core, config.profiling_verbosity) == (1, "detailed")
+    assert flags == ["fallback", "fp16"]

@@ -10,6 +10,7 @@ from faceaffect.backends import (
     BackendError,
     BackendOptions,
     available_backends,
+    cpu_model_selection,
     onnx_multistage,
     open_backend,
     registry,
@@ -72,22 +73,25 @@ def test_open_backend_auto_without_gpu_logs_nothing(
 
 
 @pytest.mark.parametrize(
-    ("options", "unsupported"),
+    ("options", "unsupported", "on_cpu"),
     [
-        (BackendOptions(precision="fp16"), "precision fp16"),
-        (BackendOptions(precision="int8"), "precision int8"),
-        (BackendOptions(precision="fp16", dla_core=1), "DLA core 1"),
+        (BackendOptions(precision="fp16"), "precision fp16", "expected precision fp32 or int8"),
+        (BackendOptions(precision="int8"), "precision int8", "needs a processor with int8"),
+        (BackendOptions(precision="fp16", dla_core=1), "DLA core 1", "'onnx' runs on the CPU"),
     ],
 )
 def test_open_backend_auto_without_gpu_refuses_named_options(
-    bundle: Bundle, options: BackendOptions, unsupported: str, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle,
+    options: BackendOptions,
+    unsupported: str,
+    on_cpu: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "has_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(cpu_model_selection, "has_int8_dot_products", lambda: False)
     with pytest.raises(BackendError, match=f"{unsupported} needs an NVIDIA GPU"):
         open_backend("auto", bundle, options=options)
-    with pytest.raises(
-        BackendError, match=r"'onnx' runs on the CPU|CPU backends: expected|int8|needs"
-    ):
+    with pytest.raises(BackendError, match=on_cpu):
         open_backend("auto", bundle, device="cpu", options=options)
 
 

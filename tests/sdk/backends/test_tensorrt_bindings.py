@@ -40,15 +40,8 @@ class Watcher:
         self.steps.append((phase, done, steps))
 
 
-def importer(**modules: Any) -> Any:
-    def find(name: str) -> Any:
-        if isinstance(modules.get(name), Exception):
-            raise modules[name]
-        if name not in modules:
-            raise ImportError(f"No module named {name!r}")
-        return modules[name]
-
-    return find
+def library_of(**options: Any) -> TensorRTModule:
+    return TensorRTModule(fake_tensorrt(**options), "TensorRT", "10.3.0")
 
 
 @pytest.mark.parametrize(("version", "flags"), [("10.3.0", 8), ("11.4.0", 0)])
@@ -81,12 +74,7 @@ def test_build_engine_with_raising_watcher_raises_its_error(error: BaseException
             raise error
 
     with pytest.raises(type(error)):
-        build_engine(
-            TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"),
-            b"onnx",
-            SETTINGS,
-            RaisingWatcher(),
-        )
+        build_engine(library_of(), b"onnx", SETTINGS, RaisingWatcher())
 
 
 @pytest.mark.parametrize(
@@ -106,12 +94,7 @@ def test_build_engine_with_raising_watcher_raises_its_error(error: BaseException
 )
 def test_build_engine_errors_name_cause_and_remedy(fails: str, message: str) -> None:
     with pytest.raises(BackendError) as caught:
-        build_engine(
-            TensorRTModule(fake_tensorrt(fails=fails), "TensorRT", "10.3.0"),
-            b"onnx",
-            SETTINGS,
-            Watcher(),
-        )
+        build_engine(library_of(fails=fails), b"onnx", SETTINGS, Watcher())
     assert message in str(caught.value)
     assert "not an error" not in str(caught.value)
 
@@ -121,10 +104,7 @@ def test_build_engine_error_in_fp16_suggests_fp32() -> None:
         BackendError, match=r"build: no tactic; try --precision fp32, or use --backend onnx"
     ):
         build_engine(
-            TensorRTModule(fake_tensorrt(fails="build: no tactic"), "TensorRT", "10.3.0"),
-            b"onnx",
-            EngineSettings("fp16", 8, 112),
-            Watcher(),
+            library_of(fails="build: no tactic"), b"onnx", EngineSettings("fp16", 8, 112), Watcher()
         )
 
 
@@ -161,17 +141,12 @@ def test_build_engine_for_dla() -> None:
     assert module.made.flags == ["fallback", "fp16"]
     assert module.made.network_flags == [0], "a DLA runs no strongly typed network"
     with pytest.raises(BackendError, match="none of the network's 2 layers runs on it"):
-        build_engine(
-            TensorRTModule(fake_tensorrt(dla_cores=2, fails="no layer on DLA"), "TensorRT", "10.3"),
-            b"onnx",
-            dla,
-            Watcher(),
-        )
+        build_engine(library_of(dla_cores=2, fails="no layer on DLA"), b"onnx", dla, Watcher())
     assert module.made.profiles == [("crops", ((4, 3, 112, 112),) * 3)]
     with pytest.raises(BackendError, match="expected a DLA core from 0 to 1, got 2"):
         build_engine(library, b"onnx", EngineSettings("fp16", 4, 112, 2), Watcher())
     with pytest.raises(BackendError, match=r"has no DLA .*; build without --dla-core"):
-        build_engine(TensorRTModule(fake_tensorrt(), "TensorRT", "10.3.0"), b"onnx", dla, Watcher())
+        build_engine(library_of(), b"onnx", dla, Watcher())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from tests.native.cuda_standin.build import INTERPRETER
+
 MODULE = "tests.native.cuda_standin.checks.exit"
 STATUS = {"after work": 0, "in a cycle": 0, "by an exception": 3, "with a thread at work": 0}
 THREAD_REPEATS = 6  # where the thread is when the process ends is chance
@@ -41,7 +43,7 @@ def main() -> None:
 
     problems: list[str] = []
     for kind in (*STATUS, *["with a thread at work"] * (THREAD_REPEATS - 1)):
-        command = [sys.executable, "-m", MODULE, kind]
+        command = [*INTERPRETER, "-m", MODULE, kind]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         if done.returncode != STATUS[kind]:
             problems.append(f"{kind}: status {done.returncode}, {done.stderr[-160:]}")

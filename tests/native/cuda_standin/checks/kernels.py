@@ -24,8 +24,8 @@ for line in bench_kernels.check(session):
         worst[f"{kernel} {precision}"] = float(difference)
         if wrong != "none":
             problems.append(f"{kernel} {precision}: {wrong}")
-if not num_cases or any(session.figures.values()):
-    problems.append(f"no case ran, or wrong ones: {session.figures}")
+if not num_cases or any(session.metrics.values()):
+    problems.append(f"no case ran, or wrong ones: {session.metrics}")
 exact = [name for name, value in worst.items() if name.endswith("float32") and "au_gcn" not in name]
 problems += [f"{name} differs by {worst[name]}" for name in exact if worst[name] != 0.0]
 gc.collect()

@@ -1,0 +1,142 @@
+"""Compares the detector on the GPU with that on the CPU, and what the host waits for."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from faceaffect import open_pipeline, open_source
+from faceaffect.backends import Backend
+from faceaffect.backends.tensorrt_backend import open_engine
+from faceaffect.bundle.bundle import open_bundle
+from faceaffect.detectors.detector import Detections
+from faceaffect.detectors.fast_detector import FastFaceDetector
+from faceaffect.detectors.gpu_detector import GpuFaceDetector, move_to_gpu
+from faceaffect.device_frame import DeviceFrame
+from faceaffect.kernels.native import native
+from faceaffect.types import Frame, PixelFormat
+from tests.native.cuda_standin import standin
+from tests.native.cuda_standin.checks.stress_frames import upload
+
+MAX_KEYPOINT_ERROR, MAX_SCORE_ERROR = 0.04, 0.08
+"""Relative to the height of the box; OpenCV and the crop kernel resize differently."""
+FRAMES = 40
+WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize", "cudaDeviceSynchronize")
+DELAY_S = 0.2
+problems: list[str] = []
+
+
+def frames_of_all_kinds(bgr: np.ndarray) -> dict[str, Any]:
+    i420 = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420)
+    height, width = bgr.shape[:2]
+    chroma = i420[height:].reshape(2, -1).T.reshape(height // 2, width)
+    nv12 = np.concatenate([i420[:height], chroma])
+    planes = (upload(nv12[:height]), upload(nv12[height:].reshape(height // 2, width // 2, 2)))
+    padded = cv2.copyMakeBorder(bgr, 0, 0, 0, 8, cv2.BORDER_CONSTANT)[:, :width]
+    large = cv2.resize(bgr, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    turned = np.ascontiguousarray(large[:, 500:1100])
+    return {
+        "BGR": Frame(bgr, PixelFormat.BGR),
+        "padded BGR": Frame(padded, PixelFormat.BGR),
+        "RGB": Frame(np.ascontiguousarray(bgr[..., ::-1]), PixelFormat.RGB),
+        "gray": Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), PixelFormat.GRAY),
+        "NV12": Frame(nv12, PixelFormat.NV12),
+        "large": Frame(large, PixelFormat.BGR),
+        "portrait": Frame(turned, PixelFormat.BGR),
+        "BGR on the GPU": DeviceFrame(upload(bgr), PixelFormat.BGR),
+        "NV12 on the GPU": DeviceFrame(planes, PixelFormat.NV12),
+    }
+
+
+def difference(expected: Detections, actual: Detections) -> str:
+    if len(expected) != len(actual) or not len(expected):
+        return f"{len(actual)} faces instead of {len(expected)}"
+    height = np.ptp(expected.box_xyxy[:, 1::2], axis=1)[:, None, None]
+    points = np.abs(expected.keypoints_xy - actual.keypoints_xy) / height
+    score = np.abs(expected.score - actual.score)
+    if points.max() > MAX_KEYPOINT_ERROR or score.max() > MAX_SCORE_ERROR:
+        return f"keypoints differ by {points.max():.3f}, scores by {score.max():.3f}"
+    return ""
+
+
+def on_gpu(cpu: FastFaceDetector, backend: Backend) -> GpuFaceDetector:
+    moved = move_to_gpu(cpu, backend)
+    assert isinstance(moved, GpuFaceDetector)
+    return moved
+
+
+def check_results(cpu: FastFaceDetector, gpu: GpuFaceDetector, bgr: np.ndarray) -> None:
+    for name, frame in frames_of_all_kinds(bgr).items():
+        for full_resolution, _ in itertools.product((True, False), range(2)):
+            expected = cpu.detect(frame, full_resolution=full_resolution)
+            actual = gpu.detect(frame, full_resolution=full_resolution)
+            found = difference(expected, actual)
+            if found:
+                problems.append(f"{name}, full resolution {full_resolution}: {found}")
+
+
+def check_start_returns_at_once(cpu: FastFaceDetector, gpu: GpuFaceDetector, frame: Frame) -> None:
+    """The frame may change once `start` has returned."""
+    gpu.detect(frame)  # allocates for this size of frames
+    for on_device in (False, True):
+        pixels = frame.pixels.copy()
+        given: Any = replace(frame, pixels=pixels)
+        stream = gpu._runner.stream
+        if on_device:
+            view = upload(pixels)
+            given = DeviceFrame(view, frame.pixel_format)
+        else:
+            kept = standin.delay(stream, lambda _: time.sleep(DELAY_S))
+        begin = time.perf_counter()
+        gpu.start(given)
+        elapsed = time.perf_counter() - begin
+        event = native.Event()
+        event.record(stream)
+        if not on_device and (event.is_done or elapsed > DELAY_S / 2):
+            problems.append(f"start returned after {elapsed:.3f} s, when the run had ended")
+        if on_device:
+            standin.memory(view.address, pixels.shape, np.uint8)[...] = 0  # type: ignore[index]
+        pixels[...] = 0
+        found = difference(cpu.detect(frame), gpu.finish())
+        if found:
+            problems.append(f"changed frame, on the GPU {on_device}: {found}")
+    del kept
+
+
+def check_pipeline_waits() -> tuple[int, int]:
+    """A frame in which a run starts waits for the face network only; returns starts and rows."""
+    starts = rows = 0
+    with (
+        open_pipeline(backend="tensorrt", precision="fp32", max_faces=8) as pipeline,
+        open_source("assets/demo.mp4") as source,
+    ):
+        tracker: Any = pipeline._locator._tracker  # type: ignore[attr-defined]
+        pipeline.prefetch_detections(source)
+        for number, frame in enumerate(itertools.islice(source, FRAMES)):
+            was_detecting = tracker._is_detecting
+            before = standin.counts(*WAITS)
+            rows += len(pipeline.analyze(frame)[0].track_id)
+            waits = int((standin.counts(*WAITS) - before).sum())
+            starts += tracker._is_detecting
+            if number and tracker._is_detecting and not was_detecting and waits > 1:
+                problems.append(f"frame {number}: {waits} waits in the frame of a start")
+    return starts, rows
+
+
+if __name__ == "__main__":
+    backend = open_engine(open_bundle(), max_faces=1)
+    detector = FastFaceDetector()
+    moved = on_gpu(detector, backend)
+    with open_source("assets/demo.mp4") as demo:
+        first = next(iter(demo))
+    check_results(detector, moved, np.ascontiguousarray(first.pixels))
+    check_start_returns_at_once(detector, moved, first)
+    starts, rows = check_pipeline_waits()
+    if starts < 3 or rows < FRAMES:
+        problems.append(f"{starts} runs beside a frame, {rows} rows")
+    standin.finish(f"{starts} runs beside a frame in {FRAMES} frames", problems)
