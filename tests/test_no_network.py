@@ -118,7 +118,7 @@ RUNTIMES = {
 """Package of an extra -> a program that imports and uses it as the SDK does."""
 MODULES = {"py-minisign": "minisign", "tensorrt-rtx": "tensorrt_rtx"}
 """Requirement -> module, where the names differ."""
-NO_RUNTIME = {"train", "dev"}
+NO_RUNTIME = {"train", "dev", "docs"}
 SOCKETS_ARE_THE_PURPOSE = {"ray"}  # distributes over machines, only on request
 
 
