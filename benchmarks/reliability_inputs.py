@@ -35,8 +35,8 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import ReportError, read_rows
 from faceaffect.sinks import OverwritePolicy, Sink, SinkOptions, open_sink
 from faceaffect.sinks.checkpoint_file import checkpoint_path
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Affect, Faces, FrameInfo
 from training.datasets.affwild2_annotations import read_multi_task_file, read_task_file
 from training.datasets.broken_data import BrokenFileError

@@ -23,9 +23,9 @@ from faceaffect.multistage.source_audio import source_audio
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.open_sink import open_sink
 from faceaffect.sinks.sink import Sink, SinkError, SinkOptions
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
+from faceaffect.system.import_opencv import import_opencv
 
 _REPORT_INTERVAL_S: Final = 0.5
 

@@ -234,7 +234,7 @@ def analyze(**options: object) -> int:
     v4l2:///dev/video0, csi://0) or a stream (rtsp://, rtsps://, http://, https://).
     """
     from faceaffect.cli.batch_options import BatchSettings, is_output_folder
-    from faceaffect.sources.import_opencv import MAX_PIXELS_VARIABLE
+    from faceaffect.system.import_opencv import MAX_PIXELS_VARIABLE
 
     # OpenCV reads its limit when it is imported; the processes of --jobs inherit it.
     if options["max_pixels"] is not None:

@@ -57,7 +57,7 @@ def _system() -> Iterator[Check]:
 
 
 def _opencv() -> Iterator[Check]:
-    from faceaffect.sources.import_opencv import import_opencv
+    from faceaffect.system.import_opencv import import_opencv
 
     cv2 = import_opencv()
     build_lines = cv2.getBuildInformation().splitlines()

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.kernels.reference import split_planes
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame, PixelFormat, YuvColor
+
+cv2 = import_opencv()
 
 
 def to_bgr(frame: Frame) -> NDArray[np.uint8]:

@@ -19,11 +19,11 @@ from faceaffect.sources.capture import (
 )
 from faceaffect.sources.csi_camera import require_gstreamer
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.network_stream import rtsp_stream
 from faceaffect.sources.redact_password import redact_password
 from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.sources.stream_color import default_color
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame, PixelFormat
 
 SCHEME: Final = "nvdec"
