@@ -138,9 +138,7 @@ def au_scores(rest: RestingFace, points_xyz: FloatArray) -> Float64Array:
     z, _, _ = rest.deviations(points_xyz)
     v = {name: z[:, i] for i, name in enumerate(MEASURES)}
     smile = _smile_columns(z) @ rest.smile_weights
-    lip_lift = (
-        np.stack([v["nose_to_lip"], v["wing_to_lip"]], axis=1) - smile
-    ) / rest.smile_spread
+    lip_lift = (np.stack([v["nose_to_lip"], v["wing_to_lip"]], axis=1) - smile) / rest.smile_spread
     scores = {
         "AU1": v["inner_brow"] - 0.35 * np.maximum(v["outer_brow"], 0) + 0.0,
         "AU2": v["outer_brow"],

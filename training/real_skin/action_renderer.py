@@ -45,6 +45,7 @@ _LUMINANCE: Final = np.array([0.3, 0.6, 0.1], np.float32)
 _GRAY_RANGE: Final = 3.0  # mean difference of the channels below which a photograph is gray
 _BROW_PART: Final = "eyebrow001"
 _BROW_NEIGHBORS: Final = 9
+_FOLDS: Final = 0.8  # depth of folds relative to the renderer's, whose skin is smoother
 _FLOW_SIGMAS: Final = ((2.0, 1.0), (5.0, 0.03), (12.0, 0.001))
 _OUTSIDE_PX: Final = 10.0  # over which the motion fades out beside the head
 _IN_HOLES_PX: Final = 1.7  # and in the openings of eyes and mouth
@@ -137,14 +138,12 @@ class ActionRenderer:
         folds = np.zeros(len(WRINKLE_NAMES), np.float32)
         for action in actions:
             moved += self.displacement(fit, action)
-            amount = intensity_to_weight(action.strength) * action.variation.folds
+            amount = _FOLDS * intensity_to_weight(action.strength) * action.variation.folds
             for name, gain in AU_WRINKLES.get(action.unit, {}).items():
                 folds[WRINKLE_NAMES.index(name)] += gain * amount
         maps = self._maps.draw(moved, fit.rest)
         source = inverse_warp(maps)
-        warped = cv2.remap(
-            stage.photo, *source, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        warped = cv2.remap(stage.photo, *source, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         ratio = brightness_ratio(
             stage.maps,
             maps,

@@ -127,9 +127,7 @@ class HeadFitter:
         goal = points_xyz[self.numbers].astype(np.float64) * np.array([1, -1, -1])
         shape, scale, rotation, shift = self._pose_and_shape(goal)
         camera = scale * shape @ rotation.T + shift
-        error_px = float(
-            np.median(np.linalg.norm((camera[self.vertices] - goal)[:, :2], axis=1))
-        )
+        error_px = float(np.median(np.linalg.norm((camera[self.vertices] - goal)[:, :2], axis=1)))
         offset = goal - camera[self.vertices]
         offset[:, 2] = 0.0
         first = np.unique(self.vertices, return_index=True)[1]

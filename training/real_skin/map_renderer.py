@@ -57,9 +57,7 @@ class MapRenderer:
         triangles = np.concatenate([head.quads[:, [0, 1, 2]], head.quads[:, [0, 2, 3]]])
         kinds = np.concatenate([island, island])
         self._context = moderngl.create_context(standalone=True, backend="egl")
-        self._program: Any = self._context.program(
-            vertex_shader=_VERTEX, fragment_shader=_FRAGMENT
-        )
+        self._program: Any = self._context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         size = (size_px, size_px)
         colors = [self._context.texture(size, 4, dtype="f4") for _ in range(3)]
         self._frame = self._context.framebuffer(colors, self._context.depth_renderbuffer(size))

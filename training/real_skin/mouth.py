@@ -12,6 +12,8 @@ from training.synthesis.head_mesh import FloatArray
 
 _LEAST_GAP_DM: Final = 0.012
 _TEETH_DM: Final = 0.03  # how far the upper teeth reach below the resting upper lip
+_LEAST_TEETH_DM: Final = 0.035  # and at least below the raised one
+_UPPER_LIP: Final = slice(1, 4)  # of the outline
 _DARK: Final = np.array([0.30, 0.17, 0.17], np.float32)
 _DARK_GRAY: Final = np.full(3, 0.2, np.float32)
 _OUTLINE_POINTS: Final = 64
@@ -72,7 +74,8 @@ def _teeth_share(size_px: int, gap: LipGap) -> FloatArray:
     columns = np.arange(size_px, dtype=np.float32)[None]
     middle = gap.outline[:, 0].mean()
     half = max(float(np.ptp(gap.outline[:, 0])) / 2, 1.0)
-    edge = gap.rest_upper_y + _TEETH_DM * gap.px_per_dm
+    lip = float(gap.outline[_UPPER_LIP, 1].mean())
+    edge = max(gap.rest_upper_y + _TEETH_DM * gap.px_per_dm, lip + _LEAST_TEETH_DM * gap.px_per_dm)
     above = np.clip(edge - rows + 0.5, 0, 1)
     across = np.clip(1.15 - ((columns - middle) / half) ** 2, 0, 1)
     return np.asarray(above * across, np.float32)

@@ -50,7 +50,9 @@ class FerPlusFaces:
     neutral: NDArray[np.bool_]  # [N] strongly agreed neutral
 
 
-def ferplus_faces(shared: Path, labels: Path, rows: NDArray[np.int64] | None = None) -> FerPlusFaces:
+def ferplus_faces(
+    shared: Path, labels: Path, rows: NDArray[np.int64] | None = None
+) -> FerPlusFaces:
     """Rows of FER+, by default those of "Training" that no version of the model was trained on."""
     table, votes, usage = load_ferplus(shared, labels)
     rows = split_ferplus(usage)[1] if rows is None else rows

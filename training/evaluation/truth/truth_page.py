@@ -30,7 +30,9 @@ def format_page(records: dict[str, Record]) -> str:
         "of the model was trained on, held-out web faces, and people of the validation split of",
         "[training.real_skin](../../training/real_skin/README.md). No FACS-coded real faces exist here.",
         "",
-        *_table("figure", names, [(label, [get(r) for r in records.values()]) for label, get in _ROWS]),
+        *_table(
+            "figure", names, [(label, [get(r) for r in records.values()]) for label, get in _ROWS]
+        ),
     ]
     lines += ["", "## A known action among a person's own images (AUROC at 0.9)", ""]
     lines += _by_unit(records, lambda r, au: r["known_actions"]["by_unit"][au]["auroc 0.9"])
@@ -146,7 +148,10 @@ _ROWS = (
     ("expression against neutral faces (AUROC)", _contrast),
     ("active AUs per neutral face, worst source", _worst_source),
     ("voice's energy: AU25, lip gap of the landmarks (r)", _speech),
-    ("FER+ left out by every version: accuracy, macro-F1", _expression("rows left out by every version")),
+    (
+        "FER+ left out by every version: accuracy, macro-F1",
+        _expression("rows left out by every version"),
+    ),
     ("FER+ validation split: accuracy, macro-F1", _expression("validation split")),
     ("RenderWild validation: F1 of AUs, macro-F1 of expressions, CCC", _renderwild),
 )
