@@ -140,11 +140,11 @@ def au_scores(rest: RestingFace, points_xyz: FloatArray) -> Float64Array:
     smile = _smile_columns(z) @ rest.smile_weights
     lip_lift = (np.stack([v["nose_to_lip"], v["wing_to_lip"]], axis=1) - smile) / rest.smile_spread
     scores = {
-        "AU1": v["inner_brow"] - 0.35 * np.maximum(v["outer_brow"], 0) + 0.0,
+        "AU1": v["inner_brow"] - 0.35 * np.maximum(v["outer_brow"], 0),
         "AU2": v["outer_brow"],
-        "AU4": -0.75 * v["brow_distance"] - 0.5 * v["inner_brow"],
+        "AU4": -0.9 * v["inner_brow"] - 0.35 * v["brow_distance"],
         "AU6": np.minimum(v["lower_lid"], 0.5 * (v["corner_lift"] + v["mouth_width"])),
-        "AU7": -v["aperture"],
+        "AU7": 0.6 * (v["lower_lid"] - v["aperture"]),
         "AU10": -lip_lift.mean(axis=1),
         "AU12": 0.6 * v["corner_lift"] + 0.6 * v["mouth_width"],
         "AU15": v["corner_below_lips"] - 0.3 * np.abs(v["lip_gap"]),
@@ -198,6 +198,8 @@ def _mask(
     # Thin lips may be tightened or pressed: only pressing is taught.
     weight[target[:, column("AU23")] > 0, column("AU23")] = 0
     weight[smile > 3, column("AU23")] = 0
+    # The corners of parted lips say little of their depressor.
+    weight[parted & (target[:, column("AU15")] > 0), column("AU15")] = 0
     # Parted lips are not pressed; a smile thins lips too.
     target[parted, column("AU24")] = 0
     weight[(smile > 2.5) & ~parted, column("AU24")] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -148,8 +149,18 @@ class MixedWithGroups:
         self.steps_per_epoch = recipe.schedule.steps
         self._mixer, self._groups, self._count = mixer, groups, count
         self._schedule = recipe.schedule
+        self._pool = ThreadPoolExecutor(1)
+        self._prefetched: tuple[int, Future[dict[str, Tensor]]] | None = None
 
     def get(self, step: int) -> Sequence[Mapping[str, Tensor]]:
+        """The batch of a step; the next one is built by a thread meanwhile."""
+        if self._prefetched is None or self._prefetched[0] != step:
+            self._prefetched = step, self._pool.submit(self._build, step)
+        batch = self._prefetched[1].result()
+        self._prefetched = step + 1, self._pool.submit(self._build, step + 1)
+        return [batch]
+
+    def _build(self, step: int) -> dict[str, Tensor]:
         size_px = self.size_px(step)
         batch = self._mixer.build(step, size_px)
         pairs = self._groups.draw(step, self._count, size_px)
@@ -169,7 +180,7 @@ class MixedWithGroups:
         off = torch.zeros(rows, len(AU_NAMES), dtype=torch.bool)
         merged["free"] = torch.cat([off, pairs["free"].repeat_interleave(LEVELS, dim=0)])
         merged["in_group"] = torch.arange(rows + added) >= rows
-        return [merged]
+        return merged
 
     def size_px(self, step: int) -> int:
         """Side of the crops of a step."""
@@ -270,7 +281,7 @@ def _sources(
 
 
 def ferplus_training_rows(assets: Path) -> NDArray[np.int64]:
-    """Rows of FER+ to train on: neither of the validation split nor held out by earlier versions."""
+    """Rows of FER+ outside the validation split that earlier versions were trained on, too."""
     source = read_ferplus(assets / "data" / "ferplus")
     by_hash = training_and_validation(source.names, source.usage)[0]
     return np.intersect1d(by_hash, split_ferplus(source.usage)[0])

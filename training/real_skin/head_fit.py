@@ -31,7 +31,7 @@ Float64Array = NDArray[np.float64]
 
 
 class LinearSpline:
-    """Smoothing radial basis function of kernel -r with a linear polynomial, in three dimensions."""
+    """Smoothing radial basis functions -r with a linear polynomial, in three dimensions."""
 
     def __init__(
         self, points: Float64Array, values: Float64Array, smoothing: Float64Array | float

@@ -32,7 +32,9 @@ void main() {
 }"""
 _FRAGMENT: Final = """#version 330
 uniform float kind; in vec3 n; in vec3 s; in vec4 b;
-layout(location = 0) out vec4 o0; layout(location = 1) out vec4 o1; layout(location = 2) out vec4 o2;
+layout(location = 0) out vec4 o0;
+layout(location = 1) out vec4 o1;
+layout(location = 2) out vec4 o2;
 void main() { o0 = vec4(s, kind); o1 = vec4(normalize(n), 1.0); o2 = b; }"""
 
 

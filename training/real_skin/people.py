@@ -44,18 +44,18 @@ def ferplus_people(shared: Path, labels: Path, split: str) -> list[Person]:
     trained on. A face of another usage than "Training" is in neither.
     """
     source = read_ferplus(shared / "data" / "ferplus")
-    outputs = np.load(labels / FERPLUS_FILE, allow_pickle=False)
+    points, presence = _teacher_outputs(labels / FERPLUS_FILE)
     untrained = np.zeros(len(source.names), np.bool_)
     untrained[split_ferplus(source.usage)[1]] = True
     held_out = np.array([is_validation(str(name)) for name in source.names]) | untrained
     neutral = source.votes[:, VOTE_NAMES.index("neutral")] >= MIN_NEUTRAL_VOTES
     rows = neutral & (source.usage == "Training") & (held_out == _is_validation(split))
-    rows &= _usable(outputs["points_xyz"], outputs["presence"])
+    rows &= _usable(points, presence)
     return [
         Person(
             f"ferplus/{source.names[i]}",
             np.repeat(source.images[i][:, :, None], 3, axis=2),
-            outputs["points_xyz"][i],
+            points[i].copy(),
         )
         for i in np.flatnonzero(rows)
     ]
@@ -68,15 +68,22 @@ def web_people(shared: Path, labels: Path, split: str) -> list[Person]:
     held_out = np.array([is_held_out(name) for name in names])
     rows = at_rest(outputs["blendshapes"], blendshape_names(shared))
     rows &= held_out == _is_validation(split)
-    rows &= _usable(outputs["points_xyz"], outputs["presence"])
+    points, presence = _teacher_outputs(labels / WEBFACES_FILE)
+    rows &= _usable(points, presence)
     people = []
     for i in np.flatnonzero(rows):
         bgr = cv2.imread(str(shared / "data" / "webfaces" / names[i]), cv2.IMREAD_COLOR)
         if bgr is None:
             raise FileNotFoundError(f"failed to read the web face {names[i]}")
         photo = np.ascontiguousarray(bgr[:, :, ::-1])
-        people.append(Person(f"web/{names[i]}", photo, outputs["points_xyz"][i]))
+        people.append(Person(f"web/{names[i]}", photo, points[i].copy()))
     return people
+
+
+def _teacher_outputs(path: Path) -> tuple[FloatArray, FloatArray]:
+    """Returns points [N, 478, 3] and presence [N]; an archive reads an array at every access."""
+    with np.load(path, allow_pickle=False) as outputs:
+        return outputs["points_xyz"], outputs["presence"]
 
 
 def _is_validation(split: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.labels import AU_NAMES
 from training.evaluation.truth.face_sets import at_rest
 from training.evaluation.truth.known_actions import known_actions, within_person_auroc
 from training.evaluation.truth.real_face_metrics import firing_rates, shadow_r2
@@ -136,5 +136,5 @@ def test_page_has_a_column_for_each_record() -> None:
     assert "| 0.50 (AU1) | 0.51 (AU2) |" in page
     assert "0.90 (there)" in page
     assert "| here (9 faces) | 0.20 | 0.20 |" in page
-    assert "RenderWild validation" in page and "not measured" in page
-    assert len(EXPRESSION_NAMES) == 7
+    assert "RenderWild validation" in page
+    assert "not measured" in page

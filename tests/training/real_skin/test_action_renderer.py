@@ -10,7 +10,6 @@ import pytest
 
 from training.labeling.mediapipe_teacher import LANDMARKS_68
 from training.real_skin import head_fit
-from training.synthesis.head_mesh import HeadMesh
 
 pytestmark = pytest.mark.shared
 REQUIRES = ("moderngl",)

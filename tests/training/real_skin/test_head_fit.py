@@ -69,6 +69,7 @@ def test_carried_motion_keeps_direction_and_bounds(head: HeadMesh, fitter: HeadF
     moved[fitter.vertices[:40], 1] = 0.05
     out = carry(fit, head.base, moved)
     size = np.linalg.norm(out[fitter.vertices[:40]], axis=1) / (0.05 * fit.scale)
-    assert (size > 0.59).all() and (size < 1.61).all()
+    assert (size > 0.59).all()
+    assert (size < 1.61).all()
     assert (out[fitter.vertices[:40], 1] > 0).all()
     assert not carry(fit, head.base, np.zeros_like(moved)).any()

@@ -79,7 +79,8 @@ def test_lips_part_and_jaw_drops(moved_mm) -> None:  # type: ignore[no-untyped-d
 @pytest.mark.parametrize("unit", UNITS)
 def test_motion_grows_with_strength_from_nothing(moved_mm, unit: str) -> None:  # type: ignore[no-untyped-def]
     sizes = [np.abs(moved_mm(unit, strength)).max() for strength in (0.0, 0.5, 0.9)]
-    assert sizes[0] == 0 and 0 < sizes[1] < sizes[2]
+    assert sizes[0] == 0
+    assert 0 < sizes[1] < sizes[2]
 
 
 @pytest.mark.parametrize("unit", ["AU2", "AU12"])

@@ -14,6 +14,7 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 from training import metrics
 from training.evaluation.bundle_runner import BundleRunner
+from training.evaluation.clip_metrics import lip_gap
 from training.evaluation.image_metrics import predict_table
 from training.evaluation.truth.face_sets import (
     FerPlusFaces,
@@ -26,6 +27,8 @@ _FOLDS: Final = 5
 _RIDGE: Final = 1e-3
 _CONTRASTS: Final = (("anger", "AU4"), ("anger", "AU24"), ("anger", "AU23"), ("anger", "AU7"),
                      ("sadness", "AU15"), ("happiness", "AU6"))  # fmt: skip
+_CLOSED_LIPS: Final = 0.07  # gap of the inner lips, in distances between the eyes
+_NEED_CLOSED_LIPS: Final = ("AU15", "AU23", "AU24")
 
 
 def shadow_r2(au_logit: FloatArray, expression_logit: FloatArray) -> dict[str, float]:
@@ -96,15 +99,25 @@ def real_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> dict[
 
 
 def contrasts(au_logit: FloatArray, faces: FerPlusFaces) -> dict[str, float]:
-    """Returns the AUROC of an AU between an expression and neutral faces."""
+    """Returns the AUROC of an AU between an expression and neutral faces.
+
+    Most angry faces show teeth, and parted lips cannot be pressed: units of the lips are measured
+    on faces with closed lips besides.
+    """
     neutral = faces.majority == EXPRESSION_NAMES.index("neutral")
 
-    def contrast(name: str, unit: str) -> float:
+    def contrast(name: str, unit: str, within: NDArray[np.bool_]) -> float:
         shown = faces.majority == EXPRESSION_NAMES.index(name)
-        rows = shown | neutral
+        rows = (shown | neutral) & within
         return metrics.auroc(au_logit[rows, AU_NAMES.index(unit)], shown[rows])
 
-    return {f"{unit} {name}": contrast(name, unit) for name, unit in _CONTRASTS}
+    everyone = np.ones(len(neutral), np.bool_)
+    closed = np.array([lip_gap(points) < _CLOSED_LIPS for points in faces.table.landmarks_xy])
+    return {f"{unit} {name}": contrast(name, unit, everyone) for name, unit in _CONTRASTS} | {
+        f"{unit} {name}, lips closed": contrast(name, unit, closed)
+        for name, unit in _CONTRASTS
+        if unit in _NEED_CLOSED_LIPS
+    }
 
 
 def _neutral_sources(

@@ -26,9 +26,10 @@ def format_page(records: dict[str, Record]) -> str:
     lines = [
         "# Action units on real people",
         "",
-        "Written by `python -m training.evaluation.truth`. Held-out faces: FER+ faces that no version",
-        "of the model was trained on, held-out web faces, and people of the validation split of",
-        "[training.real_skin](../../training/real_skin/README.md). No FACS-coded real faces exist here.",
+        "Written by `python -m training.evaluation.truth`. Held-out faces: FER+ faces that no",
+        "version of the model was trained on, held-out web faces, and people of the validation",
+        "split of [training.real_skin](../../training/real_skin/README.md). No FACS-coded real",
+        "faces were available.",
         "",
         *_table(
             "figure", names, [(label, [get(r) for r in records.values()]) for label, get in _ROWS]
