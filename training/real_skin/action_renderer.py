@@ -15,7 +15,8 @@ from faceaffect.geometry import (
     keypoints_from_landmarks,
 )
 from training.labeling.mediapipe_teacher import LANDMARKS_68
-from training.real_skin.head_fit import Fit, Float64Array, HeadFitter, carry
+from training.real_skin.array import Array
+from training.real_skin.head_fit import Fit, HeadFitter, carry
 from training.real_skin.map_renderer import HeadMaps, MapRenderer
 from training.real_skin.mouth import LipGap, MouthLook, fill_mouth
 from training.real_skin.shading import (
@@ -30,7 +31,6 @@ from training.synthesis.au_targets import intensity_to_weight
 from training.synthesis.expression_sampler import AU_WRINKLES
 from training.synthesis.head_mesh import (
     FACE_ISLAND,
-    FloatArray,
     build_render_mesh,
     load_head,
     uv_island,
@@ -64,22 +64,22 @@ class Action:
 class Stage:
     """A photograph prepared once for many actions; pixels of the square."""
 
-    photo: FloatArray  # [S, S, 3] RGB 0..1
+    photo: Array  # [S, S, 3] RGB 0..1
     is_gray: bool
     fit: Fit
     maps: HeadMaps  # at rest
-    light: Float64Array
-    skin: FloatArray  # [S, S]
-    skin_tone: FloatArray  # [3]
-    landmarks_xy: FloatArray  # [68, 2] of the teacher
+    light: Array
+    skin: Array  # [S, S]
+    skin_tone: Array  # [3]
+    landmarks_xy: Array  # [68, 2] of the teacher
 
 
 @dataclass(frozen=True, slots=True)
 class ActionImage:
     """Image [P, P, 3] RGB uint8 and landmarks [68, 2] in its pixels."""
 
-    image: FloatArray
-    landmarks_xy: FloatArray
+    image: Array
+    landmarks_xy: Array
 
 
 class ActionRenderer:
@@ -96,7 +96,7 @@ class ActionRenderer:
         self._lip_pairs = lip_pairs(head)
         self._brow_neighbors, self._brow_share = self._brows()
 
-    def prepare(self, photo: FloatArray, points_xyz: FloatArray) -> Stage:
+    def prepare(self, photo: Array, points_xyz: Array) -> Stage:
         """Aligns, fits and lights a photograph [H, W, 3] uint8 with the teacher's points [478, 3].
 
         Points are in pixels of the photograph.
@@ -171,7 +171,7 @@ class ActionRenderer:
             np.rint(small.clip(0, 1) * 255).astype(np.uint8), landmarks.astype(np.float32)
         )
 
-    def displacement(self, fit: Fit, action: Action) -> Float64Array:
+    def displacement(self, fit: Fit, action: Action) -> Array:
         """Returns what an action does to the fitted head [N, 3], camera pixels."""
         base = self.head.base
         unit, strength, variation = action.unit, action.strength, action.variation
@@ -184,7 +184,7 @@ class ActionRenderer:
             out += self._brow_share[:, None] * (whole - out)
         return out
 
-    def _lip_gap(self, fit: Fit, moved: Float64Array) -> LipGap:
+    def _lip_gap(self, fit: Fit, moved: Array) -> LipGap:
         upper, lower = self._lip_pairs.T
         at_rest = np.maximum(fit.rest[upper, 1] - fit.rest[lower, 1], 0)
         opened = (moved[upper, 1] - moved[lower, 1]) - at_rest
@@ -196,7 +196,7 @@ class ActionRenderer:
             fit.scale,
         )
 
-    def _brows(self) -> tuple[FloatArray, FloatArray]:
+    def _brows(self) -> tuple[Array, Array]:
         """Returns for each vertex brow vertices beside it [N, 9] and its share of the brow [N]."""
         base = self.head.base
         hairs = self.head.parts[_BROW_PART].fit(base)
@@ -216,7 +216,7 @@ class ActionRenderer:
         return nearest, share.astype(np.float32)
 
 
-def inverse_warp(maps: HeadMaps) -> tuple[FloatArray, FloatArray]:
+def inverse_warp(maps: HeadMaps) -> tuple[Array, Array]:
     """Returns columns and rows [S, S] of the photograph that each pixel comes from.
 
     The motion is continued beyond the drawn skin and fades out there.
@@ -243,7 +243,7 @@ def inverse_warp(maps: HeadMaps) -> tuple[FloatArray, FloatArray]:
     return columns + flow[..., 0], rows + flow[..., 1]
 
 
-def _stage_to_photo(landmarks_xy: FloatArray) -> Float64Array:
+def _stage_to_photo(landmarks_xy: Array) -> Array:
     crop_to_photo = estimate_crop_to_frame(keypoints_from_landmarks(landmarks_xy[None]))[0]
     scale = TEMPLATE_SIZE_PX * MARGIN / STAGE_PX
     offset = (TEMPLATE_SIZE_PX - 1) / 2 - scale * (STAGE_PX - 1) / 2
@@ -251,5 +251,5 @@ def _stage_to_photo(landmarks_xy: FloatArray) -> Float64Array:
     return np.asarray(crop_to_photo.astype(np.float64) @ stage_to_crop)
 
 
-def _transform(matrix: Float64Array, points: FloatArray) -> Float64Array:
+def _transform(matrix: Array, points: Array) -> Array:
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.labeling.mediapipe_teacher import LANDMARKS_68
-from training.synthesis.head_mesh import FloatArray, HeadMesh
+from training.real_skin.array import Array
+from training.synthesis.head_mesh import HeadMesh
 from training.synthesis.identity import sample_identity
 from training.synthesis.landmark_vertices import landmark_vertices
 from training.synthesis.mesh_points import load_mesh_points
@@ -27,15 +27,11 @@ _SMOOTHING: Final = 0.004  # lips that touch would fold with less
 _CARRY_SMOOTHING: Final = 0.01
 _SIZE_RANGE: Final = (0.6, 1.6)  # of a carried displacement, relative to the rigid one
 
-Float64Array = NDArray[np.float64]
-
 
 class LinearSpline:
     """Smoothing radial basis functions -r with a linear polynomial, in three dimensions."""
 
-    def __init__(
-        self, points: Float64Array, values: Float64Array, smoothing: Float64Array | float
-    ) -> None:
+    def __init__(self, points: Array, values: Array, smoothing: Array | float) -> None:
         """Fits values [K, C] at points [K, 3]; `smoothing` [K] or a number is on the diagonal."""
         count = len(points)
         self._points = points
@@ -46,7 +42,7 @@ class LinearSpline:
         right = np.concatenate([values, np.zeros((4, values.shape[1]))])
         self._weights = np.linalg.solve(system, right)
 
-    def __call__(self, at: Float64Array) -> Float64Array:
+    def __call__(self, at: Array) -> Array:
         """Returns values [M, C] at points [M, 3]."""
         linear = np.concatenate([np.ones((len(at), 1)), at], axis=1)
         count = len(self._points)
@@ -55,7 +51,7 @@ class LinearSpline:
         )
 
 
-def _distances(a: Float64Array, b: Float64Array) -> Float64Array:
+def _distances(a: Array, b: Array) -> Array:
     square = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     return np.asarray(np.sqrt(np.maximum(square, 0)))
 
@@ -64,9 +60,9 @@ def _distances(a: Float64Array, b: Float64Array) -> Float64Array:
 class ShapeModel:
     """Mean head [N, 3], principal shapes [K, N, 3] and their standard deviations [K]."""
 
-    mean: FloatArray
-    basis: FloatArray
-    spread: FloatArray
+    mean: Array
+    basis: Array
+    spread: Array
 
 
 def load_shape_model(head: HeadMesh, cache: Path) -> ShapeModel:
@@ -98,11 +94,11 @@ def load_shape_model(head: HeadMesh, cache: Path) -> ShapeModel:
 class Fit:
     """A head on a photograph. Camera axes: x right, y up, z to the viewer, pixels."""
 
-    rest: Float64Array  # [N, 3]
-    rotation: Float64Array  # [3, 3] head to camera
+    rest: Array  # [N, 3]
+    rotation: Array  # [3, 3] head to camera
     scale: float  # pixels per decimeter
     spline: LinearSpline  # base decimeters to camera
-    base_in_camera: Float64Array  # [N, 3] the spline at the base vertices
+    base_in_camera: Array  # [N, 3] the spline at the base vertices
     error_px: float  # median distance of the shape model to the points, before bending
 
 
@@ -122,7 +118,7 @@ class HeadFitter:
         self._model = load_shape_model(head, cache)
         self._columns = self._model.basis[:, self.vertices].astype(np.float64)
 
-    def fit(self, points_xyz: FloatArray) -> Fit:
+    def fit(self, points_xyz: Array) -> Fit:
         """Fits pose and shape to points [478, 3] in pixels (y down, z away from the viewer)."""
         goal = points_xyz[self.numbers].astype(np.float64) * np.array([1, -1, -1])
         shape, scale, rotation, shift = self._pose_and_shape(goal)
@@ -141,9 +137,7 @@ class HeadFitter:
         spline = LinearSpline(base[at], rest[at], _CARRY_SMOOTHING)
         return Fit(rest, rotation, scale, spline, spline(base), error_px)
 
-    def _pose_and_shape(
-        self, goal: Float64Array
-    ) -> tuple[Float64Array, float, Float64Array, Float64Array]:
+    def _pose_and_shape(self, goal: Array) -> tuple[Array, float, Array, Array]:
         mean = self._model.mean.astype(np.float64)
         spread, weight = self._model.spread.astype(np.float64), self._weight
         shape = mean.copy()
@@ -160,7 +154,7 @@ class HeadFitter:
         return shape, scale, rotation, shift
 
 
-def carry(fit: Fit, base: FloatArray, moved: FloatArray) -> Float64Array:
+def carry(fit: Fit, base: Array, moved: Array) -> Array:
     """Carries a displacement [N, 3] of the base head (decimeters) to the fitted one, in pixels.
 
     A displaced base point is mapped by the spline from base to photograph, so that the motion
@@ -179,9 +173,7 @@ def carry(fit: Fit, base: FloatArray, moved: FloatArray) -> Float64Array:
     return out
 
 
-def similarity(
-    source: Float64Array, goal: Float64Array, weight: Float64Array
-) -> tuple[float, Float64Array, Float64Array]:
+def similarity(source: Array, goal: Array, weight: Array) -> tuple[float, Array, Array]:
     """Returns scale, rotation [3, 3] and shift [3] that take source [K, 3] to goal (Umeyama)."""
     w = weight / weight.sum()
     source_mean, goal_mean = w @ source, w @ goal

@@ -8,10 +8,9 @@ from typing import Any, Final
 import moderngl
 import numpy as np
 
-from training.real_skin.head_fit import Float64Array
+from training.real_skin.array import Array
 from training.synthesis.head_mesh import (
     FACE_ISLAND,
-    FloatArray,
     HeadMesh,
     RenderMesh,
     concavity,
@@ -42,12 +41,12 @@ void main() { o0 = vec4(s, kind); o1 = vec4(normalize(n), 1.0); o2 = b; }"""
 class HeadMaps:
     """What each pixel [S, S] of a drawn head shows."""
 
-    source_xy: FloatArray  # [S, S, 2] origin in the photograph, pixels (y down)
-    normal: FloatArray  # [S, S, 3] x right, y up, z to the viewer
-    base_xy: FloatArray  # [S, S, 2] place on the base head, decimeters
-    hollow: FloatArray  # [S, S] concavity
-    is_skin: FloatArray  # [S, S] bool: the outer skin is drawn here
-    is_hole: FloatArray  # [S, S] bool: mouth or eye socket
+    source_xy: Array  # [S, S, 2] origin in the photograph, pixels (y down)
+    normal: Array  # [S, S, 3] x right, y up, z to the viewer
+    base_xy: Array  # [S, S, 2] place on the base head, decimeters
+    hollow: Array  # [S, S] concavity
+    is_skin: Array  # [S, S] bool: the outer skin is drawn here
+    is_hole: Array  # [S, S] bool: mouth or eye socket
 
 
 class MapRenderer:
@@ -58,7 +57,7 @@ class MapRenderer:
         island = uv_island(head.uv)[head.corner_uv][:, 0]
         triangles = np.concatenate([head.quads[:, [0, 1, 2]], head.quads[:, [0, 2, 3]]])
         kinds = np.concatenate([island, island])
-        self._context = moderngl.create_context(standalone=True, backend="egl")
+        self._context = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         self._program: Any = self._context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         size = (size_px, size_px)
         colors = [self._context.texture(size, 4, dtype="f4") for _ in range(3)]
@@ -79,7 +78,7 @@ class MapRenderer:
             for kind in np.unique(kinds)
         ]
 
-    def draw(self, moved: Float64Array, rest: Float64Array) -> HeadMaps:
+    def draw(self, moved: Array, rest: Array) -> HeadMaps:
         """Draws vertices `moved` [N, 3], whose skin is at `rest` [N, 3] in the photograph.
 
         Both in camera axes: pixels, x right, y up from 0 at the photograph's first row.
@@ -112,9 +111,9 @@ class MapRenderer:
             is_hole=np.asarray(kinds > FACE_ISLAND + 1),
         )
 
-    def _to_view(self, camera: Float64Array) -> Float64Array:
-        return camera + np.array([0.5, self._size_px - 0.5, 0.0])
+    def _to_view(self, camera: Array) -> Array:
+        return np.asarray(camera + np.array([0.5, self._size_px - 0.5, 0.0]))
 
-    def _read(self, attachment: int) -> FloatArray:
+    def _read(self, attachment: int) -> Array:
         raw = self._frame.read(components=4, attachment=attachment, dtype="f4")
         return np.frombuffer(raw, np.float32).reshape(self._size_px, self._size_px, 4)[::-1]

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from training.synthesis.head_mesh import FloatArray
+from training.real_skin.array import Array
 
 _LEAST_GAP_DM: Final = 0.012
 _TEETH_DM: Final = 0.03  # how far the upper teeth reach below the resting upper lip
@@ -38,22 +38,22 @@ class MouthLook:
 class LipGap:
     """Inner lips in pixels (y down)."""
 
-    outline: FloatArray  # [8, 2] of the image: right corner, upper lip, left corner, lower lip
+    outline: Array  # [8, 2] of the image: right corner, upper lip, left corner, lower lip
     rest_upper_y: float  # height of the resting upper lip's inner edge
     opened_px: float  # growth of the gap over the resting one
     px_per_dm: float
 
 
 def fill_mouth(
-    image: FloatArray, gap: LipGap, skin_tone: FloatArray, look: MouthLook, *, is_gray: bool
-) -> FloatArray:
+    image: Array, gap: LipGap, skin_tone: Array, look: MouthLook, *, is_gray: bool
+) -> Array:
     """Returns the RGB image [S, S, 3] in 0..1 with the gap filled where lips have parted."""
     if gap.opened_px < _LEAST_GAP_DM * gap.px_per_dm:
         return image
     closed = np.concatenate([gap.outline, gap.outline[:1]]).astype(np.float32)
     dense = cv2.resize(closed[:, None], (1, _OUTLINE_POINTS), interpolation=cv2.INTER_LINEAR)
     points = np.rint(dense[:, 0] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    mask = np.zeros(image.shape[:2], np.float32)
+    mask: Array = np.zeros(image.shape[:2], np.float32)
     cv2.fillPoly(mask, [points], 1.0, cv2.LINE_AA, _SUBPIXEL_BITS)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.7)[..., None]
     dark = skin_tone * (_DARK_GRAY if is_gray else _DARK) * look.cavity
@@ -63,12 +63,12 @@ def fill_mouth(
     return np.asarray(image * (1 - mask) + inside * mask, np.float32)
 
 
-def _tooth(skin_tone: FloatArray, look: MouthLook) -> FloatArray:
+def _tooth(skin_tone: Array, look: MouthLook) -> Array:
     level = float(skin_tone.max())
     return np.asarray(np.clip(np.full(3, level) * look.teeth, 0, 1), np.float32)
 
 
-def _teeth_share(size_px: int, gap: LipGap) -> FloatArray:
+def _teeth_share(size_px: int, gap: LipGap) -> Array:
     """Returns the share [S, S] of teeth: above their edge, darker towards the corners."""
     rows = np.arange(size_px, dtype=np.float32)[:, None]
     columns = np.arange(size_px, dtype=np.float32)[None]

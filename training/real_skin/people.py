@@ -17,7 +17,7 @@ from training.default_model.build_trainer import split_ferplus
 from training.evaluation.truth.face_sets import at_rest, blendshape_names
 from training.labeling.head_pose import angles_deg, frontal_reference, rigid_points, rotations
 from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
-from training.synthesis.head_mesh import FloatArray
+from training.real_skin.array import Array
 
 SPLITS: Final = ("training", "validation")
 MIN_NEUTRAL_VOTES: Final = 9  # of ten
@@ -33,8 +33,8 @@ class Person:
     """A photograph of a face at rest; no two photographs are taken for one person."""
 
     name: str
-    photo: FloatArray  # [H, W, 3] uint8 RGB
-    points_xyz: FloatArray  # [478, 3] of the landmark teacher, pixels
+    photo: Array  # [H, W, 3] uint8 RGB
+    points_xyz: Array  # [478, 3] of the landmark teacher, pixels
 
 
 def ferplus_people(shared: Path, labels: Path, split: str) -> list[Person]:
@@ -80,7 +80,7 @@ def web_people(shared: Path, labels: Path, split: str) -> list[Person]:
     return people
 
 
-def _teacher_outputs(path: Path) -> tuple[FloatArray, FloatArray]:
+def _teacher_outputs(path: Path) -> tuple[Array, Array]:
     """Returns points [N, 478, 3] and presence [N]; an archive reads an array at every access."""
     with np.load(path, allow_pickle=False) as outputs:
         return outputs["points_xyz"], outputs["presence"]
@@ -92,7 +92,7 @@ def _is_validation(split: str) -> bool:
     return split == "validation"
 
 
-def _usable(points_xyz: FloatArray, presence: FloatArray) -> NDArray[np.bool_]:
+def _usable(points_xyz: Array, presence: Array) -> NDArray[np.bool_]:
     """Returns which faces [N] are surely detected, nearly frontal and have closed lips."""
     sure = presence > _MIN_PRESENCE
     rigid = rigid_points(points_xyz)

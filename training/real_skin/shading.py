@@ -10,11 +10,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from training.real_skin.array import Array
 from training.real_skin.map_renderer import HeadMaps
 from training.real_skin.unit_motions import smooth_step
-from training.synthesis.head_mesh import FloatArray
 from training.synthesis.wrinkles import BOX_XY, WRINKLE_NAMES, draw_skin_areas, draw_wrinkle_maps
 
 GAMMA: Final = 2.2
@@ -34,8 +33,6 @@ _DEFAULT_LIGHT: Final = np.array([0.75, 0, 0.15, 0.25, 0, 0, 0, 0, 0])
 _FADE_OUT: Final = {"glabella": (7.41, 7.48), "crow_feet": (7.33, 7.38)}
 """Heights on the base head between which a fold map ends."""
 
-Float64Array = NDArray[np.float64]
-
 
 class FoldMaps:
     """Depth of skin folds and the area of the lips, by place on the base head."""
@@ -50,7 +47,7 @@ class FoldMaps:
         self._depth = np.asarray(depth[::2, ::2], np.float32)
         self._lips = draw_skin_areas()[::2, ::2, 1].astype(np.float32) / 255
 
-    def depth(self, maps: HeadMaps, weights: FloatArray) -> FloatArray:
+    def depth(self, maps: HeadMaps, weights: Array) -> Array:
         """Returns the depth [S, S] of folds with weights [12]."""
         if not weights.any():
             return np.zeros(maps.hollow.shape, np.float32)
@@ -58,12 +55,12 @@ class FoldMaps:
         drawn = self._depth[..., used] @ weights[used].astype(np.float32)
         return _read(np.ascontiguousarray(drawn), maps)
 
-    def lips(self, maps: HeadMaps) -> FloatArray:
+    def lips(self, maps: HeadMaps) -> Array:
         """Returns the share [S, S] of lips."""
         return _read(self._lips, maps)
 
 
-def _read(drawn: FloatArray, maps: HeadMaps) -> FloatArray:
+def _read(drawn: Array, maps: HeadMaps) -> Array:
     x0, y0, x1, y1 = BOX_XY
     height, width = drawn.shape
     u = (maps.base_xy[..., 0] - x0) / (x1 - x0) * width
@@ -72,14 +69,14 @@ def _read(drawn: FloatArray, maps: HeadMaps) -> FloatArray:
     return np.asarray(values * maps.is_skin, np.float32)
 
 
-def harmonics(normal: FloatArray) -> FloatArray:
+def harmonics(normal: Array) -> Array:
     """Returns nine real spherical harmonics [..., 9] of unit vectors, without their constants."""
     x, y, z = normal[..., 0], normal[..., 1], normal[..., 2]
     one = np.ones_like(x)
     return np.stack([one, x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], axis=-1)
 
 
-def fit_light(linear: FloatArray, normal: FloatArray, skin: FloatArray) -> Float64Array:
+def fit_light(linear: Array, normal: Array, skin: Array) -> Array:
     """Returns light coefficients [9] that explain the brightness of skin by its normals.
 
     Robust ridge regression towards light from the front and above; brightness is relative to the
@@ -92,7 +89,7 @@ def fit_light(linear: FloatArray, normal: FloatArray, skin: FloatArray) -> Float
     """
     use = skin > 0.5
     if use.sum() < _LEAST_SKIN:
-        return _DEFAULT_LIGHT.copy()
+        return np.array(_DEFAULT_LIGHT)
     level = max(float(np.median(linear[use])), 1e-3)
     a, b = harmonics(normal[use]).astype(np.float64), linear[use].astype(np.float64) / level
     ridge = np.diag([1e-3, 0.02, 0.02, 0.02, 0.2, 0.2, 0.2, 0.2, 0.2]) * len(b)
@@ -105,13 +102,13 @@ def fit_light(linear: FloatArray, normal: FloatArray, skin: FloatArray) -> Float
     return np.asarray(light)
 
 
-def shade(light: Float64Array, normal: FloatArray) -> FloatArray:
+def shade(light: Array, normal: Array) -> Array:
     """Returns the brightness [...] of normals [..., 3] under a light [9]; at least the ambient."""
     value = harmonics(normal) @ light.astype(np.float32)
     return np.asarray(np.maximum(value, 0) + _AMBIENT, np.float32)
 
 
-def skin_share(photo: FloatArray, maps: HeadMaps) -> FloatArray:
+def skin_share(photo: Array, maps: HeadMaps) -> Array:
     """Returns how much each pixel [S, S] of an RGB photograph in 0..1 looks like its skin."""
     lab = cv2.cvtColor(cv2.GaussianBlur(photo, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
     inside = maps.is_skin & (maps.normal[..., 2] > 0.55)
@@ -131,15 +128,15 @@ def skin_share(photo: FloatArray, maps: HeadMaps) -> FloatArray:
 def brightness_ratio(
     rest: HeadMaps,
     moved: HeadMaps,
-    light: Float64Array,
-    skin: FloatArray,
-    fold_depth: FloatArray,
-    lips: FloatArray,
-    source: tuple[FloatArray, FloatArray],
+    light: Array,
+    skin: Array,
+    fold_depth: Array,
+    lips: Array,
+    source: tuple[Array, Array],
     px_per_dm: float,
     *,
     is_gray: bool,
-) -> FloatArray:
+) -> Array:
     """Returns the factor [S, S, 3] in linear light: soft for the shape, sharp for the folds.
 
     Args:
@@ -162,7 +159,7 @@ def brightness_ratio(
     fold = np.clip(fold, *_FOLD_RANGE) ** _FOLD_GAIN
     after = flat * _openness(moved)
     ratio = np.clip(after / np.maximum(before, 0.05), *_SHAPE_RANGE)
-    shape = np.where(moved.is_skin & known, np.log(ratio), 0).astype(np.float32)
+    shape: Array = np.where(moved.is_skin & known, np.log(ratio), 0).astype(np.float32)
     share = cv2.remap(skin, *source, cv2.INTER_LINEAR)
     share = share * smooth_step(moved.normal[..., 2], 0.15, 0.5) * moved.is_skin
     share = share.astype(np.float32)
@@ -175,11 +172,11 @@ def brightness_ratio(
     return np.asarray(np.exp(change[..., None] * tint), np.float32)
 
 
-def _openness(maps: HeadMaps) -> FloatArray:
+def _openness(maps: HeadMaps) -> Array:
     return np.exp(-_HOLLOW_GAIN * np.clip(maps.hollow, *_HOLLOW_RANGE)).astype(np.float32)
 
 
-def _bend(normal: FloatArray, depth: FloatArray, px_per_dm: float) -> FloatArray:
+def _bend(normal: Array, depth: Array, px_per_dm: float) -> Array:
     """Returns normals [S, S, 3] over grooves of a depth [S, S]."""
     gx = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3) / 8 * px_per_dm
     gy = -cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3) / 8 * px_per_dm

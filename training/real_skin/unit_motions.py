@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from training.real_skin.array import Array
 from training.synthesis.au_targets import displace_sides, intensity_to_weight, target_weights
-from training.synthesis.head_mesh import FloatArray, HeadMesh, RenderMesh
+from training.synthesis.head_mesh import HeadMesh, RenderMesh
 
 UNITS: Final = (
     "AU1", "AU2", "AU4", "AU6", "AU7", "AU9", "AU10", "AU12", "AU15", "AU17", "AU23", "AU24",
@@ -123,7 +124,7 @@ class Variation:
 NOMINAL: Final = Variation()
 
 
-def smooth_step(value: FloatArray, low: float, high: float) -> FloatArray:
+def smooth_step(value: Array, low: float, high: float) -> Array:
     """Returns 0 below `low`, 1 above `high` and a smooth ramp between them."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
@@ -137,7 +138,7 @@ def base_motion(
     variation: Variation = NOMINAL,
     *,
     keeps_lids: bool = True,
-) -> FloatArray:
+) -> Array:
     """Returns the displacement [N, 3] in decimeters of a unit at a strength of 0 to 1.
 
     Args:
@@ -171,7 +172,7 @@ def base_motion(
 
 def _target_motion(
     head: HeadMesh, mesh: RenderMesh, unit: str, strength: float, variation: Variation
-) -> FloatArray:
+) -> Array:
     source = _TARGETS[unit]
     left, right = (strength * side for side in variation.sides)
     weights = target_weights("facs", {unit: (left, right)}, {unit: variation.variant})
@@ -187,12 +188,12 @@ def _target_motion(
     return np.asarray(moved, np.float32)
 
 
-def _side_weights(x: FloatArray, sides: tuple[float, float]) -> FloatArray:
+def _side_weights(x: Array, sides: tuple[float, float]) -> Array:
     is_left = smooth_step(x, -0.07, 0.07)
     return np.asarray(sides[0] * is_left + sides[1] * (1 - is_left))
 
 
-def _reach(base: FloatArray, pull: Pull, variation: Variation) -> FloatArray:
+def _reach(base: Array, pull: Pull, variation: Variation) -> Array:
     x, y, z = base.T
     dx = (np.abs(x) - pull.center[0] - variation.shift_dm[0]) / (pull.spread[0] * variation.spread)
     dy = (y - pull.center[1] - variation.shift_dm[1]) / (pull.spread[1] * variation.spread)
@@ -202,7 +203,7 @@ def _reach(base: FloatArray, pull: Pull, variation: Variation) -> FloatArray:
     return np.asarray(near)
 
 
-def _upper_lid(base: FloatArray) -> FloatArray:
+def _upper_lid(base: Array) -> Array:
     x, y = np.abs(base[:, 0]), base[:, 1]
     over_eye = smooth_step(x, 0.17, 0.23) * (1 - smooth_step(x, 0.50, 0.60))
     return np.asarray(over_eye * (1 - smooth_step(y, 7.345, 7.385)))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
@@ -123,7 +123,7 @@ def _write_shard(
         for name, value in _columns_of(renderer, person, groups, seed):
             columns.setdefault(name, []).append(value)
     partial = path.with_name(f"partial_{os.getpid()}_{path.name}")
-    np.savez(partial, **{name: np.array(values) for name, values in columns.items()})
+    np.savez(partial, **dict[str, Any]({k: np.array(values) for k, values in columns.items()}))
     partial.replace(path)
 
 
