@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -108,27 +109,37 @@ def calibrate(
         alarms = sigmoid(predict_faces(net, table, size_px)[0])
         sources[f"resting ({name})"] = (alarms, RESTING_ALARMS)
     probability = sigmoid(predict_faces(net, labeled, size_px)[0])
-    unlimited = _thresholds(probability, truth, known, sources["neutral"][0], len(AU_NAMES))
-    thresholds = tuple(
-        max(values)
-        for values in zip(
-            *(
-                _thresholds(probability, truth, known, alarms, limit)
-                for alarms, limit in sources.values()
-            ),
-            strict=True,
-        )
-    )
-    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
-    notes = [f"Expression temperature {temperature:.2f}.", *platt.notes]
-    for source, (values, limit) in sources.items() if raised else ():
-        active = float((values >= np.array(thresholds)).mean(axis=0).sum())
-        notes.append(
-            f"Thresholds raised so that a {source} real face shows {active:.2f} active AUs "
-            f"(limit {limit:g}): {', '.join(raised)}."
-        )
+    thresholds, limits = _limited_thresholds(probability, truth, known, sources)
+    notes = [f"Expression temperature {temperature:.2f}.", *platt.notes, *limits]
     neutral_logits = tuple(float(value) for value in np.median(neutral, axis=0))
     return Calibrated(net, thresholds, neutral_logits, " ".join(notes) + "\n")
+
+
+def _limited_thresholds(
+    probability: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    sources: Mapping[str, tuple[NDArray[np.float32], float]],
+) -> tuple[tuple[float, ...], list[str]]:
+    """Returns thresholds that keep every source of neutral faces within its limit, and notes.
+
+    `sources`: probabilities [M, 12] of neutral faces and the largest number of active AUs per
+    face, by name. The threshold of an AU is the highest that a source alone needs.
+    """
+    unlimited = _thresholds(
+        probability, truth, known, next(iter(sources.values()))[0], len(AU_NAMES)
+    )
+    each = [_thresholds(probability, truth, known, *source) for source in sources.values()]
+    thresholds = tuple(max(values) for values in zip(*each, strict=True))
+    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
+    notes = []
+    for name, (values, limit) in sources.items() if raised else ():
+        active = float((values >= np.array(thresholds)).mean(axis=0).sum())
+        notes.append(
+            f"Thresholds raised so that a {name} real face shows {active:.2f} active AUs "
+            f"(limit {limit:g}): {', '.join(raised)}."
+        )
+    return thresholds, notes
 
 
 def _thresholds(

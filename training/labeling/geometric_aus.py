@@ -21,10 +21,20 @@ FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
 MEASURES: Final = (
-    "inner_brow", "outer_brow", "brow_distance", "aperture", "lower_lid", "nose_to_lip",
-    "wing_to_lip", "corner_lift", "corner_below_lips", "mouth_width", "lip_gap", "lip_red",
+    "inner_brow",
+    "outer_brow",
+    "brow_distance",
+    "aperture",
+    "lower_lid",
+    "nose_to_lip",
+    "wing_to_lip",
+    "corner_lift",
+    "corner_below_lips",
+    "mouth_width",
+    "lip_gap",
+    "lip_red",
     "chin_distance",
-)  # fmt: skip
+)
 """Lengths relative to the rigid face; brows, corners and lids are positive upwards."""
 
 TAUGHT_BY: Final = {
@@ -157,11 +167,19 @@ def au_scores(rest: RestingFace, points_xyz: FloatArray) -> Float64Array:
 
 
 _LEVELS: Final = {
-    "AU1": (0.8, 2.4, 0.6), "AU2": (0.8, 2.4, 0.6), "AU4": (0.8, 2.2, 0.6), "AU6": (0.8, 2.0, 0.4),
-    "AU7": (1.0, 2.6, 0.3), "AU10": (1.0, 2.6, 0.5), "AU12": (1.0, 2.6, 0.8),
-    "AU15": (0.8, 2.2, 0.5), "AU23": (0.8, 2.4, 0.3), "AU24": (0.9, 2.2, 0.5),
-    "AU25": (1.5, 4.0, 0.8), "AU26": (1.5, 3.5, 0.6),
-}  # fmt: skip
+    "AU1": (0.8, 2.4, 0.6),
+    "AU2": (0.8, 2.4, 0.6),
+    "AU4": (0.8, 2.2, 0.6),
+    "AU6": (0.8, 2.0, 0.4),
+    "AU7": (1.0, 2.6, 0.3),
+    "AU10": (1.0, 2.6, 0.5),
+    "AU12": (1.0, 2.6, 0.8),
+    "AU15": (0.8, 2.2, 0.5),
+    "AU23": (0.8, 2.4, 0.3),
+    "AU24": (0.9, 2.2, 0.5),
+    "AU25": (1.5, 4.0, 0.8),
+    "AU26": (1.5, 3.5, 0.6),
+}
 """Score at target 0, score at target 1, and the confidence of a clear case."""
 
 

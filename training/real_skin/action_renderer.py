@@ -125,9 +125,15 @@ class ActionRenderer:
         is_skin = skin > 0.5
         tone = np.median(image[is_skin], axis=0) if is_skin.any() else np.full(3, 0.5)
         return Stage(
-            image, is_gray, fit, maps, light, skin, tone.astype(np.float32),
+            image,
+            is_gray,
+            fit,
+            maps,
+            light,
+            skin,
+            tone.astype(np.float32),
             _transform(to_stage, landmarks).astype(np.float32),
-        )  # fmt: skip
+        )
 
     def act(
         self, stage: Stage, actions: list[Action], look: MouthLook | None = None

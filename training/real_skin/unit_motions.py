@@ -18,9 +18,21 @@ from training.synthesis.au_targets import displace_sides, intensity_to_weight, t
 from training.synthesis.head_mesh import HeadMesh, RenderMesh
 
 UNITS: Final = (
-    "AU1", "AU2", "AU4", "AU6", "AU7", "AU9", "AU10", "AU12", "AU15", "AU17", "AU23", "AU24",
-    "AU25", "AU26",
-)  # fmt: skip
+    "AU1",
+    "AU2",
+    "AU4",
+    "AU6",
+    "AU7",
+    "AU9",
+    "AU10",
+    "AU12",
+    "AU15",
+    "AU17",
+    "AU23",
+    "AU24",
+    "AU25",
+    "AU26",
+)
 """Units that can be added; AU9 and AU17 are only contrasts for their neighbors."""
 
 

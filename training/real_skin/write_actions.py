@@ -24,13 +24,21 @@ RESTING: Final = -1  # unit of an image without an added unit
 _MAX_FIT_ERROR: Final = 0.05  # of the distance between the eyes, before bending
 _UPPER: Final = ("AU1", "AU2", "AU4", "AU6", "AU7")
 _CONTEXT_CONFLICTS: Final = {
-    "AU1": {"AU4"}, "AU4": {"AU1", "AU2"}, "AU2": {"AU4"}, "AU15": {"AU12", "AU17"},
-    "AU12": {"AU15", "AU10", "AU23"}, "AU10": {"AU12", "AU9", "AU23", "AU24"},
+    "AU1": {"AU4"},
+    "AU4": {"AU1", "AU2"},
+    "AU2": {"AU4"},
+    "AU15": {"AU12", "AU17"},
+    "AU12": {"AU15", "AU10", "AU23"},
+    "AU10": {"AU12", "AU9", "AU23", "AU24"},
     "AU23": {"AU24", "AU25", "AU26", "AU10", "AU12"},
     "AU24": {"AU23", "AU25", "AU26", "AU10", "AU17"},
-    "AU25": {"AU23", "AU24", "AU26"}, "AU26": {"AU23", "AU24", "AU25"},
-    "AU17": {"AU24", "AU15", "AU26"}, "AU9": {"AU10"}, "AU6": {"AU7"}, "AU7": {"AU6"},
-}  # fmt: skip
+    "AU25": {"AU23", "AU24", "AU26"},
+    "AU26": {"AU23", "AU24", "AU25"},
+    "AU17": {"AU24", "AU15", "AU26"},
+    "AU9": {"AU10"},
+    "AU6": {"AU7"},
+    "AU7": {"AU6"},
+}
 """Units that are not added beside another one: their motions do not simply add up."""
 
 

@@ -25,8 +25,14 @@ from training.evaluation.truth.face_sets import (
 
 _FOLDS: Final = 5
 _RIDGE: Final = 1e-3
-_CONTRASTS: Final = (("anger", "AU4"), ("anger", "AU24"), ("anger", "AU23"), ("anger", "AU7"),
-                     ("sadness", "AU15"), ("happiness", "AU6"))  # fmt: skip
+_CONTRASTS: Final = (
+    ("anger", "AU4"),
+    ("anger", "AU24"),
+    ("anger", "AU23"),
+    ("anger", "AU7"),
+    ("sadness", "AU15"),
+    ("happiness", "AU6"),
+)
 _CLOSED_LIPS: Final = 0.07  # gap of the inner lips, in distances between the eyes
 _NEED_CLOSED_LIPS: Final = ("AU15", "AU23", "AU24")
 

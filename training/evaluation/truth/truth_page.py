@@ -28,7 +28,7 @@ def format_page(records: dict[str, Record]) -> str:
         "",
         "Written by `python -m training.evaluation.truth`. Held-out faces: FER+ faces that no",
         "version of the model was trained on, held-out web faces, and people of the validation",
-        "split of [training.real_skin](../../training/real_skin/README.md). No FACS-coded real",
+        "split of [training.real_skin](../../../training/real_skin/README.md). No FACS-coded real",
         "faces were available.",
         "",
         *_table(
