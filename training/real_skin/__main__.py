@@ -113,6 +113,7 @@ def sheet(
 @click.option("--actions", type=EXISTING_FOLDER, required=True, help="Training images of actions.")
 @click.option("--synthetic-images", type=EXISTING_FOLDER, required=True, help="Rendered faces.")
 @out_option("runs/true_aus")
+@click.option("--previous", type=EXISTING_FOLDER, help="A run to start with instead of BUNDLE.")
 @click.option("--stop-at", type=click.IntRange(1), help="Save and stop at this step.")
 @set_option
 def fine_tune(
@@ -122,6 +123,7 @@ def fine_tune(
     actions: Path,
     synthetic_images: Path,
     out: Path,
+    previous: Path | None,
     stop_at: int | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -144,7 +146,7 @@ def fine_tune(
         options = apply_overrides(PairOptions(), of_groups)
         recipe = apply_overrides(fine_tune_recipe(), of_recipe)
         data = FineTuneData(assets, labels, synthetic_images, actions)
-        trainer = build_fine_tuning(recipe, options, bundle, out, data)
+        trainer = build_fine_tuning(recipe, options, bundle, out, data, previous)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     trainer.run(stop_at=stop_at)

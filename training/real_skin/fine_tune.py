@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from faceaffect.bundle.bundle import MODEL_FILE, open_bundle
 from faceaffect.geometry import (
     TEMPLATE_SIZE_PX,
     estimate_crop_to_frame,
@@ -79,6 +80,7 @@ class PairOptions:
     stay: float = 1.0
     teacher_weight: float = 0.3
     unlabeled_weight: float = 0.5
+    rendered_au: float = 1.0  # weight of the AUs of rendered faces beside those of real ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +216,15 @@ def build_fine_tuning(
     bundle: Path,
     folder: Path,
     data: FineTuneData,
+    previous: Path | None = None,
 ) -> Trainer:
-    """The trainer of a network that starts as `bundle` and has it as teacher on all faces."""
+    """The trainer of a network that has `bundle` as teacher on all faces and starts as it is, or
+    with the EMA weights of a `previous` run that did.
+    """
     config = DistillationConfig(options.teacher_weight, options.unlabeled_weight)
     teacher = TeacherEnsemble([bundle], folder, config)
     teacher.write_record()
-    sources, class_weight = _sources(recipe, teacher, data)
+    sources, class_weight = _sources(recipe, options, teacher, data)
     seed = recipe.schedule.seed
     mixer = BatchMixer(sources, recipe.mix.no_face, seed, recipe.jitter, recipe.mix.mixup_fraction)
     groups = ActionGroups(data.actions, recipe.jitter, seed)
@@ -242,7 +247,12 @@ def build_fine_tuning(
         ),
         ema=EmaModel(net, recipe.schedule.ema_decay, warmup="slow"),
     )
-    if not trainer.resume():
+    if trainer.resume():
+        return trainer
+    if previous is not None:
+        trainer.init_from_run(previous)
+        trainer.set_started_from(str(open_bundle(bundle).spec.files[MODEL_FILE]))
+    else:
         crops = [
             normalize(mixer.build(recipe.schedule.steps + k, TEMPLATE_SIZE_PX)["crops"]).contiguous(
                 memory_format=torch.channels_last
@@ -254,7 +264,7 @@ def build_fine_tuning(
 
 
 def _sources(
-    recipe: DefaultModelRecipe, teacher: TeacherEnsemble, data: FineTuneData
+    recipe: DefaultModelRecipe, options: PairOptions, teacher: TeacherEnsemble, data: FineTuneData
 ) -> tuple[list[Source], Tensor]:
     mix = recipe.mix
     rows = ferplus_training_rows(data.assets)
@@ -265,6 +275,7 @@ def _sources(
     web = with_evidence(webfaces, web_evidence(data.labels, rest)).select(~held_out)
     faces, is_validation, _ = load_synthetic_images(data.synthetic_images)
     rendered = faces.select(~is_validation)
+    rendered = replace(rendered, au_weight=rendered.au_weight * options.rendered_au)
     tables = []
     for table in (taught, web, rendered):
         answered = teacher.images(table)
