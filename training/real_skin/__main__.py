@@ -113,7 +113,14 @@ def sheet(
 @click.option("--actions", type=EXISTING_FOLDER, required=True, help="Training images of actions.")
 @click.option("--synthetic-images", type=EXISTING_FOLDER, required=True, help="Rendered faces.")
 @out_option("runs/true_aus")
-@click.option("--previous", type=EXISTING_FOLDER, help="A run to start with instead of BUNDLE.")
+@click.option("--synthetic-videos", type=EXISTING_FOLDER, help="A RenderWild folder.")
+@click.option(
+    "--video-split",
+    type=click.Choice(["Train_Set", "Validation_Set"]),
+    default="Train_Set",
+    show_default=True,
+    help="Videos of it to train on.",
+)
 @click.option("--stop-at", type=click.IntRange(1), help="Save and stop at this step.")
 @set_option
 def fine_tune(
@@ -123,7 +130,8 @@ def fine_tune(
     actions: Path,
     synthetic_images: Path,
     out: Path,
-    previous: Path | None,
+    synthetic_videos: Path | None,
+    video_split: str,
     stop_at: int | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -145,8 +153,10 @@ def fine_tune(
     try:
         options = apply_overrides(PairOptions(), of_groups)
         recipe = apply_overrides(fine_tune_recipe(), of_recipe)
-        data = FineTuneData(assets, labels, synthetic_images, actions)
-        trainer = build_fine_tuning(recipe, options, bundle, out, data, previous)
+        data = FineTuneData(
+            assets, labels, synthetic_images, actions, synthetic_videos, video_split
+        )
+        trainer = build_fine_tuning(recipe, options, bundle, out, data)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     trainer.run(stop_at=stop_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from faceaffect.bundle.bundle import MODEL_FILE, open_bundle
 from faceaffect.geometry import (
     TEMPLATE_SIZE_PX,
     estimate_crop_to_frame,
@@ -32,6 +33,7 @@ from training.datasets.ferplus import read_ferplus
 from training.datasets.ferplus_split import training_and_validation
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.datasets.real_skin_images import load_real_skin
+from training.datasets.renderwild import load_renderwild
 from training.datasets.synthetic_images import load_synthetic_images
 from training.default_model.batch_mixer import (
     BatchMixer,
@@ -42,13 +44,12 @@ from training.default_model.batch_mixer import (
 from training.default_model.build_trainer import split_ferplus, uniform_weights
 from training.default_model.default_recipe import recipe as default_recipe
 from training.default_model.init_from_bundle import init_from_bundle_weights
-from training.default_model.objective import head_losses, normalize
+from training.default_model.objective import normalize
 from training.default_model.recipe import DefaultModelRecipe
-from training.distillation.teachers import DistillationConfig, TeacherEnsemble
 from training.engine.ema import EmaModel
-from training.engine.trainer import Objective, Trainer, TrainerConfig
+from training.engine.trainer import Trainer, TrainerConfig
 from training.losses.action_pairs import LEVELS, action_order, others_stay
-from training.losses.expression import inverse_frequency_weights
+from training.losses.action_units import bce
 from training.models.affect_net import AffectNet
 from training.real_skin.evidence import (
     ferplus_evidence,
@@ -73,24 +74,29 @@ _BORDERS: Final = ("zeros", "border", "reflection")
 
 @dataclass(frozen=True, slots=True)
 class PairOptions:
-    """Groups of known actions in a batch and the weights of their losses."""
+    """Groups of known actions in a batch, and the weights of the losses."""
 
     groups: int = 18
-    order: float = 0.5
+    au: float = 1.0
+    rendered: float = 1.0
+    expression: float = 0.3
+    va: float = 5.0
+    order: float = 1.0
     stay: float = 1.0
-    teacher_weight: float = 0.3
-    unlabeled_weight: float = 0.5
-    rendered_au: float = 1.0  # weight of the AUs of rendered faces beside those of real ones
 
 
 @dataclass(frozen=True, slots=True)
 class FineTuneData:
-    """Folders: images and teachers, labels, rendered faces, training images of known actions."""
+    """Folders: images and teachers, labels, rendered faces, training images of known actions, and
+    RenderWild videos with the split of them to use.
+    """
 
     assets: Path
     labels: Path
     synthetic_images: Path
     actions: Path
+    synthetic_videos: Path | None = None
+    video_split: str = "Train_Set"
 
 
 class ActionGroups:
@@ -150,7 +156,7 @@ class MixedWithGroups:
     ) -> None:
         self.steps_per_epoch = recipe.schedule.steps
         self._mixer, self._groups, self._count = mixer, groups, count
-        self._schedule = recipe.schedule
+        self._schedule, self._mix = recipe.schedule, recipe.mix
         self._pool = ThreadPoolExecutor(1)
         self._prefetched: tuple[int, Future[dict[str, Tensor]]] | None = None
 
@@ -181,7 +187,10 @@ class MixedWithGroups:
         )
         off = torch.zeros(rows, len(AU_NAMES), dtype=torch.bool)
         merged["free"] = torch.cat([off, pairs["free"].repeat_interleave(LEVELS, dim=0)])
-        merged["in_group"] = torch.arange(rows + added) >= rows
+        order = torch.arange(rows + added)
+        merged["in_group"] = order >= rows
+        first = self._mix.ferplus + self._mix.webfaces
+        merged["rendered"] = (order >= first) & (order < rows - self._mix.no_face)
         return merged
 
     def size_px(self, step: int) -> int:
@@ -190,24 +199,74 @@ class MixedWithGroups:
         return self._schedule.small_px if small else TEMPLATE_SIZE_PX
 
 
-def paired_objective(
-    recipe: DefaultModelRecipe, options: PairOptions, class_weight: Tensor
-) -> Objective:
-    """The default model's losses, and those of the groups of known actions."""
+class FrozenHeads(nn.Module):
+    """The heads as they were at the start, whose answers on the same features are kept."""
 
-    def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
+    def __init__(self, net: AffectNet) -> None:
+        super().__init__()
+        self.au_nodes, self.affect, self.au_graph = (
+            copy.deepcopy(part).eval().requires_grad_(False)
+            for part in (net.au_nodes, net.affect, net.au_graph)
+        )
+
+    @torch.no_grad()
+    def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns logits of AUs [N, 12] and expressions [N, 7], and raw V/A [N, 2]."""
+        nodes = self.au_nodes(fine, coarse)
+        expression, va = self.affect(coarse, nodes)
+        return self.au_graph(nodes), expression, va
+
+
+def freeze_features(net: AffectNet) -> None:
+    """Leaves only the AU nodes, the graph and what follows the nodes to be trained."""
+    for part in (net.trunk, net.geometry, net.affect.embed):
+        part.requires_grad_(False)
+
+
+class KnownActionObjective:
+    """Losses of the AU branch; everything else keeps its answers.
+
+    Trunk and geometry are frozen, so landmarks, pose, face and quality stay exactly. Expressions,
+    valence and arousal take the AU nodes as input and are held at their first answers, as are the
+    AUs of rendered faces.
+    """
+
+    def __init__(self, options: PairOptions) -> None:
+        self._options = options
+        self._frozen: FrozenHeads | None = None
+
+    def start(self, net: AffectNet) -> None:
+        """Keeps the heads of `net` as those whose answers stay."""
+        self._frozen = FrozenHeads(net)
+
+    def __call__(
+        self, net: nn.Module, batch: Mapping[str, Tensor], epoch: float
+    ) -> dict[str, Tensor]:
         assert isinstance(net, AffectNet)
-        heads = net(normalize(batch["crops"]).contiguous(memory_format=torch.channels_last))
-        parts = head_losses(net, heads, batch, class_weight)
-        total = sum(getattr(recipe.losses, name) * value for name, value in parts.items())
-        rows = batch["in_group"]
-        logit = net.au_graph(heads["au_nodes"][rows]).reshape(-1, LEVELS, len(AU_NAMES))
-        parts["order"] = action_order(logit, batch["unit"][rows][::LEVELS])
-        parts["stay"] = others_stay(logit, batch["free"][rows][::LEVELS])
-        parts["loss"] = total + options.order * parts["order"] + options.stay * parts["stay"]
+        assert self._frozen is not None
+        net.eval()  # batch statistics stay, too
+        crops = normalize(batch["crops"]).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            fine, coarse = net.trunk(crops)
+        nodes = net.au_nodes(fine, coarse)
+        expression, va = net.affect(coarse, nodes)
+        logit = net.au_graph(nodes)
+        old_logit, old_expression, old_va = self._frozen(fine, coarse)
+        rows, rendered = batch["in_group"], batch["rendered"]
+        grouped = logit[rows].reshape(-1, LEVELS, len(AU_NAMES))
+        parts = {
+            "au": bce(logit, batch["au"], batch["au_weight"]),
+            "rendered": functional.smooth_l1_loss(logit[rendered], old_logit[rendered]),
+            "expression": functional.mse_loss(expression, old_expression),
+            "va": functional.mse_loss(va, old_va),
+            "order": action_order(grouped, batch["unit"][rows][::LEVELS]),
+            "stay": others_stay(grouped, batch["free"][rows][::LEVELS]),
+        }
+        weights = asdict(self._options)
+        parts["loss"] = sum(
+            (weights[name] * value for name, value in parts.items()), logit.new_zeros(())
+        )
         return parts
-
-    return objective
 
 
 def build_fine_tuning(
@@ -216,30 +275,32 @@ def build_fine_tuning(
     bundle: Path,
     folder: Path,
     data: FineTuneData,
-    previous: Path | None = None,
 ) -> Trainer:
-    """The trainer of a network that has `bundle` as teacher on all faces and starts as it is, or
-    with the EMA weights of a `previous` run that did.
-    """
-    config = DistillationConfig(options.teacher_weight, options.unlabeled_weight)
-    teacher = TeacherEnsemble([bundle], folder, config)
-    teacher.write_record()
-    sources, class_weight = _sources(recipe, options, teacher, data)
-    seed = recipe.schedule.seed
-    mixer = BatchMixer(sources, recipe.mix.no_face, seed, recipe.jitter, recipe.mix.mixup_fraction)
-    groups = ActionGroups(data.actions, recipe.jitter, seed)
-    batches = MixedWithGroups(mixer, groups, recipe, options.groups)
-    torch.manual_seed(seed)
+    """The trainer of a network that starts as `bundle` and keeps all answers but those of AUs."""
+    mixer = BatchMixer(
+        _sources(recipe, data), recipe.mix.no_face, recipe.schedule.seed, recipe.jitter
+    )
+    groups = ActionGroups(data.actions, recipe.jitter, recipe.schedule.seed)
+    torch.manual_seed(recipe.schedule.seed)
     net = AffectNet(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net.uses_bfloat16 = recipe.schedule.bfloat16
+    freeze_features(net)
+    crops = [
+        normalize(mixer.build(recipe.schedule.steps + k, TEMPLATE_SIZE_PX)["crops"]).contiguous(
+            memory_format=torch.channels_last
+        )
+        for k in range(_STATISTICS_BATCHES)
+    ]
+    started_from = init_from_bundle_weights(net, bundle, crops)
+    objective = KnownActionObjective(options)
+    objective.start(net)
     trainer = Trainer(
         net,
-        paired_objective(recipe, options, class_weight),
-        batches,
+        objective,
+        MixedWithGroups(mixer, groups, recipe, options.groups),
         recipe,
         TrainerConfig(
             folder,
-            seed=seed,
+            seed=recipe.schedule.seed,
             steps=recipe.schedule.steps,
             save_every=recipe.schedule.save_every,
             allow_changed_recipe=True,
@@ -247,25 +308,12 @@ def build_fine_tuning(
         ),
         ema=EmaModel(net, recipe.schedule.ema_decay, warmup="slow"),
     )
-    if trainer.resume():
-        return trainer
-    if previous is not None:
-        trainer.init_from_run(previous)
-        trainer.set_started_from(str(open_bundle(bundle).spec.files[MODEL_FILE]))
-    else:
-        crops = [
-            normalize(mixer.build(recipe.schedule.steps + k, TEMPLATE_SIZE_PX)["crops"]).contiguous(
-                memory_format=torch.channels_last
-            )
-            for k in range(_STATISTICS_BATCHES)
-        ]
-        trainer.set_started_from(init_from_bundle_weights(net, bundle, crops))
+    trainer.set_started_from(started_from)
+    trainer.resume()
     return trainer
 
 
-def _sources(
-    recipe: DefaultModelRecipe, options: PairOptions, teacher: TeacherEnsemble, data: FineTuneData
-) -> tuple[list[Source], Tensor]:
+def _sources(recipe: DefaultModelRecipe, data: FineTuneData) -> list[Source]:
     mix = recipe.mix
     rows = ferplus_training_rows(data.assets)
     ferplus, _, _ = load_ferplus(data.assets, data.labels)
@@ -275,20 +323,21 @@ def _sources(
     web = with_evidence(webfaces, web_evidence(data.labels, rest)).select(~held_out)
     faces, is_validation, _ = load_synthetic_images(data.synthetic_images)
     rendered = faces.select(~is_validation)
-    rendered = replace(rendered, au_weight=rendered.au_weight * options.rendered_au)
-    tables = []
-    for table in (taught, web, rendered):
-        answered = teacher.images(table)
-        # The teacher keeps expressions, valence and arousal; AUs have their own evidence.
-        tables.append(replace(answered, au=table.au, au_weight=table.au_weight))
-    weights = (
-        class_balanced_weights(taught.expression, mix.balance_power),
-        uniform_weights(len(web)),
-        au_balanced_weights(rendered.au, mix.au_balance_power),
-    )
-    counts = (mix.ferplus, mix.webfaces, mix.synthetic_images)
-    sources = [Source(*each) for each in zip(tables, counts, weights, strict=True)]
-    return sources, inverse_frequency_weights(taught.expression, taught.expression_weight)
+    sources = [
+        Source(taught, mix.ferplus, class_balanced_weights(taught.expression, mix.balance_power)),
+        Source(web, mix.webfaces, uniform_weights(len(web))),
+        Source(
+            rendered, mix.synthetic_images, au_balanced_weights(rendered.au, mix.au_balance_power)
+        ),
+    ]
+    if data.synthetic_videos is not None:
+        frames, _ = load_renderwild(data.synthetic_videos, data.video_split)
+        sources.append(
+            Source(
+                frames, mix.synthetic_videos, au_balanced_weights(frames.au, mix.au_balance_power)
+            )
+        )
+    return sources
 
 
 def ferplus_training_rows(assets: Path) -> NDArray[np.int64]:
@@ -307,17 +356,16 @@ def fine_tune_recipe() -> DefaultModelRecipe:
     default = default_recipe()
     return replace(
         default,
-        optimizer=replace(default.optimizer, rate=5e-4, warmup_steps=40, weight_decay=0.02),
+        optimizer=replace(default.optimizer, rate=2e-3, warmup_steps=40, weight_decay=0.02),
         mix=replace(
-            default.mix, ferplus=44, webfaces=12, synthetic_images=40, synthetic_videos=0, no_face=6
+            default.mix,
+            ferplus=44,
+            webfaces=14,
+            synthetic_images=24,
+            synthetic_videos=24,
+            no_face=4,
         ),
-        losses=replace(default.losses, va=1.5),
         schedule=replace(
-            default.schedule,
-            steps=700,
-            small_until=0.0,
-            ema_decay=0.99,
-            save_every=50,
-            bfloat16=True,
+            default.schedule, steps=500, small_until=0.0, ema_decay=0.99, save_every=50
         ),
     )

@@ -9,11 +9,19 @@ import pytest
 import torch
 
 from faceaffect.labels import AU_NAMES
+from tests.training.default_model.synthetic_faces import TINY
 from training.augmentation.crops import CropJitter
+from training.default_model.objective import normalize
 from training.losses.action_pairs import LEVELS
+from training.models.affect_net import AffectNet
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.real_skin import threshold_faces
-from training.real_skin.fine_tune import ActionGroups
+from training.real_skin.fine_tune import (
+    ActionGroups,
+    KnownActionObjective,
+    PairOptions,
+    freeze_features,
+)
 from training.real_skin.threshold_faces import action_faces, in_threshold_half
 from training.real_skin.unit_motions import UNITS
 from training.real_skin.write_actions import RESTING, training_plan
@@ -102,3 +110,48 @@ def test_threshold_faces_label_the_added_unit_and_mask_what_comes_with_it(tmp_pa
     hidden = [{AU_NAMES[k] for k in np.flatnonzero(table.au_weight[row] == 0)} for row in range(3)]
     assert hidden == [set(), {"AU25"}, {"AU4", "AU10"}]
     assert threshold_faces.PRESENT_LEVEL == 0.5
+
+
+def training_batch(rows: int, groups: int) -> dict[str, torch.Tensor]:
+    total = rows + groups * LEVELS
+    order = torch.arange(total)
+    torch.manual_seed(2)
+    free = torch.zeros(total, len(AU_NAMES), dtype=torch.bool)
+    free[:, 2] = True
+    return {
+        "crops": torch.rand(total, 3, 112, 112),
+        "au": (torch.rand(total, len(AU_NAMES)) < 0.3).float(),
+        "au_weight": (order < rows).float()[:, None].expand(-1, len(AU_NAMES)).clone(),
+        "in_group": order >= rows,
+        "rendered": order < rows // 2,
+        "unit": torch.full((total,), 2),
+        "free": free,
+    }
+
+
+def test_training_changes_action_units_and_nothing_else_that_is_frozen() -> None:
+    torch.manual_seed(0)
+    net = AffectNet(TINY).eval()
+    freeze_features(net)
+    objective = KnownActionObjective(PairOptions())
+    objective.start(net)
+    batch = training_batch(8, 2)
+    with torch.no_grad():
+        before = net(normalize(batch["crops"]))
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.05)
+    losses = []
+    for _ in range(8):
+        net.train()
+        optimizer.zero_grad()
+        parts = objective(net, batch, 0.0)
+        parts["loss"].backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append({name: float(value) for name, value in parts.items()})
+    # The first answers are those that are kept.
+    assert losses[0]["expression"] == losses[0]["va"] == losses[0]["rendered"] == 0
+    assert losses[-1]["order"] < losses[0]["order"]
+    with torch.no_grad():
+        after = net.eval()(normalize(batch["crops"]))
+    for name in ("landmarks_px", "pose_deg", "face_logit", "quality_logit"):
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
+    assert not torch.equal(after["au_nodes"], before["au_nodes"])
