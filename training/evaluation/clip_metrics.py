@@ -58,7 +58,7 @@ def track_face(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDA
             keypoints = _detect(detector, bgr)
             heads = None if keypoints is None else _predict(runner, rgb, keypoints)
         if heads is None:
-            rows.append(np.full(2 + len(EXPRESSION_NAMES) + len(AU_NAMES) + 2, np.nan))
+            rows.append(np.full(2 + len(EXPRESSION_NAMES) + len(AU_NAMES) + 3, np.nan))
             rows[-1][0] = time_s
             continue
         keypoints = keypoints_from_landmarks(heads["landmarks_xy"])[0]
@@ -70,11 +70,25 @@ def track_face(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDA
             affect.au_probability[0],
         ]
         rows.append(
-            np.concatenate([[time_s], *[np.ravel(v) for v in values], face_probability(heads)])
+            np.concatenate(
+                [
+                    [time_s],
+                    *[np.ravel(v) for v in values],
+                    face_probability(heads),
+                    [lip_gap(heads["landmarks_xy"][0])],
+                ]
+            )
         )
     table = np.array(rows)
-    names = ["time_s", "valence", "arousal", *EXPRESSION_NAMES, *AU_NAMES, "face"]
+    names = ["time_s", "valence", "arousal", *EXPRESSION_NAMES, *AU_NAMES, "face", "lip_gap"]
     return dict(zip(names, table.T, strict=True))
+
+
+def lip_gap(landmarks_xy: FloatArray) -> float:
+    """Returns the mean distance of the inner lips of landmarks [68, 2] in interocular distances."""
+    eyes = landmarks_xy[36:42].mean(axis=0) - landmarks_xy[42:48].mean(axis=0)
+    gap = np.linalg.norm(landmarks_xy[61:64] - landmarks_xy[[67, 66, 65]], axis=1).mean()
+    return float(gap / max(float(np.linalg.norm(eyes)), 1e-6))
 
 
 def _predict(

@@ -30,6 +30,7 @@ def speech_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
         loudness = loudness_db(read_audio(clip, RATE_HZ).samples, in_audio_s)
         is_tracked = np.isfinite(rows["AU25"])
         scores = {name: rows[name][is_tracked] for name in ("AU25", "AU26")}
+        scores["lip gap of the landmarks"] = rows["lip_gap"][is_tracked]
         scores["AU25 or AU26"] = np.maximum(scores["AU25"], scores["AU26"])
         clips[clip.name] = {
             name: correlation(_smooth(score), loudness[is_tracked])
