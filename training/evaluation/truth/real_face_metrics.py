@@ -13,9 +13,10 @@ from faceaffect.kernels.activations import softmax
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 from training import metrics
+from training.datasets.face_table import FaceTable
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.clip_metrics import lip_gap
-from training.evaluation.image_metrics import predict_table
+from training.evaluation.crop_jitter import aligned_transforms
 from training.evaluation.truth.face_sets import (
     FerPlusFaces,
     ferplus_faces,
@@ -81,12 +82,17 @@ def seven_classes(heads: Mapping[str, FloatArray], majority: NDArray[np.int64]) 
     }
 
 
+def _predict(runner: BundleRunner, table: FaceTable) -> dict[str, FloatArray]:
+    """Returns the heads of the aligned faces of a table."""
+    return runner.predict(table.images, aligned_transforms(table))
+
+
 def real_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> dict[str, Any]:
     """Returns all metrics over held-out faces of FER+ and held-out web faces."""
     faces = ferplus_faces(shared, labels)
-    heads = predict_table(runner, faces.table)
+    heads = _predict(runner, faces.table)
     web, masks = web_faces(shared, labels)
-    web_heads = predict_table(runner, web)
+    web_heads = _predict(runner, web)
     held_out = masks["held_out"]
     logits = [
         np.concatenate([heads[name], web_heads[name][held_out]])
@@ -99,7 +105,7 @@ def real_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> dict[
         "contrast_with_neutral": contrasts(heads["au_logit"], faces),
         "expression": {
             "rows left out by every version": seven_classes(heads, faces.majority),
-            "validation split": seven_classes(predict_table(runner, split.table), split.majority),
+            "validation split": seven_classes(_predict(runner, split.table), split.majority),
         },
     }
 
